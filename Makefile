@@ -1,0 +1,58 @@
+# Two commands set everything up by themselves:  make demo   and   make test
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+CONSTRAINTS := constraints/cpu.txt
+
+.PHONY: help demo test check format lint types floors tests bench clean
+
+help:
+	@echo "make demo     install, train two small networks on digits, measure them"
+	@echo "make test     install, then format check, lint, types, import floors and tests"
+	@echo "make format   put the code into its form"
+	@echo "make bench    the benchmarks whose tables are in docs/benchmarks.md"
+	@echo "make clean    remove what these commands made"
+
+demo: $(VENV)/.installed
+	$(BIN)/mdtree demo --out mdtree-demo
+
+test: check tests
+
+check: format-check lint types floors
+
+tests: $(VENV)/.developing
+	$(BIN)/python -m pytest
+
+.PHONY: format-check
+format-check: $(VENV)/.developing
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/.developing
+	$(BIN)/ruff check .
+
+types: $(VENV)/.developing
+	$(BIN)/mypy
+
+floors: $(VENV)/.developing
+	$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.developing
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed
+	$(BIN)/python scripts/bench_measure.py
+
+clean:
+	rm -rf $(VENV) mdtree-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# The marks are written last, so an interrupted installation is done again.
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c $(CONSTRAINTS) -e .
+	@touch $@
+
+$(VENV)/.developing: $(VENV)/.installed
+	$(PIP) install -c $(CONSTRAINTS) -e ".[dev]"
+	@touch $@

@@ -1,0 +1,75 @@
+"""A batch: what one step of a data set yields, as a pair or as a dictionary.
+
+(x, y)                                       called as model(x)
+{"input_ids": .., "mask": .., "labels": ..}  called as model(input_ids=.., mask=..)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mdtree.exceptions import DataError
+
+__all__ = ["LABELS", "Batch", "as_batch", "describe", "inputs", "size", "targets", "to_device"]
+
+Batch = tuple[Tensor, Tensor] | Mapping[str, Tensor]
+
+LABELS = ("labels", "label")  # the names under which dictionaries carry their targets
+
+
+def as_batch(value: Any) -> Batch:
+    """Check what a data set or loader gave, and make it a batch."""
+    if isinstance(value, Mapping):
+        wrong = [str(k) for k, v in value.items() if not isinstance(v, Tensor)]
+        if wrong or not any(label in value for label in LABELS):
+            raise DataError(
+                "a batch that is a dictionary holds tensors, one of them called 'labels'; "
+                f"got {describe(value)}"
+            )
+        return dict(value)
+    if isinstance(value, tuple | list) and len(value) == 2:  # noqa: PLR2004 - (x, y)
+        x, y = value
+        if isinstance(x, Tensor) and isinstance(y, Tensor) and len(x) == len(y):
+            return x, y
+    raise DataError(f"a batch is (x, y) or a dictionary of tensors, got {describe(value)}")
+
+
+def targets(batch: Batch) -> Tensor:
+    """Get what the model should say."""
+    if isinstance(batch, tuple):
+        return batch[1]
+    return next(batch[label] for label in LABELS if label in batch)
+
+
+def inputs(batch: Batch) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+    """Get what the model is called with: positional and keyword arguments."""
+    if isinstance(batch, tuple):
+        return (batch[0],), {}
+    return (), {key: value for key, value in batch.items() if key not in LABELS}
+
+
+def size(batch: Batch) -> int:
+    """Count the items."""
+    return len(targets(batch))
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Move all tensors of a batch."""
+    if isinstance(batch, tuple):
+        return batch[0].to(device), batch[1].to(device)
+    return {key: value.to(device) for key, value in batch.items()}
+
+
+def describe(value: Any) -> str:
+    """Say what a value looks like, for error messages: `(float32[32, 1, 8, 8], int64[32])`."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {describe(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        return "(" + ", ".join(describe(inner) for inner in value) + ")"
+    return type(value).__name__

@@ -1,0 +1,84 @@
+"""The command line: the only room that prints, exits and knows both wings.
+
+Sub-commands are imported when they are called, so `mdtree --help` starts at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from mdtree import __version__
+from mdtree.cli.text import printable
+from mdtree.exceptions import MdtreeError
+
+__all__ = ["cli", "main"]
+
+# name -> one line of help; the command is `command` in the module of that name
+_COMMANDS = {
+    "demo": "Train two small networks on digits, measure them, and show the result.",
+    "measure": "Measure the checkpoints of a directory.",
+    "quantities": "List what can be measured, and what low and high values mean.",
+    "rows": "Show, export and import measurements.",
+}
+
+_INTERRUPTED = 130
+
+
+class _Lazy(click.Group):
+    """A group that knows the names and the help of its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"mdtree.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mdtree")
+def cli() -> None:
+    """Say why a trained network underperforms.
+
+    \b
+    Example:
+      mdtree demo
+      mdtree measure runs/ --recipe mdtree.yaml
+
+    Exit codes: 0 done, 1 finished but some inputs failed, 2 wrong use or bad input,
+    3 a package is missing, 4 the output is being written by another mdtree,
+    5 the output cannot be written, 130 interrupted.
+    """
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run a command and exit; errors become one message and their exit code."""
+    try:
+        code = cli.main(args, prog_name="mdtree", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except MdtreeError as error:
+        click.echo(f"error: {printable(str(error))}", err=True)
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; the same command goes on where this one stopped", err=True)
+        code = _INTERRUPTED
+    except BrokenPipeError:
+        # the reader (`| head`) has seen enough; keep Python from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,35 @@
+"""`mdtree quantities`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import click
+
+from mdtree.measurements import FACTS, QUANTITIES
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(as_json: bool) -> None:
+    """List the quantities and facts that mdtree knows, and what they mean.
+
+    \b
+    Example:
+      mdtree quantities
+    """
+    if as_json:
+        quantities = [dataclasses.asdict(quantity) for quantity in QUANTITIES.values()]
+        click.echo(json.dumps({"format": 1, "quantities": quantities, "facts": FACTS}))
+        return
+    for quantity in QUANTITIES.values():
+        unit = f" [{quantity.unit}]" if quantity.unit else ""
+        click.echo(f"{quantity.name}{unit}: {quantity.meaning}")
+        click.echo(f"    low:  {quantity.low}")
+        click.echo(f"    high: {quantity.high}")
+    click.echo("\nfacts")
+    for name, meaning in FACTS.items():
+        click.echo(f"    {name}: {meaning}")

@@ -1,0 +1,51 @@
+"""Plain text for people: tables, numbers with their error, names made harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mdtree.spelling import plural
+
+__all__ = ["duration", "number", "plural", "printable", "table"]
+
+_MINUTE, _HOUR = 60, 3600
+
+
+def printable(text: str) -> str:
+    """Show control characters instead of sending them: a file's name may hold terminal codes."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out columns: the first to the left, the others to the right."""
+    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    lines = []
+    for row in cells:
+        rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        lines.append("  ".join([row[0].ljust(widths[0]), *rest]).rstrip())
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def number(value: float, stderr: float | None) -> str:
+    """Write a number with its standard error: 12.34 ± 0.56, to two digits of the error."""
+    if stderr is None or stderr == 0:
+        return f"{value:.4g}"
+    digits = max(0, -_exponent(stderr) + 1)
+    return f"{value:.{digits}f} ± {stderr:.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it."""
+    if seconds < 1:
+        return "under a second"
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    return f"{seconds / _HOUR:.1f} h"
+
+
+def _exponent(value: float) -> int:
+    """Give the power of ten of the leading digit."""
+    return int(f"{value:e}".partition("e")[2])

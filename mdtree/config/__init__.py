@@ -1,0 +1,41 @@
+"""Recipes: what the user says about a directory of checkpoints."""
+
+from mdtree.config.reader import RECIPE_NAME, read_recipe, recipe_from_words, words
+from mdtree.config.recipe import (
+    DataSpec,
+    Digits,
+    FactoryData,
+    GroupSpec,
+    Images,
+    LossSpec,
+    ModelSpec,
+    Recipe,
+    Tensors,
+    TorchvisionData,
+    Transform,
+    bind,
+    fingerprint,
+)
+from mdtree.config.trust import KNOWN_PACKAGES, Trust
+
+__all__ = [
+    "KNOWN_PACKAGES",
+    "RECIPE_NAME",
+    "DataSpec",
+    "Digits",
+    "FactoryData",
+    "GroupSpec",
+    "Images",
+    "LossSpec",
+    "ModelSpec",
+    "Recipe",
+    "Tensors",
+    "TorchvisionData",
+    "Transform",
+    "Trust",
+    "bind",
+    "fingerprint",
+    "read_recipe",
+    "recipe_from_words",
+    "words",
+]

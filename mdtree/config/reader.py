@@ -1,0 +1,97 @@
+"""From a recipe file, or from words on the command line, to a checked Recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from mdtree.config import recipe as schema
+from mdtree.config.recipe import Recipe
+from mdtree.config.yaml import Document, parse_yaml, read_yaml
+from mdtree.exceptions import RecipeError
+from mdtree.spelling import nearest
+
+__all__ = ["RECIPE_NAME", "read_recipe", "recipe_from_words", "words"]
+
+RECIPE_NAME = "mdtree.yaml"
+
+# every key that a recipe can have, for suggestions
+_KEYS = sorted(
+    {
+        field
+        for part in vars(schema).values()
+        if isinstance(part, type) and issubclass(part, BaseModel)
+        for field in part.model_fields
+    }
+)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe file; a RecipeError lists everything that is wrong, each with its place."""
+    document = read_yaml(path)
+    if not isinstance(document.content, dict):
+        raise RecipeError(
+            f"{path}: a recipe is a mapping that begins with `model:`, "
+            f"got {_kind_of(document.content)}"
+        )
+    return _validated(document, f"{path}")
+
+
+def recipe_from_words(content: Mapping[str, Any]) -> Recipe:
+    """Check a recipe that was put together from options of the command line."""
+    return _validated(Document(dict(content), None), "the command line")
+
+
+def words(pairs: Iterable[str]) -> dict[str, Any]:
+    """Read `key=value` pairs; values are written as in a recipe.
+
+    >>> words(["width=8", "name=CIFAR10", "rate=1e-3"])
+    {'width': 8, 'name': 'CIFAR10', 'rate': 0.001}
+    """
+    content: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise RecipeError(f"expected key=value, got {pair!r}")
+        content[key] = parse_yaml(value, f"{key}={value}").content
+    return content
+
+
+def _validated(document: Document, where: str) -> Recipe:
+    try:
+        return Recipe.model_validate(document.content)
+    except ValidationError as error:
+        faults = list(_faults(error.errors(include_url=False), document))
+        count = "" if len(faults) == 1 else f" {len(faults)} things are wrong:"
+        raise RecipeError(f"{where}:{count}\n" + "\n".join(f"  {f}" for f in faults)) from error
+
+
+def _faults(errors: list[ErrorDetails], document: Document) -> Iterator[str]:
+    for error in errors:
+        place = error["loc"]
+        line = document.line(place)
+        # the tag of a union is no key of the file
+        keys = [
+            str(part)
+            for number, part in enumerate(place)
+            if not (number == 1 and place[0] == "data" and len(place) > 2)  # noqa: PLR2004
+        ]
+        prefix = f"line {line}, " if line is not None else ""
+        yield f"{prefix}{'.'.join(keys)}: {_text(error)}"
+
+
+def _text(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"unknown key{nearest(str(error['loc'][-1]), _KEYS)}"
+    if error["type"] == "missing":
+        return "is needed and not there"
+    message = error["msg"].removeprefix("Value error, ")
+    return message if error["type"] == "value_error" else f"{message}, got {error['input']!r}"
+
+
+def _kind_of(content: object) -> str:
+    return "an empty file" if content is None else f"a {type(content).__name__}"

@@ -1,0 +1,146 @@
+"""Data: from the words of a recipe to a training and a test set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, default_collate
+
+from mdtree.batch import as_batch, describe
+from mdtree.config import (
+    DataSpec,
+    Digits,
+    FactoryData,
+    Images,
+    Tensors,
+    TorchvisionData,
+    Transform,
+    Trust,
+)
+from mdtree.datasets.digits import digits
+from mdtree.datasets.files import from_file
+from mdtree.datasets.items import DatasetItems, Items, TensorItems, in_memory
+from mdtree.datasets.pictures import from_folders, from_torchvision
+from mdtree.datasets.sample import with_label_noise, with_subset
+from mdtree.exceptions import DataError
+from mdtree.factory import call, find
+
+__all__ = ["Data", "DatasetItems", "Items", "TensorItems", "data_digest", "load_data"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a group is measured on."""
+
+    train: Items
+    test: Items | None  # None: the recipe names no test data
+
+
+def load_data(spec: DataSpec, folder: Path, *, trust: Trust, allow_download: bool = False) -> Data:
+    """Read the data of a recipe; relative paths begin at `folder`."""
+    data = _read(spec, folder, trust, allow_download)
+    train = data.train
+    if spec.label_noise:
+        train = with_label_noise(train, float(spec.label_noise), seed=spec.seed)
+    if spec.amount is not None:
+        train = with_subset(train, int(spec.amount), order=spec.subset, seed=spec.seed)
+    for name, items in (("training", train), ("test", data.test)):
+        if items is not None and len(items) == 0:
+            raise DataError(f"the {name} data are empty")
+    test = None if data.test is None else in_memory(data.test)
+    return replace(data, train=in_memory(train), test=test)
+
+
+def data_digest(spec: DataSpec, folder: Path) -> str | None:
+    """Hash the data's files, or the list of a data folder (names and sizes), to notice changes."""
+    if isinstance(spec, Tensors):
+        files = [folder / file for file in (spec.train, spec.test) if file is not None]
+        contents = [_file_digest(file) for file in files]
+    elif isinstance(spec, Images | TorchvisionData):
+        root = folder / spec.root
+        found = (path for path in root.rglob("*") if path.is_file())
+        contents = sorted(f"{path.relative_to(root)} {path.stat().st_size}" for path in found)
+    else:
+        return None
+    return hashlib.sha256("\n".join(contents).encode(errors="replace")).hexdigest()
+
+
+def _read(spec: DataSpec, folder: Path, trust: Trust, allow_download: bool) -> Data:  # noqa: FBT001 - private
+    if isinstance(spec, TorchvisionData):
+        halves = from_torchvision(spec, folder, trust=trust, allow_download=allow_download)
+        return Data(*halves)
+    if isinstance(spec, Images):
+        return Data(*from_folders(spec, folder, trust=trust))
+    if isinstance(spec, Digits):
+        return Data(*(_transformed(items, spec.transform, trust) for items in digits()))
+    if isinstance(spec, Tensors):
+        train = _transformed(from_file(folder / spec.train), spec.transform, trust)
+        if spec.test is None:
+            return Data(train, None)
+        return Data(train, _transformed(from_file(folder / spec.test), spec.transform, trust))
+    return _from_factory(spec, trust)
+
+
+def _from_factory(spec: FactoryData, trust: Trust) -> Data:
+    if spec.transform != Transform():
+        raise DataError(f"{spec.source}: a data factory does its own transform; remove the key")
+    made = call(find(spec.source, trust), spec.kwargs, spec.source)
+    if not (isinstance(made, tuple | list) and len(made) == 2):  # noqa: PLR2004 - (train, test)
+        raise DataError(f"{spec.source} must return (train, test), got {describe(made)}")
+    train, test = made
+    return Data(_items(train, spec.source), None if test is None else _items(test, spec.source))
+
+
+def _items(made: Any, source: str) -> Items:
+    """Take what people have: tensors, a dictionary of tensors, a Dataset or a DataLoader."""
+    if isinstance(made, TensorItems | DatasetItems):
+        return made
+    if isinstance(made, tuple | list | Mapping):
+        return TensorItems(as_batch(made))
+    collate: Callable[[list[Any]], Any] = default_collate
+    if isinstance(made, DataLoader):
+        made, collate = made.dataset, made.collate_fn
+    if not (hasattr(made, "__len__") and hasattr(made, "__getitem__")):
+        raise DataError(
+            f"{source} must give tensors (x, y), a dictionary of tensors, a Dataset with a length, "
+            f"or a DataLoader of one; got a {type(made).__name__}"
+        )
+    return DatasetItems(made, torch.arange(len(made)), collate=collate)
+
+
+def _transformed(items: TensorItems, spec: Transform, trust: Trust) -> TensorItems:
+    if spec == Transform():
+        return items
+    if not isinstance(items.all, tuple):
+        raise DataError("data.transform changes x, and these data are named inputs: remove the key")
+    x, y = items.all
+    if spec.factory is not None:
+        x = call(find(spec.factory, trust), spec.kwargs, spec.factory)(x)
+    if spec.size is not None:
+        raise DataError("transform.size is for pictures; arrays are taken in the size they have")
+    if spec.mean or spec.std:
+        mean, std = (
+            _per_channel(values, x) for values in (spec.mean or (0.0,), spec.std or (1.0,))
+        )
+        x = (x - mean) / std
+    return TensorItems(as_batch((x, y)))
+
+
+def _per_channel(values: tuple[float, ...], x: Tensor) -> Tensor:
+    if len(values) not in (1, x.shape[1] if x.dim() > 1 else 1):
+        raise DataError(f"transform has {len(values)} values for {x.shape[1]} channels")
+    return torch.tensor(values).reshape(1, -1, *[1] * (x.dim() - 2))
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"data file {path} cannot be read: {error.strerror or error}") from error

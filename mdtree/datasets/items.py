@@ -1,0 +1,148 @@
+"""Items: one half of a data set (training or test), of known length, read in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from mdtree.batch import LABELS, Batch, as_batch, size, targets
+from mdtree.exceptions import DataError
+
+__all__ = ["DatasetItems", "Items", "TensorItems", "in_memory"]
+
+_MEMORY = 2 << 30  # bytes; a data set up to this size is decoded once and kept
+
+
+class Items(Protocol):
+    """What metrics and training need of data."""
+
+    def __len__(self) -> int:
+        """Count the items."""
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """Yield all items in order; the last batch may be smaller."""
+
+    def take(self, indices: Tensor) -> Items:
+        """Choose items, in the order of `indices`."""
+
+    def labels(self) -> Tensor:
+        """Get the targets of all items."""
+
+    def relabelled(self, labels: Tensor) -> Items:
+        """Replace the targets of all items."""
+
+
+@dataclass(frozen=True)
+class TensorItems:
+    """Items that lie in memory as tensors."""
+
+    all: Batch
+
+    def __len__(self) -> int:
+        return size(self.all)
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """Yield views; nothing is copied."""
+        for start in range(0, len(self), batch_size):
+            yield self._at(slice(start, start + batch_size))
+
+    def take(self, indices: Tensor) -> TensorItems:
+        """Copy the chosen items."""
+        return TensorItems(self._at(indices))
+
+    def labels(self) -> Tensor:
+        """Get the targets of all items."""
+        return targets(self.all)
+
+    def relabelled(self, labels: Tensor) -> TensorItems:
+        """Replace the targets; the inputs are shared."""
+        if isinstance(self.all, tuple):
+            return TensorItems((self.all[0], labels))
+        name = next(name for name in LABELS if name in self.all)
+        return TensorItems({**self.all, name: labels})
+
+    def _at(self, where: slice | Tensor) -> Batch:
+        if isinstance(self.all, tuple):
+            return self.all[0][where], self.all[1][where]
+        return {key: tensor[where] for key, tensor in self.all.items()}
+
+
+@dataclass(frozen=True)
+class DatasetItems:
+    """Items of a torch Dataset, decoded whenever they are read."""
+
+    dataset: Dataset[Any]
+    indices: Tensor
+    replaced: Tensor | None = None  # targets that replace those of the data set
+    collate: Callable[[list[Any]], Any] = default_collate
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """Decode batch by batch, in this process."""
+        loader: DataLoader[Any] = DataLoader(
+            self.dataset,
+            batch_size=batch_size,
+            sampler=self.indices.tolist(),
+            collate_fn=self.collate,
+        )
+        done = 0
+        try:
+            for raw in loader:
+                batch = as_batch(raw)
+                if self.replaced is not None:
+                    labels = self.replaced[done : done + size(batch)]
+                    batch = TensorItems(batch).relabelled(labels).all
+                done += size(batch)
+                yield batch
+        except (RuntimeError, TypeError, ValueError, OSError) as error:
+            raise DataError(
+                f"the data cannot be read behind item {done}: {error} "
+                "(images of different sizes need transform.size in the recipe)"
+            ) from error
+
+    def take(self, indices: Tensor) -> DatasetItems:
+        """Choose items without decoding any."""
+        replaced = None if self.replaced is None else self.replaced[indices]
+        return DatasetItems(self.dataset, self.indices[indices], replaced, self.collate)
+
+    def labels(self) -> Tensor:
+        """Get the targets, from the data set's own list where it has one."""
+        if self.replaced is not None:
+            return self.replaced
+        known = getattr(self.dataset, "targets", None)
+        if known is not None:
+            return torch.as_tensor(known)[self.indices]
+        return torch.cat([targets(batch) for batch in self.batches(256)])
+
+    def relabelled(self, labels: Tensor) -> DatasetItems:
+        """Replace the targets of all items."""
+        return DatasetItems(self.dataset, self.indices, labels, self.collate)
+
+
+def in_memory(items: Items) -> Items:
+    """Decode a data set once, if it fits: it is read several times for each checkpoint."""
+    if isinstance(items, TensorItems) or len(items) == 0:
+        return items
+    first = next(items.batches(1))
+    tensors = first if isinstance(first, tuple) else tuple(first.values())
+    if len(items) * sum(t.element_size() * t.numel() for t in tensors) > _MEMORY:
+        return items
+    try:
+        return TensorItems(_joined(list(items.batches(256))))
+    except RuntimeError:
+        return items  # batches of different lengths (padded text) stay as they are
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    pairs = [batch for batch in batches if isinstance(batch, tuple)]
+    if pairs:
+        return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
+    named = [batch for batch in batches if isinstance(batch, Mapping)]
+    return {key: torch.cat([batch[key] for batch in named]) for key in named[0]}

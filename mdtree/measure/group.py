@@ -1,0 +1,200 @@
+"""One group: from a task (paths, names, seeds) to a row. This is what a worker runs."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter
+
+import mdtree
+from mdtree.checkpoint import Checkpoint, load_checkpoint
+from mdtree.config import DataSpec, Recipe, Trust, bind, fingerprint
+from mdtree.datasets import Data, data_digest, load_data
+from mdtree.exceptions import MdtreeError
+from mdtree.losses import build_loss
+from mdtree.measurements import Fact, Failure, Missing, Provenance, Row, Value
+from mdtree.metrics import METRICS, Subject
+from mdtree.models import Network, build_network
+
+__all__ = ["GroupTask", "failed_row", "group_data", "group_network", "measure_group", "row_digest"]
+
+_DATA: TypeAdapter[DataSpec] = TypeAdapter(DataSpec)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupTask:
+    """All that a worker needs to measure one group; picklable."""
+
+    group: str
+    files: tuple[Path, ...]
+    facts: Mapping[str, Fact]
+    recipe: Recipe
+    folder: Path  # where relative paths of the recipe begin
+    trust: Trust
+    protocol: str
+    metrics: tuple[str, ...]
+    seed: int
+    device: str
+    allow_download: bool
+    earlier: Row | None = None  # a row of the same inputs, to which quantities are added
+
+    @property
+    def members(self) -> dict[str, Path]:
+        """Name the checkpoints of the group by their paths below the folder they share."""
+        shared = os.path.commonpath([path.parent for path in self.files])
+        return {Path(os.path.relpath(path, shared)).as_posix(): path for path in self.files}
+
+
+def measure_group(task: GroupTask) -> Row:
+    """Measure one group; whatever goes wrong with it is in its row, and other groups go on."""
+    try:
+        return _measured(task)
+    except MdtreeError as error:
+        return failed_row(task, type(error).__name__, str(error))
+    except Exception as error:  # noqa: BLE001 - a user's factory or data set can raise anything
+        return failed_row(task, type(error).__name__, str(error) or "no message")
+
+
+def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
+    """Make the row of a group that could not be measured."""
+    missing = Missing(missing=f"the group failed: {reason}")
+    quantities: dict[str, Value] = {
+        name: missing for metric in task.metrics for name in METRICS[metric].quantities
+    }
+    return Row(
+        format=1,
+        group=task.group,
+        protocol=task.protocol,
+        facts=dict(task.facts),
+        quantities=quantities,
+        failure=Failure(kind=kind, reason=reason),
+    )
+
+
+def row_digest(task: GroupTask) -> str:
+    """Hash what the recipe says about this group."""
+    recipe = task.recipe
+    rest = f"{recipe.batch_size} {recipe.weights_key} {sorted(task.facts.items())}"
+    model, data = bind(recipe.model, task.facts), bind(recipe.data, task.facts)
+    return fingerprint(model, data, recipe.loss, rest)
+
+
+def group_network(task: GroupTask) -> Network:
+    """Make the group's network."""
+    spec = bind(task.recipe.model, task.facts)
+    return build_network(spec, trust=task.trust, folder=task.files[0].parent)
+
+
+def group_data(task: GroupTask) -> tuple[Data, str | None]:
+    """Read the group's data, once for all groups that share them, and their hash."""
+    spec = bind(task.recipe.data, task.facts)
+    digest = data_digest(spec, task.folder)
+    text = spec.model_dump_json()
+    return _data(text, task.folder, task.trust, task.allow_download, digest), digest
+
+
+@functools.lru_cache(maxsize=2)
+def _data(
+    spec: str,
+    folder: Path,
+    trust: Trust,
+    allow_download: bool,  # noqa: FBT001 - the cache needs positional arguments
+    digest: str | None,  # noqa: ARG001 - other files, other data
+) -> Data:
+    parsed = _DATA.validate_json(spec)
+    return load_data(parsed, folder, trust=trust, allow_download=allow_download)
+
+
+def _measured(task: GroupTask) -> Row:
+    started = time.perf_counter()
+    network = group_network(task)
+    members = _members(task, network)
+    data, digest = group_data(task)
+    subject = _subject(task, network, members, data)
+    quantities: dict[str, Value] = {}
+    for metric in task.metrics:
+        quantities |= METRICS[metric].compute(subject)
+    row = Row(
+        format=1,
+        group=task.group,
+        protocol=task.protocol,
+        facts=_facts(task, network, data),
+        quantities=quantities,
+        provenance=Provenance(
+            weights={member.name: member.sha256 for member in members},
+            recipe=row_digest(task),
+            data=digest,
+            metrics=task.metrics,
+            seed=task.seed,
+            device=task.device,
+            seconds=round(time.perf_counter() - started, 3),
+            versions={
+                "mdtree": mdtree.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+            notes=tuple(f"{m.name}: {note}" for m in members for note in m.notes),
+        ),
+    )
+    return row if task.earlier is None else _joined(task.earlier, row)
+
+
+def _members(task: GroupTask, network: Network) -> list[Checkpoint]:
+    return [
+        load_checkpoint(
+            path,
+            network.module,
+            name=name,
+            trust=task.trust.names,
+            key=task.recipe.weights_key,
+        )
+        for name, path in task.members.items()
+    ]
+
+
+def _subject(task: GroupTask, network: Network, members: list[Checkpoint], data: Data) -> Subject:
+    device = torch.device(task.device)
+    return Subject(
+        network=Network(network.module.to(device)),
+        members={
+            member.name: {key: tensor.to(device) for key, tensor in member.weights.items()}
+            for member in members
+        },
+        data=data,
+        loss=build_loss(task.recipe.loss, task.trust),
+        batch_size=task.recipe.batch_size,
+        device=device,
+        protocol=task.protocol,
+        seed=task.seed,
+    )
+
+
+def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
+    """Collect what is known: what the user says, then what the model and the data show."""
+    noise = bind(task.recipe.data, task.facts).label_noise
+    seen: dict[str, Fact] = {"parameters": network.parameters, "data_amount": len(data.train)}
+    if noise:
+        seen["label_noise"] = float(noise)
+    return {**seen, **task.facts, "parameters": network.parameters}
+
+
+def _joined(earlier: Row, row: Row) -> Row:
+    """Add what was measured now to what was measured of the same inputs before."""
+    assert earlier.provenance is not None, "only rows that were measured here are continued"
+    assert row.provenance is not None
+    return replace(
+        row,
+        quantities={**earlier.quantities, **row.quantities},
+        provenance=replace(
+            row.provenance,
+            metrics=(*earlier.provenance.metrics, *row.provenance.metrics),
+            seconds=round(earlier.provenance.seconds + row.provenance.seconds, 3),
+        ),
+    )

@@ -1,0 +1,178 @@
+"""The plan: which groups there are, which are measured already, and what the rest will cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from mdtree.batch import to_device
+from mdtree.checkpoint import Folder, file_digest, find_folders, named_files
+from mdtree.config import Recipe, Tensors, Trust, bind
+from mdtree.datasets import data_digest
+from mdtree.exceptions import MdtreeError
+from mdtree.measure.group import GroupTask, group_data, group_network, row_digest
+from mdtree.measurements import Fact, Index, Row
+from mdtree.metrics import METRICS, Workload
+
+__all__ = ["Cost", "Planned", "Request", "estimate", "plan"]
+
+_TIMED_BATCHES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asks to measure."""
+
+    root: Path  # a directory, or one weights file
+    recipe: Recipe
+    folder: Path  # where relative paths of the recipe begin
+    trust: Trust
+    protocol: str
+    metrics: tuple[str, ...]
+    seed: int
+    device: str
+    allow_download: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A group, and why it is measured or not."""
+
+    task: GroupTask
+    state: str  # new | changed | failed before | more metrics | measured
+
+    @property
+    def pending(self) -> bool:
+        """Say whether there is something to measure."""
+        return self.state != "measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What measuring one group will cost."""
+
+    group: str
+    passes: float  # forward passes of one item
+    seconds: float  # on one worker, from a timed batch
+
+
+def plan(request: Request, index: Index) -> list[Planned]:
+    """List the groups below the root, and compare each with its row in the store."""
+    tasks = list(_tasks(request))
+    if not tasks:
+        raise MdtreeError(
+            f"{request.root} holds no weights files, neither directly nor in its sub-directories "
+            "(looked for .safetensors, .pt, .pth, .ckpt, ... and folders with config.json)"
+        )
+    return [_compared(task, index.latest((task.group, task.protocol))) for task in tasks]
+
+
+def estimate(planned: list[Planned]) -> Iterator[Cost]:
+    """Tell the cost of what is pending; every network of another shape is timed on one batch."""
+    seconds_per_item: dict[str, float] = {}
+    for item in planned:
+        if not item.pending:
+            continue
+        task = item.task
+        data, _ = group_data(task)
+        work = Workload(
+            members=len(task.files),
+            train_items=len(data.train),
+            test_items=len(data.test) if data.test is not None else 0,
+            protocol=task.protocol,
+        )
+        passes = sum(METRICS[name].cost(work) for name in task.metrics)
+        shape = bind(task.recipe.model, task.facts).model_dump_json()
+        if shape not in seconds_per_item:
+            seconds_per_item[shape] = _seconds_per_item(task)
+        yield Cost(group=task.group, passes=passes, seconds=passes * seconds_per_item[shape])
+
+
+def _tasks(request: Request) -> Iterator[GroupTask]:
+    recipe = request.recipe
+    for folder, facts in _folders(request):
+        yield GroupTask(
+            group=folder.name,
+            files=folder.files,
+            facts={**recipe.facts, **facts},
+            recipe=recipe,
+            folder=request.folder,
+            trust=request.trust,
+            protocol=request.protocol,
+            metrics=request.metrics,
+            seed=request.seed,
+            device=request.device,
+            allow_download=request.allow_download,
+        )
+
+
+def _folders(request: Request) -> Iterator[tuple[Folder, dict[str, Fact]]]:
+    recipe, root = request.recipe, request.root
+    if root.is_file():
+        yield Folder(name=root.stem, files=(root,)), {}
+    elif recipe.groups:
+        for group in recipe.groups:
+            files = named_files(request.folder, group.files, group=group.name)
+            yield Folder(name=group.name, files=files), dict(group.facts)
+    else:
+        for folder in find_folders(root, leave_out=_data_files(request)):
+            yield folder, recipe.facts_in(folder.name)
+
+
+def _data_files(request: Request) -> list[Path]:
+    data = request.recipe.data
+    if not isinstance(data, Tensors):
+        return []
+    return [request.folder / path for path in (data.train, data.test) if path is not None]
+
+
+def _compared(task: GroupTask, row: Row | None) -> Planned:
+    if row is None:
+        return Planned(task=task, state="new")
+    if row.failure is not None:
+        return Planned(task=task, state="failed before")
+    if not _same_inputs(task, row):
+        return Planned(task=task, state="changed")
+    assert row.provenance is not None
+    rest = tuple(name for name in task.metrics if name not in row.provenance.metrics)
+    if not rest:
+        return Planned(task=task, state="measured")
+    return Planned(task=replace(task, metrics=rest, earlier=row), state="more metrics")
+
+
+def _same_inputs(task: GroupTask, row: Row) -> bool:
+    """Compare hashes of the weights, the recipe and the data; what cannot be read has changed."""
+    known = row.provenance
+    if known is None or known.seed != task.seed or known.weights.keys() != task.members.keys():
+        return False
+    try:
+        data = data_digest(bind(task.recipe.data, task.facts), task.folder)
+        return (
+            known.recipe == row_digest(task)
+            and known.data == data
+            and all(known.weights[name] == file_digest(p) for name, p in task.members.items())
+        )
+    except MdtreeError:
+        return False
+
+
+def _seconds_per_item(task: GroupTask) -> float:
+    """Time a batch; the first one warms up."""
+    network = group_network(task)
+    device = torch.device(task.device)
+    network.module.to(device)
+    weights = network.module.state_dict()
+    data, _ = group_data(task)
+    batch = to_device(next(data.train.batches(task.recipe.batch_size)), device)
+    times = []
+    with torch.inference_mode():
+        for _ in range(1 + _TIMED_BATCHES):
+            started = time.perf_counter()
+            output = network(weights, batch)
+            output.sum().item()  # waits for the device
+            times.append(time.perf_counter() - started)
+    return min(times[1:]) / len(output)

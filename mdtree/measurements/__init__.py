@@ -1,0 +1,46 @@
+"""The bar between measuring and judging: rows of measurements, and the words they are made of."""
+
+from mdtree.measurements.fact import FACTS, Fact, check_facts
+from mdtree.measurements.protocol import DEFAULT_PROTOCOL, PROTOCOLS
+from mdtree.measurements.quantity import QUANTITIES, Quantity
+from mdtree.measurements.row import (
+    FORMAT,
+    Failure,
+    Measured,
+    Missing,
+    Provenance,
+    Row,
+    RowKey,
+    Value,
+    mean_over_members,
+)
+from mdtree.measurements.store import Damaged, Index, Store, read_rows, scan_rows, write_rows
+from mdtree.measurements.table import Imported, rows_from_csv, rows_to_csv
+
+__all__ = [
+    "DEFAULT_PROTOCOL",
+    "FACTS",
+    "FORMAT",
+    "PROTOCOLS",
+    "QUANTITIES",
+    "Damaged",
+    "Fact",
+    "Failure",
+    "Imported",
+    "Index",
+    "Measured",
+    "Missing",
+    "Provenance",
+    "Quantity",
+    "Row",
+    "RowKey",
+    "Store",
+    "Value",
+    "check_facts",
+    "mean_over_members",
+    "read_rows",
+    "rows_from_csv",
+    "rows_to_csv",
+    "scan_rows",
+    "write_rows",
+]

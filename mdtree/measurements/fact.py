@@ -1,0 +1,42 @@
+"""The vocabulary of facts: what is known of a group besides its measurements.
+
+Other names are welcome (any axis of a zoo is a fact); these are the ones with a known meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mdtree.spelling import nearest
+
+__all__ = ["FACTS", "Fact", "check_facts"]
+
+Fact = bool | int | float | str
+
+FACTS: dict[str, str] = {
+    "parameters": "number of weights that training changes",
+    "width": "width of the network, as its factory counts it",
+    "batch_size": "items in one step of training (a small batch is a high temperature)",
+    "learning_rate": "learning rate of training (a large one is a high temperature)",
+    "data_amount": "number of training items",
+    "label_noise": "share of training labels that are wrong on purpose, 0 to 1",
+    "test_accuracy": "test accuracy in percent, mean over seeds",
+    "epochs": "passes of training over its data",
+    "weight_decay": "weight decay of training",
+}
+
+
+def check_facts(facts: Mapping[str, Fact]) -> list[str]:
+    """List what is surely a mistake: a misspelt known name, a known fact that is no number."""
+    faults = []
+    for name, value in facts.items():
+        hint = nearest(name, FACTS, cutoff=0.75)
+        if name not in FACTS and hint:
+            faults.append(f"fact {name!r} is unknown{hint}")
+        elif name in FACTS and not _is_amount(value):
+            faults.append(f"fact {name!r} must be a number of at least 0, got {value!r}")
+    return faults
+
+
+def _is_amount(value: Fact) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0

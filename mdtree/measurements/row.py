@@ -1,0 +1,125 @@
+"""A row: all that is known of one group under one protocol, and where it came from."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from mdtree.measurements.fact import Fact
+
+__all__ = [
+    "FORMAT",
+    "Failure",
+    "Measured",
+    "Missing",
+    "Provenance",
+    "Row",
+    "RowKey",
+    "Value",
+    "mean_over_members",
+    "row_from_json",
+    "row_to_json",
+]
+
+FORMAT = 1  # raised whenever an older mdtree would misread a new row
+
+RowKey = tuple[str, str]  # (group, protocol): at most one row each
+
+_FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Measured:
+    """A number in the unit of its quantity.
+
+    `stderr` is the standard error of `value`: over the members where there are at least two of
+    them (so it is the spread that seeds make), over the items or probes of one member otherwise.
+    """
+
+    value: float
+    stderr: float | None = None  # None: not known
+    members: tuple[float, ...] | None = None  # one value for each checkpoint, in order of name
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Missing:
+    """A quantity that could not be measured, and why."""
+
+    missing: str
+
+
+Value = Measured | Missing
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Provenance:
+    """Where the numbers of a row came from."""
+
+    weights: dict[str, str]  # member -> sha256 of its file
+    recipe: str  # sha256 of what the recipe says about this group
+    metrics: tuple[str, ...]  # the metrics that were run
+    seed: int
+    device: str
+    seconds: float
+    versions: dict[str, str]  # package -> version
+    data: str | None = None  # sha256 of the data files; None for data that come with a package
+    notes: tuple[str, ...] = ()  # choices made while reading the weights
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Failure:
+    """Why a group could not be measured; it is tried again on the next run."""
+
+    kind: str  # name of the error
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Row:
+    """One group under one protocol: the only thing that crosses from measuring to judging."""
+
+    format: Literal[1]
+    group: Annotated[str, Field(min_length=1)]
+    protocol: Annotated[str, Field(min_length=1)]
+    facts: dict[str, Fact]
+    quantities: dict[str, Value]
+    provenance: Provenance | None = None  # None for rows that were measured elsewhere
+    failure: Failure | None = None
+
+    @property
+    def key(self) -> RowKey:
+        """What makes a row unique in its file."""
+        return self.group, self.protocol
+
+
+_ROW = TypeAdapter(Row)
+
+
+def row_to_json(row: Row) -> bytes:
+    """One line of a measurements file, without its line feed."""
+    return _ROW.dump_json(row, exclude_none=True)
+
+
+def row_from_json(line: bytes) -> Row:
+    """Read one line; raises pydantic's ValidationError, which lists every fault with its place."""
+    return _ROW.validate_json(line)
+
+
+def mean_over_members(values: Sequence[float], *, single_stderr: float | None) -> Value:
+    """Combine the values of the members of a group into one.
+
+    value  = mean(x_1 .. x_k)
+    stderr = sd(x_1 .. x_k) / sqrt(k), and `single_stderr` for k = 1
+    """
+    broken = [value for value in values if not math.isfinite(value)]
+    if broken:
+        return Missing(missing=f"not finite for {len(broken)} of {len(values)} checkpoints")
+    stderr = single_stderr
+    if len(values) > 1:
+        stderr = statistics.stdev(values) / math.sqrt(len(values))
+    return Measured(value=statistics.fmean(values), stderr=stderr, members=tuple(values))

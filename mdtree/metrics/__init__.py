@@ -1,0 +1,12 @@
+"""The table of metrics. A new one is a file, a line here, and its words in the vocabulary."""
+
+from __future__ import annotations
+
+from mdtree.metrics.base import Metric, Subject, Workload
+from mdtree.metrics.error_rate import ERROR_RATE
+
+__all__ = ["METRICS", "Metric", "Subject", "Workload"]
+
+METRICS: dict[str, Metric] = {
+    "error_rate": ERROR_RATE,
+}

@@ -1,0 +1,76 @@
+"""Models: from the words of a recipe to a network that is ready for weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mdtree.config import ModelSpec, Trust
+from mdtree.exceptions import RecipeError
+from mdtree.factory import call, find
+from mdtree.models.huggingface import from_folder
+from mdtree.models.network import Network, Weights
+from mdtree.models.resnet import resnet18
+from mdtree.models.small import cnn, mlp
+from mdtree.spelling import nearest
+from mdtree.vision import torchvision
+
+__all__ = ["MODELS", "Network", "Weights", "build_model", "build_network", "cnn", "mlp", "resnet18"]
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "resnet18": resnet18,
+    "cnn": cnn,
+    "mlp": mlp,
+}
+
+
+def build_network(spec: ModelSpec, *, trust: Trust, folder: Path | None = None) -> Network:
+    """Make the network of a recipe in evaluation mode, for measuring.
+
+    `folder` is where the weights lie, for networks that are described beside them.
+    """
+    return Network(build_model(spec, trust=trust, folder=folder).eval())
+
+
+def build_model(
+    spec: ModelSpec, *, trust: Trust, folder: Path | None = None, seed: int = 0
+) -> nn.Module:
+    """Make the module of a recipe, its first weights drawn from `seed`.
+
+    The caller's random numbers are left alone.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model = _made(spec, trust, folder)
+    if not isinstance(model, nn.Module):
+        raise RecipeError(
+            f"model factory {spec.factory!r} must return a torch.nn.Module, "
+            f"got a {type(model).__name__}"
+        )
+    return model
+
+
+def _made(spec: ModelSpec, trust: Trust, folder: Path | None) -> Any:
+    name = spec.factory
+    if name in MODELS:
+        return call(MODELS[name], spec.kwargs, name)
+    if name == "huggingface":
+        if folder is None or spec.kwargs:
+            raise RecipeError("factory 'huggingface' takes its settings from config.json alone")
+        return from_folder(folder)
+    if ":" in name:
+        return call(find(name, trust), spec.kwargs, name)
+    models = torchvision("torchvision.models")
+    if name not in models.list_models():
+        known = [*MODELS, "huggingface", *models.list_models()]
+        raise RecipeError(
+            f"model {name!r} is unknown{nearest(name, known)}; known are {', '.join(MODELS)}, "
+            "huggingface, the names of torchvision.models, and pkg.module:factory"
+        )
+    if spec.kwargs.get("weights") is not None:
+        raise RecipeError(f"model {name!r}: leave out 'weights', mdtree loads your own")
+    return call(models.get_model_builder(name), spec.kwargs, name)

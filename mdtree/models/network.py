@@ -1,0 +1,71 @@
+"""A network: a module that is run at any weights, in any direction, without being changed.
+
+`torch.func.functional_call` takes the weights from a dictionary, so one code path evaluates a
+checkpoint, a point on a curve between two of them, or several seeds at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from mdtree.batch import Batch, describe, inputs, size
+from mdtree.exceptions import DataError
+
+__all__ = ["Network", "Weights"]
+
+Weights = Mapping[str, Tensor]  # parameters and buffers, by name
+
+
+@dataclass(frozen=True)
+class Network:
+    """A module, run at weights that are given; its own are used in training alone."""
+
+    module: nn.Module
+
+    @property
+    def parameters(self) -> int:
+        """Count the numbers that training changes or could change (no buffers)."""
+        return sum(parameter.numel() for parameter in self.module.parameters())
+
+    def __call__(self, weights: Weights, batch: Batch) -> Tensor:
+        """Run the module at `weights`; outputs with a field `logits` give that field."""
+        positional, named = inputs(batch)
+        with _explained(batch):
+            output = functional_call(self.module, dict(weights), positional, named)
+        return _logits(output, batch)
+
+    def trained(self, batch: Batch) -> Tensor:
+        """Run the module at its own weights, as training does."""
+        positional, named = inputs(batch)
+        with _explained(batch):
+            output = self.module(*positional, **named)
+        return _logits(output, batch)
+
+
+@contextmanager
+def _explained(batch: Batch) -> Iterator[None]:
+    """Say on what a module failed; running out of memory is told by its own error."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        first = (str(error).strip() or repr(error)).splitlines()[0]
+        raise DataError(f"the network cannot run on a batch {describe(batch)}: {first}") from error
+
+
+def _logits(output: Any, batch: Batch) -> Tensor:
+    logits = getattr(output, "logits", output)
+    if not isinstance(logits, Tensor) or logits.dim() == 0 or len(logits) != size(batch):
+        raise DataError(
+            f"the network must give one output for each of {size(batch)} items, "
+            f"got {describe(logits)}"
+        )
+    return logits

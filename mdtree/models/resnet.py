@@ -1,0 +1,71 @@
+"""ResNet-18 of the CIFAR family at any width.
+
+A 3x3 stem with k channels, four stages of two basic blocks with k, 2k, 4k and 8k channels at
+strides 1, 2, 2 and 2, the mean over the image, and one linear layer.  Width k = 64 is the usual
+network; the zoo of the MD tree paper holds k = 2 ... 128.
+
+He et al.: "Deep Residual Learning for Image Recognition", arXiv 1512.03385.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["resnet18"]
+
+
+class BasicBlock(nn.Module):
+    """y = relu(BN(conv(relu(BN(conv(x))))) + shortcut(x))."""
+
+    def __init__(self, channels_in: int, channels: int, *, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride=stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or channels_in != channels:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels_in, channels, 1, stride=stride, bias=False),
+                nn.BatchNorm2d(channels),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map a batch of feature maps."""
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    """Stem, stages of basic blocks, mean, linear."""
+
+    def __init__(self, *, width: int, classes: int, channels: int, blocks: tuple[int, ...]) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        layers: list[nn.Module] = []
+        now = width
+        for stage, count in enumerate(blocks):
+            wanted = width * 2**stage
+            for number in range(count):
+                stride = 2 if stage > 0 and number == 0 else 1
+                layers.append(BasicBlock(now, wanted, stride=stride))
+                now = wanted
+        self.blocks = nn.Sequential(*layers)
+        self.head = nn.Linear(now, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (batch, channels, height, width) to logits (batch, classes)."""
+        y = self.blocks(F.relu(self.norm(self.stem(x))))
+        logits: Tensor = self.head(y.mean((2, 3)))
+        return logits
+
+
+def resnet18(width: int = 64, classes: int = 10, channels: int = 3) -> nn.Module:
+    """Build the ResNet-18 of the published zoo.
+
+    >>> sum(p.numel() for p in resnet18(width=2).parameters())
+    11420
+    """
+    return ResNet(width=width, classes=classes, channels=channels, blocks=(2, 2, 2, 2))
