@@ -13,6 +13,7 @@ from mdtree.losses import build_loss
 from mdtree.measure.group import (
     GroupTask,
     failed_row,
+    forget,
     group_data,
     group_network,
     measure_group,
@@ -33,6 +34,7 @@ __all__ = [
     "check_metrics",
     "check_protocol",
     "dry_run",
+    "forget",
     "measure",
     "pick_device",
 ]

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 import mdtree
 from mdtree.checkpoint import Checkpoint, load_checkpoint
-from mdtree.config import DataSpec, Recipe, Trust, bind, fingerprint
+from mdtree.config import DataSpec, ModelSpec, Recipe, Trust, bind, fingerprint
 from mdtree.datasets import Data, data_digest, load_data
 from mdtree.exceptions import MdtreeError
 from mdtree.losses import build_loss
@@ -23,7 +23,15 @@ from mdtree.measurements import Fact, Failure, Missing, Provenance, Row, Value
 from mdtree.metrics import METRICS, Subject
 from mdtree.models import Network, build_network
 
-__all__ = ["GroupTask", "failed_row", "group_data", "group_network", "measure_group", "row_digest"]
+__all__ = [
+    "GroupTask",
+    "failed_row",
+    "forget",
+    "group_data",
+    "group_network",
+    "measure_group",
+    "row_digest",
+]
 
 _DATA: TypeAdapter[DataSpec] = TypeAdapter(DataSpec)
 
@@ -89,7 +97,9 @@ def row_digest(task: GroupTask) -> str:
 def group_network(task: GroupTask) -> Network:
     """Make the group's network."""
     spec = bind(task.recipe.model, task.facts)
-    return build_network(spec, trust=task.trust, folder=task.files[0].parent)
+    # only a Hugging Face folder says itself what its network is
+    folder = task.files[0].parent if spec.factory == "huggingface" else None
+    return _network(spec.model_dump_json(), task.trust, folder)
 
 
 def group_data(task: GroupTask) -> tuple[Data, str | None]:
@@ -98,6 +108,18 @@ def group_data(task: GroupTask) -> tuple[Data, str | None]:
     digest = data_digest(spec, task.folder)
     text = spec.model_dump_json()
     return _data(text, task.folder, task.trust, task.allow_download, digest), digest
+
+
+def forget() -> None:
+    """Drop the network and the data that are kept between groups."""
+    _network.cache_clear()
+    _data.cache_clear()
+
+
+@functools.lru_cache(maxsize=1)
+def _network(spec: str, trust: Trust, folder: Path | None) -> Network:
+    """Build the network that groups of one shape share: it is run at their weights, not its own."""
+    return build_network(ModelSpec.model_validate_json(spec), trust=trust, folder=folder)
 
 
 @functools.lru_cache(maxsize=2)

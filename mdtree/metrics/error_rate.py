@@ -11,7 +11,9 @@ Both protocols measure these quantities in the same way.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,51 +23,54 @@ from mdtree.datasets import Items
 from mdtree.exceptions import DataError
 from mdtree.measurements import Missing, Value, mean_over_members
 from mdtree.metrics.base import Metric, Subject, Workload
-from mdtree.models import Weights
+from mdtree.models import Run
 
 __all__ = ["ERROR_RATE"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Score:
-    """Sums over the items of one half of the data, for one member."""
+    """One member on every item of one half of the data."""
 
-    items: int
-    wrong: float | None  # None: the outputs are no classes
-    loss: float  # sum
-    loss_squares: float | None  # sum of squares; None: the loss gives means only
+    wrong: Tensor | None  # (n,) bool; None: the targets are no classes
+    losses: Tensor  # (n,) float64
+    each: bool  # False: the loss gives means of batches only
 
     def error(self) -> float:
         """Share of wrong items in percent."""
         assert self.wrong is not None
-        return 100 * self.wrong / self.items
+        return 100 * float(self.wrong.double().mean())
 
     def error_stderr(self) -> float:
         """Binomial standard error in percent."""
         share = self.error() / 100
-        return 100 * math.sqrt(share * (1 - share) / self.items)
+        return 100 * math.sqrt(share * (1 - share) / len(self.losses))
 
     def mean_loss(self) -> float:
         """Mean over the items."""
-        return self.loss / self.items
+        return float(self.losses.mean())
 
     def loss_stderr(self) -> float | None:
         """Give sd / sqrt(n), where single items are known."""
-        if self.loss_squares is None or self.items == 1:
+        if not self.each or len(self.losses) == 1:
             return None
-        variance = (self.loss_squares - self.loss**2 / self.items) / (self.items - 1)
-        return math.sqrt(max(variance, 0.0) / self.items)
+        return float(self.losses.std()) / math.sqrt(len(self.losses))
 
 
 def compute(subject: Subject) -> dict[str, Value]:
     """Measure train_error, test_error, train_loss and test_loss."""
+    halves = {"train": subject.data.train, "test": subject.data.test}
+    members = [
+        subject.network.held(weights, partial(_scores, subject, halves))
+        for weights in subject.members.values()
+    ]
     values: dict[str, Value] = {}
-    for half, items in (("train", subject.data.train), ("test", subject.data.test)):
+    for half, items in halves.items():
         if items is None:
             missing = Missing(missing=f"the recipe names no {half} data")
             values |= {f"{half}_error": missing, f"{half}_loss": missing}
             continue
-        scores = [_score(subject, weights, items) for weights in subject.members.values()]
+        scores = [member[half] for member in members]
         values[f"{half}_error"] = _error(scores)
         values[f"{half}_loss"] = mean_over_members(
             [score.mean_loss() for score in scores], single_stderr=scores[0].loss_stderr()
@@ -86,28 +91,31 @@ def _error(scores: list[_Score]) -> Value:
     )
 
 
-def _score(subject: Subject, weights: Weights, items: Items) -> _Score:
+def _scores(subject: Subject, halves: Mapping[str, Items | None], run: Run) -> dict[str, _Score]:
+    return {
+        half: _score(subject, items, run) for half, items in halves.items() if items is not None
+    }
+
+
+def _score(subject: Subject, items: Items, run: Run) -> _Score:
     """Run one member over one half of the data; the device is asked for numbers only at the end."""
     wrong: list[Tensor] = []
     losses: list[Tensor] = []
-    squares: list[Tensor] = []
+    each = True
     with torch.inference_mode():
         for batch in items.batches(subject.batch_size):
             here = to_device(batch, subject.device)
-            output = subject.network(weights, here)
+            output = run(here)
             if _is_classification(batch):
                 _check_classes(batch, output)
-                wrong.append((output.argmax(1) != targets(here)).sum())
+                wrong.append(output.argmax(1) != targets(here))
             loss = _loss(subject, output, here)
-            each = loss.dim() == 1 and len(loss) == size(batch)
-            losses.append(loss.sum() if each else loss * size(batch))
-            if each:
-                squares.append(loss.square().sum())
+            each &= loss.dim() == 1
+            losses.append(loss.expand(size(batch)))
     return _Score(
-        items=len(items),
-        wrong=_total(wrong) if wrong else None,
-        loss=_total(losses),
-        loss_squares=_total(squares) if len(squares) == len(losses) else None,
+        wrong=torch.cat(wrong).cpu() if wrong else None,
+        losses=torch.cat(losses).cpu().double(),
+        each=each,
     )
 
 
@@ -137,16 +145,12 @@ def _check_classes(batch: Batch, output: Tensor) -> None:
     labels = targets(batch)
     if output.dim() != 2:  # noqa: PLR2004 - items and classes
         raise DataError(f"class numbers need outputs of (items, classes), got {describe(output)}")
-    lowest, highest = int(labels.min()), int(labels.max())
+    lowest, highest = (int(label) for label in torch.aminmax(labels))
     if lowest < 0 or highest >= output.shape[1]:
         raise DataError(
             f"the labels go from {lowest} to {highest} and the network has {output.shape[1]} "
             "outputs: wrong number of classes in model.kwargs, or other data?"
         )
-
-
-def _total(parts: list[Tensor]) -> float:
-    return float(torch.stack(parts).cpu().double().sum())
 
 
 ERROR_RATE = Metric(

@@ -13,13 +13,23 @@ from mdtree.config import ModelSpec, Trust
 from mdtree.exceptions import RecipeError
 from mdtree.factory import call, find
 from mdtree.models.huggingface import from_folder
-from mdtree.models.network import Network, Weights
+from mdtree.models.network import Network, Run, Weights
 from mdtree.models.resnet import resnet18
 from mdtree.models.small import cnn, mlp
 from mdtree.spelling import nearest
 from mdtree.vision import torchvision
 
-__all__ = ["MODELS", "Network", "Weights", "build_model", "build_network", "cnn", "mlp", "resnet18"]
+__all__ = [
+    "MODELS",
+    "Network",
+    "Run",
+    "Weights",
+    "build_model",
+    "build_network",
+    "cnn",
+    "mlp",
+    "resnet18",
+]
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet18": resnet18,

@@ -6,10 +6,10 @@ checkpoint, a point on a curve between two of them, or several seeds at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +18,11 @@ from torch.func import functional_call
 from mdtree.batch import Batch, describe, inputs, size
 from mdtree.exceptions import DataError
 
-__all__ = ["Network", "Weights"]
+__all__ = ["Network", "Run", "Weights"]
 
 Weights = Mapping[str, Tensor]  # parameters and buffers, by name
+Run = Callable[[Batch], Tensor]
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,34 @@ class Network:
             output = functional_call(self.module, dict(weights), positional, named)
         return _logits(output, batch)
 
+    def held(self, weights: Weights, work: Callable[[Run], ResultT]) -> ResultT:
+        """Do `work` with a function that runs the module at `weights`, for many batches.
+
+        The weights are put in and taken out once, not for every batch: that costs as much as a
+        small network's whole forward pass.
+        """
+        inner = {f"module.{name}": tensor for name, tensor in weights.items()}
+        result: ResultT = functional_call(_Holder(self.module), inner, (work, self.trained))
+        return result
+
     def trained(self, batch: Batch) -> Tensor:
-        """Run the module at its own weights, as training does."""
+        """Run the module at the weights that it holds, as training does."""
         positional, named = inputs(batch)
         with _explained(batch):
             output = self.module(*positional, **named)
         return _logits(output, batch)
+
+
+class _Holder(nn.Module):
+    """A module around a module, whose forward pass is any work."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, work: Callable[[Run], ResultT], run: Run) -> ResultT:
+        """Do the work while functional_call keeps other weights in the module."""
+        return work(run)
 
 
 @contextmanager

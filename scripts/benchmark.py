@@ -1,0 +1,93 @@
+"""The one form of all benchmarks: paired runs, medians of ratios, a table, and figures as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+import mdtree
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A rival and ours, timed in turn."""
+
+    name: str
+    rival: list[float]  # seconds
+    ours: list[float]  # seconds, each run beside the rival's of the same index
+    target: float | None  # the largest ratio that is good enough; None: for information
+
+    @property
+    def ratio(self) -> float:
+        """Median of ours / rival over the pairs."""
+        return statistics.median(o / r for o, r in zip(self.ours, self.rival, strict=True))
+
+    @property
+    def holds(self) -> bool:
+        """Say whether the ratio meets its target."""
+        return self.target is None or self.ratio <= self.target
+
+
+def compare(
+    name: str,
+    rival: Callable[[], object],
+    ours: Callable[[], object],
+    *,
+    runs: int,
+    target: float | None,
+) -> Comparison:
+    """Warm both up, then time them in turn; who goes first changes from pair to pair."""
+    rival()
+    ours()
+    times: dict[str, list[float]] = {"rival": [], "ours": []}
+    for number in range(runs):
+        order = [("rival", rival), ("ours", ours)]
+        for key, work in order if number % 2 == 0 else reversed(order):
+            started = time.perf_counter()
+            work()
+            times[key].append(time.perf_counter() - started)
+    return Comparison(name=name, target=target, **times)
+
+
+def report(comparisons: Sequence[Comparison], *, as_json: bool) -> None:
+    """Print a table in Markdown, or the figures as JSON."""
+    if as_json:
+        figures = {
+            c.name: {
+                "value": round(c.ratio, 4),
+                "target": None if c.target is None else f"<= {c.target:g}",
+                "holds": c.holds,
+                "runs": len(c.ours),
+            }
+            for c in comparisons
+        }
+        print(json.dumps({"figures": figures}))
+        return
+    print(
+        f"mdtree {mdtree.__version__}, torch {torch.__version__}, Python "
+        f"{platform.python_version()}, {torch.get_num_threads()} threads\n"
+    )
+    print("| figure | rival (s) | mdtree (s) | ratio | target | holds | runs |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for c in comparisons:
+        target = "" if c.target is None else f"<= {c.target:g}"
+        print(
+            f"| {c.name} | {statistics.median(c.rival):.4f} | {statistics.median(c.ours):.4f} "
+            f"| {c.ratio:.3f} | {target} | {'yes' if c.holds else 'NO'} | {len(c.ours)} |"
+        )
+
+
+def arguments(description: str | None) -> argparse.Namespace:
+    """Read the options that all benchmarks have."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--quick", action="store_true", help="fewer runs: under five minutes")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ...")
+    return parser.parse_args()

@@ -1,0 +1,71 @@
+"""What many tests share: the command line run in this process, and tiny checkpoint directories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from mdtree.cli import main
+from mdtree.models import cnn
+
+SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def mdtree(capsys) -> Callable[..., Ran]:
+    """Run a command in this process: mdtree("measure", folder, "--json").code == 0."""
+
+    def run(*args: object) -> Ran:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(arg) for arg in args])
+        captured = capsys.readouterr()
+        return Ran(code=int(stop.value.code or 0), out=captured.out, err=captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def published_table() -> Path:
+    """The published table, where it is at hand; it is never part of this repository."""
+    path = SHARED / "published_clean_collection.csv"
+    if not path.exists():
+        pytest.skip("the published table is not at hand")
+    return path
+
+
+def write_zoo(root: Path, groups: dict[str, list[int]], *, width: int = 2) -> Path:
+    """Write untrained CNNs: a folder for each group, a file for each seed, and a recipe."""
+    for group, seeds in groups.items():
+        (root / group).mkdir(parents=True)
+        for seed in seeds:
+            torch.manual_seed(seed)
+            weights = cnn(width=width).state_dict()
+            save_file(weights, root / group / f"seed-{seed}.safetensors")
+    recipe = {
+        "model": {"factory": "cnn", "kwargs": {"width": width}},
+        "data": {"source": "digits", "amount": 50},
+    }
+    (root / "mdtree.yaml").write_text(yaml.safe_dump(recipe))
+    return root
+
+
+@pytest.fixture
+def zoo(tmp_path) -> Path:
+    """Two groups of two tiny networks each."""
+    return write_zoo(tmp_path / "zoo", {"hot": [0, 1], "cold": [2, 3]})
