@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -20,12 +21,15 @@ Batch = tuple[Tensor, Tensor] | Mapping[str, Tensor]
 
 LABELS = ("labels", "label")  # the names under which dictionaries carry their targets
 
+_SHOWN = 6  # entries that an error message lists of a long value
+
 
 def as_batch(value: Any) -> Batch:
     """Check what a data set or loader gave, and make it a batch."""
     if isinstance(value, Mapping):
-        wrong = [str(k) for k, v in value.items() if not isinstance(v, Tensor)]
-        if wrong or not any(label in value for label in LABELS):
+        labels = [value[label] for label in LABELS if label in value]
+        tensors = all(isinstance(inner, Tensor) for inner in value.values())
+        if not labels or not tensors or labels[0].dim() == 0:
             raise DataError(
                 "a batch that is a dictionary holds tensors, one of them called 'labels'; "
                 f"got {describe(value)}"
@@ -33,7 +37,7 @@ def as_batch(value: Any) -> Batch:
         return dict(value)
     if isinstance(value, tuple | list) and len(value) == 2:  # noqa: PLR2004 - (x, y)
         x, y = value
-        if isinstance(x, Tensor) and isinstance(y, Tensor) and len(x) == len(y):
+        if isinstance(x, Tensor) and isinstance(y, Tensor) and x.shape[:1] == y.shape[:1] != ():
             return x, y
     raise DataError(f"a batch is (x, y) or a dictionary of tensors, got {describe(value)}")
 
@@ -69,7 +73,12 @@ def describe(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {describe(inner)}" for key, inner in value.items()) + "}"
+        return "{" + _listed(f"{key}: {describe(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, tuple | list):
-        return "(" + ", ".join(describe(inner) for inner in value) + ")"
+        return "(" + _listed(describe(inner) for inner in value) + ")"
     return type(value).__name__
+
+
+def _listed(texts: Iterator[str]) -> str:
+    shown = list(itertools.islice(texts, _SHOWN + 1))
+    return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")

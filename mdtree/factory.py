@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from types import ModuleType
+from pathlib import Path
 from typing import Any
 
 from mdtree import vision
 from mdtree.config import KNOWN_PACKAGES, Trust
-from mdtree.exceptions import RecipeError, UntrustedError
+from mdtree.exceptions import MdtreeError, RecipeError, UntrustedError
 from mdtree.spelling import nearest
 
 __all__ = ["call", "find"]
+
+# arguments that make a factory of torchvision or timm read a file, or download one
+_FETCHING = (
+    "checkpoint_path",
+    "pretrained",
+    "pretrained_backbone",
+    "pretrained_cfg",
+    "pretrained_cfg_overlay",
+    "weights",
+    "weights_backbone",
+)
 
 
 def find(name: str, trust: Trust) -> Callable[..., Any]:
@@ -23,22 +35,20 @@ def find(name: str, trust: Trust) -> Callable[..., Any]:
     module_name, colon, attribute = name.partition(":")
     if not (colon and attribute.isidentifier() and _is_dotted(module_name)):
         raise RecipeError(f"a factory is named as pkg.module:name, got {name!r}")
-    vouched = trust.admits(module_name, attribute)
+    if trust.admits(module_name, attribute):
+        with _importable(trust.folders):
+            return _found(module_name, attribute)
     package = module_name.partition(".")[0]
-    if not vouched and package not in KNOWN_PACKAGES:
-        raise _untrusted(name, module_name)
-    with _importable(trust if vouched else Trust()):
-        module = _module(module_name, name)
-    factory = getattr(module, attribute, None)
-    if factory is None:
-        raise RecipeError(
-            f"module {module_name!r} has no {attribute!r}{nearest(attribute, dir(module))}"
-        )
-    if not callable(factory):
-        raise RecipeError(f"{name!r} is a {type(factory).__name__}, not a function or class")
-    if not vouched:
-        _check_known(name, factory, package)
-    return factory  # type: ignore[no-any-return]
+    rooms = KNOWN_PACKAGES.get(package, ())
+    if module_name not in KNOWN_PACKAGES and not _lies_in(module_name, rooms):
+        raise _untrusted(name)
+    factory = _found(module_name, attribute)
+    # `torchvision.models:partial` is a name in a known module too: what counts is where the
+    # object itself was defined
+    home = getattr(factory, "__module__", None) or ""
+    if attribute.startswith("_") or not _lies_in(home, rooms):
+        raise _untrusted(name)
+    return factory if package == "mdtree" else _reading_no_files(factory, name)
 
 
 def call(factory: Callable[..., Any], kwargs: Mapping[str, Any], name: str) -> Any:
@@ -51,57 +61,81 @@ def call(factory: Callable[..., Any], kwargs: Mapping[str, Any], name: str) -> A
             for parameter in inspect.signature(factory).parameters.values()
             if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         ]
-        hints = "".join(nearest(key, known) for key in kwargs if key not in known)
-        raise RecipeError(
-            f"{name}: {error}{hints}; it takes {', '.join(known) or 'nothing'}"
-        ) from error
+        unknown = [
+            f"no argument {key!r}{nearest(key, known)}" for key in kwargs if key not in known
+        ]
+        fault = "; ".join(unknown) or str(error)
+        raise RecipeError(f"{name}: {fault} (it takes {', '.join(known) or 'nothing'})") from error
     except ValueError:
         pass  # some built-in callables have no signature: the call itself tells
     try:
         return factory(**kwargs)
-    except Exception as error:
+    except MdtreeError:
+        raise
+    except (Exception, SystemExit) as error:
         raise RecipeError(
-            f"{name} with {dict(kwargs)!r} failed: {type(error).__name__}: {error}"
+            f"{name} with {dict(kwargs)!r:.500} failed: {type(error).__name__}: {error}"
         ) from error
 
 
-def _module(module_name: str, name: str) -> ModuleType:
+def _found(module_name: str, attribute: str) -> Callable[..., Any]:
+    name = f"{module_name}:{attribute}"
     try:
         with vision.usable():
-            return importlib.import_module(module_name)
+            module = importlib.import_module(module_name)
+            factory = getattr(module, attribute, None)  # which may import as well
     except ImportError as error:
         raise RecipeError(
             f"factory {name!r}: {error}; is the package installed, "
             "and does mdtree run in the folder where the module lies?"
         ) from error
+    except SystemExit as error:
+        raise RecipeError(
+            f"factory {name!r}: {module_name} ends the program when it is imported; "
+            'put what it runs as a script under `if __name__ == "__main__":`'
+        ) from error
     except Exception as error:
         raise RecipeError(
             f"factory {name!r}: importing {module_name} failed: {type(error).__name__}: {error}"
         ) from error
-
-
-def _check_known(name: str, factory: Callable[..., Any], package: str) -> None:
-    """Hold a name in a known package to what is meant by it.
-
-    `torchvision.models:os` is an attribute of a known module too: what counts is where the object
-    itself was defined.
-    """
-    home = getattr(factory, "__module__", None) or ""
-    rooms = KNOWN_PACKAGES[package]
-    if not any(home == room or home.startswith(f"{room}.") for room in rooms):
-        raise UntrustedError(
-            f"{name!r} is defined in {home or 'nowhere'!r}, and a recipe found inside the "
-            f"directory may only use {', '.join(rooms)} of {package}; "
-            f"to allow it, add --trust {name}"
+    if factory is None:
+        raise RecipeError(
+            f"module {module_name!r} ({getattr(module, '__file__', None) or 'built in'}) "
+            f"has no {attribute!r}{nearest(attribute, dir(module))}"
         )
+    if not callable(factory):
+        raise RecipeError(f"{name!r} is a {type(factory).__name__}, not a function or class")
+    return factory  # type: ignore[no-any-return]
 
 
-def _untrusted(name: str, module: str) -> UntrustedError:
+def _reading_no_files(factory: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Keep a factory of another package from fetching weights: timm would unpickle them."""
+
+    @functools.wraps(factory)
+    def guarded(**kwargs: Any) -> Any:
+        asked = [key for key in _FETCHING if kwargs.get(key)]
+        if asked:
+            raise UntrustedError(
+                f"{name}: leave out {', '.join(asked)}, mdtree loads your own weights; "
+                f"if you know what it would read, add --trust {name}"
+            )
+        return factory(**kwargs)
+
+    return guarded
+
+
+def _untrusted(name: str) -> UntrustedError:
+    rooms = ", ".join(room for rooms in KNOWN_PACKAGES.values() for room in rooms)
     return UntrustedError(
-        f"the recipe found inside the directory names {name!r}, and may only name factories of "
-        f"{', '.join(KNOWN_PACKAGES)}; if you know this code, add --trust {module}, "
+        f"the recipe found inside the directory names {name!r}, and may only name what is defined "
+        f"in {rooms}; if you know this code, add --trust {name}, "
         "or name the recipe yourself with --recipe"
     )
+
+
+def _lies_in(module: str, rooms: Iterable[str]) -> bool:
+    """Say whether a module is one of the rooms or in one; `timm.models._hub` is private."""
+    return "._" not in module and any(f"{module}.".startswith(f"{room}.") for room in rooms)
 
 
 def _is_dotted(name: str) -> bool:
@@ -109,11 +143,13 @@ def _is_dotted(name: str) -> bool:
 
 
 @contextmanager
-def _importable(trust: Trust) -> Iterator[None]:
+def _importable(folders: Iterable[Path]) -> Iterator[None]:
     """Let the user's own modules be found, after all installed ones."""
-    before = list(sys.path)
-    sys.path.extend(str(folder) for folder in trust.folders)
+    added = [str(folder) for folder in folders if str(folder) not in sys.path]
+    sys.path += added
     try:
         yield
     finally:
-        sys.path[:] = before
+        for folder in added:
+            if folder in sys.path:  # the module may have changed it, and may rely on that
+                sys.path.remove(folder)

@@ -35,7 +35,7 @@ def mse() -> Loss:
 
     def loss(output: Tensor, batch: Batch) -> Tensor:
         wanted = targets(batch).to(output.dtype).reshape(output.shape)
-        return (output - wanted).square().flatten(1).mean(1)
+        return (output - wanted).square().reshape(len(output), -1).mean(1)
 
     return loss
 

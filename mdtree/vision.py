@@ -31,9 +31,9 @@ def torchvision(module: str = "torchvision") -> ModuleType:
     try:
         with usable():
             return importlib.import_module(module)
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:
         raise MissingExtraError(
-            f"torchvision cannot be imported ({error}); "
+            f"{module} cannot be imported ({error}); "
             "install the build that belongs to your torch: pip install torchvision"
         ) from error
 
@@ -50,15 +50,14 @@ def usable() -> Iterator[None]:
 
 
 def _is_broken() -> bool:
-    """Try the import once; a failed one leaves nothing behind."""
+    """Try the import once; a failed one leaves nothing behind.
+
+    Other faults are told by whoever needs torchvision: a network of one's own may not.
+    """
     try:
         importlib.import_module("torchvision")
-    except RuntimeError as error:
+    except (ImportError, RuntimeError) as error:
         for name in [n for n in sys.modules if n.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
-        if _FAULT in str(error):
-            return True
-        raise
-    except ImportError:
-        return False  # not installed: whoever needs it will say so
+        return _FAULT in str(error)
     return False

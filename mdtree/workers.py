@@ -10,6 +10,8 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -58,7 +60,7 @@ def _in_processes(
     try:
         while True:
             for item in itertools.islice(waiting, workers * _AHEAD - len(running)):
-                running[pool.submit(task, item)] = item
+                running[_submitted(pool, task, item)] = item
             if not running:
                 break
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -74,21 +76,38 @@ def _in_processes(
                 running.clear()
                 pool = _pool(workers)
     except BaseException:  # interrupted, or nobody wants the rest: do not wait for running items
-        for child in set(multiprocessing.active_children()) - others:
-            child.terminate()
-        raise
-    finally:
+        children = set(multiprocessing.active_children()) - others
+        for child in children:
+            child.kill()
+        for child in children:
+            child.join()
         pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _submitted(
+    pool: ProcessPoolExecutor, task: Callable[[ItemT], ResultT], item: ItemT
+) -> Future[ResultT]:
+    """Hand out an item; if the pool broke meanwhile, the item is one of those under way."""
+    try:
+        return pool.submit(task, item)
+    except BrokenProcessPool as error:
+        future: Future[ResultT] = Future()
+        future.set_exception(error)
+        return future
 
 
 def _alone(task: Callable[[ItemT], ResultT], item: ItemT) -> Done[ItemT, ResultT]:
     """Run a suspect in a process of its own, so that it can only harm itself."""
-    with _pool(1) as pool:
-        try:
-            return Done(item=item, result=pool.submit(task, item).result(), error=None)
-        except BrokenProcessPool:
-            reason = "the worker process died (killed, or out of memory)"
-            return Done(item=item, result=None, error=reason)
+    pool = _pool(1)
+    future = pool.submit(task, item)
+    wait([future])
+    pool.shutdown()
+    if isinstance(future.exception(), BrokenProcessPool):
+        reason = "the worker process died (killed, or out of memory)"
+        return Done(item=item, result=None, error=reason)
+    return Done(item=item, result=future.result(), error=None)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
@@ -104,10 +123,19 @@ def _prepare() -> None:
     """Give each worker one thread: N workers with N threads each fight for the cores.
 
     Ctrl-C reaches every process of a terminal; only the first one, which started the workers,
-    decides what to do about it.
+    decides what to do about it.  If that one is killed, its workers end with it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = "1"  # for whatever is loaded later
-    import torch
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # for what is loaded later
+    if "torch" in sys.modules:  # by the user's own script, which has called us
+        import torch
 
-    torch.set_num_threads(1)
+        torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

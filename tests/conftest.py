@@ -12,6 +12,7 @@ import yaml
 from safetensors.torch import save_file
 
 from mdtree.cli import main
+from mdtree.measurements import Row, read_rows
 from mdtree.models import cnn
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -69,3 +70,20 @@ def write_zoo(root: Path, groups: dict[str, list[int]], *, width: int = 2) -> Pa
 def zoo(tmp_path) -> Path:
     """Two groups of two tiny networks each."""
     return write_zoo(tmp_path / "zoo", {"hot": [0, 1], "cold": [2, 3]})
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Let what tests draw be the same in every run."""
+    torch.manual_seed(0)
+
+
+def change(zoo: Path, **recipe: object) -> None:
+    """Change parts of the recipe of a zoo."""
+    path = zoo / "mdtree.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **recipe}))
+
+
+def rows_of(path: Path) -> dict[str, Row]:
+    """Read a file of measurements: group -> row."""
+    return {row.group: row for row in read_rows(path)}

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
+import re
+import struct
 import zipfile
 from enum import Enum
 from pathlib import Path
 
 from mdtree.exceptions import UnreadableError, UnsafeError
 
-__all__ = ["Kind", "kind_of", "looks_like_weights"]
+__all__ = ["INDEX", "Kind", "kind_of", "looks_like_weights"]
+
+INDEX = (".safetensors.index.json", ".bin.index.json")  # of checkpoints in several parts
 
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".pth.tar", ".pkl", ".bin", ".ckpt", ".tar")
 
 # files that trainers write beside weights, and that hold none
-_BESIDE = ("optimizer", "scheduler", "scaler", "rng_state", "training_args")
+_BESIDE = re.compile(
+    r"(optimizer|(lr_)?scheduler|scaler|sampler|rng_state|random_states|training_args)(_\d+)?\.\w+"
+)
 
 _LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"  # torch's magic number, pickled
 _PICKLE = b"\x80"
@@ -33,7 +40,7 @@ class Kind(Enum):
     """The ways of storing weights that mdtree reads."""
 
     SAFETENSORS = "safetensors"
-    SHARDED = "safetensors with an index"
+    SHARDED = "several parts with an index"
     TORCH = "torch zip"
     LEGACY = "torch legacy"
 
@@ -41,7 +48,7 @@ class Kind(Enum):
 def looks_like_weights(path: Path) -> bool:
     """Say whether a file of a checkpoint directory is meant as a weights file."""
     name = path.name.lower()
-    if name.startswith((".", *_BESIDE)):
+    if name.startswith(".") or _BESIDE.fullmatch(name):
         return False
     if name.endswith(_SUFFIXES):
         return True
@@ -59,13 +66,13 @@ def kind_of(path: Path) -> Kind:
             head = file.read(64)
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
-    if path.name.endswith(".safetensors.index.json"):
+    if path.name.endswith(INDEX):
         return Kind.SHARDED
     if head.startswith(b"PK\x03\x04"):
         return _kind_of_zip(path)
-    if _LEGACY in head[:20]:
+    if _LEGACY in head[:32]:
         return Kind.LEGACY
-    if head[8:9] == b"{":  # the header follows its length of 8 bytes
+    if head[5:9] == b"\0\0\0{":  # the header follows its length of 8 bytes
         return _kind_of_safetensors(path, int.from_bytes(head[:8], "little"), size)
     raise _foreign(path, head)
 
@@ -83,7 +90,7 @@ def _kind_of_zip(path: Path) -> Kind:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise UnreadableError(f"{path} is a truncated or damaged file of torch.save") from error
     parts = {name.partition("/")[2] for name in names}
     if "constants.pkl" in parts or any(part.startswith("code/") for part in parts):
@@ -102,8 +109,9 @@ def _foreign(path: Path, head: bytes) -> UnreadableError | UnsafeError:
     """Say what a file is that holds no weights, as far as its first bytes tell."""
     if not head:
         return UnreadableError(f"{path} is empty")
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
     for magic, meaning in _FOREIGN.items():
-        if head.startswith(magic):
+        if start.startswith(magic):
             return UnreadableError(f"{path} is {meaning}")
     if head.startswith(_PICKLE):
         return UnsafeError(
@@ -118,6 +126,6 @@ def _foreign(path: Path, head: bytes) -> UnreadableError | UnsafeError:
 
 def _is_text(head: bytes) -> bool:
     try:
-        return head.decode("utf-8", errors="strict").isprintable() or b"\n" in head
+        return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)  # may end in a word
     except UnicodeDecodeError:
         return False

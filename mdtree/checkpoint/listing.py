@@ -8,13 +8,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdtree.checkpoint.kind import looks_like_weights
-from mdtree.exceptions import RecipeError
+from mdtree.checkpoint.kind import INDEX, looks_like_weights
+from mdtree.checkpoint.reading import parts_of
+from mdtree.exceptions import CheckpointError, RecipeError
 
 __all__ = ["Folder", "checkpoint_files", "find_folders", "named_files"]
 
-_INDEX = ".safetensors.index.json"
-_HUGGING_FACE = ("model.safetensors", "pytorch_model.bin")
+# the weights of a Hugging Face folder, in the order in which transformers looks for them
+_HUGGING_FACE = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,22 +56,25 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> list[Folder]:
 def checkpoint_files(folder: Path) -> list[Path]:
     """List the checkpoints that lie directly in a folder; the parts of a sharded one are one."""
     try:
-        names = sorted(path for path in folder.iterdir() if path.is_file())
+        files = sorted(path for path in folder.iterdir() if path.is_file())
     except OSError:
         return []
-    indexes = [path for path in names if path.name.endswith(_INDEX)]
-    if indexes:
-        return indexes
     if _is_hugging_face(folder):
         return [next(folder / name for name in _HUGGING_FACE if (folder / name).is_file())]
-    return [path for path in names if looks_like_weights(path)]
+    indexes = [path for path in files if path.name.endswith(INDEX)]
+    parts = {part for index in indexes for part in _parts(index)}
+    return [
+        path
+        for path in files
+        if path not in parts and (path in indexes or looks_like_weights(path))
+    ]
 
 
 def named_files(root: Path, patterns: Iterable[str], *, group: str) -> tuple[Path, ...]:
     """Find the files that a recipe lists for a group: paths, patterns, or folders that hold one."""
     files: list[Path] = []
     for pattern in patterns:
-        matches = sorted(Path(root, name) for name in glob.glob(pattern, root_dir=root))  # noqa: PTH207 - Path.glob refuses absolute patterns
+        matches = _matches(root, pattern)
         if not matches:
             raise RecipeError(f"group {group!r}: no file matches {pattern!r} in {root}")
         for match in matches:
@@ -75,10 +84,26 @@ def named_files(root: Path, patterns: Iterable[str], *, group: str) -> tuple[Pat
     return tuple(dict.fromkeys(files))
 
 
+def _matches(root: Path, pattern: str) -> list[Path]:
+    """Find what fits a pattern or, as names may hold brackets, is called just so."""
+    for wanted in (pattern, glob.escape(pattern)):
+        found = glob.glob(wanted, root_dir=root, recursive=True)  # noqa: PTH207 - Path.glob refuses absolute patterns
+        if found:
+            return sorted(Path(root, name) for name in found)
+    return []
+
+
 def _is_hugging_face(folder: Path) -> bool:
     return (folder / "config.json").is_file() and any(
-        (folder / name).is_file() for name in (*_HUGGING_FACE, f"model{_INDEX}")
+        (folder / name).is_file() for name in _HUGGING_FACE
     )
+
+
+def _parts(index: Path) -> list[Path]:
+    try:
+        return parts_of(index)[1:]
+    except CheckpointError:
+        return []  # a damaged index is told when it is read
 
 
 def _name(folder: Path, root: Path) -> str:

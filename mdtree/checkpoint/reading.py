@@ -2,134 +2,135 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import importlib
 import json
 import pickle
+import re
+import warnings
+from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import Tensor
 
-from mdtree.checkpoint.kind import Kind, kind_of
+from mdtree.checkpoint.kind import INDEX, Kind, kind_of
+from mdtree.checkpoint.refusal import refusal
 from mdtree.exceptions import UnreadableError, UnsafeError
 
 __all__ = ["file_digest", "parts_of", "read"]
 
-# Plain holders of values that training scripts put beside the weights: command-line arguments
-# (torchvision's and timm's scripts) and numbers of NumPy (a best accuracy).  None can run code.
-_HARMLESS: tuple[Any, ...] = (
-    argparse.Namespace,
-    np.dtype,
-    np.float64(0).__reduce__()[0],  # the function that rebuilds a number of NumPy
-    *(type(np.dtype(name)) for name in ("f8", "f4", "f2", "i8", "i4", "u1", "b1")),
+
+class StandIn:
+    """Stands for an object beside the weights: takes what would have made it, and makes nothing."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+class _Filled:
+    """Stands for an object that may be a kind of dictionary: torch fills true ones alone."""
+
+    def __new__(cls, *_: Any) -> Any:
+        return OrderedDict()
+
+
+# Plain values that training scripts put beside the weights: command-line arguments (torchvision's
+# and timm's scripts), a best accuracy of NumPy, paths, dates.  Nobody needs to trust them by name.
+_PLAIN = (
+    "argparse.Namespace",
+    *(f"builtins.{name}" for name in ("bool", "dict", "float", "int", "list", "str")),
+    *(f"datetime.{name}" for name in ("date", "datetime", "timedelta", "timezone")),
+    *(f"numpy.{name}" for name in ("dtype", "ndarray")),
+    *(f"numpy.{c}.multiarray.{n}" for c in ("_core", "core") for n in ("scalar", "_reconstruct")),
+    *(f"{m}.{s}Path" for m in ("pathlib", "pathlib._local") for s in ("Posix", "Windows")),
 )
 
 
 def read(path: Path, *, trust: Iterable[str] = ()) -> Any:
-    """Read all that a weights file holds, on the CPU: a dictionary of tensors, usually nested."""
+    """Read all that a weights file holds, on the CPU: a dictionary of tensors, usually nested.
+
+    Objects that are no tensors are never made.  Plain values, and those of classes that are named
+    in `trust`, are passed over: something empty stands in their place (of a kind of dictionary,
+    its items are kept).  A file with any other is refused.
+    """
     kind = kind_of(path)
     if kind is Kind.SAFETENSORS:
         return _safetensors(path)
     if kind is Kind.SHARDED:
-        tensors: dict[str, Tensor] = {}
+        tensors: dict[str, Any] = {}
         for part in parts_of(path)[1:]:
-            tensors |= _safetensors(part)
+            content = read(part, trust=trust)
+            if not isinstance(content, dict):
+                raise UnreadableError(f"{part} holds no weights by name")
+            tensors |= content
         return tensors
     return _torch(path, tuple(trust))
 
 
 def file_digest(path: Path) -> str:
-    """Hash a weights file; for a sharded one, its index and all parts."""
-    digest = hashlib.sha256()
+    """Hash a weights file (as `sha256sum` does); for one in parts, its index and all parts."""
+    digests = []
     for part in parts_of(path):
         try:
             with part.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+                digests.append(hashlib.file_digest(file, "sha256"))
         except OSError as error:
             raise UnreadableError(f"{part} cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest()
+    if len(digests) == 1:
+        return digests[0].hexdigest()
+    return hashlib.sha256(b"".join(digest.digest() for digest in digests)).hexdigest()
 
 
 def parts_of(path: Path) -> list[Path]:
     """List the files of one checkpoint: itself, and the parts that its index names."""
-    if not path.name.endswith(".index.json"):
+    if not path.name.endswith(INDEX):
         return [path]
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
         names = sorted(set(index["weight_map"].values()))
-        inside = all(isinstance(name, str) and Path(name).name == name for name in names)
+        inside = all(re.fullmatch(r"[^/\\\0]+\.(safetensors|bin)", name) for name in names)
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UnreadableError(f"{path} is not an index of safetensors files") from error
+        raise UnreadableError(f"{path} is not an index of weights files") from error
     if not inside:
-        raise UnsafeError(f"{path} names files outside its own folder")
+        raise UnsafeError(
+            f"{path} names parts that are no weights files of its own folder: {', '.join(names)}"
+        )
     return [path, *(path.with_name(name) for name in names)]
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path, device="cpu")
+    utf8 = not any("\udc80" <= letter <= "\udcff" for letter in str(path))
+    try:  # a path in another encoding is one that safetensors cannot open by itself
+        return load_file(path, device="cpu") if utf8 else load(path.read_bytes())
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise UnreadableError(f"{path} is a damaged safetensors file: {error}") from error
 
 
 def _torch(path: Path, trust: tuple[str, ...]) -> Any:
-    admitted = [*_HARMLESS, *(_class(name) for name in trust if "." in name and ":" not in name)]
-    try:
-        with torch.serialization.safe_globals([c for c in admitted if c is not None]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _refusal(path, error) from error
-    except OSError as error:
-        raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:
-        # damage shows itself anywhere in the reader: EOFError, RuntimeError, KeyError, ...
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UnreadableError(
-            f"{path} is a truncated or damaged file of torch.save: {first}"
-        ) from (error)
-
-
-def _refusal(path: Path, error: Exception) -> UnsafeError | UnreadableError:
-    try:
-        names = sorted(set(torch.serialization.get_unsafe_globals_in_checkpoint(path)))
-    except Exception:  # noqa: BLE001 - the list is a courtesy, and the legacy format has none
-        names = []
-    if not names:
-        found = [word.strip("`'\".,") for word in str(error).split() if "GLOBAL" not in word]
-        names = [word for word in found if "." in word and word.replace(".", "").isidentifier()][:1]
-    modules = [name for name in names if name.startswith(("torch.nn.modules.", "__main__."))]
-    if not names:
-        return UnreadableError(f"{path} is a damaged file of torch.save: {_first_line(error)}")
-    if modules:
-        return UnsafeError(
-            f"{path} holds a whole pickled module ({', '.join(modules[:3])}), and loading it would "
-            "run code: save model.state_dict() instead"
-        )
-    return UnsafeError(
-        f"{path} holds objects that could run code: {', '.join(names)}; nothing was loaded. "
-        "Save the state_dict alone"
-        + (f", or add {' '.join(f'--trust {name}' for name in names)}" if len(names) < 4 else "")  # noqa: PLR2004 - more would bury the advice
-    )
-
-
-def _class(name: str) -> Any:
-    """Import a class that the user trusts by name; a name of anything else admits nothing."""
-    module, _, attribute = name.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), attribute, None)
-    except ImportError:
-        return None
-    return found if isinstance(found, type) else None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    places: dict[str, Any] = dict.fromkeys(("collections.defaultdict", *trust), _Filled)
+    places |= dict.fromkeys(_PLAIN, StandIn)
+    admitted: list[Any] = [(place, name) for name, place in places.items()]
+    with torch.serialization.safe_globals(admitted), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Detected pickle protocol")  # if it fails, we say so
+        try:
+            with path.open("rb") as file:  # of a path, torch would look at the suffix
+                return torch.load(file, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise refusal(path, error) from error
+        except OSError as error:
+            raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
+        except Exception as error:
+            # damage shows itself anywhere in the reader: EOFError, RuntimeError, KeyError, ...
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UnreadableError(
+                f"{path} is a truncated or damaged file of torch.save: {reason}"
+            ) from error

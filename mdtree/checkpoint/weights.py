@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from mdtree.exceptions import UnreadableError
 from mdtree.spelling import nearest
 
-__all__ = ["Found", "find_weights"]
+__all__ = ["Found", "find_weights", "wrapping"]
 
 # where trainers put the weights, in the order in which they are looked for; the averaged ones
 # (EMA, SWA) lie elsewhere in the loss landscape and are taken only when they are asked for
@@ -30,10 +30,10 @@ class Found:
 
 def find_weights(content: Any, *, key: str | None, name: str) -> Found:
     """Find the weights in the content of a file; `key` asks for one entry of several."""
-    if isinstance(content, nn.Module):
-        raise UnreadableError(f"{name} holds a whole module, not weights: save its state_dict()")
     if not isinstance(content, Mapping):
-        raise UnreadableError(f"{name} holds a {type(content).__name__}, not weights by name")
+        raise UnreadableError(
+            f"{name} holds a {type(content).__name__}, not weights by name: save model.state_dict()"
+        )
     held = [str(k) for k, value in content.items() if _is_state_dict(value)]
     if key is not None:
         return Found(tensors=_keyed(content, key, held, name), notes=(f"weights of {key!r}",))
@@ -70,12 +70,22 @@ def _is_state_dict(value: Any) -> bool:
     )
 
 
+def wrapping(names: Iterable[str]) -> str:
+    """Give the prefix that wrappers put before all of these names, in whatever order they came.
+
+    >>> wrapping(["module._orig_mod.0.weight", "module._orig_mod.0.bias"])
+    'module._orig_mod.'
+    """
+    wrapped, prefix = list(names), ""
+    while more := next(
+        (w for w in _WRAPPERS if wrapped and all(n.startswith(prefix + w) for n in wrapped)), None
+    ):
+        prefix += more
+    return prefix
+
+
 def _unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take off what wrappers add, in whatever order they were stacked."""
-    plain = {name: tensor for name, tensor in tensors.items() if name != "n_averaged"}
-    for _ in range(len(_WRAPPERS) * 4):
-        prefix = next((w for w in _WRAPPERS if all(n.startswith(w) for n in plain)), None)
-        if prefix is None or not plain:
-            break
-        plain = {name.removeprefix(prefix): tensor for name, tensor in plain.items()}
-    return plain
+    """Take off what wrappers add: their prefixes, and the count of averaged models."""
+    plain = [name for name in tensors if name != wrapping([name]) + "n_averaged"]
+    prefix = wrapping(plain)
+    return {name.removeprefix(prefix): tensors[name] for name in plain}

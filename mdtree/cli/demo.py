@@ -8,6 +8,7 @@ import click
 
 from mdtree.cli.bar import Bar
 from mdtree.cli.summary import rows_table
+from mdtree.cli.text import printable
 from mdtree.measurements import read_rows
 
 __all__ = ["command"]
@@ -21,7 +22,8 @@ __all__ = ["command"]
     show_default=True,
     help="Where the networks, the recipe and the measurements go.",
 )
-def command(out: Path) -> None:
+@click.pass_context
+def command(ctx: click.Context, /, out: Path) -> None:
     """Train two small networks on digits, and two with a batch that is far too large; measure all.
 
     It takes under two minutes on a laptop and needs no download.
@@ -51,5 +53,9 @@ def command(out: Path) -> None:
     with Bar("measuring") as bar:
         summary = measure(request, out=out / "rows.jsonl", progress=bar)
     click.echo(rows_table(read_rows(summary.out)))
-    click.echo(f"\nnetworks and recipe are in {out}, measurements in {summary.out}")
-    click.echo(f"measure them yourself: mdtree measure {out}")
+    for group, reason in summary.failed.items():  # of something else that lies in the folder
+        click.echo(f"failed {printable(group)}: " + printable(reason, keep="\n"), err=True)
+    where = printable(str(out))
+    click.echo(f"\nnetworks and recipe are in {where}, measurements in {where}/rows.jsonl")
+    click.echo(f"measure them yourself: mdtree measure {where}")
+    ctx.exit(1 if summary.failed else 0)

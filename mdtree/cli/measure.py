@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mdtree.cli.text import duration, plural, printable, table
 from mdtree.config import RECIPE_NAME, Recipe, Trust, read_recipe, recipe_from_words, words
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.measurements import DEFAULT_PROTOCOL, PROTOCOLS, read_rows
+from mdtree.measurements.row import row_to_json
 
 __all__ = ["command"]
 
@@ -48,7 +50,13 @@ __all__ = ["command"]
     help="The file of measurements; without it, rows.jsonl in the directory.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Groups measured at a time; several are processes with one thread each.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything drawn.")
 @click.option(
     "--trust",
@@ -85,7 +93,7 @@ def command(
     """
     from mdtree import measure as measuring
 
-    if not directory.exists():
+    if not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
         raise MdtreeError(f"{directory} does not exist")
     recipe, folder, trust = _recipe(directory, options)
     home = directory if directory.is_dir() else directory.parent
@@ -160,7 +168,7 @@ def _overridden(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     changes = {key: options[key] for key in ("batch_size", "weights_key") if options[key]}
     if options["facts"]:
         changes["facts"] = {**recipe.facts, **words(options["facts"])}
-    return Recipe.model_validate({**recipe.model_dump(), **changes}) if changes else recipe
+    return recipe_from_words({**recipe.model_dump(), **changes}) if changes else recipe
 
 
 def _names(text: str | None) -> tuple[str, ...]:
@@ -199,34 +207,40 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
     click.echo(table(["group", "checkpoints", "state", "forward passes", "time"], lines))
     click.echo(
         f"\nto measure: {plural(len(run.costs), 'group')}, {passes:,.0f} forward passes, "
-        f"about {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
+        f"estimated time {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
     )
 
 
 def _print_summary(summary: Any, as_json: bool) -> None:
+    groups = set(summary.groups)
+    rows = [
+        row
+        for row in read_rows(summary.out)
+        if row.group in groups and row.protocol == summary.protocol
+    ]
     if as_json:
-        rows = [json.loads(line) for line in summary.out.read_bytes().splitlines() if line]
         content = {
             "format": 1,
             "out": str(summary.out),
             "measured": summary.measured,
             "already": summary.already,
             "failed": [{"group": g, "reason": reason} for g, reason in summary.failed.items()],
-            "rows": [row for row in rows if row["group"] in summary.groups],
+            "damaged": [{"line": d.line, "reason": d.reason} for d in summary.damaged],
+            "rows": [json.loads(row_to_json(row)) for row in rows],
         }
         click.echo(json.dumps(content))
         return
-    groups = set(summary.groups)
-    click.echo(rows_table([row for row in read_rows(summary.out) if row.group in groups]))
+    click.echo(rows_table(rows))
+    out = printable(str(summary.out))
     for group, reason in summary.failed.items():
-        click.echo(printable(f"failed {group}: {reason}"), err=True)
+        click.echo(f"failed {printable(group)}: " + printable(reason, keep="\n"), err=True)
     for line in summary.damaged:
         click.echo(
             f"line {line.line} was no row ({printable(line.reason)}) and was moved to "
-            f"{summary.out}.damaged",
+            f"{out}.damaged",
             err=True,
         )
     click.echo(
         f"\n{summary.measured} measured, {summary.already} already there, "
-        f"{len(summary.failed)} failed; rows are in {summary.out}"
+        f"{len(summary.failed)} failed; rows are in {out}"
     )

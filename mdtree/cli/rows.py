@@ -86,6 +86,6 @@ def import_(table: Path, *, out: Path, protocol: str) -> None:
     """
     imported = rows_from_csv(table, protocol=protocol)
     write_rows(out, imported.rows)
-    click.echo(f"{plural(len(imported.rows), 'row')} written to {out}")
+    click.echo(f"{plural(len(imported.rows), 'row')} written to {printable(str(out))}")
     if imported.ignored:
         click.echo(f"columns left out: {printable(', '.join(imported.ignored))}", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mdtree.cli.text import number, table
+from mdtree.cli.text import number, printable, table
 from mdtree.measurements import QUANTITIES, Measured, Missing, Row
 
 __all__ = ["rows_table"]
@@ -16,10 +16,12 @@ def rows_table(rows: Sequence[Row], *, limit: int | None = _SHOWN) -> str:
     """Show one line for each group: checkpoints, parameters, quantities; then the reasons."""
     shown = rows if limit is None else rows[:limit]
     names = [name for name in QUANTITIES if any(name in row.quantities for row in shown)]
-    header = ["group", "checkpoints", "parameters", *(_heading(name) for name in names)]
+    protocols = ["protocol"] if len({row.protocol for row in shown}) > 1 else []
+    header = ["group", *protocols, "checkpoints", "parameters", *map(_heading, names)]
     lines = [
         [
             row.group,
+            *(row.protocol for _ in protocols),
             str(len(row.provenance.weights)) if row.provenance else "",
             str(row.facts.get("parameters", "")),
             *(_cell(row, name) for name in names),
@@ -54,5 +56,6 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
                 if isinstance(value, Missing):
                     reasons.setdefault(f"{name}: {value.missing}", []).append(row.group)
     return [
-        f"missing {reason} ({len(groups)} of {len(rows)})" for reason, groups in reasons.items()
+        f"missing {printable(reason)} ({len(groups)} of {len(rows)})"
+        for reason, groups in reasons.items()
     ]

@@ -9,11 +9,12 @@ from mdtree.spelling import plural
 __all__ = ["duration", "number", "plural", "printable", "table"]
 
 _MINUTE, _HOUR = 60, 3600
+_ROUNDING = 1e-9  # a smaller relative error is one of arithmetic
 
 
-def printable(text: str) -> str:
+def printable(text: str, *, keep: str = "") -> str:
     """Show control characters instead of sending them: a file's name may hold terminal codes."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -29,7 +30,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def number(value: float, stderr: float | None) -> str:
     """Write a number with its standard error: 12.34 ± 0.56, to two digits of the error."""
-    if stderr is None or stderr == 0:
+    if stderr is None or stderr <= _ROUNDING * abs(value):
         return f"{value:.4g}"
     digits = max(0, -_exponent(stderr) + 1)
     return f"{value:.{digits}f} ± {stderr:.{digits}f}"

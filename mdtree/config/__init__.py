@@ -1,21 +1,17 @@
 """Recipes: what the user says about a directory of checkpoints."""
 
-from mdtree.config.reader import RECIPE_NAME, read_recipe, recipe_from_words, words
-from mdtree.config.recipe import (
+from mdtree.config.data import (
     DataSpec,
     Digits,
     FactoryData,
-    GroupSpec,
     Images,
-    LossSpec,
-    ModelSpec,
-    Recipe,
     Tensors,
     TorchvisionData,
     Transform,
-    bind,
-    fingerprint,
 )
+from mdtree.config.part import bind, fingerprint
+from mdtree.config.reader import RECIPE_NAME, read_recipe, recipe_from_words, words
+from mdtree.config.recipe import GroupSpec, LossSpec, ModelSpec, Recipe
 from mdtree.config.trust import KNOWN_PACKAGES, Trust
 
 __all__ = [

@@ -9,8 +9,15 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from mdtree.config import recipe as schema
-from mdtree.config.recipe import Recipe
+from mdtree.config.data import (
+    Digits,
+    FactoryData,
+    Images,
+    Tensors,
+    TorchvisionData,
+    Transform,
+)
+from mdtree.config.recipe import GroupSpec, LossSpec, ModelSpec, Recipe
 from mdtree.config.yaml import Document, parse_yaml, read_yaml
 from mdtree.exceptions import RecipeError
 from mdtree.spelling import nearest
@@ -18,16 +25,32 @@ from mdtree.spelling import nearest
 __all__ = ["RECIPE_NAME", "read_recipe", "recipe_from_words", "words"]
 
 RECIPE_NAME = "mdtree.yaml"
+_LONGEST_SHOWN = 80  # characters of a wrong value
 
-# every key that a recipe can have, for suggestions
-_KEYS = sorted(
-    {
-        field
-        for part in vars(schema).values()
-        if isinstance(part, type) and issubclass(part, BaseModel)
-        for field in part.model_fields
-    }
-)
+# the last name in the place of a part -> what may stand there
+_PARTS: dict[str, type[BaseModel]] = {
+    "model": ModelSpec,
+    "loss": LossSpec,
+    "digits": Digits,
+    "torchvision": TorchvisionData,
+    "images": Images,
+    "tensors": Tensors,
+    "factory": FactoryData,
+    "transform": Transform,
+    "groups": GroupSpec,
+}
+
+# what pydantic says in words of Python
+_MESSAGES = {
+    "missing": "is needed and not there",
+    "string_type": "must be a text (in quotes, if it looks like a number)",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+}
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -74,23 +97,31 @@ def _faults(errors: list[ErrorDetails], document: Document) -> Iterator[str]:
     for error in errors:
         place = error["loc"]
         line = document.line(place)
-        # the tag of a union is no key of the file
+        # the tag of a union and pydantic's mark of a key are no keys of the file
         keys = [
             str(part)
             for number, part in enumerate(place)
-            if not (number == 1 and place[0] == "data" and len(place) > 2)  # noqa: PLR2004
+            if part != "[key]" and not (number == 1 and place[0] == "data" and len(place) > 2)  # noqa: PLR2004
         ]
         prefix = f"line {line}, " if line is not None else ""
         yield f"{prefix}{'.'.join(keys)}: {_text(error)}"
 
 
 def _text(error: ErrorDetails) -> str:
-    if error["type"] == "extra_forbidden":
-        return f"unknown key{nearest(str(error['loc'][-1]), _KEYS)}"
-    if error["type"] == "missing":
-        return "is needed and not there"
-    message = error["msg"].removeprefix("Value error, ")
-    return message if error["type"] == "value_error" else f"{message}, got {error['input']!r}"
+    kind, place = error["type"], error["loc"]
+    if kind == "extra_forbidden":
+        above = [part for part in place[:-1] if isinstance(part, str)]
+        known = (_PARTS[above[-1]] if above else Recipe).model_fields
+        return f"unknown key{nearest(str(place[-1]), known)} (known: {', '.join(known)})"
+    if kind == "literal_error" and place == ("format",):
+        return f"this mdtree reads format 1, got {error['input']!r:.100}: install a newer mdtree"
+    message = _MESSAGES.get(kind, error["msg"].removeprefix("Value error, "))
+    return message if kind in ("missing", "value_error") else f"{message}, got {_shown(error)}"
+
+
+def _shown(error: ErrorDetails) -> str:
+    text = repr(error["input"])
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} ..."
 
 
 def _kind_of(content: object) -> str:

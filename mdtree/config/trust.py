@@ -12,12 +12,13 @@ from pathlib import Path
 
 __all__ = ["KNOWN_PACKAGES", "Trust"]
 
-# package -> the modules in it whose factories build networks or data, and nothing else
+# package -> the modules in it whose factories build networks or data, and nothing else;
+# transformers has no entry: its folders are read by the factory `huggingface`, and no network of
+# it can be made from plain values, while other things in it unpickle files
 KNOWN_PACKAGES: dict[str, tuple[str, ...]] = {
     "mdtree": ("mdtree.models", "mdtree.datasets", "mdtree.losses"),
     "torchvision": ("torchvision.models",),
     "timm": ("timm.models",),
-    "transformers": ("transformers.models",),
 }
 
 

@@ -30,6 +30,7 @@ from mdtree.datasets.pictures import from_folders, from_torchvision
 from mdtree.datasets.sample import with_label_noise, with_subset
 from mdtree.exceptions import DataError
 from mdtree.factory import call, find
+from mdtree.spelling import plural
 
 __all__ = ["Data", "DatasetItems", "Items", "TensorItems", "data_digest", "load_data"]
 
@@ -45,14 +46,14 @@ class Data:
 def load_data(spec: DataSpec, folder: Path, *, trust: Trust, allow_download: bool = False) -> Data:
     """Read the data of a recipe; relative paths begin at `folder`."""
     data = _read(spec, folder, trust, allow_download)
+    for name, items in (("training", data.train), ("test", data.test)):
+        if items is not None and len(items) == 0:
+            raise DataError(f"the {name} data are empty")
     train = data.train
     if spec.label_noise:
         train = with_label_noise(train, float(spec.label_noise), seed=spec.seed)
     if spec.amount is not None:
         train = with_subset(train, int(spec.amount), order=spec.subset, seed=spec.seed)
-    for name, items in (("training", train), ("test", data.test)):
-        if items is not None and len(items) == 0:
-            raise DataError(f"the {name} data are empty")
     test = None if data.test is None else in_memory(data.test)
     return replace(data, train=in_memory(train), test=test)
 
@@ -106,10 +107,11 @@ def _items(made: Any, source: str) -> Items:
     collate: Callable[[list[Any]], Any] = default_collate
     if isinstance(made, DataLoader):
         made, collate = made.dataset, made.collate_fn
-    if not (hasattr(made, "__len__") and hasattr(made, "__getitem__")):
+    sized = hasattr(made, "__len__") and hasattr(made, "__getitem__")
+    if not sized or isinstance(made, Tensor | str):
         raise DataError(
             f"{source} must give tensors (x, y), a dictionary of tensors, a Dataset with a length, "
-            f"or a DataLoader of one; got a {type(made).__name__}"
+            f"or a DataLoader of one; got {describe(made)}"
         )
     return DatasetItems(made, torch.arange(len(made)), collate=collate)
 
@@ -133,9 +135,10 @@ def _transformed(items: TensorItems, spec: Transform, trust: Trust) -> TensorIte
 
 
 def _per_channel(values: tuple[float, ...], x: Tensor) -> Tensor:
-    if len(values) not in (1, x.shape[1] if x.dim() > 1 else 1):
-        raise DataError(f"transform has {len(values)} values for {x.shape[1]} channels")
-    return torch.tensor(values).reshape(1, -1, *[1] * (x.dim() - 2))
+    channels = x.shape[1] if x.dim() > 1 else 1
+    if len(values) not in (1, channels):
+        raise DataError(f"transform has {len(values)} values for {plural(channels, 'channel')}")
+    return torch.tensor(values).reshape(-1, *[1] * (x.dim() - 2))
 
 
 def _file_digest(path: Path) -> str:

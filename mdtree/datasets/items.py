@@ -91,6 +91,7 @@ class DatasetItems:
             batch_size=batch_size,
             sampler=self.indices.tolist(),
             collate_fn=self.collate,
+            generator=torch.Generator(),  # else each pass draws from everybody's random numbers
         )
         done = 0
         try:
@@ -101,10 +102,13 @@ class DatasetItems:
                     batch = TensorItems(batch).relabelled(labels).all
                 done += size(batch)
                 yield batch
-        except (RuntimeError, TypeError, ValueError, OSError) as error:
+        except DataError:
+            raise
+        except Exception as error:  # a user's data set can raise anything
+            hint = "; images of different sizes need transform.size in the recipe"
             raise DataError(
-                f"the data cannot be read behind item {done}: {error} "
-                "(images of different sizes need transform.size in the recipe)"
+                f"the data cannot be read behind item {done}: {type(error).__name__}: {error}"
+                + (hint if "equal size" in str(error) else "")
             ) from error
 
     def take(self, indices: Tensor) -> DatasetItems:

@@ -17,7 +17,13 @@ from mdtree.vision import torchvision
 
 __all__ = ["from_folders", "from_torchvision"]
 
-_SPLITS = ({"train": True}, {"train": False}), ({"split": "train"}, {"split": "test"})
+# how data sets call their training and their test half
+_SPLITS = (
+    ({"train": True}, {"train": False}),
+    ({"split": "train"}, {"split": "test"}),
+    ({"split": "train"}, {"split": "val"}),
+)
+_OURS = ("root", "transform", "download", "train")  # arguments that no recipe gives
 
 
 def from_torchvision(
@@ -30,23 +36,30 @@ def from_torchvision(
         raise DataError(
             f"torchvision has no data set {spec.name!r}{nearest(spec.name, datasets.__all__)}"
         )
+    if ours := [key for key in _OURS if key in spec.kwargs]:
+        raise DataError(
+            f"data.kwargs cannot hold {', '.join(ours)}: mdtree gives "
+            "root and transform as the recipe says, both halves, and download for --allow-download"
+        )
     root = folder / spec.root
     options: dict[str, Any] = {"root": str(root), "transform": _transform(spec.transform, trust)}
     if allow_download:
         options["download"] = True
+    faults: list[str] = []
     for halves in _SPLITS:
         try:
             train, test = (kind(**options, **half, **spec.kwargs) for half in halves)
-        except TypeError:
-            continue  # some data sets say train=True, others split="train"
         except (RuntimeError, OSError) as error:
             raise DataError(
-                f"torchvision's {spec.name} is not in {root}: {error}; "
+                f"torchvision's {spec.name} cannot be read from {root}: {error}; "
                 "put it there, or let mdtree fetch it with --allow-download"
             ) from error
-        return _items(train), _items(test)
+        except Exception as error:  # noqa: BLE001 - another way to call the halves, or damaged files
+            faults.append(f"{type(error).__name__}: {error}")
+        else:
+            return _items(train), _items(test)
     raise DataError(
-        f"torchvision's {spec.name} has no training and test half that mdtree knows; "
+        f"torchvision's {spec.name} gives no training and test half ({'; '.join(faults)}); "
         "write a factory that returns (train, test), and name it as data.source"
     )
 
@@ -78,17 +91,18 @@ def _items(dataset: Any) -> DatasetItems:
 
 
 def _transform(spec: Transform, trust: Trust) -> Callable[[Any], Any]:
-    if spec.factory is not None:
-        return call(find(spec.factory, trust), spec.kwargs, spec.factory)  # type: ignore[no-any-return]
     transforms = torchvision("torchvision.transforms")
     steps: list[Any] = []
     if spec.size is not None:
         steps += [transforms.Resize(spec.size), transforms.CenterCrop(spec.size)]
-    steps.append(transforms.ToTensor())
+    if spec.factory is not None:
+        steps.append(call(find(spec.factory, trust), spec.kwargs, spec.factory))
+    else:
+        steps.append(transforms.ToTensor())
     if spec.mean or spec.std:
-        if len(spec.mean) != len(spec.std):
+        if spec.mean and spec.std and len(spec.mean) != len(spec.std):
             raise DataError(
                 f"transform.mean has {len(spec.mean)} values and transform.std {len(spec.std)}"
             )
-        steps.append(transforms.Normalize(spec.mean, spec.std))
+        steps.append(transforms.Normalize(spec.mean or (0.0,), spec.std or (1.0,)))
     return transforms.Compose(steps)  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from mdtree.exceptions import MdtreeError
+from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.losses import build_loss
 from mdtree.measure.group import (
     GroupTask,
@@ -18,7 +18,7 @@ from mdtree.measure.group import (
     group_network,
     measure_group,
 )
-from mdtree.measure.plan import Cost, Planned, Request, estimate, plan
+from mdtree.measure.plan import Cost, Planned, Request, estimate, find_groups, plan
 from mdtree.measurements import PROTOCOLS, Damaged, Index, Row, Store
 from mdtree.metrics import METRICS
 from mdtree.progress import Progress, Silent
@@ -45,6 +45,7 @@ class Summary:
     """What a run of `measure` did."""
 
     out: Path
+    protocol: str
     groups: tuple[str, ...]  # all groups of the directory
     measured: int
     already: int  # rows whose inputs have not changed
@@ -69,8 +70,9 @@ def measure(
     """
     watch = progress or Silent()
     failed: dict[str, str] = {}
+    groups = find_groups(request)
     with Store(out) as store:
-        planned = plan(request, store.index)
+        planned = plan(groups, store.index)
         tasks = [item.task for item in planned if item.pending]
         if tasks:
             _preflight(tasks[0])
@@ -83,7 +85,8 @@ def measure(
         damaged = tuple(store.index.damaged)
     return Summary(
         out=out,
-        groups=tuple(item.task.group for item in planned),
+        protocol=request.protocol,
+        groups=tuple(task.group for task in groups),
         measured=len(tasks) - len(failed),
         already=len(planned) - len(tasks),
         failed=failed,
@@ -93,7 +96,7 @@ def measure(
 
 def dry_run(request: Request, *, out: Path) -> DryRun:
     """Say what `measure` would do, and what it would cost; nothing is written."""
-    planned = plan(request, Index(out))
+    planned = plan(find_groups(request), Index(out))
     return DryRun(planned=planned, costs=list(estimate(planned)))
 
 
@@ -147,6 +150,10 @@ def _preflight(task: GroupTask) -> None:
     """
     build_loss(task.recipe.loss, task.trust)
     if "$" not in task.recipe.model.model_dump_json():
-        group_network(task)
+        try:
+            group_network(task)
+        except RecipeError:
+            if task.recipe.model.factory != "huggingface":  # which each folder describes itself
+                raise
     if "$" not in task.recipe.data.model_dump_json():
         group_data(task)

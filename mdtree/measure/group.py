@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 import mdtree
 from mdtree.checkpoint import Checkpoint, load_checkpoint
 from mdtree.config import DataSpec, ModelSpec, Recipe, Trust, bind, fingerprint
-from mdtree.datasets import Data, data_digest, load_data
+from mdtree.datasets import Data, load_data
 from mdtree.exceptions import MdtreeError
 from mdtree.losses import build_loss
 from mdtree.measurements import Fact, Failure, Missing, Provenance, Row, Value
@@ -25,6 +25,7 @@ from mdtree.models import Network, build_network
 
 __all__ = [
     "GroupTask",
+    "as_text",
     "failed_row",
     "forget",
     "group_data",
@@ -51,13 +52,16 @@ class GroupTask:
     seed: int
     device: str
     allow_download: bool
+    data_digest: str | None  # hash of the data files when the run was planned
     earlier: Row | None = None  # a row of the same inputs, to which quantities are added
 
     @property
     def members(self) -> dict[str, Path]:
         """Name the checkpoints of the group by their paths below the folder they share."""
-        shared = os.path.commonpath([path.parent for path in self.files])
-        return {Path(os.path.relpath(path, shared)).as_posix(): path for path in self.files}
+        shared = os.path.commonpath([path.absolute().parent for path in self.files])
+        return {
+            as_text(Path(os.path.relpath(path, shared)).as_posix()): path for path in self.files
+        }
 
 
 def measure_group(task: GroupTask) -> Row:
@@ -66,24 +70,34 @@ def measure_group(task: GroupTask) -> Row:
         return _measured(task)
     except MdtreeError as error:
         return failed_row(task, type(error).__name__, str(error))
-    except Exception as error:  # noqa: BLE001 - a user's factory or data set can raise anything
-        return failed_row(task, type(error).__name__, str(error) or "no message")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code can raise anything
+        kind = type(error).__name__
+        return failed_row(task, kind, f"{kind}: {error}")
 
 
 def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
-    """Make the row of a group that could not be measured."""
+    """Make the row of a group that could not be measured, or not further than it was before."""
     missing = Missing(missing=f"the group failed: {reason}")
     quantities: dict[str, Value] = {
         name: missing for metric in task.metrics for name in METRICS[metric].quantities
     }
+    failure = Failure(kind=kind, reason=reason)
+    if task.earlier is not None:
+        known = {**task.earlier.quantities, **quantities}
+        return replace(task.earlier, quantities=known, failure=failure)
     return Row(
         format=1,
         group=task.group,
         protocol=task.protocol,
         facts=dict(task.facts),
         quantities=quantities,
-        failure=Failure(kind=kind, reason=reason),
+        failure=failure,
     )
+
+
+def as_text(name: str) -> str:
+    """Make the name of a file, which need not be text, what it will be in a row."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def row_digest(task: GroupTask) -> str:
@@ -102,12 +116,10 @@ def group_network(task: GroupTask) -> Network:
     return _network(spec.model_dump_json(), task.trust, folder)
 
 
-def group_data(task: GroupTask) -> tuple[Data, str | None]:
-    """Read the group's data, once for all groups that share them, and their hash."""
-    spec = bind(task.recipe.data, task.facts)
-    digest = data_digest(spec, task.folder)
-    text = spec.model_dump_json()
-    return _data(text, task.folder, task.trust, task.allow_download, digest), digest
+def group_data(task: GroupTask) -> Data:
+    """Read the group's data, once for all groups that share them."""
+    text = bind(task.recipe.data, task.facts).model_dump_json()
+    return _data(text, task.folder, task.trust, task.allow_download, task.data_digest)
 
 
 def forget() -> None:
@@ -138,7 +150,7 @@ def _measured(task: GroupTask) -> Row:
     started = time.perf_counter()
     network = group_network(task)
     members = _members(task, network)
-    data, digest = group_data(task)
+    data = group_data(task)
     subject = _subject(task, network, members, data)
     quantities: dict[str, Value] = {}
     for metric in task.metrics:
@@ -152,7 +164,7 @@ def _measured(task: GroupTask) -> Row:
         provenance=Provenance(
             weights={member.name: member.sha256 for member in members},
             recipe=row_digest(task),
-            data=digest,
+            data=task.data_digest,
             metrics=task.metrics,
             seed=task.seed,
             device=task.device,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from mdtree.checkpoint import Folder, file_digest, find_folders, named_files
 from mdtree.config import Recipe, Tensors, Trust, bind
 from mdtree.datasets import data_digest
 from mdtree.exceptions import MdtreeError
-from mdtree.measure.group import GroupTask, group_data, group_network, row_digest
+from mdtree.measure.group import GroupTask, as_text, group_data, group_network, row_digest
 from mdtree.measurements import Fact, Index, Row
 from mdtree.metrics import METRICS, Workload
 
-__all__ = ["Cost", "Planned", "Request", "estimate", "plan"]
+__all__ = ["Cost", "Planned", "Request", "estimate", "find_groups", "plan"]
 
 _TIMED_BATCHES = 3
 
@@ -60,14 +61,26 @@ class Cost:
     seconds: float  # on one worker, from a timed batch
 
 
-def plan(request: Request, index: Index) -> list[Planned]:
-    """List the groups below the root, and compare each with its row in the store."""
+def find_groups(request: Request) -> list[GroupTask]:
+    """List the groups below the root."""
     tasks = list(_tasks(request))
     if not tasks:
         raise MdtreeError(
             f"{request.root} holds no weights files, neither directly nor in its sub-directories "
             "(looked for .safetensors, .pt, .pth, .ckpt, ... and folders with config.json)"
         )
+    names = Counter(task.group for task in tasks)
+    twice, count = names.most_common(1)[0]
+    if count > 1:
+        raise MdtreeError(
+            f"{count} groups are called {twice!r}: rename their folders, "
+            "or list the groups with their names in the recipe"
+        )
+    return tasks
+
+
+def plan(tasks: Iterable[GroupTask], index: Index) -> list[Planned]:
+    """Compare each group with its row in the store."""
     return [_compared(task, index.latest((task.group, task.protocol))) for task in tasks]
 
 
@@ -78,7 +91,7 @@ def estimate(planned: list[Planned]) -> Iterator[Cost]:
         if not item.pending:
             continue
         task = item.task
-        data, _ = group_data(task)
+        data = group_data(task)
         work = Workload(
             members=len(task.files),
             train_items=len(data.train),
@@ -94,6 +107,7 @@ def estimate(planned: list[Planned]) -> Iterator[Cost]:
 
 def _tasks(request: Request) -> Iterator[GroupTask]:
     recipe = request.recipe
+    digest = _data_digest(request)
     for folder, facts in _folders(request):
         yield GroupTask(
             group=folder.name,
@@ -107,13 +121,22 @@ def _tasks(request: Request) -> Iterator[GroupTask]:
             seed=request.seed,
             device=request.device,
             allow_download=request.allow_download,
+            data_digest=digest,
         )
+
+
+def _data_digest(request: Request) -> str | None:
+    """Hash the data, which all groups share; what cannot be read is told when it is needed."""
+    try:
+        return data_digest(request.recipe.data, request.folder)
+    except MdtreeError:
+        return None
 
 
 def _folders(request: Request) -> Iterator[tuple[Folder, dict[str, Fact]]]:
     recipe, root = request.recipe, request.root
     if root.is_file():
-        yield Folder(name=root.stem, files=(root,)), {}
+        yield Folder(name=as_text(root.stem), files=(root,)), {}
     elif recipe.groups:
         for group in recipe.groups:
             files = named_files(request.folder, group.files, group=group.name)
@@ -133,7 +156,7 @@ def _data_files(request: Request) -> list[Path]:
 def _compared(task: GroupTask, row: Row | None) -> Planned:
     if row is None:
         return Planned(task=task, state="new")
-    if row.failure is not None:
+    if row.failure is not None and row.provenance is None:
         return Planned(task=task, state="failed before")
     if not _same_inputs(task, row):
         return Planned(task=task, state="changed")
@@ -141,7 +164,8 @@ def _compared(task: GroupTask, row: Row | None) -> Planned:
     rest = tuple(name for name in task.metrics if name not in row.provenance.metrics)
     if not rest:
         return Planned(task=task, state="measured")
-    return Planned(task=replace(task, metrics=rest, earlier=row), state="more metrics")
+    state = "more metrics" if row.failure is None else "failed before"
+    return Planned(task=replace(task, metrics=rest, earlier=row), state=state)
 
 
 def _same_inputs(task: GroupTask, row: Row) -> bool:
@@ -150,10 +174,9 @@ def _same_inputs(task: GroupTask, row: Row) -> bool:
     if known is None or known.seed != task.seed or known.weights.keys() != task.members.keys():
         return False
     try:
-        data = data_digest(bind(task.recipe.data, task.facts), task.folder)
         return (
             known.recipe == row_digest(task)
-            and known.data == data
+            and known.data == task.data_digest
             and all(known.weights[name] == file_digest(p) for name, p in task.members.items())
         )
     except MdtreeError:
@@ -166,7 +189,7 @@ def _seconds_per_item(task: GroupTask) -> float:
     device = torch.device(task.device)
     network.module.to(device)
     weights = network.module.state_dict()
-    data, _ = group_data(task)
+    data = group_data(task)
     batch = to_device(next(data.train.batches(task.recipe.batch_size)), device)
     times = []
     with torch.inference_mode():

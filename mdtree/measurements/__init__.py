@@ -3,6 +3,7 @@
 from mdtree.measurements.fact import FACTS, Fact, check_facts
 from mdtree.measurements.protocol import DEFAULT_PROTOCOL, PROTOCOLS
 from mdtree.measurements.quantity import QUANTITIES, Quantity
+from mdtree.measurements.reading import Damaged, Index, read_rows, scan_rows
 from mdtree.measurements.row import (
     FORMAT,
     Failure,
@@ -14,7 +15,7 @@ from mdtree.measurements.row import (
     Value,
     mean_over_members,
 )
-from mdtree.measurements.store import Damaged, Index, Store, read_rows, scan_rows, write_rows
+from mdtree.measurements.store import Store, write_rows
 from mdtree.measurements.table import Imported, rows_from_csv, rows_to_csv
 
 __all__ = [

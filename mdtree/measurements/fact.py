@@ -30,12 +30,17 @@ def check_facts(facts: Mapping[str, Fact]) -> list[str]:
     """List what is surely a mistake: a misspelt known name, a known fact that is no number."""
     faults = []
     for name, value in facts.items():
-        hint = nearest(name, FACTS, cutoff=0.75)
-        if name not in FACTS and hint:
+        if name not in FACTS and (hint := _misspelt(name)):
             faults.append(f"fact {name!r} is unknown{hint}")
         elif name in FACTS and not _is_amount(value):
-            faults.append(f"fact {name!r} must be a number of at least 0, got {value!r}")
+            faults.append(f"fact {name!r} must be a number of at least 0, got {value!r:.100}")
     return faults
+
+
+def _misspelt(name: str) -> str:
+    """Suggest the known name that was meant; `batch_size_test` is a name of its own."""
+    words = set(name.split("_"))
+    return nearest(name, (fact for fact in FACTS if not words > set(fact.split("_"))), cutoff=0.8)
 
 
 def _is_amount(value: Fact) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from mdtree.measurements.fact import Fact
@@ -33,6 +33,14 @@ RowKey = tuple[str, str]  # (group, protocol): at most one row each
 _FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
+def _writable(text: Any) -> Any:
+    """Spell out the bytes of file names that are no text, as \\udcff: JSON cannot hold them."""
+    return text.encode(errors="backslashreplace").decode() if isinstance(text, str) else text
+
+
+Text = Annotated[str, BeforeValidator(_writable)]
+
+
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Measured:
     """A number in the unit of its quantity.
@@ -50,7 +58,7 @@ class Measured:
 class Missing:
     """A quantity that could not be measured, and why."""
 
-    missing: str
+    missing: Text
 
 
 Value = Measured | Missing
@@ -60,7 +68,7 @@ Value = Measured | Missing
 class Provenance:
     """Where the numbers of a row came from."""
 
-    weights: dict[str, str]  # member -> sha256 of its file
+    weights: dict[Text, str]  # member -> sha256 of its file
     recipe: str  # sha256 of what the recipe says about this group
     metrics: tuple[str, ...]  # the metrics that were run
     seed: int
@@ -68,7 +76,7 @@ class Provenance:
     seconds: float
     versions: dict[str, str]  # package -> version
     data: str | None = None  # sha256 of the data files; None for data that come with a package
-    notes: tuple[str, ...] = ()  # choices made while reading the weights
+    notes: tuple[Text, ...] = ()  # choices made while reading the weights
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -76,7 +84,7 @@ class Failure:
     """Why a group could not be measured; it is tried again on the next run."""
 
     kind: str  # name of the error
-    reason: str
+    reason: Text
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -84,7 +92,7 @@ class Row:
     """One group under one protocol: the only thing that crosses from measuring to judging."""
 
     format: Literal[1]
-    group: Annotated[str, Field(min_length=1)]
+    group: Annotated[Text, Field(min_length=1)]
     protocol: Annotated[str, Field(min_length=1)]
     facts: dict[str, Fact]
     quantities: dict[str, Value]
@@ -120,6 +128,12 @@ def mean_over_members(values: Sequence[float], *, single_stderr: float | None) -
     if broken:
         return Missing(missing=f"not finite for {len(broken)} of {len(values)} checkpoints")
     stderr = single_stderr
-    if len(values) > 1:
-        stderr = statistics.stdev(values) / math.sqrt(len(values))
-    return Measured(value=statistics.fmean(values), stderr=stderr, members=tuple(values))
+    try:
+        mean = statistics.fmean(values)
+        if len(values) > 1:
+            stderr = statistics.stdev(values) / math.sqrt(len(values))
+    except OverflowError:
+        return Missing(missing="the values of the checkpoints are too large to be averaged")
+    if stderr is not None and not math.isfinite(stderr):
+        stderr = None
+    return Measured(value=mean, stderr=stderr, members=tuple(values))

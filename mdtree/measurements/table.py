@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,6 +25,15 @@ _PUBLISHED_FACTS = {
 }
 _PUBLISHED = {quantity.published: quantity for quantity in QUANTITIES.values()}
 _STDERR = "_stderr"
+_NAMES = ("group", "protocol")
+# column -> what it holds
+_COLUMNS = {
+    **{name: name for name in (*_NAMES, *FACTS, *QUANTITIES)},
+    **{name + _STDERR: name + _STDERR for name in QUANTITIES},
+    **_PUBLISHED_FACTS,
+    **{column: quantity.name for column, quantity in _PUBLISHED.items()},
+}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a formula of a spreadsheet may begin
 # the facts that name a group which the table does not name
 _NAMING = ("width", "data_amount", "batch_size", "learning_rate", "label_noise")
 
@@ -47,8 +55,8 @@ def rows_to_csv(rows: Iterable[Row]) -> str:
     rows = list(rows)
     facts = list(dict.fromkeys(name for row in rows for name in row.facts))
     names = list(dict.fromkeys(name for row in rows for name in row.quantities))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    lines = _Lines()
+    writer = csv.writer(lines)
     header = ["group", "protocol", *facts, *(c for n in names for c in (n, n + _STDERR)), "failure"]
     writer.writerow([_harmless(cell) for cell in header])
     for row in rows:
@@ -58,7 +66,7 @@ def rows_to_csv(rows: Iterable[Row]) -> str:
             cells += [value.value, value.stderr] if isinstance(value, Measured) else [None, None]
         cells.append(row.failure.reason if row.failure else None)
         writer.writerow([_harmless(cell) for cell in cells])
-    return text.getvalue()
+    return "".join(lines)
 
 
 def rows_from_csv(path: Path, *, protocol: str) -> Imported:
@@ -72,12 +80,8 @@ def rows_from_csv(path: Path, *, protocol: str) -> Imported:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
             columns = list(reader.fieldnames or [])
-            known = [column for column in columns if _is_known(column)]
-            if not any(column in _PUBLISHED or column in QUANTITIES for column in known):
-                raise RowsError(
-                    f"{path} has no column with a quantity; known are "
-                    f"{', '.join(QUANTITIES)} and the published {', '.join(_PUBLISHED)}"
-                )
+            known = [column for column in columns if column in _COLUMNS]
+            _check_columns(known, path)
             rows = list(_rows(reader, known, protocol, path))
     except OSError as error:
         raise RowsError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -86,25 +90,50 @@ def rows_from_csv(path: Path, *, protocol: str) -> Imported:
     return Imported(rows=rows, ignored=[column for column in columns if column not in known])
 
 
+class _Lines(list[str]):
+    """Collects what csv writes: it quotes a lone \\r only if its own lines end in \\r\\n."""
+
+    def write(self, line: str) -> None:
+        self.append(line.removesuffix("\r\n") + "\n")
+
+
+def _check_columns(columns: list[str], path: Path) -> None:
+    first: dict[str, str] = {}
+    for column in columns:
+        name = _COLUMNS[column]
+        if name in first:
+            raise RowsError(
+                f"{path}: the columns {first[name]!r} and {column!r} both hold {name}: remove one"
+            )
+        first[name] = column
+    if not first.keys() & QUANTITIES.keys():
+        raise RowsError(
+            f"{path} has no column with a quantity; known are "
+            f"{', '.join(QUANTITIES)} and the published {', '.join(_PUBLISHED)}"
+        )
+
+
 def _rows(
     reader: csv.DictReader[str], columns: list[str], protocol: str, path: Path
 ) -> Iterator[Row]:
     seen: set[tuple[str, str]] = set()
     for cells in reader:
         place = f"{path}, line {reader.line_num}"
+        if None in cells or None in cells.values():
+            raise RowsError(f"{place}: fewer or more cells than the header has columns")
         facts: dict[str, Fact] = {}
         quantities: dict[str, Value] = {}
         stderrs: dict[str, float] = {}
         for column in columns:
-            cell = (cells.get(column) or "").strip()
-            number = _number(cell, place, column) if column not in ("group", "protocol") else None
-            name = _PUBLISHED_FACTS.get(column, column)
-            if column in _PUBLISHED:
-                quantities[_PUBLISHED[column].name] = _value(number, cell, _PUBLISHED[column])
-            elif column in QUANTITIES:
-                quantities[column] = _value(number, cell, None)
-            elif column.endswith(_STDERR) and number is not None:
-                stderrs[column.removesuffix(_STDERR)] = number
+            if column in _NAMES:
+                continue
+            cell = cells[column].strip()
+            number = _number(cell, place, column)
+            name = _COLUMNS[column]
+            if name in QUANTITIES:
+                quantities[name] = _value(number, cell, _PUBLISHED.get(column))
+            elif name.endswith(_STDERR) and number is not None:
+                stderrs[name.removesuffix(_STDERR)] = number
             elif number is not None and math.isfinite(number):
                 facts[name] = int(number) if number.is_integer() else number
         row = _row(cells, facts, _with_stderr(quantities, stderrs), protocol, place)
@@ -124,23 +153,14 @@ def _row(
     faults = check_facts(facts)
     if faults:
         raise RowsError(f"{place}: {'; '.join(faults)}")
+    group, own_protocol = (_as_it_was(cells.get(name, "").strip()) for name in _NAMES)
     named = ",".join(f"{name}={facts[name]}" for name in _NAMING if name in facts)
     return Row(
         format=1,
-        group=(cells.get("group") or "").strip() or named or place.rsplit(", ", 1)[1],
-        protocol=(cells.get("protocol") or "").strip() or protocol,
+        group=group or named or place.rsplit(", ", 1)[1],
+        protocol=own_protocol or protocol,
         facts=facts,
         quantities=quantities,
-    )
-
-
-def _is_known(column: str) -> bool:
-    return (
-        column in ("group", "protocol")
-        or column in _PUBLISHED
-        or column in _PUBLISHED_FACTS
-        or column in FACTS
-        or column.removesuffix(_STDERR) in QUANTITIES
     )
 
 
@@ -176,6 +196,10 @@ def _with_stderr(quantities: dict[str, Value], stderrs: dict[str, float]) -> dic
 
 def _harmless(cell: object) -> object:
     """Defuse what spreadsheets take for a formula; numbers stay numbers."""
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+    if isinstance(cell, str) and cell.startswith(_FORMULA):
         return "'" + cell
     return cell
+
+
+def _as_it_was(cell: str) -> str:
+    return cell[1:] if cell.startswith(tuple("'" + start for start in _FORMULA)) else cell

@@ -32,7 +32,7 @@ __all__ = ["ERROR_RATE"]
 class _Score:
     """One member on every item of one half of the data."""
 
-    wrong: Tensor | None  # (n,) bool; None: the targets are no classes
+    wrong: Tensor | None  # (n,) 0, 1, or NaN as the outputs are; None: the targets are no classes
     losses: Tensor  # (n,) float64
     each: bool  # False: the loss gives means of batches only
 
@@ -108,7 +108,7 @@ def _score(subject: Subject, items: Items, run: Run) -> _Score:
             output = run(here)
             if _is_classification(batch):
                 _check_classes(batch, output)
-                wrong.append(output.argmax(1) != targets(here))
+                wrong.append(_wrong(output, targets(here)))
             loss = _loss(subject, output, here)
             each &= loss.dim() == 1
             losses.append(loss.expand(size(batch)))
@@ -117,6 +117,12 @@ def _score(subject: Subject, items: Items, run: Run) -> _Score:
         losses=torch.cat(losses).cpu().double(),
         each=each,
     )
+
+
+def _wrong(output: Tensor, labels: Tensor) -> Tensor:
+    """Hold the class of the largest output to the label; what is NaN has said nothing."""
+    largest, said = output.max(1)
+    return (said != labels).float().masked_fill(largest.isnan(), math.nan)
 
 
 def _loss(subject: Subject, output: Tensor, batch: Batch) -> Tensor:
@@ -149,7 +155,8 @@ def _check_classes(batch: Batch, output: Tensor) -> None:
     if lowest < 0 or highest >= output.shape[1]:
         raise DataError(
             f"the labels go from {lowest} to {highest} and the network has {output.shape[1]} "
-            "outputs: wrong number of classes in model.kwargs, or other data?"
+            "outputs: wrong number of classes in model.kwargs, or other data? "
+            "(numbers to predict, not classes, are stored as floats)"
         )
 
 

@@ -75,12 +75,14 @@ def _made(spec: ModelSpec, trust: Trust, folder: Path | None) -> Any:
     if ":" in name:
         return call(find(name, trust), spec.kwargs, name)
     models = torchvision("torchvision.models")
-    if name not in models.list_models():
-        known = [*MODELS, "huggingface", *models.list_models()]
+    builders = [n for home in (models, models.video) for n in models.list_models(module=home)]
+    if name not in builders:
+        known = [*MODELS, "huggingface", *builders]
         raise RecipeError(
             f"model {name!r} is unknown{nearest(name, known)}; known are {', '.join(MODELS)}, "
-            "huggingface, the names of torchvision.models, and pkg.module:factory"
+            "huggingface, the classifiers of torchvision.models, and pkg.module:factory"
         )
-    if spec.kwargs.get("weights") is not None:
-        raise RecipeError(f"model {name!r}: leave out 'weights', mdtree loads your own")
+    asked = [key for key in ("weights", "pretrained") if spec.kwargs.get(key)]
+    if asked:
+        raise RecipeError(f"model {name!r}: leave out {asked[0]!r}, mdtree loads your own weights")
     return call(models.get_model_builder(name), spec.kwargs, name)

@@ -19,17 +19,11 @@ __all__ = ["from_folder"]
 
 def from_folder(folder: Path) -> nn.Module:
     """Build the network of a folder with `config.json`; its weights are loaded by others."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except OSError as error:
+    path = folder / "config.json"
+    config = _config(path)
+    if config.get("auto_map"):
         raise RecipeError(
-            f"factory 'huggingface' needs {folder / 'config.json'}: {error.strerror or error}"
-        ) from error
-    except ValueError as error:
-        raise RecipeError(f"{folder / 'config.json'} is not JSON: {error}") from error
-    if not isinstance(config, dict) or config.get("auto_map"):
-        raise RecipeError(
-            f"{folder / 'config.json'} asks for code that comes with the weights (auto_map), "
+            f"{path} asks for code that comes with the weights (auto_map), "
             "which is never run; install the model's package and name its factory"
         )
     try:
@@ -39,19 +33,36 @@ def from_folder(folder: Path) -> nn.Module:
         raise MissingExtraError(
             "Hugging Face folders need the package transformers: pip install 'mdtree-diagnosis[hf]'"
         ) from error
-    names = config.get("architectures") or []
+    names = config.get("architectures")
     name = names[0] if isinstance(names, list) and names else None
     kind: Any = getattr(transformers, name, None) if isinstance(name, str) else None
     base: Any = transformers.PreTrainedModel
-    if not (isinstance(kind, type) and base in kind.__mro__):
+    if base not in getattr(kind, "__mro__", ()):
         raise RecipeError(
-            f"{folder / 'config.json'} names the architecture {name!r}, "
+            f"{path} names the architecture {name!r}, "
             f"which transformers {transformers.__version__} does not have"
         )
-    return _built(kind, folder)
-
-
-def _built(kind: Any, folder: Path) -> nn.Module:
-    settings = kind.config_class.from_pretrained(folder, local_files_only=True)
-    network: nn.Module = kind(settings)
+    try:
+        settings = kind.config_class.from_pretrained(folder, local_files_only=True)
+        network: nn.Module = kind(settings)
+    except Exception as error:
+        raise RecipeError(f"{path} does not describe a {name}: {_first_line(error)}") from error
     return network
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(
+            f"factory 'huggingface' needs {path}: {error.strerror or error}"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise RecipeError(f"{path} describes no network: it holds a {type(config).__name__}")
+    return config
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
@@ -37,10 +38,13 @@ class Network:
         return sum(parameter.numel() for parameter in self.module.parameters())
 
     def __call__(self, weights: Weights, batch: Batch) -> Tensor:
-        """Run the module at `weights`; outputs with a field `logits` give that field."""
+        """Run the module at `weights`; outputs with a field `logits` give that field.
+
+        A tensor that the module has under several names is taken from the first.
+        """
         positional, named = inputs(batch)
         with _explained(batch):
-            output = functional_call(self.module, dict(weights), positional, named)
+            output = functional_call(self.module, self._once(weights), positional, named)
         return _logits(output, batch)
 
     def held(self, weights: Weights, work: Callable[[Run], ResultT]) -> ResultT:
@@ -49,7 +53,7 @@ class Network:
         The weights are put in and taken out once, not for every batch: that costs as much as a
         small network's whole forward pass.
         """
-        inner = {f"module.{name}": tensor for name, tensor in weights.items()}
+        inner = {f"module.{name}": tensor for name, tensor in self._once(weights).items()}
         result: ResultT = functional_call(_Holder(self.module), inner, (work, self.trained))
         return result
 
@@ -59,6 +63,18 @@ class Network:
         with _explained(batch):
             output = self.module(*positional, **named)
         return _logits(output, batch)
+
+    def _once(self, weights: Weights) -> dict[str, Tensor]:
+        first = self._first_names
+        return {n: tensor for n, tensor in weights.items() if first.get(n) not in weights}
+
+    @cached_property
+    def _first_names(self) -> dict[str, str]:
+        """Map the later names of shared tensors to their first."""
+        held = self.module.state_dict(keep_vars=True)
+        first: dict[int, str] = {}
+        names = {name: first.setdefault(id(tensor), name) for name, tensor in held.items()}
+        return {name: other for name, other in names.items() if other != name}
 
 
 class _Holder(nn.Module):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from mdtree.config import Digits, LossSpec, ModelSpec, Trust
+from mdtree.config import RECIPE_NAME, Digits, LossSpec, ModelSpec, Trust
 from mdtree.datasets import load_data
 from mdtree.exceptions import OutputError
 from mdtree.losses import build_loss
@@ -42,6 +42,9 @@ facts: {{width: {_WIDTH}, learning_rate: {_LEARNING_RATE}, epochs: {_EPOCHS}}}
 
 def train_demo(folder: Path, *, progress: Progress | None = None) -> None:
     """Train the members into `folder` and write the recipe beside them, last."""
+    recipe = folder / RECIPE_NAME
+    if recipe.exists() and recipe.read_text(encoding="utf-8", errors="replace") != _RECIPE:
+        raise OutputError(f"{recipe} is not of the demo and would be lost: choose another --out")
     watch = progress or Silent()
     data = load_data(Digits(), folder, trust=Trust())
     loss = build_loss(LossSpec(), Trust())
@@ -58,6 +61,6 @@ def train_demo(folder: Path, *, progress: Progress | None = None) -> None:
                 weights = train(model, data.train, loss, how)
                 save_file(weights, folder / group / f"seed-{seed}.safetensors")
                 watch.step(f"{group}, seed {seed}")
-        (folder / "mdtree.yaml").write_text(_RECIPE, encoding="utf-8")
+        recipe.write_text(_RECIPE, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error

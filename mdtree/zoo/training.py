@@ -29,8 +29,16 @@ class Training:
 def train(model: nn.Module, items: Items, loss: Loss, how: Training) -> dict[str, Tensor]:
     """Train a module from its first weights, and give its weights by name.
 
-    The last, smaller batch of an epoch is dropped unless it is the only one.
+    The last, smaller batch of an epoch is dropped unless it is the only one.  The caller's random
+    numbers are left alone.
     """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(how.seed)  # of dropout, say
+        _train(model, items, loss, how)
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def _train(model: nn.Module, items: Items, loss: Loss, how: Training) -> None:
     generator = torch.Generator().manual_seed(how.seed)
     network = Network(model.train())
     optimizer = torch.optim.SGD(
@@ -48,4 +56,3 @@ def train(model: nn.Module, items: Items, loss: Loss, how: Training) -> dict[str
             torch.autograd.backward(loss(network.trained(batch), batch).mean())
             optimizer.step()
     model.eval()
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

@@ -1,0 +1,63 @@
+"""Why a file of torch.save was refused: what it names, and what the user can do."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import torch
+
+from mdtree.exceptions import UnreadableError, UnsafeError
+
+__all__ = ["refusal"]
+
+_SHOWN = 3  # names in a message; more would bury the advice
+
+# how torch words its refusal of the first class or function that is not admitted
+_NAMED = re.compile(r"GLOBAL (\S+) (?:was not an allowed global|whose module)")
+
+
+def refusal(path: Path, error: Exception) -> UnsafeError | UnreadableError:
+    """Turn torch's refusal into ours; what is admitted while this is called is not blamed."""
+    names = _refused(path, str(error))
+    if not names:
+        return UnreadableError(
+            f"{path} is damaged, or was saved with settings that cannot be read without running "
+            f"code (pickle_protocol?): {_reason(str(error))}; "
+            "save the state_dict again with plain torch.save"
+        )
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    shown = ", ".join(names[:_SHOWN]) + rest
+    if any(name.startswith("torch.nn.modules.") for name in names):
+        return UnsafeError(
+            f"{path} holds a whole pickled module ({shown}), and loading it would run code: "
+            "save model.state_dict() instead"
+        )
+    advice = "save the state_dict alone"
+    if not rest and all(_is_plain_class(name) for name in names):
+        advice += ", or add " + " ".join(f"--trust {name}" for name in names) + " to pass over them"
+    return UnsafeError(
+        f"{path} holds objects that could run code: {shown}; nothing was loaded; {advice}"
+    )
+
+
+def _refused(path: Path, message: str) -> list[str]:
+    named: list[str] = _NAMED.findall(message)
+    try:
+        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path)) or named
+    except Exception:  # noqa: BLE001 - damaged, or legacy, which has no such list
+        return named
+
+
+def _is_plain_class(name: str) -> bool:
+    """Guess from a name whether it is a class of somebody's project: nothing is imported to see."""
+    package, _, rest = name.partition(".")
+    attribute = rest.rpartition(".")[2]
+    return attribute[:1].isupper() and package not in sys.stdlib_module_names
+
+
+def _reason(message: str) -> str:
+    """Take the core out of torch's advice to load the file unsafely."""
+    core = message.partition("WeightsUnpickler error: ")[2] or message
+    return next((line.strip() for line in core.splitlines() if line.strip()), "no reason given")

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mdtree.checkpoint import checkpoint_files, find_folders, load_weights, named_files
+from mdtree.exceptions import RecipeError
+
+ONE = {"weight": torch.ones(1)}
+
+
+def write(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".json"):
+            path.write_text("{}")
+        elif name.endswith(".safetensors"):
+            save_file(ONE, path)
+        else:
+            torch.save(ONE, path)
+
+
+def write_shards(folder: Path, stem: str = "model", *, suffix: str = "safetensors") -> str:
+    parts = [f"{stem}-0000{n}-of-00002.{suffix}" for n in (1, 2)]
+    write(folder, *parts)
+    index = folder / f"{stem}.{suffix}.index.json"
+    index.write_text(json.dumps({"weight_map": dict(zip("ab", parts, strict=True))}))
+    return index.name
+
+
+def listed(root: Path, **options: object) -> dict[str, list[str]]:
+    folders = find_folders(root, **options)
+    return {f.name: [str(path.relative_to(root)) for path in f.files] for f in folders}
+
+
+def test_nested_folders_are_groups_in_order(tmp_path):
+    write(tmp_path, "b/10.pt", "b/2.pt", "a/x/1.ckpt", "a/0.pth", "a/x/.cache/y.pt", ".git/z.pt")
+    (tmp_path / "a" / "notes.txt").write_text("weights are below")
+    (tmp_path / "empty" / "deeper").mkdir(parents=True)
+    (tmp_path / "folder.pt").mkdir()
+    assert listed(tmp_path) == {"a": ["a/0.pth"], "a/x": ["a/x/1.ckpt"], "b": ["b/10.pt", "b/2.pt"]}
+
+
+def test_weights_directly_in_the_root_are_a_group_of_its_name(tmp_path, monkeypatch):
+    root = tmp_path / "runs"
+    write(root, "1.pt", "2.pt", "more/3.pt")
+    assert listed(root) == {"runs": ["1.pt", "2.pt"], "more": ["more/3.pt"]}
+    monkeypatch.chdir(root)
+    assert listed(Path()) == listed(root)
+
+
+def test_a_huggingface_folder_is_one_checkpoint_of_the_group_around_it(tmp_path):
+    for folder in ("wide/seed0", "wide/seed1", "alone"):
+        write(tmp_path, f"{folder}/config.json", f"{folder}/model.safetensors")
+        write(tmp_path, f"{folder}/pytorch_model.bin", f"{folder}/training_args.bin")
+        write(tmp_path, f"{folder}/checkpoint-5/optimizer.pt")
+    assert listed(tmp_path) == {
+        "alone": ["alone/model.safetensors"],
+        "wide": ["wide/seed0/model.safetensors", "wide/seed1/model.safetensors"],
+    }
+    assert list(listed(tmp_path / "alone")) == ["alone"]
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+@pytest.mark.parametrize("config", [True, False])
+def test_a_checkpoint_in_shards_is_one(tmp_path, suffix, config):
+    stem = "model" if suffix == "safetensors" else "pytorch_model"
+    index = write_shards(tmp_path / "seed0", stem, suffix=suffix)
+    if config:
+        write(tmp_path, "seed0/config.json")
+    assert listed(tmp_path) == {"seed0": [f"seed0/{index}"]}
+    assert load_weights(tmp_path / "seed0" / index).tensors.keys() == {"weight"}
+
+
+def test_single_files_beside_shards_are_checkpoints_too(tmp_path):
+    one, two = write_shards(tmp_path / "g", "one"), write_shards(tmp_path / "g", "two")
+    write(tmp_path, "g/three.pt", "g/data.index.json")
+    expected = sorted([one, two, "three.pt"])
+    assert expected == [path.name for path in checkpoint_files(tmp_path / "g")]
+
+
+def test_a_damaged_index_is_listed_and_told_when_it_is_read(tmp_path):
+    write(tmp_path, "g/model.safetensors.index.json", "g/other.pt")
+    names = [path.name for path in checkpoint_files(tmp_path / "g")]
+    assert names == ["model.safetensors.index.json", "other.pt"]
+
+
+def test_what_trainers_write_beside_weights_is_left_out(tmp_path):
+    write(tmp_path, "g/last.pt", "g/optimizer.pt", "g/scheduler.pt", "g/rng_state_1.pth")
+    write(tmp_path, "g/training_args.bin", "g/.last.pt", "g/trainer_state.json", "g/optimizer.bin")
+    assert listed(tmp_path) == {"g": ["g/last.pt"]}
+
+
+def test_data_files_are_left_out(tmp_path, monkeypatch):
+    write(tmp_path, "runs/train.pt", "runs/g/0.pt", "runs/g/test.pt")
+    monkeypatch.chdir(tmp_path)
+    data = [Path("runs/train.pt"), tmp_path / "runs" / "g" / ".." / "g" / "test.pt"]
+    for root in (tmp_path / "runs", Path("runs")):
+        assert listed(root, leave_out=data) == {"g": ["g/0.pt"]}
+
+
+@pytest.mark.parametrize("name", ["a b", "ä", "[1]", "*", "--out", "a\nb", "'\"", "{x}", "🙂"])
+def test_odd_names(tmp_path, name):
+    write(tmp_path, f"{name}/{name}.pt")
+    assert listed(tmp_path) == {name: [f"{name}/{name}.pt"]}
+    files = named_files(tmp_path, [f"{name}/{name}.pt"], group="g")
+    assert files == (tmp_path / name / f"{name}.pt",)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_are_no_valid_text(tmp_path):
+    inner = tmp_path / os.fsdecode(b"w\xff8")
+    inner.mkdir()
+    (inner / "seed.pt").write_bytes(b"")
+    (folder,) = find_folders(tmp_path)
+    assert folder.name == "w\\udcff8"
+    assert folder.name.encode() == b"w\\udcff8"  # can be written anywhere
+    assert folder.files[0].read_bytes() == b""
+
+
+def test_loops_of_links_end(tmp_path):
+    write(tmp_path, "g/0.pt")
+    (tmp_path / "g" / "up").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "g" / "self.pt").symlink_to(tmp_path / "g" / "self.pt")
+    (tmp_path / "g" / "gone.pt").symlink_to(tmp_path / "nothing.pt")
+    (tmp_path / "g" / "1.pt").symlink_to(tmp_path / "g" / "0.pt")
+    assert listed(tmp_path) == {"g": ["g/0.pt", "g/1.pt"]}
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "g", target_is_directory=True)
+    assert listed(link) == {"g": ["0.pt", "1.pt"]}
+
+
+def test_nothing_is_found_in_what_is_no_folder(tmp_path):
+    assert find_folders(tmp_path / "nothing") == []
+    assert checkpoint_files(tmp_path / "nothing") == []
+
+
+def test_named_files_are_paths_patterns_and_folders(tmp_path):
+    write(tmp_path, "a/0.pt", "a/1.pt", "a/deep/er/2.pt", "b/seed.pt", "hf/config.json")
+    index = write_shards(tmp_path / "hf")
+
+    def named(*patterns: str) -> list[str]:
+        return [str(p.relative_to(tmp_path)) for p in named_files(tmp_path, patterns, group="g")]
+
+    assert named("a/?.pt", "a/1.pt") == ["a/0.pt", "a/1.pt"]
+    assert named("a/**/*.pt") == ["a/0.pt", "a/1.pt", "a/deep/er/2.pt"]
+    assert named("b", "hf") == ["b/seed.pt", f"hf/{index}"]
+    assert named(str(tmp_path / "b" / "*.pt")) == ["b/seed.pt"]
+
+
+@pytest.mark.parametrize("pattern", ["c/*.pt", "nothing.pt", "", "\0", "[", "x" * 999])
+def test_a_pattern_without_a_match_is_told(tmp_path, pattern):
+    write(tmp_path, "a/0.pt")
+    with pytest.raises(RecipeError) as error:
+        named_files(tmp_path, ["a/0.pt", pattern], group="wide")
+    assert f"group 'wide': no file matches {pattern!r} in {tmp_path}" == str(error.value)
+
+
+def test_a_folder_without_weights_is_told(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RecipeError, match="group 'wide': empty holds no weights file"):
+        named_files(tmp_path, ["empty"], group="wide")

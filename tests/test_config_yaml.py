@@ -1,0 +1,176 @@
+"""YAML as recipes need it: numbers as people write them, one key once, and no bombs."""
+
+from __future__ import annotations
+
+import pytest
+
+from mdtree.config.yaml import parse_yaml, read_yaml
+from mdtree.exceptions import RecipeError
+
+
+def parsed(text: str):
+    return parse_yaml(text, "recipe").content
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("1E5", 100_000.0),
+        ("-2e+2", -200.0),
+        ("1.5e3", 1500.0),
+        (".5e3", 500.0),
+        ("1_0e1", 100.0),
+        ("0.1", 0.1),
+        ("8", 8),
+        ("'1e-3'", "1e-3"),
+        ("e3", "e3"),
+        ("1e", "1e"),
+        ("-", [None]),
+        ("2024-01-01", "2024-01-01"),
+        ("2024-01-01 10:00:00", "2024-01-01 10:00:00"),
+        ("true", True),
+        ("a: [1e-3, {b: 1e3}]", {"a": [0.001, {"b": 1000.0}]}),
+        ("", None),
+        ("\ufeffa: 1", {"a": 1}),
+        ("18446744073709551615", 2**64 - 1),
+    ],
+)
+def test_values_are_read_as_they_are_meant(text, value):
+    again = parsed(text)
+    assert again == value
+    assert type(again) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("a: 1\nb: 2\na: 3\n", 3, "the key 'a' stands here twice"),
+        ("x:\n  - b: 1\n    b: 1\n", 3, "the key 'b' stands here twice"),
+        ("a: 1\n'a': 2\n", 2, "the key 'a' stands here twice"),
+        ("a: 1\n\tb: 2\n", 2, "'\\\\t' that cannot start any token"),
+        ("a: [1\n", 2, "while parsing a flow sequence, expected ',' or ']'"),
+        ("a: *b\n", 1, "found undefined alias 'b'"),
+        ("a: 1\n---\nb: 2\n", 2, "expected a single document"),
+        ("a: !!python/object/apply:os.system [ls]\n", 1, "could not determine a constructor"),
+        ("a: !!python/name:os.system\n", 1, "could not determine a constructor"),
+        ("a: 1\nb: !!binary gA==\n", 2, "a recipe holds no binary"),
+        ("a: !!set {b, c}\n", 1, "a recipe holds no set"),
+        ("a: !!omap [b: 1]\n", 1, "a recipe holds no omap"),
+        ("? [1, 2]\n: 3\n", 1, "found unhashable key"),
+        ("a: 1\nb: 0x" + "f" * 5000, 2, "a whole number has at most 64 bits"),
+        ('a: "\\uD800"\n', 1, "'\\\\ud800' holds half a character"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(text, line, reason):
+    with pytest.raises(RecipeError, match=f"^recipe, line {line}: .*{reason}"):
+        parsed(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: \0", "special characters are not allowed"),
+        ("!!int x", "is not valid YAML"),
+        ("!!bool x", "is not valid YAML"),
+        ("!!float x", "is not valid YAML"),
+        ("!!timestamp [1]", "line 1: expected a scalar node"),
+        ("9" * 5000, "is not valid YAML"),
+        ("[" * 51 + "]" * 51, "is nested more than 50 levels deep"),
+        ("[" * 100_000, "is nested too deeply"),
+        ("- " * 100_000, "is nested too deeply"),
+        ("a: &x [*x]", "is nested more than 50 levels deep"),
+        ("&x {a: {b: *x}}", "is nested more than 50 levels deep"),
+    ],
+)
+def test_no_text_breaks_the_reader(text, reason):
+    with pytest.raises(RecipeError, match=reason):
+        parsed(text)
+
+
+def test_50_levels_are_allowed():
+    assert str(parsed("[" * 50 + "]" * 50)) == "[" * 50 + "]" * 50
+
+
+def test_a_bomb_of_aliases_is_refused_before_it_goes_off():
+    laughs = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 10))
+    with pytest.raises(RecipeError, match="expands to more than 200000 entries"):
+        parsed("l0: &l0 ha\n" + laughs)
+
+
+def test_a_bomb_of_merged_keys_is_refused():
+    pairs = ", ".join(f"k{n}: {n}" for n in range(1000))
+    with pytest.raises(RecipeError, match="expands to more than"):
+        parsed(f"a: &a {{{pairs}}}\nb:\n" + "  - <<: *a\n" * 300)
+
+
+def test_a_bomb_of_long_texts_is_refused():
+    with pytest.raises(RecipeError, match="expands to more than"):
+        parsed(f"- &a {'ha' * 100_000}\n" + "- *a\n" * 1000)
+
+
+def test_a_tower_of_aliases_is_as_deep_as_it_is_high():
+    """Each floor alone is 40 levels deep, and stands on the one before it."""
+    floors = "".join(f"f{n}: &f{n} {'[' * 40}*f{n - 1}{']' * 40}\n" for n in range(1, 5))
+    with pytest.raises(RecipeError, match="is nested more than 50 levels deep"):
+        parsed("f0: &f0 1\n" + floors)
+
+
+def test_aliases_and_merged_keys_work_where_they_are_harmless():
+    text = (
+        "x: &x {a: 1}\ny:\n  z: &z {<<: *x, b: 2, a: 3}\nlate: {<<: *x, <<: *z}\nlist: [*x, *x]\n"
+    )
+    assert parsed(text) == {
+        "x": {"a": 1},
+        "y": {"z": {"a": 3, "b": 2}},
+        "late": {"a": 1, "b": 2},
+        "list": [{"a": 1}, {"a": 1}],
+    }
+
+
+def test_the_line_of_each_part_is_known():
+    text = "a: 1\nb:\n  c:\n    - 2\n    - d: 3\n  3: x\nm:\n  <<: {e: 1}\n  e: 2\n"
+    document = parse_yaml(text, "recipe")
+    places = {
+        ("a",): 1,
+        ("b",): 2,
+        ("b", "c"): 3,
+        ("b", "c", 1): 5,
+        ("b", "c", 1, "d"): 5,
+        ("b", 3): 6,
+        ("m", "e"): 9,
+        ("b", "kind of a union", "c"): 3,
+        ("b", "not there"): 2,
+        ("b", "c", 7): 3,
+        (): None,
+    }
+    assert {place: document.line(place) for place in places} == places
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"a: \xff", "is not UTF-8 text, so it is no recipe"),
+        ("a: ü".encode("utf-16"), "is not UTF-8 text|is not valid YAML"),
+        (b"a: 1\n" * 300_000, "has more than 1048576 bytes, too many for a recipe"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(tmp_path, content, reason):
+    path = tmp_path / "mdtree.yaml"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError, match=f"^{path} .*({reason})"):
+        read_yaml(path)
+
+
+def test_a_file_that_cannot_be_read_is_said(tmp_path):
+    with pytest.raises(RecipeError, match="cannot be read: Is a directory"):
+        read_yaml(tmp_path)
+    with pytest.raises(RecipeError, match="cannot be read: No such file"):
+        read_yaml(tmp_path / "none.yaml")
+
+
+def test_a_link_to_an_endless_file_is_refused(tmp_path):
+    path = tmp_path / "mdtree.yaml"
+    path.symlink_to("/dev/zero")
+    with pytest.raises(RecipeError, match="has more than 1048576 bytes"):
+        read_yaml(path)

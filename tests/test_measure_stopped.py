@@ -1,0 +1,94 @@
+"""The real command, stopped in the middle by signals, and then run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import change, rows_of, write_zoo
+
+NAPPING = """
+import os, time
+from torch import nn
+from mdtree.models import cnn
+class Net(nn.Sequential):
+    def forward(self, x):
+        time.sleep(float(os.environ.get("NAP", "0")))
+        return super().forward(x)
+def net(width):
+    return Net(*cnn(width=width))
+"""
+
+
+def lines_of(path):
+    """Give the rows without the one thing that differs between runs."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        del row["provenance"]["seconds"]
+    return rows
+
+
+@pytest.fixture
+def napping(tmp_path):
+    """Three groups whose network takes its time where NAP says so."""
+    root = write_zoo(tmp_path / "zoo", {"a": [0, 1], "b": [2, 3], "c": [4, 5]})
+    module = f"napping_{tmp_path.name}"
+    (root / f"{module}.py").write_text(NAPPING)
+    change(root, model={"factory": f"{module}:net", "kwargs": {"width": 2}})
+    return ["measure", root, "--recipe", root / "mdtree.yaml", "--out"]
+
+
+def stopped(args, out, how):
+    """Start the real command, stop it after its first row, and give its exit code and words."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mdtree", *map(str, args), str(out)],
+        env={**os.environ, "NAP": "0.15"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    with process:
+        while process.poll() is None and not (out.exists() and b"\n" in out.read_bytes()):
+            time.sleep(0.02)
+        process.send_signal(how)
+        return process.wait(), process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        (signal.SIGKILL, (-signal.SIGKILL, "")),
+        (
+            signal.SIGINT,
+            (130, "\ninterrupted; the same command goes on where this one stopped\n"),
+        ),
+    ],
+)
+def test_a_stopped_run_goes_on_and_ends_like_one_that_was_not(
+    mdtree, napping, tmp_path, how, expected
+):
+    cut, whole = tmp_path / "cut.jsonl", tmp_path / "whole.jsonl"
+
+    assert stopped(napping, cut, how) == expected
+    done = len(rows_of(cut))
+    assert 1 <= done < 3
+    ran = mdtree(*napping, cut)
+    assert ran.code == 0
+    assert f"{3 - done} measured, {done} already there, 0 failed" in ran.out
+    assert mdtree(*napping, whole).code == 0
+    assert lines_of(cut) == lines_of(whole)
+
+
+def test_a_stopped_run_of_several_workers_goes_on_too(mdtree, napping, tmp_path):
+    ended, said = stopped(
+        [*napping[:-1], "--workers", 2, "--out"], tmp_path / "r.jsonl", signal.SIGINT
+    )
+    assert ended == 130
+    assert "Traceback" not in said
+    assert mdtree(*napping, tmp_path / "r.jsonl").code == 0
+    assert rows_of(tmp_path / "r.jsonl").keys() == {"a", "b", "c"}

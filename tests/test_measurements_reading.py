@@ -1,0 +1,170 @@
+"""Reading rows: whole rows only, each damaged line with its number, the latest row of each key."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from mdtree.exceptions import RowsError
+from mdtree.measurements import (
+    Damaged,
+    Index,
+    Measured,
+    Missing,
+    Row,
+    Store,
+    read_rows,
+    scan_rows,
+    write_rows,
+)
+from mdtree.measurements.row import row_to_json
+
+
+def row(group: str, value: float = 1.0, protocol: str = "standard-1") -> Row:
+    quantities = {"test_error": Measured(value=value), "cka": Missing(missing="needs 2")}
+    return Row(format=1, group=group, protocol=protocol, facts={"width": 8}, quantities=quantities)
+
+
+def write_lines(path, *lines: bytes | Row):
+    texts = (row_to_json(line) if isinstance(line, Row) else line for line in lines)
+    path.write_bytes(b"".join(text + b"\n" for text in texts))
+    return path
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "rows.jsonl"
+
+
+def test_rows_come_back_in_the_order_of_their_keys_each_with_its_latest_content(file):
+    write_lines(file, row("b", 1), row("a", 2), row("b", 3, "paper-1"), row("b", 4), row("c", 5))
+    assert read_rows(file) == [row("b", 4), row("a", 2), row("b", 3, "paper-1"), row("c", 5)]
+    assert len(list(scan_rows(file))) == 5
+
+
+def test_an_empty_file_holds_no_rows(file):
+    file.touch()
+    assert read_rows(file) == []
+
+
+DAMAGE = {
+    "text": b"hello",
+    "half": b'{"format":1,"group":"a"',
+    "number": b"7",
+    "list": b"[1, 2]",
+    "nothing": b"null",
+    "bytes": b"\xff\xfe\x00",
+    "zeros": b"\x00" * 5000,
+    "deep": b"[" * 100_000,
+    "unknown key": row_to_json(row("b"))[:-1] + b',"colour":"red"}',
+    "nan": row_to_json(row("b")).replace(b'"value":1.0', b'"value":NaN'),
+    "huge number": row_to_json(row("b")).replace(b'"width":8', b'"width":' + b"9" * 5000),
+    "half a character": row_to_json(row("b")).replace(b'"b"', rb'"\ud800"'),
+    "older format": row_to_json(row("b")).replace(b'"format":1', b'"format":0'),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_line_is_named_by_read_rows_and_a_value_for_scan_rows(file, damage):
+    write_lines(file, row("a"), damage, row("c"))
+    with pytest.raises(RowsError, match=f"^{file}, line 2: ."):
+        read_rows(file)
+    first, damaged, last = scan_rows(file)
+    assert [first, last] == [row("a"), row("c")]
+    assert isinstance(damaged, Damaged)
+    assert damaged.line == 2
+    assert damaged.reason
+
+
+def test_the_reason_says_which_part_of_a_row_is_wrong(file):
+    write_lines(file, DAMAGE["unknown key"], DAMAGE["half"])
+    assert [item.reason for item in scan_rows(file)] == [
+        "colour: Unexpected keyword argument",
+        "Invalid JSON: EOF while parsing an object at character 23",
+    ]
+
+
+def test_empty_lines_and_other_line_ends_of_an_editor_do_no_harm(file):
+    file.write_bytes(row_to_json(row("a")) + b"\r\n\r\n\n  \n" + row_to_json(row("b")) + b"\r\n\n")
+    assert read_rows(file) == [row("a"), row("b")]
+    assert Index(file).latest(("b", "standard-1")) == row("b")
+    write_lines(file, b"", b"x")
+    assert [item.line for item in scan_rows(file)] == [2]
+
+
+def test_a_row_of_a_newer_format_asks_for_a_newer_mdtree(file):
+    newer = row_to_json(row("b")).replace(b'"format":1', b'"format":2,"tensor":[1]')
+    write_lines(file, row("a"), newer)
+    for read in (read_rows, lambda path: list(scan_rows(path)), Index):
+        with pytest.raises(RowsError, match=r"line 2: a row of format 2.*install a newer mdtree"):
+            read(file)
+    before = file.read_bytes()
+    with pytest.raises(RowsError, match="install a newer mdtree"), Store(file):
+        pass
+    assert before == file.read_bytes()
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    with pytest.raises(RowsError, match="does not exist"):
+        read_rows(tmp_path / "none.jsonl")
+    with pytest.raises(RowsError, match="cannot be read: Is a directory"):
+        read_rows(tmp_path)
+    with pytest.raises(RowsError, match="cannot be read"):
+        Index(tmp_path / ("x" * 300))
+
+
+def test_a_line_without_end_is_refused_in_bounded_memory(file):
+    with file.open("wb") as out:
+        out.truncate(1 << 25)
+    with pytest.raises(RowsError, match="line 1: longer than"):
+        read_rows(file)
+
+
+def test_the_index_finds_the_latest_row_of_each_key(file):
+    write_lines(file, row("a", 1), b"damage", row("b", 2), row("a", 3), row("a", 4, "paper-1"))
+    index = Index(file)
+    assert index.latest(("a", "standard-1")) == row("a", 3)
+    assert index.latest(("b", "standard-1")) == row("b", 2)
+    assert index.latest(("a", "paper-1")) == row("a", 4, "paper-1")
+    assert index.latest(("b", "paper-1")) is None
+    assert len(index) == 3
+    assert index.superseded == 1
+    assert [damaged.line for damaged in index.damaged] == [2]
+    assert index.end == file.stat().st_size
+
+
+def test_a_file_that_is_not_there_has_an_empty_index(tmp_path):
+    index = Index(tmp_path / "folder" / "rows.jsonl")
+    assert len(index) == index.end == 0
+    assert index.latest(("a", "standard-1")) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_notices_that_the_file_has_changed(file):
+    write_lines(file, row("first"), row("b"))
+    index = Index(file)
+    write_lines(file, row("b"))
+    with pytest.raises(RowsError, match="changed while it was read: try again"):
+        index.latest(("b", "standard-1"))
+    file.unlink()
+    with pytest.raises(RowsError, match="changed while it was read: try again"):
+        index.latest(("b", "standard-1"))
+
+
+def seconds_for(count: int, file) -> float:
+    started = time.process_time()
+    write_rows(file, (row(f"group-{number}") for number in range(count - 100)))
+    with Store(file) as store:
+        for number in range(count - 100, count):
+            store.append(row(f"group-{number}"))
+            assert store.index.latest((f"group-{number // 2}", "standard-1")) is not None
+    rows = read_rows(file)
+    assert [row.group for row in rows] == [f"group-{number}" for number in range(count)]
+    return time.process_time() - started
+
+
+def test_20000_rows_are_written_extended_and_read_without_quadratic_cost(tmp_path):
+    """Four times the rows may take 12 times as long; quadratic cost would take 16 times."""
+    few = min(seconds_for(5_000, tmp_path / f"{turn}.jsonl") for turn in "ab")
+    assert seconds_for(20_000, tmp_path / "many.jsonl") < 12 * few

@@ -1,0 +1,220 @@
+"""Tables: what is exported comes back, the published names are understood, the rest is reported."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mdtree.exceptions import RowsError
+from mdtree.measurements import (
+    FACTS,
+    QUANTITIES,
+    Failure,
+    Measured,
+    Missing,
+    Row,
+    rows_from_csv,
+    rows_to_csv,
+)
+
+
+def row(group="g", facts=None, failure=None, **quantities) -> Row:
+    return Row(
+        format=1,
+        group=group,
+        protocol="standard-1",
+        facts=facts or {},
+        quantities=quantities,
+        failure=failure,
+    )
+
+
+def cells(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+
+
+@pytest.fixture
+def imported(tmp_path):
+    def read(text: str | bytes, protocol="paper-1"):
+        path = tmp_path / "table.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return rows_from_csv(path, protocol=protocol)
+
+    return read
+
+
+def test_an_export_has_a_column_for_each_fact_quantity_and_error():
+    failed = Failure(kind="MismatchError", reason="other shapes, both")
+    table = rows_to_csv(
+        [
+            row("a", {"width": 8}, cka=Measured(value=0.5), test_error=Missing(missing="no data")),
+            row("b", {"optimizer": "sgd"}, test_error=Measured(value=12.25, stderr=0.5)),
+            row("c", failure=failed, cka=Missing(missing="the group failed")),
+        ]
+    )
+    assert cells(table) == [
+        [
+            *("group", "protocol", "width", "optimizer"),
+            *("cka", "cka_stderr", "test_error", "test_error_stderr", "failure"),
+        ],
+        ["a", "standard-1", "8", "", "0.5", "", "", "", ""],
+        ["b", "standard-1", "", "sgd", "", "", "12.25", "0.5", ""],
+        ["c", "standard-1", "", "", "", "", "", "", "other shapes, both"],
+    ]
+
+
+def test_an_export_of_nothing_has_its_header():
+    assert rows_to_csv([]) == "group,protocol,failure\n"
+
+
+@pytest.mark.parametrize("start", list("=+-@\t\r\n"))
+def test_no_cell_is_taken_for_a_formula(start, imported):
+    evil = f"{start}HYPERLINK(1)"
+    facts = {"width": 8, "optimizer": evil, f"{evil}!": 1}
+    table = rows_to_csv([row(evil, facts, Failure(kind="x", reason=evil), cka=Measured(value=-1))])
+    found = [cell for line in cells(table) for cell in line]
+    assert [cell for cell in found if cell.startswith(start)] == (["-1.0"] if start == "-" else [])
+    assert found.count("'" + evil) == 3
+    assert [item.group for item in imported(table).rows] == [evil]
+
+
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+amounts = st.integers(0, 2**53) | st.floats(0, 1e300).filter(lambda number: number % 1)
+groups = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).map(str.strip)
+
+
+@given(
+    group=groups.filter(lambda name: name and not name.startswith("'")),
+    facts=st.dictionaries(st.sampled_from(list(FACTS)), amounts),
+    quantities=st.dictionaries(
+        st.sampled_from(list(QUANTITIES)),
+        st.builds(Measured, value=numbers, stderr=st.none() | numbers),
+        min_size=1,
+    ),
+)
+@settings(deadline=None, derandomize=True)
+def test_what_was_exported_is_imported_again_exactly(tmp_path_factory, group, facts, quantities):
+    path = tmp_path_factory.getbasetemp() / "again.csv"
+    path.write_text(rows_to_csv([row(group, facts, **quantities)]), encoding="utf-8", newline="")
+    again = rows_from_csv(path, protocol="paper-1")
+    assert again.rows == [row(group, facts, **quantities)]
+    assert again.ignored == ["failure"]
+
+
+def test_published_names_become_ours_and_logarithms_are_undone(imported):
+    table = imported(
+        "width,bs,para_amount,test_acc,hessian_e,hessian_t,CKA,mode_connectivity,colour\n"
+        "2,16,11420,53.19,4.5,-1,0.25,-10.5,red\n"
+    )
+    (only,) = table.rows
+    assert only.facts == {
+        "width": 2,
+        "batch_size": 16,
+        "parameters": 11420,
+        "test_accuracy": 53.19,
+    }
+    assert only.quantities == {
+        "hessian_top": Measured(value=math.exp(4.5)),
+        "hessian_trace": Measured(value=math.exp(-1)),
+        "cka": Measured(value=0.25),
+        "connectivity": Measured(value=-10.5),
+    }
+    assert (only.group, only.protocol) == ("width=2,batch_size=16", "paper-1")
+    assert table.ignored == ["colour"]
+
+
+def test_our_own_names_are_taken_as_they_are(imported):
+    (only,) = imported("group,protocol,hessian_top,cka,cka_stderr\na,standard-1,4.5,1,0.5\n").rows
+    assert only == row("a", hessian_top=Measured(value=4.5), cka=Measured(value=1, stderr=0.5))
+
+
+def test_a_group_without_name_is_called_after_its_facts_or_its_line(imported):
+    table = imported("width,label_noise,cka\n8,0.1,1\n4,,1\n,,1\n")
+    assert [item.group for item in table.rows] == ["width=8,label_noise=0.1", "width=4", "line 4"]
+
+
+def test_what_is_empty_or_not_finite_is_missing_with_its_reason(imported):
+    table = imported("group,hessian_e,width,cka,cka_stderr\na,,,nan,1\nb,1e9,inf,1,inf\n")
+    assert [item.quantities for item in table.rows] == [
+        {
+            "hessian_top": Missing(missing="empty in the table"),
+            "cka": Missing(missing="not a finite number in the table: nan"),
+        },
+        {
+            "hessian_top": Missing(missing="not a finite number in the table: 1e9"),
+            "cka": Measured(value=1),
+        },
+    ]
+    assert [item.facts for item in table.rows] == [{}, {}]
+
+
+def test_a_table_saved_by_a_spreadsheet_is_read(imported):
+    table = imported('\ufeffgroup,width,cka\r\n"a, b",8.0,1\r\n\'=c,4,2\r\n\r\n')
+    assert [(item.group, item.facts) for item in table.rows] == [
+        ("a, b", {"width": 8}),
+        ("=c", {"width": 4}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no column with a quantity; known are train_error"),
+        ("width,bs\n1,2\n", "no column with a quantity; known are train_error"),
+        ("group;cka\na;1\n", "no column with a quantity"),
+        ("group,cka\na,high\n", "line 2: cka must be a number, got 'high'"),
+        ("group,cka,cka_stderr\na,1,+-2\n", "line 2: cka_stderr must be a number, got '\\+-2'"),
+        ("bs,cka\n16,1\nbig,1\n", "line 3: bs must be a number, got 'big'"),
+        ("bs,cka\n-16,1\n", "line 2: fact 'batch_size' must be a number of at least 0, got -16"),
+        ("group,cka\na,1\nb,1\na,2\n", "line 4: a second row of group 'a'"),
+        ("width,cka\n8,1\n8,2\n", "line 3: a second row of group 'width=8'"),
+        ("group,cka\na\n", "line 2: fewer or more cells than the header has columns"),
+        ("group,cka\na,1,2\n", "line 2: fewer or more cells than the header has columns"),
+        ("cka,cka\n1,2\n", "the columns 'cka' and 'cka' both hold cka: remove one"),
+        ("hessian_top,hessian_e\n1,2\n", "'hessian_top' and 'hessian_e' both hold hessian_top"),
+        ("batch_size,bs,cka\n1,2,3\n", "'batch_size' and 'bs' both hold batch_size"),
+        ('group,cka\n"a,1\n', "is not a CSV table: unexpected end of data"),
+        ('group,cka\n"a"b,1\n', "is not a CSV table"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff", "is not a CSV table: 'utf-8' codec can't decode"),
+        ("group,cka\n" + "a" * 200_000 + ",1\n", "is not a CSV table: field larger than"),
+    ],
+)
+def test_a_bad_table_is_refused_with_place_and_reason(imported, text, reason):
+    with pytest.raises(RowsError, match=reason):
+        imported(text)
+
+
+def test_a_table_that_cannot_be_read_is_said(tmp_path):
+    with pytest.raises(RowsError, match="cannot be read: No such file"):
+        rows_from_csv(tmp_path / "none.csv", protocol="paper-1")
+    with pytest.raises(RowsError, match="cannot be read: Is a directory"):
+        rows_from_csv(tmp_path, protocol="paper-1")
+
+
+def test_the_published_table_is_read_whole(published_table):
+    table = rows_from_csv(published_table, protocol="paper-1")
+    with published_table.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == len(table.rows) == len({item.key for item in table.rows}) == 1690
+    published = {quantity.published: quantity for quantity in QUANTITIES.values()}
+    for line, item in zip(lines, table.rows, strict=True):
+        assert item.quantities.keys() == QUANTITIES.keys()
+        for column, quantity in published.items():
+            value = item.quantities[quantity.name].value
+            again = math.log(value) if quantity.published_log else value
+            assert again == pytest.approx(float(line[column]), rel=0, abs=1e-12)
+        assert item.facts == {
+            "data_amount": int(line["data_amount"]),
+            "parameters": int(line["para_amount"]),
+            "width": int(line["width"]),
+            "batch_size": int(line["bs"]),
+            "test_accuracy": float(line["test_acc"]),
+        }
+    facts = {"para_amount", "width", "bs", "data_amount", "test_acc"}
+    assert table.ignored == [name for name in lines[0] if name not in published.keys() | facts]
+    assert len(table.ignored) == 13

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from mdtree.exceptions import DataError
+from mdtree.models import Network, cnn
+
+IMAGES = torch.randn(7, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(7)
+BATCHES = [(IMAGES[:3], LABELS[:3]), (IMAGES[3:], LABELS[3:])]
+
+
+def network(seed: int) -> Network:
+    torch.manual_seed(seed)
+    model = cnn(width=2)
+    model(torch.randn(20, 1, 8, 8))  # running statistics that are nobody's first ones
+    return Network(model.eval())
+
+
+class Named(nn.Module):
+    """Takes its inputs by name, as transformers do, and gives `output` of its logits."""
+
+    def __init__(self, output=lambda logits: logits):
+        super().__init__()
+        self.head = nn.Linear(2, 4)
+        self.output = output
+
+    def forward(self, x, mask=None):
+        logits = self.head(x if mask is None else x * mask)
+        return self.output(logits)
+
+
+def test_gives_what_the_module_gives_with_these_weights_in_it():
+    ours, other = network(0), network(1)
+    weights = other.module.state_dict()
+    for batch in BATCHES:
+        expected = other.module(batch[0])
+        assert not torch.allclose(ours.module(batch[0]), expected)
+        assert torch.equal(expected, ours(weights, batch))
+        assert torch.equal(expected, ours.held(weights, lambda run, b=batch: run(b)))
+        assert torch.equal(expected, other.trained(batch))
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_module_is_untouched_by_running_it_at_other_weights(training):
+    ours, weights = network(0), network(1).module.state_dict()
+    ours.module.train(training)
+    before = {key: tensor.clone() for key, tensor in ours.module.state_dict().items()}
+    identities = [id(tensor) for tensor in ours.module.state_dict(keep_vars=True).values()]
+    given = {key: tensor.clone() for key, tensor in weights.items()}
+    for batch in BATCHES:
+        ours(given, batch)
+    ours.held(given, lambda run: [run(batch) for batch in BATCHES])
+    after = ours.module.state_dict(keep_vars=True)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert identities == [id(tensor) for tensor in after.values()]
+    moved = {key for key in weights if not torch.equal(weights[key], given[key])}
+    assert bool(moved) is training  # in evaluation mode, statistics stay as they are
+
+
+def test_the_module_is_untouched_when_running_it_fails():
+    ours, weights = network(0), network(1).module.state_dict()
+    before = ours.module.state_dict()
+    bad = torch.zeros(3, 2, 8, 8), LABELS[:3]
+    for way in (lambda: ours(weights, bad), lambda: ours.held(weights, lambda run: run(bad))):
+        with pytest.raises(DataError):
+            way()
+        assert all(torch.equal(before[k], t) for k, t in ours.module.state_dict().items())
+
+
+def test_gradients_reach_the_weights_that_were_given():
+    ours = network(0)
+    weights = {key: t.clone() for key, t in network(1).module.state_dict().items()}
+    weights["0.weight"].requires_grad_()
+    ours(weights, BATCHES[0]).sum().backward()
+    assert weights["0.weight"].grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in ours.module.parameters())
+
+
+def tied() -> nn.Module:
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
+    model[1].weight = model[0].weight
+    return model
+
+
+@pytest.mark.parametrize("names", ["all", "first", "second"])
+def test_tied_weights_are_run_from_any_of_their_names(names):
+    model, other = tied(), tied()
+    weights = {key: tensor.clone() for key, tensor in other.state_dict().items()}
+    if names != "all":
+        del weights[{"first": "1.weight", "second": "0.weight"}[names]]
+    batch = torch.randn(3, 8), LABELS[:3]
+    assert torch.equal(other(batch[0]), Network(model)(weights, batch))
+    assert torch.equal(other(batch[0]), Network(model).held(weights, lambda run: run(batch)))
+
+
+def test_counts_each_parameter_once_and_no_buffer():
+    assert Network(tied()).parameters == 8 * 8 + 8 + 8
+    assert Network(nn.BatchNorm2d(5)).parameters == 10
+
+
+def test_batches_that_are_dictionaries_are_given_by_name_without_their_labels():
+    model = Named()
+    batch = {"x": torch.ones(3, 2), "mask": torch.zeros(3, 1), "labels": LABELS[:3]}
+    expected = model.head.bias.expand(3, 4)
+    assert torch.equal(expected, Network(model)(model.state_dict(), batch))
+    del batch["mask"]
+    assert torch.equal(model.head(batch["x"]), Network(model)(model.state_dict(), batch))
+
+
+def test_outputs_with_logits_give_them():
+    model = Named(lambda logits: SimpleNamespace(loss=None, logits=logits))
+    batch = {"x": torch.ones(3, 2), "label": LABELS[:3]}
+    assert torch.equal(model.head(batch["x"]), Network(model)(model.state_dict(), batch))
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (lambda y: (y, y), r"got \(float32\[3, 4\], float32\[3, 4\]\)"),
+        (lambda y: {"out": y}, r"got {out: float32\[3, 4\]}"),
+        (lambda y: y.mean(), r"got float32\[\]"),
+        (lambda y: y[:2], r"got float32\[2, 4\]"),
+        (lambda y: None, "got NoneType"),
+    ],
+)
+def test_an_output_that_is_not_one_for_each_item_is_told(output, words):
+    model = Named(output)
+    with pytest.raises(DataError, match=f"one output for each of 3 items, {words}"):
+        Network(model)(model.state_dict(), (torch.ones(3, 2), LABELS[:3]))
+
+
+@pytest.mark.parametrize(
+    ("batch", "words"),
+    [
+        (
+            (torch.zeros(3, 3, 8, 8), LABELS[:3]),
+            r"\(float32\[3, 3, 8, 8\], int64\[3\]\): .*channels",
+        ),
+        ((torch.zeros(3, 64), LABELS[:3]), r"\(float32\[3, 64\], int64\[3\]\)"),
+        ((torch.zeros(3, 1, 1, 1), LABELS[:3]), r"\(float32\[3, 1, 1, 1\], int64\[3\]\)"),
+        ((torch.zeros(3, 1, 8, 8).double(), LABELS[:3]), r"\(float64\[3, 1, 8, 8\], int64\[3\]\)"),
+        ({"pixels": IMAGES, "labels": LABELS}, r"{pixels: .*}: .*unexpected keyword .*pixels"),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_told_with_its_shape(batch, words):
+    ours = network(0)
+    for run in (lambda: ours(ours.module.state_dict(), batch), lambda: ours.trained(batch)):
+        with pytest.raises(DataError, match=f"cannot run on a batch {words}"):
+            run()
+
+
+def test_running_out_of_memory_is_not_called_a_fault_of_the_data():
+    def exhausted(logits):
+        raise torch.OutOfMemoryError("no memory left")
+
+    model = Named(exhausted)
+    with pytest.raises(torch.OutOfMemoryError):
+        Network(model)(model.state_dict(), (torch.ones(3, 2), LABELS[:3]))

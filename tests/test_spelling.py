@@ -1,0 +1,64 @@
+"""Words of messages, and the examples in the docstrings of the shared modules."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import mdtree.config
+import mdtree.measurements
+from mdtree.spelling import nearest, plural
+
+MODULES = [
+    "mdtree.spelling",
+    "mdtree.factory",
+    *(
+        f"{room.__name__}.{module.name}"
+        for room in (mdtree.config, mdtree.measurements)
+        for module in pkgutil.iter_modules(room.__path__)
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "hint"),
+    [
+        ("widht", ["width", "depth"], ", did you mean 'width'?"),
+        ("depht", ["width", "depth"], ", did you mean 'depth'?"),
+        ("width", ["width"], ", did you mean 'width'?"),
+        ("colour", ["width", "depth"], ""),
+        ("", ["width"], ""),
+        ("width", [], ""),
+        ("width", (name for name in ["widths"]), ", did you mean 'widths'?"),
+    ],
+)
+def test_the_nearest_word_is_suggested_if_one_is_near(word, known, hint):
+    assert nearest(word, known) == hint
+
+
+def test_a_cutoff_says_how_near():
+    assert nearest("wide", ["width"], cutoff=0.6) == ", did you mean 'width'?"
+    assert nearest("wide", ["width"], cutoff=0.8) == ""
+
+
+def test_one_is_one_and_all_else_are_many():
+    assert [plural(count, "row") for count in (0, 1, 2, 1000)] == [
+        "0 rows",
+        "1 row",
+        "2 rows",
+        "1000 rows",
+    ]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_are_true(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_there_are_examples_to_check():
+    found = {name: doctest.testmod(importlib.import_module(name)).attempted for name in MODULES}
+    assert found["mdtree.spelling"] == 2
+    assert found["mdtree.config.reader"] == 1

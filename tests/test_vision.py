@@ -1,0 +1,140 @@
+"""torchvision beside any torch, each case in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+FAKES = {  # what `torchvision/__init__.py` may do elsewhere
+    "built for another CUDA": 'raise RuntimeError("compiled with different CUDA major versions")',
+    "a library is missing": 'raise ImportError("libcudart.so.13: cannot open shared object file")',
+}
+
+ABSENT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torchvision":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def run(code: str, *args: object, path: Path | None = None) -> str:
+    """Run code in a fresh interpreter and give what it prints."""
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, args)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(path or "")},
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip()
+
+
+def fake(folder: Path, code: str) -> Path:
+    (folder / "torchvision").mkdir()
+    (folder / "torchvision" / "__init__.py").write_text(code)
+    return folder
+
+
+def test_networks_run():
+    code = """
+    import torch
+    from mdtree.vision import torchvision
+    models = torchvision("torchvision.models")
+    model = models.resnet18(num_classes=3).eval()
+    print(tuple(model(torch.zeros(2, 3, 32, 32)).shape))
+    import torchvision as later
+    print(later is torchvision(), torchvision("torchvision.models") is models)
+    """
+    assert run(code) == "(2, 3)\nTrue True"
+
+
+def test_transforms_and_data_sets_run(tmp_path):
+    code = """
+    import pathlib, sys
+    import torch
+    from PIL import Image
+    from mdtree.vision import torchvision
+    root = pathlib.Path(sys.argv[1])
+    for number, name in enumerate(["cat", "dog"]):
+        (root / name).mkdir()
+        Image.new("RGB", (12, 10), (255 * number, 0, 0)).save(root / name / "0.png")
+    transforms, data = torchvision("torchvision.transforms"), torchvision("torchvision.datasets")
+    steps = [transforms.Resize(8), transforms.CenterCrop(8), transforms.ToTensor()]
+    folder = data.ImageFolder(root, transforms.Compose(steps))
+    print([(tuple(x.shape), x[0].mean().item(), y) for x, y in folder], folder.classes)
+    fake = data.FakeData(size=3, image_size=(3, 9, 9), num_classes=4, transform=steps[2])
+    loader = torch.utils.data.DataLoader(fake, batch_size=2)
+    print([tuple(x.shape) for x, _ in loader])
+    """
+    images, batches = run(code, tmp_path).splitlines()
+    assert images == "[((3, 8, 8), 0.0, 0), ((3, 8, 8), 1.0, 1)] ['cat', 'dog']"
+    assert batches == "[(2, 3, 9, 9), (1, 3, 9, 9)]"
+
+
+def test_the_import_of_somebody_elses_module_works_inside(tmp_path):
+    (tmp_path / "theirs.py").write_text("from torchvision.models import resnet18 as make")
+    code = """
+    from mdtree.vision import usable
+    for _ in range(2):
+        with usable():
+            import theirs
+    print(theirs.make.__module__)
+    """
+    assert run(code, path=tmp_path) == "torchvision.models.resnet"
+
+
+def test_importing_mdtree_imports_no_optional_package():
+    code = """
+    import sys
+    import mdtree.checkpoint, mdtree.cli, mdtree.datasets, mdtree.measure, mdtree.models
+    print({"torchvision", "transformers"} & sys.modules.keys())
+    """
+    assert run(code) == "set()"
+
+
+CATCH = """
+from mdtree import vision
+from mdtree.exceptions import MissingExtraError
+
+with vision.usable():
+    import json  # whoever needs no torchvision is not disturbed
+try:
+    vision.torchvision("torchvision.models")
+except MissingExtraError as error:
+    print(error.exit_code, error)
+assert not vision._declared, "another fault is not ours to mend"
+"""
+
+
+def test_without_torchvision_the_package_is_named():
+    said = run(ABSENT + CATCH)
+    assert said.startswith("3 torchvision.models cannot be imported (No module named 'torchvision")
+    assert said.endswith("pip install torchvision")
+
+
+@pytest.mark.parametrize("fault", FAKES)
+def test_a_torchvision_that_is_broken_in_another_way_is_told(tmp_path, fault):
+    said = run(CATCH, path=fake(tmp_path, FAKES[fault]))
+    reason = FAKES[fault].split('"')[1]
+    assert said.startswith(f"3 torchvision.models cannot be imported ({reason})")
+    assert said.endswith("install the build that belongs to your torch: pip install torchvision")
+
+
+def test_nothing_is_declared_beside_a_torchvision_that_works(tmp_path):
+    code = """
+    import torch
+    from mdtree.vision import torchvision
+    print(torchvision().name, hasattr(torch.ops.torchvision, "nms"))
+    """
+    assert run(code, path=fake(tmp_path, "name = 'works'")) == "works False"
