@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,11 @@ from safetensors.torch import save_file
 from mdtree.cli import main
 from mdtree.measurements import Row, read_rows
 from mdtree.models import cnn
+
+# The networks of tests are tiny: more threads are no faster, and far slower where the cores are
+# busy with something else.  Programs that tests start take it from the environment.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 

@@ -9,6 +9,8 @@ from conftest import rows_of, write_zoo
 
 from mdtree.cli import main
 
+pytestmark = pytest.mark.slow  # four networks are trained
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):

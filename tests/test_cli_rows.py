@@ -121,3 +121,11 @@ def test_quantities_is_json_for_machines(mdtree):
     content = json.loads(mdtree("quantities", "--json").out)
     assert [quantity["name"] for quantity in content["quantities"]] == list(QUANTITIES)
     assert content["facts"] == FACTS
+
+
+def test_a_table_is_not_overwritten_by_its_own_rows(mdtree, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("group,train_error\na,1\n")
+    ran = mdtree("rows", "import", table, "--out", table)
+    assert (ran.code, table.read_text()) == (5, "group,train_error\na,1\n")
+    assert "is the table itself" in ran.err

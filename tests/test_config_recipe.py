@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -222,7 +223,8 @@ def test_a_fingerprint_is_a_sha256_of_all_its_parts_in_order():
 
 
 def test_a_recipe_survives_json(read):
-    recipe = read(SAME[0] + "\npattern: w{width}")
+    recipe = read(SAME[0].replace("10}", "10, limit: .inf}") + "\npattern: w{width}")
+    assert recipe.model.kwargs["limit"] == math.inf
     assert Recipe.model_validate(json.loads(recipe.model_dump_json())) == recipe
 
 

@@ -117,13 +117,12 @@ def test_a_tower_of_aliases_is_as_deep_as_it_is_high():
 
 
 def test_aliases_and_merged_keys_work_where_they_are_harmless():
-    text = (
-        "x: &x {a: 1}\ny:\n  z: &z {<<: *x, b: 2, a: 3}\nlate: {<<: *x, <<: *z}\nlist: [*x, *x]\n"
-    )
+    merged = "y:\n  z: &z {<<: *x, b: 2, a: 3}\nlate: {<<: *z, <<: {c: 4}}\n"
+    text = f"x: &x {{a: 1}}\n{merged}list: [*x, *x]\n"
     assert parsed(text) == {
         "x": {"a": 1},
         "y": {"z": {"a": 3, "b": 2}},
-        "late": {"a": 1, "b": 2},
+        "late": {"a": 3, "b": 2, "c": 4},
         "list": [{"a": 1}, {"a": 1}],
     }
 

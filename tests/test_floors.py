@@ -1,4 +1,4 @@
-"""Where torch is needed, and where it must not be loaded: a command that lists words starts at once.
+"""Where torch is needed, and where it must not be loaded: what needs none starts at once.
 
 That imports go down only is proved by import-linter, which `make test` runs.
 """

@@ -231,3 +231,25 @@ def test_each_hugging_face_folder_is_its_own_network_and_one_bad_one_fails_alone
 def test_a_row_survives_its_way_through_text(zoo):
     measured = measure_group(tasks(zoo)["hot"])
     assert row.row_from_json(row.row_to_json(measured)) == measured
+
+
+def sized(sizes):
+    """A data factory whose argument has whole numbers as keys."""
+    x = torch.zeros(sizes[1], 1, 8, 8)
+    return (x, torch.zeros(len(x)).long()), None
+
+
+def test_arguments_of_a_factory_arrive_as_the_recipe_wrote_them(zoo):
+    data = {"source": f"{__name__}:sized", "kwargs": {"sizes": {1: 5}}}
+    assert len(group_data(tasks(zoo, data=data)["hot"]).train) == 5
+
+
+def test_another_description_in_a_hugging_face_folder_is_another_input(tmp_path):
+    folder = tmp_path / "bert"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"")
+    digests = []
+    for layers in (1, 2):
+        (folder / "config.json").write_text(json.dumps({"num_hidden_layers": layers}))
+        digests.append(row_digest(tasks(folder, model={"factory": "huggingface"})["bert"]))
+    assert digests[0] != digests[1]

@@ -84,6 +84,8 @@ def import_(table: Path, *, out: Path, protocol: str) -> None:
     Example:
       mdtree rows import published.csv --out rows.jsonl
     """
+    if out.resolve() == table.resolve():
+        raise OutputError(f"{out} is the table itself: name another file with --out")
     imported = rows_from_csv(table, protocol=protocol)
     write_rows(out, imported.rows)
     click.echo(f"{plural(len(imported.rows), 'row')} written to {printable(str(out))}")

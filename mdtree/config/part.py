@@ -27,7 +27,12 @@ __all__ = ["FactRef", "Facts", "Part", "bind", "either", "fingerprint"]
 class Part(BaseModel):
     """A part of a recipe: frozen, and every unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        ser_json_inf_nan="constants",  # an argument of a factory may be infinite
+    )
 
 
 FactRef = Annotated[str, Field(pattern=r"^\$\w+$")]  # `$width` stands for the fact of that name

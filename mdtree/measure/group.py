@@ -7,15 +7,15 @@ import os
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from pydantic import TypeAdapter
 
 import mdtree
-from mdtree.checkpoint import Checkpoint, load_checkpoint
-from mdtree.config import DataSpec, ModelSpec, Recipe, Trust, bind, fingerprint
+from mdtree.checkpoint import Checkpoint, file_digest, load_checkpoint
+from mdtree.config import Recipe, Trust, bind, fingerprint
 from mdtree.datasets import Data, load_data
 from mdtree.exceptions import MdtreeError
 from mdtree.losses import build_loss
@@ -33,8 +33,6 @@ __all__ = [
     "measure_group",
     "row_digest",
 ]
-
-_DATA: TypeAdapter[DataSpec] = TypeAdapter(DataSpec)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,25 +99,31 @@ def as_text(name: str) -> str:
 
 
 def row_digest(task: GroupTask) -> str:
-    """Hash what the recipe says about this group."""
+    """Hash what the recipe says about this group, and what a Hugging Face folder says itself."""
     recipe = task.recipe
     rest = f"{recipe.batch_size} {recipe.weights_key} {sorted(task.facts.items())}"
     model, data = bind(recipe.model, task.facts), bind(recipe.data, task.facts)
-    return fingerprint(model, data, recipe.loss, rest)
+    folder = _describing_folder(task)
+    described = None if folder is None else file_digest(folder / "config.json")
+    return fingerprint(model, data, recipe.loss, rest, described)
 
 
 def group_network(task: GroupTask) -> Network:
     """Make the group's network."""
     spec = bind(task.recipe.model, task.facts)
-    # only a Hugging Face folder says itself what its network is
-    folder = task.files[0].parent if spec.factory == "huggingface" else None
-    return _network(spec.model_dump_json(), task.trust, folder)
+    return _network(_Spec(fingerprint(spec), spec), task.trust, _describing_folder(task))
+
+
+def _describing_folder(task: GroupTask) -> Path | None:
+    """Find the folder that says itself what its network is: only Hugging Face's do."""
+    return task.files[0].parent if task.recipe.model.factory == "huggingface" else None
 
 
 def group_data(task: GroupTask) -> Data:
     """Read the group's data, once for all groups that share them."""
-    text = bind(task.recipe.data, task.facts).model_dump_json()
-    return _data(text, task.folder, task.trust, task.allow_download, task.data_digest)
+    spec = bind(task.recipe.data, task.facts)
+    key = _Spec(fingerprint(spec), spec)
+    return _data(key, task.folder, task.trust, task.allow_download, task.data_digest)
 
 
 def forget() -> None:
@@ -128,22 +132,29 @@ def forget() -> None:
     _data.cache_clear()
 
 
+@dataclass(frozen=True)
+class _Spec:
+    """A part of a recipe that a cache can look up: equal parts have equal digests."""
+
+    digest: str
+    part: Any = field(compare=False)
+
+
 @functools.lru_cache(maxsize=1)
-def _network(spec: str, trust: Trust, folder: Path | None) -> Network:
+def _network(spec: _Spec, trust: Trust, folder: Path | None) -> Network:
     """Build the network that groups of one shape share: it is run at their weights, not its own."""
-    return build_network(ModelSpec.model_validate_json(spec), trust=trust, folder=folder)
+    return build_network(spec.part, trust=trust, folder=folder)
 
 
 @functools.lru_cache(maxsize=2)
 def _data(
-    spec: str,
+    spec: _Spec,
     folder: Path,
     trust: Trust,
     allow_download: bool,  # noqa: FBT001 - the cache needs positional arguments
     digest: str | None,  # noqa: ARG001 - other files, other data
 ) -> Data:
-    parsed = _DATA.validate_json(spec)
-    return load_data(parsed, folder, trust=trust, allow_download=allow_download)
+    return load_data(spec.part, folder, trust=trust, allow_download=allow_download)
 
 
 def _measured(task: GroupTask) -> Row:

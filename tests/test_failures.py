@@ -1,0 +1,255 @@
+"""Failure modes: labels and gains by hand on small grids, and the published labels from scratch."""
+
+from __future__ import annotations
+
+import csv
+import math
+
+import pytest
+
+from mdtree.exceptions import RowsError
+from mdtree.failures import (
+    AXES,
+    FAILURE_MODES,
+    REMEDIES,
+    TASKS,
+    Axis,
+    Label,
+    best_gain,
+    label_rows,
+    remedies,
+    room_for_improvement,
+    step_gain,
+)
+from mdtree.measurements import Measured, Row, rows_from_csv
+
+# our answer -> the published word; `small` says that the temperature is, so the batch is too LARGE
+PUBLISHED_WORDS = {
+    "temperature": ("bs_failure", {"temperature_low": "small", "temperature_high": "large"}),
+    "width": ("width_vs_batch", {"model_small": "width", "temperature": "batch"}),
+    "data": ("data_vs_batch", {"data_small": "data", "temperature": "batch"}),
+}
+PUBLISHED_ROOM = {
+    "raise_temperature": "rfi_inc_temp",
+    "lower_temperature": "rfi_dec_temp",
+    "enlarge_model": "rfi_width",
+    "add_data": "rfi_data",
+}
+
+
+def row(accuracy, *, stderr=None, group=None, **facts):
+    return Row(
+        format=1,
+        group=group or ",".join(f"{name}={value}" for name, value in facts.items()) or "bare",
+        protocol="paper-1",
+        facts=facts,
+        quantities={"test_error": Measured(value=100 - accuracy, stderr=stderr)},
+    )
+
+
+def line(fact, *accuracies, **others):
+    """Rows along one axis, at 1, 2, 4, ..."""
+    return [row(value, **{fact: 2**n}, **others) for n, value in enumerate(accuracies)]
+
+
+@pytest.fixture(scope="module")
+def published(published_table):
+    rows = rows_from_csv(published_table, protocol="paper-1").rows
+    with published_table.open(newline="") as file:
+        return list(csv.DictReader(file)), rows, room_for_improvement(rows)
+
+
+@pytest.mark.parametrize("task", PUBLISHED_WORDS)
+def test_all_published_labels_come_out(published, task):
+    table, _, rooms = published
+    column, words = PUBLISHED_WORDS[task]
+    assert len(table) == 1690
+    assert [cells[column] for cells in table] == [
+        words.get(TASKS[task].answer(room), "optimal") for room in rooms
+    ]
+
+
+@pytest.mark.parametrize("remedy", PUBLISHED_ROOM)
+def test_all_published_rooms_for_improvement_come_out(published, remedy):
+    table, _, rooms = published
+    expected = [float(cells[PUBLISHED_ROOM[remedy]]) for cells in table]
+    assert expected == pytest.approx([room.gains[remedy] for room in rooms], abs=1e-9)
+
+
+def test_the_largest_batch_is_never_too_small_and_the_widest_network_never_too_narrow(published):
+    _, rows, _ = published
+    for one, label in zip(rows, label_rows(rows), strict=True):
+        assert not (one.facts["batch_size"] == 1024 and label.mode == "temperature_high")
+        assert not (one.facts["batch_size"] == 16 and label.mode == "temperature_low")
+        assert not (one.facts["width"] == 128 and label.mode == "model_small")
+        assert not (one.facts["data_amount"] == 50000 and label.mode == "data_small")
+
+
+def test_a_small_batch_is_a_high_temperature():
+    labels = label_rows(line("batch_size", 80, 90, 85))
+    assert [label.mode for label in labels] == ["temperature_high", "none", "temperature_low"]
+    assert [label.severity for label in labels] == [10, 0, 5]
+
+
+def test_a_small_learning_rate_is_a_low_temperature():
+    labels = label_rows(line("learning_rate", 80, 90, 85))
+    assert [label.mode for label in labels] == ["temperature_low", "none", "temperature_high"]
+
+
+@pytest.mark.parametrize(
+    ("fact", "mode"), [("width", "model_small"), ("data_amount", "data_small")]
+)
+def test_size_and_data_are_too_small_where_more_helps_and_never_too_large(fact, mode):
+    labels = label_rows(line(fact, 80, 90, 85))
+    assert [mode, "none", "none"] == [label.mode for label in labels]
+
+
+def test_gains_and_steps_by_hand_on_two_axes():
+    grid = {(1, 1): 70, (2, 1): 75, (4, 1): 72, (1, 2): 71, (2, 2): 74, (4, 2): 80}
+    rows = [row(a, batch_size=b, width=w) for (b, w), a in grid.items()]
+    rooms = dict(zip(grid, room_for_improvement(rows), strict=True))
+    assert rooms[1, 1].gains == {
+        "lower_temperature": 5,
+        "raise_temperature": 0,
+        "enlarge_model": 1,
+    }
+    assert rooms[4, 1].gains == {
+        "lower_temperature": 0,
+        "raise_temperature": 3,
+        "enlarge_model": 8,
+    }
+    assert rooms[2, 1].step == {
+        "lower_temperature": -3,
+        "raise_temperature": -5,
+        "enlarge_model": -1,
+    }
+    assert rooms[4, 2].step == {
+        "lower_temperature": 0,  # the grid ends here
+        "raise_temperature": -6,
+        "enlarge_model": 0,
+    }
+
+
+def test_the_best_gain_may_lie_behind_a_loss():
+    room = room_for_improvement(line("batch_size", 70, 65, 90))[0]
+    assert (best_gain(room, "temperature_high"), step_gain(room, "temperature_high")) == (20, -5)
+
+
+def test_two_axes_that_serve_one_remedy_give_the_better_one_with_its_own_step():
+    # (batch size, learning rate): a larger batch and a smaller rate both lower the temperature
+    grid = {(1, 1): 72, (2, 1): 70, (1, 2): 70, (2, 2): 73}
+    rows = [row(a, batch_size=b, learning_rate=lr) for (b, lr), a in grid.items()]
+    room = room_for_improvement(rows)[2]
+    assert (room.gains["lower_temperature"], room.step["lower_temperature"]) == (3, 3)
+    rows[3] = row(71, batch_size=2, learning_rate=2)
+    room = room_for_improvement(rows)[2]
+    assert (room.gains["lower_temperature"], room.step["lower_temperature"]) == (2, 2)
+
+
+def test_an_axis_on_which_rows_do_not_differ_or_that_some_lack_is_left_out():
+    rows = line("batch_size", 80, 90, width=4)
+    assert {"lower_temperature", "raise_temperature"} == set(room_for_improvement(rows)[0].gains)
+    mixed = [row(80, batch_size=1, width=1), row(90, batch_size=2)]
+    assert room_for_improvement(rows) == room_for_improvement(mixed)
+
+
+@pytest.mark.parametrize("value", ["wide", True, 10**400], ids=["text", "yes", "too large"])
+def test_an_axis_with_a_value_that_is_no_number_is_left_out(value):
+    rows = [row(80, batch_size=1, width=value), row(90, batch_size=2, width=3)]
+    assert set(room_for_improvement(rows)[0].gains) == {"lower_temperature", "raise_temperature"}
+
+
+def test_axes_can_be_given():
+    rows = [row(80, dropout=0.1), row(83, dropout=0.5)]
+    room = room_for_improvement(rows, axes=[Axis(fact="dropout", up="add_dropout")])[0]
+    assert room.gains == {"add_dropout": 3}
+
+
+def test_the_order_of_rows_does_not_matter():
+    rows = line("batch_size", 80, 90, 85, width=1) + line("batch_size", 81, 70, 99, width=2)
+    forward, back = room_for_improvement(rows), room_for_improvement(rows[::-1])
+    assert forward == back[::-1]
+
+
+@pytest.mark.parametrize("rows", [[], [row(80)], [row(80, width=1)], line("epochs", 80, 90)])
+def test_without_a_grid_there_are_no_labels(rows):
+    with pytest.raises(RowsError, match="labels need a grid: none of batch_size, learning_rate"):
+        label_rows(rows)
+
+
+def test_two_rows_at_one_point_of_the_grid_are_refused_with_both_names():
+    rows = [*line("batch_size", 80, 90, width=4), row(70, batch_size=2, width=4.0, group="again")]
+    with pytest.raises(RowsError, match=r"'batch_size=2,width=4' and 'again'.*\(batch_size 2\)"):
+        label_rows(rows)
+
+
+def test_rows_that_differ_in_a_fact_which_is_no_axis_are_at_one_point():
+    rows = [row(80, batch_size=1, epochs=1), row(90, batch_size=2), row(85, batch_size=2, epochs=2)]
+    with pytest.raises(RowsError, match="give every row the fact in which they differ"):
+        label_rows(rows)
+
+
+def test_a_row_without_test_accuracy_is_named():
+    bare = Row(format=1, group="b", protocol="p", facts={"width": 2}, quantities={})
+    with pytest.raises(RowsError, match="group 'b' has no test accuracy"):
+        label_rows([row(80, width=1), bare])
+
+
+def test_the_fact_test_accuracy_goes_before_the_measured_test_error():
+    rows = [row(10, width=1, test_accuracy=80), row(20, width=2, test_accuracy=85.5)]
+    assert room_for_improvement(rows)[0].gains["enlarge_model"] == 5.5
+
+
+def test_the_margin_is_two_standard_errors_of_a_difference_and_half_a_point_where_unknown():
+    rows = [row(80, width=1, stderr=0.4), row(81, width=2), row(82, width=4, stderr=0.0)]
+    margins = [room.margin for room in room_for_improvement(rows)]
+    assert margins == pytest.approx([2 * math.sqrt(0.4**2 + 0.4**2), 0.5, 0.5])
+    assert [room.margin for room in room_for_improvement(rows, margin=3)] == [3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("stderr", "label"),
+    [
+        (0.3, Label(mode="model_small", severity=1, margin=0.6 * math.sqrt(2))),
+        (0.4, Label(mode="none", severity=0, margin=0.8 * math.sqrt(2))),
+    ],
+)
+def test_a_gain_within_the_noise_between_seeds_is_no_failure(stderr, label):
+    rows = [row(80, width=1, stderr=stderr), row(81, width=2, stderr=stderr)]
+    found = label_rows(rows)[0]
+    assert (label.mode, label.severity) == (found.mode, found.severity)
+    assert label.margin == pytest.approx(found.margin)
+
+
+def test_a_gain_of_exactly_the_margin_is_noise():
+    assert label_rows(line("width", 80, 81), margin=1)[0].mode == "none"
+    assert label_rows(line("width", 80, 81), margin=0.999)[0].mode == "model_small"
+
+
+def test_equal_sides_have_no_answer():
+    rooms = room_for_improvement(line("batch_size", 90, 80, 90))
+    assert [TASKS["temperature"].answer(room) for room in rooms] == [None, None, None]
+    best = rooms[0]  # nothing to gain, neither by width nor by temperature
+    assert [TASKS[t].answer(best) for t in ("width", "data", "failure")] == [None, None, "none"]
+
+
+def test_temperature_as_an_answer_means_the_better_of_its_directions():
+    room = room_for_improvement(line("batch_size", 85, 80, 90))[1]
+    assert (best_gain(room, "temperature"), step_gain(room, "temperature")) == (10, 10)
+    assert (best_gain(room, "temperature_low"), step_gain(room, "temperature_low")) == (5, 5)
+    assert (best_gain(room, "none"), step_gain(room, "none")) == (0, 0)
+    assert (best_gain(room, "data_small"), step_gain(room, "data_small")) == (0, 0)
+
+
+def test_every_remedy_mends_a_known_mode_and_every_mode_but_none_has_one():
+    assert {*FAILURE_MODES} - {"none"} == {*REMEDIES.values()}
+    assert {*REMEDIES} == {r for axis in AXES for r in (axis.up, axis.down) if r}
+    assert remedies("model_small") == ("enlarge_model",)
+    assert remedies("none") == ()
+    assert {"raise_temperature", "lower_temperature"} == {*remedies("temperature")}
+
+
+def test_the_words_leave_no_doubt_about_low_and_high():
+    assert "batch too LARGE" in FAILURE_MODES["temperature_low"]
+    assert "batch too small" in FAILURE_MODES["temperature_high"]
+    assert REMEDIES["raise_temperature"] == "temperature_low"
