@@ -9,6 +9,8 @@
     │   ├── UnsafeError                2   holds code, which is never run
     │   └── MismatchError              2   the weights are of another model
     ├── RowsError                      2   a measurements file cannot be read
+    ├── TreeError                      2   a tree file cannot be read, or a tree cannot be fitted
+    │   └── ProtocolError              2   rows and tree were measured in different ways
     ├── MissingExtraError              3   an optional package is not installed
     ├── LockedError                    4   another process writes the same file
     └── OutputError                    5   the result cannot be written
@@ -27,8 +29,10 @@ __all__ = [
     "MismatchError",
     "MissingExtraError",
     "OutputError",
+    "ProtocolError",
     "RecipeError",
     "RowsError",
+    "TreeError",
     "UnreadableError",
     "UnsafeError",
     "UntrustedError",
@@ -71,6 +75,14 @@ class MismatchError(CheckpointError):
 
 class RowsError(MdtreeError):
     """A measurements file cannot be read."""
+
+
+class TreeError(MdtreeError):
+    """A tree file cannot be read, or a tree cannot be fitted on the rows that were given."""
+
+
+class ProtocolError(TreeError):
+    """Rows and tree were measured in different ways, so their numbers do not compare."""
 
 
 class MissingExtraError(MdtreeError):

@@ -14,16 +14,19 @@ import click
 
 from mdtree import __version__
 from mdtree.cli.text import printable
-from mdtree.exceptions import MdtreeError
+from mdtree.exceptions import MdtreeError, OutputError
 
 __all__ = ["cli", "main"]
 
 # name -> one line of help; the command is `command` in the module of that name
 _COMMANDS = {
     "demo": "Train two small networks on digits, measure them, and show the result.",
+    "evaluate": "Run the transfer cases of the MD tree paper, all methods side by side.",
+    "fit": "Fit a tree on the rows of a zoo.",
     "measure": "Measure the checkpoints of a directory.",
     "quantities": "List what can be measured, and what low and high values mean.",
     "rows": "Show, export and import measurements.",
+    "tree": "Show trees.",
 }
 
 _INTERRUPTED = 130
@@ -65,20 +68,33 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run a command and exit; errors become one message and their exit code."""
+    stdout = sys.stdout
     try:
         code = cli.main(args, prog_name="mdtree", standalone_mode=False)
-        sys.stdout.flush()
+        if stdout is not None:  # it is None where it was closed: `>&-`
+            stdout.flush()
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except MdtreeError as error:
-        click.echo(f"error: {printable(str(error))}", err=True)
+        click.echo("error: " + printable(str(error), keep="\n"), err=True)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command goes on where this one stopped", err=True)
         code = _INTERRUPTED
     except BrokenPipeError:
-        # the reader (`| head`) has seen enough; keep Python from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        code = _unheard(0)
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise
+        code = _unheard(0)  # click's way to end on a broken pipe, after changing sys.stdout
+    except OSError as error:
+        click.echo(f"error: {printable(str(error))}", err=True)
+        code = _unheard(OutputError.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _unheard(code: int) -> int:
+    """Send the rest to nowhere: the reader (`| head`) has seen enough, or the disk is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code

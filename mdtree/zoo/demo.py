@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 
 from mdtree.config import RECIPE_NAME, Digits, LossSpec, ModelSpec, Trust
@@ -51,16 +54,31 @@ def train_demo(folder: Path, *, progress: Progress | None = None) -> None:
     spec = ModelSpec(factory="resnet18", kwargs={"width": _WIDTH, "classes": 10, "channels": 1})
     watch.start(len(_GROUPS) * len(_SEEDS))
     try:
-        for group, batch_size in _GROUPS.items():
-            (folder / group).mkdir(parents=True, exist_ok=True)
-            for seed in _SEEDS:
-                how = Training(
-                    batch_size=batch_size, learning_rate=_LEARNING_RATE, epochs=_EPOCHS, seed=seed
-                )
-                model = build_model(spec, trust=Trust(), seed=seed)
-                weights = train(model, data.train, loss, how)
-                save_file(weights, folder / group / f"seed-{seed}.safetensors")
-                watch.step(f"{group}, seed {seed}")
+        with _one_thread():
+            for group, batch_size in _GROUPS.items():
+                (folder / group).mkdir(parents=True, exist_ok=True)
+                for seed in _SEEDS:
+                    how = Training(
+                        batch_size=batch_size,
+                        learning_rate=_LEARNING_RATE,
+                        epochs=_EPOCHS,
+                        seed=seed,
+                    )
+                    model = build_model(spec, trust=Trust(), seed=seed)
+                    weights = train(model, data.train, loss, how)
+                    save_file(weights, folder / group / f"seed-{seed}.safetensors")
+                    watch.step(f"{group}, seed {seed}")
         recipe.write_text(_RECIPE, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread: small networks crawl with more, where other programs are busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,81 @@
+"""`mdtree fit ROWS`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from mdtree.cli.inputs import load_rows
+from mdtree.cli.text import plural
+from mdtree.failures import TASKS
+from mdtree.measurements import PROTOCOLS
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("rows", type=click.Path(path_type=Path))
+@click.option(
+    "--task",
+    type=click.Choice(list(TASKS)),
+    default="failure",
+    show_default=True,
+    help="The question that the tree answers.",
+)
+@click.option(
+    "--tree",
+    "method",
+    type=click.Choice(["posterior", "mdtree", "cart"]),
+    default="posterior",
+    show_default=True,
+    help="posterior: ours; mdtree: as published; cart: scikit-learn's.",
+)
+@click.option("--facts", is_flag=True, help="Let the tree ask for parameter count and data amount.")
+@click.option("--prior", type=click.Path(path_type=Path), help="An earlier posterior to continue.")
+@click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="Use rows of this one only.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The tree to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    rows: Path,
+    *,
+    task: str,
+    method: str,
+    facts: bool,
+    prior: Path | None,
+    protocol: str | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Fit a tree on the rows of a zoo: a file of rows, a CSV table, or a measured directory.
+
+    The rows are labelled by their room for improvement inside the grid: the test accuracy that one
+    change alone would gain. A temperature that is too LOW means a batch that is too LARGE.
+
+    \b
+    Examples:
+      mdtree fit rows.jsonl --out tree.json
+      mdtree fit rows.jsonl --task temperature --tree mdtree --out published.json
+      mdtree fit my-runs.jsonl --task temperature --prior tree.json --out mine.json
+    """
+    from mdtree.fitting import fit_tree
+    from mdtree.shipped import find_tree
+    from mdtree.trees import tree_text, write_tree
+
+    saved = fit_tree(
+        load_rows(rows, protocol=protocol),
+        task=task,
+        method=method,
+        facts=facts,
+        prior=None if prior is None else find_tree(str(prior)),
+        provenance={"rows": rows.name}
+        if prior is None
+        else {"rows": rows.name, "prior": prior.name},
+    )
+    write_tree(out, saved)
+    if as_json:
+        click.echo(json.dumps({"format": 1, "out": str(out), "task": task, "groups": saved.groups}))
+        return
+    click.echo(tree_text(saved.tree))
+    click.echo(f"\n{method} tree for task {task}, from {plural(saved.groups, 'group')}: {out}")

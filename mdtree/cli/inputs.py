@@ -1,0 +1,35 @@
+"""Rows that users name: a file of rows, a table, or a measured directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mdtree.exceptions import RowsError
+from mdtree.measurements import Row, read_rows, rows_from_csv
+
+__all__ = ["load_rows"]
+
+_NAME = "rows.jsonl"
+
+
+def load_rows(
+    path: Path, *, protocol: str | None = None, table_protocol: str = "paper-1"
+) -> list[Row]:
+    """Read rows from JSON Lines, from a CSV table, or from the rows.jsonl of a directory.
+
+    `protocol` keeps the rows of one protocol; `table_protocol` is what a table without such a
+    column was measured with.
+    """
+    if path.is_dir():
+        path /= _NAME
+    if not path.is_file():
+        raise RowsError(f"{path} does not exist; measure the directory first: mdtree measure")
+    if path.suffix.lower() == ".csv":
+        rows = rows_from_csv(path, protocol=protocol or table_protocol).rows
+    else:
+        rows = read_rows(path)
+    rows = [row for row in rows if row.failure is None and protocol in (None, row.protocol)]
+    if not rows:
+        of = f" of protocol {protocol!r}" if protocol else ""
+        raise RowsError(f"{path} holds no measured rows{of}")
+    return rows

@@ -1,0 +1,83 @@
+"""`mdtree tree show | list`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from mdtree.cli.text import plural, printable, table
+from mdtree.exceptions import OutputError
+
+__all__ = ["command"]
+
+
+@click.group()
+def command() -> None:
+    """Show trees.
+
+    \b
+    Examples:
+      mdtree tree list
+      mdtree tree show tree.json --svg tree.svg
+    """
+
+
+@command.command()
+@click.argument("tree")
+@click.option("--svg", type=click.Path(path_type=Path), help="Draw the tree into this file too.")
+def show(tree: str, *, svg: Path | None) -> None:
+    """Print a tree: a file, or the name of one that comes with mdtree.
+
+    \b
+    Examples:
+      mdtree tree show tree.json
+      mdtree tree show published-cifar10-resnet18 --svg tree.svg
+    """
+    from mdtree.failures import TASKS
+    from mdtree.shipped import find_tree
+    from mdtree.trees import tree_svg, tree_text
+
+    saved = find_tree(tree)
+    meaning = TASKS[saved.task].meaning if saved.task in TASKS else ""
+    click.echo(printable(f"{saved.task}: {meaning}"))
+    click.echo(
+        printable(
+            f"{saved.method}, protocol {saved.protocol}, fitted on {plural(saved.groups, 'group')}"
+        )
+    )
+    if saved.components:
+        click.echo("the most probable of the plausible trees, which predictions average over:")
+    click.echo()
+    click.echo(printable(tree_text(saved.tree), keep="\n"))
+    for key, value in saved.provenance.items():
+        click.echo(printable(f"{key}: {value}"))
+    if svg is not None:
+        try:
+            svg.write_text(tree_svg(saved.tree), encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"{svg} cannot be written: {error.strerror or error}") from error
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(*, as_json: bool) -> None:
+    """List the trees that come with mdtree.
+
+    \b
+    Example:
+      mdtree tree list
+    """
+    from mdtree.shipped import shipped_trees
+
+    trees = shipped_trees()
+    if as_json:
+        content = [
+            {"name": n, "task": t.task, "protocol": t.protocol, "groups": t.groups}
+            for n, t in trees.items()
+        ]
+        click.echo(json.dumps({"format": 1, "trees": content}))
+        return
+    lines = [[n, t.task, t.method, t.protocol, str(t.groups)] for n, t in trees.items()]
+    click.echo(table(["name", "task", "method", "protocol", "groups"], lines))

@@ -1,0 +1,80 @@
+"""Scores of answers: how often right, how honest, and what following them would gain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdtree.failures import Room, best_gain, step_gain
+
+__all__ = ["Scores", "calibration_error", "scored"]
+
+Floats = NDArray[np.float64]
+
+_BINS = 10
+_LEAST = 1e-3  # probabilities below are raised to it, so that one sure mistake is not infinite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """One method on one case, one seed."""
+
+    accuracy: float  # percent
+    log_loss: float  # nats
+    ece: float  # expected calibration error, 0 to 1
+    regret: float  # points of test accuracy lost against always the best answer
+    gain_clipped: float  # points that one step gains, losses counted as 0, as published
+    gain: float  # the same, losses counted
+
+
+def scored(
+    given: Sequence[str],
+    probabilities: Floats,
+    classes: Sequence[str],
+    *,
+    answers: Sequence[str],
+    rooms: Sequence[Room],
+) -> Scores:
+    """Score given answers and their probabilities (rows, classes) against the right answers."""
+    columns = {name: number for number, name in enumerate(classes)}
+    right = np.array([g == a for g, a in zip(given, answers, strict=True)])
+    of_truth = _of(probabilities, columns, answers)
+    steps = np.array([step_gain(room, g) for room, g in zip(rooms, given, strict=True)])
+    reached = np.array([best_gain(room, g) for room, g in zip(rooms, given, strict=True)])
+    possible = np.array([best_gain(room, a) for room, a in zip(rooms, answers, strict=True)])
+    return Scores(
+        accuracy=100 * float(right.mean()),
+        log_loss=float(-np.log(np.clip(of_truth, _LEAST, 1)).mean()),
+        ece=calibration_error(_of(probabilities, columns, given), right),
+        regret=float((possible - reached).mean()),
+        gain_clipped=float(np.maximum(steps, 0).mean()),
+        gain=float(steps.mean()),
+    )
+
+
+def _of(probabilities: Floats, columns: Mapping[str, int], answers: Sequence[str]) -> Floats:
+    """Look up the probability of one answer for each row; an answer never seen has none."""
+    return np.array(
+        [
+            probabilities[line, columns[answer]] if answer in columns else 0.0
+            for line, answer in enumerate(answers)
+        ]
+    )
+
+
+def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
+    """Compare how sure and how right answers are, in ten bins of equal width.
+
+    ECE = sum_b (n_b / n) * | mean confidence in b - share of right answers in b |
+
+    Guo et al.: "On Calibration of Modern Neural Networks", arXiv 1706.04599.
+    """
+    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    gaps = [
+        abs(confidence[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean()
+        for b in np.unique(bins)
+    ]
+    return float(sum(gaps))

@@ -1,0 +1,297 @@
+"""Failure modes: what is wrong with a trained network, and what one change alone would gain.
+
+Inside a zoo (a grid of facts) the room for improvement of a group is the test accuracy that the
+best move along one axis would add, all other facts fixed:
+
+    RFI(remedy) = max over the groups in that direction, itself included, of test accuracy - own
+
+Temperature is the noise of training.  A SMALL batch or a large learning rate is a HIGH temperature.
+`temperature_low` is called `small` in the published tables: the temperature is too small, that is,
+the BATCH IS TOO LARGE; its remedy is a smaller batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from mdtree.exceptions import RowsError
+from mdtree.measurements import Measured, Row
+
+__all__ = [
+    "AXES",
+    "FAILURE_MODES",
+    "REMEDIES",
+    "TASKS",
+    "Axis",
+    "Label",
+    "Room",
+    "Task",
+    "best_gain",
+    "label_rows",
+    "number_of",
+    "remedies",
+    "room_for_improvement",
+    "step_gain",
+]
+
+# failure mode -> what it means
+FAILURE_MODES: dict[str, str] = {
+    "temperature_high": "training was too noisy: batch too small, or learning rate too large",
+    "temperature_low": "training had too little noise: batch too LARGE, or learning rate too small",
+    "model_small": "the network is too small",
+    "data_small": "there are too few training data",
+    "none": "no single change gains more than the noise between seeds",
+}
+
+# remedy -> the failure mode that it mends
+REMEDIES: dict[str, str] = {
+    "lower_temperature": "temperature_high",
+    "raise_temperature": "temperature_low",
+    "enlarge_model": "model_small",
+    "add_data": "data_small",
+}
+
+_DEFAULT_MARGIN = 0.5  # points, where the spread between seeds is not known
+_ERRORS = 2.0  # standard errors of a difference that count as noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """A fact of the grid, and what moving along it does."""
+
+    fact: str
+    up: str | None = None  # remedy of a larger value
+    down: str | None = None  # remedy of a smaller value
+
+
+AXES: tuple[Axis, ...] = (
+    Axis(fact="batch_size", up="lower_temperature", down="raise_temperature"),
+    Axis(fact="learning_rate", up="raise_temperature", down="lower_temperature"),
+    Axis(fact="width", up="enlarge_model"),
+    Axis(fact="data_amount", up="add_data"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What each change alone would gain for one group, in points of test accuracy."""
+
+    gains: Mapping[str, float]  # remedy -> best gain in that direction, at least 0
+    step: Mapping[str, float]  # remedy -> gain of one step of the grid; negative where it hurts
+    margin: float  # points below which a gain counts as noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """What is wrong with one group of a zoo."""
+
+    mode: str  # a failure mode
+    severity: float  # points of test accuracy that the remedy gains; 0 for `none`
+    margin: float  # points below which a gain counts as noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A question about a group with a known room for improvement, and its possible answers.
+
+    A group whose two sides are equal has no answer (None): the published tables say `optimal`.
+    """
+
+    meaning: str
+    classes: tuple[str, ...]
+    answer: Callable[[Room], str | None]
+
+
+def _temperature_answer(room: Room) -> str | None:
+    low, high = (_gain(room, remedy) for remedy in remedies("temperature"))
+    return None if low == high else ("temperature_low" if low > high else "temperature_high")
+
+
+def _width_answer(room: Room) -> str | None:
+    return _against_temperature(room, "model_small", "enlarge_model")
+
+
+def _data_answer(room: Room) -> str | None:
+    return _against_temperature(room, "data_small", "add_data")
+
+
+def _failure_answer(room: Room) -> str | None:
+    best = max(room.gains, key=lambda remedy: room.gains[remedy])
+    return REMEDIES[best] if room.gains[best] > room.margin else "none"
+
+
+TASKS: dict[str, Task] = {
+    "temperature": Task(
+        meaning="was the training temperature too high or too low?",
+        classes=("temperature_high", "temperature_low"),
+        answer=_temperature_answer,
+    ),
+    "width": Task(
+        meaning="does a larger network gain more than another temperature?",
+        classes=("model_small", "temperature"),
+        answer=_width_answer,
+    ),
+    "data": Task(
+        meaning="do more data gain more than another temperature?",
+        classes=("data_small", "temperature"),
+        answer=_data_answer,
+    ),
+    "failure": Task(
+        meaning="which single change gains most, if any gains more than the noise?",
+        classes=tuple(FAILURE_MODES),
+        answer=_failure_answer,
+    ),
+}
+
+
+def best_gain(room: Room, answer: str) -> float:
+    """Say how many points following an answer gains at best."""
+    remedy = _remedy(room, answer)
+    return 0.0 if remedy is None else _gain(room, remedy)
+
+
+def step_gain(room: Room, answer: str) -> float:
+    """Say how many points one step of the grid in the direction of an answer gains or loses."""
+    remedy = _remedy(room, answer)
+    return 0.0 if remedy is None else room.step.get(remedy, 0.0)
+
+
+def _gain(room: Room, remedy: str) -> float:
+    return room.gains.get(remedy, 0.0)
+
+
+def _against_temperature(room: Room, mode: str, remedy: str) -> str | None:
+    own = _gain(room, remedy)
+    other = max(_gain(room, remedy) for remedy in remedies("temperature"))
+    return None if own == other else (mode if own > other else "temperature")
+
+
+def remedies(answer: str) -> tuple[str, ...]:
+    """List what an answer tells to do; `temperature` leaves the direction open."""
+    if answer == "temperature":
+        return "raise_temperature", "lower_temperature"
+    return tuple(remedy for remedy, mode in REMEDIES.items() if mode == answer)
+
+
+def _remedy(room: Room, answer: str) -> str | None:
+    """Find the remedy of an answer; where the direction is open, the better one."""
+    return max(remedies(answer), key=lambda remedy: _gain(room, remedy), default=None)
+
+
+def room_for_improvement(
+    rows: Sequence[Row], *, axes: Sequence[Axis] = AXES, margin: float | None = None
+) -> list[Room]:
+    """Compare every row with the rows that differ from it along one axis alone.
+
+    An axis on which the rows do not differ is left out, and so is one that not all rows have.  The
+    margin of a group is 2 sqrt(2) times the standard error of its test accuracy over seeds (two
+    standard errors of a difference), 0.5 points where that is not known, or `margin`.
+    """
+    accuracy = [_accuracy(row) for row in rows]
+    places = {axis: [number_of(row, axis.fact) for row in rows] for axis in axes}
+    varied = [axis for axis, held in places.items() if None not in held and len(set(held)) > 1]
+    if not varied:
+        raise RowsError(
+            f"labels need a grid: none of {', '.join(axis.fact for axis in axes)} is known for "
+            "every row and differs between rows"
+        )
+    gains: list[dict[str, float]] = [{} for _ in rows]
+    steps: list[dict[str, float]] = [{} for _ in rows]
+    for axis in varied:
+        others = [places[other] for other in varied if other is not axis]
+        for line in _lines(places[axis], others):
+            _refuse_twins(rows, line, places[axis], varied)
+            _compare_line(line, axis, accuracy, gains, steps)
+    margins = (_noise(row) if margin is None else margin for row in rows)
+    return [Room(gains=g, step=s, margin=m) for g, s, m in zip(gains, steps, margins, strict=True)]
+
+
+def label_rows(
+    rows: Sequence[Row], *, axes: Sequence[Axis] = AXES, margin: float | None = None
+) -> list[Label]:
+    """Name the failure mode of each group of a grid: its remedy gains most, beyond the noise."""
+    rooms = room_for_improvement(rows, axes=axes, margin=margin)
+    modes = [_failure_answer(room) or "none" for room in rooms]
+    return [
+        Label(mode=mode, severity=best_gain(room, mode), margin=room.margin)
+        for mode, room in zip(modes, rooms, strict=True)
+    ]
+
+
+def number_of(row: Row, fact: str) -> float | None:
+    """Read a fact as a number; text, a yes or no, and what is too large for one are none."""
+    value = row.facts.get(fact)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _lines(along: Sequence[Any], others: Sequence[Sequence[Any]]) -> list[list[int]]:
+    """Group the rows that agree on all other axes, each group sorted along this one."""
+    lines: dict[tuple[object, ...], list[int]] = {}
+    for number in sorted(range(len(along)), key=along.__getitem__):
+        lines.setdefault(tuple(other[number] for other in others), []).append(number)
+    return list(lines.values())
+
+
+def _refuse_twins(
+    rows: Sequence[Row], line: Sequence[int], along: Sequence[Any], axes: Sequence[Axis]
+) -> None:
+    for one, other in pairwise(line):
+        if along[one] == along[other]:
+            shared = ", ".join(f"{axis.fact} {rows[one].facts[axis.fact]}" for axis in axes)
+            raise RowsError(
+                f"groups {rows[one].group!r} and {rows[other].group!r} are at the same point of "
+                f"the grid ({shared}), which has one group for each: label them apart, or give "
+                f"every row the fact in which they differ"
+            )
+
+
+def _compare_line(
+    line: list[int],
+    axis: Axis,
+    accuracy: list[float],
+    gains: list[dict[str, float]],
+    steps: list[dict[str, float]],
+) -> None:
+    for remedy, ordered in ((axis.down, line), (axis.up, line[::-1])):
+        if remedy is None:
+            continue
+        best = -math.inf
+        before: int | None = None
+        for number in ordered:
+            best = max(best, accuracy[number])
+            gain = best - accuracy[number]
+            if gain >= gains[number].get(remedy, -1.0):  # two axes can serve one remedy
+                gains[number][remedy] = gain
+                steps[number][remedy] = (
+                    0.0 if before is None else accuracy[before] - accuracy[number]
+                )
+            before = number
+
+
+def _accuracy(row: Row) -> float:
+    known = number_of(row, "test_accuracy")
+    if known is not None:
+        return known
+    error = row.quantities.get("test_error")
+    if isinstance(error, Measured):
+        return 100 - error.value
+    raise RowsError(
+        f"group {row.group!r} has no test accuracy: labels need the quantity test_error or the "
+        "fact test_accuracy in every row"
+    )
+
+
+def _noise(row: Row) -> float:
+    error = row.quantities.get("test_error")
+    if isinstance(error, Measured) and error.stderr:
+        return _ERRORS * math.sqrt(2) * error.stderr
+    return _DEFAULT_MARGIN

@@ -1,0 +1,163 @@
+"""Fitting: labelled rows become a tree that can be saved, shown and applied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mdtree
+from mdtree.exceptions import ProtocolError, TreeError
+from mdtree.failures import TASKS, Room, room_for_improvement
+from mdtree.measurements import Row
+from mdtree.spelling import nearest
+from mdtree.trees import (
+    FACT_FEATURES,
+    LANDSCAPE,
+    PUBLISHED,
+    CartTree,
+    PosteriorTree,
+    PublishedTree,
+    SavedTree,
+    TreeEstimator,
+    feature_matrix,
+    shape_features,
+    with_gains,
+)
+
+__all__ = ["METHODS", "fit_tree", "labelled", "one_protocol"]
+
+METHODS: dict[str, str] = {
+    "posterior": "ours: the average over all plausible thresholds, with honest probabilities",
+    "mdtree": "the published shape, with the published threshold search",
+    "cart": "scikit-learn's decision tree of depth 4",
+}
+
+
+def fit_tree(
+    rows: Sequence[Row],
+    *,
+    task: str = "temperature",
+    method: str = "posterior",
+    facts: bool = False,
+    prior: SavedTree | None = None,
+    provenance: dict[str, str] | None = None,
+) -> SavedTree:
+    """Label the rows of a grid by their room for improvement, and fit a tree to the labels.
+
+    With `facts`, the tree may also ask for the parameter count and the data amount.  `prior` is an
+    earlier posterior that this one continues.
+    """
+    _check(task, method, prior, facts=facts)
+    protocol = one_protocol(rows)
+    if prior is not None and prior.protocol != protocol:
+        raise ProtocolError(
+            f"the prior tree is of protocol {prior.protocol!r} and the rows of {protocol!r}"
+        )
+    chosen, answers, rooms = labelled(rows, task)
+    features = prior.features if prior is not None else _features(task, method, facts=facts)
+    matrix = feature_matrix(chosen, features)
+    estimator = _estimator(task, method, features, facts=facts, prior=prior)
+    try:
+        estimator.fit(matrix, np.array(answers))
+    except ValueError as error:
+        raise TreeError(f"no tree can be fitted for task {task!r}: {error}") from error
+    tree = with_gains(
+        estimator.tree_, matrix, estimator.columns(len(features)), [room.gains for room in rooms]
+    )
+    return SavedTree(
+        task=task,
+        method=method,
+        protocol=protocol,
+        classes=tuple(map(str, estimator.classes_)),
+        features=tuple(features),
+        groups=len(chosen) + (prior.groups if prior is not None else 0),
+        ranges=_ranges(matrix, features, prior),
+        provenance={"mdtree": mdtree.__version__, **(provenance or {})},
+        tree=tree,
+        components=tuple(getattr(estimator, "components_", ())),
+    )
+
+
+def labelled(rows: Sequence[Row], task: str) -> tuple[list[Row], list[str], list[Room]]:
+    """Keep the rows that have an answer to the task: (rows, answers, rooms for improvement)."""
+    kept: list[tuple[Row, str, Room]] = []
+    for row, room in zip(rows, room_for_improvement(rows), strict=True):
+        answer = TASKS[task].answer(room)
+        if answer is not None:
+            kept.append((row, answer, room))
+    if not kept:
+        raise TreeError(f"no row has an answer to the task {task!r}: {TASKS[task].meaning}")
+    return [row for row, _, _ in kept], [a for _, a, _ in kept], [room for _, _, room in kept]
+
+
+def one_protocol(rows: Sequence[Row]) -> str:
+    """Name the protocol that all rows share."""
+    found = sorted({row.protocol for row in rows})
+    if not found:
+        raise TreeError("there are no rows to learn from")
+    if len(found) > 1:
+        raise ProtocolError(
+            f"the rows are of {len(found)} protocols ({', '.join(found)}), "
+            "whose numbers do not compare: choose one with --protocol"
+        )
+    return found[0]
+
+
+def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> None:
+    if task not in TASKS:
+        raise TreeError(
+            f"task {task!r} is unknown{nearest(task, TASKS)} (known: {', '.join(TASKS)})"
+        )
+    if method not in METHODS:
+        raise TreeError(
+            f"method {method!r} is unknown{nearest(method, METHODS)} (known: {', '.join(METHODS)})"
+        )
+    if method == "mdtree" and task not in PUBLISHED:
+        raise TreeError(f"the published method has no tree for task {task!r}: take posterior")
+    if facts and method == "mdtree":
+        raise TreeError("the published trees ask for no facts: leave --facts out")
+    if prior is None:
+        return
+    if facts and not set(FACT_FEATURES) <= set(prior.features):
+        raise TreeError("the prior was fitted without facts, and a posterior keeps its questions")
+    if method != "posterior" or not prior.components:
+        raise TreeError("only a posterior continues a prior, and the prior must be one itself")
+    if prior.task != task:
+        raise TreeError(f"the prior answers task {prior.task!r}, and {task!r} is to be fitted")
+
+
+def _features(task: str, method: str, *, facts: bool) -> tuple[str, ...]:
+    if method == "mdtree":
+        return shape_features(PUBLISHED[task])
+    return (*LANDSCAPE, *FACT_FEATURES) if facts else LANDSCAPE
+
+
+def _estimator(
+    task: str, method: str, features: Sequence[str], *, facts: bool, prior: SavedTree | None
+) -> TreeEstimator:
+    if method == "cart":
+        return CartTree(features=features)
+    if method == "mdtree":
+        return PublishedTree(shape=task, features=features)
+    return PosteriorTree(
+        task=task,
+        features=features,
+        facts=facts,
+        prior=None if prior is None else prior.components,
+    )
+
+
+def _ranges(
+    matrix: NDArray[np.float64], features: Sequence[str], prior: SavedTree | None
+) -> dict[str, tuple[float, float]]:
+    """Give the range of each feature in the groups, those of the prior included."""
+    earlier = prior.ranges if prior is not None else {}
+    ranges = {}
+    for column, name in enumerate(features):
+        new = matrix[~np.isnan(matrix[:, column]), column]
+        known = np.append(new, earlier.get(name, ()))
+        if len(known):
+            ranges[name] = (float(known.min()), float(known.max()))
+    return ranges

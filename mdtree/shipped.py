@@ -1,0 +1,37 @@
+"""The trees that come with mdtree, by name."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+from mdtree.exceptions import TreeError
+from mdtree.spelling import nearest
+from mdtree.trees import SavedTree, read_tree
+
+__all__ = ["find_tree", "shipped_trees"]
+
+
+def shipped_trees() -> dict[str, SavedTree]:
+    """Read all trees that come with mdtree."""
+    return {name: read_tree(path) for name, path in _paths().items()}
+
+
+def find_tree(name: str) -> SavedTree:
+    """Read a tree: a file, or one that comes with mdtree."""
+    known = _paths()
+    if name in known:
+        return read_tree(known[name])
+    path = Path(name)
+    if os.path.exists(path):  # noqa: PTH110 - Path.exists fails for names that are too long
+        return read_tree(path)
+    raise TreeError(
+        f"tree {name!r} is neither a file nor one that comes with mdtree{nearest(name, known)} "
+        f"({', '.join(known)})"
+    )
+
+
+def _paths() -> dict[str, Path]:
+    folder = Path(str(resources.files("mdtree"))) / "data" / "trees"
+    return {path.stem: path for path in sorted(folder.glob("*.json"))}

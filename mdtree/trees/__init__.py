@@ -1,0 +1,40 @@
+"""Trees: fitted by scikit-learn or by us, kept as data, read by eye."""
+
+from mdtree.trees.averaged import PosteriorTree
+from mdtree.trees.cart import CartTree
+from mdtree.trees.draw import tree_svg, tree_text
+from mdtree.trees.estimator import TreeEstimator
+from mdtree.trees.feature import FACT_FEATURES, FEATURES, LANDSCAPE, Feature, feature_matrix
+from mdtree.trees.node import Leaf, Node, Split, Step, ends, leaves, walk, with_gains
+from mdtree.trees.published import PublishedTree
+from mdtree.trees.reading import read_tree
+from mdtree.trees.saved import SavedTree, write_tree
+from mdtree.trees.shape import FAMILIES, PUBLISHED, shape_features
+
+__all__ = [
+    "FACT_FEATURES",
+    "FAMILIES",
+    "FEATURES",
+    "LANDSCAPE",
+    "PUBLISHED",
+    "CartTree",
+    "Feature",
+    "Leaf",
+    "Node",
+    "PosteriorTree",
+    "PublishedTree",
+    "SavedTree",
+    "Split",
+    "Step",
+    "TreeEstimator",
+    "ends",
+    "feature_matrix",
+    "leaves",
+    "read_tree",
+    "shape_features",
+    "tree_svg",
+    "tree_text",
+    "walk",
+    "with_gains",
+    "write_tree",
+]

@@ -1,0 +1,142 @@
+"""A tree is data: Split | Leaf. The walk that predicts is the explanation; there is no other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Discriminator, Field, Tag
+
+__all__ = [
+    "Leaf",
+    "Node",
+    "Split",
+    "Step",
+    "ends",
+    "kind",
+    "leaves",
+    "walk",
+    "weight_of",
+    "with_gains",
+]
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)  # for trees that are read from files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaf:
+    """Where a walk ends: the training groups that ended here too."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    answer: str  # the class
+    counts: Mapping[str, Annotated[float, Field(ge=0, le=1e12)]]  # class -> groups
+    gains: Mapping[str, float] = field(default_factory=dict)  # remedy -> mean gain, in points
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """A question: whether the feature is at most the threshold."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    feature: str
+    threshold: float
+    low: Node  # the way for values <= threshold
+    high: Node
+    missing: Literal["low", "high"] = "low"  # the way that most training groups went
+
+
+def kind(content: Any) -> str:
+    """Tell a question from an end, in JSON too: `split` or `leaf`."""
+    asks = "feature" in content if isinstance(content, dict) else isinstance(content, Split)
+    return "split" if asks else "leaf"
+
+
+Node = Annotated[Annotated[Split, Tag("split")] | Annotated[Leaf, Tag("leaf")], Discriminator(kind)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of a walk."""
+
+    feature: str
+    value: float  # NaN: missing
+    threshold: float
+    went: str  # low | high
+
+
+def walk(node: Node, values: Mapping[str, float]) -> tuple[list[Step], Leaf]:
+    """Follow one group from the root to its leaf."""
+    steps: list[Step] = []
+    while isinstance(node, Split):
+        value = values.get(node.feature, math.nan)
+        went = node.missing if math.isnan(value) else ("low" if value <= node.threshold else "high")
+        steps.append(Step(feature=node.feature, value=value, threshold=node.threshold, went=went))
+        node = node.low if went == "low" else node.high
+    return steps, node
+
+
+def leaves(node: Node) -> Iterator[Leaf]:
+    """List the leaves from low to high."""
+    if isinstance(node, Leaf):
+        yield node
+    else:
+        yield from leaves(node.low)
+        yield from leaves(node.high)
+
+
+def with_gains(
+    node: Node,
+    matrix: NDArray[np.float64],
+    columns: Mapping[str, int],
+    gains: Sequence[Mapping[str, float]],
+) -> Node:
+    """Write into each leaf the mean room for improvement of the groups that end in it."""
+
+    def filled(part: Node, lines: NDArray[np.intp]) -> Node:
+        if isinstance(part, Leaf):
+            return replace(part, gains=_means([gains[line] for line in lines]))
+        low = _goes_low(part, matrix[lines, columns[part.feature]])
+        return replace(part, low=filled(part.low, lines[low]), high=filled(part.high, lines[~low]))
+
+    return filled(node, np.arange(len(matrix)))
+
+
+def weight_of(node: Node) -> float:
+    """Count the training groups below a node."""
+    return sum(sum(leaf.counts.values()) for leaf in leaves(node))
+
+
+def ends(
+    node: Node, matrix: NDArray[np.float64], columns: Mapping[str, int]
+) -> Iterator[tuple[Leaf, NDArray[np.intp]]]:
+    """Walk all lines of a matrix at once: each leaf, with the lines that end in it."""
+    yield from _ends(node, matrix, columns, np.arange(len(matrix)))
+
+
+def _ends(
+    node: Node,
+    matrix: NDArray[np.float64],
+    columns: Mapping[str, int],
+    lines: NDArray[np.intp],
+) -> Iterator[tuple[Leaf, NDArray[np.intp]]]:
+    if isinstance(node, Leaf):
+        yield node, lines
+        return
+    low = _goes_low(node, matrix[lines, columns[node.feature]])
+    yield from _ends(node.low, matrix, columns, lines[low])
+    yield from _ends(node.high, matrix, columns, lines[~low])
+
+
+def _goes_low(split: Split, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray((values <= split.threshold) | (np.isnan(values) & (split.missing == "low")))
+
+
+def _means(gains: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    remedies = sorted({remedy for held in gains for remedy in held})
+    return {name: float(np.mean([held.get(name, 0.0) for held in gains])) for name in remedies}

@@ -1,0 +1,191 @@
+"""The posterior over all plausible thresholds of one shape, exactly.
+
+A shape has questions with thresholds t_1 .. t_k and leaves that stand for classes.  A leaf that
+holds n_c groups of class c has the likelihood of a Dirichlet distribution around its class,
+
+    L(leaf) = B(n + a) / B(a),   a_c = hit for the leaf's own class, miss / (C - 1) for the others,
+
+so wrong labels are expected, few of them, and their rate is learnt for each leaf.  The posterior is
+
+    p(t | data) = prod_i p(t_i) * prod_leaf L(leaf; t) / Z .
+
+A leaf depends only on the thresholds of its own path, so the sum over all thresholds runs from the
+leaves to the root as sums over small tensors; nothing is sampled.  A prediction averages over all
+thresholds with their weights, and is read from tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln
+
+from mdtree.trees.evidence import Evidence, Floats, Ints, belief, cells_of
+from mdtree.trees.node import Leaf, Node, Split, weight_of
+from mdtree.trees.shape import Ask, Outcome, Shape, asks, from_scale
+
+__all__ = ["Posterior", "posterior"]
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A question on the way to a part of the shape, and the side on which the part lies."""
+
+    question: int  # counted from the root down, low before high
+    low: bool
+
+
+_Path = tuple[_Turn, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _End:
+    """A leaf; tensors run over the thresholds of its path."""
+
+    answer: str
+    path: _Path
+    log_sum: Floats  # log likelihood
+    log_best: Floats
+    counts: Floats  # (..., classes) groups in the leaf
+    classes: Floats  # (..., classes) expected share of each class
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fork:
+    """A question and all below it, its own threshold summed out."""
+
+    ask: Ask
+    question: int
+    low: _Part
+    high: _Part
+    log_sum: Floats
+    log_best: Floats
+    share: Floats  # (..., cuts) of each threshold, given those of the path
+    best: Ints  # the best threshold, given those of the path
+
+
+_Part = _Fork | _End
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posterior:
+    """All plausible trees of one shape, weighted."""
+
+    evidence: Evidence
+    log_evidence: float  # log Z
+    tree: Node  # the most probable one
+    tables: tuple[tuple[tuple[int, ...], Floats], ...]  # questions of a leaf, P(leaf, class | cell)
+
+    def predict_proba(self, matrix: Floats, columns: Mapping[str, int]) -> Floats:
+        """Average over all trees; lines with a missing feature of the shape are NaN."""
+        cells, whole = cells_of(self.evidence, matrix, columns)
+        out = np.zeros((len(matrix), len(self.evidence.classes)))
+        for questions, table in self.tables:
+            out += table[tuple(cells[:, question] for question in questions)]
+        out[~whole] = np.nan
+        return out
+
+
+def posterior(evidence: Evidence) -> Posterior:
+    """Sum over all thresholds, and prepare the tables that predictions are read from."""
+    root = _summed(evidence, evidence.shape, (), 0)
+    tables: list[tuple[tuple[int, ...], Floats]] = []
+    _tabulate(root, np.array(1.0), tables)
+    return Posterior(
+        evidence=evidence,
+        log_evidence=float(root.log_sum),
+        tree=_best(evidence, root, ()),
+        tables=tuple(tables),
+    )
+
+
+def _summed(evidence: Evidence, shape: Shape, path: _Path, question: int) -> _Part:
+    if isinstance(shape, Outcome):
+        return _end(evidence, shape, path)
+    after_low = question + 1 + sum(1 for _ in asks(shape.low))
+    low = _summed(evidence, shape.low, (*path, _Turn(question, low=True)), question + 1)
+    high = _summed(evidence, shape.high, (*path, _Turn(question, low=False)), after_low)
+    believed = np.log(belief(shape, evidence.cuts[question]))
+    joint = low.log_sum + high.log_sum + believed
+    top = joint.max(axis=-1, keepdims=True)
+    weights = np.exp(joint - top)
+    total = weights.sum(axis=-1, keepdims=True)
+    best = low.log_best + high.log_best + believed
+    return _Fork(
+        ask=shape,
+        question=question,
+        low=low,
+        high=high,
+        log_sum=(top + np.log(total))[..., 0],
+        log_best=best.max(axis=-1),
+        share=weights / total,
+        best=best.argmax(axis=-1),
+    )
+
+
+def _end(evidence: Evidence, outcome: Outcome, path: _Path) -> _End:
+    counts = _counts(evidence, path)
+    others = evidence.miss / max(len(evidence.classes) - 1, 1)
+    prior = np.array([evidence.hit if c == outcome.answer else others for c in evidence.classes])
+    held = counts + prior
+    total = held.sum(axis=-1)
+    likelihood = (gammaln(held) - gammaln(prior)).sum(axis=-1)
+    likelihood += gammaln(prior.sum()) - gammaln(total)
+    return _End(
+        answer=outcome.answer,
+        path=path,
+        log_sum=likelihood,
+        log_best=likelihood,
+        counts=counts,
+        classes=held / total[..., None],
+    )
+
+
+def _counts(evidence: Evidence, path: _Path) -> Floats:
+    """Count the groups in a leaf, for all thresholds of its path at once."""
+    if not path:
+        return np.asarray(evidence.counts.sum(axis=0))
+    sizes = [len(evidence.cuts[turn.question]) + 1 for turn in path]
+    tensor = np.zeros((*sizes, len(evidence.classes)))
+    np.add.at(tensor, tuple(evidence.cells[:, turn.question] for turn in path), evidence.counts)
+    for axis, turn in enumerate(path):
+        low = np.delete(tensor.cumsum(axis=axis), -1, axis=axis)  # x <= cut j: intervals 0 .. j
+        tensor = low if turn.low else tensor.sum(axis=axis, keepdims=True) - low
+    return tensor
+
+
+def _tabulate(part: _Part, weight: Floats, tables: list[tuple[tuple[int, ...], Floats]]) -> None:
+    """Go down with the weight of each combination of thresholds; make a table at each leaf."""
+    if isinstance(part, _Fork):
+        below = weight[..., None] * part.share
+        _tabulate(part.low, below, tables)
+        _tabulate(part.high, below, tables)
+        return
+    table = weight[..., None] * part.classes
+    for axis, turn in enumerate(part.path):
+        # interval b lies low of the cuts b, b + 1, ... and high of the cuts 0 .. b - 1
+        nothing = np.zeros_like(table.take([0], axis=axis))
+        high = np.concatenate([nothing, table.cumsum(axis=axis)], axis=axis)
+        table = table.sum(axis=axis, keepdims=True) - high if turn.low else high
+    tables.append((tuple(turn.question for turn in part.path), table))
+
+
+def _best(evidence: Evidence, part: _Part, chosen: tuple[int, ...]) -> Node:
+    """Read off the most probable tree, given the thresholds chosen above."""
+    if isinstance(part, _End):
+        held = part.counts[chosen]
+        counts = {name: float(n) for name, n in zip(evidence.classes, held, strict=True)}
+        return Leaf(answer=part.answer, counts=counts)
+    index = int(part.best[chosen])
+    low = _best(evidence, part.low, (*chosen, index))
+    high = _best(evidence, part.high, (*chosen, index))
+    threshold = from_scale(float(evidence.cuts[part.question][index]), part.ask.scale)
+    return Split(
+        feature=part.ask.feature,
+        threshold=threshold,
+        low=low,
+        high=high,
+        missing="low" if weight_of(low) >= weight_of(high) else "high",
+    )

@@ -1,0 +1,219 @@
+"""Reading a tree file: nothing is built from it before its size, form and sense are known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import numpy as np
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic import dataclasses as checked
+
+from mdtree.exceptions import TreeError
+from mdtree.trees.evidence import Evidence, scaled_bounds
+from mdtree.trees.node import Node, kind
+from mdtree.trees.saved import FORMAT, SavedTree, check_size, check_words
+from mdtree.trees.shape import Ask, Outcome, Scale, Shape, asks
+
+__all__ = ["read_tree"]
+
+_LARGEST = 1 << 24  # bytes of a file
+_MOST_CELLS = 1 << 23  # numbers in the tables of a posterior
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_Number = Annotated[float, Field(ge=-1e300, le=1e300)]
+_Positive = Annotated[float, Field(ge=1e-12, le=1e12)]
+_Count = Annotated[float, Field(ge=0, le=1e12)]
+_Cell = Annotated[int, Field(ge=0, le=_LARGEST)]
+
+
+@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
+class _Outcome:
+    answer: str
+
+
+@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
+class _Ask:
+    feature: str
+    start: _Number
+    bounds: tuple[_Number, _Number]
+    spread: _Positive
+    scale: Scale
+    low: _Shape
+    high: _Shape
+
+
+_Shape = Annotated[
+    Annotated[_Ask, Tag("split")] | Annotated[_Outcome, Tag("leaf")], Discriminator(kind)
+]
+
+
+@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
+class _Component:
+    weight: _Positive
+    hit: _Positive
+    miss: _Positive
+    shape: _Shape
+    cuts: list[list[_Number]]
+    cells: list[list[_Cell]]  # interval of each question
+    counts: list[list[_Count]]  # groups of each class
+
+
+@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
+class _File:
+    format: Literal[1]
+    task: str
+    method: str
+    protocol: str
+    classes: list[str]
+    features: list[str]
+    groups: Annotated[int, Field(ge=0)]
+    ranges: dict[str, tuple[float, float]]
+    provenance: dict[str, str]
+    tree: Node
+    posterior: list[_Component] | None = None
+
+
+_FILE = TypeAdapter(_File)
+
+
+def read_tree(path: Path) -> SavedTree:
+    """Read a tree; whatever is wrong with the file is a TreeError that says what and where."""
+    content = _content(path)
+    try:
+        check_size(content.get("tree"), _below)
+        for part in _listed(content.get("posterior")):
+            check_size(part.get("shape"), _below)
+        file = _FILE.validate_python(content)
+        components = tuple(_component(part, file) for part in file.posterior or [])
+        _check_tables([held for _, held in components])
+        saved = SavedTree(
+            task=file.task,
+            method=file.method,
+            protocol=file.protocol,
+            classes=tuple(file.classes),
+            features=tuple(file.features),
+            groups=file.groups,
+            ranges=file.ranges,
+            provenance=file.provenance,
+            tree=file.tree,
+            components=components,
+        )
+        check_words(saved)
+    except ValidationError as error:
+        raise TreeError(f"{path} is no tree: {_first(error)}") from error
+    except ValueError as error:
+        raise TreeError(f"{path} is no whole tree: {error}") from error
+    return saved
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """Read JSON whose format is known."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LARGEST + 1)
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise TreeError(f"{path} cannot be read: {reason}") from error
+    if len(text) > _LARGEST:
+        raise TreeError(f"{path} is larger than {_LARGEST} bytes: no tree is")
+    try:
+        content = json.loads(text.decode("utf-8-sig"), parse_constant=_refused)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else error
+        raise TreeError(f"{path} is no tree, which is JSON in UTF-8: {reason}") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(found, int) or found < 1:
+        raise TreeError(f"{path} is no tree: it has no `format`")
+    if found > FORMAT:
+        raise TreeError(
+            f"{path} is of format {found}, this mdtree reads formats up to {FORMAT}: "
+            "install a newer mdtree"
+        )
+    return dict(content)
+
+
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _below(content: Any) -> Iterable[Any]:
+    return [
+        content[side]
+        for side in ("low", "high")
+        if isinstance(content, dict) and isinstance(content.get(side), dict)
+    ]
+
+
+def _listed(content: Any) -> list[dict[str, Any]]:
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"] if part not in ("split", "leaf"))
+    return f"{place}: {first['msg']}"
+
+
+def _component(part: _Component, file: _File) -> tuple[float, Evidence]:
+    shape = _shape(part.shape)
+    questions = list(asks(shape))
+    widths = {len(cell) for cell in part.cells} | {len(questions), len(part.cuts)}
+    classes = {len(held) for held in part.counts} | {len(file.classes)}
+    if len(widths) > 1 or len(classes) > 1 or len(part.cells) != len(part.counts):
+        raise ValueError("its posterior does not fit its shape: cuts, cells or counts are missing")
+    evidence = Evidence(
+        shape=shape,
+        classes=tuple(file.classes),
+        hit=part.hit,
+        miss=part.miss,
+        cuts=tuple(np.array(cut, dtype=float) for cut in part.cuts),
+        cells=np.array(part.cells, dtype=np.intp).reshape(-1, len(questions)),
+        counts=np.array(part.counts, dtype=float).reshape(-1, len(file.classes)),
+    )
+    for ask, cuts, cells in zip(questions, evidence.cuts, evidence.cells.T, strict=True):
+        _check_cuts(ask, cuts)
+        if (cells > len(cuts)).any():
+            raise ValueError(f"its posterior counts groups outside its cuts of {ask.feature}")
+    return part.weight, evidence
+
+
+def _check_cuts(ask: Ask, cuts: Any) -> None:
+    low, high = scaled_bounds(ask)
+    if not ask.bounds[0] <= ask.start <= ask.bounds[1] or not low < high:
+        raise ValueError(f"its belief in {ask.feature} is not within its bounds")
+    if not len(cuts) or (cuts[1:] <= cuts[:-1]).any() or cuts[0] < low or cuts[-1] > high:
+        raise ValueError(f"its cuts of {ask.feature} must rise, within the bounds of the belief")
+
+
+def _check_tables(held: Iterable[Evidence]) -> None:
+    """Refuse a posterior whose tables would fill the memory."""
+    if sum(_cells(e.shape, [len(cut) + 1 for cut in e.cuts], len(e.classes)) for e in held) > (
+        _MOST_CELLS
+    ):
+        raise ValueError(f"its posterior needs tables of more than {_MOST_CELLS} numbers")
+
+
+def _cells(shape: Shape, sizes: list[int], above: int) -> int:
+    """Count the cells of all leaves; `sizes` are those of the questions below, in order."""
+    if isinstance(shape, Outcome):
+        return above
+    after_low = 1 + sum(1 for _ in asks(shape.low))
+    above *= sizes[0]
+    return _cells(shape.low, sizes[1:], above) + _cells(shape.high, sizes[after_low:], above)
+
+
+def _shape(part: _Ask | _Outcome) -> Shape:
+    if isinstance(part, _Outcome):
+        return Outcome(part.answer)
+    return Ask(
+        feature=part.feature,
+        start=part.start,
+        bounds=part.bounds,
+        spread=part.spread,
+        scale=part.scale,
+        low=_shape(part.low),
+        high=_shape(part.high),
+    )

@@ -1,0 +1,227 @@
+"""Shapes: which questions are asked in which order, with thresholds still open.
+
+The published shapes and starting thresholds are those of Zhou et al. (ICML 2024), in our words:
+their `small` is `temperature_low` (the batch is too large), their `large` is `temperature_high`.
+
+A belief says which thresholds are plausible before any data are seen: a Student t with four degrees
+of freedom around `center`, cut off at `bounds`, on the scale on which the feature is judged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "FAMILIES",
+    "PUBLISHED",
+    "Ask",
+    "Family",
+    "Outcome",
+    "Scale",
+    "Shape",
+    "answers",
+    "asks",
+    "from_scale",
+    "shape_features",
+    "to_scale",
+]
+
+Scale = Literal["linear", "log", "arcsinh"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An end of a shape: the class that it stands for."""
+
+    answer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """A question of a shape."""
+
+    feature: str
+    start: float  # the published threshold, or the centre of our belief
+    bounds: tuple[float, float]
+    low: Shape  # for values <= threshold
+    high: Shape
+    order: int = 0  # in which the published search fits the thresholds
+    spread: float = 1.0  # of the belief, on its scale
+    scale: Scale = "linear"
+
+
+Shape = Ask | Outcome
+
+_HIGH, _LOW = Outcome("temperature_high"), Outcome("temperature_low")
+_MODEL, _DATA, _TEMPERATURE = Outcome("model_small"), Outcome("data_small"), Outcome("temperature")
+
+
+def _error(order: int, low: Shape, high: Shape) -> Ask:
+    """Ask whether the network interpolates its training data."""
+    return Ask(feature="train_error", start=0.5, bounds=(0, 1), order=order, low=low, high=high)
+
+
+def _peak(order: int, low: Shape, high: Shape) -> Ask:
+    return Ask(
+        feature="connectivity_peak", start=-10, bounds=(-30, 0), order=order, low=low, high=high
+    )
+
+
+def _trace(order: int, low: Shape, high: Shape) -> Ask:
+    return Ask(feature="log_hessian_trace", start=7, bounds=(4, 9), order=order, low=low, high=high)
+
+
+PUBLISHED: dict[str, Shape] = {
+    "temperature": _error(0, _LOW, _peak(1, _trace(2, _HIGH, _LOW), _HIGH)),
+    "temperature-cka": _error(
+        0,
+        _LOW,
+        _peak(
+            1,
+            Ask(feature="cka", start=0.5, bounds=(0.2, 0.8), order=2, low=_LOW, high=_HIGH),
+            _HIGH,
+        ),
+    ),
+    "width": _error(0, _peak(1, _MODEL, _TEMPERATURE), _peak(2, _MODEL, _TEMPERATURE)),
+    "data": _error(
+        0,
+        _peak(1, _trace(4, _DATA, _TEMPERATURE), _trace(2, _DATA, _TEMPERATURE)),
+        _peak(3, _TEMPERATURE, _trace(5, _DATA, _TEMPERATURE)),
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """The shapes of a task, weighted, and how sure a leaf is of its class before any data.
+
+    `hit` and `miss` are the Dirichlet weights of a leaf's own class and of all others together.
+    """
+
+    shapes: tuple[tuple[float, Shape], ...]
+    hit: float = 20.0
+    miss: float = 1.5
+
+
+Belief = tuple[str, float, tuple[float, float], float, Scale]  # feature, centre, bounds, spread
+
+# what is believed of thresholds before any data; the centres are near the published starts
+_INTERPOLATES: Belief = ("train_error", 0.5, (0.02, 3.0), 0.7, "log")
+_ANNEALED: Belief = ("connectivity", 0.0, (-8.0, 8.0), 0.3, "arcsinh")
+_CONNECTED: Belief = ("connectivity_peak", -2.0, (-60.0, -1e-4), 0.8, "arcsinh")
+_APART: Belief = ("connectivity_peak", -4.0, (-60.0, -1e-4), 0.8, "arcsinh")
+_BARRIER: Belief = ("log_peak_ratio", 0.0, (-4.0, 6.0), 1.0, "linear")
+_CONFIDENT: Belief = ("train_loss", 0.003, (1e-4, 0.5), 1.0, "log")
+_ALIKE: Belief = ("cka", 0.45, (0.1, 0.95), 0.15, "linear")
+_STEEP: Belief = ("log_hessian_top", 3.0, (-1.0, 7.0), 1.0, "linear")
+_SHARP: Belief = ("log_hessian_trace", 5.0, (2.0, 10.0), 1.0, "linear")
+_ONE_WAY: Belief = ("log_hessian_share", -2.1, (-4.0, 0.0), 0.5, "linear")
+_SIZE: Belief = ("log_parameters", 13.5, (8.0, 19.0), 1.5, "linear")
+_AMOUNT: Belief = ("log_data_amount", 10.0, (7.0, 14.0), 0.6, "linear")
+
+
+def _ask(belief: Belief, low: Shape, high: Shape) -> Ask:
+    feature, start, bounds, spread, scale = belief
+    return Ask(
+        feature=feature, start=start, bounds=bounds, spread=spread, scale=scale, low=low, high=high
+    )
+
+
+def _fitted() -> Shape:
+    """Judge an interpolating network: low loss or alike outputs speak for temperature."""
+    return _ask(_CONFIDENT, _TEMPERATURE, _ask(_ALIKE, _MODEL, _TEMPERATURE))
+
+
+def _flat() -> Shape:
+    """Judge by curvature: a flat minimum with unlike outputs speaks for too few data."""
+    return _ask(_STEEP, _ask(_ALIKE, _DATA, _TEMPERATURE), _TEMPERATURE)
+
+
+def _size() -> Shape:
+    return _ask(_SIZE, _MODEL, _TEMPERATURE)
+
+
+def _amount() -> Shape:
+    return _ask(_AMOUNT, _DATA, _TEMPERATURE)
+
+
+# A group is judged by those shapes of its task whose features it has.
+FAMILIES: dict[str, Family] = {
+    "temperature": Family(
+        shapes=(
+            (0.90, _ask(_INTERPOLATES, _LOW, _ask(_ANNEALED, _LOW, _HIGH))),
+            (0.09, PUBLISHED["temperature"]),
+            (0.01, _ask(_INTERPOLATES, _LOW, _HIGH)),
+        )
+    ),
+    "width": Family(
+        shapes=(
+            (1.0, _ask(_INTERPOLATES, _fitted(), _ask(_CONNECTED, _MODEL, _TEMPERATURE))),
+            (1.0, _ask(_INTERPOLATES, _fitted(), _ask(_BARRIER, _TEMPERATURE, _MODEL))),
+            (1.0, _ask(_INTERPOLATES, _fitted(), _ask(_ONE_WAY, _TEMPERATURE, _MODEL))),
+        )
+    ),
+    "data": Family(
+        shapes=(
+            (0.99, _ask(_INTERPOLATES, _flat(), _flat())),
+            (0.01, _ask(_STEEP, _DATA, _TEMPERATURE)),
+        )
+    ),
+    "failure": Family(
+        shapes=(
+            (
+                1.0,
+                _ask(
+                    _APART,
+                    _ask(_STEEP, _DATA, _MODEL),
+                    _ask(_INTERPOLATES, _ask(_SHARP, _DATA, _LOW), _ask(_ALIKE, _DATA, _HIGH)),
+                ),
+            ),
+        ),
+        hit=8.0,
+        miss=3.0,
+    ),
+    # with facts: the parameter count and the data amount may be asked too
+    "width+facts": Family(shapes=((1.0, _ask(_INTERPOLATES, _size(), _size())),)),
+    "data+facts": Family(shapes=((1.0, _ask(_INTERPOLATES, _amount(), _amount())),)),
+}
+
+
+def asks(shape: Shape) -> Iterator[Ask]:
+    """List the questions of a shape, from the root down."""
+    if isinstance(shape, Ask):
+        yield shape
+        yield from asks(shape.low)
+        yield from asks(shape.high)
+
+
+def answers(shape: Shape) -> list[str]:
+    """List the answers of a shape, from low to high."""
+    if isinstance(shape, Outcome):
+        return [shape.answer]
+    return answers(shape.low) + answers(shape.high)
+
+
+def shape_features(shape: Shape) -> tuple[str, ...]:
+    """List the features that a shape asks for, each once, in order."""
+    return tuple(dict.fromkeys(ask.feature for ask in asks(shape)))
+
+
+def to_scale(values: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
+    """Bring values to the scale on which thresholds are believed; the order is kept."""
+    if scale == "log":
+        return np.log(np.maximum(values, 1e-12))
+    return np.arcsinh(values) if scale == "arcsinh" else values
+
+
+def from_scale(value: float, scale: Scale) -> float:
+    """Undo `to_scale` for one threshold."""
+    if scale == "log":
+        return math.exp(value)
+    return math.sinh(value) if scale == "arcsinh" else value

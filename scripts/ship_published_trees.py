@@ -1,0 +1,44 @@
+"""Fit the trees that come with mdtree on the published table.
+
+    python scripts/ship_published_trees.py published_clean_collection.csv
+
+The table is the `basic_collection` of Zhou et al. (ICML 2024): 1,690 configurations of ResNet-18 on
+CIFAR-10.  It is not part of this repository; the trees hold counts between cuts, not rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import mdtree
+from mdtree.failures import TASKS
+from mdtree.fitting import fit_tree
+from mdtree.measurements import rows_from_csv
+from mdtree.trees import write_tree
+
+NAME = "published-cifar10-resnet18"
+PROVENANCE = {
+    "data": "1,690 configurations of ResNet-18 on CIFAR-10, five seeds each: the table "
+    "`basic_collection` of github.com/YefanZhou/ModelDiagnosis",
+    "paper": "Zhou et al.: MD tree: a model-diagnostic tree grown on loss landscape, ICML 2024",
+    "licence of the data": "MIT License, Copyright (c) 2024 Yefan",
+}
+
+
+def main() -> None:
+    """Fit one tree for each task; the joint one has the plain name."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("table", type=Path)
+    rows = rows_from_csv(parser.parse_args().table, protocol="paper-1").rows
+    folder = Path(mdtree.__file__).parent / "data" / "trees"
+    folder.mkdir(parents=True, exist_ok=True)
+    for task in TASKS:
+        saved = fit_tree(rows, task=task, provenance=PROVENANCE)
+        path = folder / (f"{NAME}.json" if task == "failure" else f"{NAME}-{task}.json")
+        write_tree(path, saved)
+        print(f"{path.name}: {saved.groups} groups, {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
