@@ -30,7 +30,9 @@ __all__ = [
     "Label",
     "Room",
     "Task",
+    "answer_of",
     "best_gain",
+    "contradicts",
     "label_rows",
     "number_of",
     "remedies",
@@ -146,6 +148,20 @@ TASKS: dict[str, Task] = {
         answer=_failure_answer,
     ),
 }
+
+
+def answer_of(task: str, mode: str) -> str | None:
+    """Give what a failure mode answers to a task; None where the task does not ask for it."""
+    classes = TASKS[task].classes
+    if mode in classes:
+        return mode
+    return "temperature" if mode.startswith("temperature_") and "temperature" in classes else None
+
+
+def contradicts(room: Room, mode: str) -> bool:
+    """Say whether a grid shows that a mode's remedy gains nothing while another does."""
+    own = [room.gains[remedy] for remedy in remedies(mode) if remedy in room.gains]
+    return bool(own) and max(own) == 0 and max(room.gains.values()) > room.margin
 
 
 def best_gain(room: Room, answer: str) -> float:

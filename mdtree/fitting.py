@@ -8,8 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mdtree
-from mdtree.exceptions import ProtocolError, TreeError
-from mdtree.failures import TASKS, Room, room_for_improvement
+from mdtree.exceptions import ProtocolError, RowsError, TreeError
+from mdtree.failures import (
+    FAILURE_MODES,
+    TASKS,
+    Room,
+    answer_of,
+    contradicts,
+    room_for_improvement,
+)
 from mdtree.measurements import Row
 from mdtree.spelling import nearest
 from mdtree.trees import (
@@ -43,18 +50,27 @@ def fit_tree(
     facts: bool = False,
     prior: SavedTree | None = None,
     provenance: dict[str, str] | None = None,
+    allow_protocol_mismatch: bool = False,
 ) -> SavedTree:
     """Label the rows of a grid by their room for improvement, and fit a tree to the labels.
 
     With `facts`, the tree may also ask for the parameter count and the data amount.  `prior` is an
-    earlier posterior that this one continues.
+    earlier posterior that this one continues; rows of another protocol than its own are refused,
+    unless that is allowed, and then the tree says so for ever.
     """
     _check(task, method, prior, facts=facts)
     protocol = one_protocol(rows)
+    remarks = dict(provenance or {})
     if prior is not None and prior.protocol != protocol:
-        raise ProtocolError(
-            f"the prior tree is of protocol {prior.protocol!r} and the rows of {protocol!r}"
-        )
+        message = f"the prior tree is of protocol {prior.protocol!r} and the rows of {protocol!r}"
+        if not allow_protocol_mismatch:
+            raise ProtocolError(
+                f"{message}: numbers of different protocols do not compare. Measure again, "
+                "or add --allow-protocol-mismatch"
+            )
+        remarks["WARNING"] = message
+    if prior is not None and "WARNING" in prior.provenance:
+        remarks.setdefault("WARNING", prior.provenance["WARNING"])
     chosen, answers, rooms = labelled(rows, task)
     features = prior.features if prior is not None else _features(task, method, facts=facts)
     matrix = feature_matrix(chosen, features)
@@ -74,22 +90,58 @@ def fit_tree(
         features=tuple(features),
         groups=len(chosen) + (prior.groups if prior is not None else 0),
         ranges=_ranges(matrix, features, prior),
-        provenance={"mdtree": mdtree.__version__, **(provenance or {})},
+        provenance={"mdtree": mdtree.__version__, **remarks},
         tree=tree,
         components=tuple(getattr(estimator, "components_", ())),
     )
 
 
 def labelled(rows: Sequence[Row], task: str) -> tuple[list[Row], list[str], list[Room]]:
-    """Keep the rows that have an answer to the task: (rows, answers, rooms for improvement)."""
+    """Keep the rows that have an answer to the task: (rows, answers, rooms for improvement).
+
+    Rows with the fact `label` are taken at their word; all others are labelled by their grid.
+    """
+    rooms = _rooms(rows)
     kept: list[tuple[Row, str, Room]] = []
-    for row, room in zip(rows, room_for_improvement(rows), strict=True):
-        answer = TASKS[task].answer(room)
+    for row, room in zip(rows, rooms, strict=True):
+        label = row.facts.get("label")
+        answer = TASKS[task].answer(room) if label is None else _own_answer(row, room, task)
         if answer is not None:
             kept.append((row, answer, room))
     if not kept:
         raise TreeError(f"no row has an answer to the task {task!r}: {TASKS[task].meaning}")
     return [row for row, _, _ in kept], [a for _, a, _ in kept], [room for _, _, room in kept]
+
+
+def _rooms(rows: Sequence[Row]) -> list[Room]:
+    """Compare rows inside their grid; where all have labels of their own, no grid is needed."""
+    try:
+        return room_for_improvement(rows)
+    except RowsError:
+        missing = [row.group for row in rows if "label" not in row.facts]
+        if missing and len(missing) < len(rows):
+            raise TreeError(
+                f"{len(missing)} of {len(rows)} rows have no fact 'label' (the first is "
+                f"{missing[0]!r}), and they are no grid that could tell it: label them too"
+            ) from None
+        if missing:
+            raise
+        return [Room(gains={}, step={}, margin=0.0) for _ in rows]
+
+
+def _own_answer(row: Row, room: Room, task: str) -> str | None:
+    mode = str(row.facts["label"])
+    if mode not in FAILURE_MODES:
+        raise TreeError(
+            f"group {row.group!r} has the label {mode!r}, which is no failure mode"
+            f"{nearest(mode, FAILURE_MODES)} (known: {', '.join(FAILURE_MODES)})"
+        )
+    if contradicts(room, mode):
+        raise TreeError(
+            f"group {row.group!r} has the label {mode!r}, and the grid of these rows contradicts "
+            "it: its remedy gains nothing there, while another does; mend the label or the facts"
+        )
+    return answer_of(task, mode)
 
 
 def one_protocol(rows: Sequence[Row]) -> str:

@@ -15,6 +15,7 @@ import pytest
 from mdtree.workers import Done, run  # and no torch, which makes a process slow to start
 
 HERE = Path(__file__).parent
+PATH = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
 LONG = 100  # seconds; no test waits that long, unless it fails
 
 
@@ -115,7 +116,7 @@ if __name__ == "__main__":
     ran = subprocess.run(
         [sys.executable, tmp_path / "script.py"],
         capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"},
+        env={**os.environ, "PYTHONPATH": PATH, "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"},
         text=True,
         check=True,
     )
@@ -201,7 +202,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path, kill):
         [sys.executable, tmp_path / "script.py"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(HERE)},
+        env={**os.environ, "PYTHONPATH": PATH},
         text=True,
     )
     try:

@@ -25,6 +25,11 @@ _COLUMNS = ("accuracy", "sd", "log_loss", "ece", "regret", "gain_clipped", "gain
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="Use rows of this one only.")
 @click.option("--cases", help="Cases, separated by commas; all, if not given.")
 @click.option("--methods", help="Methods, separated by commas; all, if not given.")
+@click.option(
+    "--allow-protocol-mismatch",
+    is_flag=True,
+    help="Compare rows of different protocols all the same; the result says so.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     train: Path,
@@ -33,6 +38,7 @@ def command(
     protocol: str | None,
     cases: str | None,
     methods: str | None,
+    allow_protocol_mismatch: bool,
     as_json: bool,
 ) -> None:
     """Run the transfer cases of the MD tree paper, with all methods side by side.
@@ -47,16 +53,25 @@ def command(
     """
     from mdtree.evaluation import CASES, METHODS, evaluate
 
+    known, asked = (load_rows(path, protocol=protocol) for path in (train, test))
     with Bar("evaluating") as bar:
         results = evaluate(
-            load_rows(train, protocol=protocol),
-            load_rows(test, protocol=protocol),
+            known,
+            asked,
             cases=_chosen(cases, CASES, "case"),
             methods=_chosen(methods, METHODS, "method"),
             progress=bar,
+            allow_protocol_mismatch=allow_protocol_mismatch,
+        )
+    protocols = sorted({row.protocol for row in (*known, *asked)})
+    if len(protocols) > 1:
+        click.echo(
+            f"WARNING: rows of {' and '.join(protocols)} are compared, and differ in kind",
+            err=True,
         )
     if as_json:
-        click.echo(json.dumps({"format": 1, "cases": [_plain(result) for result in results]}))
+        cases_ = [_plain(result) for result in results]
+        click.echo(json.dumps({"format": 1, "protocols": protocols, "cases": cases_}))
         return
     for result in results:
         rows = ", ".join(map(str, sorted(set(result.train_rows))))

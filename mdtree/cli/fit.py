@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mdtree.cli.inputs import load_rows
-from mdtree.cli.text import plural
+from mdtree.cli.text import plural, printable
 from mdtree.failures import TASKS
 from mdtree.measurements import PROTOCOLS
 
@@ -36,6 +36,11 @@ __all__ = ["command"]
 @click.option("--prior", type=click.Path(path_type=Path), help="An earlier posterior to continue.")
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="Use rows of this one only.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The tree to write.")
+@click.option(
+    "--allow-protocol-mismatch",
+    is_flag=True,
+    help="Compare rows of different protocols all the same; the result says so.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     rows: Path,
@@ -46,12 +51,16 @@ def command(
     prior: Path | None,
     protocol: str | None,
     out: Path,
+    allow_protocol_mismatch: bool,
     as_json: bool,
 ) -> None:
     """Fit a tree on the rows of a zoo: a file of rows, a CSV table, or a measured directory.
 
     The rows are labelled by their room for improvement inside the grid: the test accuracy that one
     change alone would gain. A temperature that is too LOW means a batch that is too LARGE.
+
+    Rows with the fact `label` (a failure mode) are taken at their word, so ten runs of your own
+    that are no grid can continue a tree (--prior).
 
     \b
     Examples:
@@ -72,10 +81,15 @@ def command(
         provenance={"rows": rows.name}
         if prior is None
         else {"rows": rows.name, "prior": prior.name},
+        allow_protocol_mismatch=allow_protocol_mismatch,
     )
     write_tree(out, saved)
+    warning = saved.provenance.get("WARNING")
+    if warning:
+        click.echo(printable(f"WARNING: {warning}"), err=True)
     if as_json:
-        click.echo(json.dumps({"format": 1, "out": str(out), "task": task, "groups": saved.groups}))
+        content = {"format": 1, "out": str(out), "task": task, "groups": saved.groups}
+        click.echo(json.dumps({**content, "warning": warning}))
         return
     click.echo(tree_text(saved.tree))
     click.echo(f"\n{method} tree for task {task}, from {plural(saved.groups, 'group')}: {out}")

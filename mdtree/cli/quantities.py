@@ -7,7 +7,7 @@ import json
 
 import click
 
-from mdtree.measurements import FACTS, QUANTITIES
+from mdtree.measurements import FACTS, QUANTITIES, TEXT_FACTS
 
 __all__ = ["command"]
 
@@ -23,7 +23,9 @@ def command(as_json: bool) -> None:
     """
     if as_json:
         quantities = [dataclasses.asdict(quantity) for quantity in QUANTITIES.values()]
-        click.echo(json.dumps({"format": 1, "quantities": quantities, "facts": FACTS}))
+        click.echo(
+            json.dumps({"format": 1, "quantities": quantities, "facts": {**FACTS, **TEXT_FACTS}})
+        )
         return
     for quantity in QUANTITIES.values():
         unit = f" [{quantity.unit}]" if quantity.unit else ""
@@ -31,5 +33,5 @@ def command(as_json: bool) -> None:
         click.echo(f"    low:  {quantity.low}")
         click.echo(f"    high: {quantity.high}")
     click.echo("\nfacts")
-    for name, meaning in FACTS.items():
+    for name, meaning in {**FACTS, **TEXT_FACTS}.items():
         click.echo(f"    {name}: {meaning}")

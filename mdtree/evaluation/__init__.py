@@ -60,12 +60,14 @@ def evaluate(
     cases: Iterable[str] = tuple(CASES),
     methods: Iterable[str] = tuple(METHODS),
     progress: Progress | None = None,
+    allow_protocol_mismatch: bool = False,
 ) -> list[CaseResult]:
     """Fit every method on rows drawn from `train` and test it on all labelled rows of `test`."""
-    if one_protocol(train) != one_protocol(test):
+    if one_protocol(train) != one_protocol(test) and not allow_protocol_mismatch:
         raise ProtocolError(
             f"the training rows are of protocol {train[0].protocol!r} and the test rows of "
-            f"{test[0].protocol!r}: numbers of different protocols do not compare"
+            f"{test[0].protocol!r}: numbers of different protocols do not compare. Measure again, "
+            "or add --allow-protocol-mismatch"
         )
     watch = progress or Silent()
     wanted = [CASES[name] for name in cases]

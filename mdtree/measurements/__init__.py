@@ -1,6 +1,6 @@
 """The bar between measuring and judging: rows of measurements, and the words they are made of."""
 
-from mdtree.measurements.fact import FACTS, Fact, check_facts
+from mdtree.measurements.fact import FACTS, TEXT_FACTS, Fact, check_facts
 from mdtree.measurements.protocol import DEFAULT_PROTOCOL, PROTOCOLS
 from mdtree.measurements.quantity import QUANTITIES, Quantity
 from mdtree.measurements.reading import Damaged, Index, read_rows, scan_rows
@@ -24,6 +24,7 @@ __all__ = [
     "FORMAT",
     "PROTOCOLS",
     "QUANTITIES",
+    "TEXT_FACTS",
     "Damaged",
     "Fact",
     "Failure",

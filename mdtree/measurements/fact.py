@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from mdtree.spelling import nearest
 
-__all__ = ["FACTS", "Fact", "check_facts"]
+__all__ = ["FACTS", "TEXT_FACTS", "Fact", "check_facts"]
 
 Fact = bool | int | float | str
 
@@ -25,12 +25,20 @@ FACTS: dict[str, str] = {
     "weight_decay": "weight decay of training",
 }
 
+# the known facts that are words
+TEXT_FACTS: dict[str, str] = {
+    "label": "failure mode that a person found, where no grid tells it (temperature_low, ...)",
+}
+
 
 def check_facts(facts: Mapping[str, Fact]) -> list[str]:
     """List what is surely a mistake: a misspelt known name, a known fact that is no number."""
     faults = []
     for name, value in facts.items():
-        if name not in FACTS and (hint := _misspelt(name)):
+        if name in TEXT_FACTS:
+            if not isinstance(value, str):
+                faults.append(f"fact {name!r} must be a word, got {value!r:.100}")
+        elif name not in FACTS and (hint := _misspelt(name)):
             faults.append(f"fact {name!r} is unknown{hint}")
         elif name in FACTS and not _is_amount(value):
             faults.append(f"fact {name!r} must be a number of at least 0, got {value!r:.100}")

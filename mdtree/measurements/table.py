@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdtree.exceptions import RowsError
-from mdtree.measurements.fact import FACTS, Fact, check_facts
+from mdtree.measurements.fact import FACTS, TEXT_FACTS, Fact, check_facts
 from mdtree.measurements.quantity import QUANTITIES, Quantity
 from mdtree.measurements.row import Measured, Missing, Row, Value
 
@@ -28,7 +28,7 @@ _STDERR = "_stderr"
 _NAMES = ("group", "protocol")
 # column -> what it holds
 _COLUMNS = {
-    **{name: name for name in (*_NAMES, *FACTS, *QUANTITIES)},
+    **{name: name for name in (*_NAMES, *FACTS, *TEXT_FACTS, *QUANTITIES)},
     **{name + _STDERR: name + _STDERR for name in QUANTITIES},
     **_PUBLISHED_FACTS,
     **{column: quantity.name for column, quantity in _PUBLISHED.items()},
@@ -128,8 +128,11 @@ def _rows(
             if column in _NAMES:
                 continue
             cell = cells[column].strip()
-            number = _number(cell, place, column)
             name = _COLUMNS[column]
+            if name in TEXT_FACTS:
+                facts |= {name: _as_it_was(cell)} if cell else {}
+                continue
+            number = _number(cell, place, column)
             if name in QUANTITIES:
                 quantities[name] = _value(number, cell, _PUBLISHED.get(column))
             elif name.endswith(_STDERR) and number is not None:

@@ -8,7 +8,7 @@ from html import escape
 
 from mdtree.failures import remedies
 from mdtree.trees.feature import FEATURES
-from mdtree.trees.node import Leaf, Node, Split, weight_of
+from mdtree.trees.node import KNOWN, Leaf, Node, Split, weight_of
 
 __all__ = ["tree_svg", "tree_text"]
 
@@ -117,6 +117,8 @@ def _lines(node: Node, first: str, rest: str) -> list[str]:
 
 
 def _question(split: Split) -> str:
+    if split.threshold == KNOWN:
+        return f"{split.feature} is known"
     unit = FEATURES[split.feature].unit if split.feature in FEATURES else ""
     return f"{split.feature} <= {split.threshold:.4g}{' ' + unit if unit else ''}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 __all__ = [
+    "KNOWN",
     "Leaf",
     "Node",
     "Split",
@@ -25,6 +27,8 @@ __all__ = [
 ]
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)  # for trees that are read from files
+
+KNOWN = sys.float_info.max  # the threshold that every known value is below: "is it missing?"
 
 
 @dataclass(frozen=True, kw_only=True)
