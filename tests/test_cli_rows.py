@@ -9,7 +9,7 @@ import json
 import pytest
 from conftest import rows_of
 
-from mdtree.measurements import FACTS, QUANTITIES, Measured, Row, read_rows, write_rows
+from mdtree.measurements import FACTS, QUANTITIES, TEXT_FACTS, Measured, Row, read_rows, write_rows
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_quantities_explains_every_quantity_and_fact(mdtree):
 def test_quantities_is_json_for_machines(mdtree):
     content = json.loads(mdtree("quantities", "--json").out)
     assert [quantity["name"] for quantity in content["quantities"]] == list(QUANTITIES)
-    assert content["facts"] == FACTS
+    assert content["facts"] == {**FACTS, **TEXT_FACTS}
 
 
 def test_a_table_is_not_overwritten_by_its_own_rows(mdtree, tmp_path):

@@ -142,5 +142,6 @@ def _goes_low(split: Split, values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _means(gains: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Give the mean gain of each remedy; a ten-thousandth of a point is far below any noise."""
     remedies = sorted({remedy for held in gains for remedy in held})
-    return {name: float(np.mean([held.get(name, 0.0) for held in gains])) for name in remedies}
+    return {n: round(float(np.mean([held.get(n, 0.0) for held in gains])), 4) for n in remedies}

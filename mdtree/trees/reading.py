@@ -163,7 +163,7 @@ def _component(part: _Component, file: _File) -> tuple[float, Evidence]:
     widths = {len(cell) for cell in part.cells} | {len(questions), len(part.cuts)}
     classes = {len(held) for held in part.counts} | {len(file.classes)}
     if len(widths) > 1 or len(classes) > 1 or len(part.cells) != len(part.counts):
-        raise ValueError("its posterior does not fit its shape: cuts, cells or counts are missing")
+        raise ValueError("its posterior does not fit its shape or the classes")
     evidence = Evidence(
         shape=shape,
         classes=tuple(file.classes),

@@ -128,7 +128,7 @@ def _plain(saved: SavedTree) -> dict[str, Any]:
 
 def _plain_node(node: Node) -> dict[str, Any]:
     if isinstance(node, Leaf):
-        gains = {"gains": {k: round(v, 4) for k, v in node.gains.items()}} if node.gains else {}
+        gains = {"gains": dict(node.gains)} if node.gains else {}
         return {"answer": node.answer, "counts": dict(node.counts), **gains}
     return {
         "feature": node.feature,
@@ -144,8 +144,8 @@ def _plain_shape(shape: Shape) -> dict[str, Any]:
         return {"answer": shape.answer}
     return {
         "feature": shape.feature,
-        "start": shape.start,
-        "bounds": list(shape.bounds),
+        "start": float(shape.start),
+        "bounds": [float(bound) for bound in shape.bounds],
         "spread": shape.spread,
         "scale": shape.scale,
         "low": _plain_shape(shape.low),
