@@ -23,12 +23,11 @@ def find_tree(name: str) -> SavedTree:
     known = _paths()
     if name in known:
         return read_tree(known[name])
-    path = Path(name)
-    if os.path.exists(path):  # noqa: PTH110 - Path.exists fails for names that are too long
-        return read_tree(path)
+    if os.path.exists(name):  # noqa: PTH110 - Path.exists fails for names that are too long
+        return read_tree(Path(name))
     raise TreeError(
-        f"tree {name!r} is neither a file nor one that comes with mdtree{nearest(name, known)} "
-        f"({', '.join(known)})"
+        f"tree {name!r:.100} is neither a file nor one that comes with mdtree"
+        f"{nearest(name, known)} ({', '.join(known)})"
     )
 
 

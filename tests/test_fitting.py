@@ -123,11 +123,10 @@ def test_the_published_method_takes_only_the_columns_of_its_shape():
 
 def test_a_prior_keeps_its_columns_and_gives_its_groups_and_ranges():
     first = fit_tree(grid(), provenance={"rows": "first"})
-    later = [dataclasses.replace(one) for one in grid()]
-    changed = row(1024, 60, width=8)
-    wider = Measured(value=77.0)
-    changed = dataclasses.replace(changed, quantities={**changed.quantities, "train_error": wider})
-    second = fit_tree([*later, changed], prior=first, provenance={"rows": "second"})
+    other = row(1024, 60)
+    wider = {**other.quantities, "train_error": Measured(value=77.0)}
+    later = [*grid(), dataclasses.replace(other, quantities=wider)]
+    second = fit_tree(later, prior=first, provenance={"rows": "second"})
     assert second.features == first.features
     assert second.groups == 10 + 11
     assert second.ranges["train_error"] == (0.001, 77.0)
@@ -174,7 +173,7 @@ def test_rows_of_two_protocols_are_refused_with_both_names():
 
 
 def test_a_prior_of_another_protocol_is_refused_with_both_names():
-    with pytest.raises(ProtocolError, match="prior tree is of protocol 'paper-1' .* 'standard-1'"):
+    with pytest.raises(ProtocolError, match=r"prior tree is of protocol 'paper-1' .* 'standard-1'"):
         fit_tree(grid(protocol="standard-1"), prior=fit_tree(grid()))
 
 
@@ -193,7 +192,7 @@ def test_rows_without_an_answer_are_refused():
 def test_rows_that_all_lack_a_needed_quantity_are_refused_by_name(method):
     rows = grid(without=("train_error",))
     with pytest.raises(
-        TreeError, match="no tree can be fitted for task 'temperature': .*train_err"
+        TreeError, match=r"no tree can be fitted for task 'temperature': .*train_err"
     ):
         fit_tree(rows, method=method)
 

@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import check_estimator
 
 from mdtree.evaluation import calibration_error
 from mdtree.exceptions import MdtreeError
@@ -94,6 +95,47 @@ def test_rows_without_any_feature_of_the_task_are_refused():
 def test_wrong_words_are_refused(changes, error, words):
     with pytest.raises(error, match=words):
         PosteriorTree(**changes).fit(*runs())
+
+
+@pytest.mark.parametrize("task", ["temperature", "width", "data", "failure"])
+def test_a_check_of_scikit_learn_fails_only_where_it_brings_columns_or_labels_of_its_own(task):
+    found = check_estimator(PosteriorTree(task=task), on_fail=None, on_skip=None)
+    assert "passed" in {one["status"] for one in found}
+    for one in found:
+        if one["status"] == "failed":
+            told = story(one["exception"])
+            assert "columns, and features must name each once" in told or "is no answer of" in told
+
+
+def story(error):
+    """Tell the message of an exception, and those of what it came from."""
+    return f"{error} {story(error.__context__)}" if error is not None else ""
+
+
+def test_infinite_values_are_refused_and_huge_ones_are_values():
+    X, y = runs()
+    X[0] = np.where(X[0] < 0, -1e308, 1e308)
+    assert PosteriorTree().fit(X, y).predict_proba(X).sum(axis=1) == pytest.approx(np.ones(60))
+    X[0, ERROR] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        PosteriorTree().fit(X, y)
+
+
+def test_a_prior_of_other_classes_or_columns_is_refused():
+    X, y = runs()
+    prior = PosteriorTree().fit(X, y).components_
+    with pytest.raises(ValueError, match="the prior has the classes temperature_high"):
+        PosteriorTree(task="width", prior=prior).fit(X, ["temperature"] * 60)
+    few = ["train_error", "cka"]
+    with pytest.raises(ValueError, match="X has no column connectivity, connectivity_peak, log_h"):
+        PosteriorTree(features=few, prior=prior).fit(X[:, :2], y)
+
+
+def test_continuing_with_no_whole_row_changes_nothing():
+    X, y = runs()
+    prior = PosteriorTree().fit(X, y)
+    same = PosteriorTree(prior=prior.components_).fit(np.full((3, X.shape[1]), np.nan), y[:3])
+    assert same.predict_proba(X) == pytest.approx(prior.predict_proba(X), abs=1e-12)
 
 
 def test_scikit_learns_customs():

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import json
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from mdtree.exceptions import MdtreeError, TreeError
+from mdtree.exceptions import TreeError
 from mdtree.trees import read_tree, write_tree
-from mdtree.trees.posterior import posterior
 
 LEAF = {"answer": "a", "counts": {"a": 3, "b": 1.0}}
 SPLIT = {"feature": "cka", "threshold": 0.5, "missing": "high", "low": LEAF, "high": LEAF}
@@ -247,58 +241,3 @@ def test_a_huge_file_is_refused_without_being_parsed(refusal):
 def test_what_cannot_be_opened_is_refused(tmp_path, name):
     with pytest.raises(TreeError, match="cannot be read"):
         read_tree(tmp_path / name)
-
-
-def places(part, path=()):
-    yield path
-    items = part.items() if isinstance(part, dict) else enumerate(part)
-    for key, value in items if isinstance(part, dict | list) else ():
-        if isinstance(value, dict | list):
-            yield from places(value, (*path, key))
-        else:
-            yield (*path, key)
-
-
-PLACES = [path for path in places(WHOLE) if path]
-odd = st.sampled_from(
-    [None, True, -1, 0, 1, 2, 0.5, 1e308, -1e308, 1e-320, 10**400, "", "a", "cka", [], {}, [[]]]
-) | st.sampled_from([SPLIT, LEAF, ASK, COMPONENT, [0.2, 0.4], LEFT_OUT])
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(PLACES), odd), min_size=1, max_size=3))
-def test_a_changed_file_is_read_and_can_be_used_or_is_refused(tmp_path_factory, changes):
-    content = json.loads(json.dumps(WHOLE))
-    for path, value in changes:
-        try:
-            part = content
-            for step in path[:-1]:
-                part = part[step]
-            if value is LEFT_OUT:
-                del part[path[-1]]
-            else:
-                part[path[-1]] = copy.deepcopy(value)
-        except (KeyError, IndexError, TypeError):
-            pass  # an earlier change has taken this place away
-    path = tmp_path_factory.getbasetemp() / "changed.json"
-    path.write_text(json.dumps(content))
-    try:
-        read = read_tree(path)
-    except MdtreeError:
-        return
-    write_tree(path, read)
-    assert read_tree(path).tree == read.tree
-    for _, held in read.components:
-        columns = {name: number for number, name in enumerate(read.features)}
-        found = posterior(held).predict_proba(np.zeros((1, len(columns))), columns)
-        assert found.sum() == pytest.approx(1)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(0, 900), st.binary(max_size=6), st.integers(0, 40))
-def test_damaged_bytes_are_read_or_refused(tmp_path_factory, start, put, cut):
-    text = json.dumps(WHOLE).encode()
-    path = tmp_path_factory.getbasetemp() / "damaged.json"
-    path.write_bytes(text[:start] + put + text[start + cut :])
-    with contextlib.suppress(MdtreeError):  # and nothing else
-        assert read_tree(path).task

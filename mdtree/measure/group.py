@@ -206,8 +206,9 @@ def _members(task: GroupTask, network: Network) -> list[Checkpoint]:
 
 def _subject(task: GroupTask, network: Network, members: list[Checkpoint], data: Data) -> Subject:
     device = torch.device(task.device)
+    network.module.to(device)
     return Subject(
-        network=Network(network.module.to(device)),
+        network=network,
         members={
             member.name: {key: tensor.to(device) for key, tensor in member.weights.items()}
             for member in members

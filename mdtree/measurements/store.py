@@ -68,6 +68,8 @@ class Store:
                 self._file.close()  # some systems do not replace open files
             except OSError as broken:
                 raise _cannot_write(self._path, broken) from broken
+            if self.index.end == 0:
+                self._path.unlink(missing_ok=True)  # a run that failed at once leaves no file
             if self.index.superseded or self.index.damaged:
                 self._tidy()
 

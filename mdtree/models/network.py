@@ -44,7 +44,9 @@ class Network:
         """
         positional, named = inputs(batch)
         with _explained(batch):
-            output = functional_call(self.module, self._once(weights), positional, named)
+            output = functional_call(
+                self.module, self._once(weights), positional, named, tie_weights=self._is_tied
+            )
         return _logits(output, batch)
 
     def held(self, weights: Weights, work: Callable[[Run], ResultT]) -> ResultT:
@@ -54,7 +56,9 @@ class Network:
         small network's whole forward pass.
         """
         inner = {f"module.{name}": tensor for name, tensor in self._once(weights).items()}
-        result: ResultT = functional_call(_Holder(self.module), inner, (work, self.trained))
+        result: ResultT = functional_call(
+            _Holder(self.module), inner, (work, self.trained), tie_weights=self._is_tied
+        )
         return result
 
     def trained(self, batch: Batch) -> Tensor:
@@ -67,6 +71,11 @@ class Network:
     def _once(self, weights: Weights) -> dict[str, Tensor]:
         first = self._first_names
         return {n: tensor for n, tensor in weights.items() if first.get(n) not in weights}
+
+    @property
+    def _is_tied(self) -> bool:
+        """Say whether tensors are shared: looking for them costs as much as all else in a call."""
+        return bool(self._first_names)
 
     @cached_property
     def _first_names(self) -> dict[str, str]:

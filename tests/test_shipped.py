@@ -1,0 +1,73 @@
+"""The trees that come with mdtree: found by name, and light to load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from mdtree.exceptions import TreeError
+from mdtree.failures import TASKS
+from mdtree.shipped import find_tree, shipped_trees
+from mdtree.trees import LANDSCAPE, leaves, write_tree
+from mdtree.trees.node import weight_of
+
+NAMES = list(shipped_trees())
+
+
+def loads_torch(module):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    return subprocess.run([sys.executable, "-c", code], check=False).returncode != 0
+
+
+@pytest.mark.parametrize(
+    "module", ["mdtree.fitting", "mdtree.evaluation", "mdtree.shipped", "mdtree.trees"]
+)
+def test_judging_loads_no_torch(module):
+    assert not loads_torch(module)
+
+
+def test_the_test_for_torch_sees_torch():
+    assert loads_torch("mdtree.batch")
+
+
+def test_the_tree_named_in_the_help_is_there():
+    assert "published-cifar10-resnet18" in NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_tree_answers_its_task_from_the_landscape_alone(name):
+    saved = find_tree(name)
+    assert saved.protocol == "paper-1"
+    assert set(saved.classes) == set(TASKS[saved.task].classes)
+    assert set(saved.features) <= set(LANDSCAPE)
+    assert {leaf.answer for leaf in leaves(saved.tree)} <= set(saved.classes)
+    assert weight_of(saved.tree) == saved.groups <= 1690
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_is_found_as_well_as_a_name(name, tmp_path):
+    path = tmp_path / "mine.json"
+    write_tree(path, find_tree(name))
+    assert find_tree(str(path)).tree == find_tree(name).tree
+
+
+def test_a_name_goes_before_a_file_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / NAMES[0]).write_text("no tree")
+    assert find_tree(NAMES[0]).groups > 0
+    with pytest.raises(TreeError, match="is no tree"):
+        find_tree(f"./{NAMES[0]}")
+
+
+@pytest.mark.parametrize("name", ["", "x" * 5000, "a\0b", "no-such-tree.json"])
+def test_what_is_neither_is_refused_with_the_names_there_are(name):
+    with pytest.raises(TreeError) as stop:
+        find_tree(name)
+    assert all(known in str(stop.value) for known in NAMES)
+
+
+def test_the_nearest_name_is_suggested():
+    with pytest.raises(TreeError, match="did you mean 'published-cifar10-resnet18'"):
+        find_tree("published-cifar10-resnet-18")
