@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from mdtree.fitting import fit_tree, labelled
 from mdtree.measurements import read_rows, rows_from_csv, write_rows
 from mdtree.shipped import find_tree, shipped_trees
-from mdtree.trees import PosteriorTree, leaves, read_tree
+from mdtree.trees import Leaf, PosteriorTree, leaves, read_tree, write_tree
 from mdtree.trees.averaged import averaged
 from mdtree.trees.posterior import posterior
 
@@ -161,3 +162,28 @@ def test_the_judging_wing_loads_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_tree_from_elsewhere_sends_no_codes_to_the_terminal(tmp_path, mdtree):
+    evil = "\x1b[2J\x07cold"
+    saved = dataclasses.replace(
+        find_tree(NAME),
+        classes=(evil,),
+        tree=Leaf(answer=evil, counts={evil: 1.0}),
+        provenance={evil: evil},
+        task=evil,
+        components=(),
+    )
+    write_tree(tmp_path / "evil.json", saved)
+    shown = mdtree("tree", "show", tmp_path / "evil.json")
+    assert shown.code == 0
+    assert "\\x1b[2J\\x07cold" in shown.out
+    assert all(c.isprintable() or c == "\n" for c in shown.out)
+
+
+def test_a_fitted_tree_names_its_rows_and_its_prior(published_table, tmp_path, mdtree):
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    call = ("fit", published_table, "--task", "temperature", "--out")
+    assert mdtree(*call, first).code == mdtree(*call, second, "--prior", first).code == 0
+    told = read_tree(second).provenance
+    assert (told["rows"], told["prior"]) == (published_table.name, "first.json")

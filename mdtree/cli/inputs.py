@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mdtree.exceptions import RowsError
@@ -20,9 +21,9 @@ def load_rows(
     `protocol` keeps the rows of one protocol; `table_protocol` is what a table without such a
     column was measured with.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails for names that are too long
         path /= _NAME
-    if not path.is_file():
+    if not os.path.exists(path):  # noqa: PTH110 - the same; and `<(...)` is no plain file
         raise RowsError(f"{path} does not exist; measure the directory first: mdtree measure")
     if path.suffix.lower() == ".csv":
         rows = rows_from_csv(path, protocol=protocol or table_protocol).rows

@@ -1,0 +1,89 @@
+"""Rows that users name: files, tables, directories, and what is none of them."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from mdtree.cli.inputs import load_rows
+from mdtree.exceptions import RowsError
+from mdtree.measurements import Failure, Measured, Row, write_rows
+
+TABLE = "bs,test_acc,train_error\n16,50,1\n64,60,2\n"
+
+
+def row(group, protocol="standard-1", failure=None):
+    quantities = {"cka": Measured(value=0.5)}
+    return Row(
+        format=1, group=group, protocol=protocol, facts={}, quantities=quantities, failure=failure
+    )
+
+
+@pytest.fixture
+def written(tmp_path):
+    broken = row("broken", failure=Failure(kind="UnreadableError", reason="no weights"))
+    path = tmp_path / "rows.jsonl"
+    write_rows(path, [row("a"), row("b", "paper-1"), broken])
+    return path
+
+
+def groups(*args, **given):
+    return [row.group for row in load_rows(*args, **given)]
+
+
+def test_a_file_and_its_directory_are_the_same_rows_without_those_that_failed(written):
+    assert groups(written) == groups(written.parent) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("protocol", "kept"), [("standard-1", ["a"]), ("paper-1", ["b"])])
+def test_a_protocol_chooses_its_rows(written, protocol, kept):
+    assert groups(written, protocol=protocol) == kept
+
+
+@pytest.mark.parametrize("name", ["table.csv", "TABLE.CSV"])
+def test_a_table_is_of_the_published_protocol_unless_one_is_named(tmp_path, name):
+    path = tmp_path / name
+    path.write_text(TABLE)
+    assert {row.protocol for row in load_rows(path)} == {"paper-1"}
+    assert {row.protocol for row in load_rows(path, protocol="standard-1")} == {"standard-1"}
+
+
+def test_a_pipe_is_read(written):
+    """As in `mdtree fit <(ssh host cat rows.jsonl)`."""
+    pipe = written.with_name("pipe")
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(written.read_bytes()))
+    writer.start()
+    assert groups(pipe) == ["a", "b"]
+    writer.join()
+
+
+@pytest.mark.parametrize("name", ["nothing.jsonl", "empty", "x" * 5000])
+def test_where_nothing_was_measured_the_error_says_what_to_do(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        RowsError, match=r"does not exist; measure the directory first: mdtree meas"
+    ):
+        load_rows(tmp_path / name)
+
+
+def test_rows_of_no_use_are_refused(tmp_path, written):
+    with pytest.raises(RowsError, match="holds no measured rows of protocol 'paper-2'"):
+        load_rows(written, protocol="paper-2")
+    (tmp_path / "none.jsonl").write_text("")
+    with pytest.raises(RowsError, match=r"holds no measured rows$"):
+        load_rows(tmp_path / "none.jsonl")
+
+
+def test_the_whole_command_says_so_in_one_line_with_exit_code_2(tmp_path, mdtree):
+    for call in (
+        ("fit", tmp_path / "no", "--out", tmp_path / "t.json"),
+        ("evaluate", "--train", tmp_path / "no", "--test", tmp_path / "no"),
+        ("tree", "show", tmp_path / "no"),
+    ):
+        ran = mdtree(*call)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith("error: ")
+        assert ran.err.count("\n") == 1
