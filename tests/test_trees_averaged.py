@@ -78,10 +78,17 @@ def test_shapes_that_no_training_row_can_answer_are_left_out():
 def test_rows_without_any_feature_of_the_task_are_refused():
     X, y = runs()
     X[:, ERROR] = np.nan
-    with pytest.raises(
-        ValueError, match="no line has all features of a shape of task 'temperature'"
-    ):
+    with pytest.raises(ValueError, match="the data have train_loss, log_hessian_top") as stop:
         PosteriorTree().fit(X, y)
+    assert "no line has all features of a shape of task 'temperature'" in str(stop.value)
+    assert "the shapes need train_error + connectivity or " in str(stop.value)
+
+
+def test_the_training_error_alone_is_enough_to_ask_with():
+    X, y = runs()
+    tree = PosteriorTree(features=["train_error"]).fit(X[:, [ERROR]], y)
+    assert [weight for weight, _ in tree.components_] == [0.01]
+    assert tree.predict([[0.001], [50]]).tolist() == [COLD, HOT]
 
 
 @pytest.mark.parametrize(
