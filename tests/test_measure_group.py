@@ -13,11 +13,12 @@ from safetensors.torch import load_file
 
 import mdtree
 from mdtree.config import Trust, recipe_from_words
+from mdtree.landscape import Effort
 from mdtree.measure import Request, forget, measure
 from mdtree.measure.group import group_data, measure_group, row_digest
 from mdtree.measure.plan import find_groups
 from mdtree.measurements import Measured, Missing, read_rows, row
-from mdtree.metrics import METRICS, Metric
+from mdtree.metrics import METRICS, Findings, Metric
 from mdtree.vision import usable
 
 READS = []
@@ -182,8 +183,8 @@ def test_quantities_are_added_to_those_of_an_earlier_row(zoo, monkeypatch):
     more = Metric(
         name="x",
         quantities=("cka",),
-        compute=lambda subject: {"cka": Measured(value=0.5)},
-        cost=lambda work: 0,
+        compute=lambda subject: Findings({"cka": Measured(value=0.5)}),
+        cost=lambda work: Effort(),
     )
     monkeypatch.setitem(METRICS, "x", more)
     task = tasks(zoo)["hot"]

@@ -11,6 +11,7 @@ from torch import nn
 from mdtree.config import LossSpec, Trust
 from mdtree.datasets import Data, TensorItems
 from mdtree.exceptions import DataError
+from mdtree.landscape import Effort, Setup
 from mdtree.losses import build_loss
 from mdtree.measurements import QUANTITIES, Measured, Missing
 from mdtree.metrics import METRICS, Subject, Workload
@@ -39,12 +40,14 @@ def mean_only(output, batch):
 
 def subject(members, train, test=None, *, module=None, loss=None, batch_size=3):
     return Subject(
-        network=Network((module or nn.Linear(2, 2, bias=False)).eval()),
+        setup=Setup(
+            network=Network((module or nn.Linear(2, 2, bias=False)).eval()),
+            loss=loss or cross_entropy(),
+            batch_size=batch_size,
+            device=CPU,
+        ),
         members={f"seed-{n}": weights for n, weights in enumerate(members)},
         data=Data(items(train), None if test is None else items(test)),
-        loss=loss or cross_entropy(),
-        batch_size=batch_size,
-        device=CPU,
         protocol="standard-1",
         seed=0,
     )
@@ -55,7 +58,7 @@ def items(data):
 
 
 def measure(*args, **kwargs):
-    return ERROR_RATE.compute(subject(*args, **kwargs))
+    return ERROR_RATE.compute(subject(*args, **kwargs)).values
 
 
 BATCHES = pytest.mark.parametrize("batch_size", [1, 3, 4, 7, 100])  # 3, 3, 1 and 4, 3 of seven
@@ -214,8 +217,10 @@ def test_measuring_changes_neither_network_nor_random_numbers():
 
 
 def test_the_cost_is_one_forward_pass_of_every_item_for_every_member():
-    work = Workload(members=5, train_items=1200, test_items=597, protocol="paper-1")
-    assert ERROR_RATE.cost(work) == 5 * 1797
+    work = Workload(
+        members=5, train_items=1200, test_items=597, full_items=1200, protocol="paper-1"
+    )
+    assert ERROR_RATE.cost(work) == Effort(forward=5 * 1797)
 
 
 def test_every_metric_gives_the_quantities_that_it_announces_and_all_are_in_the_vocabulary():

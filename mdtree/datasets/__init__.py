@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,12 @@ class Data:
 
     train: Items
     test: Items | None  # None: the recipe names no test data
+    available: int | None = None  # training items before a part was taken; None: all are taken
+
+    @property
+    def full(self) -> int:
+        """Count the training items that there are, whether they are used or not."""
+        return self.available or len(self.train)
 
 
 def load_data(spec: DataSpec, folder: Path, *, trust: Trust, allow_download: bool = False) -> Data:
@@ -55,7 +61,7 @@ def load_data(spec: DataSpec, folder: Path, *, trust: Trust, allow_download: boo
     if spec.amount is not None:
         train = with_subset(train, int(spec.amount), order=spec.subset, seed=spec.seed)
     test = None if data.test is None else in_memory(data.test)
-    return replace(data, train=in_memory(train), test=test)
+    return Data(in_memory(train), test, available=len(data.train))
 
 
 def data_digest(spec: DataSpec, folder: Path) -> str | None:
@@ -79,7 +85,8 @@ def _read(spec: DataSpec, folder: Path, trust: Trust, allow_download: bool) -> D
     if isinstance(spec, Images):
         return Data(*from_folders(spec, folder, trust=trust))
     if isinstance(spec, Digits):
-        return Data(*(_transformed(items, spec.transform, trust) for items in digits()))
+        train, test = (_transformed(items, spec.transform, trust) for items in digits())
+        return Data(train, test)
     if isinstance(spec, Tensors):
         train = _transformed(from_file(folder / spec.train), spec.transform, trust)
         if spec.test is None:

@@ -18,8 +18,9 @@ from mdtree.checkpoint import Checkpoint, file_digest, load_checkpoint
 from mdtree.config import Recipe, Trust, bind, fingerprint
 from mdtree.datasets import Data, load_data
 from mdtree.exceptions import MdtreeError
+from mdtree.landscape import Setup
 from mdtree.losses import build_loss
-from mdtree.measurements import Fact, Failure, Missing, Provenance, Row, Value
+from mdtree.measurements import Detail, Fact, Failure, Missing, Provenance, Row, Value
 from mdtree.metrics import METRICS, Subject
 from mdtree.models import Network, build_network
 
@@ -164,8 +165,13 @@ def _measured(task: GroupTask) -> Row:
     data = group_data(task)
     subject = _subject(task, network, members, data)
     quantities: dict[str, Value] = {}
+    details: dict[str, Detail] = {}
+    notes = [f"{member.name}: {note}" for member in members for note in member.notes]
     for metric in task.metrics:
-        quantities |= METRICS[metric].compute(subject)
+        found = METRICS[metric].compute(subject)
+        quantities |= found.values
+        details |= found.details
+        notes += found.notes
     row = Row(
         format=1,
         group=task.group,
@@ -185,8 +191,10 @@ def _measured(task: GroupTask) -> Row:
                 "torch": torch.__version__,
                 "python": platform.python_version(),
             },
-            notes=tuple(f"{m.name}: {note}" for m in members for note in m.notes),
+            passes=subject.setup.meter.total.passes,
+            notes=tuple(dict.fromkeys(notes)),
         ),
+        details=details or None,
     )
     return row if task.earlier is None else _joined(task.earlier, row)
 
@@ -208,15 +216,17 @@ def _subject(task: GroupTask, network: Network, members: list[Checkpoint], data:
     device = torch.device(task.device)
     network.module.to(device)
     return Subject(
-        network=network,
+        setup=Setup(
+            network=network,
+            loss=build_loss(task.recipe.loss, task.trust),
+            batch_size=task.recipe.batch_size,
+            device=device,
+        ),
         members={
             member.name: {key: tensor.to(device) for key, tensor in member.weights.items()}
             for member in members
         },
         data=data,
-        loss=build_loss(task.recipe.loss, task.trust),
-        batch_size=task.recipe.batch_size,
-        device=device,
         protocol=task.protocol,
         seed=task.seed,
     )
@@ -238,9 +248,12 @@ def _joined(earlier: Row, row: Row) -> Row:
     return replace(
         row,
         quantities={**earlier.quantities, **row.quantities},
+        details={**(earlier.details or {}), **(row.details or {})} or None,
         provenance=replace(
             row.provenance,
             metrics=(*earlier.provenance.metrics, *row.provenance.metrics),
             seconds=round(earlier.provenance.seconds + row.provenance.seconds, 3),
+            passes=(earlier.provenance.passes or 0) + (row.provenance.passes or 0),
+            notes=tuple(dict.fromkeys((*earlier.provenance.notes, *row.provenance.notes))),
         ),
     )

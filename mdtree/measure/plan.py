@@ -15,6 +15,7 @@ from mdtree.checkpoint import Folder, file_digest, find_folders, named_files
 from mdtree.config import Recipe, Tensors, Trust, bind
 from mdtree.datasets import data_digest
 from mdtree.exceptions import MdtreeError
+from mdtree.landscape import Effort
 from mdtree.measure.group import GroupTask, as_text, group_data, group_network, row_digest
 from mdtree.measurements import Fact, Index, Row
 from mdtree.metrics import METRICS, Workload
@@ -96,9 +97,11 @@ def estimate(planned: list[Planned]) -> Iterator[Cost]:
             members=len(task.files),
             train_items=len(data.train),
             test_items=len(data.test) if data.test is not None else 0,
+            full_items=data.full,
             protocol=task.protocol,
         )
-        passes = sum(METRICS[name].cost(work) for name in task.metrics)
+        effort = sum((METRICS[name].cost(work) for name in task.metrics), Effort())
+        passes = effort.passes
         shape = bind(task.recipe.model, task.facts).model_dump_json()
         if shape not in seconds_per_item:
             seconds_per_item[shape] = _seconds_per_item(task)

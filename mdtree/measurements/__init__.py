@@ -6,6 +6,7 @@ from mdtree.measurements.quantity import QUANTITIES, Quantity
 from mdtree.measurements.reading import Damaged, Index, read_rows, scan_rows
 from mdtree.measurements.row import (
     FORMAT,
+    Detail,
     Failure,
     Measured,
     Missing,
@@ -26,6 +27,7 @@ __all__ = [
     "QUANTITIES",
     "TEXT_FACTS",
     "Damaged",
+    "Detail",
     "Fact",
     "Failure",
     "Imported",

@@ -21,7 +21,8 @@ class Quantity:
     meaning: str  # one line
     low: str  # what a low value says
     high: str  # what a high value says
-    published: str  # column in the published tables
+    metric: str  # the metric that measures it
+    published: str | None = None  # column in the published tables
     published_log: bool = False  # that column holds the natural logarithm of the mean over seeds
 
 
@@ -32,6 +33,7 @@ _LIST = (
         meaning="share of training items that are classified wrongly",
         low="the network interpolates its training data",
         high="the network does not fit its training data",
+        metric="error_rate",
         published="train_error",
     ),
     Quantity(
@@ -40,6 +42,7 @@ _LIST = (
         meaning="share of test items that are classified wrongly",
         low="the network generalises",
         high="the network does not generalise",
+        metric="error_rate",
         published="test_error",
     ),
     Quantity(
@@ -48,6 +51,7 @@ _LIST = (
         meaning="mean loss on the training data",
         low="the training data are fitted with confidence",
         high="the training data are not fitted",
+        metric="error_rate",
         published="train_loss",
     ),
     Quantity(
@@ -56,6 +60,7 @@ _LIST = (
         meaning="mean loss on the test data",
         low="predictions on new data are good and honest",
         high="predictions on new data are wrong, or wrong with confidence",
+        metric="error_rate",
         published="test_loss",
     ),
     Quantity(
@@ -64,6 +69,7 @@ _LIST = (
         meaning="largest eigenvalue of the Hessian of the training loss",
         low="the minimum is flat in every direction",
         high="the loss rises steeply in at least one direction",
+        metric="hessian",
         published="hessian_e",
         published_log=True,
     ),
@@ -73,6 +79,7 @@ _LIST = (
         meaning="trace of the Hessian of the training loss",
         low="the minimum is flat on average",
         high="the minimum is sharp on average",
+        metric="hessian",
         published="hessian_t",
         published_log=True,
     ),
@@ -82,6 +89,7 @@ _LIST = (
         meaning="training error of the ends minus that at the worst point of the trained curve",
         low="a barrier lies between two trained networks",
         high="the curve is better than its ends: they have not converged",
+        metric="connectivity",
         published="mode_connectivity",
     ),
     Quantity(
@@ -90,7 +98,40 @@ _LIST = (
         meaning="minus the highest training error inside the trained curve between two networks",
         low="the networks lie in valleys apart from each other",
         high="the networks are connected by a path of low error",
+        metric="connectivity",
         published="mode_connectivity_peak",
+    ),
+    Quantity(
+        name="barrier",
+        unit="%",
+        meaning="highest training error inside the trained curve minus that of its worse end",
+        low="a path of low error joins the networks; below zero the curve is better than its ends",
+        high="a barrier lies between two trained networks",
+        metric="connectivity",
+    ),
+    Quantity(
+        name="barrier_loss",
+        unit="nats",
+        meaning="highest training loss inside the trained curve minus that of its worse end",
+        low="a path of low loss joins the networks; below zero the curve is better than its ends",
+        high="a barrier lies between two trained networks",
+        metric="connectivity",
+    ),
+    Quantity(
+        name="linear_barrier",
+        unit="%",
+        meaning="highest training error on the straight line minus that of its worse end",
+        low="the networks lie in one convex valley",
+        high="a straight line between two networks leaves their valleys",
+        metric="connectivity",
+    ),
+    Quantity(
+        name="linear_barrier_loss",
+        unit="nats",
+        meaning="highest training loss on the straight line minus that of its worse end",
+        low="the networks lie in one convex valley",
+        high="a straight line between two networks leaves their valleys",
+        metric="connectivity",
     ),
     Quantity(
         name="cka",
@@ -98,7 +139,40 @@ _LIST = (
         meaning="similarity of the outputs of two networks (centred kernel alignment)",
         low="networks that differ by seed alone have learnt different functions",
         high="networks that differ by seed alone have learnt the same function",
+        metric="similarity",
         published="CKA",
+    ),
+    Quantity(
+        name="agreement",
+        unit="%",
+        meaning="share of items that two networks put into the same class",
+        low="networks that differ by seed alone decide differently",
+        high="networks that differ by seed alone decide alike",
+        metric="similarity",
+    ),
+    Quantity(
+        name="weight_distance",
+        unit="",
+        meaning="Euclidean distance between the weights of two networks",
+        low="the networks have stayed close to each other",
+        high="the networks have moved far apart",
+        metric="similarity",
+    ),
+    Quantity(
+        name="fork_barrier",
+        unit="%",
+        meaning="barrier on the straight line between two short continuations of one checkpoint",
+        low="the order of the data no longer decides where training goes",
+        high="training is not stable yet: the order of the data leads to other valleys",
+        metric="fork",
+    ),
+    Quantity(
+        name="fork_cka",
+        unit="",
+        meaning="similarity of the outputs of two short continuations of one checkpoint",
+        low="the order of the data still changes the function",
+        high="the function no longer depends on the order of the data",
+        metric="fork",
     ),
 )
 

@@ -14,6 +14,7 @@ from mdtree.measurements.fact import Fact
 
 __all__ = [
     "FORMAT",
+    "Detail",
     "Failure",
     "Measured",
     "Missing",
@@ -52,6 +53,8 @@ class Measured:
     value: float
     stderr: float | None = None  # None: not known
     members: tuple[float, ...] | None = None  # one value for each checkpoint, in order of name
+    iterations: int | None = None  # of an iterative method, all members together
+    converged: bool | None = None  # whether that method reached its tolerance, for each of them
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -65,6 +68,19 @@ Value = Measured | Missing
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Detail:
+    """A small table behind a quantity, for pictures: a curve, a density, a matrix of pairs."""
+
+    columns: dict[str, tuple[float | Text | None, ...]]  # of equal lengths
+
+    def __post_init__(self) -> None:
+        """Refuse columns of different lengths."""
+        lengths = {name: len(column) for name, column in self.columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the columns of a detail must be equally long, got {lengths}")
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Provenance:
     """Where the numbers of a row came from."""
 
@@ -75,6 +91,7 @@ class Provenance:
     device: str
     seconds: float
     versions: dict[str, str]  # package -> version
+    passes: float | None = None  # effort, in forward passes of one item
     data: str | None = None  # sha256 of the data files; None for data that come with a package
     notes: tuple[Text, ...] = ()  # choices made while reading the weights
 
@@ -98,6 +115,7 @@ class Row:
     quantities: dict[str, Value]
     provenance: Provenance | None = None  # None for rows that were measured elsewhere
     failure: Failure | None = None
+    details: dict[str, Detail] | None = None  # None: there are none
 
     @property
     def key(self) -> RowKey:

@@ -23,7 +23,7 @@ _PUBLISHED_FACTS = {
     "data_amount": "data_amount",
     "test_acc": "test_accuracy",
 }
-_PUBLISHED = {quantity.published: quantity for quantity in QUANTITIES.values()}
+_PUBLISHED = {q.published: q for q in QUANTITIES.values() if q.published is not None}
 _STDERR = "_stderr"
 _NAMES = ("group", "protocol")
 # column -> what it holds

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mdtree.metrics.base import Metric, Subject, Workload
+from mdtree.metrics.base import Findings, Metric, Subject, Workload
 from mdtree.metrics.error_rate import ERROR_RATE
 
-__all__ = ["METRICS", "Metric", "Subject", "Workload"]
+__all__ = ["METRICS", "Findings", "Metric", "Subject", "Workload"]
 
 METRICS: dict[str, Metric] = {
     "error_rate": ERROR_RATE,

@@ -6,30 +6,27 @@ A metric is a function of a subject.  It touches no disk, no command line and no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-
-import torch
+from dataclasses import dataclass, field
 
 from mdtree.datasets import Data
-from mdtree.losses import Loss
-from mdtree.measurements import Value
-from mdtree.models import Network, Weights
+from mdtree.landscape import Effort, Setup
+from mdtree.measurements import Detail, Missing, Value
+from mdtree.models import Weights
+from mdtree.training import Training
 
-__all__ = ["Metric", "Subject", "Workload"]
+__all__ = ["Findings", "Metric", "Subject", "Workload", "needs_two"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """A group, ready to be measured. The weights already lie on the device."""
 
-    network: Network
+    setup: Setup
     members: Mapping[str, Weights]  # name -> weights, in order of name
     data: Data
-    loss: Loss
-    batch_size: int  # items in one forward pass
-    device: torch.device
     protocol: str
     seed: int
+    training: Training | None = None  # how the members were trained, where the recipe says it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +36,22 @@ class Workload:
     members: int
     train_items: int
     test_items: int
+    full_items: int  # training items before `amount` was taken
     protocol: str
+
+    @property
+    def pairs(self) -> int:
+        """Count the pairs of neighbours in the order of names."""
+        return max(self.members - 1, 0)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a metric found out."""
+
+    values: Mapping[str, Value]  # quantity -> value
+    details: Mapping[str, Detail] = field(default_factory=dict)  # for pictures
+    notes: tuple[str, ...] = ()  # choices that were made on the way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,5 +60,12 @@ class Metric:
 
     name: str
     quantities: tuple[str, ...]  # names in the vocabulary
-    compute: Callable[[Subject], Mapping[str, Value]]
-    cost: Callable[[Workload], float]  # forward passes of one item
+    compute: Callable[[Subject], Findings]
+    cost: Callable[[Workload], Effort]
+    on_request: bool = False  # left out unless it is asked for by name
+
+
+def needs_two(metric: tuple[str, ...], found: int) -> Findings:
+    """Say that pairs cannot be compared where there is one checkpoint."""
+    missing = Missing(missing=f"needs 2 checkpoints, found {found}")
+    return Findings(dict.fromkeys(metric, missing))

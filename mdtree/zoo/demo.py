@@ -15,7 +15,7 @@ from mdtree.exceptions import OutputError
 from mdtree.losses import build_loss
 from mdtree.models import build_model
 from mdtree.progress import Progress, Silent
-from mdtree.zoo.training import Training, train
+from mdtree.training import Training, train
 
 __all__ = ["train_demo"]
 

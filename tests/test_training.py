@@ -8,7 +8,7 @@ from mdtree.config import Digits, LossSpec, ModelSpec, Trust
 from mdtree.datasets import TensorItems, load_data
 from mdtree.losses import build_loss
 from mdtree.models import Network, build_model
-from mdtree.zoo import Training, train
+from mdtree.training import Training, train
 
 CROSS_ENTROPY = build_loss(LossSpec(), Trust())
 MSE = build_loss(LossSpec(factory="mse"), Trust())

@@ -1,0 +1,90 @@
+"""The score of one network on items: which are wrong, and the loss of each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mdtree.batch import Batch, describe, size, targets
+from mdtree.datasets import Items
+from mdtree.exceptions import DataError
+from mdtree.landscape.effort import Effort
+from mdtree.landscape.setup import Setup
+from mdtree.models import Run
+
+__all__ = ["Score", "check_classes", "score"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One network on every item."""
+
+    wrong: Tensor | None  # (n,) 0, 1, or NaN as the outputs are; None: the targets are no classes
+    losses: Tensor  # (n,) float64
+    each: bool  # False: the loss gives means of batches only
+
+    def error(self) -> float:
+        """Share of wrong items in percent."""
+        assert self.wrong is not None
+        return 100 * float(self.wrong.double().mean())
+
+    def error_stderr(self) -> float:
+        """Binomial standard error in percent."""
+        share = self.error() / 100
+        return 100 * math.sqrt(share * (1 - share) / len(self.losses))
+
+    def mean_loss(self) -> float:
+        """Mean over the items."""
+        return float(self.losses.mean())
+
+    def loss_stderr(self) -> float | None:
+        """Give sd / sqrt(n), where single items are known."""
+        if not self.each or len(self.losses) == 1:
+            return None
+        return float(self.losses.std()) / math.sqrt(len(self.losses))
+
+
+def score(setup: Setup, items: Items, run: Run) -> Score:
+    """Run a network over all items; the device is asked for numbers only at the end."""
+    wrong: list[Tensor] = []
+    losses: list[Tensor] = []
+    each = True
+    with torch.inference_mode():
+        for raw in items.batches(setup.batch_size):
+            batch = setup.place(raw)
+            output = run(batch)
+            if setup.is_classification(raw):
+                check_classes(raw, output)
+                wrong.append(_wrong(output, targets(batch)))
+            loss = setup.losses(output, batch)
+            each &= loss.dim() == 1
+            losses.append(loss.expand(size(batch)))
+    setup.meter.add(Effort(forward=len(items)))
+    return Score(
+        wrong=torch.cat(wrong).cpu() if wrong else None,
+        losses=torch.cat(losses).cpu().double(),
+        each=each,
+    )
+
+
+def _wrong(output: Tensor, labels: Tensor) -> Tensor:
+    """Hold the class of the largest output to the label; what is NaN has said nothing."""
+    largest, said = output.max(1)
+    return (said != labels).float().masked_fill(largest.isnan(), math.nan)
+
+
+def check_classes(batch: Batch, output: Tensor) -> None:
+    """Say what is wrong before a device does: it would only stop."""
+    labels = targets(batch)
+    if output.dim() != 2:  # noqa: PLR2004 - items and classes
+        raise DataError(f"class numbers need outputs of (items, classes), got {describe(output)}")
+    lowest, highest = (int(label) for label in torch.aminmax(labels))
+    if lowest < 0 or highest >= output.shape[1]:
+        raise DataError(
+            f"the labels go from {lowest} to {highest} and the network has {output.shape[1]} "
+            "outputs: wrong number of classes in model.kwargs, or other data? "
+            "(numbers to predict, not classes, are stored as floats)"
+        )

@@ -1,0 +1,53 @@
+"""Leaving everything as it was found: modes, random numbers, precision.
+
+Weights, gradients and buffers need no care: networks are run at copies of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from mdtree.landscape.setup import Setup
+
+__all__ = ["undisturbed"]
+
+
+@contextmanager
+def undisturbed(setup: Setup, seed: int) -> Iterator[None]:
+    """Work with the setup's module and global settings, and find them afterwards as they were.
+
+    Inside, the module is in evaluation mode, random numbers (of dropout, say) start at `seed`,
+    and matrix products are not rounded to TF32.
+    """
+    module, device = setup.network.module, setup.device
+    modes = [(inner, inner.training) for inner in module.modules()]
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), _full_precision(), torch.enable_grad():
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed(seed)
+        try:
+            module.eval()
+            yield
+        finally:
+            _restore(modes)
+
+
+def _restore(modes: list[tuple[nn.Module, bool]]) -> None:
+    for inner, training in modes:
+        inner.training = training
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    products.allow_tf32 = convolutions.allow_tf32 = False
+    try:
+        yield
+    finally:
+        products.allow_tf32, convolutions.allow_tf32 = before
