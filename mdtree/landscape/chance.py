@@ -7,7 +7,7 @@ import hashlib
 import torch
 from torch import Tensor
 
-from mdtree.datasets import Items, TensorItems
+from mdtree.datasets import Items
 from mdtree.landscape.setup import Setup
 
 __all__ = ["draw", "generator", "number"]
@@ -25,10 +25,6 @@ def generator(seed: int, *words: object) -> torch.Generator:
 
 
 def draw(setup: Setup, items: Items, count: int, source: torch.Generator) -> Items:
-    """Choose `count` items without replacement, or all if there are no more.
-
-    Items that lie in memory are brought to the device, once for all passes.
-    """
+    """Choose `count` items without replacement, or all if there are no more."""
     chosen: Tensor = torch.randperm(len(items), generator=source)[:count]
-    sample = items.take(chosen)
-    return TensorItems(setup.place(sample.all)) if isinstance(sample, TensorItems) else sample
+    return setup.here(items.take(chosen))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mdtree.batch import Batch, describe, size, targets, to_device
-from mdtree.datasets import Items
+from mdtree.datasets import Items, TensorItems
 from mdtree.exceptions import DataError
 from mdtree.landscape.effort import Meter
 from mdtree.losses import Loss
@@ -42,6 +42,10 @@ class Setup:
         if isinstance(here, tuple):
             return self._cast(here[0]), self._cast(here[1])
         return {name: self._cast(tensor) for name, tensor in here.items()}
+
+    def here(self, items: Items) -> Items:
+        """Bring items that lie in memory to the device, once for all passes."""
+        return TensorItems(self.place(items.all)) if isinstance(items, TensorItems) else items
 
     def losses(self, output: Tensor, batch: Batch) -> Tensor:
         """Give the loss of each item, or their mean where the loss knows only that."""

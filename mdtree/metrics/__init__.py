@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from mdtree.metrics.base import Findings, Metric, Subject, Workload
+from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.metrics.error_rate import ERROR_RATE
+from mdtree.metrics.hessian import HESSIAN
 
 __all__ = ["METRICS", "Findings", "Metric", "Subject", "Workload"]
 
 METRICS: dict[str, Metric] = {
     "error_rate": ERROR_RATE,
+    "hessian": HESSIAN,
+    "connectivity": CONNECTIVITY,
 }

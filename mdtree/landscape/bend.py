@@ -1,0 +1,158 @@
+"""Training the bend of a path, so that the loss along the whole path becomes low.
+
+    minimise over b:   E_t E_batch [ L(w(t)) ] + (decay / 2) |w(t)|^2,      t uniform in (0, 1)
+
+One t for each batch.  By the chain rule the gradient for b is 2t(1-t) that for w(t), so a step
+costs what a plain step of SGD costs, and a few passes over one vector.  BatchNorm uses the
+statistics of the batch, dropout is on, as in training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from mdtree.batch import Batch, size
+from mdtree.datasets import Items
+from mdtree.landscape.effort import Effort
+from mdtree.landscape.path import Path
+from mdtree.landscape.setup import Setup
+from mdtree.models import Run
+
+__all__ = ["Bending", "Check", "Trained", "train_bend"]
+
+_VALIDATED_AT = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """How it is decided that a bend will not get better."""
+
+    items: Items  # which the bend is not trained on
+    every: int  # steps
+    patience: int  # checks without a gain
+    gain: float = 0.01  # of the best loss; less is none
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bending:
+    """How a bend is trained: SGD with momentum."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    rate: Callable[[float], float] = lambda _: 1.0  # share of the learning rate, by progress 0..1
+    check: Check | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A path with a trained bend."""
+
+    path: Path
+    steps: int
+    converged: bool  # stopped because it did not get better
+
+
+def train_bend(
+    setup: Setup, path: Path, items: Items, how: Bending, source: torch.Generator
+) -> Trained:
+    """Train the bend from where it is; with a check, the best bend on the way is kept."""
+    module = setup.network.module
+    module.train()
+    try:
+        held = {name: tensor.detach().clone() for name, tensor in path.start.items()}
+        walk = _Walk(setup, path, how)
+        return setup.network.held({**held, **walk.leaves}, lambda run: walk.go(run, items, source))
+    finally:
+        module.eval()
+
+
+class _Walk:
+    """The state of the training: the point w(t), the bend, its velocity, each as one vector."""
+
+    def __init__(self, setup: Setup, path: Path, how: Bending) -> None:
+        self.setup = setup
+        self.path = path
+        self.how = how
+        layout = path.layout
+        self.start, self.end = layout.flatten(path.start), layout.flatten(path.end)
+        self.bend = path.bend.detach().clone()
+        self.velocity = torch.zeros_like(self.bend)
+        self.point = torch.zeros_like(self.bend)
+        self.gradient = torch.zeros_like(self.bend)
+        self.leaves: dict[str, Tensor] = layout.views(self.point)
+        for leaf, gradient in zip(
+            self.leaves.values(), layout.views(self.gradient).values(), strict=True
+        ):
+            leaf.requires_grad_()
+            leaf.grad = gradient
+
+    def go(self, run: Run, items: Items, source: torch.Generator) -> Trained:
+        """Make all steps, or as many as are of use."""
+        best, best_bend, without = math.inf, self.bend, 0
+        check = self.how.check
+        batches = _endless(self.setup, items, self.how.batch_size, source)
+        for step in range(self.how.steps):
+            if check is not None and step % check.every == 0:
+                loss = self._validate(run, check.items)
+                without = 0 if loss < (1 - check.gain) * best else without + 1
+                if loss < best:
+                    best, best_bend = loss, self.bend.clone()
+                if without > check.patience:
+                    return self._ended(best_bend, step, converged=True)
+            t = float(torch.rand((), generator=source, dtype=torch.float64))
+            self._step(run, next(batches), t, self.how.rate(step / self.how.steps))
+        if check is not None and self._validate(run, check.items) > best:
+            return self._ended(best_bend, self.how.steps, converged=False)
+        return self._ended(self.bend, self.how.steps, converged=check is None)
+
+    def _ended(self, bend: Tensor, steps: int, *, converged: bool) -> Trained:
+        path = replace(self.path, bend=bend.detach().clone())
+        return Trained(path=path, steps=steps, converged=converged)
+
+    def _move_to(self, t: float) -> None:
+        with torch.no_grad():
+            torch.mul(self.start, (1 - t) ** 2, out=self.point)
+            self.point.add_(self.bend, alpha=2 * t * (1 - t)).add_(self.end, alpha=t**2)
+
+    def _step(self, run: Run, batch: Batch, t: float, rate: float) -> None:
+        self._move_to(t)
+        self.gradient.zero_()
+        loss = self.setup.losses(run(batch), batch).mean()
+        torch.autograd.backward(loss, inputs=list(self.leaves.values()))
+        self.setup.meter.add(Effort(gradient=size(batch)))
+        how = self.how
+        with torch.no_grad():
+            self.gradient.add_(self.point, alpha=how.weight_decay)
+            self.velocity.mul_(how.momentum).add_(self.gradient, alpha=2 * t * (1 - t))
+            self.bend.sub_(self.velocity, alpha=how.learning_rate * rate)
+
+    def _validate(self, run: Run, items: Items) -> float:
+        """Give the mean loss at a few points; one that is not finite is the worst."""
+        total, count = 0.0, 0
+        with torch.no_grad():
+            for t in _VALIDATED_AT:
+                self._move_to(t)
+                for batch in self.setup.batches(items):
+                    total += float(self.setup.losses(run(batch), batch).mean()) * size(batch)
+                    count += size(batch)
+        self.setup.meter.add(Effort(forward=count))
+        return total / count if math.isfinite(total) else math.inf
+
+
+def _endless(
+    setup: Setup, items: Items, batch_size: int, source: torch.Generator
+) -> Iterator[Batch]:
+    """Shuffle the items anew for each epoch; a last batch that is short is left out."""
+    while True:
+        order = torch.randperm(len(items), generator=source)
+        whole = max(len(items) // batch_size, 1) * batch_size
+        for start in range(0, min(whole, len(items)), batch_size):
+            yield from setup.batches(items.take(order[start : start + batch_size]), batch_size)

@@ -1,0 +1,102 @@
+"""Lanczos: the ends of the spectrum of a symmetric matrix that is known by its products.
+
+    H q_j = beta_(j-1) q_(j-1) + alpha_j q_j + beta_j q_(j+1)
+
+with full reorthogonalisation.  The eigenvalues of the tridiagonal T (Ritz values) converge to the
+extreme ones of H first; the residual r of a Ritz pair is beta_m |s_m|, s its eigenvector in T.  An
+eigenvalue of H lies within r of it, and within r^2 / gap, gap being the distance to the rest of the
+spectrum, for which the next Ritz value stands.  The squares of the first components of the s are
+the weights of a Gauss quadrature of the spectral density seen by the start vector.
+
+Golub and Welsch 1969; Ghorbani, Krishnan and Xiao 2019, arXiv 1901.10159.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.linalg
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["Ritz", "lanczos"]
+
+Product = Callable[[Tensor], Tensor]
+_NOTHING = 1e-10  # a beta this small beside the largest alpha: the space is exhausted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ritz:
+    """What m steps of Lanczos tell of a matrix."""
+
+    values: NDArray[np.float64]  # (m,) ascending
+    weights: NDArray[np.float64]  # (m,) of the density; their sum is 1
+    residual: float  # of the largest value
+    basis: Tensor  # (m, n), orthonormal lines
+    diagonal: NDArray[np.float64]  # (m,) q_j H q_j; their sum is the trace inside the basis
+    vectors: NDArray[np.float64]  # (m, m), columns: eigenvectors of T
+    converged: bool
+
+    @property
+    def top(self) -> float:
+        """Largest eigenvalue."""
+        return float(self.values[-1])
+
+    @property
+    def error(self) -> float:
+        """Distance of the largest value to an eigenvalue, at most (for a gap that is seen)."""
+        if len(self.values) == 1:
+            return self.residual
+        gap = float(self.values[-1] - self.values[-2])
+        return min(self.residual, self.residual**2 / gap) if gap > 0 else self.residual
+
+    def top_vector(self) -> Tensor:
+        """Give the eigenvector of the largest eigenvalue."""
+        combination = torch.as_tensor(self.vectors[:, -1]).to(self.basis)
+        return combination @ self.basis
+
+
+def lanczos(
+    product: Product, start: Tensor, *, steps: int, tolerance: float, least: int = 1
+) -> Ritz:
+    """Run up to `steps` steps; stop when the top value's error is within the tolerance.
+
+    The tolerance is relative to the top value; at least `least` steps are made.
+    """
+    steps = min(steps, len(start))
+    basis = torch.empty(steps, len(start), dtype=start.dtype, device=start.device)
+    basis[0] = start / torch.linalg.vector_norm(start)
+    alphas: list[float] = []
+    betas: list[float] = []
+    while True:
+        done = len(alphas)
+        vector = product(basis[done])
+        alphas.append(float(vector @ basis[done]))
+        known = basis[: done + 1]
+        for _ in range(2):  # twice is enough (Kahan, Parlett)
+            vector -= (known @ vector) @ known
+        betas.append(float(torch.linalg.vector_norm(vector)))
+        ritz = _ritz(basis[: done + 1], alphas, betas)
+        exhausted = betas[-1] <= _NOTHING * max(abs(alpha) for alpha in alphas)
+        within = ritz.error <= tolerance * abs(ritz.top)
+        if exhausted or (within and done + 1 >= least):
+            return replace(ritz, converged=True)
+        if done + 1 == steps:
+            return ritz
+        basis[done + 1] = vector / betas[-1]
+
+
+def _ritz(basis: Tensor, alphas: list[float], betas: list[float]) -> Ritz:
+    values, vectors = scipy.linalg.eigh_tridiagonal(alphas, betas[:-1])
+    return Ritz(
+        values=values,
+        weights=vectors[0] ** 2,
+        residual=float(abs(betas[-1] * vectors[-1, -1])),
+        basis=basis,
+        diagonal=np.asarray(alphas),
+        vectors=vectors,
+        converged=False,
+    )

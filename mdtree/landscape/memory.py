@@ -1,0 +1,44 @@
+"""Memory: work that halves its batches until it fits."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from mdtree.exceptions import DataError
+
+__all__ = ["fitting"]
+
+ResultT = TypeVar("ResultT")
+
+
+def fitting(work: Callable[[int], ResultT], batch_size: int) -> ResultT:
+    """Do `work(batch_size)`; where memory runs out, begin again with half the batch."""
+    while True:
+        with contextlib.suppress(torch.OutOfMemoryError):
+            return _told_alike(work, batch_size)
+        if batch_size == 1:
+            raise DataError(
+                "memory runs out even with one item at a time: "
+                "take a device with more of it, or a smaller network"
+            )
+        batch_size = (batch_size + 1) // 2
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _told_alike(work: Callable[[int], ResultT], batch_size: int) -> ResultT:
+    """Raise one error for what the CPU and the GPU call by different names."""
+    try:
+        return work(batch_size)
+    except MemoryError as error:
+        raise torch.OutOfMemoryError(str(error)) from None
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error):
+            raise torch.OutOfMemoryError(str(error)) from None
+        raise

@@ -1,0 +1,48 @@
+"""The weights that training changes, as one vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mdtree.models import Network, Weights
+
+__all__ = ["Layout", "trainable"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each tensor lies in the vector."""
+
+    shapes: Mapping[str, torch.Size]
+
+    @property
+    def size(self) -> int:
+        """Count the numbers."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def flatten(self, weights: Weights) -> Tensor:
+        """Copy tensors into one vector."""
+        return self.joined([weights[name] for name in self.shapes])
+
+    def joined(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Copy tensors, in the order of the names, into one vector."""
+        return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+
+    def views(self, vector: Tensor) -> dict[str, Tensor]:
+        """See a vector as tensors, without a copy."""
+        parts = torch.split(vector, [math.prod(shape) for shape in self.shapes.values()])
+        return {
+            name: part.view(shape)
+            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
+
+
+def trainable(network: Network) -> Layout:
+    """Lay out the parameters that are not frozen; one that has several names has its first."""
+    named = network.module.named_parameters()
+    return Layout({name: weight.shape for name, weight in named if weight.requires_grad})

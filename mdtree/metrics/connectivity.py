@@ -1,0 +1,263 @@
+"""Mode connectivity: what lies between two checkpoints that differ by seed alone.
+
+standard-1   the bend starts on the straight line and is trained on a fixed budget of items, with
+             early stopping on items of its own; errors on a fixed sample of training items, at
+             points that close in on the worst; every checkpoint with the next one in order of
+             names.  The straight line itself is measured too.
+paper-1      the bend starts at random and is trained for as many steps as 50 epochs over the
+             zoo's full training set have; five points, on the whole training set; the first two
+             checkpoints alone.
+
+BatchNorm statistics are re-estimated at every point, the ends included.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+
+import torch
+
+from mdtree.datasets import Items
+from mdtree.landscape import (
+    Bending,
+    Check,
+    Effort,
+    Figure,
+    Profile,
+    draw,
+    generator,
+    number,
+    profile,
+    random_weights,
+    straight,
+    train_bend,
+    trainable,
+    undisturbed,
+)
+from mdtree.measurements import Detail, Measured, Missing, Value, mean_over_members
+from mdtree.metrics.base import Findings, Metric, Subject, Workload, needs_two
+
+__all__ = ["CONNECTIVITY"]
+
+_QUANTITIES = (
+    "connectivity",
+    "connectivity_peak",
+    "barrier",
+    "barrier_loss",
+    "linear_barrier",
+    "linear_barrier_loss",
+)
+
+_STEPS = 120
+_BATCH = 128
+_ITEMS = 1024  # of the training set: errors along the path
+_STATISTICS = 512  # of them: BatchNorm
+_CHECK_ITEMS = 256
+_CHECK_EVERY = 15
+_PATIENCE = 2
+_INNER = (0.25, 0.5, 0.75)
+_REFINED = 2  # times two points
+_USUAL_STEPS = 90
+
+_PAPER_EPOCHS = 50
+_PAPER_BATCH = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Joined:
+    """What was found between two members."""
+
+    pair: str
+    curve: Profile
+    line: Profile | None
+    steps: int
+    converged: bool
+
+
+def compute(subject: Subject) -> Findings:
+    """Measure the quantities of the curve and of the line, with their profiles."""
+    if len(subject.members) < 2:  # noqa: PLR2004 - a pair
+        return needs_two(_QUANTITIES, len(subject.members))
+    if len(subject.data.train) < 2:  # noqa: PLR2004 - BatchNorm needs a variance
+        missing = Missing(missing="needs 2 training items, found 1")
+        return Findings(dict.fromkeys(_QUANTITIES, missing))
+    if not trainable(subject.setup.network).shapes:
+        missing = Missing(missing="the network has no parameter that is not frozen")
+        return Findings(dict.fromkeys(_QUANTITIES, missing))
+    joined = list(_PROTOCOLS[subject.protocol](subject))
+    values = {name: _combined(read, joined) for name, read in _READ.items()}
+    return Findings(values, details=_details(joined))
+
+
+def cost(work: Workload) -> Effort:
+    """Count the steps, the checks, and the points of curve and line."""
+    if work.protocol == "paper-1":
+        steps = _paper_steps(work.full_items)
+        points = 2 + len(_INNER)
+        one = Effort(
+            gradient=steps * min(_PAPER_BATCH, work.train_items),
+            forward=points * 2 * work.train_items,
+        )
+        return one * min(work.pairs, 1)
+    items = min(work.train_items, _ITEMS)
+    points = 2 + 2 * (len(_INNER) + 2 * _REFINED)
+    checks = _USUAL_STEPS / _CHECK_EVERY
+    one = Effort(
+        gradient=_USUAL_STEPS * min(_BATCH, work.train_items),
+        forward=points * (items + min(items, _STATISTICS))
+        + checks * len(_INNER) * min(_CHECK_ITEMS, items),
+    )
+    return one * work.pairs
+
+
+def _standard(subject: Subject) -> Iterator[_Joined]:
+    setup, seed, train = subject.setup, subject.seed, subject.data.train
+    layout = trainable(setup.network)
+    sample = draw(setup, train, _ITEMS, generator(seed, "path items"))
+    statistics = draw(setup, sample, _STATISTICS, generator(seed, "path statistics"))
+    for place, ((a, start), (c, end)) in enumerate(pairwise(subject.members.items())):
+        source = generator(seed, "bend", place)
+        rest, check = _set_apart(subject, source)
+        how = Bending(
+            steps=_STEPS,
+            batch_size=_BATCH,
+            learning_rate=0.01,
+            rate=published_rate,
+            check=check,
+        )
+        with undisturbed(setup, number(seed, "path", place)):
+            line = straight(layout, start, end)
+            trained = train_bend(setup, line, rest, how, source)
+            along = partial(
+                profile, setup, items=sample, statistics=statistics, inner=_INNER, refined=_REFINED
+            )
+            curve = along(trained.path)
+            ends = curve.points[0], curve.points[-1]
+            found = _Joined(
+                pair=f"{a} - {c}",
+                curve=curve,
+                line=along(line, known=ends),
+                steps=trained.steps,
+                converged=trained.converged,
+            )
+        yield found
+
+
+def _set_apart(subject: Subject, source: torch.Generator) -> tuple[Items, Check | None]:
+    """Divide what the bend is trained on from what tells when to stop."""
+    train = subject.data.train
+    order = torch.randperm(len(train), generator=source)
+    count = min(_CHECK_ITEMS, len(train) // 5)
+    rest = train.take(order[count : count + _STEPS * _BATCH])
+    if count < 2:  # noqa: PLR2004 - BatchNorm needs a variance
+        return rest, None
+    items = subject.setup.here(train.take(order[:count]))
+    return rest, Check(items=items, every=_CHECK_EVERY, patience=_PATIENCE)
+
+
+def _paper(subject: Subject) -> Iterator[_Joined]:
+    setup, train = subject.setup, subject.data.train
+    (a, start), (c, end) = list(subject.members.items())[:2]
+    source = generator(subject.seed, "bend", 0)
+    line = straight(trainable(setup.network), start, end)
+    bend = random_weights(line.layout, line.bend, source)
+    how = Bending(
+        steps=_paper_steps(subject.data.full),
+        batch_size=_PAPER_BATCH,
+        learning_rate=0.01,
+        rate=published_rate,
+    )
+    with undisturbed(setup, number(subject.seed, "path", 0)):
+        trained = train_bend(setup, replace(line, bend=bend), train, how, source)
+        curve = profile(setup, trained.path, train, train, inner=_INNER)
+    yield _Joined(
+        pair=f"{a} - {c}", curve=curve, line=None, steps=trained.steps, converged=trained.converged
+    )
+
+
+_PROTOCOLS: dict[str, Callable[[Subject], Iterator[_Joined]]] = {
+    "standard-1": _standard,
+    "paper-1": _paper,
+}
+
+
+def _paper_steps(full_items: int) -> int:
+    return _PAPER_EPOCHS * max(full_items // _PAPER_BATCH, 1)
+
+
+def published_rate(progress: float) -> float:
+    """Keep the learning rate for one half, then lower it evenly to 0.01 of it at nine tenths."""
+    if progress <= 0.5:  # noqa: PLR2004 - half way
+        return 1.0
+    return 0.01 + 0.99 * max(0.0, (0.9 - progress) / 0.4)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One quantity: which profile it is read off, and how."""
+
+    read: Callable[[Profile], Figure]
+    of_line: bool = False
+    of_errors: bool = True
+
+
+_READ: dict[str, _Reading] = {
+    "connectivity": _Reading(Profile.connectivity),
+    "connectivity_peak": _Reading(Profile.peak),
+    "barrier": _Reading(Profile.barrier),
+    "barrier_loss": _Reading(Profile.loss_barrier, of_errors=False),
+    "linear_barrier": _Reading(Profile.barrier, of_line=True),
+    "linear_barrier_loss": _Reading(Profile.loss_barrier, of_line=True, of_errors=False),
+}
+
+
+def _combined(reading: _Reading, joined: Sequence[_Joined]) -> Value:
+    profiles = [found.line if reading.of_line else found.curve for found in joined]
+    known = [profile for profile in profiles if profile is not None]
+    if not known:
+        return Missing(missing="not part of protocol paper-1")
+    if reading.of_errors and not all(profile.has_errors for profile in known):
+        return Missing(missing="the targets are no class numbers")
+    figures = [reading.read(profile) for profile in known]
+    mean = mean_over_members([f.value for f in figures], single_stderr=figures[0].stderr)
+    if not isinstance(mean, Measured):
+        return Missing(missing="the loss or the error is not finite on the path")
+    if reading.of_line:
+        return replace(mean, members=None)
+    return replace(
+        mean,
+        members=None,  # they are pairs, and listed in the details
+        iterations=sum(found.steps for found in joined),
+        converged=all(found.converged for found in joined),
+    )
+
+
+def _details(joined: Sequence[_Joined]) -> dict[str, Detail]:
+    details = {"curve": _detail([(found.pair, found.curve) for found in joined])}
+    lines = [(found.pair, found.line) for found in joined if found.line is not None]
+    if lines:
+        details["line"] = _detail(lines)
+    return details
+
+
+def _detail(profiles: Sequence[tuple[str, Profile]]) -> Detail:
+    points = [(pair, point) for pair, profile in profiles for point in profile.points]
+    return Detail(
+        columns={
+            "pair": tuple(pair for pair, _ in points),
+            "t": tuple(point.t for _, point in points),
+            "train_error": tuple(_finite(point.error) for _, point in points),
+            "train_loss": tuple(_finite(point.loss) for _, point in points),
+        }
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value
+
+
+CONNECTIVITY = Metric(name="connectivity", quantities=_QUANTITIES, compute=compute, cost=cost)

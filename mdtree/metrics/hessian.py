@@ -1,0 +1,237 @@
+"""Curvature of the training loss: the largest eigenvalue of its Hessian, the trace, the density.
+
+standard-1   one fixed sample of 1,024 training items for all members; Lanczos until the largest
+             eigenvalue is known to 1 %; the trace inside the space of Lanczos plus random probes
+             outside of it, until its standard error is within 5 %.
+paper-1      PyHessian on one batch of 200 training items, another for each member; its power
+             iteration and its probes, with its limits and tolerances.
+
+Mean loss without weight decay, stored BatchNorm statistics, parameters that are not frozen.  Trees
+use natural logarithms, so a value that is not positive is no number to them.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+
+from mdtree.landscape import (
+    Derived,
+    Effort,
+    Hessian,
+    LossError,
+    NotTwiceError,
+    Ritz,
+    draw,
+    estimate_trace,
+    fitting,
+    generator,
+    lanczos,
+    number,
+    published_hessian,
+    twice,
+    undisturbed,
+)
+from mdtree.measurements import Detail, Measured, Missing, Value, mean_over_members
+from mdtree.metrics.base import Findings, Metric, Subject, Workload
+from mdtree.models import Weights
+
+__all__ = ["HESSIAN"]
+
+_ITEMS = 1024
+_STEPS = 60  # of Lanczos, at most
+_LEAST_STEPS = 8
+_TOLERANCE = 0.01
+_STDERR = 0.05
+_LEAST_PROBES = 8
+_PROBES = 96  # at most
+_BATCH = 256  # items whose graph is alive at a time
+
+_PAPER_ITEMS = 200
+_PAPER_LIMIT = 100
+
+# What these methods usually take on trained networks, for the estimate of the cost.
+_USUAL_STEPS = 10
+_USUAL_PROBES = 12
+_USUAL_PAPER_PRODUCTS = 45
+
+_QUANTITIES = ("hessian_top", "hessian_trace")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Number:
+    """One number of one member."""
+
+    value: float
+    stderr: float | None
+    iterations: int
+    converged: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Curvature:
+    """What was found at one member."""
+
+    top: _Number
+    trace: _Number
+    ritz: Ritz | None = None
+
+
+def compute(subject: Subject) -> Findings:
+    """Measure hessian_top and hessian_trace, and the spectral density for its picture."""
+    found: dict[str, _Curvature] = {}
+    notes: list[str] = []
+    for place, (name, weights) in enumerate(subject.members.items()):
+        work = partial(_PROTOCOLS[subject.protocol], subject, weights, place)
+        try:
+            with undisturbed(subject.setup, number(subject.seed, "hessian", place)):
+                derived: Derived[_Curvature] = twice(work)
+        except (LossError, NotTwiceError) as error:
+            return Findings(dict.fromkeys(_QUANTITIES, Missing(missing=f"{name}: {error}")))
+        found[name] = derived.result
+        notes += derived.notes
+    return Findings(
+        {
+            "hessian_top": _combined([member.top for member in found.values()]),
+            "hessian_trace": _combined([member.trace for member in found.values()]),
+        },
+        details=_density(found),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def cost(work: Workload) -> Effort:
+    """Count the products that usually suffice."""
+    if work.protocol == "paper-1":
+        items = min(work.train_items, _PAPER_ITEMS)
+        one = Effort(gradient=2 * items, product=items * _USUAL_PAPER_PRODUCTS)
+    else:
+        items = min(work.train_items, _ITEMS)
+        graphs = 1 + _USUAL_STEPS + _USUAL_PROBES / 4
+        one = Effort(gradient=items * graphs, product=items * (1 + _USUAL_STEPS + _USUAL_PROBES))
+    return one * work.members
+
+
+def _standard(subject: Subject, weights: Weights, place: int) -> _Curvature:
+    """Use the same items for every member, so that members differ by their weights alone."""
+    setup = subject.setup
+    sample = draw(setup, subject.data.train, _ITEMS, generator(subject.seed, "hessian"))
+
+    def work(batch_size: int) -> _Curvature:
+        hessian = Hessian(setup, weights, sample, batch_size)
+        found = _explored(hessian, generator(subject.seed, "hessian probes", place))
+        if len(subject.members) > 1:  # whose spread is the standard error
+            return found
+        assert found.ritz is not None
+        return replace(found, top=replace(found.top, stderr=_spread(hessian, found.ritz)))
+
+    return fitting(work, min(_BATCH, setup.batch_size, len(sample)))
+
+
+def _explored(hessian: Hessian, source: torch.Generator) -> _Curvature:
+    if hessian.size == 0:
+        raise NotTwiceError("the network has no parameter that is not frozen")
+    start = hessian.random(source)
+    ritz = lanczos(hessian.product, start, steps=_STEPS, tolerance=_TOLERANCE, least=_LEAST_STEPS)
+    trace = estimate_trace(
+        hessian.products,
+        ritz.basis,
+        float(ritz.diagonal.sum()),
+        source=source,
+        tolerance=_STDERR,
+        least=_LEAST_PROBES,
+        budget=_PROBES,
+    )
+    return _Curvature(
+        top=_Number(
+            value=ritz.top,
+            stderr=None,
+            iterations=len(ritz.values),
+            converged=ritz.converged,
+        ),
+        trace=_Number(
+            value=trace.value,
+            stderr=trace.stderr,
+            iterations=trace.probes,
+            converged=trace.converged,
+        ),
+        ritz=ritz,
+    )
+
+
+def _spread(hessian: Hessian, ritz: Ritz) -> float | None:
+    """Give the standard error over the items: curvature along the top direction, batch by batch."""
+    vector = ritz.top_vector()
+    parts = hessian.parts(vector.unsqueeze(0))
+    found = [(share, float(part[0] @ vector)) for share, part in parts]
+    if len(found) == 1:
+        return None
+    mean = sum(share * form for share, form in found)
+    squares = sum((share * (form - mean)) ** 2 for share, form in found)
+    return math.sqrt(squares * len(found) / (len(found) - 1))
+
+
+def _paper(subject: Subject, weights: Weights, place: int) -> _Curvature:
+    setup = subject.setup
+    source = generator(subject.seed, "hessian items", place)
+    sample = draw(setup, subject.data.train, _PAPER_ITEMS, source)
+    found = published_hessian(setup, weights, sample)
+    probes = len(found.forms)
+    stderr = statistics.stdev(found.forms) / math.sqrt(probes) if probes > 1 else None
+    return _Curvature(
+        top=_Number(
+            value=found.top,
+            stderr=None,
+            iterations=found.top_iterations,
+            converged=found.top_iterations < _PAPER_LIMIT,
+        ),
+        trace=_Number(
+            value=found.trace,
+            stderr=stderr,
+            iterations=probes,
+            converged=probes < _PAPER_LIMIT,
+        ),
+    )
+
+
+_PROTOCOLS: dict[str, Callable[[Subject, Weights, int], _Curvature]] = {
+    "standard-1": _standard,
+    "paper-1": _paper,
+}
+
+
+def _combined(members: Sequence[_Number]) -> Value:
+    mean = mean_over_members([m.value for m in members], single_stderr=members[0].stderr)
+    if not isinstance(mean, Measured):
+        return mean
+    return replace(
+        mean,
+        iterations=sum(member.iterations for member in members),
+        converged=all(member.converged for member in members),
+    )
+
+
+def _density(found: dict[str, _Curvature]) -> dict[str, Detail]:
+    """List the nodes and weights of the quadrature of each member's spectral density."""
+    lines = [
+        (name, float(value), float(weight))
+        for name, curvature in found.items()
+        if curvature.ritz is not None
+        for value, weight in zip(curvature.ritz.values, curvature.ritz.weights, strict=True)
+    ]
+    if not lines:
+        return {}
+    members, values, weights = zip(*lines, strict=True)
+    return {
+        "hessian_density": Detail(
+            columns={"member": members, "eigenvalue": values, "weight": weights}
+        )
+    }
+
+
+HESSIAN = Metric(name="hessian", quantities=_QUANTITIES, compute=compute, cost=cost)
