@@ -19,6 +19,7 @@ from mdtree.measure import (
     measure,
     pick_device,
 )
+from mdtree.measure.pace import Pace
 from mdtree.measure.plan import estimate, find_groups, plan
 from mdtree.measurements import Index
 
@@ -130,7 +131,8 @@ def test_the_data_are_hashed_once_for_all_groups(tmp_path, monkeypatch):
 def test_the_cost_counts_what_is_pending_and_times_each_shape_once(tmp_path, monkeypatch):
     write_zoo(tmp_path, {"a": [0, 1, 2], "b": [0], "c": [0]})
     timed = []
-    monkeypatch.setattr(module, "_seconds_per_item", lambda task: timed.append(task.group) or 0.001)
+    second = Pace(forward=0.001, gradient=0, product=0)
+    monkeypatch.setattr(module, "pace", lambda setup, items: timed.append(len(items)) or second)
     groups = [
         {"name": name, "files": [f"{name}/*"], "facts": {"amount": amount, "width": width}}
         for name, amount, width in (("a", 10, 2), ("b", 20, 2), ("c", 30, 4))
@@ -143,7 +145,7 @@ def test_the_cost_counts_what_is_pending_and_times_each_shape_once(tmp_path, mon
 
     assert [cost.passes for cost in costs] == [3 * (10 + 597), 20 + 597, 30 + 597]
     assert [cost.seconds for cost in costs] == pytest.approx([1.821, 0.617, 0.627])
-    assert timed == ["a", "c"]
+    assert timed == [10, 30]
 
 
 def test_a_real_batch_is_timed(tmp_path):
@@ -154,8 +156,8 @@ def test_a_real_batch_is_timed(tmp_path):
     assert not (tmp_path / "rows.jsonl").exists()
 
 
-def test_names_of_metrics_are_checked_and_none_are_all():
-    assert check_metrics(()) == ("error_rate",)
+def test_names_of_metrics_are_checked_and_none_are_the_usual_ones():
+    assert check_metrics(()) == ("error_rate", "hessian", "connectivity", "similarity")
     assert check_metrics(("error_rate", "error_rate")) == ("error_rate",)
     with pytest.raises(MdtreeError, match=r"'error_rat' is unknown, did you mean 'error_rate'"):
         check_metrics(("error_rat",))

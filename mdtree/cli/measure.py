@@ -43,7 +43,14 @@ __all__ = ["command"]
     show_default=True,
     help="The way of measuring.",
 )
-@click.option("--metrics", help="Metrics, separated by commas; all, if not given.")
+@click.option("--metrics", help="Metrics, separated by commas; the usual ones, if not given.")
+@click.option("--fork", is_flag=True, help="Train two short continuations, and compare them.")
+@click.option("--layers", is_flag=True, help="Compare the networks layer by layer as well.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float64"]),
+    help="Precision of everything; without it, that of the network.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -89,7 +96,8 @@ def command(
       mdtree measure runs/
       mdtree measure runs/ --recipe cifar.yaml --workers 4 --out rows.jsonl
       mdtree measure seeds/ --model resnet18 --model-arg width=8 --data train.npz
-      mdtree measure runs/ --dry-run
+      mdtree measure one.pt --recipe r.yaml --fork
+      mdtree measure runs/ --protocol paper-1 --dry-run
     """
     from mdtree import measure as measuring
 
@@ -104,10 +112,11 @@ def command(
         folder=folder,
         trust=trust,
         protocol=options["protocol"],
-        metrics=measuring.check_metrics(_names(options["metrics"])),
+        metrics=_metrics(options),
         seed=options["seed"],
         device=measuring.pick_device(options["device"]),
         allow_download=options["allow_download"],
+        dtype=options["dtype"],
     )
     if dry_run:
         _print_plan(measuring.dry_run(request, out=target), workers, as_json)
@@ -171,8 +180,14 @@ def _overridden(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     return recipe_from_words({**recipe.model_dump(), **changes}) if changes else recipe
 
 
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+def _metrics(options: dict[str, Any]) -> tuple[str, ...]:
+    """Choose the metrics: those that are named or the usual ones, and what flags add."""
+    from mdtree.measure import check_metrics
+
+    text = options["metrics"] or ""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    flags = tuple(name for name in ("fork", "layers") if options[name])
+    return check_metrics(check_metrics(names) + flags)
 
 
 def _print_plan(run: Any, workers: int, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from mdtree.cli.text import number, printable, table
@@ -13,26 +14,43 @@ _SHOWN = 40
 
 
 def rows_table(rows: Sequence[Row], *, limit: int | None = _SHOWN) -> str:
-    """Show one line for each group: checkpoints, parameters, quantities; then the reasons."""
+    """Show a table for each metric, with one line for each group; then what is missing, and why."""
     shown = rows if limit is None else rows[:limit]
-    names = [name for name in QUANTITIES if any(name in row.quantities for row in shown)]
-    protocols = ["protocol"] if len({row.protocol for row in shown}) > 1 else []
-    header = ["group", *protocols, "checkpoints", "parameters", *map(_heading, names)]
-    lines = [
-        [
-            row.group,
-            *(row.protocol for _ in protocols),
-            str(len(row.provenance.weights)) if row.provenance else "",
-            str(row.facts.get("parameters", "")),
-            *(_cell(row, name) for name in names),
-        ]
-        for row in shown
+    more = [f"... and {len(rows) - len(shown)} more"] if len(rows) > len(shown) else []
+    tables = [
+        "\n".join([_of_metric(shown, names, first=number == 0), *more])
+        for number, names in enumerate(_by_metric(shown))
     ]
-    parts = [table(header, lines)]
-    if len(rows) > len(shown):
-        parts.append(f"... and {len(rows) - len(shown)} more")
-    parts += _reasons(shown)
-    return "\n".join(parts)
+    return "\n".join(["\n\n".join(tables), *_doubts(shown), *_reasons(shown)])
+
+
+def _by_metric(rows: Sequence[Row]) -> list[list[str]]:
+    """List the quantities that rows have, those of one metric together."""
+    metrics: dict[str, list[str]] = {}
+    for name, quantity in QUANTITIES.items():
+        if any(name in row.quantities for row in rows):
+            metrics.setdefault(quantity.metric, []).append(name)
+    return list(metrics.values()) or [[]]
+
+
+def _of_metric(rows: Sequence[Row], names: Sequence[str], *, first: bool) -> str:
+    protocols = ["protocol"] if len({row.protocol for row in rows}) > 1 else []
+    of_group = ["checkpoints", "parameters"] if first else []
+    header = ["group", *protocols, *of_group, *map(_heading, names)]
+    return table(header, [_line(row, names, protocols, of_group) for row in rows])
+
+
+def _line(row: Row, names: Sequence[str], protocols: list[str], of_group: list[str]) -> list[str]:
+    group = [
+        str(len(row.provenance.weights)) if row.provenance else "",
+        str(row.facts.get("parameters", "")),
+    ]
+    return [
+        row.group,
+        *(row.protocol for _ in protocols),
+        *group[: len(of_group)],
+        *(_cell(row, name) for name in names),
+    ]
 
 
 def _heading(name: str) -> str:
@@ -47,15 +65,26 @@ def _cell(row: Row, name: str) -> str:
     return "" if value is None else ("failed" if row.failure else "missing")
 
 
+def _doubts(rows: Sequence[Row]) -> list[str]:
+    """Say which methods did not reach their tolerance."""
+    counts = Counter(
+        name
+        for row in rows
+        for name, value in row.quantities.items()
+        if isinstance(value, Measured) and value.converged is False
+    )
+    return [f"not converged {name} ({count} of {len(rows)})" for name, count in counts.items()]
+
+
 def _reasons(rows: Sequence[Row]) -> list[str]:
     """Say once why something is missing, and where."""
-    reasons: dict[str, list[str]] = {}
-    for row in rows:
-        if row.failure is None:
-            for name, value in row.quantities.items():
-                if isinstance(value, Missing):
-                    reasons.setdefault(f"{name}: {value.missing}", []).append(row.group)
+    reasons: dict[tuple[str, int], list[str]] = {}
+    for name in QUANTITIES:
+        values = [row.quantities.get(name) for row in rows if row.failure is None]
+        counts = Counter(value.missing for value in values if isinstance(value, Missing))
+        for reason, count in counts.items():
+            reasons.setdefault((reason, count), []).append(name)
     return [
-        f"missing {printable(reason)} ({len(groups)} of {len(rows)})"
-        for reason, groups in reasons.items()
+        f"missing {', '.join(names)}: {printable(reason)} ({count} of {len(rows)})"
+        for (reason, count), names in reasons.items()
     ]

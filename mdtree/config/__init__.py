@@ -11,7 +11,7 @@ from mdtree.config.data import (
 )
 from mdtree.config.part import bind, fingerprint
 from mdtree.config.reader import RECIPE_NAME, read_recipe, recipe_from_words, words
-from mdtree.config.recipe import GroupSpec, LossSpec, ModelSpec, Recipe
+from mdtree.config.recipe import GroupSpec, LossSpec, ModelSpec, Recipe, TrainingSpec
 from mdtree.config.trust import KNOWN_PACKAGES, Trust
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Recipe",
     "Tensors",
     "TorchvisionData",
+    "TrainingSpec",
     "Transform",
     "Trust",
     "bind",

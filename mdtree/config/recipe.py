@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from mdtree.config.data import DataSpec, Digits
-from mdtree.config.part import Facts, Part
+from mdtree.config.part import FactRef, Facts, Part, either
 from mdtree.config.pattern import Pattern, facts_in
 from mdtree.measurements import Fact
 
-__all__ = ["GroupSpec", "LossSpec", "ModelSpec", "Recipe"]
+__all__ = ["GroupSpec", "LossSpec", "ModelSpec", "Recipe", "TrainingSpec"]
 
 
 class ModelSpec(Part):
@@ -26,6 +26,25 @@ class LossSpec(Part):
 
     factory: str = Field(default="cross_entropy", min_length=1)
     kwargs: dict[str, Any] = Field(default_factory=dict)
+
+
+Rate = Annotated[
+    Annotated[float, Field(ge=0)] | FactRef,
+    either("a number of at least 0, or a fact such as $learning_rate"),
+]
+Count = Annotated[
+    Annotated[int, Field(ge=1)] | FactRef,
+    either("a whole number of at least 1, or a fact such as $batch_size"),
+]
+
+
+class TrainingSpec(Part):
+    """How the checkpoints were trained, by SGD: what `--fork` needs to go on from one of them."""
+
+    learning_rate: Rate
+    batch_size: Count
+    momentum: Rate = 0.9
+    weight_decay: Rate = 5e-4
 
 
 class GroupSpec(Part):
@@ -43,6 +62,7 @@ class Recipe(Part):
     model: ModelSpec
     data: DataSpec = Digits()
     loss: LossSpec = LossSpec()
+    training: TrainingSpec | None = None
     batch_size: int = Field(default=256, ge=1)  # items in one forward pass of measuring
     weights_key: str | None = None  # which weights of a file that holds several
     facts: Facts = Field(default_factory=dict)  # of all groups

@@ -9,9 +9,11 @@ from mdtree.landscape.chance import draw, generator, number
 from mdtree.landscape.effort import Effort, Meter
 from mdtree.landscape.hessian import Hessian, LossError
 from mdtree.landscape.initial import random_weights
+from mdtree.landscape.kernel import MIN_ITEMS, Kernel, cka, cka_stderr
 from mdtree.landscape.lanczos import Ritz, lanczos
 from mdtree.landscape.memory import fitting
 from mdtree.landscape.normalisation import has_statistics, reestimate
+from mdtree.landscape.outputs import Outputs, mixed_sample, outputs
 from mdtree.landscape.path import Path, straight
 from mdtree.landscape.profile import Figure, Point, Profile, profile
 from mdtree.landscape.published import Published, published_hessian
@@ -23,16 +25,19 @@ from mdtree.landscape.undisturbed import undisturbed
 from mdtree.landscape.vector import Layout, trainable
 
 __all__ = [
+    "MIN_ITEMS",
     "Bending",
     "Check",
     "Derived",
     "Effort",
     "Figure",
     "Hessian",
+    "Kernel",
     "Layout",
     "LossError",
     "Meter",
     "NotTwiceError",
+    "Outputs",
     "Path",
     "Point",
     "Profile",
@@ -42,13 +47,17 @@ __all__ = [
     "Setup",
     "Trace",
     "Trained",
+    "cka",
+    "cka_stderr",
     "draw",
     "estimate_trace",
     "fitting",
     "generator",
     "has_statistics",
     "lanczos",
+    "mixed_sample",
     "number",
+    "outputs",
     "profile",
     "published_hessian",
     "random_weights",

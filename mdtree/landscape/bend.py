@@ -30,7 +30,11 @@ _VALIDATED_AT = (0.25, 0.5, 0.75)
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """How it is decided that a bend will not get better."""
+    """How it is decided that a bend will not get better.
+
+    A check without a gain goes back to the best bend and takes a third of the learning rate, so
+    that a rate that is too high for a network costs time, and not the result.
+    """
 
     items: Items  # which the bend is not trained on
     every: int  # steps
@@ -96,19 +100,23 @@ class _Walk:
 
     def go(self, run: Run, items: Items, source: torch.Generator) -> Trained:
         """Make all steps, or as many as are of use."""
-        best, best_bend, without = math.inf, self.bend, 0
         check = self.how.check
+        best, best_bend, without, brake = math.inf, self.bend.clone(), 0, 1.0
         batches = _endless(self.setup, items, self.how.batch_size, source)
         for step in range(self.how.steps):
             if check is not None and step % check.every == 0:
                 loss = self._validate(run, check.items)
-                without = 0 if loss < (1 - check.gain) * best else without + 1
-                if loss < best:
-                    best, best_bend = loss, self.bend.clone()
-                if without > check.patience:
-                    return self._ended(best_bend, step, converged=True)
+                if loss < (1 - check.gain) * best:
+                    best, best_bend, without = loss, self.bend.clone(), 0
+                else:
+                    without += 1
+                    if without > check.patience:
+                        return self._ended(best_bend, step, converged=True)
+                    self.bend.copy_(best_bend)
+                    self.velocity.zero_()
+                    brake /= 3
             t = float(torch.rand((), generator=source, dtype=torch.float64))
-            self._step(run, next(batches), t, self.how.rate(step / self.how.steps))
+            self._step(run, next(batches), t, brake * self.how.rate(step / self.how.steps))
         if check is not None and self._validate(run, check.items) > best:
             return self._ended(best_bend, self.how.steps, converged=False)
         return self._ended(self.bend, self.how.steps, converged=check is None)

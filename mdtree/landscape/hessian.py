@@ -42,10 +42,10 @@ class Hessian:
         self.items = items
         self.batch_size = batch_size
         self.layout = trainable(setup.network)
-        self._leaves = {
+        self.leaves = {
             name: weights[name].detach().clone().requires_grad_() for name in self.layout.shapes
         }
-        self._weights = {**weights, **self._leaves}
+        self.weights = {**weights, **self.leaves}
 
     @property
     def size(self) -> int:
@@ -54,7 +54,7 @@ class Hessian:
 
     def random(self, source: torch.Generator) -> Tensor:
         """Draw a vector in which every direction is as likely."""
-        leaf = next(iter(self._leaves.values()))
+        leaf = next(iter(self.leaves.values()))
         return torch.randn(self.size, generator=source).to(leaf)
 
     def product(self, vector: Tensor) -> Tensor:
@@ -72,14 +72,14 @@ class Hessian:
         """Give each micro-batch's share of the items, and the products with its own Hessian."""
         for batch in self.setup.batches(self.items, self.batch_size):
             work = partial(self._of_batch, batch, vectors)
-            part = self.setup.network.held(self._weights, work)
+            part = self.setup.network.held(self.weights, work)
             self.setup.meter.add(
                 Effort(gradient=size(batch), product=size(batch) * len(vectors)),
             )
             yield size(batch) / len(self.items), part
 
     def _of_batch(self, batch: Batch, vectors: Tensor, run: Run) -> Tensor:
-        leaves = list(self._leaves.values())
+        leaves = list(self.leaves.values())
         loss = self.setup.losses(run(batch), batch).mean()
         if not torch.isfinite(loss):
             raise LossError(f"the loss is not finite: {loss.item()}")

@@ -32,7 +32,8 @@ MIN_ITEMS = 4  # the debiased estimator divides by n - 3
 _NARROW = 8  # features are kept as they are if n is so many times d: <K, L> is then cheaper
 _COLUMNS = 4096  # features that are made float64 at a time
 _BLOCKS = 8  # of the jackknife
-_NOTHING = 1e-12  # share of <K, K> that is a rounding error
+_ROUNDING = 4  # units in the last place by which equal outputs can differ
+_NOTHING = 1e-12  # share of <K, K> that is a rounding error; features are scaled to 0..1
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,13 @@ class Kernel:
     @classmethod
     def of(cls, features: Tensor) -> Kernel:
         """Make the kernel of finite features (n, ...); what differs by rounding only is equal."""
-        flat = features.reshape(len(features), -1)
-        lowest, highest = (bound.double() for bound in torch.aminmax(flat, dim=0))
-        spread = (highest - lowest).max()
-        size = torch.maximum(highest.abs(), lowest.abs()).max()
-        if spread <= 4 * torch.finfo(flat.dtype).eps * size:
+        flat = features.flatten(1) if features.dim() > 1 else features.unsqueeze(1)
+        spread = _spread(flat)
+        if not spread:
             return cls(torch.zeros(len(flat), 1, dtype=torch.float64), is_gram=False)
-        scaled = (_centred((part.double() - part[0]) / spread) for part in flat.split(_COLUMNS, 1))
+        scaled = (
+            _centred((part.double() - part[0]) / spread) for part in torch.split(flat, _COLUMNS, 1)
+        )
         if len(flat) >= _NARROW * flat.shape[1]:
             return cls(torch.cat(list(scaled), dim=1).cpu(), is_gram=False)
         gram = torch.zeros(len(flat), len(flat), dtype=torch.float64, device=flat.device)
@@ -79,7 +80,7 @@ class Kernel:
 
     @cached_property
     def trace(self) -> float:
-        """tr K."""
+        """The sum of the diagonal."""
         return float(self.diagonal.sum())
 
     @cached_property
@@ -110,13 +111,13 @@ def cka(first: Kernel, second: Kernel, *, debiased: bool) -> float | None:
     if debiased and len(first) < MIN_ITEMS:
         return None
     own = [_hsic(kernel, kernel, debiased=debiased) for kernel in (first, second)]
-    if any(h <= _NOTHING * k.norm for h, k in zip(own, (first, second), strict=True)):
+    if any(h <= _NOTHING * (1 + k.norm) for h, k in zip(own, (first, second), strict=True)):
         return None
     return _hsic(first, second, debiased=debiased) / math.sqrt(own[0] * own[1])
 
 
 def cka_stderr(first: Kernel, second: Kernel, *, debiased: bool) -> float | None:
-    """Standard error of one CKA over items, by leaving out each of eight blocks of them.
+    """Give the standard error of one CKA over items, by leaving out each of eight blocks of them.
 
     sqrt((g-1)/g sum_b (CKA_b - mean)^2); None where too few items are left.
     """
@@ -139,6 +140,16 @@ def _hsic(first: Kernel, second: Kernel, *, debiased: bool) -> float:
     diagonals = float(first.diagonal @ second.diagonal)
     traces = first.trace * second.trace
     return whole - n / (n - 2) * diagonals + traces / ((n - 1) * (n - 2))
+
+
+def _spread(flat: Tensor) -> float:
+    """Give the widest range that a feature takes; 0 where all ranges are rounding errors."""
+    if flat.shape[1] == 0:
+        return 0.0
+    lowest, highest = (bound.double() for bound in torch.aminmax(flat, dim=0))
+    spread = float((highest - lowest).max())
+    size = float(torch.maximum(highest.abs(), lowest.abs()).max())
+    return spread if spread > _ROUNDING * torch.finfo(flat.dtype).eps * size else 0.0
 
 
 def _centred(matrix: Tensor) -> Tensor:

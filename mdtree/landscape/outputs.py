@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mdtree.datasets import Items, TensorItems, in_memory
+from mdtree.datasets import Items, TensorItems
+from mdtree.datasets.items import in_memory
 from mdtree.landscape.chance import draw
 from mdtree.landscape.effort import Effort
 from mdtree.landscape.kernel import Kernel
@@ -21,7 +22,7 @@ from mdtree.landscape.memory import fitting
 from mdtree.landscape.setup import Setup
 from mdtree.models import Run
 
-__all__ = ["Outputs", "mixed", "outputs", "sample", "why_not_mixed"]
+__all__ = ["Outputs", "mixed_sample", "outputs"]
 
 _ALPHA = 16  # of the Beta distribution
 
@@ -35,34 +36,27 @@ class Outputs:
     fault: str | None = None  # "the outputs ..."
 
 
-def sample(setup: Setup, items: Items, count: int, source: torch.Generator) -> Items:
-    """Draw items and decode them once."""
-    return in_memory(draw(setup, items, count, source))
-
-
-def why_not_mixed(items: Items) -> str | None:
-    """Say why items cannot be mixed; None: they can."""
-    if not isinstance(items, TensorItems):
-        return "items of different sizes cannot be mixed"
-    if not isinstance(items.all, tuple):
-        return "named inputs cannot be mixed"
-    if not items.all[0].is_floating_point():
-        return "inputs that are whole numbers cannot be mixed"
-    return None
-
-
-def mixed(items: Items, source: torch.Generator, *, together: int | None = None) -> TensorItems:
-    """Mix each item with another one.
+def mixed_sample(
+    setup: Setup, items: Items, count: int, source: torch.Generator, *, together: int | None = None
+) -> tuple[Items, str | None]:
+    """Draw items and mix each with another; give them as they are, and say why, if that cannot be.
 
     `together`: items are mixed within batches of so many, each with one lambda; without it, within
-    all items, each with its own.
+    the whole sample, each with its own.
     """
-    assert isinstance(items, TensorItems)
-    assert isinstance(items.all, tuple)
-    x, y = items.all
+    drawn = in_memory(draw(setup, items, count, source))
+    if not isinstance(drawn, TensorItems):
+        return drawn, "inputs that do not fit into one tensor cannot be mixed"
+    if not isinstance(drawn.all, tuple):
+        return drawn, "named inputs cannot be mixed"
+    x, y = drawn.all
+    if not x.is_floating_point():
+        return drawn, "inputs that are whole numbers cannot be mixed"
     if together is None:
-        return TensorItems((_mixed(x, len(x), source), y))
-    return TensorItems((torch.cat([_mixed(part, 1, source) for part in x.split(together)]), y))
+        return TensorItems((_mixed(x, len(x), source), y)), None
+    return TensorItems(
+        (torch.cat([_mixed(part, 1, source) for part in torch.split(x, together)]), y)
+    ), None
 
 
 def outputs(setup: Setup, items: Items, run: Run) -> Outputs:
@@ -70,7 +64,7 @@ def outputs(setup: Setup, items: Items, run: Run) -> Outputs:
     said = fitting(lambda size: _run(setup, items, run, size), setup.batch_size)
     setup.meter.add(Effort(forward=len(items)))
     if said is None:
-        return Outputs(kernel=None, classes=None, fault="differ in size from item to item")
+        return Outputs(kernel=None, classes=None, fault="differ in size from batch to batch")
     if not bool(said.isfinite().all()):
         return Outputs(kernel=None, classes=None, fault="are not finite")
     is_class = said.dim() == 2 and setup.is_classification(next(items.batches(1)))  # noqa: PLR2004
@@ -81,9 +75,13 @@ def outputs(setup: Setup, items: Items, run: Run) -> Outputs:
 
 def _run(setup: Setup, items: Items, run: Run, batch_size: int) -> Tensor | None:
     with torch.inference_mode():
-        said = [run(batch).cpu() for batch in setup.batches(items, batch_size)]
+        said = [_floating(run(batch)).cpu() for batch in setup.batches(items, batch_size)]
     shapes = {part.shape[1:] for part in said}
     return torch.cat(said) if len(shapes) == 1 else None
+
+
+def _floating(output: Tensor) -> Tensor:
+    return output if output.is_floating_point() else output.float()
 
 
 def _mixed(x: Tensor, lambdas: int, source: torch.Generator) -> Tensor:

@@ -101,13 +101,14 @@ def dry_run(request: Request, *, out: Path) -> DryRun:
 
 
 def check_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Hold names to the table of metrics; no names are all metrics."""
+    """Hold names to the table of metrics; no names are all that need not be asked for."""
     for name in names:
         if name not in METRICS:
             raise MdtreeError(
                 f"metric {name!r} is unknown{nearest(name, METRICS)} (known: {', '.join(METRICS)})"
             )
-    return tuple(dict.fromkeys(names)) or tuple(METRICS)
+    usual = (name for name, metric in METRICS.items() if not metric.on_request)
+    return tuple(dict.fromkeys(names or usual))
 
 
 def check_protocol(name: str) -> str:

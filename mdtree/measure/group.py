@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import mdtree
 from mdtree.checkpoint import Checkpoint, file_digest, load_checkpoint
@@ -23,6 +24,7 @@ from mdtree.losses import build_loss
 from mdtree.measurements import Detail, Fact, Failure, Missing, Provenance, Row, Value
 from mdtree.metrics import METRICS, Subject
 from mdtree.models import Network, build_network
+from mdtree.training import Training
 
 __all__ = [
     "GroupTask",
@@ -31,6 +33,8 @@ __all__ = [
     "forget",
     "group_data",
     "group_network",
+    "group_setup",
+    "group_training",
     "measure_group",
     "row_digest",
 ]
@@ -52,6 +56,7 @@ class GroupTask:
     device: str
     allow_download: bool
     data_digest: str | None  # hash of the data files when the run was planned
+    dtype: str | None = None  # float32 | float64; None: as the network is
     earlier: Row | None = None  # a row of the same inputs, to which quantities are added
 
     @property
@@ -103,6 +108,10 @@ def row_digest(task: GroupTask) -> str:
     """Hash what the recipe says about this group, and what a Hugging Face folder says itself."""
     recipe = task.recipe
     rest = f"{recipe.batch_size} {recipe.weights_key} {sorted(task.facts.items())}"
+    if task.dtype is not None:
+        rest += f" {task.dtype}"
+    if "fork" in task.metrics and recipe.training is not None:
+        rest += f" {bind(recipe.training, task.facts)}"
     model, data = bind(recipe.model, task.facts), bind(recipe.data, task.facts)
     folder = _describing_folder(task)
     described = None if folder is None else file_digest(folder / "config.json")
@@ -112,12 +121,27 @@ def row_digest(task: GroupTask) -> str:
 def group_network(task: GroupTask) -> Network:
     """Make the group's network."""
     spec = bind(task.recipe.model, task.facts)
-    return _network(_Spec(fingerprint(spec), spec), task.trust, _describing_folder(task))
+    folder = _describing_folder(task)
+    return _network(_Spec(fingerprint(spec), spec), task.trust, folder, task.dtype)
 
 
 def _describing_folder(task: GroupTask) -> Path | None:
     """Find the folder that says itself what its network is: only Hugging Face's do."""
     return task.files[0].parent if task.recipe.model.factory == "huggingface" else None
+
+
+def group_setup(task: GroupTask) -> Setup:
+    """Say how the group's network is run; the network is brought to the device."""
+    network = group_network(task)
+    device = torch.device(task.device)
+    network.module.to(device)
+    return Setup(
+        network=network,
+        loss=build_loss(task.recipe.loss, task.trust),
+        batch_size=task.recipe.batch_size,
+        device=device,
+        dtype=None if task.dtype is None else getattr(torch, task.dtype),
+    )
 
 
 def group_data(task: GroupTask) -> Data:
@@ -142,9 +166,12 @@ class _Spec:
 
 
 @functools.lru_cache(maxsize=1)
-def _network(spec: _Spec, trust: Trust, folder: Path | None) -> Network:
+def _network(spec: _Spec, trust: Trust, folder: Path | None, dtype: str | None) -> Network:
     """Build the network that groups of one shape share: it is run at their weights, not its own."""
-    return build_network(spec.part, trust=trust, folder=folder)
+    network = build_network(spec.part, trust=trust, folder=folder)
+    if dtype is not None:
+        network.module.to(getattr(torch, dtype))
+    return network
 
 
 @functools.lru_cache(maxsize=2)
@@ -163,7 +190,14 @@ def _measured(task: GroupTask) -> Row:
     network = group_network(task)
     members = _members(task, network)
     data = group_data(task)
-    subject = _subject(task, network, members, data)
+    subject = Subject(
+        setup=group_setup(task),
+        members={member.name: _placed(member, task) for member in members},
+        data=data,
+        protocol=task.protocol,
+        seed=task.seed,
+        training=group_training(task),
+    )
     quantities: dict[str, Value] = {}
     details: dict[str, Detail] = {}
     notes = [f"{member.name}: {note}" for member in members for note in member.notes]
@@ -212,23 +246,21 @@ def _members(task: GroupTask, network: Network) -> list[Checkpoint]:
     ]
 
 
-def _subject(task: GroupTask, network: Network, members: list[Checkpoint], data: Data) -> Subject:
+def _placed(member: Checkpoint, task: GroupTask) -> dict[str, Tensor]:
     device = torch.device(task.device)
-    network.module.to(device)
-    return Subject(
-        setup=Setup(
-            network=network,
-            loss=build_loss(task.recipe.loss, task.trust),
-            batch_size=task.recipe.batch_size,
-            device=device,
-        ),
-        members={
-            member.name: {key: tensor.to(device) for key, tensor in member.weights.items()}
-            for member in members
-        },
-        data=data,
-        protocol=task.protocol,
-        seed=task.seed,
+    return {name: tensor.to(device) for name, tensor in member.weights.items()}
+
+
+def group_training(task: GroupTask) -> Training | None:
+    """Say how the group was trained, where the recipe says it."""
+    if task.recipe.training is None:
+        return None
+    spec = bind(task.recipe.training, task.facts)
+    return Training(
+        batch_size=int(spec.batch_size),
+        learning_rate=float(spec.learning_rate),
+        momentum=float(spec.momentum),
+        weight_decay=float(spec.weight_decay),
     )
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
-from mdtree.batch import to_device
 from mdtree.checkpoint import Folder, file_digest, find_folders, named_files
 from mdtree.config import Recipe, Tensors, Trust, bind
 from mdtree.datasets import data_digest
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape import Effort
-from mdtree.measure.group import GroupTask, as_text, group_data, group_network, row_digest
+from mdtree.measure.group import (
+    GroupTask,
+    as_text,
+    group_data,
+    group_setup,
+    group_training,
+    row_digest,
+)
+from mdtree.measure.pace import Pace, pace
 from mdtree.measurements import Fact, Index, Row
 from mdtree.metrics import METRICS, Workload
 
@@ -38,6 +42,7 @@ class Request:
     seed: int
     device: str
     allow_download: bool
+    dtype: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +92,7 @@ def plan(tasks: Iterable[GroupTask], index: Index) -> list[Planned]:
 
 def estimate(planned: list[Planned]) -> Iterator[Cost]:
     """Tell the cost of what is pending; every network of another shape is timed on one batch."""
-    seconds_per_item: dict[str, float] = {}
+    paces: dict[str, Pace] = {}
     for item in planned:
         if not item.pending:
             continue
@@ -99,13 +104,13 @@ def estimate(planned: list[Planned]) -> Iterator[Cost]:
             test_items=len(data.test) if data.test is not None else 0,
             full_items=data.full,
             protocol=task.protocol,
+            training=group_training(task),
         )
         effort = sum((METRICS[name].cost(work) for name in task.metrics), Effort())
-        passes = effort.passes
         shape = bind(task.recipe.model, task.facts).model_dump_json()
-        if shape not in seconds_per_item:
-            seconds_per_item[shape] = _seconds_per_item(task)
-        yield Cost(group=task.group, passes=passes, seconds=passes * seconds_per_item[shape])
+        if shape not in paces:
+            paces[shape] = pace(group_setup(task), data.train)
+        yield Cost(group=task.group, passes=effort.passes, seconds=paces[shape].seconds(effort))
 
 
 def _tasks(request: Request) -> Iterator[GroupTask]:
@@ -125,6 +130,7 @@ def _tasks(request: Request) -> Iterator[GroupTask]:
             device=request.device,
             allow_download=request.allow_download,
             data_digest=digest,
+            dtype=request.dtype,
         )
 
 
@@ -184,21 +190,3 @@ def _same_inputs(task: GroupTask, row: Row) -> bool:
         )
     except MdtreeError:
         return False
-
-
-def _seconds_per_item(task: GroupTask) -> float:
-    """Time a batch; the first one warms up."""
-    network = group_network(task)
-    device = torch.device(task.device)
-    network.module.to(device)
-    weights = network.module.state_dict()
-    data = group_data(task)
-    batch = to_device(next(data.train.batches(task.recipe.batch_size)), device)
-    times = []
-    with torch.inference_mode():
-        for _ in range(1 + _TIMED_BATCHES):
-            started = time.perf_counter()
-            output = network(weights, batch)
-            output.sum().item()  # waits for the device
-            times.append(time.perf_counter() - started)
-    return min(times[1:]) / len(output)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from mdtree.metrics.base import Findings, Metric, Subject, Workload
 from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.metrics.error_rate import ERROR_RATE
+from mdtree.metrics.fork import FORK
 from mdtree.metrics.hessian import HESSIAN
+from mdtree.metrics.layers import LAYERS
+from mdtree.metrics.similarity import SIMILARITY
 
 __all__ = ["METRICS", "Findings", "Metric", "Subject", "Workload"]
 
@@ -13,4 +16,7 @@ METRICS: dict[str, Metric] = {
     "error_rate": ERROR_RATE,
     "hessian": HESSIAN,
     "connectivity": CONNECTIVITY,
+    "similarity": SIMILARITY,
+    "layers": LAYERS,
+    "fork": FORK,
 }

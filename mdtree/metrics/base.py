@@ -38,6 +38,7 @@ class Workload:
     test_items: int
     full_items: int  # training items before `amount` was taken
     protocol: str
+    training: Training | None = None
 
     @property
     def pairs(self) -> int:

@@ -53,6 +53,7 @@ _QUANTITIES = (
 )
 
 _STEPS = 120
+_RATE = 0.1
 _BATCH = 128
 _ITEMS = 1024  # of the training set: errors along the path
 _STATISTICS = 512  # of them: BatchNorm
@@ -125,7 +126,7 @@ def _standard(subject: Subject) -> Iterator[_Joined]:
         how = Bending(
             steps=_STEPS,
             batch_size=_BATCH,
-            learning_rate=0.01,
+            learning_rate=_RATE,
             rate=published_rate,
             check=check,
         )

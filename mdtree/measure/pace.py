@@ -1,0 +1,80 @@
+"""The pace: how long a forward pass, a gradient and a second derivative of one item take here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mdtree.batch import Batch, size
+from mdtree.datasets import Items
+from mdtree.landscape import Effort, Hessian, LossError, NotTwiceError, Setup, twice, undisturbed
+from mdtree.models import Run
+
+__all__ = ["Pace", "pace"]
+
+_RUNS = 2
+_BATCH = 128  # of the kinds of work that differentiate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Seconds for one item."""
+
+    forward: float
+    gradient: float
+    product: float
+
+    def seconds(self, effort: Effort) -> float:
+        """Tell how long an effort takes."""
+        return (
+            effort.forward * self.forward
+            + effort.gradient * self.gradient
+            + effort.product * self.product
+        )
+
+
+def pace(setup: Setup, items: Items) -> Pace:
+    """Time a batch of each kind of work at the weights that the module has."""
+    weights = setup.network.module.state_dict()
+    batch = next(setup.batches(items))
+    few = items.take(torch.arange(min(_BATCH, len(items))))
+    with undisturbed(setup, seed=0):
+        forward = _fastest(lambda: _forward(setup, batch)) / size(batch)
+        try:
+            hessian = Hessian(setup, weights, few, len(few))
+            vector = hessian.random(torch.Generator().manual_seed(0))
+            gradient = _fastest(lambda: _gradient(setup, hessian)) / len(few)
+            both = _fastest(lambda: twice(lambda: hessian.product(vector))) / len(few)
+        except (LossError, NotTwiceError, StopIteration):
+            return Pace(forward=forward, gradient=4 * forward, product=8 * forward)
+    return Pace(forward=forward, gradient=gradient, product=max(both - gradient, gradient))
+
+
+def _forward(setup: Setup, batch: Batch) -> None:
+    with torch.inference_mode():
+        output = setup.network(setup.network.module.state_dict(), batch)
+        output.sum().item()  # waits for the device
+
+
+def _gradient(setup: Setup, hessian: Hessian) -> None:
+    (batch,) = setup.batches(hessian.items, hessian.batch_size)
+
+    def work(run: Run) -> Tensor:
+        loss = setup.losses(run(batch), batch).mean()
+        return torch.autograd.grad(loss, list(hessian.leaves.values()), allow_unused=True)[0]
+
+    setup.network.held(hessian.weights, work).sum().item()
+
+
+def _fastest(work: Callable[[], object]) -> float:
+    """Warm up once, then take the shortest of a few runs."""
+    times = []
+    for _ in range(1 + _RUNS):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times[1:])

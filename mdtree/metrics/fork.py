@@ -1,0 +1,125 @@
+"""Fork: two short continuations of one checkpoint, trained on other orders of the same data.
+
+    fork_barrier   highest training error on the straight line between them minus the worse end's
+    fork_cka       CKA of their outputs, as `similarity` has it
+
+Where training has become stable, the order of the data no longer decides into which valley it goes,
+and the barrier is zero (Frankle et al. 2020, arXiv 1912.05671).  One checkpoint is enough for this;
+with several, the first in order of names is taken.  Both protocols measure it in the same way.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+from functools import partial
+
+from mdtree.landscape import (
+    MIN_ITEMS,
+    Effort,
+    Profile,
+    cka,
+    cka_stderr,
+    draw,
+    generator,
+    mixed_sample,
+    number,
+    outputs,
+    profile,
+    straight,
+    trainable,
+    undisturbed,
+)
+from mdtree.measurements import Measured, Missing, Value
+from mdtree.metrics.base import Findings, Metric, Subject, Workload
+from mdtree.models import Weights
+from mdtree.training import Training, train
+
+__all__ = ["FORK"]
+
+_EPOCHS = 2
+_STEPS = 200  # at most
+_ITEMS = 1024
+_STATISTICS = 512
+_INNER = (0.25, 0.5, 0.75)
+_POINTS = 2 + len(_INNER)
+
+_QUANTITIES = ("fork_barrier", "fork_cka")
+
+
+def compute(subject: Subject) -> Findings:
+    """Measure fork_barrier and fork_cka."""
+    if subject.training is None:
+        reason = "needs `training` in the recipe: learning_rate and batch_size, to go on with"
+        return Findings(dict.fromkeys(_QUANTITIES, Missing(missing=reason)))
+    weights = next(iter(subject.members.values()))
+    with undisturbed(subject.setup, number(subject.seed, "fork")):
+        start, end = (_continued(subject, subject.training, weights, way) for way in (0, 1))
+        barrier = _barrier(subject, start, end)
+        similarity, note = _similarity(subject, start, end)
+    values = {"fork_barrier": barrier, "fork_cka": similarity}
+    return Findings(values, notes=() if note is None else (note,))
+
+
+def cost(work: Workload) -> Effort:
+    """Count both continuations, the points of the line, and the outputs."""
+    if work.training is None:
+        return Effort()
+    items = min(work.train_items, _ITEMS)
+    return Effort(
+        gradient=2 * _trained_items(work.training, work.train_items),
+        forward=_POINTS * (items + min(items, _STATISTICS)) + 2 * items,
+    )
+
+
+def _continued(subject: Subject, how: Training, weights: Weights, way: int) -> Weights:
+    setup, items = subject.setup, subject.data.train
+    module = copy.deepcopy(setup.network.module)
+    module.load_state_dict(weights)
+    seed = number(subject.seed, "fork", way) % 2**32
+    now = replace(how, epochs=_EPOCHS, steps=_STEPS, seed=seed)
+    setup.meter.add(Effort(gradient=_trained_items(how, len(items))))
+    return train(module, items, setup.losses, now, setup.place)
+
+
+def _trained_items(how: Training, items: int) -> int:
+    """Count the items of all steps; a short last batch is left out."""
+    batch_size = min(how.batch_size, items)
+    return min(_EPOCHS * (items // batch_size), _STEPS) * batch_size
+
+
+def _barrier(subject: Subject, start: Weights, end: Weights) -> Value:
+    setup, train_items = subject.setup, subject.data.train
+    sample = draw(setup, train_items, _ITEMS, generator(subject.seed, "fork items"))
+    statistics = draw(setup, sample, _STATISTICS, generator(subject.seed, "fork statistics"))
+    line = straight(trainable(setup.network), start, end)
+    found: Profile = profile(setup, line, sample, statistics, inner=_INNER)
+    if not found.has_errors:
+        return Missing(missing="the targets are no class numbers")
+    figure = found.barrier()
+    if not math.isfinite(figure.value):
+        return Missing(missing="the continuations have no finite loss")
+    return Measured(value=figure.value, stderr=figure.stderr)
+
+
+def _similarity(subject: Subject, start: Weights, end: Weights) -> tuple[Value, str | None]:
+    setup, train_items = subject.setup, subject.data.train
+    source = generator(subject.seed, "fork mixing")
+    sample, note = mixed_sample(setup, train_items, _ITEMS, source)
+    if len(sample) < MIN_ITEMS:
+        return Missing(missing=f"needs {MIN_ITEMS} training items, found {len(sample)}"), note
+    first, second = (
+        setup.network.held(weights, partial(outputs, setup, sample)) for weights in (start, end)
+    )
+    if first.kernel is None or second.kernel is None:
+        fault = first.fault or second.fault
+        return Missing(missing=f"the outputs of the continuations {fault}"), note
+    value = cka(first.kernel, second.kernel, debiased=True)
+    if value is None:
+        return Missing(missing="the outputs of the continuations are all equal"), note
+    stderr = cka_stderr(first.kernel, second.kernel, debiased=True)
+    return Measured(value=value, stderr=stderr), note
+
+
+FORK = Metric(name="fork", quantities=_QUANTITIES, compute=compute, cost=cost, on_request=True)

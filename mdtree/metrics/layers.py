@@ -1,0 +1,141 @@
+"""Layers: how alike the layers of two networks see the same items, each with each.
+
+Debiased CKA (mdtree/landscape/kernel.py) of the outputs of all layers of the first two members, or
+of one with itself, on one sample of 256 training items as they are.
+
+A layer is a module without parts, or an attention, that gives floats for each item; it counts by
+its last call.  The whole sample is one batch: each layer's kernel is made on the spot, and only
+kernels are kept, at most half a megabyte each, where features are as large as the network is wide.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mdtree.batch import size
+from mdtree.datasets import Items
+from mdtree.landscape import (
+    MIN_ITEMS,
+    Effort,
+    Kernel,
+    Setup,
+    cka,
+    draw,
+    fitting,
+    generator,
+    number,
+    undisturbed,
+)
+from mdtree.measurements import Detail
+from mdtree.metrics.base import Findings, Metric, Subject, Workload
+from mdtree.models import Run
+
+__all__ = ["LAYERS"]
+
+_ITEMS = 256
+_MEMBERS = 2
+_DIGITS = 6
+
+_Kernels = dict[str, Kernel | None]  # of each layer; None: its outputs are not finite
+
+
+def compute(subject: Subject) -> Findings:
+    """Compare all layers; there is no quantity, only a picture."""
+    found = len(subject.data.train)
+    if found < MIN_ITEMS:
+        return Findings({}, notes=(f"layers: needs {MIN_ITEMS} training items, found {found}",))
+    setup, source = subject.setup, generator(subject.seed, "layers")
+    sample = draw(setup, subject.data.train, _ITEMS, source)
+    with undisturbed(setup, number(subject.seed, "layers")):
+        used, kernels = fitting(partial(_kernels, subject, sample), len(sample))
+    less = f"layers: memory was enough for {used} of {len(sample)} items"
+    return Findings(
+        {},
+        details={"layers": _table(kernels[0], kernels[-1])},
+        notes=(less,) if used < len(sample) else (),
+    )
+
+
+def cost(work: Workload) -> Effort:
+    """Count one pass for each of the two members."""
+    return Effort(forward=min(work.members, _MEMBERS) * min(work.train_items, _ITEMS))
+
+
+def _kernels(subject: Subject, sample: Items, count: int) -> tuple[int, list[_Kernels]]:
+    items, setup = sample.take(torch.arange(count)), subject.setup
+    members = itertools.islice(subject.members.values(), _MEMBERS)
+    return count, [setup.network.held(weights, partial(_seen, setup, items)) for weights in members]
+
+
+def _seen(setup: Setup, items: Items, run: Run) -> _Kernels:
+    """Run the network once, and make the kernel of each layer as it speaks."""
+    kernels: _Kernels = {}
+    batch = next(setup.batches(items, len(items)))
+
+    def keep(name: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        features = _tensor(output)
+        if features is not None and features.shape[:1] == (size(batch),) and features.numel():
+            is_finite = bool(features.isfinite().all())
+            kernels[name] = Kernel.of(features) if is_finite else None
+
+    with contextlib.ExitStack() as hooks, _every_module_called(), torch.inference_mode():
+        for name, module in _layers(setup.network.module):
+            hooks.enter_context(module.register_forward_hook(partial(keep, name)))
+        run(batch)
+    setup.meter.add(Effort(forward=len(items)))
+    return kernels
+
+
+def _layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, module in network.named_modules():
+        # attention uses the weights of its parts and does not call them
+        if isinstance(module, nn.MultiheadAttention) or not any(module.children()):
+            yield name or type(module).__name__, module
+
+
+@contextlib.contextmanager
+def _every_module_called() -> Iterator[None]:
+    """Keep transformers from running as one piece, past their modules."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+def _tensor(output: Any) -> Tensor | None:
+    """Take a layer's tensor of floats, the first if there are several."""
+    parts = output if isinstance(output, tuple | list) else [output]
+    tensor = next((part for part in parts if isinstance(part, Tensor)), None)
+    return tensor if tensor is not None and tensor.is_floating_point() else None
+
+
+def _table(rows: _Kernels, columns: _Kernels) -> Detail:
+    lines = [
+        (row, column, _compared(first, second))
+        for row, first in rows.items()
+        for column, second in columns.items()
+    ]
+    return Detail(
+        columns={
+            "row": tuple(row for row, _, _ in lines),
+            "column": tuple(column for _, column, _ in lines),
+            "cka": tuple(value for _, _, value in lines),
+        }
+    )
+
+
+def _compared(first: Kernel | None, second: Kernel | None) -> float | None:
+    value = None if first is None or second is None else cka(first, second, debiased=True)
+    return None if value is None else round(value, _DIGITS)
+
+
+LAYERS = Metric(name="layers", quantities=(), compute=compute, cost=cost, on_request=True)

@@ -1,0 +1,230 @@
+"""Similarity of the networks of a group: of their outputs, of their decisions, of their weights.
+
+    cka               CKA of the outputs (mdtree/landscape/kernel.py); of softmax in classification
+    agreement         100 * (items whose largest output is the same class) / n
+    weight_distance   |w_a - w_b|, over parameters that are not frozen, without buffers
+
+standard-1   one sample of 1,024 training items, mixed once, each with a lambda of its own; the
+             same for all members, so k members cost k passes over it; debiased; all pairs.
+paper-1      another 768 training items for every ordered pair of members, mixed in batches of 128
+             with one lambda; biased; all ordered pairs.
+
+Outputs are compared between training items (mixup with Beta(16, 16)): on the items themselves,
+networks that fit them are alike.  Stored BatchNorm statistics.
+
+The value is the mean over pairs, its standard error sd / sqrt(pairs); pairs that share a member
+are not independent, so it is too small rather than too large.  For a single pair it is that over
+items: the jackknife for cka, sqrt(p (1-p) / n) for agreement.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from mdtree.landscape import (
+    MIN_ITEMS,
+    Effort,
+    Outputs,
+    cka,
+    cka_stderr,
+    generator,
+    mixed_sample,
+    number,
+    outputs,
+    trainable,
+    undisturbed,
+)
+from mdtree.measurements import Detail, Measured, Missing, Value
+from mdtree.metrics.base import Findings, Metric, Subject, Workload, needs_two
+from mdtree.models import Weights
+
+__all__ = ["SIMILARITY"]
+
+_ITEMS = 1024
+
+_PAPER_BATCH = 128
+_PAPER_ITEMS = 6 * _PAPER_BATCH
+
+_QUANTITIES = ("cka", "agreement", "weight_distance")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pair:
+    """How two members compare."""
+
+    a: str
+    b: str
+    cka: Value
+    agreement: Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Compared:
+    """What a protocol found."""
+
+    pairs: Sequence[_Pair]
+    notes: tuple[str, ...] = ()
+
+
+def compute(subject: Subject) -> Findings:
+    """Measure cka, agreement and weight_distance."""
+    if len(subject.members) == 1:
+        return needs_two(_QUANTITIES, found=1)
+    distances = {
+        (a, b): _distance(subject, a, b) for a, b in itertools.combinations(subject.members, 2)
+    }
+    with undisturbed(subject.setup, number(subject.seed, "similarity")):
+        compared = _PROTOCOLS[subject.protocol](subject)
+    return Findings(
+        {
+            "cka": _over_pairs([pair.cka for pair in compared.pairs]),
+            "agreement": _over_pairs([pair.agreement for pair in compared.pairs]),
+            "weight_distance": _over_pairs(list(distances.values())),
+        },
+        details={"pairs": _table(compared.pairs, distances)},
+        notes=compared.notes,
+    )
+
+
+def cost(work: Workload) -> Effort:
+    """Count one pass for each member, or two for each ordered pair."""
+    if work.protocol == "paper-1":
+        ordered = work.members * (work.members - 1)
+        return Effort(forward=2 * ordered * min(work.train_items, _PAPER_ITEMS))
+    passes = work.members if work.members > 1 else 0
+    return Effort(forward=passes * min(work.train_items, _ITEMS))
+
+
+def _standard(subject: Subject) -> _Compared:
+    setup = subject.setup
+    source = generator(subject.seed, "similarity items")
+    sample, unmixed = mixed_sample(setup, subject.data.train, _ITEMS, source)
+    said = {
+        name: setup.network.held(weights, partial(outputs, setup, sample))
+        for name, weights in subject.members.items()
+    }
+    pairs = [
+        _Pair(
+            a=a,
+            b=b,
+            cka=_cka({a: said[a], b: said[b]}, debiased=True, alone=len(said) == 2),  # noqa: PLR2004
+            agreement=_agreement({a: said[a], b: said[b]}),
+        )
+        for a, b in itertools.combinations(said, 2)
+    ]
+    notes = () if unmixed is None else (f"similarity is that on training items: {unmixed}",)
+    return _Compared(pairs=pairs, notes=notes)
+
+
+def _paper(subject: Subject) -> _Compared:
+    return _Compared(
+        pairs=[_paper_pair(subject, a, b) for a, b in itertools.permutations(subject.members, 2)]
+    )
+
+
+def _paper_pair(subject: Subject, a: str, b: str) -> _Pair:
+    setup = subject.setup
+    source = generator(subject.seed, "similarity items", a, b)
+    sample, unmixed = mixed_sample(
+        setup, subject.data.train, _PAPER_ITEMS, source, together=_PAPER_BATCH
+    )
+    if unmixed is not None:
+        missing = Missing(missing=f"paper-1 mixes training items: {unmixed}")
+        return _Pair(a=a, b=b, cka=missing, agreement=missing)
+    said = {
+        name: setup.network.held(subject.members[name], partial(outputs, setup, sample))
+        for name in (a, b)
+    }
+    return _Pair(a=a, b=b, cka=_cka(said, debiased=False, alone=False), agreement=_agreement(said))
+
+
+_PROTOCOLS: dict[str, Callable[[Subject], _Compared]] = {
+    "standard-1": _standard,
+    "paper-1": _paper,
+}
+
+
+def _cka(said: dict[str, Outputs], *, debiased: bool, alone: bool) -> Value:
+    for name, output in said.items():
+        if output.kernel is None:
+            return Missing(missing=f"the outputs of {name} {output.fault}")
+        if output.kernel.is_constant:
+            return Missing(missing=f"the outputs of {name} are all equal")
+    first, second = (output.kernel for output in said.values())
+    assert first is not None
+    assert second is not None
+    if debiased and len(first) < MIN_ITEMS:
+        return Missing(missing=f"needs {MIN_ITEMS} training items, found {len(first)}")
+    value = cka(first, second, debiased=debiased)
+    if value is None:
+        return Missing(missing="no two items have outputs with anything in common")
+    stderr = cka_stderr(first, second, debiased=debiased) if alone else None
+    return Measured(value=value, stderr=stderr)
+
+
+def _agreement(said: dict[str, Outputs]) -> Value:
+    for name, output in said.items():
+        if output.fault is not None:
+            return Missing(missing=f"the outputs of {name} {output.fault}")
+    first, second = (output.classes for output in said.values())
+    if first is None or second is None:
+        return Missing(missing="needs class numbers as targets, and an output for each class")
+    share = float((first == second).double().mean())
+    stderr = math.sqrt(share * (1 - share) / len(first))
+    return Measured(value=100 * share, stderr=100 * stderr)
+
+
+def _distance(subject: Subject, a: str, b: str) -> Value:
+    names = trainable(subject.setup.network).shapes
+    if not names:
+        return Missing(missing="the network has no parameter that is not frozen")
+    first, second = subject.members[a], subject.members[b]
+    distance = _length(first, second, list(names))
+    if not math.isfinite(distance):
+        return Missing(missing=f"the distance between {a} and {b} is not finite")
+    return Measured(value=distance)
+
+
+def _length(first: Weights, second: Weights, names: Sequence[str]) -> float:
+    gaps = [(first[name].double() - second[name].double()).square().sum() for name in names]
+    return math.sqrt(float(torch.stack(gaps).sum()))
+
+
+def _over_pairs(values: Sequence[Value]) -> Value:
+    """Give the mean over pairs; one that is missing is missed by the mean."""
+    measured = [value for value in values if isinstance(value, Measured)]
+    if len(measured) < len(values):
+        return next(value for value in values if isinstance(value, Missing))
+    if len(measured) == 1:
+        return measured[0]
+    each = [value.value for value in measured]
+    return Measured(
+        value=statistics.fmean(each), stderr=statistics.stdev(each) / math.sqrt(len(each))
+    )
+
+
+def _table(pairs: Sequence[_Pair], distances: dict[tuple[str, str], Value]) -> Detail:
+    both = distances | {(b, a): value for (a, b), value in distances.items()}
+    return Detail(
+        columns={
+            "a": tuple(pair.a for pair in pairs),
+            "b": tuple(pair.b for pair in pairs),
+            "cka": tuple(_plain(pair.cka) for pair in pairs),
+            "agreement": tuple(_plain(pair.agreement) for pair in pairs),
+            "weight_distance": tuple(_plain(both[pair.a, pair.b]) for pair in pairs),
+        }
+    )
+
+
+def _plain(value: Value) -> float | None:
+    return value.value if isinstance(value, Measured) else None
+
+
+SIMILARITY = Metric(name="similarity", quantities=_QUANTITIES, compute=compute, cost=cost)
