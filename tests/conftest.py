@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from mdtree.cli import main
 from mdtree.measurements import Row, read_rows
+from mdtree.metrics import METRICS
 from mdtree.models import cnn
 
 # The networks of tests are tiny: more threads are no faster, and far slower where the cores are
@@ -76,6 +77,14 @@ def write_zoo(root: Path, groups: dict[str, list[int]], *, width: int = 2) -> Pa
 def zoo(tmp_path) -> Path:
     """Two groups of two tiny networks each."""
     return write_zoo(tmp_path / "zoo", {"hot": [0, 1], "cold": [2, 3]})
+
+
+@pytest.fixture
+def error_rates_only(monkeypatch) -> None:
+    """Let `mdtree measure` measure error rates alone, unless more is asked for by name."""
+    for name, metric in METRICS.items():
+        if name != "error_rate":
+            monkeypatch.setitem(METRICS, name, replace(metric, on_request=True))
 
 
 @pytest.fixture(autouse=True)

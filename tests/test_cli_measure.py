@@ -15,6 +15,8 @@ from mdtree.datasets import load_data
 from mdtree.measurements import Missing, Store
 from mdtree.models import cnn
 
+pytestmark = pytest.mark.usefixtures("error_rates_only")
+
 # 50 training and 597 test items for each of four networks
 PASSES = 4 * (50 + 597)
 

@@ -16,6 +16,8 @@ from torch import nn
 from mdtree.measurements import Measured, Missing
 from mdtree.models import cnn
 
+pytestmark = pytest.mark.usefixtures("error_rates_only")
+
 
 def test_two_groups_of_one_name_are_told_before_anything_is_measured(mdtree, zoo):
     one = {"name": "hot", "files": ["hot/*"]}

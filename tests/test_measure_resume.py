@@ -11,8 +11,11 @@ import yaml
 from conftest import change, rows_of
 from safetensors.torch import load_file, save_file
 
+from mdtree.landscape import Effort
 from mdtree.measurements import Measured, Missing
-from mdtree.metrics import METRICS, Metric
+from mdtree.metrics import METRICS, Findings, Metric
+
+pytestmark = pytest.mark.usefixtures("error_rates_only")
 
 
 def on_arrays(zoo):
@@ -135,14 +138,18 @@ def test_a_group_that_failed_is_tried_again_until_it_is_mended(mdtree, zoo):
     assert rows_of(zoo / "rows.jsonl")["hot"].failure is None
 
 
+SEVEN = Effort(forward=7)
+FOUND = Findings({"cka": Measured(value=0.25)})
+
+
 def another_metric(compute):
-    return Metric(name="second", quantities=("cka",), compute=compute, cost=lambda work: 7)
+    return Metric(name="second", quantities=("cka",), compute=compute, cost=lambda work: SEVEN)
 
 
 def test_a_row_with_fewer_metrics_is_extended_and_not_measured_again(mdtree, zoo, monkeypatch):
     mdtree("measure", zoo)
     before = rows_of(zoo / "rows.jsonl")
-    second = another_metric(lambda subject: {"cka": Measured(value=0.25)})
+    second = another_metric(lambda subject: FOUND)
     monkeypatch.setitem(METRICS, "second", second)
 
     plan = json.loads(mdtree("measure", zoo, "--dry-run", "--json").out)["groups"]
@@ -172,7 +179,7 @@ def test_a_metric_that_fails_costs_no_more_than_itself(mdtree, zoo, monkeypatch)
     assert [(g["state"], g["metrics"]) for g in ran["groups"]] == [
         ("failed before", ["second"])
     ] * 2
-    second = another_metric(lambda subject: {"cka": Measured(value=0.25)})
+    second = another_metric(lambda subject: FOUND)
     monkeypatch.setitem(METRICS, "second", second)
     mdtree("measure", zoo)
     for group, row in rows_of(zoo / "rows.jsonl").items():

@@ -12,6 +12,8 @@ import time
 import pytest
 from conftest import change, rows_of, write_zoo
 
+pytestmark = pytest.mark.usefixtures("error_rates_only")
+
 NAPPING = """
 import os, time
 from torch import nn
@@ -40,7 +42,7 @@ def napping(tmp_path):
     module = f"napping_{tmp_path.name}"
     (root / f"{module}.py").write_text(NAPPING)
     change(root, model={"factory": f"{module}:net", "kwargs": {"width": 2}})
-    return ["measure", root, "--recipe", root / "mdtree.yaml", "--out"]
+    return ["measure", root, "--recipe", root / "mdtree.yaml", "--metrics", "error_rate", "--out"]
 
 
 def stopped(args, out, how):

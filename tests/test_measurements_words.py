@@ -30,7 +30,8 @@ def test_a_quantity_says_in_one_line_each_what_it_is_and_what_low_and_high_mean(
 
 def test_quantities_are_found_by_their_names_and_no_two_share_a_published_column():
     assert [quantity.name for quantity in QUANTITIES.values()] == list(QUANTITIES)
-    assert len({quantity.published for quantity in QUANTITIES.values()}) == len(QUANTITIES)
+    published = [q.published for q in QUANTITIES.values() if q.published is not None]
+    assert len(set(published)) == len(published) == 9
 
 
 def test_no_word_is_both_a_fact_and_a_quantity():
@@ -40,7 +41,7 @@ def test_no_word_is_both_a_fact_and_a_quantity():
 def test_the_published_columns_are_in_the_published_table(published_table):
     with published_table.open(newline="") as file:
         header = next(csv.reader(file))
-    assert {quantity.published for quantity in QUANTITIES.values()} <= set(header)
+    assert {quantity.published for quantity in QUANTITIES.values()} - {None} <= set(header)
 
 
 def test_only_the_hessian_is_published_as_a_logarithm():

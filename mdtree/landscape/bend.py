@@ -4,7 +4,7 @@
 
 One t for each batch.  By the chain rule the gradient for b is 2t(1-t) that for w(t), so a step
 costs what a plain step of SGD costs, and a few passes over one vector.  BatchNorm uses the
-statistics of the batch, dropout is on, as in training.
+statistics of the batch, and dropout is on, as in training; in checks dropout is off.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 from mdtree.batch import Batch, size
 from mdtree.datasets import Items
 from mdtree.landscape.effort import Effort
+from mdtree.landscape.normalisation import batch_statistics, batches_with_variance
 from mdtree.landscape.path import Path
 from mdtree.landscape.setup import Setup
 from mdtree.models import Run
@@ -71,9 +72,8 @@ def train_bend(
     module = setup.network.module
     module.train()
     try:
-        held = {name: tensor.detach().clone() for name, tensor in path.start.items()}
         walk = _Walk(setup, path, how)
-        return setup.network.held({**held, **walk.leaves}, lambda run: walk.go(run, items, source))
+        return setup.network.held(walk.weights, lambda run: walk.go(run, items, source))
     finally:
         module.eval()
 
@@ -97,6 +97,12 @@ class _Walk:
         ):
             leaf.requires_grad_()
             leaf.grad = gradient
+        self.weights = path.at(0) | self.leaves
+        self.other = [  # what is not trained, and differs between the ends
+            name
+            for name, tensor in path.start.items()
+            if name not in layout.shapes and not torch.equal(tensor, path.end[name])
+        ]
 
     def go(self, run: Run, items: Items, source: torch.Generator) -> Trained:
         """Make all steps, or as many as are of use."""
@@ -106,12 +112,13 @@ class _Walk:
         for step in range(self.how.steps):
             if check is not None and step % check.every == 0:
                 loss = self._validate(run, check.items)
-                if loss < (1 - check.gain) * best:
-                    best, best_bend, without = loss, self.bend.clone(), 0
-                else:
-                    without += 1
-                    if without > check.patience:
-                        return self._ended(best_bend, step, converged=True)
+                gained = loss + check.gain * abs(loss) < best
+                if loss < best:
+                    best, best_bend = loss, self.bend.clone()
+                without = 0 if gained else without + 1
+                if without > check.patience:
+                    return self._ended(best_bend, step, converged=math.isfinite(best))
+                if not gained:
                     self.bend.copy_(best_bend)
                     self.velocity.zero_()
                     brake /= 3
@@ -129,12 +136,16 @@ class _Walk:
         with torch.no_grad():
             torch.mul(self.start, (1 - t) ** 2, out=self.point)
             self.point.add_(self.bend, alpha=2 * t * (1 - t)).add_(self.end, alpha=t**2)
+            nearer = self.path.nearer(t)
+            for name in self.other:
+                self.weights[name].copy_(nearer[name])
 
     def _step(self, run: Run, batch: Batch, t: float, rate: float) -> None:
         self._move_to(t)
         self.gradient.zero_()
         loss = self.setup.losses(run(batch), batch).mean()
-        torch.autograd.backward(loss, inputs=list(self.leaves.values()))
+        if loss.requires_grad:  # else no weight matters to it
+            torch.autograd.backward(loss, inputs=list(self.leaves.values()))
         self.setup.meter.add(Effort(gradient=size(batch)))
         how = self.how
         with torch.no_grad():
@@ -145,10 +156,10 @@ class _Walk:
     def _validate(self, run: Run, items: Items) -> float:
         """Give the mean loss at a few points; one that is not finite is the worst."""
         total, count = 0.0, 0
-        with torch.no_grad():
+        with torch.no_grad(), batch_statistics(self.setup.network.module):
             for t in _VALIDATED_AT:
                 self._move_to(t)
-                for batch in self.setup.batches(items):
+                for batch in batches_with_variance(self.setup, items):
                     total += float(self.setup.losses(run(batch), batch).mean()) * size(batch)
                     count += size(batch)
         self.setup.meter.add(Effort(forward=count))

@@ -7,7 +7,7 @@ import hashlib
 import torch
 from torch import Tensor
 
-from mdtree.datasets import Items
+from mdtree.datasets.items import Items, in_memory
 from mdtree.landscape.setup import Setup
 
 __all__ = ["draw", "generator", "number"]
@@ -25,6 +25,9 @@ def generator(seed: int, *words: object) -> torch.Generator:
 
 
 def draw(setup: Setup, items: Items, count: int, source: torch.Generator) -> Items:
-    """Choose `count` items without replacement, or all if there are no more."""
+    """Choose `count` items without replacement, or all if there are no more.
+
+    They are decoded once: what reads them many times sees the same items in every pass.
+    """
     chosen: Tensor = torch.randperm(len(items), generator=source)[:count]
-    return setup.here(items.take(chosen))
+    return setup.here(in_memory(items.take(chosen)))

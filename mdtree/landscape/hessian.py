@@ -23,18 +23,18 @@ from mdtree.landscape.setup import Setup
 from mdtree.landscape.vector import trainable
 from mdtree.models import Run, Weights
 
-__all__ = ["Hessian", "LossError"]
+__all__ = ["Hessian", "LossError", "mean_loss"]
 
 
 class LossError(MdtreeError):
-    """The loss is not finite, so it has no derivatives."""
+    """The loss or its derivatives are not numbers that could be measured."""
 
 
 class Hessian:
     """The Hessian at `weights`, with respect to the parameters that are not frozen.
 
     Parameters that the network does not use, or on which the loss depends linearly, have zero
-    rows.  The module runs in the mode that it is in.
+    rows.  The module runs in the mode that it is in, at copies of the weights and buffers.
     """
 
     def __init__(self, setup: Setup, weights: Weights, items: Items, batch_size: int) -> None:
@@ -42,10 +42,8 @@ class Hessian:
         self.items = items
         self.batch_size = batch_size
         self.layout = trainable(setup.network)
-        self.leaves = {
-            name: weights[name].detach().clone().requires_grad_() for name in self.layout.shapes
-        }
-        self.weights = {**weights, **self.leaves}
+        self.weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
+        self.leaves = {name: self.weights[name].requires_grad_() for name in self.layout.shapes}
 
     @property
     def size(self) -> int:
@@ -64,13 +62,13 @@ class Hessian:
     def products(self, vectors: Tensor) -> Tensor:
         """Give H v for each line of `vectors`."""
         total = torch.zeros_like(vectors)
-        for share, part in self.parts(vectors):
+        for share, part in self.parts(vectors, self.batch_size):
             total += share * part
         return total
 
-    def parts(self, vectors: Tensor) -> Iterator[tuple[float, Tensor]]:
+    def parts(self, vectors: Tensor, batch_size: int) -> Iterator[tuple[float, Tensor]]:
         """Give each micro-batch's share of the items, and the products with its own Hessian."""
-        for batch in self.setup.batches(self.items, self.batch_size):
+        for batch in self.setup.batches(self.items, batch_size):
             work = partial(self._of_batch, batch, vectors)
             part = self.setup.network.held(self.weights, work)
             self.setup.meter.add(
@@ -80,12 +78,8 @@ class Hessian:
 
     def _of_batch(self, batch: Batch, vectors: Tensor, run: Run) -> Tensor:
         leaves = list(self.leaves.values())
-        loss = self.setup.losses(run(batch), batch).mean()
-        if not torch.isfinite(loss):
-            raise LossError(f"the loss is not finite: {loss.item()}")
+        loss = mean_loss(self.setup, run(batch), batch)
         result = torch.zeros_like(vectors)
-        if not loss.requires_grad:
-            return result
         gradients = torch.autograd.grad(loss, leaves, create_graph=True, allow_unused=True)
         curved = [
             number
@@ -110,4 +104,19 @@ class Hessian:
                     for leaf, product in zip(leaves, products, strict=True)
                 ]
             )
+        if not result.isfinite().all():
+            raise LossError("the second derivatives of the loss are not finite")
         return result
+
+
+def mean_loss(setup: Setup, output: Tensor, batch: Batch) -> Tensor:
+    """Give the mean loss of a batch, if it can be differentiated at all."""
+    loss = setup.losses(output, batch).mean()
+    if not torch.isfinite(loss):
+        raise LossError(f"the loss is not finite: {loss.item()}")
+    if not loss.requires_grad:
+        raise LossError(
+            "the loss does not depend on any parameter that is not frozen "
+            "(does the network run under torch.no_grad?)"
+        )
+    return loss

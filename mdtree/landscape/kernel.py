@@ -45,7 +45,11 @@ class Kernel:
 
     @classmethod
     def of(cls, features: Tensor) -> Kernel:
-        """Make the kernel of finite features (n, ...); what differs by rounding only is equal."""
+        """Make the kernel of features (n, ...).
+
+        What differs by rounding only is equal; features that are not all finite are so too, as
+        they tell items apart no better.
+        """
         flat = features.flatten(1) if features.dim() > 1 else features.unsqueeze(1)
         spread = _spread(flat)
         if not spread:
@@ -143,7 +147,7 @@ def _hsic(first: Kernel, second: Kernel, *, debiased: bool) -> float:
 
 
 def _spread(flat: Tensor) -> float:
-    """Give the widest range that a feature takes; 0 where all ranges are rounding errors."""
+    """Give the widest range that a feature takes; 0 where it is a rounding error, or no number."""
     if flat.shape[1] == 0:
         return 0.0
     lowest, highest = (bound.double() for bound in torch.aminmax(flat, dim=0))

@@ -25,7 +25,8 @@ from torch import Tensor
 __all__ = ["Ritz", "lanczos"]
 
 Product = Callable[[Tensor], Tensor]
-_NOTHING = 1e-10  # a beta this small beside the largest alpha: the space is exhausted
+_NOTHING = 1e-10  # a beta this small beside the largest eigenvalue: the space is exhausted
+_ROWS = 16  # of the basis at first; few matrices need more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ def lanczos(
     The tolerance is relative to the top value; at least `least` steps are made.
     """
     steps = min(steps, len(start))
-    basis = torch.empty(steps, len(start), dtype=start.dtype, device=start.device)
+    basis = start.new_empty(min(steps, _ROWS), len(start))
     basis[0] = start / torch.linalg.vector_norm(start)
     alphas: list[float] = []
     betas: list[float] = []
@@ -80,12 +81,14 @@ def lanczos(
             vector -= (known @ vector) @ known
         betas.append(float(torch.linalg.vector_norm(vector)))
         ritz = _ritz(basis[: done + 1], alphas, betas)
-        exhausted = betas[-1] <= _NOTHING * max(abs(alpha) for alpha in alphas)
+        exhausted = betas[-1] <= _NOTHING * np.abs(ritz.values).max() or done + 1 == len(start)
         within = ritz.error <= tolerance * abs(ritz.top)
         if exhausted or (within and done + 1 >= least):
             return replace(ritz, converged=True)
         if done + 1 == steps:
             return ritz
+        if done + 1 == len(basis):
+            basis = torch.cat([basis, torch.empty_like(basis)])
         basis[done + 1] = vector / betas[-1]
 
 

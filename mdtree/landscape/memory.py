@@ -38,7 +38,7 @@ def _told_alike(work: Callable[[int], ResultT], batch_size: int) -> ResultT:
         return work(batch_size)
     except MemoryError as error:
         raise torch.OutOfMemoryError(str(error)) from None
-    except RuntimeError as error:
+    except (RuntimeError, DataError) as error:  # the network's, or what it was told as
         if "can't allocate memory" in str(error):
             raise torch.OutOfMemoryError(str(error)) from None
         raise

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from mdtree.batch import size
+from mdtree.batch import Batch, size
 from mdtree.datasets import Items
 from mdtree.landscape.effort import Effort
 from mdtree.landscape.setup import Setup
 from mdtree.models import Run
 
-__all__ = ["has_statistics", "reestimate"]
+__all__ = ["batch_statistics", "batches_with_variance", "has_statistics", "reestimate"]
 
 
 def has_statistics(module: nn.Module) -> bool:
@@ -27,41 +27,51 @@ def has_statistics(module: nn.Module) -> bool:
     return any(True for _ in _layers(module))
 
 
-def reestimate(setup: Setup, items: Items, run: Run, batch_size: int | None = None) -> None:
-    """Set the statistics that `run` holds to those of one pass over the items.
-
-    Only the layers with statistics are in training mode; dropout stays off.  A last batch of one
-    item is left out where there are others: its variance is not known.
-    """
-    layers = list(_layers(setup.network.module))
-    if not layers:
+def reestimate(setup: Setup, items: Items, run: Run) -> None:
+    """Set the statistics that `run` holds to those of one pass over the items."""
+    if not has_statistics(setup.network.module):
         return
     seen = 0
-    with torch.no_grad(), _collecting(layers):
-        for batch in setup.batches(items, batch_size):
-            count = size(batch)
-            if count == 1 and seen > 0:
-                continue
-            seen += count
+    with torch.no_grad(), batch_statistics(setup.network.module) as layers:
+        for layer in layers:
+            layer.reset_running_stats()
+        for batch in batches_with_variance(setup, items):
+            seen += size(batch)
             for layer in layers:
-                layer.momentum = count / seen
+                layer.momentum = size(batch) / seen
             run(batch)
     setup.meter.add(Effort(forward=seen))
+
+
+@contextmanager
+def batch_statistics(module: nn.Module) -> Iterator[list[_NormBase]]:
+    """Let layers with statistics use and collect those of the batch; dropout and the like are off.
+
+    Modes and momenta are found afterwards as they were.
+    """
+    modes = [(inner, inner.training) for inner in module.modules()]
+    layers = list(_layers(module))
+    momenta = [layer.momentum for layer in layers]
+    try:
+        module.eval()
+        for layer in layers:
+            layer.train()
+        yield layers
+    finally:
+        for inner, training in modes:
+            inner.training = training
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+
+
+def batches_with_variance(setup: Setup, items: Items) -> Iterator[Batch]:
+    """Yield all items in batches of at least two; a last one that is alone is left out."""
+    for batch in setup.batches(items, max(setup.batch_size, 2)):
+        if size(batch) > 1:
+            yield batch
 
 
 def _layers(module: nn.Module) -> Iterator[_NormBase]:
     for layer in module.modules():
         if isinstance(layer, _NormBase) and layer.running_mean is not None:
             yield layer
-
-
-@contextmanager
-def _collecting(layers: list[_NormBase]) -> Iterator[None]:
-    before = [(layer, layer.training, layer.momentum) for layer in layers]
-    try:
-        for layer in layers:
-            layer.train()
-        yield
-    finally:
-        for layer, training, momentum in before:
-            layer.training, layer.momentum = training, momentum

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from mdtree.exceptions import MismatchError
 from mdtree.landscape.vector import Layout
 from mdtree.models import Weights
 
@@ -29,10 +30,26 @@ class Path:
     end: Weights
     bend: Tensor  # (n,)
 
+    def __post_init__(self) -> None:
+        """Refuse ends that are not of one network."""
+        start, end = (
+            {(name, tensor.shape) for name, tensor in weights.items()}
+            for weights in (self.start, self.end)
+        )
+        if start != end:
+            names = sorted({name for name, _ in start ^ end})
+            raise MismatchError(
+                "both ends of a path must have the same tensors in the same shapes; "
+                f"these differ: {', '.join(names)}"
+            )
+
+    def nearer(self, t: float) -> Weights:
+        """Give the end to which t is nearer."""
+        return self.start if t < 0.5 else self.end  # noqa: PLR2004 - the middle
+
     def at(self, t: float) -> dict[str, Tensor]:
         """Give fresh weights at t; at 0 and 1 they are the ends to the last bit."""
-        nearer = self.start if t < 0.5 else self.end  # noqa: PLR2004 - the middle
-        weights = {name: tensor.detach().clone() for name, tensor in nearer.items()}
+        weights = {name: tensor.detach().clone() for name, tensor in self.nearer(t).items()}
         if 0 < t < 1:
             a, c = self.layout.flatten(self.start), self.layout.flatten(self.end)
             point = (1 - t) ** 2 * a + 2 * t * (1 - t) * self.bend + t**2 * c

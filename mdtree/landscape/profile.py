@@ -14,7 +14,7 @@ last.  All points are measured on the same items: standard errors are those of p
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -69,43 +69,48 @@ class Profile:
         return self.points[0].score.wrong is not None
 
     @property
+    def ends(self) -> tuple[Point, Point]:
+        """Give the first and the last."""
+        return self.points[0], self.points[-1]
+
+    @property
     def inner(self) -> tuple[Point, ...]:
         """Leave out the ends."""
         return self.points[1:-1]
 
     def worst(self) -> Point:
-        """Give the inner point that differs most from the mean of the ends."""
-        start, end = self.points[0], self.points[-1]
+        """Give the inner point that differs most from the mean of the ends, in error, then loss."""
 
         def difference(point: Point) -> tuple[float, float]:
-            errors = point.error, start.error, end.error
-            of_error = 0.0 if None in errors else abs(errors[0] - (errors[1] + errors[2]) / 2)  # type: ignore[operator]
-            return of_error, abs(point.loss - (start.loss + end.loss) / 2)
+            error = self._off(point, lambda point: point.error or 0.0)
+            return error, self._off(point, lambda point: point.loss)
 
         return max(self.inner, key=difference)
 
     def connectivity(self) -> Figure:
         """Error of the ends minus that at the worst point."""
-        first, last = _wrong(self.points[0]), _wrong(self.points[-1])
-        return _mean((first + last) / 2 - _wrong(self.worst()), scale=100)
+        first, last = self.ends
+        return _mean((_wrong(first) + _wrong(last)) / 2 - _wrong(self.worst()), scale=100)
 
     def peak(self) -> Figure:
         """Minus the highest error inside."""
-        return _mean(-_wrong(max(self.inner, key=lambda point: point.score.error())), scale=100)
+        return _mean(-_wrong(_highest(self.inner, Score.error)), scale=100)
 
     def barrier(self) -> Figure:
         """Highest error inside minus that of the worse end."""
-        ends = self.points[0], self.points[-1]
-        highest = max(self.inner, key=lambda point: point.score.error())
-        worse = max(ends, key=lambda point: point.score.error())
+        highest, worse = (_highest(points, Score.error) for points in (self.inner, self.ends))
         return _mean(_wrong(highest) - _wrong(worse), scale=100)
 
     def loss_barrier(self) -> Figure:
         """Highest loss inside minus that of the worse end."""
-        highest = max(self.inner, key=lambda point: point.loss)
-        worse = max((self.points[0], self.points[-1]), key=lambda point: point.loss)
+        highest, worse = (_highest(points, Score.mean_loss) for points in (self.inner, self.ends))
         figure = _mean(highest.score.losses - worse.score.losses)
         return figure if highest.score.each else Figure(value=figure.value, stderr=None)
+
+    def _off(self, point: Point, of: Callable[[Point], float]) -> float:
+        """Measure how far a point is from the mean of the ends."""
+        first, last = self.ends
+        return _comparable(abs(of(point) - (of(first) + of(last)) / 2))
 
 
 def profile(
@@ -147,6 +152,15 @@ def _scored(setup: Setup, items: Items, statistics: Items, run: Run) -> Score:
     return score(setup, items, run)
 
 
+def _highest(points: Sequence[Point], of: Callable[[Score], float]) -> Point:
+    return max(points, key=lambda point: _comparable(of(point.score)))
+
+
+def _comparable(value: float) -> float:
+    """Let what is not a number be the worst, so that it is not passed over."""
+    return math.inf if math.isnan(value) else value
+
+
 def _wrong(point: Point) -> Tensor:
     assert point.score.wrong is not None
     return point.score.wrong.double()
@@ -157,6 +171,6 @@ def _mean(values: Tensor, *, scale: float = 1.0) -> Figure:
     count = len(values)
     spread = float(torch.std(values)) if count > 1 else math.nan
     return Figure(
-        value=scale * float(values.mean()),
+        value=scale * float(values.mean()) + 0.0,  # no -0.0
         stderr=scale * spread / math.sqrt(count) if math.isfinite(spread) else None,
     )

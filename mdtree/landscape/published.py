@@ -12,6 +12,7 @@ Yao, Gholami, Keutzer and Mahoney 2020, arXiv 1912.07145.
 from __future__ import annotations
 
 import copy
+import math
 import statistics
 import warnings
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 from mdtree.batch import Batch, size
 from mdtree.datasets import Items
 from mdtree.landscape.effort import Effort
-from mdtree.landscape.hessian import LossError
+from mdtree.landscape.hessian import LossError, mean_loss
 from mdtree.landscape.memory import fitting
 from mdtree.landscape.setup import Setup
 from mdtree.models import Network, Weights
@@ -72,16 +73,21 @@ def _measured(setup: Setup, weights: Weights, batches: Sequence[Batch]) -> Publi
     _freeze_flat(setup, numbered)
     if not any(weight.requires_grad for weight in numbered.parameters()):
         return Published(top=0.0, top_iterations=0, forms=(0.0,))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Using backward.. with create_graph=True", UserWarning)
-        rival = _rival(setup, numbered)
-        (top,), _ = rival.eigenvalues(maxIter=_ITERATIONS, tol=_TOLERANCE)
-        iterations = numbered.cleared
-        forms = _forms(rival)
-    numbered.zero_grad(set_to_none=True)  # the gradients hold graphs that hold the gradients
-    graphs = 1 if len(batches) == 1 else numbered.cleared
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Using backward.. with create_graph", UserWarning)
+            rival = _rival(setup, numbered)
+            (top,), _ = rival.eigenvalues(maxIter=_ITERATIONS, tol=_TOLERANCE)
+            iterations = numbered.products
+            forms = _forms(rival)
+        products = numbered.products
+    finally:
+        numbered.zero_grad(set_to_none=True)  # the gradients hold graphs that hold the gradients
+    if not all(math.isfinite(number) for number in (top, *forms)):
+        raise LossError("the second derivatives of the loss are not finite")
+    graphs = 1 + (1 if len(batches) == 1 else products)  # one to see which parameters are flat
     count = sum(size(batch) for batch in batches)
-    setup.meter.add(Effort(gradient=count * graphs, product=count * numbered.cleared))
+    setup.meter.add(Effort(gradient=count * graphs, product=count * products))
     return Published(top=top, top_iterations=iterations, forms=forms)
 
 
@@ -92,10 +98,16 @@ class _Numbered(nn.Module):
         super().__init__()
         self.module = module
         self.batches = batches
-        self.cleared = 0  # PyHessian does this once for every product
+        self.cleared = 0
 
     def forward(self, number: Tensor) -> Tensor:
         return Network(self.module).trained(self.batches[int(number[0])])
+
+    @property
+    def products(self) -> int:
+        """Count the products so far: PyHessian clears before each, and twice for each batch."""
+        each = 1 if len(self.batches) == 1 else 1 + 2 * len(self.batches)
+        return self.cleared // each
 
     def zero_grad(self, set_to_none: bool = True) -> None:  # noqa: FBT001, FBT002 - torch's
         self.cleared += 1
@@ -113,7 +125,9 @@ def _rival(setup: Setup, numbered: _Numbered) -> Any:
         for number, batch in enumerate(batches)
     ]
     data = {"data": pairs[0]} if len(pairs) == 1 else {"dataloader": pairs}
-    return PyHessian(numbered, criterion, cuda=setup.device.type == "cuda", **data)
+    rival = PyHessian(numbered, criterion, cuda=False, **data)
+    rival.device = setup.device  # its vectors lie there; it knows no other than cpu and cuda
+    return rival
 
 
 def _freeze_flat(setup: Setup, numbered: _Numbered) -> None:
@@ -121,11 +135,7 @@ def _freeze_flat(setup: Setup, numbered: _Numbered) -> None:
     weights = [weight for weight in numbered.parameters() if weight.requires_grad]
     curved = [False] * len(weights)
     for number, batch in enumerate(numbered.batches):
-        loss = setup.losses(numbered(torch.tensor([number])), batch).mean()
-        if not torch.isfinite(loss):
-            raise LossError(f"the loss is not finite: {loss.item()}")
-        if not loss.requires_grad:
-            continue
+        loss = mean_loss(setup, numbered(torch.tensor([number])), batch)
         gradients = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
         for place, gradient in enumerate(gradients):
             curved[place] |= gradient is not None and gradient.requires_grad

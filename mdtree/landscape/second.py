@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -36,6 +36,16 @@ class _Detour:
     note: str
 
 
+@contextmanager
+def _without_cudnn() -> Iterator[None]:
+    before = torch.backends.cudnn.enabled
+    torch.backends.cudnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.enabled = before
+
+
 _DETOURS = (
     _Detour(
         "scaled_dot_product",
@@ -44,36 +54,38 @@ _DETOURS = (
     ),
     _Detour(
         "cudnn",
-        lambda: torch.backends.cudnn.flags(enabled=False),
+        _without_cudnn,
         "recurrent layers ran without cuDNN: it has no second derivative",
     ),
 )
-_NONE = ("differentiate twice", "is not implemented", "only be called in training mode")
+_NONE = (  # in errors that are about a missing derivative
+    "differentiate twice",
+    "double backward",
+    "is not implemented",
+    "not supported",
+    "only be called in training mode",
+)
 
 
 def twice(work: Callable[[], ResultT]) -> Derived[ResultT]:
     """Do work that differentiates twice; where a fused kernel cannot, go around it and say so."""
-    try:
-        return Derived(work())
-    except (RuntimeError, NotImplementedError) as error:
-        for detour in _DETOURS:
-            if detour.mark in str(error).lower() and _is_about_it(error):
-                break
-        else:
-            raise _as_told(error) from error
-    with detour.without():
-        try:
-            return Derived(work(), (detour.note,))
-        except (RuntimeError, NotImplementedError) as error:
-            raise _as_told(error) from error
-
-
-def _is_about_it(error: Exception) -> bool:
-    return any(mark in str(error) for mark in (*_NONE, "not supported"))
-
-
-def _as_told(error: Exception) -> Exception:
-    if isinstance(error, torch.OutOfMemoryError) or not _is_about_it(error):
-        return error
-    first = str(error).strip().splitlines()[0]
-    return NotTwiceError(f"the network or the loss has no second derivative: {first}")
+    left = list(_DETOURS)
+    notes: list[str] = []
+    with ExitStack() as around:
+        while True:
+            try:
+                return Derived(work(), tuple(notes))
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                told = str(error).strip()
+                if not any(mark in told for mark in _NONE):
+                    raise
+                detour = next((way for way in left if way.mark in told.lower()), None)
+                if detour is None:
+                    raise NotTwiceError(
+                        f"the network or the loss has no second derivative: {told.splitlines()[0]}"
+                    ) from error
+            left.remove(detour)
+            notes.append(detour.note)
+            around.enter_context(detour.without())

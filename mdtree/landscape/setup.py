@@ -51,6 +51,8 @@ class Setup:
         """Give the loss of each item, or their mean where the loss knows only that."""
         try:
             loss = self.loss(output, batch)
+        except torch.OutOfMemoryError:
+            raise
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise DataError(
                 f"the loss cannot take the output {describe(output)} of a batch "

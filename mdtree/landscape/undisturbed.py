@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,7 +30,8 @@ def undisturbed(setup: Setup, seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices), _full_precision(), torch.enable_grad():
         torch.default_generator.manual_seed(seed)
         if devices:
-            torch.cuda.manual_seed(seed)
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         try:
             module.eval()
             yield
@@ -44,10 +46,21 @@ def _restore(modes: list[tuple[nn.Module, bool]]) -> None:
 
 @contextmanager
 def _full_precision() -> Iterator[None]:
-    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, convolutions.allow_tf32
-    products.allow_tf32 = convolutions.allow_tf32 = False
+    """Turn TF32 off by the switches that the program uses: torch has two sets, not to be mixed."""
+    products: Any = torch.backends.cuda.matmul
+    cudnn: Any = torch.backends.cudnn
+    places = [products, cudnn]
+    switch: tuple[str, object] = ("allow_tf32", False)
     try:
+        before = [getattr(place, switch[0]) for place in places]
+    except RuntimeError:  # the newer ones have been used
+        places = [products, cudnn.conv, cudnn.rnn]
+        switch = ("fp32_precision", "ieee")
+        before = [getattr(place, switch[0]) for place in places]
+    try:
+        for place in places:
+            setattr(place, *switch)
         yield
     finally:
-        products.allow_tf32, convolutions.allow_tf32 = before
+        for place, value in zip(places, before, strict=True):
+            setattr(place, switch[0], value)

@@ -66,7 +66,7 @@ class Metric:
     on_request: bool = False  # left out unless it is asked for by name
 
 
-def needs_two(metric: tuple[str, ...], found: int) -> Findings:
+def needs_two(quantities: tuple[str, ...], found: int) -> Findings:
     """Say that pairs cannot be compared where there is one checkpoint."""
     missing = Missing(missing=f"needs 2 checkpoints, found {found}")
-    return Findings(dict.fromkeys(metric, missing))
+    return Findings(dict.fromkeys(quantities, missing))

@@ -84,7 +84,7 @@ def compute(subject: Subject) -> Findings:
     if len(subject.members) < 2:  # noqa: PLR2004 - a pair
         return needs_two(_QUANTITIES, len(subject.members))
     if len(subject.data.train) < 2:  # noqa: PLR2004 - BatchNorm needs a variance
-        missing = Missing(missing="needs 2 training items, found 1")
+        missing = Missing(missing=f"needs 2 training items, found {len(subject.data.train)}")
         return Findings(dict.fromkeys(_QUANTITIES, missing))
     if not trainable(subject.setup.network).shapes:
         missing = Missing(missing="the network has no parameter that is not frozen")
@@ -106,11 +106,12 @@ def cost(work: Workload) -> Effort:
         return one * min(work.pairs, 1)
     items = min(work.train_items, _ITEMS)
     points = 2 + 2 * (len(_INNER) + 2 * _REFINED)
-    checks = _USUAL_STEPS / _CHECK_EVERY
+    check = _check_items(work.train_items)
+    steps = _USUAL_STEPS if check else _STEPS
     one = Effort(
-        gradient=_USUAL_STEPS * min(_BATCH, work.train_items),
+        gradient=steps * min(_BATCH, work.train_items - check),
         forward=points * (items + min(items, _STATISTICS))
-        + checks * len(_INNER) * min(_CHECK_ITEMS, items),
+        + steps / _CHECK_EVERY * len(_INNER) * check,
     )
     return one * work.pairs
 
@@ -152,12 +153,18 @@ def _set_apart(subject: Subject, source: torch.Generator) -> tuple[Items, Check 
     """Divide what the bend is trained on from what tells when to stop."""
     train = subject.data.train
     order = torch.randperm(len(train), generator=source)
-    count = min(_CHECK_ITEMS, len(train) // 5)
+    count = _check_items(len(train))
     rest = train.take(order[count : count + _STEPS * _BATCH])
-    if count < 2:  # noqa: PLR2004 - BatchNorm needs a variance
+    if count == 0:
         return rest, None
     items = subject.setup.here(train.take(order[:count]))
     return rest, Check(items=items, every=_CHECK_EVERY, patience=_PATIENCE)
+
+
+def _check_items(train_items: int) -> int:
+    """Count the items that are set apart; of very few, none is."""
+    count = min(_CHECK_ITEMS, train_items // 5)
+    return count if count > 1 else 0  # BatchNorm needs a variance
 
 
 def _paper(subject: Subject) -> Iterator[_Joined]:

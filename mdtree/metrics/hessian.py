@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from mdtree.landscape import (
     Derived,
@@ -26,7 +27,6 @@ from mdtree.landscape import (
     Hessian,
     LossError,
     NotTwiceError,
-    Ritz,
     draw,
     estimate_trace,
     fitting,
@@ -34,6 +34,7 @@ from mdtree.landscape import (
     lanczos,
     number,
     published_hessian,
+    trainable,
     twice,
     undisturbed,
 )
@@ -51,6 +52,7 @@ _STDERR = 0.05
 _LEAST_PROBES = 8
 _PROBES = 96  # at most
 _BATCH = 256  # items whose graph is alive at a time
+_PART = 32  # items whose curvature is compared for the standard error of the largest eigenvalue
 
 _PAPER_ITEMS = 200
 _PAPER_LIMIT = 100
@@ -79,11 +81,14 @@ class _Curvature:
 
     top: _Number
     trace: _Number
-    ritz: Ritz | None = None
+    density: tuple[tuple[float, float], ...] = ()  # (eigenvalue, weight)
 
 
 def compute(subject: Subject) -> Findings:
     """Measure hessian_top and hessian_trace, and the spectral density for its picture."""
+    if trainable(subject.setup.network).size == 0:
+        missing = Missing(missing="the network has no parameter that is not frozen")
+        return Findings(dict.fromkeys(_QUANTITIES, missing))
     found: dict[str, _Curvature] = {}
     notes: list[str] = []
     for place, (name, weights) in enumerate(subject.members.items()):
@@ -124,18 +129,14 @@ def _standard(subject: Subject, weights: Weights, place: int) -> _Curvature:
 
     def work(batch_size: int) -> _Curvature:
         hessian = Hessian(setup, weights, sample, batch_size)
-        found = _explored(hessian, generator(subject.seed, "hessian probes", place))
-        if len(subject.members) > 1:  # whose spread is the standard error
-            return found
-        assert found.ritz is not None
-        return replace(found, top=replace(found.top, stderr=_spread(hessian, found.ritz)))
+        source = generator(subject.seed, "hessian probes", place)
+        return _explored(hessian, source, alone=len(subject.members) == 1)
 
     return fitting(work, min(_BATCH, setup.batch_size, len(sample)))
 
 
-def _explored(hessian: Hessian, source: torch.Generator) -> _Curvature:
-    if hessian.size == 0:
-        raise NotTwiceError("the network has no parameter that is not frozen")
+def _explored(hessian: Hessian, source: torch.Generator, *, alone: bool) -> _Curvature:
+    """Take the spread over items for the standard error where there is none over members."""
     start = hessian.random(source)
     ritz = lanczos(hessian.product, start, steps=_STEPS, tolerance=_TOLERANCE, least=_LEAST_STEPS)
     trace = estimate_trace(
@@ -150,7 +151,7 @@ def _explored(hessian: Hessian, source: torch.Generator) -> _Curvature:
     return _Curvature(
         top=_Number(
             value=ritz.top,
-            stderr=None,
+            stderr=_spread(hessian, ritz.top_vector()) if alone else None,
             iterations=len(ritz.values),
             converged=ritz.converged,
         ),
@@ -160,20 +161,22 @@ def _explored(hessian: Hessian, source: torch.Generator) -> _Curvature:
             iterations=trace.probes,
             converged=trace.converged,
         ),
-        ritz=ritz,
+        density=tuple(zip(ritz.values.tolist(), ritz.weights.tolist(), strict=True)),
     )
 
 
-def _spread(hessian: Hessian, ritz: Ritz) -> float | None:
-    """Give the standard error over the items: curvature along the top direction, batch by batch."""
-    vector = ritz.top_vector()
-    parts = hessian.parts(vector.unsqueeze(0))
-    found = [(share, float(part[0] @ vector)) for share, part in parts]
+def _spread(hessian: Hessian, top: Tensor) -> float | None:
+    """Give the standard error over the items, from the curvature of parts of them along `top`.
+
+    With shares s_b and curvatures c_b of mean c:  sum_b s_b^2 (c_b - c)^2 / (1 - sum_b s_b^2)
+    """
+    parts = hessian.parts(top.unsqueeze(0), min(_PART, hessian.batch_size))
+    found = [(share, float(part[0] @ top)) for share, part in parts]
     if len(found) == 1:
         return None
     mean = sum(share * form for share, form in found)
     squares = sum((share * (form - mean)) ** 2 for share, form in found)
-    return math.sqrt(squares * len(found) / (len(found) - 1))
+    return math.sqrt(squares / (1 - sum(share**2 for share, _ in found)))
 
 
 def _paper(subject: Subject, weights: Weights, place: int) -> _Curvature:
@@ -219,10 +222,9 @@ def _combined(members: Sequence[_Number]) -> Value:
 def _density(found: dict[str, _Curvature]) -> dict[str, Detail]:
     """List the nodes and weights of the quadrature of each member's spectral density."""
     lines = [
-        (name, float(value), float(weight))
+        (name, value, weight)
         for name, curvature in found.items()
-        if curvature.ritz is not None
-        for value, weight in zip(curvature.ritz.values, curvature.ritz.weights, strict=True)
+        for value, weight in curvature.density
     ]
     if not lines:
         return {}

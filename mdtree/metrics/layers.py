@@ -43,7 +43,7 @@ _ITEMS = 256
 _MEMBERS = 2
 _DIGITS = 6
 
-_Kernels = dict[str, Kernel | None]  # of each layer; None: its outputs are not finite
+_Kernels = dict[str, Kernel]  # of each layer, in the order in which they speak
 
 
 def compute(subject: Subject) -> Findings:
@@ -82,8 +82,7 @@ def _seen(setup: Setup, items: Items, run: Run) -> _Kernels:
     def keep(name: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
         features = _tensor(output)
         if features is not None and features.shape[:1] == (size(batch),) and features.numel():
-            is_finite = bool(features.isfinite().all())
-            kernels[name] = Kernel.of(features) if is_finite else None
+            kernels[name] = Kernel.of(features)
 
     with contextlib.ExitStack() as hooks, _every_module_called(), torch.inference_mode():
         for name, module in _layers(setup.network.module):
@@ -133,8 +132,8 @@ def _table(rows: _Kernels, columns: _Kernels) -> Detail:
     )
 
 
-def _compared(first: Kernel | None, second: Kernel | None) -> float | None:
-    value = None if first is None or second is None else cka(first, second, debiased=True)
+def _compared(first: Kernel, second: Kernel) -> float | None:
+    value = cka(first, second, debiased=True)
     return None if value is None else round(value, _DIGITS)
 
 

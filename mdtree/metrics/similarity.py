@@ -152,16 +152,17 @@ _PROTOCOLS: dict[str, Callable[[Subject], _Compared]] = {
 
 
 def _cka(said: dict[str, Outputs], *, debiased: bool, alone: bool) -> Value:
+    least = MIN_ITEMS if debiased else 2
     for name, output in said.items():
         if output.kernel is None:
             return Missing(missing=f"the outputs of {name} {output.fault}")
+        if len(output.kernel) < least:
+            return Missing(missing=f"needs {least} training items, found {len(output.kernel)}")
         if output.kernel.is_constant:
             return Missing(missing=f"the outputs of {name} are all equal")
     first, second = (output.kernel for output in said.values())
     assert first is not None
     assert second is not None
-    if debiased and len(first) < MIN_ITEMS:
-        return Missing(missing=f"needs {MIN_ITEMS} training items, found {len(first)}")
     value = cka(first, second, debiased=debiased)
     if value is None:
         return Missing(missing="no two items have outputs with anything in common")

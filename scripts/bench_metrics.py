@@ -1,0 +1,436 @@
+"""What the landscape costs: ours beside pyhessian, hessian-eigenthings, pytorch-cka, and paper-1.
+
+    python scripts/bench_metrics.py [--quick] [--json] [--device cpu]
+
+Everything is measured on the same trained networks: ResNet-18 of widths 4, 8 and 16 on 50,000 images
+of 28x28 pixels (scikit-learn's digits, enlarged and shifted), as many as the published zoo has.  The
+rivals need the extra `bench`; what is not installed is left out.
+
+A curve of `paper-1` takes 19,500 equal steps.  Some of them are timed, and the time is scaled; the
+same holds for its passes over the training set.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from benchmark import Comparison, arguments, compare, report
+from pyhessian import hessian as PyHessian  # noqa: N812 - it is a class
+from torch import Tensor
+
+from mdtree.config import LossSpec, Trust
+from mdtree.datasets import Data, TensorItems
+from mdtree.datasets.digits import digits
+from mdtree.landscape import (
+    Bending,
+    Effort,
+    Hessian,
+    Setup,
+    draw,
+    estimate_trace,
+    generator,
+    lanczos,
+    score,
+    straight,
+    train_bend,
+    trainable,
+    undisturbed,
+)
+from mdtree.losses import build_loss
+from mdtree.metrics import METRICS, Subject, Workload
+from mdtree.models import Network, Weights, resnet18
+from mdtree.training import Training, train
+
+WIDTHS = (4, 8, 16)
+ITEMS = 50_000
+TEST_ITEMS = 2_000
+SAMPLE = 1024
+MEMBERS = 5
+BATCH = 256
+CURVE_BATCH = 128
+TIMED_STEPS = 20
+NEVER = -1e30  # a tolerance that PyHessian's trace never reaches
+
+
+def main() -> None:
+    """Run all comparisons and print them."""
+    options = arguments(__doc__)
+    runs = 3 if options.quick else 7
+    device = torch.device(options.device)
+    data = _data()
+    comparisons: list[Comparison] = []
+    for width in WIDTHS[:1] if options.quick else WIDTHS:
+        case = _Case.trained(width, data, device)
+        comparisons += [
+            *_tops(case, runs),
+            *_traces(case, runs),
+            _steps(case, runs),
+            *_similarities(case, runs),
+            *_wholes(case, runs),
+            *_estimates(case),
+        ]
+    report(comparisons, as_json=options.json)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Case:
+    """Networks of one width, trained on the same data."""
+
+    width: int
+    data: Data
+    setup: Setup
+    members: Mapping[str, Weights]
+
+    @classmethod
+    def trained(cls, width: int, data: Data, device: torch.device) -> _Case:
+        """Train the members for a few hundred steps."""
+        loss = build_loss(LossSpec(), Trust())
+        network = Network(resnet18(width, 10, 1).to(device).eval())
+        setup = Setup(network=network, loss=loss, batch_size=BATCH, device=device)
+        some = data.train.take(torch.arange(4096))
+        members = {}
+        for seed in range(MEMBERS):
+            torch.manual_seed(seed)
+            how = Training(batch_size=64, learning_rate=0.05, epochs=3, seed=seed)
+            module = resnet18(width, 10, 1).to(device)
+            members[f"seed-{seed}"] = train(module, some, loss, how, setup.place)
+        return cls(width=width, data=data, setup=setup, members=members)
+
+    @property
+    def first(self) -> Weights:
+        """Give one member."""
+        return self.members["seed-0"]
+
+    def subject(self, protocol: str, members: int) -> Subject:
+        """Make a group of some of the members."""
+        names = list(self.members)[:members]
+        return Subject(
+            setup=replace(self.setup, meter=type(self.setup.meter)()),
+            members={name: self.members[name] for name in names},
+            data=self.data,
+            protocol=protocol,
+            seed=0,
+        )
+
+    def sample(self) -> TensorItems:
+        """Draw the items on which Hessians are compared."""
+        items = draw(self.setup, self.data.train, SAMPLE, generator(0))
+        assert isinstance(items, TensorItems)
+        return items
+
+    def module(self) -> torch.nn.Module:
+        """Make a plain module with the weights of one member."""
+        module = resnet18(self.width, 10, 1).to(self.setup.device)
+        module.load_state_dict(self.first)
+        return module.eval()
+
+    def name(self, what: str) -> str:
+        """Name a figure."""
+        return f"{what}, width {self.width}"
+
+
+def _data() -> Data:
+    """Enlarge the digits to 28x28 and shift each copy by up to two pixels, with some noise."""
+    small, test = digits()
+    return Data(_enlarged(small, ITEMS, seed=0), _enlarged(test, TEST_ITEMS, seed=1))
+
+
+def _enlarged(items: TensorItems, count: int, *, seed: int) -> TensorItems:
+    source = torch.Generator().manual_seed(seed)
+    x, y = items.all
+    chosen = torch.randint(len(x), (count,), generator=source)
+    large = F.interpolate(x, size=28, mode="bilinear", align_corners=False)[chosen]
+    shifts = torch.randint(-2, 3, (count, 2), generator=source).tolist()
+    moved = torch.stack(
+        [torch.roll(image, tuple(shift), (1, 2)) for image, shift in zip(large, shifts, strict=True)]
+    )
+    moved += 0.1 * torch.randn(moved.shape, generator=source)
+    return TensorItems((moved, y[chosen]))
+
+
+# --- the Hessian
+
+
+def _tops(case: _Case, runs: int) -> list[Comparison]:
+    """Compare the times to a top eigenvalue within 1 % of the converged one."""
+    sample = case.sample()
+    tight = lanczos(
+        _hessian(case, sample).product, _start(case, sample), steps=60, tolerance=1e-6
+    ).top
+
+    def ours() -> float:
+        return lanczos(
+            _hessian(case, sample).product, _start(case, sample), steps=60, tolerance=0.01
+        ).top
+
+    def rival() -> float:
+        return float(_pyhessian(case, sample).eigenvalues()[0][0])
+
+    _check(case.name("top eigenvalue"), tight, ours=ours(), rival=rival())
+    found = [
+        compare(case.name("top eigenvalue / pyhessian"), rival, ours, runs=runs, target=0.5),
+    ]
+    if _has("hessian_eigenthings"):
+        found.append(
+            compare(
+                case.name("top eigenvalue / hessian-eigenthings"),
+                partial(_eigenthings_top, case, sample),
+                ours,
+                runs=runs,
+                target=None,
+            )
+        )
+    return found
+
+
+def _traces(case: _Case, runs: int) -> list[Comparison]:
+    """Compare the times to a trace with a standard error of 5 %."""
+    sample = case.sample()
+    torch.manual_seed(0)
+    forms = _pyhessian(case, sample).trace(maxIter=64, tol=NEVER)
+    share = statistics.stdev(forms) / abs(statistics.fmean(forms))
+    probes = max(2, math.ceil((share / 0.05) ** 2))
+    print(f"# {case.name('trace')}: pyhessian needs {probes} probes for 5 %", flush=True)
+
+    def ours() -> object:
+        hessian = _hessian(case, sample)
+        ritz = lanczos(hessian.product, _start(case, sample), steps=60, tolerance=0.01, least=8)
+        return estimate_trace(
+            hessian.products,
+            ritz.basis,
+            float(ritz.diagonal.sum()),
+            source=generator(0, "probes"),
+            tolerance=0.05,
+            least=8,
+            budget=96,
+        )
+
+    def rival() -> object:
+        return _pyhessian(case, sample).trace(maxIter=probes, tol=NEVER)
+
+    return [
+        compare(
+            case.name("trace and top eigenvalue / pyhessian's trace"),
+            rival,
+            ours,
+            runs=max(runs // 2, 1),
+            target=1 / 3,
+        )
+    ]
+
+
+def _hessian(case: _Case, sample: TensorItems) -> Hessian:
+    return Hessian(case.setup, case.first, sample, BATCH)
+
+
+def _start(case: _Case, sample: TensorItems) -> Tensor:
+    return _hessian(case, sample).random(generator(0, "start"))
+
+
+def _pyhessian(case: _Case, sample: TensorItems) -> PyHessian:
+    """Hand PyHessian the sample in batches, as its README does for more than one batch."""
+    warnings.filterwarnings("ignore", "Using backward.. with create_graph=True", UserWarning)
+    return PyHessian(
+        case.module(),
+        F.cross_entropy,
+        dataloader=list(sample.batches(BATCH)),
+        cuda=case.setup.device.type == "cuda",
+    )
+
+
+def _check(name: str, exact: float, **found: float) -> None:
+    errors = {key: f"{100 * abs(value / exact - 1):.2f} %" for key, value in found.items()}
+    print(f"# {name}: {exact:.5g}, off by {errors}", flush=True)
+
+
+# --- the curve
+
+
+def _steps(case: _Case, runs: int) -> Comparison:
+    """Compare a step of the bend with a plain step of SGD."""
+    items = case.data.train.take(torch.arange(CURVE_BATCH * TIMED_STEPS))
+
+    def rival() -> None:
+        module = case.module().train()
+        sgd = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+        for x, y in case.setup.batches(items, CURVE_BATCH):
+            sgd.zero_grad(set_to_none=True)
+            F.cross_entropy(module(x), y).backward()
+            sgd.step()
+
+    def ours() -> None:
+        _bent(case, items)
+
+    name = case.name("step of the curve / plain step of SGD")
+    return compare(name, rival, ours, runs=3 * runs, target=1.15)
+
+
+def _bent(case: _Case, items: TensorItems) -> None:
+    start, end = list(case.members.values())[:2]
+    line = straight(trainable(case.setup.network), start, end)
+    how = Bending(steps=TIMED_STEPS, batch_size=CURVE_BATCH, learning_rate=0.01)
+    with undisturbed(case.setup, 0):
+        train_bend(case.setup, line, items, how, generator(0))
+
+
+# --- similarity
+
+
+def _similarities(case: _Case, runs: int) -> list[Comparison]:
+    """Compare CKA of five members with the published procedure, and that of two with a library."""
+    found = [
+        compare(
+            case.name("CKA of 5 members / published 25 pairs"),
+            partial(_published_cka, case),
+            partial(METRICS["similarity"].compute, case.subject("standard-1", MEMBERS)),
+            runs=runs,
+            target=1 / 3,
+        )
+    ]
+    if _has("cka"):
+        found.append(
+            compare(
+                case.name("CKA of 2 members / pytorch-cka"),
+                partial(_pytorch_cka, case),
+                partial(METRICS["similarity"].compute, case.subject("standard-1", 2)),
+                runs=runs,
+                target=1.0,
+            )
+        )
+    return found
+
+
+@torch.no_grad()
+def _published_cka(case: _Case) -> float:
+    """Run all 25 ordered pairs, both networks of each over 768 mixed items, as published."""
+    values = []
+    module, other = case.module(), case.module()
+    for first in case.members.values():
+        for second in case.members.values():
+            module.load_state_dict(first)
+            other.load_state_dict(second)
+            order = torch.randperm(len(case.data.train))[: 6 * CURVE_BATCH]
+            said: tuple[list[Tensor], list[Tensor]] = ([], [])
+            for x, _ in case.setup.batches(case.data.train.take(order), CURVE_BATCH):
+                share = float(torch.distributions.Beta(16.0, 16.0).sample())
+                mixed = share * x + (1 - share) * x[torch.randperm(len(x))]
+                for outputs, network in zip(said, (module, other), strict=True):
+                    outputs.append(network(mixed).softmax(1))
+            values.append(_biased(torch.cat(said[0]), torch.cat(said[1])))
+    return statistics.fmean(values)
+
+
+def _biased(x: Tensor, y: Tensor) -> float:
+    centre = torch.eye(len(x), device=x.device) - 1 / len(x)
+    k, m = centre @ (x @ x.T) @ centre, centre @ (y @ y.T) @ centre
+    return float((k * m).sum() / (k.norm() * m.norm()))
+
+
+def _has(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+# --- the whole
+
+
+def _wholes(case: _Case, runs: int) -> list[Comparison]:
+    """Compare connectivity, and everything of a group of two, in seconds and in passes."""
+    seconds: dict[str, dict[str, list[float]]] = {"paper-1": {}, "standard-1": {}}
+    passes: dict[str, dict[str, float]] = {"paper-1": {}, "standard-1": {}}
+    for _ in range(max(runs // 3, 1)):
+        for protocol in seconds:
+            for name in ("error_rate", "hessian", "connectivity", "similarity"):
+                taken, effort = _timed(case, protocol, name)
+                seconds[protocol].setdefault(name, []).append(taken)
+                passes[protocol][name] = effort
+    paper, standard = seconds["paper-1"], seconds["standard-1"]
+    return [
+        Comparison(
+            name=case.name("connectivity: standard-1 / paper-1"),
+            rival=paper["connectivity"],
+            ours=standard["connectivity"],
+            target=1 / 15,
+        ),
+        Comparison(
+            name=case.name("all of a group of two: standard-1 / paper-1"),
+            rival=[sum(run) for run in zip(*paper.values(), strict=True)],
+            ours=[sum(run) for run in zip(*standard.values(), strict=True)],
+            target=0.1,
+        ),
+        Comparison(
+            name=case.name("the same in forward passes"),
+            rival=[sum(passes["paper-1"].values())],
+            ours=[sum(passes["standard-1"].values())],
+            target=0.1,
+        ),
+    ]
+
+
+def _timed(case: _Case, protocol: str, name: str) -> tuple[float, float]:
+    subject = case.subject(protocol, 2)
+    if (protocol, name) == ("paper-1", "connectivity"):
+        effort = METRICS[name].cost(_workload(case, protocol))
+        return _scaled(case, effort), effort.passes
+    started = time.perf_counter()
+    METRICS[name].compute(subject)
+    return time.perf_counter() - started, subject.setup.meter.total.passes
+
+
+def _scaled(case: _Case, effort: Effort) -> float:
+    """Time a few steps and a few passes, and scale them to the effort."""
+    items = case.data.train.take(torch.arange(CURVE_BATCH * TIMED_STEPS))
+    step = _seconds(lambda: _bent(case, items)) / (CURVE_BATCH * TIMED_STEPS)
+    network = case.setup.network
+    work = partial(score, case.setup, items)
+    forward = _seconds(lambda: network.held(case.first, work)) / len(items)
+    return effort.gradient * step + effort.forward * forward
+
+
+def _workload(case: _Case, protocol: str) -> Workload:
+    return Workload(
+        members=2,
+        train_items=ITEMS,
+        test_items=TEST_ITEMS,
+        full_items=ITEMS,
+        protocol=protocol,
+    )
+
+
+def _estimates(case: _Case) -> list[Comparison]:
+    """Hold the cost that a dry run tells to what is then used."""
+    found = []
+    for name in ("hessian", "connectivity", "similarity"):
+        subject = case.subject("standard-1", 2)
+        METRICS[name].compute(subject)
+        used = subject.setup.meter.total.passes
+        told = METRICS[name].cost(_workload(case, "standard-1")).passes
+        off = max(told / used, used / told)
+        found.append(
+            Comparison(
+                name=case.name(f"cost told before and used, {name}, off by"),
+                rival=[1.0],
+                ours=[off],
+                target=2.0,
+            )
+        )
+    return found
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    work()
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""The exact Hessian, by torch.func in float64: the truth for tests of curvature."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch.func import functional_call, grad, hessian
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from mdtree.batch import inputs, targets
+from mdtree.datasets import TensorItems
+from mdtree.landscape import Setup
+from mdtree.models import Network
+
+
+def cross_entropy(output, batch):
+    return F.cross_entropy(output, targets(batch), reduction="none")
+
+
+def mean_square(output, batch):
+    wanted = targets(batch).reshape(output.shape).to(output.dtype)
+    return (output - wanted).square().reshape(len(output), -1).mean(1)
+
+
+def loss_for(data):
+    """Choose by the targets, as a recipe would."""
+    return mean_square if targets(data).is_floating_point() else cross_entropy
+
+
+def setup_of(module, *, loss=cross_entropy, batch_size=4, dtype=None):
+    return Setup(
+        network=Network(module.eval()),
+        loss=loss,
+        batch_size=batch_size,
+        device=torch.device("cpu"),
+        dtype=dtype,
+    )
+
+
+def weights_of(module):
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+def double(data):
+    """Make what is a float a double."""
+    if isinstance(data, torch.Tensor):
+        return data.double() if data.is_floating_point() else data
+    if isinstance(data, tuple):
+        return tuple(double(part) for part in data)
+    return {name: double(part) for name, part in data.items()}
+
+
+def loss_at(setup, weights, data):
+    """Give the mean loss as a function of the vector of trained parameters, and that vector."""
+    module = copy.deepcopy(setup.network.module).double().eval()
+    names = [name for name, p in module.named_parameters() if p.requires_grad]
+    own = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
+    fixed = double({name: tensor.detach() for name, tensor in weights.items() if name in own})
+    batch = double(data)
+    positional, named = inputs(batch)
+
+    def loss(vector):
+        parts = vector.split([fixed[name].numel() for name in names])
+        moved = {name: part.view(fixed[name].shape) for name, part in zip(names, parts)}  # noqa: B905
+        output = functional_call(module, {**fixed, **moved}, positional, named)
+        return setup.loss(getattr(output, "logits", output), batch).mean()
+
+    return loss, torch.cat([fixed[name].reshape(-1) for name in names])
+
+
+def exact_hessian(setup, weights, data):
+    loss, vector = loss_at(setup, weights, data)
+    with sdpa_kernel(SDPBackend.MATH):
+        return hessian(loss)(vector).detach()
+
+
+def exact_product(setup, weights, data, direction):
+    loss, vector = loss_at(setup, weights, data)
+    with sdpa_kernel(SDPBackend.MATH):
+        return grad(lambda at: grad(loss)(at) @ direction.double())(vector).detach()
+
+
+def items(data):
+    return TensorItems(data)

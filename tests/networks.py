@@ -1,0 +1,106 @@
+"""Networks of every kind, with 37 items each: for tests of what must run on any of them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mdtree import vision
+from mdtree.datasets import Data, TensorItems
+from mdtree.landscape import Setup
+from mdtree.metrics import Subject
+from mdtree.models import Network, cnn, resnet18
+
+torch.manual_seed(0)
+X, Y = torch.randn(37, 5), torch.arange(37) % 3
+IMAGES = torch.randn(37, 1, 8, 8)
+WORDS = torch.randint(0, 11, (37, 6))
+
+
+class Lstm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.last = nn.LSTM(4, 6, batch_first=True), nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.last(self.inner(x)[0][:, -1])
+
+
+def transformer():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+    return nn.Sequential(encoder, nn.Flatten(), nn.Linear(48, 3))
+
+
+class Padded(nn.Module):
+    """A transformer that torch runs past its modules, on nested tensors, where it can."""
+
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder, self.last = nn.TransformerEncoder(layer, 2), nn.Linear(8, 3)
+
+    def forward(self, x, padding):
+        return self.last(self.encoder(x, src_key_padding_mask=padding).mean(1))
+
+
+def bert():
+    with vision.usable():
+        transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        vocab_size=11, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=8, max_position_embeddings=6, num_labels=3,
+    )  # fmt: skip
+    return transformers.BertForSequenceClassification(config)
+
+
+def plain():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(144, 3))
+
+
+def normed():
+    parts = nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.LayerNorm([4, 6, 6]), nn.Flatten()
+    return nn.Sequential(*parts, nn.Dropout(), nn.Linear(144, 3))
+
+
+def words():
+    return nn.Sequential(nn.Embedding(11, 4), nn.Flatten(), nn.Linear(24, 3))
+
+
+NETS = {
+    "mlp": (lambda: nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3)), (X, Y)),
+    "regression": (lambda: nn.Linear(5, 4), (X, torch.rand(37, 4))),
+    "one number": (lambda: nn.Sequential(nn.Linear(5, 1), nn.Flatten(0)), (X, torch.rand(37))),
+    "cnn": (plain, (IMAGES, Y)),
+    "batch norm": (lambda: cnn(width=2, classes=3), (IMAGES, Y)),
+    "residual": (lambda: resnet18(width=1, classes=3, channels=1), (IMAGES, Y)),
+    "group and layer norm": (normed, (IMAGES, Y)),
+    "lstm": (Lstm, (torch.randn(37, 6, 4), Y)),
+    "transformer": (transformer, (torch.randn(37, 6, 8), Y)),
+    "words": (words, (WORDS, Y)),
+    "bert": (bert, {"input_ids": WORDS, "attention_mask": torch.ones_like(WORDS), "labels": Y}),
+}  # fmt: skip
+
+
+def group(make, count, seed=0):
+    """Give a network, and the weights of some trained with different seeds: here, not trained."""
+    torch.manual_seed(seed)
+    modules = [make() for _ in range(count + 1)]
+    copies = [module.state_dict() for module in modules[1:]]
+    return modules[0], [{name: t.detach().clone() for name, t in copy.items()} for copy in copies]
+
+
+def subject(module, members, data, protocol="standard-1", *, batch_size=16, seed=0, device="cpu"):
+    return Subject(
+        setup=Setup(
+            network=Network(module.eval()),
+            loss=lambda output, _batch: output.sum(),
+            batch_size=batch_size,
+            device=torch.device(device),
+        ),
+        members={f"seed-{place}": weights for place, weights in enumerate(members)},
+        data=Data(TensorItems(data), None),
+        protocol=protocol,
+        seed=seed,
+    )

@@ -1,0 +1,129 @@
+"""A valley that is known, and setups: for tests of paths between networks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from mdtree.config import LossSpec, Trust
+from mdtree.datasets import TensorItems
+from mdtree.landscape import Bending, Check, Setup, generator, straight, train_bend, trainable
+from mdtree.losses import build_loss
+from mdtree.models import Network
+
+CROSS_ENTROPY = build_loss(LossSpec(), Trust())
+
+
+class Ring(nn.Module):
+    """Two weights w, which are its output whatever the input is."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(2))
+
+    def forward(self, x):
+        return self.w.expand(len(x), 2)
+
+
+def ring_loss(output, _batch):
+    """(|w|^2 - 1)^2: the valley is the circle around 0."""
+    return (output.square().sum(1) - 1).square()
+
+
+def on_ring(degrees):
+    """Give the weights at an angle."""
+    angle = math.radians(degrees)
+    return {"w": torch.tensor([math.cos(angle), math.sin(angle)])}
+
+
+# the line between the ends passes 0 at a distance of cos 85 degrees
+START, END = on_ring(0), on_ring(170)
+ON_THE_LINE = math.sin(math.radians(85)) ** 4
+
+
+def numbered(count, *, dim=1):
+    """Give items that are as many numbers, to be predicted by nobody."""
+    return TensorItems((torch.arange(float(count * dim)).reshape(count, dim), torch.zeros(count)))
+
+
+def setup_of(module, loss=CROSS_ENTROPY, *, batch_size=3, dtype=None):
+    """Say how a module is run on the CPU."""
+    return Setup(
+        network=Network(module.eval()),
+        loss=loss,
+        batch_size=batch_size,
+        device=torch.device("cpu"),
+        dtype=dtype,
+    )
+
+
+def copy_of(weights):
+    """Copy weights, to be compared with what they are later."""
+    return {name: tensor.detach().clone() for name, tensor in weights.items()}
+
+
+def same(one, other):
+    """Compare to the last bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+def bending(**kwargs):
+    """Say how a bend is trained."""
+    return Bending(**{"steps": 150, "batch_size": 3, "learning_rate": 0.1, **kwargs})
+
+
+def checked(items=None, **kwargs):
+    """Say how gains are checked."""
+    items = numbered(6) if items is None else items
+    return Check(**{"items": items, "every": 5, "patience": 2, **kwargs})
+
+
+def line_of(module, start, end):
+    """Join two networks by a line."""
+    return straight(trainable(setup_of(module).network), start, end)
+
+
+def around_the_ring(*, loss=ring_loss, bend=None, start=START, end=END, items=7, **kwargs):
+    """Train a bend between two places on the ring."""
+    setup = setup_of(Ring(), loss)
+    path = line_of(Ring(), start, end)
+    path = path if bend is None else replace(path, bend=torch.tensor(bend))
+    return train_bend(setup, path, numbered(items), bending(**kwargs), generator(0)), setup
+
+
+def ring_loss_at(path, t):
+    """Give the loss at one point."""
+    return float((path.at(t)["w"].square().sum() - 1).square())
+
+
+def mean_loss(path):
+    """Give what a check sees."""
+    return sum(ring_loss_at(path, t) for t in (0.25, 0.5, 0.75)) / 3
+
+
+def members(make, count=2):
+    """Make networks of other seeds, and give their weights."""
+    found = []
+    for seed in range(count):
+        torch.manual_seed(seed)
+        found.append(copy_of(make().state_dict()))
+    return found
+
+
+class Failing:
+    """A loss that fails once, or from then on, in training steps."""
+
+    def __init__(self, at, *, value=math.nan, until=math.inf):
+        self.at, self.value, self.until, self.calls = at, value, until, 0
+
+    def __call__(self, output, batch):
+        self.calls += torch.is_grad_enabled()
+        loss = ring_loss(output, batch)
+        if self.at <= self.calls <= self.until and torch.is_grad_enabled():
+            if isinstance(self.value, float):
+                return loss * self.value
+            raise self.value
+        return loss
