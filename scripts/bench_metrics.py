@@ -2,9 +2,9 @@
 
     python scripts/bench_metrics.py [--quick] [--json] [--device cpu]
 
-Everything is measured on the same trained networks: ResNet-18 of widths 4, 8 and 16 on 50,000 images
-of 28x28 pixels (scikit-learn's digits, enlarged and shifted), as many as the published zoo has.  The
-rivals need the extra `bench`; what is not installed is left out.
+Everything is measured on the same trained networks: ResNet-18 of widths 4, 8 and 16 on 50,000
+images of 28x28 pixels (scikit-learn's digits, enlarged and shifted), as many as the published zoo
+has.  The rivals need the extra `bench`; what is not installed is left out.
 
 A curve of `paper-1` takes 19,500 equal steps.  Some of them are timed, and the time is scaled; the
 same holds for its passes over the training set.
@@ -24,7 +24,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from benchmark import Comparison, arguments, compare, report
-from pyhessian import hessian as PyHessian  # noqa: N812 - it is a class
+from pyhessian import hessian as PyHessian
 from torch import Tensor
 
 from mdtree.config import LossSpec, Trust
@@ -58,6 +58,7 @@ MEMBERS = 5
 BATCH = 256
 CURVE_BATCH = 128
 TIMED_STEPS = 20
+_PRODUCTS = 24
 NEVER = -1e30  # a tolerance that PyHessian's trace never reaches
 
 
@@ -151,7 +152,10 @@ def _enlarged(items: TensorItems, count: int, *, seed: int) -> TensorItems:
     large = F.interpolate(x, size=28, mode="bilinear", align_corners=False)[chosen]
     shifts = torch.randint(-2, 3, (count, 2), generator=source).tolist()
     moved = torch.stack(
-        [torch.roll(image, tuple(shift), (1, 2)) for image, shift in zip(large, shifts, strict=True)]
+        [
+            torch.roll(image, tuple(shift), (1, 2))
+            for image, shift in zip(large, shifts, strict=True)
+        ]
     )
     moved += 0.1 * torch.randn(moved.shape, generator=source)
     return TensorItems((moved, y[chosen]))
@@ -217,15 +221,14 @@ def _traces(case: _Case, runs: int) -> list[Comparison]:
     def rival() -> object:
         return _pyhessian(case, sample).trace(maxIter=probes, tol=NEVER)
 
-    return [
-        compare(
-            case.name("trace and top eigenvalue / pyhessian's trace"),
-            rival,
-            ours,
-            runs=max(runs // 2, 1),
-            target=1 / 3,
-        )
-    ]
+    runs = max(runs // 2, 1)
+    name = case.name("trace (and top eigenvalue) / pyhessian's trace")
+    found = [compare(name, rival, ours, runs=runs, target=1 / 3)]
+    if _has("hessian_eigenthings"):
+        name = case.name(f"the same / hessian-eigenthings, Hutch++ with {_PRODUCTS} products")
+        work = partial(_eigenthings_trace, case, sample)
+        found.append(compare(name, work, ours, runs=runs, target=None))
+    return found
 
 
 def _hessian(case: _Case, sample: TensorItems) -> Hessian:
@@ -245,6 +248,23 @@ def _pyhessian(case: _Case, sample: TensorItems) -> PyHessian:
         dataloader=list(sample.batches(BATCH)),
         cuda=case.setup.device.type == "cuda",
     )
+
+
+def _eigenthings_top(case: _Case, sample: TensorItems) -> object:
+    import hessian_eigenthings as rival
+
+    loss = rival.supervised_loss(F.cross_entropy)
+    operator = rival.HessianOperator(case.module(), list(sample.batches(BATCH)), loss)
+    return rival.lanczos(operator, k=1, tol=0.01, which="LA", seed=0)
+
+
+def _eigenthings_trace(case: _Case, sample: TensorItems) -> object:
+    """Hutch++ with the number of products that ours takes on these networks."""
+    import hessian_eigenthings as rival
+
+    loss = rival.supervised_loss(F.cross_entropy)
+    operator = rival.HessianOperator(case.module(), list(sample.batches(BATCH)), loss)
+    return rival.hutch_plus_plus(operator, num_matvecs=_PRODUCTS, seed=0)
 
 
 def _check(name: str, exact: float, **found: float) -> None:
@@ -335,6 +355,20 @@ def _biased(x: Tensor, y: Tensor) -> float:
     return float((k * m).sum() / (k.norm() * m.norm()))
 
 
+def _pytorch_cka(case: _Case) -> object:
+    """Compare the outputs of two networks over as many items, in batches."""
+    import cka
+
+    first, second = case.module(), case.module()
+    second.load_state_dict(case.members["seed-1"])
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(*case.data.train.take(torch.arange(SAMPLE)).all),
+        batch_size=BATCH,
+    )
+    device = case.setup.device
+    return cka.compute_cka(first, second, loader, layers=["head"], device=device, progress=False)
+
+
 def _has(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
@@ -347,10 +381,10 @@ def _wholes(case: _Case, runs: int) -> list[Comparison]:
     seconds: dict[str, dict[str, list[float]]] = {"paper-1": {}, "standard-1": {}}
     passes: dict[str, dict[str, float]] = {"paper-1": {}, "standard-1": {}}
     for _ in range(max(runs // 3, 1)):
-        for protocol in seconds:
+        for protocol, times in seconds.items():
             for name in ("error_rate", "hessian", "connectivity", "similarity"):
                 taken, effort = _timed(case, protocol, name)
-                seconds[protocol].setdefault(name, []).append(taken)
+                times.setdefault(name, []).append(taken)
                 passes[protocol][name] = effort
     paper, standard = seconds["paper-1"], seconds["standard-1"]
     return [
@@ -378,7 +412,7 @@ def _wholes(case: _Case, runs: int) -> list[Comparison]:
 def _timed(case: _Case, protocol: str, name: str) -> tuple[float, float]:
     subject = case.subject(protocol, 2)
     if (protocol, name) == ("paper-1", "connectivity"):
-        effort = METRICS[name].cost(_workload(case, protocol))
+        effort = METRICS[name].cost(_workload(protocol))
         return _scaled(case, effort), effort.passes
     started = time.perf_counter()
     METRICS[name].compute(subject)
@@ -395,7 +429,7 @@ def _scaled(case: _Case, effort: Effort) -> float:
     return effort.gradient * step + effort.forward * forward
 
 
-def _workload(case: _Case, protocol: str) -> Workload:
+def _workload(protocol: str) -> Workload:
     return Workload(
         members=2,
         train_items=ITEMS,
@@ -412,7 +446,7 @@ def _estimates(case: _Case) -> list[Comparison]:
         subject = case.subject("standard-1", 2)
         METRICS[name].compute(subject)
         used = subject.setup.meter.total.passes
-        told = METRICS[name].cost(_workload(case, "standard-1")).passes
+        told = METRICS[name].cost(_workload("standard-1")).passes
         off = max(told / used, used / told)
         found.append(
             Comparison(

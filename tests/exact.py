@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,10 @@ from mdtree.batch import inputs, targets
 from mdtree.datasets import TensorItems
 from mdtree.landscape import Setup
 from mdtree.models import Network
+
+with warnings.catch_warnings():  # torch's own way to forward derivatives warns of torch's own past
+    warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
+    hessian(torch.sum)(torch.ones(1))
 
 
 def cross_entropy(output, batch):

@@ -45,7 +45,9 @@ def of(module, data, *, batch_size=4, dtype=torch.float64, weights=None, **kwarg
 
 
 def dense(hessian):
-    return hessian.products(torch.eye(hessian.size, dtype=next(iter(hessian.leaves.values())).dtype))
+    return hessian.products(
+        torch.eye(hessian.size, dtype=next(iter(hessian.leaves.values())).dtype)
+    )
 
 
 def exact(hessian):
@@ -95,7 +97,7 @@ def test_the_spectrum_and_the_trace_are_exact(make):
         quick.basis,
         float(quick.diagonal.sum()),
         source=generator(1),
-        tolerance=0.02,
+        tolerance=0.05,
         least=8,
         budget=400,
     )
@@ -104,7 +106,7 @@ def test_the_spectrum_and_the_trace_are_exact(make):
     assert float(eigenvalues[-1]) == pytest.approx(full.top, rel=1e-10)
     assert float(eigenvalues[0]) == pytest.approx(full.values[0], rel=1e-6)
     assert float(truth.trace()) == pytest.approx(trace.value, abs=3 * trace.stderr)
-    assert 0 < trace.stderr < 0.02 * abs(trace.value)
+    assert 0 < trace.stderr <= 0.05 * abs(trace.value)
     assert pytest.approx(1) == full.weights.sum()
     unit, moment = start / start.norm(), start / start.norm()
     for power in range(1, 6):
@@ -156,7 +158,7 @@ def test_parameters_that_are_unused_or_linear_have_zero_rows_and_frozen_ones_non
     assert 2 + 12 + 5 == hessian.size == len(truth)
     torch.testing.assert_close(dense(hessian), truth)
     zero = truth.abs().sum(1) == 0
-    assert [True] * 2 + [True] * 5 + [False] * 12 == zero.tolist()
+    assert zero.tolist() == [True] * 2 + [True] * 5 + [False] * 12
 
 
 class Tied(nn.Module):
@@ -183,7 +185,7 @@ def test_weights_may_be_any_kind_of_tensor(kind):
     with mode:
         make = {
             "transposed": lambda t: t.t().contiguous().t() if t.dim() == 2 else t,
-            "expanded": lambda t: t.flatten()[:1].mean().to(t.dtype).expand(t.shape),
+            "expanded": lambda t: t.flatten()[0].expand(t.shape),
             "inference": torch.clone,
             "requires grad": lambda t: nn.Parameter(t) if t.is_floating_point() else t,
         }[kind]
@@ -216,7 +218,7 @@ def test_a_dead_network_has_a_zero_hessian():
 
     assert torch.equal(torch.zeros(24, 24).double(), dense(hessian))
     ritz = lanczos(hessian.product, hessian.random(generator(0)), steps=9, tolerance=0.01)
-    assert (0, 0, True) == (ritz.top, ritz.error, ritz.converged)
+    assert (ritz.top, ritz.error, ritz.converged) == (0, 0, True)
 
 
 class Once(torch.autograd.Function):
@@ -246,10 +248,10 @@ class Called(nn.Module):
     ("function", "error", "words"),
     [
         (lambda x: x * torch.nan, LossError, "loss is not finite: nan"),
-        (lambda x: x.exp().exp().exp() + 1e300, LossError, "loss is not finite: (nan|inf)"),
+        (lambda x: (x + 10).exp().exp(), LossError, "loss is not finite: (nan|inf)"),
         (lambda x: x + (0 * x).sqrt(), LossError, "derivatives of the loss are not finite"),
         (lambda x: x.detach(), LossError, "not depend on any parameter .* torch.no_grad"),
-        (Once.apply, NotTwiceError, "no second derivative: .*differentiate twice"),
+        (Once.apply, NotTwiceError, "no second derivative: .* once differentiable"),
         (lambda x: x[:, :2], DataError, "the loss cannot take the output"),
         (lambda x: x[:2], DataError, "one output for each of 4 items"),
     ],
@@ -277,7 +279,7 @@ def test_parts_are_the_hessians_of_their_items():
 
     parts = list(hessian.parts(vector.unsqueeze(0), 3))
 
-    assert [3 / 7, 3 / 7, 1 / 7] == [share for share, _ in parts]
+    assert [share for share, _ in parts] == [3 / 7, 3 / 7, 1 / 7]
     for (_, part), batch in zip(parts, hessian.items.batches(3), strict=True):
         assert size(batch) in (3, 1)
         truth = exact_product(hessian.setup, hessian.weights, batch, vector)
@@ -288,14 +290,14 @@ def test_a_rival_finds_the_same():
     """Its batches are of equal size: it gives uneven ones equal weight."""
     rival = pytest.importorskip("hessian_eigenthings")
     module = with_statistics().double().eval()
-    data = X[:36].double(), Y[:36]
-    hessian = of(module, data, batch_size=12)
+    hessian = of(module, (X[:36], Y[:36]), batch_size=12)
     batches = list(hessian.items.batches(12))
 
     operator = rival.HessianOperator(module, batches, lambda m, b: F.cross_entropy(m(b[0]), b[1]))
-    theirs = rival.lanczos(operator, k=1, which="LA", tol=1e-12, seed=0).eigenvalues
+    n = hessian.size
+    theirs = rival.lanczos(operator, k=1, which="LA", max_iter=n, tol=1e-12, seed=0).eigenvalues
 
     start = hessian.random(generator(0))
-    ours = lanczos(hessian.product, start, steps=hessian.size, tolerance=1e-12)
+    ours = lanczos(hessian.product, start, steps=n, tolerance=1e-12)
     assert float(theirs[0]) == pytest.approx(ours.top, rel=1e-8)
     torch.testing.assert_close(operator.matvec(start), hessian.product(start))

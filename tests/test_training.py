@@ -130,6 +130,33 @@ def test_the_smaller_last_batch_of_an_epoch_is_dropped_unless_it_is_the_only_one
         assert len(set(drawn)) == sum(sizes)
 
 
+@pytest.mark.parametrize(("steps", "made"), [(None, 6), (0, 0), (1, 1), (4, 4), (6, 6), (99, 6)])
+def test_steps_are_a_limit_to_what_the_epochs_have(steps, made):
+    """Three epochs of two batches."""
+    first, model = Counting(), Counting()
+    x = torch.arange(7.0)[:, None]
+    train(first, TensorItems((x, x)), MSE, how(epochs=3, batch_size=3))
+    train(model, TensorItems((x, x)), MSE, how(epochs=3, batch_size=3, steps=steps))
+    assert first.seen[:made] == model.seen
+    assert not model.training
+
+
+def test_every_batch_is_brought_to_where_the_model_is():
+    model, x, y = Counting(), torch.arange(6.0)[:, None], torch.zeros(6, 1)
+    heard = []
+
+    def loss(output, batch):
+        heard.append(batch[1].tolist())
+        return MSE(output, batch)
+
+    def place(batch):
+        return batch[0] + 100, batch[1] + 1
+
+    train(model, TensorItems((x, y)), loss, how(epochs=1, batch_size=3), place)
+    assert sorted(value for batch in model.seen for value in batch) == [100.0 + n for n in range(6)]
+    assert heard == [[[1.0]] * 3] * 2
+
+
 def test_every_epoch_has_an_order_of_its_own():
     model = Counting()
     x = torch.arange(50.0)[:, None]

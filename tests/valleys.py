@@ -1,4 +1,4 @@
-"""A valley that is known, and setups: for tests of paths between networks."""
+"""A valley that is known, small groups and setups: for tests of paths between networks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ import torch
 from torch import nn
 
 from mdtree.config import LossSpec, Trust
-from mdtree.datasets import TensorItems
+from mdtree.datasets import Data, TensorItems
 from mdtree.landscape import Bending, Check, Setup, generator, straight, train_bend, trainable
 from mdtree.losses import build_loss
+from mdtree.measurements import Measured
+from mdtree.metrics import Subject
+from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.models import Network
 
 CROSS_ENTROPY = build_loss(LossSpec(), Trust())
+X = torch.randn(37, 5, generator=torch.Generator().manual_seed(0))
+ITEMS = TensorItems((X, torch.arange(37) % 3))
 
 
 class Ring(nn.Module):
@@ -127,3 +132,45 @@ class Failing:
                 return loss * self.value
             raise self.value
         return loss
+
+
+def subject(module, weights, items=ITEMS, **kwargs):
+    """Give a group; items are the training items."""
+    setup = {name: kwargs.pop(name) for name in ("loss", "batch_size", "dtype") if name in kwargs}
+    return Subject(
+        setup=setup_of(module, **setup),
+        members={f"seed-{place}": each for place, each in enumerate(weights)},
+        data=Data(items, None),
+        **{"protocol": "standard-1", "seed": 0, **kwargs},
+    )
+
+
+def measure(*args, **kwargs):
+    """Measure the connectivity of a group."""
+    return CONNECTIVITY.compute(subject(*args, **kwargs))
+
+
+def mlp():
+    """Make a small network with statistics and dropout."""
+    return nn.Sequential(
+        nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 3)
+    )
+
+
+def numbers(found):
+    return {
+        name: value.value for name, value in found.values.items() if isinstance(value, Measured)
+    }
+
+
+class Interrupting:
+    """A loss, and Ctrl-C in the middle of a curve."""
+
+    def __init__(self, after):
+        self.left = after
+
+    def __call__(self, output, batch):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return CROSS_ENTROPY(output, batch)

@@ -19,6 +19,7 @@ from mdtree.batch import Batch, size
 from mdtree.datasets import Items
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape.effort import Effort
+from mdtree.landscape.second import check_twice
 from mdtree.landscape.setup import Setup
 from mdtree.landscape.vector import trainable
 from mdtree.models import Run, Weights
@@ -89,6 +90,7 @@ class Hessian:
         outputs = [gradients[number] for number in curved]
         if not outputs:
             return result
+        check_twice(outputs)
         for line, vector in enumerate(vectors):
             direction = list(self.layout.views(vector).values())
             products = torch.autograd.grad(

@@ -28,6 +28,7 @@ from mdtree.datasets import Items
 from mdtree.landscape.effort import Effort
 from mdtree.landscape.hessian import LossError, mean_loss
 from mdtree.landscape.memory import fitting
+from mdtree.landscape.second import check_twice
 from mdtree.landscape.setup import Setup
 from mdtree.models import Network, Weights
 
@@ -137,6 +138,7 @@ def _freeze_flat(setup: Setup, numbered: _Numbered) -> None:
     for number, batch in enumerate(numbered.batches):
         loss = mean_loss(setup, numbered(torch.tensor([number])), batch)
         gradients = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
+        check_twice([gradient for gradient in gradients if gradient is not None])
         for place, gradient in enumerate(gradients):
             curved[place] |= gradient is not None and gradient.requires_grad
     for weight, is_curved in zip(weights, curved, strict=True):

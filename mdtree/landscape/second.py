@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mdtree.exceptions import MdtreeError
 
-__all__ = ["Derived", "NotTwiceError", "twice"]
+__all__ = ["Derived", "NotTwiceError", "check_twice", "twice"]
 
 ResultT = TypeVar("ResultT")
 
@@ -65,6 +66,7 @@ _NONE = (  # in errors that are about a missing derivative
     "not supported",
     "only be called in training mode",
 )
+_TOLD = "the network or the loss has no second derivative"
 
 
 def twice(work: Callable[[], ResultT]) -> Derived[ResultT]:
@@ -83,9 +85,26 @@ def twice(work: Callable[[], ResultT]) -> Derived[ResultT]:
                     raise
                 detour = next((way for way in left if way.mark in told.lower()), None)
                 if detour is None:
-                    raise NotTwiceError(
-                        f"the network or the loss has no second derivative: {told.splitlines()[0]}"
-                    ) from error
+                    raise NotTwiceError(f"{_TOLD}: {told.splitlines()[0]}") from error
             left.remove(detour)
             notes.append(detour.note)
             around.enter_context(detour.without())
+
+
+def check_twice(gradients: Sequence[Tensor]) -> None:
+    """Look for operations that were marked as once differentiable.
+
+    Torch raises their error only where it passes them, and on the way to a weight it passes them
+    by: their part of the second derivative would be zero.
+    """
+    nodes = [gradient.grad_fn for gradient in gradients]
+    seen = set(nodes)
+    while nodes:
+        node = nodes.pop()
+        if node is None:
+            continue
+        if node.name() == "torch::autograd::Error":
+            raise NotTwiceError(f"{_TOLD}: an operation is marked as once differentiable")
+        following = {other for other, _ in node.next_functions} - seen
+        seen |= following
+        nodes += following

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mdtree.landscape import generator, lanczos
+
+N = 40
+DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+
+
+def symmetric(eigenvalues, seed=0):
+    """Give a dense matrix with these eigenvalues."""
+    values = torch.as_tensor(eigenvalues, dtype=torch.float64)
+    turn = torch.randn(len(values), len(values), generator=generator(seed), dtype=torch.float64)
+    turn = torch.linalg.qr(turn)[0]
+    return turn @ torch.diag(values) @ turn.T
+
+
+def run(matrix, *, seed=0, steps=100, tolerance=0.0, least=1, dtype=torch.float64):
+    start = torch.randn(len(matrix), generator=generator("start", seed), dtype=torch.float64)
+    matrix = matrix.to(dtype)
+    return lanczos(
+        lambda v: matrix @ v, start.to(dtype), steps=steps, tolerance=tolerance, least=least
+    )
+
+
+def orthonormal(basis, accuracy):
+    gram = basis.double() @ basis.double().T
+    return torch.allclose(gram, torch.eye(len(basis), dtype=torch.float64), atol=accuracy)
+
+
+def test_as_many_steps_as_rows_find_the_whole_spectrum():
+    matrix = symmetric(torch.randn(N))
+
+    ritz = run(matrix)
+
+    assert ritz.converged
+    assert len(ritz.values) == N
+    assert np.allclose(torch.linalg.eigvalsh(matrix), ritz.values, atol=1e-10)
+    assert orthonormal(ritz.basis, 1e-12)
+    assert float(matrix.trace()) == pytest.approx(ritz.diagonal.sum())
+    vector = ritz.top_vector()
+    assert torch.allclose(matrix @ vector, ritz.top * vector, atol=1e-9)
+
+
+def test_the_weights_are_a_gauss_quadrature_of_the_density_at_the_start():
+    """Its first 2m - 1 moments are q H^k q, and its mass is 1."""
+    matrix = symmetric(torch.linspace(-1, 2, N))
+    start = torch.randn(N, dtype=torch.float64)
+    m = 6
+
+    ritz = lanczos(lambda v: matrix @ v, start, steps=m, tolerance=0)
+
+    unit = moment = start / start.norm()
+    assert len(ritz.values) == m
+    for power in range(2 * m):
+        assert float(unit @ moment) == pytest.approx(ritz.weights @ ritz.values**power)
+        moment = matrix @ moment
+    assert abs(ritz.weights @ ritz.values ** (2 * m) - float(unit @ moment)) > 1e-6
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5, 9])
+def test_the_residual_is_that_of_the_top_vector_and_an_eigenvalue_lies_within_the_error(steps):
+    matrix = symmetric([*torch.linspace(-1, 1, N - 1).tolist(), 3])
+    eigenvalues = torch.linalg.eigvalsh(matrix)
+
+    ritz = run(matrix, steps=steps)
+
+    vector = ritz.top_vector()
+    assert float((matrix @ vector - ritz.top * vector).norm()) == pytest.approx(ritz.residual)
+    distance = float((eigenvalues - ritz.top).abs().min())
+    assert distance <= ritz.residual
+    assert ritz.error <= ritz.residual
+    if steps > 1:
+        assert 3 - ritz.top <= 1.5 * ritz.error  # its gap is seen a little too small or too large
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("tolerance", [0.1, 0.01, 1e-4])
+def test_the_top_is_within_the_tolerance_where_it_stands_alone(tolerance, seed):
+    bulk = torch.randn(N, generator=generator(seed)) * 0.2
+    ritz = run(symmetric([*bulk.tolist(), 2, 1.5]), seed=seed, tolerance=tolerance)
+    assert ritz.converged
+    assert pytest.approx(2, rel=tolerance) == ritz.top
+    assert len(ritz.values) < 20
+
+
+def test_it_stops_as_soon_as_it_may():
+    matrix = symmetric([*torch.linspace(-1, 1, N - 1).tolist(), 30])
+    exact = run(matrix, tolerance=0.01)
+    assert 1 < len(exact.values) < 8
+    assert len(run(matrix, tolerance=0.01, least=8).values) == 8
+    assert len(run(matrix, tolerance=1e-12).values) > 8
+
+    short = run(matrix, steps=3, tolerance=1e-12)
+    assert (len(short.values), short.converged) == (3, False)
+
+
+@DTYPES
+def test_repeated_eigenvalues_exhaust_the_space_without_harm(dtype):
+    matrix = symmetric([5.0] * 10 + [1.0] * 20 + [-2.0] * 10)
+
+    ritz = run(matrix, dtype=dtype)
+
+    assert ritz.converged
+    assert pytest.approx(5, rel=1e-5) == ritz.top
+    assert pytest.approx(-2, rel=1e-5) == ritz.values[0]
+    assert pytest.approx(1) == ritz.weights.sum()
+    assert orthonormal(ritz.basis, 1e-5)
+    if dtype is torch.float64:
+        assert len(ritz.values) == 3
+
+
+@pytest.mark.parametrize("eigenvalues", [[0.0] * 7, [3.0] * 7, [-3.0] * 7, [2.0], [0.0]])
+@DTYPES
+def test_a_multiple_of_one_is_known_after_one_step(eigenvalues, dtype):
+    matrix = torch.diag(torch.tensor(eigenvalues))
+    ritz = run(matrix, dtype=dtype)
+    assert pytest.approx(eigenvalues[0]) == ritz.top
+    assert ritz.converged
+    assert math.isfinite(ritz.error)
+    if dtype is torch.float64:
+        assert len(ritz.values) == 1
+
+
+@DTYPES
+def test_the_top_is_the_largest_and_not_that_of_largest_size(dtype):
+    ritz = run(symmetric(torch.linspace(-9, -1, N)), dtype=dtype)
+    assert pytest.approx(-1, rel=1e-4) == ritz.top
+    assert ritz.converged
+
+
+@DTYPES
+def test_a_top_of_zero_is_found_below_a_large_negative_end(dtype):
+    ritz = run(symmetric([-100.0] + [0.0] * 9), dtype=dtype)
+    assert pytest.approx(0, abs=1e-4) == ritz.top
+    assert ritz.converged  # all that there is has been seen
+
+
+def test_a_start_with_vanishing_diagonal_is_not_taken_for_exhausted():
+    matrix = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
+    ritz = lanczos(lambda v: matrix @ v, torch.tensor([1.0, 0.0]).double(), steps=9, tolerance=1e-9)
+    assert pytest.approx(ritz.values.tolist()) == [-1, 1]
+
+
+def test_a_start_that_is_an_eigenvector_knows_its_own_value_alone():
+    matrix = torch.diag(torch.tensor([1.0, 2.0, 9.0], dtype=torch.float64))
+    ritz = lanczos(lambda v: matrix @ v, torch.eye(3).double()[1], steps=9, tolerance=1e-9)
+    assert ritz.values.tolist() == [2]
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e-6, 1e6, 1e20])
+def test_the_scale_of_the_matrix_does_not_matter(scale):
+    matrix = symmetric([*torch.randn(N).tolist(), 5])
+    ours, scaled = (run(matrix * factor, tolerance=0.01) for factor in (1, scale))
+    assert len(ours.values) == len(scaled.values)
+    assert ours.top == pytest.approx(scaled.top / scale)
+
+
+def test_float32_stays_orthonormal_over_many_steps_of_a_steep_spectrum():
+    matrix = symmetric(torch.logspace(-8, 3, 300))
+    ritz = run(matrix, steps=60, dtype=torch.float32)
+    assert len(ritz.values) == 60
+    assert orthonormal(ritz.basis, 1e-5)
+    assert pytest.approx(1000, rel=1e-5) == ritz.top
+    assert ritz.values.min() > -1e-3

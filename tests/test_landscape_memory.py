@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from exact import items, setup_of, weights_of
+from torch import nn
+
+from mdtree.exceptions import DataError
+from mdtree.landscape import fitting, score
+
+X, Y = torch.randn(7, 5), torch.arange(7) % 3
+
+
+def run(error, fits, batch_size=7):
+    """Give the batch sizes that were tried, and what came of them."""
+    tried = []
+
+    def work(size):
+        tried.append(size)
+        if size > fits:
+            raise error
+        return size
+
+    try:
+        return tried, fitting(work, batch_size)
+    except DataError as told:
+        return tried, str(told)
+
+
+CPU = (
+    "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: ..."
+)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError(CPU)]
+)
+def test_batches_are_halved_until_they_fit(error):
+    assert run(error, fits=7) == ([7], 7)
+    assert run(error, fits=6) == ([7, 4], 4)
+    assert run(error, fits=3) == ([7, 4, 2], 2)
+    tried, told = run(error, fits=0)
+    assert tried == [7, 4, 2, 1]
+    assert "memory runs out even with one item at a time: take a device with more" in told
+
+
+def test_what_is_no_lack_of_memory_passes():
+    assert run(DataError("other"), fits=0) == ([7], "other")
+    for error in (RuntimeError("other"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            run(error, fits=0)
+
+
+class Greedy(nn.Linear):
+    """Takes more memory than there is for more than three items."""
+
+    def forward(self, x):
+        if len(x) > 3:
+            torch.empty(1 << 60)
+        return super().forward(x)
+
+
+def greedy_loss(output, _batch):
+    if len(output) > 3:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    return output.sum(1)
+
+
+@pytest.mark.parametrize(
+    ("module", "loss"), [(Greedy(5, 3), lambda out, _: out.sum(1)), (nn.Linear(5, 3), greedy_loss)]
+)
+def test_memory_that_runs_out_inside_a_network_or_a_loss_is_seen(module, loss):
+    tried = []
+
+    def work(size):
+        tried.append(size)
+        setup = setup_of(module, loss=loss, batch_size=size)
+        return setup.network.held(weights_of(module), lambda run: score(setup, items((X, Y)), run))
+
+    assert len(fitting(work, 7).losses) == 7
+    assert tried == [7, 4, 2]

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mdtree.landscape import estimate_trace, generator, lanczos
+
+N = 60
+
+
+def spiked(n=N):
+    """Give a matrix with a small bulk, a few large eigenvalues, and its trace."""
+    values = torch.cat([torch.randn(n - 3, generator=generator(1)) * 0.05, torch.tensor([4, 6, 9])])
+    turn = torch.linalg.qr(torch.randn(n, n, generator=generator(2), dtype=torch.float64))[0]
+    matrix = turn @ torch.diag(values.double()) @ turn.T
+    return matrix, float(matrix.trace())
+
+
+def estimate(matrix, basis=None, *, seed=0, tolerance=0.05, least=8, budget=96, **kwargs):
+    """Run, and record the probes."""
+    basis = torch.empty(0, len(matrix), dtype=torch.float64) if basis is None else basis
+    blocks = []
+
+    def products(probes):
+        blocks.append(probes.clone())
+        return probes @ matrix
+
+    trace = estimate_trace(
+        products,
+        basis,
+        float((basis @ matrix @ basis.T).trace()),
+        source=generator(seed),
+        tolerance=tolerance,
+        least=least,
+        budget=budget,
+        **kwargs,
+    )
+    return trace, blocks
+
+
+def deflating(matrix, steps=8):
+    start = torch.randn(len(matrix), generator=generator(3), dtype=torch.float64)
+    return lanczos(lambda v: matrix @ v, start, steps=steps, tolerance=0).basis
+
+
+def test_it_is_what_the_formula_says_of_its_probes():
+    matrix, _ = spiked()
+    basis = deflating(matrix)
+
+    trace, blocks = estimate(matrix, basis)
+
+    probes = torch.cat(blocks)
+    forms = ((probes @ matrix) * probes).sum(1)
+    inside = (basis @ matrix @ basis.T).trace()
+    assert len(probes) == trace.probes
+    assert float(inside + forms.mean()) == pytest.approx(trace.value)
+    assert float(forms.std()) / math.sqrt(len(forms)) == pytest.approx(trace.stderr)
+    assert (probes @ basis.T).abs().max() < 1e-12
+
+
+def test_probes_are_signs_where_the_basis_is_empty():
+    matrix, truth = spiked()
+    trace, blocks = estimate(matrix, budget=400, tolerance=0)
+    probes = torch.cat(blocks)
+    assert {-1.0, 1.0} == set(probes.flatten().tolist())
+    assert abs(float(probes.mean())) < 0.05
+    assert truth == pytest.approx(trace.value, abs=3 * trace.stderr)
+
+
+@pytest.mark.parametrize("deflated", [False, True])
+def test_the_truth_lies_inside_three_standard_errors_for_nearly_all_seeds(deflated):
+    matrix, truth = spiked()
+    basis = deflating(matrix) if deflated else None
+
+    found = [estimate(matrix, basis, seed=seed, budget=32, tolerance=0)[0] for seed in range(200)]
+
+    inside = [abs(trace.value - truth) <= 3 * trace.stderr for trace in found]
+    assert sum(inside) >= 0.97 * len(found)
+    mean = np.mean([trace.value for trace in found])
+    assert truth == pytest.approx(mean, abs=3 * found[0].stderr / math.sqrt(len(found)) * 1.5)
+
+
+def test_stopping_early_keeps_the_truth_inside_three_standard_errors():
+    matrix, truth = spiked()
+    found = [estimate(matrix, deflating(matrix, 4), seed=seed)[0] for seed in range(200)]
+    inside = [abs(trace.value - truth) <= 3 * trace.stderr for trace in found]
+    assert sum(inside) >= 0.95 * len(found)
+    assert len({trace.probes for trace in found}) > 3
+
+
+def test_deflation_takes_the_variance_of_the_large_eigenvalues_away():
+    matrix, _ = spiked()
+    plain = estimate(matrix, tolerance=0)[0]
+    deflated = estimate(matrix, deflating(matrix), tolerance=0)[0]
+    assert deflated.stderr < plain.stderr / 10
+    assert estimate(matrix, deflating(matrix))[0].probes < estimate(matrix)[0].probes
+
+
+def test_a_full_basis_needs_no_probes():
+    matrix, truth = spiked()
+    trace, blocks = estimate(matrix, torch.eye(N, dtype=torch.float64))
+    assert truth == pytest.approx(trace.value)
+    assert (trace.stderr, trace.probes, trace.converged, blocks) == (0, 0, True, [])
+
+
+def test_a_diagonal_matrix_is_known_from_any_probes():
+    trace, _ = estimate(torch.diag(torch.arange(9.0)).double())
+    assert pytest.approx(36) == trace.value
+    assert pytest.approx(0, abs=1e-12) == trace.stderr
+    assert (trace.probes, trace.converged) == (8, True)
+
+
+def test_a_zero_matrix_has_no_trace():
+    trace, _ = estimate(torch.zeros(5, 5).double())
+    assert (trace.value, trace.stderr, trace.probes, trace.converged) == (0, 0, 8, True)
+
+
+def test_a_negative_trace_is_a_trace():
+    matrix, truth = spiked()
+    trace, _ = estimate(-matrix, deflating(matrix))
+    assert pytest.approx(-truth, rel=0.2) == trace.value
+    assert trace.converged
+
+
+@pytest.mark.parametrize(
+    ("least", "budget", "block", "blocks"),
+    [
+        (8, 96, 4, [4] * 24),
+        (8, 10, 4, [4, 4, 2]),
+        (2, 3, 4, [3]),
+        (1, 1, 4, [1]),
+        (2, 5, 1, [1] * 5),
+    ],
+)
+def test_probes_come_in_blocks_up_to_the_budget(least, budget, block, blocks):
+    trace, got = estimate(spiked()[0], tolerance=0, least=least, budget=budget, block=block)
+    assert blocks == [len(probes) for probes in got]
+    assert (budget, False) == (trace.probes, trace.converged)
+
+
+def test_at_least_so_many_probes_are_drawn():
+    matrix, _ = spiked()
+    assert estimate(matrix, deflating(matrix), tolerance=10, least=9)[0].probes == 12
+
+
+def test_the_seed_alone_decides():
+    matrix, _ = spiked()
+    state = torch.random.get_rng_state()
+    assert estimate(matrix, seed=1)[0] == estimate(matrix, seed=1)[0]
+    assert estimate(matrix, seed=1)[0].value != estimate(matrix, seed=2)[0].value
+    assert torch.equal(state, torch.random.get_rng_state())
