@@ -78,6 +78,7 @@ def test_losses_below_zero_have_gains_and_losses_too():
     at = best.path.bend.tolist()
     check = checked(patience=3)
     trained, _ = around_the_ring(loss=lowered, bend=at, weight_decay=0.5, check=check)
+    assert (trained.steps, trained.converged) == (5 * (1 + 3), True)
     assert mean_loss(trained.path) <= mean_loss(best.path)
 
 

@@ -71,19 +71,19 @@ def test_the_residual_is_that_of_the_top_vector_and_an_eigenvalue_lies_within_th
     ritz = run(matrix, steps=steps)
 
     vector = ritz.top_vector()
-    assert float((matrix @ vector - ritz.top * vector).norm()) == pytest.approx(ritz.residual)
+    assert float((matrix @ vector - ritz.top * vector).norm()) == pytest.approx(ritz.residuals[-1])
     distance = float((eigenvalues - ritz.top).abs().min())
-    assert distance <= ritz.residual
-    assert ritz.error <= ritz.residual
-    if steps > 1:
-        assert 3 - ritz.top <= 1.5 * ritz.error  # its gap is seen a little too small or too large
+    assert distance <= ritz.residuals[-1]
+    assert ritz.error <= ritz.residuals[-1]
+    if steps > 3:  # the gap is seen
+        assert 3 - ritz.top <= ritz.error < ritz.residuals[-1]
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("tolerance", [0.1, 0.01, 1e-4])
 def test_the_top_is_within_the_tolerance_where_it_stands_alone(tolerance, seed):
     bulk = torch.randn(N, generator=generator(seed)) * 0.2
-    ritz = run(symmetric([*bulk.tolist(), 2, 1.5]), seed=seed, tolerance=tolerance)
+    ritz = run(symmetric([*bulk.tolist(), 2, 1.5]), seed=seed, tolerance=tolerance, least=5)
     assert ritz.converged
     assert pytest.approx(2, rel=tolerance) == ritz.top
     assert len(ritz.values) < 20
@@ -94,7 +94,7 @@ def test_it_stops_as_soon_as_it_may():
     exact = run(matrix, tolerance=0.01)
     assert 1 < len(exact.values) < 8
     assert len(run(matrix, tolerance=0.01, least=8).values) == 8
-    assert len(run(matrix, tolerance=1e-12).values) > 8
+    assert len(exact.values) < len(run(matrix, tolerance=1e-12).values) < 12
 
     short = run(matrix, steps=3, tolerance=1e-12)
     assert (len(short.values), short.converged) == (3, False)
@@ -162,7 +162,7 @@ def test_the_scale_of_the_matrix_does_not_matter(scale):
 
 
 def test_float32_stays_orthonormal_over_many_steps_of_a_steep_spectrum():
-    matrix = symmetric(torch.logspace(-8, 3, 300))
+    matrix = symmetric(torch.logspace(-1, 3, 300))
     ritz = run(matrix, steps=60, dtype=torch.float32)
     assert len(ritz.values) == 60
     assert orthonormal(ritz.basis, 1e-5)

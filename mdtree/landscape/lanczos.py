@@ -5,7 +5,7 @@
 with full reorthogonalisation.  The eigenvalues of the tridiagonal T (Ritz values) converge to the
 extreme ones of H first; the residual r of a Ritz pair is beta_m |s_m|, s its eigenvector in T.  An
 eigenvalue of H lies within r of it, and within r^2 / gap, gap being the distance to the rest of the
-spectrum, for which the next Ritz value stands.  The squares of the first components of the s are
+spectrum, for which the next Ritz value plus its own residual stands.  The squares of the first components of the s are
 the weights of a Gauss quadrature of the spectral density seen by the start vector.
 
 Golub and Welsch 1969; Ghorbani, Krishnan and Xiao 2019, arXiv 1901.10159.
@@ -25,7 +25,6 @@ from torch import Tensor
 __all__ = ["Ritz", "lanczos"]
 
 Product = Callable[[Tensor], Tensor]
-_NOTHING = 1e-10  # a beta this small beside the largest eigenvalue: the space is exhausted
 _ROWS = 16  # of the basis at first; few matrices need more
 
 
@@ -35,7 +34,7 @@ class Ritz:
 
     values: NDArray[np.float64]  # (m,) ascending
     weights: NDArray[np.float64]  # (m,) of the density; their sum is 1
-    residual: float  # of the largest value
+    residuals: NDArray[np.float64]  # (m,) of the values
     basis: Tensor  # (m, n), orthonormal lines
     diagonal: NDArray[np.float64]  # (m,) q_j H q_j; their sum is the trace inside the basis
     vectors: NDArray[np.float64]  # (m, m), columns: eigenvectors of T
@@ -49,10 +48,11 @@ class Ritz:
     @property
     def error(self) -> float:
         """Distance of the largest value to an eigenvalue, at most (for a gap that is seen)."""
+        residual = float(self.residuals[-1])
         if len(self.values) == 1:
-            return self.residual
-        gap = float(self.values[-1] - self.values[-2])
-        return min(self.residual, self.residual**2 / gap) if gap > 0 else self.residual
+            return residual
+        gap = self.top - float(self.values[-2] + self.residuals[-2])
+        return min(residual, residual**2 / gap) if gap > 0 else residual
 
     def top_vector(self) -> Tensor:
         """Give the eigenvector of the largest eigenvalue."""
@@ -65,8 +65,10 @@ def lanczos(
 ) -> Ritz:
     """Run up to `steps` steps; stop when the top value's error is within the tolerance.
 
-    The tolerance is relative to the top value; at least `least` steps are made.
+    The tolerance is relative to the top value; at least `least` steps are made, unless the space
+    is exhausted: what then is left of a product is rounding, which cannot be made orthogonal.
     """
+    nothing = torch.finfo(start.dtype).eps ** (2 / 3)  # beside the largest eigenvalue
     steps = min(steps, len(start))
     basis = start.new_empty(min(steps, _ROWS), len(start))
     basis[0] = start / torch.linalg.vector_norm(start)
@@ -78,10 +80,10 @@ def lanczos(
         alphas.append(float(vector @ basis[done]))
         known = basis[: done + 1]
         for _ in range(2):  # twice is enough (Kahan, Parlett)
-            vector -= (known @ vector) @ known
+            vector = vector - (known @ vector) @ known
         betas.append(float(torch.linalg.vector_norm(vector)))
         ritz = _ritz(basis[: done + 1], alphas, betas)
-        exhausted = betas[-1] <= _NOTHING * np.abs(ritz.values).max() or done + 1 == len(start)
+        exhausted = betas[-1] <= nothing * np.abs(ritz.values).max() or done + 1 == len(start)
         within = ritz.error <= tolerance * abs(ritz.top)
         if exhausted or (within and done + 1 >= least):
             return replace(ritz, converged=True)
@@ -97,7 +99,7 @@ def _ritz(basis: Tensor, alphas: list[float], betas: list[float]) -> Ritz:
     return Ritz(
         values=values,
         weights=vectors[0] ** 2,
-        residual=float(abs(betas[-1] * vectors[-1, -1])),
+        residuals=np.abs(betas[-1] * vectors[-1]),
         basis=basis,
         diagonal=np.asarray(alphas),
         vectors=vectors,
