@@ -100,7 +100,7 @@ def test_each_purpose_has_numbers_of_its_own_that_never_change():
     seeds = [number(0), number(1), number(0, "a"), number(0, "a", 1), number(0, "a1"), number(0, 1)]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**56 for seed in seeds)
-    assert 52018047346427150 == number(0, "hessian", 3)  # by hand, with hashlib
+    assert 494838509371319 == number(0, "hessian", 3)  # by hand, with hashlib
     a, b = (torch.rand(3, generator=generator(4, "x", "\udcff")) for _ in range(2))
     assert torch.equal(a, b)
 

@@ -171,6 +171,6 @@ def _mean(values: Tensor, *, scale: float = 1.0) -> Figure:
     count = len(values)
     spread = float(torch.std(values)) if count > 1 else math.nan
     return Figure(
-        value=scale * float(values.mean()) + 0.0,  # no -0.0
+        value=scale * float(values.mean()),
         stderr=scale * spread / math.sqrt(count) if math.isfinite(spread) else None,
     )

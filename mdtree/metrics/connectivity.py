@@ -52,17 +52,17 @@ _QUANTITIES = (
     "linear_barrier_loss",
 )
 
-_STEPS = 120
+_STEPS = 400
 _RATE = 0.1
 _BATCH = 128
 _ITEMS = 1024  # of the training set: errors along the path
 _STATISTICS = 512  # of them: BatchNorm
 _CHECK_ITEMS = 256
-_CHECK_EVERY = 15
-_PATIENCE = 2
+_CHECK_EVERY = 50
+_PATIENCE = 3
 _INNER = (0.25, 0.5, 0.75)
 _REFINED = 2  # times two points
-_USUAL_STEPS = 90
+_USUAL_STEPS = 300
 
 _PAPER_EPOCHS = 50
 _PAPER_BATCH = 128
