@@ -1,4 +1,4 @@
-"""The exact Hessian, by torch.func in float64: the truth for tests of curvature."""
+"""For tests of curvature: the exact Hessian by torch.func in float64, and troublesome networks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import warnings
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.func import functional_call, grad, hessian
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mdtree.batch import inputs, targets
-from mdtree.datasets import TensorItems
+from mdtree.datasets import Data, TensorItems
 from mdtree.landscape import Setup
+from mdtree.metrics import Subject
+from mdtree.metrics.hessian import HESSIAN
 from mdtree.models import Network
 
 with warnings.catch_warnings():  # torch's own way to forward derivatives warns of torch's own past
@@ -89,3 +92,56 @@ def exact_product(setup, weights, data, direction):
 
 def items(data):
     return TensorItems(data)
+
+
+def subject(module, members, data, protocol="standard-1", *, seed=0, **kwargs):
+    return Subject(
+        setup=setup_of(module, **{"loss": loss_for(data), "batch_size": 20, **kwargs}),
+        members={f"seed-{place}": weights for place, weights in enumerate(members)},
+        data=Data(items(data), None),
+        protocol=protocol,
+        seed=seed,
+    )
+
+
+def measure(*args, **kwargs):
+    return HESSIAN.compute(subject(*args, **kwargs))
+
+
+def numbers(found):
+    return [found.values[name] for name in ("hessian_top", "hessian_trace")]
+
+
+class Once(torch.autograd.Function):
+    """The identity, whose derivative has none."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        return gradient
+
+
+class Called(nn.Linear):
+    """A linear network behind which a function is called."""
+
+    def __init__(self, function):
+        super().__init__(5, 3)
+        self.function = function
+
+    def forward(self, x):
+        return self.function(super().forward(x))
+
+
+class Greedy(nn.Sequential):
+    """A network for at most `most` items at a time."""
+
+    most = 3
+
+    def forward(self, x):
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().forward(x)

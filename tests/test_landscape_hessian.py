@@ -6,6 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from exact import (
+    Called,
+    Once,
     double,
     exact_hessian,
     exact_product,
@@ -219,29 +221,6 @@ def test_a_dead_network_has_a_zero_hessian():
     assert torch.equal(torch.zeros(24, 24).double(), dense(hessian))
     ritz = lanczos(hessian.product, hessian.random(generator(0)), steps=9, tolerance=0.01)
     assert (ritz.top, ritz.error, ritz.converged) == (0, 0, True)
-
-
-class Once(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x**2
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        return 2 * ctx.saved_tensors[0] * gradient
-
-
-class Called(nn.Module):
-    """A linear network behind which a function is called."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.inner, self.function = nn.Linear(5, 3), function
-
-    def forward(self, x):
-        return self.function(self.inner(x))
 
 
 @pytest.mark.parametrize(

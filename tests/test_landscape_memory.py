@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from exact import items, setup_of, weights_of
@@ -79,3 +83,72 @@ def test_memory_that_runs_out_inside_a_network_or_a_loss_is_seen(module, loss):
 
     assert len(fitting(work, 7).losses) == 7
     assert tried == [7, 4, 2]
+
+
+HERE = Path(__file__).parent
+# Eight tanhs of a million numbers for each item: activations dwarf weights and items.
+SCRIPT = """
+import resource, sys, torch
+from torch import nn
+from exact import Once, measure
+
+class Wide(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scales = nn.Parameter(torch.linspace(0.5, 1.5, 8))
+        self.refuses = False
+
+    def forward(self, x):
+        x = x.expand(-1, int(sys.argv[1]))
+        for scale in self.scales:
+            x = (x * scale).tanh()
+        if self.refuses:
+            x = Once.apply(x)
+        return x[:, :3]
+
+def run(protocol, items):
+    data = torch.linspace(-1, 1, items).reshape(-1, 1), torch.arange(items) % 3
+    measure(module, [dict(module.state_dict())], data, protocol, batch_size=4)
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+module = Wide()
+"""
+
+
+def peaks(work, numbers):
+    """Give the peaks, in KiB, that a program prints; some systems cannot tell them."""
+    pytest.importorskip("resource")
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT + work, str(numbers)],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [int(line) for line in done.stdout.split()]
+
+
+@pytest.mark.slow
+def test_doubling_the_sample_does_not_raise_the_peak():
+    (base,) = peaks("print(peak())", 1)
+    (once,) = peaks("run('standard-1', 8); print(peak())", 300_000)
+    (twice,) = peaks("run('standard-1', 16); print(peak())", 300_000)
+    assert once - base > 100_000  # KiB: the test sees what it is about
+    assert twice - base < 1.1 * (once - base)
+
+
+@pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
+@pytest.mark.parametrize("refuses", [False, True])
+def test_fifty_measurements_do_not_grow_the_process(protocol, refuses):
+    work = f"""
+module.refuses = {refuses}
+for number in range(53):
+    run({protocol!r}, 4)
+    if number in (2, 52):
+        print(peak())
+"""
+    before, after = peaks(work, 8_000)
+    assert after < 1.1 * before  # one graph takes MiB: fifty would be seen

@@ -8,7 +8,17 @@ import warnings
 import pytest
 import torch
 import torch.nn.functional as F
-from exact import cross_entropy, items, loss_for, mean_square, setup_of, weights_of
+from exact import (
+    Called,
+    Greedy,
+    Once,
+    cross_entropy,
+    items,
+    loss_for,
+    mean_square,
+    setup_of,
+    weights_of,
+)
 from networks import NETS, X, Y
 from pyhessian import hessian as PyHessian
 from torch import nn
@@ -103,7 +113,7 @@ def test_a_negative_trace_goes_on_to_where_a_positive_one_would_end():
 
     top, ended = bare(module, (X, Y), criterion)
     _, probes = bare(module, (X, Y), criterion, tol=-1e30)
-    assert (2, 100) == (len(ended), len(probes))
+    assert (len(ended), len(probes)) == (2, 100)
 
     found = ours(module, (X, Y), loss=concave)
 
@@ -151,14 +161,14 @@ def test_a_network_without_curvature_has_none():
     module = Odd()
     module.used.requires_grad_(requires_grad=False)
     found = ours(module, (X, Y), loss=linear_loss)
-    assert (0, 0) == (found.top, found.trace)
+    assert (found.top, found.trace) == (0, 0)
 
 
 def test_a_dead_network_has_no_curvature():
     module = nn.Sequential(nn.Linear(5, 4), nn.ReLU())
     nn.init.constant_(module[0].bias, -100)
     found = ours(module, (X, torch.zeros(37, 4)), loss=mean_square)
-    assert (0, 0) == (found.top, found.trace)
+    assert (found.top, found.trace) == (0, 0)
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -169,19 +179,9 @@ def test_it_runs_on_any_network(net):
     assert (derived.notes != ()) == (net in ("transformer", "bert"))
 
 
-class Greedy(nn.Sequential):
-    """A network for at most `most` items at a time."""
-
-    most = 20
-
-    def forward(self, x):
-        if len(x) > self.most:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return super().forward(x)
-
-
 def test_several_batches_are_taken_where_memory_runs_out():
     module = Greedy(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3)).eval()
+    module.most = 20
     plain = nn.Sequential(*module)
     whole, parts = setup_of(plain), setup_of(module)
 
@@ -196,24 +196,6 @@ def test_several_batches_are_taken_where_memory_runs_out():
     assert Effort(gradient=(1 + products) * 37, product=products * 37) == parts.meter.total
 
 
-class Once(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        return x.clone()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        return gradient
-
-
-class Called(nn.Linear):
-    function = None
-
-    def forward(self, x):
-        return self.function(super().forward(x))
-
-
 @pytest.mark.parametrize(
     ("function", "error", "words"),
     [
@@ -224,8 +206,7 @@ class Called(nn.Linear):
     ],
 )
 def test_what_has_no_second_derivative_is_told_and_leaves_nothing(function, error, words):
-    module = Called(5, 3)
-    module.function = function
+    module = Called(function)
     with pytest.raises(error, match=words):
         ours(module, (X, Y))
     assert module.weight.grad is None

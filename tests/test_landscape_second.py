@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from exact import Once
 
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape import NotTwiceError, twice
@@ -95,17 +96,6 @@ def test_other_errors_pass_unchanged(error):
     with pytest.raises(type(error)) as told:
         twice(work)
     assert error is told.value
-
-
-class Once(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        return x.clone()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        return gradient
 
 
 def test_an_operation_that_is_once_differentiable_is_found_wherever_it_is():

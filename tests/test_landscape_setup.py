@@ -100,7 +100,7 @@ def test_each_purpose_has_numbers_of_its_own_that_never_change():
     seeds = [number(0), number(1), number(0, "a"), number(0, "a", 1), number(0, "a1"), number(0, 1)]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**56 for seed in seeds)
-    assert 494838509371319 == number(0, "hessian", 3)  # by hand, with hashlib
+    assert number(0, "hessian", 3) == 494838509371319  # by hand, with hashlib
     a, b = (torch.rand(3, generator=generator(4, "x", "\udcff")) for _ in range(2))
     assert torch.equal(a, b)
 
@@ -155,10 +155,10 @@ def test_batches_come_in_order_and_in_the_precision_of_the_run():
     setup = setup_of(net(), dtype=torch.float64)
     data = {"x": X, "mask": Y > 3, "labels": Y}
     batches = list(setup.batches(items(data)))
-    assert [4, 4, 3] == [len(batch["x"]) for batch in batches]
+    assert [len(batch["x"]) for batch in batches] == [4, 4, 3]
     assert torch.equal(X.double(), torch.cat([batch["x"] for batch in batches]))
     assert (torch.bool, torch.int64) == (batches[0]["mask"].dtype, batches[0]["labels"].dtype)
-    assert [3, 3, 3, 2] == [len(batch["x"]) for batch in setup.batches(items(data), 3)]
+    assert [len(batch["x"]) for batch in setup.batches(items(data), 3)] == [3, 3, 3, 2]
 
 
 # vector
@@ -172,7 +172,7 @@ def test_the_layout_holds_the_trained_parameters_in_their_order_and_each_once():
 
     names = ["0.weight", "1.weight", "1.bias", "3.weight", "3.bias"]
     assert names == list(layout.shapes)
-    assert 20 + 4 + 4 + 12 + 3 == layout.size
+    assert layout.size == 20 + 4 + 4 + 12 + 3
     weights = module.state_dict()
     vector = layout.flatten(weights)
     views = layout.views(vector)
@@ -185,12 +185,12 @@ def test_the_layout_holds_the_trained_parameters_in_their_order_and_each_once():
 def test_tensors_that_are_not_contiguous_are_laid_out_by_their_indices():
     layout = trainable(Network(nn.Linear(2, 3, bias=False)))
     weight = torch.arange(6.0).reshape(2, 3).t()
-    assert [0, 3, 1, 4, 2, 5] == layout.flatten({"weight": weight}).tolist()
+    assert layout.flatten({"weight": weight}).tolist() == [0, 3, 1, 4, 2, 5]
 
 
 def test_a_network_without_parameters_is_an_empty_vector():
     layout = trainable(Network(nn.ReLU()))
-    assert (0, {}) == (layout.size, dict(layout.shapes))
+    assert (layout.size, dict(layout.shapes)) == (0, {})
 
 
 # effort
@@ -201,4 +201,4 @@ def test_effort_is_added_and_weighed():
     meter.add(Effort(forward=1, gradient=2, product=3))
     meter.add(Effort(forward=10) * 2.5)
     assert Effort(forward=26, gradient=2, product=3) == meter.total
-    assert 26 + 4 * 2 + 8 * 3 == meter.total.passes
+    assert meter.total.passes == 26 + 4 * 2 + 8 * 3

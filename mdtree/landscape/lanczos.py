@@ -5,8 +5,9 @@
 with full reorthogonalisation.  The eigenvalues of the tridiagonal T (Ritz values) converge to the
 extreme ones of H first; the residual r of a Ritz pair is beta_m |s_m|, s its eigenvector in T.  An
 eigenvalue of H lies within r of it, and within r^2 / gap, gap being the distance to the rest of the
-spectrum, for which the next Ritz value plus its own residual stands.  The squares of the first components of the s are
-the weights of a Gauss quadrature of the spectral density seen by the start vector.
+spectrum, for which the next Ritz value plus its own residual stands.  The squares of the first
+components of the s are the weights of a Gauss quadrature of the spectral density seen by the start
+vector.
 
 Golub and Welsch 1969; Ghorbani, Krishnan and Xiao 2019, arXiv 1901.10159.
 """
