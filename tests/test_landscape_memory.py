@@ -11,7 +11,17 @@ from exact import items, setup_of, weights_of
 from torch import nn
 
 from mdtree.exceptions import DataError
-from mdtree.landscape import fitting, score
+from mdtree.landscape import (
+    Bending,
+    Effort,
+    fitting,
+    generator,
+    reestimate,
+    score,
+    straight,
+    train_bend,
+    trainable,
+)
 
 X, Y = torch.randn(7, 5), torch.arange(7) % 3
 
@@ -65,25 +75,87 @@ class Greedy(nn.Linear):
         return super().forward(x)
 
 
-def greedy_loss(output, _batch):
-    if len(output) > 3:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-    return output.sum(1)
+class Counting:
+    """A loss that runs out of memory for more than three items, and says what it was given."""
+
+    def __init__(self, fits=3):
+        self.fits, self.seen = fits, []
+
+    def __call__(self, output, _batch):
+        self.seen.append(len(output))
+        if len(output) > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return output.square().sum(1)
 
 
-@pytest.mark.parametrize(
-    ("module", "loss"), [(Greedy(5, 3), lambda out, _: out.sum(1)), (nn.Linear(5, 3), greedy_loss)]
-)
-def test_memory_that_runs_out_inside_a_network_or_a_loss_is_seen(module, loss):
-    tried = []
+@pytest.mark.parametrize("module", [Greedy(5, 3), nn.Linear(5, 3)])
+def test_a_pass_over_items_takes_smaller_batches_where_memory_runs_out(module):
+    loss = Counting()
+    setup = setup_of(module, loss=loss, batch_size=7)
+    found = setup.network.held(weights_of(module), lambda run: score(setup, items((X, Y)), run))
+    assert loss.seen[-4:] == [2, 2, 2, 1]
+    by_item = torch.cat([nn.functional.linear(x[None], module.weight, module.bias) for x in X])
+    assert torch.allclose(found.losses, by_item.square().sum(1).double())
+    assert setup.meter.total == Effort(forward=7)  # what was of use
 
-    def work(size):
-        tried.append(size)
-        setup = setup_of(module, loss=loss, batch_size=size)
-        return setup.network.held(weights_of(module), lambda run: score(setup, items((X, Y)), run))
 
-    assert len(fitting(work, 7).losses) == 7
-    assert tried == [7, 4, 2]
+def normed():
+    return nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+
+
+def bent(make, *, fits):
+    """Train a path on batches of seven; give the bend and the batches that the loss has seen."""
+    ends = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        ends.append(weights_of(make().double()))
+    loss = Counting(fits)
+    setup = setup_of(make().double(), loss=loss)
+    path = straight(trainable(setup.network), *ends)
+    how = Bending(steps=3, batch_size=7, learning_rate=0.01)
+    trained = train_bend(setup, path, items((X.double(), Y)), how, generator(0))
+    assert setup.meter.total == Effort(gradient=21)
+    return trained.path.bend, loss.seen
+
+
+def test_a_step_of_a_path_is_divided_where_memory_runs_out_and_stays_the_same():
+    whole, seen = bent(lambda: nn.Linear(5, 3), fits=7)
+    assert seen == [7] * 3
+    parts, seen = bent(lambda: nn.Linear(5, 3), fits=3)
+    assert seen == [7, 4, *[2, 2, 2, 1] * 3]  # and what did not fit is not tried again
+    assert torch.allclose(whole, parts, rtol=1e-12)
+
+
+def test_where_a_step_cannot_be_divided_the_error_says_what_to_do():
+    """The statistics of BatchNorm are those of the batch."""
+    with pytest.raises(DataError, match="memory runs out with 7 items at a time in the training"):
+        bent(normed, fits=3)
+    with pytest.raises(DataError, match="even with one item at a time in the training of a path"):
+        bent(lambda: nn.Linear(5, 3), fits=0)
+
+
+@pytest.mark.parametrize(("fits", "sizes"), [(7, [7]), (4, [4, 3]), (2, [2, 2, 2]), (1, None)])
+def test_statistics_of_batch_norm_are_estimated_in_smaller_batches(fits, sizes):
+    module, seen = normed(), []
+
+    def keep(_module, inputs):
+        seen.append(len(inputs[0]))
+        if seen[-1] > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    module.register_forward_pre_hook(keep)
+    setup = setup_of(module, batch_size=7)
+
+    def work(run):
+        reestimate(setup, items((X, Y)), run)
+
+    if sizes is None:
+        with pytest.raises(DataError, match="with 2 items at a time to estimate the statistics"):
+            setup.network.held(weights_of(module), work)
+        return
+    setup.network.held(weights_of(module), work)
+    assert seen[-len(sizes) :] == sizes
+    assert setup.meter.total == Effort(forward=sum(sizes))
 
 
 HERE = Path(__file__).parent

@@ -17,7 +17,7 @@ from mdtree.config.data import (
     TorchvisionData,
     Transform,
 )
-from mdtree.config.recipe import GroupSpec, LossSpec, ModelSpec, Recipe
+from mdtree.config.recipe import GroupSpec, LossSpec, ModelSpec, Recipe, TrainingSpec
 from mdtree.config.yaml import Document, parse_yaml, read_yaml
 from mdtree.exceptions import RecipeError
 from mdtree.spelling import nearest
@@ -38,6 +38,7 @@ _PARTS: dict[str, type[BaseModel]] = {
     "factory": FactoryData,
     "transform": Transform,
     "groups": GroupSpec,
+    "training": TrainingSpec,
 }
 
 # what pydantic says in words of Python

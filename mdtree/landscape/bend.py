@@ -16,10 +16,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from mdtree.batch import Batch, size
+from mdtree.batch import size
 from mdtree.datasets import Items
 from mdtree.landscape.effort import Effort
-from mdtree.landscape.normalisation import batch_statistics, batches_with_variance
+from mdtree.landscape.memory import fitting
+from mdtree.landscape.normalisation import (
+    batch_statistics,
+    batches_with_variance,
+    has_statistics,
+)
 from mdtree.landscape.path import Path
 from mdtree.landscape.setup import Setup
 from mdtree.models import Run
@@ -98,6 +103,10 @@ class _Walk:
             leaf.requires_grad_()
             leaf.grad = gradient
         self.weights = path.at(0) | self.leaves
+        self.together = how.batch_size  # items in one pass; fewer where memory runs out
+        self.divisible = not has_statistics(
+            setup.network.module
+        )  # those of BatchNorm are a batch's
         self.other = [  # what is not trained, and differs between the ends
             name
             for name, tensor in path.start.items()
@@ -108,7 +117,7 @@ class _Walk:
         """Make all steps, or as many as are of use."""
         check = self.how.check
         best, best_bend, without, brake = math.inf, self.bend.clone(), 0, 1.0
-        batches = _endless(self.setup, items, self.how.batch_size, source)
+        batches = _endless(items, self.how.batch_size, source)
         for step in range(self.how.steps):
             if check is not None and step % check.every == 0:
                 loss = self._validate(run, check.items)
@@ -140,18 +149,29 @@ class _Walk:
             for name in self.other:
                 self.weights[name].copy_(nearer[name])
 
-    def _step(self, run: Run, batch: Batch, t: float, rate: float) -> None:
+    def _step(self, run: Run, items: Items, t: float, rate: float) -> None:
         self._move_to(t)
-        self.gradient.zero_()
-        loss = self.setup.losses(run(batch), batch).mean()
-        if loss.requires_grad:  # else no weight matters to it
-            torch.autograd.backward(loss, inputs=list(self.leaves.values()))
-        self.setup.meter.add(Effort(gradient=size(batch)))
+        together = min(self.together, len(items))
+        fitting(
+            lambda together: self._differentiate(run, items, together),
+            together,
+            least=1 if self.divisible else together,
+            what="in the training of a path",
+        )
+        self.setup.meter.add(Effort(gradient=len(items)))
         how = self.how
         with torch.no_grad():
             self.gradient.add_(self.point, alpha=how.weight_decay)
             self.velocity.mul_(how.momentum).add_(self.gradient, alpha=2 * t * (1 - t))
             self.bend.sub_(self.velocity, alpha=how.learning_rate * rate)
+
+    def _differentiate(self, run: Run, items: Items, together: int) -> None:
+        self.gradient.zero_()
+        self.together = together
+        for batch in self.setup.batches(items, together):
+            loss = self.setup.losses(run(batch), batch).mean() * (size(batch) / len(items))
+            if loss.requires_grad:  # else no weight matters to it
+                torch.autograd.backward(loss, inputs=list(self.leaves.values()))
 
     def _validate(self, run: Run, items: Items) -> float:
         """Give the mean loss at a few points; one that is not finite is the worst."""
@@ -166,12 +186,10 @@ class _Walk:
         return total / count if math.isfinite(total) else math.inf
 
 
-def _endless(
-    setup: Setup, items: Items, batch_size: int, source: torch.Generator
-) -> Iterator[Batch]:
+def _endless(items: Items, batch_size: int, source: torch.Generator) -> Iterator[Items]:
     """Shuffle the items anew for each epoch; a last batch that is short is left out."""
     while True:
         order = torch.randperm(len(items), generator=source)
         whole = max(len(items) // batch_size, 1) * batch_size
         for start in range(0, min(whole, len(items)), batch_size):
-            yield from setup.batches(items.take(order[start : start + batch_size]), batch_size)
+            yield items.take(order[start : start + batch_size])

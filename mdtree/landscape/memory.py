@@ -1,4 +1,4 @@
-"""Memory: work that halves its batches until it fits."""
+"""Memory: work that halves its batches until it fits, or says that it does not."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ __all__ = ["fitting"]
 ResultT = TypeVar("ResultT")
 
 
-def fitting(work: Callable[[int], ResultT], batch_size: int) -> ResultT:
+def fitting(
+    work: Callable[[int], ResultT], batch_size: int, *, least: int = 1, what: str = ""
+) -> ResultT:
     """Do `work(batch_size)`; where memory runs out, begin again with half the batch."""
     while True:
         with contextlib.suppress(torch.OutOfMemoryError):
             return _told_alike(work, batch_size)
-        if batch_size == 1:
+        if batch_size <= least:
+            items = "even with one item" if batch_size == 1 else f"with {batch_size} items"
             raise DataError(
-                "memory runs out even with one item at a time: "
+                f"memory runs out {items} at a time{what and f' {what}'}: "
                 "take a device with more of it, or a smaller network"
             )
         batch_size = (batch_size + 1) // 2

@@ -6,7 +6,7 @@ weighted by the size of the batches, without autograd.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from mdtree.batch import Batch, size
 from mdtree.datasets import Items
 from mdtree.landscape.effort import Effort
+from mdtree.landscape.memory import fitting
 from mdtree.landscape.setup import Setup
 from mdtree.models import Run
 
@@ -31,16 +32,28 @@ def reestimate(setup: Setup, items: Items, run: Run) -> None:
     """Set the statistics that `run` holds to those of one pass over the items."""
     if not has_statistics(setup.network.module):
         return
-    seen = 0
     with torch.no_grad(), batch_statistics(setup.network.module) as layers:
-        for layer in layers:
-            layer.reset_running_stats()
-        for batch in batches_with_variance(setup, items):
-            seen += size(batch)
-            for layer in layers:
-                layer.momentum = size(batch) / seen
-            run(batch)
+        seen = fitting(
+            lambda batch_size: _collect(setup, items, run, layers, batch_size),
+            max(setup.batch_size, 2),
+            least=2,
+            what="to estimate the statistics of BatchNorm",
+        )
     setup.meter.add(Effort(forward=seen))
+
+
+def _collect(
+    setup: Setup, items: Items, run: Run, layers: Sequence[_NormBase], batch_size: int
+) -> int:
+    seen = 0
+    for layer in layers:
+        layer.reset_running_stats()
+    for batch in batches_with_variance(setup, items, batch_size):
+        seen += size(batch)
+        for layer in layers:
+            layer.momentum = size(batch) / seen
+        run(batch)
+    return seen
 
 
 @contextmanager
@@ -64,9 +77,11 @@ def batch_statistics(module: nn.Module) -> Iterator[list[_NormBase]]:
             layer.momentum = momentum
 
 
-def batches_with_variance(setup: Setup, items: Items) -> Iterator[Batch]:
+def batches_with_variance(
+    setup: Setup, items: Items, batch_size: int | None = None
+) -> Iterator[Batch]:
     """Yield all items in batches of at least two; a last one that is alone is left out."""
-    for batch in setup.batches(items, max(setup.batch_size, 2)):
+    for batch in setup.batches(items, max(batch_size or setup.batch_size, 2)):
         if size(batch) > 1:
             yield batch
 

@@ -12,6 +12,7 @@ from mdtree.batch import Batch, describe, size, targets
 from mdtree.datasets import Items
 from mdtree.exceptions import DataError
 from mdtree.landscape.effort import Effort
+from mdtree.landscape.memory import fitting
 from mdtree.landscape.setup import Setup
 from mdtree.models import Run
 
@@ -48,12 +49,19 @@ class Score:
 
 
 def score(setup: Setup, items: Items, run: Run) -> Score:
-    """Run a network over all items; the device is asked for numbers only at the end."""
+    """Run a network over all items, in smaller batches where memory runs out."""
+    found = fitting(lambda batch_size: _score(setup, items, run, batch_size), setup.batch_size)
+    setup.meter.add(Effort(forward=len(items)))
+    return found
+
+
+def _score(setup: Setup, items: Items, run: Run, batch_size: int) -> Score:
+    """Ask the device for numbers only at the end."""
     wrong: list[Tensor] = []
     losses: list[Tensor] = []
     each = True
     with torch.inference_mode():
-        for raw in items.batches(setup.batch_size):
+        for raw in items.batches(batch_size):
             batch = setup.place(raw)
             output = run(batch)
             if setup.is_classification(raw):
@@ -62,7 +70,6 @@ def score(setup: Setup, items: Items, run: Run) -> Score:
             loss = setup.losses(output, batch)
             each &= loss.dim() == 1
             losses.append(loss.expand(size(batch)))
-    setup.meter.add(Effort(forward=len(items)))
     return Score(
         wrong=torch.cat(wrong).cpu() if wrong else None,
         losses=torch.cat(losses).cpu().double(),

@@ -22,7 +22,9 @@ from mdtree.landscape import (
     cka,
     cka_stderr,
     draw,
+    fitting,
     generator,
+    has_statistics,
     mixed_sample,
     number,
     outputs,
@@ -53,6 +55,9 @@ def compute(subject: Subject) -> Findings:
     if subject.training is None:
         reason = "needs `training` in the recipe: learning_rate and batch_size, to go on with"
         return Findings(dict.fromkeys(_QUANTITIES, Missing(missing=reason)))
+    fault = _fault(subject, subject.training)
+    if fault is not None:
+        return Findings(dict.fromkeys(_QUANTITIES, Missing(missing=fault)))
     weights = next(iter(subject.members.values()))
     with undisturbed(subject.setup, number(subject.seed, "fork")):
         start, end = (_continued(subject, subject.training, weights, way) for way in (0, 1))
@@ -73,14 +78,36 @@ def cost(work: Workload) -> Effort:
     )
 
 
+def _fault(subject: Subject, how: Training) -> str | None:
+    """Say why the checkpoint cannot be trained any further."""
+    network, items = subject.setup.network, len(subject.data.train)
+    if items == 0:
+        return "needs training items, found 0"
+    if not trainable(network).shapes:
+        return "the network has no parameter that is not frozen"
+    if min(how.batch_size, items) == 1 and has_statistics(network.module):
+        return (
+            f"BatchNorm cannot be trained on one item at a time: found {items} training "
+            f"item{'s' if items > 1 else ''} and batch_size {how.batch_size}"
+        )
+    return None
+
+
 def _continued(subject: Subject, how: Training, weights: Weights, way: int) -> Weights:
     setup, items = subject.setup, subject.data.train
     module = copy.deepcopy(setup.network.module)
-    module.load_state_dict(weights)
     seed = number(subject.seed, "fork", way) % 2**32
     now = replace(how, epochs=_EPOCHS, steps=_STEPS, seed=seed)
+
+    def work(_: int) -> Weights:
+        module.load_state_dict(weights, strict=False)  # a tied tensor has several names, one given
+        return train(module, items, setup.losses, now, setup.place)
+
+    trained = fitting(
+        work, how.batch_size, least=how.batch_size, what="in the training of a continuation"
+    )
     setup.meter.add(Effort(gradient=_trained_items(how, len(items))))
-    return train(module, items, setup.losses, now, setup.place)
+    return trained
 
 
 def _trained_items(how: Training, items: int) -> int:
