@@ -20,6 +20,7 @@ from mdtree.landscape.published import Published, published_hessian
 from mdtree.landscape.score import Score, score
 from mdtree.landscape.second import Derived, NotTwiceError, twice
 from mdtree.landscape.setup import Setup
+from mdtree.landscape.sharpness import sharpness
 from mdtree.landscape.trace import Trace, estimate_trace
 from mdtree.landscape.undisturbed import undisturbed
 from mdtree.landscape.vector import Layout, trainable
@@ -63,6 +64,7 @@ __all__ = [
     "random_weights",
     "reestimate",
     "score",
+    "sharpness",
     "straight",
     "train_bend",
     "trainable",

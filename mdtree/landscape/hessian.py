@@ -46,6 +46,10 @@ class Hessian:
         self.weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
         self.leaves = {name: self.weights[name].requires_grad_() for name in self.layout.shapes}
 
+    def over(self, items: Items) -> Hessian:
+        """Give the Hessian over other items."""
+        return Hessian(self.setup, self.weights, items, self.batch_size)
+
     @property
     def size(self) -> int:
         """Count the parameters."""
