@@ -11,15 +11,20 @@ from torch import Tensor, nn
 from mdtree.checkpoint.listing import Folder, checkpoint_files, find_folders, named_files
 from mdtree.checkpoint.matching import matched
 from mdtree.checkpoint.reading import file_digest, parts_of, read
+from mdtree.checkpoint.stored import Listing, Stored, list_stored, listed
 from mdtree.checkpoint.weights import Found, find_weights
 
 __all__ = [
     "Checkpoint",
     "Folder",
+    "Listing",
+    "Stored",
     "checkpoint_files",
     "file_digest",
     "find_folders",
     "find_weights",
+    "list_stored",
+    "listed",
     "load_checkpoint",
     "load_weights",
     "named_files",

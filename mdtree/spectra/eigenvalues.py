@@ -1,0 +1,49 @@
+"""Eigenvalues of W'W, in double precision, from the Gram matrix of the shorter side.
+
+    lambda_i = sigma_i^2        X = W'W, not divided by the number of rows
+
+The Gram matrix is summed over blocks of lines, so that a large matrix is never held twice.  It
+loses singular values below 1e-8 of the largest; where the stored type knows such (float64), they
+are computed without it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["eigenvalues", "gram", "resolution"]
+
+_BLOCK = 1 << 22  # numbers that are held in double precision at a time
+
+
+def eigenvalues(matrix: Tensor) -> NDArray[np.float64]:
+    """Give the eigenvalues of a (rows, columns) matrix, ascending, none below zero."""
+    if matrix.dtype == torch.float64:
+        found = torch.linalg.svdvals(matrix).flip(0).square()
+    else:
+        found = torch.linalg.eigvalsh(gram(matrix)).clamp_min(0)
+    values: NDArray[np.float64] = found.cpu().numpy()
+    return values
+
+
+def gram(matrix: Tensor) -> Tensor:
+    """Give W W' or W'W, whichever is smaller."""
+    long = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    width = long.shape[1]
+    total = torch.zeros(width, width, dtype=torch.float64, device=matrix.device)
+    height = max(_BLOCK // width, 1)
+    for start in range(0, len(long), height):
+        lines = long[start : start + height].double()
+        total.addmm_(lines.T, lines)
+    return total
+
+
+def resolution(sizes: tuple[int, int], dtype: torch.dtype) -> float:
+    """Give the smallest singular value that is more than rounding, as a share of the largest.
+
+    max(N, M) eps of the type in which the weights were stored.
+    """
+    return max(sizes) * torch.finfo(dtype).eps

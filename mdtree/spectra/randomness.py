@@ -1,0 +1,80 @@
+"""What a random matrix would have: the edge of its spectrum, and what stands out of it.
+
+For N x M independent entries of variance s^2 the eigenvalues of W'W end at the edge of Marchenko
+and Pastur, and the largest varies about it as Tracy and Widom say:
+
+    edge  = s^2 (sqrt N + sqrt M)^2
+    scale = s^2 (sqrt N + sqrt M) (1 / sqrt N + 1 / sqrt M)^(1/3)
+
+Eigenvalues more than 3.5 scales above the edge are spikes: correlations that were learnt.  Where
+the entries are shuffled, correlations are gone; what then still stands out is a trap: single huge
+weights.  Marchenko and Pastur 1967; Johnstone 2001; Martin and Mahoney 2021, arXiv 1810.01075.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, eigsh
+from torch import Tensor
+
+__all__ = ["Edge", "edge_of", "huge_entries", "shuffled_top"]
+
+_SPIKE = 3.5  # scales above the edge: one random matrix in 2,000 has one
+_SMALL = 32  # columns of which all eigenvalues are as quickly found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """Where the spectrum of a random matrix of this size and variance ends."""
+
+    value: float
+    scale: float  # of the fluctuations
+
+    def spikes(self, values: NDArray[np.float64]) -> int:
+        """Count the eigenvalues that stand out."""
+        return int(np.count_nonzero(values > self.value + _SPIKE * self.scale))
+
+    def score(self, top: float) -> float:
+        """Tell how far an eigenvalue stands above the edge, in scales."""
+        return (top - self.value) / self.scale if self.scale > 0 else 0.0
+
+
+def edge_of(sizes: tuple[int, int], variance: float) -> Edge:
+    """Give the edge in closed form."""
+    n, m = (math.sqrt(size) for size in sizes)
+    return Edge(
+        value=variance * (n + m) ** 2,
+        scale=variance * (n + m) * (1 / n + 1 / m) ** (1 / 3),
+    )
+
+
+def huge_entries(matrix: Tensor, variance: float) -> int:
+    """Count the entries w that stand out of a random matrix alone: w^2 > s^2 sqrt(N M).
+
+    Baik, Ben Arous and Peche 2005: a weaker one is lost in the bulk.
+    """
+    threshold = variance * math.sqrt(matrix.numel())
+    return int(torch.count_nonzero(matrix.double().square() > threshold))
+
+
+def shuffled_top(matrix: Tensor, seed: int) -> float:
+    """Shuffle the entries, less their mean, once, and give the largest eigenvalue (to 0.1 %)."""
+    entries: NDArray[np.float64] = matrix.double().cpu().numpy()
+    random = np.random.default_rng(seed)
+    mixed = random.permutation(entries.reshape(-1)).reshape(len(matrix), -1)
+    mixed -= mixed.mean()
+    height, width = matrix.shape
+    if min(height, width) <= _SMALL or not mixed.any():
+        return float(np.linalg.norm(mixed, 2)) ** 2
+    short = mixed if height >= width else mixed.T
+    width = min(height, width)
+    operator = LinearOperator(
+        (width, width), matvec=lambda v: short.T @ (short @ v), dtype=np.float64
+    )
+    start = random.standard_normal(width)
+    return float(eigsh(operator, k=1, which="LA", v0=start, tol=1e-3, return_eigenvectors=False)[0])
