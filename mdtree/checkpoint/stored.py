@@ -6,6 +6,7 @@ walked through.  What torch.save wrote is mapped into memory where its format al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from mdtree.exceptions import UnreadableError
 
 __all__ = ["Listing", "Stored", "list_stored", "listed"]
 
+_HEADS = frozenset({"head", "fc", "classifier", "score", "logits"})
 _TYPES: Mapping[str, torch.dtype] = {
     "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16,
     "U16": torch.uint16, "I32": torch.int32, "U32": torch.uint32, "I64": torch.int64,
@@ -44,7 +46,7 @@ class Stored:
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """All tensors of one checkpoint, in the order of the file, and what had to be decided."""
+    """All tensors of one checkpoint, in order of depth as far as names tell; what was decided."""
 
     tensors: tuple[Stored, ...]
     notes: tuple[str, ...] = ()
@@ -56,7 +58,10 @@ def list_stored(path: Path, *, trust: Iterable[str] = (), key: str | None = None
     parts = parts_of(path)[1:] if kind is Kind.SHARDED else [path]
     is_safe = all(kind_of(part) is Kind.SAFETENSORS for part in parts)
     if is_safe and key is None:
-        found = [stored for part in parts for stored in _safetensors(part)]
+        found = sorted(
+            (stored for part in parts for stored in _safetensors(part)),
+            key=lambda s: _depth(s.name),
+        )
         if not found:
             raise UnreadableError(f"{path} holds no tensor at all")
         prefix = wrapping([stored.name for stored in found])
@@ -114,6 +119,18 @@ def _read(path: Path, name: str) -> Tensor:
             return tensor
     except (SafetensorError, OSError, ValueError) as error:
         raise UnreadableError(f"{path}: {name} cannot be read: {error}") from error
+
+
+def _depth(name: str) -> tuple[bool, list[tuple[int, str]]]:
+    """Order names as layers follow each other: safetensors keeps no order of its own.
+
+    Numbers count as numbers (layers.2 before layers.10), and heads come last.
+    """
+    words = re.split(r"[._/]", name)
+    parts = re.findall(r"\d+|\D+", name)
+    return not _HEADS.isdisjoint(words), [
+        (int(part), "") if part.isdigit() else (-1, part) for part in parts
+    ]
 
 
 def _renamed(stored: Stored, prefix: str) -> Stored:

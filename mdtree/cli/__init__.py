@@ -27,6 +27,7 @@ _COMMANDS = {
     "quantities": "List what can be measured, and what low and high values mean.",
     "rows": "Show, export and import measurements.",
     "tree": "Show trees.",
+    "weights": "Analyse the spectra of weights, without data.",
 }
 
 _INTERRUPTED = 130

@@ -9,6 +9,7 @@ from mdtree.metrics.fork import FORK
 from mdtree.metrics.hessian import HESSIAN
 from mdtree.metrics.layers import LAYERS
 from mdtree.metrics.similarity import SIMILARITY
+from mdtree.metrics.spectrum import SPECTRUM
 
 __all__ = ["METRICS", "Findings", "Metric", "Subject", "Workload"]
 
@@ -17,6 +18,7 @@ METRICS: dict[str, Metric] = {
     "hessian": HESSIAN,
     "connectivity": CONNECTIVITY,
     "similarity": SIMILARITY,
+    "spectrum": SPECTRUM,
     "layers": LAYERS,
     "fork": FORK,
 }

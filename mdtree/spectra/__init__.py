@@ -1,22 +1,42 @@
 """Spectra of weights: what the weights say without data. No quantities, no files, no printing."""
 
+from mdtree.spectra.analysis import AVERAGED, Analysis, analyse_all
+from mdtree.spectra.collapse import Change, Hint, changes, hints
+from mdtree.spectra.eigenvalues import eigenvalues, gram
+from mdtree.spectra.flow import Flow, flow_of
 from mdtree.spectra.layer import FIGURES, Figures, Layer, Rules, analyse
 from mdtree.spectra.matrix import CONVENTIONS, Convention, Matrix, Skipped, find_matrices
 from mdtree.spectra.powerlaw import PowerLaw, fit_power_law
+from mdtree.spectra.series import FEW, Member, Ranking, rankings
 from mdtree.spectra.state import State
 
 __all__ = [
+    "AVERAGED",
     "CONVENTIONS",
+    "FEW",
     "FIGURES",
+    "Analysis",
+    "Change",
     "Convention",
     "Figures",
+    "Flow",
+    "Hint",
     "Layer",
     "Matrix",
+    "Member",
     "PowerLaw",
+    "Ranking",
     "Rules",
     "Skipped",
     "State",
     "analyse",
+    "analyse_all",
+    "changes",
+    "eigenvalues",
     "find_matrices",
     "fit_power_law",
+    "flow_of",
+    "gram",
+    "hints",
+    "rankings",
 ]

@@ -100,14 +100,15 @@ def analyse(matrix: Matrix, rules: Rules) -> Layer:
             len(slices) * min(matrix.sizes) if rules.convention == "pooled" else min(matrix.sizes)
         )
         reason = f"no power law: {count} eigenvalues, {LEAST_EIGENVALUES} different ones are needed"
-    trap = (figures.trap_score or 0) > TRAP
+    small = min(matrix.sizes) * len(slices) < LEAST_EIGENVALUES
+    trap = (figures.trap_score or 0) > TRAP and not small
     state = state_of(
         alpha=figures.alpha,
         distance=figures.distance,
         tail=figures.tail,
         spikes=figures.spikes or 0,
         huge=sum(part.huge for part in slices) if trap else 0,
-        small=min(matrix.sizes) * len(slices) < LEAST_EIGENVALUES,
+        small=small,
     )
     return _layer(matrix, figures, state, trap=trap, reason=reason)
 

@@ -27,7 +27,7 @@ class State(Enum):
     RANDOM = "random-like"  # no eigenvalue stands out
     POOR = "poorly fit"  # no power law
     OVER = "over-trained"  # alpha < 2
-    USUAL = "well trained"  # 2 to 6
+    USUAL = "2 to 6"  # as in well trained networks
     UNDER = "under-trained"  # alpha > 6
 
 

@@ -1,0 +1,199 @@
+"""`mdtree weights`: what the weights alone say."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mdtree.cli.bar import Bar
+from mdtree.exceptions import MdtreeError
+
+__all__ = ["command"]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.option("--against", type=click.Path(path_type=Path), help="A later checkpoint to compare.")
+@click.option(
+    "--series",
+    type=click.Path(path_type=Path),
+    help="A CSV table of models: model, accuracy or error, and family.",
+)
+@click.option(
+    "--convention",
+    type=click.Choice(["pooled", "slices", "flatten"]),
+    default="pooled",
+    show_default=True,
+    help="How a convolution becomes matrices.",
+)
+@click.option("--ww-compat", is_flag=True, help="WeightWatcher's cut and scales.")
+@click.option("--traps", is_flag=True, help="Shuffle every layer, not only the suspicious.")
+@click.option("--embeddings", is_flag=True, help="Count embeddings in the means.")
+@click.option("--all", "everything", is_flag=True, help="Name every tensor that is not analysed.")
+@click.option("--weights-key", help="Which weights of a file that holds several (EMA, ...).")
+@click.option("--trust", multiple=True, metavar="NAME", help="Classes that a checkpoint may name.")
+@click.option("--threads", type=click.IntRange(min=1), help="Layers at a time; as many as cores.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the shuffling.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    path: Path | None,
+    *,
+    against: Path | None,
+    series: Path | None,
+    as_json: bool,
+    everything: bool,
+    **options: Any,
+) -> None:
+    """Analyse the spectra of weights, without data and without the network's code.
+
+    PATH is a checkpoint, or a directory of them. With a directory, one line for each.
+
+    \b
+    Examples:
+      mdtree weights model.safetensors
+      mdtree weights runs/
+      mdtree weights before.pt --against after.pt
+      mdtree weights --series vgg.csv
+
+    alpha is trusted only where eigenvalues stand out of those of a random matrix and the power law
+    fits; compare numbers within one family of networks only.
+    """
+    if (path is None) == (series is None):
+        raise MdtreeError("give a checkpoint or a directory, or a table with --series: one of both")
+    if series is not None:
+        if against is not None:
+            raise MdtreeError("--against compares two checkpoints, and --series many: use one")
+        _print_series(series, options, as_json=as_json)
+        return
+    assert path is not None
+    models = _models(path)
+    if against is not None:
+        _print_changes(path, against, options, as_json=as_json)
+        return
+    _print_models(path, models, options, as_json=as_json, everything=everything)
+
+
+def _print_models(
+    path: Path, models: dict[str, Path], options: dict[str, Any], *, as_json: bool, everything: bool
+) -> None:
+    from mdtree.cli.spectrum import analysis_json, analysis_text, models_text
+
+    found, notes = {}, []
+    for name, file in models.items():
+        try:
+            analysis, said = _analysed(file, options)
+        except MdtreeError as error:
+            if len(models) == 1:
+                raise
+            notes.append(f"{name}: {error}")
+            continue
+        found[name] = analysis
+        notes += [f"{name}: {note}" for note in said]
+    if not found:
+        raise MdtreeError(f"none of {len(models)} files in {path} could be read: {notes[0]}")
+    if as_json:
+        content = [
+            {"checkpoint": name, **analysis_json(analysis)} for name, analysis in found.items()
+        ]
+        click.echo(json.dumps({"format": 1, "checkpoints": content, "notes": notes}))
+        return
+    if len(models) == 1:
+        click.echo(analysis_text(next(iter(found.values())), everything=everything))
+    else:
+        click.echo(models_text(list(found.items())))
+    for note in notes:
+        click.echo(f"note: {note}")
+
+
+def _print_changes(path: Path, against: Path, options: dict[str, Any], *, as_json: bool) -> None:
+    from mdtree.cli.spectrum import changes_text
+    from mdtree.spectra import changes
+
+    before, after = (_analysed(_one(file), options)[0] for file in (path, against))
+    found = changes(before.layers, after.layers)
+    if not found:
+        raise MdtreeError(
+            f"{path} and {against} have no layer of one name and size in common: "
+            "are they checkpoints of one network?"
+        )
+    if as_json:
+        content = [dataclasses.asdict(change) | {"collapsed": change.collapsed} for change in found]
+        click.echo(json.dumps({"format": 1, "changes": content}))
+        return
+    click.echo(changes_text(found))
+
+
+def _print_series(table: Path, options: dict[str, Any], *, as_json: bool) -> None:
+    from mdtree.cli.series import read_series
+    from mdtree.cli.spectrum import rankings_text
+    from mdtree.spectra import AVERAGED, rankings
+
+    def numbers(file: Path) -> dict[str, float | None]:
+        analysis, _ = _analysed(_one(file), options)
+        return {name: analysis.mean(name) for name in AVERAGED}
+
+    members = read_series(table, AVERAGED, numbers)
+    found = rankings(members)
+    if as_json:
+        content = {
+            "format": 1,
+            "models": [dataclasses.asdict(member) for member in members],
+            "rankings": [dataclasses.asdict(ranking) for ranking in found],
+        }
+        click.echo(json.dumps(content))
+        return
+    click.echo(rankings_text(found))
+
+
+def _models(path: Path) -> dict[str, Path]:
+    """List the checkpoints: the file itself, or those of a directory, by their paths in it."""
+    from mdtree.checkpoint import find_folders
+
+    if not os.path.exists(path):  # noqa: PTH110 - Path.exists fails for names that are too long
+        raise MdtreeError(f"{path} does not exist")
+    if not path.is_dir():
+        return {path.name: path}
+    files = [file for folder in find_folders(path) for file in folder.files]
+    if not files:
+        raise MdtreeError(
+            f"{path} holds no weights files (looked for .safetensors, .pt, .pth, .ckpt, ... and "
+            "folders with config.json)"
+        )
+    return {str(file.relative_to(path)): file for file in files}
+
+
+def _one(path: Path) -> Path:
+    models = _models(path)
+    if len(models) > 1:
+        raise MdtreeError(f"{path} holds {len(models)} checkpoints: name one of them")
+    return next(iter(models.values()))
+
+
+def _analysed(path: Path, options: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
+    from mdtree.checkpoint import list_stored
+    from mdtree.spectra import Rules, analyse_all
+
+    listing = list_stored(path, trust=options["trust"], key=options["weights_key"])
+    rules = Rules(
+        convention=options["convention"],
+        compatible=options["ww_compat"],
+        traps=options["traps"],
+        seed=options["seed"],
+    )
+    with Bar("layers") as bar:
+        analysis = analyse_all(
+            listing.tensors,
+            rules,
+            embeddings=options["embeddings"],
+            threads=options["threads"] or len(os.sched_getaffinity(0)),
+            progress=bar,
+        )
+    if not analysis.layers:
+        reasons = sorted({skipped.reason for skipped in analysis.skipped})
+        raise MdtreeError(f"{path} holds no matrix of weights: {'; '.join(reasons)}")
+    return analysis, listing.notes

@@ -1,0 +1,121 @@
+"""Spectra of the weights: quality metrics without data, averaged over layers, then members.
+
+    alpha, alpha_hat, log_norm, log_spectral_norm, log_alpha_norm, stable_rank, soft_rank
+    alpha_median         of the layers
+    alpha_drift          slope of alpha from the first layer to the last
+    alpha_above_6        share of layers whose alpha is larger, in percent
+    random_like          share of layers that a random matrix looks like, in percent
+    traps                share of layers with single huge weights, in percent
+
+Embeddings are left out, slices of convolutions are pooled.  Both protocols measure these in the
+same way.  Martin, Peng and Mahoney 2021, arXiv 2002.06716; see `mdtree.spectra`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from mdtree.checkpoint import listed
+from mdtree.landscape import Effort
+from mdtree.measurements import Detail, Missing, Value, mean_over_members
+from mdtree.metrics.base import Findings, Metric, Subject, Workload
+from mdtree.spectra import AVERAGED, CONVENTIONS, Analysis, Flow, Rules, State, analyse_all, flow_of
+
+__all__ = ["SPECTRUM"]
+
+_LAYER_FIGURES = ("alpha", "distance", "log_norm", "log_spectral_norm", "stable_rank", "spikes")
+
+
+def _of_flow(read: Callable[[Flow], float]) -> Callable[[Analysis], float | None]:
+    def number(analysis: Analysis) -> float | None:
+        flow = flow_of(analysis.averaged)
+        return None if flow is None else read(flow)
+
+    return number
+
+
+def _traps(analysis: Analysis) -> float | None:
+    layers = analysis.averaged
+    return 100 * sum(layer.trap for layer in layers) / len(layers) if layers else None
+
+
+def _random_like(analysis: Analysis) -> float | None:
+    share = analysis.share(State.RANDOM)
+    return None if share is None else 100 * share
+
+
+_READ: Mapping[str, Callable[[Analysis], float | None]] = {
+    **{
+        name: lambda analysis, name=name: analysis.mean(name)  # type: ignore[misc]
+        for name in AVERAGED
+    },
+    "alpha_median": lambda analysis: analysis.median("alpha"),
+    "alpha_drift": _of_flow(lambda flow: flow.slope),
+    "alpha_above_6": _of_flow(lambda flow: 100 * flow.above),
+    "random_like": _random_like,
+    "traps": _traps,
+}
+_REASONS = {
+    "alpha_drift": "needs 4 layers with an alpha",
+    "alpha_above_6": "needs 4 layers with an alpha",
+}
+
+
+def compute(subject: Subject) -> Findings:
+    """Measure the spectra of every member."""
+    rules = Rules(seed=subject.seed)
+    found = {name: analyse_all(listed(w), rules) for name, w in subject.members.items()}
+    values = {name: _combined(name, list(found.values())) for name in _READ}
+    return Findings(values, details=_details(found), notes=_notes(found))
+
+
+def cost(_: Workload) -> Effort:
+    """Count nothing: no network is run."""
+    return Effort()
+
+
+def _combined(name: str, found: list[Analysis]) -> Value:
+    numbers = [_READ[name](analysis) for analysis in found]
+    known = [number for number in numbers if number is not None]
+    if len(known) < len(numbers):
+        counted = min(len(analysis.averaged) for analysis in found)
+        reason = _REASONS.get(name, "no layer has this number")
+        return Missing(missing=f"{reason}; a member has {counted} layers")
+    return mean_over_members(known, single_stderr=None)
+
+
+def _details(found: Mapping[str, Analysis]) -> dict[str, Detail]:
+    """List the layers of every member."""
+    lines = [(name, layer) for name, analysis in found.items() for layer in analysis.layers]
+    if not lines:
+        return {}
+    return {
+        "spectrum": Detail(
+            columns={
+                "member": tuple(name for name, _ in lines),
+                "layer": tuple(layer.name for _, layer in lines),
+                "kind": tuple(layer.kind for _, layer in lines),
+                "state": tuple(layer.state.value for _, layer in lines),
+                **{
+                    figure: tuple(getattr(layer.figures, figure) for _, layer in lines)
+                    for figure in _LAYER_FIGURES
+                },
+            }
+        )
+    }
+
+
+def _notes(found: Mapping[str, Analysis]) -> tuple[str, ...]:
+    """Say the convention, where there are convolutions, and which layers have no spectrum."""
+    layers = [(name, layer) for name, analysis in found.items() for layer in analysis.layers]
+    notes = [
+        f"{name}: no spectrum of {layer.name}: {layer.reason}"
+        for name, layer in layers
+        if layer.state is State.NONE
+    ]
+    if any(layer.slices > 1 for _, layer in layers):
+        notes.insert(0, f"spectra: {CONVENTIONS['pooled']}")
+    return tuple(notes)
+
+
+SPECTRUM = Metric(name="spectrum", quantities=tuple(_READ), compute=compute, cost=cost)

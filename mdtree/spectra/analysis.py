@@ -1,0 +1,115 @@
+"""The analysis of one checkpoint: all layers, what was left out, and their means.
+
+Means and medians are over the layers that have the number, each layer counting once; embeddings
+are left out unless they are asked for, as their sizes are of another order.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from mdtree.checkpoint import Stored
+from mdtree.progress import Progress, Silent
+from mdtree.spectra.layer import Layer, Rules, analyse
+from mdtree.spectra.matrix import Skipped, find_matrices
+from mdtree.spectra.state import State
+
+__all__ = ["AVERAGED", "Analysis", "analyse_all"]
+
+_SILENT = Silent()
+AVERAGED = (
+    "alpha",
+    "alpha_hat",
+    "log_norm",
+    "log_spectral_norm",
+    "log_alpha_norm",
+    "stable_rank",
+    "soft_rank",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """What the weights of one checkpoint say."""
+
+    layers: tuple[Layer, ...]  # in the order of the file
+    skipped: tuple[Skipped, ...]
+    rules: Rules
+    embeddings: bool = False  # count them in means
+
+    @property
+    def averaged(self) -> tuple[Layer, ...]:
+        """Give the layers that means are taken over."""
+        return tuple(x for x in self.layers if self.embeddings or x.kind != "embedding")
+
+    def values(self, figure: str) -> list[float]:
+        """Give one number of all averaged layers that have it."""
+        found = [getattr(layer.figures, figure) for layer in self.averaged]
+        return [value for value in found if value is not None]
+
+    def mean(self, figure: str) -> float | None:
+        """Average one number over the layers."""
+        values = self.values(figure)
+        return statistics.fmean(values) if values else None
+
+    def median(self, figure: str) -> float | None:
+        """Give the middle one."""
+        values = self.values(figure)
+        return statistics.median(values) if values else None
+
+    def states(self) -> dict[State, int]:
+        """Count the averaged layers in each state."""
+        counts = Counter(layer.state for layer in self.averaged)
+        return {state: counts[state] for state in State if counts[state]}
+
+    def share(self, *states: State) -> float | None:
+        """Give the share of averaged layers in these states."""
+        if not self.averaged:
+            return None
+        return sum(layer.state in states for layer in self.averaged) / len(self.averaged)
+
+
+def analyse_all(
+    tensors: Iterable[Stored],
+    rules: Rules,
+    *,
+    embeddings: bool = False,
+    threads: int = 1,
+    progress: Progress = _SILENT,
+) -> Analysis:
+    """Analyse every layer, several at a time with one thread of linear algebra each.
+
+    Two threads that share one small matrix wait for each other most of the time.
+    """
+    matrices, skipped = find_matrices(tensors, convention=rules.convention)
+    progress.start(len(matrices))
+    layers = []
+    with _one_thread_each(), ThreadPoolExecutor(threads, initializer=_alone) as pool:
+        for layer in pool.map(partial(analyse, rules=rules), matrices):
+            progress.step(layer.name)
+            layers.append(layer)
+    return Analysis(
+        layers=tuple(layers), skipped=tuple(skipped), rules=rules, embeddings=embeddings
+    )
+
+
+def _alone() -> None:
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,118 @@
+"""Scale Collapse: some layers change in size, while the others do not.
+
+Between two checkpoints of one network (before and after fine-tuning, distilling, pruning), with d
+the change of a layer's log10 max lambda or of its log10 Frobenius norm:
+
+    z = (d - median d) / s,     s = max(1.4826 median |d - median d|, 0.05)
+
+A layer with |z| > 3.5 has collapsed, or grown.  Its norms then mislead, and alpha, which does not
+know sizes, does not (Martin, Peng, Mahoney 2021, section "Scale Collapse").  With one checkpoint
+only a hint is possible: layers of one kind whose log max lambda lies far below that of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdtree.spectra.layer import Layer
+
+__all__ = ["Change", "Hint", "changes", "hints"]
+
+_OUTLYING = 3.5
+_LEAST_SPREAD = 0.05  # decades: less than 12 % in size is no collapse
+_LEAST = 4  # layers that others can lie far from
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What became of one layer; numbers are after minus before."""
+
+    name: str
+    log_norm: float
+    log_spectral_norm: float
+    alpha: float | None
+    z_norm: float
+    z_spectral: float
+
+    @property
+    def collapsed(self) -> bool:
+        """Say whether its size went another way than that of the others."""
+        return max(abs(self.z_norm), abs(self.z_spectral)) > _OUTLYING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hint:
+    """A layer that is far smaller than others of its kind."""
+
+    name: str
+    kind: str
+    log_spectral_norm: float
+    z: float
+
+
+def changes(before: Sequence[Layer], after: Sequence[Layer]) -> tuple[Change, ...]:
+    """Compare the layers that both have, by name and size, in the order of the first."""
+    known = {(layer.name, layer.sizes): layer for layer in after if _has_size(layer)}
+    pairs = [
+        (layer, known[layer.name, layer.sizes])
+        for layer in before
+        if _has_size(layer) and (layer.name, layer.sizes) in known
+    ]
+    if not pairs:
+        return ()
+    norms = np.array([_of(new, "log_norm") - _of(old, "log_norm") for old, new in pairs])
+    tops = np.array(
+        [_of(new, "log_spectral_norm") - _of(old, "log_spectral_norm") for old, new in pairs]
+    )
+    return tuple(
+        Change(
+            name=old.name,
+            log_norm=float(norm),
+            log_spectral_norm=float(top),
+            alpha=_difference(old.figures.alpha, new.figures.alpha),
+            z_norm=float(z_norm),
+            z_spectral=float(z_top),
+        )
+        for (old, new), norm, top, z_norm, z_top in zip(
+            pairs, norms, tops, _scores(norms), _scores(tops), strict=True
+        )
+    )
+
+
+def hints(layers: Sequence[Layer]) -> tuple[Hint, ...]:
+    """Find layers that are far smaller than the others of their kind."""
+    found = []
+    for kind in dict.fromkeys(layer.kind for layer in layers):
+        alike = [layer for layer in layers if layer.kind == kind and _has_size(layer)]
+        if len(alike) < _LEAST:
+            continue
+        tops = np.array([_of(layer, "log_spectral_norm") for layer in alike])
+        for layer, top, z in zip(alike, tops, _scores(tops), strict=True):
+            if z < -_OUTLYING:
+                found.append(
+                    Hint(name=layer.name, kind=kind, log_spectral_norm=float(top), z=float(z))
+                )
+    return tuple(found)
+
+
+def _scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    middle = np.median(values)
+    spread = max(1.4826 * float(np.median(np.abs(values - middle))), _LEAST_SPREAD)
+    scores: NDArray[np.float64] = (values - middle) / spread
+    return scores
+
+
+def _has_size(layer: Layer) -> bool:
+    return layer.figures.log_norm is not None
+
+
+def _of(layer: Layer, figure: str) -> float:
+    return float(getattr(layer.figures, figure))
+
+
+def _difference(old: float | None, new: float | None) -> float | None:
+    return None if old is None or new is None else new - old

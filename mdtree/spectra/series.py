@@ -1,0 +1,90 @@
+"""A series: models of one family with their accuracies, and how well each number ranks them.
+
+    tau    Kendall's rank correlation of the number and the error
+    R2     of the straight line through the points, error = a number + b
+    RMSE   of that line, in the unit of the error
+
+As in table 1 of Martin, Peng and Mahoney 2021.  Numbers are compared within a family only: across
+families they say nothing.  A positive tau means that smaller is better.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import kendalltau
+
+__all__ = ["FEW", "Member", "Ranking", "rankings"]
+
+FEW = 5  # models; with fewer, a rank correlation is little more than chance
+_LEAST = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One model of a family."""
+
+    name: str
+    family: str
+    error: float
+    numbers: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """How well one number ranks one family."""
+
+    family: str
+    number: str
+    models: int
+    tau: float | None
+    p_value: float | None  # of tau: the chance that numbers without any relation rank as well
+    r2: float | None
+    rmse: float | None
+    reason: str | None = None  # why there is nothing
+
+    @property
+    def few(self) -> bool:
+        """Say whether there are too few models to trust it."""
+        return self.models < FEW
+
+
+def rankings(members: Sequence[Member]) -> tuple[Ranking, ...]:
+    """Rank each family by each number that its models have."""
+    found: list[Ranking] = []
+    for family in dict.fromkeys(member.family for member in members):
+        models = [member for member in members if member.family == family]
+        names = dict.fromkeys(name for model in models for name in model.numbers)
+        found += [_ranking(family, number, models) for number in names]
+    return tuple(found)
+
+
+def _ranking(family: str, number: str, models: Sequence[Member]) -> Ranking:
+    known = [(m.numbers.get(number), m.error) for m in models]
+    pairs = [(x, y) for x, y in known if x is not None and math.isfinite(x)]
+    x, y = np.array([x for x, _ in pairs]), np.array([y for _, y in pairs])
+    reason = None
+    if len(pairs) < _LEAST:
+        reason = f"needs {_LEAST} models, found {len(pairs)}"
+    elif np.ptp(x) == 0 or np.ptp(y) == 0:
+        reason = "all values are equal"
+    if reason is not None:
+        return Ranking(
+            family=family, number=number, models=len(pairs),
+            tau=None, p_value=None, r2=None, rmse=None, reason=reason,
+        )  # fmt: skip
+    tau = kendalltau(x, y)
+    slope, intercept = np.polyfit(x - x.mean(), y, 1)
+    rest = y - (slope * (x - x.mean()) + intercept)
+    return Ranking(
+        family=family,
+        number=number,
+        models=len(pairs),
+        tau=float(tau.statistic),
+        p_value=float(tau.pvalue),
+        r2=float(1 - (rest**2).sum() / ((y - y.mean()) ** 2).sum()),
+        rmse=float(np.sqrt((rest**2).mean())),
+    )
