@@ -98,7 +98,21 @@ def test_standard_1_starts_on_the_line_and_stops_by_items_of_their_own(asked):
         assert len(how.check.items) == 12  # a fifth
         assert places(rest) | places(how.check.items) == set(range(60))
         assert not places(rest) & places(how.check.items)
-    assert places(asked[0][1]) != places(asked[1][1])
+    assert places(asked[0][1]) == places(asked[1][1])
+
+
+def test_standard_1_measures_training_errors_on_what_the_bend_was_trained_on(asked, monkeypatch):
+    """Errors on the items that were set apart would be barriers that are not there."""
+    measured = []
+    original = connectivity.profile
+
+    def watched(*args, **kwargs):
+        measured.append(places(kwargs["items"]))
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(connectivity, "profile", watched)
+    measure(mlp(), members(mlp), items(60))
+    assert measured == [places(asked[0][1])] * 2  # the curve and the line
 
 
 def test_standard_1_measures_a_sample_and_refines_around_the_worst(asked):

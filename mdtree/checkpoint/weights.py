@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from mdtree.exceptions import UnreadableError
 from mdtree.spelling import nearest
 
-__all__ = ["Found", "find_weights", "wrapping"]
+__all__ = ["Found", "find_weights", "unwrapped", "wrapping"]
+
+T = TypeVar("T")
 
 # where trainers put the weights, in the order in which they are looked for; the averaged ones
 # (EMA, SWA) lie elsewhere in the loss landscape and are taken only when they are asked for
@@ -34,11 +36,16 @@ def find_weights(content: Any, *, key: str | None, name: str) -> Found:
         raise UnreadableError(
             f"{name} holds a {type(content).__name__}, not weights by name: save model.state_dict()"
         )
+    if {"state", "param_groups"} <= content.keys():
+        raise UnreadableError(
+            f"{name} holds the state of an optimiser, not weights: give the file of "
+            "model.state_dict() that lies beside it"
+        )
     held = [str(k) for k, value in content.items() if _is_state_dict(value)]
     if key is not None:
         return Found(tensors=_keyed(content, key, held, name), notes=(f"weights of {key!r}",))
     if _is_state_dict(content):
-        return Found(tensors=_unwrapped(content), notes=())
+        return Found(tensors=unwrapped(content), notes=())
     known = [container for container in _CONTAINERS if container in held]
     if not known:
         raise UnreadableError(
@@ -48,7 +55,7 @@ def find_weights(content: Any, *, key: str | None, name: str) -> Found:
         )
     others = [other for other in held if other != known[0]]
     notes = (f"weights of {known[0]!r}; the file also holds {', '.join(others)}",) if others else ()
-    return Found(tensors=_unwrapped(content[known[0]]), notes=notes)
+    return Found(tensors=unwrapped(content[known[0]]), notes=notes)
 
 
 def _keyed(content: Mapping[str, Any], key: str, held: list[str], name: str) -> dict[str, Tensor]:
@@ -59,7 +66,7 @@ def _keyed(content: Mapping[str, Any], key: str, held: list[str], name: str) -> 
         )
     if not _is_state_dict(content[key]):
         raise UnreadableError(f"{name}: the entry {key!r} holds no weights by name")
-    return _unwrapped(content[key])
+    return unwrapped(content[key])
 
 
 def _is_state_dict(value: Any) -> bool:
@@ -84,7 +91,7 @@ def wrapping(names: Iterable[str]) -> str:
     return prefix
 
 
-def _unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def unwrapped(tensors: Mapping[str, T]) -> dict[str, T]:
     """Take off what wrappers add: their prefixes, and the count of averaged models."""
     plain = [name for name in tensors if name != wrapping([name]) + "n_averaged"]
     prefix = wrapping(plain)

@@ -104,9 +104,9 @@ def cost(work: Workload) -> Effort:
             forward=points * 2 * work.train_items,
         )
         return one * min(work.pairs, 1)
-    items = min(work.train_items, _ITEMS)
-    points = 2 + 2 * (len(_INNER) + 2 * _REFINED)
     check = _check_items(work.train_items)
+    items = min(work.train_items - check, _ITEMS)
+    points = 2 + 2 * (len(_INNER) + 2 * _REFINED)
     steps = _USUAL_STEPS if check else _STEPS
     one = Effort(
         gradient=steps * min(_BATCH, work.train_items - check),
@@ -117,13 +117,15 @@ def cost(work: Workload) -> Effort:
 
 
 def _standard(subject: Subject) -> Iterator[_Joined]:
-    setup, seed, train = subject.setup, subject.seed, subject.data.train
+    setup, seed = subject.setup, subject.seed
     layout = trainable(setup.network)
-    sample = draw(setup, train, _ITEMS, generator(seed, "path items"))
+    rest, check = _set_apart(subject)
+    # The error is that of training, so it is measured on what the bend is trained on: errors on
+    # the items set apart would be barriers that are not there.
+    sample = draw(setup, rest, _ITEMS, generator(seed, "path items"))
     statistics = draw(setup, sample, _STATISTICS, generator(seed, "path statistics"))
     for place, ((a, start), (c, end)) in enumerate(pairwise(subject.members.items())):
         source = generator(seed, "bend", place)
-        rest, check = _set_apart(subject, source)
         how = Bending(
             steps=_STEPS,
             batch_size=_BATCH,
@@ -149,10 +151,10 @@ def _standard(subject: Subject) -> Iterator[_Joined]:
         yield found
 
 
-def _set_apart(subject: Subject, source: torch.Generator) -> tuple[Items, Check | None]:
-    """Divide what the bend is trained on from what tells when to stop."""
+def _set_apart(subject: Subject) -> tuple[Items, Check | None]:
+    """Divide what bends are trained on from what tells when to stop."""
     train = subject.data.train
-    order = torch.randperm(len(train), generator=source)
+    order = torch.randperm(len(train), generator=generator(subject.seed, "path check"))
     count = _check_items(len(train))
     rest = train.take(order[count : count + _STEPS * _BATCH])
     if count == 0:

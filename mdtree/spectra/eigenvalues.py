@@ -42,8 +42,9 @@ def gram(matrix: Tensor) -> Tensor:
 
 
 def resolution(sizes: tuple[int, int], dtype: torch.dtype) -> float:
-    """Give the smallest singular value that is more than rounding, as a share of the largest.
+    """Give the smallest eigenvalue that is told from zero, as a share of the largest.
 
-    max(N, M) eps of the type in which the weights were stored.
+    max(N, M) eps of double precision: of the singular values, or of their squares in a Gram matrix.
     """
-    return max(sizes) * torch.finfo(dtype).eps
+    share = max(sizes) * torch.finfo(torch.float64).eps
+    return share**2 if dtype == torch.float64 else share

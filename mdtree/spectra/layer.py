@@ -9,7 +9,7 @@
     soft_rank            edge of a random matrix / max lambda
     spikes               eigenvalues above that edge
     trap_score           largest eigenvalue of the shuffled entries above the edge, in its scales
-    rank_loss            singular values that are rounding
+    rank_loss            singular values that are rounding, in the type in which they are stored
 
 Martin, Peng and Mahoney 2021, arXiv 2002.06716.  log10 throughout.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from mdtree.spectra.state import LEAST_EIGENVALUES, TRAP, State, state_of
 __all__ = ["FIGURES", "Figures", "Layer", "Rules", "analyse"]
 
 _COMPATIBLE_CUT = 1e-5
+_SQUARABLE = 1e150
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,45 +87,53 @@ class Layer:
 
 def analyse(matrix: Matrix, rules: Rules) -> Layer:
     """Analyse one matrix; whatever its numbers are, there is a layer, and it says what is wrong."""
-    cut = matrix.cut(matrix.tensor.load())
+    cut = matrix.cut(matrix.tensor.load().detach())
     fault = _fault(cut)
     if fault is not None:
         return _layer(matrix, Figures(), State.NONE, reason=fault)
-    slices = [_Slice.of(part, matrix, number, rules) for number, part in enumerate(cut)]
-    spectra = [slices] if rules.convention == "pooled" else [[one] for one in slices]
-    found = [_figures(parts, matrix, rules) for parts in spectra]
-    figures = _mean(found)
-    reason = None
-    if figures.alpha is None:
-        count = (
-            len(slices) * min(matrix.sizes) if rules.convention == "pooled" else min(matrix.sizes)
-        )
-        reason = f"no power law: {count} eigenvalues, {LEAST_EIGENVALUES} different ones are needed"
-    small = min(matrix.sizes) * len(slices) < LEAST_EIGENVALUES
+    slices = [_Spectrum.of(part, matrix, number, rules) for number, part in enumerate(cut)]
+    whole = _Spectrum.pooled(slices)
+    spectra = [whole] if rules.convention == "pooled" else [one for one in slices if one.top > 0]
+    laws = [_law(spectrum, rules) for spectrum in spectra]
+    figures = replace(
+        _mean([_figures(one, law) for one, law in zip(spectra, laws, strict=True)]),
+        spikes=whole.spikes,
+        trap_score=whole.trap_score,
+        rank_loss=whole.lost,
+    )
+    small = len(spectra[0].values) < LEAST_EIGENVALUES
     trap = (figures.trap_score or 0) > TRAP and not small
     state = state_of(
         alpha=figures.alpha,
         distance=figures.distance,
         tail=figures.tail,
-        spikes=figures.spikes or 0,
-        huge=sum(part.huge for part in slices) if trap else 0,
+        spikes=whole.spikes,
+        huge=whole.huge if trap else 0,
         small=small,
     )
+    reason = next((law for law in laws if isinstance(law, str) and figures.alpha is None), None)
     return _layer(matrix, figures, state, trap=trap, reason=reason)
 
 
-@dataclass(frozen=True)
-class _Slice:
-    """The spectrum of one slice, beside that of a random matrix of its size and variance."""
+@dataclass(frozen=True, kw_only=True)
+class _Spectrum:
+    """The eigenvalues of a slice, or of several, beside those of a random matrix of their size."""
 
-    values: NDArray[np.float64]
-    spikes: int
+    values: NDArray[np.float64]  # ascending
+    least: float  # what is not larger is an error of our calculation
+    rounding: float  # what is not larger is an error of the stored numbers
     edge: float
+    spikes: int
+    lost: int  # eigenvalues that are such errors
+    huge: int  # entries that would stand out alone
     trap_score: float | None
-    huge: int  # entries that would stand out of the spectrum alone
+
+    @property
+    def top(self) -> float:
+        return float(self.values[-1])
 
     @classmethod
-    def of(cls, part: Tensor, matrix: Matrix, number: int, rules: Rules) -> _Slice:
+    def of(cls, part: Tensor, matrix: Matrix, number: int, rules: Rules) -> _Spectrum:
         values = eigenvalues(part)
         variance = float(values.sum()) / part.numel()
         edge = edge_of(matrix.sizes, variance)
@@ -134,8 +143,33 @@ class _Slice:
             # by its name, so that a layer has one score whatever else is in the file
             seed = zlib.crc32(f"{rules.seed} {matrix.name} {number}".encode())
             score = edge.score(shuffled_top(part, seed))
+        least = float(values[-1]) * resolution(matrix.sizes, matrix.tensor.dtype)
+        rounding = edge.rounding(matrix.tensor.dtype)
         scale = _scale(matrix, rules)
-        return cls(values * scale, edge.spikes(values), edge.value * scale, score, huge)
+        return cls(
+            values=values * scale,
+            least=least * scale,
+            rounding=rounding * scale,
+            edge=edge.value * scale,
+            spikes=edge.spikes(values),
+            lost=int(np.count_nonzero(values <= max(least, rounding))),
+            huge=huge,
+            trap_score=score,
+        )
+
+    @classmethod
+    def pooled(cls, parts: Sequence[_Spectrum]) -> _Spectrum:
+        scores = [part.trap_score for part in parts if part.trap_score is not None]
+        return cls(
+            values=np.sort(np.concatenate([part.values for part in parts])),
+            least=max(part.least for part in parts),
+            rounding=max(part.rounding for part in parts),
+            edge=max(part.edge for part in parts),
+            spikes=sum(part.spikes for part in parts),
+            lost=sum(part.lost for part in parts),
+            huge=sum(part.huge for part in parts),
+            trap_score=max(scores, default=None),
+        )
 
 
 def _scale(matrix: Matrix, rules: Rules) -> float:
@@ -145,33 +179,33 @@ def _scale(matrix: Matrix, rules: Rules) -> float:
     return 0.5 * (matrix.slices if rules.convention == "slices" else 1)
 
 
-def _figures(slices: Sequence[_Slice], matrix: Matrix, rules: Rules) -> Figures:
-    """Give the numbers of some slices' eigenvalues together."""
-    values = np.sort(np.concatenate([part.values for part in slices]))
-    top, total = float(values[-1]), float(values.sum())
-    nothing = resolution(matrix.sizes, matrix.tensor.dtype) ** 2  # as a share of the largest
-    lost = [np.count_nonzero(part.values <= nothing * part.values[-1]) for part in slices]
-    usable = values[values > (_COMPATIBLE_CUT if rules.compatible else nothing * top)]
-    law = fit_power_law(usable) if len(usable) >= LEAST_EIGENVALUES else None
-    scores = [part.trap_score for part in slices if part.trap_score is not None]
-    log_top = math.log10(top)
+def _law(spectrum: _Spectrum, rules: Rules) -> PowerLaw | str:
+    """Fit the eigenvalues that can be told from zero, and from each other; or say why not."""
+    values = spectrum.values
+    cut = _COMPATIBLE_CUT if rules.compatible else spectrum.least
+    usable = values[values > cut]
+    if len(usable) < LEAST_EIGENVALUES:
+        counted = f"{len(usable)} of {len(values)} eigenvalues are above {cut:.0e}"
+        return f"no power law: {counted}, {LEAST_EIGENVALUES} are needed"
+    differ = math.sqrt(usable[-1]) - math.sqrt(usable[0]) > math.sqrt(spectrum.rounding)
+    law = fit_power_law(usable) if differ else None
+    return law or "no power law: all eigenvalues are equal, up to rounding"
+
+
+def _figures(spectrum: _Spectrum, law: PowerLaw | str) -> Figures:
+    """Give the numbers of one spectrum, but for what is counted."""
+    values, top = spectrum.values, spectrum.top
+    total, log_top = float(values.sum()), math.log10(top)
     return Figures(
-        **_law_figures(law, usable, log_top),
+        **({} if isinstance(law, str) else _law_figures(law, values[values > 0], log_top)),
         log_norm=math.log10(total),
         log_spectral_norm=log_top,
         stable_rank=total / top,
-        soft_rank=max(part.edge for part in slices) / top,
-        spikes=sum(part.spikes for part in slices),
-        trap_score=max(scores) if scores else None,
-        rank_loss=int(sum(lost)),
+        soft_rank=spectrum.edge / top,
     )
 
 
-def _law_figures(
-    law: PowerLaw | None, values: NDArray[np.float64], log_top: float
-) -> dict[str, float]:
-    if law is None:
-        return {}
+def _law_figures(law: PowerLaw, values: NDArray[np.float64], log_top: float) -> dict[str, float]:
     powers = law.alpha * np.log(values)
     log_alpha_norm = powers.max() + math.log(np.exp(powers - powers.max()).sum())
     return {
@@ -190,21 +224,21 @@ def _fault(cut: Tensor) -> str | None:
     wrong = int((~torch.isfinite(cut)).sum())
     if wrong:
         return f"{wrong} of {cut.numel()} numbers are not finite"
-    return None if bool(cut.any()) else "all numbers are zero"
+    size = float(cut.abs().max())
+    if size == 0:
+        return "all numbers are zero"
+    if not 1 / _SQUARABLE < size < _SQUARABLE:
+        return f"numbers of the size of {size:.0e} have no square in double precision"
+    return None
 
 
 def _mean(found: Sequence[Figures]) -> Figures:
-    """Take means over slices of what all of them have, and sums of what is counted."""
+    """Take means over slices, of each number over the slices that have it."""
     if len(found) == 1:
         return found[0]
     columns = {name: [getattr(one, name) for one in found] for name in FIGURES}
     known = {name: [v for v in column if v is not None] for name, column in columns.items()}
-    means = {name: float(np.mean(column)) for name, column in known.items() if column}
-    for name in ("spikes", "rank_loss"):
-        means[name] = float(sum(known[name]))
-    if known["trap_score"]:
-        means["trap_score"] = max(known["trap_score"])
-    return Figures(**means)
+    return Figures(**{name: float(np.mean(column)) for name, column in known.items() if column})
 
 
 def _layer(

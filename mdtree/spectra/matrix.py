@@ -1,14 +1,16 @@
-"""Matrices: what a stored tensor is, told from its name and its stored, and how it is taken apart.
+"""Matrices: what a stored tensor is, told from its name and its sizes, and how it is taken apart.
 
     linear, embedding      (out, in) as it is
     convolution            (out, in, kernel...): one slice (out, in) for each place of the kernel
-    depthwise convolution  (channels, 1, kernel...): flattened to (channels, places); its slices
-                           are vectors
+    depthwise convolution  (channels, 1, kernel...): flattened to (channels, places), as its slices
+                           are vectors; so is one that has a single channel on either side
     gates, q | k | v       parts of one tensor that do other things: cut along the stacked axis
     experts                (experts, in, out): one matrix each
 
-A state dict names no layers, so a name is a hint: what is taken for what is told with the numbers.
-Transposing changes no eigenvalue, so transposed convolutions need no rule of their own.
+A state dict names no layers, so a name is a hint: what is taken for what is told with the numbers,
+and what neither name nor sizes tell is left out.  Transposing changes no eigenvalue, so transposed
+convolutions need no rule of their own.  Nothing tells the groups of a grouped convolution: the
+groups of a slice (out, in / groups) stand on top of each other in one matrix.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -33,32 +36,36 @@ CONVENTIONS: dict[Convention, str] = {
     "flatten": "a convolution as one matrix, (out, in x kernel)",
 }
 
-_WORDS = re.compile(r"[._/]")
-_EMBEDDING = re.compile(r"emb(ed|edding|eddings|s)?\d*$|^(wte|wpe|pos_embed|tok_embeddings)$")
-_RECURRENT = re.compile(r"(.*?)weight_(ih|hh)(_l\d+(?:_reverse)?)?$")
-_GATES = {1: ("",), 3: ("r", "z", "n"), 4: ("i", "f", "g", "o")}
-_ADAPTER = re.compile(r"(^|[._])(lora_[AB]|lora_(down|up)|lora_embedding_[AB]|hada_w\d|lokr_w\d)\b")
-_PARTS_OF_WEIGHTS: Mapping[str, str] = {
-    "weight_v": "the direction of a weight norm: remove it before saving",
-    "weight_orig": "weights before a mask or a norm is applied: remove it before saving",
-    "original0": "a part of a parametrized weight: remove it before saving",
-    "original1": "a part of a parametrized weight: remove it before saving",
-    "weight_mask": "the mask of pruned weights",
+_EMBEDDING = re.compile(
+    r"(?i)(?<!un)embed(?!.*(_out|proj))|(?<!un)emb(s|\d*)(_|$)|^(wte|wpe)$|^pe(_|$)|tokens?$"
+    r"|attention_bias$"  # of T5: buckets of distances
+)
+_POSITIONS = re.compile(r"(?i)(^|_)pos(ition(al)?)?(_|$)")
+_RECURRENT = re.compile(r"(.*)weight_[ih]h(_l\d+(?:_reverse)?)?$")
+_FUSED = re.compile(r"(?i)(^|[._/])(w?qkv|c_attn|in_proj_weight)([._/]|$)")
+_EXPERTS = re.compile(r"(?i)experts?(?![a-z]|[._/]\d)")  # all in one: experts.0 is one of them
+_ADAPTER = re.compile(r"(?i)(^|[._/])(lora|hada|lokr)([._/]|$)")
+_NO_WEIGHTS = re.compile(r"(?i)(^|_)(bias(es)?|mask|tril|triu|scales?|a_log)(_inv|_table|_[kuv])?$")
+_PARTNERS: Mapping[str, tuple[str, ...]] = {  # what weight norm, spectral norm, pruning leave
+    "g": ("v",),
+    "v": ("g",),
+    "orig": ("u", "mask"),
+    "mask": ("orig",),
 }
-_NO_WEIGHTS = ("mask", "attn_mask", "bias")
-_WIDEST_KERNEL = 64
-_PACKED = "stored packed or scaled: the weights are not known without their scales"
+_WIDEST_KERNEL = 32  # where the name alone does not tell a convolution
+_PLAIN = "float16, bfloat16, float32 and float64"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """One matrix to be analysed: where it is, what it is, and how to cut it out."""
+    """One matrix to be analysed: where it is, what it is, and how to cut it out.
+
+    Kinds: linear, embedding, conv1d, conv2d, conv3d, depthwise, gate, attention, expert.
+    """
 
     name: str
     tensor: Stored  # which it is a part of
-    kind: (
-        str  # linear | embedding | conv1d | conv2d | conv3d | depthwise | gate | attention | expert
-    )
+    kind: str
     sizes: tuple[int, int]  # of each slice
     slices: int  # matrices of this size; only convolutions have several
     cut: Callable[[Tensor], Tensor]  # the tensor -> (slices, rows, columns)
@@ -82,7 +89,7 @@ def find_matrices(
     found: list[Matrix] = []
     skipped: list[Skipped] = []
     for stored in known.values():
-        reason = _reason(stored)
+        reason = _reason(stored, known)
         if reason is None:
             parts = list(_matrices(stored, known, convention))
             found += parts
@@ -95,22 +102,33 @@ def find_matrices(
     return found, skipped
 
 
-def _reason(stored: Stored) -> str | None:
+def _reason(stored: Stored, known: Mapping[str, Stored]) -> str | None:
     """Say why a tensor holds no weights of a layer."""
-    name, axes, dtype = stored.name, len(stored.sizes), stored.dtype
-    last = _WORDS.split(name)[-1]
+    name, sizes, dtype = stored.name, stored.sizes, stored.dtype
+    _, own = _place(name)
+    is_matrix = sum(size > 1 for size in sizes) > 1 or (len(sizes) == 2 and "weight" in own)  # noqa: PLR2004
     faults = {
         f"the same numbers as {stored.same_as}": stored.same_as is not None,
-        "a number": axes == 0,
-        "a vector (bias, norm, statistics)": axes == 1,
-        "empty": 0 in stored.sizes,
+        stored.fault or "": stored.fault is not None,
+        "a number": not sizes,
+        "empty": 0 in sizes,
+        "a vector (bias, norm, statistics)": not is_matrix,
         "half of an adapter (LoRA): merge it into the weights first": _ADAPTER.search(name),
-        _PARTS_OF_WEIGHTS.get(last, ""): last in _PARTS_OF_WEIGHTS,
-        "a mask or a bias, not weights": last in _NO_WEIGHTS and axes > 2,  # noqa: PLR2004
-        "complex numbers": dtype.is_complex,
-        f"{_short(dtype)}: {_PACKED}": not dtype.is_floating_point or dtype.itemsize == 1,
+        "a part of a weight (its norm, its mask): remove the parametrization before saving": (
+            _is_part(name, known)
+        ),
+        "a bias, a mask or a scale, not weights": _NO_WEIGHTS.search(own),
+        f"{_short(dtype)}: only {_PLAIN} hold weights as they are": (
+            not dtype.is_floating_point or dtype.itemsize == 1
+        ),
     }
     return next((reason for reason, holds in faults.items() if holds), None)
+
+
+def _is_part(name: str, known: Mapping[str, Stored]) -> bool:
+    start, _, part = name.rpartition("_")
+    partners = _PARTNERS.get(part, ())
+    return "parametrizations" in name.split(".") or any(f"{start}_{p}" in known for p in partners)
 
 
 def _short(dtype: torch.dtype) -> str:
@@ -118,58 +136,79 @@ def _short(dtype: torch.dtype) -> str:
 
 
 def _no_layer(sizes: tuple[int, ...]) -> str:
-    return f"{len(sizes)} axes {sizes}: no layer that is known has them"
+    return f"{len(sizes)} axes {sizes}: neither they nor the name are those of a known layer"
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Give the module that holds a tensor, without its number in a list, and the tensor's own name.
+
+    >>> _place("blocks.3.conv.0.weight")
+    ('conv', 'weight')
+    """
+    *modules, own = re.split(r"[./]", name)
+    named = (m for m in reversed(modules) if not m.isdecimal() and m != "base_layer")  # of LoRA
+    return next(named, ""), own
+
+
+def _bias(stored: Stored, known: Mapping[str, Stored]) -> Stored | None:
+    start = stored.name.removesuffix("weight")
+    return known.get(f"{start}bias") if start != stored.name else None
 
 
 def _matrices(
     stored: Stored, known: Mapping[str, Stored], convention: Convention
 ) -> Iterator[Matrix]:
-    sizes = tuple(size for size in stored.sizes if size != 1)
-    if len(stored.sizes) == 2:  # noqa: PLR2004 - (out, in)
+    sizes = tuple(size for size in stored.sizes if size > 1)
+    axes = len(stored.sizes)
+    if axes == 2:  # noqa: PLR2004 - (out, in)
         yield from _flat(stored, known)
-    elif _is_embedding(stored.name) and len(sizes) == 2:  # noqa: PLR2004 - (1, places, width)
+    elif len(sizes) == 2 and _is_embedding(stored, known):  # noqa: PLR2004 - (1, places, width)
         yield _whole(stored, "embedding", (sizes[0], sizes[1]))
-    elif "expert" in stored.name and len(stored.sizes) == 3:  # noqa: PLR2004
+    elif axes == 3 and _EXPERTS.search(stored.name):  # noqa: PLR2004
         for number in range(stored.sizes[0]):
             yield Matrix(
                 name=f"{stored.name}[{number}]", tensor=stored, kind="expert",
                 sizes=(stored.sizes[1], stored.sizes[2]), slices=1,
-                cut=lambda tensor, number=number: tensor[number : number + 1],  # type: ignore[misc]
+                cut=partial(torch.narrow, dim=0, start=number, length=1),
             )  # fmt: skip
-    elif len(stored.sizes) <= 5 and max(stored.sizes[2:]) <= _WIDEST_KERNEL:  # noqa: PLR2004
+    elif _is_convolution(stored, known):
         yield _convolution(stored, convention)
 
 
 def _flat(stored: Stored, known: Mapping[str, Stored]) -> Iterator[Matrix]:
     rows, columns = stored.sizes
-    name, last = stored.name, _WORDS.split(stored.name)[-1]
-    words = _WORDS.split(name)
-    if recurrent := _RECURRENT.match(name):
-        prefix, _, layer = recurrent.groups()
-        inner = known.get(f"{prefix}weight_hh{layer or ''}")
-        if inner is not None and len(inner.sizes) == 2 and inner.sizes[0] == rows:  # noqa: PLR2004
-            gates = _GATES.get(rows // max(inner.sizes[1], 1), ())
-            hidden = rows // max(len(gates), 1)
-            yield from _cut_up(stored, gates, "gate", axis=0, each=hidden)
-            return
-    if rows == 3 * columns and (last == "in_proj_weight" or "qkv" in words):
-        yield from _cut_up(stored, ("q", "k", "v"), "attention", axis=0, each=columns)
-    elif columns == 3 * rows and "c_attn" in words:
-        yield from _cut_up(stored, ("q", "k", "v"), "attention", axis=1, each=rows)
+    gates, hidden = _gates(stored, known)
+    if gates:
+        yield from _cut_up(stored, gates, "gate", axis=0, each=hidden)
+    elif rows == 3 * columns and _FUSED.search(stored.name):
+        yield from _cut_up(stored, "qkv", "attention", axis=0, each=columns)
+    elif columns == 3 * rows and _FUSED.search(stored.name):
+        yield from _cut_up(stored, "qkv", "attention", axis=1, each=rows)
     else:
-        yield _whole(stored, "embedding" if _is_embedding(name) else "linear", (rows, columns))
+        kind = "embedding" if _is_embedding(stored, known) else "linear"
+        yield _whole(stored, kind, (rows, columns))
 
 
-def _cut_up(
-    stored: Stored, parts: tuple[str, ...], kind: str, *, axis: int, each: int
-) -> Iterator[Matrix]:
+def _gates(stored: Stored, known: Mapping[str, Stored]) -> tuple[str, int]:
+    """Give the gates that a tensor of a GRU or LSTM stacks, and the rows of each."""
+    if not (found := _RECURRENT.match(stored.name)):
+        return "", 0
+    prefix, layer = found[1], found[2] or ""
+    # (gates x hidden, hidden), or with a projection (projected, hidden)
+    square, projection = (known.get(f"{prefix}weight_{part}{layer}") for part in ("hh", "hr"))
+    inner = projection or square
+    hidden = inner.sizes[-1] if inner is not None and inner.sizes else 0
+    return {3 * hidden: "rzn", 4 * hidden: "ifgo"}.get(stored.sizes[0], ""), hidden
+
+
+def _cut_up(stored: Stored, parts: str, kind: str, *, axis: int, each: int) -> Iterator[Matrix]:
     sizes = (each, stored.sizes[1]) if axis == 0 else (stored.sizes[0], each)
     for number, part in enumerate(parts):
 
         def cut(tensor: Tensor, start: int = number * each) -> Tensor:
             return tensor.narrow(axis, start, each).unsqueeze(0)
 
-        name = f"{stored.name}[{part}]" if part else stored.name
+        name = f"{stored.name}[{part}]"
         yield Matrix(name=name, tensor=stored, kind=kind, sizes=sizes, slices=1, cut=cut)
 
 
@@ -185,7 +224,9 @@ def _convolution(stored: Stored, convention: Convention) -> Matrix:
     places = math.prod(kernel)
     is_depthwise = columns == 1 and rows > 1 and places > 1
     kind = "depthwise" if is_depthwise else f"conv{len(kernel)}d"
-    if is_depthwise or convention == "flatten":
+    if 1 in (rows, columns) and places > 1:
+        return _whole(stored, kind, (rows * columns, places))
+    if convention == "flatten":
         return _whole(stored, kind, (rows, columns * places))
     return Matrix(
         name=stored.name, tensor=stored, kind=kind, sizes=(rows, columns), slices=places,
@@ -193,5 +234,22 @@ def _convolution(stored: Stored, convention: Convention) -> Matrix:
     )  # fmt: skip
 
 
-def _is_embedding(name: str) -> bool:
-    return any(_EMBEDDING.search(word) for word in _WORDS.split(name.lower()))
+def _is_convolution(stored: Stored, known: Mapping[str, Stored]) -> bool:
+    """Take a tensor of 3 to 5 axes for one if its name says so, or if it could be nothing else."""
+    owner, own = _place(stored.name.lower())
+    bias = _bias(stored, known)
+    if len(stored.sizes) > 5 or (bias is not None and len(bias.sizes) > 1):  # noqa: PLR2004
+        return False  # a bias of two axes is that of stacked linear layers
+    has_name = "weight" in own and "bilinear" not in owner
+    is_narrow = stored.sizes[1] == 1 or max(stored.sizes[2:]) <= _WIDEST_KERNEL
+    return "conv" in owner + own or (has_name and is_narrow)
+
+
+def _is_embedding(stored: Stored, known: Mapping[str, Stored]) -> bool:
+    """Tell a table from what works on its lines: that has a bias, or is a convolution."""
+    owner, own = _place(stored.name)
+    if _bias(stored, known) is not None or ("weight" in own and len(stored.sizes) > 2):  # noqa: PLR2004
+        return False
+    is_shared = re.search(r"(^|\.)shared\.weight$", stored.name)  # T5, BART
+    words = (_EMBEDDING.search(owner), _EMBEDDING.search(own), _POSITIONS.search(own), is_shared)
+    return any(words)

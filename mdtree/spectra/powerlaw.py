@@ -4,9 +4,10 @@
     alpha = 1 + n / sum_i ln(x_i / xmin)                   sigma = (alpha - 1) / sqrt(n)
     D = max_i | 1 - (x_i / xmin)^(1 - alpha) - i / n |     i = 0 .. n - 1, the n values from xmin up
 
-Every value but the last is a candidate for xmin; the one with the smallest D is taken (Clauset,
-Shalizi, Newman 2009, arXiv 0706.1062).  A bound on D from a few values of each tail says which
-candidates can be the best, and only of those all values are looked at: the result is exact.
+Every different value but the largest is a candidate for xmin, the tail being all values from it
+up; the one with the smallest D is taken, the lowest of equals (Clauset, Shalizi, Newman 2009, arXiv
+0706.1062).  A bound on D from a few values of each tail says which candidates can be the best, and
+only of those all values are looked at: the result is exact.
 """
 
 from __future__ import annotations
@@ -38,11 +39,12 @@ def fit_power_law(values: NDArray[np.float64]) -> PowerLaw | None:
     x = np.sort(np.asarray(values, dtype=np.float64))
     if len(x) < 2 or x[0] == x[-1]:  # noqa: PLR2004 - a tail has two ends
         return None
-    logs = np.log(x)
-    tails = len(x) - np.arange(len(x) - 1)
-    # sum over the tail of ln(x / xmin); what is equal to the largest value has no tail
-    sums = np.cumsum(logs[::-1])[::-1][:-1] - tails * logs[:-1]
-    candidates = np.flatnonzero(logs[:-1] < logs[-1])
+    logs = np.log(x / x[-1])  # of the largest, so that values that differ have logs that differ
+    tails = len(x) - np.arange(len(x))
+    gaps = np.diff(logs)
+    # the sum over the tail of ln(x / xmin), of gaps: nothing is subtracted, nothing cancels
+    sums = np.cumsum((gaps * tails[1:])[::-1])[::-1]
+    candidates = np.flatnonzero(np.diff(x, prepend=0))[:-1]  # the first of each value
     alphas = 1 + tails[candidates] / sums[candidates]
     bounds = _bounds(logs, candidates, alphas)
     best, distance = 0, math.inf

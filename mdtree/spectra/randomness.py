@@ -25,6 +25,7 @@ from torch import Tensor
 __all__ = ["Edge", "edge_of", "huge_entries", "shuffled_top"]
 
 _SPIKE = 3.5  # scales above the edge: one random matrix in 2,000 has one
+_ERRORS = 32  # roundings of one entry: products and QR of up to 2,048 columns were seen to need 10
 _SMALL = 32  # columns of which all eigenvalues are as quickly found
 
 
@@ -38,6 +39,16 @@ class Edge:
     def spikes(self, values: NDArray[np.float64]) -> int:
         """Count the eigenvalues that stand out."""
         return int(np.count_nonzero(values > self.value + _SPIKE * self.scale))
+
+    def rounding(self, dtype: torch.dtype) -> float:
+        """Give the edge of the errors that rounding to a type leaves in the entries.
+
+        They are a random matrix as well.  Halves are calculated with more digits and rounded once;
+        in wider types the errors of a calculation add up.
+        """
+        info = torch.finfo(dtype)
+        errors = info.eps if info.bits < 32 else _ERRORS * info.eps  # noqa: PLR2004
+        return self.value * errors**2
 
     def score(self, top: float) -> float:
         """Tell how far an eigenvalue stands above the edge, in scales."""

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mdtree.spectra import PowerLaw, fit_power_law, powerlaw
+
+
+def pareto(alpha, amount, seed, *, xmin=1.0):
+    """Draw from p(x) ~ x^-alpha above xmin, by the inverse of its distribution."""
+    below = np.random.default_rng(seed).random(amount)
+    return xmin * (1 - below) ** (-1 / (alpha - 1))
+
+
+def marchenko_pastur(rows, columns, seed):
+    weights = np.random.default_rng(seed).standard_normal((rows, columns))
+    return np.linalg.svd(weights, compute_uv=False) ** 2
+
+
+SPECTRA = {
+    "power law": lambda seed: pareto(2.7, 150, seed),
+    "a body below": lambda seed: np.concatenate(
+        [np.random.default_rng(seed).random(200), pareto(3, 80, seed)]
+    ),
+    "square": lambda seed: marchenko_pastur(120, 120, seed),
+    "tall": lambda seed: marchenko_pastur(400, 90, seed),
+    "lognormal": lambda seed: np.random.default_rng(seed).lognormal(-3, 2, 130),
+    "uniform": lambda seed: np.random.default_rng(seed).random(110),
+    "rounded": lambda seed: np.ceil(pareto(2.2, 160, seed)),
+    "each twice": lambda seed: np.repeat(pareto(3, 70, seed), 2),
+    "the largest twice": lambda seed: np.append(x := pareto(2, 60, seed), x.max()),
+    "small numbers": lambda seed: 1e-9 * pareto(4, 90, seed),
+}
+# of which the package counts the lowest place alone, Clauset's own program all places, as we do
+REPEATED = ("rounded", "each twice")
+
+
+def plainly(values):
+    """Look at all values from every different one up; sums have no rounding."""
+    x = sorted(map(float, values))
+    found = []
+    for start in sorted(set(x))[:-1]:
+        tail = [value for value in x if value >= start]
+        n = len(tail)
+        alpha = 1 + n / math.fsum(math.log(value / start) for value in tail)
+        distance = max(
+            abs(1 - (value / start) ** (1 - alpha) - i / n) for i, value in enumerate(tail)
+        )
+        found.append((distance, start, alpha, n))
+    return min(found)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", SPECTRA)
+def test_the_fit_is_the_best_of_all_starts(name, seed):
+    values = SPECTRA[name](seed)
+
+    distance, xmin, alpha, tail = plainly(values)
+
+    found = fit_power_law(values)
+    assert (xmin, tail) == (found.xmin, found.tail)
+    assert alpha == pytest.approx(found.alpha, rel=1e-11)
+    assert distance == pytest.approx(found.distance, abs=1e-11)
+    assert (alpha - 1) / math.sqrt(tail) == pytest.approx(found.stderr, rel=1e-11)
+
+
+@given(st.lists(st.integers(1, 12), min_size=2, max_size=40).filter(lambda x: len(set(x)) > 1))
+def test_no_start_is_better_however_often_values_repeat(values):
+    found = fit_power_law(np.array(values))
+
+    distance, *_ = plainly(values)
+    alpha = 1 + found.tail / sum(math.log(v / found.xmin) for v in values if v > found.xmin)
+    assert distance == pytest.approx(found.distance, abs=1e-12)
+    assert sum(value >= found.xmin for value in values) == found.tail
+    assert alpha == pytest.approx(found.alpha, rel=1e-12)
+
+
+# the package asks its own fits for a name that it will drop
+@pytest.mark.filterwarnings("ignore:Standard error for the MLE:DeprecationWarning")
+@pytest.mark.parametrize("name", [name for name in SPECTRA if name not in REPEATED])
+def test_the_package_powerlaw_finds_the_same(name):
+    rival = pytest.importorskip("powerlaw")
+    values = SPECTRA[name](7)
+
+    said = rival.Fit(values, parameter_ranges={"alpha": [1, 1000]}, verbose=0).power_law
+
+    law = fit_power_law(values)
+    found = (law.xmin, law.alpha, law.stderr, law.distance)
+    assert (said.xmin, said.alpha, said.standard_err, said.D) == pytest.approx(found, rel=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [1.5, 2, 3.3, 5, 9])
+def test_a_drawn_exponent_comes_back(alpha):
+    """Within 3 standard errors; the start is fitted as well, so 1 of 20 may be outside."""
+    laws = [
+        fit_power_law(pareto(alpha, 1000, seed, xmin=0.3))
+        for seed in range(int(100 * alpha), int(100 * alpha) + 40)
+    ]
+
+    errors = np.array([(law.alpha - alpha) / law.stderr for law in laws])
+    assert np.mean(np.abs(errors) < 3) >= 0.95
+    assert abs(np.median(errors)) < 1
+
+
+def test_the_tail_is_found_above_another_body():
+    body = np.random.default_rng(0).uniform(0, 1, 1500)
+
+    law = fit_power_law(np.concatenate([body, pareto(2.5, 500, 1)]))
+
+    assert law.xmin == pytest.approx(1, rel=0.3)
+    assert abs(law.alpha - 2.5) < 3 * law.stderr
+
+
+def test_the_unit_of_the_values_changes_the_start_alone():
+    values = pareto(3, 300, 0)
+    law = fit_power_law(values)
+
+    for unit in (1e-200, 1e-12, 7.0, 1e150):
+        found = fit_power_law(unit * values)
+        assert unit * law.xmin == pytest.approx(found.xmin)
+        assert law.tail == found.tail
+        assert law.alpha == pytest.approx(found.alpha, rel=1e-12)
+
+
+def test_powers_of_the_values_divide_the_exponent():
+    """x -> x^k makes p(x) ~ x^-(1 + (alpha - 1) / k), at the same distance."""
+    values = pareto(3, 300, 0)
+    law, cubed = fit_power_law(values), fit_power_law(values**3)
+
+    assert law.tail == cubed.tail
+    assert 1 + (law.alpha - 1) / 3 == pytest.approx(cubed.alpha, rel=1e-12)
+    assert law.distance == pytest.approx(cubed.distance, abs=1e-12)
+
+
+def test_order_does_not_matter_and_the_values_stay_as_they_are():
+    values = pareto(3, 100, 0)
+    before = values.copy()
+
+    assert fit_power_law(values) == fit_power_law(np.sort(values)[::-1])
+    assert np.array_equal(before, values)
+
+
+@pytest.mark.parametrize("values", [[], [3.0], [2.0, 2.0], [0.1] * 50])
+def test_nothing_is_fitted_to_less_than_two_different_values(values):
+    assert fit_power_law(np.array(values)) is None
+
+
+def test_two_values_by_hand():
+    law = fit_power_law(np.array([1, math.e]))
+
+    expected = PowerLaw(
+        alpha=3, stderr=math.sqrt(2), xmin=1, distance=1 - math.exp(-2) - 0.5, tail=2
+    )
+    assert vars(expected) == pytest.approx(vars(law))
+
+
+def test_three_values_by_hand():
+    """1 + 3 / (0.5 + 2.5) = 2; a start at the second value has a distance of 0.36, as any two."""
+    law = fit_power_law(np.exp([0, 0.5, 2.5]))
+
+    distance = (1 - math.exp(-2.5)) - 2 / 3
+    expected = PowerLaw(alpha=2, stderr=1 / math.sqrt(3), xmin=1, distance=distance, tail=3)
+    assert vars(expected) == pytest.approx(vars(law))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([1e5, np.nextafter(1e5, 2e5)]),  # their logarithms are equal
+        1e-8 * (1 + 1e-15 * np.arange(3000)),
+        np.append(np.full(20_000, 3e-4), 3e-4 * (1 + 1e-13)),  # sums of logarithms would cancel
+    ],
+    ids=["neighbours", "close", "all but one equal"],
+)
+def test_values_that_hardly_differ_are_fitted_without_a_warning(values):
+    law = fit_power_law(values)
+
+    assert math.isfinite(law.alpha)
+    assert law.alpha > 1e9
+    assert 0 < law.distance <= 1
+
+
+def test_one_larger_value_among_thousands_of_equal_ones_by_hand():
+    law = fit_power_law(np.append(np.full(5000, 0.3), 0.6))
+
+    assert pytest.approx(1 + 5001 / math.log(2), rel=1e-14) == law.alpha
+    assert pytest.approx(4999 / 5001) == law.distance
+
+
+@pytest.mark.parametrize("name", ["lognormal", "square"])
+def test_few_tails_are_looked_at_as_a_whole(name, monkeypatch):
+    looked, real = [], powerlaw._distance
+
+    def counted(logs, start, alpha):
+        looked.append(start)
+        return real(logs, start, alpha)
+
+    monkeypatch.setattr(powerlaw, "_distance", counted)
+    values = {
+        "lognormal": np.random.default_rng(0).lognormal(0, 2, 4000),
+        "square": marchenko_pastur(600, 600, 0),
+    }[name]
+    fit_power_law(values)
+
+    assert len(looked) < len(values) / 20

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mdtree.checkpoint import listed
+from mdtree.spectra import Rules, State, analyse, find_matrices
+from mdtree.spectra.randomness import Edge, edge_of, huge_entries, shuffled_top
+
+
+def layer(tensor, name="conv.weight", **rules):
+    (matrix,), _ = find_matrices(listed({name: tensor}))
+    return analyse(matrix, Rules(**rules))
+
+
+def top(matrix):
+    return float(np.linalg.norm(np.asarray(matrix, dtype=np.float64), 2)) ** 2
+
+
+@pytest.mark.parametrize("sizes", [(100, 60), (60, 100), (80, 80)], ids=str)
+def test_the_largest_eigenvalue_of_random_matrices_varies_about_the_edge(sizes):
+    """As Tracy and Widom's law for real matrices: mean -1.21 scales, deviation 1.27."""
+    random = np.random.default_rng(0)
+    edge = edge_of(sizes, 0.25)
+
+    scores = [edge.score(top(0.5 * random.standard_normal(sizes))) for _ in range(300)]
+
+    assert pytest.approx(-1.2065, abs=0.3) == np.mean(scores)
+    assert pytest.approx(1.268, abs=0.2) == np.std(scores)
+
+
+@pytest.mark.parametrize("sizes", [(400, 100), (100, 400), (200, 200)], ids=str)
+def test_the_bulk_ends_at_the_edge(sizes):
+    """s^2 (sqrt N + sqrt M)^2: 9 for 4 : 1 and 4 for a square, in units of the shorter side."""
+    values = np.linalg.svd(np.random.default_rng(1).uniform(-1, 1, sizes), compute_uv=False) ** 2
+
+    edge = edge_of(sizes, 1 / 3)
+
+    assert {400: 9 * 100 / 3, 200: 4 * 200 / 3}[max(sizes)] == pytest.approx(edge.value)
+    assert values.max() == pytest.approx(edge.value, rel=0.05)
+    assert edge.spikes(values) == 0
+
+
+def test_the_edge_by_hand():
+    """16 x 9: 2 (4 + 3)^2 = 98; 2 (4 + 3) (1/4 + 1/3)^(1/3) = 14 (7/12)^(1/3)."""
+    edge = edge_of((16, 9), 2)
+
+    assert pytest.approx(98) == edge.value
+    assert pytest.approx(14 * (7 / 12) ** (1 / 3)) == edge.scale
+    assert vars(edge) == pytest.approx(vars(edge_of((9, 16), 2)))
+
+
+def test_what_is_more_than_three_and_a_half_scales_above_the_edge_is_a_spike():
+    edge = Edge(value=10, scale=2)
+
+    assert edge.spikes(np.array([1, 9, 12, 17, 17.01, 40])) == 2
+    assert edge.score(17) == 3.5
+    assert edge.score(8) == -1
+
+
+def test_a_matrix_without_variance_has_no_score():
+    assert edge_of((5, 5), 0).score(0) == 0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "calls"),
+    [((128, 96), 120), ((48, 200), 120), ((200, 48), 120), ((64, 64, 3, 3), 20), ((32, 32), 120)],
+    ids=["linear", "wide", "tall", "convolution", "small"],
+)
+@pytest.mark.parametrize("draw", [torch.randn, torch.rand], ids=["normal", "uniform"])
+def test_random_matrices_are_random_like(sizes, calls, draw):
+    """500 draws in all, of which at most 2 % may be called otherwise."""
+    centre = 0.5 if draw is torch.rand else 0
+    states, traps = [], 0
+    for seed in range(calls // 2):
+        random = torch.Generator().manual_seed(seed)
+        found = layer(0.1 * (draw(*sizes, generator=random) - centre), traps=True)
+        states.append(found.state)
+        traps += found.trap
+
+    assert sum(state is not State.RANDOM for state in states) <= 0.02 * len(states)
+    assert traps <= 0.02 * len(states)
+
+
+@pytest.mark.parametrize("sizes", [(128, 128), (400, 60), (60, 400)], ids=str)
+@pytest.mark.parametrize("times", [2.5, 4, 30])
+def test_a_planted_rank_one_spike_is_found_and_is_no_trap(sizes, times):
+    """A spike of u v' stands out from (N M)^(1/4) on: Baik, Ben Arous and Peche 2005."""
+    u, v = torch.randn(sizes[0], 1), torch.randn(1, sizes[1])
+    size = times * (sizes[0] * sizes[1]) ** 0.25
+
+    found = layer(torch.randn(sizes) + size * (u / u.norm()) @ (v / v.norm()), traps=True)
+
+    assert found.figures.spikes == 1
+    assert not found.trap
+    assert found.state not in (State.RANDOM, State.TRAP)
+
+
+@pytest.mark.parametrize("sizes", [(128, 128), (400, 60), (64, 32, 3, 3)], ids=str)
+@pytest.mark.parametrize("times", [3, 10, 1000])
+@pytest.mark.parametrize("traps", [True, False])
+def test_a_single_huge_weight_is_a_trap(sizes, times, traps):
+    """It is looked for where an entry is huge, and everywhere with `traps`."""
+    tensor = torch.randn(sizes)
+    tensor[5, 7] = times * (sizes[0] * sizes[1]) ** 0.25 * tensor[5, 7].sign()
+
+    found = layer(tensor, traps=traps)
+
+    assert found.trap
+    assert State.TRAP is found.state
+    assert found.figures.trap_score > 5
+
+
+def test_no_shuffle_is_spent_where_no_entry_is_huge():
+    weights = torch.rand(60, 60) - 0.5
+
+    assert layer(weights).figures.trap_score is None
+    assert layer(weights, traps=True).figures.trap_score is not None
+
+
+def test_entries_are_huge_that_would_stand_out_alone():
+    """64 x 16: sqrt(N M) = 32 variances."""
+    matrix = torch.zeros(64, 16)
+    matrix[0, :4] = torch.tensor([5.6, 5.7, -5.7, 100])  # 5.657 squared is 32
+
+    assert huge_entries(matrix, 1) == 3
+    assert huge_entries(matrix, 1e4) == 0
+    assert huge_entries(matrix.half(), 100) == 1
+
+
+@pytest.mark.parametrize(("times", "found"), [(0.3, 0), (2.5, 40)])
+def test_an_entry_stands_out_of_the_spectrum_from_that_size_on(times, found):
+    random = np.random.default_rng(0)
+    count = 0
+    for _ in range(40):
+        matrix = random.standard_normal((150, 100))
+        matrix[3, 4] = times * 15_000**0.25
+        count += edge_of((150, 100), 1).spikes(np.array([top(matrix)]))
+
+    assert abs(found - count) <= 1
+
+
+@pytest.mark.parametrize("sizes", [(50, 40), (40, 50), (20, 90), (300, 33)], ids=str)
+def test_where_the_order_cannot_matter_the_largest_eigenvalue_is_exact(sizes):
+    """One number among equal ones: any order is a permutation of lines and columns."""
+    matrix = torch.full(sizes, 0.1)
+    matrix[2, 3] = 7
+
+    assert top(matrix - matrix.double().mean()) == pytest.approx(shuffled_top(matrix, 5), rel=1e-3)
+
+
+@pytest.mark.parametrize("sizes", [(60, 50), (20, 30)], ids=str)
+def test_a_shuffle_takes_correlations_away_and_keeps_the_entries(sizes):
+    u, v = torch.rand(sizes[0], 1) + 1, torch.rand(1, sizes[1]) + 1
+    matrix = u @ v
+    centred = matrix.double() - matrix.double().mean()
+    before = matrix.clone()
+    edge = edge_of(sizes, float(centred.square().mean()))
+
+    tops = [shuffled_top(matrix, seed) for seed in range(20)]
+
+    assert top(centred) > 3 * edge.value
+    assert pytest.approx(-1.2, abs=1.2) == np.mean([edge.score(one) for one in tops])
+    assert len(set(tops)) == len(tops)
+    assert [shuffled_top(matrix, seed) for seed in range(20)] == tops
+    assert torch.equal(before, matrix)
+
+
+@pytest.mark.parametrize("number", [0.0, 0.1, -3.0])
+@pytest.mark.parametrize("sizes", [(64, 64), (10, 10)], ids=str)
+def test_equal_entries_leave_nothing_to_stand_out(sizes, number):
+    assert pytest.approx(0, abs=1e-20) == shuffled_top(torch.full(sizes, number), 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
+def test_errors_of_rounding_stay_below_their_edge(dtype):
+    exact = torch.randn(200, 120, dtype=torch.float64)
+    errors = exact.to(dtype).double() - exact
+
+    allowed = edge_of((200, 120), float(exact.square().mean())).rounding(dtype)
+
+    assert top(errors) < allowed
+    assert dtype == torch.float32 or allowed < 40 * top(errors)
+
+
+def test_errors_of_products_in_single_precision_stay_below_theirs():
+    left, right = torch.randn(300, 800), torch.randn(800, 200)
+    exact = left.double() @ right.double()
+
+    allowed = edge_of((300, 200), float(exact.square().mean())).rounding(torch.float32)
+
+    assert top((left @ right).double() - exact) < allowed
+    assert math.sqrt(allowed / top(exact)) < 1e-5
