@@ -1,6 +1,6 @@
 """What the landscape costs: ours beside pyhessian, hessian-eigenthings, pytorch-cka, and paper-1.
 
-    python scripts/bench_metrics.py [--quick] [--json] [--device cpu]
+    python scripts/bench_metrics.py [--widths 4,8,16] [--quick] [--json] [--device cpu]
 
 Everything is measured on the same trained networks: ResNet-18 of widths 4, 8 and 16 on 50,000
 images of 28x28 pixels (scikit-learn's digits, enlarged and shifted), as many as the published zoo
@@ -52,7 +52,6 @@ from mdtree.metrics import METRICS, Subject, Workload
 from mdtree.models import Network, Weights, resnet18
 from mdtree.training import Training, train
 
-WIDTHS = (4, 8, 16)
 ITEMS = 50_000
 TEST_ITEMS = 2_000
 SAMPLE = 1024
@@ -60,7 +59,7 @@ MEMBERS = 5
 BATCH = 256
 CURVE_BATCH = 128
 TIMED_STEPS = 20
-TIMED_PROBES = 40
+TIMED_PROBES = 16
 ONE = 0.01  # percent
 _PRODUCTS = 24
 NEVER = -1e30  # a tolerance that PyHessian's trace never reaches
@@ -68,12 +67,13 @@ NEVER = -1e30  # a tolerance that PyHessian's trace never reaches
 
 def main() -> None:
     """Run all comparisons and print them."""
-    options = arguments(__doc__)
+    options = arguments(__doc__, widths="4,8,16")
     runs = 3 if options.quick else 7
+    widths = [4] if options.quick else [int(width) for width in options.widths.split(",")]
     device = torch.device(options.device)
     data = _data()
     comparisons: list[Comparison] = []
-    for width in WIDTHS[:1] if options.quick else WIDTHS:
+    for width in widths:
         case = _Case.trained(width, data, device)
         for part in (_tops, _traces, _steps, _similarities, _wholes, _estimates):
             for found in part(case, runs):

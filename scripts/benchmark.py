@@ -84,9 +84,11 @@ def report(comparisons: Sequence[Comparison], *, as_json: bool) -> None:
         )
 
 
-def arguments(description: str | None) -> argparse.Namespace:
-    """Read the options that all benchmarks have."""
+def arguments(description: str | None, **own: str) -> argparse.Namespace:
+    """Read the options that all benchmarks have, and `own` ones with their defaults."""
     parser = argparse.ArgumentParser(description=description)
+    for name, default in own.items():
+        parser.add_argument(f"--{name}", default=default, help=f"default: {default}")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--quick", action="store_true", help="fewer runs: under five minutes")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ...")

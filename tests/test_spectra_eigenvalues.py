@@ -71,6 +71,7 @@ def test_double_precision_keeps_singular_values_that_a_gram_matrix_loses():
     found = eigenvalues(rotation @ matrix)
 
     assert pytest.approx(found, rel=1e-2) == [1e-26, 1e-18, 1e-6, 1]
+    assert (found > resolution((4, 4), torch.float64)).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)

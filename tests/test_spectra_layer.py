@@ -261,6 +261,18 @@ def test_the_seed_and_the_name_alone_draw_the_shuffle():
         assert first.figures == alike
 
 
+def test_each_slice_is_shuffled_in_its_own_way_and_the_worst_counts():
+    slice_ = torch.randn(40, 40, 1)
+    twice = torch.cat([slice_, slice_], -1)
+
+    pairs = [
+        [layer(tensor, traps=True, seed=seed).figures.trap_score for tensor in (slice_, twice)]
+        for seed in range(9)
+    ]
+    assert all(one <= two for one, two in pairs)
+    assert any(one < two for one, two in pairs)
+
+
 def test_other_layers_and_the_random_numbers_of_the_program_do_not_matter():
     tensors = {"x.weight": torch.randn(30, 30), "a.weight": torch.randn(50, 40)}
     matrices, _ = find_matrices(listed(tensors))

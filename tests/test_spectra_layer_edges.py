@@ -9,6 +9,7 @@ from torch import nn
 
 from mdtree.checkpoint import listed
 from mdtree.spectra import CONVENTIONS, FIGURES, Rules, State, analyse, find_matrices
+from mdtree.spectra.randomness import huge_entries
 from mdtree.spectra.state import state_of
 
 
@@ -122,10 +123,10 @@ def test_a_half_has_the_figures_of_its_numbers(dtype, sizes, convention):
     assert expected == pytest.approx(known(half.figures, but=["rank_loss"]), rel=1e-12)
 
 
-def test_a_zero_slice_leaves_the_others_as_they_are():
+def test_zero_slices_leave_the_others_as_they_are():
     tensor = torch.randn(20, 16, 2, 2) ** 3
-    tensor[:, :, 0, 1] = 0
-    rest = tensor.reshape(20, 16, 4)[:, :, [0, 2, 3]]
+    tensor[:, :, :, 1] = 0
+    rest = tensor.reshape(20, 16, 4)[:, :, [0, 2]]
 
     for convention in ("pooled", "slices"):
         found, expected = layer(tensor, convention=convention), layer(rest, convention=convention)
@@ -133,7 +134,25 @@ def test_a_zero_slice_leaves_the_others_as_they_are():
         assert known(expected.figures, but=["rank_loss", "trap_score"]) == pytest.approx(
             known(found.figures, but=["rank_loss", "trap_score"])
         )
-        assert found.figures.rank_loss == 16
+        assert found.figures.rank_loss == 32
+
+
+def test_what_is_too_small_has_no_trap():
+    found = layer(one(50.0, sizes=(6, 300)) + torch.randn(6, 300), traps=True)
+
+    assert found.figures.trap_score > 5
+    assert (found.state, found.trap) == (State.SMALL, False)
+
+
+def test_an_entry_that_is_large_but_no_trap_explains_no_spike():
+    u, v = torch.randn(64, 1), torch.randn(1, 64)
+    weights = one(12.0) + torch.randn(64, 64) + u @ v
+    found = layer(weights, traps=True)
+
+    assert huge_entries(weights) == 1
+    assert found.figures.spikes == 1
+    assert not found.trap
+    assert found.state is not State.TRAP
 
 
 def test_a_convolution_has_enough_eigenvalues_where_they_are_taken_together():

@@ -8,7 +8,7 @@ import torch
 
 from mdtree.checkpoint import listed
 from mdtree.spectra import Rules, State, analyse, find_matrices
-from mdtree.spectra.randomness import Edge, edge_of, huge_entries, shuffled_top
+from mdtree.spectra.randomness import Edge, edge_of, huge_entries, trap_score
 
 
 def layer(tensor, name="conv.weight", **rules):
@@ -122,13 +122,14 @@ def test_no_shuffle_is_spent_where_no_entry_is_huge():
 
 
 def test_entries_are_huge_that_would_stand_out_alone():
-    """64 x 16: sqrt(N M) = 32 variances."""
-    matrix = torch.zeros(64, 16)
-    matrix[0, :4] = torch.tensor([5.6, 5.7, -5.7, 100])  # 5.657 squared is 32
+    """64 x 16 signs, but for three entries: 32 variances, of 1.09, are 5.9 squared."""
+    matrix = torch.ones(64, 16)
+    matrix[:, ::2] = -1
+    matrix[0, :4] = torch.tensor([5.8, -6.0, 6.1, -1])
 
-    assert huge_entries(matrix, 1) == 3
-    assert huge_entries(matrix, 1e4) == 0
-    assert huge_entries(matrix.half(), 100) == 1
+    assert huge_entries(matrix) == 2
+    assert huge_entries(matrix.half() + 100) == 2  # whatever the mean
+    assert huge_entries(torch.full((64, 16), 0.1)) == 0
 
 
 @pytest.mark.parametrize(("times", "found"), [(0.3, 0), (2.5, 40)])
@@ -144,12 +145,14 @@ def test_an_entry_stands_out_of_the_spectrum_from_that_size_on(times, found):
 
 
 @pytest.mark.parametrize("sizes", [(50, 40), (40, 50), (20, 90), (300, 33)], ids=str)
-def test_where_the_order_cannot_matter_the_largest_eigenvalue_is_exact(sizes):
+def test_where_the_order_cannot_matter_the_score_is_exact(sizes):
     """One number among equal ones: any order is a permutation of lines and columns."""
     matrix = torch.full(sizes, 0.1)
     matrix[2, 3] = 7
 
-    assert top(matrix - matrix.double().mean()) == pytest.approx(shuffled_top(matrix, 5), rel=1e-3)
+    centred = matrix - matrix.double().mean()
+    edge = edge_of(sizes, float(centred.square().mean()))
+    assert edge.score(top(centred)) == pytest.approx(trap_score(matrix, 5), rel=2e-3)
 
 
 @pytest.mark.parametrize("sizes", [(60, 50), (20, 30)], ids=str)
@@ -158,21 +161,31 @@ def test_a_shuffle_takes_correlations_away_and_keeps_the_entries(sizes):
     matrix = u @ v
     centred = matrix.double() - matrix.double().mean()
     before = matrix.clone()
-    edge = edge_of(sizes, float(centred.square().mean()))
 
-    tops = [shuffled_top(matrix, seed) for seed in range(20)]
+    scores = [trap_score(matrix, seed) for seed in range(40)]
 
-    assert top(centred) > 3 * edge.value
-    assert pytest.approx(-1.2, abs=1.2) == np.mean([edge.score(one) for one in tops])
-    assert len(set(tops)) == len(tops)
-    assert [shuffled_top(matrix, seed) for seed in range(20)] == tops
+    assert edge_of(sizes, float(centred.square().mean())).score(top(centred)) > 20
+    assert np.mean(scores) == pytest.approx(-1.2, abs=1)
+    assert len(set(scores)) == len(scores)
+    assert [trap_score(matrix, seed) for seed in range(40)] == scores
     assert torch.equal(before, matrix)
+
+
+@pytest.mark.parametrize("mean", [-5, 0, 100])
+def test_the_mean_hides_no_trap_and_is_none(mean):
+    matrix = torch.randn(80, 60, dtype=torch.float64)
+    assert trap_score(matrix + mean, 0) == pytest.approx(trap_score(matrix, 0), abs=0.2)
+    assert trap_score(matrix + mean, 0) < 3
+
+    matrix[3, 4] = 3 * 4800**0.25
+    assert huge_entries(matrix + mean) == 1
+    assert trap_score(matrix + mean, 0) > 20
 
 
 @pytest.mark.parametrize("number", [0.0, 0.1, -3.0])
 @pytest.mark.parametrize("sizes", [(64, 64), (10, 10)], ids=str)
 def test_equal_entries_leave_nothing_to_stand_out(sizes, number):
-    assert pytest.approx(0, abs=1e-20) == shuffled_top(torch.full(sizes, number), 0)
+    assert trap_score(torch.full(sizes, number), 0) == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)

@@ -29,7 +29,7 @@ from torch import Tensor
 from mdtree.spectra.eigenvalues import eigenvalues, resolution
 from mdtree.spectra.matrix import Convention, Matrix
 from mdtree.spectra.powerlaw import PowerLaw, fit_power_law
-from mdtree.spectra.randomness import edge_of, huge_entries, shuffled_top
+from mdtree.spectra.randomness import edge_of, huge_entries, trap_score
 from mdtree.spectra.state import LEAST_EIGENVALUES, TRAP, State, state_of
 
 __all__ = ["FIGURES", "Figures", "Layer", "Rules", "analyse"]
@@ -87,7 +87,7 @@ class Layer:
 
 def analyse(matrix: Matrix, rules: Rules) -> Layer:
     """Analyse one matrix; whatever its numbers are, there is a layer, and it says what is wrong."""
-    cut = matrix.cut(matrix.tensor.load().detach())
+    cut = matrix.cut(matrix.tensor.load())
     fault = _fault(cut)
     if fault is not None:
         return _layer(matrix, Figures(), State.NONE, reason=fault)
@@ -134,23 +134,21 @@ class _Spectrum:
 
     @classmethod
     def of(cls, part: Tensor, matrix: Matrix, number: int, rules: Rules) -> _Spectrum:
-        values = eigenvalues(part)
-        variance = float(values.sum()) / part.numel()
-        edge = edge_of(matrix.sizes, variance)
-        huge = huge_entries(part, variance)
+        values = eigenvalues(part) * _scale(matrix, rules)
+        edge = edge_of(matrix.sizes, float(values.sum()) / part.numel())
+        huge = huge_entries(part)
         score = None
         if (rules.traps or huge) and min(matrix.sizes) > 1:
             # by its name, so that a layer has one score whatever else is in the file
             seed = zlib.crc32(f"{rules.seed} {matrix.name} {number}".encode())
-            score = edge.score(shuffled_top(part, seed))
+            score = trap_score(part, seed)
         least = float(values[-1]) * resolution(matrix.sizes, matrix.tensor.dtype)
         rounding = edge.rounding(matrix.tensor.dtype)
-        scale = _scale(matrix, rules)
         return cls(
-            values=values * scale,
-            least=least * scale,
-            rounding=rounding * scale,
-            edge=edge.value * scale,
+            values=values,
+            least=least,
+            rounding=rounding,
+            edge=edge.value,
             spikes=edge.spikes(values),
             lost=int(np.count_nonzero(values <= max(least, rounding))),
             huge=huge,

@@ -5,9 +5,9 @@
     D = max_i | 1 - (x_i / xmin)^(1 - alpha) - i / n |     i = 0 .. n - 1, the n values from xmin up
 
 Every different value but the largest is a candidate for xmin, the tail being all values from it
-up; the one with the smallest D is taken, the lowest of equals (Clauset, Shalizi, Newman 2009, arXiv
-0706.1062).  A bound on D from a few values of each tail says which candidates can be the best, and
-only of those all values are looked at: the result is exact.
+up; the one with the smallest D is taken (Clauset, Shalizi, Newman 2009, arXiv 0706.1062).  A bound
+on D from a few values of each tail says which candidates can be the best, and only of those all
+values are looked at: the result is exact.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def fit_power_law(values: NDArray[np.float64]) -> PowerLaw | None:
     bounds = _bounds(logs, candidates, alphas)
     best, distance = 0, math.inf
     for place in np.argsort(bounds, kind="stable"):
-        if bounds[place] > distance:
+        if bounds[place] >= distance:
             break
         found = _distance(logs, candidates[place], alphas[place])
-        if found < distance or (found == distance and place < best):
+        if found < distance:
             best, distance = int(place), found
     start, alpha = int(candidates[best]), float(alphas[best])
     tail = len(x) - start

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
-__all__ = ["Edge", "edge_of", "huge_entries", "shuffled_top"]
+__all__ = ["Edge", "edge_of", "huge_entries", "trap_score"]
 
 _SPIKE = 3.5  # scales above the edge: one random matrix in 2,000 has one
 _ERRORS = 32  # roundings of one entry: products and QR of up to 2,048 columns were seen to need 10
@@ -64,28 +64,35 @@ def edge_of(sizes: tuple[int, int], variance: float) -> Edge:
     )
 
 
-def huge_entries(matrix: Tensor, variance: float) -> int:
-    """Count the entries w that stand out of a random matrix alone: w^2 > s^2 sqrt(N M).
+def huge_entries(matrix: Tensor) -> int:
+    """Count the entries w, less their mean, that stand out alone: w^2 > s^2 sqrt(N M).
 
     Baik, Ben Arous and Peche 2005: a weaker one is lost in the bulk.
     """
-    threshold = variance * math.sqrt(matrix.numel())
-    return int(torch.count_nonzero(matrix.double().square() > threshold))
+    squares = matrix.to(torch.float64, copy=True)
+    squares.sub_(squares.mean()).square_()
+    return int(torch.count_nonzero(squares > squares.mean() * math.sqrt(matrix.numel())))
 
 
-def shuffled_top(matrix: Tensor, seed: int) -> float:
-    """Shuffle the entries, less their mean, once, and give the largest eigenvalue (to 0.1 %)."""
-    entries: NDArray[np.float64] = matrix.double().cpu().numpy()
+def trap_score(matrix: Tensor, seed: int) -> float:
+    """Shuffle the entries, less their mean, and tell how far the largest eigenvalue stands out."""
     random = np.random.default_rng(seed)
-    mixed = random.permutation(entries.reshape(-1)).reshape(len(matrix), -1)
+    mixed = random.permutation(matrix.double().cpu().numpy().reshape(-1)).reshape(matrix.shape)
+    if np.ptp(mixed) == 0:
+        return 0.0
     mixed -= mixed.mean()
-    height, width = matrix.shape
-    if min(height, width) <= _SMALL or not mixed.any():
-        return float(np.linalg.norm(mixed, 2)) ** 2
-    short = mixed if height >= width else mixed.T
-    width = min(height, width)
+    variance = float(np.linalg.norm(mixed)) ** 2 / mixed.size
+    return edge_of((len(mixed), len(mixed.T)), variance).score(_top(mixed, random))
+
+
+def _top(matrix: NDArray[np.float64], random: np.random.Generator) -> float:
+    """Give the largest eigenvalue, to 0.1 %."""
+    long = matrix if len(matrix) >= len(matrix.T) else matrix.T
+    width = len(long.T)
+    if width <= _SMALL:
+        return float(np.linalg.norm(long, 2)) ** 2
     operator = LinearOperator(
-        (width, width), matvec=lambda v: short.T @ (short @ v), dtype=np.float64
+        (width, width), matvec=lambda v: long.T @ (long @ v), dtype=np.float64
     )
     start = random.standard_normal(width)
     return float(eigsh(operator, k=1, which="LA", v0=start, tol=1e-3, return_eigenvectors=False)[0])
