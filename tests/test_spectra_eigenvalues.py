@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 import pytest
 import torch
 
-from mdtree.spectra import eigenvalues, gram
-from mdtree.spectra.eigenvalues import resolution
+from mdtree.spectra import eigenvalues as module
+from mdtree.spectra.eigenvalues import eigenvalues, gram, resolution
 
 SIZES = [(64, 64), (200, 30), (30, 200), (7, 1), (1, 7), (1, 1), (2, 90)]
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
@@ -100,7 +98,7 @@ def test_the_gram_matrix_is_the_sum_over_uneven_blocks(block, monkeypatch):
     matrix = torch.randn(50, 20)
     whole = gram(matrix)
 
-    monkeypatch.setattr(importlib.import_module("mdtree.spectra.eigenvalues"), "_BLOCK", block)
+    monkeypatch.setattr(module, "_BLOCK", block)
 
     torch.testing.assert_close(gram(matrix), whole, rtol=1e-14, atol=1e-14)
 

@@ -20,7 +20,7 @@ from mdtree.landscape.published import Published, published_hessian
 from mdtree.landscape.score import Score, score
 from mdtree.landscape.second import Derived, NotTwiceError, twice
 from mdtree.landscape.setup import Setup
-from mdtree.landscape.sharpness import sharpness
+from mdtree.landscape.summit import sharpness
 from mdtree.landscape.trace import Trace, estimate_trace
 from mdtree.landscape.undisturbed import undisturbed
 from mdtree.landscape.vector import Layout, trainable

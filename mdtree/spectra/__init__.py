@@ -2,7 +2,6 @@
 
 from mdtree.spectra.analysis import AVERAGED, Analysis, analyse_all
 from mdtree.spectra.collapse import Change, Hint, changes, hints
-from mdtree.spectra.eigenvalues import eigenvalues, gram
 from mdtree.spectra.flow import Flow, flow_of
 from mdtree.spectra.layer import FIGURES, Figures, Layer, Rules, analyse
 from mdtree.spectra.matrix import CONVENTIONS, Convention, Matrix, Skipped, find_matrices
@@ -32,11 +31,9 @@ __all__ = [
     "analyse",
     "analyse_all",
     "changes",
-    "eigenvalues",
     "find_matrices",
     "fit_power_law",
     "flow_of",
-    "gram",
     "hints",
     "rankings",
 ]
