@@ -22,7 +22,7 @@ from valleys import (
     setup_of,
 )
 
-from mdtree.landscape import Effort, generator, train_bend
+from mdtree.landscape import Effort, bend, generator, train_bend
 
 
 @pytest.mark.parametrize("rate", [1e-4, 0.01, 0.1, 1.0, 30.0, 1e6, 1e30])
@@ -122,3 +122,42 @@ def test_steps_have_dropout_and_checks_have_not_while_both_have_statistics_of_th
     assert {(True, True, 3), (False, False, 3)} == watched.seen
     assert torch.isfinite(trained.path.bend).all()
     assert Effort(gradient=4 * 3, forward=3 * 3 * 6) == setup.meter.total
+
+
+def seen(monkeypatch, *losses):
+    """Let checks find these losses, and tell the bends that they were made at."""
+    bends, script = [], iter(losses)
+
+    def scripted(walk, _run, _items):
+        bends.append(walk.bend.clone())
+        return next(script)
+
+    monkeypatch.setattr(bend._Walk, "_validate", scripted)
+    return bends
+
+
+def test_a_loss_that_is_only_somewhat_higher_changes_nothing(monkeypatch):
+    plain, _ = around_the_ring(steps=20)
+    seen(monkeypatch, 1.0, 0.5, 0.6, 0.7, 0.74)
+    trained, _ = around_the_ring(steps=20, check=checked(patience=9))
+    assert torch.equal(plain.path.bend, trained.path.bend)
+
+
+@pytest.mark.parametrize("far", [0.76, math.inf, math.nan])
+def test_a_loss_that_is_far_higher_goes_back_to_the_best_bend(monkeypatch, far):
+    bends = seen(monkeypatch, 1.0, 0.5, 0.6, far)
+    trained, _ = around_the_ring(steps=15, check=checked(patience=9))
+    assert torch.equal(bends[1], trained.path.bend)
+
+
+def test_a_bend_that_ends_worse_than_the_line_is_given_up(monkeypatch):
+    bends = seen(monkeypatch, 1.0, 0.9, 1.1)
+    trained, _ = around_the_ring(steps=10, check=checked(patience=9))
+    assert torch.equal(bends[1], trained.path.bend)
+
+
+def test_patience_counts_from_the_last_gain_and_keeps_the_last_bend(monkeypatch):
+    bends = seen(monkeypatch, 1.0, 0.5, 0.51, 0.4, 0.41, 0.42, 0.43)
+    trained, _ = around_the_ring(steps=99, check=checked(patience=2))
+    assert (trained.steps, trained.converged) == (30, True)
+    assert torch.equal(bends[-1], trained.path.bend)

@@ -38,14 +38,17 @@ _VALIDATED_AT = (0.25, 0.5, 0.75)
 class Check:
     """How it is decided that a bend will not get better.
 
-    A check without a gain goes back to the best bend and takes a third of the learning rate, so
-    that a rate that is too high for a network costs time, and not the result.
+    A check that finds the loss far above the best goes back to the best bend and takes a third of
+    the learning rate, so that a rate that is too high for a network costs time, and not the result.
+    A loss that is only somewhat higher is noise, or the bend fitting its training items: the last
+    bend is kept, as it is training errors that are read off a path.
     """
 
     items: Items  # which the bend is not trained on
     every: int  # steps
     patience: int  # checks without a gain
     gain: float = 0.01  # of the best loss; less is none
+    lost: float = 0.5  # of the best loss; more is far
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +76,7 @@ class Trained:
 def train_bend(
     setup: Setup, path: Path, items: Items, how: Bending, source: torch.Generator
 ) -> Trained:
-    """Train the bend from where it is; with a check, the best bend on the way is kept."""
+    """Train the bend from where it is; with a check, not longer than is of use."""
     module = setup.network.module
     module.train()
     try:
@@ -116,25 +119,30 @@ class _Walk:
     def go(self, run: Run, items: Items, source: torch.Generator) -> Trained:
         """Make all steps, or as many as are of use."""
         check = self.how.check
-        best, best_bend, without, brake = math.inf, self.bend.clone(), 0, 1.0
+        best, first, without, brake = math.inf, math.inf, 0, 1.0
+        best_bend = self.bend.clone()
         batches = _endless(items, self.how.batch_size, source)
         for step in range(self.how.steps):
             if check is not None and step % check.every == 0:
                 loss = self._validate(run, check.items)
-                gained = loss + check.gain * abs(loss) < best
+                first = loss if step == 0 else first
+                without = 0 if loss + check.gain * abs(loss) < best else without + 1
                 if loss < best:
                     best, best_bend = loss, self.bend.clone()
-                without = 0 if gained else without + 1
+                is_lost = _is_above(loss, best, check.lost)
                 if without > check.patience:
-                    return self._ended(best_bend, step, converged=math.isfinite(best))
-                if not gained:
+                    bend = best_bend if is_lost or loss > first else self.bend
+                    return self._ended(bend, step, converged=math.isfinite(best))
+                if is_lost:
                     self.bend.copy_(best_bend)
                     self.velocity.zero_()
                     brake /= 3
             t = float(torch.rand((), generator=source, dtype=torch.float64))
             self._step(run, next(batches), t, brake * self.how.rate(step / self.how.steps))
-        if check is not None and self._validate(run, check.items) > best:
-            return self._ended(best_bend, self.how.steps, converged=False)
+        if check is not None:
+            loss = self._validate(run, check.items)
+            if loss > first or _is_above(loss, best, check.lost):
+                return self._ended(best_bend, self.how.steps, converged=False)
         return self._ended(self.bend, self.how.steps, converged=check is None)
 
     def _ended(self, bend: Tensor, steps: int, *, converged: bool) -> Trained:
@@ -184,6 +192,11 @@ class _Walk:
                     count += size(batch)
         self.setup.meter.add(Effort(forward=count))
         return total / count if math.isfinite(total) else math.inf
+
+
+def _is_above(loss: float, best: float, share: float) -> bool:
+    """Say whether a loss is not finite, or far above the best."""
+    return not math.isfinite(loss) or loss > best + share * abs(best)
 
 
 def _endless(items: Items, batch_size: int, source: torch.Generator) -> Iterator[Items]:

@@ -59,10 +59,10 @@ _ITEMS = 1024  # of the training set: errors along the path
 _STATISTICS = 512  # of them: BatchNorm
 _CHECK_ITEMS = 256
 _CHECK_EVERY = 50
-_PATIENCE = 3
+_PATIENCE = 4
 _INNER = (0.25, 0.5, 0.75)
 _REFINED = 2  # times two points
-_USUAL_STEPS = 300
+_USUAL_STEPS = 350
 
 _PAPER_EPOCHS = 50
 _PAPER_BATCH = 128
