@@ -138,13 +138,13 @@ def seen(monkeypatch, *losses):
 
 def test_a_loss_that_is_only_somewhat_higher_changes_nothing(monkeypatch):
     plain, _ = around_the_ring(steps=20)
-    seen(monkeypatch, 1.0, 0.5, 0.6, 0.7, 0.74)
+    seen(monkeypatch, 1.0, 0.5, 0.6, 0.7, 0.99)
     trained, _ = around_the_ring(steps=20, check=checked(patience=9))
     assert torch.equal(plain.path.bend, trained.path.bend)
 
 
-@pytest.mark.parametrize("far", [0.76, math.inf, math.nan])
-def test_a_loss_that_is_far_higher_goes_back_to_the_best_bend(monkeypatch, far):
+@pytest.mark.parametrize("far", [1.01, math.inf, math.nan])
+def test_a_loss_above_the_first_goes_back_to_the_best_bend(monkeypatch, far):
     bends = seen(monkeypatch, 1.0, 0.5, 0.6, far)
     trained, _ = around_the_ring(steps=15, check=checked(patience=9))
     assert torch.equal(bends[1], trained.path.bend)
@@ -156,8 +156,14 @@ def test_a_bend_that_ends_worse_than_the_line_is_given_up(monkeypatch):
     assert torch.equal(bends[1], trained.path.bend)
 
 
-def test_patience_counts_from_the_last_gain_and_keeps_the_last_bend(monkeypatch):
+def test_patience_counts_from_the_last_gain_and_then_the_best_bend_is_taken(monkeypatch):
     bends = seen(monkeypatch, 1.0, 0.5, 0.51, 0.4, 0.41, 0.42, 0.43)
     trained, _ = around_the_ring(steps=99, check=checked(patience=2))
     assert (trained.steps, trained.converged) == (30, True)
-    assert torch.equal(bends[-1], trained.path.bend)
+    assert torch.equal(bends[3], trained.path.bend)
+
+
+def test_after_half_of_the_steps_no_check_stops(monkeypatch):
+    seen(monkeypatch, 1.0, *[0.5] * 4)
+    trained, _ = around_the_ring(steps=20, check=checked(patience=2))
+    assert (trained.steps, trained.converged) == (20, False)

@@ -38,17 +38,17 @@ _VALIDATED_AT = (0.25, 0.5, 0.75)
 class Check:
     """How it is decided that a bend will not get better.
 
-    A check that finds the loss far above the best goes back to the best bend and takes a third of
-    the learning rate, so that a rate that is too high for a network costs time, and not the result.
-    A loss that is only somewhat higher is noise, or the bend fitting its training items: the last
-    bend is kept, as it is training errors that are read off a path.
+    A check that finds a loss above that of the beginning goes back to the best bend and takes a
+    third of the learning rate, so that a rate that is too high for a network costs time, and not
+    the result.  Otherwise checks do not steer.  After `until` of the steps no check stops: the
+    learning rate is about to fall, and that is when the loss does.
     """
 
-    items: Items  # which the bend is not trained on
+    items: Items
     every: int  # steps
     patience: int  # checks without a gain
     gain: float = 0.01  # of the best loss; less is none
-    lost: float = 0.5  # of the best loss; more is far
+    until: float = 0.5  # of the steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +107,8 @@ class _Walk:
             leaf.grad = gradient
         self.weights = path.at(0) | self.leaves
         self.together = how.batch_size  # items in one pass; fewer where memory runs out
-        self.divisible = not has_statistics(
-            setup.network.module
-        )  # those of BatchNorm are a batch's
+        # those of BatchNorm are the batch's
+        self.divisible = not has_statistics(setup.network.module)
         self.other = [  # what is not trained, and differs between the ends
             name
             for name, tensor in path.start.items()
@@ -129,20 +128,17 @@ class _Walk:
                 without = 0 if loss + check.gain * abs(loss) < best else without + 1
                 if loss < best:
                     best, best_bend = loss, self.bend.clone()
-                is_lost = _is_above(loss, best, check.lost)
-                if without > check.patience:
-                    bend = best_bend if is_lost or loss > first else self.bend
-                    return self._ended(bend, step, converged=math.isfinite(best))
-                if is_lost:
+                is_early = step <= check.until * self.how.steps
+                if without > check.patience and is_early:
+                    return self._ended(best_bend, step, converged=math.isfinite(best))
+                if not loss <= first:
                     self.bend.copy_(best_bend)
                     self.velocity.zero_()
                     brake /= 3
             t = float(torch.rand((), generator=source, dtype=torch.float64))
             self._step(run, next(batches), t, brake * self.how.rate(step / self.how.steps))
-        if check is not None:
-            loss = self._validate(run, check.items)
-            if loss > first or _is_above(loss, best, check.lost):
-                return self._ended(best_bend, self.how.steps, converged=False)
+        if check is not None and not self._validate(run, check.items) <= first:
+            return self._ended(best_bend, self.how.steps, converged=False)
         return self._ended(self.bend, self.how.steps, converged=check is None)
 
     def _ended(self, bend: Tensor, steps: int, *, converged: bool) -> Trained:
@@ -192,11 +188,6 @@ class _Walk:
                     count += size(batch)
         self.setup.meter.add(Effort(forward=count))
         return total / count if math.isfinite(total) else math.inf
-
-
-def _is_above(loss: float, best: float, share: float) -> bool:
-    """Say whether a loss is not finite, or far above the best."""
-    return not math.isfinite(loss) or loss > best + share * abs(best)
 
 
 def _endless(items: Items, batch_size: int, source: torch.Generator) -> Iterator[Items]:

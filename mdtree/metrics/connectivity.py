@@ -1,7 +1,7 @@
 """Mode connectivity: what lies between two checkpoints that differ by seed alone.
 
 standard-1   the bend starts on the straight line and is trained on a fixed budget of items, with
-             early stopping on items of its own; errors on a fixed sample of training items, at
+             early stopping by its own loss on a fixed part of them; errors on a fixed sample, at
              points that close in on the worst; every checkpoint with the next one in order of
              names.  The straight line itself is measured too.
 paper-1      the bend starts at random and is trained for as many steps as 50 epochs over the
@@ -59,10 +59,9 @@ _ITEMS = 1024  # of the training set: errors along the path
 _STATISTICS = 512  # of them: BatchNorm
 _CHECK_ITEMS = 256
 _CHECK_EVERY = 50
-_PATIENCE = 4
+_PATIENCE = 3
 _INNER = (0.25, 0.5, 0.75)
 _REFINED = 2  # times two points
-_USUAL_STEPS = 350
 
 _PAPER_EPOCHS = 50
 _PAPER_BATCH = 128
@@ -105,13 +104,12 @@ def cost(work: Workload) -> Effort:
         )
         return one * min(work.pairs, 1)
     check = _check_items(work.train_items)
-    items = min(work.train_items - check, _ITEMS)
+    items = min(work.train_items, _ITEMS)
     points = 2 + 2 * (len(_INNER) + 2 * _REFINED)
-    steps = _USUAL_STEPS if check else _STEPS
     one = Effort(
-        gradient=steps * min(_BATCH, work.train_items - check),
+        gradient=_STEPS * min(_BATCH, work.train_items),
         forward=points * (items + min(items, _STATISTICS))
-        + steps / _CHECK_EVERY * len(_INNER) * check,
+        + _STEPS / _CHECK_EVERY * len(_INNER) * check,
     )
     return one * work.pairs
 
@@ -119,10 +117,10 @@ def cost(work: Workload) -> Effort:
 def _standard(subject: Subject) -> Iterator[_Joined]:
     setup, seed = subject.setup, subject.seed
     layout = trainable(setup.network)
-    rest, check = _set_apart(subject)
-    # The error is that of training, so it is measured on what the bend is trained on: errors on
-    # the items set apart would be barriers that are not there.
-    sample = draw(setup, rest, _ITEMS, generator(seed, "path items"))
+    # What is read off a path is its training error.  Items that the bend is not trained on would
+    # add barriers that are not there, and checks on them would stop it where data are few.
+    items, check = _chosen(subject)
+    sample = draw(setup, items, _ITEMS, generator(seed, "path sample"))
     statistics = draw(setup, sample, _STATISTICS, generator(seed, "path statistics"))
     for place, ((a, start), (c, end)) in enumerate(pairwise(subject.members.items())):
         source = generator(seed, "bend", place)
@@ -135,7 +133,7 @@ def _standard(subject: Subject) -> Iterator[_Joined]:
         )
         with undisturbed(setup, number(seed, "path", place)):
             line = straight(layout, start, end)
-            trained = train_bend(setup, line, rest, how, source)
+            trained = train_bend(setup, line, items, how, source)
             along = partial(
                 profile, setup, items=sample, statistics=statistics, inner=_INNER, refined=_REFINED
             )
@@ -151,22 +149,21 @@ def _standard(subject: Subject) -> Iterator[_Joined]:
         yield found
 
 
-def _set_apart(subject: Subject) -> tuple[Items, Check | None]:
-    """Divide what bends are trained on from what tells when to stop."""
+def _chosen(subject: Subject) -> tuple[Items, Check | None]:
+    """Choose what bends are trained on, and a part of it that tells whether that is of use."""
     train = subject.data.train
-    order = torch.randperm(len(train), generator=generator(subject.seed, "path check"))
-    count = _check_items(len(train))
-    rest = train.take(order[count : count + _STEPS * _BATCH])
+    order = torch.randperm(len(train), generator=generator(subject.seed, "path items"))
+    order = order[: _STEPS * _BATCH]
+    count = _check_items(len(order))
     if count == 0:
-        return rest, None
+        return train.take(order), None
     items = subject.setup.here(train.take(order[:count]))
-    return rest, Check(items=items, every=_CHECK_EVERY, patience=_PATIENCE)
+    return train.take(order), Check(items=items, every=_CHECK_EVERY, patience=_PATIENCE)
 
 
 def _check_items(train_items: int) -> int:
-    """Count the items that are set apart; of very few, none is."""
-    count = min(_CHECK_ITEMS, train_items // 5)
-    return count if count > 1 else 0  # BatchNorm needs a variance
+    """Count the items of a check."""
+    return min(_CHECK_ITEMS, train_items) if train_items > 1 else 0  # BatchNorm needs a variance
 
 
 def _paper(subject: Subject) -> Iterator[_Joined]:
