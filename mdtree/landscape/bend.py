@@ -38,8 +38,8 @@ _VALIDATED_AT = (0.25, 0.5, 0.75)
 class Check:
     """How it is decided that a bend will not get better.
 
-    A check that finds a loss above that of the beginning goes back to the best bend and takes a
-    third of the learning rate, so that a rate that is too high for a network costs time, and not
+    A check that finds a loss above twice that of the beginning goes back to the best bend and takes
+    a third of the learning rate, so that a rate that is too high for a network costs time, and not
     the result.  Otherwise checks do not steer.  After `until` of the steps no check stops: the
     learning rate is about to fall, and that is when the loss does.
     """
@@ -131,7 +131,7 @@ class _Walk:
                 is_early = step <= check.until * self.how.steps
                 if without > check.patience and is_early:
                     return self._ended(best_bend, step, converged=math.isfinite(best))
-                if not loss <= first:
+                if not loss <= first + abs(first):
                     self.bend.copy_(best_bend)
                     self.velocity.zero_()
                     brake /= 3
