@@ -132,6 +132,8 @@ def _module(weights: Mapping[str, Tensor]) -> nn.Module:
     """Put the matrices into modules that WeightWatcher knows."""
     found = nn.ModuleDict()
     for name, tensor in weights.items():
+        if not tensor.is_floating_point():
+            continue
         if tensor.dim() == 2:  # noqa: PLR2004
             layer: nn.Module = (
                 nn.Embedding(*tensor.shape)
