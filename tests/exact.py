@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -45,6 +46,14 @@ def setup_of(module, *, loss=cross_entropy, batch_size=4, dtype=None):
         device=torch.device("cpu"),
         dtype=dtype,
     )
+
+
+PROTOCOLS = ["standard-1", "paper-1"]
+BOTH = pytest.mark.parametrize("protocol", PROTOCOLS)
+
+
+def mlp():
+    return nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
 
 
 def weights_of(module):

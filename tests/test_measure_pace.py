@@ -4,7 +4,7 @@ import time
 
 import pytest
 import torch
-from exact import cross_entropy, items, setup_of
+from exact import Called, Once, cross_entropy, items, setup_of
 from networks import NETS
 from torch import nn
 
@@ -41,28 +41,10 @@ def test_the_pace_is_that_of_one_item(batch_size):
     assert 0.0005 <= found.gradient < 0.005
 
 
-class Once(torch.autograd.Function):
-    """Has no second derivative."""
-
-    @staticmethod
-    def forward(ctx, x):
-        return x.clone()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        return gradient
-
-
-class Single(nn.Linear):
-    def forward(self, x):
-        return Once.apply(super().forward(x))
-
-
 @pytest.mark.parametrize(
     ("module", "loss"),
     [
-        (Single(5, 3), cross_entropy),
+        (Called(Once.apply), cross_entropy),
         (nn.Linear(5, 3), lambda output, batch: cross_entropy(output, batch) * torch.nan),
         (nn.Linear(5, 3).requires_grad_(requires_grad=False), cross_entropy),
     ],

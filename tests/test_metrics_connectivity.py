@@ -15,6 +15,7 @@ from valleys import (
     Interrupting,
     Ring,
     copy_of,
+    few_steps,
     measure,
     members,
     mlp,
@@ -38,9 +39,7 @@ PROTOCOLS = pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
     """Make few steps, where a test does not ask for more."""
-    monkeypatch.setattr(connectivity, "_STEPS", 12)
-    monkeypatch.setattr(connectivity, "_CHECK_EVERY", 4)
-    monkeypatch.setattr(connectivity, "_PAPER_EPOCHS", 8)
+    few_steps(monkeypatch, steps=12, epochs=8)
 
 
 def enough(monkeypatch):

@@ -16,6 +16,7 @@ from valleys import (
     Ring,
     X,
     copy_of,
+    few_steps,
     measure,
     members,
     mlp,
@@ -29,7 +30,6 @@ from mdtree.datasets import TensorItems
 from mdtree.exceptions import DataError, MismatchError
 from mdtree.landscape import Effort
 from mdtree.measurements import Measured, Missing
-from mdtree.metrics import connectivity
 from mdtree.metrics.connectivity import CONNECTIVITY
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
@@ -37,9 +37,7 @@ PROTOCOLS = pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
-    monkeypatch.setattr(connectivity, "_STEPS", 8)
-    monkeypatch.setattr(connectivity, "_CHECK_EVERY", 4)
-    monkeypatch.setattr(connectivity, "_PAPER_EPOCHS", 4)
+    few_steps(monkeypatch, steps=8, epochs=4)
 
 
 def few(count):

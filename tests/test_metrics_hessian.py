@@ -7,9 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from exact import (
+    BOTH,
     exact_hessian,
     exact_product,
     measure,
+    mlp,
     numbers,
     setup_of,
     subject,
@@ -23,13 +25,6 @@ from mdtree.measurements import Measured
 from mdtree.metrics import Workload
 from mdtree.metrics.hessian import HESSIAN, _spread
 from mdtree.models import cnn
-
-PROTOCOLS = ["standard-1", "paper-1"]
-BOTH = pytest.mark.parametrize("protocol", PROTOCOLS)
-
-
-def mlp():
-    return nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 from exact import (
+    BOTH,
     Called,
     Greedy,
     Once,
     exact_hessian,
     measure,
+    mlp,
     numbers,
     setup_of,
     subject,
@@ -23,13 +25,6 @@ from mdtree.exceptions import DataError
 from mdtree.measurements import Measured, Missing
 from mdtree.metrics.hessian import HESSIAN
 from mdtree.models import cnn
-
-PROTOCOLS = ["standard-1", "paper-1"]
-BOTH = pytest.mark.parametrize("protocol", PROTOCOLS)
-
-
-def mlp():
-    return nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
 
 
 @BOTH

@@ -16,10 +16,10 @@ from mdtree.spectra import (
     Figures,
     Rules,
     analyse,
-    eigenvalues,
     find_matrices,
     fit_power_law,
 )
+from mdtree.spectra.eigenvalues import eigenvalues
 
 
 def layer(tensor, name="conv.weight", **rules):

@@ -13,7 +13,7 @@ from mdtree.datasets import Data, TensorItems
 from mdtree.landscape import Bending, Check, Setup, generator, straight, train_bend, trainable
 from mdtree.losses import build_loss
 from mdtree.measurements import Measured
-from mdtree.metrics import Subject
+from mdtree.metrics import Subject, connectivity
 from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.models import Network
 
@@ -161,6 +161,13 @@ def numbers(found):
     return {
         name: value.value for name, value in found.values.items() if isinstance(value, Measured)
     }
+
+
+def few_steps(monkeypatch, *, steps, epochs):
+    """Make few steps in both protocols, with checks among them."""
+    monkeypatch.setattr(connectivity, "_STEPS", steps)
+    monkeypatch.setattr(connectivity, "_CHECK_EVERY", 4)
+    monkeypatch.setattr(connectivity, "_PAPER_EPOCHS", epochs)
 
 
 class Interrupting:

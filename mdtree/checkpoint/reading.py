@@ -107,10 +107,14 @@ def parts_of(path: Path) -> list[Path]:
     return [path, *(path.with_name(name) for name in names)]
 
 
+def is_text(path: Path) -> bool:
+    """Say whether a path is UTF-8: safetensors cannot open one in another encoding by itself."""
+    return not any("\udc80" <= letter <= "\udcff" for letter in str(path))
+
+
 def _safetensors(path: Path) -> dict[str, Tensor]:
-    utf8 = not any("\udc80" <= letter <= "\udcff" for letter in str(path))
-    try:  # a path in another encoding is one that safetensors cannot open by itself
-        return load_file(path, device="cpu") if utf8 else load(path.read_bytes())
+    try:
+        return load_file(path, device="cpu") if is_text(path) else load(path.read_bytes())
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise UnreadableError(f"{path} is a damaged safetensors file: {error}") from error
 

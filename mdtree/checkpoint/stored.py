@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from mdtree.checkpoint.kind import Kind, kind_of
-from mdtree.checkpoint.reading import parts_of, read
+from mdtree.checkpoint.reading import is_text, parts_of, read
 from mdtree.checkpoint.weights import find_weights, unwrapped
 from mdtree.exceptions import UnreadableError
 
@@ -63,8 +63,7 @@ def list_stored(path: Path, *, trust: Iterable[str] = (), key: str | None = None
     kind = kind_of(path)
     parts = parts_of(path)[1:] if kind is Kind.SHARDED else [path]
     is_safe = all(kind_of(part) is Kind.SAFETENSORS for part in parts)
-    is_text = not any("\udc80" <= letter <= "\udcff" for letter in str(path))
-    if is_safe and is_text and key is None:  # safetensors opens no path in another encoding
+    if is_safe and is_text(path) and key is None:
         found = sorted(
             (stored for part in parts for stored in _safetensors(part)),
             key=lambda s: _depth(s.name),

@@ -71,18 +71,16 @@ def command(
         _print_series(series, options, as_json=as_json)
         return
     assert path is not None
-    models = _models(path)
     if against is not None:
         _print_changes(path, against, options, as_json=as_json)
         return
-    _print_models(path, models, options, as_json=as_json, everything=everything)
+    _print_models(path, options, as_json=as_json, everything=everything)
 
 
-def _print_models(
-    path: Path, models: dict[str, Path], options: dict[str, Any], *, as_json: bool, everything: bool
-) -> None:
+def _print_models(path: Path, options: dict[str, Any], *, as_json: bool, everything: bool) -> None:
     from mdtree.cli.spectrum import analysis_json, analysis_text, models_text
 
+    models = _models(path)
     found, notes = {}, []
     for name, file in models.items():
         try:

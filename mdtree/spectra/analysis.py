@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +20,7 @@ from mdtree.progress import Progress, Silent
 from mdtree.spectra.layer import Layer, Rules, analyse
 from mdtree.spectra.matrix import Skipped, find_matrices
 from mdtree.spectra.state import State
+from mdtree.threads import one_thread
 
 __all__ = ["AVERAGED", "Analysis", "analyse_all"]
 
@@ -92,7 +92,7 @@ def analyse_all(
     matrices, skipped = find_matrices(tensors, convention=rules.convention)
     progress.start(len(matrices))
     layers = []
-    with _one_thread_each(), ThreadPoolExecutor(threads, initializer=_alone) as pool:
+    with one_thread(), ThreadPoolExecutor(threads, initializer=_alone) as pool:
         for layer in pool.map(partial(analyse, rules=rules), matrices):
             progress.step(layer.name)
             layers.append(layer)
@@ -103,13 +103,3 @@ def analyse_all(
 
 def _alone() -> None:
     torch.set_num_threads(1)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

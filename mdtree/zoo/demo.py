@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from safetensors.torch import save_file
 
 from mdtree.config import RECIPE_NAME, Digits, LossSpec, ModelSpec, Trust
@@ -15,6 +12,7 @@ from mdtree.exceptions import OutputError
 from mdtree.losses import build_loss
 from mdtree.models import build_model
 from mdtree.progress import Progress, Silent
+from mdtree.threads import one_thread
 from mdtree.training import Training, train
 
 __all__ = ["train_demo"]
@@ -54,7 +52,7 @@ def train_demo(folder: Path, *, progress: Progress | None = None) -> None:
     spec = ModelSpec(factory="resnet18", kwargs={"width": _WIDTH, "classes": 10, "channels": 1})
     watch.start(len(_GROUPS) * len(_SEEDS))
     try:
-        with _one_thread():
+        with one_thread():
             for group, batch_size in _GROUPS.items():
                 (folder / group).mkdir(parents=True, exist_ok=True)
                 for seed in _SEEDS:
@@ -71,14 +69,3 @@ def train_demo(folder: Path, *, progress: Progress | None = None) -> None:
         recipe.write_text(_RECIPE, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute with one thread: small networks crawl with more, where other programs are busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
