@@ -15,7 +15,6 @@ from __future__ import annotations
 import importlib.util
 import math
 import statistics
-import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from benchmark import Comparison, arguments, compare, report
+from benchmark import Comparison, arguments, compare, report, say
 from pyhessian import hessian as PyHessian
 from torch import Tensor
 
@@ -77,7 +76,7 @@ def main() -> None:
         case = _Case.trained(width, data, device)
         for part in (_tops, _traces, _steps, _similarities, _wholes, _estimates):
             for found in part(case, runs):
-                _say(f"{found.name}: {found.ratio:.3f}")
+                say(f"{found.name}: {found.ratio:.3f}")
                 comparisons.append(found)
     report(comparisons, as_json=options.json)
 
@@ -210,7 +209,7 @@ def _traces(case: _Case, runs: int) -> list[Comparison]:
     one = (time.perf_counter() - started) / TIMED_PROBES
     share = statistics.stdev(forms) / abs(statistics.fmean(forms))
     probes = max(2, math.ceil((share / 0.05) ** 2))
-    _say(f"{case.name('trace')}: pyhessian needs {probes} probes for 5 %")
+    say(f"{case.name('trace')}: pyhessian needs {probes} probes for 5 %")
 
     def ours() -> object:
         hessian = _hessian(case, sample)
@@ -275,11 +274,7 @@ def _eigenthings_trace(case: _Case, sample: TensorItems) -> object:
 
 def _check(name: str, exact: float, **found: float) -> None:
     errors = {key: f"{100 * abs(value / exact - 1):.2f} %" for key, value in found.items()}
-    _say(f"{name}: {exact:.5g}, off by {errors}")
-
-
-def _say(text: str) -> None:
-    print(f"# {text}", file=sys.stderr, flush=True)
+    say(f"{name}: {exact:.5g}, off by {errors}")
 
 
 # --- the curve

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from benchmark import Comparison, arguments, compare, report
+from benchmark import Comparison, arguments, compare, report, say
 from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
@@ -74,7 +74,7 @@ class _Case:
         """Time the default and the full analysis, and compare the peaks of memory."""
         module = _module(self.weights)
         threads = min((1, CORES), key=lambda n: _seconds(lambda: _watched(module, n)))
-        _say(f"{self.name}: the rival is faster with {threads} of {CORES} threads")
+        say(f"{self.name}: the rival is faster with {threads} of {CORES} threads")
         default = compare(
             f"{self.name}, default (rival: {threads} threads)",
             lambda: _watched(module, threads),
@@ -209,10 +209,6 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def _median(work: Callable[[], object], runs: int) -> float:
     return statistics.median(_seconds(work) for _ in range(runs))
-
-
-def _say(text: str) -> None:
-    print(f"# {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import argparse
 import json
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,7 +54,14 @@ def compare(
             started = time.perf_counter()
             work()
             times[key].append(time.perf_counter() - started)
-    return Comparison(name=name, target=target, **times)
+    found = Comparison(name=name, target=target, **times)
+    say(f"{name}: {found.ratio:.3f}")
+    return found
+
+
+def say(text: str) -> None:
+    """Tell how far a run has come."""
+    print(f"# {text}", file=sys.stderr, flush=True)
 
 
 def report(comparisons: Sequence[Comparison], *, as_json: bool) -> None:
@@ -90,6 +98,6 @@ def arguments(description: str | None, **own: str) -> argparse.Namespace:
     for name, default in own.items():
         parser.add_argument(f"--{name}", default=default, help=f"default: {default}")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.add_argument("--quick", action="store_true", help="fewer runs: under five minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer runs, and rougher figures")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ...")
     return parser.parse_args()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import threading
 
@@ -12,6 +13,7 @@ from mdtree.checkpoint import listed
 from mdtree.models import cnn
 from mdtree.spectra import (
     AVERAGED,
+    Analysis,
     Figures,
     Layer,
     Rules,
@@ -87,9 +89,23 @@ def test_a_layer_that_is_not_finite_is_one_row_and_not_the_end():
     assert found.mean("alpha") == found.layers[2].figures.alpha
 
 
+def test_shares_count_layers_and_a_trap_counts_in_every_state():
+    layers = (
+        layer(state=State.RANDOM),
+        layer(state=State.TRAP, trap=True),
+        layer(state=State.USUAL, trap=True),
+        layer(state=State.RANDOM, kind="embedding"),
+    )
+    found = Analysis(layers=layers, skipped=(), rules=Rules())
+    assert (found.random_like, found.traps) == (1 / 3, 2 / 3)
+    with_them = dataclasses.replace(found, embeddings=True)
+    assert (with_them.random_like, with_them.traps) == (0.5, 0.5)
+
+
 def test_nothing_at_all_has_no_means():
     found = analyse_all(listed({"bias": torch.ones(3)}), Rules())
-    assert (found.layers, found.mean("alpha"), found.share(State.RANDOM)) == ((), None, None)
+    assert (found.layers, found.mean("alpha")) == ((), None)
+    assert (found.random_like, found.traps) == (None, None)
     assert len(found.skipped) == 1
 
 

@@ -115,7 +115,7 @@ def is_text(path: Path) -> bool:
 def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path, device="cpu") if is_text(path) else load(path.read_bytes())
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise UnreadableError(f"{path} is a damaged safetensors file: {error}") from error
 
 

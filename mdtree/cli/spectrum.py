@@ -108,8 +108,8 @@ def models_text(models: Sequence[tuple[str, Analysis]]) -> str:
             name,
             str(len(analysis.averaged)),
             *(_short(analysis.mean(figure)) for figure in AVERAGED),
-            _percent(analysis.share(State.RANDOM)),
-            _percent(analysis.share(State.TRAP)),
+            _percent(analysis.random_like),
+            _percent(analysis.traps),
         ]
         for name, analysis in models
     ]

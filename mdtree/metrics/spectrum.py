@@ -34,13 +34,7 @@ def _of_flow(read: Callable[[Flow], float]) -> Callable[[Analysis], float | None
     return number
 
 
-def _traps(analysis: Analysis) -> float | None:
-    layers = analysis.averaged
-    return 100 * sum(layer.trap for layer in layers) / len(layers) if layers else None
-
-
-def _random_like(analysis: Analysis) -> float | None:
-    share = analysis.share(State.RANDOM)
+def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
@@ -52,8 +46,8 @@ _READ: Mapping[str, Callable[[Analysis], float | None]] = {
     "alpha_median": lambda analysis: analysis.median("alpha"),
     "alpha_drift": _of_flow(lambda flow: flow.slope),
     "alpha_above_6": _of_flow(lambda flow: 100 * flow.above),
-    "random_like": _random_like,
-    "traps": _traps,
+    "random_like": lambda analysis: _percent(analysis.random_like),
+    "traps": lambda analysis: _percent(analysis.traps),
 }
 _REASONS = {
     "alpha_drift": "needs 4 layers with an alpha",

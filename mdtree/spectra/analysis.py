@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -70,11 +70,19 @@ class Analysis:
         counts = Counter(layer.state for layer in self.averaged)
         return {state: counts[state] for state in State if counts[state]}
 
-    def share(self, *states: State) -> float | None:
-        """Give the share of averaged layers in these states."""
-        if not self.averaged:
-            return None
-        return sum(layer.state in states for layer in self.averaged) / len(self.averaged)
+    @property
+    def random_like(self) -> float | None:
+        """Give the share of averaged layers that a random matrix looks like."""
+        return self._share(lambda layer: layer.state is State.RANDOM)
+
+    @property
+    def traps(self) -> float | None:
+        """Give the share of averaged layers with single huge weights, whatever their state."""
+        return self._share(lambda layer: layer.trap)
+
+    def _share(self, holds: Callable[[Layer], bool]) -> float | None:
+        layers = self.averaged
+        return sum(holds(layer) for layer in layers) / len(layers) if layers else None
 
 
 def analyse_all(
