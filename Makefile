@@ -22,7 +22,7 @@ test: check tests
 check: format-check lint types floors
 
 tests: $(VENV)/.developing
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: format-check
 format-check: $(VENV)/.developing

@@ -19,26 +19,26 @@ def test_seconds_are_the_sum_over_the_kinds_of_work():
 
 
 @pytest.mark.parametrize("name", ["mlp", "batch norm", "residual", "lstm", "transformer", "bert"])
-def test_each_kind_of_work_takes_longer_than_the_one_before(name):
+def test_no_kind_of_work_is_shorter_than_the_one_before(name):
     make, data = NETS[name]
     found = pace(setup_of(make(), batch_size=37), items(data))
-    assert 0 < found.forward < found.gradient <= found.product
+    assert 0 < found.forward <= found.gradient <= found.product
 
 
 class Slow(nn.Linear):
-    """Takes half a millisecond for each item."""
+    """Takes two milliseconds for each item."""
 
     def forward(self, x):
-        time.sleep(0.0005 * len(x))
+        time.sleep(0.002 * len(x))
         return super().forward(x)
 
 
-@pytest.mark.parametrize("batch_size", [1, 4, 100])
+@pytest.mark.parametrize("batch_size", [1, 4, 30])
 def test_the_pace_is_that_of_one_item(batch_size):
     _, data = NETS["mlp"]
     found = pace(setup_of(Slow(5, 3), batch_size=batch_size), items(data))
-    assert 0.0005 <= found.forward < 0.005
-    assert 0.0005 <= found.gradient < 0.005
+    assert 0.002 <= found.forward < 0.02
+    assert 0.002 <= found.gradient < 0.02
 
 
 @pytest.mark.parametrize(
