@@ -1,6 +1,6 @@
 """The sharpness alone: the largest eigenvalue of the Hessian, for those who need no more.
 
-Lanczos on an eighth of the items tells for little where the top eigenvector lies, and from there
+Lanczos on a sixteenth of the items tells for little where the top eigenvector lies, and from there
 on all items it takes about two products.  (The density needs a random start; the trace needs the
 eigenvectors below the first: `lanczos` itself is for them.)  The tolerance holds where the spectrum
 has a gap below the largest eigenvalue, as that of a trained network has; of two that lie close, a
@@ -17,7 +17,7 @@ from mdtree.landscape.lanczos import Ritz, lanczos
 
 __all__ = ["sharpness"]
 
-_SHARE = 8
+_SHARE = 16
 _ROUGHLY = 0.05
 _CHANCE = 0.05
 _STEPS = 60  # at most

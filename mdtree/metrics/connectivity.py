@@ -52,7 +52,7 @@ _QUANTITIES = (
     "linear_barrier_loss",
 )
 
-_STEPS = 400
+_STEPS = 600
 _RATE = 0.1
 _BATCH = 128
 _ITEMS = 1024  # of the training set: errors along the path
