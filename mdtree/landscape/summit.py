@@ -18,6 +18,7 @@ from mdtree.landscape.lanczos import Ritz, lanczos
 __all__ = ["sharpness"]
 
 _SHARE = 16
+_FEWEST = 64
 _ROUGHLY = 0.05
 _CHANCE = 0.05
 _STEPS = 60  # at most
@@ -26,7 +27,8 @@ _STEPS = 60  # at most
 def sharpness(hessian: Hessian, *, tolerance: float, seed: int = 0) -> Ritz:
     """Find the largest eigenvalue to a relative tolerance."""
     items, source = hessian.items, generator(seed, "sharpness")
-    few = items.take(torch.randperm(len(items), generator=source)[: max(len(items) // _SHARE, 1)])
+    count = max(len(items) // _SHARE, _FEWEST)
+    few = items.take(torch.randperm(len(items), generator=source)[:count])
     start = hessian.random(source)
     rough = lanczos(hessian.over(few).product, start, steps=_STEPS, tolerance=_ROUGHLY)
     # The few items may not know the direction; a little chance lets none be left out.
