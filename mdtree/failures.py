@@ -92,8 +92,15 @@ class Label:
     """What is wrong with one group of a zoo."""
 
     mode: str  # a failure mode
+    accuracy: float  # percent of test items
     severity: float  # points of test accuracy that the remedy gains; 0 for `none`
     margin: float  # points below which a gain counts as noise
+    lead: float  # points by which the remedy gains more than that of any other mode, or than none
+
+    @property
+    def in_noise(self) -> bool:
+        """Say whether another mode could as well be it; `none` is what the noise leaves."""
+        return self.mode != "none" and self.lead < self.margin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,9 +240,22 @@ def label_rows(
     rooms = room_for_improvement(rows, axes=axes, margin=margin)
     modes = [_failure_answer(room) or "none" for room in rooms]
     return [
-        Label(mode=mode, severity=best_gain(room, mode), margin=room.margin)
-        for mode, room in zip(modes, rooms, strict=True)
+        Label(
+            mode=mode,
+            accuracy=_accuracy(row),
+            severity=best_gain(room, mode),
+            margin=room.margin,
+            lead=_lead(room, mode),
+        )
+        for row, mode, room in zip(rows, modes, rooms, strict=True)
     ]
+
+
+def _lead(room: Room, mode: str) -> float:
+    others = [gain for remedy, gain in room.gains.items() if REMEDIES[remedy] != mode]
+    if mode == "none":
+        return room.margin - max(others, default=0.0)
+    return best_gain(room, mode) - max(others, default=0.0)
 
 
 def number_of(row: Row, fact: str) -> float | None:

@@ -28,6 +28,7 @@ _COMMANDS = {
     "rows": "Show, export and import measurements.",
     "tree": "Show trees.",
     "weights": "Analyse the spectra of weights, without data.",
+    "zoo": "Train the networks of a grid, and label them.",
 }
 
 _INTERRUPTED = 130

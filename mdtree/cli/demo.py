@@ -35,10 +35,10 @@ def command(ctx: click.Context, /, out: Path) -> None:
     from mdtree.config import RECIPE_NAME, Trust, read_recipe
     from mdtree.measure import Request, check_metrics, measure
     from mdtree.measurements import DEFAULT_PROTOCOL
-    from mdtree.zoo import train_demo
+    from mdtree.zoo import DEMO, train_zoo
 
     with Bar("training") as bar:
-        train_demo(out, progress=bar)
+        train_zoo(DEMO, folder=out, out=out, trust=Trust(), progress=bar)
     request = Request(
         root=out,
         recipe=read_recipe(out / RECIPE_NAME),

@@ -10,9 +10,10 @@ from mdtree.config.data import (
     Transform,
 )
 from mdtree.config.part import bind, fingerprint
-from mdtree.config.reader import RECIPE_NAME, read_recipe, recipe_from_words, words
+from mdtree.config.reader import RECIPE_NAME, read_recipe, read_zoo, recipe_from_words, words
 from mdtree.config.recipe import GroupSpec, LossSpec, ModelSpec, Recipe, TrainingSpec
 from mdtree.config.trust import KNOWN_PACKAGES, Trust
+from mdtree.config.zoo import Zoo, ZooTraining
 
 __all__ = [
     "KNOWN_PACKAGES",
@@ -30,9 +31,12 @@ __all__ = [
     "TrainingSpec",
     "Transform",
     "Trust",
+    "Zoo",
+    "ZooTraining",
     "bind",
     "fingerprint",
     "read_recipe",
+    "read_zoo",
     "recipe_from_words",
     "words",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -19,12 +19,15 @@ from mdtree.config.data import (
 )
 from mdtree.config.recipe import GroupSpec, LossSpec, ModelSpec, Recipe, TrainingSpec
 from mdtree.config.yaml import Document, parse_yaml, read_yaml
+from mdtree.config.zoo import Zoo, ZooTraining
 from mdtree.exceptions import RecipeError
 from mdtree.spelling import nearest
 
-__all__ = ["RECIPE_NAME", "read_recipe", "recipe_from_words", "words"]
+__all__ = ["RECIPE_NAME", "read_recipe", "read_zoo", "recipe_from_words", "words"]
 
 RECIPE_NAME = "mdtree.yaml"
+KindT = TypeVar("KindT", bound=BaseModel)
+
 _LONGEST_SHOWN = 80  # characters of a wrong value
 
 # the last name in the place of a part -> what may stand there
@@ -56,18 +59,27 @@ _MESSAGES = {
 
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe file; a RecipeError lists everything that is wrong, each with its place."""
+    return _read(path, Recipe, "a recipe")
+
+
+def read_zoo(path: Path) -> Zoo:
+    """Read the config of a zoo; a RecipeError lists everything that is wrong, with its place."""
+    return _read(path, Zoo, "the config of a zoo")
+
+
+def _read(path: Path, kind: type[KindT], called: str) -> KindT:
     document = read_yaml(path)
     if not isinstance(document.content, dict):
         raise RecipeError(
-            f"{path}: a recipe is a mapping that begins with `model:`, "
+            f"{path}: {called} is a mapping that begins with `model:`, "
             f"got {_kind_of(document.content)}"
         )
-    return _validated(document, f"{path}")
+    return _validated(document, f"{path}", kind)
 
 
 def recipe_from_words(content: Mapping[str, Any]) -> Recipe:
     """Check a recipe that was put together from options of the command line."""
-    return _validated(Document(dict(content), None), "the command line")
+    return _validated(Document(dict(content), None), "the command line", Recipe)
 
 
 def words(pairs: Iterable[str]) -> dict[str, Any]:
@@ -85,16 +97,18 @@ def words(pairs: Iterable[str]) -> dict[str, Any]:
     return content
 
 
-def _validated(document: Document, where: str) -> Recipe:
+def _validated(document: Document, where: str, kind: type[KindT]) -> KindT:
     try:
-        return Recipe.model_validate(document.content)
+        return kind.model_validate(document.content)
     except ValidationError as error:
-        faults = list(_faults(error.errors(include_url=False), document))
+        faults = list(_faults(error.errors(include_url=False), document, kind))
         count = "" if len(faults) == 1 else f" {len(faults)} things are wrong:"
         raise RecipeError(f"{where}:{count}\n" + "\n".join(f"  {f}" for f in faults)) from error
 
 
-def _faults(errors: list[ErrorDetails], document: Document) -> Iterator[str]:
+def _faults(
+    errors: list[ErrorDetails], document: Document, whole: type[BaseModel]
+) -> Iterator[str]:
     for error in errors:
         place = error["loc"]
         line = document.line(place)
@@ -105,14 +119,16 @@ def _faults(errors: list[ErrorDetails], document: Document) -> Iterator[str]:
             if part != "[key]" and not (number == 1 and place[0] == "data" and len(place) > 2)  # noqa: PLR2004
         ]
         prefix = f"line {line}, " if line is not None else ""
-        yield f"{prefix}{'.'.join(keys)}: {_text(error)}"
+        named = f"{'.'.join(keys)}: " if keys else ""
+        yield f"{prefix}{named}{_text(error, whole)}"
 
 
-def _text(error: ErrorDetails) -> str:
+def _text(error: ErrorDetails, whole: type[BaseModel]) -> str:
     kind, place = error["type"], error["loc"]
     if kind == "extra_forbidden":
         above = [part for part in place[:-1] if isinstance(part, str)]
-        known = (_PARTS[above[-1]] if above else Recipe).model_fields
+        parts = _PARTS | ({"training": ZooTraining} if whole is Zoo else {})
+        known = (parts[above[-1]] if above else whole).model_fields
         return f"unknown key{nearest(str(place[-1]), known)} (known: {', '.join(known)})"
     if kind == "literal_error" and place == ("format",):
         return f"this mdtree reads format 1, got {error['input']!r:.100}: install a newer mdtree"

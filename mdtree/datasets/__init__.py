@@ -23,6 +23,7 @@ from mdtree.config import (
     Transform,
     Trust,
 )
+from mdtree.datasets.augmentation import augmented
 from mdtree.datasets.digits import digits
 from mdtree.datasets.files import from_file
 from mdtree.datasets.items import DatasetItems, Items, TensorItems, in_memory
@@ -32,7 +33,7 @@ from mdtree.exceptions import DataError
 from mdtree.factory import call, find
 from mdtree.spelling import plural
 
-__all__ = ["Data", "DatasetItems", "Items", "TensorItems", "data_digest", "load_data"]
+__all__ = ["Data", "DatasetItems", "Items", "TensorItems", "augmented", "data_digest", "load_data"]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
-"""Zoos: groups of networks that are trained on purpose, to be measured and learnt from."""
+"""Zoos: networks that are trained on purpose, on a grid of facts."""
 
-from mdtree.zoo.demo import train_demo
+from mdtree.zoo.demo import DEMO
+from mdtree.zoo.plan import Price, prices
+from mdtree.zoo.training import CONFIG_NAME, Trained, pending, train_zoo
 
-__all__ = ["train_demo"]
+__all__ = ["CONFIG_NAME", "DEMO", "Price", "Trained", "pending", "prices", "train_zoo"]

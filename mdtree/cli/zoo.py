@@ -1,0 +1,209 @@
+"""`mdtree zoo`: train the networks of a grid, and label them by their room for improvement."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mdtree.cli.bar import Bar
+from mdtree.cli.text import duration, plural, printable, table
+from mdtree.exceptions import OutputError
+
+__all__ = ["command"]
+
+
+@click.group()
+def command() -> None:
+    """Train zoos of networks, and label them.
+
+    \b
+    Example:
+      mdtree zoo train configs/zoo-digits.yaml --out zoo
+      mdtree measure zoo
+      mdtree zoo label zoo
+      mdtree fit zoo --out tree.json
+    """
+
+
+@command.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where the zoo goes.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Members trained at a time, each with one thread: as many as cores is fastest.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
+@click.option("--trust", multiple=True, metavar="NAME", help="Code that may run.")
+@click.option("--dry-run", is_flag=True, help="Say what would be trained and what it would cost.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def train(
+    ctx: click.Context,
+    /,
+    config: Path,
+    *,
+    out: Path,
+    workers: int,
+    device: str,
+    trust: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Train every network of a grid into a directory that `mdtree measure` can measure.
+
+    A run that was stopped goes on where it was. A network whose loss leaves the numbers is
+    recorded as diverged and has no weights; the others go on.
+
+    \b
+    Examples:
+      mdtree zoo train configs/zoo-digits.yaml --out zoo --workers 2
+      mdtree zoo train configs/zoo-digits.yaml --out zoo --dry-run
+    """
+    from mdtree.config import Trust, read_zoo
+    from mdtree.measure import pick_device
+    from mdtree.zoo import pending, prices, train_zoo
+
+    zoo = read_zoo(config)
+    folder = config.parent
+    here = (Path.cwd(), folder.resolve())
+    trusted = Trust(names=frozenset(trust), any_factory=True, folders=here)
+    where: dict[str, Any] = {
+        "folder": folder,
+        "out": out,
+        "trust": trusted,
+        "device": pick_device(device),
+    }
+    if dry_run:
+        todo, everyone = pending(zoo, **where)
+        _print_prices(list(prices(todo)), len(everyone), workers, as_json=as_json)
+        return
+    with Bar("training") as bar:
+        found = train_zoo(zoo, **where, workers=workers, progress=bar)
+    if as_json:
+        click.echo(json.dumps({"format": 1, **asdict(found), "out": str(found.out)}))
+    else:
+        _print_trained(found)
+    ctx.exit(1 if found.failed or found.diverged else 0)
+
+
+def _print_prices(found: list[Any], members: int, workers: int, *, as_json: bool) -> None:
+    seconds = sum(price.seconds for price in found) / workers
+    if as_json:
+        content = [
+            {
+                "member": price.member.name,
+                "steps": price.steps,
+                "items": price.items,
+                "seconds": price.seconds,
+            }
+            for price in found
+        ]
+        click.echo(json.dumps({"format": 1, "members": content, "seconds": seconds}))
+        return
+    groups: dict[str, list[Any]] = {}
+    for price in found:
+        groups.setdefault(price.member.group, []).append(price)
+    rows = [
+        [
+            name,
+            str(len(prices)),
+            f"{sum(price.steps for price in prices):,}",
+            f"{sum(price.items for price in prices):,}",
+            duration(sum(price.seconds for price in prices)),
+        ]
+        for name, prices in groups.items()
+    ]
+    click.echo(table(["group", "members", "steps", "items", "time"], rows))
+    click.echo(
+        f"\nto train: {len(found)} of {plural(members, 'member')}, estimated time "
+        f"{duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
+    )
+
+
+def _print_trained(found: Any) -> None:
+    for name in found.diverged:
+        click.echo(f"diverged {printable(name)}: its loss left the numbers", err=True)
+    for name, reason in found.failed.items():
+        click.echo(f"failed {printable(name)}: " + printable(reason, keep="\n"), err=True)
+    out = printable(str(found.out))
+    click.echo(
+        f"{plural(found.groups, 'group')}: {found.trained} members trained, "
+        f"{found.already} already there, {len(found.diverged)} diverged, {len(found.failed)} failed; "
+        f"{duration(found.seconds)} of training in all"
+    )
+    click.echo(f"measure them: mdtree measure {out}")
+
+
+@command.command()
+@click.argument("rows", type=click.Path(path_type=Path))
+@click.option("--protocol", help="Rows of this protocol, where there are several.")
+@click.option("--margin", type=float, help="Points that count as noise; else the seeds' spread.")
+@click.option("--svg", type=click.Path(path_type=Path), help="Write the phase diagram here.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def label(
+    rows: Path, *, protocol: str | None, margin: float | None, svg: Path | None, as_json: bool
+) -> None:
+    """Say what is wrong with each group of a measured zoo, from the grid alone.
+
+    ROWS is the directory of a zoo, a file of rows, or a table. The mode of a group is that of the
+    one change which gains most test accuracy, if it gains more than the noise between seeds.
+
+    \b
+    Examples:
+      mdtree zoo label zoo
+      mdtree zoo label rows.jsonl --svg phases.svg
+    """
+    from mdtree.cli.inputs import load_rows
+    from mdtree.cli.phase import phase_svg, phase_text
+    from mdtree.failures import FAILURE_MODES, label_rows
+    from mdtree.fitting import one_protocol
+    from mdtree.phase import phases
+
+    known = load_rows(rows, protocol=protocol)
+    one_protocol(known)
+    labels = label_rows(known, margin=margin)
+    diagrams = phases(known, labels)
+    noisy = sum(label.in_noise for label in labels)
+    if svg is not None:
+        try:
+            svg.write_text(phase_svg(diagrams), encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"{svg} cannot be written: {error.strerror or error}") from error
+    if as_json:
+        content = [
+            {"group": row.group, **asdict(label), "in_noise": label.in_noise}
+            for row, label in zip(known, labels, strict=True)
+        ]
+        click.echo(json.dumps({"format": 1, "groups": content}))
+        return
+    cells = [
+        [
+            row.group,
+            f"{label.accuracy:.2f}",
+            label.mode,
+            f"{label.severity:.2f}",
+            f"{label.margin:.2f}",
+            f"{label.lead:.2f}",
+            "in the noise" if label.in_noise else "",
+        ]
+        for row, label in zip(known, labels, strict=True)
+    ]
+    header = ["group", "test accuracy", "mode", "severity", "margin", "lead", ""]
+    click.echo(table(header, cells))
+    counts = {mode: sum(label.mode == mode for label in labels) for mode in FAILURE_MODES}
+    said = ", ".join(f"{count} {mode}" for mode, count in counts.items() if count)
+    click.echo(f"\n{plural(len(labels), 'group')}: {said}")
+    click.echo(
+        f"{noisy} of {len(labels)} labels are inside the noise: another mode's remedy gains as much"
+    )
+    if diagrams:
+        click.echo("\n" + phase_text(diagrams))
+    if svg is not None:
+        click.echo(f"the phase diagram is in {printable(str(svg))}")
