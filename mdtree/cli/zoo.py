@@ -135,8 +135,8 @@ def _print_trained(found: Any) -> None:
     out = printable(str(found.out))
     click.echo(
         f"{plural(found.groups, 'group')}: {found.trained} members trained, "
-        f"{found.already} already there, {len(found.diverged)} diverged, {len(found.failed)} failed; "
-        f"{duration(found.seconds)} of training in all"
+        f"{found.already} already there, {len(found.diverged)} diverged, "
+        f"{len(found.failed)} failed; {duration(found.seconds)} of training in all"
     )
     click.echo(f"measure them: mdtree measure {out}")
 

@@ -1,6 +1,7 @@
 """Recipes: what the user says about a directory of checkpoints."""
 
 from mdtree.config.data import (
+    Animals,
     DataSpec,
     Digits,
     FactoryData,
@@ -18,6 +19,7 @@ from mdtree.config.zoo import Zoo, ZooTraining
 __all__ = [
     "KNOWN_PACKAGES",
     "RECIPE_NAME",
+    "Animals",
     "DataSpec",
     "Digits",
     "FactoryData",

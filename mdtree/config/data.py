@@ -1,4 +1,4 @@
-"""The data of a recipe: five kinds, told apart by their `source`."""
+"""The data of a recipe: six kinds, told apart by their `source`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mdtree.config.part import FactRef, Part, either
 from mdtree.spelling import nearest
 
 __all__ = [
+    "Animals",
     "DataSpec",
     "Digits",
     "FactoryData",
@@ -57,6 +58,14 @@ class Digits(Source):
     source: Literal["digits"] = "digits"
 
 
+class Animals(Source):
+    """Animal-MNIST, ten animals: 6,000 to train, 4,000 to test; from the wheel of animal-mnist."""
+
+    source: Literal["animals"] = "animals"
+    root: Path | None = None  # the wheel, or a folder that holds it; None: where it is installed
+    side: Literal[14, 28] = 28  # pixels
+
+
 class TorchvisionData(Source):
     """A data set of torchvision, from a local folder."""
 
@@ -90,7 +99,7 @@ class FactoryData(Source):
     kwargs: dict[str, Any] = Field(default_factory=dict)
 
 
-_KINDS = ("digits", "torchvision", "images", "tensors")
+_KINDS = ("digits", "animals", "torchvision", "images", "tensors")
 
 
 def _kind(data: Any) -> str:
@@ -113,6 +122,7 @@ def _check_kind(data: Any) -> Any:
 
 DataSpec = Annotated[
     Annotated[Digits, Tag("digits")]
+    | Annotated[Animals, Tag("animals")]
     | Annotated[TorchvisionData, Tag("torchvision")]
     | Annotated[Images, Tag("images")]
     | Annotated[Tensors, Tag("tensors")]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mdtree.config.data import (
+    Animals,
     Digits,
     FactoryData,
     Images,
@@ -35,6 +36,7 @@ _PARTS: dict[str, type[BaseModel]] = {
     "model": ModelSpec,
     "loss": LossSpec,
     "digits": Digits,
+    "animals": Animals,
     "torchvision": TorchvisionData,
     "images": Images,
     "tensors": Tensors,

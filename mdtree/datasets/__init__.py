@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from mdtree.batch import as_batch, describe
 from mdtree.config import (
+    Animals,
     DataSpec,
     Digits,
     FactoryData,
@@ -23,6 +24,7 @@ from mdtree.config import (
     Transform,
     Trust,
 )
+from mdtree.datasets.animals import animals
 from mdtree.datasets.augmentation import augmented
 from mdtree.datasets.digits import digits
 from mdtree.datasets.files import from_file
@@ -85,8 +87,9 @@ def _read(spec: DataSpec, folder: Path, trust: Trust, allow_download: bool) -> D
         return Data(*halves)
     if isinstance(spec, Images):
         return Data(*from_folders(spec, folder, trust=trust))
-    if isinstance(spec, Digits):
-        train, test = (_transformed(items, spec.transform, trust) for items in digits())
+    if isinstance(spec, Digits | Animals):
+        both = digits() if isinstance(spec, Digits) else animals(spec, folder)
+        train, test = (_transformed(items, spec.transform, trust) for items in both)
         return Data(train, test)
     if isinstance(spec, Tensors):
         train = _transformed(from_file(folder / spec.train), spec.transform, trust)

@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from mdtree.config import DataSpec, Images, Tensors, TorchvisionData, Trust, Zoo, bind, fingerprint
+from mdtree.config import (
+    Animals,
+    DataSpec,
+    Images,
+    Tensors,
+    TorchvisionData,
+    Trust,
+    Zoo,
+    bind,
+    fingerprint,
+)
 from mdtree.losses import build_loss
 from mdtree.models import build_model
 from mdtree.threads import one_thread
@@ -56,7 +66,7 @@ def placed(zoo: Zoo, folder: Path) -> Zoo:
     data: DataSpec = zoo.data
     if isinstance(data, Tensors):
         data = data.model_copy(update={"train": full(data.train), "test": full(data.test)})
-    elif isinstance(data, Images | TorchvisionData):
+    elif isinstance(data, Images | TorchvisionData | Animals):
         data = data.model_copy(update={"root": full(data.root)})
     return zoo.model_copy(update={"data": data})
 
