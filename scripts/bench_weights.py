@@ -20,12 +20,12 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from benchmark import Comparison, arguments, compare, report, say
+from benchmark import Comparison, arguments, compare, report, say, told
 from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
@@ -48,7 +48,7 @@ def main() -> None:
     comparisons: list[Comparison] = []
     for name, weights in _models().items():
         case = _Case(name, weights)
-        comparisons += case.compared(runs)
+        comparisons += told(case.compared(runs))
     report(comparisons, as_json=options.json)
 
 
@@ -70,32 +70,32 @@ class _Case:
     name: str
     weights: Mapping[str, Tensor]
 
-    def compared(self, runs: int) -> list[Comparison]:
+    def compared(self, runs: int) -> Iterator[Comparison]:
         """Time the default and the full analysis, and compare the peaks of memory."""
         module = _module(self.weights)
         threads = min((1, CORES), key=lambda n: _seconds(lambda: _watched(module, n)))
         say(f"{self.name}: the rival is faster with {threads} of {CORES} threads")
-        default = compare(
+        yield compare(
             f"{self.name}, default (rival: {threads} threads)",
             lambda: _watched(module, threads),
             lambda: self.analysed(CORES),
             runs=runs,
             target=1 / 2.5,
         )
-        alone = compare(
+        yield compare(
             f"{self.name}, default, both with one thread",
             lambda: _watched(module, 1),
             lambda: self.analysed(1),
             runs=runs,
             target=None,
         )
-        full = Comparison(
+        yield Comparison(
             name=f"{self.name}, with traps and edge",
             rival=[_seconds(lambda: _watched(module, threads, randomize=True, mp_fit=True))],
             ours=[_median(lambda: self.analysed(CORES, traps=True), runs)],
             target=1 / 15,
         )
-        return [default, alone, full, self._peaks()]
+        yield self._peaks()
 
     def analysed(self, threads: int, *, traps: bool = False) -> None:
         """Analyse with mdtree."""

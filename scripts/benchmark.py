@@ -8,7 +8,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,8 +54,15 @@ def compare(
             started = time.perf_counter()
             work()
             times[key].append(time.perf_counter() - started)
-    found = Comparison(name=name, target=target, **times)
-    say(f"{name}: {found.ratio:.3f}")
+    return Comparison(name=name, target=target, **times)
+
+
+def told(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """Collect comparisons, and tell each as it comes: a run may take long."""
+    found = []
+    for comparison in comparisons:
+        say(f"{comparison.name}: {comparison.ratio:.3f}")
+        found.append(comparison)
     return found
 
 
