@@ -169,10 +169,9 @@ def _watched(module: nn.Module, threads: int, **options: bool) -> None:
 
 
 def _peak_of_rival(path: Path) -> Callable[[], None]:
-    module = _module(load_file(path))
     import weightwatcher  # noqa: F401 - imports are not counted
 
-    return lambda: _watched(module, 1)
+    return lambda: _watched(_module(load_file(path)), 1)
 
 
 def _peak_of_ours(path: Path) -> Callable[[], None]:

@@ -31,13 +31,12 @@ def eigenvalues(matrix: Tensor) -> NDArray[np.float64]:
 
 def gram(matrix: Tensor) -> Tensor:
     """Give W W' or W'W, whichever is smaller."""
-    long = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
-    width = long.shape[1]
-    total = torch.zeros(width, width, dtype=torch.float64, device=matrix.device)
-    height = max(_BLOCK // width, 1)
-    for start in range(0, len(long), height):
-        lines = long[start : start + height].double()
-        total.addmm_(lines.T, lines)
+    short = min(matrix.shape)
+    total = torch.zeros(short, short, dtype=torch.float64, device=matrix.device)
+    is_tall = len(matrix) >= matrix.shape[1]
+    for block in torch.split(matrix, max(_BLOCK // short, 1), dim=0 if is_tall else 1):
+        part = block.double()
+        total.addmm_(part.T, part) if is_tall else total.addmm_(part, part.T)
     return total
 
 

@@ -219,10 +219,11 @@ def _law_figures(law: PowerLaw, values: NDArray[np.float64], log_top: float) -> 
 
 def _fault(cut: Tensor) -> str | None:
     """Say why there is no spectrum at all."""
-    wrong = int((~torch.isfinite(cut)).sum())
-    if wrong:
+    low, high = map(float, torch.aminmax(cut))  # one pass; NaN and infinity show in it
+    size = max(abs(low), abs(high))
+    if not math.isfinite(size):
+        wrong = cut.numel() - int(torch.isfinite(cut).sum())
         return f"{wrong} of {cut.numel()} numbers are not finite"
-    size = float(cut.abs().max())
     if size == 0:
         return "all numbers are zero"
     if not 1 / _SQUARABLE < size < _SQUARABLE:

@@ -26,6 +26,7 @@ __all__ = ["Edge", "edge_of", "huge_entries", "trap_score"]
 
 _SPIKE = 3.5  # scales above the edge: one random matrix in 2,000 has one
 _ERRORS = 32  # roundings of one entry: products and QR of up to 2,048 columns were seen to need 10
+_SURELY = 0.99  # of a limit: sums in two orders differ by less
 _SMALL = 32  # columns of which all eigenvalues are as quickly found
 
 
@@ -69,6 +70,12 @@ def huge_entries(matrix: Tensor) -> int:
 
     Baik, Ben Arous and Peche 2005: a weaker one is lost in the bulk.
     """
+    count = matrix.numel()
+    mean = float(matrix.mean(dtype=torch.float64))
+    norm = float(torch.linalg.vector_norm(matrix, dtype=torch.float64))
+    farthest = max((float(end) - mean) ** 2 for end in torch.aminmax(matrix))
+    if farthest < _SURELY * (norm**2 / count - mean**2) * math.sqrt(count):
+        return 0  # as it is nearly always, without a copy
     squares = matrix.to(torch.float64, copy=True)
     squares.sub_(squares.mean()).square_()
     return int(torch.count_nonzero(squares > squares.mean() * math.sqrt(matrix.numel())))
