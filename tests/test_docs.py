@@ -13,7 +13,7 @@ import pytest
 
 from mdtree import exceptions
 from mdtree.cli import cli
-from mdtree.config import read_recipe
+from mdtree.config import read_recipe, read_zoo
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -32,6 +32,11 @@ def test_every_command_has_a_section_in_the_readme(name):
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("measure-*.yaml")), ids=str)
 def test_every_recipe_to_copy_is_valid(path):
     assert read_recipe(path).format == 1
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("zoo-*.yaml")), ids=str)
+def test_every_zoo_to_copy_is_valid(path):
+    assert list(read_zoo(path).points())
 
 
 def test_the_recipe_in_the_readme_is_valid(tmp_path):
