@@ -13,6 +13,7 @@ the BATCH IS TOO LARGE; its remedy is a smaller batch.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -93,14 +94,15 @@ class Label:
 
     mode: str  # a failure mode
     accuracy: float  # percent of test items
-    severity: float  # points of test accuracy that the remedy gains; 0 for `none`
-    margin: float  # points below which a gain counts as noise
-    lead: float  # points by which the remedy gains more than that of any other mode, or than none
+    gains: Mapping[str, float]  # remedy -> points of test accuracy that it alone gains at best
+    severity: float  # points of test accuracy that the mode's remedy gains; 0 for `none`
+    margin: float  # points up to which a gain counts as noise
+    lead: float  # points that the remedy gains more than any other; `none`: margin - best gain
 
     @property
     def in_noise(self) -> bool:
         """Say whether another mode could as well be it; `none` is what the noise leaves."""
-        return self.mode != "none" and self.lead < self.margin
+        return self.mode != "none" and self.lead <= self.margin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,11 +210,12 @@ def _remedy(room: Room, answer: str) -> str | None:
 def room_for_improvement(
     rows: Sequence[Row], *, axes: Sequence[Axis] = AXES, margin: float | None = None
 ) -> list[Room]:
-    """Compare every row with the rows that differ from it along one axis alone.
+    """Compare every row with the rows of its zoo that differ from it along one axis alone.
 
     An axis on which the rows do not differ is left out, and so is one that not all rows have.  The
     margin of a group is 2 sqrt(2) times the standard error of its test accuracy over seeds (two
-    standard errors of a difference), 0.5 points where that is not known, or `margin`.
+    standard errors of a difference), or the median one of its zoo if that is larger; 0.5 points
+    where there is none, or `margin`.
     """
     accuracy = [_accuracy(row) for row in rows]
     places = {axis: [number_of(row, axis.fact) for row in rows] for axis in axes}
@@ -222,14 +225,18 @@ def room_for_improvement(
             f"labels need a grid: none of {', '.join(axis.fact for axis in axes)} is known for "
             "every row and differs between rows"
         )
+    zoos = [row.facts.get("zoo") for row in rows]
     gains: list[dict[str, float]] = [{} for _ in rows]
     steps: list[dict[str, float]] = [{} for _ in rows]
     for axis in varied:
-        others = [places[other] for other in varied if other is not axis]
+        others: list[Sequence[Any]] = [
+            zoos,
+            *(places[other] for other in varied if other is not axis),
+        ]
         for line in _lines(places[axis], others):
             _refuse_twins(rows, line, places[axis], varied)
             _compare_line(line, axis, accuracy, gains, steps)
-    margins = (_noise(row) if margin is None else margin for row in rows)
+    margins = _margins(rows) if margin is None else [margin] * len(rows)
     return [Room(gains=g, step=s, margin=m) for g, s, m in zip(gains, steps, margins, strict=True)]
 
 
@@ -237,12 +244,15 @@ def label_rows(
     rows: Sequence[Row], *, axes: Sequence[Axis] = AXES, margin: float | None = None
 ) -> list[Label]:
     """Name the failure mode of each group of a grid: its remedy gains most, beyond the noise."""
+    if margin is not None and not 0 <= margin < math.inf:
+        raise RowsError(f"the margin must be a number of points, at least 0; got {margin}")
     rooms = room_for_improvement(rows, axes=axes, margin=margin)
     modes = [_failure_answer(room) or "none" for room in rooms]
     return [
         Label(
             mode=mode,
-            accuracy=_accuracy(row),
+            accuracy=_percent(row),
+            gains=dict(room.gains),
             severity=best_gain(room, mode),
             margin=room.margin,
             lead=_lead(room, mode),
@@ -251,11 +261,20 @@ def label_rows(
     ]
 
 
+def _percent(row: Row) -> float:
+    accuracy = _accuracy(row)
+    if not 0 <= accuracy <= 100:  # noqa: PLR2004 - percent
+        raise RowsError(
+            f"group {row.group!r} has a test accuracy of {accuracy:g}: it is percent of the test "
+            "items, from 0 to 100; mend test_error or test_accuracy in its row"
+        )
+    return accuracy
+
+
 def _lead(room: Room, mode: str) -> float:
     others = [gain for remedy, gain in room.gains.items() if REMEDIES[remedy] != mode]
-    if mode == "none":
-        return room.margin - max(others, default=0.0)
-    return best_gain(room, mode) - max(others, default=0.0)
+    own = room.margin if mode == "none" else best_gain(room, mode)
+    return own - max(others, default=0.0)
 
 
 def number_of(row: Row, fact: str) -> float | None:
@@ -326,8 +345,22 @@ def _accuracy(row: Row) -> float:
     )
 
 
-def _noise(row: Row) -> float:
+def _margins(rows: Sequence[Row]) -> list[float]:
+    """Give the noise of each group: its own, and no less than is usual in its zoo.
+
+    Two seeds agree by chance often enough; that alone does not make a group free of noise.
+    """
+    own = [_stderr(row) for row in rows]
+    zoos = [row.facts.get("zoo") for row in rows]
+    usual = {}
+    for zoo in set(zoos):
+        known = [stderr for stderr, other in zip(own, zoos, strict=True) if stderr and other == zoo]
+        usual[zoo] = statistics.median(known) if known else 0.0
+    noise = [max(stderr, usual[zoo]) for stderr, zoo in zip(own, zoos, strict=True)]
+    return [_ERRORS * math.sqrt(2) * stderr if stderr else _DEFAULT_MARGIN for stderr in noise]
+
+
+def _stderr(row: Row) -> float:
+    """Give the standard error of the test accuracy; 0 where it is not known."""
     error = row.quantities.get("test_error")
-    if isinstance(error, Measured) and error.stderr:
-        return _ERRORS * math.sqrt(2) * error.stderr
-    return _DEFAULT_MARGIN
+    return max(error.stderr or 0.0, 0.0) if isinstance(error, Measured) else 0.0

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mdtree.failures import AXES, Label, number_of
+from mdtree.failures import Label, number_of
 from mdtree.measurements import Row
 
 __all__ = ["Cell", "Phase", "phases"]
 
+# the axes of labels: the first that varies goes across, the second down
 _PREFERRED = ("batch_size", "width", "learning_rate", "data_amount")
 
 
@@ -18,48 +19,58 @@ class Cell:
     """One group in a diagram."""
 
     group: str
-    accuracy: float  # percent of test items
-    mode: str
-    severity: float
+    label: Label
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """Groups that differ by two facts alone."""
+    """Groups that differ by two facts alone; all diagrams of one zoo have the same frame."""
 
-    title: str  # the facts that they share
+    zoo: str  # its name; empty: it has none
+    shared: Mapping[str, float]  # the other facts of the grid
     across: str  # the fact of the columns
-    down: str  # the fact of the lines
+    down: str | None  # the fact of the lines; None: the grid has one axis alone
     columns: tuple[float, ...]
     lines: tuple[float, ...]
-    cells: dict[tuple[float, float], Cell]  # (line, column) -> group
+    cells: Mapping[tuple[float, float], Cell]  # (line, column) -> group; some can be missing
 
 
 def phases(rows: Sequence[Row], labels: Sequence[Label]) -> list[Phase]:
-    """Lay the groups out; a zoo with one axis alone has no diagram."""
-    facts = [axis.fact for axis in AXES]
-    values = {fact: [number_of(row, fact) for row in rows] for fact in facts}
-    varied = [f for f in facts if None not in values[f] and len(set(values[f])) > 1]
-    chosen = [fact for fact in _PREFERRED if fact in varied][:2]
-    if len(chosen) < 2:  # noqa: PLR2004 - a line and a column
+    """Lay the groups of a grid out, each with its label."""
+    varied = _varied(rows)
+    if not varied:
         return []
-    across, down = chosen
-    rest = [fact for fact in varied if fact not in chosen]
-    found: dict[tuple[float, ...], dict[tuple[float, float], Cell]] = {}
-    for row, label in zip(rows, labels, strict=True):
-        shared = tuple(number_of(row, fact) or 0.0 for fact in rest)
-        place = (number_of(row, down) or 0.0, number_of(row, across) or 0.0)
-        found.setdefault(shared, {})[place] = Cell(
-            group=row.group, accuracy=label.accuracy, mode=label.mode, severity=label.severity
-        )
+    across, *others = varied
+    down, rest = (others[0], others[1:]) if others else (None, [])
+    found: dict[str, dict[tuple[float, ...], dict[tuple[float, float], Cell]]] = {}
+    for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        shared = tuple(varied[fact][number] for fact in rest)
+        place = (varied[down][number] if down else 0.0, varied[across][number])
+        diagrams = found.setdefault(str(row.facts.get("zoo", "")), {})
+        diagrams.setdefault(shared, {})[place] = Cell(group=row.group, label=label)
     return [
         Phase(
-            title=", ".join(f"{fact} {v:g}" for fact, v in zip(rest, shared, strict=True)),
+            zoo=zoo,
+            shared=dict(zip(rest, shared, strict=True)),
             across=across,
             down=down,
-            columns=tuple(sorted({column for _, column in cells})),
-            lines=tuple(sorted({line for line, _ in cells})),
+            columns=tuple(sorted({column for d in diagrams.values() for _, column in d})),
+            lines=tuple(sorted({line for d in diagrams.values() for line, _ in d})),
             cells=cells,
         )
-        for shared, cells in sorted(found.items())
+        for zoo, diagrams in sorted(found.items())
+        for shared, cells in sorted(diagrams.items(), key=lambda item: item[0])
     ]
+
+
+def _varied(rows: Sequence[Row]) -> dict[str, list[float]]:
+    """Give the values of the facts that every row has and in which rows differ."""
+    known = {
+        fact: [value for row in rows if (value := number_of(row, fact)) is not None]
+        for fact in _PREFERRED
+    }
+    return {
+        fact: values
+        for fact, values in known.items()
+        if len(values) == len(rows) and len(set(values)) > 1
+    }

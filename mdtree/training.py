@@ -66,8 +66,12 @@ def train(
     batch to where the module is; `watch` is told every epoch and its mean loss, and may raise.
     The caller's random numbers are left alone.
     """
-    with torch.random.fork_rng(devices=[]):
+    devices = list({p.device for p in model.parameters() if p.device.type == "cuda"})
+    with torch.random.fork_rng(devices=devices):
         torch.default_generator.manual_seed(how.seed)  # of dropout, say
+        for device in devices:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(how.seed)
         _train(model, items, loss, how, place, watch=watch)
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 

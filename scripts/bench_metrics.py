@@ -66,7 +66,7 @@ NEVER = -1e30  # a tolerance that PyHessian's trace never reaches
 
 def main() -> None:
     """Run all comparisons and print them."""
-    options = arguments(__doc__, widths="4,8,16", runs="7")
+    options = arguments(__doc__, widths="4,8,16", runs="7", parts=",".join(_PARTS))
     runs = 3 if options.quick else int(options.runs)
     widths = [4] if options.quick else [int(width) for width in options.widths.split(",")]
     device = torch.device(options.device)
@@ -74,8 +74,8 @@ def main() -> None:
     comparisons: list[Comparison] = []
     for width in widths:
         case = _Case.trained(width, data, device)
-        for part in (_tops, _traces, _steps, _similarities, _wholes):
-            comparisons += told(part(case, runs))
+        for part in options.parts.split(","):
+            comparisons += told(_PARTS[part](case, runs))
     report(comparisons, as_json=options.json)
 
 
@@ -452,6 +452,15 @@ def _told(case: _Case, used: Mapping[str, float]) -> list[Comparison]:
         what = case.name(f"cost told before and used, {name}, off by")
         found.append(Comparison(name=what, rival=[1.0], ours=[off], target=2.0))
     return found
+
+
+_PARTS: dict[str, Callable[[_Case, int], list[Comparison]]] = {
+    "tops": _tops,
+    "traces": _traces,
+    "steps": _steps,
+    "similarities": _similarities,
+    "wholes": _wholes,
+}
 
 
 def _seconds(work: Callable[[], object]) -> float:

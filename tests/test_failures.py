@@ -200,30 +200,121 @@ def test_the_fact_test_accuracy_goes_before_the_measured_test_error():
     assert room_for_improvement(rows)[0].gains["enlarge_model"] == 5.5
 
 
-def test_the_margin_is_two_standard_errors_of_a_difference_and_half_a_point_where_unknown():
-    rows = [row(80, width=1, stderr=0.4), row(81, width=2), row(82, width=4, stderr=0.0)]
+def test_the_margin_is_two_standard_errors_of_a_difference_and_at_least_what_is_usual():
+    stderrs = [0.4, None, 0.0, 0.1, 0.9]  # the median of those that are known is 0.4
+    rows = [row(80 + n, width=n, stderr=stderr) for n, stderr in enumerate(stderrs, 1)]
     margins = [room.margin for room in room_for_improvement(rows)]
-    assert margins == pytest.approx([2 * math.sqrt(0.4**2 + 0.4**2), 0.5, 0.5])
-    assert [room.margin for room in room_for_improvement(rows, margin=3)] == [3, 3, 3]
+    both = [2 * math.sqrt(stderr**2 + stderr**2) for stderr in (0.4, 0.9)]
+    assert margins == pytest.approx([*[both[0]] * 4, both[1]])
+
+
+def test_what_is_usual_is_that_of_the_own_zoo_and_half_a_point_where_nothing_is_known():
+    rows = [
+        row(80 + n, width=n, stderr=stderr, zoo=zoo)
+        for n, (zoo, stderr) in enumerate([("a", 0.4), ("a", None), ("b", 0.0), ("b", None)], 1)
+    ]
+    margins = [room.margin for room in room_for_improvement(rows)]
+    assert margins == pytest.approx([2 * math.sqrt(0.4**2 + 0.4**2)] * 2 + [0.5] * 2)
+    assert [room.margin for room in room_for_improvement(rows, margin=3)] == [3] * 4
 
 
 @pytest.mark.parametrize(
-    ("stderr", "label"),
-    [
-        (0.3, Label(mode="model_small", severity=1, margin=0.6 * math.sqrt(2))),
-        (0.4, Label(mode="none", severity=0, margin=0.8 * math.sqrt(2))),
-    ],
+    ("stderr", "mode", "severity", "lead"),
+    [(0.3, "model_small", 1, 1), (0.4, "none", 0, 0.8 * math.sqrt(2) - 1)],
 )
-def test_a_gain_within_the_noise_between_seeds_is_no_failure(stderr, label):
+def test_a_gain_within_the_noise_between_seeds_is_no_failure(stderr, mode, severity, lead):
     rows = [row(80, width=1, stderr=stderr), row(81, width=2, stderr=stderr)]
     found = label_rows(rows)[0]
-    assert (label.mode, label.severity) == (found.mode, found.severity)
-    assert label.margin == pytest.approx(found.margin)
+    assert (mode, severity) == (found.mode, found.severity)
+    assert (found.margin, found.lead) == pytest.approx((2 * stderr * math.sqrt(2), lead))
 
 
 def test_a_gain_of_exactly_the_margin_is_noise():
     assert label_rows(line("width", 80, 81), margin=1)[0].mode == "none"
     assert label_rows(line("width", 80, 81), margin=0.999)[0].mode == "model_small"
+
+
+def test_a_label_holds_what_it_is_made_from():
+    # (batch size, width) -> test accuracy
+    grid = {(1, 1): 70, (2, 1): 75, (4, 1): 72, (1, 2): 71, (2, 2): 74, (4, 2): 80}
+    rows = [row(a, batch_size=b, width=w) for (b, w), a in grid.items()]
+    labels = dict(zip(grid, label_rows(rows, margin=3), strict=True))
+    gains = {"lower_temperature": 5, "raise_temperature": 0, "enlarge_model": 1}
+    assert labels[1, 1] == Label(
+        mode="temperature_high", accuracy=70, gains=gains, severity=5, margin=3, lead=4
+    )
+    gains = {"lower_temperature": 0, "raise_temperature": 3, "enlarge_model": 8}
+    assert labels[4, 1] == Label(
+        mode="model_small", accuracy=72, gains=gains, severity=8, margin=3, lead=5
+    )
+    gains = dict.fromkeys(gains, 0)
+    assert labels[4, 2] == Label(
+        mode="none", accuracy=80, gains=gains, severity=0, margin=3, lead=3
+    )
+    assert not any(label.in_noise for label in labels.values())
+
+
+@pytest.mark.parametrize(
+    ("margin", "mode", "lead", "in_noise"),
+    [
+        (1.5, "temperature_high", 2, False),
+        (2, "temperature_high", 2, True),  # as with gains, exactly the margin is noise
+        (2.5, "temperature_high", 2, True),
+        (5, "none", 0, False),
+        (7, "none", 2, False),
+    ],
+)
+def test_a_label_is_in_the_noise_unless_its_remedy_leads_by_more_than_the_margin(
+    margin, mode, lead, in_noise
+):
+    # a larger batch gains 5 points, a wider network 3
+    rows = [row(80, batch_size=1, width=1), row(85, batch_size=2, width=1)]
+    label = label_rows([*rows, row(83, batch_size=1, width=2)], margin=margin)[0]
+    assert (mode, lead, in_noise) == (label.mode, label.lead, label.in_noise)
+
+
+def test_two_remedies_that_gain_the_same_are_in_the_noise_whatever_the_margin():
+    rows = [row(80, batch_size=1, width=1), row(85, batch_size=2, width=1)]
+    label = label_rows([*rows, row(85, batch_size=1, width=2)], margin=0)[0]
+    assert (label.severity, label.lead, label.in_noise) == (5, 0, True)
+
+
+def test_the_only_remedy_leads_by_all_that_it_gains():
+    label = label_rows(line("width", 80, 83), margin=2.5)[0]
+    assert (label.lead, label.in_noise) == (3, False)
+
+
+def test_two_axes_of_one_mode_do_not_rival_each_other():
+    # a larger batch and a smaller rate both lower the temperature: 5 and 4 points
+    rows = [row(80, batch_size=1, learning_rate=2), row(85, batch_size=2, learning_rate=2)]
+    label = label_rows([*rows, row(84, batch_size=1, learning_rate=1)], margin=3)[0]
+    assert (label.mode, label.lead, label.in_noise) == ("temperature_high", 5, False)
+
+
+def test_a_group_without_neighbours_has_nothing_to_gain():
+    """A grid with holes: what is alone on all its lines is compared with itself."""
+    rows = [*line("batch_size", 80, 90, width=1), row(50, batch_size=4, width=2)]
+    label = label_rows(rows)[2]
+    assert (label.mode, {*label.gains.values()}) == ("none", {0})
+
+
+def test_a_hole_in_a_line_is_stepped_over():
+    rows = [row(80, width=1), row(90, width=4), row(88, width=16)]
+    room = room_for_improvement(rows)[0]
+    assert (room.gains["enlarge_model"], room.step["enlarge_model"]) == (10, 10)
+
+
+@pytest.mark.parametrize("margin", [-0.1, math.nan, math.inf, -math.inf])
+def test_a_margin_that_is_no_number_of_points_is_refused(margin):
+    with pytest.raises(RowsError, match="the margin must be a number of points, at least 0; got"):
+        label_rows(line("width", 80, 81), margin=margin)
+
+
+@pytest.mark.parametrize("accuracy", [-0.5, 100.5, -1e308])
+def test_a_test_accuracy_that_is_no_percentage_is_refused(accuracy):
+    rows = [row(80, width=1), row(accuracy, width=2)]
+    with pytest.raises(RowsError, match=r"'width=2' has a test accuracy of .*from 0 to 100; mend"):
+        label_rows(rows)
 
 
 def test_equal_sides_have_no_answer():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ def _print_trained(found: Any) -> None:
 @click.argument("rows", type=click.Path(path_type=Path))
 @click.option("--protocol", help="Rows of this protocol, where there are several.")
 @click.option("--margin", type=float, help="Points that count as noise; else the seeds' spread.")
-@click.option("--svg", type=click.Path(path_type=Path), help="Write the phase diagram here.")
+@click.option("--svg", type=click.Path(path_type=Path), help="Write the phase diagrams here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def label(
     rows: Path, *, protocol: str | None, margin: float | None, svg: Path | None, as_json: bool
@@ -162,48 +163,71 @@ def label(
     """
     from mdtree.cli.inputs import load_rows
     from mdtree.cli.phase import phase_svg, phase_text
-    from mdtree.failures import FAILURE_MODES, label_rows
+    from mdtree.failures import label_rows
     from mdtree.fitting import one_protocol
     from mdtree.phase import phases
 
     known = load_rows(rows, protocol=protocol)
-    one_protocol(known)
+    measured_by = one_protocol(known)
     labels = label_rows(known, margin=margin)
+    groups = [row.group for row in known]
     diagrams = phases(known, labels)
-    noisy = sum(label.in_noise for label in labels)
     if svg is not None:
-        try:
-            svg.write_text(phase_svg(diagrams), encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{svg} cannot be written: {error.strerror or error}") from error
+        _write_svg(svg, phase_svg(diagrams), rows)
     if as_json:
         content = [
-            {"group": row.group, **asdict(label), "in_noise": label.in_noise}
-            for row, label in zip(known, labels, strict=True)
+            {"group": group, **asdict(label), "in_noise": label.in_noise}
+            for group, label in zip(groups, labels, strict=True)
         ]
-        click.echo(json.dumps({"format": 1, "groups": content}))
+        share = sum(label.in_noise for label in labels) / len(labels)
+        head = {"format": 1, "protocol": measured_by, "share_in_noise": share}
+        click.echo(json.dumps({**head, "groups": content}))
         return
+    _print_labels(groups, labels)
+    click.echo("\n" + phase_text(diagrams))
+    if svg is not None:
+        click.echo(f"the picture is in {printable(str(svg))}")
+
+
+def _write_svg(svg: Path, text: str, rows: Path) -> None:
+    if os.path.realpath(svg) in (os.path.realpath(rows), os.path.realpath(rows / "rows.jsonl")):
+        raise OutputError(f"{svg} holds the rows themselves: name another file with --svg")
+    try:
+        svg.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{svg} cannot be written: {error.strerror or error}") from error
+
+
+def _print_labels(groups: list[str], labels: list[Any]) -> None:
+    from mdtree.cli.phase import LETTERS
+    from mdtree.failures import FAILURE_MODES, REMEDIES
+
+    remedies = {remedy: mode for remedy, mode in REMEDIES.items() if remedy in labels[0].gains}
     cells = [
         [
-            row.group,
+            group,
             f"{label.accuracy:.2f}",
+            *(f"{label.gains[remedy]:.2f}" for remedy in remedies),
             label.mode,
             f"{label.severity:.2f}",
             f"{label.margin:.2f}",
             f"{label.lead:.2f}",
             "in the noise" if label.in_noise else "",
         ]
-        for row, label in zip(known, labels, strict=True)
+        for group, label in zip(groups, labels, strict=True)
     ]
-    header = ["group", "test accuracy", "mode", "severity", "margin", "lead", ""]
+    gains = [LETTERS[mode] for mode in remedies.values()]
+    header = ["group", "test accuracy", *gains, "mode", "severity", "margin", "lead", ""]
     click.echo(table(header, cells))
+    said = "; ".join(
+        f"{LETTERS[mode]} {remedy.replace('_', ' ')} ({mode})" for remedy, mode in remedies.items()
+    )
+    click.echo(f"\npoints of test accuracy to gain by one change alone: {said}")
     counts = {mode: sum(label.mode == mode for label in labels) for mode in FAILURE_MODES}
     said = ", ".join(f"{count} {mode}" for mode, count in counts.items() if count)
-    click.echo(f"\n{plural(len(labels), 'group')}: {said}")
+    click.echo(f"{plural(len(labels), 'group')}: {said}")
+    noisy = sum(label.in_noise for label in labels)
     click.echo(
-        f"{noisy} of {len(labels)} labels are inside the noise: another mode's remedy gains as much"
+        f"{noisy} of {plural(len(labels), 'label')} ({noisy / len(labels):.0%}) inside the noise: "
+        "another change gains as much, within the margin"
     )
-    if diagrams:
-        click.echo("\n" + phase_text(diagrams))
-    if svg is not None:
-        click.echo(f"the phase diagram is in {printable(str(svg))}")

@@ -59,7 +59,7 @@ class Digits(Source):
 
 
 class Animals(Source):
-    """Animal-MNIST, ten animals: 6,000 to train, 4,000 to test; from the wheel of animal-mnist."""
+    """Animal-MNIST, ten animals: 6,000 to train, 3,857 to test; from the wheel of animal-mnist."""
 
     source: Literal["animals"] = "animals"
     root: Path | None = None  # the wheel, or a folder that holds it; None: where it is installed

@@ -24,7 +24,7 @@ from mdtree.config import (
     Transform,
     Trust,
 )
-from mdtree.datasets.animals import animals
+from mdtree.datasets.animals import animal_files, animals
 from mdtree.datasets.augmentation import augmented
 from mdtree.datasets.digits import digits
 from mdtree.datasets.files import from_file
@@ -72,6 +72,8 @@ def data_digest(spec: DataSpec, folder: Path) -> str | None:
     if isinstance(spec, Tensors):
         files = [folder / file for file in (spec.train, spec.test) if file is not None]
         contents = [_file_digest(file) for file in files]
+    elif isinstance(spec, Animals):
+        contents = [_file_digest(file) for file in animal_files(spec, folder)]
     elif isinstance(spec, Images | TorchvisionData):
         root = folder / spec.root
         found = (path for path in root.rglob("*") if path.is_file())

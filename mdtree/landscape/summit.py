@@ -1,6 +1,6 @@
 """The sharpness alone: the largest eigenvalue of the Hessian, for those who need no more.
 
-Lanczos on a sixteenth of the items tells for little where the top eigenvector lies, and from there
+Lanczos on an eighth of the items tells for little where the top eigenvector lies, and from there
 on all items it takes about two products.  (The density needs a random start; the trace needs the
 eigenvectors below the first: `lanczos` itself is for them.)  The tolerance holds where the spectrum
 has a gap below the largest eigenvalue, as that of a trained network has; of two that lie close, a
@@ -17,7 +17,7 @@ from mdtree.landscape.lanczos import Ritz, lanczos
 
 __all__ = ["sharpness"]
 
-_SHARE = 16
+_SHARE = 8
 _FEWEST = 64
 _ROUGHLY = 0.05
 _CHANCE = 0.05
@@ -33,4 +33,5 @@ def sharpness(hessian: Hessian, *, tolerance: float, seed: int = 0) -> Ritz:
     rough = lanczos(hessian.over(few).product, start, steps=_STEPS, tolerance=_ROUGHLY)
     # The few items may not know the direction; a little chance lets none be left out.
     begin = rough.top_vector() + _CHANCE * start / torch.linalg.vector_norm(start)
-    return lanczos(hessian.product, begin, steps=_STEPS, tolerance=tolerance, least=2)
+    # After two or three steps the gap is a guess: half of the tolerance leaves room for that.
+    return lanczos(hessian.product, begin, steps=_STEPS, tolerance=tolerance / 2, least=2)

@@ -27,6 +27,7 @@ FACTS: dict[str, str] = {
 
 # the known facts that are words
 TEXT_FACTS: dict[str, str] = {
+    "zoo": "name of the zoo; groups of different zoos are never compared to label them",
     "label": "failure mode that a person found, where no grid tells it (temperature_low, ...)",
 }
 

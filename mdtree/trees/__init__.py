@@ -4,7 +4,14 @@ from mdtree.trees.averaged import PosteriorTree
 from mdtree.trees.cart import CartTree
 from mdtree.trees.draw import tree_svg, tree_text
 from mdtree.trees.estimator import TreeEstimator
-from mdtree.trees.feature import FACT_FEATURES, FEATURES, LANDSCAPE, Feature, feature_matrix
+from mdtree.trees.feature import (
+    FACT_FEATURES,
+    FEATURES,
+    LANDSCAPE,
+    SPECTRUM,
+    Feature,
+    feature_matrix,
+)
 from mdtree.trees.node import Leaf, Node, Split, Step, ends, leaves, walk, with_gains
 from mdtree.trees.published import PublishedTree
 from mdtree.trees.reading import read_tree
@@ -17,6 +24,7 @@ __all__ = [
     "FEATURES",
     "LANDSCAPE",
     "PUBLISHED",
+    "SPECTRUM",
     "CartTree",
     "Feature",
     "Leaf",

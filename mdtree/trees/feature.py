@@ -18,7 +18,7 @@ from mdtree.failures import number_of
 from mdtree.measurements import QUANTITIES, Measured, Row
 from mdtree.spelling import nearest
 
-__all__ = ["FACT_FEATURES", "FEATURES", "LANDSCAPE", "Feature", "feature_matrix"]
+__all__ = ["FACT_FEATURES", "FEATURES", "LANDSCAPE", "SPECTRUM", "Feature", "feature_matrix"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,17 @@ def _peak_ratio(peak: float, train_error: float) -> float:
 _PLAIN = ("train_error", "train_loss", "test_error", "test_loss")
 _PAIRS = ("connectivity", "connectivity_peak", "cka")
 
+# What the weights alone say; trees do not ask for these unless they are told to.
+SPECTRUM: tuple[str, ...] = (
+    "alpha",
+    "alpha_hat",
+    "log_norm",
+    "log_spectral_norm",
+    "log_alpha_norm",
+    "stable_rank",
+    "soft_rank",
+)
+
 _LIST = (
     *(
         Feature(
@@ -63,7 +74,7 @@ _LIST = (
             unit=QUANTITIES[name].unit,
             compute=_same,
         )
-        for name in (*_PLAIN, *_PAIRS)
+        for name in (*_PLAIN, *_PAIRS, *SPECTRUM)
     ),
     Feature(
         name="log_hessian_top",

@@ -6,31 +6,43 @@ GROUP/seed-0.json          its facts, written last: where they are, the member i
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
 import platform
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch import Tensor
 
 import mdtree
 from mdtree.batch import to_device
 from mdtree.config import Zoo, ZooTraining, bind, fingerprint
 from mdtree.config.trust import Trust
 from mdtree.datasets import Data, load_data
-from mdtree.exceptions import DataError, MdtreeError, OutputError
+from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.losses import build_loss
 from mdtree.measurements import Fact
 from mdtree.models import build_model
 from mdtree.threads import one_thread
 from mdtree.training import Training, train
 
-__all__ = ["Member", "Outcome", "member_data", "member_training", "outcome_of", "train_member"]
+__all__ = [
+    "Member",
+    "Outcome",
+    "member_data",
+    "member_training",
+    "outcome_of",
+    "train_member",
+    "written",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,17 +90,19 @@ class _DivergedError(Exception):
 def train_member(member: Member) -> Outcome:
     """Train one member and save it; what goes wrong with it is in its outcome."""
     started = time.perf_counter()
+    losses: list[float] = []
     try:
-        facts = _trained(member)
-    except (DataError, OutputError) as error:
-        if isinstance(error, OutputError):
-            raise
-        return Outcome(name=member.name, failure=str(error))
+        with one_thread():  # the bits of a member do not depend on how many there are
+            weights = _trained(member, losses)
+        seconds = time.perf_counter() - started
+        _save(member, weights, losses, seconds)
+    except OutputError:  # the others could not be saved either
+        raise
     except MdtreeError as error:
         return Outcome(name=member.name, failure=str(error))
-    seconds = time.perf_counter() - started
-    _write(member, {**facts, "seconds": round(seconds, 3)})
-    return Outcome(name=member.name, diverged=bool(facts["diverged"]), seconds=seconds)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code can raise anything
+        return Outcome(name=member.name, failure=f"{type(error).__name__}: {error}")
+    return Outcome(name=member.name, diverged=weights is None, seconds=seconds)
 
 
 def outcome_of(member: Member) -> Outcome | None:
@@ -118,41 +132,64 @@ def member_training(member: Member) -> Training:
     return Training(seed=member.seed, **values)
 
 
-def _trained(member: Member) -> dict[str, Any]:
-    """Train, write the weights, and give the facts."""
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """Give a place beside `path` to write to, and rename it: a file of that name is whole."""
+    new = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield new
+        new.replace(path)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(
+            f"{path} cannot be written: {reason}; members that are whole stay, and the same "
+            "command goes on with the others"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):  # it is not there any more, or never was
+            new.unlink()
+
+
+def _trained(member: Member, losses: list[float]) -> dict[str, Tensor] | None:
+    """Train, and note the loss of each epoch; None where loss or weights leave the numbers."""
+    device = torch.device(member.device)
     how, data = member_training(member), member_data(member)
     model = build_model(bind(member.zoo.model, member.facts), trust=member.trust, seed=member.seed)
-    device = torch.device(member.device)
-    losses: list[float] = []
+    loss = build_loss(bind(member.zoo.loss, member.facts), member.trust)
 
-    def watch(_: int, loss: float) -> None:
-        losses.append(loss)
-        if not math.isfinite(loss):
+    def watch(_: int, mean: float) -> None:
+        losses.append(mean)
+        if not math.isfinite(mean):
             raise _DivergedError
 
-    diverged = False
     try:
-        # One thread, so that a member does not depend on how many there are.
-        with one_thread():
-            weights = train(
-                model.to(device),
-                data.train,
-                build_loss(bind(member.zoo.loss, member.facts), member.trust),
-                how,
-                lambda batch: to_device(batch, device),
-                watch=watch,
-            )
-        diverged = not all(bool(t.isfinite().all()) for t in weights.values())
+        weights = train(
+            model.to(device),
+            data.train,
+            loss,
+            how,
+            lambda batch: to_device(batch, device),
+            watch=watch,
+        )
     except _DivergedError:
-        diverged = True
-    if not diverged:
-        _save({name: tensor.cpu().contiguous() for name, tensor in weights.items()}, member.weights)
-    return {
+        return None
+    return weights if all(bool(t.isfinite().all()) for t in weights.values()) else None
+
+
+def _save(
+    member: Member, weights: dict[str, Tensor] | None, losses: list[float], seconds: float
+) -> None:
+    """Write the weights, then the facts."""
+    if weights is not None:
+        with written(member.weights) as path:
+            save_file({name: t.cpu().contiguous() for name, t in weights.items()}, path)
+    facts = {
         "format": 1,
         "group": member.group,
         "seed": member.seed,
-        "facts": {**member.zoo.facts, **member.facts},
-        "diverged": diverged,
+        "facts": member.facts,
+        "diverged": weights is None,
         "epochs": len(losses),
         "train_loss": losses[-1] if losses and math.isfinite(losses[-1]) else None,
         "device": member.device,
@@ -161,56 +198,12 @@ def _trained(member: Member) -> dict[str, Any]:
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
+        "seconds": round(seconds, 3),
     }
-
-
-def _save(weights: dict[str, torch.Tensor], path: Path) -> None:
-    """Write beside, then rename: a file of this name is always whole."""
-    new = path.with_name(f".{path.name}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            save_file(_apart(weights), new)
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
-    except Exception as error:
-        # safetensors tells a full disk in an error of its own
-        raise _cannot_write(path, error) from error
-
-
-def _apart(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Store a tensor that has several names under each: safetensors shares no memory."""
-    seen: set[int] = set()
-    found = {}
-    for name, tensor in weights.items():
-        found[name] = tensor.clone() if tensor.data_ptr() in seen else tensor
-        seen.add(tensor.data_ptr())
-    return found
-
-
-def _write(member: Member, facts: dict[str, Any]) -> None:
-    path = member.record
-    new = path.with_name(f".{path.name}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if facts["diverged"]:
+    with written(member.record) as path:
+        if weights is None:
             member.weights.unlink(missing_ok=True)
-        try:
-            new.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-
-
-def _cannot_write(path: Path, error: Exception) -> OutputError:
-    reason = getattr(error, "strerror", None) or error
-    return OutputError(
-        f"{path} cannot be written: {reason}; members that are whole stay, and the same command "
-        "goes on with the others"
-    )
+        path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)

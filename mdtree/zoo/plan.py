@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
 
+import torch
+
+from mdtree.batch import Batch, to_device
 from mdtree.config import (
     Animals,
     DataSpec,
@@ -19,6 +23,7 @@ from mdtree.config import (
     bind,
     fingerprint,
 )
+from mdtree.exceptions import MdtreeError
 from mdtree.losses import build_loss
 from mdtree.models import build_model
 from mdtree.threads import one_thread
@@ -28,6 +33,7 @@ from mdtree.zoo.member import Member, member_data, member_training
 __all__ = ["Price", "members", "placed", "prices"]
 
 _TIMED_STEPS = 3
+_TIMED_SIZES = (8, 64)  # items in a step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,40 +78,66 @@ def placed(zoo: Zoo, folder: Path) -> Zoo:
 
 
 def prices(todo: list[Member]) -> Iterator[Price]:
-    """Time a few steps of each network with each batch, and scale them to all."""
-    paces: dict[tuple[str, int, str], float] = {}
+    """Time a few steps of each network, and scale them to all."""
+    paces: dict[str, _Pace] = {}
     for member in todo:
         how, count = member_training(member), len(member_data(member).train)
-        key = (fingerprint(bind(member.zoo.model, member.facts)), how.batch_size, how.optimizer)
-        if key not in paces:
-            paces[key] = _step(member)
-        steps = steps_in(how, count)
+        network = fingerprint(bind(member.zoo.model, member.facts), how.optimizer)
+        if network not in paces:
+            paces[network] = _pace(member)
+        steps, batch_size = steps_in(how, count), min(how.batch_size, count)
         yield Price(
             member=member,
             steps=steps,
-            items=steps * min(how.batch_size, count),
-            seconds=steps * paces[key],
+            items=steps * batch_size,
+            seconds=steps * paces[network].seconds(batch_size),
         )
 
 
-def _step(member: Member) -> float:
-    """Give the seconds of one step; the first few are a warm-up."""
-    how, data = member_training(member), member_data(member)
+@dataclass(frozen=True, kw_only=True)
+class _Pace:
+    """Seconds of a step: some for itself, and some for each of its items."""
+
+    step: float
+    item: float
+
+    def seconds(self, batch_size: int) -> float:
+        return self.step + batch_size * self.item
+
+
+def _pace(member: Member) -> _Pace:
+    """Draw a line through the times of a small and a larger batch: a large one takes minutes."""
+    few, many = (min(size, len(member_data(member).train)) for size in _TIMED_SIZES)
+    try:
+        short, long = _step(member, few), _step(member, many)
+    except MdtreeError:
+        raise
+    except Exception as error:  # a user's code can raise anything
+        kind = type(error).__name__
+        raise MdtreeError(f"{member.name} cannot be trained: {kind}: {error}") from error
+    item = max(long - short, 0) / (many - few) if many > few else long / many
+    return _Pace(step=max(short - few * item, 0), item=item)
+
+
+def _step(member: Member, batch_size: int) -> float:
+    """Give the seconds of one step; the first one is a warm-up."""
     model = build_model(bind(member.zoo.model, member.facts), trust=member.trust)
     loss = build_loss(bind(member.zoo.loss, member.facts), member.trust)
+    steps, device = 1 + _TIMED_STEPS, torch.device(member.device)
+    how = replace(member_training(member), batch_size=batch_size, steps=steps, epochs=steps)
+    moments: list[float] = []
 
-    def run(steps: int) -> None:
-        train(model, data.train, loss, replace(how, steps=steps, epochs=steps, warmup=0.0))
+    def place(batch: Batch) -> Batch:
+        moments.append(_now(device))
+        return to_device(batch, device)
 
     with one_thread():
-        run(1)
-        return max(_timed(lambda: run(1 + _TIMED_STEPS)) - _timed(lambda: run(1)), 0) / _TIMED_STEPS
+        train(model.to(device), member_data(member).train, loss, how, place)
+    moments.append(_now(device))
+    return statistics.median(after - before for before, after in pairwise(moments[1:]))
 
 
-ResultT = TypeVar("ResultT")
-
-
-def _timed(work: Callable[[], ResultT]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":  # which may have work left
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

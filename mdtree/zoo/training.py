@@ -8,20 +8,20 @@ DIR/GROUP/...     the members
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import yaml
 from filelock import FileLock, Timeout
 
-from mdtree.config import RECIPE_NAME, Trust, Zoo, read_zoo
+from mdtree.config import RECIPE_NAME, Trust, Zoo, bind, fingerprint, read_zoo
 from mdtree.exceptions import LockedError, OutputError, RecipeError
 from mdtree.losses import build_loss
+from mdtree.models import build_model
 from mdtree.progress import Progress, Silent
 from mdtree.workers import run
-from mdtree.zoo.member import Member, Outcome, member_data, outcome_of, train_member
+from mdtree.zoo.member import Member, Outcome, member_data, outcome_of, train_member, written
 from mdtree.zoo.plan import members, placed
 
 __all__ = ["CONFIG_NAME", "Trained", "pending", "train_zoo"]
@@ -61,9 +61,8 @@ def train_zoo(
     with _locked(out):
         _same_config(zoo, out)
         known = {member.name: outcome_of(member) for member in everyone}
-        todo = [member for member in everyone if known[member.name] is None]
-        if todo:
-            _preflight(todo[0])
+        todo = _by_data([member for member in everyone if known[member.name] is None])
+        _preflight(todo)
         _write_config(zoo, out)
         watch.start(len(todo))
         found: dict[str, Outcome] = {name: o for name, o in known.items() if o is not None}
@@ -110,30 +109,61 @@ def _same_config(zoo: Zoo, out: Path) -> None:
         )
 
 
-def _preflight(member: Member) -> None:
-    """Fail at once where every member would: unknown names, data that are not there."""
-    from mdtree.config import bind
-    from mdtree.models import build_model
+def _by_data(todo: list[Member]) -> list[Member]:
+    """Bring members of the same data together, so that each data set is read once."""
+    found: dict[str, list[Member]] = {}
+    for member in todo:
+        found.setdefault(fingerprint(bind(member.zoo.data, member.facts)), []).append(member)
+    return [member for together in found.values() for member in together]
 
-    build_loss(bind(member.zoo.loss, member.facts), member.trust)
-    build_model(bind(member.zoo.model, member.facts), trust=member.trust)
-    member_data(member)
+
+def _preflight(todo: list[Member]) -> None:
+    """Fail at once, and not after hours, on unknown names and data that are not there or too few.
+
+    Each factory is called for one member alone: what it makes of other facts is their business.
+    """
+    losses, networks, data = {}, {}, {}
+    for member in reversed(todo):
+        losses[bind(member.zoo.loss, member.facts).factory] = member
+        networks[bind(member.zoo.model, member.facts).factory] = member
+    for member in sorted(todo, key=_amount):  # where the largest part can be read, all can
+        spec = bind(member.zoo.data, member.facts).model_copy(update={"amount": None})
+        data[fingerprint(spec)] = member
+    for member in losses.values():
+        build_loss(bind(member.zoo.loss, member.facts), member.trust)
+    for member in networks.values():
+        build_model(bind(member.zoo.model, member.facts), trust=member.trust)
+    for member in data.values():
+        member_data(member)
+
+
+def _amount(member: Member) -> int:
+    return int(bind(member.zoo.data, member.facts).amount or 0)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what our reader reads as it was: it takes 1e-3 for a number, where others do not."""
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    like_a_number = text[:1] in set("+-.0123456789")
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, '"' if like_a_number else None)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_multi_representer(PurePath, lambda dumper, path: _text(dumper, str(path)))
 
 
 def _write_config(zoo: Zoo, out: Path) -> None:
-    try:
-        for name, header, part in (
-            (CONFIG_NAME, _HEADER, zoo),
-            (RECIPE_NAME, _RECIPE_HEADER, zoo.recipe()),
-        ):
-            if not (out / name).exists():
-                content = json.loads(part.model_dump_json(exclude_none=True))
-                text = header + yaml.safe_dump(content, sort_keys=False)
-                new = out / f".{name}.new"
-                new.write_text(text, encoding="utf-8")
-                new.replace(out / name)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written: {error.strerror or error}") from error
+    for name, header, part in (
+        (CONFIG_NAME, _HEADER, zoo),
+        (RECIPE_NAME, _RECIPE_HEADER, zoo.recipe()),
+    ):
+        if not (out / name).exists():
+            content = part.model_dump(exclude_none=True)
+            text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+            with written(out / name) as path:
+                path.write_text(header + text, encoding="utf-8")
 
 
 @contextlib.contextmanager

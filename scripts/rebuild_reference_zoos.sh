@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Train, measure and label the two reference zoos, and fit the trees that come with mdtree on them.
+# A run that was stopped goes on where it was.
+#   scripts/rebuild_reference_zoos.sh [FOLDER [WORKERS]]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${1:-zoos}
+workers=${2:-$(nproc)}
+
+ls data/animal_mnist-0.4-*.whl >/dev/null 2>&1 || pip download --no-deps animal-mnist==0.4 -d data
+for zoo in digits animals; do
+    mdtree zoo train "configs/zoo-$zoo.yaml" --out "$out/$zoo" --workers "$workers"
+    mdtree measure "$out/$zoo" --workers "$workers"
+    mdtree zoo label "$out/$zoo" --svg "$out/$zoo.svg"
+done
+python scripts/ship_reference_trees.py "$out"

@@ -1,0 +1,75 @@
+"""Keep the rows of the two reference zoos, and fit the trees that come with mdtree on them.
+
+    python scripts/ship_reference_trees.py ZOOS
+
+ZOOS holds the measured zoos `digits` and `animals` (scripts/rebuild_reference_zoos.sh).  The rows
+go to mdtree/data/zoos, without what only pictures of single layers need; the trees go to
+mdtree/data/trees.  The accuracy in a tree's provenance is that of cross-validation: each cell of
+the grid (one width, one data amount) is judged by a tree that was fitted on the other cells.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from reliability import judged
+
+import mdtree
+from mdtree.failures import TASKS
+from mdtree.fitting import fit_tree, labelled
+from mdtree.measurements import Row, read_rows, write_rows
+from mdtree.trees import write_tree
+
+FOLDER = Path(mdtree.__file__).parent / "data"
+DATA = {
+    "digits": "60 groups of ResNet-18 on the digits of scikit-learn (8x8 pixels), two seeds each",
+    "animals": "60 groups of ResNet-18 on Animal-MNIST (14x14 pixels), two seeds each",
+}
+LEFT_OUT = "spectrum"  # the detail of all layers: half of a row
+
+
+def main() -> None:
+    """Write rows and trees."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("zoos", type=Path)
+    root = parser.parse_args().zoos
+    (FOLDER / "zoos").mkdir(parents=True, exist_ok=True)
+    known: dict[str, list[Row]] = {}
+    for name in DATA:
+        rows = [_kept(row) for row in read_rows(root / name / "rows.jsonl") if row.failure is None]
+        for protocol in sorted({row.protocol for row in rows}):
+            part = [row for row in rows if row.protocol == protocol]
+            write_rows(FOLDER / "zoos" / f"{name}-{protocol}.jsonl", part)
+        known[name] = [row for row in rows if row.protocol == "standard-1"]
+    for name, rows in known.items():
+        _ship(name, rows, DATA[name])
+    _ship("digits-animals", [*known["digits"], *known["animals"]], "; ".join(DATA.values()))
+
+
+def _kept(row: Row) -> Row:
+    details = {name: d for name, d in (row.details or {}).items() if name != LEFT_OUT}
+    return replace(row, details=details or None)
+
+
+def _ship(name: str, rows: Sequence[Row], data: str) -> None:
+    for task in TASKS:
+        chosen, answers, _ = labelled(rows, task)
+        right = np.array([found.right for found in judged(chosen, answers, task)])
+        remarks = {
+            "data": data,
+            "commands": "scripts/rebuild_reference_zoos.sh",
+            "accuracy": f"{100 * right.mean():.1f} % of {len(right)} groups, cross-validated over "
+            "the cells of the grid",
+        }
+        saved = fit_tree(rows, task=task, provenance=remarks)
+        stem = f"{name}-standard-1" + ("" if task == "failure" else f"-{task}")
+        write_tree(FOLDER / "trees" / f"{stem}.json", saved)
+        print(f"{stem}: {saved.groups} groups, {remarks['accuracy']}")
+
+
+if __name__ == "__main__":
+    main()

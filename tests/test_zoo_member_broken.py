@@ -1,0 +1,168 @@
+"""One member of a zoo where something breaks: a full disk, a diverging loss, a bad network."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import partial
+from pathlib import Path
+
+import pytest
+from test_zoo_member import files, make, names_in
+from torch import nn
+
+from mdtree.exceptions import OutputError
+from mdtree.zoo.member import outcome_of, train_member
+
+
+@pytest.fixture
+def member(tmp_path):
+    return partial(make, tmp_path)
+
+
+def test_the_facts_are_written_last(member):
+    """Where they cannot be written the weights lie there, and the member is not whole."""
+    one = member()
+    (one.record / "in the way").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"seed-1\.json cannot be written: Is a directory"):
+        train_member(one)
+    assert one.weights.is_file()
+    assert outcome_of(one) is None
+
+
+def test_weights_that_cannot_be_written_leave_no_facts(member):
+    one = member()
+    (one.weights / "in the way").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"seed-1\.safetensors cannot be written: Is a directory"):
+        train_member(one)
+    assert not one.record.exists()
+    assert not list(one.out.rglob("*.new"))
+
+
+@pytest.fixture
+def room():
+    """Let no file grow beyond so many bytes, as on a full disk, until the room is None again."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(size):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft if size is None else size, hard))
+
+    yield limit
+    limit(None)
+
+
+def test_weights_that_find_no_room_are_told_and_leave_nothing(member, room):
+    one = member()
+    room(1000)
+    with pytest.raises(OutputError, match=r"tensors cannot be written: .*members that are whole s"):
+        train_member(one)
+    room(None)
+    assert names_in(one.weights.parent) == []
+    assert train_member(one).failure is None
+    assert outcome_of(one).diverged is False
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_facts_that_find_no_room_are_told_and_leave_no_half(member):
+    one = member()
+    one.record.parent.mkdir()
+    (one.record.parent / ".seed-1.json.new").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match=r"seed-1\.json cannot be written: No space left on dev"):
+        train_member(one)
+    assert names_in(one.weights.parent) == ["seed-1.safetensors"]
+    assert outcome_of(one) is None
+
+
+DIVERGING = [
+    {"learning_rate": 1e12},  # the loss is not a number in the second epoch
+    {"learning_rate": 1e39, "steps": 1},  # the only loss is one, and the weights are not
+]
+
+
+@pytest.mark.parametrize("training", DIVERGING)
+def test_a_member_that_leaves_the_numbers_has_facts_and_no_weights(member, training):
+    one = member(**training)
+    one.weights.parent.mkdir()
+    one.weights.write_text("of an earlier run that was killed before it wrote its facts")
+
+    outcome = train_member(one)
+
+    assert (outcome.diverged, outcome.failure) == (True, None)
+    assert files(one.out) == ["width-2/seed-1.json"]
+    facts = json.loads(one.record.read_text())
+    assert facts["diverged"] is True
+    loss = facts["train_loss"]
+    assert loss is None or math.isfinite(loss)
+    assert (loss is None) == ("steps" not in training)
+    assert outcome_of(one).diverged is True
+
+
+class Broken(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.layer = nn.Linear(64, width)
+
+    def forward(self, x):
+        raise KeyError("nothing here")
+
+
+class Leaving(Broken):
+    def forward(self, x):
+        raise SystemExit(3)
+
+
+def frozen(width):
+    return Broken(width).requires_grad_(requires_grad=False)
+
+
+def refusing(width):
+    raise ValueError(f"not {width}")
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("test_zoo_member_broken:Broken", "KeyError: 'nothing here'"),
+        ("test_zoo_member_broken:Leaving", "SystemExit: 3"),
+        ("test_zoo_member_broken:frozen", "ValueError: optimizer got an empty parameter list"),
+        ("test_zoo_member_broken:refusing", "{'width': 2} failed: ValueError: not 2"),
+        ("test_zoo_member_broken:absent", "has no 'absent'"),
+        ("resnet81", "model 'resnet81' is unknown, did you mean 'resnet18'?"),
+        ("mlp", "the network cannot run on a batch"),
+    ],
+)
+def test_what_a_network_raises_is_told_in_the_outcome_and_nothing_is_written(member, model, reason):
+    one = member(model)
+    if model == "mlp":
+        one = member(model, data={"transform": {"factory": "test_zoo_member_broken:halved"}})
+    outcome = train_member(one)
+    assert reason in outcome.failure
+    assert (files(one.out), outcome_of(one)) == ([], None)
+
+
+def halved():
+    return lambda x: x[:, :, :4]
+
+
+@pytest.mark.parametrize(
+    ("text", "weights"),
+    [
+        (None, True),
+        ("", True),
+        ('{"format": 1, "diverg', True),
+        ("[]", True),
+        ('{"diverged": false}', True),
+        ('{"diverged": false, "seconds": null}', True),
+        ('{"diverged": false, "seconds": 1}', False),
+        ("\udcff", True),
+    ],
+)
+def test_a_member_is_not_whole_without_weights_and_readable_facts(member, text, weights):
+    one = member()
+    one.record.parent.mkdir()
+    if text is not None:
+        one.record.write_text(text, errors="surrogateescape")
+    if weights:
+        one.weights.write_bytes(b"")
+    assert outcome_of(one) is None
