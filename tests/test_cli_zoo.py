@@ -250,3 +250,16 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bits(mdtree, config, tmp_p
     assert weights_in(cut) == weights_in(whole)
     assert len(weights_in(whole)) == 8
     assert not [*cut.rglob("*.new")]
+
+
+@pytest.mark.usefixtures("error_rates_only")
+def test_an_axis_of_the_loss_is_one_of_measuring_too(mdtree, config, tmp_path):
+    loss = {"factory": "cross_entropy", "kwargs": {"label_smoothing": "$smoothing"}}
+    training = {"learning_rate": 0.05, "batch_size": 16, "steps": 2}
+    path = config(loss=loss, training=training, grid={"smoothing": [0.1, 0.5]})
+    assert mdtree("zoo", "train", path, "--out", tmp_path / "zoo").code == 0
+    assert mdtree("measure", tmp_path / "zoo").code == 0
+    losses = [
+        r.quantities["train_loss"].value for r in rows_of(tmp_path / "zoo/rows.jsonl").values()
+    ]
+    assert len(set(losses)) == 2

@@ -72,6 +72,7 @@ def test_a_member_is_its_weights_and_its_facts_and_nothing_else_is_left(member, 
     outcome = train_member(one)
 
     assert files(tmp_path) == ["width-2/seed-1.json", "width-2/seed-1.safetensors"]
+    assert one.weights.stat().st_mode == one.record.stat().st_mode  # readable by the same people
     facts = json.loads(one.record.read_text())
     assert (facts["group"], facts["seed"], facts["format"]) == ("width-2", 1, 1)
     assert facts["facts"] == {"width": 2, "epochs": 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -37,8 +38,10 @@ def command(ctx: click.Context, /, out: Path) -> None:
     from mdtree.measurements import DEFAULT_PROTOCOL
     from mdtree.zoo import DEMO, train_zoo
 
+    # Tiny networks gain nothing from threads, and a process of its own for each of two at a time.
+    workers = min(2, os.cpu_count() or 1)
     with Bar("training") as bar:
-        train_zoo(DEMO, folder=out, out=out, trust=Trust(), progress=bar)
+        train_zoo(DEMO, folder=out, out=out, trust=Trust(), workers=workers, progress=bar)
     request = Request(
         root=out,
         recipe=read_recipe(out / RECIPE_NAME),
@@ -51,7 +54,7 @@ def command(ctx: click.Context, /, out: Path) -> None:
         allow_download=False,
     )
     with Bar("measuring") as bar:
-        summary = measure(request, out=out / "rows.jsonl", progress=bar)
+        summary = measure(request, out=out / "rows.jsonl", workers=workers, progress=bar)
     click.echo(rows_table(read_rows(summary.out)))
     for group, reason in summary.failed.items():  # of something else that lies in the folder
         click.echo(f"failed {printable(group)}: " + printable(reason, keep="\n"), err=True)

@@ -92,9 +92,10 @@ def bind(part: SpecT, facts: Mapping[str, Fact]) -> SpecT:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(name) for name in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        got = "" if ", got " in said else f", got {first['input']!r:.100}"
         raise RecipeError(
-            f"with the facts of the group in its place, {place}: "
-            f"{first['msg'].removeprefix('Value error, ')}, got {first['input']!r:.100}"
+            f"with the facts of the group in its place, {place}: {said}{got}"
         ) from error
 
 

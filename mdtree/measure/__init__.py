@@ -149,7 +149,8 @@ def _preflight(task: GroupTask) -> None:
 
     Parts of a recipe that depend on a group's facts are left to the group.
     """
-    build_loss(task.recipe.loss, task.trust)
+    if "$" not in task.recipe.loss.model_dump_json():
+        build_loss(task.recipe.loss, task.trust)
     if "$" not in task.recipe.model.model_dump_json():
         try:
             group_network(task)

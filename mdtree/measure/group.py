@@ -137,7 +137,7 @@ def group_setup(task: GroupTask) -> Setup:
     network.module.to(device)
     return Setup(
         network=network,
-        loss=build_loss(task.recipe.loss, task.trust),
+        loss=build_loss(bind(task.recipe.loss, task.facts), task.trust),
         batch_size=task.recipe.batch_size,
         device=device,
         dtype=None if task.dtype is None else getattr(torch, task.dtype),

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 import mdtree
@@ -140,11 +139,10 @@ def written(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield new
         new.replace(path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
         raise OutputError(
-            f"{path} cannot be written: {reason}; members that are whole stay, and the same "
-            "command goes on with the others"
+            f"{path} cannot be written: {error.strerror or error}; members that are whole stay, "
+            "and the same command goes on with the others"
         ) from error
     finally:
         with contextlib.suppress(OSError):  # it is not there any more, or never was
@@ -183,7 +181,8 @@ def _save(
     """Write the weights, then the facts."""
     if weights is not None:
         with written(member.weights) as path:
-            save_file({name: t.cpu().contiguous() for name, t in weights.items()}, path)
+            # written by us: safetensors would make a file of its own that nobody else may read
+            path.write_bytes(save({name: t.cpu().contiguous() for name, t in weights.items()}))
     facts = {
         "format": 1,
         "group": member.group,
