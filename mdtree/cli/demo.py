@@ -55,7 +55,7 @@ def command(ctx: click.Context, /, out: Path) -> None:
     )
     with Bar("measuring") as bar:
         summary = measure(request, out=out / "rows.jsonl", workers=workers, progress=bar)
-    click.echo(rows_table(read_rows(summary.out)))
+    click.echo(rows_table(sorted(read_rows(summary.out), key=lambda row: row.group)))
     for group, reason in summary.failed.items():  # of something else that lies in the folder
         click.echo(f"failed {printable(group)}: " + printable(reason, keep="\n"), err=True)
     where = printable(str(out))
