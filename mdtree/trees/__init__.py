@@ -1,5 +1,6 @@
 """Trees: fitted by scikit-learn or by us, kept as data, read by eye."""
 
+from mdtree.trees.answer import Answer, answers, probabilities
 from mdtree.trees.averaged import PosteriorTree
 from mdtree.trees.cart import CartTree
 from mdtree.trees.draw import tree_svg, tree_text
@@ -25,6 +26,7 @@ __all__ = [
     "LANDSCAPE",
     "PUBLISHED",
     "SPECTRUM",
+    "Answer",
     "CartTree",
     "Feature",
     "Leaf",
@@ -35,9 +37,11 @@ __all__ = [
     "Split",
     "Step",
     "TreeEstimator",
+    "answers",
     "ends",
     "feature_matrix",
     "leaves",
+    "probabilities",
     "read_tree",
     "shape_features",
     "tree_svg",
