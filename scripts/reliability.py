@@ -50,6 +50,12 @@ def judged(rows: Sequence[Row], answers: Sequence[str], task: str) -> list[Judge
     return [found[place] for place in sorted(found)]
 
 
+def accuracy(found: Sequence[Judged]) -> str:
+    """Say in how many cells' groups the tree was right."""
+    share = 100 * float(np.mean([f.right for f in found]))
+    return f"{share:.1f} % (cross-validated over the cells of the grid)"
+
+
 def table(found: Sequence[Judged]) -> str:
     """Lay confidence against the share of right answers."""
     lines = ["| confidence | groups | mean confidence | right |", "| --- | --- | --- | --- |"]

@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from reliability import judged
+from reliability import accuracy, judged
 
 import mdtree
 from mdtree.failures import TASKS
@@ -58,12 +57,10 @@ def _kept(row: Row) -> Row:
 def _ship(name: str, rows: Sequence[Row], data: str) -> None:
     for task in TASKS:
         chosen, answers, _ = labelled(rows, task)
-        right = np.array([found.right for found in judged(chosen, answers, task)])
         remarks = {
             "data": data,
             "commands": "scripts/rebuild_reference_zoos.sh",
-            "accuracy": f"{100 * right.mean():.1f} % of {len(right)} groups, cross-validated over "
-            "the cells of the grid",
+            "accuracy": accuracy(judged(chosen, answers, task)),
         }
         saved = fit_tree(rows, task=task, provenance=remarks)
         stem = f"{name}-standard-1" + ("" if task == "failure" else f"-{task}")

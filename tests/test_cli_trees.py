@@ -129,7 +129,11 @@ def test_all_trees_that_come_with_mdtree_are_listed(mdtree):
         f"{NAME}-width": ("width", 1669),
         f"{NAME}-data": ("data", 1649),
     }
-    assert all(name in mdtree("tree", "list").out for name in shipped_trees())
+    out = mdtree("tree", "list").out
+    for name, tree in shipped_trees().items():
+        assert name in out
+        assert tree.provenance["accuracy"].split(" (")[0] in out
+        assert tree.provenance["data"] in out
 
 
 @pytest.mark.parametrize("name", shipped_trees())

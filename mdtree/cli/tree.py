@@ -74,10 +74,31 @@ def list_(*, as_json: bool) -> None:
     trees = shipped_trees()
     if as_json:
         content = [
-            {"name": n, "task": t.task, "protocol": t.protocol, "groups": t.groups}
+            {
+                "name": n,
+                "task": t.task,
+                "protocol": t.protocol,
+                "groups": t.groups,
+                "accuracy": t.provenance.get("accuracy"),
+                "data": t.provenance.get("data"),
+            }
             for n, t in trees.items()
         ]
         click.echo(json.dumps({"format": 1, "trees": content}))
         return
-    lines = [[n, t.task, t.method, t.protocol, str(t.groups)] for n, t in trees.items()]
-    click.echo(table(["name", "task", "method", "protocol", "groups"], lines))
+    lines = [
+        [
+            n,
+            t.task,
+            t.method,
+            t.protocol,
+            str(t.groups),
+            t.provenance.get("accuracy", "").split(" (")[0],
+        ]
+        for n, t in trees.items()
+    ]
+    click.echo(table(["name", "task", "method", "protocol", "groups", "accuracy"], lines))
+    click.echo("\naccuracy: of groups whose cell of the grid (width, data amount) was left out")
+    for data in dict.fromkeys(t.provenance.get("data", "") for t in trees.values()):
+        names = [n for n, t in trees.items() if t.provenance.get("data", "") == data]
+        click.echo(printable(f"{min(names, key=len)}: {data}"))
