@@ -39,6 +39,9 @@ def main() -> None:
     (FOLDER / "zoos").mkdir(parents=True, exist_ok=True)
     known: dict[str, list[Row]] = {}
     for name in DATA:
+        if not (root / name / "rows.jsonl").exists():
+            print(f"{name}: not measured yet, left out")
+            continue
         rows = [_kept(row) for row in read_rows(root / name / "rows.jsonl") if row.failure is None]
         for protocol in sorted({row.protocol for row in rows}):
             part = [row for row in rows if row.protocol == protocol]
@@ -46,7 +49,9 @@ def main() -> None:
         known[name] = [row for row in rows if row.protocol == "standard-1"]
     for name, rows in known.items():
         _ship(name, rows, DATA[name])
-    _ship("digits-animals", [*known["digits"], *known["animals"]], "; ".join(DATA.values()))
+    if len(known) > 1:
+        pooled = [row for rows in known.values() for row in rows]
+        _ship("-".join(known), pooled, "; ".join(DATA[name] for name in known))
 
 
 def _kept(row: Row) -> Row:
