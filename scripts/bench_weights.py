@@ -33,8 +33,9 @@ from torch import Tensor, nn
 from mdtree.checkpoint import list_stored, listed
 from mdtree.models import resnet18
 from mdtree.spectra import Rules, analyse_all
+from mdtree.threads import cores
 
-CORES = len(os.sched_getaffinity(0))
+CORES = cores()
 _EMBEDDING = "embeddings"
 
 

@@ -104,3 +104,14 @@ def subject(module, members, data, protocol="standard-1", *, batch_size=16, seed
         protocol=protocol,
         seed=seed,
     )
+
+
+class Broken(nn.Module):
+    """A network whose code is wrong."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.layer = nn.Linear(64, width)
+
+    def forward(self, x):
+        raise KeyError("nothing here")

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +11,7 @@ import yaml
 from conftest import rows_of
 from filelock import FileLock
 from safetensors.torch import load_file
+from stopping import NAPPING, stopped
 
 CONFIG = {
     "model": {"factory": "cnn", "kwargs": {"width": 2}},
@@ -198,39 +195,15 @@ def test_a_full_disk_ends_the_run_and_what_is_whole_stays(mdtree, config, tmp_pa
     assert "2 members trained, 6 already there" in mdtree(*args).out
 
 
-NAPPING = """
-import os, time
-from torch import nn
-from mdtree.models import cnn
-class Net(nn.Sequential):
-    def forward(self, x):
-        time.sleep(float(os.environ.get("NAP", "0")))
-        return super().forward(x)
-def net(width):
-    return Net(*cnn(width=width))
-"""
-
-
 ENDS = {  # exit code, and what is said
     signal.SIGKILL: (-signal.SIGKILL, ""),
     signal.SIGINT: (130, "\ninterrupted; the same command goes on where this one stopped\n"),
 }
 
 
-def stopped(args, out, how):
-    """Start the real command, stop it after its first member, and give its exit code and words."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mdtree", *map(str, args), "--out", str(out)],
-        env={**os.environ, "NAP": "0.1"},  # 0.6 seconds for a member
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    with process:
-        while process.poll() is None and not [*out.rglob("seed-*.json")]:
-            time.sleep(0.02)
-        process.send_signal(how)
-        return process.wait(), process.stderr.read()
+def stopped_at(args, out, how):
+    """Stop the command after its first member; each takes 0.6 seconds."""
+    return stopped([*args, "--out", out], how, nap="0.1", begun=lambda: [*out.rglob("seed-*.json")])
 
 
 @pytest.mark.parametrize(("how", "workers"), [(signal.SIGKILL, 1), (signal.SIGINT, 2)])
@@ -240,7 +213,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bits(mdtree, config, tmp_p
     train = ["zoo", "train", config(model={"factory": f"{module}:net", "kwargs": {"width": 2}})]
     cut, whole = tmp_path / "cut", tmp_path / "whole"
 
-    assert stopped([*train, "--workers", workers], cut, how) == ENDS[how]
+    assert stopped_at([*train, "--workers", workers], cut, how) == ENDS[how]
     done = len([*cut.rglob("seed-*.json")])
     assert 1 <= done < 8
 

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 from conftest import change, rows_of, write_zoo
+from stopping import NAPPING, stopped
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
-
-NAPPING = """
-import os, time
-from torch import nn
-from mdtree.models import cnn
-class Net(nn.Sequential):
-    def forward(self, x):
-        time.sleep(float(os.environ.get("NAP", "0")))
-        return super().forward(x)
-def net(width):
-    return Net(*cnn(width=width))
-"""
 
 
 def lines_of(path):
@@ -45,20 +30,11 @@ def napping(tmp_path):
     return ["measure", root, "--recipe", root / "mdtree.yaml", "--metrics", "error_rate", "--out"]
 
 
-def stopped(args, out, how):
-    """Start the real command, stop it after its first row, and give its exit code and words."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mdtree", *map(str, args), str(out)],
-        env={**os.environ, "NAP": "0.15"},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
+def stopped_at(args, out, how):
+    """Stop the command after its first row."""
+    return stopped(
+        [*args, out], how, nap="0.15", begun=lambda: out.exists() and b"\n" in out.read_bytes()
     )
-    with process:
-        while process.poll() is None and not (out.exists() and b"\n" in out.read_bytes()):
-            time.sleep(0.02)
-        process.send_signal(how)
-        return process.wait(), process.stderr.read()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +52,7 @@ def test_a_stopped_run_goes_on_and_ends_like_one_that_was_not(
 ):
     cut, whole = tmp_path / "cut.jsonl", tmp_path / "whole.jsonl"
 
-    assert stopped(napping, cut, how) == expected
+    assert stopped_at(napping, cut, how) == expected
     done = len(rows_of(cut))
     assert 1 <= done < 3
     ran = mdtree(*napping, cut)
@@ -87,7 +63,7 @@ def test_a_stopped_run_goes_on_and_ends_like_one_that_was_not(
 
 
 def test_a_stopped_run_of_several_workers_goes_on_too(mdtree, napping, tmp_path):
-    ended, said = stopped(
+    ended, said = stopped_at(
         [*napping[:-1], "--workers", 2, "--out"], tmp_path / "r.jsonl", signal.SIGINT
     )
     assert ended == 130

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from networks import Broken
 from test_zoo_member import files, make, names_in
-from torch import nn
 
 from mdtree.exceptions import OutputError
 from mdtree.zoo.member import outcome_of, train_member
@@ -77,15 +77,6 @@ def test_a_member_that_leaves_the_numbers_has_facts_and_no_weights(member, train
     assert loss is None or math.isfinite(loss)
     assert (loss is None) == ("steps" not in training)
     assert outcome_of(one).diverged is True
-
-
-class Broken(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.layer = nn.Linear(64, width)
-
-    def forward(self, x):
-        raise KeyError("nothing here")
 
 
 class Leaving(Broken):

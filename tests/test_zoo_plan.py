@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from mdtree.config import Animals, Digits, FactoryData, Images, Tensors, TorchvisionData, Trust, Zoo
 from mdtree.exceptions import DataError, MdtreeError
@@ -100,19 +99,10 @@ def test_one_item_has_a_price(tmp_path):
     assert price.seconds > 0
 
 
-class Broken(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.layer = nn.Linear(64, width)
-
-    def forward(self, x):
-        raise KeyError("nothing here")
-
-
 @pytest.mark.parametrize(
     ("parts", "kind", "reason"),
     [
-        ({"model": "test_zoo_plan:Broken"}, MdtreeError, "seed-0 cannot be trained: KeyError"),
+        ({"model": "networks:Broken"}, MdtreeError, "seed-0 cannot be trained: KeyError"),
         ({"data": {"amount": 5000}}, DataError, "amount 5000 is more than the 1200 training"),
         ({"data": {"source": "images", "root": "/not/there"}}, DataError, "/not/there"),
     ],

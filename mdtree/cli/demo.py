@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -36,10 +35,11 @@ def command(ctx: click.Context, /, out: Path) -> None:
     from mdtree.config import RECIPE_NAME, Trust, read_recipe
     from mdtree.measure import Request, check_metrics, measure
     from mdtree.measurements import DEFAULT_PROTOCOL
+    from mdtree.threads import cores
     from mdtree.zoo import DEMO, train_zoo
 
     # Tiny networks gain nothing from threads, and a process of its own for each of two at a time.
-    workers = min(2, os.cpu_count() or 1)
+    workers = min(2, cores())
     with Bar("training") as bar:
         train_zoo(DEMO, folder=out, out=out, trust=Trust(), workers=workers, progress=bar)
     request = Request(

@@ -175,6 +175,7 @@ def _one(path: Path) -> Path:
 def _analysed(path: Path, options: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
     from mdtree.checkpoint import list_stored
     from mdtree.spectra import Rules, analyse_all
+    from mdtree.threads import cores
 
     listing = list_stored(path, trust=options["trust"], key=options["weights_key"])
     rules = Rules(
@@ -188,7 +189,7 @@ def _analysed(path: Path, options: dict[str, Any]) -> tuple[Any, tuple[str, ...]
             listing.tensors,
             rules,
             embeddings=options["embeddings"],
-            threads=options["threads"] or len(os.sched_getaffinity(0)),
+            threads=options["threads"] or cores(),
             progress=bar,
         )
     if not analysis.layers:

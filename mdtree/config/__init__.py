@@ -10,7 +10,7 @@ from mdtree.config.data import (
     TorchvisionData,
     Transform,
 )
-from mdtree.config.part import bind, fingerprint
+from mdtree.config.part import Keyed, bind, fingerprint
 from mdtree.config.reader import RECIPE_NAME, read_recipe, read_zoo, recipe_from_words, words
 from mdtree.config.recipe import GroupSpec, LossSpec, ModelSpec, Recipe, TrainingSpec
 from mdtree.config.trust import KNOWN_PACKAGES, Trust
@@ -25,6 +25,7 @@ __all__ = [
     "FactoryData",
     "GroupSpec",
     "Images",
+    "Keyed",
     "LossSpec",
     "ModelSpec",
     "Recipe",

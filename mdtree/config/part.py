@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +22,7 @@ from pydantic import (
 from mdtree.exceptions import RecipeError
 from mdtree.measurements import Fact, check_facts
 
-__all__ = ["FactRef", "Facts", "Part", "bind", "either", "fingerprint"]
+__all__ = ["FactRef", "Facts", "Keyed", "Part", "bind", "either", "fingerprint"]
 
 
 class Part(BaseModel):
@@ -97,6 +98,19 @@ def bind(part: SpecT, facts: Mapping[str, Fact]) -> SpecT:
         raise RecipeError(
             f"with the facts of the group in its place, {place}: {said}{got}"
         ) from error
+
+
+@dataclass(frozen=True)
+class Keyed(Generic[SpecT]):
+    """A part of a recipe that a cache can look up: equal parts have equal digests."""
+
+    digest: str
+    part: SpecT = field(compare=False)
+
+    @classmethod
+    def of(cls, part: SpecT) -> Keyed[SpecT]:
+        """Take the digest of what the part says."""
+        return cls(fingerprint(part), part)
 
 
 def fingerprint(*parts: Part | str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from mdtree.config.data import DataSpec, Digits
 from mdtree.config.part import FactRef, Facts, Part, either
@@ -27,6 +27,14 @@ class LossSpec(Part):
     factory: str = Field(default="cross_entropy", min_length=1)
     kwargs: dict[str, Any] = Field(default_factory=dict)
 
+
+def _named(value: Any) -> Any:
+    """Let a name alone stand for a factory without arguments."""
+    return {"factory": value} if isinstance(value, str) else value
+
+
+Model = Annotated[ModelSpec, BeforeValidator(_named)]
+Loss = Annotated[LossSpec, BeforeValidator(_named)]
 
 Rate = Annotated[
     Annotated[float, Field(ge=0)] | FactRef,
@@ -59,20 +67,15 @@ class Recipe(Part):
     """A whole `mdtree.yaml`."""
 
     format: Literal[1] = 1
-    model: ModelSpec
+    model: Model
     data: DataSpec = Digits()
-    loss: LossSpec = LossSpec()
+    loss: Loss = LossSpec()
     training: TrainingSpec | None = None
     batch_size: int = Field(default=256, ge=1)  # items in one forward pass of measuring
     weights_key: str | None = None  # which weights of a file that holds several
     facts: Facts = Field(default_factory=dict)  # of all groups
     pattern: Pattern | None = None  # facts in the names of folders: bs_{batch_size}/w{width}
     groups: tuple[GroupSpec, ...] = ()  # none: each folder that holds weights is a group
-
-    @field_validator("model", "loss", mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        return {"factory": value} if isinstance(value, str) else value
 
     @field_validator("groups")
     @classmethod

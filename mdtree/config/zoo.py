@@ -15,7 +15,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from mdtree.config.data import DataSpec, Digits, Share
 from mdtree.config.part import FactRef, Facts, Part, bind, either
 from mdtree.config.pattern import Pattern, facts_in
-from mdtree.config.recipe import Count, LossSpec, ModelSpec, Recipe, TrainingSpec
+from mdtree.config.recipe import Count, Loss, LossSpec, Model, Recipe, TrainingSpec
 from mdtree.exceptions import RecipeError
 from mdtree.measurements import Fact, check_facts
 from mdtree.spelling import nearest
@@ -67,20 +67,15 @@ class Zoo(Part):
     """A whole config of `mdtree zoo train`."""
 
     format: Literal[1] = 1
-    model: ModelSpec
+    model: Model
     data: DataSpec = Digits()
-    loss: LossSpec = LossSpec()
+    loss: Loss = LossSpec()
     training: ZooTraining
     grid: dict[str, tuple[Value, ...]] = Field(min_length=1)
     seeds: int = Field(default=2, ge=1)  # members of each group
     facts: Facts = Field(default_factory=dict)  # of all groups
     name: Pattern | None = None  # of a group's folder; without it, axis-value_axis-value
     batch_size: int = Field(default=256, ge=1)  # items in one forward pass of measuring
-
-    @field_validator("model", "loss", mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        return {"factory": value} if isinstance(value, str) else value
 
     @field_validator("grid")
     @classmethod

@@ -7,16 +7,15 @@ import os
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 import mdtree
 from mdtree.checkpoint import Checkpoint, file_digest, load_checkpoint
-from mdtree.config import Recipe, Trust, bind, fingerprint
+from mdtree.config import DataSpec, Keyed, ModelSpec, Recipe, Trust, bind, fingerprint
 from mdtree.datasets import Data, load_data
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape import Setup
@@ -122,7 +121,7 @@ def group_network(task: GroupTask) -> Network:
     """Make the group's network."""
     spec = bind(task.recipe.model, task.facts)
     folder = _describing_folder(task)
-    return _network(_Spec(fingerprint(spec), spec), task.trust, folder, task.dtype)
+    return _network(Keyed.of(spec), task.trust, folder, task.dtype)
 
 
 def _describing_folder(task: GroupTask) -> Path | None:
@@ -147,8 +146,7 @@ def group_setup(task: GroupTask) -> Setup:
 def group_data(task: GroupTask) -> Data:
     """Read the group's data, once for all groups that share them."""
     spec = bind(task.recipe.data, task.facts)
-    key = _Spec(fingerprint(spec), spec)
-    return _data(key, task.folder, task.trust, task.allow_download, task.data_digest)
+    return _data(Keyed.of(spec), task.folder, task.trust, task.allow_download, task.data_digest)
 
 
 def forget() -> None:
@@ -157,16 +155,10 @@ def forget() -> None:
     _data.cache_clear()
 
 
-@dataclass(frozen=True)
-class _Spec:
-    """A part of a recipe that a cache can look up: equal parts have equal digests."""
-
-    digest: str
-    part: Any = field(compare=False)
-
-
 @functools.lru_cache(maxsize=1)
-def _network(spec: _Spec, trust: Trust, folder: Path | None, dtype: str | None) -> Network:
+def _network(
+    spec: Keyed[ModelSpec], trust: Trust, folder: Path | None, dtype: str | None
+) -> Network:
     """Build the network that groups of one shape share: it is run at their weights, not its own."""
     network = build_network(spec.part, trust=trust, folder=folder)
     if dtype is not None:
@@ -176,7 +168,7 @@ def _network(spec: _Spec, trust: Trust, folder: Path | None, dtype: str | None) 
 
 @functools.lru_cache(maxsize=2)
 def _data(
-    spec: _Spec,
+    spec: Keyed[DataSpec],
     folder: Path,
     trust: Trust,
     allow_download: bool,  # noqa: FBT001 - the cache needs positional arguments

@@ -13,9 +13,8 @@ import math
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -23,8 +22,7 @@ from torch import Tensor
 
 import mdtree
 from mdtree.batch import to_device
-from mdtree.config import Zoo, ZooTraining, bind, fingerprint
-from mdtree.config.trust import Trust
+from mdtree.config import DataSpec, Keyed, Trust, Zoo, ZooTraining, bind
 from mdtree.datasets import Data, load_data
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.losses import build_loss
@@ -118,8 +116,7 @@ def outcome_of(member: Member) -> Outcome | None:
 
 def member_data(member: Member) -> Data:
     """Read the member's data, once for all members that share them."""
-    spec = bind(member.zoo.data, member.facts)
-    return _data(_Spec(fingerprint(spec), spec), member.trust)
+    return _data(Keyed.of(bind(member.zoo.data, member.facts)), member.trust)
 
 
 def member_training(member: Member) -> Training:
@@ -205,14 +202,6 @@ def _save(
         path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class _Spec:
-    """The words of data that a cache can look up: equal words have equal digests."""
-
-    digest: str
-    spec: Any = field(compare=False)
-
-
 @functools.lru_cache(maxsize=2)
-def _data(key: _Spec, trust: Trust) -> Data:
-    return load_data(key.spec, Path(), trust=trust)
+def _data(spec: Keyed[DataSpec], trust: Trust) -> Data:
+    return load_data(spec.part, Path(), trust=trust)
