@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -29,6 +29,7 @@ __all__ = [
     "TASKS",
     "Axis",
     "Label",
+    "Move",
     "Room",
     "Task",
     "answer_of",
@@ -79,6 +80,14 @@ AXES: tuple[Axis, ...] = (
 )
 
 
+@dataclass(frozen=True)
+class Move:
+    """How a fact changes on the way to the best group in one direction."""
+
+    fact: str
+    factor: float  # new value / old value
+
+
 @dataclass(frozen=True, kw_only=True)
 class Room:
     """What each change alone would gain for one group, in points of test accuracy."""
@@ -86,6 +95,7 @@ class Room:
     gains: Mapping[str, float]  # remedy -> best gain in that direction, at least 0
     step: Mapping[str, float]  # remedy -> gain of one step of the grid; negative where it hurts
     margin: float  # points below which a gain counts as noise
+    moves: Mapping[str, Move] = field(default_factory=dict)  # remedy -> the way to its best gain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +238,7 @@ def room_for_improvement(
     zoos = [row.facts.get("zoo") for row in rows]
     gains: list[dict[str, float]] = [{} for _ in rows]
     steps: list[dict[str, float]] = [{} for _ in rows]
+    moves: list[dict[str, Move]] = [{} for _ in rows]
     for axis in varied:
         others: list[Sequence[Any]] = [
             zoos,
@@ -236,8 +247,14 @@ def room_for_improvement(
         for line in _lines(places[axis], others):
             _refuse_twins(rows, line, places[axis], varied)
             _compare_line(line, axis, accuracy, gains, steps)
+            for number, remedy, gain, move in _moves(line, axis, accuracy, places[axis]):
+                if gain == gains[number][remedy]:  # the axis that serves the remedy best
+                    moves[number][remedy] = move
     margins = _margins(rows) if margin is None else [margin] * len(rows)
-    return [Room(gains=g, step=s, margin=m) for g, s, m in zip(gains, steps, margins, strict=True)]
+    return [
+        Room(gains=g, step=s, margin=m, moves=way)
+        for g, s, m, way in zip(gains, steps, margins, moves, strict=True)
+    ]
 
 
 def label_rows(
@@ -330,6 +347,22 @@ def _compare_line(
                     0.0 if before is None else accuracy[before] - accuracy[number]
                 )
             before = number
+
+
+def _moves(
+    line: list[int], axis: Axis, accuracy: list[float], along: Sequence[Any]
+) -> Iterator[tuple[int, str, float, Move]]:
+    """Say how far the best group of a direction lies, and what it gains, where it gains at all."""
+    for remedy, ordered in ((axis.down, line), (axis.up, line[::-1])):
+        if remedy is None:
+            continue
+        best = ordered[0]
+        for number in ordered:
+            if accuracy[number] >= accuracy[best]:  # the nearest of equals
+                best = number
+            elif along[number] > 0 < along[best]:
+                gain = accuracy[best] - accuracy[number]
+                yield number, remedy, gain, Move(axis.fact, along[best] / along[number])
 
 
 def _accuracy(row: Row) -> float:

@@ -24,11 +24,14 @@ from mdtree.trees import (
     LANDSCAPE,
     PUBLISHED,
     CartTree,
+    Population,
     PosteriorTree,
     PublishedTree,
     SavedTree,
     TreeEstimator,
     feature_matrix,
+    mixed,
+    population_of,
     shape_features,
     with_gains,
 )
@@ -79,9 +82,7 @@ def fit_tree(
         estimator.fit(matrix, np.array(answers))
     except ValueError as error:
         raise TreeError(f"no tree can be fitted for task {task!r}: {error}") from error
-    tree = with_gains(
-        estimator.tree_, matrix, estimator.columns(len(features)), [room.gains for room in rooms]
-    )
+    tree = with_gains(estimator.tree_, matrix, estimator.columns(len(features)), rooms)
     return SavedTree(
         task=task,
         method=method,
@@ -93,6 +94,7 @@ def fit_tree(
         provenance={"mdtree": mdtree.__version__, **remarks},
         tree=tree,
         components=tuple(getattr(estimator, "components_", ())),
+        population=_population(matrix, features, prior),
     )
 
 
@@ -199,6 +201,16 @@ def _estimator(
         facts=facts,
         prior=None if prior is None else prior.components,
     )
+
+
+def _population(
+    matrix: NDArray[np.float64], features: Sequence[str], prior: SavedTree | None
+) -> Population | None:
+    """Describe the groups, together with those of the prior."""
+    new = population_of(matrix, features)
+    if prior is None:
+        return new
+    return mixed(prior.population, prior.groups, new, len(matrix))
 
 
 def _ranges(

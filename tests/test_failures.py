@@ -130,6 +130,29 @@ def test_gains_and_steps_by_hand_on_two_axes():
     }
 
 
+def test_moves_lead_to_the_nearest_of_the_best_groups():
+    rooms = room_for_improvement(line("batch_size", 93.0, 95.0, 95.0, 90.0, 94.0))
+    ways = [{remedy: (m.fact, m.factor) for remedy, m in room.moves.items()} for room in rooms]
+    assert ways == [
+        {"lower_temperature": ("batch_size", 2.0)},
+        {},
+        {},
+        {"raise_temperature": ("batch_size", 0.5), "lower_temperature": ("batch_size", 2.0)},
+        {"raise_temperature": ("batch_size", 0.25)},
+    ]
+
+
+def test_a_move_is_along_the_axis_that_serves_its_remedy_best():
+    rows = [
+        row(90.0, batch_size=64, learning_rate=0.1),
+        row(92.0, batch_size=32, learning_rate=0.1),
+        row(95.0, batch_size=64, learning_rate=0.4),
+        row(80.0, batch_size=32, learning_rate=0.4),
+    ]
+    move = room_for_improvement(rows)[0].moves["raise_temperature"]
+    assert (move.fact, move.factor) == ("learning_rate", pytest.approx(4.0))
+
+
 def test_the_best_gain_may_lie_behind_a_loss():
     room = room_for_improvement(line("batch_size", 70, 65, 90))[0]
     assert (best_gain(room, "temperature_high"), step_gain(room, "temperature_high")) == (20, -5)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdtree.trees import Leaf, Split, Step, ends, leaves, walk, with_gains
+from mdtree.failures import Move, Room
+from mdtree.trees import Leaf, Split, Step, Way, ends, leaves, walk, with_gains
 from mdtree.trees.node import kind, weight_of
 
 COLUMNS = {"a": 0, "b": 1, "c": 2}
@@ -99,10 +100,15 @@ def test_leaves_come_from_low_to_high_and_weights_add_up():
     assert [weight_of(TREE), weight_of(TREE.high), weight_of(TREE.low)] == [10, 7, 3]
 
 
+def rooms(*gains, moves=({},)):
+    moves = moves if len(moves) == len(gains) else [{} for _ in gains]
+    return [Room(gains=g, step={}, margin=0.5, moves=m) for g, m in zip(gains, moves, strict=True)]
+
+
 def test_gains_are_the_means_over_the_groups_of_a_leaf():
     matrix = np.array([[0, 0, 0], [1, 9, 0], [2, 2, 0], [2, 3, 0], [2, np.nan, 0]])
     gains = [{"up": 1.0}, {"up": 4.0}, {"up": 5.0, "down": 1.0}, {"down": 3.0}, {}]
-    told = with_gains(TREE, matrix, COLUMNS, gains)
+    told = with_gains(TREE, matrix, COLUMNS, rooms(*gains))
     assert [end.gains for end in leaves(told)] == [
         {"up": 2.5},
         {"up": 5.0, "down": 1.0},
@@ -111,16 +117,34 @@ def test_gains_are_the_means_over_the_groups_of_a_leaf():
     assert [end.counts for end in leaves(told)] == [end.counts for end in leaves(TREE)]
 
 
+def test_ways_say_how_the_gains_spread_and_which_change_brought_them():
+    batch, rate = Move("batch_size", 0.25), Move("learning_rate", 4.0)
+    gains = [{"up": float(n)} for n in range(11)]
+    moves = [{}, *({"up": batch} for _ in range(6)), *({"up": rate} for _ in range(4))]
+    told = with_gains(leaf("x"), np.zeros((11, 1)), {"a": 0}, rooms(*gains, moves=moves))
+    assert told.ways == {"up": Way(low=1.0, high=9.0, fact="batch_size", factor=0.25)}
+
+
+def test_the_factor_of_a_way_is_the_median_of_those_who_gain():
+    moves = [{"up": Move("width", factor)} for factor in (2.0, 4.0, 32.0)] + [{}]
+    gains = [{"up": 1.0}, {"up": 2.0}, {"up": 3.0}, {"up": 0.0}]
+    told = with_gains(leaf("x"), np.zeros((4, 1)), {"a": 0}, rooms(*gains, moves=moves))
+    assert told.ways["up"].factor == 4.0
+
+
 def test_a_leaf_object_that_stands_at_two_places_gets_the_gains_of_each():
     same = leaf("x")
     told = with_gains(
-        split("a", 0, same, same), np.array([[-1.0], [1.0]]), {"a": 0}, [{"up": 1.0}, {"up": 2.0}]
+        split("a", 0, same, same),
+        np.array([[-1.0], [1.0]]),
+        {"a": 0},
+        rooms({"up": 1.0}, {"up": 2.0}),
     )
     assert [end.gains for end in leaves(told)] == [{"up": 1.0}, {"up": 2.0}]
 
 
 def test_a_leaf_that_no_group_reaches_has_no_gains():
-    told = with_gains(TREE, np.array([[0.0, 0, 0]]), COLUMNS, [{"up": 1.0}])
+    told = with_gains(TREE, np.array([[0.0, 0, 0]]), COLUMNS, rooms({"up": 1.0}))
     assert [end.gains for end in leaves(told)] == [{"up": 1.0}, {}, {}]
 
 

@@ -107,7 +107,7 @@ def test_the_file_is_plain_json_with_the_tree_before_the_numbers_of_its_posterio
     write_tree(tmp_path / "t.json", fit_tree(rows, task="temperature"))
     content = json.loads((tmp_path / "t.json").read_text(encoding="ascii"))
     assert list(content)[:2] == ["format", "task"]
-    assert list(content)[-2:] == ["tree", "posterior"]
+    assert list(content)[-3:] == ["tree", "population", "posterior"]
     assert content["format"] == 1
     assert content["tree"].keys() == {"feature", "threshold", "missing", "low", "high"}
 

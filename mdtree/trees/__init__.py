@@ -13,7 +13,8 @@ from mdtree.trees.feature import (
     Feature,
     feature_matrix,
 )
-from mdtree.trees.node import Leaf, Node, Split, Step, ends, leaves, walk, with_gains
+from mdtree.trees.node import Leaf, Node, Split, Step, Way, ends, leaves, walk, with_gains
+from mdtree.trees.population import Population, mixed, population_of
 from mdtree.trees.published import PublishedTree
 from mdtree.trees.reading import read_tree
 from mdtree.trees.saved import SavedTree, write_tree
@@ -31,16 +32,20 @@ __all__ = [
     "Feature",
     "Leaf",
     "Node",
+    "Population",
     "PosteriorTree",
     "PublishedTree",
     "SavedTree",
     "Split",
     "Step",
     "TreeEstimator",
+    "Way",
     "answers",
     "ends",
     "feature_matrix",
     "leaves",
+    "mixed",
+    "population_of",
     "probabilities",
     "read_tree",
     "shape_features",

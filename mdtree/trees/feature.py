@@ -29,7 +29,14 @@ class Feature:
     needs: tuple[str, ...]  # quantities or facts
     meaning: str
     unit: str
+    low: str  # what a low value says
+    high: str  # what a high value says
     compute: Callable[..., float]  # of the values of `needs`
+
+    @property
+    def logarithm(self) -> bool:
+        """Say whether it is the natural logarithm of a number that people know."""
+        return self.compute is _log
 
 
 def _same(value: float) -> float:
@@ -72,6 +79,8 @@ _LIST = (
             needs=(name,),
             meaning=QUANTITIES[name].meaning,
             unit=QUANTITIES[name].unit,
+            low=QUANTITIES[name].low,
+            high=QUANTITIES[name].high,
             compute=_same,
         )
         for name in (*_PLAIN, *_PAIRS, *SPECTRUM)
@@ -81,6 +90,8 @@ _LIST = (
         needs=("hessian_top",),
         meaning="natural logarithm of the Hessian's largest eigenvalue",
         unit="",
+        low=QUANTITIES["hessian_top"].low,
+        high=QUANTITIES["hessian_top"].high,
         compute=_log,
     ),
     Feature(
@@ -88,6 +99,8 @@ _LIST = (
         needs=("hessian_trace",),
         meaning="natural logarithm of the Hessian's trace",
         unit="",
+        low=QUANTITIES["hessian_trace"].low,
+        high=QUANTITIES["hessian_trace"].high,
         compute=_log,
     ),
     Feature(
@@ -95,6 +108,8 @@ _LIST = (
         needs=("hessian_top", "hessian_trace"),
         meaning="natural logarithm of the largest eigenvalue's share of the trace",
         unit="",
+        low="the curvature is spread over many directions",
+        high="a few directions hold most of the curvature",
         compute=_log_ratio,
     ),
     Feature(
@@ -102,6 +117,8 @@ _LIST = (
         needs=("connectivity_peak", "train_error"),
         meaning="natural logarithm of the curve's highest training error over the networks' own",
         unit="",
+        low="the curve between the networks is better than they are",
+        high="a barrier lies between two trained networks",
         compute=_peak_ratio,
     ),
     Feature(
@@ -109,6 +126,8 @@ _LIST = (
         needs=("parameters",),
         meaning="natural logarithm of the number of weights",
         unit="",
+        low="the network is small",
+        high="the network is large",
         compute=_log,
     ),
     Feature(
@@ -116,6 +135,8 @@ _LIST = (
         needs=("data_amount",),
         meaning="natural logarithm of the number of training items",
         unit="",
+        low="there are few training data",
+        high="there are many training data",
         compute=_log,
     ),
 )

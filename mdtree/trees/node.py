@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from mdtree.failures import Move, Room
+
 __all__ = [
     "KNOWN",
     "Leaf",
     "Node",
     "Split",
     "Step",
+    "Way",
     "ends",
     "kind",
     "leaves",
@@ -32,6 +36,18 @@ KNOWN = sys.float_info.max  # the threshold that every known value is below: "is
 
 
 @dataclass(frozen=True, kw_only=True)
+class Way:
+    """What one remedy gained the groups of a leaf, and how far they had to go for it."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    low: float  # points; four of five groups gain between low and high
+    high: float
+    fact: str | None = None  # what is changed most often
+    factor: float | None = None  # new value / old value, the median of those who gain
+
+
+@dataclass(frozen=True, kw_only=True)
 class Leaf:
     """Where a walk ends: the training groups that ended here too."""
 
@@ -40,6 +56,7 @@ class Leaf:
     answer: str  # the class
     counts: Mapping[str, Annotated[float, Field(ge=0, le=1e12)]]  # class -> groups
     gains: Mapping[str, float] = field(default_factory=dict)  # remedy -> mean gain, in points
+    ways: Mapping[str, Way] = field(default_factory=dict)  # remedy -> how the gains spread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,13 +115,14 @@ def with_gains(
     node: Node,
     matrix: NDArray[np.float64],
     columns: Mapping[str, int],
-    gains: Sequence[Mapping[str, float]],
+    rooms: Sequence[Room],
 ) -> Node:
-    """Write into each leaf the mean room for improvement of the groups that end in it."""
+    """Write into each leaf the room for improvement of the groups that end in it."""
 
     def filled(part: Node, lines: NDArray[np.intp]) -> Node:
         if isinstance(part, Leaf):
-            return replace(part, gains=_means([gains[line] for line in lines]))
+            held = [rooms[line] for line in lines]
+            return replace(part, gains=_means([room.gains for room in held]), ways=_ways(held))
         low = _goes_low(part, matrix[lines, columns[part.feature]])
         return replace(part, low=filled(part.low, lines[low]), high=filled(part.high, lines[~low]))
 
@@ -145,3 +163,27 @@ def _means(gains: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Give the mean gain of each remedy; a ten-thousandth of a point is far below any noise."""
     remedies = sorted({remedy for held in gains for remedy in held})
     return {n: round(float(np.mean([held.get(n, 0.0) for held in gains])), 4) for n in remedies}
+
+
+_TAIL = 10  # percent of the groups on either side of a way's ends
+
+
+def _ways(rooms: Sequence[Room]) -> dict[str, Way]:
+    """Say how the gains of each remedy spread over the groups, and which change brought them."""
+    ways = {}
+    for remedy in sorted({remedy for room in rooms for remedy in room.gains}):
+        gains = [room.gains.get(remedy, 0.0) for room in rooms]
+        low, high = (round(float(end), 4) for end in np.percentile(gains, (_TAIL, 100 - _TAIL)))
+        moves = [room.moves[remedy] for room in rooms if remedy in room.moves]
+        ways[remedy] = Way(low=low, high=high, **_usual(moves))
+    return ways
+
+
+def _usual(moves: Sequence[Move]) -> dict[str, Any]:
+    """Find the fact that is changed most often, and its median factor."""
+    if not moves:
+        return {}
+    facts = [move.fact for move in moves]
+    fact = max(sorted(set(facts)), key=facts.count)
+    factors = [move.factor for move in moves if move.fact == fact]
+    return {"fact": fact, "factor": float(f"{statistics.median(factors):.4g}")}

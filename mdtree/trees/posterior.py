@@ -70,28 +70,51 @@ _Part = _Fork | _End
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Table:
+    """What one leaf says in each cell of the questions on its path."""
+
+    questions: tuple[int, ...]
+    answer: str
+    classes: Floats  # (..., classes) P(the leaf is reached, class | cell)
+    reached: Floats  # (...) P(the leaf is reached | cell)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Posterior:
     """All plausible trees of one shape, weighted."""
 
     evidence: Evidence
     log_evidence: float  # log Z
     tree: Node  # the most probable one
-    tables: tuple[tuple[tuple[int, ...], Floats], ...]  # questions of a leaf, P(leaf, class | cell)
+    tables: tuple[_Table, ...]  # one for each leaf
 
     def predict_proba(self, matrix: Floats, columns: Mapping[str, int]) -> Floats:
         """Average over all trees; lines with a missing feature of the shape are NaN."""
         cells, whole = cells_of(self.evidence, matrix, columns)
-        out = np.zeros((len(matrix), len(self.evidence.classes)))
-        for questions, table in self.tables:
-            out += table[tuple(cells[:, question] for question in questions)]
+        out = self.at(cells)
         out[~whole] = np.nan
+        return out
+
+    def at(self, cells: Ints) -> Floats:
+        """Give the probability of each class in cells, one line for each."""
+        out = np.zeros((len(cells), len(self.evidence.classes)))
+        for table in self.tables:
+            out += table.classes[tuple(cells[:, question] for question in table.questions)]
+        return out
+
+    def votes(self, cells: Ints) -> Floats:
+        """Give the share of the plausible trees that answer each class."""
+        out = np.zeros((len(cells), len(self.evidence.classes)))
+        for table in self.tables:
+            place = self.evidence.classes.index(table.answer)
+            out[:, place] += table.reached[tuple(cells[:, number] for number in table.questions)]
         return out
 
 
 def posterior(evidence: Evidence) -> Posterior:
     """Sum over all thresholds, and prepare the tables that predictions are read from."""
     root = _summed(evidence, evidence.shape, (), 0)
-    tables: list[tuple[tuple[int, ...], Floats]] = []
+    tables: list[_Table] = []
     _tabulate(root, np.array(1.0), tables)
     return Posterior(
         evidence=evidence,
@@ -156,20 +179,31 @@ def _counts(evidence: Evidence, path: _Path) -> Floats:
     return tensor
 
 
-def _tabulate(part: _Part, weight: Floats, tables: list[tuple[tuple[int, ...], Floats]]) -> None:
+def _tabulate(part: _Part, weight: Floats, tables: list[_Table]) -> None:
     """Go down with the weight of each combination of thresholds; make a table at each leaf."""
     if isinstance(part, _Fork):
         below = weight[..., None] * part.share
         _tabulate(part.low, below, tables)
         _tabulate(part.high, below, tables)
         return
-    table = weight[..., None] * part.classes
-    for axis, turn in enumerate(part.path):
+    tables.append(
+        _Table(
+            questions=tuple(turn.question for turn in part.path),
+            answer=part.answer,
+            classes=_over_cells(weight[..., None] * part.classes, part.path),
+            reached=_over_cells(weight, part.path),
+        )
+    )
+
+
+def _over_cells(table: Floats, path: _Path) -> Floats:
+    """Turn sums for each threshold into sums over those thresholds that lead a cell here."""
+    for axis, turn in enumerate(path):
         # interval b lies low of the cuts b, b + 1, ... and high of the cuts 0 .. b - 1
         nothing = np.zeros_like(table.take([0], axis=axis))
         high = np.concatenate([nothing, table.cumsum(axis=axis)], axis=axis)
         table = table.sum(axis=axis, keepdims=True) - high if turn.low else high
-    tables.append((tuple(turn.question for turn in part.path), table))
+    return table
 
 
 def _best(evidence: Evidence, part: _Part, chosen: tuple[int, ...]) -> Node:

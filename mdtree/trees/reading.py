@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
@@ -14,6 +15,7 @@ from pydantic import dataclasses as checked
 from mdtree.exceptions import TreeError
 from mdtree.trees.evidence import Evidence, scaled_bounds
 from mdtree.trees.node import Node, kind
+from mdtree.trees.population import Population
 from mdtree.trees.saved import FORMAT, SavedTree, check_size, check_words
 from mdtree.trees.shape import Ask, Outcome, Scale, Shape, asks
 
@@ -62,6 +64,14 @@ class _Component:
 
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
+class _Population:
+    quantiles: dict[str, Annotated[tuple[float, ...], Field(max_length=1000)]]
+    names: tuple[str, ...] = ()
+    correlation: tuple[tuple[float, ...], ...] = ()
+    limit: Annotated[float, Field(gt=0)] | None = None
+
+
+@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
 class _File:
     format: Literal[1]
     task: str
@@ -74,6 +84,7 @@ class _File:
     provenance: dict[str, str]
     tree: Node
     posterior: list[_Component] | None = None
+    population: _Population | None = None
 
 
 _FILE = TypeAdapter(_File)
@@ -100,6 +111,7 @@ def read_tree(path: Path) -> SavedTree:
             provenance=file.provenance,
             tree=file.tree,
             components=components,
+            population=_population(file.population),
         )
         check_words(saved)
     except ValidationError as error:
@@ -178,6 +190,17 @@ def _component(part: _Component, file: _File) -> tuple[float, Evidence]:
         if (cells > len(cuts)).any():
             raise ValueError(f"its posterior counts groups outside its cuts of {ask.feature}")
     return part.weight, evidence
+
+
+def _population(part: _Population | None) -> Population | None:
+    if part is None:
+        return None
+    return Population(
+        quantiles=part.quantiles,
+        names=part.names,
+        correlation=part.correlation,
+        limit=math.inf if part.limit is None else part.limit,
+    )
 
 
 def _check_cuts(ask: Ask, cuts: Any) -> None:

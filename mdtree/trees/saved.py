@@ -12,7 +12,8 @@ from mdtree.exceptions import OutputError, ProtocolError, TreeError
 from mdtree.measurements import Row
 from mdtree.trees.evidence import Evidence, Floats
 from mdtree.trees.feature import FEATURES, feature_matrix
-from mdtree.trees.node import Leaf, Node, Split, leaves
+from mdtree.trees.node import Leaf, Node, Split, Way, leaves
+from mdtree.trees.population import Population
 from mdtree.trees.shape import Outcome, Shape, shape_features
 
 __all__ = ["FORMAT", "SavedTree", "check_size", "check_words", "write_tree"]
@@ -36,6 +37,7 @@ class SavedTree:
     provenance: Mapping[str, str]
     tree: Node
     components: tuple[tuple[float, Evidence], ...] = ()  # of a posterior
+    population: Population | None = None  # what the training groups look like
 
     def matrix(self, rows: Sequence[Row], *, allow_protocol_mismatch: bool = False) -> Floats:
         """Collect the features of rows; rows of another protocol are refused."""
@@ -87,7 +89,8 @@ def check_words(saved: SavedTree) -> None:
         if name not in FEATURES:
             raise ValueError(f"feature {name!r} is unknown to this mdtree")
     asked = [name for _, held in saved.components for name in shape_features(held.shape)]
-    for name in (*asked, *_features(saved.tree), *saved.ranges):
+    described = saved.population.quantiles if saved.population is not None else ()
+    for name in (*asked, *_features(saved.tree), *saved.ranges, *described):
         if name not in saved.features:
             raise ValueError(f"it asks for {name!r}, which is not among its features")
     held = {name for leaf in leaves(saved.tree) for name in (leaf.answer, *leaf.counts)}
@@ -121,6 +124,8 @@ def _plain(saved: SavedTree) -> dict[str, Any]:
         "provenance": dict(saved.provenance),
         "tree": _plain_node(saved.tree),
     }
+    if saved.population is not None:
+        content["population"] = _plain_population(saved.population)
     if saved.components:
         content["posterior"] = [_plain_component(w, held.merged()) for w, held in saved.components]
     return content
@@ -128,8 +133,12 @@ def _plain(saved: SavedTree) -> dict[str, Any]:
 
 def _plain_node(node: Node) -> dict[str, Any]:
     if isinstance(node, Leaf):
-        gains = {"gains": dict(node.gains)} if node.gains else {}
-        return {"answer": node.answer, "counts": dict(node.counts), **gains}
+        content: dict[str, Any] = {"answer": node.answer, "counts": dict(node.counts)}
+        if node.gains:
+            content["gains"] = dict(node.gains)
+        if node.ways:
+            content["ways"] = {remedy: _plain_way(way) for remedy, way in node.ways.items()}
+        return content
     return {
         "feature": node.feature,
         "threshold": node.threshold,
@@ -137,6 +146,20 @@ def _plain_node(node: Node) -> dict[str, Any]:
         "low": _plain_node(node.low),
         "high": _plain_node(node.high),
     }
+
+
+def _plain_way(way: Way) -> dict[str, Any]:
+    moved = {} if way.fact is None else {"fact": way.fact, "factor": way.factor}
+    return {"low": way.low, "high": way.high, **moved}
+
+
+def _plain_population(held: Population) -> dict[str, Any]:
+    content: dict[str, Any] = {"quantiles": {n: list(q) for n, q in held.quantiles.items()}}
+    if held.names:
+        content["names"] = list(held.names)
+        content["correlation"] = [list(line) for line in held.correlation]
+        content["limit"] = held.limit
+    return content
 
 
 def _plain_shape(shape: Shape) -> dict[str, Any]:

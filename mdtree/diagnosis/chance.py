@@ -1,0 +1,48 @@
+"""Chance: what the error bars of the measurements do to the features of a row.
+
+Every quantity is drawn anew from a normal distribution around its value; one that is positive by
+nature (the Hessian's) from a log-normal one of the same mean and spread.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from mdtree.measurements import Measured, Row, Value
+from mdtree.trees import SavedTree
+from mdtree.trees.evidence import Floats
+from mdtree.trees.feature import feature_matrix
+
+__all__ = ["DRAWS", "redrawn"]
+
+DRAWS = 200
+_POSITIVE = ("hessian_top", "hessian_trace", "train_loss", "test_loss")
+_PERCENT = ("train_error", "test_error")
+
+
+def redrawn(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) -> Floats:
+    """Give the features of a row as they could have been measured: one line for each draw."""
+    rng = np.random.default_rng(seed)
+    drawn = {name: _drawn(name, value, draws, rng) for name, value in row.quantities.items()}
+    bare = replace(row, details=None)
+    rows = [
+        replace(bare, quantities={name: values[number] for name, values in drawn.items()})
+        for number in range(draws)
+    ]
+    return feature_matrix(rows, saved.features)
+
+
+def _drawn(name: str, value: Value, draws: int, rng: np.random.Generator) -> list[Value]:
+    if not isinstance(value, Measured) or not value.stderr:
+        return [value] * draws
+    if name in _POSITIVE and value.value > 0:
+        spread = math.sqrt(math.log1p((value.stderr / value.value) ** 2))
+        numbers = value.value * np.exp(rng.normal(-(spread**2) / 2, spread, draws))
+    else:
+        numbers = rng.normal(value.value, value.stderr, draws)
+    if name in _PERCENT:
+        numbers = numbers.clip(0, 100)
+    return [Measured(value=float(number)) for number in numbers]

@@ -1,0 +1,81 @@
+"""Clues: the walk of one group through a tree, in plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from mdtree.diagnosis.verdict import Clue
+from mdtree.trees import FEATURES, Leaf, Node, SavedTree, Step, leaves, walk
+from mdtree.trees.node import KNOWN
+
+__all__ = ["clues"]
+
+_ROUNDING = 1e-9  # a smaller relative error is one of arithmetic
+
+
+def clues(
+    saved: SavedTree, values: Mapping[str, float], errors: Mapping[str, float], likely: str
+) -> tuple[tuple[Clue, ...], Leaf]:
+    """Walk from the root to a leaf; `errors` are the standard errors of the features.
+
+    Where a feature is missing, the walk goes to the side on which most training groups had the
+    most probable answer, which looked at all that is known.
+    """
+    steps, leaf = walk(_pointed(saved.tree, likely), values)
+    return tuple(_clue(step, errors.get(step.feature, 0.0)) for step in steps), leaf
+
+
+def _pointed(node: Node, answer: str) -> Node:
+    if isinstance(node, Leaf):
+        return node
+    low, high = (
+        sum(leaf.counts.get(answer, 0.0) for leaf in leaves(side) if leaf.answer == answer)
+        for side in (node.low, node.high)
+    )
+    missing: Literal["low", "high"] = node.missing
+    if low != high:
+        missing = "low" if low > high else "high"
+    return replace(
+        node, low=_pointed(node.low, answer), high=_pointed(node.high, answer), missing=missing
+    )
+
+
+def _clue(step: Step, stderr: float) -> Clue:
+    stderr = 0.0 if stderr <= _ROUNDING * max(abs(step.value), 1e-3) else stderr
+    known = not math.isnan(step.value)
+    return Clue(
+        feature=step.feature,
+        value=step.value if known else None,
+        stderr=stderr if known and stderr > 0 else None,
+        threshold=step.threshold,
+        went=step.went,
+        says=_says(step, stderr),
+        flips_at=abs(step.value - step.threshold) / stderr if known and stderr > 0 else None,
+    )
+
+
+def _says(step: Step, stderr: float) -> str:
+    feature = FEATURES[step.feature]
+    name = feature.name.removeprefix("log_").replace("_", " ")
+    if math.isnan(step.value):
+        return f"{name} is not known: most groups with this answer went this way"
+    meaning = feature.low if step.went == "low" else feature.high
+    if step.threshold == KNOWN:
+        return f"{name} is known"
+    unit = f" {feature.unit}" if feature.unit else ""
+    value, threshold, error = step.value, step.threshold, stderr
+    if feature.logarithm:  # people know the number itself
+        value, threshold, error = (math.exp(min(x, 700.0)) for x in (value, threshold, stderr))
+    bar = _bar(value, error, logarithm=feature.logarithm)
+    sign = "<=" if step.went == "low" else ">"
+    return f"{name} {value:.4g}{bar}{unit} {sign} {threshold:.4g}{unit}: {meaning}"
+
+
+def _bar(value: float, error: float, *, logarithm: bool) -> str:
+    """Write the error bar; that of a logarithm is a factor."""
+    if logarithm:
+        return f" (within a factor of {error:.2g})" if error > 1 + _ROUNDING else ""
+    return f" ± {error:.2g}" if error > _ROUNDING * abs(value) else ""

@@ -1,0 +1,183 @@
+"""Judging: one row and one tree become a verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+import mdtree
+from mdtree.diagnosis.chance import redrawn
+from mdtree.diagnosis.clue import clues
+from mdtree.diagnosis.council import Council
+from mdtree.diagnosis.gain import advice, gains
+from mdtree.diagnosis.missed import missed
+from mdtree.diagnosis.verdict import UNSURE, Basis, Missed, Outlier, Verdict
+from mdtree.exceptions import TreeError
+from mdtree.failures import FAILURE_MODES
+from mdtree.measurements import Fact, Row
+from mdtree.trees import FEATURES, SavedTree
+from mdtree.trees.evidence import Floats
+
+__all__ = ["CONFIDENCE", "Judge", "with_facts"]
+
+CONFIDENCE = 0.5  # below it, a verdict is `unsure`
+
+
+class Judge:
+    """One tree, ready to judge rows."""
+
+    def __init__(
+        self,
+        saved: SavedTree,
+        *,
+        name: str,
+        chosen: str = "it was asked for",
+        confidence: float = CONFIDENCE,
+        seed: int = 0,
+        allow_protocol_mismatch: bool = False,
+    ) -> None:
+        if not 0 <= confidence <= 1:
+            raise TreeError(f"the confidence must be a probability, 0 to 1; got {confidence}")
+        self.saved = saved
+        self.council = Council(saved)
+        self._name, self._chosen = name, chosen
+        self._confidence, self._seed = confidence, seed
+        self._allow = allow_protocol_mismatch
+
+    def __call__(self, row: Row) -> Verdict:
+        """Say what is wrong with a group."""
+        line = self.line(row)
+        shares = self.council.probabilities(line[None])[0]
+        place = int(shares.argmax())
+        likely = self.saved.classes[place]
+        probability = float(shares[place])
+        draws = redrawn(row, self.saved, seed=self._seed)
+        votes = self.council.votes(line[None])
+        walked, leaf = clues(self.saved, self._named(line), self._errors(draws), likely)
+        found = gains(leaf, row)
+        outlier = self._outlier(line)
+        absent = missed(self.council, row, line)
+        doubts = self._doubts(likely, probability, absent)
+        mode = UNSURE if doubts else likely
+        return Verdict(
+            group=row.group,
+            mode=mode,
+            likely=likely,
+            probability=probability,
+            probabilities=dict(zip(self.saved.classes, map(float, shares), strict=True)),
+            confidence=self._confidence,
+            why_unsure=doubts,
+            clues=walked,
+            agreement=None if votes is None else float(votes[0, place]),
+            stability=self._stability(line, draws, place),
+            gains=found,
+            advice=_next(absent, likely) if doubts else advice(mode, found),
+            outlier=outlier,
+            missed=absent,
+            basis=self._basis(row),
+        )
+
+    def line(self, row: Row) -> Floats:
+        """Collect the features of a row."""
+        matrix = self.saved.matrix([row], allow_protocol_mismatch=self._allow)
+        found: Floats = matrix[0]
+        return found
+
+    def _named(self, line: Floats) -> dict[str, float]:
+        return dict(zip(self.saved.features, map(float, line), strict=True))
+
+    def _errors(self, draws: Floats) -> dict[str, float]:
+        """Give each feature the standard deviation of its draws."""
+        errors = {}
+        for name, column in zip(self.saved.features, draws.T, strict=True):
+            known = column[~np.isnan(column)]
+            errors[name] = float(known.std()) if len(known) > 1 else 0.0
+        return errors
+
+    def _stability(self, line: Floats, draws: Floats, place: int) -> float | None:
+        """Say how often redrawn measurements lead to the same answer; None without error bars."""
+        same = (draws == line) | (np.isnan(draws) & np.isnan(line))
+        if same.all():
+            return None
+        return float((self.council.probabilities(draws).argmax(axis=1) == place).mean())
+
+    def _outlier(self, line: Floats) -> Outlier | None:
+        population = self.saved.population
+        found = None if population is None else population.distance(self._named(line))
+        if found is None:
+            return None
+        beyond = [
+            name
+            for name, (low, high) in self.saved.ranges.items()
+            if not low <= self._named(line)[name] <= high
+            and not math.isnan(self._named(line)[name])
+        ]
+        return Outlier(distance=found[0], limit=found[1], beyond=tuple(beyond))
+
+    def _doubts(self, likely: str, probability: float, absent: Sequence[Missed]) -> tuple[str, ...]:
+        doubts = []
+        if probability < self._confidence:
+            doubts.append(
+                f"{likely} is the most probable answer with {100 * probability:.0f} %, and a "
+                f"verdict needs {100 * self._confidence:.0f} %"
+            )
+        if likely not in FAILURE_MODES:
+            doubts.append(
+                "a change of temperature gains most, and this tree does not say in which direction"
+            )
+        if len(absent) and not self._any_known(absent):
+            doubts.append("nothing that the tree asks for was measured")
+        return tuple(doubts)
+
+    def _any_known(self, absent: Sequence[Missed]) -> bool:
+        lacking = {name for one in absent for name in one.features}
+        return not lacking >= set(self.council.features)
+
+    def _basis(self, row: Row) -> Basis:
+        saved = self.saved
+        warnings = [saved.provenance["WARNING"]] if "WARNING" in saved.provenance else []
+        if row.protocol != saved.protocol:
+            warnings.append(
+                f"the tree is of protocol {saved.protocol} and the row of {row.protocol}"
+            )
+        if row.failure is not None:
+            warnings.append(f"the group could not be measured whole: {row.failure.reason}")
+        versions = dict(row.provenance.versions) if row.provenance is not None else {}
+        return Basis(
+            tree=self._name,
+            chosen=self._chosen,
+            task=saved.task,
+            method=saved.method,
+            protocol=row.protocol,
+            groups=saved.groups,
+            data=saved.provenance.get("data", ""),
+            accuracy=saved.provenance.get("accuracy", ""),
+            versions={**versions, "mdtree": mdtree.__version__},
+            warnings=tuple(warnings),
+        )
+
+
+def with_facts(row: Row, facts: dict[str, Fact]) -> Row:
+    """Add what the user knows."""
+    return replace(row, facts={**row.facts, **facts}) if facts else row
+
+
+def _next(absent: Sequence[Missed], likely: str) -> str:
+    """Say what would decide between the answers."""
+    if not absent:
+        return (
+            f"more seeds make the error bars smaller; otherwise nothing that mdtree measures tells "
+            f"{likely} from the next answer: try the two changes at the head of the list of gains"
+        )
+    first = absent[0]
+    names = ", ".join(FEATURES[name].name for name in first.features)
+    if "checkpoints" in first.reason:
+        how = "add a checkpoint of a second seed"
+    elif first.metric == "facts":
+        how = f"tell {names} with --fact"
+    else:
+        how = f"measure {first.metric} ({names})"
+    return f"{how}: it changes the answer with a probability of {100 * first.flips:.0f} %"

@@ -1,0 +1,104 @@
+"""The verdict: what is wrong with one group, how sure that is, why, and what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["UNSURE", "Basis", "Clue", "Gain", "Missed", "Outlier", "Verdict"]
+
+UNSURE = "unsure"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clue:
+    """One step of the walk through the tree."""
+
+    feature: str
+    value: float | None  # None: not known
+    stderr: float | None
+    threshold: float
+    went: str  # low | high
+    says: str  # in plain words
+    flips_at: float | None  # standard errors between the value and the threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """What one change alone would gain, learnt from the training groups that ended alike."""
+
+    remedy: str
+    mode: str  # that it mends
+    mean: float  # points of test accuracy
+    low: float | None  # four of five groups gained between low and high
+    high: float | None
+    fact: str | None = None  # what would change
+    old: float | None = None  # None: not known of this group
+    new: float | None = None
+    factor: float | None = None  # new / old
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlier:
+    """How far the group lies from those that the tree was fitted on."""
+
+    distance: float
+    limit: float  # that 5 % of the training groups exceed
+    beyond: tuple[str, ...]  # features outside the range of all training groups
+
+    @property
+    def outside(self) -> bool:
+        """Say whether the tree has seen nothing like this group."""
+        return self.distance > self.limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missed:
+    """A metric that was not measured, and what it could do to the verdict."""
+
+    metric: str
+    features: tuple[str, ...]
+    reason: str
+    flips: float  # probability that it changes the most probable answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basis:
+    """What a verdict rests on."""
+
+    tree: str  # its name, or its file
+    chosen: str  # why this one
+    task: str
+    method: str
+    protocol: str
+    groups: int  # that the tree was fitted on
+    data: str
+    accuracy: str
+    versions: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is wrong with one group."""
+
+    group: str
+    mode: str  # a failure mode, or `unsure`
+    likely: str  # the most probable answer, whether it is sure enough or not
+    probability: float  # of `likely`
+    probabilities: Mapping[str, float]
+    confidence: float  # below which a verdict is `unsure`
+    why_unsure: tuple[str, ...]
+    clues: tuple[Clue, ...]
+    agreement: float | None  # share of the plausible trees that answer `likely`
+    stability: float | None  # share of redrawn measurements that lead to `likely`
+    gains: tuple[Gain, ...]  # the largest first
+    advice: str  # the next step, in one sentence
+    outlier: Outlier | None
+    missed: tuple[Missed, ...]
+    basis: Basis
+
+    @property
+    def sure(self) -> bool:
+        """Say whether there is a verdict."""
+        return self.mode != UNSURE
