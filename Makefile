@@ -8,7 +8,7 @@ CONSTRAINTS := constraints/cpu.txt
 .PHONY: help demo test check format lint types floors tests bench clean
 
 help:
-	@echo "make demo     install, train two small networks on digits, measure them"
+	@echo "make demo     install, train two networks with a planted fault, find it"
 	@echo "make test     install, then format check, lint, types, import floors and tests"
 	@echo "make format   put the code into its form"
 	@echo "make bench    the benchmarks whose tables are in docs/benchmarks.md"

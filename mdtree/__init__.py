@@ -1,5 +1,26 @@
-"""mdtree says why a trained network underperforms, with its evidence and the next step."""
+"""mdtree says why a trained network underperforms, with its evidence and the next step.
 
-__all__ = ["__version__"]
+>>> import mdtree
+>>> callable(mdtree.measure), callable(mdtree.fit), callable(mdtree.diagnose)
+(True, True, True)
+"""
 
-__version__ = "0.1.0"
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mdtree.version import __version__
+
+if TYPE_CHECKING:
+    from mdtree.api import diagnose, fit, measure
+
+__all__ = ["__version__", "diagnose", "fit", "measure"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the Python interface when it is asked for: the command line starts without it."""
+    if name in ("diagnose", "fit", "measure"):
+        from mdtree import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'mdtree' has no attribute {name!r}")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-import mdtree
 from mdtree.exceptions import ProtocolError, RowsError, TreeError
 from mdtree.failures import (
     FAILURE_MODES,
@@ -35,11 +34,16 @@ from mdtree.trees import (
     shape_features,
     with_gains,
 )
+from mdtree.version import __version__
 
-__all__ = ["METHODS", "fit_tree", "labelled", "one_protocol"]
+__all__ = ["METHODS", "fit_tree", "labelled", "make_estimator", "one_protocol", "usual_method"]
+
+_PUBLISHED = "paper-1"  # the protocol that the beliefs of the published shapes are about
+_CUTS = {"posterior": 24, "grown": 5}  # thresholds of each question that the data may suggest
 
 METHODS: dict[str, str] = {
-    "posterior": "ours: the average over all plausible thresholds, with honest probabilities",
+    "posterior": "ours: the published questions, averaged over all plausible thresholds",
+    "grown": "ours: questions grown on the rows too, averaged over all plausible thresholds",
     "mdtree": "the published shape, with the published threshold search",
     "cart": "scikit-learn's decision tree of depth 4",
 }
@@ -49,7 +53,7 @@ def fit_tree(
     rows: Sequence[Row],
     *,
     task: str = "temperature",
-    method: str = "posterior",
+    method: str | None = None,
     facts: bool = False,
     prior: SavedTree | None = None,
     provenance: dict[str, str] | None = None,
@@ -57,13 +61,17 @@ def fit_tree(
 ) -> SavedTree:
     """Label the rows of a grid by their room for improvement, and fit a tree to the labels.
 
-    With `facts`, the tree may also ask for the parameter count and the data amount.  `prior` is an
-    earlier posterior that this one continues; rows of another protocol than its own are refused,
-    unless that is allowed, and then the tree says so for ever.
+    Without `method`, rows of the protocol of the published tables get a `posterior`, whose beliefs
+    are about their numbers, and all others are `grown`.  With `facts`, the tree may also ask for
+    the parameter count and the data amount.  `prior` is an earlier posterior that this one
+    continues; rows of another protocol than its own are refused, unless that is allowed, and then
+    the tree says so for ever.
     """
-    _check(task, method, prior, facts=facts)
     protocol = one_protocol(rows)
-    remarks = dict(provenance or {})
+    if method is None:
+        method = usual_method(protocol) if prior is None else "posterior"
+    _check(task, method, prior, facts=facts)
+    remarks = {**_inherited(prior), **(provenance or {})}
     if prior is not None and prior.protocol != protocol:
         message = f"the prior tree is of protocol {prior.protocol!r} and the rows of {protocol!r}"
         if not allow_protocol_mismatch:
@@ -72,26 +80,30 @@ def fit_tree(
                 "or add --allow-protocol-mismatch"
             )
         remarks["WARNING"] = message
-    if prior is not None and "WARNING" in prior.provenance:
-        remarks.setdefault("WARNING", prior.provenance["WARNING"])
     chosen, answers, rooms = labelled(rows, task)
     features = prior.features if prior is not None else _features(task, method, facts=facts)
     matrix = feature_matrix(chosen, features)
-    estimator = _estimator(task, method, features, facts=facts, prior=prior)
+    estimator = make_estimator(task, method, features, facts=facts, prior=prior)
     try:
         estimator.fit(matrix, np.array(answers))
     except ValueError as error:
         raise TreeError(f"no tree can be fitted for task {task!r}: {error}") from error
-    tree = with_gains(estimator.tree_, matrix, estimator.columns(len(features)), rooms)
+    tree = with_gains(
+        estimator.tree_,
+        matrix,
+        estimator.columns(len(features)),
+        rooms,
+        earlier=None if prior is None else prior.tree,
+    )
     return SavedTree(
         task=task,
-        method=method,
+        method=method if prior is None else prior.method,
         protocol=protocol,
         classes=tuple(map(str, estimator.classes_)),
         features=tuple(features),
         groups=len(chosen) + (prior.groups if prior is not None else 0),
         ranges=_ranges(matrix, features, prior),
-        provenance={"mdtree": mdtree.__version__, **remarks},
+        provenance={"mdtree": __version__, **remarks},
         tree=tree,
         components=tuple(getattr(estimator, "components_", ())),
         population=_population(matrix, features, prior),
@@ -177,7 +189,10 @@ def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> N
     if facts and not set(FACT_FEATURES) <= set(prior.features):
         raise TreeError("the prior was fitted without facts, and a posterior keeps its questions")
     if method != "posterior" or not prior.components:
-        raise TreeError("only a posterior continues a prior, and the prior must be one itself")
+        raise TreeError(
+            "only a posterior continues a prior, and the prior must be one itself "
+            "(fitted with --tree posterior or grown)"
+        )
     if prior.task != task:
         raise TreeError(f"the prior answers task {prior.task!r}, and {task!r} is to be fitted")
 
@@ -188,9 +203,28 @@ def _features(task: str, method: str, *, facts: bool) -> tuple[str, ...]:
     return (*LANDSCAPE, *FACT_FEATURES) if facts else LANDSCAPE
 
 
-def _estimator(
-    task: str, method: str, features: Sequence[str], *, facts: bool, prior: SavedTree | None
+def _inherited(prior: SavedTree | None) -> dict[str, str]:
+    """Say what the groups of a prior were, which a continued tree still rests on."""
+    if prior is None:
+        return {}
+    gone = ("accuracy", "mdtree")  # of the prior as it was
+    return {key: told for key, told in prior.provenance.items() if key not in gone}
+
+
+def usual_method(protocol: str) -> str:
+    """Name the method that rows of a protocol are fitted with."""
+    return "posterior" if protocol == _PUBLISHED else "grown"
+
+
+def make_estimator(
+    task: str,
+    method: str,
+    features: Sequence[str],
+    *,
+    facts: bool = False,
+    prior: SavedTree | None = None,
 ) -> TreeEstimator:
+    """Make the estimator of a method for columns of these features."""
     if method == "cart":
         return CartTree(features=features)
     if method == "mdtree":
@@ -199,6 +233,8 @@ def _estimator(
         task=task,
         features=features,
         facts=facts,
+        family="grown" if method == "grown" else None,
+        most_cuts=_CUTS[method],
         prior=None if prior is None else prior.components,
     )
 

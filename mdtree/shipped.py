@@ -1,4 +1,4 @@
-"""The trees that come with mdtree, by name."""
+"""The trees that come with mdtree, and the rows of its reference zoos, by name."""
 
 from __future__ import annotations
 
@@ -6,16 +6,28 @@ import os
 from importlib import resources
 from pathlib import Path
 
-from mdtree.exceptions import TreeError
+from mdtree.exceptions import RowsError, TreeError
+from mdtree.measurements import Row, read_rows
 from mdtree.spelling import nearest
 from mdtree.trees import SavedTree, read_tree
 
-__all__ = ["find_tree", "shipped_trees"]
+__all__ = ["find_tree", "shipped_rows", "shipped_trees"]
 
 
 def shipped_trees() -> dict[str, SavedTree]:
     """Read all trees that come with mdtree."""
     return {name: read_tree(path) for name, path in _paths().items()}
+
+
+def shipped_rows(name: str) -> list[Row]:
+    """Read the rows of a reference zoo that comes with mdtree."""
+    folder = Path(str(resources.files("mdtree"))) / "data" / "zoos"
+    known = {path.stem: path for path in sorted(folder.glob("*.jsonl"))}
+    if name not in known:
+        raise RowsError(
+            f"no zoo {name!r:.100} comes with mdtree{nearest(name, known)} ({', '.join(known)})"
+        )
+    return read_rows(known[name])
 
 
 def find_tree(name: str) -> SavedTree:

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mdtree.config import Trust, recipe_from_words
-from mdtree.measure import Request, forget, measure
+from mdtree.measuring import Request, forget, measure
 from mdtree.models import resnet18
 
 BATCH = 256

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-import mdtree
+from mdtree.version import __version__
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ def report(comparisons: Sequence[Comparison], *, as_json: bool) -> None:
         print(json.dumps({"figures": figures}))
         return
     print(
-        f"mdtree {mdtree.__version__}, torch {torch.__version__}, Python "
+        f"mdtree {__version__}, torch {torch.__version__}, Python "
         f"{platform.python_version()}, {torch.get_num_threads()} threads\n"
     )
     print("| figure | rival (s) | mdtree (s) | ratio | target | holds | runs |")

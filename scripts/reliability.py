@@ -9,8 +9,9 @@ from itertools import pairwise
 import numpy as np
 
 from mdtree.failures import number_of
+from mdtree.fitting import make_estimator, one_protocol, usual_method
 from mdtree.measurements import Row
-from mdtree.trees import LANDSCAPE, PosteriorTree, feature_matrix
+from mdtree.trees import LANDSCAPE, feature_matrix
 
 EDGES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 
@@ -35,10 +36,11 @@ def judged(rows: Sequence[Row], answers: Sequence[str], task: str) -> list[Judge
     matrix, labels = feature_matrix(rows, LANDSCAPE), np.array(answers)
     facts = ("width", "data_amount")
     cells = [(row.facts.get("zoo"), *(number_of(row, fact) for fact in facts)) for row in rows]
+    method = usual_method(one_protocol(rows))
     found: dict[int, Judged] = {}
     for cell in dict.fromkeys(cells):
         test = np.array([other == cell for other in cells])
-        tree = PosteriorTree(task=task, features=LANDSCAPE).fit(matrix[~test], labels[~test])
+        tree = make_estimator(task, method, LANDSCAPE).fit(matrix[~test], labels[~test])
         probabilities = tree.predict_proba(matrix[test])
         for place, own in zip(np.flatnonzero(test), probabilities, strict=True):
             found[int(place)] = Judged(

@@ -25,8 +25,8 @@ from mdtree.trees import write_tree
 
 FOLDER = Path(mdtree.__file__).parent / "data"
 DATA = {
-    "digits": "60 groups of ResNet-18 on the digits of scikit-learn (8x8 pixels), two seeds each",
-    "animals": "60 groups of ResNet-18 on Animal-MNIST (14x14 pixels), two seeds each",
+    "digits": "84 groups of ResNet-18 on the digits of scikit-learn (8x8 pixels), two seeds each",
+    "animals": "84 groups of ResNet-18 on Animal-MNIST (14x14 pixels), two seeds each",
 }
 LEFT_OUT = "spectrum"  # the detail of all layers: half of a row
 

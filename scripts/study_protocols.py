@@ -24,8 +24,8 @@ from scipy.stats import spearmanr
 from mdtree.config import Recipe, Trust, bind, recipe_from_words
 from mdtree.datasets import load_data
 from mdtree.losses import build_loss
-from mdtree.measure import Request, measure
 from mdtree.measurements import QUANTITIES, Measured, Row, read_rows
+from mdtree.measuring import Request, measure
 from mdtree.models import build_model
 from mdtree.training import Training, train
 

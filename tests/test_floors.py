@@ -81,7 +81,7 @@ def test_a_mistake_on_the_command_line_is_told_before_torch_is_loaded(folder):
 
 @pytest.mark.parametrize(
     ("code", "package"),
-    [("import mdtree.measure", "torch"), ("import mdtree.vision as v; v.torchvision()", "numpy")],
+    [("import mdtree.measuring", "torch"), ("import mdtree.vision as v; v.torchvision()", "numpy")],
 )
 def test_this_file_would_notice_a_heavy_package(code, package, folder):
     assert package in loaded_by(code, folder)
@@ -89,5 +89,5 @@ def test_this_file_would_notice_a_heavy_package(code, package, folder):
 
 def test_measuring_loads_torchvision_and_scikit_learn_only_when_they_are_asked_for(folder):
     assert not {"torchvision", "sklearn", "transformers"} & loaded_by(
-        "import mdtree.measure", folder
+        "import mdtree.measuring", folder
     )

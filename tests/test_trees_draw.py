@@ -39,6 +39,15 @@ def boxes(svg):
     ]
 
 
+def lit(svg):
+    """List the words inside what is lit, and whatever is not."""
+    groups = list(ET.fromstring(svg).iter(f"{SVG}g"))
+    found = {"lit": [], "off": [], None: []}
+    for group in groups:
+        found[group.get("class")] += [text.text for text in group.iter(f"{SVG}text")]
+    return found
+
+
 def words(svg):
     return [text.text for text in ET.fromstring(svg).iter(f"{SVG}text")]
 
@@ -127,6 +136,7 @@ def test_a_hostile_name_stays_text(name):
     picture = ET.fromstring(svg)
     assert {element.tag.removeprefix(SVG) for element in picture.iter()} == {
         "svg",
+        "g",
         "style",
         "rect",
         "text",
@@ -147,3 +157,70 @@ def test_the_picture_needs_nothing_from_elsewhere_and_follows_light_and_dark():
     assert svg.replace("http://www.w3.org/2000/svg", "").count("http") == 0
     assert "prefers-color-scheme:dark" in svg
     assert ET.fromstring(svg).get("aria-label") == "decision tree"
+
+
+def test_without_a_walk_nothing_is_lit():
+    found = lit(tree_svg(TREE))
+    assert found["lit"] == found["off"] == []
+    assert sorted(found[None]) == sorted(words(tree_svg(TREE)))
+
+
+@pytest.mark.parametrize(
+    ("walked", "told"),
+    [
+        (["low"], ["train_error <= 0.5234 %", "38 groups", "yes", "cold", "33 of 34 groups"]),
+        (
+            ["high", "low"],
+            [
+                "train_error <= 0.5234 %",
+                "38 groups",
+                "no",
+                "log_hessian_trace <= 7",
+                "4 groups",
+                "yes",
+                "hot",
+                "4 of 4 groups",
+            ],
+        ),
+        ([], ["train_error <= 0.5234 %", "38 groups"]),
+    ],
+)
+def test_the_walk_is_lit_and_all_else_stands_back(walked, told):
+    svg = tree_svg(TREE, walked=walked)
+    found = lit(svg)
+    assert sorted(told) == sorted(found["lit"])
+    assert sorted(words(svg)) == sorted(found["lit"] + found["off"])
+    assert found[None] == []
+
+
+def test_what_is_lit_is_drawn_last():
+    classes = [
+        group.get("class")
+        for group in ET.fromstring(tree_svg(TREE, walked=["high", "high"])).iter(f"{SVG}g")
+    ]
+    assert classes == sorted(classes, reverse=True)
+    assert classes.count("lit") == 5
+
+
+def test_a_walk_is_told_to_those_who_do_not_see_it():
+    label = ET.fromstring(tree_svg(TREE, walked=["high", "low"])).get("aria-label")
+    assert label == "decision tree; train_error <= 0.5234 %: no; log_hessian_trace <= 7: yes; hot"
+
+
+def test_a_walk_longer_than_the_tree_ends_with_it():
+    assert lit(tree_svg(leaf("hot"), walked=["low", "low"]))["off"] == []
+    assert "cold" in lit(tree_svg(TREE, walked=["low", "low", "low"]))["lit"]
+
+
+def test_others_may_choose_the_words():
+    svg = tree_svg(TREE, walked=["low"], say=lambda node: type(node).__name__)
+    assert {"Split", "Leaf"} == {word for word in words(svg) if word.isalpha()} - {"yes", "no"}
+
+
+def test_the_style_touches_nothing_beside_the_tree():
+    """A picture inside a page shares its style with the whole page."""
+    style = ET.fromstring(tree_svg(TREE)).find(f"{SVG}style").text
+    rules = style.replace("@media screen and (prefers-color-scheme:dark){", "").split("}")
+    selectors = [part.split("{")[0] for part in rules if "{" in part]
+    assert len(selectors) > 10
+    assert all(one.startswith(".tree ") for rule in selectors for one in rule.split(","))

@@ -152,3 +152,7 @@ def test_every_feature_says_what_it_is_in_one_line(name):
     assert one.name == name
     assert one.meaning
     assert "\n" not in one.meaning
+    assert one.low != one.high
+    assert one.low
+    assert one.high
+    assert one.logarithm == one.meaning.startswith("natural logarithm of ")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from mdtree.trees.evidence import Evidence, collect, continued
+from mdtree.trees.evidence import Evidence, cells_of, collect, continued
 from mdtree.trees.node import Leaf
 from mdtree.trees.posterior import posterior
 from mdtree.trees.shape import Ask, Outcome, asks
@@ -46,9 +46,11 @@ def gathered(shape, X, codes, most=4):
 
 
 def enumerated(evidence, X, codes, asked):
-    """Add up all trees by loops: (log evidence, predictions, most probable thresholds)."""
+    """Add up all trees by loops: (log evidence, predictions, most probable thresholds, votes)."""
     questions = list(asks(evidence.shape))
     total, mean, best = 0.0, np.zeros((len(asked), 3)), (-math.inf, None)
+    votes = np.zeros((len(asked), 3))
+    answer_at = dict(ends(evidence.shape))
     for chosen in itertools.product(*(range(len(cut)) for cut in evidence.cuts)):
         thresholds = [cut[i] for cut, i in zip(evidence.cuts, chosen, strict=True)]
         weight = 1.0
@@ -71,8 +73,11 @@ def enumerated(evidence, X, codes, asked):
         mean += weight * np.array(
             [shares[leaf_of(evidence.shape, thresholds, line)] for line in asked]
         )
+        for number, line in enumerate(asked):
+            answer = answer_at[leaf_of(evidence.shape, thresholds, line)]
+            votes[number, CLASSES.index(answer)] += weight
         best = max(best, (weight, thresholds), key=lambda pair: pair[0])
-    return math.log(total), mean / total, best[1]
+    return math.log(total), mean / total, best[1], votes / total
 
 
 def share(question, cuts, number):
@@ -115,8 +120,11 @@ def thresholds_of(node):
 def test_sums_equal_brute_force(name):
     (X, codes), (asked, _) = data(), data(9, seed=1)
     evidence = gathered(SHAPES[name], X, codes, most=2 if name == "three deep" else 4)
-    log_evidence, mean, best = enumerated(evidence, X, codes, asked)
+    log_evidence, mean, best, votes = enumerated(evidence, X, codes, asked)
     found = posterior(evidence)
+    cells, _ = cells_of(evidence, asked, COLUMNS)
+    assert found.at(cells) == pytest.approx(mean, abs=1e-12)
+    assert found.votes(cells) == pytest.approx(votes, abs=1e-12)
     assert found.log_evidence == pytest.approx(log_evidence, abs=1e-12)
     assert found.predict_proba(asked, COLUMNS) == pytest.approx(mean, abs=1e-12)
     assert thresholds_of(found.tree) == pytest.approx(best, abs=1e-12)
@@ -126,9 +134,19 @@ def test_sums_equal_brute_force(name):
 def test_probabilities_sum_to_one_everywhere(name):
     X, codes = data(40)
     wide = np.array([[-1e300, 1e300], [np.inf, -np.inf], [0.0, 0.0], [1e9, -3.0]])
-    found = posterior(gathered(SHAPES[name], X, codes)).predict_proba(wide, COLUMNS)
+    held = posterior(gathered(SHAPES[name], X, codes))
+    found = held.predict_proba(wide, COLUMNS)
     assert found.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-12)
     assert found.min() > 0
+    votes = held.votes(cells_of(held.evidence, wide, COLUMNS)[0])
+    assert votes.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-12)
+    assert votes.min() >= -1e-12  # a class without a leaf has none
+
+
+def test_beyond_all_cuts_the_trees_agree():
+    evidence = gathered(SHAPES["one question"], *data(20))
+    votes = posterior(evidence).votes(np.array([[0], [len(evidence.cuts[0])]]))
+    assert votes == pytest.approx(np.array([[1, 0, 0], [0, 1, 0]]), abs=1e-12)
 
 
 def test_the_order_of_the_groups_makes_no_difference():
@@ -145,7 +163,7 @@ def test_continuing_is_fitting_all_groups_with_the_cuts_of_the_first():
     (X, codes), (later, labels) = data(20), data(15, seed=2)
     first = gathered(SHAPES["both sides"], X, codes)
     both = continued(first, later, COLUMNS, labels)
-    log_evidence, mean, _ = enumerated(both, np.vstack([X, later]), [*codes, *labels], later)
+    log_evidence, mean, _, _ = enumerated(both, np.vstack([X, later]), [*codes, *labels], later)
     found = posterior(both)
     assert found.log_evidence == pytest.approx(log_evidence, abs=1e-12)
     assert found.predict_proba(later, COLUMNS) == pytest.approx(mean, abs=1e-12)

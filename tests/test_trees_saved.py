@@ -11,7 +11,18 @@ import pytest
 from mdtree.exceptions import OutputError, ProtocolError, TreeError
 from mdtree.fitting import fit_tree
 from mdtree.measurements import Measured, Row, rows_from_csv
-from mdtree.trees import Leaf, SavedTree, Split, ends, read_tree, walk, write_tree
+from mdtree.trees import (
+    Leaf,
+    Population,
+    SavedTree,
+    Split,
+    Way,
+    ends,
+    population_of,
+    read_tree,
+    walk,
+    write_tree,
+)
 from mdtree.trees.averaged import averaged
 from mdtree.trees.posterior import posterior
 
@@ -73,6 +84,8 @@ def test_a_tree_that_was_written_and_read_says_exactly_the_same(rows, tmp_path, 
     for name in ("task", "method", "protocol", "classes", "features", "groups", "ranges"):
         assert getattr(fitted, name) == getattr(read, name)
     assert read.provenance == fitted.provenance
+    assert (read.tree, read.population) == (fitted.tree, fitted.population)
+    assert fitted.population is not None
     assert [w for w, _ in read.components] == [w for w, _ in fitted.components]
 
 
@@ -123,6 +136,22 @@ def test_the_deepest_tree_that_is_written_is_read_again(tmp_path):
     assert not (tmp_path / "deeper.json").exists()
 
 
+KNOWN = population_of(np.random.default_rng(0).normal(size=(30, 2)), ("cka", "train_error"))
+UNKNOWN = Population(quantiles={"cka": (0.0, 0.5)}, names=(), correlation=(), limit=math.inf)
+WAYS = {
+    "raise_temperature": Way(low=-0.5, high=3.1, fact="batch_size", factor=0.25),
+    "add_data": Way(low=0.0, high=0.0),
+}
+
+
+@pytest.mark.parametrize("population", [KNOWN, UNKNOWN, None], ids=["known", "few", "none"])
+def test_the_population_and_the_ways_are_read_as_they_were_written(tmp_path, population):
+    end = Leaf(answer="a", counts={}, gains=dict.fromkeys(WAYS, 1.5), ways=WAYS)
+    tree = saved(split(end, leaf("b")), population=population)
+    write_tree(tmp_path / "tree.json", tree)
+    assert read_tree(tmp_path / "tree.json") == tree
+
+
 def circle():
     one = split(leaf(), leaf())
     object.__setattr__(one, "high", one)
@@ -145,10 +174,14 @@ def doubled():
         (split(leaf(), leaf("c")), "a leaf holds 'c', which is not among its classes"),
         (split(leaf(c=1), leaf()), "a leaf holds 'c', which is not among its classes"),
         (split(leaf(), leaf(), feature="train_loss"), "asks for 'train_loss', which is not among"),
+        (
+            Leaf(answer="a", counts={}, gains={"luck": 1.0}),
+            "the gain of 'luck', which is no remedy",
+        ),
         (split(leaf(), leaf(), threshold=math.nan), "not JSON compliant"),
         (split(leaf(), leaf(), threshold=math.inf), "not JSON compliant"),
     ],
-    ids=["circle", "doubled", "answer", "counts", "feature", "nan", "infinite"],
+    ids=["circle", "doubled", "answer", "counts", "feature", "gain", "nan", "infinite"],
 )
 def test_a_tree_that_could_not_be_read_again_is_not_written(tmp_path, tree, reason):
     path = tmp_path / "tree.json"
@@ -166,6 +199,7 @@ def test_a_tree_that_could_not_be_read_again_is_not_written(tmp_path, tree, reas
         ({"classes": ()}, "classes must be distinct and at least one"),
         ({"ranges": {"train_loss": (0.0, 1.0)}}, "asks for 'train_loss'"),
         ({"ranges": {"cka": (1.0, 0.0)}}, "the range of cka ends at 0.0"),
+        ({"features": ("cka",), "population": KNOWN}, "asks for 'train_error'"),
     ],
 )
 def test_words_that_contradict_each_other_are_not_written(tmp_path, changed, reason):

@@ -97,7 +97,7 @@ def test_the_import_of_somebody_elses_module_works_inside(tmp_path):
 def test_importing_mdtree_imports_no_optional_package():
     code = """
     import sys
-    import mdtree.checkpoint, mdtree.cli, mdtree.datasets, mdtree.measure, mdtree.models
+    import mdtree.checkpoint, mdtree.cli, mdtree.datasets, mdtree.measuring, mdtree.models
     print({"torchvision", "transformers"} & sys.modules.keys())
     """
     assert run(code) == "set()"

@@ -12,15 +12,17 @@ from typing import NoReturn
 
 import click
 
-from mdtree import __version__
 from mdtree.cli.text import printable
 from mdtree.exceptions import MdtreeError, OutputError
+from mdtree.version import __version__
 
 __all__ = ["cli", "main"]
 
 # name -> one line of help; the command is `command` in the module of that name
 _COMMANDS = {
-    "demo": "Train two small networks on digits, measure them, and show the result.",
+    "calibrate": "Adapt a tree to labelled runs of your own, and judge whether that helped.",
+    "demo": "Plant a fault in the training of two small networks, and find it.",
+    "diagnose": "Say what is wrong with trained networks, and what to change.",
     "evaluate": "Run the transfer cases of the MD tree paper, all methods side by side.",
     "fit": "Fit a tree on the rows of a zoo.",
     "measure": "Measure the checkpoints of a directory.",
@@ -64,7 +66,7 @@ def cli() -> None:
 
     Exit codes: 0 done, 1 finished but some inputs failed, 2 wrong use or bad input,
     3 a package is missing, 4 the output is being written by another mdtree,
-    5 the output cannot be written, 130 interrupted.
+    5 the output cannot be written, 6 a verdict that --fail-on names, 130 interrupted.
     """
 
 

@@ -7,58 +7,95 @@ from pathlib import Path
 import click
 
 from mdtree.cli.bar import Bar
+from mdtree.cli.page import write_page
 from mdtree.cli.summary import rows_table
-from mdtree.cli.text import printable
-from mdtree.measurements import read_rows
+from mdtree.cli.text import duration, printable
+from mdtree.cli.verdict import verdict_text
+from mdtree.failures import FAILURE_MODES
 
 __all__ = ["command"]
 
+_TREE = "digits-standard-1"
+
 
 @click.command()
+@click.option(
+    "--fault",
+    type=click.Choice(list(FAILURE_MODES)),
+    default="temperature_low",
+    show_default=True,
+    help="What is planted in the training.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Other networks."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("mdtree-demo"),
     show_default=True,
-    help="Where the networks, the recipe and the measurements go.",
+    help="Where networks, measurements and the page go, in a folder for each fault.",
 )
 @click.pass_context
-def command(ctx: click.Context, /, out: Path) -> None:
-    """Train two small networks on digits, and two with a batch that is far too large; measure all.
+def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
+    """Train two small networks on digits with a fault planted in them, measure and judge them.
 
     It takes under two minutes on a laptop and needs no download.
 
     \b
-    Example:
-      mdtree demo --out my-demo
+    Examples:
+      mdtree demo
+      mdtree demo --fault model_small --seed 3
     """
     from mdtree.config import RECIPE_NAME, Trust, read_recipe
-    from mdtree.measure import Request, check_metrics, measure
+    from mdtree.diagnosis import Judge
+    from mdtree.inquiry import Inquiry, Stage
     from mdtree.measurements import DEFAULT_PROTOCOL
+    from mdtree.measuring import Request
+    from mdtree.shipped import find_tree
     from mdtree.threads import cores
-    from mdtree.zoo import DEMO, train_zoo
+    from mdtree.zoo import demo_zoo, train_zoo
 
-    # Tiny networks gain nothing from threads, and a process of its own for each of two at a time.
-    workers = min(2, cores())
-    with Bar("training") as bar:
-        train_zoo(DEMO, folder=out, out=out, trust=Trust(), workers=workers, progress=bar)
+    out /= fault if seed == 0 else f"{fault}-{seed}"
+    where = printable(str(out))
+    zoo = demo_zoo(fault, seed=seed)
+    with Bar("training") as bar:  # a process for each member: tiny networks gain nothing of threads
+        train_zoo(zoo, folder=out, out=out, trust=Trust(), workers=min(2, cores()), progress=bar)
     request = Request(
         root=out,
         recipe=read_recipe(out / RECIPE_NAME),
         folder=out,
         trust=Trust(),
         protocol=DEFAULT_PROTOCOL,
-        metrics=check_metrics(()),
+        metrics=(),
         seed=0,
         device="cpu",
         allow_download=False,
+        groups=frozenset(map(zoo.group, zoo.points())),
     )
+
+    def announce(stage: Stage) -> None:
+        click.echo(f"measuring {stage.metric}: about {duration(stage.seconds)}", err=True)
+
     with Bar("measuring") as bar:
-        summary = measure(request, out=out / "rows.jsonl", workers=workers, progress=bar)
-    click.echo(rows_table(sorted(read_rows(summary.out), key=lambda row: row.group)))
-    for group, reason in summary.failed.items():  # of something else that lies in the folder
-        click.echo(f"failed {printable(group)}: " + printable(reason, keep="\n"), err=True)
-    where = printable(str(out))
-    click.echo(f"\nnetworks and recipe are in {where}, measurements in {where}/rows.jsonl")
-    click.echo(f"measure them yourself: mdtree measure {where}")
-    ctx.exit(1 if summary.failed else 0)
+        inquiry = Inquiry(
+            request=request,
+            out=out / "rows.jsonl",
+            judge_of=lambda _: Judge(find_tree(_TREE), name=_TREE),
+            announce=announce,
+            progress=bar,
+        )
+        judge, rows = inquiry.run()
+    click.echo(rows_table(rows))
+    failed = [row for row in rows if row.failure is not None]
+    for row in failed:
+        assert row.failure is not None
+        click.echo(f"failed {printable(row.group)}: {printable(row.failure.reason)}", err=True)
+    verdicts = [judge(row) for row in rows if row.failure is None]
+    for verdict in verdicts:
+        click.echo(f"\nplanted: {fault}\n{verdict_text(verdict)}")
+    write_page(out / "report.html", verdicts, rows, judge)
+    click.echo(f"\nnetworks, recipe and measurements are in {where}")
+    click.echo(f"the page with the pictures: {where}/report.html")
+    click.echo(f"judge them yourself: mdtree diagnose {where}")
+    ctx.exit(1 if failed else 0)

@@ -10,9 +10,8 @@ from typing import Any
 import click
 
 from mdtree.cli.bar import Bar
-from mdtree.cli.inputs import load_rows
 from mdtree.cli.text import table
-from mdtree.measurements import PROTOCOLS
+from mdtree.measurements import PROTOCOLS, load_rows
 
 __all__ = ["command"]
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.inputs import load_rows
 from mdtree.cli.text import plural, printable
 from mdtree.failures import TASKS
-from mdtree.measurements import PROTOCOLS
+from mdtree.measurements import PROTOCOLS, load_rows
 
 __all__ = ["command"]
 
@@ -27,10 +26,9 @@ __all__ = ["command"]
 @click.option(
     "--tree",
     "method",
-    type=click.Choice(["posterior", "mdtree", "cart"]),
-    default="posterior",
-    show_default=True,
-    help="posterior: ours; mdtree: as published; cart: scikit-learn's.",
+    type=click.Choice(["posterior", "grown", "mdtree", "cart"]),
+    help="posterior: ours, the published questions; grown: ours, questions of the rows' own; "
+    "mdtree: as published; cart: scikit-learn's.  [default: posterior for paper-1, else grown]",
 )
 @click.option("--facts", is_flag=True, help="Let the tree ask for parameter count and data amount.")
 @click.option("--prior", type=click.Path(path_type=Path), help="An earlier posterior to continue.")
@@ -46,7 +44,7 @@ def command(
     rows: Path,
     *,
     task: str,
-    method: str,
+    method: str | None,
     facts: bool,
     prior: Path | None,
     protocol: str | None,
@@ -92,4 +90,6 @@ def command(
         click.echo(json.dumps({**content, "warning": warning}))
         return
     click.echo(tree_text(saved.tree))
-    click.echo(f"\n{method} tree for task {task}, from {plural(saved.groups, 'group')}: {out}")
+    click.echo(
+        f"\n{saved.method} tree for task {task}, from {plural(saved.groups, 'group')}: {out}"
+    )

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mdtree.cli.bar import Bar
+from mdtree.cli.request import home_of, make_request, measuring
 from mdtree.cli.summary import rows_table
 from mdtree.cli.text import duration, plural, printable, table
-from mdtree.config import RECIPE_NAME, Recipe, Trust, read_recipe, recipe_from_words, words
-from mdtree.exceptions import MdtreeError, RecipeError
-from mdtree.measurements import DEFAULT_PROTOCOL, PROTOCOLS, read_rows
+from mdtree.measurements import read_rows
 from mdtree.measurements.row import row_to_json
 
 __all__ = ["command"]
@@ -22,56 +20,15 @@ __all__ = ["command"]
 
 @click.command(short_help="Measure the checkpoints of a directory.")
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option(
-    "--recipe",
-    "recipe_path",
-    type=click.Path(path_type=Path),
-    help=f"The recipe; without it, {RECIPE_NAME} in the directory.",
-)
-@click.option("--model", help="Without a recipe: the network, by name or as pkg.module:factory.")
-@click.option("--model-arg", multiple=True, metavar="KEY=VALUE", help="An argument of the network.")
-@click.option("--data", help="Without a recipe: digits, a .npz or .pt file, or pkg.module:factory.")
-@click.option("--data-arg", multiple=True, metavar="KEY=VALUE", help="A key of the data.")
-@click.option("--loss", help="Without a recipe: the loss.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Items in one forward pass.")
-@click.option("--weights-key", help="Which weights of a file that holds several (EMA, ...).")
-@click.option("--fact", "facts", multiple=True, metavar="KEY=VALUE", help="A fact of all groups.")
-@click.option(
-    "--protocol",
-    type=click.Choice(list(PROTOCOLS)),
-    default=DEFAULT_PROTOCOL,
-    show_default=True,
-    help="The way of measuring.",
-)
+@measuring
 @click.option("--metrics", help="Metrics, separated by commas; the usual ones, if not given.")
 @click.option("--fork", is_flag=True, help="Train two short continuations, and compare them.")
 @click.option("--layers", is_flag=True, help="Compare the networks layer by layer as well.")
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "float64"]),
-    help="Precision of everything; without it, that of the network.",
-)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="The file of measurements; without it, rows.jsonl in the directory.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Groups measured at a time; several are processes with one thread each.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of everything drawn.")
-@click.option(
-    "--trust",
-    multiple=True,
-    metavar="NAME",
-    help="Code that may run: pkg.module, pkg.module:factory, or pkg.Class inside a checkpoint.",
-)
-@click.option("--allow-download", is_flag=True, help="Let torchvision fetch the data set.")
 @click.option("--dry-run", is_flag=True, help="Say what would be measured and what it would cost.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -99,90 +56,22 @@ def command(
       mdtree measure one.pt --recipe r.yaml --fork
       mdtree measure runs/ --protocol paper-1 --dry-run
     """
-    from mdtree import measure as measuring
+    from mdtree import measuring as work
 
-    if not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
-        raise MdtreeError(f"{directory} does not exist")
-    recipe, folder, trust = _recipe(directory, options)
-    home = directory if directory.is_dir() else directory.parent
-    target = out or home / "rows.jsonl"
-    request = measuring.Request(
-        root=directory,
-        recipe=recipe,
-        folder=folder,
-        trust=trust,
-        protocol=options["protocol"],
-        metrics=_metrics(options),
-        seed=options["seed"],
-        device=measuring.pick_device(options["device"]),
-        allow_download=options["allow_download"],
-        dtype=options["dtype"],
-    )
+    request = make_request(directory, _metrics(options), options)
+    target = out or home_of(directory) / "rows.jsonl"
     if dry_run:
-        _print_plan(measuring.dry_run(request, out=target), workers, as_json)
+        _print_plan(work.dry_run(request, out=target), workers, as_json)
         return
     with Bar("measuring") as bar:
-        summary = measuring.measure(request, out=target, workers=workers, progress=bar)
+        summary = work.measure(request, out=target, workers=workers, progress=bar)
     _print_summary(summary, as_json)
     ctx.exit(1 if summary.failed else 0)
 
 
-def _recipe(directory: Path, options: dict[str, Any]) -> tuple[Recipe, Path, Trust]:
-    """Find the recipe, where its relative paths begin, and what it may run."""
-    names = frozenset(options["trust"])
-    path: Path | None = options["recipe_path"]
-    here = Path.cwd()
-    if options["model"] is not None:
-        if path is not None:
-            raise RecipeError("--recipe and --model are two ways to say the same: use one")
-        recipe = recipe_from_words(_content(options))
-        return recipe, here, Trust(names=names, any_factory=True, folders=(here,))
-    given = [name for name in ("model_arg", "data", "data_arg", "loss") if options[name]]
-    if given:
-        flags = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise RecipeError(f"{flags}: only together with --model; otherwise the recipe says it")
-    own = path is not None
-    home = directory if directory.is_dir() else directory.parent
-    path = path or home / RECIPE_NAME
-    if not own and not path.is_file():
-        raise RecipeError(
-            f"{home} has no {RECIPE_NAME}, and weights alone do not say what network they belong "
-            "to: write one (see configs/), name one with --recipe, or give --model and --data"
-        )
-    recipe = _overridden(read_recipe(path), options)
-    folder = path.parent
-    return recipe, folder, Trust(names=names, any_factory=own, folders=(here, folder.resolve()))
-
-
-def _content(options: dict[str, Any]) -> dict[str, Any]:
-    data: dict[str, Any] = words(options["data_arg"])
-    source = options["data"] or "digits"
-    if source.endswith((".npz", ".pt", ".pth")):
-        data |= {"source": "tensors", "train": source}
-    else:
-        data["source"] = source
-    content: dict[str, Any] = {
-        "model": {"factory": options["model"], "kwargs": words(options["model_arg"])},
-        "data": data,
-        "facts": words(options["facts"]),
-    }
-    for key in ("loss", "batch_size", "weights_key"):
-        if options[key] is not None:
-            content[key] = options[key]
-    return content
-
-
-def _overridden(recipe: Recipe, options: dict[str, Any]) -> Recipe:
-    """Let single words of the command line win over the recipe."""
-    changes = {key: options[key] for key in ("batch_size", "weights_key") if options[key]}
-    if options["facts"]:
-        changes["facts"] = {**recipe.facts, **words(options["facts"])}
-    return recipe_from_words({**recipe.model_dump(), **changes}) if changes else recipe
-
-
 def _metrics(options: dict[str, Any]) -> tuple[str, ...]:
     """Choose the metrics: those that are named or the usual ones, and what flags add."""
-    from mdtree.measure import check_metrics
+    from mdtree.measuring import check_metrics
 
     text = options["metrics"] or ""
     names = tuple(name.strip() for name in text.split(",") if name.strip())

@@ -68,7 +68,7 @@ def train(
       mdtree zoo train configs/zoo-digits.yaml --out zoo --dry-run
     """
     from mdtree.config import Trust, read_zoo
-    from mdtree.measure import pick_device
+    from mdtree.measuring import pick_device
     from mdtree.zoo import pending, prices, train_zoo
 
     zoo = read_zoo(config)
@@ -161,10 +161,10 @@ def label(
       mdtree zoo label zoo
       mdtree zoo label rows.jsonl --svg phases.svg
     """
-    from mdtree.cli.inputs import load_rows
     from mdtree.cli.phase import phase_svg, phase_text
     from mdtree.failures import label_rows
     from mdtree.fitting import one_protocol
+    from mdtree.measurements import load_rows
     from mdtree.phase import phases
 
     known = load_rows(rows, protocol=protocol)

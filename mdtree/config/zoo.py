@@ -73,6 +73,7 @@ class Zoo(Part):
     training: ZooTraining
     grid: dict[str, tuple[Value, ...]] = Field(min_length=1)
     seeds: int = Field(default=2, ge=1)  # members of each group
+    first_seed: int = Field(default=0, ge=0)  # they count up from here
     facts: Facts = Field(default_factory=dict)  # of all groups
     name: Pattern | None = None  # of a group's folder; without it, axis-value_axis-value
     batch_size: int = Field(default=256, ge=1)  # items in one forward pass of measuring

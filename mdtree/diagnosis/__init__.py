@@ -1,8 +1,11 @@
 """Diagnosis: rows become verdicts, with evidence, confidence and the next step."""
 
+from mdtree.diagnosis.bench import can_be_judged, judge_for
 from mdtree.diagnosis.choice import Chosen, choose
 from mdtree.diagnosis.council import Council
 from mdtree.diagnosis.judge import CONFIDENCE, Judge, with_facts
+from mdtree.diagnosis.plain import plain, schema
+from mdtree.diagnosis.stages import next_metric, settled
 from mdtree.diagnosis.verdict import (
     UNSURE,
     Basis,
@@ -25,6 +28,12 @@ __all__ = [
     "Missed",
     "Outlier",
     "Verdict",
+    "can_be_judged",
     "choose",
+    "judge_for",
+    "next_metric",
+    "plain",
+    "schema",
+    "settled",
     "with_facts",
 ]

@@ -21,6 +21,7 @@ __all__ = ["DRAWS", "redrawn"]
 DRAWS = 200
 _POSITIVE = ("hessian_top", "hessian_trace", "train_loss", "test_loss")
 _PERCENT = ("train_error", "test_error")
+_LARGEST = 1e100  # of what is drawn: its square is finite
 
 
 def redrawn(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) -> Floats:
@@ -36,13 +37,15 @@ def redrawn(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) ->
 
 
 def _drawn(name: str, value: Value, draws: int, rng: np.random.Generator) -> list[Value]:
-    if not isinstance(value, Measured) or not value.stderr:
+    if not isinstance(value, Measured) or value.stderr is None or value.stderr <= 0:
         return [value] * draws
+    most = math.log(_LARGEST)
     if name in _POSITIVE and value.value > 0:
-        spread = math.sqrt(math.log1p((value.stderr / value.value) ** 2))
-        numbers = value.value * np.exp(rng.normal(-(spread**2) / 2, spread, draws))
+        ratio = min(value.stderr / value.value, _LARGEST)
+        spread = math.sqrt(math.log1p(ratio**2))
+        drawn = rng.normal(math.log(value.value) - spread**2 / 2, spread, draws)
+        numbers = np.exp(drawn.clip(-most, most))
     else:
         numbers = rng.normal(value.value, value.stderr, draws)
-    if name in _PERCENT:
-        numbers = numbers.clip(0, 100)
-    return [Measured(value=float(number)) for number in numbers]
+    ends = (0, 100) if name in _PERCENT else (-_LARGEST, _LARGEST)
+    return [Measured(value=float(number)) for number in numbers.clip(*ends)]

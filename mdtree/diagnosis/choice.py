@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mdtree.exceptions import ProtocolError
+from mdtree.fitting import one_protocol
 from mdtree.measurements import Row
 from mdtree.trees import SavedTree
 
@@ -31,22 +33,22 @@ def choose(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> Chosen:
     Nearness is the median over rows of the distance to the training groups, in units of the limit
     that 5 % of them exceed; where two are equally near, the one with more groups wins.
     """
-    protocols = sorted({row.protocol for row in rows})
+    protocol = one_protocol(rows)
     fitting = {
         name: saved
         for name, saved in trees.items()
-        if saved.task == _TASK and protocols == [saved.protocol]
+        if saved.task == _TASK and saved.protocol == protocol
     }
     if not fitting:
-        known = sorted({saved.protocol for saved in trees.values()})
+        known = sorted({saved.protocol for saved in trees.values() if saved.task == _TASK})
         raise ProtocolError(
-            f"no tree that comes with mdtree was fitted on rows of protocol "
-            f"{', '.join(protocols)} (there are trees for {', '.join(known)}): fit one with "
-            "`mdtree fit`, and name it with --tree"
+            f"no tree that comes with mdtree was fitted on rows of protocol {protocol} "
+            f"(there are trees for {', '.join(known) or 'none'}): fit one with `mdtree fit`, and "
+            "name it with --tree"
         )
     near = {name: _nearness(rows, saved) for name, saved in fitting.items()}
     name = min(fitting, key=lambda one: (round(near[one], 2), -fitting[one].groups))
-    return Chosen(name=name, saved=fitting[name], why=_why(name, protocols[0], near))
+    return Chosen(name=name, saved=fitting[name], why=_why(name, protocol, near))
 
 
 def _nearness(rows: Sequence[Row], saved: SavedTree) -> float:
@@ -62,6 +64,8 @@ def _nearness(rows: Sequence[Row], saved: SavedTree) -> float:
 def _why(name: str, protocol: str, near: Mapping[str, float]) -> str:
     if len(near) == 1:
         return f"it is the only tree for protocol {protocol} that answers with all failure modes"
+    if math.isinf(near[name]):
+        return f"of the trees for protocol {protocol}, it was fitted on the most groups"
     others = ", ".join(f"{other}: {value:.2f}" for other, value in near.items() if other != name)
     return (
         f"of the trees for protocol {protocol}, its training groups are nearest "

@@ -21,11 +21,14 @@ def clues(
 ) -> tuple[tuple[Clue, ...], Leaf]:
     """Walk from the root to a leaf; `errors` are the standard errors of the features.
 
-    Where a feature is missing, the walk goes to the side on which most training groups had the
-    most probable answer, which looked at all that is known.
+    A single tree has its own way for a missing feature.  A posterior's answer looked at all that is
+    known: its way is the side on which most training groups had that answer.
     """
-    steps, leaf = walk(_pointed(saved.tree, likely), values)
-    return tuple(_clue(step, errors.get(step.feature, 0.0)) for step in steps), leaf
+    tree, lost = saved.tree, "most training groups went this way"
+    if saved.components:
+        tree, lost = _pointed(tree, likely), "most groups with this answer went this way"
+    steps, leaf = walk(tree, values)
+    return tuple(_clue(step, errors.get(step.feature, 0.0), lost) for step in steps), leaf
 
 
 def _pointed(node: Node, answer: str) -> Node:
@@ -43,28 +46,29 @@ def _pointed(node: Node, answer: str) -> Node:
     )
 
 
-def _clue(step: Step, stderr: float) -> Clue:
+def _clue(step: Step, stderr: float, lost: str) -> Clue:
     stderr = 0.0 if stderr <= _ROUNDING * max(abs(step.value), 1e-3) else stderr
     known = not math.isnan(step.value)
+    sure = step.threshold == KNOWN or not known or stderr == 0
     return Clue(
         feature=step.feature,
         value=step.value if known else None,
-        stderr=stderr if known and stderr > 0 else None,
+        stderr=None if sure else stderr,
         threshold=step.threshold,
         went=step.went,
-        says=_says(step, stderr),
-        flips_at=abs(step.value - step.threshold) / stderr if known and stderr > 0 else None,
+        says=_says(step, stderr, lost),
+        flips_at=None if sure else abs(step.value - step.threshold) / stderr,
     )
 
 
-def _says(step: Step, stderr: float) -> str:
+def _says(step: Step, stderr: float, lost: str) -> str:
     feature = FEATURES[step.feature]
-    name = feature.name.removeprefix("log_").replace("_", " ")
-    if math.isnan(step.value):
-        return f"{name} is not known: most groups with this answer went this way"
-    meaning = feature.low if step.went == "low" else feature.high
+    name = feature.name.removeprefix("log_" if feature.logarithm else "").replace("_", " ")
     if step.threshold == KNOWN:
-        return f"{name} is known"
+        return f"{name} is {'known' if step.went == 'low' else 'not known'}"
+    if math.isnan(step.value):
+        return f"{name} is not known: {lost}"
+    meaning = feature.low if step.went == "low" else feature.high
     unit = f" {feature.unit}" if feature.unit else ""
     value, threshold, error = step.value, step.threshold, stderr
     if feature.logarithm:  # people know the number itself

@@ -9,22 +9,23 @@ What is missing is averaged over the training groups, weighted by how alike they
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.trees import SavedTree, Split, probabilities
+from mdtree.trees import Leaf, SavedTree, Split, probabilities
 from mdtree.trees.evidence import Floats, Ints, cells_of
-from mdtree.trees.node import Node
+from mdtree.trees.node import KNOWN, Node, weight_of
 from mdtree.trees.posterior import Posterior, posterior
 from mdtree.trees.shape import asks
 
 __all__ = ["Council"]
 
 _ALIKE = 0.1  # of the cells of a question
-_MOST = 200  # training groups that stand in for what is missing
+_POINTS = (np.arange(200) + 0.5) / 200  # levels at which what is missing is told
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ class Council:
     def __init__(self, saved: SavedTree) -> None:
         self.saved = saved
         self._columns = {name: place for place, name in enumerate(saved.features)}
-        self._held = [(weight, posterior(evidence)) for weight, evidence in saved.components]
+        total = sum(weight for weight, _ in saved.components)
+        self._held = [
+            (weight / total, posterior(evidence.merged())) for weight, evidence in saved.components
+        ]
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -62,29 +66,29 @@ class Council:
     def outlook(self, line: Floats, features: Collection[str]) -> tuple[Floats, Floats]:
         """Say how the probabilities may come out once these missing features are known.
 
-        One line for each training group that is alike, and its share; none for a single tree.
+        One line for each outcome, and its share.  The n-th outcome of one shape goes with the n-th
+        of the others: they are in the order of the missing features.  A single tree has an outcome
+        for each leaf that the walk may reach.
         """
-        lines, shares = [np.empty((0, len(self.saved.classes)))], [np.empty(0)]
+        if not self._held:
+            values = dict(zip(self.saved.features, map(float, line), strict=True))
+            ends = list(_reached(self.saved.tree, values, features))
+            alone = [probabilities(replace(self.saved, tree=end), line[None])[0] for end in ends]
+            weights = np.array([weight_of(end) for end in ends])
+            return np.array(alone), weights / (weights.sum() or 1.0)
+        out = np.zeros((len(_POINTS), len(self.saved.classes)))
         for weight, held in self._held:
-            case = self._case(held, line)
-            told = case.missing & np.array([name in features for name in _questions(held)])
-            stand_ins, alike = _alike(held, case)
-            found = [
-                _completed(held, _Case(np.where(told, cells, case.cells), case.missing & ~told))
-                for cells in stand_ins
-            ]
-            lines.append(np.array(found))
-            shares.append(weight * alike)
-        together = np.concatenate(shares)
-        return np.vstack(lines), together / (together.sum() or 1.0)
+            out += weight * _told(held, self._case(held, line), features)
+        return out, np.full(len(_POINTS), 1 / len(_POINTS))
 
     def _mixed(self, matrix: Floats, *, votes: bool) -> Floats:
         out = np.zeros((len(matrix), len(self.saved.classes)))
-        total = sum(weight for weight, _ in self._held)
         for weight, held in self._held:
-            cases = [self._case(held, line) for line in matrix]
-            found = np.array([_completed(held, case, votes=votes) for case in cases])
-            out += weight / total * found.reshape(out.shape)
+            cells, whole = cells_of(held.evidence, matrix, self._columns)
+            out[whole] += weight * (held.votes if votes else held.at)(cells[whole])
+            for number in np.flatnonzero(~whole):
+                case = self._case(held, matrix[number])
+                out[number] += weight * _completed(held, case, votes=votes)
         return out
 
     def _case(self, held: Posterior, line: Floats) -> _Case:
@@ -103,24 +107,58 @@ def _asked(node: Node) -> list[str]:
     return [node.feature, *_asked(node.low), *_asked(node.high)]
 
 
+def _reached(node: Node, values: dict[str, float], features: Collection[str]) -> Iterator[Leaf]:
+    """List the leaves that a walk may reach once these missing features are known."""
+    if isinstance(node, Leaf):
+        yield node
+        return
+    value = values[node.feature]
+    if math.isnan(value) and node.feature in features:
+        sides = ("low",) if node.threshold == KNOWN else ("low", "high")
+    else:
+        sides = (
+            node.missing if math.isnan(value) else "low" if value <= node.threshold else "high",
+        )
+    for side in sides:
+        yield from _reached(node.low if side == "low" else node.high, values, features)
+
+
 def _completed(held: Posterior, case: _Case, *, votes: bool = False) -> Floats:
     """Average over the training groups that stand in for what is missing."""
     ask = held.votes if votes else held.at
     if not case.missing.any():
         return np.asarray(ask(case.cells[None])[0])
     stand_ins, shares = _alike(held, case)
+    if not len(shares):
+        return np.full(len(held.evidence.classes), 1 / len(held.evidence.classes))
     found: Floats = shares @ ask(np.where(case.missing, stand_ins, case.cells))
     return found
 
 
+def _told(held: Posterior, case: _Case, features: Collection[str]) -> Floats:
+    """Give the answers at evenly spaced levels of these features, the lowest first."""
+    told = case.missing & np.array([name in features for name in _questions(held)], dtype=bool)
+    stand_ins, shares = _alike(held, case)
+    if not told.any() or not len(shares):
+        return np.tile(_completed(held, case), (len(_POINTS), 1))
+    order = np.lexsort(stand_ins[:, told].T[::-1])
+    chosen = order[np.searchsorted(shares[order].cumsum(), _POINTS).clip(max=len(order) - 1)]
+    cells, where = np.unique(
+        np.where(told, stand_ins[chosen], case.cells), axis=0, return_inverse=True
+    )
+    left = case.missing & ~told
+    found = np.array([_completed(held, _Case(own, left)) for own in cells])
+    return np.asarray(found[where.reshape(-1)])
+
+
 def _alike(held: Posterior, case: _Case) -> tuple[Ints, Floats]:
-    """Choose training groups that are alike in what is known: their cells, and their shares."""
+    """Weigh the training groups by how alike they are in what is known: cells, and shares."""
     evidence = held.evidence
+    some = evidence.counts.any(axis=1)
+    cells, weights = evidence.cells[some], evidence.counts[some].sum(axis=1)
     known = ~case.missing
-    weights = evidence.counts.sum(axis=1)
-    if known.any():
+    if known.any() and len(cells):
         sizes = np.array([len(cut) + 1 for cut in evidence.cuts])[known]
-        distance = (np.abs(evidence.cells - case.cells)[:, known] / sizes).mean(axis=1)
+        distance = (np.abs(cells - case.cells)[:, known] / sizes).mean(axis=1)
         weights = weights * np.exp(-(((distance - distance.min()) / _ALIKE) ** 2))
-    order = np.argsort(-weights, kind="stable")[:_MOST]
-    return evidence.cells[order], weights[order] / weights[order].sum()
+    return cells, weights / (weights.sum() or 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from mdtree.diagnosis.verdict import Gain
 from mdtree.failures import REMEDIES, number_of
@@ -12,6 +13,7 @@ from mdtree.trees import Leaf
 __all__ = ["advice", "gains"]
 
 _NOTHING = 0.05  # points; less is not worth a line
+_LARGEST = 1e15  # a fact beyond it is no fact
 
 # remedy -> what to do, where no fact is known
 _DO = {
@@ -29,7 +31,7 @@ def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
     return tuple(sorted(worth, key=lambda gain: -gain.mean))
 
 
-def advice(mode: str, found: tuple[Gain, ...]) -> str:
+def advice(mode: str, found: Sequence[Gain]) -> str:
     """Say the next step for a failure mode in one sentence."""
     if mode == "none":
         return "leave training as it is: no single change gained groups like this one much"
@@ -48,7 +50,7 @@ def advice(mode: str, found: tuple[Gain, ...]) -> str:
 
 
 def _changed(gain: Gain) -> str:
-    return f"{(gain.fact or '').replace('_', ' ')} {gain.old:g} -> {gain.new:g}"
+    return f"{(gain.fact or '').replace('_', ' ')} {gain.old:.10g} -> {gain.new:.10g}"
 
 
 def _gain(remedy: str, mean: float, leaf: Leaf, row: Row) -> Gain:
@@ -56,7 +58,7 @@ def _gain(remedy: str, mean: float, leaf: Leaf, row: Row) -> Gain:
     if way is None or way.fact is None or way.factor is None:
         low, high = (None, None) if way is None else (way.low, way.high)
         return Gain(remedy=remedy, mode=REMEDIES[remedy], mean=mean, low=low, high=high)
-    old = number_of(row, way.fact)
+    old, new = _change(number_of(row, way.fact), way.factor, whole=way.fact != "learning_rate")
     return Gain(
         remedy=remedy,
         mode=REMEDIES[remedy],
@@ -65,15 +67,28 @@ def _gain(remedy: str, mean: float, leaf: Leaf, row: Row) -> Gain:
         high=way.high,
         fact=way.fact,
         old=old,
-        new=None if old is None else _nice(old * way.factor, whole=way.fact != "learning_rate"),
+        new=new,
         factor=way.factor,
     )
 
 
+def _change(
+    old: float | None, factor: float, *, whole: bool
+) -> tuple[float, float] | tuple[None, None]:
+    """Give the old and the new value of a fact, where both are known and not the same."""
+    if old is None or not 1 / _LARGEST < old * factor < _LARGEST:
+        return None, None
+    new = _nice(old * factor, whole=whole)
+    return (old, new) if new != old else (None, None)
+
+
 def _nice(value: float, *, whole: bool) -> float:
-    """Round to two digits: a recommendation is no measurement. Counts stay whole, at least 1."""
-    if value <= 0 or not math.isfinite(value):
-        return value
-    digits = 1 - math.floor(math.log10(value))
-    rounded = round(value, digits)
-    return max(float(round(rounded)), 1.0) if whole else rounded
+    """Round to two digits: a recommendation is no measurement.
+
+    Counts stay whole, at least 1, and become a power of two where that is nearer.
+    """
+    rounded = round(value, 1 - math.floor(math.log10(value)))
+    if not whole:
+        return rounded
+    power = 2.0 ** round(math.log2(value))
+    return max(min(float(round(rounded)), power, key=lambda near: abs(near - value)), 1.0)

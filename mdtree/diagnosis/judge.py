@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-import mdtree
 from mdtree.diagnosis.chance import redrawn
 from mdtree.diagnosis.clue import clues
 from mdtree.diagnosis.council import Council
 from mdtree.diagnosis.gain import advice, gains
-from mdtree.diagnosis.missed import missed
-from mdtree.diagnosis.verdict import UNSURE, Basis, Missed, Outlier, Verdict
+from mdtree.diagnosis.missed import FACTS, NO_LOGARITHM, missed
+from mdtree.diagnosis.verdict import UNSURE, Basis, Gain, Missed, Outlier, Verdict
 from mdtree.exceptions import TreeError
-from mdtree.failures import FAILURE_MODES
+from mdtree.failures import FAILURE_MODES, TASKS
 from mdtree.measurements import Fact, Row
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.evidence import Floats
+from mdtree.version import __version__
 
 __all__ = ["CONFIDENCE", "Judge", "with_facts"]
 
@@ -41,9 +40,13 @@ class Judge:
     ) -> None:
         if not 0 <= confidence <= 1:
             raise TreeError(f"the confidence must be a probability, 0 to 1; got {confidence}")
+        known = {name for task in TASKS.values() for name in task.classes}
+        for answer in saved.classes:
+            if answer not in known:
+                raise TreeError(f"the tree answers {answer!r}, which is no failure mode")
         self.saved = saved
         self.council = Council(saved)
-        self._name, self._chosen = name, chosen
+        self.name, self._chosen = name, chosen
         self._confidence, self._seed = confidence, seed
         self._allow = allow_protocol_mismatch
 
@@ -60,7 +63,10 @@ class Judge:
         found = gains(leaf, row)
         outlier = self._outlier(line)
         absent = missed(self.council, row, line)
-        doubts = self._doubts(likely, probability, absent)
+        unknown = {name for one in absent for name in one.features}
+        blind = bool(unknown) and unknown == set(self.council.features)
+        doubts = self._doubts(likely, probability, blind=blind)
+        undecided = blind or probability < self._confidence
         mode = UNSURE if doubts else likely
         return Verdict(
             group=row.group,
@@ -74,11 +80,17 @@ class Judge:
             agreement=None if votes is None else float(votes[0, place]),
             stability=self._stability(line, draws, place),
             gains=found,
-            advice=_next(absent, likely) if doubts else advice(mode, found),
+            advice=_next(absent, likely, found) if undecided else advice(likely, found),
             outlier=outlier,
             missed=absent,
             basis=self._basis(row),
         )
+
+    def mode(self, shares: Floats) -> str:
+        """Name the verdict that probabilities of the classes lead to."""
+        likely = self.saved.classes[int(shares.argmax())]
+        sure = float(shares.max()) >= self._confidence and likely in FAILURE_MODES
+        return likely if sure else UNSURE
 
     def line(self, row: Row) -> Floats:
         """Collect the features of a row."""
@@ -94,7 +106,8 @@ class Judge:
         errors = {}
         for name, column in zip(self.saved.features, draws.T, strict=True):
             known = column[~np.isnan(column)]
-            errors[name] = float(known.std()) if len(known) > 1 else 0.0
+            varies = len(known) > 0 and known.min() < known.max()
+            errors[name] = float(known.std()) if varies else 0.0
         return errors
 
     def _stability(self, line: Floats, draws: Floats, place: int) -> float | None:
@@ -105,19 +118,18 @@ class Judge:
         return float((self.council.probabilities(draws).argmax(axis=1) == place).mean())
 
     def _outlier(self, line: Floats) -> Outlier | None:
-        population = self.saved.population
-        found = None if population is None else population.distance(self._named(line))
+        population, values = self.saved.population, self._named(line)
+        found = None if population is None else population.distance(values)
         if found is None:
             return None
         beyond = [
             name
             for name, (low, high) in self.saved.ranges.items()
-            if not low <= self._named(line)[name] <= high
-            and not math.isnan(self._named(line)[name])
+            if values[name] < low or values[name] > high
         ]
         return Outlier(distance=found[0], limit=found[1], beyond=tuple(beyond))
 
-    def _doubts(self, likely: str, probability: float, absent: Sequence[Missed]) -> tuple[str, ...]:
+    def _doubts(self, likely: str, probability: float, *, blind: bool) -> tuple[str, ...]:
         doubts = []
         if probability < self._confidence:
             doubts.append(
@@ -128,13 +140,9 @@ class Judge:
             doubts.append(
                 "a change of temperature gains most, and this tree does not say in which direction"
             )
-        if len(absent) and not self._any_known(absent):
+        if blind:
             doubts.append("nothing that the tree asks for was measured")
         return tuple(doubts)
-
-    def _any_known(self, absent: Sequence[Missed]) -> bool:
-        lacking = {name for one in absent for name in one.features}
-        return not lacking >= set(self.council.features)
 
     def _basis(self, row: Row) -> Basis:
         saved = self.saved
@@ -147,7 +155,7 @@ class Judge:
             warnings.append(f"the group could not be measured whole: {row.failure.reason}")
         versions = dict(row.provenance.versions) if row.provenance is not None else {}
         return Basis(
-            tree=self._name,
+            tree=self.name,
             chosen=self._chosen,
             task=saved.task,
             method=saved.method,
@@ -155,29 +163,34 @@ class Judge:
             groups=saved.groups,
             data=saved.provenance.get("data", ""),
             accuracy=saved.provenance.get("accuracy", ""),
-            versions={**versions, "mdtree": mdtree.__version__},
+            versions={**versions, "mdtree": __version__},
             warnings=tuple(warnings),
         )
 
 
-def with_facts(row: Row, facts: dict[str, Fact]) -> Row:
+def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
     """Add what the user knows."""
     return replace(row, facts={**row.facts, **facts}) if facts else row
 
 
-def _next(absent: Sequence[Missed], likely: str) -> str:
+def _next(absent: Sequence[Missed], likely: str, found: Sequence[Gain]) -> str:
     """Say what would decide between the answers."""
-    if not absent:
+    open_ = [one for one in absent if one.metric == FACTS or NO_LOGARITHM not in one.reason]
+    if not open_:
+        tried = ": try the two changes at the head of the list of gains" if len(found) > 1 else ""
         return (
             f"more seeds make the error bars smaller; otherwise nothing that mdtree measures tells "
-            f"{likely} from the next answer: try the two changes at the head of the list of gains"
+            f"{likely} from the next answer{tried}"
         )
-    first = absent[0]
-    names = ", ".join(FEATURES[name].name for name in first.features)
-    if "checkpoints" in first.reason:
+    first = open_[0]
+    if first.reason.startswith("needs 2 checkpoints"):
         how = "add a checkpoint of a second seed"
-    elif first.metric == "facts":
-        how = f"tell {names} with --fact"
+    elif first.metric == FACTS:
+        facts = dict.fromkeys(need for name in first.features for need in FEATURES[name].needs)
+        how = f"tell {', '.join(facts)} with --fact"
     else:
-        how = f"measure {first.metric} ({names})"
-    return f"{how}: it changes the answer with a probability of {100 * first.flips:.0f} %"
+        how = f"measure {first.metric} ({', '.join(first.features)})"
+    flips = f"{100 * first.flips:.0f}"
+    if flips == "0":
+        return f"{how}: it does not change the answer, at most how sure it is"
+    return f"{how}: it changes the answer with a probability of {flips} %"

@@ -12,9 +12,10 @@ from mdtree.measurements import QUANTITIES, Missing, Row
 from mdtree.trees import FEATURES
 from mdtree.trees.evidence import Floats
 
-__all__ = ["metric_of", "missed"]
+__all__ = ["FACTS", "NO_LOGARITHM", "metric_of", "missed"]
 
-_FACTS = "facts"
+FACTS = "facts"  # in place of a metric
+NO_LOGARITHM = "cannot be computed: a logarithm needs a positive number"
 
 
 def missed(council: Council, row: Row, line: Floats) -> tuple[Missed, ...]:
@@ -43,7 +44,7 @@ def metric_of(feature: str, row: Row) -> str:
     for name in unknown or needs:
         if name in QUANTITIES:
             return QUANTITIES[name].metric
-    return _FACTS
+    return FACTS
 
 
 def _measured(name: str, row: Row) -> bool:
@@ -60,12 +61,10 @@ def _reason(feature: str, row: Row) -> str:
             return f"{name} was not measured"
         if value is None and name not in row.facts:
             return f"the fact {name} is not known"
-    return f"{feature} cannot be computed: a logarithm needs a positive number"
+    return f"{feature} {NO_LOGARITHM}"
 
 
 def _flips(council: Council, line: Floats, features: Sequence[str]) -> float:
     now = int(council.probabilities(line[None])[0].argmax())
     ways, shares = council.outlook(line, features)
-    if not len(ways):
-        return 0.0
-    return float(shares[ways.argmax(axis=1) != now].sum())
+    return round(float(shares[ways.argmax(axis=1) != now].sum()), 6)

@@ -171,6 +171,14 @@ METHODS: dict[str, Method] = {
             make=lambda task, _: PosteriorTree(task=task, features=LANDSCAPE),
         ),
         Method(
+            name="grown",
+            meaning="ours, the same with questions that are grown on the training rows",
+            features=_landscape,
+            make=lambda task, _: PosteriorTree(
+                task=task, features=LANDSCAPE, family="grown", most_cuts=5
+            ),
+        ),
+        Method(
             name="posterior_facts",
             meaning="ours, with the parameter count and the data amount besides",
             features=_with_facts,

@@ -1,6 +1,7 @@
 """The bar between measuring and judging: rows of measurements, and the words they are made of."""
 
 from mdtree.measurements.fact import FACTS, TEXT_FACTS, Fact, check_facts
+from mdtree.measurements.loading import load_rows
 from mdtree.measurements.protocol import DEFAULT_PROTOCOL, PROTOCOLS
 from mdtree.measurements.quantity import QUANTITIES, Quantity
 from mdtree.measurements.reading import Damaged, Index, read_rows, scan_rows
@@ -41,6 +42,7 @@ __all__ = [
     "Store",
     "Value",
     "check_facts",
+    "load_rows",
     "mean_over_members",
     "read_rows",
     "rows_from_csv",

@@ -9,7 +9,7 @@ that fit those groups, not shapes that carry to others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,7 @@ from mdtree.spelling import nearest
 from mdtree.trees.estimator import Floats, Labels, TreeEstimator, coded
 from mdtree.trees.evidence import Evidence, collect, continued, whole_lines
 from mdtree.trees.feature import LANDSCAPE
+from mdtree.trees.grown import grown
 from mdtree.trees.posterior import Posterior, posterior
 from mdtree.trees.shape import FAMILIES, Family, shape_features
 
@@ -31,7 +32,8 @@ class PosteriorTree(TreeEstimator):
 
     With `facts`, the family may also ask for the parameter count and the data amount.  `prior` is
     the `components_` of an earlier fit, which this one continues: its cuts and its groups are kept,
-    and new groups are added.  `family` replaces the task's own shapes.
+    and new groups are added.  `family` replaces the task's own shapes; "grown" grows them on the
+    data, where these tell any classes apart.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class PosteriorTree(TreeEstimator):
         task: str = "temperature",
         features: Sequence[str] | None = None,
         facts: bool = False,
-        family: Family | None = None,
+        family: Family | Literal["grown"] | None = None,
         most_cuts: int = 24,
         prior: Sequence[tuple[float, Evidence]] | None = None,
     ) -> None:
@@ -65,6 +67,8 @@ class PosteriorTree(TreeEstimator):
             found = self._continued(self.prior, matrix, codes)
         else:
             found = self._collected(matrix, codes)
+        if self.family == "grown":  # the tree that is shown is the one that fits best
+            found.sort(key=lambda part: -posterior(part[1]).log_evidence)
         self.components_: list[tuple[float, Evidence]] = found
         first = posterior(found[0][1])
         self.tree_ = first.tree
@@ -102,7 +106,10 @@ class PosteriorTree(TreeEstimator):
     def _collected(self, matrix: Floats, codes: NDArray[np.intp]) -> list[tuple[float, Evidence]]:
         columns = self.columns(matrix.shape[1])
         name = f"{self.task}+facts" if self.facts else self.task
-        family = self.family or FAMILIES.get(name) or FAMILIES[self.task]
+        family = None if self.family == "grown" else self.family
+        if self.family == "grown":
+            family = grown(matrix, codes, list(map(str, self.classes_)), list(columns))
+        family = family or FAMILIES.get(name) or FAMILIES[self.task]
         found = []
         for weight, shape in family.shapes:
             named = columns.keys() >= set(shape_features(shape))

@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 _DEGREES = 4  # of freedom of the beliefs (Student's t)
-_QUANTILES = np.linspace(0.03, 0.97, 9)
+_QUANTILES = 9  # of a belief that are cuts, from 0.03 to 0.97
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,8 @@ def _cuts(ask: Ask, values: Floats, most: int) -> Floats:
     between = between[(between > low) & (between < high)]
     if len(between) > most:
         between = between[np.linspace(0, len(between) - 1, most).round().astype(int)]
-    believed = _centre(ask) + ask.spread * stdtrit(_DEGREES, _QUANTILES)
+    levels = np.linspace(0.03, 0.97, min(_QUANTILES, most))
+    believed = _centre(ask) + ask.spread * stdtrit(_DEGREES, levels)
     believed = np.append(believed[(believed > low) & (believed < high)], _centre(ask))
     return np.unique(np.concatenate([between, believed]))
 

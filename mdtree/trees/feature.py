@@ -36,7 +36,7 @@ class Feature:
     @property
     def logarithm(self) -> bool:
         """Say whether it is the natural logarithm of a number that people know."""
-        return self.compute is _log
+        return self.compute in (_log, _log_ratio, _peak_ratio)
 
 
 def _same(value: float) -> float:

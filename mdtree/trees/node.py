@@ -44,7 +44,8 @@ class Way:
     low: float  # points; four of five groups gain between low and high
     high: float
     fact: str | None = None  # what is changed most often
-    factor: float | None = None  # new value / old value, the median of those who gain
+    # new value / old value, the median of those who gain
+    factor: Annotated[float, Field(gt=0, le=1e12)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,17 +117,31 @@ def with_gains(
     matrix: NDArray[np.float64],
     columns: Mapping[str, int],
     rooms: Sequence[Room],
+    *,
+    earlier: Node | None = None,
 ) -> Node:
-    """Write into each leaf the room for improvement of the groups that end in it."""
+    """Write into each leaf the room for improvement of the groups that end in it.
 
-    def filled(part: Node, lines: NDArray[np.intp]) -> Node:
+    Where the leaf of an `earlier` tree of the same shape knew more groups, it keeps its gains.
+    """
+
+    def filled(part: Node, lines: NDArray[np.intp], old: Node | None) -> Node:
         if isinstance(part, Leaf):
             held = [rooms[line] for line in lines]
-            return replace(part, gains=_means([room.gains for room in held]), ways=_ways(held))
+            told = replace(part, gains=_means([room.gains for room in held]), ways=_ways(held))
+            if not isinstance(old, Leaf) or not old.gains:
+                return told
+            keep = not told.gains or weight_of(old) >= len(held)
+            return replace(part, gains=old.gains, ways=old.ways) if keep else told
         low = _goes_low(part, matrix[lines, columns[part.feature]])
-        return replace(part, low=filled(part.low, lines[low]), high=filled(part.high, lines[~low]))
+        sides = (old.low, old.high) if isinstance(old, Split) else (None, None)
+        return replace(
+            part,
+            low=filled(part.low, lines[low], sides[0]),
+            high=filled(part.high, lines[~low], sides[1]),
+        )
 
-    return filled(node, np.arange(len(matrix)))
+    return filled(node, np.arange(len(matrix)), earlier)
 
 
 def weight_of(node: Node) -> float:

@@ -65,7 +65,7 @@ class _Component:
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
 class _Population:
-    quantiles: dict[str, Annotated[tuple[float, ...], Field(max_length=1000)]]
+    quantiles: dict[str, Annotated[tuple[_Number, ...], Field(max_length=1000)]]
     names: tuple[str, ...] = ()
     correlation: tuple[tuple[float, ...], ...] = ()
     limit: Annotated[float, Field(gt=0)] | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mdtree.exceptions import OutputError, ProtocolError, TreeError
+from mdtree.failures import REMEDIES
 from mdtree.measurements import Row
 from mdtree.trees.evidence import Evidence, Floats
 from mdtree.trees.feature import FEATURES, feature_matrix
@@ -93,12 +94,20 @@ def check_words(saved: SavedTree) -> None:
     for name in (*asked, *_features(saved.tree), *saved.ranges, *described):
         if name not in saved.features:
             raise ValueError(f"it asks for {name!r}, which is not among its features")
-    held = {name for leaf in leaves(saved.tree) for name in (leaf.answer, *leaf.counts)}
-    for name in sorted(held - set(saved.classes)):
-        raise ValueError(f"a leaf holds {name!r}, which is not among its classes")
+    for leaf in leaves(saved.tree):
+        _check_leaf(leaf, saved.classes)
     for name, (low, high) in saved.ranges.items():
         if not low <= high:
             raise ValueError(f"the range of {name} ends at {high}, before it begins at {low}")
+
+
+def _check_leaf(leaf: Leaf, classes: Sequence[str]) -> None:
+    for name in (leaf.answer, *leaf.counts):
+        if name not in classes:
+            raise ValueError(f"a leaf holds {name!r}, which is not among its classes")
+    for name in (*leaf.gains, *leaf.ways):
+        if name not in REMEDIES:
+            raise ValueError(f"a leaf tells the gain of {name!r}, which is no remedy")
 
 
 def _features(node: Node) -> set[str]:

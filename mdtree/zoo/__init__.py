@@ -1,7 +1,16 @@
 """Zoos: networks that are trained on purpose, on a grid of facts."""
 
-from mdtree.zoo.demo import DEMO
+from mdtree.zoo.demo import FAULTS, demo_zoo
 from mdtree.zoo.plan import Price, prices
 from mdtree.zoo.training import CONFIG_NAME, Trained, pending, train_zoo
 
-__all__ = ["CONFIG_NAME", "DEMO", "Price", "Trained", "pending", "prices", "train_zoo"]
+__all__ = [
+    "CONFIG_NAME",
+    "FAULTS",
+    "Price",
+    "Trained",
+    "demo_zoo",
+    "pending",
+    "prices",
+    "train_zoo",
+]

@@ -20,7 +20,6 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-import mdtree
 from mdtree.batch import to_device
 from mdtree.config import DataSpec, Keyed, Trust, Zoo, ZooTraining, bind
 from mdtree.datasets import Data, load_data
@@ -30,6 +29,7 @@ from mdtree.measurements import Fact
 from mdtree.models import build_model
 from mdtree.threads import one_thread
 from mdtree.training import Training, train
+from mdtree.version import __version__
 
 __all__ = [
     "Member",
@@ -190,7 +190,7 @@ def _save(
         "train_loss": losses[-1] if losses and math.isfinite(losses[-1]) else None,
         "device": member.device,
         "versions": {
-            "mdtree": mdtree.__version__,
+            "mdtree": __version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
         },

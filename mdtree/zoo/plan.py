@@ -59,7 +59,7 @@ def members(zoo: Zoo, out: Path, *, trust: Trust, device: str) -> list[Member]:
             device=device,
         )
         for point in zoo.points()
-        for seed in range(zoo.seeds)
+        for seed in range(zoo.first_seed, zoo.first_seed + zoo.seeds)
     ]
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-import mdtree
 from mdtree.checkpoint import Checkpoint, file_digest, load_checkpoint
 from mdtree.config import DataSpec, Keyed, ModelSpec, Recipe, Trust, bind, fingerprint
 from mdtree.datasets import Data, load_data
@@ -24,6 +23,7 @@ from mdtree.measurements import Detail, Fact, Failure, Missing, Provenance, Row,
 from mdtree.metrics import METRICS, Subject
 from mdtree.models import Network, build_network
 from mdtree.training import Training
+from mdtree.version import __version__
 
 __all__ = [
     "GroupTask",
@@ -213,7 +213,7 @@ def _measured(task: GroupTask) -> Row:
             device=task.device,
             seconds=round(time.perf_counter() - started, 3),
             versions={
-                "mdtree": mdtree.__version__,
+                "mdtree": __version__,
                 "torch": torch.__version__,
                 "python": platform.python_version(),
             },

@@ -11,7 +11,8 @@ from conftest import write_zoo
 
 from mdtree.config import Trust, recipe_from_words
 from mdtree.exceptions import MdtreeError, RecipeError
-from mdtree.measure import (
+from mdtree.measurements import Index
+from mdtree.measuring import (
     Request,
     check_metrics,
     check_protocol,
@@ -19,11 +20,10 @@ from mdtree.measure import (
     measure,
     pick_device,
 )
-from mdtree.measure.pace import Pace
-from mdtree.measure.plan import estimate, find_groups, plan
-from mdtree.measurements import Index
+from mdtree.measuring.pace import Pace
+from mdtree.measuring.plan import estimate, find_groups, plan
 
-module = importlib.import_module("mdtree.measure.plan")  # the package has a function of the name
+module = importlib.import_module("mdtree.measuring.plan")  # the package has a function of the name
 
 MODEL = {"factory": "cnn", "kwargs": {"width": 2}}
 

@@ -9,7 +9,7 @@ from networks import NETS
 from torch import nn
 
 from mdtree.landscape import Effort
-from mdtree.measure.pace import Pace, pace
+from mdtree.measuring.pace import Pace, pace
 
 
 def test_seconds_are_the_sum_over_the_kinds_of_work():

@@ -10,7 +10,8 @@ import torch
 
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.losses import build_loss
-from mdtree.measure.group import (
+from mdtree.measurements import PROTOCOLS, Damaged, Index, Row, Store
+from mdtree.measuring.group import (
     GroupTask,
     failed_row,
     forget,
@@ -18,8 +19,7 @@ from mdtree.measure.group import (
     group_network,
     measure_group,
 )
-from mdtree.measure.plan import Cost, Planned, Request, estimate, find_groups, plan
-from mdtree.measurements import PROTOCOLS, Damaged, Index, Row, Store
+from mdtree.measuring.plan import Cost, Planned, Request, estimate, find_groups, plan
 from mdtree.metrics import METRICS
 from mdtree.progress import Progress, Silent
 from mdtree.spelling import nearest
@@ -34,6 +34,7 @@ __all__ = [
     "check_metrics",
     "check_protocol",
     "dry_run",
+    "find_groups",
     "forget",
     "measure",
     "pick_device",

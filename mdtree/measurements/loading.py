@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 from mdtree.exceptions import RowsError
-from mdtree.measurements import Row, read_rows, rows_from_csv
+from mdtree.measurements.reading import read_rows
+from mdtree.measurements.row import Row
+from mdtree.measurements.table import rows_from_csv
 
 __all__ = ["load_rows"]
 
@@ -14,12 +16,16 @@ _NAME = "rows.jsonl"
 
 
 def load_rows(
-    path: Path, *, protocol: str | None = None, table_protocol: str = "paper-1"
+    path: Path,
+    *,
+    protocol: str | None = None,
+    table_protocol: str = "paper-1",
+    failed: bool = False,
 ) -> list[Row]:
     """Read rows from JSON Lines, from a CSV table, or from the rows.jsonl of a directory.
 
     `protocol` keeps the rows of one protocol; `table_protocol` is what a table without such a
-    column was measured with.
+    column was measured with.  Groups that failed are left out, unless `failed` wants them too.
     """
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails for names that are too long
         path /= _NAME
@@ -29,7 +35,9 @@ def load_rows(
         rows = rows_from_csv(path, protocol=protocol or table_protocol).rows
     else:
         rows = read_rows(path)
-    rows = [row for row in rows if row.failure is None and protocol in (None, row.protocol)]
+    rows = [
+        row for row in rows if (failed or row.failure is None) and protocol in (None, row.protocol)
+    ]
     if not rows:
         of = f" of protocol {protocol!r}" if protocol else ""
         raise RowsError(f"{path} holds no measured rows{of}")

@@ -12,7 +12,8 @@ from mdtree.config import Recipe, Tensors, Trust, bind
 from mdtree.datasets import data_digest
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape import Effort
-from mdtree.measure.group import (
+from mdtree.measurements import Fact, Index, Row
+from mdtree.measuring.group import (
     GroupTask,
     as_text,
     group_data,
@@ -20,8 +21,7 @@ from mdtree.measure.group import (
     group_training,
     row_digest,
 )
-from mdtree.measure.pace import Pace, pace
-from mdtree.measurements import Fact, Index, Row
+from mdtree.measuring.pace import Pace, pace
 from mdtree.metrics import METRICS, Workload
 
 __all__ = ["Cost", "Planned", "Request", "estimate", "find_groups", "plan"]
@@ -43,6 +43,7 @@ class Request:
     device: str
     allow_download: bool
     dtype: str | None = None
+    groups: frozenset[str] | None = None  # None: all that there are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,8 @@ def find_groups(request: Request) -> list[GroupTask]:
             f"{count} groups are called {twice!r}: rename their folders, "
             "or list the groups with their names in the recipe"
         )
+    if request.groups is not None:
+        return [task for task in tasks if task.group in request.groups]
     return tasks
 
 

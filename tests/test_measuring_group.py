@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 import mdtree
 from mdtree.config import Trust, recipe_from_words
 from mdtree.landscape import Effort
-from mdtree.measure import Request, forget, measure
-from mdtree.measure.group import group_data, measure_group, row_digest
-from mdtree.measure.plan import find_groups
 from mdtree.measurements import Measured, Missing, read_rows, row
+from mdtree.measuring import Request, forget, measure
+from mdtree.measuring.group import group_data, measure_group, row_digest
+from mdtree.measuring.plan import find_groups
 from mdtree.metrics import METRICS, Findings, Metric
 from mdtree.vision import usable
 
@@ -109,7 +109,7 @@ def test_what_a_group_gives_does_not_depend_on_what_was_measured_before(zoo):
 def test_data_are_read_once_for_all_groups_until_they_are_forgotten(zoo):
     forget()
     READS.clear()
-    found = tasks(zoo, data="test_measure_group:counted")
+    found = tasks(zoo, data="test_measuring_group:counted")
     for task in found.values():
         assert measure_group(task).failure is None
     assert len(READS) == 1

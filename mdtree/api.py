@@ -1,0 +1,209 @@
+"""The Python interface: `mdtree.measure`, `mdtree.fit`, `mdtree.diagnose`.
+
+They do what the commands of the same names do, and return values instead of printing them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdtree.config import RECIPE_NAME, Recipe, Trust, read_recipe
+from mdtree.diagnosis import Judge, Verdict, can_be_judged, judge_for, with_facts
+from mdtree.exceptions import MdtreeError
+from mdtree.fitting import fit_tree
+from mdtree.measurements import DEFAULT_PROTOCOL, Fact, Row, load_rows
+from mdtree.shipped import find_tree
+from mdtree.trees import SavedTree
+
+if TYPE_CHECKING:
+    from mdtree.measuring import Request
+
+__all__ = ["diagnose", "fit", "measure"]
+
+Rows = str | Path | Sequence[Row]  # a file, a measured directory, or the rows themselves
+
+
+def measure(
+    directory: str | Path,
+    *,
+    recipe: str | Path | Recipe | None = None,
+    metrics: Iterable[str] = (),
+    protocol: str = DEFAULT_PROTOCOL,
+    out: str | Path | None = None,
+    device: str = "auto",
+    workers: int = 1,
+    seed: int = 0,
+    trust: Iterable[str] = (),
+    allow_download: bool = False,
+) -> list[Row]:
+    """Measure every group of checkpoints in a directory, and give one row for each.
+
+    Rows are kept in `out` (rows.jsonl in the directory, if not given), and what has not changed is
+    not measured again.  No `metrics` are the usual ones.  Groups that could not be measured have a
+    row with a `failure`.
+    """
+    from mdtree.measuring import check_metrics, measure
+
+    request = _request(
+        Path(directory),
+        recipe,
+        metrics=check_metrics(tuple(metrics)),
+        protocol=protocol,
+        device=device,
+        seed=seed,
+        trust=trust,
+        allow_download=allow_download,
+    )
+    summary = measure(request, out=_file(directory, out), workers=workers)
+    known = load_rows(summary.out, protocol=summary.protocol, failed=True)
+    return [row for row in known if row.group in summary.groups]
+
+
+def fit(
+    rows: Rows,
+    *,
+    task: str = "failure",
+    method: str = "posterior",
+    facts: bool = False,
+    prior: SavedTree | str | None = None,
+) -> SavedTree:
+    """Fit a tree on the rows of a zoo, which are labelled by their grid or by the fact `label`.
+
+    >>> import mdtree
+    >>> from mdtree.shipped import shipped_rows
+    >>> tree = mdtree.fit(shipped_rows("digits-standard-1"), task="temperature")
+    >>> tree.protocol, tree.classes
+    ('standard-1', ('temperature_high', 'temperature_low'))
+
+    `mdtree.trees.write_tree` saves it.
+    """
+    known = find_tree(prior) if isinstance(prior, str) else prior
+    return fit_tree(_rows(rows), task=task, method=method, facts=facts, prior=known)
+
+
+def diagnose(
+    source: Rows,
+    *,
+    tree: SavedTree | str | Path | None = None,
+    confidence: float | None = None,
+    facts: Mapping[str, Fact] | None = None,
+    full: bool = False,
+    recipe: str | Path | Recipe | None = None,
+    protocol: str = DEFAULT_PROTOCOL,
+    out: str | Path | None = None,
+    device: str = "auto",
+    workers: int = 1,
+    seed: int = 0,
+    trust: Iterable[str] = (),
+    allow_download: bool = False,
+    allow_protocol_mismatch: bool = False,
+) -> list[Verdict]:
+    """Say what is wrong with the networks of a directory, or with rows that were measured before.
+
+    A directory with a recipe is measured as far as the verdicts need it, or with `full` as far as
+    the tree asks; rows are judged as they are.  Without `tree`, the one that comes with mdtree and
+    whose training groups are nearest is taken.
+
+    >>> import mdtree
+    >>> from mdtree.shipped import shipped_rows
+    >>> rows = {row.group: row for row in shipped_rows("digits-standard-1")}
+    >>> hot = rows["width-4_batch_size-4_data_amount-1200"]
+    >>> verdict = mdtree.diagnose([hot], tree="digits-standard-1")[0]
+    >>> verdict.mode
+    'temperature_high'
+    >>> verdict.advice
+    'train with a larger batch or a smaller learning rate: ...'
+    """
+
+    def judge_of(rows: Sequence[Row]) -> Judge:
+        return judge_for(
+            rows,
+            str(tree) if isinstance(tree, Path) else tree,
+            confidence=confidence,
+            seed=seed,
+            allow_protocol_mismatch=allow_protocol_mismatch,
+        )
+
+    known = dict(facts or {})
+    if isinstance(source, str | Path) and _can_be_measured(Path(source), recipe):
+        from mdtree.inquiry import Inquiry
+
+        request = _request(
+            Path(source),
+            recipe,
+            metrics=(),
+            protocol=protocol,
+            device=device,
+            seed=seed,
+            trust=trust,
+            allow_download=allow_download,
+        )
+        judge, rows = Inquiry(
+            request=request,
+            out=_file(source, out),
+            judge_of=judge_of,
+            facts=known,
+            full=full,
+            workers=workers,
+        ).run()
+    else:
+        rows = [with_facts(row, known) for row in _rows(source)]
+        judge = judge_of(rows)
+    return [judge(row) for row in rows if can_be_judged(row)]
+
+
+def _request(
+    directory: Path,
+    recipe: str | Path | Recipe | None,
+    *,
+    metrics: tuple[str, ...],
+    protocol: str,
+    device: str,
+    seed: int,
+    trust: Iterable[str],
+    allow_download: bool,
+) -> Request:
+    """Say what is to be measured; a recipe that the caller names may name any factory."""
+    from mdtree.measuring import Request, check_protocol, pick_device
+
+    if not directory.exists():
+        raise MdtreeError(f"{directory} does not exist")
+    home, here = _home(directory), Path.cwd()
+    own = recipe is not None
+    if isinstance(recipe, Recipe):
+        content, folder = recipe, here
+    else:
+        path = home / RECIPE_NAME if recipe is None else Path(recipe)
+        content, folder = read_recipe(path), path.parent
+    return Request(
+        root=directory,
+        recipe=content,
+        folder=folder,
+        trust=Trust(names=frozenset(trust), any_factory=own, folders=(here, folder.resolve())),
+        protocol=check_protocol(protocol),
+        metrics=metrics,
+        seed=seed,
+        device=pick_device(device),
+        allow_download=allow_download,
+    )
+
+
+def _home(directory: Path) -> Path:
+    return directory if directory.is_dir() else directory.parent
+
+
+def _file(directory: str | Path, out: str | Path | None) -> Path:
+    return _home(Path(directory)) / "rows.jsonl" if out is None else Path(out)
+
+
+def _rows(rows: Rows) -> Sequence[Row]:
+    return load_rows(Path(rows)) if isinstance(rows, str | Path) else rows
+
+
+def _can_be_measured(path: Path, recipe: str | Path | Recipe | None) -> bool:
+    """Say whether a path holds more than rows."""
+    if path.suffix.lower() in (".jsonl", ".csv"):
+        return False
+    return recipe is not None or not path.is_dir() or (path / RECIPE_NAME).is_file()

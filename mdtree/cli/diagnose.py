@@ -1,0 +1,216 @@
+"""`mdtree diagnose DIR|ROWS`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mdtree.cli.page import write_page
+from mdtree.cli.request import home_of, make_request, measuring
+from mdtree.cli.text import duration, plural, printable
+from mdtree.config import RECIPE_NAME, words
+from mdtree.exceptions import MdtreeError
+from mdtree.measurements import Row, load_rows
+
+if TYPE_CHECKING:
+    from mdtree.diagnosis import Judge, Verdict
+
+__all__ = ["command"]
+
+_FOUND = 6  # the exit code of --fail-on
+_WHOLE = 3  # verdicts that are written out; more are a table
+
+
+@click.command(short_help="Say what is wrong with trained networks, and what to change.")
+@click.argument("path", metavar="DIR|ROWS", type=click.Path(path_type=Path))
+@click.option("--tree", "tree_name", help="A tree: a file, or one that comes with mdtree.")
+@click.option("--group", "only", multiple=True, metavar="NAME", help="Judge this group alone.")
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1),
+    help="The probability below which a verdict is `unsure`.",
+)
+@click.option(
+    "--stage",
+    type=click.Choice(["needed", "full"]),
+    default="needed",
+    show_default=True,
+    help="Measure what the verdict needs, or all that the tree asks for.",
+)
+@click.option(
+    "--rows",
+    "rows_path",
+    type=click.Path(path_type=Path),
+    help="Where measurements are kept; without it, rows.jsonl in the directory.",
+)
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page with pictures too: one file that needs nothing else.",
+)
+@click.option("--fail-on", metavar="MODES", help="Exit with 6 for these verdicts: a,b,...")
+@click.option(
+    "--allow-protocol-mismatch", is_flag=True, help="Use a tree of another protocol; it says so."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@measuring
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    path: Path,
+    *,
+    tree_name: str | None,
+    only: tuple[str, ...],
+    html: Path | None,
+    fail_on: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Say what is wrong with the networks in a directory, or in a file of measurements.
+
+    In a directory, metrics are measured one by one, the cheap ones first, and no more of them than
+    the verdict needs. Measurements are kept, as by `mdtree measure`.
+
+    \b
+    Examples:
+      mdtree diagnose runs/
+      mdtree diagnose rows.jsonl --group wide
+      mdtree diagnose runs/ --html report.html
+      mdtree diagnose runs/ --tree mine.json --fact data_amount=5000
+      mdtree diagnose runs/ --fail-on temperature_low,temperature_high
+      mdtree diagnose published.csv --tree published-cifar10-resnet18
+    """
+    from mdtree.diagnosis import can_be_judged, with_facts
+
+    wanted = _modes(fail_on)
+    facts = words(options["facts"])
+    if _is_measured(path, options):
+        rows = _chosen(_of_one_protocol(load_rows(path, failed=True), options["protocol"]), only)
+        rows = [with_facts(row, facts) for row in rows]
+        judge = _judge(rows, tree_name, options)
+    else:
+        judge, rows = _measured(path, tree_name, only, facts, options)
+    verdicts = [judge(row) for row in rows if can_be_judged(row)]
+    failed = [row for row in rows if row.failure is not None]
+    if html is not None:
+        write_page(html, verdicts, rows, judge)
+    _print(verdicts, as_json)
+    for row in failed:
+        assert row.failure is not None
+        reason = printable(row.failure.reason, keep="\n")
+        click.echo(f"failed {printable(row.group)}: {reason}", err=True)
+    if any(verdict.mode in wanted for verdict in verdicts):
+        ctx.exit(_FOUND)
+    ctx.exit(1 if failed else 0)
+
+
+def _modes(text: str | None) -> set[str]:
+    """Read the verdicts that are to be a failure of the command."""
+    from mdtree.diagnosis import UNSURE
+    from mdtree.failures import FAILURE_MODES
+    from mdtree.spelling import nearest
+
+    known = (*FAILURE_MODES, UNSURE)
+    names = {name.strip() for name in (text or "").split(",") if name.strip()}
+    for name in sorted(names - set(known)):
+        raise MdtreeError(
+            f"--fail-on: {name!r} is no verdict{nearest(name, known)} (known: {', '.join(known)})"
+        )
+    return names
+
+
+def _is_measured(path: Path, options: dict[str, Any]) -> bool:
+    """Say whether the path holds rows, and nothing that could be measured further."""
+    if options["recipe_path"] is not None or options["model"] is not None:
+        return False
+    if path.suffix.lower() in (".jsonl", ".csv"):
+        return True
+    return (path / "rows.jsonl").is_file() and not (path / RECIPE_NAME).is_file()
+
+
+def _of_one_protocol(rows: list[Row], protocol: str) -> list[Row]:
+    """Keep the rows of the protocol that is asked for, where a file holds several."""
+    several = len({row.protocol for row in rows}) > 1
+    return [row for row in rows if not several or row.protocol == protocol]
+
+
+def _chosen(rows: list[Row], only: tuple[str, ...]) -> list[Row]:
+    from mdtree.spelling import nearest
+
+    known = [row.group for row in rows]
+    for name in only:
+        if name not in known:
+            raise MdtreeError(f"there is no group {name!r}{nearest(name, known)}")
+    return [row for row in rows if not only or row.group in only]
+
+
+def _judge(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -> Judge:
+    from mdtree.diagnosis import judge_for
+
+    return judge_for(
+        rows,
+        name,
+        confidence=options["confidence"],
+        seed=options["seed"],
+        allow_protocol_mismatch=options["allow_protocol_mismatch"],
+    )
+
+
+def _measured(
+    path: Path,
+    name: str | None,
+    only: tuple[str, ...],
+    facts: dict[str, Any],
+    options: dict[str, Any],
+) -> tuple[Judge, list[Row]]:
+    """Measure what the verdicts need."""
+    from mdtree.cli.bar import Bar
+    from mdtree.inquiry import Inquiry, Stage
+
+    def announce(stage: Stage) -> None:
+        flips = ""
+        if stage.flips is not None:
+            flips = f", may change an answer with {100 * stage.flips:.0f} %"
+        click.echo(
+            f"measuring {stage.metric} of {plural(len(stage.groups), 'group')}: about "
+            f"{duration(stage.seconds / options['workers'])}{flips}",
+            err=True,
+        )
+
+    request = make_request(path, ("error_rate",), {**options, "facts": ()})
+    if only:
+        request = replace(request, groups=frozenset(only))
+    with Bar("measuring") as bar:
+        inquiry = Inquiry(
+            request=request,
+            out=options["rows_path"] or home_of(path) / "rows.jsonl",
+            judge_of=lambda rows: _judge(rows, name, options),
+            facts=facts,
+            full=options["stage"] == "full",
+            workers=options["workers"],
+            announce=announce,
+            progress=bar,
+        )
+        return inquiry.run()
+
+
+def _print(verdicts: list[Verdict], as_json: bool) -> None:
+    from mdtree.cli.verdict import verdict_text, verdicts_table
+    from mdtree.diagnosis import plain
+
+    if as_json:
+        click.echo(json.dumps({"format": 1, "verdicts": [plain(one) for one in verdicts]}))
+        return
+    if len(verdicts) > 1:
+        click.echo(verdicts_table(verdicts))
+    if len(verdicts) <= _WHOLE:
+        for one in verdicts:
+            click.echo(("\n" if len(verdicts) > 1 else "") + verdict_text(one))
+    else:
+        click.echo("\none of them in full: add --group NAME")

@@ -1,0 +1,51 @@
+"""Who sits in judgement: the tree that was asked for, or the one that fits the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mdtree.diagnosis.choice import choose
+from mdtree.diagnosis.judge import CONFIDENCE, Judge
+from mdtree.exceptions import MdtreeError
+from mdtree.measurements import Measured, Row
+from mdtree.shipped import find_tree, shipped_trees
+from mdtree.trees import SavedTree
+
+__all__ = ["can_be_judged", "judge_for"]
+
+
+def judge_for(
+    rows: Sequence[Row],
+    tree: SavedTree | str | None = None,
+    *,
+    confidence: float | None = None,
+    seed: int = 0,
+    allow_protocol_mismatch: bool = False,
+) -> Judge:
+    """Make a judge of a tree, of the name or the file of one, or of the nearest that is shipped."""
+    known = [row for row in rows if can_be_judged(row)]
+    if not known:
+        reasons = {row.failure.reason for row in rows if row.failure is not None}
+        told = f": {min(reasons)}" if reasons else ""
+        raise MdtreeError(f"no group could be measured, so there is nothing to judge{told}")
+    why = "it was asked for"
+    if tree is None:
+        chosen = choose(known, shipped_trees())
+        saved, name, why = chosen.saved, chosen.name, chosen.why
+    elif isinstance(tree, str):
+        saved, name = find_tree(tree), tree
+    else:
+        saved, name = tree, "a tree in memory"
+    return Judge(
+        saved,
+        name=name,
+        chosen=why,
+        confidence=CONFIDENCE if confidence is None else confidence,
+        seed=seed,
+        allow_protocol_mismatch=allow_protocol_mismatch,
+    )
+
+
+def can_be_judged(row: Row) -> bool:
+    """Say whether anything of a group was measured."""
+    return any(isinstance(value, Measured) for value in row.quantities.values())

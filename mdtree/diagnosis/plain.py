@@ -1,0 +1,35 @@
+"""Verdicts as plain data, for JSON; the schema is in docs/diagnosis.schema.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from mdtree.diagnosis.verdict import Verdict
+
+__all__ = ["plain", "schema"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What `mdtree diagnose --json` prints."""
+
+    format: int
+    verdicts: list[Verdict]
+
+
+_VERDICT = TypeAdapter(Verdict)
+_DIAGNOSIS = TypeAdapter(Diagnosis)
+
+
+def plain(verdict: Verdict) -> dict[str, Any]:
+    """Turn a verdict into what JSON can hold; what is infinite becomes null."""
+    content: dict[str, Any] = _VERDICT.dump_python(verdict, mode="json")
+    return content
+
+
+def schema() -> dict[str, Any]:
+    """Give the JSON schema of what is printed."""
+    return _DIAGNOSIS.json_schema()

@@ -1,0 +1,147 @@
+"""Judging with trees made by hand: gains, the next step, and what would make a verdict sure."""
+
+from __future__ import annotations
+
+import pytest
+
+from mdtree.diagnosis import UNSURE, Judge
+from mdtree.exceptions import TreeError
+from mdtree.failures import FAILURE_MODES
+from mdtree.measurements import Measured, Missing, Row
+from mdtree.trees import Leaf, SavedTree, Split, Way
+
+FEATURES = ("cka", "train_error", "log_data_amount", "log_hessian_trace")
+ONE_SEED = Missing(missing="needs 2 checkpoints, found 1")
+
+
+def row(facts=None, **quantities):
+    values = {
+        name: value if isinstance(value, Missing) else Measured(value=value)
+        for name, value in quantities.items()
+    }
+    return Row(format=1, group="g", protocol="p", facts=facts or {}, quantities=values)
+
+
+def leaf(answer, *, gains=None, ways=None, **counts):
+    return Leaf(answer=answer, counts=counts or {answer: 4.0}, gains=gains or {}, ways=ways or {})
+
+
+def split(low, high, *, feature="cka", threshold=0.5):
+    return Split(feature=feature, threshold=threshold, low=low, high=high)
+
+
+def judged(node, held, *, classes=tuple(FAILURE_MODES), confidence=0.6):
+    saved = SavedTree(
+        task="failure",
+        method="cart",
+        protocol="p",
+        classes=classes,
+        features=FEATURES,
+        groups=4,
+        ranges={},
+        provenance={},
+        tree=node,
+    )
+    return Judge(saved, name="t", confidence=confidence)(held)
+
+
+GAINS = {"raise_temperature": 1.8, "enlarge_model": 0.2}
+WAYS = {"raise_temperature": Way(low=0.4, high=3.1, fact="batch_size", factor=0.25)}
+UNDECIDED = leaf("none", none=5, data_small=5)
+
+
+def test_gains_and_advice_come_from_the_leaf():
+    node = split(leaf("none"), leaf("temperature_low", gains=GAINS, ways=WAYS))
+    found = judged(node, row({"batch_size": 1024}, cka=0.7))
+    assert [gain.remedy for gain in found.gains] == ["raise_temperature", "enlarge_model"]
+    assert "batch size 1024 -> 256" in found.advice
+    assert found.agreement is None
+    assert judged(node, row(cka=0.2)).advice.startswith("leave training as it is")
+
+
+def test_a_temperature_without_direction_is_unsure_and_says_what_to_compare():
+    classes = ("model_small", "temperature")
+    node = split(leaf("model_small"), leaf("temperature"))
+    found = judged(node, row(cka=0.9), classes=classes)
+    assert (found.mode, found.likely, found.probability) == (UNSURE, "temperature", 1)
+    assert found.why_unsure == (
+        "a change of temperature gains most, and this tree does not say in which direction",
+    )
+    assert found.advice.startswith("compare a smaller and a larger batch")
+    assert judged(node, row(cka=0.1), classes=classes).mode == "model_small"
+    weak = split(leaf("model_small"), leaf("temperature", temperature=5, model_small=4))
+    found = judged(weak, row(cka=0.9), classes=classes)
+    assert len(found.why_unsure) == 2
+    assert found.advice.startswith("more seeds make the error bars smaller")
+
+
+@pytest.mark.parametrize(
+    ("held", "advice"),
+    [
+        (
+            row(train_error=0.1),
+            "measure similarity (cka): it changes the answer with a probability of 29 %",
+        ),
+        (
+            row(cka=0.1),
+            "measure error_rate (train_error): it does not change the answer, at most how sure",
+        ),
+        (row(train_error=0.1, cka=ONE_SEED), "add a checkpoint of a second seed: it changes the"),
+        (
+            row(train_error=0.1, cka=Missing(missing="not finite for 1 of 3 checkpoints")),
+            "measure similarity (cka): it changes",
+        ),
+    ],
+)
+def test_an_unsure_verdict_says_what_to_measure(held, advice):
+    node = split(UNDECIDED, split(leaf("none"), leaf("data_small"), feature="train_error"))
+    found = judged(node, held)
+    assert found.mode == UNSURE
+    assert found.advice.startswith(advice)
+
+
+AMOUNT = split(UNDECIDED, leaf("data_small"), feature="log_data_amount")
+
+
+def test_a_fact_is_for_the_user_to_tell_by_its_own_name():
+    found = judged(split(AMOUNT, AMOUNT), row(cka=0.3))
+    assert found.advice.startswith("tell data_amount with --fact: ")
+    assert found.missed[0].metric == "facts"
+
+
+@pytest.mark.parametrize(
+    ("facts", "known"), [({"data_amount": 1}, {}), ({"data_amount": 1}, {"hessian_trace": -1.0})]
+)
+def test_what_cannot_be_computed_is_not_to_be_measured_again(facts, known):
+    node = split(AMOUNT, AMOUNT, feature="log_hessian_trace") if known else AMOUNT
+    found = judged(node, row(facts, **known))
+    assert found.mode == UNSURE
+    assert len(found.missed) == len(known)
+    assert found.advice == (
+        "more seeds make the error bars smaller; otherwise nothing that mdtree measures tells "
+        "data_small from the next answer"
+    )
+
+
+def test_where_nothing_decides_the_two_best_changes_are_to_be_tried():
+    end = leaf("none", gains=GAINS, ways=WAYS, none=5, data_small=5)
+    assert judged(end, row()).advice.endswith(
+        "try the two changes at the head of the list of gains"
+    )
+
+
+def test_an_answer_from_nothing_is_unsure_however_probable_it_is():
+    found = judged(split(leaf("none"), leaf("none")), row(cka=ONE_SEED))
+    assert (found.mode, found.probability) == (UNSURE, 1)
+    assert found.why_unsure == ("nothing that the tree asks for was measured",)
+    assert found.advice.startswith("add a checkpoint of a second seed")
+
+
+def test_a_tree_with_one_class_and_no_question_is_certain():
+    found = judged(leaf("none"), row(), classes=("none",))
+    assert (found.mode, found.probability, found.clues, found.missed) == ("none", 1, (), ())
+
+
+def test_a_tree_that_answers_with_something_else_is_refused():
+    with pytest.raises(TreeError, match="answers 'small', which is no failure mode"):
+        judged(leaf("small"), row(), classes=("small",))

@@ -1,0 +1,132 @@
+"""What was not measured: by metric, with a reason, and with what it may change."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from mdtree.diagnosis import Council
+from mdtree.diagnosis.missed import metric_of, missed
+from mdtree.measurements import Measured, Missing, Row
+from mdtree.trees import FEATURES, Leaf, SavedTree, Split
+
+ALL = ("train_error", "cka", "log_hessian_top", "log_hessian_trace", "log_peak_ratio")
+
+
+def leaf(**counts):
+    return Leaf(answer=max(counts, key=counts.get), counts=counts)
+
+
+def split(feature, threshold, low, high, missing="low"):
+    return Split(feature=feature, threshold=threshold, low=low, high=high, missing=missing)
+
+
+def told(node, held, features=ALL):
+    saved = SavedTree(
+        task="failure",
+        method="cart",
+        protocol="p",
+        classes=("data_small", "model_small", "none"),
+        features=features,
+        groups=1,
+        ranges={},
+        provenance={},
+        tree=node,
+    )
+    return missed(Council(saved), held, saved.matrix([held])[0])
+
+
+def row(facts=None, **quantities):
+    values = {
+        name: value if isinstance(value, Missing) else Measured(value=value)
+        for name, value in quantities.items()
+    }
+    return Row(format=1, group="g", protocol="p", facts=facts or {}, quantities=values)
+
+
+TREE = split(
+    "cka",
+    0.5,
+    split("log_hessian_top", 2, leaf(none=6), leaf(data_small=2)),
+    split("log_hessian_trace", 3, leaf(model_small=3), leaf(none=1), missing="high"),
+)
+
+
+def test_the_chance_to_flip_is_the_share_of_groups_in_leaves_that_say_otherwise():
+    hessian, similarity = told(TREE, row(train_error=1))
+    assert (hessian.metric, hessian.features) == (
+        "hessian",
+        ("log_hessian_top", "log_hessian_trace"),
+    )
+    assert hessian.flips == pytest.approx(2 / 8)  # the walk goes low, to 6 `none`
+    assert (similarity.metric, similarity.features) == ("similarity", ("cka",))
+    assert similarity.flips == 0  # on either side, what else is missing leads to `none`
+
+
+@pytest.mark.parametrize(
+    ("known", "metric", "flips"),
+    [
+        ({"hessian_top": math.e, "hessian_trace": math.e}, "similarity", 3 / 9),
+        ({"hessian_top": math.e**3, "hessian_trace": math.e}, "similarity", 3 / 5),
+        ({"cka": 0.9}, "hessian", 3 / 4),
+        ({"cka": 0.1}, "hessian", 2 / 8),
+    ],
+)
+def test_what_is_known_decides_which_leaves_may_be_reached(known, metric, flips):
+    (found,) = told(TREE, row(**known))
+    assert (found.metric, found.flips) == (metric, pytest.approx(flips))
+
+
+def test_where_all_is_known_nothing_is_missed():
+    assert told(TREE, row(hessian_top=1, hessian_trace=1, cka=0.5)) == ()
+    assert told(leaf(none=3), row()) == ()
+
+
+def test_features_that_the_tree_does_not_ask_for_are_not_missed():
+    assert told(split("train_error", 1, leaf(none=1), leaf(none=2)), row(train_error=3)) == ()
+
+
+@pytest.mark.parametrize(
+    ("feature", "known", "metric"),
+    [
+        ("train_error", {}, "error_rate"),
+        ("cka", {}, "similarity"),
+        ("log_hessian_share", {}, "hessian"),
+        ("alpha", {}, "spectrum"),
+        ("log_peak_ratio", {}, "connectivity"),
+        ("log_peak_ratio", {"train_error": 1.0}, "connectivity"),
+        ("log_peak_ratio", {"connectivity_peak": -1.0}, "error_rate"),
+        ("log_peak_ratio", {"connectivity_peak": Missing(missing="?")}, "connectivity"),
+        ("log_hessian_trace", {"hessian_trace": -1.0}, "hessian"),
+        ("log_parameters", {}, "facts"),
+        ("log_data_amount", {"train_error": 1.0}, "facts"),
+    ],
+)
+def test_each_feature_names_the_metric_that_would_tell_it(feature, known, metric):
+    assert metric_of(feature, row(**known)) == metric
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_every_feature_has_a_metric_and_a_reason(name):
+    (found,) = told(split(name, 1, leaf(none=1), leaf(data_small=1)), row(), features=(name,))
+    assert found.metric == metric_of(name, row())
+    assert found.reason
+
+
+@pytest.mark.parametrize(
+    ("feature", "held", "reason"),
+    [
+        ("cka", row(), "cka was not measured"),
+        ("cka", row(cka=Missing(missing="needs 2 checkpoints, found 1")), "needs 2 checkpoints"),
+        ("log_peak_ratio", row(connectivity_peak=-1), "train_error was not measured"),
+        ("log_hessian_trace", row(hessian_trace=-3.5), "log_hessian_trace cannot be computed: a "),
+        ("log_peak_ratio", row(connectivity_peak=-1, train_error=-7), "log_peak_ratio cannot be"),
+        ("log_data_amount", row(), "the fact data_amount is not known"),
+        ("log_data_amount", row({"data_amount": "many"}), "log_data_amount cannot be computed"),
+        ("log_data_amount", row({"data_amount": 0}), "needs a positive number"),
+    ],
+)
+def test_the_reason_says_why_it_is_not_known(feature, held, reason):
+    (found,) = told(split(feature, 1, leaf(none=1), leaf(data_small=1)), held, features=(feature,))
+    assert reason in found.reason

@@ -1,0 +1,127 @@
+"""Words: numbers and names as people write them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mdtree.measurements import Measured
+from mdtree.report.words import (
+    feature_name,
+    feature_number,
+    number,
+    plain,
+    question,
+    sentence,
+    share,
+    short,
+    with_error,
+)
+from mdtree.trees import FEATURES, Leaf, Split
+from mdtree.trees.node import KNOWN
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0.0, "0 %"),
+        (0.004, "under 1 %"),
+        (0.006, "1 %"),
+        (0.5364, "54 %"),
+        (0.994, "99 %"),
+        (0.9999999, "over 99 %"),
+        (1.0, "100 %"),
+    ],
+)
+def test_a_probability_is_never_rounded_to_certainty(value, told):
+    assert told == share(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(0.0, "0"), (-0.0, "0"), (7.9919, "7.99"), (1200, "1,200"), (1e12, "1e+12"), (1e-5, "1e-05")],
+)
+def test_short_numbers(value, told):
+    assert told == short(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "stderr", "told"),
+    [
+        (12.3456, 0.0567, "12.346 ± 0.057"),
+        (12.3456, 2.0, "12.3 ± 2.0"),
+        (1234.5, 67.8, "1,234 ± 68"),
+        (0.5, None, "0.5"),
+        (0.5, 0.0, "0.5"),
+        (0.5, 1e-17, "0.5"),
+        (0.0, 0.0, "0"),
+        (1e-9, 1e-10, "1e-09 ± 1e-10"),
+        (1e300, 1e299, "1e+300 ± 1e+299"),
+    ],
+)
+def test_an_error_has_two_digits(value, stderr, told):
+    assert told == number(value, stderr)
+
+
+@given(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(min_value=0, allow_nan=False, allow_infinity=False),
+)
+def test_no_number_is_longer_than_a_column(value, stderr):
+    assert len(number(value, stderr)) <= 32
+    assert len(short(value)) <= 12
+
+
+def test_a_quantity_has_its_unit_and_one_that_is_unknown_has_none():
+    assert with_error("train_error", Measured(value=2.0, stderr=0.5)) == "2.00 ± 0.50 %"
+    assert with_error("of_tomorrow", Measured(value=2.0)) == "2"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("batch size 64 -> 16", "Batch size 64 → 16."),
+        ("is it?", "Is it?"),
+        ("several\nlines\t of text.", "Several lines of text."),
+        ("hessian_top was not measured", "hessian_top was not measured."),
+        ("cka 0.2 <= 0.3", "CKA 0.2 ≤ 0.3."),
+        ("", "."),
+    ],
+)
+def test_sentences(text, told):
+    assert told == sentence(text)
+
+
+def test_names():
+    assert plain("log_hessian_top") == "log Hessian top"
+    assert feature_name("log_hessian_top") == "Hessian top"
+    assert feature_name("log_norm") == "log norm"  # measured as a logarithm, and known as one
+    assert feature_name("of_tomorrow") == "of tomorrow"
+
+
+def test_a_logarithm_is_written_as_the_number_itself():
+    assert feature_number("log_hessian_trace", math.log(250)) == "250"
+    assert feature_number("train_error", 2.5) == "2.5 %"
+    assert feature_number("train_error", 2.5, unit=False) == "2.5"
+    assert feature_number("log_hessian_trace", 1e9) == "1.01e+304"
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_every_feature_can_be_asked_for(name):
+    asked = question(Split(feature=name, threshold=1.0, low=leaf(), high=leaf()))
+    assert asked.startswith(f"{feature_name(name)} ≤ ")
+
+
+def leaf():
+    return Leaf(answer="data_small", counts={})
+
+
+def test_questions_and_answers():
+    asked = Split(feature="log_hessian_top", threshold=0.0, low=leaf(), high=leaf())
+    assert question(asked) == "Hessian top ≤ 1"
+    known = Split(feature="cka", threshold=KNOWN, low=leaf(), high=leaf())
+    assert question(known) == "CKA is known"
+    assert question(leaf()) == "data small"
