@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,14 @@ def test_each_folder_with_weights_is_a_group_and_each_file_a_member(tmp_path):
 
     assert [task.group for task in tasks] == ["a/x", "b"]
     assert list(tasks[0].members) == ["seed-0.safetensors", "seed-1.safetensors"]
+
+
+def test_single_groups_can_be_named_and_a_wrong_name_is_told(tmp_path):
+    write_zoo(tmp_path, {"cold": [0], "hot": [1], "warm": [2]})
+    one = replace(request(tmp_path), groups=frozenset({"hot", "warm"}))
+    assert [task.group for task in find_groups(one)] == ["hot", "warm"]
+    with pytest.raises(MdtreeError, match="there is no group 'hott', did you mean 'hot'"):
+        find_groups(replace(one, groups=frozenset({"hott"})))
 
 
 def test_the_recipe_s_groups_come_with_their_facts_above_those_of_all(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = ["command"]
 @click.command(short_help="Measure the checkpoints of a directory.")
 @click.argument("directory", type=click.Path(path_type=Path))
 @measuring
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="Measure this group alone.")
 @click.option("--metrics", help="Metrics, separated by commas; the usual ones, if not given.")
 @click.option("--fork", is_flag=True, help="Train two short continuations, and compare them.")
 @click.option("--layers", is_flag=True, help="Compare the networks layer by layer as well.")
@@ -37,6 +39,7 @@ def command(
     /,
     directory: Path,
     *,
+    groups: tuple[str, ...],
     out: Path | None,
     workers: int,
     dry_run: bool,
@@ -59,6 +62,8 @@ def command(
     from mdtree import measuring as work
 
     request = make_request(directory, _metrics(options), options)
+    if groups:
+        request = replace(request, groups=frozenset(groups))
     target = out or home_of(directory) / "rows.jsonl"
     if dry_run:
         _print_plan(work.dry_run(request, out=target), workers, as_json)

@@ -23,6 +23,7 @@ from mdtree.measuring.group import (
 )
 from mdtree.measuring.pace import Pace, pace
 from mdtree.metrics import METRICS, Workload
+from mdtree.spelling import nearest
 
 __all__ = ["Cost", "Planned", "Request", "estimate", "find_groups", "plan"]
 
@@ -83,9 +84,16 @@ def find_groups(request: Request) -> list[GroupTask]:
             f"{count} groups are called {twice!r}: rename their folders, "
             "or list the groups with their names in the recipe"
         )
-    if request.groups is not None:
-        return [task for task in tasks if task.group in request.groups]
-    return tasks
+    return tasks if request.groups is None else _named(tasks, request.groups)
+
+
+def _named(tasks: list[GroupTask], groups: frozenset[str]) -> list[GroupTask]:
+    known = [task.group for task in tasks]
+    for name in sorted(groups - set(known)):
+        raise MdtreeError(
+            f"there is no group {name!r}{nearest(name, known)} ({', '.join(known):.200})"
+        )
+    return [task for task in tasks if task.group in groups]
 
 
 def plan(tasks: Iterable[GroupTask], index: Index) -> list[Planned]:
