@@ -9,6 +9,7 @@ from html import escape
 from mdtree.cli.text import plural, printable, table
 from mdtree.failures import FAILURE_MODES, Label
 from mdtree.phase import Cell, Phase
+from mdtree.report import COLOURS
 
 __all__ = ["LETTERS", "phase_svg", "phase_text"]
 
@@ -18,13 +19,6 @@ LETTERS = {
     "model_small": "M",
     "data_small": "D",
     "none": "-",
-}
-_COLOURS = {
-    "temperature_high": "#d1495b",
-    "temperature_low": "#4c78c4",
-    "model_small": "#e5a13a",
-    "data_small": "#7b5ea7",
-    "none": "#8fbf9f",
 }
 _DULL, _BRIGHT = "#174a57", "#e6f3f1"  # the least and the most accurate group
 _FRAME, _INK, _PAPER = "#c3c9cf", "#000000", "#ffffff"
@@ -101,7 +95,7 @@ class _Scale:
     def mode(self, label: Label) -> str:
         share = label.severity / self.worst if self.worst else 0.0
         return _mixed(
-            _PAPER, _COLOURS[label.mode], 0.6 if label.mode == "none" else 0.3 + 0.7 * share
+            _PAPER, COLOURS[label.mode], 0.6 if label.mode == "none" else 0.3 + 0.7 * share
         )
 
 
@@ -219,8 +213,8 @@ def _legend(labels: Sequence[Label], scale: _Scale) -> Iterator[str]:
     )
     for mode, meaning in FAILURE_MODES.items():
         top += 18
-        yield _box(_EDGE, top, 22, 13, _COLOURS[mode])
-        yield _words(LETTERS[mode], _EDGE + 11, top + 11, ink=_ink(_COLOURS[mode]))
+        yield _box(_EDGE, top, 22, 13, COLOURS[mode])
+        yield _words(LETTERS[mode], _EDGE + 11, top + 11, ink=_ink(COLOURS[mode]))
         text = f"{_name(mode)}: {meaning}"
         yield _words(text, _EDGE + 30, top + 11, anchor="start")
 
