@@ -16,7 +16,7 @@ from mdtree.failures import (
     contradicts,
     room_for_improvement,
 )
-from mdtree.measurements import Row
+from mdtree.measurements import Row, one_protocol
 from mdtree.spelling import nearest
 from mdtree.trees import (
     FACT_FEATURES,
@@ -36,7 +36,7 @@ from mdtree.trees import (
 )
 from mdtree.version import __version__
 
-__all__ = ["METHODS", "fit_tree", "labelled", "make_estimator", "one_protocol", "usual_method"]
+__all__ = ["METHODS", "fit_tree", "labelled", "make_estimator", "usual_method"]
 
 _PUBLISHED = "paper-1"  # the protocol that the beliefs of the published shapes are about
 _CUTS = {"posterior": 24, "grown": 5}  # thresholds of each question that the data may suggest
@@ -156,19 +156,6 @@ def _own_answer(row: Row, room: Room, task: str) -> str | None:
             "it: its remedy gains nothing there, while another does; mend the label or the facts"
         )
     return answer_of(task, mode)
-
-
-def one_protocol(rows: Sequence[Row]) -> str:
-    """Name the protocol that all rows share."""
-    found = sorted({row.protocol for row in rows})
-    if not found:
-        raise TreeError("there are no rows to learn from")
-    if len(found) > 1:
-        raise ProtocolError(
-            f"the rows are of {len(found)} protocols ({', '.join(found)}), "
-            "whose numbers do not compare: choose one with --protocol"
-        )
-    return found[0]
 
 
 def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> None:

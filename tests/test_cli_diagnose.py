@@ -236,11 +236,11 @@ def test_the_published_schema_is_that_of_the_code():
     assert json.loads((ROOT / "docs" / "diagnosis.schema.json").read_text()) == schema()
 
 
-def test_judging_rows_imports_no_torch(file_of):
+def test_judging_rows_imports_neither_torch_nor_scikit_learn(file_of):
     code = (
         "import sys; from mdtree.cli import main\n"
         "try: main()\n"
-        "finally: assert 'torch' not in sys.modules"
+        "finally: assert not {'torch', 'sklearn'} & set(sys.modules)"
     )
     command = [sys.executable, "-c", code, "diagnose", str(file_of(row()))]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout

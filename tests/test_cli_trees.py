@@ -15,8 +15,7 @@ from mdtree.fitting import fit_tree, labelled
 from mdtree.measurements import read_rows, rows_from_csv, write_rows
 from mdtree.shipped import find_tree, shipped_trees
 from mdtree.trees import Leaf, PosteriorTree, leaves, read_tree, write_tree
-from mdtree.trees.averaged import averaged
-from mdtree.trees.posterior import posterior
+from mdtree.trees.posterior import averaged, posterior
 
 NAME = "published-cifar10-resnet18"
 

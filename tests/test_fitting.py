@@ -9,8 +9,8 @@ import pytest
 import mdtree
 from mdtree.exceptions import MdtreeError, ProtocolError, TreeError
 from mdtree.failures import TASKS, label_rows
-from mdtree.fitting import METHODS, fit_tree, labelled, one_protocol
-from mdtree.measurements import Measured, Missing, Row
+from mdtree.fitting import METHODS, fit_tree, labelled
+from mdtree.measurements import Measured, Missing, Row, one_protocol
 from mdtree.trees import FACT_FEATURES, LANDSCAPE, leaves, shape_features
 from mdtree.trees.node import weight_of
 

@@ -20,8 +20,7 @@ from mdtree.trees import (
     tree_text,
     write_tree,
 )
-from mdtree.trees.averaged import averaged
-from mdtree.trees.posterior import posterior
+from mdtree.trees.posterior import averaged, posterior
 
 LEAF = {"answer": "temperature_low", "counts": {}}
 SPLIT = {"feature": "cka", "threshold": 0.5, "missing": "high", "low": LEAF, "high": LEAF}

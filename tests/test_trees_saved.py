@@ -23,8 +23,7 @@ from mdtree.trees import (
     walk,
     write_tree,
 )
-from mdtree.trees.averaged import averaged
-from mdtree.trees.posterior import posterior
+from mdtree.trees.posterior import averaged, posterior
 
 KINDS = [
     ("cart", "failure"),

@@ -163,8 +163,7 @@ def label(
     """
     from mdtree.cli.phase import phase_svg, phase_text
     from mdtree.failures import label_rows
-    from mdtree.fitting import one_protocol
-    from mdtree.measurements import load_rows
+    from mdtree.measurements import load_rows, one_protocol
     from mdtree.phase import phases
 
     known = load_rows(rows, protocol=protocol)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdtree.exceptions import ProtocolError
-from mdtree.fitting import one_protocol
-from mdtree.measurements import Row
+from mdtree.measurements import Row, one_protocol
 from mdtree.trees import SavedTree
 
 __all__ = ["Chosen", "choose"]

@@ -12,8 +12,8 @@ from mdtree.evaluation.methods import METHODS, Method
 from mdtree.evaluation.scores import Scores, calibration_error, scored
 from mdtree.exceptions import ProtocolError, TreeError
 from mdtree.failures import Room
-from mdtree.fitting import labelled, one_protocol
-from mdtree.measurements import Row
+from mdtree.fitting import labelled
+from mdtree.measurements import Row, one_protocol
 from mdtree.progress import Progress, Silent
 from mdtree.trees import feature_matrix
 

@@ -1,7 +1,7 @@
 """The bar between measuring and judging: rows of measurements, and the words they are made of."""
 
 from mdtree.measurements.fact import FACTS, TEXT_FACTS, Fact, check_facts
-from mdtree.measurements.loading import load_rows
+from mdtree.measurements.loading import load_rows, one_protocol
 from mdtree.measurements.protocol import DEFAULT_PROTOCOL, PROTOCOLS
 from mdtree.measurements.quantity import QUANTITIES, Quantity
 from mdtree.measurements.reading import Damaged, Index, read_rows, scan_rows
@@ -44,6 +44,7 @@ __all__ = [
     "check_facts",
     "load_rows",
     "mean_over_members",
+    "one_protocol",
     "read_rows",
     "rows_from_csv",
     "rows_to_csv",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from mdtree.exceptions import RowsError
+from mdtree.exceptions import ProtocolError, RowsError, TreeError
 from mdtree.measurements.reading import read_rows
 from mdtree.measurements.row import Row
 from mdtree.measurements.table import rows_from_csv
 
-__all__ = ["load_rows"]
+__all__ = ["load_rows", "one_protocol"]
 
 _NAME = "rows.jsonl"
 
@@ -42,3 +43,16 @@ def load_rows(
         of = f" of protocol {protocol!r}" if protocol else ""
         raise RowsError(f"{path} holds no measured rows{of}")
     return rows
+
+
+def one_protocol(rows: Sequence[Row]) -> str:
+    """Name the protocol that all rows share."""
+    found = sorted({row.protocol for row in rows})
+    if not found:
+        raise TreeError("there are no rows to learn from")
+    if len(found) > 1:
+        raise ProtocolError(
+            f"the rows are of {len(found)} protocols ({', '.join(found)}), "
+            "whose numbers do not compare: choose one with --protocol"
+        )
+    return found[0]

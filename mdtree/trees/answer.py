@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdtree.measurements import Row
-from mdtree.trees.averaged import averaged
-from mdtree.trees.estimator import Floats
+from mdtree.trees.evidence import Floats
 from mdtree.trees.node import ends
-from mdtree.trees.posterior import posterior
+from mdtree.trees.posterior import averaged, posterior
 from mdtree.trees.saved import SavedTree
 
 __all__ = ["Answer", "answers", "probabilities"]

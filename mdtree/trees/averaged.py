@@ -21,7 +21,7 @@ from mdtree.trees.estimator import Floats, Labels, TreeEstimator, coded
 from mdtree.trees.evidence import Evidence, collect, continued, whole_lines
 from mdtree.trees.feature import LANDSCAPE
 from mdtree.trees.grown import grown
-from mdtree.trees.posterior import Posterior, posterior
+from mdtree.trees.posterior import averaged, posterior
 from mdtree.trees.shape import FAMILIES, Family, shape_features
 
 __all__ = ["PosteriorTree"]
@@ -130,20 +130,3 @@ class PosteriorTree(TreeEstimator):
                 f"{', '.join(there) or 'none'}, the shapes need {' or '.join(needed)}"
             )
         return found
-
-
-def averaged(
-    posteriors: Sequence[tuple[float, Posterior]], matrix: Floats, columns: dict[str, int]
-) -> Floats:
-    """Mix the shapes that can judge each line; one that none can judge is undecided."""
-    classes = len(posteriors[0][1].evidence.classes)
-    total = np.zeros((len(matrix), classes))
-    weights = np.zeros((len(matrix), 1))
-    for weight, held in posteriors:
-        probabilities = held.predict_proba(matrix, columns)
-        can = ~np.isnan(probabilities).any(axis=1)
-        total[can] += weight * probabilities[can]
-        weights[can] += weight
-    undecided = weights[:, 0] == 0
-    total[undecided], weights[undecided] = 1 / classes, 1.0
-    return total / weights

@@ -16,7 +16,7 @@ thresholds with their weights, and is read from tables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ from mdtree.trees.evidence import Evidence, Floats, Ints, belief, cells_of
 from mdtree.trees.node import Leaf, Node, Split, weight_of
 from mdtree.trees.shape import Ask, Outcome, Shape, asks, from_scale
 
-__all__ = ["Posterior", "posterior"]
+__all__ = ["Posterior", "averaged", "posterior"]
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,23 @@ def posterior(evidence: Evidence) -> Posterior:
         tree=_best(evidence, root, ()),
         tables=tuple(tables),
     )
+
+
+def averaged(
+    posteriors: Sequence[tuple[float, Posterior]], matrix: Floats, columns: Mapping[str, int]
+) -> Floats:
+    """Mix the shapes that can judge each line; one that none can judge is undecided."""
+    classes = len(posteriors[0][1].evidence.classes)
+    total = np.zeros((len(matrix), classes))
+    weights = np.zeros((len(matrix), 1))
+    for weight, held in posteriors:
+        probabilities = held.predict_proba(matrix, columns)
+        can = ~np.isnan(probabilities).any(axis=1)
+        total[can] += weight * probabilities[can]
+        weights[can] += weight
+    undecided = weights[:, 0] == 0
+    total[undecided], weights[undecided] = 1 / classes, 1.0
+    return total / weights
 
 
 def _summed(evidence: Evidence, shape: Shape, path: _Path, question: int) -> _Part:
