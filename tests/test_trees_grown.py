@@ -82,6 +82,15 @@ def test_a_feature_that_is_never_known_is_never_asked_for():
     assert np.isfinite(tree.predict_proba(matrix)).all()
 
 
+def test_whether_a_feature_is_known_is_no_question():
+    matrix, labels = sample(120)
+    matrix[:, 1] = np.where(labels == CLASSES[0], 0.5, np.nan)  # it would tell all
+    codes = (labels == CLASSES[1]).astype(int)
+    family = grown(matrix, codes, CLASSES, FEATURES)
+    asked = {ask.feature for _, shape in family.shapes for ask in asks(shape)} if family else set()
+    assert "connectivity" not in asked
+
+
 @pytest.mark.parametrize("what", ["one class", "groups that are all alike"])
 def test_where_nothing_tells_groups_apart_the_published_questions_are_asked(what):
     matrix, labels = sample(30)

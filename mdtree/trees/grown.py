@@ -90,12 +90,15 @@ def _shape(
     cart: Any, place: int, scaled: Floats, classes: Sequence[str], features: Sequence[str]
 ) -> Shape:
     held = cart.tree_
+    end = Outcome(classes[int(cart.classes_[held.value[place][0].argmax()])])
     if held.children_left[place] < 0:
-        return Outcome(classes[int(cart.classes_[held.value[place][0].argmax()])])
+        return end
     column = int(held.feature[place])
     name = features[column]
     known = scaled[~np.isnan(scaled[:, column]), column]
     low, high = float(known.min()), float(known.max())
+    if low == high or not np.isfinite(held.threshold[place]):
+        return end  # it only asks whether the feature is known, and a shape is for what is
     spread = float(np.subtract(*np.quantile(known, (0.84, 0.16)))) / 2 or (high - low) / 4
     edge = 0.05 * (high - low)
     scale = _scale(name)
