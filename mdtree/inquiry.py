@@ -38,7 +38,7 @@ def _nothing(_: Stage) -> None:
 class Inquiry:
     """Groups that are measured as far as their verdicts need it.
 
-    `judge_of` chooses the tree once the first metric is known.  With `full`, all that the tree asks
+    `judge_of` chooses the tree by what is known of the groups, anew after each stage.  With `full`, all that the tree asks
     for is measured, whether it can change the verdict or not.  `facts` are what the user knows of
     all groups: they join the rows that are judged, and the file of rows stays as it was measured.
     """
@@ -56,11 +56,12 @@ class Inquiry:
         """Measure in stages, and give the judge and the rows."""
         groups = [task.group for task in find_groups(self.request)]
         self._measure(_FIRST, groups, None)
-        judge = self.judge_of(self._rows(groups))
         while True:
-            needs = list(self._needs(judge, self._rows(groups)))
+            rows = self._rows(groups)
+            judge = self.judge_of(rows)  # what was measured may speak for another tree
+            needs = list(self._needs(judge, rows))
             if not needs:
-                return judge, self._rows(groups)
+                return judge, rows
             metric = min((need.metric for need in needs), key=_ASKED.index)
             wanted = [need for need in needs if need.metric == metric]
             flips = max(need.flips for need in wanted)

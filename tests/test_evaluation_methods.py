@@ -22,6 +22,7 @@ NAMES = [
     "forest_landscape",
     "published",
     "posterior",
+    "grown",
     "posterior_facts",
 ]
 TEST_FIGURES = {"test_error", "test_loss", "test_accuracy"}

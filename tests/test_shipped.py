@@ -39,11 +39,11 @@ def test_the_tree_named_in_the_help_is_there():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_tree_answers_its_task_from_the_landscape_alone(name):
     saved = find_tree(name)
-    assert saved.protocol == "paper-1"
+    assert saved.protocol == ("paper-1" if name.startswith("published") else "standard-1")
     assert set(saved.classes) == set(TASKS[saved.task].classes)
     assert set(saved.features) <= set(LANDSCAPE)
     assert {leaf.answer for leaf in leaves(saved.tree)} <= set(saved.classes)
-    assert weight_of(saved.tree) == saved.groups <= 1690
+    assert 0.9 * saved.groups <= weight_of(saved.tree) <= saved.groups <= 1690
 
 
 @pytest.mark.parametrize("name", NAMES)
