@@ -90,7 +90,7 @@ def main() -> None:
             if name.endswith("paper-1"):
                 grid = zoos[name.replace("paper-1", "standard-1")]
                 there = Shift(name=f"published to {name}", learn=published, test=rows, grid=grid)
-                for task in ("temperature", "width", "failure"):
+                for task in TASKS:
                     print(f"\n### published table to {name}, {task}\n\n{_methods(task, [there])}")
 
 
