@@ -38,9 +38,10 @@ def _nothing(_: Stage) -> None:
 class Inquiry:
     """Groups that are measured as far as their verdicts need it.
 
-    `judge_of` chooses the tree by what is known of the groups, anew after each stage.  With `full`, all that the tree asks
-    for is measured, whether it can change the verdict or not.  `facts` are what the user knows of
-    all groups: they join the rows that are judged, and the file of rows stays as it was measured.
+    `judge_of` chooses the tree by what is known of the groups, anew after each stage.  With `full`,
+    all that the tree asks for is measured, whether it can change the verdict or not.  `facts` are
+    what the user knows of all groups: they join the rows that are judged, and the file of rows
+    stays as it was measured.
     """
 
     request: Request
