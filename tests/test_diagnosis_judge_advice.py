@@ -75,21 +75,27 @@ def test_a_temperature_without_direction_is_unsure_and_says_what_to_compare():
     assert found.advice.startswith("more seeds make the error bars smaller")
 
 
+def measure(metric, feature):
+    return (
+        f"measure {metric} ({feature}; its cost: mdtree measure --metrics {metric} --dry-run): it "
+    )
+
+
 @pytest.mark.parametrize(
     ("held", "advice"),
     [
         (
             row(train_error=0.1),
-            "measure similarity (cka): it changes the answer with a probability of 29 %",
+            measure("similarity", "cka") + "changes the answer with a probability of 29 %",
         ),
         (
             row(cka=0.1),
-            "measure error_rate (train_error): it does not change the answer, at most how sure",
+            measure("error_rate", "train_error") + "does not change the answer, at most how sure",
         ),
         (row(train_error=0.1, cka=ONE_SEED), "add a checkpoint of a second seed: it changes the"),
         (
             row(train_error=0.1, cka=Missing(missing="not finite for 1 of 3 checkpoints")),
-            "measure similarity (cka): it changes",
+            measure("similarity", "cka"),
         ),
     ],
 )

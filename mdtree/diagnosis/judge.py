@@ -189,7 +189,10 @@ def _next(absent: Sequence[Missed], likely: str, found: Sequence[Gain]) -> str:
         facts = dict.fromkeys(need for name in first.features for need in FEATURES[name].needs)
         how = f"tell {', '.join(facts)} with --fact"
     else:
-        how = f"measure {first.metric} ({', '.join(first.features)})"
+        how = (
+            f"measure {first.metric} ({', '.join(first.features)}; its cost: "
+            f"mdtree measure --metrics {first.metric} --dry-run)"
+        )
     flips = f"{100 * first.flips:.0f}"
     if flips == "0":
         return f"{how}: it does not change the answer, at most how sure it is"
