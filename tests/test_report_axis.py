@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mdtree.report.axis import linear, logarithmic
@@ -21,6 +21,7 @@ def is_an_axis(axis):
 
 
 @given(values, st.booleans())
+@example([0.0, -703687441777.2793], True)  # its last tick was 100.00000000000001
 def test_a_linear_axis_holds_all_values_and_few_ticks(held, snug):
     axis = linear("x", held, snug=snug)
     is_an_axis(axis)

@@ -32,9 +32,11 @@ class Axis:
         """Say where a number lies, from 0 to 100; what lies outside is put on the edge."""
         held = min(max(value, self.low), self.high)
         if self.decades:
-            return 100 * math.log(held / self.low) / math.log(self.high / self.low)
+            way = 100 * math.log(held / self.low) / math.log(self.high / self.low)
+            return min(max(way, 0.0), 100.0)
         half = self.high / 2 - self.low / 2  # halves do not overflow
-        return 50 * (held / 2 - self.low / 2) / half * 2 if half else 50.0
+        way = 50 * (held / 2 - self.low / 2) / half * 2 if half else 50.0
+        return min(max(way, 0.0), 100.0)  # arithmetic may end a hair beside the edge
 
     def written(self, tick: float) -> str:
         """Write a tick."""
