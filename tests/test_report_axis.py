@@ -20,8 +20,8 @@ def is_an_axis(axis):
     assert len({axis.written(tick) for tick in axis.ticks}) == len(at)
 
 
-@given(values, st.booleans())
-@example([0.0, -703687441777.2793], True)  # its last tick was 100.00000000000001
+@given(held=values, snug=st.booleans())
+@example(held=[0.0, -703687441777.2793], snug=True)  # its last tick was 100.00000000000001
 def test_a_linear_axis_holds_all_values_and_few_ticks(held, snug):
     axis = linear("x", held, snug=snug)
     is_an_axis(axis)
