@@ -13,7 +13,7 @@ from mdtree.config import RECIPE_NAME, Recipe, Trust, read_recipe
 from mdtree.diagnosis import Judge, Verdict, can_be_judged, judge_for, with_facts
 from mdtree.exceptions import MdtreeError
 from mdtree.fitting import fit_tree
-from mdtree.measurements import DEFAULT_PROTOCOL, Fact, Row, load_rows
+from mdtree.measurements import DEFAULT_PROTOCOL, Fact, Row, home_of, load_rows, rows_file
 from mdtree.shipped import find_tree
 from mdtree.trees import SavedTree
 
@@ -170,7 +170,7 @@ def _request(
 
     if not directory.exists():
         raise MdtreeError(f"{directory} does not exist")
-    home, here = _home(directory), Path.cwd()
+    home, here = home_of(directory), Path.cwd()
     own = recipe is not None
     if isinstance(recipe, Recipe):
         content, folder = recipe, here
@@ -190,12 +190,8 @@ def _request(
     )
 
 
-def _home(directory: Path) -> Path:
-    return directory if directory.is_dir() else directory.parent
-
-
 def _file(directory: str | Path, out: str | Path | None) -> Path:
-    return _home(Path(directory)) / "rows.jsonl" if out is None else Path(out)
+    return rows_file(Path(directory), None if out is None else Path(out))
 
 
 def _rows(rows: Rows) -> Sequence[Row]:

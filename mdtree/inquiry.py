@@ -74,13 +74,15 @@ class Inquiry:
                 continue
             run = row.provenance.metrics if row.provenance is not None else ()
             left = [metric for metric in _ASKED if metric not in run]
+            if not self.full:  # a row that is settled need not be judged here
+                wanted = next_metric(judge, row, left)
+                left = [] if wanted is None else [wanted]
+            if not left:
+                continue
             missed = {one.metric: one.flips for one in judge(row).missed}
-            if self.full:
-                metric = next((metric for metric in left if metric in missed), None)
-            else:
-                metric = next_metric(judge, row, left)
+            metric = next((metric for metric in left if metric in missed), None)
             if metric is not None:
-                yield _Need(row.group, metric, missed.get(metric, 0.0))
+                yield _Need(row.group, metric, missed[metric])
 
     def _measure(self, metric: str, groups: Sequence[str], flips: float | None) -> None:
         request = replace(self.request, metrics=(metric,), groups=frozenset(groups))

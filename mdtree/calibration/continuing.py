@@ -187,11 +187,10 @@ def _named(prior: SavedTree, line: Floats) -> dict[str, float]:
 
 
 def _provenance(prior: SavedTree, name: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Keep what the tree said of itself, as far as it still holds, and say what is continued."""
-    kept = {key: text for key, text in prior.provenance.items() if key not in ("mdtree", "WARNING")}
-    earlier = kept.get("continues")
+    """Say what is continued."""
+    earlier = prior.provenance.get("continues")
     history = f"{name} ({plural(prior.groups, 'group')})"
-    return {**kept, **given, "continues": f"{history} <- {earlier}" if earlier else history}
+    return {**given, "continues": f"{history} <- {earlier}" if earlier else history}
 
 
 def _result(prior: SavedTree, name: str, after: Scores, groups: int) -> dict[str, str]:

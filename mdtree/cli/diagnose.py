@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdtree.cli.page import write_page
-from mdtree.cli.request import home_of, make_request, measuring
+from mdtree.cli.request import make_request, measuring
 from mdtree.cli.text import duration, plural, printable
 from mdtree.config import RECIPE_NAME, words
 from mdtree.exceptions import MdtreeError
-from mdtree.measurements import Row, load_rows
+from mdtree.measurements import Row, load_rows, rows_file
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Judge, Verdict
@@ -189,7 +189,7 @@ def _measured(
     with Bar("measuring") as bar:
         inquiry = Inquiry(
             request=request,
-            out=options["rows_path"] or home_of(path) / "rows.jsonl",
+            out=rows_file(path, options["rows_path"]),
             judge_of=lambda rows: _judge(rows, name, options),
             facts=facts,
             full=options["stage"] == "full",

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from mdtree.cli.bar import Bar
-from mdtree.cli.request import home_of, make_request, measuring
+from mdtree.cli.request import make_request, measuring
 from mdtree.cli.summary import rows_table
 from mdtree.cli.text import duration, plural, printable, table
-from mdtree.measurements import read_rows
+from mdtree.measurements import read_rows, rows_file
 from mdtree.measurements.row import row_to_json
 
 __all__ = ["command"]
@@ -64,7 +64,7 @@ def command(
     request = make_request(directory, _metrics(options), options)
     if groups:
         request = replace(request, groups=frozenset(groups))
-    target = out or home_of(directory) / "rows.jsonl"
+    target = rows_file(directory, out)
     if dry_run:
         _print_plan(work.dry_run(request, out=target), workers, as_json)
         return

@@ -11,12 +11,12 @@ import click
 
 from mdtree.config import RECIPE_NAME, Recipe, Trust, read_recipe, recipe_from_words, words
 from mdtree.exceptions import MdtreeError, RecipeError
-from mdtree.measurements import DEFAULT_PROTOCOL, PROTOCOLS
+from mdtree.measurements import DEFAULT_PROTOCOL, PROTOCOLS, home_of
 
 if TYPE_CHECKING:
     from mdtree.measuring import Request
 
-__all__ = ["home_of", "make_request", "measuring"]
+__all__ = ["make_request", "measuring"]
 
 _OPTIONS = (
     click.option(
@@ -100,11 +100,6 @@ def make_request(directory: Path, metrics: tuple[str, ...], options: dict[str, A
         allow_download=options["allow_download"],
         dtype=options["dtype"],
     )
-
-
-def home_of(directory: Path) -> Path:
-    """Give the folder of what is measured: a directory, or one weights file in it."""
-    return directory if directory.is_dir() else directory.parent
 
 
 def _recipe(directory: Path, options: dict[str, Any]) -> tuple[Recipe, Path, Trust]:

@@ -1,7 +1,7 @@
 """The bar between measuring and judging: rows of measurements, and the words they are made of."""
 
 from mdtree.measurements.fact import FACTS, TEXT_FACTS, Fact, check_facts
-from mdtree.measurements.loading import load_rows, one_protocol
+from mdtree.measurements.loading import home_of, load_rows, one_protocol, rows_file
 from mdtree.measurements.protocol import DEFAULT_PROTOCOL, PROTOCOLS
 from mdtree.measurements.quantity import QUANTITIES, Quantity
 from mdtree.measurements.reading import Damaged, Index, read_rows, scan_rows
@@ -42,10 +42,12 @@ __all__ = [
     "Store",
     "Value",
     "check_facts",
+    "home_of",
     "load_rows",
     "mean_over_members",
     "one_protocol",
     "read_rows",
+    "rows_file",
     "rows_from_csv",
     "rows_to_csv",
     "scan_rows",

@@ -11,9 +11,19 @@ from mdtree.measurements.reading import read_rows
 from mdtree.measurements.row import Row
 from mdtree.measurements.table import rows_from_csv
 
-__all__ = ["load_rows", "one_protocol"]
+__all__ = ["home_of", "load_rows", "one_protocol", "rows_file"]
 
 _NAME = "rows.jsonl"
+
+
+def home_of(measured: Path) -> Path:
+    """Give the folder of what is measured: a directory, or one weights file in it."""
+    return measured if measured.is_dir() else measured.parent
+
+
+def rows_file(measured: Path, out: Path | None = None) -> Path:
+    """Give the file of rows of what is measured, unless another one is wanted."""
+    return out or home_of(measured) / _NAME
 
 
 def load_rows(

@@ -29,12 +29,8 @@ _SCALES: dict[str, Scale] = {
     "connectivity": "arcsinh",
     "connectivity_peak": "arcsinh",
 }
-
-
 # scikit-learn's trees compare in single precision, and a threshold must come back from its scale
 _LARGEST: dict[Scale, float] = {"linear": 1e30, "log": 600.0, "arcsinh": 600.0}
-
-
 _FEW = 2  # classes
 
 
