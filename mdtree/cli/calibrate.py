@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mdtree.cli.text import plural, printable, table
-from mdtree.measurements import PROTOCOLS, Row, load_rows
+from mdtree.measurements import PROTOCOLS, load_rows
 
 if TYPE_CHECKING:
     from mdtree.calibration import Calibration, Scores
@@ -61,10 +60,13 @@ def command(
       mdtree calibrate my-runs.csv --tree published-cifar10-resnet18-temperature --out mine.json
     """
     from mdtree.calibration import calibrate
+    from mdtree.diagnosis import appointed
     from mdtree.trees import write_tree
 
     known = load_rows(rows, protocol=protocol)
-    chosen = _chosen(known, tree_name)
+    chosen = appointed(known, tree_name)
+    if tree_name is not None:
+        chosen = replace(chosen, name=Path(tree_name).name)
     found = calibrate(
         known,
         chosen.saved,
@@ -82,16 +84,6 @@ def command(
         click.echo(json.dumps(content))
         return
     click.echo(printable(_text(chosen, found, out), keep="\n"))
-
-
-def _chosen(rows: Sequence[Row], name: str | None) -> Chosen:
-    """Take the tree that was asked for, or the one that fits the rows best."""
-    from mdtree.diagnosis import Chosen, choose
-    from mdtree.shipped import find_tree, shipped_trees
-
-    if name is not None:
-        return Chosen(name=Path(name).name, saved=find_tree(name), why="it was asked for")
-    return choose(rows, shipped_trees())
 
 
 def _plain(found: Calibration) -> dict[str, Any]:

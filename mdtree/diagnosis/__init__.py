@@ -1,6 +1,6 @@
 """Diagnosis: rows become verdicts, with evidence, confidence and the next step."""
 
-from mdtree.diagnosis.appointment import can_be_judged, judge_for
+from mdtree.diagnosis.appointment import appointed, can_be_judged, judge_for
 from mdtree.diagnosis.choice import Chosen, choose
 from mdtree.diagnosis.council import Council
 from mdtree.diagnosis.judge import CONFIDENCE, Judge, with_facts
@@ -28,6 +28,7 @@ __all__ = [
     "Missed",
     "Outlier",
     "Verdict",
+    "appointed",
     "can_be_judged",
     "choose",
     "judge_for",

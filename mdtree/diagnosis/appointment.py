@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mdtree.diagnosis.choice import choose
+from mdtree.diagnosis.choice import Chosen, choose
 from mdtree.diagnosis.judge import CONFIDENCE, Judge
 from mdtree.exceptions import MdtreeError
 from mdtree.measurements import Measured, Row
 from mdtree.shipped import find_tree, shipped_trees
 from mdtree.trees import SavedTree
 
-__all__ = ["can_be_judged", "judge_for"]
+__all__ = ["appointed", "can_be_judged", "judge_for"]
+
+
+def appointed(rows: Sequence[Row], tree: SavedTree | str | None) -> Chosen:
+    """Take a tree, the one of a name or a file, or the nearest that is shipped."""
+    why = "it was asked for"
+    if tree is None:
+        return choose(rows, shipped_trees())
+    if isinstance(tree, str):
+        return Chosen(name=tree, saved=find_tree(tree), why=why)
+    return Chosen(name="a tree in memory", saved=tree, why=why)
 
 
 def judge_for(
@@ -28,18 +38,11 @@ def judge_for(
         reasons = {row.failure.reason for row in rows if row.failure is not None}
         told = f": {min(reasons)}" if reasons else ""
         raise MdtreeError(f"no group could be measured, so there is nothing to judge{told}")
-    why = "it was asked for"
-    if tree is None:
-        chosen = choose(known, shipped_trees())
-        saved, name, why = chosen.saved, chosen.name, chosen.why
-    elif isinstance(tree, str):
-        saved, name = find_tree(tree), tree
-    else:
-        saved, name = tree, "a tree in memory"
+    chosen = appointed(known, tree)
     return Judge(
-        saved,
-        name=name,
-        chosen=why,
+        chosen.saved,
+        name=chosen.name,
+        chosen=chosen.why,
         confidence=CONFIDENCE if confidence is None else confidence,
         seed=seed,
         allow_protocol_mismatch=allow_protocol_mismatch,
