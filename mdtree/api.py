@@ -65,11 +65,13 @@ def fit(
     rows: Rows,
     *,
     task: str = "failure",
-    method: str = "posterior",
+    method: str | None = None,
     facts: bool = False,
     prior: SavedTree | str | None = None,
 ) -> SavedTree:
     """Fit a tree on the rows of a zoo, which are labelled by their grid or by the fact `label`.
+
+    Without `method`, it is the one that `mdtree fit` takes for the protocol of the rows.
 
     >>> import mdtree
     >>> from mdtree.shipped import shipped_rows

@@ -14,7 +14,7 @@ import mdtree
 from mdtree import api
 from mdtree.config import read_recipe
 from mdtree.exceptions import MdtreeError, RecipeError
-from mdtree.measurements import Measured, Row
+from mdtree.measurements import Measured, Row, write_rows
 from mdtree.shipped import find_tree, shipped_rows
 
 
@@ -49,12 +49,18 @@ def test_a_group_that_fails_is_a_row_with_its_reason(zoo):
 
 
 def test_fit_takes_a_file_as_well_as_rows(tmp_path):
-    from mdtree.measurements import write_rows
-
     rows = shipped_rows("digits-standard-1")
     write_rows(tmp_path / "rows.jsonl", rows)
     path = tmp_path / "rows.jsonl"
     assert api.fit(rows).tree == api.fit(path).tree == api.fit(str(path)).tree
+
+
+def test_fit_takes_the_method_that_the_command_takes(mdtree, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    write_rows(path, shipped_rows("digits-standard-1"))
+    assert mdtree("fit", path, "--out", tmp_path / "t.json").code == 0
+    told, ours = find_tree(str(tmp_path / "t.json")), api.fit(path)
+    assert (ours.method, ours.tree) == (told.method, told.tree) == ("grown", told.tree)
 
 
 def test_a_prior_is_continued_by_name():
