@@ -16,6 +16,7 @@ from mdtree.fitting import fit_tree
 from mdtree.measurements import DEFAULT_PROTOCOL, Fact, Row, home_of, load_rows, rows_file
 from mdtree.shipped import find_tree
 from mdtree.trees import SavedTree
+from mdtree.workers import Crew
 
 if TYPE_CHECKING:
     from mdtree.measuring import Request
@@ -56,7 +57,7 @@ def measure(
         trust=trust,
         allow_download=allow_download,
     )
-    summary = measure(request, out=_file(directory, out), workers=workers)
+    summary = measure(request, out=_file(directory, out), crew=Crew(workers=workers))
     known = load_rows(summary.out, protocol=summary.protocol, failed=True)
     return [row for row in known if row.group in summary.groups]
 
@@ -148,7 +149,7 @@ def diagnose(
             judge_of=judge_of,
             facts=known,
             full=full,
-            workers=workers,
+            crew=Crew(workers=workers),
         ).run()
     else:
         rows = [with_facts(row, known) for row in _rows(source)]
@@ -168,7 +169,8 @@ def _request(
     allow_download: bool,
 ) -> Request:
     """Say what is to be measured; a recipe that the caller names may name any factory."""
-    from mdtree.measuring import Request, check_protocol, pick_device
+    from mdtree.device import pick_device
+    from mdtree.measuring import Request, check_protocol
 
     if not directory.exists():
         raise MdtreeError(f"{directory} does not exist")

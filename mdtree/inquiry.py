@@ -11,8 +11,9 @@ from pathlib import Path
 
 from mdtree.diagnosis import Judge, next_metric, with_facts
 from mdtree.measurements import Fact, Row, read_rows
-from mdtree.measuring import Request, dry_run, find_groups, measure
+from mdtree.measuring import Request, dry_run, measure, survey
 from mdtree.progress import Progress, Silent
+from mdtree.workers import HERE, Crew
 
 __all__ = ["Inquiry", "Stage"]
 
@@ -49,13 +50,13 @@ class Inquiry:
     judge_of: Callable[[Sequence[Row]], Judge]
     facts: Mapping[str, Fact] = field(default_factory=dict)
     full: bool = False
-    workers: int = 1
+    crew: Crew = HERE
     announce: Callable[[Stage], None] = _nothing  # before each stage
     progress: Progress = field(default_factory=Silent)
 
     def run(self) -> tuple[Judge, list[Row]]:
         """Measure in stages, and give the judge and the rows."""
-        groups = [task.group for task in find_groups(self.request)]
+        groups = survey(self.request)
         self._measure(_FIRST, groups, None)
         while True:
             rows = self._rows(groups)
@@ -91,7 +92,7 @@ class Inquiry:
         if pending:
             seconds = sum(cost.seconds for cost in plan.costs)
             self.announce(Stage(metric=metric, groups=pending, seconds=seconds, flips=flips))
-            measure(request, out=self.out, workers=self.workers, progress=self.progress)
+            measure(request, out=self.out, crew=self.crew, progress=self.progress)
 
     def _rows(self, groups: Sequence[str]) -> list[Row]:
         protocol = self.request.protocol

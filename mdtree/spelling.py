@@ -1,11 +1,11 @@
-"""Words of messages: the nearest known one, and how many."""
+"""Words of messages: the nearest known one, how many, and names made harmless."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["nearest", "plural"]
+__all__ = ["nearest", "plural", "printable"]
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
@@ -25,3 +25,8 @@ def plural(count: int, noun: str) -> str:
     ('1 group', '3 groups')
     """
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Show control characters instead of sending them: a file's name may hold terminal codes."""
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)

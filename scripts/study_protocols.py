@@ -28,6 +28,7 @@ from mdtree.measurements import QUANTITIES, Measured, Row, read_rows
 from mdtree.measuring import Request, measure
 from mdtree.models import build_model
 from mdtree.training import Training, train
+from mdtree.workers import Crew
 
 WIDTHS = (2, 4, 8)
 BATCHES = (16, 128, 1024)
@@ -113,7 +114,7 @@ def _measured(options: argparse.Namespace, protocol: str, seed: int) -> dict[str
         allow_download=False,
     )
     out = options.zoo / f"{protocol}-{seed}.jsonl"
-    measure(request, out=out, workers=WORKERS)
+    measure(request, out=out, crew=Crew(workers=WORKERS))
     return {row.group: row for row in read_rows(out)}
 
 

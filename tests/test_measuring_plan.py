@@ -19,7 +19,6 @@ from mdtree.measuring import (
     check_protocol,
     dry_run,
     measure,
-    pick_device,
 )
 from mdtree.measuring.pace import Pace
 from mdtree.measuring.plan import estimate, find_groups, plan
@@ -176,14 +175,3 @@ def test_names_of_protocols_are_checked():
     assert check_protocol("paper-1") == "paper-1"
     with pytest.raises(MdtreeError, match=r"did you mean 'paper-1'.*known: .*standard-1"):
         check_protocol("paper1")
-
-
-def test_auto_is_a_device_that_works():
-    torch.zeros(1, device=pick_device("auto"))
-    assert pick_device("cpu") == "cpu"
-
-
-@pytest.mark.parametrize("name", ["gpu", "cuda:99", "", "cpu:x"])
-def test_a_device_that_does_not_work_is_told(name):
-    with pytest.raises(MdtreeError, match=r"cannot be used: .*\(auto, cpu, cuda, cuda:1"):
-        pick_device(name)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mdtree.workers import Done, run  # and no torch, which makes a process slow to start
+from mdtree.workers import Crew, Done, run  # and no torch, which makes a process slow to start
 
 HERE = Path(__file__).parent
 PATH = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
@@ -91,27 +91,27 @@ def test_one_worker_and_two_give_the_same():
     alone = list(run(square, range(9)))
 
     assert [Done(item=n, result=n * n, error=None) for n in range(9)] == alone
-    assert alone == sorted(run(square, range(9), workers=2), key=lambda done: done.item)
+    assert alone == sorted(run(square, range(9), Crew(workers=2)), key=lambda done: done.item)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_no_items_are_no_results_and_no_processes(workers):
     others = children()
-    assert list(run(square, [], workers=workers)) == []
+    assert list(run(square, [], Crew(workers=workers))) == []
     assert others == children()
 
 
 def test_results_come_as_they_finish_and_not_in_the_order_of_the_items():
-    assert [done.item for done in run(sleepy, [2.0, 0.0], workers=2)] == [0.0, 2.0]
+    assert [done.item for done in run(sleepy, [2.0, 0.0], Crew(workers=2))] == [0.0, 2.0]
 
 
 @pytest.mark.parametrize("script", ["", "import torch"])
 def test_each_worker_has_one_thread_whoever_has_loaded_torch(tmp_path, script):
     (tmp_path / "script.py").write_text(f"""{script}
 import test_workers
-from mdtree.workers import run
+from mdtree.workers import Crew, run
 if __name__ == "__main__":
-    print(*(done.result for done in run(test_workers.threads, range(2), workers=2)))
+    print(*(done.result for done in run(test_workers.threads, range(2), Crew(workers=2))))
 """)
     ran = subprocess.run(
         [sys.executable, tmp_path / "script.py"],
@@ -126,7 +126,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("workers", [1, 2])
 def test_items_are_drawn_when_they_are_needed(workers):
     items = Counted()
-    results = run(square, items, workers=workers)
+    results = run(square, items, Crew(workers=workers))
     for taken in range(1, 11):
         next(results)
         assert taken <= items.drawn <= taken + 2 * workers
@@ -136,7 +136,7 @@ def test_items_are_drawn_when_they_are_needed(workers):
 def test_a_worker_that_dies_costs_its_own_item_alone():
     items = ["a", "die", *"bcde"]
 
-    done = list(run(mortal, items, workers=2))
+    done = list(run(mortal, items, Crew(workers=2)))
 
     assert sorted(items) == sorted(each.item for each in done)
     lost = [each for each in done if each.result is None]
@@ -147,7 +147,7 @@ def test_a_worker_that_dies_costs_its_own_item_alone():
 
 def test_a_worker_may_die_while_the_caller_is_busy_with_a_result():
     results = []
-    for done in run(mortal, iter(["a", "die later", *"bcd"]), workers=2):
+    for done in run(mortal, iter(["a", "die later", *"bcd"]), Crew(workers=2)):
         results.append(done)
         time.sleep(1.5 if len(results) == 1 else 0)
 
@@ -158,13 +158,13 @@ def test_a_worker_may_die_while_the_caller_is_busy_with_a_result():
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_a_task_raises_is_raised_and_ends_the_workers(workers):
     with pytest.raises(ValueError, match="not three"):
-        list(run(picky, range(9), workers=workers))
+        list(run(picky, range(9), Crew(workers=workers)))
     assert ended(children())
 
 
 def test_whoever_wants_no_more_results_leaves_no_process_behind():
     assert ended(children())
-    results = run(sleepy, [0, 0, LONG, LONG, LONG], workers=2)
+    results = run(sleepy, [0, 0, LONG, LONG, LONG], Crew(workers=2))
     next(results)
     before = children()
     results.close()
@@ -177,7 +177,7 @@ def test_closing_spares_processes_of_others():
     other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(LONG,))
     other.start()
     try:
-        results = run(sleepy, [0, LONG], workers=2)
+        results = run(sleepy, [0, LONG], Crew(workers=2))
         next(results)
         results.close()
         assert is_alive(other.pid)
@@ -188,9 +188,9 @@ def test_closing_spares_processes_of_others():
 
 SCRIPT = """
 import os, multiprocessing, test_workers
-from mdtree.workers import run
+from mdtree.workers import Crew, run
 if __name__ == "__main__":
-    for done in run(test_workers.sleepy, [0, 0, test_workers.LONG], workers=2):
+    for done in run(test_workers.sleepy, [0, 0, test_workers.LONG], Crew(workers=2)):
         print(*(child.pid for child in multiprocessing.active_children()), flush=True)
 """
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from mdtree.config import Trust, Zoo, read_recipe
 from mdtree.exceptions import DataError, MdtreeError, RecipeError
 from mdtree.models import cnn
+from mdtree.workers import Crew
 from mdtree.zoo import pending, train_zoo
 
 BASE = {
@@ -41,7 +42,11 @@ class Heard:
 
 def trained(out, workers=1, **parts):
     return train_zoo(
-        zoo(**parts), folder=Path(), out=out, trust=Trust(any_factory=True), workers=workers
+        zoo(**parts),
+        folder=Path(),
+        out=out,
+        trust=Trust(any_factory=True),
+        crew=Crew(workers=workers),
     )
 
 

@@ -54,13 +54,17 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     from mdtree.measuring import Request
     from mdtree.shipped import find_tree
     from mdtree.threads import cores
+    from mdtree.workers import Crew
     from mdtree.zoo import demo_zoo, train_zoo
 
     out /= fault if seed == 0 else f"{fault}-{seed}"
     where = printable(str(out))
     zoo = demo_zoo(fault, seed=seed)
-    with Bar("training") as bar:  # a process for each member: tiny networks gain nothing of threads
-        train_zoo(zoo, folder=out, out=out, trust=Trust(), workers=min(2, cores()), progress=bar)
+    crew = Crew(
+        workers=min(2, cores())
+    )  # a process for each: tiny networks gain nothing of threads
+    with Bar("training") as bar:
+        train_zoo(zoo, folder=out, out=out, trust=Trust(), crew=crew, progress=bar)
     request = Request(
         root=out,
         recipe=read_recipe(out / RECIPE_NAME),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mdtree.cli.crew import make_crew, share_of_work
 from mdtree.cli.page import write_page
 from mdtree.cli.request import make_request, measuring
 from mdtree.cli.text import duration, plural, printable
@@ -179,7 +180,7 @@ def _measured(
             flips = f", may change an answer with {100 * stage.flips:.0f} %"
         click.echo(
             f"measuring {stage.metric} of {plural(len(stage.groups), 'group')}: about "
-            f"{duration(stage.seconds / options['workers'])}{flips}",
+            f"{duration(stage.seconds / share_of_work(options))}{flips}",
             err=True,
         )
 
@@ -193,7 +194,7 @@ def _measured(
             judge_of=lambda rows: _judge(rows, name, options),
             facts=facts,
             full=options["stage"] == "full",
-            workers=options["workers"],
+            crew=make_crew(options, request.device),
             announce=announce,
             progress=bar,
         )

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mdtree.cli.bar import Bar
+from mdtree.cli.crew import make_crew, max_failures, share_of_work
 from mdtree.cli.request import make_request, measuring
 from mdtree.cli.summary import rows_table
 from mdtree.cli.text import duration, plural, printable, table
@@ -31,6 +32,7 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="The file of measurements; without it, rows.jsonl in the directory.",
 )
+@max_failures
 @click.option("--dry-run", is_flag=True, help="Say what would be measured and what it would cost.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -41,7 +43,7 @@ def command(
     *,
     groups: tuple[str, ...],
     out: Path | None,
-    workers: int,
+    max_failures: int | None,
     dry_run: bool,
     as_json: bool,
     **options: Any,
@@ -57,6 +59,7 @@ def command(
       mdtree measure runs/ --recipe cifar.yaml --workers 4 --out rows.jsonl
       mdtree measure seeds/ --model resnet18 --model-arg width=8 --data train.npz
       mdtree measure one.pt --recipe r.yaml --fork
+      mdtree measure zoo/ --ray auto --timeout-per-group 3600 --max-failures 20
       mdtree measure runs/ --protocol paper-1 --dry-run
     """
     from mdtree import measuring as work
@@ -66,12 +69,18 @@ def command(
         request = replace(request, groups=frozenset(groups))
     target = rows_file(directory, out)
     if dry_run:
-        _print_plan(work.dry_run(request, out=target), workers, as_json)
+        _print_plan(work.dry_run(request, out=target), share_of_work(options), as_json)
         return
     with Bar("measuring") as bar:
-        summary = work.measure(request, out=target, workers=workers, progress=bar)
+        summary = work.measure(
+            request,
+            out=target,
+            crew=make_crew(options, request.device),
+            max_failures=max_failures,
+            progress=bar,
+        )
     _print_summary(summary, as_json)
-    ctx.exit(1 if summary.failed else 0)
+    ctx.exit(1 if summary.failed or summary.left else 0)
 
 
 def _metrics(options: dict[str, Any]) -> tuple[str, ...]:
@@ -133,6 +142,7 @@ def _print_summary(summary: Any, as_json: bool) -> None:
             "out": str(summary.out),
             "measured": summary.measured,
             "already": summary.already,
+            "left": summary.left,
             "failed": [{"group": g, "reason": reason} for g, reason in summary.failed.items()],
             "damaged": [{"line": d.line, "reason": d.reason} for d in summary.damaged],
             "rows": [json.loads(row_to_json(row)) for row in rows],
@@ -147,6 +157,12 @@ def _print_summary(summary: Any, as_json: bool) -> None:
         click.echo(
             f"line {line.line} was no row ({printable(line.reason)}) and was moved to "
             f"{out}.damaged",
+            err=True,
+        )
+    if summary.left:
+        click.echo(
+            f"{plural(summary.left, 'group')} not reached: too many have failed, or the files are "
+            "gone; the same command goes on",
             err=True,
         )
     click.echo(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mdtree.cli.crew import hiring
 from mdtree.config import RECIPE_NAME, Recipe, Trust, read_recipe, recipe_from_words, words
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.measurements import DEFAULT_PROTOCOL, PROTOCOLS, home_of
@@ -56,13 +57,6 @@ _OPTIONS = (
     click.option(
         "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ..."
     ),
-    click.option(
-        "--workers",
-        type=click.IntRange(min=1),
-        default=1,
-        show_default=True,
-        help="Groups measured at a time; several are processes with one thread each.",
-    ),
     click.option("--seed", type=int, default=0, show_default=True, help="Of everything drawn."),
     click.option(
         "--trust",
@@ -76,6 +70,7 @@ _OPTIONS = (
 
 def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say how checkpoints are measured."""
+    command = hiring(command)
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -83,7 +78,8 @@ def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def make_request(directory: Path, metrics: tuple[str, ...], options: dict[str, Any]) -> Request:
     """Turn the words of the command line into what is to be measured."""
-    from mdtree.measuring import Request, pick_device
+    from mdtree.device import pick_device
+    from mdtree.measuring import Request
 
     if not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
         raise MdtreeError(f"{directory} does not exist")
@@ -96,7 +92,7 @@ def make_request(directory: Path, metrics: tuple[str, ...], options: dict[str, A
         protocol=options["protocol"],
         metrics=metrics,
         seed=options["seed"],
-        device=pick_device(options["device"]),
+        device=pick_device(options["device"], elsewhere=options["ray"] is not None),
         allow_download=options["allow_download"],
         dtype=options["dtype"],
     )

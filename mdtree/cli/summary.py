@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import islice
 
 from mdtree.cli.text import number, printable, table
 from mdtree.measurements import QUANTITIES, Measured, Missing, Row
@@ -13,9 +14,9 @@ __all__ = ["rows_table"]
 _SHOWN = 40
 
 
-def rows_table(rows: Sequence[Row], *, limit: int | None = _SHOWN) -> str:
+def rows_table(rows: Collection[Row], *, limit: int | None = _SHOWN) -> str:
     """Show a table for each metric, with one line for each group; then what is missing, and why."""
-    shown = rows if limit is None else rows[:limit]
+    shown = list(islice(rows, limit))
     more = [f"... and {len(rows) - len(shown)} more"] if len(rows) > len(shown) else []
     tables = [
         "\n".join([_of_metric(shown, names, first=number == 0), *more])

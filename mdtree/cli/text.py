@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mdtree.spelling import plural
+from mdtree.spelling import plural, printable
 
 __all__ = ["duration", "number", "plural", "printable", "table"]
 
 _MINUTE, _HOUR = 60, 3600
 _ROUNDING = 1e-9  # a smaller relative error is one of arithmetic
-
-
-def printable(text: str, *, keep: str = "") -> str:
-    """Show control characters instead of sending them: a file's name may hold terminal codes."""
-    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

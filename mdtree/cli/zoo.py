@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from mdtree.cli.bar import Bar
+from mdtree.cli.crew import hiring, make_crew, max_failures, share_of_work
 from mdtree.cli.text import duration, plural, printable, table
 from mdtree.exceptions import OutputError
 
@@ -33,15 +34,10 @@ def command() -> None:
 @command.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where the zoo goes.")
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Members trained at a time, each with one thread: as many as cores is fastest.",
-)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
 @click.option("--trust", multiple=True, metavar="NAME", help="Code that may run.")
+@hiring
+@max_failures
 @click.option("--dry-run", is_flag=True, help="Say what would be trained and what it would cost.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -51,11 +47,12 @@ def train(
     config: Path,
     *,
     out: Path,
-    workers: int,
     device: str,
     trust: tuple[str, ...],
+    max_failures: int | None,
     dry_run: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Train every network of a grid into a directory that `mdtree measure` can measure.
 
@@ -68,7 +65,7 @@ def train(
       mdtree zoo train configs/zoo-digits.yaml --out zoo --dry-run
     """
     from mdtree.config import Trust, read_zoo
-    from mdtree.measuring import pick_device
+    from mdtree.device import pick_device
     from mdtree.zoo import pending, prices, train_zoo
 
     zoo = read_zoo(config)
@@ -79,19 +76,20 @@ def train(
         "folder": folder,
         "out": out,
         "trust": trusted,
-        "device": pick_device(device),
+        "device": pick_device(device, elsewhere=options["ray"] is not None),
     }
     if dry_run:
         todo, everyone = pending(zoo, **where)
-        _print_prices(list(prices(todo)), len(everyone), workers, as_json=as_json)
+        _print_prices(list(prices(todo)), len(everyone), share_of_work(options), as_json=as_json)
         return
     with Bar("training") as bar:
-        found = train_zoo(zoo, **where, workers=workers, progress=bar)
+        crew = make_crew(options, where["device"])
+        found = train_zoo(zoo, **where, crew=crew, max_failures=max_failures, progress=bar)
     if as_json:
         click.echo(json.dumps({"format": 1, **asdict(found), "out": str(found.out)}))
     else:
         _print_trained(found)
-    ctx.exit(1 if found.failed or found.diverged else 0)
+    ctx.exit(1 if found.failed or found.diverged or found.left else 0)
 
 
 def _print_prices(found: list[Any], members: int, workers: int, *, as_json: bool) -> None:
@@ -133,6 +131,12 @@ def _print_trained(found: Any) -> None:
         click.echo(f"diverged {printable(name)}: its loss left the numbers", err=True)
     for name, reason in found.failed.items():
         click.echo(f"failed {printable(name)}: " + printable(reason, keep="\n"), err=True)
+    if found.left:
+        click.echo(
+            f"{plural(found.left, 'member')} not reached: too many have failed; the same command "
+            "goes on",
+            err=True,
+        )
     out = printable(str(found.out))
     click.echo(
         f"{plural(found.groups, 'group')}: {found.trained} members trained, "

@@ -102,6 +102,7 @@ class Failure:
 
     kind: str  # name of the error
     reason: Text
+    trace: Text | None = None  # the file beside the rows that says where it was raised
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)

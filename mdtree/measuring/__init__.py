@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.losses import build_loss
-from mdtree.measurements import PROTOCOLS, Damaged, Index, Row, Store
+from mdtree.measurements import PROTOCOLS, Damaged, Index, Store
 from mdtree.measuring.group import (
+    Attempt,
     GroupTask,
+    attempt,
     failed_row,
     forget,
     group_data,
     group_network,
-    measure_group,
 )
-from mdtree.measuring.plan import Cost, Planned, Request, estimate, find_groups, plan
+from mdtree.measuring.plan import (
+    Cost,
+    Planned,
+    Request,
+    estimate,
+    find_groups,
+    groups,
+    plan,
+    survey,
+)
+from mdtree.measuring.traces import Traces
 from mdtree.metrics import METRICS
 from mdtree.progress import Progress, Silent
 from mdtree.spelling import nearest
-from mdtree.workers import run
+from mdtree.workers import HERE, Crew, run
 
 __all__ = [
     "Cost",
@@ -37,7 +47,7 @@ __all__ = [
     "find_groups",
     "forget",
     "measure",
-    "pick_device",
+    "survey",
 ]
 
 
@@ -50,6 +60,7 @@ class Summary:
     groups: tuple[str, ...]  # all groups of the directory
     measured: int
     already: int  # rows whose inputs have not changed
+    left: int  # groups that the run did not come to: too many failed, or their files are gone
     failed: dict[str, str]  # group -> reason
     damaged: tuple[Damaged, ...]  # lines of the old file that were no rows, and were moved aside
 
@@ -63,41 +74,77 @@ class DryRun:
 
 
 def measure(
-    request: Request, *, out: Path, workers: int = 1, progress: Progress | None = None
+    request: Request,
+    *,
+    out: Path,
+    crew: Crew = HERE,
+    max_failures: int | None = None,
+    progress: Progress | None = None,
 ) -> Summary:
     """Measure all groups whose inputs are new or have changed, and append a row for each to `out`.
 
-    Groups that fail get a row that says why; they are tried again by the next call.
+    Groups that fail get a row that says why; they are tried again by the next call.  The run stops
+    when more than `max_failures` have failed.
     """
     watch = progress or Silent()
-    failed: dict[str, str] = {}
-    groups = find_groups(request)
+    names = survey(request)
+    measured, failed = 0, dict[str, str]()
     with Store(out) as store:
-        planned = plan(groups, store.index)
-        tasks = [item.task for item in planned if item.pending]
-        if tasks:
-            _preflight(tasks[0])
-        watch.start(len(tasks))
-        for row in _rows(tasks, workers):
-            store.append(row)
-            if row.failure is not None:
-                failed[row.group] = row.failure.reason
-            watch.step(row.group)
+        pending = _Pending(request, store.index, watch)
+        traces = Traces(out)
+        watch.start(len(names))
+        with contextlib.closing(_attempts(pending, crew)) as attempts:
+            for found in attempts:
+                row = traces.keep(found.row, found.trace)
+                store.append(row)
+                measured += row.failure is None
+                if row.failure is not None:
+                    failed[row.group] = row.failure.reason
+                watch.step(row.group)
+                if max_failures is not None and len(failed) > max_failures:
+                    break
         damaged = tuple(store.index.damaged)
     return Summary(
         out=out,
         protocol=request.protocol,
-        groups=tuple(task.group for task in groups),
-        measured=len(tasks) - len(failed),
-        already=len(planned) - len(tasks),
+        groups=names,
+        measured=measured,
+        already=pending.already,
+        left=len(names) - measured - pending.already - len(failed),
         failed=failed,
         damaged=damaged,
     )
 
 
+class _Pending:
+    """The groups that are to be measured, found when somebody can measure them."""
+
+    def __init__(self, request: Request, index: Index, watch: Progress) -> None:
+        self.already = 0
+        self._request, self._index, self._watch = request, index, watch
+
+    def __iter__(self) -> Iterator[GroupTask]:
+        checked = False
+        for planned in plan(groups(self._request), self._index):
+            if not planned.pending:
+                self.already += 1
+                self._watch.step(planned.task.group)
+                continue
+            if not checked:
+                _preflight(planned.task)
+                checked = True
+            yield planned.task
+
+
+def _attempts(tasks: Iterable[GroupTask], crew: Crew) -> Generator[Attempt]:
+    for done in run(attempt, tasks, crew, held=lambda found: found.share):
+        reason = done.error or "no reason"
+        yield done.result or Attempt(row=failed_row(done.item, "WorkerLost", reason))
+
+
 def dry_run(request: Request, *, out: Path) -> DryRun:
     """Say what `measure` would do, and what it would cost; nothing is written."""
-    planned = plan(find_groups(request), Index(out))
+    planned = list(plan(find_groups(request), Index(out)))
     return DryRun(planned=planned, costs=list(estimate(planned)))
 
 
@@ -120,29 +167,6 @@ def check_protocol(name: str) -> str:
             f"(known: {', '.join(PROTOCOLS)})"
         )
     return name
-
-
-def pick_device(name: str) -> str:
-    """Choose where to run: `auto` is the first CUDA device, if there is one, else the CPU."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        first = str(error).splitlines()[0]
-        raise MdtreeError(
-            f"device {name!r} cannot be used: {first} (auto, cpu, cuda, cuda:1, ...)"
-        ) from error
-    return str(device)
-
-
-def _rows(tasks: list[GroupTask], count: int) -> Iterator[Row]:
-    for done in run(measure_group, tasks, workers=count):
-        if done.result is not None:
-            yield done.result
-        else:
-            yield failed_row(done.item, "WorkerDied", done.error or "no reason")
 
 
 def _preflight(task: GroupTask) -> None:

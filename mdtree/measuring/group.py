@@ -6,6 +6,7 @@ import functools
 import os
 import platform
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 from mdtree.checkpoint import Checkpoint, file_digest, load_checkpoint
 from mdtree.config import DataSpec, Keyed, ModelSpec, Recipe, Trust, bind, fingerprint
 from mdtree.datasets import Data, load_data
+from mdtree.device import held_share
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape import Setup
 from mdtree.losses import build_loss
@@ -26,8 +28,10 @@ from mdtree.training import Training
 from mdtree.version import __version__
 
 __all__ = [
+    "Attempt",
     "GroupTask",
     "as_text",
+    "attempt",
     "failed_row",
     "forget",
     "group_data",
@@ -67,15 +71,30 @@ class GroupTask:
         }
 
 
-def measure_group(task: GroupTask) -> Row:
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What came of measuring a group."""
+
+    row: Row
+    trace: str | None = None  # of a failure: where it was raised
+    share: float | None = None  # of its GPU's memory, that it held at most
+
+
+def attempt(task: GroupTask) -> Attempt:
     """Measure one group; whatever goes wrong with it is in its row, and other groups go on."""
     try:
-        return _measured(task)
-    except MdtreeError as error:
-        return failed_row(task, type(error).__name__, str(error))
+        row, share = held_share(task.device, lambda: _measured(task))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code can raise anything
         kind = type(error).__name__
-        return failed_row(task, kind, f"{kind}: {error}")
+        reason = str(error) if isinstance(error, MdtreeError) else f"{kind}: {error}"
+        trace = "".join(traceback.format_exception(error))
+        return Attempt(row=failed_row(task, kind, reason), trace=trace)
+    return Attempt(row=row, share=share)
+
+
+def measure_group(task: GroupTask) -> Row:
+    """Measure one group, and give its row."""
+    return attempt(task).row
 
 
 def failed_row(task: GroupTask, kind: str, reason: str) -> Row:

@@ -25,7 +25,7 @@ from mdtree.measuring.pace import Pace, pace
 from mdtree.metrics import METRICS, Workload
 from mdtree.spelling import nearest
 
-__all__ = ["Cost", "Planned", "Request", "estimate", "find_groups", "plan"]
+__all__ = ["Cost", "Planned", "Request", "estimate", "find_groups", "groups", "plan", "survey"]
 
 _TIMED_BATCHES = 3
 
@@ -69,39 +69,64 @@ class Cost:
     seconds: float  # on one worker, from a timed batch
 
 
-def find_groups(request: Request) -> list[GroupTask]:
-    """List the groups below the root."""
-    tasks = list(_tasks(request))
-    if not tasks:
+def survey(request: Request) -> tuple[str, ...]:
+    """Name the groups below the root, after checking that they can be told apart."""
+    names = tuple(folder.name for folder, _ in _folders(request))
+    if not names:
         raise MdtreeError(
             f"{request.root} holds no weights files, neither directly nor in its sub-directories "
             "(looked for .safetensors, .pt, .pth, .ckpt, ... and folders with config.json)"
         )
-    names = Counter(task.group for task in tasks)
-    twice, count = names.most_common(1)[0]
-    if count > 1:
+    if len(set(names)) < len(names):
+        twice, count = Counter(names).most_common(1)[0]
         raise MdtreeError(
             f"{count} groups are called {twice!r}: rename their folders, "
             "or list the groups with their names in the recipe"
         )
-    return tasks if request.groups is None else _named(tasks, request.groups)
-
-
-def _named(tasks: list[GroupTask], groups: frozenset[str]) -> list[GroupTask]:
-    known = [task.group for task in tasks]
-    for name in sorted(groups - set(known)):
+    if request.groups is None:
+        return names
+    for name in sorted(request.groups - set(names)):
         raise MdtreeError(
-            f"there is no group {name!r}{nearest(name, known)} ({', '.join(known):.200})"
+            f"there is no group {name!r}{nearest(name, names)} ({', '.join(names):.200})"
         )
-    return [task for task in tasks if task.group in groups]
+    return tuple(name for name in names if name in request.groups)
 
 
-def plan(tasks: Iterable[GroupTask], index: Index) -> list[Planned]:
+def groups(request: Request) -> Iterator[GroupTask]:
+    """Find the groups one after the other: a million of them are never held."""
+    recipe = request.recipe
+    digest = _data_digest(request)
+    for folder, facts in _folders(request):
+        if request.groups is None or folder.name in request.groups:
+            yield GroupTask(
+                group=folder.name,
+                files=folder.files,
+                facts={**recipe.facts, **facts},
+                recipe=recipe,
+                folder=request.folder,
+                trust=request.trust,
+                protocol=request.protocol,
+                metrics=request.metrics,
+                seed=request.seed,
+                device=request.device,
+                allow_download=request.allow_download,
+                data_digest=digest,
+                dtype=request.dtype,
+            )
+
+
+def find_groups(request: Request) -> list[GroupTask]:
+    """List the groups below the root."""
+    survey(request)
+    return list(groups(request))
+
+
+def plan(tasks: Iterable[GroupTask], index: Index) -> Iterator[Planned]:
     """Compare each group with its row in the store."""
-    return [_compared(task, index.latest((task.group, task.protocol))) for task in tasks]
+    return (_compared(task, index.latest((task.group, task.protocol))) for task in tasks)
 
 
-def estimate(planned: list[Planned]) -> Iterator[Cost]:
+def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
     """Tell the cost of what is pending; every network of another shape is timed on one batch."""
     paces: dict[str, Pace] = {}
     for item in planned:
@@ -122,27 +147,6 @@ def estimate(planned: list[Planned]) -> Iterator[Cost]:
         if shape not in paces:
             paces[shape] = pace(group_setup(task), data.train)
         yield Cost(group=task.group, passes=effort.passes, seconds=paces[shape].seconds(effort))
-
-
-def _tasks(request: Request) -> Iterator[GroupTask]:
-    recipe = request.recipe
-    digest = _data_digest(request)
-    for folder, facts in _folders(request):
-        yield GroupTask(
-            group=folder.name,
-            files=folder.files,
-            facts={**recipe.facts, **facts},
-            recipe=recipe,
-            folder=request.folder,
-            trust=request.trust,
-            protocol=request.protocol,
-            metrics=request.metrics,
-            seed=request.seed,
-            device=request.device,
-            allow_download=request.allow_download,
-            data_digest=digest,
-            dtype=request.dtype,
-        )
 
 
 def _data_digest(request: Request) -> str | None:

@@ -23,6 +23,7 @@ from torch import Tensor
 from mdtree.batch import to_device
 from mdtree.config import DataSpec, Keyed, Trust, Zoo, ZooTraining, bind
 from mdtree.datasets import Data, load_data
+from mdtree.device import held_share
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.losses import build_loss
 from mdtree.measurements import Fact
@@ -78,6 +79,7 @@ class Outcome:
     diverged: bool = False
     failure: str | None = None  # why it could not be trained at all; it is tried again
     seconds: float = 0.0
+    share: float | None = None  # of its GPU's memory, that it held at most
 
 
 class _DivergedError(Exception):
@@ -90,7 +92,7 @@ def train_member(member: Member) -> Outcome:
     losses: list[float] = []
     try:
         with one_thread():  # the bits of a member do not depend on how many there are
-            weights = _trained(member, losses)
+            weights, share = held_share(member.device, lambda: _trained(member, losses))
         seconds = time.perf_counter() - started
         _save(member, weights, losses, seconds)
     except OutputError:  # the others could not be saved either
@@ -99,7 +101,7 @@ def train_member(member: Member) -> Outcome:
         return Outcome(name=member.name, failure=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code can raise anything
         return Outcome(name=member.name, failure=f"{type(error).__name__}: {error}")
-    return Outcome(name=member.name, diverged=weights is None, seconds=seconds)
+    return Outcome(name=member.name, diverged=weights is None, seconds=seconds, share=share)
 
 
 def outcome_of(member: Member) -> Outcome | None:

@@ -8,7 +8,7 @@ DIR/GROUP/...     the members
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -20,7 +20,7 @@ from mdtree.exceptions import LockedError, OutputError, RecipeError
 from mdtree.losses import build_loss
 from mdtree.models import build_model
 from mdtree.progress import Progress, Silent
-from mdtree.workers import run
+from mdtree.workers import HERE, Crew, run
 from mdtree.zoo.member import Member, Outcome, member_data, outcome_of, train_member, written
 from mdtree.zoo.plan import members, placed
 
@@ -39,6 +39,7 @@ class Trained:
     groups: int
     trained: int
     already: int
+    left: int  # members that the run did not come to, as too many failed
     diverged: tuple[str, ...]  # of all members; they have no weights
     failed: dict[str, str]  # member -> reason
     seconds: float  # of all members, those that were there included
@@ -50,11 +51,15 @@ def train_zoo(
     folder: Path,
     out: Path,
     trust: Trust,
-    workers: int = 1,
+    crew: Crew = HERE,
+    max_failures: int | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Trained:
-    """Train all members that are not whole; relative paths of the config begin at `folder`."""
+    """Train all members that are not whole; relative paths of the config begin at `folder`.
+
+    The run stops when more than `max_failures` have failed.
+    """
     watch = progress or Silent()
     zoo = placed(zoo, folder)
     everyone = members(zoo, out, trust=trust, device=device)
@@ -66,21 +71,30 @@ def train_zoo(
         _write_config(zoo, out)
         watch.start(len(todo))
         found: dict[str, Outcome] = {name: o for name, o in known.items() if o is not None}
-        for done in run(train_member, todo, workers=workers):
-            name = done.item.name
-            outcome = done.result or Outcome(name=name, failure=done.error or "no reason")
-            found[name] = outcome
-            watch.step(name)
-    failed = {name: o.failure for name, o in found.items() if o.failure is not None}
+        failed: dict[str, str] = {}
+        with contextlib.closing(_outcomes(todo, crew)) as outcomes:
+            for outcome in outcomes:
+                found[outcome.name] = outcome
+                watch.step(outcome.name)
+                if outcome.failure is not None:
+                    failed[outcome.name] = outcome.failure
+                if max_failures is not None and len(failed) > max_failures:
+                    break
     return Trained(
         out=out,
         groups=len({member.group for member in everyone}),
-        trained=len(todo) - len(failed),
+        trained=sum(member.name in found for member in todo) - len(failed),
+        left=len(everyone) - len(found),
         already=len(everyone) - len(todo),
         diverged=tuple(name for name, outcome in found.items() if outcome.diverged),
         failed=failed,
         seconds=sum(outcome.seconds for outcome in found.values()),
     )
+
+
+def _outcomes(todo: list[Member], crew: Crew) -> Generator[Outcome]:
+    for done in run(train_member, todo, crew, held=lambda outcome: outcome.share):
+        yield done.result or Outcome(name=done.item.name, failure=done.error or "no reason")
 
 
 def pending(

@@ -1,0 +1,55 @@
+"""The device: where tensors are computed with, and how much of its memory that took."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from mdtree.exceptions import MdtreeError
+
+__all__ = ["held_share", "pick_device", "visible_gpus"]
+
+ResultT = TypeVar("ResultT")
+
+
+def pick_device(name: str, *, elsewhere: bool = False) -> str:
+    """Choose where to run: `auto` is the first CUDA device, if there is one, else the CPU.
+
+    What is named is tried, unless the work is done `elsewhere`, on machines that have it.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        if not elsewhere:
+            torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise MdtreeError(
+            f"device {name!r} cannot be used: {first} (auto, cpu, cuda, cuda:1, ...)"
+        ) from error
+    return str(device)
+
+
+def visible_gpus(device: str) -> tuple[str, ...]:
+    """Name the GPUs over which work on `device` may be spread: all, unless it names one."""
+    if device != "cuda":
+        return ()
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return tuple(name.strip() for name in chosen.split(",") if name.strip())
+    return tuple(map(str, range(torch.cuda.device_count())))
+
+
+def held_share(device: str, work: Callable[[], ResultT]) -> tuple[ResultT, float | None]:
+    """Do some work, and tell the share of its GPU's memory that was held at most."""
+    where = torch.device(device)
+    if where.type != "cuda" or not torch.cuda.is_available():
+        return work(), None
+    torch.cuda.reset_peak_memory_stats(where)
+    result = work()
+    total = torch.cuda.get_device_properties(where).total_memory
+    return result, torch.cuda.max_memory_reserved(where) / total

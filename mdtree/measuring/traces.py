@@ -1,0 +1,45 @@
+"""Traces: where the error of a group was raised, in a file of its own beside the rows."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from mdtree.measurements import Row
+from mdtree.spelling import printable
+
+__all__ = ["Traces"]
+
+_LONGEST = 1 << 18  # letters; of a longer one, the end says more
+
+
+class Traces:
+    """The folder ROWS.failures: a file for each group that failed when it was last measured."""
+
+    def __init__(self, rows: Path) -> None:
+        self._folder = rows.with_name(f"{rows.name}.failures")
+
+    def file(self, row: Row) -> Path:
+        """Name the file of a group under a protocol, whatever letters their names hold."""
+        name = f"{row.group}-{row.protocol}"
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        return self._folder / f"{re.sub(r'[^A-Za-z0-9_-]+', '_', name)[:80]}-{digest}.txt"
+
+    def keep(self, row: Row, trace: str | None) -> Row:
+        """Write a failed row's trace and name its file in the row; drop that of an earlier run."""
+        file = self.file(row)
+        if row.failure is None or trace is None:
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
+                self._folder.rmdir()  # if it was the last
+            return row
+        try:
+            self._folder.mkdir(exist_ok=True)
+            file.write_text(printable(trace[-_LONGEST:], keep="\n"), encoding="utf-8")
+        except OSError:  # the row says why the group failed; that must not fail for this
+            return row
+        where = f"{self._folder.name}/{file.name}"
+        return replace(row, failure=replace(row.failure, trace=where))

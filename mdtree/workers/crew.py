@@ -1,0 +1,36 @@
+"""The crew: who does the work, and what one piece of it may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["HERE", "Crew"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crew:
+    """How many workers there are, of which kind, and what they may take."""
+
+    workers: int | None = None  # None: one, or on Ray as many as the cluster has room for
+    ray: str | None = None  # the address of a Ray cluster; "local": one that is started here
+    gpus: float | None = (
+        0.0  # of a worker on Ray; None: as much as the first item turns out to hold
+    )
+    devices: tuple[str, ...] = ()  # GPUs over which processes are spread, as CUDA names them
+    timeout: float | None = None  # seconds for one item
+    memory: int | None = None  # bytes that a worker may hold
+    retries: int = 1  # further tries of an item whose worker died, or took too much
+
+    @property
+    def is_here(self) -> bool:
+        """Say whether the work is done by this very process, which nothing can limit."""
+        alone = self.ray is None and self.workers in (None, 1)
+        return alone and self.timeout is None and self.memory is None
+
+    @property
+    def threads(self) -> int | None:
+        """Give the threads of each worker: N workers with N threads each fight for the cores."""
+        return None if self.ray is None and self.workers in (None, 1) else 1
+
+
+HERE = Crew()

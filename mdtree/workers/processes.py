@@ -1,0 +1,153 @@
+"""A team of processes on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Generic, TypeVar
+
+from mdtree.workers.crew import Crew
+from mdtree.workers.guard import TOO_LARGE, answer, limit_threads, watch_memory
+from mdtree.workers.team import News
+
+__all__ = ["Processes"]
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+_GRACE = 5.0  # seconds in which a worker that has nothing to do ends by itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Hand:
+    process: BaseProcess
+    pipe: Connection
+    device: str | None
+
+
+class Processes(Generic[ItemT, ResultT]):
+    """Fresh processes (a forked torch can hang), each with a pipe to this one."""
+
+    def __init__(self, task: Callable[[ItemT], ResultT], crew: Crew) -> None:
+        self._task = pickle.dumps(task)
+        self._crew = crew
+        self._numbers = itertools.count()
+        self._hands: dict[int, _Hand] = {}
+
+    def size(self) -> int:
+        """Say how many workers there are to be."""
+        return self._crew.workers or 1
+
+    def now(self) -> float:
+        """Tell the time."""
+        return time.monotonic()
+
+    def hire(self) -> int:
+        """Start a process, on the GPU that has the fewest of them."""
+        used = Counter(hand.device for hand in self._hands.values())
+        device = min(self._crew.devices, key=lambda name: used[name], default=None)
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe()
+        process = context.Process(target=_serve, args=(there, self._task, self._crew, device))
+        process.start()
+        there.close()  # so that its end is seen here
+        number = next(self._numbers)
+        self._hands[number] = _Hand(process=process, pipe=here, device=device)
+        return number
+
+    def give(self, hand: int, item: ItemT) -> None:
+        """Send an item; of a worker that died meanwhile, `wait` will tell."""
+        content = pickle.dumps(item)
+        with contextlib.suppress(OSError):
+            self._hands[hand].pipe.send_bytes(content)
+
+    def dismiss(self, hand: int) -> None:
+        """Kill a worker, and wait until it is gone."""
+        gone = self._hands.pop(hand)
+        gone.process.kill()
+        gone.process.join()
+        gone.process.close()
+        gone.pipe.close()
+
+    def wait(self, seconds: float | None) -> list[News[ResultT]]:
+        """Wait until pipes have something to say, or end."""
+        pipes = {hand.pipe: number for number, hand in self._hands.items()}
+        return [self._news(pipes[pipe]) for pipe in wait(list(pipes), seconds)]  # type: ignore[index]
+
+    def close(self) -> None:
+        """Kill all workers: those that are needed no more, and those that are not wanted."""
+        for hand in self._hands.values():
+            hand.process.kill()
+        for number in list(self._hands):
+            self.dismiss(number)
+
+    def _news(self, number: int) -> News[ResultT]:
+        hand = self._hands[number]
+        try:
+            kind, result, error = pickle.loads(hand.pipe.recv_bytes())  # noqa: S301 - our worker's
+        except (EOFError, OSError):
+            hand.process.join(_GRACE)
+            reason = self._end(hand.process.exitcode)
+            self.dismiss(number)
+            return News(hand=number, kind="lost", reason=reason)
+        return News(hand=number, kind=kind, result=result, error=error)
+
+    def _end(self, code: int | None) -> str:
+        """Say why a worker ended that was not asked to."""
+        if code == TOO_LARGE and self._crew.memory is not None:
+            return f"took more than {self._crew.memory / 2**30:g} GiB of memory"
+        if code is not None and code < 0:
+            with contextlib.suppress(ValueError):
+                name = signal.Signals(-code).name
+                return f"the worker process died of {name} (killed, or out of memory)"
+        return f"the worker process died with exit code {code}"
+
+
+def _serve(pipe: Connection, pickled: bytes, crew: Crew, device: str | None) -> None:
+    """Do items until there are no more: the life of a worker."""
+    # Ctrl-C reaches every process of a terminal; only the one that started the workers decides
+    # what to do about it.  If that one is killed, its workers end with it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if device is not None:  # before CUDA is touched; it is called cuda:0 here
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    if crew.threads is not None:
+        limit_threads(crew.threads)
+    task, error = answer(pickle.loads, pickled)
+    if crew.memory is not None:
+        watch_memory(crew.memory)
+    _send(pipe, "ready" if error is None else "raised", None, error)
+    while True:
+        try:
+            item = pickle.loads(pipe.recv_bytes())  # noqa: S301 - from our parent
+        except EOFError:
+            return
+        result, error = answer(task, item)
+        _send(pipe, "finished" if error is None else "raised", result, error)
+
+
+def _send(pipe: Connection, kind: str, result: Any, error: BaseException | None) -> None:
+    try:
+        content = pickle.dumps((kind, result, error))
+    except Exception as unsendable:  # noqa: BLE001 - a result can be anything
+        said = RuntimeError(f"the result cannot be sent: {unsendable}")
+        content = pickle.dumps(("raised", None, said))
+    pipe.send_bytes(content)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,59 @@
+"""The team: what the foreman asks of workers, whatever they run on; and what they tell him."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, Protocol, TypeVar
+
+__all__ = ["Done", "News", "Team"]
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+GivenT_contra = TypeVar("GivenT_contra", contravariant=True)
+MadeT_co = TypeVar("MadeT_co", covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done(Generic[ItemT, ResultT]):
+    """An item and what became of it."""
+
+    item: ItemT
+    result: ResultT | None
+    error: str | None  # why there is no result
+
+
+@dataclass(frozen=True, kw_only=True)
+class News(Generic[MadeT_co]):
+    """What a worker tells: it can start, it has finished, its task raised, or it is no more."""
+
+    hand: int
+    kind: Literal["ready", "finished", "raised", "lost"]
+    result: MadeT_co | None = None
+    error: BaseException | None = None  # of `raised`
+    reason: str = ""  # of `lost`
+
+
+class Team(Protocol[GivenT_contra, MadeT_co]):
+    """Workers, known by their numbers.  A worker has one item at a time, so blame is certain."""
+
+    def size(self) -> int:
+        """Say how many workers there is room for now; at least one."""
+
+    def now(self) -> float:
+        """Tell the time in seconds, from any beginning."""
+
+    def hire(self) -> int:
+        """Begin to start a worker: its first news is `ready`, or `lost`."""
+
+    def give(self, hand: int, item: GivenT_contra) -> None:
+        """Hand an item to a worker that is ready or has finished."""
+
+    def dismiss(self, hand: int) -> None:
+        """Kill a worker, whatever it does; it has no more news."""
+
+    def wait(self, seconds: float | None) -> Sequence[News[MadeT_co]]:
+        """Wait for news, no longer than that; there may be none."""
+
+    def close(self) -> None:
+        """Kill all workers that are left."""
