@@ -3,10 +3,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from mdtree.checkpoint import checkpoint_files, find_folders, load_weights, named_files
@@ -66,6 +70,60 @@ def test_a_huggingface_folder_is_one_checkpoint_of_the_group_around_it(tmp_path)
         "wide": ["wide/seed0/model.safetensors", "wide/seed1/model.safetensors"],
     }
     assert list(listed(tmp_path / "alone")) == ["alone"]
+
+
+def grouped(root: Path) -> list[tuple[str, list[Path]]]:
+    """Group and sort all weights below a directory as the rules say, with everything at hand."""
+    found: dict[Path, list[Path]] = {}
+    for file in root.rglob("*.safetensors"):
+        folder = file.parent
+        whole = (folder / "config.json").exists() and (folder / "model.safetensors").exists()
+        if whole and file.name != "model.safetensors":
+            continue
+        inner = whole and root not in (folder, folder.parent)
+        found.setdefault(folder.parent if inner else folder, []).append(file)
+    return [(at.relative_to(root).as_posix(), sorted(found[at])) for at in sorted(found)]
+
+
+FOLDER = st.lists(st.sampled_from(["a", "a-", "a b", "B", "a.1", "é"]), min_size=1, max_size=4)
+FILE = st.sampled_from(["model.safetensors", "config.json", "0.safetensors", "notes.txt"])
+
+
+@given(st.sets(st.tuples(FOLDER.map("/".join), FILE), max_size=12))
+@settings(deadline=None, derandomize=True)
+def test_folders_come_in_the_order_of_their_paths_with_what_belongs_to_them(places):
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        for folder, file in places:
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            (root / folder / file).touch()
+        listed = [(folder.name, list(folder.files)) for folder in find_folders(root)]
+        assert listed == grouped(root)
+
+
+def test_folders_are_given_while_the_directory_is_walked(tmp_path):
+    write(tmp_path, "a/0.pt", "b/0.pt", "c/0.pt", "c/d/0.pt")
+    folders = find_folders(tmp_path)
+    assert next(folders).name == "a"
+    write(tmp_path, "c/e/1.pt")
+    (tmp_path / "b" / "0.pt").unlink()
+    (tmp_path / "b").rmdir()
+    assert [folder.name for folder in folders] == ["c", "c/d", "c/e"]
+
+
+def test_memory_grows_by_the_names_of_folders_alone(tmp_path):
+    """A list of the folders and their files takes over 1,000 bytes for each."""
+    peaks = []
+    for count in (100, 100, 1000):
+        root = tmp_path / str(len(peaks))
+        for number in range(count):
+            (root / f"{number:04}").mkdir(parents=True)
+            (root / f"{number:04}" / "0.pt").touch()
+        tracemalloc.start()
+        assert sum(1 for _ in find_folders(root)) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert (peaks[2] - peaks[1]) / 900 < 400
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "bin"])
@@ -138,7 +196,7 @@ def test_loops_of_links_end(tmp_path):
 
 
 def test_nothing_is_found_in_what_is_no_folder(tmp_path):
-    assert find_folders(tmp_path / "nothing") == []
+    assert list(find_folders(tmp_path / "nothing")) == []
     assert checkpoint_files(tmp_path / "nothing") == []
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from conftest import rows_of
 
 from mdtree.measurements import FACTS, QUANTITIES, TEXT_FACTS, Measured, Row, read_rows, write_rows
+from mdtree.measurements.row import row_to_json
 
 
 @pytest.fixture
@@ -29,6 +33,14 @@ def rows(tmp_path):
         ],
     )
     return path
+
+
+@pytest.fixture
+def here(rows, monkeypatch):
+    """A folder with rows.jsonl, bad.jsonl and t.csv."""
+    monkeypatch.chdir(rows.parent)
+    (rows.parent / "bad.jsonl").write_text("nonsense\n")
+    (rows.parent / "t.csv").write_text("train_error\n1\n")
 
 
 def test_show_prints_a_table_of_the_first_forty_or_of_all(mdtree, rows):
@@ -56,6 +68,59 @@ def test_export_is_the_same_on_the_terminal_and_in_a_file(mdtree, rows, tmp_path
     assert [float(cell["train_error"]) for cell in cells] == [n / 8 for n in range(45)]
 
 
+@pytest.mark.parametrize(
+    ("out", "start"),
+    [
+        (["t.parquet"], b"PAR1"),
+        (["T.PARQUET"], b"PAR1"),
+        (["t", "--format", "parquet"], b"PAR1"),
+        (["t"], b"group"),
+        (["t.parquet", "--format", "csv"], b"group"),
+    ],
+)
+def test_the_name_or_the_option_says_how_the_table_is_written(mdtree, here, out, start):
+    pytest.importorskip("pyarrow")
+    ran = mdtree("rows", "export", "rows.jsonl", "--out", *out)
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    assert Path(out[0]).read_bytes().startswith(start)
+
+
+def test_both_tables_hold_the_latest_row_of_each_group_in_the_order_of_the_groups(
+    mdtree, rows, tmp_path
+):
+    pq = pytest.importorskip("pyarrow.parquet")
+    first = read_rows(rows)[0]
+    again = replace(first, quantities={"cka": Measured(value=0.25)})
+    rows.write_bytes(rows.read_bytes() + row_to_json(again) + b"\n")
+    mdtree("rows", "export", rows, "--out", tmp_path / "t.parquet")
+    columns = pq.read_table(tmp_path / "t.parquet").to_pydict()
+    lines = list(csv.DictReader(io.StringIO(mdtree("rows", "export", rows).out)))
+    assert columns["group"] == [line["group"] for line in lines] == [f"g{n}\x1b" for n in range(45)]
+    assert columns["cka"] == [0.25] + [None] * 44
+    assert [line["cka"] for line in lines] == ["0.25"] + [""] * 44
+    assert columns["train_error"] == [None, *(n / 8 for n in range(1, 45))]
+
+
+def test_without_the_extra_a_parquet_table_is_refused_and_a_csv_table_is_written(
+    mdtree, rows, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    ran = mdtree("rows", "export", rows, "--out", tmp_path / "t.parquet")
+    assert (ran.code, ran.out) == (3, "")
+    assert "pip install 'mdtree-diagnosis[parquet]'" in ran.err
+    assert not (tmp_path / "t.parquet").exists()
+    assert mdtree("rows", "export", rows, "--out", tmp_path / "t.csv").code == 0
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "link.jsonl"])
+def test_rows_are_not_overwritten_by_their_own_table(mdtree, rows, tmp_path, name):
+    (tmp_path / "link.jsonl").symlink_to(rows)
+    before = rows.read_bytes()
+    ran = mdtree("rows", "export", rows, "--out", tmp_path / name)
+    assert (ran.code, rows.read_bytes()) == (5, before)
+    assert "holds the measurements themselves: name another file" in ran.err
+
+
 def test_what_is_exported_can_be_imported(mdtree, rows, tmp_path):
     table, back = tmp_path / "t.csv", tmp_path / "new" / "back.jsonl"
     mdtree("rows", "export", rows, "--out", table)
@@ -79,14 +144,6 @@ def test_published_tables_are_imported(mdtree, tmp_path):
     assert (row.protocol, row.quantities["hessian_top"]) == ("paper-1", Measured(value=1.0))
 
 
-@pytest.fixture
-def here(rows, monkeypatch):
-    """A folder with rows.jsonl, bad.jsonl and t.csv."""
-    monkeypatch.chdir(rows.parent)
-    (rows.parent / "bad.jsonl").write_text("nonsense\n")
-    (rows.parent / "t.csv").write_text("train_error\n1\n")
-
-
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
@@ -96,6 +153,9 @@ def here(rows, monkeypatch):
         (["export", "bad.jsonl"], 2, "bad.jsonl, line 1"),
         (["export", "rows.jsonl", "--out", "no/t.csv"], 5, "cannot be written"),
         (["export", "rows.jsonl", "--out", "."], 5, "cannot be written"),
+        (["export", "rows.jsonl", "--out", "no/t.parquet"], 5, "cannot be written"),
+        (["export", "rows.jsonl", "--format", "parquet"], 2, "name a file with --out"),
+        (["export", "bad.jsonl", "--out", "t.parquet"], 2, "bad.jsonl, line 1"),
         (["import", "bad.jsonl", "--out", "r.jsonl"], 2, "no column with a quantity"),
         (["import", "bad.jsonl"], 2, "Missing option '--out'"),
         (["import", "t.csv", "--out", "bad.jsonl/r.jsonl"], 5, "cannot be written"),

@@ -95,7 +95,7 @@ def test_no_number_that_is_not_finite_is_read(number, place):
         {"colour": "red"},
         {"quantities": {"cka": {"value": 1.0, "unit": "%"}}},
         {"quantities": {"cka": {"value": 1.0, "missing": "both"}}},
-        {"failure": {"kind": "x", "reason": "y", "trace": "z"}},
+        {"failure": {"kind": "x", "reason": "y", "cause": "z"}},
         {"group": ""},
         {"group": None},
         {"facts": {"width": None}},

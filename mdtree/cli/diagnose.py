@@ -12,11 +12,11 @@ import click
 
 from mdtree.cli.crew import make_crew, share_of_work
 from mdtree.cli.page import write_page
-from mdtree.cli.request import make_request, measuring
+from mdtree.cli.request import MEASURED, make_request, measuring
 from mdtree.cli.text import duration, plural, printable
 from mdtree.config import RECIPE_NAME, words
 from mdtree.exceptions import MdtreeError
-from mdtree.measurements import Row, load_rows, rows_file
+from mdtree.measurements import Row, is_address, load_rows, rows_file
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Judge, Verdict
@@ -28,7 +28,7 @@ _WHOLE = 3  # verdicts that are written out; more are a table
 
 
 @click.command(short_help="Say what is wrong with trained networks, and what to change.")
-@click.argument("path", metavar="DIR|ROWS", type=click.Path(path_type=Path))
+@click.argument("path", metavar="DIR|ROWS", type=MEASURED)
 @click.option("--tree", "tree_name", help="A tree: a file, or one that comes with mdtree.")
 @click.option("--group", "only", multiple=True, metavar="NAME", help="Judge this group alone.")
 @click.option(
@@ -64,7 +64,7 @@ _WHOLE = 3  # verdicts that are written out; more are a table
 def command(
     ctx: click.Context,
     /,
-    path: Path,
+    path: str | Path,
     *,
     tree_name: str | None,
     only: tuple[str, ...],
@@ -92,7 +92,9 @@ def command(
     wanted = _modes(fail_on)
     facts = words(options["facts"])
     if _is_measured(path, options):
-        rows = _chosen(_of_one_protocol(load_rows(path, failed=True), options["protocol"]), only)
+        rows = _chosen(
+            _of_one_protocol(load_rows(Path(path), failed=True), options["protocol"]), only
+        )
         rows = [with_facts(row, facts) for row in rows]
         judge = _judge(rows, tree_name, options)
     else:
@@ -126,10 +128,12 @@ def _modes(text: str | None) -> set[str]:
     return names
 
 
-def _is_measured(path: Path, options: dict[str, Any]) -> bool:
+def _is_measured(path: str | Path, options: dict[str, Any]) -> bool:
     """Say whether the path holds rows, and nothing that could be measured further."""
-    if options["recipe_path"] is not None or options["model"] is not None:
+    named = options["recipe_path"] is not None or options["model"] is not None
+    if named or is_address(path):
         return False
+    path = Path(path)
     if path.suffix.lower() in (".jsonl", ".csv"):
         return True
     return (path / "rows.jsonl").is_file() and not (path / RECIPE_NAME).is_file()
@@ -164,7 +168,7 @@ def _judge(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -> Ju
 
 
 def _measured(
-    path: Path,
+    path: str | Path,
     name: str | None,
     only: tuple[str, ...],
     facts: dict[str, Any],

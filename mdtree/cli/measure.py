@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +13,19 @@ import click
 
 from mdtree.cli.bar import Bar
 from mdtree.cli.crew import make_crew, max_failures, share_of_work
-from mdtree.cli.request import make_request, measuring
+from mdtree.cli.request import MEASURED, make_request, measuring
 from mdtree.cli.summary import rows_table
 from mdtree.cli.text import duration, plural, printable, table
-from mdtree.measurements import read_rows, rows_file
+from mdtree.measurements import Row, open_rows, rows_file
 from mdtree.measurements.row import row_to_json
 
 __all__ = ["command"]
 
+_SHOWN = 40
+
 
 @click.command(short_help="Measure the checkpoints of a directory.")
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("directory", type=MEASURED)
 @measuring
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="Measure this group alone.")
 @click.option("--metrics", help="Metrics, separated by commas; the usual ones, if not given.")
@@ -39,7 +43,7 @@ __all__ = ["command"]
 def command(
     ctx: click.Context,
     /,
-    directory: Path,
+    directory: str | Path,
     *,
     groups: tuple[str, ...],
     out: Path | None,
@@ -51,7 +55,8 @@ def command(
     """Measure every group of checkpoints in DIRECTORY and write one row for each.
 
     A group is a folder of weights files that differ by seed only. Rows whose weights, recipe and
-    data have not changed are kept, so a run that was stopped goes on where it was.
+    data have not changed are kept, so a run that was stopped goes on where it was. DIRECTORY may be
+    the address of an object storage, whose files are fetched where they are measured.
 
     \b
     Examples:
@@ -59,6 +64,7 @@ def command(
       mdtree measure runs/ --recipe cifar.yaml --workers 4 --out rows.jsonl
       mdtree measure seeds/ --model resnet18 --model-arg width=8 --data train.npz
       mdtree measure one.pt --recipe r.yaml --fork
+      mdtree measure s3://bucket/runs --recipe r.yaml --out rows.jsonl
       mdtree measure zoo/ --ray auto --timeout-per-group 3600 --max-failures 20
       mdtree measure runs/ --protocol paper-1 --dry-run
     """
@@ -131,26 +137,18 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
 
 def _print_summary(summary: Any, as_json: bool) -> None:
     groups = set(summary.groups)
-    rows = [
+    rows = (
         row
-        for row in read_rows(summary.out)
+        for row in open_rows(summary.out)
         if row.group in groups and row.protocol == summary.protocol
-    ]
+    )
     if as_json:
-        content = {
-            "format": 1,
-            "out": str(summary.out),
-            "measured": summary.measured,
-            "already": summary.already,
-            "left": summary.left,
-            "failed": [{"group": g, "reason": reason} for g, reason in summary.failed.items()],
-            "damaged": [{"line": d.line, "reason": d.reason} for d in summary.damaged],
-            "rows": [json.loads(row_to_json(row)) for row in rows],
-        }
-        click.echo(json.dumps(content))
+        _print_json(summary, rows)
         return
-    click.echo(rows_table(rows))
+    click.echo(rows_table(list(islice(rows, _SHOWN))))
     out = printable(str(summary.out))
+    if next(rows, None) is not None:
+        click.echo(f"... and more: mdtree rows show {out} --all")
     for group, reason in summary.failed.items():
         click.echo(f"failed {printable(group)}: " + printable(reason, keep="\n"), err=True)
     for line in summary.damaged:
@@ -169,3 +167,20 @@ def _print_summary(summary: Any, as_json: bool) -> None:
         f"\n{summary.measured} measured, {summary.already} already there, "
         f"{len(summary.failed)} failed; rows are in {out}"
     )
+
+
+def _print_json(summary: Any, rows: Iterator[Row]) -> None:
+    """Print one object, its rows one by one: a large zoo has more of them than memory."""
+    head = {
+        "format": 1,
+        "out": str(summary.out),
+        "measured": summary.measured,
+        "already": summary.already,
+        "left": summary.left,
+        "failed": [{"group": g, "reason": reason} for g, reason in summary.failed.items()],
+        "damaged": [{"line": d.line, "reason": d.reason} for d in summary.damaged],
+    }
+    click.echo(json.dumps(head).removesuffix("}") + ', "rows": [', nl=False)
+    for number, row in enumerate(rows):
+        click.echo((", " if number else "") + row_to_json(row).decode(), nl=False)
+    click.echo("]}")

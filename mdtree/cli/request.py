@@ -12,12 +12,25 @@ import click
 from mdtree.cli.crew import hiring
 from mdtree.config import RECIPE_NAME, Recipe, Trust, read_recipe, recipe_from_words, words
 from mdtree.exceptions import MdtreeError, RecipeError
-from mdtree.measurements import DEFAULT_PROTOCOL, PROTOCOLS, home_of
+from mdtree.measurements import DEFAULT_PROTOCOL, PROTOCOLS, home_of, is_address
 
 if TYPE_CHECKING:
     from mdtree.measuring import Request
 
-__all__ = ["make_request", "measuring"]
+__all__ = ["MEASURED", "make_request", "measuring"]
+
+
+class _Measured(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A directory or a file, or the address of an object storage."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002 - click's signature
+        """Leave addresses as they are: a path would lose one of their slashes."""
+        return value if is_address(value) else Path(value)
+
+
+MEASURED = _Measured()
 
 _OPTIONS = (
     click.option(
@@ -76,16 +89,20 @@ def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def make_request(directory: Path, metrics: tuple[str, ...], options: dict[str, Any]) -> Request:
+def make_request(
+    directory: str | Path, metrics: tuple[str, ...], options: dict[str, Any]
+) -> Request:
     """Turn the words of the command line into what is to be measured."""
     from mdtree.device import pick_device
     from mdtree.measuring import Request
 
-    if not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
+    storage = str(directory) if is_address(directory) else None
+    if storage is None and not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
         raise MdtreeError(f"{directory} does not exist")
     recipe, folder, trust = _recipe(directory, options)
     return Request(
-        root=directory,
+        root=Path(directory),
+        storage=storage,
         recipe=recipe,
         folder=folder,
         trust=trust,
@@ -98,7 +115,7 @@ def make_request(directory: Path, metrics: tuple[str, ...], options: dict[str, A
     )
 
 
-def _recipe(directory: Path, options: dict[str, Any]) -> tuple[Recipe, Path, Trust]:
+def _recipe(directory: str | Path, options: dict[str, Any]) -> tuple[Recipe, Path, Trust]:
     """Find the recipe, where its relative paths begin, and what it may run."""
     names = frozenset(options["trust"])
     path: Path | None = options["recipe_path"]
@@ -113,12 +130,12 @@ def _recipe(directory: Path, options: dict[str, Any]) -> tuple[Recipe, Path, Tru
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
         raise RecipeError(f"{flags}: only together with --model; otherwise the recipe says it")
     own = path is not None
-    home = home_of(directory)
-    path = path or home / RECIPE_NAME
+    path = path or home_of(directory) / RECIPE_NAME
     if not own and not path.is_file():
         raise RecipeError(
-            f"{home} has no {RECIPE_NAME}, and weights alone do not say what network they belong "
-            "to: write one (see configs/), name one with --recipe, or give --model and --data"
+            f"{path.parent} has no {RECIPE_NAME}, and weights alone do not say what network they "
+            "belong to: write one (see configs/), name one with --recipe, or give --model and "
+            "--data"
         )
     recipe = _overridden(read_recipe(path), options)
     folder = path.parent

@@ -8,8 +8,16 @@ import click
 
 from mdtree.cli.summary import rows_table
 from mdtree.cli.text import plural, printable
-from mdtree.exceptions import OutputError
-from mdtree.measurements import PROTOCOLS, read_rows, rows_from_csv, rows_to_csv, write_rows
+from mdtree.exceptions import MdtreeError, OutputError
+from mdtree.measurements import (
+    PROTOCOLS,
+    csv_lines,
+    open_rows,
+    rows_from_csv,
+    write_csv,
+    write_parquet,
+    write_rows,
+)
 
 __all__ = ["command"]
 
@@ -22,6 +30,7 @@ def command() -> None:
     Examples:
       mdtree rows show rows.jsonl
       mdtree rows export rows.jsonl --out table.csv
+      mdtree rows export rows.jsonl --out table.parquet
       mdtree rows import published.csv --out rows.jsonl
     """
 
@@ -39,7 +48,7 @@ def show(rows: Path, *, everything: bool, as_json: bool) -> None:
     """
     from mdtree.measurements.row import row_to_json
 
-    found = read_rows(rows)
+    found = open_rows(rows)
     if as_json:
         for row in found:
             click.echo(row_to_json(row).decode())
@@ -50,21 +59,29 @@ def show(rows: Path, *, everything: bool, as_json: bool) -> None:
 @command.command("export")
 @click.argument("rows", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="The table; without it, the terminal.")
-def export(rows: Path, *, out: Path | None) -> None:
-    """Write measurements as a CSV table, one line for each group.
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "parquet"]),
+    help="Without it, the name of the table tells: Parquet if it ends in .parquet, else CSV.",
+)
+def export(rows: Path, *, out: Path | None, form: str | None) -> None:
+    """Write measurements as a table, one line for each group.
 
     \b
-    Example:
+    Examples:
       mdtree rows export rows.jsonl --out table.csv
+      mdtree rows export rows.jsonl --out table.parquet
     """
-    text = rows_to_csv(read_rows(rows))
+    parquet = form == "parquet" if form else out is not None and out.suffix.lower() == ".parquet"
     if out is None:
-        click.echo(text, nl=False)
+        if parquet:
+            raise MdtreeError("a Parquet table is no text for a terminal: name a file with --out")
+        for line in csv_lines(open_rows(rows)):
+            click.echo(line, nl=False)
         return
-    try:
-        out.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written: {error.strerror or error}") from error
+    _check_other(out, rows, "holds the measurements themselves")
+    (write_parquet if parquet else write_csv)(open_rows(rows), out)
 
 
 @command.command("import")
@@ -84,10 +101,14 @@ def import_(table: Path, *, out: Path, protocol: str) -> None:
     Example:
       mdtree rows import published.csv --out rows.jsonl
     """
-    if out.resolve() == table.resolve():
-        raise OutputError(f"{out} is the table itself: name another file with --out")
+    _check_other(out, table, "is the table itself")
     imported = rows_from_csv(table, protocol=protocol)
     write_rows(out, imported.rows)
     click.echo(f"{plural(len(imported.rows), 'row')} written to {printable(str(out))}")
     if imported.ignored:
         click.echo(f"columns left out: {printable(', '.join(imported.ignored))}", err=True)
+
+
+def _check_other(out: Path, source: Path, what: str) -> None:
+    if out.resolve() == source.resolve():
+        raise OutputError(f"{out} {what}: name another file with --out")

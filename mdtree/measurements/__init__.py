@@ -1,10 +1,18 @@
 """The bar between measuring and judging: rows of measurements, and the words they are made of."""
 
 from mdtree.measurements.fact import FACTS, TEXT_FACTS, Fact, check_facts
-from mdtree.measurements.loading import home_of, load_rows, one_protocol, rows_file
+from mdtree.measurements.loading import home_of, is_address, load_rows, one_protocol, rows_file
+from mdtree.measurements.parquet import write_parquet
 from mdtree.measurements.protocol import DEFAULT_PROTOCOL, PROTOCOLS
 from mdtree.measurements.quantity import QUANTITIES, Quantity
-from mdtree.measurements.reading import Damaged, Index, read_rows, scan_rows
+from mdtree.measurements.reading import (
+    Damaged,
+    Index,
+    StoredRows,
+    open_rows,
+    read_rows,
+    scan_rows,
+)
 from mdtree.measurements.row import (
     FORMAT,
     Detail,
@@ -18,7 +26,13 @@ from mdtree.measurements.row import (
     mean_over_members,
 )
 from mdtree.measurements.store import Store, write_rows
-from mdtree.measurements.table import Imported, rows_from_csv, rows_to_csv
+from mdtree.measurements.table import (
+    Imported,
+    csv_lines,
+    rows_from_csv,
+    rows_to_csv,
+    write_csv,
+)
 
 __all__ = [
     "DEFAULT_PROTOCOL",
@@ -40,16 +54,22 @@ __all__ = [
     "Row",
     "RowKey",
     "Store",
+    "StoredRows",
     "Value",
     "check_facts",
+    "csv_lines",
     "home_of",
+    "is_address",
     "load_rows",
     "mean_over_members",
     "one_protocol",
+    "open_rows",
     "read_rows",
     "rows_file",
     "rows_from_csv",
     "rows_to_csv",
     "scan_rows",
+    "write_csv",
+    "write_parquet",
     "write_rows",
 ]

@@ -6,24 +6,36 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mdtree.exceptions import ProtocolError, RowsError, TreeError
+from mdtree.exceptions import OutputError, ProtocolError, RecipeError, RowsError, TreeError
 from mdtree.measurements.reading import read_rows
 from mdtree.measurements.row import Row
 from mdtree.measurements.table import rows_from_csv
 
-__all__ = ["home_of", "load_rows", "one_protocol", "rows_file"]
+__all__ = ["home_of", "is_address", "load_rows", "one_protocol", "rows_file"]
 
 _NAME = "rows.jsonl"
 
 
-def home_of(measured: Path) -> Path:
+def is_address(measured: str | Path) -> bool:
+    """Say whether it is an address (s3://bucket/runs) and no path."""
+    return isinstance(measured, str) and "://" in measured
+
+
+def home_of(measured: str | Path) -> Path:
     """Give the folder of what is measured: a directory, or one weights file in it."""
-    return measured if measured.is_dir() else measured.parent
+    if is_address(measured):
+        raise RecipeError(f"{measured} is an object storage: name a recipe with --recipe")
+    path = Path(measured)
+    return path if path.is_dir() else path.parent
 
 
-def rows_file(measured: Path, out: Path | None = None) -> Path:
+def rows_file(measured: str | Path, out: Path | None = None) -> Path:
     """Give the file of rows of what is measured, unless another one is wanted."""
-    return out or home_of(measured) / _NAME
+    if out is not None:
+        return out
+    if is_address(measured):
+        raise OutputError(f"{measured} is only read: name the file of rows with --out")
+    return home_of(measured) / _NAME
 
 
 def load_rows(

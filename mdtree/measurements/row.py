@@ -94,6 +94,7 @@ class Provenance:
     passes: float | None = None  # effort, in forward passes of one item
     data: str | None = None  # sha256 of the data files; None for data that come with a package
     notes: tuple[Text, ...] = ()  # choices made while reading the weights
+    stamps: dict[Text, str] | None = None  # of a storage: file -> what changes with it
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)

@@ -9,9 +9,7 @@ superseded rows are dropped and damaged lines are moved to a file beside (`NAME.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +20,7 @@ from filelock import FileLock, Timeout
 from mdtree.exceptions import LockedError, OutputError, RowsError
 from mdtree.measurements.reading import Damaged, Index, read_lines
 from mdtree.measurements.row import FORMAT, Row, row_to_json
+from mdtree.measurements.whole import beside, cannot_write, to_disk, whole_file
 
 __all__ = ["Store", "write_rows"]
 
@@ -30,8 +29,8 @@ _START = f'{{"format":{FORMAT},"group":"'.encode()  # of every row that was writ
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write a file of rows; an existing one is replaced as a whole, or not at all."""
-    with _locked(path):
-        _replace(path, (row_to_json(row) + b"\n" for row in rows))
+    with _locked(path), whole_file(path) as file:
+        file.writelines(row_to_json(row) + b"\n" for row in rows)
 
 
 class Store:
@@ -52,7 +51,7 @@ class Store:
                 if self.index.end and not _ends_whole(self._path):
                     self._write(b"\n")  # the kill came between a row and its line feed
             except OSError as error:
-                raise _cannot_write(self._path, error) from error
+                raise cannot_write(self._path, error) from error
             self._context = stack.pop_all()
         return self
 
@@ -64,10 +63,11 @@ class Store:
     ) -> None:
         with self._context:
             try:
-                _flush(self._file.fileno())
+                to_disk(self._file.fileno())
                 self._file.close()  # some systems do not replace open files
+                self.index.close()
             except OSError as broken:
-                raise _cannot_write(self._path, broken) from broken
+                raise cannot_write(self._path, broken) from broken
             if self.index.end == 0:
                 self._path.unlink(missing_ok=True)  # a run that failed at once leaves no file
             if self.index.superseded or self.index.damaged:
@@ -78,7 +78,7 @@ class Store:
         offset = self.index.end
         text = row_to_json(row) + b"\n"
         self._write(text)
-        self.index.add(row.key, offset, len(text))
+        self.index.add(row.key, offset)
 
     def _check_kind(self) -> None:
         """Leave files of another kind alone, whose lines would be moved aside or cut off."""
@@ -99,7 +99,7 @@ class Store:
         except OSError as error:
             with contextlib.suppress(OSError):  # the file stays readable also on a full disk
                 self._file.truncate(self.index.end)
-            raise _cannot_write(self._path, error) from error
+            raise cannot_write(self._path, error) from error
         self.index.end += len(text)
 
     def _tidy(self) -> None:
@@ -114,8 +114,10 @@ class Store:
                         if isinstance(line.content, Damaged)
                     )
             except OSError as error:
-                raise _cannot_write(aside, error) from error
-        _replace(self._path, self.index.texts())
+                raise cannot_write(aside, error) from error
+        with whole_file(self._path) as file:
+            file.writelines(self.index.texts())
+            self.index.close()
 
 
 @contextlib.contextmanager
@@ -124,7 +126,7 @@ def _locked(path: Path) -> Iterator[None]:
         if path.is_dir():
             raise OutputError(f"{path} is a directory: name a file in it with --out")
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(_beside(path, "lock"), timeout=0)
+        lock = FileLock(beside(path, "lock"), timeout=0)
         lock.acquire()
     except Timeout as error:
         raise LockedError(
@@ -132,52 +134,14 @@ def _locked(path: Path) -> Iterator[None]:
             "wait until that has finished, or name another file with --out"
         ) from error
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     try:
         yield
     finally:
         lock.release()
 
 
-def _replace(path: Path, lines: Iterable[bytes]) -> None:
-    new = _beside(path, "new")
-    try:
-        try:
-            with new.open("wb") as file:
-                file.writelines(lines)
-                file.flush()
-                _flush(file.fileno())
-            if path.exists():
-                shutil.copymode(path, new)
-            new.replace(os.path.realpath(path))
-        finally:
-            new.unlink(missing_ok=True)  # leave no half behind
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    """Name a hidden file beside the real one, which `path` may only link to."""
-    real = Path(os.path.realpath(path))
-    return real.with_name(f".{real.name}.{suffix}")
-
-
-def _flush(descriptor: int) -> None:
-    """Bring a file to the disk, where the file system can do that."""
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-
-
 def _ends_whole(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
-
-
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"{path} cannot be written: {error.strerror or error}; name another file with --out"
-    )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mdtree.exceptions import RowsError
 from mdtree.measurements.fact import FACTS, TEXT_FACTS, Fact, check_facts
+from mdtree.measurements.layout import NAMES, STDERR, layout_of
 from mdtree.measurements.quantity import QUANTITIES, Quantity
 from mdtree.measurements.row import Measured, Missing, Row, Value
+from mdtree.measurements.whole import whole_file
 
-__all__ = ["Imported", "rows_from_csv", "rows_to_csv"]
+__all__ = ["Imported", "csv_lines", "rows_from_csv", "rows_to_csv", "write_csv"]
 
 # published column -> fact
 _PUBLISHED_FACTS = {
@@ -24,12 +26,10 @@ _PUBLISHED_FACTS = {
     "test_acc": "test_accuracy",
 }
 _PUBLISHED = {q.published: q for q in QUANTITIES.values() if q.published is not None}
-_STDERR = "_stderr"
-_NAMES = ("group", "protocol")
 # column -> what it holds
 _COLUMNS = {
-    **{name: name for name in (*_NAMES, *FACTS, *TEXT_FACTS, *QUANTITIES)},
-    **{name + _STDERR: name + _STDERR for name in QUANTITIES},
+    **{name: name for name in (*NAMES, *FACTS, *TEXT_FACTS, *QUANTITIES)},
+    **{name + STDERR: name + STDERR for name in QUANTITIES},
     **_PUBLISHED_FACTS,
     **{column: quantity.name for column, quantity in _PUBLISHED.items()},
 }
@@ -47,26 +47,27 @@ class Imported:
 
 
 def rows_to_csv(rows: Iterable[Row]) -> str:
-    """Write rows as CSV: a column for each fact, each quantity and its standard error.
+    """Write rows as CSV: a column for each fact, each quantity and its standard error."""
+    return "".join(csv_lines(list(rows)))
+
+
+def write_csv(rows: Collection[Row], out: Path) -> None:
+    """Write rows into a CSV table, which appears as a whole or not at all."""
+    with whole_file(out) as file:
+        file.writelines(line.encode() for line in csv_lines(rows))
+
+
+def csv_lines(rows: Collection[Row]) -> Iterator[str]:
+    """Give the lines of a CSV table one by one; the rows are gone through twice, and not held.
 
     A missing quantity is an empty cell; its reason stays in the rows.  Text that a spreadsheet
     would run as a formula gets a leading apostrophe.
     """
-    rows = list(rows)
-    facts = list(dict.fromkeys(name for row in rows for name in row.facts))
-    names = list(dict.fromkeys(name for row in rows for name in row.quantities))
-    lines = _Lines()
-    writer = csv.writer(lines)
-    header = ["group", "protocol", *facts, *(c for n in names for c in (n, n + _STDERR)), "failure"]
-    writer.writerow([_harmless(cell) for cell in header])
+    layout = layout_of(rows)
+    writer = csv.writer(_Line())  # whose writerow returns what was written
+    yield writer.writerow([_harmless(name) for name, _ in layout.columns])
     for row in rows:
-        cells: list[object] = [row.group, row.protocol, *(row.facts.get(name) for name in facts)]
-        for name in names:
-            value = row.quantities.get(name)
-            cells += [value.value, value.stderr] if isinstance(value, Measured) else [None, None]
-        cells.append(row.failure.reason if row.failure else None)
-        writer.writerow([_harmless(cell) for cell in cells])
-    return "".join(lines)
+        yield writer.writerow([_harmless(cell) for cell in layout.cells(row)])
 
 
 def rows_from_csv(path: Path, *, protocol: str) -> Imported:
@@ -90,11 +91,11 @@ def rows_from_csv(path: Path, *, protocol: str) -> Imported:
     return Imported(rows=rows, ignored=[column for column in columns if column not in known])
 
 
-class _Lines(list[str]):
-    """Collects what csv writes: it quotes a lone \\r only if its own lines end in \\r\\n."""
+class _Line:
+    """Gives back what csv writes: it quotes a lone \\r only if its own lines end in \\r\\n."""
 
-    def write(self, line: str) -> None:
-        self.append(line.removesuffix("\r\n") + "\n")
+    def write(self, line: str) -> str:
+        return line.removesuffix("\r\n") + "\n"
 
 
 def _check_columns(columns: list[str], path: Path) -> None:
@@ -125,7 +126,7 @@ def _rows(
         quantities: dict[str, Value] = {}
         stderrs: dict[str, float] = {}
         for column in columns:
-            if column in _NAMES:
+            if column in NAMES:
                 continue
             cell = cells[column].strip()
             name = _COLUMNS[column]
@@ -135,8 +136,8 @@ def _rows(
             number = _number(cell, place, column)
             if name in QUANTITIES:
                 quantities[name] = _value(number, cell, _PUBLISHED.get(column))
-            elif name.endswith(_STDERR) and number is not None:
-                stderrs[name.removesuffix(_STDERR)] = number
+            elif name.endswith(STDERR) and number is not None:
+                stderrs[name.removesuffix(STDERR)] = number
             elif number is not None and math.isfinite(number):
                 facts[name] = int(number) if number.is_integer() else number
         row = _row(cells, facts, _with_stderr(quantities, stderrs), protocol, place)
@@ -156,7 +157,7 @@ def _row(
     faults = check_facts(facts)
     if faults:
         raise RowsError(f"{place}: {'; '.join(faults)}")
-    group, own_protocol = (_as_it_was(cells.get(name, "").strip()) for name in _NAMES)
+    group, own_protocol = (_as_it_was(cells.get(name, "").strip()) for name in NAMES)
     named = ",".join(f"{name}={facts[name]}" for name in _NAMING if name in facts)
     return Row(
         format=1,
