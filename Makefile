@@ -4,12 +4,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 CONSTRAINTS := constraints/cpu.txt
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help demo test check format lint types floors tests bench clean
+.PHONY: help demo test test-all check format lint types floors audit tests gpu-check bench clean
 
 help:
 	@echo "make demo     install, train two networks with a planted fault, find it"
 	@echo "make test     install, then format check, lint, types, import floors and tests"
+	@echo "make test-all the slow tests as well"
+	@echo "make gpu-check the tests and the benchmark that need a GPU"
 	@echo "make format   put the code into its form"
 	@echo "make bench    the benchmarks whose tables are in docs/benchmarks.md"
 	@echo "make clean    remove what these commands made"
@@ -19,10 +22,21 @@ demo: $(VENV)/.installed
 
 test: check tests
 
-check: format-check lint types floors
+test-all: check $(VENV)/.developing
+	$(PYTEST)
+
+check: format-check lint types floors audit
 
 tests: $(VENV)/.developing
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST) -m "not slow"
+
+gpu-check: $(VENV)/.developing
+	$(PIP) install -c $(CONSTRAINTS) -e ".[bench]"
+	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python scripts/bench_metrics.py --device cuda
+
+audit: $(VENV)/.developing
+	$(BIN)/python scripts/audit.py
 
 .PHONY: format-check
 format-check: $(VENV)/.developing

@@ -13,7 +13,15 @@ from mdtree.config import RECIPE_NAME, Recipe, Trust, read_recipe
 from mdtree.diagnosis import Judge, Verdict, can_be_judged, judge_for, with_facts
 from mdtree.exceptions import MdtreeError
 from mdtree.fitting import fit_tree
-from mdtree.measurements import DEFAULT_PROTOCOL, Fact, Row, home_of, load_rows, rows_file
+from mdtree.measurements import (
+    DEFAULT_PROTOCOL,
+    Fact,
+    Row,
+    home_of,
+    is_address,
+    load_rows,
+    rows_file,
+)
 from mdtree.shipped import find_tree
 from mdtree.trees import SavedTree
 from mdtree.workers import Crew
@@ -34,7 +42,7 @@ def measure(
     protocol: str = DEFAULT_PROTOCOL,
     out: str | Path | None = None,
     device: str = "auto",
-    workers: int = 1,
+    workers: int | Crew = 1,
     seed: int = 0,
     trust: Iterable[str] = (),
     allow_download: bool = False,
@@ -43,12 +51,13 @@ def measure(
 
     Rows are kept in `out` (rows.jsonl in the directory, if not given), and what has not changed is
     not measured again.  No `metrics` are the usual ones.  Groups that could not be measured have a
-    row with a `failure`.
+    row with a `failure`.  `workers` is a number of processes, or a `mdtree.workers.Crew`: a cluster
+    of Ray, limits of time and memory.
     """
     from mdtree.measuring import check_metrics, measure
 
     request = _request(
-        Path(directory),
+        directory,
         recipe,
         metrics=check_metrics(tuple(metrics)),
         protocol=protocol,
@@ -57,7 +66,7 @@ def measure(
         trust=trust,
         allow_download=allow_download,
     )
-    summary = measure(request, out=_file(directory, out), crew=Crew(workers=workers))
+    summary = measure(request, out=_file(directory, out), crew=_crew(workers, request.device))
     known = load_rows(summary.out, protocol=summary.protocol, failed=True)
     return [row for row in known if row.group in summary.groups]
 
@@ -97,7 +106,7 @@ def diagnose(
     protocol: str = DEFAULT_PROTOCOL,
     out: str | Path | None = None,
     device: str = "auto",
-    workers: int = 1,
+    workers: int | Crew = 1,
     seed: int = 0,
     trust: Iterable[str] = (),
     allow_download: bool = False,
@@ -130,11 +139,11 @@ def diagnose(
         )
 
     known = dict(facts or {})
-    if isinstance(source, str | Path) and _can_be_measured(Path(source), recipe):
+    if isinstance(source, str | Path) and _can_be_measured(source, recipe):
         from mdtree.inquiry import Inquiry
 
         request = _request(
-            Path(source),
+            source,
             recipe,
             metrics=(),
             protocol=protocol,
@@ -149,7 +158,7 @@ def diagnose(
             judge_of=judge_of,
             facts=known,
             full=full,
-            crew=Crew(workers=workers),
+            crew=_crew(workers, request.device),
         ).run()
     else:
         rows = [with_facts(row, known) for row in _rows(source)]
@@ -158,7 +167,7 @@ def diagnose(
 
 
 def _request(
-    directory: Path,
+    directory: str | Path,
     recipe: str | Path | Recipe | None,
     *,
     metrics: tuple[str, ...],
@@ -172,17 +181,19 @@ def _request(
     from mdtree.device import pick_device
     from mdtree.measuring import Request, check_protocol
 
-    if not directory.exists():
+    storage = str(directory) if is_address(directory) else None
+    if storage is None and not Path(directory).exists():
         raise MdtreeError(f"{directory} does not exist")
-    home, here = home_of(directory), Path.cwd()
+    here = Path.cwd()
     own = recipe is not None
     if isinstance(recipe, Recipe):
         content, folder = recipe, here
     else:
-        path = home / RECIPE_NAME if recipe is None else Path(recipe)
+        path = home_of(directory) / RECIPE_NAME if recipe is None else Path(recipe)
         content, folder = read_recipe(path), path.parent
     return Request(
-        root=directory,
+        root=Path(directory),
+        storage=storage,
         recipe=content,
         folder=folder,
         trust=Trust(names=frozenset(trust), any_factory=own, folders=(here, folder.resolve())),
@@ -194,16 +205,27 @@ def _request(
     )
 
 
+def _crew(workers: int | Crew, device: str) -> Crew:
+    from mdtree.device import visible_gpus
+
+    if isinstance(workers, Crew):
+        return workers
+    return Crew(workers=workers, devices=visible_gpus(device))
+
+
 def _file(directory: str | Path, out: str | Path | None) -> Path:
-    return rows_file(Path(directory), None if out is None else Path(out))
+    return rows_file(directory, None if out is None else Path(out))
 
 
 def _rows(rows: Rows) -> Sequence[Row]:
     return load_rows(Path(rows)) if isinstance(rows, str | Path) else rows
 
 
-def _can_be_measured(path: Path, recipe: str | Path | Recipe | None) -> bool:
+def _can_be_measured(source: str | Path, recipe: str | Path | Recipe | None) -> bool:
     """Say whether a path holds more than rows."""
+    if is_address(source):
+        return True
+    path = Path(source)
     if path.suffix.lower() in (".jsonl", ".csv"):
         return False
     return recipe is not None or not path.is_dir() or (path / RECIPE_NAME).is_file()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mdtree.diagnosis import Judge, next_metric, with_facts
-from mdtree.measurements import Fact, Row, read_rows
+from mdtree.measurements import Fact, Row, open_rows
 from mdtree.measuring import Request, dry_run, measure, survey
 from mdtree.progress import Progress, Silent
 from mdtree.workers import HERE, Crew
@@ -96,7 +96,7 @@ class Inquiry:
 
     def _rows(self, groups: Sequence[str]) -> list[Row]:
         protocol = self.request.protocol
-        found = {row.group: row for row in read_rows(self.out) if row.protocol == protocol}
+        found = {row.group: row for row in open_rows(self.out) if row.protocol == protocol}
         return [with_facts(found[group], self.facts) for group in groups if group in found]
 
 

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 from mdtree.checkpoint.listing import Folder, checkpoint_files, find_folders, named_files
 from mdtree.checkpoint.matching import matched
+from mdtree.checkpoint.place import check_within
 from mdtree.checkpoint.reading import file_digest, parts_of, read
+from mdtree.checkpoint.storage import fetched, find_stored_folders
 from mdtree.checkpoint.stored import Listing, Stored, list_stored, listed
 from mdtree.checkpoint.weights import Found, find_weights
+from mdtree.exceptions import UnreadableError
 
 __all__ = [
     "Checkpoint",
@@ -20,8 +23,10 @@ __all__ = [
     "Listing",
     "Stored",
     "checkpoint_files",
+    "fetched",
     "file_digest",
     "find_folders",
+    "find_stored_folders",
     "find_weights",
     "list_stored",
     "listed",
@@ -54,13 +59,18 @@ def load_checkpoint(
     name: str,
     trust: Iterable[str] = (),
     key: str | None = None,
+    within: Path | None = None,
 ) -> Checkpoint:
-    """Read a file and hold it to the model: every name, every shape, every number finite."""
+    """Read a file and hold it to the model: every name, every shape, every number finite.
+
+    `sha256` is that of what was read: a file that changes meanwhile is an error.  `within` is the
+    folder in which all must lie, wherever links lead.
+    """
+    if within is not None:
+        check_within(path, within)
     sha256 = file_digest(path)
     found = load_weights(path, trust=trust, key=key)
-    return Checkpoint(
-        name=name,
-        weights=matched(found.tensors, model, name=str(path)),
-        sha256=sha256,
-        notes=found.notes,
-    )
+    weights = matched(found.tensors, model, name=str(path))
+    if file_digest(path) != sha256:
+        raise UnreadableError(f"{path} was changed while it was read: measure it again")
+    return Checkpoint(name=name, weights=weights, sha256=sha256, notes=found.notes)

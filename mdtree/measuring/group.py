@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from mdtree.checkpoint import Checkpoint, file_digest, load_checkpoint
+from mdtree.checkpoint import Checkpoint, fetched, file_digest, load_checkpoint
 from mdtree.config import DataSpec, Keyed, ModelSpec, Recipe, Trust, bind, fingerprint
 from mdtree.datasets import Data, load_data
 from mdtree.device import held_share
@@ -61,6 +62,8 @@ class GroupTask:
     data_digest: str | None  # hash of the data files when the run was planned
     dtype: str | None = None  # float32 | float64; None: as the network is
     earlier: Row | None = None  # a row of the same inputs, to which quantities are added
+    storage: str | None = None  # the address below which the files are; None: on this machine
+    stamps: Mapping[str, str] | None = None  # of a storage: file -> what changes with it
 
     @property
     def members(self) -> dict[str, Path]:
@@ -83,13 +86,24 @@ class Attempt:
 def attempt(task: GroupTask) -> Attempt:
     """Measure one group; whatever goes wrong with it is in its row, and other groups go on."""
     try:
-        row, share = held_share(task.device, lambda: _measured(task))
+        with _at_hand(task) as ready:
+            row, share = held_share(task.device, lambda: _measured(ready))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code can raise anything
         kind = type(error).__name__
         reason = str(error) if isinstance(error, MdtreeError) else f"{kind}: {error}"
         trace = "".join(traceback.format_exception(error))
         return Attempt(row=failed_row(task, kind, reason), trace=trace)
     return Attempt(row=row, share=share)
+
+
+@contextlib.contextmanager
+def _at_hand(task: GroupTask) -> Iterator[GroupTask]:
+    """Have the group's files on this machine while it is measured."""
+    if task.storage is None:
+        yield task
+        return
+    with fetched(task.storage, task.files) as files:
+        yield replace(task, files=files)
 
 
 def measure_group(task: GroupTask) -> Row:
@@ -131,7 +145,7 @@ def row_digest(task: GroupTask) -> str:
     if "fork" in task.metrics and recipe.training is not None:
         rest += f" {bind(recipe.training, task.facts)}"
     model, data = bind(recipe.model, task.facts), bind(recipe.data, task.facts)
-    folder = _describing_folder(task)
+    folder = _describing_folder(task) if task.storage is None else None  # else stamps tell
     described = None if folder is None else file_digest(folder / "config.json")
     return fingerprint(model, data, recipe.loss, rest, described)
 
@@ -238,6 +252,7 @@ def _measured(task: GroupTask) -> Row:
             },
             passes=subject.setup.meter.total.passes,
             notes=tuple(dict.fromkeys(notes)),
+            stamps=None if task.stamps is None else dict(task.stamps),
         ),
         details=details or None,
     )

@@ -11,7 +11,16 @@ from torch import Tensor
 
 from mdtree.batch import Batch, size
 from mdtree.datasets import Items
-from mdtree.landscape import Effort, Hessian, LossError, NotTwiceError, Setup, twice, undisturbed
+from mdtree.landscape import (
+    Effort,
+    Hessian,
+    LossError,
+    NotTwiceError,
+    Setup,
+    mean_loss,
+    twice,
+    undisturbed,
+)
 from mdtree.models import Run
 
 __all__ = ["Pace", "pace"]
@@ -65,10 +74,11 @@ def _gradient(setup: Setup, hessian: Hessian) -> None:
     (batch,) = setup.batches(hessian.items, hessian.batch_size)
 
     def work(run: Run) -> Tensor:
-        loss = setup.losses(run(batch), batch).mean()
-        return torch.autograd.grad(loss, list(hessian.leaves.values()), allow_unused=True)[0]
+        loss = mean_loss(setup, run(batch), batch)
+        torch.autograd.grad(loss, list(hessian.leaves.values()), allow_unused=True)
+        return loss
 
-    setup.network.held(hessian.weights, work).sum().item()
+    setup.network.held(hessian.weights, work).item()  # waits for all that was begun before
 
 
 def _fastest(work: Callable[[], object]) -> float:

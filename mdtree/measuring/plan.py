@@ -7,12 +7,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mdtree.checkpoint import Folder, file_digest, find_folders, named_files
+from mdtree.checkpoint import (
+    Folder,
+    file_digest,
+    find_folders,
+    find_stored_folders,
+    named_files,
+)
 from mdtree.config import Recipe, Tensors, Trust, bind
 from mdtree.datasets import data_digest
-from mdtree.exceptions import MdtreeError
+from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.landscape import Effort
-from mdtree.measurements import Fact, Index, Row
+from mdtree.measurements import Fact, Index, Provenance, Row
 from mdtree.measuring.group import (
     GroupTask,
     as_text,
@@ -45,6 +51,7 @@ class Request:
     allow_download: bool
     dtype: str | None = None
     groups: frozenset[str] | None = None  # None: all that there are
+    storage: str | None = None  # the address of an object storage, which then is the root
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +80,10 @@ def survey(request: Request) -> tuple[str, ...]:
     """Name the groups below the root, after checking that they can be told apart."""
     names = tuple(folder.name for folder, _ in _folders(request))
     if not names:
+        where = request.storage or request.root
         raise MdtreeError(
-            f"{request.root} holds no weights files, neither directly nor in its sub-directories "
-            "(looked for .safetensors, .pt, .pth, .ckpt, ... and folders with config.json)"
+            f"{where} holds no weights files, neither directly nor in its sub-directories (looked "
+            "for .safetensors, .pt, .pth, .ckpt, ... and folders with config.json)"
         )
     if len(set(names)) < len(names):
         twice, count = Counter(names).most_common(1)[0]
@@ -112,6 +120,8 @@ def groups(request: Request) -> Iterator[GroupTask]:
                 allow_download=request.allow_download,
                 data_digest=digest,
                 dtype=request.dtype,
+                storage=request.storage,
+                stamps=folder.stamps,
             )
 
 
@@ -159,7 +169,15 @@ def _data_digest(request: Request) -> str | None:
 
 def _folders(request: Request) -> Iterator[tuple[Folder, dict[str, Fact]]]:
     recipe, root = request.recipe, request.root
-    if root.is_file():
+    if request.storage is not None:
+        if recipe.groups:
+            raise RecipeError(
+                "groups of an object storage are found by their folders: take `groups` out of the "
+                "recipe, and name their facts by `pattern`"
+            )
+        for folder in find_stored_folders(request.storage):
+            yield folder, recipe.facts_in(folder.name)
+    elif root.is_file():
         yield Folder(name=as_text(root.stem), files=(root,)), {}
     elif recipe.groups:
         for group in recipe.groups:
@@ -197,11 +215,17 @@ def _same_inputs(task: GroupTask, row: Row) -> bool:
     known = row.provenance
     if known is None or known.seed != task.seed or known.weights.keys() != task.members.keys():
         return False
+    if task.stamps is not None and known.stamps != task.stamps:
+        return False
     try:
         return (
             known.recipe == row_digest(task)
             and known.data == task.data_digest
-            and all(known.weights[name] == file_digest(p) for name, p in task.members.items())
+            and (task.stamps is not None or _same_weights(known, task))
         )
     except MdtreeError:
         return False
+
+
+def _same_weights(known: Provenance, task: GroupTask) -> bool:
+    return all(known.weights[name] == file_digest(path) for name, path in task.members.items())
