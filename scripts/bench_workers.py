@@ -1,0 +1,124 @@
+"""What workers bring and cost: two processes beside one, Ray beside processes, and the foreman.
+
+    python scripts/bench_workers.py [--groups 40] [--quick] [--json]
+
+A zoo of small ResNets on scikit-learn's digits is measured: by one worker with all threads, by two
+processes with one thread each, and by two actors of a Ray cluster that runs already.  Starting
+workers counts.  The overhead is that of 10^2 to 10^5 instant items for two processes, and a row
+appended for each: seconds for one item, once the workers have started, beside those of 10^3 items.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import torch
+from benchmark import Comparison, arguments, compare, report, say, told
+from safetensors.torch import save_file
+
+from mdtree.config import Trust, recipe_from_words
+from mdtree.measurements import Measured, Row, Store
+from mdtree.measuring import Request, measure
+from mdtree.models import resnet18
+from mdtree.workers import HERE, Crew, run
+
+WIDTH = 8
+METRICS = ("error_rate", "similarity", "hessian")
+TWO = Crew(workers=2)
+
+
+def main() -> None:
+    """Run all comparisons and print them."""
+    options = arguments(__doc__, groups="40", runs="3")
+    groups, runs = (16, 1) if options.quick else (int(options.groups), int(options.runs))
+    with tempfile.TemporaryDirectory() as name:
+        request = _zoo(Path(name), groups)
+        found = told(_throughput(request, groups, runs))
+    found += told(
+        _overheads((100, 1_000, 10_000) if options.quick else (100, 1_000, 10_000, 100_000))
+    )
+    report(found, as_json=options.json)
+
+
+def _zoo(root: Path, groups: int) -> Request:
+    for number in range(groups):
+        for seed in range(2):
+            torch.manual_seed(2 * number + seed)
+            file = root / f"group-{number:03}" / f"seed-{seed}.safetensors"
+            file.parent.mkdir(exist_ok=True)
+            save_file(resnet18(WIDTH, 10, 1).state_dict(), file)
+    kwargs = {"width": WIDTH, "classes": 10, "channels": 1}
+    words = {"model": {"factory": "resnet18", "kwargs": kwargs}, "data": {"source": "digits"}}
+    return Request(
+        root=root,
+        recipe=recipe_from_words(words),
+        folder=root,
+        trust=Trust(),
+        protocol="standard-1",
+        metrics=METRICS,
+        seed=0,
+        device="cpu",
+        allow_download=False,
+    )
+
+
+def _throughput(request: Request, groups: int, runs: int) -> Iterable[Comparison]:
+    def work(crew: Crew) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            done = measure(request, out=Path(folder) / "rows.jsonl", crew=crew)
+            assert done.measured == groups, done.failed
+
+    two = partial(work, TWO)
+    name = f"two workers / one, {groups} groups"
+    yield compare(name, partial(work, HERE), two, runs=runs, target=1 / 1.7)
+    try:
+        import ray
+    except ImportError:
+        say("Ray is not installed: not compared")
+        return
+    started = time.perf_counter()
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    say(f"starting a Ray cluster took {time.perf_counter() - started:.1f} s")
+    on_ray = partial(work, Crew(workers=2, ray="local"))
+    yield compare("two workers on Ray / two processes", two, on_ray, runs=runs, target=1.15)
+    ray.shutdown()
+
+
+def _overheads(counts: tuple[int, ...]) -> Iterable[Comparison]:
+    few = _seconds(1_000)
+    for count in counts:
+        name = f"driver for each of {count:,} instant groups / of 1,000"
+        yield Comparison(name=name, rival=[few], ours=[_seconds(count)], target=1.5)
+
+
+def _seconds(count: int) -> float:
+    """Time one instant item, its row appended, once the workers have started."""
+    with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "rows.jsonl") as store:
+        items = run(instant, range(count), TWO)
+        next(items)
+        next(items)
+        started = time.perf_counter()
+        for done in items:
+            assert done.result is not None
+            store.append(done.result)
+        return (time.perf_counter() - started) / (count - 2)
+
+
+def instant(number: int) -> Row:
+    """Make a row without any measuring."""
+    return Row(
+        format=1,
+        group=f"group-{number}",
+        protocol="standard-1",
+        facts={"width": 8},
+        quantities={"train_error": Measured(value=float(number))},
+    )
+
+
+if __name__ == "__main__":
+    main()
