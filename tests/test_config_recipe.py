@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from mdtree.config import (
     KNOWN_PACKAGES,
@@ -25,6 +28,7 @@ from mdtree.config import (
     recipe_from_words,
     words,
 )
+from mdtree.config.pattern import _number_or_text, facts_in
 from mdtree.exceptions import RecipeError
 
 
@@ -244,3 +248,39 @@ def test_known_packages_are_rooms_inside_themselves():
     assert all(
         room.startswith(f"{name}.") for name, all_ in KNOWN_PACKAGES.items() for room in all_
     )
+
+
+PIECES = st.sampled_from(["a", "1", "1e-3", ".", "_", "/", "lr", "{a}", "{b}", "{c}", "{width}"])
+
+
+@settings(deadline=None, derandomize=True, database=None, max_examples=500)
+@given(pattern=st.lists(PIECES, max_size=9).map("".join), folder=st.text("a1.e-_/lr", max_size=16))
+def test_a_folder_is_read_as_a_regular_expression_would(pattern, folder):
+    names = re.findall(r"\{(\w+)\}", pattern)
+    assume(names and len(set(names)) == len(names))
+    number = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+    rule = re.sub(
+        r"\\\{(\w+)\\\}",
+        lambda n: f"(?P<{n[1]}>{number if n[1] == 'width' else '[^/]+?'})",
+        re.escape(pattern),
+    )
+    wanted = re.fullmatch(rule, folder)
+    if wanted is None:
+        with pytest.raises(RecipeError, match="does not fit the pattern"):
+            facts_in(folder, pattern)
+        return
+    values = {name: _number_or_text(text) for name, text in wanted.groupdict().items()}
+    assert values == facts_in(folder, pattern)
+
+
+def test_a_folder_that_could_be_shared_among_names_in_endless_ways_is_refused():
+    """A regular expression would try 10**21 ways."""
+    pattern = "_".join(f"{{a{number}}}" for number in range(20)) + "!"
+    with pytest.raises(RecipeError, match="does not fit the pattern"):
+        facts_in("_" * 250, pattern)
+
+
+def test_a_pattern_of_very_many_names_is_refused(read):
+    pattern = "".join(f"{{a{number}}}" for number in range(101))
+    with pytest.raises(RecipeError, match="names at most 100 facts, got 101"):
+        read(f"model: cnn\npattern: '{pattern}'\n")

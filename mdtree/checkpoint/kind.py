@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 import struct
 import zipfile
@@ -10,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from mdtree.exceptions import UnreadableError, UnsafeError
+from mdtree.unpacking import opened, zip_fault
 
 __all__ = ["INDEX", "Kind", "kind_of", "looks_like_weights"]
 
@@ -61,15 +63,15 @@ def looks_like_weights(path: Path) -> bool:
 def kind_of(path: Path) -> Kind:
     """Tell how the weights in a file are stored; anything else is an error that says what it is."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
             head = file.read(64)
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
     if path.name.endswith(INDEX):
         return Kind.SHARDED
     if head.startswith(b"PK\x03\x04"):
-        return _kind_of_zip(path)
+        return _kind_of_zip(path, size)
     if _LEGACY in head[:32]:
         return Kind.LEGACY
     if head[5:9] == b"\0\0\0{":  # the header follows its length of 8 bytes
@@ -86,17 +88,22 @@ def _kind_of_safetensors(path: Path, header: int, size: int) -> Kind:
     return Kind.SAFETENSORS
 
 
-def _kind_of_zip(path: Path) -> Kind:
+def _kind_of_zip(path: Path, size: int) -> Kind:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened(path) as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+            fault = zip_fault(archive, size)
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise UnreadableError(f"{path} is a truncated or damaged file of torch.save") from error
     parts = {name.partition("/")[2] for name in names}
     if "constants.pkl" in parts or any(part.startswith("code/") for part in parts):
         raise UnsafeError(
             f"{path} is a TorchScript archive, which holds code: "
             "save the state_dict of the original module instead"
+        )
+    if "data.pkl" in parts and fault is not None:
+        raise UnsafeError(
+            f"{path} was not written by torch.save: {fault}; unpack it, and save the weights again"
         )
     if "data.pkl" in parts:
         return Kind.TORCH

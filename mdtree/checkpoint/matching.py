@@ -15,6 +15,7 @@ from mdtree.spelling import nearest
 __all__ = ["matched"]
 
 _SHOWN = 5  # names listed in an error; the rest is counted
+_LONGEST = 300  # characters of one of them
 
 
 def matched(tensors: Mapping[str, Tensor], model: nn.Module, *, name: str) -> dict[str, Tensor]:
@@ -70,7 +71,7 @@ def _check_names(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], name
     if missing:
         parts.append(f"missing: {_list(missing)}")
     if unexpected:
-        hinted = [key + nearest(key, missing) for key in unexpected[:_SHOWN]]
+        hinted = [key + nearest(key[:_LONGEST], missing) for key in unexpected[:_SHOWN]]
         parts.append(f"unexpected: {_list(hinted + unexpected[_SHOWN:])}")
     if shapes:
         parts.append(f"other shapes: {_list(shapes)}")
@@ -143,4 +144,5 @@ def _advice(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
 
 def _list(names: list[str]) -> str:
     rest = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    shown = (name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..." for name in names[:_SHOWN])
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")

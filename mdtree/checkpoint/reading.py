@@ -7,6 +7,7 @@ import json
 import pickle
 import re
 import warnings
+import zipfile
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,8 +21,11 @@ from torch import Tensor
 from mdtree.checkpoint.kind import INDEX, Kind, kind_of
 from mdtree.checkpoint.refusal import refusal
 from mdtree.exceptions import UnreadableError, UnsafeError
+from mdtree.unpacking import opened, pickle_fault
 
 __all__ = ["file_digest", "parts_of", "read"]
+
+_LARGEST_INDEX = 1 << 26  # bytes
 
 
 class StandIn:
@@ -71,6 +75,7 @@ def read(path: Path, *, trust: Iterable[str] = ()) -> Any:
                 raise UnreadableError(f"{part} holds no weights by name")
             tensors |= content
         return tensors
+    _check_pickles(path)
     return _torch(path, tuple(trust))
 
 
@@ -79,7 +84,7 @@ def file_digest(path: Path) -> str:
     digests = []
     for part in parts_of(path):
         try:
-            with part.open("rb") as file:
+            with opened(part) as file:
                 digests.append(hashlib.file_digest(file, "sha256"))
         except OSError as error:
             raise UnreadableError(f"{part} cannot be read: {error.strerror or error}") from error
@@ -93,7 +98,11 @@ def parts_of(path: Path) -> list[Path]:
     if not path.name.endswith(INDEX):
         return [path]
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        with opened(path) as file:
+            text = file.read(_LARGEST_INDEX + 1)
+        if len(text) > _LARGEST_INDEX:
+            raise UnreadableError(f"{path} is larger than {_LARGEST_INDEX} bytes: no index is")
+        index = json.loads(text.decode("utf-8"))
         names = sorted(set(index["weight_map"].values()))
         inside = all(re.fullmatch(r"[^/\\\0]+\.(safetensors|bin)", name) for name in names)
     except OSError as error:
@@ -102,7 +111,8 @@ def parts_of(path: Path) -> list[Path]:
         raise UnreadableError(f"{path} is not an index of weights files") from error
     if not inside:
         raise UnsafeError(
-            f"{path} names parts that are no weights files of its own folder: {', '.join(names)}"
+            f"{path} names parts that are no weights files of its own folder: "
+            f"{', '.join(map(str, names)):.500}"
         )
     return [path, *(path.with_name(name) for name in names)]
 
@@ -116,7 +126,18 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path, device="cpu") if is_text(path) else load(path.read_bytes())
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
-        raise UnreadableError(f"{path} is a damaged safetensors file: {error}") from error
+        raise UnreadableError(f"{path} is a damaged safetensors file: {error!s:.500}") from error
+
+
+def _check_pickles(path: Path) -> None:
+    """Refuse a file whose pickles would fill the memory, or never end."""
+    try:
+        with opened(path) as file:
+            fault = pickle_fault(file)
+    except (OSError, RuntimeError, zipfile.BadZipFile) as error:  # RuntimeError: it is encrypted
+        raise UnreadableError(f"{path} is a truncated or damaged file of torch.save") from error
+    if fault is not None:
+        raise UnsafeError(f"{path} was not written by torch.save: {fault}")
 
 
 def _torch(path: Path, trust: tuple[str, ...]) -> Any:
@@ -126,7 +147,7 @@ def _torch(path: Path, trust: tuple[str, ...]) -> Any:
     with torch.serialization.safe_globals(admitted), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # if it fails, we say so
         try:
-            with path.open("rb") as file:  # of a path, torch would look at the suffix
+            with opened(path) as file:  # of a path, torch would look at the suffix
                 return torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             raise refusal(path, error) from error
@@ -134,7 +155,7 @@ def _torch(path: Path, trust: tuple[str, ...]) -> Any:
             raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
         except Exception as error:
             # damage shows itself anywhere in the reader: EOFError, RuntimeError, KeyError, ...
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:500]
             raise UnreadableError(
                 f"{path} is a truncated or damaged file of torch.save: {reason}"
             ) from error

@@ -14,13 +14,15 @@ __all__ = ["refusal"]
 
 _SHOWN = 3  # names in a message; more would bury the advice
 
+_LONGEST = 300  # characters of a name or a reason
+
 # how torch words its refusal of the first class or function that is not admitted
 _NAMED = re.compile(r"GLOBAL (\S+) (?:was not an allowed global|whose module)")
 
 
 def refusal(path: Path, error: Exception) -> UnsafeError | UnreadableError:
     """Turn torch's refusal into ours; what is admitted while this is called is not blamed."""
-    names = _refused(path, str(error))
+    names = [name[:_LONGEST] for name in _refused(path, str(error))]
     if not names:
         return UnreadableError(
             f"{path} is damaged, or was saved with settings that cannot be read without running "
@@ -60,4 +62,5 @@ def _is_plain_class(name: str) -> bool:
 def _reason(message: str) -> str:
     """Take the core out of torch's advice to load the file unsafely."""
     core = message.partition("WeightsUnpickler error: ")[2] or message
-    return next((line.strip() for line in core.splitlines() if line.strip()), "no reason given")
+    lines = (line.strip() for line in core.splitlines() if line.strip())
+    return next(lines, "no reason given")[:_LONGEST]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from mdtree.exceptions import UnreadableError
@@ -18,6 +19,9 @@ T = TypeVar("T")
 # where trainers put the weights, in the order in which they are looked for; the averaged ones
 # (EMA, SWA) lie elsewhere in the loss landscape and are taken only when they are asked for
 _CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "weights")
+
+_SHOWN = 8  # names in a message
+_SWOLLEN = 1 << 28  # bytes that a tensor may have beyond those that are stored
 
 _WRAPPERS = ("module.", "_orig_mod.")  # DataParallel and averaged models; torch.compile
 
@@ -32,49 +36,75 @@ class Found:
 
 def find_weights(content: Any, *, key: str | None, name: str) -> Found:
     """Find the weights in the content of a file; `key` asks for one entry of several."""
-    if not isinstance(content, Mapping):
+    if not isinstance(content, dict):
         raise UnreadableError(
             f"{name} holds a {type(content).__name__}, not weights by name: save model.state_dict()"
         )
-    if {"state", "param_groups"} <= content.keys():
+    if "state" in content and "param_groups" in content:
         raise UnreadableError(
             f"{name} holds the state of an optimiser, not weights: give the file of "
             "model.state_dict() that lies beside it"
         )
-    held = [str(k) for k, value in content.items() if _is_state_dict(value)]
+    held = [f"{k!s:.80}" for k, value in dict.items(content) if _is_state_dict(value)]
     if key is not None:
         return Found(tensors=_keyed(content, key, held, name), notes=(f"weights of {key!r}",))
     if _is_state_dict(content):
-        return Found(tensors=unwrapped(content), notes=())
+        return Found(tensors=_plain(content, name), notes=())
     known = [container for container in _CONTAINERS if container in held]
     if not known:
         raise UnreadableError(
-            f"{name} holds {', '.join(map(str, list(content)[:8])) or 'nothing'}, "
+            f"{name} holds {_list(list(content)[:_SHOWN]) or 'nothing'}, "
             f"and weights under none of {', '.join(_CONTAINERS)}"
-            + (f"; say which with --weights-key: {', '.join(held)}" if held else "")
+            + (f"; say which with --weights-key: {_list(held)}" if held else "")
         )
     others = [other for other in held if other != known[0]]
-    notes = (f"weights of {known[0]!r}; the file also holds {', '.join(others)}",) if others else ()
-    return Found(tensors=unwrapped(content[known[0]]), notes=notes)
+    notes = (f"weights of {known[0]!r}; the file also holds {_list(others)}",) if others else ()
+    return Found(tensors=_plain(content[known[0]], name), notes=notes)
 
 
-def _keyed(content: Mapping[str, Any], key: str, held: list[str], name: str) -> dict[str, Tensor]:
+def _keyed(content: dict[str, Any], key: str, held: list[str], name: str) -> dict[str, Tensor]:
     if key not in content:
         raise UnreadableError(
             f"{name} has no entry {key!r}{nearest(key, held)}; "
-            f"it holds weights under {', '.join(held) or 'no entry'}"
+            f"it holds weights under {_list(held) or 'no entry'}"
         )
     if not _is_state_dict(content[key]):
         raise UnreadableError(f"{name}: the entry {key!r} holds no weights by name")
-    return unwrapped(content[key])
+    return _plain(content[key], name)
 
 
 def _is_state_dict(value: Any) -> bool:
+    # a pickle may hide the methods of a dictionary that has attributes
     return (
-        isinstance(value, Mapping)
+        isinstance(value, dict)
         and bool(value)
-        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in dict.items(value))
     )
+
+
+def _plain(content: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Give the tensors alone, without attributes that a file may have hung on them."""
+    tensors = {key: Tensor.detach(tensor) for key, tensor in unwrapped(content).items()}
+    for key, tensor in tensors.items():
+        if _is_swollen(tensor):
+            raise UnreadableError(
+                f"{name}: {key:.80} has the size {tuple(tensor.shape)!s:.80}, and the file holds "
+                f"{tensor.untyped_storage().nbytes()} bytes for it: save a contiguous copy"
+            )
+    return tensors
+
+
+def _is_swollen(tensor: Tensor) -> bool:
+    """Say whether a tensor repeats its few numbers until they fill the memory."""
+    if tensor.is_meta or tensor.is_quantized or tensor.layout is not torch.strided:
+        return False  # told where its numbers are needed
+    return tensor.numel() * tensor.element_size() > max(tensor.untyped_storage().nbytes(), _SWOLLEN)
+
+
+def _list(names: Iterable[Any]) -> str:
+    given = list(names)
+    more = f" and {len(given) - _SHOWN} more" if len(given) > _SHOWN else ""
+    return ", ".join(f"{name!s:.80}" for name in given[:_SHOWN]) + more
 
 
 def wrapping(names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ import click
 from mdtree.cli.bar import Bar
 from mdtree.cli.page import write_page
 from mdtree.cli.summary import rows_table
-from mdtree.cli.text import duration, printable
+from mdtree.cli.text import duration, paragraph, printable
 from mdtree.cli.verdict import verdict_text
 from mdtree.failures import FAILURE_MODES
 
@@ -94,7 +94,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     failed = [row for row in rows if row.failure is not None]
     for row in failed:
         assert row.failure is not None
-        click.echo(f"failed {printable(row.group)}: {printable(row.failure.reason)}", err=True)
+        click.echo(f"failed {printable(row.group)}: {paragraph(row.failure.reason)}", err=True)
     verdicts = [judge(row) for row in rows if row.failure is None]
     for verdict in verdicts:
         click.echo(f"\nplanted: {fault}\n{verdict_text(verdict)}")

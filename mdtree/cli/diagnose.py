@@ -13,7 +13,7 @@ import click
 from mdtree.cli.crew import make_crew, share_of_work
 from mdtree.cli.page import write_page
 from mdtree.cli.request import MEASURED, make_request, measuring
-from mdtree.cli.text import duration, plural, printable
+from mdtree.cli.text import duration, paragraph, plural, printable
 from mdtree.config import RECIPE_NAME, words
 from mdtree.exceptions import MdtreeError
 from mdtree.measurements import Row, is_address, load_rows, rows_file
@@ -106,8 +106,7 @@ def command(
     _print(verdicts, as_json)
     for row in failed:
         assert row.failure is not None
-        reason = printable(row.failure.reason, keep="\n")
-        click.echo(f"failed {printable(row.group)}: {reason}", err=True)
+        click.echo(f"failed {printable(row.group)}: {paragraph(row.failure.reason)}", err=True)
     if any(verdict.mode in wanted for verdict in verdicts):
         ctx.exit(_FOUND)
     ctx.exit(1 if failed else 0)

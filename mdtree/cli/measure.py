@@ -14,10 +14,9 @@ import click
 from mdtree.cli.bar import Bar
 from mdtree.cli.crew import make_crew, max_failures, share_of_work
 from mdtree.cli.request import MEASURED, make_request, measuring
-from mdtree.cli.summary import rows_table
-from mdtree.cli.text import duration, plural, printable, table
+from mdtree.cli.summary import row_text, rows_table
+from mdtree.cli.text import duration, paragraph, plural, printable, table
 from mdtree.measurements import Row, open_rows, rows_file
-from mdtree.measurements.row import row_to_json
 
 __all__ = ["command"]
 
@@ -150,7 +149,7 @@ def _print_summary(summary: Any, as_json: bool) -> None:
     if next(rows, None) is not None:
         click.echo(f"... and more: mdtree rows show {out} --all")
     for group, reason in summary.failed.items():
-        click.echo(f"failed {printable(group)}: " + printable(reason, keep="\n"), err=True)
+        click.echo(f"failed {printable(group)}: {paragraph(reason)}", err=True)
     for line in summary.damaged:
         click.echo(
             f"line {line.line} was no row ({printable(line.reason)}) and was moved to "
@@ -182,5 +181,5 @@ def _print_json(summary: Any, rows: Iterator[Row]) -> None:
     }
     click.echo(json.dumps(head).removesuffix("}") + ', "rows": [', nl=False)
     for number, row in enumerate(rows):
-        click.echo((", " if number else "") + row_to_json(row).decode(), nl=False)
+        click.echo((", " if number else "") + row_text(row), nl=False)
     click.echo("]}")

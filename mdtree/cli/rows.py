@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
-from mdtree.cli.summary import rows_table
+from mdtree.cli.summary import row_text, rows_table
 from mdtree.cli.text import plural, printable
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.measurements import (
@@ -46,12 +47,10 @@ def show(rows: Path, *, everything: bool, as_json: bool) -> None:
     Example:
       mdtree rows show rows.jsonl
     """
-    from mdtree.measurements.row import row_to_json
-
     found = open_rows(rows)
     if as_json:
         for row in found:
-            click.echo(row_to_json(row).decode())
+            click.echo(row_text(row))
         return
     click.echo(rows_table(found, limit=None if everything else 40))
 
@@ -78,7 +77,7 @@ def export(rows: Path, *, out: Path | None, form: str | None) -> None:
         if parquet:
             raise MdtreeError("a Parquet table is no text for a terminal: name a file with --out")
         for line in csv_lines(open_rows(rows)):
-            click.echo(line, nl=False)
+            click.echo(printable(line, keep="\n") if sys.stdout.isatty() else line, nl=False)
         return
     _check_other(out, rows, "holds the measurements themselves")
     (write_parquet if parquet else write_csv)(open_rows(rows), out)

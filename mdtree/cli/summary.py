@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import islice
 
 from mdtree.cli.text import number, printable, table
 from mdtree.measurements import QUANTITIES, Measured, Missing, Row
+from mdtree.measurements.row import row_to_json
 
-__all__ = ["rows_table"]
+__all__ = ["row_text", "rows_table"]
 
 _SHOWN = 40
+
+
+def row_text(row: Row) -> str:
+    """Write a row as JSON of plain letters: what is printed must not steer a terminal."""
+    return json.dumps(json.loads(row_to_json(row)), separators=(",", ":"))
 
 
 def rows_table(rows: Collection[Row], *, limit: int | None = _SHOWN) -> str:

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 
 from mdtree.spelling import plural, printable
 
-__all__ = ["duration", "number", "plural", "printable", "table"]
+__all__ = ["duration", "number", "paragraph", "plural", "printable", "table"]
 
 _MINUTE, _HOUR = 60, 3600
 _ROUNDING = 1e-9  # a smaller relative error is one of arithmetic
+
+
+def paragraph(text: str) -> str:
+    """Show a text of several lines, so that none of them looks like one of ours."""
+    return printable(text, keep="\n").replace("\n", "\n  ")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

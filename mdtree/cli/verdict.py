@@ -30,7 +30,7 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
 
 def verdict_text(verdict: Verdict) -> str:
     """Write one verdict: what is wrong, how sure, why, and what to do."""
-    return printable("\n".join(_lines(verdict)), keep="\n")
+    return "\n".join(map(printable, _lines(verdict)))
 
 
 def _lines(verdict: Verdict) -> Iterator[str]:

@@ -12,7 +12,7 @@ import click
 
 from mdtree.cli.bar import Bar
 from mdtree.cli.crew import hiring, make_crew, max_failures, share_of_work
-from mdtree.cli.text import duration, plural, printable, table
+from mdtree.cli.text import duration, paragraph, plural, printable, table
 from mdtree.exceptions import OutputError
 
 __all__ = ["command"]
@@ -130,7 +130,7 @@ def _print_trained(found: Any) -> None:
     for name in found.diverged:
         click.echo(f"diverged {printable(name)}: its loss left the numbers", err=True)
     for name, reason in found.failed.items():
-        click.echo(f"failed {printable(name)}: " + printable(reason, keep="\n"), err=True)
+        click.echo(f"failed {printable(name)}: {paragraph(reason)}", err=True)
     if found.left:
         click.echo(
             f"{plural(found.left, 'member')} not reached: too many have failed; the same command "

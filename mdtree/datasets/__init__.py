@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from mdtree.datasets.sample import with_label_noise, with_subset
 from mdtree.exceptions import DataError
 from mdtree.factory import call, find
 from mdtree.spelling import plural
+from mdtree.unpacking import opened
 
 __all__ = ["Data", "DatasetItems", "Items", "TensorItems", "augmented", "data_digest", "load_data"]
 
@@ -76,8 +78,12 @@ def data_digest(spec: DataSpec, folder: Path) -> str | None:
         contents = [_file_digest(file) for file in animal_files(spec, folder)]
     elif isinstance(spec, Images | TorchvisionData):
         root = folder / spec.root
-        found = (path for path in root.rglob("*") if path.is_file())
-        contents = sorted(f"{path.relative_to(root)} {path.stat().st_size}" for path in found)
+        found = (Path(where, name) for where, _, names in os.walk(root) for name in names)
+        contents = sorted(
+            f"{path.relative_to(root)} {path.stat().st_size}"
+            for path in found
+            if os.path.isfile(path)  # noqa: PTH113 - Path.is_file fails where it may not look
+        )
     else:
         return None
     return hashlib.sha256("\n".join(contents).encode(errors="replace")).hexdigest()
@@ -156,7 +162,7 @@ def _per_channel(values: tuple[float, ...], x: Tensor) -> Tensor:
 
 def _file_digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"data file {path} cannot be read: {error.strerror or error}") from error

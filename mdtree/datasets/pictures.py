@@ -68,14 +68,13 @@ def from_folders(
     spec: Images, folder: Path, *, trust: Trust
 ) -> tuple[DatasetItems, DatasetItems | None]:
     """Read ROOT/train/CLASS/* and ROOT/test/CLASS/*; without a test folder there is no test set."""
-    datasets = torchvision("torchvision.datasets")
     root = folder / spec.root
     transform = _transform(spec.transform, trust)
     try:
-        train = datasets.ImageFolder(str(root / spec.train), transform=transform)
+        train = _image_folder(root / spec.train, transform)
         if not (root / spec.test).exists():
             return _items(train), None
-        test = datasets.ImageFolder(str(root / spec.test), transform=transform)
+        test = _image_folder(root / spec.test, transform)
     except OSError as error:
         raise DataError(f"no folder of images in {root}: {error}") from error
     if train.classes != test.classes:
@@ -84,6 +83,15 @@ def from_folders(
             f"and {spec.test} {test.classes} differ"
         )
     return _items(train), _items(test)
+
+
+def _image_folder(folder: Path, transform: Callable[[Any], Any]) -> Any:
+    datasets = torchvision("torchvision.datasets")
+
+    def is_image(path: str) -> bool:  # a pipe of that name would never end
+        return bool(datasets.folder.is_image_file(path)) and Path(path).is_file()
+
+    return datasets.ImageFolder(str(folder), transform=transform, is_valid_file=is_image)
 
 
 def _items(dataset: Any) -> DatasetItems:

@@ -44,6 +44,9 @@ __all__ = [
 ]
 
 
+_LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
+
+
 @dataclass(frozen=True, kw_only=True)
 class GroupTask:
     """All that a worker needs to measure one group; picklable."""
@@ -113,6 +116,7 @@ def measure_group(task: GroupTask) -> Row:
 
 def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
     """Make the row of a group that could not be measured, or not further than it was before."""
+    reason = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]} ..."
     missing = Missing(missing=f"the group failed: {reason}")
     quantities: dict[str, Value] = {
         name: missing for metric in task.metrics for name in METRICS[metric].quantities
@@ -267,9 +271,15 @@ def _members(task: GroupTask, network: Network) -> list[Checkpoint]:
             name=name,
             trust=task.trust.names,
             key=task.recipe.weights_key,
+            within=_home(task),
         )
         for name, path in task.members.items()
     ]
+
+
+def _home(task: GroupTask) -> Path | None:
+    """Give the folder out of which no link may lead: that of a recipe which nobody has named."""
+    return None if task.trust.any_factory or task.storage is not None else task.folder
 
 
 def _placed(member: Checkpoint, task: GroupTask) -> dict[str, Tensor]:

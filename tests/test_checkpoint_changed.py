@@ -1,0 +1,95 @@
+"""A file that changes while it is read: the hash is that of what was read, or there is an error."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from mdtree.checkpoint import load_checkpoint, parts_of
+from mdtree.exceptions import UnreadableError
+
+OLD, NEW = ({"weight": torch.full((2, 3), v), "bias": torch.zeros(2)} for v in (1.0, 2.0))
+
+
+class Meanwhile(nn.Linear):
+    """A network that lets something happen after the file was read, and before it is trusted."""
+
+    def __init__(self, happens):
+        super().__init__(3, 2)
+        self.happens = happens
+
+    def state_dict(self, *args, **kwargs):
+        self.happens()
+        return super().state_dict(*args, **kwargs)
+
+
+def replaced(path: Path, write) -> None:
+    write(NEW, path.with_name("y.pt"))
+    path.with_name("y.pt").replace(path)
+
+
+def rewritten(path: Path, write) -> None:
+    """In place, of the same length, with the times of before."""
+    status = path.stat()
+    write(NEW, path.with_name("y.pt"))
+    content = path.with_name("y.pt").read_bytes()
+    assert len(content) == status.st_size
+    with path.open("r+b") as file:
+        file.write(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+WRITERS = pytest.mark.parametrize("write", [save_file, torch.save])
+
+
+@WRITERS
+@pytest.mark.parametrize("change", [replaced, rewritten])
+def test_what_was_changed_while_it_was_read_is_an_error(tmp_path, write, change):
+    path = tmp_path / "x.pt"
+    write(OLD, path)
+    with pytest.raises(UnreadableError, match=r"x\.pt was changed while it was read"):
+        load_checkpoint(path, Meanwhile(lambda: change(path, write)), name="x")
+    checkpoint = load_checkpoint(path, nn.Linear(3, 2), name="x")  # as it is now
+    assert torch.equal(NEW["weight"], checkpoint.weights["weight"])
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == checkpoint.sha256
+
+
+@WRITERS
+def test_what_is_gone_is_an_error(tmp_path, write):
+    path = tmp_path / "x.pt"
+    write(OLD, path)
+    with pytest.raises(UnreadableError, match=r"x\.pt cannot be read: No such file"):
+        load_checkpoint(path, Meanwhile(path.unlink), name="x")
+
+
+@pytest.mark.parametrize("which", range(3), ids=["index", "first part", "second part"])
+def test_every_part_of_a_checkpoint_counts(tmp_path, which):
+    index = tmp_path / "model.safetensors.index.json"
+    names = {"weight": "a.safetensors", "bias": "b.safetensors"}
+    index.write_text(json.dumps({"weight_map": names}))
+    for key, name in names.items():
+        save_file({key: OLD[key]}, tmp_path / name)
+    part = parts_of(index)[which]
+
+    def touch() -> None:
+        part.write_bytes(part.read_bytes().replace(b"{", b" {") if which == 0 else b"other")
+
+    with pytest.raises(UnreadableError, match="was changed while it was read"):
+        load_checkpoint(index, Meanwhile(touch), name="x")
+    if which:
+        with pytest.raises(UnreadableError, match=part.name):
+            load_checkpoint(index, nn.Linear(3, 2), name="x")
+
+
+def test_a_file_that_only_looks_touched_is_read(tmp_path):
+    path = tmp_path / "x.pt"
+    torch.save(OLD, path)
+    checkpoint = load_checkpoint(path, Meanwhile(path.touch), name="x")
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == checkpoint.sha256
