@@ -69,7 +69,7 @@ def other_classes(path):
     save_file(cnn(width=2, classes=7).state_dict(), path)
 
 
-def unreadable(path):
+def linked(path):
     path.unlink()
     path.symlink_to("/proc/self/mem")
 
@@ -86,8 +86,8 @@ def unreadable(path):
         (lambda path: path.write_text("not weights"), "UnreadableError"),
         (lambda path: path.write_bytes(b""), "UnreadableError"),
         pytest.param(
-            unreadable,
-            "UnreadableError",
+            linked,
+            "UnsafeError",
             marks=pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="Linux"),
         ),
     ],
