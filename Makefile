@@ -32,8 +32,9 @@ tests: $(VENV)/.developing
 
 gpu-check: $(VENV)/.developing
 	$(PIP) install -c $(CONSTRAINTS) -e ".[bench]"
+	$(BIN)/python -c "from mdtree.device import pick_device; pick_device('cuda')"
 	$(BIN)/python -m pytest -m gpu
-	$(BIN)/python scripts/bench_metrics.py --device cuda
+	$(BIN)/python scripts/bench_metrics.py --device cuda --size 32 --widths 8,16,32,64,128 --runs 3 --parts wholes,batching
 
 audit: $(VENV)/.developing
 	$(BIN)/python scripts/audit.py

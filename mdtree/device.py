@@ -14,6 +14,8 @@ __all__ = ["held_share", "pick_device", "visible_gpus"]
 
 ResultT = TypeVar("ResultT")
 
+_CONTEXT = 600 * 2**20  # bytes that a process holds on a GPU before its first tensor, about
+
 
 def pick_device(name: str, *, elsewhere: bool = False) -> str:
     """Choose where to run: `auto` is the first CUDA device, if there is one, else the CPU.
@@ -49,7 +51,8 @@ def held_share(device: str, work: Callable[[], ResultT]) -> tuple[ResultT, float
     where = torch.device(device)
     if where.type != "cuda" or not torch.cuda.is_available():
         return work(), None
+    torch.cuda.init()  # type: ignore[no-untyped-call]  # a device with a number does not do it
     torch.cuda.reset_peak_memory_stats(where)
     result = work()
     total = torch.cuda.get_device_properties(where).total_memory
-    return result, torch.cuda.max_memory_reserved(where) / total
+    return result, (_CONTEXT + torch.cuda.max_memory_reserved(where)) / total

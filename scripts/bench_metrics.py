@@ -1,10 +1,11 @@
 """What the landscape costs: ours beside pyhessian, hessian-eigenthings, pytorch-cka, and paper-1.
 
-    python scripts/bench_metrics.py [--widths 4,8,16] [--quick] [--json] [--device cpu]
+    python scripts/bench_metrics.py [--widths 4,8,16] [--size 28] [--quick] [--json] [--device cpu]
 
 Everything is measured on the same trained networks: ResNet-18 of widths 4, 8 and 16 on 50,000
 images of 28x28 pixels (scikit-learn's digits, enlarged and shifted), as many as the published zoo
-has.  The rivals need the extra `bench`; what is not installed is left out.
+has.  Neither side rounds to TF32.  The rivals need the extra `bench`; what is not installed is left
+out.
 
 A curve of `paper-1` takes 19,500 equal steps.  Some of them are timed, and the time is scaled; the
 same holds for its passes over the training set, and for the probes of PyHessian's trace.
@@ -23,7 +24,8 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from benchmark import Comparison, arguments, compare, report, say, told
+from bench_batching import stacked
+from benchmark import Comparison, arguments, compare, report, say, seconds, told
 from pyhessian import hessian as PyHessian
 from torch import Tensor
 
@@ -66,11 +68,12 @@ NEVER = -1e30  # a tolerance that PyHessian's trace never reaches
 
 def main() -> None:
     """Run all comparisons and print them."""
-    options = arguments(__doc__, widths="4,8,16", runs="7", parts=",".join(_PARTS))
+    options = arguments(__doc__, widths="4,8,16", size="28", runs="7", parts=",".join(_PARTS))
+    torch.backends.cudnn.allow_tf32 = False
     runs = 3 if options.quick else int(options.runs)
     widths = [4] if options.quick else [int(width) for width in options.widths.split(",")]
     device = torch.device(options.device)
-    data = _data()
+    data = _data(int(options.size))
     comparisons: list[Comparison] = []
     for width in widths:
         case = _Case.trained(width, data, device)
@@ -136,17 +139,19 @@ class _Case:
         return f"{what}, width {self.width}"
 
 
-def _data() -> Data:
-    """Enlarge the digits to 28x28 and shift each copy by up to two pixels, with some noise."""
+def _data(size: int) -> Data:
+    """Enlarge the digits and shift each copy by up to two pixels, with some noise."""
     small, test = digits()
-    return Data(_enlarged(small, ITEMS, seed=0), _enlarged(test, TEST_ITEMS, seed=1))
+    return Data(
+        _enlarged(small, ITEMS, size=size, seed=0), _enlarged(test, TEST_ITEMS, size=size, seed=1)
+    )
 
 
-def _enlarged(items: TensorItems, count: int, *, seed: int) -> TensorItems:
+def _enlarged(items: TensorItems, count: int, *, size: int, seed: int) -> TensorItems:
     source = torch.Generator().manual_seed(seed)
     x, y = items.all
     chosen = torch.randint(len(x), (count,), generator=source)
-    large = F.interpolate(x, size=28, mode="bilinear", align_corners=False)[chosen]
+    large = F.interpolate(x, size=size, mode="bilinear", align_corners=False)[chosen]
     shifts = torch.randint(-2, 3, (count, 2), generator=source).tolist()
     moved = torch.stack(
         [
@@ -381,15 +386,15 @@ def _has(package: str) -> bool:
 
 def _wholes(case: _Case, runs: int) -> list[Comparison]:
     """Compare connectivity, and everything of a group of two, in seconds and in passes."""
-    seconds: dict[str, dict[str, list[float]]] = {"paper-1": {}, "standard-1": {}}
+    clock: dict[str, dict[str, list[float]]] = {"paper-1": {}, "standard-1": {}}
     passes: dict[str, dict[str, float]] = {"paper-1": {}, "standard-1": {}}
     for _ in range(max(runs // 3, 1)):
-        for protocol, times in seconds.items():
+        for protocol, times in clock.items():
             for name in ("error_rate", "hessian", "connectivity", "similarity"):
                 taken, effort = _timed(case, protocol, name)
                 times.setdefault(name, []).append(taken)
                 passes[protocol][name] = effort
-    paper, standard = seconds["paper-1"], seconds["standard-1"]
+    paper, standard = clock["paper-1"], clock["standard-1"]
     return [
         Comparison(
             name=case.name("connectivity: standard-1 / paper-1"),
@@ -418,9 +423,8 @@ def _timed(case: _Case, protocol: str, name: str) -> tuple[float, float]:
     if (protocol, name) == ("paper-1", "connectivity"):
         effort = METRICS[name].cost(_workload(protocol))
         return _scaled(case, effort), effort.passes
-    started = time.perf_counter()
-    METRICS[name].compute(subject)
-    return time.perf_counter() - started, subject.setup.meter.total.passes
+    taken = seconds(lambda: METRICS[name].compute(subject))
+    return taken, subject.setup.meter.total.passes
 
 
 def _scaled(case: _Case, effort: Effort) -> float:
@@ -454,20 +458,28 @@ def _told(case: _Case, used: Mapping[str, float]) -> list[Comparison]:
     return found
 
 
+# --- the members at once
+
+
+def _batching(case: _Case, runs: int) -> list[Comparison]:
+    """Compare the members as one computation with one after the other."""
+    return list(stacked(case.width, MEMBERS, case.data, case.setup.device, runs=runs))
+
+
 _PARTS: dict[str, Callable[[_Case, int], list[Comparison]]] = {
     "tops": _tops,
     "traces": _traces,
     "steps": _steps,
     "similarities": _similarities,
     "wholes": _wholes,
+    "batching": _batching,
 }
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    work()
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+    """Warm up, then time one run."""
+    seconds(work)
+    return seconds(work)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
+from mdtree.device import pick_device
+from mdtree.exceptions import MdtreeError
 from mdtree.version import __version__
 
 
@@ -45,16 +47,23 @@ def compare(
     target: float | None,
 ) -> Comparison:
     """Warm both up, then time them in turn; who goes first changes from pair to pair."""
-    rival()
-    ours()
+    seconds(rival)
+    seconds(ours)
     times: dict[str, list[float]] = {"rival": [], "ours": []}
     for number in range(runs):
         order = [("rival", rival), ("ours", ours)]
         for key, work in order if number % 2 == 0 else reversed(order):
-            started = time.perf_counter()
-            work()
-            times[key].append(time.perf_counter() - started)
+            times[key].append(seconds(work))
     return Comparison(name=name, target=target, **times)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Time one run, with all that it has left to a GPU."""
+    started = time.perf_counter()
+    work()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
 
 
 def told(comparisons: Iterable[Comparison]) -> list[Comparison]:
@@ -85,9 +94,10 @@ def report(comparisons: Sequence[Comparison], *, as_json: bool) -> None:
         }
         print(json.dumps({"figures": figures}))
         return
+    card = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_initialized() else ""
     print(
         f"mdtree {__version__}, torch {torch.__version__}, Python "
-        f"{platform.python_version()}, {torch.get_num_threads()} threads\n"
+        f"{platform.python_version()}, {card}{torch.get_num_threads()} threads\n"
     )
     print("| figure | rival (s) | mdtree (s) | ratio | target | holds | runs |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
@@ -106,5 +116,13 @@ def arguments(description: str | None, **own: str) -> argparse.Namespace:
         parser.add_argument(f"--{name}", default=default, help=f"default: {default}")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--quick", action="store_true", help="fewer runs, and rougher figures")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, ...")
-    return parser.parse_args()
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda, ...")
+    options = parser.parse_args()
+    try:
+        device = torch.device(pick_device(options.device))
+    except MdtreeError as error:
+        parser.error(str(error))
+    if device.type == "cuda":
+        torch.cuda.set_device(device.index or 0)  # for which runs wait, and which is named
+    options.device = str(device)
+    return options

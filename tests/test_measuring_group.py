@@ -16,8 +16,10 @@ from mdtree.config import Trust, recipe_from_words
 from mdtree.landscape import Effort
 from mdtree.measurements import Measured, Missing, read_rows, row
 from mdtree.measuring import Request, forget, measure
-from mdtree.measuring.group import group_data, measure_group, row_digest
+from mdtree.measuring.group import measure_group
+from mdtree.measuring.parts import group_data
 from mdtree.measuring.plan import find_groups
+from mdtree.measuring.task import row_digest
 from mdtree.metrics import METRICS, Findings, Metric
 from mdtree.vision import usable
 

@@ -1,26 +1,37 @@
-"""Real processes throughout: each test that starts some takes about two seconds to start them."""
+"""The same claims for the three ways to work: here, in processes, on a Ray cluster."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from crews import LONG, PATH, children, cluster, ended, is_alive, process, square, until
 
-from mdtree.workers import Crew, Done, run  # and no torch, which makes a process slow to start
+from mdtree.exceptions import MdtreeError
+from mdtree.workers import Crew, Done, run
 
-HERE = Path(__file__).parent
-PATH = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-LONG = 100  # seconds; no test waits that long, unless it fails
+__all__ = ["cluster"]
+
+CREWS = {"here": Crew(), "processes": Crew(workers=2), "ray": Crew(workers=2, ray="local")}
 
 
-def square(number):
-    return number * number
+@pytest.fixture(params=CREWS)
+def crew(request):
+    if request.param == "ray":
+        request.getfixturevalue("cluster")
+    return CREWS[request.param]
+
+
+@pytest.fixture(params=["processes", "ray"])
+def team(request):
+    """Every way that has workers besides this process."""
+    if request.param == "ray":
+        request.getfixturevalue("cluster")
+    return CREWS[request.param]
 
 
 def threads(_):
@@ -29,25 +40,27 @@ def threads(_):
     return torch.get_num_threads()
 
 
-def sleepy(seconds):
-    time.sleep(seconds)
-    return seconds
-
-
-def mortal(item):
-    """Kill the worker at `die`; say everything else back."""
-    if item == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if item == "die later":
-        time.sleep(1)
-        os.kill(os.getpid(), signal.SIGKILL)
-    return item
+def folder(_):
+    return os.getcwd()  # noqa: PTH109 - what a relative path begins at
 
 
 def picky(number):
     if number == 3:
         raise ValueError("not three")
     return number
+
+
+def quits(kind):
+    raise kind("enough")
+
+
+def gpu(room):
+    """Tell the GPU, once all three workers are there: none does the work of another."""
+    folder, name = room
+    (folder / name).touch()
+    for other in "abc":
+        until(folder / other)
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
 
 
 class Counted:
@@ -62,51 +75,95 @@ class Counted:
             yield self.drawn
 
 
-def alive(pids):
-    return [pid for pid in pids if is_alive(pid)]
+def test_every_item_has_its_result(crew):
+    done = sorted(run(square, iter(range(9)), crew), key=lambda each: each.item)
+    assert [Done(item=n, result=n * n, error=None) for n in range(9)] == done
 
 
-def is_alive(pid):
-    try:
-        os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat")
-        return not (state.exists() and ") Z" in state.read_text())  # dead, and nobody has asked
-    except OSError:
-        return False
-
-
-def children():
-    return alive(child.pid for child in multiprocessing.active_children())
-
-
-def ended(pids):
-    """Wait until processes are gone, or far longer than that takes."""
-    deadline = time.monotonic() + LONG / 2
-    while alive(pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not alive(pids)
-
-
-def test_one_worker_and_two_give_the_same():
-    alone = list(run(square, range(9)))
-
-    assert [Done(item=n, result=n * n, error=None) for n in range(9)] == alone
-    assert alone == sorted(run(square, range(9), Crew(workers=2)), key=lambda done: done.item)
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_no_items_are_no_results_and_no_processes(workers):
+def test_no_items_are_no_results_and_no_processes(crew):
     others = children()
-    assert list(run(square, [], Crew(workers=workers))) == []
+    assert list(run(square, [], crew)) == []
     assert others == children()
 
 
-def test_results_come_as_they_finish_and_not_in_the_order_of_the_items():
-    assert [done.item for done in run(sleepy, [2.0, 0.0], Crew(workers=2))] == [0.0, 2.0]
+def test_a_result_of_none_is_no_failure(crew):
+    assert [Done(item=1, result=None, error=None)] == list(run(print, [1], crew))
+
+
+def test_results_come_as_they_finish_and_not_in_the_order_of_the_items(team, tmp_path):
+    (tmp_path / "second").touch()
+    results = run(until, [tmp_path / "first", tmp_path / "second"], team)
+
+    assert next(results).result == "second"
+    (tmp_path / "first").touch()
+    assert next(results).result == "first"
+    assert list(results) == []
+
+
+def test_items_are_drawn_when_they_are_needed(crew):
+    items = Counted()
+    results = run(square, items, crew)
+    for taken in range(1, 11):
+        next(results)
+        assert taken <= items.drawn <= taken + (crew.workers or 0)
+    results.close()
+
+
+def test_workers_go_on_while_the_caller_looks_at_a_result(team):
+    items = Counted()
+    results = run(square, items, team)
+    next(results)
+    assert items.drawn > team.workers
+    results.close()
+
+
+@pytest.mark.parametrize("kind", [MdtreeError, SystemExit, KeyboardInterrupt])
+def test_what_a_task_raises_is_raised(crew, kind):
+    with pytest.raises(kind, match="enough"):
+        list(run(quits, [kind], crew))
+
+
+def test_an_error_tells_where_in_a_worker_it_arose(team):
+    with pytest.raises(ValueError, match="not three") as raised:
+        list(run(picky, range(9), team))
+    assert "in picky" in "".join(raised.value.__notes__)
+    assert ended(children())
+
+
+def test_items_that_cannot_be_made_end_the_work_after_what_is_done(crew):
+    def items():
+        yield 2
+        raise OSError("no such folder")
+
+    results = run(square, items(), crew)
+    if crew.workers is None:
+        assert next(results).result == 4
+    with pytest.raises(OSError, match="no such folder"):
+        list(results)
+    assert ended(children())
+
+
+def test_whoever_wants_no_more_results_leaves_no_process_behind(team):
+    results = run(process, [0, 0, LONG, LONG, LONG], team)
+    worker = next(results).result
+    before = {worker, *children()}
+    results.close()
+
+    assert len(before) == (1 if team.ray else 2)
+    assert ended(before)
+
+
+def test_workers_stand_where_the_caller_stands(team, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert [str(tmp_path)] == [done.result for done in run(folder, [0], team)]
+
+
+def test_actors_have_one_thread_each(cluster):
+    assert {1} == {done.result for done in run(threads, range(2), CREWS["ray"])}
 
 
 @pytest.mark.parametrize("script", ["", "import torch"])
-def test_each_worker_has_one_thread_whoever_has_loaded_torch(tmp_path, script):
+def test_each_process_has_one_thread_whoever_has_loaded_torch(tmp_path, script):
     (tmp_path / "script.py").write_text(f"""{script}
 import test_workers
 from mdtree.workers import Crew, run
@@ -123,61 +180,17 @@ if __name__ == "__main__":
     assert ran.stdout == "1 1\n"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_items_are_drawn_when_they_are_needed(workers):
-    items = Counted()
-    results = run(square, items, Crew(workers=workers))
-    for taken in range(1, 11):
-        next(results)
-        assert taken <= items.drawn <= taken + 2 * workers
-    results.close()
-
-
-def test_a_worker_that_dies_costs_its_own_item_alone():
-    items = ["a", "die", *"bcde"]
-
-    done = list(run(mortal, items, Crew(workers=2)))
-
-    assert sorted(items) == sorted(each.item for each in done)
-    lost = [each for each in done if each.result is None]
-    assert [each.item for each in lost] == ["die"]
-    assert "the worker process died" in lost[0].error
-    assert all(each.item == each.result and each.error is None for each in done if each.result)
-
-
-def test_a_worker_may_die_while_the_caller_is_busy_with_a_result():
-    results = []
-    for done in run(mortal, iter(["a", "die later", *"bcd"]), Crew(workers=2)):
-        results.append(done)
-        time.sleep(1.5 if len(results) == 1 else 0)
-
-    assert [done.item for done in results if done.error] == ["die later"]
-    assert [*"abcd"] == sorted(done.result for done in results if done.result)
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_what_a_task_raises_is_raised_and_ends_the_workers(workers):
-    with pytest.raises(ValueError, match="not three"):
-        list(run(picky, range(9), Crew(workers=workers)))
-    assert ended(children())
-
-
-def test_whoever_wants_no_more_results_leaves_no_process_behind():
-    assert ended(children())
-    results = run(sleepy, [0, 0, LONG, LONG, LONG], Crew(workers=2))
-    next(results)
-    before = children()
-    results.close()
-
-    assert len(before) == 2
-    assert alive(before) == []
+def test_processes_are_spread_over_gpus(tmp_path):
+    crew = Crew(workers=3, devices=("0", "GPU-5e"))
+    spread = sorted(done.result for done in run(gpu, [(tmp_path, name) for name in "abc"], crew))
+    assert spread == ["0", "0", "GPU-5e"]
 
 
 def test_closing_spares_processes_of_others():
     other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(LONG,))
     other.start()
     try:
-        results = run(sleepy, [0, LONG], Crew(workers=2))
+        results = run(process, [0, LONG], Crew(workers=2))
         next(results)
         results.close()
         assert is_alive(other.pid)
@@ -186,32 +199,16 @@ def test_closing_spares_processes_of_others():
         other.join()
 
 
-SCRIPT = """
-import os, multiprocessing, test_workers
-from mdtree.workers import Crew, run
-if __name__ == "__main__":
-    for done in run(test_workers.sleepy, [0, 0, test_workers.LONG], Crew(workers=2)):
-        print(*(child.pid for child in multiprocessing.active_children()), flush=True)
-"""
+@pytest.mark.parametrize(
+    "wrong",
+    [{"workers": 0}, {"workers": -1}, {"retries": -1}, {"memory": 0}, {"timeout": -1.0}],
+)
+def test_a_crew_that_could_do_nothing_is_refused(wrong):
+    with pytest.raises(MdtreeError, match=next(iter(wrong))):
+        Crew(**wrong)
 
 
-@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
-def test_workers_end_with_the_process_that_started_them(tmp_path, kill):
-    (tmp_path / "script.py").write_text(SCRIPT)
-    process = subprocess.Popen(
-        [sys.executable, tmp_path / "script.py"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": PATH},
-        text=True,
-    )
-    try:
-        workers = [int(pid) for pid in process.stdout.readline().split()]
-        process.send_signal(kill)
-        process.wait()
-    finally:
-        process.kill()
-        process.stdout.close()
-
-    assert len(workers) == 2
-    assert ended(workers)
+@pytest.mark.parametrize("gpus", [1.5, -0.5])
+def test_shares_of_gpus_that_nobody_can_give_are_refused(gpus):
+    with pytest.raises(MdtreeError, match="GPUs per worker"):
+        Crew(ray="local", gpus=gpus)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +13,7 @@ import click
 from mdtree.exceptions import MdtreeError
 from mdtree.workers import Crew
 
-__all__ = ["hiring", "make_crew", "max_failures", "share_of_work"]
+__all__ = ["hiring", "make_crew", "max_failures", "results_alone", "share_of_work"]
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([GM]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 2**30, "G": 2**30, "M": 2**20}
@@ -85,7 +87,7 @@ def hiring(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def make_crew(options: dict[str, Any], device: str) -> Crew:
+def make_crew(options: dict[str, Any], device: str, *, shared: bool = True) -> Crew:
     """Turn the words of the command line into a crew for work on `device`."""
     from mdtree.device import visible_gpus
 
@@ -100,8 +102,16 @@ def make_crew(options: dict[str, Any], device: str) -> Crew:
         devices=visible_gpus(device) if ray is None else (),
         timeout=options["timeout_per_group"],
         memory=options["memory_per_group"],
+        shared=shared,
         retries=options["retries"],
     )
+
+
+def results_alone(options: dict[str, Any]) -> contextlib.AbstractContextManager[object]:
+    """Keep stdout for results: Ray prints there what it has to say, at any moment."""
+    if options["ray"] is None:
+        return contextlib.nullcontext()
+    return contextlib.redirect_stdout(sys.stderr)
 
 
 def share_of_work(options: dict[str, Any]) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdtree.cli.crew import make_crew, share_of_work
+from mdtree.cli.crew import make_crew, results_alone, share_of_work
 from mdtree.cli.page import write_page
 from mdtree.cli.request import MEASURED, make_request, measuring
 from mdtree.cli.text import duration, paragraph, plural, printable
@@ -190,14 +190,14 @@ def _measured(
     request = make_request(path, ("error_rate",), {**options, "facts": ()})
     if only:
         request = replace(request, groups=frozenset(only))
-    with Bar("measuring") as bar:
+    with results_alone(options), Bar("measuring") as bar:
         inquiry = Inquiry(
             request=request,
             out=rows_file(path, options["rows_path"]),
             judge_of=lambda rows: _judge(rows, name, options),
             facts=facts,
             full=options["stage"] == "full",
-            crew=make_crew(options, request.device),
+            crew=make_crew(options, request.device, shared=request.storage is None),
             announce=announce,
             progress=bar,
         )

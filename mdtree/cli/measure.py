@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from mdtree.cli.bar import Bar
-from mdtree.cli.crew import make_crew, max_failures, share_of_work
+from mdtree.cli.crew import make_crew, max_failures, results_alone, share_of_work
 from mdtree.cli.request import MEASURED, make_request, measuring
 from mdtree.cli.summary import row_text, rows_table
 from mdtree.cli.text import duration, paragraph, plural, printable, table
@@ -76,11 +76,11 @@ def command(
     if dry_run:
         _print_plan(work.dry_run(request, out=target), share_of_work(options), as_json)
         return
-    with Bar("measuring") as bar:
+    with results_alone(options), Bar("measuring") as bar:
         summary = work.measure(
             request,
             out=target,
-            crew=make_crew(options, request.device),
+            crew=make_crew(options, request.device, shared=request.storage is None),
             max_failures=max_failures,
             progress=bar,
         )

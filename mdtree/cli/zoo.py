@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from mdtree.cli.bar import Bar
-from mdtree.cli.crew import hiring, make_crew, max_failures, share_of_work
+from mdtree.cli.crew import hiring, make_crew, max_failures, results_alone, share_of_work
 from mdtree.cli.text import duration, paragraph, plural, printable, table
 from mdtree.exceptions import OutputError
 
@@ -82,7 +82,7 @@ def train(
         todo, everyone = pending(zoo, **where)
         _print_prices(list(prices(todo)), len(everyone), share_of_work(options), as_json=as_json)
         return
-    with Bar("training") as bar:
+    with results_alone(options), Bar("training") as bar:
         crew = make_crew(options, where["device"])
         found = train_zoo(zoo, **where, crew=crew, max_failures=max_failures, progress=bar)
     if as_json:

@@ -7,7 +7,7 @@ tensors.  What is measured with it, on how many items and how long, the metrics 
 from mdtree.landscape.bend import Bending, Check, Trained, train_bend
 from mdtree.landscape.chance import draw, generator, number
 from mdtree.landscape.effort import Effort, Meter
-from mdtree.landscape.hessian import Hessian, LossError
+from mdtree.landscape.hessian import Hessian, LossError, mean_loss
 from mdtree.landscape.initial import random_weights
 from mdtree.landscape.kernel import MIN_ITEMS, Kernel, cka, cka_stderr
 from mdtree.landscape.lanczos import Ritz, lanczos
@@ -56,6 +56,7 @@ __all__ = [
     "generator",
     "has_statistics",
     "lanczos",
+    "mean_loss",
     "mixed_sample",
     "number",
     "outputs",

@@ -50,6 +50,8 @@ class Kernel:
         What differs by rounding only is equal; features that are not all finite are so too, as
         they tell items apart no better.
         """
+        if features.device.type == "mps":  # which has no float64
+            features = features.cpu()
         flat = features.flatten(1) if features.dim() > 1 else features.unsqueeze(1)
         spread = _spread(flat)
         if not spread:

@@ -15,6 +15,12 @@ __all__ = ["fitting"]
 
 ResultT = TypeVar("ResultT")
 
+_MARKS = (  # in errors that have no name of their own
+    "can't allocate memory",  # the CPU
+    "CUDA error: out of memory",  # the driver
+    "ALLOC_FAILED",  # cuBLAS and cuDNN, for which the allocator has left no room
+)
+
 
 def fitting(
     work: Callable[[int], ResultT], batch_size: int, *, least: int = 1, what: str = ""
@@ -42,6 +48,6 @@ def _told_alike(work: Callable[[int], ResultT], batch_size: int) -> ResultT:
     except MemoryError as error:
         raise torch.OutOfMemoryError(str(error)) from None
     except (RuntimeError, DataError) as error:  # the network's, or what it was told as
-        if "can't allocate memory" in str(error):
+        if any(mark in str(error) for mark in _MARKS):
             raise torch.OutOfMemoryError(str(error)) from None
         raise

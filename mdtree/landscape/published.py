@@ -4,7 +4,8 @@ PyHessian 0.1 adds its gradients to those of the module and leaves both behind, 
 mode on, fails on parameters that are not used or on which the loss depends linearly, takes pairs
 (inputs, targets) only, and ends the trace at the second probe when it is negative.  So it gets a
 private copy of the module in which such parameters are frozen (their rows of the Hessian are zero),
-which finds its batches by number, and a second try where the trace ended for the wrong reason.
+which finds its batches by number, a second try where the trace ended for the wrong reason, and
+probes that are drawn on the CPU, so that devices draw alike, and a second try draws them again.
 
 Yao, Gholami, Keutzer and Mahoney 2020, arXiv 1912.07145.
 """
@@ -15,13 +16,14 @@ import copy
 import math
 import statistics
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from pyhessian import hessian as PyHessian
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from mdtree.batch import Batch, size
 from mdtree.datasets import Items
@@ -80,7 +82,8 @@ def _measured(setup: Setup, weights: Weights, batches: Sequence[Batch]) -> Publi
             rival = _rival(setup, numbered)
             (top,), _ = rival.eigenvalues(maxIter=_ITERATIONS, tol=_TOLERANCE)
             iterations = numbered.products
-            forms = _forms(rival)
+            with _DrawnHere():
+                forms = _forms(rival)
         products = numbered.products
     finally:
         numbered.zero_grad(set_to_none=True)  # the gradients hold graphs that hold the gradients
@@ -113,6 +116,22 @@ class _Numbered(nn.Module):
     def zero_grad(self, set_to_none: bool = True) -> None:  # noqa: FBT001, FBT002 - torch's
         self.cleared += 1
         super().zero_grad(set_to_none)
+
+
+class _DrawnHere(TorchFunctionMode):
+    """Draws random numbers like a tensor on the CPU, as everything else here is drawn."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func is not torch.randint_like:
+            return func(*args, **(kwargs or {}))
+        drawn = func(torch.empty_like(args[0], device="cpu"), **{**(kwargs or {}), "device": "cpu"})
+        return drawn.to(args[0].device)
 
 
 def _rival(setup: Setup, numbered: _Numbered) -> Any:

@@ -22,12 +22,18 @@ def undisturbed(setup: Setup, seed: int) -> Iterator[None]:
     """Work with the setup's module and global settings, and find them afterwards as they were.
 
     Inside, the module is in evaluation mode, random numbers (of dropout, say) start at `seed`,
-    and matrix products are not rounded to TF32.
+    matrix products are not rounded to TF32, and cuDNN takes the same kernels in every run, which
+    add in the same order.
     """
     module, device = setup.network.module, setup.device
     modes = [(inner, inner.training) for inner in module.modules()]
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), _full_precision(), torch.enable_grad():
+    with (
+        torch.random.fork_rng(devices=devices),
+        _full_precision(),
+        _same_kernels(),
+        torch.enable_grad(),
+    ):
         torch.default_generator.manual_seed(seed)
         if devices:
             with torch.cuda.device(device):
@@ -42,6 +48,17 @@ def undisturbed(setup: Setup, seed: int) -> Iterator[None]:
 def _restore(modes: list[tuple[nn.Module, bool]]) -> None:
     for inner, training in modes:
         inner.training = training
+
+
+@contextmanager
+def _same_kernels() -> Iterator[None]:
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
 
 
 @contextmanager

@@ -33,7 +33,7 @@ _COLUMNS = {
     **_PUBLISHED_FACTS,
     **{column: quantity.name for column, quantity in _PUBLISHED.items()},
 }
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # how a formula of a spreadsheet may begin
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # how a formula of a spreadsheet may begin
 # the facts that name a group which the table does not name
 _NAMING = ("width", "data_amount", "batch_size", "learning_rate", "label_noise")
 

@@ -10,15 +10,8 @@ from pathlib import Path
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.losses import build_loss
 from mdtree.measurements import PROTOCOLS, Damaged, Index, Store
-from mdtree.measuring.group import (
-    Attempt,
-    GroupTask,
-    attempt,
-    failed_row,
-    forget,
-    group_data,
-    group_network,
-)
+from mdtree.measuring.group import Attempt, attempt, failed_row
+from mdtree.measuring.parts import forget, group_data, group_network
 from mdtree.measuring.plan import (
     Cost,
     Planned,
@@ -29,6 +22,7 @@ from mdtree.measuring.plan import (
     plan,
     survey,
 )
+from mdtree.measuring.task import GroupTask
 from mdtree.measuring.traces import Traces
 from mdtree.metrics import METRICS
 from mdtree.progress import Progress, Silent

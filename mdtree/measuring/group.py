@@ -3,78 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import os
 import platform
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from mdtree.checkpoint import Checkpoint, fetched, file_digest, load_checkpoint
-from mdtree.config import DataSpec, Keyed, ModelSpec, Recipe, Trust, bind, fingerprint
-from mdtree.datasets import Data, load_data
+from mdtree.checkpoint import Checkpoint, fetched, load_checkpoint
+from mdtree.config import bind
+from mdtree.datasets import Data
 from mdtree.device import held_share
 from mdtree.exceptions import MdtreeError
-from mdtree.landscape import Setup
-from mdtree.losses import build_loss
 from mdtree.measurements import Detail, Fact, Failure, Missing, Provenance, Row, Value
+from mdtree.measuring.parts import group_data, group_network, group_setup, group_training
+from mdtree.measuring.task import GroupTask, row_digest
 from mdtree.metrics import METRICS, Subject
-from mdtree.models import Network, build_network
-from mdtree.training import Training
+from mdtree.models import Network
 from mdtree.version import __version__
 
-__all__ = [
-    "Attempt",
-    "GroupTask",
-    "as_text",
-    "attempt",
-    "failed_row",
-    "forget",
-    "group_data",
-    "group_network",
-    "group_setup",
-    "group_training",
-    "measure_group",
-    "row_digest",
-]
-
+__all__ = ["Attempt", "attempt", "failed_row", "measure_group"]
 
 _LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupTask:
-    """All that a worker needs to measure one group; picklable."""
-
-    group: str
-    files: tuple[Path, ...]
-    facts: Mapping[str, Fact]
-    recipe: Recipe
-    folder: Path  # where relative paths of the recipe begin
-    trust: Trust
-    protocol: str
-    metrics: tuple[str, ...]
-    seed: int
-    device: str
-    allow_download: bool
-    data_digest: str | None  # hash of the data files when the run was planned
-    dtype: str | None = None  # float32 | float64; None: as the network is
-    earlier: Row | None = None  # a row of the same inputs, to which quantities are added
-    storage: str | None = None  # the address below which the files are; None: on this machine
-    stamps: Mapping[str, str] | None = None  # of a storage: file -> what changes with it
-
-    @property
-    def members(self) -> dict[str, Path]:
-        """Name the checkpoints of the group by their paths below the folder they share."""
-        shared = os.path.commonpath([path.absolute().parent for path in self.files])
-        return {
-            as_text(Path(os.path.relpath(path, shared)).as_posix()): path for path in self.files
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,85 +86,6 @@ def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
         quantities=quantities,
         failure=failure,
     )
-
-
-def as_text(name: str) -> str:
-    """Make the name of a file, which need not be text, what it will be in a row."""
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
-def row_digest(task: GroupTask) -> str:
-    """Hash what the recipe says about this group, and what a Hugging Face folder says itself."""
-    recipe = task.recipe
-    rest = f"{recipe.batch_size} {recipe.weights_key} {sorted(task.facts.items())}"
-    if task.dtype is not None:
-        rest += f" {task.dtype}"
-    if "fork" in task.metrics and recipe.training is not None:
-        rest += f" {bind(recipe.training, task.facts)}"
-    model, data = bind(recipe.model, task.facts), bind(recipe.data, task.facts)
-    folder = _describing_folder(task) if task.storage is None else None  # else stamps tell
-    described = None if folder is None else file_digest(folder / "config.json")
-    return fingerprint(model, data, recipe.loss, rest, described)
-
-
-def group_network(task: GroupTask) -> Network:
-    """Make the group's network."""
-    spec = bind(task.recipe.model, task.facts)
-    folder = _describing_folder(task)
-    return _network(Keyed.of(spec), task.trust, folder, task.dtype)
-
-
-def _describing_folder(task: GroupTask) -> Path | None:
-    """Find the folder that says itself what its network is: only Hugging Face's do."""
-    return task.files[0].parent if task.recipe.model.factory == "huggingface" else None
-
-
-def group_setup(task: GroupTask) -> Setup:
-    """Say how the group's network is run; the network is brought to the device."""
-    network = group_network(task)
-    device = torch.device(task.device)
-    network.module.to(device)
-    return Setup(
-        network=network,
-        loss=build_loss(bind(task.recipe.loss, task.facts), task.trust),
-        batch_size=task.recipe.batch_size,
-        device=device,
-        dtype=None if task.dtype is None else getattr(torch, task.dtype),
-    )
-
-
-def group_data(task: GroupTask) -> Data:
-    """Read the group's data, once for all groups that share them."""
-    spec = bind(task.recipe.data, task.facts)
-    return _data(Keyed.of(spec), task.folder, task.trust, task.allow_download, task.data_digest)
-
-
-def forget() -> None:
-    """Drop the network and the data that are kept between groups."""
-    _network.cache_clear()
-    _data.cache_clear()
-
-
-@functools.lru_cache(maxsize=1)
-def _network(
-    spec: Keyed[ModelSpec], trust: Trust, folder: Path | None, dtype: str | None
-) -> Network:
-    """Build the network that groups of one shape share: it is run at their weights, not its own."""
-    network = build_network(spec.part, trust=trust, folder=folder)
-    if dtype is not None:
-        network.module.to(getattr(torch, dtype))
-    return network
-
-
-@functools.lru_cache(maxsize=2)
-def _data(
-    spec: Keyed[DataSpec],
-    folder: Path,
-    trust: Trust,
-    allow_download: bool,  # noqa: FBT001 - the cache needs positional arguments
-    digest: str | None,  # noqa: ARG001 - other files, other data
-) -> Data:
-    return load_data(spec.part, folder, trust=trust, allow_download=allow_download)
 
 
 def _measured(task: GroupTask) -> Row:
@@ -285,19 +159,6 @@ def _home(task: GroupTask) -> Path | None:
 def _placed(member: Checkpoint, task: GroupTask) -> dict[str, Tensor]:
     device = torch.device(task.device)
     return {name: tensor.to(device) for name, tensor in member.weights.items()}
-
-
-def group_training(task: GroupTask) -> Training | None:
-    """Say how the group was trained, where the recipe says it."""
-    if task.recipe.training is None:
-        return None
-    spec = bind(task.recipe.training, task.facts)
-    return Training(
-        batch_size=int(spec.batch_size),
-        learning_rate=float(spec.learning_rate),
-        momentum=float(spec.momentum),
-        weight_decay=float(spec.weight_decay),
-    )
 
 
 def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:

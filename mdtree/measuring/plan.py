@@ -19,15 +19,9 @@ from mdtree.datasets import data_digest
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.landscape import Effort
 from mdtree.measurements import Fact, Index, Provenance, Row
-from mdtree.measuring.group import (
-    GroupTask,
-    as_text,
-    group_data,
-    group_setup,
-    group_training,
-    row_digest,
-)
 from mdtree.measuring.pace import Pace, pace
+from mdtree.measuring.parts import group_data, group_setup, group_training
+from mdtree.measuring.task import GroupTask, as_text, row_digest
 from mdtree.metrics import METRICS, Workload
 from mdtree.spelling import nearest
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from mdtree.datasets import Items
-from mdtree.landscape import Effort, Score, score
+from mdtree.landscape import Effort, Score, number, score, undisturbed
 from mdtree.measurements import Missing, Value, mean_over_members
 from mdtree.metrics.base import Findings, Metric, Subject, Workload
 from mdtree.models import Run
@@ -25,10 +25,11 @@ __all__ = ["ERROR_RATE"]
 def compute(subject: Subject) -> Findings:
     """Measure train_error, test_error, train_loss and test_loss."""
     halves = {"train": subject.data.train, "test": subject.data.test}
-    members = [
-        subject.setup.network.held(weights, partial(_scores, subject, halves))
-        for weights in subject.members.values()
-    ]
+    with undisturbed(subject.setup, number(subject.seed, "error_rate")):
+        members = [
+            subject.setup.network.held(weights, partial(_scores, subject, halves))
+            for weights in subject.members.values()
+        ]
     values: dict[str, Value] = {}
     for half, items in halves.items():
         if items is None:

@@ -92,10 +92,8 @@ def compute(subject: Subject) -> Findings:
     found: dict[str, _Curvature] = {}
     notes: list[str] = []
     for place, (name, weights) in enumerate(subject.members.items()):
-        work = partial(_PROTOCOLS[subject.protocol], subject, weights, place)
         try:
-            with undisturbed(subject.setup, number(subject.seed, "hessian", place)):
-                derived: Derived[_Curvature] = twice(work)
+            derived: Derived[_Curvature] = twice(partial(_measured, subject, weights, place))
         except (LossError, NotTwiceError) as error:
             return Findings(dict.fromkeys(_QUANTITIES, Missing(missing=f"{name}: {error}")))
         found[name] = derived.result
@@ -120,6 +118,12 @@ def cost(work: Workload) -> Effort:
         graphs = 1 + _USUAL_STEPS + _USUAL_PROBES / 4
         one = Effort(gradient=items * graphs, product=items * (1 + _USUAL_STEPS + _USUAL_PROBES))
     return one * work.members
+
+
+def _measured(subject: Subject, weights: Weights, place: int) -> _Curvature:
+    """Begin each try with the same random numbers: kernels without a second derivative differ."""
+    with undisturbed(subject.setup, number(subject.seed, "hessian", place)):
+        return _PROTOCOLS[subject.protocol](subject, weights, place)
 
 
 def _standard(subject: Subject, weights: Weights, place: int) -> _Curvature:

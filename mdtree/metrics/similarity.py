@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from mdtree.landscape import (
     MIN_ITEMS,
@@ -194,8 +195,12 @@ def _distance(subject: Subject, a: str, b: str) -> Value:
 
 
 def _length(first: Weights, second: Weights, names: Sequence[str]) -> float:
-    gaps = [(first[name].double() - second[name].double()).square().sum() for name in names]
+    gaps = [(_exact(first[name]) - _exact(second[name])).square().sum() for name in names]
     return math.sqrt(float(torch.stack(gaps).sum()))
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    return tensor.cpu().double()  # some devices have no double precision
 
 
 def _over_pairs(values: Sequence[Value]) -> Value:

@@ -19,6 +19,7 @@ from mdtree.checkpoint import listed
 from mdtree.landscape import Effort
 from mdtree.measurements import Detail, Missing, Value, mean_over_members
 from mdtree.metrics.base import Findings, Metric, Subject, Workload
+from mdtree.models import Weights
 from mdtree.spectra import AVERAGED, CONVENTIONS, Analysis, Flow, Rules, State, analyse_all, flow_of
 
 __all__ = ["SPECTRUM"]
@@ -58,9 +59,17 @@ _REASONS = {
 def compute(subject: Subject) -> Findings:
     """Measure the spectra of every member."""
     rules = Rules(seed=subject.seed)
-    found = {name: analyse_all(listed(w), rules) for name, w in subject.members.items()}
+    found = {name: analyse_all(listed(_here(w)), rules) for name, w in subject.members.items()}
     values = {name: _combined(name, list(found.values())) for name in _READ}
     return Findings(values, details=_details(found), notes=_notes(found))
+
+
+def _here(weights: Weights) -> Weights:
+    """Bring weights to the CPU: a spectrum is the same wherever the network runs.
+
+    Many GPUs are slow in double precision, or have none.
+    """
+    return {name: tensor.cpu() for name, tensor in weights.items()}
 
 
 def cost(_: Workload) -> Effort:

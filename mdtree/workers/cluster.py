@@ -8,8 +8,10 @@ import logging
 import os
 import pickle
 import platform
+import socket
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +19,13 @@ from typing import Any, Generic, TypeVar
 
 from mdtree.exceptions import MdtreeError, MissingExtraError
 from mdtree.workers.crew import Crew
-from mdtree.workers.guard import TOO_LARGE, answer, limit_threads, watch_memory
+from mdtree.workers.guard import Worker, too_large
 from mdtree.workers.team import News
 
 try:
     import ray
     from ray.exceptions import RayError
+    from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
 except ImportError as error:
     raise MissingExtraError(
         'work on a cluster needs Ray: pip install "mdtree-diagnosis[ray]"'
@@ -34,6 +37,7 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 _LOOK = 5.0  # seconds between two looks at what the cluster has
+_ANSWER = 10.0  # seconds in which a cluster must answer
 
 
 class Cluster(Generic[ItemT, ResultT]):
@@ -46,13 +50,19 @@ class Cluster(Generic[ItemT, ResultT]):
     def __init__(self, task: Callable[[ItemT], ResultT], crew: Crew) -> None:
         self._task = pickle.dumps(task)
         self._crew = crew
-        self._origin = _Origin(folder=str(Path.cwd()), paths=tuple(sys.path))
+        self._origin = _Origin(folder=str(Path.cwd()), paths=tuple(sys.path), shared=crew.shared)
+        self._name = f"mdtree-{uuid.uuid4().hex}"
         self._numbers = itertools.count()
         self._actors: dict[int, Any] = {}
-        self._awaited: dict[Any, tuple[int, bool]] = {}  # reference -> (worker, whether it starts)
+        self._awaited: dict[Any, int] = {}  # reference -> worker
         self._looked = -float("inf")
         self._room = 1
         self._started = _connect(crew)
+        if crew.ray == "local" and crew.gpus and not ray.cluster_resources().get("GPU"):
+            self.close()  # nor will there ever be one
+            raise MdtreeError("Ray finds no GPU on this machine: use --device cpu")
+        needs = {"num_cpus": 1, "num_gpus": crew.gpus or 0, "max_restarts": 0}
+        self._actor = ray.remote(**needs)(_Actor)
 
     def size(self) -> int:
         """Say how many actors the cluster has room for; it may grow and shrink."""
@@ -60,11 +70,7 @@ class Cluster(Generic[ItemT, ResultT]):
             return self._crew.workers
         if self.now() - self._looked > _LOOK:
             self._looked = self.now()
-            has = ray.cluster_resources()
-            room = has.get("CPU", 0.0)
-            if self._crew.gpus:
-                room = min(room, has.get("GPU", 0.0) / self._crew.gpus)
-            self._room = max(1, int(room + 1e-9))
+            self._room = max(1, _room(ray.cluster_resources(), self._crew.gpus or 0.0))
         return self._room
 
     def now(self) -> float:
@@ -74,20 +80,19 @@ class Cluster(Generic[ItemT, ResultT]):
     def hire(self) -> int:
         """Ask for an actor; it starts once the cluster has room."""
         number = next(self._numbers)
-        options = {"num_cpus": 1, "num_gpus": self._crew.gpus or 0, "max_restarts": 0}
-        actor = ray.remote(**options)(_Actor).remote(self._task, self._crew, self._origin)
+        actor = self._actor.remote(self._task, self._crew, self._origin, self._last_words(number))
         self._actors[number] = actor
-        self._awaited[actor.ready.remote()] = number, True
+        self._awaited[actor.ready.remote()] = number
         return number
 
     def give(self, hand: int, item: ItemT) -> None:
         """Send an item to an actor."""
-        self._awaited[self._actors[hand].work.remote(item)] = hand, False
+        self._awaited[self._actors[hand].work.remote(pickle.dumps(item))] = hand
 
     def dismiss(self, hand: int) -> None:
         """Kill an actor."""
         actor = self._actors.pop(hand)
-        self._awaited = {ref: who for ref, who in self._awaited.items() if who[0] != hand}
+        self._awaited = {ref: who for ref, who in self._awaited.items() if who != hand}
         with contextlib.suppress(RayError):
             ray.kill(actor)
 
@@ -108,25 +113,37 @@ class Cluster(Generic[ItemT, ResultT]):
             ray.shutdown()
 
     def _news(self, reference: Any) -> News[ResultT]:
-        hand, starting = self._awaited.pop(reference)
+        hand = self._awaited.pop(reference)
         try:
-            result, error = ray.get(reference)
+            content = ray.get(reference)
         except RayError as broken:
             self.dismiss(hand)
-            return News(hand=hand, kind="lost", reason=self._end(broken))
-        if error is not None:
-            return News(hand=hand, kind="raised", error=error)
-        if starting:
-            return News(hand=hand, kind="ready")
-        return News(hand=hand, kind="finished", result=result)
+            return News(hand=hand, kind="lost", reason=self._end(hand, broken))
+        kind, result, error = pickle.loads(content)  # noqa: S301 - our actor's
+        return News(hand=hand, kind=kind, result=result, error=error)
 
-    def _end(self, error: RayError) -> str:
+    def _end(self, hand: int, error: RayError) -> str:
         """Say why an actor ended that was not asked to."""
-        said = str(error)
-        if f"exit code {TOO_LARGE}" in said and self._crew.memory is not None:
-            return f"took more than {self._crew.memory / 2**30:g} GiB of memory"
-        first = next(iter(said.splitlines()), "") or type(error).__name__
-        return f"the worker process died ({type(error).__name__}: {first})"
+        if _internal_kv_del(self._last_words(hand), namespace="mdtree"):
+            return too_large(self._crew)
+        said = str(error).splitlines() or [type(error).__name__]
+        if any("its node has died" in line for line in said):
+            return "the machine of the worker went away"
+        cause = said[-1 if "creation task" in said[0] else 0]
+        return f"the worker process died ({cause.strip()})"
+
+    def _last_words(self, hand: int) -> str:
+        """Name the place where an actor leaves word that it ends because it is too large."""
+        return f"{self._name}-{hand}"
+
+
+def _room(has: dict[str, float], gpus: float) -> int:
+    """Count the actors that a cluster has room for; a fraction of a GPU is all on one."""
+    cores = int(has.get("CPU", 0.0))
+    if not gpus:
+        return cores
+    cards = has.get("GPU", 0.0)
+    return min(cores, int(cards) * int(1 / gpus + 1e-6) if gpus < 1 else int(cards / gpus))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +152,7 @@ class _Origin:
 
     folder: str
     paths: tuple[str, ...]
+    shared: bool  # whether other machines must have the folder
 
     def enter(self) -> None:
         """Stand there too; machines of a cluster share their files."""
@@ -142,49 +160,53 @@ class _Origin:
         try:
             os.chdir(self.folder)
         except OSError as error:
+            if not self.shared:
+                return
             raise MdtreeError(
                 f"{self.folder} is not on {platform.node()}: machines of a cluster need shared "
                 "files under the same path (or checkpoints in an object storage)"
             ) from error
 
 
-class _Actor:
-    """A worker: it lives in a process of Ray's."""
+class _Actor(Worker):
+    """A worker in a process of Ray's, which tells nobody the exit codes of others."""
 
-    def __init__(self, pickled: bytes, crew: Crew, origin: _Origin) -> None:
-        self._pickled, self._crew, self._origin = pickled, crew, origin
-        self._task: Callable[[Any], Any] = lambda item: item
+    def __init__(self, task: bytes, crew: Crew, origin: _Origin, last_words: str) -> None:
+        super().__init__(task, crew)
+        self._origin, self._last_words = origin, last_words
 
-    def ready(self) -> tuple[None, BaseException | None]:
-        """Load the task, and say that it can start."""
-        return answer(self._prepare, None)
-
-    def work(self, item: Any) -> tuple[Any, BaseException | None]:
-        """Do one item."""
-        return answer(self._task, item)
-
-    def _prepare(self, _: None) -> None:
+    def _prepare(self) -> None:
         self._origin.enter()
-        if self._crew.threads is not None:
-            limit_threads(self._crew.threads)
-        self._task = pickle.loads(self._pickled)  # noqa: S301 - a name, from the one who calls
-        if self._crew.memory is not None:
-            watch_memory(self._crew.memory)
+        super()._prepare()
+
+    def _end(self) -> None:
+        _internal_kv_put(self._last_words, b"too large", namespace="mdtree")
+        super()._end()
 
 
 def _connect(crew: Crew) -> bool:
     """Join the cluster, unless this process is in one already; say whether one was begun."""
     if ray.is_initialized():
         return False
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if crew.ray == "local":
-            ray.init(num_cpus=crew.workers, include_dashboard=False, **quiet)
+            ray.init("local", num_cpus=crew.workers, include_dashboard=False, **quiet)
         else:
-            ray.init(address=crew.ray, **quiet)
+            _knock(crew.ray or "auto")
+            ray.init(crew.ray, **quiet)
     except (RayError, OSError, ValueError, RuntimeError) as error:
+        tried = "started here" if crew.ray == "local" else f"reached at {crew.ray!r}"
         raise MdtreeError(
-            f"no Ray cluster can be reached at {crew.ray!r}: {error} "
-            "(--ray alone starts one on this machine)"
+            f"no Ray cluster can be {tried}: {error} (--ray alone starts one on this machine)"
         ) from error
     return True
+
+
+def _knock(address: str) -> None:
+    """Fail soon where nobody listens: Ray itself tries for many minutes."""
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", "")
+    host, colon, port = address.rpartition(":")
+    if colon and "//" not in host:  # Ray's own client does not try for long
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER).close()

@@ -1,8 +1,8 @@
 """The foreman: hands items to a team one at a time, and loses none, whatever happens to workers.
 
 An item whose worker dies, or which takes too long, is tried again by another worker as often as
-the crew's `retries` say, and then comes back with its reason.  No more items are drawn than there
-are workers, so a million of them cost no memory.
+the crew's `retries` say, and then comes back with its reason.  Items are drawn when a worker is
+free for them, so a million of them cost no memory.
 """
 
 from __future__ import annotations
@@ -46,16 +46,40 @@ class Foreman(Generic[ItemT, ResultT]):
         self._idle: set[int] = set()
         self._starting: set[int] = set()
         self._stillborn = 0
+        self._done: list[Done[ItemT, ResultT]] = []  # not yet told
+        self._error: BaseException | None = None  # that ends the work
 
     def work(self) -> Iterator[Done[ItemT, ResultT]]:
         """Work until all items are done; whoever wants no more of them leaves no worker behind."""
         try:
             while self._hand_out():
-                for news in self._team.wait(self._patience()):
-                    yield from self._hear(news)
-                yield from self._overdue()
+                done = self._listen()
+                try:
+                    self._go_on()
+                except BaseException:
+                    yield from done
+                    raise
+                yield from done
         finally:
             self._team.close()
+
+    def _go_on(self) -> None:
+        """Give the next items before the caller takes its time over what is done."""
+        if self._error is not None:
+            raise self._error
+        self._hand_out()
+
+    def _listen(self) -> list[Done[ItemT, ResultT]]:
+        """Hear what workers tell, and part with those that have told nothing for too long."""
+        heard = self._team.wait(self._patience())
+        late = self._late() - {news.hand for news in heard}
+        for hand in late:
+            self._team.dismiss(hand)
+            self._lost(hand, f"took longer than {self._crew.timeout:g} seconds")
+        for news in heard:
+            self._hear(news)
+        done, self._done = self._done, []
+        return done
 
     def _hand_out(self) -> bool:
         """Give every worker an item, as far as there are any; say whether something is under way.
@@ -70,7 +94,18 @@ class Foreman(Generic[ItemT, ResultT]):
             self._starting.add(self._team.hire())
         while self._idle and self._waiting:
             self._give(self._idle.pop(), self._waiting.popleft())
+        self._send_home()
         return bool(self._busy or self._waiting)
+
+    def _send_home(self) -> None:
+        """Part with workers that have nothing to do: there are no more items.
+
+        Nobody would notice the death of one of them, and an item that is tried again would go to
+        it; and others may need its place.
+        """
+        for hand in self._idle:
+            self._team.dismiss(hand)
+        self._idle.clear()
 
     def _give(self, hand: int, piece: _Piece[ItemT]) -> None:
         piece.tries += 1
@@ -85,30 +120,44 @@ class Foreman(Generic[ItemT, ResultT]):
             return None
         return max(0.0, min(p.deadline for p in self._busy.values()) - self._team.now())
 
-    def _hear(self, news: News[ResultT]) -> Iterator[Done[ItemT, ResultT]]:
+    def _late(self) -> set[int]:
+        """Name the workers that have had their item for too long."""
+        if self._crew.timeout is None:
+            return set()
+        now = self._team.now()
+        return {hand for hand, piece in self._busy.items() if piece.deadline <= now}
+
+    def _hear(self, news: News[ResultT]) -> None:
         hand = news.hand
         if news.kind == "lost":
-            yield from self._lost(hand, news.reason)
+            self._lost(hand, news.reason)
             return
         self._starting.discard(hand)
         self._stillborn = 0
         piece = self._busy.pop(hand, None)
         self._idle.add(hand)
         if news.error is not None:
-            raise news.error
-        if piece is not None:
-            yield Done(item=piece.item, result=news.result, error=None)
+            self._fail(news.error)
+        elif piece is not None:
+            self._done.append(Done(item=piece.item, result=news.result, error=None))
 
-    def _lost(self, hand: int, reason: str) -> Iterator[Done[ItemT, ResultT]]:
+    def _fail(self, error: BaseException) -> None:
+        if self._error is None:
+            self._error = error
+
+    def _lost(self, hand: int, reason: str) -> None:
         """Do without a worker; its item is tried again, if it may be."""
         self._idle.discard(hand)
         if hand in self._starting:
             self._starting.remove(hand)
             self._stillborn += 1
             if self._stillborn >= _STARTS + self._team.size():
-                raise MdtreeError(
-                    f"workers end before they have begun: {reason}. What they printed says why; a "
-                    "script that calls mdtree must do so below `if __name__ == '__main__':`"
+                self._fail(
+                    MdtreeError(
+                        f"workers end before they have begun: {reason}. What they printed says "
+                        "why; a script that calls mdtree must do so below "
+                        "`if __name__ == '__main__':`"
+                    )
                 )
         piece = self._busy.pop(hand, None)
         if piece is None:
@@ -117,13 +166,4 @@ class Foreman(Generic[ItemT, ResultT]):
             self._waiting.appendleft(piece)
             return
         times = "" if piece.tries == 1 else f", {piece.tries} times"
-        yield Done(item=piece.item, result=None, error=f"{reason}{times}")
-
-    def _overdue(self) -> Iterator[Done[ItemT, ResultT]]:
-        """Part with workers that take too long."""
-        if self._crew.timeout is None:
-            return
-        now = self._team.now()
-        for hand in [hand for hand, piece in self._busy.items() if piece.deadline <= now]:
-            self._team.dismiss(hand)
-            yield from self._lost(hand, f"took longer than {self._crew.timeout:g} seconds")
+        self._done.append(Done(item=piece.item, result=None, error=f"{reason}{times}"))

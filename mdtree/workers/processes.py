@@ -11,14 +11,14 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from mdtree.workers.crew import Crew
-from mdtree.workers.guard import TOO_LARGE, answer, limit_threads, watch_memory
+from mdtree.workers.guard import TOO_LARGE, Worker, too_large
 from mdtree.workers.team import News
 
 __all__ = ["Processes"]
@@ -26,7 +26,7 @@ __all__ = ["Processes"]
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-_GRACE = 5.0  # seconds in which a worker that has nothing to do ends by itself
+_GRACE = 5.0  # seconds for the end of a worker that has nothing to do, or was killed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +60,11 @@ class Processes(Generic[ItemT, ResultT]):
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
         process = context.Process(target=_serve, args=(there, self._task, self._crew, device))
-        process.start()
-        there.close()  # so that its end is seen here
         number = next(self._numbers)
-        self._hands[number] = _Hand(process=process, pipe=here, device=device)
+        with _undisturbed():
+            process.start()
+            self._hands[number] = _Hand(process=process, pipe=here, device=device)
+        there.close()  # so that its end is seen here
         return number
 
     def give(self, hand: int, item: ItemT) -> None:
@@ -76,9 +77,10 @@ class Processes(Generic[ItemT, ResultT]):
         """Kill a worker, and wait until it is gone."""
         gone = self._hands.pop(hand)
         gone.process.kill()
-        gone.process.join()
-        gone.process.close()
         gone.pipe.close()
+        gone.process.join(_GRACE)
+        if gone.process.exitcode is not None:  # what waits for a dead file server lives on
+            gone.process.close()
 
     def wait(self, seconds: float | None) -> list[News[ResultT]]:
         """Wait until pipes have something to say, or end."""
@@ -95,18 +97,19 @@ class Processes(Generic[ItemT, ResultT]):
     def _news(self, number: int) -> News[ResultT]:
         hand = self._hands[number]
         try:
-            kind, result, error = pickle.loads(hand.pipe.recv_bytes())  # noqa: S301 - our worker's
+            content = hand.pipe.recv_bytes()
         except (EOFError, OSError):
             hand.process.join(_GRACE)
             reason = self._end(hand.process.exitcode)
             self.dismiss(number)
             return News(hand=number, kind="lost", reason=reason)
+        kind, result, error = pickle.loads(content)  # noqa: S301 - our worker's
         return News(hand=number, kind=kind, result=result, error=error)
 
     def _end(self, code: int | None) -> str:
         """Say why a worker ended that was not asked to."""
         if code == TOO_LARGE and self._crew.memory is not None:
-            return f"took more than {self._crew.memory / 2**30:g} GiB of memory"
+            return too_large(self._crew)
         if code is not None and code < 0:
             with contextlib.suppress(ValueError):
                 name = signal.Signals(-code).name
@@ -119,31 +122,17 @@ def _serve(pipe: Connection, pickled: bytes, crew: Crew, device: str | None) -> 
     # Ctrl-C reaches every process of a terminal; only the one that started the workers decides
     # what to do about it.  If that one is killed, its workers end with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if device is not None:  # before CUDA is touched; it is called cuda:0 here
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    if crew.threads is not None:
-        limit_threads(crew.threads)
-    task, error = answer(pickle.loads, pickled)
-    if crew.memory is not None:
-        watch_memory(crew.memory)
-    _send(pipe, "ready" if error is None else "raised", None, error)
-    while True:
-        try:
-            item = pickle.loads(pipe.recv_bytes())  # noqa: S301 - from our parent
-        except EOFError:
-            return
-        result, error = answer(task, item)
-        _send(pipe, "finished" if error is None else "raised", result, error)
-
-
-def _send(pipe: Connection, kind: str, result: Any, error: BaseException | None) -> None:
-    try:
-        content = pickle.dumps((kind, result, error))
-    except Exception as unsendable:  # noqa: BLE001 - a result can be anything
-        said = RuntimeError(f"the result cannot be sent: {unsendable}")
-        content = pickle.dumps(("raised", None, said))
-    pipe.send_bytes(content)
+    worker = Worker(pickled, crew)
+    answer = worker.ready()
+    with contextlib.suppress(EOFError, OSError):  # until nobody is there any more
+        while True:
+            pipe.send_bytes(answer)
+            answer = worker.work(pipe.recv_bytes())
 
 
 def _end_with_parent() -> None:
@@ -151,3 +140,16 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let a Ctrl-C wait, here and in a process that is started meanwhile."""
+    if not hasattr(signal, "pthread_sigmask"):  # not every system has it
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

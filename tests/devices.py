@@ -1,0 +1,121 @@
+"""One group measured on any device, and a device that is none.
+
+Without a GPU, `Pretended` stands in for its memory: tensors there hold numbers, and any operation
+that takes tensors of both places fails, as it would on a GPU.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+from torch.utils._pytree import tree_leaves, tree_map
+
+from mdtree.config import Trust, recipe_from_words
+from mdtree.measurements import Measured
+from mdtree.measuring import Request, find_groups, forget
+from mdtree.measuring.group import attempt
+from mdtree.metrics import METRICS
+
+EVERYTHING = tuple(METRICS)
+EACH = pytest.mark.parametrize("metric", EVERYTHING)
+
+
+def request(root, device, *, metrics=EVERYTHING, protocol="standard-1", dtype=None, **recipe):
+    content = {
+        "model": {"factory": "cnn", "kwargs": {"width": 2}},
+        "data": {"source": "digits", "amount": 50},
+        "training": {"batch_size": 16, "learning_rate": 0.05},
+        **recipe,
+    }
+    return Request(
+        root=root,
+        recipe=recipe_from_words(content),
+        folder=root,
+        trust=Trust(),
+        protocol=protocol,
+        metrics=metrics,
+        seed=0,
+        device=device,
+        allow_download=False,
+        dtype=dtype,
+    )
+
+
+def measured(root, device, **kwargs):
+    """Measure the group `hot`; what is kept between groups is built anew."""
+    forget()
+    task = next(t for t in find_groups(request(root, device, **kwargs)) if t.group == "hot")
+    found = attempt(task)
+    assert found.row.failure is None, found.trace
+    return found
+
+
+def numbers(row):
+    """Give all numbers of a row, those for its pictures too."""
+    values = {
+        name: (value.value, value.stderr) if isinstance(value, Measured) else value
+        for name, value in row.quantities.items()
+    }
+    return values, {name: detail.columns for name, detail in (row.details or {}).items()}
+
+
+def close(row, other, *, rel):
+    """Say that rows agree; what is no number agrees entirely."""
+    here, there = (tree_leaves(numbers(one)) for one in (row, other))
+    assert len(here) == len(there)
+    for a, b in zip(here, there, strict=True):
+        assert a == (pytest.approx(b, rel=rel, abs=1e-9) if isinstance(b, float) else b)
+    return True
+
+
+class Pretended(TorchDispatchMode):
+    """Lets the device `meta` be one that computes."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return computed(func, args, kwargs or {})
+
+
+class There(torch.Tensor):
+    """A tensor on that device."""
+
+    @staticmethod
+    def __new__(cls, held):
+        made = torch.Tensor._make_wrapper_subclass(
+            cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(),
+            dtype=held.dtype, device="meta",
+        )  # fmt: skip
+        made.held = held
+        return made
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        return computed(func, args, kwargs or {})
+
+
+def may_mix(func, args):
+    """Allow copies, and indices on the CPU."""
+    is_index = func.name() == "aten::index.Tensor" and isinstance(args[0], There)
+    return is_index or func.name() == "aten::copy_"
+
+
+def computed(func, args, kwargs):
+    """Compute on the CPU; the result is where the arguments are, or where it is asked for."""
+    leaves = tree_leaves((args, kwargs))
+    there = [leaf for leaf in leaves if isinstance(leaf, There)]
+    here = [x for x in leaves if isinstance(x, torch.Tensor) and not isinstance(x, There)]
+    if there and any(x.dim() for x in here) and not may_mix(func, args):
+        raise RuntimeError(f"{func.name()}: expected all tensors to be on the same device")
+    if func.name() == "aten::_local_scalar_dense":
+        return func(args[0].held if there else args[0])
+    target = next((leaf for leaf in leaves if isinstance(leaf, torch.device)), None)
+    cpu = torch.device("cpu")
+    inner = tree_map(
+        lambda x: x.held if isinstance(x, There) else cpu if isinstance(x, torch.device) else x,
+        (args, kwargs),
+    )
+    out = func(*inner[0], **inner[1])
+    if target == cpu or (target is None and not there):
+        return tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) and there else x, out)
+    found = tree_map(lambda x: There(x) if isinstance(x, torch.Tensor) else x, out)
+    return found if target else return_and_correct_aliasing(func, args, kwargs, found)

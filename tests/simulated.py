@@ -1,0 +1,125 @@
+"""A team without processes: virtual time, and misfortunes drawn from a seed."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+
+from mdtree.workers import News
+
+
+@dataclass(frozen=True, kw_only=True)
+class Luck:
+    """How often something goes wrong, as probabilities."""
+
+    death: float = 0.0  # of a worker, while it has an item
+    stillbirth: float = 0.0  # of a worker, before it was ready
+    straggler: float = 0.0  # of an item that never ends
+    change: float = 0.0  # of the number of workers, at each look
+
+
+class Simulated:
+    """A team that keeps the protocol, and holds the foreman to it."""
+
+    def __init__(self, *, workers, luck=None, seed=0, raises=()):
+        self.most, self._workers = workers, workers
+        self._luck, self._random, self._raises = luck or Luck(), Random(seed), raises
+        self._clock = 0.0
+        self._numbers = itertools.count()
+        self._events = []  # (time, order, news), the next one first
+        self._idle, self._starting = set(), set()
+        self.held = {}  # worker -> item
+        self.finished = []  # items, in the order in which the foreman heard of them
+        self.tries = Counter()  # item -> how often it was given
+        self.calls = Counter()  # method -> how often the foreman called it
+        self.before_waiting = lambda: None
+        self.closed = False
+
+    @property
+    def idle(self):
+        return len(self._idle)
+
+    def size(self):
+        self._called("size")
+        if self._happens(self._luck.change):
+            self._workers = self._random.randint(1, self.most)
+        return self._workers
+
+    def now(self):
+        return self._clock
+
+    def hire(self):
+        self._called("hire")
+        number = next(self._numbers)
+        self._starting.add(number)
+        kind = "lost" if self._happens(self._luck.stillbirth) else "ready"
+        self._tell(self._random.choice([1, 2]), News(hand=number, kind=kind, reason="stillborn"))
+        return number
+
+    def give(self, hand, item):
+        self._called("give")
+        self._idle.remove(hand)  # fails where a worker has something else to do
+        self.held[hand] = item
+        self.tries[item] += 1
+        if self._happens(self._luck.straggler):
+            return
+        news = News(hand=hand, kind="finished", result=-item)
+        if self._happens(self._luck.death):
+            news = News(hand=hand, kind="lost", reason="died")
+        if item in self._raises:
+            news = News(hand=hand, kind="raised", error=ValueError(f"item {item}"))
+        self._tell(self._random.choice([1, 1, 2, 5]), news)  # often at the same moment
+
+    def dismiss(self, hand):
+        self._called("dismiss")
+        self._forget(hand)
+        self._events = [event for event in self._events if event[2].hand != hand]
+        heapq.heapify(self._events)
+
+    def wait(self, seconds):
+        self._called("wait")
+        self.before_waiting()
+        until = float("inf") if seconds is None else self._clock + seconds
+        if not self._events or self._events[0][0] > until:
+            assert seconds is not None, "the foreman waits for ever"
+            self._clock = until
+            return []
+        self._clock = max(self._clock, self._events[0][0])
+        news = []
+        while self._events and self._events[0][0] <= self._clock:
+            news.append(heapq.heappop(self._events)[2])
+            self._heard(news[-1])
+        return news
+
+    def close(self):
+        self._called("close")
+        self.closed = True
+
+    def pass_time(self, seconds):
+        """Let time pass while the foreman does not look."""
+        self._clock += seconds
+
+    def _called(self, method):
+        assert not self.closed
+        self.calls[method] += 1
+
+    def _happens(self, probability):
+        return self._random.random() < probability
+
+    def _tell(self, later, news):
+        heapq.heappush(self._events, (self._clock + later, next(self._numbers), news))
+
+    def _heard(self, news):
+        if news.kind == "finished":
+            self.finished.append(self.held[news.hand])
+        self._forget(news.hand)
+        if news.kind != "lost":
+            self._idle.add(news.hand)
+
+    def _forget(self, hand):
+        self._starting.discard(hand)
+        self._idle.discard(hand)
+        self.held.pop(hand, None)
