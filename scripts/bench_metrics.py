@@ -70,15 +70,16 @@ def main() -> None:
     """Run all comparisons and print them."""
     options = arguments(__doc__, widths="4,8,16", size="28", runs="7", parts=",".join(_PARTS))
     torch.backends.cudnn.allow_tf32 = False
-    runs = 3 if options.quick else int(options.runs)
+    runs = 1 if options.quick else int(options.runs)
     widths = [4] if options.quick else [int(width) for width in options.widths.split(",")]
     device = torch.device(options.device)
     data = _data(int(options.size))
     comparisons: list[Comparison] = []
     for width in widths:
-        case = _Case.trained(width, data, device)
+        case = _Case.trained(width, data, device, brief=options.quick)
         for part in options.parts.split(","):
-            comparisons += told(_PARTS[part](case, runs))
+            if part in _BRIEF or not options.quick:
+                comparisons += told(_PARTS[part](case, runs))
     report(comparisons, as_json=options.json)
 
 
@@ -90,9 +91,10 @@ class _Case:
     data: Data
     setup: Setup
     members: Mapping[str, Weights]
+    brief: bool  # only what has a target
 
     @classmethod
-    def trained(cls, width: int, data: Data, device: torch.device) -> _Case:
+    def trained(cls, width: int, data: Data, device: torch.device, *, brief: bool) -> _Case:
         """Train the members for a few hundred steps."""
         loss = build_loss(LossSpec(), Trust())
         network = Network(resnet18(width, 10, 1).to(device).eval())
@@ -104,7 +106,7 @@ class _Case:
             how = Training(batch_size=64, learning_rate=0.05, epochs=3, seed=seed)
             module = resnet18(width, 10, 1).to(device)
             members[f"seed-{seed}"] = train(module, some, loss, how, setup.place)
-        return cls(width=width, data=data, setup=setup, members=members)
+        return cls(width=width, data=data, setup=setup, members=members, brief=brief)
 
     @property
     def first(self) -> Weights:
@@ -183,7 +185,7 @@ def _tops(case: _Case, runs: int) -> list[Comparison]:
     found = [
         compare(case.name("top eigenvalue / pyhessian"), rival, ours, runs=runs, target=0.5),
     ]
-    if _has("hessian_eigenthings"):
+    if _has("hessian_eigenthings") and not case.brief:
         # It makes all the steps that it is told to: here, as few as give 1 %.
         steps = next(
             n for n in range(2, 60) if abs(_eigenthings_top(case, sample, n) / tight - 1) <= ONE
@@ -231,7 +233,7 @@ def _traces(case: _Case, runs: int) -> list[Comparison]:
     name = case.name("trace (and top eigenvalue) / pyhessian's trace")
     rival = [one * probes] * len(times)
     found = [Comparison(name=name, rival=rival, ours=times, target=1 / 3)]
-    if _has("hessian_eigenthings"):
+    if _has("hessian_eigenthings") and not case.brief:
         name = case.name(f"the same / hessian-eigenthings, Hutch++ with {_PRODUCTS} products")
         work = partial(_eigenthings_trace, case, sample)
         found.append(compare(name, work, ours, runs=max(runs // 3, 1), target=None))
@@ -474,6 +476,9 @@ _PARTS: dict[str, Callable[[_Case, int], list[Comparison]]] = {
     "wholes": _wholes,
     "batching": _batching,
 }
+
+
+_BRIEF = [part for part in _PARTS if part != "batching"]
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from mdtree.cli.crew import hiring, make_crew, results_alone, share_of_work
+from mdtree.exceptions import MdtreeError
+from mdtree.workers import HERE, Crew
+
+
+def options(*args):
+    """Read words of a command line as commands do."""
+    found = {}
+
+    @click.command()
+    @hiring
+    def command(**given):
+        found.update(given)
+
+    ran = CliRunner().invoke(command, list(args))
+    if ran.exit_code:
+        raise MdtreeError(ran.output)
+    return found
+
+
+def test_without_any_word_the_work_is_done_here():
+    assert make_crew(options(), "cpu") == HERE
+    assert HERE.is_here
+
+
+@pytest.mark.parametrize(
+    ("args", "crew"),
+    [
+        (["--workers", "3"], Crew(workers=3)),
+        (["--ray"], Crew(ray="local")),
+        (["--ray", "10.0.0.1:6379", "--workers", "8"], Crew(ray="10.0.0.1:6379", workers=8)),
+        (["--timeout-per-group", "1.5", "--retries", "0"], Crew(timeout=1.5, retries=0)),
+        (["--memory-per-group", "4G"], Crew(memory=4 * 2**30)),
+        (["--memory-per-group", "4"], Crew(memory=4 * 2**30)),
+        (["--memory-per-group", "1.5 GiB"], Crew(memory=3 * 2**29)),
+        (["--memory-per-group", "500m"], Crew(memory=500 * 2**20)),
+    ],
+)
+def test_words_make_a_crew(args, crew):
+    assert make_crew(options(*args), "cpu") == crew
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "much", "4T", "1e3", ""])
+def test_what_is_no_amount_of_memory_is_told_with_what_is(amount):
+    with pytest.raises(MdtreeError, match="4G and 500M are"):
+        options("--memory-per-group", amount)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--workers", "0"],
+        ["--timeout-per-group", "0"],
+        ["--retries", "-1"],
+        ["--gpus-per-worker", "0"],
+    ],
+)
+def test_numbers_that_make_no_sense_are_told(args):
+    with pytest.raises(MdtreeError, match="is not in the range"):
+        options(*args)
+
+
+@pytest.mark.parametrize(
+    ("args", "device"),
+    [(["--gpus-per-worker", "0.5"], "cuda"), (["--ray", "--gpus-per-worker", "0.5"], "cpu")],
+)
+def test_shares_of_gpus_need_ray_and_gpus(args, device):
+    with pytest.raises(MdtreeError, match="only together with --ray and --device cuda"):
+        make_crew(options(*args), device)
+
+
+def test_on_ray_the_share_of_a_gpu_is_said_or_found_out():
+    assert make_crew(options("--ray"), "cuda").gpus is None
+    assert make_crew(options("--gpus-per-worker", "0.25", "--ray"), "cuda").gpus == 0.25
+    assert make_crew(options("--ray"), "cpu").gpus == 0.0
+
+
+def test_processes_are_spread_over_gpus_and_ray_does_that_itself(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
+    assert make_crew(options("--workers", "4"), "cuda").devices == ("0", "3")
+    assert make_crew(options("--workers", "4"), "cuda:1").devices == ()
+    assert make_crew(options("--ray"), "cuda").devices == ()
+
+
+def test_times_are_divided_by_workers_that_are_known():
+    assert [share_of_work(options(*args)) for args in ([], ["--workers", "5"], ["--ray"])] == [
+        1,
+        5,
+        1,
+    ]
+
+
+def test_on_ray_stdout_is_left_to_results(capsys):
+    with results_alone(options("--ray")):
+        sys.stdout.write("(raylet) a worker died\n")
+    with results_alone(options()):
+        sys.stdout.write("result\n")
+    assert (sys.stdout, *capsys.readouterr()) == (
+        sys.stdout,
+        "result\n",
+        "(raylet) a worker died\n",
+    )
