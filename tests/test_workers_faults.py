@@ -198,7 +198,9 @@ def test_a_result_that_cannot_be_received_is_an_error(hire):
         list(run(returns, ["unreadable"], hire()))
 
 
-@pytest.mark.parametrize("item", [lambda: 0, threading.Lock(), Unreadable()], ids=repr)
+@pytest.mark.parametrize(
+    "item", [lambda: 0, threading.Lock(), Unreadable()], ids=["lambda", "lock", "unreadable"]
+)
 def test_an_item_that_cannot_be_sent_or_received_is_an_error(hire, item):
     with pytest.raises(Exception, match=r"pickle|not a number"):
         list(run(square, [item], hire()))
