@@ -29,6 +29,10 @@ def needs(way):
     return way
 
 
+def _rows_in(path):
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
 def request(root):
     return Request(
         root=root,
@@ -112,11 +116,12 @@ def test_a_run_stops_when_too_many_have_failed_and_goes_on_later(mdtree, tmp_pat
     assert plain(tmp_path / "rows.jsonl") == undisturbed(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_stopped_goes_on(tmp_path, way, how):
     args = [*troubled(tmp_path, ["good", "good", "hang-once", "good", "good"]), *needs(way)]
-    out = tmp_path / "rows.jsonl"
+    out, hangs = tmp_path / "rows.jsonl", tmp_path / "was-hang-once"
     driver = subprocess.Popen(
         [sys.executable, "-m", "mdtree", *map(str, args)],
         stderr=subprocess.PIPE,
@@ -124,7 +129,7 @@ def test_a_run_that_is_stopped_goes_on(tmp_path, way, how):
         text=True,
     )
     with driver:
-        while driver.poll() is None and not (out.exists() and out.read_bytes().count(b"\n") == 4):
+        while driver.poll() is None and not (hangs.exists() and _rows_in(out) == 4):
             time.sleep(0.05)
         driver.send_signal(how)
         said = driver.stderr.read()
@@ -138,6 +143,7 @@ def test_a_run_that_is_stopped_goes_on(tmp_path, way, how):
     assert plain(out) == undisturbed(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_machine_that_leaves_the_cluster_takes_no_row_with_it(tmp_path):
     pytest.importorskip("ray")
     import ray
@@ -161,6 +167,8 @@ def test_a_machine_that_leaves_the_cluster_takes_no_row_with_it(tmp_path):
         def step(self, _):
             self.left -= 1
             if self.left == 1:
+                while not (tmp_path / "was-hang-once").exists():
+                    time.sleep(0.05)
                 cluster.remove_node(other, allow_graceful=False)
 
     try:

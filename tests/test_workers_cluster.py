@@ -21,6 +21,8 @@ from mdtree.workers import cluster as ours  # noqa: E402
 
 __all__ = ["cluster"]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def head():

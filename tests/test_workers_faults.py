@@ -23,7 +23,7 @@ __all__ = ["cluster"]
 RAY = {"processes": None, "ray": "local"}
 
 
-@pytest.fixture(params=RAY)
+@pytest.fixture(params=["processes", pytest.param("ray", marks=pytest.mark.slow)])
 def hire(request):
     """Make a crew of two workers: hire(retries=0, timeout=2)."""
     if RAY[request.param]:

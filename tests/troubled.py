@@ -109,5 +109,5 @@ def _without_out(root):
 
 WAYS = [
     pytest.param(["--workers", 2], id="processes"),
-    pytest.param(["--workers", 2, "--ray"], id="ray"),
+    pytest.param(["--workers", 2, "--ray"], id="ray", marks=pytest.mark.slow),
 ]
