@@ -86,6 +86,7 @@ def test_the_summary_is_json_too(mdtree, config, tmp_path):
             "groups": 4,
             "trained": trained,
             "already": 4 - trained,
+            "left": 0,
             "diverged": [],
             "failed": {},
         }
