@@ -60,9 +60,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     out /= fault if seed == 0 else f"{fault}-{seed}"
     where = printable(str(out))
     zoo = demo_zoo(fault, seed=seed)
-    crew = Crew(
-        workers=min(2, cores())
-    )  # a process for each: tiny networks gain nothing of threads
+    crew = Crew(workers=min(2, cores()))  # tiny networks gain nothing of threads
     with Bar("training") as bar:
         train_zoo(zoo, folder=out, out=out, trust=Trust(), crew=crew, progress=bar)
     request = Request(

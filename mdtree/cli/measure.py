@@ -14,13 +14,11 @@ import click
 from mdtree.cli.bar import Bar
 from mdtree.cli.crew import make_crew, max_failures, results_alone, share_of_work
 from mdtree.cli.request import MEASURED, make_request, measuring
-from mdtree.cli.summary import row_text, rows_table
+from mdtree.cli.summary import SHOWN, row_text, rows_table
 from mdtree.cli.text import duration, paragraph, plural, printable, table
 from mdtree.measurements import Row, open_rows, rows_file
 
 __all__ = ["command"]
-
-_SHOWN = 40
 
 
 @click.command(short_help="Measure the checkpoints of a directory.")
@@ -144,7 +142,7 @@ def _print_summary(summary: Any, as_json: bool) -> None:
     if as_json:
         _print_json(summary, rows)
         return
-    click.echo(rows_table(list(islice(rows, _SHOWN))))
+    click.echo(rows_table(list(islice(rows, SHOWN))))
     out = printable(str(summary.out))
     if next(rows, None) is not None:
         click.echo(f"... and more: mdtree rows show {out} --all")

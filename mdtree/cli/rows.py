@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.summary import row_text, rows_table
+from mdtree.cli.summary import SHOWN, row_text, rows_table
 from mdtree.cli.text import plural, printable
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.measurements import (
@@ -52,7 +52,7 @@ def show(rows: Path, *, everything: bool, as_json: bool) -> None:
         for row in found:
             click.echo(row_text(row))
         return
-    click.echo(rows_table(found, limit=None if everything else 40))
+    click.echo(rows_table(found, limit=None if everything else SHOWN))
 
 
 @command.command("export")

@@ -11,9 +11,9 @@ from mdtree.cli.text import number, printable, table
 from mdtree.measurements import QUANTITIES, Measured, Missing, Row
 from mdtree.measurements.row import row_to_json
 
-__all__ = ["row_text", "rows_table"]
+__all__ = ["SHOWN", "row_text", "rows_table"]
 
-_SHOWN = 40
+SHOWN = 40  # rows, where nobody asks for all
 
 
 def row_text(row: Row) -> str:
@@ -21,7 +21,7 @@ def row_text(row: Row) -> str:
     return json.dumps(json.loads(row_to_json(row)), separators=(",", ":"))
 
 
-def rows_table(rows: Collection[Row], *, limit: int | None = _SHOWN) -> str:
+def rows_table(rows: Collection[Row], *, limit: int | None = SHOWN) -> str:
     """Show a table for each metric, with one line for each group; then what is missing, and why."""
     shown = list(islice(rows, limit))
     more = [f"... and {len(rows) - len(shown)} more"] if len(rows) > len(shown) else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from mdtree.checkpoint import (
@@ -14,38 +14,26 @@ from mdtree.checkpoint import (
     find_stored_folders,
     named_files,
 )
-from mdtree.config import Recipe, Tensors, Trust, bind
+from mdtree.config import Tensors, bind
 from mdtree.datasets import data_digest
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.landscape import Effort
 from mdtree.measurements import Fact, Index, Provenance, Row
 from mdtree.measuring.pace import Pace, pace
 from mdtree.measuring.parts import group_data, group_setup, group_training
-from mdtree.measuring.task import GroupTask, as_text, row_digest
+from mdtree.measuring.task import GroupTask, Terms, as_text, row_digest
 from mdtree.metrics import METRICS, Workload
 from mdtree.spelling import nearest
 
 __all__ = ["Cost", "Planned", "Request", "estimate", "find_groups", "groups", "plan", "survey"]
 
-_TIMED_BATCHES = 3
-
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(Terms):
     """What the user asks to measure."""
 
-    root: Path  # a directory, or one weights file
-    recipe: Recipe
-    folder: Path  # where relative paths of the recipe begin
-    trust: Trust
-    protocol: str
-    metrics: tuple[str, ...]
-    seed: int
-    device: str
-    allow_download: bool
-    dtype: str | None = None
+    root: Path  # a directory, or one weights file; not looked at where there is a storage
     groups: frozenset[str] | None = None  # None: all that there are
-    storage: str | None = None  # the address of an object storage, which then is the root
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,25 +84,16 @@ def survey(request: Request) -> tuple[str, ...]:
 
 def groups(request: Request) -> Iterator[GroupTask]:
     """Find the groups one after the other: a million of them are never held."""
-    recipe = request.recipe
+    terms = {field.name: getattr(request, field.name) for field in fields(Terms)}
     digest = _data_digest(request)
     for folder, facts in _folders(request):
         if request.groups is None or folder.name in request.groups:
             yield GroupTask(
+                **terms,
                 group=folder.name,
                 files=folder.files,
-                facts={**recipe.facts, **facts},
-                recipe=recipe,
-                folder=request.folder,
-                trust=request.trust,
-                protocol=request.protocol,
-                metrics=request.metrics,
-                seed=request.seed,
-                device=request.device,
-                allow_download=request.allow_download,
+                facts={**request.recipe.facts, **facts},
                 data_digest=digest,
-                dtype=request.dtype,
-                storage=request.storage,
                 stamps=folder.stamps,
             )
 

@@ -11,16 +11,13 @@ from mdtree.checkpoint import file_digest
 from mdtree.config import Recipe, Trust, bind, fingerprint
 from mdtree.measurements import Fact, Row
 
-__all__ = ["GroupTask", "as_text", "describing_folder", "row_digest"]
+__all__ = ["GroupTask", "Terms", "as_text", "describing_folder", "row_digest"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupTask:
-    """One group that is to be measured; picklable."""
+class Terms:
+    """How groups are measured: the same for all groups of a run."""
 
-    group: str
-    files: tuple[Path, ...]
-    facts: Mapping[str, Fact]
     recipe: Recipe
     folder: Path  # where relative paths of the recipe begin
     trust: Trust
@@ -29,10 +26,19 @@ class GroupTask:
     seed: int
     device: str
     allow_download: bool
-    data_digest: str | None  # hash of the data files when the run was planned
     dtype: str | None = None  # float32 | float64; None: as the network is
-    earlier: Row | None = None  # a row of the same inputs, to which quantities are added
     storage: str | None = None  # the address below which the files are; None: on this machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupTask(Terms):
+    """One group that is to be measured; picklable."""
+
+    group: str
+    files: tuple[Path, ...]
+    facts: Mapping[str, Fact]
+    data_digest: str | None  # hash of the data files when the run was planned
+    earlier: Row | None = None  # a row of the same inputs, to which quantities are added
     stamps: Mapping[str, str] | None = None  # of a storage: file -> what changes with it
 
     @property
