@@ -2,22 +2,30 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CONSTRAINTS := constraints/cpu.txt
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST := MDTREE_CONSTRAINTS=$(CONSTRAINTS) $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+LOCK := $(BIN)/python -m uv pip compile --quiet --upgrade --no-annotate --python-version 3.11 \
+	--custom-compile-command "make lock" --group build pyproject.toml
 
-.PHONY: help demo test test-all check format lint types floors audit tests gpu-check bench clean
+.PHONY: help demo test test-all test-newest test-oldest test-cpus lock check format lint types floors \
+	audit tests gpu-check bench clean
 
 help:
 	@echo "make demo     install, train two networks with a planted fault, find it"
 	@echo "make test     install, then format check, lint, types, import floors and tests"
 	@echo "make test-all the slow tests as well"
+	@echo "make test-newest  the tests with the newest release of each dependency but torch"
+	@echo "make test-oldest  the tests with the oldest releases that pyproject.toml admits"
+	@echo "make test-cpus    what computes, as on other processors: the same verdicts, green tests"
+	@echo "make lock     resolve the versions in constraints/ anew, from pyproject.toml"
 	@echo "make gpu-check the tests and the benchmark that need a GPU"
 	@echo "make format   put the code into its form"
 	@echo "make bench    the benchmarks whose tables are in docs/benchmarks.md"
 	@echo "make clean    remove what these commands made"
 
 demo: $(VENV)/.installed
+	@echo "Training, measuring and judging two networks: about a minute"
 	$(BIN)/mdtree demo --out mdtree-demo
 
 test: check tests
@@ -28,16 +36,31 @@ test-all: check $(VENV)/.developing
 check: format-check lint types floors audit
 
 tests: $(VENV)/.developing
+	@echo "Running the tests: about seven minutes on two cores"
 	$(PYTEST) -m "not slow"
 
+# An environment for each: the constraints of one would be undone by another.
+test-newest:
+	$(MAKE) tests VENV=.venv-newest CONSTRAINTS=constraints/cpu.in
+
+test-oldest: # torch comes as the build for NVIDIA GPUs, 3 GB: the index has no other that is as old
+	$(MAKE) tests VENV=.venv-oldest CONSTRAINTS=constraints/oldest.txt
+
+test-cpus: $(VENV)/.developing
+	$(BIN)/python scripts/test_cpus.py
+
+lock: $(VENV)/.locking
+	$(LOCK) --universal --all-extras --group lock -c constraints/cpu.in -o constraints/cpu.txt
+	$(LOCK) --resolution lowest-direct --python-platform linux --extra dev -o constraints/oldest.txt
+
 gpu-check: $(VENV)/.developing
-	$(PIP) install -c $(CONSTRAINTS) -e ".[bench]"
+	$(PIP) install -c $(CONSTRAINTS) --no-build-isolation -e ".[bench]"
 	$(BIN)/python -c "from mdtree.device import pick_device; pick_device('cuda')"
 	$(BIN)/python -m pytest -m gpu
 	$(BIN)/python scripts/bench_metrics.py --device cuda --size 32 --widths 8,16,32,64,128 --runs 3 --parts wholes,batching
 
-audit: $(VENV)/.developing
-	$(BIN)/python scripts/audit.py
+audit: $(VENV)/.developing # STRICT=1: what could not be checked is a failure
+	$(BIN)/python scripts/audit.py $(if $(STRICT),--strict)
 
 .PHONY: format-check
 format-check: $(VENV)/.developing
@@ -60,14 +83,22 @@ bench: $(VENV)/.installed
 	$(BIN)/python scripts/bench_measure.py
 
 clean:
-	rm -rf $(VENV) mdtree-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-newest .venv-oldest mdtree-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # The marks are written last, so an interrupted installation is done again.
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+	@echo "Installing mdtree into $(VENV): about a minute, half of it for PyTorch"
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -c $(CONSTRAINTS) -e .
+	$(PIP) install -c $(CONSTRAINTS) hatchling editables
+	$(PIP) install -c $(CONSTRAINTS) --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.developing: $(VENV)/.installed
-	$(PIP) install -c $(CONSTRAINTS) -e ".[dev]"
+	@echo "Installing what the tests need into $(VENV): about a minute"
+	$(PIP) install -c $(CONSTRAINTS) --no-build-isolation -e ".[dev]"
+	@touch $@
+
+$(VENV)/.locking:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c $(CONSTRAINTS) uv
 	@touch $@

@@ -1,37 +1,50 @@
-"""Look up known vulnerabilities of what mdtree needs, in the versions that are installed here.
+"""Look up known vulnerabilities of all that a user can install: what is locked, and the floors.
 
-    python scripts/audit.py [constraints/cpu.txt]
+    python scripts/audit.py              # part of `make check`
+    python scripts/audit.py --strict     # the weekly job: what could not be checked is a failure
 
-Exit code 1 if there are any.  Where pip-audit or the index cannot be reached, that is said in one
-line, and the exit code is 0: a check without a network is no failure.
+Two lists are checked: every package of constraints/cpu.txt, which holds all extras, and the oldest
+release of each package that pyproject.toml admits for users.  Exit code 1 if anything is known of
+them.  Where pip-audit or the index cannot be reached, one line says so, and the exit code is 0, or
+2 with --strict: a check without a network is not a failure, and it is not a pass either.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
-TIME = 120  # seconds for all
-CONSTRAINTS = Path(__file__).parent.parent / "constraints" / "cpu.txt"
-NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+TIME = 120  # seconds for each list
+ROOT = Path(__file__).parent.parent
+FOR_USERS = ("hf", "ray", "parquet")  # extras; the others are for who works on mdtree
 
 
-def installed(constraints: Path) -> dict[str, str]:
-    """Give the versions of the packages that the constraints or mdtree itself name."""
-    lines = [*constraints.read_text().splitlines()]
-    lines += importlib.metadata.requires("mdtree-diagnosis") or []
-    names = [NAME.match(line) for line in lines if "extra ==" not in line]
+def locked(folder: Path) -> dict[str, str]:
+    """Read the versions that are locked for this Python and system."""
+    lines = (folder / "constraints" / "cpu.txt").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+    here = [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
+    return {canonicalize_name(pin.name): str(pin.specifier).lstrip("=") for pin in here}
+
+
+def floors(folder: Path) -> dict[str, str]:
+    """Read the oldest release of each package that a user may have."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *(line for name in FOR_USERS for line in extras[name])]
     found = {}
-    for name in sorted({name[0].lower() for name in names if name}):
-        try:
-            found[name] = importlib.metadata.version(name).partition("+")[0]  # 2.13.0+cpu
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    for wanted in map(Requirement, lines):
+        (floor,) = [
+            clause.version for clause in wanted.specifier if clause.operator in (">=", "==")
+        ]
+        found[canonicalize_name(wanted.name)] = floor
     return found
 
 
@@ -40,22 +53,10 @@ def audited(versions: dict[str, str]) -> dict[str, list[dict[str, object]] | Non
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "requirements.txt"
         wanted.write_text("".join(f"{name}=={version}\n" for name, version in versions.items()))
-        words = ["--requirement", str(wanted), "--no-deps", "--disable-pip", "--format", "json"]
-        ran = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pip_audit",
-                *words,
-                "--timeout",
-                "10",
-                "--progress-spinner=off",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=TIME,
-            check=False,
-        )
+        command = [sys.executable, "-m", "pip_audit", "--requirement", str(wanted)]
+        command += ["--no-deps", "--disable-pip", "--format", "json"]
+        command += ["--timeout", "10", "--progress-spinner=off"]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=TIME, check=False)
     if not ran.stdout.startswith("{"):
         raise OSError((ran.stderr.strip().splitlines() or ["pip-audit said nothing"])[-1])
     return {
@@ -64,29 +65,38 @@ def audited(versions: dict[str, str]) -> dict[str, list[dict[str, object]] | Non
     }
 
 
-def main() -> int:
-    """Print one line, or one for each vulnerability."""
-    versions = installed(Path(sys.argv[1]) if sys.argv[1:] else CONSTRAINTS)
+def checked(title: str, versions: dict[str, str]) -> tuple[bool, bool]:
+    """Print what is known of one list; say whether all was checked, and whether it is clean."""
     try:
         found = audited(versions)
     except subprocess.TimeoutExpired:
-        print(f"dependencies not checked: the index did not answer in {TIME} seconds")
-        return 0
+        print(f"{title} not checked: the index did not answer in {TIME} seconds")
+        return False, True
     except OSError as error:
-        print(f"dependencies not checked: {error!s:.150}")
-        return 0
+        print(f"{title} not checked: {error!s:.150}")
+        return False, True
     unknown = [name for name in versions if found.get(name) is None]
-    faults = [(name, fault) for name, faults in found.items() for fault in faults or []]
+    faults = [(name, fault) for name, known in found.items() for fault in known or []]
     for name, fault in faults:
         fixed = ", ".join(map(str, fault.get("fix_versions") or [])) or "no version yet"
         print(f"{name} {versions.get(name)}: {fault['id']}, mended in {fixed}")
-    checked = len(versions) - len(unknown)
-    if not checked:
-        print("dependencies not checked: the index knows none of them here")
+    if len(unknown) == len(versions):
+        print(f"{title} not checked: the index knows none of them here")
     else:
         rest = f"; not checked: {', '.join(unknown)}" if unknown else ""
-        print(f"{checked} dependencies checked, {len(faults)} known vulnerabilities{rest}")
-    return 1 if faults else 0
+        known = f"{len(faults)} known vulnerabilities"
+        print(f"{title}: {len(versions) - len(unknown)} packages checked, {known}{rest}")
+    return not unknown, not faults
+
+
+def main() -> int:
+    """Check both lists of this project, or of another folder of the same form."""
+    words = [word for word in sys.argv[1:] if word != "--strict"]
+    folder = Path(words[0]) if words else ROOT
+    answers = [checked("locked", locked(folder)), checked("floors", floors(folder))]
+    if not all(clean for _, clean in answers):
+        return 1
+    return 2 if "--strict" in sys.argv and not all(whole for whole, _ in answers) else 0
 
 
 if __name__ == "__main__":

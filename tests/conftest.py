@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,10 @@ from mdtree.models import cnn
 # busy with something else.  Programs that tests start take it from the environment.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
+# A shell starts what runs in its background with interrupts ignored, and programs that tests start
+# inherit that: they could never be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 
