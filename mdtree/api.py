@@ -19,6 +19,7 @@ from mdtree.measurements import (
     Row,
     home_of,
     is_address,
+    is_table,
     load_rows,
     rows_file,
 )
@@ -226,6 +227,6 @@ def _can_be_measured(source: str | Path, recipe: str | Path | Recipe | None) -> 
     if is_address(source):
         return True
     path = Path(source)
-    if path.suffix.lower() in (".jsonl", ".csv"):
+    if path.suffix.lower() == ".jsonl" or is_table(path):
         return False
     return recipe is not None or not path.is_dir() or (path / RECIPE_NAME).is_file()

@@ -7,11 +7,21 @@ from importlib import resources
 from pathlib import Path
 
 from mdtree.exceptions import RowsError, TreeError
-from mdtree.measurements import Row, read_rows
+from mdtree.measurements import Row, read_rows, rows_from_csv
 from mdtree.spelling import nearest
 from mdtree.trees import SavedTree, read_tree
 
-__all__ = ["find_tree", "shipped_rows", "shipped_trees"]
+__all__ = ["PUBLISHED_TABLE", "find_tree", "published_rows", "shipped_rows", "shipped_trees"]
+
+_DATA = Path(str(resources.files("mdtree"))) / "data"
+
+# the table published with the MD tree paper; its source and licence lie beside it
+PUBLISHED_TABLE = _DATA / "published" / "cifar10-resnet18.csv.gz"
+
+
+def published_rows() -> list[Row]:
+    """Read the rows of the published table: ResNet-18 on CIFAR-10, protocol paper-1."""
+    return rows_from_csv(PUBLISHED_TABLE, protocol="paper-1").rows
 
 
 def shipped_trees() -> dict[str, SavedTree]:
@@ -21,8 +31,7 @@ def shipped_trees() -> dict[str, SavedTree]:
 
 def shipped_rows(name: str) -> list[Row]:
     """Read the rows of a reference zoo that comes with mdtree."""
-    folder = Path(str(resources.files("mdtree"))) / "data" / "zoos"
-    known = {path.stem: path for path in sorted(folder.glob("*.jsonl"))}
+    known = {path.stem: path for path in sorted((_DATA / "zoos").glob("*.jsonl"))}
     if name not in known:
         raise RowsError(
             f"no zoo {name!r:.100} comes with mdtree{nearest(name, known)} ({', '.join(known)})"
@@ -44,5 +53,4 @@ def find_tree(name: str) -> SavedTree:
 
 
 def _paths() -> dict[str, Path]:
-    folder = Path(str(resources.files("mdtree"))) / "data" / "trees"
-    return {path.stem: path for path in sorted(folder.glob("*.json"))}
+    return {path.stem: path for path in sorted((_DATA / "trees").glob("*.json"))}

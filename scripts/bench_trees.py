@@ -21,6 +21,7 @@ from mdtree.evaluation import CASES, SEEDS
 from mdtree.evaluation.cases import chosen
 from mdtree.fitting import labelled
 from mdtree.measurements import rows_from_csv
+from mdtree.shipped import PUBLISHED_TABLE
 from mdtree.trees import (
     LANDSCAPE,
     PUBLISHED,
@@ -36,7 +37,7 @@ BUDGET = 60.0  # seconds
 def main() -> None:
     """Run both comparisons and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", type=Path)
+    parser.add_argument("table", type=Path, nargs="?", default=PUBLISHED_TABLE)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--quick", action="store_true", help="fewer runs")
     options = parser.parse_args()

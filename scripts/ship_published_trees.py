@@ -1,10 +1,10 @@
 """Fit the trees that come with mdtree on the published table.
 
-    python scripts/ship_published_trees.py published_clean_collection.csv
+    python scripts/ship_published_trees.py
 
 The table is the `basic_collection` of Zhou et al. (ICML 2024): 1,690 configurations of ResNet-18 on
-CIFAR-10.  It is not part of this repository; the trees hold counts between cuts, not rows.  Their
-accuracy is that of cross-validation over the cells of the grid, see reliability.py.
+CIFAR-10.  The trees' accuracy is that of cross-validation over the cells of the grid, see
+reliability.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import mdtree
 from mdtree.failures import TASKS
 from mdtree.fitting import fit_tree, labelled
 from mdtree.measurements import rows_from_csv
+from mdtree.shipped import PUBLISHED_TABLE
 from mdtree.trees import write_tree
 
 NAME = "published-cifar10-resnet18"
@@ -32,7 +33,7 @@ PROVENANCE = {
 def main() -> None:
     """Fit one tree for each task; the joint one has the plain name."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", type=Path)
+    parser.add_argument("table", type=Path, nargs="?", default=PUBLISHED_TABLE)
     rows = rows_from_csv(parser.parse_args().table, protocol="paper-1").rows
     folder = Path(mdtree.__file__).parent / "data" / "trees"
     folder.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from sklearn.ensemble import RandomForestClassifier
 from mdtree.evaluation import calibration_error
 from mdtree.fitting import labelled
 from mdtree.measurements import rows_from_csv
+from mdtree.shipped import PUBLISHED_TABLE
 from mdtree.trees import (
     FACT_FEATURES,
     FAMILIES,
@@ -54,7 +55,7 @@ class Shift:
 def main() -> None:
     """Run all methods on all shifts of all tasks, and print one table for each task."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", type=Path)
+    parser.add_argument("table", type=Path, nargs="?", default=PUBLISHED_TABLE)
     parser.add_argument("--seeds", type=int, default=40, help="random draws of cells")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from mdtree.cli import main
 from mdtree.measurements import Row, read_rows
 from mdtree.metrics import METRICS
 from mdtree.models import cnn
+from mdtree.shipped import PUBLISHED_TABLE
 
 # The networks of tests are tiny: more threads are no faster, and far slower where the cores are
 # busy with something else.  Programs that tests start take it from the environment.
@@ -27,7 +29,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 # inherit that: they could never be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+DATA = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,10 @@ def mdtree(capsys) -> Callable[..., Ran]:
 
 
 @pytest.fixture(scope="session")
-def published_table() -> Path:
-    """The published table, where it is at hand; it is never part of this repository."""
-    path = SHARED / "published_clean_collection.csv"
-    if not path.exists():
-        pytest.skip("the published table is not at hand")
+def published_table(tmp_path_factory) -> Path:
+    """The published table as it was published, unpacked."""
+    path = tmp_path_factory.mktemp("published") / "published.csv"
+    path.write_bytes(gzip.decompress(PUBLISHED_TABLE.read_bytes()))
     return path
 
 

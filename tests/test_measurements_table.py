@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import math
 
@@ -18,9 +19,11 @@ from mdtree.measurements import (
     Measured,
     Missing,
     Row,
+    load_rows,
     rows_from_csv,
     rows_to_csv,
 )
+from mdtree.shipped import PUBLISHED_TABLE, published_rows
 
 
 def row(group="g", facts=None, failure=None, **quantities) -> Row:
@@ -194,6 +197,39 @@ def test_a_table_that_cannot_be_read_is_said(tmp_path):
         rows_from_csv(tmp_path / "none.csv", protocol="paper-1")
     with pytest.raises(RowsError, match="cannot be read: Is a directory"):
         rows_from_csv(tmp_path, protocol="paper-1")
+
+
+def test_a_compressed_table_is_the_same_table(published_table):
+    assert published_rows() == rows_from_csv(published_table, protocol="paper-1").rows
+    assert load_rows(PUBLISHED_TABLE) == published_rows()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "no column with a quantity"),
+        (b"train_error\n1\n", "cannot be read: Not a gzipped file"),
+        (
+            gzip.compress(b"train_error\n" + b"1\n" * 5000)[:-9],
+            "is not a CSV table: Compressed file",
+        ),
+        (b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 40, "is not a CSV table: Error -3"),
+    ],
+)
+def test_a_damaged_compressed_table_is_refused(tmp_path, content, words):
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(content)
+    with pytest.raises(RowsError, match=words):
+        rows_from_csv(path, protocol="paper-1")
+
+
+def test_a_compressed_table_that_becomes_huge_is_refused(tmp_path):
+    path = tmp_path / "t.csv.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for _ in range(300):
+            file.write(bytes(1 << 20))
+    with pytest.raises(RowsError, match="becomes more than 268435456 bytes: unpack it first"):
+        rows_from_csv(path, protocol="paper-1")
 
 
 def test_the_published_table_is_read_whole(published_table):

@@ -16,7 +16,7 @@ from mdtree.cli.request import MEASURED, make_request, measuring
 from mdtree.cli.text import duration, paragraph, plural, printable
 from mdtree.config import RECIPE_NAME, words
 from mdtree.exceptions import MdtreeError
-from mdtree.measurements import Row, is_address, load_rows, rows_file
+from mdtree.measurements import Row, is_address, is_table, load_rows, rows_file
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Judge, Verdict
@@ -133,7 +133,7 @@ def _is_measured(path: str | Path, options: dict[str, Any]) -> bool:
     if named or is_address(path):
         return False
     path = Path(path)
-    if path.suffix.lower() in (".jsonl", ".csv"):
+    if path.suffix.lower() == ".jsonl" or is_table(path):
         return True
     return (path / "rows.jsonl").is_file() and not (path / RECIPE_NAME).is_file()
 

@@ -29,6 +29,7 @@ from mdtree.measurements.store import Store, write_rows
 from mdtree.measurements.table import (
     Imported,
     csv_lines,
+    is_table,
     rows_from_csv,
     rows_to_csv,
     write_csv,
@@ -60,6 +61,7 @@ __all__ = [
     "csv_lines",
     "home_of",
     "is_address",
+    "is_table",
     "load_rows",
     "mean_over_members",
     "one_protocol",

@@ -9,7 +9,7 @@ from pathlib import Path
 from mdtree.exceptions import OutputError, ProtocolError, RecipeError, RowsError, TreeError
 from mdtree.measurements.reading import read_rows
 from mdtree.measurements.row import Row
-from mdtree.measurements.table import rows_from_csv
+from mdtree.measurements.table import is_table, rows_from_csv
 
 __all__ = ["home_of", "is_address", "load_rows", "one_protocol", "rows_file"]
 
@@ -54,7 +54,7 @@ def load_rows(
         path /= _NAME
     if not os.path.exists(path):  # noqa: PTH110 - the same; and `<(...)` is no plain file
         raise RowsError(f"{path} does not exist; measure the directory first: mdtree measure")
-    if path.suffix.lower() == ".csv":
+    if is_table(path):
         rows = rows_from_csv(path, protocol=protocol or table_protocol).rows
     else:
         rows = read_rows(path)

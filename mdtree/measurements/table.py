@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import math
+import zlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from mdtree.exceptions import RowsError
 from mdtree.measurements.fact import FACTS, TEXT_FACTS, Fact, check_facts
@@ -15,7 +19,7 @@ from mdtree.measurements.quantity import QUANTITIES, Quantity
 from mdtree.measurements.row import Measured, Missing, Row, Value
 from mdtree.measurements.whole import whole_file
 
-__all__ = ["Imported", "csv_lines", "rows_from_csv", "rows_to_csv", "write_csv"]
+__all__ = ["Imported", "csv_lines", "is_table", "rows_from_csv", "rows_to_csv", "write_csv"]
 
 # published column -> fact
 _PUBLISHED_FACTS = {
@@ -33,6 +37,7 @@ _COLUMNS = {
     **_PUBLISHED_FACTS,
     **{column: quantity.name for column, quantity in _PUBLISHED.items()},
 }
+_LARGEST = 1 << 28  # bytes of a table that is compressed
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # how a formula of a spreadsheet may begin
 # the facts that name a group which the table does not name
 _NAMING = ("width", "data_amount", "batch_size", "learning_rate", "label_noise")
@@ -44,6 +49,12 @@ class Imported:
 
     rows: list[Row]
     ignored: list[str]
+
+
+def is_table(path: Path, *, compressed: bool | None = None) -> bool:
+    """Say whether a file is a CSV table by its name, or by `compressed` one of that kind alone."""
+    name = path.name.lower()
+    return name.endswith(".csv.gz") if compressed else name.endswith((".csv", ".csv.gz"))
 
 
 def rows_to_csv(rows: Iterable[Row]) -> str:
@@ -78,7 +89,7 @@ def rows_from_csv(path: Path, *, protocol: str) -> Imported:
     column `group`.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with _opened(path) as file:
             reader = csv.DictReader(file, strict=True)
             columns = list(reader.fieldnames or [])
             known = [column for column in columns if column in _COLUMNS]
@@ -86,9 +97,20 @@ def rows_from_csv(path: Path, *, protocol: str) -> Imported:
             rows = list(_rows(reader, known, protocol, path))
     except OSError as error:
         raise RowsError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise RowsError(f"{path} is not a CSV table: {error}") from error
     return Imported(rows=rows, ignored=[column for column in columns if column not in known])
+
+
+def _opened(path: Path) -> TextIO:
+    """Open a table, which may be compressed with gzip; one that becomes huge is refused."""
+    if not is_table(path, compressed=True):
+        return path.open(newline="", encoding="utf-8-sig")
+    with gzip.open(path) as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise RowsError(f"{path} becomes more than {_LARGEST} bytes: unpack it first")
+    return io.StringIO(content.decode("utf-8-sig"), newline="")
 
 
 class _Line:
