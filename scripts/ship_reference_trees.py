@@ -1,11 +1,12 @@
 """Keep the rows of the two reference zoos, and fit the trees that come with mdtree on them.
 
-    python scripts/ship_reference_trees.py ZOOS
+    python scripts/ship_reference_trees.py [ZOOS]
 
-ZOOS holds the measured zoos `digits` and `animals` (scripts/rebuild_reference_zoos.sh).  The rows
-go to mdtree/data/zoos, without what only pictures of single layers need; the trees go to
-mdtree/data/trees.  The accuracy in a tree's provenance is that of cross-validation: each cell of
-the grid (one width, one data amount) is judged by a tree that was fitted on the other cells.
+Without ZOOS, trees are fitted anew on the rows that come with mdtree. ZOOS holds the measured zoos
+`digits` and `animals` (scripts/rebuild_reference_zoos.sh). The rows go to mdtree/data/zoos, without
+what only pictures of single layers need; the trees go to mdtree/data/trees. The accuracy in a
+tree's provenance is that of cross-validation: each cell of the grid (one width, one data amount) is
+judged by a tree that was fitted on the other cells.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import mdtree
 from mdtree.failures import TASKS
 from mdtree.fitting import fit_tree, labelled
 from mdtree.measurements import Row, read_rows, write_rows
+from mdtree.shipped import shipped_rows
 from mdtree.trees import write_tree
 
 FOLDER = Path(mdtree.__file__).parent / "data"
@@ -34,8 +36,21 @@ LEFT_OUT = "spectrum"  # the detail of all layers: half of a row
 def main() -> None:
     """Write rows and trees."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("zoos", type=Path)
+    parser.add_argument("zoos", type=Path, nargs="?")
     root = parser.parse_args().zoos
+    if root is None:
+        known = {name: shipped_rows(f"{name}-standard-1") for name in DATA}
+    else:
+        known = _kept_rows(root)
+    for name, rows in known.items():
+        _ship(name, rows, DATA[name])
+    if len(known) > 1:
+        pooled = [row for rows in known.values() for row in rows]
+        _ship("-".join(known), pooled, "; ".join(DATA[name] for name in known))
+
+
+def _kept_rows(root: Path) -> dict[str, list[Row]]:
+    """Write the rows of measured zoos; return those of standard-1."""
     (FOLDER / "zoos").mkdir(parents=True, exist_ok=True)
     known: dict[str, list[Row]] = {}
     for name in DATA:
@@ -47,11 +62,7 @@ def main() -> None:
             part = [row for row in rows if row.protocol == protocol]
             write_rows(FOLDER / "zoos" / f"{name}-{protocol}.jsonl", part)
         known[name] = [row for row in rows if row.protocol == "standard-1"]
-    for name, rows in known.items():
-        _ship(name, rows, DATA[name])
-    if len(known) > 1:
-        pooled = [row for rows in known.values() for row in rows]
-        _ship("-".join(known), pooled, "; ".join(DATA[name] for name in known))
+    return known
 
 
 def _kept(row: Row) -> Row:

@@ -93,9 +93,9 @@ def test_another_unit_changes_no_probability_where_the_belief_changes_with_it(fa
     np.testing.assert_allclose(
         ours.predict_proba(asked, {"x": 0}),
         theirs.predict_proba(asked * factor + 5, {"x": 0}),
-        atol=1e-12,
+        atol=1e-9,  # quantiles of a belief are rounded to twelve decimals, on either scale
     )
-    assert ours.log_evidence == pytest.approx(theirs.log_evidence, abs=1e-10)
+    assert ours.log_evidence == pytest.approx(theirs.log_evidence, abs=1e-9)
     assert theirs.tree.threshold == pytest.approx(ours.tree.threshold * factor + 5)
 
 

@@ -48,7 +48,7 @@ def gathered(shape, X, codes, most=4):
 def enumerated(evidence, X, codes, asked):
     """Add up all trees by loops: (log evidence, predictions, most probable thresholds, votes)."""
     questions = list(asks(evidence.shape))
-    total, mean, best = 0.0, np.zeros((len(asked), 3)), (-math.inf, None)
+    total, mean, best = 0.0, np.zeros((len(asked), 3)), (0.0, None)
     votes = np.zeros((len(asked), 3))
     answer_at = dict(ends(evidence.shape))
     for chosen in itertools.product(*(range(len(cut)) for cut in evidence.cuts)):
@@ -76,7 +76,8 @@ def enumerated(evidence, X, codes, asked):
         for number, line in enumerate(asked):
             answer = answer_at[leaf_of(evidence.shape, thresholds, line)]
             votes[number, CLASSES.index(answer)] += weight
-        best = max(best, (weight, thresholds), key=lambda pair: pair[0])
+        if weight > best[0] * (1 + 1e-9):  # of equal ones, the first counts
+            best = weight, thresholds
     return math.log(total), mean / total, best[1], votes / total
 
 

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import DATA
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -39,7 +40,7 @@ def table(published_table):
         for task in TASK_OF.values()
     }
     cells = np.array([[row.facts["data_amount"], row.facts["width"]] for row in rows])
-    reference = json.loads(published_table.with_name("reference_fit_clean.json").read_text())
+    reference = json.loads((DATA / "reference_fit_clean.json").read_text())
     return rows, cells, labels, reference
 
 

@@ -20,7 +20,7 @@ from mdtree.trees import Leaf, SavedTree, Split, probabilities
 from mdtree.trees.evidence import Floats, Ints, cells_of
 from mdtree.trees.node import KNOWN, Node, weight_of
 from mdtree.trees.posterior import Posterior, posterior
-from mdtree.trees.shape import asks
+from mdtree.trees.shape import DECIMALS, asks
 
 __all__ = ["Council"]
 
@@ -142,7 +142,8 @@ def _told(held: Posterior, case: _Case, features: Collection[str]) -> Floats:
     if not told.any() or not len(shares):
         return np.tile(_completed(held, case), (len(_POINTS), 1))
     order = np.lexsort(stand_ins[:, told].T[::-1])
-    chosen = order[np.searchsorted(shares[order].cumsum(), _POINTS).clip(max=len(order) - 1)]
+    sums = np.round(shares[order].cumsum(), DECIMALS)  # equal shares add up to levels themselves
+    chosen = order[np.searchsorted(sums, _POINTS).clip(max=len(order) - 1)]
     cells, where = np.unique(
         np.where(told, stand_ins[chosen], case.cells), axis=0, return_inverse=True
     )

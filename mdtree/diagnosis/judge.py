@@ -18,6 +18,7 @@ from mdtree.failures import FAILURE_MODES, TASKS
 from mdtree.measurements import Fact, Row
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.evidence import Floats
+from mdtree.trees.posterior import first_best
 from mdtree.version import __version__
 
 __all__ = ["CONFIDENCE", "Judge", "with_facts"]
@@ -54,7 +55,7 @@ class Judge:
         """Say what is wrong with a group."""
         line = self.line(row)
         shares = self.council.probabilities(line[None])[0]
-        place = int(shares.argmax())
+        place = int(first_best(shares))
         likely = self.saved.classes[place]
         probability = float(shares[place])
         draws = redrawn(row, self.saved, seed=self._seed)
@@ -88,7 +89,7 @@ class Judge:
 
     def mode(self, shares: Floats) -> str:
         """Name the verdict that probabilities of the classes lead to."""
-        likely = self.saved.classes[int(shares.argmax())]
+        likely = self.saved.classes[int(first_best(shares))]
         sure = float(shares.max()) >= self._confidence and likely in FAILURE_MODES
         return likely if sure else UNSURE
 
@@ -115,7 +116,7 @@ class Judge:
         same = (draws == line) | (np.isnan(draws) & np.isnan(line))
         if same.all():
             return None
-        return float((self.council.probabilities(draws).argmax(axis=1) == place).mean())
+        return float((first_best(self.council.probabilities(draws)) == place).mean())
 
     def _outlier(self, line: Floats) -> Outlier | None:
         population, values = self.saved.population, self._named(line)

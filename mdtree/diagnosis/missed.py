@@ -11,6 +11,7 @@ from mdtree.diagnosis.verdict import Missed
 from mdtree.measurements import QUANTITIES, Missing, Row
 from mdtree.trees import FEATURES
 from mdtree.trees.evidence import Floats
+from mdtree.trees.posterior import first_best
 
 __all__ = ["FACTS", "NO_LOGARITHM", "metric_of", "missed"]
 
@@ -65,6 +66,6 @@ def _reason(feature: str, row: Row) -> str:
 
 
 def _flips(council: Council, line: Floats, features: Sequence[str]) -> float:
-    now = int(council.probabilities(line[None])[0].argmax())
+    now = int(first_best(council.probabilities(line[None])[0]))
     ways, shares = council.outlook(line, features)
-    return round(float(shares[ways.argmax(axis=1) != now].sum()), 6)
+    return round(float(shares[first_best(ways) != now].sum()), 6)

@@ -10,7 +10,7 @@ import numpy as np
 from mdtree.measurements import Row
 from mdtree.trees.evidence import Floats
 from mdtree.trees.node import ends
-from mdtree.trees.posterior import averaged, posterior
+from mdtree.trees.posterior import averaged, first_best, posterior
 from mdtree.trees.saved import SavedTree
 
 __all__ = ["Answer", "answers", "probabilities"]
@@ -33,7 +33,7 @@ def answers(
     return [
         Answer(
             group=row.group,
-            answer=saved.classes[int(own.argmax())],
+            answer=saved.classes[int(first_best(own))],
             probability=float(own.max()),
         )
         for row, own in zip(rows, probabilities(saved, matrix), strict=True)

@@ -21,7 +21,7 @@ from mdtree.trees.estimator import Floats, Labels, TreeEstimator, coded
 from mdtree.trees.evidence import Evidence, collect, continued, whole_lines
 from mdtree.trees.feature import LANDSCAPE
 from mdtree.trees.grown import grown
-from mdtree.trees.posterior import averaged, posterior
+from mdtree.trees.posterior import averaged, first_best, posterior
 from mdtree.trees.shape import FAMILIES, Family, shape_features
 
 __all__ = ["PosteriorTree"]
@@ -68,7 +68,7 @@ class PosteriorTree(TreeEstimator):
         else:
             found = self._collected(matrix, codes)
         if self.family == "grown":  # the tree that is shown is the one that fits best
-            found.sort(key=lambda part: -posterior(part[1]).log_evidence)
+            found.sort(key=lambda part: -round(posterior(part[1]).log_evidence, 9))
         self.components_: list[tuple[float, Evidence]] = found
         first = posterior(found[0][1])
         self.tree_ = first.tree
@@ -84,7 +84,7 @@ class PosteriorTree(TreeEstimator):
     def predict(self, X: ArrayLike) -> Labels:
         """Give the most probable class."""
         probabilities = self.predict_proba(X)
-        answers: Labels = self.classes_[probabilities.argmax(axis=1)]
+        answers: Labels = self.classes_[first_best(probabilities)]
         return answers
 
     def _unnamed(self, _: int) -> Sequence[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from mdtree.trees.shape import Ask, Shape, answers, asks, shape_features, to_scale
+from mdtree.trees.shape import DECIMALS, Ask, Shape, answers, asks, shape_features, to_scale
 
 __all__ = [
     "Evidence",
@@ -123,7 +123,7 @@ def _cuts(ask: Ask, values: Floats, most: int) -> Floats:
     if len(between) > most:
         between = between[np.linspace(0, len(between) - 1, most).round().astype(int)]
     levels = np.linspace(0.03, 0.97, min(_QUANTILES, most))
-    believed = _centre(ask) + ask.spread * stdtrit(_DEGREES, levels)
+    believed = np.round(_centre(ask) + ask.spread * stdtrit(_DEGREES, levels), DECIMALS)
     believed = np.append(believed[(believed > low) & (believed < high)], _centre(ask))
     return np.unique(np.concatenate([between, believed]))
 

@@ -17,6 +17,7 @@ from mdtree.exceptions import MdtreeError
 from mdtree.failures import number_of
 from mdtree.measurements import QUANTITIES, Measured, Row
 from mdtree.spelling import nearest
+from mdtree.trees.shape import DECIMALS
 
 __all__ = ["FACT_FEATURES", "FEATURES", "LANDSCAPE", "SPECTRUM", "Feature", "feature_matrix"]
 
@@ -168,7 +169,9 @@ def feature_matrix(rows: Sequence[Row], names: Iterable[str]) -> NDArray[np.floa
         for column, feature in enumerate(features):
             values = [numbers.get(need) for need in feature.needs]
             if all(value is not None for value in values):
-                matrix[line, column] = feature.compute(*values)
+                number = feature.compute(*values)
+                # the last bits of a logarithm depend on the processor
+                matrix[line, column] = round(number, DECIMALS) if feature.logarithm else number
     return matrix
 
 

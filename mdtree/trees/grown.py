@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeClassifier
 
 from mdtree.trees.evidence import Floats
-from mdtree.trees.shape import Ask, Family, Outcome, Scale, Shape, asks, from_scale, to_scale
+from mdtree.trees.shape import (
+    Ask,
+    Family,
+    Outcome,
+    Scale,
+    Shape,
+    asks,
+    from_scale,
+    shortened,
+    to_scale,
+)
 
 __all__ = ["grown"]
 
@@ -96,14 +106,14 @@ def _shape(
     if low == high or not np.isfinite(held.threshold[place]):
         return end  # it only asks whether the feature is known, and a shape is for what is
     spread = float(np.subtract(*np.quantile(known, (0.84, 0.16)))) / 2 or (high - low) / 4
-    edge = 0.05 * (high - low)
+    edge = shortened(0.05 * (high - low))
     scale = _scale(name)
     threshold = min(max(float(held.threshold[place]), low), high)
     return Ask(
         feature=name,
         start=from_scale(threshold, scale),
         bounds=(from_scale(low - edge, scale), from_scale(high + edge, scale)),
-        spread=spread / 3,
+        spread=shortened(spread / 3),
         scale=scale,
         low=_shape(cart, held.children_left[place], scaled, classes, features),
         high=_shape(cart, held.children_right[place], scaled, classes, features),

@@ -26,7 +26,9 @@ from mdtree.trees.evidence import Evidence, Floats, Ints, belief, cells_of
 from mdtree.trees.node import Leaf, Node, Split, weight_of
 from mdtree.trees.shape import Ask, Outcome, Shape, asks, from_scale
 
-__all__ = ["Posterior", "averaged", "posterior"]
+__all__ = ["Posterior", "averaged", "first_best", "posterior"]
+
+_TIE = 1e-9  # of probabilities and their logarithms: their sums are not surer than that
 
 
 @dataclass(frozen=True)
@@ -161,8 +163,13 @@ def _summed(evidence: Evidence, shape: Shape, path: _Path, question: int) -> _Pa
         log_sum=(top + np.log(total))[..., 0],
         log_best=best.max(axis=-1),
         share=weights / total,
-        best=best.argmax(axis=-1),
+        best=first_best(best),
     )
+
+
+def first_best(values: Floats) -> Ints:
+    """Find the first of the largest along the last axis; rounding does not break a tie."""
+    return np.asarray((values >= values.max(axis=-1, keepdims=True) - _TIE).argmax(axis=-1))
 
 
 def _end(evidence: Evidence, outcome: Outcome, path: _Path) -> _End:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "DECIMALS",
     "FAMILIES",
     "PUBLISHED",
     "Ask",
@@ -29,10 +30,13 @@ __all__ = [
     "asks",
     "from_scale",
     "shape_features",
+    "shortened",
     "to_scale",
 ]
 
 Scale = Literal["linear", "log", "arcsinh"]
+
+DECIMALS = 12  # of a logarithm, as trees compare it
 
 
 @dataclass(frozen=True)
@@ -214,14 +218,24 @@ def shape_features(shape: Shape) -> tuple[str, ...]:
 
 
 def to_scale(values: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
-    """Bring values to the scale on which thresholds are believed; the order is kept."""
-    if scale == "log":
-        return np.log(np.maximum(values, 1e-12))
-    return np.arcsinh(values) if scale == "arcsinh" else values
+    """Bring values to the scale on which thresholds are believed; the order is kept.
+
+    Logarithms are rounded: their last bits depend on the processor, and measurements carry far
+    fewer digits.
+    """
+    if scale == "linear":
+        return values
+    scaled = np.log(np.maximum(values, 1e-12)) if scale == "log" else np.arcsinh(values)
+    return np.round(scaled, DECIMALS)
 
 
 def from_scale(value: float, scale: Scale) -> float:
     """Undo `to_scale` for one threshold."""
-    if scale == "log":
-        return math.exp(value)
-    return math.sinh(value) if scale == "arcsinh" else value
+    if scale == "linear":
+        return value
+    return shortened(math.exp(value) if scale == "log" else math.sinh(value))
+
+
+def shortened(value: float) -> float:
+    """Keep ten digits, fewer than a logarithm of it: the last ones depend on the processor."""
+    return float(f"{value:.{DECIMALS - 2}g}")
