@@ -226,7 +226,7 @@ def to_scale(values: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
     if scale == "linear":
         return values
     scaled = np.log(np.maximum(values, 1e-12)) if scale == "log" else np.arcsinh(values)
-    return np.round(scaled, DECIMALS)
+    return np.asarray(scaled.round(DECIMALS), dtype=np.float64)
 
 
 def from_scale(value: float, scale: Scale) -> float:
