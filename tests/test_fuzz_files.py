@@ -1,0 +1,44 @@
+"""Whatever a file holds, each reader ends well or with an MdtreeError, in little memory.
+
+Another seed, and more: `python tests/fuzzing.py torch 100000 7`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FUZZING = Path(__file__).parent / "fuzzing.py"
+
+# reader -> variants; all together take about a minute
+COUNTS = {
+    "torch": 1500,
+    "legacy": 1500,
+    "safetensors": 3000,
+    "index": 1500,
+    "data": 1500,
+    "rows": 1000,
+    "table": 1500,
+    "tree": 60,
+    "recipe": 300,
+    "config": 150,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", COUNTS)
+def test_a_reader_gives_a_value_or_an_error_of_ours_whatever_a_file_holds(reader, tmp_path):
+    ran = subprocess.run(
+        [sys.executable, FUZZING, reader, str(COUNTS[reader])],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"},
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr[-3000:]
+    # most variants are damaged enough to be refused: the fuzzer damages what matters
+    assert int(ran.stdout.split()[-2]) > COUNTS[reader] / 20
