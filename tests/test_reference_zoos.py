@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from same import assert_same_tree
+from sklearn import __version__ as sklearn_version
 
 from mdtree.config import Trust, read_zoo
 from mdtree.failures import AXES, TASKS, label_rows, number_of
@@ -53,6 +54,10 @@ def test_every_row_is_whole_and_the_zoo_is_a_grid(path):
 STANDARD = [path.stem for path in FILES if path.stem.endswith("standard-1")]
 
 
+@pytest.mark.skipif(
+    sklearn_version.startswith("1.8."),
+    reason="of equal questions, scikit-learn 1.8 takes another one than 1.9, which is locked",
+)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", STANDARD)
 def test_the_trees_of_a_zoo_are_what_fitting_its_rows_gives(name, task):
