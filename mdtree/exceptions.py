@@ -7,7 +7,8 @@
     ├── CheckpointError                2   one weights file cannot be used
     │   ├── UnreadableError            2   not weights, or damaged
     │   ├── UnsafeError                2   holds code, which is never run
-    │   └── MismatchError              2   the weights are of another model
+    │   ├── MismatchError              2   the weights are of another model
+    │   └── SnapshotsError             2   files of one run, where seeds are asked for
     ├── RowsError                      2   a measurements file cannot be read
     ├── TreeError                      2   a tree file cannot be read, or a tree cannot be fitted
     │   └── ProtocolError              2   rows and tree were measured in different ways
@@ -32,6 +33,7 @@ __all__ = [
     "ProtocolError",
     "RecipeError",
     "RowsError",
+    "SnapshotsError",
     "TreeError",
     "UnreadableError",
     "UnsafeError",
@@ -71,6 +73,10 @@ class UnsafeError(CheckpointError):
 
 class MismatchError(CheckpointError):
     """The weights do not belong to the model of the recipe."""
+
+
+class SnapshotsError(CheckpointError):
+    """The files of a group were saved by one run at different times: they are no seeds."""
 
 
 class RowsError(MdtreeError):

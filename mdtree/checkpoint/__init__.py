@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor, nn
 
+from mdtree.checkpoint.copies import equal_files, equal_tensors
+from mdtree.checkpoint.counters import counters_beside, counters_in
 from mdtree.checkpoint.listing import Folder, checkpoint_files, find_folders, named_files
 from mdtree.checkpoint.matching import matched
 from mdtree.checkpoint.place import check_within
 from mdtree.checkpoint.reading import file_digest, parts_of, read
+from mdtree.checkpoint.snapshots import latest, plainest, snapshots
 from mdtree.checkpoint.storage import fetched, find_stored_folders
 from mdtree.checkpoint.stored import Listing, Stored, list_stored, listed
 from mdtree.checkpoint.weights import Found, find_weights
@@ -22,18 +25,24 @@ __all__ = [
     "Folder",
     "Listing",
     "Stored",
+    "check_within",
     "checkpoint_files",
+    "equal_files",
+    "equal_tensors",
     "fetched",
     "file_digest",
     "find_folders",
     "find_stored_folders",
     "find_weights",
+    "latest",
     "list_stored",
     "listed",
     "load_checkpoint",
     "load_weights",
     "named_files",
     "parts_of",
+    "plainest",
+    "snapshots",
 ]
 
 
@@ -45,6 +54,7 @@ class Checkpoint:
     weights: dict[str, Tensor]
     sha256: str
     notes: tuple[str, ...]
+    counters: Mapping[str, float] = field(default_factory=dict)  # how far its run had come
 
 
 def load_weights(path: Path, *, trust: Iterable[str] = (), key: str | None = None) -> Found:
@@ -69,8 +79,13 @@ def load_checkpoint(
     if within is not None:
         check_within(path, within)
     sha256 = file_digest(path)
-    found = load_weights(path, trust=trust, key=key)
+    content = read(path, trust=trust)
+    counters = counters_in(content) or counters_beside(path)
+    found = find_weights(content, key=key, name=str(path))
+    del content  # an optimiser's state may be larger than the weights
     weights = matched(found.tensors, model, name=str(path))
     if file_digest(path) != sha256:
         raise UnreadableError(f"{path} was changed while it was read: measure it again")
-    return Checkpoint(name=name, weights=weights, sha256=sha256, notes=found.notes)
+    return Checkpoint(
+        name=name, weights=weights, sha256=sha256, notes=found.notes, counters=counters
+    )

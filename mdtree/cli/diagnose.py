@@ -13,6 +13,7 @@ import click
 from mdtree.cli.crew import make_crew, results_alone, share_of_work
 from mdtree.cli.page import write_page
 from mdtree.cli.request import MEASURED, make_request, measuring
+from mdtree.cli.summary import counted_once
 from mdtree.cli.text import duration, paragraph, plural, printable
 from mdtree.config import RECIPE_NAME, words
 from mdtree.exceptions import MdtreeError
@@ -104,6 +105,8 @@ def command(
     if html is not None:
         write_page(html, verdicts, rows, judge)
     _print(verdicts, as_json)
+    for said in counted_once(rows):
+        click.echo(said, err=True)
     for row in failed:
         assert row.failure is not None
         click.echo(f"failed {printable(row.group)}: {paragraph(row.failure.reason)}", err=True)

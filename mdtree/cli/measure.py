@@ -104,11 +104,13 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
         groups = [
             {
                 "group": item.task.group,
-                "checkpoints": list(item.task.members),
+                "checkpoints": item.members,
                 "state": item.state,
                 "metrics": list(item.task.metrics),
-                "forward_passes": costs[item.task.group].passes if item.pending else 0,
-                "seconds": costs[item.task.group].seconds if item.pending else 0,
+                "forward_passes": costs[item.task.group].passes if item.task.group in costs else 0,
+                "seconds": costs[item.task.group].seconds if item.task.group in costs else 0,
+                "copies": dict(item.copies),
+                "fault": item.fault,
             }
             for item in run.planned
         ]
@@ -118,14 +120,17 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
     lines = [
         [
             item.task.group,
-            str(len(item.task.files)),
-            item.state,
-            f"{costs[item.task.group].passes:,.0f}" if item.pending else "",
-            duration(costs[item.task.group].seconds) if item.pending else "",
+            str(len(item.members)),
+            item.state if item.fault is None else "will fail",
+            f"{costs[item.task.group].passes:,.0f}" if item.task.group in costs else "",
+            duration(costs[item.task.group].seconds) if item.task.group in costs else "",
         ]
         for item in run.planned
     ]
     click.echo(table(["group", "checkpoints", "state", "forward passes", "time"], lines))
+    for item in run.planned:
+        if item.fault is not None:
+            click.echo(f"will fail {printable(item.task.group)}: {paragraph(item.fault)}", err=True)
     click.echo(
         f"\nto measure: {plural(len(run.costs), 'group')}, {passes:,.0f} forward passes, "
         f"estimated time {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"

@@ -11,9 +11,10 @@ from mdtree.cli.text import number, printable, table
 from mdtree.measurements import QUANTITIES, Measured, Missing, Row
 from mdtree.measurements.row import row_to_json
 
-__all__ = ["SHOWN", "row_text", "rows_table"]
+__all__ = ["SHOWN", "counted_once", "row_text", "rows_table"]
 
 SHOWN = 40  # rows, where nobody asks for all
+_COPIES = 5  # that are told of one group
 
 
 def row_text(row: Row) -> str:
@@ -29,7 +30,19 @@ def rows_table(rows: Collection[Row], *, limit: int | None = SHOWN) -> str:
         "\n".join([_of_metric(shown, names, first=number == 0), *more])
         for number, names in enumerate(_by_metric(shown))
     ]
-    return "\n".join(["\n\n".join(tables), *_doubts(shown), *_reasons(shown)])
+    return "\n".join(["\n\n".join(tables), *_doubts(shown), *_reasons(shown), *counted_once(shown)])
+
+
+def counted_once(rows: Sequence[Row]) -> list[str]:
+    """Say which files were no members of their own."""
+    told = []
+    for row in rows:
+        copies = row.provenance.counted_once if row.provenance is not None else []
+        if copies:
+            more = f", and {len(copies) - _COPIES} more" if len(copies) > _COPIES else ""
+            said = ", ".join(copies[:_COPIES]) + more
+            told.append(f"counted once {printable(row.group)}: {printable(said)}")
+    return told
 
 
 def _by_metric(rows: Sequence[Row]) -> list[list[str]]:

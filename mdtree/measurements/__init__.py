@@ -15,6 +15,7 @@ from mdtree.measurements.reading import (
 )
 from mdtree.measurements.row import (
     FORMAT,
+    Copy,
     Detail,
     Failure,
     Measured,
@@ -42,6 +43,7 @@ __all__ = [
     "PROTOCOLS",
     "QUANTITIES",
     "TEXT_FACTS",
+    "Copy",
     "Damaged",
     "Detail",
     "Fact",

@@ -14,6 +14,7 @@ from mdtree.measurements.fact import Fact
 
 __all__ = [
     "FORMAT",
+    "Copy",
     "Detail",
     "Failure",
     "Measured",
@@ -81,6 +82,14 @@ class Detail:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Copy:
+    """A file that holds the weights of a member once more: that member is counted once."""
+
+    of: Text  # the member
+    sha256: str  # of the file
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Provenance:
     """Where the numbers of a row came from."""
 
@@ -95,6 +104,22 @@ class Provenance:
     data: str | None = None  # sha256 of the data files; None for data that come with a package
     notes: tuple[Text, ...] = ()  # choices made while reading the weights
     stamps: dict[Text, str] | None = None  # of a storage: file -> what changes with it
+    copies: dict[Text, Copy] | None = None  # files that are no members of their own
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Give the sha256 of every file of the group, of members and of their copies."""
+        return self.weights | {name: copy.sha256 for name, copy in (self.copies or {}).items()}
+
+    @property
+    def counted_once(self) -> list[str]:
+        """Say which files are no members of their own, and why."""
+        return [
+            f"{name} is identical to {copy.of}"
+            if copy.sha256 == self.weights.get(copy.of)
+            else f"{name} holds the same weights as {copy.of}"
+            for name, copy in (self.copies or {}).items()
+        ]
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)

@@ -18,6 +18,7 @@ from mdtree.measuring.plan import (
     Request,
     estimate,
     find_groups,
+    foreseen,
     groups,
     plan,
     survey,
@@ -138,7 +139,7 @@ def _attempts(tasks: Iterable[GroupTask], crew: Crew) -> Generator[Attempt]:
 
 def dry_run(request: Request, *, out: Path) -> DryRun:
     """Say what `measure` would do, and what it would cost; nothing is written."""
-    planned = list(plan(find_groups(request), Index(out)))
+    planned = list(foreseen(plan(find_groups(request), Index(out))))
     return DryRun(planned=planned, costs=list(estimate(planned)))
 
 

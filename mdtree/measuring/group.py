@@ -8,17 +8,17 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from mdtree.checkpoint import Checkpoint, fetched, load_checkpoint
+from mdtree.checkpoint import Checkpoint, fetched
 from mdtree.config import bind
 from mdtree.datasets import Data
 from mdtree.device import held_share
 from mdtree.exceptions import MdtreeError
 from mdtree.measurements import Detail, Fact, Failure, Missing, Provenance, Row, Value
+from mdtree.measuring.members import check_names, load_members
 from mdtree.measuring.parts import group_data, group_network, group_setup, group_training
 from mdtree.measuring.task import GroupTask, row_digest
 from mdtree.metrics import METRICS, Subject
@@ -90,12 +90,13 @@ def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
 
 def _measured(task: GroupTask) -> Row:
     started = time.perf_counter()
+    check_names(task)
     network = group_network(task)
-    members = _members(task, network)
+    found = load_members(task, network)
     data = group_data(task)
     subject = Subject(
         setup=group_setup(task),
-        members={member.name: _placed(member, task) for member in members},
+        members={member.name: _placed(member, task) for member in found.kept},
         data=data,
         protocol=task.protocol,
         seed=task.seed,
@@ -103,12 +104,12 @@ def _measured(task: GroupTask) -> Row:
     )
     quantities: dict[str, Value] = {}
     details: dict[str, Detail] = {}
-    notes = [f"{member.name}: {note}" for member in members for note in member.notes]
+    notes = list(found.notes)
     for metric in task.metrics:
-        found = METRICS[metric].compute(subject)
-        quantities |= found.values
-        details |= found.details
-        notes += found.notes
+        findings = METRICS[metric].compute(subject)
+        quantities |= findings.values
+        details |= findings.details
+        notes += findings.notes
     row = Row(
         format=1,
         group=task.group,
@@ -116,7 +117,7 @@ def _measured(task: GroupTask) -> Row:
         facts=_facts(task, network, data),
         quantities=quantities,
         provenance=Provenance(
-            weights={member.name: member.sha256 for member in members},
+            weights={member.name: member.sha256 for member in found.kept},
             recipe=row_digest(task),
             data=task.data_digest,
             metrics=task.metrics,
@@ -131,29 +132,11 @@ def _measured(task: GroupTask) -> Row:
             passes=subject.setup.meter.total.passes,
             notes=tuple(dict.fromkeys(notes)),
             stamps=None if task.stamps is None else dict(task.stamps),
+            copies=found.copies or None,
         ),
         details=details or None,
     )
     return row if task.earlier is None else _joined(task.earlier, row)
-
-
-def _members(task: GroupTask, network: Network) -> list[Checkpoint]:
-    return [
-        load_checkpoint(
-            path,
-            network.module,
-            name=name,
-            trust=task.trust.names,
-            key=task.recipe.weights_key,
-            within=_home(task),
-        )
-        for name, path in task.members.items()
-    ]
-
-
-def _home(task: GroupTask) -> Path | None:
-    """Give the folder out of which no link may lead: that of a recipe which nobody has named."""
-    return None if task.trust.any_factory or task.storage is not None else task.folder
 
 
 def _placed(member: Checkpoint, task: GroupTask) -> dict[str, Tensor]:

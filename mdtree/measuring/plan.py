@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from mdtree.checkpoint import (
@@ -13,19 +13,31 @@ from mdtree.checkpoint import (
     find_folders,
     find_stored_folders,
     named_files,
+    snapshots,
 )
 from mdtree.config import Tensors, bind
 from mdtree.datasets import data_digest
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.landscape import Effort
 from mdtree.measurements import Fact, Index, Provenance, Row
+from mdtree.measuring.members import check_names, copies_of
 from mdtree.measuring.pace import Pace, pace
 from mdtree.measuring.parts import group_data, group_setup, group_training
 from mdtree.measuring.task import GroupTask, Terms, as_text, row_digest
 from mdtree.metrics import METRICS, Workload
 from mdtree.spelling import nearest
 
-__all__ = ["Cost", "Planned", "Request", "estimate", "find_groups", "groups", "plan", "survey"]
+__all__ = [
+    "Cost",
+    "Planned",
+    "Request",
+    "estimate",
+    "find_groups",
+    "foreseen",
+    "groups",
+    "plan",
+    "survey",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +53,19 @@ class Planned:
     """A group, and why it is measured or not."""
 
     task: GroupTask
-    state: str  # new | changed | failed before | more metrics | measured
+    state: str  # new | changed | failed before | more metrics | measured | snapshots
+    copies: Mapping[str, str] = field(default_factory=dict)  # file -> the member that it equals
+    fault: str | None = None  # why it will fail, as far as its names tell
 
     @property
     def pending(self) -> bool:
         """Say whether there is something to measure."""
         return self.state != "measured"
+
+    @property
+    def members(self) -> list[str]:
+        """Name the networks of the group, each once."""
+        return [name for name in self.task.members if name not in self.copies]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +114,7 @@ def groups(request: Request) -> Iterator[GroupTask]:
                 facts={**request.recipe.facts, **facts},
                 data_digest=digest,
                 stamps=folder.stamps,
+                listed=bool(request.recipe.groups),
             )
 
 
@@ -109,16 +129,30 @@ def plan(tasks: Iterable[GroupTask], index: Index) -> Iterator[Planned]:
     return (_compared(task, index.latest((task.group, task.protocol))) for task in tasks)
 
 
+def foreseen(planned: Iterable[Planned]) -> Iterator[Planned]:
+    """Look at the files of what is pending, before it is measured."""
+    for item in planned:
+        if not item.pending or item.task.earlier is not None:
+            yield item
+            continue
+        try:
+            check_names(item.task)
+        except MdtreeError as error:
+            yield replace(item, fault=str(error))
+        else:
+            yield replace(item, copies=copies_of(item.task))
+
+
 def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
     """Tell the cost of what is pending; every network of another shape is timed on one batch."""
     paces: dict[str, Pace] = {}
     for item in planned:
-        if not item.pending:
+        if not item.pending or item.fault is not None:
             continue
         task = item.task
         data = group_data(task)
         work = Workload(
-            members=len(task.files),
+            members=len(item.members),
             train_items=len(data.train),
             test_items=len(data.test) if data.test is not None else 0,
             full_items=data.full,
@@ -176,18 +210,23 @@ def _compared(task: GroupTask, row: Row | None) -> Planned:
     if not _same_inputs(task, row):
         return Planned(task=task, state="changed")
     assert row.provenance is not None
+    if not task.listed and snapshots(row.provenance.weights) is not None:
+        return Planned(task=task, state="snapshots")  # an older mdtree took them for seeds
+    copies = {name: copy.of for name, copy in (row.provenance.copies or {}).items()}
     rest = tuple(name for name in task.metrics if name not in row.provenance.metrics)
     if not rest:
-        return Planned(task=task, state="measured")
+        return Planned(task=task, state="measured", copies=copies)
     state = "more metrics" if row.failure is None else "failed before"
-    return Planned(task=replace(task, metrics=rest, earlier=row), state=state)
+    return Planned(task=replace(task, metrics=rest, earlier=row), state=state, copies=copies)
 
 
 def _same_inputs(task: GroupTask, row: Row) -> bool:
     """Compare hashes of the weights, the recipe and the data; what cannot be read has changed."""
     known = row.provenance
-    if known is None or known.seed != task.seed or known.weights.keys() != task.members.keys():
+    if known is None or known.seed != task.seed or known.files.keys() != task.members.keys():
         return False
+    if len(set(known.weights.values())) < len(known.weights):
+        return False  # an older mdtree counted equal files as often as there were
     if task.stamps is not None and known.stamps != task.stamps:
         return False
     try:
@@ -201,4 +240,5 @@ def _same_inputs(task: GroupTask, row: Row) -> bool:
 
 
 def _same_weights(known: Provenance, task: GroupTask) -> bool:
-    return all(known.weights[name] == file_digest(path) for name, path in task.members.items())
+    files = known.files
+    return all(files[name] == file_digest(path) for name, path in task.members.items())

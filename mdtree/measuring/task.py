@@ -40,6 +40,12 @@ class GroupTask(Terms):
     data_digest: str | None  # hash of the data files when the run was planned
     earlier: Row | None = None  # a row of the same inputs, to which quantities are added
     stamps: Mapping[str, str] | None = None  # of a storage: file -> what changes with it
+    listed: bool = False  # the recipe lists its files: the user says that they are seeds
+
+    @property
+    def at_hand(self) -> bool:
+        """Say whether the files are on this machine, and not in a storage only."""
+        return self.storage is None or all(path.is_absolute() for path in self.files)
 
     @property
     def members(self) -> dict[str, Path]:

@@ -38,6 +38,7 @@ def _measuring(held: Provenance) -> Iterator[tuple[str, Markup | str]]:
         tag("span", f"{name} ", tag("code", hash_[:_HASH])) for name, hash_ in held.weights.items()
     ]
     yield "checkpoints (sha256)", joined(weights, ", ")
+    yield "counted once", "; ".join(held.counted_once)
     yield "recipe (sha256)", tag("code", held.recipe[:_HASH])
     if held.data is not None:
         yield "data (sha256)", tag("code", held.data[:_HASH])

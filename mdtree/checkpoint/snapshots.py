@@ -1,0 +1,244 @@
+"""Snapshots: files of one run that would pass for seeds, told by their names.
+
+A group is made of networks that differ by seed alone.  Those of one run at different times (epoch
+1, epoch 2; the best, the last) lie close together: averaged like seeds, they give false error bars.
+
+A name says who a network is and when it was saved.  `seed_0_epoch_10` is (seed 0) at (epoch 10):
+
+    the same who, another when                 snapshots of one run
+    only when, beside names that say who       `best.pt` is no seed beside `0.pt` and `1.pt`
+
+Words alone do not tell whether `model_0` and `model_1` are seeds or epochs.  There the counters
+tell that trainers write into their checkpoints (`counters`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+__all__ = ["Pair", "latest", "plainest", "snapshots"]
+
+Pair = tuple[str, str]  # the names of two snapshots of one run
+
+
+def _table(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# words whose number says when
+_COUNTED = _table(
+    "epoch epochs epo ep step steps iter iters iteration iterations update updates checkpoint "
+    "checkpoints ckpt ckpts chkpt ckp snapshot"
+)
+# the same, but without a number they are words like any other
+_COUNTED_WITH_NUMBER = _table("e it round episode episodes cycle tokens samples images kimg")
+
+# words that say when by themselves; averages over a run are points of that run
+_MOMENTS = _table(
+    "best last latest final newest recent current early stop stopped stopping init initial start "
+    "end interrupted previous prev backup bak ema swa avg average averaged"
+)
+_LATEST = frozenset({"last", "latest", "final", "newest", "recent"})
+
+# words that say who, and are believed whatever a file counts inside
+_SEEDS = _table(
+    "seed seeds s run runs rep reps repeat repetition replica replicate trial fold member exp "
+    "experiment restart"
+)
+
+# what was measured at that time; its number says nothing of who
+_MEASURES = _table(
+    "val valid validation train test dev eval loss acc accuracy err error score auc map iou miou "
+    "psnr bleu ppl perplexity metric mse mae reward"
+)
+
+# words that any file of weights may have in its name
+_FILLERS = _table(
+    "model models net network weights weight state dict statedict params param parameters pytorch "
+    "torch global total"
+)
+_KNOWN = _COUNTED | _MOMENTS | _SEEDS | _MEASURES | _FILLERS
+_SHORTEST = 3  # letters of a word that may be glued to another: bestmodel
+
+_SUFFIX = re.compile(
+    r"(\.safetensors|\.bin)\.index\.json$|\.(safetensors|pt|pth|pkl|bin|ckpt|tar)(\.tar)?$"
+)
+_TOKEN = re.compile(r"(?P<number>\d+(\.\d+)?(e-\d+|[kmbt](?![a-z]))?)|(?P<word>[^\W\d_]+)")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_NUMBER = "#"  # in a stem
+_COUNT = "a count"  # the owner of numbers behind one
+
+
+@dataclass(frozen=True)
+class _Token:
+    text: str
+    is_number: bool
+    glued: bool  # to the one before it
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a name says."""
+
+    who: tuple[str, ...]
+    when: tuple[str, ...]
+    is_seed: bool  # it has a word for seeds
+
+    @property
+    def stem(self) -> tuple[str, ...]:
+        """Give `who` without its numbers."""
+        return tuple(_NUMBER if part[0].isdigit() else part for part in self.who)
+
+
+def snapshots(
+    names: Iterable[str], counters: Mapping[str, Mapping[str, float]] | None = None
+) -> Pair | None:
+    """Find two names of a group that are snapshots of one run; None if all may be seeds.
+
+    `counters` is what files count inside (name -> counter -> value), where that is known.
+
+    >>> snapshots(["epoch_1.pt", "epoch_2.pt"])
+    ('epoch_1.pt', 'epoch_2.pt')
+    >>> snapshots(["seed_0_epoch_10.pt", "seed_1_epoch_10.pt"])
+    >>> snapshots(["m_8.pt", "m_9.pt"], {"m_8.pt": {"epoch": 8}, "m_9.pt": {"epoch": 9}})
+    ('m_8.pt', 'm_9.pt')
+    """
+    said = {name: _said(name) for name in names}
+    return _by_names(said) or _by_counters(said, counters or {})
+
+
+def plainest(names: Iterable[str]) -> list[str]:
+    """Put names that say nothing of the time first: of equal files, those are kept.
+
+    >>> plainest(["best.pt", "seed-0.pt", "seed-1.pt"])
+    ['seed-0.pt', 'seed-1.pt', 'best.pt']
+    """
+    return sorted(names, key=lambda name: bool(_said(name).when))
+
+
+def latest(names: Iterable[str]) -> str:
+    """Choose what seems to be the last of several snapshots.
+
+    >>> latest(["epoch_9.pt", "epoch_10.pt"])
+    'epoch_10.pt'
+    """
+
+    def lateness(name: str) -> tuple[bool, tuple[float, ...], str]:
+        said = _said(name)
+        return not _LATEST.isdisjoint(said.when), _numbers(said.when) or _numbers(said.who), name
+
+    return max(names, key=lateness)
+
+
+def _by_names(said: Mapping[str, _Said]) -> Pair | None:
+    first: dict[tuple[str, ...], str] = {}
+    for name, says in said.items():
+        other = first.setdefault(says.who, name)
+        if says.when != said[other].when:
+            return other, name
+    whole = next((name for name, says in said.items() if says.who), None)
+    vague = next((name for name, says in said.items() if says.when and not says.who), None)
+    return None if whole is None or vague is None else (vague, whole)
+
+
+def _by_counters(
+    said: Mapping[str, _Said], counters: Mapping[str, Mapping[str, float]]
+) -> Pair | None:
+    """Look at names that differ in a number which no word introduces."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, says in said.items():
+        if not (says.is_seed or says.when):  # early stopping may save each seed at another time
+            alike.setdefault(says.stem, []).append(name)
+    for stem, names in alike.items():
+        known = [name for name in names if counters.get(name)]
+        if stem == (_NUMBER,):  # 0.pt, 1.pt: most often seeds, unless that is what they count
+            known = [name for name in known if _counts(said[name], counters[name])]
+        for name in known[1:]:
+            if _differ(counters[known[0]], counters[name]):
+                return known[0], name
+    return None
+
+
+def _counts(said: _Said, counters: Mapping[str, float]) -> bool:
+    """Say whether the number of a name is what the file counts, from 0 or from 1."""
+    return any(abs(number - n) <= 1 for number in _numbers(said.who) for n in counters.values())
+
+
+def _differ(some: Mapping[str, float], others: Mapping[str, float]) -> bool:
+    return any(some[key] != others[key] for key in some.keys() & others.keys())
+
+
+def _said(name: str) -> _Said:
+    """Read a name from left to right; a number belongs to the word before it."""
+    who: list[str] = []
+    when: list[str] = []
+    measured: list[str] = []
+    owner = ""  # the word that a number belongs to
+    tokens = list(_tokens(name))
+    for place, token in enumerate(tokens):
+        text, rest = token.text, tokens[place + 1 :]
+        if not token.is_number:
+            owner = text
+            if text in _MEASURES:
+                measured.append(text)
+            elif text in _COUNTED | _MOMENTS or (text in _COUNTED_WITH_NUMBER and _number(rest)):
+                when.append(text)
+            elif text not in _FILLERS:
+                who.append(text)
+        elif owner in _COUNTED | _COUNTED_WITH_NUMBER or _is_counted_after(owner, rest):
+            when.append(text)
+            owner = _COUNT
+        elif owner not in _MEASURES and owner != _COUNT:  # not epoch_3_0.91, checkpoint_3_4000
+            who.append(text)
+    return _Said(
+        who=tuple(who),
+        when=(*when, *measured) if when else (),
+        is_seed=not _SEEDS.isdisjoint(who),
+    )
+
+
+def _is_counted_after(owner: str, rest: list[_Token]) -> bool:
+    """Say whether a number belongs to the word behind it: 10epochs.pt, 10_epochs.pt."""
+    if not rest or rest[0].text not in _COUNTED or _number(rest[1:]) or owner in _SEEDS:
+        return False
+    return rest[0].glued or not owner
+
+
+def _number(tokens: list[_Token]) -> bool:
+    """Say whether a number comes next."""
+    return bool(tokens) and tokens[0].is_number
+
+
+def _tokens(name: str) -> Iterator[_Token]:
+    text = _CAMEL.sub("_", _SUFFIX.sub("", name)).lower()
+    end = -1
+    for match in _TOKEN.finditer(text):
+        glued = match.start() == end
+        end = match.end()
+        if match["number"]:
+            yield _Token(match["number"], is_number=True, glued=glued)
+            continue
+        for place, word in enumerate(_words(match["word"])):
+            yield _Token(word, is_number=False, glued=glued or place > 0)
+
+
+def _words(text: str) -> list[str]:
+    """Take words apart that are written as one: bestmodel, globalstep."""
+    if text in _KNOWN:
+        return [text]
+    for place in range(_SHORTEST, len(text) - _SHORTEST + 1):
+        if {text[:place], text[place:]} <= _KNOWN:
+            return [text[:place], text[place:]]
+    return [text]
+
+
+def _numbers(parts: Iterable[str]) -> tuple[float, ...]:
+    """Give the numbers among words; 4k is none."""
+    found = []
+    for part in parts:
+        with contextlib.suppress(ValueError):
+            found += [float(part)] if part[0].isdigit() else []
+    return tuple(found)
