@@ -66,6 +66,7 @@ _SHORTEST = 3  # letters of a word that may be glued to another: bestmodel
 _SUFFIX = re.compile(
     r"(\.safetensors|\.bin)\.index\.json$|\.(safetensors|pt|pth|pkl|bin|ckpt|tar)(\.tar)?$"
 )
+_HUGGING_FACE = re.compile(r"/(pytorch_)?model$")  # the folder has the name
 _TOKEN = re.compile(r"(?P<number>\d+(\.\d+)?(e-\d+|[kmbt](?![a-z]))?)|(?P<word>[^\W\d_]+)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NUMBER = "#"  # in a stem
@@ -86,6 +87,7 @@ class _Said:
     who: tuple[str, ...]
     when: tuple[str, ...]
     is_seed: bool  # it has a word for seeds
+    is_number: bool  # and nothing else
 
     @property
     def stem(self) -> tuple[str, ...]:
@@ -148,13 +150,13 @@ def _by_counters(
     said: Mapping[str, _Said], counters: Mapping[str, Mapping[str, float]]
 ) -> Pair | None:
     """Look at names that differ in a number which no word introduces."""
-    alike: dict[tuple[str, ...], list[str]] = {}
+    alike: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
     for name, says in said.items():
         if not (says.is_seed or says.when):  # early stopping may save each seed at another time
-            alike.setdefault(says.stem, []).append(name)
-    for stem, names in alike.items():
+            alike.setdefault((says.is_number, says.stem), []).append(name)
+    for (is_number, _), names in alike.items():
         known = [name for name in names if counters.get(name)]
-        if stem == (_NUMBER,):  # 0.pt, 1.pt: most often seeds, unless that is what they count
+        if is_number:  # 0.pt, 1.pt: most often seeds, unless that is what they count
             known = [name for name in known if _counts(said[name], counters[name])]
         for name in known[1:]:
             if _differ(counters[known[0]], counters[name]):
@@ -197,6 +199,7 @@ def _said(name: str) -> _Said:
         who=tuple(who),
         when=(*when, *measured) if when else (),
         is_seed=not _SEEDS.isdisjoint(who),
+        is_number=len(tokens) == 1 and tokens[0].is_number,
     )
 
 
@@ -213,7 +216,7 @@ def _number(tokens: list[_Token]) -> bool:
 
 
 def _tokens(name: str) -> Iterator[_Token]:
-    text = _CAMEL.sub("_", _SUFFIX.sub("", name)).lower()
+    text = _CAMEL.sub("_", _HUGGING_FACE.sub("", _SUFFIX.sub("", name))).lower()
     end = -1
     for match in _TOKEN.finditer(text):
         glued = match.start() == end

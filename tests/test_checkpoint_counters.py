@@ -1,0 +1,92 @@
+"""What a checkpoint says of how far its run had come."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import torch
+
+from mdtree.checkpoint import load_checkpoint
+from mdtree.checkpoint.counters import counters_beside, counters_in
+from mdtree.models import cnn
+from mdtree.vision import usable
+
+
+@pytest.mark.parametrize(
+    ("content", "counters"),
+    [
+        ({"epoch": 3, "state_dict": {}}, {"epoch": 3}),
+        ({"epoch": 3, "global_step": 400, "lr": 0.1}, {"epoch": 3, "global_step": 400}),
+        ({"iteration": 4999, "model": {}}, {"iteration": 4999}),
+        ({"meta": {"epoch": 12, "iter": 9}, "state_dict": {}}, {"epoch": 12, "iter": 9}),
+        ({"meta": {"epoch": 12}, "epoch": 13}, {"epoch": 13}),
+        ({"epoch": 2.5}, {"epoch": 2.5}),
+        ({"epoch": True, "step": "4", "iter": None, "steps": torch.tensor(3)}, {}),
+        ({"epoch": float("nan"), "step": float("inf"), "iter": 10**5000}, {}),
+        ({"best_epoch": 3, "epochs_done": 4}, {}),
+        ({}, {}),
+        ([], {}),
+        (None, {}),
+    ],
+)
+def test_counters_are_plain_numbers_under_the_names_that_trainers_use(content, counters):
+    assert counters_in(content) == counters
+
+
+def test_a_content_that_holds_itself_is_looked_at_once():
+    content = {"epoch": 1}
+    content["meta"] = content
+    assert counters_in(content) == {"epoch": 1}
+
+
+def test_what_is_counted_comes_with_the_checkpoint(tmp_path):
+    weights = cnn(width=2).state_dict()
+    torch.save({"state_dict": weights, "epoch": 7}, tmp_path / "a.pt")
+    torch.save(weights, tmp_path / "b.pt")
+    found = [load_checkpoint(tmp_path / f"{n}.pt", cnn(width=2), name=n).counters for n in "ab"]
+    assert found == [{"epoch": 7}, {}]
+
+
+def trainer_folder(path):
+    (path / "config.json").write_text("{}")
+    return path / "model.safetensors"
+
+
+def test_the_trainer_of_hugging_face_writes_it_beside_the_weights(tmp_path):
+    with usable():
+        transformers = pytest.importorskip("transformers")
+    weights = trainer_folder(tmp_path)
+    transformers.TrainerState(epoch=2.0, global_step=60).save_to_json(
+        str(tmp_path / "trainer_state.json")
+    )
+    assert counters_beside(weights) == {"epoch": 2.0, "global_step": 60}
+    assert counters_beside(tmp_path / "elsewhere" / "model.safetensors") == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"epoch": "3"}', "[" * 100_000, '{"epoch": 1e999}', "\udcff"]
+)
+def test_what_lies_there_instead_is_passed_over(tmp_path, text):
+    weights = trainer_folder(tmp_path)
+    (tmp_path / "trainer_state.json").write_bytes(text.encode(errors="surrogateescape"))
+    assert counters_beside(weights) == {}
+
+
+def test_links_pipes_and_large_files_are_not_read(tmp_path):
+    weights = trainer_folder(tmp_path)
+    state = tmp_path / "trainer_state.json"
+    (tmp_path / "other.json").write_text(json.dumps({"epoch": 3}))
+    state.symlink_to(tmp_path / "other.json")
+    assert counters_beside(weights) == {}
+
+    state.unlink()
+    os.mkfifo(state)
+    assert counters_beside(weights) == {}
+
+    state.unlink()
+    with state.open("wb") as file:
+        file.write(b'{"epoch": 3}')
+        file.truncate(1 << 40)
+    assert counters_beside(weights) == {}
