@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mdtree.checkpoint import copies, equal_files, equal_tensors
+from mdtree.checkpoint import copies, equal_files, equal_tensors, equal_weights
 
 
 def files(folder, **contents):
@@ -95,3 +95,37 @@ def test_tensors_are_equal_in_every_bit_of_every_number(other, same):
 def test_only_named_tensors_are_compared_and_no_names_are_no_equality():
     assert equal_tensors(ONE, {"a": ONE["a"], "b": torch.tensor([0, 0])}, ["a"])
     assert not equal_tensors(ONE, ONE, [])
+
+
+def test_weights_are_equal_whatever_the_file_that_holds_them(tmp_path):
+    save_file(ONE, tmp_path / "a.safetensors", metadata={"epoch": "3"})
+    wrapped = {f"module.{name}": tensor for name, tensor in ONE.items()}
+    torch.save({"state_dict": wrapped, "epoch": 4}, tmp_path / "b.pt")
+    torch.save({"ema": ONE, "model": {**ONE, "b": ONE["b"] + 1}}, tmp_path / "c.pt")
+    torch.save({"a": ONE["a"]}, tmp_path / "d.pt")
+    (tmp_path / "e.pt").write_bytes(b"damaged")
+    a, b, c, d, e = (tmp_path / name for name in ("a.safetensors", "b.pt", "c.pt", "d.pt", "e.pt"))
+    assert equal_weights(a, b)
+    assert not equal_weights(a, c)
+    assert equal_weights(c, c, key="ema")
+    assert not equal_weights(a, d)
+    assert not equal_weights(d, a)
+    assert not equal_weights(a, e)
+
+
+def test_of_large_files_only_the_beginning_is_read(tmp_path):
+    """Files of holes, all but their first tensors."""
+    paths = []
+    for value in (1, 2):
+        path = tmp_path / f"{value}.safetensors"
+        count = 1 << 36
+        header = {
+            "0.weight": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]},
+            "1.weight": {"dtype": "U8", "shape": [count - 1], "data_offsets": [1, count]},
+        }
+        text = json.dumps(header).encode()
+        with path.open("wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text + bytes([value]))
+            file.truncate(8 + len(text) + count)
+        paths.append(path)
+    assert not equal_weights(*paths)

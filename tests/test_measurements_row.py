@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mdtree.measurements import Failure, Measured, Missing, Provenance, Row, mean_over_members
+from mdtree.measurements import (
+    Copy,
+    Failure,
+    Measured,
+    Missing,
+    Provenance,
+    Row,
+    mean_over_members,
+)
 from mdtree.measurements.row import row_from_json, row_to_json
 
 PLAIN = {"format": 1, "group": "g", "protocol": "standard-1", "facts": {}, "quantities": {}}
@@ -38,6 +46,7 @@ provenances = st.builds(
     versions=st.dictionaries(words, words, max_size=3),
     data=st.none() | words,
     notes=st.lists(words, max_size=3).map(tuple),
+    copies=st.none() | st.dictionaries(words, st.builds(Copy, of=words, sha256=words), max_size=3),
 )
 rows = st.builds(
     Row,
@@ -113,6 +122,21 @@ def test_bytes_of_file_names_that_are_no_text_are_spelt_out():
     row = Row(**PLAIN | {"group": name, "failure": Failure(kind="x", reason=f"{name} is gone")})
     assert row.group == r"seed-\udcff.pt"
     assert row == row_from_json(row_to_json(row))
+
+
+def test_files_that_were_counted_once_are_named_beside_their_member():
+    known = Provenance(
+        weights={"a": "1", "b": "2"},
+        copies={"c": Copy(of="a", sha256="1"), "d": Copy(of="b", sha256="3" * 999)},
+        recipe="",
+        metrics=(),
+        seed=0,
+        device="",
+        seconds=0.0,
+        versions={},
+    )
+    assert known.files == {"a": "1", "b": "2", "c": "1", "d": "3" * 999}
+    assert known.counted_once == ["c is identical to a", "d holds the same weights as b"]
 
 
 def test_a_mean_over_members_by_hand():

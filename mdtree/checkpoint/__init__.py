@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from mdtree.checkpoint.copies import equal_files, equal_tensors
+from mdtree.checkpoint.copies import equal_files, equal_tensors, equal_weights
 from mdtree.checkpoint.counters import counters_beside, counters_in
 from mdtree.checkpoint.listing import Folder, checkpoint_files, find_folders, named_files
 from mdtree.checkpoint.matching import matched
@@ -29,6 +29,7 @@ __all__ = [
     "checkpoint_files",
     "equal_files",
     "equal_tensors",
+    "equal_weights",
     "fetched",
     "file_digest",
     "find_folders",

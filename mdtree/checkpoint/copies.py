@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from mdtree.checkpoint.reading import file_digest
+from mdtree.checkpoint.stored import Stored, list_stored
 from mdtree.exceptions import CheckpointError
 from mdtree.unpacking import opened
 
-__all__ = ["equal_files", "equal_tensors"]
+__all__ = ["equal_files", "equal_tensors", "equal_weights"]
 
 _END = 1 << 16  # bytes; weights or, in an archive, the checksums of them
 
@@ -44,6 +45,23 @@ def equal_files(members: Mapping[str, Path]) -> dict[str, str]:
     return equal
 
 
+def equal_weights(
+    one: Path, other: Path, *, trust: Iterable[str] = (), key: str | None = None
+) -> bool:
+    """Say whether two files hold equal tensors of equal names, without a model.
+
+    Of safetensors no more is read than it takes to find a difference.  What cannot be read is not
+    known to be equal.
+    """
+    try:
+        some, others = (_by_name(path, trust, key) for path in (one, other))
+        return some.keys() == others.keys() and all(
+            _equal(stored.load(), others[name].load()) for name, stored in some.items()
+        )
+    except CheckpointError:
+        return False
+
+
 def equal_tensors(
     some: Mapping[str, Tensor], others: Mapping[str, Tensor], names: Iterable[str]
 ) -> bool:
@@ -51,6 +69,10 @@ def equal_tensors(
     # from the end: networks that begin alike, because layers were frozen, differ in the head
     wanted = list(names)[::-1]
     return bool(wanted) and all(_equal(some[name], others[name]) for name in wanted)
+
+
+def _by_name(path: Path, trust: Iterable[str], key: str | None) -> dict[str, Stored]:
+    return {stored.name: stored for stored in list_stored(path, trust=trust, key=key).tensors}
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:

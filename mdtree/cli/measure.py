@@ -51,9 +51,11 @@ def command(
 ) -> None:
     """Measure every group of checkpoints in DIRECTORY and write one row for each.
 
-    A group is a folder of weights files that differ by seed only. Rows whose weights, recipe and
-    data have not changed are kept, so a run that was stopped goes on where it was. DIRECTORY may be
-    the address of an object storage, whose files are fetched where they are measured.
+    A group is a folder of weights files that differ by seed only. Snapshots of one run (epoch_1,
+    epoch_2; best, last) are no seeds, and end their group; equal files are counted once. Rows
+    whose weights, recipe and data have not changed are kept, so a run that was stopped goes on
+    where it was. DIRECTORY may be the address of an object storage, whose files are fetched where
+    they are measured.
 
     \b
     Examples:

@@ -115,9 +115,9 @@ class Provenance:
     def counted_once(self) -> list[str]:
         """Say which files are no members of their own, and why."""
         return [
-            f"{name} is identical to {copy.of}"
+            f"{name:.200} is identical to {copy.of:.200}"
             if copy.sha256 == self.weights.get(copy.of)
-            else f"{name} holds the same weights as {copy.of}"
+            else f"{name:.200} holds the same weights as {copy.of:.200}"
             for name, copy in (self.copies or {}).items()
         ]
 

@@ -11,13 +11,13 @@ from mdtree.checkpoint import (
     check_within,
     equal_files,
     equal_tensors,
+    equal_weights,
     latest,
     load_checkpoint,
-    load_weights,
     plainest,
     snapshots,
 )
-from mdtree.exceptions import CheckpointError, SnapshotsError
+from mdtree.exceptions import SnapshotsError
 from mdtree.measurements import Copy
 from mdtree.measuring.task import GroupTask
 from mdtree.models import Network
@@ -55,19 +55,20 @@ def check_names(task: GroupTask) -> None:
 
 def load_members(task: GroupTask, network: Network) -> Members:
     """Read the group's files, and hold them to the network."""
+    paths = task.members
     trained = [name for name, _ in network.module.named_parameters()]
     kept: list[Checkpoint] = []
     copies: dict[str, Copy] = {}
     notes: dict[str, tuple[str, ...]] = {}
-    for name in plainest(task.members):
-        member = _loaded(task, network, name)
+    for name in plainest(paths):
+        member = _loaded(task, network, name, paths[name])
         notes[name] = member.notes
         same = next((one for one in kept if _are_same(one, member, trained)), None)
         if same is None:
             kept.append(member)
         else:
             copies[name] = Copy(of=same.name, sha256=member.sha256)
-    order = list(task.members)
+    order = list(paths)
     kept.sort(key=lambda member: order.index(member.name))
     counters = {member.name: member.counters for member in kept}
     pair = None if task.listed else snapshots(counters, counters)
@@ -81,12 +82,13 @@ def copies_of(task: GroupTask) -> dict[str, str]:
     """Find equal files among those of a group: name -> the name of the member."""
     if not task.at_hand:
         return {}
-    return equal_files({name: task.members[name] for name in plainest(task.members)})
+    paths = task.members
+    return equal_files({name: paths[name] for name in plainest(paths)})
 
 
-def _loaded(task: GroupTask, network: Network, name: str) -> Checkpoint:
+def _loaded(task: GroupTask, network: Network, name: str, path: Path) -> Checkpoint:
     return load_checkpoint(
-        task.members[name],
+        path,
         network.module,
         name=name,
         trust=task.trust.names,
@@ -109,19 +111,10 @@ def _are_same(one: Checkpoint, other: Checkpoint, trained: Iterable[str]) -> boo
 
 
 def _hold_the_same(task: GroupTask, pair: Iterable[str]) -> bool:
-    """Compare two files without a network; what cannot be read is not known to be the same."""
-    if not task.at_hand:
-        return False
-    try:
-        one, other = (
-            load_weights(
-                task.members[name], trust=task.trust.names, key=task.recipe.weights_key
-            ).tensors
-            for name in pair
-        )
-    except CheckpointError:
-        return False
-    return one.keys() == other.keys() and equal_tensors(one, other, one)
+    one, other = (task.members[name] for name in pair)
+    return task.at_hand and equal_weights(
+        one, other, trust=task.trust.names, key=task.recipe.weights_key
+    )
 
 
 def _refusal(
