@@ -70,6 +70,14 @@ def joined(items, batch_size=3):
 
 
 @pytest.mark.parametrize("make", ALL)
+def test_every_batch_begins_in_memory_where_new_tensors_do(make):
+    """Else kernels sum its parts in another order: they first do what lies before the boundary."""
+    for batch in make().batches(3):
+        assert x_of(batch).data_ptr() % 64 == targets(batch).data_ptr() % 64 == 0
+        assert torch.empty(3, 2).data_ptr() % 64 == 0
+
+
+@pytest.mark.parametrize("make", ALL)
 @pytest.mark.parametrize(
     ("batch_size", "sizes"), [(1, [1] * 7), (3, [3, 3, 1]), (4, [4, 3]), (7, [7]), (100, [7])]
 )

@@ -16,6 +16,7 @@ from mdtree.exceptions import DataError
 __all__ = ["DatasetItems", "Items", "TensorItems", "in_memory"]
 
 _MEMORY = 2 << 30  # bytes; a data set up to this size is decoded once and kept
+_ALIGNMENT = 64  # bytes; torch begins what it allocates at multiples of it
 
 
 class Items(Protocol):
@@ -47,9 +48,17 @@ class TensorItems:
         return size(self.all)
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """Yield views; nothing is copied."""
+        """Yield views, or copies of those that do not begin where new tensors do.
+
+        Matrix kernels may sum in another order where the memory begins elsewhere; so a batch has
+        the same bits whether it was part of something larger or decoded by itself.
+        """
         for start in range(0, len(self), batch_size):
-            yield self._at(slice(start, start + batch_size))
+            batch = self._at(slice(start, start + batch_size))
+            if isinstance(batch, tuple):
+                yield _aligned(batch[0]), _aligned(batch[1])
+            else:
+                yield {key: _aligned(tensor) for key, tensor in batch.items()}
 
     def take(self, indices: Tensor) -> TensorItems:
         """Copy the chosen items."""
@@ -142,6 +151,10 @@ def in_memory(items: Items) -> Items:
         return TensorItems(_joined(list(items.batches(256))))
     except RuntimeError:
         return items  # batches of different lengths (padded text) stay as they are
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    return tensor.clone() if tensor.data_ptr() % _ALIGNMENT else tensor
 
 
 def _joined(batches: list[Batch]) -> Batch:
