@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
+from threadpoolctl import threadpool_limits
 
 from mdtree.cli import main
 from mdtree.measurements import Row, read_rows
@@ -21,9 +22,12 @@ from mdtree.models import cnn
 from mdtree.shipped import PUBLISHED_TABLE
 
 # The networks of tests are tiny: more threads are no faster, and far slower where the cores are
-# busy with something else.  Programs that tests start take it from the environment.
-torch.set_num_threads(1)
-os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+# busy with something else.  `MDTREE_TEST_THREADS=4` tests that more of them change no answer.
+# Programs that tests start take it from the environment.
+THREADS = int(os.environ.get("MDTREE_TEST_THREADS", "1"))
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(THREADS))
+torch.set_num_threads(THREADS)
+threadpool_limits(THREADS)  # NumPy and SciPy, which were loaded before this was said
 
 # A shell starts what runs in its background with interrupts ignored, and programs that tests start
 # inherit that: they could never be interrupted.
