@@ -1,4 +1,4 @@
-"""Tasks for workers, which they must be able to import, and a Ray cluster for many tests.
+"""Tasks for workers, which they must be able to import, and what waits for them without a clock.
 
 No torch here: it makes a process slow to start.
 """
@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-LONG = 100  # seconds; no test waits that long, unless it fails
+from mdtree import workers
+
+LONG = 600  # seconds; no test takes that long, unless something hangs
 PATH = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 
 
@@ -31,11 +33,66 @@ def square(number):
     return number * number
 
 
-def until(path):
-    """Work until a file is there, but far longer than that takes."""
+class Patient:
+    """A team for which time passes only once all items under way are stuck.
+
+    So a limit of time stops what never ends, and nothing else, however busy the machine is.
+    """
+
+    def __init__(self, team, stuck):
+        self._team, self._stuck = team, stuck
+        self._time = 0.0
+        self._held = {}  # worker -> item
+
+    def __getattr__(self, name):
+        return getattr(self._team, name)
+
+    def now(self):
+        return self._time
+
+    def give(self, hand, item):
+        self._held[hand] = item
+        self._team.give(hand, item)
+
+    def dismiss(self, hand):
+        self._held.pop(hand, None)
+        self._team.dismiss(hand)
+
+    def wait(self, seconds):
+        while not (news := self._team.wait(0.05)):
+            if self._held and all(map(self._stuck, self._held.values())):
+                self._time += seconds
+                break
+        for each in news:
+            self._held.pop(each.hand, None)
+        return news
+
+
+@pytest.fixture
+def patience(monkeypatch):
+    """Let real teams have the time of `Patient`: patience(stuck) says which items are stuck."""
+    team = workers._team
+
+    def patience(stuck):
+        monkeypatch.setattr(workers, "_team", lambda *crew: Patient(team(*crew), stuck))
+
+    return patience
+
+
+def eventually(happened):
+    """Wait until something has happened; only what hangs takes longer than the limit."""
     deadline = time.monotonic() + LONG / 2
-    while not path.exists() and time.monotonic() < deadline:
+    while not happened():
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.02)
+    return True
+
+
+def until(path):
+    """Work until a file is there."""
+    if not eventually(path.exists):
+        raise TimeoutError(f"{path} did not come")
     return path.name
 
 
@@ -58,12 +115,11 @@ def is_alive(pid):
 
 
 def children():
-    return alive(child.pid for child in multiprocessing.active_children())
+    """Name the processes that this one has started, and which are not gone to the last trace."""
+    return {child.pid for child in multiprocessing.active_children()}
 
 
 def ended(pids):
-    """Wait until processes are gone, or far longer than that takes."""
-    deadline = time.monotonic() + LONG / 2
-    while alive(pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not alive(pids)
+    """Wait until processes are gone; not for longer than those live that do nothing but wait."""
+    pids = list(pids)
+    return eventually(lambda: not alive(pids))

@@ -1,36 +1,53 @@
-"""The real command, stopped in the middle by a signal; and a network that takes its time."""
+"""The real command, stopped in the middle by a signal; and a network that waits for it."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import time
+from glob import glob
+from pathlib import Path
 
-NAPPING = """
+from crews import PATH, eventually
+
+WAITING = """
 import os, time
 from torch import nn
 from mdtree.models import cnn
+from stopping import count_of
 class Net(nn.Sequential):
     def forward(self, x):
-        time.sleep(float(os.environ.get("NAP", "0")))
+        while "UNTIL" in os.environ and count_of(os.environ["UNTIL"]) >= int(os.environ["COUNT"]):
+            time.sleep(0.02)
         return super().forward(x)
 def net(width):
     return Net(*cnn(width=width))
 """
 
 
-def stopped(args, how, *, nap, begun):
-    """Start a command, stop it once something is there, and give its exit code and words."""
+def count_of(pattern):
+    """Count the rows in the files whose paths fit; or the files, if they are none of rows."""
+    found = map(Path, glob(str(pattern), recursive=True))
+    return sum(p.read_bytes().count(b"\n") if p.suffix == ".jsonl" else 1 for p in found)
+
+
+def stopped(args, how, *, until, count=1):
+    """Stop a command once so much is there; give its exit code and what it printed.
+
+    From then on its networks (`WAITING`) do nothing: it cannot end before the signal comes.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "mdtree", *map(str, args)],
-        env={**os.environ, "NAP": nap},
+        env={**os.environ, "PYTHONPATH": PATH, "UNTIL": str(until), "COUNT": str(count)},
         stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         text=True,
     )
     with process:
-        while process.poll() is None and not begun():
-            time.sleep(0.02)
-        process.send_signal(how)
-        return process.wait(), process.stderr.read()
+        try:
+            assert eventually(lambda: process.poll() is not None or count_of(until) >= count)
+            process.send_signal(how)
+            out, err = process.communicate()
+        finally:
+            process.kill()
+    return process.returncode, out, err

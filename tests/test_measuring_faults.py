@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 from conftest import rows_of, write_zoo
+from crews import eventually, patience
 from troubled import WAYS, plain, run, troubled, undisturbed
 
 from mdtree.config import Trust, read_recipe
 from mdtree.measuring import Request, find_groups, measure
 from mdtree.measuring.group import attempt
 from mdtree.workers import Crew
+
+__all__ = ["patience"]
 
 
 def needs(way):
@@ -58,21 +61,25 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path, way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_groups_that_take_too_much_fail_alone_and_are_tried_again_by_the_next_run(tmp_path, way):
+def test_groups_that_take_too_much_fail_alone_and_are_tried_again_by_the_next_run(
+    mdtree, tmp_path, patience, way
+):
     args = troubled(tmp_path, ["good", "die", "hang", "hoard", "raise", "good"])
     limits = ["--timeout-per-group", 15, "--memory-per-group", "1.2G", "--retries", 0]
+    hangs, healed = tmp_path / "was-hang", tmp_path / "healed"
+    patience(lambda task: task.group == "2-hang" and hangs.exists() and not healed.exists())
 
-    ran = run([*args, *limits, *needs(way)])
-    failed = {row["group"]: row["reason"] for row in json.loads(ran.stdout)["failed"]}
+    ran = mdtree(*args, *limits, *needs(way))
+    failed = {row["group"]: row["reason"] for row in json.loads(ran.out)["failed"]}
 
-    assert (ran.returncode, len(failed)) == (1, 4), ran.stderr
+    assert (ran.code, len(failed)) == (1, 4), ran.err
     assert "the worker process died" in failed["1-die"]
     assert failed["2-hang"] == "took longer than 15 seconds"
     assert failed["3-hoard"] == "took more than 1.2 GiB of memory"
     assert "red" in failed["4-raise"]
     assert rows_of(tmp_path / "rows.jsonl").keys() == {r["group"] for r in undisturbed(tmp_path)}
-    (tmp_path / "healed").touch()
-    again = json.loads(run([*args, *limits, *way]).stdout)
+    healed.touch()
+    again = json.loads(mdtree(*args, *limits, *way).out)
     assert (again["measured"], again["already"], again["failed"]) == (4, 2, [])
     assert plain(tmp_path / "rows.jsonl") == undisturbed(tmp_path)
 
@@ -167,15 +174,15 @@ def test_a_machine_that_leaves_the_cluster_takes_no_row_with_it(tmp_path):
         def step(self, _):
             self.left -= 1
             if self.left == 1:
-                while not (tmp_path / "was-hang-once").exists():
-                    time.sleep(0.05)
+                assert eventually((tmp_path / "was-hang-once").exists)
                 cluster.remove_node(other, allow_graceful=False)
+                (tmp_path / "released").touch()  # the group, if it is on the machine that stays
 
     try:
         done = measure(
             request(tmp_path),
             out=tmp_path / "rows.jsonl",
-            crew=Crew(ray=cluster.address, timeout=30),
+            crew=Crew(ray=cluster.address),
             progress=Removing(),
         )
     finally:

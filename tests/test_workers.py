@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import time
 
 import pytest
-from crews import LONG, PATH, children, cluster, ended, is_alive, process, square, until
+from crews import LONG, PATH, alive, children, cluster, ended, is_alive, process, square, until
 
 from mdtree.exceptions import MdtreeError
 from mdtree.workers import Crew, Done, run
@@ -46,7 +47,7 @@ def folder(_):
 
 def picky(number):
     if number == 3:
-        raise ValueError("not three")
+        raise ValueError("not three", os.getpid())
     return number
 
 
@@ -64,15 +65,22 @@ def gpu(room):
 
 
 class Counted:
-    """Items without end, and how many were drawn."""
+    """Items without end, how many were drawn, and how many were not done at each draw."""
 
-    def __init__(self):
-        self.drawn = 0
+    def __init__(self, folder):
+        self.folder = folder
+        self.drawn, self.under_way = 0, []
 
     def __iter__(self):
         while True:
             self.drawn += 1
-            yield self.drawn
+            self.under_way.append(self.drawn - len(list(self.folder.iterdir())))
+            yield self.folder / str(self.drawn)
+
+
+def mark(path):
+    """Leave a file: the last thing that a worker does before it tells that it is done."""
+    path.touch()
 
 
 def test_every_item_has_its_result(crew):
@@ -83,7 +91,7 @@ def test_every_item_has_its_result(crew):
 def test_no_items_are_no_results_and_no_processes(crew):
     others = children()
     assert list(run(square, [], crew)) == []
-    assert others == children()
+    assert children() <= others
 
 
 def test_a_result_of_none_is_no_failure(crew):
@@ -100,21 +108,24 @@ def test_results_come_as_they_finish_and_not_in_the_order_of_the_items(team, tmp
     assert list(results) == []
 
 
-def test_items_are_drawn_when_they_are_needed(crew):
-    items = Counted()
-    results = run(square, items, crew)
-    for taken in range(1, 11):
+def test_items_are_drawn_when_a_worker_is_free_for_them(crew, tmp_path):
+    """So no more are under way than there are workers, nor do more results wait to be taken.
+
+    All workers may finish at once: then as many items are drawn before the first result is taken.
+    """
+    items, workers = Counted(tmp_path), crew.workers or 1
+    with contextlib.closing(run(mark, items, crew)) as results:
+        for taken in range(1, 11):
+            next(results)
+            assert taken <= items.drawn < taken + 2 * workers
+    assert max(items.under_way) == workers
+
+
+def test_workers_go_on_while_the_caller_looks_at_a_result(team, tmp_path):
+    items = Counted(tmp_path)
+    with contextlib.closing(run(mark, items, team)) as results:
         next(results)
-        assert taken <= items.drawn <= taken + (crew.workers or 0)
-    results.close()
-
-
-def test_workers_go_on_while_the_caller_looks_at_a_result(team):
-    items = Counted()
-    results = run(square, items, team)
-    next(results)
-    assert items.drawn > team.workers
-    results.close()
+        assert items.drawn > team.workers
 
 
 @pytest.mark.parametrize("kind", [MdtreeError, SystemExit, KeyboardInterrupt])
@@ -127,7 +138,15 @@ def test_an_error_tells_where_in_a_worker_it_arose(team):
     with pytest.raises(ValueError, match="not three") as raised:
         list(run(picky, range(9), team))
     assert "in picky" in "".join(raised.value.__notes__)
-    assert ended(children())
+
+
+def test_workers_are_gone_when_an_error_is_raised(team):
+    others = children()
+    with pytest.raises(ValueError, match="not three") as raised:
+        list(run(picky, range(9), team))
+    worker = raised.value.args[1]
+    assert ended([worker]) if team.ray else not alive([worker])  # Ray's go in their own time
+    assert children() <= others
 
 
 def test_items_that_cannot_be_made_end_the_work_after_what_is_done(crew):
@@ -135,22 +154,24 @@ def test_items_that_cannot_be_made_end_the_work_after_what_is_done(crew):
         yield 2
         raise OSError("no such folder")
 
+    others = children()
     results = run(square, items(), crew)
     if crew.workers is None:
         assert next(results).result == 4
     with pytest.raises(OSError, match="no such folder"):
         list(results)
-    assert ended(children())
+    assert children() <= others
 
 
 def test_whoever_wants_no_more_results_leaves_no_process_behind(team):
-    results = run(process, [0, 0, LONG, LONG, LONG], team)
-    worker = next(results).result
-    before = {worker, *children()}
-    results.close()
+    others = children()
+    with contextlib.closing(run(process, [0, 0, LONG, LONG, LONG], team)) as results:
+        worker = next(results).result
+        started = {worker, *children()} - others
 
-    assert len(before) == (1 if team.ray else 2)
-    assert ended(before)
+    assert len(started) == (1 if team.ray else 2)
+    assert ended(started) if team.ray else not alive(started)  # Ray's go in their own time
+    assert children() <= others
 
 
 def test_workers_stand_where_the_caller_stands(team, tmp_path, monkeypatch):
@@ -190,9 +211,8 @@ def test_closing_spares_processes_of_others():
     other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(LONG,))
     other.start()
     try:
-        results = run(process, [0, LONG], Crew(workers=2))
-        next(results)
-        results.close()
+        with contextlib.closing(run(process, [0, LONG], Crew(workers=2))) as results:
+            next(results)
         assert is_alive(other.pid)
     finally:
         other.kill()

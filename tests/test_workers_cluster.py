@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import sys
-import time
 import types
 
 import pytest
-from crews import cluster, square
+from crews import cluster, eventually, square
 
 from mdtree.exceptions import MdtreeError
 from mdtree.workers import Crew, run
@@ -44,35 +44,44 @@ def two_machines(head):
 
 
 def where(item):
-    """Square a number, in its time, and tell on which machine."""
-    time.sleep(0.5)
-    return item * item, ray.get_runtime_context().get_node_id()
+    """Square a number, and tell on which machine; but wait until so many have left their mark."""
+    folder, marks, number = item
+    here = ray.get_runtime_context().get_node_id()
+    (folder / here).touch()
+    if not eventually(lambda: len(list(folder.iterdir())) >= marks):
+        raise TimeoutError(f"there are no {marks} marks")
+    return number * number, here
 
 
 @pytest.mark.parametrize(("retries", "gently"), [(1, True), (1, False), (0, True)])
-def test_every_item_has_one_result_when_a_machine_goes(two_machines, retries, gently):
+def test_every_item_has_one_result_when_a_machine_goes(two_machines, retries, gently, tmp_path):
     machines, other = two_machines
     done, used = [], set()
-    for each in run(where, range(12), Crew(ray=machines.address, retries=retries)):
+    # the first two are done by both machines, the next two are under way when one of them goes
+    items = [(tmp_path, 2 if number < 2 else 3, number) for number in range(12)]
+    for each in run(where, items, Crew(ray=machines.address, retries=retries)):
         done.append(each)
         used.add(each.result and each.result[1])
         if len(used) == 2 and other is not None:
             machines.remove_node(other, allow_graceful=gently)
+            (tmp_path / "it is gone").touch()
             other = None
 
     assert other is None
-    assert sorted(each.item for each in done) == list(range(12))
-    assert all(each.result[0] == each.item**2 for each in done if each.result)
+    assert sorted(each.item for each in done) == items
+    assert all(each.result[0] == each.item[-1] ** 2 for each in done if each.result)
     lost = [each.error for each in done if not each.result]
     assert lost == [] if retries else lost == ["the machine of the worker went away"]
 
 
-def test_a_machine_that_comes_is_used(two_machines, monkeypatch):
+def test_a_machine_that_comes_is_used(two_machines, monkeypatch, tmp_path):
     machines, other = two_machines
     monkeypatch.setattr(ours, "_LOOK", 0.2)
     machines.remove_node(other)
     used, done = set(), []
-    with contextlib.closing(run(where, range(200), Crew(ray=machines.address))) as results:
+    # the third item waits for the other machine, wherever it is done itself
+    items = ((tmp_path, 1 if number < 2 else 2, number) for number in itertools.count())
+    with contextlib.closing(run(where, items, Crew(ray=machines.address))) as results:
         for each in results:
             done.append(each.item)
             used.add(each.result[1])
@@ -81,7 +90,6 @@ def test_a_machine_that_comes_is_used(two_machines, monkeypatch):
             if len(used) == 2:
                 break
 
-    assert len(done) < 200
     assert len(done) == len(set(done))
 
 

@@ -13,12 +13,12 @@ import uuid
 from collections import Counter
 
 import pytest
-from crews import LONG, cluster, ended, square
+from crews import LONG, cluster, ended, patience, square
 
 from mdtree.exceptions import MdtreeError
 from mdtree.workers import Crew, run
 
-__all__ = ["cluster"]
+__all__ = ["cluster", "patience"]
 
 RAY = {"processes": None, "ray": "local"}
 
@@ -45,18 +45,22 @@ def mortal(item):
 
 
 def stuck(item):
-    """Do not end, in one way or another."""
+    """Do not end, in one way or another; a file says that it has begun."""
     folder, way = item
-    (folder / str(os.getpid())).touch()
     if way == "ignores signals":
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        time.sleep(LONG)
-    elif way == "holds the lock of Python":
+    (folder / f"{way} {os.getpid()}").touch()
+    if way == "holds the lock of Python":
         re.match(r"(a+)+$", "a" * 60 + "b")
     elif way != "ends":
         time.sleep(LONG)
     return way
+
+
+def is_stuck(item):
+    folder, way = item
+    return way != "ends" and any(folder.glob(f"{way} *"))
 
 
 def greedy(mega):
@@ -135,7 +139,10 @@ def test_a_worker_that_dies_costs_its_own_item_alone(hire, retries, tmp_path):
     assert done["dies once"].result == ("dies once" if retries else None)
 
 
-def test_what_never_ends_is_stopped_whatever_it_does_and_the_others_go_on(hire, tmp_path):
+def test_what_never_ends_is_stopped_whatever_it_does_and_the_others_go_on(
+    hire, tmp_path, patience
+):
+    patience(is_stuck)
     ways = ["ends", "sleeps", "ignores signals", "holds the lock of Python", "ends"]
 
     items = [(tmp_path, way) for way in ways]
@@ -144,7 +151,13 @@ def test_what_never_ends_is_stopped_whatever_it_does_and_the_others_go_on(hire, 
     assert sorted(items) == sorted(each.item for each in done)
     for _, way, error in [(*each.item, each.error) for each in done]:
         assert error == (None if way == "ends" else "took longer than 2 seconds")
-    assert ended(int(path.name) for path in tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == len(ways)
+    assert ended(int(path.name.rpartition(" ")[2]) for path in tmp_path.iterdir())
+
+
+def test_the_limit_of_time_is_in_seconds_of_the_clock(hire, tmp_path):
+    (done,) = run(stuck, [(tmp_path, "sleeps")], hire(timeout=0.5, retries=0))
+    assert done.error == "took longer than 0.5 seconds"
 
 
 def test_an_item_that_takes_too_much_memory_is_stopped_and_the_others_go_on(hire):

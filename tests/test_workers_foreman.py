@@ -27,6 +27,7 @@ class Watched:
     def __iter__(self):
         for number in range(1, self.count + 1):
             self.drawn += 1
+            assert self.drawn - len(self.done) <= 2 * self.team.most  # half of them are finished
             yield number
 
     def check(self):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from crews import cluster, until
+from crews import cluster, eventually, until
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,14 +83,14 @@ def test_few_items_are_done_once(items):
 
 
 def meets(item):
-    """Be there until the other is there too: done in time only by workers at once."""
+    """Be there until the other is there too: done only by workers at once."""
     folder, name, other = item
     (folder / name).touch()
     return until(folder / other)
 
 
 def alone(item):
-    """Say whether nobody else was there meanwhile."""
+    """Say whether nobody else was there meanwhile: whoever would be allowed to has time to come."""
     folder, name = item
     (folder / name).touch()
     time.sleep(0.3)
@@ -101,7 +101,7 @@ def alone(item):
 
 def test_workers_with_fractions_of_a_gpu_work_on_it_at_once(cluster, tmp_path):
     items = [(tmp_path, "a", "b"), (tmp_path, "b", "a")]
-    crew = Crew(ray="local", gpus=0.5, timeout=40, retries=0)
+    crew = Crew(ray="local", gpus=0.5, retries=0)
     assert sorted(done.result for done in run(meets, items, crew)) == ["a", "b"]
 
 
@@ -115,7 +115,7 @@ def test_workers_with_a_whole_gpu_take_turns_where_there_is_but_one(cluster, tmp
 def test_the_share_that_is_found_lets_workers_meet(cluster, tmp_path):
     (tmp_path / "b").touch()  # the first item finds its partner there
     items = [(tmp_path, "a", "b"), (tmp_path, "c", "d"), (tmp_path, "d", "c")]
-    crew = Crew(ray="local", gpus=None, timeout=40, retries=0)
+    crew = Crew(ray="local", gpus=None, retries=0)
     done = list(run(meets, items, crew, held=lambda _: 0.3))
     assert sorted(each.result for each in done) == ["b", "c", "d"]
 
@@ -128,10 +128,9 @@ def test_ray_has_room_for_all_that_fit(cluster, fit):
     def left():
         return cluster.available_resources().get("GPU", 0.0)
 
-    while left() < 1:  # workers of other tests are on their way out
-        time.sleep(0.05)
+    assert eventually(lambda: left() == 1)  # workers of other tests are on their way out
     worker = cluster.remote(num_cpus=0, num_gpus=gpu_share(1 / fit / 1.5))(Nobody).remote()
-    while (rest := left()) == 1:
-        time.sleep(0.05)
+    assert eventually(lambda: left() < 1)
+    rest = left()
     cluster.kill(worker)
     assert rest >= (fit - 1) * (1 - rest)

@@ -35,10 +35,10 @@ class Net(nn.Sequential):
             trouble = self.kind.partition("-")[0]
             if trouble == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
-            if trouble == "hang":
-                time.sleep(1000)
+            while trouble == "hang" and not (HERE / "released").exists():
+                time.sleep(0.05)
             if trouble == "hoard":
-                self.hoard = torch.ones(2**28)  # 1 GiB, and some time to be seen with it
+                self.hoard = torch.ones(2**28)  # 1 GiB, for as long as it takes to be seen with it
                 time.sleep(1000)
             if trouble == "raise":
                 raise RuntimeError("\\x1b[31mred\\x1b[0m")

@@ -2,7 +2,8 @@
 
 An item whose worker dies, or which takes too long, is tried again by another worker as often as
 the crew's `retries` say, and then comes back with its reason.  Items are drawn when a worker is
-free for them, so a million of them cost no memory.
+free for them, so a million of them cost no memory: no more are under way than there are workers,
+and no more results wait for the caller than that.
 """
 
 from __future__ import annotations

@@ -26,7 +26,9 @@ __all__ = ["Processes"]
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-_GRACE = 5.0  # seconds for the end of a worker that has nothing to do, or was killed
+# Seconds for the end of a process that was killed or is dying.  It takes none where there is room
+# for it to run; only what waits for a dead file server takes them all.
+_GRACE = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +77,7 @@ class Processes(Generic[ItemT, ResultT]):
 
     def dismiss(self, hand: int) -> None:
         """Kill a worker, and wait until it is gone."""
-        gone = self._hands.pop(hand)
-        gone.process.kill()
-        gone.pipe.close()
-        gone.process.join(_GRACE)
-        if gone.process.exitcode is not None:  # what waits for a dead file server lives on
-            gone.process.close()
+        self._part_with([hand])
 
     def wait(self, seconds: float | None) -> list[News[ResultT]]:
         """Wait until pipes have something to say, or end."""
@@ -89,10 +86,19 @@ class Processes(Generic[ItemT, ResultT]):
 
     def close(self) -> None:
         """Kill all workers: those that are needed no more, and those that are not wanted."""
-        for hand in self._hands.values():
-            hand.process.kill()
-        for number in list(self._hands):
-            self.dismiss(number)
+        self._part_with(list(self._hands))
+
+    def _part_with(self, numbers: list[int]) -> None:
+        """Kill workers, and wait until they are gone: all of them in the time of one."""
+        for number in numbers:
+            self._hands[number].process.kill()
+        until = time.monotonic() + _GRACE
+        for number in numbers:
+            gone = self._hands.pop(number)
+            gone.pipe.close()
+            gone.process.join(max(0.0, until - time.monotonic()))
+            if gone.process.exitcode is not None:  # what waits for a dead file server lives on
+                gone.process.close()
 
     def _news(self, number: int) -> News[ResultT]:
         hand = self._hands[number]
