@@ -165,6 +165,14 @@ def seconds_for(count: int, file) -> float:
 
 
 def test_20000_rows_are_written_extended_and_read_without_quadratic_cost(tmp_path):
-    """Four times the rows may take 12 times as long; quadratic cost would take 16 times."""
-    few = min(seconds_for(5_000, tmp_path / f"{turn}.jsonl") for turn in "ab")
-    assert seconds_for(20_000, tmp_path / "many.jsonl") < 12 * few
+    """Four times the rows take four times as long; with quadratic cost it would be 16 times.
+
+    Other work only adds to what they take, so the least of a few turns is that of the rows.
+    """
+    few = many = float("inf")
+    for turn in range(9):
+        few = min(few, seconds_for(5_000, tmp_path / f"{turn}-few.jsonl"))
+        many = min(many, seconds_for(20_000, tmp_path / f"{turn}-many.jsonl"))
+        if turn and many < 8 * few:
+            return
+    pytest.fail(f"5,000 rows take {few:.3g} seconds of the processor, and 20,000 take {many:.3g}")

@@ -26,6 +26,7 @@ playwright = pytest.importorskip(
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 
 NARROW, WIDE = 360, 1400
+PATIENCE = 600_000  # milliseconds: it ends what hangs, and nothing that is slow
 LOST = group("lost", {}, failure=Failure(kind="CheckpointError", reason="cut off"))
 
 # What reaches beyond the right edge of the window, but for what can be scrolled inside its box.
@@ -60,7 +61,7 @@ CONTRASTS = """() => {
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM)
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, timeout=PATIENCE)
         yield chromium
         chromium.close()
 
@@ -76,6 +77,7 @@ def opened(browser, tmp_path):
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, **options
         )
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.requests, page.told = [], []
