@@ -8,7 +8,7 @@ PYTEST := MDTREE_CONSTRAINTS=$(CONSTRAINTS) $(BIN)/python -m pytest --numprocess
 LOCK := $(BIN)/python -m uv pip compile --quiet --upgrade --no-annotate --python-version 3.11 \
 	--custom-compile-command "make lock" --group build pyproject.toml
 
-.PHONY: help demo test test-all test-newest test-oldest test-cpus lock check format lint types floors \
+.PHONY: help demo test test-all test-newest test-oldest test-cpus test-workers-under-load lock check format lint types floors \
 	audit tests gpu-check bench clean
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make test-oldest  the tests with the oldest releases that pyproject.toml admits"
 	@echo "make test-cpus    what computes, as on other processors: the same verdicts, green tests"
 	@echo "make lock     resolve the versions in constraints/ anew, from pyproject.toml"
+	@echo "make test-workers-under-load  the tests of workers, 20 times, while all cores are busy"
 	@echo "make gpu-check the tests and the benchmark that need a GPU"
 	@echo "make format   put the code into its form"
 	@echo "make bench    the benchmarks whose tables are in docs/benchmarks.md"
@@ -52,6 +53,9 @@ test-cpus: $(VENV)/.developing
 lock: $(VENV)/.locking
 	$(LOCK) --universal --all-extras --group lock -c constraints/cpu.in -o constraints/cpu.txt
 	$(LOCK) --resolution lowest-direct --python-platform linux --extra dev -o constraints/oldest.txt
+
+test-workers-under-load: $(VENV)/.developing
+	$(BIN)/python scripts/under_load.py
 
 gpu-check: $(VENV)/.developing
 	$(PIP) install -c $(CONSTRAINTS) --no-build-isolation -e ".[bench]"

@@ -20,8 +20,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+
+from under_load import busy
 
 ROOT = Path(__file__).parent.parent
 AGREE = 1e-9  # of probabilities
@@ -88,18 +89,6 @@ def environment(told: dict[str, str], threads: int) -> dict[str, str]:
     counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count)
     own = {name: value for name, value in os.environ.items() if name not in OLD}
     return {**own, **told, **counts, "MDTREE_TEST_THREADS": count}
-
-
-@contextlib.contextmanager
-def busy(cores: int) -> Iterator[None]:
-    """Keep cores busy with other work."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
 
 
 def verdicts(told: dict[str, str], threads: int) -> Verdicts:

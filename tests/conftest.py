@@ -29,9 +29,9 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(THREADS)
 torch.set_num_threads(THREADS)
 threadpool_limits(THREADS)  # NumPy and SciPy, which were loaded before this was said
 
-# A shell starts what runs in its background with interrupts ignored, and programs that tests start
-# inherit that: they could never be interrupted.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+# What a shell starts with `&` ignores Ctrl-C, and so would the programs that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATA = Path(__file__).parent / "data"
 

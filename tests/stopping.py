@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from glob import glob
 from pathlib import Path
 
 from crews import PATH, eventually
@@ -26,8 +25,8 @@ def net(width):
 
 
 def count_of(pattern):
-    """Count the rows in the files whose paths fit; or the files, if they are none of rows."""
-    found = map(Path, glob(str(pattern), recursive=True))
+    """Count the rows in files of that name in that folder or below; or files that hold no rows."""
+    found = Path(pattern).parent.rglob(Path(pattern).name)
     return sum(p.read_bytes().count(b"\n") if p.suffix == ".jsonl" else 1 for p in found)
 
 

@@ -139,9 +139,7 @@ def test_a_worker_that_dies_costs_its_own_item_alone(hire, retries, tmp_path):
     assert done["dies once"].result == ("dies once" if retries else None)
 
 
-def test_what_never_ends_is_stopped_whatever_it_does_and_the_others_go_on(
-    hire, tmp_path, patience
-):
+def test_what_never_ends_is_stopped_whatever_it_does_and_the_others_go_on(hire, tmp_path, patience):
     patience(is_stuck)
     ways = ["ends", "sleeps", "ignores signals", "holds the lock of Python", "ends"]
 
