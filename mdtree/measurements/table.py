@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import math
+import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -38,7 +39,13 @@ _COLUMNS = {
     **{column: quantity.name for column, quantity in _PUBLISHED.items()},
 }
 _LARGEST = 1 << 28  # bytes of a table that is compressed
-_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # how a formula of a spreadsheet may begin
+# where a spreadsheet may see the beginning of a formula: in front of a cell and, as some split it
+# further, behind ; | tabs and ends of lines, whatever quotes and blanks stand between.  Where an
+# apostrophe is there, another one goes before it, so that it comes back.
+_FORMULA = re.compile(
+    "(\\A(?='*[\t\r\n])|(?:\\A|[;|\t\r\n])[\"\xa0 ]*(?='*[=+@\uff1d\uff0b\uff0d\uff20-]))"
+)
+_DEFUSED = re.compile(f"{_FORMULA.pattern}'")
 # the facts that name a group which the table does not name
 _NAMING = ("width", "data_amount", "batch_size", "learning_rate", "label_noise")
 
@@ -72,7 +79,7 @@ def csv_lines(rows: Collection[Row]) -> Iterator[str]:
     """Give the lines of a CSV table one by one; the rows are gone through twice, and not held.
 
     A missing quantity is an empty cell; its reason stays in the rows.  Text that a spreadsheet
-    would run as a formula gets a leading apostrophe.
+    would run as a formula gets an apostrophe before it.
     """
     layout = layout_of(rows)
     writer = csv.writer(_Line())  # whose writerow returns what was written
@@ -222,10 +229,8 @@ def _with_stderr(quantities: dict[str, Value], stderrs: dict[str, float]) -> dic
 
 def _harmless(cell: object) -> object:
     """Defuse what spreadsheets take for a formula; numbers stay numbers."""
-    if isinstance(cell, str) and cell.startswith(_FORMULA):
-        return "'" + cell
-    return cell
+    return _FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell
 
 
 def _as_it_was(cell: str) -> str:
-    return cell[1:] if cell.startswith(tuple("'" + start for start in _FORMULA)) else cell
+    return _DEFUSED.sub(r"\1", cell)
