@@ -5,7 +5,7 @@ The one room beside the command line that sees both wings: judging asks, measuri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -57,9 +57,9 @@ class Inquiry:
     def run(self) -> tuple[Judge, list[Row]]:
         """Measure in stages, and give the judge and the rows."""
         groups = survey(self.request)
-        self._measure(_FIRST, groups, None)
+        failed = self._measure(_FIRST, groups, None)
         while True:
-            rows = self._rows(groups)
+            rows = self._rows(groups, failed)
             judge = self.judge_of(rows)  # what was measured may speak for another tree
             needs = list(self._needs(judge, rows))
             if not needs:
@@ -67,7 +67,7 @@ class Inquiry:
             metric = min((need.metric for need in needs), key=_ASKED.index)
             wanted = [need for need in needs if need.metric == metric]
             flips = max(need.flips for need in wanted)
-            self._measure(metric, [need.group for need in wanted], flips)
+            failed |= self._measure(metric, [need.group for need in wanted], flips)
 
     def _needs(self, judge: Judge, rows: Sequence[Row]) -> Iterator[_Need]:
         for row in rows:
@@ -85,18 +85,26 @@ class Inquiry:
             if metric is not None:
                 yield _Need(row.group, metric, missed[metric])
 
-    def _measure(self, metric: str, groups: Sequence[str], flips: float | None) -> None:
+    def _measure(self, metric: str, groups: Sequence[str], flips: float | None) -> set[str]:
+        """Measure a metric of groups where that is not done yet; name those that failed."""
         request = replace(self.request, metrics=(metric,), groups=frozenset(groups))
         plan = dry_run(request, out=self.out)
         pending = tuple(item.task.group for item in plan.planned if item.pending)
-        if pending:
-            seconds = sum(cost.seconds for cost in plan.costs)
-            self.announce(Stage(metric=metric, groups=pending, seconds=seconds, flips=flips))
-            measure(request, out=self.out, crew=self.crew, progress=self.progress)
+        if not pending:
+            return set()
+        seconds = sum(cost.seconds for cost in plan.costs)
+        self.announce(Stage(metric=metric, groups=pending, seconds=seconds, flips=flips))
+        done = measure(request, out=self.out, crew=self.crew, progress=self.progress)
+        return set(done.failed)
 
-    def _rows(self, groups: Sequence[str]) -> list[Row]:
-        protocol = self.request.protocol
-        found = {row.group: row for row in open_rows(self.out) if row.protocol == protocol}
+    def _rows(self, groups: Sequence[str], failed: Collection[str]) -> list[Row]:
+        """Read the rows of groups; that one failed in an earlier run, and not in this, is past."""
+        found = {
+            row.group: row for row in open_rows(self.out) if row.protocol == self.request.protocol
+        }
+        for group, row in found.items():
+            if row.measured and group not in failed:
+                found[group] = replace(row, failure=None)
         return [with_facts(found[group], self.facts) for group in groups if group in found]
 
 

@@ -30,7 +30,15 @@ def rows_table(rows: Collection[Row], *, limit: int | None = SHOWN) -> str:
         "\n".join([_of_metric(shown, names, first=number == 0), *more])
         for number, names in enumerate(_by_metric(shown))
     ]
-    return "\n".join(["\n\n".join(tables), *_doubts(shown), *_reasons(shown), *counted_once(shown)])
+    return "\n".join(
+        [
+            "\n\n".join(tables),
+            *_doubts(shown),
+            *_reasons(shown),
+            *_outlived(shown),
+            *counted_once(shown),
+        ]
+    )
 
 
 def counted_once(rows: Sequence[Row]) -> list[str]:
@@ -83,7 +91,12 @@ def _cell(row: Row, name: str) -> str:
     value = row.quantities.get(name)
     if isinstance(value, Measured):
         return number(value.value, value.stderr)
-    return "" if value is None else ("failed" if row.failure else "missing")
+    return "" if value is None else ("failed" if _failed(row) else "missing")
+
+
+def _failed(row: Row) -> bool:
+    """Say whether something of a row is missing because the group failed."""
+    return row.failure is not None and not row.outlived
 
 
 def _doubts(rows: Sequence[Row]) -> list[str]:
@@ -101,11 +114,21 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
     """Say once why something is missing, and where."""
     reasons: dict[tuple[str, int], list[str]] = {}
     for name in QUANTITIES:
-        values = [row.quantities.get(name) for row in rows if row.failure is None]
+        values = [row.quantities.get(name) for row in rows if not _failed(row)]
         counts = Counter(value.missing for value in values if isinstance(value, Missing))
         for reason, count in counts.items():
             reasons.setdefault((reason, count), []).append(name)
     return [
         f"missing {', '.join(names)}: {printable(reason)} ({count} of {len(rows)})"
         for (reason, count), names in reasons.items()
+    ]
+
+
+def _outlived(rows: Sequence[Row]) -> list[str]:
+    """Say of which groups a later attempt failed, so that the numbers are not of their last."""
+    return [
+        f"measured before, a later attempt failed: {printable(row.group)}: "
+        f"{printable(row.failure.reason)}"
+        for row in rows
+        if row.failure is not None and row.outlived
     ]

@@ -153,7 +153,12 @@ class Judge:
                 f"the tree is of protocol {saved.protocol} and the row of {row.protocol}"
             )
         if row.failure is not None:
-            warnings.append(f"the group could not be measured whole: {row.failure.reason}")
+            what = (
+                "the numbers are of an earlier measurement, a later attempt failed"
+                if row.outlived
+                else "the group could not be measured whole"
+            )
+            warnings.append(f"{what}: {row.failure.reason}")
         versions = dict(row.provenance.versions) if row.provenance is not None else {}
         return Basis(
             tree=self.name,

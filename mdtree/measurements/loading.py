@@ -48,7 +48,8 @@ def load_rows(
     """Read rows from JSON Lines, from a CSV table, or from the rows.jsonl of a directory.
 
     `protocol` keeps the rows of one protocol; `table_protocol` is what a table without such a
-    column was measured with.  Groups that failed are left out, unless `failed` wants them too.
+    column was measured with.  Groups of which nothing was measured are left out, unless `failed`
+    wants them too.
     """
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails for names that are too long
         path /= _NAME
@@ -58,9 +59,7 @@ def load_rows(
         rows = rows_from_csv(path, protocol=protocol or table_protocol).rows
     else:
         rows = read_rows(path)
-    rows = [
-        row for row in rows if (failed or row.failure is None) and protocol in (None, row.protocol)
-    ]
+    rows = [row for row in rows if (failed or row.measured) and protocol in (None, row.protocol)]
     if not rows:
         of = f" of protocol {protocol!r}" if protocol else ""
         raise RowsError(f"{path} holds no measured rows{of}")

@@ -6,7 +6,7 @@ import json
 import os
 import weakref
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from mdtree.exceptions import RowsError
 from mdtree.measurements.row import FORMAT, Row, RowKey, row_from_json
+from mdtree.unpacking import opened
 
 __all__ = [
     "Damaged",
@@ -48,21 +49,27 @@ class Line:
     content: Row | Damaged
 
 
-def scan_rows(path: Path) -> Iterator[Row | Damaged]:
-    """Read a file line by line in constant memory; what is no row comes as a value."""
-    return (line.content for line in read_lines(path))
+def scan_rows(path: Path, *, pipe: bool = True) -> Iterator[Row | Damaged]:
+    """Read a file line by line in constant memory; what is no row comes as a value.
+
+    A `pipe` is read too: who names one (`<(ssh host cat rows.jsonl)`) means it.
+    """
+    return (line.content for line in read_lines(path, pipe=pipe))
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path, *, pipe: bool = True) -> list[Row]:
     """Read the latest row of each group and protocol, in the order in which they first appear.
 
+    The latest row is the latest measurement, with the failure of a later attempt if there was one.
     Raises RowsError with the line and the reason at the first line that is no row.
     """
     rows: dict[RowKey, Row] = {}
-    for item in scan_rows(path):
+    for item in scan_rows(path, pipe=pipe):
         if isinstance(item, Damaged):
             raise _bad_line(path, item)
-        rows[item.key] = item
+        earlier = rows.get(item.key)
+        kept = earlier is not None and earlier.measured and not item.measured
+        rows[item.key] = _told(earlier, item) if earlier is not None and kept else item
     return list(rows.values())
 
 
@@ -73,6 +80,8 @@ def open_rows(path: Path) -> Collection[Row]:
 
 class Index:
     """Where the latest row of each key lies in a file; rows are read when they are asked for.
+
+    It is the latest measurement, and with it comes the failure of a later attempt.
 
     It takes 110 to 140 bytes for a row, however long the row and its name are.  Every line is
     checked as it is indexed, which takes about 0.1 ms for a row of 10 kB.
@@ -86,10 +95,11 @@ class Index:
         self._path = path
         self._file: BinaryIO | None = None  # stays open once a row was asked for
         self._where: dict[int, int] = {}  # digest of a key -> offset; keys are three times as large
+        self._failed: dict[int, int] = {}  # the same of the latest failure, if it is the last row
         for line in read_lines(path, must_exist=strict):
             self.end = line.offset + len(line.text)
             if not isinstance(line.content, Damaged):
-                self.add(line.content.key, line.offset)
+                self.add(line.content, line.offset)
             elif strict:
                 raise _bad_line(path, line.content)
             else:
@@ -98,11 +108,29 @@ class Index:
     def __len__(self) -> int:
         return len(self._where)
 
-    def add(self, key: RowKey, offset: int) -> None:
-        """Note the latest row of a key."""
+    def add(self, row: Row, offset: int) -> None:
+        """Note a row that is later than all others: a failure replaces failures alone."""
+        digest = _digest(row.key)
+        before, failed = self._where.get(digest), self._failed.pop(digest, None)
+        gone = {failed}
+        if row.measured or failed == before:  # there is no measurement that would be lost
+            gone.add(before)
+            self._where[digest] = offset
+        self.superseded += len(gone - {None})
+        if not row.measured:
+            self._failed[digest] = offset
+
+    def settle(self, key: RowKey) -> bool:
+        """Drop the failure of a later attempt: the group is as it was when it was measured.
+
+        Say whether there was one.
+        """
         digest = _digest(key)
-        self.superseded += digest in self._where
-        self._where[digest] = offset
+        later = self._later(digest) is not None
+        if later:
+            del self._failed[digest]
+            self.superseded += 1
+        return later
 
     def latest(self, key: RowKey) -> Row | None:
         """Read the latest row of a key."""
@@ -114,8 +142,12 @@ class Index:
         return map(self._row, self._where)
 
     def texts(self) -> Iterator[bytes]:
-        """Read the line of the latest row of each key, in the order in which keys first appear."""
-        return (self._line(offset) + b"\n" for offset in self._where.values())
+        """Read the lines that count, in the order in which keys first appear."""
+        for digest, offset in self._where.items():
+            yield self._line(offset) + b"\n"
+            later = self._later(digest)
+            if later is not None:
+                yield self._line(later) + b"\n"
 
     def close(self) -> None:
         """Close the file, which is opened again when a row is asked for."""
@@ -124,8 +156,18 @@ class Index:
             self._file = None
 
     def _row(self, digest: int) -> Row:
+        row = self._read(digest, self._where[digest])
+        later = self._later(digest)
+        return row if later is None else _told(row, self._read(digest, later))
+
+    def _later(self, digest: int) -> int | None:
+        """Give the place of a failure that is later than a measurement."""
+        failed = self._failed.get(digest)
+        return None if failed == self._where.get(digest) else failed
+
+    def _read(self, digest: int, offset: int) -> Row:
         try:
-            row = row_from_json(self._line(self._where[digest]))
+            row = row_from_json(self._line(offset))
             changed = _digest(row.key) != digest
         except (OSError, ValidationError):
             changed = True
@@ -161,10 +203,10 @@ class StoredRows(Collection[Row]):
         return isinstance(row, Row) and self._index.latest(row.key) == row
 
 
-def read_lines(path: Path, *, must_exist: bool = True) -> Iterator[Line]:
+def read_lines(path: Path, *, must_exist: bool = True, pipe: bool = False) -> Iterator[Line]:
     """Read the lines of a file; an unfinished last one is left out, unless it is a whole row."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb") if pipe else opened(path) as file:
             offset = 0
             number = 0
             while text := file.readline(_LONGEST_LINE):
@@ -183,6 +225,12 @@ def read_lines(path: Path, *, must_exist: bool = True) -> Iterator[Line]:
             raise RowsError(f"{path} does not exist") from error
     except OSError as error:
         raise RowsError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _told(measured: Row, failed: Row) -> Row:
+    """Give a measurement with the failure of a later attempt; one from elsewhere has none."""
+    known = measured.provenance is not None
+    return replace(measured, failure=failed.failure) if known else measured
 
 
 def _digest(key: RowKey) -> int:

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from mdtree.measurements.fact import Fact
+from mdtree.measurements.quantity import QUANTITIES
 
 __all__ = [
     "FORMAT",
@@ -148,6 +149,19 @@ class Row:
     def key(self) -> RowKey:
         """What makes a row unique in its file."""
         return self.group, self.protocol
+
+    @property
+    def measured(self) -> bool:
+        """Say whether it holds a measurement, of which a failure of later takes nothing."""
+        return self.failure is None or self.provenance is not None
+
+    @property
+    def outlived(self) -> bool:
+        """Say whether its failure is that of a later attempt, and all of an earlier one is here."""
+        if self.failure is None or self.provenance is None:
+            return False
+        asked = {QUANTITIES[name].metric for name in self.quantities if name in QUANTITIES}
+        return asked <= set(self.provenance.metrics)
 
 
 _ROW = TypeAdapter(Row)

@@ -2,8 +2,9 @@
 
 A kill at any moment loses at most the row that is being written: a row is one write that ends in a
 line feed, so an unfinished row is the last line and has none.  Readers leave it out, the next
-writer cuts it off.  Where a group is measured again, its later row counts.  When a writer closes,
-superseded rows are dropped and damaged lines are moved to a file beside (`NAME.damaged`).
+writer cuts it off.  Where a group is measured again, its later row counts; where that fails, the
+failure stands behind the measurement and takes nothing of it.  When a writer closes, superseded
+rows are dropped and damaged lines are moved to a file beside (`NAME.damaged`).
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Store:
         offset = self.index.end
         text = row_to_json(row) + b"\n"
         self._write(text)
-        self.index.add(row.key, offset)
+        self.index.add(row, offset)
 
     def _check_kind(self) -> None:
         """Leave files of another kind alone, whose lines would be moved aside or cut off."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.losses import build_loss
-from mdtree.measurements import PROTOCOLS, Damaged, Index, Store
+from mdtree.measurements import PROTOCOLS, Damaged, Index, RowKey, Store
 from mdtree.measuring.group import Attempt, attempt, failed_row
 from mdtree.measuring.parts import forget, group_data, group_network
 from mdtree.measuring.plan import (
@@ -78,15 +78,15 @@ def measure(
 ) -> Summary:
     """Measure all groups whose inputs are new or have changed, and append a row for each to `out`.
 
-    Groups that fail get a row that says why; they are tried again by the next call.  The run stops
-    when more than `max_failures` have failed.
+    Groups that fail get a row that says why; they are tried again by the next call.  What was
+    measured of them before is kept.  The run stops when more than `max_failures` have failed.
     """
     watch = progress or Silent()
     names = survey(request)
+    traces = Traces(out)
     measured, failed = 0, dict[str, str]()
     with Store(out) as store:
-        pending = _Pending(request, store.index, watch)
-        traces = Traces(out)
+        pending = _Pending(request, store.index, traces, watch)
         watch.start(len(names))
         with contextlib.closing(_attempts(pending, crew)) as attempts:
             for found in attempts:
@@ -114,21 +114,27 @@ def measure(
 class _Pending:
     """The groups that are to be measured, found when somebody can measure them."""
 
-    def __init__(self, request: Request, index: Index, watch: Progress) -> None:
+    def __init__(self, request: Request, index: Index, traces: Traces, watch: Progress) -> None:
         self.already = 0
-        self._request, self._index, self._watch = request, index, watch
+        self._request, self._index, self._traces, self._watch = request, index, traces, watch
 
     def __iter__(self) -> Iterator[GroupTask]:
         checked = False
         for planned in plan(groups(self._request), self._index):
             if not planned.pending:
                 self.already += 1
+                self._settle((planned.task.group, planned.task.protocol))
                 self._watch.step(planned.task.group)
                 continue
             if not checked:
                 _preflight(planned.task)
                 checked = True
             yield planned.task
+
+    def _settle(self, key: RowKey) -> None:
+        """Forget that a later attempt failed, with other inputs than those that are there again."""
+        if self._index.settle(key):
+            self._traces.drop(key)
 
 
 def _attempts(tasks: Iterable[GroupTask], crew: Crew) -> Generator[Attempt]:

@@ -205,10 +205,8 @@ def _data_files(request: Request) -> list[Path]:
 def _compared(task: GroupTask, row: Row | None) -> Planned:
     if row is None:
         return Planned(task=task, state="new")
-    if row.failure is not None and row.provenance is None:
-        return Planned(task=task, state="failed before")
     if not _same_inputs(task, row):
-        return Planned(task=task, state="changed")
+        return Planned(task=task, state="changed" if row.failure is None else "failed before")
     assert row.provenance is not None
     if not task.listed and snapshots(row.provenance.weights) is not None:
         return Planned(task=task, state="snapshots")  # an older mdtree took them for seeds

@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from mdtree.measurements import Row
+from mdtree.measurements import Row, RowKey
 from mdtree.spelling import printable
 
 __all__ = ["Traces"]
@@ -22,20 +22,18 @@ class Traces:
     def __init__(self, rows: Path) -> None:
         self._folder = rows.with_name(f"{rows.name}.failures")
 
-    def file(self, row: Row) -> Path:
+    def file(self, key: RowKey) -> Path:
         """Name the file of a group under a protocol, whatever letters their names hold."""
-        name = f"{row.group}-{row.protocol}"
+        name = "-".join(key)
         digest = hashlib.sha256(name.encode()).hexdigest()[:8]
         return self._folder / f"{re.sub(r'[^A-Za-z0-9_-]+', '_', name)[:80]}-{digest}.txt"
 
     def keep(self, row: Row, trace: str | None) -> Row:
         """Write a failed row's trace and name its file in the row; drop that of an earlier run."""
-        file = self.file(row)
         if row.failure is None or trace is None:
-            with contextlib.suppress(OSError):
-                file.unlink(missing_ok=True)
-                self._folder.rmdir()  # if it was the last
+            self.drop(row.key)
             return row
+        file = self.file(row.key)
         try:
             self._folder.mkdir(exist_ok=True)
             file.write_text(printable(trace[-_LONGEST:], keep="\n"), encoding="utf-8")
@@ -43,3 +41,9 @@ class Traces:
             return row
         where = f"{self._folder.name}/{file.name}"
         return replace(row, failure=replace(row.failure, trace=where))
+
+    def drop(self, key: RowKey) -> None:
+        """Remove the trace of a group that has been mended."""
+        with contextlib.suppress(OSError):
+            self.file(key).unlink(missing_ok=True)
+            self._folder.rmdir()  # if it was the last
