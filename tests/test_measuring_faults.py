@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import rows_of, write_zoo
 from crews import eventually, patience
+from disks import mounted
 from troubled import WAYS, plain, run, troubled, undisturbed
 
 from mdtree.config import Trust, read_recipe
@@ -237,22 +236,6 @@ def test_a_checkpoint_that_is_replaced_before_its_turn_is_measured_as_it_is_then
     assert [*rows["a"].provenance.weights.values()] == [*rows["b"].provenance.weights.values()]
 
 
-@contextlib.contextmanager
-def mounted(place, options):
-    """Mount a small disk of its own, where that is allowed."""
-    place.mkdir()
-    ran = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True, check=False
-    )
-    if ran.returncode:
-        pytest.skip("a disk can be mounted by root alone")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounts a disk")
 def test_a_full_disk_ends_the_run_and_no_row_is_lost_or_broken(mdtree, tmp_path):
     root = write_zoo(tmp_path / "zoo", {f"g{number}": [number] for number in range(9)})
     args = ["measure", root, "--metrics", "error_rate", "--out"]
@@ -271,7 +254,6 @@ def test_a_full_disk_ends_the_run_and_no_row_is_lost_or_broken(mdtree, tmp_path)
     assert plain(larger) == plain(whole)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounts a disk")
 def test_a_place_that_is_read_only_is_told_before_anything_is_measured(mdtree, zoo, tmp_path):
     with mounted(tmp_path / "fixed", "ro,size=4k") as fixed:
         ran = mdtree("measure", zoo, "--metrics", "error_rate", "--out", fixed / "rows.jsonl")

@@ -167,9 +167,9 @@ def test_steps_alone_are_the_length_of_a_training(member):
 
 def test_a_file_that_was_not_written_to_its_end_does_not_take_the_place_of_a_whole_one(tmp_path):
     path = tmp_path / "new folder" / "file"
-    with written(path) as new:
-        new.write_text("whole")
-    with contextlib.suppress(LookupError), written(path) as new:
-        new.write_text("half")
+    with written(path, tmp_path) as file:
+        file.write(b"whole")
+    with contextlib.suppress(LookupError), written(path, tmp_path) as file:
+        file.write(b"half")
         raise LookupError
     assert (path.read_text(), names_in(path.parent)) == ("whole", ["file"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from mdtree.cli.bar import Bar
 from mdtree.cli.page import write_page
@@ -12,10 +13,12 @@ from mdtree.cli.summary import rows_table
 from mdtree.cli.text import duration, paragraph, printable
 from mdtree.cli.verdict import verdict_text
 from mdtree.failures import FAILURE_MODES
+from mdtree.measurements.whole import own
 
 __all__ = ["command"]
 
 _TREE = "digits-standard-1"
+_ADVICE = "name another folder with --out"
 
 
 @click.command()
@@ -50,14 +53,15 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     from mdtree.config import RECIPE_NAME, Trust, read_recipe
     from mdtree.diagnosis import Judge
     from mdtree.inquiry import Inquiry, Stage
-    from mdtree.measurements import DEFAULT_PROTOCOL
+    from mdtree.measurements import DEFAULT_PROTOCOL, rows_file
     from mdtree.measuring import Request
     from mdtree.shipped import find_tree
     from mdtree.threads import cores
     from mdtree.workers import Crew
     from mdtree.zoo import demo_zoo, train_zoo
 
-    out /= fault if seed == 0 else f"{fault}-{seed}"
+    out = _folder(ctx, out, fault if seed == 0 else f"{fault}-{seed}")
+    page = own(out / "report.html", out, advice=_ADVICE)
     where = printable(str(out))
     zoo = demo_zoo(fault, seed=seed)
     crew = Crew(workers=min(2, cores()))  # tiny networks gain nothing of threads
@@ -82,7 +86,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     with Bar("measuring") as bar:
         inquiry = Inquiry(
             request=request,
-            out=out / "rows.jsonl",
+            out=rows_file(out),
             judge_of=lambda _: Judge(find_tree(_TREE), name=_TREE),
             announce=announce,
             progress=bar,
@@ -96,8 +100,15 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     verdicts = [judge(row) for row in rows if row.failure is None]
     for verdict in verdicts:
         click.echo(f"\nplanted: {fault}\n{verdict_text(verdict)}")
-    write_page(out / "report.html", verdicts, rows, judge)
+    write_page(page, verdicts, rows, judge)
     click.echo(f"\nnetworks, recipe and measurements are in {where}")
     click.echo(f"the page with the pictures: {where}/report.html")
     click.echo(f"judge them yourself: mdtree diagnose {where}")
     ctx.exit(1 if failed else 0)
+
+
+def _folder(ctx: click.Context, out: Path, name: str) -> Path:
+    """Give the folder of a fault; only --out may be a link, if the user has named it."""
+    if ctx.get_parameter_source("out") is ParameterSource.DEFAULT:
+        own(out, Path.cwd(), advice=_ADVICE)
+    return own(out / name, out, advice=_ADVICE)

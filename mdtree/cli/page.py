@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdtree.exceptions import OutputError
 from mdtree.measurements import Row
+from mdtree.measurements.whole import whole_file
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Judge, Verdict
@@ -16,11 +16,9 @@ __all__ = ["write_page"]
 
 
 def write_page(path: Path, verdicts: Sequence[Verdict], rows: Sequence[Row], judge: Judge) -> None:
-    """Write the page of verdicts by one judge."""
+    """Write the page of verdicts by one judge; an earlier one stays until this one is whole."""
     from mdtree.report import report_page
 
     text = report_page(verdicts, rows, {judge.name: judge.saved})
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+    with whole_file(path, advice="name another file with --html") as file:
+        file.write(text.encode())

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mdtree.cli.text import plural, printable, table
-from mdtree.exceptions import OutputError
+from mdtree.measurements.whole import whole_file
 
 __all__ = ["command"]
 
@@ -54,10 +54,8 @@ def show(tree: str, *, svg: Path | None) -> None:
     for key, value in saved.provenance.items():
         click.echo(printable(f"{key}: {value}"))
     if svg is not None:
-        try:
-            svg.write_text(tree_svg(saved.tree), encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{svg} cannot be written: {error.strerror or error}") from error
+        with whole_file(svg, advice="name another file with --svg") as file:
+            file.write(tree_svg(saved.tree).encode())
 
 
 @command.command("list")

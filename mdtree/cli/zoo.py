@@ -14,6 +14,7 @@ from mdtree.cli.bar import Bar
 from mdtree.cli.crew import hiring, make_crew, max_failures, results_alone, share_of_work
 from mdtree.cli.text import duration, paragraph, plural, printable, table
 from mdtree.exceptions import OutputError
+from mdtree.measurements.whole import whole_file
 
 __all__ = ["command"]
 
@@ -195,10 +196,8 @@ def label(
 def _write_svg(svg: Path, text: str, rows: Path) -> None:
     if os.path.realpath(svg) in (os.path.realpath(rows), os.path.realpath(rows / "rows.jsonl")):
         raise OutputError(f"{svg} holds the rows themselves: name another file with --svg")
-    try:
-        svg.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{svg} cannot be written: {error.strerror or error}") from error
+    with whole_file(svg, advice="name another file with --svg") as file:
+        file.write(text.encode())
 
 
 def _print_labels(groups: list[str], labels: list[Any]) -> None:

@@ -10,6 +10,7 @@ from mdtree.exceptions import OutputError, ProtocolError, RecipeError, RowsError
 from mdtree.measurements.reading import read_rows
 from mdtree.measurements.row import Row
 from mdtree.measurements.table import is_table, rows_from_csv
+from mdtree.measurements.whole import own
 
 __all__ = ["home_of", "is_address", "load_rows", "one_protocol", "rows_file"]
 
@@ -30,12 +31,16 @@ def home_of(measured: str | Path) -> Path:
 
 
 def rows_file(measured: str | Path, out: Path | None = None) -> Path:
-    """Give the file of rows of what is measured, unless another one is wanted."""
+    """Give the file of rows of what is measured, unless another one is wanted.
+
+    It may lead anywhere if it was named; that in a directory, which may be a stranger's, may not.
+    """
     if out is not None:
         return out
     if is_address(measured):
         raise OutputError(f"{measured} is only read: name the file of rows with --out")
-    return home_of(measured) / _NAME
+    home = home_of(measured)
+    return own(home / _NAME, home, advice="name a file of rows with --out (diagnose: --rows)")
 
 
 def load_rows(
@@ -51,14 +56,15 @@ def load_rows(
     column was measured with.  Groups of which nothing was measured are left out, unless `failed`
     wants them too.
     """
-    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+    named = not os.path.isdir(path)  # noqa: PTH112 - Path.is_dir fails for names that are too long
+    if not named:
         path /= _NAME
     if not os.path.exists(path):  # noqa: PTH110 - the same; and `<(...)` is no plain file
         raise RowsError(f"{path} does not exist; measure the directory first: mdtree measure")
     if is_table(path):
         rows = rows_from_csv(path, protocol=protocol or table_protocol).rows
     else:
-        rows = read_rows(path)
+        rows = read_rows(path, pipe=named)
     rows = [row for row in rows if (failed or row.measured) and protocol in (None, row.protocol)]
     if not rows:
         of = f" of protocol {protocol!r}" if protocol else ""

@@ -12,16 +12,25 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
+from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from mdtree.exceptions import LockedError, OutputError, RowsError
 from mdtree.measurements.reading import Damaged, Index, read_lines
 from mdtree.measurements.row import FORMAT, Row, row_to_json
-from mdtree.measurements.whole import beside, cannot_write, to_disk, whole_file
+from mdtree.measurements.whole import (
+    acquired,
+    appended,
+    beside,
+    cannot_write,
+    check_plain,
+    to_disk,
+    whole_file,
+)
 
 __all__ = ["Store", "write_rows"]
 
@@ -47,7 +56,9 @@ class Store:
             self.index = Index(self._path)
             self._check_kind()
             try:
-                self._file = stack.enter_context(self._path.open("ab", buffering=0))
+                if self.index.damaged:
+                    check_plain(self._aside)  # which is told before anything is measured
+                self._file = stack.enter_context(appended(Path(os.path.realpath(self._path))))
                 self._file.truncate(self.index.end)
                 if self.index.end and not _ends_whole(self._path):
                     self._write(b"\n")  # the kill came between a row and its line feed
@@ -73,6 +84,10 @@ class Store:
                 self._path.unlink(missing_ok=True)  # a run that failed at once leaves no file
             if self.index.superseded or self.index.damaged:
                 self._tidy()
+
+    @property
+    def _aside(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.damaged")
 
     def append(self, row: Row) -> None:
         """Add one row; when this returns, a kill of the process cannot lose it."""
@@ -106,16 +121,15 @@ class Store:
     def _tidy(self) -> None:
         """Drop superseded rows and move damaged lines aside."""
         if self.index.damaged:
-            aside = self._path.with_name(f"{self._path.name}.damaged")
             try:
-                with aside.open("ab") as file:
+                with BufferedWriter(appended(self._aside)) as file:
                     file.writelines(
                         line.text
                         for line in read_lines(self._path)
                         if isinstance(line.content, Damaged)
                     )
             except OSError as error:
-                raise cannot_write(aside, error) from error
+                raise cannot_write(self._aside, error) from error
         with whole_file(self._path) as file:
             file.writelines(self.index.texts())
             self.index.close()
@@ -127,8 +141,7 @@ def _locked(path: Path) -> Iterator[None]:
         if path.is_dir():
             raise OutputError(f"{path} is a directory: name a file in it with --out")
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(beside(path, "lock"), timeout=0)
-        lock.acquire()
+        lock = acquired(beside(path, "lock"))
     except Timeout as error:
         raise LockedError(
             f"{path} is being written by another mdtree: "

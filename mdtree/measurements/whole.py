@@ -1,4 +1,9 @@
-"""Files that appear as a whole, or not at all."""
+"""Files that appear as a whole, or not at all, and never where a link leads that nobody has named.
+
+A directory of a stranger's may hold links to any file of the user's, under the very names that we
+write.  So an output that the user has not named is no link, and what we write beside an output
+(`.new`, `.lock`, `.damaged`) is opened in ways that follow none.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +11,96 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import FileLock
+
 from mdtree.exceptions import OutputError
 
-__all__ = ["beside", "cannot_write", "to_disk", "whole_file"]
+__all__ = [
+    "acquired",
+    "appended",
+    "beside",
+    "cannot_write",
+    "check_plain",
+    "fresh",
+    "own",
+    "to_disk",
+    "whole_file",
+]
+
+_ADVICE = "name another file with --out"
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, *, advice: str = _ADVICE) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `path` once all is written.
 
-    A pipe or a device (/dev/stdout, /dev/null) is written to as it is.
+    A link stays one, and what it leads to is replaced.  A pipe or a device (/dev/stdout, /dev/null)
+    is written to as it is.
     """
     try:
         if path.exists() and not path.is_file():
             with path.open("wb") as file:
                 yield file
             return
+        real = _real(path)
         new = beside(path, "new")
         try:
-            with new.open("wb") as file:
+            with fresh(new) as file:
                 yield file
                 file.flush()
                 to_disk(file.fileno())
-            if path.exists():
-                shutil.copymode(path, new)
-            new.replace(os.path.realpath(path))
+            if real.exists():
+                shutil.copymode(real, new)
+            new.replace(real)
         finally:
             new.unlink(missing_ok=True)  # leave no half behind
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise cannot_write(path, error, advice) from error
+
+
+def own(path: Path, folder: Path, *, advice: str = _ADVICE) -> Path:
+    """Give an output back that the user has not named, unless it leads out of its folder."""
+    real = Path(os.path.realpath(path))
+    if os.path.islink(path):  # noqa: PTH114 - Path.is_symlink fails for names that are too long
+        what = f"is a link to {real}"
+    elif not real.is_relative_to(os.path.realpath(folder)):
+        what = f"leads to {real}, outside of {folder}"
+    else:
+        return path
+    raise OutputError(f"{path} {what}, and you have not named it: remove it, or {advice}")
+
+
+def fresh(path: Path) -> BinaryIO:
+    """Open a file that is new: what had its name is removed, and not followed if it is a link."""
+    path.unlink(missing_ok=True)
+    return path.open("xb")
+
+
+def appended(path: Path) -> FileIO:
+    """Open a plain file to write at its end; a link is not followed."""
+    return FileIO(path, "ab", opener=_plain)
+
+
+def acquired(lock: Path) -> FileLock:
+    """Take the lock of a file; raises Timeout where another holds it."""
+    check_plain(lock)  # some versions of filelock empty what a link leads to
+    found = FileLock(lock, timeout=0)
+    found.acquire()
+    return found
+
+
+def check_plain(path: Path) -> None:
+    """Refuse what lies where a plain file of ours is to be."""
+    with contextlib.suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if not stat.S_ISREG(mode):
+            raise _no_file(path, mode)
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -56,8 +118,33 @@ def to_disk(descriptor: int) -> None:
             raise
 
 
-def cannot_write(path: Path, error: OSError) -> OutputError:
+def cannot_write(path: Path, error: OSError, advice: str = _ADVICE) -> OutputError:
     """Say why a file cannot be written, and what to do."""
-    return OutputError(
-        f"{path} cannot be written: {error.strerror or error}; name another file with --out"
-    )
+    return OutputError(f"{path} cannot be written: {error.strerror or error}; {advice}")
+
+
+def _real(path: Path) -> Path:
+    """Give the file that a link leads to."""
+    real = Path(os.path.realpath(path))
+    if real.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return real
+
+
+def _plain(name: str, flags: int) -> int:
+    """Open a plain file and nothing else; a pipe would wait for its reader."""
+    follows_none = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    check_plain(Path(name))
+    descriptor = os.open(name, flags | follows_none, 0o666)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise _no_file(Path(name), mode)
+    return descriptor
+
+
+def _no_file(path: Path, mode: int) -> OSError:
+    if stat.S_ISDIR(mode):
+        return IsADirectoryError(errno.EISDIR, f"{path} is a directory")
+    what = f"a link to {os.path.realpath(path)}" if stat.S_ISLNK(mode) else "a pipe or a device"
+    return OSError(errno.EINVAL, f"{path} is {what}")

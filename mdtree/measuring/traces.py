@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
 
+from mdtree.exceptions import OutputError
 from mdtree.measurements import Row, RowKey
+from mdtree.measurements.whole import fresh
 from mdtree.spelling import printable
 
 __all__ = ["Traces"]
@@ -21,6 +24,11 @@ class Traces:
 
     def __init__(self, rows: Path) -> None:
         self._folder = rows.with_name(f"{rows.name}.failures")
+        if self._folder.is_symlink():
+            raise OutputError(
+                f"{self._folder} is a link to {os.path.realpath(self._folder)}, and no folder for "
+                "traces: remove it, or name another file of rows with --out"
+            )
 
     def file(self, key: RowKey) -> Path:
         """Name the file of a group under a protocol, whatever letters their names hold."""
@@ -36,7 +44,8 @@ class Traces:
         file = self.file(row.key)
         try:
             self._folder.mkdir(exist_ok=True)
-            file.write_text(printable(trace[-_LONGEST:], keep="\n"), encoding="utf-8")
+            with fresh(file) as out:
+                out.write(printable(trace[-_LONGEST:], keep="\n").encode())
         except OSError:  # the row says why the group failed; that must not fail for this
             return row
         where = f"{self._folder.name}/{file.name}"

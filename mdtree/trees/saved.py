@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mdtree.exceptions import OutputError, ProtocolError, TreeError
+from mdtree.exceptions import ProtocolError, TreeError
 from mdtree.failures import REMEDIES
 from mdtree.measurements import Row
+from mdtree.measurements.whole import whole_file
 from mdtree.trees.evidence import Evidence, Floats
 from mdtree.trees.feature import FEATURES, feature_matrix
 from mdtree.trees.node import Leaf, Node, Split, Way, leaves
@@ -62,10 +63,8 @@ def write_tree(path: Path, saved: SavedTree) -> None:
         raise TreeError(
             f"this tree cannot be written, {path} is left as it was: {error}"
         ) from error
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+    with whole_file(path) as file:
+        file.write(text.encode())
 
 
 def check_size(root: Any, below: Callable[[Any], Iterable[Any]]) -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from safetensors.torch import save
@@ -27,9 +28,11 @@ from mdtree.device import held_share
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.losses import build_loss
 from mdtree.measurements import Fact
+from mdtree.measurements.whole import cannot_write, own, whole_file
 from mdtree.models import build_model
 from mdtree.threads import one_thread
 from mdtree.training import Training, train
+from mdtree.unpacking import opened
 from mdtree.version import __version__
 
 __all__ = [
@@ -41,6 +44,9 @@ __all__ = [
     "train_member",
     "written",
 ]
+
+
+_ADVICE = "members that are whole stay, and the same command goes on with the others"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +113,8 @@ def train_member(member: Member) -> Outcome:
 def outcome_of(member: Member) -> Outcome | None:
     """Read what became of a member earlier; None if it is not whole."""
     try:
-        facts = json.loads(member.record.read_text(encoding="utf-8"))
+        with opened(member.record) as file:
+            facts = json.load(file)
         diverged = bool(facts["diverged"])
         if not (diverged or member.weights.is_file()):
             return None
@@ -131,21 +138,15 @@ def member_training(member: Member) -> Training:
 
 
 @contextlib.contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """Give a place beside `path` to write to, and rename it: a file of that name is whole."""
-    new = path.with_name(f".{path.name}.new")
+def written(path: Path, out: Path) -> Iterator[BinaryIO]:
+    """Open a file of the zoo in `out`, which no link may lead out of: it appears as a whole."""
+    own(path, out, advice="choose another --out")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield new
-        new.replace(path)
     except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}; members that are whole stay, "
-            "and the same command goes on with the others"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):  # it is not there any more, or never was
-            new.unlink()
+        raise cannot_write(path, error, _ADVICE) from error
+    with whole_file(path, advice=_ADVICE) as file:
+        yield file
 
 
 def _trained(member: Member, losses: list[float]) -> dict[str, Tensor] | None:
@@ -179,9 +180,9 @@ def _save(
 ) -> None:
     """Write the weights, then the facts."""
     if weights is not None:
-        with written(member.weights) as path:
+        with written(member.weights, member.out) as file:
             # written by us: safetensors would make a file of its own that nobody else may read
-            path.write_bytes(save({name: t.cpu().contiguous() for name, t in weights.items()}))
+            file.write(save({name: t.cpu().contiguous() for name, t in weights.items()}))
     facts = {
         "format": 1,
         "group": member.group,
@@ -198,10 +199,10 @@ def _save(
         },
         "seconds": round(seconds, 3),
     }
-    with written(member.record) as path:
+    with written(member.record, member.out) as file:
         if weights is None:
             member.weights.unlink(missing_ok=True)
-        path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        file.write(json.dumps(facts, indent=1).encode() + b"\n")
 
 
 @functools.lru_cache(maxsize=2)

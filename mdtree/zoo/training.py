@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import yaml
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from mdtree.config import RECIPE_NAME, Trust, Zoo, bind, fingerprint, read_zoo
 from mdtree.exceptions import LockedError, OutputError, RecipeError
 from mdtree.losses import build_loss
+from mdtree.measurements.whole import acquired
 from mdtree.models import build_model
 from mdtree.progress import Progress, Silent
 from mdtree.workers import HERE, Crew, run
@@ -176,16 +177,15 @@ def _write_config(zoo: Zoo, out: Path) -> None:
         if not (out / name).exists():
             content = part.model_dump(exclude_none=True)
             text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-            with written(out / name) as path:
-                path.write_text(header + text, encoding="utf-8")
+            with written(out / name, out) as file:
+                file.write((header + text).encode())
 
 
 @contextlib.contextmanager
 def _locked(out: Path) -> Iterator[None]:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / ".zoo.lock", timeout=0)
-        lock.acquire()
+        lock = acquired(out / ".zoo.lock")
     except Timeout as error:
         raise LockedError(
             f"another mdtree is training in {out}: wait until it has finished, or choose "
