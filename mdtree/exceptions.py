@@ -16,7 +16,8 @@
     ├── LockedError                    4   another process writes the same file
     └── OutputError                    5   the result cannot be written
 
-Exit code 0 is "done", 1 is "finished, but some groups failed", 130 is "interrupted" (Ctrl-C).
+Exit code 0 is "done", 1 is "finished, but some groups failed", 130 is "interrupted" (Ctrl-C),
+143 "terminated" (SIGTERM).
 A message says what was got, what was allowed and what to do.
 """
 

@@ -15,7 +15,7 @@ from mdtree.checkpoint.matching import matched
 from mdtree.checkpoint.place import check_within
 from mdtree.checkpoint.reading import file_digest, parts_of, read
 from mdtree.checkpoint.snapshots import latest, plainest, snapshots
-from mdtree.checkpoint.storage import fetched, find_stored_folders
+from mdtree.checkpoint.storage import fetched, find_stored_folders, remove_left
 from mdtree.checkpoint.stored import Listing, Stored, list_stored, listed
 from mdtree.checkpoint.weights import Found, find_weights
 from mdtree.exceptions import UnreadableError
@@ -43,6 +43,7 @@ __all__ = [
     "named_files",
     "parts_of",
     "plainest",
+    "remove_left",
     "snapshots",
 ]
 

@@ -1,25 +1,33 @@
 """Storage: checkpoints at an address that fsspec reads (s3://, gs://, file://).
 
 They are listed where a run is planned and fetched where they are measured, into a folder that goes
-with the measurement.
+with the measurement.  A process that is killed leaves its folder; the lock in it is free then, and
+whoever fetches next on that machine, or ends a run, removes it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from mdtree.checkpoint.kind import INDEX
 from mdtree.checkpoint.listing import Folder, in_hugging_face, weights_among
 from mdtree.checkpoint.reading import parts_of
 from mdtree.exceptions import CheckpointError, MdtreeError, UnreadableError, UnsafeError
 
-__all__ = ["fetched", "find_stored_folders"]
+__all__ = ["fetched", "find_stored_folders", "remove_left"]
+
+_PREFIX = "mdtree-fetched-"  # of a folder for as long as a group is measured
+_LOCK = ".lock"  # held by the process whose folder it is
 
 _PART = re.compile(r".+-\d+-of-\d+\.(safetensors|bin)")  # of a checkpoint in several files
 _CONFIG = "config.json"
@@ -50,12 +58,38 @@ def fetched(url: str, files: Iterable[Path]) -> Iterator[tuple[Path, ...]]:
     system, root = _opened(url)
     if system.isfile(root):
         root = str(PurePosixPath(root).parent)
-    with tempfile.TemporaryDirectory(prefix="mdtree-") as name:
-        folder = Path(name)
+    remove_left()
+    with _folder() as folder:
         try:
             yield tuple(_fetch(system, root, file, folder) for file in files)
         except CheckpointError as error:  # the user knows the address, not the folder
-            raise type(error)(str(error).replace(name, url)) from error
+            raise type(error)(str(error).replace(str(folder), url)) from error
+
+
+def remove_left() -> None:
+    """Remove the folders of this user's processes on this machine that are no more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError, Timeout):
+            if _is_ours(folder) and (folder / _LOCK).is_file():
+                with FileLock(folder / _LOCK, timeout=0):
+                    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """Make a folder for as long as it is needed, or this process lives."""
+    with (
+        tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name,
+        FileLock(Path(name, _LOCK)),
+    ):
+        yield Path(name, "files")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell a folder of this user's; those who share a machine can place links among them."""
+    return not folder.is_symlink() and (
+        not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+    )
 
 
 def _fetch(system: Any, root: str, file: Path, folder: Path) -> Path:

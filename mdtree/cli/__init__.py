@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from mdtree.cli.stop import Stopped, stoppable
 from mdtree.cli.text import printable
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.version import __version__
@@ -66,7 +67,8 @@ def cli() -> None:
 
     Exit codes: 0 done, 1 finished but some inputs failed, 2 wrong use or bad input,
     3 a package is missing, 4 the output is being written by another mdtree,
-    5 the output cannot be written, 6 a verdict that --fail-on names, 130 interrupted.
+    5 the output cannot be written, 6 a verdict that --fail-on names, 130 interrupted,
+    143 terminated.
     """
 
 
@@ -74,7 +76,8 @@ def main(args: list[str] | None = None) -> NoReturn:
     """Run a command and exit; errors become one message and their exit code."""
     stdout = sys.stdout
     try:
-        code = cli.main(args, prog_name="mdtree", standalone_mode=False)
+        with stoppable():
+            code = cli.main(args, prog_name="mdtree", standalone_mode=False)
         if stdout is not None:  # it is None where it was closed: `>&-`
             stdout.flush()
     except click.ClickException as error:
@@ -83,9 +86,10 @@ def main(args: list[str] | None = None) -> NoReturn:
     except MdtreeError as error:
         click.echo("error: " + printable(str(error), keep="\n"), err=True)
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         click.echo("interrupted; the same command goes on where this one stopped", err=True)
-        code = _INTERRUPTED
+        signal = error if isinstance(error, Stopped) else error.__cause__
+        code = signal.exit_code if isinstance(signal, Stopped) else _INTERRUPTED
     except BrokenPipeError:
         code = _unheard(0)
     except SystemExit:

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mdtree.checkpoint import remove_left
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.losses import build_loss
 from mdtree.measurements import PROTOCOLS, Damaged, Index, RowKey, Store
@@ -85,7 +86,7 @@ def measure(
     names = survey(request)
     traces = Traces(out)
     measured, failed = 0, dict[str, str]()
-    with Store(out) as store:
+    with _nothing_left(request), Store(out) as store:
         pending = _Pending(request, store.index, traces, watch)
         watch.start(len(names))
         with contextlib.closing(_attempts(pending, crew)) as attempts:
@@ -109,6 +110,16 @@ def measure(
         failed=failed,
         damaged=damaged,
     )
+
+
+@contextlib.contextmanager
+def _nothing_left(request: Request) -> Iterator[None]:
+    """Remove in the end what workers have fetched and could not remove, as they were killed."""
+    try:
+        yield
+    finally:
+        if request.storage is not None:
+            remove_left()
 
 
 class _Pending:

@@ -26,6 +26,8 @@ __all__ = ["Processes"]
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
+# what asks for the end of a command: Ctrl-C, the system, a terminal that is closed
+_STOPS = {getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)}
 # Seconds for the end of a process that was killed or is dying.  It takes none where there is room
 # for it to run; only what waits for a dead file server takes them all.
 _GRACE = 60.0
@@ -129,7 +131,7 @@ def _serve(pipe: Connection, pickled: bytes, crew: Crew, device: str | None) -> 
     # what to do about it.  If that one is killed, its workers end with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if device is not None:  # before CUDA is touched; it is called cuda:0 here
         os.environ["CUDA_VISIBLE_DEVICES"] = device
@@ -150,11 +152,11 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let a Ctrl-C wait, here and in a process that is started meanwhile."""
+    """Let a Ctrl-C and its like wait, here and in a process that is started meanwhile."""
     if not hasattr(signal, "pthread_sigmask"):  # not every system has it
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     try:
         yield
     finally:

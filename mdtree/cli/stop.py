@@ -1,0 +1,42 @@
+"""Being stopped by a signal: as by Ctrl-C, so that files are closed and workers and folders go."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+__all__ = ["Stopped", "stoppable"]
+
+_NAMES = ("SIGTERM", "SIGHUP")  # of a system that shuts down, of a terminal that is closed
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that asks for the end.  A SystemExit would be taken for a failure of the group."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number  # as shells say it
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Raise Stopped where such a signal would have ended the process; `nohup` is respected."""
+    numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []  # others may not say what a signal does
+    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    try:
+        for number in taken:
+            signal.signal(number, _stop)
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # what is closed now is closed in peace
+    raise Stopped(number)
