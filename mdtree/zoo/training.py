@@ -18,7 +18,7 @@ from filelock import Timeout
 from mdtree.config import RECIPE_NAME, Trust, Zoo, bind, fingerprint, read_zoo
 from mdtree.exceptions import LockedError, OutputError, RecipeError
 from mdtree.losses import build_loss
-from mdtree.measurements.whole import acquired
+from mdtree.measurements.whole import acquired, cannot_write
 from mdtree.models import build_model
 from mdtree.progress import Progress, Silent
 from mdtree.workers import HERE, Crew, run
@@ -192,7 +192,7 @@ def _locked(out: Path) -> Iterator[None]:
             "another --out"
         ) from error
     except OSError as error:
-        raise OutputError(f"{out} cannot be written: {error.strerror or error}") from error
+        raise cannot_write(out, error, "choose another --out") from error
     try:
         yield
     finally:
