@@ -12,11 +12,20 @@ from pathlib import Path
 import jsonschema
 import pytest
 from conftest import change, rows_of, write_zoo
+from disks import mounted
 from stopping import WAITING, stopped
 
 from mdtree.diagnosis import schema
 from mdtree.failures import FAILURE_MODES
-from mdtree.measurements import Failure, Measured, Missing, Row, read_rows, write_rows
+from mdtree.measurements import (
+    Failure,
+    Measured,
+    Missing,
+    Provenance,
+    Row,
+    read_rows,
+    write_rows,
+)
 
 PUBLISHED = "published-cifar10-resnet18"
 ROOT = Path(__file__).parent.parent
@@ -191,6 +200,44 @@ def test_the_page_holds_the_verdict_and_nothing_is_printed_otherwise(mdtree, fil
     refused = mdtree("diagnose", path, "--html", tmp_path / "no" / "page.html")
     assert refused.code == 5
     assert "cannot be written" in refused.err
+
+
+def test_a_full_disk_leaves_the_earlier_page_whole(mdtree, file_of, tmp_path):
+    path = file_of(row("mine"))
+    with mounted(tmp_path / "small", "size=1m") as small:
+        page = small / "page.html"
+        assert mdtree("diagnose", path, "--html", page).code == 0
+        before = page.read_bytes()
+        room = len(before) // 4096 + 3  # pages, which another whole page does not have
+        subprocess.run(["mount", "-o", f"remount,size={4 * room}k", small], check=True)
+        ran = mdtree("diagnose", path, "--html", page)
+        assert ran.code == 5
+        assert (
+            "cannot be written: No space left on device; name another file with --html" in ran.err
+        )
+        assert page.read_bytes() == before
+        assert [file.name for file in small.iterdir()] == ["page.html"]
+
+
+def test_rows_behind_which_an_attempt_failed_are_judged_and_the_failure_is_told(mdtree, file_of):
+    metrics = ("error_rate", "hessian", "connectivity", "similarity")
+    known = Provenance(
+        weights={}, recipe="", metrics=metrics, seed=0, device="cpu", seconds=1.0, versions={}
+    )
+    measured = replace(row("mine"), provenance=known)
+    plain = json.loads(mdtree("diagnose", file_of(measured), "--json").out)["verdicts"][0]
+    other = Failure(kind="MismatchError", reason="of another model")
+    path = file_of(measured, replace(row("mine"), quantities={}, failure=other))
+    ran = mdtree("diagnose", path, "--json")
+    (verdict,) = json.loads(ran.out)["verdicts"]
+    assert ran.code == 1
+    assert "failed mine: of another model" in ran.err
+    assert verdict["basis"].pop("warnings")[-1] == (
+        "the numbers are of an earlier measurement, a later attempt failed: of another model"
+    )
+    plain["basis"].pop("warnings")
+    assert verdict == plain
+    assert "a later attempt failed: of another model" in mdtree("diagnose", path).out
 
 
 @pytest.mark.parametrize(("modes", "code"), [("model_small", 6), ("none,data_small", 0)])

@@ -108,3 +108,34 @@ def test_a_group_that_fails_is_left_alone(zoo):
         ("similarity", ("cold",)),
     ]
     assert {row.group: row.failure is None for row in rows} == {"cold": True, "hot": False}
+
+
+def test_a_group_that_fails_now_is_judged_by_what_was_measured_before(zoo):
+    tree = question("cka", 0.5, leaf(LOW), leaf(HIGH))
+    _, _, before = ask(zoo, tree, ("cka",))
+    file = zoo / "hot" / "seed-0.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(b"broken")
+
+    stages, judge, rows = ask(zoo, tree, ("cka",))
+
+    assert [(s.metric, s.groups) for s in stages] == [("error_rate", ("hot",))]
+    assert [row.quantities for row in rows] == [row.quantities for row in before]
+    assert [row.failure is None for row in rows] == [True, False]
+    assert "a later attempt failed" in judge(rows[1]).basis.warnings[0]
+    file.write_bytes(whole)
+    assert ask(zoo, tree, ("cka",))[::2] == ([], before)
+
+
+def test_what_failed_in_an_earlier_run_does_not_keep_a_group_from_being_measured_further(zoo):
+    ask(zoo, leaf(LOW), ("train_error",))
+    file = zoo / "hot" / "seed-0.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(b"broken")
+    ask(zoo, leaf(LOW), ("train_error",))
+    file.write_bytes(whole)
+
+    stages, _, rows = ask(zoo, question("cka", 0.5, leaf(LOW), leaf(HIGH)), ("cka",))
+
+    assert [(s.metric, s.groups) for s in stages] == [("similarity", ("cold", "hot"))]
+    assert [row.failure for row in rows] == [None, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -182,6 +183,73 @@ def test_a_metric_that_fails_costs_no_more_than_itself(mdtree, zoo, monkeypatch)
     second = another_metric(lambda subject: FOUND)
     monkeypatch.setitem(METRICS, "second", second)
     mdtree("measure", zoo)
+    for group, row in rows_of(zoo / "rows.jsonl").items():
+        assert row.failure is None
+        assert row.quantities == {**before[group].quantities, "cka": Measured(value=0.25)}
+
+
+WRONG = ("--model", "cnn", "--model-arg", "width=3", "--data", "digits")
+
+
+def kept(zoo):
+    return (zoo / "rows.jsonl").read_bytes()
+
+
+def test_a_run_with_the_wrong_network_costs_no_row_and_is_told(mdtree, zoo):
+    mdtree("measure", zoo)
+    before = rows_of(zoo / "rows.jsonl")
+
+    ran = mdtree("measure", zoo, *WRONG)
+
+    assert (counts(ran), ran.code) == ((0, 0, 2), 1)
+    assert "failed hot: " in ran.err
+    told = json.loads(mdtree("measure", zoo, *WRONG, "--json").out)
+    assert [one["group"] for one in told["failed"]] == ["cold", "hot"]
+    for group, row in rows_of(zoo / "rows.jsonl").items():
+        assert row.failure.kind == "MismatchError"
+        assert replace(row, failure=None) == before[group]
+    assert len(kept(zoo).splitlines()) == 4
+
+
+def test_what_failed_is_tried_again_and_what_was_measured_is_not(mdtree, zoo):
+    mdtree("measure", zoo)
+    before = kept(zoo)
+    mdtree("measure", zoo, *WRONG)
+
+    def states(*args):
+        plan = json.loads(mdtree("measure", zoo, *args, "--dry-run", "--json").out)
+        return [group["state"] for group in plan["groups"]]
+
+    assert states() == ["measured"] * 2
+    assert states("--model", "cnn", "--model-arg", "width=2") == ["failed before"] * 2
+    assert (zoo / "rows.jsonl.failures").exists()
+    ran = mdtree("measure", zoo)
+    assert (counts(ran), ran.code, ran.err) == ((0, 2, 0), 0, "")
+    assert kept(zoo) == before  # with what was measured the failure is past
+    assert not (zoo / "rows.jsonl.failures").exists()
+
+
+def test_a_later_measurement_replaces_the_earlier_one_and_the_failure(mdtree, zoo):
+    mdtree("measure", zoo)
+    mdtree("measure", zoo, *WRONG)
+    weights(zoo)
+    mdtree("measure", zoo, "--group", "hot")
+    assert len(kept(zoo).splitlines()) == 3
+    assert {group: row.failure is None for group, row in rows_of(zoo / "rows.jsonl").items()} == {
+        "cold": False,
+        "hot": True,
+    }
+
+
+def test_more_metrics_are_added_to_a_row_behind_which_an_attempt_failed(mdtree, zoo, monkeypatch):
+    mdtree("measure", zoo)
+    before = rows_of(zoo / "rows.jsonl")
+    mdtree("measure", zoo, *WRONG)
+    monkeypatch.setitem(METRICS, "second", another_metric(lambda subject: FOUND))
+
+    assert counts(mdtree("measure", zoo)) == (2, 0, 0)
+
+    assert len(kept(zoo).splitlines()) == 2
     for group, row in rows_of(zoo / "rows.jsonl").items():
         assert row.failure is None
         assert row.quantities == {**before[group].quantities, "cka": Measured(value=0.25)}
