@@ -68,7 +68,7 @@ def test_the_help_lists_every_command_with_a_line_about_it(mdtree):
 
 def test_every_exit_code_is_in_the_help(mdtree):
     classes = [c for _, c in inspect.getmembers(exceptions, inspect.isclass)]
-    codes = {c.exit_code for c in classes if issubclass(c, MdtreeError)} | {0, 1, 6, 130}
+    codes = {c.exit_code for c in classes if issubclass(c, MdtreeError)} | {0, 1, 6, 130, 143}
     text = mdtree("--help").out.partition("Exit codes:")[2].partition("\n\n")[0]
     assert {int(code) for code in re.findall(r"\b\d+\b", text)} == codes
 
