@@ -19,7 +19,7 @@ from torch import nn
 
 from mdtree.checkpoint import list_stored, load_checkpoint, load_weights
 from mdtree.datasets.files import from_file
-from mdtree.exceptions import MdtreeError, UnreadableError
+from mdtree.exceptions import MdtreeError, UnreadableError, UnsafeError
 
 WEIGHTS = nn.Linear(3, 2).state_dict()
 
@@ -28,7 +28,7 @@ def test_numbers_that_the_file_does_not_hold_are_not_made(tmp_path):
     path = tmp_path / "x.pt"
     torch.save({"weight": torch.zeros(1).expand(1 << 20, 1 << 20)}, path)
     for read in (load_weights, list_stored):
-        with pytest.raises(UnreadableError, match="the file holds 4 bytes for it"):
+        with pytest.raises(UnsafeError, match="and 4 bytes for it: save a contiguous copy"):
             read(path)
 
 

@@ -92,9 +92,7 @@ def test_a_pickle_that_would_fill_the_memory_or_never_end_is_refused(tmp_path, b
     path = tmp_path / f"x{suffix}"
     write(path, BOMBS[bomb])
     for read in (load_weights, list_stored):
-        with pytest.raises(
-            UnsafeError, match=r"not written by torch\.save: it (calls|holds|names)"
-        ):
+        with pytest.raises(UnsafeError, match=r"is not read: it (calls|holds|names)"):
             read(path)
     with pytest.raises(DataError, match=r"is not read: it (calls|holds|names)"):
         from_file(path)
@@ -117,7 +115,6 @@ def test_what_torch_itself_writes_is_no_bomb(tmp_path):
         "bytes": b"\xff\x00",
         "array": bytearray(b"\xff\x00"),
         "keys": {(1, ("a", 2)): {1, 2}, torch.float32: torch.Size([2, 3])},
-        "sparse": torch.eye(3).to_sparse(),
         "empty": bytearray(),
     }
     for new in (True, False):

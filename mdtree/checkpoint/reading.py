@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 import re
 import warnings
-import zipfile
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,8 +21,8 @@ from torch import Tensor
 
 from mdtree.checkpoint.kind import INDEX, Kind, kind_of
 from mdtree.checkpoint.refusal import refusal
-from mdtree.exceptions import UnreadableError, UnsafeError
-from mdtree.unpacking import opened, pickle_fault
+from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
+from mdtree.unpacking import damage, opened, pickle_fault
 
 __all__ = ["file_digest", "parts_of", "read"]
 
@@ -75,7 +76,6 @@ def read(path: Path, *, trust: Iterable[str] = ()) -> Any:
                 raise UnreadableError(f"{part} holds no weights by name")
             tensors |= content
         return tensors
-    _check_pickles(path)
     return _torch(path, tuple(trust))
 
 
@@ -97,14 +97,21 @@ def parts_of(path: Path) -> list[Path]:
     """List the files of one checkpoint: itself, and the parts that its index names."""
     if not path.name.endswith(INDEX):
         return [path]
+    return [path, *(path.with_name(name) for name in sorted(set(_places(path).values())))]
+
+
+def _places(path: Path) -> dict[str, str]:
+    """Read an index: in which part each tensor lies."""
     try:
         with opened(path) as file:
             text = file.read(_LARGEST_INDEX + 1)
         if len(text) > _LARGEST_INDEX:
             raise UnreadableError(f"{path} is larger than {_LARGEST_INDEX} bytes: no index is")
-        index = json.loads(text.decode("utf-8"))
-        names = sorted(set(index["weight_map"].values()))
+        places: dict[str, str] = dict(json.loads(text.decode("utf-8"))["weight_map"].items())
+        names = sorted(set(places.values()))
         inside = all(re.fullmatch(r"[^/\\\0]+\.(safetensors|bin)", name) for name in names)
+        for name in names:
+            os.fsencode(name)  # half a letter is part of no path
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -114,7 +121,7 @@ def parts_of(path: Path) -> list[Path]:
             f"{path} names parts that are no weights files of its own folder: "
             f"{', '.join(map(str, names)):.500}"
         )
-    return [path, *(path.with_name(name) for name in names)]
+    return places
 
 
 def is_text(path: Path) -> bool:
@@ -125,37 +132,79 @@ def is_text(path: Path) -> bool:
 def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path, device="cpu") if is_text(path) else load(path.read_bytes())
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+    except (SafetensorError, OSError, ValueError, LookupError, RuntimeError, TypeError) as error:
         raise UnreadableError(f"{path} is a damaged safetensors file: {error!s:.500}") from error
-
-
-def _check_pickles(path: Path) -> None:
-    """Refuse a file whose pickles would fill the memory, or never end."""
-    try:
-        with opened(path) as file:
-            fault = pickle_fault(file)
-    except (OSError, RuntimeError, zipfile.BadZipFile) as error:  # RuntimeError: it is encrypted
-        raise UnreadableError(f"{path} is a truncated or damaged file of torch.save") from error
-    if fault is not None:
-        raise UnsafeError(f"{path} was not written by torch.save: {fault}")
 
 
 def _torch(path: Path, trust: tuple[str, ...]) -> Any:
     places: dict[str, Any] = dict.fromkeys(("collections.defaultdict", *trust), _Filled)
     places |= dict.fromkeys(_PLAIN, StandIn)
-    admitted: list[Any] = [(place, name) for name, place in places.items()]
-    with torch.serialization.safe_globals(admitted), warnings.catch_warnings():
+    with _admitted(places), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # if it fails, we say so
         try:
             with opened(path) as file:  # of a path, torch would look at the suffix
-                return torch.load(file, map_location="cpu", weights_only=True)
+                _check(path, file, places)
+                content = torch.load(file, map_location="cpu", weights_only=True)
+                check_held(path, content, os.fstat(file.fileno()).st_size)
+                return content
+        except CheckpointError:
+            raise
         except pickle.UnpicklingError as error:
             raise refusal(path, error) from error
         except OSError as error:
             raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
         except Exception as error:
-            # damage shows itself anywhere in the reader: EOFError, RuntimeError, KeyError, ...
+            # damage shows itself anywhere in the readers: EOFError, RuntimeError, BadZipFile, ...
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:500]
             raise UnreadableError(
                 f"{path} is a truncated or damaged file of torch.save: {reason}"
             ) from error
+
+
+@contextmanager
+def _admitted(places: Mapping[str, Any]) -> Iterator[None]:
+    """Let torch take what stands for these names, and nothing that other packages admitted."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals([(place, name) for name, place in places.items()])
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
+def _check(path: Path, file: IO[bytes], passed_over: Collection[str]) -> None:
+    """Refuse a file that is not as it was written, or would fill the memory, or never end."""
+    if name := damage(file):
+        raise UnreadableError(
+            f"{path} is damaged: {name:.100} does not fit its checksum; copy the file again"
+        )
+    if fault := pickle_fault(file, passed_over=passed_over):
+        raise UnsafeError(f"{path} is not read: {fault}")
+
+
+def check_held(path: Path, content: Any, size: int) -> None:
+    """Refuse tensors that take more memory than a file of this size can have filled."""
+    taken = end = 0
+    for start, length in sorted(set(_places_in_memory(content))):
+        taken += max(0, start + length - max(start, end))
+        end = max(end, start + length)
+    if taken > size:
+        raise UnreadableError(f"{path} has {size} bytes, and its tensors take {taken}")
+
+
+def _places_in_memory(content: Any) -> Iterator[tuple[int, int]]:
+    waiting, seen = [content], set[int]()
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:  # lists may hold themselves
+            continue
+        seen.add(id(value))
+        if isinstance(value, dict):
+            waiting += dict.values(value)
+        elif isinstance(value, list | tuple):
+            waiting += value
+        elif isinstance(value, Tensor) and not value.is_meta and value.layout is torch.strided:
+            storage = Tensor.untyped_storage(value)
+            yield storage.data_ptr(), storage.nbytes()

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import torch
 from torch import Tensor
 
 from mdtree.exceptions import UnreadableError
@@ -21,7 +20,6 @@ T = TypeVar("T")
 _CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "weights")
 
 _SHOWN = 8  # names in a message
-_SWOLLEN = 1 << 28  # bytes that a tensor may have beyond those that are stored
 
 _WRAPPERS = ("module.", "_orig_mod.")  # DataParallel and averaged models; torch.compile
 
@@ -49,7 +47,7 @@ def find_weights(content: Any, *, key: str | None, name: str) -> Found:
     if key is not None:
         return Found(tensors=_keyed(content, key, held, name), notes=(f"weights of {key!r}",))
     if _is_state_dict(content):
-        return Found(tensors=_plain(content, name), notes=())
+        return Found(tensors=_plain(content), notes=())
     known = [container for container in _CONTAINERS if container in held]
     if not known:
         raise UnreadableError(
@@ -59,7 +57,7 @@ def find_weights(content: Any, *, key: str | None, name: str) -> Found:
         )
     others = [other for other in held if other != known[0]]
     notes = (f"weights of {known[0]!r}; the file also holds {_list(others)}",) if others else ()
-    return Found(tensors=_plain(content[known[0]], name), notes=notes)
+    return Found(tensors=_plain(content[known[0]]), notes=notes)
 
 
 def _keyed(content: dict[str, Any], key: str, held: list[str], name: str) -> dict[str, Tensor]:
@@ -70,7 +68,7 @@ def _keyed(content: dict[str, Any], key: str, held: list[str], name: str) -> dic
         )
     if not _is_state_dict(content[key]):
         raise UnreadableError(f"{name}: the entry {key!r} holds no weights by name")
-    return _plain(content[key], name)
+    return _plain(content[key])
 
 
 def _is_state_dict(value: Any) -> bool:
@@ -82,23 +80,9 @@ def _is_state_dict(value: Any) -> bool:
     )
 
 
-def _plain(content: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+def _plain(content: dict[str, Tensor]) -> dict[str, Tensor]:
     """Give the tensors alone, without attributes that a file may have hung on them."""
-    tensors = {key: Tensor.detach(tensor) for key, tensor in unwrapped(content).items()}
-    for key, tensor in tensors.items():
-        if _is_swollen(tensor):
-            raise UnreadableError(
-                f"{name}: {key:.80} has the size {tuple(tensor.shape)!s:.80}, and the file holds "
-                f"{tensor.untyped_storage().nbytes()} bytes for it: save a contiguous copy"
-            )
-    return tensors
-
-
-def _is_swollen(tensor: Tensor) -> bool:
-    """Say whether a tensor repeats its few numbers until they fill the memory."""
-    if tensor.is_meta or tensor.is_quantized or tensor.layout is not torch.strided:
-        return False  # told where its numbers are needed
-    return tensor.numel() * tensor.element_size() > max(tensor.untyped_storage().nbytes(), _SWOLLEN)
+    return {key: Tensor.detach(tensor) for key, tensor in unwrapped(content).items()}
 
 
 def _list(names: Iterable[Any]) -> str:
