@@ -34,6 +34,8 @@ def write(root: Path, *names: str) -> None:
 def write_shards(folder: Path, stem: str = "model", *, suffix: str = "safetensors") -> str:
     parts = [f"{stem}-0000{n}-of-00002.{suffix}" for n in (1, 2)]
     write(folder, *parts)
+    for name, part in zip("ab", parts, strict=True):
+        (save_file if suffix == "safetensors" else torch.save)({name: ONE["weight"]}, folder / part)
     index = folder / f"{stem}.{suffix}.index.json"
     index.write_text(json.dumps({"weight_map": dict(zip("ab", parts, strict=True))}))
     return index.name
@@ -134,7 +136,7 @@ def test_a_checkpoint_in_shards_is_one(tmp_path, suffix, config):
     if config:
         write(tmp_path, "seed0/config.json")
     assert listed(tmp_path) == {"seed0": [f"seed0/{index}"]}
-    assert load_weights(tmp_path / "seed0" / index).tensors.keys() == {"weight"}
+    assert load_weights(tmp_path / "seed0" / index).tensors.keys() == {"a", "b"}
 
 
 def test_single_files_beside_shards_are_checkpoints_too(tmp_path):

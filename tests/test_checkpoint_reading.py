@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.checkpoint import file_digest, load_checkpoint, load_weights, parts_of
+from mdtree.checkpoint import file_digest, list_stored, load_checkpoint, load_weights, parts_of
 from mdtree.exceptions import MdtreeError, UnreadableError, UnsafeError
 
 WEIGHTS = nn.Linear(3, 2).state_dict()
@@ -164,7 +164,17 @@ def test_an_index_cannot_lead_out_of_its_folder(tmp_path, part):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"weight_map": 3}', '{"weight_map": {"a": 3}}', "\udcff", "[" * 9999],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"weight_map": 3}',
+        '{"weight_map": {"a": 3}}',
+        "\udcff",
+        "[" * 9999,
+        '{"weight_map": {"a": "\\ud800.bin"}}',
+        '{"weight_map": {"a": "b.bin"}, "b": ' + "9" * 9999,
+    ],
 )
 def test_a_broken_index_is_told(tmp_path, content):
     path = tmp_path / "pytorch_model.bin.index.json"
@@ -184,6 +194,37 @@ def test_a_missing_or_broken_part_is_told_by_its_name(tmp_path):
     torch.save([1.0], tmp_path / "c.bin")
     with pytest.raises(UnreadableError, match=r"c\.bin holds no weights by name"):
         load_weights(path)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_each_tensor_lies_in_one_part(tmp_path, suffix):
+    """The index says in which; what it does not name is taken, as transformers does."""
+    weight, bias, more = WEIGHTS["weight"], WEIGHTS["bias"], torch.ones(1)
+    ways = [
+        ({"a": {"weight": weight}, "b": {"bias": bias}}, None),
+        ({"a": {"weight": weight}, "b": {"bias": bias, "more": more}}, None),
+        ({"a": {"weight": weight}, "b": {"bias": bias, "weight": weight}}, "b.* holds weight"),
+        ({"a": {"weight": weight, "bias": bias}, "b": {"bias": bias}}, "a.* holds bias"),
+        ({"a": {"bias": bias}, "b": {"weight": weight}}, "a.* lacks weight"),
+        ({"a": {"weight": weight}, "b": {"more": more}}, "b.* lacks bias"),
+        ({p: {n: bias, "more": more} for p, n in {"a": "weight", "b": "bias"}.items()}, "more"),
+    ]
+    path = tmp_path / f"model.{suffix}.index.json"
+    places = {"weight": f"a.{suffix}", "bias": f"b.{suffix}"}
+    path.write_text(json.dumps({"weight_map": places}))
+    for parts, words in ways:
+        for part, content in parts.items():
+            (save_file if suffix == "safetensors" else torch.save)(
+                content, tmp_path / f"{part}.{suffix}"
+            )
+        for read in (load_weights, list_stored):
+            if words is not None:
+                with pytest.raises(UnreadableError, match=words):
+                    read(path)
+        if words is None:
+            names = {name for content in parts.values() for name in content}
+            assert names == load_weights(path).tensors.keys()
+            assert names == {stored.name for stored in list_stored(path).tensors}
 
 
 def test_the_digest_is_that_of_sha256sum_and_changes_with_every_part(tmp_path):

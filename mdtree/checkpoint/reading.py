@@ -9,10 +9,10 @@ import pickle
 import re
 import warnings
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -24,7 +24,9 @@ from mdtree.checkpoint.refusal import refusal
 from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
 from mdtree.unpacking import damage, opened, pickle_fault
 
-__all__ = ["file_digest", "parts_of", "read"]
+__all__ = ["file_digest", "is_text", "joined", "parts_of", "read"]
+
+T = TypeVar("T")
 
 _LARGEST_INDEX = 1 << 26  # bytes
 
@@ -69,14 +71,39 @@ def read(path: Path, *, trust: Iterable[str] = ()) -> Any:
     if kind is Kind.SAFETENSORS:
         return _safetensors(path)
     if kind is Kind.SHARDED:
-        tensors: dict[str, Any] = {}
-        for part in parts_of(path)[1:]:
-            content = read(part, trust=trust)
-            if not isinstance(content, dict):
-                raise UnreadableError(f"{part} holds no weights by name")
-            tensors |= content
-        return tensors
+        return joined(path, lambda part: _by_name(part, trust))
     return _torch(path, tuple(trust))
+
+
+def _by_name(part: Path, trust: Iterable[str]) -> dict[str, Any]:
+    content = read(part, trust=trust)
+    if not isinstance(content, dict):
+        raise UnreadableError(f"{part} holds no weights by name")
+    return content
+
+
+def joined(path: Path, content_of: Callable[[Path], Mapping[str, T]]) -> dict[str, T]:
+    """Put the parts of a checkpoint together, each tensor from where the index says it lies.
+
+    What the index does not name is taken as well, as transformers does, if one part alone holds it.
+    """
+    places, found = _places(path), dict[str, T]()
+    wanted: dict[str, list[str]] = {}
+    for name, place in places.items():
+        wanted.setdefault(place, []).append(name)
+    for part in map(path.with_name, sorted(wanted)):
+        content = content_of(part)
+        for name in wanted[part.name]:
+            if name not in content:
+                raise UnreadableError(f"{part} lacks {name:.200}, which {path.name} says is in it")
+        for name in content:
+            if name in found or places.get(name, part.name) != part.name:
+                raise UnreadableError(
+                    f"{part} holds {name!s:.200}, which is in another part too or belongs there: "
+                    "save the checkpoint again, so that each tensor lies in one part"
+                )
+        found |= content
+    return found
 
 
 def file_digest(path: Path) -> str:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from mdtree.checkpoint.kind import Kind, kind_of
-from mdtree.checkpoint.reading import is_text, parts_of, read
+from mdtree.checkpoint.reading import is_text, joined, parts_of, read
 from mdtree.checkpoint.weights import find_weights, unwrapped
 from mdtree.exceptions import UnreadableError
 
@@ -61,13 +61,12 @@ class Listing:
 def list_stored(path: Path, *, trust: Iterable[str] = (), key: str | None = None) -> Listing:
     """List the weights of a file or of one in parts; `key` asks for one entry of several."""
     kind = kind_of(path)
-    parts = parts_of(path)[1:] if kind is Kind.SHARDED else [path]
+    is_sharded = kind is Kind.SHARDED
+    parts = parts_of(path)[1:] if is_sharded else [path]
     is_safe = all(kind_of(part) is Kind.SAFETENSORS for part in parts)
     if is_safe and is_text(path) and key is None:
-        found = sorted(
-            (stored for part in parts for stored in _safetensors(part)),
-            key=lambda s: _depth(s.name),
-        )
+        content = joined(path, _safetensors) if is_sharded else _safetensors(path)
+        found = sorted(content.values(), key=lambda stored: _depth(stored.name))
         if not found:
             raise UnreadableError(f"{path} holds no tensor at all")
         named = unwrapped({stored.name: stored for stored in found})
@@ -104,7 +103,7 @@ def _fault(tensor: Tensor) -> str | None:
     return None if tensor.layout is torch.strided else "sparse"
 
 
-def _safetensors(path: Path) -> list[Stored]:
+def _safetensors(path: Path) -> dict[str, Stored]:
     """Read the header, after safetensors has held it to the size of the file."""
     try:
         with safe_open(path, framework="np"), path.open("rb") as file:
@@ -114,14 +113,14 @@ def _safetensors(path: Path) -> list[Stored]:
     except (SafetensorError, OSError, ValueError) as error:
         raise UnreadableError(f"{path} is a damaged safetensors file: {error}") from error
     header.pop("__metadata__", None)
-    found = []
+    found = {}
     for name, entry in header.items():
         code, sizes, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         dtype = _TYPES.get(code, torch.uint8)
         place = {"start": 8 + length + start, "count": end - start}
         load = partial(_mapped, path, state, sizes=sizes, dtype=dtype, **place)
         fault = None if code in _TYPES else f"{code}: packed or scaled"
-        found.append(Stored(name=name, sizes=sizes, dtype=dtype, load=load, fault=fault))
+        found[name] = Stored(name=name, sizes=sizes, dtype=dtype, load=load, fault=fault)
     return found
 
 
