@@ -256,3 +256,10 @@ def test_a_checkpoint_of_2_gb_is_walked_through_in_the_memory_of_a_tensor(tmp_pa
     grown, total = map(float, done.stdout.split())
     assert total == pytest.approx(count * float(w[:, :256].double().square().sum()), rel=1e-9)
     assert grown * 1024 < 2.5 * w.nbytes
+
+
+def test_a_number_of_thousands_of_digits_in_a_name_is_a_number(tmp_path):
+    """Python converts none of more than 4,300 digits."""
+    names = ["h.2.weight", "h.10.weight", f"h.{'9' * 5000}.weight", f"h.1{'0' * 5000}.weight"]
+    save_file({name: torch.ones(2) for name in sorted(names)}, tmp_path / "x.safetensors")
+    assert names == [stored.name for stored in list_stored(tmp_path / "x.safetensors").tensors]

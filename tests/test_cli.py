@@ -119,12 +119,13 @@ def test_an_error_is_one_message_and_its_exit_code(mdtree, monkeypatch, error, c
     assert ran.err.lstrip("\n").startswith(said)
 
 
-def test_a_mistake_of_our_own_is_not_hidden(mdtree, monkeypatch):
+@pytest.mark.parametrize("mistake", [ZeroDivisionError, EOFError])
+def test_a_mistake_of_our_own_is_not_hidden(mdtree, monkeypatch, mistake):
     def fail(**_):
-        raise ZeroDivisionError
+        raise mistake
 
     monkeypatch.setattr(some_command.command, "callback", fail)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(mistake):
         mdtree("quantities")
 
 

@@ -7,14 +7,20 @@ folder and safetensors headers of 10 GB in test_checkpoint_reading.py.
 
 from __future__ import annotations
 
+import io
 import json
 import os
-from collections import OrderedDict
+import random
+import struct
+import warnings
+import zipfile
+from collections import Counter, OrderedDict
 
 import pytest
 import torch
 from conftest import rows_of
-from safetensors.torch import save_file
+from hostile import read_within
+from safetensors.torch import save, save_file
 from torch import nn
 
 from mdtree.checkpoint import list_stored, load_checkpoint, load_weights
@@ -85,6 +91,125 @@ def test_a_header_of_safetensors_that_makes_no_sense_is_refused(tmp_path, conten
     for read in (load_weights, list_stored):
         with pytest.raises(UnreadableError, match=r"x\.safetensors is "):
             read(path)
+
+
+def too_long() -> bytes:
+    """An archive whose pickle ends behind the file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("a/version", "3\n")
+        file.writestr("a/data.pkl", b"\x80\x02}.")
+    whole = bytearray(buffer.getvalue())
+    place = whole.rindex(b"PK\1\2")
+    struct.pack_into("<2L", whole, place + 20, 170, 170)
+    return bytes(whole)
+
+
+def nested() -> bytes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are in beta
+        tensor = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+    buffer = io.BytesIO()
+    torch.save({"a": tensor}, buffer)
+    return buffer.getvalue()
+
+
+def saved(**how: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save({**WEIGHTS}, buffer, **how)
+    return buffer.getvalue()
+
+
+WHOLE, OLDER = saved(), saved(_use_new_zipfile_serialization=False)
+DAMAGED = {
+    "too-long.pt": too_long(),
+    "nested.pt": nested(),
+    "half.pt": WHOLE[: len(WHOLE) // 2],
+    "name.pt": WHOLE.replace(b"data.pkl", b"data\xff\xfe\xfdl"),
+    "place.pt": WHOLE.replace(b"PK\1\2", b"PK\1\3"),
+    "cut.pt": OLDER[:-3],
+    "no-text.pt": OLDER.replace(b"storage", b"\xff" * 7),
+    "key.pt": OLDER.replace(b"weight", b"\xff" * 6),
+    "half.safetensors": header({"a": entry(0, 8, [2])})[:-3],
+    "letters.safetensors": header(b'{"\xff":{}}'),
+    "number.safetensors": header(b'{"a":' + b"9" * 9999 + b"}"),
+    "deep.safetensors": header(b'{"a":' + b"[" * 9999),
+    "model.bin.index.json": b'{"weight_map": {"a": "\\ud800.bin"}}',
+}
+
+
+def test_a_damaged_file_does_not_end_a_run_over_many(tmp_path, mdtree):
+    for name, content in DAMAGED.items():
+        (tmp_path / name).write_bytes(content)
+    long = {f"h.{'9' * 5000}.weight": torch.randn(20, 20), "a.weight": torch.randn(20, 20)}
+    save_file(long, tmp_path / "long.safetensors")
+    torch.save({"weight": torch.randn(20, 20)}, tmp_path / "whole.pt")
+    ran = mdtree("weights", tmp_path, "--json")
+    assert ran.code == 0
+    content = json.loads(ran.out)
+    assert {c["checkpoint"] for c in content["checkpoints"]} == {"long.safetensors", "whole.pt"}
+    assert {note.partition(":")[0] for note in content["notes"]} == DAMAGED.keys()
+
+
+RICH = {
+    "model": WEIGHTS,
+    "optimizer": torch.optim.AdamW(nn.Linear(3, 2).parameters()).state_dict(),
+    "rest": (b"\xff", {1, 2}, (1, (2, "a")), torch.float16, torch.Size([2]), 1j, 2.5, 2**70),
+    "tensors": [nn.Buffer(torch.ones(2)), nn.Parameter(torch.ones(2)), torch.ones(3).half()],
+}
+STEPS = b"()]}\x85\x86\x87tRbQNqh.uesaK\x81c"  # of pickles
+
+
+def mutated(whole: bytes, draw: random.Random) -> bytes:
+    content = bytearray(whole)
+    for _ in range(draw.choice([1, 1, 2, 8])):
+        place, other = draw.randrange(len(content)), draw.randrange(len(content))
+        end = place + draw.randrange(9)
+        match draw.randrange(4):
+            case 0:
+                content[place] ^= 1 << draw.randrange(8)
+            case 1:
+                content[place:end] = b""
+            case 2:
+                content[place:place] = content[other : other + draw.randrange(40)]
+            case 3:
+                content[place:place] = bytes(draw.choices(STEPS, k=3))
+        content = content or bytearray(b"x")
+    return bytes(content)
+
+
+def rewritten(draw: random.Random) -> bytes:
+    """An archive whose checksums fit, and whose pickle is another."""
+    buffer, new = io.BytesIO(), io.BytesIO()
+    torch.save(RICH, buffer)
+    with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(new, "w") as file:
+        for name in old.namelist():
+            content = old.read(name)
+            file.writestr(name, mutated(content, draw) if name.endswith(".pkl") else content)
+    return new.getvalue()
+
+
+def test_whatever_becomes_of_honest_files_they_are_read_or_refused(tmp_path):
+    draw, paths = random.Random(0), []
+    older = io.BytesIO()
+    torch.save(RICH, older, _use_new_zipfile_serialization=False)
+    index = {"weight_map": {"weight": "a.safetensors", "bias": "b.safetensors"}}
+    forms = {
+        "zip.pt": lambda: mutated(WHOLE, draw),
+        "rewritten.pt": lambda: rewritten(draw),
+        "older.pt": lambda: mutated(older.getvalue(), draw),
+        "x.safetensors": lambda: mutated(save(WEIGHTS), draw),
+        "model.safetensors.index.json": lambda: mutated(json.dumps(index).encode(), draw),
+    }
+    for name, value in WEIGHTS.items():
+        save_file({name: value}, tmp_path / f"{'a' if name == 'weight' else 'b'}.safetensors")
+    for number in range(150):
+        for name, write in forms.items():
+            paths.append(tmp_path / f"{number}-{name}")
+            paths[-1].write_bytes(write())
+    kinds = Counter(line.split()[0] for line in read_within(500, *paths))
+    assert kinds.keys() == {"read", "UnreadableError", "UnsafeError"}
+    assert kinds.total() == 2 * len(paths)
 
 
 def test_names_without_end_do_not_fill_the_rows(mdtree, zoo):

@@ -155,6 +155,12 @@ def _depth(name: str) -> tuple[int, list[tuple[int, str]]]:
     Numbers count as numbers (layers.2 before layers.10), stems come first, and heads last.
     """
     words = re.split(r"[._/]", re.split(r"[._/]\d", name)[0])  # not those of layers: h.0.mlp.c_fc
-    parts = re.findall(r"\d+|\D+", name)
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
     place = (not _HEADS.isdisjoint(words)) - (not _STEMS.isdisjoint(words))
-    return place, [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    return place, [_in_order(part) for part in parts]
+
+
+def _in_order(part: str) -> tuple[int, str]:
+    """Compare numbers by their lengths and digits: Python does not convert thousands of digits."""
+    digits = part.lstrip("0")
+    return (len(digits), digits) if part[0] in "0123456789" else (-1, part)

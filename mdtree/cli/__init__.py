@@ -86,9 +86,11 @@ def main(args: list[str] | None = None) -> NoReturn:
     except MdtreeError as error:
         click.echo("error: " + printable(str(error), keep="\n"), err=True)
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt) as error:
+    except (click.Abort, KeyboardInterrupt) as stop:
+        if isinstance(stop.__cause__, EOFError):
+            raise stop.__cause__ from None  # click takes any for the user's Ctrl-D
         click.echo("interrupted; the same command goes on where this one stopped", err=True)
-        signal = error if isinstance(error, Stopped) else error.__cause__
+        signal = stop if isinstance(stop, Stopped) else stop.__cause__
         code = signal.exit_code if isinstance(signal, Stopped) else _INTERRUPTED
     except BrokenPipeError:
         code = _unheard(0)
