@@ -1,8 +1,9 @@
 """Hostile checkpoints: each is refused with its reason, and nothing of it happens.
 
-Pickles that would run code are in test_checkpoint_refusal.py, those that would fill the memory and
-archives in test_unpacking.py, links in test_checkpoint_place.py, indexes that lead out of their
-folder and safetensors headers of 10 GB in test_checkpoint_reading.py.
+Pickles that would run code are in test_checkpoint_refusal.py, those that would fill the memory in
+test_unpacking.py and test_unpacking_pickles.py, archives in test_unpacking_archives.py, links in
+test_checkpoint_place.py; indexes that lead out of their folder, tensors in two parts, safetensors
+headers of 10 GB are in test_checkpoint_reading.py.
 """
 
 from __future__ import annotations

@@ -145,6 +145,15 @@ HUNGRY = {
     "counters": again(DICT, "collections.Counter"),
     "bytes": again(text("a" * 50_000), "_codecs.encode", LATIN),
     "arrays": again(text("a" * 50_000), "builtins.bytearray", LATIN),
+    "sizes": again(numbers(*range(20_000)), "torch.Size"),
+    "arguments": b"](" + numbers(*range(20_000)) + put(1) + b"cargparse\nNamespace\n" + put(2)
+    + (get(2) + get(1) + b"R") * 3_000 + b"e",
+    "attributes of two letters": b"](](" + b"".join(text(f"{chr(n)}a") for n in range(200, 5_200))
+    + b"e" + put(1) + (called("collections.defaultdict") + get(1) + b"b") * 2_500 + b"e",
+    "attributes in pairs": again(
+        b"(" + b"".join(numbers(n, 1) for n in range(1_500)) + b"t",
+        "collections.defaultdict", after=get(1) + b"b",
+    ),
     "attributes": b"](" + NAMES + put(1)
     + (called("collections.OrderedDict") + get(1) + b"b") * 2_500 + b"e",
     "attributes of objects": again(DICT, "argparse.Namespace", after=get(1) + b"b"),
@@ -193,6 +202,14 @@ KEPT = {
     "a set": lambda keys: called("builtins.set", b"](" + b"".join(keys) + b"e"),
     "ordered": lambda keys: called(
         "collections.OrderedDict", b"](" + b"".join(key + b"N\x86" for key in keys) + b"e"
+    ),
+    "attributes": lambda keys: (
+        called("collections.defaultdict") + b"".join(b"(" + key + b"N\x86tb" for key in keys)
+    ),
+    "attributes in a set": lambda keys: (
+        called("collections.defaultdict")
+        + called("builtins.set", b"](" + b"".join(key + b"N\x86" for key in keys) + b"e")
+        + b"b"
     ),
     "of an object": lambda keys: called("collections.defaultdict") + b"(" + b"N".join(keys) + b"Nu",
 }

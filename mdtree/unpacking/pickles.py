@@ -34,6 +34,7 @@ _ALIKE = 100  # keys of one dictionary that have one hash: each is compared with
 
 _FREE = 1 << 26  # bytes that a pickle may make, however short it is,
 _RATIO = 32  # or how many for each of its own: `[]` makes 64 of 3, `{}` as many
+_POINTER = 8  # bytes
 _TENSOR, _SET, _CONTAINER, _ITEM, _TUPLE = 450, 216, 64, 150, 56  # bytes, at most
 _SHARED = 64  # how often tensors may show the bytes of a file: as layers that share their weights
 _REPEATED = 1 << 26  # bytes of masks and positions that are expanded views of a few numbers
@@ -305,6 +306,7 @@ class Walk:
         """Refuse a call that makes more than it is given."""
         if not isinstance(function, _Name) or not isinstance(arguments, _Tuple):
             raise FaultError("it calls something that it does not name")
+        self._spend(_POINTER * len(arguments.parts))
         if not _is_known(function.path):
             self._spend(_ITEM)
             return _Many("object")
@@ -318,11 +320,16 @@ class Walk:
 
     def _build(self, state: Any) -> None:
         """Set attributes: of dictionaries alone, and where nothing is made."""
-        target = self._stack[-1]
-        is_object = isinstance(target, _Many) and target.kind == "object"
-        if not (is_object or (getattr(target, "has_attributes", False) and _is_dict(state))):
+        target, names = self._stack[-1], _items(state)
+        self._spend(_ITEM * len(_parts(state) or names))
+        if isinstance(target, _Many) and target.kind == "object":  # it may be a kind of dictionary
+            self._add_keys(target, names if _is_dict(state) else _keys(state))
+        elif not (
+            getattr(target, "has_attributes", False)
+            and _is_dict(state)
+            and all(isinstance(name, str) for name in names)
+        ):
             raise FaultError("it holds what is changed after it was made, as the oldest files do")
-        self._spend(_ITEM * len(_items(state)))
 
     def _storage(self, known_by: Any) -> _Storage:
         match known_by.parts if isinstance(known_by, _Tuple) else ():
@@ -386,11 +393,9 @@ class Walk:
     # The calls, each of which gives None if it is asked for more than it is given.
 
     def _ordered(self, pairs: Any = None) -> _Many | None:
-        found = [pair.parts if isinstance(pair, _Tuple) else _items(pair) for pair in _items(pairs)]
-        if not _is_list(pairs) or not all(len(pair) == 2 for pair in found):  # noqa: PLR2004
-            return None
-        made = _Many("dict", has_attributes=True)
-        return self._filled(made, [key for key, _ in found])
+        keys, made = _keys(pairs), _Many("dict", has_attributes=True)
+        fits = _is_list(pairs) and len(keys) == len(_items(pairs))  # no text and no set is a pair
+        return self._filled(made, keys) if fits else None
 
     def _counter(self, counts: Any = None) -> _Many | None:
         return self._filled(_Many("dict"), _items(counts)) if _is_dict(counts) else None
@@ -422,8 +427,10 @@ class Walk:
         return complex(real, imaginary) if are_numbers else None
 
     def _size(self, sizes: Any) -> _Tuple | None:
-        self._spend(_TUPLE)
-        return sizes if isinstance(sizes, _Tuple) else None
+        if not isinstance(sizes, _Tuple):
+            return None
+        self._spend(_TUPLE + _POINTER * len(sizes.parts))
+        return sizes
 
     def _constant(self, text: Any, number: Any = 0) -> _Constant | None:
         self._spend(_TUPLE)
@@ -506,6 +513,23 @@ def _is_list(value: Any) -> bool:
 
 def _is_dict(value: Any) -> bool:
     return value is None or (isinstance(value, _Many) and value.kind == "dict")
+
+
+def _parts(value: Any) -> Sequence[Any]:
+    """Give what is in a tuple, a list or a set."""
+    if isinstance(value, _Tuple):
+        return value.parts
+    return () if _is_dict(value) else _items(value)
+
+
+def _keys(pairs: Any) -> list[Any]:
+    """Give what a dictionary of pairs would be known by; of a set, either value may be the key."""
+    keys: list[Any] = []
+    for pair in _parts(pairs):
+        parts = _parts(pair)
+        if len(parts) == 2:  # noqa: PLR2004
+            keys += parts if getattr(pair, "kind", "") == "set" else parts[:1]
+    return keys
 
 
 def _real(key: Any) -> Any:
