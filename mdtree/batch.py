@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 
 from mdtree.exceptions import DataError
+from mdtree.requirement import refuse_older
+
+refuse_older("torch", torch.__version__)  # nothing is measured without a batch
 
 __all__ = ["LABELS", "Batch", "as_batch", "describe", "inputs", "size", "targets", "to_device"]
 

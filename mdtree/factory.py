@@ -5,29 +5,23 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from mdtree import vision
 from mdtree.config import KNOWN_PACKAGES, Trust
 from mdtree.exceptions import MdtreeError, RecipeError, UntrustedError
+from mdtree.offline import offline
 from mdtree.spelling import nearest
 
-__all__ = ["call", "find"]
+__all__ = ["asked_to_fetch", "call", "fetching_nothing", "find"]
 
 # arguments that make a factory of torchvision or timm read a file, or download one
-_FETCHING = (
-    "checkpoint_path",
-    "pretrained",
-    "pretrained_backbone",
-    "pretrained_cfg",
-    "pretrained_cfg_overlay",
-    "weights",
-    "weights_backbone",
-)
+_FETCHING = re.compile(r"weights(_\w+)?|(use_)?pretrained(_\w+)?|checkpoint(_path|_url)?")
 
 
 def find(name: str, trust: Trust) -> Callable[..., Any]:
@@ -42,13 +36,30 @@ def find(name: str, trust: Trust) -> Callable[..., Any]:
     rooms = KNOWN_PACKAGES.get(package, ())
     if module_name not in KNOWN_PACKAGES and not _lies_in(module_name, rooms):
         raise _untrusted(name)
-    factory = _found(module_name, attribute)
+    factory = _found(module_name, attribute, offline(name))
     # `torchvision.models:partial` is a name in a known module too: what counts is where the
     # object itself was defined
     home = getattr(factory, "__module__", None) or ""
     if attribute.startswith("_") or not _lies_in(home, rooms):
         raise _untrusted(name)
     return factory if package == "mdtree" else _reading_no_files(factory, name)
+
+
+def asked_to_fetch(kwargs: Mapping[str, Any]) -> list[str]:
+    """List the arguments that would make a factory read weights, or download them."""
+    return [key for key, value in kwargs.items() if _FETCHING.fullmatch(key) and value]
+
+
+def fetching_nothing(factory: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Give a factory None where it would fetch weights unasked, and no network at all."""
+    unasked = {key: None for key, given in _defaults(factory) if _FETCHING.fullmatch(key) and given}
+
+    @functools.wraps(factory)
+    def guarded(**kwargs: Any) -> Any:
+        with offline(name):
+            return factory(**{**unasked, **kwargs})
+
+    return guarded
 
 
 def call(factory: Callable[..., Any], kwargs: Mapping[str, Any], name: str) -> Any:
@@ -78,10 +89,13 @@ def call(factory: Callable[..., Any], kwargs: Mapping[str, Any], name: str) -> A
         ) from error
 
 
-def _found(module_name: str, attribute: str) -> Callable[..., Any]:
+def _found(
+    module_name: str, attribute: str, limit: AbstractContextManager[None] | None = None
+) -> Callable[..., Any]:
+    """Import a factory, within a limit if there is one."""
     name = f"{module_name}:{attribute}"
     try:
-        with vision.usable():
+        with vision.usable(), limit or nullcontext():
             module = importlib.import_module(module_name)
             factory = getattr(module, attribute, None)  # which may import as well
     except ImportError as error:
@@ -94,6 +108,8 @@ def _found(module_name: str, attribute: str) -> Callable[..., Any]:
             f"factory {name!r}: {module_name} ends the program when it is imported; "
             'put what it runs as a script under `if __name__ == "__main__":`'
         ) from error
+    except MdtreeError:
+        raise
     except Exception as error:
         raise RecipeError(
             f"factory {name!r}: importing {module_name} failed: {type(error).__name__}: {error}"
@@ -109,19 +125,27 @@ def _found(module_name: str, attribute: str) -> Callable[..., Any]:
 
 
 def _reading_no_files(factory: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """Keep a factory of another package from fetching weights: timm would unpickle them."""
+    """Keep a factory of another package from reading weights: timm would unpickle them."""
+    made = fetching_nothing(factory, name)
 
     @functools.wraps(factory)
     def guarded(**kwargs: Any) -> Any:
-        asked = [key for key in _FETCHING if kwargs.get(key)]
-        if asked:
+        if asked := asked_to_fetch(kwargs):
             raise UntrustedError(
                 f"{name}: leave out {', '.join(asked)}, mdtree loads your own weights; "
                 f"if you know what it would read, add --trust {name}"
             )
-        return factory(**kwargs)
+        return made(**kwargs)
 
     return guarded
+
+
+def _defaults(factory: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    """List what a factory takes where it is given nothing."""
+    with suppress(ValueError):  # some built-in callables have no signature
+        for key, parameter in inspect.signature(factory).parameters.items():
+            if parameter.default is not parameter.empty:
+                yield key, parameter.default
 
 
 def _untrusted(name: str) -> UntrustedError:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 
 import pytest
+import torch
 
+from mdtree import vision
 from mdtree.config import Trust
 from mdtree.exceptions import MdtreeError, RecipeError, UntrustedError
 from mdtree.factory import call, find
@@ -246,3 +249,82 @@ def test_an_error_of_mdtree_itself_keeps_its_kind_and_its_words():
 def test_an_interrupt_is_no_failure_of_the_factory():
     with pytest.raises(KeyboardInterrupt):
         call(raises, {"error": KeyboardInterrupt()}, "raises")
+
+
+@pytest.fixture
+def timm(tmp_path, monkeypatch):
+    """Put a package in the place of timm, whose factories are what a test writes."""
+
+    def write(text: str) -> None:
+        (tmp_path / "timm" / "models").mkdir(parents=True)
+        (tmp_path / "timm" / "__init__.py").touch()
+        (tmp_path / "timm" / "models" / "__init__.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path)
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "timm"]:
+        monkeypatch.delitem(sys.modules, name)
+    yield write
+    for name in [name for name in sys.modules if name.partition(".")[0] == "timm"]:
+        del sys.modules[name]
+
+
+def test_no_factory_of_torchvision_fetches_a_backbone_unasked(monkeypatch):
+    models = vision.torchvision("torchvision.models")
+
+    def refuse(url, *args, **kwargs):
+        raise AssertionError(f"{url} was asked for")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
+    builders = [models.get_model_builder(name) for name in models.list_models()]
+    fetching = [
+        f"{builder.__module__}:{builder.__name__}"
+        for builder in builders
+        if inspect.signature(builder).parameters.get("weights_backbone") is not None
+    ]
+    assert "torchvision.models.segmentation.fcn:fcn_resnet50" in fetching
+    for name in fetching:
+        with torch.device("meta"):  # no memory is taken
+            made = call(find(name, FOUND), {}, name)
+        assert isinstance(made, torch.nn.Module)
+
+
+def test_every_argument_that_fetches_is_none_unless_the_recipe_gives_it(timm):
+    timm(
+        "def make(width=1, *, weights='W', weights_backbone='B', pretrained=True,"
+        " checkpoint_path='c.pt', pretrained_strict=False, weight_init='x', **rest):\n"
+        "    return [width, weights, weights_backbone, pretrained, checkpoint_path,"
+        " pretrained_strict, weight_init, rest]\n"
+    )
+    made = find("timm.models:make", FOUND)
+    asked = {"width": 2, "pretrained": False, "depth": 3}
+    assert made(**asked) == [2, None, None, False, None, False, "x", {"depth": 3}]
+    with pytest.raises(UntrustedError, match="leave out pretrained_cfg, checkpoint_url, mdtree"):
+        made(pretrained_cfg={"file": "evil.pt"}, checkpoint_url="https://evil")
+    own = find("timm.models:make", Trust(names=frozenset({"timm.models"})))
+    assert own()[:5] == [1, "W", "B", True, "c.pt"]
+
+
+FETCHES = {
+    "torch.hub": "torch.hub.load_state_dict_from_url(URL, model_dir=FOLDER)",
+    "a file": "torch.hub.download_url_to_file('file:///etc/hostname', FOLDER + '/f')",
+    "urllib": "urllib.request.urlopen(URL)",
+    "http": "http.client.HTTPSConnection('mdtree.invalid').request('GET', '/')",
+    "hub": "huggingface_hub.hf_hub_download('somebody/something', 'weights.bin')",
+}
+
+
+@pytest.mark.parametrize("how", FETCHES)
+@pytest.mark.parametrize("when", ["called", "imported"])
+def test_a_found_factory_that_fetches_on_its_own_account_is_refused(timm, tmp_path, how, when):
+    if how == "hub":
+        pytest.importorskip("huggingface_hub")
+    step = FETCHES[how].replace("URL", "'https://mdtree.invalid/w.pt'")
+    step = step.replace("FOLDER", repr(str(tmp_path)))
+    imports = "import http.client, urllib.request\nimport torch\n"
+    imports += "import huggingface_hub\n" if how == "hub" else ""
+    if when == "called":
+        timm(f"{imports}def make():\n    return {step}\n")
+    else:
+        timm(f"{imports}{step}\ndef make(): pass\n")
+    with pytest.raises(RecipeError, match=r"^timm\.models:make asks for the network, and nothing"):
+        call(find("timm.models:make", FOUND), {}, "timm.models:make")

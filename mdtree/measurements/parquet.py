@@ -11,6 +11,7 @@ from mdtree.exceptions import MissingExtraError, RowsError
 from mdtree.measurements.layout import Kind, Layout, layout_of
 from mdtree.measurements.row import Row
 from mdtree.measurements.whole import whole_file
+from mdtree.requirement import refuse_older
 
 __all__ = ["write_parquet"]
 
@@ -31,6 +32,7 @@ def write_parquet(rows: Collection[Row], out: Path, *, batch: int = _BATCH) -> N
         raise MissingExtraError(
             "Parquet tables need the package pyarrow: pip install 'mdtree-diagnosis[parquet]'"
         ) from error
+    refuse_older("pyarrow", pa.__version__)
     layout = layout_of(rows)
     _check_names(layout, out)
     types: dict[Kind, Any] = {

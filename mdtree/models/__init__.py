@@ -11,7 +11,7 @@ from torch import nn
 
 from mdtree.config import ModelSpec, Trust
 from mdtree.exceptions import RecipeError
-from mdtree.factory import call, find
+from mdtree.factory import asked_to_fetch, call, fetching_nothing, find
 from mdtree.models.huggingface import from_folder
 from mdtree.models.network import Network, Run, Weights
 from mdtree.models.resnet import resnet18
@@ -82,7 +82,6 @@ def _made(spec: ModelSpec, trust: Trust, folder: Path | None) -> Any:
             f"model {name!r} is unknown{nearest(name, known)}; known are {', '.join(MODELS)}, "
             "huggingface, the classifiers of torchvision.models, and pkg.module:factory"
         )
-    asked = [key for key in ("weights", "pretrained") if spec.kwargs.get(key)]
-    if asked:
+    if asked := asked_to_fetch(spec.kwargs):
         raise RecipeError(f"model {name!r}: leave out {asked[0]!r}, mdtree loads your own weights")
-    return call(models.get_model_builder(name), spec.kwargs, name)
+    return call(fetching_nothing(models.get_model_builder(name), name), spec.kwargs, name)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from mdtree.exceptions import MdtreeError, MissingExtraError
+from mdtree.requirement import refuse_older
 from mdtree.workers.crew import Crew
 from mdtree.workers.guard import Worker, too_large
 from mdtree.workers.team import News
@@ -30,6 +31,7 @@ except ImportError as error:
     raise MissingExtraError(
         'work on a cluster needs Ray: pip install "mdtree-diagnosis[ray]"'
     ) from error
+refuse_older("ray", ray.__version__)
 
 __all__ = ["Cluster"]
 

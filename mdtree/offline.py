@@ -1,0 +1,99 @@
+"""No network while the words of a stranger are followed.
+
+Python announces each connection before it is made, whichever library makes it (audit events,
+PEP 578): inside `offline` these are refused.  The libraries of Hugging Face are told as well.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mdtree.exceptions import MdtreeError, RecipeError
+
+__all__ = ["offline"]
+
+_TO_ADDRESS = frozenset({"socket.connect", "socket.sendmsg", "socket.sendto"})
+_EVENTS = _TO_ADDRESS | {"socket.getaddrinfo", "socket.gethostbyname", "urllib.Request"}
+_SWITCHES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+_HUB = "huggingface_hub.constants"  # reads the switches once, when it is imported
+
+
+class _State(threading.local):
+    """What this thread does, and for whom; other threads are left alone."""
+
+    who: str | None = None
+
+
+_state = _State()
+_hooked: list[bool] = []  # a hook cannot be taken away: there is one, for good
+
+
+@contextmanager
+def offline(who: str) -> Iterator[None]:
+    """Refuse every connection of this thread; the error says that `who` asked for it."""
+    if not _hooked:
+        sys.addaudithook(_refuse)
+        _hooked.append(True)
+    before, _state.who = _state.who, who
+    try:
+        with _switches():
+            yield
+    except MdtreeError:
+        raise
+    except Exception as error:
+        if _was_told(error):
+            raise _refusal(who) from error
+        raise
+    finally:
+        _state.who = before
+
+
+def _refuse(event: str, args: tuple[Any, ...]) -> None:
+    """Raise where a connection is about to be made, but not inside this machine."""
+    if event not in _EVENTS or _state.who is None:
+        return
+    if event in _TO_ADDRESS and (args[1] is None or isinstance(args[1], str | bytes)):
+        return  # it has been made before, or it is a file's
+    raise _refusal(_state.who)
+
+
+def _was_told(error: BaseException) -> bool:
+    """Say whether the library of Hugging Face gave up behind an error, as it was told to."""
+    behind = error.__cause__ or error.__context__
+    return type(error).__name__ == "OfflineModeIsEnabled" or (
+        behind is not None and _was_told(behind)
+    )
+
+
+def _refusal(who: str) -> RecipeError:
+    return RecipeError(
+        f"{who} asks for the network, and nothing is fetched while it is followed: "
+        "mdtree measures your own weights and data, as they lie on the disk"
+    )
+
+
+@contextmanager
+def _switches() -> Iterator[None]:
+    """Tell the libraries of Hugging Face to stay offline, for as long as it takes."""
+    before = {name: os.environ.get(name) for name in _SWITCHES}
+    was_told = any((before[name] or "").upper() in ("1", "ON", "YES", "TRUE") for name in _SWITCHES)
+    hub = sys.modules.get(_HUB)
+    was_offline = hub.HF_HUB_OFFLINE if hub is not None else was_told
+    os.environ.update(dict.fromkeys(_SWITCHES, "1"))
+    if hub is not None:
+        vars(hub)["HF_HUB_OFFLINE"] = True
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        if (hub := sys.modules.get(_HUB)) is not None:
+            vars(hub)["HF_HUB_OFFLINE"] = was_offline
