@@ -1,31 +1,73 @@
 """Hugging Face folders: the network that `config.json` describes. Local files only, no remote code.
 
-The only file that imports transformers (the extra `hf`).
+The only file that imports transformers (the extra `hf`).  Of a folder, `config.json` alone is read,
+once: what is hashed is what is used.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from mdtree import vision
-from mdtree.exceptions import MissingExtraError, RecipeError
+from mdtree.exceptions import MdtreeError, MissingExtraError, RecipeError
+from mdtree.factory import asked_to_fetch
+from mdtree.offline import offline
+from mdtree.requirement import refuse_older
+from mdtree.unpacking import opened
 
 __all__ = ["from_folder"]
+
+_LARGEST = 1 << 26  # bytes of a config
+
+# keys at any depth by which a config reaches beyond itself -> what they would do
+_BEYOND = {
+    "auto_map": "asks for code that comes with the weights (auto_map), which is never run; "
+    "install the model's package and name its factory",
+    "configuration_files": "chooses its settings in other files (configuration_files), and "
+    "config.json alone is read: write the settings that you use into it",
+    "attribute_map": "gives its keys other names (attribute_map), as no config that "
+    "transformers writes: remove the key",
+}
+# transformers fetches an implementation of another name, and runs it
+_IMPLEMENTATION = re.compile(r"_?(attn|experts)_implementation(?P<inner>_\w+)?")
+_IMPLEMENTATIONS = ("eager", "sdpa", "batched_mm", "grouped_mm")
+# what timm would look up elsewhere: hf-hub:user/network, local-dir:/path
+_NAMES = ("architecture", "backbone")
+# module, name, and value by which transformers asks nobody and fetches no code
+_SWITCHES: tuple[tuple[str, str, Any], ...] = (
+    ("transformers.dynamic_module_utils", "TIME_OUT_REMOTE_CODE", 0),  # seconds for an answer
+    ("transformers.integrations.hub_kernels", "_kernels_enabled", False),
+)
 
 
 def from_folder(folder: Path) -> nn.Module:
     """Build the network of a folder with `config.json`; its weights are loaded by others."""
     path = folder / "config.json"
     config = _config(path)
-    if config.get("auto_map"):
+    with offline(str(path)):
+        kind = _kind(_transformers(), config, path)
+    try:
+        with offline(str(path)), _asking_nobody():
+            network: nn.Module = kind(_settings(kind, config))
+    except MdtreeError:
+        raise
+    except Exception as error:
         raise RecipeError(
-            f"{path} asks for code that comes with the weights (auto_map), "
-            "which is never run; install the model's package and name its factory"
-        )
+            f"{path} does not describe a {kind.__name__}: {_first_line(error)}"
+        ) from error
+    return network
+
+
+def _transformers() -> Any:
     try:
         with vision.usable():
             import transformers
@@ -33,6 +75,12 @@ def from_folder(folder: Path) -> nn.Module:
         raise MissingExtraError(
             "Hugging Face folders need the package transformers: pip install 'mdtree-diagnosis[hf]'"
         ) from error
+    refuse_older("transformers", transformers.__version__)
+    return transformers
+
+
+def _kind(transformers: Any, config: dict[str, Any], path: Path) -> Any:
+    """Find the class of transformers that the config names."""
     names = config.get("architectures")
     name = names[0] if isinstance(names, list) and names else None
     kind: Any = getattr(transformers, name, None) if isinstance(name, str) else None
@@ -42,17 +90,26 @@ def from_folder(folder: Path) -> nn.Module:
             f"{path} names the architecture {name!r}, "
             f"which transformers {transformers.__version__} does not have"
         )
-    try:
-        settings = kind.config_class.from_pretrained(folder, local_files_only=True)
-        network: nn.Module = kind(settings)
-    except Exception as error:
-        raise RecipeError(f"{path} does not describe a {name}: {_first_line(error)}") from error
-    return network
+    return kind
+
+
+def _settings(kind: Any, config: dict[str, Any]) -> Any:
+    """Let transformers read the config as it reads a folder's, with nothing beside it."""
+    with tempfile.TemporaryDirectory() as alone:
+        Path(alone, "config.json").write_text(json.dumps(config), encoding="utf-8")
+        return kind.config_class.from_pretrained(
+            alone, local_files_only=True, trust_remote_code=False
+        )
 
 
 def _config(path: Path) -> dict[str, Any]:
+    """Read a config that reaches nothing beyond itself."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        with opened(path) as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise RecipeError(f"{path} is no config: it holds more than {_LARGEST >> 20} MiB")
+        config = json.loads(content.decode("utf-8"))
     except OSError as error:
         raise RecipeError(
             f"factory 'huggingface' needs {path}: {error.strerror or error}"
@@ -61,7 +118,74 @@ def _config(path: Path) -> dict[str, Any]:
         raise RecipeError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise RecipeError(f"{path} describes no network: it holds a {type(config).__name__}")
+    for part in _parts(config):
+        _check(part, path)
+        _keep_implementations(part)
     return config
+
+
+def _parts(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Go through a config and all that is inside it."""
+    left: list[Any] = [config]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            yield value
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+
+
+def _check(part: dict[str, Any], path: Path) -> None:
+    """Refuse keys by which a config reaches beyond itself."""
+    for key, fault in _BEYOND.items():
+        if part.get(key):
+            raise RecipeError(f"{path} {fault}")
+    arguments = part.get("model_args")  # of timm
+    if isinstance(arguments, dict) and (asked := asked_to_fetch(arguments)):
+        raise RecipeError(f"{path}: leave out {', '.join(asked)}, mdtree loads your own weights")
+    for key in _NAMES:
+        if isinstance(name := part.get(key), str) and ":" in name:
+            raise RecipeError(
+                f"{path} would look for {key} {name!r:.100} elsewhere: name a network"
+            )
+
+
+def _keep_implementations(part: dict[str, Any]) -> None:
+    """Leave the ways to compute attention and experts that transformers has itself."""
+    for key in list(part):
+        if (found := _IMPLEMENTATION.fullmatch(key)) is None:
+            continue
+        if found["inner"]:
+            del part[key]
+        else:
+            part[key] = _kept(part[key])
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, dict):  # one for each inner config
+        return {key: _own(inner) for key, inner in value.items()}
+    return _own(value)
+
+
+def _own(name: Any) -> Any:
+    return name if name is None or name in _IMPLEMENTATIONS else "eager"
+
+
+@contextmanager
+def _asking_nobody() -> Iterator[None]:
+    """Keep transformers from asking at the terminal whether code may run, and from kernels."""
+    modules = [(sys.modules.get(name), key, value) for name, key, value in _SWITCHES]
+    switches = [(vars(m), key, value) for m, key, value in modules if m is not None]
+    before = [(module, key, module[key]) for module, key, _ in switches if key in module]
+    for module, key, value in switches:
+        if key in module:
+            module[key] = value
+    try:
+        yield
+    finally:
+        for module, key, value in before:
+            module[key] = value
 
 
 def _first_line(error: Exception) -> str:
