@@ -24,6 +24,7 @@ Batch = tuple[Tensor, Tensor] | Mapping[str, Tensor]
 
 LABELS = ("labels", "label")  # the names under which dictionaries carry their targets
 
+_LEVELS = 3  # of values in values that an error message goes into
 _SHOWN = 6  # entries that an error message lists of a long value
 
 
@@ -71,15 +72,17 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     return {key: value.to(device) for key, value in batch.items()}
 
 
-def describe(value: Any) -> str:
+def describe(value: Any, *, levels: int = _LEVELS) -> str:
     """Say what a value looks like, for error messages: `(float32[32, 1, 8, 8], int64[32])`."""
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
+    if not isinstance(value, Mapping | tuple | list) or levels == 0:
+        return type(value).__name__
+    below = levels - 1
     if isinstance(value, Mapping):
-        return "{" + _listed(f"{key}: {describe(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, tuple | list):
-        return "(" + _listed(describe(inner) for inner in value) + ")"
-    return type(value).__name__
+        parts = (f"{key!s:.60}: {describe(v, levels=below)}" for key, v in value.items())
+        return "{" + _listed(parts) + "}"
+    return "(" + _listed(describe(v, levels=below) for v in value) + ")"
 
 
 def _listed(texts: Iterator[str]) -> str:

@@ -78,3 +78,12 @@ def test_a_batch_moves_as_a_whole(batch):
     assert size(moved) == 3
     positional, named = inputs(moved)
     assert {"meta"} == {t.device.type for t in (*positional, *named.values())}
+
+
+def test_a_value_inside_itself_again_and_again_is_described_in_a_few_words():
+    nested: list[object] = [torch.zeros(2)]
+    for _ in range(5000):
+        nested = [nested, {"x" * 1000: nested}]
+    assert len(describe(nested)) < 1000
+    assert describe([[[1]]]) == "(((int)))"
+    assert describe([[[[1]]]]) == "(((list)))"

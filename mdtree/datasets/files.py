@@ -1,9 +1,14 @@
-"""Data in files: arrays (.npz) or tensors (.pt), read without running any code in them."""
+"""Data in files: arrays (.npz) or tensors (.pt), read without running any code in them.
+
+What is read takes memory in proportion to the file: a tensor may not repeat what the file holds
+once (a stride of 0 makes a gigabyte of one byte), nor may packed arrays become a thousand files.
+"""
 
 from __future__ import annotations
 
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +21,15 @@ from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
 from mdtree.unpacking import is_zip, opened, pickle_fault, zip_fault
 
-__all__ = ["from_file"]
+__all__ = ["check_file", "from_file"]
 
 _BYTE = 255.0
+_LARGEST = 1 << 30  # bytes that data may take in memory, however small the file is,
+_RATIO = 100  # or how many times its size: bytes become floats, and are packed up to 20 times
+_SHARED = 4  # times that all tensors together may show what the file holds
+_HOW = "write it with numpy.savez, or with torch.save after .contiguous()"
+# ways to pack an entry that are unpacked in parts; of others a few bytes become gigabytes at once
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def from_file(path: Path) -> TensorItems:
@@ -28,6 +39,12 @@ def from_file(path: Path) -> TensorItems:
         raw = {"x": raw[0], "y": raw[1]}
     if not isinstance(raw, dict) or not all(isinstance(v, Tensor) for v in raw.values()):
         raise DataError(f"data file {path} must hold tensors x and y, got {describe(raw)}")
+    needed = sum(value.numel() * _width(value, str(key)) for key, value in raw.items())
+    if needed > max(_LARGEST, _RATIO * path.stat().st_size):
+        raise DataError(
+            f"data file {path} would take {needed} bytes of memory, more than {_RATIO} times its "
+            f"size: {_HOW}"
+        )
     tensors = {str(key): _plain(value, str(key)) for key, value in raw.items()}
     lengths = {key: len(t) if t.dim() else None for key, t in tensors.items()}
     if len(set(lengths.values())) != 1 or not all(lengths.values()):
@@ -44,6 +61,11 @@ def from_file(path: Path) -> TensorItems:
             f"data file {path} must hold x and y, or named inputs and labels; "
             f"it holds {', '.join(tensors)}"
         ) from error
+
+
+def check_file(path: Path) -> None:
+    """Refuse a file of tensors that another reader would make more of than it holds."""
+    _read(path)
 
 
 def _read(path: Path) -> Any:
@@ -69,6 +91,8 @@ def _checked(path: Path) -> bool:
             with zipfile.ZipFile(file) as archive:
                 is_npz = all(name.endswith(".npy") for name in archive.namelist())
                 fault = zip_fault(archive, path.stat().st_size, compressed=is_npz)
+                if any(entry.compress_type not in _PACKED for entry in archive.infolist()):
+                    fault = "its entries are packed in another way than NumPy packs them"
         if fault := fault or pickle_fault(file):
             raise DataError(
                 f"data file {path} is not read: {fault}; write it with numpy.savez or torch.save"
@@ -84,7 +108,42 @@ def _arrays(path: Path) -> dict[str, Tensor]:
 def _tensors(path: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on an unusual file: if it fails, the error says so
-        return torch.load(path, map_location="cpu", weights_only=True)
+        raw = torch.load(path, map_location="cpu", weights_only=True)
+    if fault := _fault(list(_tensors_in(raw)), path.stat().st_size):
+        raise DataError(f"data file {path} is not read: {fault}; {_HOW}")
+    return raw
+
+
+def _tensors_in(raw: Any) -> Iterator[Tensor]:
+    """Find the tensors in a value, each once, wherever they are."""
+    left, seen = [raw], {id(raw)}
+    while left:
+        value = left.pop()
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, dict | tuple | list | set):
+            parts = value.values() if isinstance(value, dict) else value
+            fresh = {id(part): part for part in parts if id(part) not in seen}
+            left += fresh.values()
+            seen |= fresh.keys()
+
+
+def _fault(tensors: list[Tensor], size: int) -> str | None:
+    """Say what is wrong with tensors of a file of so many bytes: they are more than it holds."""
+    shown, held = 0, {}
+    for tensor in tensors:
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
+            return "it holds a tensor that is sparse, nested or quantised"
+        if tensor.device.type != "cpu":
+            return "it holds a tensor without values"
+        storage = tensor.untyped_storage()
+        if tensor.nbytes > storage.nbytes():
+            return f"it holds {describe(tensor)}, whose values repeat what is there once"
+        shown += tensor.nbytes
+        held[storage.data_ptr()] = storage.nbytes()
+    if max(shown / _SHARED, sum(held.values())) > size:
+        return f"its tensors take {shown} bytes, and it holds {size}"
+    return None
 
 
 def _reason(error: Exception) -> str:
@@ -94,9 +153,20 @@ def _reason(error: Exception) -> str:
     return "it holds something else, of which nothing was run" if foreign else text
 
 
+def _is_image(tensor: Tensor, key: str) -> bool:
+    return tensor.dtype == torch.uint8 and tensor.dim() > 1 and key not in ("y", *LABELS)
+
+
+def _width(tensor: Tensor, key: str) -> int:
+    """Say how many bytes each number takes in the end."""
+    if tensor.is_complex():
+        return tensor.element_size()
+    return 4 if tensor.is_floating_point() or _is_image(tensor, key) else 8
+
+
 def _plain(tensor: Tensor, key: str) -> Tensor:
     """Bring values to what networks take: images of bytes to 0..1, floats to float32."""
-    if tensor.dtype == torch.uint8 and tensor.dim() > 1 and key not in ("y", *LABELS):
+    if _is_image(tensor, key):
         return tensor.float() / _BYTE
     if tensor.is_floating_point():
         return tensor.float()
