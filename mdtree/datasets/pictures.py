@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mdtree.config import Images, TorchvisionData, Transform, Trust
+from mdtree.datasets.decoding import Guarded, picture
 from mdtree.datasets.items import DatasetItems
-from mdtree.exceptions import DataError
+from mdtree.datasets.published import check_files, check_name
+from mdtree.exceptions import DataError, MdtreeError
 from mdtree.factory import call, find
+from mdtree.offline import offline
 from mdtree.spelling import nearest
 from mdtree.vision import torchvision
 
@@ -36,6 +40,7 @@ def from_torchvision(
         raise DataError(
             f"torchvision has no data set {spec.name!r}{nearest(spec.name, datasets.__all__)}"
         )
+    check_name(spec.name, trust)
     if ours := [key for key in _OURS if key in spec.kwargs]:
         raise DataError(
             f"data.kwargs cannot hold {', '.join(ours)}: mdtree gives "
@@ -45,10 +50,15 @@ def from_torchvision(
     options: dict[str, Any] = {"root": str(root), "transform": _transform(spec.transform, trust)}
     if allow_download:
         options["download"] = True
+    check_files(spec.name, root)
     faults: list[str] = []
     for halves in _SPLITS:
+        network = nullcontext() if allow_download else offline(f"torchvision's {spec.name}")
         try:
-            train, test = (kind(**options, **half, **spec.kwargs) for half in halves)
+            with network:
+                train, test = (kind(**options, **half, **spec.kwargs) for half in halves)
+        except MdtreeError:
+            raise
         except (RuntimeError, OSError) as error:
             raise DataError(
                 f"torchvision's {spec.name} cannot be read from {root}: {error}; "
@@ -91,11 +101,13 @@ def _image_folder(folder: Path, transform: Callable[[Any], Any]) -> Any:
     def is_image(path: str) -> bool:  # a pipe of that name would never end
         return bool(datasets.folder.is_image_file(path)) and Path(path).is_file()
 
-    return datasets.ImageFolder(str(folder), transform=transform, is_valid_file=is_image)
+    return datasets.ImageFolder(
+        str(folder), transform=transform, is_valid_file=is_image, loader=picture
+    )
 
 
 def _items(dataset: Any) -> DatasetItems:
-    return DatasetItems(dataset, torch.arange(len(dataset)))
+    return DatasetItems(Guarded(dataset), torch.arange(len(dataset)))
 
 
 def _transform(spec: Transform, trust: Trust) -> Callable[[Any], Any]:
