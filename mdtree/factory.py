@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mdtree import vision
 from mdtree.config import KNOWN_PACKAGES, Trust
 from mdtree.exceptions import MdtreeError, RecipeError, UntrustedError
 from mdtree.offline import offline
-from mdtree.spelling import nearest
+from mdtree.spelling import MOST_FAULTS, nearest
 
 __all__ = ["asked_to_fetch", "call", "fetching_nothing", "find"]
 
@@ -73,9 +74,10 @@ def call(factory: Callable[..., Any], kwargs: Mapping[str, Any], name: str) -> A
             if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         ]
         unknown = [
-            f"no argument {key!r}{nearest(key, known)}" for key in kwargs if key not in known
+            f"no argument {key!r:.100}{nearest(key, known)}"
+            for key in islice((key for key in kwargs if key not in known), MOST_FAULTS)
         ]
-        fault = "; ".join(unknown) or str(error)
+        fault = "; ".join(unknown) or f"{error!s:.1000}"
         raise RecipeError(f"{name}: {fault} (it takes {', '.join(known) or 'nothing'})") from error
     except ValueError:
         pass  # some built-in callables have no signature: the call itself tells

@@ -1,11 +1,17 @@
-"""Words of messages: the nearest known one, how many, and names made harmless."""
+"""Words of messages: the nearest known one, how many, and names made harmless and short."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from itertools import islice
 
-__all__ = ["nearest", "plural", "printable"]
+__all__ = ["MOST_FAULTS", "nearest", "plural", "printable", "shortened"]
+
+MOST_FAULTS = 20  # that one message lists
+
+_LONGEST_WORD = 100  # characters; nobody misspells a longer one, and comparing costs its square
+_MOST_WORDS = 10_000  # to compare with
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
@@ -14,7 +20,10 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     >>> nearest("widht", ["width", "depth"])
     ", did you mean 'width'?"
     """
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    if len(word) > _LONGEST_WORD:
+        return ""
+    words = islice((other for other in known if len(other) <= _LONGEST_WORD), _MOST_WORDS)
+    near = difflib.get_close_matches(word, words, n=1, cutoff=cutoff)
     return f", did you mean {near[0]!r}?" if near else ""
 
 
@@ -30,3 +39,12 @@ def plural(count: int, noun: str) -> str:
 def printable(text: str, *, keep: str = "") -> str:
     """Show control characters instead of sending them: a file's name may hold terminal codes."""
     return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
+def shortened(text: str, most: int) -> str:
+    """Cut a text that is too long, and show that it was cut.
+
+    >>> shortened("landscape", 5), shortened("loss", 5)
+    ('land…', 'loss')
+    """
+    return text if len(text) <= most else f"{text[: most - 1]}…"

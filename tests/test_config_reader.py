@@ -160,3 +160,28 @@ def test_a_long_wrong_value_is_cut_short(faults):
     for text in (f"groups: {'x' * 5000}", f"data: {{source: digits, amount: {'x' * 5000}}}"):
         (fault,) = faults(f"model: cnn\n{text}")[1:]
         assert len(fault) < 250
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"colour_{number}: 1\n" for number in range(50_000)),
+        "groups:\n" + "- {name: a}\n" * 10_000,
+    ],
+)
+def test_of_very_many_faults_the_first_are_told(faults, text):
+    head, *rest = faults(f"model: cnn\n{text}")
+    assert head == "more than 20 things are wrong, the first of them:"
+    assert len(rest) == 20
+
+
+def test_of_very_many_wrong_facts_the_first_are_told(faults):
+    facts = "".join(f"  batch_siz{number % 10}{number}: 1\n" for number in range(10_000))
+    _, only = faults(f"model: cnn\nfacts:\n{facts}")
+    assert only.count("did you mean") == 20
+
+
+def test_a_fault_is_told_on_one_short_line_whatever_a_key_is(faults):
+    _, only = faults(f'model: cnn\n? "a\\nerror: {"b" * 100_000}"\n: 1')
+    assert only.startswith("line 2, a\\nerror: bbb")
+    assert len(only) == 2000

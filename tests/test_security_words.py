@@ -51,7 +51,7 @@ LAUGHS = "".join(f"x{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in ran
         ("model: mdtree.models.huggingface:nn\n", "is a module"),
         ("model: mdtree.models.huggingface:vision\n", "is a module"),
         ("x0: &a0 [1, 1]\n" + LAUGHS, "expands to more than"),
-        ("model: " + "[" * 40_000 + "\n", "nested too deep"),
+        ("model: " + "[" * 40_000 + "\n", "nested more than 50 levels"),
         ("model: {{factory: cnn, kwargs: {{width: " + "9" * 4000 + "}}}}\n", "at most 64 bits"),
         ("model: {{factory: cnn, kwargs: {{width: 1000000000}}}}\n", "cnn with"),
         ("model: {{factory: mlp, kwargs: {{width: .inf}}}}\n", "mlp"),

@@ -10,7 +10,7 @@ import pytest
 
 import mdtree.config
 import mdtree.measurements
-from mdtree.spelling import nearest, plural
+from mdtree.spelling import nearest, plural, shortened
 
 MODULES = [
     "mdtree.spelling",
@@ -33,6 +33,8 @@ MODULES = [
         ("", ["width"], ""),
         ("width", [], ""),
         ("width", (name for name in ["widths"]), ", did you mean 'widths'?"),
+        ("a" * 1_000_000, ["a" * 999_999], ""),
+        ("width", ["a" * 1_000_000, "widths"], ", did you mean 'widths'?"),
     ],
 )
 def test_the_nearest_word_is_suggested_if_one_is_near(word, known, hint):
@@ -42,6 +44,10 @@ def test_the_nearest_word_is_suggested_if_one_is_near(word, known, hint):
 def test_a_cutoff_says_how_near():
     assert nearest("wide", ["width"], cutoff=0.6) == ", did you mean 'width'?"
     assert nearest("wide", ["width"], cutoff=0.8) == ""
+
+
+def test_what_is_cut_is_as_long_as_it_may_be():
+    assert [shortened("loss", most) for most in (3, 4, 5)] == ["lo…", "loss", "loss"]
 
 
 def test_one_is_one_and_all_else_are_many():
@@ -60,5 +66,5 @@ def test_examples_in_docstrings_are_true(name):
 
 def test_there_are_examples_to_check():
     found = {name: doctest.testmod(importlib.import_module(name)).attempted for name in MODULES}
-    assert found["mdtree.spelling"] == 2
+    assert found["mdtree.spelling"] == 3
     assert found["mdtree.config.reader"] == 1

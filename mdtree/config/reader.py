@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from mdtree.config.recipe import GroupSpec, LossSpec, ModelSpec, Recipe, Trainin
 from mdtree.config.yaml import Document, parse_yaml, read_yaml
 from mdtree.config.zoo import Zoo, ZooTraining
 from mdtree.exceptions import RecipeError
-from mdtree.spelling import nearest
+from mdtree.spelling import MOST_FAULTS, nearest, printable, shortened
 
 __all__ = ["RECIPE_NAME", "read_recipe", "read_zoo", "recipe_from_words", "words"]
 
@@ -30,6 +31,7 @@ RECIPE_NAME = "mdtree.yaml"
 KindT = TypeVar("KindT", bound=BaseModel)
 
 _LONGEST_SHOWN = 80  # characters of a wrong value
+_LONGEST_FAULT = 2000  # characters
 
 # the last name in the place of a part -> what may stand there
 _PARTS: dict[str, type[BaseModel]] = {
@@ -103,9 +105,13 @@ def _validated(document: Document, where: str, kind: type[KindT]) -> KindT:
     try:
         return kind.model_validate(document.content)
     except ValidationError as error:
-        faults = list(_faults(error.errors(include_url=False), document, kind))
-        count = "" if len(faults) == 1 else f" {len(faults)} things are wrong:"
-        raise RecipeError(f"{where}:{count}\n" + "\n".join(f"  {f}" for f in faults)) from error
+        found = error.errors(include_url=False)
+        faults = list(islice(_faults(found, document, kind), MOST_FAULTS))
+        count = "" if len(found) == 1 else f" {len(found)} things are wrong:"
+        if len(found) > len(faults):
+            count = f" more than {len(faults)} things are wrong, the first of them:"
+        lines = (f"  {shortened(printable(fault), _LONGEST_FAULT)}" for fault in faults)
+        raise RecipeError(f"{where}:{count}\n" + "\n".join(lines)) from error
 
 
 def _faults(

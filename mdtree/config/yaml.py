@@ -1,4 +1,7 @@
-"""YAML as recipes need it: safe, small, floats as people write them, places for error messages."""
+"""YAML as recipes need it: safe, small, numbers as people write them, places for error messages.
+
+What is a number and what `<<` brings in is decided here: releases of PyYAML differ.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,32 @@ _LARGEST_SIZE = 200_000  # entries after aliases are expanded; a recipe of a lar
 _TEXT = 20  # characters that count as one more entry
 _DEEPEST = 50  # levels after aliases are expanded
 _LONGEST_INT = 64  # bits
+_LONGEST_FLOAT = 1000  # characters
+_LONGEST_FAULT = 300  # characters of what PyYAML says
+
+_TAG = "tag:yaml.org,2002:"
+_MERGE = f"{_TAG}merge"
+# what a word without quotes is, and how it may begin; all others are text, such as dates and times:
+# YAML 1.1 takes 12:30 for 750
+_WORDS: tuple[tuple[str, str, Sequence[str]], ...] = (
+    ("int", r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)", "-+0123456789"),
+    (
+        "float",
+        (
+            r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?"
+            r"|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
+            r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+        ),
+        "-+.0123456789",
+    ),
+    (
+        "bool",
+        "yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF",
+        "yYnNtTfFoO",
+    ),
+    ("null", "~|null|Null|NULL|", ("~", "n", "N", "")),
+    ("merge", "<<", "<"),
+)
 
 
 class Document:
@@ -41,16 +70,69 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, with floats such as 1e-3, and nothing that JSON could not hold."""
+    """The safe loader, with nothing that JSON could not hold, and limits while it reads."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's; those of _WORDS alone
+
+    def __init__(self, text: str, where: str) -> None:
+        super().__init__(text)
+        self._where = where
+        self._nodes = 0  # so far, each alias counted
+        self._depth = -1
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Read a node, unless there were too many or it lies too deep."""
+        self._nodes += 1
+        self._depth += 1
+        if self._nodes > _LARGEST_SIZE:
+            raise _too_large(self._where)
+        if self._depth > _DEEPEST:
+            raise _too_deep(self._where)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put what `<<` brings in before what stands here: the last of equal keys counts."""
+        own = [(key, value) for key, value in node.value if key.tag != _MERGE]
+        merged = [
+            pair for key, value in node.value if key.tag == _MERGE for pair in self._merged(value)
+        ]
+        node.value = [*merged, *own]
+
+    def _merged(self, node: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:
+        """List the pairs of one mapping or of several, of which the first counts."""
+        merged = []
+        for part in reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]:
+            if not isinstance(part, yaml.MappingNode):
+                raise _wrong(node, "<< takes a mapping, or a list of mappings")
+            self.flatten_mapping(part)
+            merged += part.value
+        return merged
 
 
 def _int(loader: _Loader, node: yaml.ScalarNode) -> int:
-    value: int = loader.construct_yaml_int(node)
-    if value.bit_length() > _LONGEST_INT:
-        raise yaml.constructor.ConstructorError(
-            None, None, f"a whole number has at most {_LONGEST_INT} bits", node.start_mark
-        )
-    return value
+    text = str(loader.construct_scalar(node)).replace("_", "")
+    digits = text.lstrip("-+")
+    if len(digits) <= len("0b") + _LONGEST_INT:
+        base = {"0b": 2, "0x": 16}.get(digits[:2], 8 if digits.startswith("0") else 10)
+        try:
+            value = int(text, base)
+        except ValueError as error:
+            raise _wrong(node, f"{text!r} is no whole number") from error
+        if value.bit_length() <= _LONGEST_INT:
+            return value
+    raise _wrong(node, f"a whole number has at most {_LONGEST_INT} bits")
+
+
+def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
+    text = str(loader.construct_scalar(node)).replace("_", "")
+    if len(text) > _LONGEST_FLOAT:
+        raise _wrong(node, f"a number has at most {_LONGEST_FLOAT} characters")
+    try:
+        return float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
+    except ValueError as error:
+        raise _wrong(node, f"{text!r:.100} is no number") from error
 
 
 def _date(loader: _Loader, node: yaml.ScalarNode) -> str:
@@ -59,21 +141,20 @@ def _date(loader: _Loader, node: yaml.ScalarNode) -> str:
 
 
 def _refused(_: _Loader, node: yaml.Node) -> NoReturn:
-    raise yaml.constructor.ConstructorError(
-        None, None, f"a recipe holds no {node.tag.rpartition(':')[2]}", node.start_mark
-    )
+    raise _wrong(node, f"a recipe holds no {node.tag.rpartition(':')[2]}")
 
 
-# YAML 1.1 reads 1e-3 as text, for want of a dot
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
-_Loader.add_constructor("tag:yaml.org,2002:int", _int)
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _date)
+def _wrong(node: yaml.Node, message: str) -> yaml.MarkedYAMLError:
+    return yaml.constructor.ConstructorError(None, None, message, node.start_mark)
+
+
+for _kind, _pattern, _starts in _WORDS:
+    _Loader.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(rf"(?:{_pattern})\Z"), list(_starts))
+_Loader.add_constructor(f"{_TAG}int", _int)
+_Loader.add_constructor(f"{_TAG}float", _float)
+_Loader.add_constructor(f"{_TAG}timestamp", _date)
 for _kind in ("binary", "omap", "pairs", "set"):
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _refused)
+    _Loader.add_constructor(f"{_TAG}{_kind}", _refused)
 
 
 def read_yaml(path: Path) -> Document:
@@ -96,7 +177,7 @@ def read_yaml(path: Path) -> Document:
 def parse_yaml(text: str, where: str) -> Document:
     """Parse YAML text; `where` names it in errors."""
     try:
-        loader = _Loader(text)
+        loader = _Loader(text, where)
         try:
             root = loader.get_single_node()
             if root is not None:
@@ -107,12 +188,10 @@ def parse_yaml(text: str, where: str) -> Document:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         said = ", ".join(part for part in (error.context, error.problem) if part)
-        raise RecipeError(f"{where}{line}: {said}") from error
-    except RecursionError as error:
-        raise RecipeError(f"{where} is nested too deeply for a recipe") from error
+        raise RecipeError(f"{where}{line}: {said:.{_LONGEST_FAULT}}") from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
         # pyyaml lets these through for contradictory tags, such as `!!int x` and `!!bool x`
-        raise RecipeError(f"{where} is not valid YAML: {error}") from error
+        raise RecipeError(f"{where} is not valid YAML: {error!s:.{_LONGEST_FAULT}}") from error
     return Document(content, root)
 
 
@@ -144,9 +223,9 @@ def _inspect(root: yaml.Node, where: str) -> None:
                 known[id(node)] = size, 1 + max((height for _, height in below), default=0)
         size, height = known.get(id(node), (0, 0))
         if depth + height > _DEEPEST:
-            raise RecipeError(f"{where} is nested more than {_DEEPEST} levels deep")
+            raise _too_deep(where)
         if size > _LARGEST_SIZE:
-            raise RecipeError(f"{where} expands to more than {_LARGEST_SIZE} entries")
+            raise _too_large(where)
         return size, height
 
     look_at(root, 0)
@@ -159,17 +238,26 @@ def _parts(node: yaml.Node, where: str) -> list[yaml.Node]:
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, _ in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) and key.value != "<<" else key
+            name = key.value if isinstance(key, yaml.ScalarNode) else key
             if name in seen:
-                raise _fault(key, where, f"the key {name!r} stands here twice")
+                several = ": write << once, with a list of mappings" * (key.tag == _MERGE)
+                raise _fault(key, where, f"the key {name!r:.100} stands here twice{several}")
             seen.add(name)
         return [part for pair in node.value for part in pair]
     try:
         node.value.encode()
     except UnicodeEncodeError as error:
-        raise _fault(node, where, f"{node.value!r} holds half a character") from error
+        raise _fault(node, where, f"{node.value!r:.100} holds half a character") from error
     return []
 
 
 def _fault(node: yaml.Node, where: str, message: str) -> RecipeError:
     return RecipeError(f"{where}, line {node.start_mark.line + 1}: {message}")
+
+
+def _too_deep(where: str) -> RecipeError:
+    return RecipeError(f"{where} is nested more than {_DEEPEST} levels deep")
+
+
+def _too_large(where: str) -> RecipeError:
+    return RecipeError(f"{where} expands to more than {_LARGEST_SIZE} entries")

@@ -18,7 +18,7 @@ from mdtree.config.pattern import Pattern, facts_in
 from mdtree.config.recipe import Count, Loss, LossSpec, Model, Recipe, TrainingSpec
 from mdtree.exceptions import RecipeError
 from mdtree.measurements import Fact, check_facts
-from mdtree.spelling import nearest
+from mdtree.spelling import MOST_FAULTS, nearest
 
 __all__ = ["Zoo", "ZooTraining"]
 
@@ -234,10 +234,15 @@ def _asked(value: Any, place: Place) -> Iterator[tuple[str, Place]]:
 
 
 def _refuse(faults: Iterable[Fault]) -> None:
-    """Raise all faults, each with its place, as pydantic does with its own; equal ones once."""
+    """Raise faults, each with its place, as pydantic does with its own; equal ones once.
+
+    One more than are told is enough to know that there are more.
+    """
     first: dict[str, Place] = {}
     for place, text in faults:
         first.setdefault(text, place)
+        if len(first) > MOST_FAULTS:
+            break
     if first:
         errors = [
             InitErrorDetails(

@@ -5,9 +5,10 @@ Other names are welcome (any axis of a zoo is a fact); these are the ones with a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 
-from mdtree.spelling import nearest
+from mdtree.spelling import MOST_FAULTS, nearest
 
 __all__ = ["FACTS", "TEXT_FACTS", "Fact", "check_facts"]
 
@@ -34,16 +35,18 @@ TEXT_FACTS: dict[str, str] = {
 
 def check_facts(facts: Mapping[str, Fact]) -> list[str]:
     """List what is surely a mistake: a misspelt known name, a known fact that is no number."""
-    faults = []
+    return list(islice(_faults(facts), MOST_FAULTS))
+
+
+def _faults(facts: Mapping[str, Fact]) -> Iterator[str]:
     for name, value in facts.items():
         if name in TEXT_FACTS:
             if not isinstance(value, str):
-                faults.append(f"fact {name!r} must be a word, got {value!r:.100}")
+                yield f"fact {name!r} must be a word, got {value!r:.100}"
         elif name not in FACTS and (hint := _misspelt(name)):
-            faults.append(f"fact {name!r} is unknown{hint}")
+            yield f"fact {name!r} is unknown{hint}"
         elif name in FACTS and not _is_amount(value):
-            faults.append(f"fact {name!r} must be a number of at least 0, got {value!r:.100}")
-    return faults
+            yield f"fact {name!r} must be a number of at least 0, got {value!r:.100}"
 
 
 def _misspelt(name: str) -> str:
