@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import glob
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from mdtree.checkpoint import checkpoint_files, find_folders, load_weights, named_files
+from mdtree.checkpoint.listing import _Search
 from mdtree.exceptions import RecipeError
 
 ONE = {"weight": torch.ones(1)}
@@ -227,3 +229,81 @@ def test_a_folder_without_weights_is_told(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(RecipeError, match="group 'wide': empty holds no weights file"):
         named_files(tmp_path, ["empty"], group="wide")
+
+
+def dig(root: Path, name: str, depth: int) -> None:
+    """Make folders in folders with a file in each, deeper than a path can name."""
+    here = os.open(root, os.O_RDONLY)
+    for _ in range(depth):
+        os.close(os.open("0.pt", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+        os.mkdir(name, dir_fd=here)
+        inner = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other limits of paths")
+def test_what_lies_deeper_than_a_path_can_name_is_left_out(tmp_path):
+    for length in range(199, 255):  # the limit falls into the name of a file, or of a folder
+        root = tmp_path / str(length)
+        root.mkdir()
+        dig(root, "d" * length, 4096 // length + 2)
+        names = [folder.name for folder in find_folders(root)]
+        room = 4095 - len(str(root)) - len("/0.pt")
+        assert len(names) == room // (length + 1) + 1
+        assert len(named_files(root, ["**/*.pt"], group="g")) == len(names)
+
+
+def test_patterns_do_not_go_through_a_circle_of_links(tmp_path):
+    """Two links to their own folder are 2^40 ways before the system calls it a circle."""
+    write(tmp_path, "g/0.pt", "g/h/1.pt", ".hidden/2.pt")
+    for name in ("a", "b"):
+        (tmp_path / "g" / name).symlink_to(".")
+    found = named_files(tmp_path, ["**/*.pt"], group="g")
+    assert found == (tmp_path / "g" / "0.pt", tmp_path / "g" / "h" / "1.pt")
+    assert named_files(tmp_path, ["/".join(["**"] * 9) + "/*.pt"], group="g") == found
+    assert named_files(tmp_path, ["g/a/*.pt"], group="g") == (tmp_path / "g" / "a" / "0.pt",)
+
+
+@pytest.mark.parametrize("part", ["*/", "link/*/../../g/"])
+def test_patterns_that_lead_to_too_many_names_are_refused(tmp_path, monkeypatch, part):
+    monkeypatch.setattr("mdtree.checkpoint.listing._MOST_NAMES", 10_000)
+    root = tmp_path / "g"
+    write(root, "a/0.pt", "b/0.pt")
+    (root / "link").symlink_to(".")
+    (root / "circle").symlink_to(".")
+    with pytest.raises(RecipeError, match="group 'wide': its patterns lead to more than 10,000"):
+        named_files(root, [part * 30 + "*.pt"], group="wide")
+
+
+def test_the_last_part_of_a_pattern_may_be_folders_in_folders(tmp_path):
+    write(tmp_path, "a/0.pt", "a/b/1.pt")
+    assert named_files(tmp_path, ["a/**"], group="g") == (
+        tmp_path / "a" / "0.pt",
+        tmp_path / "a" / "b" / "1.pt",
+    )
+
+
+NAMES = st.sampled_from(["a", "b", "ab", ".a", "a.pt", "[a]"])
+PARTS = st.sampled_from(["a", "*", "**", "?", "a*", ".*", "[ab]", "[a]", ".", "*.pt", "[!a]"])
+
+
+@given(
+    st.sets(st.lists(NAMES, min_size=1, max_size=4).map("/".join), max_size=8),
+    st.lists(PARTS, min_size=1, max_size=5).map("/".join),
+)
+@settings(deadline=None)
+def test_without_links_patterns_find_what_glob_finds(places, pattern):
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        for place in places:
+            (root / place).mkdir(parents=True, exist_ok=True)
+            (root / place / "0.pt").touch()
+        expected = set()
+        for wanted in (pattern, glob.escape(pattern)):
+            expected = expected or {
+                Path(root, path)
+                for path in glob.glob(wanted, root_dir=root, recursive=True)  # noqa: PTH207
+            }
+        assert set(_Search(root, "g").matches(pattern)) ^ expected <= {root}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import glob
+import fnmatch
+import itertools
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mdtree.checkpoint.kind import INDEX, looks_like_weights
 from mdtree.checkpoint.reading import parts_of
@@ -30,6 +32,10 @@ _HUGGING_FACE = (
 )
 
 
+_WILD = re.compile(r"[*?\[]")  # in a part of a pattern
+_MOST_NAMES = 1_000_000  # that are looked at for the patterns of a group
+
+
 @dataclass(frozen=True, kw_only=True)
 class Folder:
     """The checkpoints of one folder."""
@@ -45,8 +51,11 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Fold
     A Hugging Face folder is one checkpoint, and belongs to the group of the folder around it; one
     that lies directly in `root` is a group of its own.  Folders come in the order of their paths,
     while the directory is walked: only names beside the current path are held.
+
+    What cannot be read by its path is left out: for want of permission, or because the path is
+    longer than the system allows.
     """
-    skip = {path.resolve() for path in leave_out}
+    skip = {_real(path) for path in leave_out}
     for here, names in _walk(root):
         files = []
         if not _is_hugging_face(here) or root in (here, here.parent):
@@ -56,7 +65,7 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Fold
             files += [
                 file for path in inner if _is_hugging_face(path) for file in checkpoint_files(path)
             ]
-        kept = tuple(sorted(file for file in files if not skip or file.resolve() not in skip))
+        kept = tuple(sorted(file for file in files if not skip or _real(file) not in skip))
         if kept:
             yield Folder(name=_name(here, root), files=kept)
 
@@ -64,7 +73,7 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Fold
 def checkpoint_files(folder: Path) -> list[Path]:
     """List the checkpoints that lie directly in a folder; the parts of a sharded one are one."""
     try:
-        names = sorted(path.name for path in folder.iterdir() if path.is_file())
+        names = [path.name for path in folder.iterdir() if _is_file(path)]
     except OSError:
         return []
     parts = [part for name in names if name.endswith(INDEX) for part in _parts(folder / name)]
@@ -91,24 +100,81 @@ def in_hugging_face(names: Collection[str]) -> bool:
 def named_files(root: Path, patterns: Iterable[str], *, group: str) -> tuple[Path, ...]:
     """Find the files that a recipe lists for a group: paths, patterns, or folders that hold one."""
     files: list[Path] = []
+    search = _Search(root, group)
     for pattern in patterns:
-        matches = _matches(root, pattern)
+        matches = search.matches(pattern)
         if not matches:
             raise RecipeError(f"group {group!r}: no file matches {pattern!r} in {root}")
         for match in matches:
-            files += checkpoint_files(match) if match.is_dir() else [match]
+            files += checkpoint_files(match) if os.path.isdir(match) else [match]  # noqa: PTH112 - as in _is_file
     if not files:
         raise RecipeError(f"group {group!r}: {', '.join(patterns)} holds no weights file")
     return tuple(dict.fromkeys(files))
 
 
-def _matches(root: Path, pattern: str) -> list[Path]:
-    """Find what fits a pattern or, as names may hold brackets, is called just so."""
-    for wanted in (pattern, glob.escape(pattern)):
-        found = glob.glob(wanted, root_dir=root, recursive=True)  # noqa: PTH207 - Path.glob refuses absolute patterns
-        if found:
-            return sorted(Path(root, name) for name in found)
-    return []
+class _Search:
+    """What fits the patterns of a group: names, with *, ? and [...], and ** for folders in folders.
+
+    ** does not follow links, as nothing does that goes through a directory; the others do.  Links
+    may lead in circles, so there is an end to the names that are looked at.
+    """
+
+    def __init__(self, root: Path, group: str) -> None:
+        self._root = root
+        self._group = group
+        self._left = _MOST_NAMES
+
+    def matches(self, pattern: str) -> list[Path]:
+        """Find what fits a pattern or, as names may hold brackets, is called just so."""
+        exact = [self._root / pattern] if pattern else []
+        return self._fitting(pattern) or [path for path in exact if os.path.lexists(path)]
+
+    def _fitting(self, pattern: str) -> list[Path]:
+        places = [self._root] if pattern else []
+        parts = PurePath(pattern).parts
+        for number, part in enumerate(parts, start=1):
+            if part == "**":
+                places = self._folders_below(places)
+                places += self._inside(places, "*") if number == len(parts) else []
+            elif _WILD.search(part):
+                places = self._inside(places, part)
+            else:
+                places = [here / part for here in places]
+        return sorted(path for path in dict.fromkeys(places) if os.path.lexists(path))
+
+    def _inside(self, folders: Iterable[Path], part: str) -> list[Path]:
+        return [
+            folder / entry.name
+            for folder in folders
+            for entry in self._entries(folder)
+            if fnmatch.fnmatchcase(entry.name, part)
+            and entry.name.startswith(".") <= part.startswith(".")
+        ]
+
+    def _folders_below(self, folders: Iterable[Path]) -> list[Path]:
+        """List folders and all that are in them, each once."""
+        found: dict[Path, None] = {}
+        waiting = list(folders)
+        while waiting:
+            here = waiting.pop()
+            if here not in found:
+                found[here] = None
+                waiting += [here / entry.name for entry in self._entries(here) if _is_folder(entry)]
+        return list(found)
+
+    def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as entries:
+                found = list(itertools.islice(entries, self._left + 1))
+        except (OSError, ValueError):
+            return []
+        self._left -= len(found)
+        if self._left < 0:
+            raise RecipeError(
+                f"group {self._group!r}: its patterns lead to more than {_MOST_NAMES:,} names: "
+                "list its folders, or write patterns that lead to fewer"
+            )
+        return found
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -127,19 +193,35 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
 def _folders_in(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(
-                entry.name
-                for entry in entries
-                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
-            )
+            return sorted(entry.name for entry in entries if _is_folder(entry))
     except OSError:
         return []
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Say whether it is a folder that is gone into: none that is hidden, and no link."""
+    try:
+        return not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
 def _is_hugging_face(folder: Path) -> bool:
-    return (folder / "config.json").is_file() and any(
-        (folder / name).is_file() for name in _HUGGING_FACE
+    return _is_file(folder / "config.json") and any(
+        _is_file(folder / name) for name in _HUGGING_FACE
     )
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file fails for names that are too long
+
+
+def _real(path: Path) -> str:
+    """Follow links; where they go in circles, or the name is none, the path stays as it is."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:
+        return str(path)
 
 
 def _parts(index: Path) -> list[str]:

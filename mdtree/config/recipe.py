@@ -14,6 +14,9 @@ from mdtree.measurements import Fact
 __all__ = ["GroupSpec", "LossSpec", "ModelSpec", "Recipe", "TrainingSpec"]
 
 
+_LONGEST_PATH = 4096  # characters, as in most systems
+
+
 class ModelSpec(Part):
     """The network that the weights belong to."""
 
@@ -59,7 +62,8 @@ class GroupSpec(Part):
     """Checkpoints of one training configuration that differ only by seed."""
 
     name: str = Field(min_length=1)
-    files: tuple[str, ...] = Field(min_length=1)  # paths or patterns, from the recipe's folder
+    # paths or patterns, from the recipe's folder
+    files: tuple[Annotated[str, Field(max_length=_LONGEST_PATH)], ...] = Field(min_length=1)
     facts: Facts = Field(default_factory=dict)
 
 
