@@ -5,6 +5,7 @@ They do what the commands of the same names do, and return values instead of pri
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -183,7 +184,7 @@ def _request(
     from mdtree.measuring import Request, check_protocol
 
     storage = str(directory) if is_address(directory) else None
-    if storage is None and not Path(directory).exists():
+    if storage is None and not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
         raise MdtreeError(f"{directory} does not exist")
     here = Path.cwd()
     own = recipe is not None
@@ -229,4 +230,6 @@ def _can_be_measured(source: str | Path, recipe: str | Path | Recipe | None) -> 
     path = Path(source)
     if path.suffix.lower() == ".jsonl" or is_table(path):
         return False
-    return recipe is not None or not path.is_dir() or (path / RECIPE_NAME).is_file()
+    # Path.is_dir and Path.is_file fail for names that are too long
+    is_folder, has_recipe = os.path.isdir(path), os.path.isfile(path / RECIPE_NAME)  # noqa: PTH112, PTH113
+    return recipe is not None or not is_folder or has_recipe

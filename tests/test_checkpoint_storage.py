@@ -140,7 +140,9 @@ def test_a_file_that_is_gone_is_told_by_its_address(tmp_path):
     ("url", "words"),
     [
         ("file:///no/such/place", "cannot be listed"),
-        ("nowhere://bucket", "nowhere"),
+        ("nowhere://bucket", "no address that is read: one begins with s3://, s3a://, gs://"),
+        ("file://" + "a" * 5000, "cannot be listed"),
+        ("file:///a\0b", "cannot be"),
         ("s3://b", "s3fs"),
     ],
 )
@@ -149,6 +151,28 @@ def test_addresses_that_cannot_be_read_are_told(url, words):
         pytest.skip("s3fs is installed")
     with pytest.raises(MdtreeError, match=words):
         list(find_stored_folders(url))
+
+
+@pytest.mark.parametrize("protocol", sorted({*fsspec.available_protocols(), "nowhere", "", "S3"}))
+def test_protocols_that_hold_no_files_as_such_are_refused_before_they_do_anything(protocol):
+    """Such as `reference`, which reads a description that names files anywhere."""
+    allowed = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "file", "memory")
+    for url in (f"{protocol}://x", f"{protocol}://x.zip", f"{protocol}://{'x' * 5000}"):
+        if protocol not in allowed:
+            with pytest.raises(MdtreeError, match="no address that is read") as error:
+                list(find_stored_folders(url))
+            assert len(str(error.value)) < 400
+        for chained in (f"simplecache::{url}", f"zip://a.pt::{url}", f"{url}::file:///etc"):
+            with pytest.raises(MdtreeError, match="no address that is read"):
+                list(find_stored_folders(chained))
+
+
+@pytest.mark.parametrize("command", ["measure", "diagnose"])
+def test_the_command_line_tells_an_address_that_is_not_read(mdtree, zoo, tmp_path, command):
+    out = "--out" if command == "measure" else "--rows"
+    for url in ("reference://x", "simplecache::file:///x", "http://localhost:1/x"):
+        ran = mdtree(command, url, "--recipe", zoo / "mdtree.yaml", out, tmp_path / "r.jsonl")
+        assert (ran.code, ran.err.startswith(f"error: {url} is no address")) == (2, True)
 
 
 def _installed(name):

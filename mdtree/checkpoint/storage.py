@@ -32,6 +32,8 @@ _LOCK = ".lock"  # held by the process whose folder it is
 _PART = re.compile(r".+-\d+-of-\d+\.(safetensors|bin)")  # of a checkpoint in several files
 _CONFIG = "config.json"
 
+_PROTOCOLS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "file", "memory")
+
 # what storages say of a file that changes with it, each in its own words
 _STAMPS = ("size", "ETag", "etag", "md5Hash", "crc32c", "generation", "LastModified", "mtime")
 
@@ -183,12 +185,23 @@ def _whole_stamp(file: PurePosixPath, known: dict[PurePosixPath, dict[str, Any]]
 
 
 def _opened(url: str) -> tuple[Any, str]:
+    """Connect to a storage; of the many protocols of fsspec, to those that hold files as such.
+
+    Others unpack archives, run queries, or read a description that names files anywhere.
+    """
     import fsspec
 
+    protocol = url.partition("://")[0]
+    if protocol not in _PROTOCOLS or "::" in url:
+        raise MdtreeError(
+            f"{url:.200} is no address that is read: one begins with "
+            f"{', '.join(f'{name}://' for name in _PROTOCOLS)}, and holds no `::`"
+        )
     try:
         system, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # each storage has its own
         raise MdtreeError(
-            f"{url} cannot be read: {error} (s3:// needs the package s3fs, gs:// needs gcsfs)"
+            f"{url:.200} cannot be read: {error!s:.500} "
+            "(s3:// needs the package s3fs, gs:// gcsfs, az:// adlfs)"
         ) from error
     return system, str(root).rstrip("/") or "/"

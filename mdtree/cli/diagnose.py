@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -138,7 +139,9 @@ def _is_measured(path: str | Path, options: dict[str, Any]) -> bool:
     path = Path(path)
     if path.suffix.lower() == ".jsonl" or is_table(path):
         return True
-    return (path / "rows.jsonl").is_file() and not (path / RECIPE_NAME).is_file()
+    # Path.is_file fails for names that are too long
+    held, recipe = map(os.path.isfile, (path / "rows.jsonl", path / RECIPE_NAME))
+    return held and not recipe
 
 
 def _of_one_protocol(rows: list[Row], protocol: str) -> list[Row]:

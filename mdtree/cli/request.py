@@ -131,7 +131,7 @@ def _recipe(directory: str | Path, options: dict[str, Any]) -> tuple[Recipe, Pat
         raise RecipeError(f"{flags}: only together with --model; otherwise the recipe says it")
     own = path is not None
     path = path or home_of(directory) / RECIPE_NAME
-    if not own and not path.is_file():
+    if not own and not os.path.isfile(path):  # noqa: PTH113 - the same as for Path.exists
         raise RecipeError(
             f"{path.parent} has no {RECIPE_NAME}, and weights alone do not say what network they "
             "belong to: write one (see configs/), name one with --recipe, or give --model and "

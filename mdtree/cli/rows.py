@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -109,5 +110,5 @@ def import_(table: Path, *, out: Path, protocol: str) -> None:
 
 
 def _check_other(out: Path, source: Path, what: str) -> None:
-    if out.resolve() == source.resolve():
+    if os.path.realpath(out) == os.path.realpath(source):  # Path.resolve fails for circles of links
         raise OutputError(f"{out} {what}: name another file with --out")

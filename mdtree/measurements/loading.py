@@ -27,7 +27,7 @@ def home_of(measured: str | Path) -> Path:
     if is_address(measured):
         raise RecipeError(f"{measured} is an object storage: name a recipe with --recipe")
     path = Path(measured)
-    return path if path.is_dir() else path.parent
+    return path if os.path.isdir(path) else path.parent  # noqa: PTH112 - Path.is_dir fails for names that are too long
 
 
 def rows_file(measured: str | Path, out: Path | None = None) -> Path:
@@ -56,7 +56,7 @@ def load_rows(
     column was measured with.  Groups of which nothing was measured are left out, unless `failed`
     wants them too.
     """
-    named = not os.path.isdir(path)  # noqa: PTH112 - Path.is_dir fails for names that are too long
+    named = not os.path.isdir(path)  # noqa: PTH112 - as in home_of
     if not named:
         path /= _NAME
     if not os.path.exists(path):  # noqa: PTH110 - the same; and `<(...)` is no plain file
