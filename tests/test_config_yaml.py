@@ -92,6 +92,7 @@ def test_values_are_read_as_they_are_meant(text, value):
         ("a:\n  <<: 1\n", 2, "<< takes a mapping, or a list of mappings"),
         ("a:\n  <<: [{b: 1}, [c]]\n", 2, "<< takes a mapping, or a list of mappings"),
         ('a: "\\uD800"\n', 1, "'\\\\ud800' holds half a character"),
+        ('a:\n- "b\\0"\n', 2, "'b\\\\x00' holds a null character"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(text, line, reason):

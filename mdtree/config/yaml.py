@@ -244,6 +244,8 @@ def _parts(node: yaml.Node, where: str) -> list[yaml.Node]:
                 raise _fault(key, where, f"the key {name!r:.100} stands here twice{several}")
             seen.add(name)
         return [part for pair in node.value for part in pair]
+    if "\0" in node.value:
+        raise _fault(node, where, f"{node.value!r:.100} holds a null character, as no path may")
     try:
         node.value.encode()
     except UnicodeEncodeError as error:
