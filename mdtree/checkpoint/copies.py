@@ -11,7 +11,7 @@ from torch import Tensor
 from mdtree.checkpoint.reading import file_digest
 from mdtree.checkpoint.stored import Stored, list_stored
 from mdtree.exceptions import CheckpointError
-from mdtree.unpacking import opened
+from mdtree.opening import opened
 
 __all__ = ["equal_files", "equal_tensors", "equal_weights"]
 

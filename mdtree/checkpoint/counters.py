@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from mdtree.unpacking import opened
+from mdtree.opening import opened
 
 __all__ = ["counters_beside", "counters_in"]
 

@@ -10,7 +10,8 @@ from enum import Enum
 from pathlib import Path
 
 from mdtree.exceptions import UnreadableError, UnsafeError
-from mdtree.unpacking import opened, zip_fault
+from mdtree.opening import opened
+from mdtree.unpacking import zip_fault
 
 __all__ = ["INDEX", "Kind", "kind_of", "looks_like_weights"]
 

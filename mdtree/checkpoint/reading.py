@@ -22,7 +22,8 @@ from torch import Tensor
 from mdtree.checkpoint.kind import INDEX, Kind, kind_of
 from mdtree.checkpoint.refusal import refusal
 from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
-from mdtree.unpacking import damage, opened, pickle_fault
+from mdtree.opening import opened
+from mdtree.unpacking import damage, pickle_fault
 
 __all__ = ["file_digest", "is_text", "joined", "parts_of", "read"]
 

@@ -34,8 +34,8 @@ from mdtree.datasets.pictures import from_folders, from_torchvision
 from mdtree.datasets.sample import with_label_noise, with_subset
 from mdtree.exceptions import DataError
 from mdtree.factory import call, find
+from mdtree.opening import opened
 from mdtree.spelling import plural
-from mdtree.unpacking import opened
 
 __all__ = ["Data", "DatasetItems", "Items", "TensorItems", "augmented", "data_digest", "load_data"]
 

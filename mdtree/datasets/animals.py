@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from mdtree.config import Animals
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
-from mdtree.unpacking import opened
+from mdtree.opening import opened
 
 __all__ = ["animal_files", "animals"]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from mdtree.unpacking import opened
+from mdtree.opening import opened
 
 __all__ = ["FORMATS", "Guarded", "picture"]
 

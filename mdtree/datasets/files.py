@@ -19,7 +19,8 @@ from torch import Tensor
 from mdtree.batch import LABELS, as_batch, describe
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
-from mdtree.unpacking import is_zip, opened, pickle_fault, zip_fault
+from mdtree.opening import opened
+from mdtree.unpacking import is_zip, pickle_fault, zip_fault
 
 __all__ = ["check_file", "from_file"]
 

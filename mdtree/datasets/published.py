@@ -12,7 +12,7 @@ from pathlib import Path
 from mdtree.config import Trust
 from mdtree.datasets.files import check_file
 from mdtree.exceptions import DataError, UntrustedError
-from mdtree.unpacking import opened
+from mdtree.opening import opened
 
 __all__ = ["check_files", "check_name"]
 

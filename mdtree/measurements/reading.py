@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from mdtree.exceptions import RowsError
 from mdtree.measurements.row import FORMAT, Row, RowKey, row_from_json
-from mdtree.unpacking import opened
+from mdtree.opening import opened
 
 __all__ = [
     "Damaged",

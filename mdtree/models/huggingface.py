@@ -21,8 +21,8 @@ from mdtree import vision
 from mdtree.exceptions import MdtreeError, MissingExtraError, RecipeError
 from mdtree.factory import asked_to_fetch
 from mdtree.offline import offline
+from mdtree.opening import opened
 from mdtree.requirement import refuse_older
-from mdtree.unpacking import opened
 
 __all__ = ["from_folder"]
 

@@ -8,36 +8,19 @@ And the entries of an archive may be a thousand times as large as the file.
 
 from __future__ import annotations
 
-import errno
 import io
 import os
-import stat
 import zipfile
 from collections.abc import Collection
-from io import BufferedReader
-from pathlib import Path
 from typing import IO, Any
 
 from mdtree.unpacking.archives import FaultError, damaged_entry, entries_of
 from mdtree.unpacking.pickles import Walk
 
-__all__ = ["damage", "is_zip", "opened", "pickle_fault", "zip_fault"]
+__all__ = ["damage", "is_zip", "pickle_fault", "zip_fault"]
 
 _LARGEST = 1 << 30  # bytes that compressed entries may become, however small the file is,
 _RATIO = 20  # or how many times its size; pictures reach 5, one-hot labels 1,000
-
-
-def opened(path: Path) -> BufferedReader:
-    """Open a file; a pipe or a device, which may never end, cannot be read."""
-
-    def ready(name: str, flags: int) -> int:
-        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe waits for its writer
-
-    file = open(path, "rb", opener=ready)  # noqa: SIM115 - Path.open takes no opener
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError(errno.EINVAL, "it is a pipe or a device")
-    return file
 
 
 def is_zip(file: IO[bytes]) -> bool:

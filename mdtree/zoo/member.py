@@ -30,9 +30,9 @@ from mdtree.losses import build_loss
 from mdtree.measurements import Fact
 from mdtree.measurements.whole import cannot_write, own, whole_file
 from mdtree.models import build_model
+from mdtree.opening import opened
 from mdtree.threads import one_thread
 from mdtree.training import Training, train
-from mdtree.unpacking import opened
 from mdtree.version import __version__
 
 __all__ = [
