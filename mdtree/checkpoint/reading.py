@@ -23,6 +23,7 @@ from mdtree.checkpoint.kind import INDEX, Kind, kind_of
 from mdtree.checkpoint.refusal import refusal
 from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
 from mdtree.opening import opened
+from mdtree.requirement import refuse_older
 from mdtree.unpacking import damage, pickle_fault
 
 __all__ = ["file_digest", "is_text", "joined", "parts_of", "read"]
@@ -165,6 +166,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _torch(path: Path, trust: tuple[str, ...]) -> Any:
+    refuse_older("torch", torch.__version__)
     places: dict[str, Any] = dict.fromkeys(("collections.defaultdict", *trust), _Filled)
     places |= dict.fromkeys(_PLAIN, StandIn)
     with _admitted(places), warnings.catch_warnings():

@@ -29,6 +29,8 @@ __all__ = [
     "row_to_json",
 ]
 
+_WRONG = ("SnapshotsError",)  # failures that say that what was measured before is wrong
+
 FORMAT = 1  # raised whenever an older mdtree would misread a new row
 
 RowKey = tuple[str, str]  # (group, protocol): at most one row each
@@ -152,8 +154,13 @@ class Row:
 
     @property
     def measured(self) -> bool:
-        """Say whether it holds a measurement, of which a failure of later takes nothing."""
-        return self.failure is None or self.provenance is not None
+        """Say whether it holds a measurement, of which a later failure takes nothing.
+
+        One that an older mdtree made of the snapshots of a run, as if they were seeds, is wrong.
+        """
+        if self.failure is None:
+            return True
+        return self.provenance is not None and self.failure.kind not in _WRONG
 
     @property
     def outlived(self) -> bool:
