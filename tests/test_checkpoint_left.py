@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from conftest import change, rows_of, write_zoo
-from stopping import NAPPING, stopped
+from crews import PATH
+from stopping import WAITING, stopped
 from troubled import WAYS, run
 
 from mdtree.checkpoint import fetched, remove_left
@@ -39,6 +40,7 @@ def place(monkeypatch):
     """A folder for temporary files that nobody else uses; its name is short, for Ray's sockets."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setenv("PYTHONPATH", PATH)  # of networks that wait
         monkeypatch.setattr(tempfile, "tempdir", None)
         yield Path(folder)
 
@@ -61,15 +63,12 @@ def left(place):
     return sorted(path.name for path in place.iterdir() if path.name.startswith("mdtree"))
 
 
-def is_fetched(place):
-    return lambda: [*place.glob("mdtree-fetched-*/files/*/*.safetensors")]
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_it_is_gone_when_the_command_is_asked_to_end(tmp_path, place, workers, how):
-    args = stored(tmp_path, NAPPING)
-    code, said = stopped([*args, "--workers", workers], how, nap="0.3", begun=is_fetched(place))
+    args = stored(tmp_path, WAITING)
+    until = place / "*.safetensors"  # once a network is fetched
+    code, _, said = stopped([*args, "--workers", workers], how, until=until)
     assert code == (130 if how == signal.SIGINT else 128 + how)
     assert said == "\ninterrupted; the same command goes on where this one stopped\n"
     assert left(place) == []
@@ -87,8 +86,8 @@ def test_it_is_gone_after_workers_were_killed(tmp_path, place, way):
 
 
 def test_what_a_killed_command_has_left_goes_with_the_next(tmp_path, place):
-    args = stored(tmp_path, NAPPING)
-    stopped(args, signal.SIGKILL, nap="0.3", begun=is_fetched(place))
+    args = stored(tmp_path, WAITING)
+    stopped(args, signal.SIGKILL, until=place / "*.safetensors")
     assert len(left(place)) == 1
     assert run(args).returncode == 0
     assert left(place) == []
