@@ -249,6 +249,7 @@ def test_a_compressed_table_is_the_same_table(published_table):
         ),
         (b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 40, "is not a CSV table: Error -3"),
     ],
+    ids=["empty", "not compressed", "cut off", "not deflated"],
 )
 def test_a_damaged_compressed_table_is_refused(tmp_path, content, words):
     path = tmp_path / "t.csv.gz"
