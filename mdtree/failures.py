@@ -385,11 +385,12 @@ def _margins(rows: Sequence[Row]) -> list[float]:
     """
     own = [_stderr(row) for row in rows]
     zoos = [row.facts.get("zoo") for row in rows]
-    usual = {}
-    for zoo in set(zoos):
-        known = [stderr for stderr, other in zip(own, zoos, strict=True) if stderr and other == zoo]
-        usual[zoo] = statistics.median(known) if known else 0.0
-    noise = [max(stderr, usual[zoo]) for stderr, zoo in zip(own, zoos, strict=True)]
+    known: dict[Any, list[float]] = {}
+    for stderr, zoo in zip(own, zoos, strict=True):
+        if stderr:
+            known.setdefault(zoo, []).append(stderr)
+    usual = {zoo: statistics.median(held) for zoo, held in known.items()}
+    noise = [max(stderr, usual.get(zoo, 0.0)) for stderr, zoo in zip(own, zoos, strict=True)]
     return [_ERRORS * math.sqrt(2) * stderr if stderr else _DEFAULT_MARGIN for stderr in noise]
 
 

@@ -1,7 +1,8 @@
 """Markup: HTML and SVG in which text is escaped by construction.
 
 What is no `Markup` is text.  Names come from files of strangers: what would end an element, steer a
-terminal, turn the direction of reading or may not stand in XML at all is spelled out.
+terminal, turn the direction of reading or may not stand in XML at all is spelled out; and what is
+longer than anybody reads is cut.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from html import escape
 
 __all__ = ["Markup", "escaped", "joined", "tag"]
 
+_LONGEST = 2000  # characters of one text
 _ALONE = frozenset({"br", "link", "meta"})  # elements of HTML that have no end
 
 
@@ -25,7 +27,8 @@ def escaped(text: str) -> Markup:
     """Make text harmless inside elements and attributes; markup stays as it is."""
     if isinstance(text, Markup):
         return text
-    return Markup(escape("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)))
+    said = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return Markup(escape("".join(c if c.isprintable() else ascii(c)[1:-1] for c in said)))
 
 
 def joined(parts: Iterable[str | None], between: str = "") -> Markup:

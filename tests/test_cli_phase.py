@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from mdtree.cli.phase import LETTERS, phase_svg, phase_text
+from mdtree.exceptions import RowsError
 from mdtree.failures import FAILURE_MODES, Label
 from mdtree.phase import Cell, Phase
 
@@ -289,3 +290,11 @@ def test_names_of_groups_are_text_and_nothing_else(name):
     assert f"{shown}: 80.00 %, none" in [t.text for t in picture.iter(f"{SVG}title")]
     assert svg.replace("\n", "").isprintable()
     assert svg.encode().decode() == svg
+
+
+def test_diagrams_have_an_end_where_each_group_is_alone_in_its_line_and_column():
+    """So many groups would be 10^10 cells."""
+    many = phase({(float(n), float(n)): cell(50) for n in range(100_000)})
+    assert phase_text([many]) == "phase diagrams of 10,000,000,000 cells are too large to be shown"
+    with pytest.raises(RowsError, match="axes of the phase diagrams have 200,000 values"):
+        phase_svg([many])

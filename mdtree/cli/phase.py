@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from mdtree.cli.text import plural, printable, table
+from mdtree.exceptions import RowsError
 from mdtree.failures import FAILURE_MODES, Label
 from mdtree.phase import Cell, Phase
 from mdtree.report import COLOURS
@@ -24,6 +25,7 @@ _DULL, _BRIGHT = "#174a57", "#e6f3f1"  # the least and the most accurate group
 _FRAME, _INK, _PAPER = "#c3c9cf", "#000000", "#ffffff"
 
 _NAME = 40  # letters of the name of a zoo
+_MOST_CELLS, _MOST_TICKS = 100_000, 100_000  # of all diagrams together
 
 # pixels
 _CELL, _LINE = 54, 26  # the least size of a cell
@@ -36,6 +38,9 @@ _LEGEND = 178
 
 def phase_text(phases: Sequence[Phase]) -> str:
     """Show test accuracy and the letter of the mode in each cell, the largest value on top."""
+    cells = sum(len(phase.lines) * len(phase.columns) for phase in phases)
+    if cells > _MOST_CELLS:  # most of them empty: a group is one cell
+        return f"phase diagrams of {cells:,} cells are too large to be shown"
     legend = ", ".join(f"{letter} {mode}" for mode, letter in LETTERS.items())
     said = f"percent of test items, and what is wrong: {legend}; ? inside the noise"
     return "\n\n".join([*map(_text, phases), said])
@@ -104,6 +109,9 @@ def phase_svg(phases: Sequence[Phase]) -> str:
 
     The stronger the colour of a mode, the more its remedy gains.
     """
+    ticks = sum(len(phase.lines) + len(phase.columns) for phase in phases)
+    if ticks > _MOST_TICKS:
+        raise RowsError(f"the axes of the phase diagrams have {ticks:,} values: too many to draw")
     labels = [cell.label for phase in phases for cell in phase.cells.values()]
     scale = _Scale(
         low=min((label.accuracy for label in labels), default=0.0),

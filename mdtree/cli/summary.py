@@ -10,11 +10,13 @@ from itertools import islice
 from mdtree.cli.text import number, printable, table
 from mdtree.measurements import QUANTITIES, Measured, Missing, Row
 from mdtree.measurements.row import row_to_json
+from mdtree.spelling import shortened
 
 __all__ = ["SHOWN", "counted_once", "row_text", "rows_table"]
 
 SHOWN = 40  # rows, where nobody asks for all
 _COPIES = 5  # that are told of one group
+_LONGEST = 1000  # characters of a reason
 
 
 def row_text(row: Row) -> str:
@@ -105,7 +107,7 @@ def _doubts(rows: Sequence[Row]) -> list[str]:
         name
         for row in rows
         for name, value in row.quantities.items()
-        if isinstance(value, Measured) and value.converged is False
+        if name in QUANTITIES and isinstance(value, Measured) and value.converged is False
     )
     return [f"not converged {name} ({count} of {len(rows)})" for name, count in counts.items()]
 
@@ -119,8 +121,9 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
         for reason, count in counts.items():
             reasons.setdefault((reason, count), []).append(name)
     return [
-        f"missing {', '.join(names)}: {printable(reason)} ({count} of {len(rows)})"
+        f"missing {', '.join(names)}: {told} ({count} of {len(rows)})"
         for (reason, count), names in reasons.items()
+        if (told := printable(shortened(reason, _LONGEST)))
     ]
 
 
@@ -128,7 +131,7 @@ def _outlived(rows: Sequence[Row]) -> list[str]:
     """Say of which groups a later attempt failed, so that the numbers are not of their last."""
     return [
         f"measured before, a later attempt failed: {printable(row.group)}: "
-        f"{printable(row.failure.reason)}"
+        f"{printable(shortened(row.failure.reason, _LONGEST))}"
         for row in rows
         if row.failure is not None and row.outlived
     ]

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from mdtree.cli.text import plural, printable, table
 from mdtree.failures import FAILURE_MODES
+from mdtree.spelling import shortened
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Gain, Verdict
 
 __all__ = ["verdict_text", "verdicts_table"]
+
+_LONGEST = 5000  # characters of a line
 
 
 def verdicts_table(verdicts: Sequence[Verdict]) -> str:
@@ -30,7 +33,7 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
 
 def verdict_text(verdict: Verdict) -> str:
     """Write one verdict: what is wrong, how sure, why, and what to do."""
-    return "\n".join(map(printable, _lines(verdict)))
+    return "\n".join(printable(shortened(line, _LONGEST)) for line in _lines(verdict))
 
 
 def _lines(verdict: Verdict) -> Iterator[str]:

@@ -58,8 +58,11 @@ def _known(facts: dict[str, Fact]) -> dict[str, Fact]:
     return facts
 
 
+_MOST_FACTS = 200  # a row has room for those of the recipe, of the group and of its folder's name
+
 Facts = Annotated[
     dict[str, Annotated[Fact, either("a finite number, a text, true or false")]],
+    Field(max_length=_MOST_FACTS),
     AfterValidator(_known),
 ]
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mdtree.measurements import Measured, Row, Value
+from mdtree.measurements import FACTS, QUANTITIES, Measured, Row, Value
 from mdtree.trees import SavedTree
 from mdtree.trees.evidence import Floats
 from mdtree.trees.feature import feature_matrix
@@ -27,8 +27,10 @@ _LARGEST = 1e100  # of what is drawn: its square is finite
 def redrawn(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) -> Floats:
     """Give the features of a row as they could have been measured: one line for each draw."""
     rng = np.random.default_rng(seed)
-    drawn = {name: _drawn(name, value, draws, rng) for name, value in row.quantities.items()}
-    bare = replace(row, details=None)
+    known = ((name, value) for name, value in row.quantities.items() if name in QUANTITIES)
+    drawn = {name: _drawn(name, value, draws, rng) for name, value in known}
+    facts = {name: fact for name, fact in row.facts.items() if name in FACTS}
+    bare = Row(format=1, group=row.group, protocol=row.protocol, facts=facts, quantities={})
     rows = [
         replace(bare, quantities={name: values[number] for name, values in drawn.items()})
         for number in range(draws)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mdtree.exceptions import RowsError
 from mdtree.measurements.fact import Fact
 from mdtree.measurements.row import Measured, Row
 
@@ -14,6 +15,7 @@ Kind = type[bool] | type[int] | type[float] | type[str]
 
 NAMES = ("group", "protocol")
 STDERR = "_stderr"  # the column of a quantity's standard error is called after the quantity
+_MOST_NAMES = 2000
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -53,6 +55,11 @@ def layout_of(rows: Iterable[Row]) -> Layout:
             kind = _kind(fact)
             facts[name] = _both(facts.get(name, kind), kind)
         quantities |= dict.fromkeys(row.quantities)
+        if len(facts) + len(quantities) > _MOST_NAMES:  # a table has a cell for each in every row
+            raise RowsError(
+                f"the rows have more than {_MOST_NAMES:,} facts and quantities of different names, "
+                "too many for a table: rows that belong together share them"
+            )
     return Layout(facts=facts, quantities=tuple(quantities))
 
 

@@ -15,6 +15,7 @@ from mdtree.measurements.quantity import QUANTITIES
 
 __all__ = [
     "FORMAT",
+    "MOST_FACTS",
     "Copy",
     "Detail",
     "Failure",
@@ -32,6 +33,8 @@ __all__ = [
 _WRONG = ("SnapshotsError",)  # failures that say that what was measured before is wrong
 
 FORMAT = 1  # raised whenever an older mdtree would misread a new row
+
+MOST_FACTS = 1000  # of a row; and as many quantities
 
 RowKey = tuple[str, str]  # (group, protocol): at most one row each
 
@@ -141,8 +144,8 @@ class Row:
     format: Literal[1]
     group: Annotated[Text, Field(min_length=1)]
     protocol: Annotated[str, Field(min_length=1)]
-    facts: dict[str, Fact]
-    quantities: dict[str, Value]
+    facts: Annotated[dict[str, Fact], Field(max_length=MOST_FACTS)]
+    quantities: Annotated[dict[str, Value], Field(max_length=MOST_FACTS)]
     provenance: Provenance | None = None  # None for rows that were measured elsewhere
     failure: Failure | None = None
     details: dict[str, Detail] | None = None  # None: there are none

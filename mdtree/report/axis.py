@@ -12,7 +12,7 @@ __all__ = ["Axis", "linear", "logarithmic"]
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _TICKS = 5  # at most, without the first
-_LARGEST = 1e100
+_LARGEST, _SMALLEST = 1e100, 1e-100  # what is beyond is drawn there: powers of ten have ends
 _FLAT = 0.02  # of a value; less of a change is drawn as none, so that ticks differ
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DECADES = 4  # between two ticks, at most that many ticks
@@ -71,7 +71,7 @@ def _step(span: float) -> float:
 
 def logarithmic(label: str, values: Iterable[float], *, decades: int = 8) -> Axis:
     """Make an axis from the power of ten above the largest value, down at most so many decades."""
-    held = [value for value in values if value > 0] or [1.0]
+    held = [min(max(value, _SMALLEST), _LARGEST) for value in values if value > 0] or [1.0]
     top = math.ceil(math.log10(max(held)) - 1e-9)
     bottom = max(min(math.floor(math.log10(min(held))), top - 1), top - decades)
     step = -(-(top - bottom) // _DECADES)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mdtree.markup import Markup
+from mdtree.markup import Markup, joined
 from mdtree.measurements import Row
 from mdtree.report.axis import Axis, linear, logarithmic
 from mdtree.report.plot import Plot
-from mdtree.report.table import lines, numeric
+from mdtree.report.table import beyond, lines, numeric
 
 __all__ = ["density", "profile"]
 
@@ -36,7 +36,8 @@ def profile(row: Row, column: str, label: str) -> Markup | None:
         marks.append(plot.curve(path, "curved"))
         marks += [plot.dot(t, value, "on", f"{label} {value:.4g} at {t:g}") for t, value in path]
     worst = max(height)
-    return plot.drawn(marks, f"{label} between the networks of the group, at most {worst:.4g}")
+    drawn = plot.drawn(marks, f"{label} between the networks of the group, at most {worst:.4g}")
+    return joined([drawn, beyond(row, "curve", "line")])
 
 
 def _paths(row: Row, detail: str, column: str) -> list[_Points]:
@@ -75,7 +76,7 @@ def density(row: Row) -> Markup | None:
         plot.dot(value, weight, "on", f"{value:.4g}: share {weight:.2g}") for value, weight in nodes
     ]
     told = f"spectral density of the Hessian: eigenvalues from {low:.4g} to {high:.4g}"
-    return plot.drawn(marks, told)
+    return joined([plot.drawn(marks, told), beyond(row, "hessian_density")])
 
 
 def _nodes(row: Row) -> list[_Points]:

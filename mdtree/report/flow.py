@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 
-from mdtree.markup import Markup
+from mdtree.markup import Markup, joined
 from mdtree.measurements import Row
 from mdtree.report.axis import Axis, linear
 from mdtree.report.plot import Plot
-from mdtree.report.table import lines, numeric
+from mdtree.report.table import beyond, lines, name_of, numeric
 
 __all__ = ["flow"]
 
@@ -16,6 +16,7 @@ _USUAL = 2.0, 6.0  # alpha of layers of well trained networks
 _MOST = 12.0  # larger ones are drawn on the upper edge
 _TOLD = ("over-trained", "2 to 6", "under-trained")  # states in which alpha says something
 _LEAST = 2  # layers
+_FAR = 1e6  # alpha without a meaning
 _TICKS = 7
 
 
@@ -36,11 +37,10 @@ def flow(row: Row) -> Markup | None:
     for number, (layer, found) in enumerate(layers.items(), start=1):
         for alpha, state, member in found:
             kind = "on" if state in _TOLD else "hollow"
-            marks.append(
-                plot.dot(number, alpha, kind, f"{layer}, {member}: alpha {alpha:.2f}, {state}")
-            )
+            said = f"{name_of(layer)}, {name_of(member)}: alpha {_written(alpha)}, {name_of(state)}"
+            marks.append(plot.dot(number, alpha, kind, said))
     told = f"alpha over {len(layers)} layers, from {min(alphas):.3g} to {max(alphas):.3g}"
-    return plot.drawn(marks, told)
+    return joined([plot.drawn(marks, told), beyond(row, "spectrum")])
 
 
 def _layers(row: Row) -> dict[str, list[tuple[float, str, str]]]:
@@ -53,6 +53,10 @@ def _layers(row: Row) -> dict[str, list[tuple[float, str, str]]]:
         if known is not None and kind != "embedding":  # means leave these out too
             found.setdefault(str(layer), []).append((known[0], str(state), str(member)))
     return found
+
+
+def _written(alpha: float) -> str:
+    return f"{alpha:.2f}" if abs(alpha) < _FAR else f"{alpha:.3g}"
 
 
 def _ticks(layers: int) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ from mdtree.report.pictures import pictures
 from mdtree.report.quantities import quantities
 from mdtree.report.section import section
 from mdtree.report.style import kind
+from mdtree.report.table import name_of
 from mdtree.report.walk import walk
 from mdtree.report.words import plain, sentence, short
 from mdtree.trees import SavedTree
@@ -47,7 +48,7 @@ def _facts(row: Row | None) -> Markup | None:
         return None
     numbers = {name: number_of(row, name) for name in row.facts}
     said = (
-        f"{plain(name)} {row.facts[name] if number is None else short(number)}"
+        f"{name_of(plain(name))} {name_of(row.facts[name]) if number is None else short(number)}"
         for name, number in numbers.items()
     )
     return tag("p", " · ".join(said), class_="facts")

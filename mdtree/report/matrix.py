@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mdtree.markup import Markup, joined, tag
 from mdtree.measurements import Row
-from mdtree.report.table import lines, numeric
+from mdtree.report.table import Cell, left_out, lines, name_of, numeric
 from mdtree.trees.evidence import Floats
 
 __all__ = ["layers_matrix", "members_matrix"]
 
 _MOST = 32  # lines; more are drawn as means of blocks
+_MOST_NAMES = 512  # to each side; what is between more is not drawn
 _WRITTEN = 8  # lines, at most, whose cells have room for a number
 _WIDTH, _SIDE = 320, 46  # pixels: of a picture at least, of a cell with a number
 _THIN = 0.6  # of the ink, under letters
+_FAR = 100  # a CKA that is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,31 +34,56 @@ class _Matrix:
 
 def members_matrix(row: Row) -> Markup | None:
     """Draw the CKA of all pairs of members; that of a network with itself is left empty."""
-    found: dict[tuple[str, str], float] = {}
-    names: dict[str, None] = {}
-    for a, b, cka in lines(row, "pairs", "a", "b", "cka"):
-        known = numeric(cka)
-        names |= {str(a): None, str(b): None}
-        if known is not None:
-            found[str(a), str(b)] = known[0]
-            found.setdefault((str(b), str(a)), known[0])
+    held = lines(row, "pairs", "a", "b", "cka", most=None)
+    names = _names(name for a, b, _ in held for name in (a, b))
+    found = _known(held, names, names)
+    found = {(b, a): cka for (a, b), cka in found.items()} | found
     if not found:
         return None
-    matrix = _drawn(_matrix(list(names), list(names), found), "networks")
-    return joined([matrix, tag("ol", *(tag("li", name) for name in names), class_="names")])
+    shown = list(names)[:_MOST_NAMES]
+    return joined(
+        [
+            _drawn(_matrix(shown, shown, found), "networks"),
+            tag("ol", *(tag("li", name_of(name)) for name in shown), class_="names"),
+            left_out(len(shown), len(names), "networks"),
+        ]
+    )
 
 
 def layers_matrix(row: Row) -> Markup | None:
     """Draw the CKA of all layers of one network with all layers of another."""
-    found: dict[tuple[str, str], float] = {}
-    first: dict[str, None] = {}
-    second: dict[str, None] = {}
-    for one, other, cka in lines(row, "layers", "row", "column", "cka"):
-        known = numeric(cka)
-        first[str(one)], second[str(other)] = None, None
-        if known is not None:
-            found[str(one), str(other)] = known[0]
-    return _drawn(_matrix(list(first), list(second), found), "layers") if found else None
+    held = lines(row, "layers", "row", "column", "cka", most=None)
+    first, second = _names(line[0] for line in held), _names(line[1] for line in held)
+    found = _known(held, first, second)
+    if not found:
+        return None
+    shown, beside = list(first)[:_MOST_NAMES], list(second)[:_MOST_NAMES]
+    return joined(
+        [
+            _drawn(_matrix(shown, beside, found), "layers"),
+            left_out(_MOST_NAMES, max(len(first), len(second)), "layers"),
+        ]
+    )
+
+
+def _names(cells: Iterable[Cell]) -> dict[str, int]:
+    """Give each name its number, in the order in which they first appear."""
+    names: dict[str, int] = {}
+    for cell in cells:
+        names.setdefault(str(cell), len(names))
+    return names
+
+
+def _known(
+    held: Iterable[tuple[Cell, ...]], rows: Mapping[str, int], columns: Mapping[str, int]
+) -> dict[tuple[str, str], float]:
+    """Give what is known of the pairs that are drawn."""
+    found = {}
+    for one, other, cell in held:
+        row, column, cka = str(one), str(other), numeric(cell)
+        if cka is not None and rows[row] < _MOST_NAMES > columns[column]:
+            found[row, column] = cka[0]
+    return found
 
 
 def _matrix(
@@ -75,7 +102,7 @@ def _matrix(
 
 
 def _named(names: Sequence[str], block: int) -> tuple[str, ...]:
-    return tuple(f"{names[i]} and on" for i in range(0, len(names), block))
+    return tuple(f"{name_of(names[i])} and on" for i in range(0, len(names), block))
 
 
 def _pooled(cells: Floats, block: int) -> Floats:
@@ -101,7 +128,8 @@ def _drawn(matrix: _Matrix, what: str) -> Markup:
         if not np.isnan(matrix.cells[y, x])
     ]
     blocks = f", each cell the mean of {matrix.block} by {matrix.block}" * (matrix.block > 1)
-    told = f"CKA of {high} by {wide} {what}{blocks}: from {known.min():.2f} to {known.max():.2f}"
+    told = f"CKA of {high} by {wide} {what}{blocks}: "
+    told += f"from {_written(known.min(), 2)} to {_written(known.max(), 2)}"
     return tag(
         "svg",
         tag("title", told),
@@ -116,15 +144,22 @@ def _drawn(matrix: _Matrix, what: str) -> Markup:
     )
 
 
+def _written(cka: float, digits: int = 3) -> str:
+    return f"{cka:.{digits}f}" if abs(cka) < _FAR else f"{cka:.3g}"
+
+
 def _cell(matrix: _Matrix, y: int, x: int, side: float) -> Markup:
     value = float(matrix.cells[y, x])
     ink, written = min(max(value, 0.0), 1.0), None
     if max(matrix.cells.shape) <= _WRITTEN:
         ink *= _THIN
-        written = tag("text", f"{value:.2f}", x=(x + 0.5) * side, y=(y + 0.5) * side)
+        written = tag("text", _written(value, 2), x=(x + 0.5) * side, y=(y + 0.5) * side)
     return tag(
         "g",
-        tag("title", f"{matrix.rows[y]} with {matrix.columns[x]}: {value:.3f}"),
+        tag(
+            "title",
+            f"{name_of(matrix.rows[y])} with {name_of(matrix.columns[x])}: {_written(value)}",
+        ),
         tag(
             "rect", x=x * side, y=y * side, width=side, height=side, fill_opacity=ink, class_="cell"
         ),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from mdtree.diagnosis import Basis
 from mdtree.markup import Markup, joined, tag
 from mdtree.measurements import PROTOCOLS, Provenance, Row
+from mdtree.report.table import left_out, name_of
 from mdtree.report.words import sentence, short
 from mdtree.spelling import plural
 
 __all__ = ["origin"]
 
+_MOST = 100  # checkpoints, and notes
 _HASH = 12  # letters of a hash that tell one from another
 
 
@@ -35,14 +38,16 @@ def _tree(basis: Basis) -> Iterator[tuple[str, str]]:
 
 def _measuring(held: Provenance) -> Iterator[tuple[str, Markup | str]]:
     weights = [
-        tag("span", f"{name} ", tag("code", hash_[:_HASH])) for name, hash_ in held.weights.items()
+        tag("span", f"{name_of(name)} ", tag("code", hash_[:_HASH]))
+        for name, hash_ in islice(held.weights.items(), _MOST)
     ]
-    yield "checkpoints (sha256)", joined(weights, ", ")
-    yield "counted once", "; ".join(held.counted_once)
+    more = left_out(_MOST, len(held.weights), "checkpoints")
+    yield "checkpoints (sha256)", joined([joined(weights, ", "), more])
+    yield "counted once", "; ".join(held.counted_once[:_MOST])
     yield "recipe (sha256)", tag("code", held.recipe[:_HASH])
     if held.data is not None:
         yield "data (sha256)", tag("code", held.data[:_HASH])
     yield "metrics", ", ".join(held.metrics)
     effort = "" if held.passes is None else f", {short(held.passes)} forward passes of one item"
     yield "measured", f"on {held.device} in {short(held.seconds)} s, seed {held.seed}{effort}"
-    yield "choices", joined((tag("span", sentence(note)) for note in held.notes), " ")
+    yield "choices", joined((tag("span", sentence(note)) for note in held.notes[:_MOST]), " ")

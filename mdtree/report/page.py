@@ -15,7 +15,9 @@ from mdtree.spelling import plural
 from mdtree.trees import SavedTree
 from mdtree.version import __version__
 
-__all__ = ["report_page"]
+__all__ = ["MOST_WHOLE", "report_page"]
+
+MOST_WHOLE = 200  # groups that are shown with all that is known of them; more are a line each
 
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; "
@@ -41,9 +43,14 @@ def report_page(
             trees.get(verdict.basis.tree),
             name=f"group-{number}",
         )
-        for number, verdict in enumerate(verdicts, start=1)
+        for number, verdict in enumerate(verdicts[:MOST_WHOLE], start=1)
     ]
     several = len(verdicts) > 1
+    if len(verdicts) > MOST_WHOLE:
+        told = (
+            f"The first {MOST_WHOLE:,} of {len(verdicts):,} groups; another one: add --group NAME."
+        )
+        articles.append(tag("p", told, class_="note"))
     body = tag(
         "body",
         tag("header", tag("h1", "Diagnosis by mdtree"), _overview(verdicts) if several else None),
@@ -97,9 +104,10 @@ def _overview(verdicts: Sequence[Verdict]) -> Markup:
 def _line(number: int, verdict: Verdict) -> Markup:
     outside = verdict.outlier is not None and verdict.outlier.outside
     likely = "" if verdict.sure else f" ({plain(verdict.likely)}?)"
+    href = f"#group-{number}"
     return tag(
         "tr",
-        tag("td", tag("a", verdict.group, href=f"#group-{number}")),
+        tag("td", tag("a", verdict.group, href=href) if number <= MOST_WHOLE else verdict.group),
         tag(
             "td",
             tag("span", class_=f"swatch {kind(verdict.mode)}", aria_hidden="true"),

@@ -56,7 +56,7 @@ class Plot:
     def area(self, points: Sequence[tuple[float, float]], kind: str) -> Markup:
         """Fill what lies under a curve."""
         ends = [(points[0][0], self.y.low), *points, (points[-1][0], self.y.low)]
-        return self._stretched(tag("path", d=f"{self._way(ends)}Z", class_=kind))
+        return self._stretched(tag("path", d=Markup(f"{self._way(ends)}Z"), class_=kind))
 
     def band(self, low: float, high: float, kind: str) -> Markup:
         """Fill what lies between two values of y."""
@@ -88,9 +88,9 @@ class Plot:
             class_=kind,
         )
 
-    def _way(self, points: Sequence[tuple[float, float]]) -> str:
+    def _way(self, points: Sequence[tuple[float, float]]) -> Markup:
         places = [f"{self.x.at(x):.2f} {100 - self.y.at(y):.2f}" for x, y in points]
-        return "M" + "L".join(places)
+        return Markup("M" + "L".join(places))
 
     @staticmethod
     def _stretched(part: Markup) -> Markup:
