@@ -139,8 +139,9 @@ def _text(error: ErrorDetails, whole: type[BaseModel]) -> str:
         known = (parts[above[-1]] if above else whole).model_fields
         return f"unknown key{nearest(str(place[-1]), known)} (known: {', '.join(known)})"
     if kind == "too_long":
-        most, found = (error["ctx"][name] for name in ("max_length", "actual_length"))
-        return f"holds {found} of them, at most {most} are allowed"
+        return (
+            f"has {len(error['input'])} entries, at most {error['ctx']['max_length']} are allowed"
+        )
     if kind == "literal_error" and place == ("format",):
         return f"this mdtree reads format 1, got {error['input']!r:.100}: install a newer mdtree"
     message = _MESSAGES.get(kind, error["msg"].removeprefix("Value error, "))
