@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.resource_tracker import ensure_running
 from typing import Generic, TypeVar
 
 from mdtree.workers.crew import Crew
@@ -156,6 +157,7 @@ def _undisturbed() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # not every system has it
         yield
         return
+    ensure_running()  # what starts with the first process, and lets all signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     try:
         yield
