@@ -93,6 +93,26 @@ def test_an_interrupt_of_everybody_is_told_once(tmp_path, later):
     assert printed.count("Traceback") == 1
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be kept waiting")
+def test_no_worker_can_be_interrupted_before_it_ignores_that(tmp_path):
+    (tmp_path / "script.py").write_text("""
+import os, pathlib, signal
+import crews
+from mdtree.workers import Crew, run
+HERE = pathlib.Path(__file__).parent
+def starts(_):
+    return crews.eventually(lambda: len(list(HERE.glob("start *"))) == 2)
+if __name__ == "__main__":
+    assert all(done.result for done in run(starts, [0, 1], Crew(workers=2)))
+else:  # a worker that is starting
+    blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    (HERE / f"start {os.getpid()} {blocked}").touch()
+""")
+    env = {**os.environ, "PYTHONPATH": PATH}
+    subprocess.run([sys.executable, tmp_path / "script.py"], env=env, check=True)
+    assert [path.name.split()[2] for path in tmp_path.glob("start *")] == ["True", "True"]
+
+
 def test_a_script_that_does_not_guard_its_start_is_told_how(tmp_path):
     unguarded = SCRIPT.format(ray=None).replace('__name__ == "__main__"', "True")
     (tmp_path / "script.py").write_text(unguarded)
