@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from reports import HOSTILE, detail, grid, judge, parsed, tree, whole_row
+from reports import HOSTILE, detail, grid, group, judge, parsed, tree, whole_row
 
 from mdtree.cli.summary import rows_table
 from mdtree.cli.verdict import verdict_text, verdicts_table
@@ -202,6 +202,7 @@ ROWS = st.builds(
 
 
 @given(st.lists(ROWS, min_size=1, max_size=3))
+@example([group("large", {"cka": (1e308, None), "hessian_top": (1e308, 1e308)})])
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_whatever_valid_rows_hold_is_shown_without_an_end_to_it(rows):
     assert_short(*rows)

@@ -97,7 +97,7 @@ def _values(row: Row, saved: SavedTree) -> tuple[dict[str, float], dict[str, flo
     spreads = {
         name: float(column.std())
         for name, column in zip(saved.features, draws.T, strict=True)
-        if np.isfinite(column).all()
+        if np.isfinite(column).all() and column.min() < column.max()
     }
     return known, {
         name: spreads[name] for name, value in known.items() if _is_error(spreads.get(name), value)
