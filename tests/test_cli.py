@@ -167,3 +167,25 @@ def test_an_output_that_cannot_be_written_is_no_traceback(where, code, words):
     assert ran.returncode == code
     assert words in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+TWICE = """
+import os, signal
+from mdtree.cli.stop import Stopped, stoppable
+with stoppable():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except Stopped as stop:
+        os.kill(os.getpid(), signal.SIGTERM)  # while files are closed
+        print(stop.exit_code)
+print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does
+with stoppable():
+    os.kill(os.getpid(), signal.SIGHUP)
+    print("goes on")
+"""
+
+
+def test_a_wish_to_end_is_one_however_often_it_is_sent_and_nohup_is_respected():
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == ["143", "True", "goes on", ""]

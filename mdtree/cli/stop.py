@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
 __all__ = ["Stopped", "stoppable"]
 
 _NAMES = ("SIGTERM", "SIGHUP")  # of a system that shuts down, of a terminal that is closed
+_ONCE = 5.0  # seconds in which it is one wish: `timeout` sends two, and files are closed meanwhile
 
 
 class Stopped(KeyboardInterrupt):
@@ -28,15 +30,18 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         numbers = []  # others may not say what a signal does
     taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    told = -float("inf")
+
+    def stop(number: int, _: FrameType | None) -> None:
+        nonlocal told
+        if time.monotonic() - told > _ONCE:
+            told = time.monotonic()
+            raise Stopped(number)
+
     try:
         for number in taken:
-            signal.signal(number, _stop)
+            signal.signal(number, stop)
         yield
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
-
-
-def _stop(number: int, _: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # what is closed now is closed in peace
-    raise Stopped(number)
