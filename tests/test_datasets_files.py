@@ -220,12 +220,15 @@ MANY = torch.arange(2000.0)[:, None]  # under 40 names
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"x": big(10_000, 30_000), "y": torch.zeros(10_000)}, r"uint8\[10000, 30000\], whose val"),
-        ({"x": torch.zeros(9, 2), "y": big(9, 10**9, dtype=torch.int64)}, "whose values repeat"),
+        (
+            {"x": big(10_000, 30_000), "y": torch.zeros(10_000)},
+            r"a tensor of the size \(10000, 30000\), and 1 bytes for it",
+        ),
+        ({"x": torch.zeros(9, 2), "y": big(9, 10**9, dtype=torch.int64)}, "a tensor of the size"),
         ((torch.zeros(9, 2), big(9, 1000)), "whose values repeat what is there once; write it"),
         ({"x": WINDOWS, "y": torch.zeros(500)}, "whose values repeat"),
         ({f"x{n}": MANY.view(2000, 1) for n in range(40)}, "tensors take 320000 bytes, and it hol"),
-        ({"x": torch.zeros(3, 2).to_sparse(), "y": torch.zeros(3)}, "sparse, nested or quantised"),
+        ({"x": torch.zeros(3, 2).to_sparse(), "y": torch.zeros(3)}, "a sparse tensor"),
         ({"x": torch.zeros(3, 2, device="meta"), "y": torch.zeros(3)}, "a tensor without values"),
     ],
     ids=["image", "labels", "pair", "windows", "names", "sparse", "meta"],

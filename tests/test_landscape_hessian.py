@@ -267,7 +267,9 @@ def test_parts_are_the_hessians_of_their_items():
 
 def test_a_rival_finds_the_same():
     """Its batches are of equal size: it gives uneven ones equal weight."""
-    rival = pytest.importorskip("hessian_eigenthings")
+    rival = pytest.importorskip(
+        "hessian_eigenthings", reason="needs a rival: pip install hessian-eigenthings==1.0.0a5"
+    )
     module = with_statistics().double().eval()
     hessian = of(module, (X[:36], Y[:36]), batch_size=12)
     batches = list(hessian.items.batches(12))

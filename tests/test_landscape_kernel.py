@@ -74,7 +74,7 @@ def test_the_debiased_estimator_is_the_mean_over_all_four_different_items():
 
 @SHAPES
 def test_it_is_that_of_pytorch_cka(n, d, e):
-    rival = pytest.importorskip("cka")
+    rival = pytest.importorskip("cka", reason="needs a rival: pip install pytorch-cka")
     x, y = features(n, d, e)
 
     theirs = float(rival.cka_from_features(x, y))  # which cuts what is below 0

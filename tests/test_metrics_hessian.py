@@ -190,7 +190,7 @@ def test_the_cost_told_before_is_within_a_factor_of_two(trained, protocol, membe
 @BOTH
 def test_an_accelerator_finds_the_same(trained, protocol):
     if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
+        pytest.skip("needs a CUDA device: make gpu-check where there is one")
     module, data = trained
     given = subject(module, [weights_of(module)], data, protocol, batch_size=256)
     here = numbers(HESSIAN.compute(given))

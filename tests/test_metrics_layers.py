@@ -33,7 +33,7 @@ def same(first, second):
 
 
 def test_it_is_that_of_pytorch_cka():
-    rival = pytest.importorskip("cka")
+    rival = pytest.importorskip("cka", reason="needs a rival: pip install pytorch-cka")
     make = lambda: cnn(width=2, classes=3)  # noqa: E731
     module, members = group(make, 2)
 

@@ -44,7 +44,7 @@ def biased_cka(x, y):
 
 
 def test_standard_1_asks_all_members_the_same_items_and_compares_softmax_debiased():
-    rival = pytest.importorskip("cka")
+    rival = pytest.importorskip("cka", reason="needs a rival: pip install pytorch-cka")
     weights = torch.randn(3, 4, 5)
     module, x = Recorded(), torch.randn(1500, 5)
 
@@ -198,7 +198,7 @@ def test_one_pair_has_the_standard_errors_of_its_items():
     ).values  # fmt: skip
 
     kept = [torch.arange(37)[torch.arange(37) % 8 != block] for block in range(8)]
-    rival = pytest.importorskip("cka")
+    rival = pytest.importorskip("cka", reason="needs a rival: pip install pytorch-cka")
     said = [(module.asked[0] @ w.T).double().softmax(1) for w in weights]
     left = [float(rival.cka_from_features(said[0][rows], said[1][rows])) for rows in kept]
     assert math.sqrt(7 * statistics.pvariance(left)) == pytest.approx(found["cka"].stderr, rel=1e-4)

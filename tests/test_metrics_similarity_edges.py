@@ -230,7 +230,7 @@ def test_a_network_that_cannot_run_is_told(protocol):
 @PROTOCOLS
 def test_the_device_gives_the_numbers_of_the_cpu(protocol):
     if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
+        pytest.skip("needs a CUDA device: make gpu-check where there is one")
     make, data = NETS["residual"]
     module, members = group(make, 3)
     here = measure(module, members, data, protocol).values

@@ -100,7 +100,9 @@ def test_no_network_is_run():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA device: make gpu-check where there is one"
+)
 def test_a_gpu_gives_the_numbers_of_the_cpu():
     module, members = group(lambda: cnn(width=16), 1)
     here = SPECTRUM.compute(subject(module, members, DATA))

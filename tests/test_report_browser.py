@@ -23,7 +23,8 @@ CHROMIUM = next((path for path in map(shutil.which, NAMES) if path), None)
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="needs Playwright: pip install 'mdtree-diagnosis[browser]'"
 )
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+if CHROMIUM is None:
+    pytest.skip("needs Chromium: apt-get install chromium", allow_module_level=True)
 
 NARROW, WIDE = 360, 1400
 PATIENCE = 600_000  # milliseconds: it ends what hangs, and nothing that is slow

@@ -160,14 +160,14 @@ def test_mnist_of_the_old_form_is_read(tmp_path, name):
 def test_mnist_of_the_old_form_that_repeats_itself_is_refused(tmp_path, name):
     pixels = torch.zeros(1, dtype=torch.uint8).expand(10**8, 28, 28)
     write_old_form(tmp_path / "data", name, (pixels, torch.zeros(1).long().expand(10**8)))
-    with pytest.raises(DataError, match=r"\.pt is not read: it holds .* whose values repeat"):
+    with pytest.raises(DataError, match=r"\.pt is not read: it holds a tensor of the size"):
         load_data(TorchvisionData(name=name, root="data"), tmp_path, trust=FOUND)
 
 
 def test_the_names_of_imagenet_are_looked_through_before_they_are_read(tmp_path):
     (tmp_path / "data").mkdir()
     torch.save(torch.zeros(1).expand(10**12), tmp_path / "data" / "meta.bin")
-    with pytest.raises(DataError, match=r"meta\.bin is not read: it holds .* repeat"):
+    with pytest.raises(DataError, match=r"meta\.bin is not read: it holds a tensor of the size"):
         load_data(TorchvisionData(name="ImageNet", root="data"), tmp_path, trust=FOUND)
 
 

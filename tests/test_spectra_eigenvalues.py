@@ -117,7 +117,7 @@ def test_slices_of_a_tensor_are_read_where_they_are_and_stay_as_they_are():
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_an_accelerator_finds_the_same(dtype):
     if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
+        pytest.skip("needs a CUDA device: make gpu-check where there is one")
     matrix = torch.randn(400, 300).to(dtype)
 
     here, there = eigenvalues(matrix), eigenvalues(matrix.cuda())

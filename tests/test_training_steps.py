@@ -170,7 +170,9 @@ def test_the_watch_may_end_a_training(digits):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA device: make gpu-check where there is one"
+)
 def test_dropout_on_a_gpu_is_a_matter_of_the_seed_too(digits):
     def run(drawn):
         torch.rand(drawn, device="cuda")

@@ -17,6 +17,7 @@ __all__ = ["SHOWN", "counted_once", "row_text", "rows_table"]
 SHOWN = 40  # rows, where nobody asks for all
 _COPIES = 5  # that are told of one group
 _LONGEST = 1000  # characters of a reason
+_NAME = 100  # characters of a name in a line of text
 
 
 def row_text(row: Row) -> str:
@@ -51,7 +52,7 @@ def counted_once(rows: Sequence[Row]) -> list[str]:
         if copies:
             more = f", and {len(copies) - _COPIES} more" if len(copies) > _COPIES else ""
             said = ", ".join(copies[:_COPIES]) + more
-            told.append(f"counted once {printable(row.group)}: {printable(said)}")
+            told.append(f"counted once {_named(row)}: {printable(said)}")
     return told
 
 
@@ -130,8 +131,13 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
 def _outlived(rows: Sequence[Row]) -> list[str]:
     """Say of which groups a later attempt failed, so that the numbers are not of their last."""
     return [
-        f"measured before, a later attempt failed: {printable(row.group)}: "
+        f"measured before, a later attempt failed: {_named(row)}: "
         f"{printable(shortened(row.failure.reason, _LONGEST))}"
         for row in rows
         if row.failure is not None and row.outlived
     ]
+
+
+def _named(row: Row) -> str:
+    """Name a group in a line of its own; no name makes it endless."""
+    return printable(shortened(row.group, _NAME))
