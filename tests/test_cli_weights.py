@@ -97,7 +97,7 @@ def test_a_directory_gives_a_line_for_each_checkpoint(mdtree, tmp_path):
     root = write_zoo(tmp_path / "zoo", {"a": [0, 1], "b": [2]}, width=8)
     (root / "b" / "broken.safetensors").write_bytes(b"\x08" + b"\0" * 30)
     ran = mdtree("weights", root)
-    assert ran.code == 0
+    assert ran.code == 1
     assert [line.split()[0] for line in ran.out.splitlines()[2:5]] == [
         "a/seed-0.safetensors",
         "a/seed-1.safetensors",

@@ -7,14 +7,40 @@ import stat
 import threading
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from mdtree.exceptions import OutputError
+from mdtree.measurements import write_rows
 from mdtree.measurements.whole import whole_file
+from mdtree.shipped import shipped_rows
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "table.csv"
+
+
+@pytest.mark.parametrize("kind", ["measurements", "weights", "older weights", "safetensors"])
+def test_measurements_and_weights_are_replaced_by_their_own_kind_alone(tmp_path, kind):
+    path = tmp_path / "precious"
+    if kind == "measurements":
+        write_rows(path, shipped_rows("digits-paper-1")[:1])
+    elif kind == "safetensors":
+        save_file({"x": torch.zeros(2)}, path)
+    else:
+        torch.save({"x": torch.zeros(2)}, path, _use_new_zipfile_serialization=kind == "weights")
+    before = path.read_bytes()
+    with (
+        pytest.raises(OutputError, match="is not replaced: name another"),
+        whole_file(path) as file,
+    ):
+        file.write(b"a page")
+    assert path.read_bytes() == before
+    own = "measurements" if kind == "measurements" else "weights"
+    with whole_file(path, replaces=own) as file:
+        file.write(b"anew")
+    assert path.read_bytes() == b"anew"
 
 
 def test_the_old_content_stays_until_all_is_written(path):

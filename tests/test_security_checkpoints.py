@@ -146,7 +146,7 @@ def test_a_damaged_file_does_not_end_a_run_over_many(tmp_path, mdtree):
     save_file(long, tmp_path / "long.safetensors")
     torch.save({"weight": torch.randn(20, 20)}, tmp_path / "whole.pt")
     ran = mdtree("weights", tmp_path, "--json")
-    assert ran.code == 0
+    assert ran.code == 1
     content = json.loads(ran.out)
     assert {c["checkpoint"] for c in content["checkpoints"]} == {"long.safetensors", "whole.pt"}
     assert {note.partition(":")[0] for note in content["notes"]} == DAMAGED.keys()

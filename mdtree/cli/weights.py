@@ -81,7 +81,7 @@ def _print_models(path: Path, options: dict[str, Any], *, as_json: bool, everyth
     from mdtree.cli.spectrum import analysis_json, analysis_text, models_text
 
     models = _models(path)
-    found, notes = {}, []
+    found, notes, failed = {}, [], False
     for name, file in models.items():
         try:
             analysis, said = _analysed(file, options)
@@ -89,6 +89,7 @@ def _print_models(path: Path, options: dict[str, Any], *, as_json: bool, everyth
             if len(models) == 1:
                 raise
             notes.append(f"{name}: {error}")
+            failed = True
             continue
         found[name] = analysis
         notes += [f"{name}: {note}" for note in said]
@@ -99,13 +100,14 @@ def _print_models(path: Path, options: dict[str, Any], *, as_json: bool, everyth
             {"checkpoint": name, **analysis_json(analysis)} for name, analysis in found.items()
         ]
         click.echo(json.dumps({"format": 1, "checkpoints": content, "notes": notes}))
-        return
-    if len(models) == 1:
-        click.echo(analysis_text(next(iter(found.values())), everything=everything))
     else:
-        click.echo(models_text(list(found.items())))
-    for note in notes:
-        click.echo(f"note: {note}")
+        if len(models) == 1:
+            click.echo(analysis_text(next(iter(found.values())), everything=everything))
+        else:
+            click.echo(models_text(list(found.items())))
+        for note in notes:
+            click.echo(f"note: {note}")
+    click.get_current_context().exit(1 if failed else 0)
 
 
 def _print_changes(path: Path, against: Path, options: dict[str, Any], *, as_json: bool) -> None:

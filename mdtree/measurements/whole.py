@@ -37,17 +37,23 @@ _ADVICE = "name another file with --out"
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, advice: str = _ADVICE) -> Iterator[BinaryIO]:
+def whole_file(
+    path: Path, *, advice: str = _ADVICE, replaces: str | None = None
+) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `path` once all is written.
 
     A link stays one, and what it leads to is replaced.  A pipe or a device (/dev/stdout, /dev/null)
-    is written to as it is.
+    is written to as it is.  Measurements and weights are replaced by their own kind alone, which
+    `replaces` names: a slip in `--out` must not cost what took hours.
     """
     try:
         if path.exists() and not path.is_file():
             with path.open("wb") as file:
                 yield file
             return
+        kind = _precious(path)
+        if kind not in (None, replaces):
+            raise OutputError(f"{path} holds {kind}, which is not replaced: {advice}")
         real = _real(path)
         new = beside(path, "new")
         try:
@@ -62,6 +68,20 @@ def whole_file(path: Path, *, advice: str = _ADVICE) -> Iterator[BinaryIO]:
             new.unlink(missing_ok=True)  # leave no half behind
     except OSError as error:
         raise cannot_write(path, error, advice) from error
+
+
+def _precious(path: Path) -> str | None:
+    """Say whether a file holds measurements or weights, by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(32)
+    except FileNotFoundError:
+        return None
+    if head.startswith(b'{"format":') and b'"group":' in head:
+        return "measurements"
+    if head.startswith((b"PK\x03\x04", b"\x80\x02\x8a\x0a")) or head[5:9] == b"\0\0\0{":
+        return "weights"
+    return None
 
 
 def own(path: Path, folder: Path, *, advice: str = _ADVICE) -> Path:

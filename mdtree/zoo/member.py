@@ -145,7 +145,7 @@ def written(path: Path, out: Path) -> Iterator[BinaryIO]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(path, error, _ADVICE) from error
-    with whole_file(path, advice=_ADVICE) as file:
+    with whole_file(path, advice=_ADVICE, replaces="weights") as file:
         yield file
 
 
