@@ -9,6 +9,7 @@ The failing variant is kept in the folder `fuzzing-failed` of the directory for 
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -222,7 +223,7 @@ def replaced(text: str, rng: random.Random) -> str:
         if isinstance(above, dict) and rng.random() < 0.2:
             above[str(rng.choice(VALUES))] = above.pop(key)
         else:
-            above[key] = rng.choice(VALUES)
+            above[key] = copy.deepcopy(rng.choice(VALUES))
     return json.dumps(content)
 
 
