@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from crews import PATH, eventually
 
 WAITING = """
 import os, time
+from pathlib import Path
 from torch import nn
 from mdtree.models import cnn
 from stopping import count_of
 class Net(nn.Sequential):
     def forward(self, x):
         while "UNTIL" in os.environ and count_of(os.environ["UNTIL"]) >= int(os.environ["COUNT"]):
+            Path(os.environ["WAITS"]).touch()
             time.sleep(0.02)
         return super().forward(x)
 def net(width):
@@ -33,18 +36,30 @@ def count_of(pattern):
 def stopped(args, how, *, until, count=1):
     """Stop a command once so much is there; give its exit code and what it printed.
 
-    From then on its networks (`WAITING`) do nothing: it cannot end before the signal comes.
+    From then on its networks (`WAITING`) do nothing: it cannot end before the signal comes.  And
+    the signal comes while one of them waits: Python loses what is raised in a destructor.
     """
+    with tempfile.TemporaryDirectory() as place:
+        return _stopped(args, how, until, count, Path(place) / "waits")
+
+
+def _stopped(args, how, until, count, waits):
     process = subprocess.Popen(
         [sys.executable, "-m", "mdtree", *map(str, args)],
-        env={**os.environ, "PYTHONPATH": PATH, "UNTIL": str(until), "COUNT": str(count)},
+        env={
+            **os.environ,
+            "PYTHONPATH": PATH,
+            "UNTIL": str(until),
+            "COUNT": str(count),
+            "WAITS": str(waits),
+        },
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     with process:
         try:
-            assert eventually(lambda: process.poll() is not None or count_of(until) >= count)
+            assert eventually(lambda: process.poll() is not None or waits.exists())
             process.send_signal(how)
             out, err = process.communicate()
         finally:
