@@ -194,6 +194,7 @@ ALIKE = {
     "numbers": [number(n * (2**61 - 1)) for n in range(300)],
     "pairs": [numbers(*pair) for pair in pairs_of_one_hash(300)],
     "pairs in tuples": [b"K\1" + numbers(*pair) + b"\x86" for pair in pairs_of_one_hash(300)],
+    "empty bytes": [called("_codecs.encode", b"X\0\0\0\0", b"X\6\0\0\0latin1") for _ in range(300)],
     "complex": [called("builtins.complex", number(-1_000_003 * n), number(n)) for n in range(300)],
 }
 KEPT = {
@@ -220,6 +221,13 @@ KEPT = {
 def test_keys_are_not_made_to_be_alike(tmp_path, alike, kept):
     (tmp_path / "x.pt").write_bytes(archive(KEPT[kept](ALIKE[alike])))
     with pytest.raises(UnsafeError, match="it holds more than 100 keys that have one hash"):
+        load_weights(tmp_path / "x.pt")
+
+
+def test_a_key_is_not_one_long_text_a_thousand_times(tmp_path):
+    text = b"X" + (5000).to_bytes(4, "little") + b"a" * 5000 + b"q\1"
+    (tmp_path / "x.pt").write_bytes(archive(b"}(" + text + b"h\1" * 900 + b"tNs"))
+    with pytest.raises(UnsafeError, match="it holds a key of more than 100000 letters"):
         load_weights(tmp_path / "x.pt")
 
 

@@ -27,6 +27,7 @@ __all__ = ["Walk"]
 
 _MOST = 1_000_000  # values in a tuple, those of tuples in it counted wherever they stand
 _MOST_IN_A_KEY = 1_000  # the same, of what a dictionary or a storage is known by
+_LETTERS = 100_000  # of a key that is a tuple, one text in it may be long and stand in it often
 _DEEPEST = 100  # tuples in tuples
 _DIMENSIONS = 64  # of a tensor
 _LENGTH = 8  # bytes before each storage of the older form
@@ -279,6 +280,8 @@ class Walk:
             size = key.size if isinstance(key, _Tuple) else 1
             if size > _MOST_IN_A_KEY:
                 raise FaultError(f"it holds a key of more than {_MOST_IN_A_KEY} values")
+            if isinstance(key, _Tuple) and _letters(key) > _LETTERS:
+                raise FaultError(f"it holds a key of more than {_LETTERS} letters")
             container.items.append(key)
             self._spend(16 * (size - 1))
             if not isinstance(key, str):  # the hashes of texts are nobody's to choose
@@ -533,8 +536,21 @@ def _keys(pairs: Any) -> list[Any]:
 
 
 def _real(key: Any) -> Any:
-    """Give what has the hash of a key: numbers choose theirs, and so do tuples of them."""
-    return tuple(map(_real, key.parts)) if isinstance(key, _Tuple) else key
+    """Give what has the hash of a key: numbers choose theirs, and so do tuples of them.
+
+    Of some values the hash is not known here, or it is always the same: they count as one value.
+    """
+    if isinstance(key, _Tuple):
+        return tuple(map(_real, key.parts))
+    alike = isinstance(key, _Constant) or (isinstance(key, _Bytes) and key.size == 0)
+    return 0 if alike else key
+
+
+def _letters(key: Any) -> int:
+    """Count the letters that a key takes where it is spelled out, as in a message."""
+    if isinstance(key, _Tuple):
+        return sum(map(_letters, key.parts))
+    return len(key) if isinstance(key, str) else key.size if isinstance(key, _Bytes) else 0
 
 
 def _is_known(path: str) -> bool:
