@@ -66,6 +66,18 @@ def test_a_link_in_the_place_of_an_output_is_refused(mdtree, theirs, mine, comma
 
 
 @pytest.mark.parametrize("command", [measure, diagnose])
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.damaged"])
+def test_nothing_is_appended_to_a_file_that_has_another_name(mdtree, theirs, mine, command, name):
+    (theirs / "rows.jsonl").write_bytes(b'{"format":1,"group":"\n' + EVIL)
+    (theirs / name).unlink(missing_ok=True)
+    (theirs / name).hardlink_to(mine / ".bashrc")
+    ran = command(mdtree, theirs)
+    assert (ran.code, ran.out) == (5, "")
+    assert f"{name} is one file under several names" in ran.err
+    assert untouched(mine)
+
+
+@pytest.mark.parametrize("command", [measure, diagnose])
 @pytest.mark.parametrize("target", [".bashrc", "new"])
 def test_damaged_lines_are_not_appended_where_a_link_leads(mdtree, theirs, mine, command, target):
     (theirs / "rows.jsonl").write_bytes(b'{"format":1,"group":"\n' + EVIL)

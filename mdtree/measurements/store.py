@@ -57,7 +57,9 @@ class Store:
             self._check_kind()
             try:
                 if self.index.damaged:
-                    check_plain(self._aside)  # which is told before anything is measured
+                    check_plain(
+                        self._aside, alone=True
+                    )  # which is told before anything is measured
                 self._file = stack.enter_context(appended(Path(os.path.realpath(self._path))))
                 self._file.truncate(self.index.end)
                 if self.index.end and not _ends_whole(self._path):

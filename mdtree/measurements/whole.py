@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _ADVICE = "name another file with --out"
+_SEVERAL = "is one file under several names (a hard link)"
 
 
 @contextlib.contextmanager
@@ -91,6 +92,8 @@ def own(path: Path, folder: Path, *, advice: str = _ADVICE) -> Path:
         what = f"is a link to {real}"
     elif not real.is_relative_to(os.path.realpath(folder)):
         what = f"leads to {real}, outside of {folder}"
+    elif real.is_file() and real.stat().st_nlink > 1:
+        what = _SEVERAL
     else:
         return path
     raise OutputError(f"{path} {what}, and you have not named it: remove it, or {advice}")
@@ -115,12 +118,14 @@ def acquired(lock: Path) -> FileLock:
     return found
 
 
-def check_plain(path: Path) -> None:
-    """Refuse what lies where a plain file of ours is to be."""
+def check_plain(path: Path, *, alone: bool = False) -> None:
+    """Refuse what lies where a plain file of ours is to be; if `alone`, also a hard link."""
     with contextlib.suppress(FileNotFoundError):
-        mode = path.lstat().st_mode
-        if not stat.S_ISREG(mode):
-            raise _no_file(path, mode)
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            raise _no_file(path, status.st_mode)
+        if alone and status.st_nlink > 1:
+            raise OutputError(f"{path} {_SEVERAL}: remove it, or {_ADVICE}")
 
 
 def beside(path: Path, suffix: str) -> Path:
