@@ -207,3 +207,8 @@ def test_errors_of_products_in_single_precision_stay_below_theirs():
 
     assert top((left @ right).double() - exact) < allowed
     assert math.sqrt(allowed / top(exact)) < 1e-5
+
+
+def test_a_sign_that_torch_has_put_off_is_no_other_matrix():
+    matrix = torch.randn(16, 16, dtype=torch.float64)
+    assert trap_score(torch._neg_view(matrix), seed=0) == trap_score(-matrix, seed=0)

@@ -84,7 +84,8 @@ def huge_entries(matrix: Tensor) -> int:
 def trap_score(matrix: Tensor, seed: int) -> float:
     """Shuffle the entries, less their mean, and tell how far the largest eigenvalue stands out."""
     random = np.random.default_rng(seed)
-    mixed = random.permutation(matrix.double().cpu().numpy().reshape(-1)).reshape(matrix.shape)
+    entries = matrix.double().cpu().resolve_neg().numpy().reshape(-1)  # torch may owe a sign
+    mixed = random.permutation(entries).reshape(matrix.shape)
     if np.ptp(mixed) == 0:
         return 0.0
     mixed -= mixed.mean()
