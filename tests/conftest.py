@@ -29,9 +29,15 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(THREADS)
 torch.set_num_threads(THREADS)
 threadpool_limits(THREADS)  # NumPy and SciPy, which were loaded before this was said
 
-# What a shell starts with `&` ignores Ctrl-C, and so would the programs that tests interrupt.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# What a shell starts with `&` ignores Ctrl-C, and what `nohup` starts the end of a terminal; the
+# programs that tests stop would inherit that.
+for _name, _usual in {
+    "SIGINT": signal.default_int_handler,
+    "SIGTERM": signal.SIG_DFL,
+    "SIGHUP": signal.SIG_DFL,
+}.items():
+    if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, _name), _usual)
 
 DATA = Path(__file__).parent / "data"
 
