@@ -38,6 +38,7 @@ _COLUMNS = {
     **_PUBLISHED_FACTS,
     **{column: quantity.name for column, quantity in _PUBLISHED.items()},
 }
+_COMPRESSED = ".csv.gz"
 _LARGEST = 1 << 28  # bytes of a table that is compressed
 # where a spreadsheet may see the beginning of a formula: in front of a cell and, as some split it
 # further, behind ; | tabs and ends of lines, whatever quotes and blanks stand between.  Where an
@@ -58,10 +59,9 @@ class Imported:
     ignored: list[str]
 
 
-def is_table(path: Path, *, compressed: bool | None = None) -> bool:
-    """Say whether a file is a CSV table by its name, or by `compressed` one of that kind alone."""
-    name = path.name.lower()
-    return name.endswith(".csv.gz") if compressed else name.endswith((".csv", ".csv.gz"))
+def is_table(path: Path) -> bool:
+    """Say whether a file is a CSV table, by its name."""
+    return path.name.lower().endswith((".csv", _COMPRESSED))
 
 
 def rows_to_csv(rows: Iterable[Row]) -> str:
@@ -111,7 +111,7 @@ def rows_from_csv(path: Path, *, protocol: str) -> Imported:
 
 def _opened(path: Path) -> TextIO:
     """Open a table, which may be compressed with gzip; one that becomes huge is refused."""
-    if not is_table(path, compressed=True):
+    if not path.name.lower().endswith(_COMPRESSED):
         return path.open(newline="", encoding="utf-8-sig")
     with gzip.open(path) as file:
         content = file.read(_LARGEST + 1)
