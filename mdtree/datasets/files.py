@@ -20,7 +20,7 @@ from mdtree.batch import LABELS, as_batch, describe
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
 from mdtree.opening import opened
-from mdtree.unpacking import is_zip, pickle_fault, zip_fault
+from mdtree.unpacking import IN_PARTS, is_zip, pickle_fault, zip_fault
 
 __all__ = ["check_file", "from_file"]
 
@@ -29,8 +29,6 @@ _LARGEST = 1 << 30  # bytes that data may take in memory, however small the file
 _RATIO = 100  # or how many times its size: bytes become floats, and are packed up to 20 times
 _SHARED = 4  # times that all tensors together may show what the file holds
 _HOW = "write it with numpy.savez, or with torch.save after .contiguous()"
-# ways to pack an entry that are unpacked in parts; of others a few bytes become gigabytes at once
-_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def from_file(path: Path) -> TensorItems:
@@ -92,7 +90,7 @@ def _checked(path: Path) -> bool:
             with zipfile.ZipFile(file) as archive:
                 is_npz = all(name.endswith(".npy") for name in archive.namelist())
                 fault = zip_fault(archive, path.stat().st_size, compressed=is_npz)
-                if any(entry.compress_type not in _PACKED for entry in archive.infolist()):
+                if any(entry.compress_type not in IN_PARTS for entry in archive.infolist()):
                     fault = "its entries are packed in another way than NumPy packs them"
         if fault := fault or pickle_fault(file):
             raise DataError(

@@ -17,7 +17,10 @@ from typing import IO, Any
 from mdtree.unpacking.archives import FaultError, damaged_entry, entries_of
 from mdtree.unpacking.pickles import Walk
 
-__all__ = ["damage", "is_zip", "pickle_fault", "zip_fault"]
+__all__ = ["IN_PARTS", "damage", "is_zip", "pickle_fault", "zip_fault"]
+
+# ways to pack an entry that are unpacked in parts; of others a few bytes become gigabytes at once
+IN_PARTS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 _LARGEST = 1 << 30  # bytes that compressed entries may become, however small the file is,
 _RATIO = 20  # or how many times its size; pictures reach 5, one-hot labels 1,000
