@@ -87,7 +87,7 @@ def test_help_and_version_are_results(mdtree):
         ([], "Usage: mdtree"),
         (["measur"], "No such command 'measur'"),
         (["measure"], "Missing argument 'DIRECTORY'"),
-        (["measure", "x", "--no-such"], "No such option '--no-such'"),
+        (["measure", "x", "--no-such"], "No such option"),
         (["rows", "sow"], "No such command 'sow'"),
         (["rows", "show", "nowhere.jsonl"], "nowhere.jsonl does not exist"),
         (["measure", "x" * 300], "does not exist"),
@@ -96,7 +96,7 @@ def test_help_and_version_are_results(mdtree):
 def test_wrong_use_is_told_on_stderr_with_exit_code_2(mdtree, args, words):
     ran = mdtree(*args)
     assert (ran.code, ran.out) == (2, "")
-    assert words in ran.err.replace("option: ", "option '").replace("\n", " ")
+    assert words in ran.err.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

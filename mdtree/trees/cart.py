@@ -49,7 +49,9 @@ def _converted(tree: Any, names: list[str], classes: list[str], matrix: Floats, 
         )
     values = matrix[:, tree.feature[node]]
     missing_low = bool(tree.missing_go_to_left[node])
-    side = np.where(np.isnan(values), missing_low, _single(values) <= tree.threshold[node])
+    most = tree.threshold[node]
+    most = np.inf if np.isnan(most) else most  # scikit-learn 1.8, where it asks what is missing
+    side = np.where(np.isnan(values), missing_low, _single(values) <= most)
     return Split(
         feature=names[tree.feature[node]],
         threshold=_between(values[side], values[~side]),
