@@ -106,6 +106,7 @@ def test_wrong_use_is_told_on_stderr_with_exit_code_2(mdtree, args, words):
         (RecipeError("two:\n  one\n  two"), 2, "error: two:\n  one\n  two\n"),
         (LockedError("x is being written"), 4, "error: x is being written\n"),
         (KeyboardInterrupt(), 130, "interrupted; the same command goes on where this one stopped"),
+        (MemoryError("17 GiB"), 2, "error: the memory is full (17 GiB)"),
         (click.Abort(), 130, "interrupted; the same command goes on where this one stopped"),
     ],
 )

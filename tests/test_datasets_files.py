@@ -189,6 +189,17 @@ def test_a_damaged_file_is_told_wherever_the_damage_is(tmp_path, write):
     assert refused >= len(whole) // 97  # every cut; not every flipped bit is noticed by the formats
 
 
+def test_a_flipped_bit_of_tensors_that_were_saved_by_torch_is_told(tmp_path):
+    path = tmp_path / "d.pt"
+    x = np.random.default_rng(0).random((50, 8))
+    as_pt(path, x=x, y=np.arange(50))
+    content = bytearray(path.read_bytes())
+    content[content.index(x.tobytes()) + 9] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=r"is damaged: .*data/\d does not fit its checksum"):
+        from_file(path)
+
+
 def test_a_zip_of_something_else_is_told(tmp_path):
     with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
         archive.writestr("x.npy", "nonsense")

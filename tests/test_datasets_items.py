@@ -181,6 +181,13 @@ def test_what_is_too_large_for_memory_stays_where_it_is(monkeypatch):
     assert items is in_memory(items)
 
 
+def test_a_small_first_item_does_not_fill_the_memory_with_large_ones(monkeypatch):
+    monkeypatch.setattr(module, "_MEMORY", 10_000)
+    dataset = LongRagged()
+    items = of(dataset, collate=lambda rows: named(rows[-1][0], len(rows)))
+    assert items is in_memory(items)  # 300 of the first are 1,200 bytes
+
+
 def test_batches_of_different_lengths_cannot_be_joined_and_stay(monkeypatch):
     def padded(rows):
         ids = torch.nn.utils.rnn.pad_sequence([x for x, _ in rows], batch_first=True)
@@ -190,6 +197,10 @@ def test_batches_of_different_lengths_cannot_be_joined_and_stay(monkeypatch):
 
     assert items is in_memory(items)
     assert [tuple(b["ids"].shape) for b in items.batches(256)] == [(256, 256), (44, 300)]
+
+
+def named(first, count):
+    return {"ids": first.expand(count, -1), "labels": torch.zeros(count, dtype=torch.long)}
 
 
 class LongRagged(Dataset):

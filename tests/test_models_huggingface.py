@@ -259,6 +259,10 @@ def test_a_backbone_on_the_network_is_not_asked_for(tmp_path, architecture, conf
     check_refused(folder, r"config\.json asks for the network, and nothing is fetched")
 
 
+def test_more_labels_than_there_can_be_are_refused(tmp_path):
+    check_refused(write_config(tmp_path, num_labels=200_000_000), "num_labels: 200000000, more")
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [

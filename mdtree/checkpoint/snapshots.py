@@ -30,11 +30,15 @@ def _table(words: str) -> frozenset[str]:
 
 # words whose number says when
 _COUNTED = _table(
-    "epoch epochs epo ep step steps iter iters iteration iterations update updates checkpoint "
-    "checkpoints ckpt ckpts chkpt ckp snapshot"
+    "epoch epochs epo ep step steps timestep timesteps iter iters iteration iterations update "
+    "updates checkpoint checkpoints ckpt ckpts chkpt ckp snapshot"
 )
 # the same, but without a number they are words like any other
-_COUNTED_WITH_NUMBER = _table("e it round episode episodes cycle tokens samples images kimg")
+_COUNTED_WITH_NUMBER = _table(
+    "e it round episode episodes cycle tokens samples images kimg batch batches minibatch pass"
+)
+# words that a number before them belongs to: ppo_1000_steps.pt
+_COUNTED_BEFORE = _table("epochs steps timesteps iters iterations updates")
 
 # words that say when by themselves; averages over a run are points of that run
 _MOMENTS = _table(
@@ -178,6 +182,7 @@ def _said(name: str) -> _Said:
     who: list[str] = []
     when: list[str] = []
     measured: list[str] = []
+    results: list[str] = []  # of what was measured
     owner = ""  # the word that a number belongs to
     tokens = list(_tokens(name))
     for place, token in enumerate(tokens):
@@ -193,11 +198,13 @@ def _said(name: str) -> _Said:
         elif owner in _COUNTED | _COUNTED_WITH_NUMBER or _is_counted_after(owner, rest):
             when.append(text)
             owner = _COUNT
-        elif owner not in _MEASURES and owner != _COUNT:  # not epoch_3_0.91, checkpoint_3_4000
+        elif owner in _MEASURES:
+            results.append(text)
+        elif owner != _COUNT:  # not epoch_3_0.91, checkpoint_3_4000
             who.append(text)
     return _Said(
         who=tuple(who),
-        when=(*when, *measured) if when else (),
+        when=(*when, *measured) if when else () if who else (*results,),  # val_loss=0.53.ckpt
         is_seed=not _SEEDS.isdisjoint(who),
         is_number=len(tokens) == 1 and tokens[0].is_number,
     )
@@ -207,7 +214,7 @@ def _is_counted_after(owner: str, rest: list[_Token]) -> bool:
     """Say whether a number belongs to the word behind it: 10epochs.pt, 10_epochs.pt."""
     if not rest or rest[0].text not in _COUNTED or _number(rest[1:]) or owner in _SEEDS:
         return False
-    return rest[0].glued or not owner
+    return rest[0].glued or not owner or (rest[0].text in _COUNTED_BEFORE and not rest[1:])
 
 
 def _number(tokens: list[_Token]) -> bool:

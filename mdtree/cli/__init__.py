@@ -83,9 +83,9 @@ def main(args: list[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except MdtreeError as error:
-        click.echo("error: " + printable(str(error), keep="\n"), err=True)
-        code = error.exit_code
+    except (MdtreeError, MemoryError) as error:
+        click.echo("error: " + printable(_told(error), keep="\n"), err=True)
+        code = getattr(error, "exit_code", MdtreeError.exit_code)
     except (click.Abort, KeyboardInterrupt) as stop:
         if isinstance(stop.__cause__, EOFError):
             raise stop.__cause__ from None  # click takes any for the user's Ctrl-D
@@ -102,6 +102,13 @@ def main(args: list[str] | None = None) -> NoReturn:
         click.echo(f"error: {printable(str(error))}", err=True)
         code = _unheard(OutputError.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: Exception) -> str:
+    if not isinstance(error, MemoryError):
+        return str(error)
+    wanted = f" ({error})" if str(error) else ""  # NumPy says how much it wanted
+    return f"the memory is full{wanted}: try a smaller --batch-size, or fewer items"
 
 
 def _unheard(code: int) -> int:

@@ -6,11 +6,12 @@ once (a stride of 0 makes a gigabyte of one byte), nor may packed arrays become 
 
 from __future__ import annotations
 
+import os
 import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from mdtree.batch import LABELS, as_batch, describe
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
 from mdtree.opening import opened
-from mdtree.unpacking import IN_PARTS, is_zip, pickle_fault, zip_fault
+from mdtree.unpacking import damage, is_zip, pickle_fault, zip_fault
 
 __all__ = ["check_file", "from_file"]
 
@@ -69,8 +70,8 @@ def check_file(path: Path) -> None:
 
 def _read(path: Path) -> Any:
     try:
-        is_npz = _checked(path)
-        return _arrays(path) if is_npz else _tensors(path)
+        with opened(path) as file:  # once: what is checked is what is read
+            return _arrays(file) if _checked(path, file) else _tensors(path, file)
     except DataError:
         raise
     except OSError as error:
@@ -82,33 +83,38 @@ def _read(path: Path) -> Any:
         ) from error
 
 
-def _checked(path: Path) -> bool:
+def _checked(path: Path, file: IO[bytes]) -> bool:
     """Refuse what never ends or would fill the memory; tell NumPy's archive from torch's."""
     is_npz, fault = False, None
-    with opened(path) as file:
-        if is_zip(file):
-            with zipfile.ZipFile(file) as archive:
-                is_npz = all(name.endswith(".npy") for name in archive.namelist())
-                fault = zip_fault(archive, path.stat().st_size, compressed=is_npz)
-                if any(entry.compress_type not in IN_PARTS for entry in archive.infolist()):
-                    fault = "its entries are packed in another way than NumPy packs them"
-        if fault := fault or pickle_fault(file):
-            raise DataError(
-                f"data file {path} is not read: {fault}; write it with numpy.savez or torch.save"
-            )
+    if is_zip(file):
+        with zipfile.ZipFile(file) as archive:
+            is_npz = all(name.endswith(".npy") for name in archive.namelist())
+            fault = zip_fault(archive, _size(file), compressed=is_npz)
+    if not is_npz and (name := damage(file)):  # NumPy compares checksums itself
+        raise DataError(
+            f"data file {path} is damaged: {name:.100} does not fit its checksum; copy it again"
+        )
+    if fault := fault or pickle_fault(file):
+        raise DataError(
+            f"data file {path} is not read: {fault}; write it with numpy.savez or torch.save"
+        )
     return is_npz
 
 
-def _arrays(path: Path) -> dict[str, Tensor]:
-    with np.load(path, allow_pickle=False) as archive:
+def _size(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _arrays(file: IO[bytes]) -> dict[str, Tensor]:
+    with np.load(file, allow_pickle=False) as archive:
         return {key: torch.from_numpy(archive[key]) for key in archive.files}
 
 
-def _tensors(path: Path) -> Any:
+def _tensors(path: Path, file: IO[bytes]) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on an unusual file: if it fails, the error says so
-        raw = torch.load(path, map_location="cpu", weights_only=True)
-    if fault := _fault(list(_tensors_in(raw)), path.stat().st_size):
+        raw = torch.load(file, map_location="cpu", weights_only=True)
+    if fault := _fault(list(_tensors_in(raw)), _size(file)):
         raise DataError(f"data file {path} is not read: {fault}; {_HOW}")
     return raw
 

@@ -143,14 +143,24 @@ def in_memory(items: Items) -> Items:
     """Decode a data set once, if it fits: it is read several times for each checkpoint."""
     if isinstance(items, TensorItems) or len(items) == 0:
         return items
-    first = next(items.batches(1))
-    tensors = first if isinstance(first, tuple) else tuple(first.values())
-    if len(items) * sum(t.element_size() * t.numel() for t in tensors) > _MEMORY:
+    first = _bytes(next(items.batches(1)))
+    if len(items) * first > _MEMORY:
         return items
+    batches, taken = [], 0
+    for batch in items.batches(256):
+        batches.append(batch)
+        taken += _bytes(batch)
+        if taken > _MEMORY:
+            return items  # the first item was a small one
     try:
-        return TensorItems(_joined(list(items.batches(256))))
+        return TensorItems(_joined(batches))
     except RuntimeError:
         return items  # batches of different lengths (padded text) stay as they are
+
+
+def _bytes(batch: Batch) -> int:
+    tensors = batch if isinstance(batch, tuple) else tuple(batch.values())
+    return sum(tensor.element_size() * tensor.numel() for tensor in tensors)
 
 
 def _aligned(tensor: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from mdtree.requirement import refuse_older
 __all__ = ["from_folder"]
 
 _LARGEST = 1 << 26  # bytes of a config
+_MOST_LABELS = 1_000_000  # transformers makes names for all of them
 
 # keys at any depth by which a config reaches beyond itself -> what they would do
 _BEYOND = {
@@ -141,6 +142,9 @@ def _check(part: dict[str, Any], path: Path) -> None:
     for key, fault in _BEYOND.items():
         if part.get(key):
             raise RecipeError(f"{path} {fault}")
+    labels = part.get("num_labels")
+    if isinstance(labels, int | float) and labels > _MOST_LABELS:
+        raise RecipeError(f"{path} has num_labels: {labels}, more than {_MOST_LABELS}")
     arguments = part.get("model_args")  # of timm
     if isinstance(arguments, dict) and (asked := asked_to_fetch(arguments)):
         raise RecipeError(f"{path}: leave out {', '.join(asked)}, mdtree loads your own weights")

@@ -41,6 +41,8 @@ def zip_fault(archive: zipfile.ZipFile, size: int, *, compressed: bool = False) 
     if len({entry.filename for entry in entries}) < len(entries):
         return "it holds two entries of one name"
     if compressed:
+        if any(entry.compress_type not in IN_PARTS for entry in entries):
+            return "its entries are packed in another way than NumPy packs them"
         bomb = total > max(_LARGEST, _RATIO * size)
     elif any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         return "its entries are compressed, as torch.save never leaves them"
