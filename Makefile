@@ -59,7 +59,7 @@ test-workers-under-load: $(VENV)/.developing
 
 gpu-check: $(VENV)/.developing
 	$(PIP) install -c $(CONSTRAINTS) --no-build-isolation -e ".[bench]"
-	$(BIN)/python -c "from mdtree.device import pick_device; pick_device('cuda')"
+	$(BIN)/python -c "from mdtree.runtime.device import pick_device; pick_device('cuda')"
 	$(BIN)/python -m pytest -m gpu
 	$(BIN)/python scripts/bench_metrics.py --device cuda --size 32 --widths 8,16,32,64,128 --runs 3 --parts wholes,batching
 

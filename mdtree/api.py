@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdtree.config import RECIPE_NAME, Recipe, Trust, read_recipe
 from mdtree.diagnosis import Judge, Verdict, can_be_judged, judge_for, with_facts
 from mdtree.exceptions import MdtreeError
-from mdtree.fitting import fit_tree
-from mdtree.measurements import (
+from mdtree.executors import Crew
+from mdtree.recipes import RECIPE_NAME, Recipe, Trust, read_recipe
+from mdtree.rows import (
     DEFAULT_PROTOCOL,
     Fact,
     Row,
@@ -24,12 +24,12 @@ from mdtree.measurements import (
     load_rows,
     rows_file,
 )
-from mdtree.shipped import find_tree
 from mdtree.trees import SavedTree
-from mdtree.workers import Crew
+from mdtree.trees.bundled import find_tree
+from mdtree.trees.fit import fit_tree
 
 if TYPE_CHECKING:
-    from mdtree.measuring import Request
+    from mdtree.measurement import Request
 
 __all__ = ["diagnose", "fit", "measure"]
 
@@ -53,10 +53,10 @@ def measure(
 
     Rows are kept in `out` (rows.jsonl in the directory, if not given), and what has not changed is
     not measured again.  No `metrics` are the usual ones.  Groups that could not be measured have a
-    row with a `failure`.  `workers` is a number of processes, or a `mdtree.workers.Crew`: a cluster
+    row with a `failure`.  `workers` is a number of processes, or a `mdtree.executors.Crew`: a cluster
     of Ray, limits of time and memory.
     """
-    from mdtree.measuring import check_metrics, measure
+    from mdtree.measurement import check_metrics, measure
 
     request = _request(
         directory,
@@ -86,7 +86,7 @@ def fit(
     Without `method`, it is the one that `mdtree fit` takes for the protocol of the rows.
 
     >>> import mdtree
-    >>> from mdtree.shipped import shipped_rows
+    >>> from mdtree.trees.bundled import shipped_rows
     >>> tree = mdtree.fit(shipped_rows("digits-standard-1"), task="temperature")
     >>> tree.protocol, tree.classes
     ('standard-1', ('temperature_high', 'temperature_low'))
@@ -121,7 +121,7 @@ def diagnose(
     whose training groups are nearest is taken.
 
     >>> import mdtree
-    >>> from mdtree.shipped import shipped_rows
+    >>> from mdtree.trees.bundled import shipped_rows
     >>> rows = {row.group: row for row in shipped_rows("digits-standard-1")}
     >>> hot = rows["width-4_batch_size-4_data_amount-1200"]
     >>> verdict = mdtree.diagnose([hot], tree="digits-standard-1")[0]
@@ -142,7 +142,7 @@ def diagnose(
 
     known = dict(facts or {})
     if isinstance(source, str | Path) and _can_be_measured(source, recipe):
-        from mdtree.inquiry import Inquiry
+        from mdtree.sequential_diagnosis import Inquiry
 
         request = _request(
             source,
@@ -180,8 +180,8 @@ def _request(
     allow_download: bool,
 ) -> Request:
     """Say what is to be measured; a recipe that the caller names may name any factory."""
-    from mdtree.device import pick_device
-    from mdtree.measuring import Request, check_protocol
+    from mdtree.measurement import Request, check_protocol
+    from mdtree.runtime.device import pick_device
 
     storage = str(directory) if is_address(directory) else None
     if storage is None and not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
@@ -208,7 +208,7 @@ def _request(
 
 
 def _crew(workers: int | Crew, device: str) -> Crew:
-    from mdtree.device import visible_gpus
+    from mdtree.runtime.device import visible_gpus
 
     if isinstance(workers, Crew):
         return workers

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mdtree.exceptions import DataError
-from mdtree.requirement import refuse_older
+from mdtree.runtime.requirements import refuse_older
 
 refuse_older("torch", torch.__version__)  # nothing is measured without a batch
 

@@ -13,11 +13,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mdtree import vision
-from mdtree.config import KNOWN_PACKAGES, Trust
 from mdtree.exceptions import MdtreeError, RecipeError, UntrustedError
-from mdtree.offline import offline
-from mdtree.spelling import MOST_FAULTS, nearest
+from mdtree.messages import MOST_FAULTS, nearest
+from mdtree.recipes import KNOWN_PACKAGES, Trust
+from mdtree.runtime import torchvision as vision
+from mdtree.runtime.offline import offline
 
 __all__ = ["asked_to_fetch", "call", "fetching_nothing", "find"]
 

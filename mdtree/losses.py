@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mdtree.batch import Batch, targets
-from mdtree.config import LossSpec, Trust
 from mdtree.exceptions import RecipeError
 from mdtree.factory import call, find
-from mdtree.spelling import nearest
+from mdtree.messages import nearest
+from mdtree.recipes import LossSpec, Trust
 
 __all__ = ["LOSSES", "Loss", "build_loss"]
 

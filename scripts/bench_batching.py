@@ -24,12 +24,12 @@ from benchmark import Comparison, arguments, compare, report, say, told
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from mdtree.config import LossSpec, Trust
 from mdtree.datasets import Data, Items, TensorItems
 from mdtree.datasets.digits import digits
 from mdtree.landscape import Hessian, Setup, generator, score, undisturbed
 from mdtree.losses import build_loss
 from mdtree.models import Network, resnet18
+from mdtree.recipes import LossSpec, Trust
 
 BATCH = 256  # as a recipe has it, and at most for Hessians
 SAMPLE = 1024

@@ -23,9 +23,9 @@ from benchmark import Comparison, arguments, compare, report
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mdtree.config import Trust, recipe_from_words
-from mdtree.measuring import Request, forget, measure
+from mdtree.measurement import Request, forget, measure
 from mdtree.models import resnet18
+from mdtree.recipes import Trust, recipe_from_words
 
 BATCH = 256
 MEMBERS = 2

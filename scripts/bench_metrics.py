@@ -29,7 +29,6 @@ from benchmark import Comparison, arguments, compare, report, say, seconds, told
 from pyhessian import hessian as PyHessian
 from torch import Tensor
 
-from mdtree.config import LossSpec, Trust
 from mdtree.datasets import Data, TensorItems
 from mdtree.datasets.digits import digits
 from mdtree.landscape import (
@@ -51,7 +50,8 @@ from mdtree.landscape import (
 from mdtree.losses import build_loss
 from mdtree.metrics import METRICS, Subject, Workload
 from mdtree.models import Network, Weights, resnet18
-from mdtree.training import Training, train
+from mdtree.recipes import LossSpec, Trust
+from mdtree.training.loop import Training, train
 
 ITEMS = 50_000
 TEST_ITEMS = 2_000

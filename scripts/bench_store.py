@@ -23,8 +23,8 @@ from pathlib import Path
 
 from benchmark import Comparison, arguments, report, say
 
-from mdtree.measurements import Detail, Row, Store, open_rows, write_csv, write_parquet
-from mdtree.shipped import shipped_rows
+from mdtree.rows import Detail, Row, Store, open_rows, write_csv, write_parquet
+from mdtree.trees.bundled import shipped_rows
 
 FEW = 1_000
 MANY = (10_000, 100_000)

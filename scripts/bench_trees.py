@@ -19,9 +19,7 @@ from benchmark import Comparison, compare, report
 
 from mdtree.evaluation import CASES, SEEDS
 from mdtree.evaluation.cases import chosen
-from mdtree.fitting import labelled
-from mdtree.measurements import rows_from_csv
-from mdtree.shipped import PUBLISHED_TABLE
+from mdtree.rows import rows_from_csv
 from mdtree.trees import (
     LANDSCAPE,
     PUBLISHED,
@@ -30,6 +28,8 @@ from mdtree.trees import (
     feature_matrix,
     shape_features,
 )
+from mdtree.trees.bundled import PUBLISHED_TABLE
+from mdtree.trees.fit import labelled
 
 BUDGET = 60.0  # seconds
 

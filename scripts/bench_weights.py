@@ -30,10 +30,10 @@ from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from mdtree.checkpoint import list_stored, listed
+from mdtree.checkpoints import list_stored, listed
 from mdtree.models import resnet18
+from mdtree.runtime.threads import cores
 from mdtree.spectra import Rules, analyse_all
-from mdtree.threads import cores
 
 CORES = cores()
 _EMBEDDING = "embeddings"

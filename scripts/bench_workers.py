@@ -21,12 +21,12 @@ import torch
 from benchmark import Comparison, arguments, report, say, told
 from safetensors.torch import save_file
 
-from mdtree.config import Trust, recipe_from_words
-from mdtree.measurements import Measured, Row, Store
-from mdtree.measuring import Request, measure
+from mdtree.executors import HERE, Crew, run
+from mdtree.measurement import Request, measure
 from mdtree.models import resnet18
-from mdtree.threads import one_thread
-from mdtree.workers import HERE, Crew, run
+from mdtree.recipes import Trust, recipe_from_words
+from mdtree.rows import Measured, Row, Store
+from mdtree.runtime.threads import one_thread
 
 WIDTH = 4
 ITEMS = 30

@@ -21,10 +21,10 @@ from benchmark import Comparison, arguments, compare, report, told
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
-from mdtree.config import Digits, ModelSpec, Trust, Zoo, ZooTraining
 from mdtree.datasets import TensorItems, load_data
 from mdtree.models import build_model, resnet18
-from mdtree.threads import one_thread
+from mdtree.recipes import Digits, ModelSpec, Trust, Zoo, ZooTraining
+from mdtree.runtime.threads import one_thread
 from mdtree.zoo import train_zoo
 
 SEEDS = 2

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
-from mdtree.device import pick_device
 from mdtree.exceptions import MdtreeError
+from mdtree.runtime.device import pick_device
 from mdtree.version import __version__
 
 

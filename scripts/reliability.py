@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from mdtree.failures import number_of
-from mdtree.fitting import make_estimator, usual_method
-from mdtree.measurements import Row, one_protocol
+from mdtree.labelling import number_of
+from mdtree.rows import Row, one_protocol
 from mdtree.trees import LANDSCAPE, feature_matrix
+from mdtree.trees.fit import make_estimator, usual_method
 
 EDGES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from reliability import accuracy, judged
 
 import mdtree
-from mdtree.failures import TASKS
-from mdtree.fitting import fit_tree, labelled
-from mdtree.measurements import rows_from_csv
-from mdtree.shipped import PUBLISHED_TABLE
+from mdtree.failure_modes import TASKS
+from mdtree.rows import rows_from_csv
 from mdtree.trees import write_tree
+from mdtree.trees.bundled import PUBLISHED_TABLE
+from mdtree.trees.fit import fit_tree, labelled
 
 NAME = "published-cifar10-resnet18"
 PROVENANCE = {

@@ -19,11 +19,11 @@ from pathlib import Path
 from reliability import accuracy, judged
 
 import mdtree
-from mdtree.failures import TASKS
-from mdtree.fitting import fit_tree, labelled
-from mdtree.measurements import Row, read_rows, write_rows
-from mdtree.shipped import shipped_rows
+from mdtree.failure_modes import TASKS
+from mdtree.rows import Row, read_rows, write_rows
 from mdtree.trees import write_tree
+from mdtree.trees.bundled import shipped_rows
+from mdtree.trees.fit import fit_tree, labelled
 
 FOLDER = Path(mdtree.__file__).parent / "data"
 DATA = {

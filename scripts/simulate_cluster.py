@@ -4,7 +4,7 @@
     python scripts/simulate_cluster.py --overhead
 
 Discrete events on a virtual clock; the foreman that hands out the work is the real one of
-mdtree.workers, with the limits that `mdtree measure` has.  Simulated are the workers: they start
+mdtree.executors, with the limits that `mdtree measure` has.  Simulated are the workers: they start
 slowly and die, machines of eight go away and come back, one try in a hundred takes 20 times as
 long.  How long a group takes is drawn from the rows of the reference zoos.  What failed is measured
 again by another run, as a user would.  Exit code 1: a group was lost, or came back twice.
@@ -28,8 +28,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import mdtree
-from mdtree.measurements import read_rows
-from mdtree.workers import Crew, Foreman, News
+from mdtree.executors import Crew, Foreman, News
+from mdtree.rows import read_rows
 
 ZOOS = Path(mdtree.__file__).parent / "data" / "zoos"
 PLACES = 8  # workers on one machine

@@ -31,11 +31,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import mdtree
 from mdtree.cli import cli
-from mdtree.config import Zoo, read_zoo
 from mdtree.landscape import Effort
-from mdtree.measurements import PROTOCOLS, Measured, Row, read_rows
 from mdtree.metrics import METRICS, Workload
 from mdtree.models import resnet18
+from mdtree.recipes import Zoo, read_zoo
+from mdtree.rows import PROTOCOLS, Measured, Row, read_rows
 
 ROOT = Path(__file__).parent.parent
 ZOOS = Path(mdtree.__file__).parent / "data" / "zoos"

@@ -21,14 +21,14 @@ import torch
 from safetensors.torch import save_file
 from scipy.stats import spearmanr
 
-from mdtree.config import Recipe, Trust, bind, recipe_from_words
 from mdtree.datasets import load_data
+from mdtree.executors import Crew
 from mdtree.losses import build_loss
-from mdtree.measurements import QUANTITIES, Measured, Row, read_rows
-from mdtree.measuring import Request, measure
+from mdtree.measurement import Request, measure
 from mdtree.models import build_model
-from mdtree.training import Training, train
-from mdtree.workers import Crew
+from mdtree.recipes import Recipe, Trust, bind, recipe_from_words
+from mdtree.rows import QUANTITIES, Measured, Row, read_rows
+from mdtree.training.loop import Training, train
 
 WIDTHS = (2, 4, 8)
 BATCHES = (16, 128, 1024)

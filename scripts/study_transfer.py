@@ -4,7 +4,7 @@
 
 Every method learns from few or special cells of the grid and is tested on all the others: on random
 cells, on one data amount or width, on little or much data, on narrow or wide networks.  The shapes
-and weights of `mdtree.trees.shape.FAMILIES` were chosen by this study, and what was tried and did
+and weights of `mdtree.trees.template.FAMILIES` were chosen by this study, and what was tried and did
 not help is in it too.  Its table is in docs/transfer.md.
 """
 
@@ -22,9 +22,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
 from mdtree.evaluation import calibration_error
-from mdtree.fitting import labelled
-from mdtree.measurements import rows_from_csv
-from mdtree.shipped import PUBLISHED_TABLE
+from mdtree.rows import rows_from_csv
 from mdtree.trees import (
     FACT_FEATURES,
     FAMILIES,
@@ -35,8 +33,10 @@ from mdtree.trees import (
     PublishedTree,
     feature_matrix,
 )
+from mdtree.trees.bundled import PUBLISHED_TABLE
+from mdtree.trees.fit import labelled
 from mdtree.trees.posterior import posterior
-from mdtree.trees.shape import Family, asks
+from mdtree.trees.template import Family, asks
 
 FEATURES = (*LANDSCAPE, *FACT_FEATURES)
 RAW = 7  # the first columns: what is measured, without ratios and facts

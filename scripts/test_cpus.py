@@ -63,7 +63,7 @@ Verdicts = dict[str, tuple[list[object], list[float]]]
 VERDICTS = """
 import json
 from mdtree.diagnosis import Judge
-from mdtree.shipped import published_rows, shipped_rows, shipped_trees
+from mdtree.trees.bundled import published_rows, shipped_rows, shipped_trees
 from mdtree.trees import probabilities
 rows = [row for zoo in ("digits", "animals") for protocol in ("standard-1", "paper-1")
         for row in shipped_rows(f"{zoo}-{protocol}")] + published_rows()[::13]

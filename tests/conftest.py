@@ -16,10 +16,10 @@ from safetensors.torch import save_file
 from threadpoolctl import threadpool_limits
 
 from mdtree.cli import main
-from mdtree.measurements import Row, read_rows
 from mdtree.metrics import METRICS
 from mdtree.models import cnn
-from mdtree.shipped import PUBLISHED_TABLE
+from mdtree.rows import Row, read_rows
+from mdtree.trees.bundled import PUBLISHED_TABLE
 
 # The networks of tests are tiny: more threads are no faster, and far slower where the cores are
 # busy with something else.  `MDTREE_TEST_THREADS=4` tests that more of them change no answer.

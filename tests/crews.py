@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mdtree import workers
+from mdtree import executors as workers
 
 LONG = 600  # seconds; no test takes that long, unless something hangs
 PATH = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])

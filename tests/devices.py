@@ -11,11 +11,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map
 
-from mdtree.config import Trust, recipe_from_words
-from mdtree.measurements import Measured
-from mdtree.measuring import Request, find_groups, forget
-from mdtree.measuring.group import attempt
+from mdtree.measurement import Request, find_groups, forget
+from mdtree.measurement.group import attempt
 from mdtree.metrics import METRICS
+from mdtree.recipes import Trust, recipe_from_words
+from mdtree.rows import Measured
 
 EVERYTHING = tuple(METRICS)
 EACH = pytest.mark.parametrize("metric", EVERYTHING)

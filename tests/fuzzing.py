@@ -27,15 +27,15 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.checkpoint import list_stored
-from mdtree.checkpoint.reading import file_digest, read
-from mdtree.config import read_recipe, read_zoo
+from mdtree.checkpoints import list_stored
+from mdtree.checkpoints.reading import file_digest, read
 from mdtree.datasets.files import from_file
 from mdtree.exceptions import MdtreeError
-from mdtree.measurements import read_rows, rows_from_csv, rows_to_csv, write_rows
 from mdtree.models import cnn
-from mdtree.shipped import shipped_rows
+from mdtree.recipes import read_recipe, read_zoo
+from mdtree.rows import read_rows, rows_from_csv, rows_to_csv, write_rows
 from mdtree.trees import read_tree
+from mdtree.trees.bundled import shipped_rows
 
 ROOT = Path(__file__).parent.parent
 MOST = 1 << 30  # bytes that reading may add to what the process has

@@ -88,7 +88,7 @@ def older(pickled: bytes, records: dict[str, bytes] | None = None) -> bytes:
 _PROGRAM = """
 import resource, sys
 from pathlib import Path
-from mdtree.checkpoint import list_stored, load_weights
+from mdtree.checkpoints import list_stored, load_weights
 from mdtree.exceptions import MdtreeError
 
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree import vision
 from mdtree.datasets import Data, TensorItems
 from mdtree.landscape import Setup
 from mdtree.metrics import Subject
 from mdtree.models import Network, cnn, resnet18
+from mdtree.runtime import torchvision as vision
 
 torch.manual_seed(0)
 X, Y = torch.randn(37, 5), torch.arange(37) % 3

@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 from itertools import pairwise, product
 
 from mdtree.diagnosis import Judge
-from mdtree.fitting import fit_tree
-from mdtree.markup import Markup
-from mdtree.measurements import Detail, Measured, Provenance, Row
+from mdtree.render.markup import Markup
+from mdtree.rows import Detail, Measured, Provenance, Row
+from mdtree.trees.fit import fit_tree
 
 HOSTILE = [
     "</script><script>alert(1)</script>",

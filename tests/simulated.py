@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from mdtree.workers import News
+from mdtree.executors import News
 
 
 @dataclass(frozen=True, kw_only=True)

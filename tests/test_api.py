@@ -12,10 +12,10 @@ from conftest import rows_of, write_zoo
 
 import mdtree
 from mdtree import api
-from mdtree.config import read_recipe
 from mdtree.exceptions import MdtreeError, RecipeError
-from mdtree.measurements import Measured, Row, write_rows
-from mdtree.shipped import find_tree, shipped_rows
+from mdtree.recipes import read_recipe
+from mdtree.rows import Measured, Row, write_rows
+from mdtree.trees.bundled import find_tree, shipped_rows
 
 
 @pytest.mark.parametrize("module", [mdtree, api], ids=lambda module: module.__name__)

@@ -15,13 +15,13 @@ from math import log
 import numpy as np
 import pytest
 
-from mdtree.calibration import calibrate
+from mdtree.adaptation import calibrate
 from mdtree.exceptions import ProtocolError, RowsError, TreeError
-from mdtree.fitting import fit_tree
-from mdtree.measurements import Measured, Missing, Row
+from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import Leaf, SavedTree, Split, probabilities
-from mdtree.trees.evidence import Evidence
-from mdtree.trees.shape import Ask, Outcome
+from mdtree.trees.binning import Evidence
+from mdtree.trees.fit import fit_tree
+from mdtree.trees.template import Ask, Outcome
 
 HIGH, LOW = "temperature_high", "temperature_low"
 
@@ -265,5 +265,5 @@ def test_what_cannot_be_judged_is_refused(rows, given, error, message):
 
 
 def test_judging_own_groups_loads_no_torch():
-    code = "import sys, mdtree.calibration, mdtree.cli.calibrate; sys.exit('torch' in sys.modules)"
+    code = "import sys, mdtree.adaptation, mdtree.cli.adapt; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.checkpoint import load_checkpoint, parts_of
+from mdtree.checkpoints import load_checkpoint, parts_of
 from mdtree.exceptions import UnreadableError
 
 OLD, NEW = ({"weight": torch.full((2, 3), v), "bias": torch.zeros(2)} for v in (1.0, 2.0))

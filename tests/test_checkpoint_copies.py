@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mdtree.checkpoint import copies, equal_files, equal_tensors, equal_weights
+from mdtree.checkpoints import duplicates as copies
+from mdtree.checkpoints import equal_files, equal_tensors, equal_weights
 
 
 def files(folder, **contents):

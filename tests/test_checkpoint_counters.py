@@ -8,10 +8,10 @@ import os
 import pytest
 import torch
 
-from mdtree.checkpoint import load_checkpoint
-from mdtree.checkpoint.counters import counters_beside, counters_in
+from mdtree.checkpoints import load_checkpoint
+from mdtree.checkpoints.counters import counters_beside, counters_in
 from mdtree.models import cnn
-from mdtree.vision import usable
+from mdtree.runtime.torchvision import usable
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from mdtree.checkpoint.kind import Kind, kind_of, looks_like_weights
+from mdtree.checkpoints.detect import Kind, kind_of, looks_like_weights
 from mdtree.exceptions import UnreadableError, UnsafeError
 
 WEIGHTS = {"weight": torch.arange(12.0).reshape(3, 4), "bias": torch.zeros(3)}

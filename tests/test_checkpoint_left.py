@@ -15,7 +15,7 @@ from crews import PATH
 from stopping import WAITING, stopped
 from troubled import WAYS, run
 
-from mdtree.checkpoint import fetched, remove_left
+from mdtree.checkpoints import fetched, remove_left
 
 DYING = """
 import os, signal
@@ -96,7 +96,7 @@ def test_what_a_killed_command_has_left_goes_with_the_next(tmp_path, place):
 HOLDING = """
 import sys
 from pathlib import Path
-from mdtree.checkpoint import fetched
+from mdtree.checkpoints import fetched
 with fetched(sys.argv[1], [Path("0.pt")]) as (file,):
     print(file, flush=True)
     sys.stdin.read()

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from mdtree.checkpoint import checkpoint_files, find_folders, load_weights, named_files
-from mdtree.checkpoint.listing import _Search
+from mdtree.checkpoints import checkpoint_files, find_folders, load_weights, named_files
+from mdtree.checkpoints.discovery import _Search
 from mdtree.exceptions import RecipeError
 
 ONE = {"weight": torch.ones(1)}
@@ -268,7 +268,7 @@ def test_patterns_do_not_go_through_a_circle_of_links(tmp_path):
 
 @pytest.mark.parametrize("part", ["*/", "link/*/../../g/"])
 def test_patterns_that_lead_to_too_many_names_are_refused(tmp_path, monkeypatch, part):
-    monkeypatch.setattr("mdtree.checkpoint.listing._MOST_NAMES", 10_000)
+    monkeypatch.setattr("mdtree.checkpoints.discovery._MOST_NAMES", 10_000)
     root = tmp_path / "g"
     write(root, "a/0.pt", "b/0.pt")
     (root / "link").symlink_to(".")

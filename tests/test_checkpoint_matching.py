@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.checkpoint import matching
-from mdtree.checkpoint.matching import matched
+from mdtree.checkpoints import matching
+from mdtree.checkpoints.matching import matched
 from mdtree.exceptions import MismatchError
 from mdtree.models import cnn, mlp
 

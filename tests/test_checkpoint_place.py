@@ -8,8 +8,8 @@ import pytest
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.checkpoint import load_checkpoint
-from mdtree.checkpoint.place import check_within
+from mdtree.checkpoints import load_checkpoint
+from mdtree.checkpoints.links import check_within
 from mdtree.exceptions import UnreadableError, UnsafeError
 
 WEIGHTS = nn.Linear(3, 2).state_dict()

@@ -15,10 +15,10 @@ from safetensors.torch import save_file, save_model
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from mdtree import vision
-from mdtree.checkpoint import Checkpoint, load_checkpoint
-from mdtree.config import ModelSpec, Trust
+from mdtree.checkpoints import Checkpoint, load_checkpoint
 from mdtree.models import build_model, cnn
+from mdtree.recipes import ModelSpec, Trust
+from mdtree.runtime import torchvision as vision
 
 IMAGES = torch.randn(7, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.checkpoint import file_digest, list_stored, load_checkpoint, load_weights, parts_of
+from mdtree.checkpoints import file_digest, list_stored, load_checkpoint, load_weights, parts_of
 from mdtree.exceptions import MdtreeError, UnreadableError, UnsafeError
 
 WEIGHTS = nn.Linear(3, 2).state_dict()

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.checkpoint import load_checkpoint, load_weights
+from mdtree.checkpoints import load_checkpoint, load_weights
 from mdtree.exceptions import UnreadableError, UnsafeError
 
 WEIGHTS = nn.Linear(3, 2).state_dict()

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from mdtree.checkpoint import latest, plainest, snapshots
+from mdtree.checkpoints import latest, plainest, snapshots
 
 SNAPSHOTS = [
     # counted

@@ -12,7 +12,7 @@ import torch
 from conftest import change, rows_of, write_zoo
 from safetensors.torch import save_file
 
-from mdtree.checkpoint import fetched, find_folders, find_stored_folders
+from mdtree.checkpoints import fetched, find_folders, find_stored_folders
 from mdtree.exceptions import CheckpointError, MdtreeError, UnreadableError, UnsafeError
 
 

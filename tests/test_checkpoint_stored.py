@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from mdtree.checkpoint import list_stored, load_weights
+from mdtree.checkpoints import list_stored, load_weights
 from mdtree.exceptions import UnreadableError, UnsafeError
 
 WEIGHTS = {"a.weight": torch.randn(3, 4), "b.bias": torch.arange(3), "c": torch.randn(2, 1).half()}
@@ -223,7 +223,7 @@ WALK = """
 import sys
 from pathlib import Path
 import torch
-from mdtree.checkpoint import list_stored
+from mdtree.checkpoints import list_stored
 from mdtree.spectra.eigenvalues import gram
 
 def peak():

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.checkpoint import list_stored, listed
+from mdtree.checkpoints import list_stored, listed
 
 
 def test_tied_tensors_are_known_by_the_first_name(tmp_path):

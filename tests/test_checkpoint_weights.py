@@ -5,8 +5,8 @@ from collections import OrderedDict
 import pytest
 import torch
 
-from mdtree.checkpoint import find_weights, load_weights
-from mdtree.checkpoint.weights import wrapping
+from mdtree.checkpoints import find_weights, load_weights
+from mdtree.checkpoints.state_dict import wrapping
 from mdtree.exceptions import UnreadableError
 
 ONE, TWO = torch.ones(2), torch.zeros(3)

@@ -15,7 +15,7 @@ from mdtree import __version__, exceptions
 from mdtree.cli import cli
 from mdtree.cli import quantities as some_command
 from mdtree.exceptions import LockedError, MdtreeError, RecipeError
-from mdtree.measurements import Measured, Row, write_rows
+from mdtree.rows import Measured, Row, write_rows
 
 
 def tree(command, path=()):
@@ -172,7 +172,7 @@ def test_an_output_that_cannot_be_written_is_no_traceback(where, code, words):
 
 TWICE = """
 import os, signal
-from mdtree.cli.stop import Stopped, stoppable
+from mdtree.cli.signals import Stopped, stoppable
 with stoppable():
     try:
         os.kill(os.getpid(), signal.SIGTERM)

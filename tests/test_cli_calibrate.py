@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from mdtree.calibration import calibrate
-from mdtree.fitting import fit_tree
-from mdtree.measurements import Measured, Row, read_rows, write_rows
+from mdtree.adaptation import calibrate
+from mdtree.rows import Measured, Row, read_rows, write_rows
 from mdtree.trees import read_tree, write_tree
+from mdtree.trees.fit import fit_tree
 
 HIGH, LOW = "temperature_high", "temperature_low"
 

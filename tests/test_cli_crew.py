@@ -6,9 +6,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from mdtree.cli.crew import hiring, make_crew, results_alone, share_of_work
+from mdtree.cli.executor_options import hiring, make_crew, results_alone, share_of_work
 from mdtree.exceptions import MdtreeError
-from mdtree.workers import HERE, Crew
+from mdtree.executors import HERE, Crew
 
 
 def options(*args):

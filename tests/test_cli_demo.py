@@ -8,7 +8,7 @@ import pytest
 from conftest import rows_of, write_zoo
 
 from mdtree.cli import main
-from mdtree.failures import FAILURE_MODES
+from mdtree.failure_modes import FAILURE_MODES
 from mdtree.zoo import FAULTS, demo_zoo
 
 

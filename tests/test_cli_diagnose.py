@@ -16,8 +16,8 @@ from disks import mounted
 from stopping import WAITING, stopped
 
 from mdtree.diagnosis import schema
-from mdtree.failures import FAILURE_MODES
-from mdtree.measurements import (
+from mdtree.failure_modes import FAILURE_MODES
+from mdtree.rows import (
     Failure,
     Measured,
     Missing,

@@ -10,10 +10,10 @@ import pytest
 from conftest import change, rows_of, write_zoo
 from safetensors.torch import load_file
 
-from mdtree.config import Digits, Trust
 from mdtree.datasets import load_data
-from mdtree.measurements import Missing, Store
 from mdtree.models import cnn
+from mdtree.recipes import Digits, Trust
+from mdtree.rows import Missing, Store
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
 

@@ -13,8 +13,8 @@ from conftest import change, rows_of, write_zoo
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from mdtree.measurements import Measured, Missing
 from mdtree.models import cnn
+from mdtree.rows import Measured, Missing
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
 

@@ -11,13 +11,13 @@ from conftest import change, rows_of, write_zoo
 from safetensors.torch import load_file, save_file
 
 from mdtree.cli import main
-from mdtree.config import Digits, LossSpec, Trust
 from mdtree.datasets import load_data
 from mdtree.losses import build_loss
-from mdtree.measurements import QUANTITIES, Measured, Missing
 from mdtree.metrics import METRICS
 from mdtree.models import cnn
-from mdtree.training import Training, train
+from mdtree.recipes import Digits, LossSpec, Trust
+from mdtree.rows import QUANTITIES, Measured, Missing
+from mdtree.training.loop import Training, train
 
 USUAL = [name for name, metric in METRICS.items() if not metric.on_request]
 TRAINING = {"learning_rate": 0.05, "batch_size": 16}

@@ -12,9 +12,9 @@ import yaml
 from conftest import change, rows_of, write_zoo
 from safetensors.torch import load_file, save_file
 
-from mdtree.measurements import Measured, Missing, read_rows, write_rows
 from mdtree.models import cnn
-from mdtree.vision import usable
+from mdtree.rows import Measured, Missing, read_rows, write_rows
+from mdtree.runtime.torchvision import usable
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
 

@@ -8,10 +8,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from mdtree.cli.phase import LETTERS, phase_svg, phase_text
 from mdtree.exceptions import RowsError
-from mdtree.failures import FAILURE_MODES, Label
-from mdtree.phase import Cell, Phase
+from mdtree.failure_modes import FAILURE_MODES
+from mdtree.labelling import Label
+from mdtree.render.phase_diagram import LETTERS, phase_svg, phase_text
+from mdtree.render.phase_grid import Cell, Phase
 
 SVG = "{http://www.w3.org/2000/svg}"
 MODES = list(FAILURE_MODES)

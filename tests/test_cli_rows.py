@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import rows_of
 
-from mdtree.measurements import FACTS, QUANTITIES, TEXT_FACTS, Measured, Row, read_rows, write_rows
-from mdtree.measurements.row import row_to_json
+from mdtree.rows import FACTS, QUANTITIES, TEXT_FACTS, Measured, Row, read_rows, write_rows
+from mdtree.rows.row import row_to_json
 
 
 @pytest.fixture

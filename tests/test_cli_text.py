@@ -9,11 +9,11 @@ import re
 
 import pytest
 
-from mdtree.cli import bar
-from mdtree.cli.summary import rows_table
-from mdtree.cli.text import duration, number, plural, printable, table
-from mdtree.measurements import QUANTITIES, Failure, Measured, Missing, Provenance, Row
+from mdtree.cli import progress_bar as bar
 from mdtree.progress import Silent
+from mdtree.render.terminal import duration, number, plural, printable, table
+from mdtree.render.terminal_rows import rows_table
+from mdtree.rows import QUANTITIES, Failure, Measured, Missing, Provenance, Row
 
 
 @pytest.mark.parametrize(

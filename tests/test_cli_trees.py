@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from same import assert_same_tree
 
-from mdtree.fitting import fit_tree, labelled
-from mdtree.measurements import read_rows, rows_from_csv, write_rows
-from mdtree.shipped import find_tree, shipped_trees
+from mdtree.rows import read_rows, rows_from_csv, write_rows
 from mdtree.trees import Leaf, PosteriorTree, leaves, read_tree, write_tree
+from mdtree.trees.bundled import find_tree, shipped_trees
+from mdtree.trees.fit import fit_tree, labelled
 from mdtree.trees.posterior import averaged, posterior
 
 NAME = "published-cifar10-resnet18"
@@ -166,7 +166,7 @@ def test_a_shipped_tree_is_what_fitting_the_table_gives(name, published_table):
 
 def test_the_judging_wing_loads_no_torch():
     code = (
-        "import sys, mdtree.fitting, mdtree.evaluation, mdtree.shipped, mdtree.cli.fit;"
+        "import sys, mdtree.trees.fit, mdtree.evaluation, mdtree.trees.bundled, mdtree.cli.fit;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

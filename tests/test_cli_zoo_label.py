@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mdtree.measurements import Failure, Measured, Missing, Row, rows_to_csv, write_rows
+from mdtree.rows import Failure, Measured, Missing, Row, rows_to_csv, write_rows
 
 
 def row(group, accuracy, *, stderr=None, protocol="standard-1", **facts):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mdtree.config import read_recipe
 from mdtree.exceptions import RecipeError
+from mdtree.recipes import read_recipe
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mdtree.config import (
+from mdtree.exceptions import RecipeError
+from mdtree.recipes import (
     KNOWN_PACKAGES,
     Digits,
     FactoryData,
@@ -28,8 +29,7 @@ from mdtree.config import (
     recipe_from_words,
     words,
 )
-from mdtree.config.pattern import _number_or_text, facts_in
-from mdtree.exceptions import RecipeError
+from mdtree.recipes.pattern import _number_or_text, facts_in
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mdtree.config.yaml import parse_yaml, read_yaml
 from mdtree.exceptions import RecipeError
+from mdtree.recipes.yaml import parse_yaml, read_yaml
 
 
 def parsed(text: str):

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mdtree.config import Digits, ModelSpec, Zoo, read_zoo
 from mdtree.exceptions import RecipeError
+from mdtree.recipes import Digits, ModelSpec, Zoo, read_zoo
 
 BASE = {
     "model": {"factory": "cnn", "kwargs": {"width": "$width"}},

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 import torch
 
-from mdtree.config import Animals, Trust
 from mdtree.datasets import load_data
 from mdtree.datasets.animals import animal_files, animals
 from mdtree.exceptions import DataError
+from mdtree.recipes import Animals, Trust
 
 module = importlib.import_module("mdtree.datasets.animals")  # the package shows the function
 WHEEL = "animal_mnist-0.4-py3-none-any.whl"

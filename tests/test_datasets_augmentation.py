@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-from mdtree.datasets import augmented
 from mdtree.exceptions import DataError
+from mdtree.training.augmentation import augmented
 
 COUNT = 2000
 LABELS = torch.arange(COUNT)

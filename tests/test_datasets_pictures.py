@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from mdtree.config import Images, TorchvisionData, Transform, Trust
 from mdtree.datasets import data_digest, load_data
 from mdtree.exceptions import DataError, RecipeError, UntrustedError
+from mdtree.recipes import Images, TorchvisionData, Transform, Trust
 
 OWN = Trust(any_factory=True)
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from mdtree.config import Digits, Trust
 from mdtree.datasets import DatasetItems, TensorItems, load_data
 from mdtree.datasets.sample import with_label_noise, with_subset
 from mdtree.exceptions import DataError
+from mdtree.recipes import Digits, Trust
 
 N, CLASSES = 1000, 7
 LABELS = torch.arange(N) % CLASSES  # x is the number of the item, so that it can be recognised

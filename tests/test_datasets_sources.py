@@ -10,9 +10,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from mdtree.config import Digits, FactoryData, Images, Tensors, Transform, Trust
 from mdtree.datasets import TensorItems, data_digest, load_data
 from mdtree.exceptions import DataError, RecipeError, UntrustedError
+from mdtree.recipes import Digits, FactoryData, Images, Tensors, Transform, Trust
 
 OWN = Trust(any_factory=True)
 X, Y = torch.arange(10.0).reshape(5, 2), torch.tensor([0, 1, 1, 0, 2])

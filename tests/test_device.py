@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mdtree.device import held_share, pick_device, visible_gpus
 from mdtree.exceptions import MdtreeError
+from mdtree.runtime.device import held_share, pick_device, visible_gpus
 
 
 def test_auto_is_a_device_that_works():

@@ -8,9 +8,9 @@ import pytest
 
 from mdtree.diagnosis import CONFIDENCE, can_be_judged, judge_for
 from mdtree.exceptions import MdtreeError, ProtocolError, TreeError
-from mdtree.measurements import Failure, Measured, Missing, Row
-from mdtree.shipped import find_tree, shipped_rows
+from mdtree.rows import Failure, Measured, Missing, Row
 from mdtree.trees import write_tree
+from mdtree.trees.bundled import find_tree, shipped_rows
 
 DIGITS = "digits-standard-1"
 

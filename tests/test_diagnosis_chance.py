@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from mdtree.diagnosis.chance import DRAWS, redrawn
-from mdtree.measurements import QUANTITIES, Detail, Measured, Missing, Row
+from mdtree.diagnosis.resampling import DRAWS, redrawn
+from mdtree.rows import QUANTITIES, Detail, Measured, Missing, Row
 from mdtree.trees import FEATURES, Leaf, SavedTree, feature_matrix
 
 LOGS = ("log_hessian_top", "log_hessian_trace", "log_hessian_share")

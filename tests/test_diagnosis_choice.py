@@ -9,9 +9,9 @@ import pytest
 
 from mdtree.diagnosis import choose
 from mdtree.exceptions import ProtocolError, TreeError
-from mdtree.measurements import Measured, Row
-from mdtree.shipped import shipped_trees
+from mdtree.rows import Measured, Row
 from mdtree.trees import Leaf, Population, SavedTree, population_of
+from mdtree.trees.bundled import shipped_trees
 
 FEATURES = ("cka", "train_error")
 

@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from mdtree.diagnosis.clue import clues
+from mdtree.diagnosis.explanation import clues
 from mdtree.trees import FEATURES, Leaf, SavedTree, Split
-from mdtree.trees.evidence import Evidence
+from mdtree.trees.binning import Evidence
 from mdtree.trees.node import KNOWN
-from mdtree.trees.shape import Outcome
+from mdtree.trees.template import Outcome
 
 CLASSES = ("data_small", "model_small", "none")
 

@@ -10,10 +10,10 @@ import pytest
 
 from mdtree.diagnosis import Council
 from mdtree.trees import CartTree, Leaf, SavedTree, Split, probabilities
-from mdtree.trees.evidence import Evidence, collect
+from mdtree.trees.binning import Evidence, collect
 from mdtree.trees.node import KNOWN
 from mdtree.trees.posterior import posterior
-from mdtree.trees.shape import Ask, Outcome
+from mdtree.trees.template import Ask, Outcome
 
 CLASSES = ("data_small", "model_small", "temperature_low")
 NAMES = ("cka", "train_error", "connectivity")

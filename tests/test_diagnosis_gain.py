@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mdtree.diagnosis import Gain
-from mdtree.diagnosis.gain import advice, gains
-from mdtree.failures import FAILURE_MODES, REMEDIES, TASKS
-from mdtree.measurements import Row
+from mdtree.diagnosis.recommendation import advice, gains
+from mdtree.failure_modes import FAILURE_MODES, REMEDIES, TASKS
+from mdtree.rows import Row
 from mdtree.trees import Leaf, Way
 
 BATCH = Way(low=0.4, high=3.1, fact="batch_size", factor=0.25)

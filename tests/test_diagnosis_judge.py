@@ -10,9 +10,9 @@ import pytest
 
 from mdtree.diagnosis import UNSURE, Judge, with_facts
 from mdtree.exceptions import ProtocolError, TreeError
-from mdtree.fitting import fit_tree
-from mdtree.measurements import Failure, Measured, Missing, Provenance, Row
+from mdtree.rows import Failure, Measured, Missing, Provenance, Row
 from mdtree.trees import probabilities
+from mdtree.trees.fit import fit_tree
 
 # What a group of each mode looks like: the questions of the task `failure`, answered clearly.
 TYPICAL = {

@@ -6,8 +6,8 @@ import pytest
 
 from mdtree.diagnosis import UNSURE, Judge
 from mdtree.exceptions import TreeError
-from mdtree.failures import FAILURE_MODES
-from mdtree.measurements import Measured, Missing, Row
+from mdtree.failure_modes import FAILURE_MODES
+from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import Leaf, SavedTree, Split, Way
 
 FEATURES = ("cka", "train_error", "log_data_amount", "log_hessian_trace")

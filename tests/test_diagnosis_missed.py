@@ -7,8 +7,8 @@ import math
 import pytest
 
 from mdtree.diagnosis import Council
-from mdtree.diagnosis.missed import metric_of, missed
-from mdtree.measurements import Measured, Missing, Row
+from mdtree.diagnosis.missing import metric_of, missed
+from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import FEATURES, Leaf, SavedTree, Split
 
 ALL = ("train_error", "cka", "log_hessian_top", "log_hessian_trace", "log_peak_ratio")

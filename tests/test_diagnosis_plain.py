@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 
 from mdtree.diagnosis import Judge, Verdict, plain, schema
-from mdtree.measurements import Row
-from mdtree.shipped import find_tree, shipped_rows
+from mdtree.rows import Row
+from mdtree.trees.bundled import find_tree, shipped_rows
 
 NAME = "digits-standard-1"
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mdtree.diagnosis import Judge, next_metric, settled
-from mdtree.measurements import Measured, Missing, Row
+from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import Leaf, PosteriorTree, SavedTree, Split
-from mdtree.trees.shape import Ask, Family, Outcome
+from mdtree.trees.template import Ask, Family, Outcome
 
 METRICS = ("error_rate", "similarity", "hessian", "connectivity")
 LOW, HIGH = "temperature_low", "temperature_high"

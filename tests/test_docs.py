@@ -13,7 +13,7 @@ import pytest
 
 from mdtree import exceptions
 from mdtree.cli import cli
-from mdtree.config import read_recipe, read_zoo
+from mdtree.recipes import read_recipe, read_zoo
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -13,9 +13,9 @@ from mdtree.evaluation import CASES, METHODS, SEEDS, calibration_error, evaluate
 from mdtree.evaluation.cases import chosen
 from mdtree.evaluation.scores import scored
 from mdtree.exceptions import ProtocolError, TreeError
-from mdtree.failures import Room
-from mdtree.fitting import labelled
-from mdtree.measurements import rows_from_csv
+from mdtree.failure_modes import Room
+from mdtree.rows import rows_from_csv
+from mdtree.trees.fit import labelled
 
 SCORES = {"accuracy", "sd", "log_loss", "ece", "regret", "gain_clipped", "gain"}
 REFERENCE = {

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
 from mdtree.evaluation.scores import calibration_error, scored
-from mdtree.failures import Room
+from mdtree.failure_modes import Room
 
 CLASSES = ["temperature_high", "temperature_low"]
 

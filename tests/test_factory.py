@@ -9,11 +9,11 @@ import sys
 import pytest
 import torch
 
-from mdtree import vision
-from mdtree.config import Trust
 from mdtree.exceptions import MdtreeError, RecipeError, UntrustedError
 from mdtree.factory import call, find
 from mdtree.models import cnn
+from mdtree.recipes import Trust
+from mdtree.runtime import torchvision as vision
 
 FOUND = Trust()  # what a recipe found inside a directory may do
 OWN = Trust(any_factory=True)  # what a recipe that the user names may do
@@ -65,7 +65,7 @@ def module(tmp_path, monkeypatch):
         "timm.utils:x",
         "transformers.models.rag.retrieval_rag:LegacyIndex",
         "mdtree.cli:main",
-        "mdtree.workers:run",
+        "mdtree.executors:run",
         "mdtree.models:Path",
         "mdtreex.models:cnn",
     ],

@@ -8,20 +8,18 @@ import math
 import pytest
 
 from mdtree.exceptions import RowsError
-from mdtree.failures import (
+from mdtree.failure_modes import (
     AXES,
     FAILURE_MODES,
     REMEDIES,
     TASKS,
     Axis,
-    Label,
     best_gain,
-    label_rows,
     remedies,
-    room_for_improvement,
     step_gain,
 )
-from mdtree.measurements import Measured, Row, rows_from_csv
+from mdtree.labelling import Label, label_rows, room_for_improvement
+from mdtree.rows import Measured, Row, rows_from_csv
 
 # our answer -> the published word; `small` says that the temperature is, so the batch is too LARGE
 PUBLISHED_WORDS = {

@@ -8,10 +8,11 @@ import pytest
 
 import mdtree
 from mdtree.exceptions import MdtreeError, ProtocolError, TreeError
-from mdtree.failures import TASKS, label_rows
-from mdtree.fitting import METHODS, fit_tree, labelled
-from mdtree.measurements import Measured, Missing, Row, one_protocol
+from mdtree.failure_modes import TASKS
+from mdtree.labelling import label_rows
+from mdtree.rows import Measured, Missing, Row, one_protocol
 from mdtree.trees import FACT_FEATURES, LANDSCAPE, leaves, shape_features
+from mdtree.trees.fit import METHODS, fit_tree, labelled
 from mdtree.trees.node import weight_of
 
 QUANTITIES = {

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from mdtree.exceptions import MdtreeError, ProtocolError, RowsError, TreeError
-from mdtree.fitting import fit_tree, labelled
-from mdtree.measurements import Measured, Row, rows_from_csv, write_rows
+from mdtree.rows import Measured, Row, rows_from_csv, write_rows
+from mdtree.trees.fit import fit_tree, labelled
 
 
 def row(name, *, error=0.0, connectivity=0.0, protocol="paper-1", **facts):

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from mdtree.measurements import Measured, Row, write_rows
+from mdtree.rows import Measured, Row, write_rows
 
 HEAVY = {"torch", "torchvision", "sklearn", "scipy", "numpy", "transformers", "pyhessian"}
 
@@ -56,8 +56,8 @@ def command(*args):
     [
         "import mdtree",
         "import mdtree.exceptions",
-        "import mdtree.measurements",
-        "import mdtree.config",
+        "import mdtree.rows",
+        "import mdtree.recipes",
         "import mdtree.cli",
         command("--help"),
         command("--version"),
@@ -81,7 +81,10 @@ def test_a_mistake_on_the_command_line_is_told_before_torch_is_loaded(folder):
 
 @pytest.mark.parametrize(
     ("code", "package"),
-    [("import mdtree.measuring", "torch"), ("import mdtree.vision as v; v.torchvision()", "numpy")],
+    [
+        ("import mdtree.measurement", "torch"),
+        ("import mdtree.runtime.torchvision as v; v.torchvision()", "numpy"),
+    ],
 )
 def test_this_file_would_notice_a_heavy_package(code, package, folder):
     assert package in loaded_by(code, folder)
@@ -89,5 +92,5 @@ def test_this_file_would_notice_a_heavy_package(code, package, folder):
 
 def test_measuring_loads_torchvision_and_scikit_learn_only_when_they_are_asked_for(folder):
     assert not {"torchvision", "sklearn", "transformers"} & loaded_by(
-        "import mdtree.measuring", folder
+        "import mdtree.measurement", folder
     )

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mdtree.config import Recipe, bind, fingerprint, read_recipe, words
 from mdtree.exceptions import MdtreeError
-from mdtree.measurements import (
+from mdtree.recipes import Recipe, bind, fingerprint, read_recipe, words
+from mdtree.rows import (
     Damaged,
     Failure,
     Index,
@@ -28,7 +28,7 @@ from mdtree.measurements import (
     rows_to_csv,
     scan_rows,
 )
-from mdtree.measurements.row import row_to_json
+from mdtree.rows.row import row_to_json
 
 WANTED = int(os.environ.get("MDTREE_FUZZ", "0"))
 fuzz = settings(

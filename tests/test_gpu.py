@@ -13,12 +13,12 @@ from exact import BOTH, subject, weights_of
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.device import pick_device, visible_gpus
+from mdtree.executors import Crew
 from mdtree.landscape import score
-from mdtree.measuring import forget, measure
+from mdtree.measurement import forget, measure
 from mdtree.metrics.hessian import HESSIAN
 from mdtree.models import resnet18
-from mdtree.workers import Crew
+from mdtree.runtime.device import pick_device, visible_gpus
 
 if not torch.cuda.is_available():
     pytest.skip("needs a CUDA device: make gpu-check where there is one", allow_module_level=True)

@@ -10,8 +10,9 @@ from networks import NETS, X, Y, group
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mdtree.landscape import fitting, published, undisturbed
-from mdtree.measuring.pace import pace
+from mdtree.landscape import fitting, undisturbed
+from mdtree.landscape.curvature import pyhessian as published
+from mdtree.measurement.cost import pace
 from mdtree.metrics import connectivity, hessian
 from mdtree.metrics.hessian import HESSIAN
 

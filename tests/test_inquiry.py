@@ -6,10 +6,10 @@ import pytest
 from conftest import rows_of, write_zoo
 from test_diagnosis_stages import HIGH, LOW, leaf, saved
 
-from mdtree.config import Trust, read_recipe
 from mdtree.diagnosis import Judge
-from mdtree.inquiry import Inquiry
-from mdtree.measuring import Request
+from mdtree.measurement import Request
+from mdtree.recipes import Trust, read_recipe
+from mdtree.sequential_diagnosis import Inquiry
 from mdtree.trees import Split
 
 

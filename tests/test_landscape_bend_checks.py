@@ -22,7 +22,8 @@ from valleys import (
     setup_of,
 )
 
-from mdtree.landscape import Effort, bend, generator, train_bend
+from mdtree.landscape import Effort, generator, train_bend
+from mdtree.landscape.curves import training as bend
 
 
 @pytest.mark.parametrize("rate", [1e-4, 0.01, 0.1, 1.0, 30.0, 1e6, 1e30])

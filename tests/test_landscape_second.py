@@ -7,7 +7,7 @@ from exact import Once
 
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape import NotTwiceError, twice
-from mdtree.landscape.second import check_twice
+from mdtree.landscape.curvature.double_backward import check_twice
 
 CUDNN = "Double backwards is not supported for CuDNN RNNs due to limitations in the CuDNN API"
 

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import tensor
 
-from mdtree.config import LossSpec, Trust
 from mdtree.exceptions import RecipeError, UntrustedError
 from mdtree.losses import LOSSES, build_loss
+from mdtree.recipes import LossSpec, Trust
 
 OWN = Trust(any_factory=True)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdtree.markup import Markup, escaped, joined, tag
+from mdtree.render.markup import Markup, escaped, joined, tag
 
 
 @given(st.text(max_size=30))

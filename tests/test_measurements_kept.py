@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdtree.cli.summary import rows_table
 from mdtree.diagnosis import Judge
-from mdtree.measurements import (
+from mdtree.render.terminal_rows import rows_table
+from mdtree.rows import (
     Failure,
     Index,
     Measured,
@@ -25,8 +25,8 @@ from mdtree.measurements import (
     rows_to_csv,
     write_rows,
 )
-from mdtree.measurements.row import row_to_json
-from mdtree.shipped import find_tree
+from mdtree.rows.row import row_to_json
+from mdtree.trees.bundled import find_tree
 
 KEY = ("g", "p")
 

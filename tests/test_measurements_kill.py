@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from mdtree.exceptions import LockedError
-from mdtree.measurements import Index, Measured, Row, Store, read_rows
-from mdtree.measurements.row import row_to_json
+from mdtree.rows import Index, Measured, Row, Store, read_rows
+from mdtree.rows.row import row_to_json
 
 
 def row(number: int) -> Row:
@@ -44,8 +44,8 @@ def go_on(file, count: int) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from mdtree.measurements import Measured, Row, Store
-from mdtree.measurements.row import row_to_json
+from mdtree.rows import Measured, Row, Store
+from mdtree.rows.row import row_to_json
 sys.path.insert(0, sys.argv[1])
 from test_measurements_kill import row
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from mdtree.exceptions import RowsError
-from mdtree.measurements import Failure, Measured, Row, load_rows, write_rows
+from mdtree.rows import Failure, Measured, Row, load_rows, write_rows
 
 TABLE = "bs,test_acc,train_error\n16,50,1\n64,60,2\n"
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from mdtree.exceptions import MissingExtraError, OutputError, RowsError
-from mdtree.measurements import Failure, Measured, Missing, Row, rows_to_csv, write_parquet
+from mdtree.rows import Failure, Measured, Missing, Row, rows_to_csv, write_parquet
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -146,5 +146,5 @@ def test_without_the_extra_it_is_said_how_to_install_it(out, monkeypatch):
 
 
 def test_pyarrow_is_imported_late():
-    program = "import sys, mdtree.measurements; sys.exit('pyarrow' in sys.modules)"
+    program = "import sys, mdtree.rows; sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

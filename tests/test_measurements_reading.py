@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mdtree.exceptions import RowsError
-from mdtree.measurements import (
+from mdtree.rows import (
     Damaged,
     Index,
     Measured,
@@ -18,7 +18,7 @@ from mdtree.measurements import (
     scan_rows,
     write_rows,
 )
-from mdtree.measurements.row import row_to_json
+from mdtree.rows.row import row_to_json
 
 
 def row(group: str, value: float = 1.0, protocol: str = "standard-1") -> Row:

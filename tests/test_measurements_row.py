@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mdtree.measurements import (
+from mdtree.rows import (
     Copy,
     Failure,
     Measured,
@@ -19,7 +19,7 @@ from mdtree.measurements import (
     Row,
     mean_over_members,
 )
-from mdtree.measurements.row import row_from_json, row_to_json
+from mdtree.rows.row import row_from_json, row_to_json
 
 PLAIN = {"format": 1, "group": "g", "protocol": "standard-1", "facts": {}, "quantities": {}}
 

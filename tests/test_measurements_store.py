@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from mdtree.exceptions import LockedError, OutputError, RowsError
-from mdtree.measurements import Measured, Row, Store, read_rows, write_rows
-from mdtree.measurements.row import row_to_json
+from mdtree.rows import Measured, Row, Store, read_rows, write_rows
+from mdtree.rows.row import row_to_json
 
 
 def row(group: str, value: float = 1.0) -> Row:
@@ -184,7 +184,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from mdtree.exceptions import OutputError
-from mdtree.measurements import Measured, Row, Store
+from mdtree.rows import Measured, Row, Store
 
 def row(number):
     quantities = {"test_error": Measured(value=number)}

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mdtree.cli.summary import rows_table
 from mdtree.exceptions import RowsError
-from mdtree.measurements import (
+from mdtree.render.terminal_rows import rows_table
+from mdtree.rows import (
     Detail,
     Index,
     Measured,
@@ -28,8 +28,8 @@ from mdtree.measurements import (
     write_csv,
     write_rows,
 )
-from mdtree.measurements.row import row_to_json
-from mdtree.shipped import shipped_rows
+from mdtree.rows.row import row_to_json
+from mdtree.trees.bundled import shipped_rows
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="counts come from /proc")
 FEW, MANY = 500, 2000
@@ -216,7 +216,7 @@ def test_rows_of_a_file_that_was_replaced_are_the_old_ones_or_an_error(tmp_path)
 PEAK = """
 import json, sys
 from pathlib import Path
-from mdtree.measurements import open_rows, write_parquet
+from mdtree.rows import open_rows, write_parquet
 
 def memory(key):
     lines = Path("/proc/self/status").read_text().splitlines()

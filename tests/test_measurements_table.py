@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdtree.exceptions import RowsError
-from mdtree.measurements import (
+from mdtree.rows import (
     FACTS,
     QUANTITIES,
     Failure,
@@ -23,7 +23,7 @@ from mdtree.measurements import (
     rows_from_csv,
     rows_to_csv,
 )
-from mdtree.shipped import PUBLISHED_TABLE, published_rows
+from mdtree.trees.bundled import PUBLISHED_TABLE, published_rows
 
 
 def row(group="g", facts=None, failure=None, **quantities) -> Row:

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from mdtree.exceptions import OutputError
-from mdtree.measurements import write_rows
-from mdtree.measurements.whole import whole_file
-from mdtree.shipped import shipped_rows
+from mdtree.rows import write_rows
+from mdtree.rows.atomic import whole_file
+from mdtree.trees.bundled import shipped_rows
 
 
 @pytest.fixture

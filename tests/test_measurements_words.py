@@ -7,7 +7,7 @@ from dataclasses import astuple
 
 import pytest
 
-from mdtree.measurements import (
+from mdtree.rows import (
     DEFAULT_PROTOCOL,
     FACTS,
     PROTOCOLS,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mdtree.config import bind
-from mdtree.measurements import PROTOCOLS, Measured, read_rows
+from mdtree.executors import Foreman
 from mdtree.metrics import METRICS
-from mdtree.workers import Foreman
+from mdtree.recipes import bind
+from mdtree.rows import PROTOCOLS, Measured, read_rows
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "scripts"))

@@ -16,10 +16,10 @@ from crews import eventually, patience
 from disks import mounted
 from troubled import WAYS, plain, run, troubled, undisturbed
 
-from mdtree.config import Trust, read_recipe
-from mdtree.measuring import Request, find_groups, measure
-from mdtree.measuring.group import attempt
-from mdtree.workers import Crew
+from mdtree.executors import Crew
+from mdtree.measurement import Request, find_groups, measure
+from mdtree.measurement.group import attempt
+from mdtree.recipes import Trust, read_recipe
 
 __all__ = ["patience"]
 
@@ -263,8 +263,8 @@ def test_a_place_that_is_read_only_is_told_before_anything_is_measured(mdtree, z
 
 
 def test_names_of_groups_make_no_paths_of_traces(tmp_path):
-    from mdtree.measurements import Failure
-    from mdtree.measuring.traces import Traces
+    from mdtree.measurement.failures import Traces
+    from mdtree.rows import Failure
 
     root = write_zoo(tmp_path / "zoo", {"a": [0]})
     (task,) = find_groups(request(root))

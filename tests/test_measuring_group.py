@@ -12,16 +12,16 @@ from conftest import write_zoo
 from safetensors.torch import load_file
 
 import mdtree
-from mdtree.config import Trust, recipe_from_words
 from mdtree.landscape import Effort
-from mdtree.measurements import Measured, Missing, read_rows, row
-from mdtree.measuring import Request, forget, measure
-from mdtree.measuring.group import measure_group
-from mdtree.measuring.parts import group_data
-from mdtree.measuring.plan import find_groups
-from mdtree.measuring.task import row_digest
+from mdtree.measurement import Request, forget, measure
+from mdtree.measurement.builders import group_data
+from mdtree.measurement.group import measure_group
+from mdtree.measurement.plan import find_groups
+from mdtree.measurement.task import row_digest
 from mdtree.metrics import METRICS, Findings, Metric
-from mdtree.vision import usable
+from mdtree.recipes import Trust, recipe_from_words
+from mdtree.rows import Measured, Missing, read_rows, row
+from mdtree.runtime.torchvision import usable
 
 READS = []
 

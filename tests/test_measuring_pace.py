@@ -7,7 +7,7 @@ from networks import NETS
 from torch import nn
 
 from mdtree.landscape import Effort
-from mdtree.measuring.pace import Pace, pace
+from mdtree.measurement.cost import Pace, pace
 
 
 def test_seconds_are_the_sum_over_the_kinds_of_work():

@@ -10,20 +10,22 @@ import pytest
 import torch
 from conftest import write_zoo
 
-from mdtree.config import Trust, recipe_from_words
 from mdtree.exceptions import MdtreeError, RecipeError
-from mdtree.measurements import Index
-from mdtree.measuring import (
+from mdtree.measurement import (
     Request,
     check_metrics,
     check_protocol,
     dry_run,
     measure,
 )
-from mdtree.measuring.pace import Pace
-from mdtree.measuring.plan import estimate, find_groups, plan
+from mdtree.measurement.cost import Pace
+from mdtree.measurement.plan import estimate, find_groups, plan
+from mdtree.recipes import Trust, recipe_from_words
+from mdtree.rows import Index
 
-module = importlib.import_module("mdtree.measuring.plan")  # the package has a function of the name
+module = importlib.import_module(
+    "mdtree.measurement.plan"
+)  # the package has a function of the name
 
 MODEL = {"factory": "cnn", "kwargs": {"width": 2}}
 

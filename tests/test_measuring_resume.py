@@ -13,8 +13,8 @@ from conftest import change, rows_of
 from safetensors.torch import load_file, save_file
 
 from mdtree.landscape import Effort
-from mdtree.measurements import Measured, Missing
 from mdtree.metrics import METRICS, Findings, Metric
+from mdtree.rows import Measured, Missing
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
 

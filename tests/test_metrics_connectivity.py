@@ -28,9 +28,9 @@ from valleys import (
 )
 
 from mdtree.datasets import DatasetItems, TensorItems
-from mdtree.measurements import QUANTITIES, Missing
 from mdtree.metrics import METRICS, connectivity
 from mdtree.metrics.connectivity import CONNECTIVITY
+from mdtree.rows import QUANTITIES, Missing
 
 ERRORS = {"connectivity", "connectivity_peak", "barrier", "linear_barrier"}
 PROTOCOLS = pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])

@@ -29,8 +29,8 @@ from valleys import (
 from mdtree.datasets import TensorItems
 from mdtree.exceptions import DataError, MismatchError
 from mdtree.landscape import Effort
-from mdtree.measurements import Measured, Missing
 from mdtree.metrics.connectivity import CONNECTIVITY
+from mdtree.rows import Measured, Missing
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
 

@@ -9,12 +9,12 @@ import torch
 from networks import NETS, group
 from valleys import CROSS_ENTROPY, copy_of, same, setup_of
 
-from mdtree.config import LossSpec, Trust
 from mdtree.datasets import Data, TensorItems
 from mdtree.losses import build_loss
-from mdtree.measurements import Missing
 from mdtree.metrics import Subject, connectivity
 from mdtree.metrics.connectivity import CONNECTIVITY
+from mdtree.recipes import LossSpec, Trust
+from mdtree.rows import Missing
 
 MSE = build_loss(LossSpec(factory="mse"), Trust())
 REGRESSIONS = ("regression", "one number")

@@ -12,10 +12,10 @@ from valleys import CROSS_ENTROPY, copy_of, line_of, measure, members, mlp, numb
 
 from mdtree.datasets import Data, TensorItems
 from mdtree.landscape import train_bend
-from mdtree.measurements import Missing
 from mdtree.metrics import Workload, connectivity
 from mdtree.metrics.connectivity import CONNECTIVITY, published_rate
-from mdtree.training import Training, train
+from mdtree.rows import Missing
+from mdtree.training.loop import Training, train
 
 
 def items(count):

@@ -9,9 +9,9 @@ import pytest
 from conftest import change, rows_of, write_zoo
 from valleys import Interrupting
 
-from mdtree.measurements import Measured
 from mdtree.metrics import connectivity
-from mdtree.threads import one_thread
+from mdtree.rows import Measured
+from mdtree.runtime.threads import one_thread
 
 
 @pytest.fixture

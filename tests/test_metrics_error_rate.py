@@ -8,15 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mdtree.config import LossSpec, Trust
 from mdtree.datasets import Data, TensorItems
 from mdtree.exceptions import DataError
 from mdtree.landscape import Effort, Setup
 from mdtree.losses import build_loss
-from mdtree.measurements import QUANTITIES, Measured, Missing
 from mdtree.metrics import METRICS, Subject, Workload
 from mdtree.metrics.error_rate import ERROR_RATE
 from mdtree.models import Network, mlp
+from mdtree.recipes import LossSpec, Trust
+from mdtree.rows import QUANTITIES, Measured, Missing
 
 CPU = torch.device("cpu")
 # Linear(2 -> 2) without bias at the identity: the output is x, the class that of the larger entry

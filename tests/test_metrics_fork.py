@@ -10,9 +10,9 @@ from torch import nn
 
 from mdtree.datasets import Data, TensorItems
 from mdtree.landscape import number, profile, straight, trainable
-from mdtree.measurements import Measured, Missing
 from mdtree.metrics import METRICS, Workload
-from mdtree.training import Training, train
+from mdtree.rows import Measured, Missing
+from mdtree.training.loop import Training, train
 
 FORK = METRICS["fork"]
 QUANTITIES = ("fork_barrier", "fork_cka")

@@ -21,10 +21,10 @@ from networks import NETS, X, Y, group
 from torch import nn
 
 from mdtree.datasets.digits import digits
-from mdtree.measurements import Measured
 from mdtree.metrics import Workload
 from mdtree.metrics.hessian import HESSIAN, _spread
 from mdtree.models import cnn
+from mdtree.rows import Measured
 
 
 @pytest.fixture(scope="module")

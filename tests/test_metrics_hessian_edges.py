@@ -22,9 +22,9 @@ from networks import NETS, X, Y, group
 from torch import nn
 
 from mdtree.exceptions import DataError
-from mdtree.measurements import Measured, Missing
 from mdtree.metrics.hessian import HESSIAN
 from mdtree.models import cnn
+from mdtree.rows import Measured, Missing
 
 
 @BOTH

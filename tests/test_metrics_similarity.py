@@ -10,8 +10,8 @@ from exact import double
 from networks import NETS, X, Y, group, subject
 from torch import nn
 
-from mdtree.measurements import Missing
 from mdtree.metrics.similarity import SIMILARITY
+from mdtree.rows import Missing
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
 

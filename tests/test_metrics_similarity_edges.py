@@ -9,9 +9,9 @@ from torch import nn
 
 from mdtree.exceptions import DataError
 from mdtree.landscape import Effort
-from mdtree.measurements import QUANTITIES, Measured, Missing
 from mdtree.metrics import METRICS, Workload
 from mdtree.metrics.similarity import SIMILARITY
+from mdtree.rows import QUANTITIES, Measured, Missing
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
 MLP, DATA = NETS["mlp"]

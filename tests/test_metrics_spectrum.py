@@ -6,10 +6,10 @@ import pytest
 import torch
 from networks import NETS, group, subject
 
-from mdtree.checkpoint import listed
-from mdtree.measurements import Measured, Missing
+from mdtree.checkpoints import listed
 from mdtree.metrics import METRICS, Workload
 from mdtree.models import cnn
+from mdtree.rows import Measured, Missing
 from mdtree.spectra import AVERAGED, Rules, State, analyse_all
 
 SPECTRUM = METRICS["spectrum"]

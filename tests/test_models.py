@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree import vision
-from mdtree.config import ModelSpec, Trust
 from mdtree.exceptions import RecipeError
 from mdtree.models import MODELS, build_model, build_network, cnn, mlp, resnet18
+from mdtree.recipes import ModelSpec, Trust
+from mdtree.runtime import torchvision as vision
 
 ANY = Trust(any_factory=True)
 

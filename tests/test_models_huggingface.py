@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mdtree import vision
-from mdtree.checkpoint import find_folders, load_checkpoint
-from mdtree.config import ModelSpec, Trust
+from mdtree.checkpoints import find_folders, load_checkpoint
 from mdtree.exceptions import RecipeError
 from mdtree.models import Network, build_network, huggingface
+from mdtree.recipes import ModelSpec, Trust
+from mdtree.runtime import torchvision as vision
 
 BERT = {
     "architectures": ["BertForSequenceClassification"],
@@ -137,7 +137,7 @@ def test_without_transformers_the_extra_is_named(tmp_path):
 import sys
 sys.modules["transformers"] = None  # as if it were not installed
 from pathlib import Path
-from mdtree.config import ModelSpec, Trust
+from mdtree.recipes import ModelSpec, Trust
 from mdtree.exceptions import MissingExtraError
 from mdtree.models import build_model
 try:

@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 
 from mdtree.exceptions import DataError, RecipeError
-from mdtree.offline import offline
+from mdtree.runtime.offline import offline
 
 ASKS = r"^the recipe asks for the network, and nothing is fetched"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mdtree.failures import AXES, label_rows
-from mdtree.measurements import Measured, Row
-from mdtree.phase import phases
+from mdtree.failure_modes import AXES
+from mdtree.labelling import label_rows
+from mdtree.render.phase_grid import phases
+from mdtree.rows import Measured, Row
 
 
 def row(accuracy, **facts):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mdtree.fitting import labelled
-from mdtree.shipped import shipped_rows
+from mdtree.trees.bundled import shipped_rows
+from mdtree.trees.fit import labelled
 
 ROOT = Path(__file__).parent.parent
 DOC = (ROOT / "docs" / "zoos.md").read_text(encoding="utf-8")

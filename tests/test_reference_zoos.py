@@ -9,13 +9,14 @@ import pytest
 from same import assert_same_tree
 from sklearn import __version__ as sklearn_version
 
-from mdtree.config import Trust, read_zoo
-from mdtree.failures import AXES, TASKS, label_rows, number_of
-from mdtree.fitting import fit_tree
-from mdtree.measurements import Measured, read_rows
-from mdtree.measuring import Request, measure
-from mdtree.shipped import shipped_rows, shipped_trees
+from mdtree.failure_modes import AXES, TASKS
+from mdtree.labelling import label_rows, number_of
+from mdtree.measurement import Request, measure
+from mdtree.recipes import Trust, read_zoo
+from mdtree.rows import Measured, read_rows
 from mdtree.trees import probabilities
+from mdtree.trees.bundled import shipped_rows, shipped_trees
+from mdtree.trees.fit import fit_tree
 from mdtree.zoo import train_zoo
 
 ROOT = Path(__file__).parent.parent

@@ -7,9 +7,9 @@ from dataclasses import replace
 from reports import grid, judged, parsed
 
 from mdtree.diagnosis import Missed
-from mdtree.measurements import Missing
-from mdtree.report.absent import absent
-from mdtree.report.words import feature_name, share
+from mdtree.render.missing import absent
+from mdtree.render.words import feature_name, share
+from mdtree.rows import Missing
 
 ONE_SEED = Missing(missing="needs 2 checkpoints, found 1")
 

@@ -6,7 +6,7 @@ import pytest
 from reports import grid, judged, parsed
 
 from mdtree.diagnosis import Gain
-from mdtree.report.bars import gain_bars, probability_bars
+from mdtree.render.bars import gain_bars, probability_bars
 
 
 def gain(mean, low=None, high=None, **parts):

@@ -14,9 +14,10 @@ import pytest
 from reports import HOSTILE, grid, group, judged, tree, whole_row
 
 from mdtree.diagnosis import Outlier
-from mdtree.failures import FAILURE_MODES
-from mdtree.measurements import Failure, Missing
-from mdtree.report import COLOURS, report_page
+from mdtree.failure_modes import FAILURE_MODES
+from mdtree.render.page import report_page
+from mdtree.render.style import COLOURS
+from mdtree.rows import Failure, Missing
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for path in map(shutil.which, NAMES) if path), None)

@@ -6,8 +6,8 @@ import pytest
 from reports import grid, judged, parsed
 
 from mdtree.diagnosis import Outlier
-from mdtree.failures import FAILURE_MODES
-from mdtree.report.card import card, flag
+from mdtree.failure_modes import FAILURE_MODES
+from mdtree.render.card import card, flag
 
 
 def drawn(**changes):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from reports import HOSTILE, detail, grid, numbers, parsed, places
 
-from mdtree.report.curve import density, profile
+from mdtree.render.curves import density, profile
 
 
 def row(**details):

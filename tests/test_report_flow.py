@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from reports import HOSTILE, detail, grid, parsed, places
 
-from mdtree.report.flow import flow
+from mdtree.render.correlation_flow import flow
 
 
 def drawn(*lines):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from reports import HOSTILE, detail, grid, parsed
 
-from mdtree.report.matrix import layers_matrix, members_matrix
+from mdtree.render.matrix import layers_matrix, members_matrix
 
 
 def members(*lines):

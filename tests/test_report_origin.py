@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from reports import grid, judged, parsed, whole_row
 
-from mdtree.report.origin import origin
+from mdtree.render.provenance import origin
 
 
 def said(basis, row):

@@ -11,9 +11,10 @@ import pytest
 from reports import HOSTILE, grid, group, judged, numbers, parsed, tree, whole_row
 
 from mdtree.diagnosis import Outlier
-from mdtree.failures import FAILURE_MODES
-from mdtree.measurements import Detail, Failure, Missing
-from mdtree.report import COLOURS, report_page
+from mdtree.failure_modes import FAILURE_MODES
+from mdtree.render.page import report_page
+from mdtree.render.style import COLOURS
+from mdtree.rows import Detail, Failure, Missing
 
 TREES = {"ours": tree()}
 ONE_SEED = Missing(missing="needs 2 checkpoints, found 1")

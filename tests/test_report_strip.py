@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from reports import grid, group, judged, parsed, tree
 
-from mdtree.measurements import Missing
-from mdtree.report.strip import Mark, key, marks, strips
+from mdtree.render.strips import Mark, key, marks, strips
+from mdtree.rows import Missing
 from mdtree.trees import FEATURES, Population
 from mdtree.trees.node import KNOWN
 

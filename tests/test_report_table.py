@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from reports import detail, grid
 
-from mdtree.report.table import lines, numeric
+from mdtree.render.table import lines, numeric
 
 ROW = replace(grid()[0], details={"pairs": detail("a", "cka", lines=[("x", 0.5), ("y", None)])})
 

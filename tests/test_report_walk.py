@@ -8,8 +8,8 @@ import pytest
 from reports import grid, judged, parsed, tree
 
 from mdtree.diagnosis import Clue
-from mdtree.report.walk import walk
-from mdtree.report.words import plain, question
+from mdtree.render.walk import walk
+from mdtree.render.words import plain, question
 from mdtree.trees import Leaf, leaves
 
 

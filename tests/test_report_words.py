@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdtree.measurements import Measured
-from mdtree.report.words import (
+from mdtree.render.words import (
     feature_name,
     feature_number,
     number,
@@ -20,6 +19,7 @@ from mdtree.report.words import (
     short,
     with_error,
 )
+from mdtree.rows import Measured
 from mdtree.trees import FEATURES, Leaf, Split
 from mdtree.trees.node import KNOWN
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mdtree.exceptions import MissingExtraError
-from mdtree.requirement import OLDEST, refuse_older
+from mdtree.runtime.requirements import OLDEST, refuse_older
 
 PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
@@ -42,7 +42,7 @@ def test_pip_asks_for_these_releases_or_later_ones():
 
 USES = {  # package -> what mdtree does with it
     "torch": "import mdtree.batch",
-    "ray": "import mdtree.workers.cluster",
+    "ray": "import mdtree.executors.ray_backend",
     "transformers": """
 import json, pathlib
 from mdtree.models.huggingface import from_folder
@@ -51,7 +51,7 @@ from_folder(pathlib.Path())
 """,
     "pyarrow": """
 import pathlib
-from mdtree.measurements.parquet import write_parquet
+from mdtree.rows.parquet import write_parquet
 write_parquet([], pathlib.Path("rows.parquet"))
 """,
 }

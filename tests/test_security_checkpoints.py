@@ -24,7 +24,7 @@ from hostile import read_within
 from safetensors.torch import save, save_file
 from torch import nn
 
-from mdtree.checkpoint import list_stored, load_checkpoint, load_weights
+from mdtree.checkpoints import list_stored, load_checkpoint, load_weights
 from mdtree.datasets.files import from_file
 from mdtree.exceptions import MdtreeError, UnreadableError, UnsafeError
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 from PIL import EpsImagePlugin, Image
 
-from mdtree import vision
-from mdtree.config import Images, TorchvisionData, Trust
 from mdtree.datasets import load_data
 from mdtree.datasets.decoding import FORMATS, picture
 from mdtree.exceptions import DataError, RecipeError, UntrustedError
+from mdtree.recipes import Images, TorchvisionData, Trust
+from mdtree.runtime import torchvision as vision
 
 FOUND = Trust()
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n(x) run\nshowpage\n"

@@ -11,7 +11,7 @@ import pytest
 from conftest import rows_of, write_zoo
 from reports import parsed
 
-from mdtree.measurements import Measured, Row, rows_from_csv, write_rows
+from mdtree.rows import Measured, Row, rows_from_csv, write_rows
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
 

@@ -10,9 +10,9 @@ import pytest
 from conftest import change, rows_of, write_zoo
 
 from mdtree.exceptions import OutputError, RowsError
-from mdtree.measurements import Index, Measured, Row, Store, load_rows, write_rows
-from mdtree.measurements.row import row_to_json
-from mdtree.measurements.whole import appended, own, whole_file
+from mdtree.rows import Index, Measured, Row, Store, load_rows, write_rows
+from mdtree.rows.atomic import appended, own, whole_file
+from mdtree.rows.row import row_to_json
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
 

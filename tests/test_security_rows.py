@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from reports import HOSTILE, detail, grid, group, judge, parsed, tree, whole_row
 
-from mdtree.cli.summary import rows_table
-from mdtree.cli.verdict import verdict_text, verdicts_table
 from mdtree.exceptions import RowsError
-from mdtree.measurements import (
+from mdtree.render.page import MOST_WHOLE, report_page
+from mdtree.render.terminal_rows import rows_table
+from mdtree.render.terminal_verdict import verdict_text, verdicts_table
+from mdtree.rows import (
     QUANTITIES,
     Detail,
     Failure,
@@ -24,8 +25,6 @@ from mdtree.measurements import (
     read_rows,
     write_rows,
 )
-from mdtree.report import report_page
-from mdtree.report.page import MOST_WHOLE
 
 LARGEST_PAGE = 10_000_000  # characters of a page of one group, however large its row
 WIDEST = 3000  # characters of a line of a table

@@ -17,10 +17,10 @@ import pytest
 from conftest import change
 from reports import tree
 
-from mdtree.config import KNOWN_PACKAGES, Trust, read_recipe
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.factory import call, find
-from mdtree.measurements import Failure, Measured, Missing, Row, write_rows
+from mdtree.recipes import KNOWN_PACKAGES, Trust, read_recipe
+from mdtree.rows import Failure, Measured, Missing, Row, write_rows
 from mdtree.trees import write_tree
 
 FOUND = Trust()

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from mdtree.exceptions import TreeError
-from mdtree.failures import TASKS
-from mdtree.shipped import find_tree, shipped_trees
+from mdtree.failure_modes import TASKS
 from mdtree.trees import LANDSCAPE, leaves, write_tree
+from mdtree.trees.bundled import find_tree, shipped_trees
 from mdtree.trees.node import weight_of
 
 NAMES = list(shipped_trees())
@@ -22,7 +22,7 @@ def loads_torch(module):
 
 
 @pytest.mark.parametrize(
-    "module", ["mdtree.fitting", "mdtree.evaluation", "mdtree.shipped", "mdtree.trees"]
+    "module", ["mdtree.trees.fit", "mdtree.evaluation", "mdtree.trees.bundled", "mdtree.trees"]
 )
 def test_judging_loads_no_torch(module):
     assert not loads_torch(module)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.checkpoint import listed
+from mdtree.checkpoints import listed
 from mdtree.spectra import (
     CONVENTIONS,
     FIGURES,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.checkpoint import listed
+from mdtree.checkpoints import listed
 from mdtree.spectra import CONVENTIONS, FIGURES, Rules, State, analyse, find_matrices
 from mdtree.spectra.randomness import huge_entries
 from mdtree.spectra.state import state_of

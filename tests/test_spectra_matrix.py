@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from mdtree.checkpoint import listed
+from mdtree.checkpoints import listed
 from mdtree.spectra import CONVENTIONS, find_matrices
 
 

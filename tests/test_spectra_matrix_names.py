@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
-from mdtree import vision
-from mdtree.checkpoint import Stored, list_stored, listed
+from mdtree.checkpoints import Stored, list_stored, listed
+from mdtree.runtime import torchvision as vision
 from mdtree.spectra import find_matrices
 
 PLAIN = "only float16, bfloat16, float32 and float64 hold weights as they are"

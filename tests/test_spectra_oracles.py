@@ -13,7 +13,7 @@ from conftest import DATA
 from safetensors.torch import load_file
 from torch import nn
 
-from mdtree.checkpoint import listed
+from mdtree.checkpoints import listed
 from mdtree.spectra import Rules, analyse, find_matrices
 
 # our name -> theirs

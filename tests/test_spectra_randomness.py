@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdtree.checkpoint import listed
+from mdtree.checkpoints import listed
 from mdtree.spectra import Rules, State, analyse, find_matrices
 from mdtree.spectra.randomness import Edge, edge_of, huge_entries, trap_score
 

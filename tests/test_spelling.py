@@ -8,16 +8,16 @@ import pkgutil
 
 import pytest
 
-import mdtree.config
-import mdtree.measurements
-from mdtree.spelling import nearest, plural, shortened
+import mdtree.recipes
+import mdtree.rows
+from mdtree.messages import nearest, plural, shortened
 
 MODULES = [
-    "mdtree.spelling",
+    "mdtree.messages",
     "mdtree.factory",
     *(
         f"{room.__name__}.{module.name}"
-        for room in (mdtree.config, mdtree.measurements)
+        for room in (mdtree.recipes, mdtree.rows)
         for module in pkgutil.iter_modules(room.__path__)
     ),
 ]
@@ -66,5 +66,5 @@ def test_examples_in_docstrings_are_true(name):
 
 def test_there_are_examples_to_check():
     found = {name: doctest.testmod(importlib.import_module(name)).attempted for name in MODULES}
-    assert found["mdtree.spelling"] == 3
-    assert found["mdtree.config.reader"] == 1
+    assert found["mdtree.messages"] == 3
+    assert found["mdtree.recipes.reader"] == 1

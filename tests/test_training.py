@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.config import Digits, LossSpec, ModelSpec, Trust
 from mdtree.datasets import TensorItems, load_data
 from mdtree.losses import build_loss
 from mdtree.models import Network, build_model
-from mdtree.training import Training, train
+from mdtree.recipes import Digits, LossSpec, ModelSpec, Trust
+from mdtree.training.loop import Training, train
 
 CROSS_ENTROPY = build_loss(LossSpec(), Trust())
 MSE = build_loss(LossSpec(factory="mse"), Trust())

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from test_training import CROSS_ENTROPY, MSE, Counting, equal, how, trained
 from torch import nn
 
-from mdtree.config import Digits, ModelSpec, Trust
 from mdtree.datasets import TensorItems, augmented, load_data
 from mdtree.exceptions import DataError
 from mdtree.models import build_model
-from mdtree.training import SCHEDULES, steps_in, train
+from mdtree.recipes import Digits, ModelSpec, Trust
+from mdtree.training.loop import SCHEDULES, steps_in, train
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from mdtree.exceptions import ProtocolError
-from mdtree.fitting import fit_tree, labelled
-from mdtree.measurements import Measured, Row
+from mdtree.rows import Measured, Row
 from mdtree.trees import (
     LANDSCAPE,
     CartTree,
@@ -21,6 +20,7 @@ from mdtree.trees import (
     read_tree,
     write_tree,
 )
+from mdtree.trees.fit import fit_tree, labelled
 
 WIDTHS, BATCHES = (2, 4, 8), (16, 64, 256, 1024)
 

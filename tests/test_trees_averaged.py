@@ -13,9 +13,9 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from mdtree.evaluation import calibration_error
 from mdtree.exceptions import MdtreeError
-from mdtree.fitting import labelled
-from mdtree.measurements import rows_from_csv
+from mdtree.rows import rows_from_csv
 from mdtree.trees import LANDSCAPE, PosteriorTree, PublishedTree, feature_matrix
+from mdtree.trees.fit import labelled
 from mdtree.trees.posterior import posterior
 
 COLD, HOT = "temperature_low", "temperature_high"

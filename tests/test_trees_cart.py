@@ -13,9 +13,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mdtree.failures import TASKS, room_for_improvement
-from mdtree.measurements import rows_from_csv
-from mdtree.trees import LANDSCAPE, CartTree, Leaf, Split, feature_matrix, leaves, tree_text, walk
+from mdtree.failure_modes import TASKS
+from mdtree.labelling import room_for_improvement
+from mdtree.render.tree import tree_text
+from mdtree.rows import rows_from_csv
+from mdtree.trees import LANDSCAPE, CartTree, Leaf, Split, feature_matrix, leaves, walk
 from mdtree.trees.node import weight_of
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdtree.failures import FAILURE_MODES
-from mdtree.trees import Leaf, Split, leaves, tree_svg, tree_text
+from mdtree.failure_modes import FAILURE_MODES
+from mdtree.render.tree import tree_svg, tree_text
+from mdtree.trees import Leaf, Split, leaves
 from mdtree.trees.node import KNOWN
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from mdtree.trees.evidence import Evidence, belief, cells_of, collect
+from mdtree.trees.binning import Evidence, belief, cells_of, collect
 from mdtree.trees.posterior import posterior
-from mdtree.trees.shape import Ask, Outcome
+from mdtree.trees.template import Ask, Outcome
 
 CLASSES = ("a", "b")
 QUANTILES = [0.03 + 0.94 * n / 8 for n in range(9)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mdtree.exceptions import MdtreeError
-from mdtree.measurements import FACTS, QUANTITIES, Measured, Missing, Row, rows_from_csv
+from mdtree.rows import FACTS, QUANTITIES, Measured, Missing, Row, rows_from_csv
 from mdtree.trees import FACT_FEATURES, FEATURES, LANDSCAPE, feature_matrix
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mdtree.fitting import fit_tree, usual_method
-from mdtree.shipped import shipped_rows
 from mdtree.trees import PosteriorTree, probabilities, read_tree, shape_features, write_tree
-from mdtree.trees.grown import grown
-from mdtree.trees.shape import asks
+from mdtree.trees.bundled import shipped_rows
+from mdtree.trees.fit import fit_tree, usual_method
+from mdtree.trees.growing import grown
+from mdtree.trees.template import asks
 
 FEATURES = ("train_error", "connectivity", "cka", "log_hessian_top")
 CLASSES = ("temperature_high", "temperature_low")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdtree.failures import Move, Room
+from mdtree.failure_modes import Move, Room
 from mdtree.trees import Leaf, Split, Step, Way, ends, leaves, walk, with_gains
 from mdtree.trees.node import kind, weight_of
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from mdtree.trees.evidence import Evidence, cells_of, collect, continued
+from mdtree.trees.binning import Evidence, cells_of, collect, continued
 from mdtree.trees.node import Leaf
 from mdtree.trees.posterior import posterior
-from mdtree.trees.shape import Ask, Outcome, asks
+from mdtree.trees.template import Ask, Outcome, asks
 
 CLASSES = ("a", "b", "c")
 COLUMNS = {"x": 0, "y": 1}

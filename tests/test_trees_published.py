@@ -11,11 +11,12 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
 from mdtree.exceptions import MdtreeError
-from mdtree.failures import TASKS, room_for_improvement
-from mdtree.measurements import rows_from_csv
+from mdtree.failure_modes import TASKS
+from mdtree.labelling import room_for_improvement
+from mdtree.rows import rows_from_csv
 from mdtree.trees import LANDSCAPE, PUBLISHED, PublishedTree, feature_matrix, leaves, shape_features
 from mdtree.trees.node import weight_of
-from mdtree.trees.shape import answers
+from mdtree.trees.template import answers
 
 SETTINGS = (
     "temperature-random-96",

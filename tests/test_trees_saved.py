@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from mdtree.exceptions import OutputError, ProtocolError, TreeError
-from mdtree.fitting import fit_tree
-from mdtree.measurements import Measured, Row, rows_from_csv
+from mdtree.rows import Measured, Row, rows_from_csv
 from mdtree.trees import (
     Leaf,
     Population,
@@ -23,6 +22,7 @@ from mdtree.trees import (
     walk,
     write_tree,
 )
+from mdtree.trees.fit import fit_tree
 from mdtree.trees.posterior import averaged, posterior
 
 KINDS = [

@@ -8,10 +8,10 @@ import math
 import numpy as np
 import pytest
 
-from mdtree.failures import TASKS
+from mdtree.failure_modes import TASKS
 from mdtree.trees import FACT_FEATURES, FAMILIES, FEATURES, LANDSCAPE, PUBLISHED, shape_features
-from mdtree.trees.evidence import scaled_bounds
-from mdtree.trees.shape import Ask, Outcome, answers, asks, from_scale, to_scale
+from mdtree.trees.binning import scaled_bounds
+from mdtree.trees.template import Ask, Outcome, answers, asks, from_scale, to_scale
 
 SCALES = ["linear", "log", "arcsinh"]
 

@@ -15,11 +15,11 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.checkpoint import list_stored, load_weights
+from mdtree.checkpoints import list_stored, load_weights
 from mdtree.datasets.files import from_file
 from mdtree.exceptions import DataError, UnreadableError, UnsafeError
 from mdtree.models import cnn
-from mdtree.unpacking import pickle_fault
+from mdtree.scanning import pickle_fault
 
 WEIGHTS = nn.Linear(3, 2).state_dict()
 NUMBER, SAVE, AGAIN = b"K\x01", b"q\x01", b"h\x01"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hostile import HUGE, WEIGHTS, archive, called, text, weights
 
-from mdtree.checkpoint import list_stored, load_checkpoint, load_weights
+from mdtree.checkpoints import list_stored, load_checkpoint, load_weights
 from mdtree.datasets.files import from_file
 from mdtree.exceptions import DataError, UnreadableError, UnsafeError
 

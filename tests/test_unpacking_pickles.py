@@ -25,10 +25,10 @@ from hostile import (
 from torch import nn
 from torch._weights_only_unpickler import _get_allowed_globals
 
-from mdtree.checkpoint import list_stored, load_checkpoint, load_weights
-from mdtree.checkpoint.reading import check_held
+from mdtree.checkpoints import list_stored, load_checkpoint, load_weights
+from mdtree.checkpoints.reading import check_held
 from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
-from mdtree.unpacking import pickle_fault
+from mdtree.scanning import pickle_fault
 
 MANY = 10**8
 ONE = stored(1, view=b"N")

@@ -49,7 +49,7 @@ def fake(folder: Path, code: str) -> Path:
 def test_networks_run():
     code = """
     import torch
-    from mdtree.vision import torchvision
+    from mdtree.runtime.torchvision import torchvision
     models = torchvision("torchvision.models")
     model = models.resnet18(num_classes=3).eval()
     print(tuple(model(torch.zeros(2, 3, 32, 32)).shape))
@@ -64,7 +64,7 @@ def test_transforms_and_data_sets_run(tmp_path):
     import pathlib, sys
     import torch
     from PIL import Image
-    from mdtree.vision import torchvision
+    from mdtree.runtime.torchvision import torchvision
     root = pathlib.Path(sys.argv[1])
     for number, name in enumerate(["cat", "dog"]):
         (root / name).mkdir()
@@ -85,7 +85,7 @@ def test_transforms_and_data_sets_run(tmp_path):
 def test_the_import_of_somebody_elses_module_works_inside(tmp_path):
     (tmp_path / "theirs.py").write_text("from torchvision.models import resnet18 as make")
     code = """
-    from mdtree.vision import usable
+    from mdtree.runtime.torchvision import usable
     for _ in range(2):
         with usable():
             import theirs
@@ -97,7 +97,7 @@ def test_the_import_of_somebody_elses_module_works_inside(tmp_path):
 def test_importing_mdtree_imports_no_optional_package():
     code = """
     import sys
-    import mdtree.checkpoint, mdtree.cli, mdtree.datasets, mdtree.measuring, mdtree.models
+    import mdtree.checkpoints, mdtree.cli, mdtree.datasets, mdtree.measurement, mdtree.models
     print({"torchvision", "transformers"} & sys.modules.keys())
     """
     assert run(code) == "set()"
@@ -134,7 +134,7 @@ def test_a_torchvision_that_is_broken_in_another_way_is_told(tmp_path, fault):
 def test_nothing_is_declared_beside_a_torchvision_that_works(tmp_path):
     code = """
     import torch
-    from mdtree.vision import torchvision
+    from mdtree.runtime.torchvision import torchvision
     print(torchvision().name, hasattr(torch.ops.torchvision, "nms"))
     """
     assert run(code, path=fake(tmp_path, "name = 'works'")) == "works False"

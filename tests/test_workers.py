@@ -13,7 +13,7 @@ import pytest
 from crews import LONG, PATH, alive, children, cluster, ended, is_alive, process, square, until
 
 from mdtree.exceptions import MdtreeError
-from mdtree.workers import Crew, Done, run
+from mdtree.executors import Crew, Done, run
 
 __all__ = ["cluster"]
 
@@ -187,7 +187,7 @@ def test_actors_have_one_thread_each(cluster):
 def test_each_process_has_one_thread_whoever_has_loaded_torch(tmp_path, script):
     (tmp_path / "script.py").write_text(f"""{script}
 import test_workers
-from mdtree.workers import Crew, run
+from mdtree.executors import Crew, run
 if __name__ == "__main__":
     print(*(done.result for done in run(test_workers.threads, range(2), Crew(workers=2))))
 """)

@@ -12,12 +12,12 @@ import pytest
 from crews import cluster, eventually, square
 
 from mdtree.exceptions import MdtreeError
-from mdtree.workers import Crew, run
+from mdtree.executors import Crew, run
 
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402 - where there is Ray
 
-from mdtree.workers import cluster as ours  # noqa: E402
+from mdtree.executors import ray_backend as ours
 
 __all__ = ["cluster"]
 

@@ -15,7 +15,7 @@ from crews import LONG, PATH, ended
 
 SCRIPT = """
 import crews
-from mdtree.workers import Crew, run
+from mdtree.executors import Crew, run
 if __name__ == "__main__":
     for done in run(crews.process, [0, 0, crews.LONG, crews.LONG], Crew(workers=2, ray={ray!r})):
         print(done.result, flush=True)
@@ -98,7 +98,7 @@ def test_no_worker_can_be_interrupted_before_it_ignores_that(tmp_path):
     (tmp_path / "script.py").write_text("""
 import os, pathlib, signal
 import crews
-from mdtree.workers import Crew, run
+from mdtree.executors import Crew, run
 HERE = pathlib.Path(__file__).parent
 def starts(_):
     return crews.eventually(lambda: len(list(HERE.glob("start *"))) == 2)

@@ -16,7 +16,7 @@ import pytest
 from crews import LONG, cluster, ended, patience, square
 
 from mdtree.exceptions import MdtreeError
-from mdtree.workers import Crew, run
+from mdtree.executors import Crew, run
 
 __all__ = ["cluster", "patience"]
 

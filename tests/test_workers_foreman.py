@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from simulated import Luck, Simulated
 
 from mdtree.exceptions import MdtreeError
-from mdtree.workers import Crew, Done, Foreman
+from mdtree.executors import Crew, Done, Foreman
 
 chances = st.floats(0, 0.4)
 lucks = st.builds(

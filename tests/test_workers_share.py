@@ -9,8 +9,8 @@ from crews import cluster, eventually, until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdtree.workers import Crew, Done, run
-from mdtree.workers.share import gpu_share, sized
+from mdtree.executors import Crew, Done, run
+from mdtree.executors.gpu_sharing import gpu_share, sized
 
 __all__ = ["cluster"]
 

@@ -10,8 +10,8 @@ from filelock import FileLock
 from test_zoo_training import BASE, contents, trained, zoo
 from torch import nn
 
-from mdtree.config import Trust, read_recipe, read_zoo
 from mdtree.exceptions import LockedError, OutputError, RecipeError
+from mdtree.recipes import Trust, read_recipe, read_zoo
 from mdtree.zoo import pending
 
 

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from mdtree.checkpoint import load_checkpoint
-from mdtree.config import LossSpec, ModelSpec, Trust, Zoo
+from mdtree.checkpoints import load_checkpoint
 from mdtree.losses import build_loss
 from mdtree.models import build_model, cnn
-from mdtree.threads import one_thread
-from mdtree.training import train
+from mdtree.recipes import LossSpec, ModelSpec, Trust, Zoo
+from mdtree.runtime.threads import one_thread
+from mdtree.training.loop import train
 from mdtree.zoo.member import (
     Member,
     member_data,

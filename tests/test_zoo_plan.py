@@ -7,8 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from mdtree.config import Animals, Digits, FactoryData, Images, Tensors, TorchvisionData, Trust, Zoo
 from mdtree.exceptions import DataError, MdtreeError
+from mdtree.recipes import (
+    Animals,
+    Digits,
+    FactoryData,
+    Images,
+    Tensors,
+    TorchvisionData,
+    Trust,
+    Zoo,
+)
 from mdtree.zoo.plan import members, placed, prices
 
 

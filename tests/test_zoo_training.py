@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from mdtree.config import Trust, Zoo, read_recipe
 from mdtree.exceptions import DataError, MdtreeError, RecipeError
+from mdtree.executors import Crew
 from mdtree.models import cnn
-from mdtree.workers import Crew
+from mdtree.recipes import Trust, Zoo, read_recipe
 from mdtree.zoo import pending, train_zoo
 
 BASE = {

@@ -8,14 +8,14 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from mdtree.config import LossSpec, Trust
 from mdtree.datasets import Data, TensorItems
 from mdtree.landscape import Bending, Check, Setup, generator, straight, train_bend, trainable
 from mdtree.losses import build_loss
-from mdtree.measurements import Measured
 from mdtree.metrics import Subject, connectivity
 from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.models import Network
+from mdtree.recipes import LossSpec, Trust
+from mdtree.rows import Measured
 
 CROSS_ENTROPY = build_loss(LossSpec(), Trust())
 X = torch.randn(37, 5, generator=torch.Generator().manual_seed(0))

@@ -12,9 +12,9 @@ from typing import NoReturn
 
 import click
 
-from mdtree.cli.stop import Stopped, stoppable
-from mdtree.cli.text import printable
+from mdtree.cli.signals import Stopped, stoppable
 from mdtree.exceptions import MdtreeError, OutputError
+from mdtree.render.terminal import printable
 from mdtree.version import __version__
 
 __all__ = ["cli", "main"]

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from mdtree.cli.bar import Bar
-from mdtree.cli.page import write_page
-from mdtree.cli.summary import rows_table
-from mdtree.cli.text import duration, paragraph, printable
-from mdtree.cli.verdict import verdict_text
-from mdtree.failures import FAILURE_MODES
-from mdtree.measurements.whole import own
+from mdtree.cli.progress_bar import Bar
+from mdtree.failure_modes import FAILURE_MODES
+from mdtree.render.page_file import write_page
+from mdtree.render.terminal import duration, paragraph, printable
+from mdtree.render.terminal_rows import rows_table
+from mdtree.render.terminal_verdict import verdict_text
+from mdtree.rows.atomic import own
 
 __all__ = ["command"]
 
@@ -50,14 +50,14 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
       mdtree demo
       mdtree demo --fault model_small --seed 3
     """
-    from mdtree.config import RECIPE_NAME, Trust, read_recipe
     from mdtree.diagnosis import Judge
-    from mdtree.inquiry import Inquiry, Stage
-    from mdtree.measurements import DEFAULT_PROTOCOL, rows_file
-    from mdtree.measuring import Request
-    from mdtree.shipped import find_tree
-    from mdtree.threads import cores
-    from mdtree.workers import Crew
+    from mdtree.executors import Crew
+    from mdtree.measurement import Request
+    from mdtree.recipes import RECIPE_NAME, Trust, read_recipe
+    from mdtree.rows import DEFAULT_PROTOCOL, rows_file
+    from mdtree.runtime.threads import cores
+    from mdtree.sequential_diagnosis import Inquiry, Stage
+    from mdtree.trees.bundled import find_tree
     from mdtree.zoo import demo_zoo, train_zoo
 
     out = _folder(ctx, out, fault if seed == 0 else f"{fault}-{seed}")

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdtree.cli.crew import make_crew, results_alone, share_of_work
-from mdtree.cli.page import write_page
-from mdtree.cli.request import MEASURED, make_request, measuring
-from mdtree.cli.summary import counted_once
-from mdtree.cli.text import duration, paragraph, plural, printable
-from mdtree.config import RECIPE_NAME, words
+from mdtree.cli.executor_options import make_crew, results_alone, share_of_work
+from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.exceptions import MdtreeError
-from mdtree.measurements import Row, is_address, is_table, load_rows, rows_file
+from mdtree.recipes import RECIPE_NAME, words
+from mdtree.render.page_file import write_page
+from mdtree.render.terminal import duration, paragraph, plural, printable
+from mdtree.render.terminal_rows import counted_once
+from mdtree.rows import Row, is_address, is_table, load_rows, rows_file
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Judge, Verdict
@@ -119,8 +119,8 @@ def command(
 def _modes(text: str | None) -> set[str]:
     """Read the verdicts that are to be a failure of the command."""
     from mdtree.diagnosis import UNSURE
-    from mdtree.failures import FAILURE_MODES
-    from mdtree.spelling import nearest
+    from mdtree.failure_modes import FAILURE_MODES
+    from mdtree.messages import nearest
 
     known = (*FAILURE_MODES, UNSURE)
     names = {name.strip() for name in (text or "").split(",") if name.strip()}
@@ -151,7 +151,7 @@ def _of_one_protocol(rows: list[Row], protocol: str) -> list[Row]:
 
 
 def _chosen(rows: list[Row], only: tuple[str, ...]) -> list[Row]:
-    from mdtree.spelling import nearest
+    from mdtree.messages import nearest
 
     known = [row.group for row in rows]
     for name in only:
@@ -180,8 +180,8 @@ def _measured(
     options: dict[str, Any],
 ) -> tuple[Judge, list[Row]]:
     """Measure what the verdicts need."""
-    from mdtree.cli.bar import Bar
-    from mdtree.inquiry import Inquiry, Stage
+    from mdtree.cli.progress_bar import Bar
+    from mdtree.sequential_diagnosis import Inquiry, Stage
 
     def announce(stage: Stage) -> None:
         flips = ""
@@ -211,8 +211,8 @@ def _measured(
 
 
 def _print(verdicts: list[Verdict], as_json: bool) -> None:
-    from mdtree.cli.verdict import verdict_text, verdicts_table
     from mdtree.diagnosis import plain
+    from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
     if as_json:
         click.echo(json.dumps({"format": 1, "verdicts": [plain(one) for one in verdicts]}))

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from mdtree.cli.bar import Bar
-from mdtree.cli.text import table
-from mdtree.measurements import PROTOCOLS, load_rows
+from mdtree.cli.progress_bar import Bar
+from mdtree.render.terminal import table
+from mdtree.rows import PROTOCOLS, load_rows
 
 __all__ = ["command"]
 
@@ -91,7 +91,7 @@ def command(
 
 def _chosen(text: str | None, known: dict[str, Any], kind: str) -> list[str]:
     from mdtree.exceptions import MdtreeError
-    from mdtree.spelling import nearest
+    from mdtree.messages import nearest
 
     names = [name.strip() for name in (text or ",".join(known)).split(",") if name.strip()]
     for name in names:

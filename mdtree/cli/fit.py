@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.text import plural, printable
-from mdtree.failures import TASKS
-from mdtree.measurements import PROTOCOLS, load_rows
+from mdtree.failure_modes import TASKS
+from mdtree.render.terminal import plural, printable
+from mdtree.rows import PROTOCOLS, load_rows
 
 __all__ = ["command"]
 
@@ -66,9 +66,10 @@ def command(
       mdtree fit rows.jsonl --task temperature --tree mdtree --out published.json
       mdtree fit my-runs.jsonl --task temperature --prior tree.json --out mine.json
     """
-    from mdtree.fitting import fit_tree
-    from mdtree.shipped import find_tree
-    from mdtree.trees import tree_text, write_tree
+    from mdtree.render.tree import tree_text
+    from mdtree.trees import write_tree
+    from mdtree.trees.bundled import find_tree
+    from mdtree.trees.fit import fit_tree
 
     saved = fit_tree(
         load_rows(rows, protocol=protocol),

@@ -11,12 +11,12 @@ from typing import Any
 
 import click
 
-from mdtree.cli.bar import Bar
-from mdtree.cli.crew import make_crew, max_failures, results_alone, share_of_work
-from mdtree.cli.request import MEASURED, make_request, measuring
-from mdtree.cli.summary import SHOWN, row_text, rows_table
-from mdtree.cli.text import duration, paragraph, plural, printable, table
-from mdtree.measurements import Row, open_rows, rows_file
+from mdtree.cli.executor_options import make_crew, max_failures, results_alone, share_of_work
+from mdtree.cli.measuring_options import MEASURED, make_request, measuring
+from mdtree.cli.progress_bar import Bar
+from mdtree.render.terminal import duration, paragraph, plural, printable, table
+from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
+from mdtree.rows import Row, open_rows, rows_file
 
 __all__ = ["command"]
 
@@ -67,7 +67,7 @@ def command(
       mdtree measure zoo/ --ray auto --timeout-per-group 3600 --max-failures 20
       mdtree measure runs/ --protocol paper-1 --dry-run
     """
-    from mdtree import measuring as work
+    from mdtree import measurement as work
 
     request = make_request(directory, _metrics(options), options)
     if groups:
@@ -90,7 +90,7 @@ def command(
 
 def _metrics(options: dict[str, Any]) -> tuple[str, ...]:
     """Choose the metrics: those that are named or the usual ones, and what flags add."""
-    from mdtree.measuring import check_metrics
+    from mdtree.measurement import check_metrics
 
     text = options["metrics"] or ""
     names = tuple(name.strip() for name in text.split(",") if name.strip())

@@ -7,7 +7,7 @@ import json
 
 import click
 
-from mdtree.measurements import FACTS, QUANTITIES, TEXT_FACTS
+from mdtree.rows import FACTS, QUANTITIES, TEXT_FACTS
 
 __all__ = ["command"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.summary import SHOWN, row_text, rows_table
-from mdtree.cli.text import plural, printable
 from mdtree.exceptions import MdtreeError, OutputError
-from mdtree.measurements import (
+from mdtree.render.terminal import plural, printable
+from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
+from mdtree.rows import (
     PROTOCOLS,
     csv_lines,
     open_rows,

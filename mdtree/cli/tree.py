@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.text import plural, printable, table
-from mdtree.measurements.whole import whole_file
+from mdtree.render.terminal import plural, printable, table
+from mdtree.rows.atomic import whole_file
 
 __all__ = ["command"]
 
@@ -35,9 +35,9 @@ def show(tree: str, *, svg: Path | None) -> None:
       mdtree tree show tree.json
       mdtree tree show published-cifar10-resnet18 --svg tree.svg
     """
-    from mdtree.failures import TASKS
-    from mdtree.shipped import find_tree
-    from mdtree.trees import tree_svg, tree_text
+    from mdtree.failure_modes import TASKS
+    from mdtree.render.tree import tree_svg, tree_text
+    from mdtree.trees.bundled import find_tree
 
     saved = find_tree(tree)
     meaning = TASKS[saved.task].meaning if saved.task in TASKS else ""
@@ -67,7 +67,7 @@ def list_(*, as_json: bool) -> None:
     Example:
       mdtree tree list
     """
-    from mdtree.shipped import shipped_trees
+    from mdtree.trees.bundled import shipped_trees
 
     trees = shipped_trees()
     if as_json:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mdtree.cli.bar import Bar
+from mdtree.cli.progress_bar import Bar
 from mdtree.exceptions import MdtreeError
 
 __all__ = ["command"]
@@ -78,7 +78,7 @@ def command(
 
 
 def _print_models(path: Path, options: dict[str, Any], *, as_json: bool, everything: bool) -> None:
-    from mdtree.cli.spectrum import analysis_json, analysis_text, models_text
+    from mdtree.render.terminal_spectrum import analysis_json, analysis_text, models_text
 
     models = _models(path)
     found, notes, failed = {}, [], False
@@ -111,7 +111,7 @@ def _print_models(path: Path, options: dict[str, Any], *, as_json: bool, everyth
 
 
 def _print_changes(path: Path, against: Path, options: dict[str, Any], *, as_json: bool) -> None:
-    from mdtree.cli.spectrum import changes_text
+    from mdtree.render.terminal_spectrum import changes_text
     from mdtree.spectra import changes
 
     before, after = (_analysed(_one(file), options)[0] for file in (path, against))
@@ -130,7 +130,7 @@ def _print_changes(path: Path, against: Path, options: dict[str, Any], *, as_jso
 
 def _print_series(table: Path, options: dict[str, Any], *, as_json: bool) -> None:
     from mdtree.cli.series import read_series
-    from mdtree.cli.spectrum import rankings_text
+    from mdtree.render.terminal_spectrum import rankings_text
     from mdtree.spectra import AVERAGED, rankings
 
     def numbers(file: Path) -> dict[str, float | None]:
@@ -152,7 +152,7 @@ def _print_series(table: Path, options: dict[str, Any], *, as_json: bool) -> Non
 
 def _models(path: Path) -> dict[str, Path]:
     """List the checkpoints: the file itself, or those of a directory, by their paths in it."""
-    from mdtree.checkpoint import find_folders
+    from mdtree.checkpoints import find_folders
 
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists fails for names that are too long
         raise MdtreeError(f"{path} does not exist")
@@ -175,9 +175,9 @@ def _one(path: Path) -> Path:
 
 
 def _analysed(path: Path, options: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
-    from mdtree.checkpoint import list_stored
+    from mdtree.checkpoints import list_stored
+    from mdtree.runtime.threads import cores
     from mdtree.spectra import Rules, analyse_all
-    from mdtree.threads import cores
 
     listing = list_stored(path, trust=options["trust"], key=options["weights_key"])
     rules = Rules(

@@ -10,11 +10,17 @@ from typing import Any
 
 import click
 
-from mdtree.cli.bar import Bar
-from mdtree.cli.crew import hiring, make_crew, max_failures, results_alone, share_of_work
-from mdtree.cli.text import duration, paragraph, plural, printable, table
+from mdtree.cli.executor_options import (
+    hiring,
+    make_crew,
+    max_failures,
+    results_alone,
+    share_of_work,
+)
+from mdtree.cli.progress_bar import Bar
 from mdtree.exceptions import OutputError
-from mdtree.measurements.whole import whole_file
+from mdtree.render.terminal import duration, paragraph, plural, printable, table
+from mdtree.rows.atomic import whole_file
 
 __all__ = ["command"]
 
@@ -65,8 +71,8 @@ def train(
       mdtree zoo train configs/zoo-digits.yaml --out zoo --workers 2
       mdtree zoo train configs/zoo-digits.yaml --out zoo --dry-run
     """
-    from mdtree.config import Trust, read_zoo
-    from mdtree.device import pick_device
+    from mdtree.recipes import Trust, read_zoo
+    from mdtree.runtime.device import pick_device
     from mdtree.zoo import pending, prices, train_zoo
 
     zoo = read_zoo(config)
@@ -166,10 +172,10 @@ def label(
       mdtree zoo label zoo
       mdtree zoo label rows.jsonl --svg phases.svg
     """
-    from mdtree.cli.phase import phase_svg, phase_text
-    from mdtree.failures import label_rows
-    from mdtree.measurements import load_rows, one_protocol
-    from mdtree.phase import phases
+    from mdtree.labelling import label_rows
+    from mdtree.render.phase_diagram import phase_svg, phase_text
+    from mdtree.render.phase_grid import phases
+    from mdtree.rows import load_rows, one_protocol
 
     known = load_rows(rows, protocol=protocol)
     measured_by = one_protocol(known)
@@ -201,8 +207,8 @@ def _write_svg(svg: Path, text: str, rows: Path) -> None:
 
 
 def _print_labels(groups: list[str], labels: list[Any]) -> None:
-    from mdtree.cli.phase import LETTERS
-    from mdtree.failures import FAILURE_MODES, REMEDIES
+    from mdtree.failure_modes import FAILURE_MODES, REMEDIES
+    from mdtree.render.phase_diagram import LETTERS
 
     remedies = {remedy: mode for remedy, mode in REMEDIES.items() if remedy in labels[0].gains}
     cells = [

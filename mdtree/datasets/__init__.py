@@ -14,7 +14,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from mdtree.batch import as_batch, describe
-from mdtree.config import (
+from mdtree.datasets.animals import animal_files, animals
+from mdtree.datasets.digits import digits
+from mdtree.datasets.files import from_file
+from mdtree.datasets.items import DatasetItems, Items, TensorItems, in_memory
+from mdtree.datasets.pictures import from_folders, from_torchvision
+from mdtree.datasets.sample import with_label_noise, with_subset
+from mdtree.exceptions import DataError
+from mdtree.factory import call, find
+from mdtree.messages import plural
+from mdtree.recipes import (
     Animals,
     DataSpec,
     Digits,
@@ -25,19 +34,9 @@ from mdtree.config import (
     Transform,
     Trust,
 )
-from mdtree.datasets.animals import animal_files, animals
-from mdtree.datasets.augmentation import augmented
-from mdtree.datasets.digits import digits
-from mdtree.datasets.files import from_file
-from mdtree.datasets.items import DatasetItems, Items, TensorItems, in_memory
-from mdtree.datasets.pictures import from_folders, from_torchvision
-from mdtree.datasets.sample import with_label_noise, with_subset
-from mdtree.exceptions import DataError
-from mdtree.factory import call, find
-from mdtree.opening import opened
-from mdtree.spelling import plural
+from mdtree.safe_open import opened
 
-__all__ = ["Data", "DatasetItems", "Items", "TensorItems", "augmented", "data_digest", "load_data"]
+__all__ = ["Data", "DatasetItems", "Items", "TensorItems", "data_digest", "load_data"]
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from mdtree.config import Animals
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
-from mdtree.opening import opened
-from mdtree.unpacking import IN_PARTS
+from mdtree.recipes import Animals
+from mdtree.safe_open import opened
+from mdtree.scanning import IN_PARTS
 
 __all__ = ["animal_files", "animals"]
 

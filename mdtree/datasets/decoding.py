@@ -18,7 +18,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from mdtree.opening import opened
+from mdtree.safe_open import opened
 
 __all__ = ["FORMATS", "Guarded", "picture"]
 

@@ -20,8 +20,8 @@ from torch import Tensor
 from mdtree.batch import LABELS, as_batch, describe
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
-from mdtree.opening import opened
-from mdtree.unpacking import damage, is_zip, pickle_fault, zip_fault
+from mdtree.safe_open import opened
+from mdtree.scanning import damage, is_zip, pickle_fault, zip_fault
 
 __all__ = ["check_file", "from_file"]
 

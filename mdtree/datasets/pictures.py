@@ -9,15 +9,15 @@ from typing import Any
 
 import torch
 
-from mdtree.config import Images, TorchvisionData, Transform, Trust
 from mdtree.datasets.decoding import Guarded, picture
 from mdtree.datasets.items import DatasetItems
 from mdtree.datasets.published import check_files, check_name
 from mdtree.exceptions import DataError, MdtreeError
 from mdtree.factory import call, find
-from mdtree.offline import offline
-from mdtree.spelling import nearest
-from mdtree.vision import torchvision
+from mdtree.messages import nearest
+from mdtree.recipes import Images, TorchvisionData, Transform, Trust
+from mdtree.runtime.offline import offline
+from mdtree.runtime.torchvision import torchvision
 
 __all__ = ["from_folders", "from_torchvision"]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import bz2
 from pathlib import Path
 
-from mdtree.config import Trust
 from mdtree.datasets.files import check_file
 from mdtree.exceptions import DataError, UntrustedError
-from mdtree.opening import opened
+from mdtree.recipes import Trust
+from mdtree.safe_open import opened
 
 __all__ = ["check_files", "check_name"]
 

@@ -1,11 +1,11 @@
 """Diagnosis: rows become verdicts, with evidence, confidence and the next step."""
 
-from mdtree.diagnosis.appointment import appointed, can_be_judged, judge_for
-from mdtree.diagnosis.choice import Chosen, choose
-from mdtree.diagnosis.council import Council
-from mdtree.diagnosis.judge import CONFIDENCE, Judge, with_facts
-from mdtree.diagnosis.plain import plain, schema
-from mdtree.diagnosis.stages import next_metric, settled
+from mdtree.diagnosis.closest_tree import Chosen, choose
+from mdtree.diagnosis.diagnoser import CONFIDENCE, Judge, with_facts
+from mdtree.diagnosis.ensemble import Council
+from mdtree.diagnosis.next_metric import next_metric, settled
+from mdtree.diagnosis.selection import appointed, can_be_judged, judge_for
+from mdtree.diagnosis.serialization import plain, schema
 from mdtree.diagnosis.verdict import (
     UNSURE,
     Basis,

@@ -1,21 +1,9 @@
 """Evaluation: the published transfer cases with all methods side by side."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-
-import numpy as np
-
-from mdtree.evaluation.cases import CASES, SEEDS, Case, allowed, chosen
-from mdtree.evaluation.methods import METHODS, Method
-from mdtree.evaluation.scores import Scores, calibration_error, scored
-from mdtree.exceptions import ProtocolError, TreeError
-from mdtree.failures import Room
-from mdtree.fitting import labelled
-from mdtree.measurements import Row, one_protocol
-from mdtree.progress import Progress, Silent
-from mdtree.trees import feature_matrix
+from mdtree.evaluation.benchmark import CaseResult, MethodResult, evaluate
+from mdtree.evaluation.cases import CASES, SEEDS
+from mdtree.evaluation.methods import METHODS
+from mdtree.evaluation.scores import calibration_error
 
 __all__ = [
     "CASES",
@@ -26,109 +14,3 @@ __all__ = [
     "calibration_error",
     "evaluate",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MethodResult:
-    """The mean scores of a method over seeds, and the spread of its accuracy."""
-
-    scores: Scores
-    sd: float  # of the accuracy over seeds, in points
-
-
-@dataclass(frozen=True, kw_only=True)
-class CaseResult:
-    """One case with all its methods; a method that could not run has its reason."""
-
-    case: Case
-    train_rows: tuple[int, ...]  # for each seed
-    test_rows: int
-    methods: dict[str, MethodResult | str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Labelled:
-    rows: list[Row]
-    answers: list[str]
-    rooms: list[Room]
-
-
-def evaluate(
-    train: Sequence[Row],
-    test: Sequence[Row],
-    *,
-    cases: Iterable[str] = tuple(CASES),
-    methods: Iterable[str] = tuple(METHODS),
-    progress: Progress | None = None,
-    allow_protocol_mismatch: bool = False,
-) -> list[CaseResult]:
-    """Fit every method on rows drawn from `train` and test it on all labelled rows of `test`."""
-    if one_protocol(train) != one_protocol(test) and not allow_protocol_mismatch:
-        raise ProtocolError(
-            f"the training rows are of protocol {train[0].protocol!r} and the test rows of "
-            f"{test[0].protocol!r}: numbers of different protocols do not compare. Measure again, "
-            "or add --allow-protocol-mismatch"
-        )
-    watch = progress or Silent()
-    wanted = [CASES[name] for name in cases]
-    used = [METHODS[name] for name in methods]
-    watch.start(len(wanted) * len(used))
-    return [_case(case, train, test, used, watch) for case in wanted]
-
-
-def _case(
-    case: Case, train: Sequence[Row], test: Sequence[Row], methods: list[Method], watch: Progress
-) -> CaseResult:
-    pool, goal = _labelled(train, case), _labelled(test, case)
-    masks = [chosen(case, pool.rows, seed) for seed in SEEDS]
-    results: dict[str, MethodResult | str] = {}
-    for method in methods:
-        try:
-            results[method.name] = _method(method, case, pool, goal, masks)
-        except ValueError as error:
-            results[method.name] = str(error).splitlines()[0]
-        watch.step(f"case {case.name}, {method.name}")
-    return CaseResult(
-        case=case,
-        train_rows=tuple(int(mask.sum()) for mask in masks),
-        test_rows=len(goal.rows),
-        methods=results,
-    )
-
-
-def _labelled(rows: Sequence[Row], case: Case) -> _Labelled:
-    """Label all rows of the grid, then keep those that take part."""
-    found = labelled(rows, case.task)
-    part = allowed(case, found[0])
-    kept = [item for item, take in zip(zip(*found, strict=True), part, strict=True) if take]
-    if not kept:
-        raise TreeError(f"case {case.name!r}: no labelled row takes part")
-    return _Labelled(
-        rows=[row for row, _, _ in kept],
-        answers=[answer for _, answer, _ in kept],
-        rooms=[room for _, _, room in kept],
-    )
-
-
-def _method(
-    method: Method, case: Case, pool: _Labelled, goal: _Labelled, masks: Sequence[np.ndarray]
-) -> MethodResult:
-    features = method.features(case.task)
-    known = feature_matrix(pool.rows, features)
-    asked = feature_matrix(goal.rows, features)
-    labels = np.array(pool.answers)
-    runs = []
-    for seed, mask in zip(SEEDS, masks, strict=True):
-        estimator = method.make(case.task, seed)
-        estimator.fit(known[mask], labels[mask])
-        probabilities = estimator.predict_proba(asked)
-        classes = [str(name) for name in estimator.classes_]
-        given = [str(answer) for answer in estimator.predict(asked)]
-        runs.append(scored(given, probabilities, classes, answers=goal.answers, rooms=goal.rooms))
-    mean = Scores(
-        **{
-            field.name: float(np.mean([getattr(run, field.name) for run in runs]))
-            for field in fields(Scores)
-        }
-    )
-    return MethodResult(scores=mean, sd=float(np.std([run.accuracy for run in runs])))

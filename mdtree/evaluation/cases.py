@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdtree.exceptions import TreeError
-from mdtree.failures import number_of
-from mdtree.measurements import Row
+from mdtree.labelling import number_of
+from mdtree.rows import Row
 
 __all__ = ["CASES", "SEEDS", "Case", "allowed", "chosen"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.failures import Room, best_gain, step_gain
+from mdtree.failure_modes import Room, best_gain, step_gain
 
 __all__ = ["Scores", "calibration_error", "scored"]
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from mdtree.batch import Batch, describe, size, targets
 from mdtree.datasets import Items
 from mdtree.exceptions import DataError
-from mdtree.landscape.effort import Effort
-from mdtree.landscape.memory import fitting
-from mdtree.landscape.setup import Setup
+from mdtree.landscape.cost import Effort
+from mdtree.landscape.oom import fitting
+from mdtree.landscape.runner import Setup
 from mdtree.models import Run
 
 __all__ = ["Score", "check_classes", "score"]

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from mdtree.datasets import Data
 from mdtree.landscape import Effort, Setup
-from mdtree.measurements import Detail, Missing, Value
 from mdtree.models import Weights
-from mdtree.training import Training
+from mdtree.rows import Detail, Missing, Value
+from mdtree.training.loop import Training
 
 __all__ = ["Findings", "Metric", "Subject", "Workload", "needs_two"]
 

@@ -38,8 +38,8 @@ from mdtree.landscape import (
     trainable,
     undisturbed,
 )
-from mdtree.measurements import Detail, Measured, Missing, Value, mean_over_members
 from mdtree.metrics.base import Findings, Metric, Subject, Workload, needs_two
+from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
 __all__ = ["CONNECTIVITY"]
 

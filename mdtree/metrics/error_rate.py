@@ -15,9 +15,9 @@ from functools import partial
 
 from mdtree.datasets import Items
 from mdtree.landscape import Effort, Score, number, score, undisturbed
-from mdtree.measurements import Missing, Value, mean_over_members
 from mdtree.metrics.base import Findings, Metric, Subject, Workload
 from mdtree.models import Run
+from mdtree.rows import Missing, Value, mean_over_members
 
 __all__ = ["ERROR_RATE"]
 

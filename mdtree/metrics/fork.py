@@ -33,10 +33,10 @@ from mdtree.landscape import (
     trainable,
     undisturbed,
 )
-from mdtree.measurements import Measured, Missing, Value
 from mdtree.metrics.base import Findings, Metric, Subject, Workload
 from mdtree.models import Weights
-from mdtree.training import Training, train
+from mdtree.rows import Measured, Missing, Value
+from mdtree.training.loop import Training, train
 
 __all__ = ["FORK"]
 

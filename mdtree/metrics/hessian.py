@@ -38,9 +38,9 @@ from mdtree.landscape import (
     twice,
     undisturbed,
 )
-from mdtree.measurements import Detail, Measured, Missing, Value, mean_over_members
 from mdtree.metrics.base import Findings, Metric, Subject, Workload
 from mdtree.models import Weights
+from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
 __all__ = ["HESSIAN"]
 

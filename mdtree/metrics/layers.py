@@ -1,6 +1,6 @@
 """Layers: how alike the layers of two networks see the same items, each with each.
 
-Debiased CKA (mdtree/landscape/kernel.py) of the outputs of all layers of the first two members, or
+Debiased CKA (mdtree/landscape/similarity/cka.py) of the outputs of all layers of the first two members, or
 of one with itself, on one sample of 256 training items as they are.
 
 A layer is a module without parts, or an attention, that gives floats for each item; it counts by
@@ -33,9 +33,9 @@ from mdtree.landscape import (
     number,
     undisturbed,
 )
-from mdtree.measurements import Detail
 from mdtree.metrics.base import Findings, Metric, Subject, Workload
 from mdtree.models import Run
+from mdtree.rows import Detail
 
 __all__ = ["LAYERS"]
 

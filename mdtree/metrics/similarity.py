@@ -1,6 +1,6 @@
 """Similarity of the networks of a group: of their outputs, of their decisions, of their weights.
 
-    cka               CKA of the outputs (mdtree/landscape/kernel.py); of softmax in classification
+    cka               CKA of the outputs (mdtree/landscape/similarity/cka.py); of softmax in classification
     agreement         100 * (items whose largest output is the same class) / n
     weight_distance   |w_a - w_b|, over parameters that are not frozen, without buffers
 
@@ -42,9 +42,9 @@ from mdtree.landscape import (
     trainable,
     undisturbed,
 )
-from mdtree.measurements import Detail, Measured, Missing, Value
 from mdtree.metrics.base import Findings, Metric, Subject, Workload, needs_two
 from mdtree.models import Weights
+from mdtree.rows import Detail, Measured, Missing, Value
 
 __all__ = ["SIMILARITY"]
 

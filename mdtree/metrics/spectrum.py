@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from mdtree.checkpoint import listed
+from mdtree.checkpoints import listed
 from mdtree.landscape import Effort
-from mdtree.measurements import Detail, Missing, Value, mean_over_members
 from mdtree.metrics.base import Findings, Metric, Subject, Workload
 from mdtree.models import Weights
+from mdtree.rows import Detail, Missing, Value, mean_over_members
 from mdtree.spectra import AVERAGED, CONVENTIONS, Analysis, Flow, Rules, State, analyse_all, flow_of
 
 __all__ = ["SPECTRUM"]

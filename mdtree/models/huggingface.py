@@ -17,12 +17,12 @@ from typing import Any
 
 from torch import nn
 
-from mdtree import vision
 from mdtree.exceptions import MdtreeError, MissingExtraError, RecipeError
 from mdtree.factory import asked_to_fetch
-from mdtree.offline import offline
-from mdtree.opening import opened
-from mdtree.requirement import refuse_older
+from mdtree.runtime import torchvision as vision
+from mdtree.runtime.offline import offline
+from mdtree.runtime.requirements import refuse_older
+from mdtree.safe_open import opened
 
 __all__ = ["from_folder"]
 

@@ -15,12 +15,12 @@ from functools import partial
 
 import torch
 
-from mdtree.checkpoint import Stored
+from mdtree.checkpoints import Stored
 from mdtree.progress import Progress, Silent
+from mdtree.runtime.threads import one_thread
 from mdtree.spectra.layer import Layer, Rules, analyse
 from mdtree.spectra.matrix import Skipped, find_matrices
 from mdtree.spectra.state import State
-from mdtree.threads import one_thread
 
 __all__ = ["AVERAGED", "Analysis", "analyse_all"]
 

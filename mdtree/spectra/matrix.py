@@ -25,7 +25,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mdtree.checkpoint import Stored
+from mdtree.checkpoints import Stored
 
 __all__ = ["CONVENTIONS", "Convention", "Matrix", "Skipped", "find_matrices"]
 

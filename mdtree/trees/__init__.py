@@ -9,9 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mdtree.trees.answer import Answer, answers, probabilities
-from mdtree.trees.draw import tree_svg, tree_text
-from mdtree.trees.feature import (
+from mdtree.trees.features import (
     FACT_FEATURES,
     FEATURES,
     LANDSCAPE,
@@ -20,16 +18,17 @@ from mdtree.trees.feature import (
     feature_matrix,
 )
 from mdtree.trees.node import Leaf, Node, Split, Step, Way, ends, leaves, walk, with_gains
-from mdtree.trees.population import Population, mixed, population_of
+from mdtree.trees.ood import Population, mixed, population_of
+from mdtree.trees.prediction import Answer, answers, probabilities
 from mdtree.trees.reading import read_tree
-from mdtree.trees.saved import SavedTree, write_tree
-from mdtree.trees.shape import FAMILIES, PUBLISHED, shape_features
+from mdtree.trees.saved_tree import SavedTree, write_tree
+from mdtree.trees.template import FAMILIES, PUBLISHED, shape_features
 
 if TYPE_CHECKING:
-    from mdtree.trees.averaged import PosteriorTree
-    from mdtree.trees.cart import CartTree
-    from mdtree.trees.estimator import TreeEstimator
-    from mdtree.trees.published import PublishedTree
+    from mdtree.trees.estimators.base import TreeEstimator
+    from mdtree.trees.estimators.cart import CartTree
+    from mdtree.trees.estimators.posterior import PosteriorTree
+    from mdtree.trees.estimators.published import PublishedTree
 
 __all__ = [
     "FACT_FEATURES",
@@ -60,8 +59,6 @@ __all__ = [
     "probabilities",
     "read_tree",
     "shape_features",
-    "tree_svg",
-    "tree_text",
     "walk",
     "with_gains",
     "write_tree",
@@ -69,13 +66,13 @@ __all__ = [
 
 _ESTIMATORS = {
     "CartTree": "cart",
-    "PosteriorTree": "averaged",
+    "PosteriorTree": "posterior",
     "PublishedTree": "published",
-    "TreeEstimator": "estimator",
+    "TreeEstimator": "base",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _ESTIMATORS:
-        return getattr(importlib.import_module(f"mdtree.trees.{_ESTIMATORS[name]}"), name)
+        return getattr(importlib.import_module(f"mdtree.trees.estimators.{_ESTIMATORS[name]}"), name)
     raise AttributeError(f"module 'mdtree.trees' has no attribute {name!r}")

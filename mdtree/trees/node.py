@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from mdtree.failures import Move, Room
+from mdtree.failure_modes import Move, Room
 
 __all__ = [
     "KNOWN",

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln
 
-from mdtree.trees.evidence import Evidence, Floats, Ints, belief, cells_of
+from mdtree.trees.binning import Evidence, Floats, Ints, belief, cells_of
 from mdtree.trees.node import Leaf, Node, Split, weight_of
-from mdtree.trees.shape import Ask, Outcome, Shape, asks, from_scale
+from mdtree.trees.template import Ask, Outcome, Shape, asks, from_scale
 
 __all__ = ["Posterior", "averaged", "first_best", "posterior"]
 

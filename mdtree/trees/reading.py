@@ -13,11 +13,11 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, Validat
 from pydantic import dataclasses as checked
 
 from mdtree.exceptions import TreeError
-from mdtree.trees.evidence import Evidence, scaled_bounds
+from mdtree.trees.binning import Evidence, scaled_bounds
 from mdtree.trees.node import Node, kind
-from mdtree.trees.population import Population
-from mdtree.trees.saved import FORMAT, SavedTree, check_size, check_words
-from mdtree.trees.shape import Ask, Outcome, Scale, Shape, asks
+from mdtree.trees.ood import Population
+from mdtree.trees.saved_tree import FORMAT, SavedTree, check_size, check_words
+from mdtree.trees.template import Ask, Outcome, Scale, Shape, asks
 
 __all__ = ["read_tree"]
 

@@ -2,7 +2,7 @@
 
 from mdtree.zoo.demo import FAULTS, demo_zoo
 from mdtree.zoo.plan import Price, prices
-from mdtree.zoo.training import CONFIG_NAME, Trained, pending, train_zoo
+from mdtree.zoo.train import CONFIG_NAME, Trained, pending, train_zoo
 
 __all__ = [
     "CONFIG_NAME",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdtree.config import Digits, ModelSpec, Zoo, ZooTraining
+from mdtree.recipes import Digits, ModelSpec, Zoo, ZooTraining
 
 __all__ = ["FAULTS", "demo_zoo"]
 

@@ -22,17 +22,17 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mdtree.batch import to_device
-from mdtree.config import DataSpec, Keyed, Trust, Zoo, ZooTraining, bind
 from mdtree.datasets import Data, load_data
-from mdtree.device import held_share
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.losses import build_loss
-from mdtree.measurements import Fact
-from mdtree.measurements.whole import cannot_write, own, whole_file
 from mdtree.models import build_model
-from mdtree.opening import opened
-from mdtree.threads import one_thread
-from mdtree.training import Training, train
+from mdtree.recipes import DataSpec, Keyed, Trust, Zoo, ZooTraining, bind
+from mdtree.rows import Fact
+from mdtree.rows.atomic import cannot_write, own, whole_file
+from mdtree.runtime.device import held_share
+from mdtree.runtime.threads import one_thread
+from mdtree.safe_open import opened
+from mdtree.training.loop import Training, train
 from mdtree.version import __version__
 
 __all__ = [

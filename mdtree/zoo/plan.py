@@ -12,7 +12,10 @@ from pathlib import Path
 import torch
 
 from mdtree.batch import Batch, to_device
-from mdtree.config import (
+from mdtree.exceptions import MdtreeError
+from mdtree.losses import build_loss
+from mdtree.models import build_model
+from mdtree.recipes import (
     Animals,
     DataSpec,
     Images,
@@ -23,11 +26,8 @@ from mdtree.config import (
     bind,
     fingerprint,
 )
-from mdtree.exceptions import MdtreeError
-from mdtree.losses import build_loss
-from mdtree.models import build_model
-from mdtree.threads import one_thread
-from mdtree.training import steps_in, train
+from mdtree.runtime.threads import one_thread
+from mdtree.training.loop import steps_in, train
 from mdtree.zoo.member import Member, member_data, member_training
 
 __all__ = ["Price", "members", "placed", "prices"]

@@ -1,0 +1,203 @@
+"""Continuing a tree with a user's groups, and judging it before and after.
+
+Every group is judged by the tree as it was, and by one continued with the groups of all other
+folds: neither has seen it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mdtree.adaptation.noise import chance, interval, logs, of
+from mdtree.adaptation.result import Calibration, Judged, Scores
+from mdtree.diagnosis import Council
+from mdtree.exceptions import RowsError, TreeError
+from mdtree.messages import plural
+from mdtree.rows import Row
+from mdtree.trees import SavedTree, shape_features
+from mdtree.trees.binning import Floats, Ints, continued, whole_lines
+from mdtree.trees.fit import fit_tree, labelled
+
+__all__ = ["calibrate"]
+
+_LEAST = 4  # groups: of three, the 2.5 % end is the worst one (1 / 27 of all draws are it alone)
+_ONE_OUT = 20  # groups up to which each is a fold of its own
+_FOLDS = 10
+
+
+def calibrate(
+    rows: Sequence[Row],
+    prior: SavedTree,
+    *,
+    name: str,
+    seed: int = 0,
+    provenance: Mapping[str, str] | None = None,
+    allow_protocol_mismatch: bool = False,
+) -> Calibration:
+    """Continue a tree, called `name`, with labelled rows, and say whether that made it better.
+
+    Rows are labelled by their fact `label`, or by the grid that they are.
+    """
+    _check(rows, prior, name)
+    try:
+        tree = fit_tree(
+            rows,
+            task=prior.task,
+            prior=prior,
+            provenance=_provenance(prior, name, provenance or {}),
+            allow_protocol_mismatch=allow_protocol_mismatch,
+        )
+        kept, answers, _ = labelled(rows, prior.task)
+    except RowsError as error:
+        raise RowsError(
+            f"{error}. Runs that are no grid need the fact 'label' in every row: the failure mode "
+            "that you found"
+        ) from error
+    if len(kept) < _LEAST:
+        raise TreeError(
+            f"judging a tree takes {_LEAST} rows with an answer to the task {prior.task!r}, got "
+            f"{len(kept)}: label more runs, or continue the tree unjudged, with "
+            f"`mdtree fit --task {prior.task} --prior {name}`"
+        )
+    matrix = prior.matrix(kept, allow_protocol_mismatch=allow_protocol_mismatch)
+    notes = _notes(prior, matrix, answers, unanswered=len(rows) - len(kept))
+    found = _compared(prior, matrix, kept, answers, np.random.default_rng(seed))
+    remarks = {**tree.provenance, **_result(prior, name, found.after, len(kept))}
+    return replace(found, tree=replace(tree, provenance=remarks), notes=notes)
+
+
+def _check(rows: Sequence[Row], prior: SavedTree, name: str) -> None:
+    if not prior.components:
+        raise TreeError(
+            f"{name} is a {prior.method} tree without a posterior, and only a posterior can be "
+            "continued: fit it again with `mdtree fit --tree posterior` or `--tree grown`"
+        )
+    for group, times in Counter(row.key for row in rows).items():
+        if times > 1:
+            raise RowsError(
+                f"group {group[0]!r} has {times} rows, and would be judged by a tree that has seen "
+                "it: keep one"
+            )
+
+
+def _notes(
+    prior: SavedTree, matrix: Floats, answers: Sequence[str], *, unanswered: int
+) -> tuple[str, ...]:
+    columns = {feature: place for place, feature in enumerate(prior.features)}
+    shapes = [held.shape for _, held in prior.components]
+    teaches = np.any([whole_lines(shape, matrix, columns) for shape in shapes], axis=0)
+    needed = " or ".join(" + ".join(shape_features(shape)) for shape in shapes)
+    if not teaches.any():
+        raise TreeError(
+            f"nothing can be learnt: no group has all features that the tree asks for ({needed}); "
+            "measure them"
+        )
+    notes = []
+    if unanswered:
+        notes.append(f"{plural(unanswered, 'row')} left out: no answer to the task {prior.task!r}")
+    if not teaches.all():
+        notes.append(
+            f"{plural(int((~teaches).sum()), 'group')} judged but not learnt from: features that "
+            f"the tree asks for are missing ({needed})"
+        )
+    if len(set(answers)) == 1:
+        notes.append(
+            f"all groups are labelled {answers[0]}: they say nothing of where other answers begin"
+        )
+    return tuple(notes)
+
+
+def _compared(
+    prior: SavedTree,
+    matrix: Floats,
+    rows: Sequence[Row],
+    answers: Sequence[str],
+    rng: np.random.Generator,
+) -> Calibration:
+    """Judge all groups by the tree as it was, and by trees that learnt from the other folds."""
+    codes = np.array([prior.classes.index(answer) for answer in answers], dtype=np.intp)
+    folds = _folds(codes, rng)
+    before = Council(prior).probabilities(matrix)
+    after = _unseen(prior, matrix, codes, folds)
+    change = logs(after) - logs(before)
+    gains = of(change, codes)
+    low, high = interval(gains, rng)
+    return Calibration(
+        tree=prior,
+        groups=len(rows),
+        folds=int(folds.max()) + 1,
+        before=_scores(before, codes),
+        after=_scores(after, codes),
+        gain=float(gains.mean()),
+        low=low,
+        high=high,
+        chance=chance(change, before, codes, rng),
+        judged=tuple(
+            Judged(
+                group=row.group,
+                answer=answer,
+                fold=int(fold),
+                before=_named(prior, one),
+                after=_named(prior, other),
+            )
+            for row, answer, fold, one, other in zip(
+                rows, answers, folds, before, after, strict=True
+            )
+        ),
+    )
+
+
+def _folds(codes: Ints, rng: np.random.Generator) -> Ints:
+    """Deal the groups out to folds, one class after the other, so that each has its share."""
+    order = np.lexsort((rng.random(len(codes)), codes))
+    folds = np.empty(len(codes), dtype=np.intp)
+    folds[order] = np.arange(len(codes)) % (len(codes) if len(codes) <= _ONE_OUT else _FOLDS)
+    return folds
+
+
+def _unseen(prior: SavedTree, matrix: Floats, codes: Ints, folds: Ints) -> Floats:
+    """Judge each fold by the tree continued with all others."""
+    columns = {feature: place for place, feature in enumerate(prior.features)}
+    found = np.empty((len(matrix), len(prior.classes)))
+    for fold in range(int(folds.max()) + 1):
+        out = folds == fold
+        components = tuple(
+            (weight, continued(held, matrix[~out], columns, codes[~out]))
+            for weight, held in prior.components
+        )
+        found[out] = Council(replace(prior, components=components)).probabilities(matrix[out])
+    return found
+
+
+def _scores(probabilities: Floats, codes: Ints) -> Scores:
+    wrong = probabilities - np.eye(probabilities.shape[1])[codes]
+    return Scores(
+        accuracy=100 * float((probabilities.argmax(axis=1) == codes).mean()),
+        log_loss=float(-logs(of(probabilities, codes)).mean()),
+        brier=float((wrong**2).sum(axis=1).mean()),
+    )
+
+
+def _named(prior: SavedTree, line: Floats) -> dict[str, float]:
+    return dict(zip(prior.classes, map(float, line), strict=True))
+
+
+def _provenance(prior: SavedTree, name: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Say what is continued."""
+    earlier = prior.provenance.get("continues")
+    history = f"{name} ({plural(prior.groups, 'group')})"
+    return {**given, "continues": f"{history} <- {earlier}" if earlier else history}
+
+
+def _result(prior: SavedTree, name: str, after: Scores, groups: int) -> dict[str, str]:
+    own = plural(groups, "own group")
+    earlier = prior.provenance.get("data") or f"{plural(prior.groups, 'group')} of {name}"
+    return {
+        "own groups": str(groups),
+        "data": f"{earlier}; and {own}",
+        "accuracy": f"{after.accuracy:.1f} % (of {own}, cross-validated)",
+    }

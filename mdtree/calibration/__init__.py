@@ -1,6 +1,0 @@
-"""Calibration: a tree is continued with a user's own labelled runs, and judged before and after."""
-
-from mdtree.calibration.continuing import calibrate
-from mdtree.calibration.result import Calibration, Judged, Scores
-
-__all__ = ["Calibration", "Judged", "Scores", "calibrate"]

@@ -1,0 +1,238 @@
+"""From a directory to groups of checkpoints."""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from mdtree.checkpoints.detect import INDEX, looks_like_weights
+from mdtree.checkpoints.reading import parts_of
+from mdtree.exceptions import CheckpointError, RecipeError
+
+__all__ = [
+    "Folder",
+    "checkpoint_files",
+    "find_folders",
+    "in_hugging_face",
+    "named_files",
+    "weights_among",
+]
+
+# the weights of a Hugging Face folder, in the order in which transformers looks for them
+_HUGGING_FACE = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+
+
+_WILD = re.compile(r"[*?\[]")  # in a part of a pattern
+_MOST_NAMES = 1_000_000  # that are looked at for the patterns of a group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """The checkpoints of one folder."""
+
+    name: str  # path below the root, with forward slashes
+    files: tuple[Path, ...]  # sorted by name; of a storage: below its address
+    stamps: Mapping[str, str] | None = None  # of a storage: file -> what changes with it
+
+
+def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Folder]:
+    """Find every folder below `root` (or itself) that directly holds checkpoints.
+
+    A Hugging Face folder is one checkpoint, and belongs to the group of the folder around it; one
+    that lies directly in `root` is a group of its own.  Folders come in the order of their paths,
+    while the directory is walked: only names beside the current path are held.
+
+    What cannot be read by its path is left out: for want of permission, or because the path is
+    longer than the system allows.
+    """
+    skip = {_real(path) for path in leave_out}
+    for here, names in _walk(root):
+        files = []
+        if not _is_hugging_face(here) or root in (here, here.parent):
+            files += checkpoint_files(here)
+        if here != root:
+            inner = (here / name for name in names)
+            files += [
+                file for path in inner if _is_hugging_face(path) for file in checkpoint_files(path)
+            ]
+        kept = tuple(sorted(file for file in files if not skip or _real(file) not in skip))
+        if kept:
+            yield Folder(name=_name(here, root), files=kept)
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """List the checkpoints that lie directly in a folder; the parts of a sharded one are one."""
+    try:
+        names = [path.name for path in folder.iterdir() if _is_file(path)]
+    except OSError:
+        return []
+    parts = [part for name in names if name.endswith(INDEX) for part in _parts(folder / name)]
+    return [folder / name for name in weights_among(names, parts, folder)]
+
+
+def weights_among(names: Iterable[str], parts: Iterable[str], folder: Path) -> list[str]:
+    """Choose the checkpoints from the names of a folder's files, `parts` being those of others."""
+    known = set(names)
+    if in_hugging_face(known):
+        return [next(name for name in _HUGGING_FACE if name in known)]
+    return [
+        name
+        for name in sorted(known - set(parts))
+        if name.endswith(INDEX) or looks_like_weights(folder / name)
+    ]
+
+
+def in_hugging_face(names: Collection[str]) -> bool:
+    """Say whether a folder with these files is a checkpoint of Hugging Face's."""
+    return "config.json" in names and any(name in names for name in _HUGGING_FACE)
+
+
+def named_files(root: Path, patterns: Iterable[str], *, group: str) -> tuple[Path, ...]:
+    """Find the files that a recipe lists for a group: paths, patterns, or folders that hold one."""
+    files: list[Path] = []
+    search = _Search(root, group)
+    for pattern in patterns:
+        matches = search.matches(pattern)
+        if not matches:
+            raise RecipeError(f"group {group!r}: no file matches {pattern!r} in {root}")
+        for match in matches:
+            files += checkpoint_files(match) if os.path.isdir(match) else [match]  # noqa: PTH112 - as in _is_file
+    if not files:
+        raise RecipeError(f"group {group!r}: {', '.join(patterns)} holds no weights file")
+    return tuple(dict.fromkeys(files))
+
+
+class _Search:
+    """What fits the patterns of a group: names, with *, ? and [...], and ** for folders in folders.
+
+    ** does not follow links, as nothing does that goes through a directory; the others do.  Links
+    may lead in circles, so there is an end to the names that are looked at.
+    """
+
+    def __init__(self, root: Path, group: str) -> None:
+        self._root = root
+        self._group = group
+        self._left = _MOST_NAMES
+
+    def matches(self, pattern: str) -> list[Path]:
+        """Find what fits a pattern or, as names may hold brackets, is called just so."""
+        exact = [self._root / pattern] if pattern else []
+        return self._fitting(pattern) or [path for path in exact if os.path.lexists(path)]
+
+    def _fitting(self, pattern: str) -> list[Path]:
+        places = [self._root] if pattern else []
+        parts = PurePath(pattern).parts
+        for number, part in enumerate(parts, start=1):
+            if part == "**":
+                places = self._folders_below(places)
+                places += self._inside(places, "*") if number == len(parts) else []
+            elif _WILD.search(part):
+                places = self._inside(places, part)
+            else:
+                places = [here / part for here in places]
+        return sorted(path for path in dict.fromkeys(places) if os.path.lexists(path))
+
+    def _inside(self, folders: Iterable[Path], part: str) -> list[Path]:
+        return [
+            folder / entry.name
+            for folder in folders
+            for entry in self._entries(folder)
+            if fnmatch.fnmatchcase(entry.name, part)
+            and entry.name.startswith(".") <= part.startswith(".")
+        ]
+
+    def _folders_below(self, folders: Iterable[Path]) -> list[Path]:
+        """List folders and all that are in them, each once."""
+        found: dict[Path, None] = {}
+        waiting = list(folders)
+        while waiting:
+            here = waiting.pop()
+            if here not in found:
+                found[here] = None
+                waiting += [here / entry.name for entry in self._entries(here) if _is_folder(entry)]
+        return list(found)
+
+    def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as entries:
+                found = list(itertools.islice(entries, self._left + 1))
+        except (OSError, ValueError):
+            return []
+        self._left -= len(found)
+        if self._left < 0:
+            raise RecipeError(
+                f"group {self._group!r}: its patterns lead to more than {_MOST_NAMES:,} names: "
+                "list its folders, or write patterns that lead to fewer"
+            )
+        return found
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Give each folder with the names of those in it, all in order; links are not followed."""
+    waiting = [iter([root])]  # a folder on the way to here, and what is left beside it
+    while waiting:
+        here = next(waiting[-1], None)
+        if here is None:
+            waiting.pop()
+            continue
+        names = _folders_in(here)
+        yield here, names
+        waiting.append(map(here.__truediv__, names))
+
+
+def _folders_in(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if _is_folder(entry))
+    except OSError:
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Say whether it is a folder that is gone into: none that is hidden, and no link."""
+    try:
+        return not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _is_hugging_face(folder: Path) -> bool:
+    return _is_file(folder / "config.json") and any(
+        _is_file(folder / name) for name in _HUGGING_FACE
+    )
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file fails for names that are too long
+
+
+def _real(path: Path) -> str:
+    """Follow links; where they go in circles, or the name is none, the path stays as it is."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:
+        return str(path)
+
+
+def _parts(index: Path) -> list[str]:
+    try:
+        return [part.name for part in parts_of(index)[1:]]
+    except CheckpointError:
+        return []  # a damaged index is told when it is read
+
+
+def _name(folder: Path, root: Path) -> str:
+    name = folder.relative_to(root).as_posix()
+    if name == ".":
+        name = root.resolve().name or "root"
+    return name.encode("utf-8", "backslashreplace").decode()  # names need not be valid text

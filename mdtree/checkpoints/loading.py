@@ -1,0 +1,63 @@
+"""Checkpoints: from a path to the weights of a model. Nothing in a file is ever run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from mdtree.checkpoints.counters import counters_beside, counters_in
+from mdtree.checkpoints.links import check_within
+from mdtree.checkpoints.matching import matched
+from mdtree.checkpoints.reading import file_digest, read
+from mdtree.checkpoints.state_dict import Found, find_weights
+from mdtree.exceptions import UnreadableError
+
+__all__ = ["Checkpoint", "load_checkpoint", "load_weights"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """One member of a group: weights that fit the group's model."""
+
+    name: str
+    weights: dict[str, Tensor]
+    sha256: str
+    notes: tuple[str, ...]
+    counters: Mapping[str, float] = field(default_factory=dict)  # how far its run had come
+
+
+def load_weights(path: Path, *, trust: Iterable[str] = (), key: str | None = None) -> Found:
+    """Read the weights of any file, without a model."""
+    return find_weights(read(path, trust=trust), key=key, name=str(path))
+
+
+def load_checkpoint(
+    path: Path,
+    model: nn.Module,
+    *,
+    name: str,
+    trust: Iterable[str] = (),
+    key: str | None = None,
+    within: Path | None = None,
+) -> Checkpoint:
+    """Read a file and hold it to the model: every name, every shape, every number finite.
+
+    `sha256` is that of what was read: a file that changes meanwhile is an error.  `within` is the
+    folder in which all must lie, wherever links lead.
+    """
+    if within is not None:
+        check_within(path, within)
+    sha256 = file_digest(path)
+    content = read(path, trust=trust)
+    counters = counters_in(content) or counters_beside(path)
+    found = find_weights(content, key=key, name=str(path))
+    del content  # an optimiser's state may be larger than the weights
+    weights = matched(found.tensors, model, name=str(path))
+    if file_digest(path) != sha256:
+        raise UnreadableError(f"{path} was changed while it was read: measure it again")
+    return Checkpoint(
+        name=name, weights=weights, sha256=sha256, notes=found.notes, counters=counters
+    )

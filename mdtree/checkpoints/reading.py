@@ -1,0 +1,240 @@
+"""Reading a weights file without running anything in it: the only door to weights on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, load_file
+from torch import Tensor
+
+from mdtree.checkpoints.detect import INDEX, Kind, kind_of
+from mdtree.checkpoints.refusal import refusal
+from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
+from mdtree.runtime.requirements import refuse_older
+from mdtree.safe_open import opened
+from mdtree.scanning import damage, pickle_fault
+
+__all__ = ["file_digest", "is_text", "joined", "parts_of", "read"]
+
+T = TypeVar("T")
+
+_LARGEST_INDEX = 1 << 26  # bytes
+
+
+class StandIn:
+    """Stands for an object beside the weights: takes what would have made it, and makes nothing."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+class _Filled:
+    """Stands for an object that may be a kind of dictionary: torch fills true ones alone."""
+
+    def __new__(cls, *_: Any) -> Any:
+        return OrderedDict()
+
+
+# Plain values that training scripts put beside the weights: command-line arguments (torchvision's
+# and timm's scripts), a best accuracy of NumPy, paths, dates.  Nobody needs to trust them by name.
+_PLAIN = (
+    "argparse.Namespace",
+    *(f"builtins.{name}" for name in ("bool", "dict", "float", "int", "list", "str")),
+    *(f"datetime.{name}" for name in ("date", "datetime", "timedelta", "timezone")),
+    *(f"numpy.{name}" for name in ("dtype", "ndarray")),
+    *(f"numpy.{c}.multiarray.{n}" for c in ("_core", "core") for n in ("scalar", "_reconstruct")),
+    *(f"{m}.{s}Path" for m in ("pathlib", "pathlib._local") for s in ("Posix", "Windows")),
+)
+
+
+def read(path: Path, *, trust: Iterable[str] = ()) -> Any:
+    """Read all that a weights file holds, on the CPU: a dictionary of tensors, usually nested.
+
+    Objects that are no tensors are never made.  Plain values, and those of classes that are named
+    in `trust`, are passed over: something empty stands in their place (of a kind of dictionary,
+    its items are kept).  A file with any other is refused.
+    """
+    kind = kind_of(path)
+    if kind is Kind.SAFETENSORS:
+        return _safetensors(path)
+    if kind is Kind.SHARDED:
+        return joined(path, lambda part: _by_name(part, trust))
+    return _torch(path, tuple(trust))
+
+
+def _by_name(part: Path, trust: Iterable[str]) -> dict[str, Any]:
+    content = read(part, trust=trust)
+    if not isinstance(content, dict):
+        raise UnreadableError(f"{part} holds no weights by name")
+    return content
+
+
+def joined(path: Path, content_of: Callable[[Path], Mapping[str, T]]) -> dict[str, T]:
+    """Put the parts of a checkpoint together, each tensor from where the index says it lies.
+
+    What the index does not name is taken as well, as transformers does, if one part alone holds it.
+    """
+    places, found = _places(path), dict[str, T]()
+    wanted: dict[str, list[str]] = {}
+    for name, place in places.items():
+        wanted.setdefault(place, []).append(name)
+    for part in map(path.with_name, sorted(wanted)):
+        content = content_of(part)
+        for name in wanted[part.name]:
+            if name not in content:
+                raise UnreadableError(f"{part} lacks {name:.200}, which {path.name} says is in it")
+        for name in content:
+            if name in found or places.get(name, part.name) != part.name:
+                raise UnreadableError(
+                    f"{part} holds {name!s:.200}, which is in another part too or belongs there: "
+                    "save the checkpoint again, so that each tensor lies in one part"
+                )
+        found |= content
+    return found
+
+
+def file_digest(path: Path) -> str:
+    """Hash a weights file (as `sha256sum` does); for one in parts, its index and all parts."""
+    digests = []
+    for part in parts_of(path):
+        try:
+            with opened(part) as file:
+                digests.append(hashlib.file_digest(file, "sha256"))
+        except OSError as error:
+            raise UnreadableError(f"{part} cannot be read: {error.strerror or error}") from error
+    if len(digests) == 1:
+        return digests[0].hexdigest()
+    return hashlib.sha256(b"".join(digest.digest() for digest in digests)).hexdigest()
+
+
+def parts_of(path: Path) -> list[Path]:
+    """List the files of one checkpoint: itself, and the parts that its index names."""
+    if not path.name.endswith(INDEX):
+        return [path]
+    return [path, *(path.with_name(name) for name in sorted(set(_places(path).values())))]
+
+
+def _places(path: Path) -> dict[str, str]:
+    """Read an index: in which part each tensor lies."""
+    try:
+        with opened(path) as file:
+            text = file.read(_LARGEST_INDEX + 1)
+        if len(text) > _LARGEST_INDEX:
+            raise UnreadableError(f"{path} is larger than {_LARGEST_INDEX} bytes: no index is")
+        places: dict[str, str] = dict(json.loads(text.decode("utf-8"))["weight_map"].items())
+        names = sorted(set(places.values()))
+        inside = all(re.fullmatch(r"[^/\\\0]+\.(safetensors|bin)", name) for name in names)
+        for name in names:
+            os.fsencode(name)  # half a letter is part of no path
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UnreadableError(f"{path} is not an index of weights files") from error
+    if not inside:
+        raise UnsafeError(
+            f"{path} names parts that are no weights files of its own folder: "
+            f"{', '.join(map(str, names)):.500}"
+        )
+    return places
+
+
+def is_text(path: Path) -> bool:
+    """Say whether a path is UTF-8: safetensors cannot open one in another encoding by itself."""
+    return not any("\udc80" <= letter <= "\udcff" for letter in str(path))
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path, device="cpu") if is_text(path) else load(path.read_bytes())
+    except (SafetensorError, OSError, ValueError, LookupError, RuntimeError, TypeError) as error:
+        raise UnreadableError(f"{path} is a damaged safetensors file: {error!s:.500}") from error
+
+
+def _torch(path: Path, trust: tuple[str, ...]) -> Any:
+    refuse_older("torch", torch.__version__)
+    places: dict[str, Any] = dict.fromkeys(("collections.defaultdict", *trust), _Filled)
+    places |= dict.fromkeys(_PLAIN, StandIn)
+    with _admitted(places), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Detected pickle protocol")  # if it fails, we say so
+        try:
+            with opened(path) as file:  # of a path, torch would look at the suffix
+                _check(path, file, places)
+                content = torch.load(file, map_location="cpu", weights_only=True)
+                check_held(path, content, os.fstat(file.fileno()).st_size)
+                return content
+        except CheckpointError:
+            raise
+        except pickle.UnpicklingError as error:
+            raise refusal(path, error) from error
+        except OSError as error:
+            raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
+        except Exception as error:
+            # damage shows itself anywhere in the readers: EOFError, RuntimeError, BadZipFile, ...
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:500]
+            raise UnreadableError(
+                f"{path} is a truncated or damaged file of torch.save: {reason}"
+            ) from error
+
+
+@contextmanager
+def _admitted(places: Mapping[str, Any]) -> Iterator[None]:
+    """Let torch take what stands for these names, and nothing that other packages admitted."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals([(place, name) for name, place in places.items()])
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
+def _check(path: Path, file: IO[bytes], passed_over: Collection[str]) -> None:
+    """Refuse a file that is not as it was written, or would fill the memory, or never end."""
+    if name := damage(file):
+        raise UnreadableError(
+            f"{path} is damaged: {name:.100} does not fit its checksum; copy the file again"
+        )
+    if fault := pickle_fault(file, passed_over=passed_over):
+        raise UnsafeError(f"{path} is not read: {fault}")
+
+
+def check_held(path: Path, content: Any, size: int) -> None:
+    """Refuse tensors that take more memory than a file of this size can have filled."""
+    taken = end = 0
+    for start, length in sorted(set(_places_in_memory(content))):
+        taken += max(0, start + length - max(start, end))
+        end = max(end, start + length)
+    if taken > size:
+        raise UnreadableError(f"{path} has {size} bytes, and its tensors take {taken}")
+
+
+def _places_in_memory(content: Any) -> Iterator[tuple[int, int]]:
+    waiting, seen = [content], set[int]()
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:  # lists may hold themselves
+            continue
+        seen.add(id(value))
+        if isinstance(value, dict):
+            waiting += dict.values(value)
+        elif isinstance(value, list | tuple):
+            waiting += value
+        elif isinstance(value, Tensor) and not value.is_meta and value.layout is torch.strided:
+            storage = Tensor.untyped_storage(value)
+            yield storage.data_ptr(), storage.nbytes()

@@ -1,0 +1,207 @@
+"""Storage: checkpoints at an address that fsspec reads (s3://, gs://, file://).
+
+They are listed where a run is planned and fetched where they are measured, into a folder that goes
+with the measurement.  A process that is killed leaves its folder; the lock in it is free then, and
+whoever fetches next on that machine, or ends a run, removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from mdtree.checkpoints.detect import INDEX
+from mdtree.checkpoints.discovery import Folder, in_hugging_face, weights_among
+from mdtree.checkpoints.reading import parts_of
+from mdtree.exceptions import CheckpointError, MdtreeError, UnreadableError, UnsafeError
+
+__all__ = ["fetched", "find_stored_folders", "remove_left"]
+
+_PREFIX = "mdtree-fetched-"  # of a folder for as long as a group is measured
+_LOCK = ".lock"  # held by the process whose folder it is
+
+_PART = re.compile(r".+-\d+-of-\d+\.(safetensors|bin)")  # of a checkpoint in several files
+_CONFIG = "config.json"
+
+_PROTOCOLS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "file", "memory")
+
+# what storages say of a file that changes with it, each in its own words
+_STAMPS = ("size", "ETag", "etag", "md5Hash", "crc32c", "generation", "LastModified", "mtime")
+
+
+def find_stored_folders(url: str) -> Iterator[Folder]:
+    """Find every folder below an address that holds checkpoints, as in a directory; by names."""
+    system, root = _opened(url)
+    try:
+        if system.isfile(root):
+            file = PurePosixPath(root)
+            stamps = {file.name: _stamp(system.info(root))}
+            yield Folder(name=file.stem, files=(Path(file.name),), stamps=stamps)
+            return
+        yield from _found(system, root, PurePosixPath())
+    except MdtreeError:
+        raise
+    except Exception as error:
+        raise UnreadableError(f"{url} cannot be listed: {error}") from error
+
+
+@contextlib.contextmanager
+def fetched(url: str, files: Iterable[Path]) -> Iterator[tuple[Path, ...]]:
+    """Fetch checkpoints, with what belongs to them, for as long as they are needed."""
+    system, root = _opened(url)
+    if system.isfile(root):
+        root = str(PurePosixPath(root).parent)
+    remove_left()
+    with _folder() as folder:
+        try:
+            yield tuple(_fetch(system, root, file, folder) for file in files)
+        except CheckpointError as error:  # the user knows the address, not the folder
+            raise type(error)(str(error).replace(str(folder), url)) from error
+
+
+def remove_left() -> None:
+    """Remove the folders of this user's processes on this machine that are no more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError, Timeout):
+            if _is_ours(folder) and (folder / _LOCK).is_file():
+                with FileLock(folder / _LOCK, timeout=0):
+                    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """Make a folder for as long as it is needed, or this process lives."""
+    with (
+        tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name,
+        FileLock(Path(name, _LOCK)),
+    ):
+        yield Path(name, "files")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell a folder of this user's; those who share a machine can place links among them."""
+    return not folder.is_symlink() and (
+        not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+    )
+
+
+def _fetch(system: Any, root: str, file: Path, folder: Path) -> Path:
+    """Fetch one checkpoint: a file; or an index and its parts; and the config beside it."""
+    own = _copied(system, root, file, folder)
+    if file.name.endswith(INDEX):
+        for part in parts_of(own)[1:]:
+            _copied(system, root, file.with_name(part.name), folder)
+    beside = file.with_name(_CONFIG)
+    if system.exists(f"{root}/{beside.as_posix()}"):
+        _copied(system, root, beside, folder)
+    return own
+
+
+def _copied(system: Any, root: str, file: Path, folder: Path) -> Path:
+    to = folder / file
+    if file.is_absolute() or ".." in file.parts or "\\" in str(file):
+        raise UnsafeError(f"{file} is a name that leads out of its folder: rename it")
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        system.get_file(f"{root}/{file.as_posix()}", str(to))
+    except Exception as error:
+        raise UnreadableError(f"{to} cannot be fetched: {error}") from error
+    return to
+
+
+def _found(system: Any, root: str, here: PurePosixPath) -> Iterator[Folder]:
+    """Walk as `find_folders` does: in order, holding what lies beside the current path alone."""
+    files, names = _listed(system, root, here)
+    known = {here / name: info for name, info in files.items()}
+    chosen: list[PurePosixPath] = []
+    if not in_hugging_face(files) or len(here.parts) <= 1:
+        chosen += [here / name for name in _checkpoints(files)]
+    for name in names if here.parts else ():
+        inner, _ = _listed(system, root, here / name)
+        if in_hugging_face(inner):
+            chosen += [here / name / file for file in _checkpoints(inner)]
+            known |= {here / name / file: info for file, info in inner.items()}
+    if chosen:
+        yield Folder(
+            name=str(here) if here.parts else PurePosixPath(root).name or "root",
+            files=tuple(Path(file) for file in sorted(chosen)),
+            stamps={str(file): _whole_stamp(file, known) for file in chosen},
+        )
+    for name in names:
+        yield from _found(system, root, here / name)
+
+
+def _listed(
+    system: Any, root: str, here: PurePosixPath
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Give the files of a folder, with what the storage says of them, and its folders."""
+    path = f"{root}/{here}" if here.parts else root
+    files, folders = {}, []
+    for info in system.ls(path, detail=True):
+        name = PurePosixPath(info["name"]).name
+        if info["name"].rstrip("/") == path.rstrip("/") or name.startswith("."):
+            continue  # some storages list a folder in itself
+        if info["type"] == "directory":
+            folders.append(name)
+        elif info["type"] == "file":
+            files[name] = info
+    return dict(sorted(files.items())), sorted(folders)
+
+
+def _checkpoints(files: Iterable[str]) -> list[str]:
+    """Choose by names alone: no index is fetched to know its parts."""
+    names = list(files)
+    indexed = any(name.endswith(INDEX) for name in names)
+    parts = [name for name in names if indexed and _PART.fullmatch(name)]
+    return weights_among(names, parts, Path("/nowhere"))
+
+
+def _stamp(info: dict[str, Any]) -> str:
+    said = [f"{key}={info[key]}" for key in _STAMPS if info.get(key) is not None]
+    return hashlib.sha256(" ".join(said).encode()).hexdigest()
+
+
+def _whole_stamp(file: PurePosixPath, known: dict[PurePosixPath, dict[str, Any]]) -> str:
+    """Stamp a checkpoint: its file, and for one of several files all that may belong to it."""
+    beside = [file]
+    if file.name.endswith(INDEX) or file.with_name(_CONFIG) in known:
+        beside = [
+            path
+            for path in known
+            if path.parent == file.parent
+            and (path in (file, file.with_name(_CONFIG)) or _PART.fullmatch(path.name))
+        ]
+    stamps = [_stamp(known[path]) for path in sorted(beside)]
+    return stamps[0] if len(stamps) == 1 else hashlib.sha256("".join(stamps).encode()).hexdigest()
+
+
+def _opened(url: str) -> tuple[Any, str]:
+    """Connect to a storage; of the many protocols of fsspec, to those that hold files as such.
+
+    Others unpack archives, run queries, or read a description that names files anywhere.
+    """
+    import fsspec
+
+    protocol = url.partition("://")[0]
+    if protocol not in _PROTOCOLS or "::" in url:
+        raise MdtreeError(
+            f"{url:.200} is no address that is read: one begins with "
+            f"{', '.join(f'{name}://' for name in _PROTOCOLS)}, and holds no `::`"
+        )
+    try:
+        system, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    except Exception as error:  # each storage has its own
+        raise MdtreeError(
+            f"{url:.200} cannot be read: {error!s:.500} "
+            "(s3:// needs the package s3fs, gs:// gcsfs, az:// adlfs)"
+        ) from error
+    return system, str(root).rstrip("/") or "/"

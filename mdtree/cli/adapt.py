@@ -1,0 +1,132 @@
+"""`mdtree calibrate ROWS --tree T --out T2`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mdtree.render.terminal import plural, printable, table
+from mdtree.rows import PROTOCOLS, load_rows
+
+if TYPE_CHECKING:
+    from mdtree.adaptation import Calibration, Scores
+    from mdtree.diagnosis import Chosen
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("rows", type=click.Path(path_type=Path))
+@click.option("--tree", "tree_name", help="The tree to continue: a file, or one of `tree list`.")
+@click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="Use rows of this one only.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The tree to write.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the folds and of all that is drawn.",
+)
+@click.option(
+    "--allow-protocol-mismatch",
+    is_flag=True,
+    help="Continue a tree of another protocol all the same; the result says so.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    rows: Path,
+    *,
+    tree_name: str | None,
+    protocol: str | None,
+    out: Path,
+    seed: int,
+    allow_protocol_mismatch: bool,
+    as_json: bool,
+) -> None:
+    """Adapt a tree to labelled runs of your own, and say whether that made it better.
+
+    The runs are a grid, which labels them, or each has the fact `label`: the failure mode that you
+    found. Each is judged by the tree as it was, and by one that learnt from the other runs. The
+    tree is written in any case.
+
+    \b
+    Examples:
+      mdtree calibrate my-runs.jsonl --out mine.json
+      mdtree calibrate my-runs.csv --tree published-cifar10-resnet18-temperature --out mine.json
+    """
+    from mdtree.adaptation import calibrate
+    from mdtree.diagnosis import appointed
+    from mdtree.trees import write_tree
+
+    known = load_rows(rows, protocol=protocol)
+    chosen = appointed(known, tree_name)
+    if tree_name is not None:
+        chosen = replace(chosen, name=Path(tree_name).name)
+    found = calibrate(
+        known,
+        chosen.saved,
+        name=chosen.name,
+        seed=seed,
+        provenance={"own rows": rows.name},
+        allow_protocol_mismatch=allow_protocol_mismatch,
+    )
+    write_tree(out, found.tree)
+    warning = found.tree.provenance.get("WARNING")
+    if warning:
+        click.echo(printable(f"WARNING: {warning}"), err=True)
+    if as_json:
+        content = {**_plain(found), "tree": chosen.name, "out": str(out), "warning": warning}
+        click.echo(json.dumps(content))
+        return
+    click.echo(printable(_text(chosen, found, out), keep="\n"))
+
+
+def _plain(found: Calibration) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "task": found.tree.task,
+        "groups": found.groups,
+        "folds": found.folds,
+        "before": asdict(found.before),
+        "after": asdict(found.after),
+        "gain": {"log_loss": found.gain, "low": found.low, "high": found.high},
+        "chance": found.chance,
+        "better": found.better,
+        "says": found.says,
+        "notes": list(found.notes),
+        "judged": [asdict(one) for one in found.judged],
+    }
+
+
+def _text(chosen: Chosen, found: Calibration, out: Path) -> str:
+    saved = chosen.saved
+    shape = f"{saved.method}, {saved.task}, protocol {saved.protocol}"
+    labels = Counter(one.answer for one in found.judged)
+    held = ", ".join(f"{count} {label}" for label, count in sorted(labels.items()))
+    folds = "each left out once" if found.folds == found.groups else f"{found.folds} folds"
+    lines = [
+        f"tree: {chosen.name} ({shape}, {plural(saved.groups, 'group')}): {chosen.why}",
+        f"own: {plural(found.groups, 'group')} ({held}), {folds}",
+        *(f"note: {note}" for note in found.notes),
+        "",
+        table(
+            ["judged by a tree that", "accuracy", "log_loss", "brier"],
+            [
+                ["has learnt from none of them", *_numbers(found.before)],
+                ["has learnt from the others", *_numbers(found.after)],
+            ],
+        ),
+        "",
+        found.says,
+        f"{out}: continues {chosen.name} with all {found.groups}",
+    ]
+    return "\n".join(lines)
+
+
+def _numbers(scores: Scores) -> list[str]:
+    return [f"{scores.accuracy:.1f}", f"{scores.log_loss:.3f}", f"{scores.brier:.3f}"]

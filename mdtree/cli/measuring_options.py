@@ -1,0 +1,168 @@
+"""What commands that measure ask for: the recipe, the device, what may run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mdtree.cli.executor_options import hiring
+from mdtree.exceptions import MdtreeError, RecipeError
+from mdtree.recipes import RECIPE_NAME, Recipe, Trust, read_recipe, recipe_from_words, words
+from mdtree.rows import DEFAULT_PROTOCOL, PROTOCOLS, home_of, is_address
+
+if TYPE_CHECKING:
+    from mdtree.measurement import Request
+
+__all__ = ["MEASURED", "make_request", "measuring"]
+
+
+class _Measured(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A directory or a file, or the address of an object storage."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002 - click's signature
+        """Leave addresses as they are: a path would lose one of their slashes."""
+        return value if is_address(value) else Path(value)
+
+
+MEASURED = _Measured()
+
+_OPTIONS = (
+    click.option(
+        "--recipe",
+        "recipe_path",
+        type=click.Path(path_type=Path),
+        help=f"The recipe; without it, {RECIPE_NAME} in the directory.",
+    ),
+    click.option(
+        "--model", help="Without a recipe: the network, by name or as pkg.module:factory."
+    ),
+    click.option(
+        "--model-arg", multiple=True, metavar="KEY=VALUE", help="An argument of the network."
+    ),
+    click.option(
+        "--data", help="Without a recipe: digits, a .npz or .pt file, or pkg.module:factory."
+    ),
+    click.option("--data-arg", multiple=True, metavar="KEY=VALUE", help="A key of the data."),
+    click.option("--loss", help="Without a recipe: the loss."),
+    click.option("--batch-size", type=click.IntRange(min=1), help="Items in one forward pass."),
+    click.option("--weights-key", help="Which weights of a file that holds several (EMA, ...)."),
+    click.option(
+        "--fact", "facts", multiple=True, metavar="KEY=VALUE", help="A fact of all groups."
+    ),
+    click.option(
+        "--protocol",
+        type=click.Choice(list(PROTOCOLS)),
+        default=DEFAULT_PROTOCOL,
+        show_default=True,
+        help="The way of measuring.",
+    ),
+    click.option(
+        "--dtype",
+        type=click.Choice(["float32", "float64"]),
+        help="Precision of everything; without it, that of the network.",
+    ),
+    click.option(
+        "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ..."
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of everything drawn."),
+    click.option(
+        "--trust",
+        multiple=True,
+        metavar="NAME",
+        help="Code that may run: pkg.module, pkg.module:factory, or pkg.Class inside a checkpoint.",
+    ),
+    click.option("--allow-download", is_flag=True, help="Let torchvision fetch the data set."),
+)
+
+
+def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say how checkpoints are measured."""
+    command = hiring(command)
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def make_request(
+    directory: str | Path, metrics: tuple[str, ...], options: dict[str, Any]
+) -> Request:
+    """Turn the words of the command line into what is to be measured."""
+    from mdtree.measurement import Request
+    from mdtree.runtime.device import pick_device
+
+    storage = str(directory) if is_address(directory) else None
+    if storage is None and not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
+        raise MdtreeError(f"{directory} does not exist")
+    recipe, folder, trust = _recipe(directory, options)
+    return Request(
+        root=Path(directory),
+        storage=storage,
+        recipe=recipe,
+        folder=folder,
+        trust=trust,
+        protocol=options["protocol"],
+        metrics=metrics,
+        seed=options["seed"],
+        device=pick_device(options["device"], elsewhere=options["ray"] is not None),
+        allow_download=options["allow_download"],
+        dtype=options["dtype"],
+    )
+
+
+def _recipe(directory: str | Path, options: dict[str, Any]) -> tuple[Recipe, Path, Trust]:
+    """Find the recipe, where its relative paths begin, and what it may run."""
+    names = frozenset(options["trust"])
+    path: Path | None = options["recipe_path"]
+    here = Path.cwd()
+    if options["model"] is not None:
+        if path is not None:
+            raise RecipeError("--recipe and --model are two ways to say the same: use one")
+        recipe = recipe_from_words(_content(options))
+        return recipe, here, Trust(names=names, any_factory=True, folders=(here,))
+    given = [name for name in ("model_arg", "data", "data_arg", "loss") if options[name]]
+    if given:
+        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise RecipeError(f"{flags}: only together with --model; otherwise the recipe says it")
+    own = path is not None
+    path = path or home_of(directory) / RECIPE_NAME
+    if not own and not os.path.isfile(path):  # noqa: PTH113 - the same as for Path.exists
+        raise RecipeError(
+            f"{path.parent} has no {RECIPE_NAME}, and weights alone do not say what network they "
+            "belong to: write one (see configs/), name one with --recipe, or give --model and "
+            "--data"
+        )
+    recipe = _overridden(read_recipe(path), options)
+    folder = path.parent
+    return recipe, folder, Trust(names=names, any_factory=own, folders=(here, folder.resolve()))
+
+
+def _content(options: dict[str, Any]) -> dict[str, Any]:
+    data: dict[str, Any] = words(options["data_arg"])
+    source = options["data"] or "digits"
+    if source.endswith((".npz", ".pt", ".pth")):
+        data |= {"source": "tensors", "train": source}
+    else:
+        data["source"] = source
+    content: dict[str, Any] = {
+        "model": {"factory": options["model"], "kwargs": words(options["model_arg"])},
+        "data": data,
+        "facts": words(options["facts"]),
+    }
+    for key in ("loss", "batch_size", "weights_key"):
+        if options[key] is not None:
+            content[key] = options[key]
+    return content
+
+
+def _overridden(recipe: Recipe, options: dict[str, Any]) -> Recipe:
+    """Let single words of the command line win over the recipe."""
+    changes = {key: options[key] for key in ("batch_size", "weights_key") if options[key]}
+    if options["facts"]:
+        changes["facts"] = {**recipe.facts, **words(options["facts"])}
+    return recipe_from_words({**recipe.model_dump(), **changes}) if changes else recipe

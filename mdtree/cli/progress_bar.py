@@ -1,0 +1,51 @@
+"""A progress bar on the terminal: groups done, groups in all, time left."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+from mdtree.render.terminal import printable
+
+__all__ = ["Bar"]
+
+
+class Bar:
+    """Progress, drawn on stderr where that is a terminal, and nowhere else."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.render_finish()
+
+    def start(self, total: int) -> None:
+        """Draw the empty bar."""
+        if total and sys.stderr.isatty():
+            self._bar = click.progressbar(
+                length=total,
+                label=self._label,
+                file=sys.stderr,
+                show_pos=True,
+                show_eta=True,
+                item_show_func=lambda name: printable(name or "")[:40],
+            )
+            self._bar.render_progress()
+
+    def step(self, done: str) -> None:
+        """Move on by one, and name it."""
+        if self._bar is not None:
+            self._bar.update(1, done)

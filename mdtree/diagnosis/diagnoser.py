@@ -1,0 +1,205 @@
+"""Judging: one row and one tree become a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mdtree.diagnosis.ensemble import Council
+from mdtree.diagnosis.explanation import clues
+from mdtree.diagnosis.missing import FACTS, NO_LOGARITHM, missed
+from mdtree.diagnosis.recommendation import advice, gains
+from mdtree.diagnosis.resampling import redrawn
+from mdtree.diagnosis.verdict import UNSURE, Basis, Gain, Missed, Outlier, Verdict
+from mdtree.exceptions import TreeError
+from mdtree.failure_modes import FAILURE_MODES, TASKS
+from mdtree.rows import Fact, Row
+from mdtree.trees import FEATURES, SavedTree
+from mdtree.trees.binning import Floats
+from mdtree.trees.posterior import first_best
+from mdtree.version import __version__
+
+__all__ = ["CONFIDENCE", "Judge", "with_facts"]
+
+CONFIDENCE = 0.5  # below it, a verdict is `unsure`
+
+
+class Judge:
+    """One tree, ready to judge rows."""
+
+    def __init__(
+        self,
+        saved: SavedTree,
+        *,
+        name: str,
+        chosen: str = "it was asked for",
+        confidence: float = CONFIDENCE,
+        seed: int = 0,
+        allow_protocol_mismatch: bool = False,
+    ) -> None:
+        if not 0 <= confidence <= 1:
+            raise TreeError(f"the confidence must be a probability, 0 to 1; got {confidence}")
+        known = {name for task in TASKS.values() for name in task.classes}
+        for answer in saved.classes:
+            if answer not in known:
+                raise TreeError(f"the tree answers {answer!r}, which is no failure mode")
+        self.saved = saved
+        self.council = Council(saved)
+        self.name, self._chosen = name, chosen
+        self._confidence, self._seed = confidence, seed
+        self._allow = allow_protocol_mismatch
+
+    def __call__(self, row: Row) -> Verdict:
+        """Say what is wrong with a group."""
+        line = self.line(row)
+        shares = self.council.probabilities(line[None])[0]
+        place = int(first_best(shares))
+        likely = self.saved.classes[place]
+        probability = float(shares[place])
+        draws = redrawn(row, self.saved, seed=self._seed)
+        votes = self.council.votes(line[None])
+        walked, leaf = clues(self.saved, self._named(line), self._errors(draws), likely)
+        found = gains(leaf, row)
+        outlier = self._outlier(line)
+        absent = missed(self.council, row, line)
+        unknown = {name for one in absent for name in one.features}
+        blind = bool(unknown) and unknown == set(self.council.features)
+        doubts = self._doubts(likely, probability, blind=blind)
+        undecided = blind or probability < self._confidence
+        mode = UNSURE if doubts else likely
+        return Verdict(
+            group=row.group,
+            mode=mode,
+            likely=likely,
+            probability=probability,
+            probabilities=dict(zip(self.saved.classes, map(float, shares), strict=True)),
+            confidence=self._confidence,
+            why_unsure=doubts,
+            clues=walked,
+            agreement=None if votes is None else float(votes[0, place]),
+            stability=self._stability(line, draws, place),
+            gains=found,
+            advice=_next(absent, likely, found) if undecided else advice(likely, found),
+            outlier=outlier,
+            missed=absent,
+            basis=self._basis(row),
+        )
+
+    def mode(self, shares: Floats) -> str:
+        """Name the verdict that probabilities of the classes lead to."""
+        likely = self.saved.classes[int(first_best(shares))]
+        sure = float(shares.max()) >= self._confidence and likely in FAILURE_MODES
+        return likely if sure else UNSURE
+
+    def line(self, row: Row) -> Floats:
+        """Collect the features of a row."""
+        matrix = self.saved.matrix([row], allow_protocol_mismatch=self._allow)
+        found: Floats = matrix[0]
+        return found
+
+    def _named(self, line: Floats) -> dict[str, float]:
+        return dict(zip(self.saved.features, map(float, line), strict=True))
+
+    def _errors(self, draws: Floats) -> dict[str, float]:
+        """Give each feature the standard deviation of its draws."""
+        errors = {}
+        for name, column in zip(self.saved.features, draws.T, strict=True):
+            known = column[~np.isnan(column)]
+            varies = len(known) > 0 and known.min() < known.max()
+            errors[name] = float(known.std()) if varies else 0.0
+        return errors
+
+    def _stability(self, line: Floats, draws: Floats, place: int) -> float | None:
+        """Say how often redrawn measurements lead to the same answer; None without error bars."""
+        same = (draws == line) | (np.isnan(draws) & np.isnan(line))
+        if same.all():
+            return None
+        return float((first_best(self.council.probabilities(draws)) == place).mean())
+
+    def _outlier(self, line: Floats) -> Outlier | None:
+        population, values = self.saved.population, self._named(line)
+        found = None if population is None else population.distance(values)
+        if found is None:
+            return None
+        beyond = [
+            name
+            for name, (low, high) in self.saved.ranges.items()
+            if values[name] < low or values[name] > high
+        ]
+        return Outlier(distance=found[0], limit=found[1], beyond=tuple(beyond))
+
+    def _doubts(self, likely: str, probability: float, *, blind: bool) -> tuple[str, ...]:
+        doubts = []
+        if probability < self._confidence:
+            doubts.append(
+                f"{likely} is the most probable answer with {100 * probability:.0f} %, and a "
+                f"verdict needs {100 * self._confidence:.0f} %"
+            )
+        if likely not in FAILURE_MODES:
+            doubts.append(
+                "a change of temperature gains most, and this tree does not say in which direction"
+            )
+        if blind:
+            doubts.append("nothing that the tree asks for was measured")
+        return tuple(doubts)
+
+    def _basis(self, row: Row) -> Basis:
+        saved = self.saved
+        warnings = [saved.provenance["WARNING"]] if "WARNING" in saved.provenance else []
+        if row.protocol != saved.protocol:
+            warnings.append(
+                f"the tree is of protocol {saved.protocol} and the row of {row.protocol}"
+            )
+        if row.failure is not None:
+            what = (
+                "the numbers are of an earlier measurement, a later attempt failed"
+                if row.outlived
+                else "the group could not be measured whole"
+            )
+            warnings.append(f"{what}: {row.failure.reason}")
+        versions = dict(row.provenance.versions) if row.provenance is not None else {}
+        return Basis(
+            tree=self.name,
+            chosen=self._chosen,
+            task=saved.task,
+            method=saved.method,
+            protocol=row.protocol,
+            groups=saved.groups,
+            data=saved.provenance.get("data", ""),
+            accuracy=saved.provenance.get("accuracy", ""),
+            versions={**versions, "mdtree": __version__},
+            warnings=tuple(warnings),
+        )
+
+
+def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
+    """Add what the user knows."""
+    return replace(row, facts={**row.facts, **facts}) if facts else row
+
+
+def _next(absent: Sequence[Missed], likely: str, found: Sequence[Gain]) -> str:
+    """Say what would decide between the answers."""
+    open_ = [one for one in absent if one.metric == FACTS or NO_LOGARITHM not in one.reason]
+    if not open_:
+        tried = ": try the two changes at the head of the list of gains" if len(found) > 1 else ""
+        return (
+            f"more seeds make the error bars smaller; otherwise nothing that mdtree measures tells "
+            f"{likely} from the next answer{tried}"
+        )
+    first = open_[0]
+    if first.reason.startswith("needs 2 checkpoints"):
+        how = "add a checkpoint of a second seed"
+    elif first.metric == FACTS:
+        facts = dict.fromkeys(need for name in first.features for need in FEATURES[name].needs)
+        how = f"tell {', '.join(facts)} with --fact"
+    else:
+        how = (
+            f"measure {first.metric} ({', '.join(first.features)}; its cost: "
+            f"mdtree measure --metrics {first.metric} --dry-run)"
+        )
+    flips = f"{100 * first.flips:.0f}"
+    if flips == "0":
+        return f"{how}: it does not change the answer, at most how sure it is"
+    return f"{how}: it changes the answer with a probability of {flips} %"

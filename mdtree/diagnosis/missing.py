@@ -1,0 +1,71 @@
+"""What was not measured: which metrics the trees ask for in vain, and what those could change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mdtree.diagnosis.ensemble import Council
+from mdtree.diagnosis.verdict import Missed
+from mdtree.rows import QUANTITIES, Missing, Row
+from mdtree.trees import FEATURES
+from mdtree.trees.binning import Floats
+from mdtree.trees.posterior import first_best
+
+__all__ = ["FACTS", "NO_LOGARITHM", "metric_of", "missed"]
+
+FACTS = "facts"  # in place of a metric
+NO_LOGARITHM = "cannot be computed: a logarithm needs a positive number"
+
+
+def missed(council: Council, row: Row, line: Floats) -> tuple[Missed, ...]:
+    """List the metrics without which features are missing, those that may change most first."""
+    names = council.saved.features
+    lacking = [name for name in council.features if np.isnan(line[names.index(name)])]
+    groups: dict[str, list[str]] = {}
+    for name in lacking:
+        groups.setdefault(metric_of(name, row), []).append(name)
+    found = [
+        Missed(
+            metric=metric,
+            features=tuple(features),
+            reason=_reason(features[0], row),
+            flips=_flips(council, line, features),
+        )
+        for metric, features in groups.items()
+    ]
+    return tuple(sorted(found, key=lambda one: -one.flips))
+
+
+def metric_of(feature: str, row: Row) -> str:
+    """Name the metric that would tell a feature; `facts` where it is for the user to tell."""
+    needs = FEATURES[feature].needs
+    unknown = [n for n in needs if n in QUANTITIES and not _measured(n, row)]
+    for name in unknown or needs:
+        if name in QUANTITIES:
+            return QUANTITIES[name].metric
+    return FACTS
+
+
+def _measured(name: str, row: Row) -> bool:
+    value = row.quantities.get(name)
+    return value is not None and not isinstance(value, Missing)
+
+
+def _reason(feature: str, row: Row) -> str:
+    for name in FEATURES[feature].needs:
+        value = row.quantities.get(name)
+        if isinstance(value, Missing):
+            return value.missing
+        if value is None and name in QUANTITIES:
+            return f"{name} was not measured"
+        if value is None and name not in row.facts:
+            return f"the fact {name} is not known"
+    return f"{feature} {NO_LOGARITHM}"
+
+
+def _flips(council: Council, line: Floats, features: Sequence[str]) -> float:
+    now = int(first_best(council.probabilities(line[None])[0]))
+    ways, shares = council.outlook(line, features)
+    return round(float(shares[first_best(ways) != now].sum()), 6)

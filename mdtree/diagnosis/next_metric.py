@@ -1,0 +1,96 @@
+"""Stages: which metric a verdict still needs, and when it can no longer flip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from itertools import product
+
+import numpy as np
+
+from mdtree.diagnosis.diagnoser import Judge
+from mdtree.diagnosis.ensemble import Council
+from mdtree.diagnosis.missing import metric_of
+from mdtree.rows import Row
+from mdtree.trees import SavedTree, Split
+from mdtree.trees.binning import Floats
+from mdtree.trees.node import KNOWN
+from mdtree.trees.template import asks, from_scale
+
+__all__ = ["next_metric", "settled"]
+
+_VALUES = 9  # of a missing feature that are tried
+_MOST = 20_000  # combinations of them
+
+
+def next_metric(judge: Judge, row: Row, metrics: Collection[str]) -> str | None:
+    """Name the metric to measure next, of those that can be; None where the verdict is settled.
+
+    The order of `metrics` is that of their cost: the cheapest comes first that the walk to the most
+    probable answer asks for; after them, the cheapest that any plausible tree asks for.
+    """
+    line = judge.line(row)
+    needed = {metric_of(name, row) for name in _missing(judge.council.features, judge, line)}
+    open_ = [metric for metric in metrics if metric in needed]
+    if not open_ or settled(judge, row):
+        return None
+    walked = [clue.feature for clue in judge(row).clues]
+    asked = {metric_of(name, row) for name in _missing(walked, judge, line)}
+    return next((metric for metric in open_ if metric in asked), open_[0])
+
+
+def settled(judge: Judge, row: Row) -> bool:
+    """Say whether no outcome of what is missing could change the verdict.
+
+    Every missing feature is tried at values between and beyond the cuts of the trees, in all
+    combinations; where these are too many, the verdict is not settled.
+    """
+    line = judge.line(row)
+    tried = _tried(judge.council, line)
+    if not tried:
+        return True
+    if math.prod(map(len, tried.values())) > _MOST:
+        return False
+    ways = np.array(list(product(*tried.values())))
+    lines = np.repeat(line[None], len(ways), axis=0)
+    lines[:, [judge.saved.features.index(name) for name in tried]] = ways
+    return len({judge.mode(shares) for shares in judge.council.probabilities(lines)}) == 1
+
+
+def _missing(features: Collection[str], judge: Judge, line: Floats) -> list[str]:
+    names = judge.saved.features
+    return [name for name in features if math.isnan(line[names.index(name)])]
+
+
+def _tried(council: Council, line: Floats) -> Mapping[str, Floats]:
+    """Give the values at which each missing feature is tried."""
+    names = council.saved.features
+    return {
+        name: _between(np.unique(cuts))
+        for name, cuts in _cuts(council.saved).items()
+        if math.isnan(line[names.index(name)])
+    }
+
+
+def _cuts(saved: SavedTree) -> dict[str, list[float]]:
+    """Collect the thresholds of each feature that any of the trees may have."""
+    found: dict[str, list[float]] = {}
+    for _, held in saved.components:
+        for ask, own in zip(asks(held.shape), held.cuts, strict=True):
+            found.setdefault(ask.feature, []).extend(from_scale(float(c), ask.scale) for c in own)
+    below = [] if saved.components else [saved.tree]
+    while below:
+        node = below.pop()
+        if isinstance(node, Split):
+            if node.threshold != KNOWN:  # being known is no outcome: what is measured will be
+                found.setdefault(node.feature, []).append(node.threshold)
+            below += [node.low, node.high]
+    return found
+
+
+def _between(cuts: Floats) -> Floats:
+    """Choose values below, between and above cuts."""
+    span = float(cuts[-1] - cuts[0]) or 1.0
+    values = np.concatenate([[cuts[0] - span], (cuts[1:] + cuts[:-1]) / 2, [cuts[-1] + span]])
+    places = np.linspace(0, len(values) - 1, min(_VALUES, len(values))).round().astype(int)
+    return np.asarray(values[places])

@@ -1,0 +1,95 @@
+"""Gains: what each change alone would bring, learnt from the training groups that ended alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mdtree.diagnosis.verdict import Gain
+from mdtree.failure_modes import REMEDIES
+from mdtree.labelling import number_of
+from mdtree.rows import Row
+from mdtree.trees import Leaf
+
+__all__ = ["advice", "gains"]
+
+_NOTHING = 0.05  # points; less is not worth a line
+_LARGEST = 1e15  # a fact beyond it is no fact
+
+# remedy -> what to do, where no fact is known
+_DO = {
+    "raise_temperature": "train with a smaller batch or a larger learning rate",
+    "lower_temperature": "train with a larger batch or a smaller learning rate",
+    "enlarge_model": "take a larger network",
+    "add_data": "get more training data",
+}
+
+
+def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
+    """List the changes that gained the groups of a leaf something, the best first."""
+    found = [_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items()]
+    worth = [gain for gain in found if gain.mean >= _NOTHING]
+    return tuple(sorted(worth, key=lambda gain: -gain.mean))
+
+
+def advice(mode: str, found: Sequence[Gain]) -> str:
+    """Say the next step for a failure mode in one sentence."""
+    if mode == "none":
+        return "leave training as it is: no single change gained groups like this one much"
+    remedy = next((r for r, mended in REMEDIES.items() if mended == mode), None)
+    if remedy is None:
+        return "compare a smaller and a larger batch: a change of temperature gains most"
+    gain = next((gain for gain in found if gain.remedy == remedy), None)
+    if gain is None:
+        return _DO[remedy]
+    step = "" if gain.old is None else f": {_changed(gain)}"
+    spread = "" if gain.low is None else f" ({gain.low:.1f} to {gain.high:.1f})"
+    return (
+        f"{_DO[remedy]}{step}; it gained groups like this one {gain.mean:.1f} points of test "
+        f"accuracy{spread}"
+    )
+
+
+def _changed(gain: Gain) -> str:
+    return f"{(gain.fact or '').replace('_', ' ')} {gain.old:.10g} -> {gain.new:.10g}"
+
+
+def _gain(remedy: str, mean: float, leaf: Leaf, row: Row) -> Gain:
+    way = leaf.ways.get(remedy)
+    if way is None or way.fact is None or way.factor is None:
+        low, high = (None, None) if way is None else (way.low, way.high)
+        return Gain(remedy=remedy, mode=REMEDIES[remedy], mean=mean, low=low, high=high)
+    old, new = _change(number_of(row, way.fact), way.factor, whole=way.fact != "learning_rate")
+    return Gain(
+        remedy=remedy,
+        mode=REMEDIES[remedy],
+        mean=mean,
+        low=way.low,
+        high=way.high,
+        fact=way.fact,
+        old=old,
+        new=new,
+        factor=way.factor,
+    )
+
+
+def _change(
+    old: float | None, factor: float, *, whole: bool
+) -> tuple[float, float] | tuple[None, None]:
+    """Give the old and the new value of a fact, where both are known and not the same."""
+    if old is None or not 1 / _LARGEST < old * factor < _LARGEST:
+        return None, None
+    new = _nice(old * factor, whole=whole)
+    return (old, new) if new != old else (None, None)
+
+
+def _nice(value: float, *, whole: bool) -> float:
+    """Round to two digits: a recommendation is no measurement.
+
+    Counts stay whole, at least 1, and become a power of two where that is nearer.
+    """
+    rounded = round(value, 1 - math.floor(math.log10(value)))
+    if not whole:
+        return rounded
+    power = 2.0 ** round(math.log2(value))
+    return max(min(float(round(rounded)), power, key=lambda near: abs(near - value)), 1.0)

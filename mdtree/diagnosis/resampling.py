@@ -1,0 +1,53 @@
+"""Chance: what the error bars of the measurements do to the features of a row.
+
+Every quantity is drawn anew from a normal distribution around its value; one that is positive by
+nature (the Hessian's) from a log-normal one of the same mean and spread.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from mdtree.rows import FACTS, QUANTITIES, Measured, Row, Value
+from mdtree.trees import SavedTree
+from mdtree.trees.binning import Floats
+from mdtree.trees.features import feature_matrix
+
+__all__ = ["DRAWS", "redrawn"]
+
+DRAWS = 200
+_POSITIVE = ("hessian_top", "hessian_trace", "train_loss", "test_loss")
+_PERCENT = ("train_error", "test_error")
+_LARGEST = 1e100  # of what is drawn: its square is finite
+
+
+def redrawn(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) -> Floats:
+    """Give the features of a row as they could have been measured: one line for each draw."""
+    rng = np.random.default_rng(seed)
+    known = ((name, value) for name, value in row.quantities.items() if name in QUANTITIES)
+    drawn = {name: _drawn(name, value, draws, rng) for name, value in known}
+    facts = {name: fact for name, fact in row.facts.items() if name in FACTS}
+    bare = Row(format=1, group=row.group, protocol=row.protocol, facts=facts, quantities={})
+    rows = [
+        replace(bare, quantities={name: values[number] for name, values in drawn.items()})
+        for number in range(draws)
+    ]
+    return feature_matrix(rows, saved.features)
+
+
+def _drawn(name: str, value: Value, draws: int, rng: np.random.Generator) -> list[Value]:
+    if not isinstance(value, Measured) or value.stderr is None or value.stderr <= 0:
+        return [value] * draws
+    most = math.log(_LARGEST)
+    if name in _POSITIVE and value.value > 0:
+        ratio = min(value.stderr / value.value, _LARGEST)
+        spread = math.sqrt(math.log1p(ratio**2))
+        drawn = rng.normal(math.log(value.value) - spread**2 / 2, spread, draws)
+        numbers = np.exp(drawn.clip(-most, most))
+    else:
+        numbers = rng.normal(value.value, value.stderr, draws)
+    ends = (0, 100) if name in _PERCENT else (-_LARGEST, _LARGEST)
+    return [Measured(value=float(number)) for number in numbers.clip(*ends)]

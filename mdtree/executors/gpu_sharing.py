@@ -1,0 +1,53 @@
+"""Shares of a GPU: small models leave room for others on theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from mdtree.executors.config import Crew
+from mdtree.executors.pool import Done
+
+__all__ = ["gpu_share", "sized"]
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+Run = Callable[[Callable[[ItemT], ResultT], Iterable[ItemT], Crew], Iterator[Done[ItemT, ResultT]]]
+
+_MARGIN = 1.5  # others may need more memory than the first
+_MOST = 16  # workers on one GPU; more of them wait for each other
+
+
+def gpu_share(held: float | None) -> float:
+    """Give the share of a GPU that a worker needs, so that a whole number of them fit.
+
+    >>> gpu_share(0.1), gpu_share(0.5), gpu_share(None)
+    (0.16666666666666666, 1.0, 1.0)
+    """
+    if held is None:
+        return 1.0
+    fit = int(1 / max(held * _MARGIN, 1 / _MOST))
+    return 1.0 / max(1, fit)
+
+
+def sized(
+    run: Run[ItemT, ResultT],
+    task: Callable[[ItemT], ResultT],
+    items: Iterable[ItemT],
+    crew: Crew,
+    held: Callable[[ResultT], float | None],
+) -> Iterator[Done[ItemT, ResultT]]:
+    """Do the first item with a GPU of its own, and the others with as much of one as it held."""
+    if crew.ray is None or crew.gpus is not None:
+        yield from run(task, items, crew)
+        return
+    rest = iter(items)
+    share = None
+    for first in rest:
+        for done in run(task, [first], replace(crew, workers=1, gpus=1.0)):
+            share = None if done.result is None else held(done.result)
+            yield done
+        break
+    yield from run(task, rest, replace(crew, gpus=gpu_share(share)))

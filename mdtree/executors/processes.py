@@ -1,0 +1,165 @@
+"""A team of processes on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from multiprocessing.resource_tracker import ensure_running
+from typing import Generic, TypeVar
+
+from mdtree.executors.config import Crew
+from mdtree.executors.pool import News
+from mdtree.executors.worker import TOO_LARGE, Worker, too_large
+
+__all__ = ["Processes"]
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+# what asks for the end of a command: Ctrl-C, the system, a terminal that is closed
+_STOPS = {getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)}
+# Seconds for the end of a process that was killed or is dying.  It takes none where there is room
+# for it to run; only what waits for a dead file server takes them all.
+_GRACE = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Hand:
+    process: BaseProcess
+    pipe: Connection
+    device: str | None
+
+
+class Processes(Generic[ItemT, ResultT]):
+    """Fresh processes (a forked torch can hang), each with a pipe to this one."""
+
+    def __init__(self, task: Callable[[ItemT], ResultT], crew: Crew) -> None:
+        self._task = pickle.dumps(task)
+        self._crew = crew
+        self._numbers = itertools.count()
+        self._hands: dict[int, _Hand] = {}
+
+    def size(self) -> int:
+        """Say how many workers there are to be."""
+        return self._crew.workers or 1
+
+    def now(self) -> float:
+        """Tell the time."""
+        return time.monotonic()
+
+    def hire(self) -> int:
+        """Start a process, on the GPU that has the fewest of them."""
+        used = Counter(hand.device for hand in self._hands.values())
+        device = min(self._crew.devices, key=lambda name: used[name], default=None)
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe()
+        process = context.Process(target=_serve, args=(there, self._task, self._crew, device))
+        number = next(self._numbers)
+        with _undisturbed():
+            process.start()
+            self._hands[number] = _Hand(process=process, pipe=here, device=device)
+        there.close()  # so that its end is seen here
+        return number
+
+    def give(self, hand: int, item: ItemT) -> None:
+        """Send an item; of a worker that died meanwhile, `wait` will tell."""
+        content = pickle.dumps(item)
+        with contextlib.suppress(OSError):
+            self._hands[hand].pipe.send_bytes(content)
+
+    def dismiss(self, hand: int) -> None:
+        """Kill a worker, and wait until it is gone."""
+        self._part_with([hand])
+
+    def wait(self, seconds: float | None) -> list[News[ResultT]]:
+        """Wait until pipes have something to say, or end."""
+        pipes = {hand.pipe: number for number, hand in self._hands.items()}
+        return [self._news(pipes[pipe]) for pipe in wait(list(pipes), seconds)]  # type: ignore[index]
+
+    def close(self) -> None:
+        """Kill all workers: those that are needed no more, and those that are not wanted."""
+        self._part_with(list(self._hands))
+
+    def _part_with(self, numbers: list[int]) -> None:
+        """Kill workers, and wait until they are gone: all of them in the time of one."""
+        for number in numbers:
+            self._hands[number].process.kill()
+        until = time.monotonic() + _GRACE
+        for number in numbers:
+            gone = self._hands.pop(number)
+            gone.pipe.close()
+            gone.process.join(max(0.0, until - time.monotonic()))
+            if gone.process.exitcode is not None:  # what waits for a dead file server lives on
+                gone.process.close()
+
+    def _news(self, number: int) -> News[ResultT]:
+        hand = self._hands[number]
+        try:
+            content = hand.pipe.recv_bytes()
+        except (EOFError, OSError):
+            hand.process.join(_GRACE)
+            reason = self._end(hand.process.exitcode)
+            self.dismiss(number)
+            return News(hand=number, kind="lost", reason=reason)
+        kind, result, error = pickle.loads(content)  # noqa: S301 - our worker's
+        return News(hand=number, kind=kind, result=result, error=error)
+
+    def _end(self, code: int | None) -> str:
+        """Say why a worker ended that was not asked to."""
+        if code == TOO_LARGE and self._crew.memory is not None:
+            return too_large(self._crew)
+        if code is not None and code < 0:
+            with contextlib.suppress(ValueError):
+                name = signal.Signals(-code).name
+                return f"the worker process died of {name} (killed, or out of memory)"
+        return f"the worker process died with exit code {code}"
+
+
+def _serve(pipe: Connection, pickled: bytes, crew: Crew, device: str | None) -> None:
+    """Do items until there are no more: the life of a worker."""
+    # Ctrl-C reaches every process of a terminal; only the one that started the workers decides
+    # what to do about it.  If that one is killed, its workers end with it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if device is not None:  # before CUDA is touched; it is called cuda:0 here
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
+    worker = Worker(pickled, crew)
+    answer = worker.ready()
+    with contextlib.suppress(EOFError, OSError):  # until nobody is there any more
+        while True:
+            pipe.send_bytes(answer)
+            answer = worker.work(pipe.recv_bytes())
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let a Ctrl-C and its like wait, here and in a process that is started meanwhile."""
+    if not hasattr(signal, "pthread_sigmask"):  # not every system has it
+        yield
+        return
+    ensure_running()  # what starts with the first process, and lets all signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

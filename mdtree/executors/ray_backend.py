@@ -1,0 +1,214 @@
+"""A team of Ray actors, on one machine or many: the one file that imports Ray."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import pickle
+import platform
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from mdtree.exceptions import MdtreeError, MissingExtraError
+from mdtree.executors.config import Crew
+from mdtree.executors.pool import News
+from mdtree.executors.worker import Worker, too_large
+from mdtree.runtime.requirements import refuse_older
+
+try:
+    import ray
+    from ray.exceptions import RayError
+    from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
+except ImportError as error:
+    raise MissingExtraError(
+        'work on a cluster needs Ray: pip install "mdtree-diagnosis[ray]"'
+    ) from error
+refuse_older("ray", ray.__version__)
+
+__all__ = ["Cluster"]
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+_LOOK = 5.0  # seconds between two looks at what the cluster has
+_ANSWER = 10.0  # seconds in which a cluster must answer
+
+
+class Cluster(Generic[ItemT, ResultT]):
+    """Actors with one core each, and a share of a GPU where the crew says so.
+
+    Ray decides where they run.  A machine that goes takes its actors with it: their items are
+    tried again elsewhere.  A machine that comes gets some.
+    """
+
+    def __init__(self, task: Callable[[ItemT], ResultT], crew: Crew) -> None:
+        self._task = pickle.dumps(task)
+        self._crew = crew
+        self._origin = _Origin(folder=str(Path.cwd()), paths=tuple(sys.path), shared=crew.shared)
+        self._name = f"mdtree-{uuid.uuid4().hex}"
+        self._numbers = itertools.count()
+        self._actors: dict[int, Any] = {}
+        self._awaited: dict[Any, int] = {}  # reference -> worker
+        self._looked = -float("inf")
+        self._room = 1
+        self._started = _connect(crew)
+        if crew.ray == "local" and crew.gpus and not ray.cluster_resources().get("GPU"):
+            self.close()  # nor will there ever be one
+            raise MdtreeError("Ray finds no GPU on this machine: use --device cpu")
+        needs = {"num_cpus": 1, "num_gpus": crew.gpus or 0, "max_restarts": 0}
+        self._actor = ray.remote(**needs)(_Actor)
+
+    def size(self) -> int:
+        """Say how many actors the cluster has room for; it may grow and shrink."""
+        if self._crew.workers is not None:
+            return self._crew.workers
+        if self.now() - self._looked > _LOOK:
+            self._looked = self.now()
+            self._room = max(1, _room(ray.cluster_resources(), self._crew.gpus or 0.0))
+        return self._room
+
+    def now(self) -> float:
+        """Tell the time."""
+        return time.monotonic()
+
+    def hire(self) -> int:
+        """Ask for an actor; it starts once the cluster has room."""
+        number = next(self._numbers)
+        actor = self._actor.remote(self._task, self._crew, self._origin, self._last_words(number))
+        self._actors[number] = actor
+        self._awaited[actor.ready.remote()] = number
+        return number
+
+    def give(self, hand: int, item: ItemT) -> None:
+        """Send an item to an actor."""
+        self._awaited[self._actors[hand].work.remote(pickle.dumps(item))] = hand
+
+    def dismiss(self, hand: int) -> None:
+        """Kill an actor."""
+        actor = self._actors.pop(hand)
+        self._awaited = {ref: who for ref, who in self._awaited.items() if who != hand}
+        with contextlib.suppress(RayError):
+            ray.kill(actor)
+
+    def wait(self, seconds: float | None) -> list[News[ResultT]]:
+        """Wait for the answer of some actor, but look at the cluster now and then."""
+        patience = _LOOK if seconds is None else min(seconds, _LOOK)
+        waiting = list(self._awaited)
+        found, rest = ray.wait(waiting, num_returns=1, timeout=patience)
+        if found and rest:
+            found += ray.wait(rest, num_returns=len(rest), timeout=0)[0]
+        return [self._news(reference) for reference in found]
+
+    def close(self) -> None:
+        """Kill all actors, and the cluster if it was started here."""
+        for number in list(self._actors):
+            self.dismiss(number)
+        if self._started:
+            ray.shutdown()
+
+    def _news(self, reference: Any) -> News[ResultT]:
+        hand = self._awaited.pop(reference)
+        try:
+            content = ray.get(reference)
+        except RayError as broken:
+            self.dismiss(hand)
+            return News(hand=hand, kind="lost", reason=self._end(hand, broken))
+        kind, result, error = pickle.loads(content)  # noqa: S301 - our actor's
+        return News(hand=hand, kind=kind, result=result, error=error)
+
+    def _end(self, hand: int, error: RayError) -> str:
+        """Say why an actor ended that was not asked to."""
+        if _internal_kv_del(self._last_words(hand), namespace="mdtree"):
+            return too_large(self._crew)
+        said = str(error).splitlines() or [type(error).__name__]
+        if any("its node has died" in line for line in said):
+            return "the machine of the worker went away"
+        cause = said[-1 if "creation task" in said[0] else 0]
+        return f"the worker process died ({cause.strip()})"
+
+    def _last_words(self, hand: int) -> str:
+        """Name the place where an actor leaves word that it ends because it is too large."""
+        return f"{self._name}-{hand}"
+
+
+def _room(has: dict[str, float], gpus: float) -> int:
+    """Count the actors that a cluster has room for; a fraction of a GPU is all on one."""
+    cores = int(has.get("CPU", 0.0))
+    if not gpus:
+        return cores
+    cards = has.get("GPU", 0.0)
+    return min(cores, int(cards) * int(1 / gpus + 1e-6) if gpus < 1 else int(cards / gpus))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Origin:
+    """Where the one who calls stands: paths that items name, and modules, begin there."""
+
+    folder: str
+    paths: tuple[str, ...]
+    shared: bool  # whether other machines must have the folder
+
+    def enter(self) -> None:
+        """Stand there too; machines of a cluster share their files."""
+        sys.path += [path for path in self.paths if path not in sys.path]
+        try:
+            os.chdir(self.folder)
+        except OSError as error:
+            if not self.shared:
+                return
+            raise MdtreeError(
+                f"{self.folder} is not on {platform.node()}: machines of a cluster need shared "
+                "files under the same path (or checkpoints in an object storage)"
+            ) from error
+
+
+class _Actor(Worker):
+    """A worker in a process of Ray's, which tells nobody the exit codes of others."""
+
+    def __init__(self, task: bytes, crew: Crew, origin: _Origin, last_words: str) -> None:
+        super().__init__(task, crew)
+        self._origin, self._last_words = origin, last_words
+
+    def _prepare(self) -> None:
+        self._origin.enter()
+        super()._prepare()
+
+    def _end(self) -> None:
+        _internal_kv_put(self._last_words, b"too large", namespace="mdtree")
+        super()._end()
+
+
+def _connect(crew: Crew) -> bool:
+    """Join the cluster, unless this process is in one already; say whether one was begun."""
+    if ray.is_initialized():
+        return False
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if crew.ray == "local":
+            ray.init("local", num_cpus=crew.workers, include_dashboard=False, **quiet)
+        else:
+            _knock(crew.ray or "auto")
+            ray.init(crew.ray, **quiet)
+    except (RayError, OSError, ValueError, RuntimeError) as error:
+        tried = "started here" if crew.ray == "local" else f"reached at {crew.ray!r}"
+        raise MdtreeError(
+            f"no Ray cluster can be {tried}: {error} (--ray alone starts one on this machine)"
+        ) from error
+    return True
+
+
+def _knock(address: str) -> None:
+    """Fail soon where nobody listens: Ray itself tries for many minutes."""
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", "")
+    host, colon, port = address.rpartition(":")
+    if colon and "//" not in host:  # Ray's own client does not try for long
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER).close()

@@ -1,0 +1,170 @@
+"""The foreman: hands items to a team one at a time, and loses none, whatever happens to workers.
+
+An item whose worker dies, or which takes too long, is tried again by another worker as often as
+the crew's `retries` say, and then comes back with its reason.  Items are drawn when a worker is
+free for them, so a million of them cost no memory: no more are under way than there are workers,
+and no more results wait for the caller than that.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from mdtree.exceptions import MdtreeError
+from mdtree.executors.config import Crew
+from mdtree.executors.pool import Done, News, Team
+
+__all__ = ["Foreman"]
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+_STARTS = 3  # workers that may be lost in a row before any of them was ready, besides a whole team
+
+
+@dataclass(kw_only=True)
+class _Piece(Generic[ItemT]):
+    """An item under way."""
+
+    item: ItemT
+    tries: int = 0
+    deadline: float = float("inf")
+
+
+class Foreman(Generic[ItemT, ResultT]):
+    """`Foreman(team, items, crew).work()` yields one Done for each item, as they finish."""
+
+    def __init__(self, team: Team[ItemT, ResultT], items: Iterable[ItemT], crew: Crew) -> None:
+        self._team = team
+        self._items = iter(items)
+        self._crew = crew
+        self._waiting: deque[_Piece[ItemT]] = deque()
+        self._busy: dict[int, _Piece[ItemT]] = {}
+        self._idle: set[int] = set()
+        self._starting: set[int] = set()
+        self._stillborn = 0
+        self._done: list[Done[ItemT, ResultT]] = []  # not yet told
+        self._error: BaseException | None = None  # that ends the work
+
+    def work(self) -> Iterator[Done[ItemT, ResultT]]:
+        """Work until all items are done; whoever wants no more of them leaves no worker behind."""
+        try:
+            while self._hand_out():
+                done = self._listen()
+                try:
+                    self._go_on()
+                except BaseException:
+                    yield from done
+                    raise
+                yield from done
+        finally:
+            self._team.close()
+
+    def _go_on(self) -> None:
+        """Give the next items before the caller takes its time over what is done."""
+        if self._error is not None:
+            raise self._error
+        self._hand_out()
+
+    def _listen(self) -> list[Done[ItemT, ResultT]]:
+        """Hear what workers tell, and part with those that have told nothing for too long."""
+        heard = self._team.wait(self._patience())
+        late = self._late() - {news.hand for news in heard}
+        for hand in late:
+            self._team.dismiss(hand)
+            self._lost(hand, f"took longer than {self._crew.timeout:g} seconds")
+        for news in heard:
+            self._hear(news)
+        done, self._done = self._done, []
+        return done
+
+    def _hand_out(self) -> bool:
+        """Give every worker an item, as far as there are any; say whether something is under way.
+
+        Workers are started when there is work for them.
+        """
+        size = self._team.size()
+        room = max(0, size - len(self._busy) - len(self._waiting))
+        self._waiting.extend(_Piece(item=item) for item in itertools.islice(self._items, room))
+        hands = len(self._busy) + len(self._idle) + len(self._starting)
+        for _ in range(min(size, len(self._busy) + len(self._waiting)) - hands):
+            self._starting.add(self._team.hire())
+        while self._idle and self._waiting:
+            self._give(self._idle.pop(), self._waiting.popleft())
+        self._send_home()
+        return bool(self._busy or self._waiting)
+
+    def _send_home(self) -> None:
+        """Part with workers that have nothing to do: there are no more items.
+
+        Nobody would notice the death of one of them, and an item that is tried again would go to
+        it; and others may need its place.
+        """
+        for hand in self._idle:
+            self._team.dismiss(hand)
+        self._idle.clear()
+
+    def _give(self, hand: int, piece: _Piece[ItemT]) -> None:
+        piece.tries += 1
+        if self._crew.timeout is not None:
+            piece.deadline = self._team.now() + self._crew.timeout
+        self._busy[hand] = piece
+        self._team.give(hand, piece.item)
+
+    def _patience(self) -> float | None:
+        """Tell how long nothing can be overdue."""
+        if self._crew.timeout is None or not self._busy:
+            return None
+        return max(0.0, min(p.deadline for p in self._busy.values()) - self._team.now())
+
+    def _late(self) -> set[int]:
+        """Name the workers that have had their item for too long."""
+        if self._crew.timeout is None:
+            return set()
+        now = self._team.now()
+        return {hand for hand, piece in self._busy.items() if piece.deadline <= now}
+
+    def _hear(self, news: News[ResultT]) -> None:
+        hand = news.hand
+        if news.kind == "lost":
+            self._lost(hand, news.reason)
+            return
+        self._starting.discard(hand)
+        self._stillborn = 0
+        piece = self._busy.pop(hand, None)
+        self._idle.add(hand)
+        if news.error is not None:
+            self._fail(news.error)
+        elif piece is not None:
+            self._done.append(Done(item=piece.item, result=news.result, error=None))
+
+    def _fail(self, error: BaseException) -> None:
+        if self._error is None:
+            self._error = error
+
+    def _lost(self, hand: int, reason: str) -> None:
+        """Do without a worker; its item is tried again, if it may be."""
+        self._idle.discard(hand)
+        if hand in self._starting:
+            self._starting.remove(hand)
+            self._stillborn += 1
+            if self._stillborn >= _STARTS + self._team.size():
+                self._fail(
+                    MdtreeError(
+                        f"workers end before they have begun: {reason}. What they printed says "
+                        "why; a script that calls mdtree must do so below "
+                        "`if __name__ == '__main__':`"
+                    )
+                )
+        piece = self._busy.pop(hand, None)
+        if piece is None:
+            return
+        if piece.tries <= self._crew.retries:
+            self._waiting.appendleft(piece)
+            return
+        times = "" if piece.tries == 1 else f", {piece.tries} times"
+        self._done.append(Done(item=piece.item, result=None, error=f"{reason}{times}"))

@@ -1,0 +1,112 @@
+"""What a worker does in its own process, whatever has started it, and what watches over it."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mdtree.executors.config import Crew
+
+__all__ = ["TOO_LARGE", "Worker", "too_large"]
+
+TOO_LARGE = 77  # the exit code of a worker that held more memory than it may
+_PERIOD = 0.05  # seconds between two looks
+_STATM = Path("/proc/self/statm")
+
+
+class Worker:
+    """First `ready()`, then `work(item)`, again and again; what comes and goes is pickled.
+
+    An answer is the kind of the news, the result, and what was raised in its place.
+    """
+
+    def __init__(self, task: bytes, crew: Crew) -> None:
+        self._pickled, self._crew = task, crew
+        self._task: Callable[[Any], Any] = lambda item: item
+
+    def ready(self) -> bytes:
+        """Load the task, and say that work can begin."""
+        return _answer("ready", self._prepare)
+
+    def work(self, item: bytes) -> bytes:
+        """Do one item."""
+        return _answer("finished", lambda: self._task(pickle.loads(item)))  # noqa: S301 - ours
+
+    def _prepare(self) -> None:
+        if self._crew.threads is not None:
+            _limit_threads(self._crew.threads)
+        self._task = pickle.loads(self._pickled)  # noqa: S301 - a name, from the one who calls
+        if self._crew.memory is not None:
+            threading.Thread(target=self._watch, args=(self._crew.memory,), daemon=True).start()
+
+    def _watch(self, limit: int) -> None:
+        """End this process, from a thread of its own, once it holds more than `limit` bytes."""
+        while _held() <= limit:
+            time.sleep(_PERIOD)
+        self._end()
+
+    def _end(self) -> None:
+        os._exit(TOO_LARGE)
+
+
+def too_large(crew: Crew) -> str:
+    """Say why a worker was ended that held too much."""
+    return f"took more than {(crew.memory or 0) / 2**30:.3g} GiB of memory"
+
+
+def _answer(kind: str, work: Callable[[], Any]) -> bytes:
+    try:
+        return _pickled(kind, work())
+    except BaseException as error:  # noqa: BLE001 - the foreman raises it
+        error.add_note("in a worker:\n" + "".join(traceback.format_exception(error)))
+        return _raised(error)
+
+
+def _pickled(kind: str, result: Any) -> bytes:
+    try:
+        return pickle.dumps((kind, result, None))
+    except Exception as error:
+        raise RuntimeError(f"the result cannot be sent: {error}") from error
+
+
+def _raised(error: BaseException) -> bytes:
+    """Send the error itself, or one that says the same where it cannot be sent."""
+    try:
+        content = pickle.dumps(("raised", None, error))
+        pickle.loads(content)  # noqa: S301 - ours; what an error holds may not fit its class
+    except Exception:  # noqa: BLE001 - whatever keeps it from being sent
+        said = "".join(traceback.format_exception_only(error)).strip()
+        return pickle.dumps(("raised", None, RuntimeError(said)))
+    return content
+
+
+def _limit_threads(count: int) -> None:
+    """Let linear algebra use that many threads, whether it is loaded already or will be."""
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(count))
+    if "torch" in sys.modules:  # by the user's own script, which has called us
+        import torch
+
+        torch.set_num_threads(count)
+
+
+def _held() -> int:
+    """Count the bytes that this process holds; where only the peak is known, that.
+
+    Files that are mapped are not counted: their pages are given up when memory is short.
+    """
+    try:
+        _, resident, shared, *_ = _STATM.read_text().split()
+        return (int(resident) - int(shared)) * mmap.PAGESIZE
+    except OSError:
+        import resource  # which some systems do not have
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

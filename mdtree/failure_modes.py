@@ -1,0 +1,181 @@
+"""Failure modes: what is wrong with a trained network, and what mends it.
+
+Temperature is the noise of training.  A SMALL batch or a large learning rate is a HIGH temperature.
+`temperature_low` is called `small` in the published tables: the temperature is too small, that is,
+the BATCH IS TOO LARGE; its remedy is a smaller batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+__all__ = [
+    "AXES",
+    "FAILURE_MODES",
+    "REMEDIES",
+    "TASKS",
+    "Axis",
+    "Move",
+    "Room",
+    "Task",
+    "answer_of",
+    "best_gain",
+    "contradicts",
+    "remedies",
+    "step_gain",
+]
+
+# failure mode -> what it means
+FAILURE_MODES: dict[str, str] = {
+    "temperature_high": "training was too noisy: batch too small, or learning rate too large",
+    "temperature_low": "training had too little noise: batch too LARGE, or learning rate too small",
+    "model_small": "the network is too small",
+    "data_small": "there are too few training data",
+    "none": "no single change gains more than the noise between seeds",
+}
+
+# remedy -> the failure mode that it mends
+REMEDIES: dict[str, str] = {
+    "lower_temperature": "temperature_high",
+    "raise_temperature": "temperature_low",
+    "enlarge_model": "model_small",
+    "add_data": "data_small",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """A fact of the grid, and what moving along it does."""
+
+    fact: str
+    up: str | None = None  # remedy of a larger value
+    down: str | None = None  # remedy of a smaller value
+
+
+AXES: tuple[Axis, ...] = (
+    Axis(fact="batch_size", up="lower_temperature", down="raise_temperature"),
+    Axis(fact="learning_rate", up="raise_temperature", down="lower_temperature"),
+    Axis(fact="width", up="enlarge_model"),
+    Axis(fact="data_amount", up="add_data"),
+)
+
+
+@dataclass(frozen=True)
+class Move:
+    """How a fact changes on the way to the best group in one direction."""
+
+    fact: str
+    factor: float  # new value / old value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What each change alone would gain for one group, in points of test accuracy."""
+
+    gains: Mapping[str, float]  # remedy -> best gain in that direction, at least 0
+    step: Mapping[str, float]  # remedy -> gain of one step of the grid; negative where it hurts
+    margin: float  # points below which a gain counts as noise
+    moves: Mapping[str, Move] = field(default_factory=dict)  # remedy -> the way to its best gain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A question about a group with a known room for improvement, and its possible answers.
+
+    A group whose two sides are equal has no answer (None): the published tables say `optimal`.
+    """
+
+    meaning: str
+    classes: tuple[str, ...]
+    answer: Callable[[Room], str | None]
+
+
+def _temperature_answer(room: Room) -> str | None:
+    low, high = (_gain(room, remedy) for remedy in remedies("temperature"))
+    return None if low == high else ("temperature_low" if low > high else "temperature_high")
+
+
+def _width_answer(room: Room) -> str | None:
+    return _against_temperature(room, "model_small", "enlarge_model")
+
+
+def _data_answer(room: Room) -> str | None:
+    return _against_temperature(room, "data_small", "add_data")
+
+
+def _failure_answer(room: Room) -> str | None:
+    best = max(room.gains, key=lambda remedy: room.gains[remedy])
+    return REMEDIES[best] if room.gains[best] > room.margin else "none"
+
+
+TASKS: dict[str, Task] = {
+    "temperature": Task(
+        meaning="was the training temperature too high or too low?",
+        classes=("temperature_high", "temperature_low"),
+        answer=_temperature_answer,
+    ),
+    "width": Task(
+        meaning="does a larger network gain more than another temperature?",
+        classes=("model_small", "temperature"),
+        answer=_width_answer,
+    ),
+    "data": Task(
+        meaning="do more data gain more than another temperature?",
+        classes=("data_small", "temperature"),
+        answer=_data_answer,
+    ),
+    "failure": Task(
+        meaning="which single change gains most, if any gains more than the noise?",
+        classes=tuple(FAILURE_MODES),
+        answer=_failure_answer,
+    ),
+}
+
+
+def answer_of(task: str, mode: str) -> str | None:
+    """Give what a failure mode answers to a task; None where the task does not ask for it."""
+    classes = TASKS[task].classes
+    if mode in classes:
+        return mode
+    return "temperature" if mode.startswith("temperature_") and "temperature" in classes else None
+
+
+def contradicts(room: Room, mode: str) -> bool:
+    """Say whether a grid shows that a mode's remedy gains nothing while another does."""
+    own = [room.gains[remedy] for remedy in remedies(mode) if remedy in room.gains]
+    return bool(own) and max(own) == 0 and max(room.gains.values()) > room.margin
+
+
+def best_gain(room: Room, answer: str) -> float:
+    """Say how many points following an answer gains at best."""
+    remedy = _remedy(room, answer)
+    return 0.0 if remedy is None else _gain(room, remedy)
+
+
+def step_gain(room: Room, answer: str) -> float:
+    """Say how many points one step of the grid in the direction of an answer gains or loses."""
+    remedy = _remedy(room, answer)
+    return 0.0 if remedy is None else room.step.get(remedy, 0.0)
+
+
+def _gain(room: Room, remedy: str) -> float:
+    return room.gains.get(remedy, 0.0)
+
+
+def _against_temperature(room: Room, mode: str, remedy: str) -> str | None:
+    own = _gain(room, remedy)
+    other = max(_gain(room, remedy) for remedy in remedies("temperature"))
+    return None if own == other else (mode if own > other else "temperature")
+
+
+def remedies(answer: str) -> tuple[str, ...]:
+    """List what an answer tells to do; `temperature` leaves the direction open."""
+    if answer == "temperature":
+        return "raise_temperature", "lower_temperature"
+    return tuple(remedy for remedy, mode in REMEDIES.items() if mode == answer)
+
+
+def _remedy(room: Room, answer: str) -> str | None:
+    """Find the remedy of an answer; where the direction is open, the better one."""
+    return max(remedies(answer), key=lambda remedy: _gain(room, remedy), default=None)

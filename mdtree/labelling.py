@@ -1,0 +1,225 @@
+"""Labels: the failure mode of each group of a zoo, from what its neighbours on the grid reach.
+
+Inside a zoo (a grid of facts) the room for improvement of a group is the test accuracy that the
+best move along one axis would add, all other facts fixed:
+
+    RFI(remedy) = max over the groups in that direction, itself included, of test accuracy - own
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from mdtree.exceptions import RowsError
+from mdtree.failure_modes import AXES, REMEDIES, TASKS, Axis, Move, Room, best_gain
+from mdtree.rows import Measured, Row
+
+__all__ = ["Label", "label_rows", "number_of", "room_for_improvement"]
+
+_DEFAULT_MARGIN = 0.5  # points, where the spread between seeds is not known
+_ERRORS = 2.0  # standard errors of a difference that count as noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """What is wrong with one group of a zoo."""
+
+    mode: str  # a failure mode
+    accuracy: float  # percent of test items
+    gains: Mapping[str, float]  # remedy -> points of test accuracy that it alone gains at best
+    severity: float  # points of test accuracy that the mode's remedy gains; 0 for `none`
+    margin: float  # points up to which a gain counts as noise
+    lead: float  # points that the remedy gains more than any other; `none`: margin - best gain
+
+    @property
+    def in_noise(self) -> bool:
+        """Say whether another mode could as well be it; `none` is what the noise leaves."""
+        return self.mode != "none" and self.lead <= self.margin
+
+
+def room_for_improvement(
+    rows: Sequence[Row], *, axes: Sequence[Axis] = AXES, margin: float | None = None
+) -> list[Room]:
+    """Compare every row with the rows of its zoo that differ from it along one axis alone.
+
+    An axis on which the rows do not differ is left out, and so is one that not all rows have.  The
+    margin of a group is 2 sqrt(2) times the standard error of its test accuracy over seeds (two
+    standard errors of a difference), or the median one of its zoo if that is larger; 0.5 points
+    where there is none, or `margin`.
+    """
+    accuracy = [_accuracy(row) for row in rows]
+    places = {axis: [number_of(row, axis.fact) for row in rows] for axis in axes}
+    varied = [axis for axis, held in places.items() if None not in held and len(set(held)) > 1]
+    if not varied:
+        raise RowsError(
+            f"labels need a grid: none of {', '.join(axis.fact for axis in axes)} is known for "
+            "every row and differs between rows"
+        )
+    zoos = [row.facts.get("zoo") for row in rows]
+    gains: list[dict[str, float]] = [{} for _ in rows]
+    steps: list[dict[str, float]] = [{} for _ in rows]
+    moves: list[dict[str, Move]] = [{} for _ in rows]
+    for axis in varied:
+        others: list[Sequence[Any]] = [
+            zoos,
+            *(places[other] for other in varied if other is not axis),
+        ]
+        for line in _lines(places[axis], others):
+            _refuse_twins(rows, line, places[axis], varied)
+            _compare_line(line, axis, accuracy, gains, steps)
+            for number, remedy, gain, move in _moves(line, axis, accuracy, places[axis]):
+                if gain == gains[number][remedy]:  # the axis that serves the remedy best
+                    moves[number][remedy] = move
+    margins = _margins(rows) if margin is None else [margin] * len(rows)
+    return [
+        Room(gains=g, step=s, margin=m, moves=way)
+        for g, s, m, way in zip(gains, steps, margins, moves, strict=True)
+    ]
+
+
+def label_rows(
+    rows: Sequence[Row], *, axes: Sequence[Axis] = AXES, margin: float | None = None
+) -> list[Label]:
+    """Name the failure mode of each group of a grid: its remedy gains most, beyond the noise."""
+    if margin is not None and not 0 <= margin < math.inf:
+        raise RowsError(f"the margin must be a number of points, at least 0; got {margin}")
+    rooms = room_for_improvement(rows, axes=axes, margin=margin)
+    modes = [TASKS["failure"].answer(room) or "none" for room in rooms]
+    return [
+        Label(
+            mode=mode,
+            accuracy=_percent(row),
+            gains=dict(room.gains),
+            severity=best_gain(room, mode),
+            margin=room.margin,
+            lead=_lead(room, mode),
+        )
+        for row, mode, room in zip(rows, modes, rooms, strict=True)
+    ]
+
+
+def _percent(row: Row) -> float:
+    accuracy = _accuracy(row)
+    if not 0 <= accuracy <= 100:  # noqa: PLR2004 - percent
+        raise RowsError(
+            f"group {row.group!r} has a test accuracy of {accuracy:g}: it is percent of the test "
+            "items, from 0 to 100; mend test_error or test_accuracy in its row"
+        )
+    return accuracy
+
+
+def _lead(room: Room, mode: str) -> float:
+    others = [gain for remedy, gain in room.gains.items() if REMEDIES[remedy] != mode]
+    own = room.margin if mode == "none" else best_gain(room, mode)
+    return own - max(others, default=0.0)
+
+
+def number_of(row: Row, fact: str) -> float | None:
+    """Read a fact as a number; text, a yes or no, and what is too large for one are none."""
+    value = row.facts.get(fact)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _lines(along: Sequence[Any], others: Sequence[Sequence[Any]]) -> list[list[int]]:
+    """Group the rows that agree on all other axes, each group sorted along this one."""
+    lines: dict[tuple[object, ...], list[int]] = {}
+    for number in sorted(range(len(along)), key=along.__getitem__):
+        lines.setdefault(tuple(other[number] for other in others), []).append(number)
+    return list(lines.values())
+
+
+def _refuse_twins(
+    rows: Sequence[Row], line: Sequence[int], along: Sequence[Any], axes: Sequence[Axis]
+) -> None:
+    for one, other in pairwise(line):
+        if along[one] == along[other]:
+            shared = ", ".join(f"{axis.fact} {rows[one].facts[axis.fact]}" for axis in axes)
+            raise RowsError(
+                f"groups {rows[one].group!r} and {rows[other].group!r} are at the same point of "
+                f"the grid ({shared}), which has one group for each: label them apart, or give "
+                f"every row the fact in which they differ"
+            )
+
+
+def _compare_line(
+    line: list[int],
+    axis: Axis,
+    accuracy: list[float],
+    gains: list[dict[str, float]],
+    steps: list[dict[str, float]],
+) -> None:
+    for remedy, ordered in ((axis.down, line), (axis.up, line[::-1])):
+        if remedy is None:
+            continue
+        best = -math.inf
+        before: int | None = None
+        for number in ordered:
+            best = max(best, accuracy[number])
+            gain = best - accuracy[number]
+            if gain >= gains[number].get(remedy, -1.0):  # two axes can serve one remedy
+                gains[number][remedy] = gain
+                steps[number][remedy] = (
+                    0.0 if before is None else accuracy[before] - accuracy[number]
+                )
+            before = number
+
+
+def _moves(
+    line: list[int], axis: Axis, accuracy: list[float], along: Sequence[Any]
+) -> Iterator[tuple[int, str, float, Move]]:
+    """Say how far the best group of a direction lies, and what it gains, where it gains at all."""
+    for remedy, ordered in ((axis.down, line), (axis.up, line[::-1])):
+        if remedy is None:
+            continue
+        best = ordered[0]
+        for number in ordered:
+            if accuracy[number] >= accuracy[best]:  # the nearest of equals
+                best = number
+            elif along[number] > 0 < along[best]:
+                gain = accuracy[best] - accuracy[number]
+                yield number, remedy, gain, Move(axis.fact, along[best] / along[number])
+
+
+def _accuracy(row: Row) -> float:
+    known = number_of(row, "test_accuracy")
+    if known is not None:
+        return known
+    error = row.quantities.get("test_error")
+    if isinstance(error, Measured):
+        return 100 - error.value
+    raise RowsError(
+        f"group {row.group!r} has no test accuracy: labels need the quantity test_error or the "
+        "fact test_accuracy in every row"
+    )
+
+
+def _margins(rows: Sequence[Row]) -> list[float]:
+    """Give the noise of each group: its own, and no less than is usual in its zoo.
+
+    Two seeds agree by chance often enough; that alone does not make a group free of noise.
+    """
+    own = [_stderr(row) for row in rows]
+    zoos = [row.facts.get("zoo") for row in rows]
+    known: dict[Any, list[float]] = {}
+    for stderr, zoo in zip(own, zoos, strict=True):
+        if stderr:
+            known.setdefault(zoo, []).append(stderr)
+    usual = {zoo: statistics.median(held) for zoo, held in known.items()}
+    noise = [max(stderr, usual.get(zoo, 0.0)) for stderr, zoo in zip(own, zoos, strict=True)]
+    return [_ERRORS * math.sqrt(2) * stderr if stderr else _DEFAULT_MARGIN for stderr in noise]
+
+
+def _stderr(row: Row) -> float:
+    """Give the standard error of the test accuracy; 0 where it is not known."""
+    error = row.quantities.get("test_error")
+    return max(error.stderr or 0.0, 0.0) if isinstance(error, Measured) else 0.0

@@ -1,0 +1,1 @@
+"""Curvature: the Hessian of the training loss, its largest eigenvalues, its trace."""

@@ -1,0 +1,128 @@
+"""The Hessian of the mean loss over a sample, as a function of vectors.
+
+    H v = sum_b (n_b / n) * d/dw <grad L_b(w), v>          Pearlmutter 1994
+
+L_b is the mean loss over micro-batch b of n_b items, so the batches may be uneven.  Only one
+micro-batch's graph is alive at a time: memory does not grow with the sample.  Several vectors share
+the graph of each gradient, which is a third of the cost of a product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from mdtree.batch import Batch, size
+from mdtree.datasets import Items
+from mdtree.exceptions import MdtreeError
+from mdtree.landscape.cost import Effort
+from mdtree.landscape.curvature.double_backward import check_twice
+from mdtree.landscape.parameters import trainable
+from mdtree.landscape.runner import Setup
+from mdtree.models import Run, Weights
+
+__all__ = ["Hessian", "LossError", "mean_loss"]
+
+
+class LossError(MdtreeError):
+    """The loss or its derivatives are not numbers that could be measured."""
+
+
+class Hessian:
+    """The Hessian at `weights`, with respect to the parameters that are not frozen.
+
+    Parameters that the network does not use, or on which the loss depends linearly, have zero
+    rows.  The module runs in the mode that it is in, at copies of the weights and buffers.
+    """
+
+    def __init__(self, setup: Setup, weights: Weights, items: Items, batch_size: int) -> None:
+        self.setup = setup
+        self.items = items
+        self.batch_size = batch_size
+        self.layout = trainable(setup.network)
+        self.weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
+        self.leaves = {name: self.weights[name].requires_grad_() for name in self.layout.shapes}
+
+    def over(self, items: Items) -> Hessian:
+        """Give the Hessian over other items."""
+        return Hessian(self.setup, self.weights, items, self.batch_size)
+
+    @property
+    def size(self) -> int:
+        """Count the parameters."""
+        return self.layout.size
+
+    def random(self, source: torch.Generator) -> Tensor:
+        """Draw a vector in which every direction is as likely."""
+        leaf = next(iter(self.leaves.values()))
+        return torch.randn(self.size, generator=source).to(leaf)
+
+    def product(self, vector: Tensor) -> Tensor:
+        """Give H v."""
+        return self.products(vector.unsqueeze(0))[0]
+
+    def products(self, vectors: Tensor) -> Tensor:
+        """Give H v for each line of `vectors`."""
+        total = torch.zeros_like(vectors)
+        for share, part in self.parts(vectors, self.batch_size):
+            total += share * part
+        return total
+
+    def parts(self, vectors: Tensor, batch_size: int) -> Iterator[tuple[float, Tensor]]:
+        """Give each micro-batch's share of the items, and the products with its own Hessian."""
+        for batch in self.setup.batches(self.items, batch_size):
+            work = partial(self._of_batch, batch, vectors)
+            part = self.setup.network.held(self.weights, work)
+            self.setup.meter.add(
+                Effort(gradient=size(batch), product=size(batch) * len(vectors)),
+            )
+            yield size(batch) / len(self.items), part
+
+    def _of_batch(self, batch: Batch, vectors: Tensor, run: Run) -> Tensor:
+        leaves = list(self.leaves.values())
+        loss = mean_loss(self.setup, run(batch), batch)
+        result = torch.zeros_like(vectors)
+        gradients = torch.autograd.grad(loss, leaves, create_graph=True, allow_unused=True)
+        curved = [
+            number
+            for number, gradient in enumerate(gradients)
+            if gradient is not None and gradient.requires_grad
+        ]
+        outputs = [gradients[number] for number in curved]
+        if not outputs:
+            return result
+        check_twice(outputs)
+        for line, vector in enumerate(vectors):
+            direction = list(self.layout.views(vector).values())
+            products = torch.autograd.grad(
+                outputs,
+                leaves,
+                grad_outputs=[direction[number] for number in curved],
+                retain_graph=line + 1 < len(vectors),
+                allow_unused=True,
+            )
+            result[line] = self.layout.joined(
+                [
+                    torch.zeros_like(leaf) if product is None else product
+                    for leaf, product in zip(leaves, products, strict=True)
+                ]
+            )
+        if not result.isfinite().all():
+            raise LossError("the second derivatives of the loss are not finite")
+        return result
+
+
+def mean_loss(setup: Setup, output: Tensor, batch: Batch) -> Tensor:
+    """Give the mean loss of a batch, if it can be differentiated at all."""
+    loss = setup.losses(output, batch).mean()
+    if not torch.isfinite(loss):
+        raise LossError(f"the loss is not finite: {loss.item()}")
+    if not loss.requires_grad:
+        raise LossError(
+            "the loss does not depend on any parameter that is not frozen "
+            "(does the network run under torch.no_grad?)"
+        )
+    return loss

@@ -1,0 +1,184 @@
+"""The Hessian as the published tables have it: PyHessian's, held so that its faults stay inside.
+
+PyHessian 0.1 adds its gradients to those of the module and leaves both behind, leaves evaluation
+mode on, fails on parameters that are not used or on which the loss depends linearly, takes pairs
+(inputs, targets) only, and ends the trace at the second probe when it is negative.  So it gets a
+private copy of the module in which such parameters are frozen (their rows of the Hessian are zero),
+which finds its batches by number, a second try where the trace ended for the wrong reason, and
+probes that are drawn on the CPU, so that devices draw alike, and a second try draws them again.
+
+Yao, Gholami, Keutzer and Mahoney 2020, arXiv 1912.07145.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import statistics
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pyhessian import hessian as PyHessian
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from mdtree.batch import Batch, size
+from mdtree.datasets import Items
+from mdtree.landscape.cost import Effort
+from mdtree.landscape.curvature.double_backward import check_twice
+from mdtree.landscape.curvature.operator import LossError, mean_loss
+from mdtree.landscape.oom import fitting
+from mdtree.landscape.runner import Setup
+from mdtree.models import Network, Weights
+
+__all__ = ["Published", "published_hessian"]
+
+_ITERATIONS = 100
+_TOLERANCE = 1e-3
+_NEVER = -1e30  # a tolerance that no trace reaches
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What PyHessian found."""
+
+    top: float
+    top_iterations: int
+    forms: tuple[float, ...]  # z H z of each probe z; the trace is their mean
+
+    @property
+    def trace(self) -> float:
+        """Mean over the probes."""
+        return statistics.fmean(self.forms)
+
+
+def published_hessian(setup: Setup, weights: Weights, items: Items) -> Published:
+    """Run power iteration, then Hutchinson's estimator, with PyHessian's limits and tolerances.
+
+    All items make one batch, whose graph is kept; where memory runs out, several smaller ones.
+    """
+    state = torch.random.get_rng_state()
+
+    def work(batch_size: int) -> Published:
+        torch.random.set_rng_state(state)
+        return _measured(setup, weights, list(setup.batches(items, batch_size)))
+
+    return fitting(work, len(items))
+
+
+def _measured(setup: Setup, weights: Weights, batches: Sequence[Batch]) -> Published:
+    module = copy.deepcopy(setup.network.module)
+    module.load_state_dict(weights)
+    numbered = _Numbered(module.eval(), batches)
+    _freeze_flat(setup, numbered)
+    if not any(weight.requires_grad for weight in numbered.parameters()):
+        return Published(top=0.0, top_iterations=0, forms=(0.0,))
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Using backward.. with create_graph", UserWarning)
+            rival = _rival(setup, numbered)
+            (top,), _ = rival.eigenvalues(maxIter=_ITERATIONS, tol=_TOLERANCE)
+            iterations = numbered.products
+            with _DrawnHere():
+                forms = _forms(rival)
+        products = numbered.products
+    finally:
+        numbered.zero_grad(set_to_none=True)  # the gradients hold graphs that hold the gradients
+    if not all(math.isfinite(number) for number in (top, *forms)):
+        raise LossError("the second derivatives of the loss are not finite")
+    graphs = 1 + (1 if len(batches) == 1 else products)  # one to see which parameters are flat
+    count = sum(size(batch) for batch in batches)
+    setup.meter.add(Effort(gradient=count * graphs, product=count * products))
+    return Published(top=top, top_iterations=iterations, forms=forms)
+
+
+class _Numbered(nn.Module):
+    """A module that is called with the number of a batch, and counts how often it is cleared."""
+
+    def __init__(self, module: nn.Module, batches: Sequence[Batch]) -> None:
+        super().__init__()
+        self.module = module
+        self.batches = batches
+        self.cleared = 0
+
+    def forward(self, number: Tensor) -> Tensor:
+        return Network(self.module).trained(self.batches[int(number[0])])
+
+    @property
+    def products(self) -> int:
+        """Count the products so far: PyHessian clears before each, and twice for each batch."""
+        each = 1 if len(self.batches) == 1 else 1 + 2 * len(self.batches)
+        return self.cleared // each
+
+    def zero_grad(self, set_to_none: bool = True) -> None:  # noqa: FBT001, FBT002 - torch's
+        self.cleared += 1
+        super().zero_grad(set_to_none)
+
+
+class _DrawnHere(TorchFunctionMode):
+    """Draws random numbers like a tensor on the CPU, as everything else here is drawn."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func is not torch.randint_like:
+            return func(*args, **(kwargs or {}))
+        drawn = func(torch.empty_like(args[0], device="cpu"), **{**(kwargs or {}), "device": "cpu"})
+        return drawn.to(args[0].device)
+
+
+def _rival(setup: Setup, numbered: _Numbered) -> Any:
+    batches = numbered.batches
+
+    def criterion(output: Tensor, number: Tensor) -> Tensor:
+        return setup.losses(output, batches[int(number[0])]).mean()
+
+    pairs = [
+        (torch.full((size(batch),), number), torch.full((size(batch),), number))
+        for number, batch in enumerate(batches)
+    ]
+    data = {"data": pairs[0]} if len(pairs) == 1 else {"dataloader": pairs}
+    rival = PyHessian(numbered, criterion, cuda=False, **data)
+    rival.device = setup.device  # its vectors lie there; it knows no other than cpu and cuda
+    return rival
+
+
+def _freeze_flat(setup: Setup, numbered: _Numbered) -> None:
+    """Freeze the parameters whose rows of the Hessian are zero for every batch."""
+    weights = [weight for weight in numbered.parameters() if weight.requires_grad]
+    curved = [False] * len(weights)
+    for number, batch in enumerate(numbered.batches):
+        loss = mean_loss(setup, numbered(torch.tensor([number])), batch)
+        gradients = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
+        check_twice([gradient for gradient in gradients if gradient is not None])
+        for place, gradient in enumerate(gradients):
+            curved[place] |= gradient is not None and gradient.requires_grad
+    for weight, is_curved in zip(weights, curved, strict=True):
+        weight.requires_grad_(is_curved)
+
+
+def _forms(rival: Any) -> tuple[float, ...]:
+    """Give the probes of the trace; a negative one is continued to where a positive one would be.
+
+    PyHessian's rule divides by the signed trace, so it is fulfilled by any negative one.
+    """
+    state = torch.random.get_rng_state()
+    forms = rival.trace(maxIter=_ITERATIONS, tol=_TOLERANCE)
+    if statistics.fmean(forms[:-1] or forms) >= 0:
+        return tuple(forms)
+    torch.random.set_rng_state(state)
+    forms = rival.trace(maxIter=_ITERATIONS, tol=_NEVER)
+    before = 0.0
+    for number in range(1, len(forms) + 1):
+        mean = statistics.fmean(forms[:number])
+        if abs(mean - before) / (abs(before) + 1e-6) < _TOLERANCE:
+            return tuple(forms[:number])
+        before = mean
+    return tuple(forms)

@@ -1,0 +1,1 @@
+"""Curves between two networks: Bezier curves, their training, the loss along them."""

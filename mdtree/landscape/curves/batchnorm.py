@@ -1,0 +1,92 @@
+"""Statistics of BatchNorm, re-estimated for weights that were never trained with their own.
+
+mean = sum_b n_b mean_b / sum_b n_b, and the same for the (unbiased) variance: one pass over items,
+weighted by the size of the batches, without autograd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from mdtree.batch import Batch, size
+from mdtree.datasets import Items
+from mdtree.landscape.cost import Effort
+from mdtree.landscape.oom import fitting
+from mdtree.landscape.runner import Setup
+from mdtree.models import Run
+
+__all__ = ["batch_statistics", "batches_with_variance", "has_statistics", "reestimate"]
+
+
+def has_statistics(module: nn.Module) -> bool:
+    """Say whether a module has statistics that depend on the weights."""
+    return any(True for _ in _layers(module))
+
+
+def reestimate(setup: Setup, items: Items, run: Run) -> None:
+    """Set the statistics that `run` holds to those of one pass over the items."""
+    if not has_statistics(setup.network.module):
+        return
+    with torch.no_grad(), batch_statistics(setup.network.module) as layers:
+        seen = fitting(
+            lambda batch_size: _collect(setup, items, run, layers, batch_size),
+            max(setup.batch_size, 2),
+            least=2,
+            what="to estimate the statistics of BatchNorm",
+        )
+    setup.meter.add(Effort(forward=seen))
+
+
+def _collect(
+    setup: Setup, items: Items, run: Run, layers: Sequence[_NormBase], batch_size: int
+) -> int:
+    seen = 0
+    for layer in layers:
+        layer.reset_running_stats()
+    for batch in batches_with_variance(setup, items, batch_size):
+        seen += size(batch)
+        for layer in layers:
+            layer.momentum = size(batch) / seen
+        run(batch)
+    return seen
+
+
+@contextmanager
+def batch_statistics(module: nn.Module) -> Iterator[list[_NormBase]]:
+    """Let layers with statistics use and collect those of the batch; dropout and the like are off.
+
+    Modes and momenta are found afterwards as they were.
+    """
+    modes = [(inner, inner.training) for inner in module.modules()]
+    layers = list(_layers(module))
+    momenta = [layer.momentum for layer in layers]
+    try:
+        module.eval()
+        for layer in layers:
+            layer.train()
+        yield layers
+    finally:
+        for inner, training in modes:
+            inner.training = training
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+
+
+def batches_with_variance(
+    setup: Setup, items: Items, batch_size: int | None = None
+) -> Iterator[Batch]:
+    """Yield all items in batches of at least two; a last one that is alone is left out."""
+    for batch in setup.batches(items, max(batch_size or setup.batch_size, 2)):
+        if size(batch) > 1:
+            yield batch
+
+
+def _layers(module: nn.Module) -> Iterator[_NormBase]:
+    for layer in module.modules():
+        if isinstance(layer, _NormBase) and layer.running_mean is not None:
+            yield layer

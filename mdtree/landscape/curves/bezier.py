@@ -1,0 +1,63 @@
+"""A path between two networks: a quadratic Bezier curve through the space of weights.
+
+    w(t) = (1-t)^2 a + 2t(1-t) b + t^2 c,      0 <= t <= 1
+
+with the ends a and c and one bend b; with b = (a + c) / 2 it is the straight line.  What training
+does not change (frozen parameters, buffers) is that of the nearer end.
+
+Garipov et al. 2018, arXiv 1802.10026.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mdtree.exceptions import MismatchError
+from mdtree.landscape.parameters import Layout
+from mdtree.models import Weights
+
+__all__ = ["Path", "straight"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Path:
+    """Two ends, and the bend as a vector."""
+
+    layout: Layout
+    start: Weights
+    end: Weights
+    bend: Tensor  # (n,)
+
+    def __post_init__(self) -> None:
+        """Refuse ends that are not of one network."""
+        start, end = (
+            {(name, tensor.shape) for name, tensor in weights.items()}
+            for weights in (self.start, self.end)
+        )
+        if start != end:
+            names = sorted({name for name, _ in start ^ end})
+            raise MismatchError(
+                "both ends of a path must have the same tensors in the same shapes; "
+                f"these differ: {', '.join(names)}"
+            )
+
+    def nearer(self, t: float) -> Weights:
+        """Give the end to which t is nearer."""
+        return self.start if t < 0.5 else self.end  # noqa: PLR2004 - the middle
+
+    def at(self, t: float) -> dict[str, Tensor]:
+        """Give fresh weights at t; at 0 and 1 they are the ends to the last bit."""
+        weights = {name: tensor.detach().clone() for name, tensor in self.nearer(t).items()}
+        if 0 < t < 1:
+            a, c = self.layout.flatten(self.start), self.layout.flatten(self.end)
+            point = (1 - t) ** 2 * a + 2 * t * (1 - t) * self.bend + t**2 * c
+            weights |= self.layout.views(point)
+        return weights
+
+
+def straight(layout: Layout, start: Weights, end: Weights) -> Path:
+    """Join two networks by a line."""
+    bend = (layout.flatten(start) + layout.flatten(end)) / 2
+    return Path(layout=layout, start=start, end=end, bend=bend)

@@ -1,0 +1,176 @@
+"""The profile of a path: error and loss at points along it, and what is read off it.
+
+With r(t) the error in percent, e = (r(0) + r(1)) / 2 and u the inner point with the largest
+|r(t) - e|:
+
+    connectivity = e - r(u)                          below 0: a barrier; above: better than the ends
+    peak         = -max over inner t of r(t)
+    barrier      = max over inner t of r(t) - max(r(0), r(1))          the same for the loss
+
+Yang et al. 2021, arXiv 2107.11228, for the first; Frankle et al. 2020, arXiv 1912.05671, for the
+last.  All points are measured on the same items: standard errors are those of paired differences.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from mdtree.datasets import Items
+from mdtree.landscape.curves.batchnorm import reestimate
+from mdtree.landscape.curves.bezier import Path
+from mdtree.landscape.runner import Setup
+from mdtree.landscape.score import Score, score
+from mdtree.models import Run
+
+__all__ = ["Figure", "Point", "Profile", "profile"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A number read off a profile."""
+
+    value: float
+    stderr: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """What was found at t."""
+
+    t: float
+    score: Score
+
+    @property
+    def loss(self) -> float:
+        """Mean loss."""
+        return self.score.mean_loss()
+
+    @property
+    def error(self) -> float | None:
+        """Share of wrong items in percent; None if the targets are no classes."""
+        return None if self.score.wrong is None else self.score.error()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Points in order of t; the first and the last are the ends."""
+
+    points: tuple[Point, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        """Say whether items can be wrong."""
+        return self.points[0].score.wrong is not None
+
+    @property
+    def ends(self) -> tuple[Point, Point]:
+        """Give the first and the last."""
+        return self.points[0], self.points[-1]
+
+    @property
+    def inner(self) -> tuple[Point, ...]:
+        """Leave out the ends."""
+        return self.points[1:-1]
+
+    def worst(self) -> Point:
+        """Give the inner point that differs most from the mean of the ends, in error, then loss."""
+
+        def difference(point: Point) -> tuple[float, float]:
+            error = self._off(point, lambda point: point.error or 0.0)
+            return error, self._off(point, lambda point: point.loss)
+
+        return max(self.inner, key=difference)
+
+    def connectivity(self) -> Figure:
+        """Error of the ends minus that at the worst point."""
+        first, last = self.ends
+        return _mean((_wrong(first) + _wrong(last)) / 2 - _wrong(self.worst()), scale=100)
+
+    def peak(self) -> Figure:
+        """Minus the highest error inside."""
+        return _mean(-_wrong(_highest(self.inner, Score.error)), scale=100)
+
+    def barrier(self) -> Figure:
+        """Highest error inside minus that of the worse end."""
+        highest, worse = (_highest(points, Score.error) for points in (self.inner, self.ends))
+        return _mean(_wrong(highest) - _wrong(worse), scale=100)
+
+    def loss_barrier(self) -> Figure:
+        """Highest loss inside minus that of the worse end."""
+        highest, worse = (_highest(points, Score.mean_loss) for points in (self.inner, self.ends))
+        figure = _mean(highest.score.losses - worse.score.losses)
+        return figure if highest.score.each else Figure(value=figure.value, stderr=None)
+
+    def _off(self, point: Point, of: Callable[[Point], float]) -> float:
+        """Measure how far a point is from the mean of the ends."""
+        first, last = self.ends
+        return _comparable(abs(of(point) - (of(first) + of(last)) / 2))
+
+
+def profile(
+    setup: Setup,
+    path: Path,
+    items: Items,
+    statistics: Items,
+    *,
+    inner: Sequence[float],
+    refined: int = 0,
+    known: Sequence[Point] = (),
+) -> Profile:
+    """Measure the ends and the inner points, then `refined` times both sides of the worst.
+
+    The statistics of BatchNorm are re-estimated on `statistics` at every point.  Points that are
+    known (ends that two paths share) are not measured again.
+    """
+    points = {point.t: point for point in known}
+    for t in (0.0, 1.0, *inner):
+        if t not in points:
+            points[t] = _at(setup, path, t, items, statistics)
+    for _ in range(refined):
+        found = Profile(points=tuple(points[t] for t in sorted(points)))
+        places = sorted(points)
+        worst = places.index(found.worst().t)
+        for other in (places[worst - 1], places[worst + 1]):
+            t = (places[worst] + other) / 2
+            points[t] = _at(setup, path, t, items, statistics)
+    return Profile(points=tuple(points[t] for t in sorted(points)))
+
+
+def _at(setup: Setup, path: Path, t: float, items: Items, statistics: Items) -> Point:
+    work = partial(_scored, setup, items, statistics)
+    return Point(t=t, score=setup.network.held(path.at(t), work))
+
+
+def _scored(setup: Setup, items: Items, statistics: Items, run: Run) -> Score:
+    reestimate(setup, statistics, run)
+    return score(setup, items, run)
+
+
+def _highest(points: Sequence[Point], of: Callable[[Score], float]) -> Point:
+    return max(points, key=lambda point: _comparable(of(point.score)))
+
+
+def _comparable(value: float) -> float:
+    """Let what is not a number be the worst, so that it is not passed over."""
+    return math.inf if math.isnan(value) else value
+
+
+def _wrong(point: Point) -> Tensor:
+    assert point.score.wrong is not None
+    return point.score.wrong.double()
+
+
+def _mean(values: Tensor, *, scale: float = 1.0) -> Figure:
+    """Mean and its standard error over the items."""
+    count = len(values)
+    spread = float(torch.std(values)) if count > 1 else math.nan
+    return Figure(
+        value=scale * float(values.mean()),
+        stderr=scale * spread / math.sqrt(count) if math.isfinite(spread) else None,
+    )

@@ -1,0 +1,199 @@
+"""Training the bend of a path, so that the loss along the whole path becomes low.
+
+    minimise over b:   E_t E_batch [ L(w(t)) ] + (decay / 2) |w(t)|^2,      t uniform in (0, 1)
+
+One t for each batch.  By the chain rule the gradient for b is 2t(1-t) that for w(t), so a step
+costs what a plain step of SGD costs, and a few passes over one vector.  BatchNorm uses the
+statistics of the batch, and dropout is on, as in training; in checks dropout is off.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from mdtree.batch import size
+from mdtree.datasets import Items
+from mdtree.landscape.cost import Effort
+from mdtree.landscape.curves.batchnorm import (
+    batch_statistics,
+    batches_with_variance,
+    has_statistics,
+)
+from mdtree.landscape.curves.bezier import Path
+from mdtree.landscape.oom import fitting
+from mdtree.landscape.runner import Setup
+from mdtree.models import Run
+
+__all__ = ["Bending", "Check", "Trained", "train_bend"]
+
+_VALIDATED_AT = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """How it is decided that a bend will not get better.
+
+    A check that finds a loss above twice that of the beginning goes back to the best bend and takes
+    a third of the learning rate, so that a rate that is too high for a network costs time, and not
+    the result.  Otherwise checks do not steer.  After `until` of the steps no check stops: the
+    learning rate is about to fall, and that is when the loss does.
+    """
+
+    items: Items
+    every: int  # steps
+    patience: int  # checks without a gain
+    gain: float = 0.01  # of the best loss; less is none
+    until: float = 0.5  # of the steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bending:
+    """How a bend is trained: SGD with momentum."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    rate: Callable[[float], float] = lambda _: 1.0  # share of the learning rate, by progress 0..1
+    check: Check | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A path with a trained bend."""
+
+    path: Path
+    steps: int
+    converged: bool  # stopped because it did not get better
+
+
+def train_bend(
+    setup: Setup, path: Path, items: Items, how: Bending, source: torch.Generator
+) -> Trained:
+    """Train the bend from where it is; with a check, not longer than is of use."""
+    module = setup.network.module
+    module.train()
+    try:
+        walk = _Walk(setup, path, how)
+        return setup.network.held(walk.weights, lambda run: walk.go(run, items, source))
+    finally:
+        module.eval()
+
+
+class _Walk:
+    """The state of the training: the point w(t), the bend, its velocity, each as one vector."""
+
+    def __init__(self, setup: Setup, path: Path, how: Bending) -> None:
+        self.setup = setup
+        self.path = path
+        self.how = how
+        layout = path.layout
+        self.start, self.end = layout.flatten(path.start), layout.flatten(path.end)
+        self.bend = path.bend.detach().clone()
+        self.velocity = torch.zeros_like(self.bend)
+        self.point = torch.zeros_like(self.bend)
+        self.gradient = torch.zeros_like(self.bend)
+        self.leaves: dict[str, Tensor] = layout.views(self.point)
+        for leaf, gradient in zip(
+            self.leaves.values(), layout.views(self.gradient).values(), strict=True
+        ):
+            leaf.requires_grad_()
+            leaf.grad = gradient
+        self.weights = path.at(0) | self.leaves
+        self.together = how.batch_size  # items in one pass; fewer where memory runs out
+        # those of BatchNorm are the batch's
+        self.divisible = not has_statistics(setup.network.module)
+        self.other = [  # what is not trained, and differs between the ends
+            name
+            for name, tensor in path.start.items()
+            if name not in layout.shapes and not torch.equal(tensor, path.end[name])
+        ]
+
+    def go(self, run: Run, items: Items, source: torch.Generator) -> Trained:
+        """Make all steps, or as many as are of use."""
+        check = self.how.check
+        best, first, without, brake = math.inf, math.inf, 0, 1.0
+        best_bend = self.bend.clone()
+        batches = _endless(items, self.how.batch_size, source)
+        for step in range(self.how.steps):
+            if check is not None and step % check.every == 0:
+                loss = self._validate(run, check.items)
+                first = loss if step == 0 else first
+                without = 0 if loss + check.gain * abs(loss) < best else without + 1
+                if loss < best:
+                    best, best_bend = loss, self.bend.clone()
+                is_early = step <= check.until * self.how.steps
+                if without > check.patience and is_early:
+                    return self._ended(best_bend, step, converged=math.isfinite(best))
+                if not loss <= first + abs(first):
+                    self.bend.copy_(best_bend)
+                    self.velocity.zero_()
+                    brake /= 3
+            t = float(torch.rand((), generator=source, dtype=torch.float64))
+            self._step(run, next(batches), t, brake * self.how.rate(step / self.how.steps))
+        if check is not None and not self._validate(run, check.items) <= first:
+            return self._ended(best_bend, self.how.steps, converged=False)
+        return self._ended(self.bend, self.how.steps, converged=check is None)
+
+    def _ended(self, bend: Tensor, steps: int, *, converged: bool) -> Trained:
+        path = replace(self.path, bend=bend.detach().clone())
+        return Trained(path=path, steps=steps, converged=converged)
+
+    def _move_to(self, t: float) -> None:
+        with torch.no_grad():
+            torch.mul(self.start, (1 - t) ** 2, out=self.point)
+            self.point.add_(self.bend, alpha=2 * t * (1 - t)).add_(self.end, alpha=t**2)
+            nearer = self.path.nearer(t)
+            for name in self.other:
+                self.weights[name].copy_(nearer[name])
+
+    def _step(self, run: Run, items: Items, t: float, rate: float) -> None:
+        self._move_to(t)
+        together = min(self.together, len(items))
+        fitting(
+            lambda together: self._differentiate(run, items, together),
+            together,
+            least=1 if self.divisible else together,
+            what="in the training of a path",
+        )
+        self.setup.meter.add(Effort(gradient=len(items)))
+        how = self.how
+        with torch.no_grad():
+            self.gradient.add_(self.point, alpha=how.weight_decay)
+            self.velocity.mul_(how.momentum).add_(self.gradient, alpha=2 * t * (1 - t))
+            self.bend.sub_(self.velocity, alpha=how.learning_rate * rate)
+
+    def _differentiate(self, run: Run, items: Items, together: int) -> None:
+        self.gradient.zero_()
+        self.together = together
+        for batch in self.setup.batches(items, together):
+            loss = self.setup.losses(run(batch), batch).mean() * (size(batch) / len(items))
+            if loss.requires_grad:  # else no weight matters to it
+                torch.autograd.backward(loss, inputs=list(self.leaves.values()))
+
+    def _validate(self, run: Run, items: Items) -> float:
+        """Give the mean loss at a few points; one that is not finite is the worst."""
+        total, count = 0.0, 0
+        with torch.no_grad(), batch_statistics(self.setup.network.module):
+            for t in _VALIDATED_AT:
+                self._move_to(t)
+                for batch in batches_with_variance(self.setup, items):
+                    total += float(self.setup.losses(run(batch), batch).mean()) * size(batch)
+                    count += size(batch)
+        self.setup.meter.add(Effort(forward=count))
+        return total / count if math.isfinite(total) else math.inf
+
+
+def _endless(items: Items, batch_size: int, source: torch.Generator) -> Iterator[Items]:
+    """Shuffle the items anew for each epoch; a last batch that is short is left out."""
+    while True:
+        order = torch.randperm(len(items), generator=source)
+        whole = max(len(items) // batch_size, 1) * batch_size
+        for start in range(0, min(whole, len(items)), batch_size):
+            yield items.take(order[start : start + batch_size])

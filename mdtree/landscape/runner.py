@@ -1,0 +1,74 @@
+"""The setup: how a network is run, and how its outputs become losses and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from mdtree.batch import Batch, describe, size, targets, to_device
+from mdtree.datasets import Items, TensorItems
+from mdtree.exceptions import DataError
+from mdtree.landscape.cost import Meter
+from mdtree.losses import Loss
+from mdtree.models import Network
+
+__all__ = ["Setup"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A network without weights, with all that is needed to run it at any."""
+
+    network: Network
+    loss: Loss
+    batch_size: int  # items in one forward pass
+    device: torch.device
+    dtype: torch.dtype | None = None  # of the inputs; None: as the data have it
+    meter: Meter = field(default_factory=Meter)
+
+    def batches(self, items: Items, batch_size: int | None = None) -> Iterator[Batch]:
+        """Yield all items in order, on the device; the last batch may be smaller."""
+        for batch in items.batches(batch_size or self.batch_size):
+            yield self.place(batch)
+
+    def place(self, batch: Batch) -> Batch:
+        """Bring a batch to the device, and its floating inputs to the precision of the run."""
+        here = to_device(batch, self.device)
+        if self.dtype is None:
+            return here
+        if isinstance(here, tuple):
+            return self._cast(here[0]), self._cast(here[1])
+        return {name: self._cast(tensor) for name, tensor in here.items()}
+
+    def here(self, items: Items) -> Items:
+        """Bring items that lie in memory to the device, once for all passes."""
+        return TensorItems(self.place(items.all)) if isinstance(items, TensorItems) else items
+
+    def losses(self, output: Tensor, batch: Batch) -> Tensor:
+        """Give the loss of each item, or their mean where the loss knows only that."""
+        try:
+            loss = self.loss(output, batch)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            raise DataError(
+                f"the loss cannot take the output {describe(output)} of a batch "
+                f"{describe(batch)}: {str(error).strip()}"
+            ) from error
+        if not isinstance(loss, Tensor) or (loss.dim() > 0 and loss.shape != (size(batch),)):
+            raise DataError(
+                f"the loss must give one number for each of {size(batch)} items or their mean, "
+                f"got {describe(loss)}"
+            )
+        return loss
+
+    def is_classification(self, batch: Batch) -> bool:
+        """Say whether the targets are class numbers, one for each item."""
+        labels = targets(batch)
+        return labels.dim() == 1 and not labels.is_floating_point()
+
+    def _cast(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.dtype) if tensor.is_floating_point() else tensor

@@ -1,0 +1,33 @@
+"""Chance: every random number of a measurement has a seed of its own, and leaves others alone."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from mdtree.datasets.items import Items, in_memory
+from mdtree.landscape.runner import Setup
+
+__all__ = ["draw", "generator", "number"]
+
+
+def number(seed: int, *words: object) -> int:
+    """Make a seed for one purpose: the same on every machine, and unlike that of other purposes."""
+    text = "\0".join(str(word) for word in (seed, *words))
+    return int.from_bytes(hashlib.sha256(text.encode(errors="replace")).digest()[:7], "big")
+
+
+def generator(seed: int, *words: object) -> torch.Generator:
+    """Make a source of random numbers for one purpose, on the CPU: devices then draw alike."""
+    return torch.Generator().manual_seed(number(seed, *words))
+
+
+def draw(setup: Setup, items: Items, count: int, source: torch.Generator) -> Items:
+    """Choose `count` items without replacement, or all if there are no more.
+
+    They are decoded once: what reads them many times sees the same items in every pass.
+    """
+    chosen: Tensor = torch.randperm(len(items), generator=source)[:count]
+    return setup.here(in_memory(items.take(chosen)))

@@ -1,0 +1,92 @@
+"""What networks say to the same items, and items that are made for asking: mixed ones.
+
+    x = lambda * x_i + (1 - lambda) * x_j         lambda ~ Beta(16, 16), j: a random partner
+
+On training items as they are, networks that fit them say the same; between them they need not.
+Zhang et al. 2018, mixup, arXiv 1710.09412.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mdtree.datasets import Items, TensorItems
+from mdtree.datasets.items import in_memory
+from mdtree.landscape.cost import Effort
+from mdtree.landscape.oom import fitting
+from mdtree.landscape.runner import Setup
+from mdtree.landscape.seeding import draw
+from mdtree.landscape.similarity.cka import Kernel
+from mdtree.models import Run
+
+__all__ = ["Outputs", "mixed_sample", "outputs"]
+
+_ALPHA = 16  # of the Beta distribution
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What one network says to a sample, as far as networks are compared by it."""
+
+    kernel: Kernel | None  # of probabilities (classification) or outputs; None: there is a fault
+    classes: Tensor | None  # (n,) of the largest output; None: these are no classes
+    fault: str | None = None  # "the outputs ..."
+
+
+def mixed_sample(
+    setup: Setup, items: Items, count: int, source: torch.Generator, *, together: int | None = None
+) -> tuple[Items, str | None]:
+    """Draw items and mix each with another; give them as they are, and say why, if that cannot be.
+
+    `together`: items are mixed within batches of so many, each with one lambda; without it, within
+    the whole sample, each with its own.
+    """
+    drawn = in_memory(draw(setup, items, count, source))
+    if not isinstance(drawn, TensorItems):
+        return drawn, "inputs that do not fit into one tensor cannot be mixed"
+    if not isinstance(drawn.all, tuple):
+        return drawn, "named inputs cannot be mixed"
+    x, y = drawn.all
+    if not x.is_floating_point():
+        return drawn, "inputs that are whole numbers cannot be mixed"
+    if together is None:
+        return TensorItems((_mixed(x, len(x), source), y)), None
+    return TensorItems(
+        (torch.cat([_mixed(part, 1, source) for part in torch.split(x, together)]), y)
+    ), None
+
+
+def outputs(setup: Setup, items: Items, run: Run) -> Outputs:
+    """Run a network over all items, once."""
+    said = fitting(lambda size: _run(setup, items, run, size), setup.batch_size)
+    setup.meter.add(Effort(forward=len(items)))
+    if said is None:
+        return Outputs(kernel=None, classes=None, fault="differ in size from batch to batch")
+    if not bool(said.isfinite().all()):
+        return Outputs(kernel=None, classes=None, fault="are not finite")
+    is_class = said.dim() == 2 and setup.is_classification(next(items.batches(1)))  # noqa: PLR2004
+    if not is_class:
+        return Outputs(kernel=Kernel.of(said), classes=None)
+    return Outputs(kernel=Kernel.of(said.softmax(1)), classes=said.argmax(1))
+
+
+def _run(setup: Setup, items: Items, run: Run, batch_size: int) -> Tensor | None:
+    with torch.inference_mode():
+        said = [_floating(run(batch)).cpu() for batch in setup.batches(items, batch_size)]
+    shapes = {part.shape[1:] for part in said}
+    return torch.cat(said) if len(shapes) == 1 else None
+
+
+def _floating(output: Tensor) -> Tensor:
+    return output if output.is_floating_point() else output.float()
+
+
+def _mixed(x: Tensor, lambdas: int, source: torch.Generator) -> Tensor:
+    """Mix items with each other; Beta(a, a) is the law of the median of 2a - 1 even numbers."""
+    draws = torch.rand(lambdas, 2 * _ALPHA - 1, generator=source)
+    share = draws.median(dim=1).values.to(x).reshape(-1, *[1] * (x.dim() - 1))
+    partner = torch.randperm(len(x), generator=source).to(x.device)
+    return share * x + (1 - share) * x[partner]

@@ -1,0 +1,20 @@
+"""Measurement: from checkpoints to rows, for every group of a directory."""
+
+from mdtree.measurement.builders import forget
+from mdtree.measurement.plan import Cost, Planned, Request, find_groups, survey
+from mdtree.measurement.run import DryRun, Summary, check_metrics, check_protocol, dry_run, measure
+
+__all__ = [
+    "Cost",
+    "DryRun",
+    "Planned",
+    "Request",
+    "Summary",
+    "check_metrics",
+    "check_protocol",
+    "dry_run",
+    "find_groups",
+    "forget",
+    "measure",
+    "survey",
+]

@@ -1,0 +1,86 @@
+"""The parts of a task: network, data, loss and training, made from the words of its recipe."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import torch
+
+from mdtree.datasets import Data, load_data
+from mdtree.landscape import Setup
+from mdtree.losses import build_loss
+from mdtree.measurement.task import GroupTask, describing_folder
+from mdtree.models import Network, build_network
+from mdtree.recipes import DataSpec, Keyed, ModelSpec, Trust, bind
+from mdtree.training.loop import Training
+
+__all__ = ["forget", "group_data", "group_network", "group_setup", "group_training"]
+
+
+def group_network(task: GroupTask) -> Network:
+    """Make the group's network."""
+    spec = bind(task.recipe.model, task.facts)
+    folder = describing_folder(task)
+    return _network(Keyed.of(spec), task.trust, folder, task.dtype)
+
+
+def group_setup(task: GroupTask) -> Setup:
+    """Say how the group's network is run; the network is brought to the device."""
+    network = group_network(task)
+    device = torch.device(task.device)
+    network.module.to(device)
+    return Setup(
+        network=network,
+        loss=build_loss(bind(task.recipe.loss, task.facts), task.trust),
+        batch_size=task.recipe.batch_size,
+        device=device,
+        dtype=None if task.dtype is None else getattr(torch, task.dtype),
+    )
+
+
+def group_data(task: GroupTask) -> Data:
+    """Read the group's data, once for all groups that share them."""
+    spec = bind(task.recipe.data, task.facts)
+    return _data(Keyed.of(spec), task.folder, task.trust, task.allow_download, task.data_digest)
+
+
+def group_training(task: GroupTask) -> Training | None:
+    """Say how the group was trained, where the recipe says it."""
+    if task.recipe.training is None:
+        return None
+    spec = bind(task.recipe.training, task.facts)
+    return Training(
+        batch_size=int(spec.batch_size),
+        learning_rate=float(spec.learning_rate),
+        momentum=float(spec.momentum),
+        weight_decay=float(spec.weight_decay),
+    )
+
+
+def forget() -> None:
+    """Drop the network and the data that are kept between groups."""
+    _network.cache_clear()
+    _data.cache_clear()
+
+
+@functools.lru_cache(maxsize=1)
+def _network(
+    spec: Keyed[ModelSpec], trust: Trust, folder: Path | None, dtype: str | None
+) -> Network:
+    """Build the network that groups of one shape share: it is run at their weights, not its own."""
+    network = build_network(spec.part, trust=trust, folder=folder)
+    if dtype is not None:
+        network.module.to(getattr(torch, dtype))
+    return network
+
+
+@functools.lru_cache(maxsize=2)
+def _data(
+    spec: Keyed[DataSpec],
+    folder: Path,
+    trust: Trust,
+    allow_download: bool,  # noqa: FBT001 - the cache needs positional arguments
+    digest: str | None,  # noqa: ARG001 - other files, other data
+) -> Data:
+    return load_data(spec.part, folder, trust=trust, allow_download=allow_download)

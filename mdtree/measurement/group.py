@@ -1,0 +1,171 @@
+"""One group: from a task (paths, names, seeds) to a row. This is what a worker runs."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from mdtree.checkpoints import Checkpoint, fetched
+from mdtree.datasets import Data
+from mdtree.exceptions import MdtreeError
+from mdtree.measurement.builders import group_data, group_network, group_setup, group_training
+from mdtree.measurement.members import check_names, load_members
+from mdtree.measurement.task import GroupTask, row_digest
+from mdtree.metrics import METRICS, Subject
+from mdtree.models import Network
+from mdtree.recipes import bind
+from mdtree.rows import Detail, Fact, Failure, Missing, Provenance, Row, Value
+from mdtree.runtime.device import held_share
+from mdtree.version import __version__
+
+__all__ = ["Attempt", "attempt", "failed_row", "measure_group"]
+
+_LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What came of measuring a group."""
+
+    row: Row
+    trace: str | None = None  # of a failure: where it was raised
+    share: float | None = None  # of its GPU's memory, that it held at most
+
+
+def attempt(task: GroupTask) -> Attempt:
+    """Measure one group; whatever goes wrong with it is in its row, and other groups go on."""
+    try:
+        with _at_hand(task) as ready:
+            row, share = held_share(task.device, lambda: _measured(ready))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code can raise anything
+        kind = type(error).__name__
+        reason = str(error) if isinstance(error, MdtreeError) else f"{kind}: {error}"
+        trace = "".join(traceback.format_exception(error))
+        return Attempt(row=failed_row(task, kind, reason), trace=trace)
+    return Attempt(row=row, share=share)
+
+
+@contextlib.contextmanager
+def _at_hand(task: GroupTask) -> Iterator[GroupTask]:
+    """Have the group's files on this machine while it is measured."""
+    if task.storage is None:
+        yield task
+        return
+    with fetched(task.storage, task.files) as files:
+        yield replace(task, files=files)
+
+
+def measure_group(task: GroupTask) -> Row:
+    """Measure one group, and give its row."""
+    return attempt(task).row
+
+
+def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
+    """Make the row of a group that could not be measured, or not further than it was before."""
+    reason = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]} ..."
+    missing = Missing(missing=f"the group failed: {reason}")
+    quantities: dict[str, Value] = {
+        name: missing for metric in task.metrics for name in METRICS[metric].quantities
+    }
+    failure = Failure(kind=kind, reason=reason)
+    if task.earlier is not None:
+        known = {**task.earlier.quantities, **quantities}
+        return replace(task.earlier, quantities=known, failure=failure)
+    return Row(
+        format=1,
+        group=task.group,
+        protocol=task.protocol,
+        facts=dict(task.facts),
+        quantities=quantities,
+        failure=failure,
+    )
+
+
+def _measured(task: GroupTask) -> Row:
+    started = time.perf_counter()
+    check_names(task)
+    network = group_network(task)
+    found = load_members(task, network)
+    data = group_data(task)
+    subject = Subject(
+        setup=group_setup(task),
+        members={member.name: _placed(member, task) for member in found.kept},
+        data=data,
+        protocol=task.protocol,
+        seed=task.seed,
+        training=group_training(task),
+    )
+    quantities: dict[str, Value] = {}
+    details: dict[str, Detail] = {}
+    notes = list(found.notes)
+    for metric in task.metrics:
+        findings = METRICS[metric].compute(subject)
+        quantities |= findings.values
+        details |= findings.details
+        notes += findings.notes
+    row = Row(
+        format=1,
+        group=task.group,
+        protocol=task.protocol,
+        facts=_facts(task, network, data),
+        quantities=quantities,
+        provenance=Provenance(
+            weights={member.name: member.sha256 for member in found.kept},
+            recipe=row_digest(task),
+            data=task.data_digest,
+            metrics=task.metrics,
+            seed=task.seed,
+            device=task.device,
+            seconds=round(time.perf_counter() - started, 3),
+            versions={
+                "mdtree": __version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+            passes=subject.setup.meter.total.passes,
+            notes=tuple(dict.fromkeys(notes)),
+            stamps=None if task.stamps is None else dict(task.stamps),
+            copies=found.copies or None,
+        ),
+        details=details or None,
+    )
+    return row if task.earlier is None else _joined(task.earlier, row)
+
+
+def _placed(member: Checkpoint, task: GroupTask) -> dict[str, Tensor]:
+    device = torch.device(task.device)
+    return {name: tensor.to(device) for name, tensor in member.weights.items()}
+
+
+def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
+    """Collect what is known: what the user says, then what the model and the data show."""
+    noise = bind(task.recipe.data, task.facts).label_noise
+    seen: dict[str, Fact] = {"parameters": network.parameters, "data_amount": len(data.train)}
+    if noise:
+        seen["label_noise"] = float(noise)
+    return {**seen, **task.facts, "parameters": network.parameters}
+
+
+def _joined(earlier: Row, row: Row) -> Row:
+    """Add what was measured now to what was measured of the same inputs before."""
+    assert earlier.provenance is not None, "only rows that were measured here are continued"
+    assert row.provenance is not None
+    return replace(
+        row,
+        quantities={**earlier.quantities, **row.quantities},
+        details={**(earlier.details or {}), **(row.details or {})} or None,
+        provenance=replace(
+            row.provenance,
+            metrics=(*earlier.provenance.metrics, *row.provenance.metrics),
+            seconds=round(earlier.provenance.seconds + row.provenance.seconds, 3),
+            passes=(earlier.provenance.passes or 0) + (row.provenance.passes or 0),
+            notes=tuple(dict.fromkeys((*earlier.provenance.notes, *row.provenance.notes))),
+        ),
+    )

@@ -1,0 +1,138 @@
+"""The members of a group: what its files hold, each network once, and no snapshots of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdtree.checkpoints import (
+    Checkpoint,
+    check_within,
+    equal_files,
+    equal_tensors,
+    equal_weights,
+    latest,
+    load_checkpoint,
+    plainest,
+    snapshots,
+)
+from mdtree.exceptions import SnapshotsError
+from mdtree.measurement.task import GroupTask
+from mdtree.models import Network
+from mdtree.rows import Copy
+
+__all__ = ["Members", "check_names", "copies_of", "load_members"]
+
+
+@dataclass(frozen=True)
+class Members:
+    """The networks of a group, and files that hold one of them once more."""
+
+    kept: list[Checkpoint]
+    copies: dict[str, Copy]
+    notes: list[str]  # choices made while reading
+
+
+def check_names(task: GroupTask) -> None:
+    """Refuse files whose names say that one run saved them at different times.
+
+    Equal files are one network, whatever they are called.  Names that a recipe lists are believed.
+    """
+    if task.listed or snapshots(task.members) is None:
+        return
+    home = _home(task)
+    if home is not None:
+        for path in task.members.values():
+            check_within(path, home)
+    copies = copies_of(task)
+    left = [name for name in task.members if name not in copies]
+    while (pair := snapshots(left)) is not None:
+        if not _hold_the_same(task, pair):
+            raise _refusal(task, pair, left)
+        left.remove(plainest(pair)[1])
+
+
+def load_members(task: GroupTask, network: Network) -> Members:
+    """Read the group's files, and hold them to the network."""
+    paths = task.members
+    trained = [name for name, _ in network.module.named_parameters()]
+    kept: list[Checkpoint] = []
+    copies: dict[str, Copy] = {}
+    notes: dict[str, tuple[str, ...]] = {}
+    for name in plainest(paths):
+        member = _loaded(task, network, name, paths[name])
+        notes[name] = member.notes
+        same = next((one for one in kept if _are_same(one, member, trained)), None)
+        if same is None:
+            kept.append(member)
+        else:
+            copies[name] = Copy(of=same.name, sha256=member.sha256)
+    order = list(paths)
+    kept.sort(key=lambda member: order.index(member.name))
+    counters = {member.name: member.counters for member in kept}
+    pair = None if task.listed else snapshots(counters, counters)
+    if pair is not None:
+        raise _refusal(task, pair, counters, counters)
+    said = [f"{name}: {note}" for name in order for note in notes[name]]
+    return Members(kept, copies, said)
+
+
+def copies_of(task: GroupTask) -> dict[str, str]:
+    """Find equal files among those of a group: name -> the name of the member."""
+    if not task.at_hand:
+        return {}
+    paths = task.members
+    return equal_files({name: paths[name] for name in plainest(paths)})
+
+
+def _loaded(task: GroupTask, network: Network, name: str, path: Path) -> Checkpoint:
+    return load_checkpoint(
+        path,
+        network.module,
+        name=name,
+        trust=task.trust.names,
+        key=task.recipe.weights_key,
+        within=_home(task),
+    )
+
+
+def _home(task: GroupTask) -> Path | None:
+    """Give the folder out of which no link may lead: that of a recipe which nobody has named."""
+    return None if task.trust.any_factory or task.storage is not None else task.folder
+
+
+def _are_same(one: Checkpoint, other: Checkpoint, trained: Iterable[str]) -> bool:
+    """Compare what was trained: running statistics may be counted anew, the network is the same."""
+    if one.sha256 == other.sha256:
+        return True
+    names = [name for name in trained if name in one.weights] or list(one.weights)
+    return equal_tensors(one.weights, other.weights, names)
+
+
+def _hold_the_same(task: GroupTask, pair: Iterable[str]) -> bool:
+    one, other = (task.members[name] for name in pair)
+    return task.at_hand and equal_weights(
+        one, other, trust=task.trust.names, key=task.recipe.weights_key
+    )
+
+
+def _refusal(
+    task: GroupTask,
+    pair: tuple[str, str],
+    names: Iterable[str],
+    counters: Mapping[str, Mapping[str, float]] | None = None,
+) -> SnapshotsError:
+    one, other = (_told(name, (counters or {}).get(name, {})) for name in pair)
+    last = task.members[latest(names)]
+    return SnapshotsError(
+        f"{one} and {other} look like snapshots of one run, not like seeds: error bars over them "
+        "would be far too small. Name the files after their seeds (seed-0, seed-1, ...), or "
+        f"measure one of them alone (mdtree measure {last!s:.400} --recipe ...); if they are "
+        "different seeds, list them in the recipe (groups, files)"
+    )
+
+
+def _told(name: str, counters: Mapping[str, float]) -> str:
+    said = ", ".join(f"{counter} {value:g}" for counter, value in counters.items())
+    return f"{name:.200} ({said})" if said else f"{name:.200}"

@@ -1,0 +1,242 @@
+"""The plan: which groups there are, which are measured already, and what the rest will cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+from mdtree.checkpoints import (
+    Folder,
+    file_digest,
+    find_folders,
+    find_stored_folders,
+    named_files,
+    snapshots,
+)
+from mdtree.datasets import data_digest
+from mdtree.exceptions import MdtreeError, RecipeError
+from mdtree.landscape import Effort
+from mdtree.measurement.builders import group_data, group_setup, group_training
+from mdtree.measurement.cost import Pace, pace
+from mdtree.measurement.members import check_names, copies_of
+from mdtree.measurement.task import GroupTask, Terms, as_text, row_digest
+from mdtree.messages import nearest
+from mdtree.metrics import METRICS, Workload
+from mdtree.recipes import Tensors, bind
+from mdtree.rows import Fact, Index, Provenance, Row
+
+__all__ = [
+    "Cost",
+    "Planned",
+    "Request",
+    "estimate",
+    "find_groups",
+    "foreseen",
+    "groups",
+    "plan",
+    "survey",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Terms):
+    """What the user asks to measure."""
+
+    root: Path  # a directory, or one weights file; not looked at where there is a storage
+    groups: frozenset[str] | None = None  # None: all that there are
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A group, and why it is measured or not."""
+
+    task: GroupTask
+    state: str  # new | changed | failed before | more metrics | measured | snapshots
+    copies: Mapping[str, str] = field(default_factory=dict)  # file -> the member that it equals
+    fault: str | None = None  # why it will fail, as far as its names tell
+
+    @property
+    def pending(self) -> bool:
+        """Say whether there is something to measure."""
+        return self.state != "measured"
+
+    @property
+    def members(self) -> list[str]:
+        """Name the networks of the group, each once."""
+        return [name for name in self.task.members if name not in self.copies]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What measuring one group will cost."""
+
+    group: str
+    passes: float  # forward passes of one item
+    seconds: float  # on one worker, from a timed batch
+
+
+def survey(request: Request) -> tuple[str, ...]:
+    """Name the groups below the root, after checking that they can be told apart."""
+    names = tuple(folder.name for folder, _ in _folders(request))
+    if not names:
+        where = request.storage or request.root
+        raise MdtreeError(
+            f"{where} holds no weights files, neither directly nor in its sub-directories (looked "
+            "for .safetensors, .pt, .pth, .ckpt, ... and folders with config.json)"
+        )
+    if len(set(names)) < len(names):
+        twice, count = Counter(names).most_common(1)[0]
+        raise MdtreeError(
+            f"{count} groups are called {twice!r}: rename their folders, "
+            "or list the groups with their names in the recipe"
+        )
+    if request.groups is None:
+        return names
+    for name in sorted(request.groups - set(names)):
+        raise MdtreeError(
+            f"there is no group {name!r}{nearest(name, names)} ({', '.join(names):.200})"
+        )
+    return tuple(name for name in names if name in request.groups)
+
+
+def groups(request: Request) -> Iterator[GroupTask]:
+    """Find the groups one after the other: a million of them are never held."""
+    terms = {field.name: getattr(request, field.name) for field in fields(Terms)}
+    digest = _data_digest(request)
+    for folder, facts in _folders(request):
+        if request.groups is None or folder.name in request.groups:
+            yield GroupTask(
+                **terms,
+                group=folder.name,
+                files=folder.files,
+                facts={**request.recipe.facts, **facts},
+                data_digest=digest,
+                stamps=folder.stamps,
+                listed=bool(request.recipe.groups),
+            )
+
+
+def find_groups(request: Request) -> list[GroupTask]:
+    """List the groups below the root."""
+    survey(request)
+    return list(groups(request))
+
+
+def plan(tasks: Iterable[GroupTask], index: Index) -> Iterator[Planned]:
+    """Compare each group with its row in the store."""
+    return (_compared(task, index.latest((task.group, task.protocol))) for task in tasks)
+
+
+def foreseen(planned: Iterable[Planned]) -> Iterator[Planned]:
+    """Look at the files of what is pending, before it is measured."""
+    for item in planned:
+        if not item.pending or item.task.earlier is not None:
+            yield item
+            continue
+        try:
+            check_names(item.task)
+        except MdtreeError as error:
+            yield replace(item, fault=str(error))
+        else:
+            yield replace(item, copies=copies_of(item.task))
+
+
+def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
+    """Tell the cost of what is pending; every network of another shape is timed on one batch."""
+    paces: dict[str, Pace] = {}
+    for item in planned:
+        if not item.pending or item.fault is not None:
+            continue
+        task = item.task
+        data = group_data(task)
+        work = Workload(
+            members=len(item.members),
+            train_items=len(data.train),
+            test_items=len(data.test) if data.test is not None else 0,
+            full_items=data.full,
+            protocol=task.protocol,
+            training=group_training(task),
+        )
+        effort = sum((METRICS[name].cost(work) for name in task.metrics), Effort())
+        shape = bind(task.recipe.model, task.facts).model_dump_json()
+        if shape not in paces:
+            paces[shape] = pace(group_setup(task), data.train)
+        yield Cost(group=task.group, passes=effort.passes, seconds=paces[shape].seconds(effort))
+
+
+def _data_digest(request: Request) -> str | None:
+    """Hash the data, which all groups share; what cannot be read is told when it is needed."""
+    try:
+        return data_digest(request.recipe.data, request.folder)
+    except MdtreeError:
+        return None
+
+
+def _folders(request: Request) -> Iterator[tuple[Folder, dict[str, Fact]]]:
+    recipe, root = request.recipe, request.root
+    if request.storage is not None:
+        if recipe.groups:
+            raise RecipeError(
+                "groups of an object storage are found by their folders: take `groups` out of the "
+                "recipe, and name their facts by `pattern`"
+            )
+        for folder in find_stored_folders(request.storage):
+            yield folder, recipe.facts_in(folder.name)
+    elif root.is_file():
+        yield Folder(name=as_text(root.stem), files=(root,)), {}
+    elif recipe.groups:
+        for group in recipe.groups:
+            files = named_files(request.folder, group.files, group=group.name)
+            yield Folder(name=group.name, files=files), dict(group.facts)
+    else:
+        for folder in find_folders(root, leave_out=_data_files(request)):
+            yield folder, recipe.facts_in(folder.name)
+
+
+def _data_files(request: Request) -> list[Path]:
+    data = request.recipe.data
+    if not isinstance(data, Tensors):
+        return []
+    return [request.folder / path for path in (data.train, data.test) if path is not None]
+
+
+def _compared(task: GroupTask, row: Row | None) -> Planned:
+    if row is None:
+        return Planned(task=task, state="new")
+    if not _same_inputs(task, row):
+        return Planned(task=task, state="changed" if row.failure is None else "failed before")
+    assert row.provenance is not None
+    if not task.listed and snapshots(row.provenance.weights) is not None:
+        return Planned(task=task, state="snapshots")  # an older mdtree took them for seeds
+    copies = {name: copy.of for name, copy in (row.provenance.copies or {}).items()}
+    rest = tuple(name for name in task.metrics if name not in row.provenance.metrics)
+    if not rest:
+        return Planned(task=task, state="measured", copies=copies)
+    state = "more metrics" if row.failure is None else "failed before"
+    return Planned(task=replace(task, metrics=rest, earlier=row), state=state, copies=copies)
+
+
+def _same_inputs(task: GroupTask, row: Row) -> bool:
+    """Compare hashes of the weights, the recipe and the data; what cannot be read has changed."""
+    known = row.provenance
+    if known is None or known.seed != task.seed or known.files.keys() != task.members.keys():
+        return False
+    if len(set(known.weights.values())) < len(known.weights):
+        return False  # an older mdtree counted equal files as often as there were
+    if task.stamps is not None and known.stamps != task.stamps:
+        return False
+    try:
+        return (
+            known.recipe == row_digest(task)
+            and known.data == task.data_digest
+            and (task.stamps is not None or _same_weights(known, task))
+        )
+    except MdtreeError:
+        return False
+
+
+def _same_weights(known: Provenance, task: GroupTask) -> bool:
+    files = known.files
+    return all(files[name] == file_digest(path) for name, path in task.members.items())

@@ -1,0 +1,185 @@
+"""Measuring: checkpoint -> model -> metrics -> measurements, for every group of a directory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdtree.checkpoints import remove_left
+from mdtree.exceptions import MdtreeError, RecipeError
+from mdtree.executors import HERE, Crew, run
+from mdtree.losses import build_loss
+from mdtree.measurement.builders import group_data, group_network
+from mdtree.measurement.failures import Traces
+from mdtree.measurement.group import Attempt, attempt, failed_row
+from mdtree.measurement.plan import (
+    Cost,
+    Planned,
+    Request,
+    estimate,
+    find_groups,
+    foreseen,
+    groups,
+    plan,
+    survey,
+)
+from mdtree.measurement.task import GroupTask
+from mdtree.messages import nearest
+from mdtree.metrics import METRICS
+from mdtree.progress import Progress, Silent
+from mdtree.rows import PROTOCOLS, Damaged, Index, RowKey, Store
+
+__all__ = ["DryRun", "Summary", "check_metrics", "check_protocol", "dry_run", "measure"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a run of `measure` did."""
+
+    out: Path
+    protocol: str
+    groups: tuple[str, ...]  # all groups of the directory
+    measured: int
+    already: int  # rows whose inputs have not changed
+    left: int  # groups that the run did not come to: too many failed, or their files are gone
+    failed: dict[str, str]  # group -> reason
+    damaged: tuple[Damaged, ...]  # lines of the old file that were no rows, and were moved aside
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRun:
+    """What a run of `measure` would do."""
+
+    planned: list[Planned]
+    costs: list[Cost]
+
+
+def measure(
+    request: Request,
+    *,
+    out: Path,
+    crew: Crew = HERE,
+    max_failures: int | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """Measure all groups whose inputs are new or have changed, and append a row for each to `out`.
+
+    Groups that fail get a row that says why; they are tried again by the next call.  What was
+    measured of them before is kept.  The run stops when more than `max_failures` have failed.
+    """
+    watch = progress or Silent()
+    names = survey(request)
+    traces = Traces(out)
+    measured, failed = 0, dict[str, str]()
+    with _nothing_left(request), Store(out) as store:
+        pending = _Pending(request, store.index, traces, watch)
+        watch.start(len(names))
+        with contextlib.closing(_attempts(pending, crew)) as attempts:
+            for found in attempts:
+                row = traces.keep(found.row, found.trace)
+                store.append(row)
+                measured += row.failure is None
+                if row.failure is not None:
+                    failed[row.group] = row.failure.reason
+                watch.step(row.group)
+                if max_failures is not None and len(failed) > max_failures:
+                    break
+        damaged = tuple(store.index.damaged)
+    return Summary(
+        out=out,
+        protocol=request.protocol,
+        groups=names,
+        measured=measured,
+        already=pending.already,
+        left=len(names) - measured - pending.already - len(failed),
+        failed=failed,
+        damaged=damaged,
+    )
+
+
+@contextlib.contextmanager
+def _nothing_left(request: Request) -> Iterator[None]:
+    """Remove in the end what workers have fetched and could not remove, as they were killed."""
+    try:
+        yield
+    finally:
+        if request.storage is not None:
+            remove_left()
+
+
+class _Pending:
+    """The groups that are to be measured, found when somebody can measure them."""
+
+    def __init__(self, request: Request, index: Index, traces: Traces, watch: Progress) -> None:
+        self.already = 0
+        self._request, self._index, self._traces, self._watch = request, index, traces, watch
+
+    def __iter__(self) -> Iterator[GroupTask]:
+        checked = False
+        for planned in plan(groups(self._request), self._index):
+            if not planned.pending:
+                self.already += 1
+                self._settle((planned.task.group, planned.task.protocol))
+                self._watch.step(planned.task.group)
+                continue
+            if not checked:
+                _preflight(planned.task)
+                checked = True
+            yield planned.task
+
+    def _settle(self, key: RowKey) -> None:
+        """Forget that a later attempt failed, with other inputs than those that are there again."""
+        if self._index.settle(key):
+            self._traces.drop(key)
+
+
+def _attempts(tasks: Iterable[GroupTask], crew: Crew) -> Generator[Attempt]:
+    for done in run(attempt, tasks, crew, held=lambda found: found.share):
+        reason = done.error or "no reason"
+        yield done.result or Attempt(row=failed_row(done.item, "WorkerLost", reason))
+
+
+def dry_run(request: Request, *, out: Path) -> DryRun:
+    """Say what `measure` would do, and what it would cost; nothing is written."""
+    planned = list(foreseen(plan(find_groups(request), Index(out))))
+    return DryRun(planned=planned, costs=list(estimate(planned)))
+
+
+def check_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Hold names to the table of metrics; no names are all that need not be asked for."""
+    for name in names:
+        if name not in METRICS:
+            raise MdtreeError(
+                f"metric {name!r} is unknown{nearest(name, METRICS)} (known: {', '.join(METRICS)})"
+            )
+    usual = (name for name, metric in METRICS.items() if not metric.on_request)
+    return tuple(dict.fromkeys(names or usual))
+
+
+def check_protocol(name: str) -> str:
+    """Hold a name to the table of protocols."""
+    if name not in PROTOCOLS:
+        raise MdtreeError(
+            f"protocol {name!r} is unknown{nearest(name, PROTOCOLS)} "
+            f"(known: {', '.join(PROTOCOLS)})"
+        )
+    return name
+
+
+def _preflight(task: GroupTask) -> None:
+    """Fail at once where every group would fail alike: unknown names, data that are not there.
+
+    Parts of a recipe that depend on a group's facts are left to the group.
+    """
+    if "$" not in task.recipe.loss.model_dump_json():
+        build_loss(task.recipe.loss, task.trust)
+    if "$" not in task.recipe.model.model_dump_json():
+        try:
+            group_network(task)
+        except RecipeError:
+            if task.recipe.model.factory != "huggingface":  # which each folder describes itself
+                raise
+    if "$" not in task.recipe.data.model_dump_json():
+        group_data(task)

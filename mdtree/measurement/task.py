@@ -1,0 +1,80 @@
+"""A task: all that a worker needs to measure one group, in paths, names and seeds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdtree.checkpoints import file_digest
+from mdtree.recipes import Recipe, Trust, bind, fingerprint
+from mdtree.rows import Fact, Row
+
+__all__ = ["GroupTask", "Terms", "as_text", "describing_folder", "row_digest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """How groups are measured: the same for all groups of a run."""
+
+    recipe: Recipe
+    folder: Path  # where relative paths of the recipe begin
+    trust: Trust
+    protocol: str
+    metrics: tuple[str, ...]
+    seed: int
+    device: str
+    allow_download: bool
+    dtype: str | None = None  # float32 | float64; None: as the network is
+    storage: str | None = None  # the address below which the files are; None: on this machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupTask(Terms):
+    """One group that is to be measured; picklable."""
+
+    group: str
+    files: tuple[Path, ...]
+    facts: Mapping[str, Fact]
+    data_digest: str | None  # hash of the data files when the run was planned
+    earlier: Row | None = None  # a row of the same inputs, to which quantities are added
+    stamps: Mapping[str, str] | None = None  # of a storage: file -> what changes with it
+    listed: bool = False  # the recipe lists its files: the user says that they are seeds
+
+    @property
+    def at_hand(self) -> bool:
+        """Say whether the files are on this machine, and not in a storage only."""
+        return self.storage is None or all(path.is_absolute() for path in self.files)
+
+    @property
+    def members(self) -> dict[str, Path]:
+        """Name the checkpoints of the group by their paths below the folder they share."""
+        shared = os.path.commonpath([path.absolute().parent for path in self.files])
+        return {
+            as_text(Path(os.path.relpath(path, shared)).as_posix()): path for path in self.files
+        }
+
+
+def as_text(name: str) -> str:
+    """Make the name of a file, which need not be text, what it will be in a row."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def row_digest(task: GroupTask) -> str:
+    """Hash what the recipe says about this group, and what a Hugging Face folder says itself."""
+    recipe = task.recipe
+    rest = f"{recipe.batch_size} {recipe.weights_key} {sorted(task.facts.items())}"
+    if task.dtype is not None:
+        rest += f" {task.dtype}"
+    if "fork" in task.metrics and recipe.training is not None:
+        rest += f" {bind(recipe.training, task.facts)}"
+    model, data = bind(recipe.model, task.facts), bind(recipe.data, task.facts)
+    folder = describing_folder(task) if task.storage is None else None  # else stamps tell
+    described = None if folder is None else file_digest(folder / "config.json")
+    return fingerprint(model, data, recipe.loss, rest, described)
+
+
+def describing_folder(task: GroupTask) -> Path | None:
+    """Find the folder that says itself what its network is: only Hugging Face's do."""
+    return task.files[0].parent if task.recipe.model.factory == "huggingface" else None

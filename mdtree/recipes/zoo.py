@@ -1,0 +1,265 @@
+"""The config of a zoo: a grid of facts, and how the network at each of its points is trained."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from mdtree.exceptions import RecipeError
+from mdtree.messages import MOST_FAULTS, nearest
+from mdtree.recipes.data import DataSpec, Digits, Share
+from mdtree.recipes.part import FactRef, Facts, Part, bind, either
+from mdtree.recipes.pattern import Pattern, facts_in
+from mdtree.recipes.recipe import Count, Loss, LossSpec, Model, Recipe, TrainingSpec
+from mdtree.rows import Fact, check_facts
+
+__all__ = ["Zoo", "ZooTraining"]
+
+_MOST = 100_000  # members; the published zoo has 8,450
+_TEXT = re.compile(r"[\w.+]+")  # of an axis: it becomes part of a folder's name
+_FACT = re.compile(r"\{(\w+)\}")  # in the pattern of a name
+
+Place = tuple[int | str, ...]  # of a part of the config
+Fault = tuple[Place, str]  # where something is wrong, and what
+
+Optimizer = Annotated[
+    Literal["sgd", "adamw"] | FactRef, either("sgd, adamw, or a fact such as $optimizer")
+]
+Schedule = Annotated[
+    Literal["constant", "cosine", "steps"] | FactRef,
+    either("constant, cosine, steps, or a fact such as $schedule"),
+]
+Augmentation = Annotated[
+    Literal["none", "shift", "shift_flip"] | FactRef,
+    either("none, shift, shift_flip, or a fact such as $augmentation"),
+]
+Value = Annotated[
+    Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)] | str,
+    either("a finite number or a text"),
+]
+
+
+class ZooTraining(TrainingSpec):
+    """How each member is trained."""
+
+    epochs: Count | None = None
+    steps: Count | None = None  # at most; with or without epochs
+    optimizer: Optimizer = "sgd"
+    schedule: Schedule = "constant"
+    warmup: Share = 0.0  # share of the steps over which the learning rate rises
+    augmentation: Augmentation = "none"
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.epochs is None and self.steps is None:
+            raise ValueError("epochs or steps are needed: how long is a member trained?")
+        return self
+
+
+class Zoo(Part):
+    """A whole config of `mdtree zoo train`."""
+
+    format: Literal[1] = 1
+    model: Model
+    data: DataSpec = Digits()
+    loss: Loss = LossSpec()
+    training: ZooTraining
+    grid: dict[str, tuple[Value, ...]] = Field(min_length=1)
+    seeds: int = Field(default=2, ge=1)  # members of each group
+    first_seed: int = Field(default=0, ge=0)  # they count up from here
+    facts: Facts = Field(default_factory=dict)  # of all groups
+    name: Pattern | None = None  # of a group's folder; without it, axis-value_axis-value
+    batch_size: int = Field(default=256, ge=1)  # items in one forward pass of measuring
+
+    @field_validator("grid")
+    @classmethod
+    def _axes(cls, grid: dict[str, tuple[Fact, ...]]) -> dict[str, tuple[Fact, ...]]:
+        _refuse(fault for axis, values in grid.items() for fault in _faults_of(axis, values))
+        return grid
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for faults in (self._unknown, self._too_many, self._unfit, self._unreadable):
+            _refuse(faults())  # the later ones rely on the earlier
+        return self
+
+    def _unknown(self) -> Iterator[Fault]:
+        """Compare the facts that the config asks for with those that it gives."""
+        asked: dict[str, Place] = {}
+        for name in ("model", "data", "loss", "training"):
+            place: Place = ("data", self.data.source) if name == "data" else (name,)  # as pydantic
+            for fact, where in _asked(getattr(self, name).model_dump(), place):
+                asked.setdefault(fact, where)
+        known = {*self.grid, *self.facts}
+        for axis in self.grid:
+            if axis not in asked:
+                hint = nearest(axis, asked.keys() - known) or ", as in batch_size: $batch_size"
+                yield ("grid", axis), f"nothing asks for ${axis}: write it where it belongs{hint}"
+            if axis in self.facts:
+                yield ("facts", axis), f"{axis!r} is an axis of the grid too: leave it out here"
+        for fact in sorted(asked.keys() - known):
+            hint = nearest(fact, known)
+            yield asked[fact], f"${fact} is neither an axis of the grid nor a fact{hint}"
+        for fact, value in self.facts.items():
+            if isinstance(value, str) and value.startswith("$"):
+                yield ("facts", fact), f"a fact asks for no other one, got {value!r:.100}"
+
+    def _too_many(self) -> Iterator[Fault]:
+        count = math.prod(len(values) for values in self.grid.values()) * self.seeds
+        if count > _MOST:
+            yield ("grid",), f"gives {count:,} members, at most {_MOST:,} are allowed"
+
+    def _unfit(self) -> Iterator[Fault]:
+        """Put every value of every axis once where it belongs, before hours of training."""
+        first = next(self.points())
+        try:
+            self._put(first)
+        except RecipeError as error:
+            yield ("grid",), str(error)
+            return
+        for axis, values in self.grid.items():
+            for number, value in enumerate(values):
+                try:
+                    self._put({**first, axis: value})
+                except RecipeError as error:
+                    yield ("grid", axis, number), str(error)
+
+    def _put(self, point: Mapping[str, Fact]) -> None:
+        parts: tuple[Part, ...] = (self.model, self.data, self.loss, self.training)
+        for part in parts:
+            bind(part, {**self.facts, **point})
+
+    def _unreadable(self) -> Iterator[Fault]:
+        """Hold the names of all groups to what is read from them when they are measured."""
+        place, said = ("name" if self.name else "grid",), f"name {self.pattern!r}"
+        if set(_FACT.findall(self.pattern)) != set(self.grid):
+            yield place, f"{said} must hold the axes of the grid: {', '.join(self.grid)}"
+            return
+        seen: dict[str, dict[str, Fact]] = {}
+        for point in self.points():
+            name = self.group(point)
+            if any(not part or part.startswith(".") for part in name.split("/")):
+                fault = f"makes {name!r}, which is hidden or lies outside of the zoo"
+            elif not name.isprintable() or "\\" in name:
+                fault = f"makes {name!r}, which is no name of a folder on every system"
+            elif (other := seen.get(name.casefold())) is not None:
+                fault = f"does not tell the groups apart: {other} and {point} are {name!r}"
+            elif (found := self._read(name)) != point:
+                fault = f"makes {name!r} of {point}, which is read back as {found}"
+            else:
+                seen[name.casefold()] = point
+                continue
+            yield place, f"{said} {fault}"
+            return
+
+    def _read(self, name: str) -> dict[str, Fact] | str:
+        try:
+            return facts_in(name, self.pattern)
+        except RecipeError as error:
+            return f"a mistake: {error}"
+
+    @property
+    def pattern(self) -> str:
+        """Give the pattern of the groups' names."""
+        return self.name or "_".join(f"{axis}-{{{axis}}}" for axis in self.grid)
+
+    def points(self) -> Iterator[dict[str, Fact]]:
+        """Give the facts of each point of the grid, the last axis changing fastest."""
+        for values in itertools.product(*self.grid.values()):
+            yield dict(zip(self.grid, values, strict=True))
+
+    def group(self, point: Mapping[str, Fact]) -> str:
+        """Name the group at a point."""
+        return _FACT.sub(lambda found: str(point[found[1]]), self.pattern)
+
+    def recipe(self) -> Recipe:
+        """Say how the groups are measured."""
+        training = None
+        if self.training.optimizer == "sgd":  # what --fork goes on with
+            training = TrainingSpec(
+                **{name: getattr(self.training, name) for name in TrainingSpec.model_fields}
+            )
+        return Recipe(
+            model=self.model,
+            data=self.data,
+            loss=self.loss,
+            training=training,
+            batch_size=self.batch_size,
+            facts=self.facts,
+            pattern=self.pattern,
+        )
+
+    def differences(self, other: Zoo) -> list[str]:
+        """List what another config says otherwise: `training.epochs: 30, now 40`."""
+        mine, theirs = (_flat(json.loads(zoo.model_dump_json())) for zoo in (self, other))
+        return [
+            f"{key}: {mine.get(key, 'not there')}, now {theirs.get(key, 'not there')}"
+            for key in dict.fromkeys([*mine, *theirs])
+            if mine.get(key) != theirs.get(key)
+        ]
+
+
+def _faults_of(axis: str, values: tuple[Fact, ...]) -> Iterator[Fault]:
+    """List what is wrong with an axis, whatever the rest of the config says."""
+    if not axis.isidentifier():
+        yield (axis,), f"an axis is a name such as width or learning_rate, got {axis!r}"
+    if not values:
+        yield (axis,), f"axis {axis!r} has no value"
+    if len(set(values)) < len(values):
+        yield (axis,), f"axis {axis!r} has a value twice"
+    for number, value in enumerate(values):
+        if isinstance(value, str) and not _TEXT.fullmatch(value):
+            yield (axis, number), f"a text of an axis is of letters, digits, _ . +, got {value!r}"
+        for fault in check_facts({axis: value}):
+            yield (axis, number), fault
+
+
+def _asked(value: Any, place: Place) -> Iterator[tuple[str, Place]]:
+    """Find each `$fact` in what a part says, and its place."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _asked(inner, (*place, str(key)))
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _asked(inner, (*place, number))
+    elif isinstance(value, str) and re.fullmatch(r"\$\w+", value):
+        yield value[1:], place
+
+
+def _refuse(faults: Iterable[Fault]) -> None:
+    """Raise faults, each with its place, as pydantic does with its own; equal ones once.
+
+    One more than are told is enough to know that there are more.
+    """
+    first: dict[str, Place] = {}
+    for place, text in faults:
+        first.setdefault(text, place)
+        if len(first) > MOST_FAULTS:
+            break
+    if first:
+        errors = [
+            InitErrorDetails(
+                type=PydanticCustomError("value_error", "{fault}", {"fault": text}),
+                loc=place,
+                input=None,
+            )
+            for text, place in first.items()
+        ]
+        raise ValidationError.from_exception_data("Zoo", errors)
+
+
+def _flat(value: Any, place: str = "") -> dict[str, str]:
+    """Give the parts of a mapping by their places, each as JSON: there 1, 1.0 and "1" differ."""
+    if isinstance(value, dict) and value:
+        found: dict[str, str] = {}
+        for key, inner in value.items():
+            found |= _flat(inner, f"{place}.{key}" if place else key)
+        return found
+    return {place: json.dumps(value)}

@@ -1,0 +1,96 @@
+"""Curves: what lies between two networks, and how their curvature is spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mdtree.render.axis import Axis, linear, logarithmic
+from mdtree.render.markup import Markup, joined
+from mdtree.render.plot import Plot
+from mdtree.render.table import beyond, lines, numeric
+from mdtree.rows import Row
+
+__all__ = ["density", "profile"]
+
+_Points = list[tuple[float, float]]
+
+_SMOOTH = 60  # parts of the range of eigenvalues that a node is spread over
+_GRID = 241
+_DECADES = 6  # of the density
+
+
+def profile(row: Row, column: str, label: str) -> Markup | None:
+    """Draw train_error or train_loss along the trained curve and the straight line of each pair."""
+    curves, straight = _paths(row, "curve", column), _paths(row, "line", column)
+    if not curves and not straight:
+        return None
+    height = [y for path in (*curves, *straight) for _, y in path]
+    x = Axis(
+        label="way from one network to the other", low=0, high=1, ticks=(0, 0.25, 0.5, 0.75, 1)
+    )
+    plot = Plot(x, linear(label, [0.0, *height], least=1.0 if column == "train_error" else 0.1))
+    marks = [plot.curve(path, "straight") for path in straight]
+    for path in curves:
+        marks.append(plot.curve(path, "curved"))
+        marks += [plot.dot(t, value, "on", f"{label} {value:.4g} at {t:g}") for t, value in path]
+    worst = max(height)
+    drawn = plot.drawn(marks, f"{label} between the networks of the group, at most {worst:.4g}")
+    return joined([drawn, beyond(row, "curve", "line")])
+
+
+def _paths(row: Row, detail: str, column: str) -> list[_Points]:
+    """Give the points of each pair, in order."""
+    found: dict[object, _Points] = {}
+    for pair, *cells in lines(row, detail, "pair", "t", column):
+        point = numeric(*cells)
+        if point is not None:
+            found.setdefault(pair, []).append((point[0], point[1]))
+    return [sorted(points) for points in found.values() if len(points) > 1]
+
+
+def density(row: Row) -> Markup | None:
+    """Draw the spectral density of the Hessian: the nodes of Lanczos, and their smooth sum.
+
+    phi(x) = mean over members of  sum_i w_i exp(-(x - lambda_i)^2 / (2 s^2)),  s = range / 60,
+    so that a node that stands alone has its own weight for height.
+    """
+    members = _nodes(row)
+    nodes = [(value, weight / len(members)) for held in members for value, weight in held]
+    if not nodes:
+        return None
+    values = [value for value, _ in nodes]
+    low, high = min(values), max(values)
+    width = max((high - low) / _SMOOTH, 1e-2 * max(abs(low), abs(high)), 1e-9)
+    places = np.linspace(low - 3 * width, high + 3 * width, _GRID)
+    heights = _smooth(places, nodes, width)
+    y = logarithmic("share of the directions", [weight for _, weight in nodes], decades=_DECADES)
+    plot = Plot(linear("eigenvalue of the Hessian", [places[0], places[-1]], snug=True), y)
+    points = [
+        (float(place), max(float(height), y.low))
+        for place, height in zip(places, heights, strict=True)
+    ]
+    marks = [plot.area(points, "hill"), plot.curve(points, "curved")]
+    marks += [
+        plot.dot(value, weight, "on", f"{value:.4g}: share {weight:.2g}") for value, weight in nodes
+    ]
+    told = f"spectral density of the Hessian: eigenvalues from {low:.4g} to {high:.4g}"
+    return joined([plot.drawn(marks, told), beyond(row, "hessian_density")])
+
+
+def _nodes(row: Row) -> list[_Points]:
+    """Give eigenvalues and weights of each member."""
+    found: dict[object, _Points] = {}
+    for member, *cells in lines(row, "hessian_density", "member", "eigenvalue", "weight"):
+        node = numeric(*cells)
+        if node is not None and node[1] > 0:
+            found.setdefault(member, []).append((node[0], node[1]))
+    return list(found.values())
+
+
+def _smooth(places: np.ndarray, nodes: Sequence[tuple[float, float]], width: float) -> np.ndarray:
+    total = np.zeros_like(places)
+    for value, weight in nodes:
+        total += weight * np.exp(-(((places - value) / width) ** 2) / 2)
+    return total

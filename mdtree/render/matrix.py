@@ -1,0 +1,167 @@
+"""Matrices: how alike networks, or their layers, are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mdtree.render.markup import Markup, joined, tag
+from mdtree.render.table import Cell, left_out, lines, name_of, numeric
+from mdtree.rows import Row
+from mdtree.trees.binning import Floats
+
+__all__ = ["layers_matrix", "members_matrix"]
+
+_MOST = 32  # lines; more are drawn as means of blocks
+_MOST_NAMES = 512  # to each side; what is between more is not drawn
+_WRITTEN = 8  # lines, at most, whose cells have room for a number
+_WIDTH, _SIDE = 320, 46  # pixels: of a picture at least, of a cell with a number
+_THIN = 0.6  # of the ink, under letters
+_FAR = 100  # a CKA that is none
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Matrix:
+    """Numbers from 0 to 1; NaN is not known."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: Floats
+    block: int = 1  # lines that one line stands for
+
+
+def members_matrix(row: Row) -> Markup | None:
+    """Draw the CKA of all pairs of members; that of a network with itself is left empty."""
+    held = lines(row, "pairs", "a", "b", "cka", most=None)
+    names = _names(name for a, b, _ in held for name in (a, b))
+    found = _known(held, names, names)
+    found = {(b, a): cka for (a, b), cka in found.items()} | found
+    if not found:
+        return None
+    shown = list(names)[:_MOST_NAMES]
+    return joined(
+        [
+            _drawn(_matrix(shown, shown, found), "networks"),
+            tag("ol", *(tag("li", name_of(name)) for name in shown), class_="names"),
+            left_out(len(shown), len(names), "networks"),
+        ]
+    )
+
+
+def layers_matrix(row: Row) -> Markup | None:
+    """Draw the CKA of all layers of one network with all layers of another."""
+    held = lines(row, "layers", "row", "column", "cka", most=None)
+    first, second = _names(line[0] for line in held), _names(line[1] for line in held)
+    found = _known(held, first, second)
+    if not found:
+        return None
+    shown, beside = list(first)[:_MOST_NAMES], list(second)[:_MOST_NAMES]
+    return joined(
+        [
+            _drawn(_matrix(shown, beside, found), "layers"),
+            left_out(_MOST_NAMES, max(len(first), len(second)), "layers"),
+        ]
+    )
+
+
+def _names(cells: Iterable[Cell]) -> dict[str, int]:
+    """Give each name its number, in the order in which they first appear."""
+    names: dict[str, int] = {}
+    for cell in cells:
+        names.setdefault(str(cell), len(names))
+    return names
+
+
+def _known(
+    held: Iterable[tuple[Cell, ...]], rows: Mapping[str, int], columns: Mapping[str, int]
+) -> dict[tuple[str, str], float]:
+    """Give what is known of the pairs that are drawn."""
+    found = {}
+    for one, other, cell in held:
+        row, column, cka = str(one), str(other), numeric(cell)
+        if cka is not None and rows[row] < _MOST_NAMES > columns[column]:
+            found[row, column] = cka[0]
+    return found
+
+
+def _matrix(
+    rows: Sequence[str], columns: Sequence[str], found: Mapping[tuple[str, str], float]
+) -> _Matrix:
+    cells = np.array([[found.get((one, other), np.nan) for other in columns] for one in rows])
+    block = -(-max(cells.shape) // _MOST)
+    if block == 1:
+        return _Matrix(rows=tuple(rows), columns=tuple(columns), cells=cells)
+    return _Matrix(
+        rows=_named(rows, block),
+        columns=_named(columns, block),
+        cells=_pooled(cells, block),
+        block=block,
+    )
+
+
+def _named(names: Sequence[str], block: int) -> tuple[str, ...]:
+    return tuple(f"{name_of(names[i])} and on" for i in range(0, len(names), block))
+
+
+def _pooled(cells: Floats, block: int) -> Floats:
+    """Take the mean of what is known in each block."""
+    wide, high = (range(0, size, block) for size in cells.shape[::-1])
+    parts = [[cells[y : y + block, x : x + block] for x in wide] for y in high]
+    return np.array([[_mean(part) for part in line] for line in parts])
+
+
+def _mean(part: Floats) -> float:
+    known = part[~np.isnan(part)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _drawn(matrix: _Matrix, what: str) -> Markup:
+    high, wide = matrix.cells.shape
+    side = max(_SIDE if max(high, wide) <= _WRITTEN else 0, _WIDTH / max(high, wide, _WRITTEN))
+    known = matrix.cells[~np.isnan(matrix.cells)]
+    parts = [
+        _cell(matrix, y, x, side)
+        for y in range(high)
+        for x in range(wide)
+        if not np.isnan(matrix.cells[y, x])
+    ]
+    blocks = f", each cell the mean of {matrix.block} by {matrix.block}" * (matrix.block > 1)
+    told = f"CKA of {high} by {wide} {what}{blocks}: "
+    told += f"from {_written(known.min(), 2)} to {_written(known.max(), 2)}"
+    return tag(
+        "svg",
+        tag("title", told),
+        tag("rect", x=0, y=0, width=side * wide, height=side * high, class_="empty"),
+        joined(parts),
+        viewBox=f"0 0 {side * wide:.2f} {side * high:.2f}",
+        width=side * wide,
+        height=side * high,
+        class_="matrix",
+        role="img",
+        aria_label=told,
+    )
+
+
+def _written(cka: float, digits: int = 3) -> str:
+    return f"{cka:.{digits}f}" if abs(cka) < _FAR else f"{cka:.3g}"
+
+
+def _cell(matrix: _Matrix, y: int, x: int, side: float) -> Markup:
+    value = float(matrix.cells[y, x])
+    ink, written = min(max(value, 0.0), 1.0), None
+    if max(matrix.cells.shape) <= _WRITTEN:
+        ink *= _THIN
+        written = tag("text", _written(value, 2), x=(x + 0.5) * side, y=(y + 0.5) * side)
+    return tag(
+        "g",
+        tag(
+            "title",
+            f"{name_of(matrix.rows[y])} with {name_of(matrix.columns[x])}: {_written(value)}",
+        ),
+        tag(
+            "rect", x=x * side, y=y * side, width=side, height=side, fill_opacity=ink, class_="cell"
+        ),
+        written,
+    )

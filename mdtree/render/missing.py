@@ -1,0 +1,35 @@
+"""What was not measured, why, and what it could change."""
+
+from __future__ import annotations
+
+from mdtree.diagnosis import Missed, Verdict
+from mdtree.render.markup import Markup, tag
+from mdtree.render.section import section
+from mdtree.render.words import feature_name, plain, sentence, share
+from mdtree.rows import Missing, Row
+from mdtree.trees import FEATURES
+
+__all__ = ["absent"]
+
+
+def absent(verdict: Verdict, row: Row | None) -> Markup | None:
+    """List what the trees asked for in vain, then what else is missing."""
+    asked = {
+        need for one in verdict.missed for name in one.features for need in FEATURES[name].needs
+    }
+    others = [
+        tag("li", tag("b", plain(name)), f": {sentence(value.missing)}")
+        for name, value in ({} if row is None else row.quantities).items()
+        if isinstance(value, Missing) and name not in asked
+    ]
+    listed = [*map(_line, verdict.missed), *others]
+    return section("Not measured", None, tag("ul", *listed, class_="plain")) if listed else None
+
+
+def _line(one: Missed) -> Markup:
+    told = ", ".join(map(feature_name, one.features))
+    flips = (
+        f" To know {told} would change the most probable answer with a probability of "
+        f"{share(one.flips)}."
+    )
+    return tag("li", tag("b", plain(one.metric)), f": {sentence(one.reason)}", tag("small", flips))

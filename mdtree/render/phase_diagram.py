@@ -1,0 +1,267 @@
+"""Phase diagrams as text, and as a picture (SVG)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from mdtree.exceptions import RowsError
+from mdtree.failure_modes import FAILURE_MODES
+from mdtree.labelling import Label
+from mdtree.render.phase_grid import Cell, Phase
+from mdtree.render.style import COLOURS
+from mdtree.render.terminal import plural, printable, table
+
+__all__ = ["LETTERS", "phase_svg", "phase_text"]
+
+LETTERS = {
+    "temperature_high": "H",
+    "temperature_low": "L",
+    "model_small": "M",
+    "data_small": "D",
+    "none": "-",
+}
+_DULL, _BRIGHT = "#174a57", "#e6f3f1"  # the least and the most accurate group
+_FRAME, _INK, _PAPER = "#c3c9cf", "#000000", "#ffffff"
+
+_NAME = 40  # letters of the name of a zoo
+_MOST_CELLS, _MOST_TICKS = 100_000, 100_000  # of all diagrams together
+
+# pixels
+_CELL, _LINE = 54, 26  # the least size of a cell
+_LETTER = 6.5  # about the width of a letter
+_EDGE, _GAP = 24, 28
+_HEADING = 214  # what stands over a diagram
+_WIDEST = 1600  # of a picture, unless one pair of diagrams is wider
+_LEGEND = 178
+
+
+def phase_text(phases: Sequence[Phase]) -> str:
+    """Show test accuracy and the letter of the mode in each cell, the largest value on top."""
+    cells = sum(len(phase.lines) * len(phase.columns) for phase in phases)
+    if cells > _MOST_CELLS:  # most of them empty: a group is one cell
+        return f"phase diagrams of {cells:,} cells are too large to be shown"
+    legend = ", ".join(f"{letter} {mode}" for mode, letter in LETTERS.items())
+    said = f"percent of test items, and what is wrong: {legend}; ? inside the noise"
+    return "\n\n".join([*map(_text, phases), said])
+
+
+def _text(phase: Phase) -> str:
+    corner = f"{phase.down} \\ {phase.across}" if phase.down else phase.across
+    lines = [
+        [
+            _number(line) if phase.down else "",
+            *(_cell_text(phase.cells.get((line, column))) for column in phase.columns),
+        ]
+        for line in reversed(phase.lines)
+    ]
+    # the mark of a cell is two letters wide; what stands over numbers ends where they do
+    text = table([corner, *(f"{_number(column)}   " for column in phase.columns)], lines)
+    title = _title(phase)
+    return f"{title}\n{text}" if title else text
+
+
+def _cell_text(cell: Cell | None) -> str:
+    return "" if cell is None else f"{cell.label.accuracy:.1f} {_mark(cell.label):2}"
+
+
+def _mark(label: Label) -> str:
+    return LETTERS[label.mode] + ("?" if label.in_noise else "")
+
+
+def _title(phase: Phase) -> str:
+    zoo = printable(phase.zoo)
+    short = zoo if len(zoo) <= _NAME else zoo[: _NAME - 3] + "..."
+    facts = (f"{_name(fact)} {_number(value)}" for fact, value in phase.shared.items())
+    return ", ".join([short, *facts] if short else facts)
+
+
+def _name(word: str) -> str:
+    return word.replace("_", " ")
+
+
+def _number(value: float) -> str:
+    whole = value.is_integer() and abs(value) < 1e9  # noqa: PLR2004 - then 1e+09 is shorter
+    return f"{value:,.0f}" if whole else f"{value:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scale:
+    """What the colours of all diagrams of a picture are relative to."""
+
+    low: float  # percent of test items
+    high: float
+    worst: float  # points that a remedy gains
+
+    def accuracy(self, label: Label) -> str:
+        span = self.high - self.low
+        return _mixed(_DULL, _BRIGHT, (label.accuracy - self.low) / span if span else 1.0)
+
+    def mode(self, label: Label) -> str:
+        share = label.severity / self.worst if self.worst else 0.0
+        return _mixed(
+            _PAPER, COLOURS[label.mode], 0.6 if label.mode == "none" else 0.3 + 0.7 * share
+        )
+
+
+def phase_svg(phases: Sequence[Phase]) -> str:
+    """Draw two diagrams for each phase, side by side: test accuracy, and what is wrong.
+
+    The stronger the colour of a mode, the more its remedy gains.
+    """
+    ticks = sum(len(phase.lines) + len(phase.columns) for phase in phases)
+    if ticks > _MOST_TICKS:
+        raise RowsError(f"the axes of the phase diagrams have {ticks:,} values: too many to draw")
+    labels = [cell.label for phase in phases for cell in phase.cells.values()]
+    scale = _Scale(
+        low=min((label.accuracy for label in labels), default=0.0),
+        high=max((label.accuracy for label in labels), default=100.0),
+        worst=max((label.severity for label in labels), default=0.0),
+    )
+    sizes = [_Frame(phase) for phase in phases]
+    wide = max((2 * size.width + _GAP for size in sizes), default=0.0)
+    tall = max((size.height for size in sizes), default=0.0)
+    beside = max(1, int((_WIDEST - 2 * _EDGE + _GAP) // (wide + _GAP)))
+    stacks = -(-len(phases) // beside)
+    width = max(2 * _EDGE + min(beside, len(phases)) * (wide + _GAP) - _GAP, 720)
+    height = _EDGE + _LEGEND + stacks * (tall + _GAP)
+    parts = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
+            f'width="{width:g}" height="{height:g}" font-size="11" role="img" '
+            'font-family="Helvetica, Arial, sans-serif">'
+        ),
+        "<title>Phase diagrams: test accuracy and failure mode of each group</title>",
+        _box(0, 0, width, height, _PAPER),
+        *_legend(labels, scale),
+    ]
+    for number, size in enumerate(sizes):
+        left = _EDGE + number % beside * (wide + _GAP)
+        top = _EDGE + _LEGEND + number // beside * (tall + _GAP)
+        parts += _pair(size, left, top, scale)
+    return "\n".join([*parts, "</svg>\n"])
+
+
+class _Frame:
+    """The sizes of a diagram."""
+
+    def __init__(self, phase: Phase) -> None:
+        self.phase = phase
+        self.columns = [_number(column) for column in phase.columns]
+        self.lines = [_number(line) if phase.down else "" for line in phase.lines]
+        self.cell = max(_CELL, _LETTER * max(map(len, self.columns)) + 8)
+        self.left = (22 if phase.down else 0) + _LETTER * max(map(len, self.lines)) + 6
+        self.title = _title(phase)
+        self.top = 40 if self.title else 20
+        wide = self.left + max(len(self.columns) * self.cell, _HEADING)
+        self.width = max(wide, 4.2 * len(self.title))  # half of a title, which is larger
+        self.height = self.top + len(self.lines) * _LINE + 36
+
+
+def _pair(frame: _Frame, left: float, top: float, scale: _Scale) -> Iterator[str]:
+    if frame.title:
+        yield _words(frame.title, left, top + 12, anchor="start", weight="bold", size=13)
+    second = left + frame.width + _GAP
+    for start, heading in ((left, "test accuracy, %"), (second, "what is wrong, points to gain")):
+        yield _words(heading, start + frame.left, top + frame.top - 7, anchor="start")
+        yield from _axes(frame, start, top + frame.top)
+    for (line, column), cell in sorted(frame.phase.cells.items()):
+        x = frame.left + frame.phase.columns.index(column) * frame.cell
+        y = top + frame.top + (len(frame.lines) - 1 - frame.phase.lines.index(line)) * _LINE
+        label = cell.label
+        gain = "" if label.mode == "none" else f" {label.severity:.1f}"
+        for start, colour, text in (
+            (left, scale.accuracy(label), f"{label.accuracy:.1f}"),
+            (second, scale.mode(label), _mark(label) + gain),
+        ):
+            middle = start + x + frame.cell / 2
+            yield f"<g><title>{escape(printable(_said(cell)))}</title>"
+            yield _box(start + x, y, frame.cell - 1, _LINE - 1, colour)
+            yield _words(text, middle, y + _LINE / 2 + 4, ink=_ink(colour)) + "</g>"
+
+
+def _axes(frame: _Frame, left: float, top: float) -> Iterator[str]:
+    start, high = left + frame.left, len(frame.lines) * _LINE
+    wide = len(frame.columns) * frame.cell
+    yield (
+        f'<path d="M{start - 1.5:g} {top - 1.5:g}h{wide + 2:g}v{high + 2:g}h{-wide - 2:g}z" '
+        f'fill="none" stroke="{_FRAME}"/>'
+    )
+    for number, text in enumerate(frame.columns):
+        yield _words(text, start + (number + 0.5) * frame.cell, top + high + 13)
+    yield _words(_name(frame.phase.across), start + wide / 2, top + high + 30)
+    if frame.phase.down:
+        for number, text in enumerate(reversed(frame.lines)):
+            yield _words(text, start - 6, top + (number + 0.5) * _LINE + 4, anchor="end")
+        yield _words(_name(frame.phase.down), left + 12, top + high / 2, turned=True)
+
+
+def _said(cell: Cell) -> str:
+    label = cell.label
+    gain = "" if label.mode == "none" else f", its remedy gains {label.severity:.2f} points"
+    noise = f", inside the noise of {label.margin:.2f}" if label.in_noise else ""
+    return f"{cell.group}: {label.accuracy:.2f} %, {_name(label.mode)}{gain}{noise}"
+
+
+def _legend(labels: Sequence[Label], scale: _Scale) -> Iterator[str]:
+    noisy = sum(label.in_noise for label in labels)
+    top = _EDGE + 12
+    yield _words("Phase diagrams", _EDGE, top, anchor="start", weight="bold", size=16)
+    told = f"{plural(len(labels), 'group')}, {noisy} of the labels inside the noise (?)"
+    yield _words(told, _EDGE, top + 20, anchor="start")
+    top += 34
+    for number in range(11):  # a scale of eleven boxes
+        colour = _mixed(_DULL, _BRIGHT, number / 10)
+        yield _box(_EDGE + number * 10, top, 10, 13, colour)
+    yield _words(
+        f"test accuracy, {scale.low:.1f} % to {scale.high:.1f} %; empty: no measured group",
+        _EDGE + 120,
+        top + 11,
+        anchor="start",
+    )
+    for mode, meaning in FAILURE_MODES.items():
+        top += 18
+        yield _box(_EDGE, top, 22, 13, COLOURS[mode])
+        yield _words(LETTERS[mode], _EDGE + 11, top + 11, ink=_ink(COLOURS[mode]))
+        text = f"{_name(mode)}: {meaning}"
+        yield _words(text, _EDGE + 30, top + 11, anchor="start")
+
+
+def _box(x: float, y: float, width: float, height: float, colour: str) -> str:
+    return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" fill="{colour}"/>'
+
+
+def _words(
+    text: str,
+    x: float,
+    y: float,
+    *,
+    anchor: str = "middle",
+    weight: str = "normal",
+    size: int = 11,
+    ink: str = _INK,
+    turned: bool = False,
+) -> str:
+    turn = f' transform="rotate(-90 {x:g} {y:g})"' if turned else ""
+    return (
+        f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" font-weight="{weight}" '
+        f'font-size="{size}" fill="{ink}"{turn}>{escape(printable(text))}</text>'
+    )
+
+
+def _mixed(one: str, other: str, share: float) -> str:
+    """Go from one colour to another."""
+    pairs = zip(_rgb(one), _rgb(other), strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
+
+
+def _ink(paper: str) -> str:
+    """Choose black or white letters, whichever is read better (WCAG 2: relative luminance)."""
+    linear = [((c / 255 + 0.055) / 1.055) ** 2.4 for c in _rgb(paper)]
+    light = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return _INK if light > 0.179 else _PAPER  # noqa: PLR2004 - both contrasts are 4.6 there
+
+
+def _rgb(colour: str) -> list[int]:
+    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]

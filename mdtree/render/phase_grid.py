@@ -1,0 +1,76 @@
+"""Phase diagrams: a zoo's width against its batch size, one diagram for each of its other facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mdtree.labelling import Label, number_of
+from mdtree.rows import Row
+
+__all__ = ["Cell", "Phase", "phases"]
+
+# the axes of labels: the first that varies goes across, the second down
+_PREFERRED = ("batch_size", "width", "learning_rate", "data_amount")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One group in a diagram."""
+
+    group: str
+    label: Label
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """Groups that differ by two facts alone; all diagrams of one zoo have the same frame."""
+
+    zoo: str  # its name; empty: it has none
+    shared: Mapping[str, float]  # the other facts of the grid
+    across: str  # the fact of the columns
+    down: str | None  # the fact of the lines; None: the grid has one axis alone
+    columns: tuple[float, ...]
+    lines: tuple[float, ...]
+    cells: Mapping[tuple[float, float], Cell]  # (line, column) -> group; some can be missing
+
+
+def phases(rows: Sequence[Row], labels: Sequence[Label]) -> list[Phase]:
+    """Lay the groups of a grid out, each with its label."""
+    varied = _varied(rows)
+    if not varied:
+        return []
+    across, *others = varied
+    down, rest = (others[0], others[1:]) if others else (None, [])
+    found: dict[str, dict[tuple[float, ...], dict[tuple[float, float], Cell]]] = {}
+    for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        shared = tuple(varied[fact][number] for fact in rest)
+        place = (varied[down][number] if down else 0.0, varied[across][number])
+        diagrams = found.setdefault(str(row.facts.get("zoo", "")), {})
+        diagrams.setdefault(shared, {})[place] = Cell(group=row.group, label=label)
+    return [
+        Phase(
+            zoo=zoo,
+            shared=dict(zip(rest, shared, strict=True)),
+            across=across,
+            down=down,
+            columns=tuple(sorted({column for d in diagrams.values() for _, column in d})),
+            lines=tuple(sorted({line for d in diagrams.values() for line, _ in d})),
+            cells=cells,
+        )
+        for zoo, diagrams in sorted(found.items())
+        for shared, cells in sorted(diagrams.items(), key=lambda item: item[0])
+    ]
+
+
+def _varied(rows: Sequence[Row]) -> dict[str, list[float]]:
+    """Give the values of the facts that every row has and in which rows differ."""
+    known = {
+        fact: [value for row in rows if (value := number_of(row, fact)) is not None]
+        for fact in _PREFERRED
+    }
+    return {
+        fact: values
+        for fact, values in known.items()
+        if len(values) == len(rows) and len(set(values)) > 1
+    }

@@ -1,0 +1,53 @@
+"""The origin: what a verdict rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from mdtree.diagnosis import Basis
+from mdtree.messages import plural
+from mdtree.render.markup import Markup, joined, tag
+from mdtree.render.table import left_out, name_of
+from mdtree.render.words import sentence, short
+from mdtree.rows import PROTOCOLS, Provenance, Row
+
+__all__ = ["origin"]
+
+_MOST = 100  # checkpoints, and notes
+_HASH = 12  # letters of a hash that tell one from another
+
+
+def origin(basis: Basis, row: Row | None) -> Markup:
+    """List the tree, the protocol, the data and the versions."""
+    pairs = list(_tree(basis))
+    if row is not None and row.provenance is not None:
+        pairs += _measuring(row.provenance)
+    pairs.append(("versions", ", ".join(f"{n} {v}" for n, v in basis.versions.items())))
+    return tag("dl", *(joined([tag("dt", name), tag("dd", said)]) for name, said in pairs if said))
+
+
+def _tree(basis: Basis) -> Iterator[tuple[str, str]]:
+    yield "tree", f"{basis.tree} ({basis.method}, task {basis.task})"
+    yield "chosen because", sentence(basis.chosen)
+    yield "fitted on", f"{plural(basis.groups, 'group')}{f': {basis.data}' if basis.data else ''}"
+    yield "right for", basis.accuracy
+    meaning = PROTOCOLS.get(basis.protocol)
+    yield "protocol", f"{basis.protocol}{f' ({meaning})' if meaning else ''}"
+
+
+def _measuring(held: Provenance) -> Iterator[tuple[str, Markup | str]]:
+    weights = [
+        tag("span", f"{name_of(name)} ", tag("code", hash_[:_HASH]))
+        for name, hash_ in islice(held.weights.items(), _MOST)
+    ]
+    more = left_out(_MOST, len(held.weights), "checkpoints")
+    yield "checkpoints (sha256)", joined([joined(weights, ", "), more])
+    yield "counted once", "; ".join(held.counted_once[:_MOST])
+    yield "recipe (sha256)", tag("code", held.recipe[:_HASH])
+    if held.data is not None:
+        yield "data (sha256)", tag("code", held.data[:_HASH])
+    yield "metrics", ", ".join(held.metrics)
+    effort = "" if held.passes is None else f", {short(held.passes)} forward passes of one item"
+    yield "measured", f"on {held.device} in {short(held.seconds)} s, seed {held.seed}{effort}"
+    yield "choices", joined((tag("span", sentence(note)) for note in held.notes[:_MOST]), " ")

@@ -1,0 +1,240 @@
+"""Strips: where each measured number lies among the training groups of the tree.
+
+A strip goes by rank, not by value: from the least of the training groups to the largest, half of
+them to the left of the middle.  So all strips can be compared, however skewed a quantity is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mdtree.diagnosis import Clue
+from mdtree.diagnosis.resampling import redrawn
+from mdtree.render.markup import Markup, joined, tag
+from mdtree.render.words import feature_name, feature_number, number, with_error, with_unit
+from mdtree.rows import QUANTITIES, Measured, Missing, Row
+from mdtree.trees import FEATURES, Population, SavedTree
+from mdtree.trees.node import KNOWN
+
+__all__ = ["Mark", "key", "marks", "strips"]
+
+_EDGE = 7.0  # percent of the picture, for what lies beyond all training groups
+_LABELS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_FEW = 2  # quantiles that are a range, and no distribution
+_SPARE = (0.25, 0.75)  # labels that narrow screens do without
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """One feature of a group, among the training groups."""
+
+    feature: str
+    held: tuple[float, ...]  # quantiles of the training groups, or their least and largest value
+    value: float | None
+    stderr: float  # 0: not known
+    thresholds: tuple[float, ...]  # that the walk compared it with
+    told: str  # the number, or why there is none
+
+    def level(self, value: float) -> float:
+        """Say which share of the training groups lies below a value."""
+        all_of_them = Population(
+            quantiles={self.feature: self.held}, names=(), correlation=(), limit=math.inf
+        )
+        return all_of_them.level(self.feature, value) or 0.0
+
+    @property
+    def beyond(self) -> bool:
+        """Say whether no training group has a value like it."""
+        return self.value is not None and not self.held[0] <= self.value <= self.held[-1]
+
+
+def marks(row: Row, saved: SavedTree, clues: Sequence[Clue]) -> Iterator[Mark]:
+    """Give a mark for each feature of the tree, those that were asked for first."""
+    values, errors = _values(row, saved)
+    thresholds: dict[str, tuple[float, ...]] = {}
+    for clue in clues:
+        told = () if clue.threshold == KNOWN else (clue.threshold,)
+        thresholds[clue.feature] = (*thresholds.get(clue.feature, ()), *told)
+    for name in dict.fromkeys([*thresholds, *saved.features]):
+        held = _held(name, saved)
+        if held is not None:
+            value = values.get(name)
+            stderr = errors.get(name, 0.0)
+            yield Mark(
+                feature=name,
+                held=held,
+                value=value,
+                stderr=stderr,
+                thresholds=thresholds.get(name, ()),
+                told=_told(name, value, stderr, row),
+            )
+
+
+def strips(found: Iterable[Mark]) -> Markup:
+    """Draw marks below each other."""
+    return tag("ul", *(_line(mark) for mark in found), class_="strips")
+
+
+def key(name: str) -> Markup:
+    """Draw one sign of the legend: half | most | mark | cut."""
+    parts = {
+        "mark": tag("circle", cx="50%", cy="50%", r=5, class_=name),
+        "cut": tag("line", x1="50%", x2="50%", y1="-10%", y2="110%", class_=name),
+    }
+    block = tag("rect", width="100%", height="100%", class_=name)
+    return tag("svg", parts.get(name, block), class_="key", aria_hidden="true")
+
+
+def _values(row: Row, saved: SavedTree) -> tuple[dict[str, float], dict[str, float]]:
+    """Give the known features, and their standard errors as the judge has them."""
+    line = saved.matrix([row], allow_protocol_mismatch=True)[0]
+    draws = redrawn(row, saved)
+    known = {n: float(v) for n, v in zip(saved.features, line, strict=True) if math.isfinite(v)}
+    spreads = {
+        name: float(column.std())
+        for name, column in zip(saved.features, draws.T, strict=True)
+        if np.isfinite(column).all() and column.min() < column.max()
+    }
+    return known, {
+        name: spreads[name] for name, value in known.items() if _is_error(spreads.get(name), value)
+    }
+
+
+def _is_error(spread: float | None, value: float) -> bool:
+    """Tell an error bar from the rounding of arithmetic."""
+    return spread is not None and spread > 1e-9 * max(abs(value), 1e-3)
+
+
+def _held(name: str, saved: SavedTree) -> tuple[float, ...] | None:
+    """Give the quantiles of a feature, from end to end; where the tree has none, its range."""
+    quantiles = {} if saved.population is None else saved.population.quantiles
+    held, ends = quantiles.get(name), saved.ranges.get(name)
+    if held is None or ends is None:
+        return held or ends
+    low, high = ends  # quantiles are rounded
+    return (min(low, held[0]), *held[1:-1], max(high, held[-1]))
+
+
+def _told(name: str, value: float | None, stderr: float, row: Row) -> str:
+    feature = FEATURES[name]
+    if value is None:
+        return next(_reasons(feature.needs, row), "not known")
+    measured = row.quantities.get(feature.needs[0])
+    if len(feature.needs) == 1 and isinstance(measured, Measured):
+        return with_error(feature.needs[0], measured)
+    if feature.logarithm:  # an error of a logarithm is a factor
+        factor = f" (within a factor of {math.exp(stderr):.2g})" if stderr else ""
+        return feature_number(name, value) + factor
+    return with_unit(number(value, stderr), feature.unit)
+
+
+def _reasons(needs: Sequence[str], row: Row) -> Iterator[str]:
+    for need in needs:
+        found = row.quantities.get(need)
+        if isinstance(found, Missing):
+            yield f"not measured: {found.missing}"
+        elif found is None and need in QUANTITIES:
+            yield "not measured"
+        elif isinstance(found, Measured) and found.value <= 0:
+            yield f"{with_error(need, found)}, which has no logarithm"
+
+
+def _line(mark: Mark) -> Markup:
+    meaning = FEATURES[mark.feature].meaning.removeprefix("natural logarithm of ")
+    return tag(
+        "li",
+        tag("p", tag("b", feature_name(mark.feature)), tag("small", meaning), class_="name"),
+        _strip(mark),
+        tag(
+            "p",
+            tag("b" if mark.value is not None else "i", mark.told),
+            tag("small", _where(mark)) if mark.value is not None else None,
+            class_="value",
+        ),
+        class_=None if mark.value is not None else "absent",
+    )
+
+
+def _where(mark: Mark) -> str:
+    """Say in words where a value lies."""
+    assert mark.value is not None
+    if mark.beyond:
+        return f"{'below' if mark.value < mark.held[0] else 'above'} all training groups"
+    level = mark.level(mark.value)
+    if len(mark.held) == _FEW:
+        return "inside the range of the training groups"
+    if min(level, 1 - level) < 0.05:  # noqa: PLR2004 - as the outer band
+        return f"in the {'lowest' if level < 0.5 else 'highest'} 5 %"  # noqa: PLR2004
+    if min(level, 1 - level) < 0.25:  # noqa: PLR2004 - as the inner band
+        return f"in the {'lower' if level < 0.5 else 'upper'} quarter"  # noqa: PLR2004
+    return "in the middle half"
+
+
+def _strip(mark: Mark) -> Markup:
+    told = f"{feature_name(mark.feature)}: {mark.told}"
+    if mark.value is not None:
+        told += f", {_where(mark)}"
+    return tag(
+        "svg",
+        tag("title", told),
+        *_bands(mark),
+        *_labels(mark),
+        *(_cut(mark, threshold) for threshold in mark.thresholds),
+        _point(mark, mark.value) if mark.value is not None else None,
+        class_="strip",
+        role="img",
+        aria_label=told,
+    )
+
+
+def _bands(mark: Mark) -> Iterator[Markup]:
+    shares = [(0.0, 1.0, "all")]
+    if len(mark.held) > _FEW:
+        shares += [(0.05, 0.95, "most"), (0.25, 0.75, "half")]
+    for low, high, name in shares:
+        start, end = _place(low), _place(high)
+        yield tag(
+            "rect", x=_percent(start), width=_percent(end - start), y=8, height=12, class_=name
+        )
+
+
+def _labels(mark: Mark) -> Iterator[Markup]:
+    levels = np.linspace(0, 1, len(mark.held))
+    for share in _LABELS if len(mark.held) > _FEW else _LABELS[:: len(_LABELS) - 1]:
+        value = float(np.interp(share, levels, mark.held))
+        spare = " spare" if share in _SPARE else ""
+        words = feature_number(mark.feature, value, unit=False)
+        yield tag("text", words, x=_percent(_place(share)), y=34, class_=f"tick centred{spare}")
+
+
+def _cut(mark: Mark, threshold: float) -> Markup:
+    place = _percent(_at(mark, threshold))
+    told = f"the tree asks: at most {feature_number(mark.feature, threshold)}?"
+    return tag("line", tag("title", told), x1=place, x2=place, y1=4, y2=24, class_="cut")
+
+
+def _point(mark: Mark, value: float) -> Markup:
+    low, high = (_percent(_at(mark, value + sign * mark.stderr)) for sign in (-1, 1))
+    bar = tag("line", x1=low, x2=high, y1=14, y2=14, class_="whisker") if mark.stderr else None
+    return joined([bar, tag("circle", cx=_percent(_at(mark, value)), cy=14, r=5.5, class_="mark")])
+
+
+def _at(mark: Mark, value: float) -> float:
+    """Find the place of a value; what lies beyond all training groups is put beside them."""
+    if value < mark.held[0]:
+        return _EDGE / 3
+    if value > mark.held[-1]:
+        return 100 - _EDGE / 3
+    return _place(mark.level(value))
+
+
+def _place(level: float) -> float:
+    return _EDGE + (100 - 2 * _EDGE) * level
+
+
+def _percent(value: float) -> str:
+    return f"{round(value, 2) + 0.0:g}%"

@@ -1,0 +1,143 @@
+"""Rows of measurements as a table for people."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Sequence
+from itertools import islice
+
+from mdtree.messages import shortened
+from mdtree.render.terminal import number, printable, table
+from mdtree.rows import QUANTITIES, Measured, Missing, Row
+from mdtree.rows.row import row_to_json
+
+__all__ = ["SHOWN", "counted_once", "row_text", "rows_table"]
+
+SHOWN = 40  # rows, where nobody asks for all
+_COPIES = 5  # that are told of one group
+_LONGEST = 1000  # characters of a reason
+_NAME = 100  # characters of a name in a line of text
+
+
+def row_text(row: Row) -> str:
+    """Write a row as JSON of plain letters: what is printed must not steer a terminal."""
+    return json.dumps(json.loads(row_to_json(row)), separators=(",", ":"))
+
+
+def rows_table(rows: Collection[Row], *, limit: int | None = SHOWN) -> str:
+    """Show a table for each metric, with one line for each group; then what is missing, and why."""
+    shown = list(islice(rows, limit))
+    more = [f"... and {len(rows) - len(shown)} more"] if len(rows) > len(shown) else []
+    tables = [
+        "\n".join([_of_metric(shown, names, first=number == 0), *more])
+        for number, names in enumerate(_by_metric(shown))
+    ]
+    return "\n".join(
+        [
+            "\n\n".join(tables),
+            *_doubts(shown),
+            *_reasons(shown),
+            *_outlived(shown),
+            *counted_once(shown),
+        ]
+    )
+
+
+def counted_once(rows: Sequence[Row]) -> list[str]:
+    """Say which files were no members of their own."""
+    told = []
+    for row in rows:
+        copies = row.provenance.counted_once if row.provenance is not None else []
+        if copies:
+            more = f", and {len(copies) - _COPIES} more" if len(copies) > _COPIES else ""
+            said = ", ".join(copies[:_COPIES]) + more
+            told.append(f"counted once {_named(row)}: {printable(said)}")
+    return told
+
+
+def _by_metric(rows: Sequence[Row]) -> list[list[str]]:
+    """List the quantities that rows have, those of one metric together."""
+    metrics: dict[str, list[str]] = {}
+    for name, quantity in QUANTITIES.items():
+        if any(name in row.quantities for row in rows):
+            metrics.setdefault(quantity.metric, []).append(name)
+    return list(metrics.values()) or [[]]
+
+
+def _of_metric(rows: Sequence[Row], names: Sequence[str], *, first: bool) -> str:
+    protocols = ["protocol"] if len({row.protocol for row in rows}) > 1 else []
+    of_group = ["checkpoints", "parameters"] if first else []
+    header = ["group", *protocols, *of_group, *map(_heading, names)]
+    return table(header, [_line(row, names, protocols, of_group) for row in rows])
+
+
+def _line(row: Row, names: Sequence[str], protocols: list[str], of_group: list[str]) -> list[str]:
+    group = [
+        str(len(row.provenance.weights)) if row.provenance else "",
+        str(row.facts.get("parameters", "")),
+    ]
+    return [
+        row.group,
+        *(row.protocol for _ in protocols),
+        *group[: len(of_group)],
+        *(_cell(row, name) for name in names),
+    ]
+
+
+def _heading(name: str) -> str:
+    unit = QUANTITIES[name].unit
+    return f"{name} [{unit}]" if unit else name
+
+
+def _cell(row: Row, name: str) -> str:
+    value = row.quantities.get(name)
+    if isinstance(value, Measured):
+        return number(value.value, value.stderr)
+    return "" if value is None else ("failed" if _failed(row) else "missing")
+
+
+def _failed(row: Row) -> bool:
+    """Say whether something of a row is missing because the group failed."""
+    return row.failure is not None and not row.outlived
+
+
+def _doubts(rows: Sequence[Row]) -> list[str]:
+    """Say which methods did not reach their tolerance."""
+    counts = Counter(
+        name
+        for row in rows
+        for name, value in row.quantities.items()
+        if name in QUANTITIES and isinstance(value, Measured) and value.converged is False
+    )
+    return [f"not converged {name} ({count} of {len(rows)})" for name, count in counts.items()]
+
+
+def _reasons(rows: Sequence[Row]) -> list[str]:
+    """Say once why something is missing, and where."""
+    reasons: dict[tuple[str, int], list[str]] = {}
+    for name in QUANTITIES:
+        values = [row.quantities.get(name) for row in rows if not _failed(row)]
+        counts = Counter(value.missing for value in values if isinstance(value, Missing))
+        for reason, count in counts.items():
+            reasons.setdefault((reason, count), []).append(name)
+    return [
+        f"missing {', '.join(names)}: {told} ({count} of {len(rows)})"
+        for (reason, count), names in reasons.items()
+        if (told := printable(shortened(reason, _LONGEST)))
+    ]
+
+
+def _outlived(rows: Sequence[Row]) -> list[str]:
+    """Say of which groups a later attempt failed, so that the numbers are not of their last."""
+    return [
+        f"measured before, a later attempt failed: {_named(row)}: "
+        f"{printable(shortened(row.failure.reason, _LONGEST))}"
+        for row in rows
+        if row.failure is not None and row.outlived
+    ]
+
+
+def _named(row: Row) -> str:
+    """Name a group in a line of its own; no name makes it endless."""
+    return printable(shortened(row.group, _NAME))

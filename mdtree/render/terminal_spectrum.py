@@ -1,0 +1,279 @@
+"""Spectra as text for people, and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from mdtree.render.terminal import plural, table
+from mdtree.spectra import (
+    AVERAGED,
+    CONVENTIONS,
+    FIGURES,
+    Analysis,
+    Change,
+    Layer,
+    Ranking,
+    Skipped,
+    State,
+    flow_of,
+    hints,
+)
+
+__all__ = [
+    "analysis_json",
+    "analysis_text",
+    "changes_text",
+    "models_text",
+    "rankings_text",
+]
+
+_COLUMNS = {
+    "alpha": "alpha",
+    "distance": "D",
+    "tail": "tail",
+    "alpha_hat": "alpha-hat",
+    "log_norm": "log norm",
+    "log_spectral_norm": "log spectral",
+    "log_alpha_norm": "log alpha-norm",
+    "stable_rank": "stable rank",
+    "soft_rank": "soft rank",
+    "spikes": "spikes",
+    "rank_loss": "rank loss",
+}
+_NAMED = 6  # tensors that are named beside a reason
+_WIDTH = 48  # of the picture
+_FAR = 12.0  # alpha at its right end
+
+
+def analysis_text(analysis: Analysis, *, everything: bool = False) -> str:
+    """Show layers, what was not analysed, means, states, the flow and hints of collapse."""
+    parts = [
+        _layers(analysis.layers),
+        _skipped(analysis.skipped, everything=everything),
+        _model(analysis),
+        _flow(analysis),
+        _hints(analysis),
+        _convention(analysis),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def analysis_json(analysis: Analysis) -> dict[str, Any]:
+    """Give all of it as plain values."""
+    flow = flow_of(analysis.averaged)
+    return {
+        "rules": dataclasses.asdict(analysis.rules) | {"embeddings": analysis.embeddings},
+        "layers": [_layer_json(layer) for layer in analysis.layers],
+        "skipped": [dataclasses.asdict(skipped) for skipped in analysis.skipped],
+        "mean": {name: analysis.mean(name) for name in AVERAGED},
+        "median": {name: analysis.median(name) for name in AVERAGED},
+        "states": {state.value: count for state, count in analysis.states().items()},
+        "flow": None if flow is None else dataclasses.asdict(flow) | {"shape": flow.shape},
+        "collapse_hints": [dataclasses.asdict(hint) for hint in hints(analysis.averaged)],
+    }
+
+
+def changes_text(changes: Sequence[Change]) -> str:
+    """Show what became of the layers, those that collapsed first."""
+    ordered = sorted(changes, key=lambda change: not change.collapsed)
+    rows = [
+        [
+            change.name,
+            _signed(change.log_norm),
+            f"{change.z_norm:+.1f}",
+            _signed(change.log_spectral_norm),
+            f"{change.z_spectral:+.1f}",
+            _signed(change.alpha),
+            "SCALE COLLAPSE" if change.collapsed else "",
+        ]
+        for change in ordered
+    ]
+    header = ["layer", "d log norm", "z", "d log spectral", "z", "d alpha", ""]
+    count = sum(change.collapsed for change in changes)
+    said = (
+        f"{count} of {plural(len(changes), 'layer')} changed in size unlike the others: norms and "
+        "alpha-hat mislead there, alpha does not"
+        if count
+        else f"no scale collapse: all {plural(len(changes), 'layer')} changed in size alike"
+    )
+    return f"{table(header, rows)}\n\n{said}"
+
+
+def models_text(models: Sequence[tuple[str, Analysis]]) -> str:
+    """Show one line for each checkpoint."""
+    rows = [
+        [
+            name,
+            str(len(analysis.averaged)),
+            *(_short(analysis.mean(figure)) for figure in AVERAGED),
+            _percent(analysis.random_like),
+            _percent(analysis.traps),
+        ]
+        for name, analysis in models
+    ]
+    header = ["checkpoint", "layers", *(_COLUMNS[name] for name in AVERAGED), "random", "traps"]
+    text = table(header, rows)
+    return f"{text}\n\nmeans over layers; {CONVENTIONS[models[0][1].rules.convention]}"
+
+
+def rankings_text(rankings: Sequence[Ranking]) -> str:
+    """Show how well each number ranks each family."""
+    rows = [
+        [
+            ranking.number,
+            ranking.family,
+            str(ranking.models),
+            _short(ranking.tau, "+.2f"),
+            _short(ranking.p_value, ".2g"),
+            _short(ranking.r2, ".2f"),
+            _short(ranking.rmse, ".3g"),
+            ranking.reason or ("few models" if ranking.few else ""),
+        ]
+        for ranking in rankings
+    ]
+    header = ["number", "family", "models", "Kendall tau", "p", "R2", "RMSE", ""]
+    few = sorted({ranking.family for ranking in rankings if ranking.few})
+    warning = (
+        f"\n\nfewer than five models: {', '.join(few)}. With so few, chance ranks as well."
+        if few
+        else ""
+    )
+    return (
+        f"{table(header, rows)}\n\ntau > 0: a smaller number goes with a smaller error. "
+        f"Families are never compared with each other.{warning}"
+    )
+
+
+def _layers(layers: Sequence[Layer]) -> str:
+    rows = [
+        [
+            layer.name,
+            layer.kind,
+            _size(layer),
+            *(_figure(layer, name) for name in _COLUMNS),
+            layer.state.value + (", trap" if layer.trap and layer.state is not State.TRAP else ""),
+        ]
+        for layer in layers
+    ]
+    lines = [table(["layer", "kind", "size", *_COLUMNS.values(), "state"], rows)]
+    reasons = [f"  {layer.name}: {layer.reason}" for layer in layers if layer.reason]
+    return "\n".join([*lines, *(["", "no alpha:", *reasons] if reasons else [])])
+
+
+def _figure(layer: Layer, name: str) -> str:
+    figures = layer.figures
+    if name == "alpha" and figures.alpha is not None and figures.alpha_stderr is not None:
+        return f"{figures.alpha:.2f} ± {figures.alpha_stderr:.2f}"
+    return _short(getattr(figures, name), ".0f" if name in ("spikes", "tail", "rank_loss") else "")
+
+
+def _skipped(skipped: Sequence[Skipped], *, everything: bool) -> str:
+    if not skipped:
+        return ""
+    lines = [f"not analysed: {plural(len(skipped), 'tensor')}"]
+    for reason in dict.fromkeys(tensor.reason for tensor in skipped):
+        names = [tensor.name for tensor in skipped if tensor.reason == reason]
+        shown = names if everything else names[:_NAMED]
+        more = f", ... ({len(names) - len(shown)} more)" if len(names) > len(shown) else ""
+        lines.append(f"  {reason}: {', '.join(shown)}{more}")
+    return "\n".join(lines)
+
+
+def _model(analysis: Analysis) -> str:
+    rows = [
+        [
+            _COLUMNS[name],
+            _short(analysis.mean(name)),
+            _short(analysis.median(name)),
+            str(len(analysis.values(name))),
+        ]
+        for name in AVERAGED
+    ]
+    states = ", ".join(f"{count} {state.value}" for state, count in analysis.states().items())
+    left_out = "" if analysis.embeddings else " (embeddings left out)"
+    counted = plural(len(analysis.averaged), "layer")
+    return (
+        f"{table(['the model', 'mean', 'median', 'layers'], rows)}\n\n"
+        f"{counted}{left_out}: {states or 'none'}"
+    )
+
+
+def _flow(analysis: Analysis) -> str:
+    flow = flow_of(analysis.averaged)
+    if flow is None:
+        return ""
+    layers = [layer for layer in analysis.averaged if layer.figures.alpha is not None]
+    width = max(len(layer.name) for layer in layers)
+    picture = [f"  {layer.name.ljust(width)}  {_mark(layer)}" for layer in layers]
+    said = (
+        f"Correlation Flow, alpha against depth: {flow.shape} "
+        f"(slope {flow.slope:+.2f} from first to last, 90 % interval {flow.low:+.2f} to "
+        f"{flow.high:+.2f}), spread {flow.spread:.2f}, {_percent(flow.above)} above 6"
+    )
+    scale = " " * (width + 4) + "".join(
+        str(value).ljust(_WIDTH // 6) for value in range(0, int(_FAR), 2)
+    )
+    return "\n".join([said, *picture, scale.rstrip()])
+
+
+def _mark(layer: Layer) -> str:
+    """Draw alpha on a line from 0 to 12, with ticks at 2 and 6."""
+    cells = ["·"] * (_WIDTH + 1)
+    for tick in (2.0, 6.0):
+        cells[round(tick / _FAR * _WIDTH)] = "|"
+    alpha = layer.figures.alpha or 0.0
+    is_far = alpha > _FAR
+    cells[_WIDTH if is_far else round(alpha / _FAR * _WIDTH)] = ">" if is_far else "o"
+    return "".join(cells)
+
+
+def _hints(analysis: Analysis) -> str:
+    found = hints(analysis.averaged)
+    if not found:
+        return ""
+    lines = [
+        f"  {hint.name}: log spectral norm {hint.log_spectral_norm:.2f}, "
+        f"{-hint.z:.1f} spreads below other layers of kind {hint.kind}"
+        for hint in found
+    ]
+    return "\n".join(
+        ["a hint of scale collapse (compare with an earlier checkpoint: --against):", *lines]
+    )
+
+
+def _convention(analysis: Analysis) -> str:
+    compatible = "; cut and scales as in WeightWatcher" if analysis.rules.compatible else ""
+    return f"convention: {CONVENTIONS[analysis.rules.convention]}{compatible}; log is log10"
+
+
+def _layer_json(layer: Layer) -> dict[str, Any]:
+    figures = {name: getattr(layer.figures, name) for name in FIGURES}
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "sizes": list(layer.sizes),
+        "slices": layer.slices,
+        **figures,
+        "state": layer.state.value,
+        "trap": layer.trap,
+        "reason": layer.reason,
+    }
+
+
+def _size(layer: Layer) -> str:
+    rows, columns = layer.sizes
+    return f"{rows}x{columns}" + (f" x {layer.slices}" if layer.slices > 1 else "")
+
+
+def _short(value: float | None, form: str = "") -> str:
+    return "" if value is None else format(value, form or ".3g")
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.3f}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f} %"

@@ -1,0 +1,105 @@
+"""Verdicts for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from mdtree.failure_modes import FAILURE_MODES
+from mdtree.messages import shortened
+from mdtree.render.terminal import plural, printable, table
+
+if TYPE_CHECKING:
+    from mdtree.diagnosis import Gain, Verdict
+
+__all__ = ["verdict_text", "verdicts_table"]
+
+_LONGEST = 5000  # characters of a line
+
+
+def verdicts_table(verdicts: Sequence[Verdict]) -> str:
+    """Lay out several verdicts, one line for each group."""
+    lines = [
+        [
+            one.group,
+            one.mode if one.sure else f"unsure ({one.likely}?)",
+            f"{100 * one.probability:.0f} %",
+            "yes" if one.outlier is not None and one.outlier.outside else "",
+        ]
+        for one in verdicts
+    ]
+    return table(["group", "verdict", "probability", "unlike the training groups"], lines)
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Write one verdict: what is wrong, how sure, why, and what to do."""
+    return "\n".join(printable(shortened(line, _LONGEST)) for line in _lines(verdict))
+
+
+def _lines(verdict: Verdict) -> Iterator[str]:
+    yield f"group: {verdict.group}"
+    outlier = verdict.outlier
+    if outlier is not None and outlier.outside:
+        beyond = f"; beyond all of them in {', '.join(outlier.beyond)}" if outlier.beyond else ""
+        yield (
+            f"caution: this group is unlike those that the tree was fitted on (distance "
+            f"{outlier.distance:.2f}, usual up to {outlier.limit:.2f}{beyond})"
+        )
+    for warning in verdict.basis.warnings:
+        yield f"warning: {warning}"
+    if verdict.sure:
+        yield f"verdict: {verdict.mode} (probability {100 * verdict.probability:.0f} %)"
+        yield f"  {FAILURE_MODES[verdict.mode]}"
+    else:
+        yield "verdict: unsure"
+        yield from (f"  {doubt}" for doubt in verdict.why_unsure)
+    others = sorted(verdict.probabilities.items(), key=lambda item: -item[1])
+    yield "  " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in others)
+    yield "why:"
+    for number, clue in enumerate(verdict.clues, start=1):
+        flip = (
+            "" if clue.flips_at is None else f" [{clue.flips_at:.1f} standard errors from flipping]"
+        )
+        yield f"  {number}. {clue.says}{flip}"
+    if verdict.agreement is not None:
+        yield f"  {100 * verdict.agreement:.0f} % of the plausible trees give this answer"
+    if verdict.stability is not None:
+        yield f"  {100 * verdict.stability:.0f} % of measurements redrawn within their errors do"
+    if verdict.gains:
+        yield "what one change alone gained groups that ended here, in points of test accuracy:"
+        yield from _gains(verdict.gains)
+    yield f"next: {verdict.advice}"
+    if verdict.missed:
+        yield "not known:"
+        for one in verdict.missed:
+            yield (
+                f"  {one.metric}: {one.reason} (would change the most probable answer with "
+                f"{100 * one.flips:.0f} %)"
+            )
+    yield from _basis(verdict)
+
+
+def _gains(gains: Sequence[Gain]) -> Iterator[str]:
+    wide = max(len(gain.remedy) for gain in gains)
+    for gain in gains:
+        spread = "" if gain.low is None else f" ({gain.low:.1f} to {gain.high:.1f})"
+        change = ""
+        if gain.fact is not None:
+            fact = gain.fact.replace("_", " ")
+            way = (
+                f"{gain.old:.10g} -> {gain.new:.10g}"
+                if gain.old is not None
+                else f"x {gain.factor:.2g}"
+            )
+            change = f"  {fact} {way}"
+        yield f"  {gain.remedy.ljust(wide)}  +{gain.mean:.1f}{spread}{change}"
+
+
+def _basis(verdict: Verdict) -> Iterator[str]:
+    basis = verdict.basis
+    yield (
+        f"tree: {basis.tree} ({basis.method}, {basis.task}, protocol {basis.protocol}, "
+        f"{plural(basis.groups, 'group')}): {basis.chosen}"
+    )
+    if basis.accuracy:
+        yield f"  right for {basis.accuracy}"

@@ -1,0 +1,65 @@
+"""The walk: the clues of a verdict as a list, and the tree with its way lit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mdtree.diagnosis import Clue, Verdict
+from mdtree.render.markup import Markup, tag
+from mdtree.render.section import section
+from mdtree.render.tree import tree_svg
+from mdtree.render.words import question, sentence
+from mdtree.trees import SavedTree
+
+__all__ = ["walk"]
+
+_FAR = 100.0  # standard errors; what is farther away is only said to be far
+_NEAR = 2.0  # standard errors within which an answer may well be the other one
+
+
+def walk(verdict: Verdict, saved: SavedTree | None) -> Markup:
+    """Say why: question by question, and as a picture."""
+    lead = "The way of this group through the tree, question by question."
+    if verdict.agreement is not None:
+        lead += (
+            " The verdict is the average over all plausible trees; this is the most probable one."
+        )
+    clues = [_clue(clue) for clue in verdict.clues]
+    return section(
+        "Why",
+        lead,
+        tag("ol", *clues, class_="walk") if clues else None,
+        None if saved is None else _tree(verdict, saved),
+    )
+
+
+def _clue(clue: Clue) -> Markup:
+    return tag("li", sentence(clue.says), *(tag("small", said) for said in _distance(clue)))
+
+
+def _distance(clue: Clue) -> Iterator[str]:
+    if clue.flips_at is None:
+        return
+    if clue.flips_at > _FAR:
+        yield f"More than {_FAR:g} standard errors from the other answer."
+    else:
+        near = " It could well be the other one." if clue.flips_at < _NEAR else ""
+        yield f"{clue.flips_at:.1f} standard errors from the other answer.{near}"
+
+
+def _tree(verdict: Verdict, saved: SavedTree) -> Markup:
+    return tag(
+        "figure",
+        tag(
+            "div",
+            tree_svg(saved.tree, walked=[clue.went for clue in verdict.clues], say=question),
+            class_="scroll",
+            role="group",
+            tabindex=0,
+            aria_label="the tree; scrolls sideways where it is too wide",
+        ),
+        tag(
+            "figcaption",
+            "A leaf tells how many of the training groups that ended there have its answer.",
+        ),
+    )

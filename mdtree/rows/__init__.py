@@ -1,0 +1,79 @@
+"""The bar between measuring and judging: rows of measurements, and the words they are made of."""
+
+from mdtree.rows.facts import FACTS, TEXT_FACTS, Fact, check_facts
+from mdtree.rows.loading import home_of, is_address, load_rows, one_protocol, rows_file
+from mdtree.rows.parquet import write_parquet
+from mdtree.rows.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+from mdtree.rows.quantities import QUANTITIES, Quantity
+from mdtree.rows.reading import (
+    Damaged,
+    Index,
+    StoredRows,
+    open_rows,
+    read_rows,
+    scan_rows,
+)
+from mdtree.rows.row import (
+    FORMAT,
+    Copy,
+    Detail,
+    Failure,
+    Measured,
+    Missing,
+    Provenance,
+    Row,
+    RowKey,
+    Value,
+    mean_over_members,
+)
+from mdtree.rows.store import Store, write_rows
+from mdtree.rows.tables import (
+    Imported,
+    csv_lines,
+    is_table,
+    rows_from_csv,
+    rows_to_csv,
+    write_csv,
+)
+
+__all__ = [
+    "DEFAULT_PROTOCOL",
+    "FACTS",
+    "FORMAT",
+    "PROTOCOLS",
+    "QUANTITIES",
+    "TEXT_FACTS",
+    "Copy",
+    "Damaged",
+    "Detail",
+    "Fact",
+    "Failure",
+    "Imported",
+    "Index",
+    "Measured",
+    "Missing",
+    "Provenance",
+    "Quantity",
+    "Row",
+    "RowKey",
+    "Store",
+    "StoredRows",
+    "Value",
+    "check_facts",
+    "csv_lines",
+    "home_of",
+    "is_address",
+    "is_table",
+    "load_rows",
+    "mean_over_members",
+    "one_protocol",
+    "open_rows",
+    "read_rows",
+    "rows_file",
+    "rows_from_csv",
+    "rows_to_csv",
+    "scan_rows",
+    "write_csv",
+    "write_parquet",
+    "write_rows",
+]

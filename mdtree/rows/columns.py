@@ -1,0 +1,75 @@
+"""The columns of a table of rows, and the cells of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mdtree.exceptions import RowsError
+from mdtree.rows.facts import Fact
+from mdtree.rows.row import Measured, Row
+
+__all__ = ["NAMES", "STDERR", "Kind", "Layout", "layout_of"]
+
+Kind = type[bool] | type[int] | type[float] | type[str]
+
+NAMES = ("group", "protocol")
+STDERR = "_stderr"  # the column of a quantity's standard error is called after the quantity
+_MOST_NAMES = 2000
+_INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What rows hold: the names of their facts, what these are, and the names of quantities."""
+
+    facts: dict[str, Kind]
+    quantities: tuple[str, ...]
+
+    @property
+    def columns(self) -> list[tuple[str, Kind]]:
+        """A column for each fact, each quantity and its standard error."""
+        return [
+            *((name, str) for name in NAMES),
+            *self.facts.items(),
+            *((column, float) for name in self.quantities for column in (name, name + STDERR)),
+            ("failure", str),
+        ]
+
+    def cells(self, row: Row) -> list[Fact | None]:
+        """Give what a row has in each column; a missing quantity is None, whatever its reason."""
+        cells: list[Fact | None] = [*row.key, *(row.facts.get(name) for name in self.facts)]
+        for name in self.quantities:
+            value = row.quantities.get(name)
+            cells += [value.value, value.stderr] if isinstance(value, Measured) else [None, None]
+        cells.append(row.failure.reason if row.failure else None)
+        return cells
+
+
+def layout_of(rows: Iterable[Row]) -> Layout:
+    """Find the columns that rows need, in the order in which they first appear."""
+    facts: dict[str, Kind] = {}
+    quantities: dict[str, None] = {}
+    for row in rows:
+        for name, fact in row.facts.items():
+            kind = _kind(fact)
+            facts[name] = _both(facts.get(name, kind), kind)
+        quantities |= dict.fromkeys(row.quantities)
+        if len(facts) + len(quantities) > _MOST_NAMES:  # a table has a cell for each in every row
+            raise RowsError(
+                f"the rows have more than {_MOST_NAMES:,} facts and quantities of different names, "
+                "too many for a table: rows that belong together share them"
+            )
+    return Layout(facts=facts, quantities=tuple(quantities))
+
+
+def _kind(fact: Fact) -> Kind:
+    """Give what a fact is; a whole number of more than 64 bits is kept as text."""
+    return str if type(fact) is int and fact not in _INT64 else type(fact)
+
+
+def _both(one: Kind, other: Kind) -> Kind:
+    """Give what holds both."""
+    if one is other:
+        return one
+    return float if {one, other} == {int, float} else str

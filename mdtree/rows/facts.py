@@ -1,0 +1,59 @@
+"""The vocabulary of facts: what is known of a group besides its measurements.
+
+Other names are welcome (any axis of a zoo is a fact); these are the ones with a known meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from mdtree.messages import MOST_FAULTS, nearest
+
+__all__ = ["FACTS", "TEXT_FACTS", "Fact", "check_facts"]
+
+Fact = bool | int | float | str
+
+FACTS: dict[str, str] = {
+    "parameters": "number of weights that training changes",
+    "width": "width of the network, as its factory counts it",
+    "batch_size": "items in one step of training (a small batch is a high temperature)",
+    "learning_rate": "learning rate of training (a large one is a high temperature)",
+    "data_amount": "number of training items",
+    "label_noise": "share of training labels that are wrong on purpose, 0 to 1",
+    "test_accuracy": "test accuracy in percent, mean over seeds",
+    "epochs": "passes of training over its data",
+    "weight_decay": "weight decay of training",
+}
+
+# the known facts that are words
+TEXT_FACTS: dict[str, str] = {
+    "zoo": "name of the zoo; groups of different zoos are never compared to label them",
+    "label": "failure mode that a person found, where no grid tells it (temperature_low, ...)",
+}
+
+
+def check_facts(facts: Mapping[str, Fact]) -> list[str]:
+    """List what is surely a mistake: a misspelt known name, a known fact that is no number."""
+    return list(islice(_faults(facts), MOST_FAULTS))
+
+
+def _faults(facts: Mapping[str, Fact]) -> Iterator[str]:
+    for name, value in facts.items():
+        if name in TEXT_FACTS:
+            if not isinstance(value, str):
+                yield f"fact {name!r} must be a word, got {value!r:.100}"
+        elif name not in FACTS and (hint := _misspelt(name)):
+            yield f"fact {name!r} is unknown{hint}"
+        elif name in FACTS and not _is_amount(value):
+            yield f"fact {name!r} must be a number of at least 0, got {value!r:.100}"
+
+
+def _misspelt(name: str) -> str:
+    """Suggest the known name that was meant; `batch_size_test` is a name of its own."""
+    words = set(name.split("_"))
+    return nearest(name, (fact for fact in FACTS if not words > set(fact.split("_"))), cutoff=0.8)
+
+
+def _is_amount(value: Fact) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0

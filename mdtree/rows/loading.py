@@ -1,0 +1,85 @@
+"""Rows that users name: a file of rows, a table, or a measured directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from mdtree.exceptions import OutputError, ProtocolError, RecipeError, RowsError, TreeError
+from mdtree.rows.atomic import own
+from mdtree.rows.reading import read_rows
+from mdtree.rows.row import Row
+from mdtree.rows.tables import is_table, rows_from_csv
+
+__all__ = ["home_of", "is_address", "load_rows", "one_protocol", "rows_file"]
+
+_NAME = "rows.jsonl"
+
+
+def is_address(measured: str | Path) -> bool:
+    """Say whether it is an address (s3://bucket/runs) and no path."""
+    return isinstance(measured, str) and "://" in measured
+
+
+def home_of(measured: str | Path) -> Path:
+    """Give the folder of what is measured: a directory, or one weights file in it."""
+    if is_address(measured):
+        raise RecipeError(f"{measured} is an object storage: name a recipe with --recipe")
+    path = Path(measured)
+    return path if os.path.isdir(path) else path.parent  # noqa: PTH112 - Path.is_dir fails for names that are too long
+
+
+def rows_file(measured: str | Path, out: Path | None = None) -> Path:
+    """Give the file of rows of what is measured, unless another one is wanted.
+
+    It may lead anywhere if it was named; that in a directory, which may be a stranger's, may not.
+    """
+    if out is not None:
+        return out
+    if is_address(measured):
+        raise OutputError(f"{measured} is only read: name the file of rows with --out")
+    home = home_of(measured)
+    return own(home / _NAME, home, advice="name a file of rows with --out (diagnose: --rows)")
+
+
+def load_rows(
+    path: Path,
+    *,
+    protocol: str | None = None,
+    table_protocol: str = "paper-1",
+    failed: bool = False,
+) -> list[Row]:
+    """Read rows from JSON Lines, from a CSV table, or from the rows.jsonl of a directory.
+
+    `protocol` keeps the rows of one protocol; `table_protocol` is what a table without such a
+    column was measured with.  Groups of which nothing was measured are left out, unless `failed`
+    wants them too.
+    """
+    named = not os.path.isdir(path)  # noqa: PTH112 - as in home_of
+    if not named:
+        path /= _NAME
+    if not os.path.exists(path):  # noqa: PTH110 - the same; and `<(...)` is no plain file
+        raise RowsError(f"{path} does not exist; measure the directory first: mdtree measure")
+    if is_table(path):
+        rows = rows_from_csv(path, protocol=protocol or table_protocol).rows
+    else:
+        rows = read_rows(path, pipe=named)
+    rows = [row for row in rows if (failed or row.measured) and protocol in (None, row.protocol)]
+    if not rows:
+        of = f" of protocol {protocol!r}" if protocol else ""
+        raise RowsError(f"{path} holds no measured rows{of}")
+    return rows
+
+
+def one_protocol(rows: Sequence[Row]) -> str:
+    """Name the protocol that all rows share."""
+    found = sorted({row.protocol for row in rows})
+    if not found:
+        raise TreeError("there are no rows to learn from")
+    if len(found) > 1:
+        raise ProtocolError(
+            f"the rows are of {len(found)} protocols ({', '.join(found)}), "
+            "whose numbers do not compare: choose one with --protocol"
+        )
+    return found[0]

@@ -1,0 +1,266 @@
+"""Reading measurements: rows, damaged lines, and where the latest row of each group lies."""
+
+from __future__ import annotations
+
+import json
+import os
+import weakref
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import ValidationError
+
+from mdtree.exceptions import RowsError
+from mdtree.rows.row import FORMAT, Row, RowKey, row_from_json
+from mdtree.safe_open import opened
+
+__all__ = [
+    "Damaged",
+    "Index",
+    "Line",
+    "StoredRows",
+    "open_rows",
+    "read_lines",
+    "read_rows",
+    "scan_rows",
+]
+
+_LONGEST_LINE = 1 << 24  # bytes; a longer "row" is no row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Damaged:
+    """A line that is no row."""
+
+    line: int  # counted from 1
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line of a file, and what it holds."""
+
+    number: int  # counted from 1
+    offset: int  # bytes from the start of the file
+    text: bytes
+    content: Row | Damaged
+
+
+def scan_rows(path: Path, *, pipe: bool = True) -> Iterator[Row | Damaged]:
+    """Read a file line by line in constant memory; what is no row comes as a value.
+
+    A `pipe` is read too: who names one (`<(ssh host cat rows.jsonl)`) means it.
+    """
+    return (line.content for line in read_lines(path, pipe=pipe))
+
+
+def read_rows(path: Path, *, pipe: bool = True) -> list[Row]:
+    """Read the latest row of each group and protocol, in the order in which they first appear.
+
+    The latest row is the latest measurement, with the failure of a later attempt if there was one.
+    Raises RowsError with the line and the reason at the first line that is no row.
+    """
+    rows: dict[RowKey, Row] = {}
+    for item in scan_rows(path, pipe=pipe):
+        if isinstance(item, Damaged):
+            raise _bad_line(path, item)
+        earlier = rows.get(item.key)
+        kept = earlier is not None and earlier.measured and not item.measured
+        rows[item.key] = _told(earlier, item) if earlier is not None and kept else item
+    return list(rows.values())
+
+
+def open_rows(path: Path) -> Collection[Row]:
+    """Give what `read_rows` gives, but leave it in the file; a pipe, read but once, is held."""
+    return StoredRows(path) if os.path.isfile(path) else read_rows(path)  # noqa: PTH113 - Path.is_file fails for names that are too long
+
+
+class Index:
+    """Where the latest row of each key lies in a file; rows are read when they are asked for.
+
+    It is the latest measurement, and with it comes the failure of a later attempt.
+
+    It takes 110 to 140 bytes for a row, however long the row and its name are.  Every line is
+    checked as it is indexed, which takes about 0.1 ms for a row of 10 kB.
+    """
+
+    def __init__(self, path: Path, *, strict: bool = False) -> None:
+        """Read a file; if `strict`, it must exist, and the first damaged line is an error."""
+        self.damaged: list[Damaged] = []
+        self.superseded = 0  # rows that a later one has replaced
+        self.end = 0  # bytes up to which the file is whole
+        self._path = path
+        self._file: BinaryIO | None = None  # stays open once a row was asked for
+        self._where: dict[int, int] = {}  # digest of a key -> offset; keys are three times as large
+        self._failed: dict[int, int] = {}  # the same of the latest failure, if it is the last row
+        for line in read_lines(path, must_exist=strict):
+            self.end = line.offset + len(line.text)
+            if not isinstance(line.content, Damaged):
+                self.add(line.content, line.offset)
+            elif strict:
+                raise _bad_line(path, line.content)
+            else:
+                self.damaged.append(line.content)
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def add(self, row: Row, offset: int) -> None:
+        """Note a row that is later than all others: a failure replaces failures alone."""
+        digest = _digest(row.key)
+        before, failed = self._where.get(digest), self._failed.pop(digest, None)
+        gone = {failed}
+        if row.measured or failed == before:  # there is no measurement that would be lost
+            gone.add(before)
+            self._where[digest] = offset
+        self.superseded += len(gone - {None})
+        if not row.measured:
+            self._failed[digest] = offset
+
+    def settle(self, key: RowKey) -> bool:
+        """Drop the failure of a later attempt: the group is as it was when it was measured.
+
+        Say whether there was one.
+        """
+        digest = _digest(key)
+        later = self._later(digest) is not None
+        if later:
+            del self._failed[digest]
+            self.superseded += 1
+        return later
+
+    def latest(self, key: RowKey) -> Row | None:
+        """Read the latest row of a key."""
+        digest = _digest(key)
+        return self._row(digest) if digest in self._where else None
+
+    def rows(self) -> Iterator[Row]:
+        """Read the latest row of each key, in the order in which keys first appear."""
+        return map(self._row, self._where)
+
+    def texts(self) -> Iterator[bytes]:
+        """Read the lines that count, in the order in which keys first appear."""
+        for digest, offset in self._where.items():
+            yield self._line(offset) + b"\n"
+            later = self._later(digest)
+            if later is not None:
+                yield self._line(later) + b"\n"
+
+    def close(self) -> None:
+        """Close the file, which is opened again when a row is asked for."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _row(self, digest: int) -> Row:
+        row = self._read(digest, self._where[digest])
+        later = self._later(digest)
+        return row if later is None else _told(row, self._read(digest, later))
+
+    def _later(self, digest: int) -> int | None:
+        """Give the place of a failure that is later than a measurement."""
+        failed = self._failed.get(digest)
+        return None if failed == self._where.get(digest) else failed
+
+    def _read(self, digest: int, offset: int) -> Row:
+        try:
+            row = row_from_json(self._line(offset))
+            changed = _digest(row.key) != digest
+        except (OSError, ValidationError):
+            changed = True
+        if changed:
+            raise RowsError(f"{self._path} changed while it was read: try again")
+        return row
+
+    def _line(self, offset: int) -> bytes:
+        if self._file is None:
+            self._file = self._path.open("rb")
+            weakref.finalize(self, self._file.close)
+        self._file.seek(offset)
+        return self._file.readline(_LONGEST_LINE).rstrip()
+
+
+class StoredRows(Collection[Row]):
+    """The latest row of each group and protocol, left in their file.
+
+    They are what `read_rows` gives, in its order; each is read anew whenever it is come across.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Check a file; raises RowsError with the line and the reason at the first damaged line."""
+        self._index = Index(path, strict=True)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._index.rows()
+
+    def __contains__(self, row: object) -> bool:
+        return isinstance(row, Row) and self._index.latest(row.key) == row
+
+
+def read_lines(path: Path, *, must_exist: bool = True, pipe: bool = False) -> Iterator[Line]:
+    """Read the lines of a file; an unfinished last one is left out, unless it is a whole row."""
+    try:
+        with path.open("rb") if pipe else opened(path) as file:
+            offset = 0
+            number = 0
+            while text := file.readline(_LONGEST_LINE):
+                number += 1
+                finished = text.endswith(b"\n")
+                if not finished and len(text) == _LONGEST_LINE:
+                    raise RowsError(f"{path}, line {number}: longer than {_LONGEST_LINE} bytes")
+                if not text.isspace():  # editors leave empty lines
+                    content = _content(text, number, path)
+                    if not finished and isinstance(content, Damaged):
+                        return
+                    yield Line(number=number, offset=offset, text=text, content=content)
+                offset += len(text)
+    except FileNotFoundError as error:
+        if must_exist:
+            raise RowsError(f"{path} does not exist") from error
+    except OSError as error:
+        raise RowsError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _told(measured: Row, failed: Row) -> Row:
+    """Give a measurement with the failure of a later attempt; one from elsewhere has none."""
+    known = measured.provenance is not None
+    return replace(measured, failure=failed.failure) if known else measured
+
+
+def _digest(key: RowKey) -> int:
+    """Give 128 bits that stand for a key: two keys do not share them by chance, nor by design."""
+    return int.from_bytes(blake2b(repr(key).encode(), digest_size=16).digest())
+
+
+def _bad_line(path: Path, damaged: Damaged) -> RowsError:
+    return RowsError(f"{path}, line {damaged.line}: {damaged.reason}")
+
+
+def _content(text: bytes, number: int, path: Path) -> Row | Damaged:
+    try:
+        return row_from_json(text.rstrip())
+    except ValidationError as error:
+        found = _format_of(text)
+        if isinstance(found, int) and found > FORMAT:
+            raise RowsError(
+                f"{path}, line {number}: a row of format {found}, "
+                f"this mdtree reads formats up to {FORMAT}: install a newer mdtree"
+            ) from error
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].replace(" at line 1 column ", " at character ")
+        return Damaged(line=number, reason=f"{place}: {said}" if place else said)
+
+
+def _format_of(text: bytes) -> object:
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return row.get("format") if isinstance(row, dict) else None

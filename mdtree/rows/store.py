@@ -1,0 +1,163 @@
+"""The store of measurements: a JSON Lines file that grows by whole rows.
+
+A kill at any moment loses at most the row that is being written: a row is one write that ends in a
+line feed, so an unfinished row is the last line and has none.  Readers leave it out, the next
+writer cuts it off.  Where a group is measured again, its later row counts; where that fails, the
+failure stands behind the measurement and takes nothing of it.  When a writer closes, superseded
+rows are dropped and damaged lines are moved to a file beside (`NAME.damaged`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from io import BufferedWriter
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import Timeout
+
+from mdtree.exceptions import LockedError, OutputError, RowsError
+from mdtree.rows.atomic import (
+    acquired,
+    appended,
+    beside,
+    cannot_write,
+    check_plain,
+    to_disk,
+    whole_file,
+)
+from mdtree.rows.reading import Damaged, Index, read_lines
+from mdtree.rows.row import FORMAT, Row, row_to_json
+
+__all__ = ["Store", "write_rows"]
+
+_START = f'{{"format":{FORMAT},"group":"'.encode()  # of every row that was written here
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write a file of rows; an existing one is replaced as a whole, or not at all."""
+    with _locked(path), whole_file(path, replaces="measurements") as file:
+        file.writelines(row_to_json(row) + b"\n" for row in rows)
+
+
+class Store:
+    """The one writer of a measurements file: `with Store(path) as store: store.append(row)`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._context = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_locked(self._path))
+            self.index = Index(self._path)
+            self._check_kind()
+            try:
+                if self.index.damaged:
+                    check_plain(
+                        self._aside, alone=True
+                    )  # which is told before anything is measured
+                self._file = stack.enter_context(appended(Path(os.path.realpath(self._path))))
+                self._file.truncate(self.index.end)
+                if self.index.end and not _ends_whole(self._path):
+                    self._write(b"\n")  # the kill came between a row and its line feed
+            except OSError as error:
+                raise cannot_write(self._path, error) from error
+            self._context = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._context:
+            try:
+                to_disk(self._file.fileno())
+                self._file.close()  # some systems do not replace open files
+                self.index.close()
+            except OSError as broken:
+                raise cannot_write(self._path, broken) from broken
+            if self.index.end == 0:
+                self._path.unlink(missing_ok=True)  # a run that failed at once leaves no file
+            if self.index.superseded or self.index.damaged:
+                self._tidy()
+
+    @property
+    def _aside(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.damaged")
+
+    def append(self, row: Row) -> None:
+        """Add one row; when this returns, a kill of the process cannot lose it."""
+        offset = self.index.end
+        text = row_to_json(row) + b"\n"
+        self._write(text)
+        self.index.add(row, offset)
+
+    def _check_kind(self) -> None:
+        """Leave files of another kind alone, whose lines would be moved aside or cut off."""
+        if len(self.index) or not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            start = file.read(len(_START))
+        if start.strip() and not _START.startswith(start):
+            raise RowsError(
+                f"{self._path} holds no measurements: remove it, or name another file with --out"
+            )
+
+    def _write(self, text: bytes) -> None:
+        try:
+            rest = memoryview(text)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):  # the file stays readable also on a full disk
+                self._file.truncate(self.index.end)
+            raise cannot_write(self._path, error) from error
+        self.index.end += len(text)
+
+    def _tidy(self) -> None:
+        """Drop superseded rows and move damaged lines aside."""
+        if self.index.damaged:
+            try:
+                with BufferedWriter(appended(self._aside)) as file:
+                    file.writelines(
+                        line.text
+                        for line in read_lines(self._path)
+                        if isinstance(line.content, Damaged)
+                    )
+            except OSError as error:
+                raise cannot_write(self._aside, error) from error
+        with whole_file(self._path, replaces="measurements") as file:
+            file.writelines(self.index.texts())
+            self.index.close()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    try:
+        if path.is_dir():
+            raise OutputError(f"{path} is a directory: name a file in it with --out")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = acquired(beside(path, "lock"))
+    except Timeout as error:
+        raise LockedError(
+            f"{path} is being written by another mdtree: "
+            "wait until that has finished, or name another file with --out"
+        ) from error
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

@@ -1,0 +1,236 @@
+"""Rows as a table (CSV), ours and with the published column names, both ways."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+import re
+import zlib
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from mdtree.exceptions import RowsError
+from mdtree.rows.atomic import whole_file
+from mdtree.rows.columns import NAMES, STDERR, layout_of
+from mdtree.rows.facts import FACTS, TEXT_FACTS, Fact, check_facts
+from mdtree.rows.quantities import QUANTITIES, Quantity
+from mdtree.rows.row import Measured, Missing, Row, Value
+
+__all__ = ["Imported", "csv_lines", "is_table", "rows_from_csv", "rows_to_csv", "write_csv"]
+
+# published column -> fact
+_PUBLISHED_FACTS = {
+    "para_amount": "parameters",
+    "width": "width",
+    "bs": "batch_size",
+    "data_amount": "data_amount",
+    "test_acc": "test_accuracy",
+}
+_PUBLISHED = {q.published: q for q in QUANTITIES.values() if q.published is not None}
+# column -> what it holds
+_COLUMNS = {
+    **{name: name for name in (*NAMES, *FACTS, *TEXT_FACTS, *QUANTITIES)},
+    **{name + STDERR: name + STDERR for name in QUANTITIES},
+    **_PUBLISHED_FACTS,
+    **{column: quantity.name for column, quantity in _PUBLISHED.items()},
+}
+_COMPRESSED = ".csv.gz"
+_LARGEST = 1 << 28  # bytes of a table that is compressed
+# where a spreadsheet may see the beginning of a formula: in front of a cell and, as some split it
+# further, behind ; | tabs and ends of lines, whatever quotes and blanks stand between.  Where an
+# apostrophe is there, another one goes before it, so that it comes back.
+_FORMULA = re.compile(
+    "(\\A(?='*[\t\r\n])|(?:\\A|[;|\t\r\n])[\"\xa0 ]*(?='*[=+@\uff1d\uff0b\uff0d\uff20-]))"
+)
+_DEFUSED = re.compile(f"{_FORMULA.pattern}'")
+# the facts that name a group which the table does not name
+_NAMING = ("width", "data_amount", "batch_size", "learning_rate", "label_noise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """The rows of a table, and the columns in which no fact and no quantity was seen."""
+
+    rows: list[Row]
+    ignored: list[str]
+
+
+def is_table(path: Path) -> bool:
+    """Say whether a file is a CSV table, by its name."""
+    return path.name.lower().endswith((".csv", _COMPRESSED))
+
+
+def rows_to_csv(rows: Iterable[Row]) -> str:
+    """Write rows as CSV: a column for each fact, each quantity and its standard error."""
+    return "".join(csv_lines(list(rows)))
+
+
+def write_csv(rows: Collection[Row], out: Path) -> None:
+    """Write rows into a CSV table, which appears as a whole or not at all."""
+    with whole_file(out) as file:
+        file.writelines(line.encode() for line in csv_lines(rows))
+
+
+def csv_lines(rows: Collection[Row]) -> Iterator[str]:
+    """Give the lines of a CSV table one by one; the rows are gone through twice, and not held.
+
+    A missing quantity is an empty cell; its reason stays in the rows.  Text that a spreadsheet
+    would run as a formula gets an apostrophe before it.
+    """
+    layout = layout_of(rows)
+    writer = csv.writer(_Line())  # whose writerow returns what was written
+    yield writer.writerow([_harmless(name) for name, _ in layout.columns])
+    for row in rows:
+        yield writer.writerow([_harmless(cell) for cell in layout.cells(row)])
+
+
+def rows_from_csv(path: Path, *, protocol: str) -> Imported:
+    """Read a table whose columns have the published names, ours, or both.
+
+    Logarithms in published columns are undone: hessian_top = exp(hessian_e).  Rows get `protocol`
+    unless the table has a column of that name, and a group name from their facts unless it has a
+    column `group`.
+    """
+    try:
+        with _opened(path) as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = list(reader.fieldnames or [])
+            known = [column for column in columns if column in _COLUMNS]
+            _check_columns(known, path)
+            rows = list(_rows(reader, known, protocol, path))
+    except OSError as error:
+        raise RowsError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (csv.Error, UnicodeDecodeError, EOFError, zlib.error) as error:
+        raise RowsError(f"{path} is not a CSV table: {error}") from error
+    return Imported(rows=rows, ignored=[column for column in columns if column not in known])
+
+
+def _opened(path: Path) -> TextIO:
+    """Open a table, which may be compressed with gzip; one that becomes huge is refused."""
+    if not path.name.lower().endswith(_COMPRESSED):
+        return path.open(newline="", encoding="utf-8-sig")
+    with gzip.open(path) as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise RowsError(f"{path} becomes more than {_LARGEST} bytes: unpack it first")
+    return io.StringIO(content.decode("utf-8-sig"), newline="")
+
+
+class _Line:
+    """Gives back what csv writes: it quotes a lone \\r only if its own lines end in \\r\\n."""
+
+    def write(self, line: str) -> str:
+        return line.removesuffix("\r\n") + "\n"
+
+
+def _check_columns(columns: list[str], path: Path) -> None:
+    first: dict[str, str] = {}
+    for column in columns:
+        name = _COLUMNS[column]
+        if name in first:
+            raise RowsError(
+                f"{path}: the columns {first[name]!r} and {column!r} both hold {name}: remove one"
+            )
+        first[name] = column
+    if not first.keys() & QUANTITIES.keys():
+        raise RowsError(
+            f"{path} has no column with a quantity; known are "
+            f"{', '.join(QUANTITIES)} and the published {', '.join(_PUBLISHED)}"
+        )
+
+
+def _rows(
+    reader: csv.DictReader[str], columns: list[str], protocol: str, path: Path
+) -> Iterator[Row]:
+    seen: set[tuple[str, str]] = set()
+    for cells in reader:
+        place = f"{path}, line {reader.line_num}"
+        if None in cells or None in cells.values():
+            raise RowsError(f"{place}: fewer or more cells than the header has columns")
+        facts: dict[str, Fact] = {}
+        quantities: dict[str, Value] = {}
+        stderrs: dict[str, float] = {}
+        for column in columns:
+            if column in NAMES:
+                continue
+            cell = cells[column].strip()
+            name = _COLUMNS[column]
+            if name in TEXT_FACTS:
+                facts |= {name: _as_it_was(cell)} if cell else {}
+                continue
+            number = _number(cell, place, column)
+            if name in QUANTITIES:
+                quantities[name] = _value(number, cell, _PUBLISHED.get(column))
+            elif name.endswith(STDERR) and number is not None:
+                stderrs[name.removesuffix(STDERR)] = number
+            elif number is not None and math.isfinite(number):
+                facts[name] = int(number) if number.is_integer() else number
+        row = _row(cells, facts, _with_stderr(quantities, stderrs), protocol, place)
+        if row.key in seen:
+            raise RowsError(f"{place}: a second row of group {row.group!r}")
+        seen.add(row.key)
+        yield row
+
+
+def _row(
+    cells: dict[str, str],
+    facts: dict[str, Fact],
+    quantities: dict[str, Value],
+    protocol: str,
+    place: str,
+) -> Row:
+    faults = check_facts(facts)
+    if faults:
+        raise RowsError(f"{place}: {'; '.join(faults)}")
+    group, own_protocol = (_as_it_was(cells.get(name, "").strip()) for name in NAMES)
+    named = ",".join(f"{name}={facts[name]}" for name in _NAMING if name in facts)
+    return Row(
+        format=1,
+        group=group or named or place.rsplit(", ", 1)[1],
+        protocol=own_protocol or protocol,
+        facts=facts,
+        quantities=quantities,
+    )
+
+
+def _number(cell: str, place: str, column: str) -> float | None:
+    if not cell:
+        return None
+    try:
+        return float(cell)
+    except ValueError as error:
+        raise RowsError(f"{place}: {column} must be a number, got {cell!r}") from error
+
+
+def _value(number: float | None, cell: str, undo: Quantity | None) -> Value:
+    if number is None:
+        return Missing(missing="empty in the table")
+    try:
+        value = math.exp(number) if undo is not None and undo.published_log else number
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        return Missing(missing=f"not a finite number in the table: {cell}")
+    return Measured(value=value)
+
+
+def _with_stderr(quantities: dict[str, Value], stderrs: dict[str, float]) -> dict[str, Value]:
+    return {
+        name: Measured(value=value.value, stderr=stderrs[name])
+        if isinstance(value, Measured) and math.isfinite(stderrs.get(name, math.nan))
+        else value
+        for name, value in quantities.items()
+    }
+
+
+def _harmless(cell: object) -> object:
+    """Defuse what spreadsheets take for a formula; numbers stay numbers."""
+    return _FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell
+
+
+def _as_it_was(cell: str) -> str:
+    return _DEFUSED.sub(r"\1", cell)

@@ -1,0 +1,1 @@
+"""The machine and other packages: devices, threads, network access, versions."""

@@ -1,0 +1,5 @@
+"""Scanning: what a file would become in memory, before anything of it is unpacked."""
+
+from mdtree.scanning.scan import IN_PARTS, damage, is_zip, pickle_fault, zip_fault
+
+__all__ = ["IN_PARTS", "damage", "is_zip", "pickle_fault", "zip_fault"]

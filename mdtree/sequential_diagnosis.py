@@ -1,0 +1,115 @@
+"""The inquiry: measure what a verdict needs, the cheap metrics first, and stop when it is settled.
+
+The one room beside the command line that sees both wings: judging asks, measuring answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mdtree.diagnosis import Judge, next_metric, with_facts
+from mdtree.executors import HERE, Crew
+from mdtree.measurement import Request, dry_run, measure, survey
+from mdtree.progress import Progress, Silent
+from mdtree.rows import Fact, Row, open_rows
+
+__all__ = ["Inquiry", "Stage"]
+
+_FIRST = "error_rate"  # by far the cheapest, and every tree asks for it
+_ASKED = ("similarity", "hessian", "connectivity", "spectrum")  # in the order of their cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What is measured next."""
+
+    metric: str
+    groups: tuple[str, ...]
+    seconds: float  # that it will take, on one worker
+    flips: float | None  # the largest probability that it changes an answer; None: no verdict yet
+
+
+def _nothing(_: Stage) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inquiry:
+    """Groups that are measured as far as their verdicts need it.
+
+    `judge_of` chooses the tree by what is known of the groups, anew after each stage.  With `full`,
+    all that the tree asks for is measured, whether it can change the verdict or not.  `facts` are
+    what the user knows of all groups: they join the rows that are judged, and the file of rows
+    stays as it was measured.
+    """
+
+    request: Request
+    out: Path  # the file of rows
+    judge_of: Callable[[Sequence[Row]], Judge]
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    full: bool = False
+    crew: Crew = HERE
+    announce: Callable[[Stage], None] = _nothing  # before each stage
+    progress: Progress = field(default_factory=Silent)
+
+    def run(self) -> tuple[Judge, list[Row]]:
+        """Measure in stages, and give the judge and the rows."""
+        groups = survey(self.request)
+        failed = self._measure(_FIRST, groups, None)
+        while True:
+            rows = self._rows(groups, failed)
+            judge = self.judge_of(rows)  # what was measured may speak for another tree
+            needs = list(self._needs(judge, rows))
+            if not needs:
+                return judge, rows
+            metric = min((need.metric for need in needs), key=_ASKED.index)
+            wanted = [need for need in needs if need.metric == metric]
+            flips = max(need.flips for need in wanted)
+            failed |= self._measure(metric, [need.group for need in wanted], flips)
+
+    def _needs(self, judge: Judge, rows: Sequence[Row]) -> Iterator[_Need]:
+        for row in rows:
+            if row.failure is not None:
+                continue
+            run = row.provenance.metrics if row.provenance is not None else ()
+            left = [metric for metric in _ASKED if metric not in run]
+            if not self.full:  # a row that is settled need not be judged here
+                wanted = next_metric(judge, row, left)
+                left = [] if wanted is None else [wanted]
+            if not left:
+                continue
+            missed = {one.metric: one.flips for one in judge(row).missed}
+            metric = next((metric for metric in left if metric in missed), None)
+            if metric is not None:
+                yield _Need(row.group, metric, missed[metric])
+
+    def _measure(self, metric: str, groups: Sequence[str], flips: float | None) -> set[str]:
+        """Measure a metric of groups where that is not done yet; name those that failed."""
+        request = replace(self.request, metrics=(metric,), groups=frozenset(groups))
+        plan = dry_run(request, out=self.out)
+        pending = tuple(item.task.group for item in plan.planned if item.pending)
+        if not pending:
+            return set()
+        seconds = sum(cost.seconds for cost in plan.costs)
+        self.announce(Stage(metric=metric, groups=pending, seconds=seconds, flips=flips))
+        done = measure(request, out=self.out, crew=self.crew, progress=self.progress)
+        return set(done.failed)
+
+    def _rows(self, groups: Sequence[str], failed: Collection[str]) -> list[Row]:
+        """Read the rows of groups; that one failed in an earlier run, and not in this, is past."""
+        found = {
+            row.group: row for row in open_rows(self.out) if row.protocol == self.request.protocol
+        }
+        for group, row in found.items():
+            if row.measured and group not in failed:
+                found[group] = replace(row, failure=None)
+        return [with_facts(found[group], self.facts) for group in groups if group in found]
+
+
+@dataclass(frozen=True)
+class _Need:
+    group: str
+    metric: str
+    flips: float

@@ -1,0 +1,1 @@
+"""Training: the loop that zoos and forks share."""

@@ -1,0 +1,169 @@
+"""Evidence: what the training groups say about the thresholds of one shape.
+
+Thresholds are compared at cuts: midpoints of neighbouring values of the data, and quantiles of the
+belief.  Only the interval between two cuts matters for a group, so the numbers of groups of each
+class in the cells between the cuts are all that a posterior needs, and all that is saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
+
+from mdtree.trees.template import DECIMALS, Ask, Shape, answers, asks, shape_features, to_scale
+
+__all__ = [
+    "Evidence",
+    "Floats",
+    "Ints",
+    "belief",
+    "cells_of",
+    "collect",
+    "continued",
+    "whole_lines",
+]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+_DEGREES = 4  # of freedom of the beliefs (Student's t)
+_QUANTILES = 9  # of a belief that are cuts, from 0.03 to 0.97
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """The groups of each class between the cuts of one shape."""
+
+    shape: Shape
+    classes: tuple[str, ...]
+    hit: float  # Dirichlet weight of a leaf's own class
+    miss: float  # of all other classes together
+    cuts: tuple[Floats, ...] = ()  # for each question, on its scale, rising
+    cells: Ints = field(default_factory=lambda: np.empty((0, 0), dtype=np.intp))
+    # (m, questions): the intervals that hold groups, numbered from 0
+    counts: Floats = field(default_factory=lambda: np.empty((0, 0)))  # (m, classes)
+
+    def __post_init__(self) -> None:
+        strange = sorted(set(answers(self.shape)) - set(self.classes))
+        if strange:
+            raise ValueError(
+                f"a shape answers {strange[0]!r}, which is not among the classes "
+                f"{', '.join(self.classes)}"
+            )
+
+    def extended(self, cells: Ints, labels: Ints) -> Evidence:
+        """Add groups, given by their cells."""
+        ones = np.eye(len(self.classes))[labels]
+        return replace(
+            self, cells=np.vstack([self.cells, cells]), counts=np.vstack([self.counts, ones])
+        )
+
+    def merged(self) -> Evidence:
+        """Add up the groups of each cell; it says the same in fewer lines."""
+        cells, where = np.unique(self.cells, axis=0, return_inverse=True)
+        counts = np.zeros((len(cells), len(self.classes)))
+        np.add.at(counts, where.reshape(-1), self.counts)
+        return replace(self, cells=cells, counts=counts)
+
+
+def collect(
+    empty: Evidence, matrix: Floats, columns: Mapping[str, int], labels: Ints, most: int
+) -> Evidence:
+    """Choose cuts (at most `most` from the data), and sort the groups into their cells.
+
+    Groups with a missing feature are left out.
+    """
+    values, whole = _values(empty.shape, matrix, columns)
+    values = values[whole]
+    questions = list(asks(empty.shape))
+    cuts = tuple(_cuts(ask, values[:, i], most) for i, ask in enumerate(questions))
+    start = replace(
+        empty,
+        cuts=cuts,
+        cells=np.empty((0, len(questions)), dtype=np.intp),
+        counts=np.empty((0, len(empty.classes))),
+    )
+    return start.extended(_cells(values, cuts), labels[whole])
+
+
+def continued(
+    evidence: Evidence, matrix: Floats, columns: Mapping[str, int], labels: Ints
+) -> Evidence:
+    """Add groups to earlier evidence; the cuts stay."""
+    values, whole = _values(evidence.shape, matrix, columns)
+    return evidence.extended(_cells(values[whole], evidence.cuts), labels[whole])
+
+
+def cells_of(
+    evidence: Evidence, matrix: Floats, columns: Mapping[str, int]
+) -> tuple[Ints, NDArray[np.bool_]]:
+    """Give the cell of each line, and say which lines have all features."""
+    values, whole = _values(evidence.shape, matrix, columns)
+    return _cells(values, evidence.cuts), whole
+
+
+def belief(ask: Ask, cuts: Floats) -> Floats:
+    """Give each cut the share of the belief around it."""
+    low, high = scaled_bounds(ask)
+    edges = np.concatenate([[low], _middles(cuts), [high]])
+    mass = np.maximum(np.diff(stdtr(_DEGREES, (edges - _centre(ask)) / ask.spread)), 1e-12)
+    shares: Floats = mass / mass.sum()
+    return shares
+
+
+def _cuts(ask: Ask, values: Floats, most: int) -> Floats:
+    low, high = scaled_bounds(ask)
+    distinct = np.unique(values)
+    between = _middles(distinct)
+    between = between[(between > low) & (between < high)]
+    if len(between) > most:
+        between = between[np.linspace(0, len(between) - 1, most).round().astype(int)]
+    levels = np.linspace(0.03, 0.97, min(_QUANTILES, most))
+    believed = np.round(_centre(ask) + ask.spread * stdtrit(_DEGREES, levels), DECIMALS)
+    believed = np.append(believed[(believed > low) & (believed < high)], _centre(ask))
+    return np.unique(np.concatenate([between, believed]))
+
+
+def _middles(values: Floats) -> Floats:
+    middles: Floats = values[1:] / 2 + values[:-1] / 2  # the sum of two huge values is too large
+    return middles
+
+
+def scaled_bounds(ask: Ask) -> tuple[float, float]:
+    """Bring the bounds of a belief to its scale."""
+    low, high = to_scale(np.array(ask.bounds, dtype=float), ask.scale)
+    return float(low), float(high)
+
+
+def _centre(ask: Ask) -> float:
+    return float(to_scale(np.array([ask.start]), ask.scale)[0])
+
+
+def whole_lines(shape: Shape, matrix: Floats, columns: Mapping[str, int]) -> NDArray[np.bool_]:
+    """Say which lines have all features of a shape."""
+    asked = [columns[name] for name in shape_features(shape)]
+    return np.asarray(~np.isnan(matrix[:, asked]).any(axis=1))
+
+
+def _values(
+    shape: Shape, matrix: Floats, columns: Mapping[str, int]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Bring the features to the scales of their questions; say which lines have them all."""
+    questions = list(asks(shape))
+    values: Floats = matrix[:, [columns[ask.feature] for ask in questions]]
+    for number, ask in enumerate(questions):
+        if ask.scale != "linear":
+            values[:, number] = to_scale(values[:, number], ask.scale)
+    return values, whole_lines(shape, matrix, columns)
+
+
+def _cells(values: Floats, cuts: tuple[Floats, ...]) -> Ints:
+    """Give each value the number of its interval: x <= cuts[j] where the number is <= j."""
+    cells = np.empty(values.shape, dtype=np.intp)
+    for number, cut in enumerate(cuts):
+        cells[:, number] = np.searchsorted(cut, values[:, number], side="left")
+    return cells

@@ -1,0 +1,56 @@
+"""The trees that come with mdtree, and the rows of its reference zoos, by name."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+from mdtree.exceptions import RowsError, TreeError
+from mdtree.messages import nearest
+from mdtree.rows import Row, read_rows, rows_from_csv
+from mdtree.trees import SavedTree, read_tree
+
+__all__ = ["PUBLISHED_TABLE", "find_tree", "published_rows", "shipped_rows", "shipped_trees"]
+
+_DATA = Path(str(resources.files("mdtree"))) / "data"
+
+# the table published with the MD tree paper; its source and licence lie beside it
+PUBLISHED_TABLE = _DATA / "published" / "cifar10-resnet18.csv.gz"
+
+
+def published_rows() -> list[Row]:
+    """Read the rows of the published table: ResNet-18 on CIFAR-10, protocol paper-1."""
+    return rows_from_csv(PUBLISHED_TABLE, protocol="paper-1").rows
+
+
+def shipped_trees() -> dict[str, SavedTree]:
+    """Read all trees that come with mdtree."""
+    return {name: read_tree(path) for name, path in _paths().items()}
+
+
+def shipped_rows(name: str) -> list[Row]:
+    """Read the rows of a reference zoo that comes with mdtree."""
+    known = {path.stem: path for path in sorted((_DATA / "zoos").glob("*.jsonl"))}
+    if name not in known:
+        raise RowsError(
+            f"no zoo {name!r:.100} comes with mdtree{nearest(name, known)} ({', '.join(known)})"
+        )
+    return read_rows(known[name])
+
+
+def find_tree(name: str) -> SavedTree:
+    """Read a tree: a file, or one that comes with mdtree."""
+    known = _paths()
+    if name in known:
+        return read_tree(known[name])
+    if os.path.exists(name):  # noqa: PTH110 - Path.exists fails for names that are too long
+        return read_tree(Path(name))
+    raise TreeError(
+        f"tree {name!r:.100} is neither a file nor one that comes with mdtree"
+        f"{nearest(name, known)} ({', '.join(known)})"
+    )
+
+
+def _paths() -> dict[str, Path]:
+    return {path.stem: path for path in sorted((_DATA / "trees").glob("*.json"))}

@@ -1,0 +1,103 @@
+"""What our estimators share: scikit-learn's conventions, and prediction by a tree as data.
+
+The columns of X are named by `features`; NaN is a missing value.  After `fit`, `tree_` is the tree
+as data and `classes_` are the classes in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from mdtree.messages import nearest
+from mdtree.trees.node import Node, ends
+
+__all__ = ["Floats", "Labels", "TreeEstimator", "coded"]
+
+Floats = NDArray[np.float64]
+Labels = NDArray[Any]
+
+
+class TreeEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier whose result is a tree as data."""
+
+    features: Sequence[str] | None
+    tree_: Node
+    classes_: Labels
+
+    def columns(self, width: int, *, needed: Iterable[str] = ()) -> dict[str, int]:
+        """Name the columns of X: feature -> number."""
+        names = self._unnamed(width) if self.features is None else self.features
+        found = {name: number for number, name in enumerate(names)}
+        if not len(found) == len(names) == width:
+            raise ValueError(
+                f"X has {width} columns, and features must name each once, got {', '.join(names)}"
+            )
+        lacking = sorted(set(needed) - found.keys())
+        if lacking:
+            raise ValueError(f"X has no column {', '.join(lacking)}; it has {', '.join(names)}")
+        return found
+
+    def _unnamed(self, width: int) -> Sequence[str]:
+        """Give the names of columns where `features` is not given."""
+        return [f"x{number}" for number in range(width)]
+
+    def checked(self, X: ArrayLike, y: ArrayLike) -> tuple[Floats, Labels]:
+        """Hold training data to scikit-learn's rules; missing values are welcome."""
+        matrix, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
+        check_classification_targets(labels)
+        return np.asarray(matrix), np.asarray(labels)
+
+    def matrix(self, X: ArrayLike) -> Floats:
+        """Hold data to the columns that were fitted."""
+        check_is_fitted(self)
+        matrix: Floats = validate_data(
+            self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False
+        )
+        return matrix
+
+    def predict_proba(self, X: ArrayLike) -> Floats:
+        """Give the share of each class of `classes_` among the training groups of the leaf.
+
+        A leaf without training groups is sure of its answer.
+        """
+        matrix = self.matrix(X)
+        names = [str(name) for name in self.classes_]
+        out = np.zeros((len(matrix), len(names)))
+        for leaf, lines in ends(self.tree_, matrix, self.columns(matrix.shape[1])):
+            held = leaf.counts if any(leaf.counts.values()) else {leaf.answer: 1.0}
+            total = sum(held.values())
+            out[lines] = [held.get(name, 0.0) / total for name in names]
+        return out
+
+    def predict(self, X: ArrayLike) -> Labels:
+        """Give the answer of the leaf."""
+        matrix = self.matrix(X)
+        known = {str(name): name for name in self.classes_}
+        out = np.empty(len(matrix), dtype=self.classes_.dtype)
+        for leaf, lines in ends(self.tree_, matrix, self.columns(matrix.shape[1])):
+            out[lines] = known.get(leaf.answer, leaf.answer)
+        return out
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def coded(labels: Labels, classes: Labels, whose: str) -> NDArray[np.intp]:
+    """Give each label its place among the possible answers."""
+    places = {str(name): place for place, name in enumerate(classes)}
+    for label in np.unique(labels.astype(str)):
+        if label not in places:
+            raise ValueError(
+                f"label {str(label)!r} is no answer of {whose}{nearest(label, places)} "
+                f"(known: {', '.join(places)})"
+            )
+    return np.array([places[str(label)] for label in labels], dtype=np.intp)

@@ -1,0 +1,79 @@
+"""The tree of scikit-learn (CART), grown freely and converted to our tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.tree import DecisionTreeClassifier
+
+from mdtree.trees.estimators.base import Floats, TreeEstimator
+from mdtree.trees.node import KNOWN, Leaf, Node, Split
+
+__all__ = ["CartTree"]
+
+
+class CartTree(TreeEstimator):
+    """A decision tree by greedy Gini splits.
+
+    Breiman, Friedman, Olshen, Stone: "Classification and Regression Trees", 1984.
+    """
+
+    def __init__(
+        self, *, features: Sequence[str] | None = None, max_depth: int = 4, seed: int = 0
+    ) -> None:
+        self.features = features
+        self.max_depth = max_depth
+        self.seed = seed
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Grow the tree."""
+        matrix, labels = self.checked(X, y)
+        grown = DecisionTreeClassifier(max_depth=self.max_depth, random_state=self.seed)
+        grown.fit(_single(matrix), labels)
+        self.classes_ = grown.classes_
+        names = list(self.columns(matrix.shape[1]))
+        self.tree_ = _converted(grown.tree_, names, [str(c) for c in grown.classes_], matrix, 0)
+        return self
+
+
+def _converted(tree: Any, names: list[str], classes: list[str], matrix: Floats, node: int) -> Node:
+    """Copy a node of scikit-learn's arrays and all below it; the comparison is <= in both."""
+    if tree.children_left[node] == -1:
+        held = (tree.value[node][0] * tree.weighted_n_node_samples[node]).round()
+        return Leaf(
+            answer=classes[int(np.argmax(held))],
+            counts={name: float(n) for name, n in zip(classes, held, strict=True)},
+        )
+    values = matrix[:, tree.feature[node]]
+    missing_low = bool(tree.missing_go_to_left[node])
+    most = tree.threshold[node]
+    most = np.inf if np.isnan(most) else most  # scikit-learn 1.8, where it asks what is missing
+    side = np.where(np.isnan(values), missing_low, _single(values) <= most)
+    return Split(
+        feature=names[tree.feature[node]],
+        threshold=_between(values[side], values[~side]),
+        low=_converted(tree, names, classes, matrix[side], tree.children_left[node]),
+        high=_converted(tree, names, classes, matrix[~side], tree.children_right[node]),
+        missing="low" if missing_low else "high",
+    )
+
+
+def _single(values: Floats) -> NDArray[np.float32]:
+    """Bring values to single precision, in which scikit-learn grows trees; huge ones fit in it."""
+    most = float(np.finfo(np.float32).max)
+    return np.clip(values, -most, most).astype(np.float32)
+
+
+def _between(low: Floats, high: Floats) -> float:
+    """Find the threshold in full precision.
+
+    Where all known values lie low, the question is whether a value is missing.
+    """
+    if np.isnan(high).all():
+        return KNOWN
+    last, first = float(np.nanmax(low)), float(np.nanmin(high))
+    middle = last / 2 + first / 2
+    return middle if middle < first else last

@@ -1,0 +1,132 @@
+"""Our tree: not one guess for each threshold, but all plausible ones, weighted by the data.
+
+A task has a family of weighted shapes (`shape.FAMILIES`).  Each gets its exact posterior; a group
+is judged by the mean over those shapes whose features it has.  The weights of the shapes are fixed
+by the study of shifts in docs/transfer.md: the evidence of a few training groups favours shapes
+that fit those groups, not shapes that carry to others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mdtree.exceptions import MdtreeError
+from mdtree.failure_modes import TASKS
+from mdtree.messages import nearest
+from mdtree.trees.binning import Evidence, collect, continued, whole_lines
+from mdtree.trees.estimators.base import Floats, Labels, TreeEstimator, coded
+from mdtree.trees.features import LANDSCAPE
+from mdtree.trees.growing import grown
+from mdtree.trees.posterior import averaged, first_best, posterior
+from mdtree.trees.template import FAMILIES, Family, shape_features
+
+__all__ = ["PosteriorTree"]
+
+
+class PosteriorTree(TreeEstimator):
+    """The average of all plausible trees of a task.
+
+    With `facts`, the family may also ask for the parameter count and the data amount.  `prior` is
+    the `components_` of an earlier fit, which this one continues: its cuts and its groups are kept,
+    and new groups are added.  `family` replaces the task's own shapes; "grown" grows them on the
+    data, where these tell any classes apart.
+    """
+
+    def __init__(
+        self,
+        *,
+        task: str = "temperature",
+        features: Sequence[str] | None = None,
+        facts: bool = False,
+        family: Family | Literal["grown"] | None = None,
+        most_cuts: int = 24,
+        prior: Sequence[tuple[float, Evidence]] | None = None,
+    ) -> None:
+        self.task = task
+        self.features = features
+        self.facts = facts
+        self.family = family
+        self.most_cuts = most_cuts
+        self.prior = prior
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Compute the posterior of every shape whose features the data have."""
+        if self.task not in TASKS:
+            raise MdtreeError(
+                f"task {self.task!r} is unknown{nearest(self.task, TASKS)} "
+                f"(known: {', '.join(TASKS)})"
+            )
+        matrix, labels = self.checked(X, y)
+        self.classes_ = np.array(sorted(TASKS[self.task].classes))
+        codes = coded(labels, self.classes_, f"task {self.task!r}")
+        if self.prior is not None:
+            found = self._continued(self.prior, matrix, codes)
+        else:
+            found = self._collected(matrix, codes)
+        if self.family == "grown":  # the tree that is shown is the one that fits best
+            found.sort(key=lambda part: -round(posterior(part[1]).log_evidence, 9))
+        self.components_: list[tuple[float, Evidence]] = found
+        first = posterior(found[0][1])
+        self.tree_ = first.tree
+        self._first = (found[0][0], first)  # the others are summed when a prediction needs them
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> Floats:
+        """Average over all plausible trees of the shapes that can judge each line."""
+        matrix = self.matrix(X)
+        others = [(weight, posterior(held)) for weight, held in self.components_[1:]]
+        return averaged([self._first, *others], matrix, self.columns(matrix.shape[1]))
+
+    def predict(self, X: ArrayLike) -> Labels:
+        """Give the most probable class."""
+        probabilities = self.predict_proba(X)
+        answers: Labels = self.classes_[first_best(probabilities)]
+        return answers
+
+    def _unnamed(self, _: int) -> Sequence[str]:
+        return LANDSCAPE
+
+    def _continued(
+        self, prior: Sequence[tuple[float, Evidence]], matrix: Floats, codes: NDArray[np.intp]
+    ) -> list[tuple[float, Evidence]]:
+        needed = [name for _, held in prior for name in shape_features(held.shape)]
+        columns = self.columns(matrix.shape[1], needed=needed)
+        for _, held in prior:
+            if held.classes != tuple(self.classes_):
+                raise ValueError(
+                    f"the prior has the classes {', '.join(held.classes)}, "
+                    f"task {self.task!r} has {', '.join(self.classes_)}"
+                )
+        return [(weight, continued(held, matrix, columns, codes)) for weight, held in prior]
+
+    def _collected(self, matrix: Floats, codes: NDArray[np.intp]) -> list[tuple[float, Evidence]]:
+        columns = self.columns(matrix.shape[1])
+        name = f"{self.task}+facts" if self.facts else self.task
+        family = None if self.family == "grown" else self.family
+        if self.family == "grown":
+            family = grown(matrix, codes, list(map(str, self.classes_)), list(columns))
+        family = family or FAMILIES.get(name) or FAMILIES[self.task]
+        found = []
+        for weight, shape in family.shapes:
+            named = columns.keys() >= set(shape_features(shape))
+            if named and whole_lines(shape, matrix, columns).any():
+                empty = Evidence(
+                    shape=shape,
+                    classes=tuple(map(str, self.classes_)),
+                    hit=family.hit,
+                    miss=family.miss,
+                )
+                held = collect(empty, matrix, columns, codes, self.most_cuts)
+                found.append((weight, held))
+        if not found:
+            there = [n for n, column in columns.items() if not np.isnan(matrix[:, column]).all()]
+            needed = [" + ".join(shape_features(shape)) for _, shape in family.shapes]
+            raise ValueError(
+                f"no line has all features of a shape of task {self.task!r}: the data have "
+                f"{', '.join(there) or 'none'}, the shapes need {' or '.join(needed)}"
+            )
+        return found

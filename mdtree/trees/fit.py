@@ -1,0 +1,244 @@
+"""Fitting: labelled rows become a tree that can be saved, shown and applied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdtree.exceptions import ProtocolError, RowsError, TreeError
+from mdtree.failure_modes import FAILURE_MODES, TASKS, Room, answer_of, contradicts
+from mdtree.labelling import room_for_improvement
+from mdtree.messages import nearest
+from mdtree.rows import Row, one_protocol
+from mdtree.trees import (
+    FACT_FEATURES,
+    LANDSCAPE,
+    PUBLISHED,
+    CartTree,
+    Population,
+    PosteriorTree,
+    PublishedTree,
+    SavedTree,
+    TreeEstimator,
+    feature_matrix,
+    mixed,
+    population_of,
+    shape_features,
+    with_gains,
+)
+from mdtree.version import __version__
+
+__all__ = ["METHODS", "fit_tree", "labelled", "make_estimator", "usual_method"]
+
+_PUBLISHED = "paper-1"  # the protocol that the beliefs of the published shapes are about
+_CUTS = {"posterior": 24, "grown": 5}  # thresholds of each question that the data may suggest
+
+METHODS: dict[str, str] = {
+    "posterior": "ours: the published questions, averaged over all plausible thresholds",
+    "grown": "ours: questions grown on the rows too, averaged over all plausible thresholds",
+    "mdtree": "the published shape, with the published threshold search",
+    "cart": "scikit-learn's decision tree of depth 4",
+}
+
+
+def fit_tree(
+    rows: Sequence[Row],
+    *,
+    task: str = "temperature",
+    method: str | None = None,
+    facts: bool = False,
+    prior: SavedTree | None = None,
+    provenance: dict[str, str] | None = None,
+    allow_protocol_mismatch: bool = False,
+) -> SavedTree:
+    """Label the rows of a grid by their room for improvement, and fit a tree to the labels.
+
+    Without `method`, rows of the protocol of the published tables get a `posterior`, whose beliefs
+    are about their numbers, and all others are `grown`.  With `facts`, the tree may also ask for
+    the parameter count and the data amount.  `prior` is an earlier posterior that this one
+    continues; rows of another protocol than its own are refused, unless that is allowed, and then
+    the tree says so for ever.
+    """
+    protocol = one_protocol(rows)
+    if method is None:
+        method = usual_method(protocol) if prior is None else "posterior"
+    _check(task, method, prior, facts=facts)
+    remarks = {**_inherited(prior), **(provenance or {})}
+    if prior is not None and prior.protocol != protocol:
+        message = f"the prior tree is of protocol {prior.protocol!r} and the rows of {protocol!r}"
+        if not allow_protocol_mismatch:
+            raise ProtocolError(
+                f"{message}: numbers of different protocols do not compare. Measure again, "
+                "or add --allow-protocol-mismatch"
+            )
+        remarks["WARNING"] = message
+    chosen, answers, rooms = labelled(rows, task)
+    features = prior.features if prior is not None else _features(task, method, facts=facts)
+    matrix = feature_matrix(chosen, features)
+    estimator = make_estimator(task, method, features, facts=facts, prior=prior)
+    try:
+        estimator.fit(matrix, np.array(answers))
+    except ValueError as error:
+        raise TreeError(f"no tree can be fitted for task {task!r}: {error}") from error
+    tree = with_gains(
+        estimator.tree_,
+        matrix,
+        estimator.columns(len(features)),
+        rooms,
+        earlier=None if prior is None else prior.tree,
+    )
+    return SavedTree(
+        task=task,
+        method=method if prior is None else prior.method,
+        protocol=protocol,
+        classes=tuple(map(str, estimator.classes_)),
+        features=tuple(features),
+        groups=len(chosen) + (prior.groups if prior is not None else 0),
+        ranges=_ranges(matrix, features, prior),
+        provenance={"mdtree": __version__, **remarks},
+        tree=tree,
+        components=tuple(getattr(estimator, "components_", ())),
+        population=_population(matrix, features, prior),
+    )
+
+
+def labelled(rows: Sequence[Row], task: str) -> tuple[list[Row], list[str], list[Room]]:
+    """Keep the rows that have an answer to the task: (rows, answers, rooms for improvement).
+
+    Rows with the fact `label` are taken at their word; all others are labelled by their grid.
+    """
+    rooms = _rooms(rows)
+    kept: list[tuple[Row, str, Room]] = []
+    for row, room in zip(rows, rooms, strict=True):
+        label = row.facts.get("label")
+        answer = TASKS[task].answer(room) if label is None else _own_answer(row, room, task)
+        if answer is not None:
+            kept.append((row, answer, room))
+    if not kept:
+        raise TreeError(f"no row has an answer to the task {task!r}: {TASKS[task].meaning}")
+    return [row for row, _, _ in kept], [a for _, a, _ in kept], [room for _, _, room in kept]
+
+
+def _rooms(rows: Sequence[Row]) -> list[Room]:
+    """Compare rows inside their grid; where all have labels of their own, no grid is needed."""
+    try:
+        return room_for_improvement(rows)
+    except RowsError:
+        missing = [row.group for row in rows if "label" not in row.facts]
+        if missing and len(missing) < len(rows):
+            raise TreeError(
+                f"{len(missing)} of {len(rows)} rows have no fact 'label' (the first is "
+                f"{missing[0]!r}), and they are no grid that could tell it: label them too"
+            ) from None
+        if missing:
+            raise
+        return [Room(gains={}, step={}, margin=0.0) for _ in rows]
+
+
+def _own_answer(row: Row, room: Room, task: str) -> str | None:
+    mode = str(row.facts["label"])
+    if mode not in FAILURE_MODES:
+        raise TreeError(
+            f"group {row.group!r} has the label {mode!r}, which is no failure mode"
+            f"{nearest(mode, FAILURE_MODES)} (known: {', '.join(FAILURE_MODES)})"
+        )
+    if contradicts(room, mode):
+        raise TreeError(
+            f"group {row.group!r} has the label {mode!r}, and the grid of these rows contradicts "
+            "it: its remedy gains nothing there, while another does; mend the label or the facts"
+        )
+    return answer_of(task, mode)
+
+
+def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> None:
+    if task not in TASKS:
+        raise TreeError(
+            f"task {task!r} is unknown{nearest(task, TASKS)} (known: {', '.join(TASKS)})"
+        )
+    if method not in METHODS:
+        raise TreeError(
+            f"method {method!r} is unknown{nearest(method, METHODS)} (known: {', '.join(METHODS)})"
+        )
+    if method == "mdtree" and task not in PUBLISHED:
+        raise TreeError(f"the published method has no tree for task {task!r}: take posterior")
+    if facts and method == "mdtree":
+        raise TreeError("the published trees ask for no facts: leave --facts out")
+    if prior is None:
+        return
+    if facts and not set(FACT_FEATURES) <= set(prior.features):
+        raise TreeError("the prior was fitted without facts, and a posterior keeps its questions")
+    if method != "posterior" or not prior.components:
+        raise TreeError(
+            "only a posterior continues a prior, and the prior must be one itself "
+            "(fitted with --tree posterior or grown)"
+        )
+    if prior.task != task:
+        raise TreeError(f"the prior answers task {prior.task!r}, and {task!r} is to be fitted")
+
+
+def _features(task: str, method: str, *, facts: bool) -> tuple[str, ...]:
+    if method == "mdtree":
+        return shape_features(PUBLISHED[task])
+    return (*LANDSCAPE, *FACT_FEATURES) if facts else LANDSCAPE
+
+
+def _inherited(prior: SavedTree | None) -> dict[str, str]:
+    """Say what the groups of a prior were, which a continued tree still rests on."""
+    if prior is None:
+        return {}
+    gone = ("accuracy", "mdtree")  # of the prior as it was
+    return {key: told for key, told in prior.provenance.items() if key not in gone}
+
+
+def usual_method(protocol: str) -> str:
+    """Name the method that rows of a protocol are fitted with."""
+    return "posterior" if protocol == _PUBLISHED else "grown"
+
+
+def make_estimator(
+    task: str,
+    method: str,
+    features: Sequence[str],
+    *,
+    facts: bool = False,
+    prior: SavedTree | None = None,
+) -> TreeEstimator:
+    """Make the estimator of a method for columns of these features."""
+    if method == "cart":
+        return CartTree(features=features)
+    if method == "mdtree":
+        return PublishedTree(shape=task, features=features)
+    return PosteriorTree(
+        task=task,
+        features=features,
+        facts=facts,
+        family="grown" if method == "grown" else None,
+        most_cuts=_CUTS[method],
+        prior=None if prior is None else prior.components,
+    )
+
+
+def _population(
+    matrix: NDArray[np.float64], features: Sequence[str], prior: SavedTree | None
+) -> Population | None:
+    """Describe the groups, together with those of the prior."""
+    new = population_of(matrix, features)
+    if prior is None:
+        return new
+    return mixed(prior.population, prior.groups, new, len(matrix))
+
+
+def _ranges(
+    matrix: NDArray[np.float64], features: Sequence[str], prior: SavedTree | None
+) -> dict[str, tuple[float, float]]:
+    """Give the range of each feature in the groups, those of the prior included."""
+    earlier = prior.ranges if prior is not None else {}
+    ranges = {}
+    for column, name in enumerate(features):
+        new = matrix[~np.isnan(matrix[:, column]), column]
+        known = np.append(new, earlier.get(name, ()))
+        if len(known):
+            ranges[name] = (float(known.min()), float(known.max()))
+    return ranges

@@ -1,0 +1,120 @@
+"""Shapes that are grown on the training groups themselves, for zoos that no published shape fits.
+
+Each shape is scikit-learn's decision tree on a bootstrap sample of the groups (CART, Breiman et al.
+1984; bagging, Breiman 1996): which questions are asked is as uncertain as their thresholds, so many
+shapes are kept, and each gets its own posterior over thresholds.  The belief in a threshold is
+centred where the bootstrap found it, a third of the feature's spread wide.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.tree import DecisionTreeClassifier
+
+from mdtree.trees.binning import Floats
+from mdtree.trees.template import (
+    Ask,
+    Family,
+    Outcome,
+    Scale,
+    Shape,
+    asks,
+    from_scale,
+    shortened,
+    to_scale,
+)
+
+__all__ = ["grown"]
+
+_SCALES: dict[str, Scale] = {
+    "train_error": "log",
+    "train_loss": "log",
+    "test_error": "log",
+    "test_loss": "log",
+    "connectivity": "arcsinh",
+    "connectivity_peak": "arcsinh",
+}
+# scikit-learn's trees compare in single precision, and a threshold must come back from its scale
+_LARGEST: dict[Scale, float] = {"linear": 1e30, "log": 600.0, "arcsinh": 600.0}
+_FEW = 2  # classes
+
+
+def grown(
+    matrix: Floats,
+    labels: NDArray[np.intp],
+    classes: Sequence[str],
+    features: Sequence[str],
+    *,
+    shapes: int | None = None,
+    depth: int | None = None,
+    leaf: int = 3,
+    hit: float = 1.0,
+    miss: float = 0.5,
+    seed: int = 0,
+) -> Family | None:
+    """Grow shapes on bootstrap samples of labelled groups; equal ones are one of more weight.
+
+    None where no question tells the classes of the groups apart.  Several classes need deeper
+    shapes, whose tables are larger, so there are fewer of them.
+    """
+    few = len(classes) <= _FEW
+    depth = depth or (3 if few else 4)
+    shapes = shapes or (24 if few else 12)
+    rng = np.random.default_rng(seed)
+    scaled = np.column_stack(
+        [
+            to_scale(column, _scale(name)).clip(-_LARGEST[_scale(name)], _LARGEST[_scale(name)])
+            for name, column in zip(features, matrix.T, strict=True)
+        ]
+    )
+    found: Counter[Shape] = Counter()
+    for _ in range(shapes):
+        lines = rng.integers(len(matrix), size=len(matrix))
+        cart = DecisionTreeClassifier(
+            max_depth=depth, min_samples_leaf=leaf, random_state=int(rng.integers(2**31))
+        )
+        cart.fit(scaled[lines], labels[lines])
+        grown_one = _shape(cart, 0, scaled, classes, features)
+        if any(True for _ in asks(grown_one)):
+            found[grown_one] += 1
+    shares = tuple((count / found.total(), shape) for shape, count in found.most_common())
+    if not shares:  # all groups are of one class, or alike
+        return None
+    return Family(shapes=shares, hit=hit, miss=miss)
+
+
+def _scale(feature: str) -> Scale:
+    return _SCALES.get(feature, "linear")
+
+
+def _shape(
+    cart: Any, place: int, scaled: Floats, classes: Sequence[str], features: Sequence[str]
+) -> Shape:
+    held = cart.tree_
+    end = Outcome(classes[int(cart.classes_[held.value[place][0].argmax()])])
+    if held.children_left[place] < 0:
+        return end
+    column = int(held.feature[place])
+    name = features[column]
+    known = scaled[~np.isnan(scaled[:, column]), column]
+    low, high = float(known.min()), float(known.max())
+    if low == high or not np.isfinite(held.threshold[place]):
+        return end  # it only asks whether the feature is known, and a shape is for what is
+    spread = float(np.subtract(*np.quantile(known, (0.84, 0.16)))) / 2 or (high - low) / 4
+    edge = shortened(0.05 * (high - low))
+    scale = _scale(name)
+    threshold = min(max(float(held.threshold[place]), low), high)
+    return Ask(
+        feature=name,
+        start=from_scale(threshold, scale),
+        bounds=(from_scale(low - edge, scale), from_scale(high + edge, scale)),
+        spread=shortened(spread / 3),
+        scale=scale,
+        low=_shape(cart, held.children_left[place], scaled, classes, features),
+        high=_shape(cart, held.children_right[place], scaled, classes, features),
+    )

@@ -1,0 +1,59 @@
+"""Answers: what a saved tree says of rows, and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mdtree.rows import Row
+from mdtree.trees.binning import Floats
+from mdtree.trees.node import ends
+from mdtree.trees.posterior import averaged, first_best, posterior
+from mdtree.trees.saved_tree import SavedTree
+
+__all__ = ["Answer", "answers", "probabilities"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The most probable class of one group."""
+
+    group: str
+    answer: str
+    probability: float
+
+
+def answers(
+    saved: SavedTree, rows: Sequence[Row], *, allow_protocol_mismatch: bool = False
+) -> list[Answer]:
+    """Ask a tree about every row."""
+    matrix = saved.matrix(rows, allow_protocol_mismatch=allow_protocol_mismatch)
+    return [
+        Answer(
+            group=row.group,
+            answer=saved.classes[int(first_best(own))],
+            probability=float(own.max()),
+        )
+        for row, own in zip(rows, probabilities(saved, matrix), strict=True)
+    ]
+
+
+def probabilities(saved: SavedTree, matrix: Floats) -> Floats:
+    """Give the probability of each class for each line of features.
+
+    A posterior averages over all plausible trees; of any other tree, the shares of the training
+    groups in the leaf count.
+    """
+    columns = {name: number for number, name in enumerate(saved.features)}
+    if saved.components:
+        held = [(weight, posterior(evidence)) for weight, evidence in saved.components]
+        return averaged(held, matrix, columns)
+    found = np.zeros((len(matrix), len(saved.classes)))
+    for leaf, lines in ends(saved.tree, matrix, columns):
+        counts = np.array([leaf.counts.get(name, 0.0) for name in saved.classes])
+        if not counts.any():  # nothing ended here: the leaf's answer alone is known
+            counts = np.array([float(name == leaf.answer) for name in saved.classes])
+        found[lines] = counts / counts.sum()
+    return found

@@ -1,0 +1,207 @@
+"""A fitted tree with all that it rests on, saved as JSON: readable and diffable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mdtree.exceptions import ProtocolError, TreeError
+from mdtree.failure_modes import REMEDIES
+from mdtree.rows import Row
+from mdtree.rows.atomic import whole_file
+from mdtree.trees.binning import Evidence, Floats
+from mdtree.trees.features import FEATURES, feature_matrix
+from mdtree.trees.node import Leaf, Node, Split, Way, leaves
+from mdtree.trees.ood import Population
+from mdtree.trees.template import Outcome, Shape, shape_features
+
+__all__ = ["FORMAT", "SavedTree", "check_size", "check_words", "write_tree"]
+
+FORMAT = 1
+_MOST_NODES = 20_000
+_DEEPEST = 100  # nodes on a way down
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedTree:
+    """A tree, the question that it answers, and the measurements that it was fitted on."""
+
+    task: str
+    method: str  # cart | mdtree | posterior
+    protocol: str  # rows of another one are refused
+    classes: tuple[str, ...]
+    features: tuple[str, ...]  # the columns that it can use
+    groups: int  # that it was fitted on
+    ranges: Mapping[str, tuple[float, float]]  # of each feature in these groups
+    provenance: Mapping[str, str]
+    tree: Node
+    components: tuple[tuple[float, Evidence], ...] = ()  # of a posterior
+    population: Population | None = None  # what the training groups look like
+
+    def matrix(self, rows: Sequence[Row], *, allow_protocol_mismatch: bool = False) -> Floats:
+        """Collect the features of rows; rows of another protocol are refused."""
+        others = sorted({row.protocol for row in rows} - {self.protocol})
+        if others and not allow_protocol_mismatch:
+            raise ProtocolError(
+                f"the tree was fitted on rows of protocol {self.protocol!r} and these rows are of "
+                f"{', '.join(map(repr, others))}: numbers of different protocols do not compare. "
+                "Measure again, take another tree, or add --allow-protocol-mismatch"
+            )
+        return feature_matrix(rows, self.features)
+
+
+def write_tree(path: Path, saved: SavedTree) -> None:
+    """Write a tree, one key a line; the tree stands before the numbers of its posterior."""
+    try:
+        check_size(saved.tree, _below)
+        check_words(saved)
+        text = _pretty(_plain(saved)) + "\n"
+    except ValueError as error:
+        raise TreeError(
+            f"this tree cannot be written, {path} is left as it was: {error}"
+        ) from error
+    with whole_file(path) as file:
+        file.write(text.encode())
+
+
+def check_size(root: Any, below: Callable[[Any], Iterable[Any]]) -> None:
+    """Refuse what is too large or too deep for a tree, level by level; a cycle is too deep."""
+    nodes, level = 0, [root]
+    for _ in range(_DEEPEST):
+        nodes += len(level)
+        if nodes > _MOST_NODES:
+            raise ValueError(f"it has more than {_MOST_NODES} nodes")
+        level = [child for part in level for child in below(part)]
+        if not level:
+            return
+    raise ValueError(f"it goes down more than {_DEEPEST} nodes, or round in a circle")
+
+
+def check_words(saved: SavedTree) -> None:
+    """Hold names to each other: a tree of the right form can still contradict itself."""
+    for kind, names in (("classes", saved.classes), ("features", saved.features)):
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"{kind} must be distinct and at least one, got {', '.join(names)}")
+    for name in saved.features:
+        if name not in FEATURES:
+            raise ValueError(f"feature {name!r} is unknown to this mdtree")
+    asked = [name for _, held in saved.components for name in shape_features(held.shape)]
+    described = saved.population.quantiles if saved.population is not None else ()
+    for name in (*asked, *_features(saved.tree), *saved.ranges, *described):
+        if name not in saved.features:
+            raise ValueError(f"it asks for {name!r}, which is not among its features")
+    for leaf in leaves(saved.tree):
+        _check_leaf(leaf, saved.classes)
+    for name, (low, high) in saved.ranges.items():
+        if not low <= high:
+            raise ValueError(f"the range of {name} ends at {high}, before it begins at {low}")
+
+
+def _check_leaf(leaf: Leaf, classes: Sequence[str]) -> None:
+    for name in (leaf.answer, *leaf.counts):
+        if name not in classes:
+            raise ValueError(f"a leaf holds {name!r}, which is not among its classes")
+    for name in (*leaf.gains, *leaf.ways):
+        if name not in REMEDIES:
+            raise ValueError(f"a leaf tells the gain of {name!r}, which is no remedy")
+
+
+def _features(node: Node) -> set[str]:
+    if isinstance(node, Leaf):
+        return set()
+    return {node.feature, *_features(node.low), *_features(node.high)}
+
+
+def _below(node: Node) -> Iterable[Node]:
+    return (node.low, node.high) if isinstance(node, Split) else ()
+
+
+def _plain(saved: SavedTree) -> dict[str, Any]:
+    content = {
+        "format": FORMAT,
+        "task": saved.task,
+        "method": saved.method,
+        "protocol": saved.protocol,
+        "classes": list(saved.classes),
+        "features": list(saved.features),
+        "groups": saved.groups,
+        "ranges": {name: list(ends) for name, ends in saved.ranges.items()},
+        "provenance": dict(saved.provenance),
+        "tree": _plain_node(saved.tree),
+    }
+    if saved.population is not None:
+        content["population"] = _plain_population(saved.population)
+    if saved.components:
+        content["posterior"] = [_plain_component(w, held.merged()) for w, held in saved.components]
+    return content
+
+
+def _plain_node(node: Node) -> dict[str, Any]:
+    if isinstance(node, Leaf):
+        content: dict[str, Any] = {"answer": node.answer, "counts": dict(node.counts)}
+        if node.gains:
+            content["gains"] = dict(node.gains)
+        if node.ways:
+            content["ways"] = {remedy: _plain_way(way) for remedy, way in node.ways.items()}
+        return content
+    return {
+        "feature": node.feature,
+        "threshold": node.threshold,
+        "missing": node.missing,
+        "low": _plain_node(node.low),
+        "high": _plain_node(node.high),
+    }
+
+
+def _plain_way(way: Way) -> dict[str, Any]:
+    moved = {} if way.fact is None else {"fact": way.fact, "factor": way.factor}
+    return {"low": way.low, "high": way.high, **moved}
+
+
+def _plain_population(held: Population) -> dict[str, Any]:
+    content: dict[str, Any] = {"quantiles": {n: list(q) for n, q in held.quantiles.items()}}
+    if held.names:
+        content["names"] = list(held.names)
+        content["correlation"] = [list(line) for line in held.correlation]
+        content["limit"] = held.limit
+    return content
+
+
+def _plain_shape(shape: Shape) -> dict[str, Any]:
+    if isinstance(shape, Outcome):
+        return {"answer": shape.answer}
+    return {
+        "feature": shape.feature,
+        "start": float(shape.start),
+        "bounds": [float(bound) for bound in shape.bounds],
+        "spread": shape.spread,
+        "scale": shape.scale,
+        "low": _plain_shape(shape.low),
+        "high": _plain_shape(shape.high),
+    }
+
+
+def _plain_component(weight: float, held: Evidence) -> dict[str, Any]:
+    return {
+        "weight": weight,
+        "hit": held.hit,
+        "miss": held.miss,
+        "shape": _plain_shape(held.shape),
+        "cuts": [cut.tolist() for cut in held.cuts],
+        "cells": held.cells.tolist(),
+        "counts": held.counts.tolist(),
+    }
+
+
+def _pretty(value: Any, indent: str = "") -> str:
+    """Write JSON with short lists on one line, so that a change of one number is one line."""
+    inner = indent + "  "
+    if isinstance(value, dict) and value:
+        parts = (f"{inner}{json.dumps(k)}: {_pretty(v, inner)}" for k, v in value.items())
+        return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(part, list | dict) for part in value):
+        return "[\n" + ",\n".join(inner + _pretty(p, inner) for p in value) + f"\n{indent}]"
+    return json.dumps(value, allow_nan=False)

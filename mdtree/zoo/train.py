@@ -1,0 +1,199 @@
+"""Training a zoo: every member that is not whole yet, in one directory with one writer.
+
+DIR/zoo.yaml      the config, in full; another config is refused
+DIR/mdtree.yaml   the recipe: `mdtree measure DIR` measures what was trained
+DIR/GROUP/...     the members
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import yaml
+from filelock import Timeout
+
+from mdtree.exceptions import LockedError, OutputError, RecipeError
+from mdtree.executors import HERE, Crew, run
+from mdtree.losses import build_loss
+from mdtree.models import build_model
+from mdtree.progress import Progress, Silent
+from mdtree.recipes import RECIPE_NAME, Trust, Zoo, bind, fingerprint, read_zoo
+from mdtree.rows.atomic import acquired, cannot_write
+from mdtree.zoo.member import Member, Outcome, member_data, outcome_of, train_member, written
+from mdtree.zoo.plan import members, placed
+
+__all__ = ["CONFIG_NAME", "Trained", "pending", "train_zoo"]
+
+CONFIG_NAME = "zoo.yaml"
+_HEADER = "# Written by `mdtree zoo train`. Another config belongs into another directory.\n"
+_RECIPE_HEADER = "# Written by `mdtree zoo train`: how these weights become a network.\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a run of `zoo train` did."""
+
+    out: Path
+    groups: int
+    trained: int
+    already: int
+    left: int  # members that the run did not come to, as too many failed
+    diverged: tuple[str, ...]  # of all members; they have no weights
+    failed: dict[str, str]  # member -> reason
+    seconds: float  # of all members, those that were there included
+
+
+def train_zoo(
+    zoo: Zoo,
+    *,
+    folder: Path,
+    out: Path,
+    trust: Trust,
+    crew: Crew = HERE,
+    max_failures: int | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Trained:
+    """Train all members that are not whole; relative paths of the config begin at `folder`.
+
+    The run stops when more than `max_failures` have failed.
+    """
+    watch = progress or Silent()
+    zoo = placed(zoo, folder)
+    everyone = members(zoo, out, trust=trust, device=device)
+    with _locked(out):
+        _same_config(zoo, out)
+        known = {member.name: outcome_of(member) for member in everyone}
+        todo = _by_data([member for member in everyone if known[member.name] is None])
+        _preflight(todo)
+        _write_config(zoo, out)
+        watch.start(len(todo))
+        found: dict[str, Outcome] = {name: o for name, o in known.items() if o is not None}
+        failed: dict[str, str] = {}
+        with contextlib.closing(_outcomes(todo, crew)) as outcomes:
+            for outcome in outcomes:
+                found[outcome.name] = outcome
+                watch.step(outcome.name)
+                if outcome.failure is not None:
+                    failed[outcome.name] = outcome.failure
+                if max_failures is not None and len(failed) > max_failures:
+                    break
+    return Trained(
+        out=out,
+        groups=len({member.group for member in everyone}),
+        trained=sum(member.name in found for member in todo) - len(failed),
+        left=len(everyone) - len(found),
+        already=len(everyone) - len(todo),
+        diverged=tuple(name for name, outcome in found.items() if outcome.diverged),
+        failed=failed,
+        seconds=sum(outcome.seconds for outcome in found.values()),
+    )
+
+
+def _outcomes(todo: list[Member], crew: Crew) -> Generator[Outcome]:
+    for done in run(train_member, todo, crew, held=lambda outcome: outcome.share):
+        yield done.result or Outcome(name=done.item.name, failure=done.error or "no reason")
+
+
+def pending(
+    zoo: Zoo, *, folder: Path, out: Path, trust: Trust, device: str = "cpu"
+) -> tuple[list[Member], list[Member]]:
+    """Give the members that `train_zoo` would train, and all; nothing is written."""
+    zoo = placed(zoo, folder)
+    _same_config(zoo, out)
+    everyone = members(zoo, out, trust=trust, device=device)
+    return [member for member in everyone if outcome_of(member) is None], everyone
+
+
+def _same_config(zoo: Zoo, out: Path) -> None:
+    path = out / CONFIG_NAME
+    if not path.exists():
+        recipe = out / RECIPE_NAME
+        if recipe.exists():
+            raise OutputError(f"{recipe} is not of a zoo and would be lost: choose another --out")
+        return
+    differences = read_zoo(path).differences(zoo)
+    if differences:
+        raise RecipeError(
+            f"the members in {out} were trained with another config:\n"
+            + "\n".join(f"  {difference}" for difference in differences)
+            + "\nChange it back, or train into another directory with --out"
+        )
+
+
+def _by_data(todo: list[Member]) -> list[Member]:
+    """Bring members of the same data together, so that each data set is read once."""
+    found: dict[str, list[Member]] = {}
+    for member in todo:
+        found.setdefault(fingerprint(bind(member.zoo.data, member.facts)), []).append(member)
+    return [member for together in found.values() for member in together]
+
+
+def _preflight(todo: list[Member]) -> None:
+    """Fail at once, and not after hours, on unknown names and data that are not there or too few.
+
+    Each factory is called for one member alone: what it makes of other facts is their business.
+    """
+    losses, networks, data = {}, {}, {}
+    for member in reversed(todo):
+        losses[bind(member.zoo.loss, member.facts).factory] = member
+        networks[bind(member.zoo.model, member.facts).factory] = member
+    for member in sorted(todo, key=_amount):  # where the largest part can be read, all can
+        spec = bind(member.zoo.data, member.facts).model_copy(update={"amount": None})
+        data[fingerprint(spec)] = member
+    for member in losses.values():
+        build_loss(bind(member.zoo.loss, member.facts), member.trust)
+    for member in networks.values():
+        build_model(bind(member.zoo.model, member.facts), trust=member.trust)
+    for member in data.values():
+        member_data(member)
+
+
+def _amount(member: Member) -> int:
+    return int(bind(member.zoo.data, member.facts).amount or 0)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what our reader reads as it was: it takes 1e-3 for a number, where others do not."""
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    like_a_number = text[:1] in set("+-.0123456789")
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, '"' if like_a_number else None)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_multi_representer(PurePath, lambda dumper, path: _text(dumper, str(path)))
+
+
+def _write_config(zoo: Zoo, out: Path) -> None:
+    for name, header, part in (
+        (CONFIG_NAME, _HEADER, zoo),
+        (RECIPE_NAME, _RECIPE_HEADER, zoo.recipe()),
+    ):
+        if not (out / name).exists():
+            content = part.model_dump(exclude_none=True)
+            text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+            with written(out / name, out) as file:
+                file.write((header + text).encode())
+
+
+@contextlib.contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = acquired(out / ".zoo.lock")
+    except Timeout as error:
+        raise LockedError(
+            f"another mdtree is training in {out}: wait until it has finished, or choose "
+            "another --out"
+        ) from error
+    except OSError as error:
+        raise cannot_write(out, error, "choose another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
