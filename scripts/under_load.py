@@ -2,7 +2,7 @@
 
     python scripts/under_load.py         the tests of workers that `make test` runs, 20 times
     python scripts/under_load.py --all   those that are slow as well: clusters that come and go
-    python scripts/under_load.py --times 3 tests/test_cli_zoo.py
+    python scripts/under_load.py --times 3 tests/cli/test_zoo.py
 
 Exit code 1 if any of them fails.  A test that waits for a clock, instead of what the clock stands
 for, does so sooner or later.

@@ -6,20 +6,17 @@ import gzip
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
-from safetensors.torch import save_file
 from threadpoolctl import threadpool_limits
 
 from mdtree.cli import main
 from mdtree.metrics import METRICS
-from mdtree.models import cnn
-from mdtree.rows import Row, read_rows
 from mdtree.trees.bundled import PUBLISHED_TABLE
+from tests.support.zoos import Ran, write_zoo
 
 # The networks of tests are tiny: more threads are no faster, and far slower where the cores are
 # busy with something else.  `MDTREE_TEST_THREADS=4` tests that more of them change no answer.
@@ -38,17 +35,6 @@ for _name, _usual in {
 }.items():
     if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN:
         signal.signal(getattr(signal, _name), _usual)
-
-DATA = Path(__file__).parent / "data"
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture
@@ -73,22 +59,6 @@ def published_table(tmp_path_factory) -> Path:
     return path
 
 
-def write_zoo(root: Path, groups: dict[str, list[int]], *, width: int = 2) -> Path:
-    """Write untrained CNNs: a folder for each group, a file for each seed, and a recipe."""
-    for group, seeds in groups.items():
-        (root / group).mkdir(parents=True)
-        for seed in seeds:
-            torch.manual_seed(seed)
-            weights = cnn(width=width).state_dict()
-            save_file(weights, root / group / f"seed-{seed}.safetensors")
-    recipe = {
-        "model": {"factory": "cnn", "kwargs": {"width": width}},
-        "data": {"source": "digits", "amount": 50},
-    }
-    (root / "mdtree.yaml").write_text(yaml.safe_dump(recipe))
-    return root
-
-
 @pytest.fixture
 def zoo(tmp_path) -> Path:
     """Two groups of two tiny networks each."""
@@ -107,14 +77,3 @@ def error_rates_only(monkeypatch) -> None:
 def _seeded() -> None:
     """Let what tests draw be the same in every run."""
     torch.manual_seed(0)
-
-
-def change(zoo: Path, **recipe: object) -> None:
-    """Change parts of the recipe of a zoo."""
-    path = zoo / "mdtree.yaml"
-    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **recipe}))
-
-
-def rows_of(path: Path) -> dict[str, Row]:
-    """Read a file of measurements: group -> row."""
-    return {row.group: row for row in read_rows(path)}

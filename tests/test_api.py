@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-from conftest import rows_of, write_zoo
 
 import mdtree
 from mdtree import api
@@ -16,6 +15,7 @@ from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.recipes import read_recipe
 from mdtree.rows import Measured, Row, write_rows
 from mdtree.trees.bundled import find_tree, shipped_rows
+from tests.support.zoos import rows_of, write_zoo
 
 
 @pytest.mark.parametrize("module", [mdtree, api], ids=lambda module: module.__name__)

@@ -12,7 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
 FOLDER = ROOT / "constraints"
 LOCK = "constraints/cpu.txt"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import pytest
@@ -14,8 +13,8 @@ import pytest
 from mdtree import exceptions
 from mdtree.cli import cli
 from mdtree.recipes import read_recipe, read_zoo
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 

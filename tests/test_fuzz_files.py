@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-FUZZING = Path(__file__).parent / "fuzzing.py"
+from tests.support.paths import ROOT
 
 # reader -> variants; all together take about a minute
 COUNTS = {
@@ -33,10 +32,11 @@ COUNTS = {
 @pytest.mark.parametrize("reader", COUNTS)
 def test_a_reader_gives_a_value_or_an_error_of_ours_whatever_a_file_holds(reader, tmp_path):
     ran = subprocess.run(
-        [sys.executable, FUZZING, reader, str(COUNTS[reader])],
+        [sys.executable, "-m", "tests.support.fuzzing", reader, str(COUNTS[reader])],
         capture_output=True,
         text=True,
         check=False,
+        cwd=ROOT,
         env={**os.environ, "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"},
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr[-3000:]

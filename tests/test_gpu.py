@@ -7,9 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import rows_of
-from devices import EACH, close, measured, numbers, request
-from exact import BOTH, subject, weights_of
 from safetensors.torch import save_file
 from torch import nn
 
@@ -19,6 +16,9 @@ from mdtree.measurement import forget, measure
 from mdtree.metrics.hessian import HESSIAN
 from mdtree.models import resnet18
 from mdtree.runtime.device import pick_device, visible_gpus
+from tests.support.devices import EACH, close, measured, numbers, request
+from tests.support.exact import BOTH, subject, weights_of
+from tests.support.zoos import rows_of
 
 if not torch.cuda.is_available():
     pytest.skip("needs a CUDA device: make gpu-check where there is one", allow_module_level=True)

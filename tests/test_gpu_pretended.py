@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from devices import EACH, Pretended, close, measured
-from exact import BOTH, cross_entropy, items, setup_of, subject
-from networks import NETS, X, Y, group
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -15,6 +12,9 @@ from mdtree.landscape.curvature import pyhessian as published
 from mdtree.measurement.cost import pace
 from mdtree.metrics import connectivity, hessian
 from mdtree.metrics.hessian import HESSIAN
+from tests.support.devices import EACH, Pretended, close, measured
+from tests.support.exact import BOTH, cross_entropy, items, setup_of, subject
+from tests.support.networks import NETS, X, Y, group
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ __all__ = ["cli", "main"]
 
 # name -> one line of help; the command is `command` in the module of that name
 _COMMANDS = {
-    "calibrate": "Adapt a tree to labelled runs of your own, and judge whether that helped.",
+    "adapt": "Adapt a tree to labelled runs of your own, and judge whether that helped.",
     "demo": "Plant a fault in the training of two small networks, and find it.",
     "diagnose": "Say what is wrong with trained networks, and what to change.",
     "evaluate": "Run the transfer cases of the MD tree paper, all methods side by side.",
@@ -34,6 +34,9 @@ _COMMANDS = {
     "zoo": "Train the networks of a grid, and label them.",
 }
 
+# names of the version before, which the help leaves out
+_FORMER = {"calibrate": "adapt"}
+
 _INTERRUPTED = 130
 
 
@@ -44,9 +47,10 @@ class _Lazy(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
+        name = _FORMER.get(cmd_name, cmd_name)
+        if name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"mdtree.cli.{cmd_name}")
+        module = importlib.import_module(f"mdtree.cli.{name}")
         command: click.Command = module.command
         return command
 

@@ -3,9 +3,9 @@
 from mdtree.diagnosis.closest_tree import Chosen, choose
 from mdtree.diagnosis.diagnoser import CONFIDENCE, Judge, with_facts
 from mdtree.diagnosis.ensemble import Council
-from mdtree.diagnosis.next_metric import next_metric, settled
 from mdtree.diagnosis.selection import appointed, can_be_judged, judge_for
 from mdtree.diagnosis.serialization import plain, schema
+from mdtree.diagnosis.stopping import next_metric, settled
 from mdtree.diagnosis.verdict import (
     UNSURE,
     Basis,

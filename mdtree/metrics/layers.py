@@ -1,6 +1,6 @@
 """Layers: how alike the layers of two networks see the same items, each with each.
 
-Debiased CKA (mdtree/landscape/similarity/cka.py) of the outputs of all layers of the first two members, or
+Debiased CKA (landscape/similarity/cka.py) of the outputs of all layers of the first two members, or
 of one with itself, on one sample of 256 training items as they are.
 
 A layer is a module without parts, or an attention, that gives floats for each item; it counts by

@@ -1,6 +1,6 @@
 """Similarity of the networks of a group: of their outputs, of their decisions, of their weights.
 
-    cka               CKA of the outputs (mdtree/landscape/similarity/cka.py); of softmax in classification
+    cka               CKA of the outputs (landscape/similarity/cka.py); of softmax in classification
     agreement         100 * (items whose largest output is the same class) / n
     weight_distance   |w_a - w_b|, over parameters that are not frozen, without buffers
 

@@ -74,5 +74,7 @@ _ESTIMATORS = {
 
 def __getattr__(name: str) -> Any:
     if name in _ESTIMATORS:
-        return getattr(importlib.import_module(f"mdtree.trees.estimators.{_ESTIMATORS[name]}"), name)
+        return getattr(
+            importlib.import_module(f"mdtree.trees.estimators.{_ESTIMATORS[name]}"), name
+        )
     raise AttributeError(f"module 'mdtree.trees' has no attribute {name!r}")

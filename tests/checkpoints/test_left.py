@@ -1,0 +1,141 @@
+"""What was fetched from a storage is gone, however the process ended that had fetched it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from mdtree.checkpoints import fetched, remove_left
+from tests.support.stopping import WAITING, stopped
+from tests.support.troubled import WAYS, run
+from tests.support.worker_tasks import PATH
+from tests.support.zoos import change, rows_of, write_zoo
+
+DYING = """
+import os, signal
+from pathlib import Path
+from torch import nn
+from mdtree.models import cnn
+HERE = Path(__file__).parent
+class Net(nn.Sequential):
+    def forward(self, x):
+        fetched = [*Path(os.environ["TMPDIR"]).glob("mdtree-fetched-*/files/*/*.safetensors")]
+        (HERE / f"fetched-{len(fetched)}").touch()
+        if not (HERE / "healed").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().forward(x)
+def net(width):
+    return Net(*cnn(width=width))
+"""
+
+
+@pytest.fixture
+def place(monkeypatch):
+    """A folder for temporary files that nobody else uses; its name is short, for Ray's sockets."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setenv("PYTHONPATH", PATH)  # of networks that wait
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        yield Path(folder)
+
+
+def stored(tmp_path, source):
+    """Write a storage of two groups, and give the command that measures it."""
+    root = write_zoo(tmp_path / "zoo", {"a": [0, 1], "b": [2, 3]})
+    module = f"leaving_{abs(hash(str(tmp_path)))}"
+    change(root, model={"factory": f"{module}:net", "kwargs": {"width": 2}})
+    recipe = tmp_path / "recipe.yaml"
+    (root / "mdtree.yaml").rename(recipe)
+    (tmp_path / f"{module}.py").write_text(source)
+    return [
+        *("measure", root.as_uri(), "--recipe", recipe, "--metrics", "error_rate"),
+        *("--out", tmp_path / "rows.jsonl", "--json"),
+    ]
+
+
+def left(place):
+    return sorted(path.name for path in place.iterdir() if path.name.startswith("mdtree"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_it_is_gone_when_the_command_is_asked_to_end(tmp_path, place, workers, how):
+    args = stored(tmp_path, WAITING)
+    until = place / "*.safetensors"  # once a network is fetched
+    code, _, said = stopped([*args, "--workers", workers], how, until=until)
+    assert code == (130 if how == signal.SIGINT else 128 + how)
+    assert said == "\ninterrupted; the same command goes on where this one stopped\n"
+    assert left(place) == []
+    ran = run(args)
+    assert (ran.returncode, rows_of(tmp_path / "rows.jsonl").keys()) == (0, {"a", "b"})
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_it_is_gone_after_workers_were_killed(tmp_path, place, way):
+    args = [*stored(tmp_path, DYING), *way, "--retries", 0]
+    ran = run(args)
+    assert (ran.returncode, len(json.loads(ran.stdout)["failed"])) == (1, 2), ran.stderr
+    assert [*tmp_path.glob("fetched-*")]
+    assert left(place) == []
+
+
+def test_what_a_killed_command_has_left_goes_with_the_next(tmp_path, place):
+    args = stored(tmp_path, WAITING)
+    stopped(args, signal.SIGKILL, until=place / "*.safetensors")
+    assert len(left(place)) == 1
+    assert run(args).returncode == 0
+    assert left(place) == []
+
+
+HOLDING = """
+import sys
+from pathlib import Path
+from mdtree.checkpoints import fetched
+with fetched(sys.argv[1], [Path("0.pt")]) as (file,):
+    print(file, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_others_still_need_stays(tmp_path, place):
+    (tmp_path / "0.pt").write_bytes(b"x")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDING, tmp_path.as_uri()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        file = Path(other.stdout.readline().strip())
+        remove_left()
+        assert file.exists()
+        with fetched(tmp_path.as_uri(), []):
+            assert file.exists()
+        other.kill()
+        other.wait()
+        assert file.exists()
+        remove_left()
+    assert not file.exists()
+    assert left(place) == []
+
+
+def test_nothing_else_is_taken_for_what_was_left(tmp_path, place):
+    """Whoever shares the folder of temporary files may lay out traps."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / ".lock").touch()
+    (mine / "precious").touch()
+    (place / "mdtree-fetched-link").symlink_to(mine)
+    (place / "mdtree-fetched-bare").mkdir()
+    (place / "mdtree-fetched-file").touch()
+    (place / "mdtree-demo").mkdir()
+    (place / "mdtree-demo" / ".lock").touch()
+    before = left(place)
+    remove_left()
+    assert left(place) == before
+    assert (mine / "precious").exists()

@@ -1,0 +1,298 @@
+"""`mdtree diagnose`: one story for each kind of user."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import jsonschema
+import pytest
+
+from mdtree.diagnosis import schema
+from mdtree.failure_modes import FAILURE_MODES
+from mdtree.rows import (
+    Failure,
+    Measured,
+    Missing,
+    Provenance,
+    Row,
+    read_rows,
+    write_rows,
+)
+from tests.support.disks import mounted
+from tests.support.paths import ROOT
+from tests.support.stopping import WAITING, stopped
+from tests.support.zoos import change, rows_of, write_zoo
+
+PUBLISHED = "published-cifar10-resnet18"
+
+
+def row(group="mine", *, protocol="paper-1", facts=None, **values):
+    """A network that interpolates, in a connected valley, unless told otherwise."""
+    known = {
+        "train_error": 0.0, "train_loss": 0.001, "hessian_top": 40.0, "hessian_trace": 400.0,
+        "connectivity": -0.1, "connectivity_peak": -0.1, "cka": 0.6,
+    }  # fmt: skip
+    return Row(
+        format=1,
+        group=group,
+        protocol=protocol,
+        facts=facts or {},
+        quantities={
+            name: value if isinstance(value, Missing) else Measured(value=value)
+            for name, value in {**known, **values}.items()
+        },
+    )
+
+
+@pytest.fixture
+def file_of(tmp_path):
+    """Write rows into a file."""
+
+    def write(*rows):
+        write_rows(tmp_path / "rows.jsonl", rows)
+        return tmp_path / "rows.jsonl"
+
+    return write
+
+
+def verdicts(ran):
+    content = json.loads(ran.out)
+    jsonschema.validate(content, schema())
+    return {one["group"]: one for one in content["verdicts"]}
+
+
+def test_a_directory_with_two_seeds_is_measured_and_judged(mdtree, tmp_path):
+    zoo = write_zoo(tmp_path, {"mine": [0, 1]})
+    ran = mdtree("diagnose", zoo)
+    assert ran.code == 0, ran.err
+    assert "verdict: " in ran.out
+    assert "why:\n  1. " in ran.out
+    assert "measuring error_rate of 1 group: about" in ran.err
+    measured = rows_of(zoo / "rows.jsonl")["mine"]
+    assert "error_rate" in measured.provenance.metrics
+
+    again = mdtree("diagnose", zoo)
+    assert (again.code, again.out, again.err) == (0, ran.out, "")  # nothing is measured twice
+
+
+def test_the_full_stage_measures_all_that_the_tree_asks_for(mdtree, tmp_path):
+    zoo = write_zoo(tmp_path, {"mine": [0, 1]})
+    ran = mdtree("diagnose", zoo, "--stage", "full", "--json")
+    assert verdicts(ran)["mine"]["missed"] == []
+    run = rows_of(zoo / "rows.jsonl")["mine"].provenance.metrics
+    assert set(run) == {"error_rate", "similarity", "hessian", "connectivity"}
+
+
+def test_one_checkpoint_gets_an_honest_answer(mdtree, tmp_path):
+    zoo = write_zoo(tmp_path, {"mine": [0]})
+    one = verdicts(mdtree("diagnose", zoo, "--json"))["mine"]
+    missed = {missed["metric"]: missed for missed in one["missed"]}
+    assert "needs 2 checkpoints, found 1" in missed["connectivity"]["reason"]
+    assert 0 <= missed["connectivity"]["flips"] <= 1
+    text = mdtree("diagnose", zoo).out
+    assert "not known:\n" in text
+
+
+def test_rows_alone_need_no_checkpoints(mdtree, file_of):
+    path = file_of(
+        row("wide"), row("narrow", train_error=30.0, connectivity_peak=-45.0, hessian_top=120.0)
+    )
+    ran = mdtree("diagnose", path)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("group ")
+    for group in ("wide", "narrow"):
+        assert f"group: {group}\n" in ran.out
+    alone = mdtree("diagnose", path, "--group", "narrow")
+    assert alone.out.startswith("group: narrow\n")
+    assert "\nverdict: model_small (probability " in alone.out
+
+
+def test_a_published_row_gets_the_answer_of_its_table(mdtree, published_table):
+    """Width 4 with all data: the published table says that a larger network gains 15 points."""
+    group = "width=4,data_amount=50000,batch_size=64"
+    ran = mdtree("diagnose", published_table, "--group", group, "--json")
+    one = verdicts(ran)[group]
+    assert (one["mode"], one["basis"]["tree"]) == ("model_small", PUBLISHED)
+    assert one["outlier"]["distance"] < one["outlier"]["limit"]
+    best = one["gains"][0]
+    assert (best["remedy"], best["fact"], best["old"]) == ("enlarge_model", "width", 4)
+    assert best["low"] <= best["mean"] <= best["high"]
+
+
+def test_a_network_unlike_all_others_says_so_before_its_verdict(mdtree, file_of):
+    path = file_of(row(train_error=97.0, train_loss=60.0, hessian_top=1e9, hessian_trace=1e9))
+    lines = mdtree("diagnose", path).out.splitlines()
+    assert lines[0] == "group: mine"
+    assert lines[1].startswith("caution: this group is unlike those that the tree was fitted on")
+    assert "train_error" in lines[1]
+
+
+def test_a_tree_of_another_protocol_is_refused_unless_it_is_allowed(mdtree, file_of):
+    path = file_of(row(protocol="standard-1"))
+    refused = mdtree("diagnose", path, "--tree", PUBLISHED)
+    assert (refused.code, refused.out) == (2, "")
+    assert "'paper-1'" in refused.err
+    assert "--allow-protocol-mismatch" in refused.err
+    allowed = mdtree("diagnose", path, "--tree", PUBLISHED, "--allow-protocol-mismatch")
+    assert allowed.code == 0
+    assert "warning: the tree is of protocol paper-1 and the row of standard-1" in allowed.out
+
+
+def test_a_failed_metric_is_named_and_the_rest_is_judged(mdtree, file_of):
+    broken = row(cka=Missing(missing="the outputs of one network are all alike"))
+    told = mdtree("diagnose", file_of(broken)).out
+    assert "similarity: the outputs of one network are all alike" in told
+
+
+def test_a_group_that_failed_is_an_error_and_others_are_judged(mdtree, file_of):
+    failure = Failure(kind="MismatchError", reason="weights of another model")
+    broken = replace(
+        row("broken"), quantities={"cka": Missing(missing="it failed")}, failure=failure
+    )
+    ran = mdtree("diagnose", file_of(row("fine"), broken))
+    assert ran.code == 1
+    assert "group: fine" in ran.out
+    assert ran.err == "failed broken: weights of another model\n"
+    alone = mdtree("diagnose", file_of(broken))
+    assert alone.code == 2
+    assert "no group could be measured" in alone.err
+
+
+def test_ctrl_c_keeps_what_was_measured(tmp_path):
+    zoo = write_zoo(tmp_path, {f"group-{n}": [2 * n, 2 * n + 1] for n in range(3)})
+    (zoo / "waiting_network.py").write_text(WAITING)
+    change(zoo, model={"factory": "waiting_network:net", "kwargs": {"width": 2}})
+    rows = zoo / "rows.jsonl"
+    args = ["diagnose", zoo, "--recipe", zoo / "mdtree.yaml", "--device", "cpu"]
+    # in the second stage, when one of the groups has its row of that too
+    code, out, err = stopped(args, signal.SIGINT, until=rows, count=4)
+    assert code == 130, err
+    assert out == ""
+    assert "goes on where this one stopped" in err
+    kept = read_rows(rows)
+    assert len(kept) == 3
+    assert all(row.failure is None for row in kept)
+
+
+def test_facts_of_the_user_reach_the_recommendation(mdtree, file_of):
+    path = file_of(row(train_error=30.0, connectivity_peak=-45.0, hessian_top=120.0))
+    without = mdtree("diagnose", path).out
+    told = mdtree("diagnose", path, "--fact", "width=4").out
+    assert "width 4 -> " not in without
+    assert "width 4 -> " in told
+    assert rows_of(path)["mine"].facts == {}  # the file stays as it was measured
+
+
+def test_the_page_holds_the_verdict_and_nothing_is_printed_otherwise(mdtree, file_of, tmp_path):
+    path = file_of(row("<mine>"))
+    plain = mdtree("diagnose", path)
+    ran = mdtree("diagnose", path, "--html", tmp_path / "page.html")
+    assert (ran.code, ran.out, ran.err) == (0, plain.out, "")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "&lt;mine&gt;" in page
+    assert "<mine>" not in page
+    refused = mdtree("diagnose", path, "--html", tmp_path / "no" / "page.html")
+    assert refused.code == 5
+    assert "cannot be written" in refused.err
+
+
+def test_a_full_disk_leaves_the_earlier_page_whole(mdtree, file_of, tmp_path):
+    path = file_of(row("mine"))
+    with mounted(tmp_path / "small", "size=1m") as small:
+        page = small / "page.html"
+        assert mdtree("diagnose", path, "--html", page).code == 0
+        before = page.read_bytes()
+        room = len(before) // 4096 + 3  # pages, which another whole page does not have
+        subprocess.run(["mount", "-o", f"remount,size={4 * room}k", small], check=True)
+        ran = mdtree("diagnose", path, "--html", page)
+        assert ran.code == 5
+        assert (
+            "cannot be written: No space left on device; name another file with --html" in ran.err
+        )
+        assert page.read_bytes() == before
+        assert [file.name for file in small.iterdir()] == ["page.html"]
+
+
+def test_rows_behind_which_an_attempt_failed_are_judged_and_the_failure_is_told(mdtree, file_of):
+    metrics = ("error_rate", "hessian", "connectivity", "similarity")
+    known = Provenance(
+        weights={}, recipe="", metrics=metrics, seed=0, device="cpu", seconds=1.0, versions={}
+    )
+    measured = replace(row("mine"), provenance=known)
+    plain = json.loads(mdtree("diagnose", file_of(measured), "--json").out)["verdicts"][0]
+    other = Failure(kind="MismatchError", reason="of another model")
+    path = file_of(measured, replace(row("mine"), quantities={}, failure=other))
+    ran = mdtree("diagnose", path, "--json")
+    (verdict,) = json.loads(ran.out)["verdicts"]
+    assert ran.code == 1
+    assert "failed mine: of another model" in ran.err
+    assert verdict["basis"].pop("warnings")[-1] == (
+        "the numbers are of an earlier measurement, a later attempt failed: of another model"
+    )
+    plain["basis"].pop("warnings")
+    assert verdict == plain
+    assert "a later attempt failed: of another model" in mdtree("diagnose", path).out
+
+
+@pytest.mark.parametrize(("modes", "code"), [("model_small", 6), ("none,data_small", 0)])
+def test_verdicts_can_fail_a_pipeline(mdtree, file_of, modes, code):
+    path = file_of(row(train_error=30.0, connectivity_peak=-45.0, hessian_top=120.0))
+    assert mdtree("diagnose", path, "--fail-on", modes).code == code
+
+
+def test_an_unknown_verdict_to_fail_on_is_told_at_once(mdtree, tmp_path):
+    ran = mdtree("diagnose", tmp_path / "nothing", "--fail-on", "temperature_lo")
+    assert ran.code == 2
+    assert "did you mean 'temperature_low'?" in ran.err
+
+
+def test_a_verdict_below_the_confidence_is_unsure_and_says_what_would_help(mdtree, file_of):
+    path = file_of(row(cka=Missing(missing="was not asked for")))
+    one = verdicts(mdtree("diagnose", path, "--confidence", "1", "--json"))["mine"]
+    assert one["mode"] == "unsure"
+    assert one["likely"] in FAILURE_MODES
+    assert "a verdict needs 100 %" in one["why_unsure"][0]
+    assert "measure similarity" in one["advice"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["nowhere"], "does not exist"),
+        (["rows.jsonl", "--group", "mini"], "there is no group 'mini', did you mean 'mine'?"),
+        (["rows.jsonl", "--tree", "nosuch"], "neither a file nor one that comes with mdtree"),
+        (["rows.jsonl", "--confidence", "2"], "2.0 is not in the range"),
+    ],
+)
+def test_mistakes_are_explained(mdtree, file_of, monkeypatch, args, words):
+    monkeypatch.chdir(file_of(row()).parent)
+    ran = mdtree("diagnose", *args)
+    assert (ran.code, ran.out) == (2, "")
+    assert words in ran.err
+
+
+def _without_descriptions(part):
+    """Leave out what pydantic before 2.13 does not read from docstrings."""
+    if isinstance(part, dict):
+        return {k: _without_descriptions(v) for k, v in part.items() if k != "description"}
+    return part
+
+
+def test_the_published_schema_is_that_of_the_code():
+    published = json.loads((ROOT / "docs" / "diagnosis.schema.json").read_text())
+    assert _without_descriptions(published) == _without_descriptions(schema())
+
+
+def test_judging_rows_imports_neither_torch_nor_scikit_learn(file_of):
+    code = (
+        "import sys; from mdtree.cli import main\n"
+        "try: main()\n"
+        "finally: assert not {'torch', 'sklearn'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "diagnose", str(file_of(row()))]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout

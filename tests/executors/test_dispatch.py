@@ -1,0 +1,245 @@
+"""The same claims for the three ways to work: here, in processes, on a Ray cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mdtree.exceptions import MdtreeError
+from mdtree.executors import Crew, Done, run
+from tests.support.worker_tasks import (
+    LONG,
+    PATH,
+    alive,
+    children,
+    cluster,
+    ended,
+    is_alive,
+    process,
+    square,
+    until,
+)
+
+__all__ = ["cluster"]
+
+CREWS = {"here": Crew(), "processes": Crew(workers=2), "ray": Crew(workers=2, ray="local")}
+
+
+@pytest.fixture(params=CREWS)
+def crew(request):
+    if request.param == "ray":
+        request.getfixturevalue("cluster")
+    return CREWS[request.param]
+
+
+@pytest.fixture(params=["processes", "ray"])
+def team(request):
+    """Every way that has workers besides this process."""
+    if request.param == "ray":
+        request.getfixturevalue("cluster")
+    return CREWS[request.param]
+
+
+def threads(_):
+    import torch
+
+    return torch.get_num_threads()
+
+
+def folder(_):
+    return os.getcwd()  # noqa: PTH109 - what a relative path begins at
+
+
+def picky(number):
+    if number == 3:
+        raise ValueError("not three", os.getpid())
+    return number
+
+
+def quits(kind):
+    raise kind("enough")
+
+
+def gpu(room):
+    """Tell the GPU, once all three workers are there: none does the work of another."""
+    folder, name = room
+    (folder / name).touch()
+    for other in "abc":
+        until(folder / other)
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+class Counted:
+    """Items without end, how many were drawn, and how many were not done at each draw."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.drawn, self.under_way = 0, []
+
+    def __iter__(self):
+        while True:
+            self.drawn += 1
+            self.under_way.append(self.drawn - len(list(self.folder.iterdir())))
+            yield self.folder / str(self.drawn)
+
+
+def mark(path):
+    """Leave a file: the last thing that a worker does before it tells that it is done."""
+    path.touch()
+
+
+def test_every_item_has_its_result(crew):
+    done = sorted(run(square, iter(range(9)), crew), key=lambda each: each.item)
+    assert [Done(item=n, result=n * n, error=None) for n in range(9)] == done
+
+
+def test_no_items_are_no_results_and_no_processes(crew):
+    others = children()
+    assert list(run(square, [], crew)) == []
+    assert children() <= others
+
+
+def test_a_result_of_none_is_no_failure(crew):
+    assert [Done(item=1, result=None, error=None)] == list(run(print, [1], crew))
+
+
+def test_results_come_as_they_finish_and_not_in_the_order_of_the_items(team, tmp_path):
+    (tmp_path / "second").touch()
+    results = run(until, [tmp_path / "first", tmp_path / "second"], team)
+
+    assert next(results).result == "second"
+    (tmp_path / "first").touch()
+    assert next(results).result == "first"
+    assert list(results) == []
+
+
+def test_items_are_drawn_when_a_worker_is_free_for_them(crew, tmp_path):
+    """So no more are under way than there are workers, nor do more results wait to be taken.
+
+    All workers may finish at once: then as many items are drawn before the first result is taken.
+    """
+    items, workers = Counted(tmp_path), crew.workers or 1
+    with contextlib.closing(run(mark, items, crew)) as results:
+        for taken in range(1, 11):
+            next(results)
+            assert taken <= items.drawn < taken + 2 * workers
+    assert max(items.under_way) == workers
+
+
+def test_workers_go_on_while_the_caller_looks_at_a_result(team, tmp_path):
+    items = Counted(tmp_path)
+    with contextlib.closing(run(mark, items, team)) as results:
+        next(results)
+        assert items.drawn > team.workers
+
+
+@pytest.mark.parametrize("kind", [MdtreeError, SystemExit, KeyboardInterrupt])
+def test_what_a_task_raises_is_raised(crew, kind):
+    with pytest.raises(kind, match="enough"):
+        list(run(quits, [kind], crew))
+
+
+def test_an_error_tells_where_in_a_worker_it_arose(team):
+    with pytest.raises(ValueError, match="not three") as raised:
+        list(run(picky, range(9), team))
+    assert "in picky" in "".join(raised.value.__notes__)
+
+
+def test_workers_are_gone_when_an_error_is_raised(team):
+    others = children()
+    with pytest.raises(ValueError, match="not three") as raised:
+        list(run(picky, range(9), team))
+    worker = raised.value.args[1]
+    assert ended([worker]) if team.ray else not alive([worker])  # Ray's go in their own time
+    assert children() <= others
+
+
+def test_items_that_cannot_be_made_end_the_work_after_what_is_done(crew):
+    def items():
+        yield 2
+        raise OSError("no such folder")
+
+    others = children()
+    results = run(square, items(), crew)
+    if crew.workers is None:
+        assert next(results).result == 4
+    with pytest.raises(OSError, match="no such folder"):
+        list(results)
+    assert children() <= others
+
+
+def test_whoever_wants_no_more_results_leaves_no_process_behind(team):
+    others = children()
+    with contextlib.closing(run(process, [0, 0, LONG, LONG, LONG], team)) as results:
+        worker = next(results).result
+        started = {worker, *children()} - others
+
+    assert len(started) == (1 if team.ray else 2)
+    assert ended(started) if team.ray else not alive(started)  # Ray's go in their own time
+    assert children() <= others
+
+
+def test_workers_stand_where_the_caller_stands(team, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert [str(tmp_path)] == [done.result for done in run(folder, [0], team)]
+
+
+def test_actors_have_one_thread_each(cluster):
+    assert {1} == {done.result for done in run(threads, range(2), CREWS["ray"])}
+
+
+@pytest.mark.parametrize("script", ["", "import torch"])
+def test_each_process_has_one_thread_whoever_has_loaded_torch(tmp_path, script):
+    (tmp_path / "script.py").write_text(f"""{script}
+import tests.executors.test_dispatch
+from mdtree.executors import Crew, run
+if __name__ == "__main__":
+    print(*(done.result for done in run(test_workers.threads, range(2), Crew(workers=2))))
+""")
+    ran = subprocess.run(
+        [sys.executable, tmp_path / "script.py"],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": PATH, "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"},
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "1 1\n"
+
+
+def test_processes_are_spread_over_gpus(tmp_path):
+    crew = Crew(workers=3, devices=("0", "GPU-5e"))
+    spread = sorted(done.result for done in run(gpu, [(tmp_path, name) for name in "abc"], crew))
+    assert spread == ["0", "0", "GPU-5e"]
+
+
+def test_closing_spares_processes_of_others():
+    other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(LONG,))
+    other.start()
+    try:
+        with contextlib.closing(run(process, [0, LONG], Crew(workers=2))) as results:
+            next(results)
+        assert is_alive(other.pid)
+    finally:
+        other.kill()
+        other.join()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"workers": 0}, {"workers": -1}, {"retries": -1}, {"memory": 0}, {"timeout": -1.0}],
+)
+def test_a_crew_that_could_do_nothing_is_refused(wrong):
+    with pytest.raises(MdtreeError, match=next(iter(wrong))):
+        Crew(**wrong)
+
+
+@pytest.mark.parametrize("gpus", [1.5, -0.5])
+def test_shares_of_gpus_that_nobody_can_give_are_refused(gpus):
+    with pytest.raises(MdtreeError, match="GPUs per worker"):
+        Crew(ray="local", gpus=gpus)

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import mdtree
+from mdtree.landscape import Effort
+from mdtree.measurement import Request, forget, measure
+from mdtree.measurement.builders import group_data
+from mdtree.measurement.group import measure_group
+from mdtree.measurement.plan import find_groups
+from mdtree.measurement.task import row_digest
+from mdtree.metrics import METRICS, Findings, Metric
+from mdtree.recipes import Trust, recipe_from_words
+from mdtree.rows import Measured, Missing, read_rows, row
+from mdtree.runtime.torchvision import usable
+from tests.support.zoos import write_zoo
+
+READS = []
+
+
+def counted():
+    """A data factory that notes that it was called."""
+    READS.append(1)
+    x = torch.arange(4 * 64.0).reshape(4, 1, 8, 8) / 256
+    return (x, torch.arange(4)), (x, torch.arange(4))
+
+
+def request(root, **recipe):
+    content = {
+        "model": {"factory": "cnn", "kwargs": {"width": 2}},
+        "data": {"source": "digits", "amount": 50},
+        **recipe,
+    }
+    return Request(
+        root=root,
+        recipe=recipe_from_words(content),
+        folder=root,
+        trust=Trust(any_factory=True),
+        protocol="standard-1",
+        metrics=("error_rate",),
+        seed=0,
+        device="cpu",
+        allow_download=False,
+    )
+
+
+def tasks(root, **recipe):
+    return {task.group: task for task in find_groups(request(root, **recipe))}
+
+
+def test_a_row_tells_where_its_numbers_came_from(zoo):
+    task = tasks(zoo)["hot"]
+    known = measure_group(task).provenance
+
+    assert known.weights == {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted((zoo / "hot").iterdir())
+    }
+    assert known.recipe == row_digest(task)
+    assert (known.metrics, known.seed, known.device) == (("error_rate",), 0, "cpu")
+    assert known.versions == {
+        "mdtree": mdtree.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    assert known.seconds > 0
+    assert known.data is None
+
+
+def test_facts_are_those_of_the_user_beside_what_model_and_data_show(zoo):
+    data = {"source": "digits", "amount": 40, "label_noise": 0.1}
+    facts = {"data_amount": 4000, "parameters": 1, "teacher": "me"}
+
+    seen = measure_group(tasks(zoo, data=data, facts=facts)["hot"]).facts
+
+    assert seen == {
+        "parameters": 2 * 9 + 2 + 4 + 4 * 2 * 9 + 4 + 8 + 16 * 10 + 10,
+        "data_amount": 4000,
+        "label_noise": 0.1,
+        "teacher": "me",
+    }
+
+
+def test_choices_made_while_reading_the_weights_are_noted(zoo):
+    weights = load_file(zoo / "hot" / "seed-0.safetensors")
+    torch.save({"state_dict": weights, "state_dict_ema": weights}, zoo / "hot" / "seed-9.pt")
+    (note,) = measure_group(tasks(zoo)["hot"]).provenance.notes
+    assert note.startswith("seed-9.pt: ")
+    assert "state_dict_ema" in note
+
+
+def test_what_a_group_gives_does_not_depend_on_what_was_measured_before(zoo):
+    """The network is built once for groups of one shape: nothing of a group may stay in it."""
+    found = tasks(zoo)
+    forget()
+    alone = measure_group(found["hot"]).quantities
+    measure_group(found["cold"])
+    assert (
+        measure_group(found["hot"]).quantities == alone != measure_group(found["cold"]).quantities
+    )
+
+
+def test_data_are_read_once_for_all_groups_until_they_are_forgotten(zoo):
+    forget()
+    READS.clear()
+    found = tasks(zoo, data="test_measuring_group:counted")
+    for task in found.values():
+        assert measure_group(task).failure is None
+    assert len(READS) == 1
+
+    forget()
+    measure_group(found["hot"])
+    assert len(READS) == 2
+
+
+def test_data_that_have_changed_are_read_again(tmp_path):
+    write_zoo(tmp_path, {"a": [0]})
+    sizes = []
+    for count in (3, 4):
+        torch.save((torch.zeros(count, 1, 8, 8), torch.zeros(count).long()), tmp_path / "d.pt")
+        found = tasks(tmp_path, data={"source": "tensors", "train": "d.pt"})
+        sizes.append(len(group_data(found["a"]).train))
+    assert sizes == [3, 4]
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"batch_size": 3},
+        {"weights_key": "ema"},
+        {"facts": {"epochs": 3}},
+        {"loss": "mse"},
+        {"loss": {"factory": "cross_entropy", "kwargs": {"label_smoothing": 0.1}}},
+        {"model": {"factory": "cnn", "kwargs": {"width": 3}}},
+        {"data": {"source": "digits", "amount": 51}},
+        {"data": {"source": "digits", "amount": 50, "seed": 1}},
+    ],
+)
+def test_the_digest_of_a_row_sees_what_the_recipe_says(zoo, recipe):
+    assert row_digest(tasks(zoo)["hot"]) != row_digest(tasks(zoo, **recipe)["hot"])
+    assert row_digest(tasks(zoo, **recipe)["hot"]) == row_digest(tasks(zoo, **recipe)["cold"])
+
+
+def test_a_group_without_usable_facts_is_a_failed_row(zoo):
+    task = tasks(zoo, model={"factory": "cnn", "kwargs": {"width": "$width"}})["hot"]
+    failed = measure_group(task)
+
+    assert failed.failure.kind == "RecipeError"
+    assert failed.provenance is None
+    reason = f"the group failed: {failed.failure.reason}"
+    assert set(failed.quantities) == set(METRICS["error_rate"].quantities)
+    assert set(failed.quantities.values()) == {Missing(missing=reason)}
+
+
+def breaking(kind):
+    def compute(subject):
+        raise kind("deep inside")
+
+    return Metric(name="x", quantities=("cka",), compute=compute, cost=lambda work: 0)
+
+
+@pytest.mark.parametrize("kind", [ValueError, MemoryError, RecursionError, SystemExit, KeyError])
+def test_whatever_is_raised_is_in_the_row(zoo, monkeypatch, kind):
+    monkeypatch.setitem(METRICS, "x", breaking(kind))
+    found = replace(tasks(zoo)["hot"], metrics=("x",))
+    assert kind.__name__ in measure_group(found).failure.reason
+    assert "deep inside" in measure_group(found).failure.reason
+
+
+def test_an_interruption_is_no_failure_of_the_group(zoo, monkeypatch):
+    monkeypatch.setitem(METRICS, "x", breaking(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        measure_group(replace(tasks(zoo)["hot"], metrics=("x",)))
+
+
+def test_quantities_are_added_to_those_of_an_earlier_row(zoo, monkeypatch):
+    more = Metric(
+        name="x",
+        quantities=("cka",),
+        compute=lambda subject: Findings({"cka": Measured(value=0.5)}),
+        cost=lambda work: Effort(),
+    )
+    monkeypatch.setitem(METRICS, "x", more)
+    task = tasks(zoo)["hot"]
+    earlier = measure_group(task)
+
+    both = measure_group(replace(task, metrics=("x",), earlier=earlier))
+
+    assert both.quantities == {**earlier.quantities, "cka": Measured(value=0.5)}
+    assert both.provenance.metrics == ("error_rate", "x")
+    assert both.provenance.seconds >= earlier.provenance.seconds
+
+
+def test_a_metric_that_fails_leaves_what_was_measured_before(zoo, monkeypatch):
+    monkeypatch.setitem(METRICS, "x", breaking(ValueError))
+    task = tasks(zoo)["hot"]
+    earlier = measure_group(task)
+
+    failed = measure_group(replace(task, metrics=("x",), earlier=earlier))
+
+    assert earlier.quantities.items() <= failed.quantities.items()
+    assert "deep inside" in failed.quantities["cka"].missing
+    assert failed.failure.kind == "ValueError"
+    assert failed.provenance == earlier.provenance
+
+
+def test_each_hugging_face_folder_is_its_own_network_and_one_bad_one_fails_alone(tmp_path):
+    with usable():
+        transformers = pytest.importorskip("transformers")
+    for name, width in (("a", 8), ("b", 16)):
+        config = transformers.ResNetConfig(
+            num_channels=1, embedding_size=4, hidden_sizes=[4, width], depths=[1, 1], num_labels=10
+        )
+        transformers.ResNetForImageClassification(config).save_pretrained(tmp_path / name)
+    shutil.copytree(tmp_path / "b", tmp_path / "0-bad")
+    (tmp_path / "0-bad" / "config.json").write_text(json.dumps({"architectures": ["Nothing"]}))
+
+    run = measure(request(tmp_path, model="huggingface"), out=tmp_path / "rows.jsonl")
+
+    assert run.failed.keys() == {"0-bad"}
+    assert run.measured == 2
+    found = {r.group: r.facts.get("parameters") for r in read_rows(tmp_path / "rows.jsonl")}
+    assert found["a"] < found["b"]
+
+
+def test_a_row_survives_its_way_through_text(zoo):
+    measured = measure_group(tasks(zoo)["hot"])
+    assert row.row_from_json(row.row_to_json(measured)) == measured
+
+
+def sized(sizes):
+    """A data factory whose argument has whole numbers as keys."""
+    x = torch.zeros(sizes[1], 1, 8, 8)
+    return (x, torch.zeros(len(x)).long()), None
+
+
+def test_arguments_of_a_factory_arrive_as_the_recipe_wrote_them(zoo):
+    data = {"source": f"{__name__}:sized", "kwargs": {"sizes": {1: 5}}}
+    assert len(group_data(tasks(zoo, data=data)["hot"]).train) == 5
+
+
+def test_another_description_in_a_hugging_face_folder_is_another_input(tmp_path):
+    folder = tmp_path / "bert"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"")
+    digests = []
+    for layers in (1, 2):
+        (folder / "config.json").write_text(json.dumps({"num_hidden_layers": layers}))
+        digests.append(row_digest(tasks(folder, model={"factory": "huggingface"})["bert"]))
+    assert digests[0] != digests[1]

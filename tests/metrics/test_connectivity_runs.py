@@ -1,0 +1,87 @@
+"""Connectivity through the command line: workers, and Ctrl-C in the middle of a curve."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from mdtree.metrics import connectivity
+from mdtree.rows import Measured
+from mdtree.runtime.threads import one_thread
+from tests.support.valleys import Interrupting
+from tests.support.zoos import change, rows_of, write_zoo
+
+
+@pytest.fixture
+def args(tmp_path):
+    """Measure three groups of two networks with BatchNorm."""
+    root = write_zoo(tmp_path / "zoo", {"a": [0, 1], "b": [2, 3], "c": [4, 5, 6]})
+    return ["measure", root, "--metrics", "connectivity", "--out"]
+
+
+def lines_of(path):
+    """Give the rows, in order of name, without the one thing that differs between runs."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        del row["provenance"]["seconds"]
+    return sorted(rows, key=lambda row: row["group"])
+
+
+def test_two_workers_give_the_numbers_of_one_and_another_seed_gives_others(mdtree, args, tmp_path):
+    one, two, other = (tmp_path / f"{name}.jsonl" for name in ("one", "two", "other"))
+    with one_thread():  # as each of several workers has: sums depend on their number
+        assert mdtree(*args, one).code == 0
+    assert mdtree(*args, two, "--workers", 2).code == 0
+    assert mdtree(*args, other, "--seed", 1).code == 0
+
+    assert lines_of(one) == lines_of(two)
+    for group, row in rows_of(one).items():
+        assert all(isinstance(value, Measured) for value in row.quantities.values())
+        assert row.details["curve"] != rows_of(other)[group].details["curve"]
+        assert row.provenance.passes > 0
+
+
+def test_ctrl_c_in_the_middle_of_a_curve_writes_no_row_and_the_group_is_measured_next_time(
+    mdtree, args, tmp_path, monkeypatch
+):
+    cut, whole = tmp_path / "cut.jsonl", tmp_path / "whole.jsonl"
+    train, groups = connectivity.train_bend, []
+
+    def interrupted(setup, *args):
+        groups.append(setup)
+        loss = Interrupting(10 if len(groups) == 2 else 10**9)
+        return train(replace(setup, loss=loss), *args)
+
+    monkeypatch.setattr(connectivity, "train_bend", interrupted)
+    assert mdtree(*args, cut).code == 130
+    assert list(rows_of(cut)) == ["a"]
+
+    monkeypatch.undo()
+    assert mdtree(*args, cut).code == 0
+    assert mdtree(*args, whole).code == 0
+    assert lines_of(cut) == lines_of(whole)
+
+
+def test_one_checkpoint_and_numbers_to_predict_are_rows_with_reasons(mdtree, tmp_path):
+    root = write_zoo(tmp_path / "zoo", {"alone": [0]})
+    ran = mdtree("measure", root, "--metrics", "connectivity")
+    assert ran.code == 0
+    (row,) = rows_of(root / "rows.jsonl").values()
+    assert {value.missing for value in row.quantities.values()} == {"needs 2 checkpoints, found 1"}
+
+
+def test_a_part_of_the_data_is_trained_on_as_long_as_all_of_it(mdtree, args, tmp_path, monkeypatch):
+    """The digits have 1,200 training items: 50 epochs of 9 batches, also for 50 of them."""
+    train, seen = connectivity.train_bend, []
+
+    def short(setup, path, items, how, source):
+        seen.append((len(items), how.steps))
+        return train(setup, path, items, replace(how, steps=1), source)
+
+    monkeypatch.setattr(connectivity, "train_bend", short)
+    assert mdtree(*args, tmp_path / "rows.jsonl", "--protocol", "paper-1").code == 0
+    change(args[1], data={"source": "digits"})
+    assert mdtree(*args, tmp_path / "all.jsonl", "--protocol", "paper-1").code == 0
+    assert seen == [(50, 50 * 9)] * 3 + [(1200, 50 * 9)] * 3

@@ -1,0 +1,192 @@
+"""Strips: a mark stands where its rank among the training groups is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mdtree.render.strips import Mark, key, marks, strips
+from mdtree.rows import Missing
+from mdtree.trees import FEATURES, Population
+from mdtree.trees.node import KNOWN
+from tests.support.reports import grid, group, judged, parsed, tree
+
+LEFT, WIDE = 7.0, 86.0  # percent: where the training groups begin, and how far they reach
+
+
+def mark(value, held=tuple(range(41)), *, feature="train_error", stderr=0.0, thresholds=()):
+    return Mark(
+        feature=feature,
+        held=tuple(map(float, held)),
+        value=value,
+        stderr=stderr,
+        thresholds=thresholds,
+        told=f"{value}",
+    )
+
+
+def drawn(one):
+    return parsed(strips([one])).one("li")
+
+
+def place(element, *keys):
+    return tuple(float(element[key].rstrip("%")) for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("value", "share"),
+    [
+        (0, 0.0),
+        (40, 1.0),
+        (20, 0.5),
+        (10.5, 10.5 / 40),
+        (-0.1, -14 / 3 / 86),
+        (1e9, 1 + 14 / 3 / 86),
+    ],
+)
+def test_a_mark_stands_at_its_rank_and_beside_all_groups_if_it_is_beyond(value, share):
+    (found,) = place(drawn(mark(value)).one("circle"), "cx")
+    assert found == pytest.approx(LEFT + WIDE * share, abs=0.01)
+
+
+def test_a_value_that_many_groups_share_is_in_their_middle():
+    held = [0] * 21 + list(range(1, 21))
+    (found,) = place(drawn(mark(0, held)).one("circle"), "cx")
+    assert found == pytest.approx(LEFT + WIDE / 4, abs=0.01)
+
+
+def test_the_error_bar_ends_at_the_ranks_of_its_ends():
+    bar = drawn(mark(20, stderr=4)).one("line", class_="whisker")
+    assert place(bar, "x1", "x2") == pytest.approx((LEFT + WIDE * 0.4, LEFT + WIDE * 0.6), abs=0.01)
+    assert drawn(mark(20)).find("line", class_="whisker") == []
+
+
+def test_the_bands_are_all_and_most_and_half_of_the_groups():
+    found = {rect["class"]: place(rect, "x", "width") for rect in drawn(mark(1)).find("rect")}
+    for name, low, high in (("all", 0, 1), ("most", 0.05, 0.95), ("half", 0.25, 0.75)):
+        assert found[name] == pytest.approx((LEFT + WIDE * low, WIDE * (high - low)), abs=0.02)
+
+
+def test_a_range_alone_has_no_bands_and_goes_in_a_straight_line():
+    line = drawn(mark(2.5, (0, 10)))
+    assert [rect["class"] for rect in line.find("rect")] == ["all"]
+    assert place(line.one("circle"), "cx") == (LEFT + WIDE / 4,)
+    assert [text.text for text in line.find("text")] == ["0", "10"]
+    assert "inside the range of the training groups" in line.text
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (-1, "below all training groups"),
+        (0, "in the lowest 5 %"),
+        (5, "in the lower quarter"),
+        (20, "in the middle half"),
+        (35, "in the upper quarter"),
+        (40, "in the highest 5 %"),
+        (41, "above all training groups"),
+    ],
+)
+def test_where_a_value_lies_is_told_in_words(value, told):
+    line = drawn(mark(value))
+    assert line.one("p", class_="value").text.endswith(told)
+    assert line.one("svg")["aria-label"].endswith(told)
+
+
+def test_what_the_tree_asks_is_marked():
+    cut = drawn(mark(1, thresholds=(10.0, 30.0))).find("line", class_="cut")
+    assert [place(one, "x1") for one in cut] == [(LEFT + WIDE / 4,), (LEFT + WIDE * 0.75,)]
+    assert cut[0].text == "the tree asks: at most 10 %?"
+
+
+def test_logarithms_are_labelled_with_the_numbers_themselves():
+    line = drawn(mark(math.log(10), (0.0, math.log(100)), feature="log_hessian_trace"))
+    assert [text.text for text in line.find("text")] == ["1", "100"]
+    assert line.find("b")[0].text == "Hessian trace"
+
+
+def test_equal_groups_are_no_crash():
+    assert place(drawn(mark(3, [3] * 41)).one("circle"), "cx") == (50,)
+    assert place(drawn(mark(4, (3, 3))).one("circle"), "cx")[0] > 93
+
+
+def test_marks_hold_what_the_judge_saw():
+    row = grid()[7]
+    verdict = judged(row)
+    found = {one.feature: one for one in marks(row, tree(), verdict.clues)}
+    assert set(found) == set(tree().features)
+    assert list(found)[: len(verdict.clues)] == [clue.feature for clue in verdict.clues]
+    for clue in verdict.clues:
+        one = found[clue.feature]
+        assert (clue.value, clue.threshold) == (one.value, one.thresholds[0])
+        assert one.stderr == pytest.approx(clue.stderr or 0.0)
+    assert all(one.thresholds == () for one in list(found.values())[len(verdict.clues) :])
+
+
+def test_no_training_group_is_beyond_the_training_groups():
+    """Quantiles in a tree are rounded; its ranges are not."""
+    for row in grid():
+        verdict = judged(row)
+        assert not [one for one in marks(row, tree(), verdict.clues) if one.beyond]
+
+
+def test_ranges_serve_where_the_tree_has_no_quantiles():
+    row = grid()[0]
+    bare = replace(tree(), population=None)
+    found = list(marks(row, bare, ()))
+    assert {one.feature: one.held for one in found} == tree().ranges
+    assert list(marks(row, replace(bare, ranges={}), ())) == []
+
+
+@pytest.mark.parametrize(
+    ("quantity", "told"),
+    [
+        (Missing(missing="the loss is not finite"), "not measured: the loss is not finite"),
+        (None, "not measured"),
+    ],
+)
+def test_what_was_not_measured_has_a_reason_and_no_mark(quantity, told):
+    row = grid()[0]
+    quantities = {name: value for name, value in row.quantities.items() if name != "cka"}
+    row = replace(row, quantities=quantities | ({"cka": quantity} if quantity else {}))
+    one = next(one for one in marks(row, tree(), ()) if one.feature == "cka")
+    assert (one.value, one.told) == (None, told)
+    line = drawn(one)
+    assert line.find("circle") == []
+    assert told in line.text
+
+
+def test_a_number_that_has_no_logarithm_is_no_mark():
+    row = group("x", {"hessian_trace": (-3.0, 1.0), "train_error": (1.0, 0.1)})
+    found = {one.feature: one for one in marks(row, tree(), ())}
+    assert found["log_hessian_trace"].value is None
+    assert found["log_hessian_trace"].told == "-3.0 ± 1.0, which has no logarithm"
+    assert drawn(found["log_hessian_trace"]).find("circle") == []
+
+
+def test_an_error_of_several_quantities_is_told_as_a_factor():
+    found = {one.feature: one for one in marks(grid()[0], tree(), ())}
+    assert FEATURES["log_hessian_share"].logarithm
+    assert "(within a factor of" in found["log_hessian_share"].told
+
+
+def test_a_question_whether_a_value_is_known_is_no_place():
+    clue = replace(judged(grid()[0]).clues[0], threshold=KNOWN)
+    assert next(iter(marks(grid()[0], tree(), [clue]))).thresholds == ()
+
+
+@pytest.mark.parametrize("name", ["half", "most", "mark", "cut"])
+def test_the_legend_has_the_signs_of_the_strips(name):
+    signs = drawn(mark(1, thresholds=(3.0,))).kinds
+    assert name in signs
+    assert parsed(key(name)).kinds == ["key", name]
+
+
+def test_a_mark_has_the_level_of_the_population():
+    held = tuple(np.linspace(-3, 5, 41) ** 3)
+    one = Population(quantiles={"cka": held}, names=(), correlation=(), limit=1.0)
+    for value in (-30.0, -27.0, 0.0, 1.0, 77.7, 125.0):
+        assert mark(value, held).level(value) == one.level("cka", value)

@@ -1,0 +1,114 @@
+"""Networks that make trouble while they are measured, each group in its own way."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.support.zoos import write_zoo
+
+MODULE = '''
+import os, signal, time
+from pathlib import Path
+import torch
+from torch import nn
+from mdtree.models import cnn
+
+HERE = Path(__file__).parent
+
+def again(kind):
+    """Make trouble until somebody writes the file `healed`; `once` makes it once."""
+    if (HERE / "healed").exists():
+        return False
+    mark = HERE / f"was-{kind}"
+    seen = mark.exists()
+    mark.touch()
+    return not (seen and kind.endswith("once"))
+
+class Net(nn.Sequential):
+    kind = "good"
+    def forward(self, x):
+        if self.kind != "good" and again(self.kind):
+            trouble = self.kind.partition("-")[0]
+            if trouble == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            while trouble == "hang" and not (HERE / "released").exists():
+                time.sleep(0.05)
+            if trouble == "hoard":
+                self.hoard = torch.ones(2**28)  # 1 GiB, for as long as it takes to be seen with it
+                time.sleep(1000)
+            if trouble == "raise":
+                raise RuntimeError("\\x1b[31mred\\x1b[0m")
+        return super().forward(x)
+
+def net(width, kind):
+    made = Net(*cnn(width=width))
+    made.kind = kind
+    return made
+'''
+
+
+def troubled(root, kinds):
+    """Write a group of two networks for each kind of trouble; give the command that measures."""
+    write_zoo(root, {f"{number}-{kind}": [number, 9] for number, kind in enumerate(kinds)})
+    name = f"troubled_{abs(hash(str(root)))}"
+    (root / f"{name}.py").write_text(MODULE)
+    recipe = yaml.safe_load((root / "mdtree.yaml").read_text())
+    recipe["model"] = {"factory": f"{name}:net", "kwargs": {"width": 2, "kind": "$kind"}}
+    recipe["groups"] = [
+        {"name": f"{n}-{kind}", "files": [f"{n}-{kind}"], "facts": {"kind": kind}}
+        for n, kind in enumerate(kinds)
+    ]
+    (root / "mdtree.yaml").write_text(yaml.safe_dump(recipe))
+    out = root / "rows.jsonl"
+    return [
+        *("measure", root, "--recipe", root / "mdtree.yaml", "--metrics", "error_rate"),
+        *("--out", out, "--json"),
+    ]
+
+
+def run(args, **options):
+    """Run the real command."""
+    return subprocess.run(
+        [sys.executable, "-m", "mdtree", *map(str, args)],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+def plain(path):
+    """Give the rows without what differs between runs: the time that they took."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        if "provenance" in row:
+            del row["provenance"]["seconds"]
+    return sorted(rows, key=lambda row: row["group"])
+
+
+def undisturbed(root):
+    """Measure the same networks without any trouble, and give their rows."""
+    healed = root / "healed"
+    was = healed.exists()
+    healed.touch()
+    other = root / "undisturbed.jsonl"
+    ran = run([*_without_out(root), "--out", other])
+    assert ran.returncode == 0, ran.stderr
+    if not was:
+        healed.unlink()
+    return plain(other)
+
+
+def _without_out(root):
+    return ["measure", root, "--recipe", root / "mdtree.yaml", "--metrics", "error_rate"]
+
+
+WAYS = [
+    pytest.param(["--workers", 2], id="processes"),
+    pytest.param(["--workers", 2, "--ray"], id="ray", marks=pytest.mark.slow),
+]

@@ -1,0 +1,141 @@
+"""The inquiry: metrics are measured in the order of their cost, until the verdict is settled."""
+
+from __future__ import annotations
+
+import pytest
+
+from mdtree.diagnosis import Judge
+from mdtree.measurement import Request
+from mdtree.recipes import Trust, read_recipe
+from mdtree.sequential_diagnosis import Inquiry
+from mdtree.trees import Split
+from tests.support.small_trees import HIGH, LOW, leaf, saved
+from tests.support.zoos import rows_of, write_zoo
+
+
+def ask(folder, tree, features, **changes):
+    """Run an inquiry: (stages, judge, rows)."""
+    stages = []
+    request = Request(
+        root=folder,
+        recipe=read_recipe(folder / "mdtree.yaml"),
+        folder=folder,
+        trust=Trust(),
+        protocol="standard-1",
+        metrics=(),
+        seed=0,
+        device="cpu",
+        allow_download=False,
+    )
+    inquiry = Inquiry(
+        request=request,
+        out=folder / "rows.jsonl",
+        judge_of=lambda _: Judge(saved(tree, features), name="t"),
+        announce=stages.append,
+        **changes,
+    )
+    judge, rows = inquiry.run()
+    return stages, judge, rows
+
+
+def question(feature, threshold, low, high):
+    return Split(feature=feature, threshold=threshold, low=low, high=high)
+
+
+def test_a_verdict_that_the_errors_settle_costs_no_more(zoo):
+    tree = question("train_error", 100.0, leaf(LOW), question("cka", 0.5, leaf(LOW), leaf(HIGH)))
+    stages, judge, rows = ask(zoo, tree, ("train_error", "cka"))
+    assert [(stage.metric, stage.groups) for stage in stages] == [("error_rate", ("cold", "hot"))]
+    assert [judge(row).mode for row in rows] == [LOW, LOW]
+
+
+def test_cheap_metrics_come_first_and_each_stage_says_its_cost(zoo):
+    """Untrained networks are wrong for nine of ten items: the walk goes on."""
+    hessian = question("log_hessian_trace", 50.0, leaf(LOW), leaf(HIGH))
+    tree = question("train_error", 1.0, leaf(LOW), question("cka", -1.0, leaf(LOW), hessian))
+    stages, judge, rows = ask(zoo, tree, ("train_error", "cka", "log_hessian_trace"))
+    assert [stage.metric for stage in stages] == ["error_rate", "similarity", "hessian"]
+    assert all(stage.seconds > 0 for stage in stages)
+    assert [stage.flips is None for stage in stages] == [True, False, False]
+    assert [judge(row).mode for row in rows] == [LOW, LOW]
+    assert rows_of(zoo / "rows.jsonl")["hot"].provenance.metrics == (
+        "error_rate",
+        "similarity",
+        "hessian",
+    )
+
+
+def test_each_group_is_measured_as_far_as_it_needs(tmp_path):
+    """One network alone has no pairs, and asking again would not find any."""
+    folder = write_zoo(tmp_path, {"one": [0], "two": [1, 2]})
+    tree = question("cka", 0.5, leaf(LOW), leaf(HIGH))
+    stages, judge, rows = ask(folder, tree, ("cka",))
+    assert [(s.metric, s.groups) for s in stages] == [
+        ("error_rate", ("one", "two")),
+        ("similarity", ("one", "two")),
+    ]
+    assert [[missed.metric for missed in judge(row).missed] for row in rows] == [["similarity"], []]
+
+
+def test_full_measures_what_cannot_change_the_verdict_too(zoo):
+    tree = question("train_error", 100.0, leaf(LOW), question("cka", 0.5, leaf(LOW), leaf(HIGH)))
+    stages, _, _ = ask(zoo, tree, ("train_error", "cka"), full=True)
+    assert [stage.metric for stage in stages] == ["error_rate", "similarity"]
+
+
+def test_a_second_inquiry_measures_nothing(zoo):
+    tree = question("train_error", 1.0, leaf(LOW), question("cka", 0.5, leaf(LOW), leaf(HIGH)))
+    first = ask(zoo, tree, ("train_error", "cka"))
+    before = (zoo / "rows.jsonl").read_bytes()
+    stages, _, rows = ask(zoo, tree, ("train_error", "cka"))
+    assert (stages, rows) == ([], first[2])
+    assert (zoo / "rows.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("known", [{}, {"width": 8}])
+def test_facts_join_the_rows_that_are_judged_and_not_the_file(zoo, known):
+    _, _, rows = ask(zoo, leaf(LOW), ("cka",), facts=known)
+    assert [row.facts.get("width") for row in rows] == [known.get("width")] * 2
+    assert "width" not in rows_of(zoo / "rows.jsonl")["hot"].facts
+
+
+def test_a_group_that_fails_is_left_alone(zoo):
+    (zoo / "hot" / "seed-0.safetensors").write_bytes(b"broken")
+    tree = question("cka", 0.5, leaf(LOW), leaf(HIGH))
+    stages, _, rows = ask(zoo, tree, ("cka",))
+    assert [(s.metric, s.groups) for s in stages] == [
+        ("error_rate", ("cold", "hot")),
+        ("similarity", ("cold",)),
+    ]
+    assert {row.group: row.failure is None for row in rows} == {"cold": True, "hot": False}
+
+
+def test_a_group_that_fails_now_is_judged_by_what_was_measured_before(zoo):
+    tree = question("cka", 0.5, leaf(LOW), leaf(HIGH))
+    _, _, before = ask(zoo, tree, ("cka",))
+    file = zoo / "hot" / "seed-0.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(b"broken")
+
+    stages, judge, rows = ask(zoo, tree, ("cka",))
+
+    assert [(s.metric, s.groups) for s in stages] == [("error_rate", ("hot",))]
+    assert [row.quantities for row in rows] == [row.quantities for row in before]
+    assert [row.failure is None for row in rows] == [True, False]
+    assert "a later attempt failed" in judge(rows[1]).basis.warnings[0]
+    file.write_bytes(whole)
+    assert ask(zoo, tree, ("cka",))[::2] == ([], before)
+
+
+def test_what_failed_in_an_earlier_run_does_not_keep_a_group_from_being_measured_further(zoo):
+    ask(zoo, leaf(LOW), ("train_error",))
+    file = zoo / "hot" / "seed-0.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(b"broken")
+    ask(zoo, leaf(LOW), ("train_error",))
+    file.write_bytes(whole)
+
+    stages, _, rows = ask(zoo, question("cka", 0.5, leaf(LOW), leaf(HIGH)), ("cka",))
+
+    assert [(s.metric, s.groups) for s in stages] == [("similarity", ("cold", "hot"))]
+    assert [row.failure for row in rows] == [None, None]
