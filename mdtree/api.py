@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdtree.diagnosis import Judge, Verdict, can_be_judged, judge_for, with_facts
+from mdtree.diagnosis import Diagnoser, Verdict, can_be_diagnosed, diagnoser_for, with_facts
 from mdtree.exceptions import MdtreeError
-from mdtree.executors import Crew
+from mdtree.executors import ExecutorConfig
 from mdtree.recipes import RECIPE_NAME, Recipe, Trust, read_recipe
 from mdtree.rows import (
     DEFAULT_PROTOCOL,
@@ -44,7 +44,7 @@ def measure(
     protocol: str = DEFAULT_PROTOCOL,
     out: str | Path | None = None,
     device: str = "auto",
-    workers: int | Crew = 1,
+    workers: int | ExecutorConfig = 1,
     seed: int = 0,
     trust: Iterable[str] = (),
     allow_download: bool = False,
@@ -108,7 +108,7 @@ def diagnose(
     protocol: str = DEFAULT_PROTOCOL,
     out: str | Path | None = None,
     device: str = "auto",
-    workers: int | Crew = 1,
+    workers: int | ExecutorConfig = 1,
     seed: int = 0,
     trust: Iterable[str] = (),
     allow_download: bool = False,
@@ -131,8 +131,8 @@ def diagnose(
     'train with a larger batch or a smaller learning rate: ...'
     """
 
-    def judge_of(rows: Sequence[Row]) -> Judge:
-        return judge_for(
+    def judge_of(rows: Sequence[Row]) -> Diagnoser:
+        return diagnoser_for(
             rows,
             str(tree) if isinstance(tree, Path) else tree,
             confidence=confidence,
@@ -142,7 +142,7 @@ def diagnose(
 
     known = dict(facts or {})
     if isinstance(source, str | Path) and _can_be_measured(source, recipe):
-        from mdtree.sequential_diagnosis import Inquiry
+        from mdtree.sequential_diagnosis import SequentialDiagnosis
 
         request = _request(
             source,
@@ -154,7 +154,7 @@ def diagnose(
             trust=trust,
             allow_download=allow_download,
         )
-        judge, rows = Inquiry(
+        judge, rows = SequentialDiagnosis(
             request=request,
             out=_file(source, out),
             judge_of=judge_of,
@@ -165,7 +165,7 @@ def diagnose(
     else:
         rows = [with_facts(row, known) for row in _rows(source)]
         judge = judge_of(rows)
-    return [judge(row) for row in rows if can_be_judged(row)]
+    return [judge(row) for row in rows if can_be_diagnosed(row)]
 
 
 def _request(
@@ -207,12 +207,12 @@ def _request(
     )
 
 
-def _crew(workers: int | Crew, device: str) -> Crew:
+def _crew(workers: int | ExecutorConfig, device: str) -> ExecutorConfig:
     from mdtree.runtime.device import visible_gpus
 
-    if isinstance(workers, Crew):
+    if isinstance(workers, ExecutorConfig):
         return workers
-    return Crew(workers=workers, devices=visible_gpus(device))
+    return ExecutorConfig(workers=workers, devices=visible_gpus(device))
 
 
 def _file(directory: str | Path, out: str | Path | None) -> Path:

@@ -15,9 +15,9 @@ __all__ = [
     "FAILURE_MODES",
     "REMEDIES",
     "TASKS",
-    "Axis",
+    "GridAxis",
     "Move",
-    "Room",
+    "RoomForImprovement",
     "Task",
     "answer_of",
     "best_gain",
@@ -45,7 +45,7 @@ REMEDIES: dict[str, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Axis:
+class GridAxis:
     """A fact of the grid, and what moving along it does."""
 
     fact: str
@@ -53,11 +53,11 @@ class Axis:
     down: str | None = None  # remedy of a smaller value
 
 
-AXES: tuple[Axis, ...] = (
-    Axis(fact="batch_size", up="lower_temperature", down="raise_temperature"),
-    Axis(fact="learning_rate", up="raise_temperature", down="lower_temperature"),
-    Axis(fact="width", up="enlarge_model"),
-    Axis(fact="data_amount", up="add_data"),
+AXES: tuple[GridAxis, ...] = (
+    GridAxis(fact="batch_size", up="lower_temperature", down="raise_temperature"),
+    GridAxis(fact="learning_rate", up="raise_temperature", down="lower_temperature"),
+    GridAxis(fact="width", up="enlarge_model"),
+    GridAxis(fact="data_amount", up="add_data"),
 )
 
 
@@ -70,7 +70,7 @@ class Move:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room:
+class RoomForImprovement:
     """What each change alone would gain for one group, in points of test accuracy."""
 
     gains: Mapping[str, float]  # remedy -> best gain in that direction, at least 0
@@ -88,23 +88,23 @@ class Task:
 
     meaning: str
     classes: tuple[str, ...]
-    answer: Callable[[Room], str | None]
+    answer: Callable[[RoomForImprovement], str | None]
 
 
-def _temperature_answer(room: Room) -> str | None:
+def _temperature_answer(room: RoomForImprovement) -> str | None:
     low, high = (_gain(room, remedy) for remedy in remedies("temperature"))
     return None if low == high else ("temperature_low" if low > high else "temperature_high")
 
 
-def _width_answer(room: Room) -> str | None:
+def _width_answer(room: RoomForImprovement) -> str | None:
     return _against_temperature(room, "model_small", "enlarge_model")
 
 
-def _data_answer(room: Room) -> str | None:
+def _data_answer(room: RoomForImprovement) -> str | None:
     return _against_temperature(room, "data_small", "add_data")
 
 
-def _failure_answer(room: Room) -> str | None:
+def _failure_answer(room: RoomForImprovement) -> str | None:
     best = max(room.gains, key=lambda remedy: room.gains[remedy])
     return REMEDIES[best] if room.gains[best] > room.margin else "none"
 
@@ -141,29 +141,29 @@ def answer_of(task: str, mode: str) -> str | None:
     return "temperature" if mode.startswith("temperature_") and "temperature" in classes else None
 
 
-def contradicts(room: Room, mode: str) -> bool:
+def contradicts(room: RoomForImprovement, mode: str) -> bool:
     """Say whether a grid shows that a mode's remedy gains nothing while another does."""
     own = [room.gains[remedy] for remedy in remedies(mode) if remedy in room.gains]
     return bool(own) and max(own) == 0 and max(room.gains.values()) > room.margin
 
 
-def best_gain(room: Room, answer: str) -> float:
+def best_gain(room: RoomForImprovement, answer: str) -> float:
     """Say how many points following an answer gains at best."""
     remedy = _remedy(room, answer)
     return 0.0 if remedy is None else _gain(room, remedy)
 
 
-def step_gain(room: Room, answer: str) -> float:
+def step_gain(room: RoomForImprovement, answer: str) -> float:
     """Say how many points one step of the grid in the direction of an answer gains or loses."""
     remedy = _remedy(room, answer)
     return 0.0 if remedy is None else room.step.get(remedy, 0.0)
 
 
-def _gain(room: Room, remedy: str) -> float:
+def _gain(room: RoomForImprovement, remedy: str) -> float:
     return room.gains.get(remedy, 0.0)
 
 
-def _against_temperature(room: Room, mode: str, remedy: str) -> str | None:
+def _against_temperature(room: RoomForImprovement, mode: str, remedy: str) -> str | None:
     own = _gain(room, remedy)
     other = max(_gain(room, remedy) for remedy in remedies("temperature"))
     return None if own == other else (mode if own > other else "temperature")
@@ -176,6 +176,6 @@ def remedies(answer: str) -> tuple[str, ...]:
     return tuple(remedy for remedy, mode in REMEDIES.items() if mode == answer)
 
 
-def _remedy(room: Room, answer: str) -> str | None:
+def _remedy(room: RoomForImprovement, answer: str) -> str | None:
     """Find the remedy of an answer; where the direction is open, the better one."""
     return max(remedies(answer), key=lambda remedy: _gain(room, remedy), default=None)

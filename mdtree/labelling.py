@@ -16,7 +16,15 @@ from itertools import pairwise
 from typing import Any
 
 from mdtree.exceptions import RowsError
-from mdtree.failure_modes import AXES, REMEDIES, TASKS, Axis, Move, Room, best_gain
+from mdtree.failure_modes import (
+    AXES,
+    REMEDIES,
+    TASKS,
+    GridAxis,
+    Move,
+    RoomForImprovement,
+    best_gain,
+)
 from mdtree.rows import Measured, Row
 
 __all__ = ["Label", "label_rows", "number_of", "room_for_improvement"]
@@ -43,8 +51,8 @@ class Label:
 
 
 def room_for_improvement(
-    rows: Sequence[Row], *, axes: Sequence[Axis] = AXES, margin: float | None = None
-) -> list[Room]:
+    rows: Sequence[Row], *, axes: Sequence[GridAxis] = AXES, margin: float | None = None
+) -> list[RoomForImprovement]:
     """Compare every row with the rows of its zoo that differ from it along one axis alone.
 
     An axis on which the rows do not differ is left out, and so is one that not all rows have.  The
@@ -77,13 +85,13 @@ def room_for_improvement(
                     moves[number][remedy] = move
     margins = _margins(rows) if margin is None else [margin] * len(rows)
     return [
-        Room(gains=g, step=s, margin=m, moves=way)
+        RoomForImprovement(gains=g, step=s, margin=m, moves=way)
         for g, s, m, way in zip(gains, steps, margins, moves, strict=True)
     ]
 
 
 def label_rows(
-    rows: Sequence[Row], *, axes: Sequence[Axis] = AXES, margin: float | None = None
+    rows: Sequence[Row], *, axes: Sequence[GridAxis] = AXES, margin: float | None = None
 ) -> list[Label]:
     """Name the failure mode of each group of a grid: its remedy gains most, beyond the noise."""
     if margin is not None and not 0 <= margin < math.inf:
@@ -113,7 +121,7 @@ def _percent(row: Row) -> float:
     return accuracy
 
 
-def _lead(room: Room, mode: str) -> float:
+def _lead(room: RoomForImprovement, mode: str) -> float:
     others = [gain for remedy, gain in room.gains.items() if REMEDIES[remedy] != mode]
     own = room.margin if mode == "none" else best_gain(room, mode)
     return own - max(others, default=0.0)
@@ -139,7 +147,7 @@ def _lines(along: Sequence[Any], others: Sequence[Sequence[Any]]) -> list[list[i
 
 
 def _refuse_twins(
-    rows: Sequence[Row], line: Sequence[int], along: Sequence[Any], axes: Sequence[Axis]
+    rows: Sequence[Row], line: Sequence[int], along: Sequence[Any], axes: Sequence[GridAxis]
 ) -> None:
     for one, other in pairwise(line):
         if along[one] == along[other]:
@@ -153,7 +161,7 @@ def _refuse_twins(
 
 def _compare_line(
     line: list[int],
-    axis: Axis,
+    axis: GridAxis,
     accuracy: list[float],
     gains: list[dict[str, float]],
     steps: list[dict[str, float]],
@@ -175,7 +183,7 @@ def _compare_line(
 
 
 def _moves(
-    line: list[int], axis: Axis, accuracy: list[float], along: Sequence[Any]
+    line: list[int], axis: GridAxis, accuracy: list[float], along: Sequence[Any]
 ) -> Iterator[tuple[int, str, float, Move]]:
     """Say how far the best group of a direction lies, and what it gains, where it gains at all."""
     for remedy, ordered in ((axis.down, line), (axis.up, line[::-1])):

@@ -8,10 +8,10 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
-__all__ = ["opened"]
+__all__ = ["open_regular"]
 
 
-def opened(path: Path) -> BufferedReader:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file; a pipe or a device, which may never end, cannot be read."""
 
     def ready(name: str, flags: int) -> int:

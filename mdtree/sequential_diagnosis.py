@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mdtree.diagnosis import Judge, next_metric, with_facts
-from mdtree.executors import HERE, Crew
+from mdtree.diagnosis import Diagnoser, next_metric, with_facts
+from mdtree.executors import HERE, ExecutorConfig
 from mdtree.measurement import Request, dry_run, measure, survey
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Fact, Row, open_rows
 
-__all__ = ["Inquiry", "Stage"]
+__all__ = ["SequentialDiagnosis", "Stage"]
 
 _FIRST = "error_rate"  # by far the cheapest, and every tree asks for it
 _ASKED = ("similarity", "hessian", "connectivity", "spectrum")  # in the order of their cost
@@ -36,7 +36,7 @@ def _nothing(_: Stage) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inquiry:
+class SequentialDiagnosis:
     """Groups that are measured as far as their verdicts need it.
 
     `judge_of` chooses the tree by what is known of the groups, anew after each stage.  With `full`,
@@ -47,14 +47,14 @@ class Inquiry:
 
     request: Request
     out: Path  # the file of rows
-    judge_of: Callable[[Sequence[Row]], Judge]
+    judge_of: Callable[[Sequence[Row]], Diagnoser]
     facts: Mapping[str, Fact] = field(default_factory=dict)
     full: bool = False
-    crew: Crew = HERE
+    crew: ExecutorConfig = HERE
     announce: Callable[[Stage], None] = _nothing  # before each stage
     progress: Progress = field(default_factory=Silent)
 
-    def run(self) -> tuple[Judge, list[Row]]:
+    def run(self) -> tuple[Diagnoser, list[Row]]:
         """Measure in stages, and give the judge and the rows."""
         groups = survey(self.request)
         failed = self._measure(_FIRST, groups, None)
@@ -69,7 +69,7 @@ class Inquiry:
             flips = max(need.flips for need in wanted)
             failed |= self._measure(metric, [need.group for need in wanted], flips)
 
-    def _needs(self, judge: Judge, rows: Sequence[Row]) -> Iterator[_Need]:
+    def _needs(self, judge: Diagnoser, rows: Sequence[Row]) -> Iterator[_Need]:
         for row in rows:
             if row.failure is not None:
                 continue

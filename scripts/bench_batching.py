@@ -26,7 +26,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from mdtree.datasets import Data, Items, TensorItems
 from mdtree.datasets.digits import digits
-from mdtree.landscape import Hessian, Setup, generator, score, undisturbed
+from mdtree.landscape import Hessian, ModelRunner, generator, preserved_state, score
 from mdtree.losses import build_loss
 from mdtree.models import Network, resnet18
 from mdtree.recipes import LossSpec, Trust
@@ -57,7 +57,7 @@ def stacked(
     for what, (rival, ours) in _work(case, data).items():
         name = f"{what}, width {width}, {members} members, stacked / one by one"
         try:
-            with undisturbed(case.setup, seed=0):
+            with preserved_state(case.setup, seed=0):
                 _check(name, rival(), ours())
                 found = compare(name, rival, ours, runs=runs, target=None)
         except torch.OutOfMemoryError:
@@ -73,7 +73,7 @@ Work = Callable[[], Tensor]
 class _Case:
     """Networks of one width that differ by seed, each by itself and stacked."""
 
-    setup: Setup
+    setup: ModelRunner
     members: list[dict[str, Tensor]]
     parameters: dict[str, Tensor]  # (members, ...)
     buffers: dict[str, Tensor]
@@ -87,7 +87,7 @@ class _Case:
             modules.append(resnet18(width, 10, 1).to(device).eval())
         parameters, buffers = stack_module_state(modules)
         return cls(
-            setup=Setup(
+            setup=ModelRunner(
                 network=Network(copy.deepcopy(modules[0])),
                 loss=build_loss(LossSpec(), Trust()),
                 batch_size=BATCH,

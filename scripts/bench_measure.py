@@ -23,7 +23,7 @@ from benchmark import Comparison, arguments, compare, report
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mdtree.measurement import Request, forget, measure
+from mdtree.measurement import Request, clear_caches, measure
 from mdtree.models import resnet18
 from mdtree.recipes import Trust, recipe_from_words
 
@@ -95,7 +95,7 @@ def _measuring(case: _Case, *, device: str, runs: int) -> Comparison:
 
         def ours() -> None:
             (root / "rows.jsonl").unlink(missing_ok=True)
-            forget()
+            clear_caches()
             measure(request, out=root / "rows.jsonl")
 
         def rival() -> None:

@@ -32,23 +32,23 @@ from torch import Tensor
 from mdtree.datasets import Data, TensorItems
 from mdtree.datasets.digits import digits
 from mdtree.landscape import (
-    Bending,
-    Effort,
+    ComputeCost,
+    CurveTraining,
     Hessian,
-    Setup,
+    ModelRunner,
     draw,
     estimate_trace,
     generator,
     lanczos,
+    preserved_state,
     score,
     sharpness,
-    straight,
-    train_bend,
-    trainable,
-    undisturbed,
+    straight_line,
+    train_curve,
+    trainable_parameters,
 )
 from mdtree.losses import build_loss
-from mdtree.metrics import METRICS, Subject, Workload
+from mdtree.metrics import METRICS, MetricInput, Workload
 from mdtree.models import Network, Weights, resnet18
 from mdtree.recipes import LossSpec, Trust
 from mdtree.training.loop import Training, train
@@ -89,7 +89,7 @@ class _Case:
 
     width: int
     data: Data
-    setup: Setup
+    setup: ModelRunner
     members: Mapping[str, Weights]
     brief: bool  # only what has a target
 
@@ -98,7 +98,7 @@ class _Case:
         """Train the members for a few hundred steps."""
         loss = build_loss(LossSpec(), Trust())
         network = Network(resnet18(width, 10, 1).to(device).eval())
-        setup = Setup(network=network, loss=loss, batch_size=BATCH, device=device)
+        setup = ModelRunner(network=network, loss=loss, batch_size=BATCH, device=device)
         some = data.train.take(torch.arange(4096))
         members = {}
         for seed in range(MEMBERS):
@@ -113,10 +113,10 @@ class _Case:
         """Give one member."""
         return self.members["seed-0"]
 
-    def subject(self, protocol: str, members: int) -> Subject:
+    def subject(self, protocol: str, members: int) -> MetricInput:
         """Make a group of some of the members."""
         names = list(self.members)[:members]
-        return Subject(
+        return MetricInput(
             setup=replace(self.setup, meter=type(self.setup.meter)()),
             members={name: self.members[name] for name in names},
             data=self.data,
@@ -306,10 +306,10 @@ def _steps(case: _Case, runs: int) -> list[Comparison]:
 
 def _bent(case: _Case, items: TensorItems) -> None:
     start, end = list(case.members.values())[:2]
-    line = straight(trainable(case.setup.network), start, end)
-    how = Bending(steps=TIMED_STEPS, batch_size=CURVE_BATCH, learning_rate=0.01)
-    with undisturbed(case.setup, 0):
-        train_bend(case.setup, line, items, how, generator(0))
+    line = straight_line(trainable_parameters(case.setup.network), start, end)
+    how = CurveTraining(steps=TIMED_STEPS, batch_size=CURVE_BATCH, learning_rate=0.01)
+    with preserved_state(case.setup, 0):
+        train_curve(case.setup, line, items, how, generator(0))
 
 
 # --- similarity
@@ -429,7 +429,7 @@ def _timed(case: _Case, protocol: str, name: str) -> tuple[float, float]:
     return taken, subject.setup.meter.total.passes
 
 
-def _scaled(case: _Case, effort: Effort) -> float:
+def _scaled(case: _Case, effort: ComputeCost) -> float:
     """Time a few steps and a few passes, and scale them to the effort."""
     items = case.data.train.take(torch.arange(CURVE_BATCH * TIMED_STEPS))
     step = _seconds(lambda: _bent(case, items)) / (CURVE_BATCH * TIMED_STEPS)

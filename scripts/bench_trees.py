@@ -26,7 +26,7 @@ from mdtree.trees import (
     PosteriorTree,
     PublishedTree,
     feature_matrix,
-    shape_features,
+    template_features,
 )
 from mdtree.trees.bundled import PUBLISHED_TABLE
 from mdtree.trees.fit import labelled
@@ -50,7 +50,7 @@ def _fitting(table: Path, runs: int) -> Comparison:
     rows, answers, _ = labelled(rows_from_csv(table, protocol="paper-1").rows, "temperature")
     mask = chosen(CASES["1"], rows, SEEDS[0])
     labels = np.array(answers)[mask]
-    asked = shape_features(PUBLISHED["temperature"])
+    asked = template_features(PUBLISHED["temperature"])
     landscape, published = (feature_matrix(rows, f)[mask] for f in (LANDSCAPE, asked))
     return compare(
         "fit on 96 rows: posterior / published search",

@@ -30,7 +30,7 @@ from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from mdtree.checkpoints import list_stored, listed
+from mdtree.checkpoints import in_memory_tensors, list_tensors
 from mdtree.models import resnet18
 from mdtree.runtime.threads import cores
 from mdtree.spectra import Rules, analyse_all
@@ -100,7 +100,7 @@ class _Case:
 
     def analysed(self, threads: int, *, traps: bool = False) -> None:
         """Analyse with mdtree."""
-        analyse_all(listed(self.weights), Rules(traps=traps), threads=threads)
+        analyse_all(in_memory_tensors(self.weights), Rules(traps=traps), threads=threads)
 
     def _peaks(self) -> Comparison:
         """Compare the peaks of memory of two fresh processes, less what imports take."""
@@ -180,7 +180,7 @@ def _peak_of_ours(path: Path) -> Callable[[], None]:
 
 
 def _analysed_file(path: Path) -> None:
-    analyse_all(list_stored(path).tensors, Rules(), threads=CORES)
+    analyse_all(list_tensors(path).tensors, Rules(), threads=CORES)
 
 
 _PEAKS = {"rival": _peak_of_rival, "ours": _peak_of_ours}

@@ -21,7 +21,7 @@ import torch
 from benchmark import Comparison, arguments, report, say, told
 from safetensors.torch import save_file
 
-from mdtree.executors import HERE, Crew, run
+from mdtree.executors import HERE, ExecutorConfig, run
 from mdtree.measurement import Request, measure
 from mdtree.models import resnet18
 from mdtree.recipes import Trust, recipe_from_words
@@ -31,7 +31,7 @@ from mdtree.runtime.threads import one_thread
 WIDTH = 4
 ITEMS = 30
 METRICS = ("error_rate", "similarity", "hessian")  # about two seconds
-TWO = Crew(workers=2)
+TWO = ExecutorConfig(workers=2)
 _STARTING = 1_000  # instant items
 
 Work = Callable[[], None]
@@ -74,7 +74,7 @@ def _zoo(root: Path, groups: int) -> Request:
 
 
 def _throughput(request: Request, groups: int, runs: int) -> Iterable[Comparison]:
-    def work(crew: Crew) -> None:
+    def work(crew: ExecutorConfig) -> None:
         with tempfile.TemporaryDirectory() as folder:
             done = measure(request, out=Path(folder) / "rows.jsonl", crew=crew)
             assert done.measured == groups, done.failed
@@ -93,7 +93,7 @@ def _throughput(request: Request, groups: int, runs: int) -> Iterable[Comparison
     started = time.perf_counter()
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     say(f"starting a Ray cluster took {time.perf_counter() - started:.1f} s")
-    on_ray = partial(work, Crew(workers=2, ray="local"))
+    on_ray = partial(work, ExecutorConfig(workers=2, ray="local"))
     yield _paired("two workers on Ray / two processes", two, on_ray, runs=runs, target=1.15)
     ray.shutdown()
 

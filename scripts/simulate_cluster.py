@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import mdtree
-from mdtree.executors import Crew, Foreman, News
+from mdtree.executors import ExecutorConfig, Scheduler, WorkerEvent
 from mdtree.rows import read_rows
 
 ZOOS = Path(mdtree.__file__).parent / "data" / "zoos"
@@ -125,7 +125,7 @@ class SimulatedTeam:
             self.account.again += 1
         self._place()
 
-    def wait(self, seconds: float | None) -> list[News[int]]:
+    def wait(self, seconds: float | None) -> list[WorkerEvent[int]]:
         """Go on to the next event that is news, but no further than a real team would wait."""
         until = self._now + (LOOKS if seconds is None else min(seconds, LOOKS))
         while self._events and self._events[0][0] <= until:
@@ -139,12 +139,12 @@ class SimulatedTeam:
     def close(self) -> None:
         """End; there is nothing to close."""
 
-    def _happens(self, kind: str, who: int) -> Iterator[News[int]]:
+    def _happens(self, kind: str, who: int) -> Iterator[WorkerEvent[int]]:
         if kind == "goes":
             del self._free[who]
             for hand in [h for h, worker in self._workers.items() if worker.machine == who]:
                 self.dismiss(hand)
-                yield News(hand=hand, kind="lost", reason="the machine went away")
+                yield WorkerEvent(hand=hand, kind="lost", reason="the machine went away")
             self._after(self._lasting(IS_AWAY), "comes", who)
         elif kind == "comes":
             self._free[who] = self._all[who]
@@ -154,15 +154,15 @@ class SimulatedTeam:
             return
         elif kind == "dies":
             self.dismiss(who)
-            yield News(hand=who, kind="lost", reason="the worker died")
+            yield WorkerEvent(hand=who, kind="lost", reason="the worker died")
         elif kind == "starts":
-            yield News(hand=who, kind="ready")
+            yield WorkerEvent(hand=who, kind="ready")
         elif kind == "finishes":
             worker = self._workers[who]
             group, worker.group = worker.group, None
             self.account.useful += worker.usual
             self.account.slow += self._now - worker.began - worker.usual
-            yield News(hand=who, kind="finished", result=group)
+            yield WorkerEvent(hand=who, kind="finished", result=group)
 
     def _place(self) -> None:
         """Let workers that wait for a place start where there is one."""
@@ -193,7 +193,7 @@ class InstantTeam:
 
     def __init__(self, workers: int) -> None:
         self._workers, self._numbers = workers, itertools.count()
-        self._news: deque[News[int]] = deque()
+        self._news: deque[WorkerEvent[int]] = deque()
 
     def size(self) -> int:
         """Say how many workers there are."""
@@ -206,18 +206,18 @@ class InstantTeam:
     def hire(self) -> int:
         """Start a worker, at once."""
         number = next(self._numbers)
-        self._news.append(News(hand=number, kind="ready"))
+        self._news.append(WorkerEvent(hand=number, kind="ready"))
         return number
 
     def give(self, hand: int, item: int) -> None:
         """Finish a group, at once."""
-        self._news.append(News(hand=hand, kind="finished", result=item))
+        self._news.append(WorkerEvent(hand=hand, kind="finished", result=item))
 
     def dismiss(self, hand: int) -> None:
         """Let a worker go, as there are no more groups for it."""
         self._news = deque(news for news in self._news if news.hand != hand)
 
-    def wait(self, _: float | None) -> list[News[int]]:
+    def wait(self, _: float | None) -> list[WorkerEvent[int]]:
         """Give one news."""
         return [self._news.popleft()]
 
@@ -292,8 +292,8 @@ def simulate(groups: int, workers: int, seed: int, timeout: float = TIMEOUT) -> 
     runs = 0
     while todo:
         team, drawn, left = SimulatedTeam(workers, durations, random_), Drawn(todo), list[int]()
-        crew = Crew(ray="auto", timeout=timeout, retries=RETRIES)
-        for done in Foreman(team, drawn, crew).work():
+        crew = ExecutorConfig(ray="auto", timeout=timeout, retries=RETRIES)
+        for done in Scheduler(team, drawn, crew).work():
             drawn.held -= 1
             first[done.item] += runs == 0
             if done.error is None:
@@ -331,11 +331,11 @@ def simulate(groups: int, workers: int, seed: int, timeout: float = TIMEOUT) -> 
 
 def overhead(groups: int, workers: int) -> float:
     """Give the seconds of the processor for one instant group; time limits are watched."""
-    crew = Crew(workers=workers, timeout=TIMEOUT)
+    crew = ExecutorConfig(workers=workers, timeout=TIMEOUT)
     times = []
     for _ in range(max(1, REPEATS * SIZES[0] // groups)):
         started = time.process_time()
-        count = sum(1 for _ in Foreman(InstantTeam(workers), range(groups), crew).work())
+        count = sum(1 for _ in Scheduler(InstantTeam(workers), range(groups), crew).work())
         times.append((time.process_time() - started) / count)
     return statistics.median(times)
 

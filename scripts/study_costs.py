@@ -31,7 +31,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import mdtree
 from mdtree.cli import cli
-from mdtree.landscape import Effort
+from mdtree.landscape import ComputeCost
 from mdtree.metrics import METRICS, Workload
 from mdtree.models import resnet18
 from mdtree.recipes import Zoo, read_zoo
@@ -86,7 +86,7 @@ def workload(row: Row) -> Workload:
 
 def told(work: Workload, metrics: Iterable[str] = USUAL) -> float:
     """Tell the forward passes, as a dry run does."""
-    return sum((METRICS[name].cost(work) for name in metrics), Effort()).passes
+    return sum((METRICS[name].cost(work) for name in metrics), ComputeCost()).passes
 
 
 def used(row: Row) -> float:

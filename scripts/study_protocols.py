@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from scipy.stats import spearmanr
 
 from mdtree.datasets import load_data
-from mdtree.executors import Crew
+from mdtree.executors import ExecutorConfig
 from mdtree.losses import build_loss
 from mdtree.measurement import Request, measure
 from mdtree.models import build_model
@@ -114,7 +114,7 @@ def _measured(options: argparse.Namespace, protocol: str, seed: int) -> dict[str
         allow_download=False,
     )
     out = options.zoo / f"{protocol}-{seed}.jsonl"
-    measure(request, out=out, crew=Crew(workers=WORKERS))
+    measure(request, out=out, crew=ExecutorConfig(workers=WORKERS))
     return {row.group: row for row in read_rows(out)}
 
 

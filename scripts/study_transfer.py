@@ -36,7 +36,7 @@ from mdtree.trees import (
 from mdtree.trees.bundled import PUBLISHED_TABLE
 from mdtree.trees.fit import labelled
 from mdtree.trees.posterior import posterior
-from mdtree.trees.template import Family, asks
+from mdtree.trees.template import Family, questions_of
 
 FEATURES = (*LANDSCAPE, *FACT_FEATURES)
 RAW = 7  # the first columns: what is measured, without ratios and facts
@@ -164,7 +164,7 @@ def _methods(task: str) -> dict[str, Callable[[], Any]]:
         methods["our shape, alone"] = alone(0)
     elif len(FAMILIES[task].shapes) > 1:
         for number, (_, shape) in enumerate(FAMILIES[task].shapes):
-            asked = " / ".join(dict.fromkeys(ask.feature for ask in asks(shape)))
+            asked = " / ".join(dict.fromkeys(ask.feature for ask in questions_of(shape)))
             methods[f"one shape: {asked}"] = alone(number)
     if len(FAMILIES[task].shapes) > 1:
         methods["our shapes, weighted by evidence"] = lambda: _ByEvidence(task)

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.executors import Crew
+from mdtree.executors import ExecutorConfig
 from mdtree.landscape import score
-from mdtree.measurement import forget, measure
+from mdtree.measurement import clear_caches, measure
 from mdtree.metrics.hessian import HESSIAN
 from mdtree.models import resnet18
 from mdtree.runtime.device import pick_device, visible_gpus
@@ -77,7 +77,7 @@ def test_between_groups_a_gpu_holds_the_network_alone(zoo):
         measured(zoo, "cuda")
         gc.collect()
         full = torch.cuda.memory_allocated()
-        forget()
+        clear_caches()
         gc.collect()
         held.append(torch.cuda.memory_allocated())
     assert held[0] == held[1]  # libraries keep their working space
@@ -87,8 +87,8 @@ def test_between_groups_a_gpu_holds_the_network_alone(zoo):
 @pytest.mark.parametrize("device", ["cuda", "cuda:0"])
 def test_two_processes_share_one_gpu(zoo, tmp_path, device):
     asked = request(zoo, device, metrics=("error_rate", "hessian", "similarity"))
-    crew = Crew(workers=2, devices=visible_gpus(device)[:1])
-    for name, how in (("alone", Crew()), ("both", crew)):
+    crew = ExecutorConfig(workers=2, devices=visible_gpus(device)[:1])
+    for name, how in (("alone", ExecutorConfig()), ("both", crew)):
         assert measure(asked, out=tmp_path / name, crew=how).failed == {}
     alone, both = (rows_of(tmp_path / name) for name in ("alone", "both"))
     assert alone.keys() == both.keys() == {"hot", "cold"}

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mdtree.landscape import fitting, undisturbed
+from mdtree.landscape import preserved_state, within_memory
 from mdtree.landscape.curvature import pyhessian as published
-from mdtree.measurement.cost import pace
+from mdtree.measurement.cost import measure_speed
 from mdtree.metrics import connectivity, hessian
 from mdtree.metrics.hessian import HESSIAN
 from tests.support.devices import EACH, Pretended, close, measured
@@ -60,7 +60,7 @@ def test_tensors_of_a_measurement_are_on_one_device(zoo, briefly, pretended, met
 def test_inside_a_measurement_cudnn_takes_the_same_kernels(monkeypatch):
     cudnn = torch.backends.cudnn
     monkeypatch.setattr(cudnn, "benchmark", True)
-    with undisturbed(setup_of(nn.Linear(5, 3)), seed=0):
+    with preserved_state(setup_of(nn.Linear(5, 3)), seed=0):
         assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
     assert (cudnn.deterministic, cudnn.benchmark) == (False, True)
 
@@ -105,7 +105,7 @@ def test_libraries_that_run_out_of_memory_are_understood(told):
             raise RuntimeError(told)
         return size
 
-    assert fitting(work, 7) == 2
+    assert within_memory(work, 7) == 2
 
 
 class Spare(nn.Linear):
@@ -117,5 +117,5 @@ class Spare(nn.Linear):
 
 
 def test_a_network_with_a_parameter_that_is_not_used_has_a_pace():
-    found = pace(setup_of(Spare(), loss=cross_entropy), items((X, Y)))
+    found = measure_speed(setup_of(Spare(), loss=cross_entropy), items((X, Y)))
     assert 0 < found.forward <= found.gradient <= found.product

@@ -13,7 +13,7 @@ from mdtree.failure_modes import (
     FAILURE_MODES,
     REMEDIES,
     TASKS,
-    Axis,
+    GridAxis,
     best_gain,
     remedies,
     step_gain,
@@ -182,7 +182,7 @@ def test_an_axis_with_a_value_that_is_no_number_is_left_out(value):
 
 def test_axes_can_be_given():
     rows = [row(80, dropout=0.1), row(83, dropout=0.5)]
-    room = room_for_improvement(rows, axes=[Axis(fact="dropout", up="add_dropout")])[0]
+    room = room_for_improvement(rows, axes=[GridAxis(fact="dropout", up="add_dropout")])[0]
     assert room.gains == {"add_dropout": 3}
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mdtree.diagnosis import Judge
+from mdtree.diagnosis import Diagnoser
 from mdtree.measurement import Request
 from mdtree.recipes import Trust, read_recipe
-from mdtree.sequential_diagnosis import Inquiry
+from mdtree.sequential_diagnosis import SequentialDiagnosis
 from mdtree.trees import Split
 from tests.support.small_trees import HIGH, LOW, leaf, saved
 from tests.support.zoos import rows_of, write_zoo
@@ -27,10 +27,10 @@ def ask(folder, tree, features, **changes):
         device="cpu",
         allow_download=False,
     )
-    inquiry = Inquiry(
+    inquiry = SequentialDiagnosis(
         request=request,
         out=folder / "rows.jsonl",
-        judge_of=lambda _: Judge(saved(tree, features), name="t"),
+        judge_of=lambda _: Diagnoser(saved(tree, features), name="t"),
         announce=stages.append,
         **changes,
     )

@@ -1,6 +1,6 @@
 """Calibration: a tree is continued with a user's own labelled runs, and judged before and after."""
 
-from mdtree.adaptation.adapting import calibrate
-from mdtree.adaptation.result import Calibration, Judged, Scores
+from mdtree.adaptation.adapting import adapt
+from mdtree.adaptation.result import Adaptation, AdaptationScores, GroupComparison
 
-__all__ = ["Calibration", "Judged", "Scores", "calibrate"]
+__all__ = ["Adaptation", "AdaptationScores", "GroupComparison", "adapt"]

@@ -13,23 +13,23 @@ from dataclasses import replace
 import numpy as np
 
 from mdtree.adaptation.noise import chance, interval, logs, of
-from mdtree.adaptation.result import Calibration, Judged, Scores
-from mdtree.diagnosis import Council
+from mdtree.adaptation.result import Adaptation, AdaptationScores, GroupComparison
+from mdtree.diagnosis import TreeEnsemble
 from mdtree.exceptions import RowsError, TreeError
 from mdtree.messages import plural
 from mdtree.rows import Row
-from mdtree.trees import SavedTree, shape_features
-from mdtree.trees.binning import Floats, Ints, continued, whole_lines
+from mdtree.trees import SavedTree, template_features
+from mdtree.trees.binning import Floats, Ints, complete_rows, continued
 from mdtree.trees.fit import fit_tree, labelled
 
-__all__ = ["calibrate"]
+__all__ = ["adapt"]
 
 _LEAST = 4  # groups: of three, the 2.5 % end is the worst one (1 / 27 of all draws are it alone)
 _ONE_OUT = 20  # groups up to which each is a fold of its own
 _FOLDS = 10
 
 
-def calibrate(
+def adapt(
     rows: Sequence[Row],
     prior: SavedTree,
     *,
@@ -37,7 +37,7 @@ def calibrate(
     seed: int = 0,
     provenance: Mapping[str, str] | None = None,
     allow_protocol_mismatch: bool = False,
-) -> Calibration:
+) -> Adaptation:
     """Continue a tree, called `name`, with labelled rows, and say whether that made it better.
 
     Rows are labelled by their fact `label`, or by the grid that they are.
@@ -89,8 +89,8 @@ def _notes(
 ) -> tuple[str, ...]:
     columns = {feature: place for place, feature in enumerate(prior.features)}
     shapes = [held.shape for _, held in prior.components]
-    teaches = np.any([whole_lines(shape, matrix, columns) for shape in shapes], axis=0)
-    needed = " or ".join(" + ".join(shape_features(shape)) for shape in shapes)
+    teaches = np.any([complete_rows(shape, matrix, columns) for shape in shapes], axis=0)
+    needed = " or ".join(" + ".join(template_features(shape)) for shape in shapes)
     if not teaches.any():
         raise TreeError(
             f"nothing can be learnt: no group has all features that the tree asks for ({needed}); "
@@ -117,16 +117,16 @@ def _compared(
     rows: Sequence[Row],
     answers: Sequence[str],
     rng: np.random.Generator,
-) -> Calibration:
+) -> Adaptation:
     """Judge all groups by the tree as it was, and by trees that learnt from the other folds."""
     codes = np.array([prior.classes.index(answer) for answer in answers], dtype=np.intp)
     folds = _folds(codes, rng)
-    before = Council(prior).probabilities(matrix)
+    before = TreeEnsemble(prior).probabilities(matrix)
     after = _unseen(prior, matrix, codes, folds)
     change = logs(after) - logs(before)
     gains = of(change, codes)
     low, high = interval(gains, rng)
-    return Calibration(
+    return Adaptation(
         tree=prior,
         groups=len(rows),
         folds=int(folds.max()) + 1,
@@ -137,7 +137,7 @@ def _compared(
         high=high,
         chance=chance(change, before, codes, rng),
         judged=tuple(
-            Judged(
+            GroupComparison(
                 group=row.group,
                 answer=answer,
                 fold=int(fold),
@@ -169,13 +169,13 @@ def _unseen(prior: SavedTree, matrix: Floats, codes: Ints, folds: Ints) -> Float
             (weight, continued(held, matrix[~out], columns, codes[~out]))
             for weight, held in prior.components
         )
-        found[out] = Council(replace(prior, components=components)).probabilities(matrix[out])
+        found[out] = TreeEnsemble(replace(prior, components=components)).probabilities(matrix[out])
     return found
 
 
-def _scores(probabilities: Floats, codes: Ints) -> Scores:
+def _scores(probabilities: Floats, codes: Ints) -> AdaptationScores:
     wrong = probabilities - np.eye(probabilities.shape[1])[codes]
-    return Scores(
+    return AdaptationScores(
         accuracy=100 * float((probabilities.argmax(axis=1) == codes).mean()),
         log_loss=float(-logs(of(probabilities, codes)).mean()),
         brier=float((wrong**2).sum(axis=1).mean()),
@@ -193,7 +193,7 @@ def _provenance(prior: SavedTree, name: str, given: Mapping[str, str]) -> dict[s
     return {**given, "continues": f"{history} <- {earlier}" if earlier else history}
 
 
-def _result(prior: SavedTree, name: str, after: Scores, groups: int) -> dict[str, str]:
+def _result(prior: SavedTree, name: str, after: AdaptationScores, groups: int) -> dict[str, str]:
     own = plural(groups, "own group")
     earlier = prior.provenance.get("data") or f"{plural(prior.groups, 'group')} of {name}"
     return {

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from mdtree.trees import SavedTree
 
-__all__ = ["TAIL", "Calibration", "Judged", "Scores"]
+__all__ = ["TAIL", "Adaptation", "AdaptationScores", "GroupComparison"]
 
 TAIL = 0.025  # on either side of the interval, and the largest chance of a claim
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
+class AdaptationScores:
     """How right and how honest a tree is about groups that it has not seen."""
 
     accuracy: float  # percent
@@ -22,7 +22,7 @@ class Scores:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class GroupComparison:
     """One of the user's groups: the probability of each class, before and after."""
 
     group: str
@@ -33,19 +33,19 @@ class Judged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration:
+class Adaptation:
     """A continued tree, and what the user's own groups did for it."""
 
     tree: SavedTree  # continued with all groups
     groups: int  # of the user, with a label
     folds: int
-    before: Scores
-    after: Scores
+    before: AdaptationScores
+    after: AdaptationScores
     gain: float  # nats of log loss that the continued tree is better
     low: float  # 95 % interval of the gain
     high: float
     chance: float  # that groups on which the tree was exactly right show as large a gain
-    judged: tuple[Judged, ...]
+    judged: tuple[GroupComparison, ...]
     notes: tuple[str, ...] = ()  # what the user should know of the groups
 
     @property

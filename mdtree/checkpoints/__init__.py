@@ -2,19 +2,19 @@
 
 from mdtree.checkpoints.discovery import Folder, checkpoint_files, find_folders, named_files
 from mdtree.checkpoints.duplicates import equal_files, equal_tensors, equal_weights
-from mdtree.checkpoints.lazy import Listing, Stored, list_stored, listed
+from mdtree.checkpoints.lazy import LazyTensor, TensorListing, in_memory_tensors, list_tensors
 from mdtree.checkpoints.links import check_within
 from mdtree.checkpoints.loading import Checkpoint, load_checkpoint, load_weights
 from mdtree.checkpoints.reading import file_digest, parts_of
-from mdtree.checkpoints.remote import fetched, find_stored_folders, remove_left
+from mdtree.checkpoints.remote import fetched, find_stored_folders, remove_temporary_folders
 from mdtree.checkpoints.snapshots import latest, plainest, snapshots
 from mdtree.checkpoints.state_dict import find_weights
 
 __all__ = [
     "Checkpoint",
     "Folder",
-    "Listing",
-    "Stored",
+    "LazyTensor",
+    "TensorListing",
     "check_within",
     "checkpoint_files",
     "equal_files",
@@ -25,14 +25,14 @@ __all__ = [
     "find_folders",
     "find_stored_folders",
     "find_weights",
+    "in_memory_tensors",
     "latest",
-    "list_stored",
-    "listed",
+    "list_tensors",
     "load_checkpoint",
     "load_weights",
     "named_files",
     "parts_of",
     "plainest",
-    "remove_left",
+    "remove_temporary_folders",
     "snapshots",
 ]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from mdtree.safe_open import opened
+from mdtree.safe_open import open_regular
 
 __all__ = ["counters_beside", "counters_in"]
 
@@ -41,7 +41,7 @@ def counters_beside(weights: Path) -> dict[str, float]:
     if file.is_symlink() or not weights.with_name("config.json").is_file():
         return {}  # a link may lead anywhere, and no trainer makes one
     try:
-        with opened(file) as opening:
+        with open_regular(file) as opening:
             text = opening.read(_LARGEST + 1)
         return counters_in(json.loads(text)) if len(text) <= _LARGEST else {}
     except (OSError, ValueError, RecursionError):

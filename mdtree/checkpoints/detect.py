@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from mdtree.exceptions import UnreadableError, UnsafeError
-from mdtree.safe_open import opened
+from mdtree.safe_open import open_regular
 from mdtree.scanning import zip_fault
 
 __all__ = ["INDEX", "Kind", "kind_of", "looks_like_weights"]
@@ -63,7 +63,7 @@ def looks_like_weights(path: Path) -> bool:
 def kind_of(path: Path) -> Kind:
     """Tell how the weights in a file are stored; anything else is an error that says what it is."""
     try:
-        with opened(path) as file:
+        with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(64)
     except OSError as error:
@@ -90,7 +90,7 @@ def _kind_of_safetensors(path: Path, header: int, size: int) -> Kind:
 
 def _kind_of_zip(path: Path, size: int) -> Kind:
     try:
-        with opened(path) as file, zipfile.ZipFile(file) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             fault = zip_fault(archive, size)
     except Exception as error:

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mdtree.checkpoints.lazy import Stored, list_stored
+from mdtree.checkpoints.lazy import LazyTensor, list_tensors
 from mdtree.checkpoints.reading import file_digest
 from mdtree.exceptions import CheckpointError
-from mdtree.safe_open import opened
+from mdtree.safe_open import open_regular
 
 __all__ = ["equal_files", "equal_tensors", "equal_weights"]
 
@@ -26,7 +26,7 @@ def equal_files(members: Mapping[str, Path]) -> dict[str, str]:
     alike: dict[tuple[int, bytes], list[str]] = {}
     for name, path in members.items():
         try:
-            with opened(path) as file:
+            with open_regular(path) as file:
                 size = file.seek(0, 2)
                 file.seek(max(0, size - _END))
                 alike.setdefault((size, file.read(_END)), []).append(name)
@@ -71,8 +71,8 @@ def equal_tensors(
     return bool(wanted) and all(_equal(some[name], others[name]) for name in wanted)
 
 
-def _by_name(path: Path, trust: Iterable[str], key: str | None) -> dict[str, Stored]:
-    return {stored.name: stored for stored in list_stored(path, trust=trust, key=key).tensors}
+def _by_name(path: Path, trust: Iterable[str], key: str | None) -> dict[str, LazyTensor]:
+    return {stored.name: stored for stored in list_tensors(path, trust=trust, key=key).tensors}
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:

@@ -24,7 +24,7 @@ from mdtree.checkpoints.reading import is_text, joined, parts_of, read
 from mdtree.checkpoints.state_dict import find_weights, unwrapped
 from mdtree.exceptions import UnreadableError
 
-__all__ = ["Listing", "Stored", "list_stored", "listed"]
+__all__ = ["LazyTensor", "TensorListing", "in_memory_tensors", "list_tensors"]
 
 _STEMS = frozenset({"stem", "embed", "embedding", "embeddings", "wte", "wpe"})
 _HEADS = frozenset({"head", "fc", "classifier", "score", "logits"})
@@ -39,7 +39,7 @@ _TYPES: Mapping[str, torch.dtype] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
+class LazyTensor:
     """A tensor that is known, and read when its numbers are needed."""
 
     name: str
@@ -51,14 +51,14 @@ class Stored:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listing:
+class TensorListing:
     """All tensors of one checkpoint, in order of depth as far as names tell; what was decided."""
 
-    tensors: tuple[Stored, ...]
+    tensors: tuple[LazyTensor, ...]
     notes: tuple[str, ...] = ()
 
 
-def list_stored(path: Path, *, trust: Iterable[str] = (), key: str | None = None) -> Listing:
+def list_tensors(path: Path, *, trust: Iterable[str] = (), key: str | None = None) -> TensorListing:
     """List the weights of a file or of one in parts; `key` asks for one entry of several."""
     kind = kind_of(path)
     is_sharded = kind is Kind.SHARDED
@@ -70,12 +70,14 @@ def list_stored(path: Path, *, trust: Iterable[str] = (), key: str | None = None
         if not found:
             raise UnreadableError(f"{path} holds no tensor at all")
         named = unwrapped({stored.name: stored for stored in found})
-        return Listing(tensors=tuple(replace(stored, name=name) for name, stored in named.items()))
+        return TensorListing(
+            tensors=tuple(replace(stored, name=name) for name, stored in named.items())
+        )
     weights = find_weights(read(path, trust=trust), key=key, name=str(path))
-    return Listing(tensors=listed(weights.tensors), notes=weights.notes)
+    return TensorListing(tensors=in_memory_tensors(weights.tensors), notes=weights.notes)
 
 
-def listed(tensors: Mapping[str, Tensor]) -> tuple[Stored, ...]:
+def in_memory_tensors(tensors: Mapping[str, Tensor]) -> tuple[LazyTensor, ...]:
     """List tensors that are in memory; one under several names is known by the first."""
     first: dict[tuple[int, tuple[int, ...], tuple[int, ...]], str] = {}
     found = []
@@ -85,7 +87,7 @@ def listed(tensors: Mapping[str, Tensor]) -> tuple[Stored, ...]:
             place = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride())
             same = first.setdefault(place, name)
         found.append(
-            Stored(
+            LazyTensor(
                 name=name,
                 sizes=tuple(tensor.shape),
                 dtype=tensor.dtype,
@@ -103,7 +105,7 @@ def _fault(tensor: Tensor) -> str | None:
     return None if tensor.layout is torch.strided else "sparse"
 
 
-def _safetensors(path: Path) -> dict[str, Stored]:
+def _safetensors(path: Path) -> dict[str, LazyTensor]:
     """Read the header, after safetensors has held it to the size of the file."""
     try:
         with safe_open(path, framework="np"), path.open("rb") as file:
@@ -120,7 +122,7 @@ def _safetensors(path: Path) -> dict[str, Stored]:
         place = {"start": 8 + length + start, "count": end - start}
         load = partial(_mapped, path, state, sizes=sizes, dtype=dtype, **place)
         fault = None if code in _TYPES else f"{code}: packed or scaled"
-        found[name] = Stored(name=name, sizes=sizes, dtype=dtype, load=load, fault=fault)
+        found[name] = LazyTensor(name=name, sizes=sizes, dtype=dtype, load=load, fault=fault)
     return found
 
 

@@ -12,7 +12,7 @@ from mdtree.checkpoints.counters import counters_beside, counters_in
 from mdtree.checkpoints.links import check_within
 from mdtree.checkpoints.matching import matched
 from mdtree.checkpoints.reading import file_digest, read
-from mdtree.checkpoints.state_dict import Found, find_weights
+from mdtree.checkpoints.state_dict import FoundWeights, find_weights
 from mdtree.exceptions import UnreadableError
 
 __all__ = ["Checkpoint", "load_checkpoint", "load_weights"]
@@ -29,7 +29,7 @@ class Checkpoint:
     counters: Mapping[str, float] = field(default_factory=dict)  # how far its run had come
 
 
-def load_weights(path: Path, *, trust: Iterable[str] = (), key: str | None = None) -> Found:
+def load_weights(path: Path, *, trust: Iterable[str] = (), key: str | None = None) -> FoundWeights:
     """Read the weights of any file, without a model."""
     return find_weights(read(path, trust=trust), key=key, name=str(path))
 

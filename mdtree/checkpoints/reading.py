@@ -23,7 +23,7 @@ from mdtree.checkpoints.detect import INDEX, Kind, kind_of
 from mdtree.checkpoints.refusal import refusal
 from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
 from mdtree.runtime.requirements import refuse_older
-from mdtree.safe_open import opened
+from mdtree.safe_open import open_regular
 from mdtree.scanning import damage, pickle_fault
 
 __all__ = ["file_digest", "is_text", "joined", "parts_of", "read"]
@@ -33,7 +33,7 @@ T = TypeVar("T")
 _LARGEST_INDEX = 1 << 26  # bytes
 
 
-class StandIn:
+class Placeholder:
     """Stands for an object beside the weights: takes what would have made it, and makes nothing."""
 
     def __init__(self, *_: Any) -> None:
@@ -43,7 +43,7 @@ class StandIn:
         pass
 
 
-class _Filled:
+class _DictPlaceholder:
     """Stands for an object that may be a kind of dictionary: torch fills true ones alone."""
 
     def __new__(cls, *_: Any) -> Any:
@@ -113,7 +113,7 @@ def file_digest(path: Path) -> str:
     digests = []
     for part in parts_of(path):
         try:
-            with opened(part) as file:
+            with open_regular(part) as file:
                 digests.append(hashlib.file_digest(file, "sha256"))
         except OSError as error:
             raise UnreadableError(f"{part} cannot be read: {error.strerror or error}") from error
@@ -132,7 +132,7 @@ def parts_of(path: Path) -> list[Path]:
 def _places(path: Path) -> dict[str, str]:
     """Read an index: in which part each tensor lies."""
     try:
-        with opened(path) as file:
+        with open_regular(path) as file:
             text = file.read(_LARGEST_INDEX + 1)
         if len(text) > _LARGEST_INDEX:
             raise UnreadableError(f"{path} is larger than {_LARGEST_INDEX} bytes: no index is")
@@ -167,12 +167,12 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _torch(path: Path, trust: tuple[str, ...]) -> Any:
     refuse_older("torch", torch.__version__)
-    places: dict[str, Any] = dict.fromkeys(("collections.defaultdict", *trust), _Filled)
-    places |= dict.fromkeys(_PLAIN, StandIn)
+    places: dict[str, Any] = dict.fromkeys(("collections.defaultdict", *trust), _DictPlaceholder)
+    places |= dict.fromkeys(_PLAIN, Placeholder)
     with _admitted(places), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected pickle protocol")  # if it fails, we say so
         try:
-            with opened(path) as file:  # of a path, torch would look at the suffix
+            with open_regular(path) as file:  # of a path, torch would look at the suffix
                 _check(path, file, places)
                 content = torch.load(file, map_location="cpu", weights_only=True)
                 check_held(path, content, os.fstat(file.fileno()).st_size)

@@ -24,7 +24,7 @@ from mdtree.checkpoints.discovery import Folder, in_hugging_face, weights_among
 from mdtree.checkpoints.reading import parts_of
 from mdtree.exceptions import CheckpointError, MdtreeError, UnreadableError, UnsafeError
 
-__all__ = ["fetched", "find_stored_folders", "remove_left"]
+__all__ = ["fetched", "find_stored_folders", "remove_temporary_folders"]
 
 _PREFIX = "mdtree-fetched-"  # of a folder for as long as a group is measured
 _LOCK = ".lock"  # held by the process whose folder it is
@@ -60,7 +60,7 @@ def fetched(url: str, files: Iterable[Path]) -> Iterator[tuple[Path, ...]]:
     system, root = _opened(url)
     if system.isfile(root):
         root = str(PurePosixPath(root).parent)
-    remove_left()
+    remove_temporary_folders()
     with _folder() as folder:
         try:
             yield tuple(_fetch(system, root, file, folder) for file in files)
@@ -68,7 +68,7 @@ def fetched(url: str, files: Iterable[Path]) -> Iterator[tuple[Path, ...]]:
             raise type(error)(str(error).replace(str(folder), url)) from error
 
 
-def remove_left() -> None:
+def remove_temporary_folders() -> None:
     """Remove the folders of this user's processes on this machine that are no more."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):

@@ -11,7 +11,7 @@ from torch import Tensor
 from mdtree.exceptions import UnreadableError
 from mdtree.messages import nearest
 
-__all__ = ["Found", "find_weights", "unwrapped", "wrapping"]
+__all__ = ["FoundWeights", "find_weights", "unwrapped", "wrapping"]
 
 T = TypeVar("T")
 
@@ -25,14 +25,14 @@ _WRAPPERS = ("module.", "_orig_mod.")  # DataParallel and averaged models; torch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundWeights:
     """Weights by name, and what had to be decided to find them."""
 
     tensors: dict[str, Tensor]
     notes: tuple[str, ...]
 
 
-def find_weights(content: Any, *, key: str | None, name: str) -> Found:
+def find_weights(content: Any, *, key: str | None, name: str) -> FoundWeights:
     """Find the weights in the content of a file; `key` asks for one entry of several."""
     if not isinstance(content, dict):
         raise UnreadableError(
@@ -45,9 +45,11 @@ def find_weights(content: Any, *, key: str | None, name: str) -> Found:
         )
     held = [f"{k!s:.80}" for k, value in dict.items(content) if _is_state_dict(value)]
     if key is not None:
-        return Found(tensors=_keyed(content, key, held, name), notes=(f"weights of {key!r}",))
+        return FoundWeights(
+            tensors=_keyed(content, key, held, name), notes=(f"weights of {key!r}",)
+        )
     if _is_state_dict(content):
-        return Found(tensors=_plain(content), notes=())
+        return FoundWeights(tensors=_plain(content), notes=())
     known = [container for container in _CONTAINERS if container in held]
     if not known:
         raise UnreadableError(
@@ -57,7 +59,7 @@ def find_weights(content: Any, *, key: str | None, name: str) -> Found:
         )
     others = [other for other in held if other != known[0]]
     notes = (f"weights of {known[0]!r}; the file also holds {_list(others)}",) if others else ()
-    return Found(tensors=_plain(content[known[0]]), notes=notes)
+    return FoundWeights(tensors=_plain(content[known[0]]), notes=notes)
 
 
 def _keyed(content: dict[str, Any], key: str, held: list[str], name: str) -> dict[str, Tensor]:

@@ -14,8 +14,8 @@ from mdtree.render.terminal import plural, printable, table
 from mdtree.rows import PROTOCOLS, load_rows
 
 if TYPE_CHECKING:
-    from mdtree.adaptation import Calibration, Scores
-    from mdtree.diagnosis import Chosen
+    from mdtree.adaptation import Adaptation, AdaptationScores
+    from mdtree.diagnosis import ChosenTree
 
 __all__ = ["command"]
 
@@ -59,15 +59,15 @@ def command(
       mdtree calibrate my-runs.jsonl --out mine.json
       mdtree calibrate my-runs.csv --tree published-cifar10-resnet18-temperature --out mine.json
     """
-    from mdtree.adaptation import calibrate
-    from mdtree.diagnosis import appointed
+    from mdtree.adaptation import adapt
+    from mdtree.diagnosis import tree_for
     from mdtree.trees import write_tree
 
     known = load_rows(rows, protocol=protocol)
-    chosen = appointed(known, tree_name)
+    chosen = tree_for(known, tree_name)
     if tree_name is not None:
         chosen = replace(chosen, name=Path(tree_name).name)
-    found = calibrate(
+    found = adapt(
         known,
         chosen.saved,
         name=chosen.name,
@@ -86,7 +86,7 @@ def command(
     click.echo(printable(_text(chosen, found, out), keep="\n"))
 
 
-def _plain(found: Calibration) -> dict[str, Any]:
+def _plain(found: Adaptation) -> dict[str, Any]:
     return {
         "format": 1,
         "task": found.tree.task,
@@ -103,7 +103,7 @@ def _plain(found: Calibration) -> dict[str, Any]:
     }
 
 
-def _text(chosen: Chosen, found: Calibration, out: Path) -> str:
+def _text(chosen: ChosenTree, found: Adaptation, out: Path) -> str:
     saved = chosen.saved
     shape = f"{saved.method}, {saved.task}, protocol {saved.protocol}"
     labels = Counter(one.answer for one in found.judged)
@@ -128,5 +128,5 @@ def _text(chosen: Chosen, found: Calibration, out: Path) -> str:
     return "\n".join(lines)
 
 
-def _numbers(scores: Scores) -> list[str]:
+def _numbers(scores: AdaptationScores) -> list[str]:
     return [f"{scores.accuracy:.1f}", f"{scores.log_loss:.3f}", f"{scores.brier:.3f}"]

@@ -50,13 +50,13 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
       mdtree demo
       mdtree demo --fault model_small --seed 3
     """
-    from mdtree.diagnosis import Judge
-    from mdtree.executors import Crew
+    from mdtree.diagnosis import Diagnoser
+    from mdtree.executors import ExecutorConfig
     from mdtree.measurement import Request
     from mdtree.recipes import RECIPE_NAME, Trust, read_recipe
     from mdtree.rows import DEFAULT_PROTOCOL, rows_file
     from mdtree.runtime.threads import cores
-    from mdtree.sequential_diagnosis import Inquiry, Stage
+    from mdtree.sequential_diagnosis import SequentialDiagnosis, Stage
     from mdtree.trees.bundled import find_tree
     from mdtree.zoo import demo_zoo, train_zoo
 
@@ -64,7 +64,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     page = own(out / "report.html", out, advice=_ADVICE)
     where = printable(str(out))
     zoo = demo_zoo(fault, seed=seed)
-    crew = Crew(workers=min(2, cores()))  # tiny networks gain nothing of threads
+    crew = ExecutorConfig(workers=min(2, cores()))  # tiny networks gain nothing of threads
     with Bar("training") as bar:
         train_zoo(zoo, folder=out, out=out, trust=Trust(), crew=crew, progress=bar)
     request = Request(
@@ -84,10 +84,10 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
         click.echo(f"measuring {stage.metric}: about {duration(stage.seconds)}", err=True)
 
     with Bar("measuring") as bar:
-        inquiry = Inquiry(
+        inquiry = SequentialDiagnosis(
             request=request,
             out=rows_file(out),
-            judge_of=lambda _: Judge(find_tree(_TREE), name=_TREE),
+            judge_of=lambda _: Diagnoser(find_tree(_TREE), name=_TREE),
             announce=announce,
             progress=bar,
         )

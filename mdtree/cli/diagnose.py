@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdtree.cli.executor_options import make_crew, results_alone, share_of_work
+from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.exceptions import MdtreeError
 from mdtree.recipes import RECIPE_NAME, words
@@ -21,7 +21,7 @@ from mdtree.render.terminal_rows import counted_once
 from mdtree.rows import Row, is_address, is_table, load_rows, rows_file
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import Judge, Verdict
+    from mdtree.diagnosis import Diagnoser, Verdict
 
 __all__ = ["command"]
 
@@ -89,7 +89,7 @@ def command(
       mdtree diagnose runs/ --fail-on temperature_low,temperature_high
       mdtree diagnose published.csv --tree published-cifar10-resnet18
     """
-    from mdtree.diagnosis import can_be_judged, with_facts
+    from mdtree.diagnosis import can_be_diagnosed, with_facts
 
     wanted = _modes(fail_on)
     facts = words(options["facts"])
@@ -101,7 +101,7 @@ def command(
         judge = _judge(rows, tree_name, options)
     else:
         judge, rows = _measured(path, tree_name, only, facts, options)
-    verdicts = [judge(row) for row in rows if can_be_judged(row)]
+    verdicts = [judge(row) for row in rows if can_be_diagnosed(row)]
     failed = [row for row in rows if row.failure is not None]
     if html is not None:
         write_page(html, verdicts, rows, judge)
@@ -160,10 +160,10 @@ def _chosen(rows: list[Row], only: tuple[str, ...]) -> list[Row]:
     return [row for row in rows if not only or row.group in only]
 
 
-def _judge(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -> Judge:
-    from mdtree.diagnosis import judge_for
+def _judge(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -> Diagnoser:
+    from mdtree.diagnosis import diagnoser_for
 
-    return judge_for(
+    return diagnoser_for(
         rows,
         name,
         confidence=options["confidence"],
@@ -178,10 +178,10 @@ def _measured(
     only: tuple[str, ...],
     facts: dict[str, Any],
     options: dict[str, Any],
-) -> tuple[Judge, list[Row]]:
+) -> tuple[Diagnoser, list[Row]]:
     """Measure what the verdicts need."""
     from mdtree.cli.progress_bar import Bar
-    from mdtree.sequential_diagnosis import Inquiry, Stage
+    from mdtree.sequential_diagnosis import SequentialDiagnosis, Stage
 
     def announce(stage: Stage) -> None:
         flips = ""
@@ -197,13 +197,13 @@ def _measured(
     if only:
         request = replace(request, groups=frozenset(only))
     with results_alone(options), Bar("measuring") as bar:
-        inquiry = Inquiry(
+        inquiry = SequentialDiagnosis(
             request=request,
             out=rows_file(path, options["rows_path"]),
             judge_of=lambda rows: _judge(rows, name, options),
             facts=facts,
             full=options["stage"] == "full",
-            crew=make_crew(options, request.device, shared=request.storage is None),
+            crew=make_executor_config(options, request.device, shared=request.storage is None),
             announce=announce,
             progress=bar,
         )
@@ -211,11 +211,11 @@ def _measured(
 
 
 def _print(verdicts: list[Verdict], as_json: bool) -> None:
-    from mdtree.diagnosis import plain
+    from mdtree.diagnosis import to_plain_data
     from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
     if as_json:
-        click.echo(json.dumps({"format": 1, "verdicts": [plain(one) for one in verdicts]}))
+        click.echo(json.dumps({"format": 1, "verdicts": [to_plain_data(one) for one in verdicts]}))
         return
     if len(verdicts) > 1:
         click.echo(verdicts_table(verdicts))

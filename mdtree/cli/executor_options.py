@@ -11,9 +11,15 @@ from typing import Any
 import click
 
 from mdtree.exceptions import MdtreeError
-from mdtree.executors import Crew
+from mdtree.executors import ExecutorConfig
 
-__all__ = ["hiring", "make_crew", "max_failures", "results_alone", "share_of_work"]
+__all__ = [
+    "executor_options",
+    "make_executor_config",
+    "max_failures",
+    "results_alone",
+    "share_of_work",
+]
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([GM]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 2**30, "G": 2**30, "M": 2**20}
@@ -80,14 +86,16 @@ max_failures = click.option(
 )
 
 
-def hiring(command: Callable[..., Any]) -> Callable[..., Any]:
+def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say who does the work."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def make_crew(options: dict[str, Any], device: str, *, shared: bool = True) -> Crew:
+def make_executor_config(
+    options: dict[str, Any], device: str, *, shared: bool = True
+) -> ExecutorConfig:
     """Turn the words of the command line into a crew for work on `device`."""
     from mdtree.runtime.device import visible_gpus
 
@@ -95,7 +103,7 @@ def make_crew(options: dict[str, Any], device: str, *, shared: bool = True) -> C
     on_gpus = device.startswith("cuda")
     if share is not None and not (ray and on_gpus):
         raise MdtreeError("--gpus-per-worker: only together with --ray and --device cuda")
-    return Crew(
+    return ExecutorConfig(
         workers=options["workers"],
         ray=ray,
         gpus=share if on_gpus else 0.0,

@@ -11,7 +11,12 @@ from typing import Any
 
 import click
 
-from mdtree.cli.executor_options import make_crew, max_failures, results_alone, share_of_work
+from mdtree.cli.executor_options import (
+    make_executor_config,
+    max_failures,
+    results_alone,
+    share_of_work,
+)
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.cli.progress_bar import Bar
 from mdtree.render.terminal import duration, paragraph, plural, printable, table
@@ -80,7 +85,7 @@ def command(
         summary = work.measure(
             request,
             out=target,
-            crew=make_crew(options, request.device, shared=request.storage is None),
+            crew=make_executor_config(options, request.device, shared=request.storage is None),
             max_failures=max_failures,
             progress=bar,
         )

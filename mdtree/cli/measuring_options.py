@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdtree.cli.executor_options import hiring
+from mdtree.cli.executor_options import executor_options
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.recipes import RECIPE_NAME, Recipe, Trust, read_recipe, recipe_from_words, words
 from mdtree.rows import DEFAULT_PROTOCOL, PROTOCOLS, home_of, is_address
@@ -83,7 +83,7 @@ _OPTIONS = (
 
 def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say how checkpoints are measured."""
-    command = hiring(command)
+    command = executor_options(command)
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

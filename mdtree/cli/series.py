@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mdtree.exceptions import RowsError
-from mdtree.spectra import Member
+from mdtree.spectra import SeriesModel
 
 __all__ = ["read_series"]
 
@@ -17,7 +17,7 @@ def read_series(
     path: Path,
     numbers: Sequence[str],
     analysed: Callable[[Path], Mapping[str, float | None]],
-) -> list[Member]:
+) -> list[SeriesModel]:
     """Read the models; weights are analysed where the table has no numbers of its own."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -48,7 +48,7 @@ def read_series(
         else:
             values = analysed(path.parent / (line["model"] or ""))
         members.append(
-            Member(
+            SeriesModel(
                 name=line["model"] or "",
                 family=line.get("family") or "all",
                 error=error if error is not None else 100 - (accuracy or 0.0),

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mdtree.render.terminal import plural, printable, table
-from mdtree.rows.atomic import whole_file
+from mdtree.rows.atomic import atomic_file
 
 __all__ = ["command"]
 
@@ -54,7 +54,7 @@ def show(tree: str, *, svg: Path | None) -> None:
     for key, value in saved.provenance.items():
         click.echo(printable(f"{key}: {value}"))
     if svg is not None:
-        with whole_file(svg, advice="name another file with --svg") as file:
+        with atomic_file(svg, advice="name another file with --svg") as file:
             file.write(tree_svg(saved.tree).encode())
 
 

@@ -175,11 +175,11 @@ def _one(path: Path) -> Path:
 
 
 def _analysed(path: Path, options: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
-    from mdtree.checkpoints import list_stored
+    from mdtree.checkpoints import list_tensors
     from mdtree.runtime.threads import cores
     from mdtree.spectra import Rules, analyse_all
 
-    listing = list_stored(path, trust=options["trust"], key=options["weights_key"])
+    listing = list_tensors(path, trust=options["trust"], key=options["weights_key"])
     rules = Rules(
         convention=options["convention"],
         compatible=options["ww_compat"],

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from mdtree.cli.executor_options import (
-    hiring,
-    make_crew,
+    executor_options,
+    make_executor_config,
     max_failures,
     results_alone,
     share_of_work,
@@ -20,7 +20,7 @@ from mdtree.cli.executor_options import (
 from mdtree.cli.progress_bar import Bar
 from mdtree.exceptions import OutputError
 from mdtree.render.terminal import duration, paragraph, plural, printable, table
-from mdtree.rows.atomic import whole_file
+from mdtree.rows.atomic import atomic_file
 
 __all__ = ["command"]
 
@@ -43,7 +43,7 @@ def command() -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where the zoo goes.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
 @click.option("--trust", multiple=True, metavar="NAME", help="Code that may run.")
-@hiring
+@executor_options
 @max_failures
 @click.option("--dry-run", is_flag=True, help="Say what would be trained and what it would cost.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -90,7 +90,7 @@ def train(
         _print_prices(list(prices(todo)), len(everyone), share_of_work(options), as_json=as_json)
         return
     with results_alone(options), Bar("training") as bar:
-        crew = make_crew(options, where["device"])
+        crew = make_executor_config(options, where["device"])
         found = train_zoo(zoo, **where, crew=crew, max_failures=max_failures, progress=bar)
     if as_json:
         click.echo(json.dumps({"format": 1, **asdict(found), "out": str(found.out)}))
@@ -202,7 +202,7 @@ def label(
 def _write_svg(svg: Path, text: str, rows: Path) -> None:
     if os.path.realpath(svg) in (os.path.realpath(rows), os.path.realpath(rows / "rows.jsonl")):
         raise OutputError(f"{svg} holds the rows themselves: name another file with --svg")
-    with whole_file(svg, advice="name another file with --svg") as file:
+    with atomic_file(svg, advice="name another file with --svg") as file:
         file.write(text.encode())
 
 

@@ -34,7 +34,7 @@ from mdtree.recipes import (
     Transform,
     Trust,
 )
-from mdtree.safe_open import opened
+from mdtree.safe_open import open_regular
 
 __all__ = ["Data", "DatasetItems", "Items", "TensorItems", "data_digest", "load_data"]
 
@@ -161,7 +161,7 @@ def _per_channel(values: tuple[float, ...], x: Tensor) -> Tensor:
 
 def _file_digest(path: Path) -> str:
     try:
-        with opened(path) as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"data file {path} cannot be read: {error.strerror or error}") from error

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
 from mdtree.recipes import Animals
-from mdtree.safe_open import opened
+from mdtree.safe_open import open_regular
 from mdtree.scanning import IN_PARTS
 
 __all__ = ["animal_files", "animals"]
@@ -102,9 +102,9 @@ def _array(root: Path, place: str) -> NDArray[Any]:
 
 def _packed(root: Path, place: str) -> bytes:
     if root.suffix != ".whl":
-        with opened(root / place) as plain:
+        with open_regular(root / place) as plain:
             return _read(plain)
-    with opened(root) as file, zipfile.ZipFile(file) as wheel:
+    with open_regular(root) as file, zipfile.ZipFile(file) as wheel:
         if wheel.getinfo(place).compress_type not in IN_PARTS:
             raise ValueError("it is packed in another way than wheels are")
         with wheel.open(place) as member:

@@ -18,7 +18,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from mdtree.safe_open import opened
+from mdtree.safe_open import open_regular
 
 __all__ = ["FORMATS", "Guarded", "picture"]
 
@@ -50,7 +50,7 @@ def picture(path: str) -> Any:
     """Read a picture in colour."""
     from PIL import Image
 
-    with limited(), opened(Path(path)) as file, Image.open(file) as image:
+    with limited(), open_regular(Path(path)) as file, Image.open(file) as image:
         return image.convert("RGB")
 
 

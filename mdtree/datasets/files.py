@@ -20,7 +20,7 @@ from torch import Tensor
 from mdtree.batch import LABELS, as_batch, describe
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
-from mdtree.safe_open import opened
+from mdtree.safe_open import open_regular
 from mdtree.scanning import damage, is_zip, pickle_fault, zip_fault
 
 __all__ = ["check_file", "from_file"]
@@ -70,7 +70,7 @@ def check_file(path: Path) -> None:
 
 def _read(path: Path) -> Any:
     try:
-        with opened(path) as file:  # once: what is checked is what is read
+        with open_regular(path) as file:  # once: what is checked is what is read
             return _arrays(file) if _checked(path, file) else _tensors(path, file)
     except DataError:
         raise

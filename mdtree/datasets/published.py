@@ -12,7 +12,7 @@ from pathlib import Path
 from mdtree.datasets.files import check_file
 from mdtree.exceptions import DataError, UntrustedError
 from mdtree.recipes import Trust
-from mdtree.safe_open import opened
+from mdtree.safe_open import open_regular
 
 __all__ = ["check_files", "check_name"]
 
@@ -70,7 +70,7 @@ def _check_packed(path: Path) -> None:
     most = min(max(_LEAST, _RATIO * path.stat().st_size), _MOST)
     size = 0
     try:
-        with opened(path) as packed, bz2.open(packed) as file:
+        with open_regular(path) as packed, bz2.open(packed) as file:
             while part := file.read(_CHUNK):
                 size += len(part)
                 if size > most:

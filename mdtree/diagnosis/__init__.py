@@ -1,18 +1,18 @@
 """Diagnosis: rows become verdicts, with evidence, confidence and the next step."""
 
-from mdtree.diagnosis.closest_tree import Chosen, choose
-from mdtree.diagnosis.diagnoser import CONFIDENCE, Judge, with_facts
-from mdtree.diagnosis.ensemble import Council
-from mdtree.diagnosis.selection import appointed, can_be_judged, judge_for
-from mdtree.diagnosis.serialization import plain, schema
-from mdtree.diagnosis.stopping import next_metric, settled
+from mdtree.diagnosis.closest_tree import ChosenTree, choose_tree
+from mdtree.diagnosis.diagnoser import CONFIDENCE, Diagnoser, with_facts
+from mdtree.diagnosis.ensemble import TreeEnsemble
+from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
+from mdtree.diagnosis.serialization import schema, to_plain_data
+from mdtree.diagnosis.stopping import is_settled, next_metric
 from mdtree.diagnosis.verdict import (
     UNSURE,
     Basis,
-    Clue,
+    DecisionStep,
     Gain,
-    Missed,
-    Outlier,
+    MissingMeasurement,
+    OutOfDistribution,
     Verdict,
 )
 
@@ -20,21 +20,21 @@ __all__ = [
     "CONFIDENCE",
     "UNSURE",
     "Basis",
-    "Chosen",
-    "Clue",
-    "Council",
+    "ChosenTree",
+    "DecisionStep",
+    "Diagnoser",
     "Gain",
-    "Judge",
-    "Missed",
-    "Outlier",
+    "MissingMeasurement",
+    "OutOfDistribution",
+    "TreeEnsemble",
     "Verdict",
-    "appointed",
-    "can_be_judged",
-    "choose",
-    "judge_for",
+    "can_be_diagnosed",
+    "choose_tree",
+    "diagnoser_for",
+    "is_settled",
     "next_metric",
-    "plain",
     "schema",
-    "settled",
+    "to_plain_data",
+    "tree_for",
     "with_facts",
 ]

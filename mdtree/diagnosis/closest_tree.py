@@ -12,13 +12,13 @@ from mdtree.exceptions import ProtocolError
 from mdtree.rows import Row, one_protocol
 from mdtree.trees import SavedTree
 
-__all__ = ["Chosen", "choose"]
+__all__ = ["ChosenTree", "choose_tree"]
 
 _TASK = "failure"  # the one that answers with all modes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chosen:
+class ChosenTree:
     """A tree, and why it was taken."""
 
     name: str
@@ -26,7 +26,7 @@ class Chosen:
     why: str
 
 
-def choose(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> Chosen:
+def choose_tree(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> ChosenTree:
     """Take the tree of the rows' protocol whose training groups are nearest to the rows.
 
     Nearness is the median over rows of the distance to the training groups, in units of the limit
@@ -47,7 +47,7 @@ def choose(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> Chosen:
         )
     near = {name: _nearness(rows, saved) for name, saved in fitting.items()}
     name = min(fitting, key=lambda one: (round(near[one], 2), -fitting[one].groups))
-    return Chosen(name=name, saved=fitting[name], why=_why(name, protocol, near))
+    return ChosenTree(name=name, saved=fitting[name], why=_why(name, protocol, near))
 
 
 def _nearness(rows: Sequence[Row], saved: SavedTree) -> float:

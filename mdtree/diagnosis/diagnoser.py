@@ -7,12 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from mdtree.diagnosis.ensemble import Council
-from mdtree.diagnosis.explanation import clues
-from mdtree.diagnosis.missing import FACTS, NO_LOGARITHM, missed
+from mdtree.diagnosis.ensemble import TreeEnsemble
+from mdtree.diagnosis.explanation import decision_steps
+from mdtree.diagnosis.missing import FACTS, NO_LOGARITHM, missing_measurements
 from mdtree.diagnosis.recommendation import advice, gains
-from mdtree.diagnosis.resampling import redrawn
-from mdtree.diagnosis.verdict import UNSURE, Basis, Gain, Missed, Outlier, Verdict
+from mdtree.diagnosis.resampling import resampled
+from mdtree.diagnosis.verdict import (
+    UNSURE,
+    Basis,
+    Gain,
+    MissingMeasurement,
+    OutOfDistribution,
+    Verdict,
+)
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import FAILURE_MODES, TASKS
 from mdtree.rows import Fact, Row
@@ -21,12 +28,12 @@ from mdtree.trees.binning import Floats
 from mdtree.trees.posterior import first_best
 from mdtree.version import __version__
 
-__all__ = ["CONFIDENCE", "Judge", "with_facts"]
+__all__ = ["CONFIDENCE", "Diagnoser", "with_facts"]
 
 CONFIDENCE = 0.5  # below it, a verdict is `unsure`
 
 
-class Judge:
+class Diagnoser:
     """One tree, ready to judge rows."""
 
     def __init__(
@@ -46,7 +53,7 @@ class Judge:
             if answer not in known:
                 raise TreeError(f"the tree answers {answer!r}, which is no failure mode")
         self.saved = saved
-        self.council = Council(saved)
+        self.council = TreeEnsemble(saved)
         self.name, self._chosen = name, chosen
         self._confidence, self._seed = confidence, seed
         self._allow = allow_protocol_mismatch
@@ -58,12 +65,12 @@ class Judge:
         place = int(first_best(shares))
         likely = self.saved.classes[place]
         probability = float(shares[place])
-        draws = redrawn(row, self.saved, seed=self._seed)
+        draws = resampled(row, self.saved, seed=self._seed)
         votes = self.council.votes(line[None])
-        walked, leaf = clues(self.saved, self._named(line), self._errors(draws), likely)
+        walked, leaf = decision_steps(self.saved, self._named(line), self._errors(draws), likely)
         found = gains(leaf, row)
         outlier = self._outlier(line)
-        absent = missed(self.council, row, line)
+        absent = missing_measurements(self.council, row, line)
         unknown = {name for one in absent for name in one.features}
         blind = bool(unknown) and unknown == set(self.council.features)
         doubts = self._doubts(likely, probability, blind=blind)
@@ -118,7 +125,7 @@ class Judge:
             return None
         return float((first_best(self.council.probabilities(draws)) == place).mean())
 
-    def _outlier(self, line: Floats) -> Outlier | None:
+    def _outlier(self, line: Floats) -> OutOfDistribution | None:
         population, values = self.saved.population, self._named(line)
         found = None if population is None else population.distance(values)
         if found is None:
@@ -128,7 +135,7 @@ class Judge:
             for name, (low, high) in self.saved.ranges.items()
             if values[name] < low or values[name] > high
         ]
-        return Outlier(distance=found[0], limit=found[1], beyond=tuple(beyond))
+        return OutOfDistribution(distance=found[0], limit=found[1], beyond=tuple(beyond))
 
     def _doubts(self, likely: str, probability: float, *, blind: bool) -> tuple[str, ...]:
         doubts = []
@@ -179,7 +186,7 @@ def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
     return replace(row, facts={**row.facts, **facts}) if facts else row
 
 
-def _next(absent: Sequence[Missed], likely: str, found: Sequence[Gain]) -> str:
+def _next(absent: Sequence[MissingMeasurement], likely: str, found: Sequence[Gain]) -> str:
     """Say what would decide between the answers."""
     open_ = [one for one in absent if one.metric == FACTS or NO_LOGARITHM not in one.reason]
     if not open_:

@@ -20,9 +20,9 @@ from mdtree.trees import Leaf, SavedTree, Split, probabilities
 from mdtree.trees.binning import Floats, Ints, cells_of
 from mdtree.trees.node import KNOWN, Node, weight_of
 from mdtree.trees.posterior import Posterior, posterior
-from mdtree.trees.template import DECIMALS, asks
+from mdtree.trees.template import DECIMALS, questions_of
 
-__all__ = ["Council"]
+__all__ = ["TreeEnsemble"]
 
 _ALIKE = 0.1  # of the cells of a question
 _POINTS = (np.arange(200) + 0.5) / 200  # levels at which what is missing is told
@@ -36,7 +36,7 @@ class _Case:
     missing: NDArray[np.bool_]
 
 
-class Council:
+class TreeEnsemble:
     """All plausible trees of a saved tree; prepared once, asked often."""
 
     def __init__(self, saved: SavedTree) -> None:
@@ -98,7 +98,7 @@ class Council:
 
 
 def _questions(held: Posterior) -> list[str]:
-    return [ask.feature for ask in asks(held.evidence.shape)]
+    return [ask.feature for ask in questions_of(held.evidence.shape)]
 
 
 def _asked(node: Node) -> list[str]:

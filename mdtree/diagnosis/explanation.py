@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from mdtree.diagnosis.verdict import Clue
+from mdtree.diagnosis.verdict import DecisionStep
 from mdtree.trees import FEATURES, Leaf, Node, SavedTree, Step, leaves, walk
 from mdtree.trees.node import KNOWN
 
-__all__ = ["clues"]
+__all__ = ["decision_steps"]
 
 _ROUNDING = 1e-9  # a smaller relative error is one of arithmetic
 
 
-def clues(
+def decision_steps(
     saved: SavedTree, values: Mapping[str, float], errors: Mapping[str, float], likely: str
-) -> tuple[tuple[Clue, ...], Leaf]:
+) -> tuple[tuple[DecisionStep, ...], Leaf]:
     """Walk from the root to a leaf; `errors` are the standard errors of the features.
 
     A single tree has its own way for a missing feature.  A posterior's answer looked at all that is
@@ -46,11 +46,11 @@ def _pointed(node: Node, answer: str) -> Node:
     )
 
 
-def _clue(step: Step, stderr: float, lost: str) -> Clue:
+def _clue(step: Step, stderr: float, lost: str) -> DecisionStep:
     stderr = 0.0 if stderr <= _ROUNDING * max(abs(step.value), 1e-3) else stderr
     known = not math.isnan(step.value)
     sure = step.threshold == KNOWN or not known or stderr == 0
-    return Clue(
+    return DecisionStep(
         feature=step.feature,
         value=step.value if known else None,
         stderr=None if sure else stderr,

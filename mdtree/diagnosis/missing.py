@@ -6,20 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mdtree.diagnosis.ensemble import Council
-from mdtree.diagnosis.verdict import Missed
+from mdtree.diagnosis.ensemble import TreeEnsemble
+from mdtree.diagnosis.verdict import MissingMeasurement
 from mdtree.rows import QUANTITIES, Missing, Row
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
 from mdtree.trees.posterior import first_best
 
-__all__ = ["FACTS", "NO_LOGARITHM", "metric_of", "missed"]
+__all__ = ["FACTS", "NO_LOGARITHM", "metric_of", "missing_measurements"]
 
 FACTS = "facts"  # in place of a metric
 NO_LOGARITHM = "cannot be computed: a logarithm needs a positive number"
 
 
-def missed(council: Council, row: Row, line: Floats) -> tuple[Missed, ...]:
+def missing_measurements(
+    council: TreeEnsemble, row: Row, line: Floats
+) -> tuple[MissingMeasurement, ...]:
     """List the metrics without which features are missing, those that may change most first."""
     names = council.saved.features
     lacking = [name for name in council.features if np.isnan(line[names.index(name)])]
@@ -27,7 +29,7 @@ def missed(council: Council, row: Row, line: Floats) -> tuple[Missed, ...]:
     for name in lacking:
         groups.setdefault(metric_of(name, row), []).append(name)
     found = [
-        Missed(
+        MissingMeasurement(
             metric=metric,
             features=tuple(features),
             reason=_reason(features[0], row),
@@ -65,7 +67,7 @@ def _reason(feature: str, row: Row) -> str:
     return f"{feature} {NO_LOGARITHM}"
 
 
-def _flips(council: Council, line: Floats, features: Sequence[str]) -> float:
+def _flips(council: TreeEnsemble, line: Floats, features: Sequence[str]) -> float:
     now = int(first_best(council.probabilities(line[None])[0]))
     ways, shares = council.outlook(line, features)
     return round(float(shares[first_best(ways) != now].sum()), 6)

@@ -16,7 +16,7 @@ from mdtree.trees import SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.features import feature_matrix
 
-__all__ = ["DRAWS", "redrawn"]
+__all__ = ["DRAWS", "resampled"]
 
 DRAWS = 200
 _POSITIVE = ("hessian_top", "hessian_trace", "train_loss", "test_loss")
@@ -24,7 +24,7 @@ _PERCENT = ("train_error", "test_error")
 _LARGEST = 1e100  # of what is drawn: its square is finite
 
 
-def redrawn(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) -> Floats:
+def resampled(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) -> Floats:
     """Give the features of a row as they could have been measured: one line for each draw."""
     rng = np.random.default_rng(seed)
     known = ((name, value) for name, value in row.quantities.items() if name in QUANTITIES)

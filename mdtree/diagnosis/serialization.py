@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from mdtree.diagnosis.verdict import Verdict
 
-__all__ = ["plain", "schema"]
+__all__ = ["schema", "to_plain_data"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ _VERDICT = TypeAdapter(Verdict)
 _DIAGNOSIS = TypeAdapter(Diagnosis)
 
 
-def plain(verdict: Verdict) -> dict[str, Any]:
+def to_plain_data(verdict: Verdict) -> dict[str, Any]:
     """Turn a verdict into what JSON can hold; what is infinite becomes null."""
     content: dict[str, Any] = _VERDICT.dump_python(verdict, mode="json")
     return content

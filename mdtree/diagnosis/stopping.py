@@ -8,22 +8,22 @@ from itertools import product
 
 import numpy as np
 
-from mdtree.diagnosis.diagnoser import Judge
-from mdtree.diagnosis.ensemble import Council
+from mdtree.diagnosis.diagnoser import Diagnoser
+from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.missing import metric_of
 from mdtree.rows import Row
 from mdtree.trees import SavedTree, Split
 from mdtree.trees.binning import Floats
 from mdtree.trees.node import KNOWN
-from mdtree.trees.template import asks, from_scale
+from mdtree.trees.template import from_scale, questions_of
 
-__all__ = ["next_metric", "settled"]
+__all__ = ["is_settled", "next_metric"]
 
 _VALUES = 9  # of a missing feature that are tried
 _MOST = 20_000  # combinations of them
 
 
-def next_metric(judge: Judge, row: Row, metrics: Collection[str]) -> str | None:
+def next_metric(judge: Diagnoser, row: Row, metrics: Collection[str]) -> str | None:
     """Name the metric to measure next, of those that can be; None where the verdict is settled.
 
     The order of `metrics` is that of their cost: the cheapest comes first that the walk to the most
@@ -32,14 +32,14 @@ def next_metric(judge: Judge, row: Row, metrics: Collection[str]) -> str | None:
     line = judge.line(row)
     needed = {metric_of(name, row) for name in _missing(judge.council.features, judge, line)}
     open_ = [metric for metric in metrics if metric in needed]
-    if not open_ or settled(judge, row):
+    if not open_ or is_settled(judge, row):
         return None
     walked = [clue.feature for clue in judge(row).clues]
     asked = {metric_of(name, row) for name in _missing(walked, judge, line)}
     return next((metric for metric in open_ if metric in asked), open_[0])
 
 
-def settled(judge: Judge, row: Row) -> bool:
+def is_settled(judge: Diagnoser, row: Row) -> bool:
     """Say whether no outcome of what is missing could change the verdict.
 
     Every missing feature is tried at values between and beyond the cuts of the trees, in all
@@ -57,12 +57,12 @@ def settled(judge: Judge, row: Row) -> bool:
     return len({judge.mode(shares) for shares in judge.council.probabilities(lines)}) == 1
 
 
-def _missing(features: Collection[str], judge: Judge, line: Floats) -> list[str]:
+def _missing(features: Collection[str], judge: Diagnoser, line: Floats) -> list[str]:
     names = judge.saved.features
     return [name for name in features if math.isnan(line[names.index(name)])]
 
 
-def _tried(council: Council, line: Floats) -> Mapping[str, Floats]:
+def _tried(council: TreeEnsemble, line: Floats) -> Mapping[str, Floats]:
     """Give the values at which each missing feature is tried."""
     names = council.saved.features
     return {
@@ -76,7 +76,7 @@ def _cuts(saved: SavedTree) -> dict[str, list[float]]:
     """Collect the thresholds of each feature that any of the trees may have."""
     found: dict[str, list[float]] = {}
     for _, held in saved.components:
-        for ask, own in zip(asks(held.shape), held.cuts, strict=True):
+        for ask, own in zip(questions_of(held.shape), held.cuts, strict=True):
             found.setdefault(ask.feature, []).extend(from_scale(float(c), ask.scale) for c in own)
     below = [] if saved.components else [saved.tree]
     while below:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["UNSURE", "Basis", "Clue", "Gain", "Missed", "Outlier", "Verdict"]
+__all__ = [
+    "UNSURE",
+    "Basis",
+    "DecisionStep",
+    "Gain",
+    "MissingMeasurement",
+    "OutOfDistribution",
+    "Verdict",
+]
 
 UNSURE = "unsure"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clue:
+class DecisionStep:
     """One step of the walk through the tree."""
 
     feature: str
@@ -39,7 +47,7 @@ class Gain:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlier:
+class OutOfDistribution:
     """How far the group lies from those that the tree was fitted on."""
 
     distance: float
@@ -53,7 +61,7 @@ class Outlier:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Missed:
+class MissingMeasurement:
     """A metric that was not measured, and what it could do to the verdict."""
 
     metric: str
@@ -89,13 +97,13 @@ class Verdict:
     probabilities: Mapping[str, float]
     confidence: float  # below which a verdict is `unsure`
     why_unsure: tuple[str, ...]
-    clues: tuple[Clue, ...]
+    clues: tuple[DecisionStep, ...]
     agreement: float | None  # share of the plausible trees that answer `likely`
     stability: float | None  # share of redrawn measurements that lead to `likely`
     gains: tuple[Gain, ...]  # the largest first
     advice: str  # the next step, in one sentence
-    outlier: Outlier | None
-    missed: tuple[Missed, ...]
+    outlier: OutOfDistribution | None
+    missed: tuple[MissingMeasurement, ...]
     basis: Basis
 
     @property

@@ -9,9 +9,9 @@ import numpy as np
 
 from mdtree.evaluation.cases import CASES, SEEDS, Case, allowed, chosen
 from mdtree.evaluation.methods import METHODS, Method
-from mdtree.evaluation.scores import Scores, scored
+from mdtree.evaluation.scores import MethodScores, scored
 from mdtree.exceptions import ProtocolError, TreeError
-from mdtree.failure_modes import Room
+from mdtree.failure_modes import RoomForImprovement
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Row, one_protocol
 from mdtree.trees import feature_matrix
@@ -24,7 +24,7 @@ __all__ = ["CaseResult", "MethodResult", "evaluate"]
 class MethodResult:
     """The mean scores of a method over seeds, and the spread of its accuracy."""
 
-    scores: Scores
+    scores: MethodScores
     sd: float  # of the accuracy over seeds, in points
 
 
@@ -42,7 +42,7 @@ class CaseResult:
 class _Labelled:
     rows: list[Row]
     answers: list[str]
-    rooms: list[Room]
+    rooms: list[RoomForImprovement]
 
 
 def evaluate(
@@ -117,10 +117,10 @@ def _method(
         classes = [str(name) for name in estimator.classes_]
         given = [str(answer) for answer in estimator.predict(asked)]
         runs.append(scored(given, probabilities, classes, answers=goal.answers, rooms=goal.rooms))
-    mean = Scores(
+    mean = MethodScores(
         **{
             field.name: float(np.mean([getattr(run, field.name) for run in runs]))
-            for field in fields(Scores)
+            for field in fields(MethodScores)
         }
     )
     return MethodResult(scores=mean, sd=float(np.std([run.accuracy for run in runs])))

@@ -18,7 +18,7 @@ from mdtree.trees import (
     PUBLISHED,
     PosteriorTree,
     PublishedTree,
-    shape_features,
+    template_features,
 )
 
 __all__ = ["METHODS", "Method"]
@@ -95,7 +95,7 @@ def _with_facts(_: str) -> tuple[str, ...]:
 
 
 def _published(task: str) -> tuple[str, ...]:
-    return shape_features(PUBLISHED[task])
+    return template_features(PUBLISHED[task])
 
 
 def _cart(_: str, __: int) -> Any:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.failure_modes import Room, best_gain, step_gain
+from mdtree.failure_modes import RoomForImprovement, best_gain, step_gain
 
-__all__ = ["Scores", "calibration_error", "scored"]
+__all__ = ["MethodScores", "calibration_error", "scored"]
 
 Floats = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ _LEAST = 1e-3  # probabilities below are raised to it, so that one sure mistake 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
+class MethodScores:
     """One method on one case, one seed."""
 
     accuracy: float  # percent
@@ -36,8 +36,8 @@ def scored(
     classes: Sequence[str],
     *,
     answers: Sequence[str],
-    rooms: Sequence[Room],
-) -> Scores:
+    rooms: Sequence[RoomForImprovement],
+) -> MethodScores:
     """Score given answers and their probabilities (rows, classes) against the right answers."""
     columns = {name: number for number, name in enumerate(classes)}
     right = np.array([g == a for g, a in zip(given, answers, strict=True)])
@@ -45,7 +45,7 @@ def scored(
     steps = np.array([step_gain(room, g) for room, g in zip(rooms, given, strict=True)])
     reached = np.array([best_gain(room, g) for room, g in zip(rooms, given, strict=True)])
     possible = np.array([best_gain(room, a) for room, a in zip(rooms, answers, strict=True)])
-    return Scores(
+    return MethodScores(
         accuracy=100 * float(right.mean()),
         log_loss=float(-np.log(np.clip(of_truth, _LEAST, 1)).mean()),
         ece=calibration_error(_of(probabilities, columns, given), right),

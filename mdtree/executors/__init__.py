@@ -1,8 +1,8 @@
 """Executors: plain tasks, run here, in processes or on Ray; results as they finish."""
 
-from mdtree.executors.config import HERE, Crew
+from mdtree.executors.config import HERE, ExecutorConfig
 from mdtree.executors.dispatch import run
-from mdtree.executors.pool import Done, News, Team
-from mdtree.executors.scheduler import Foreman
+from mdtree.executors.pool import TaskResult, WorkerEvent, WorkerPool
+from mdtree.executors.scheduler import Scheduler
 
-__all__ = ["HERE", "Crew", "Done", "Foreman", "News", "Team", "run"]
+__all__ = ["HERE", "ExecutorConfig", "Scheduler", "TaskResult", "WorkerEvent", "WorkerPool", "run"]

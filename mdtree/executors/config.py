@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from mdtree.exceptions import MdtreeError
 
-__all__ = ["HERE", "Crew"]
+__all__ = ["HERE", "ExecutorConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Crew:
+class ExecutorConfig:
     """How many workers there are, of which kind, and what they may take."""
 
     workers: int | None = None  # None: one, or on Ray as many as the cluster has room for
@@ -43,4 +43,4 @@ class Crew:
         return None if self.ray is None and self.workers in (None, 1) else 1
 
 
-HERE = Crew()
+HERE = ExecutorConfig()

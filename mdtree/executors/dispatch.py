@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from mdtree.executors.config import HERE, Crew
+from mdtree.executors.config import HERE, ExecutorConfig
 from mdtree.executors.gpu_sharing import sized
-from mdtree.executors.pool import Done, Team
-from mdtree.executors.processes import Processes
-from mdtree.executors.scheduler import Foreman
+from mdtree.executors.pool import TaskResult, WorkerPool
+from mdtree.executors.processes import ProcessPool
+from mdtree.executors.scheduler import Scheduler
 
 __all__ = ["run"]
 
@@ -27,10 +27,10 @@ ResultT = TypeVar("ResultT")
 def run(
     task: Callable[[ItemT], ResultT],
     items: Iterable[ItemT],
-    crew: Crew = HERE,
+    crew: ExecutorConfig = HERE,
     *,
     held: Callable[[ResultT], float | None] = lambda _: None,
-) -> Iterator[Done[ItemT, ResultT]]:
+) -> Iterator[TaskResult[ItemT, ResultT]]:
     """Run `task` on every item.
 
     `task` must be a function of a module and items must be picklable.  What `task` raises here is
@@ -41,19 +41,19 @@ def run(
     not say how much of one a worker gets, the first item has one alone and finds out.
     """
     if crew.is_here:
-        return (Done(item=item, result=task(item), error=None) for item in items)
+        return (TaskResult(item=item, result=task(item), error=None) for item in items)
     return sized(_run, task, items, crew, held)
 
 
 def _run(
-    task: Callable[[ItemT], ResultT], items: Iterable[ItemT], crew: Crew
-) -> Iterator[Done[ItemT, ResultT]]:
-    return Foreman(_team(task, crew), items, crew).work()
+    task: Callable[[ItemT], ResultT], items: Iterable[ItemT], crew: ExecutorConfig
+) -> Iterator[TaskResult[ItemT, ResultT]]:
+    return Scheduler(_team(task, crew), items, crew).work()
 
 
-def _team(task: Callable[[ItemT], ResultT], crew: Crew) -> Team[ItemT, ResultT]:
+def _team(task: Callable[[ItemT], ResultT], crew: ExecutorConfig) -> WorkerPool[ItemT, ResultT]:
     if crew.ray is None:
-        return Processes(task, crew)
-    from mdtree.executors.ray_backend import Cluster
+        return ProcessPool(task, crew)
+    from mdtree.executors.ray_backend import RayPool
 
-    return Cluster(task, crew)
+    return RayPool(task, crew)

@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from mdtree.executors.config import Crew
-from mdtree.executors.pool import Done
+from mdtree.executors.config import ExecutorConfig
+from mdtree.executors.pool import TaskResult
 
 __all__ = ["gpu_share", "sized"]
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-Run = Callable[[Callable[[ItemT], ResultT], Iterable[ItemT], Crew], Iterator[Done[ItemT, ResultT]]]
+Run = Callable[
+    [Callable[[ItemT], ResultT], Iterable[ItemT], ExecutorConfig],
+    Iterator[TaskResult[ItemT, ResultT]],
+]
 
 _MARGIN = 1.5  # others may need more memory than the first
 _MOST = 16  # workers on one GPU; more of them wait for each other
@@ -36,9 +39,9 @@ def sized(
     run: Run[ItemT, ResultT],
     task: Callable[[ItemT], ResultT],
     items: Iterable[ItemT],
-    crew: Crew,
+    crew: ExecutorConfig,
     held: Callable[[ResultT], float | None],
-) -> Iterator[Done[ItemT, ResultT]]:
+) -> Iterator[TaskResult[ItemT, ResultT]]:
     """Do the first item with a GPU of its own, and the others with as much of one as it held."""
     if crew.ray is None or crew.gpus is not None:
         yield from run(task, items, crew)

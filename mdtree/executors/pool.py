@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
-__all__ = ["Done", "News", "Team"]
+__all__ = ["TaskResult", "WorkerEvent", "WorkerPool"]
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -15,7 +15,7 @@ MadeT_co = TypeVar("MadeT_co", covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done(Generic[ItemT, ResultT]):
+class TaskResult(Generic[ItemT, ResultT]):
     """An item and what became of it."""
 
     item: ItemT
@@ -24,7 +24,7 @@ class Done(Generic[ItemT, ResultT]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class News(Generic[MadeT_co]):
+class WorkerEvent(Generic[MadeT_co]):
     """What a worker tells: it can start, it has finished, its task raised, or it is no more."""
 
     hand: int
@@ -34,7 +34,7 @@ class News(Generic[MadeT_co]):
     reason: str = ""  # of `lost`
 
 
-class Team(Protocol[GivenT_contra, MadeT_co]):
+class WorkerPool(Protocol[GivenT_contra, MadeT_co]):
     """Workers, known by their numbers.  A worker has one item at a time, so blame is certain."""
 
     def size(self) -> int:
@@ -52,7 +52,7 @@ class Team(Protocol[GivenT_contra, MadeT_co]):
     def dismiss(self, hand: int) -> None:
         """Kill a worker, whatever it does; it has no more news."""
 
-    def wait(self, seconds: float | None) -> Sequence[News[MadeT_co]]:
+    def wait(self, seconds: float | None) -> Sequence[WorkerEvent[MadeT_co]]:
         """Wait for news, no longer than that; there may be none."""
 
     def close(self) -> None:

@@ -18,11 +18,11 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.resource_tracker import ensure_running
 from typing import Generic, TypeVar
 
-from mdtree.executors.config import Crew
-from mdtree.executors.pool import News
+from mdtree.executors.config import ExecutorConfig
+from mdtree.executors.pool import WorkerEvent
 from mdtree.executors.worker import TOO_LARGE, Worker, too_large
 
-__all__ = ["Processes"]
+__all__ = ["ProcessPool"]
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -35,20 +35,20 @@ _GRACE = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Hand:
+class _Process:
     process: BaseProcess
     pipe: Connection
     device: str | None
 
 
-class Processes(Generic[ItemT, ResultT]):
+class ProcessPool(Generic[ItemT, ResultT]):
     """Fresh processes (a forked torch can hang), each with a pipe to this one."""
 
-    def __init__(self, task: Callable[[ItemT], ResultT], crew: Crew) -> None:
+    def __init__(self, task: Callable[[ItemT], ResultT], crew: ExecutorConfig) -> None:
         self._task = pickle.dumps(task)
         self._crew = crew
         self._numbers = itertools.count()
-        self._hands: dict[int, _Hand] = {}
+        self._hands: dict[int, _Process] = {}
 
     def size(self) -> int:
         """Say how many workers there are to be."""
@@ -68,7 +68,7 @@ class Processes(Generic[ItemT, ResultT]):
         number = next(self._numbers)
         with _undisturbed():
             process.start()
-            self._hands[number] = _Hand(process=process, pipe=here, device=device)
+            self._hands[number] = _Process(process=process, pipe=here, device=device)
         there.close()  # so that its end is seen here
         return number
 
@@ -82,7 +82,7 @@ class Processes(Generic[ItemT, ResultT]):
         """Kill a worker, and wait until it is gone."""
         self._part_with([hand])
 
-    def wait(self, seconds: float | None) -> list[News[ResultT]]:
+    def wait(self, seconds: float | None) -> list[WorkerEvent[ResultT]]:
         """Wait until pipes have something to say, or end."""
         pipes = {hand.pipe: number for number, hand in self._hands.items()}
         return [self._news(pipes[pipe]) for pipe in wait(list(pipes), seconds)]  # type: ignore[index]
@@ -103,7 +103,7 @@ class Processes(Generic[ItemT, ResultT]):
             if gone.process.exitcode is not None:  # what waits for a dead file server lives on
                 gone.process.close()
 
-    def _news(self, number: int) -> News[ResultT]:
+    def _news(self, number: int) -> WorkerEvent[ResultT]:
         hand = self._hands[number]
         try:
             content = hand.pipe.recv_bytes()
@@ -111,9 +111,9 @@ class Processes(Generic[ItemT, ResultT]):
             hand.process.join(_GRACE)
             reason = self._end(hand.process.exitcode)
             self.dismiss(number)
-            return News(hand=number, kind="lost", reason=reason)
+            return WorkerEvent(hand=number, kind="lost", reason=reason)
         kind, result, error = pickle.loads(content)  # noqa: S301 - our worker's
-        return News(hand=number, kind=kind, result=result, error=error)
+        return WorkerEvent(hand=number, kind=kind, result=result, error=error)
 
     def _end(self, code: int | None) -> str:
         """Say why a worker ended that was not asked to."""
@@ -126,7 +126,7 @@ class Processes(Generic[ItemT, ResultT]):
         return f"the worker process died with exit code {code}"
 
 
-def _serve(pipe: Connection, pickled: bytes, crew: Crew, device: str | None) -> None:
+def _serve(pipe: Connection, pickled: bytes, crew: ExecutorConfig, device: str | None) -> None:
     """Do items until there are no more: the life of a worker."""
     # Ctrl-C reaches every process of a terminal; only the one that started the workers decides
     # what to do about it.  If that one is killed, its workers end with it.

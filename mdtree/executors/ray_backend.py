@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from mdtree.exceptions import MdtreeError, MissingExtraError
-from mdtree.executors.config import Crew
-from mdtree.executors.pool import News
+from mdtree.executors.config import ExecutorConfig
+from mdtree.executors.pool import WorkerEvent
 from mdtree.executors.worker import Worker, too_large
 from mdtree.runtime.requirements import refuse_older
 
@@ -33,7 +33,7 @@ except ImportError as error:
     ) from error
 refuse_older("ray", ray.__version__)
 
-__all__ = ["Cluster"]
+__all__ = ["RayPool"]
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -42,14 +42,14 @@ _LOOK = 5.0  # seconds between two looks at what the cluster has
 _ANSWER = 10.0  # seconds in which a cluster must answer
 
 
-class Cluster(Generic[ItemT, ResultT]):
+class RayPool(Generic[ItemT, ResultT]):
     """Actors with one core each, and a share of a GPU where the crew says so.
 
     Ray decides where they run.  A machine that goes takes its actors with it: their items are
     tried again elsewhere.  A machine that comes gets some.
     """
 
-    def __init__(self, task: Callable[[ItemT], ResultT], crew: Crew) -> None:
+    def __init__(self, task: Callable[[ItemT], ResultT], crew: ExecutorConfig) -> None:
         self._task = pickle.dumps(task)
         self._crew = crew
         self._origin = _Origin(folder=str(Path.cwd()), paths=tuple(sys.path), shared=crew.shared)
@@ -98,7 +98,7 @@ class Cluster(Generic[ItemT, ResultT]):
         with contextlib.suppress(RayError):
             ray.kill(actor)
 
-    def wait(self, seconds: float | None) -> list[News[ResultT]]:
+    def wait(self, seconds: float | None) -> list[WorkerEvent[ResultT]]:
         """Wait for the answer of some actor, but look at the cluster now and then."""
         patience = _LOOK if seconds is None else min(seconds, _LOOK)
         waiting = list(self._awaited)
@@ -114,15 +114,15 @@ class Cluster(Generic[ItemT, ResultT]):
         if self._started:
             ray.shutdown()
 
-    def _news(self, reference: Any) -> News[ResultT]:
+    def _news(self, reference: Any) -> WorkerEvent[ResultT]:
         hand = self._awaited.pop(reference)
         try:
             content = ray.get(reference)
         except RayError as broken:
             self.dismiss(hand)
-            return News(hand=hand, kind="lost", reason=self._end(hand, broken))
+            return WorkerEvent(hand=hand, kind="lost", reason=self._end(hand, broken))
         kind, result, error = pickle.loads(content)  # noqa: S301 - our actor's
-        return News(hand=hand, kind=kind, result=result, error=error)
+        return WorkerEvent(hand=hand, kind=kind, result=result, error=error)
 
     def _end(self, hand: int, error: RayError) -> str:
         """Say why an actor ended that was not asked to."""
@@ -173,7 +173,7 @@ class _Origin:
 class _Actor(Worker):
     """A worker in a process of Ray's, which tells nobody the exit codes of others."""
 
-    def __init__(self, task: bytes, crew: Crew, origin: _Origin, last_words: str) -> None:
+    def __init__(self, task: bytes, crew: ExecutorConfig, origin: _Origin, last_words: str) -> None:
         super().__init__(task, crew)
         self._origin, self._last_words = origin, last_words
 
@@ -186,7 +186,7 @@ class _Actor(Worker):
         super()._end()
 
 
-def _connect(crew: Crew) -> bool:
+def _connect(crew: ExecutorConfig) -> bool:
     """Join the cluster, unless this process is in one already; say whether one was begun."""
     if ray.is_initialized():
         return False

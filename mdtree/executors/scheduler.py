@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mdtree.exceptions import MdtreeError
-from mdtree.executors.config import Crew
-from mdtree.executors.pool import Done, News, Team
+from mdtree.executors.config import ExecutorConfig
+from mdtree.executors.pool import TaskResult, WorkerEvent, WorkerPool
 
-__all__ = ["Foreman"]
+__all__ = ["Scheduler"]
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -27,7 +27,7 @@ _STARTS = 3  # workers that may be lost in a row before any of them was ready, b
 
 
 @dataclass(kw_only=True)
-class _Piece(Generic[ItemT]):
+class _RunningTask(Generic[ItemT]):
     """An item under way."""
 
     item: ItemT
@@ -35,22 +35,24 @@ class _Piece(Generic[ItemT]):
     deadline: float = float("inf")
 
 
-class Foreman(Generic[ItemT, ResultT]):
+class Scheduler(Generic[ItemT, ResultT]):
     """`Foreman(team, items, crew).work()` yields one Done for each item, as they finish."""
 
-    def __init__(self, team: Team[ItemT, ResultT], items: Iterable[ItemT], crew: Crew) -> None:
+    def __init__(
+        self, team: WorkerPool[ItemT, ResultT], items: Iterable[ItemT], crew: ExecutorConfig
+    ) -> None:
         self._team = team
         self._items = iter(items)
         self._crew = crew
-        self._waiting: deque[_Piece[ItemT]] = deque()
-        self._busy: dict[int, _Piece[ItemT]] = {}
+        self._waiting: deque[_RunningTask[ItemT]] = deque()
+        self._busy: dict[int, _RunningTask[ItemT]] = {}
         self._idle: set[int] = set()
         self._starting: set[int] = set()
         self._stillborn = 0
-        self._done: list[Done[ItemT, ResultT]] = []  # not yet told
+        self._done: list[TaskResult[ItemT, ResultT]] = []  # not yet told
         self._error: BaseException | None = None  # that ends the work
 
-    def work(self) -> Iterator[Done[ItemT, ResultT]]:
+    def work(self) -> Iterator[TaskResult[ItemT, ResultT]]:
         """Work until all items are done; whoever wants no more of them leaves no worker behind."""
         try:
             while self._hand_out():
@@ -70,7 +72,7 @@ class Foreman(Generic[ItemT, ResultT]):
             raise self._error
         self._hand_out()
 
-    def _listen(self) -> list[Done[ItemT, ResultT]]:
+    def _listen(self) -> list[TaskResult[ItemT, ResultT]]:
         """Hear what workers tell, and part with those that have told nothing for too long."""
         heard = self._team.wait(self._patience())
         late = self._late() - {news.hand for news in heard}
@@ -89,7 +91,9 @@ class Foreman(Generic[ItemT, ResultT]):
         """
         size = self._team.size()
         room = max(0, size - len(self._busy) - len(self._waiting))
-        self._waiting.extend(_Piece(item=item) for item in itertools.islice(self._items, room))
+        self._waiting.extend(
+            _RunningTask(item=item) for item in itertools.islice(self._items, room)
+        )
         hands = len(self._busy) + len(self._idle) + len(self._starting)
         for _ in range(min(size, len(self._busy) + len(self._waiting)) - hands):
             self._starting.add(self._team.hire())
@@ -108,7 +112,7 @@ class Foreman(Generic[ItemT, ResultT]):
             self._team.dismiss(hand)
         self._idle.clear()
 
-    def _give(self, hand: int, piece: _Piece[ItemT]) -> None:
+    def _give(self, hand: int, piece: _RunningTask[ItemT]) -> None:
         piece.tries += 1
         if self._crew.timeout is not None:
             piece.deadline = self._team.now() + self._crew.timeout
@@ -128,7 +132,7 @@ class Foreman(Generic[ItemT, ResultT]):
         now = self._team.now()
         return {hand for hand, piece in self._busy.items() if piece.deadline <= now}
 
-    def _hear(self, news: News[ResultT]) -> None:
+    def _hear(self, news: WorkerEvent[ResultT]) -> None:
         hand = news.hand
         if news.kind == "lost":
             self._lost(hand, news.reason)
@@ -140,7 +144,7 @@ class Foreman(Generic[ItemT, ResultT]):
         if news.error is not None:
             self._fail(news.error)
         elif piece is not None:
-            self._done.append(Done(item=piece.item, result=news.result, error=None))
+            self._done.append(TaskResult(item=piece.item, result=news.result, error=None))
 
     def _fail(self, error: BaseException) -> None:
         if self._error is None:
@@ -167,4 +171,4 @@ class Foreman(Generic[ItemT, ResultT]):
             self._waiting.appendleft(piece)
             return
         times = "" if piece.tries == 1 else f", {piece.tries} times"
-        self._done.append(Done(item=piece.item, result=None, error=f"{reason}{times}"))
+        self._done.append(TaskResult(item=piece.item, result=None, error=f"{reason}{times}"))

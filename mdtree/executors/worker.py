@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mdtree.executors.config import Crew
+from mdtree.executors.config import ExecutorConfig
 
 __all__ = ["TOO_LARGE", "Worker", "too_large"]
 
@@ -28,7 +28,7 @@ class Worker:
     An answer is the kind of the news, the result, and what was raised in its place.
     """
 
-    def __init__(self, task: bytes, crew: Crew) -> None:
+    def __init__(self, task: bytes, crew: ExecutorConfig) -> None:
         self._pickled, self._crew = task, crew
         self._task: Callable[[Any], Any] = lambda item: item
 
@@ -57,7 +57,7 @@ class Worker:
         os._exit(TOO_LARGE)
 
 
-def too_large(crew: Crew) -> str:
+def too_large(crew: ExecutorConfig) -> str:
     """Say why a worker was ended that held too much."""
     return f"took more than {(crew.memory or 0) / 2**30:.3g} GiB of memory"
 

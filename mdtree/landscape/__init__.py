@@ -4,71 +4,80 @@ Everything here takes a setup (how a network is run) and weights, and gives plai
 tensors.  What is measured with it, on how many items and how long, the metrics decide.
 """
 
-from mdtree.landscape.cost import Effort, Meter
-from mdtree.landscape.curvature.double_backward import Derived, NotTwiceError, twice
-from mdtree.landscape.curvature.lanczos import Ritz, lanczos
+from mdtree.landscape.cost import ComputeCost, CostMeter
+from mdtree.landscape.curvature.double_backward import (
+    DoubleBackwardResult,
+    NoSecondDerivativeError,
+    double_backward,
+)
+from mdtree.landscape.curvature.lanczos import LanczosResult, lanczos
 from mdtree.landscape.curvature.operator import Hessian, LossError, mean_loss
-from mdtree.landscape.curvature.pyhessian import Published, published_hessian
+from mdtree.landscape.curvature.pyhessian import PyHessianResult, published_hessian
 from mdtree.landscape.curvature.sharpness import sharpness
 from mdtree.landscape.curvature.trace import Trace, estimate_trace
 from mdtree.landscape.curves.batchnorm import has_statistics, reestimate
-from mdtree.landscape.curves.bezier import Path, straight
+from mdtree.landscape.curves.bezier import BezierCurve, straight_line
 from mdtree.landscape.curves.init import random_weights
-from mdtree.landscape.curves.profile import Figure, Point, Profile, profile
-from mdtree.landscape.curves.training import Bending, Check, Trained, train_bend
-from mdtree.landscape.oom import fitting
-from mdtree.landscape.parameters import Layout, trainable
-from mdtree.landscape.preserve import undisturbed
-from mdtree.landscape.runner import Setup
+from mdtree.landscape.curves.profile import Point, Profile, ProfileValue, profile
+from mdtree.landscape.curves.training import (
+    ConvergenceCheck,
+    CurveTraining,
+    TrainedCurve,
+    train_curve,
+)
+from mdtree.landscape.oom import within_memory
+from mdtree.landscape.parameters import ParameterLayout, trainable_parameters
+from mdtree.landscape.preserve import preserved_state
+from mdtree.landscape.runner import ModelRunner
 from mdtree.landscape.score import Score, score
-from mdtree.landscape.seeding import draw, generator, number
+from mdtree.landscape.seeding import derive_seed, draw, generator
 from mdtree.landscape.similarity.cka import MIN_ITEMS, Kernel, cka, cka_stderr
 from mdtree.landscape.similarity.outputs import Outputs, mixed_sample, outputs
 
 __all__ = [
     "MIN_ITEMS",
-    "Bending",
-    "Check",
-    "Derived",
-    "Effort",
-    "Figure",
+    "BezierCurve",
+    "ComputeCost",
+    "ConvergenceCheck",
+    "CostMeter",
+    "CurveTraining",
+    "DoubleBackwardResult",
     "Hessian",
     "Kernel",
-    "Layout",
+    "LanczosResult",
     "LossError",
-    "Meter",
-    "NotTwiceError",
+    "ModelRunner",
+    "NoSecondDerivativeError",
     "Outputs",
-    "Path",
+    "ParameterLayout",
     "Point",
     "Profile",
-    "Published",
-    "Ritz",
+    "ProfileValue",
+    "PyHessianResult",
     "Score",
-    "Setup",
     "Trace",
-    "Trained",
+    "TrainedCurve",
     "cka",
     "cka_stderr",
+    "derive_seed",
+    "double_backward",
     "draw",
     "estimate_trace",
-    "fitting",
     "generator",
     "has_statistics",
     "lanczos",
     "mean_loss",
     "mixed_sample",
-    "number",
     "outputs",
+    "preserved_state",
     "profile",
     "published_hessian",
     "random_weights",
     "reestimate",
     "score",
     "sharpness",
-    "straight",
-    "train_bend",
-    "trainable",
-    "twice",
-    "undisturbed",
+    "straight_line",
+    "train_curve",
+    "trainable_parameters",
+    "within_memory",
 ]

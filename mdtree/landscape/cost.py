@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Effort", "Meter"]
+__all__ = ["ComputeCost", "CostMeter"]
 
 _GRADIENT = 4.0
 _PRODUCT = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effort:
+class ComputeCost:
     """Items that were run forward, forward and back, and through a second derivative."""
 
     forward: float = 0.0
@@ -32,27 +32,27 @@ class Effort:
         """Give all of it in forward passes of one item."""
         return self.forward + _GRADIENT * self.gradient + _PRODUCT * self.product
 
-    def __add__(self, other: Effort) -> Effort:
-        return Effort(
+    def __add__(self, other: ComputeCost) -> ComputeCost:
+        return ComputeCost(
             forward=self.forward + other.forward,
             gradient=self.gradient + other.gradient,
             product=self.product + other.product,
         )
 
-    def __mul__(self, times: float) -> Effort:
-        return Effort(
+    def __mul__(self, times: float) -> ComputeCost:
+        return ComputeCost(
             forward=self.forward * times,
             gradient=self.gradient * times,
             product=self.product * times,
         )
 
 
-class Meter:
+class CostMeter:
     """Adds up the effort while it is made."""
 
     def __init__(self) -> None:
-        self.total = Effort()
+        self.total = ComputeCost()
 
-    def add(self, effort: Effort) -> None:
+    def add(self, effort: ComputeCost) -> None:
         """Count what was just computed."""
         self.total += effort

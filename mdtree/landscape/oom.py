@@ -11,7 +11,7 @@ import torch
 
 from mdtree.exceptions import DataError
 
-__all__ = ["fitting"]
+__all__ = ["within_memory"]
 
 ResultT = TypeVar("ResultT")
 
@@ -22,7 +22,7 @@ _MARKS = (  # in errors that have no name of their own
 )
 
 
-def fitting(
+def within_memory(
     work: Callable[[int], ResultT], batch_size: int, *, least: int = 1, what: str = ""
 ) -> ResultT:
     """Do `work(batch_size)`; where memory runs out, begin again with half the batch."""

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from mdtree.models import Network, Weights
 
-__all__ = ["Layout", "trainable"]
+__all__ = ["ParameterLayout", "trainable_parameters"]
 
 
 @dataclass(frozen=True)
-class Layout:
+class ParameterLayout:
     """Where each tensor lies in the vector."""
 
     shapes: Mapping[str, torch.Size]
@@ -42,7 +42,7 @@ class Layout:
         }
 
 
-def trainable(network: Network) -> Layout:
+def trainable_parameters(network: Network) -> ParameterLayout:
     """Lay out the parameters that are not frozen; one that has several names has its first."""
     named = network.module.named_parameters()
-    return Layout({name: weight.shape for name, weight in named if weight.requires_grad})
+    return ParameterLayout({name: weight.shape for name, weight in named if weight.requires_grad})

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from mdtree.landscape.runner import Setup
+from mdtree.landscape.runner import ModelRunner
 
-__all__ = ["undisturbed"]
+__all__ = ["preserved_state"]
 
 
 @contextmanager
-def undisturbed(setup: Setup, seed: int) -> Iterator[None]:
+def preserved_state(setup: ModelRunner, seed: int) -> Iterator[None]:
     """Work with the setup's module and global settings, and find them afterwards as they were.
 
     Inside, the module is in evaluation mode, random numbers (of dropout, say) start at `seed`,

@@ -11,15 +11,15 @@ from torch import Tensor
 from mdtree.batch import Batch, describe, size, targets, to_device
 from mdtree.datasets import Items, TensorItems
 from mdtree.exceptions import DataError
-from mdtree.landscape.cost import Meter
+from mdtree.landscape.cost import CostMeter
 from mdtree.losses import Loss
 from mdtree.models import Network
 
-__all__ = ["Setup"]
+__all__ = ["ModelRunner"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setup:
+class ModelRunner:
     """A network without weights, with all that is needed to run it at any."""
 
     network: Network
@@ -27,7 +27,7 @@ class Setup:
     batch_size: int  # items in one forward pass
     device: torch.device
     dtype: torch.dtype | None = None  # of the inputs; None: as the data have it
-    meter: Meter = field(default_factory=Meter)
+    meter: CostMeter = field(default_factory=CostMeter)
 
     def batches(self, items: Items, batch_size: int | None = None) -> Iterator[Batch]:
         """Yield all items in order, on the device; the last batch may be smaller."""

@@ -11,9 +11,9 @@ from torch import Tensor
 from mdtree.batch import Batch, describe, size, targets
 from mdtree.datasets import Items
 from mdtree.exceptions import DataError
-from mdtree.landscape.cost import Effort
-from mdtree.landscape.oom import fitting
-from mdtree.landscape.runner import Setup
+from mdtree.landscape.cost import ComputeCost
+from mdtree.landscape.oom import within_memory
+from mdtree.landscape.runner import ModelRunner
 from mdtree.models import Run
 
 __all__ = ["Score", "check_classes", "score"]
@@ -48,14 +48,16 @@ class Score:
         return float(self.losses.std()) / math.sqrt(len(self.losses))
 
 
-def score(setup: Setup, items: Items, run: Run) -> Score:
+def score(setup: ModelRunner, items: Items, run: Run) -> Score:
     """Run a network over all items, in smaller batches where memory runs out."""
-    found = fitting(lambda batch_size: _score(setup, items, run, batch_size), setup.batch_size)
-    setup.meter.add(Effort(forward=len(items)))
+    found = within_memory(
+        lambda batch_size: _score(setup, items, run, batch_size), setup.batch_size
+    )
+    setup.meter.add(ComputeCost(forward=len(items)))
     return found
 
 
-def _score(setup: Setup, items: Items, run: Run, batch_size: int) -> Score:
+def _score(setup: ModelRunner, items: Items, run: Run, batch_size: int) -> Score:
     """Ask the device for numbers only at the end."""
     wrong: list[Tensor] = []
     losses: list[Tensor] = []

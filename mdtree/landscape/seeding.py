@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from mdtree.datasets.items import Items, in_memory
-from mdtree.landscape.runner import Setup
+from mdtree.landscape.runner import ModelRunner
 
-__all__ = ["draw", "generator", "number"]
+__all__ = ["derive_seed", "draw", "generator"]
 
 
-def number(seed: int, *words: object) -> int:
+def derive_seed(seed: int, *words: object) -> int:
     """Make a seed for one purpose: the same on every machine, and unlike that of other purposes."""
     text = "\0".join(str(word) for word in (seed, *words))
     return int.from_bytes(hashlib.sha256(text.encode(errors="replace")).digest()[:7], "big")
@@ -21,10 +21,10 @@ def number(seed: int, *words: object) -> int:
 
 def generator(seed: int, *words: object) -> torch.Generator:
     """Make a source of random numbers for one purpose, on the CPU: devices then draw alike."""
-    return torch.Generator().manual_seed(number(seed, *words))
+    return torch.Generator().manual_seed(derive_seed(seed, *words))
 
 
-def draw(setup: Setup, items: Items, count: int, source: torch.Generator) -> Items:
+def draw(setup: ModelRunner, items: Items, count: int, source: torch.Generator) -> Items:
     """Choose `count` items without replacement, or all if there are no more.
 
     They are decoded once: what reads them many times sees the same items in every pass.

@@ -1,6 +1,6 @@
 """Measurement: from checkpoints to rows, for every group of a directory."""
 
-from mdtree.measurement.builders import forget
+from mdtree.measurement.builders import clear_caches
 from mdtree.measurement.plan import Cost, Planned, Request, find_groups, survey
 from mdtree.measurement.run import DryRun, Summary, check_metrics, check_protocol, dry_run, measure
 
@@ -12,9 +12,9 @@ __all__ = [
     "Summary",
     "check_metrics",
     "check_protocol",
+    "clear_caches",
     "dry_run",
     "find_groups",
-    "forget",
     "measure",
     "survey",
 ]

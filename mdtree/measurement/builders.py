@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 
 from mdtree.datasets import Data, load_data
-from mdtree.landscape import Setup
+from mdtree.landscape import ModelRunner
 from mdtree.losses import build_loss
 from mdtree.measurement.task import GroupTask, describing_folder
 from mdtree.models import Network, build_network
 from mdtree.recipes import DataSpec, Keyed, ModelSpec, Trust, bind
 from mdtree.training.loop import Training
 
-__all__ = ["forget", "group_data", "group_network", "group_setup", "group_training"]
+__all__ = ["clear_caches", "group_data", "group_network", "group_runner", "group_training"]
 
 
 def group_network(task: GroupTask) -> Network:
@@ -25,12 +25,12 @@ def group_network(task: GroupTask) -> Network:
     return _network(Keyed.of(spec), task.trust, folder, task.dtype)
 
 
-def group_setup(task: GroupTask) -> Setup:
+def group_runner(task: GroupTask) -> ModelRunner:
     """Say how the group's network is run; the network is brought to the device."""
     network = group_network(task)
     device = torch.device(task.device)
     network.module.to(device)
-    return Setup(
+    return ModelRunner(
         network=network,
         loss=build_loss(bind(task.recipe.loss, task.facts), task.trust),
         batch_size=task.recipe.batch_size,
@@ -58,7 +58,7 @@ def group_training(task: GroupTask) -> Training | None:
     )
 
 
-def forget() -> None:
+def clear_caches() -> None:
     """Drop the network and the data that are kept between groups."""
     _network.cache_clear()
     _data.cache_clear()

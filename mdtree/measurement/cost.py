@@ -12,32 +12,32 @@ from torch import Tensor
 from mdtree.batch import Batch, size
 from mdtree.datasets import Items
 from mdtree.landscape import (
-    Effort,
+    ComputeCost,
     Hessian,
     LossError,
-    NotTwiceError,
-    Setup,
+    ModelRunner,
+    NoSecondDerivativeError,
+    double_backward,
     mean_loss,
-    twice,
-    undisturbed,
+    preserved_state,
 )
 from mdtree.models import Run
 
-__all__ = ["Pace", "pace"]
+__all__ = ["Speed", "measure_speed"]
 
 _RUNS = 2
 _BATCH = 128  # of the kinds of work that differentiate
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class Speed:
     """Seconds for one item."""
 
     forward: float
     gradient: float
     product: float
 
-    def seconds(self, effort: Effort) -> float:
+    def seconds(self, effort: ComputeCost) -> float:
         """Tell how long an effort takes."""
         return (
             effort.forward * self.forward
@@ -46,31 +46,31 @@ class Pace:
         )
 
 
-def pace(setup: Setup, items: Items) -> Pace:
+def measure_speed(setup: ModelRunner, items: Items) -> Speed:
     """Time a batch of each kind of work at the weights that the module has."""
     weights = setup.network.module.state_dict()
     batch = next(setup.batches(items))
     few = items.take(torch.arange(min(_BATCH, len(items))))
-    with undisturbed(setup, seed=0):
+    with preserved_state(setup, seed=0):
         forward = _fastest(lambda: _forward(setup, batch)) / size(batch)
         try:
             hessian = Hessian(setup, weights, few, len(few))
             vector = hessian.random(torch.Generator().manual_seed(0))
             alone = _fastest(lambda: _gradient(setup, hessian)) / len(few)
             gradient = max(alone, forward)  # of which it has one, whatever a busy clock says
-            both = _fastest(lambda: twice(lambda: hessian.product(vector))) / len(few)
-        except (LossError, NotTwiceError, StopIteration):
-            return Pace(forward=forward, gradient=4 * forward, product=8 * forward)
-    return Pace(forward=forward, gradient=gradient, product=max(both - gradient, gradient))
+            both = _fastest(lambda: double_backward(lambda: hessian.product(vector))) / len(few)
+        except (LossError, NoSecondDerivativeError, StopIteration):
+            return Speed(forward=forward, gradient=4 * forward, product=8 * forward)
+    return Speed(forward=forward, gradient=gradient, product=max(both - gradient, gradient))
 
 
-def _forward(setup: Setup, batch: Batch) -> None:
+def _forward(setup: ModelRunner, batch: Batch) -> None:
     with torch.inference_mode():
         output = setup.network(setup.network.module.state_dict(), batch)
         output.sum().item()  # waits for the device
 
 
-def _gradient(setup: Setup, hessian: Hessian) -> None:
+def _gradient(setup: ModelRunner, hessian: Hessian) -> None:
     (batch,) = setup.batches(hessian.items, hessian.batch_size)
 
     def work(run: Run) -> Tensor:

@@ -14,12 +14,12 @@ from mdtree.messages import printable
 from mdtree.rows import Row, RowKey
 from mdtree.rows.atomic import fresh
 
-__all__ = ["Traces"]
+__all__ = ["TracebackFiles"]
 
 _LONGEST = 1 << 18  # letters; of a longer one, the end says more
 
 
-class Traces:
+class TracebackFiles:
     """The folder ROWS.failures: a file for each group that failed when it was last measured."""
 
     def __init__(self, rows: Path) -> None:

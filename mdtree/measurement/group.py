@@ -15,23 +15,23 @@ from torch import Tensor
 from mdtree.checkpoints import Checkpoint, fetched
 from mdtree.datasets import Data
 from mdtree.exceptions import MdtreeError
-from mdtree.measurement.builders import group_data, group_network, group_setup, group_training
+from mdtree.measurement.builders import group_data, group_network, group_runner, group_training
 from mdtree.measurement.members import check_names, load_members
 from mdtree.measurement.task import GroupTask, row_digest
-from mdtree.metrics import METRICS, Subject
+from mdtree.metrics import METRICS, MetricInput
 from mdtree.models import Network
 from mdtree.recipes import bind
-from mdtree.rows import Detail, Fact, Failure, Missing, Provenance, Row, Value
+from mdtree.rows import Detail, Fact, GroupError, Missing, Provenance, Row, Value
 from mdtree.runtime.device import held_share
 from mdtree.version import __version__
 
-__all__ = ["Attempt", "attempt", "failed_row", "measure_group"]
+__all__ = ["GroupResult", "failed_row", "measure_group", "measure_or_fail"]
 
 _LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attempt:
+class GroupResult:
     """What came of measuring a group."""
 
     row: Row
@@ -39,7 +39,7 @@ class Attempt:
     share: float | None = None  # of its GPU's memory, that it held at most
 
 
-def attempt(task: GroupTask) -> Attempt:
+def measure_or_fail(task: GroupTask) -> GroupResult:
     """Measure one group; whatever goes wrong with it is in its row, and other groups go on."""
     try:
         with _at_hand(task) as ready:
@@ -48,8 +48,8 @@ def attempt(task: GroupTask) -> Attempt:
         kind = type(error).__name__
         reason = str(error) if isinstance(error, MdtreeError) else f"{kind}: {error}"
         trace = "".join(traceback.format_exception(error))
-        return Attempt(row=failed_row(task, kind, reason), trace=trace)
-    return Attempt(row=row, share=share)
+        return GroupResult(row=failed_row(task, kind, reason), trace=trace)
+    return GroupResult(row=row, share=share)
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def _at_hand(task: GroupTask) -> Iterator[GroupTask]:
 
 def measure_group(task: GroupTask) -> Row:
     """Measure one group, and give its row."""
-    return attempt(task).row
+    return measure_or_fail(task).row
 
 
 def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
@@ -74,7 +74,7 @@ def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
     quantities: dict[str, Value] = {
         name: missing for metric in task.metrics for name in METRICS[metric].quantities
     }
-    failure = Failure(kind=kind, reason=reason)
+    failure = GroupError(kind=kind, reason=reason)
     if task.earlier is not None:
         known = {**task.earlier.quantities, **quantities}
         return replace(task.earlier, quantities=known, failure=failure)
@@ -94,8 +94,8 @@ def _measured(task: GroupTask) -> Row:
     network = group_network(task)
     found = load_members(task, network)
     data = group_data(task)
-    subject = Subject(
-        setup=group_setup(task),
+    subject = MetricInput(
+        setup=group_runner(task),
         members={member.name: _placed(member, task) for member in found.kept},
         data=data,
         protocol=task.protocol,

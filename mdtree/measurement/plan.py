@@ -17,11 +17,11 @@ from mdtree.checkpoints import (
 )
 from mdtree.datasets import data_digest
 from mdtree.exceptions import MdtreeError, RecipeError
-from mdtree.landscape import Effort
-from mdtree.measurement.builders import group_data, group_setup, group_training
-from mdtree.measurement.cost import Pace, pace
+from mdtree.landscape import ComputeCost
+from mdtree.measurement.builders import group_data, group_runner, group_training
+from mdtree.measurement.cost import Speed, measure_speed
 from mdtree.measurement.members import check_names, copies_of
-from mdtree.measurement.task import GroupTask, Terms, as_text, row_digest
+from mdtree.measurement.task import GroupTask, MeasurementSettings, as_text, row_digest
 from mdtree.messages import nearest
 from mdtree.metrics import METRICS, Workload
 from mdtree.recipes import Tensors, bind
@@ -33,15 +33,15 @@ __all__ = [
     "Request",
     "estimate",
     "find_groups",
-    "foreseen",
     "groups",
     "plan",
     "survey",
+    "with_known_cost",
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(Terms):
+class Request(MeasurementSettings):
     """What the user asks to measure."""
 
     root: Path  # a directory, or one weights file; not looked at where there is a storage
@@ -103,7 +103,7 @@ def survey(request: Request) -> tuple[str, ...]:
 
 def groups(request: Request) -> Iterator[GroupTask]:
     """Find the groups one after the other: a million of them are never held."""
-    terms = {field.name: getattr(request, field.name) for field in fields(Terms)}
+    terms = {field.name: getattr(request, field.name) for field in fields(MeasurementSettings)}
     digest = _data_digest(request)
     for folder, facts in _folders(request):
         if request.groups is None or folder.name in request.groups:
@@ -129,7 +129,7 @@ def plan(tasks: Iterable[GroupTask], index: Index) -> Iterator[Planned]:
     return (_compared(task, index.latest((task.group, task.protocol))) for task in tasks)
 
 
-def foreseen(planned: Iterable[Planned]) -> Iterator[Planned]:
+def with_known_cost(planned: Iterable[Planned]) -> Iterator[Planned]:
     """Look at the files of what is pending, before it is measured."""
     for item in planned:
         if not item.pending or item.task.earlier is not None:
@@ -145,7 +145,7 @@ def foreseen(planned: Iterable[Planned]) -> Iterator[Planned]:
 
 def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
     """Tell the cost of what is pending; every network of another shape is timed on one batch."""
-    paces: dict[str, Pace] = {}
+    paces: dict[str, Speed] = {}
     for item in planned:
         if not item.pending or item.fault is not None:
             continue
@@ -159,10 +159,10 @@ def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
             protocol=task.protocol,
             training=group_training(task),
         )
-        effort = sum((METRICS[name].cost(work) for name in task.metrics), Effort())
+        effort = sum((METRICS[name].cost(work) for name in task.metrics), ComputeCost())
         shape = bind(task.recipe.model, task.facts).model_dump_json()
         if shape not in paces:
-            paces[shape] = pace(group_setup(task), data.train)
+            paces[shape] = measure_speed(group_runner(task), data.train)
         yield Cost(group=task.group, passes=effort.passes, seconds=paces[shape].seconds(effort))
 
 

@@ -7,23 +7,23 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdtree.checkpoints import remove_left
+from mdtree.checkpoints import remove_temporary_folders
 from mdtree.exceptions import MdtreeError, RecipeError
-from mdtree.executors import HERE, Crew, run
+from mdtree.executors import HERE, ExecutorConfig, run
 from mdtree.losses import build_loss
 from mdtree.measurement.builders import group_data, group_network
-from mdtree.measurement.failures import Traces
-from mdtree.measurement.group import Attempt, attempt, failed_row
+from mdtree.measurement.failures import TracebackFiles
+from mdtree.measurement.group import GroupResult, failed_row, measure_or_fail
 from mdtree.measurement.plan import (
     Cost,
     Planned,
     Request,
     estimate,
     find_groups,
-    foreseen,
     groups,
     plan,
     survey,
+    with_known_cost,
 )
 from mdtree.measurement.task import GroupTask
 from mdtree.messages import nearest
@@ -60,7 +60,7 @@ def measure(
     request: Request,
     *,
     out: Path,
-    crew: Crew = HERE,
+    crew: ExecutorConfig = HERE,
     max_failures: int | None = None,
     progress: Progress | None = None,
 ) -> Summary:
@@ -71,7 +71,7 @@ def measure(
     """
     watch = progress or Silent()
     names = survey(request)
-    traces = Traces(out)
+    traces = TracebackFiles(out)
     measured, failed = 0, dict[str, str]()
     with _nothing_left(request), Store(out) as store:
         pending = _Pending(request, store.index, traces, watch)
@@ -106,13 +106,15 @@ def _nothing_left(request: Request) -> Iterator[None]:
         yield
     finally:
         if request.storage is not None:
-            remove_left()
+            remove_temporary_folders()
 
 
 class _Pending:
     """The groups that are to be measured, found when somebody can measure them."""
 
-    def __init__(self, request: Request, index: Index, traces: Traces, watch: Progress) -> None:
+    def __init__(
+        self, request: Request, index: Index, traces: TracebackFiles, watch: Progress
+    ) -> None:
         self.already = 0
         self._request, self._index, self._traces, self._watch = request, index, traces, watch
 
@@ -135,15 +137,15 @@ class _Pending:
             self._traces.drop(key)
 
 
-def _attempts(tasks: Iterable[GroupTask], crew: Crew) -> Generator[Attempt]:
-    for done in run(attempt, tasks, crew, held=lambda found: found.share):
+def _attempts(tasks: Iterable[GroupTask], crew: ExecutorConfig) -> Generator[GroupResult]:
+    for done in run(measure_or_fail, tasks, crew, held=lambda found: found.share):
         reason = done.error or "no reason"
-        yield done.result or Attempt(row=failed_row(done.item, "WorkerLost", reason))
+        yield done.result or GroupResult(row=failed_row(done.item, "WorkerLost", reason))
 
 
 def dry_run(request: Request, *, out: Path) -> DryRun:
     """Say what `measure` would do, and what it would cost; nothing is written."""
-    planned = list(foreseen(plan(find_groups(request), Index(out))))
+    planned = list(with_known_cost(plan(find_groups(request), Index(out))))
     return DryRun(planned=planned, costs=list(estimate(planned)))
 
 

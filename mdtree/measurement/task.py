@@ -11,11 +11,11 @@ from mdtree.checkpoints import file_digest
 from mdtree.recipes import Recipe, Trust, bind, fingerprint
 from mdtree.rows import Fact, Row
 
-__all__ = ["GroupTask", "Terms", "as_text", "describing_folder", "row_digest"]
+__all__ = ["GroupTask", "MeasurementSettings", "as_text", "describing_folder", "row_digest"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
+class MeasurementSettings:
     """How groups are measured: the same for all groups of a run."""
 
     recipe: Recipe
@@ -31,7 +31,7 @@ class Terms:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupTask(Terms):
+class GroupTask(MeasurementSettings):
     """One group that is to be measured; picklable."""
 
     group: str

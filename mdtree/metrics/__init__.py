@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdtree.metrics.base import Findings, Metric, Subject, Workload
+from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.metrics.error_rate import ERROR_RATE
 from mdtree.metrics.fork import FORK
@@ -11,7 +11,7 @@ from mdtree.metrics.layers import LAYERS
 from mdtree.metrics.similarity import SIMILARITY
 from mdtree.metrics.spectrum import SPECTRUM
 
-__all__ = ["METRICS", "Findings", "Metric", "Subject", "Workload"]
+__all__ = ["METRICS", "Metric", "MetricInput", "MetricResult", "Workload"]
 
 METRICS: dict[str, Metric] = {
     "error_rate": ERROR_RATE,

@@ -9,19 +9,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mdtree.datasets import Data
-from mdtree.landscape import Effort, Setup
+from mdtree.landscape import ComputeCost, ModelRunner
 from mdtree.models import Weights
 from mdtree.rows import Detail, Missing, Value
 from mdtree.training.loop import Training
 
-__all__ = ["Findings", "Metric", "Subject", "Workload", "needs_two"]
+__all__ = ["Metric", "MetricInput", "MetricResult", "Workload", "needs_two"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class MetricInput:
     """A group, ready to be measured. The weights already lie on the device."""
 
-    setup: Setup
+    setup: ModelRunner
     members: Mapping[str, Weights]  # name -> weights, in order of name
     data: Data
     protocol: str
@@ -47,7 +47,7 @@ class Workload:
 
 
 @dataclass(frozen=True)
-class Findings:
+class MetricResult:
     """What a metric found out."""
 
     values: Mapping[str, Value]  # quantity -> value
@@ -61,12 +61,12 @@ class Metric:
 
     name: str
     quantities: tuple[str, ...]  # names in the vocabulary
-    compute: Callable[[Subject], Findings]
-    cost: Callable[[Workload], Effort]
+    compute: Callable[[MetricInput], MetricResult]
+    cost: Callable[[Workload], ComputeCost]
     on_request: bool = False  # left out unless it is asked for by name
 
 
-def needs_two(quantities: tuple[str, ...], found: int) -> Findings:
+def needs_two(quantities: tuple[str, ...], found: int) -> MetricResult:
     """Say that pairs cannot be compared where there is one checkpoint."""
     missing = Missing(missing=f"needs 2 checkpoints, found {found}")
-    return Findings(dict.fromkeys(quantities, missing))
+    return MetricResult(dict.fromkeys(quantities, missing))

@@ -23,22 +23,22 @@ import torch
 
 from mdtree.datasets import Items
 from mdtree.landscape import (
-    Bending,
-    Check,
-    Effort,
-    Figure,
+    ComputeCost,
+    ConvergenceCheck,
+    CurveTraining,
     Profile,
+    ProfileValue,
+    derive_seed,
     draw,
     generator,
-    number,
+    preserved_state,
     profile,
     random_weights,
-    straight,
-    train_bend,
-    trainable,
-    undisturbed,
+    straight_line,
+    train_curve,
+    trainable_parameters,
 )
-from mdtree.metrics.base import Findings, Metric, Subject, Workload, needs_two
+from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload, needs_two
 from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
 __all__ = ["CONNECTIVITY"]
@@ -78,27 +78,27 @@ class _Joined:
     converged: bool
 
 
-def compute(subject: Subject) -> Findings:
+def compute(subject: MetricInput) -> MetricResult:
     """Measure the quantities of the curve and of the line, with their profiles."""
     if len(subject.members) < 2:  # noqa: PLR2004 - a pair
         return needs_two(_QUANTITIES, len(subject.members))
     if len(subject.data.train) < 2:  # noqa: PLR2004 - BatchNorm needs a variance
         missing = Missing(missing=f"needs 2 training items, found {len(subject.data.train)}")
-        return Findings(dict.fromkeys(_QUANTITIES, missing))
-    if not trainable(subject.setup.network).shapes:
+        return MetricResult(dict.fromkeys(_QUANTITIES, missing))
+    if not trainable_parameters(subject.setup.network).shapes:
         missing = Missing(missing="the network has no parameter that is not frozen")
-        return Findings(dict.fromkeys(_QUANTITIES, missing))
+        return MetricResult(dict.fromkeys(_QUANTITIES, missing))
     joined = list(_PROTOCOLS[subject.protocol](subject))
     values = {name: _combined(read, joined) for name, read in _READ.items()}
-    return Findings(values, details=_details(joined))
+    return MetricResult(values, details=_details(joined))
 
 
-def cost(work: Workload) -> Effort:
+def cost(work: Workload) -> ComputeCost:
     """Count the steps, the checks, and the points of curve and line."""
     if work.protocol == "paper-1":
         steps = _paper_steps(work.full_items)
         points = 2 + len(_INNER)
-        one = Effort(
+        one = ComputeCost(
             gradient=steps * min(_PAPER_BATCH, work.train_items),
             forward=points * 2 * work.train_items,
         )
@@ -106,7 +106,7 @@ def cost(work: Workload) -> Effort:
     check = _check_items(work.train_items)
     items = min(work.train_items, _ITEMS)
     points = 2 + 2 * (len(_INNER) + 2 * _REFINED)
-    one = Effort(
+    one = ComputeCost(
         gradient=_STEPS * min(_BATCH, work.train_items),
         forward=points * (items + min(items, _STATISTICS))
         + _STEPS / _CHECK_EVERY * len(_INNER) * check,
@@ -114,9 +114,9 @@ def cost(work: Workload) -> Effort:
     return one * work.pairs
 
 
-def _standard(subject: Subject) -> Iterator[_Joined]:
+def _standard(subject: MetricInput) -> Iterator[_Joined]:
     setup, seed = subject.setup, subject.seed
-    layout = trainable(setup.network)
+    layout = trainable_parameters(setup.network)
     # What is read off a path is its training error.  Items that the bend is not trained on would
     # add barriers that are not there, and checks on them would stop it where data are few.
     items, check = _chosen(subject)
@@ -124,16 +124,16 @@ def _standard(subject: Subject) -> Iterator[_Joined]:
     statistics = draw(setup, sample, _STATISTICS, generator(seed, "path statistics"))
     for place, ((a, start), (c, end)) in enumerate(pairwise(subject.members.items())):
         source = generator(seed, "bend", place)
-        how = Bending(
+        how = CurveTraining(
             steps=_STEPS,
             batch_size=_BATCH,
             learning_rate=_RATE,
             rate=published_rate,
             check=check,
         )
-        with undisturbed(setup, number(seed, "path", place)):
-            line = straight(layout, start, end)
-            trained = train_bend(setup, line, items, how, source)
+        with preserved_state(setup, derive_seed(seed, "path", place)):
+            line = straight_line(layout, start, end)
+            trained = train_curve(setup, line, items, how, source)
             along = partial(
                 profile, setup, items=sample, statistics=statistics, inner=_INNER, refined=_REFINED
             )
@@ -149,7 +149,7 @@ def _standard(subject: Subject) -> Iterator[_Joined]:
         yield found
 
 
-def _chosen(subject: Subject) -> tuple[Items, Check | None]:
+def _chosen(subject: MetricInput) -> tuple[Items, ConvergenceCheck | None]:
     """Choose what bends are trained on, and a part of it that tells whether that is of use."""
     train = subject.data.train
     order = torch.randperm(len(train), generator=generator(subject.seed, "path items"))
@@ -158,7 +158,7 @@ def _chosen(subject: Subject) -> tuple[Items, Check | None]:
     if count == 0:
         return train.take(order), None
     items = subject.setup.here(train.take(order[:count]))
-    return train.take(order), Check(items=items, every=_CHECK_EVERY, patience=_PATIENCE)
+    return train.take(order), ConvergenceCheck(items=items, every=_CHECK_EVERY, patience=_PATIENCE)
 
 
 def _check_items(train_items: int) -> int:
@@ -166,27 +166,27 @@ def _check_items(train_items: int) -> int:
     return min(_CHECK_ITEMS, train_items) if train_items > 1 else 0  # BatchNorm needs a variance
 
 
-def _paper(subject: Subject) -> Iterator[_Joined]:
+def _paper(subject: MetricInput) -> Iterator[_Joined]:
     setup, train = subject.setup, subject.data.train
     (a, start), (c, end) = list(subject.members.items())[:2]
     source = generator(subject.seed, "bend", 0)
-    line = straight(trainable(setup.network), start, end)
+    line = straight_line(trainable_parameters(setup.network), start, end)
     bend = random_weights(line.layout, line.bend, source)
-    how = Bending(
+    how = CurveTraining(
         steps=_paper_steps(subject.data.full),
         batch_size=_PAPER_BATCH,
         learning_rate=0.01,
         rate=published_rate,
     )
-    with undisturbed(setup, number(subject.seed, "path", 0)):
-        trained = train_bend(setup, replace(line, bend=bend), train, how, source)
+    with preserved_state(setup, derive_seed(subject.seed, "path", 0)):
+        trained = train_curve(setup, replace(line, bend=bend), train, how, source)
         curve = profile(setup, trained.path, train, train, inner=_INNER)
     yield _Joined(
         pair=f"{a} - {c}", curve=curve, line=None, steps=trained.steps, converged=trained.converged
     )
 
 
-_PROTOCOLS: dict[str, Callable[[Subject], Iterator[_Joined]]] = {
+_PROTOCOLS: dict[str, Callable[[MetricInput], Iterator[_Joined]]] = {
     "standard-1": _standard,
     "paper-1": _paper,
 }
@@ -207,7 +207,7 @@ def published_rate(progress: float) -> float:
 class _Reading:
     """One quantity: which profile it is read off, and how."""
 
-    read: Callable[[Profile], Figure]
+    read: Callable[[Profile], ProfileValue]
     of_line: bool = False
     of_errors: bool = True
 

@@ -14,18 +14,18 @@ from collections.abc import Mapping
 from functools import partial
 
 from mdtree.datasets import Items
-from mdtree.landscape import Effort, Score, number, score, undisturbed
-from mdtree.metrics.base import Findings, Metric, Subject, Workload
+from mdtree.landscape import ComputeCost, Score, derive_seed, preserved_state, score
+from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.models import Run
 from mdtree.rows import Missing, Value, mean_over_members
 
 __all__ = ["ERROR_RATE"]
 
 
-def compute(subject: Subject) -> Findings:
+def compute(subject: MetricInput) -> MetricResult:
     """Measure train_error, test_error, train_loss and test_loss."""
     halves = {"train": subject.data.train, "test": subject.data.test}
-    with undisturbed(subject.setup, number(subject.seed, "error_rate")):
+    with preserved_state(subject.setup, derive_seed(subject.seed, "error_rate")):
         members = [
             subject.setup.network.held(weights, partial(_scores, subject, halves))
             for weights in subject.members.values()
@@ -41,12 +41,12 @@ def compute(subject: Subject) -> Findings:
         values[f"{half}_loss"] = mean_over_members(
             [score.mean_loss() for score in scores], single_stderr=scores[0].loss_stderr()
         )
-    return Findings(values)
+    return MetricResult(values)
 
 
-def cost(work: Workload) -> Effort:
+def cost(work: Workload) -> ComputeCost:
     """Count one forward pass of each item for each member."""
-    return Effort(forward=work.members * (work.train_items + work.test_items))
+    return ComputeCost(forward=work.members * (work.train_items + work.test_items))
 
 
 def _error(scores: list[Score]) -> Value:
@@ -57,7 +57,7 @@ def _error(scores: list[Score]) -> Value:
     )
 
 
-def _scores(subject: Subject, halves: Mapping[str, Items | None], run: Run) -> dict[str, Score]:
+def _scores(subject: MetricInput, halves: Mapping[str, Items | None], run: Run) -> dict[str, Score]:
     return {
         half: score(subject.setup, items, run)
         for half, items in halves.items()

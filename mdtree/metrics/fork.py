@@ -17,23 +17,23 @@ from functools import partial
 
 from mdtree.landscape import (
     MIN_ITEMS,
-    Effort,
+    ComputeCost,
     Profile,
     cka,
     cka_stderr,
+    derive_seed,
     draw,
-    fitting,
     generator,
     has_statistics,
     mixed_sample,
-    number,
     outputs,
+    preserved_state,
     profile,
-    straight,
-    trainable,
-    undisturbed,
+    straight_line,
+    trainable_parameters,
+    within_memory,
 )
-from mdtree.metrics.base import Findings, Metric, Subject, Workload
+from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.models import Weights
 from mdtree.rows import Measured, Missing, Value
 from mdtree.training.loop import Training, train
@@ -50,40 +50,40 @@ _POINTS = 2 + len(_INNER)
 _QUANTITIES = ("fork_barrier", "fork_cka")
 
 
-def compute(subject: Subject) -> Findings:
+def compute(subject: MetricInput) -> MetricResult:
     """Measure fork_barrier and fork_cka."""
     if subject.training is None:
         reason = "needs `training` in the recipe: learning_rate and batch_size, to go on with"
-        return Findings(dict.fromkeys(_QUANTITIES, Missing(missing=reason)))
+        return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=reason)))
     fault = _fault(subject, subject.training)
     if fault is not None:
-        return Findings(dict.fromkeys(_QUANTITIES, Missing(missing=fault)))
+        return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=fault)))
     weights = next(iter(subject.members.values()))
-    with undisturbed(subject.setup, number(subject.seed, "fork")):
+    with preserved_state(subject.setup, derive_seed(subject.seed, "fork")):
         start, end = (_continued(subject, subject.training, weights, way) for way in (0, 1))
         barrier = _barrier(subject, start, end)
         similarity, note = _similarity(subject, start, end)
     values = {"fork_barrier": barrier, "fork_cka": similarity}
-    return Findings(values, notes=() if note is None else (note,))
+    return MetricResult(values, notes=() if note is None else (note,))
 
 
-def cost(work: Workload) -> Effort:
+def cost(work: Workload) -> ComputeCost:
     """Count both continuations, the points of the line, and the outputs."""
     if work.training is None:
-        return Effort()
+        return ComputeCost()
     items = min(work.train_items, _ITEMS)
-    return Effort(
+    return ComputeCost(
         gradient=2 * _trained_items(work.training, work.train_items),
         forward=_POINTS * (items + min(items, _STATISTICS)) + 2 * items,
     )
 
 
-def _fault(subject: Subject, how: Training) -> str | None:
+def _fault(subject: MetricInput, how: Training) -> str | None:
     """Say why the checkpoint cannot be trained any further."""
     network, items = subject.setup.network, len(subject.data.train)
     if items == 0:
         return "needs training items, found 0"
-    if not trainable(network).shapes:
+    if not trainable_parameters(network).shapes:
         return "the network has no parameter that is not frozen"
     if min(how.batch_size, items) == 1 and has_statistics(network.module):
         return (
@@ -93,20 +93,20 @@ def _fault(subject: Subject, how: Training) -> str | None:
     return None
 
 
-def _continued(subject: Subject, how: Training, weights: Weights, way: int) -> Weights:
+def _continued(subject: MetricInput, how: Training, weights: Weights, way: int) -> Weights:
     setup, items = subject.setup, subject.data.train
     module = copy.deepcopy(setup.network.module)
-    seed = number(subject.seed, "fork", way) % 2**32
+    seed = derive_seed(subject.seed, "fork", way) % 2**32
     now = replace(how, epochs=_EPOCHS, steps=_STEPS, seed=seed)
 
     def work(_: int) -> Weights:
         module.load_state_dict(weights, strict=False)  # a tied tensor has several names, one given
         return train(module, items, setup.losses, now, setup.place)
 
-    trained = fitting(
+    trained = within_memory(
         work, how.batch_size, least=how.batch_size, what="in the training of a continuation"
     )
-    setup.meter.add(Effort(gradient=_trained_items(how, len(items))))
+    setup.meter.add(ComputeCost(gradient=_trained_items(how, len(items))))
     return trained
 
 
@@ -116,11 +116,11 @@ def _trained_items(how: Training, items: int) -> int:
     return min(_EPOCHS * (items // batch_size), _STEPS) * batch_size
 
 
-def _barrier(subject: Subject, start: Weights, end: Weights) -> Value:
+def _barrier(subject: MetricInput, start: Weights, end: Weights) -> Value:
     setup, train_items = subject.setup, subject.data.train
     sample = draw(setup, train_items, _ITEMS, generator(subject.seed, "fork items"))
     statistics = draw(setup, sample, _STATISTICS, generator(subject.seed, "fork statistics"))
-    line = straight(trainable(setup.network), start, end)
+    line = straight_line(trainable_parameters(setup.network), start, end)
     found: Profile = profile(setup, line, sample, statistics, inner=_INNER)
     if not found.has_errors:
         return Missing(missing="the targets are no class numbers")
@@ -130,7 +130,7 @@ def _barrier(subject: Subject, start: Weights, end: Weights) -> Value:
     return Measured(value=figure.value, stderr=figure.stderr)
 
 
-def _similarity(subject: Subject, start: Weights, end: Weights) -> tuple[Value, str | None]:
+def _similarity(subject: MetricInput, start: Weights, end: Weights) -> tuple[Value, str | None]:
     setup, train_items = subject.setup, subject.data.train
     source = generator(subject.seed, "fork mixing")
     sample, note = mixed_sample(setup, train_items, _ITEMS, source)

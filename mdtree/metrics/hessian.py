@@ -22,23 +22,23 @@ import torch
 from torch import Tensor
 
 from mdtree.landscape import (
-    Derived,
-    Effort,
+    ComputeCost,
+    DoubleBackwardResult,
     Hessian,
     LossError,
-    NotTwiceError,
+    NoSecondDerivativeError,
+    derive_seed,
+    double_backward,
     draw,
     estimate_trace,
-    fitting,
     generator,
     lanczos,
-    number,
+    preserved_state,
     published_hessian,
-    trainable,
-    twice,
-    undisturbed,
+    trainable_parameters,
+    within_memory,
 )
-from mdtree.metrics.base import Findings, Metric, Subject, Workload
+from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.models import Weights
 from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
@@ -84,21 +84,23 @@ class _Curvature:
     density: tuple[tuple[float, float], ...] = ()  # (eigenvalue, weight)
 
 
-def compute(subject: Subject) -> Findings:
+def compute(subject: MetricInput) -> MetricResult:
     """Measure hessian_top and hessian_trace, and the spectral density for its picture."""
-    if trainable(subject.setup.network).size == 0:
+    if trainable_parameters(subject.setup.network).size == 0:
         missing = Missing(missing="the network has no parameter that is not frozen")
-        return Findings(dict.fromkeys(_QUANTITIES, missing))
+        return MetricResult(dict.fromkeys(_QUANTITIES, missing))
     found: dict[str, _Curvature] = {}
     notes: list[str] = []
     for place, (name, weights) in enumerate(subject.members.items()):
         try:
-            derived: Derived[_Curvature] = twice(partial(_measured, subject, weights, place))
-        except (LossError, NotTwiceError) as error:
-            return Findings(dict.fromkeys(_QUANTITIES, Missing(missing=f"{name}: {error}")))
+            derived: DoubleBackwardResult[_Curvature] = double_backward(
+                partial(_measured, subject, weights, place)
+            )
+        except (LossError, NoSecondDerivativeError) as error:
+            return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=f"{name}: {error}")))
         found[name] = derived.result
         notes += derived.notes
-    return Findings(
+    return MetricResult(
         {
             "hessian_top": _combined([member.top for member in found.values()]),
             "hessian_trace": _combined([member.trace for member in found.values()]),
@@ -108,25 +110,27 @@ def compute(subject: Subject) -> Findings:
     )
 
 
-def cost(work: Workload) -> Effort:
+def cost(work: Workload) -> ComputeCost:
     """Count the products that usually suffice."""
     if work.protocol == "paper-1":
         items = min(work.train_items, _PAPER_ITEMS)
-        one = Effort(gradient=2 * items, product=items * _USUAL_PAPER_PRODUCTS)
+        one = ComputeCost(gradient=2 * items, product=items * _USUAL_PAPER_PRODUCTS)
     else:
         items = min(work.train_items, _ITEMS)
         graphs = 1 + _USUAL_STEPS + _USUAL_PROBES / 4
-        one = Effort(gradient=items * graphs, product=items * (1 + _USUAL_STEPS + _USUAL_PROBES))
+        one = ComputeCost(
+            gradient=items * graphs, product=items * (1 + _USUAL_STEPS + _USUAL_PROBES)
+        )
     return one * work.members
 
 
-def _measured(subject: Subject, weights: Weights, place: int) -> _Curvature:
+def _measured(subject: MetricInput, weights: Weights, place: int) -> _Curvature:
     """Begin each try with the same random numbers: kernels without a second derivative differ."""
-    with undisturbed(subject.setup, number(subject.seed, "hessian", place)):
+    with preserved_state(subject.setup, derive_seed(subject.seed, "hessian", place)):
         return _PROTOCOLS[subject.protocol](subject, weights, place)
 
 
-def _standard(subject: Subject, weights: Weights, place: int) -> _Curvature:
+def _standard(subject: MetricInput, weights: Weights, place: int) -> _Curvature:
     """Use the same items for every member, so that members differ by their weights alone."""
     setup = subject.setup
     sample = draw(setup, subject.data.train, _ITEMS, generator(subject.seed, "hessian"))
@@ -136,7 +140,7 @@ def _standard(subject: Subject, weights: Weights, place: int) -> _Curvature:
         source = generator(subject.seed, "hessian probes", place)
         return _explored(hessian, source, alone=len(subject.members) == 1)
 
-    return fitting(work, min(_BATCH, setup.batch_size, len(sample)))
+    return within_memory(work, min(_BATCH, setup.batch_size, len(sample)))
 
 
 def _explored(hessian: Hessian, source: torch.Generator, *, alone: bool) -> _Curvature:
@@ -183,7 +187,7 @@ def _spread(hessian: Hessian, top: Tensor) -> float | None:
     return math.sqrt(squares / (1 - sum(share**2 for share, _ in found)))
 
 
-def _paper(subject: Subject, weights: Weights, place: int) -> _Curvature:
+def _paper(subject: MetricInput, weights: Weights, place: int) -> _Curvature:
     setup = subject.setup
     source = generator(subject.seed, "hessian items", place)
     sample = draw(setup, subject.data.train, _PAPER_ITEMS, source)
@@ -206,7 +210,7 @@ def _paper(subject: Subject, weights: Weights, place: int) -> _Curvature:
     )
 
 
-_PROTOCOLS: dict[str, Callable[[Subject, Weights, int], _Curvature]] = {
+_PROTOCOLS: dict[str, Callable[[MetricInput, Weights, int], _Curvature]] = {
     "standard-1": _standard,
     "paper-1": _paper,
 }

@@ -23,17 +23,17 @@ from mdtree.batch import size
 from mdtree.datasets import Items
 from mdtree.landscape import (
     MIN_ITEMS,
-    Effort,
+    ComputeCost,
     Kernel,
-    Setup,
+    ModelRunner,
     cka,
+    derive_seed,
     draw,
-    fitting,
     generator,
-    number,
-    undisturbed,
+    preserved_state,
+    within_memory,
 )
-from mdtree.metrics.base import Findings, Metric, Subject, Workload
+from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.models import Run
 from mdtree.rows import Detail
 
@@ -46,35 +46,35 @@ _DIGITS = 6
 _Kernels = dict[str, Kernel]  # of each layer, in the order in which they speak
 
 
-def compute(subject: Subject) -> Findings:
+def compute(subject: MetricInput) -> MetricResult:
     """Compare all layers; there is no quantity, only a picture."""
     found = len(subject.data.train)
     if found < MIN_ITEMS:
-        return Findings({}, notes=(f"layers: needs {MIN_ITEMS} training items, found {found}",))
+        return MetricResult({}, notes=(f"layers: needs {MIN_ITEMS} training items, found {found}",))
     setup, source = subject.setup, generator(subject.seed, "layers")
     sample = draw(setup, subject.data.train, _ITEMS, source)
-    with undisturbed(setup, number(subject.seed, "layers")):
-        used, kernels = fitting(partial(_kernels, subject, sample), len(sample))
+    with preserved_state(setup, derive_seed(subject.seed, "layers")):
+        used, kernels = within_memory(partial(_kernels, subject, sample), len(sample))
     less = f"layers: memory was enough for {used} of {len(sample)} items"
-    return Findings(
+    return MetricResult(
         {},
         details={"layers": _table(kernels[0], kernels[-1])},
         notes=(less,) if used < len(sample) else (),
     )
 
 
-def cost(work: Workload) -> Effort:
+def cost(work: Workload) -> ComputeCost:
     """Count one pass for each of the two members."""
-    return Effort(forward=min(work.members, _MEMBERS) * min(work.train_items, _ITEMS))
+    return ComputeCost(forward=min(work.members, _MEMBERS) * min(work.train_items, _ITEMS))
 
 
-def _kernels(subject: Subject, sample: Items, count: int) -> tuple[int, list[_Kernels]]:
+def _kernels(subject: MetricInput, sample: Items, count: int) -> tuple[int, list[_Kernels]]:
     items, setup = sample.take(torch.arange(count)), subject.setup
     members = itertools.islice(subject.members.values(), _MEMBERS)
     return count, [setup.network.held(weights, partial(_seen, setup, items)) for weights in members]
 
 
-def _seen(setup: Setup, items: Items, run: Run) -> _Kernels:
+def _seen(setup: ModelRunner, items: Items, run: Run) -> _Kernels:
     """Run the network once, and make the kernel of each layer as it speaks."""
     kernels: _Kernels = {}
     batch = next(setup.batches(items, len(items)))
@@ -88,7 +88,7 @@ def _seen(setup: Setup, items: Items, run: Run) -> _Kernels:
         for name, module in _layers(setup.network.module):
             hooks.enter_context(module.register_forward_hook(partial(keep, name)))
         run(batch)
-    setup.meter.add(Effort(forward=len(items)))
+    setup.meter.add(ComputeCost(forward=len(items)))
     return kernels
 
 

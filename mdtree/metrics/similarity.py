@@ -31,18 +31,18 @@ from torch import Tensor
 
 from mdtree.landscape import (
     MIN_ITEMS,
-    Effort,
+    ComputeCost,
     Outputs,
     cka,
     cka_stderr,
+    derive_seed,
     generator,
     mixed_sample,
-    number,
     outputs,
-    trainable,
-    undisturbed,
+    preserved_state,
+    trainable_parameters,
 )
-from mdtree.metrics.base import Findings, Metric, Subject, Workload, needs_two
+from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload, needs_two
 from mdtree.models import Weights
 from mdtree.rows import Detail, Measured, Missing, Value
 
@@ -74,16 +74,16 @@ class _Compared:
     notes: tuple[str, ...] = ()
 
 
-def compute(subject: Subject) -> Findings:
+def compute(subject: MetricInput) -> MetricResult:
     """Measure cka, agreement and weight_distance."""
     if len(subject.members) == 1:
         return needs_two(_QUANTITIES, found=1)
     distances = {
         (a, b): _distance(subject, a, b) for a, b in itertools.combinations(subject.members, 2)
     }
-    with undisturbed(subject.setup, number(subject.seed, "similarity")):
+    with preserved_state(subject.setup, derive_seed(subject.seed, "similarity")):
         compared = _PROTOCOLS[subject.protocol](subject)
-    return Findings(
+    return MetricResult(
         {
             "cka": _over_pairs([pair.cka for pair in compared.pairs]),
             "agreement": _over_pairs([pair.agreement for pair in compared.pairs]),
@@ -94,16 +94,16 @@ def compute(subject: Subject) -> Findings:
     )
 
 
-def cost(work: Workload) -> Effort:
+def cost(work: Workload) -> ComputeCost:
     """Count one pass for each member, or two for each ordered pair."""
     if work.protocol == "paper-1":
         ordered = work.members * (work.members - 1)
-        return Effort(forward=2 * ordered * min(work.train_items, _PAPER_ITEMS))
+        return ComputeCost(forward=2 * ordered * min(work.train_items, _PAPER_ITEMS))
     passes = work.members if work.members > 1 else 0
-    return Effort(forward=passes * min(work.train_items, _ITEMS))
+    return ComputeCost(forward=passes * min(work.train_items, _ITEMS))
 
 
-def _standard(subject: Subject) -> _Compared:
+def _standard(subject: MetricInput) -> _Compared:
     setup = subject.setup
     source = generator(subject.seed, "similarity items")
     sample, unmixed = mixed_sample(setup, subject.data.train, _ITEMS, source)
@@ -124,13 +124,13 @@ def _standard(subject: Subject) -> _Compared:
     return _Compared(pairs=pairs, notes=notes)
 
 
-def _paper(subject: Subject) -> _Compared:
+def _paper(subject: MetricInput) -> _Compared:
     return _Compared(
         pairs=[_paper_pair(subject, a, b) for a, b in itertools.permutations(subject.members, 2)]
     )
 
 
-def _paper_pair(subject: Subject, a: str, b: str) -> _Pair:
+def _paper_pair(subject: MetricInput, a: str, b: str) -> _Pair:
     setup = subject.setup
     source = generator(subject.seed, "similarity items", a, b)
     sample, unmixed = mixed_sample(
@@ -146,7 +146,7 @@ def _paper_pair(subject: Subject, a: str, b: str) -> _Pair:
     return _Pair(a=a, b=b, cka=_cka(said, debiased=False, alone=False), agreement=_agreement(said))
 
 
-_PROTOCOLS: dict[str, Callable[[Subject], _Compared]] = {
+_PROTOCOLS: dict[str, Callable[[MetricInput], _Compared]] = {
     "standard-1": _standard,
     "paper-1": _paper,
 }
@@ -183,8 +183,8 @@ def _agreement(said: dict[str, Outputs]) -> Value:
     return Measured(value=100 * share, stderr=100 * stderr)
 
 
-def _distance(subject: Subject, a: str, b: str) -> Value:
-    names = trainable(subject.setup.network).shapes
+def _distance(subject: MetricInput, a: str, b: str) -> Value:
+    names = trainable_parameters(subject.setup.network).shapes
     if not names:
         return Missing(missing="the network has no parameter that is not frozen")
     first, second = subject.members[a], subject.members[b]

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from mdtree.checkpoints import listed
-from mdtree.landscape import Effort
-from mdtree.metrics.base import Findings, Metric, Subject, Workload
+from mdtree.checkpoints import in_memory_tensors
+from mdtree.landscape import ComputeCost
+from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.models import Weights
 from mdtree.rows import Detail, Missing, Value, mean_over_members
 from mdtree.spectra import AVERAGED, CONVENTIONS, Analysis, Flow, Rules, State, analyse_all, flow_of
@@ -56,12 +56,14 @@ _REASONS = {
 }
 
 
-def compute(subject: Subject) -> Findings:
+def compute(subject: MetricInput) -> MetricResult:
     """Measure the spectra of every member."""
     rules = Rules(seed=subject.seed)
-    found = {name: analyse_all(listed(_here(w)), rules) for name, w in subject.members.items()}
+    found = {
+        name: analyse_all(in_memory_tensors(_here(w)), rules) for name, w in subject.members.items()
+    }
     values = {name: _combined(name, list(found.values())) for name in _READ}
-    return Findings(values, details=_details(found), notes=_notes(found))
+    return MetricResult(values, details=_details(found), notes=_notes(found))
 
 
 def _here(weights: Weights) -> Weights:
@@ -72,9 +74,9 @@ def _here(weights: Weights) -> Weights:
     return {name: tensor.cpu() for name, tensor in weights.items()}
 
 
-def cost(_: Workload) -> Effort:
+def cost(_: Workload) -> ComputeCost:
     """Count nothing: no network is run."""
-    return Effort()
+    return ComputeCost()
 
 
 def _combined(name: str, found: list[Analysis]) -> Value:

@@ -22,7 +22,7 @@ from mdtree.factory import asked_to_fetch
 from mdtree.runtime import torchvision as vision
 from mdtree.runtime.offline import offline
 from mdtree.runtime.requirements import refuse_older
-from mdtree.safe_open import opened
+from mdtree.safe_open import open_regular
 
 __all__ = ["from_folder"]
 
@@ -106,7 +106,7 @@ def _settings(kind: Any, config: dict[str, Any]) -> Any:
 def _config(path: Path) -> dict[str, Any]:
     """Read a config that reaches nothing beyond itself."""
     try:
-        with opened(path) as file:
+        with open_regular(path) as file:
             content = file.read(_LARGEST + 1)
         if len(content) > _LARGEST:
             raise RecipeError(f"{path} is no config: it holds more than {_LARGEST >> 20} MiB")

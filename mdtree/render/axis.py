@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mdtree.render.words import short
 
-__all__ = ["Axis", "linear", "logarithmic"]
+__all__ = ["PlotAxis", "linear", "logarithmic"]
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _TICKS = 5  # at most, without the first
@@ -19,7 +19,7 @@ _DECADES = 4  # between two ticks, at most that many ticks
 
 
 @dataclass(frozen=True, kw_only=True)
-class Axis:
+class PlotAxis:
     """One direction of a picture."""
 
     label: str
@@ -45,7 +45,9 @@ class Axis:
         return short(tick, digits=4)
 
 
-def linear(label: str, values: Iterable[float], *, least: float = 0.0, snug: bool = False) -> Axis:
+def linear(
+    label: str, values: Iterable[float], *, least: float = 0.0, snug: bool = False
+) -> PlotAxis:
     """Make an axis that holds all values and spans at least `least`.
 
     It begins and ends on a tick, or, where it is snug, with the values.
@@ -59,8 +61,8 @@ def linear(label: str, values: Iterable[float], *, least: float = 0.0, snug: boo
     ticks = tuple(float(f"{count * step:.12g}") for count in range(first, last + 1))
     if snug and low < high:
         inside = tuple(tick for tick in ticks if low <= tick <= high)
-        return Axis(label=label, low=low, high=high, ticks=inside)
-    return Axis(label=label, low=ticks[0], high=ticks[-1], ticks=ticks)
+        return PlotAxis(label=label, low=low, high=high, ticks=inside)
+    return PlotAxis(label=label, low=ticks[0], high=ticks[-1], ticks=ticks)
 
 
 def _step(span: float) -> float:
@@ -69,11 +71,11 @@ def _step(span: float) -> float:
     return next(step * power for step in _STEPS if step * power * _TICKS >= span * (1 - 1e-9))
 
 
-def logarithmic(label: str, values: Iterable[float], *, decades: int = 8) -> Axis:
+def logarithmic(label: str, values: Iterable[float], *, decades: int = 8) -> PlotAxis:
     """Make an axis from the power of ten above the largest value, down at most so many decades."""
     held = [min(max(value, _SMALLEST), _LARGEST) for value in values if value > 0] or [1.0]
     top = math.ceil(math.log10(max(held)) - 1e-9)
     bottom = max(min(math.floor(math.log10(min(held))), top - 1), top - decades)
     step = -(-(top - bottom) // _DECADES)
     ticks = tuple(10.0**power for power in range(top, bottom - 1, -step))
-    return Axis(label=label, low=10.0**bottom, high=10.0**top, ticks=ticks, decades=True)
+    return PlotAxis(label=label, low=10.0**bottom, high=10.0**top, ticks=ticks, decades=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mdtree.diagnosis import Outlier, Verdict
+from mdtree.diagnosis import OutOfDistribution, Verdict
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.bars import probability_bars
 from mdtree.render.markup import Markup, tag
@@ -13,7 +13,7 @@ from mdtree.render.words import feature_name, plain, sentence, share
 __all__ = ["card", "flag"]
 
 
-def flag(outlier: Outlier | None) -> Markup | None:
+def flag(outlier: OutOfDistribution | None) -> Markup | None:
     """Say where a tree has seen nothing like the group."""
     if outlier is None or not outlier.outside:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from mdtree.render.axis import Axis, linear
+from mdtree.render.axis import PlotAxis, linear
 from mdtree.render.markup import Markup, joined
 from mdtree.render.plot import Plot
 from mdtree.render.table import beyond, lines, name_of, numeric
@@ -26,7 +26,7 @@ def flow(row: Row) -> Markup | None:
     if len(layers) < _LEAST:
         return None
     alphas = [alpha for found in layers.values() for alpha, _, _ in found]
-    x = Axis(label="layer", low=0.5, high=len(layers) + 0.5, ticks=_ticks(len(layers)))
+    x = PlotAxis(label="layer", low=0.5, high=len(layers) + 0.5, ticks=_ticks(len(layers)))
     label = "alpha" if max(alphas) <= _MOST else f"alpha, {_MOST:g} and more on the upper edge"
     plot = Plot(x, linear(label, [0.0, *(min(alpha, _MOST) for alpha in alphas)], least=8))
     means = [

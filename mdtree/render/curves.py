@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mdtree.render.axis import Axis, linear, logarithmic
+from mdtree.render.axis import PlotAxis, linear, logarithmic
 from mdtree.render.markup import Markup, joined
 from mdtree.render.plot import Plot
 from mdtree.render.table import beyond, lines, numeric
@@ -27,7 +27,7 @@ def profile(row: Row, column: str, label: str) -> Markup | None:
     if not curves and not straight:
         return None
     height = [y for path in (*curves, *straight) for _, y in path]
-    x = Axis(
+    x = PlotAxis(
         label="way from one network to the other", low=0, high=1, ticks=(0, 0.25, 0.5, 0.75, 1)
     )
     plot = Plot(x, linear(label, [0.0, *height], least=1.0 if column == "train_error" else 0.1))

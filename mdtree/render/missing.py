@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdtree.diagnosis import Missed, Verdict
+from mdtree.diagnosis import MissingMeasurement, Verdict
 from mdtree.render.markup import Markup, tag
 from mdtree.render.section import section
 from mdtree.render.words import feature_name, plain, sentence, share
@@ -26,7 +26,7 @@ def absent(verdict: Verdict, row: Row | None) -> Markup | None:
     return section("Not measured", None, tag("ul", *listed, class_="plain")) if listed else None
 
 
-def _line(one: Missed) -> Markup:
+def _line(one: MissingMeasurement) -> Markup:
     told = ", ".join(map(feature_name, one.features))
     flips = (
         f" To know {told} would change the most probable answer with a probability of "

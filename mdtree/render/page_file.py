@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdtree.rows import Row
-from mdtree.rows.atomic import whole_file
+from mdtree.rows.atomic import atomic_file
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import Judge, Verdict
+    from mdtree.diagnosis import Diagnoser, Verdict
 
 __all__ = ["write_page"]
 
 
-def write_page(path: Path, verdicts: Sequence[Verdict], rows: Sequence[Row], judge: Judge) -> None:
+def write_page(
+    path: Path, verdicts: Sequence[Verdict], rows: Sequence[Row], judge: Diagnoser
+) -> None:
     """Write the page of verdicts by one judge; an earlier one stays until this one is whole."""
     from mdtree.render.page import report_page
 
     text = report_page(verdicts, rows, {judge.name: judge.saved})
-    with whole_file(path, advice="name another file with --html") as file:
+    with atomic_file(path, advice="name another file with --html") as file:
         file.write(text.encode())

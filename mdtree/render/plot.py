@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mdtree.render.axis import Axis
+from mdtree.render.axis import PlotAxis
 from mdtree.render.markup import Markup, joined, tag
 
 __all__ = ["Plot"]
@@ -19,8 +19,8 @@ __all__ = ["Plot"]
 class Plot:
     """The frame of a picture, and what draws into it."""
 
-    x: Axis
-    y: Axis
+    x: PlotAxis
+    y: PlotAxis
 
     def drawn(self, marks: Iterable[Markup], told: str) -> Markup:
         """Draw the axes with marks on them; `told` is said to those who do not see it."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdtree.diagnosis import Clue
-from mdtree.diagnosis.resampling import redrawn
+from mdtree.diagnosis import DecisionStep
+from mdtree.diagnosis.resampling import resampled
 from mdtree.render.markup import Markup, joined, tag
 from mdtree.render.words import feature_name, feature_number, number, with_error, with_unit
 from mdtree.rows import QUANTITIES, Measured, Missing, Row
-from mdtree.trees import FEATURES, Population, SavedTree
+from mdtree.trees import FEATURES, SavedTree, TrainingDistribution
 from mdtree.trees.node import KNOWN
 
 __all__ = ["Mark", "key", "marks", "strips"]
@@ -41,7 +41,7 @@ class Mark:
 
     def level(self, value: float) -> float:
         """Say which share of the training groups lies below a value."""
-        all_of_them = Population(
+        all_of_them = TrainingDistribution(
             quantiles={self.feature: self.held}, names=(), correlation=(), limit=math.inf
         )
         return all_of_them.level(self.feature, value) or 0.0
@@ -52,7 +52,7 @@ class Mark:
         return self.value is not None and not self.held[0] <= self.value <= self.held[-1]
 
 
-def marks(row: Row, saved: SavedTree, clues: Sequence[Clue]) -> Iterator[Mark]:
+def marks(row: Row, saved: SavedTree, clues: Sequence[DecisionStep]) -> Iterator[Mark]:
     """Give a mark for each feature of the tree, those that were asked for first."""
     values, errors = _values(row, saved)
     thresholds: dict[str, tuple[float, ...]] = {}
@@ -92,7 +92,7 @@ def key(name: str) -> Markup:
 def _values(row: Row, saved: SavedTree) -> tuple[dict[str, float], dict[str, float]]:
     """Give the known features, and their standard errors as the judge has them."""
     line = saved.matrix([row], allow_protocol_mismatch=True)[0]
-    draws = redrawn(row, saved)
+    draws = resampled(row, saved)
     known = {n: float(v) for n, v in zip(saved.features, line, strict=True) if math.isfinite(v)}
     spreads = {
         name: float(column.std())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mdtree.diagnosis import Clue, Verdict
+from mdtree.diagnosis import DecisionStep, Verdict
 from mdtree.render.markup import Markup, tag
 from mdtree.render.section import section
 from mdtree.render.tree import tree_svg
@@ -33,11 +33,11 @@ def walk(verdict: Verdict, saved: SavedTree | None) -> Markup:
     )
 
 
-def _clue(clue: Clue) -> Markup:
+def _clue(clue: DecisionStep) -> Markup:
     return tag("li", sentence(clue.says), *(tag("small", said) for said in _distance(clue)))
 
 
-def _distance(clue: Clue) -> Iterator[str]:
+def _distance(clue: DecisionStep) -> Iterator[str]:
     if clue.flips_at is None:
         return
     if clue.flips_at > _FAR:

@@ -24,13 +24,13 @@ from mdtree.exceptions import OutputError
 __all__ = [
     "acquired",
     "appended",
+    "atomic_file",
     "beside",
     "cannot_write",
     "check_plain",
     "fresh",
     "own",
     "to_disk",
-    "whole_file",
 ]
 
 _ADVICE = "name another file with --out"
@@ -38,7 +38,7 @@ _SEVERAL = "is one file under several names (a hard link)"
 
 
 @contextlib.contextmanager
-def whole_file(
+def atomic_file(
     path: Path, *, advice: str = _ADVICE, replaces: str | None = None
 ) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of `path` once all is written.

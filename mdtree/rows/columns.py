@@ -9,7 +9,7 @@ from mdtree.exceptions import RowsError
 from mdtree.rows.facts import Fact
 from mdtree.rows.row import Measured, Row
 
-__all__ = ["NAMES", "STDERR", "Kind", "Layout", "layout_of"]
+__all__ = ["NAMES", "STDERR", "Kind", "TableColumns", "table_columns"]
 
 Kind = type[bool] | type[int] | type[float] | type[str]
 
@@ -20,7 +20,7 @@ _INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class TableColumns:
     """What rows hold: the names of their facts, what these are, and the names of quantities."""
 
     facts: dict[str, Kind]
@@ -46,7 +46,7 @@ class Layout:
         return cells
 
 
-def layout_of(rows: Iterable[Row]) -> Layout:
+def table_columns(rows: Iterable[Row]) -> TableColumns:
     """Find the columns that rows need, in the order in which they first appear."""
     facts: dict[str, Kind] = {}
     quantities: dict[str, None] = {}
@@ -60,7 +60,7 @@ def layout_of(rows: Iterable[Row]) -> Layout:
                 f"the rows have more than {_MOST_NAMES:,} facts and quantities of different names, "
                 "too many for a table: rows that belong together share them"
             )
-    return Layout(facts=facts, quantities=tuple(quantities))
+    return TableColumns(facts=facts, quantities=tuple(quantities))
 
 
 def _kind(fact: Fact) -> Kind:

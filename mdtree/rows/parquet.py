@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mdtree.exceptions import MissingExtraError, RowsError
-from mdtree.rows.atomic import whole_file
-from mdtree.rows.columns import Kind, Layout, layout_of
+from mdtree.rows.atomic import atomic_file
+from mdtree.rows.columns import Kind, TableColumns, table_columns
 from mdtree.rows.row import Row
 from mdtree.runtime.requirements import refuse_older
 
@@ -33,7 +33,7 @@ def write_parquet(rows: Collection[Row], out: Path, *, batch: int = _BATCH) -> N
             "Parquet tables need the package pyarrow: pip install 'mdtree-diagnosis[parquet]'"
         ) from error
     refuse_older("pyarrow", pa.__version__)
-    layout = layout_of(rows)
+    layout = table_columns(rows)
     _check_names(layout, out)
     types: dict[Kind, Any] = {
         bool: pa.bool_(),
@@ -42,12 +42,12 @@ def write_parquet(rows: Collection[Row], out: Path, *, batch: int = _BATCH) -> N
         str: pa.string(),
     }
     schema = pa.schema([(name, types[kind]) for name, kind in layout.columns])
-    with whole_file(out) as file, pq.ParquetWriter(file, schema) as writer:
+    with atomic_file(out) as file, pq.ParquetWriter(file, schema) as writer:
         for columns in _batches(rows, layout, batch):
             writer.write_batch(pa.record_batch(columns, schema=schema))
 
 
-def _batches(rows: Collection[Row], layout: Layout, size: int) -> Iterator[list[list[Any]]]:
+def _batches(rows: Collection[Row], layout: TableColumns, size: int) -> Iterator[list[list[Any]]]:
     """Give the columns of so many rows at a time, each cell in the kind of its column."""
     kinds = [kind for _, kind in layout.columns]
     left = iter(rows)
@@ -58,7 +58,7 @@ def _batches(rows: Collection[Row], layout: Layout, size: int) -> Iterator[list[
         ]
 
 
-def _check_names(layout: Layout, out: Path) -> None:
+def _check_names(layout: TableColumns, out: Path) -> None:
     """Refuse two columns of one name, which many readers of Parquet cannot open."""
     names = [name for name, _ in layout.columns]
     for fact in layout.facts:

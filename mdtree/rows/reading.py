@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from mdtree.exceptions import RowsError
 from mdtree.rows.row import FORMAT, Row, RowKey, row_from_json
-from mdtree.safe_open import opened
+from mdtree.safe_open import open_regular
 
 __all__ = [
     "Damaged",
@@ -206,7 +206,7 @@ class StoredRows(Collection[Row]):
 def read_lines(path: Path, *, must_exist: bool = True, pipe: bool = False) -> Iterator[Line]:
     """Read the lines of a file; an unfinished last one is left out, unless it is a whole row."""
     try:
-        with path.open("rb") if pipe else opened(path) as file:
+        with path.open("rb") if pipe else open_regular(path) as file:
             offset = 0
             number = 0
             while text := file.readline(_LONGEST_LINE):

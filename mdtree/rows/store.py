@@ -23,11 +23,11 @@ from mdtree.exceptions import LockedError, OutputError, RowsError
 from mdtree.rows.atomic import (
     acquired,
     appended,
+    atomic_file,
     beside,
     cannot_write,
     check_plain,
     to_disk,
-    whole_file,
 )
 from mdtree.rows.reading import Damaged, Index, read_lines
 from mdtree.rows.row import FORMAT, Row, row_to_json
@@ -39,7 +39,7 @@ _START = f'{{"format":{FORMAT},"group":"'.encode()  # of every row that was writ
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write a file of rows; an existing one is replaced as a whole, or not at all."""
-    with _locked(path), whole_file(path, replaces="measurements") as file:
+    with _locked(path), atomic_file(path, replaces="measurements") as file:
         file.writelines(row_to_json(row) + b"\n" for row in rows)
 
 
@@ -132,7 +132,7 @@ class Store:
                     )
             except OSError as error:
                 raise cannot_write(self._aside, error) from error
-        with whole_file(self._path, replaces="measurements") as file:
+        with atomic_file(self._path, replaces="measurements") as file:
             file.writelines(self.index.texts())
             self.index.close()
 

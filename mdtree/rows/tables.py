@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TextIO
 
 from mdtree.exceptions import RowsError
-from mdtree.rows.atomic import whole_file
-from mdtree.rows.columns import NAMES, STDERR, layout_of
+from mdtree.rows.atomic import atomic_file
+from mdtree.rows.columns import NAMES, STDERR, table_columns
 from mdtree.rows.facts import FACTS, TEXT_FACTS, Fact, check_facts
 from mdtree.rows.quantities import QUANTITIES, Quantity
 from mdtree.rows.row import Measured, Missing, Row, Value
@@ -71,7 +71,7 @@ def rows_to_csv(rows: Iterable[Row]) -> str:
 
 def write_csv(rows: Collection[Row], out: Path) -> None:
     """Write rows into a CSV table, which appears as a whole or not at all."""
-    with whole_file(out) as file:
+    with atomic_file(out) as file:
         file.writelines(line.encode() for line in csv_lines(rows))
 
 
@@ -81,7 +81,7 @@ def csv_lines(rows: Collection[Row]) -> Iterator[str]:
     A missing quantity is an empty cell; its reason stays in the rows.  Text that a spreadsheet
     would run as a formula gets an apostrophe before it.
     """
-    layout = layout_of(rows)
+    layout = table_columns(rows)
     writer = csv.writer(_Line())  # whose writerow returns what was written
     yield writer.writerow([_harmless(name) for name, _ in layout.columns])
     for row in rows:

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from mdtree.scanning.archive_scan import FaultError
 
-__all__ = ["Walk"]
+__all__ = ["PickleScan"]
 
 _MOST = 1_000_000  # values in a tuple, those of tuples in it counted wherever they stand
 _MOST_IN_A_KEY = 1_000  # the same, of what a dictionary or a storage is known by
@@ -146,7 +146,7 @@ _EMPTY = {"EMPTY_LIST": "list", "EMPTY_DICT": "dict", "EMPTY_SET": "set"}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-class Walk:
+class PickleScan:
     """Goes through one pickle, or several that belong together, as torch would.
 
     `passed_over` are names of classes in whose place something empty will stand; `records` are the

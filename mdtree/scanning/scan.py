@@ -15,7 +15,7 @@ from collections.abc import Collection
 from typing import IO, Any
 
 from mdtree.scanning.archive_scan import FaultError, damaged_entry, entries_of
-from mdtree.scanning.pickle_scan import Walk
+from mdtree.scanning.pickle_scan import PickleScan
 
 __all__ = ["IN_PARTS", "damage", "is_zip", "pickle_fault", "zip_fault"]
 
@@ -105,15 +105,15 @@ def _walk_archive(file: IO[bytes], passed_over: Collection[str]) -> None:
     pickled = reader.get_record("data.pkl")
     if len(pickled) != sizes.get("data.pkl"):
         raise FaultError("its pickle is not the one that torch finds")
-    Walk(passed_over, sizes).through(io.BytesIO(pickled))
+    PickleScan(passed_over, sizes).through(io.BytesIO(pickled))
 
 
 def _walk_older(file: IO[bytes], passed_over: Collection[str]) -> None:
     """Go through the five pickles of the older form, and hold what follows to what they ask for."""
     for _ in range(3):  # magic number, version, machine
-        Walk(passed_over).through(file)
-    walk = Walk(passed_over)
+        PickleScan(passed_over).through(file)
+    walk = PickleScan(passed_over)
     walk.through(file)
     walk.check_filled(
-        Walk(passed_over).through(file), os.fstat(file.fileno()).st_size - file.tell()
+        PickleScan(passed_over).through(file), os.fstat(file.fileno()).st_size - file.tell()
     )

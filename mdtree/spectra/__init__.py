@@ -6,7 +6,7 @@ from mdtree.spectra.flow import Flow, flow_of
 from mdtree.spectra.layer import FIGURES, Figures, Layer, Rules, analyse
 from mdtree.spectra.matrix import CONVENTIONS, Convention, Matrix, Skipped, find_matrices
 from mdtree.spectra.powerlaw import PowerLaw, fit_power_law
-from mdtree.spectra.series import FEW, Member, Ranking, rankings
+from mdtree.spectra.series import FEW, Ranking, SeriesModel, rankings
 from mdtree.spectra.state import State
 
 __all__ = [
@@ -22,10 +22,10 @@ __all__ = [
     "Hint",
     "Layer",
     "Matrix",
-    "Member",
     "PowerLaw",
     "Ranking",
     "Rules",
+    "SeriesModel",
     "Skipped",
     "State",
     "analyse",

@@ -15,7 +15,7 @@ from functools import partial
 
 import torch
 
-from mdtree.checkpoints import Stored
+from mdtree.checkpoints import LazyTensor
 from mdtree.progress import Progress, Silent
 from mdtree.runtime.threads import one_thread
 from mdtree.spectra.layer import Layer, Rules, analyse
@@ -86,7 +86,7 @@ class Analysis:
 
 
 def analyse_all(
-    tensors: Iterable[Stored],
+    tensors: Iterable[LazyTensor],
     rules: Rules,
     *,
     embeddings: bool = False,

@@ -25,7 +25,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mdtree.checkpoints import Stored
+from mdtree.checkpoints import LazyTensor
 
 __all__ = ["CONVENTIONS", "Convention", "Matrix", "Skipped", "find_matrices"]
 
@@ -64,7 +64,7 @@ class Matrix:
     """
 
     name: str
-    tensor: Stored  # which it is a part of
+    tensor: LazyTensor  # which it is a part of
     kind: str
     sizes: tuple[int, int]  # of each slice
     slices: int  # matrices of this size; only convolutions have several
@@ -82,7 +82,7 @@ class Skipped:
 
 
 def find_matrices(
-    tensors: Iterable[Stored], *, convention: Convention = "pooled"
+    tensors: Iterable[LazyTensor], *, convention: Convention = "pooled"
 ) -> tuple[list[Matrix], list[Skipped]]:
     """Take every tensor for one or more matrices, or say why not."""
     known = {stored.name: stored for stored in tensors}
@@ -102,7 +102,7 @@ def find_matrices(
     return found, skipped
 
 
-def _reason(stored: Stored, known: Mapping[str, Stored]) -> str | None:
+def _reason(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> str | None:
     """Say why a tensor holds no weights of a layer."""
     name, sizes, dtype = stored.name, stored.sizes, stored.dtype
     _, own = _place(name)
@@ -125,7 +125,7 @@ def _reason(stored: Stored, known: Mapping[str, Stored]) -> str | None:
     return next((reason for reason, holds in faults.items() if holds), None)
 
 
-def _is_part(name: str, known: Mapping[str, Stored]) -> bool:
+def _is_part(name: str, known: Mapping[str, LazyTensor]) -> bool:
     start, _, part = name.rpartition("_")
     partners = _PARTNERS.get(part, ())
     return "parametrizations" in name.split(".") or any(f"{start}_{p}" in known for p in partners)
@@ -150,13 +150,13 @@ def _place(name: str) -> tuple[str, str]:
     return next(named, ""), own
 
 
-def _bias(stored: Stored, known: Mapping[str, Stored]) -> Stored | None:
+def _bias(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> LazyTensor | None:
     start = stored.name.removesuffix("weight")
     return known.get(f"{start}bias") if start != stored.name else None
 
 
 def _matrices(
-    stored: Stored, known: Mapping[str, Stored], convention: Convention
+    stored: LazyTensor, known: Mapping[str, LazyTensor], convention: Convention
 ) -> Iterator[Matrix]:
     sizes = tuple(size for size in stored.sizes if size > 1)
     axes = len(stored.sizes)
@@ -175,7 +175,7 @@ def _matrices(
         yield _convolution(stored, convention)
 
 
-def _flat(stored: Stored, known: Mapping[str, Stored]) -> Iterator[Matrix]:
+def _flat(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> Iterator[Matrix]:
     rows, columns = stored.sizes
     gates, hidden = _gates(stored, known)
     if gates:
@@ -189,7 +189,7 @@ def _flat(stored: Stored, known: Mapping[str, Stored]) -> Iterator[Matrix]:
         yield _whole(stored, kind, (rows, columns))
 
 
-def _gates(stored: Stored, known: Mapping[str, Stored]) -> tuple[str, int]:
+def _gates(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> tuple[str, int]:
     """Give the gates that a tensor of a GRU or LSTM stacks, and the rows of each."""
     if not (found := _RECURRENT.match(stored.name)):
         return "", 0
@@ -201,7 +201,7 @@ def _gates(stored: Stored, known: Mapping[str, Stored]) -> tuple[str, int]:
     return {3 * hidden: "rzn", 4 * hidden: "ifgo"}.get(stored.sizes[0], ""), hidden
 
 
-def _cut_up(stored: Stored, parts: str, kind: str, *, axis: int, each: int) -> Iterator[Matrix]:
+def _cut_up(stored: LazyTensor, parts: str, kind: str, *, axis: int, each: int) -> Iterator[Matrix]:
     sizes = (each, stored.sizes[1]) if axis == 0 else (stored.sizes[0], each)
     for number, part in enumerate(parts):
 
@@ -212,14 +212,14 @@ def _cut_up(stored: Stored, parts: str, kind: str, *, axis: int, each: int) -> I
         yield Matrix(name=name, tensor=stored, kind=kind, sizes=sizes, slices=1, cut=cut)
 
 
-def _whole(stored: Stored, kind: str, sizes: tuple[int, int]) -> Matrix:
+def _whole(stored: LazyTensor, kind: str, sizes: tuple[int, int]) -> Matrix:
     return Matrix(
         name=stored.name, tensor=stored, kind=kind, sizes=sizes, slices=1,
         cut=lambda tensor: tensor.reshape(1, *sizes),
     )  # fmt: skip
 
 
-def _convolution(stored: Stored, convention: Convention) -> Matrix:
+def _convolution(stored: LazyTensor, convention: Convention) -> Matrix:
     rows, columns, *kernel = stored.sizes
     places = math.prod(kernel)
     is_depthwise = columns == 1 and rows > 1 and places > 1
@@ -234,7 +234,7 @@ def _convolution(stored: Stored, convention: Convention) -> Matrix:
     )  # fmt: skip
 
 
-def _is_convolution(stored: Stored, known: Mapping[str, Stored]) -> bool:
+def _is_convolution(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> bool:
     """Take a tensor of 3 to 5 axes for one if its name says so, or if it could be nothing else."""
     owner, own = _place(stored.name.lower())
     bias = _bias(stored, known)
@@ -245,7 +245,7 @@ def _is_convolution(stored: Stored, known: Mapping[str, Stored]) -> bool:
     return "conv" in owner + own or (has_name and is_narrow)
 
 
-def _is_embedding(stored: Stored, known: Mapping[str, Stored]) -> bool:
+def _is_embedding(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> bool:
     """Tell a table from what works on its lines: that has a bias, or is a convolution."""
     owner, own = _place(stored.name)
     if _bias(stored, known) is not None or ("weight" in own and len(stored.sizes) > 2):  # noqa: PLR2004

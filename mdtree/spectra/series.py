@@ -17,14 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import kendalltau
 
-__all__ = ["FEW", "Member", "Ranking", "rankings"]
+__all__ = ["FEW", "Ranking", "SeriesModel", "rankings"]
 
 FEW = 5  # models; with fewer, a rank correlation is little more than chance
 _LEAST = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class SeriesModel:
     """One model of a family."""
 
     name: str
@@ -52,7 +52,7 @@ class Ranking:
         return self.models < FEW
 
 
-def rankings(members: Sequence[Member]) -> tuple[Ranking, ...]:
+def rankings(members: Sequence[SeriesModel]) -> tuple[Ranking, ...]:
     """Rank each family by each number that its models have."""
     found: list[Ranking] = []
     for family in dict.fromkeys(member.family for member in members):
@@ -62,7 +62,7 @@ def rankings(members: Sequence[Member]) -> tuple[Ranking, ...]:
     return tuple(found)
 
 
-def _ranking(family: str, number: str, models: Sequence[Member]) -> Ranking:
+def _ranking(family: str, number: str, models: Sequence[SeriesModel]) -> Ranking:
     known = [(m.numbers.get(number), m.error) for m in models]
     pairs = [(x, y) for x, y in known if x is not None and math.isfinite(x)]
     x, y = np.array([x for x, _ in pairs]), np.array([y for _, y in pairs])

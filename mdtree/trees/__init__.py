@@ -17,12 +17,12 @@ from mdtree.trees.features import (
     Feature,
     feature_matrix,
 )
-from mdtree.trees.node import Leaf, Node, Split, Step, Way, ends, leaves, walk, with_gains
-from mdtree.trees.ood import Population, mixed, population_of
+from mdtree.trees.node import Leaf, Node, RemedyGain, Split, Step, ends, leaves, walk, with_gains
+from mdtree.trees.ood import TrainingDistribution, mixed, training_distribution
 from mdtree.trees.prediction import Answer, answers, probabilities
 from mdtree.trees.reading import read_tree
 from mdtree.trees.saved_tree import SavedTree, write_tree
-from mdtree.trees.template import FAMILIES, PUBLISHED, shape_features
+from mdtree.trees.template import FAMILIES, PUBLISHED, template_features
 
 if TYPE_CHECKING:
     from mdtree.trees.estimators.base import TreeEstimator
@@ -42,23 +42,23 @@ __all__ = [
     "Feature",
     "Leaf",
     "Node",
-    "Population",
     "PosteriorTree",
     "PublishedTree",
+    "RemedyGain",
     "SavedTree",
     "Split",
     "Step",
+    "TrainingDistribution",
     "TreeEstimator",
-    "Way",
     "answers",
     "ends",
     "feature_matrix",
     "leaves",
     "mixed",
-    "population_of",
     "probabilities",
     "read_tree",
-    "shape_features",
+    "template_features",
+    "training_distribution",
     "walk",
     "with_gains",
     "write_tree",

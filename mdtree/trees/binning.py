@@ -14,17 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from mdtree.trees.template import DECIMALS, Ask, Shape, answers, asks, shape_features, to_scale
+from mdtree.trees.template import (
+    DECIMALS,
+    Question,
+    Template,
+    answers,
+    questions_of,
+    template_features,
+    to_scale,
+)
 
 __all__ = [
-    "Evidence",
+    "BinnedCounts",
     "Floats",
     "Ints",
     "belief",
     "cells_of",
     "collect",
+    "complete_rows",
     "continued",
-    "whole_lines",
 ]
 
 Floats = NDArray[np.float64]
@@ -35,10 +43,10 @@ _QUANTILES = 9  # of a belief that are cuts, from 0.03 to 0.97
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class BinnedCounts:
     """The groups of each class between the cuts of one shape."""
 
-    shape: Shape
+    shape: Template
     classes: tuple[str, ...]
     hit: float  # Dirichlet weight of a leaf's own class
     miss: float  # of all other classes together
@@ -55,14 +63,14 @@ class Evidence:
                 f"{', '.join(self.classes)}"
             )
 
-    def extended(self, cells: Ints, labels: Ints) -> Evidence:
+    def extended(self, cells: Ints, labels: Ints) -> BinnedCounts:
         """Add groups, given by their cells."""
         ones = np.eye(len(self.classes))[labels]
         return replace(
             self, cells=np.vstack([self.cells, cells]), counts=np.vstack([self.counts, ones])
         )
 
-    def merged(self) -> Evidence:
+    def merged(self) -> BinnedCounts:
         """Add up the groups of each cell; it says the same in fewer lines."""
         cells, where = np.unique(self.cells, axis=0, return_inverse=True)
         counts = np.zeros((len(cells), len(self.classes)))
@@ -71,15 +79,15 @@ class Evidence:
 
 
 def collect(
-    empty: Evidence, matrix: Floats, columns: Mapping[str, int], labels: Ints, most: int
-) -> Evidence:
+    empty: BinnedCounts, matrix: Floats, columns: Mapping[str, int], labels: Ints, most: int
+) -> BinnedCounts:
     """Choose cuts (at most `most` from the data), and sort the groups into their cells.
 
     Groups with a missing feature are left out.
     """
     values, whole = _values(empty.shape, matrix, columns)
     values = values[whole]
-    questions = list(asks(empty.shape))
+    questions = list(questions_of(empty.shape))
     cuts = tuple(_cuts(ask, values[:, i], most) for i, ask in enumerate(questions))
     start = replace(
         empty,
@@ -91,22 +99,22 @@ def collect(
 
 
 def continued(
-    evidence: Evidence, matrix: Floats, columns: Mapping[str, int], labels: Ints
-) -> Evidence:
+    evidence: BinnedCounts, matrix: Floats, columns: Mapping[str, int], labels: Ints
+) -> BinnedCounts:
     """Add groups to earlier evidence; the cuts stay."""
     values, whole = _values(evidence.shape, matrix, columns)
     return evidence.extended(_cells(values[whole], evidence.cuts), labels[whole])
 
 
 def cells_of(
-    evidence: Evidence, matrix: Floats, columns: Mapping[str, int]
+    evidence: BinnedCounts, matrix: Floats, columns: Mapping[str, int]
 ) -> tuple[Ints, NDArray[np.bool_]]:
     """Give the cell of each line, and say which lines have all features."""
     values, whole = _values(evidence.shape, matrix, columns)
     return _cells(values, evidence.cuts), whole
 
 
-def belief(ask: Ask, cuts: Floats) -> Floats:
+def belief(ask: Question, cuts: Floats) -> Floats:
     """Give each cut the share of the belief around it."""
     low, high = scaled_bounds(ask)
     edges = np.concatenate([[low], _middles(cuts), [high]])
@@ -115,7 +123,7 @@ def belief(ask: Ask, cuts: Floats) -> Floats:
     return shares
 
 
-def _cuts(ask: Ask, values: Floats, most: int) -> Floats:
+def _cuts(ask: Question, values: Floats, most: int) -> Floats:
     low, high = scaled_bounds(ask)
     distinct = np.unique(values)
     between = _middles(distinct)
@@ -133,32 +141,32 @@ def _middles(values: Floats) -> Floats:
     return middles
 
 
-def scaled_bounds(ask: Ask) -> tuple[float, float]:
+def scaled_bounds(ask: Question) -> tuple[float, float]:
     """Bring the bounds of a belief to its scale."""
     low, high = to_scale(np.array(ask.bounds, dtype=float), ask.scale)
     return float(low), float(high)
 
 
-def _centre(ask: Ask) -> float:
+def _centre(ask: Question) -> float:
     return float(to_scale(np.array([ask.start]), ask.scale)[0])
 
 
-def whole_lines(shape: Shape, matrix: Floats, columns: Mapping[str, int]) -> NDArray[np.bool_]:
+def complete_rows(shape: Template, matrix: Floats, columns: Mapping[str, int]) -> NDArray[np.bool_]:
     """Say which lines have all features of a shape."""
-    asked = [columns[name] for name in shape_features(shape)]
+    asked = [columns[name] for name in template_features(shape)]
     return np.asarray(~np.isnan(matrix[:, asked]).any(axis=1))
 
 
 def _values(
-    shape: Shape, matrix: Floats, columns: Mapping[str, int]
+    shape: Template, matrix: Floats, columns: Mapping[str, int]
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Bring the features to the scales of their questions; say which lines have them all."""
-    questions = list(asks(shape))
+    questions = list(questions_of(shape))
     values: Floats = matrix[:, [columns[ask.feature] for ask in questions]]
     for number, ask in enumerate(questions):
         if ask.scale != "linear":
             values[:, number] = to_scale(values[:, number], ask.scale)
-    return values, whole_lines(shape, matrix, columns)
+    return values, complete_rows(shape, matrix, columns)
 
 
 def _cells(values: Floats, cuts: tuple[Floats, ...]) -> Ints:

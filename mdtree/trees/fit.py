@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdtree.exceptions import ProtocolError, RowsError, TreeError
-from mdtree.failure_modes import FAILURE_MODES, TASKS, Room, answer_of, contradicts
+from mdtree.failure_modes import FAILURE_MODES, TASKS, RoomForImprovement, answer_of, contradicts
 from mdtree.labelling import room_for_improvement
 from mdtree.messages import nearest
 from mdtree.rows import Row, one_protocol
@@ -17,15 +17,15 @@ from mdtree.trees import (
     LANDSCAPE,
     PUBLISHED,
     CartTree,
-    Population,
     PosteriorTree,
     PublishedTree,
     SavedTree,
+    TrainingDistribution,
     TreeEstimator,
     feature_matrix,
     mixed,
-    population_of,
-    shape_features,
+    template_features,
+    training_distribution,
     with_gains,
 )
 from mdtree.version import __version__
@@ -104,13 +104,15 @@ def fit_tree(
     )
 
 
-def labelled(rows: Sequence[Row], task: str) -> tuple[list[Row], list[str], list[Room]]:
+def labelled(
+    rows: Sequence[Row], task: str
+) -> tuple[list[Row], list[str], list[RoomForImprovement]]:
     """Keep the rows that have an answer to the task: (rows, answers, rooms for improvement).
 
     Rows with the fact `label` are taken at their word; all others are labelled by their grid.
     """
     rooms = _rooms(rows)
-    kept: list[tuple[Row, str, Room]] = []
+    kept: list[tuple[Row, str, RoomForImprovement]] = []
     for row, room in zip(rows, rooms, strict=True):
         label = row.facts.get("label")
         answer = TASKS[task].answer(room) if label is None else _own_answer(row, room, task)
@@ -121,7 +123,7 @@ def labelled(rows: Sequence[Row], task: str) -> tuple[list[Row], list[str], list
     return [row for row, _, _ in kept], [a for _, a, _ in kept], [room for _, _, room in kept]
 
 
-def _rooms(rows: Sequence[Row]) -> list[Room]:
+def _rooms(rows: Sequence[Row]) -> list[RoomForImprovement]:
     """Compare rows inside their grid; where all have labels of their own, no grid is needed."""
     try:
         return room_for_improvement(rows)
@@ -134,10 +136,10 @@ def _rooms(rows: Sequence[Row]) -> list[Room]:
             ) from None
         if missing:
             raise
-        return [Room(gains={}, step={}, margin=0.0) for _ in rows]
+        return [RoomForImprovement(gains={}, step={}, margin=0.0) for _ in rows]
 
 
-def _own_answer(row: Row, room: Room, task: str) -> str | None:
+def _own_answer(row: Row, room: RoomForImprovement, task: str) -> str | None:
     mode = str(row.facts["label"])
     if mode not in FAILURE_MODES:
         raise TreeError(
@@ -180,7 +182,7 @@ def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> N
 
 def _features(task: str, method: str, *, facts: bool) -> tuple[str, ...]:
     if method == "mdtree":
-        return shape_features(PUBLISHED[task])
+        return template_features(PUBLISHED[task])
     return (*LANDSCAPE, *FACT_FEATURES) if facts else LANDSCAPE
 
 
@@ -222,9 +224,9 @@ def make_estimator(
 
 def _population(
     matrix: NDArray[np.float64], features: Sequence[str], prior: SavedTree | None
-) -> Population | None:
+) -> TrainingDistribution | None:
     """Describe the groups, together with those of the prior."""
-    new = population_of(matrix, features)
+    new = training_distribution(matrix, features)
     if prior is None:
         return new
     return mixed(prior.population, prior.groups, new, len(matrix))

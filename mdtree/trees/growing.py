@@ -18,18 +18,18 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mdtree.trees.binning import Floats
 from mdtree.trees.template import (
-    Ask,
     Family,
-    Outcome,
+    Question,
     Scale,
-    Shape,
-    asks,
+    Template,
+    TemplateLeaf,
     from_scale,
-    shortened,
+    questions_of,
+    rounded,
     to_scale,
 )
 
-__all__ = ["grown"]
+__all__ = ["grow_template"]
 
 _SCALES: dict[str, Scale] = {
     "train_error": "log",
@@ -44,7 +44,7 @@ _LARGEST: dict[Scale, float] = {"linear": 1e30, "log": 600.0, "arcsinh": 600.0}
 _FEW = 2  # classes
 
 
-def grown(
+def grow_template(
     matrix: Floats,
     labels: NDArray[np.intp],
     classes: Sequence[str],
@@ -72,7 +72,7 @@ def grown(
             for name, column in zip(features, matrix.T, strict=True)
         ]
     )
-    found: Counter[Shape] = Counter()
+    found: Counter[Template] = Counter()
     for _ in range(shapes):
         lines = rng.integers(len(matrix), size=len(matrix))
         cart = DecisionTreeClassifier(
@@ -80,7 +80,7 @@ def grown(
         )
         cart.fit(scaled[lines], labels[lines])
         grown_one = _shape(cart, 0, scaled, classes, features)
-        if any(True for _ in asks(grown_one)):
+        if any(True for _ in questions_of(grown_one)):
             found[grown_one] += 1
     shares = tuple((count / found.total(), shape) for shape, count in found.most_common())
     if not shares:  # all groups are of one class, or alike
@@ -94,9 +94,9 @@ def _scale(feature: str) -> Scale:
 
 def _shape(
     cart: Any, place: int, scaled: Floats, classes: Sequence[str], features: Sequence[str]
-) -> Shape:
+) -> Template:
     held = cart.tree_
-    end = Outcome(classes[int(cart.classes_[held.value[place][0].argmax()])])
+    end = TemplateLeaf(classes[int(cart.classes_[held.value[place][0].argmax()])])
     if held.children_left[place] < 0:
         return end
     column = int(held.feature[place])
@@ -106,14 +106,14 @@ def _shape(
     if low == high or not np.isfinite(held.threshold[place]):
         return end  # it only asks whether the feature is known, and a shape is for what is
     spread = float(np.subtract(*np.quantile(known, (0.84, 0.16)))) / 2 or (high - low) / 4
-    edge = shortened(0.05 * (high - low))
+    edge = rounded(0.05 * (high - low))
     scale = _scale(name)
     threshold = min(max(float(held.threshold[place]), low), high)
-    return Ask(
+    return Question(
         feature=name,
         start=from_scale(threshold, scale),
         bounds=(from_scale(low - edge, scale), from_scale(high + edge, scale)),
-        spread=shortened(spread / 3),
+        spread=rounded(spread / 3),
         scale=scale,
         low=_shape(cart, held.children_left[place], scaled, classes, features),
         high=_shape(cart, held.children_right[place], scaled, classes, features),

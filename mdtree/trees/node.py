@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from mdtree.failure_modes import Move, Room
+from mdtree.failure_modes import Move, RoomForImprovement
 
 __all__ = [
     "KNOWN",
     "Leaf",
     "Node",
+    "RemedyGain",
     "Split",
     "Step",
-    "Way",
     "ends",
     "kind",
     "leaves",
@@ -36,7 +36,7 @@ KNOWN = sys.float_info.max  # the threshold that every known value is below: "is
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
+class RemedyGain:
     """What one remedy gained the groups of a leaf, and how far they had to go for it."""
 
     __pydantic_config__: ClassVar = _STRICT
@@ -57,7 +57,7 @@ class Leaf:
     answer: str  # the class
     counts: Mapping[str, Annotated[float, Field(ge=0, le=1e12)]]  # class -> groups
     gains: Mapping[str, float] = field(default_factory=dict)  # remedy -> mean gain, in points
-    ways: Mapping[str, Way] = field(default_factory=dict)  # remedy -> how the gains spread
+    ways: Mapping[str, RemedyGain] = field(default_factory=dict)  # remedy -> how the gains spread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ def with_gains(
     node: Node,
     matrix: NDArray[np.float64],
     columns: Mapping[str, int],
-    rooms: Sequence[Room],
+    rooms: Sequence[RoomForImprovement],
     *,
     earlier: Node | None = None,
 ) -> Node:
@@ -183,14 +183,14 @@ def _means(gains: Sequence[Mapping[str, float]]) -> dict[str, float]:
 _TAIL = 10  # percent of the groups on either side of a way's ends
 
 
-def _ways(rooms: Sequence[Room]) -> dict[str, Way]:
+def _ways(rooms: Sequence[RoomForImprovement]) -> dict[str, RemedyGain]:
     """Say how the gains of each remedy spread over the groups, and which change brought them."""
     ways = {}
     for remedy in sorted({remedy for room in rooms for remedy in room.gains}):
         gains = [room.gains.get(remedy, 0.0) for room in rooms]
         low, high = (round(float(end), 4) for end in np.percentile(gains, (_TAIL, 100 - _TAIL)))
         moves = [room.moves[remedy] for room in rooms if remedy in room.moves]
-        ways[remedy] = Way(low=low, high=high, **_usual(moves))
+        ways[remedy] = RemedyGain(low=low, high=high, **_usual(moves))
     return ways
 
 

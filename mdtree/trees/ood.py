@@ -29,7 +29,7 @@ from scipy.special import chdtri, ndtri
 
 from mdtree.trees.binning import Floats
 
-__all__ = ["Population", "mixed", "population_of"]
+__all__ = ["TrainingDistribution", "mixed", "training_distribution"]
 
 _LEVELS = np.linspace(0, 1, 41)
 _END = 0.02  # the least level that a score is made of
@@ -45,7 +45,7 @@ _FARTHEST = 1e6  # spreads beyond the ends: farther away is no worse
 
 
 @dataclass(frozen=True, kw_only=True)
-class Population:
+class TrainingDistribution:
     """Quantiles of the features of the training groups, and how the features go together."""
 
     quantiles: Mapping[str, tuple[float, ...]]  # feature -> at levels from 0 to 1, evenly spaced
@@ -98,7 +98,7 @@ class Population:
         return self.limit * _usual(known) / _usual(np.array(self.correlation))
 
 
-def population_of(matrix: Floats, names: Sequence[str]) -> Population | None:
+def training_distribution(matrix: Floats, names: Sequence[str]) -> TrainingDistribution | None:
     """Describe training groups: one line each, one column for each feature, NaN if missing."""
     quantiles: dict[str, tuple[float, ...]] = {}
     looked: dict[str, int] = {}
@@ -115,7 +115,7 @@ def population_of(matrix: Floats, names: Sequence[str]) -> Population | None:
     scores = _all_scores([quantiles[name] for name in looked], groups)
     folds = np.random.default_rng(0).permutation(len(groups)) % _FOLDS
     distances = np.concatenate([_left_out(groups, folds == fold) for fold in np.unique(folds)])
-    return Population(
+    return TrainingDistribution(
         quantiles=quantiles,
         names=tuple(looked),
         correlation=_rounded(_correlation(scores)),
@@ -124,8 +124,8 @@ def population_of(matrix: Floats, names: Sequence[str]) -> Population | None:
 
 
 def mixed(
-    one: Population | None, groups: int, other: Population | None, others: int
-) -> Population | None:
+    one: TrainingDistribution | None, groups: int, other: TrainingDistribution | None, others: int
+) -> TrainingDistribution | None:
     """Describe two populations together, as if they were one of `groups` and `others` groups."""
     if one is None or other is None:
         return one or other
@@ -139,7 +139,7 @@ def mixed(
         if name in other.quantiles
     }
     matrix = share * np.array(one.correlation) + (1 - share) * np.array(other.correlation)
-    return Population(
+    return TrainingDistribution(
         quantiles=quantiles,
         names=one.names,
         correlation=_rounded(matrix),
@@ -147,9 +147,9 @@ def mixed(
     )
 
 
-def _unmeasured(quantiles: Mapping[str, tuple[float, ...]]) -> Population:
+def _unmeasured(quantiles: Mapping[str, tuple[float, ...]]) -> TrainingDistribution:
     """Describe groups that are too few for a distance."""
-    return Population(quantiles=quantiles, names=(), correlation=(), limit=math.inf)
+    return TrainingDistribution(quantiles=quantiles, names=(), correlation=(), limit=math.inf)
 
 
 def _check(correlation: Floats, limit: float) -> None:

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln
 
-from mdtree.trees.binning import Evidence, Floats, Ints, belief, cells_of
+from mdtree.trees.binning import BinnedCounts, Floats, Ints, belief, cells_of
 from mdtree.trees.node import Leaf, Node, Split, weight_of
-from mdtree.trees.template import Ask, Outcome, Shape, asks, from_scale
+from mdtree.trees.template import Question, Template, TemplateLeaf, from_scale, questions_of
 
 __all__ = ["Posterior", "averaged", "first_best", "posterior"]
 
@@ -43,7 +43,7 @@ _Path = tuple[_Turn, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _End:
+class _LeafSum:
     """A leaf; tensors run over the thresholds of its path."""
 
     answer: str
@@ -55,10 +55,10 @@ class _End:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Fork:
+class _SplitSum:
     """A question and all below it, its own threshold summed out."""
 
-    ask: Ask
+    ask: Question
     question: int
     low: _Part
     high: _Part
@@ -68,7 +68,7 @@ class _Fork:
     best: Ints  # the best threshold, given those of the path
 
 
-_Part = _Fork | _End
+_Part = _SplitSum | _LeafSum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ class _Table:
 class Posterior:
     """All plausible trees of one shape, weighted."""
 
-    evidence: Evidence
+    evidence: BinnedCounts
     log_evidence: float  # log Z
     tree: Node  # the most probable one
     tables: tuple[_Table, ...]  # one for each leaf
@@ -113,7 +113,7 @@ class Posterior:
         return out
 
 
-def posterior(evidence: Evidence) -> Posterior:
+def posterior(evidence: BinnedCounts) -> Posterior:
     """Sum over all thresholds, and prepare the tables that predictions are read from."""
     root = _summed(evidence, evidence.shape, (), 0)
     tables: list[_Table] = []
@@ -143,10 +143,10 @@ def averaged(
     return total / weights
 
 
-def _summed(evidence: Evidence, shape: Shape, path: _Path, question: int) -> _Part:
-    if isinstance(shape, Outcome):
+def _summed(evidence: BinnedCounts, shape: Template, path: _Path, question: int) -> _Part:
+    if isinstance(shape, TemplateLeaf):
         return _end(evidence, shape, path)
-    after_low = question + 1 + sum(1 for _ in asks(shape.low))
+    after_low = question + 1 + sum(1 for _ in questions_of(shape.low))
     low = _summed(evidence, shape.low, (*path, _Turn(question, low=True)), question + 1)
     high = _summed(evidence, shape.high, (*path, _Turn(question, low=False)), after_low)
     believed = np.log(belief(shape, evidence.cuts[question]))
@@ -155,7 +155,7 @@ def _summed(evidence: Evidence, shape: Shape, path: _Path, question: int) -> _Pa
     weights = np.exp(joint - top)
     total = weights.sum(axis=-1, keepdims=True)
     best = low.log_best + high.log_best + believed
-    return _Fork(
+    return _SplitSum(
         ask=shape,
         question=question,
         low=low,
@@ -172,7 +172,7 @@ def first_best(values: Floats) -> Ints:
     return np.asarray((values >= values.max(axis=-1, keepdims=True) - _TIE).argmax(axis=-1))
 
 
-def _end(evidence: Evidence, outcome: Outcome, path: _Path) -> _End:
+def _end(evidence: BinnedCounts, outcome: TemplateLeaf, path: _Path) -> _LeafSum:
     counts = _counts(evidence, path)
     others = evidence.miss / max(len(evidence.classes) - 1, 1)
     prior = np.array([evidence.hit if c == outcome.answer else others for c in evidence.classes])
@@ -180,7 +180,7 @@ def _end(evidence: Evidence, outcome: Outcome, path: _Path) -> _End:
     total = held.sum(axis=-1)
     likelihood = (gammaln(held) - gammaln(prior)).sum(axis=-1)
     likelihood += gammaln(prior.sum()) - gammaln(total)
-    return _End(
+    return _LeafSum(
         answer=outcome.answer,
         path=path,
         log_sum=likelihood,
@@ -190,7 +190,7 @@ def _end(evidence: Evidence, outcome: Outcome, path: _Path) -> _End:
     )
 
 
-def _counts(evidence: Evidence, path: _Path) -> Floats:
+def _counts(evidence: BinnedCounts, path: _Path) -> Floats:
     """Count the groups in a leaf, for all thresholds of its path at once."""
     if not path:
         return np.asarray(evidence.counts.sum(axis=0))
@@ -205,7 +205,7 @@ def _counts(evidence: Evidence, path: _Path) -> Floats:
 
 def _tabulate(part: _Part, weight: Floats, tables: list[_Table]) -> None:
     """Go down with the weight of each combination of thresholds; make a table at each leaf."""
-    if isinstance(part, _Fork):
+    if isinstance(part, _SplitSum):
         below = weight[..., None] * part.share
         _tabulate(part.low, below, tables)
         _tabulate(part.high, below, tables)
@@ -230,9 +230,9 @@ def _over_cells(table: Floats, path: _Path) -> Floats:
     return table
 
 
-def _best(evidence: Evidence, part: _Part, chosen: tuple[int, ...]) -> Node:
+def _best(evidence: BinnedCounts, part: _Part, chosen: tuple[int, ...]) -> Node:
     """Read off the most probable tree, given the thresholds chosen above."""
-    if isinstance(part, _End):
+    if isinstance(part, _LeafSum):
         held = part.counts[chosen]
         counts = {name: float(n) for name, n in zip(evidence.classes, held, strict=True)}
         return Leaf(answer=part.answer, counts=counts)

@@ -13,11 +13,11 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, Validat
 from pydantic import dataclasses as checked
 
 from mdtree.exceptions import TreeError
-from mdtree.trees.binning import Evidence, scaled_bounds
+from mdtree.trees.binning import BinnedCounts, scaled_bounds
 from mdtree.trees.node import Node, kind
-from mdtree.trees.ood import Population
+from mdtree.trees.ood import TrainingDistribution
 from mdtree.trees.saved_tree import FORMAT, SavedTree, check_size, check_words
-from mdtree.trees.template import Ask, Outcome, Scale, Shape, asks
+from mdtree.trees.template import Question, Scale, Template, TemplateLeaf, questions_of
 
 __all__ = ["read_tree"]
 
@@ -32,12 +32,12 @@ _Cell = Annotated[int, Field(ge=0, le=_LARGEST)]
 
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
-class _Outcome:
+class _TemplateLeaf:
     answer: str
 
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
-class _Ask:
+class _Question:
     feature: str
     start: _Number
     bounds: tuple[_Number, _Number]
@@ -48,7 +48,7 @@ class _Ask:
 
 
 _Shape = Annotated[
-    Annotated[_Ask, Tag("split")] | Annotated[_Outcome, Tag("leaf")], Discriminator(kind)
+    Annotated[_Question, Tag("split")] | Annotated[_TemplateLeaf, Tag("leaf")], Discriminator(kind)
 ]
 
 
@@ -64,7 +64,7 @@ class _Component:
 
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
-class _Population:
+class _TrainingDistribution:
     quantiles: dict[str, Annotated[tuple[_Number, ...], Field(max_length=1000)]]
     names: tuple[str, ...] = ()
     correlation: tuple[tuple[float, ...], ...] = ()
@@ -84,7 +84,7 @@ class _File:
     provenance: dict[str, str]
     tree: Node
     posterior: list[_Component] | None = None
-    population: _Population | None = None
+    population: _TrainingDistribution | None = None
 
 
 _FILE = TypeAdapter(_File)
@@ -169,14 +169,14 @@ def _first(error: ValidationError) -> str:
     return f"{place}: {first['msg']}"
 
 
-def _component(part: _Component, file: _File) -> tuple[float, Evidence]:
+def _component(part: _Component, file: _File) -> tuple[float, BinnedCounts]:
     shape = _shape(part.shape)
-    questions = list(asks(shape))
+    questions = list(questions_of(shape))
     widths = {len(cell) for cell in part.cells} | {len(questions), len(part.cuts)}
     classes = {len(held) for held in part.counts} | {len(file.classes)}
     if len(widths) > 1 or len(classes) > 1 or len(part.cells) != len(part.counts):
         raise ValueError("its posterior does not fit its shape or the classes")
-    evidence = Evidence(
+    evidence = BinnedCounts(
         shape=shape,
         classes=tuple(file.classes),
         hit=part.hit,
@@ -192,10 +192,10 @@ def _component(part: _Component, file: _File) -> tuple[float, Evidence]:
     return part.weight, evidence
 
 
-def _population(part: _Population | None) -> Population | None:
+def _population(part: _TrainingDistribution | None) -> TrainingDistribution | None:
     if part is None:
         return None
-    return Population(
+    return TrainingDistribution(
         quantiles=part.quantiles,
         names=part.names,
         correlation=part.correlation,
@@ -203,7 +203,7 @@ def _population(part: _Population | None) -> Population | None:
     )
 
 
-def _check_cuts(ask: Ask, cuts: Any) -> None:
+def _check_cuts(ask: Question, cuts: Any) -> None:
     low, high = scaled_bounds(ask)
     if not ask.bounds[0] <= ask.start <= ask.bounds[1] or not low < high:
         raise ValueError(f"its belief in {ask.feature} is not within its bounds")
@@ -211,7 +211,7 @@ def _check_cuts(ask: Ask, cuts: Any) -> None:
         raise ValueError(f"its cuts of {ask.feature} must rise, within the bounds of the belief")
 
 
-def _check_tables(held: Iterable[Evidence]) -> None:
+def _check_tables(held: Iterable[BinnedCounts]) -> None:
     """Refuse a posterior whose tables would fill the memory."""
     if sum(_cells(e.shape, [len(cut) + 1 for cut in e.cuts], len(e.classes)) for e in held) > (
         _MOST_CELLS
@@ -219,19 +219,19 @@ def _check_tables(held: Iterable[Evidence]) -> None:
         raise ValueError(f"its posterior needs tables of more than {_MOST_CELLS} numbers")
 
 
-def _cells(shape: Shape, sizes: list[int], above: int) -> int:
+def _cells(shape: Template, sizes: list[int], above: int) -> int:
     """Count the cells of all leaves; `sizes` are those of the questions below, in order."""
-    if isinstance(shape, Outcome):
+    if isinstance(shape, TemplateLeaf):
         return above
-    after_low = 1 + sum(1 for _ in asks(shape.low))
+    after_low = 1 + sum(1 for _ in questions_of(shape.low))
     above *= sizes[0]
     return _cells(shape.low, sizes[1:], above) + _cells(shape.high, sizes[after_low:], above)
 
 
-def _shape(part: _Ask | _Outcome) -> Shape:
-    if isinstance(part, _Outcome):
-        return Outcome(part.answer)
-    return Ask(
+def _shape(part: _Question | _TemplateLeaf) -> Template:
+    if isinstance(part, _TemplateLeaf):
+        return TemplateLeaf(part.answer)
+    return Question(
         feature=part.feature,
         start=part.start,
         bounds=part.bounds,

@@ -11,12 +11,12 @@ from typing import Any
 from mdtree.exceptions import ProtocolError, TreeError
 from mdtree.failure_modes import REMEDIES
 from mdtree.rows import Row
-from mdtree.rows.atomic import whole_file
-from mdtree.trees.binning import Evidence, Floats
+from mdtree.rows.atomic import atomic_file
+from mdtree.trees.binning import BinnedCounts, Floats
 from mdtree.trees.features import FEATURES, feature_matrix
-from mdtree.trees.node import Leaf, Node, Split, Way, leaves
-from mdtree.trees.ood import Population
-from mdtree.trees.template import Outcome, Shape, shape_features
+from mdtree.trees.node import Leaf, Node, RemedyGain, Split, leaves
+from mdtree.trees.ood import TrainingDistribution
+from mdtree.trees.template import Template, TemplateLeaf, template_features
 
 __all__ = ["FORMAT", "SavedTree", "check_size", "check_words", "write_tree"]
 
@@ -38,8 +38,8 @@ class SavedTree:
     ranges: Mapping[str, tuple[float, float]]  # of each feature in these groups
     provenance: Mapping[str, str]
     tree: Node
-    components: tuple[tuple[float, Evidence], ...] = ()  # of a posterior
-    population: Population | None = None  # what the training groups look like
+    components: tuple[tuple[float, BinnedCounts], ...] = ()  # of a posterior
+    population: TrainingDistribution | None = None  # what the training groups look like
 
     def matrix(self, rows: Sequence[Row], *, allow_protocol_mismatch: bool = False) -> Floats:
         """Collect the features of rows; rows of another protocol are refused."""
@@ -63,7 +63,7 @@ def write_tree(path: Path, saved: SavedTree) -> None:
         raise TreeError(
             f"this tree cannot be written, {path} is left as it was: {error}"
         ) from error
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(text.encode())
 
 
@@ -88,7 +88,7 @@ def check_words(saved: SavedTree) -> None:
     for name in saved.features:
         if name not in FEATURES:
             raise ValueError(f"feature {name!r} is unknown to this mdtree")
-    asked = [name for _, held in saved.components for name in shape_features(held.shape)]
+    asked = [name for _, held in saved.components for name in template_features(held.shape)]
     described = saved.population.quantiles if saved.population is not None else ()
     for name in (*asked, *_features(saved.tree), *saved.ranges, *described):
         if name not in saved.features:
@@ -156,12 +156,12 @@ def _plain_node(node: Node) -> dict[str, Any]:
     }
 
 
-def _plain_way(way: Way) -> dict[str, Any]:
+def _plain_way(way: RemedyGain) -> dict[str, Any]:
     moved = {} if way.fact is None else {"fact": way.fact, "factor": way.factor}
     return {"low": way.low, "high": way.high, **moved}
 
 
-def _plain_population(held: Population) -> dict[str, Any]:
+def _plain_population(held: TrainingDistribution) -> dict[str, Any]:
     content: dict[str, Any] = {"quantiles": {n: list(q) for n, q in held.quantiles.items()}}
     if held.names:
         content["names"] = list(held.names)
@@ -170,8 +170,8 @@ def _plain_population(held: Population) -> dict[str, Any]:
     return content
 
 
-def _plain_shape(shape: Shape) -> dict[str, Any]:
-    if isinstance(shape, Outcome):
+def _plain_shape(shape: Template) -> dict[str, Any]:
+    if isinstance(shape, TemplateLeaf):
         return {"answer": shape.answer}
     return {
         "feature": shape.feature,
@@ -184,7 +184,7 @@ def _plain_shape(shape: Shape) -> dict[str, Any]:
     }
 
 
-def _plain_component(weight: float, held: Evidence) -> dict[str, Any]:
+def _plain_component(weight: float, held: BinnedCounts) -> dict[str, Any]:
     return {
         "weight": weight,
         "hit": held.hit,

@@ -21,16 +21,16 @@ __all__ = [
     "DECIMALS",
     "FAMILIES",
     "PUBLISHED",
-    "Ask",
     "Family",
-    "Outcome",
+    "Question",
     "Scale",
-    "Shape",
+    "Template",
+    "TemplateLeaf",
     "answers",
-    "asks",
     "from_scale",
-    "shape_features",
-    "shortened",
+    "questions_of",
+    "rounded",
+    "template_features",
     "to_scale",
 ]
 
@@ -40,55 +40,63 @@ DECIMALS = 12  # of a logarithm, as trees compare it
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TemplateLeaf:
     """An end of a shape: the class that it stands for."""
 
     answer: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask:
+class Question:
     """A question of a shape."""
 
     feature: str
     start: float  # the published threshold, or the centre of our belief
     bounds: tuple[float, float]
-    low: Shape  # for values <= threshold
-    high: Shape
+    low: Template  # for values <= threshold
+    high: Template
     order: int = 0  # in which the published search fits the thresholds
     spread: float = 1.0  # of the belief, on its scale
     scale: Scale = "linear"
 
 
-Shape = Ask | Outcome
+Template = Question | TemplateLeaf
 
-_HIGH, _LOW = Outcome("temperature_high"), Outcome("temperature_low")
-_MODEL, _DATA, _TEMPERATURE = Outcome("model_small"), Outcome("data_small"), Outcome("temperature")
+_HIGH, _LOW = TemplateLeaf("temperature_high"), TemplateLeaf("temperature_low")
+_MODEL, _DATA, _TEMPERATURE = (
+    TemplateLeaf("model_small"),
+    TemplateLeaf("data_small"),
+    TemplateLeaf("temperature"),
+)
 
 
-def _error(order: int, low: Shape, high: Shape) -> Ask:
+def _error(order: int, low: Template, high: Template) -> Question:
     """Ask whether the network interpolates its training data."""
-    return Ask(feature="train_error", start=0.5, bounds=(0, 1), order=order, low=low, high=high)
+    return Question(
+        feature="train_error", start=0.5, bounds=(0, 1), order=order, low=low, high=high
+    )
 
 
-def _peak(order: int, low: Shape, high: Shape) -> Ask:
-    return Ask(
+def _peak(order: int, low: Template, high: Template) -> Question:
+    return Question(
         feature="connectivity_peak", start=-10, bounds=(-30, 0), order=order, low=low, high=high
     )
 
 
-def _trace(order: int, low: Shape, high: Shape) -> Ask:
-    return Ask(feature="log_hessian_trace", start=7, bounds=(4, 9), order=order, low=low, high=high)
+def _trace(order: int, low: Template, high: Template) -> Question:
+    return Question(
+        feature="log_hessian_trace", start=7, bounds=(4, 9), order=order, low=low, high=high
+    )
 
 
-PUBLISHED: dict[str, Shape] = {
+PUBLISHED: dict[str, Template] = {
     "temperature": _error(0, _LOW, _peak(1, _trace(2, _HIGH, _LOW), _HIGH)),
     "temperature-cka": _error(
         0,
         _LOW,
         _peak(
             1,
-            Ask(feature="cka", start=0.5, bounds=(0.2, 0.8), order=2, low=_LOW, high=_HIGH),
+            Question(feature="cka", start=0.5, bounds=(0.2, 0.8), order=2, low=_LOW, high=_HIGH),
             _HIGH,
         ),
     ),
@@ -108,7 +116,7 @@ class Family:
     `hit` and `miss` are the Dirichlet weights of a leaf's own class and of all others together.
     """
 
-    shapes: tuple[tuple[float, Shape], ...]
+    shapes: tuple[tuple[float, Template], ...]
     hit: float = 20.0
     miss: float = 1.5
 
@@ -130,28 +138,28 @@ _SIZE: Belief = ("log_parameters", 13.5, (8.0, 19.0), 1.5, "linear")
 _AMOUNT: Belief = ("log_data_amount", 10.0, (7.0, 14.0), 0.6, "linear")
 
 
-def _ask(belief: Belief, low: Shape, high: Shape) -> Ask:
+def _ask(belief: Belief, low: Template, high: Template) -> Question:
     feature, start, bounds, spread, scale = belief
-    return Ask(
+    return Question(
         feature=feature, start=start, bounds=bounds, spread=spread, scale=scale, low=low, high=high
     )
 
 
-def _fitted() -> Shape:
+def _fitted() -> Template:
     """Judge an interpolating network: low loss or alike outputs speak for temperature."""
     return _ask(_CONFIDENT, _TEMPERATURE, _ask(_ALIKE, _MODEL, _TEMPERATURE))
 
 
-def _flat() -> Shape:
+def _flat() -> Template:
     """Judge by curvature: a flat minimum with unlike outputs speaks for too few data."""
     return _ask(_STEEP, _ask(_ALIKE, _DATA, _TEMPERATURE), _TEMPERATURE)
 
 
-def _size() -> Shape:
+def _size() -> Template:
     return _ask(_SIZE, _MODEL, _TEMPERATURE)
 
 
-def _amount() -> Shape:
+def _amount() -> Template:
     return _ask(_AMOUNT, _DATA, _TEMPERATURE)
 
 
@@ -197,24 +205,24 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def asks(shape: Shape) -> Iterator[Ask]:
+def questions_of(shape: Template) -> Iterator[Question]:
     """List the questions of a shape, from the root down."""
-    if isinstance(shape, Ask):
+    if isinstance(shape, Question):
         yield shape
-        yield from asks(shape.low)
-        yield from asks(shape.high)
+        yield from questions_of(shape.low)
+        yield from questions_of(shape.high)
 
 
-def answers(shape: Shape) -> list[str]:
+def answers(shape: Template) -> list[str]:
     """List the answers of a shape, from low to high."""
-    if isinstance(shape, Outcome):
+    if isinstance(shape, TemplateLeaf):
         return [shape.answer]
     return answers(shape.low) + answers(shape.high)
 
 
-def shape_features(shape: Shape) -> tuple[str, ...]:
+def template_features(shape: Template) -> tuple[str, ...]:
     """List the features that a shape asks for, each once, in order."""
-    return tuple(dict.fromkeys(ask.feature for ask in asks(shape)))
+    return tuple(dict.fromkeys(ask.feature for ask in questions_of(shape)))
 
 
 def to_scale(values: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
@@ -233,9 +241,9 @@ def from_scale(value: float, scale: Scale) -> float:
     """Undo `to_scale` for one threshold."""
     if scale == "linear":
         return value
-    return shortened(math.exp(value) if scale == "log" else math.sinh(value))
+    return rounded(math.exp(value) if scale == "log" else math.sinh(value))
 
 
-def shortened(value: float) -> float:
+def rounded(value: float) -> float:
     """Keep ten digits, fewer than a logarithm of it: the last ones depend on the processor."""
     return float(f"{value:.{DECIMALS - 2}g}")

@@ -2,13 +2,13 @@
 
 from mdtree.zoo.demo import FAULTS, demo_zoo
 from mdtree.zoo.plan import Price, prices
-from mdtree.zoo.train import CONFIG_NAME, Trained, pending, train_zoo
+from mdtree.zoo.train import CONFIG_NAME, ZooTrainingSummary, pending, train_zoo
 
 __all__ = [
     "CONFIG_NAME",
     "FAULTS",
     "Price",
-    "Trained",
+    "ZooTrainingSummary",
     "demo_zoo",
     "pending",
     "prices",

@@ -28,20 +28,20 @@ from mdtree.losses import build_loss
 from mdtree.models import build_model
 from mdtree.recipes import DataSpec, Keyed, Trust, Zoo, ZooTraining, bind
 from mdtree.rows import Fact
-from mdtree.rows.atomic import cannot_write, own, whole_file
+from mdtree.rows.atomic import atomic_file, cannot_write, own
 from mdtree.runtime.device import held_share
 from mdtree.runtime.threads import one_thread
-from mdtree.safe_open import opened
+from mdtree.safe_open import open_regular
 from mdtree.training.loop import Training, train
 from mdtree.version import __version__
 
 __all__ = [
-    "Member",
-    "Outcome",
+    "TrainingOutcome",
+    "ZooMember",
     "member_data",
     "member_training",
-    "outcome_of",
     "train_member",
+    "training_outcome",
     "written",
 ]
 
@@ -50,7 +50,7 @@ _ADVICE = "members that are whole stay, and the same command goes on with the ot
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class ZooMember:
     """A network that is to be trained."""
 
     zoo: Zoo
@@ -78,7 +78,7 @@ class Member:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class TrainingOutcome:
     """What became of a member."""
 
     name: str
@@ -92,7 +92,7 @@ class _DivergedError(Exception):
     """The loss left the numbers."""
 
 
-def train_member(member: Member) -> Outcome:
+def train_member(member: ZooMember) -> TrainingOutcome:
     """Train one member and save it; what goes wrong with it is in its outcome."""
     started = time.perf_counter()
     losses: list[float] = []
@@ -104,31 +104,31 @@ def train_member(member: Member) -> Outcome:
     except OutputError:  # the others could not be saved either
         raise
     except MdtreeError as error:
-        return Outcome(name=member.name, failure=str(error))
+        return TrainingOutcome(name=member.name, failure=str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code can raise anything
-        return Outcome(name=member.name, failure=f"{type(error).__name__}: {error}")
-    return Outcome(name=member.name, diverged=weights is None, seconds=seconds, share=share)
+        return TrainingOutcome(name=member.name, failure=f"{type(error).__name__}: {error}")
+    return TrainingOutcome(name=member.name, diverged=weights is None, seconds=seconds, share=share)
 
 
-def outcome_of(member: Member) -> Outcome | None:
+def training_outcome(member: ZooMember) -> TrainingOutcome | None:
     """Read what became of a member earlier; None if it is not whole."""
     try:
-        with opened(member.record) as file:
+        with open_regular(member.record) as file:
             facts = json.load(file)
         diverged = bool(facts["diverged"])
         if not (diverged or member.weights.is_file()):
             return None
-        return Outcome(name=member.name, diverged=diverged, seconds=float(facts["seconds"]))
+        return TrainingOutcome(name=member.name, diverged=diverged, seconds=float(facts["seconds"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def member_data(member: Member) -> Data:
+def member_data(member: ZooMember) -> Data:
     """Read the member's data, once for all members that share them."""
     return _data(Keyed.of(bind(member.zoo.data, member.facts)), member.trust)
 
 
-def member_training(member: Member) -> Training:
+def member_training(member: ZooMember) -> Training:
     """Put the member's facts into the training."""
     said: ZooTraining = bind(member.zoo.training, member.facts)
     values = {name: getattr(said, name) for name in ZooTraining.model_fields}
@@ -145,11 +145,11 @@ def written(path: Path, out: Path) -> Iterator[BinaryIO]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(path, error, _ADVICE) from error
-    with whole_file(path, advice=_ADVICE, replaces="weights") as file:
+    with atomic_file(path, advice=_ADVICE, replaces="weights") as file:
         yield file
 
 
-def _trained(member: Member, losses: list[float]) -> dict[str, Tensor] | None:
+def _trained(member: ZooMember, losses: list[float]) -> dict[str, Tensor] | None:
     """Train, and note the loss of each epoch; None where loss or weights leave the numbers."""
     device = torch.device(member.device)
     how, data = member_training(member), member_data(member)
@@ -176,7 +176,7 @@ def _trained(member: Member, losses: list[float]) -> dict[str, Tensor] | None:
 
 
 def _save(
-    member: Member, weights: dict[str, Tensor] | None, losses: list[float], seconds: float
+    member: ZooMember, weights: dict[str, Tensor] | None, losses: list[float], seconds: float
 ) -> None:
     """Write the weights, then the facts."""
     if weights is not None:

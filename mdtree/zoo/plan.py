@@ -28,7 +28,7 @@ from mdtree.recipes import (
 )
 from mdtree.runtime.threads import one_thread
 from mdtree.training.loop import steps_in, train
-from mdtree.zoo.member import Member, member_data, member_training
+from mdtree.zoo.member import ZooMember, member_data, member_training
 
 __all__ = ["Price", "members", "placed", "prices"]
 
@@ -40,16 +40,16 @@ _TIMED_SIZES = (8, 64)  # items in a step
 class Price:
     """What training one member will cost."""
 
-    member: Member
+    member: ZooMember
     steps: int
     items: int  # that are looked at, each as often as it is
     seconds: float  # on one worker, from a few timed steps
 
 
-def members(zoo: Zoo, out: Path, *, trust: Trust, device: str) -> list[Member]:
+def members(zoo: Zoo, out: Path, *, trust: Trust, device: str) -> list[ZooMember]:
     """List all members, the seeds of one group beside each other."""
     return [
-        Member(
+        ZooMember(
             zoo=zoo,
             trust=trust,
             out=out,
@@ -77,9 +77,9 @@ def placed(zoo: Zoo, folder: Path) -> Zoo:
     return zoo.model_copy(update={"data": data})
 
 
-def prices(todo: list[Member]) -> Iterator[Price]:
+def prices(todo: list[ZooMember]) -> Iterator[Price]:
     """Time a few steps of each network, and scale them to all."""
-    paces: dict[str, _Pace] = {}
+    paces: dict[str, _StepSpeed] = {}
     for member in todo:
         how, count = member_training(member), len(member_data(member).train)
         network = fingerprint(bind(member.zoo.model, member.facts), how.optimizer)
@@ -95,7 +95,7 @@ def prices(todo: list[Member]) -> Iterator[Price]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pace:
+class _StepSpeed:
     """Seconds of a step: some for itself, and some for each of its items."""
 
     step: float
@@ -105,7 +105,7 @@ class _Pace:
         return self.step + batch_size * self.item
 
 
-def _pace(member: Member) -> _Pace:
+def _pace(member: ZooMember) -> _StepSpeed:
     """Draw a line through the times of a small and a larger batch: a large one takes minutes."""
     few, many = (min(size, len(member_data(member).train)) for size in _TIMED_SIZES)
     try:
@@ -116,10 +116,10 @@ def _pace(member: Member) -> _Pace:
         kind = type(error).__name__
         raise MdtreeError(f"{member.name} cannot be trained: {kind}: {error}") from error
     item = max(long - short, 0) / (many - few) if many > few else long / many
-    return _Pace(step=max(short - few * item, 0), item=item)
+    return _StepSpeed(step=max(short - few * item, 0), item=item)
 
 
-def _step(member: Member, batch_size: int) -> float:
+def _step(member: ZooMember, batch_size: int) -> float:
     """Give the seconds of one step; the first one is a warm-up."""
     model = build_model(bind(member.zoo.model, member.facts), trust=member.trust)
     loss = build_loss(bind(member.zoo.loss, member.facts), member.trust)

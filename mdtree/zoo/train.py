@@ -16,16 +16,23 @@ import yaml
 from filelock import Timeout
 
 from mdtree.exceptions import LockedError, OutputError, RecipeError
-from mdtree.executors import HERE, Crew, run
+from mdtree.executors import HERE, ExecutorConfig, run
 from mdtree.losses import build_loss
 from mdtree.models import build_model
 from mdtree.progress import Progress, Silent
 from mdtree.recipes import RECIPE_NAME, Trust, Zoo, bind, fingerprint, read_zoo
 from mdtree.rows.atomic import acquired, cannot_write
-from mdtree.zoo.member import Member, Outcome, member_data, outcome_of, train_member, written
+from mdtree.zoo.member import (
+    TrainingOutcome,
+    ZooMember,
+    member_data,
+    train_member,
+    training_outcome,
+    written,
+)
 from mdtree.zoo.plan import members, placed
 
-__all__ = ["CONFIG_NAME", "Trained", "pending", "train_zoo"]
+__all__ = ["CONFIG_NAME", "ZooTrainingSummary", "pending", "train_zoo"]
 
 CONFIG_NAME = "zoo.yaml"
 _HEADER = "# Written by `mdtree zoo train`. Another config belongs into another directory.\n"
@@ -33,7 +40,7 @@ _RECIPE_HEADER = "# Written by `mdtree zoo train`: how these weights become a ne
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class ZooTrainingSummary:
     """What a run of `zoo train` did."""
 
     out: Path
@@ -52,11 +59,11 @@ def train_zoo(
     folder: Path,
     out: Path,
     trust: Trust,
-    crew: Crew = HERE,
+    crew: ExecutorConfig = HERE,
     max_failures: int | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
-) -> Trained:
+) -> ZooTrainingSummary:
     """Train all members that are not whole; relative paths of the config begin at `folder`.
 
     The run stops when more than `max_failures` have failed.
@@ -66,12 +73,12 @@ def train_zoo(
     everyone = members(zoo, out, trust=trust, device=device)
     with _locked(out):
         _same_config(zoo, out)
-        known = {member.name: outcome_of(member) for member in everyone}
+        known = {member.name: training_outcome(member) for member in everyone}
         todo = _by_data([member for member in everyone if known[member.name] is None])
         _preflight(todo)
         _write_config(zoo, out)
         watch.start(len(todo))
-        found: dict[str, Outcome] = {name: o for name, o in known.items() if o is not None}
+        found: dict[str, TrainingOutcome] = {name: o for name, o in known.items() if o is not None}
         failed: dict[str, str] = {}
         with contextlib.closing(_outcomes(todo, crew)) as outcomes:
             for outcome in outcomes:
@@ -81,7 +88,7 @@ def train_zoo(
                     failed[outcome.name] = outcome.failure
                 if max_failures is not None and len(failed) > max_failures:
                     break
-    return Trained(
+    return ZooTrainingSummary(
         out=out,
         groups=len({member.group for member in everyone}),
         trained=sum(member.name in found for member in todo) - len(failed),
@@ -93,19 +100,19 @@ def train_zoo(
     )
 
 
-def _outcomes(todo: list[Member], crew: Crew) -> Generator[Outcome]:
+def _outcomes(todo: list[ZooMember], crew: ExecutorConfig) -> Generator[TrainingOutcome]:
     for done in run(train_member, todo, crew, held=lambda outcome: outcome.share):
-        yield done.result or Outcome(name=done.item.name, failure=done.error or "no reason")
+        yield done.result or TrainingOutcome(name=done.item.name, failure=done.error or "no reason")
 
 
 def pending(
     zoo: Zoo, *, folder: Path, out: Path, trust: Trust, device: str = "cpu"
-) -> tuple[list[Member], list[Member]]:
+) -> tuple[list[ZooMember], list[ZooMember]]:
     """Give the members that `train_zoo` would train, and all; nothing is written."""
     zoo = placed(zoo, folder)
     _same_config(zoo, out)
     everyone = members(zoo, out, trust=trust, device=device)
-    return [member for member in everyone if outcome_of(member) is None], everyone
+    return [member for member in everyone if training_outcome(member) is None], everyone
 
 
 def _same_config(zoo: Zoo, out: Path) -> None:
@@ -124,15 +131,15 @@ def _same_config(zoo: Zoo, out: Path) -> None:
         )
 
 
-def _by_data(todo: list[Member]) -> list[Member]:
+def _by_data(todo: list[ZooMember]) -> list[ZooMember]:
     """Bring members of the same data together, so that each data set is read once."""
-    found: dict[str, list[Member]] = {}
+    found: dict[str, list[ZooMember]] = {}
     for member in todo:
         found.setdefault(fingerprint(bind(member.zoo.data, member.facts)), []).append(member)
     return [member for together in found.values() for member in together]
 
 
-def _preflight(todo: list[Member]) -> None:
+def _preflight(todo: list[ZooMember]) -> None:
     """Fail at once, and not after hours, on unknown names and data that are not there or too few.
 
     Each factory is called for one member alone: what it makes of other facts is their business.
@@ -152,7 +159,7 @@ def _preflight(todo: list[Member]) -> None:
         member_data(member)
 
 
-def _amount(member: Member) -> int:
+def _amount(member: ZooMember) -> int:
     return int(bind(member.zoo.data, member.facts).amount or 0)
 
 

@@ -15,26 +15,26 @@ from math import log
 import numpy as np
 import pytest
 
-from mdtree.adaptation import calibrate
+from mdtree.adaptation import adapt
 from mdtree.exceptions import ProtocolError, RowsError, TreeError
 from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import Leaf, SavedTree, Split, probabilities
-from mdtree.trees.binning import Evidence
+from mdtree.trees.binning import BinnedCounts
 from mdtree.trees.fit import fit_tree
-from mdtree.trees.template import Ask, Outcome
+from mdtree.trees.template import Question, TemplateLeaf
 
 HIGH, LOW = "temperature_high", "temperature_low"
 
 
 def tree(low=(1, 6), high=(6, 1), *, protocol="standard-1", **given):
     """Interpolating networks (training error up to 1 %) were LOW, others HIGH: seven each."""
-    evidence = Evidence(
-        shape=Ask(
+    evidence = BinnedCounts(
+        shape=Question(
             feature="train_error",
             start=1.0,
             bounds=(0.0, 100.0),
-            low=Outcome(LOW),
-            high=Outcome(HIGH),
+            low=TemplateLeaf(LOW),
+            high=TemplateLeaf(HIGH),
         ),
         classes=(HIGH, LOW),
         hit=2.0,
@@ -79,7 +79,7 @@ def runs(*labels, error=10.0, protocol="standard-1"):
 
 
 def test_a_shifted_population_is_learnt_and_the_gain_is_claimed():
-    found = calibrate(runs(*[LOW] * 8), tree(), name="theirs")
+    found = adapt(runs(*[LOW] * 8), tree(), name="theirs")
     before, after = 2 / 10, (1 + 7 + 1) / (7 + 7 + 3)  # seven others were learnt from
     assert [one.before[LOW] for one in found.judged] == pytest.approx([before] * 8)
     assert [one.after[LOW] for one in found.judged] == pytest.approx([after] * 8)
@@ -93,7 +93,7 @@ def test_a_shifted_population_is_learnt_and_the_gain_is_claimed():
 
 
 def test_groups_that_all_agree_with_the_tree_are_luck_though_their_interval_shuts_out_zero():
-    found = calibrate(runs(*[HIGH] * 8), tree(), name="theirs")
+    found = adapt(runs(*[HIGH] * 8), tree(), name="theirs")
     assert found.low == found.gain == pytest.approx(log(15 / 17 / 0.8))
     assert found.low > 0
     assert found.chance == pytest.approx(0.8**8, abs=0.03)
@@ -103,7 +103,7 @@ def test_groups_that_all_agree_with_the_tree_are_luck_though_their_interval_shut
 
 
 def test_groups_as_the_tree_expects_them_are_no_gain():
-    found = calibrate(runs(*[HIGH] * 8, *[LOW] * 2), tree(), name="theirs")
+    found = adapt(runs(*[HIGH] * 8, *[LOW] * 2), tree(), name="theirs")
     right, wrong = (6 + 7 + 2) / (7 + 9 + 3), (1 + 1 + 1) / (7 + 9 + 3)
     assert [one.after[one.answer] for one in found.judged] == pytest.approx(
         [right] * 8 + [wrong] * 2
@@ -115,7 +115,7 @@ def test_groups_as_the_tree_expects_them_are_no_gain():
 
 
 def test_an_interval_with_zero_is_no_gain_though_the_tree_alone_would_hardly_show_it():
-    found = calibrate(runs(*[LOW] * 7, *[HIGH] * 7), tree(), name="theirs")
+    found = adapt(runs(*[LOW] * 7, *[HIGH] * 7), tree(), name="theirs")
     assert found.chance < 0.025  # seven or more LOW of fourteen: 1.2 %
     assert found.low < 0 < found.gain == pytest.approx(log(8 / 23 / 0.2 * 14 / 23 / 0.8) / 2)
     assert not found.better
@@ -128,7 +128,7 @@ def test_what_the_tree_s_own_population_brings_by_chance_is_hardly_ever_claimed(
     claims = intervals = 0
     for _ in range(60):
         labels = np.where(rng.random(6) < 0.8, HIGH, LOW)
-        found = calibrate(runs(*labels), tree(), name="theirs")
+        found = adapt(runs(*labels), tree(), name="theirs")
         claims += found.better
         intervals += found.low > 0
     assert claims <= 4  # 2.5 % of 60 are 1.5
@@ -139,7 +139,7 @@ def test_what_the_tree_s_own_population_brings_by_chance_is_hardly_ever_claimed(
 def test_every_group_is_judged_by_a_tree_that_learnt_from_all_other_folds_alone(count, folds):
     """The evidence is counted: the leaf holds the groups of the prior and of other folds."""
     labels = [LOW if number % 3 == 0 else HIGH for number in range(count)]
-    found = calibrate(runs(*labels), tree(), name="theirs")
+    found = adapt(runs(*labels), tree(), name="theirs")
     assert (found.groups, found.folds) == (count, folds)
     sizes = np.bincount([one.fold for one in found.judged])
     assert (sizes.sum(), sizes.max() - sizes.min() <= 1) == (count, True)
@@ -150,7 +150,7 @@ def test_every_group_is_judged_by_a_tree_that_learnt_from_all_other_folds_alone(
 
 
 def test_folds_have_their_share_of_each_class():
-    found = calibrate(runs(*[LOW] * 20, *[HIGH] * 10), tree(), name="theirs")
+    found = adapt(runs(*[LOW] * 20, *[HIGH] * 10), tree(), name="theirs")
     for label, share in ((LOW, 2), (HIGH, 1)):
         held = [one.fold for one in found.judged if one.answer == label]
         assert np.bincount(held, minlength=10).tolist() == [share] * 10
@@ -159,7 +159,7 @@ def test_folds_have_their_share_of_each_class():
 def test_the_own_label_of_a_group_does_not_move_what_is_said_of_it():
     labels = [LOW, HIGH, LOW, HIGH, HIGH, LOW]
     one, other = (
-        calibrate(runs(first, *labels), tree(), name="theirs").judged for first in (LOW, HIGH)
+        adapt(runs(first, *labels), tree(), name="theirs").judged for first in (LOW, HIGH)
     )
     assert one[0].after == other[0].after
     assert one[1].after != other[1].after  # the others did learn from it
@@ -183,7 +183,7 @@ def test_a_real_posterior_with_several_shapes_is_continued_as_fitting_continues_
 
     prior = fit_tree([group(n, 1.5 * n) for n in range(9)], method="posterior")
     own = [group(n, 1.1 * n) for n in range(7)]
-    found = calibrate(own, prior, name="theirs")
+    found = adapt(own, prior, name="theirs")
     assert len(prior.components) == 3
     for number, row in enumerate(own):
         others = fit_tree([*own[:number], *own[number + 1 :]], prior=prior)
@@ -192,7 +192,7 @@ def test_a_real_posterior_with_several_shapes_is_continued_as_fitting_continues_
 
 
 def test_the_new_tree_holds_the_groups_of_the_prior_and_all_own_ones():
-    found = calibrate(runs(*[LOW] * 5, HIGH), tree(), name="theirs", provenance={"own rows": "r"})
+    found = adapt(runs(*[LOW] * 5, HIGH), tree(), name="theirs", provenance={"own rows": "r"})
     ((_, held),) = found.tree.components
     assert held.merged().counts.tolist() == [[1, 6], [6 + 1, 1 + 5]]
     assert found.tree.groups == 14 + 6
@@ -201,15 +201,15 @@ def test_the_new_tree_holds_the_groups_of_the_prior_and_all_own_ones():
     assert (told["data"], told["own rows"]) == ("fourteen groups; and 6 own groups", "r")
     assert told["accuracy"] == f"{found.after.accuracy:.1f} % (of 6 own groups, cross-validated)"
     assert told["mdtree"] != "0.0.1"
-    again = calibrate(runs(*[LOW] * 4), found.tree, name="mine").tree.provenance
+    again = adapt(runs(*[LOW] * 4), found.tree, name="mine").tree.provenance
     assert again["continues"] == "mine (20 groups) <- theirs (14 groups)"
-    unsaid = calibrate(runs(*[LOW] * 4), tree(provenance={}), name="theirs").tree.provenance
+    unsaid = adapt(runs(*[LOW] * 4), tree(provenance={}), name="theirs").tree.provenance
     assert unsaid["data"] == "14 groups of theirs; and 4 own groups"
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_one_other_folds():
     rows = runs(*[LOW, HIGH, HIGH] * 8)
-    first, same, other = (calibrate(rows, tree(), name="t", seed=s) for s in (3, 3, 4))
+    first, same, other = (adapt(rows, tree(), name="t", seed=s) for s in (3, 3, 4))
     assert (first.judged, first.low, first.chance) == (same.judged, same.low, same.chance)
     assert [one.fold for one in first.judged] != [one.fold for one in other.judged]
 
@@ -217,7 +217,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_other_folds():
 def test_groups_that_lack_what_the_tree_asks_for_are_judged_and_teach_nothing():
     rows = runs(*[LOW] * 5)
     rows[0] = dataclasses.replace(rows[0], quantities={"train_error": Missing(missing="no")})
-    found = calibrate(rows, tree(), name="theirs")
+    found = adapt(rows, tree(), name="theirs")
     assert found.groups == 5
     assert found.judged[1].after[LOW] == pytest.approx((1 + 3 + 1) / (7 + 3 + 3))
     assert "1 group judged but not learnt from" in found.notes[0]
@@ -225,13 +225,13 @@ def test_groups_that_lack_what_the_tree_asks_for_are_judged_and_teach_nothing():
 
 
 def test_labels_of_one_class_are_allowed_and_said():
-    (note,) = calibrate(runs(*[LOW] * 4), tree(), name="theirs").notes
+    (note,) = adapt(runs(*[LOW] * 4), tree(), name="theirs").notes
     assert note.startswith(f"all groups are labelled {LOW}")
-    assert not calibrate(runs(*[LOW] * 4, HIGH), tree(), name="theirs").notes
+    assert not adapt(runs(*[LOW] * 4, HIGH), tree(), name="theirs").notes
 
 
 def test_rows_that_have_no_answer_to_the_task_are_left_out_and_said():
-    found = calibrate(runs(LOW, HIGH, HIGH, LOW, "none", "data_small"), tree(), name="theirs")
+    found = adapt(runs(LOW, HIGH, HIGH, LOW, "none", "data_small"), tree(), name="theirs")
     assert found.groups == 4
     assert found.notes == ("2 rows left out: no answer to the task 'temperature'",)
 
@@ -261,7 +261,7 @@ def blind():
 )
 def test_what_cannot_be_judged_is_refused(rows, given, error, message):
     with pytest.raises(error, match=message):
-        calibrate(rows, tree(**given), name="theirs")
+        adapt(rows, tree(**given), name="theirs")
 
 
 def test_judging_own_groups_loads_no_torch():

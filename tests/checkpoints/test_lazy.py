@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from mdtree.checkpoints import list_stored, load_weights
+from mdtree.checkpoints import list_tensors, load_weights
 from mdtree.exceptions import UnreadableError, UnsafeError
 
 WEIGHTS = {"a.weight": torch.randn(3, 4), "b.bias": torch.arange(3), "c": torch.randn(2, 1).half()}
@@ -63,7 +63,7 @@ def header(path, entries, size):
 
 @pytest.mark.parametrize("writer", WRITERS)
 def test_every_way_of_storing_gives_names_sizes_types_and_numbers(tmp_path, writer):
-    listing = list_stored(WRITERS[writer](tmp_path / "x"))
+    listing = list_tensors(WRITERS[writer](tmp_path / "x"))
     assert listing.notes == ()
     assert WEIGHTS.keys() == {stored.name for stored in listing.tensors}
     for stored in listing.tensors:
@@ -78,7 +78,7 @@ def test_every_way_of_storing_gives_names_sizes_types_and_numbers(tmp_path, writ
 @pytest.mark.parametrize("write", [save_file, torch.save])
 def test_prefixes_of_wrappers_come_off(tmp_path, prefix, write):
     write({prefix + name: tensor for name, tensor in WEIGHTS.items()}, tmp_path / "x")
-    found = {stored.name: stored.load() for stored in list_stored(tmp_path / "x").tensors}
+    found = {stored.name: stored.load() for stored in list_tensors(tmp_path / "x").tensors}
     assert WEIGHTS.keys() == found.keys()
     assert all(torch.equal(WEIGHTS[name], found[name]) for name in found)
 
@@ -86,38 +86,38 @@ def test_prefixes_of_wrappers_come_off(tmp_path, prefix, write):
 @pytest.mark.parametrize("write", [save_file, torch.save])
 def test_the_count_of_an_averaged_model_is_no_weight(tmp_path, write):
     write(AveragedModel(nn.Linear(3, 2)).state_dict(), tmp_path / "x")
-    assert {"weight", "bias"} == {stored.name for stored in list_stored(tmp_path / "x").tensors}
+    assert {"weight", "bias"} == {stored.name for stored in list_tensors(tmp_path / "x").tensors}
 
 
 def test_one_entry_of_several_on_request(tmp_path):
     other = {"d": torch.ones(2)}
     torch.save({"model": WEIGHTS, "ema": other, "epoch": 3}, tmp_path / "x")
-    first = list_stored(tmp_path / "x")
+    first = list_tensors(tmp_path / "x")
     assert [stored.name for stored in first.tensors] == list(WEIGHTS)
     assert first.notes == ("weights of 'model'; the file also holds ema",)
-    asked = list_stored(tmp_path / "x", key="ema")
+    asked = list_tensors(tmp_path / "x", key="ema")
     assert [stored.name for stored in asked.tensors] == ["d"]
     save_file(WEIGHTS, tmp_path / "y")
     for path in ("x", "y"):
         with pytest.raises(UnreadableError, match="has no entry 'emo'"):
-            list_stored(tmp_path / path, key="emo")
+            list_tensors(tmp_path / path, key="emo")
 
 
 def test_trust_is_that_of_reading(tmp_path):
     for path in (tmp_path / "x", tmp_path / "part-0.bin"):
         torch.save({"state_dict": WEIGHTS, "half": Fraction(1, 2)}, path)
     refused = []
-    for read in (list_stored, load_weights):
+    for read in (list_tensors, load_weights):
         with pytest.raises(UnsafeError, match=r"fractions\.Fraction") as error:
             read(tmp_path / "x")
         refused.append(str(error.value))
     assert refused[0] == refused[1]
-    listing = list_stored(tmp_path / "x", trust=["fractions.Fraction"])
+    listing = list_tensors(tmp_path / "x", trust=["fractions.Fraction"])
     assert [stored.name for stored in listing.tensors] == list(WEIGHTS)
     index = tmp_path / "model.bin.index.json"
     index.write_text('{"weight_map": {"a": "part-0.bin"}}')
     with pytest.raises(UnsafeError, match=r"fractions\.Fraction"):
-        list_stored(index)
+        list_tensors(index)
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -128,16 +128,16 @@ def test_damage_is_told_with_the_file(tmp_path, writer):
     for cut in [0, 4, 9, 40, len(whole) // 2, len(whole) - 1]:
         part.write_bytes(whole[:cut])
         with pytest.raises((UnreadableError, UnsafeError), match=re.escape(str(part))):
-            list_stored(path)
+            list_tensors(path)
     part.unlink()
     with pytest.raises(UnreadableError, match="No such file"):
-        list_stored(path)
+        list_tensors(path)
 
 
 def test_what_happens_to_the_file_after_it_was_listed_is_told(tmp_path):
     path = tmp_path / "x"
     save_file(WEIGHTS, path)
-    stored = next(s for s in list_stored(path).tensors if s.name == "a.weight")
+    stored = next(s for s in list_tensors(path).tensors if s.name == "a.weight")
     assert torch.equal(WEIGHTS["a.weight"], stored.load())
     whole = path.read_bytes()
     for content in (whole[:-1], b"", whole + b" ", whole[::-1]):
@@ -154,8 +154,8 @@ def test_what_is_done_to_a_tensor_is_not_done_to_the_file(tmp_path):
     path = tmp_path / "x"
     save_file(WEIGHTS, path)
     path.chmod(0o444)
-    list_stored(path).tensors[0].load().zero_()
-    assert torch.equal(WEIGHTS["a.weight"], list_stored(path).tensors[0].load())
+    list_tensors(path).tensors[0].load().zero_()
+    assert torch.equal(WEIGHTS["a.weight"], list_tensors(path).tensors[0].load())
 
 
 def test_a_file_larger_than_memory_is_listed(tmp_path):
@@ -168,7 +168,7 @@ def test_a_file_larger_than_memory_is_listed(tmp_path):
         path = header(tmp_path / "x", entries, big + 8)  # a file with a hole
     except OSError:
         pytest.skip("the file system has no files with holes")
-    first, second = list_stored(path).tensors
+    first, second = list_tensors(path).tensors
     assert (first.name, first.sizes) == ("big", (10**6, 10**5))
     assert second.load().tolist() == [0, 0]
 
@@ -177,10 +177,10 @@ def test_a_file_larger_than_memory_is_listed(tmp_path):
 def test_a_file_without_tensors_is_told(tmp_path, write):
     write(tmp_path / "x")
     with pytest.raises(UnreadableError, match=r"x holds (no tensor at all|nothing, and weights)"):
-        list_stored(tmp_path / "x")
+        list_tensors(tmp_path / "x")
     (tmp_path / "x.safetensors.index.json").write_text('{"weight_map": {}}')
     with pytest.raises(UnreadableError, match="holds no tensor at all"):
-        list_stored(tmp_path / "x.safetensors.index.json")
+        list_tensors(tmp_path / "x.safetensors.index.json")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
@@ -190,7 +190,7 @@ def test_paths_that_are_no_valid_text(tmp_path, writer):
     (tmp_path / "in").mkdir()
     path = folder / WRITERS[writer](tmp_path / "in" / "x").name
     (tmp_path / "in").rename(folder)
-    found = {stored.name: stored.load() for stored in list_stored(path).tensors}
+    found = {stored.name: stored.load() for stored in list_tensors(path).tensors}
     assert all(torch.equal(WEIGHTS[name], found[name]) for name in WEIGHTS)
 
 
@@ -203,7 +203,7 @@ def test_the_state_of_an_optimiser_is_told(tmp_path, kind):
     torch.save(optimizer.state_dict(), tmp_path / "x")
     for key in (None, "state"):
         with pytest.raises(UnreadableError, match="x holds the state of an optimiser, not weights"):
-            list_stored(tmp_path / "x", key=key)
+            list_tensors(tmp_path / "x", key=key)
 
 
 def test_every_type_that_safetensors_knows_is_named(tmp_path):
@@ -211,11 +211,11 @@ def test_every_type_that_safetensors_knows_is_named(tmp_path):
     names += " float64 complex64 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz"
     tensors = {name: torch.zeros(2, 3).to(getattr(torch, name)) for name in names.split()}
     save_file(tensors, tmp_path / "x")
-    for stored in list_stored(tmp_path / "x").tensors:
+    for stored in list_tensors(tmp_path / "x").tensors:
         assert (stored.dtype, stored.fault) == (tensors[stored.name].dtype, None)
     for code, size in {"F8_E8M0": 4, "F4": 2, "F6_E2M3": 3}.items():
         entry = {"dtype": code, "shape": [2, 2], "data_offsets": [0, size]}
-        (stored,) = list_stored(header(tmp_path / "y", {"x": entry}, size)).tensors
+        (stored,) = list_tensors(header(tmp_path / "y", {"x": entry}, size)).tensors
         assert (stored.sizes, stored.fault) == ((2, 2), f"{code}: packed or scaled")
 
 
@@ -262,4 +262,4 @@ def test_a_number_of_thousands_of_digits_in_a_name_is_a_number(tmp_path):
     """Python converts none of more than 4,300 digits."""
     names = ["h.2.weight", "h.10.weight", f"h.{'9' * 5000}.weight", f"h.1{'0' * 5000}.weight"]
     save_file({name: torch.ones(2) for name in sorted(names)}, tmp_path / "x.safetensors")
-    assert names == [stored.name for stored in list_stored(tmp_path / "x.safetensors").tensors]
+    assert names == [stored.name for stored in list_tensors(tmp_path / "x.safetensors").tensors]

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.checkpoints import list_stored, listed
+from mdtree.checkpoints import in_memory_tensors, list_tensors
 
 
 def test_tied_tensors_are_known_by_the_first_name(tmp_path):
@@ -15,13 +15,13 @@ def test_tied_tensors_are_known_by_the_first_name(tmp_path):
     tensors |= {"none": torch.ones(0, 3), "nothing": torch.ones(0, 3)}
     expected = {**dict.fromkeys(tensors), "b": "a", "c": "a"}
     torch.save(tensors, tmp_path / "x")
-    for found in (listed(tensors), list_stored(tmp_path / "x").tensors):
+    for found in (in_memory_tensors(tensors), list_tensors(tmp_path / "x").tensors):
         assert expected == {stored.name: stored.same_as for stored in found}
 
 
 def test_what_holds_no_plain_numbers_is_known_by_its_fault():
     meta, sparse = torch.ones(3, 4, device="meta"), torch.eye(3).to_sparse()
-    found = {s.name: s for s in listed({"a": meta, "b": meta.clone(), "c": sparse})}
+    found = {s.name: s for s in in_memory_tensors({"a": meta, "b": meta.clone(), "c": sparse})}
     faults = dict.fromkeys("ab", "on the meta device, without numbers") | {"c": "sparse"}
     assert faults == {name: stored.fault for name, stored in found.items()}
     assert {None} == {stored.same_as for stored in found.values()}
@@ -29,7 +29,7 @@ def test_what_holds_no_plain_numbers_is_known_by_its_fault():
 
 def test_parameters_are_numbers_without_gradients(tmp_path):
     torch.save(dict(nn.Linear(3, 2).named_parameters()), tmp_path / "x")
-    tensors = [stored.load() for stored in list_stored(tmp_path / "x").tensors]
+    tensors = [stored.load() for stored in list_tensors(tmp_path / "x").tensors]
     assert [tensor.requires_grad for tensor in tensors] == [False, False]
 
 
@@ -38,7 +38,7 @@ def test_layers_come_in_order_of_depth_though_safetensors_sorts_by_name(tmp_path
     names += ["norm.weight", "fc.weight", "head.weight"]
     weights = {name: torch.ones(2) for name in reversed(names)}
     save_file(weights, tmp_path / "x")
-    found = [stored.name for stored in list_stored(tmp_path / "x").tensors]
+    found = [stored.name for stored in list_tensors(tmp_path / "x").tensors]
     assert [n for n in found if n != "pos²"] == [n for n in names if n != "pos²"]
     torch.save(weights, tmp_path / "y")  # which keeps their order
-    assert [stored.name for stored in list_stored(tmp_path / "y").tensors] == list(weights)
+    assert [stored.name for stored in list_tensors(tmp_path / "y").tensors] == list(weights)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mdtree.checkpoints import fetched, remove_left
+from mdtree.checkpoints import fetched, remove_temporary_folders
 from tests.support.stopping import WAITING, stopped
 from tests.support.troubled import WAYS, run
 from tests.support.worker_tasks import PATH
@@ -112,14 +112,14 @@ def test_what_others_still_need_stays(tmp_path, place):
         text=True,
     ) as other:
         file = Path(other.stdout.readline().strip())
-        remove_left()
+        remove_temporary_folders()
         assert file.exists()
         with fetched(tmp_path.as_uri(), []):
             assert file.exists()
         other.kill()
         other.wait()
         assert file.exists()
-        remove_left()
+        remove_temporary_folders()
     assert not file.exists()
     assert left(place) == []
 
@@ -136,6 +136,6 @@ def test_nothing_else_is_taken_for_what_was_left(tmp_path, place):
     (place / "mdtree-demo").mkdir()
     (place / "mdtree-demo" / ".lock").touch()
     before = left(place)
-    remove_left()
+    remove_temporary_folders()
     assert left(place) == before
     assert (mine / "precious").exists()

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.checkpoints import file_digest, list_stored, load_checkpoint, load_weights, parts_of
+from mdtree.checkpoints import file_digest, list_tensors, load_checkpoint, load_weights, parts_of
 from mdtree.exceptions import MdtreeError, UnreadableError, UnsafeError
 
 WEIGHTS = nn.Linear(3, 2).state_dict()
@@ -217,14 +217,14 @@ def test_each_tensor_lies_in_one_part(tmp_path, suffix):
             (save_file if suffix == "safetensors" else torch.save)(
                 content, tmp_path / f"{part}.{suffix}"
             )
-        for read in (load_weights, list_stored):
+        for read in (load_weights, list_tensors):
             if words is not None:
                 with pytest.raises(UnreadableError, match=words):
                     read(path)
         if words is None:
             names = {name for content in parts.values() for name in content}
             assert names == load_weights(path).tensors.keys()
-            assert names == {stored.name for stored in list_stored(path).tensors}
+            assert names == {stored.name for stored in list_tensors(path).tensors}
 
 
 def test_the_digest_is_that_of_sha256sum_and_changes_with_every_part(tmp_path):

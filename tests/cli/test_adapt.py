@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from mdtree.adaptation import calibrate
+from mdtree.adaptation import adapt
 from mdtree.rows import Measured, Row, read_rows, write_rows
 from mdtree.trees import read_tree, write_tree
 from mdtree.trees.fit import fit_tree
@@ -94,7 +94,7 @@ def test_json_holds_what_python_gives(calibrated, folder):
     rows = [*expected(8), *shifted(5)]
     rows = [dataclasses.replace(row, group=f"g{number}") for number, row in enumerate(rows)]
     ran = calibrated(rows, "--json", "--seed", 5)
-    found = calibrate(
+    found = adapt(
         read_rows(folder / "own.jsonl"), read_tree(folder / "tree.json"), name="tree.json", seed=5
     )
     assert json.loads(ran.out) == {

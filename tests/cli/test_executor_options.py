@@ -6,9 +6,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from mdtree.cli.executor_options import hiring, make_crew, results_alone, share_of_work
+from mdtree.cli.executor_options import (
+    executor_options,
+    make_executor_config,
+    results_alone,
+    share_of_work,
+)
 from mdtree.exceptions import MdtreeError
-from mdtree.executors import HERE, Crew
+from mdtree.executors import HERE, ExecutorConfig
 
 
 def options(*args):
@@ -16,7 +21,7 @@ def options(*args):
     found = {}
 
     @click.command()
-    @hiring
+    @executor_options
     def command(**given):
         found.update(given)
 
@@ -27,25 +32,28 @@ def options(*args):
 
 
 def test_without_any_word_the_work_is_done_here():
-    assert make_crew(options(), "cpu") == HERE
+    assert make_executor_config(options(), "cpu") == HERE
     assert HERE.is_here
 
 
 @pytest.mark.parametrize(
     ("args", "crew"),
     [
-        (["--workers", "3"], Crew(workers=3)),
-        (["--ray"], Crew(ray="local")),
-        (["--ray", "10.0.0.1:6379", "--workers", "8"], Crew(ray="10.0.0.1:6379", workers=8)),
-        (["--timeout-per-group", "1.5", "--retries", "0"], Crew(timeout=1.5, retries=0)),
-        (["--memory-per-group", "4G"], Crew(memory=4 * 2**30)),
-        (["--memory-per-group", "4"], Crew(memory=4 * 2**30)),
-        (["--memory-per-group", "1.5 GiB"], Crew(memory=3 * 2**29)),
-        (["--memory-per-group", "500m"], Crew(memory=500 * 2**20)),
+        (["--workers", "3"], ExecutorConfig(workers=3)),
+        (["--ray"], ExecutorConfig(ray="local")),
+        (
+            ["--ray", "10.0.0.1:6379", "--workers", "8"],
+            ExecutorConfig(ray="10.0.0.1:6379", workers=8),
+        ),
+        (["--timeout-per-group", "1.5", "--retries", "0"], ExecutorConfig(timeout=1.5, retries=0)),
+        (["--memory-per-group", "4G"], ExecutorConfig(memory=4 * 2**30)),
+        (["--memory-per-group", "4"], ExecutorConfig(memory=4 * 2**30)),
+        (["--memory-per-group", "1.5 GiB"], ExecutorConfig(memory=3 * 2**29)),
+        (["--memory-per-group", "500m"], ExecutorConfig(memory=500 * 2**20)),
     ],
 )
 def test_words_make_a_crew(args, crew):
-    assert make_crew(options(*args), "cpu") == crew
+    assert make_executor_config(options(*args), "cpu") == crew
 
 
 @pytest.mark.parametrize("amount", ["0", "-1", "much", "4T", "1e3", ""])
@@ -74,20 +82,20 @@ def test_numbers_that_make_no_sense_are_told(args):
 )
 def test_shares_of_gpus_need_ray_and_gpus(args, device):
     with pytest.raises(MdtreeError, match="only together with --ray and --device cuda"):
-        make_crew(options(*args), device)
+        make_executor_config(options(*args), device)
 
 
 def test_on_ray_the_share_of_a_gpu_is_said_or_found_out():
-    assert make_crew(options("--ray"), "cuda").gpus is None
-    assert make_crew(options("--gpus-per-worker", "0.25", "--ray"), "cuda").gpus == 0.25
-    assert make_crew(options("--ray"), "cpu").gpus == 0.0
+    assert make_executor_config(options("--ray"), "cuda").gpus is None
+    assert make_executor_config(options("--gpus-per-worker", "0.25", "--ray"), "cuda").gpus == 0.25
+    assert make_executor_config(options("--ray"), "cpu").gpus == 0.0
 
 
 def test_processes_are_spread_over_gpus_and_ray_does_that_itself(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
-    assert make_crew(options("--workers", "4"), "cuda").devices == ("0", "3")
-    assert make_crew(options("--workers", "4"), "cuda:1").devices == ()
-    assert make_crew(options("--ray"), "cuda").devices == ()
+    assert make_executor_config(options("--workers", "4"), "cuda").devices == ("0", "3")
+    assert make_executor_config(options("--workers", "4"), "cuda:1").devices == ()
+    assert make_executor_config(options("--ray"), "cuda").devices == ()
 
 
 def test_times_are_divided_by_workers_that_are_known():

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from mdtree.diagnosis import choose
+from mdtree.diagnosis import choose_tree
 from mdtree.exceptions import ProtocolError, TreeError
 from mdtree.rows import Measured, Row
-from mdtree.trees import Leaf, Population, SavedTree, population_of
+from mdtree.trees import Leaf, SavedTree, TrainingDistribution, training_distribution
 from mdtree.trees.bundled import shipped_trees
 
 FEATURES = ("cka", "train_error")
@@ -24,7 +24,7 @@ def row(cka=0.5, train_error=1.0, *, protocol="p"):
 
 def around(centre):
     """A population of groups around one value of both features."""
-    return population_of(centre + np.random.default_rng(0).normal(size=(40, 2)), FEATURES)
+    return training_distribution(centre + np.random.default_rng(0).normal(size=(40, 2)), FEATURES)
 
 
 def tree(population=None, *, groups=40, protocol="p", task="failure"):
@@ -56,12 +56,12 @@ TREES = {"near one": tree(around(1.0)), "near nine": tree(around(9.0), groups=40
     ],
 )
 def test_the_tree_whose_training_groups_are_nearest_is_taken(rows, name):
-    chosen = choose(rows, TREES)
+    chosen = choose_tree(rows, TREES)
     assert (chosen.name, chosen.saved) == (name, TREES[name])
 
 
 def test_the_reason_names_both_distances_in_units_of_the_limit():
-    found = choose([row(1.2, 0.7)], TREES)
+    found = choose_tree([row(1.2, 0.7)], TREES)
     near = {}
     for name, saved in TREES.items():
         distance, limit = saved.population.distance({"cka": 1.2, "train_error": 0.7})
@@ -75,28 +75,31 @@ def test_the_reason_names_both_distances_in_units_of_the_limit():
 def test_of_equally_near_trees_the_one_with_more_groups_is_taken():
     trees = {"few": tree(around(1), groups=30), "many": tree(around(1), groups=300)}
     for order in (trees, dict(reversed(trees.items()))):
-        assert choose([row()], order).name == "many"
+        assert choose_tree([row()], order).name == "many"
 
 
 @pytest.mark.parametrize(
     "population",
-    [None, Population(quantiles={"cka": (0, 1)}, names=(), correlation=(), limit=math.inf)],
+    [
+        None,
+        TrainingDistribution(quantiles={"cka": (0, 1)}, names=(), correlation=(), limit=math.inf),
+    ],
     ids=["none", "without a distance"],
 )
 def test_a_tree_that_knows_no_distance_is_the_last(population):
     trees = {"blind": tree(population, groups=9000), "far": tree(around(99))}
-    assert choose([row()], trees).name == "far"
-    blind = choose([row()], {"one": tree(population), "two": tree(population, groups=50)})
+    assert choose_tree([row()], trees).name == "far"
+    blind = choose_tree([row()], {"one": tree(population), "two": tree(population, groups=50)})
     assert blind.name == "two"
     assert blind.why == "of the trees for protocol p, it was fitted on the most groups"
 
 
 def test_rows_without_numbers_get_the_tree_with_the_most_groups():
-    assert choose([row(None, None)], TREES).name == "near nine"
+    assert choose_tree([row(None, None)], TREES).name == "near nine"
 
 
 def test_the_only_tree_needs_no_comparison():
-    found = choose([row(50, 50)], {"one": tree(around(1)), "other": tree(protocol="q")})
+    found = choose_tree([row(50, 50)], {"one": tree(around(1)), "other": tree(protocol="q")})
     assert found.name == "one"
     assert found.why == "it is the only tree for protocol p that answers with all failure modes"
 
@@ -114,18 +117,18 @@ def test_without_a_fitting_tree_the_error_says_what_there_is(trees, known):
     with pytest.raises(
         ProtocolError, match=r"no tree that comes .* protocol p .*`mdtree fit`"
     ) as stop:
-        choose([row()], trees)
+        choose_tree([row()], trees)
     assert f"(there are trees for {known}): fit one" in str(stop.value)
 
 
 def test_rows_of_several_protocols_have_no_common_tree():
     with pytest.raises(ProtocolError, match=r"2 protocols \(p, q\)"):
-        choose([row(), row(protocol="q")], TREES)
+        choose_tree([row(), row(protocol="q")], TREES)
     with pytest.raises(TreeError, match="no rows"):
-        choose([], TREES)
+        choose_tree([], TREES)
 
 
 def test_rows_of_the_published_protocol_get_a_shipped_tree_that_answers_with_all_modes():
-    found = choose([row(protocol="paper-1")], shipped_trees())
+    found = choose_tree([row(protocol="paper-1")], shipped_trees())
     assert found.saved.task == "failure"
     assert found.saved.protocol == "paper-1"

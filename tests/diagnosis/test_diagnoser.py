@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mdtree.diagnosis import UNSURE, Judge, with_facts
+from mdtree.diagnosis import UNSURE, Diagnoser, with_facts
 from mdtree.exceptions import ProtocolError, TreeError
-from mdtree.rows import Failure, Measured, Missing, Provenance, Row
+from mdtree.rows import GroupError, Measured, Missing, Provenance, Row
 from mdtree.trees import probabilities
 from mdtree.trees.fit import fit_tree
 
@@ -53,7 +53,7 @@ def saved():
 
 @pytest.fixture(scope="module")
 def judge(saved):
-    return Judge(saved, name="typical")
+    return Diagnoser(saved, name="typical")
 
 
 @pytest.mark.parametrize("mode", TYPICAL)
@@ -72,7 +72,7 @@ def test_a_typical_group_gets_its_mode(judge, saved, mode):
 
 @pytest.mark.parametrize("confidence", [0.0, 0.55, 1.0])
 def test_below_the_confidence_a_verdict_is_unsure(saved, confidence):
-    judge = Judge(saved, name="t", confidence=confidence)
+    judge = Diagnoser(saved, name="t", confidence=confidence)
     found = judge(group("model_small", cka=None))
     sure = found.probability >= confidence
     assert judge.mode(np.array(list(found.probabilities.values()))) == found.mode
@@ -86,7 +86,7 @@ def test_below_the_confidence_a_verdict_is_unsure(saved, confidence):
 @pytest.mark.parametrize("confidence", [-0.1, 1.1, math.nan])
 def test_a_confidence_is_a_probability(saved, confidence):
     with pytest.raises(TreeError, match="must be a probability, 0 to 1; got"):
-        Judge(saved, name="t", confidence=confidence)
+        Diagnoser(saved, name="t", confidence=confidence)
 
 
 def test_without_error_bars_there_is_no_stability(judge):
@@ -98,7 +98,7 @@ def test_large_error_bars_make_an_answer_less_stable_and_the_seed_decides_how_mu
     small, large = (judge(group("temperature_high", stderr=error)) for error in (0.01, 2.0))
     assert small.stability == 1 > large.stability > 0.1
     assert large == judge(group("temperature_high", stderr=2.0))
-    other = Judge(saved, name="typical", seed=1)(group("temperature_high", stderr=2.0))
+    other = Diagnoser(saved, name="typical", seed=1)(group("temperature_high", stderr=2.0))
     assert other.stability != large.stability
     assert other.probabilities == large.probabilities
     barred = [step for step in large.clues if step.stderr is not None]
@@ -115,15 +115,15 @@ def test_a_group_unlike_the_training_groups_is_flagged_with_the_features_beyond_
 
 
 def test_a_tree_without_a_population_flags_nothing(saved):
-    found = Judge(replace(saved, population=None), name="t")(group("data_small", cka=1e300))
+    found = Diagnoser(replace(saved, population=None), name="t")(group("data_small", cka=1e300))
     assert found.outlier is None
 
 
 def test_rows_of_another_protocol_are_refused_or_warned_of(saved):
     row = replace(group("data_small"), protocol="standard-1")
     with pytest.raises(ProtocolError, match="--allow-protocol-mismatch"):
-        Judge(saved, name="t")(row)
-    found = Judge(saved, name="t", allow_protocol_mismatch=True)(row)
+        Diagnoser(saved, name="t")(row)
+    found = Diagnoser(saved, name="t", allow_protocol_mismatch=True)(row)
     assert found.mode == "data_small"
     assert found.basis.warnings == ("the tree is of protocol paper-1 and the row of standard-1",)
 
@@ -135,10 +135,10 @@ def test_a_row_in_which_nothing_was_measured_is_unsure(judge):
         protocol="paper-1",
         facts={},
         quantities={"cka": Missing(missing="needs 2 checkpoints, found 1")},
-        failure=Failure(kind="CheckpointError", reason="seed-0.pt is cut off"),
+        failure=GroupError(kind="CheckpointError", reason="seed-0.pt is cut off"),
     )
     for row in (bare, replace(bare, quantities={})):
-        found = Judge(judge.saved, name="t", confidence=0.0)(row)
+        found = Diagnoser(judge.saved, name="t", confidence=0.0)(row)
         assert found.mode == UNSURE
         assert found.why_unsure == ("nothing that the tree asks for was measured",)
         assert found.basis.warnings == (
@@ -158,7 +158,7 @@ def test_the_verdict_says_what_it_rests_on(saved):
         ),
     )  # fmt: skip
     tree = replace(saved, provenance={**saved.provenance, "WARNING": "mixed", "accuracy": "70 %"})
-    basis = Judge(tree, name="mine.json", chosen="it is the nearest")(row).basis
+    basis = Diagnoser(tree, name="mine.json", chosen="it is the nearest")(row).basis
     assert (basis.tree, basis.chosen) == ("mine.json", "it is the nearest")
     assert (basis.task, basis.method, basis.protocol) == ("failure", "posterior", "paper-1")
     assert (basis.groups, basis.data, basis.accuracy) == (100, "typical groups", "70 %")
@@ -180,7 +180,7 @@ def test_every_method_judges_rows_in_which_anything_is_missing(method):
         for n in range(9)
         for mode in ("temperature_low", "temperature_high")
     ]
-    judge = Judge(fit_tree(rows, task="temperature", method=method), name="t")
+    judge = Diagnoser(fit_tree(rows, task="temperature", method=method), name="t")
     whole = group("temperature_low", stderr=0.1)
     assert judge(whole).mode == "temperature_low"
     for name in whole.quantities:

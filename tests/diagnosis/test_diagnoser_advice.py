@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mdtree.diagnosis import UNSURE, Judge
+from mdtree.diagnosis import UNSURE, Diagnoser
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.rows import Measured, Missing, Row
-from mdtree.trees import Leaf, SavedTree, Split, Way
+from mdtree.trees import Leaf, RemedyGain, SavedTree, Split
 
 FEATURES = ("cka", "train_error", "log_data_amount", "log_hessian_trace")
 ONE_SEED = Missing(missing="needs 2 checkpoints, found 1")
@@ -42,11 +42,11 @@ def judged(node, held, *, classes=tuple(FAILURE_MODES), confidence=0.6):
         provenance={},
         tree=node,
     )
-    return Judge(saved, name="t", confidence=confidence)(held)
+    return Diagnoser(saved, name="t", confidence=confidence)(held)
 
 
 GAINS = {"raise_temperature": 1.8, "enlarge_model": 0.2}
-WAYS = {"raise_temperature": Way(low=0.4, high=3.1, fact="batch_size", factor=0.25)}
+WAYS = {"raise_temperature": RemedyGain(low=0.4, high=3.1, fact="batch_size", factor=0.25)}
 UNDECIDED = leaf("none", none=5, data_small=5)
 
 

@@ -8,21 +8,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mdtree.diagnosis import Council
+from mdtree.diagnosis import TreeEnsemble
 from mdtree.trees import CartTree, Leaf, SavedTree, Split, probabilities
-from mdtree.trees.binning import Evidence, collect
+from mdtree.trees.binning import BinnedCounts, collect
 from mdtree.trees.node import KNOWN
 from mdtree.trees.posterior import posterior
-from mdtree.trees.template import Ask, Outcome
+from mdtree.trees.template import Question, TemplateLeaf
 
 CLASSES = ("data_small", "model_small", "temperature_low")
 NAMES = ("cka", "train_error", "connectivity")
-D, M, L = (Outcome(name) for name in CLASSES)
+D, M, L = (TemplateLeaf(name) for name in CLASSES)
 NAN = math.nan
 
 
 def ask(feature, low, high):
-    return Ask(feature=feature, start=0.0, bounds=(-3.0, 3.0), low=low, high=high)
+    return Question(feature=feature, start=0.0, bounds=(-3.0, 3.0), low=low, high=high)
 
 
 BOTH = ask("cka", ask("train_error", D, M), ask("connectivity", M, L))
@@ -53,13 +53,13 @@ def groups(count=40, seed=0):
 
 
 def evidence(shape, X, codes, most=8):
-    empty = Evidence(shape=shape, classes=CLASSES, hit=8.0, miss=3.0)
+    empty = BinnedCounts(shape=shape, classes=CLASSES, hit=8.0, miss=3.0)
     return collect(empty, X, {name: n for n, name in enumerate(NAMES)}, codes, most)
 
 
 def council(*shapes, weights=(0.5, 0.3, 0.9), count=40):
     X, codes = groups(count)
-    return Council(
+    return TreeEnsemble(
         tree(*((w, evidence(s, X, codes)) for w, s in zip(weights, shapes, strict=False)))
     )
 
@@ -87,7 +87,7 @@ def test_a_missing_feature_by_hand():
     near, far = 1.0, math.exp(-((0.5 / 0.1) ** 2))
     low, high = 3 * near + 5 * far, 1 * near + 2 * far
     expected = (low * whole[0] + high * whole[1]) / (low + high)
-    found = Council(tree((1.0, held))).probabilities(np.array([[-1.0, NAN, NAN]]))
+    found = TreeEnsemble(tree((1.0, held))).probabilities(np.array([[-1.0, NAN, NAN]]))
     np.testing.assert_allclose(found[0], expected)
 
 
@@ -105,7 +105,7 @@ def test_a_missing_feature_that_is_not_asked_for_changes_nothing():
 @pytest.mark.parametrize("count", [40, 700])
 def test_where_nothing_is_known_all_groups_count_alike(count):
     X, codes = groups(count)
-    held = Council(tree((1.0, evidence(CHAIN, X, codes))))
+    held = TreeEnsemble(tree((1.0, evidence(CHAIN, X, codes))))
     everyone = held.probabilities(X).mean(axis=0)
     np.testing.assert_allclose(held.probabilities(np.full((1, 3), NAN))[0], everyone)
 
@@ -117,7 +117,7 @@ def test_neither_the_order_of_the_groups_nor_adding_them_up_makes_a_difference()
     other = replace(one, cells=one.cells[mixed], counts=one.counts[mixed])
     line = np.array([[0.1, NAN, NAN], [NAN, 0.5, NAN], [NAN, NAN, NAN]])
     first, *rest = (
-        Council(tree((1.0, held))).probabilities(line) for held in (one, other, one.merged())
+        TreeEnsemble(tree((1.0, held))).probabilities(line) for held in (one, other, one.merged())
     )
     for found in rest:
         np.testing.assert_allclose(found, first)
@@ -134,8 +134,8 @@ def test_the_features_are_those_that_any_shape_asks_for():
     assert council(BOTH).features == NAMES
     assert council(ONE, CHAIN).features == ("train_error", "cka")
     split = Split(feature="cka", threshold=0, low=Leaf(answer=D.answer, counts={}), high=LEAF)
-    assert Council(tree(node=replace(split, high=split))).features == ("cka",)
-    assert Council(tree()).features == ()
+    assert TreeEnsemble(tree(node=replace(split, high=split))).features == ("cka",)
+    assert TreeEnsemble(tree()).features == ()
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ NODE = Split(
 
 
 def test_a_single_tree_walks():
-    held = Council(tree(node=NODE))
+    held = TreeEnsemble(tree(node=NODE))
     lines = np.array([[0.1, NAN, 0], [0.9, 1, 0], [NAN, NAN, 0]])
     np.testing.assert_allclose(held.probabilities(lines), [[0.75, 0.25, 0], [0, 0, 1], [0, 1, 0]])
     assert held.votes(lines) is None
@@ -208,7 +208,7 @@ def test_a_single_tree_walks():
     ],
 )
 def test_the_outlook_of_a_single_tree_is_the_leaves_that_may_be_reached(line, told, ways, shares):
-    found, weights = Council(tree(node=NODE)).outlook(np.array(line), told)
+    found, weights = TreeEnsemble(tree(node=NODE)).outlook(np.array(line), told)
     np.testing.assert_allclose(found, ways)
     np.testing.assert_allclose(weights, shares)
 
@@ -217,7 +217,7 @@ def test_a_tree_of_scikit_learn_that_met_missing_values_is_one_of_them():
     X, codes = groups(200)
     X[::7, 0] = np.nan
     grown = CartTree(features=NAMES).fit(X, np.array(CLASSES)[codes])
-    held = Council(tree(node=grown.tree_))
+    held = TreeEnsemble(tree(node=grown.tree_))
     expected = grown.classes_[held.probabilities(X).argmax(axis=1)]
     assert expected.tolist() == grown.predict(X).tolist()
 
@@ -226,7 +226,7 @@ def test_a_tree_of_scikit_learn_that_met_missing_values_is_one_of_them():
 def test_without_training_groups_what_is_missing_is_undecided(counts):
     bare = evidence(CHAIN, *groups(12))
     cells = np.zeros((len(counts), 2), dtype=int)
-    held = Council(tree((1.0, replace(bare, cells=cells, counts=counts))))
+    held = TreeEnsemble(tree((1.0, replace(bare, cells=cells, counts=counts))))
     lines = np.array([[NAN, 0.4, 0.0], [-2.9, 0.4, 0]])
     found = held.probabilities(lines)
     np.testing.assert_allclose(found[0], 1 / 3)
@@ -242,8 +242,8 @@ def test_huge_numbers_are_judged_like_large_ones():
 
 
 def test_one_class_is_certain():
-    alone = Evidence(shape=ask("cka", D, D), classes=(D.answer,), hit=8.0, miss=3.0)
+    alone = BinnedCounts(shape=ask("cka", D, D), classes=(D.answer,), hit=8.0, miss=3.0)
     held = collect(alone, groups(9)[0], {"cka": 0}, np.zeros(9, dtype=int), 4)
     saved = replace(tree((1.0, held)), classes=(D.answer,))
     for line in ([0.0, 0, 0], [NAN, 0, 0]):
-        assert Council(saved).probabilities(np.array([line])) == pytest.approx(1)
+        assert TreeEnsemble(saved).probabilities(np.array([line])) == pytest.approx(1)

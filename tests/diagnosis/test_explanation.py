@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from mdtree.diagnosis.explanation import clues
+from mdtree.diagnosis.explanation import decision_steps
 from mdtree.trees import FEATURES, Leaf, SavedTree, Split
-from mdtree.trees.binning import Evidence
+from mdtree.trees.binning import BinnedCounts
 from mdtree.trees.node import KNOWN
-from mdtree.trees.template import Outcome
+from mdtree.trees.template import TemplateLeaf
 
 CLASSES = ("data_small", "model_small", "none")
 
@@ -25,7 +25,7 @@ def split(feature, threshold, low=None, high=None, missing="low"):
 
 
 def tree(node, *, plausible=True):
-    bare = Evidence(shape=Outcome("none"), classes=CLASSES, hit=8.0, miss=3.0)
+    bare = BinnedCounts(shape=TemplateLeaf("none"), classes=CLASSES, hit=8.0, miss=3.0)
     return SavedTree(
         task="failure",
         method="posterior" if plausible else "cart",
@@ -42,7 +42,7 @@ def tree(node, *, plausible=True):
 
 def clue(feature, value, threshold, error=0.0):
     """The only step of a tree with one question."""
-    ((step,), _) = clues(
+    ((step,), _) = decision_steps(
         tree(split(feature, threshold)), {feature: value}, {feature: error}, "none"
     )
     return step
@@ -123,7 +123,7 @@ NODE = split(
 )
 def test_a_missing_value_walks_to_the_likely_answer(likely, ways):
     """The fifty groups in a leaf with another answer do not count."""
-    steps, end = clues(tree(NODE), {}, {"cka": 0.1}, likely)
+    steps, end = decision_steps(tree(NODE), {}, {"cka": 0.1}, likely)
     assert [step.went for step in steps] == ways
     assert end.answer == likely
     assert steps[0].says == "cka is not known: most groups with this answer went this way"
@@ -131,18 +131,18 @@ def test_a_missing_value_walks_to_the_likely_answer(likely, ways):
 
 
 def test_an_answer_that_no_leaf_gives_goes_the_way_of_most_groups():
-    steps, _ = clues(tree(NODE), {"cka": 0.9, "train_error": math.nan}, {}, "model_small")
+    steps, _ = decision_steps(tree(NODE), {"cka": 0.9, "train_error": math.nan}, {}, "model_small")
     assert [step.went for step in steps] == ["high", "high"]
 
 
 def test_known_values_go_their_way_whatever_is_likely():
-    steps, end = clues(tree(NODE), {"cka": 0.9, "train_error": 3.0}, {}, "data_small")
+    steps, end = decision_steps(tree(NODE), {"cka": 0.9, "train_error": 3.0}, {}, "data_small")
     assert [step.went for step in steps] == ["high", "high"]
     assert end.answer == "none"
 
 
 def test_a_single_tree_has_its_own_way_for_what_is_missing():
-    steps, end = clues(tree(NODE, plausible=False), {}, {}, "none")
+    steps, end = decision_steps(tree(NODE, plausible=False), {}, {}, "none")
     assert [step.went for step in steps] == ["low", "low"]
     assert end.answer == "data_small"
     assert steps[0].says == "cka is not known: most training groups went this way"
@@ -154,13 +154,13 @@ def test_a_single_tree_has_its_own_way_for_what_is_missing():
 )
 def test_a_question_for_being_known_says_so(value, says, went):
     node = split("cka", KNOWN, leaf("none", none=9), leaf("none", none=1), missing="high")
-    ((step,), _) = clues(tree(node, plausible=False), {"cka": value}, {"cka": 0.1}, "none")
+    ((step,), _) = decision_steps(tree(node, plausible=False), {"cka": value}, {"cka": 0.1}, "none")
     assert (step.says, step.went) == (says, went)
     assert (step.stderr, step.flips_at) == (None, None)
 
 
 def test_a_leaf_alone_needs_no_clue():
-    assert clues(tree(leaf("none")), {}, {}, "none") == ((), leaf("none"))
+    assert decision_steps(tree(leaf("none")), {}, {}, "none") == ((), leaf("none"))
 
 
 @pytest.mark.parametrize("name", ["train_error", "log_hessian_top", "log_peak_ratio"])

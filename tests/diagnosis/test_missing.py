@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from mdtree.diagnosis import Council
-from mdtree.diagnosis.missing import metric_of, missed
+from mdtree.diagnosis import TreeEnsemble
+from mdtree.diagnosis.missing import metric_of, missing_measurements
 from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import FEATURES, Leaf, SavedTree, Split
 
@@ -34,7 +34,7 @@ def told(node, held, features=ALL):
         provenance={},
         tree=node,
     )
-    return missed(Council(saved), held, saved.matrix([held])[0])
+    return missing_measurements(TreeEnsemble(saved), held, saved.matrix([held])[0])
 
 
 def row(facts=None, **quantities):

@@ -8,9 +8,9 @@ from mdtree.diagnosis import Gain
 from mdtree.diagnosis.recommendation import advice, gains
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES, TASKS
 from mdtree.rows import Row
-from mdtree.trees import Leaf, Way
+from mdtree.trees import Leaf, RemedyGain
 
-BATCH = Way(low=0.4, high=3.1, fact="batch_size", factor=0.25)
+BATCH = RemedyGain(low=0.4, high=3.1, fact="batch_size", factor=0.25)
 
 
 def row(**facts):
@@ -23,7 +23,7 @@ def leaf(means, ways=None):
 
 def change(fact, old, factor):
     """The old and the new value of a fact that is the way of the only gain."""
-    way = Way(low=0, high=2, fact=fact, factor=factor)
+    way = RemedyGain(low=0, high=2, fact=fact, factor=factor)
     (gain,) = gains(leaf({"add_data": 1.0}, {"add_data": way}), row(**{fact: old}))
     return gain.old, gain.new
 
@@ -76,7 +76,7 @@ def test_where_the_fact_is_not_known_the_direction_and_the_factor_are(facts):
 
 
 def test_without_a_way_the_mean_stands_alone_and_without_a_move_the_interval_does_not():
-    ways = {"add_data": Way(low=-0.5, high=4.0)}
+    ways = {"add_data": RemedyGain(low=-0.5, high=4.0)}
     added, other = gains(leaf({"add_data": 2.0, "enlarge_model": 1.0}, ways), row())
     assert (added.low, added.high, added.fact) == (-0.5, 4.0, None)
     assert (other.low, other.high, other.fact) == (None, None, None)
@@ -125,7 +125,7 @@ def test_what_is_no_change_is_not_recommended(fact, old, factor):
 
 
 def test_large_numbers_are_written_out():
-    way = Way(low=0, high=2, fact="data_amount", factor=2.0)
+    way = RemedyGain(low=0, high=2, fact="data_amount", factor=2.0)
     found = gains(leaf({"add_data": 1.0}, {"add_data": way}), row(data_amount=1_281_167))
     assert "data amount 1281167 -> 2600000;" in advice("data_small", found)
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from mdtree.diagnosis.resampling import DRAWS, redrawn
+from mdtree.diagnosis.resampling import DRAWS, resampled
 from mdtree.rows import QUANTITIES, Detail, Measured, Missing, Row
 from mdtree.trees import FEATURES, Leaf, SavedTree, feature_matrix
 
@@ -39,7 +39,7 @@ def row(facts=None, **quantities):
 
 
 def drawn(name, *value, draws=4000, needs=None):
-    return redrawn(row(**{needs or name: value}), tree(name), draws=draws)[:, 0]
+    return resampled(row(**{needs or name: value}), tree(name), draws=draws)[:, 0]
 
 
 @pytest.mark.parametrize("name", ["cka", "connectivity", "connectivity_peak"])
@@ -75,7 +75,7 @@ def test_without_an_error_bar_nothing_changes(error):
 
 
 def test_features_of_one_draw_come_from_the_same_numbers():
-    found = redrawn(row(hessian_top=(5.0, 1.0), hessian_trace=(90.0, 20.0)), tree(*LOGS))
+    found = resampled(row(hessian_top=(5.0, 1.0), hessian_trace=(90.0, 20.0)), tree(*LOGS))
     top, trace, share = found.T
     np.testing.assert_allclose(share, top - trace)
     assert abs(np.corrcoef(top, trace)[0, 1]) < 0.3
@@ -84,7 +84,7 @@ def test_features_of_one_draw_come_from_the_same_numbers():
 
 def test_what_is_missing_stays_missing_and_facts_stay_as_they_are():
     held = row({"data_amount": 5000}, cka=Missing(missing="one checkpoint"), train_loss=(1.0, 0.1))
-    found = redrawn(held, tree("cka", "log_data_amount", "connectivity", "train_loss"))
+    found = resampled(held, tree("cka", "log_data_amount", "connectivity", "train_loss"))
     assert np.isnan(found[:, [0, 2]]).all()
     assert set(found[:, 1]) == {round(math.log(5000), 12)}
     assert len(set(found[:, 3])) == DRAWS
@@ -98,7 +98,7 @@ def test_a_negative_trace_has_a_logarithm_only_where_it_is_drawn_positive():
 
 def test_the_seed_decides():
     held, saved = row(cka=(0.5, 0.1), train_loss=(1.0, 0.1)), tree("cka", "train_loss")
-    one, again, other = (redrawn(held, saved, seed=seed) for seed in (3, 3, 4))
+    one, again, other = (resampled(held, saved, seed=seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(one, again)
     assert (one != other).all()
 
@@ -109,14 +109,14 @@ def test_tables_behind_the_numbers_make_no_difference():
         format=1, group="g", protocol="p", facts={}, quantities=held.quantities,
         details={"curve": Detail(columns={"t": (0.0, 1.0)})},
     )  # fmt: skip
-    np.testing.assert_array_equal(redrawn(held, tree("cka")), redrawn(detailed, tree("cka")))
+    np.testing.assert_array_equal(resampled(held, tree("cka")), resampled(detailed, tree("cka")))
 
 
 @pytest.mark.parametrize("value", [1e-300, 1.0, 1e308, -1e308, 0.0])
 @pytest.mark.parametrize("error", [1e-300, 1e160, 1.7e308])
 def test_hostile_numbers_give_finite_features_with_a_finite_spread(value, error):
     held = row({"parameters": 1e308}, **dict.fromkeys(QUANTITIES, (value, error)))
-    found = redrawn(held, tree(*FEATURES), draws=50)
+    found = resampled(held, tree(*FEATURES), draws=50)
     known = found[:, ~np.isnan(found).any(axis=0)]
     assert np.isfinite(known).all()
     assert np.isfinite(known[:, np.ptp(known, axis=0) > 0].std(axis=0)).all()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mdtree.diagnosis import CONFIDENCE, can_be_judged, judge_for
+from mdtree.diagnosis import CONFIDENCE, can_be_diagnosed, diagnoser_for
 from mdtree.exceptions import MdtreeError, ProtocolError, TreeError
-from mdtree.rows import Failure, Measured, Missing, Row
+from mdtree.rows import GroupError, Measured, Missing, Row
 from mdtree.trees import write_tree
 from mdtree.trees.bundled import find_tree, shipped_rows
 
@@ -25,7 +25,7 @@ def test_a_tree_is_named_or_given(tmp_path, how):
     path = Path(tmp_path / "mine.json")
     write_tree(path, saved)
     given = {"name": DIGITS, "file": str(path), "object": saved}[how]
-    judge = judge_for(shipped_rows(DIGITS)[:1], given)
+    judge = diagnoser_for(shipped_rows(DIGITS)[:1], given)
     assert judge.saved.tree == saved.tree
     assert judge.name == {"name": DIGITS, "file": str(path), "object": "a tree in memory"}[how]
     verdict = judge(shipped_rows(DIGITS)[0])
@@ -33,17 +33,17 @@ def test_a_tree_is_named_or_given(tmp_path, how):
 
 
 def test_rows_of_a_zoo_go_to_the_tree_of_that_zoo():
-    judge = judge_for(shipped_rows(DIGITS))
+    judge = diagnoser_for(shipped_rows(DIGITS))
     assert DIGITS.split("-", maxsplit=1)[0] in judge.name
 
 
 def test_rows_of_the_published_protocol_go_to_the_published_tree():
-    judge = judge_for([row("paper-1", train_error=Measured(value=1.0))])
+    judge = diagnoser_for([row("paper-1", train_error=Measured(value=1.0))])
     assert judge.name == "published-cifar10-resnet18"
 
 
 def test_settings_reach_the_judge():
-    judge = judge_for(shipped_rows(DIGITS)[:1], DIGITS, confidence=1.0, seed=3)
+    judge = diagnoser_for(shipped_rows(DIGITS)[:1], DIGITS, confidence=1.0, seed=3)
     assert judge(shipped_rows(DIGITS)[0]).mode == "unsure"
 
 
@@ -52,13 +52,13 @@ def test_settings_reach_the_judge():
     [({"cka": Measured(value=0.5)}, True), ({"cka": Missing(missing="no")}, False)],
 )
 def test_a_group_can_be_judged_once_anything_is_known(value, can):
-    assert can_be_judged(row(**value)) is can
+    assert can_be_diagnosed(row(**value)) is can
 
 
 def test_where_nothing_is_known_the_reason_is_told():
-    failure = Failure(kind="MismatchError", reason="weights of another model")
+    failure = GroupError(kind="MismatchError", reason="weights of another model")
     with pytest.raises(MdtreeError, match="nothing to judge: weights of another model"):
-        judge_for([row(failure=failure)])
+        diagnoser_for([row(failure=failure)])
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ def test_where_nothing_is_known_the_reason_is_told():
 )
 def test_no_tree_fits_or_none_is_there(rows, tree, error):
     with pytest.raises(error):
-        judge_for(rows, tree)
+        diagnoser_for(rows, tree)

@@ -8,7 +8,7 @@ from dataclasses import fields
 import jsonschema
 import pytest
 
-from mdtree.diagnosis import Judge, Verdict, plain, schema
+from mdtree.diagnosis import Diagnoser, Verdict, schema, to_plain_data
 from mdtree.rows import Row
 from mdtree.trees.bundled import find_tree, shipped_rows
 
@@ -17,25 +17,25 @@ NAME = "digits-standard-1"
 
 @pytest.fixture(scope="module")
 def verdicts():
-    judge = Judge(find_tree(NAME), name=NAME)
+    judge = Diagnoser(find_tree(NAME), name=NAME)
     bare = Row(format=1, group="bare", protocol="standard-1", facts={}, quantities={})
     return [judge(row) for row in (*shipped_rows(NAME)[::20], bare)]
 
 
 def test_every_verdict_is_json_of_the_schema(verdicts):
-    content = {"format": 1, "verdicts": [plain(one) for one in verdicts]}
+    content = {"format": 1, "verdicts": [to_plain_data(one) for one in verdicts]}
     text = json.dumps(content, allow_nan=False)
     jsonschema.validate(json.loads(text), schema())
 
 
 def test_nothing_of_a_verdict_is_left_out(verdicts):
     for one in verdicts:
-        assert plain(one).keys() == {field.name for field in fields(Verdict)}
-        assert plain(one)["probabilities"] == pytest.approx(one.probabilities)
+        assert to_plain_data(one).keys() == {field.name for field in fields(Verdict)}
+        assert to_plain_data(one)["probabilities"] == pytest.approx(one.probabilities)
 
 
 @pytest.mark.parametrize("change", [{"mode": 3}, {"probability": "high"}, {"clues": None}])
 def test_the_schema_refuses_what_is_no_verdict(verdicts, change):
-    content = {"format": 1, "verdicts": [{**plain(verdicts[0]), **change}]}
+    content = {"format": 1, "verdicts": [{**to_plain_data(verdicts[0]), **change}]}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(content, schema())

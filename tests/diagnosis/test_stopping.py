@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mdtree.diagnosis import Judge, next_metric, settled
+from mdtree.diagnosis import Diagnoser, is_settled, next_metric
 from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import PosteriorTree, Split
-from mdtree.trees.template import Ask, Family, Outcome
+from mdtree.trees.template import Family, Question, TemplateLeaf
 from tests.support.small_trees import HIGH, LOW, leaf, saved
 
 METRICS = ("error_rate", "similarity", "hessian", "connectivity")
@@ -42,20 +42,20 @@ def row(**values):
     ],
 )
 def test_the_walk_through_a_single_tree_asks_for_one_metric_after_the_other(values, metric):
-    assert next_metric(Judge(saved(), name="t"), row(**values), METRICS) == metric
+    assert next_metric(Diagnoser(saved(), name="t"), row(**values), METRICS) == metric
 
 
 def test_a_metric_that_cannot_be_measured_is_not_asked_for():
-    judge = Judge(saved(), name="t")
+    judge = Diagnoser(saved(), name="t")
     known = row(train_error=2.0, cka=Missing(missing="needs 2 checkpoints, found 1"))
     assert next_metric(judge, known, ("hessian",)) == "hessian"
     assert next_metric(judge, known, ()) is None
-    assert not settled(judge, known)
+    assert not is_settled(judge, known)
 
 
 def test_both_sides_with_the_same_answer_settle_a_verdict():
     tree = Split(feature="cka", threshold=0.5, low=leaf(LOW), high=leaf(LOW))
-    assert settled(Judge(saved(tree, ("cka",)), name="t"), row())
+    assert is_settled(Diagnoser(saved(tree, ("cka",)), name="t"), row())
 
 
 def posterior(seed=0):
@@ -64,9 +64,9 @@ def posterior(seed=0):
     errors = np.concatenate([rng.uniform(0, 0.5, 40), rng.uniform(3, 20, 40)])
     alike = rng.uniform(0, 1, 80)
     labels = np.where((errors < 1) | (alike < 0.5), LOW, HIGH)
-    low, high = Outcome(LOW), Outcome(HIGH)
-    deeper = Ask(feature="cka", start=0.5, bounds=(0.0, 1.0), spread=0.2, low=low, high=high)
-    shape = Ask(feature="train_error", start=1.0, bounds=(0.0, 20.0), low=low, high=deeper)
+    low, high = TemplateLeaf(LOW), TemplateLeaf(HIGH)
+    deeper = Question(feature="cka", start=0.5, bounds=(0.0, 1.0), spread=0.2, low=low, high=high)
+    shape = Question(feature="train_error", start=1.0, bounds=(0.0, 20.0), low=low, high=deeper)
     features = ("train_error", "cka")
     tree = PosteriorTree(features=features, family=Family(shapes=((1.0, shape),)))
     tree.fit(np.column_stack([errors, alike]), labels)
@@ -77,21 +77,21 @@ def posterior(seed=0):
 
 
 def test_all_plausible_trees_must_agree_before_a_verdict_is_settled():
-    judge = Judge(posterior(), name="t")
-    assert settled(judge, row(train_error=0.1))
+    judge = Diagnoser(posterior(), name="t")
+    assert is_settled(judge, row(train_error=0.1))
     assert next_metric(judge, row(train_error=0.1), METRICS) is None
-    assert not settled(judge, row(train_error=10.0))
+    assert not is_settled(judge, row(train_error=10.0))
     assert next_metric(judge, row(train_error=10.0), METRICS) == "similarity"
 
 
 def test_what_is_settled_stays_so_whatever_is_measured():
-    judge = Judge(posterior(), name="t")
+    judge = Diagnoser(posterior(), name="t")
     verdicts = {judge(row(train_error=0.1, cka=cka)).mode for cka in np.linspace(-1, 2, 31)}
     assert verdicts == {LOW}
 
 
 def test_a_higher_confidence_keeps_a_verdict_open():
-    easy, strict = (Judge(posterior(), name="t", confidence=share) for share in (0.5, 0.999))
+    easy, strict = (Diagnoser(posterior(), name="t", confidence=share) for share in (0.5, 0.999))
     known = row(train_error=10.0, cka=0.9)
     assert (easy(known).mode, strict(known).mode) == (HIGH, "unsure")
-    assert settled(strict, known)
+    assert is_settled(strict, known)

@@ -12,7 +12,7 @@ from mdtree.evaluation import CASES, METHODS, SEEDS, calibration_error, evaluate
 from mdtree.evaluation.cases import chosen
 from mdtree.evaluation.scores import scored
 from mdtree.exceptions import ProtocolError, TreeError
-from mdtree.failure_modes import Room
+from mdtree.failure_modes import RoomForImprovement
 from mdtree.rows import rows_from_csv
 from mdtree.trees.fit import labelled
 from tests.support.paths import DATA
@@ -115,9 +115,9 @@ def rooms():
     high = {"raise_temperature": 0.0, "lower_temperature": 2.0}
     up, down = {"raise_temperature": 3.0, "lower_temperature": -1.0}, {"raise_temperature": -2.0}
     return [
-        Room(gains=low, step=up, margin=0.5),
-        Room(gains=high, step={**down, "lower_temperature": 1.0}, margin=0.5),
-        Room(gains=low, step=up, margin=0.5),
+        RoomForImprovement(gains=low, step=up, margin=0.5),
+        RoomForImprovement(gains=high, step={**down, "lower_temperature": 1.0}, margin=0.5),
+        RoomForImprovement(gains=low, step=up, margin=0.5),
     ]
 
 

@@ -9,14 +9,14 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
 from mdtree.evaluation.scores import calibration_error, scored
-from mdtree.failure_modes import Room
+from mdtree.failure_modes import RoomForImprovement
 
 CLASSES = ["temperature_high", "temperature_low"]
 
 
 def room(high, low, step_high=None, step_low=None):
     """Gains of mending a temperature that is too high, and one that is too low."""
-    return Room(
+    return RoomForImprovement(
         gains={"lower_temperature": high, "raise_temperature": low},
         step={
             "lower_temperature": high if step_high is None else step_high,

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from mdtree.exceptions import MdtreeError
-from mdtree.executors import Crew, Done, run
+from mdtree.executors import ExecutorConfig, TaskResult, run
 from tests.support.worker_tasks import (
     LONG,
     PATH,
@@ -28,7 +28,11 @@ from tests.support.worker_tasks import (
 
 __all__ = ["cluster"]
 
-CREWS = {"here": Crew(), "processes": Crew(workers=2), "ray": Crew(workers=2, ray="local")}
+CREWS = {
+    "here": ExecutorConfig(),
+    "processes": ExecutorConfig(workers=2),
+    "ray": ExecutorConfig(workers=2, ray="local"),
+}
 
 
 @pytest.fixture(params=CREWS)
@@ -96,7 +100,7 @@ def mark(path):
 
 def test_every_item_has_its_result(crew):
     done = sorted(run(square, iter(range(9)), crew), key=lambda each: each.item)
-    assert [Done(item=n, result=n * n, error=None) for n in range(9)] == done
+    assert [TaskResult(item=n, result=n * n, error=None) for n in range(9)] == done
 
 
 def test_no_items_are_no_results_and_no_processes(crew):
@@ -106,7 +110,7 @@ def test_no_items_are_no_results_and_no_processes(crew):
 
 
 def test_a_result_of_none_is_no_failure(crew):
-    assert [Done(item=1, result=None, error=None)] == list(run(print, [1], crew))
+    assert [TaskResult(item=1, result=None, error=None)] == list(run(print, [1], crew))
 
 
 def test_results_come_as_they_finish_and_not_in_the_order_of_the_items(team, tmp_path):
@@ -213,7 +217,7 @@ if __name__ == "__main__":
 
 
 def test_processes_are_spread_over_gpus(tmp_path):
-    crew = Crew(workers=3, devices=("0", "GPU-5e"))
+    crew = ExecutorConfig(workers=3, devices=("0", "GPU-5e"))
     spread = sorted(done.result for done in run(gpu, [(tmp_path, name) for name in "abc"], crew))
     assert spread == ["0", "0", "GPU-5e"]
 
@@ -222,7 +226,7 @@ def test_closing_spares_processes_of_others():
     other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(LONG,))
     other.start()
     try:
-        with contextlib.closing(run(process, [0, LONG], Crew(workers=2))) as results:
+        with contextlib.closing(run(process, [0, LONG], ExecutorConfig(workers=2))) as results:
             next(results)
         assert is_alive(other.pid)
     finally:
@@ -236,10 +240,10 @@ def test_closing_spares_processes_of_others():
 )
 def test_a_crew_that_could_do_nothing_is_refused(wrong):
     with pytest.raises(MdtreeError, match=next(iter(wrong))):
-        Crew(**wrong)
+        ExecutorConfig(**wrong)
 
 
 @pytest.mark.parametrize("gpus", [1.5, -0.5])
 def test_shares_of_gpus_that_nobody_can_give_are_refused(gpus):
     with pytest.raises(MdtreeError, match="GPUs per worker"):
-        Crew(ray="local", gpus=gpus)
+        ExecutorConfig(ray="local", gpus=gpus)

@@ -15,7 +15,7 @@ from collections import Counter
 import pytest
 
 from mdtree.exceptions import MdtreeError
-from mdtree.executors import Crew, run
+from mdtree.executors import ExecutorConfig, run
 from tests.support.worker_tasks import LONG, cluster, ended, patience, square
 
 __all__ = ["cluster", "patience"]
@@ -28,7 +28,7 @@ def hire(request):
     """Make a crew of two workers: hire(retries=0, timeout=2)."""
     if RAY[request.param]:
         request.getfixturevalue("cluster")
-    return lambda **limits: Crew(workers=2, ray=RAY[request.param], **limits)
+    return lambda **limits: ExecutorConfig(workers=2, ray=RAY[request.param], **limits)
 
 
 def die(_=0, __=None):
@@ -169,7 +169,7 @@ def test_an_item_that_takes_too_much_memory_is_stopped_and_the_others_go_on(hire
 
 def test_files_that_are_mapped_count_for_nothing(tmp_path):
     (tmp_path / "weights").write_bytes(bytes(2**28))
-    crew = Crew(workers=2, memory=2**27, retries=0)
+    crew = ExecutorConfig(workers=2, memory=2**27, retries=0)
     done = list(run(mapped, [tmp_path / "weights"], crew))
     assert [done[0].result, done[0].error] == [0, None]
 

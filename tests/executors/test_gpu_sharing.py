@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdtree.executors import Crew, Done, run
+from mdtree.executors import ExecutorConfig, TaskResult, run
 from mdtree.executors.gpu_sharing import gpu_share, sized
 from tests.support.worker_tasks import cluster, eventually, until
 
@@ -49,11 +49,11 @@ class Recorded:
     def __call__(self, task, items, crew):
         self.crews.append(crew)
         for item in items:
-            yield Done(item=item, result=self.result and task(item), error=None)
+            yield TaskResult(item=item, result=self.result and task(item), error=None)
 
 
 def test_the_first_item_has_a_gpu_alone_and_the_others_as_much_as_it_held():
-    team, crew = Recorded(), Crew(ray="local", workers=9, gpus=None)
+    team, crew = Recorded(), ExecutorConfig(ray="local", workers=9, gpus=None)
     done = list(sized(team, lambda item: item, iter([0.1, 0.2, 0.9]), crew, lambda held: held))
 
     assert [each.item for each in done] == [0.1, 0.2, 0.9]
@@ -61,14 +61,16 @@ def test_the_first_item_has_a_gpu_alone_and_the_others_as_much_as_it_held():
 
 
 def test_the_others_have_a_gpu_each_where_the_first_item_told_nothing():
-    team, crew = Recorded(result=None), Crew(ray="local", gpus=None)
+    team, crew = Recorded(result=None), ExecutorConfig(ray="local", gpus=None)
     done = list(sized(team, lambda item: item, range(3), crew, lambda held: held))
 
     assert [each.item for each in done] == [0, 1, 2]
     assert [each.gpus for each in team.crews] == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("crew", [Crew(workers=2, gpus=None), Crew(ray="local", gpus=0.5)])
+@pytest.mark.parametrize(
+    "crew", [ExecutorConfig(workers=2, gpus=None), ExecutorConfig(ray="local", gpus=0.5)]
+)
 def test_nobody_works_alone_where_there_is_nothing_to_find_out(crew):
     team = Recorded()
     assert len(list(sized(team, lambda item: item, range(3), crew, lambda _: 0.1))) == 3
@@ -78,7 +80,9 @@ def test_nobody_works_alone_where_there_is_nothing_to_find_out(crew):
 @pytest.mark.parametrize("items", [[], [1]])
 def test_few_items_are_done_once(items):
     team = Recorded()
-    done = list(sized(team, lambda item: item, items, Crew(ray="x", gpus=None), lambda _: 0.1))
+    done = list(
+        sized(team, lambda item: item, items, ExecutorConfig(ray="x", gpus=None), lambda _: 0.1)
+    )
     assert items == [each.item for each in done]
 
 
@@ -101,21 +105,21 @@ def alone(item):
 
 def test_workers_with_fractions_of_a_gpu_work_on_it_at_once(cluster, tmp_path):
     items = [(tmp_path, "a", "b"), (tmp_path, "b", "a")]
-    crew = Crew(ray="local", gpus=0.5, retries=0)
+    crew = ExecutorConfig(ray="local", gpus=0.5, retries=0)
     assert sorted(done.result for done in run(meets, items, crew)) == ["a", "b"]
 
 
 @pytest.mark.parametrize("workers", [None, 2])
 def test_workers_with_a_whole_gpu_take_turns_where_there_is_but_one(cluster, tmp_path, workers):
     items = [(tmp_path, name) for name in "abcd"]
-    done = list(run(alone, items, Crew(ray="local", gpus=1.0, workers=workers)))
+    done = list(run(alone, items, ExecutorConfig(ray="local", gpus=1.0, workers=workers)))
     assert [each.result for each in done] == [0] * 4
 
 
 def test_the_share_that_is_found_lets_workers_meet(cluster, tmp_path):
     (tmp_path / "b").touch()  # the first item finds its partner there
     items = [(tmp_path, "a", "b"), (tmp_path, "c", "d"), (tmp_path, "d", "c")]
-    crew = Crew(ray="local", gpus=None, retries=0)
+    crew = ExecutorConfig(ray="local", gpus=None, retries=0)
     done = list(run(meets, items, crew, held=lambda _: 0.3))
     assert sorted(each.result for each in done) == ["b", "c", "d"]
 

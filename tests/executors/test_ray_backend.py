@@ -11,7 +11,7 @@ import types
 import pytest
 
 from mdtree.exceptions import MdtreeError
-from mdtree.executors import Crew, run
+from mdtree.executors import ExecutorConfig, run
 from tests.support.worker_tasks import cluster, eventually, square
 
 ray = pytest.importorskip("ray")
@@ -59,7 +59,7 @@ def test_every_item_has_one_result_when_a_machine_goes(two_machines, retries, ge
     done, used = [], set()
     # the first two are done by both machines, the next two are under way when one of them goes
     items = [(tmp_path, 2 if number < 2 else 3, number) for number in range(12)]
-    for each in run(where, items, Crew(ray=machines.address, retries=retries)):
+    for each in run(where, items, ExecutorConfig(ray=machines.address, retries=retries)):
         done.append(each)
         used.add(each.result and each.result[1])
         if len(used) == 2 and other is not None:
@@ -81,7 +81,7 @@ def test_a_machine_that_comes_is_used(two_machines, monkeypatch, tmp_path):
     used, done = set(), []
     # the third item waits for the other machine, wherever it is done itself
     items = ((tmp_path, 1 if number < 2 else 2, number) for number in itertools.count())
-    with contextlib.closing(run(where, items, Crew(ray=machines.address))) as results:
+    with contextlib.closing(run(where, items, ExecutorConfig(ray=machines.address))) as results:
         for each in results:
             done.append(each.item)
             used.add(each.result[1])
@@ -95,17 +95,17 @@ def test_a_machine_that_comes_is_used(two_machines, monkeypatch, tmp_path):
 
 def test_what_is_started_is_ended_and_other_clusters_are_not_taken_for_it(head, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # somebody's, out of order
-    assert [done.result for done in run(square, [3], Crew(workers=1, ray="local"))] == [9]
+    assert [done.result for done in run(square, [3], ExecutorConfig(workers=1, ray="local"))] == [9]
     assert not ray.is_initialized()
 
 
 def test_a_cluster_that_was_there_before_stays():
     ray.init("local", num_cpus=1, include_dashboard=False, logging_level=logging.ERROR)
     try:
-        assert [done.result for done in run(square, [3], Crew(ray="local"))] == [9]
+        assert [done.result for done in run(square, [3], ExecutorConfig(ray="local"))] == [9]
         assert ray.is_initialized()
         with pytest.raises(MdtreeError, match="finds no GPU"):
-            list(run(square, [3], Crew(ray="local", gpus=0.5)))
+            list(run(square, [3], ExecutorConfig(ray="local", gpus=0.5)))
         assert ray.is_initialized()
     finally:
         ray.shutdown()
@@ -115,7 +115,7 @@ def test_a_cluster_that_was_there_before_stays():
 def test_a_cluster_that_cannot_be_reached_is_refused(address):
     # by us, and soon: Ray itself tries for many minutes
     with pytest.raises(MdtreeError, match=f"no Ray cluster can be reached at '{address}'"):
-        list(run(square, [3], Crew(ray=address)))
+        list(run(square, [3], ExecutorConfig(ray=address)))
     assert not ray.is_initialized()
 
 
@@ -146,4 +146,4 @@ def test_a_machine_without_our_modules_is_named_as_the_cause(cluster, monkeypatc
     monkeypatch.setitem(sys.modules, "nowhere", nowhere)
     monkeypatch.setattr(ours, "_Actor", nowhere.Actor)
     with pytest.raises(MdtreeError, match=r"begun: .*No module named 'nowhere'"):
-        list(run(square, [3], Crew(workers=1, ray="local")))
+        list(run(square, [3], ExecutorConfig(workers=1, ray="local")))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdtree.exceptions import MdtreeError
-from mdtree.executors import Crew, Done, Foreman
+from mdtree.executors import ExecutorConfig, Scheduler, TaskResult
 from tests.support.simulated import Luck, Simulated
 
 chances = st.floats(0, 0.4)
@@ -39,7 +39,7 @@ class Watched:
 
 
 def work(team, items, **crew):
-    foreman = Foreman(team, items, Crew(workers=2, **crew))
+    foreman = Scheduler(team, items, ExecutorConfig(workers=2, **crew))
     for done in foreman.work():
         items.done.append(done)
     return items.done
@@ -79,7 +79,7 @@ def test_with_good_luck_every_item_is_tried_once_by_as_many_workers_as_there_are
     team = Simulated(workers=5)
     done = work(team, Watched(team, 500))
 
-    assert [Done(item=n, result=-n, error=None) for n in range(1, 501)] == sorted(
+    assert [TaskResult(item=n, result=-n, error=None) for n in range(1, 501)] == sorted(
         done, key=lambda each: each.item
     )
     assert set(team.tries.values()) == {1}
@@ -103,7 +103,7 @@ def test_what_an_item_costs_does_not_grow_with_their_number():
 
 def test_time_that_the_caller_takes_is_not_that_of_the_items():
     team = Simulated(workers=7)
-    for done in Foreman(team, range(1, 200), Crew(workers=7, timeout=6.0)).work():
+    for done in Scheduler(team, range(1, 200), ExecutorConfig(workers=7, timeout=6.0)).work():
         team.pass_time(100)
         assert done.error is None
     assert set(team.tries.values()) == {1}
@@ -136,7 +136,9 @@ def test_nothing_that_is_done_is_lost_when_items_cannot_be_made(seed):
 
     team, done = Simulated(workers=6, seed=seed), []
     with pytest.raises(OSError, match="no such folder"):
-        done.extend(each.item for each in Foreman(team, items(), Crew(workers=6)).work())
+        done.extend(
+            each.item for each in Scheduler(team, items(), ExecutorConfig(workers=6)).work()
+        )
     assert len(team.finished) == len(done)
     assert team.closed
 
@@ -144,7 +146,7 @@ def test_nothing_that_is_done_is_lost_when_items_cannot_be_made(seed):
 @pytest.mark.parametrize("taken", [1, 5])
 def test_whoever_wants_no_more_results_closes_the_team(taken):
     team = Simulated(workers=3)
-    results = Foreman(team, range(1, 100), Crew(workers=3)).work()
+    results = Scheduler(team, range(1, 100), ExecutorConfig(workers=3)).work()
     for _ in range(taken):
         next(results)
     results.close()

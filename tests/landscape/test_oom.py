@@ -10,15 +10,15 @@ from torch import nn
 
 from mdtree.exceptions import DataError
 from mdtree.landscape import (
-    Bending,
-    Effort,
-    fitting,
+    ComputeCost,
+    CurveTraining,
     generator,
     reestimate,
     score,
-    straight,
-    train_bend,
-    trainable,
+    straight_line,
+    train_curve,
+    trainable_parameters,
+    within_memory,
 )
 from tests.support.exact import items, setup_of, weights_of
 from tests.support.paths import ROOT
@@ -37,7 +37,7 @@ def run(error, fits, batch_size=7):
         return size
 
     try:
-        return tried, fitting(work, batch_size)
+        return tried, within_memory(work, batch_size)
     except DataError as told:
         return tried, str(told)
 
@@ -96,7 +96,7 @@ def test_a_pass_over_items_takes_smaller_batches_where_memory_runs_out(module):
     assert loss.seen[-4:] == [2, 2, 2, 1]
     by_item = torch.cat([nn.functional.linear(x[None], module.weight, module.bias) for x in X])
     assert torch.allclose(found.losses, by_item.square().sum(1).double())
-    assert setup.meter.total == Effort(forward=7)  # what was of use
+    assert setup.meter.total == ComputeCost(forward=7)  # what was of use
 
 
 def normed():
@@ -111,10 +111,10 @@ def bent(make, *, fits):
         ends.append(weights_of(make().double()))
     loss = Counting(fits)
     setup = setup_of(make().double(), loss=loss)
-    path = straight(trainable(setup.network), *ends)
-    how = Bending(steps=3, batch_size=7, learning_rate=0.01)
-    trained = train_bend(setup, path, items((X.double(), Y)), how, generator(0))
-    assert setup.meter.total == Effort(gradient=21)
+    path = straight_line(trainable_parameters(setup.network), *ends)
+    how = CurveTraining(steps=3, batch_size=7, learning_rate=0.01)
+    trained = train_curve(setup, path, items((X.double(), Y)), how, generator(0))
+    assert setup.meter.total == ComputeCost(gradient=21)
     return trained.path.bend, loss.seen
 
 
@@ -155,7 +155,7 @@ def test_statistics_of_batch_norm_are_estimated_in_smaller_batches(fits, sizes):
         return
     setup.network.held(weights_of(module), work)
     assert seen[-len(sizes) :] == sizes
-    assert setup.meter.total == Effort(forward=sum(sizes))
+    assert setup.meter.total == ComputeCost(forward=sum(sizes))
 
 
 # Eight tanhs of a million numbers for each item: activations dwarf weights and items.

@@ -9,7 +9,15 @@ from torch.utils.data import Dataset
 
 from mdtree.datasets import DatasetItems
 from mdtree.exceptions import DataError
-from mdtree.landscape import Effort, Meter, draw, generator, number, trainable, undisturbed
+from mdtree.landscape import (
+    ComputeCost,
+    CostMeter,
+    derive_seed,
+    draw,
+    generator,
+    preserved_state,
+    trainable_parameters,
+)
 from mdtree.models import Network
 from tests.support.exact import items, setup_of
 
@@ -31,7 +39,7 @@ def test_modes_and_random_numbers_are_found_again_whatever_happens(error):
     modes = [part.training for part in module.modules()]
     state = torch.random.get_rng_state()
 
-    with contextlib.suppress(*[error] * (error is not None)), undisturbed(setup, seed=7):
+    with contextlib.suppress(*[error] * (error is not None)), preserved_state(setup, seed=7):
         assert not any(part.training for part in module.modules())
         torch.rand(3)
         module.train()
@@ -44,7 +52,7 @@ def test_modes_and_random_numbers_are_found_again_whatever_happens(error):
 
 def test_random_numbers_inside_depend_on_the_seed_alone():
     def drawn(seed):
-        with undisturbed(setup_of(net()), seed):
+        with preserved_state(setup_of(net()), seed):
             return torch.rand(3).tolist()
 
     first = drawn(7)
@@ -54,7 +62,7 @@ def test_random_numbers_inside_depend_on_the_seed_alone():
 
 
 def test_gradients_are_on_inside():
-    with torch.no_grad(), undisturbed(setup_of(net()), seed=0):
+    with torch.no_grad(), preserved_state(setup_of(net()), seed=0):
         assert torch.is_grad_enabled()
 
 
@@ -74,7 +82,7 @@ def precision():
 @pytest.mark.parametrize("allowed", [True, False])
 def test_products_are_not_rounded_by_the_older_switches(precision, allowed):
     torch.backends.cuda.matmul.allow_tf32 = allowed
-    with undisturbed(setup_of(net()), seed=0):
+    with preserved_state(setup_of(net()), seed=0):
         assert not torch.backends.cuda.matmul.allow_tf32
         assert not torch.backends.cudnn.allow_tf32
     assert allowed == torch.backends.cuda.matmul.allow_tf32
@@ -88,7 +96,7 @@ def test_products_are_not_rounded_by_the_newer_switches(precision, value):
     if not hasattr(products, "fp32_precision"):
         pytest.skip("this torch has the older switches alone")
     products.fp32_precision = cudnn.conv.fp32_precision = value
-    with undisturbed(setup_of(net()), seed=0):
+    with preserved_state(setup_of(net()), seed=0):
         assert {"ieee"} == {p.fp32_precision for p in (products, cudnn.conv, cudnn.rnn)}
     assert [value, value, "tf32"] == [p.fp32_precision for p in (products, cudnn.conv, cudnn.rnn)]
 
@@ -97,10 +105,17 @@ def test_products_are_not_rounded_by_the_newer_switches(precision, value):
 
 
 def test_each_purpose_has_numbers_of_its_own_that_never_change():
-    seeds = [number(0), number(1), number(0, "a"), number(0, "a", 1), number(0, "a1"), number(0, 1)]
+    seeds = [
+        derive_seed(0),
+        derive_seed(1),
+        derive_seed(0, "a"),
+        derive_seed(0, "a", 1),
+        derive_seed(0, "a1"),
+        derive_seed(0, 1),
+    ]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**56 for seed in seeds)
-    assert number(0, "hessian", 3) == 494838509371319  # by hand, with hashlib
+    assert derive_seed(0, "hessian", 3) == 494838509371319  # by hand, with hashlib
     a, b = (torch.rand(3, generator=generator(4, "x", "\udcff")) for _ in range(2))
     assert torch.equal(a, b)
 
@@ -168,7 +183,7 @@ def test_the_layout_holds_the_trained_parameters_in_their_order_and_each_once():
     module = net()
     module[0].bias.requires_grad_(requires_grad=False)
     module.add_module("again", module[3])
-    layout = trainable(Network(module))
+    layout = trainable_parameters(Network(module))
 
     names = ["0.weight", "1.weight", "1.bias", "3.weight", "3.bias"]
     assert names == list(layout.shapes)
@@ -183,13 +198,13 @@ def test_the_layout_holds_the_trained_parameters_in_their_order_and_each_once():
 
 
 def test_tensors_that_are_not_contiguous_are_laid_out_by_their_indices():
-    layout = trainable(Network(nn.Linear(2, 3, bias=False)))
+    layout = trainable_parameters(Network(nn.Linear(2, 3, bias=False)))
     weight = torch.arange(6.0).reshape(2, 3).t()
     assert layout.flatten({"weight": weight}).tolist() == [0, 3, 1, 4, 2, 5]
 
 
 def test_a_network_without_parameters_is_an_empty_vector():
-    layout = trainable(Network(nn.ReLU()))
+    layout = trainable_parameters(Network(nn.ReLU()))
     assert (layout.size, dict(layout.shapes)) == (0, {})
 
 
@@ -197,8 +212,8 @@ def test_a_network_without_parameters_is_an_empty_vector():
 
 
 def test_effort_is_added_and_weighed():
-    meter = Meter()
-    meter.add(Effort(forward=1, gradient=2, product=3))
-    meter.add(Effort(forward=10) * 2.5)
-    assert Effort(forward=26, gradient=2, product=3) == meter.total
+    meter = CostMeter()
+    meter.add(ComputeCost(forward=1, gradient=2, product=3))
+    meter.add(ComputeCost(forward=10) * 2.5)
+    assert ComputeCost(forward=26, gradient=2, product=3) == meter.total
     assert meter.total.passes == 26 + 4 * 2 + 8 * 3

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mdtree.executors import Foreman
+from mdtree.executors import Scheduler
 from mdtree.metrics import METRICS
 from mdtree.recipes import bind
 from mdtree.rows import PROTOCOLS, Measured, read_rows
@@ -136,13 +136,13 @@ def test_a_simulated_cluster_loses_nothing_and_repeats_nothing():
     assert min(*shares, found.idle_share) > 0
 
 
-class Forgetful(Foreman):
+class Forgetful(Scheduler):
     def work(self):
         """Keep the seventh item."""
         return (done for done in super().work() if done.item != 7)
 
 
-class Hasty(Foreman):
+class Hasty(Scheduler):
     def work(self):
         """Give the seventh item twice."""
         return (done for each in super().work() for done in [each] * (1 + (each.item == 7)))

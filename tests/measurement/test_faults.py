@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mdtree.executors import Crew
+from mdtree.executors import ExecutorConfig
 from mdtree.measurement import Request, find_groups, measure
-from mdtree.measurement.group import attempt
+from mdtree.measurement.group import measure_or_fail
 from mdtree.recipes import Trust, read_recipe
 from tests.support.disks import mounted
 from tests.support.troubled import WAYS, plain, run, troubled, undisturbed
@@ -181,7 +181,7 @@ def test_a_machine_that_leaves_the_cluster_takes_no_row_with_it(tmp_path):
         done = measure(
             request(tmp_path),
             out=tmp_path / "rows.jsonl",
-            crew=Crew(ray=cluster.address),
+            crew=ExecutorConfig(ray=cluster.address),
             progress=Removing(),
         )
     finally:
@@ -196,7 +196,7 @@ def test_a_machine_that_leaves_the_cluster_takes_no_row_with_it(tmp_path):
 def test_a_checkpoint_that_goes_or_changes_after_it_was_listed_fails_its_group(zoo, harm):
     (task, _) = find_groups(request(zoo))
     harm(task.files[0])
-    failed = attempt(task).row.failure
+    failed = measure_or_fail(task).row.failure
     assert failed.kind == "UnreadableError"
     assert str(task.files[0]) in failed.reason
 
@@ -263,16 +263,18 @@ def test_a_place_that_is_read_only_is_told_before_anything_is_measured(mdtree, z
 
 
 def test_names_of_groups_make_no_paths_of_traces(tmp_path):
-    from mdtree.measurement.failures import Traces
-    from mdtree.rows import Failure
+    from mdtree.measurement.failures import TracebackFiles
+    from mdtree.rows import GroupError
 
     root = write_zoo(tmp_path / "zoo", {"a": [0]})
     (task,) = find_groups(request(root))
-    row = attempt(task).row
-    traces = Traces(tmp_path / "rows.jsonl")
+    row = measure_or_fail(task).row
+    traces = TracebackFiles(tmp_path / "rows.jsonl")
     names = ["../../up", "a/b", "a_b", "a\x00b", "é" * 300, "a" * 300]
     kept = [
-        traces.keep(replace(row, group=name, failure=Failure(kind="E", reason="r")), f"of {name}")
+        traces.keep(
+            replace(row, group=name, failure=GroupError(kind="E", reason="r")), f"of {name}"
+        )
         for name in names
     ]
     files = [tmp_path / each.failure.trace for each in kept]

@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 import mdtree
-from mdtree.landscape import Effort
-from mdtree.measurement import Request, forget, measure
+from mdtree.landscape import ComputeCost
+from mdtree.measurement import Request, clear_caches, measure
 from mdtree.measurement.builders import group_data
 from mdtree.measurement.group import measure_group
 from mdtree.measurement.plan import find_groups
 from mdtree.measurement.task import row_digest
-from mdtree.metrics import METRICS, Findings, Metric
+from mdtree.metrics import METRICS, Metric, MetricResult
 from mdtree.recipes import Trust, recipe_from_words
 from mdtree.rows import Measured, Missing, read_rows, row
 from mdtree.runtime.torchvision import usable
@@ -100,7 +100,7 @@ def test_choices_made_while_reading_the_weights_are_noted(zoo):
 def test_what_a_group_gives_does_not_depend_on_what_was_measured_before(zoo):
     """The network is built once for groups of one shape: nothing of a group may stay in it."""
     found = tasks(zoo)
-    forget()
+    clear_caches()
     alone = measure_group(found["hot"]).quantities
     measure_group(found["cold"])
     assert (
@@ -109,14 +109,14 @@ def test_what_a_group_gives_does_not_depend_on_what_was_measured_before(zoo):
 
 
 def test_data_are_read_once_for_all_groups_until_they_are_forgotten(zoo):
-    forget()
+    clear_caches()
     READS.clear()
     found = tasks(zoo, data="test_measuring_group:counted")
     for task in found.values():
         assert measure_group(task).failure is None
     assert len(READS) == 1
 
-    forget()
+    clear_caches()
     measure_group(found["hot"])
     assert len(READS) == 2
 
@@ -185,8 +185,8 @@ def test_quantities_are_added_to_those_of_an_earlier_row(zoo, monkeypatch):
     more = Metric(
         name="x",
         quantities=("cka",),
-        compute=lambda subject: Findings({"cka": Measured(value=0.5)}),
-        cost=lambda work: Effort(),
+        compute=lambda subject: MetricResult({"cka": Measured(value=0.5)}),
+        cost=lambda work: ComputeCost(),
     )
     monkeypatch.setitem(METRICS, "x", more)
     task = tasks(zoo)["hot"]

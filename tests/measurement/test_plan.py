@@ -17,7 +17,7 @@ from mdtree.measurement import (
     dry_run,
     measure,
 )
-from mdtree.measurement.cost import Pace
+from mdtree.measurement.cost import Speed
 from mdtree.measurement.plan import estimate, find_groups, plan
 from mdtree.recipes import Trust, recipe_from_words
 from mdtree.rows import Index
@@ -141,7 +141,7 @@ def test_the_data_are_hashed_once_for_all_groups(tmp_path, monkeypatch):
 def test_the_cost_counts_what_is_pending_and_times_each_shape_once(tmp_path, monkeypatch):
     write_zoo(tmp_path, {"a": [0, 1, 2], "b": [0], "c": [0]})
     timed = []
-    second = Pace(forward=0.001, gradient=0, product=0)
+    second = Speed(forward=0.001, gradient=0, product=0)
     monkeypatch.setattr(module, "pace", lambda setup, items: timed.append(len(items)) or second)
     groups = [
         {"name": name, "files": [f"{name}/*"], "facts": {"amount": amount, "width": width}}

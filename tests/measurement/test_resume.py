@@ -11,8 +11,8 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from mdtree.landscape import Effort
-from mdtree.metrics import METRICS, Findings, Metric
+from mdtree.landscape import ComputeCost
+from mdtree.metrics import METRICS, Metric, MetricResult
 from mdtree.rows import Measured, Missing
 from tests.support.zoos import change, rows_of
 
@@ -139,8 +139,8 @@ def test_a_group_that_failed_is_tried_again_until_it_is_mended(mdtree, zoo):
     assert rows_of(zoo / "rows.jsonl")["hot"].failure is None
 
 
-SEVEN = Effort(forward=7)
-FOUND = Findings({"cka": Measured(value=0.25)})
+SEVEN = ComputeCost(forward=7)
+FOUND = MetricResult({"cka": Measured(value=0.25)})
 
 
 def another_metric(compute):

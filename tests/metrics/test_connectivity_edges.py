@@ -10,7 +10,7 @@ from torch import nn
 
 from mdtree.datasets import TensorItems
 from mdtree.exceptions import DataError, MismatchError
-from mdtree.landscape import Effort
+from mdtree.landscape import ComputeCost
 from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.rows import Measured, Missing
 from tests.support.valleys import (
@@ -64,7 +64,7 @@ def test_what_cannot_be_joined_says_why_and_costs_nothing(module, count, items, 
     found = CONNECTIVITY.compute(asked)
     assert dict.fromkeys(CONNECTIVITY.quantities, Missing(missing=reason)) == found.values
     assert not found.details
-    assert Effort() == asked.setup.meter.total
+    assert ComputeCost() == asked.setup.meter.total
 
 
 @PROTOCOLS

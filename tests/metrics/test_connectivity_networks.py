@@ -9,7 +9,7 @@ import torch
 
 from mdtree.datasets import Data, TensorItems
 from mdtree.losses import build_loss
-from mdtree.metrics import Subject, connectivity
+from mdtree.metrics import MetricInput, connectivity
 from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.recipes import LossSpec, Trust
 from mdtree.rows import Missing
@@ -30,7 +30,7 @@ def test_every_network_has_numbers_and_is_left_as_it_was(name, protocol, monkeyp
     module, weights = group(make, 2)
     before, state = [copy_of(each) for each in weights], copy_of(module.state_dict())
     loss = MSE if name in REGRESSIONS else CROSS_ENTROPY
-    subject = Subject(
+    subject = MetricInput(
         setup=setup_of(module, loss, batch_size=12),  # of 37 items the last is alone
         members={f"seed-{place}": each for place, each in enumerate(weights)},
         data=Data(TensorItems(data), None),

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from mdtree.datasets import Data, TensorItems
-from mdtree.landscape import train_bend
+from mdtree.landscape import train_curve
 from mdtree.metrics import Workload, connectivity
 from mdtree.metrics.connectivity import CONNECTIVITY, published_rate
 from mdtree.rows import Missing
@@ -40,7 +40,7 @@ def asked(monkeypatch):
 
     def spy(setup, path, rest, how, source):
         calls.append((path, rest, how))
-        return train_bend(setup, path, rest, replace(how, steps=2), source)
+        return train_curve(setup, path, rest, replace(how, steps=2), source)
 
     monkeypatch.setattr(connectivity, "train_bend", spy)
     return calls

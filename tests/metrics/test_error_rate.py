@@ -10,9 +10,9 @@ from torch import nn
 
 from mdtree.datasets import Data, TensorItems
 from mdtree.exceptions import DataError
-from mdtree.landscape import Effort, Setup
+from mdtree.landscape import ComputeCost, ModelRunner
 from mdtree.losses import build_loss
-from mdtree.metrics import METRICS, Subject, Workload
+from mdtree.metrics import METRICS, MetricInput, Workload
 from mdtree.metrics.error_rate import ERROR_RATE
 from mdtree.models import Network, mlp
 from mdtree.recipes import LossSpec, Trust
@@ -39,8 +39,8 @@ def mean_only(output, batch):
 
 
 def subject(members, train, test=None, *, module=None, loss=None, batch_size=3):
-    return Subject(
-        setup=Setup(
+    return MetricInput(
+        setup=ModelRunner(
             network=Network((module or nn.Linear(2, 2, bias=False)).eval()),
             loss=loss or cross_entropy(),
             batch_size=batch_size,
@@ -220,7 +220,7 @@ def test_the_cost_is_one_forward_pass_of_every_item_for_every_member():
     work = Workload(
         members=5, train_items=1200, test_items=597, full_items=1200, protocol="paper-1"
     )
-    assert ERROR_RATE.cost(work) == Effort(forward=5 * 1797)
+    assert ERROR_RATE.cost(work) == ComputeCost(forward=5 * 1797)
 
 
 def test_every_metric_gives_the_quantities_that_it_announces_and_all_are_in_the_vocabulary():

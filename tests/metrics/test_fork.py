@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mdtree.datasets import Data, TensorItems
-from mdtree.landscape import number, profile, straight, trainable
+from mdtree.landscape import derive_seed, profile, straight_line, trainable_parameters
 from mdtree.metrics import METRICS, Workload
 from mdtree.rows import Measured, Missing
 from mdtree.training.loop import Training, train
@@ -91,10 +91,10 @@ def test_the_barrier_is_that_between_two_trainings_of_other_orders():
     for way in range(2):
         copy = make()
         copy.load_state_dict(members[0])
-        now = replace(how, epochs=2, seed=number(made.seed, "fork", way) % 2**32)
+        now = replace(how, epochs=2, seed=derive_seed(made.seed, "fork", way) % 2**32)
         ends.append(train(copy, TensorItems(data), loss_for(data), now))
     assert not torch.equal(ends[0]["0.weight"], ends[1]["0.weight"])
-    line = straight(trainable(made.setup.network), *ends)
+    line = straight_line(trainable_parameters(made.setup.network), *ends)
     items = TensorItems(data)
     by_hand = profile(made.setup, line, items, items, inner=(0.25, 0.5, 0.75)).barrier()
     assert by_hand.value != 0

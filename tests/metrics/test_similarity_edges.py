@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mdtree.exceptions import DataError
-from mdtree.landscape import Effort
+from mdtree.landscape import ComputeCost
 from mdtree.metrics import METRICS, Workload
 from mdtree.metrics.similarity import SIMILARITY
 from mdtree.rows import QUANTITIES, Measured, Missing
@@ -42,7 +42,7 @@ def test_one_member_cannot_be_compared_and_costs_nothing(protocol):
     found = SIMILARITY.compute(alone)
 
     assert {why(value) for value in found.values.values()} == {"needs 2 checkpoints, found 1"}
-    assert alone.setup.meter.total == Effort()
+    assert alone.setup.meter.total == ComputeCost()
 
 
 @PROTOCOLS

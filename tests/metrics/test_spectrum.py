@@ -5,7 +5,7 @@ import statistics
 import pytest
 import torch
 
-from mdtree.checkpoints import listed
+from mdtree.checkpoints import in_memory_tensors
 from mdtree.metrics import METRICS, Workload
 from mdtree.models import cnn
 from mdtree.rows import Measured, Missing
@@ -23,7 +23,7 @@ def findings(count=2, make=lambda: cnn(width=8), **kwargs):
 
 def test_values_are_means_over_layers_then_members():
     found, members = findings()
-    analyses = [analyse_all(listed(weights), Rules()) for weights in members]
+    analyses = [analyse_all(in_memory_tensors(weights), Rules()) for weights in members]
     for name in AVERAGED:
         each = [analysis.mean(name) for analysis in analyses]
         assert found.values[name].value == pytest.approx(statistics.fmean(each))
@@ -44,7 +44,7 @@ def test_a_single_huge_weight_is_a_trap_in_its_layer():
     name = next(name for name in weights if weights[name].dim() == 4 and weights[name].shape[1] > 1)
     weights[name][0, 0, 0, 0] = 50 * weights[name].std()
     found = SPECTRUM.compute(subject(module, [weights], DATA))
-    layers = analyse_all(listed(weights), Rules()).averaged
+    layers = analyse_all(in_memory_tensors(weights), Rules()).averaged
     assert found.values["traps"].value == pytest.approx(100 / len(layers))
     place = found.details["spectrum"].columns["layer"].index(name)
     assert found.details["spectrum"].columns["state"][place] == State.TRAP.value

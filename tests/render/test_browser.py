@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import pytest
 
-from mdtree.diagnosis import Outlier
+from mdtree.diagnosis import OutOfDistribution
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.page import report_page
 from mdtree.render.style import COLOURS
-from mdtree.rows import Failure, Missing
+from mdtree.rows import GroupError, Missing
 from tests.support.reports import HOSTILE, grid, group, judged, tree, whole_row
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -29,7 +29,7 @@ if CHROMIUM is None:
 
 NARROW, WIDE = 360, 1400
 PATIENCE = 600_000  # milliseconds: it ends what hangs, and nothing that is slow
-LOST = group("lost", {}, failure=Failure(kind="CheckpointError", reason="cut off"))
+LOST = group("lost", {}, failure=GroupError(kind="CheckpointError", reason="cut off"))
 
 # What reaches beyond the right edge of the window, but for what can be scrolled inside its box.
 BEYOND = """() => [...document.querySelectorAll("body *")]
@@ -110,7 +110,7 @@ def hostile():
 
 def usual(mode="temperature_low"):
     row = whole_row()
-    far = Outlier(distance=2.0, limit=1.0, beyond=("cka",))
+    far = OutOfDistribution(distance=2.0, limit=1.0, beyond=("cka",))
     return report_page([judged(row, mode=mode, likely=mode, outlier=far)], [row], {"ours": tree()})
 
 

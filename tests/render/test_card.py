@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mdtree.diagnosis import Outlier
+from mdtree.diagnosis import OutOfDistribution
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.card import card, flag
 from tests.support.reports import grid, judged, parsed
@@ -65,12 +65,14 @@ def test_the_next_step_is_the_advice():
 
 def test_a_group_like_the_others_has_no_flag():
     assert flag(None) is None
-    assert flag(Outlier(distance=1.0, limit=1.2, beyond=())) is None
-    assert flag(Outlier(distance=9.0, limit=float("inf"), beyond=())) is None
+    assert flag(OutOfDistribution(distance=1.0, limit=1.2, beyond=())) is None
+    assert flag(OutOfDistribution(distance=9.0, limit=float("inf"), beyond=())) is None
 
 
 def test_a_group_unlike_the_others_is_told_first_and_why():
-    note = parsed(flag(Outlier(distance=3.14159, limit=1.2, beyond=("log_hessian_top", "cka"))))
+    note = parsed(
+        flag(OutOfDistribution(distance=3.14159, limit=1.2, beyond=("log_hessian_top", "cka")))
+    )
     told = note.one(role="note").text
     assert told.startswith("Out of distribution.")
     assert "3.14" in told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mdtree.diagnosis import Missed
+from mdtree.diagnosis import MissingMeasurement
 from mdtree.render.missing import absent
 from mdtree.render.words import feature_name, share
 from mdtree.rows import Missing
@@ -35,7 +35,7 @@ def test_a_failed_metric_that_no_tree_asks_for_is_listed_once():
 
 def test_what_the_tree_asks_for_is_not_listed_again():
     row = replace(grid()[0], quantities={**grid()[0].quantities, "cka": ONE_SEED})
-    missed = (Missed(metric="similarity", features=("cka",), reason="why", flips=0.25),)
+    missed = (MissingMeasurement(metric="similarity", features=("cka",), reason="why", flips=0.25),)
     (line,) = parsed(absent(judged(row, missed=missed), row)).find("li")
     assert line.text == (
         "similarity : Why. To know CKA would change the most probable answer with a probability "

@@ -9,16 +9,16 @@ from itertools import pairwise
 
 import pytest
 
-from mdtree.diagnosis import Outlier
+from mdtree.diagnosis import OutOfDistribution
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.page import report_page
 from mdtree.render.style import COLOURS
-from mdtree.rows import Detail, Failure, Missing
+from mdtree.rows import Detail, GroupError, Missing
 from tests.support.reports import HOSTILE, grid, group, judged, numbers, parsed, tree, whole_row
 
 TREES = {"ours": tree()}
 ONE_SEED = Missing(missing="needs 2 checkpoints, found 1")
-FAILED = Failure(kind="CheckpointError", reason="seed-1.pt is cut off")
+FAILED = GroupError(kind="CheckpointError", reason="seed-1.pt is cut off")
 
 
 def page_of(*rows, **changes):
@@ -93,7 +93,9 @@ def test_all_pictures_of_a_measured_group_are_there():
 
 def test_headings_come_in_order():
     page = page_of(
-        whole_row(), unmeasured(grid()[0], "cka"), outlier=Outlier(distance=2, limit=1, beyond=())
+        whole_row(),
+        unmeasured(grid()[0], "cka"),
+        outlier=OutOfDistribution(distance=2, limit=1, beyond=()),
     )
     levels = [int(e.tag[1]) for e in page.find() if re.fullmatch("h[1-6]", e.tag)]
     assert levels[0] == 1
@@ -102,7 +104,7 @@ def test_headings_come_in_order():
 
 def test_the_flag_comes_before_the_verdict():
     row = grid()[0]
-    page = page_of(row, outlier=Outlier(distance=2.0, limit=1.0, beyond=("cka",)))
+    page = page_of(row, outlier=OutOfDistribution(distance=2.0, limit=1.0, beyond=("cka",)))
     roles = [element.attributes.get("role") for element in page.one("article").find()]
     assert roles.index("note") < roles.index("status")
     assert "note" not in [e.attributes.get("role") for e in page_of(row).one("article").find()]
@@ -135,7 +137,7 @@ def test_the_table_tells_the_unsure_and_the_outlying():
     rows = grid()[:2]
     one, other = (judged(row) for row in rows)
     one = replace(
-        one, mode="unsure", likely="none", outlier=Outlier(distance=2, limit=1, beyond=())
+        one, mode="unsure", likely="none", outlier=OutOfDistribution(distance=2, limit=1, beyond=())
     )
     other = replace(other, mode="data_small", likely="data_small", outlier=None, probability=0.9)
     table = parsed(report_page([one, other], rows, TREES)).one("nav").one("tbody").find("tr")
@@ -184,7 +186,7 @@ def test_hostile_names_stay_text_wherever_they_stand(name):
             name: Missing(missing=name),
             f"{name}3": row.quantities["cka"],
         },
-        failure=Failure(kind=name, reason=name),
+        failure=GroupError(kind=name, reason=name),
     )
     verdict = judged(row)
     told = {"tree": name, "chosen": name, "data": name, "accuracy": name, "warnings": (name,)}

@@ -10,7 +10,7 @@ import pytest
 
 from mdtree.render.strips import Mark, key, marks, strips
 from mdtree.rows import Missing
-from mdtree.trees import FEATURES, Population
+from mdtree.trees import FEATURES, TrainingDistribution
 from mdtree.trees.node import KNOWN
 from tests.support.reports import grid, group, judged, parsed, tree
 
@@ -187,6 +187,6 @@ def test_the_legend_has_the_signs_of_the_strips(name):
 
 def test_a_mark_has_the_level_of_the_population():
     held = tuple(np.linspace(-3, 5, 41) ** 3)
-    one = Population(quantiles={"cka": held}, names=(), correlation=(), limit=1.0)
+    one = TrainingDistribution(quantiles={"cka": held}, names=(), correlation=(), limit=1.0)
     for value in (-30.0, -27.0, 0.0, 1.0, 77.7, 125.0):
         assert mark(value, held).level(value) == one.level("cka", value)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mdtree.diagnosis import Clue
+from mdtree.diagnosis import DecisionStep
 from mdtree.render.walk import walk
 from mdtree.render.words import plain, question
 from mdtree.trees import Leaf, leaves
@@ -14,7 +14,7 @@ from tests.support.reports import grid, judged, parsed, tree
 
 
 def clue(flips_at):
-    return Clue(
+    return DecisionStep(
         feature="cka",
         value=0.5,
         stderr=0.1,

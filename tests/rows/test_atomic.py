@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from mdtree.exceptions import OutputError
 from mdtree.rows import write_rows
-from mdtree.rows.atomic import whole_file
+from mdtree.rows.atomic import atomic_file
 from mdtree.trees.bundled import shipped_rows
 
 
@@ -33,12 +33,12 @@ def test_measurements_and_weights_are_replaced_by_their_own_kind_alone(tmp_path,
     before = path.read_bytes()
     with (
         pytest.raises(OutputError, match="is not replaced: name another"),
-        whole_file(path) as file,
+        atomic_file(path) as file,
     ):
         file.write(b"a page")
     assert path.read_bytes() == before
     own = "measurements" if kind == "measurements" else "weights"
-    with whole_file(path, replaces=own) as file:
+    with atomic_file(path, replaces=own) as file:
         file.write(b"anew")
     assert path.read_bytes() == b"anew"
 
@@ -46,7 +46,7 @@ def test_measurements_and_weights_are_replaced_by_their_own_kind_alone(tmp_path,
 def test_the_old_content_stays_until_all_is_written(path):
     path.write_bytes(b"old")
     path.chmod(0o600)
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(b"new")
         file.flush()
         assert path.read_bytes() == b"old"
@@ -55,7 +55,7 @@ def test_the_old_content_stays_until_all_is_written(path):
 
 
 def interrupted(path):
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(b"half")
         raise KeyboardInterrupt
 
@@ -73,7 +73,7 @@ def test_work_that_fails_leaves_what_was_there(path, old):
 def test_a_link_stays_a_link(path):
     real = path.with_name("real.csv")
     path.symlink_to(real)
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(b"new")
     assert path.is_symlink()
     assert real.read_bytes() == b"new"
@@ -85,7 +85,7 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(path):
     found = []
     reader = threading.Thread(target=lambda: found.append(path.read_bytes()))
     reader.start()
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(b"new")
     reader.join()
     assert found == [b"new"]
@@ -95,6 +95,6 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(path):
 @pytest.mark.parametrize("name", [".", "no/table.csv", "x" * 300])
 def test_a_place_that_cannot_be_written_is_told(tmp_path, name):
     said = r"cannot be written: .*; name another file with --out"
-    with pytest.raises(OutputError, match=said), whole_file(tmp_path / name):
+    with pytest.raises(OutputError, match=said), atomic_file(tmp_path / name):
         pass
     assert list(tmp_path.iterdir()) == []

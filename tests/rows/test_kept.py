@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdtree.diagnosis import Judge
+from mdtree.diagnosis import Diagnoser
 from mdtree.render.terminal_rows import rows_table
 from mdtree.rows import (
-    Failure,
+    GroupError,
     Index,
     Measured,
     Missing,
@@ -62,7 +62,7 @@ def bad(reason: str, group="g") -> Row:
         protocol="p",
         facts={},
         quantities={"train_error": Missing(missing=f"the group failed: {reason}")},
-        failure=Failure(kind="MismatchError", reason=reason),
+        failure=GroupError(kind="MismatchError", reason=reason),
     )
 
 
@@ -191,7 +191,7 @@ def test_a_table_and_the_terminal_show_the_numbers_and_the_failure(file):
 
 def test_a_verdict_rests_on_the_numbers_and_says_that_a_later_attempt_failed(file):
     write(file, good(12.5), bad("of another model"))
-    judge = Judge(find_tree("digits-standard-1"), name="t", allow_protocol_mismatch=True)
+    judge = Diagnoser(find_tree("digits-standard-1"), name="t", allow_protocol_mismatch=True)
     (row,) = read_rows(file)
     found, before = judge(row), judge(good(12.5))
     assert replace(found, basis=before.basis) == before

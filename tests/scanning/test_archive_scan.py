@@ -9,7 +9,7 @@ import zipfile
 import pytest
 import torch
 
-from mdtree.checkpoints import list_stored, load_checkpoint, load_weights
+from mdtree.checkpoints import list_tensors, load_checkpoint, load_weights
 from mdtree.datasets.files import from_file
 from mdtree.exceptions import DataError, UnreadableError, UnsafeError
 from tests.support.hostile import HUGE, WEIGHTS, archive, called, text, weights
@@ -82,7 +82,7 @@ def test_an_archive_that_two_readers_see_in_two_ways_is_refused(tmp_path, kind):
     path = tmp_path / "x.pt"
     path.write_bytes(SEEN_IN_TWO_WAYS[kind])
     refused = r"x\.pt (is not read|was not written by torch\.save|is a )"
-    for read in (load_weights, list_stored):
+    for read in (load_weights, list_tensors):
         with pytest.raises((UnsafeError, UnreadableError), match=refused):
             read(path)
     with pytest.raises(DataError, match=r"x\.pt is "):

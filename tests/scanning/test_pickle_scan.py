@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch._weights_only_unpickler import _get_allowed_globals
 
-from mdtree.checkpoints import list_stored, load_checkpoint, load_weights
+from mdtree.checkpoints import list_tensors, load_checkpoint, load_weights
 from mdtree.checkpoints.reading import check_held
 from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
 from mdtree.scanning import pickle_fault
@@ -253,7 +253,7 @@ def test_tensors_that_are_no_plain_numbers_are_not_built(tmp_path, zipped):
         for other in tensors:
             content = {"model": WEIGHTS, "other": other}
             torch.save(content, path, _use_new_zipfile_serialization=zipped)
-            for read in (load_weights, list_stored):
+            for read in (load_weights, list_tensors):
                 with pytest.raises(UnsafeError, match=f"it holds a {name} tensor"):
                     read(path)
 

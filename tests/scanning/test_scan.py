@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.checkpoints import list_stored, load_weights
+from mdtree.checkpoints import list_tensors, load_weights
 from mdtree.datasets.files import from_file
 from mdtree.exceptions import DataError, UnreadableError, UnsafeError
 from mdtree.models import cnn
@@ -91,7 +91,7 @@ def appended(path: Path, pickled: bytes) -> None:
 def test_a_pickle_that_would_fill_the_memory_or_never_end_is_refused(tmp_path, bomb, write, suffix):
     path = tmp_path / f"x{suffix}"
     write(path, BOMBS[bomb])
-    for read in (load_weights, list_stored):
+    for read in (load_weights, list_tensors):
         with pytest.raises(UnsafeError, match=r"is not read: it (calls|holds|names)"):
             read(path)
     with pytest.raises(DataError, match=r"is not read: it (calls|holds|names)"):

@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import save, save_file
 from torch import nn
 
-from mdtree.checkpoints import list_stored, load_checkpoint, load_weights
+from mdtree.checkpoints import list_tensors, load_checkpoint, load_weights
 from mdtree.datasets.files import from_file
 from mdtree.exceptions import MdtreeError, UnreadableError, UnsafeError
 from tests.support.hostile import read_within
@@ -34,7 +34,7 @@ WEIGHTS = nn.Linear(3, 2).state_dict()
 def test_numbers_that_the_file_does_not_hold_are_not_made(tmp_path):
     path = tmp_path / "x.pt"
     torch.save({"weight": torch.zeros(1).expand(1 << 20, 1 << 20)}, path)
-    for read in (load_weights, list_stored):
+    for read in (load_weights, list_tensors):
         with pytest.raises(UnsafeError, match="and 4 bytes for it: save a contiguous copy"):
             read(path)
 
@@ -89,7 +89,7 @@ def entry(start: int, end: int, shape: list[int], dtype: str = "F32") -> dict[st
 def test_a_header_of_safetensors_that_makes_no_sense_is_refused(tmp_path, content):
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)
-    for read in (load_weights, list_stored):
+    for read in (load_weights, list_tensors):
         with pytest.raises(UnreadableError, match=r"x\.safetensors is "):
             read(path)
 
@@ -229,7 +229,7 @@ def test_what_never_ends_is_no_file_of_weights(tmp_path, mdtree, zoo, kind):
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/zero")
-    for read in (load_weights, list_stored, from_file):
+    for read in (load_weights, list_tensors, from_file):
         with pytest.raises(MdtreeError, match=r"x\.pt cannot be read: it is a pipe or a device"):
             read(path)
     index = path.with_name("model.safetensors.index.json")

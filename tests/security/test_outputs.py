@@ -10,7 +10,7 @@ import pytest
 
 from mdtree.exceptions import OutputError, RowsError
 from mdtree.rows import Index, Measured, Row, Store, load_rows, write_rows
-from mdtree.rows.atomic import appended, own, whole_file
+from mdtree.rows.atomic import appended, atomic_file, own
 from mdtree.rows.row import row_to_json
 from tests.support.zoos import change, rows_of, write_zoo
 
@@ -232,7 +232,7 @@ def test_an_output_whose_folder_leads_elsewhere_is_not_ours(tmp_path, mine, make
 
 def test_a_new_page_does_not_follow_a_link_beside_it(mine, tmp_path):
     (tmp_path / ".page.html.new").symlink_to(mine / ".bashrc")
-    with whole_file(tmp_path / "page.html") as file:
+    with atomic_file(tmp_path / "page.html") as file:
         file.write(b"page")
     assert (tmp_path / "page.html").read_bytes() == b"page"
     assert untouched(mine)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.checkpoints import listed
+from mdtree.checkpoints import in_memory_tensors
 from mdtree.models import cnn
 from mdtree.spectra import (
     AVERAGED,
@@ -34,7 +34,7 @@ def layer(name="x", *, kind="linear", state=State.USUAL, sizes=(64, 64), trap=Fa
 
 
 def analysed(module, **kwargs):
-    return analyse_all(listed(module.state_dict()), Rules(), **kwargs)
+    return analyse_all(in_memory_tensors(module.state_dict()), Rules(), **kwargs)
 
 
 class Words(nn.Module):
@@ -103,7 +103,7 @@ def test_shares_count_layers_and_a_trap_counts_in_every_state():
 
 
 def test_nothing_at_all_has_no_means():
-    found = analyse_all(listed({"bias": torch.ones(3)}), Rules())
+    found = analyse_all(in_memory_tensors({"bias": torch.ones(3)}), Rules())
     assert (found.layers, found.mean("alpha")) == ((), None)
     assert (found.random_like, found.traps) == (None, None)
     assert len(found.skipped) == 1

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.checkpoints import listed
+from mdtree.checkpoints import in_memory_tensors
 from mdtree.spectra import (
     CONVENTIONS,
     FIGURES,
@@ -24,7 +24,7 @@ from mdtree.spectra.eigenvalues import eigenvalues
 
 def layer(tensor, name="conv.weight", **rules):
     rules = Rules(**rules)
-    (matrix,), _ = find_matrices(listed({name: tensor}), convention=rules.convention)
+    (matrix,), _ = find_matrices(in_memory_tensors({name: tensor}), convention=rules.convention)
     return analyse(matrix, rules)
 
 
@@ -275,7 +275,7 @@ def test_each_slice_is_shuffled_in_its_own_way_and_the_worst_counts():
 
 def test_other_layers_and_the_random_numbers_of_the_program_do_not_matter():
     tensors = {"x.weight": torch.randn(30, 30), "a.weight": torch.randn(50, 40)}
-    matrices, _ = find_matrices(listed(tensors))
+    matrices, _ = find_matrices(in_memory_tensors(tensors))
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002 - the one that must not matter
     *_, found = [analyse(matrix, Rules(traps=True)) for matrix in matrices]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.checkpoints import listed
+from mdtree.checkpoints import in_memory_tensors
 from mdtree.spectra import CONVENTIONS, FIGURES, Rules, State, analyse, find_matrices
 from mdtree.spectra.randomness import huge_entries
 from mdtree.spectra.state import state_of
@@ -15,7 +15,7 @@ from mdtree.spectra.state import state_of
 
 def layer(tensor, name="conv.weight", **rules):
     rules = Rules(**rules)
-    (matrix,), _ = find_matrices(listed({name: tensor}), convention=rules.convention)
+    (matrix,), _ = find_matrices(in_memory_tensors({name: tensor}), convention=rules.convention)
     return analyse(matrix, rules)
 
 

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from mdtree.checkpoints import listed
+from mdtree.checkpoints import in_memory_tensors
 from mdtree.spectra import CONVENTIONS, find_matrices
 
 
 def cut_out(tensors, **options):
     """Give each matrix by its name: its kind, and its numbers as they are cut out."""
     found = {}
-    for matrix in find_matrices(listed(tensors), **options)[0]:
+    for matrix in find_matrices(in_memory_tensors(tensors), **options)[0]:
         numbers = matrix.cut(matrix.tensor.load())
         assert (matrix.slices, *matrix.sizes) == numbers.shape
         found[matrix.name] = (matrix.kind, numbers)
@@ -166,7 +166,7 @@ def test_tied_tensors_are_analysed_once():
     model = nn.ModuleDict({"wte": words, "head": nn.Linear(4, 9, bias=False)})
     model["head"].weight = words.weight
     check({"wte.weight": ("embedding", words.weight[None])}, model)
-    (left,) = find_matrices(listed(model.state_dict()))[1]
+    (left,) = find_matrices(in_memory_tensors(model.state_dict()))[1]
     assert (left.name, left.reason) == ("head.weight", "the same numbers as wte.weight")
 
 
@@ -188,7 +188,7 @@ def test_nothing_is_lost_and_nothing_counts_twice(shapes, convention):
         for name, size in sizes.items()
         if size.numel() < 100_000
     }
-    found, left = find_matrices(listed(tensors), convention=convention)
+    found, left = find_matrices(in_memory_tensors(tensors), convention=convention)
     parts = {name: [m for m in found if m.tensor.name == name] for name in tensors}
     assert [name for name, matrices in parts.items() if not matrices] == [x.name for x in left]
     assert len(found) == sum(map(len, parts.values())) == len({m.name for m in found})

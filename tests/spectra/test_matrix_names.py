@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
-from mdtree.checkpoints import Stored, list_stored, listed
+from mdtree.checkpoints import LazyTensor, in_memory_tensors, list_tensors
 from mdtree.runtime import torchvision as vision
 from mdtree.spectra import find_matrices
 
@@ -26,7 +26,7 @@ def told(stored):
 
 
 def told_of(shapes):
-    return told(listed({name: torch.randn(shape) for name, shape in shapes.items()}))
+    return told(in_memory_tensors({name: torch.randn(shape) for name, shape in shapes.items()}))
 
 
 def test_tables_are_embeddings():
@@ -93,7 +93,7 @@ def test_stacked_linear_layers_are_known_by_their_bias():
     ],
 )
 def test_parts_of_weights_are_no_weights(make):
-    assert {VECTOR, PART} == set(told(listed(make().state_dict())).values())
+    assert {VECTOR, PART} == set(told(in_memory_tensors(make().state_dict())).values())
 
 
 def test_a_name_that_only_looks_like_that_of_a_part_is_a_weight():
@@ -122,7 +122,7 @@ def test_what_is_no_layer_is_left_out_with_its_reason():
         "sparse": "sparse",
         **dict.fromkeys(["meta", "too"], "on the meta device, without numbers"),
     }
-    assert expected == told(listed(tensors))
+    assert expected == told(in_memory_tensors(tensors))
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")  # torch will lose it
@@ -133,14 +133,16 @@ def test_other_types_than_those_of_weights_are_named(dtype):
     w = torch.ones(4, 3)
     if dtype == "qint8":
         w = torch.quantize_per_tensor(w, 0.1, 0, torch.qint8)
-    (left,) = find_matrices(listed({"weight": w.to(getattr(torch, dtype))}))[1]
+    (left,) = find_matrices(in_memory_tensors({"weight": w.to(getattr(torch, dtype))}))[1]
     assert left.dtype == dtype
     assert left.reason == f"{dtype}: {PLAIN}"
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_types_of_weights_are_taken(dtype):
-    assert told(listed({"weight": torch.ones(4, 3, dtype=dtype)})) == {"weight": "linear"}
+    assert told(in_memory_tensors({"weight": torch.ones(4, 3, dtype=dtype)})) == {
+        "weight": "linear"
+    }
 
 
 def test_a_file_of_adapters_alone_has_halves_only(tmp_path):
@@ -148,7 +150,7 @@ def test_a_file_of_adapters_alone_has_halves_only(tmp_path):
     names += ["emb.lora_embedding_A.default", "to_q_lora.down.weight", "to_q.hada_w1_a"]
     names += ["to_q.lokr_w2", "attn.lora_a.weight"]
     save_file({name: torch.randn(4, 2) for name in names}, tmp_path / "adapter.safetensors")
-    stored = list_stored(tmp_path / "adapter.safetensors").tensors
+    stored = list_tensors(tmp_path / "adapter.safetensors").tensors
     assert told(stored) == dict.fromkeys(names, ADAPTER)
     others = dict.fromkeys(["q_proj.base_layer.weight", "explore.weight"], (4, 3))
     assert told_of(others) == dict.fromkeys(others, "linear")
@@ -198,7 +200,7 @@ def test_the_layers_of_real_networks_are_known(make):
             model = make(name)
         tensors = model.state_dict()
         found = told(
-            Stored(name=key, sizes=tuple(tensor.shape), dtype=tensor.dtype, load=tensor.detach)
+            LazyTensor(name=key, sizes=tuple(tensor.shape), dtype=tensor.dtype, load=tensor.detach)
             for key, tensor in tensors.items()
         )
         assert tensors.keys() == found.keys()

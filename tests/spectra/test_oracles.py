@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from mdtree.checkpoints import listed
+from mdtree.checkpoints import in_memory_tensors
 from mdtree.spectra import Rules, analyse, find_matrices
 from tests.support.paths import DATA
 
@@ -32,7 +32,7 @@ SAME = {
 
 def layers_of(weights, **rules):
     rules = Rules(compatible=True, **rules)
-    matrices, _ = find_matrices(listed(weights), convention=rules.convention)
+    matrices, _ = find_matrices(in_memory_tensors(weights), convention=rules.convention)
     found = [analyse(matrix, rules) for matrix in matrices]
     return {layer.name.removesuffix(".weight"): layer for layer in found}
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from mdtree.checkpoints import listed
+from mdtree.checkpoints import in_memory_tensors
 from mdtree.spectra import Rules, State, analyse, find_matrices
 from mdtree.spectra.randomness import Edge, edge_of, huge_entries, trap_score
 
 
 def layer(tensor, name="conv.weight", **rules):
-    (matrix,), _ = find_matrices(listed({name: tensor}))
+    (matrix,), _ = find_matrices(in_memory_tensors({name: tensor}))
     return analyse(matrix, Rules(**rules))
 
 

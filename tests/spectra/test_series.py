@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, linregress
 
-from mdtree.spectra import Member, rankings
+from mdtree.spectra import SeriesModel, rankings
 
 
 def family(name, errors, **numbers):
     return [
-        Member(
+        SeriesModel(
             name=f"{name}{place}",
             family=name,
             error=error,

@@ -11,8 +11,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map
 
-from mdtree.measurement import Request, find_groups, forget
-from mdtree.measurement.group import attempt
+from mdtree.measurement import Request, clear_caches, find_groups
+from mdtree.measurement.group import measure_or_fail
 from mdtree.metrics import METRICS
 from mdtree.recipes import Trust, recipe_from_words
 from mdtree.rows import Measured
@@ -44,9 +44,9 @@ def request(root, device, *, metrics=EVERYTHING, protocol="standard-1", dtype=No
 
 def measured(root, device, **kwargs):
     """Measure the group `hot`; what is kept between groups is built anew."""
-    forget()
+    clear_caches()
     task = next(t for t in find_groups(request(root, device, **kwargs)) if t.group == "hot")
-    found = attempt(task)
+    found = measure_or_fail(task)
     assert found.row.failure is None, found.trace
     return found
 

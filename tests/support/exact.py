@@ -14,8 +14,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mdtree.batch import inputs, targets
 from mdtree.datasets import Data, TensorItems
-from mdtree.landscape import Setup
-from mdtree.metrics import Subject
+from mdtree.landscape import ModelRunner
+from mdtree.metrics import MetricInput
 from mdtree.metrics.hessian import HESSIAN
 from mdtree.models import Network
 
@@ -39,7 +39,7 @@ def loss_for(data):
 
 
 def setup_of(module, *, loss=cross_entropy, batch_size=4, dtype=None):
-    return Setup(
+    return ModelRunner(
         network=Network(module.eval()),
         loss=loss,
         batch_size=batch_size,
@@ -104,7 +104,7 @@ def items(data):
 
 
 def subject(module, members, data, protocol="standard-1", *, seed=0, **kwargs):
-    return Subject(
+    return MetricInput(
         setup=setup_of(module, **{"loss": loss_for(data), "batch_size": 20, **kwargs}),
         members={f"seed-{place}": weights for place, weights in enumerate(members)},
         data=Data(items(data), None),

@@ -27,7 +27,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.checkpoints import list_stored
+from mdtree.checkpoints import list_tensors
 from mdtree.checkpoints.reading import file_digest, read
 from mdtree.datasets.files import from_file
 from mdtree.exceptions import MdtreeError
@@ -131,7 +131,7 @@ def honest_config(folder: Path) -> list[Path]:
 def read_weights(path: Path) -> None:
     """Read weights in the three ways in which commands do, also where the first refuses them."""
     refusal = None
-    for way in (read, list_stored, file_digest):
+    for way in (read, list_tensors, file_digest):
         try:
             found = way(path)
             for stored in getattr(found, "tensors", ()):

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from mdtree.datasets import Data, TensorItems
-from mdtree.landscape import Setup
-from mdtree.metrics import Subject
+from mdtree.landscape import ModelRunner
+from mdtree.metrics import MetricInput
 from mdtree.models import Network, cnn, resnet18
 from mdtree.runtime import torchvision as vision
 
@@ -92,8 +92,8 @@ def group(make, count, seed=0):
 
 
 def subject(module, members, data, protocol="standard-1", *, batch_size=16, seed=0, device="cpu"):
-    return Subject(
-        setup=Setup(
+    return MetricInput(
+        setup=ModelRunner(
             network=Network(module.eval()),
             loss=lambda output, _batch: output.sum(),
             batch_size=batch_size,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from itertools import pairwise, product
 
-from mdtree.diagnosis import Judge
+from mdtree.diagnosis import Diagnoser
 from mdtree.render.markup import Markup
 from mdtree.rows import Detail, Measured, Provenance, Row
 from mdtree.trees.fit import fit_tree
@@ -58,7 +58,7 @@ def tree(method="posterior"):
 
 @functools.cache
 def judge(method="posterior"):
-    return Judge(tree(method), name="ours")
+    return Diagnoser(tree(method), name="ours")
 
 
 def judged(row, method="posterior", **changes):

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from mdtree.executors import News
+from mdtree.executors import WorkerEvent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,9 @@ class Simulated:
         number = next(self._numbers)
         self._starting.add(number)
         kind = "lost" if self._happens(self._luck.stillbirth) else "ready"
-        self._tell(self._random.choice([1, 2]), News(hand=number, kind=kind, reason="stillborn"))
+        self._tell(
+            self._random.choice([1, 2]), WorkerEvent(hand=number, kind=kind, reason="stillborn")
+        )
         return number
 
     def give(self, hand, item):
@@ -66,11 +68,11 @@ class Simulated:
         self.tries[item] += 1
         if self._happens(self._luck.straggler):
             return
-        news = News(hand=hand, kind="finished", result=-item)
+        news = WorkerEvent(hand=hand, kind="finished", result=-item)
         if self._happens(self._luck.death):
-            news = News(hand=hand, kind="lost", reason="died")
+            news = WorkerEvent(hand=hand, kind="lost", reason="died")
         if item in self._raises:
-            news = News(hand=hand, kind="raised", error=ValueError(f"item {item}"))
+            news = WorkerEvent(hand=hand, kind="raised", error=ValueError(f"item {item}"))
         self._tell(self._random.choice([1, 1, 2, 5]), news)  # often at the same moment
 
     def dismiss(self, hand):

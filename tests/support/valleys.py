@@ -9,9 +9,17 @@ import torch
 from torch import nn
 
 from mdtree.datasets import Data, TensorItems
-from mdtree.landscape import Bending, Check, Setup, generator, straight, train_bend, trainable
+from mdtree.landscape import (
+    ConvergenceCheck,
+    CurveTraining,
+    ModelRunner,
+    generator,
+    straight_line,
+    train_curve,
+    trainable_parameters,
+)
 from mdtree.losses import build_loss
-from mdtree.metrics import Subject, connectivity
+from mdtree.metrics import MetricInput, connectivity
 from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.models import Network
 from mdtree.recipes import LossSpec, Trust
@@ -56,7 +64,7 @@ def numbered(count, *, dim=1):
 
 def setup_of(module, loss=CROSS_ENTROPY, *, batch_size=3, dtype=None):
     """Say how a module is run on the CPU."""
-    return Setup(
+    return ModelRunner(
         network=Network(module.eval()),
         loss=loss,
         batch_size=batch_size,
@@ -77,18 +85,18 @@ def same(one, other):
 
 def bending(**kwargs):
     """Say how a bend is trained."""
-    return Bending(**{"steps": 150, "batch_size": 3, "learning_rate": 0.1, **kwargs})
+    return CurveTraining(**{"steps": 150, "batch_size": 3, "learning_rate": 0.1, **kwargs})
 
 
 def checked(items=None, **kwargs):
     """Say how gains are checked."""
     items = numbered(6) if items is None else items
-    return Check(**{"items": items, "every": 5, "patience": 2, **kwargs})
+    return ConvergenceCheck(**{"items": items, "every": 5, "patience": 2, **kwargs})
 
 
 def line_of(module, start, end):
     """Join two networks by a line."""
-    return straight(trainable(setup_of(module).network), start, end)
+    return straight_line(trainable_parameters(setup_of(module).network), start, end)
 
 
 def around_the_ring(*, loss=ring_loss, bend=None, start=START, end=END, items=7, **kwargs):
@@ -96,7 +104,7 @@ def around_the_ring(*, loss=ring_loss, bend=None, start=START, end=END, items=7,
     setup = setup_of(Ring(), loss)
     path = line_of(Ring(), start, end)
     path = path if bend is None else replace(path, bend=torch.tensor(bend))
-    return train_bend(setup, path, numbered(items), bending(**kwargs), generator(0)), setup
+    return train_curve(setup, path, numbered(items), bending(**kwargs), generator(0)), setup
 
 
 def ring_loss_at(path, t):
@@ -137,7 +145,7 @@ class Failing:
 def subject(module, weights, items=ITEMS, **kwargs):
     """Give a group; items are the training items."""
     setup = {name: kwargs.pop(name) for name in ("loss", "batch_size", "dtype") if name in kwargs}
-    return Subject(
+    return MetricInput(
         setup=setup_of(module, **setup),
         members={f"seed-{place}": each for place, each in enumerate(weights)},
         data=Data(items, None),

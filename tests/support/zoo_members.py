@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mdtree.recipes import Trust, Zoo
 from mdtree.zoo.member import (
-    Member,
+    ZooMember,
 )
 
 
@@ -20,8 +20,8 @@ def zoo(model="cnn", data=None, **training):
     )
 
 
-def make(out, model="cnn", *, seed=1, width=2, **parts) -> Member:
-    return Member(
+def make(out, model="cnn", *, seed=1, width=2, **parts) -> ZooMember:
+    return ZooMember(
         zoo=zoo(model, **parts),
         trust=Trust(any_factory=True),
         out=out,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from mdtree.executors import Crew
+from mdtree.executors import ExecutorConfig
 from mdtree.recipes import Trust, Zoo
 from mdtree.zoo import train_zoo
 
@@ -29,7 +29,7 @@ def trained(out, workers=1, **parts):
         folder=Path(),
         out=out,
         trust=Trust(any_factory=True),
-        crew=Crew(workers=workers),
+        crew=ExecutorConfig(workers=workers),
     )
 
 

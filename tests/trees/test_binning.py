@@ -9,23 +9,23 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from mdtree.trees.binning import Evidence, belief, cells_of, collect
+from mdtree.trees.binning import BinnedCounts, belief, cells_of, collect
 from mdtree.trees.posterior import posterior
-from mdtree.trees.template import Ask, Outcome
+from mdtree.trees.template import Question, TemplateLeaf
 
 CLASSES = ("a", "b")
 QUANTILES = [0.03 + 0.94 * n / 8 for n in range(9)]
 
 
 def ask(*, start=0.0, bounds=(-10.0, 10.0), spread=1.0, scale="linear"):
-    low, high = Outcome("a"), Outcome("b")
-    return Ask(
+    low, high = TemplateLeaf("a"), TemplateLeaf("b")
+    return Question(
         feature="x", start=start, bounds=bounds, spread=spread, scale=scale, low=low, high=high
     )
 
 
 def gathered(question, values, *, most=24, labels=None):
-    empty = Evidence(shape=question, classes=CLASSES, hit=5.0, miss=1.0)
+    empty = BinnedCounts(shape=question, classes=CLASSES, hit=5.0, miss=1.0)
     matrix = np.array(values, dtype=float).reshape(-1, 1)
     codes = np.arange(len(matrix)) % 2 if labels is None else np.array(labels)
     return collect(empty, matrix, {"x": 0}, codes, most)
@@ -134,4 +134,4 @@ def test_poor_values_still_give_rising_cuts_and_whole_probabilities(values, scal
 
 def test_an_answer_that_is_no_class_is_refused():
     with pytest.raises(ValueError, match="a shape answers 'b', which is not among the classes a"):
-        Evidence(shape=ask(), classes=("a",), hit=1, miss=1)
+        BinnedCounts(shape=ask(), classes=("a",), hit=1, miss=1)

@@ -11,7 +11,7 @@ from mdtree.exceptions import MdtreeError, ProtocolError, TreeError
 from mdtree.failure_modes import TASKS
 from mdtree.labelling import label_rows
 from mdtree.rows import Measured, Missing, Row, one_protocol
-from mdtree.trees import FACT_FEATURES, LANDSCAPE, leaves, shape_features
+from mdtree.trees import FACT_FEATURES, LANDSCAPE, leaves, template_features
 from mdtree.trees.fit import METHODS, fit_tree, labelled
 from mdtree.trees.node import weight_of
 
@@ -110,7 +110,7 @@ def test_only_with_facts_may_a_tree_ask_for_facts(method, facts, features):
 def test_with_facts_the_posterior_of_width_asks_for_the_size():
     plain, facts = (fit_tree(grid(), task="width", facts=given) for given in (False, True))
     asked = [
-        {name for _, held in saved.components for name in shape_features(held.shape)}
+        {name for _, held in saved.components for name in template_features(held.shape)}
         for saved in (plain, facts)
     ]
     assert "log_parameters" not in asked[0]
@@ -200,7 +200,7 @@ def test_rows_that_all_lack_a_needed_quantity_are_refused_by_name(method):
 
 def test_a_missing_quantity_leaves_the_shapes_that_need_it_out():
     saved = fit_tree(grid(without=("connectivity",)))
-    asked = {name for _, held in saved.components for name in shape_features(held.shape)}
+    asked = {name for _, held in saved.components for name in template_features(held.shape)}
     assert asked == {"train_error", "connectivity_peak", "log_hessian_trace"}
     assert "connectivity" not in saved.ranges
 

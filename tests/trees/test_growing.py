@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mdtree.trees import PosteriorTree, probabilities, read_tree, shape_features, write_tree
+from mdtree.trees import PosteriorTree, probabilities, read_tree, template_features, write_tree
 from mdtree.trees.bundled import shipped_rows
 from mdtree.trees.fit import fit_tree, usual_method
-from mdtree.trees.growing import grown
-from mdtree.trees.template import asks
+from mdtree.trees.growing import grow_template
+from mdtree.trees.template import questions_of
 
 FEATURES = ("train_error", "connectivity", "cka", "log_hessian_top")
 CLASSES = ("temperature_high", "temperature_low")
@@ -49,7 +49,7 @@ def test_questions_that_no_published_shape_asks_are_found():
 
 def test_the_shares_of_the_shapes_add_up_and_equal_shapes_are_one():
     matrix, labels = sample(80)
-    family = grown(matrix, (labels == CLASSES[1]).astype(int), CLASSES, FEATURES, depth=1)
+    family = grow_template(matrix, (labels == CLASSES[1]).astype(int), CLASSES, FEATURES, depth=1)
     shares = [share for share, _ in family.shapes]
     assert sum(shares) == pytest.approx(1)
     assert shares == sorted(shares, reverse=True)
@@ -59,25 +59,25 @@ def test_the_shares_of_the_shapes_add_up_and_equal_shapes_are_one():
 def test_the_same_groups_grow_the_same_shapes_and_another_seed_others():
     matrix, labels = sample(80)
     codes = (labels == CLASSES[1]).astype(int)
-    one, same = (grown(matrix, codes, CLASSES, FEATURES, seed=3) for _ in range(2))
+    one, same = (grow_template(matrix, codes, CLASSES, FEATURES, seed=3) for _ in range(2))
     assert one == same
-    assert one != grown(matrix, codes, CLASSES, FEATURES, seed=4)
+    assert one != grow_template(matrix, codes, CLASSES, FEATURES, seed=4)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_no_way_down_is_longer_than_the_depth(depth):
     matrix, labels = sample(200)
     codes = (labels == CLASSES[1]).astype(int)
-    for _, shape in grown(matrix, codes, CLASSES, FEATURES, depth=depth).shapes:
-        assert sum(1 for _ in asks(shape)) <= 2**depth - 1
-        assert all(ask.bounds[0] <= ask.start <= ask.bounds[1] for ask in asks(shape))
+    for _, shape in grow_template(matrix, codes, CLASSES, FEATURES, depth=depth).shapes:
+        assert sum(1 for _ in questions_of(shape)) <= 2**depth - 1
+        assert all(ask.bounds[0] <= ask.start <= ask.bounds[1] for ask in questions_of(shape))
 
 
 def test_a_feature_that_is_never_known_is_never_asked_for():
     matrix, labels = sample(120)
     matrix[:, 1] = np.nan
     tree = fitted(matrix, labels)
-    asked = {name for _, held in tree.components_ for name in shape_features(held.shape)}
+    asked = {name for _, held in tree.components_ for name in template_features(held.shape)}
     assert "connectivity" not in asked
     assert np.isfinite(tree.predict_proba(matrix)).all()
 
@@ -86,8 +86,12 @@ def test_whether_a_feature_is_known_is_no_question():
     matrix, labels = sample(120)
     matrix[:, 1] = np.where(labels == CLASSES[0], 0.5, np.nan)  # it would tell all
     codes = (labels == CLASSES[1]).astype(int)
-    family = grown(matrix, codes, CLASSES, FEATURES)
-    asked = {ask.feature for _, shape in family.shapes for ask in asks(shape)} if family else set()
+    family = grow_template(matrix, codes, CLASSES, FEATURES)
+    asked = (
+        {ask.feature for _, shape in family.shapes for ask in questions_of(shape)}
+        if family
+        else set()
+    )
     assert "connectivity" not in asked
 
 
@@ -99,7 +103,7 @@ def test_where_nothing_tells_groups_apart_the_published_questions_are_asked(what
     else:
         matrix[:] = 1.0
     codes = (labels == CLASSES[1]).astype(int)
-    assert grown(matrix, codes, CLASSES, FEATURES) is None
+    assert grow_template(matrix, codes, CLASSES, FEATURES) is None
     asked = {held.shape for _, held in fitted(matrix, labels).components_}
     usual = PosteriorTree(features=FEATURES).fit(matrix, labels)
     assert asked == {held.shape for _, held in usual.components_}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdtree.failure_modes import Move, Room
-from mdtree.trees import Leaf, Split, Step, Way, ends, leaves, walk, with_gains
+from mdtree.failure_modes import Move, RoomForImprovement
+from mdtree.trees import Leaf, RemedyGain, Split, Step, ends, leaves, walk, with_gains
 from mdtree.trees.node import kind, weight_of
 
 COLUMNS = {"a": 0, "b": 1, "c": 2}
@@ -102,7 +102,10 @@ def test_leaves_come_from_low_to_high_and_weights_add_up():
 
 def rooms(*gains, moves=({},)):
     moves = moves if len(moves) == len(gains) else [{} for _ in gains]
-    return [Room(gains=g, step={}, margin=0.5, moves=m) for g, m in zip(gains, moves, strict=True)]
+    return [
+        RoomForImprovement(gains=g, step={}, margin=0.5, moves=m)
+        for g, m in zip(gains, moves, strict=True)
+    ]
 
 
 def test_gains_are_the_means_over_the_groups_of_a_leaf():
@@ -122,7 +125,7 @@ def test_ways_say_how_the_gains_spread_and_which_change_brought_them():
     gains = [{"up": float(n)} for n in range(11)]
     moves = [{}, *({"up": batch} for _ in range(6)), *({"up": rate} for _ in range(4))]
     told = with_gains(leaf("x"), np.zeros((11, 1)), {"a": 0}, rooms(*gains, moves=moves))
-    assert told.ways == {"up": Way(low=1.0, high=9.0, fact="batch_size", factor=0.25)}
+    assert told.ways == {"up": RemedyGain(low=1.0, high=9.0, fact="batch_size", factor=0.25)}
 
 
 def test_the_factor_of_a_way_is_the_median_of_those_who_gain():

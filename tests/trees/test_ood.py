@@ -10,12 +10,12 @@ import pytest
 from scipy.spatial.distance import mahalanobis
 from scipy.stats import norm
 
-from mdtree.trees import Population, mixed, population_of
+from mdtree.trees import TrainingDistribution, mixed, training_distribution
 
 NAMES = ("a", "b", "c", "d")
 EVEN = tuple(np.linspace(0, 1, 41))  # the level of a value is the value
 R = ((1.0, 0.6, 0.1), (0.6, 1.0, -0.3), (0.1, -0.3, 1.0))
-WHOLE = Population(
+WHOLE = TrainingDistribution(
     quantiles=dict.fromkeys("abc", EVEN), names=("a", "b", "c"), correlation=R, limit=1.2
 )
 
@@ -64,7 +64,7 @@ def test_a_group_without_features_has_no_distance(values):
     [(-1, 0), (0, 0.15), (0.5, 0.35), (1, 0.5), (2, 0.8), (3, 1), (9, 1)],
 )
 def test_a_level_is_the_share_below_and_the_middle_of_equal_groups(value, level):
-    held = Population(
+    held = TrainingDistribution(
         quantiles={"a": (0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3)}, names=(), correlation=(), limit=math.inf
     )
     assert held.level("a", value) == pytest.approx(level)
@@ -77,7 +77,7 @@ def test_what_is_missing_or_not_described_has_no_level():
 
 @pytest.mark.parametrize("rho", [0, 0.5, 0.9])
 def test_one_group_in_twenty_is_outside(rho):
-    population = population_of(sample(3000, rho=rho), NAMES)
+    population = training_distribution(sample(3000, rho=rho), NAMES)
     assert 4 < outside(population, sample(3000, rho=rho)) < 6
     assert 3 < outside(population, sample(1500, rho=rho, seed=1)) < 7
 
@@ -85,7 +85,7 @@ def test_one_group_in_twenty_is_outside(rho):
 @pytest.mark.parametrize("known", ["a", "b", "ab", "cd", "abd"])
 @pytest.mark.parametrize("rho", [0, 0.5])
 def test_of_groups_that_are_known_in_part_about_as_many_are_outside(rho, known):
-    population = population_of(sample(3000, rho=rho), NAMES)
+    population = training_distribution(sample(3000, rho=rho), NAMES)
     columns = [NAMES.index(name) for name in known]
     groups = sample(1500, rho=rho, seed=1)[:, columns]
     assert 2 < outside(population, groups, known) < 8
@@ -94,7 +94,7 @@ def test_of_groups_that_are_known_in_part_about_as_many_are_outside(rho, known):
 def test_few_groups_do_not_call_every_fourth_new_one_an_outsider():
     """A group is beyond the ends of thirty others much more often than of three thousand."""
     flagged = [
-        outside(population_of(sample(30, seed=n), NAMES), sample(50, seed=100 + n))
+        outside(training_distribution(sample(30, seed=n), NAMES), sample(50, seed=100 + n))
         for n in range(20)
     ]
     assert 2 < np.mean(flagged) < 10
@@ -120,7 +120,7 @@ def test_the_limit_of_some_features_is_scaled_as_simulated_normal_scores_are(kno
 
 
 def test_a_group_that_breaks_the_correlation_is_outside_though_no_single_value_is():
-    population = population_of(sample(500, rho=0.95)[:, [0, 2]], ("a", "c"))
+    population = training_distribution(sample(500, rho=0.95)[:, [0, 2]], ("a", "c"))
     one, limit = population.distance({"a": 1.5, "c": -1.5})
     other, _ = population.distance({"a": 1.5, "c": 1.5})
     assert other < limit < one
@@ -128,7 +128,7 @@ def test_a_group_that_breaks_the_correlation_is_outside_though_no_single_value_i
 
 def test_units_make_no_difference():
     groups = sample(400)
-    one, other = (population_of(g, NAMES) for g in (groups, groups * 1000 - 7))
+    one, other = (training_distribution(g, NAMES) for g in (groups, groups * 1000 - 7))
     asked = dict(zip(NAMES, (1.0, 3.0, -2.0, 4.0), strict=True))
     scaled = {name: 1000 * value - 7 for name, value in asked.items()}
     assert one.distance(asked) == pytest.approx(other.distance(scaled), rel=2e-3)
@@ -138,7 +138,7 @@ def test_features_that_do_not_vary_or_that_few_groups_have_are_not_looked_at():
     groups = sample(60)
     groups[:, 2] = 5.0
     groups[:31, 3] = np.nan
-    population = population_of(groups, NAMES)
+    population = training_distribution(groups, NAMES)
     assert population.names == ("a", "b")
     assert population.quantiles.keys() == set(NAMES)
 
@@ -147,21 +147,21 @@ def test_too_few_whole_groups_have_levels_and_no_distance():
     groups = sample(20)
     groups[::2, 0] = groups[1:6:2, 1] = np.nan
     groups[0, 0] = 0.0  # eleven have a, seventeen b, seven both and one more
-    assert population_of(groups[1:], NAMES[:2]).distance({"a": 1.0}) is None
-    assert population_of(groups[:7], NAMES).level("c", 1e9) == 1
-    assert population_of(groups, NAMES[:2]).distance({"a": 1.0}) is not None
+    assert training_distribution(groups[1:], NAMES[:2]).distance({"a": 1.0}) is None
+    assert training_distribution(groups[:7], NAMES).level("c", 1e9) == 1
+    assert training_distribution(groups, NAMES[:2]).distance({"a": 1.0}) is not None
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (0, 0), (3, 0)])
 def test_without_numbers_there_is_no_population(shape):
-    assert population_of(np.empty(shape), NAMES[: shape[1]]) is None
-    assert population_of(np.full((9, 4), np.nan), NAMES) is None
+    assert training_distribution(np.empty(shape), NAMES[: shape[1]]) is None
+    assert training_distribution(np.full((9, 4), np.nan), NAMES) is None
 
 
 def test_where_nearly_all_groups_are_alike_another_one_is_outside():
     groups = np.full((100, 1), 5.0)
     groups[:2, 0] = 4.0, 6.0
-    population = population_of(groups, ("a",))
+    population = training_distribution(groups, ("a",))
     assert population.distance({"a": 5.0}) < population.distance({"a": 4.5})
     distance, limit = population.distance({"a": 6.0})
     assert distance > limit > 0
@@ -170,7 +170,10 @@ def test_where_nearly_all_groups_are_alike_another_one_is_outside():
 @pytest.mark.parametrize("huge", [1e308, 1.7976931348623157e308, math.inf])
 def test_huge_numbers_are_far_away_and_finite(huge):
     groups = np.vstack([sample(40), np.full((1, 4), huge), np.full((1, 4), -huge)])
-    for population in (population_of(groups, NAMES), population_of(sample(40), NAMES)):
+    for population in (
+        training_distribution(groups, NAMES),
+        training_distribution(sample(40), NAMES),
+    ):
         distance, limit = population.distance(dict.fromkeys(NAMES, huge))
         assert 0 < limit < math.inf
         assert 0 < distance < math.inf
@@ -195,16 +198,25 @@ def test_a_mixture_counts_each_population_by_its_groups():
 
 def test_two_halves_of_one_population_are_nearly_the_whole():
     groups = sample(1200)
-    both = mixed(population_of(groups[:600], NAMES), 600, population_of(groups[600:], NAMES), 600)
-    whole = population_of(groups, NAMES)
+    both = mixed(
+        training_distribution(groups[:600], NAMES),
+        600,
+        training_distribution(groups[600:], NAMES),
+        600,
+    )
+    whole = training_distribution(groups, NAMES)
     np.testing.assert_allclose(both.correlation, whole.correlation, atol=0.03)
     assert both.level("a", 0.7) == pytest.approx(whole.level("a", 0.7), abs=0.02)
     assert 2 < outside(both, sample(2000, seed=1)) < 8
 
 
 def test_a_population_that_does_not_go_with_the_other_gives_way():
-    few = Population(quantiles={"a": (0.0, 1.0)}, names=(), correlation=(), limit=math.inf)
-    other = Population(quantiles={"b": EVEN}, names=("b",), correlation=((1.0,),), limit=1)
+    few = TrainingDistribution(
+        quantiles={"a": (0.0, 1.0)}, names=(), correlation=(), limit=math.inf
+    )
+    other = TrainingDistribution(
+        quantiles={"b": EVEN}, names=("b",), correlation=((1.0,),), limit=1
+    )
     assert mixed(WHOLE, 5, None, 100) is WHOLE
     assert mixed(None, 0, WHOLE, 100) is WHOLE
     assert mixed(None, 0, None, 3) is None

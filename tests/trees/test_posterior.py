@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from mdtree.trees.binning import Evidence, cells_of, collect, continued
+from mdtree.trees.binning import BinnedCounts, cells_of, collect, continued
 from mdtree.trees.node import Leaf
 from mdtree.trees.posterior import posterior
-from mdtree.trees.template import Ask, Outcome, asks
+from mdtree.trees.template import Question, TemplateLeaf, questions_of
 
 CLASSES = ("a", "b", "c")
 COLUMNS = {"x": 0, "y": 1}
@@ -20,10 +20,10 @@ HIT, MISS = 3.0, 1.0
 
 
 def ask(feature, low, high, *, start=0.0, spread=1.0, bounds=(-3.0, 3.0)):
-    return Ask(feature=feature, start=start, bounds=bounds, spread=spread, low=low, high=high)
+    return Question(feature=feature, start=start, bounds=bounds, spread=spread, low=low, high=high)
 
 
-A, B, C = (Outcome(name) for name in CLASSES)
+A, B, C = (TemplateLeaf(name) for name in CLASSES)
 SHAPES = {
     "one question": ask("x", A, B),
     "low side deeper": ask("x", ask("y", A, B, start=0.5), C),
@@ -41,13 +41,13 @@ def data(count=14, seed=0):
 
 
 def gathered(shape, X, codes, most=4):
-    empty = Evidence(shape=shape, classes=CLASSES, hit=HIT, miss=MISS)
+    empty = BinnedCounts(shape=shape, classes=CLASSES, hit=HIT, miss=MISS)
     return collect(empty, X, COLUMNS, codes, most)
 
 
 def enumerated(evidence, X, codes, asked):
     """Add up all trees by loops: (log evidence, predictions, most probable thresholds, votes)."""
-    questions = list(asks(evidence.shape))
+    questions = list(questions_of(evidence.shape))
     total, mean, best = 0.0, np.zeros((len(asked), 3)), (0.0, None)
     votes = np.zeros((len(asked), 3))
     answer_at = dict(ends(evidence.shape))
@@ -89,17 +89,17 @@ def share(question, cuts, number):
 
 
 def ends(shape, path=()):
-    if isinstance(shape, Outcome):
+    if isinstance(shape, TemplateLeaf):
         return [(path, shape.answer)]
     return ends(shape.low, (*path, 0)) + ends(shape.high, (*path, 1))
 
 
 def leaf_of(shape, thresholds, line):
     """Walk one line; thresholds are in the order of the questions, the low side first."""
-    path, left = (), list(zip(asks(shape), thresholds, strict=True))
-    while not isinstance(shape, Outcome):
+    path, left = (), list(zip(questions_of(shape), thresholds, strict=True))
+    while not isinstance(shape, TemplateLeaf):
         threshold = left[0][1]
-        inside = len(list(asks(shape.low)))
+        inside = len(list(questions_of(shape.low)))
         if line[COLUMNS[shape.feature]] <= threshold:
             shape, left, path = shape.low, left[1 : 1 + inside], (*path, 0)
         else:

@@ -12,13 +12,13 @@ from mdtree.exceptions import OutputError, ProtocolError, TreeError
 from mdtree.rows import Measured, Row, rows_from_csv
 from mdtree.trees import (
     Leaf,
-    Population,
+    RemedyGain,
     SavedTree,
     Split,
-    Way,
+    TrainingDistribution,
     ends,
-    population_of,
     read_tree,
+    training_distribution,
     walk,
     write_tree,
 )
@@ -135,11 +135,13 @@ def test_the_deepest_tree_that_is_written_is_read_again(tmp_path):
     assert not (tmp_path / "deeper.json").exists()
 
 
-KNOWN = population_of(np.random.default_rng(0).normal(size=(30, 2)), ("cka", "train_error"))
-UNKNOWN = Population(quantiles={"cka": (0.0, 0.5)}, names=(), correlation=(), limit=math.inf)
+KNOWN = training_distribution(np.random.default_rng(0).normal(size=(30, 2)), ("cka", "train_error"))
+UNKNOWN = TrainingDistribution(
+    quantiles={"cka": (0.0, 0.5)}, names=(), correlation=(), limit=math.inf
+)
 WAYS = {
-    "raise_temperature": Way(low=-0.5, high=3.1, fact="batch_size", factor=0.25),
-    "add_data": Way(low=0.0, high=0.0),
+    "raise_temperature": RemedyGain(low=-0.5, high=3.1, fact="batch_size", factor=0.25),
+    "add_data": RemedyGain(low=0.0, high=0.0),
 }
 
 

@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 
 from mdtree.failure_modes import TASKS
-from mdtree.trees import FACT_FEATURES, FAMILIES, FEATURES, LANDSCAPE, PUBLISHED, shape_features
+from mdtree.trees import FACT_FEATURES, FAMILIES, FEATURES, LANDSCAPE, PUBLISHED, template_features
 from mdtree.trees.binning import scaled_bounds
-from mdtree.trees.template import Ask, Outcome, answers, asks, from_scale, to_scale
+from mdtree.trees.template import (
+    Question,
+    TemplateLeaf,
+    answers,
+    from_scale,
+    questions_of,
+    to_scale,
+)
 
 SCALES = ["linear", "log", "arcsinh"]
 
@@ -58,13 +65,13 @@ ALL = [
 
 
 def followed(shape, values):
-    while isinstance(shape, Ask):
+    while isinstance(shape, Question):
         shape = shape.low if values[shape.feature] <= shape.start else shape.high
     return shape.answer
 
 
 def deepest(shape):
-    return 1 + max(deepest(shape.low), deepest(shape.high)) if isinstance(shape, Ask) else 0
+    return 1 + max(deepest(shape.low), deepest(shape.high)) if isinstance(shape, Question) else 0
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -83,7 +90,7 @@ def test_the_published_shapes_answer_as_the_published_rules(name):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_search_fits_each_threshold_once_within_its_bounds(name):
-    questions = list(asks(PUBLISHED[name]))
+    questions = list(questions_of(PUBLISHED[name]))
     assert sorted(ask.order for ask in questions) == list(range(len(questions)))
     bounds = {
         "train_error": (0, 1),
@@ -101,13 +108,13 @@ def test_a_family_answers_its_task_and_asks_only_what_it_may(name):
     for weight, shape in FAMILIES[name].shapes:
         assert weight > 0
         assert set(answers(shape)) <= set(TASKS[task].classes)
-        assert set(shape_features(shape)) <= allowed
+        assert set(template_features(shape)) <= allowed
         assert deepest(shape) <= 3  # a person reads it at a glance
 
 
 @pytest.mark.parametrize("shape", ALL)
 def test_every_belief_lies_within_its_bounds(shape):
-    for ask in asks(shape):
+    for ask in questions_of(shape):
         assert ask.feature in FEATURES
         assert ask.bounds[0] <= ask.start <= ask.bounds[1]
         low, high = scaled_bounds(ask)
@@ -117,16 +124,16 @@ def test_every_belief_lies_within_its_bounds(shape):
 
 def test_questions_and_answers_come_from_the_root_down_and_low_before_high():
     def ask(feature, low, high):
-        return Ask(feature=feature, start=0, bounds=(-1, 1), low=low, high=high)
+        return Question(feature=feature, start=0, bounds=(-1, 1), low=low, high=high)
 
     shape = ask(
         "a",
-        ask("b", Outcome("1"), Outcome("2")),
-        ask("c", ask("a", *map(Outcome, "34")), Outcome("5")),
+        ask("b", TemplateLeaf("1"), TemplateLeaf("2")),
+        ask("c", ask("a", *map(TemplateLeaf, "34")), TemplateLeaf("5")),
     )
-    assert [question.feature for question in asks(shape)] == ["a", "b", "c", "a"]
+    assert [question.feature for question in questions_of(shape)] == ["a", "b", "c", "a"]
     assert answers(shape) == ["1", "2", "3", "4", "5"]
-    assert shape_features(shape) == ("a", "b", "c")
+    assert template_features(shape) == ("a", "b", "c")
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -20,8 +20,8 @@ from mdtree.training.loop import train
 from mdtree.zoo.member import (
     member_data,
     member_training,
-    outcome_of,
     train_member,
+    training_outcome,
     written,
 )
 from tests.support.zoo_members import files, make, names_in
@@ -113,10 +113,10 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(member):
 
 def test_what_became_of_a_member_is_read_from_its_facts(member):
     one = member()
-    assert outcome_of(one) is None
+    assert training_outcome(one) is None
     outcome = train_member(one)
-    assert outcome_of(one).seconds == round(outcome.seconds, 3)
-    assert (outcome_of(one).name, outcome_of(one).diverged) == (outcome.name, False)
+    assert training_outcome(one).seconds == round(outcome.seconds, 3)
+    assert (training_outcome(one).name, training_outcome(one).diverged) == (outcome.name, False)
 
 
 def test_members_of_the_same_data_share_them(member):

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from mdtree.exceptions import OutputError
-from mdtree.zoo.member import outcome_of, train_member
+from mdtree.zoo.member import train_member, training_outcome
 from tests.support.disks import mounted
 from tests.support.networks import Broken
 from tests.support.zoo_members import files, make, names_in
@@ -27,7 +27,7 @@ def test_the_facts_are_written_last(member):
     with pytest.raises(OutputError, match=r"seed-1\.json cannot be written: Is a directory"):
         train_member(one)
     assert one.weights.is_file()
-    assert outcome_of(one) is None
+    assert training_outcome(one) is None
 
 
 def test_weights_that_cannot_be_written_leave_no_facts(member):
@@ -56,10 +56,10 @@ def test_a_full_disk_is_told_and_leaves_no_half(member, tmp_path, end, left):
         ):
             train_member(one)
         assert names_in(one.weights.parent) == left
-        assert outcome_of(one) is None
+        assert training_outcome(one) is None
         subprocess.run(["mount", "-o", "remount,size=1m", small], check=True)  # there is room again
         assert train_member(one).failure is None
-        assert outcome_of(one).diverged is False
+        assert training_outcome(one).diverged is False
 
 
 DIVERGING = [
@@ -83,7 +83,7 @@ def test_a_member_that_leaves_the_numbers_has_facts_and_no_weights(member, train
     loss = facts["train_loss"]
     assert loss is None or math.isfinite(loss)
     assert (loss is None) == ("steps" not in training)
-    assert outcome_of(one).diverged is True
+    assert training_outcome(one).diverged is True
 
 
 class Leaving(Broken):
@@ -117,7 +117,7 @@ def test_what_a_network_raises_is_told_in_the_outcome_and_nothing_is_written(mem
         one = member(model, data={"transform": {"factory": "test_zoo_member_broken:halved"}})
     outcome = train_member(one)
     assert reason in outcome.failure
-    assert (files(one.out), outcome_of(one)) == ([], None)
+    assert (files(one.out), training_outcome(one)) == ([], None)
 
 
 def halved():
@@ -144,4 +144,4 @@ def test_a_member_is_not_whole_without_weights_and_readable_facts(member, text, 
         one.record.write_text(text, errors="surrogateescape")
     if weights:
         one.weights.write_bytes(b"")
-    assert outcome_of(one) is None
+    assert training_outcome(one) is None

@@ -13,17 +13,22 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mdtree.exceptions import MdtreeError
 
-__all__ = ["Derived", "NotTwiceError", "check_twice", "twice"]
+__all__ = [
+    "DoubleBackwardResult",
+    "NoSecondDerivativeError",
+    "check_double_backward",
+    "double_backward",
+]
 
 ResultT = TypeVar("ResultT")
 
 
-class NotTwiceError(MdtreeError):
+class NoSecondDerivativeError(MdtreeError):
     """The network or the loss has no second derivative."""
 
 
 @dataclass(frozen=True)
-class Derived(Generic[ResultT]):
+class DoubleBackwardResult(Generic[ResultT]):
     """A result, and the kernels that were passed over for it."""
 
     result: ResultT
@@ -31,7 +36,7 @@ class Derived(Generic[ResultT]):
 
 
 @dataclass(frozen=True)
-class _Detour:
+class _Fallback:
     mark: str  # in the error of the fast kernel
     without: Callable[[], AbstractContextManager[object]]
     note: str
@@ -48,12 +53,12 @@ def _without_cudnn() -> Iterator[None]:
 
 
 _DETOURS = (
-    _Detour(
+    _Fallback(
         "scaled_dot_product",
         lambda: sdpa_kernel(SDPBackend.MATH),
         "attention ran under the math kernel: the fused one has no second derivative",
     ),
-    _Detour(
+    _Fallback(
         "cudnn",
         _without_cudnn,
         "recurrent layers ran without cuDNN: it has no second derivative",
@@ -69,14 +74,14 @@ _NONE = (  # in errors that are about a missing derivative
 _TOLD = "the network or the loss has no second derivative"
 
 
-def twice(work: Callable[[], ResultT]) -> Derived[ResultT]:
+def double_backward(work: Callable[[], ResultT]) -> DoubleBackwardResult[ResultT]:
     """Do work that differentiates twice; where a fused kernel cannot, go around it and say so."""
     left = list(_DETOURS)
     notes: list[str] = []
     with ExitStack() as around:
         while True:
             try:
-                return Derived(work(), tuple(notes))
+                return DoubleBackwardResult(work(), tuple(notes))
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:
@@ -85,13 +90,13 @@ def twice(work: Callable[[], ResultT]) -> Derived[ResultT]:
                     raise
                 detour = next((way for way in left if way.mark in told.lower()), None)
                 if detour is None:
-                    raise NotTwiceError(f"{_TOLD}: {told.splitlines()[0]}") from error
+                    raise NoSecondDerivativeError(f"{_TOLD}: {told.splitlines()[0]}") from error
             left.remove(detour)
             notes.append(detour.note)
             around.enter_context(detour.without())
 
 
-def check_twice(gradients: Sequence[Tensor]) -> None:
+def check_double_backward(gradients: Sequence[Tensor]) -> None:
     """Look for operations that were marked as once differentiable.
 
     Torch raises their error only where it passes them, and on the way to a weight it passes them
@@ -104,7 +109,7 @@ def check_twice(gradients: Sequence[Tensor]) -> None:
         if node is None:
             continue
         if node.name() == "torch::autograd::Error":
-            raise NotTwiceError(f"{_TOLD}: an operation is marked as once differentiable")
+            raise NoSecondDerivativeError(f"{_TOLD}: an operation is marked as once differentiable")
         following = {other for other, _ in node.next_functions} - seen
         seen |= following
         nodes += following

@@ -23,14 +23,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Ritz", "lanczos"]
+__all__ = ["LanczosResult", "lanczos"]
 
 Product = Callable[[Tensor], Tensor]
 _ROWS = 16  # of the basis at first; few matrices need more
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ritz:
+class LanczosResult:
     """What m steps of Lanczos tell of a matrix."""
 
     values: NDArray[np.float64]  # (m,) ascending
@@ -63,7 +63,7 @@ class Ritz:
 
 def lanczos(
     product: Product, start: Tensor, *, steps: int, tolerance: float, least: int = 1
-) -> Ritz:
+) -> LanczosResult:
     """Run up to `steps` steps; stop when the top value's error is within the tolerance.
 
     The tolerance is relative to the top value; at least `least` steps are made, unless the space
@@ -95,9 +95,9 @@ def lanczos(
         basis[done + 1] = vector / betas[-1]
 
 
-def _ritz(basis: Tensor, alphas: list[float], betas: list[float]) -> Ritz:
+def _ritz(basis: Tensor, alphas: list[float], betas: list[float]) -> LanczosResult:
     values, vectors = scipy.linalg.eigh_tridiagonal(alphas, betas[:-1])
-    return Ritz(
+    return LanczosResult(
         values=values,
         weights=vectors[0] ** 2,
         residuals=np.abs(betas[-1] * vectors[-1]),

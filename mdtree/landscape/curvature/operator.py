@@ -18,10 +18,10 @@ from torch import Tensor
 from mdtree.batch import Batch, size
 from mdtree.datasets import Items
 from mdtree.exceptions import MdtreeError
-from mdtree.landscape.cost import Effort
-from mdtree.landscape.curvature.double_backward import check_twice
-from mdtree.landscape.parameters import trainable
-from mdtree.landscape.runner import Setup
+from mdtree.landscape.cost import ComputeCost
+from mdtree.landscape.curvature.double_backward import check_double_backward
+from mdtree.landscape.parameters import trainable_parameters
+from mdtree.landscape.runner import ModelRunner
 from mdtree.models import Run, Weights
 
 __all__ = ["Hessian", "LossError", "mean_loss"]
@@ -38,11 +38,11 @@ class Hessian:
     rows.  The module runs in the mode that it is in, at copies of the weights and buffers.
     """
 
-    def __init__(self, setup: Setup, weights: Weights, items: Items, batch_size: int) -> None:
+    def __init__(self, setup: ModelRunner, weights: Weights, items: Items, batch_size: int) -> None:
         self.setup = setup
         self.items = items
         self.batch_size = batch_size
-        self.layout = trainable(setup.network)
+        self.layout = trainable_parameters(setup.network)
         self.weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
         self.leaves = {name: self.weights[name].requires_grad_() for name in self.layout.shapes}
 
@@ -77,7 +77,7 @@ class Hessian:
             work = partial(self._of_batch, batch, vectors)
             part = self.setup.network.held(self.weights, work)
             self.setup.meter.add(
-                Effort(gradient=size(batch), product=size(batch) * len(vectors)),
+                ComputeCost(gradient=size(batch), product=size(batch) * len(vectors)),
             )
             yield size(batch) / len(self.items), part
 
@@ -94,7 +94,7 @@ class Hessian:
         outputs = [gradients[number] for number in curved]
         if not outputs:
             return result
-        check_twice(outputs)
+        check_double_backward(outputs)
         for line, vector in enumerate(vectors):
             direction = list(self.layout.views(vector).values())
             products = torch.autograd.grad(
@@ -115,7 +115,7 @@ class Hessian:
         return result
 
 
-def mean_loss(setup: Setup, output: Tensor, batch: Batch) -> Tensor:
+def mean_loss(setup: ModelRunner, output: Tensor, batch: Batch) -> Tensor:
     """Give the mean loss of a batch, if it can be differentiated at all."""
     loss = setup.losses(output, batch).mean()
     if not torch.isfinite(loss):

@@ -27,14 +27,14 @@ from torch.overrides import TorchFunctionMode
 
 from mdtree.batch import Batch, size
 from mdtree.datasets import Items
-from mdtree.landscape.cost import Effort
-from mdtree.landscape.curvature.double_backward import check_twice
+from mdtree.landscape.cost import ComputeCost
+from mdtree.landscape.curvature.double_backward import check_double_backward
 from mdtree.landscape.curvature.operator import LossError, mean_loss
-from mdtree.landscape.oom import fitting
-from mdtree.landscape.runner import Setup
+from mdtree.landscape.oom import within_memory
+from mdtree.landscape.runner import ModelRunner
 from mdtree.models import Network, Weights
 
-__all__ = ["Published", "published_hessian"]
+__all__ = ["PyHessianResult", "published_hessian"]
 
 _ITERATIONS = 100
 _TOLERANCE = 1e-3
@@ -42,7 +42,7 @@ _NEVER = -1e30  # a tolerance that no trace reaches
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class PyHessianResult:
     """What PyHessian found."""
 
     top: float
@@ -55,27 +55,27 @@ class Published:
         return statistics.fmean(self.forms)
 
 
-def published_hessian(setup: Setup, weights: Weights, items: Items) -> Published:
+def published_hessian(setup: ModelRunner, weights: Weights, items: Items) -> PyHessianResult:
     """Run power iteration, then Hutchinson's estimator, with PyHessian's limits and tolerances.
 
     All items make one batch, whose graph is kept; where memory runs out, several smaller ones.
     """
     state = torch.random.get_rng_state()
 
-    def work(batch_size: int) -> Published:
+    def work(batch_size: int) -> PyHessianResult:
         torch.random.set_rng_state(state)
         return _measured(setup, weights, list(setup.batches(items, batch_size)))
 
-    return fitting(work, len(items))
+    return within_memory(work, len(items))
 
 
-def _measured(setup: Setup, weights: Weights, batches: Sequence[Batch]) -> Published:
+def _measured(setup: ModelRunner, weights: Weights, batches: Sequence[Batch]) -> PyHessianResult:
     module = copy.deepcopy(setup.network.module)
     module.load_state_dict(weights)
     numbered = _Numbered(module.eval(), batches)
     _freeze_flat(setup, numbered)
     if not any(weight.requires_grad for weight in numbered.parameters()):
-        return Published(top=0.0, top_iterations=0, forms=(0.0,))
+        return PyHessianResult(top=0.0, top_iterations=0, forms=(0.0,))
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Using backward.. with create_graph", UserWarning)
@@ -91,8 +91,8 @@ def _measured(setup: Setup, weights: Weights, batches: Sequence[Batch]) -> Publi
         raise LossError("the second derivatives of the loss are not finite")
     graphs = 1 + (1 if len(batches) == 1 else products)  # one to see which parameters are flat
     count = sum(size(batch) for batch in batches)
-    setup.meter.add(Effort(gradient=count * graphs, product=count * products))
-    return Published(top=top, top_iterations=iterations, forms=forms)
+    setup.meter.add(ComputeCost(gradient=count * graphs, product=count * products))
+    return PyHessianResult(top=top, top_iterations=iterations, forms=forms)
 
 
 class _Numbered(nn.Module):
@@ -134,7 +134,7 @@ class _DrawnHere(TorchFunctionMode):
         return drawn.to(args[0].device)
 
 
-def _rival(setup: Setup, numbered: _Numbered) -> Any:
+def _rival(setup: ModelRunner, numbered: _Numbered) -> Any:
     batches = numbered.batches
 
     def criterion(output: Tensor, number: Tensor) -> Tensor:
@@ -150,14 +150,14 @@ def _rival(setup: Setup, numbered: _Numbered) -> Any:
     return rival
 
 
-def _freeze_flat(setup: Setup, numbered: _Numbered) -> None:
+def _freeze_flat(setup: ModelRunner, numbered: _Numbered) -> None:
     """Freeze the parameters whose rows of the Hessian are zero for every batch."""
     weights = [weight for weight in numbered.parameters() if weight.requires_grad]
     curved = [False] * len(weights)
     for number, batch in enumerate(numbered.batches):
         loss = mean_loss(setup, numbered(torch.tensor([number])), batch)
         gradients = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
-        check_twice([gradient for gradient in gradients if gradient is not None])
+        check_double_backward([gradient for gradient in gradients if gradient is not None])
         for place, gradient in enumerate(gradients):
             curved[place] |= gradient is not None and gradient.requires_grad
     for weight, is_curved in zip(weights, curved, strict=True):

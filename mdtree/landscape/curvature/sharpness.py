@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 
-from mdtree.landscape.curvature.lanczos import Ritz, lanczos
+from mdtree.landscape.curvature.lanczos import LanczosResult, lanczos
 from mdtree.landscape.curvature.operator import Hessian
 from mdtree.landscape.seeding import generator
 
@@ -24,7 +24,7 @@ _CHANCE = 0.05
 _STEPS = 60  # at most
 
 
-def sharpness(hessian: Hessian, *, tolerance: float, seed: int = 0) -> Ritz:
+def sharpness(hessian: Hessian, *, tolerance: float, seed: int = 0) -> LanczosResult:
     """Find the largest eigenvalue to a relative tolerance."""
     items, source = hessian.items, generator(seed, "sharpness")
     count = max(len(items) // _SHARE, _FEWEST)

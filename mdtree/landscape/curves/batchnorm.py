@@ -15,9 +15,9 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from mdtree.batch import Batch, size
 from mdtree.datasets import Items
-from mdtree.landscape.cost import Effort
-from mdtree.landscape.oom import fitting
-from mdtree.landscape.runner import Setup
+from mdtree.landscape.cost import ComputeCost
+from mdtree.landscape.oom import within_memory
+from mdtree.landscape.runner import ModelRunner
 from mdtree.models import Run
 
 __all__ = ["batch_statistics", "batches_with_variance", "has_statistics", "reestimate"]
@@ -28,22 +28,22 @@ def has_statistics(module: nn.Module) -> bool:
     return any(True for _ in _layers(module))
 
 
-def reestimate(setup: Setup, items: Items, run: Run) -> None:
+def reestimate(setup: ModelRunner, items: Items, run: Run) -> None:
     """Set the statistics that `run` holds to those of one pass over the items."""
     if not has_statistics(setup.network.module):
         return
     with torch.no_grad(), batch_statistics(setup.network.module) as layers:
-        seen = fitting(
+        seen = within_memory(
             lambda batch_size: _collect(setup, items, run, layers, batch_size),
             max(setup.batch_size, 2),
             least=2,
             what="to estimate the statistics of BatchNorm",
         )
-    setup.meter.add(Effort(forward=seen))
+    setup.meter.add(ComputeCost(forward=seen))
 
 
 def _collect(
-    setup: Setup, items: Items, run: Run, layers: Sequence[_NormBase], batch_size: int
+    setup: ModelRunner, items: Items, run: Run, layers: Sequence[_NormBase], batch_size: int
 ) -> int:
     seen = 0
     for layer in layers:
@@ -78,7 +78,7 @@ def batch_statistics(module: nn.Module) -> Iterator[list[_NormBase]]:
 
 
 def batches_with_variance(
-    setup: Setup, items: Items, batch_size: int | None = None
+    setup: ModelRunner, items: Items, batch_size: int | None = None
 ) -> Iterator[Batch]:
     """Yield all items in batches of at least two; a last one that is alone is left out."""
     for batch in setup.batches(items, max(batch_size or setup.batch_size, 2)):

@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mdtree.exceptions import MismatchError
-from mdtree.landscape.parameters import Layout
+from mdtree.landscape.parameters import ParameterLayout
 from mdtree.models import Weights
 
-__all__ = ["Path", "straight"]
+__all__ = ["BezierCurve", "straight_line"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Path:
+class BezierCurve:
     """Two ends, and the bend as a vector."""
 
-    layout: Layout
+    layout: ParameterLayout
     start: Weights
     end: Weights
     bend: Tensor  # (n,)
@@ -57,7 +57,7 @@ class Path:
         return weights
 
 
-def straight(layout: Layout, start: Weights, end: Weights) -> Path:
+def straight_line(layout: ParameterLayout, start: Weights, end: Weights) -> BezierCurve:
     """Join two networks by a line."""
     bend = (layout.flatten(start) + layout.flatten(end)) / 2
-    return Path(layout=layout, start=start, end=end, bend=bend)
+    return BezierCurve(layout=layout, start=start, end=end, bend=bend)

@@ -11,12 +11,12 @@ import math
 import torch
 from torch import Tensor
 
-from mdtree.landscape.parameters import Layout
+from mdtree.landscape.parameters import ParameterLayout
 
 __all__ = ["random_weights"]
 
 
-def random_weights(layout: Layout, like: Tensor, source: torch.Generator) -> Tensor:
+def random_weights(layout: ParameterLayout, like: Tensor, source: torch.Generator) -> Tensor:
     """Draw a vector of weights."""
     parts = [
         _drawn(name, shape, layout, source).reshape(-1) for name, shape in layout.shapes.items()
@@ -24,7 +24,9 @@ def random_weights(layout: Layout, like: Tensor, source: torch.Generator) -> Ten
     return torch.cat(parts).to(like)
 
 
-def _drawn(name: str, shape: torch.Size, layout: Layout, source: torch.Generator) -> Tensor:
+def _drawn(
+    name: str, shape: torch.Size, layout: ParameterLayout, source: torch.Generator
+) -> Tensor:
     if len(shape) > 1:
         return _uniform(shape, _bound(shape), source)
     home, _, last = name.rpartition(".")

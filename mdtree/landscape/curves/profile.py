@@ -23,16 +23,16 @@ from torch import Tensor
 
 from mdtree.datasets import Items
 from mdtree.landscape.curves.batchnorm import reestimate
-from mdtree.landscape.curves.bezier import Path
-from mdtree.landscape.runner import Setup
+from mdtree.landscape.curves.bezier import BezierCurve
+from mdtree.landscape.runner import ModelRunner
 from mdtree.landscape.score import Score, score
 from mdtree.models import Run
 
-__all__ = ["Figure", "Point", "Profile", "profile"]
+__all__ = ["Point", "Profile", "ProfileValue", "profile"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class ProfileValue:
     """A number read off a profile."""
 
     value: float
@@ -87,25 +87,25 @@ class Profile:
 
         return max(self.inner, key=difference)
 
-    def connectivity(self) -> Figure:
+    def connectivity(self) -> ProfileValue:
         """Error of the ends minus that at the worst point."""
         first, last = self.ends
         return _mean((_wrong(first) + _wrong(last)) / 2 - _wrong(self.worst()), scale=100)
 
-    def peak(self) -> Figure:
+    def peak(self) -> ProfileValue:
         """Minus the highest error inside."""
         return _mean(-_wrong(_highest(self.inner, Score.error)), scale=100)
 
-    def barrier(self) -> Figure:
+    def barrier(self) -> ProfileValue:
         """Highest error inside minus that of the worse end."""
         highest, worse = (_highest(points, Score.error) for points in (self.inner, self.ends))
         return _mean(_wrong(highest) - _wrong(worse), scale=100)
 
-    def loss_barrier(self) -> Figure:
+    def loss_barrier(self) -> ProfileValue:
         """Highest loss inside minus that of the worse end."""
         highest, worse = (_highest(points, Score.mean_loss) for points in (self.inner, self.ends))
         figure = _mean(highest.score.losses - worse.score.losses)
-        return figure if highest.score.each else Figure(value=figure.value, stderr=None)
+        return figure if highest.score.each else ProfileValue(value=figure.value, stderr=None)
 
     def _off(self, point: Point, of: Callable[[Point], float]) -> float:
         """Measure how far a point is from the mean of the ends."""
@@ -114,8 +114,8 @@ class Profile:
 
 
 def profile(
-    setup: Setup,
-    path: Path,
+    setup: ModelRunner,
+    path: BezierCurve,
     items: Items,
     statistics: Items,
     *,
@@ -142,12 +142,12 @@ def profile(
     return Profile(points=tuple(points[t] for t in sorted(points)))
 
 
-def _at(setup: Setup, path: Path, t: float, items: Items, statistics: Items) -> Point:
+def _at(setup: ModelRunner, path: BezierCurve, t: float, items: Items, statistics: Items) -> Point:
     work = partial(_scored, setup, items, statistics)
     return Point(t=t, score=setup.network.held(path.at(t), work))
 
 
-def _scored(setup: Setup, items: Items, statistics: Items, run: Run) -> Score:
+def _scored(setup: ModelRunner, items: Items, statistics: Items, run: Run) -> Score:
     reestimate(setup, statistics, run)
     return score(setup, items, run)
 
@@ -166,11 +166,11 @@ def _wrong(point: Point) -> Tensor:
     return point.score.wrong.double()
 
 
-def _mean(values: Tensor, *, scale: float = 1.0) -> Figure:
+def _mean(values: Tensor, *, scale: float = 1.0) -> ProfileValue:
     """Mean and its standard error over the items."""
     count = len(values)
     spread = float(torch.std(values)) if count > 1 else math.nan
-    return Figure(
+    return ProfileValue(
         value=scale * float(values.mean()),
         stderr=scale * spread / math.sqrt(count) if math.isfinite(spread) else None,
     )

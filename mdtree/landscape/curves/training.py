@@ -18,24 +18,24 @@ from torch import Tensor
 
 from mdtree.batch import size
 from mdtree.datasets import Items
-from mdtree.landscape.cost import Effort
+from mdtree.landscape.cost import ComputeCost
 from mdtree.landscape.curves.batchnorm import (
     batch_statistics,
     batches_with_variance,
     has_statistics,
 )
-from mdtree.landscape.curves.bezier import Path
-from mdtree.landscape.oom import fitting
-from mdtree.landscape.runner import Setup
+from mdtree.landscape.curves.bezier import BezierCurve
+from mdtree.landscape.oom import within_memory
+from mdtree.landscape.runner import ModelRunner
 from mdtree.models import Run
 
-__all__ = ["Bending", "Check", "Trained", "train_bend"]
+__all__ = ["ConvergenceCheck", "CurveTraining", "TrainedCurve", "train_curve"]
 
 _VALIDATED_AT = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class ConvergenceCheck:
     """How it is decided that a bend will not get better.
 
     A check that finds a loss above twice that of the beginning goes back to the best bend and takes
@@ -52,7 +52,7 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bending:
+class CurveTraining:
     """How a bend is trained: SGD with momentum."""
 
     steps: int
@@ -61,21 +61,21 @@ class Bending:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     rate: Callable[[float], float] = lambda _: 1.0  # share of the learning rate, by progress 0..1
-    check: Check | None = None
+    check: ConvergenceCheck | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainedCurve:
     """A path with a trained bend."""
 
-    path: Path
+    path: BezierCurve
     steps: int
     converged: bool  # stopped because it did not get better
 
 
-def train_bend(
-    setup: Setup, path: Path, items: Items, how: Bending, source: torch.Generator
-) -> Trained:
+def train_curve(
+    setup: ModelRunner, path: BezierCurve, items: Items, how: CurveTraining, source: torch.Generator
+) -> TrainedCurve:
     """Train the bend from where it is; with a check, not longer than is of use."""
     module = setup.network.module
     module.train()
@@ -89,7 +89,7 @@ def train_bend(
 class _Walk:
     """The state of the training: the point w(t), the bend, its velocity, each as one vector."""
 
-    def __init__(self, setup: Setup, path: Path, how: Bending) -> None:
+    def __init__(self, setup: ModelRunner, path: BezierCurve, how: CurveTraining) -> None:
         self.setup = setup
         self.path = path
         self.how = how
@@ -115,7 +115,7 @@ class _Walk:
             if name not in layout.shapes and not torch.equal(tensor, path.end[name])
         ]
 
-    def go(self, run: Run, items: Items, source: torch.Generator) -> Trained:
+    def go(self, run: Run, items: Items, source: torch.Generator) -> TrainedCurve:
         """Make all steps, or as many as are of use."""
         check = self.how.check
         best, first, without, brake = math.inf, math.inf, 0, 1.0
@@ -141,9 +141,9 @@ class _Walk:
             return self._ended(best_bend, self.how.steps, converged=False)
         return self._ended(self.bend, self.how.steps, converged=check is None)
 
-    def _ended(self, bend: Tensor, steps: int, *, converged: bool) -> Trained:
+    def _ended(self, bend: Tensor, steps: int, *, converged: bool) -> TrainedCurve:
         path = replace(self.path, bend=bend.detach().clone())
-        return Trained(path=path, steps=steps, converged=converged)
+        return TrainedCurve(path=path, steps=steps, converged=converged)
 
     def _move_to(self, t: float) -> None:
         with torch.no_grad():
@@ -156,13 +156,13 @@ class _Walk:
     def _step(self, run: Run, items: Items, t: float, rate: float) -> None:
         self._move_to(t)
         together = min(self.together, len(items))
-        fitting(
+        within_memory(
             lambda together: self._differentiate(run, items, together),
             together,
             least=1 if self.divisible else together,
             what="in the training of a path",
         )
-        self.setup.meter.add(Effort(gradient=len(items)))
+        self.setup.meter.add(ComputeCost(gradient=len(items)))
         how = self.how
         with torch.no_grad():
             self.gradient.add_(self.point, alpha=how.weight_decay)
@@ -186,7 +186,7 @@ class _Walk:
                 for batch in batches_with_variance(self.setup, items):
                     total += float(self.setup.losses(run(batch), batch).mean()) * size(batch)
                     count += size(batch)
-        self.setup.meter.add(Effort(forward=count))
+        self.setup.meter.add(ComputeCost(forward=count))
         return total / count if math.isfinite(total) else math.inf
 
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from mdtree.datasets import Items, TensorItems
 from mdtree.datasets.items import in_memory
-from mdtree.landscape.cost import Effort
-from mdtree.landscape.oom import fitting
-from mdtree.landscape.runner import Setup
+from mdtree.landscape.cost import ComputeCost
+from mdtree.landscape.oom import within_memory
+from mdtree.landscape.runner import ModelRunner
 from mdtree.landscape.seeding import draw
 from mdtree.landscape.similarity.cka import Kernel
 from mdtree.models import Run
@@ -37,7 +37,12 @@ class Outputs:
 
 
 def mixed_sample(
-    setup: Setup, items: Items, count: int, source: torch.Generator, *, together: int | None = None
+    setup: ModelRunner,
+    items: Items,
+    count: int,
+    source: torch.Generator,
+    *,
+    together: int | None = None,
 ) -> tuple[Items, str | None]:
     """Draw items and mix each with another; give them as they are, and say why, if that cannot be.
 
@@ -59,10 +64,10 @@ def mixed_sample(
     ), None
 
 
-def outputs(setup: Setup, items: Items, run: Run) -> Outputs:
+def outputs(setup: ModelRunner, items: Items, run: Run) -> Outputs:
     """Run a network over all items, once."""
-    said = fitting(lambda size: _run(setup, items, run, size), setup.batch_size)
-    setup.meter.add(Effort(forward=len(items)))
+    said = within_memory(lambda size: _run(setup, items, run, size), setup.batch_size)
+    setup.meter.add(ComputeCost(forward=len(items)))
     if said is None:
         return Outputs(kernel=None, classes=None, fault="differ in size from batch to batch")
     if not bool(said.isfinite().all()):
@@ -73,7 +78,7 @@ def outputs(setup: Setup, items: Items, run: Run) -> Outputs:
     return Outputs(kernel=Kernel.of(said.softmax(1)), classes=said.argmax(1))
 
 
-def _run(setup: Setup, items: Items, run: Run, batch_size: int) -> Tensor | None:
+def _run(setup: ModelRunner, items: Items, run: Run, batch_size: int) -> Tensor | None:
     with torch.inference_mode():
         said = [_floating(run(batch)).cpu() for batch in setup.batches(items, batch_size)]
     shapes = {part.shape[1:] for part in said}

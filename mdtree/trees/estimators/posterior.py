@@ -17,12 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import TASKS
 from mdtree.messages import nearest
-from mdtree.trees.binning import Evidence, collect, continued, whole_lines
+from mdtree.trees.binning import BinnedCounts, collect, complete_rows, continued
 from mdtree.trees.estimators.base import Floats, Labels, TreeEstimator, coded
 from mdtree.trees.features import LANDSCAPE
-from mdtree.trees.growing import grown
+from mdtree.trees.growing import grow_template
 from mdtree.trees.posterior import averaged, first_best, posterior
-from mdtree.trees.template import FAMILIES, Family, shape_features
+from mdtree.trees.template import FAMILIES, Family, template_features
 
 __all__ = ["PosteriorTree"]
 
@@ -44,7 +44,7 @@ class PosteriorTree(TreeEstimator):
         facts: bool = False,
         family: Family | Literal["grown"] | None = None,
         most_cuts: int = 24,
-        prior: Sequence[tuple[float, Evidence]] | None = None,
+        prior: Sequence[tuple[float, BinnedCounts]] | None = None,
     ) -> None:
         self.task = task
         self.features = features
@@ -69,7 +69,7 @@ class PosteriorTree(TreeEstimator):
             found = self._collected(matrix, codes)
         if self.family == "grown":  # the tree that is shown is the one that fits best
             found.sort(key=lambda part: -round(posterior(part[1]).log_evidence, 9))
-        self.components_: list[tuple[float, Evidence]] = found
+        self.components_: list[tuple[float, BinnedCounts]] = found
         first = posterior(found[0][1])
         self.tree_ = first.tree
         self._first = (found[0][0], first)  # the others are summed when a prediction needs them
@@ -91,9 +91,9 @@ class PosteriorTree(TreeEstimator):
         return LANDSCAPE
 
     def _continued(
-        self, prior: Sequence[tuple[float, Evidence]], matrix: Floats, codes: NDArray[np.intp]
-    ) -> list[tuple[float, Evidence]]:
-        needed = [name for _, held in prior for name in shape_features(held.shape)]
+        self, prior: Sequence[tuple[float, BinnedCounts]], matrix: Floats, codes: NDArray[np.intp]
+    ) -> list[tuple[float, BinnedCounts]]:
+        needed = [name for _, held in prior for name in template_features(held.shape)]
         columns = self.columns(matrix.shape[1], needed=needed)
         for _, held in prior:
             if held.classes != tuple(self.classes_):
@@ -103,18 +103,20 @@ class PosteriorTree(TreeEstimator):
                 )
         return [(weight, continued(held, matrix, columns, codes)) for weight, held in prior]
 
-    def _collected(self, matrix: Floats, codes: NDArray[np.intp]) -> list[tuple[float, Evidence]]:
+    def _collected(
+        self, matrix: Floats, codes: NDArray[np.intp]
+    ) -> list[tuple[float, BinnedCounts]]:
         columns = self.columns(matrix.shape[1])
         name = f"{self.task}+facts" if self.facts else self.task
         family = None if self.family == "grown" else self.family
         if self.family == "grown":
-            family = grown(matrix, codes, list(map(str, self.classes_)), list(columns))
+            family = grow_template(matrix, codes, list(map(str, self.classes_)), list(columns))
         family = family or FAMILIES.get(name) or FAMILIES[self.task]
         found = []
         for weight, shape in family.shapes:
-            named = columns.keys() >= set(shape_features(shape))
-            if named and whole_lines(shape, matrix, columns).any():
-                empty = Evidence(
+            named = columns.keys() >= set(template_features(shape))
+            if named and complete_rows(shape, matrix, columns).any():
+                empty = BinnedCounts(
                     shape=shape,
                     classes=tuple(map(str, self.classes_)),
                     hit=family.hit,
@@ -124,7 +126,7 @@ class PosteriorTree(TreeEstimator):
                 found.append((weight, held))
         if not found:
             there = [n for n, column in columns.items() if not np.isnan(matrix[:, column]).all()]
-            needed = [" + ".join(shape_features(shape)) for _, shape in family.shapes]
+            needed = [" + ".join(template_features(shape)) for _, shape in family.shapes]
             raise ValueError(
                 f"no line has all features of a shape of task {self.task!r}: the data have "
                 f"{', '.join(there) or 'none'}, the shapes need {' or '.join(needed)}"

@@ -19,7 +19,15 @@ from mdtree.exceptions import MdtreeError
 from mdtree.messages import nearest
 from mdtree.trees.estimators.base import Floats, TreeEstimator, coded
 from mdtree.trees.node import Leaf, Node, Split, weight_of
-from mdtree.trees.template import PUBLISHED, Ask, Outcome, Shape, answers, asks, shape_features
+from mdtree.trees.template import (
+    PUBLISHED,
+    Question,
+    Template,
+    TemplateLeaf,
+    answers,
+    questions_of,
+    template_features,
+)
 
 __all__ = ["PublishedTree"]
 
@@ -55,14 +63,16 @@ class PublishedTree(TreeEstimator):
         matrix, labels = self.checked(X, y)
         self.classes_ = np.array(sorted(set(answers(shape))))
         wanted = coded(labels, self.classes_, f"shape {self.shape!r}")
-        columns = self.columns(matrix.shape[1], needed=shape_features(shape))
-        whole = ~np.isnan(matrix[:, [columns[name] for name in shape_features(shape)]]).any(axis=1)
+        columns = self.columns(matrix.shape[1], needed=template_features(shape))
+        whole = ~np.isnan(matrix[:, [columns[name] for name in template_features(shape)]]).any(
+            axis=1
+        )
         matrix, wanted = matrix[whole], wanted[whole]
-        questions = sorted(asks(shape), key=lambda ask: ask.order)
+        questions = sorted(questions_of(shape), key=lambda ask: ask.order)
         thresholds = np.array([ask.start for ask in questions], dtype=float)
         if self.search == "published":
             if not whole.any():
-                raise ValueError(f"no line has all of {', '.join(shape_features(shape))}")
+                raise ValueError(f"no line has all of {', '.join(template_features(shape))}")
             codes = {str(name): code for code, name in enumerate(self.classes_)}
             sides = _Sides(matrix, columns, shape, codes)
             for ask in questions:
@@ -72,13 +82,13 @@ class PublishedTree(TreeEstimator):
         return self
 
     def _unnamed(self, _: int) -> Sequence[str]:
-        return shape_features(PUBLISHED[self.shape])
+        return template_features(PUBLISHED[self.shape])
 
     def _grown(
-        self, shape: Shape, matrix: Floats, columns: dict[str, int], codes: NDArray[np.intp]
+        self, shape: Template, matrix: Floats, columns: dict[str, int], codes: NDArray[np.intp]
     ) -> Node:
         """Make the tree of a shape, and count the training groups in its leaves."""
-        if isinstance(shape, Outcome):
+        if isinstance(shape, TemplateLeaf):
             counts = {str(c): float((codes == code).sum()) for code, c in enumerate(self.classes_)}
             return Leaf(answer=shape.answer, counts=counts)
         threshold = float(self.thresholds_[shape.order])
@@ -98,9 +108,9 @@ class _Sides:
     """A shape on fixed data, answered for any thresholds."""
 
     def __init__(
-        self, matrix: Floats, columns: dict[str, int], shape: Shape, codes: dict[str, int]
+        self, matrix: Floats, columns: dict[str, int], shape: Template, codes: dict[str, int]
     ) -> None:
-        self._values = {ask.order: matrix[:, columns[ask.feature]] for ask in asks(shape)}
+        self._values = {ask.order: matrix[:, columns[ask.feature]] for ask in questions_of(shape)}
         self._shape = shape
         self._codes = codes
 
@@ -108,14 +118,14 @@ class _Sides:
         """Give the code of the answer to each line."""
         return np.asarray(self._of(self._shape, thresholds))
 
-    def _of(self, shape: Shape, thresholds: Floats) -> NDArray[np.intp] | int:
-        if isinstance(shape, Outcome):
+    def _of(self, shape: Template, thresholds: Floats) -> NDArray[np.intp] | int:
+        if isinstance(shape, TemplateLeaf):
             return self._codes[shape.answer]
         low = self._values[shape.order] <= thresholds[shape.order]
         return np.where(low, self._of(shape.low, thresholds), self._of(shape.high, thresholds))
 
 
-def _searched(sides: _Sides, thresholds: Floats, ask: Ask, wanted: NDArray[np.intp]) -> float:
+def _searched(sides: _Sides, thresholds: Floats, ask: Question, wanted: NDArray[np.intp]) -> float:
     trial = thresholds.copy()
 
     def error(threshold: float) -> float:

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from mdtree.exceptions import MdtreeError
-from mdtree.landscape import NotTwiceError, twice
-from mdtree.landscape.curvature.double_backward import check_twice
+from mdtree.landscape import NoSecondDerivativeError, double_backward
+from mdtree.landscape.curvature.double_backward import check_double_backward
 from tests.support.exact import Once
 
 CUDNN = "Double backwards is not supported for CuDNN RNNs due to limitations in the CuDNN API"
@@ -29,7 +29,7 @@ def test_attention_is_differentiated_under_the_math_kernel_and_that_is_told():
     with pytest.raises(RuntimeError, match="not implemented"):
         second_derivative()
 
-    derived = twice(second_derivative)
+    derived = double_backward(second_derivative)
 
     assert derived.result.isfinite().all()
     assert derived.notes == (
@@ -40,7 +40,7 @@ def test_attention_is_differentiated_under_the_math_kernel_and_that_is_told():
 
 def test_what_works_is_done_once_and_needs_no_note():
     calls = []
-    assert ((found := twice(lambda: calls.append(1))).notes, found.result) == ((), None)
+    assert ((found := double_backward(lambda: calls.append(1))).notes, found.result) == ((), None)
     assert calls == [1]
 
 
@@ -53,7 +53,7 @@ def test_a_network_with_attention_and_recurrent_layers_needs_two_detours():
         return second_derivative()
 
     before = fused()
-    derived = twice(work)
+    derived = double_backward(work)
     assert [note.split()[0] for note in derived.notes] == ["recurrent", "attention"]
     assert before == fused()
 
@@ -73,8 +73,8 @@ def test_without_a_way_around_it_is_told_what_has_no_second_derivative(words):
         raise RuntimeError(words + "\nException raised from ...")
 
     before = fused()
-    with pytest.raises(NotTwiceError) as told:
-        twice(work)
+    with pytest.raises(NoSecondDerivativeError) as told:
+        double_backward(work)
     assert f"the network or the loss has no second derivative: {words}" == str(told.value)
     assert isinstance(told.value.__cause__, RuntimeError)
     assert before == fused()
@@ -94,7 +94,7 @@ def test_other_errors_pass_unchanged(error):
         raise error
 
     with pytest.raises(type(error)) as told:
-        twice(work)
+        double_backward(work)
     assert error is told.value
 
 
@@ -102,8 +102,8 @@ def test_an_operation_that_is_once_differentiable_is_found_wherever_it_is():
     """Torch itself would pass it by, and give zero."""
     x = torch.ones(3, requires_grad=True)
     (gradient,) = torch.autograd.grad(((x * Once.apply(x**2)) ** 2).sum(), x, create_graph=True)
-    with pytest.raises(NotTwiceError, match="marked as once differentiable"):
-        check_twice([x, gradient])
+    with pytest.raises(NoSecondDerivativeError, match="marked as once differentiable"):
+        check_double_backward([x, gradient])
 
 
 def test_long_graphs_are_searched_without_deep_recursion():
@@ -111,4 +111,4 @@ def test_long_graphs_are_searched_without_deep_recursion():
     y = x
     for _ in range(5000):
         y = y * x
-    check_twice([y])
+    check_double_backward([y])

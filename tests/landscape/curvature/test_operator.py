@@ -10,14 +10,14 @@ from torch import nn
 from mdtree.batch import size
 from mdtree.exceptions import DataError
 from mdtree.landscape import (
-    Effort,
+    ComputeCost,
     Hessian,
     LossError,
-    NotTwiceError,
+    NoSecondDerivativeError,
+    double_backward,
     estimate_trace,
     generator,
     lanczos,
-    twice,
 )
 from mdtree.models import cnn
 from tests.support.exact import (
@@ -74,7 +74,7 @@ def test_products_are_exact_for_any_network(net, dtype):
     hessian = of(make(), data, batch_size=16, dtype=dtype, loss=loss_for(data))
     vectors = torch.stack([hessian.random(generator(seed)) for seed in range(2)])
 
-    found = twice(lambda: hessian.products(vectors))
+    found = double_backward(lambda: hessian.products(vectors))
 
     assert dtype == found.result.dtype
     assert (found.notes != ()) == (net in ("transformer", "bert"))
@@ -230,7 +230,7 @@ def test_a_dead_network_has_a_zero_hessian():
         (lambda x: (x + 10).exp().exp(), LossError, "loss is not finite: (nan|inf)"),
         (lambda x: x + (0 * x).sqrt(), LossError, "derivatives of the loss are not finite"),
         (lambda x: x.detach(), LossError, "not depend on any parameter .* torch.no_grad"),
-        (Once.apply, NotTwiceError, "no second derivative: .* once differentiable"),
+        (Once.apply, NoSecondDerivativeError, "no second derivative: .* once differentiable"),
         (lambda x: x[:, :2], DataError, "the loss cannot take the output"),
         (lambda x: x[:2], DataError, "one output for each of 4 items"),
     ],
@@ -238,7 +238,7 @@ def test_a_dead_network_has_a_zero_hessian():
 def test_what_cannot_be_differentiated_twice_is_told(function, error, words):
     hessian = of(Called(function), (X7, torch.full((7,), 2)))
     with pytest.raises(error, match=words):
-        twice(lambda: hessian.product(torch.ones(18).double()))
+        double_backward(lambda: hessian.product(torch.ones(18).double()))
 
 
 def test_a_linear_loss_has_a_zero_hessian():
@@ -249,7 +249,7 @@ def test_a_linear_loss_has_a_zero_hessian():
 def test_what_was_computed_is_counted():
     hessian = of(mlp(), (X7, Y7), batch_size=3)
     hessian.products(torch.ones(5, hessian.size).double())
-    assert Effort(gradient=7, product=35) == hessian.setup.meter.total
+    assert ComputeCost(gradient=7, product=35) == hessian.setup.meter.total
 
 
 def test_parts_are_the_hessians_of_their_items():

@@ -12,11 +12,11 @@ from pyhessian import hessian as PyHessian
 from torch import nn
 
 from mdtree.landscape import (
-    Effort,
+    ComputeCost,
     LossError,
-    NotTwiceError,
+    NoSecondDerivativeError,
+    double_backward,
     published_hessian,
-    twice,
 )
 from mdtree.models import cnn
 from tests.support.exact import (
@@ -174,7 +174,7 @@ def test_a_dead_network_has_no_curvature():
 @pytest.mark.parametrize("net", NETS)
 def test_it_runs_on_any_network(net):
     make, data = NETS[net]
-    derived = twice(lambda: ours(make(), data, loss=loss_for(data)))
+    derived = double_backward(lambda: ours(make(), data, loss=loss_for(data)))
     assert derived.result.top > 0
     assert (derived.notes != ()) == (net in ("transformer", "bert"))
 
@@ -192,8 +192,8 @@ def test_several_batches_are_taken_where_memory_runs_out():
     assert one.top_iterations == several.top_iterations
     assert one.forms == pytest.approx(several.forms, rel=1e-3)
     products = one.top_iterations + len(one.forms)
-    assert Effort(gradient=2 * 37, product=products * 37) == whole.meter.total
-    assert Effort(gradient=(1 + products) * 37, product=products * 37) == parts.meter.total
+    assert ComputeCost(gradient=2 * 37, product=products * 37) == whole.meter.total
+    assert ComputeCost(gradient=(1 + products) * 37, product=products * 37) == parts.meter.total
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_several_batches_are_taken_where_memory_runs_out():
         (lambda x: x * torch.nan, LossError, "the loss is not finite: nan"),
         (lambda x: x + (0 * x).sqrt(), LossError, "derivatives of the loss are not finite"),
         (lambda x: x.detach(), LossError, "does not depend on any parameter"),
-        (Once.apply, NotTwiceError, "no second derivative"),
+        (Once.apply, NoSecondDerivativeError, "no second derivative"),
     ],
 )
 def test_what_has_no_second_derivative_is_told_and_leaves_nothing(function, error, words):

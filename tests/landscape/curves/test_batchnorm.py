@@ -9,7 +9,7 @@ from torch import nn
 
 from mdtree.datasets import TensorItems
 from mdtree.exceptions import DataError
-from mdtree.landscape import Effort, has_statistics, reestimate
+from mdtree.landscape import ComputeCost, has_statistics, reestimate
 from tests.support.valleys import copy_of, same, setup_of
 
 X = torch.randn(7, 5, generator=torch.Generator().manual_seed(0)) * 3 + 2
@@ -43,7 +43,7 @@ def test_it_is_one_pass_by_hand_weighted_by_the_size_of_the_batches(batch_size):
     var = sum(len(part) * part.var(0, unbiased=True) for part in parts) / seen
     assert torch.allclose(mean, held["1.running_mean"], atol=1e-6)
     assert torch.allclose(var, held["1.running_var"], rtol=1e-5)
-    assert Effort(forward=seen) == setup.meter.total
+    assert ComputeCost(forward=seen) == setup.meter.total
     assert seen == {3: 6, 4: 7}[batch_size]  # of 3, 3, 1 and of 4, 3
 
 
@@ -86,7 +86,7 @@ def test_nothing_is_left_of_what_was_stored(stored):
 def test_one_item_at_a_time_has_no_variance_so_two_are_taken(batch_size):
     held, setup = run_reestimate(one_layer(), batch_size=batch_size)
     pairs = run_reestimate(one_layer(), X[:6], batch_size=2)[1]
-    assert Effort(forward=6) == setup.meter.total == pairs.meter.total
+    assert ComputeCost(forward=6) == setup.meter.total == pairs.meter.total
     assert (held["1.running_var"] > 0).all()
 
 
@@ -138,5 +138,5 @@ def test_only_layers_with_stored_statistics_cost_a_pass(layer, expected):
     assert expected == has_statistics(module)
     before = copy_of(module.state_dict())
     held, setup = run_reestimate(module, batch_size=4)
-    assert Effort(forward=7 if expected else 0) == setup.meter.total
+    assert ComputeCost(forward=7 if expected else 0) == setup.meter.total
     assert expected != same(before, held)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mdtree.exceptions import MismatchError
-from mdtree.landscape import Path, straight, trainable
+from mdtree.landscape import BezierCurve, straight_line, trainable_parameters
 from mdtree.models import Network
 from tests.support.valleys import copy_of, same
 
@@ -28,18 +28,18 @@ class Mixed(nn.Module):
 
 def ends(make=Mixed, **kwargs):
     modules = [make(**kwargs) for _ in range(2)]
-    return trainable(Network(modules[0])), *(copy_of(m.state_dict()) for m in modules)
+    return trainable_parameters(Network(modules[0])), *(copy_of(m.state_dict()) for m in modules)
 
 
 def curve(make=Mixed, bend=None, **kwargs):
-    path = straight(*ends(make, **kwargs))
+    path = straight_line(*ends(make, **kwargs))
     return replace(path, bend=torch.randn_like(path.bend) if bend is None else bend)
 
 
 def test_the_middle_is_a_quarter_of_each_end_and_half_of_the_bend():
-    layout = trainable(Network(nn.Linear(3, 1, bias=False)))
+    layout = trainable_parameters(Network(nn.Linear(3, 1, bias=False)))
     a, b, c = torch.tensor([[4.0, 0, 8]]), torch.tensor([2.0, 6, 0]), torch.tensor([[0.0, 8, 4]])
-    path = Path(layout=layout, start={"weight": a}, end={"weight": c}, bend=b)
+    path = BezierCurve(layout=layout, start={"weight": a}, end={"weight": c}, bend=b)
 
     assert path.at(0.5)["weight"].tolist() == [[2, 5, 3]]
     assert path.at(0.25)["weight"].tolist() == [[9 / 4 + 3 / 4, 9 / 4 + 1 / 2, 9 / 2 + 1 / 4]]
@@ -57,7 +57,7 @@ def test_a_point_is_that_of_the_formula(t):
 
 @T
 def test_a_straight_line_is_even_in_t(t):
-    path = straight(*ends())
+    path = straight_line(*ends())
     for name in ("trained", "more"):
         expected = (1 - t) * path.start[name] + t * path.end[name]
         assert torch.allclose(expected, path.at(t)[name], atol=1e-6)
@@ -66,7 +66,7 @@ def test_a_straight_line_is_even_in_t(t):
 @T
 def test_a_line_between_equal_ends_stays_where_it_is(t):
     layout, weights, _ = ends()
-    point = straight(layout, weights, weights).at(t)
+    point = straight_line(layout, weights, weights).at(t)
     assert all(torch.allclose(weights[name], point[name], atol=1e-6) for name in weights)
 
 
@@ -106,10 +106,10 @@ def test_float64_is_kept():
 def test_a_shared_weight_is_one_weight():
     module = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
     module[1].weight = module[0].weight
-    layout = trainable(Network(module))
+    layout = trainable_parameters(Network(module))
     start, end = ({"0.weight": torch.randn(3, 3)} for _ in range(2))
 
-    point = straight(layout, start, end).at(0.5)
+    point = straight_line(layout, start, end).at(0.5)
     assert point.keys() == {"0.weight"}
     batch = torch.randn(2, 3), torch.zeros(2)
     weight = (start["0.weight"] + end["0.weight"]) / 2
@@ -132,4 +132,4 @@ def test_ends_of_two_networks_are_refused(change, names, first):
     layout, start, end = ends()
     change(start if first else end)
     with pytest.raises(MismatchError, match=f"these differ: {names}$"):
-        straight(layout, start, end)
+        straight_line(layout, start, end)

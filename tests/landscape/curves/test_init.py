@@ -7,13 +7,13 @@ import torch
 from scipy import stats
 from torch import nn
 
-from mdtree.landscape import generator, random_weights, trainable
+from mdtree.landscape import generator, random_weights, trainable_parameters
 from mdtree.models import Network, resnet18
 from tests.support.networks import NETS
 
 
 def drawn(module, seed=0, dtype=torch.float32):
-    layout = trainable(Network(module))
+    layout = trainable_parameters(Network(module))
     like = torch.zeros(layout.size, dtype=dtype)
     return layout.views(random_weights(layout, like, generator(seed)))
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mdtree.datasets import TensorItems
-from mdtree.landscape import Effort, Point, Profile, Score, profile, reestimate
+from mdtree.landscape import ComputeCost, Point, Profile, Score, profile, reestimate
 from tests.support.valleys import (
     CROSS_ENTROPY,
     END,
@@ -146,7 +146,7 @@ def test_the_line_across_a_ring_has_the_barrier_that_is_known():
     line = line_of(Ring(), START, END)
     found, setup = on_the_ring(line)
     assert pytest.approx(found.loss_barrier().value, rel=1e-5) == ON_THE_LINE
-    assert Effort(forward=5 * 7) == setup.meter.total
+    assert ComputeCost(forward=5 * 7) == setup.meter.total
 
 
 def test_a_path_between_equal_ends_is_flat():
@@ -163,7 +163,7 @@ def test_refining_closes_in_on_the_worst_from_both_sides():
     far = replace(line, bend=torch.tensor([-3.0, 0.1]))
     found, setup = on_the_ring(far, refined=4, inner=[0.5])
     assert len(ts(found)) == 2 + 1 + 2 * 4
-    assert Effort(forward=7 * len(ts(found))) == setup.meter.total
+    assert ComputeCost(forward=7 * len(ts(found))) == setup.meter.total
     dense, _ = on_the_ring(far, inner=[n / 200 for n in range(1, 200)])
     assert found.worst().loss == pytest.approx(dense.worst().loss, rel=0.02)
     assert abs(found.worst().t - dense.worst().t) < 0.05
@@ -182,7 +182,7 @@ def test_ends_that_are_known_are_not_measured_again():
     again, setup = on_the_ring(line, known=first.ends)
     assert again.points[0] is first.points[0]
     assert again.points[-1] is first.points[-1]
-    assert Effort(forward=3 * 7) == setup.meter.total
+    assert ComputeCost(forward=3 * 7) == setup.meter.total
 
 
 def classifier():

@@ -9,7 +9,7 @@ from torch import nn
 
 from mdtree.datasets import TensorItems
 from mdtree.exceptions import DataError
-from mdtree.landscape import Effort, generator, train_bend
+from mdtree.landscape import ComputeCost, generator, train_curve
 from tests.support.valleys import (
     END,
     ON_THE_LINE,
@@ -58,7 +58,7 @@ def test_steps_are_those_of_sgd_through_the_point_written_out_by_hand(momentum):
         steps=steps, learning_rate=0.2, momentum=momentum, weight_decay=decay, rate=lambda p: 1 - p
     )
     torch.manual_seed(5)
-    found = train_bend(setup_of(module), line, TensorItems((x, y)), how, generator(3))
+    found = train_curve(setup_of(module), line, TensorItems((x, y)), how, generator(3))
 
     rival, source, batches = Parts().train(), generator(3), []
     names = list(line.layout.shapes)
@@ -102,7 +102,7 @@ def test_between_two_places_of_a_ring_the_bend_goes_around():
 def test_the_ends_and_the_path_given_stay_as_they_are():
     line = line_of(Ring(), START, END)
     before = copy_of(START), copy_of(END), line.bend.clone()
-    trained = train_bend(setup_of(Ring(), ring_loss), line, numbered(7), bending(), generator(0))
+    trained = train_curve(setup_of(Ring(), ring_loss), line, numbered(7), bending(), generator(0))
     assert same(before[0], trained.path.at(0))
     assert same(before[1], trained.path.at(1))
     assert torch.equal(before[2], line.bend)
@@ -119,10 +119,10 @@ def test_the_module_is_left_as_it_was_whatever_happens(error):
     setup, line = setup_of(module, loss), line_of(module, *weights)
     args = setup, line, numbered(7), bending(steps=9, check=checked()), generator(0)
     if error is None:
-        train_bend(*args)
+        train_curve(*args)
     else:
         with pytest.raises(type(error)):
-            train_bend(*args)
+            train_curve(*args)
 
     assert same(before, module.state_dict())
     assert all(map(same, given, weights))
@@ -133,7 +133,7 @@ def test_the_module_is_left_as_it_was_whatever_happens(error):
 @pytest.mark.parametrize(("items", "size"), [(1, 1), (2, 2), (3, 3), (4, 3)])
 def test_fewer_items_than_a_batch_are_one_batch(items, size):
     _, setup = around_the_ring(items=items, steps=4)
-    assert Effort(gradient=4 * size) == setup.meter.total
+    assert ComputeCost(gradient=4 * size) == setup.meter.total
 
 
 def test_the_seed_decides_and_the_random_numbers_of_others_only_for_dropout():
@@ -143,7 +143,7 @@ def test_the_seed_decides_and_the_random_numbers_of_others_only_for_dropout():
     def bend(seed, dropout):
         torch.manual_seed(dropout)
         how, items = bending(steps=4), TensorItems((x, y))
-        return train_bend(setup_of(Parts()), line, items, how, generator(seed)).path.bend
+        return train_curve(setup_of(Parts()), line, items, how, generator(seed)).path.bend
 
     first = bend(0, 0)
     assert torch.equal(first, bend(0, 0))
@@ -166,6 +166,6 @@ def test_sparse_gradients_count_like_others():
         )
         line = line_of(make(), *members(make))
         setup = setup_of(make())
-        bends.append(train_bend(setup, line, words, bending(steps=3), generator(0)).path.bend)
+        bends.append(train_curve(setup, line, words, bending(steps=3), generator(0)).path.bend)
     assert torch.allclose(*bends)
     assert not torch.allclose(bends[0], line.bend)

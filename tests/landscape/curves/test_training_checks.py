@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.landscape import Effort, generator, train_bend
+from mdtree.landscape import ComputeCost, generator, train_curve
 from mdtree.landscape.curves import training as bend
 from tests.support.valleys import (
     END,
@@ -50,7 +50,7 @@ def test_where_nothing_can_be_gained_it_stops_after_its_patience(patience):
     assert trained.converged
     assert 5 * (patience + 1) == trained.steps
     assert torch.allclose(START["w"], trained.path.bend)
-    effort = Effort(gradient=3 * trained.steps, forward=3 * 6 * (patience + 2))
+    effort = ComputeCost(gradient=3 * trained.steps, forward=3 * 6 * (patience + 2))
     assert effort == setup.meter.total
 
 
@@ -118,11 +118,11 @@ def test_steps_have_dropout_and_checks_have_not_while_both_have_statistics_of_th
         weights["1.running_var"].fill_(torch.nan)  # statistics that are stored are not used
     setup = setup_of(module, ring_loss)
     how = bending(steps=4, check=checked(numbered(7), every=2))
-    trained = train_bend(setup, line_of(module, start, end), numbered(8), how, generator(0))
+    trained = train_curve(setup, line_of(module, start, end), numbered(8), how, generator(0))
 
     assert {(True, True, 3), (False, False, 3)} == watched.seen
     assert torch.isfinite(trained.path.bend).all()
-    assert Effort(gradient=4 * 3, forward=3 * 3 * 6) == setup.meter.total
+    assert ComputeCost(gradient=4 * 3, forward=3 * 3 * 6) == setup.meter.total
 
 
 def seen(monkeypatch, *losses):

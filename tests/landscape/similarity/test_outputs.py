@@ -9,7 +9,7 @@ from torch import nn
 
 from mdtree.datasets import DatasetItems, TensorItems
 from mdtree.exceptions import DataError
-from mdtree.landscape import Effort, Kernel, Setup, cka, generator, mixed_sample, outputs
+from mdtree.landscape import ComputeCost, Kernel, ModelRunner, cka, generator, mixed_sample, outputs
 from mdtree.models import Network
 
 N = 10
@@ -20,7 +20,7 @@ BATCHES = pytest.mark.parametrize("batch_size", [1, 3, 4, 100])
 
 
 def setup_of(module, *, batch_size=4, dtype=None):
-    return Setup(
+    return ModelRunner(
         network=Network(module.eval()),
         loss=lambda output, _batch: output.sum(),
         batch_size=batch_size,
@@ -51,7 +51,7 @@ def say(module, data, **kwargs):
     setup = setup_of(module, **kwargs)
     items = data if hasattr(data, "batches") else TensorItems(data)
     found = setup.network.held(module.state_dict(), lambda run: outputs(setup, items, run))
-    assert Effort(forward=len(items)) == setup.meter.total
+    assert ComputeCost(forward=len(items)) == setup.meter.total
     return found
 
 

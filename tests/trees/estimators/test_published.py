@@ -13,7 +13,14 @@ from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import TASKS
 from mdtree.labelling import room_for_improvement
 from mdtree.rows import rows_from_csv
-from mdtree.trees import LANDSCAPE, PUBLISHED, PublishedTree, feature_matrix, leaves, shape_features
+from mdtree.trees import (
+    LANDSCAPE,
+    PUBLISHED,
+    PublishedTree,
+    feature_matrix,
+    leaves,
+    template_features,
+)
 from mdtree.trees.node import weight_of
 from mdtree.trees.template import answers
 from tests.support.paths import DATA
@@ -73,7 +80,7 @@ def test_thresholds_and_accuracies_are_those_of_the_reference(table, name, numbe
     setting = reference[name]
     task = TASK_OF[setting["label"]]
     shape = "temperature-cka" if "cka" in name else task
-    matrix, y = feature_matrix(rows, shape_features(PUBLISHED[shape])), labels[task]
+    matrix, y = feature_matrix(rows, template_features(PUBLISHED[shape])), labels[task]
     part = (y != "None") & (cells[:, 1] >= (setting["min_width"] or 0))
     learnt = drawn(setting, cells, setting["seeds"][number]) & part
     assert learnt.sum() == setting["train_rows"][number]
@@ -107,7 +114,7 @@ def story(error):
     ],
 )
 def test_without_search_the_thresholds_are_the_published_starts(shape, starts):
-    X = np.zeros((1, len(shape_features(PUBLISHED[shape]))))
+    X = np.zeros((1, len(template_features(PUBLISHED[shape]))))
     fitted = PublishedTree(shape=shape, search="none").fit(X, answers(PUBLISHED[shape])[:1])
     assert fitted.thresholds_.tolist() == starts
 
@@ -139,7 +146,7 @@ def test_rows_far_from_all_thresholds_are_separated_exactly_by_every_shape(shape
         "log_hessian_trace": (4.5, 8.5),
         "cka": (0.25, 0.75),
     }
-    grid = np.meshgrid(*(levels[name] for name in shape_features(PUBLISHED[shape])))
+    grid = np.meshgrid(*(levels[name] for name in template_features(PUBLISHED[shape])))
     X = np.stack([axis.ravel() for axis in grid], axis=1)
     hidden = PublishedTree(shape=shape, search="none")
     y = hidden.fit(X, [answers(PUBLISHED[shape])[0]] * len(X)).predict(X)
