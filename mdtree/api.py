@@ -53,8 +53,8 @@ def measure(
 
     Rows are kept in `out` (rows.jsonl in the directory, if not given), and what has not changed is
     not measured again.  No `metrics` are the usual ones.  Groups that could not be measured have a
-    row with a `failure`.  `workers` is a number of processes, or a `mdtree.executors.Crew`: a cluster
-    of Ray, limits of time and memory.
+    row with a `failure`.  `workers` is a number of processes, or an `ExecutorConfig` of
+    `mdtree.executors`: a cluster of Ray, limits of time and memory.
     """
     from mdtree.measurement import check_metrics, measure
 
@@ -68,7 +68,9 @@ def measure(
         trust=trust,
         allow_download=allow_download,
     )
-    summary = measure(request, out=_file(directory, out), crew=_crew(workers, request.device))
+    summary = measure(
+        request, out=_file(directory, out), executor=_executor(workers, request.device)
+    )
     known = load_rows(summary.out, protocol=summary.protocol, failed=True)
     return [row for row in known if row.group in summary.groups]
 
@@ -131,7 +133,7 @@ def diagnose(
     'train with a larger batch or a smaller learning rate: ...'
     """
 
-    def judge_of(rows: Sequence[Row]) -> Diagnoser:
+    def choose_diagnoser(rows: Sequence[Row]) -> Diagnoser:
         return diagnoser_for(
             rows,
             str(tree) if isinstance(tree, Path) else tree,
@@ -154,18 +156,18 @@ def diagnose(
             trust=trust,
             allow_download=allow_download,
         )
-        judge, rows = SequentialDiagnosis(
+        diagnoser, rows = SequentialDiagnosis(
             request=request,
             out=_file(source, out),
-            judge_of=judge_of,
+            choose_diagnoser=choose_diagnoser,
             facts=known,
             full=full,
-            crew=_crew(workers, request.device),
+            executor=_executor(workers, request.device),
         ).run()
     else:
         rows = [with_facts(row, known) for row in _rows(source)]
-        judge = judge_of(rows)
-    return [judge(row) for row in rows if can_be_diagnosed(row)]
+        diagnoser = choose_diagnoser(rows)
+    return [diagnoser(row) for row in rows if can_be_diagnosed(row)]
 
 
 def _request(
@@ -207,7 +209,7 @@ def _request(
     )
 
 
-def _crew(workers: int | ExecutorConfig, device: str) -> ExecutorConfig:
+def _executor(workers: int | ExecutorConfig, device: str) -> ExecutorConfig:
     from mdtree.runtime.device import visible_gpus
 
     if isinstance(workers, ExecutorConfig):

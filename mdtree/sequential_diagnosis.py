@@ -39,18 +39,18 @@ def _nothing(_: Stage) -> None:
 class SequentialDiagnosis:
     """Groups that are measured as far as their verdicts need it.
 
-    `judge_of` chooses the tree by what is known of the groups, anew after each stage.  With `full`,
-    all that the tree asks for is measured, whether it can change the verdict or not.  `facts` are
-    what the user knows of all groups: they join the rows that are judged, and the file of rows
-    stays as it was measured.
+    `choose_diagnoser` chooses the tree by what is known of the groups, anew after each stage.  With
+    `full`, all that the tree asks for is measured, whether it can change the verdict or not.
+    `facts` are what the user knows of all groups: they join the rows that are judged, and the file
+    of rows stays as it was measured.
     """
 
     request: Request
     out: Path  # the file of rows
-    judge_of: Callable[[Sequence[Row]], Diagnoser]
+    choose_diagnoser: Callable[[Sequence[Row]], Diagnoser]
     facts: Mapping[str, Fact] = field(default_factory=dict)
     full: bool = False
-    crew: ExecutorConfig = HERE
+    executor: ExecutorConfig = HERE
     announce: Callable[[Stage], None] = _nothing  # before each stage
     progress: Progress = field(default_factory=Silent)
 
@@ -60,27 +60,27 @@ class SequentialDiagnosis:
         failed = self._measure(_FIRST, groups, None)
         while True:
             rows = self._rows(groups, failed)
-            judge = self.judge_of(rows)  # what was measured may speak for another tree
-            needs = list(self._needs(judge, rows))
+            diagnoser = self.choose_diagnoser(rows)  # what was measured may speak for another tree
+            needs = list(self._needs(diagnoser, rows))
             if not needs:
-                return judge, rows
+                return diagnoser, rows
             metric = min((need.metric for need in needs), key=_ASKED.index)
             wanted = [need for need in needs if need.metric == metric]
             flips = max(need.flips for need in wanted)
             failed |= self._measure(metric, [need.group for need in wanted], flips)
 
-    def _needs(self, judge: Diagnoser, rows: Sequence[Row]) -> Iterator[_Need]:
+    def _needs(self, diagnoser: Diagnoser, rows: Sequence[Row]) -> Iterator[_Need]:
         for row in rows:
             if row.failure is not None:
                 continue
             run = row.provenance.metrics if row.provenance is not None else ()
             left = [metric for metric in _ASKED if metric not in run]
             if not self.full:  # a row that is settled need not be judged here
-                wanted = next_metric(judge, row, left)
+                wanted = next_metric(diagnoser, row, left)
                 left = [] if wanted is None else [wanted]
             if not left:
                 continue
-            missed = {one.metric: one.flips for one in judge(row).missed}
+            missed = {one.metric: one.flips for one in diagnoser(row).missed}
             metric = next((metric for metric in left if metric in missed), None)
             if metric is not None:
                 yield _Need(row.group, metric, missed[metric])
@@ -94,7 +94,7 @@ class SequentialDiagnosis:
             return set()
         seconds = sum(cost.seconds for cost in plan.costs)
         self.announce(Stage(metric=metric, groups=pending, seconds=seconds, flips=flips))
-        done = measure(request, out=self.out, crew=self.crew, progress=self.progress)
+        done = measure(request, out=self.out, executor=self.executor, progress=self.progress)
         return set(done.failed)
 
     def _rows(self, groups: Sequence[str], failed: Collection[str]) -> list[Row]:

@@ -57,7 +57,7 @@ def stacked(
     for what, (rival, ours) in _work(case, data).items():
         name = f"{what}, width {width}, {members} members, stacked / one by one"
         try:
-            with preserved_state(case.setup, seed=0):
+            with preserved_state(case.runner, seed=0):
                 _check(name, rival(), ours())
                 found = compare(name, rival, ours, runs=runs, target=None)
         except torch.OutOfMemoryError:
@@ -73,7 +73,7 @@ Work = Callable[[], Tensor]
 class _Case:
     """Networks of one width that differ by seed, each by itself and stacked."""
 
-    setup: ModelRunner
+    runner: ModelRunner
     members: list[dict[str, Tensor]]
     parameters: dict[str, Tensor]  # (members, ...)
     buffers: dict[str, Tensor]
@@ -87,7 +87,7 @@ class _Case:
             modules.append(resnet18(width, 10, 1).to(device).eval())
         parameters, buffers = stack_module_state(modules)
         return cls(
-            setup=ModelRunner(
+            runner=ModelRunner(
                 network=Network(copy.deepcopy(modules[0])),
                 loss=build_loss(LossSpec(), Trust()),
                 batch_size=BATCH,
@@ -101,7 +101,7 @@ class _Case:
     @property
     def forward(self) -> Callable[[Tensor], Tensor]:
         """Run all members on one batch: (items, ...) -> (members, items, classes)."""
-        module: nn.Module = self.setup.network.module
+        module: nn.Module = self.runner.network.module
 
         def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
             return functional_call(module, (parameters, buffers), (x,))
@@ -113,8 +113,8 @@ class _Case:
 def _work(case: _Case, data: Data) -> dict[str, tuple[Work, Work]]:
     """Give one by one, and stacked."""
     assert data.test is not None
-    sample = case.setup.here(data.train.take(torch.arange(SAMPLE)))
-    each = [Hessian(case.setup, weights, sample, BATCH) for weights in case.members]
+    sample = case.runner.here(data.train.take(torch.arange(SAMPLE)))
+    each = [Hessian(case.runner, weights, sample, BATCH) for weights in case.members]
     vectors = torch.stack([each[0].random(generator(0, place)) for place in range(len(each))])
 
     def products() -> Tensor:
@@ -131,8 +131,8 @@ def _work(case: _Case, data: Data) -> dict[str, tuple[Work, Work]]:
 
 def _scores(case: _Case, items: Items) -> Tensor:
     """Give the loss of every item, and the share that is wrong: (members, items + 1)."""
-    network = case.setup.network
-    found = [network.held(w, partial(score, case.setup, items)) for w in case.members]
+    network = case.runner.network
+    found = [network.held(w, partial(score, case.runner, items)) for w in case.members]
     return torch.stack(
         [torch.cat([s.losses, s.wrong.double().mean(0, keepdim=True)]) for s in found]
     )
@@ -141,7 +141,7 @@ def _scores(case: _Case, items: Items) -> Tensor:
 def _scores_stacked(case: _Case, items: Items) -> Tensor:
     losses, wrong, forward = [], [], case.forward
     with torch.inference_mode():
-        for x, y in case.setup.batches(items):
+        for x, y in case.runner.batches(items):
             said = forward(x)
             labels = y.expand(len(said), -1)
             losses.append(F.cross_entropy(said.transpose(1, 2), labels, reduction="none"))
@@ -156,7 +156,7 @@ def _products_stacked(case: _Case, hessian: Hessian, vectors: Tensor) -> Tensor:
     views = [hessian.layout.views(vector).values() for vector in vectors]
     directions = [torch.stack(parts) for parts in zip(*views, strict=True)]
     total, forward = torch.zeros_like(vectors), case.forward
-    for x, y in case.setup.batches(hessian.items, BATCH):
+    for x, y in case.runner.batches(hessian.items, BATCH):
         said = forward(x).flatten(0, 1)
         loss = F.cross_entropy(said, y.repeat(len(vectors)), reduction="sum") / len(hessian.items)
         gradients = torch.autograd.grad(loss, leaves, create_graph=True)

@@ -89,7 +89,7 @@ class _Case:
 
     width: int
     data: Data
-    setup: ModelRunner
+    runner: ModelRunner
     members: Mapping[str, Weights]
     brief: bool  # only what has a target
 
@@ -98,15 +98,15 @@ class _Case:
         """Train the members for a few hundred steps."""
         loss = build_loss(LossSpec(), Trust())
         network = Network(resnet18(width, 10, 1).to(device).eval())
-        setup = ModelRunner(network=network, loss=loss, batch_size=BATCH, device=device)
+        runner = ModelRunner(network=network, loss=loss, batch_size=BATCH, device=device)
         some = data.train.take(torch.arange(4096))
         members = {}
         for seed in range(MEMBERS):
             torch.manual_seed(seed)
             how = Training(batch_size=64, learning_rate=0.05, epochs=3, seed=seed)
             module = resnet18(width, 10, 1).to(device)
-            members[f"seed-{seed}"] = train(module, some, loss, how, setup.place)
-        return cls(width=width, data=data, setup=setup, members=members, brief=brief)
+            members[f"seed-{seed}"] = train(module, some, loss, how, runner.place)
+        return cls(width=width, data=data, runner=runner, members=members, brief=brief)
 
     @property
     def first(self) -> Weights:
@@ -117,7 +117,7 @@ class _Case:
         """Make a group of some of the members."""
         names = list(self.members)[:members]
         return MetricInput(
-            setup=replace(self.setup, meter=type(self.setup.meter)()),
+            runner=replace(self.runner, meter=type(self.runner.meter)()),
             members={name: self.members[name] for name in names},
             data=self.data,
             protocol=protocol,
@@ -126,13 +126,13 @@ class _Case:
 
     def sample(self) -> TensorItems:
         """Draw the items on which Hessians are compared."""
-        items = draw(self.setup, self.data.train, SAMPLE, generator(0))
+        items = draw(self.runner, self.data.train, SAMPLE, generator(0))
         assert isinstance(items, TensorItems)
         return items
 
     def module(self) -> torch.nn.Module:
         """Make a plain module with the weights of one member."""
-        module = resnet18(self.width, 10, 1).to(self.setup.device)
+        module = resnet18(self.width, 10, 1).to(self.runner.device)
         module.load_state_dict(self.first)
         return module.eval()
 
@@ -241,7 +241,7 @@ def _traces(case: _Case, runs: int) -> list[Comparison]:
 
 
 def _hessian(case: _Case, sample: TensorItems) -> Hessian:
-    return Hessian(case.setup, case.first, sample, BATCH)
+    return Hessian(case.runner, case.first, sample, BATCH)
 
 
 def _start(case: _Case, sample: TensorItems) -> Tensor:
@@ -255,7 +255,7 @@ def _pyhessian(case: _Case, sample: TensorItems) -> PyHessian:
         case.module(),
         F.cross_entropy,
         dataloader=list(sample.batches(BATCH)),
-        cuda=case.setup.device.type == "cuda",
+        cuda=case.runner.device.type == "cuda",
     )
 
 
@@ -292,7 +292,7 @@ def _steps(case: _Case, runs: int) -> list[Comparison]:
     def rival() -> None:
         module = case.module().train()
         sgd = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-        for x, y in case.setup.batches(items, CURVE_BATCH):
+        for x, y in case.runner.batches(items, CURVE_BATCH):
             sgd.zero_grad(set_to_none=True)
             F.cross_entropy(module(x), y).backward()
             sgd.step()
@@ -306,10 +306,10 @@ def _steps(case: _Case, runs: int) -> list[Comparison]:
 
 def _bent(case: _Case, items: TensorItems) -> None:
     start, end = list(case.members.values())[:2]
-    line = straight_line(trainable_parameters(case.setup.network), start, end)
+    line = straight_line(trainable_parameters(case.runner.network), start, end)
     how = CurveTraining(steps=TIMED_STEPS, batch_size=CURVE_BATCH, learning_rate=0.01)
-    with preserved_state(case.setup, 0):
-        train_curve(case.setup, line, items, how, generator(0))
+    with preserved_state(case.runner, 0):
+        train_curve(case.runner, line, items, how, generator(0))
 
 
 # --- similarity
@@ -350,7 +350,7 @@ def _published_cka(case: _Case) -> float:
             other.load_state_dict(second)
             order = torch.randperm(len(case.data.train))[: 6 * CURVE_BATCH]
             said: tuple[list[Tensor], list[Tensor]] = ([], [])
-            for x, _ in case.setup.batches(case.data.train.take(order), CURVE_BATCH):
+            for x, _ in case.runner.batches(case.data.train.take(order), CURVE_BATCH):
                 share = float(torch.distributions.Beta(16.0, 16.0).sample())
                 mixed = share * x + (1 - share) * x[torch.randperm(len(x))]
                 for outputs, network in zip(said, (module, other), strict=True):
@@ -375,7 +375,7 @@ def _pytorch_cka(case: _Case) -> object:
         torch.utils.data.TensorDataset(*case.data.train.take(torch.arange(SAMPLE)).all),
         batch_size=BATCH,
     )
-    device = case.setup.device
+    device = case.runner.device
     return cka.compute_cka(first, second, loader, layers=["head"], device=device, progress=False)
 
 
@@ -393,9 +393,9 @@ def _wholes(case: _Case, runs: int) -> list[Comparison]:
     for _ in range(max(runs // 3, 1)):
         for protocol, times in clock.items():
             for name in ("error_rate", "hessian", "connectivity", "similarity"):
-                taken, effort = _timed(case, protocol, name)
+                taken, cost = _timed(case, protocol, name)
                 times.setdefault(name, []).append(taken)
-                passes[protocol][name] = effort
+                passes[protocol][name] = cost
     paper, standard = clock["paper-1"], clock["standard-1"]
     return [
         Comparison(
@@ -423,20 +423,20 @@ def _wholes(case: _Case, runs: int) -> list[Comparison]:
 def _timed(case: _Case, protocol: str, name: str) -> tuple[float, float]:
     subject = case.subject(protocol, 2)
     if (protocol, name) == ("paper-1", "connectivity"):
-        effort = METRICS[name].cost(_workload(protocol))
-        return _scaled(case, effort), effort.passes
+        cost = METRICS[name].cost(_workload(protocol))
+        return _scaled(case, cost), cost.passes
     taken = seconds(lambda: METRICS[name].compute(subject))
-    return taken, subject.setup.meter.total.passes
+    return taken, subject.runner.meter.total.passes
 
 
-def _scaled(case: _Case, effort: ComputeCost) -> float:
+def _scaled(case: _Case, cost: ComputeCost) -> float:
     """Time a few steps and a few passes, and scale them to the effort."""
     items = case.data.train.take(torch.arange(CURVE_BATCH * TIMED_STEPS))
     step = _seconds(lambda: _bent(case, items)) / (CURVE_BATCH * TIMED_STEPS)
-    network = case.setup.network
-    work = partial(score, case.setup, items)
+    network = case.runner.network
+    work = partial(score, case.runner, items)
     forward = _seconds(lambda: network.held(case.first, work)) / len(items)
-    return effort.gradient * step + effort.forward * forward
+    return cost.gradient * step + cost.forward * forward
 
 
 def _workload(protocol: str) -> Workload:
@@ -465,7 +465,7 @@ def _told(case: _Case, used: Mapping[str, float]) -> list[Comparison]:
 
 def _batching(case: _Case, runs: int) -> list[Comparison]:
     """Compare the members as one computation with one after the other."""
-    return list(stacked(case.width, MEMBERS, case.data, case.setup.device, runs=runs))
+    return list(stacked(case.width, MEMBERS, case.data, case.runner.device, runs=runs))
 
 
 _PARTS: dict[str, Callable[[_Case, int], list[Comparison]]] = {

@@ -74,9 +74,9 @@ def _zoo(root: Path, groups: int) -> Request:
 
 
 def _throughput(request: Request, groups: int, runs: int) -> Iterable[Comparison]:
-    def work(crew: ExecutorConfig) -> None:
+    def work(executor: ExecutorConfig) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            done = measure(request, out=Path(folder) / "rows.jsonl", crew=crew)
+            done = measure(request, out=Path(folder) / "rows.jsonl", executor=executor)
             assert done.measured == groups, done.failed
 
     two = partial(work, TWO)

@@ -99,25 +99,25 @@ class SimulatedTeam:
         """Tell the virtual time."""
         return self._now
 
-    def hire(self) -> int:
+    def start(self) -> int:
         """Ask for a worker; it starts once there is a place."""
         number = next(self._numbers)
         self._unplaced.append(number)
         self._place()
         return number
 
-    def give(self, hand: int, item: int) -> None:
+    def submit(self, worker_id: int, item: int) -> None:
         """Begin a group: at its usual pace, or now and then far slower."""
-        worker = self._workers[hand]
+        worker = self._workers[worker_id]
         worker.group, worker.began = item, self._now
         worker.usual = self._durations[item % len(self._durations)]
         is_slow = self._random.random() < SLOW_SHARE
-        self._after(worker.usual * (SLOW if is_slow else 1), "finishes", hand)
+        self._after(worker.usual * (SLOW if is_slow else 1), "finishes", worker_id)
         self.account.tries += 1
 
-    def dismiss(self, hand: int) -> None:
+    def kill(self, worker_id: int) -> None:
         """End a worker; what it had in its hands was in vain."""
-        worker = self._workers.pop(hand)
+        worker = self._workers.pop(worker_id)
         if worker.machine in self._free:
             self._free[worker.machine] += 1
         if worker.group is not None:
@@ -142,9 +142,9 @@ class SimulatedTeam:
     def _happens(self, kind: str, who: int) -> Iterator[WorkerEvent[int]]:
         if kind == "goes":
             del self._free[who]
-            for hand in [h for h, worker in self._workers.items() if worker.machine == who]:
-                self.dismiss(hand)
-                yield WorkerEvent(hand=hand, kind="lost", reason="the machine went away")
+            for worker_id in [h for h, worker in self._workers.items() if worker.machine == who]:
+                self.kill(worker_id)
+                yield WorkerEvent(worker_id=worker_id, kind="lost", reason="the machine went away")
             self._after(self._lasting(IS_AWAY), "comes", who)
         elif kind == "comes":
             self._free[who] = self._all[who]
@@ -153,26 +153,26 @@ class SimulatedTeam:
         elif who not in self._workers:  # which has ended before
             return
         elif kind == "dies":
-            self.dismiss(who)
-            yield WorkerEvent(hand=who, kind="lost", reason="the worker died")
+            self.kill(who)
+            yield WorkerEvent(worker_id=who, kind="lost", reason="the worker died")
         elif kind == "starts":
-            yield WorkerEvent(hand=who, kind="ready")
+            yield WorkerEvent(worker_id=who, kind="ready")
         elif kind == "finishes":
             worker = self._workers[who]
             group, worker.group = worker.group, None
             self.account.useful += worker.usual
             self.account.slow += self._now - worker.began - worker.usual
-            yield WorkerEvent(hand=who, kind="finished", result=group)
+            yield WorkerEvent(worker_id=who, kind="finished", result=group)
 
     def _place(self) -> None:
         """Let workers that wait for a place start where there is one."""
         for machine in self._free:
             while self._free[machine] and self._unplaced:
-                hand = self._unplaced.popleft()
+                worker_id = self._unplaced.popleft()
                 self._free[machine] -= 1
-                self._workers[hand] = Worker(machine=machine)
-                self._after(self._random.uniform(*STARTS), "starts", hand)
-                self._after(self._lasting(LIFE), "dies", hand)
+                self._workers[worker_id] = Worker(machine=machine)
+                self._after(self._random.uniform(*STARTS), "starts", worker_id)
+                self._after(self._lasting(LIFE), "dies", worker_id)
 
     def _places(self) -> int:
         return sum(self._all[machine] for machine in self._free)
@@ -193,7 +193,7 @@ class InstantTeam:
 
     def __init__(self, workers: int) -> None:
         self._workers, self._numbers = workers, itertools.count()
-        self._news: deque[WorkerEvent[int]] = deque()
+        self._event: deque[WorkerEvent[int]] = deque()
 
     def size(self) -> int:
         """Say how many workers there are."""
@@ -203,23 +203,23 @@ class InstantTeam:
         """Tell the time, which stands still."""
         return 0.0
 
-    def hire(self) -> int:
+    def start(self) -> int:
         """Start a worker, at once."""
         number = next(self._numbers)
-        self._news.append(WorkerEvent(hand=number, kind="ready"))
+        self._event.append(WorkerEvent(worker_id=number, kind="ready"))
         return number
 
-    def give(self, hand: int, item: int) -> None:
+    def submit(self, worker_id: int, item: int) -> None:
         """Finish a group, at once."""
-        self._news.append(WorkerEvent(hand=hand, kind="finished", result=item))
+        self._event.append(WorkerEvent(worker_id=worker_id, kind="finished", result=item))
 
-    def dismiss(self, hand: int) -> None:
+    def kill(self, worker_id: int) -> None:
         """Let a worker go, as there are no more groups for it."""
-        self._news = deque(news for news in self._news if news.hand != hand)
+        self._event = deque(news for news in self._event if news.worker_id != worker_id)
 
     def wait(self, _: float | None) -> list[WorkerEvent[int]]:
         """Give one news."""
-        return [self._news.popleft()]
+        return [self._event.popleft()]
 
     def close(self) -> None:
         """End; there is nothing to close."""
@@ -275,7 +275,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.overhead:
-        times = {n: {team: overhead(n, team) for team in TEAMS} for n in SIZES}
+        times = {n: {pool: overhead(n, pool) for pool in TEAMS} for n in SIZES}
         print(json.dumps({"seconds_per_group": times}) if options.json else _overhead_table(times))
         return
     found = simulate(options.groups, options.workers, options.seed, options.timeout)
@@ -291,9 +291,9 @@ def simulate(groups: int, workers: int, seed: int, timeout: float = TIMEOUT) -> 
     todo: Sequence[int] = range(groups)
     runs = 0
     while todo:
-        team, drawn, left = SimulatedTeam(workers, durations, random_), Drawn(todo), list[int]()
-        crew = ExecutorConfig(ray="auto", timeout=timeout, retries=RETRIES)
-        for done in Scheduler(team, drawn, crew).work():
+        pool, drawn, left = SimulatedTeam(workers, durations, random_), Drawn(todo), list[int]()
+        executor = ExecutorConfig(ray="auto", timeout=timeout, retries=RETRIES)
+        for done in Scheduler(pool, drawn, executor).work():
             drawn.held -= 1
             first[done.item] += runs == 0
             if done.error is None:
@@ -302,7 +302,7 @@ def simulate(groups: int, workers: int, seed: int, timeout: float = TIMEOUT) -> 
                 left.append(done.item)
         runs += 1
         if runs == 1:
-            account, total, most, failed = team.account, workers * team.now(), drawn.most, len(left)
+            account, total, most, failed = pool.account, workers * pool.now(), drawn.most, len(left)
         todo = left
     useful, slow, repeated = (
         share / total for share in (account.useful, account.slow, account.repeated)
@@ -331,11 +331,11 @@ def simulate(groups: int, workers: int, seed: int, timeout: float = TIMEOUT) -> 
 
 def overhead(groups: int, workers: int) -> float:
     """Give the seconds of the processor for one instant group; time limits are watched."""
-    crew = ExecutorConfig(workers=workers, timeout=TIMEOUT)
+    executor = ExecutorConfig(workers=workers, timeout=TIMEOUT)
     times = []
     for _ in range(max(1, REPEATS * SIZES[0] // groups)):
         started = time.process_time()
-        count = sum(1 for _ in Scheduler(InstantTeam(workers), range(groups), crew).work())
+        count = sum(1 for _ in Scheduler(InstantTeam(workers), range(groups), executor).work())
         times.append((time.process_time() - started) / count)
     return statistics.median(times)
 
@@ -370,7 +370,7 @@ def _told(found: Outcome) -> str:
 
 
 def _overhead_table(times: dict[int, dict[int, float]]) -> str:
-    head = "".join(f" {team} workers |" for team in TEAMS)
+    head = "".join(f" {pool} workers |" for pool in TEAMS)
     lines = [
         f"| {groups:,} |" + "".join(f" {1e6 * seconds:.0f} us |" for seconds in row.values())
         for groups, row in times.items()

@@ -114,7 +114,7 @@ def _measured(options: argparse.Namespace, protocol: str, seed: int) -> dict[str
         allow_download=False,
     )
     out = options.zoo / f"{protocol}-{seed}.jsonl"
-    measure(request, out=out, crew=ExecutorConfig(workers=WORKERS))
+    measure(request, out=out, executor=ExecutorConfig(workers=WORKERS))
     return {row.group: row for row in read_rows(out)}
 
 

@@ -4,7 +4,7 @@
 
 Every method learns from few or special cells of the grid and is tested on all the others: on random
 cells, on one data amount or width, on little or much data, on narrow or wide networks.  The shapes
-and weights of `mdtree.trees.template.FAMILIES` were chosen by this study, and what was tried and did
+and weights of `trees.template.FAMILIES` were chosen by this study, and what was tried and did
 not help is in it too.  Its table is in docs/transfer.md.
 """
 

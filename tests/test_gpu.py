@@ -87,9 +87,9 @@ def test_between_groups_a_gpu_holds_the_network_alone(zoo):
 @pytest.mark.parametrize("device", ["cuda", "cuda:0"])
 def test_two_processes_share_one_gpu(zoo, tmp_path, device):
     asked = request(zoo, device, metrics=("error_rate", "hessian", "similarity"))
-    crew = ExecutorConfig(workers=2, devices=visible_gpus(device)[:1])
-    for name, how in (("alone", ExecutorConfig()), ("both", crew)):
-        assert measure(asked, out=tmp_path / name, crew=how).failed == {}
+    executor = ExecutorConfig(workers=2, devices=visible_gpus(device)[:1])
+    for name, how in (("alone", ExecutorConfig()), ("both", executor)):
+        assert measure(asked, out=tmp_path / name, executor=how).failed == {}
     alone, both = (rows_of(tmp_path / name) for name in ("alone", "both"))
     assert alone.keys() == both.keys() == {"hot", "cold"}
     assert all(close(both[name], alone[name], rel=1e-5) for name in alone)
@@ -126,9 +126,9 @@ class Wide(nn.Module):
 
 
 def scored(made):
-    network = made.setup.network
+    network = made.runner.network
     return network.held(
-        made.members["seed-0"], lambda run: score(made.setup, made.data.train, run)
+        made.members["seed-0"], lambda run: score(made.runner, made.data.train, run)
     ).losses
 
 
@@ -142,7 +142,7 @@ def test_where_memory_runs_out_batches_are_halved(work, count, room):
     module = Wide().double().cuda()
     x = torch.linspace(-1, 1, count, dtype=torch.float64).reshape(-1, 1)
     made = subject(module, [weights_of(module)], (x, torch.arange(count) % 3), batch_size=count)
-    made = replace(made, setup=replace(made.setup, device=torch.device("cuda")))
+    made = replace(made, runner=replace(made.runner, device=torch.device("cuda")))
     whole = work(made)
     assert set(module.seen) == {count}
     module.seen.clear()

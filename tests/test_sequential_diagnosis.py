@@ -30,12 +30,12 @@ def ask(folder, tree, features, **changes):
     inquiry = SequentialDiagnosis(
         request=request,
         out=folder / "rows.jsonl",
-        judge_of=lambda _: Diagnoser(saved(tree, features), name="t"),
+        choose_diagnoser=lambda _: Diagnoser(saved(tree, features), name="t"),
         announce=stages.append,
         **changes,
     )
-    judge, rows = inquiry.run()
-    return stages, judge, rows
+    diagnoser, rows = inquiry.run()
+    return stages, diagnoser, rows
 
 
 def question(feature, threshold, low, high):
@@ -44,20 +44,20 @@ def question(feature, threshold, low, high):
 
 def test_a_verdict_that_the_errors_settle_costs_no_more(zoo):
     tree = question("train_error", 100.0, leaf(LOW), question("cka", 0.5, leaf(LOW), leaf(HIGH)))
-    stages, judge, rows = ask(zoo, tree, ("train_error", "cka"))
+    stages, diagnoser, rows = ask(zoo, tree, ("train_error", "cka"))
     assert [(stage.metric, stage.groups) for stage in stages] == [("error_rate", ("cold", "hot"))]
-    assert [judge(row).mode for row in rows] == [LOW, LOW]
+    assert [diagnoser(row).mode for row in rows] == [LOW, LOW]
 
 
 def test_cheap_metrics_come_first_and_each_stage_says_its_cost(zoo):
     """Untrained networks are wrong for nine of ten items: the walk goes on."""
     hessian = question("log_hessian_trace", 50.0, leaf(LOW), leaf(HIGH))
     tree = question("train_error", 1.0, leaf(LOW), question("cka", -1.0, leaf(LOW), hessian))
-    stages, judge, rows = ask(zoo, tree, ("train_error", "cka", "log_hessian_trace"))
+    stages, diagnoser, rows = ask(zoo, tree, ("train_error", "cka", "log_hessian_trace"))
     assert [stage.metric for stage in stages] == ["error_rate", "similarity", "hessian"]
     assert all(stage.seconds > 0 for stage in stages)
     assert [stage.flips is None for stage in stages] == [True, False, False]
-    assert [judge(row).mode for row in rows] == [LOW, LOW]
+    assert [diagnoser(row).mode for row in rows] == [LOW, LOW]
     assert rows_of(zoo / "rows.jsonl")["hot"].provenance.metrics == (
         "error_rate",
         "similarity",
@@ -69,12 +69,15 @@ def test_each_group_is_measured_as_far_as_it_needs(tmp_path):
     """One network alone has no pairs, and asking again would not find any."""
     folder = write_zoo(tmp_path, {"one": [0], "two": [1, 2]})
     tree = question("cka", 0.5, leaf(LOW), leaf(HIGH))
-    stages, judge, rows = ask(folder, tree, ("cka",))
+    stages, diagnoser, rows = ask(folder, tree, ("cka",))
     assert [(s.metric, s.groups) for s in stages] == [
         ("error_rate", ("one", "two")),
         ("similarity", ("one", "two")),
     ]
-    assert [[missed.metric for missed in judge(row).missed] for row in rows] == [["similarity"], []]
+    assert [[missed.metric for missed in diagnoser(row).missed] for row in rows] == [
+        ["similarity"],
+        [],
+    ]
 
 
 def test_full_measures_what_cannot_change_the_verdict_too(zoo):
@@ -117,12 +120,12 @@ def test_a_group_that_fails_now_is_judged_by_what_was_measured_before(zoo):
     whole = file.read_bytes()
     file.write_bytes(b"broken")
 
-    stages, judge, rows = ask(zoo, tree, ("cka",))
+    stages, diagnoser, rows = ask(zoo, tree, ("cka",))
 
     assert [(s.metric, s.groups) for s in stages] == [("error_rate", ("hot",))]
     assert [row.quantities for row in rows] == [row.quantities for row in before]
     assert [row.failure is None for row in rows] == [True, False]
-    assert "a later attempt failed" in judge(rows[1]).basis.warnings[0]
+    assert "a later attempt failed" in diagnoser(rows[1]).basis.warnings[0]
     file.write_bytes(whole)
     assert ask(zoo, tree, ("cka",))[::2] == ([], before)
 

@@ -64,9 +64,9 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     page = own(out / "report.html", out, advice=_ADVICE)
     where = printable(str(out))
     zoo = demo_zoo(fault, seed=seed)
-    crew = ExecutorConfig(workers=min(2, cores()))  # tiny networks gain nothing of threads
+    executor = ExecutorConfig(workers=min(2, cores()))  # tiny networks gain nothing of threads
     with Bar("training") as bar:
-        train_zoo(zoo, folder=out, out=out, trust=Trust(), crew=crew, progress=bar)
+        train_zoo(zoo, folder=out, out=out, trust=Trust(), executor=executor, progress=bar)
     request = Request(
         root=out,
         recipe=read_recipe(out / RECIPE_NAME),
@@ -87,20 +87,20 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
         inquiry = SequentialDiagnosis(
             request=request,
             out=rows_file(out),
-            judge_of=lambda _: Diagnoser(find_tree(_TREE), name=_TREE),
+            choose_diagnoser=lambda _: Diagnoser(find_tree(_TREE), name=_TREE),
             announce=announce,
             progress=bar,
         )
-        judge, rows = inquiry.run()
+        diagnoser, rows = inquiry.run()
     click.echo(rows_table(rows))
     failed = [row for row in rows if row.failure is not None]
     for row in failed:
         assert row.failure is not None
         click.echo(f"failed {printable(row.group)}: {paragraph(row.failure.reason)}", err=True)
-    verdicts = [judge(row) for row in rows if row.failure is None]
+    verdicts = [diagnoser(row) for row in rows if row.failure is None]
     for verdict in verdicts:
         click.echo(f"\nplanted: {fault}\n{verdict_text(verdict)}")
-    write_page(page, verdicts, rows, judge)
+    write_page(page, verdicts, rows, diagnoser)
     click.echo(f"\nnetworks, recipe and measurements are in {where}")
     click.echo(f"the page with the pictures: {where}/report.html")
     click.echo(f"judge them yourself: mdtree diagnose {where}")

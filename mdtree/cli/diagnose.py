@@ -98,13 +98,13 @@ def command(
             _of_one_protocol(load_rows(Path(path), failed=True), options["protocol"]), only
         )
         rows = [with_facts(row, facts) for row in rows]
-        judge = _judge(rows, tree_name, options)
+        diagnoser = _diagnoser(rows, tree_name, options)
     else:
-        judge, rows = _measured(path, tree_name, only, facts, options)
-    verdicts = [judge(row) for row in rows if can_be_diagnosed(row)]
+        diagnoser, rows = _measured(path, tree_name, only, facts, options)
+    verdicts = [diagnoser(row) for row in rows if can_be_diagnosed(row)]
     failed = [row for row in rows if row.failure is not None]
     if html is not None:
-        write_page(html, verdicts, rows, judge)
+        write_page(html, verdicts, rows, diagnoser)
     _print(verdicts, as_json)
     for said in counted_once(rows):
         click.echo(said, err=True)
@@ -160,7 +160,7 @@ def _chosen(rows: list[Row], only: tuple[str, ...]) -> list[Row]:
     return [row for row in rows if not only or row.group in only]
 
 
-def _judge(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -> Diagnoser:
+def _diagnoser(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -> Diagnoser:
     from mdtree.diagnosis import diagnoser_for
 
     return diagnoser_for(
@@ -200,10 +200,10 @@ def _measured(
         inquiry = SequentialDiagnosis(
             request=request,
             out=rows_file(path, options["rows_path"]),
-            judge_of=lambda rows: _judge(rows, name, options),
+            choose_diagnoser=lambda rows: _diagnoser(rows, name, options),
             facts=facts,
             full=options["stage"] == "full",
-            crew=make_executor_config(options, request.device, shared=request.storage is None),
+            executor=make_executor_config(options, request.device, shared=request.storage is None),
             announce=announce,
             progress=bar,
         )

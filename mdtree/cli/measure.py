@@ -85,7 +85,7 @@ def command(
         summary = work.measure(
             request,
             out=target,
-            crew=make_executor_config(options, request.device, shared=request.storage is None),
+            executor=make_executor_config(options, request.device, shared=request.storage is None),
             max_failures=max_failures,
             progress=bar,
         )

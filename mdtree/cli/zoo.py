@@ -90,8 +90,8 @@ def train(
         _print_prices(list(prices(todo)), len(everyone), share_of_work(options), as_json=as_json)
         return
     with results_alone(options), Bar("training") as bar:
-        crew = make_executor_config(options, where["device"])
-        found = train_zoo(zoo, **where, crew=crew, max_failures=max_failures, progress=bar)
+        executor = make_executor_config(options, where["device"])
+        found = train_zoo(zoo, **where, executor=executor, max_failures=max_failures, progress=bar)
     if as_json:
         click.echo(json.dumps({"format": 1, **asdict(found), "out": str(found.out)}))
     else:

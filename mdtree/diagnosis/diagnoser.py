@@ -53,7 +53,7 @@ class Diagnoser:
             if answer not in known:
                 raise TreeError(f"the tree answers {answer!r}, which is no failure mode")
         self.saved = saved
-        self.council = TreeEnsemble(saved)
+        self.ensemble = TreeEnsemble(saved)
         self.name, self._chosen = name, chosen
         self._confidence, self._seed = confidence, seed
         self._allow = allow_protocol_mismatch
@@ -61,18 +61,18 @@ class Diagnoser:
     def __call__(self, row: Row) -> Verdict:
         """Say what is wrong with a group."""
         line = self.line(row)
-        shares = self.council.probabilities(line[None])[0]
+        shares = self.ensemble.probabilities(line[None])[0]
         place = int(first_best(shares))
         likely = self.saved.classes[place]
         probability = float(shares[place])
         draws = resampled(row, self.saved, seed=self._seed)
-        votes = self.council.votes(line[None])
+        votes = self.ensemble.votes(line[None])
         walked, leaf = decision_steps(self.saved, self._named(line), self._errors(draws), likely)
         found = gains(leaf, row)
         outlier = self._outlier(line)
-        absent = missing_measurements(self.council, row, line)
+        absent = missing_measurements(self.ensemble, row, line)
         unknown = {name for one in absent for name in one.features}
-        blind = bool(unknown) and unknown == set(self.council.features)
+        blind = bool(unknown) and unknown == set(self.ensemble.features)
         doubts = self._doubts(likely, probability, blind=blind)
         undecided = blind or probability < self._confidence
         mode = UNSURE if doubts else likely
@@ -123,11 +123,11 @@ class Diagnoser:
         same = (draws == line) | (np.isnan(draws) & np.isnan(line))
         if same.all():
             return None
-        return float((first_best(self.council.probabilities(draws)) == place).mean())
+        return float((first_best(self.ensemble.probabilities(draws)) == place).mean())
 
     def _outlier(self, line: Floats) -> OutOfDistribution | None:
-        population, values = self.saved.population, self._named(line)
-        found = None if population is None else population.distance(values)
+        distribution, values = self.saved.population, self._named(line)
+        found = None if distribution is None else distribution.distance(values)
         if found is None:
             return None
         beyond = [

@@ -44,7 +44,7 @@ class TreeEnsemble:
         self._columns = {name: place for place, name in enumerate(saved.features)}
         total = sum(weight for weight, _ in saved.components)
         self._held = [
-            (weight / total, posterior(evidence.merged())) for weight, evidence in saved.components
+            (weight / total, posterior(binned.merged())) for weight, binned in saved.components
         ]
 
     @property
@@ -84,7 +84,7 @@ class TreeEnsemble:
     def _mixed(self, matrix: Floats, *, votes: bool) -> Floats:
         out = np.zeros((len(matrix), len(self.saved.classes)))
         for weight, held in self._held:
-            cells, whole = cells_of(held.evidence, matrix, self._columns)
+            cells, whole = cells_of(held.binned, matrix, self._columns)
             out[whole] += weight * (held.votes if votes else held.at)(cells[whole])
             for number in np.flatnonzero(~whole):
                 case = self._case(held, matrix[number])
@@ -92,13 +92,13 @@ class TreeEnsemble:
         return out
 
     def _case(self, held: Posterior, line: Floats) -> _Case:
-        cells, _ = cells_of(held.evidence, line[None], self._columns)
+        cells, _ = cells_of(held.binned, line[None], self._columns)
         missing = np.isnan(line[[self._columns[name] for name in _questions(held)]])
         return _Case(cells[0], missing)
 
 
 def _questions(held: Posterior) -> list[str]:
-    return [ask.feature for ask in questions_of(held.evidence.shape)]
+    return [question.feature for question in questions_of(held.binned.shape)]
 
 
 def _asked(node: Node) -> list[str]:
@@ -125,13 +125,13 @@ def _reached(node: Node, values: dict[str, float], features: Collection[str]) ->
 
 def _completed(held: Posterior, case: _Case, *, votes: bool = False) -> Floats:
     """Average over the training groups that stand in for what is missing."""
-    ask = held.votes if votes else held.at
+    question = held.votes if votes else held.at
     if not case.missing.any():
-        return np.asarray(ask(case.cells[None])[0])
+        return np.asarray(question(case.cells[None])[0])
     stand_ins, shares = _alike(held, case)
     if not len(shares):
-        return np.full(len(held.evidence.classes), 1 / len(held.evidence.classes))
-    found: Floats = shares @ ask(np.where(case.missing, stand_ins, case.cells))
+        return np.full(len(held.binned.classes), 1 / len(held.binned.classes))
+    found: Floats = shares @ question(np.where(case.missing, stand_ins, case.cells))
     return found
 
 
@@ -154,12 +154,12 @@ def _told(held: Posterior, case: _Case, features: Collection[str]) -> Floats:
 
 def _alike(held: Posterior, case: _Case) -> tuple[Ints, Floats]:
     """Weigh the training groups by how alike they are in what is known: cells, and shares."""
-    evidence = held.evidence
-    some = evidence.counts.any(axis=1)
-    cells, weights = evidence.cells[some], evidence.counts[some].sum(axis=1)
+    binned = held.binned
+    some = binned.counts.any(axis=1)
+    cells, weights = binned.cells[some], binned.counts[some].sum(axis=1)
     known = ~case.missing
     if known.any() and len(cells):
-        sizes = np.array([len(cut) + 1 for cut in evidence.cuts])[known]
+        sizes = np.array([len(cut) + 1 for cut in binned.cuts])[known]
         distance = (np.abs(cells - case.cells)[:, known] / sizes).mean(axis=1)
         weights = weights * np.exp(-(((distance - distance.min()) / _ALIKE) ** 2))
     return cells, weights / (weights.sum() or 1.0)

@@ -20,11 +20,11 @@ NO_LOGARITHM = "cannot be computed: a logarithm needs a positive number"
 
 
 def missing_measurements(
-    council: TreeEnsemble, row: Row, line: Floats
+    ensemble: TreeEnsemble, row: Row, line: Floats
 ) -> tuple[MissingMeasurement, ...]:
     """List the metrics without which features are missing, those that may change most first."""
-    names = council.saved.features
-    lacking = [name for name in council.features if np.isnan(line[names.index(name)])]
+    names = ensemble.saved.features
+    lacking = [name for name in ensemble.features if np.isnan(line[names.index(name)])]
     groups: dict[str, list[str]] = {}
     for name in lacking:
         groups.setdefault(metric_of(name, row), []).append(name)
@@ -33,7 +33,7 @@ def missing_measurements(
             metric=metric,
             features=tuple(features),
             reason=_reason(features[0], row),
-            flips=_flips(council, line, features),
+            flips=_flips(ensemble, line, features),
         )
         for metric, features in groups.items()
     ]
@@ -67,7 +67,7 @@ def _reason(feature: str, row: Row) -> str:
     return f"{feature} {NO_LOGARITHM}"
 
 
-def _flips(council: TreeEnsemble, line: Floats, features: Sequence[str]) -> float:
-    now = int(first_best(council.probabilities(line[None])[0]))
-    ways, shares = council.outlook(line, features)
+def _flips(ensemble: TreeEnsemble, line: Floats, features: Sequence[str]) -> float:
+    now = int(first_best(ensemble.probabilities(line[None])[0]))
+    ways, shares = ensemble.outlook(line, features)
     return round(float(shares[first_best(ways) != now].sum()), 6)

@@ -23,51 +23,53 @@ _VALUES = 9  # of a missing feature that are tried
 _MOST = 20_000  # combinations of them
 
 
-def next_metric(judge: Diagnoser, row: Row, metrics: Collection[str]) -> str | None:
+def next_metric(diagnoser: Diagnoser, row: Row, metrics: Collection[str]) -> str | None:
     """Name the metric to measure next, of those that can be; None where the verdict is settled.
 
     The order of `metrics` is that of their cost: the cheapest comes first that the walk to the most
     probable answer asks for; after them, the cheapest that any plausible tree asks for.
     """
-    line = judge.line(row)
-    needed = {metric_of(name, row) for name in _missing(judge.council.features, judge, line)}
+    line = diagnoser.line(row)
+    needed = {
+        metric_of(name, row) for name in _missing(diagnoser.ensemble.features, diagnoser, line)
+    }
     open_ = [metric for metric in metrics if metric in needed]
-    if not open_ or is_settled(judge, row):
+    if not open_ or is_settled(diagnoser, row):
         return None
-    walked = [clue.feature for clue in judge(row).clues]
-    asked = {metric_of(name, row) for name in _missing(walked, judge, line)}
+    walked = [step.feature for step in diagnoser(row).clues]
+    asked = {metric_of(name, row) for name in _missing(walked, diagnoser, line)}
     return next((metric for metric in open_ if metric in asked), open_[0])
 
 
-def is_settled(judge: Diagnoser, row: Row) -> bool:
+def is_settled(diagnoser: Diagnoser, row: Row) -> bool:
     """Say whether no outcome of what is missing could change the verdict.
 
     Every missing feature is tried at values between and beyond the cuts of the trees, in all
     combinations; where these are too many, the verdict is not settled.
     """
-    line = judge.line(row)
-    tried = _tried(judge.council, line)
+    line = diagnoser.line(row)
+    tried = _tried(diagnoser.ensemble, line)
     if not tried:
         return True
     if math.prod(map(len, tried.values())) > _MOST:
         return False
     ways = np.array(list(product(*tried.values())))
     lines = np.repeat(line[None], len(ways), axis=0)
-    lines[:, [judge.saved.features.index(name) for name in tried]] = ways
-    return len({judge.mode(shares) for shares in judge.council.probabilities(lines)}) == 1
+    lines[:, [diagnoser.saved.features.index(name) for name in tried]] = ways
+    return len({diagnoser.mode(shares) for shares in diagnoser.ensemble.probabilities(lines)}) == 1
 
 
-def _missing(features: Collection[str], judge: Diagnoser, line: Floats) -> list[str]:
-    names = judge.saved.features
+def _missing(features: Collection[str], diagnoser: Diagnoser, line: Floats) -> list[str]:
+    names = diagnoser.saved.features
     return [name for name in features if math.isnan(line[names.index(name)])]
 
 
-def _tried(council: TreeEnsemble, line: Floats) -> Mapping[str, Floats]:
+def _tried(ensemble: TreeEnsemble, line: Floats) -> Mapping[str, Floats]:
     """Give the values at which each missing feature is tried."""
-    names = council.saved.features
+    names = ensemble.saved.features
     return {
         name: _between(np.unique(cuts))
-        for name, cuts in _cuts(council.saved).items()
+        for name, cuts in _cuts(ensemble.saved).items()
         if math.isnan(line[names.index(name)])
     }
 
@@ -76,8 +78,10 @@ def _cuts(saved: SavedTree) -> dict[str, list[float]]:
     """Collect the thresholds of each feature that any of the trees may have."""
     found: dict[str, list[float]] = {}
     for _, held in saved.components:
-        for ask, own in zip(questions_of(held.shape), held.cuts, strict=True):
-            found.setdefault(ask.feature, []).extend(from_scale(float(c), ask.scale) for c in own)
+        for question, own in zip(questions_of(held.shape), held.cuts, strict=True):
+            found.setdefault(question.feature, []).extend(
+                from_scale(float(c), question.scale) for c in own
+            )
     below = [] if saved.components else [saved.tree]
     while below:
         node = below.pop()

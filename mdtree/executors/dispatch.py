@@ -27,7 +27,7 @@ ResultT = TypeVar("ResultT")
 def run(
     task: Callable[[ItemT], ResultT],
     items: Iterable[ItemT],
-    crew: ExecutorConfig = HERE,
+    executor: ExecutorConfig = HERE,
     *,
     held: Callable[[ResultT], float | None] = lambda _: None,
 ) -> Iterator[TaskResult[ItemT, ResultT]]:
@@ -40,20 +40,20 @@ def run(
     `held` tells from a result the share of a GPU's memory that its item took: where the crew does
     not say how much of one a worker gets, the first item has one alone and finds out.
     """
-    if crew.is_here:
+    if executor.is_here:
         return (TaskResult(item=item, result=task(item), error=None) for item in items)
-    return sized(_run, task, items, crew, held)
+    return sized(_run, task, items, executor, held)
 
 
 def _run(
-    task: Callable[[ItemT], ResultT], items: Iterable[ItemT], crew: ExecutorConfig
+    task: Callable[[ItemT], ResultT], items: Iterable[ItemT], executor: ExecutorConfig
 ) -> Iterator[TaskResult[ItemT, ResultT]]:
-    return Scheduler(_team(task, crew), items, crew).work()
+    return Scheduler(_pool(task, executor), items, executor).work()
 
 
-def _team(task: Callable[[ItemT], ResultT], crew: ExecutorConfig) -> WorkerPool[ItemT, ResultT]:
-    if crew.ray is None:
-        return ProcessPool(task, crew)
+def _pool(task: Callable[[ItemT], ResultT], executor: ExecutorConfig) -> WorkerPool[ItemT, ResultT]:
+    if executor.ray is None:
+        return ProcessPool(task, executor)
     from mdtree.executors.ray_backend import RayPool
 
-    return RayPool(task, crew)
+    return RayPool(task, executor)

@@ -39,18 +39,18 @@ def sized(
     run: Run[ItemT, ResultT],
     task: Callable[[ItemT], ResultT],
     items: Iterable[ItemT],
-    crew: ExecutorConfig,
+    executor: ExecutorConfig,
     held: Callable[[ResultT], float | None],
 ) -> Iterator[TaskResult[ItemT, ResultT]]:
     """Do the first item with a GPU of its own, and the others with as much of one as it held."""
-    if crew.ray is None or crew.gpus is not None:
-        yield from run(task, items, crew)
+    if executor.ray is None or executor.gpus is not None:
+        yield from run(task, items, executor)
         return
     rest = iter(items)
     share = None
     for first in rest:
-        for done in run(task, [first], replace(crew, workers=1, gpus=1.0)):
+        for done in run(task, [first], replace(executor, workers=1, gpus=1.0)):
             share = None if done.result is None else held(done.result)
             yield done
         break
-    yield from run(task, rest, replace(crew, gpus=gpu_share(share)))
+    yield from run(task, rest, replace(executor, gpus=gpu_share(share)))

@@ -27,7 +27,7 @@ class TaskResult(Generic[ItemT, ResultT]):
 class WorkerEvent(Generic[MadeT_co]):
     """What a worker tells: it can start, it has finished, its task raised, or it is no more."""
 
-    hand: int
+    worker_id: int
     kind: Literal["ready", "finished", "raised", "lost"]
     result: MadeT_co | None = None
     error: BaseException | None = None  # of `raised`
@@ -43,13 +43,13 @@ class WorkerPool(Protocol[GivenT_contra, MadeT_co]):
     def now(self) -> float:
         """Tell the time in seconds, from any beginning."""
 
-    def hire(self) -> int:
+    def start(self) -> int:
         """Begin to start a worker: its first news is `ready`, or `lost`."""
 
-    def give(self, hand: int, item: GivenT_contra) -> None:
+    def submit(self, worker_id: int, item: GivenT_contra) -> None:
         """Hand an item to a worker that is ready or has finished."""
 
-    def dismiss(self, hand: int) -> None:
+    def kill(self, worker_id: int) -> None:
         """Kill a worker, whatever it does; it has no more news."""
 
     def wait(self, seconds: float | None) -> Sequence[WorkerEvent[MadeT_co]]:

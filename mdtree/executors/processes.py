@@ -44,81 +44,81 @@ class _Process:
 class ProcessPool(Generic[ItemT, ResultT]):
     """Fresh processes (a forked torch can hang), each with a pipe to this one."""
 
-    def __init__(self, task: Callable[[ItemT], ResultT], crew: ExecutorConfig) -> None:
+    def __init__(self, task: Callable[[ItemT], ResultT], executor: ExecutorConfig) -> None:
         self._task = pickle.dumps(task)
-        self._crew = crew
+        self._executor = executor
         self._numbers = itertools.count()
-        self._hands: dict[int, _Process] = {}
+        self._workers: dict[int, _Process] = {}
 
     def size(self) -> int:
         """Say how many workers there are to be."""
-        return self._crew.workers or 1
+        return self._executor.workers or 1
 
     def now(self) -> float:
         """Tell the time."""
         return time.monotonic()
 
-    def hire(self) -> int:
+    def start(self) -> int:
         """Start a process, on the GPU that has the fewest of them."""
-        used = Counter(hand.device for hand in self._hands.values())
-        device = min(self._crew.devices, key=lambda name: used[name], default=None)
+        used = Counter(worker.device for worker in self._workers.values())
+        device = min(self._executor.devices, key=lambda name: used[name], default=None)
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, self._task, self._crew, device))
+        process = context.Process(target=_serve, args=(there, self._task, self._executor, device))
         number = next(self._numbers)
         with _undisturbed():
             process.start()
-            self._hands[number] = _Process(process=process, pipe=here, device=device)
+            self._workers[number] = _Process(process=process, pipe=here, device=device)
         there.close()  # so that its end is seen here
         return number
 
-    def give(self, hand: int, item: ItemT) -> None:
+    def submit(self, worker_id: int, item: ItemT) -> None:
         """Send an item; of a worker that died meanwhile, `wait` will tell."""
         content = pickle.dumps(item)
         with contextlib.suppress(OSError):
-            self._hands[hand].pipe.send_bytes(content)
+            self._workers[worker_id].pipe.send_bytes(content)
 
-    def dismiss(self, hand: int) -> None:
+    def kill(self, worker_id: int) -> None:
         """Kill a worker, and wait until it is gone."""
-        self._part_with([hand])
+        self._part_with([worker_id])
 
     def wait(self, seconds: float | None) -> list[WorkerEvent[ResultT]]:
         """Wait until pipes have something to say, or end."""
-        pipes = {hand.pipe: number for number, hand in self._hands.items()}
-        return [self._news(pipes[pipe]) for pipe in wait(list(pipes), seconds)]  # type: ignore[index]
+        pipes = {worker.pipe: number for number, worker in self._workers.items()}
+        return [self._event(pipes[pipe]) for pipe in wait(list(pipes), seconds)]  # type: ignore[index]
 
     def close(self) -> None:
         """Kill all workers: those that are needed no more, and those that are not wanted."""
-        self._part_with(list(self._hands))
+        self._part_with(list(self._workers))
 
     def _part_with(self, numbers: list[int]) -> None:
         """Kill workers, and wait until they are gone: all of them in the time of one."""
         for number in numbers:
-            self._hands[number].process.kill()
+            self._workers[number].process.kill()
         until = time.monotonic() + _GRACE
         for number in numbers:
-            gone = self._hands.pop(number)
+            gone = self._workers.pop(number)
             gone.pipe.close()
             gone.process.join(max(0.0, until - time.monotonic()))
             if gone.process.exitcode is not None:  # what waits for a dead file server lives on
                 gone.process.close()
 
-    def _news(self, number: int) -> WorkerEvent[ResultT]:
-        hand = self._hands[number]
+    def _event(self, number: int) -> WorkerEvent[ResultT]:
+        worker = self._workers[number]
         try:
-            content = hand.pipe.recv_bytes()
+            content = worker.pipe.recv_bytes()
         except (EOFError, OSError):
-            hand.process.join(_GRACE)
-            reason = self._end(hand.process.exitcode)
-            self.dismiss(number)
-            return WorkerEvent(hand=number, kind="lost", reason=reason)
+            worker.process.join(_GRACE)
+            reason = self._end(worker.process.exitcode)
+            self.kill(number)
+            return WorkerEvent(worker_id=number, kind="lost", reason=reason)
         kind, result, error = pickle.loads(content)  # noqa: S301 - our worker's
-        return WorkerEvent(hand=number, kind=kind, result=result, error=error)
+        return WorkerEvent(worker_id=number, kind=kind, result=result, error=error)
 
     def _end(self, code: int | None) -> str:
         """Say why a worker ended that was not asked to."""
-        if code == TOO_LARGE and self._crew.memory is not None:
-            return too_large(self._crew)
+        if code == TOO_LARGE and self._executor.memory is not None:
+            return too_large(self._executor)
         if code is not None and code < 0:
             with contextlib.suppress(ValueError):
                 name = signal.Signals(-code).name
@@ -126,7 +126,7 @@ class ProcessPool(Generic[ItemT, ResultT]):
         return f"the worker process died with exit code {code}"
 
 
-def _serve(pipe: Connection, pickled: bytes, crew: ExecutorConfig, device: str | None) -> None:
+def _serve(pipe: Connection, pickled: bytes, executor: ExecutorConfig, device: str | None) -> None:
     """Do items until there are no more: the life of a worker."""
     # Ctrl-C reaches every process of a terminal; only the one that started the workers decides
     # what to do about it.  If that one is killed, its workers end with it.
@@ -136,7 +136,7 @@ def _serve(pipe: Connection, pickled: bytes, crew: ExecutorConfig, device: str |
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if device is not None:  # before CUDA is touched; it is called cuda:0 here
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    worker = Worker(pickled, crew)
+    worker = Worker(pickled, executor)
     answer = worker.ready()
     with contextlib.suppress(EOFError, OSError):  # until nobody is there any more
         while True:

@@ -49,52 +49,56 @@ class RayPool(Generic[ItemT, ResultT]):
     tried again elsewhere.  A machine that comes gets some.
     """
 
-    def __init__(self, task: Callable[[ItemT], ResultT], crew: ExecutorConfig) -> None:
+    def __init__(self, task: Callable[[ItemT], ResultT], executor: ExecutorConfig) -> None:
         self._task = pickle.dumps(task)
-        self._crew = crew
-        self._origin = _Origin(folder=str(Path.cwd()), paths=tuple(sys.path), shared=crew.shared)
+        self._executor = executor
+        self._origin = _Origin(
+            folder=str(Path.cwd()), paths=tuple(sys.path), shared=executor.shared
+        )
         self._name = f"mdtree-{uuid.uuid4().hex}"
         self._numbers = itertools.count()
         self._actors: dict[int, Any] = {}
         self._awaited: dict[Any, int] = {}  # reference -> worker
         self._looked = -float("inf")
         self._room = 1
-        self._started = _connect(crew)
-        if crew.ray == "local" and crew.gpus and not ray.cluster_resources().get("GPU"):
+        self._started = _connect(executor)
+        if executor.ray == "local" and executor.gpus and not ray.cluster_resources().get("GPU"):
             self.close()  # nor will there ever be one
             raise MdtreeError("Ray finds no GPU on this machine: use --device cpu")
-        needs = {"num_cpus": 1, "num_gpus": crew.gpus or 0, "max_restarts": 0}
+        needs = {"num_cpus": 1, "num_gpus": executor.gpus or 0, "max_restarts": 0}
         self._actor = ray.remote(**needs)(_Actor)
 
     def size(self) -> int:
         """Say how many actors the cluster has room for; it may grow and shrink."""
-        if self._crew.workers is not None:
-            return self._crew.workers
+        if self._executor.workers is not None:
+            return self._executor.workers
         if self.now() - self._looked > _LOOK:
             self._looked = self.now()
-            self._room = max(1, _room(ray.cluster_resources(), self._crew.gpus or 0.0))
+            self._room = max(1, _room(ray.cluster_resources(), self._executor.gpus or 0.0))
         return self._room
 
     def now(self) -> float:
         """Tell the time."""
         return time.monotonic()
 
-    def hire(self) -> int:
+    def start(self) -> int:
         """Ask for an actor; it starts once the cluster has room."""
         number = next(self._numbers)
-        actor = self._actor.remote(self._task, self._crew, self._origin, self._last_words(number))
+        actor = self._actor.remote(
+            self._task, self._executor, self._origin, self._last_words(number)
+        )
         self._actors[number] = actor
         self._awaited[actor.ready.remote()] = number
         return number
 
-    def give(self, hand: int, item: ItemT) -> None:
+    def submit(self, worker_id: int, item: ItemT) -> None:
         """Send an item to an actor."""
-        self._awaited[self._actors[hand].work.remote(pickle.dumps(item))] = hand
+        self._awaited[self._actors[worker_id].work.remote(pickle.dumps(item))] = worker_id
 
-    def dismiss(self, hand: int) -> None:
+    def kill(self, worker_id: int) -> None:
         """Kill an actor."""
-        actor = self._actors.pop(hand)
-        self._awaited = {ref: who for ref, who in self._awaited.items() if who != hand}
+        actor = self._actors.pop(worker_id)
+        self._awaited = {ref: who for ref, who in self._awaited.items() if who != worker_id}
         with contextlib.suppress(RayError):
             ray.kill(actor)
 
@@ -105,38 +109,40 @@ class RayPool(Generic[ItemT, ResultT]):
         found, rest = ray.wait(waiting, num_returns=1, timeout=patience)
         if found and rest:
             found += ray.wait(rest, num_returns=len(rest), timeout=0)[0]
-        return [self._news(reference) for reference in found]
+        return [self._event(reference) for reference in found]
 
     def close(self) -> None:
         """Kill all actors, and the cluster if it was started here."""
         for number in list(self._actors):
-            self.dismiss(number)
+            self.kill(number)
         if self._started:
             ray.shutdown()
 
-    def _news(self, reference: Any) -> WorkerEvent[ResultT]:
-        hand = self._awaited.pop(reference)
+    def _event(self, reference: Any) -> WorkerEvent[ResultT]:
+        worker_id = self._awaited.pop(reference)
         try:
             content = ray.get(reference)
         except RayError as broken:
-            self.dismiss(hand)
-            return WorkerEvent(hand=hand, kind="lost", reason=self._end(hand, broken))
+            self.kill(worker_id)
+            return WorkerEvent(
+                worker_id=worker_id, kind="lost", reason=self._end(worker_id, broken)
+            )
         kind, result, error = pickle.loads(content)  # noqa: S301 - our actor's
-        return WorkerEvent(hand=hand, kind=kind, result=result, error=error)
+        return WorkerEvent(worker_id=worker_id, kind=kind, result=result, error=error)
 
-    def _end(self, hand: int, error: RayError) -> str:
+    def _end(self, worker_id: int, error: RayError) -> str:
         """Say why an actor ended that was not asked to."""
-        if _internal_kv_del(self._last_words(hand), namespace="mdtree"):
-            return too_large(self._crew)
+        if _internal_kv_del(self._last_words(worker_id), namespace="mdtree"):
+            return too_large(self._executor)
         said = str(error).splitlines() or [type(error).__name__]
         if any("its node has died" in line for line in said):
             return "the machine of the worker went away"
         cause = said[-1 if "creation task" in said[0] else 0]
         return f"the worker process died ({cause.strip()})"
 
-    def _last_words(self, hand: int) -> str:
+    def _last_words(self, worker_id: int) -> str:
         """Name the place where an actor leaves word that it ends because it is too large."""
-        return f"{self._name}-{hand}"
+        return f"{self._name}-{worker_id}"
 
 
 def _room(has: dict[str, float], gpus: float) -> int:
@@ -173,8 +179,10 @@ class _Origin:
 class _Actor(Worker):
     """A worker in a process of Ray's, which tells nobody the exit codes of others."""
 
-    def __init__(self, task: bytes, crew: ExecutorConfig, origin: _Origin, last_words: str) -> None:
-        super().__init__(task, crew)
+    def __init__(
+        self, task: bytes, executor: ExecutorConfig, origin: _Origin, last_words: str
+    ) -> None:
+        super().__init__(task, executor)
         self._origin, self._last_words = origin, last_words
 
     def _prepare(self) -> None:
@@ -186,19 +194,19 @@ class _Actor(Worker):
         super()._end()
 
 
-def _connect(crew: ExecutorConfig) -> bool:
+def _connect(executor: ExecutorConfig) -> bool:
     """Join the cluster, unless this process is in one already; say whether one was begun."""
     if ray.is_initialized():
         return False
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
-        if crew.ray == "local":
-            ray.init("local", num_cpus=crew.workers, include_dashboard=False, **quiet)
+        if executor.ray == "local":
+            ray.init("local", num_cpus=executor.workers, include_dashboard=False, **quiet)
         else:
-            _knock(crew.ray or "auto")
-            ray.init(crew.ray, **quiet)
+            _knock(executor.ray or "auto")
+            ray.init(executor.ray, **quiet)
     except (RayError, OSError, ValueError, RuntimeError) as error:
-        tried = "started here" if crew.ray == "local" else f"reached at {crew.ray!r}"
+        tried = "started here" if executor.ray == "local" else f"reached at {executor.ray!r}"
         raise MdtreeError(
             f"no Ray cluster can be {tried}: {error} (--ray alone starts one on this machine)"
         ) from error

@@ -39,11 +39,11 @@ class Scheduler(Generic[ItemT, ResultT]):
     """`Foreman(team, items, crew).work()` yields one Done for each item, as they finish."""
 
     def __init__(
-        self, team: WorkerPool[ItemT, ResultT], items: Iterable[ItemT], crew: ExecutorConfig
+        self, pool: WorkerPool[ItemT, ResultT], items: Iterable[ItemT], executor: ExecutorConfig
     ) -> None:
-        self._team = team
+        self._pool = pool
         self._items = iter(items)
-        self._crew = crew
+        self._executor = executor
         self._waiting: deque[_RunningTask[ItemT]] = deque()
         self._busy: dict[int, _RunningTask[ItemT]] = {}
         self._idle: set[int] = set()
@@ -64,7 +64,7 @@ class Scheduler(Generic[ItemT, ResultT]):
                     raise
                 yield from done
         finally:
-            self._team.close()
+            self._pool.close()
 
     def _go_on(self) -> None:
         """Give the next items before the caller takes its time over what is done."""
@@ -74,11 +74,11 @@ class Scheduler(Generic[ItemT, ResultT]):
 
     def _listen(self) -> list[TaskResult[ItemT, ResultT]]:
         """Hear what workers tell, and part with those that have told nothing for too long."""
-        heard = self._team.wait(self._patience())
-        late = self._late() - {news.hand for news in heard}
-        for hand in late:
-            self._team.dismiss(hand)
-            self._lost(hand, f"took longer than {self._crew.timeout:g} seconds")
+        heard = self._pool.wait(self._patience())
+        late = self._late() - {news.worker_id for news in heard}
+        for worker_id in late:
+            self._pool.kill(worker_id)
+            self._lost(worker_id, f"took longer than {self._executor.timeout:g} seconds")
         for news in heard:
             self._hear(news)
         done, self._done = self._done, []
@@ -89,14 +89,14 @@ class Scheduler(Generic[ItemT, ResultT]):
 
         Workers are started when there is work for them.
         """
-        size = self._team.size()
+        size = self._pool.size()
         room = max(0, size - len(self._busy) - len(self._waiting))
         self._waiting.extend(
             _RunningTask(item=item) for item in itertools.islice(self._items, room)
         )
-        hands = len(self._busy) + len(self._idle) + len(self._starting)
-        for _ in range(min(size, len(self._busy) + len(self._waiting)) - hands):
-            self._starting.add(self._team.hire())
+        started = len(self._busy) + len(self._idle) + len(self._starting)
+        for _ in range(min(size, len(self._busy) + len(self._waiting)) - started):
+            self._starting.add(self._pool.start())
         while self._idle and self._waiting:
             self._give(self._idle.pop(), self._waiting.popleft())
         self._send_home()
@@ -108,39 +108,39 @@ class Scheduler(Generic[ItemT, ResultT]):
         Nobody would notice the death of one of them, and an item that is tried again would go to
         it; and others may need its place.
         """
-        for hand in self._idle:
-            self._team.dismiss(hand)
+        for worker_id in self._idle:
+            self._pool.kill(worker_id)
         self._idle.clear()
 
-    def _give(self, hand: int, piece: _RunningTask[ItemT]) -> None:
+    def _give(self, worker_id: int, piece: _RunningTask[ItemT]) -> None:
         piece.tries += 1
-        if self._crew.timeout is not None:
-            piece.deadline = self._team.now() + self._crew.timeout
-        self._busy[hand] = piece
-        self._team.give(hand, piece.item)
+        if self._executor.timeout is not None:
+            piece.deadline = self._pool.now() + self._executor.timeout
+        self._busy[worker_id] = piece
+        self._pool.submit(worker_id, piece.item)
 
     def _patience(self) -> float | None:
         """Tell how long nothing can be overdue."""
-        if self._crew.timeout is None or not self._busy:
+        if self._executor.timeout is None or not self._busy:
             return None
-        return max(0.0, min(p.deadline for p in self._busy.values()) - self._team.now())
+        return max(0.0, min(p.deadline for p in self._busy.values()) - self._pool.now())
 
     def _late(self) -> set[int]:
         """Name the workers that have had their item for too long."""
-        if self._crew.timeout is None:
+        if self._executor.timeout is None:
             return set()
-        now = self._team.now()
-        return {hand for hand, piece in self._busy.items() if piece.deadline <= now}
+        now = self._pool.now()
+        return {worker_id for worker_id, piece in self._busy.items() if piece.deadline <= now}
 
     def _hear(self, news: WorkerEvent[ResultT]) -> None:
-        hand = news.hand
+        worker_id = news.worker_id
         if news.kind == "lost":
-            self._lost(hand, news.reason)
+            self._lost(worker_id, news.reason)
             return
-        self._starting.discard(hand)
+        self._starting.discard(worker_id)
         self._stillborn = 0
-        piece = self._busy.pop(hand, None)
-        self._idle.add(hand)
+        piece = self._busy.pop(worker_id, None)
+        self._idle.add(worker_id)
         if news.error is not None:
             self._fail(news.error)
         elif piece is not None:
@@ -150,13 +150,13 @@ class Scheduler(Generic[ItemT, ResultT]):
         if self._error is None:
             self._error = error
 
-    def _lost(self, hand: int, reason: str) -> None:
+    def _lost(self, worker_id: int, reason: str) -> None:
         """Do without a worker; its item is tried again, if it may be."""
-        self._idle.discard(hand)
-        if hand in self._starting:
-            self._starting.remove(hand)
+        self._idle.discard(worker_id)
+        if worker_id in self._starting:
+            self._starting.remove(worker_id)
             self._stillborn += 1
-            if self._stillborn >= _STARTS + self._team.size():
+            if self._stillborn >= _STARTS + self._pool.size():
                 self._fail(
                     MdtreeError(
                         f"workers end before they have begun: {reason}. What they printed says "
@@ -164,10 +164,10 @@ class Scheduler(Generic[ItemT, ResultT]):
                         "`if __name__ == '__main__':`"
                     )
                 )
-        piece = self._busy.pop(hand, None)
+        piece = self._busy.pop(worker_id, None)
         if piece is None:
             return
-        if piece.tries <= self._crew.retries:
+        if piece.tries <= self._executor.retries:
             self._waiting.appendleft(piece)
             return
         times = "" if piece.tries == 1 else f", {piece.tries} times"

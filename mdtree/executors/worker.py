@@ -28,8 +28,8 @@ class Worker:
     An answer is the kind of the news, the result, and what was raised in its place.
     """
 
-    def __init__(self, task: bytes, crew: ExecutorConfig) -> None:
-        self._pickled, self._crew = task, crew
+    def __init__(self, task: bytes, executor: ExecutorConfig) -> None:
+        self._pickled, self._executor = task, executor
         self._task: Callable[[Any], Any] = lambda item: item
 
     def ready(self) -> bytes:
@@ -41,11 +41,11 @@ class Worker:
         return _answer("finished", lambda: self._task(pickle.loads(item)))  # noqa: S301 - ours
 
     def _prepare(self) -> None:
-        if self._crew.threads is not None:
-            _limit_threads(self._crew.threads)
+        if self._executor.threads is not None:
+            _limit_threads(self._executor.threads)
         self._task = pickle.loads(self._pickled)  # noqa: S301 - a name, from the one who calls
-        if self._crew.memory is not None:
-            threading.Thread(target=self._watch, args=(self._crew.memory,), daemon=True).start()
+        if self._executor.memory is not None:
+            threading.Thread(target=self._watch, args=(self._executor.memory,), daemon=True).start()
 
     def _watch(self, limit: int) -> None:
         """End this process, from a thread of its own, once it holds more than `limit` bytes."""
@@ -57,9 +57,9 @@ class Worker:
         os._exit(TOO_LARGE)
 
 
-def too_large(crew: ExecutorConfig) -> str:
+def too_large(executor: ExecutorConfig) -> str:
     """Say why a worker was ended that held too much."""
-    return f"took more than {(crew.memory or 0) / 2**30:.3g} GiB of memory"
+    return f"took more than {(executor.memory or 0) / 2**30:.3g} GiB of memory"
 
 
 def _answer(kind: str, work: Callable[[], Any]) -> bytes:

@@ -53,6 +53,6 @@ class CostMeter:
     def __init__(self) -> None:
         self.total = ComputeCost()
 
-    def add(self, effort: ComputeCost) -> None:
+    def add(self, cost: ComputeCost) -> None:
         """Count what was just computed."""
-        self.total += effort
+        self.total += cost

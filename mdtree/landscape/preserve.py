@@ -18,14 +18,14 @@ __all__ = ["preserved_state"]
 
 
 @contextmanager
-def preserved_state(setup: ModelRunner, seed: int) -> Iterator[None]:
+def preserved_state(runner: ModelRunner, seed: int) -> Iterator[None]:
     """Work with the setup's module and global settings, and find them afterwards as they were.
 
     Inside, the module is in evaluation mode, random numbers (of dropout, say) start at `seed`,
     matrix products are not rounded to TF32, and cuDNN takes the same kernels in every run, which
     add in the same order.
     """
-    module, device = setup.network.module, setup.device
+    module, device = runner.network.module, runner.device
     modes = [(inner, inner.training) for inner in module.modules()]
     devices = [device] if device.type == "cuda" else []
     with (

@@ -48,28 +48,28 @@ class Score:
         return float(self.losses.std()) / math.sqrt(len(self.losses))
 
 
-def score(setup: ModelRunner, items: Items, run: Run) -> Score:
+def score(runner: ModelRunner, items: Items, run: Run) -> Score:
     """Run a network over all items, in smaller batches where memory runs out."""
     found = within_memory(
-        lambda batch_size: _score(setup, items, run, batch_size), setup.batch_size
+        lambda batch_size: _score(runner, items, run, batch_size), runner.batch_size
     )
-    setup.meter.add(ComputeCost(forward=len(items)))
+    runner.meter.add(ComputeCost(forward=len(items)))
     return found
 
 
-def _score(setup: ModelRunner, items: Items, run: Run, batch_size: int) -> Score:
+def _score(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Score:
     """Ask the device for numbers only at the end."""
     wrong: list[Tensor] = []
     losses: list[Tensor] = []
     each = True
     with torch.inference_mode():
         for raw in items.batches(batch_size):
-            batch = setup.place(raw)
+            batch = runner.place(raw)
             output = run(batch)
-            if setup.is_classification(raw):
+            if runner.is_classification(raw):
                 check_classes(raw, output)
                 wrong.append(_wrong(output, targets(batch)))
-            loss = setup.losses(output, batch)
+            loss = runner.losses(output, batch)
             each &= loss.dim() == 1
             losses.append(loss.expand(size(batch)))
     return Score(

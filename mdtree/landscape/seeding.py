@@ -24,10 +24,10 @@ def generator(seed: int, *words: object) -> torch.Generator:
     return torch.Generator().manual_seed(derive_seed(seed, *words))
 
 
-def draw(setup: ModelRunner, items: Items, count: int, source: torch.Generator) -> Items:
+def draw(runner: ModelRunner, items: Items, count: int, source: torch.Generator) -> Items:
     """Choose `count` items without replacement, or all if there are no more.
 
     They are decoded once: what reads them many times sees the same items in every pass.
     """
     chosen: Tensor = torch.randperm(len(items), generator=source)[:count]
-    return setup.here(in_memory(items.take(chosen)))
+    return runner.here(in_memory(items.take(chosen)))

@@ -37,26 +37,26 @@ class Speed:
     gradient: float
     product: float
 
-    def seconds(self, effort: ComputeCost) -> float:
+    def seconds(self, cost: ComputeCost) -> float:
         """Tell how long an effort takes."""
         return (
-            effort.forward * self.forward
-            + effort.gradient * self.gradient
-            + effort.product * self.product
+            cost.forward * self.forward
+            + cost.gradient * self.gradient
+            + cost.product * self.product
         )
 
 
-def measure_speed(setup: ModelRunner, items: Items) -> Speed:
+def measure_speed(runner: ModelRunner, items: Items) -> Speed:
     """Time a batch of each kind of work at the weights that the module has."""
-    weights = setup.network.module.state_dict()
-    batch = next(setup.batches(items))
+    weights = runner.network.module.state_dict()
+    batch = next(runner.batches(items))
     few = items.take(torch.arange(min(_BATCH, len(items))))
-    with preserved_state(setup, seed=0):
-        forward = _fastest(lambda: _forward(setup, batch)) / size(batch)
+    with preserved_state(runner, seed=0):
+        forward = _fastest(lambda: _forward(runner, batch)) / size(batch)
         try:
-            hessian = Hessian(setup, weights, few, len(few))
+            hessian = Hessian(runner, weights, few, len(few))
             vector = hessian.random(torch.Generator().manual_seed(0))
-            alone = _fastest(lambda: _gradient(setup, hessian)) / len(few)
+            alone = _fastest(lambda: _gradient(runner, hessian)) / len(few)
             gradient = max(alone, forward)  # of which it has one, whatever a busy clock says
             both = _fastest(lambda: double_backward(lambda: hessian.product(vector))) / len(few)
         except (LossError, NoSecondDerivativeError, StopIteration):
@@ -64,21 +64,21 @@ def measure_speed(setup: ModelRunner, items: Items) -> Speed:
     return Speed(forward=forward, gradient=gradient, product=max(both - gradient, gradient))
 
 
-def _forward(setup: ModelRunner, batch: Batch) -> None:
+def _forward(runner: ModelRunner, batch: Batch) -> None:
     with torch.inference_mode():
-        output = setup.network(setup.network.module.state_dict(), batch)
+        output = runner.network(runner.network.module.state_dict(), batch)
         output.sum().item()  # waits for the device
 
 
-def _gradient(setup: ModelRunner, hessian: Hessian) -> None:
-    (batch,) = setup.batches(hessian.items, hessian.batch_size)
+def _gradient(runner: ModelRunner, hessian: Hessian) -> None:
+    (batch,) = runner.batches(hessian.items, hessian.batch_size)
 
     def work(run: Run) -> Tensor:
-        loss = mean_loss(setup, run(batch), batch)
+        loss = mean_loss(runner, run(batch), batch)
         torch.autograd.grad(loss, list(hessian.leaves.values()), allow_unused=True)
         return loss
 
-    setup.network.held(hessian.weights, work).item()  # waits for all that was begun before
+    runner.network.held(hessian.weights, work).item()  # waits for all that was begun before
 
 
 def _fastest(work: Callable[[], object]) -> float:

@@ -94,8 +94,8 @@ def _measured(task: GroupTask) -> Row:
     network = group_network(task)
     found = load_members(task, network)
     data = group_data(task)
-    subject = MetricInput(
-        setup=group_runner(task),
+    metric_input = MetricInput(
+        runner=group_runner(task),
         members={member.name: _placed(member, task) for member in found.kept},
         data=data,
         protocol=task.protocol,
@@ -106,7 +106,7 @@ def _measured(task: GroupTask) -> Row:
     details: dict[str, Detail] = {}
     notes = list(found.notes)
     for metric in task.metrics:
-        findings = METRICS[metric].compute(subject)
+        findings = METRICS[metric].compute(metric_input)
         quantities |= findings.values
         details |= findings.details
         notes += findings.notes
@@ -129,7 +129,7 @@ def _measured(task: GroupTask) -> Row:
                 "torch": torch.__version__,
                 "python": platform.python_version(),
             },
-            passes=subject.setup.meter.total.passes,
+            passes=metric_input.runner.meter.total.passes,
             notes=tuple(dict.fromkeys(notes)),
             stamps=None if task.stamps is None else dict(task.stamps),
             copies=found.copies or None,

@@ -159,11 +159,11 @@ def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
             protocol=task.protocol,
             training=group_training(task),
         )
-        effort = sum((METRICS[name].cost(work) for name in task.metrics), ComputeCost())
+        cost = sum((METRICS[name].cost(work) for name in task.metrics), ComputeCost())
         shape = bind(task.recipe.model, task.facts).model_dump_json()
         if shape not in paces:
             paces[shape] = measure_speed(group_runner(task), data.train)
-        yield Cost(group=task.group, passes=effort.passes, seconds=paces[shape].seconds(effort))
+        yield Cost(group=task.group, passes=cost.passes, seconds=paces[shape].seconds(cost))
 
 
 def _data_digest(request: Request) -> str | None:

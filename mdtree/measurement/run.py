@@ -60,7 +60,7 @@ def measure(
     request: Request,
     *,
     out: Path,
-    crew: ExecutorConfig = HERE,
+    executor: ExecutorConfig = HERE,
     max_failures: int | None = None,
     progress: Progress | None = None,
 ) -> Summary:
@@ -76,7 +76,7 @@ def measure(
     with _nothing_left(request), Store(out) as store:
         pending = _Pending(request, store.index, traces, watch)
         watch.start(len(names))
-        with contextlib.closing(_attempts(pending, crew)) as attempts:
+        with contextlib.closing(_attempts(pending, executor)) as attempts:
             for found in attempts:
                 row = traces.keep(found.row, found.trace)
                 store.append(row)
@@ -137,8 +137,8 @@ class _Pending:
             self._traces.drop(key)
 
 
-def _attempts(tasks: Iterable[GroupTask], crew: ExecutorConfig) -> Generator[GroupResult]:
-    for done in run(measure_or_fail, tasks, crew, held=lambda found: found.share):
+def _attempts(tasks: Iterable[GroupTask], executor: ExecutorConfig) -> Generator[GroupResult]:
+    for done in run(measure_or_fail, tasks, executor, held=lambda found: found.share):
         reason = done.error or "no reason"
         yield done.result or GroupResult(row=failed_row(done.item, "WorkerLost", reason))
 

@@ -21,7 +21,7 @@ __all__ = ["Metric", "MetricInput", "MetricResult", "Workload", "needs_two"]
 class MetricInput:
     """A group, ready to be measured. The weights already lie on the device."""
 
-    setup: ModelRunner
+    runner: ModelRunner
     members: Mapping[str, Weights]  # name -> weights, in order of name
     data: Data
     protocol: str

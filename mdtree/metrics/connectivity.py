@@ -78,17 +78,17 @@ class _Joined:
     converged: bool
 
 
-def compute(subject: MetricInput) -> MetricResult:
+def compute(metric_input: MetricInput) -> MetricResult:
     """Measure the quantities of the curve and of the line, with their profiles."""
-    if len(subject.members) < 2:  # noqa: PLR2004 - a pair
-        return needs_two(_QUANTITIES, len(subject.members))
-    if len(subject.data.train) < 2:  # noqa: PLR2004 - BatchNorm needs a variance
-        missing = Missing(missing=f"needs 2 training items, found {len(subject.data.train)}")
+    if len(metric_input.members) < 2:  # noqa: PLR2004 - a pair
+        return needs_two(_QUANTITIES, len(metric_input.members))
+    if len(metric_input.data.train) < 2:  # noqa: PLR2004 - BatchNorm needs a variance
+        missing = Missing(missing=f"needs 2 training items, found {len(metric_input.data.train)}")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
-    if not trainable_parameters(subject.setup.network).shapes:
+    if not trainable_parameters(metric_input.runner.network).shapes:
         missing = Missing(missing="the network has no parameter that is not frozen")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
-    joined = list(_PROTOCOLS[subject.protocol](subject))
+    joined = list(_PROTOCOLS[metric_input.protocol](metric_input))
     values = {name: _combined(read, joined) for name, read in _READ.items()}
     return MetricResult(values, details=_details(joined))
 
@@ -114,15 +114,15 @@ def cost(work: Workload) -> ComputeCost:
     return one * work.pairs
 
 
-def _standard(subject: MetricInput) -> Iterator[_Joined]:
-    setup, seed = subject.setup, subject.seed
-    layout = trainable_parameters(setup.network)
+def _standard(metric_input: MetricInput) -> Iterator[_Joined]:
+    runner, seed = metric_input.runner, metric_input.seed
+    layout = trainable_parameters(runner.network)
     # What is read off a path is its training error.  Items that the bend is not trained on would
     # add barriers that are not there, and checks on them would stop it where data are few.
-    items, check = _chosen(subject)
-    sample = draw(setup, items, _ITEMS, generator(seed, "path sample"))
-    statistics = draw(setup, sample, _STATISTICS, generator(seed, "path statistics"))
-    for place, ((a, start), (c, end)) in enumerate(pairwise(subject.members.items())):
+    items, check = _chosen(metric_input)
+    sample = draw(runner, items, _ITEMS, generator(seed, "path sample"))
+    statistics = draw(runner, sample, _STATISTICS, generator(seed, "path statistics"))
+    for place, ((a, start), (c, end)) in enumerate(pairwise(metric_input.members.items())):
         source = generator(seed, "bend", place)
         how = CurveTraining(
             steps=_STEPS,
@@ -131,11 +131,11 @@ def _standard(subject: MetricInput) -> Iterator[_Joined]:
             rate=published_rate,
             check=check,
         )
-        with preserved_state(setup, derive_seed(seed, "path", place)):
+        with preserved_state(runner, derive_seed(seed, "path", place)):
             line = straight_line(layout, start, end)
-            trained = train_curve(setup, line, items, how, source)
+            trained = train_curve(runner, line, items, how, source)
             along = partial(
-                profile, setup, items=sample, statistics=statistics, inner=_INNER, refined=_REFINED
+                profile, runner, items=sample, statistics=statistics, inner=_INNER, refined=_REFINED
             )
             curve = along(trained.path)
             ends = curve.points[0], curve.points[-1]
@@ -149,15 +149,15 @@ def _standard(subject: MetricInput) -> Iterator[_Joined]:
         yield found
 
 
-def _chosen(subject: MetricInput) -> tuple[Items, ConvergenceCheck | None]:
+def _chosen(metric_input: MetricInput) -> tuple[Items, ConvergenceCheck | None]:
     """Choose what bends are trained on, and a part of it that tells whether that is of use."""
-    train = subject.data.train
-    order = torch.randperm(len(train), generator=generator(subject.seed, "path items"))
+    train = metric_input.data.train
+    order = torch.randperm(len(train), generator=generator(metric_input.seed, "path items"))
     order = order[: _STEPS * _BATCH]
     count = _check_items(len(order))
     if count == 0:
         return train.take(order), None
-    items = subject.setup.here(train.take(order[:count]))
+    items = metric_input.runner.here(train.take(order[:count]))
     return train.take(order), ConvergenceCheck(items=items, every=_CHECK_EVERY, patience=_PATIENCE)
 
 
@@ -166,21 +166,23 @@ def _check_items(train_items: int) -> int:
     return min(_CHECK_ITEMS, train_items) if train_items > 1 else 0  # BatchNorm needs a variance
 
 
-def _paper(subject: MetricInput) -> Iterator[_Joined]:
-    setup, train = subject.setup, subject.data.train
-    (a, start), (c, end) = list(subject.members.items())[:2]
-    source = generator(subject.seed, "bend", 0)
-    line = straight_line(trainable_parameters(setup.network), start, end)
-    bend = random_weights(line.layout, line.bend, source)
+def _paper(metric_input: MetricInput) -> Iterator[_Joined]:
+    runner, train = metric_input.runner, metric_input.data.train
+    (a, start), (c, end) = list(metric_input.members.items())[:2]
+    source = generator(metric_input.seed, "bend", 0)
+    line = straight_line(trainable_parameters(runner.network), start, end)
+    control_point = random_weights(line.layout, line.control_point, source)
     how = CurveTraining(
-        steps=_paper_steps(subject.data.full),
+        steps=_paper_steps(metric_input.data.full),
         batch_size=_PAPER_BATCH,
         learning_rate=0.01,
         rate=published_rate,
     )
-    with preserved_state(setup, derive_seed(subject.seed, "path", 0)):
-        trained = train_curve(setup, replace(line, bend=bend), train, how, source)
-        curve = profile(setup, trained.path, train, train, inner=_INNER)
+    with preserved_state(runner, derive_seed(metric_input.seed, "path", 0)):
+        trained = train_curve(
+            runner, replace(line, control_point=control_point), train, how, source
+        )
+        curve = profile(runner, trained.path, train, train, inner=_INNER)
     yield _Joined(
         pair=f"{a} - {c}", curve=curve, line=None, steps=trained.steps, converged=trained.converged
     )

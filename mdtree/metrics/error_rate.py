@@ -22,13 +22,13 @@ from mdtree.rows import Missing, Value, mean_over_members
 __all__ = ["ERROR_RATE"]
 
 
-def compute(subject: MetricInput) -> MetricResult:
+def compute(metric_input: MetricInput) -> MetricResult:
     """Measure train_error, test_error, train_loss and test_loss."""
-    halves = {"train": subject.data.train, "test": subject.data.test}
-    with preserved_state(subject.setup, derive_seed(subject.seed, "error_rate")):
+    halves = {"train": metric_input.data.train, "test": metric_input.data.test}
+    with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "error_rate")):
         members = [
-            subject.setup.network.held(weights, partial(_scores, subject, halves))
-            for weights in subject.members.values()
+            metric_input.runner.network.held(weights, partial(_scores, metric_input, halves))
+            for weights in metric_input.members.values()
         ]
     values: dict[str, Value] = {}
     for half, items in halves.items():
@@ -57,9 +57,11 @@ def _error(scores: list[Score]) -> Value:
     )
 
 
-def _scores(subject: MetricInput, halves: Mapping[str, Items | None], run: Run) -> dict[str, Score]:
+def _scores(
+    metric_input: MetricInput, halves: Mapping[str, Items | None], run: Run
+) -> dict[str, Score]:
     return {
-        half: score(subject.setup, items, run)
+        half: score(metric_input.runner, items, run)
         for half, items in halves.items()
         if items is not None
     }

@@ -50,19 +50,21 @@ _POINTS = 2 + len(_INNER)
 _QUANTITIES = ("fork_barrier", "fork_cka")
 
 
-def compute(subject: MetricInput) -> MetricResult:
+def compute(metric_input: MetricInput) -> MetricResult:
     """Measure fork_barrier and fork_cka."""
-    if subject.training is None:
+    if metric_input.training is None:
         reason = "needs `training` in the recipe: learning_rate and batch_size, to go on with"
         return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=reason)))
-    fault = _fault(subject, subject.training)
+    fault = _fault(metric_input, metric_input.training)
     if fault is not None:
         return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=fault)))
-    weights = next(iter(subject.members.values()))
-    with preserved_state(subject.setup, derive_seed(subject.seed, "fork")):
-        start, end = (_continued(subject, subject.training, weights, way) for way in (0, 1))
-        barrier = _barrier(subject, start, end)
-        similarity, note = _similarity(subject, start, end)
+    weights = next(iter(metric_input.members.values()))
+    with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "fork")):
+        start, end = (
+            _continued(metric_input, metric_input.training, weights, way) for way in (0, 1)
+        )
+        barrier = _barrier(metric_input, start, end)
+        similarity, note = _similarity(metric_input, start, end)
     values = {"fork_barrier": barrier, "fork_cka": similarity}
     return MetricResult(values, notes=() if note is None else (note,))
 
@@ -78,9 +80,9 @@ def cost(work: Workload) -> ComputeCost:
     )
 
 
-def _fault(subject: MetricInput, how: Training) -> str | None:
+def _fault(metric_input: MetricInput, how: Training) -> str | None:
     """Say why the checkpoint cannot be trained any further."""
-    network, items = subject.setup.network, len(subject.data.train)
+    network, items = metric_input.runner.network, len(metric_input.data.train)
     if items == 0:
         return "needs training items, found 0"
     if not trainable_parameters(network).shapes:
@@ -93,20 +95,20 @@ def _fault(subject: MetricInput, how: Training) -> str | None:
     return None
 
 
-def _continued(subject: MetricInput, how: Training, weights: Weights, way: int) -> Weights:
-    setup, items = subject.setup, subject.data.train
-    module = copy.deepcopy(setup.network.module)
-    seed = derive_seed(subject.seed, "fork", way) % 2**32
+def _continued(metric_input: MetricInput, how: Training, weights: Weights, way: int) -> Weights:
+    runner, items = metric_input.runner, metric_input.data.train
+    module = copy.deepcopy(runner.network.module)
+    seed = derive_seed(metric_input.seed, "fork", way) % 2**32
     now = replace(how, epochs=_EPOCHS, steps=_STEPS, seed=seed)
 
     def work(_: int) -> Weights:
         module.load_state_dict(weights, strict=False)  # a tied tensor has several names, one given
-        return train(module, items, setup.losses, now, setup.place)
+        return train(module, items, runner.losses, now, runner.place)
 
     trained = within_memory(
         work, how.batch_size, least=how.batch_size, what="in the training of a continuation"
     )
-    setup.meter.add(ComputeCost(gradient=_trained_items(how, len(items))))
+    runner.meter.add(ComputeCost(gradient=_trained_items(how, len(items))))
     return trained
 
 
@@ -116,12 +118,12 @@ def _trained_items(how: Training, items: int) -> int:
     return min(_EPOCHS * (items // batch_size), _STEPS) * batch_size
 
 
-def _barrier(subject: MetricInput, start: Weights, end: Weights) -> Value:
-    setup, train_items = subject.setup, subject.data.train
-    sample = draw(setup, train_items, _ITEMS, generator(subject.seed, "fork items"))
-    statistics = draw(setup, sample, _STATISTICS, generator(subject.seed, "fork statistics"))
-    line = straight_line(trainable_parameters(setup.network), start, end)
-    found: Profile = profile(setup, line, sample, statistics, inner=_INNER)
+def _barrier(metric_input: MetricInput, start: Weights, end: Weights) -> Value:
+    runner, train_items = metric_input.runner, metric_input.data.train
+    sample = draw(runner, train_items, _ITEMS, generator(metric_input.seed, "fork items"))
+    statistics = draw(runner, sample, _STATISTICS, generator(metric_input.seed, "fork statistics"))
+    line = straight_line(trainable_parameters(runner.network), start, end)
+    found: Profile = profile(runner, line, sample, statistics, inner=_INNER)
     if not found.has_errors:
         return Missing(missing="the targets are no class numbers")
     figure = found.barrier()
@@ -130,14 +132,16 @@ def _barrier(subject: MetricInput, start: Weights, end: Weights) -> Value:
     return Measured(value=figure.value, stderr=figure.stderr)
 
 
-def _similarity(subject: MetricInput, start: Weights, end: Weights) -> tuple[Value, str | None]:
-    setup, train_items = subject.setup, subject.data.train
-    source = generator(subject.seed, "fork mixing")
-    sample, note = mixed_sample(setup, train_items, _ITEMS, source)
+def _similarity(
+    metric_input: MetricInput, start: Weights, end: Weights
+) -> tuple[Value, str | None]:
+    runner, train_items = metric_input.runner, metric_input.data.train
+    source = generator(metric_input.seed, "fork mixing")
+    sample, note = mixed_sample(runner, train_items, _ITEMS, source)
     if len(sample) < MIN_ITEMS:
         return Missing(missing=f"needs {MIN_ITEMS} training items, found {len(sample)}"), note
     first, second = (
-        setup.network.held(weights, partial(outputs, setup, sample)) for weights in (start, end)
+        runner.network.held(weights, partial(outputs, runner, sample)) for weights in (start, end)
     )
     if first.kernel is None or second.kernel is None:
         fault = first.fault or second.fault

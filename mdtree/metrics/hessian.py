@@ -84,17 +84,17 @@ class _Curvature:
     density: tuple[tuple[float, float], ...] = ()  # (eigenvalue, weight)
 
 
-def compute(subject: MetricInput) -> MetricResult:
+def compute(metric_input: MetricInput) -> MetricResult:
     """Measure hessian_top and hessian_trace, and the spectral density for its picture."""
-    if trainable_parameters(subject.setup.network).size == 0:
+    if trainable_parameters(metric_input.runner.network).size == 0:
         missing = Missing(missing="the network has no parameter that is not frozen")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
     found: dict[str, _Curvature] = {}
     notes: list[str] = []
-    for place, (name, weights) in enumerate(subject.members.items()):
+    for place, (name, weights) in enumerate(metric_input.members.items()):
         try:
             derived: DoubleBackwardResult[_Curvature] = double_backward(
-                partial(_measured, subject, weights, place)
+                partial(_measured, metric_input, weights, place)
             )
         except (LossError, NoSecondDerivativeError) as error:
             return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=f"{name}: {error}")))
@@ -124,23 +124,23 @@ def cost(work: Workload) -> ComputeCost:
     return one * work.members
 
 
-def _measured(subject: MetricInput, weights: Weights, place: int) -> _Curvature:
+def _measured(metric_input: MetricInput, weights: Weights, place: int) -> _Curvature:
     """Begin each try with the same random numbers: kernels without a second derivative differ."""
-    with preserved_state(subject.setup, derive_seed(subject.seed, "hessian", place)):
-        return _PROTOCOLS[subject.protocol](subject, weights, place)
+    with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "hessian", place)):
+        return _PROTOCOLS[metric_input.protocol](metric_input, weights, place)
 
 
-def _standard(subject: MetricInput, weights: Weights, place: int) -> _Curvature:
+def _standard(metric_input: MetricInput, weights: Weights, place: int) -> _Curvature:
     """Use the same items for every member, so that members differ by their weights alone."""
-    setup = subject.setup
-    sample = draw(setup, subject.data.train, _ITEMS, generator(subject.seed, "hessian"))
+    runner = metric_input.runner
+    sample = draw(runner, metric_input.data.train, _ITEMS, generator(metric_input.seed, "hessian"))
 
     def work(batch_size: int) -> _Curvature:
-        hessian = Hessian(setup, weights, sample, batch_size)
-        source = generator(subject.seed, "hessian probes", place)
-        return _explored(hessian, source, alone=len(subject.members) == 1)
+        hessian = Hessian(runner, weights, sample, batch_size)
+        source = generator(metric_input.seed, "hessian probes", place)
+        return _explored(hessian, source, alone=len(metric_input.members) == 1)
 
-    return within_memory(work, min(_BATCH, setup.batch_size, len(sample)))
+    return within_memory(work, min(_BATCH, runner.batch_size, len(sample)))
 
 
 def _explored(hessian: Hessian, source: torch.Generator, *, alone: bool) -> _Curvature:
@@ -187,11 +187,11 @@ def _spread(hessian: Hessian, top: Tensor) -> float | None:
     return math.sqrt(squares / (1 - sum(share**2 for share, _ in found)))
 
 
-def _paper(subject: MetricInput, weights: Weights, place: int) -> _Curvature:
-    setup = subject.setup
-    source = generator(subject.seed, "hessian items", place)
-    sample = draw(setup, subject.data.train, _PAPER_ITEMS, source)
-    found = published_hessian(setup, weights, sample)
+def _paper(metric_input: MetricInput, weights: Weights, place: int) -> _Curvature:
+    runner = metric_input.runner
+    source = generator(metric_input.seed, "hessian items", place)
+    sample = draw(runner, metric_input.data.train, _PAPER_ITEMS, source)
+    found = published_hessian(runner, weights, sample)
     probes = len(found.forms)
     stderr = statistics.stdev(found.forms) / math.sqrt(probes) if probes > 1 else None
     return _Curvature(

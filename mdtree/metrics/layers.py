@@ -46,15 +46,15 @@ _DIGITS = 6
 _Kernels = dict[str, Kernel]  # of each layer, in the order in which they speak
 
 
-def compute(subject: MetricInput) -> MetricResult:
+def compute(metric_input: MetricInput) -> MetricResult:
     """Compare all layers; there is no quantity, only a picture."""
-    found = len(subject.data.train)
+    found = len(metric_input.data.train)
     if found < MIN_ITEMS:
         return MetricResult({}, notes=(f"layers: needs {MIN_ITEMS} training items, found {found}",))
-    setup, source = subject.setup, generator(subject.seed, "layers")
-    sample = draw(setup, subject.data.train, _ITEMS, source)
-    with preserved_state(setup, derive_seed(subject.seed, "layers")):
-        used, kernels = within_memory(partial(_kernels, subject, sample), len(sample))
+    runner, source = metric_input.runner, generator(metric_input.seed, "layers")
+    sample = draw(runner, metric_input.data.train, _ITEMS, source)
+    with preserved_state(runner, derive_seed(metric_input.seed, "layers")):
+        used, kernels = within_memory(partial(_kernels, metric_input, sample), len(sample))
     less = f"layers: memory was enough for {used} of {len(sample)} items"
     return MetricResult(
         {},
@@ -68,16 +68,18 @@ def cost(work: Workload) -> ComputeCost:
     return ComputeCost(forward=min(work.members, _MEMBERS) * min(work.train_items, _ITEMS))
 
 
-def _kernels(subject: MetricInput, sample: Items, count: int) -> tuple[int, list[_Kernels]]:
-    items, setup = sample.take(torch.arange(count)), subject.setup
-    members = itertools.islice(subject.members.values(), _MEMBERS)
-    return count, [setup.network.held(weights, partial(_seen, setup, items)) for weights in members]
+def _kernels(metric_input: MetricInput, sample: Items, count: int) -> tuple[int, list[_Kernels]]:
+    items, runner = sample.take(torch.arange(count)), metric_input.runner
+    members = itertools.islice(metric_input.members.values(), _MEMBERS)
+    return count, [
+        runner.network.held(weights, partial(_seen, runner, items)) for weights in members
+    ]
 
 
-def _seen(setup: ModelRunner, items: Items, run: Run) -> _Kernels:
+def _seen(runner: ModelRunner, items: Items, run: Run) -> _Kernels:
     """Run the network once, and make the kernel of each layer as it speaks."""
     kernels: _Kernels = {}
-    batch = next(setup.batches(items, len(items)))
+    batch = next(runner.batches(items, len(items)))
 
     def keep(name: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
         features = _tensor(output)
@@ -85,10 +87,10 @@ def _seen(setup: ModelRunner, items: Items, run: Run) -> _Kernels:
             kernels[name] = Kernel.of(features)
 
     with contextlib.ExitStack() as hooks, _every_module_called(), torch.inference_mode():
-        for name, module in _layers(setup.network.module):
+        for name, module in _layers(runner.network.module):
             hooks.enter_context(module.register_forward_hook(partial(keep, name)))
         run(batch)
-    setup.meter.add(ComputeCost(forward=len(items)))
+    runner.meter.add(ComputeCost(forward=len(items)))
     return kernels
 
 

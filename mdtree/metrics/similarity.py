@@ -74,15 +74,16 @@ class _Compared:
     notes: tuple[str, ...] = ()
 
 
-def compute(subject: MetricInput) -> MetricResult:
+def compute(metric_input: MetricInput) -> MetricResult:
     """Measure cka, agreement and weight_distance."""
-    if len(subject.members) == 1:
+    if len(metric_input.members) == 1:
         return needs_two(_QUANTITIES, found=1)
     distances = {
-        (a, b): _distance(subject, a, b) for a, b in itertools.combinations(subject.members, 2)
+        (a, b): _distance(metric_input, a, b)
+        for a, b in itertools.combinations(metric_input.members, 2)
     }
-    with preserved_state(subject.setup, derive_seed(subject.seed, "similarity")):
-        compared = _PROTOCOLS[subject.protocol](subject)
+    with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "similarity")):
+        compared = _PROTOCOLS[metric_input.protocol](metric_input)
     return MetricResult(
         {
             "cka": _over_pairs([pair.cka for pair in compared.pairs]),
@@ -103,13 +104,13 @@ def cost(work: Workload) -> ComputeCost:
     return ComputeCost(forward=passes * min(work.train_items, _ITEMS))
 
 
-def _standard(subject: MetricInput) -> _Compared:
-    setup = subject.setup
-    source = generator(subject.seed, "similarity items")
-    sample, unmixed = mixed_sample(setup, subject.data.train, _ITEMS, source)
+def _standard(metric_input: MetricInput) -> _Compared:
+    runner = metric_input.runner
+    source = generator(metric_input.seed, "similarity items")
+    sample, unmixed = mixed_sample(runner, metric_input.data.train, _ITEMS, source)
     said = {
-        name: setup.network.held(weights, partial(outputs, setup, sample))
-        for name, weights in subject.members.items()
+        name: runner.network.held(weights, partial(outputs, runner, sample))
+        for name, weights in metric_input.members.items()
     }
     pairs = [
         _Pair(
@@ -124,23 +125,26 @@ def _standard(subject: MetricInput) -> _Compared:
     return _Compared(pairs=pairs, notes=notes)
 
 
-def _paper(subject: MetricInput) -> _Compared:
+def _paper(metric_input: MetricInput) -> _Compared:
     return _Compared(
-        pairs=[_paper_pair(subject, a, b) for a, b in itertools.permutations(subject.members, 2)]
+        pairs=[
+            _paper_pair(metric_input, a, b)
+            for a, b in itertools.permutations(metric_input.members, 2)
+        ]
     )
 
 
-def _paper_pair(subject: MetricInput, a: str, b: str) -> _Pair:
-    setup = subject.setup
-    source = generator(subject.seed, "similarity items", a, b)
+def _paper_pair(metric_input: MetricInput, a: str, b: str) -> _Pair:
+    runner = metric_input.runner
+    source = generator(metric_input.seed, "similarity items", a, b)
     sample, unmixed = mixed_sample(
-        setup, subject.data.train, _PAPER_ITEMS, source, together=_PAPER_BATCH
+        runner, metric_input.data.train, _PAPER_ITEMS, source, together=_PAPER_BATCH
     )
     if unmixed is not None:
         missing = Missing(missing=f"paper-1 mixes training items: {unmixed}")
         return _Pair(a=a, b=b, cka=missing, agreement=missing)
     said = {
-        name: setup.network.held(subject.members[name], partial(outputs, setup, sample))
+        name: runner.network.held(metric_input.members[name], partial(outputs, runner, sample))
         for name in (a, b)
     }
     return _Pair(a=a, b=b, cka=_cka(said, debiased=False, alone=False), agreement=_agreement(said))
@@ -183,11 +187,11 @@ def _agreement(said: dict[str, Outputs]) -> Value:
     return Measured(value=100 * share, stderr=100 * stderr)
 
 
-def _distance(subject: MetricInput, a: str, b: str) -> Value:
-    names = trainable_parameters(subject.setup.network).shapes
+def _distance(metric_input: MetricInput, a: str, b: str) -> Value:
+    names = trainable_parameters(metric_input.runner.network).shapes
     if not names:
         return Missing(missing="the network has no parameter that is not frozen")
-    first, second = subject.members[a], subject.members[b]
+    first, second = metric_input.members[a], metric_input.members[b]
     distance = _length(first, second, list(names))
     if not math.isfinite(distance):
         return Missing(missing=f"the distance between {a} and {b} is not finite")

@@ -56,11 +56,12 @@ _REASONS = {
 }
 
 
-def compute(subject: MetricInput) -> MetricResult:
+def compute(metric_input: MetricInput) -> MetricResult:
     """Measure the spectra of every member."""
-    rules = Rules(seed=subject.seed)
+    rules = Rules(seed=metric_input.seed)
     found = {
-        name: analyse_all(in_memory_tensors(_here(w)), rules) for name, w in subject.members.items()
+        name: analyse_all(in_memory_tensors(_here(w)), rules)
+        for name, w in metric_input.members.items()
     }
     values = {name: _combined(name, list(found.values())) for name in _READ}
     return MetricResult(values, details=_details(found), notes=_notes(found))

@@ -16,11 +16,11 @@ __all__ = ["write_page"]
 
 
 def write_page(
-    path: Path, verdicts: Sequence[Verdict], rows: Sequence[Row], judge: Diagnoser
+    path: Path, verdicts: Sequence[Verdict], rows: Sequence[Row], diagnoser: Diagnoser
 ) -> None:
     """Write the page of verdicts by one judge; an earlier one stays until this one is whole."""
     from mdtree.render.page import report_page
 
-    text = report_page(verdicts, rows, {judge.name: judge.saved})
+    text = report_page(verdicts, rows, {diagnoser.name: diagnoser.saved})
     with atomic_file(path, advice="name another file with --html") as file:
         file.write(text.encode())

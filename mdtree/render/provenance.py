@@ -48,6 +48,6 @@ def _measuring(held: Provenance) -> Iterator[tuple[str, Markup | str]]:
     if held.data is not None:
         yield "data (sha256)", tag("code", held.data[:_HASH])
     yield "metrics", ", ".join(held.metrics)
-    effort = "" if held.passes is None else f", {short(held.passes)} forward passes of one item"
-    yield "measured", f"on {held.device} in {short(held.seconds)} s, seed {held.seed}{effort}"
+    cost = "" if held.passes is None else f", {short(held.passes)} forward passes of one item"
+    yield "measured", f"on {held.device} in {short(held.seconds)} s, seed {held.seed}{cost}"
     yield "choices", joined((tag("span", sentence(note)) for note in held.notes[:_MOST]), " ")

@@ -52,13 +52,13 @@ class Mark:
         return self.value is not None and not self.held[0] <= self.value <= self.held[-1]
 
 
-def marks(row: Row, saved: SavedTree, clues: Sequence[DecisionStep]) -> Iterator[Mark]:
+def marks(row: Row, saved: SavedTree, steps: Sequence[DecisionStep]) -> Iterator[Mark]:
     """Give a mark for each feature of the tree, those that were asked for first."""
     values, errors = _values(row, saved)
     thresholds: dict[str, tuple[float, ...]] = {}
-    for clue in clues:
-        told = () if clue.threshold == KNOWN else (clue.threshold,)
-        thresholds[clue.feature] = (*thresholds.get(clue.feature, ()), *told)
+    for step in steps:
+        told = () if step.threshold == KNOWN else (step.threshold,)
+        thresholds[step.feature] = (*thresholds.get(step.feature, ()), *told)
     for name in dict.fromkeys([*thresholds, *saved.features]):
         held = _held(name, saved)
         if held is not None:

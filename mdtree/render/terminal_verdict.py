@@ -56,11 +56,11 @@ def _lines(verdict: Verdict) -> Iterator[str]:
     others = sorted(verdict.probabilities.items(), key=lambda item: -item[1])
     yield "  " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in others)
     yield "why:"
-    for number, clue in enumerate(verdict.clues, start=1):
+    for number, step in enumerate(verdict.clues, start=1):
         flip = (
-            "" if clue.flips_at is None else f" [{clue.flips_at:.1f} standard errors from flipping]"
+            "" if step.flips_at is None else f" [{step.flips_at:.1f} standard errors from flipping]"
         )
-        yield f"  {number}. {clue.says}{flip}"
+        yield f"  {number}. {step.says}{flip}"
     if verdict.agreement is not None:
         yield f"  {100 * verdict.agreement:.0f} % of the plausible trees give this answer"
     if verdict.stability is not None:

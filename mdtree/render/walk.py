@@ -24,27 +24,27 @@ def walk(verdict: Verdict, saved: SavedTree | None) -> Markup:
         lead += (
             " The verdict is the average over all plausible trees; this is the most probable one."
         )
-    clues = [_clue(clue) for clue in verdict.clues]
+    steps = [_clue(step) for step in verdict.clues]
     return section(
         "Why",
         lead,
-        tag("ol", *clues, class_="walk") if clues else None,
+        tag("ol", *steps, class_="walk") if steps else None,
         None if saved is None else _tree(verdict, saved),
     )
 
 
-def _clue(clue: DecisionStep) -> Markup:
-    return tag("li", sentence(clue.says), *(tag("small", said) for said in _distance(clue)))
+def _clue(step: DecisionStep) -> Markup:
+    return tag("li", sentence(step.says), *(tag("small", said) for said in _distance(step)))
 
 
-def _distance(clue: DecisionStep) -> Iterator[str]:
-    if clue.flips_at is None:
+def _distance(step: DecisionStep) -> Iterator[str]:
+    if step.flips_at is None:
         return
-    if clue.flips_at > _FAR:
+    if step.flips_at > _FAR:
         yield f"More than {_FAR:g} standard errors from the other answer."
     else:
-        near = " It could well be the other one." if clue.flips_at < _NEAR else ""
-        yield f"{clue.flips_at:.1f} standard errors from the other answer.{near}"
+        near = " It could well be the other one." if step.flips_at < _NEAR else ""
+        yield f"{step.flips_at:.1f} standard errors from the other answer.{near}"
 
 
 def _tree(verdict: Verdict, saved: SavedTree) -> Markup:
@@ -52,7 +52,7 @@ def _tree(verdict: Verdict, saved: SavedTree) -> Markup:
         "figure",
         tag(
             "div",
-            tree_svg(saved.tree, walked=[clue.went for clue in verdict.clues], say=question),
+            tree_svg(saved.tree, walked=[step.went for step in verdict.clues], say=question),
             class_="scroll",
             role="group",
             tabindex=0,

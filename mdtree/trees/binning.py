@@ -88,7 +88,7 @@ def collect(
     values, whole = _values(empty.shape, matrix, columns)
     values = values[whole]
     questions = list(questions_of(empty.shape))
-    cuts = tuple(_cuts(ask, values[:, i], most) for i, ask in enumerate(questions))
+    cuts = tuple(_cuts(question, values[:, i], most) for i, question in enumerate(questions))
     start = replace(
         empty,
         cuts=cuts,
@@ -99,40 +99,42 @@ def collect(
 
 
 def continued(
-    evidence: BinnedCounts, matrix: Floats, columns: Mapping[str, int], labels: Ints
+    binned: BinnedCounts, matrix: Floats, columns: Mapping[str, int], labels: Ints
 ) -> BinnedCounts:
     """Add groups to earlier evidence; the cuts stay."""
-    values, whole = _values(evidence.shape, matrix, columns)
-    return evidence.extended(_cells(values[whole], evidence.cuts), labels[whole])
+    values, whole = _values(binned.shape, matrix, columns)
+    return binned.extended(_cells(values[whole], binned.cuts), labels[whole])
 
 
 def cells_of(
-    evidence: BinnedCounts, matrix: Floats, columns: Mapping[str, int]
+    binned: BinnedCounts, matrix: Floats, columns: Mapping[str, int]
 ) -> tuple[Ints, NDArray[np.bool_]]:
     """Give the cell of each line, and say which lines have all features."""
-    values, whole = _values(evidence.shape, matrix, columns)
-    return _cells(values, evidence.cuts), whole
+    values, whole = _values(binned.shape, matrix, columns)
+    return _cells(values, binned.cuts), whole
 
 
-def belief(ask: Question, cuts: Floats) -> Floats:
+def belief(question: Question, cuts: Floats) -> Floats:
     """Give each cut the share of the belief around it."""
-    low, high = scaled_bounds(ask)
+    low, high = scaled_bounds(question)
     edges = np.concatenate([[low], _middles(cuts), [high]])
-    mass = np.maximum(np.diff(stdtr(_DEGREES, (edges - _centre(ask)) / ask.spread)), 1e-12)
+    mass = np.maximum(
+        np.diff(stdtr(_DEGREES, (edges - _centre(question)) / question.spread)), 1e-12
+    )
     shares: Floats = mass / mass.sum()
     return shares
 
 
-def _cuts(ask: Question, values: Floats, most: int) -> Floats:
-    low, high = scaled_bounds(ask)
+def _cuts(question: Question, values: Floats, most: int) -> Floats:
+    low, high = scaled_bounds(question)
     distinct = np.unique(values)
     between = _middles(distinct)
     between = between[(between > low) & (between < high)]
     if len(between) > most:
         between = between[np.linspace(0, len(between) - 1, most).round().astype(int)]
     levels = np.linspace(0.03, 0.97, min(_QUANTILES, most))
-    believed = np.round(_centre(ask) + ask.spread * stdtrit(_DEGREES, levels), DECIMALS)
-    believed = np.append(believed[(believed > low) & (believed < high)], _centre(ask))
+    believed = np.round(_centre(question) + question.spread * stdtrit(_DEGREES, levels), DECIMALS)
+    believed = np.append(believed[(believed > low) & (believed < high)], _centre(question))
     return np.unique(np.concatenate([between, believed]))
 
 
@@ -141,14 +143,14 @@ def _middles(values: Floats) -> Floats:
     return middles
 
 
-def scaled_bounds(ask: Question) -> tuple[float, float]:
+def scaled_bounds(question: Question) -> tuple[float, float]:
     """Bring the bounds of a belief to its scale."""
-    low, high = to_scale(np.array(ask.bounds, dtype=float), ask.scale)
+    low, high = to_scale(np.array(question.bounds, dtype=float), question.scale)
     return float(low), float(high)
 
 
-def _centre(ask: Question) -> float:
-    return float(to_scale(np.array([ask.start]), ask.scale)[0])
+def _centre(question: Question) -> float:
+    return float(to_scale(np.array([question.start]), question.scale)[0])
 
 
 def complete_rows(shape: Template, matrix: Floats, columns: Mapping[str, int]) -> NDArray[np.bool_]:
@@ -162,10 +164,10 @@ def _values(
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Bring the features to the scales of their questions; say which lines have them all."""
     questions = list(questions_of(shape))
-    values: Floats = matrix[:, [columns[ask.feature] for ask in questions]]
-    for number, ask in enumerate(questions):
-        if ask.scale != "linear":
-            values[:, number] = to_scale(values[:, number], ask.scale)
+    values: Floats = matrix[:, [columns[question.feature] for question in questions]]
+    for number, question in enumerate(questions):
+        if question.scale != "linear":
+            values[:, number] = to_scale(values[:, number], question.scale)
     return values, complete_rows(shape, matrix, columns)
 
 

@@ -58,8 +58,8 @@ class _LeafSum:
 class _SplitSum:
     """A question and all below it, its own threshold summed out."""
 
-    ask: Question
-    question: int
+    question: Question
+    number: int  # of the question
     low: _Part
     high: _Part
     log_sum: Floats
@@ -85,43 +85,43 @@ class _Table:
 class Posterior:
     """All plausible trees of one shape, weighted."""
 
-    evidence: BinnedCounts
+    binned: BinnedCounts
     log_evidence: float  # log Z
     tree: Node  # the most probable one
     tables: tuple[_Table, ...]  # one for each leaf
 
     def predict_proba(self, matrix: Floats, columns: Mapping[str, int]) -> Floats:
         """Average over all trees; lines with a missing feature of the shape are NaN."""
-        cells, whole = cells_of(self.evidence, matrix, columns)
+        cells, whole = cells_of(self.binned, matrix, columns)
         out = self.at(cells)
         out[~whole] = np.nan
         return out
 
     def at(self, cells: Ints) -> Floats:
         """Give the probability of each class in cells, one line for each."""
-        out = np.zeros((len(cells), len(self.evidence.classes)))
+        out = np.zeros((len(cells), len(self.binned.classes)))
         for table in self.tables:
             out += table.classes[tuple(cells[:, question] for question in table.questions)]
         return out
 
     def votes(self, cells: Ints) -> Floats:
         """Give the share of the plausible trees that answer each class."""
-        out = np.zeros((len(cells), len(self.evidence.classes)))
+        out = np.zeros((len(cells), len(self.binned.classes)))
         for table in self.tables:
-            place = self.evidence.classes.index(table.answer)
+            place = self.binned.classes.index(table.answer)
             out[:, place] += table.reached[tuple(cells[:, number] for number in table.questions)]
         return out
 
 
-def posterior(evidence: BinnedCounts) -> Posterior:
+def posterior(binned: BinnedCounts) -> Posterior:
     """Sum over all thresholds, and prepare the tables that predictions are read from."""
-    root = _summed(evidence, evidence.shape, (), 0)
+    root = _summed(binned, binned.shape, (), 0)
     tables: list[_Table] = []
     _tabulate(root, np.array(1.0), tables)
     return Posterior(
-        evidence=evidence,
+        binned=binned,
         log_evidence=float(root.log_sum),
-        tree=_best(evidence, root, ()),
+        tree=_best(binned, root, ()),
         tables=tuple(tables),
     )
 
@@ -130,7 +130,7 @@ def averaged(
     posteriors: Sequence[tuple[float, Posterior]], matrix: Floats, columns: Mapping[str, int]
 ) -> Floats:
     """Mix the shapes that can judge each line; one that none can judge is undecided."""
-    classes = len(posteriors[0][1].evidence.classes)
+    classes = len(posteriors[0][1].binned.classes)
     total = np.zeros((len(matrix), classes))
     weights = np.zeros((len(matrix), 1))
     for weight, held in posteriors:
@@ -143,21 +143,21 @@ def averaged(
     return total / weights
 
 
-def _summed(evidence: BinnedCounts, shape: Template, path: _Path, question: int) -> _Part:
+def _summed(binned: BinnedCounts, shape: Template, path: _Path, question: int) -> _Part:
     if isinstance(shape, TemplateLeaf):
-        return _end(evidence, shape, path)
+        return _end(binned, shape, path)
     after_low = question + 1 + sum(1 for _ in questions_of(shape.low))
-    low = _summed(evidence, shape.low, (*path, _Turn(question, low=True)), question + 1)
-    high = _summed(evidence, shape.high, (*path, _Turn(question, low=False)), after_low)
-    believed = np.log(belief(shape, evidence.cuts[question]))
+    low = _summed(binned, shape.low, (*path, _Turn(question, low=True)), question + 1)
+    high = _summed(binned, shape.high, (*path, _Turn(question, low=False)), after_low)
+    believed = np.log(belief(shape, binned.cuts[question]))
     joint = low.log_sum + high.log_sum + believed
     top = joint.max(axis=-1, keepdims=True)
     weights = np.exp(joint - top)
     total = weights.sum(axis=-1, keepdims=True)
     best = low.log_best + high.log_best + believed
     return _SplitSum(
-        ask=shape,
-        question=question,
+        question=shape,
+        number=question,
         low=low,
         high=high,
         log_sum=(top + np.log(total))[..., 0],
@@ -172,16 +172,16 @@ def first_best(values: Floats) -> Ints:
     return np.asarray((values >= values.max(axis=-1, keepdims=True) - _TIE).argmax(axis=-1))
 
 
-def _end(evidence: BinnedCounts, outcome: TemplateLeaf, path: _Path) -> _LeafSum:
-    counts = _counts(evidence, path)
-    others = evidence.miss / max(len(evidence.classes) - 1, 1)
-    prior = np.array([evidence.hit if c == outcome.answer else others for c in evidence.classes])
+def _end(binned: BinnedCounts, leaf: TemplateLeaf, path: _Path) -> _LeafSum:
+    counts = _counts(binned, path)
+    others = binned.miss / max(len(binned.classes) - 1, 1)
+    prior = np.array([binned.hit if c == leaf.answer else others for c in binned.classes])
     held = counts + prior
     total = held.sum(axis=-1)
     likelihood = (gammaln(held) - gammaln(prior)).sum(axis=-1)
     likelihood += gammaln(prior.sum()) - gammaln(total)
     return _LeafSum(
-        answer=outcome.answer,
+        answer=leaf.answer,
         path=path,
         log_sum=likelihood,
         log_best=likelihood,
@@ -190,13 +190,13 @@ def _end(evidence: BinnedCounts, outcome: TemplateLeaf, path: _Path) -> _LeafSum
     )
 
 
-def _counts(evidence: BinnedCounts, path: _Path) -> Floats:
+def _counts(binned: BinnedCounts, path: _Path) -> Floats:
     """Count the groups in a leaf, for all thresholds of its path at once."""
     if not path:
-        return np.asarray(evidence.counts.sum(axis=0))
-    sizes = [len(evidence.cuts[turn.question]) + 1 for turn in path]
-    tensor = np.zeros((*sizes, len(evidence.classes)))
-    np.add.at(tensor, tuple(evidence.cells[:, turn.question] for turn in path), evidence.counts)
+        return np.asarray(binned.counts.sum(axis=0))
+    sizes = [len(binned.cuts[turn.question]) + 1 for turn in path]
+    tensor = np.zeros((*sizes, len(binned.classes)))
+    np.add.at(tensor, tuple(binned.cells[:, turn.question] for turn in path), binned.counts)
     for axis, turn in enumerate(path):
         low = np.delete(tensor.cumsum(axis=axis), -1, axis=axis)  # x <= cut j: intervals 0 .. j
         tensor = low if turn.low else tensor.sum(axis=axis, keepdims=True) - low
@@ -230,18 +230,18 @@ def _over_cells(table: Floats, path: _Path) -> Floats:
     return table
 
 
-def _best(evidence: BinnedCounts, part: _Part, chosen: tuple[int, ...]) -> Node:
+def _best(binned: BinnedCounts, part: _Part, chosen: tuple[int, ...]) -> Node:
     """Read off the most probable tree, given the thresholds chosen above."""
     if isinstance(part, _LeafSum):
         held = part.counts[chosen]
-        counts = {name: float(n) for name, n in zip(evidence.classes, held, strict=True)}
+        counts = {name: float(n) for name, n in zip(binned.classes, held, strict=True)}
         return Leaf(answer=part.answer, counts=counts)
     index = int(part.best[chosen])
-    low = _best(evidence, part.low, (*chosen, index))
-    high = _best(evidence, part.high, (*chosen, index))
-    threshold = from_scale(float(evidence.cuts[part.question][index]), part.ask.scale)
+    low = _best(binned, part.low, (*chosen, index))
+    high = _best(binned, part.high, (*chosen, index))
+    threshold = from_scale(float(binned.cuts[part.number][index]), part.question.scale)
     return Split(
-        feature=part.ask.feature,
+        feature=part.question.feature,
         threshold=threshold,
         low=low,
         high=high,

@@ -48,7 +48,7 @@ def probabilities(saved: SavedTree, matrix: Floats) -> Floats:
     """
     columns = {name: number for number, name in enumerate(saved.features)}
     if saved.components:
-        held = [(weight, posterior(evidence)) for weight, evidence in saved.components]
+        held = [(weight, posterior(binned)) for weight, binned in saved.components]
         return averaged(held, matrix, columns)
     found = np.zeros((len(matrix), len(saved.classes)))
     for leaf, lines in ends(saved.tree, matrix, columns):

@@ -176,7 +176,7 @@ def _component(part: _Component, file: _File) -> tuple[float, BinnedCounts]:
     classes = {len(held) for held in part.counts} | {len(file.classes)}
     if len(widths) > 1 or len(classes) > 1 or len(part.cells) != len(part.counts):
         raise ValueError("its posterior does not fit its shape or the classes")
-    evidence = BinnedCounts(
+    binned = BinnedCounts(
         shape=shape,
         classes=tuple(file.classes),
         hit=part.hit,
@@ -185,11 +185,11 @@ def _component(part: _Component, file: _File) -> tuple[float, BinnedCounts]:
         cells=np.array(part.cells, dtype=np.intp).reshape(-1, len(questions)),
         counts=np.array(part.counts, dtype=float).reshape(-1, len(file.classes)),
     )
-    for ask, cuts, cells in zip(questions, evidence.cuts, evidence.cells.T, strict=True):
-        _check_cuts(ask, cuts)
+    for question, cuts, cells in zip(questions, binned.cuts, binned.cells.T, strict=True):
+        _check_cuts(question, cuts)
         if (cells > len(cuts)).any():
-            raise ValueError(f"its posterior counts groups outside its cuts of {ask.feature}")
-    return part.weight, evidence
+            raise ValueError(f"its posterior counts groups outside its cuts of {question.feature}")
+    return part.weight, binned
 
 
 def _population(part: _TrainingDistribution | None) -> TrainingDistribution | None:
@@ -203,12 +203,14 @@ def _population(part: _TrainingDistribution | None) -> TrainingDistribution | No
     )
 
 
-def _check_cuts(ask: Question, cuts: Any) -> None:
-    low, high = scaled_bounds(ask)
-    if not ask.bounds[0] <= ask.start <= ask.bounds[1] or not low < high:
-        raise ValueError(f"its belief in {ask.feature} is not within its bounds")
+def _check_cuts(question: Question, cuts: Any) -> None:
+    low, high = scaled_bounds(question)
+    if not question.bounds[0] <= question.start <= question.bounds[1] or not low < high:
+        raise ValueError(f"its belief in {question.feature} is not within its bounds")
     if not len(cuts) or (cuts[1:] <= cuts[:-1]).any() or cuts[0] < low or cuts[-1] > high:
-        raise ValueError(f"its cuts of {ask.feature} must rise, within the bounds of the belief")
+        raise ValueError(
+            f"its cuts of {question.feature} must rise, within the bounds of the belief"
+        )
 
 
 def _check_tables(held: Iterable[BinnedCounts]) -> None:

@@ -222,7 +222,7 @@ def answers(shape: Template) -> list[str]:
 
 def template_features(shape: Template) -> tuple[str, ...]:
     """List the features that a shape asks for, each once, in order."""
-    return tuple(dict.fromkeys(ask.feature for ask in questions_of(shape)))
+    return tuple(dict.fromkeys(question.feature for question in questions_of(shape)))
 
 
 def to_scale(values: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:

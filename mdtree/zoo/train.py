@@ -59,7 +59,7 @@ def train_zoo(
     folder: Path,
     out: Path,
     trust: Trust,
-    crew: ExecutorConfig = HERE,
+    executor: ExecutorConfig = HERE,
     max_failures: int | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -80,7 +80,7 @@ def train_zoo(
         watch.start(len(todo))
         found: dict[str, TrainingOutcome] = {name: o for name, o in known.items() if o is not None}
         failed: dict[str, str] = {}
-        with contextlib.closing(_outcomes(todo, crew)) as outcomes:
+        with contextlib.closing(_outcomes(todo, executor)) as outcomes:
             for outcome in outcomes:
                 found[outcome.name] = outcome
                 watch.step(outcome.name)
@@ -100,8 +100,8 @@ def train_zoo(
     )
 
 
-def _outcomes(todo: list[ZooMember], crew: ExecutorConfig) -> Generator[TrainingOutcome]:
-    for done in run(train_member, todo, crew, held=lambda outcome: outcome.share):
+def _outcomes(todo: list[ZooMember], executor: ExecutorConfig) -> Generator[TrainingOutcome]:
+    for done in run(train_member, todo, executor, held=lambda outcome: outcome.share):
         yield done.result or TrainingOutcome(name=done.item.name, failure=done.error or "no reason")
 
 

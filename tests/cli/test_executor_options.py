@@ -52,8 +52,8 @@ def test_without_any_word_the_work_is_done_here():
         (["--memory-per-group", "500m"], ExecutorConfig(memory=500 * 2**20)),
     ],
 )
-def test_words_make_a_crew(args, crew):
-    assert make_executor_config(options(*args), "cpu") == crew
+def test_words_make_a_crew(args, executor):
+    assert make_executor_config(options(*args), "cpu") == executor
 
 
 @pytest.mark.parametrize("amount", ["0", "-1", "much", "4T", "1e3", ""])

@@ -52,15 +52,15 @@ def saved():
 
 
 @pytest.fixture(scope="module")
-def judge(saved):
+def diagnoser(saved):
     return Diagnoser(saved, name="typical")
 
 
 @pytest.mark.parametrize("mode", TYPICAL)
-def test_a_typical_group_gets_its_mode(judge, saved, mode):
-    found = judge(group(mode))
+def test_a_typical_group_gets_its_mode(diagnoser, saved, mode):
+    found = diagnoser(group(mode))
     assert (found.mode, found.likely, found.sure, found.why_unsure) == (mode, mode, True, ())
-    expected = probabilities(saved, judge.line(group(mode))[None])[0]
+    expected = probabilities(saved, diagnoser.line(group(mode))[None])[0]
     assert list(found.probabilities) == list(saved.classes)
     assert list(found.probabilities.values()) == pytest.approx(expected)
     assert found.probability == max(found.probabilities.values())
@@ -72,10 +72,10 @@ def test_a_typical_group_gets_its_mode(judge, saved, mode):
 
 @pytest.mark.parametrize("confidence", [0.0, 0.55, 1.0])
 def test_below_the_confidence_a_verdict_is_unsure(saved, confidence):
-    judge = Diagnoser(saved, name="t", confidence=confidence)
-    found = judge(group("model_small", cka=None))
+    diagnoser = Diagnoser(saved, name="t", confidence=confidence)
+    found = diagnoser(group("model_small", cka=None))
     sure = found.probability >= confidence
-    assert judge.mode(np.array(list(found.probabilities.values()))) == found.mode
+    assert diagnoser.mode(np.array(list(found.probabilities.values()))) == found.mode
     assert found.mode == ("model_small" if sure else UNSURE)
     assert found.likely == "model_small"
     if not sure:
@@ -89,15 +89,17 @@ def test_a_confidence_is_a_probability(saved, confidence):
         Diagnoser(saved, name="t", confidence=confidence)
 
 
-def test_without_error_bars_there_is_no_stability(judge):
-    assert judge(group("data_small")).stability is None
-    assert judge(group("data_small", stderr=0.0)).stability is None
+def test_without_error_bars_there_is_no_stability(diagnoser):
+    assert diagnoser(group("data_small")).stability is None
+    assert diagnoser(group("data_small", stderr=0.0)).stability is None
 
 
-def test_large_error_bars_make_an_answer_less_stable_and_the_seed_decides_how_much(judge, saved):
-    small, large = (judge(group("temperature_high", stderr=error)) for error in (0.01, 2.0))
+def test_large_error_bars_make_an_answer_less_stable_and_the_seed_decides_how_much(
+    diagnoser, saved
+):
+    small, large = (diagnoser(group("temperature_high", stderr=error)) for error in (0.01, 2.0))
     assert small.stability == 1 > large.stability > 0.1
-    assert large == judge(group("temperature_high", stderr=2.0))
+    assert large == diagnoser(group("temperature_high", stderr=2.0))
     other = Diagnoser(saved, name="typical", seed=1)(group("temperature_high", stderr=2.0))
     assert other.stability != large.stability
     assert other.probabilities == large.probabilities
@@ -106,8 +108,8 @@ def test_large_error_bars_make_an_answer_less_stable_and_the_seed_decides_how_mu
     assert all(step.flips_at is not None for step in barred)
 
 
-def test_a_group_unlike_the_training_groups_is_flagged_with_the_features_beyond_them(judge):
-    found = judge(group("model_small", train_error=80.0, cka=0.69)).outlier
+def test_a_group_unlike_the_training_groups_is_flagged_with_the_features_beyond_them(diagnoser):
+    found = diagnoser(group("model_small", train_error=80.0, cka=0.69)).outlier
     assert found.outside
     assert found.distance > found.limit > 0
     assert "train_error" in found.beyond
@@ -128,7 +130,7 @@ def test_rows_of_another_protocol_are_refused_or_warned_of(saved):
     assert found.basis.warnings == ("the tree is of protocol paper-1 and the row of standard-1",)
 
 
-def test_a_row_in_which_nothing_was_measured_is_unsure(judge):
+def test_a_row_in_which_nothing_was_measured_is_unsure(diagnoser):
     bare = Row(
         format=1,
         group="broken",
@@ -138,7 +140,7 @@ def test_a_row_in_which_nothing_was_measured_is_unsure(judge):
         failure=GroupError(kind="CheckpointError", reason="seed-0.pt is cut off"),
     )
     for row in (bare, replace(bare, quantities={})):
-        found = Diagnoser(judge.saved, name="t", confidence=0.0)(row)
+        found = Diagnoser(diagnoser.saved, name="t", confidence=0.0)(row)
         assert found.mode == UNSURE
         assert found.why_unsure == ("nothing that the tree asks for was measured",)
         assert found.basis.warnings == (
@@ -180,22 +182,22 @@ def test_every_method_judges_rows_in_which_anything_is_missing(method):
         for n in range(9)
         for mode in ("temperature_low", "temperature_high")
     ]
-    judge = Diagnoser(fit_tree(rows, task="temperature", method=method), name="t")
+    diagnoser = Diagnoser(fit_tree(rows, task="temperature", method=method), name="t")
     whole = group("temperature_low", stderr=0.1)
-    assert judge(whole).mode == "temperature_low"
+    assert diagnoser(whole).mode == "temperature_low"
     for name in whole.quantities:
         less = {n: v for n, v in whole.quantities.items() if n != name}
-        found = judge(replace(whole, quantities=less))
+        found = diagnoser(replace(whole, quantities=less))
         assert sum(found.probabilities.values()) == pytest.approx(1)
         assert found.advice
 
 
 @pytest.mark.parametrize("value", [1e308, -1e308, 1e-300, 0.0])
 @pytest.mark.parametrize("stderr", [None, 1e-300, 1.7e308, -1.0])
-def test_hostile_numbers_get_a_verdict_with_finite_numbers(judge, value, stderr):
+def test_hostile_numbers_get_a_verdict_with_finite_numbers(diagnoser, value, stderr):
     row = group("data_small")
     hostile = Measured(value=value, stderr=stderr)
-    found = judge(replace(row, quantities=dict.fromkeys(row.quantities, hostile)))
+    found = diagnoser(replace(row, quantities=dict.fromkeys(row.quantities, hostile)))
     numbers = [found.probability, found.agreement, found.outlier.distance, found.outlier.limit]
     numbers += [number for step in found.clues for number in (step.value, step.stderr)]
     assert all(math.isfinite(number) for number in numbers if number is not None)

@@ -57,7 +57,7 @@ def evidence(shape, X, codes, most=8):
     return collect(empty, X, {name: n for n, name in enumerate(NAMES)}, codes, most)
 
 
-def council(*shapes, weights=(0.5, 0.3, 0.9), count=40):
+def ensemble(*shapes, weights=(0.5, 0.3, 0.9), count=40):
     X, codes = groups(count)
     return TreeEnsemble(
         tree(*((w, evidence(s, X, codes)) for w, s in zip(weights, shapes, strict=False)))
@@ -67,7 +67,7 @@ def council(*shapes, weights=(0.5, 0.3, 0.9), count=40):
 @pytest.mark.parametrize("shapes", [(BOTH,), (CHAIN, ONE), (BOTH, CHAIN, ONE)])
 def test_a_whole_group_is_judged_as_the_tree_judges_it(shapes):
     asked = groups(15, seed=1)[0]
-    held = council(*shapes)
+    held = ensemble(*shapes)
     np.testing.assert_allclose(held.probabilities(asked), probabilities(held.saved, asked))
     assert held.probabilities(asked[:0]).shape == (0, 3)
 
@@ -92,14 +92,14 @@ def test_a_missing_feature_by_hand():
 
 
 def test_a_missing_feature_that_is_not_asked_for_changes_nothing():
-    held = council(BOTH)
+    held = ensemble(BOTH)
     low, high = np.array([[-2.9, 0.4, NAN]]), np.array([[2.9, NAN, 0.4]])
     for line in (low, high):  # below and above all cuts of `cka`
         whole = np.where(np.isnan(line), [[0.0, 1.5, -1.5]], line)
         np.testing.assert_allclose(held.probabilities(line), held.probabilities(whole))
         np.testing.assert_allclose(held.votes(line), held.votes(whole))
-    wide = council(ONE).probabilities(np.array([[NAN, 0.4, NAN]]))
-    np.testing.assert_allclose(wide, council(ONE).probabilities(np.array([[1.0, 0.4, 2.0]])))
+    wide = ensemble(ONE).probabilities(np.array([[NAN, 0.4, NAN]]))
+    np.testing.assert_allclose(wide, ensemble(ONE).probabilities(np.array([[1.0, 0.4, 2.0]])))
 
 
 @pytest.mark.parametrize("count", [40, 700])
@@ -125,14 +125,14 @@ def test_neither_the_order_of_the_groups_nor_adding_them_up_makes_a_difference()
 
 @pytest.mark.parametrize("line", [[0.1, 0.2, 0.3], [NAN, 0.2, 0.3], [NAN, NAN, NAN]])
 def test_votes_are_shares_of_trees(line):
-    votes = council(BOTH, CHAIN).votes(np.array([line]))
+    votes = ensemble(BOTH, CHAIN).votes(np.array([line]))
     assert votes.sum() == pytest.approx(1)
     assert votes.min() >= 0
 
 
 def test_the_features_are_those_that_any_shape_asks_for():
-    assert council(BOTH).features == NAMES
-    assert council(ONE, CHAIN).features == ("train_error", "cka")
+    assert ensemble(BOTH).features == NAMES
+    assert ensemble(ONE, CHAIN).features == ("train_error", "cka")
     split = Split(feature="cka", threshold=0, low=Leaf(answer=D.answer, counts={}), high=LEAF)
     assert TreeEnsemble(tree(node=replace(split, high=split))).features == ("cka",)
     assert TreeEnsemble(tree()).features == ()
@@ -149,7 +149,7 @@ def test_the_features_are_those_that_any_shape_asks_for():
 )
 @pytest.mark.parametrize("shapes", [(BOTH,), (BOTH, CHAIN, ONE)])
 def test_on_average_the_outlook_is_what_is_expected_now(shapes, line, told, near):
-    held = council(*shapes)
+    held = ensemble(*shapes)
     ways, shares = held.outlook(np.array(line), told)
     assert shares.sum() == pytest.approx(1)
     np.testing.assert_allclose(ways.sum(axis=1), 1)
@@ -159,7 +159,7 @@ def test_on_average_the_outlook_is_what_is_expected_now(shapes, line, told, near
 
 
 def test_what_is_not_asked_for_leaves_the_outlook_as_it_is():
-    held = council(CHAIN, ONE)
+    held = ensemble(CHAIN, ONE)
     line = np.array([0.1, NAN, NAN])
     now = held.probabilities(line[None])[0]
     for told in ((), ("connectivity",)):
@@ -168,8 +168,8 @@ def test_what_is_not_asked_for_leaves_the_outlook_as_it_is():
 
 def test_shapes_that_ask_the_same_change_together():
     line = np.array([NAN, 0.4, 0.4])
-    alone, shares = council(CHAIN).outlook(line, ["cka"])
-    twice, again = council(CHAIN, CHAIN, weights=(0.2, 0.7)).outlook(line, ["cka"])
+    alone, shares = ensemble(CHAIN).outlook(line, ["cka"])
+    twice, again = ensemble(CHAIN, CHAIN, weights=(0.2, 0.7)).outlook(line, ["cka"])
     np.testing.assert_allclose(alone, twice)
     np.testing.assert_allclose(shares, again)
 
@@ -235,7 +235,7 @@ def test_without_training_groups_what_is_missing_is_undecided(counts):
 
 
 def test_huge_numbers_are_judged_like_large_ones():
-    held = council(BOTH, CHAIN)
+    held = ensemble(BOTH, CHAIN)
     for sign in (-1, 1):
         found = [held.probabilities(np.array([[sign * x, NAN, sign * x]])) for x in (1e9, 1e308)]
         np.testing.assert_allclose(*found)

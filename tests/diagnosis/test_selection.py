@@ -25,26 +25,26 @@ def test_a_tree_is_named_or_given(tmp_path, how):
     path = Path(tmp_path / "mine.json")
     write_tree(path, saved)
     given = {"name": DIGITS, "file": str(path), "object": saved}[how]
-    judge = diagnoser_for(shipped_rows(DIGITS)[:1], given)
-    assert judge.saved.tree == saved.tree
-    assert judge.name == {"name": DIGITS, "file": str(path), "object": "a tree in memory"}[how]
-    verdict = judge(shipped_rows(DIGITS)[0])
+    diagnoser = diagnoser_for(shipped_rows(DIGITS)[:1], given)
+    assert diagnoser.saved.tree == saved.tree
+    assert diagnoser.name == {"name": DIGITS, "file": str(path), "object": "a tree in memory"}[how]
+    verdict = diagnoser(shipped_rows(DIGITS)[0])
     assert (verdict.basis.chosen, verdict.confidence) == ("it was asked for", CONFIDENCE)
 
 
 def test_rows_of_a_zoo_go_to_the_tree_of_that_zoo():
-    judge = diagnoser_for(shipped_rows(DIGITS))
-    assert DIGITS.split("-", maxsplit=1)[0] in judge.name
+    diagnoser = diagnoser_for(shipped_rows(DIGITS))
+    assert DIGITS.split("-", maxsplit=1)[0] in diagnoser.name
 
 
 def test_rows_of_the_published_protocol_go_to_the_published_tree():
-    judge = diagnoser_for([row("paper-1", train_error=Measured(value=1.0))])
-    assert judge.name == "published-cifar10-resnet18"
+    diagnoser = diagnoser_for([row("paper-1", train_error=Measured(value=1.0))])
+    assert diagnoser.name == "published-cifar10-resnet18"
 
 
 def test_settings_reach_the_judge():
-    judge = diagnoser_for(shipped_rows(DIGITS)[:1], DIGITS, confidence=1.0, seed=3)
-    assert judge(shipped_rows(DIGITS)[0]).mode == "unsure"
+    diagnoser = diagnoser_for(shipped_rows(DIGITS)[:1], DIGITS, confidence=1.0, seed=3)
+    assert diagnoser(shipped_rows(DIGITS)[0]).mode == "unsure"
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ NAME = "digits-standard-1"
 
 @pytest.fixture(scope="module")
 def verdicts():
-    judge = Diagnoser(find_tree(NAME), name=NAME)
+    diagnoser = Diagnoser(find_tree(NAME), name=NAME)
     bare = Row(format=1, group="bare", protocol="standard-1", facts={}, quantities={})
-    return [judge(row) for row in (*shipped_rows(NAME)[::20], bare)]
+    return [diagnoser(row) for row in (*shipped_rows(NAME)[::20], bare)]
 
 
 def test_every_verdict_is_json_of_the_schema(verdicts):

@@ -46,11 +46,11 @@ def test_the_walk_through_a_single_tree_asks_for_one_metric_after_the_other(valu
 
 
 def test_a_metric_that_cannot_be_measured_is_not_asked_for():
-    judge = Diagnoser(saved(), name="t")
+    diagnoser = Diagnoser(saved(), name="t")
     known = row(train_error=2.0, cka=Missing(missing="needs 2 checkpoints, found 1"))
-    assert next_metric(judge, known, ("hessian",)) == "hessian"
-    assert next_metric(judge, known, ()) is None
-    assert not is_settled(judge, known)
+    assert next_metric(diagnoser, known, ("hessian",)) == "hessian"
+    assert next_metric(diagnoser, known, ()) is None
+    assert not is_settled(diagnoser, known)
 
 
 def test_both_sides_with_the_same_answer_settle_a_verdict():
@@ -77,16 +77,16 @@ def posterior(seed=0):
 
 
 def test_all_plausible_trees_must_agree_before_a_verdict_is_settled():
-    judge = Diagnoser(posterior(), name="t")
-    assert is_settled(judge, row(train_error=0.1))
-    assert next_metric(judge, row(train_error=0.1), METRICS) is None
-    assert not is_settled(judge, row(train_error=10.0))
-    assert next_metric(judge, row(train_error=10.0), METRICS) == "similarity"
+    diagnoser = Diagnoser(posterior(), name="t")
+    assert is_settled(diagnoser, row(train_error=0.1))
+    assert next_metric(diagnoser, row(train_error=0.1), METRICS) is None
+    assert not is_settled(diagnoser, row(train_error=10.0))
+    assert next_metric(diagnoser, row(train_error=10.0), METRICS) == "similarity"
 
 
 def test_what_is_settled_stays_so_whatever_is_measured():
-    judge = Diagnoser(posterior(), name="t")
-    verdicts = {judge(row(train_error=0.1, cka=cka)).mode for cka in np.linspace(-1, 2, 31)}
+    diagnoser = Diagnoser(posterior(), name="t")
+    verdicts = {diagnoser(row(train_error=0.1, cka=cka)).mode for cka in np.linspace(-1, 2, 31)}
     assert verdicts == {LOW}
 
 

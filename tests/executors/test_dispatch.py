@@ -36,14 +36,14 @@ CREWS = {
 
 
 @pytest.fixture(params=CREWS)
-def crew(request):
+def executor(request):
     if request.param == "ray":
         request.getfixturevalue("cluster")
     return CREWS[request.param]
 
 
 @pytest.fixture(params=["processes", "ray"])
-def team(request):
+def pool(request):
     """Every way that has workers besides this process."""
     if request.param == "ray":
         request.getfixturevalue("cluster")
@@ -98,24 +98,24 @@ def mark(path):
     path.touch()
 
 
-def test_every_item_has_its_result(crew):
-    done = sorted(run(square, iter(range(9)), crew), key=lambda each: each.item)
+def test_every_item_has_its_result(executor):
+    done = sorted(run(square, iter(range(9)), executor), key=lambda each: each.item)
     assert [TaskResult(item=n, result=n * n, error=None) for n in range(9)] == done
 
 
-def test_no_items_are_no_results_and_no_processes(crew):
+def test_no_items_are_no_results_and_no_processes(executor):
     others = children()
-    assert list(run(square, [], crew)) == []
+    assert list(run(square, [], executor)) == []
     assert children() <= others
 
 
-def test_a_result_of_none_is_no_failure(crew):
-    assert [TaskResult(item=1, result=None, error=None)] == list(run(print, [1], crew))
+def test_a_result_of_none_is_no_failure(executor):
+    assert [TaskResult(item=1, result=None, error=None)] == list(run(print, [1], executor))
 
 
-def test_results_come_as_they_finish_and_not_in_the_order_of_the_items(team, tmp_path):
+def test_results_come_as_they_finish_and_not_in_the_order_of_the_items(pool, tmp_path):
     (tmp_path / "second").touch()
-    results = run(until, [tmp_path / "first", tmp_path / "second"], team)
+    results = run(until, [tmp_path / "first", tmp_path / "second"], pool)
 
     assert next(results).result == "second"
     (tmp_path / "first").touch()
@@ -123,75 +123,75 @@ def test_results_come_as_they_finish_and_not_in_the_order_of_the_items(team, tmp
     assert list(results) == []
 
 
-def test_items_are_drawn_when_a_worker_is_free_for_them(crew, tmp_path):
+def test_items_are_drawn_when_a_worker_is_free_for_them(executor, tmp_path):
     """So no more are under way than there are workers, nor do more results wait to be taken.
 
     All workers may finish at once: then as many items are drawn before the first result is taken.
     """
-    items, workers = Counted(tmp_path), crew.workers or 1
-    with contextlib.closing(run(mark, items, crew)) as results:
+    items, workers = Counted(tmp_path), executor.workers or 1
+    with contextlib.closing(run(mark, items, executor)) as results:
         for taken in range(1, 11):
             next(results)
             assert taken <= items.drawn < taken + 2 * workers
     assert max(items.under_way) == workers
 
 
-def test_workers_go_on_while_the_caller_looks_at_a_result(team, tmp_path):
+def test_workers_go_on_while_the_caller_looks_at_a_result(pool, tmp_path):
     items = Counted(tmp_path)
-    with contextlib.closing(run(mark, items, team)) as results:
+    with contextlib.closing(run(mark, items, pool)) as results:
         next(results)
-        assert items.drawn > team.workers
+        assert items.drawn > pool.workers
 
 
 @pytest.mark.parametrize("kind", [MdtreeError, SystemExit, KeyboardInterrupt])
-def test_what_a_task_raises_is_raised(crew, kind):
+def test_what_a_task_raises_is_raised(executor, kind):
     with pytest.raises(kind, match="enough"):
-        list(run(quits, [kind], crew))
+        list(run(quits, [kind], executor))
 
 
-def test_an_error_tells_where_in_a_worker_it_arose(team):
+def test_an_error_tells_where_in_a_worker_it_arose(pool):
     with pytest.raises(ValueError, match="not three") as raised:
-        list(run(picky, range(9), team))
+        list(run(picky, range(9), pool))
     assert "in picky" in "".join(raised.value.__notes__)
 
 
-def test_workers_are_gone_when_an_error_is_raised(team):
+def test_workers_are_gone_when_an_error_is_raised(pool):
     others = children()
     with pytest.raises(ValueError, match="not three") as raised:
-        list(run(picky, range(9), team))
+        list(run(picky, range(9), pool))
     worker = raised.value.args[1]
-    assert ended([worker]) if team.ray else not alive([worker])  # Ray's go in their own time
+    assert ended([worker]) if pool.ray else not alive([worker])  # Ray's go in their own time
     assert children() <= others
 
 
-def test_items_that_cannot_be_made_end_the_work_after_what_is_done(crew):
+def test_items_that_cannot_be_made_end_the_work_after_what_is_done(executor):
     def items():
         yield 2
         raise OSError("no such folder")
 
     others = children()
-    results = run(square, items(), crew)
-    if crew.workers is None:
+    results = run(square, items(), executor)
+    if executor.workers is None:
         assert next(results).result == 4
     with pytest.raises(OSError, match="no such folder"):
         list(results)
     assert children() <= others
 
 
-def test_whoever_wants_no_more_results_leaves_no_process_behind(team):
+def test_whoever_wants_no_more_results_leaves_no_process_behind(pool):
     others = children()
-    with contextlib.closing(run(process, [0, 0, LONG, LONG, LONG], team)) as results:
+    with contextlib.closing(run(process, [0, 0, LONG, LONG, LONG], pool)) as results:
         worker = next(results).result
         started = {worker, *children()} - others
 
-    assert len(started) == (1 if team.ray else 2)
-    assert ended(started) if team.ray else not alive(started)  # Ray's go in their own time
+    assert len(started) == (1 if pool.ray else 2)
+    assert ended(started) if pool.ray else not alive(started)  # Ray's go in their own time
     assert children() <= others
 
 
-def test_workers_stand_where_the_caller_stands(team, tmp_path, monkeypatch):
+def test_workers_stand_where_the_caller_stands(pool, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert [str(tmp_path)] == [done.result for done in run(folder, [0], team)]
+    assert [str(tmp_path)] == [done.result for done in run(folder, [0], pool)]
 
 
 def test_actors_have_one_thread_each(cluster):
@@ -217,8 +217,10 @@ if __name__ == "__main__":
 
 
 def test_processes_are_spread_over_gpus(tmp_path):
-    crew = ExecutorConfig(workers=3, devices=("0", "GPU-5e"))
-    spread = sorted(done.result for done in run(gpu, [(tmp_path, name) for name in "abc"], crew))
+    executor = ExecutorConfig(workers=3, devices=("0", "GPU-5e"))
+    spread = sorted(
+        done.result for done in run(gpu, [(tmp_path, name) for name in "abc"], executor)
+    )
     assert spread == ["0", "0", "GPU-5e"]
 
 

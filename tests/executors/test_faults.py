@@ -24,7 +24,7 @@ RAY = {"processes": None, "ray": "local"}
 
 
 @pytest.fixture(params=["processes", pytest.param("ray", marks=pytest.mark.slow)])
-def hire(request):
+def start(request):
     """Make a crew of two workers: hire(retries=0, timeout=2)."""
     if RAY[request.param]:
         request.getfixturevalue("cluster")
@@ -117,12 +117,12 @@ def returns(what):
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
-def test_a_worker_that_dies_costs_its_own_item_alone(hire, retries, tmp_path):
+def test_a_worker_that_dies_costs_its_own_item_alone(start, retries, tmp_path):
     names = ["a", "dies", "dies once", *"bcd"]
 
     done = {
         each.item[1]: each
-        for each in run(mortal, [(tmp_path, name) for name in names], hire(retries=retries))
+        for each in run(mortal, [(tmp_path, name) for name in names], start(retries=retries))
     }
 
     assert sorted(names) == sorted(done)
@@ -139,12 +139,14 @@ def test_a_worker_that_dies_costs_its_own_item_alone(hire, retries, tmp_path):
     assert done["dies once"].result == ("dies once" if retries else None)
 
 
-def test_what_never_ends_is_stopped_whatever_it_does_and_the_others_go_on(hire, tmp_path, patience):
+def test_what_never_ends_is_stopped_whatever_it_does_and_the_others_go_on(
+    start, tmp_path, patience
+):
     patience(is_stuck)
     ways = ["ends", "sleeps", "ignores signals", "holds the lock of Python", "ends"]
 
     items = [(tmp_path, way) for way in ways]
-    done = list(run(stuck, items, hire(timeout=2, retries=0)))
+    done = list(run(stuck, items, start(timeout=2, retries=0)))
 
     assert sorted(items) == sorted(each.item for each in done)
     for _, way, error in [(*each.item, each.error) for each in done]:
@@ -153,14 +155,14 @@ def test_what_never_ends_is_stopped_whatever_it_does_and_the_others_go_on(hire, 
     assert ended(int(path.name.rpartition(" ")[2]) for path in tmp_path.iterdir())
 
 
-def test_the_limit_of_time_is_in_seconds_of_the_clock(hire, tmp_path):
-    (done,) = run(stuck, [(tmp_path, "sleeps")], hire(timeout=0.5, retries=0))
+def test_the_limit_of_time_is_in_seconds_of_the_clock(start, tmp_path):
+    (done,) = run(stuck, [(tmp_path, "sleeps")], start(timeout=0.5, retries=0))
     assert done.error == "took longer than 0.5 seconds"
 
 
-def test_an_item_that_takes_too_much_memory_is_stopped_and_the_others_go_on(hire):
-    crew = hire(memory=500 * 2**20, retries=0)
-    done = {each.item: each for each in run(greedy, [1, 600, 2, 3], crew)}
+def test_an_item_that_takes_too_much_memory_is_stopped_and_the_others_go_on(start):
+    executor = start(memory=500 * 2**20, retries=0)
+    done = {each.item: each for each in run(greedy, [1, 600, 2, 3], executor)}
 
     assert done.keys() == {1, 600, 2, 3}
     assert done[600].error == "took more than 0.488 GiB of memory"
@@ -169,8 +171,8 @@ def test_an_item_that_takes_too_much_memory_is_stopped_and_the_others_go_on(hire
 
 def test_files_that_are_mapped_count_for_nothing(tmp_path):
     (tmp_path / "weights").write_bytes(bytes(2**28))
-    crew = ExecutorConfig(workers=2, memory=2**27, retries=0)
-    done = list(run(mapped, [tmp_path / "weights"], crew))
+    executor = ExecutorConfig(workers=2, memory=2**27, retries=0)
+    done = list(run(mapped, [tmp_path / "weights"], executor))
     assert [done[0].result, done[0].error] == [0, None]
 
 
@@ -184,37 +186,37 @@ def mapped(path):
     return found
 
 
-def test_results_that_come_in_the_moment_of_the_death_come_once(hire):
+def test_results_that_come_in_the_moment_of_the_death_come_once(start):
     items = range(5)
-    done = list(run(last_breath, items, hire(retries=3)))
+    done = list(run(last_breath, items, start(retries=3)))
 
     assert list(items) == sorted(each.item for each in done)
     for each in done:
         assert each.result == (each.item, bytes(2**22)) or "4 times" in each.error
 
 
-def test_large_results_arrive_whole(hire):
-    sent = {each.item: digest(each.result) for each in run(large, [1, 2, 3], hire())}
+def test_large_results_arrive_whole(start):
+    sent = {each.item: digest(each.result) for each in run(large, [1, 2, 3], start())}
     assert {seed: digest(large(seed)) for seed in (1, 2, 3)} == sent
 
 
 @pytest.mark.parametrize("what", ["function", "lock"])
-def test_a_result_that_cannot_be_sent_is_an_error_that_says_so(hire, what):
+def test_a_result_that_cannot_be_sent_is_an_error_that_says_so(start, what):
     with pytest.raises(RuntimeError, match="the result cannot be sent"):
-        list(run(returns, [what], hire()))
+        list(run(returns, [what], start()))
 
 
-def test_a_result_that_cannot_be_received_is_an_error(hire):
+def test_a_result_that_cannot_be_received_is_an_error(start):
     with pytest.raises(ValueError, match="not a number"):
-        list(run(returns, ["unreadable"], hire()))
+        list(run(returns, ["unreadable"], start()))
 
 
 @pytest.mark.parametrize(
     "item", [lambda: 0, threading.Lock(), Unreadable()], ids=["lambda", "lock", "unreadable"]
 )
-def test_an_item_that_cannot_be_sent_or_received_is_an_error(hire, item):
+def test_an_item_that_cannot_be_sent_or_received_is_an_error(start, item):
     with pytest.raises(Exception, match=r"pickle|not a number"):
-        list(run(square, [item], hire()))
+        list(run(square, [item], start()))
 
 
 @pytest.mark.parametrize(
@@ -225,13 +227,13 @@ def test_an_item_that_cannot_be_sent_or_received_is_an_error(hire, item):
         (NamelessError, "NamelessError"),
     ],
 )
-def test_an_error_that_cannot_be_sent_is_told_by_another(hire, kind, said):
+def test_an_error_that_cannot_be_sent_is_told_by_another(start, kind, said):
     with pytest.raises(RuntimeError, match=said) as raised:
-        list(run(raises, [kind], hire()))
+        list(run(raises, [kind], start()))
     assert "Process" not in str(raised.value)
 
 
-def test_a_task_that_workers_cannot_import_is_an_error(hire, tmp_path, monkeypatch):
+def test_a_task_that_workers_cannot_import_is_an_error(start, tmp_path, monkeypatch):
     (tmp_path / "here_alone.py").write_text("def task(item): return item")
     monkeypatch.syspath_prepend(tmp_path)
     from here_alone import task
@@ -240,13 +242,13 @@ def test_a_task_that_workers_cannot_import_is_an_error(hire, tmp_path, monkeypat
     for cached in tmp_path.glob("__pycache__/*"):
         cached.unlink()
     with pytest.raises(ModuleNotFoundError, match="here_alone"):
-        list(run(task, [1], hire()))
+        list(run(task, [1], start()))
     del sys.modules["here_alone"]
 
 
-def test_a_task_without_a_name_is_an_error(hire):
+def test_a_task_without_a_name_is_an_error(start):
     with pytest.raises(Exception, match="pickle"):
-        list(run(lambda item: item, [1], hire()))
+        list(run(lambda item: item, [1], start()))
 
 
 def fatal(folder, monkeypatch, deaths):
@@ -268,13 +270,13 @@ def task(item):
     return __import__(name).task
 
 
-def test_workers_that_always_die_while_they_start_end_the_work(hire, tmp_path, monkeypatch):
+def test_workers_that_always_die_while_they_start_end_the_work(start, tmp_path, monkeypatch):
     task = fatal(tmp_path, monkeypatch, deaths=99)
     with pytest.raises(MdtreeError, match="end before they have begun: the worker process died"):
-        list(run(task, [1], hire()))
+        list(run(task, [1], start()))
 
 
-def test_workers_that_die_while_they_start_cost_no_item(hire, tmp_path, monkeypatch):
+def test_workers_that_die_while_they_start_cost_no_item(start, tmp_path, monkeypatch):
     task = fatal(tmp_path, monkeypatch, deaths=2)
-    done = list(run(task, [1, 2, 3], hire(retries=0)))
+    done = list(run(task, [1, 2, 3], start(retries=0)))
     assert [(n, None) for n in (1, 2, 3)] == sorted((each.result, each.error) for each in done)

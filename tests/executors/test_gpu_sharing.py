@@ -44,44 +44,44 @@ class Recorded:
     """What does the work, and with what crews it was asked to."""
 
     def __init__(self, result=0.1):
-        self.result, self.crews = result, []
+        self.result, self.executors_used = result, []
 
-    def __call__(self, task, items, crew):
-        self.crews.append(crew)
+    def __call__(self, task, items, executor):
+        self.executors_used.append(executor)
         for item in items:
             yield TaskResult(item=item, result=self.result and task(item), error=None)
 
 
 def test_the_first_item_has_a_gpu_alone_and_the_others_as_much_as_it_held():
-    team, crew = Recorded(), ExecutorConfig(ray="local", workers=9, gpus=None)
-    done = list(sized(team, lambda item: item, iter([0.1, 0.2, 0.9]), crew, lambda held: held))
+    pool, executor = Recorded(), ExecutorConfig(ray="local", workers=9, gpus=None)
+    done = list(sized(pool, lambda item: item, iter([0.1, 0.2, 0.9]), executor, lambda held: held))
 
     assert [each.item for each in done] == [0.1, 0.2, 0.9]
-    assert [(each.workers, each.gpus) for each in team.crews] == [(1, 1.0), (9, 1 / 6)]
+    assert [(each.workers, each.gpus) for each in pool.executors_used] == [(1, 1.0), (9, 1 / 6)]
 
 
 def test_the_others_have_a_gpu_each_where_the_first_item_told_nothing():
-    team, crew = Recorded(result=None), ExecutorConfig(ray="local", gpus=None)
-    done = list(sized(team, lambda item: item, range(3), crew, lambda held: held))
+    pool, executor = Recorded(result=None), ExecutorConfig(ray="local", gpus=None)
+    done = list(sized(pool, lambda item: item, range(3), executor, lambda held: held))
 
     assert [each.item for each in done] == [0, 1, 2]
-    assert [each.gpus for each in team.crews] == [1.0, 1.0]
+    assert [each.gpus for each in pool.executors_used] == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(
     "crew", [ExecutorConfig(workers=2, gpus=None), ExecutorConfig(ray="local", gpus=0.5)]
 )
-def test_nobody_works_alone_where_there_is_nothing_to_find_out(crew):
-    team = Recorded()
-    assert len(list(sized(team, lambda item: item, range(3), crew, lambda _: 0.1))) == 3
-    assert [crew] == team.crews
+def test_nobody_works_alone_where_there_is_nothing_to_find_out(executor):
+    pool = Recorded()
+    assert len(list(sized(pool, lambda item: item, range(3), executor, lambda _: 0.1))) == 3
+    assert [executor] == pool.executors_used
 
 
 @pytest.mark.parametrize("items", [[], [1]])
 def test_few_items_are_done_once(items):
-    team = Recorded()
+    pool = Recorded()
     done = list(
-        sized(team, lambda item: item, items, ExecutorConfig(ray="x", gpus=None), lambda _: 0.1)
+        sized(pool, lambda item: item, items, ExecutorConfig(ray="x", gpus=None), lambda _: 0.1)
     )
     assert items == [each.item for each in done]
 
@@ -105,8 +105,8 @@ def alone(item):
 
 def test_workers_with_fractions_of_a_gpu_work_on_it_at_once(cluster, tmp_path):
     items = [(tmp_path, "a", "b"), (tmp_path, "b", "a")]
-    crew = ExecutorConfig(ray="local", gpus=0.5, retries=0)
-    assert sorted(done.result for done in run(meets, items, crew)) == ["a", "b"]
+    executor = ExecutorConfig(ray="local", gpus=0.5, retries=0)
+    assert sorted(done.result for done in run(meets, items, executor)) == ["a", "b"]
 
 
 @pytest.mark.parametrize("workers", [None, 2])
@@ -119,8 +119,8 @@ def test_workers_with_a_whole_gpu_take_turns_where_there_is_but_one(cluster, tmp
 def test_the_share_that_is_found_lets_workers_meet(cluster, tmp_path):
     (tmp_path / "b").touch()  # the first item finds its partner there
     items = [(tmp_path, "a", "b"), (tmp_path, "c", "d"), (tmp_path, "d", "c")]
-    crew = ExecutorConfig(ray="local", gpus=None, retries=0)
-    done = list(run(meets, items, crew, held=lambda _: 0.3))
+    executor = ExecutorConfig(ray="local", gpus=None, retries=0)
+    done = list(run(meets, items, executor, held=lambda _: 0.3))
     assert sorted(each.result for each in done) == ["b", "c", "d"]
 
 

@@ -17,7 +17,7 @@ from tests.support.worker_tasks import cluster, eventually, square
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402 - where there is Ray
 
-from mdtree.executors import ray_backend as ours
+from mdtree.executors import ray_backend as ours  # noqa: E402
 
 __all__ = ["cluster"]
 

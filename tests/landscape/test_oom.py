@@ -91,12 +91,12 @@ class Counting:
 @pytest.mark.parametrize("module", [Greedy(5, 3), nn.Linear(5, 3)])
 def test_a_pass_over_items_takes_smaller_batches_where_memory_runs_out(module):
     loss = Counting()
-    setup = setup_of(module, loss=loss, batch_size=7)
-    found = setup.network.held(weights_of(module), lambda run: score(setup, items((X, Y)), run))
+    runner = setup_of(module, loss=loss, batch_size=7)
+    found = runner.network.held(weights_of(module), lambda run: score(runner, items((X, Y)), run))
     assert loss.seen[-4:] == [2, 2, 2, 1]
     by_item = torch.cat([nn.functional.linear(x[None], module.weight, module.bias) for x in X])
     assert torch.allclose(found.losses, by_item.square().sum(1).double())
-    assert setup.meter.total == ComputeCost(forward=7)  # what was of use
+    assert runner.meter.total == ComputeCost(forward=7)  # what was of use
 
 
 def normed():
@@ -110,12 +110,12 @@ def bent(make, *, fits):
         torch.manual_seed(seed)
         ends.append(weights_of(make().double()))
     loss = Counting(fits)
-    setup = setup_of(make().double(), loss=loss)
-    path = straight_line(trainable_parameters(setup.network), *ends)
+    runner = setup_of(make().double(), loss=loss)
+    path = straight_line(trainable_parameters(runner.network), *ends)
     how = CurveTraining(steps=3, batch_size=7, learning_rate=0.01)
-    trained = train_curve(setup, path, items((X.double(), Y)), how, generator(0))
-    assert setup.meter.total == ComputeCost(gradient=21)
-    return trained.path.bend, loss.seen
+    trained = train_curve(runner, path, items((X.double(), Y)), how, generator(0))
+    assert runner.meter.total == ComputeCost(gradient=21)
+    return trained.path.control_point, loss.seen
 
 
 def test_a_step_of_a_path_is_divided_where_memory_runs_out_and_stays_the_same():
@@ -144,18 +144,18 @@ def test_statistics_of_batch_norm_are_estimated_in_smaller_batches(fits, sizes):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     module.register_forward_pre_hook(keep)
-    setup = setup_of(module, batch_size=7)
+    runner = setup_of(module, batch_size=7)
 
     def work(run):
-        reestimate(setup, items((X, Y)), run)
+        reestimate(runner, items((X, Y)), run)
 
     if sizes is None:
         with pytest.raises(DataError, match="with 2 items at a time to estimate the statistics"):
-            setup.network.held(weights_of(module), work)
+            runner.network.held(weights_of(module), work)
         return
-    setup.network.held(weights_of(module), work)
+    runner.network.held(weights_of(module), work)
     assert seen[-len(sizes) :] == sizes
-    assert setup.meter.total == ComputeCost(forward=sum(sizes))
+    assert runner.meter.total == ComputeCost(forward=sum(sizes))
 
 
 # Eight tanhs of a million numbers for each item: activations dwarf weights and items.

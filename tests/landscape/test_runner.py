@@ -33,13 +33,13 @@ def net():
 
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt, DataError])
 def test_modes_and_random_numbers_are_found_again_whatever_happens(error):
-    setup = setup_of(net())
-    module = setup.network.module.train()
+    runner = setup_of(net())
+    module = runner.network.module.train()
     module[1].eval()  # a part that is held still, as in fine-tuning
     modes = [part.training for part in module.modules()]
     state = torch.random.get_rng_state()
 
-    with contextlib.suppress(*[error] * (error is not None)), preserved_state(setup, seed=7):
+    with contextlib.suppress(*[error] * (error is not None)), preserved_state(runner, seed=7):
         assert not any(part.training for part in module.modules())
         torch.rand(3)
         module.train()
@@ -158,8 +158,8 @@ def test_drawn_items_are_decoded_once():
 
 
 def test_drawn_items_have_the_precision_of_the_run():
-    setup = setup_of(net(), dtype=torch.float64)
-    x, y = draw(setup, items((X, Y)), 3, generator(0)).all
+    runner = setup_of(net(), dtype=torch.float64)
+    x, y = draw(runner, items((X, Y)), 3, generator(0)).all
     assert (torch.float64, torch.int64) == (x.dtype, y.dtype)
 
 
@@ -167,13 +167,13 @@ def test_drawn_items_have_the_precision_of_the_run():
 
 
 def test_batches_come_in_order_and_in_the_precision_of_the_run():
-    setup = setup_of(net(), dtype=torch.float64)
+    runner = setup_of(net(), dtype=torch.float64)
     data = {"x": X, "mask": Y > 3, "labels": Y}
-    batches = list(setup.batches(items(data)))
+    batches = list(runner.batches(items(data)))
     assert [len(batch["x"]) for batch in batches] == [4, 4, 3]
     assert torch.equal(X.double(), torch.cat([batch["x"] for batch in batches]))
     assert (torch.bool, torch.int64) == (batches[0]["mask"].dtype, batches[0]["labels"].dtype)
-    assert [len(batch["x"]) for batch in setup.batches(items(data), 3)] == [3, 3, 3, 2]
+    assert [len(batch["x"]) for batch in runner.batches(items(data), 3)] == [3, 3, 3, 2]
 
 
 # vector

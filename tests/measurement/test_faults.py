@@ -17,7 +17,7 @@ from mdtree.measurement import Request, find_groups, measure
 from mdtree.measurement.group import measure_or_fail
 from mdtree.recipes import Trust, read_recipe
 from tests.support.disks import mounted
-from tests.support.troubled import WAYS, plain, run, troubled, undisturbed
+from tests.support.troubled import WAYS, plain, preserved_state, run, troubled
 from tests.support.worker_tasks import eventually, patience
 from tests.support.zoos import rows_of, write_zoo
 
@@ -56,7 +56,7 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path, way):
     ran = run([*args, *needs(way)])
 
     assert (ran.returncode, json.loads(ran.stdout)["measured"]) == (0, 4), ran.stderr
-    assert plain(tmp_path / "rows.jsonl") == undisturbed(tmp_path)
+    assert plain(tmp_path / "rows.jsonl") == preserved_state(tmp_path)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -76,11 +76,13 @@ def test_groups_that_take_too_much_fail_alone_and_are_tried_again_by_the_next_ru
     assert failed["2-hang"] == "took longer than 15 seconds"
     assert failed["3-hoard"] == "took more than 1.2 GiB of memory"
     assert "red" in failed["4-raise"]
-    assert rows_of(tmp_path / "rows.jsonl").keys() == {r["group"] for r in undisturbed(tmp_path)}
+    assert rows_of(tmp_path / "rows.jsonl").keys() == {
+        r["group"] for r in preserved_state(tmp_path)
+    }
     healed.touch()
     again = json.loads(mdtree(*args, *limits, *way).out)
     assert (again["measured"], again["already"], again["failed"]) == (4, 2, [])
-    assert plain(tmp_path / "rows.jsonl") == undisturbed(tmp_path)
+    assert plain(tmp_path / "rows.jsonl") == preserved_state(tmp_path)
 
 
 def test_the_trace_of_a_failure_lies_beside_the_rows_until_the_group_is_mended(mdtree, tmp_path):
@@ -119,7 +121,7 @@ def test_a_run_stops_when_too_many_have_failed_and_goes_on_later(mdtree, tmp_pat
     assert "4 groups not reached: too many have failed" in told.err
     (tmp_path / "healed").touch()
     assert mdtree(*args, "--max-failures", 0).code == 0
-    assert plain(tmp_path / "rows.jsonl") == undisturbed(tmp_path)
+    assert plain(tmp_path / "rows.jsonl") == preserved_state(tmp_path)
 
 
 @pytest.mark.slow
@@ -146,7 +148,7 @@ def test_a_run_that_is_stopped_goes_on(tmp_path, way, how):
     assert len(rows_of(out)) == 4
     ran = run(args)
     assert (ran.returncode, json.loads(ran.stdout)["measured"]) == (0, 1), ran.stderr
-    assert plain(out) == undisturbed(tmp_path)
+    assert plain(out) == preserved_state(tmp_path)
 
 
 @pytest.mark.slow
@@ -156,7 +158,7 @@ def test_a_machine_that_leaves_the_cluster_takes_no_row_with_it(tmp_path):
     from ray.cluster_utils import Cluster
 
     troubled(tmp_path, ["good", "hang-once", "good", "good", "good"])
-    expected = undisturbed(tmp_path)
+    expected = preserved_state(tmp_path)
     (tmp_path / "healed").unlink(missing_ok=True)
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
@@ -181,7 +183,7 @@ def test_a_machine_that_leaves_the_cluster_takes_no_row_with_it(tmp_path):
         done = measure(
             request(tmp_path),
             out=tmp_path / "rows.jsonl",
-            crew=ExecutorConfig(ray=cluster.address),
+            executor=ExecutorConfig(ray=cluster.address),
             progress=Removing(),
         )
     finally:

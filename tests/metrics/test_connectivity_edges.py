@@ -64,7 +64,7 @@ def test_what_cannot_be_joined_says_why_and_costs_nothing(module, count, items, 
     found = CONNECTIVITY.compute(asked)
     assert dict.fromkeys(CONNECTIVITY.quantities, Missing(missing=reason)) == found.values
     assert not found.details
-    assert ComputeCost() == asked.setup.meter.total
+    assert ComputeCost() == asked.runner.meter.total
 
 
 @PROTOCOLS

@@ -31,7 +31,7 @@ def test_every_network_has_numbers_and_is_left_as_it_was(name, protocol, monkeyp
     before, state = [copy_of(each) for each in weights], copy_of(module.state_dict())
     loss = MSE if name in REGRESSIONS else CROSS_ENTROPY
     subject = MetricInput(
-        setup=setup_of(module, loss, batch_size=12),  # of 37 items the last is alone
+        runner=setup_of(module, loss, batch_size=12),  # of 37 items the last is alone
         members={f"seed-{place}": each for place, each in enumerate(weights)},
         data=Data(TensorItems(data), None),
         protocol=protocol,

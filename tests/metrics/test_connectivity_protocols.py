@@ -38,9 +38,9 @@ def asked(monkeypatch):
     """Collect what train_bend is called with, and make two steps."""
     calls = []
 
-    def spy(setup, path, rest, how, source):
+    def spy(runner, path, rest, how, source):
         calls.append((path, rest, how))
-        return train_curve(setup, path, rest, replace(how, steps=2), source)
+        return train_curve(runner, path, rest, replace(how, steps=2), source)
 
     monkeypatch.setattr(connectivity, "train_bend", spy)
     return calls
@@ -77,11 +77,11 @@ def test_paper_1_starts_at_random_and_takes_the_first_two_members(asked):
     measure(mlp(), weights, items(60), protocol="paper-1", seed=1)
 
     (path, *_), (other, *_) = asked
-    bend, line = path.bend, line_of(mlp(), *weights[:2])
-    assert not torch.allclose(line.bend, bend)
-    assert not torch.equal(other.bend, bend)
-    assert bend.abs().max() <= 1
-    assert (path.layout.views(bend)["1.bias"] == 0).all()
+    control_point, line = path.control_point, line_of(mlp(), *weights[:2])
+    assert not torch.allclose(line.control_point, control_point)
+    assert not torch.equal(other.control_point, control_point)
+    assert control_point.abs().max() <= 1
+    assert (path.layout.views(control_point)["1.bias"] == 0).all()
     assert {"seed-0 - seed-1"} == set(found.details["curve"].columns["pair"])
 
 
@@ -103,7 +103,7 @@ def test_standard_1_starts_on_the_line_and_checks_a_part_of_what_it_is_trained_o
     measure(mlp(), weights, items(60))
 
     for (path, rest, how), pair in zip(asked, pairwise(weights), strict=True):
-        assert torch.equal(line_of(mlp(), *pair).bend, path.bend)
+        assert torch.equal(line_of(mlp(), *pair).control_point, path.control_point)
         assert places(rest) == set(range(60))
         assert len(how.check.items) == min(60, connectivity._CHECK_ITEMS)
         assert places(how.check.items) <= places(rest)
@@ -158,7 +158,7 @@ def test_the_cost_told_before_is_within_a_factor_of_two(make, count, protocol, p
     )
     told = CONNECTIVITY.cost(work).passes
     CONNECTIVITY.compute(group)
-    assert told / 2 <= group.setup.meter.total.passes <= told * 2
+    assert told / 2 <= group.runner.meter.total.passes <= told * 2
 
 
 @pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])

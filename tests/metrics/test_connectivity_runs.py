@@ -49,10 +49,10 @@ def test_ctrl_c_in_the_middle_of_a_curve_writes_no_row_and_the_group_is_measured
     cut, whole = tmp_path / "cut.jsonl", tmp_path / "whole.jsonl"
     train, groups = connectivity.train_bend, []
 
-    def interrupted(setup, *args):
-        groups.append(setup)
+    def interrupted(runner, *args):
+        groups.append(runner)
         loss = Interrupting(10 if len(groups) == 2 else 10**9)
-        return train(replace(setup, loss=loss), *args)
+        return train(replace(runner, loss=loss), *args)
 
     monkeypatch.setattr(connectivity, "train_bend", interrupted)
     assert mdtree(*args, cut).code == 130
@@ -76,9 +76,9 @@ def test_a_part_of_the_data_is_trained_on_as_long_as_all_of_it(mdtree, args, tmp
     """The digits have 1,200 training items: 50 epochs of 9 batches, also for 50 of them."""
     train, seen = connectivity.train_bend, []
 
-    def short(setup, path, items, how, source):
+    def short(runner, path, items, how, source):
         seen.append((len(items), how.steps))
-        return train(setup, path, items, replace(how, steps=1), source)
+        return train(runner, path, items, replace(how, steps=1), source)
 
     monkeypatch.setattr(connectivity, "train_bend", short)
     assert mdtree(*args, tmp_path / "rows.jsonl", "--protocol", "paper-1").code == 0

@@ -40,7 +40,7 @@ def mean_only(output, batch):
 
 def subject(members, train, test=None, *, module=None, loss=None, batch_size=3):
     return MetricInput(
-        setup=ModelRunner(
+        runner=ModelRunner(
             network=Network((module or nn.Linear(2, 2, bias=False)).eval()),
             loss=loss or cross_entropy(),
             batch_size=batch_size,

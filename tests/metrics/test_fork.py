@@ -33,8 +33,8 @@ def loss_for(data):
 
 def forked(module, members, data, training=HOW, **kwargs):
     made = subject(module, members, data, **kwargs)
-    setup = replace(made.setup, loss=loss_for(data))
-    return replace(made, setup=setup, training=training)
+    runner = replace(made.runner, loss=loss_for(data))
+    return replace(made, runner=runner, training=training)
 
 
 def clusters(count=60, classes=3, seed=0):
@@ -94,9 +94,9 @@ def test_the_barrier_is_that_between_two_trainings_of_other_orders():
         now = replace(how, epochs=2, seed=derive_seed(made.seed, "fork", way) % 2**32)
         ends.append(train(copy, TensorItems(data), loss_for(data), now))
     assert not torch.equal(ends[0]["0.weight"], ends[1]["0.weight"])
-    line = straight_line(trainable_parameters(made.setup.network), *ends)
+    line = straight_line(trainable_parameters(made.runner.network), *ends)
     items = TensorItems(data)
-    by_hand = profile(made.setup, line, items, items, inner=(0.25, 0.5, 0.75)).barrier()
+    by_hand = profile(made.runner, line, items, items, inner=(0.25, 0.5, 0.75)).barrier()
     assert by_hand.value != 0
     assert (found.value, found.stderr) == pytest.approx((by_hand.value, by_hand.stderr), rel=1e-9)
 
@@ -150,15 +150,15 @@ def test_the_cost_told_before_is_what_is_used(count, batch_size):
             protocol="standard-1", training=how,
         )
     )  # fmt: skip
-    assert told.gradient == made.setup.meter.total.gradient
-    assert told.passes / 2 <= made.setup.meter.total.passes <= 2 * told.passes
+    assert told.gradient == made.runner.meter.total.gradient
+    assert told.passes / 2 <= made.runner.meter.total.passes <= 2 * told.passes
 
 
 def test_without_training_in_the_recipe_nothing_is_done_and_the_reason_is_told():
     make, data = NETS["mlp"]
     made = forked(*group(make, 1), data, training=None)
     assert "needs `training` in the recipe" in missing(FORK.compute(made).values)
-    assert made.setup.meter.total.passes == 0
+    assert made.runner.meter.total.passes == 0
 
 
 def test_a_network_that_is_frozen_cannot_go_on():

@@ -182,7 +182,7 @@ def test_the_cost_told_before_is_within_a_factor_of_two(trained, protocol, membe
     work = Workload(
         members=members, train_items=1100, test_items=597, full_items=1100, protocol=protocol
     )
-    used, told = given.setup.meter.total.passes, HESSIAN.cost(work).passes
+    used, told = given.runner.meter.total.passes, HESSIAN.cost(work).passes
     assert 0.5 < told / used < 2
 
 
@@ -198,8 +198,8 @@ def test_an_accelerator_finds_the_same(trained, protocol):
     module.to(device)
     try:
         members = {"seed-0": {name: t.to(device) for name, t in weights_of(module).items()}}
-        setup = replace(given.setup, device=device)
-        there = numbers(HESSIAN.compute(replace(given, setup=setup, members=members)))
+        runner = replace(given.runner, device=device)
+        there = numbers(HESSIAN.compute(replace(given, runner=runner, members=members)))
     finally:
         module.cpu()
     assert here[0].value == pytest.approx(there[0].value, rel=0.01)

@@ -200,7 +200,7 @@ def test_the_cost_is_what_the_meter_counts(members, items):
     LAYERS.compute(measured)
 
     expected = min(members, 2) * min(items, 256)
-    assert expected == LAYERS.cost(work).forward == measured.setup.meter.total.passes
+    assert expected == LAYERS.cost(work).forward == measured.runner.meter.total.passes
 
 
 def test_too_few_items_are_noted():

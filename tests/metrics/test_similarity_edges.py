@@ -42,7 +42,7 @@ def test_one_member_cannot_be_compared_and_costs_nothing(protocol):
     found = SIMILARITY.compute(alone)
 
     assert {why(value) for value in found.values.values()} == {"needs 2 checkpoints, found 1"}
-    assert alone.setup.meter.total == ComputeCost()
+    assert alone.runner.meter.total == ComputeCost()
 
 
 @PROTOCOLS
@@ -57,7 +57,7 @@ def test_the_cost_is_what_the_meter_counts(items, members, protocol):
 
     SIMILARITY.compute(measured)
 
-    assert SIMILARITY.cost(work) == measured.setup.meter.total
+    assert SIMILARITY.cost(work) == measured.runner.meter.total
 
 
 @PROTOCOLS

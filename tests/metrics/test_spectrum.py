@@ -96,7 +96,7 @@ def test_no_network_is_run():
     module, members = group(lambda: cnn(width=8), 2)
     made = subject(module, members, DATA)
     SPECTRUM.compute(made)
-    assert made.setup.meter.total.passes == 0
+    assert made.runner.meter.total.passes == 0
 
 
 @pytest.mark.gpu

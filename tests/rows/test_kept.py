@@ -191,9 +191,9 @@ def test_a_table_and_the_terminal_show_the_numbers_and_the_failure(file):
 
 def test_a_verdict_rests_on_the_numbers_and_says_that_a_later_attempt_failed(file):
     write(file, good(12.5), bad("of another model"))
-    judge = Diagnoser(find_tree("digits-standard-1"), name="t", allow_protocol_mismatch=True)
+    diagnoser = Diagnoser(find_tree("digits-standard-1"), name="t", allow_protocol_mismatch=True)
     (row,) = read_rows(file)
-    found, before = judge(row), judge(good(12.5))
+    found, before = diagnoser(row), diagnoser(good(12.5))
     assert replace(found, basis=before.basis) == before
     assert set(found.basis.warnings) - set(before.basis.warnings) == {
         "the numbers are of an earlier measurement, a later attempt failed: of another model"

@@ -24,7 +24,7 @@ from mdtree.rows import (
     read_rows,
     write_rows,
 )
-from tests.support.reports import HOSTILE, detail, grid, group, judge, parsed, tree, whole_row
+from tests.support.reports import HOSTILE, detail, diagnoser, grid, group, parsed, tree, whole_row
 
 LARGEST_PAGE = 10_000_000  # characters of a page of one group, however large its row
 WIDEST = 3000  # characters of a line of a table
@@ -33,7 +33,7 @@ LONG = "n" * 1_000_000
 
 def shown(*rows: Row) -> tuple[str, str]:
     """Give what a terminal shows of rows, and their page."""
-    verdicts = [judge()(row) for row in rows]
+    verdicts = [diagnoser()(row) for row in rows]
     page = report_page(verdicts, rows, {"ours": tree()})
     parsed(page)
     table = "\n".join([rows_table(rows), verdicts_table(verdicts), *map(verdict_text, verdicts)])
@@ -102,7 +102,7 @@ def test_weights_of_a_density_may_be_as_small_and_as_large_as_numbers_are(weight
 
 def test_a_page_shows_so_many_groups_whole_and_lists_the_others():
     rows = [replace(grid()[0], group=f"g{number}") for number in range(MOST_WHOLE + 2)]
-    verdict = judge()(rows[0])
+    verdict = diagnoser()(rows[0])
     verdicts = [replace(verdict, group=row.group) for row in rows]
     page = parsed(report_page(verdicts, rows, {"ours": tree()}))
     assert len(page.find("article")) == MOST_WHOLE

@@ -69,9 +69,9 @@ def double(data):
     return {name: double(part) for name, part in data.items()}
 
 
-def loss_at(setup, weights, data):
+def loss_at(runner, weights, data):
     """Give the mean loss as a function of the vector of trained parameters, and that vector."""
-    module = copy.deepcopy(setup.network.module).double().eval()
+    module = copy.deepcopy(runner.network.module).double().eval()
     names = [name for name, p in module.named_parameters() if p.requires_grad]
     own = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
     fixed = double({name: tensor.detach() for name, tensor in weights.items() if name in own})
@@ -82,19 +82,19 @@ def loss_at(setup, weights, data):
         parts = vector.split([fixed[name].numel() for name in names])
         moved = {name: part.view(fixed[name].shape) for name, part in zip(names, parts)}  # noqa: B905
         output = functional_call(module, {**fixed, **moved}, positional, named)
-        return setup.loss(getattr(output, "logits", output), batch).mean()
+        return runner.loss(getattr(output, "logits", output), batch).mean()
 
     return loss, torch.cat([fixed[name].reshape(-1) for name in names])
 
 
-def exact_hessian(setup, weights, data):
-    loss, vector = loss_at(setup, weights, data)
+def exact_hessian(runner, weights, data):
+    loss, vector = loss_at(runner, weights, data)
     with sdpa_kernel(SDPBackend.MATH):
         return hessian(loss)(vector).detach()
 
 
-def exact_product(setup, weights, data, direction):
-    loss, vector = loss_at(setup, weights, data)
+def exact_product(runner, weights, data, direction):
+    loss, vector = loss_at(runner, weights, data)
     with sdpa_kernel(SDPBackend.MATH):
         return grad(lambda at: grad(loss)(at) @ direction.double())(vector).detach()
 
@@ -105,7 +105,7 @@ def items(data):
 
 def subject(module, members, data, protocol="standard-1", *, seed=0, **kwargs):
     return MetricInput(
-        setup=setup_of(module, **{"loss": loss_for(data), "batch_size": 20, **kwargs}),
+        runner=setup_of(module, **{"loss": loss_for(data), "batch_size": 20, **kwargs}),
         members={f"seed-{place}": weights for place, weights in enumerate(members)},
         data=Data(items(data), None),
         protocol=protocol,

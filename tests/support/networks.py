@@ -93,7 +93,7 @@ def group(make, count, seed=0):
 
 def subject(module, members, data, protocol="standard-1", *, batch_size=16, seed=0, device="cpu"):
     return MetricInput(
-        setup=ModelRunner(
+        runner=ModelRunner(
             network=Network(module.eval()),
             loss=lambda output, _batch: output.sum(),
             batch_size=batch_size,

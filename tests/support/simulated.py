@@ -51,34 +51,35 @@ class Simulated:
     def now(self):
         return self._clock
 
-    def hire(self):
+    def start(self):
         self._called("hire")
         number = next(self._numbers)
         self._starting.add(number)
         kind = "lost" if self._happens(self._luck.stillbirth) else "ready"
         self._tell(
-            self._random.choice([1, 2]), WorkerEvent(hand=number, kind=kind, reason="stillborn")
+            self._random.choice([1, 2]),
+            WorkerEvent(worker_id=number, kind=kind, reason="stillborn"),
         )
         return number
 
-    def give(self, hand, item):
+    def submit(self, worker_id, item):
         self._called("give")
-        self._idle.remove(hand)  # fails where a worker has something else to do
-        self.held[hand] = item
+        self._idle.remove(worker_id)  # fails where a worker has something else to do
+        self.held[worker_id] = item
         self.tries[item] += 1
         if self._happens(self._luck.straggler):
             return
-        news = WorkerEvent(hand=hand, kind="finished", result=-item)
+        news = WorkerEvent(worker_id=worker_id, kind="finished", result=-item)
         if self._happens(self._luck.death):
-            news = WorkerEvent(hand=hand, kind="lost", reason="died")
+            news = WorkerEvent(worker_id=worker_id, kind="lost", reason="died")
         if item in self._raises:
-            news = WorkerEvent(hand=hand, kind="raised", error=ValueError(f"item {item}"))
+            news = WorkerEvent(worker_id=worker_id, kind="raised", error=ValueError(f"item {item}"))
         self._tell(self._random.choice([1, 1, 2, 5]), news)  # often at the same moment
 
-    def dismiss(self, hand):
+    def kill(self, worker_id):
         self._called("dismiss")
-        self._forget(hand)
-        self._events = [event for event in self._events if event[2].hand != hand]
+        self._forget(worker_id)
+        self._events = [event for event in self._events if event[2].worker_id != worker_id]
         heapq.heapify(self._events)
 
     def wait(self, seconds):
@@ -116,12 +117,12 @@ class Simulated:
 
     def _heard(self, news):
         if news.kind == "finished":
-            self.finished.append(self.held[news.hand])
-        self._forget(news.hand)
+            self.finished.append(self.held[news.worker_id])
+        self._forget(news.worker_id)
         if news.kind != "lost":
-            self._idle.add(news.hand)
+            self._idle.add(news.worker_id)
 
-    def _forget(self, hand):
-        self._starting.discard(hand)
-        self._idle.discard(hand)
-        self.held.pop(hand, None)
+    def _forget(self, worker_id):
+        self._starting.discard(worker_id)
+        self._idle.discard(worker_id)
+        self.held.pop(worker_id, None)

@@ -91,7 +91,7 @@ def plain(path):
     return sorted(rows, key=lambda row: row["group"])
 
 
-def undisturbed(root):
+def preserved_state(root):
     """Measure the same networks without any trouble, and give their rows."""
     healed = root / "healed"
     was = healed.exists()

@@ -99,12 +99,14 @@ def line_of(module, start, end):
     return straight_line(trainable_parameters(setup_of(module).network), start, end)
 
 
-def around_the_ring(*, loss=ring_loss, bend=None, start=START, end=END, items=7, **kwargs):
+def around_the_ring(*, loss=ring_loss, control_point=None, start=START, end=END, items=7, **kwargs):
     """Train a bend between two places on the ring."""
-    setup = setup_of(Ring(), loss)
+    runner = setup_of(Ring(), loss)
     path = line_of(Ring(), start, end)
-    path = path if bend is None else replace(path, bend=torch.tensor(bend))
-    return train_curve(setup, path, numbered(items), bending(**kwargs), generator(0)), setup
+    path = (
+        path if control_point is None else replace(path, control_point=torch.tensor(control_point))
+    )
+    return train_curve(runner, path, numbered(items), bending(**kwargs), generator(0)), runner
 
 
 def ring_loss_at(path, t):
@@ -144,9 +146,9 @@ class Failing:
 
 def subject(module, weights, items=ITEMS, **kwargs):
     """Give a group; items are the training items."""
-    setup = {name: kwargs.pop(name) for name in ("loss", "batch_size", "dtype") if name in kwargs}
+    runner = {name: kwargs.pop(name) for name in ("loss", "batch_size", "dtype") if name in kwargs}
     return MetricInput(
-        setup=setup_of(module, **setup),
+        runner=setup_of(module, **runner),
         members={f"seed-{place}": each for place, each in enumerate(weights)},
         data=Data(items, None),
         **{"protocol": "standard-1", "seed": 0, **kwargs},

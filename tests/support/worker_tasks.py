@@ -40,42 +40,42 @@ class Patient:
     So a limit of time stops what never ends, and nothing else, however busy the machine is.
     """
 
-    def __init__(self, team, stuck):
-        self._team, self._stuck = team, stuck
+    def __init__(self, pool, stuck):
+        self._pool, self._stuck = pool, stuck
         self._time = 0.0
         self._held = {}  # worker -> item
 
     def __getattr__(self, name):
-        return getattr(self._team, name)
+        return getattr(self._pool, name)
 
     def now(self):
         return self._time
 
-    def give(self, hand, item):
-        self._held[hand] = item
-        self._team.give(hand, item)
+    def submit(self, worker_id, item):
+        self._held[worker_id] = item
+        self._pool.submit(worker_id, item)
 
-    def dismiss(self, hand):
-        self._held.pop(hand, None)
-        self._team.dismiss(hand)
+    def kill(self, worker_id):
+        self._held.pop(worker_id, None)
+        self._pool.kill(worker_id)
 
     def wait(self, seconds):
-        while not (news := self._team.wait(0.05)):
+        while not (news := self._pool.wait(0.05)):
             if self._held and all(map(self._stuck, self._held.values())):
                 self._time += seconds
                 break
         for each in news:
-            self._held.pop(each.hand, None)
+            self._held.pop(each.worker_id, None)
         return news
 
 
 @pytest.fixture
 def patience(monkeypatch):
     """Let real teams have the time of `Patient`: patience(stuck) says which items are stuck."""
-    team = dispatch._team
+    pool = dispatch._pool
 
     def patience(stuck):
-        monkeypatch.setattr(dispatch, "_team", lambda *crew: Patient(team(*crew), stuck))
+        monkeypatch.setattr(dispatch, "_team", lambda *executor: Patient(pool(*executor), stuck))
 
     return patience
 

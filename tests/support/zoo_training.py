@@ -29,7 +29,7 @@ def trained(out, workers=1, **parts):
         folder=Path(),
         out=out,
         trust=Trust(any_factory=True),
-        crew=ExecutorConfig(workers=workers),
+        executor=ExecutorConfig(workers=workers),
     )
 
 

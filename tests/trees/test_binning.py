@@ -56,11 +56,11 @@ def test_many_values_give_at_most_so_many_cuts_spread_over_all_of_them(most):
 
 
 def test_a_value_at_a_cut_lies_below_it():
-    evidence = gathered(ask(), [0.0, 2.0])
-    cut = list(evidence.cuts[0]).index(1.0)
+    binned = gathered(ask(), [0.0, 2.0])
+    cut = list(binned.cuts[0]).index(1.0)
     asked = np.array([[1.0], [math.nextafter(1, 2)], [-math.inf], [math.inf]])
-    cells, whole = cells_of(evidence, asked, {"x": 0})
-    assert cells[:, 0].tolist() == [cut, cut + 1, 0, len(evidence.cuts[0])]
+    cells, whole = cells_of(binned, asked, {"x": 0})
+    assert cells[:, 0].tolist() == [cut, cut + 1, 0, len(binned.cuts[0])]
     assert whole.all()
 
 
@@ -123,13 +123,13 @@ def test_a_scaled_question_is_the_plain_question_of_the_scaled_feature(scale, ba
 @pytest.mark.parametrize("scale", ["linear", "log", "arcsinh"])
 def test_poor_values_still_give_rising_cuts_and_whole_probabilities(values, scale):
     question = ask(start=1.0, bounds=(0.01, 1e300), scale=scale)
-    evidence = gathered(question, values)
-    (cuts,) = evidence.cuts
+    binned = gathered(question, values)
+    (cuts,) = binned.cuts
     assert (cuts[1:] > cuts[:-1]).all()
     assert np.isfinite(cuts).all()
-    found = posterior(evidence).predict_proba(np.array([[0.5], [1e308]]), {"x": 0})
+    found = posterior(binned).predict_proba(np.array([[0.5], [1e308]]), {"x": 0})
     np.testing.assert_allclose(found.sum(axis=1), 1)
-    assert math.isfinite(posterior(evidence).tree.threshold)
+    assert math.isfinite(posterior(binned).tree.threshold)
 
 
 def test_an_answer_that_is_no_class_is_refused():

@@ -45,20 +45,20 @@ def gathered(shape, X, codes, most=4):
     return collect(empty, X, COLUMNS, codes, most)
 
 
-def enumerated(evidence, X, codes, asked):
+def enumerated(binned, X, codes, asked):
     """Add up all trees by loops: (log evidence, predictions, most probable thresholds, votes)."""
-    questions = list(questions_of(evidence.shape))
+    questions = list(questions_of(binned.shape))
     total, mean, best = 0.0, np.zeros((len(asked), 3)), (0.0, None)
     votes = np.zeros((len(asked), 3))
-    answer_at = dict(ends(evidence.shape))
-    for chosen in itertools.product(*(range(len(cut)) for cut in evidence.cuts)):
-        thresholds = [cut[i] for cut, i in zip(evidence.cuts, chosen, strict=True)]
+    answer_at = dict(ends(binned.shape))
+    for chosen in itertools.product(*(range(len(cut)) for cut in binned.cuts)):
+        thresholds = [cut[i] for cut, i in zip(binned.cuts, chosen, strict=True)]
         weight = 1.0
-        for question, cut, i in zip(questions, evidence.cuts, chosen, strict=True):
+        for question, cut, i in zip(questions, binned.cuts, chosen, strict=True):
             weight *= share(question, cut, i)
-        leaves = [leaf_of(evidence.shape, thresholds, line) for line in X]
+        leaves = [leaf_of(binned.shape, thresholds, line) for line in X]
         shares = {}
-        for path, answer in ends(evidence.shape):
+        for path, answer in ends(binned.shape):
             held = [
                 sum(c == k for c, at in zip(codes, leaves, strict=True) if at == path)
                 for k in range(3)
@@ -71,10 +71,10 @@ def enumerated(evidence, X, codes, asked):
             shares[path] = np.array(both) / sum(both)
         total += weight
         mean += weight * np.array(
-            [shares[leaf_of(evidence.shape, thresholds, line)] for line in asked]
+            [shares[leaf_of(binned.shape, thresholds, line)] for line in asked]
         )
         for number, line in enumerate(asked):
-            answer = answer_at[leaf_of(evidence.shape, thresholds, line)]
+            answer = answer_at[leaf_of(binned.shape, thresholds, line)]
             votes[number, CLASSES.index(answer)] += weight
         if weight > best[0] * (1 + 1e-9):  # of equal ones, the first counts
             best = weight, thresholds
@@ -120,10 +120,10 @@ def thresholds_of(node):
 @pytest.mark.parametrize("name", SHAPES)
 def test_sums_equal_brute_force(name):
     (X, codes), (asked, _) = data(), data(9, seed=1)
-    evidence = gathered(SHAPES[name], X, codes, most=2 if name == "three deep" else 4)
-    log_evidence, mean, best, votes = enumerated(evidence, X, codes, asked)
-    found = posterior(evidence)
-    cells, _ = cells_of(evidence, asked, COLUMNS)
+    binned = gathered(SHAPES[name], X, codes, most=2 if name == "three deep" else 4)
+    log_evidence, mean, best, votes = enumerated(binned, X, codes, asked)
+    found = posterior(binned)
+    cells, _ = cells_of(binned, asked, COLUMNS)
     assert found.at(cells) == pytest.approx(mean, abs=1e-12)
     assert found.votes(cells) == pytest.approx(votes, abs=1e-12)
     assert found.log_evidence == pytest.approx(log_evidence, abs=1e-12)
@@ -139,14 +139,14 @@ def test_probabilities_sum_to_one_everywhere(name):
     found = held.predict_proba(wide, COLUMNS)
     assert found.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-12)
     assert found.min() > 0
-    votes = held.votes(cells_of(held.evidence, wide, COLUMNS)[0])
+    votes = held.votes(cells_of(held.binned, wide, COLUMNS)[0])
     assert votes.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-12)
     assert votes.min() >= -1e-12  # a class without a leaf has none
 
 
 def test_beyond_all_cuts_the_trees_agree():
-    evidence = gathered(SHAPES["one question"], *data(20))
-    votes = posterior(evidence).votes(np.array([[0], [len(evidence.cuts[0])]]))
+    binned = gathered(SHAPES["one question"], *data(20))
+    votes = posterior(binned).votes(np.array([[0], [len(binned.cuts[0])]]))
     assert votes == pytest.approx(np.array([[1, 0, 0], [0, 1, 0]]), abs=1e-12)
 
 
@@ -172,11 +172,11 @@ def test_continuing_is_fitting_all_groups_with_the_cuts_of_the_first():
 
 def test_merged_cells_say_the_same():
     X, codes = data(60)
-    evidence = gathered(SHAPES["both sides"], X.round(0), codes)
-    merged = evidence.merged()
-    assert len(merged.cells) < len(evidence.cells)
-    assert merged.counts.sum(axis=0) == pytest.approx(evidence.counts.sum(axis=0))
-    assert posterior(merged).log_evidence == pytest.approx(posterior(evidence).log_evidence)
+    binned = gathered(SHAPES["both sides"], X.round(0), codes)
+    merged = binned.merged()
+    assert len(merged.cells) < len(binned.cells)
+    assert merged.counts.sum(axis=0) == pytest.approx(binned.counts.sum(axis=0))
+    assert posterior(merged).log_evidence == pytest.approx(posterior(binned).log_evidence)
 
 
 def test_groups_with_a_missing_feature_are_left_out_and_not_judged():

@@ -38,17 +38,19 @@ class Hessian:
     rows.  The module runs in the mode that it is in, at copies of the weights and buffers.
     """
 
-    def __init__(self, setup: ModelRunner, weights: Weights, items: Items, batch_size: int) -> None:
-        self.setup = setup
+    def __init__(
+        self, runner: ModelRunner, weights: Weights, items: Items, batch_size: int
+    ) -> None:
+        self.runner = runner
         self.items = items
         self.batch_size = batch_size
-        self.layout = trainable_parameters(setup.network)
+        self.layout = trainable_parameters(runner.network)
         self.weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
         self.leaves = {name: self.weights[name].requires_grad_() for name in self.layout.shapes}
 
     def over(self, items: Items) -> Hessian:
         """Give the Hessian over other items."""
-        return Hessian(self.setup, self.weights, items, self.batch_size)
+        return Hessian(self.runner, self.weights, items, self.batch_size)
 
     @property
     def size(self) -> int:
@@ -73,17 +75,17 @@ class Hessian:
 
     def parts(self, vectors: Tensor, batch_size: int) -> Iterator[tuple[float, Tensor]]:
         """Give each micro-batch's share of the items, and the products with its own Hessian."""
-        for batch in self.setup.batches(self.items, batch_size):
+        for batch in self.runner.batches(self.items, batch_size):
             work = partial(self._of_batch, batch, vectors)
-            part = self.setup.network.held(self.weights, work)
-            self.setup.meter.add(
+            part = self.runner.network.held(self.weights, work)
+            self.runner.meter.add(
                 ComputeCost(gradient=size(batch), product=size(batch) * len(vectors)),
             )
             yield size(batch) / len(self.items), part
 
     def _of_batch(self, batch: Batch, vectors: Tensor, run: Run) -> Tensor:
         leaves = list(self.leaves.values())
-        loss = mean_loss(self.setup, run(batch), batch)
+        loss = mean_loss(self.runner, run(batch), batch)
         result = torch.zeros_like(vectors)
         gradients = torch.autograd.grad(loss, leaves, create_graph=True, allow_unused=True)
         curved = [
@@ -115,9 +117,9 @@ class Hessian:
         return result
 
 
-def mean_loss(setup: ModelRunner, output: Tensor, batch: Batch) -> Tensor:
+def mean_loss(runner: ModelRunner, output: Tensor, batch: Batch) -> Tensor:
     """Give the mean loss of a batch, if it can be differentiated at all."""
-    loss = setup.losses(output, batch).mean()
+    loss = runner.losses(output, batch).mean()
     if not torch.isfinite(loss):
         raise LossError(f"the loss is not finite: {loss.item()}")
     if not loss.requires_grad:

@@ -55,7 +55,7 @@ class PyHessianResult:
         return statistics.fmean(self.forms)
 
 
-def published_hessian(setup: ModelRunner, weights: Weights, items: Items) -> PyHessianResult:
+def published_hessian(runner: ModelRunner, weights: Weights, items: Items) -> PyHessianResult:
     """Run power iteration, then Hutchinson's estimator, with PyHessian's limits and tolerances.
 
     All items make one batch, whose graph is kept; where memory runs out, several smaller ones.
@@ -64,22 +64,22 @@ def published_hessian(setup: ModelRunner, weights: Weights, items: Items) -> PyH
 
     def work(batch_size: int) -> PyHessianResult:
         torch.random.set_rng_state(state)
-        return _measured(setup, weights, list(setup.batches(items, batch_size)))
+        return _measured(runner, weights, list(runner.batches(items, batch_size)))
 
     return within_memory(work, len(items))
 
 
-def _measured(setup: ModelRunner, weights: Weights, batches: Sequence[Batch]) -> PyHessianResult:
-    module = copy.deepcopy(setup.network.module)
+def _measured(runner: ModelRunner, weights: Weights, batches: Sequence[Batch]) -> PyHessianResult:
+    module = copy.deepcopy(runner.network.module)
     module.load_state_dict(weights)
     numbered = _Numbered(module.eval(), batches)
-    _freeze_flat(setup, numbered)
+    _freeze_flat(runner, numbered)
     if not any(weight.requires_grad for weight in numbered.parameters()):
         return PyHessianResult(top=0.0, top_iterations=0, forms=(0.0,))
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Using backward.. with create_graph", UserWarning)
-            rival = _rival(setup, numbered)
+            rival = _rival(runner, numbered)
             (top,), _ = rival.eigenvalues(maxIter=_ITERATIONS, tol=_TOLERANCE)
             iterations = numbered.products
             with _DrawnHere():
@@ -91,7 +91,7 @@ def _measured(setup: ModelRunner, weights: Weights, batches: Sequence[Batch]) ->
         raise LossError("the second derivatives of the loss are not finite")
     graphs = 1 + (1 if len(batches) == 1 else products)  # one to see which parameters are flat
     count = sum(size(batch) for batch in batches)
-    setup.meter.add(ComputeCost(gradient=count * graphs, product=count * products))
+    runner.meter.add(ComputeCost(gradient=count * graphs, product=count * products))
     return PyHessianResult(top=top, top_iterations=iterations, forms=forms)
 
 
@@ -134,11 +134,11 @@ class _DrawnHere(TorchFunctionMode):
         return drawn.to(args[0].device)
 
 
-def _rival(setup: ModelRunner, numbered: _Numbered) -> Any:
+def _rival(runner: ModelRunner, numbered: _Numbered) -> Any:
     batches = numbered.batches
 
     def criterion(output: Tensor, number: Tensor) -> Tensor:
-        return setup.losses(output, batches[int(number[0])]).mean()
+        return runner.losses(output, batches[int(number[0])]).mean()
 
     pairs = [
         (torch.full((size(batch),), number), torch.full((size(batch),), number))
@@ -146,16 +146,16 @@ def _rival(setup: ModelRunner, numbered: _Numbered) -> Any:
     ]
     data = {"data": pairs[0]} if len(pairs) == 1 else {"dataloader": pairs}
     rival = PyHessian(numbered, criterion, cuda=False, **data)
-    rival.device = setup.device  # its vectors lie there; it knows no other than cpu and cuda
+    rival.device = runner.device  # its vectors lie there; it knows no other than cpu and cuda
     return rival
 
 
-def _freeze_flat(setup: ModelRunner, numbered: _Numbered) -> None:
+def _freeze_flat(runner: ModelRunner, numbered: _Numbered) -> None:
     """Freeze the parameters whose rows of the Hessian are zero for every batch."""
     weights = [weight for weight in numbered.parameters() if weight.requires_grad]
     curved = [False] * len(weights)
     for number, batch in enumerate(numbered.batches):
-        loss = mean_loss(setup, numbered(torch.tensor([number])), batch)
+        loss = mean_loss(runner, numbered(torch.tensor([number])), batch)
         gradients = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
         check_double_backward([gradient for gradient in gradients if gradient is not None])
         for place, gradient in enumerate(gradients):

@@ -28,27 +28,27 @@ def has_statistics(module: nn.Module) -> bool:
     return any(True for _ in _layers(module))
 
 
-def reestimate(setup: ModelRunner, items: Items, run: Run) -> None:
+def reestimate(runner: ModelRunner, items: Items, run: Run) -> None:
     """Set the statistics that `run` holds to those of one pass over the items."""
-    if not has_statistics(setup.network.module):
+    if not has_statistics(runner.network.module):
         return
-    with torch.no_grad(), batch_statistics(setup.network.module) as layers:
+    with torch.no_grad(), batch_statistics(runner.network.module) as layers:
         seen = within_memory(
-            lambda batch_size: _collect(setup, items, run, layers, batch_size),
-            max(setup.batch_size, 2),
+            lambda batch_size: _collect(runner, items, run, layers, batch_size),
+            max(runner.batch_size, 2),
             least=2,
             what="to estimate the statistics of BatchNorm",
         )
-    setup.meter.add(ComputeCost(forward=seen))
+    runner.meter.add(ComputeCost(forward=seen))
 
 
 def _collect(
-    setup: ModelRunner, items: Items, run: Run, layers: Sequence[_NormBase], batch_size: int
+    runner: ModelRunner, items: Items, run: Run, layers: Sequence[_NormBase], batch_size: int
 ) -> int:
     seen = 0
     for layer in layers:
         layer.reset_running_stats()
-    for batch in batches_with_variance(setup, items, batch_size):
+    for batch in batches_with_variance(runner, items, batch_size):
         seen += size(batch)
         for layer in layers:
             layer.momentum = size(batch) / seen
@@ -78,10 +78,10 @@ def batch_statistics(module: nn.Module) -> Iterator[list[_NormBase]]:
 
 
 def batches_with_variance(
-    setup: ModelRunner, items: Items, batch_size: int | None = None
+    runner: ModelRunner, items: Items, batch_size: int | None = None
 ) -> Iterator[Batch]:
     """Yield all items in batches of at least two; a last one that is alone is left out."""
-    for batch in setup.batches(items, max(batch_size or setup.batch_size, 2)):
+    for batch in runner.batches(items, max(batch_size or runner.batch_size, 2)):
         if size(batch) > 1:
             yield batch
 

@@ -28,7 +28,7 @@ class BezierCurve:
     layout: ParameterLayout
     start: Weights
     end: Weights
-    bend: Tensor  # (n,)
+    control_point: Tensor  # (n,)
 
     def __post_init__(self) -> None:
         """Refuse ends that are not of one network."""
@@ -52,12 +52,12 @@ class BezierCurve:
         weights = {name: tensor.detach().clone() for name, tensor in self.nearer(t).items()}
         if 0 < t < 1:
             a, c = self.layout.flatten(self.start), self.layout.flatten(self.end)
-            point = (1 - t) ** 2 * a + 2 * t * (1 - t) * self.bend + t**2 * c
+            point = (1 - t) ** 2 * a + 2 * t * (1 - t) * self.control_point + t**2 * c
             weights |= self.layout.views(point)
         return weights
 
 
 def straight_line(layout: ParameterLayout, start: Weights, end: Weights) -> BezierCurve:
     """Join two networks by a line."""
-    bend = (layout.flatten(start) + layout.flatten(end)) / 2
-    return BezierCurve(layout=layout, start=start, end=end, bend=bend)
+    control_point = (layout.flatten(start) + layout.flatten(end)) / 2
+    return BezierCurve(layout=layout, start=start, end=end, control_point=control_point)

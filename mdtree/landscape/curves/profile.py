@@ -114,7 +114,7 @@ class Profile:
 
 
 def profile(
-    setup: ModelRunner,
+    runner: ModelRunner,
     path: BezierCurve,
     items: Items,
     statistics: Items,
@@ -131,25 +131,25 @@ def profile(
     points = {point.t: point for point in known}
     for t in (0.0, 1.0, *inner):
         if t not in points:
-            points[t] = _at(setup, path, t, items, statistics)
+            points[t] = _at(runner, path, t, items, statistics)
     for _ in range(refined):
         found = Profile(points=tuple(points[t] for t in sorted(points)))
         places = sorted(points)
         worst = places.index(found.worst().t)
         for other in (places[worst - 1], places[worst + 1]):
             t = (places[worst] + other) / 2
-            points[t] = _at(setup, path, t, items, statistics)
+            points[t] = _at(runner, path, t, items, statistics)
     return Profile(points=tuple(points[t] for t in sorted(points)))
 
 
-def _at(setup: ModelRunner, path: BezierCurve, t: float, items: Items, statistics: Items) -> Point:
-    work = partial(_scored, setup, items, statistics)
-    return Point(t=t, score=setup.network.held(path.at(t), work))
+def _at(runner: ModelRunner, path: BezierCurve, t: float, items: Items, statistics: Items) -> Point:
+    work = partial(_scored, runner, items, statistics)
+    return Point(t=t, score=runner.network.held(path.at(t), work))
 
 
-def _scored(setup: ModelRunner, items: Items, statistics: Items, run: Run) -> Score:
-    reestimate(setup, statistics, run)
-    return score(setup, items, run)
+def _scored(runner: ModelRunner, items: Items, statistics: Items, run: Run) -> Score:
+    reestimate(runner, statistics, run)
+    return score(runner, items, run)
 
 
 def _highest(points: Sequence[Point], of: Callable[[Score], float]) -> Point:

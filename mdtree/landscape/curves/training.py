@@ -74,14 +74,18 @@ class TrainedCurve:
 
 
 def train_curve(
-    setup: ModelRunner, path: BezierCurve, items: Items, how: CurveTraining, source: torch.Generator
+    runner: ModelRunner,
+    path: BezierCurve,
+    items: Items,
+    how: CurveTraining,
+    source: torch.Generator,
 ) -> TrainedCurve:
     """Train the bend from where it is; with a check, not longer than is of use."""
-    module = setup.network.module
+    module = runner.network.module
     module.train()
     try:
-        walk = _Walk(setup, path, how)
-        return setup.network.held(walk.weights, lambda run: walk.go(run, items, source))
+        walk = _Walk(runner, path, how)
+        return runner.network.held(walk.weights, lambda run: walk.go(run, items, source))
     finally:
         module.eval()
 
@@ -89,16 +93,16 @@ def train_curve(
 class _Walk:
     """The state of the training: the point w(t), the bend, its velocity, each as one vector."""
 
-    def __init__(self, setup: ModelRunner, path: BezierCurve, how: CurveTraining) -> None:
-        self.setup = setup
+    def __init__(self, runner: ModelRunner, path: BezierCurve, how: CurveTraining) -> None:
+        self.runner = runner
         self.path = path
         self.how = how
         layout = path.layout
         self.start, self.end = layout.flatten(path.start), layout.flatten(path.end)
-        self.bend = path.bend.detach().clone()
-        self.velocity = torch.zeros_like(self.bend)
-        self.point = torch.zeros_like(self.bend)
-        self.gradient = torch.zeros_like(self.bend)
+        self.control_point = path.control_point.detach().clone()
+        self.velocity = torch.zeros_like(self.control_point)
+        self.point = torch.zeros_like(self.control_point)
+        self.gradient = torch.zeros_like(self.control_point)
         self.leaves: dict[str, Tensor] = layout.views(self.point)
         for leaf, gradient in zip(
             self.leaves.values(), layout.views(self.gradient).values(), strict=True
@@ -108,7 +112,7 @@ class _Walk:
         self.weights = path.at(0) | self.leaves
         self.together = how.batch_size  # items in one pass; fewer where memory runs out
         # those of BatchNorm are the batch's
-        self.divisible = not has_statistics(setup.network.module)
+        self.divisible = not has_statistics(runner.network.module)
         self.other = [  # what is not trained, and differs between the ends
             name
             for name, tensor in path.start.items()
@@ -119,7 +123,7 @@ class _Walk:
         """Make all steps, or as many as are of use."""
         check = self.how.check
         best, first, without, brake = math.inf, math.inf, 0, 1.0
-        best_bend = self.bend.clone()
+        best_bend = self.control_point.clone()
         batches = _endless(items, self.how.batch_size, source)
         for step in range(self.how.steps):
             if check is not None and step % check.every == 0:
@@ -127,28 +131,28 @@ class _Walk:
                 first = loss if step == 0 else first
                 without = 0 if loss + check.gain * abs(loss) < best else without + 1
                 if loss < best:
-                    best, best_bend = loss, self.bend.clone()
+                    best, best_bend = loss, self.control_point.clone()
                 is_early = step <= check.until * self.how.steps
                 if without > check.patience and is_early:
                     return self._ended(best_bend, step, converged=math.isfinite(best))
                 if not loss <= first + abs(first):
-                    self.bend.copy_(best_bend)
+                    self.control_point.copy_(best_bend)
                     self.velocity.zero_()
                     brake /= 3
             t = float(torch.rand((), generator=source, dtype=torch.float64))
             self._step(run, next(batches), t, brake * self.how.rate(step / self.how.steps))
         if check is not None and not self._validate(run, check.items) <= first:
             return self._ended(best_bend, self.how.steps, converged=False)
-        return self._ended(self.bend, self.how.steps, converged=check is None)
+        return self._ended(self.control_point, self.how.steps, converged=check is None)
 
-    def _ended(self, bend: Tensor, steps: int, *, converged: bool) -> TrainedCurve:
-        path = replace(self.path, bend=bend.detach().clone())
+    def _ended(self, control_point: Tensor, steps: int, *, converged: bool) -> TrainedCurve:
+        path = replace(self.path, control_point=control_point.detach().clone())
         return TrainedCurve(path=path, steps=steps, converged=converged)
 
     def _move_to(self, t: float) -> None:
         with torch.no_grad():
             torch.mul(self.start, (1 - t) ** 2, out=self.point)
-            self.point.add_(self.bend, alpha=2 * t * (1 - t)).add_(self.end, alpha=t**2)
+            self.point.add_(self.control_point, alpha=2 * t * (1 - t)).add_(self.end, alpha=t**2)
             nearer = self.path.nearer(t)
             for name in self.other:
                 self.weights[name].copy_(nearer[name])
@@ -162,31 +166,31 @@ class _Walk:
             least=1 if self.divisible else together,
             what="in the training of a path",
         )
-        self.setup.meter.add(ComputeCost(gradient=len(items)))
+        self.runner.meter.add(ComputeCost(gradient=len(items)))
         how = self.how
         with torch.no_grad():
             self.gradient.add_(self.point, alpha=how.weight_decay)
             self.velocity.mul_(how.momentum).add_(self.gradient, alpha=2 * t * (1 - t))
-            self.bend.sub_(self.velocity, alpha=how.learning_rate * rate)
+            self.control_point.sub_(self.velocity, alpha=how.learning_rate * rate)
 
     def _differentiate(self, run: Run, items: Items, together: int) -> None:
         self.gradient.zero_()
         self.together = together
-        for batch in self.setup.batches(items, together):
-            loss = self.setup.losses(run(batch), batch).mean() * (size(batch) / len(items))
+        for batch in self.runner.batches(items, together):
+            loss = self.runner.losses(run(batch), batch).mean() * (size(batch) / len(items))
             if loss.requires_grad:  # else no weight matters to it
                 torch.autograd.backward(loss, inputs=list(self.leaves.values()))
 
     def _validate(self, run: Run, items: Items) -> float:
         """Give the mean loss at a few points; one that is not finite is the worst."""
         total, count = 0.0, 0
-        with torch.no_grad(), batch_statistics(self.setup.network.module):
+        with torch.no_grad(), batch_statistics(self.runner.network.module):
             for t in _VALIDATED_AT:
                 self._move_to(t)
-                for batch in batches_with_variance(self.setup, items):
-                    total += float(self.setup.losses(run(batch), batch).mean()) * size(batch)
+                for batch in batches_with_variance(self.runner, items):
+                    total += float(self.runner.losses(run(batch), batch).mean()) * size(batch)
                     count += size(batch)
-        self.setup.meter.add(ComputeCost(forward=count))
+        self.runner.meter.add(ComputeCost(forward=count))
         return total / count if math.isfinite(total) else math.inf
 
 

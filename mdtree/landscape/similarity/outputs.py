@@ -37,7 +37,7 @@ class Outputs:
 
 
 def mixed_sample(
-    setup: ModelRunner,
+    runner: ModelRunner,
     items: Items,
     count: int,
     source: torch.Generator,
@@ -49,7 +49,7 @@ def mixed_sample(
     `together`: items are mixed within batches of so many, each with one lambda; without it, within
     the whole sample, each with its own.
     """
-    drawn = in_memory(draw(setup, items, count, source))
+    drawn = in_memory(draw(runner, items, count, source))
     if not isinstance(drawn, TensorItems):
         return drawn, "inputs that do not fit into one tensor cannot be mixed"
     if not isinstance(drawn.all, tuple):
@@ -64,23 +64,23 @@ def mixed_sample(
     ), None
 
 
-def outputs(setup: ModelRunner, items: Items, run: Run) -> Outputs:
+def outputs(runner: ModelRunner, items: Items, run: Run) -> Outputs:
     """Run a network over all items, once."""
-    said = within_memory(lambda size: _run(setup, items, run, size), setup.batch_size)
-    setup.meter.add(ComputeCost(forward=len(items)))
+    said = within_memory(lambda size: _run(runner, items, run, size), runner.batch_size)
+    runner.meter.add(ComputeCost(forward=len(items)))
     if said is None:
         return Outputs(kernel=None, classes=None, fault="differ in size from batch to batch")
     if not bool(said.isfinite().all()):
         return Outputs(kernel=None, classes=None, fault="are not finite")
-    is_class = said.dim() == 2 and setup.is_classification(next(items.batches(1)))  # noqa: PLR2004
+    is_class = said.dim() == 2 and runner.is_classification(next(items.batches(1)))  # noqa: PLR2004
     if not is_class:
         return Outputs(kernel=Kernel.of(said), classes=None)
     return Outputs(kernel=Kernel.of(said.softmax(1)), classes=said.argmax(1))
 
 
-def _run(setup: ModelRunner, items: Items, run: Run, batch_size: int) -> Tensor | None:
+def _run(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Tensor | None:
     with torch.inference_mode():
-        said = [_floating(run(batch)).cpu() for batch in setup.batches(items, batch_size)]
+        said = [_floating(run(batch)).cpu() for batch in runner.batches(items, batch_size)]
     shapes = {part.shape[1:] for part in said}
     return torch.cat(said) if len(shapes) == 1 else None
 

@@ -68,15 +68,15 @@ class PublishedTree(TreeEstimator):
             axis=1
         )
         matrix, wanted = matrix[whole], wanted[whole]
-        questions = sorted(questions_of(shape), key=lambda ask: ask.order)
-        thresholds = np.array([ask.start for ask in questions], dtype=float)
+        questions = sorted(questions_of(shape), key=lambda question: question.order)
+        thresholds = np.array([question.start for question in questions], dtype=float)
         if self.search == "published":
             if not whole.any():
                 raise ValueError(f"no line has all of {', '.join(template_features(shape))}")
             codes = {str(name): code for code, name in enumerate(self.classes_)}
             sides = _Sides(matrix, columns, shape, codes)
-            for ask in questions:
-                thresholds[ask.order] = _searched(sides, thresholds, ask, wanted)
+            for question in questions:
+                thresholds[question.order] = _searched(sides, thresholds, question, wanted)
         self.thresholds_ = thresholds
         self.tree_ = self._grown(shape, matrix, columns, wanted)
         return self
@@ -110,7 +110,9 @@ class _Sides:
     def __init__(
         self, matrix: Floats, columns: dict[str, int], shape: Template, codes: dict[str, int]
     ) -> None:
-        self._values = {ask.order: matrix[:, columns[ask.feature]] for ask in questions_of(shape)}
+        self._values = {
+            question.order: matrix[:, columns[question.feature]] for question in questions_of(shape)
+        }
         self._shape = shape
         self._codes = codes
 
@@ -125,11 +127,13 @@ class _Sides:
         return np.where(low, self._of(shape.low, thresholds), self._of(shape.high, thresholds))
 
 
-def _searched(sides: _Sides, thresholds: Floats, ask: Question, wanted: NDArray[np.intp]) -> float:
+def _searched(
+    sides: _Sides, thresholds: Floats, question: Question, wanted: NDArray[np.intp]
+) -> float:
     trial = thresholds.copy()
 
     def error(threshold: float) -> float:
-        trial[ask.order] = threshold
+        trial[question.order] = threshold
         return -float(np.mean(sides.answers(trial) == wanted))
 
-    return float(minimize_scalar(error, bounds=ask.bounds, method="bounded").x)
+    return float(minimize_scalar(error, bounds=question.bounds, method="bounded").x)

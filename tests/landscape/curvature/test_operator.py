@@ -42,8 +42,8 @@ def of(module, data, *, batch_size=4, dtype=torch.float64, weights=None, **kwarg
     weights = weights_of(module) if weights is None else weights
     if dtype is torch.float64:
         module, weights, data = module.double(), double(weights), double(data)
-    setup = setup_of(module, dtype=dtype, **kwargs)
-    return Hessian(setup, weights, items(data), batch_size)
+    runner = setup_of(module, dtype=dtype, **kwargs)
+    return Hessian(runner, weights, items(data), batch_size)
 
 
 def dense(hessian):
@@ -53,7 +53,7 @@ def dense(hessian):
 
 
 def exact(hessian):
-    return exact_hessian(hessian.setup, hessian.weights, hessian.items.all)
+    return exact_hessian(hessian.runner, hessian.weights, hessian.items.all)
 
 
 def mlp():
@@ -80,7 +80,7 @@ def test_products_are_exact_for_any_network(net, dtype):
     assert (found.notes != ()) == (net in ("transformer", "bert"))
     accuracy = {"rtol": 1e-9, "atol": 1e-9} if dtype is torch.float64 else {"rtol": 0, "atol": 2e-3}
     for vector, product in zip(vectors, found.result, strict=True):
-        truth = exact_product(hessian.setup, hessian.weights, data, vector)
+        truth = exact_product(hessian.runner, hessian.weights, data, vector)
         scale = truth.abs().max() + 1e-30
         torch.testing.assert_close(product.double() / scale, truth / scale, **accuracy)
 
@@ -249,7 +249,7 @@ def test_a_linear_loss_has_a_zero_hessian():
 def test_what_was_computed_is_counted():
     hessian = of(mlp(), (X7, Y7), batch_size=3)
     hessian.products(torch.ones(5, hessian.size).double())
-    assert ComputeCost(gradient=7, product=35) == hessian.setup.meter.total
+    assert ComputeCost(gradient=7, product=35) == hessian.runner.meter.total
 
 
 def test_parts_are_the_hessians_of_their_items():
@@ -261,7 +261,7 @@ def test_parts_are_the_hessians_of_their_items():
     assert [share for share, _ in parts] == [3 / 7, 3 / 7, 1 / 7]
     for (_, part), batch in zip(parts, hessian.items.batches(3), strict=True):
         assert size(batch) in (3, 1)
-        truth = exact_product(hessian.setup, hessian.weights, batch, vector)
+        truth = exact_product(hessian.runner, hessian.weights, batch, vector)
         torch.testing.assert_close(part[0], truth)
 
 

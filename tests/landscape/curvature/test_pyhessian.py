@@ -47,10 +47,10 @@ def bare(module, data, criterion=F.cross_entropy, *, seed=1, **kwargs):
     return top, tuple(forms)
 
 
-def ours(module, data, *, seed=1, loss=cross_entropy, setup=None, weights=None):
-    setup = setup or setup_of(module, loss=loss)
+def ours(module, data, *, seed=1, loss=cross_entropy, runner=None, weights=None):
+    runner = runner or setup_of(module, loss=loss)
     torch.manual_seed(seed)
-    return published_hessian(setup, weights or weights_of(module), items(data))
+    return published_hessian(runner, weights or weights_of(module), items(data))
 
 
 def trained():
@@ -75,21 +75,21 @@ def test_it_measures_the_weights_it_is_given_and_not_those_of_the_module():
 
 def test_used_twice_it_finds_the_same():
     module = trained()
-    setup = setup_of(module)
-    first, second = (ours(module, (IMAGES, Y), setup=setup) for _ in range(2))
-    assert first == second != ours(module, (IMAGES, Y), setup=setup, seed=2)
+    runner = setup_of(module)
+    first, second = (ours(module, (IMAGES, Y), runner=runner) for _ in range(2))
+    assert first == second != ours(module, (IMAGES, Y), runner=runner, seed=2)
 
 
 def test_nothing_of_it_can_be_seen_outside():
     module = trained().train()
     module[0].requires_grad_(requires_grad=False)
     module[-1].weight.grad = mark = torch.ones_like(module[-1].weight)
-    setup = setup_of(module)
+    runner = setup_of(module)
     module.train()
     before, weights = weights_of(module), weights_of(module)
     flags = [p.requires_grad for p in module.parameters()]
 
-    ours(module, (IMAGES, Y), setup=setup, weights=weights)
+    ours(module, (IMAGES, Y), runner=runner, weights=weights)
 
     assert all(part.training for part in module.modules())
     assert flags == [p.requires_grad for p in module.parameters()]
@@ -185,8 +185,8 @@ def test_several_batches_are_taken_where_memory_runs_out():
     plain = nn.Sequential(*module)
     whole, parts = setup_of(plain), setup_of(module)
 
-    one = ours(plain, (X, Y), setup=whole)
-    several = ours(module, (X, Y), setup=parts)  # 19 and 18
+    one = ours(plain, (X, Y), runner=whole)
+    several = ours(module, (X, Y), runner=parts)  # 19 and 18
 
     assert one.top == pytest.approx(several.top, rel=1e-4)
     assert one.top_iterations == several.top_iterations

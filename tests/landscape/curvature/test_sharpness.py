@@ -10,8 +10,8 @@ from tests.support.networks import NETS
 
 
 def hessian_of(module, data, *, batch_size=4):
-    setup = setup_of(module, loss=loss_for(data), batch_size=batch_size)
-    return Hessian(setup, weights_of(module), items(data), batch_size)
+    runner = setup_of(module, loss=loss_for(data), batch_size=batch_size)
+    return Hessian(runner, weights_of(module), items(data), batch_size)
 
 
 @pytest.mark.parametrize("name", ["mlp", "regression", "lstm", "words"])

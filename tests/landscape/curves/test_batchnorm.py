@@ -25,17 +25,17 @@ def one_layer(**kwargs):
 
 def run_reestimate(module, x=X, *, batch_size=3, weights=None):
     """Give the weights and buffers that are held afterwards, and the setup."""
-    setup = setup_of(module, batch_size=batch_size)
+    runner = setup_of(module, batch_size=batch_size)
     held = copy_of(module.state_dict() if weights is None else weights)
     items = TensorItems((x, torch.zeros(len(x)).long()))
-    setup.network.held(held, lambda run: reestimate(setup, items, run))
-    return held, setup
+    runner.network.held(held, lambda run: reestimate(runner, items, run))
+    return held, runner
 
 
 @pytest.mark.parametrize("batch_size", [3, 4])
 def test_it_is_one_pass_by_hand_weighted_by_the_size_of_the_batches(batch_size):
     module = one_layer()
-    held, setup = run_reestimate(module, batch_size=batch_size)
+    held, runner = run_reestimate(module, batch_size=batch_size)
 
     parts = [part for part in module[0](X).split(batch_size) if len(part) > 1]
     seen = sum(len(part) for part in parts)
@@ -43,7 +43,7 @@ def test_it_is_one_pass_by_hand_weighted_by_the_size_of_the_batches(batch_size):
     var = sum(len(part) * part.var(0, unbiased=True) for part in parts) / seen
     assert torch.allclose(mean, held["1.running_mean"], atol=1e-6)
     assert torch.allclose(var, held["1.running_var"], rtol=1e-5)
-    assert ComputeCost(forward=seen) == setup.meter.total
+    assert ComputeCost(forward=seen) == runner.meter.total
     assert seen == {3: 6, 4: 7}[batch_size]  # of 3, 3, 1 and of 4, 3
 
 
@@ -84,9 +84,9 @@ def test_nothing_is_left_of_what_was_stored(stored):
 
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_one_item_at_a_time_has_no_variance_so_two_are_taken(batch_size):
-    held, setup = run_reestimate(one_layer(), batch_size=batch_size)
+    held, runner = run_reestimate(one_layer(), batch_size=batch_size)
     pairs = run_reestimate(one_layer(), X[:6], batch_size=2)[1]
-    assert ComputeCost(forward=6) == setup.meter.total == pairs.meter.total
+    assert ComputeCost(forward=6) == runner.meter.total == pairs.meter.total
     assert (held["1.running_var"] > 0).all()
 
 
@@ -100,13 +100,15 @@ def test_dropout_stays_off():
 def test_modes_and_momenta_are_found_as_they_were_whether_it_works_or_not(width):
     module = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4, momentum=0.3), nn.Dropout())
     module.append(nn.BatchNorm1d(4, momentum=None))
-    setup = setup_of(module)
+    runner = setup_of(module)
     module[2:].train()
     modes = [inner.training for inner in module.modules()]
     items = TensorItems((X[:, :width], torch.zeros(7).long()))
 
     with contextlib.nullcontext() if width == 5 else pytest.raises(DataError):
-        setup.network.held(copy_of(module.state_dict()), lambda run: reestimate(setup, items, run))
+        runner.network.held(
+            copy_of(module.state_dict()), lambda run: reestimate(runner, items, run)
+        )
     assert modes == [inner.training for inner in module.modules()]
     assert [module[1].momentum, module[3].momentum] == [0.3, None]
 
@@ -137,6 +139,6 @@ def test_only_layers_with_stored_statistics_cost_a_pass(layer, expected):
         module = nn.Sequential(nn.Linear(5, 8), nn.Unflatten(1, (4, 2)), layer)
     assert expected == has_statistics(module)
     before = copy_of(module.state_dict())
-    held, setup = run_reestimate(module, batch_size=4)
-    assert ComputeCost(forward=7 if expected else 0) == setup.meter.total
+    held, runner = run_reestimate(module, batch_size=4)
+    assert ComputeCost(forward=7 if expected else 0) == runner.meter.total
     assert expected != same(before, held)

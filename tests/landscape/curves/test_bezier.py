@@ -31,15 +31,20 @@ def ends(make=Mixed, **kwargs):
     return trainable_parameters(Network(modules[0])), *(copy_of(m.state_dict()) for m in modules)
 
 
-def curve(make=Mixed, bend=None, **kwargs):
+def curve(make=Mixed, control_point=None, **kwargs):
     path = straight_line(*ends(make, **kwargs))
-    return replace(path, bend=torch.randn_like(path.bend) if bend is None else bend)
+    return replace(
+        path,
+        control_point=torch.randn_like(path.control_point)
+        if control_point is None
+        else control_point,
+    )
 
 
 def test_the_middle_is_a_quarter_of_each_end_and_half_of_the_bend():
     layout = trainable_parameters(Network(nn.Linear(3, 1, bias=False)))
     a, b, c = torch.tensor([[4.0, 0, 8]]), torch.tensor([2.0, 6, 0]), torch.tensor([[0.0, 8, 4]])
-    path = BezierCurve(layout=layout, start={"weight": a}, end={"weight": c}, bend=b)
+    path = BezierCurve(layout=layout, start={"weight": a}, end={"weight": c}, control_point=b)
 
     assert path.at(0.5)["weight"].tolist() == [[2, 5, 3]]
     assert path.at(0.25)["weight"].tolist() == [[9 / 4 + 3 / 4, 9 / 4 + 1 / 2, 9 / 2 + 1 / 4]]
@@ -48,9 +53,9 @@ def test_the_middle_is_a_quarter_of_each_end_and_half_of_the_bend():
 @T
 def test_a_point_is_that_of_the_formula(t):
     path = curve()
-    bend = path.layout.views(path.bend)
+    control_point = path.layout.views(path.control_point)
     for name in ("trained", "more"):
-        a, b, c = path.start[name], bend[name], path.end[name]
+        a, b, c = path.start[name], control_point[name], path.end[name]
         expected = (1 - t) ** 2 * a + 2 * t * (1 - t) * b + t**2 * c
         assert torch.allclose(expected, path.at(t)[name], atol=1e-6)
 
@@ -71,8 +76,8 @@ def test_a_line_between_equal_ends_stays_where_it_is(t):
 
 
 @pytest.mark.parametrize("bend", [None, torch.full((7,), torch.nan), torch.full((7,), 1e38)])
-def test_the_ends_are_the_checkpoints_to_the_last_bit(bend):
-    path = curve(bend=bend)
+def test_the_ends_are_the_checkpoints_to_the_last_bit(control_point):
+    path = curve(control_point=control_point)
     assert same(path.start, path.at(0))
     assert same(path.end, path.at(1.0))
 
@@ -80,13 +85,13 @@ def test_the_ends_are_the_checkpoints_to_the_last_bit(bend):
 @T
 def test_points_are_fresh_and_the_checkpoints_stay_as_they_are(t):
     path = curve()
-    before = copy_of(path.start), copy_of(path.end), path.bend.clone()
+    before = copy_of(path.start), copy_of(path.end), path.control_point.clone()
     for tensor in path.at(t).values():
         tensor.fill_(7)
 
     assert same(before[0], path.start)
     assert same(before[1], path.end)
-    assert torch.equal(before[2], path.bend)
+    assert torch.equal(before[2], path.control_point)
 
 
 @pytest.mark.parametrize(("t", "end"), [(0.01, "start"), (0.49, "start"), (0.5, "end"), (1, "end")])

@@ -134,8 +134,8 @@ def test_what_is_not_finite_anywhere_is_not_passed_over(place, value):
 
 
 def on_the_ring(path, *, inner=(0.25, 0.5, 0.75), **kwargs):
-    setup = setup_of(Ring(), ring_loss)
-    return profile(setup, path, numbered(7), numbered(4), inner=inner, **kwargs), setup
+    runner = setup_of(Ring(), ring_loss)
+    return profile(runner, path, numbered(7), numbered(4), inner=inner, **kwargs), runner
 
 
 def ts(found):
@@ -144,9 +144,9 @@ def ts(found):
 
 def test_the_line_across_a_ring_has_the_barrier_that_is_known():
     line = line_of(Ring(), START, END)
-    found, setup = on_the_ring(line)
+    found, runner = on_the_ring(line)
     assert pytest.approx(found.loss_barrier().value, rel=1e-5) == ON_THE_LINE
-    assert ComputeCost(forward=5 * 7) == setup.meter.total
+    assert ComputeCost(forward=5 * 7) == runner.meter.total
 
 
 def test_a_path_between_equal_ends_is_flat():
@@ -160,10 +160,10 @@ def test_refining_closes_in_on_the_worst_from_both_sides():
     assert ts(on_the_ring(line)[0]) == [0, 0.25, 0.5, 0.75, 1]
     assert ts(on_the_ring(line, refined=1)[0]) == [0, 0.25, 0.375, 0.5, 0.625, 0.75, 1]
     # a bend that leaves the ring near the end; the worst point is sought there
-    far = replace(line, bend=torch.tensor([-3.0, 0.1]))
-    found, setup = on_the_ring(far, refined=4, inner=[0.5])
+    far = replace(line, control_point=torch.tensor([-3.0, 0.1]))
+    found, runner = on_the_ring(far, refined=4, inner=[0.5])
     assert len(ts(found)) == 2 + 1 + 2 * 4
-    assert ComputeCost(forward=7 * len(ts(found))) == setup.meter.total
+    assert ComputeCost(forward=7 * len(ts(found))) == runner.meter.total
     dense, _ = on_the_ring(far, inner=[n / 200 for n in range(1, 200)])
     assert found.worst().loss == pytest.approx(dense.worst().loss, rel=0.02)
     assert abs(found.worst().t - dense.worst().t) < 0.05
@@ -179,10 +179,10 @@ def test_no_point_is_measured_twice(refined):
 def test_ends_that_are_known_are_not_measured_again():
     line = line_of(Ring(), START, END)
     first, _ = on_the_ring(line)
-    again, setup = on_the_ring(line, known=first.ends)
+    again, runner = on_the_ring(line, known=first.ends)
     assert again.points[0] is first.points[0]
     assert again.points[-1] is first.points[-1]
-    assert ComputeCost(forward=3 * 7) == setup.meter.total
+    assert ComputeCost(forward=3 * 7) == runner.meter.total
 
 
 def classifier():
@@ -198,14 +198,14 @@ def test_points_have_the_errors_and_losses_of_the_weights_there_with_statistics_
     weights, module = members(classifier), classifier()
     x, y, other = torch.randn(7, 5), torch.arange(7) % 3, torch.randn(8, 5) * 3
     before = [copy_of(each) for each in weights]
-    setup, path = setup_of(module, batch_size=batch_size), line_of(module, *weights)
+    runner, path = setup_of(module, batch_size=batch_size), line_of(module, *weights)
     statistics = TensorItems((other, torch.zeros(8).long()))
-    found = profile(setup, path, TensorItems((x, y)), statistics, inner=(0.3, 0.5))
+    found = profile(runner, path, TensorItems((x, y)), statistics, inner=(0.3, 0.5))
 
     assert ts(found) == [0, 0.3, 0.5, 1]
     for point in found.points:  # the ends included
         held = path.at(point.t)
-        setup.network.held(held, lambda run: reestimate(setup, statistics, run))
+        runner.network.held(held, lambda run: reestimate(runner, statistics, run))
         assert not torch.equal(held["1.running_mean"], torch.zeros(8))
         rival = classifier().eval()
         rival.load_state_dict(held)
@@ -225,7 +225,7 @@ def test_a_network_that_says_nan_halfway_gives_nan_there():
     path = line_of(nn.Linear(2, 2, bias=False), {"weight": weight}, {"weight": -weight})
     x = torch.zeros(4, 2)  # 0 / 0 in the middle
     items = TensorItems((x, torch.zeros(4).long()))
-    setup = setup_of(Fragile(2, 2, bias=False), CROSS_ENTROPY)
-    found = profile(setup, path, items, items, inner=(0.25, 0.5, 0.75), refined=2)
+    runner = setup_of(Fragile(2, 2, bias=False), CROSS_ENTROPY)
+    found = profile(runner, path, items, items, inner=(0.25, 0.5, 0.75), refined=2)
     assert [math.isnan(point.loss) for point in found.points].count(True) >= 3
     assert not any(math.isfinite(getattr(found, name)().value) for name in READINGS)

@@ -62,8 +62,8 @@ def test_steps_are_those_of_sgd_through_the_point_written_out_by_hand(momentum):
 
     rival, source, batches = Parts().train(), generator(3), []
     names = list(line.layout.shapes)
-    bend = {name: ((start[name] + end[name]) / 2).requires_grad_() for name in names}
-    optimizer = torch.optim.SGD(bend.values(), lr=0.2, momentum=momentum)
+    control_point = {name: ((start[name] + end[name]) / 2).requires_grad_() for name in names}
+    optimizer = torch.optim.SGD(control_point.values(), lr=0.2, momentum=momentum)
     torch.manual_seed(5)
     for step in range(steps):
         t = float(torch.rand((), generator=source, dtype=torch.float64))
@@ -72,7 +72,8 @@ def test_steps_are_those_of_sgd_through_the_point_written_out_by_hand(momentum):
         chosen = batches.pop(0)
         near = start if t < 0.5 else end
         point = {
-            n: (1 - t) ** 2 * start[n] + 2 * t * (1 - t) * bend[n] + t**2 * end[n] for n in names
+            n: (1 - t) ** 2 * start[n] + 2 * t * (1 - t) * control_point[n] + t**2 * end[n]
+            for n in names
         }
         output = torch.func.functional_call(rival, copy_of(near) | point, (x[chosen],))
         length = sum(weight.square().sum() for weight in point.values())
@@ -82,9 +83,9 @@ def test_steps_are_those_of_sgd_through_the_point_written_out_by_hand(momentum):
         optimizer.step()
 
     assert found.steps == steps
-    for name, tensor in line.layout.views(found.path.bend).items():
+    for name, tensor in line.layout.views(found.path.control_point).items():
         assert not torch.allclose(tensor, (start[name] + end[name]) / 2)
-        assert torch.allclose(bend[name], tensor, rtol=1e-9, atol=1e-12)
+        assert torch.allclose(control_point[name], tensor, rtol=1e-9, atol=1e-12)
 
 
 def test_between_two_places_of_a_ring_the_bend_goes_around():
@@ -96,17 +97,17 @@ def test_between_two_places_of_a_ring_the_bend_goes_around():
     assert pytest.approx(ring_loss_at(line, 0.5), rel=1e-5) == ON_THE_LINE
     assert max(ring_loss_at(trained.path, t / 20) for t in range(21)) < 0.1 * ON_THE_LINE
     middle = 2 * on_ring(85)["w"]  # half a circle around 0 needs a bend twice as far out
-    assert torch.allclose(middle, trained.path.bend, atol=0.3)
+    assert torch.allclose(middle, trained.path.control_point, atol=0.3)
 
 
 def test_the_ends_and_the_path_given_stay_as_they_are():
     line = line_of(Ring(), START, END)
-    before = copy_of(START), copy_of(END), line.bend.clone()
+    before = copy_of(START), copy_of(END), line.control_point.clone()
     trained = train_curve(setup_of(Ring(), ring_loss), line, numbered(7), bending(), generator(0))
     assert same(before[0], trained.path.at(0))
     assert same(before[1], trained.path.at(1))
-    assert torch.equal(before[2], line.bend)
-    assert not trained.path.bend.requires_grad
+    assert torch.equal(before[2], line.control_point)
+    assert not trained.path.control_point.requires_grad
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt(), DataError("x")])
@@ -116,8 +117,8 @@ def test_the_module_is_left_as_it_was_whatever_happens(error):
     before = copy_of(module.state_dict())
     given = [copy_of(member) for member in weights]
     loss = Failing(4 if error else math.inf, value=error)
-    setup, line = setup_of(module, loss), line_of(module, *weights)
-    args = setup, line, numbered(7), bending(steps=9, check=checked()), generator(0)
+    runner, line = setup_of(module, loss), line_of(module, *weights)
+    args = runner, line, numbered(7), bending(steps=9, check=checked()), generator(0)
     if error is None:
         train_curve(*args)
     else:
@@ -132,29 +133,31 @@ def test_the_module_is_left_as_it_was_whatever_happens(error):
 
 @pytest.mark.parametrize(("items", "size"), [(1, 1), (2, 2), (3, 3), (4, 3)])
 def test_fewer_items_than_a_batch_are_one_batch(items, size):
-    _, setup = around_the_ring(items=items, steps=4)
-    assert ComputeCost(gradient=4 * size) == setup.meter.total
+    _, runner = around_the_ring(items=items, steps=4)
+    assert ComputeCost(gradient=4 * size) == runner.meter.total
 
 
 def test_the_seed_decides_and_the_random_numbers_of_others_only_for_dropout():
     x, y = torch.randn(7, 5).double(), torch.arange(7) % 3
     line = line_of(Parts(), *members(Parts))
 
-    def bend(seed, dropout):
+    def control_point(seed, dropout):
         torch.manual_seed(dropout)
         how, items = bending(steps=4), TensorItems((x, y))
-        return train_curve(setup_of(Parts()), line, items, how, generator(seed)).path.bend
+        return train_curve(setup_of(Parts()), line, items, how, generator(seed)).path.control_point
 
-    first = bend(0, 0)
-    assert torch.equal(first, bend(0, 0))
-    assert not torch.equal(first, bend(1, 0))
-    assert not torch.equal(first, bend(0, 1))
+    first = control_point(0, 0)
+    assert torch.equal(first, control_point(0, 0))
+    assert not torch.equal(first, control_point(1, 0))
+    assert not torch.equal(first, control_point(0, 1))
 
 
 def test_a_loss_to_which_no_weight_matters_leaves_the_bend():
     loss = lambda output, _: output.detach().sum(1)  # noqa: E731
     line = line_of(Ring(), START, END)
-    assert torch.equal(line.bend, around_the_ring(loss=loss, weight_decay=0.0)[0].path.bend)
+    assert torch.equal(
+        line.control_point, around_the_ring(loss=loss, weight_decay=0.0)[0].path.control_point
+    )
 
 
 def test_sparse_gradients_count_like_others():
@@ -165,7 +168,9 @@ def test_sparse_gradients_count_like_others():
             nn.Embedding(6, 4, sparse=s), nn.Flatten(), nn.Linear(8, 3)
         )
         line = line_of(make(), *members(make))
-        setup = setup_of(make())
-        bends.append(train_curve(setup, line, words, bending(steps=3), generator(0)).path.bend)
+        runner = setup_of(make())
+        bends.append(
+            train_curve(runner, line, words, bending(steps=3), generator(0)).path.control_point
+        )
     assert torch.allclose(*bends)
-    assert not torch.allclose(bends[0], line.bend)
+    assert not torch.allclose(bends[0], line.control_point)

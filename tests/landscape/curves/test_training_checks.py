@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mdtree.landscape import ComputeCost, generator, train_curve
-from mdtree.landscape.curves import training as bend
+from mdtree.landscape.curves import training as control_point
 from tests.support.valleys import (
     END,
     START,
@@ -46,12 +46,12 @@ def test_a_rate_that_diverges_is_lowered_until_it_helps():
 @pytest.mark.parametrize("patience", [0, 2])
 def test_where_nothing_can_be_gained_it_stops_after_its_patience(patience):
     check = checked(patience=patience)
-    trained, setup = around_the_ring(end=START, weight_decay=0.0, check=check)
+    trained, runner = around_the_ring(end=START, weight_decay=0.0, check=check)
     assert trained.converged
     assert 5 * (patience + 1) == trained.steps
-    assert torch.allclose(START["w"], trained.path.bend)
-    effort = ComputeCost(gradient=3 * trained.steps, forward=3 * 6 * (patience + 2))
-    assert effort == setup.meter.total
+    assert torch.allclose(START["w"], trained.path.control_point)
+    cost = ComputeCost(gradient=3 * trained.steps, forward=3 * 6 * (patience + 2))
+    assert cost == runner.meter.total
 
 
 def test_where_the_steps_run_out_it_has_not_converged():
@@ -63,10 +63,12 @@ def test_where_the_steps_run_out_it_has_not_converged():
 
 def test_gains_too_small_to_go_on_for_are_kept_nevertheless():
     check = checked(patience=3, gain=0.99)
-    trained, _ = around_the_ring(learning_rate=0.01, bend=[0.5, 0.5], check=check)
+    trained, _ = around_the_ring(learning_rate=0.01, control_point=[0.5, 0.5], check=check)
     start = line_of(Ring(), START, END)
     assert trained.steps == 5 * 4
-    assert mean_loss(trained.path) < mean_loss(replace(start, bend=torch.tensor([0.5, 0.5])))
+    assert mean_loss(trained.path) < mean_loss(
+        replace(start, control_point=torch.tensor([0.5, 0.5]))
+    )
 
 
 def test_losses_below_zero_have_gains_and_losses_too():
@@ -76,9 +78,9 @@ def test_losses_below_zero_have_gains_and_losses_too():
         return ring_loss(output, batch) - 100
 
     best, _ = around_the_ring(weight_decay=0.0)
-    at = best.path.bend.tolist()
+    at = best.path.control_point.tolist()
     check = checked(patience=3)
-    trained, _ = around_the_ring(loss=lowered, bend=at, weight_decay=0.5, check=check)
+    trained, _ = around_the_ring(loss=lowered, control_point=at, weight_decay=0.5, check=check)
     assert (trained.steps, trained.converged) == (5 * (1 + 3), True)
     assert mean_loss(trained.path) <= mean_loss(best.path)
 
@@ -93,8 +95,10 @@ def test_a_loss_that_is_once_not_finite_costs_a_check_and_not_the_result(value):
 def test_a_loss_that_is_never_finite_ends_with_the_line_and_has_not_converged():
     trained, _ = around_the_ring(loss=lambda *_: ring_loss(*_) * math.nan, check=checked())
     assert not trained.converged
-    assert torch.equal(line_of(Ring(), START, END).bend, trained.path.bend)
-    assert not torch.isfinite(around_the_ring(loss=Failing(8))[0].path.bend).any()  # no check
+    assert torch.equal(line_of(Ring(), START, END).control_point, trained.path.control_point)
+    assert not torch.isfinite(
+        around_the_ring(loss=Failing(8))[0].path.control_point
+    ).any()  # no check
 
 
 class Watched(nn.Module):
@@ -116,13 +120,13 @@ def test_steps_have_dropout_and_checks_have_not_while_both_have_statistics_of_th
     start, end = members(lambda: nn.Sequential(*module[:2]))
     for weights in (start, end):
         weights["1.running_var"].fill_(torch.nan)  # statistics that are stored are not used
-    setup = setup_of(module, ring_loss)
+    runner = setup_of(module, ring_loss)
     how = bending(steps=4, check=checked(numbered(7), every=2))
-    trained = train_curve(setup, line_of(module, start, end), numbered(8), how, generator(0))
+    trained = train_curve(runner, line_of(module, start, end), numbered(8), how, generator(0))
 
     assert {(True, True, 3), (False, False, 3)} == watched.seen
-    assert torch.isfinite(trained.path.bend).all()
-    assert ComputeCost(gradient=4 * 3, forward=3 * 3 * 6) == setup.meter.total
+    assert torch.isfinite(trained.path.control_point).all()
+    assert ComputeCost(gradient=4 * 3, forward=3 * 3 * 6) == runner.meter.total
 
 
 def seen(monkeypatch, *losses):
@@ -130,10 +134,10 @@ def seen(monkeypatch, *losses):
     bends, script = [], iter(losses)
 
     def scripted(walk, _run, _items):
-        bends.append(walk.bend.clone())
+        bends.append(walk.control_point.clone())
         return next(script)
 
-    monkeypatch.setattr(bend._Walk, "_validate", scripted)
+    monkeypatch.setattr(control_point._Walk, "_validate", scripted)
     return bends
 
 
@@ -141,27 +145,27 @@ def test_a_loss_that_is_only_somewhat_higher_changes_nothing(monkeypatch):
     plain, _ = around_the_ring(steps=20)
     seen(monkeypatch, 1.0, 0.5, 1.6, 1.9, 0.99)
     trained, _ = around_the_ring(steps=20, check=checked(patience=9))
-    assert torch.equal(plain.path.bend, trained.path.bend)
+    assert torch.equal(plain.path.control_point, trained.path.control_point)
 
 
 @pytest.mark.parametrize("far", [2.01, math.inf, math.nan])
 def test_a_loss_above_twice_the_first_goes_back_to_the_best_bend(monkeypatch, far):
     bends = seen(monkeypatch, 1.0, 0.5, 0.6, far)
     trained, _ = around_the_ring(steps=15, check=checked(patience=9))
-    assert torch.equal(bends[1], trained.path.bend)
+    assert torch.equal(bends[1], trained.path.control_point)
 
 
 def test_a_bend_that_ends_worse_than_the_line_is_given_up(monkeypatch):
     bends = seen(monkeypatch, 1.0, 0.9, 1.1)
     trained, _ = around_the_ring(steps=10, check=checked(patience=9))
-    assert torch.equal(bends[1], trained.path.bend)
+    assert torch.equal(bends[1], trained.path.control_point)
 
 
 def test_patience_counts_from_the_last_gain_and_then_the_best_bend_is_taken(monkeypatch):
     bends = seen(monkeypatch, 1.0, 0.5, 0.51, 0.4, 0.41, 0.42, 0.43)
     trained, _ = around_the_ring(steps=99, check=checked(patience=2))
     assert (trained.steps, trained.converged) == (30, True)
-    assert torch.equal(bends[3], trained.path.bend)
+    assert torch.equal(bends[3], trained.path.control_point)
 
 
 def test_after_half_of_the_steps_no_check_stops(monkeypatch):

@@ -31,8 +31,8 @@ def setup_of(module, *, batch_size=4, dtype=None):
 
 def mixed(items=ITEMS, count=N, seed=0, **kwargs):
     dtype = kwargs.pop("dtype", None)
-    setup = setup_of(nn.Identity(), dtype=dtype)
-    return mixed_sample(setup, items, count, generator(seed), **kwargs)
+    runner = setup_of(nn.Identity(), dtype=dtype)
+    return mixed_sample(runner, items, count, generator(seed), **kwargs)
 
 
 def shares_and_partners(sample):
@@ -48,10 +48,10 @@ def shares_and_partners(sample):
 
 
 def say(module, data, **kwargs):
-    setup = setup_of(module, **kwargs)
+    runner = setup_of(module, **kwargs)
     items = data if hasattr(data, "batches") else TensorItems(data)
-    found = setup.network.held(module.state_dict(), lambda run: outputs(setup, items, run))
-    assert ComputeCost(forward=len(items)) == setup.meter.total
+    found = runner.network.held(module.state_dict(), lambda run: outputs(runner, items, run))
+    assert ComputeCost(forward=len(items)) == runner.meter.total
     return found
 
 
