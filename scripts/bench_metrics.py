@@ -286,7 +286,7 @@ def _check(name: str, exact: float, **found: float) -> None:
 
 
 def _steps(case: _Case, runs: int) -> list[Comparison]:
-    """Compare a step of the bend with a plain step of SGD."""
+    """Compare a step of the control point with a plain step of SGD."""
     items = case.data.train.take(torch.arange(CURVE_BATCH * TIMED_STEPS))
 
     def rival() -> None:

@@ -1,4 +1,4 @@
-"""What workers bring and cost: two processes beside one, Ray beside processes, and the foreman.
+"""What workers bring and cost: two processes beside one, Ray beside processes, and the scheduler.
 
     python scripts/bench_workers.py [--groups 48] [--runs 3] [--quick] [--json]
 

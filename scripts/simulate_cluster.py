@@ -3,13 +3,13 @@
     python scripts/simulate_cluster.py [--groups 100000 --workers 256 --timeout 900] [--json]
     python scripts/simulate_cluster.py --overhead
 
-Discrete events on a virtual clock; the foreman that hands out the work is the real one of
+Discrete events on a virtual clock; the scheduler that hands out the work is the real one of
 mdtree.executors, with the limits that `mdtree measure` has.  Simulated are the workers: they start
 slowly and die, machines of eight go away and come back, one try in a hundred takes 20 times as
 long.  How long a group takes is drawn from the rows of the reference zoos.  What failed is measured
 again by another run, as a user would.  Exit code 1: a group was lost, or came back twice.
 
---overhead times the real foreman itself, on groups that take no time.
+--overhead times the real scheduler itself, on groups that take no time.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Worker:
 
 
 class SimulatedTeam:
-    """Workers on machines that come and go: a `Team` whose clock is virtual."""
+    """Workers on machines that come and go: a `WorkerPool` whose clock is virtual."""
 
     def __init__(self, workers: int, durations: Sequence[float], random_: random.Random) -> None:
         full, rest = divmod(workers, PLACES)
@@ -189,7 +189,7 @@ class SimulatedTeam:
 
 
 class InstantTeam:
-    """Workers that take no time and have one news at a time: what is left is the foreman."""
+    """Workers that take no time and have one news at a time: what is left is the scheduler."""
 
     def __init__(self, workers: int) -> None:
         self._workers, self._numbers = workers, itertools.count()
@@ -226,7 +226,7 @@ class InstantTeam:
 
 
 class Drawn:
-    """Items, counted as they are drawn; how many of them are out is what the foreman holds."""
+    """Items, counted as they are drawn; how many of them are out is what the scheduler holds."""
 
     def __init__(self, items: Iterable[int]) -> None:
         self._items = items
@@ -263,7 +263,7 @@ class Outcome:
 
 
 def main() -> None:
-    """Simulate, or time the foreman."""
+    """Simulate, or time the scheduler."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -271,7 +271,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--timeout", type=float, default=TIMEOUT, help="for one group")
-    parser.add_argument("--overhead", action="store_true", help="time the foreman itself")
+    parser.add_argument("--overhead", action="store_true", help="time the scheduler itself")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.overhead:

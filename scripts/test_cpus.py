@@ -53,8 +53,11 @@ THREADS = (1, 2, 4)
 
 COMPUTING = (
     "landscape", "metrics", "spectra", "trees", "diagnosis", "evaluation", "reference", "training",
-    "calibration", "fitting", "failures", "losses", "models", "datasets", "inquiry", "zoo_training",
-    "measuring_group", "api", "cli_diagnose", "cli_measure", "cli_trees", "cli_calibrate", "phase",
+    "adaptation", "models", "datasets", "test_labelling.py", "test_losses.py", "test_api.py",
+    "test_sequential_diagnosis.py", "test_compatibility.py", "zoo/test_train.py",
+    "measurement/test_group.py", "cli/test_diagnose.py", "cli/test_measure.py",
+    "cli/test_measure_landscape.py", "cli/test_measure_groups.py", "cli/test_trees.py",
+    "cli/test_adapt.py", "render/test_phase_grid.py",
 )  # fmt: skip
 
 # group -> what the verdict says, and the probability of each class
@@ -62,21 +65,21 @@ Verdicts = dict[str, tuple[list[object], list[float]]]
 
 VERDICTS = """
 import json
-from mdtree.diagnosis import Judge
+from mdtree.diagnosis import Diagnoser
 from mdtree.trees.bundled import published_rows, shipped_rows, shipped_trees
 from mdtree.trees import probabilities
 rows = [row for zoo in ("digits", "animals") for protocol in ("standard-1", "paper-1")
         for row in shipped_rows(f"{zoo}-{protocol}")] + published_rows()[::13]
 found = {}
 for name, saved in shipped_trees().items():
-    judge = Judge(saved, name=name)
+    diagnoser = Diagnoser(saved, name=name)
     own = [row for row in rows if row.protocol == saved.protocol]
     shares = probabilities(saved, saved.matrix(own))
     for row, share in zip(own, shares, strict=True):
         modes = []
         if saved.task == "failure":
-            verdict = judge(row)
-            modes = [verdict.mode, verdict.likely, [clue.feature for clue in verdict.clues]]
+            verdict = diagnoser(row)
+            modes = [verdict.mode, verdict.likely, [step.feature for step in verdict.clues]]
         zoo = row.facts.get("zoo", "published")
         found[f"{name} {zoo} {row.group}"] = [modes, list(map(float, share))]
 print(json.dumps(found))
@@ -134,9 +137,7 @@ def same_verdicts() -> bool:
 def green(name: str) -> bool:
     """Run the tests of what computes as one machine would."""
     told, threads, is_busy = MACHINES[name]
-    files = [
-        path for part in COMPUTING for path in sorted((ROOT / "tests").glob(f"test_{part}*.py"))
-    ]
+    files = [ROOT / "tests" / part for part in COMPUTING]
     print(f"tests, {name}:", flush=True)
     command = [
         sys.executable,

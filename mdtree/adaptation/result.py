@@ -1,4 +1,4 @@
-"""The result of a calibration, and the sentence that it comes to."""
+"""The result of an adaptation, and the sentence that it comes to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mdtree calibrate ROWS --tree T --out T2`."""
+"""`mdtree adapt ROWS --tree T --out T2`."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def command(
 
     \b
     Examples:
-      mdtree calibrate my-runs.jsonl --out mine.json
-      mdtree calibrate my-runs.csv --tree published-cifar10-resnet18-temperature --out mine.json
+      mdtree adapt my-runs.jsonl --out mine.json
+      mdtree adapt my-runs.csv --tree published-cifar10-resnet18-temperature --out mine.json
     """
     from mdtree.adaptation import adapt
     from mdtree.diagnosis import tree_for

@@ -1,4 +1,4 @@
-"""`mdtree calibrate`, as a user meets it."""
+"""`mdtree adapt`, as a user meets it."""
 
 from __future__ import annotations
 
@@ -51,19 +51,19 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def calibrated(folder, mdtree):
+def adapted(folder, mdtree):
     def call(rows, *args, tree="tree.json"):
         write_rows(folder / "own.jsonl", rows)
         where = () if tree is None else ("--tree", folder / tree)
         return mdtree(
-            "calibrate", folder / "own.jsonl", *where, "--out", folder / "mine.json", *args
+            "adapt", folder / "own.jsonl", *where, "--out", folder / "mine.json", *args
         )
 
     return call
 
 
-def test_a_gain_is_claimed_and_the_written_tree_holds_both_populations(calibrated, folder, mdtree):
-    ran = calibrated(shifted(9))
+def test_a_gain_is_claimed_and_the_written_tree_holds_both_populations(adapted, folder, mdtree):
+    ran = adapted(shifted(9))
     assert (ran.code, ran.err) == (0, "")
     assert "\nbetter: the log loss goes from " in ran.out
     assert "tree.json (posterior, temperature, protocol standard-1, 12 groups)" in ran.out
@@ -82,18 +82,18 @@ def test_a_gain_is_claimed_and_the_written_tree_holds_both_populations(calibrate
         assert words in shown
 
 
-def test_no_gain_is_said_and_the_tree_is_written_all_the_same(calibrated, folder):
-    ran = calibrated(expected(6))
+def test_no_gain_is_said_and_the_tree_is_written_all_the_same(adapted, folder):
+    ran = adapted(expected(6))
     assert (ran.code, ran.err) == (0, "")
     assert "\nno gain that stands out of the noise: " in ran.out
     assert "\nbetter" not in ran.out
     assert read_tree(folder / "mine.json").groups == 12 + 6
 
 
-def test_json_holds_what_python_gives(calibrated, folder):
+def test_json_holds_what_python_gives(adapted, folder):
     rows = [*expected(8), *shifted(5)]
     rows = [dataclasses.replace(row, group=f"g{number}") for number, row in enumerate(rows)]
-    ran = calibrated(rows, "--json", "--seed", 5)
+    ran = adapted(rows, "--json", "--seed", 5)
     found = adapt(
         read_rows(folder / "own.jsonl"), read_tree(folder / "tree.json"), name="tree.json", seed=5
     )
@@ -116,14 +116,14 @@ def test_json_holds_what_python_gives(calibrated, folder):
     }
 
 
-def test_the_same_seed_prints_the_same(calibrated):
+def test_the_same_seed_prints_the_same(adapted):
     rows = [run(n, HIGH if n % 3 else LOW, error=10.0) for n in range(25)]
-    first, same, other = (calibrated(rows, "--json", "--seed", seed).out for seed in (1, 1, 2))
+    first, same, other = (adapted(rows, "--json", "--seed", seed).out for seed in (1, 1, 2))
     assert first == same != other
 
 
-def test_without_a_name_the_tree_of_the_rows_protocol_is_taken(calibrated, folder):
-    ran = calibrated(expected(6, protocol="paper-1"), tree=None)
+def test_without_a_name_the_tree_of_the_rows_protocol_is_taken(adapted, folder):
+    ran = adapted(expected(6, protocol="paper-1"), tree=None)
     assert ran.code == 0
     assert "tree: published-cifar10-resnet18 (posterior, failure, protocol paper-1" in ran.out
     saved = read_tree(folder / "mine.json")
@@ -131,20 +131,20 @@ def test_without_a_name_the_tree_of_the_rows_protocol_is_taken(calibrated, folde
     assert "MIT License" in saved.provenance["licence of the data"]
 
 
-def test_rows_of_two_protocols_are_refused_until_one_is_chosen(calibrated):
+def test_rows_of_two_protocols_are_refused_until_one_is_chosen(adapted):
     both = [*expected(6), *expected(6, protocol="paper-1")]
-    refused = calibrated(both)
+    refused = adapted(both)
     assert refused.code == 2
     assert "choose one with --protocol" in refused.err
-    assert calibrated(both, "--protocol", "standard-1").code == 0
+    assert adapted(both, "--protocol", "standard-1").code == 0
 
 
-def test_a_tree_of_another_protocol_is_continued_only_with_a_loud_flag(calibrated, folder, mdtree):
+def test_a_tree_of_another_protocol_is_continued_only_with_a_loud_flag(adapted, folder, mdtree):
     rows = expected(6, protocol="paper-1")
-    refused = calibrated(rows)
+    refused = adapted(rows)
     assert (refused.code, (folder / "mine.json").exists()) == (2, False)
     assert "add --allow-protocol-mismatch" in refused.err
-    allowed = calibrated(rows, "--allow-protocol-mismatch", "--json")
+    allowed = adapted(rows, "--allow-protocol-mismatch", "--json")
     assert allowed.code == 0
     assert "WARNING" in allowed.err
     assert "'standard-1'" in json.loads(allowed.out)["warning"]
@@ -163,15 +163,25 @@ def test_a_tree_of_another_protocol_is_continued_only_with_a_loud_flag(calibrate
     ],
 )
 def test_what_cannot_be_judged_is_refused_and_nothing_is_written(
-    rows, tree, words, calibrated, folder
+    rows, tree, words, adapted, folder
 ):
-    ran = calibrated(rows, tree=tree)
+    ran = adapted(rows, tree=tree)
     assert (ran.code, ran.out, (folder / "mine.json").exists()) == (2, "", False)
     assert words in ran.err
 
 
-def test_a_tree_that_cannot_be_written_has_its_exit_code(calibrated, folder):
+def test_a_tree_that_cannot_be_written_has_its_exit_code(adapted, folder):
     (folder / "mine.json").mkdir()
-    ran = calibrated(shifted(6))
+    ran = adapted(shifted(6))
     assert (ran.code, ran.out) == (5, "")
     assert "cannot be written" in ran.err
+
+
+def test_the_old_name_of_the_command_works_and_is_not_in_the_help(folder, mdtree):
+    write_rows(folder / "own.jsonl", shifted(6))
+    args = (folder / "own.jsonl", "--tree", folder / "tree.json", "--json", "--out")
+    old = mdtree("calibrate", *args, folder / "old.json")
+    new = mdtree("adapt", *args, folder / "new.json")
+    assert (old.code, old.err) == (new.code, new.err) == (0, "")
+    assert (folder / "old.json").read_text() == (folder / "new.json").read_text()
+    assert "calibrate" not in mdtree("--help").out

@@ -37,7 +37,7 @@ def test_without_any_word_the_work_is_done_here():
 
 
 @pytest.mark.parametrize(
-    ("args", "crew"),
+    ("args", "executor"),
     [
         (["--workers", "3"], ExecutorConfig(workers=3)),
         (["--ray"], ExecutorConfig(ray="local")),

@@ -1,4 +1,4 @@
-"""The council: whole groups as the posterior judges them, missing features by sums over groups."""
+"""The ensemble: whole groups as the posterior judges them, missing features by sums over groups."""
 
 from __future__ import annotations
 

@@ -23,23 +23,24 @@ from tests.support.worker_tasks import (
     is_alive,
     process,
     square,
+    threads,
     until,
 )
 
 __all__ = ["cluster"]
 
-CREWS = {
+EXECUTORS = {
     "here": ExecutorConfig(),
     "processes": ExecutorConfig(workers=2),
     "ray": ExecutorConfig(workers=2, ray="local"),
 }
 
 
-@pytest.fixture(params=CREWS)
+@pytest.fixture(params=EXECUTORS)
 def executor(request):
     if request.param == "ray":
         request.getfixturevalue("cluster")
-    return CREWS[request.param]
+    return EXECUTORS[request.param]
 
 
 @pytest.fixture(params=["processes", "ray"])
@@ -47,13 +48,7 @@ def pool(request):
     """Every way that has workers besides this process."""
     if request.param == "ray":
         request.getfixturevalue("cluster")
-    return CREWS[request.param]
-
-
-def threads(_):
-    import torch
-
-    return torch.get_num_threads()
+    return EXECUTORS[request.param]
 
 
 def folder(_):
@@ -195,16 +190,16 @@ def test_workers_stand_where_the_caller_stands(pool, tmp_path, monkeypatch):
 
 
 def test_actors_have_one_thread_each(cluster):
-    assert {1} == {done.result for done in run(threads, range(2), CREWS["ray"])}
+    assert {1} == {done.result for done in run(threads, range(2), EXECUTORS["ray"])}
 
 
 @pytest.mark.parametrize("script", ["", "import torch"])
 def test_each_process_has_one_thread_whoever_has_loaded_torch(tmp_path, script):
     (tmp_path / "script.py").write_text(f"""{script}
-import tests.executors.test_dispatch
-from mdtree.executors import Crew, run
+from tests.support.worker_tasks import threads
+from mdtree.executors import ExecutorConfig, run
 if __name__ == "__main__":
-    print(*(done.result for done in run(test_workers.threads, range(2), Crew(workers=2))))
+    print(*(done.result for done in run(threads, range(2), ExecutorConfig(workers=2))))
 """)
     ran = subprocess.run(
         [sys.executable, tmp_path / "script.py"],

@@ -16,10 +16,10 @@ from tests.support.worker_tasks import LONG, PATH, ended
 
 SCRIPT = """
 from tests.support import worker_tasks
-from mdtree.executors import Crew, run
+from mdtree.executors import ExecutorConfig, run
 if __name__ == "__main__":
     items = [0, 0, worker_tasks.LONG, worker_tasks.LONG]
-    for done in run(worker_tasks.process, items, Crew(workers=2, ray={ray!r})):
+    for done in run(worker_tasks.process, items, ExecutorConfig(workers=2, ray={ray!r})):
         print(done.result, flush=True)
 """
 
@@ -100,12 +100,12 @@ def test_no_worker_can_be_interrupted_before_it_ignores_that(tmp_path):
     (tmp_path / "script.py").write_text("""
 import os, pathlib, signal
 from tests.support import worker_tasks
-from mdtree.executors import Crew, run
+from mdtree.executors import ExecutorConfig, run
 HERE = pathlib.Path(__file__).parent
 def starts(_):
     return worker_tasks.eventually(lambda: len(list(HERE.glob("start *"))) == 2)
 if __name__ == "__main__":
-    assert all(done.result for done in run(starts, [0, 1], Crew(workers=2)))
+    assert all(done.result for done in run(starts, [0, 1], ExecutorConfig(workers=2)))
 else:  # a worker that is starting
     blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     (HERE / f"start {os.getpid()} {blocked}").touch()

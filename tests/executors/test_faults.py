@@ -25,7 +25,7 @@ RAY = {"processes": None, "ray": "local"}
 
 @pytest.fixture(params=["processes", pytest.param("ray", marks=pytest.mark.slow)])
 def start(request):
-    """Make a crew of two workers: hire(retries=0, timeout=2)."""
+    """Make an executor of two workers: config(retries=0, timeout=2)."""
     if RAY[request.param]:
         request.getfixturevalue("cluster")
     return lambda **limits: ExecutorConfig(workers=2, ray=RAY[request.param], **limits)

@@ -69,7 +69,7 @@ def test_the_others_have_a_gpu_each_where_the_first_item_told_nothing():
 
 
 @pytest.mark.parametrize(
-    "crew", [ExecutorConfig(workers=2, gpus=None), ExecutorConfig(ray="local", gpus=0.5)]
+    "executor", [ExecutorConfig(workers=2, gpus=None), ExecutorConfig(ray="local", gpus=0.5)]
 )
 def test_nobody_works_alone_where_there_is_nothing_to_find_out(executor):
     pool = Recorded()

@@ -1,4 +1,4 @@
-"""The foreman with a simulated team: thousands of items, and all the bad luck there is."""
+"""The scheduler with a simulated team: thousands of items, and all the bad luck there is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ lucks = st.builds(
 
 
 class Watched:
-    """Items, and the claims that must hold whenever the foreman waits."""
+    """Items, and the claims that must hold whenever the scheduler waits."""
 
     def __init__(self, pool, count):
         self.pool, self.count = pool, count
@@ -153,7 +153,7 @@ def test_whoever_wants_no_more_results_closes_the_team(taken):
     assert pool.closed
 
 
-def test_a_foreman_gives_up_when_no_worker_ever_begins():
+def test_a_scheduler_gives_up_when_no_worker_ever_begins():
     pool = Simulated(workers=2, luck=Luck(stillbirth=1.0))
     with pytest.raises(MdtreeError, match="end before they have begun: stillborn"):
         work(pool, Watched(pool, 10))

@@ -104,7 +104,7 @@ def normed():
 
 
 def bent(make, *, fits):
-    """Train a path on batches of seven; give the bend and the batches that the loss has seen."""
+    """Train a path on batches of seven; give the control point and the batches that the loss has seen."""
     ends = []
     for seed in range(2):
         torch.manual_seed(seed)

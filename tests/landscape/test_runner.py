@@ -28,7 +28,7 @@ def net():
     return nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 3))
 
 
-# undisturbed
+# preserved state
 
 
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt, DataError])

@@ -148,9 +148,9 @@ class Hasty(Scheduler):
         return (done for each in super().work() for done in [each] * (1 + (each.item == 7)))
 
 
-@pytest.mark.parametrize(("foreman", "fault"), [(Forgetful, "lost"), (Hasty, "doubled")])
-def test_the_simulation_notices_what_is_lost_and_what_comes_twice(foreman, fault, monkeypatch):
-    monkeypatch.setattr(simulate_cluster, "Foreman", foreman)
+@pytest.mark.parametrize(("scheduler", "fault"), [(Forgetful, "lost"), (Hasty, "doubled")])
+def test_the_simulation_notices_what_is_lost_and_what_comes_twice(scheduler, fault, monkeypatch):
+    monkeypatch.setattr(simulate_cluster, "Scheduler", scheduler)
     found = simulate_cluster.simulate(groups=2000, workers=32, seed=1)
     assert getattr(found, fault) > 0
     monkeypatch.setattr(sys, "argv", ["simulate", "--groups=2000", "--workers=32", "--seed=1"])
@@ -158,7 +158,7 @@ def test_the_simulation_notices_what_is_lost_and_what_comes_twice(foreman, fault
         simulate_cluster.main()
 
 
-def test_the_foreman_takes_no_longer_for_each_of_many_groups_than_for_each_of_few():
+def test_the_scheduler_takes_no_longer_for_each_of_many_groups_than_for_each_of_few():
     few, many = (simulate_cluster.overhead(count, workers=16) for count in (200, 20_000))
     assert many < 5 * few
 

@@ -1,4 +1,4 @@
-"""Faults on the real thing: after each, every group has one row, that of an undisturbed run."""
+"""Faults on the real thing: after each, every group has one row, that of a run without faults."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ def test_rows_of_a_directory_that_never_end_are_not_waited_for(mdtree, theirs, t
         ("fit", theirs, "--out", theirs / "t.json"),
         ("zoo", "label", theirs),
         ("diagnose", theirs),
-        ("calibrate", theirs, "--out", theirs / "t.json"),
+        ("adapt", theirs, "--out", theirs / "t.json"),
     ):
         assert mdtree(*args).code in (2, 5)
 

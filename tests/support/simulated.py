@@ -22,7 +22,7 @@ class Luck:
 
 
 class Simulated:
-    """A team that keeps the protocol, and holds the foreman to it."""
+    """A team that keeps the protocol, and holds the scheduler to it."""
 
     def __init__(self, *, workers, luck=None, seed=0, raises=()):
         self.most, self._workers = workers, workers
@@ -32,9 +32,9 @@ class Simulated:
         self._events = []  # (time, order, news), the next one first
         self._idle, self._starting = set(), set()
         self.held = {}  # worker -> item
-        self.finished = []  # items, in the order in which the foreman heard of them
+        self.finished = []  # items, in the order in which the scheduler heard of them
         self.tries = Counter()  # item -> how often it was given
-        self.calls = Counter()  # method -> how often the foreman called it
+        self.calls = Counter()  # method -> how often the scheduler called it
         self.before_waiting = lambda: None
         self.closed = False
 
@@ -87,7 +87,7 @@ class Simulated:
         self.before_waiting()
         until = float("inf") if seconds is None else self._clock + seconds
         if not self._events or self._events[0][0] > until:
-            assert seconds is not None, "the foreman waits for ever"
+            assert seconds is not None, "the scheduler waits for ever"
             self._clock = until
             return []
         self._clock = max(self._clock, self._events[0][0])
@@ -102,7 +102,7 @@ class Simulated:
         self.closed = True
 
     def pass_time(self, seconds):
-        """Let time pass while the foreman does not look."""
+        """Let time pass while the scheduler does not look."""
         self._clock += seconds
 
     def _called(self, method):

@@ -96,7 +96,7 @@ def preserved_state(root):
     healed = root / "healed"
     was = healed.exists()
     healed.touch()
-    other = root / "undisturbed.jsonl"
+    other = root / "without-faults.jsonl"
     ran = run([*_without_out(root), "--out", other])
     assert ran.returncode == 0, ran.stderr
     if not was:

@@ -84,7 +84,7 @@ def same(one, other):
 
 
 def bending(**kwargs):
-    """Say how a bend is trained."""
+    """Say how a control point is trained."""
     return CurveTraining(**{"steps": 150, "batch_size": 3, "learning_rate": 0.1, **kwargs})
 
 
@@ -100,7 +100,7 @@ def line_of(module, start, end):
 
 
 def around_the_ring(*, loss=ring_loss, control_point=None, start=START, end=END, items=7, **kwargs):
-    """Train a bend between two places on the ring."""
+    """Train a control point between two places on the ring."""
     runner = setup_of(Ring(), loss)
     path = line_of(Ring(), start, end)
     path = (

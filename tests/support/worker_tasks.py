@@ -30,6 +30,12 @@ def cluster():
     ray.shutdown()
 
 
+def threads(_):
+    import torch
+
+    return torch.get_num_threads()
+
+
 def square(number):
     return number * number
 

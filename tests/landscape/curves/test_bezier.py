@@ -75,7 +75,9 @@ def test_a_line_between_equal_ends_stays_where_it_is(t):
     assert all(torch.allclose(weights[name], point[name], atol=1e-6) for name in weights)
 
 
-@pytest.mark.parametrize("bend", [None, torch.full((7,), torch.nan), torch.full((7,), 1e38)])
+@pytest.mark.parametrize(
+    "control_point", [None, torch.full((7,), torch.nan), torch.full((7,), 1e38)]
+)
 def test_the_ends_are_the_checkpoints_to_the_last_bit(control_point):
     path = curve(control_point=control_point)
     assert same(path.start, path.at(0))

@@ -159,7 +159,7 @@ def test_refining_closes_in_on_the_worst_from_both_sides():
     line = line_of(Ring(), START, END)
     assert ts(on_the_ring(line)[0]) == [0, 0.25, 0.5, 0.75, 1]
     assert ts(on_the_ring(line, refined=1)[0]) == [0, 0.25, 0.375, 0.5, 0.625, 0.75, 1]
-    # a bend that leaves the ring near the end; the worst point is sought there
+    # a control point that leaves the ring near the end; the worst point is sought there
     far = replace(line, control_point=torch.tensor([-3.0, 0.1]))
     found, runner = on_the_ring(far, refined=4, inner=[0.5])
     assert len(ts(found)) == 2 + 1 + 2 * 4

@@ -96,7 +96,7 @@ def test_between_two_places_of_a_ring_the_bend_goes_around():
 
     assert pytest.approx(ring_loss_at(line, 0.5), rel=1e-5) == ON_THE_LINE
     assert max(ring_loss_at(trained.path, t / 20) for t in range(21)) < 0.1 * ON_THE_LINE
-    middle = 2 * on_ring(85)["w"]  # half a circle around 0 needs a bend twice as far out
+    middle = 2 * on_ring(85)["w"]  # half a circle around 0 needs a control point twice as far out
     assert torch.allclose(middle, trained.path.control_point, atol=0.3)
 
 
@@ -162,15 +162,15 @@ def test_a_loss_to_which_no_weight_matters_leaves_the_bend():
 
 def test_sparse_gradients_count_like_others():
     words = TensorItems((torch.arange(6).reshape(3, 2), torch.arange(3)))
-    bends = []
+    control points = []
     for sparse in (False, True):
         make = lambda s=sparse: nn.Sequential(  # noqa: E731
             nn.Embedding(6, 4, sparse=s), nn.Flatten(), nn.Linear(8, 3)
         )
         line = line_of(make(), *members(make))
         runner = setup_of(make())
-        bends.append(
+        control points.append(
             train_curve(runner, line, words, bending(steps=3), generator(0)).path.control_point
         )
-    assert torch.allclose(*bends)
-    assert not torch.allclose(bends[0], line.control_point)
+    assert torch.allclose(*control points)
+    assert not torch.allclose(control points[0], line.control_point)

@@ -72,7 +72,7 @@ def test_gains_too_small_to_go_on_for_are_kept_nevertheless():
 
 
 def test_losses_below_zero_have_gains_and_losses_too():
-    """A decay pulls the bend off the ring: by less than 1 % of a loss of about -100."""
+    """A decay pulls the control point off the ring: by less than 1 % of a loss of about -100."""
 
     def lowered(output, batch):
         return ring_loss(output, batch) - 100
@@ -130,15 +130,15 @@ def test_steps_have_dropout_and_checks_have_not_while_both_have_statistics_of_th
 
 
 def seen(monkeypatch, *losses):
-    """Let checks find these losses, and tell the bends that they were made at."""
-    bends, script = [], iter(losses)
+    """Let checks find these losses, and tell the control points that they were made at."""
+    control points, script = [], iter(losses)
 
     def scripted(walk, _run, _items):
-        bends.append(walk.control_point.clone())
+        control points.append(walk.control_point.clone())
         return next(script)
 
     monkeypatch.setattr(control_point._Walk, "_validate", scripted)
-    return bends
+    return control points
 
 
 def test_a_loss_that_is_only_somewhat_higher_changes_nothing(monkeypatch):
@@ -150,22 +150,22 @@ def test_a_loss_that_is_only_somewhat_higher_changes_nothing(monkeypatch):
 
 @pytest.mark.parametrize("far", [2.01, math.inf, math.nan])
 def test_a_loss_above_twice_the_first_goes_back_to_the_best_bend(monkeypatch, far):
-    bends = seen(monkeypatch, 1.0, 0.5, 0.6, far)
+    control points = seen(monkeypatch, 1.0, 0.5, 0.6, far)
     trained, _ = around_the_ring(steps=15, check=checked(patience=9))
-    assert torch.equal(bends[1], trained.path.control_point)
+    assert torch.equal(control points[1], trained.path.control_point)
 
 
 def test_a_bend_that_ends_worse_than_the_line_is_given_up(monkeypatch):
-    bends = seen(monkeypatch, 1.0, 0.9, 1.1)
+    control points = seen(monkeypatch, 1.0, 0.9, 1.1)
     trained, _ = around_the_ring(steps=10, check=checked(patience=9))
-    assert torch.equal(bends[1], trained.path.control_point)
+    assert torch.equal(control points[1], trained.path.control_point)
 
 
 def test_patience_counts_from_the_last_gain_and_then_the_best_bend_is_taken(monkeypatch):
-    bends = seen(monkeypatch, 1.0, 0.5, 0.51, 0.4, 0.41, 0.42, 0.43)
+    control points = seen(monkeypatch, 1.0, 0.5, 0.51, 0.4, 0.41, 0.42, 0.43)
     trained, _ = around_the_ring(steps=99, check=checked(patience=2))
     assert (trained.steps, trained.converged) == (30, True)
-    assert torch.equal(bends[3], trained.path.control_point)
+    assert torch.equal(control points[3], trained.path.control_point)
 
 
 def test_after_half_of_the_steps_no_check_stops(monkeypatch):

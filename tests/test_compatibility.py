@@ -1,0 +1,49 @@
+"""Rows and trees that were written before the package was renamed give the verdicts of that time.
+
+tests/data/before_renaming holds rows of the reference zoos, trees of three methods, and what
+`mdtree diagnose --json` said of these rows.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mdtree.diagnosis import Diagnoser, to_plain_data
+from mdtree.rows import read_rows
+from mdtree.trees import probabilities, read_tree
+from tests.support.paths import DATA
+
+FOLDER = DATA / "before_renaming"
+AGREE = 1e-9
+EXPECTED = json.loads((FOLDER / "verdicts.json").read_text())
+
+
+def assert_equal(value, expected, place=""):
+    """Compare JSON values; numbers agree to 1e-9, everything else exactly."""
+    if isinstance(expected, dict):
+        assert value.keys() == expected.keys(), place
+        for key in expected:
+            assert_equal(value[key], expected[key], f"{place}.{key}")
+    elif isinstance(expected, list):
+        assert len(value) == len(expected), place
+        for number, (inner, wanted) in enumerate(zip(value, expected, strict=True)):
+            assert_equal(inner, wanted, f"{place}[{number}]")
+    elif isinstance(expected, float):
+        assert value == pytest.approx(expected, rel=AGREE, abs=AGREE), place
+    else:
+        assert value == expected, place
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_rows_and_trees_of_the_version_before_give_the_same_verdicts(name):
+    saved = read_tree(FOLDER / f"{name}.json")
+    rows = [row for row in read_rows(FOLDER / "rows.jsonl") if row.protocol == saved.protocol]
+    shares = probabilities(saved, saved.matrix(rows))
+    assert len(rows) == len(EXPECTED[name]) > 0
+    for row, probability, expected in zip(rows, shares.tolist(), EXPECTED[name], strict=True):
+        assert_equal(probability, expected["shares"], row.group)
+        if saved.task == "failure":
+            verdict = json.loads(json.dumps(to_plain_data(Diagnoser(saved, name=name)(row))))
+            assert_equal(verdict, expected["verdict"], row.group)
