@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from hypothesis import settings
+from safetensors.torch import save_file
 from threadpoolctl import threadpool_limits
 
 from mdtree.cli import main
@@ -35,6 +38,21 @@ for _name, _usual in {
 }.items():
     if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN:
         signal.signal(getattr(signal, _name), _usual)
+
+# The same examples in every run, so that a test is green or not; `make test-all` draws new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("new", deadline=None)
+settings.load_profile("same")
+
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
 
 
 @pytest.fixture
