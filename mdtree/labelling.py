@@ -62,7 +62,9 @@ def room_for_improvement(
     """
     accuracy = [_accuracy(row) for row in rows]
     places = {axis: [number_of(row, axis.fact) for row in rows] for axis in axes}
-    varied = [axis for axis, held in places.items() if None not in held and len(set(held)) > 1]
+    varied = [
+        axis for axis, values in places.items() if None not in values and len(set(values)) > 1
+    ]
     if not varied:
         raise RowsError(
             f"labels need a grid: none of {', '.join(axis.fact for axis in axes)} is known for "
@@ -149,11 +151,11 @@ def _lines(along: Sequence[Any], others: Sequence[Sequence[Any]]) -> list[list[i
 def _refuse_twins(
     rows: Sequence[Row], line: Sequence[int], along: Sequence[Any], axes: Sequence[GridAxis]
 ) -> None:
-    for one, other in pairwise(line):
-        if along[one] == along[other]:
-            shared = ", ".join(f"{axis.fact} {rows[one].facts[axis.fact]}" for axis in axes)
+    for first, second in pairwise(line):
+        if along[first] == along[second]:
+            shared = ", ".join(f"{axis.fact} {rows[first].facts[axis.fact]}" for axis in axes)
             raise RowsError(
-                f"groups {rows[one].group!r} and {rows[other].group!r} are at the same point of "
+                f"groups {rows[first].group!r} and {rows[second].group!r} are at the same point of "
                 f"the grid ({shared}), which has one group for each: label them apart, or give "
                 f"every row the fact in which they differ"
             )
@@ -222,7 +224,7 @@ def _margins(rows: Sequence[Row]) -> list[float]:
     for stderr, zoo in zip(own, zoos, strict=True):
         if stderr:
             known.setdefault(zoo, []).append(stderr)
-    usual = {zoo: statistics.median(held) for zoo, held in known.items()}
+    usual = {zoo: statistics.median(stderrs) for zoo, stderrs in known.items()}
     noise = [max(stderr, usual.get(zoo, 0.0)) for stderr, zoo in zip(own, zoos, strict=True)]
     return [_ERRORS * math.sqrt(2) * stderr if stderr else _DEFAULT_MARGIN for stderr in noise]
 

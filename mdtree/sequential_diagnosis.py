@@ -80,7 +80,7 @@ class SequentialDiagnosis:
                 left = [] if wanted is None else [wanted]
             if not left:
                 continue
-            missed = {one.metric: one.flips for one in diagnoser(row).missed}
+            missed = {missing.metric: missing.flips for missing in diagnoser(row).missed}
             metric = next((metric for metric in left if metric in missed), None)
             if metric is not None:
                 yield _Need(row.group, metric, missed[metric])
@@ -99,13 +99,13 @@ class SequentialDiagnosis:
 
     def _rows(self, groups: Sequence[str], failed: Collection[str]) -> list[Row]:
         """Read the rows of groups; that one failed in an earlier run, and not in this, is past."""
-        found = {
+        by_group = {
             row.group: row for row in open_rows(self.out) if row.protocol == self.request.protocol
         }
-        for group, row in found.items():
+        for group, row in by_group.items():
             if row.measured and group not in failed:
-                found[group] = replace(row, failure=None)
-        return [with_facts(found[group], self.facts) for group in groups if group in found]
+                by_group[group] = replace(row, failure=None)
+        return [with_facts(by_group[group], self.facts) for group in groups if group in by_group]
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def _work(case: _Case, data: Data) -> dict[str, tuple[Work, Work]]:
 def _scores(case: _Case, items: Items) -> Tensor:
     """Give the loss of every item, and the share that is wrong: (members, items + 1)."""
     network = case.runner.network
-    found = [network.held(w, partial(score, case.runner, items)) for w in case.members]
+    found = [network.with_weights(w, partial(score, case.runner, items)) for w in case.members]
     return torch.stack(
         [torch.cat([s.losses, s.wrong.double().mean(0, keepdim=True)]) for s in found]
     )

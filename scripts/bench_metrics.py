@@ -435,7 +435,7 @@ def _scaled(case: _Case, cost: ComputeCost) -> float:
     step = _seconds(lambda: _bent(case, items)) / (CURVE_BATCH * TIMED_STEPS)
     network = case.runner.network
     work = partial(score, case.runner, items)
-    forward = _seconds(lambda: network.held(case.first, work)) / len(items)
+    forward = _seconds(lambda: network.with_weights(case.first, work)) / len(items)
     return cost.gradient * step + cost.forward * forward
 
 

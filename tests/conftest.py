@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from hypothesis import settings
-from safetensors.torch import save_file
 from threadpoolctl import threadpool_limits
 
 from mdtree.cli import main
@@ -43,16 +41,6 @@ for _name, _usual in {
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("new", deadline=None)
 settings.load_profile("same")
-
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture

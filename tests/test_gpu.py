@@ -127,7 +127,7 @@ class Wide(nn.Module):
 
 def scored(made):
     network = made.runner.network
-    return network.held(
+    return network.with_weights(
         made.members["seed-0"], lambda run: score(made.runner, made.data.train, run)
     ).losses
 

@@ -51,23 +51,23 @@ def adapt(
             provenance=_provenance(prior, name, provenance or {}),
             allow_protocol_mismatch=allow_protocol_mismatch,
         )
-        kept, answers, _ = labelled(rows, prior.task)
+        chosen, answers, _ = labelled(rows, prior.task)
     except RowsError as error:
         raise RowsError(
             f"{error}. Runs that are no grid need the fact 'label' in every row: the failure mode "
             "that you found"
         ) from error
-    if len(kept) < _LEAST:
+    if len(chosen) < _LEAST:
         raise TreeError(
             f"judging a tree takes {_LEAST} rows with an answer to the task {prior.task!r}, got "
-            f"{len(kept)}: label more runs, or continue the tree unjudged, with "
+            f"{len(chosen)}: label more runs, or continue the tree unjudged, with "
             f"`mdtree fit --task {prior.task} --prior {name}`"
         )
-    matrix = prior.matrix(kept, allow_protocol_mismatch=allow_protocol_mismatch)
-    notes = _notes(prior, matrix, answers, unanswered=len(rows) - len(kept))
-    found = _compared(prior, matrix, kept, answers, np.random.default_rng(seed))
-    remarks = {**tree.provenance, **_result(prior, name, found.after, len(kept))}
-    return replace(found, tree=replace(tree, provenance=remarks), notes=notes)
+    matrix = prior.matrix(chosen, allow_protocol_mismatch=allow_protocol_mismatch)
+    notes = _notes(prior, matrix, answers, unanswered=len(rows) - len(chosen))
+    compared = _compared(prior, matrix, chosen, answers, np.random.default_rng(seed))
+    remarks = {**tree.provenance, **_result(prior, name, compared.after, len(chosen))}
+    return replace(compared, tree=replace(tree, provenance=remarks), notes=notes)
 
 
 def _check(rows: Sequence[Row], prior: SavedTree, name: str) -> None:
@@ -88,7 +88,7 @@ def _notes(
     prior: SavedTree, matrix: Floats, answers: Sequence[str], *, unanswered: int
 ) -> tuple[str, ...]:
     columns = {feature: place for place, feature in enumerate(prior.features)}
-    shapes = [held.shape for _, held in prior.components]
+    shapes = [binned.shape for _, binned in prior.components]
     teaches = np.any([complete_rows(shape, matrix, columns) for shape in shapes], axis=0)
     needed = " or ".join(" + ".join(template_features(shape)) for shape in shapes)
     if not teaches.any():
@@ -141,10 +141,10 @@ def _compared(
                 group=row.group,
                 answer=answer,
                 fold=int(fold),
-                before=_named(prior, one),
-                after=_named(prior, other),
+                before=_named(prior, earlier),
+                after=_named(prior, later),
             )
-            for row, answer, fold, one, other in zip(
+            for row, answer, fold, earlier, later in zip(
                 rows, answers, folds, before, after, strict=True
             )
         ),
@@ -162,15 +162,15 @@ def _folds(codes: Ints, rng: np.random.Generator) -> Ints:
 def _unseen(prior: SavedTree, matrix: Floats, codes: Ints, folds: Ints) -> Floats:
     """Judge each fold by the tree continued with all others."""
     columns = {feature: place for place, feature in enumerate(prior.features)}
-    found = np.empty((len(matrix), len(prior.classes)))
+    unseen = np.empty((len(matrix), len(prior.classes)))
     for fold in range(int(folds.max()) + 1):
         out = folds == fold
         components = tuple(
-            (weight, continued(held, matrix[~out], columns, codes[~out]))
-            for weight, held in prior.components
+            (weight, continued(binned, matrix[~out], columns, codes[~out]))
+            for weight, binned in prior.components
         )
-        found[out] = TreeEnsemble(replace(prior, components=components)).probabilities(matrix[out])
-    return found
+        unseen[out] = TreeEnsemble(replace(prior, components=components)).probabilities(matrix[out])
+    return unseen
 
 
 def _scores(probabilities: Floats, codes: Ints) -> AdaptationScores:

@@ -65,9 +65,9 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Fold
             files += [
                 file for path in inner if _is_hugging_face(path) for file in checkpoint_files(path)
             ]
-        kept = tuple(sorted(file for file in files if not skip or _real(file) not in skip))
-        if kept:
-            yield Folder(name=_name(here, root), files=kept)
+        weights_files = tuple(sorted(file for file in files if not skip or _real(file) not in skip))
+        if weights_files:
+            yield Folder(name=_name(here, root), files=weights_files)
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
@@ -158,28 +158,28 @@ class _Search:
 
     def _folders_below(self, folders: Iterable[Path]) -> list[Path]:
         """List folders and all that are in them, each once."""
-        found: dict[Path, None] = {}
+        folders_below: dict[Path, None] = {}
         waiting = list(folders)
         while waiting:
             here = waiting.pop()
-            if here not in found:
-                found[here] = None
+            if here not in folders_below:
+                folders_below[here] = None
                 waiting += [here / entry.name for entry in self._entries(here) if _is_folder(entry)]
-        return list(found)
+        return list(folders_below)
 
     def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(folder) as entries:
-                found = list(itertools.islice(entries, self._left + 1))
+                names = list(itertools.islice(entries, self._left + 1))
         except (OSError, ValueError):
             return []
-        self._left -= len(found)
+        self._left -= len(names)
         if self._left < 0:
             raise RecipeError(
                 f"group {self._group!r}: its patterns lead to more than {_MOST_NAMES:,} names: "
                 "list its folders, or write patterns that lead to fewer"
             )
-        return found
+        return names
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:

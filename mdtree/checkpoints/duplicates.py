@@ -46,7 +46,7 @@ def equal_files(members: Mapping[str, Path]) -> dict[str, str]:
 
 
 def equal_weights(
-    one: Path, other: Path, *, trust: Iterable[str] = (), key: str | None = None
+    first: Path, second: Path, *, trust: Iterable[str] = (), key: str | None = None
 ) -> bool:
     """Say whether two files hold equal tensors of equal names, without a model.
 
@@ -54,7 +54,7 @@ def equal_weights(
     known to be equal.
     """
     try:
-        some, others = (_by_name(path, trust, key) for path in (one, other))
+        some, others = (_by_name(path, trust, key) for path in (first, second))
         return some.keys() == others.keys() and all(
             _equal(stored.load(), others[name].load()) for name, stored in some.items()
         )
@@ -75,7 +75,7 @@ def _by_name(path: Path, trust: Iterable[str], key: str | None) -> dict[str, Laz
     return {stored.name: stored for stored in list_tensors(path, trust=trust, key=key).tensors}
 
 
-def _equal(one: Tensor, other: Tensor) -> bool:
-    kinds = [(t.dtype, t.shape, t.layout, t.is_meta, t.is_quantized) for t in (one, other)]
-    plain = one.layout is torch.strided and not one.is_meta and not one.is_quantized
-    return plain and kinds[0] == kinds[1] and torch.equal(one, other)
+def _equal(first: Tensor, second: Tensor) -> bool:
+    kinds = [(t.dtype, t.shape, t.layout, t.is_meta, t.is_quantized) for t in (first, second)]
+    plain = first.layout is torch.strided and not first.is_meta and not first.is_quantized
+    return plain and kinds[0] == kinds[1] and torch.equal(first, second)

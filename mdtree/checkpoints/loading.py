@@ -53,11 +53,11 @@ def load_checkpoint(
     sha256 = file_digest(path)
     content = read(path, trust=trust)
     counters = counters_in(content) or counters_beside(path)
-    found = find_weights(content, key=key, name=str(path))
+    found_weights = find_weights(content, key=key, name=str(path))
     del content  # an optimiser's state may be larger than the weights
-    weights = matched(found.tensors, model, name=str(path))
+    weights = matched(found_weights.tensors, model, name=str(path))
     if file_digest(path) != sha256:
         raise UnreadableError(f"{path} was changed while it was read: measure it again")
     return Checkpoint(
-        name=name, weights=weights, sha256=sha256, notes=found.notes, counters=counters
+        name=name, weights=weights, sha256=sha256, notes=found_weights.notes, counters=counters
     )

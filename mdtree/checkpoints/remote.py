@@ -166,8 +166,8 @@ def _checkpoints(files: Iterable[str]) -> list[str]:
 
 
 def _stamp(info: dict[str, Any]) -> str:
-    said = [f"{key}={info[key]}" for key in _STAMPS if info.get(key) is not None]
-    return hashlib.sha256(" ".join(said).encode()).hexdigest()
+    stamps = [f"{key}={info[key]}" for key in _STAMPS if info.get(key) is not None]
+    return hashlib.sha256(" ".join(stamps).encode()).hexdigest()
 
 
 def _whole_stamp(file: PurePosixPath, known: dict[PurePosixPath, dict[str, Any]]) -> str:

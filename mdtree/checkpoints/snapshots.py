@@ -112,8 +112,8 @@ def snapshots(
     >>> snapshots(["m_8.pt", "m_9.pt"], {"m_8.pt": {"epoch": 8}, "m_9.pt": {"epoch": 9}})
     ('m_8.pt', 'm_9.pt')
     """
-    said = {name: _said(name) for name in names}
-    return _by_names(said) or _by_counters(said, counters or {})
+    readings = {name: _said(name) for name in names}
+    return _by_names(readings) or _by_counters(readings, counters or {})
 
 
 def plainest(names: Iterable[str]) -> list[str]:
@@ -133,44 +133,52 @@ def latest(names: Iterable[str]) -> str:
     """
 
     def lateness(name: str) -> tuple[bool, tuple[float, ...], str]:
-        said = _said(name)
-        return not _LATEST.isdisjoint(said.when), _numbers(said.when) or _numbers(said.who), name
+        reading = _said(name)
+        return (
+            not _LATEST.isdisjoint(reading.when),
+            _numbers(reading.when) or _numbers(reading.who),
+            name,
+        )
 
     return max(names, key=lateness)
 
 
-def _by_names(said: Mapping[str, _Said]) -> Pair | None:
+def _by_names(readings: Mapping[str, _Said]) -> Pair | None:
     first: dict[tuple[str, ...], str] = {}
-    for name, says in said.items():
-        other = first.setdefault(says.who, name)
-        if says.when != said[other].when:
+    for name, reading in readings.items():
+        other = first.setdefault(reading.who, name)
+        if reading.when != readings[other].when:
             return other, name
-    whole = next((name for name, says in said.items() if says.who), None)
-    vague = next((name for name, says in said.items() if says.when and not says.who), None)
-    return None if whole is None or vague is None else (vague, whole)
+    named = next((name for name, reading in readings.items() if reading.who), None)
+    vague = next(
+        (name for name, reading in readings.items() if reading.when and not reading.who), None
+    )
+    return None if named is None or vague is None else (vague, named)
 
 
 def _by_counters(
-    said: Mapping[str, _Said], counters: Mapping[str, Mapping[str, float]]
+    readings: Mapping[str, _Said], counters: Mapping[str, Mapping[str, float]]
 ) -> Pair | None:
     """Look at names that differ in a number which no word introduces."""
     alike: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
-    for name, says in said.items():
-        if not (says.is_seed or says.when):  # early stopping may save each seed at another time
-            alike.setdefault((says.is_number, says.stem), []).append(name)
+    for name, reading in readings.items():
+        if not (
+            reading.is_seed or reading.when
+        ):  # early stopping may save each seed at another time
+            alike.setdefault((reading.is_number, reading.stem), []).append(name)
     for (is_number, _), names in alike.items():
         known = [name for name in names if counters.get(name)]
         if is_number:  # 0.pt, 1.pt: most often seeds, unless that is what they count
-            known = [name for name in known if _counts(said[name], counters[name])]
+            known = [name for name in known if _counts(readings[name], counters[name])]
         for name in known[1:]:
             if _differ(counters[known[0]], counters[name]):
                 return known[0], name
     return None
 
 
-def _counts(said: _Said, counters: Mapping[str, float]) -> bool:
+def _counts(reading: _Said, counters: Mapping[str, float]) -> bool:
     """Say whether the number of a name is what the file counts, from 0 or from 1."""
-    return any(abs(number - n) <= 1 for number in _numbers(said.who) for n in counters.values())
+    return any(abs(number - n) <= 1 for number in _numbers(reading.who) for n in counters.values())
 
 
 def _differ(some: Mapping[str, float], others: Mapping[str, float]) -> bool:
@@ -247,8 +255,8 @@ def _words(text: str) -> list[str]:
 
 def _numbers(parts: Iterable[str]) -> tuple[float, ...]:
     """Give the numbers among words; 4k is none."""
-    found = []
+    numbers = []
     for part in parts:
         with contextlib.suppress(ValueError):
-            found += [float(part)] if part[0].isdigit() else []
-    return tuple(found)
+            numbers += [float(part)] if part[0].isdigit() else []
+    return tuple(numbers)

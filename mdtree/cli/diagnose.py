@@ -106,8 +106,8 @@ def command(
     if html is not None:
         write_page(html, verdicts, rows, diagnoser)
     _print(verdicts, as_json)
-    for said in counted_once(rows):
-        click.echo(said, err=True)
+    for note in counted_once(rows):
+        click.echo(note, err=True)
     for row in failed:
         assert row.failure is not None
         click.echo(f"failed {printable(row.group)}: {paragraph(row.failure.reason)}", err=True)
@@ -140,8 +140,8 @@ def _is_measured(path: str | Path, options: dict[str, Any]) -> bool:
     if path.suffix.lower() == ".jsonl" or is_table(path):
         return True
     # Path.is_file fails for names that are too long
-    held, recipe = map(os.path.isfile, (path / "rows.jsonl", path / RECIPE_NAME))
-    return held and not recipe
+    has_rows, has_recipe = map(os.path.isfile, (path / "rows.jsonl", path / RECIPE_NAME))
+    return has_rows and not has_recipe
 
 
 def _of_one_protocol(rows: list[Row], protocol: str) -> list[Row]:
@@ -215,12 +215,14 @@ def _print(verdicts: list[Verdict], as_json: bool) -> None:
     from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
     if as_json:
-        click.echo(json.dumps({"format": 1, "verdicts": [to_plain_data(one) for one in verdicts]}))
+        click.echo(
+            json.dumps({"format": 1, "verdicts": [to_plain_data(verdict) for verdict in verdicts]})
+        )
         return
     if len(verdicts) > 1:
         click.echo(verdicts_table(verdicts))
     if len(verdicts) <= _WHOLE:
-        for one in verdicts:
-            click.echo(("\n" if len(verdicts) > 1 else "") + verdict_text(one))
+        for verdict in verdicts:
+            click.echo(("\n" if len(verdicts) > 1 else "") + verdict_text(verdict))
     else:
         click.echo("\none of them in full: add --group NAME")

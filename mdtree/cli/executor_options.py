@@ -34,10 +34,10 @@ class _Amount(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         """Count the bytes."""
         if isinstance(value, int):
             return value
-        found = _AMOUNT.fullmatch(str(value).strip())
-        if found is None or not float(found[1]):
+        match = _AMOUNT.fullmatch(str(value).strip())
+        if match is None or not float(match[1]):
             self.fail(f"{value!r} is no amount of memory: 4G and 500M are", param, ctx)
-        return int(float(found[1]) * _UNITS[found[2].upper()])
+        return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 _OPTIONS = (

@@ -30,12 +30,12 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         numbers = []  # others may not say what a signal does
     taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    told = -float("inf")
+    last_time = -float("inf")
 
     def stop(number: int, _: FrameType | None) -> None:
-        nonlocal told
-        if time.monotonic() - told > _ONCE:
-            told = time.monotonic()
+        nonlocal last_time
+        if time.monotonic() - last_time > _ONCE:
+            last_time = time.monotonic()
             raise Stopped(number)
 
     try:

@@ -46,18 +46,20 @@ def choose_tree(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> ChosenTr
             "name it with --tree"
         )
     near = {name: _nearness(rows, saved) for name, saved in fitting.items()}
-    name = min(fitting, key=lambda one: (round(near[one], 2), -fitting[one].groups))
+    name = min(
+        fitting, key=lambda candidate: (round(near[candidate], 2), -fitting[candidate].groups)
+    )
     return ChosenTree(name=name, saved=fitting[name], why=_why(name, protocol, near))
 
 
 def _nearness(rows: Sequence[Row], saved: SavedTree) -> float:
     if saved.population is None:
         return float("inf")
-    found = []
+    distances = []
     for line in saved.matrix(rows):
         distance = saved.population.distance(dict(zip(saved.features, line, strict=True)))
-        found.append(float("inf") if distance is None else distance[0] / distance[1])
-    return float(np.median(found))
+        distances.append(float("inf") if distance is None else distance[0] / distance[1])
+    return float(np.median(distances))
 
 
 def _why(name: str, protocol: str, near: Mapping[str, float]) -> str:

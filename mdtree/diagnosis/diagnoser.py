@@ -68,10 +68,10 @@ class Diagnoser:
         draws = resampled(row, self.saved, seed=self._seed)
         votes = self.ensemble.votes(line[None])
         walked, leaf = decision_steps(self.saved, self._named(line), self._errors(draws), likely)
-        found = gains(leaf, row)
+        expected_gains = gains(leaf, row)
         outlier = self._outlier(line)
         absent = missing_measurements(self.ensemble, row, line)
-        unknown = {name for one in absent for name in one.features}
+        unknown = {name for missing in absent for name in missing.features}
         blind = bool(unknown) and unknown == set(self.ensemble.features)
         doubts = self._doubts(likely, probability, blind=blind)
         undecided = blind or probability < self._confidence
@@ -87,8 +87,10 @@ class Diagnoser:
             clues=walked,
             agreement=None if votes is None else float(votes[0, place]),
             stability=self._stability(line, draws, place),
-            gains=found,
-            advice=_next(absent, likely, found) if undecided else advice(likely, found),
+            gains=expected_gains,
+            advice=_next(absent, likely, expected_gains)
+            if undecided
+            else advice(likely, expected_gains),
             outlier=outlier,
             missed=absent,
             basis=self._basis(row),
@@ -103,8 +105,8 @@ class Diagnoser:
     def line(self, row: Row) -> Floats:
         """Collect the features of a row."""
         matrix = self.saved.matrix([row], allow_protocol_mismatch=self._allow)
-        found: Floats = matrix[0]
-        return found
+        values: Floats = matrix[0]
+        return values
 
     def _named(self, line: Floats) -> dict[str, float]:
         return dict(zip(self.saved.features, map(float, line), strict=True))
@@ -127,15 +129,15 @@ class Diagnoser:
 
     def _outlier(self, line: Floats) -> OutOfDistribution | None:
         distribution, values = self.saved.population, self._named(line)
-        found = None if distribution is None else distribution.distance(values)
-        if found is None:
+        distance = None if distribution is None else distribution.distance(values)
+        if distance is None:
             return None
         beyond = [
             name
             for name, (low, high) in self.saved.ranges.items()
             if values[name] < low or values[name] > high
         ]
-        return OutOfDistribution(distance=found[0], limit=found[1], beyond=tuple(beyond))
+        return OutOfDistribution(distance=distance[0], limit=distance[1], beyond=tuple(beyond))
 
     def _doubts(self, likely: str, probability: float, *, blind: bool) -> tuple[str, ...]:
         doubts = []
@@ -186,11 +188,19 @@ def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
     return replace(row, facts={**row.facts, **facts}) if facts else row
 
 
-def _next(absent: Sequence[MissingMeasurement], likely: str, found: Sequence[Gain]) -> str:
+def _next(absent: Sequence[MissingMeasurement], likely: str, expected_gains: Sequence[Gain]) -> str:
     """Say what would decide between the answers."""
-    open_ = [one for one in absent if one.metric == FACTS or NO_LOGARITHM not in one.reason]
+    open_ = [
+        missing
+        for missing in absent
+        if missing.metric == FACTS or NO_LOGARITHM not in missing.reason
+    ]
     if not open_:
-        tried = ": try the two changes at the head of the list of gains" if len(found) > 1 else ""
+        tried = (
+            ": try the two changes at the head of the list of gains"
+            if len(expected_gains) > 1
+            else ""
+        )
         return (
             f"more seeds make the error bars smaller; otherwise nothing that mdtree measures tells "
             f"{likely} from the next answer{tried}"

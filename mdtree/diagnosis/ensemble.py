@@ -50,7 +50,7 @@ class TreeEnsemble:
     @property
     def features(self) -> tuple[str, ...]:
         """List the features that any of the trees asks for, each once."""
-        names = [name for _, held in self._held for name in _questions(held)]
+        names = [name for _, tables in self._held for name in _questions(tables)]
         return tuple(dict.fromkeys(names or _asked(self.saved.tree)))
 
     def probabilities(self, matrix: Floats) -> Floats:
@@ -77,28 +77,28 @@ class TreeEnsemble:
             weights = np.array([weight_of(end) for end in ends])
             return np.array(alone), weights / (weights.sum() or 1.0)
         out = np.zeros((len(_POINTS), len(self.saved.classes)))
-        for weight, held in self._held:
-            out += weight * _told(held, self._case(held, line), features)
+        for weight, tables in self._held:
+            out += weight * _told(tables, self._case(tables, line), features)
         return out, np.full(len(_POINTS), 1 / len(_POINTS))
 
     def _mixed(self, matrix: Floats, *, votes: bool) -> Floats:
         out = np.zeros((len(matrix), len(self.saved.classes)))
-        for weight, held in self._held:
-            cells, whole = cells_of(held.binned, matrix, self._columns)
-            out[whole] += weight * (held.votes if votes else held.at)(cells[whole])
-            for number in np.flatnonzero(~whole):
-                case = self._case(held, matrix[number])
-                out[number] += weight * _completed(held, case, votes=votes)
+        for weight, tables in self._held:
+            cells, is_complete = cells_of(tables.binned, matrix, self._columns)
+            out[is_complete] += weight * (tables.votes if votes else tables.at)(cells[is_complete])
+            for number in np.flatnonzero(~is_complete):
+                case = self._case(tables, matrix[number])
+                out[number] += weight * _completed(tables, case, votes=votes)
         return out
 
-    def _case(self, held: Posterior, line: Floats) -> _Case:
-        cells, _ = cells_of(held.binned, line[None], self._columns)
-        missing = np.isnan(line[[self._columns[name] for name in _questions(held)]])
+    def _case(self, tables: Posterior, line: Floats) -> _Case:
+        cells, _ = cells_of(tables.binned, line[None], self._columns)
+        missing = np.isnan(line[[self._columns[name] for name in _questions(tables)]])
         return _Case(cells[0], missing)
 
 
-def _questions(held: Posterior) -> list[str]:
-    return [question.feature for question in questions_of(held.binned.shape)]
+def _questions(tables: Posterior) -> list[str]:
+    return [question.feature for question in questions_of(tables.binned.shape)]
 
 
 def _asked(node: Node) -> list[str]:
@@ -123,38 +123,38 @@ def _reached(node: Node, values: dict[str, float], features: Collection[str]) ->
         yield from _reached(node.low if side == "low" else node.high, values, features)
 
 
-def _completed(held: Posterior, case: _Case, *, votes: bool = False) -> Floats:
+def _completed(tables: Posterior, case: _Case, *, votes: bool = False) -> Floats:
     """Average over the training groups that stand in for what is missing."""
-    question = held.votes if votes else held.at
+    question = tables.votes if votes else tables.at
     if not case.missing.any():
         return np.asarray(question(case.cells[None])[0])
-    stand_ins, shares = _alike(held, case)
+    stand_ins, shares = _alike(tables, case)
     if not len(shares):
-        return np.full(len(held.binned.classes), 1 / len(held.binned.classes))
-    found: Floats = shares @ question(np.where(case.missing, stand_ins, case.cells))
-    return found
+        return np.full(len(tables.binned.classes), 1 / len(tables.binned.classes))
+    expected: Floats = shares @ question(np.where(case.missing, stand_ins, case.cells))
+    return expected
 
 
-def _told(held: Posterior, case: _Case, features: Collection[str]) -> Floats:
+def _told(tables: Posterior, case: _Case, features: Collection[str]) -> Floats:
     """Give the answers at evenly spaced levels of these features, the lowest first."""
-    told = case.missing & np.array([name in features for name in _questions(held)], dtype=bool)
-    stand_ins, shares = _alike(held, case)
-    if not told.any() or not len(shares):
-        return np.tile(_completed(held, case), (len(_POINTS), 1))
-    order = np.lexsort(stand_ins[:, told].T[::-1])
+    learnt = case.missing & np.array([name in features for name in _questions(tables)], dtype=bool)
+    stand_ins, shares = _alike(tables, case)
+    if not learnt.any() or not len(shares):
+        return np.tile(_completed(tables, case), (len(_POINTS), 1))
+    order = np.lexsort(stand_ins[:, learnt].T[::-1])
     sums = np.round(shares[order].cumsum(), DECIMALS)  # equal shares add up to levels themselves
     chosen = order[np.searchsorted(sums, _POINTS).clip(max=len(order) - 1)]
     cells, where = np.unique(
-        np.where(told, stand_ins[chosen], case.cells), axis=0, return_inverse=True
+        np.where(learnt, stand_ins[chosen], case.cells), axis=0, return_inverse=True
     )
-    left = case.missing & ~told
-    found = np.array([_completed(held, _Case(own, left)) for own in cells])
-    return np.asarray(found[where.reshape(-1)])
+    left = case.missing & ~learnt
+    outcomes = np.array([_completed(tables, _Case(own, left)) for own in cells])
+    return np.asarray(outcomes[where.reshape(-1)])
 
 
-def _alike(held: Posterior, case: _Case) -> tuple[Ints, Floats]:
+def _alike(tables: Posterior, case: _Case) -> tuple[Ints, Floats]:
     """Weigh the training groups by how alike they are in what is known: cells, and shares."""
-    binned = held.binned
+    binned = tables.binned
     some = binned.counts.any(axis=1)
     cells, weights = binned.cells[some], binned.counts[some].sum(axis=1)
     known = ~case.missing

@@ -28,7 +28,7 @@ def missing_measurements(
     groups: dict[str, list[str]] = {}
     for name in lacking:
         groups.setdefault(metric_of(name, row), []).append(name)
-    found = [
+    missing = [
         MissingMeasurement(
             metric=metric,
             features=tuple(features),
@@ -37,7 +37,7 @@ def missing_measurements(
         )
         for metric, features in groups.items()
     ]
-    return tuple(sorted(found, key=lambda one: -one.flips))
+    return tuple(sorted(missing, key=lambda measurement: -measurement.flips))
 
 
 def metric_of(feature: str, row: Row) -> str:

@@ -36,8 +36,8 @@ def diagnoser_for(
     known = [row for row in rows if can_be_diagnosed(row)]
     if not known:
         reasons = {row.failure.reason for row in rows if row.failure is not None}
-        told = f": {min(reasons)}" if reasons else ""
-        raise MdtreeError(f"no group could be measured, so there is nothing to judge{told}")
+        reason = f": {min(reasons)}" if reasons else ""
+        raise MdtreeError(f"no group could be measured, so there is nothing to judge{reason}")
     chosen = tree_for(known, tree)
     return Diagnoser(
         chosen.saved,

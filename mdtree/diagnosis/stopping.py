@@ -76,10 +76,10 @@ def _tried(ensemble: TreeEnsemble, line: Floats) -> Mapping[str, Floats]:
 
 def _cuts(saved: SavedTree) -> dict[str, list[float]]:
     """Collect the thresholds of each feature that any of the trees may have."""
-    found: dict[str, list[float]] = {}
-    for _, held in saved.components:
-        for question, own in zip(questions_of(held.shape), held.cuts, strict=True):
-            found.setdefault(question.feature, []).extend(
+    cuts: dict[str, list[float]] = {}
+    for _, binned in saved.components:
+        for question, own in zip(questions_of(binned.shape), binned.cuts, strict=True):
+            cuts.setdefault(question.feature, []).extend(
                 from_scale(float(c), question.scale) for c in own
             )
     below = [] if saved.components else [saved.tree]
@@ -87,9 +87,9 @@ def _cuts(saved: SavedTree) -> dict[str, list[float]]:
         node = below.pop()
         if isinstance(node, Split):
             if node.threshold != KNOWN:  # being known is no outcome: what is measured will be
-                found.setdefault(node.feature, []).append(node.threshold)
+                cuts.setdefault(node.feature, []).append(node.threshold)
             below += [node.low, node.high]
-    return found
+    return cuts
 
 
 def _between(cuts: Floats) -> Floats:

@@ -90,15 +90,15 @@ def _case(
 
 def _labelled(rows: Sequence[Row], case: Case) -> _Labelled:
     """Label all rows of the grid, then keep those that take part."""
-    found = labelled(rows, case.task)
-    part = allowed(case, found[0])
-    kept = [item for item, take in zip(zip(*found, strict=True), part, strict=True) if take]
-    if not kept:
+    items = labelled(rows, case.task)
+    part = allowed(case, items[0])
+    chosen_items = [item for item, take in zip(zip(*items, strict=True), part, strict=True) if take]
+    if not chosen_items:
         raise TreeError(f"case {case.name!r}: no labelled row takes part")
     return _Labelled(
-        rows=[row for row, _, _ in kept],
-        answers=[answer for _, answer, _ in kept],
-        rooms=[room for _, _, room in kept],
+        rows=[row for row, _, _ in chosen_items],
+        answers=[answer for _, answer, _ in chosen_items],
+        rooms=[room for _, _, room in chosen_items],
     )
 
 

@@ -29,7 +29,7 @@ def run(
     items: Iterable[ItemT],
     executor: ExecutorConfig = HERE,
     *,
-    held: Callable[[ResultT], float | None] = lambda _: None,
+    gpu_memory_share: Callable[[ResultT], float | None] = lambda _: None,
 ) -> Iterator[TaskResult[ItemT, ResultT]]:
     """Run `task` on every item.
 
@@ -42,7 +42,7 @@ def run(
     """
     if executor.is_here:
         return (TaskResult(item=item, result=task(item), error=None) for item in items)
-    return sized(_run, task, items, executor, held)
+    return sized(_run, task, items, executor, gpu_memory_share)
 
 
 def _run(

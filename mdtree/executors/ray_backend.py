@@ -106,10 +106,10 @@ class RayPool(Generic[ItemT, ResultT]):
         """Wait for the answer of some actor, but look at the cluster now and then."""
         patience = _LOOK if seconds is None else min(seconds, _LOOK)
         waiting = list(self._awaited)
-        found, rest = ray.wait(waiting, num_returns=1, timeout=patience)
-        if found and rest:
-            found += ray.wait(rest, num_returns=len(rest), timeout=0)[0]
-        return [self._event(reference) for reference in found]
+        ready, rest = ray.wait(waiting, num_returns=1, timeout=patience)
+        if ready and rest:
+            ready += ray.wait(rest, num_returns=len(rest), timeout=0)[0]
+        return [self._event(reference) for reference in ready]
 
     def close(self) -> None:
         """Kill all actors, and the cluster if it was started here."""
@@ -134,10 +134,10 @@ class RayPool(Generic[ItemT, ResultT]):
         """Say why an actor ended that was not asked to."""
         if _internal_kv_del(self._last_words(worker_id), namespace="mdtree"):
             return too_large(self._executor)
-        said = str(error).splitlines() or [type(error).__name__]
-        if any("its node has died" in line for line in said):
+        lines = str(error).splitlines() or [type(error).__name__]
+        if any("its node has died" in line for line in lines):
             return "the machine of the worker went away"
-        cause = said[-1 if "creation task" in said[0] else 0]
+        cause = lines[-1 if "creation task" in lines[0] else 0]
         return f"the worker process died ({cause.strip()})"
 
     def _last_words(self, worker_id: int) -> str:

@@ -74,13 +74,13 @@ class Scheduler(Generic[ItemT, ResultT]):
 
     def _listen(self) -> list[TaskResult[ItemT, ResultT]]:
         """Hear what workers tell, and part with those that have told nothing for too long."""
-        heard = self._pool.wait(self._patience())
-        late = self._late() - {news.worker_id for news in heard}
+        events = self._pool.wait(self._patience())
+        late = self._late() - {event.worker_id for event in events}
         for worker_id in late:
             self._pool.kill(worker_id)
             self._lost(worker_id, f"took longer than {self._executor.timeout:g} seconds")
-        for news in heard:
-            self._hear(news)
+        for event in events:
+            self._hear(event)
         done, self._done = self._done, []
         return done
 

@@ -83,8 +83,8 @@ def _raised(error: BaseException) -> bytes:
         content = pickle.dumps(("raised", None, error))
         pickle.loads(content)  # noqa: S301 - ours; what an error holds may not fit its class
     except Exception:  # noqa: BLE001 - whatever keeps it from being sent
-        said = "".join(traceback.format_exception_only(error)).strip()
-        return pickle.dumps(("raised", None, RuntimeError(said)))
+        message = "".join(traceback.format_exception_only(error)).strip()
+        return pickle.dumps(("raised", None, RuntimeError(message)))
     return content
 
 

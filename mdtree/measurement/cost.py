@@ -78,7 +78,7 @@ def _gradient(runner: ModelRunner, hessian: Hessian) -> None:
         torch.autograd.grad(loss, list(hessian.leaves.values()), allow_unused=True)
         return loss
 
-    runner.network.held(hessian.weights, work).item()  # waits for all that was begun before
+    runner.network.with_weights(hessian.weights, work).item()  # waits for all that was begun before
 
 
 def _fastest(work: Callable[[], object]) -> float:

@@ -92,11 +92,11 @@ def _measured(task: GroupTask) -> Row:
     started = time.perf_counter()
     check_names(task)
     network = group_network(task)
-    found = load_members(task, network)
+    members = load_members(task, network)
     data = group_data(task)
     metric_input = MetricInput(
         runner=group_runner(task),
-        members={member.name: _placed(member, task) for member in found.kept},
+        members={member.name: _placed(member, task) for member in members.distinct},
         data=data,
         protocol=task.protocol,
         seed=task.seed,
@@ -104,7 +104,7 @@ def _measured(task: GroupTask) -> Row:
     )
     quantities: dict[str, Value] = {}
     details: dict[str, Detail] = {}
-    notes = list(found.notes)
+    notes = list(members.notes)
     for metric in task.metrics:
         findings = METRICS[metric].compute(metric_input)
         quantities |= findings.values
@@ -117,7 +117,7 @@ def _measured(task: GroupTask) -> Row:
         facts=_facts(task, network, data),
         quantities=quantities,
         provenance=Provenance(
-            weights={member.name: member.sha256 for member in found.kept},
+            weights={member.name: member.sha256 for member in members.distinct},
             recipe=row_digest(task),
             data=task.data_digest,
             metrics=task.metrics,
@@ -132,7 +132,7 @@ def _measured(task: GroupTask) -> Row:
             passes=metric_input.runner.meter.total.passes,
             notes=tuple(dict.fromkeys(notes)),
             stamps=None if task.stamps is None else dict(task.stamps),
-            copies=found.copies or None,
+            copies=members.copies or None,
         ),
         details=details or None,
     )

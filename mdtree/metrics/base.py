@@ -66,7 +66,7 @@ class Metric:
     on_request: bool = False  # left out unless it is asked for by name
 
 
-def needs_two(quantities: tuple[str, ...], found: int) -> MetricResult:
+def needs_two(quantities: tuple[str, ...], count: int) -> MetricResult:
     """Say that pairs cannot be compared where there is one checkpoint."""
-    missing = Missing(missing=f"needs 2 checkpoints, found {found}")
+    missing = Missing(missing=f"needs 2 checkpoints, found {count}")
     return MetricResult(dict.fromkeys(quantities, missing))

@@ -98,20 +98,20 @@ def cost(work: Workload) -> ComputeCost:
     if work.protocol == "paper-1":
         steps = _paper_steps(work.full_items)
         points = 2 + len(_INNER)
-        one = ComputeCost(
+        per_pair = ComputeCost(
             gradient=steps * min(_PAPER_BATCH, work.train_items),
             forward=points * 2 * work.train_items,
         )
-        return one * min(work.pairs, 1)
+        return per_pair * min(work.pairs, 1)
     check = _check_items(work.train_items)
     items = min(work.train_items, _ITEMS)
     points = 2 + 2 * (len(_INNER) + 2 * _REFINED)
-    one = ComputeCost(
+    per_pair = ComputeCost(
         gradient=_STEPS * min(_BATCH, work.train_items),
         forward=points * (items + min(items, _STATISTICS))
         + _STEPS / _CHECK_EVERY * len(_INNER) * check,
     )
-    return one * work.pairs
+    return per_pair * work.pairs
 
 
 def _standard(metric_input: MetricInput) -> Iterator[_Joined]:
@@ -139,14 +139,14 @@ def _standard(metric_input: MetricInput) -> Iterator[_Joined]:
             )
             curve = along(trained.path)
             ends = curve.points[0], curve.points[-1]
-            found = _Joined(
+            joined_pair = _Joined(
                 pair=f"{a} - {c}",
                 curve=curve,
                 line=along(line, known=ends),
                 steps=trained.steps,
                 converged=trained.converged,
             )
-        yield found
+        yield joined_pair
 
 
 def _chosen(metric_input: MetricInput) -> tuple[Items, ConvergenceCheck | None]:
@@ -225,7 +225,7 @@ _READ: dict[str, _Reading] = {
 
 
 def _combined(reading: _Reading, joined: Sequence[_Joined]) -> Value:
-    profiles = [found.line if reading.of_line else found.curve for found in joined]
+    profiles = [pair.line if reading.of_line else pair.curve for pair in joined]
     known = [profile for profile in profiles if profile is not None]
     if not known:
         return Missing(missing="not part of protocol paper-1")
@@ -240,14 +240,14 @@ def _combined(reading: _Reading, joined: Sequence[_Joined]) -> Value:
     return replace(
         mean,
         members=None,  # they are pairs, and listed in the details
-        iterations=sum(found.steps for found in joined),
-        converged=all(found.converged for found in joined),
+        iterations=sum(pair.steps for pair in joined),
+        converged=all(pair.converged for pair in joined),
     )
 
 
 def _details(joined: Sequence[_Joined]) -> dict[str, Detail]:
-    details = {"curve": _detail([(found.pair, found.curve) for found in joined])}
-    lines = [(found.pair, found.line) for found in joined if found.line is not None]
+    details = {"curve": _detail([(pair.pair, pair.curve) for pair in joined])}
+    lines = [(pair.pair, pair.line) for pair in joined if pair.line is not None]
     if lines:
         details["line"] = _detail(lines)
     return details

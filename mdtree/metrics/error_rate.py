@@ -27,7 +27,9 @@ def compute(metric_input: MetricInput) -> MetricResult:
     halves = {"train": metric_input.data.train, "test": metric_input.data.test}
     with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "error_rate")):
         members = [
-            metric_input.runner.network.held(weights, partial(_scores, metric_input, halves))
+            metric_input.runner.network.with_weights(
+                weights, partial(_scores, metric_input, halves)
+            )
             for weights in metric_input.members.values()
         ]
     values: dict[str, Value] = {}

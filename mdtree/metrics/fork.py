@@ -123,10 +123,10 @@ def _barrier(metric_input: MetricInput, start: Weights, end: Weights) -> Value:
     sample = draw(runner, train_items, _ITEMS, generator(metric_input.seed, "fork items"))
     statistics = draw(runner, sample, _STATISTICS, generator(metric_input.seed, "fork statistics"))
     line = straight_line(trainable_parameters(runner.network), start, end)
-    found: Profile = profile(runner, line, sample, statistics, inner=_INNER)
-    if not found.has_errors:
+    measured: Profile = profile(runner, line, sample, statistics, inner=_INNER)
+    if not measured.has_errors:
         return Missing(missing="the targets are no class numbers")
-    figure = found.barrier()
+    figure = measured.barrier()
     if not math.isfinite(figure.value):
         return Missing(missing="the continuations have no finite loss")
     return Measured(value=figure.value, stderr=figure.stderr)
@@ -141,7 +141,8 @@ def _similarity(
     if len(sample) < MIN_ITEMS:
         return Missing(missing=f"needs {MIN_ITEMS} training items, found {len(sample)}"), note
     first, second = (
-        runner.network.held(weights, partial(outputs, runner, sample)) for weights in (start, end)
+        runner.network.with_weights(weights, partial(outputs, runner, sample))
+        for weights in (start, end)
     )
     if first.kernel is None or second.kernel is None:
         fault = first.fault or second.fault

@@ -48,9 +48,11 @@ _Kernels = dict[str, Kernel]  # of each layer, in the order in which they speak
 
 def compute(metric_input: MetricInput) -> MetricResult:
     """Compare all layers; there is no quantity, only a picture."""
-    found = len(metric_input.data.train)
-    if found < MIN_ITEMS:
-        return MetricResult({}, notes=(f"layers: needs {MIN_ITEMS} training items, found {found}",))
+    available = len(metric_input.data.train)
+    if available < MIN_ITEMS:
+        return MetricResult(
+            {}, notes=(f"layers: needs {MIN_ITEMS} training items, found {available}",)
+        )
     runner, source = metric_input.runner, generator(metric_input.seed, "layers")
     sample = draw(runner, metric_input.data.train, _ITEMS, source)
     with preserved_state(runner, derive_seed(metric_input.seed, "layers")):
@@ -72,7 +74,7 @@ def _kernels(metric_input: MetricInput, sample: Items, count: int) -> tuple[int,
     items, runner = sample.take(torch.arange(count)), metric_input.runner
     members = itertools.islice(metric_input.members.values(), _MEMBERS)
     return count, [
-        runner.network.held(weights, partial(_seen, runner, items)) for weights in members
+        runner.network.with_weights(weights, partial(_seen, runner, items)) for weights in members
     ]
 
 

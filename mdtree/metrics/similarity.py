@@ -77,7 +77,7 @@ class _Compared:
 def compute(metric_input: MetricInput) -> MetricResult:
     """Measure cka, agreement and weight_distance."""
     if len(metric_input.members) == 1:
-        return needs_two(_QUANTITIES, found=1)
+        return needs_two(_QUANTITIES, count=1)
     distances = {
         (a, b): _distance(metric_input, a, b)
         for a, b in itertools.combinations(metric_input.members, 2)
@@ -108,18 +108,19 @@ def _standard(metric_input: MetricInput) -> _Compared:
     runner = metric_input.runner
     source = generator(metric_input.seed, "similarity items")
     sample, unmixed = mixed_sample(runner, metric_input.data.train, _ITEMS, source)
-    said = {
-        name: runner.network.held(weights, partial(outputs, runner, sample))
+    outputs_of = {
+        name: runner.network.with_weights(weights, partial(outputs, runner, sample))
         for name, weights in metric_input.members.items()
     }
+    is_alone = len(outputs_of) == 2  # noqa: PLR2004 - a pair
     pairs = [
         _Pair(
             a=a,
             b=b,
-            cka=_cka({a: said[a], b: said[b]}, debiased=True, alone=len(said) == 2),  # noqa: PLR2004
-            agreement=_agreement({a: said[a], b: said[b]}),
+            cka=_cka({a: outputs_of[a], b: outputs_of[b]}, debiased=True, alone=is_alone),
+            agreement=_agreement({a: outputs_of[a], b: outputs_of[b]}),
         )
-        for a, b in itertools.combinations(said, 2)
+        for a, b in itertools.combinations(outputs_of, 2)
     ]
     notes = () if unmixed is None else (f"similarity is that on training items: {unmixed}",)
     return _Compared(pairs=pairs, notes=notes)
@@ -143,11 +144,18 @@ def _paper_pair(metric_input: MetricInput, a: str, b: str) -> _Pair:
     if unmixed is not None:
         missing = Missing(missing=f"paper-1 mixes training items: {unmixed}")
         return _Pair(a=a, b=b, cka=missing, agreement=missing)
-    said = {
-        name: runner.network.held(metric_input.members[name], partial(outputs, runner, sample))
+    outputs_of = {
+        name: runner.network.with_weights(
+            metric_input.members[name], partial(outputs, runner, sample)
+        )
         for name in (a, b)
     }
-    return _Pair(a=a, b=b, cka=_cka(said, debiased=False, alone=False), agreement=_agreement(said))
+    return _Pair(
+        a=a,
+        b=b,
+        cka=_cka(outputs_of, debiased=False, alone=False),
+        agreement=_agreement(outputs_of),
+    )
 
 
 _PROTOCOLS: dict[str, Callable[[MetricInput], _Compared]] = {
@@ -156,16 +164,16 @@ _PROTOCOLS: dict[str, Callable[[MetricInput], _Compared]] = {
 }
 
 
-def _cka(said: dict[str, Outputs], *, debiased: bool, alone: bool) -> Value:
+def _cka(outputs_of: dict[str, Outputs], *, debiased: bool, alone: bool) -> Value:
     least = MIN_ITEMS if debiased else 2
-    for name, output in said.items():
+    for name, output in outputs_of.items():
         if output.kernel is None:
             return Missing(missing=f"the outputs of {name} {output.fault}")
         if len(output.kernel) < least:
             return Missing(missing=f"needs {least} training items, found {len(output.kernel)}")
         if output.kernel.is_constant:
             return Missing(missing=f"the outputs of {name} are all equal")
-    first, second = (output.kernel for output in said.values())
+    first, second = (output.kernel for output in outputs_of.values())
     assert first is not None
     assert second is not None
     value = cka(first, second, debiased=debiased)
@@ -175,11 +183,11 @@ def _cka(said: dict[str, Outputs], *, debiased: bool, alone: bool) -> Value:
     return Measured(value=value, stderr=stderr)
 
 
-def _agreement(said: dict[str, Outputs]) -> Value:
-    for name, output in said.items():
+def _agreement(outputs_of: dict[str, Outputs]) -> Value:
+    for name, output in outputs_of.items():
         if output.fault is not None:
             return Missing(missing=f"the outputs of {name} {output.fault}")
-    first, second = (output.classes for output in said.values())
+    first, second = (output.classes for output in outputs_of.values())
     if first is None or second is None:
         return Missing(missing="needs class numbers as targets, and an output for each class")
     share = float((first == second).double().mean())

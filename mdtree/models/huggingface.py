@@ -158,9 +158,9 @@ def _check(part: dict[str, Any], path: Path) -> None:
 def _keep_implementations(part: dict[str, Any]) -> None:
     """Leave the ways to compute attention and experts that transformers has itself."""
     for key in list(part):
-        if (found := _IMPLEMENTATION.fullmatch(key)) is None:
+        if (match := _IMPLEMENTATION.fullmatch(key)) is None:
             continue
-        if found["inner"]:
+        if match["inner"]:
             del part[key]
         else:
             part[key] = _kept(part[key])

@@ -96,10 +96,10 @@ def bind(part: SpecT, facts: Mapping[str, Fact]) -> SpecT:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(name) for name in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        got = "" if ", got " in said else f", got {first['input']!r:.100}"
+        message = first["msg"].removeprefix("Value error, ")
+        got = "" if ", got " in message else f", got {first['input']!r:.100}"
         raise RecipeError(
-            f"with the facts of the group in its place, {place}: {said}{got}"
+            f"with the facts of the group in its place, {place}: {message}{got}"
         ) from error
 
 

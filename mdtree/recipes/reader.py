@@ -105,17 +105,17 @@ def _validated(document: Document, where: str, kind: type[KindT]) -> KindT:
     try:
         return kind.model_validate(document.content)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        faults = list(islice(_faults(found, document, kind), MOST_FAULTS))
-        count = "" if len(found) == 1 else f" {len(found)} things are wrong:"
-        if len(found) > len(faults):
+        details = error.errors(include_url=False)
+        faults = list(islice(_faults(details, document, kind), MOST_FAULTS))
+        count = "" if len(details) == 1 else f" {len(details)} things are wrong:"
+        if len(details) > len(faults):
             count = f" more than {len(faults)} things are wrong, the first of them:"
         lines = (f"  {shortened(printable(fault), _LONGEST_FAULT)}" for fault in faults)
         raise RecipeError(f"{where}:{count}\n" + "\n".join(lines)) from error
 
 
 def _faults(
-    errors: list[ErrorDetails], document: Document, whole: type[BaseModel]
+    errors: list[ErrorDetails], document: Document, schema: type[BaseModel]
 ) -> Iterator[str]:
     for error in errors:
         place = error["loc"]
@@ -128,15 +128,15 @@ def _faults(
         ]
         prefix = f"line {line}, " if line is not None else ""
         named = f"{'.'.join(keys)}: " if keys else ""
-        yield f"{prefix}{named}{_text(error, whole)}"
+        yield f"{prefix}{named}{_text(error, schema)}"
 
 
-def _text(error: ErrorDetails, whole: type[BaseModel]) -> str:
+def _text(error: ErrorDetails, schema: type[BaseModel]) -> str:
     kind, place = error["type"], error["loc"]
     if kind == "extra_forbidden":
         above = [part for part in place[:-1] if isinstance(part, str)]
-        parts = _PARTS | ({"training": ZooTraining} if whole is Zoo else {})
-        known = (parts[above[-1]] if above else whole).model_fields
+        parts = _PARTS | ({"training": ZooTraining} if schema is Zoo else {})
+        known = (parts[above[-1]] if above else schema).model_fields
         return f"unknown key{nearest(str(place[-1]), known)} (known: {', '.join(known)})"
     if kind == "too_long":
         return (

@@ -187,8 +187,8 @@ def parse_yaml(text: str, where: str) -> Document:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        said = ", ".join(part for part in (error.context, error.problem) if part)
-        raise RecipeError(f"{where}{line}: {said:.{_LONGEST_FAULT}}") from error
+        message = ", ".join(part for part in (error.context, error.problem) if part)
+        raise RecipeError(f"{where}{line}: {message:.{_LONGEST_FAULT}}") from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
         # pyyaml lets these through for contradictory tags, such as `!!int x` and `!!bool x`
         raise RecipeError(f"{where} is not valid YAML: {error!s:.{_LONGEST_FAULT}}") from error

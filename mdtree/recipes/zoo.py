@@ -138,9 +138,9 @@ class Zoo(Part):
 
     def _unreadable(self) -> Iterator[Fault]:
         """Hold the names of all groups to what is read from them when they are measured."""
-        place, said = ("name" if self.name else "grid",), f"name {self.pattern!r}"
+        place, subject = ("name" if self.name else "grid",), f"name {self.pattern!r}"
         if set(_FACT.findall(self.pattern)) != set(self.grid):
-            yield place, f"{said} must hold the axes of the grid: {', '.join(self.grid)}"
+            yield place, f"{subject} must hold the axes of the grid: {', '.join(self.grid)}"
             return
         seen: dict[str, dict[str, Fact]] = {}
         for point in self.points():
@@ -151,12 +151,12 @@ class Zoo(Part):
                 fault = f"makes {name!r}, which is no name of a folder on every system"
             elif (other := seen.get(name.casefold())) is not None:
                 fault = f"does not tell the groups apart: {other} and {point} are {name!r}"
-            elif (found := self._read(name)) != point:
-                fault = f"makes {name!r} of {point}, which is read back as {found}"
+            elif (read_back := self._read(name)) != point:
+                fault = f"makes {name!r} of {point}, which is read back as {read_back}"
             else:
                 seen[name.casefold()] = point
                 continue
-            yield place, f"{said} {fault}"
+            yield place, f"{subject} {fault}"
             return
 
     def _read(self, name: str) -> dict[str, Fact] | str:
@@ -177,7 +177,7 @@ class Zoo(Part):
 
     def group(self, point: Mapping[str, Fact]) -> str:
         """Name the group at a point."""
-        return _FACT.sub(lambda found: str(point[found[1]]), self.pattern)
+        return _FACT.sub(lambda match: str(point[match[1]]), self.pattern)
 
     def recipe(self) -> Recipe:
         """Say how the groups are measured."""
@@ -258,8 +258,8 @@ def _refuse(faults: Iterable[Fault]) -> None:
 def _flat(value: Any, place: str = "") -> dict[str, str]:
     """Give the parts of a mapping by their places, each as JSON: there 1, 1.0 and "1" differ."""
     if isinstance(value, dict) and value:
-        found: dict[str, str] = {}
+        flat: dict[str, str] = {}
         for key, inner in value.items():
-            found |= _flat(inner, f"{place}.{key}" if place else key)
-        return found
+            flat |= _flat(inner, f"{place}.{key}" if place else key)
+        return flat
     return {place: json.dumps(value)}

@@ -34,16 +34,16 @@ class _Matrix:
 
 def members_matrix(row: Row) -> Markup | None:
     """Draw the CKA of all pairs of members; that of a network with itself is left empty."""
-    held = lines(row, "pairs", "a", "b", "cka", most=None)
-    names = _names(name for a, b, _ in held for name in (a, b))
-    found = _known(held, names, names)
-    found = {(b, a): cka for (a, b), cka in found.items()} | found
-    if not found:
+    cells = lines(row, "pairs", "a", "b", "cka", most=None)
+    names = _names(name for a, b, _ in cells for name in (a, b))
+    known = _known(cells, names, names)
+    known = {(b, a): cka for (a, b), cka in known.items()} | known
+    if not known:
         return None
     shown = list(names)[:_MOST_NAMES]
     return joined(
         [
-            _drawn(_matrix(shown, shown, found), "networks"),
+            _drawn(_matrix(shown, shown, known), "networks"),
             tag("ol", *(tag("li", name_of(name)) for name in shown), class_="names"),
             left_out(len(shown), len(names), "networks"),
         ]
@@ -52,15 +52,15 @@ def members_matrix(row: Row) -> Markup | None:
 
 def layers_matrix(row: Row) -> Markup | None:
     """Draw the CKA of all layers of one network with all layers of another."""
-    held = lines(row, "layers", "row", "column", "cka", most=None)
-    first, second = _names(line[0] for line in held), _names(line[1] for line in held)
-    found = _known(held, first, second)
-    if not found:
+    cells = lines(row, "layers", "row", "column", "cka", most=None)
+    first, second = _names(line[0] for line in cells), _names(line[1] for line in cells)
+    known = _known(cells, first, second)
+    if not known:
         return None
     shown, beside = list(first)[:_MOST_NAMES], list(second)[:_MOST_NAMES]
     return joined(
         [
-            _drawn(_matrix(shown, beside, found), "layers"),
+            _drawn(_matrix(shown, beside, known), "layers"),
             left_out(_MOST_NAMES, max(len(first), len(second)), "layers"),
         ]
     )
@@ -75,21 +75,21 @@ def _names(cells: Iterable[Cell]) -> dict[str, int]:
 
 
 def _known(
-    held: Iterable[tuple[Cell, ...]], rows: Mapping[str, int], columns: Mapping[str, int]
+    cells: Iterable[tuple[Cell, ...]], rows: Mapping[str, int], columns: Mapping[str, int]
 ) -> dict[tuple[str, str], float]:
     """Give what is known of the pairs that are drawn."""
-    found = {}
-    for one, other, cell in held:
-        row, column, cka = str(one), str(other), numeric(cell)
+    known = {}
+    for a, b, cell in cells:
+        row, column, cka = str(a), str(b), numeric(cell)
         if cka is not None and rows[row] < _MOST_NAMES > columns[column]:
-            found[row, column] = cka[0]
-    return found
+            known[row, column] = cka[0]
+    return known
 
 
 def _matrix(
-    rows: Sequence[str], columns: Sequence[str], found: Mapping[tuple[str, str], float]
+    rows: Sequence[str], columns: Sequence[str], known: Mapping[tuple[str, str], float]
 ) -> _Matrix:
-    cells = np.array([[found.get((one, other), np.nan) for other in columns] for one in rows])
+    cells = np.array([[known.get((row, column), np.nan) for column in columns] for row in rows])
     block = -(-max(cells.shape) // _MOST)
     if block == 1:
         return _Matrix(rows=tuple(rows), columns=tuple(columns), cells=cells)
@@ -128,11 +128,11 @@ def _drawn(matrix: _Matrix, what: str) -> Markup:
         if not np.isnan(matrix.cells[y, x])
     ]
     blocks = f", each cell the mean of {matrix.block} by {matrix.block}" * (matrix.block > 1)
-    told = f"CKA of {high} by {wide} {what}{blocks}: "
-    told += f"from {_written(known.min(), 2)} to {_written(known.max(), 2)}"
+    description = f"CKA of {high} by {wide} {what}{blocks}: "
+    description += f"from {_written(known.min(), 2)} to {_written(known.max(), 2)}"
     return tag(
         "svg",
-        tag("title", told),
+        tag("title", description),
         tag("rect", x=0, y=0, width=side * wide, height=side * high, class_="empty"),
         joined(parts),
         viewBox=f"0 0 {side * wide:.2f} {side * high:.2f}",
@@ -140,7 +140,7 @@ def _drawn(matrix: _Matrix, what: str) -> Markup:
         height=side * high,
         class_="matrix",
         role="img",
-        aria_label=told,
+        aria_label=description,
     )
 
 

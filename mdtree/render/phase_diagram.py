@@ -43,8 +43,8 @@ def phase_text(phases: Sequence[Phase]) -> str:
     if cells > _MOST_CELLS:  # most of them empty: a group is one cell
         return f"phase diagrams of {cells:,} cells are too large to be shown"
     legend = ", ".join(f"{letter} {mode}" for mode, letter in LETTERS.items())
-    said = f"percent of test items, and what is wrong: {legend}; ? inside the noise"
-    return "\n\n".join([*map(_text, phases), said])
+    explanation = f"percent of test items, and what is wrong: {legend}; ? inside the noise"
+    return "\n\n".join([*map(_text, phases), explanation])
 
 
 def _text(phase: Phase) -> str:
@@ -82,8 +82,8 @@ def _name(word: str) -> str:
 
 
 def _number(value: float) -> str:
-    whole = value.is_integer() and abs(value) < 1e9  # noqa: PLR2004 - then 1e+09 is shorter
-    return f"{value:,.0f}" if whole else f"{value:g}"
+    is_integer = value.is_integer() and abs(value) < 1e9  # noqa: PLR2004 - then 1e+09 is shorter
+    return f"{value:,.0f}" if is_integer else f"{value:g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,8 +208,8 @@ def _legend(labels: Sequence[Label], scale: _Scale) -> Iterator[str]:
     noisy = sum(label.in_noise for label in labels)
     top = _EDGE + 12
     yield _words("Phase diagrams", _EDGE, top, anchor="start", weight="bold", size=16)
-    told = f"{plural(len(labels), 'group')}, {noisy} of the labels inside the noise (?)"
-    yield _words(told, _EDGE, top + 20, anchor="start")
+    description = f"{plural(len(labels), 'group')}, {noisy} of the labels inside the noise (?)"
+    yield _words(description, _EDGE, top + 20, anchor="start")
     top += 34
     for number in range(11):  # a scale of eleven boxes
         colour = _mixed(_DULL, _BRIGHT, number / 10)
@@ -250,9 +250,9 @@ def _words(
     )
 
 
-def _mixed(one: str, other: str, share: float) -> str:
+def _mixed(first: str, second: str, share: float) -> str:
     """Go from one colour to another."""
-    pairs = zip(_rgb(one), _rgb(other), strict=True)
+    pairs = zip(_rgb(first), _rgb(second), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 
 

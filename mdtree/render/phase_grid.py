@@ -42,11 +42,11 @@ def phases(rows: Sequence[Row], labels: Sequence[Label]) -> list[Phase]:
         return []
     across, *others = varied
     down, rest = (others[0], others[1:]) if others else (None, [])
-    found: dict[str, dict[tuple[float, ...], dict[tuple[float, float], Cell]]] = {}
+    cells_of: dict[str, dict[tuple[float, ...], dict[tuple[float, float], Cell]]] = {}
     for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
         shared = tuple(varied[fact][number] for fact in rest)
         place = (varied[down][number] if down else 0.0, varied[across][number])
-        diagrams = found.setdefault(str(row.facts.get("zoo", "")), {})
+        diagrams = cells_of.setdefault(str(row.facts.get("zoo", "")), {})
         diagrams.setdefault(shared, {})[place] = Cell(group=row.group, label=label)
     return [
         Phase(
@@ -58,7 +58,7 @@ def phases(rows: Sequence[Row], labels: Sequence[Label]) -> list[Phase]:
             lines=tuple(sorted({line for d in diagrams.values() for line, _ in d})),
             cells=cells,
         )
-        for zoo, diagrams in sorted(found.items())
+        for zoo, diagrams in sorted(cells_of.items())
         for shared, cells in sorted(diagrams.items(), key=lambda item: item[0])
     ]
 

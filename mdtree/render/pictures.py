@@ -21,14 +21,14 @@ class _Picture:
     """What may be drawn of a row, and what is to be seen there."""
 
     title: str
-    told: str
+    lead: str
     draw: Callable[[Row], Markup | None]
 
 
 _PICTURES = (
     _Picture(
         title="Connectivity: error",
-        told=(
+        lead=(
             "Along the trained curve (solid) and the straight line (dashed) between networks that "
             "differ by seed alone. A hill between the ends is a barrier."
         ),
@@ -36,12 +36,12 @@ _PICTURES = (
     ),
     _Picture(
         title="Connectivity: loss",
-        told="The same ways, seen by the loss, which still differs where all errors are zero.",
+        lead="The same ways, seen by the loss, which still differs where all errors are zero.",
         draw=partial(profile, column="train_loss", label="training loss"),
     ),
     _Picture(
         title="Spectral density of the Hessian",
-        told=(
+        lead=(
             "How the curvature of the loss is spread: most directions are flat, the few far to "
             "the right are steep. Dots are what Lanczos found, the line is their smooth sum."
         ),
@@ -49,7 +49,7 @@ _PICTURES = (
     ),
     _Picture(
         title="Correlation flow of the weights",
-        told=(
+        lead=(
             "Exponent alpha of the spectrum of each layer, from the first to the last. Shaded: 2 "
             "to 6, as in well trained networks. Hollow: alpha tells nothing there, the layer looks "
             "random, is small, or is no power law."
@@ -58,12 +58,12 @@ _PICTURES = (
     ),
     _Picture(
         title="Similarity of the networks (CKA)",
-        told="Of the outputs of every two networks of the group; 1 is the same function.",
+        lead="Of the outputs of every two networks of the group; 1 is the same function.",
         draw=members_matrix,
     ),
     _Picture(
         title="Similarity of the layers (CKA)",
-        told="Layers of the first network downwards, of the second one to the right.",
+        lead="Layers of the first network downwards, of the second one to the right.",
         draw=layers_matrix,
     ),
 )
@@ -71,10 +71,10 @@ _PICTURES = (
 
 def pictures(row: Row | None) -> Markup | None:
     """Draw what the details of a row hold."""
-    drawn = [] if row is None else [(one, one.draw(row)) for one in _PICTURES]
+    drawn = [] if row is None else [(item, item.draw(row)) for item in _PICTURES]
     figures = [
-        tag("figure", tag("figcaption", tag("b", one.title), one.told), tag("div", picture))
-        for one, picture in drawn
+        tag("figure", tag("figcaption", tag("b", item.title), item.lead), tag("div", picture))
+        for item, picture in drawn
         if picture is not None
     ]
     if not figures:

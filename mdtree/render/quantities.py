@@ -17,12 +17,12 @@ def quantities(verdict: Verdict, row: Row | None, saved: SavedTree | None) -> Ma
     """Draw the features of the tree, and list what else was measured."""
     if row is None:
         return None
-    found = [] if saved is None else list(marks(row, saved, verdict.clues))
-    rest = _rest(found, row)
-    if not found and not rest:
+    asked = [] if saved is None else list(marks(row, saved, verdict.clues))
+    rest = _rest(asked, row)
+    if not asked and not rest:
         return None
     return section(
-        "Measurements", _legend() if found else None, strips(found) if found else None, rest
+        "Measurements", _legend() if asked else None, strips(asked) if asked else None, rest
     )
 
 
@@ -38,10 +38,10 @@ def _legend() -> Markup:
     )
 
 
-def _rest(found: list[Mark], row: Row) -> Markup | None:
+def _rest(asked: list[Mark], row: Row) -> Markup | None:
     """List what was measured and no strip shows."""
-    needs = [FEATURES[mark.feature].needs for mark in found]
-    shown = {held[0] for held in needs if len(held) == 1}
+    needs = [FEATURES[mark.feature].needs for mark in asked]
+    shown = {names[0] for names in needs if len(names) == 1}
     others = [
         tag(
             "tr",
@@ -55,7 +55,7 @@ def _rest(found: list[Mark], row: Row) -> Markup | None:
     if not others:
         return None
     table = tag("table", tag("tbody", *others))
-    if not found:
+    if not asked:
         return table
     return tag(
         "details", tag("summary", f"{len(others)} more that the tree does not ask for"), table

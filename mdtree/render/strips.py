@@ -33,23 +33,25 @@ class Mark:
     """One feature of a group, among the training groups."""
 
     feature: str
-    held: tuple[float, ...]  # quantiles of the training groups, or their least and largest value
+    quantiles: tuple[
+        float, ...
+    ]  # quantiles of the training groups, or their least and largest value
     value: float | None
     stderr: float  # 0: not known
     thresholds: tuple[float, ...]  # that the walk compared it with
-    told: str  # the number, or why there is none
+    text: str  # the number, or why there is none
 
     def level(self, value: float) -> float:
         """Say which share of the training groups lies below a value."""
         all_of_them = TrainingDistribution(
-            quantiles={self.feature: self.held}, names=(), correlation=(), limit=math.inf
+            quantiles={self.feature: self.quantiles}, names=(), correlation=(), limit=math.inf
         )
         return all_of_them.level(self.feature, value) or 0.0
 
     @property
     def beyond(self) -> bool:
         """Say whether no training group has a value like it."""
-        return self.value is not None and not self.held[0] <= self.value <= self.held[-1]
+        return self.value is not None and not self.quantiles[0] <= self.value <= self.quantiles[-1]
 
 
 def marks(row: Row, saved: SavedTree, steps: Sequence[DecisionStep]) -> Iterator[Mark]:
@@ -57,26 +59,26 @@ def marks(row: Row, saved: SavedTree, steps: Sequence[DecisionStep]) -> Iterator
     values, errors = _values(row, saved)
     thresholds: dict[str, tuple[float, ...]] = {}
     for step in steps:
-        told = () if step.threshold == KNOWN else (step.threshold,)
-        thresholds[step.feature] = (*thresholds.get(step.feature, ()), *told)
+        asked = () if step.threshold == KNOWN else (step.threshold,)
+        thresholds[step.feature] = (*thresholds.get(step.feature, ()), *asked)
     for name in dict.fromkeys([*thresholds, *saved.features]):
-        held = _held(name, saved)
-        if held is not None:
+        quantiles = _held(name, saved)
+        if quantiles is not None:
             value = values.get(name)
             stderr = errors.get(name, 0.0)
             yield Mark(
                 feature=name,
-                held=held,
+                quantiles=quantiles,
                 value=value,
                 stderr=stderr,
                 thresholds=thresholds.get(name, ()),
-                told=_told(name, value, stderr, row),
+                text=_told(name, value, stderr, row),
             )
 
 
-def strips(found: Iterable[Mark]) -> Markup:
+def strips(marked: Iterable[Mark]) -> Markup:
     """Draw marks below each other."""
-    return tag("ul", *(_line(mark) for mark in found), class_="strips")
+    return tag("ul", *(_line(mark) for mark in marked), class_="strips")
 
 
 def key(name: str) -> Markup:
@@ -112,11 +114,11 @@ def _is_error(spread: float | None, value: float) -> bool:
 def _held(name: str, saved: SavedTree) -> tuple[float, ...] | None:
     """Give the quantiles of a feature, from end to end; where the tree has none, its range."""
     quantiles = {} if saved.population is None else saved.population.quantiles
-    held, ends = quantiles.get(name), saved.ranges.get(name)
-    if held is None or ends is None:
-        return held or ends
+    levels, ends = quantiles.get(name), saved.ranges.get(name)
+    if levels is None or ends is None:
+        return levels or ends
     low, high = ends  # quantiles are rounded
-    return (min(low, held[0]), *held[1:-1], max(high, held[-1]))
+    return (min(low, levels[0]), *levels[1:-1], max(high, levels[-1]))
 
 
 def _told(name: str, value: float | None, stderr: float, row: Row) -> str:
@@ -134,13 +136,13 @@ def _told(name: str, value: float | None, stderr: float, row: Row) -> str:
 
 def _reasons(needs: Sequence[str], row: Row) -> Iterator[str]:
     for need in needs:
-        found = row.quantities.get(need)
-        if isinstance(found, Missing):
-            yield f"not measured: {found.missing}"
-        elif found is None and need in QUANTITIES:
+        value = row.quantities.get(need)
+        if isinstance(value, Missing):
+            yield f"not measured: {value.missing}"
+        elif value is None and need in QUANTITIES:
             yield "not measured"
-        elif isinstance(found, Measured) and found.value <= 0:
-            yield f"{with_error(need, found)}, which has no logarithm"
+        elif isinstance(value, Measured) and value.value <= 0:
+            yield f"{with_error(need, value)}, which has no logarithm"
 
 
 def _line(mark: Mark) -> Markup:
@@ -151,7 +153,7 @@ def _line(mark: Mark) -> Markup:
         _strip(mark),
         tag(
             "p",
-            tag("b" if mark.value is not None else "i", mark.told),
+            tag("b" if mark.value is not None else "i", mark.text),
             tag("small", _where(mark)) if mark.value is not None else None,
             class_="value",
         ),
@@ -163,9 +165,9 @@ def _where(mark: Mark) -> str:
     """Say in words where a value lies."""
     assert mark.value is not None
     if mark.beyond:
-        return f"{'below' if mark.value < mark.held[0] else 'above'} all training groups"
+        return f"{'below' if mark.value < mark.quantiles[0] else 'above'} all training groups"
     level = mark.level(mark.value)
-    if len(mark.held) == _FEW:
+    if len(mark.quantiles) == _FEW:
         return "inside the range of the training groups"
     if min(level, 1 - level) < 0.05:  # noqa: PLR2004 - as the outer band
         return f"in the {'lowest' if level < 0.5 else 'highest'} 5 %"  # noqa: PLR2004
@@ -175,25 +177,25 @@ def _where(mark: Mark) -> str:
 
 
 def _strip(mark: Mark) -> Markup:
-    told = f"{feature_name(mark.feature)}: {mark.told}"
+    description = f"{feature_name(mark.feature)}: {mark.text}"
     if mark.value is not None:
-        told += f", {_where(mark)}"
+        description += f", {_where(mark)}"
     return tag(
         "svg",
-        tag("title", told),
+        tag("title", description),
         *_bands(mark),
         *_labels(mark),
         *(_cut(mark, threshold) for threshold in mark.thresholds),
         _point(mark, mark.value) if mark.value is not None else None,
         class_="strip",
         role="img",
-        aria_label=told,
+        aria_label=description,
     )
 
 
 def _bands(mark: Mark) -> Iterator[Markup]:
     shares = [(0.0, 1.0, "all")]
-    if len(mark.held) > _FEW:
+    if len(mark.quantiles) > _FEW:
         shares += [(0.05, 0.95, "most"), (0.25, 0.75, "half")]
     for low, high, name in shares:
         start, end = _place(low), _place(high)
@@ -203,9 +205,9 @@ def _bands(mark: Mark) -> Iterator[Markup]:
 
 
 def _labels(mark: Mark) -> Iterator[Markup]:
-    levels = np.linspace(0, 1, len(mark.held))
-    for share in _LABELS if len(mark.held) > _FEW else _LABELS[:: len(_LABELS) - 1]:
-        value = float(np.interp(share, levels, mark.held))
+    levels = np.linspace(0, 1, len(mark.quantiles))
+    for share in _LABELS if len(mark.quantiles) > _FEW else _LABELS[:: len(_LABELS) - 1]:
+        value = float(np.interp(share, levels, mark.quantiles))
         spare = " spare" if share in _SPARE else ""
         words = feature_number(mark.feature, value, unit=False)
         yield tag("text", words, x=_percent(_place(share)), y=34, class_=f"tick centred{spare}")
@@ -213,8 +215,8 @@ def _labels(mark: Mark) -> Iterator[Markup]:
 
 def _cut(mark: Mark, threshold: float) -> Markup:
     place = _percent(_at(mark, threshold))
-    told = f"the tree asks: at most {feature_number(mark.feature, threshold)}?"
-    return tag("line", tag("title", told), x1=place, x2=place, y1=4, y2=24, class_="cut")
+    question_text = f"the tree asks: at most {feature_number(mark.feature, threshold)}?"
+    return tag("line", tag("title", question_text), x1=place, x2=place, y1=4, y2=24, class_="cut")
 
 
 def _point(mark: Mark, value: float) -> Markup:
@@ -225,9 +227,9 @@ def _point(mark: Mark, value: float) -> Markup:
 
 def _at(mark: Mark, value: float) -> float:
     """Find the place of a value; what lies beyond all training groups is put beside them."""
-    if value < mark.held[0]:
+    if value < mark.quantiles[0]:
         return _EDGE / 3
-    if value > mark.held[-1]:
+    if value > mark.quantiles[-1]:
         return 100 - _EDGE / 3
     return _place(mark.level(value))
 

@@ -115,8 +115,8 @@ def _layout(
         if isinstance(part, Leaf):
             y = float(_GAP + ends * (_HEIGHT + _GAP))
             ends += 1
-            held = f"{part.counts.get(part.answer, 0):,g} of {weight_of(part):,g} groups"
-            boxes.append(_Box(x=x, y=y, lines=(say(part), held), leaf=True, lit=lit))
+            share = f"{part.counts.get(part.answer, 0):,g} of {weight_of(part):,g} groups"
+            boxes.append(_Box(x=x, y=y, lines=(say(part), share), leaf=True, lit=lit))
             return y
         way = walked[depth] if walked and lit and depth < len(walked) else None
         sides = [
@@ -143,15 +143,15 @@ def _layout(
 
 def _told(node: Node, walked: Sequence[str] | None, say: Callable[[Node], str]) -> str:
     """Say the picture to those who do not see it."""
-    said = []
+    texts = []
     for way in walked or ():
         if isinstance(node, Leaf):
             break
-        said.append(f"{say(node)}: {'yes' if way == 'low' else 'no'}")
+        texts.append(f"{say(node)}: {'yes' if way == 'low' else 'no'}")
         node = node.low if way == "low" else node.high
     if isinstance(node, Leaf) and walked is not None:
-        said.append(say(node))
-    return "; ".join(["decision tree", *said])
+        texts.append(say(node))
+    return "; ".join(["decision tree", *texts])
 
 
 def _lines(node: Node, first: str, rest: str) -> list[str]:
@@ -176,8 +176,8 @@ def _question(split: Split) -> str:
 
 
 def _counted(counts: Mapping[str, float]) -> str:
-    held = [f"{count:g} {name}" for name, count in counts.items() if count]
-    return ", ".join(held) or "no groups"
+    counted = [f"{count:g} {name}" for name, count in counts.items() if count]
+    return ", ".join(counted) or "no groups"
 
 
 def _gains(leaf: Leaf) -> str:

@@ -34,7 +34,7 @@ def walk(verdict: Verdict, saved: SavedTree | None) -> Markup:
 
 
 def _clue(step: DecisionStep) -> Markup:
-    return tag("li", sentence(step.says), *(tag("small", said) for said in _distance(step)))
+    return tag("li", sentence(step.says), *(tag("small", text) for text in _distance(step)))
 
 
 def _distance(step: DecisionStep) -> Iterator[str]:

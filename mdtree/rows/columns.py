@@ -68,8 +68,8 @@ def _kind(fact: Fact) -> Kind:
     return str if type(fact) is int and fact not in _INT64 else type(fact)
 
 
-def _both(one: Kind, other: Kind) -> Kind:
+def _both(first: Kind, second: Kind) -> Kind:
     """Give what holds both."""
-    if one is other:
-        return one
-    return float if {one, other} == {int, float} else str
+    if first is second:
+        return first
+    return float if {first, second} == {int, float} else str

@@ -74,12 +74,12 @@ def load_rows(
 
 def one_protocol(rows: Sequence[Row]) -> str:
     """Name the protocol that all rows share."""
-    found = sorted({row.protocol for row in rows})
-    if not found:
+    protocols = sorted({row.protocol for row in rows})
+    if not protocols:
         raise TreeError("there are no rows to learn from")
-    if len(found) > 1:
+    if len(protocols) > 1:
         raise ProtocolError(
-            f"the rows are of {len(found)} protocols ({', '.join(found)}), "
+            f"the rows are of {len(protocols)} protocols ({', '.join(protocols)}), "
             "whose numbers do not compare: choose one with --protocol"
         )
-    return found[0]
+    return protocols[0]

@@ -68,8 +68,8 @@ def read_rows(path: Path, *, pipe: bool = True) -> list[Row]:
         if isinstance(item, Damaged):
             raise _bad_line(path, item)
         earlier = rows.get(item.key)
-        kept = earlier is not None and earlier.measured and not item.measured
-        rows[item.key] = _told(earlier, item) if earlier is not None and kept else item
+        is_kept = earlier is not None and earlier.measured and not item.measured
+        rows[item.key] = _told(earlier, item) if earlier is not None and is_kept else item
     return list(rows.values())
 
 
@@ -246,16 +246,16 @@ def _content(text: bytes, number: int, path: Path) -> Row | Damaged:
     try:
         return row_from_json(text.rstrip())
     except ValidationError as error:
-        found = _format_of(text)
-        if isinstance(found, int) and found > FORMAT:
+        version = _format_of(text)
+        if isinstance(version, int) and version > FORMAT:
             raise RowsError(
-                f"{path}, line {number}: a row of format {found}, "
+                f"{path}, line {number}: a row of format {version}, "
                 f"this mdtree reads formats up to {FORMAT}: install a newer mdtree"
             ) from error
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].replace(" at line 1 column ", " at character ")
-        return Damaged(line=number, reason=f"{place}: {said}" if place else said)
+        message = first["msg"].replace(" at line 1 column ", " at character ")
+        return Damaged(line=number, reason=f"{place}: {message}" if place else message)
 
 
 def _format_of(text: bytes) -> object:

@@ -352,9 +352,9 @@ class PickleScan:
                     if start + part <= count:
                         return self._known(name, _Storage(kind, (key, start, part), width))
             raise FaultError("it names a part of a storage that is not there")
-        held = self._records.get(f"data/{key}", -1)
-        if view or storage.size > held:
-            raise FaultError(f"it names a storage of {storage.size} bytes, and has {held} of them")
+        size = self._records.get(f"data/{key}", -1)
+        if view or storage.size > size:
+            raise FaultError(f"it names a storage of {storage.size} bytes, and has {size} of them")
         return storage
 
     def _known(self, key: str, storage: _Storage) -> _Storage:
@@ -573,8 +573,8 @@ def _width(dtype: Any) -> int:
     import torch
 
     name = dtype.path.removeprefix("torch.") if isinstance(dtype, _Name) else ""
-    found = getattr(torch, name, None)
-    return found.itemsize if isinstance(found, torch.dtype) else 0
+    torch_type = getattr(torch, name, None)
+    return torch_type.itemsize if isinstance(torch_type, torch.dtype) else 0
 
 
 @functools.cache

@@ -22,10 +22,10 @@ _BLOCK = 1 << 22  # numbers that are held in double precision at a time
 def eigenvalues(matrix: Tensor) -> NDArray[np.float64]:
     """Give the eigenvalues of a (rows, columns) matrix, ascending, none below zero."""
     if matrix.dtype == torch.float64:
-        found = torch.linalg.svdvals(matrix).flip(0).square()
+        squares = torch.linalg.svdvals(matrix).flip(0).square()
     else:
-        found = torch.linalg.eigvalsh(gram(matrix)).clamp_min(0)
-    values: NDArray[np.float64] = found.cpu().numpy()
+        squares = torch.linalg.eigvalsh(gram(matrix)).clamp_min(0)
+    values: NDArray[np.float64] = squares.cpu().numpy()
     return values
 
 

@@ -86,20 +86,20 @@ def find_matrices(
 ) -> tuple[list[Matrix], list[Skipped]]:
     """Take every tensor for one or more matrices, or say why not."""
     known = {stored.name: stored for stored in tensors}
-    found: list[Matrix] = []
+    matrices: list[Matrix] = []
     skipped: list[Skipped] = []
     for stored in known.values():
         reason = _reason(stored, known)
         if reason is None:
             parts = list(_matrices(stored, known, convention))
-            found += parts
+            matrices += parts
             reason = None if parts else _no_layer(stored.sizes)
         if reason is not None:
             dtype = _short(stored.dtype)
             skipped.append(
                 Skipped(name=stored.name, sizes=stored.sizes, dtype=dtype, reason=reason)
             )
-    return found, skipped
+    return matrices, skipped
 
 
 def _reason(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> str | None:
@@ -191,9 +191,9 @@ def _flat(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> Iterator[Matri
 
 def _gates(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> tuple[str, int]:
     """Give the gates that a tensor of a GRU or LSTM stacks, and the rows of each."""
-    if not (found := _RECURRENT.match(stored.name)):
+    if not (match := _RECURRENT.match(stored.name)):
         return "", 0
-    prefix, layer = found[1], found[2] or ""
+    prefix, layer = match[1], match[2] or ""
     # (gates x hidden, hidden), or with a projection (projected, hidden)
     square, projection = (known.get(f"{prefix}weight_{part}{layer}") for part in ("hh", "hr"))
     inner = projection or square

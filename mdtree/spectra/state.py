@@ -41,7 +41,7 @@ def state_of(
     small: bool,
 ) -> State:
     """Say the state; `huge` counts the entries that make traps."""
-    said = {
+    state_by_rule = {
         State.SMALL: small,
         State.RANDOM: spikes == 0,
         State.TRAP: spikes <= huge,
@@ -50,4 +50,4 @@ def state_of(
         State.USUAL: (alpha or 0) <= _UNDER,
         State.UNDER: True,
     }
-    return next(state for state, holds in said.items() if holds)
+    return next(state for state, holds in state_by_rule.items() if holds)

@@ -85,8 +85,8 @@ def collect(
 
     Groups with a missing feature are left out.
     """
-    values, whole = _values(empty.shape, matrix, columns)
-    values = values[whole]
+    values, is_complete = _values(empty.shape, matrix, columns)
+    values = values[is_complete]
     questions = list(questions_of(empty.shape))
     cuts = tuple(_cuts(question, values[:, i], most) for i, question in enumerate(questions))
     start = replace(
@@ -95,23 +95,23 @@ def collect(
         cells=np.empty((0, len(questions)), dtype=np.intp),
         counts=np.empty((0, len(empty.classes))),
     )
-    return start.extended(_cells(values, cuts), labels[whole])
+    return start.extended(_cells(values, cuts), labels[is_complete])
 
 
 def continued(
     binned: BinnedCounts, matrix: Floats, columns: Mapping[str, int], labels: Ints
 ) -> BinnedCounts:
     """Add groups to earlier evidence; the cuts stay."""
-    values, whole = _values(binned.shape, matrix, columns)
-    return binned.extended(_cells(values[whole], binned.cuts), labels[whole])
+    values, is_complete = _values(binned.shape, matrix, columns)
+    return binned.extended(_cells(values[is_complete], binned.cuts), labels[is_complete])
 
 
 def cells_of(
     binned: BinnedCounts, matrix: Floats, columns: Mapping[str, int]
 ) -> tuple[Ints, NDArray[np.bool_]]:
     """Give the cell of each line, and say which lines have all features."""
-    values, whole = _values(binned.shape, matrix, columns)
-    return _cells(values, binned.cuts), whole
+    values, is_complete = _values(binned.shape, matrix, columns)
+    return _cells(values, binned.cuts), is_complete
 
 
 def belief(question: Question, cuts: Floats) -> Floats:

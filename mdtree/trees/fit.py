@@ -112,15 +112,15 @@ def labelled(
     Rows with the fact `label` are taken at their word; all others are labelled by their grid.
     """
     rooms = _rooms(rows)
-    kept: list[tuple[Row, str, RoomForImprovement]] = []
+    known: list[tuple[Row, str, RoomForImprovement]] = []
     for row, room in zip(rows, rooms, strict=True):
         label = row.facts.get("label")
         answer = TASKS[task].answer(room) if label is None else _own_answer(row, room, task)
         if answer is not None:
-            kept.append((row, answer, room))
-    if not kept:
+            known.append((row, answer, room))
+    if not known:
         raise TreeError(f"no row has an answer to the task {task!r}: {TASKS[task].meaning}")
-    return [row for row, _, _ in kept], [a for _, a, _ in kept], [room for _, _, room in kept]
+    return [row for row, _, _ in known], [a for _, a, _ in known], [room for _, _, room in known]
 
 
 def _rooms(rows: Sequence[Row]) -> list[RoomForImprovement]:
@@ -191,7 +191,7 @@ def _inherited(prior: SavedTree | None) -> dict[str, str]:
     if prior is None:
         return {}
     gone = ("accuracy", "mdtree")  # of the prior as it was
-    return {key: told for key, told in prior.provenance.items() if key not in gone}
+    return {key: remark for key, remark in prior.provenance.items() if key not in gone}
 
 
 def usual_method(protocol: str) -> str:

@@ -72,7 +72,7 @@ def grow_template(
             for name, column in zip(features, matrix.T, strict=True)
         ]
     )
-    found: Counter[Template] = Counter()
+    templates: Counter[Template] = Counter()
     for _ in range(shapes):
         lines = rng.integers(len(matrix), size=len(matrix))
         cart = DecisionTreeClassifier(
@@ -81,8 +81,8 @@ def grow_template(
         cart.fit(scaled[lines], labels[lines])
         grown_one = _shape(cart, 0, scaled, classes, features)
         if any(True for _ in questions_of(grown_one)):
-            found[grown_one] += 1
-    shares = tuple((count / found.total(), shape) for shape, count in found.most_common())
+            templates[grown_one] += 1
+    shares = tuple((count / templates.total(), shape) for shape, count in templates.most_common())
     if not shares:  # all groups are of one class, or alike
         return None
     return Family(shapes=shares, hit=hit, miss=miss)
@@ -95,26 +95,26 @@ def _scale(feature: str) -> Scale:
 def _shape(
     cart: Any, place: int, scaled: Floats, classes: Sequence[str], features: Sequence[str]
 ) -> Template:
-    held = cart.tree_
-    end = TemplateLeaf(classes[int(cart.classes_[held.value[place][0].argmax()])])
-    if held.children_left[place] < 0:
+    arrays = cart.tree_
+    end = TemplateLeaf(classes[int(cart.classes_[arrays.value[place][0].argmax()])])
+    if arrays.children_left[place] < 0:
         return end
-    column = int(held.feature[place])
+    column = int(arrays.feature[place])
     name = features[column]
     known = scaled[~np.isnan(scaled[:, column]), column]
     low, high = float(known.min()), float(known.max())
-    if low == high or not np.isfinite(held.threshold[place]):
+    if low == high or not np.isfinite(arrays.threshold[place]):
         return end  # it only asks whether the feature is known, and a shape is for what is
     spread = float(np.subtract(*np.quantile(known, (0.84, 0.16)))) / 2 or (high - low) / 4
     edge = rounded(0.05 * (high - low))
     scale = _scale(name)
-    threshold = min(max(float(held.threshold[place]), low), high)
+    threshold = min(max(float(arrays.threshold[place]), low), high)
     return Question(
         feature=name,
         start=from_scale(threshold, scale),
         bounds=(from_scale(low - edge, scale), from_scale(high + edge, scale)),
         spread=rounded(spread / 3),
         scale=scale,
-        low=_shape(cart, held.children_left[place], scaled, classes, features),
-        high=_shape(cart, held.children_right[place], scaled, classes, features),
+        low=_shape(cart, arrays.children_left[place], scaled, classes, features),
+        high=_shape(cart, arrays.children_right[place], scaled, classes, features),
     )

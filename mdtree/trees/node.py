@@ -127,12 +127,14 @@ def with_gains(
 
     def filled(part: Node, lines: NDArray[np.intp], old: Node | None) -> Node:
         if isinstance(part, Leaf):
-            held = [rooms[line] for line in lines]
-            told = replace(part, gains=_means([room.gains for room in held]), ways=_ways(held))
+            own_rooms = [rooms[line] for line in lines]
+            filled_leaf = replace(
+                part, gains=_means([room.gains for room in own_rooms]), ways=_ways(own_rooms)
+            )
             if not isinstance(old, Leaf) or not old.gains:
-                return told
-            keep = not told.gains or weight_of(old) >= len(held)
-            return replace(part, gains=old.gains, ways=old.ways) if keep else told
+                return filled_leaf
+            keep = not filled_leaf.gains or weight_of(old) >= len(own_rooms)
+            return replace(part, gains=old.gains, ways=old.ways) if keep else filled_leaf
         low = _goes_low(part, matrix[lines, columns[part.feature]])
         sides = (old.low, old.high) if isinstance(old, Split) else (None, None)
         return replace(
@@ -176,8 +178,10 @@ def _goes_low(split: Split, values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def _means(gains: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Give the mean gain of each remedy; a ten-thousandth of a point is far below any noise."""
-    remedies = sorted({remedy for held in gains for remedy in held})
-    return {n: round(float(np.mean([held.get(n, 0.0) for held in gains])), 4) for n in remedies}
+    remedies = sorted({remedy for of_group in gains for remedy in of_group})
+    return {
+        n: round(float(np.mean([of_group.get(n, 0.0) for of_group in gains])), 4) for n in remedies
+    }
 
 
 _TAIL = 10  # percent of the groups on either side of a way's ends

@@ -55,14 +55,14 @@ class TrainingDistribution:
 
     def __post_init__(self) -> None:
         """Refuse tables that do not fit each other."""
-        for name, held in self.quantiles.items():
-            if len(held) < 2 or not all(low <= high for low, high in pairwise(held)):  # noqa: PLR2004
+        for name, levels in self.quantiles.items():
+            if len(levels) < 2 or not all(low <= high for low, high in pairwise(levels)):  # noqa: PLR2004
                 raise ValueError(f"the quantiles of {name} must rise")
         if len(set(self.names)) < len(self.names):
             raise ValueError("its distance looks at a feature twice")
         for name in self.names:
-            held = self.quantiles.get(name, (0.0, 0.0))
-            if held[0] == held[-1]:
+            levels = self.quantiles.get(name, (0.0, 0.0))
+            if levels[0] == levels[-1]:
                 raise ValueError(f"its distance looks at {name}, of which it knows no spread")
         size = len(self.names)
         if [len(line) for line in self.correlation] != [size] * size:
@@ -72,10 +72,10 @@ class TrainingDistribution:
 
     def level(self, name: str, value: float) -> float | None:
         """Say which share of the training groups lies below a value of a feature."""
-        held = self.quantiles.get(name)
-        if held is None or math.isnan(value):
+        levels = self.quantiles.get(name)
+        if levels is None or math.isnan(value):
             return None
-        return float(_levels(np.array(held), np.array(_short(value))))
+        return float(_levels(np.array(levels), np.array(_short(value))))
 
     def distance(self, values: Mapping[str, float]) -> tuple[float, float] | None:
         """Give the distance of a group, and the limit for the features that it has."""
@@ -124,26 +124,29 @@ def training_distribution(matrix: Floats, names: Sequence[str]) -> TrainingDistr
 
 
 def mixed(
-    one: TrainingDistribution | None, groups: int, other: TrainingDistribution | None, others: int
+    first: TrainingDistribution | None,
+    groups: int,
+    second: TrainingDistribution | None,
+    others: int,
 ) -> TrainingDistribution | None:
     """Describe two populations together, as if they were one of `groups` and `others` groups."""
-    if one is None or other is None:
-        return one or other
-    if one.names != other.names:  # too few groups on one side, or other features
-        larger, smaller = (one, other) if groups > others else (other, one)
+    if first is None or second is None:
+        return first or second
+    if first.names != second.names:  # too few groups on one side, or other features
+        larger, smaller = (first, second) if groups > others else (second, first)
         return larger if larger.names else smaller
     share = groups / (groups + others)
     quantiles = {
-        name: _blended(one.quantiles[name], other.quantiles[name], share)
-        for name in one.quantiles
-        if name in other.quantiles
+        name: _blended(first.quantiles[name], second.quantiles[name], share)
+        for name in first.quantiles
+        if name in second.quantiles
     }
-    matrix = share * np.array(one.correlation) + (1 - share) * np.array(other.correlation)
+    matrix = share * np.array(first.correlation) + (1 - share) * np.array(second.correlation)
     return TrainingDistribution(
         quantiles=quantiles,
-        names=one.names,
+        names=first.names,
         correlation=_rounded(matrix),
-        limit=share * one.limit + (1 - share) * other.limit,
+        limit=share * first.limit + (1 - share) * second.limit,
     )
 
 
@@ -171,8 +174,8 @@ def _left_out(groups: Floats, out: NDArray[np.bool_]) -> Floats:
 
 
 def _table(known: Floats) -> tuple[float, ...]:
-    held = np.quantile(known.clip(-_LARGEST, _LARGEST), _LEVELS)
-    return tuple(map(_short, held))
+    levels = np.quantile(known.clip(-_LARGEST, _LARGEST), _LEVELS)
+    return tuple(map(_short, levels))
 
 
 def _short(value: float) -> float:
@@ -180,42 +183,42 @@ def _short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def _levels(held: Floats, values: Floats) -> Floats:
+def _levels(quantiles: Floats, values: Floats) -> Floats:
     """Go between quantiles in straight lines; a value that many groups share is in their middle."""
-    levels = np.linspace(0, 1, len(held))
-    first = np.searchsorted(held, values, side="left")
-    behind = np.searchsorted(held, values, side="right")
-    middles = (levels[np.minimum(first, len(held) - 1)] + levels[behind - 1]) / 2
-    return np.asarray(np.where(first < behind, middles, np.interp(values, held, levels)))
+    levels = np.linspace(0, 1, len(quantiles))
+    first = np.searchsorted(quantiles, values, side="left")
+    behind = np.searchsorted(quantiles, values, side="right")
+    middles = (levels[np.minimum(first, len(quantiles) - 1)] + levels[behind - 1]) / 2
+    return np.asarray(np.where(first < behind, middles, np.interp(values, quantiles, levels)))
 
 
-def _scores(held: Floats, values: Floats) -> Floats:
-    inside: Floats = ndtri(_levels(held, values).clip(_END, 1 - _END))
+def _scores(quantiles: Floats, values: Floats) -> Floats:
+    inside: Floats = ndtri(_levels(quantiles, values).clip(_END, 1 - _END))
     values = values.clip(-_LARGEST, _LARGEST)
-    low, high = np.interp((0.05, 0.95), np.linspace(0, 1, len(held)), held)
-    spread = float(high - low or held[-1] - held[0] or _SMALLEST)
+    low, high = np.interp((0.05, 0.95), np.linspace(0, 1, len(quantiles)), quantiles)
+    spread = float(high - low or quantiles[-1] - quantiles[0] or _SMALLEST)
     most = _FARTHEST * spread
-    beyond: Floats = (values - values.clip(held[0], held[-1])).clip(-most, most)
+    beyond: Floats = (values - values.clip(quantiles[0], quantiles[-1])).clip(-most, most)
     return inside + beyond / spread * _SPREAD
 
 
 def _all_scores(tables: Sequence[Sequence[float]], groups: Floats) -> Floats:
     columns = zip(tables, groups.T, strict=True)
-    return np.column_stack([_scores(np.array(held), column) for held, column in columns])
+    return np.column_stack([_scores(np.array(quantiles), column) for quantiles, column in columns])
 
 
 def _distances(scores: Floats, correlation: Floats) -> Floats:
-    held = correlation + _RIDGE * np.eye(len(correlation))
-    squares = (scores * np.linalg.solve(held, scores.T).T).mean(axis=1)
+    regularised = correlation + _RIDGE * np.eye(len(correlation))
+    squares = (scores * np.linalg.solve(regularised, scores.T).T).mean(axis=1)
     return np.asarray(np.sqrt(squares))
 
 
 def _correlation(scores: Floats) -> Floats:
     moments = scores.T @ scores / len(scores)
     scale = np.sqrt(np.maximum(np.diag(moments), 1e-12))
-    found: Floats = moments / np.outer(scale, scale)
-    np.fill_diagonal(found, 1.0)
-    return found
+    correlation: Floats = moments / np.outer(scale, scale)
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
 
 
 def _usual(correlation: Floats) -> float:
@@ -230,13 +233,13 @@ def _rounded(matrix: Floats) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(round(float(value), 4) for value in line) for line in matrix)
 
 
-def _blended(one: Sequence[float], other: Sequence[float], share: float) -> tuple[float, ...]:
+def _blended(first: Sequence[float], second: Sequence[float], share: float) -> tuple[float, ...]:
     """Give the quantiles of a mixture: each table counts as that many equal groups."""
-    values = np.concatenate([one, other])
+    values = np.concatenate([first, second])
     weights = np.concatenate(
-        [np.full(len(one), share / len(one)), np.full(len(other), (1 - share) / len(other))]
+        [np.full(len(first), share / len(first)), np.full(len(second), (1 - share) / len(second))]
     )
     order = np.argsort(values, kind="stable")
     middles = np.cumsum(weights[order]) - weights[order] / 2
-    found = np.interp(_LEVELS, middles, values[order])
-    return tuple(map(_short, found))
+    blended = np.interp(_LEVELS, middles, values[order])
+    return tuple(map(_short, blended))

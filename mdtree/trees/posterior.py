@@ -92,9 +92,9 @@ class Posterior:
 
     def predict_proba(self, matrix: Floats, columns: Mapping[str, int]) -> Floats:
         """Average over all trees; lines with a missing feature of the shape are NaN."""
-        cells, whole = cells_of(self.binned, matrix, columns)
+        cells, is_complete = cells_of(self.binned, matrix, columns)
         out = self.at(cells)
-        out[~whole] = np.nan
+        out[~is_complete] = np.nan
         return out
 
     def at(self, cells: Ints) -> Floats:
@@ -133,8 +133,8 @@ def averaged(
     classes = len(posteriors[0][1].binned.classes)
     total = np.zeros((len(matrix), classes))
     weights = np.zeros((len(matrix), 1))
-    for weight, held in posteriors:
-        probabilities = held.predict_proba(matrix, columns)
+    for weight, tables in posteriors:
+        probabilities = tables.predict_proba(matrix, columns)
         can = ~np.isnan(probabilities).any(axis=1)
         total[can] += weight * probabilities[can]
         weights[can] += weight
@@ -176,9 +176,9 @@ def _end(binned: BinnedCounts, leaf: TemplateLeaf, path: _Path) -> _LeafSum:
     counts = _counts(binned, path)
     others = binned.miss / max(len(binned.classes) - 1, 1)
     prior = np.array([binned.hit if c == leaf.answer else others for c in binned.classes])
-    held = counts + prior
-    total = held.sum(axis=-1)
-    likelihood = (gammaln(held) - gammaln(prior)).sum(axis=-1)
+    expected = counts + prior
+    total = expected.sum(axis=-1)
+    likelihood = (gammaln(expected) - gammaln(prior)).sum(axis=-1)
     likelihood += gammaln(prior.sum()) - gammaln(total)
     return _LeafSum(
         answer=leaf.answer,
@@ -186,7 +186,7 @@ def _end(binned: BinnedCounts, leaf: TemplateLeaf, path: _Path) -> _LeafSum:
         log_sum=likelihood,
         log_best=likelihood,
         counts=counts,
-        classes=held / total[..., None],
+        classes=expected / total[..., None],
     )
 
 
@@ -233,8 +233,8 @@ def _over_cells(table: Floats, path: _Path) -> Floats:
 def _best(binned: BinnedCounts, part: _Part, chosen: tuple[int, ...]) -> Node:
     """Read off the most probable tree, given the thresholds chosen above."""
     if isinstance(part, _LeafSum):
-        held = part.counts[chosen]
-        counts = {name: float(n) for name, n in zip(binned.classes, held, strict=True)}
+        in_leaf = part.counts[chosen]
+        counts = {name: float(n) for name, n in zip(binned.classes, in_leaf, strict=True)}
         return Leaf(answer=part.answer, counts=counts)
     index = int(part.best[chosen])
     low = _best(binned, part.low, (*chosen, index))

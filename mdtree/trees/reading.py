@@ -99,7 +99,7 @@ def read_tree(path: Path) -> SavedTree:
             check_size(part.get("shape"), _below)
         file = _FILE.validate_python(content)
         components = tuple(_component(part, file) for part in file.posterior or [])
-        _check_tables([held for _, held in components])
+        _check_tables([binned for _, binned in components])
         saved = SavedTree(
             task=file.task,
             method=file.method,
@@ -136,12 +136,12 @@ def _content(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deep" if isinstance(error, RecursionError) else error
         raise TreeError(f"{path} is no tree, which is JSON in UTF-8: {reason}") from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if not isinstance(found, int) or found < 1:
+    version = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(version, int) or version < 1:
         raise TreeError(f"{path} is no tree: it has no `format`")
-    if found > FORMAT:
+    if version > FORMAT:
         raise TreeError(
-            f"{path} is of format {found}, this mdtree reads formats up to {FORMAT}: "
+            f"{path} is of format {version}, this mdtree reads formats up to {FORMAT}: "
             "install a newer mdtree"
         )
     return dict(content)
@@ -173,7 +173,7 @@ def _component(part: _Component, file: _File) -> tuple[float, BinnedCounts]:
     shape = _shape(part.shape)
     questions = list(questions_of(shape))
     widths = {len(cell) for cell in part.cells} | {len(questions), len(part.cuts)}
-    classes = {len(held) for held in part.counts} | {len(file.classes)}
+    classes = {len(line) for line in part.counts} | {len(file.classes)}
     if len(widths) > 1 or len(classes) > 1 or len(part.cells) != len(part.counts):
         raise ValueError("its posterior does not fit its shape or the classes")
     binned = BinnedCounts(
@@ -213,9 +213,9 @@ def _check_cuts(question: Question, cuts: Any) -> None:
         )
 
 
-def _check_tables(held: Iterable[BinnedCounts]) -> None:
+def _check_tables(tables: Iterable[BinnedCounts]) -> None:
     """Refuse a posterior whose tables would fill the memory."""
-    if sum(_cells(e.shape, [len(cut) + 1 for cut in e.cuts], len(e.classes)) for e in held) > (
+    if sum(_cells(e.shape, [len(cut) + 1 for cut in e.cuts], len(e.classes)) for e in tables) > (
         _MOST_CELLS
     ):
         raise ValueError(f"its posterior needs tables of more than {_MOST_CELLS} numbers")

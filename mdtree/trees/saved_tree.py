@@ -88,7 +88,7 @@ def check_words(saved: SavedTree) -> None:
     for name in saved.features:
         if name not in FEATURES:
             raise ValueError(f"feature {name!r} is unknown to this mdtree")
-    asked = [name for _, held in saved.components for name in template_features(held.shape)]
+    asked = [name for _, binned in saved.components for name in template_features(binned.shape)]
     described = saved.population.quantiles if saved.population is not None else ()
     for name in (*asked, *_features(saved.tree), *saved.ranges, *described):
         if name not in saved.features:
@@ -135,7 +135,9 @@ def _plain(saved: SavedTree) -> dict[str, Any]:
     if saved.population is not None:
         content["population"] = _plain_population(saved.population)
     if saved.components:
-        content["posterior"] = [_plain_component(w, held.merged()) for w, held in saved.components]
+        content["posterior"] = [
+            _plain_component(w, binned.merged()) for w, binned in saved.components
+        ]
     return content
 
 
@@ -161,12 +163,12 @@ def _plain_way(way: RemedyGain) -> dict[str, Any]:
     return {"low": way.low, "high": way.high, **moved}
 
 
-def _plain_population(held: TrainingDistribution) -> dict[str, Any]:
-    content: dict[str, Any] = {"quantiles": {n: list(q) for n, q in held.quantiles.items()}}
-    if held.names:
-        content["names"] = list(held.names)
-        content["correlation"] = [list(line) for line in held.correlation]
-        content["limit"] = held.limit
+def _plain_population(distribution: TrainingDistribution) -> dict[str, Any]:
+    content: dict[str, Any] = {"quantiles": {n: list(q) for n, q in distribution.quantiles.items()}}
+    if distribution.names:
+        content["names"] = list(distribution.names)
+        content["correlation"] = [list(line) for line in distribution.correlation]
+        content["limit"] = distribution.limit
     return content
 
 
@@ -184,15 +186,15 @@ def _plain_shape(shape: Template) -> dict[str, Any]:
     }
 
 
-def _plain_component(weight: float, held: BinnedCounts) -> dict[str, Any]:
+def _plain_component(weight: float, binned: BinnedCounts) -> dict[str, Any]:
     return {
         "weight": weight,
-        "hit": held.hit,
-        "miss": held.miss,
-        "shape": _plain_shape(held.shape),
-        "cuts": [cut.tolist() for cut in held.cuts],
-        "cells": held.cells.tolist(),
-        "counts": held.counts.tolist(),
+        "hit": binned.hit,
+        "miss": binned.miss,
+        "shape": _plain_shape(binned.shape),
+        "cuts": [cut.tolist() for cut in binned.cuts],
+        "cells": binned.cells.tolist(),
+        "counts": binned.counts.tolist(),
     }
 
 

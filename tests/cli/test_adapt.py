@@ -55,9 +55,7 @@ def adapted(folder, mdtree):
     def call(rows, *args, tree="tree.json"):
         write_rows(folder / "own.jsonl", rows)
         where = () if tree is None else ("--tree", folder / tree)
-        return mdtree(
-            "adapt", folder / "own.jsonl", *where, "--out", folder / "mine.json", *args
-        )
+        return mdtree("adapt", folder / "own.jsonl", *where, "--out", folder / "mine.json", *args)
 
     return call
 

@@ -92,7 +92,9 @@ class Counting:
 def test_a_pass_over_items_takes_smaller_batches_where_memory_runs_out(module):
     loss = Counting()
     runner = setup_of(module, loss=loss, batch_size=7)
-    found = runner.network.held(weights_of(module), lambda run: score(runner, items((X, Y)), run))
+    found = runner.network.with_weights(
+        weights_of(module), lambda run: score(runner, items((X, Y)), run)
+    )
     assert loss.seen[-4:] == [2, 2, 2, 1]
     by_item = torch.cat([nn.functional.linear(x[None], module.weight, module.bias) for x in X])
     assert torch.allclose(found.losses, by_item.square().sum(1).double())
@@ -104,7 +106,7 @@ def normed():
 
 
 def bent(make, *, fits):
-    """Train a path on batches of seven; give the control point and the batches that the loss has seen."""
+    """Train a path on batches of seven; give the control point and the batches that were seen."""
     ends = []
     for seed in range(2):
         torch.manual_seed(seed)
@@ -151,9 +153,9 @@ def test_statistics_of_batch_norm_are_estimated_in_smaller_batches(fits, sizes):
 
     if sizes is None:
         with pytest.raises(DataError, match="with 2 items at a time to estimate the statistics"):
-            runner.network.held(weights_of(module), work)
+            runner.network.with_weights(weights_of(module), work)
         return
-    runner.network.held(weights_of(module), work)
+    runner.network.with_weights(weights_of(module), work)
     assert seen[-len(sizes) :] == sizes
     assert runner.meter.total == ComputeCost(forward=sum(sizes))
 

@@ -41,7 +41,7 @@ def test_gives_what_the_module_gives_with_these_weights_in_it():
         expected = other.module(batch[0])
         assert not torch.allclose(ours.module(batch[0]), expected)
         assert torch.equal(expected, ours(weights, batch))
-        assert torch.equal(expected, ours.held(weights, lambda run, b=batch: run(b)))
+        assert torch.equal(expected, ours.with_weights(weights, lambda run, b=batch: run(b)))
         assert torch.equal(expected, other.trained(batch))
 
 
@@ -54,7 +54,7 @@ def test_the_module_is_untouched_by_running_it_at_other_weights(training):
     given = {key: tensor.clone() for key, tensor in weights.items()}
     for batch in BATCHES:
         ours(given, batch)
-    ours.held(given, lambda run: [run(batch) for batch in BATCHES])
+    ours.with_weights(given, lambda run: [run(batch) for batch in BATCHES])
     after = ours.module.state_dict(keep_vars=True)
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert identities == [id(tensor) for tensor in after.values()]
@@ -66,7 +66,10 @@ def test_the_module_is_untouched_when_running_it_fails():
     ours, weights = network(0), network(1).module.state_dict()
     before = ours.module.state_dict()
     bad = torch.zeros(3, 2, 8, 8), LABELS[:3]
-    for way in (lambda: ours(weights, bad), lambda: ours.held(weights, lambda run: run(bad))):
+    for way in (
+        lambda: ours(weights, bad),
+        lambda: ours.with_weights(weights, lambda run: run(bad)),
+    ):
         with pytest.raises(DataError):
             way()
         assert all(torch.equal(before[k], t) for k, t in ours.module.state_dict().items())
@@ -95,7 +98,9 @@ def test_tied_weights_are_run_from_any_of_their_names(names):
         del weights[{"first": "1.weight", "second": "0.weight"}[names]]
     batch = torch.randn(3, 8), LABELS[:3]
     assert torch.equal(other(batch[0]), Network(model)(weights, batch))
-    assert torch.equal(other(batch[0]), Network(model).held(weights, lambda run: run(batch)))
+    assert torch.equal(
+        other(batch[0]), Network(model).with_weights(weights, lambda run: run(batch))
+    )
 
 
 def test_counts_each_parameter_once_and_no_buffer():

@@ -20,11 +20,11 @@ LEFT, WIDE = 7.0, 86.0  # percent: where the training groups begin, and how far 
 def mark(value, held=tuple(range(41)), *, feature="train_error", stderr=0.0, thresholds=()):
     return Mark(
         feature=feature,
-        held=tuple(map(float, held)),
+        quantiles=tuple(map(float, held)),
         value=value,
         stderr=stderr,
         thresholds=thresholds,
-        told=f"{value}",
+        text=f"{value}",
     )
 
 
@@ -137,7 +137,7 @@ def test_ranges_serve_where_the_tree_has_no_quantiles():
     row = grid()[0]
     bare = replace(tree(), population=None)
     found = list(marks(row, bare, ()))
-    assert {one.feature: one.held for one in found} == tree().ranges
+    assert {one.feature: one.quantiles for one in found} == tree().ranges
     assert list(marks(row, replace(bare, ranges={}), ())) == []
 
 
@@ -153,7 +153,7 @@ def test_what_was_not_measured_has_a_reason_and_no_mark(quantity, told):
     quantities = {name: value for name, value in row.quantities.items() if name != "cka"}
     row = replace(row, quantities=quantities | ({"cka": quantity} if quantity else {}))
     one = next(one for one in marks(row, tree(), ()) if one.feature == "cka")
-    assert (one.value, one.told) == (None, told)
+    assert (one.value, one.text) == (None, told)
     line = drawn(one)
     assert line.find("circle") == []
     assert told in line.text
@@ -163,14 +163,14 @@ def test_a_number_that_has_no_logarithm_is_no_mark():
     row = group("x", {"hessian_trace": (-3.0, 1.0), "train_error": (1.0, 0.1)})
     found = {one.feature: one for one in marks(row, tree(), ())}
     assert found["log_hessian_trace"].value is None
-    assert found["log_hessian_trace"].told == "-3.0 ± 1.0, which has no logarithm"
+    assert found["log_hessian_trace"].text == "-3.0 ± 1.0, which has no logarithm"
     assert drawn(found["log_hessian_trace"]).find("circle") == []
 
 
 def test_an_error_of_several_quantities_is_told_as_a_factor():
     found = {one.feature: one for one in marks(grid()[0], tree(), ())}
     assert FEATURES["log_hessian_share"].logarithm
-    assert "(within a factor of" in found["log_hessian_share"].told
+    assert "(within a factor of" in found["log_hessian_share"].text
 
 
 def test_a_question_whether_a_value_is_known_is_no_place():

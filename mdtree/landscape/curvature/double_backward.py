@@ -85,12 +85,12 @@ def double_backward(work: Callable[[], ResultT]) -> DoubleBackwardResult[ResultT
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:
-                told = str(error).strip()
-                if not any(mark in told for mark in _NONE):
+                message = str(error).strip()
+                if not any(mark in message for mark in _NONE):
                     raise
-                detour = next((way for way in left if way.mark in told.lower()), None)
+                detour = next((way for way in left if way.mark in message.lower()), None)
                 if detour is None:
-                    raise NoSecondDerivativeError(f"{_TOLD}: {told.splitlines()[0]}") from error
+                    raise NoSecondDerivativeError(f"{_TOLD}: {message.splitlines()[0]}") from error
             left.remove(detour)
             notes.append(detour.note)
             around.enter_context(detour.without())

@@ -77,7 +77,7 @@ class Hessian:
         """Give each micro-batch's share of the items, and the products with its own Hessian."""
         for batch in self.runner.batches(self.items, batch_size):
             work = partial(self._of_batch, batch, vectors)
-            part = self.runner.network.held(self.weights, work)
+            part = self.runner.network.with_weights(self.weights, work)
             self.runner.meter.add(
                 ComputeCost(gradient=size(batch), product=size(batch) * len(vectors)),
             )

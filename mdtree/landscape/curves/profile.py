@@ -133,9 +133,9 @@ def profile(
         if t not in points:
             points[t] = _at(runner, path, t, items, statistics)
     for _ in range(refined):
-        found = Profile(points=tuple(points[t] for t in sorted(points)))
+        measured = Profile(points=tuple(points[t] for t in sorted(points)))
         places = sorted(points)
-        worst = places.index(found.worst().t)
+        worst = places.index(measured.worst().t)
         for other in (places[worst - 1], places[worst + 1]):
             t = (places[worst] + other) / 2
             points[t] = _at(runner, path, t, items, statistics)
@@ -144,7 +144,7 @@ def profile(
 
 def _at(runner: ModelRunner, path: BezierCurve, t: float, items: Items, statistics: Items) -> Point:
     work = partial(_scored, runner, items, statistics)
-    return Point(t=t, score=runner.network.held(path.at(t), work))
+    return Point(t=t, score=runner.network.with_weights(path.at(t), work))
 
 
 def _scored(runner: ModelRunner, items: Items, statistics: Items, run: Run) -> Score:

@@ -85,7 +85,7 @@ def train_curve(
     module.train()
     try:
         walk = _Walk(runner, path, how)
-        return runner.network.held(walk.weights, lambda run: walk.go(run, items, source))
+        return runner.network.with_weights(walk.weights, lambda run: walk.go(run, items, source))
     finally:
         module.eval()
 
@@ -198,6 +198,6 @@ def _endless(items: Items, batch_size: int, source: torch.Generator) -> Iterator
     """Shuffle the items anew for each epoch; a last batch that is short is left out."""
     while True:
         order = torch.randperm(len(items), generator=source)
-        whole = max(len(items) // batch_size, 1) * batch_size
-        for start in range(0, min(whole, len(items)), batch_size):
+        full_batches = max(len(items) // batch_size, 1) * batch_size
+        for start in range(0, min(full_batches, len(items)), batch_size):
             yield items.take(order[start : start + batch_size])

@@ -66,23 +66,23 @@ def mixed_sample(
 
 def outputs(runner: ModelRunner, items: Items, run: Run) -> Outputs:
     """Run a network over all items, once."""
-    said = within_memory(lambda size: _run(runner, items, run, size), runner.batch_size)
+    logits = within_memory(lambda size: _run(runner, items, run, size), runner.batch_size)
     runner.meter.add(ComputeCost(forward=len(items)))
-    if said is None:
+    if logits is None:
         return Outputs(kernel=None, classes=None, fault="differ in size from batch to batch")
-    if not bool(said.isfinite().all()):
+    if not bool(logits.isfinite().all()):
         return Outputs(kernel=None, classes=None, fault="are not finite")
-    is_class = said.dim() == 2 and runner.is_classification(next(items.batches(1)))  # noqa: PLR2004
+    is_class = logits.dim() == 2 and runner.is_classification(next(items.batches(1)))  # noqa: PLR2004
     if not is_class:
-        return Outputs(kernel=Kernel.of(said), classes=None)
-    return Outputs(kernel=Kernel.of(said.softmax(1)), classes=said.argmax(1))
+        return Outputs(kernel=Kernel.of(logits), classes=None)
+    return Outputs(kernel=Kernel.of(logits.softmax(1)), classes=logits.argmax(1))
 
 
 def _run(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Tensor | None:
     with torch.inference_mode():
-        said = [_floating(run(batch)).cpu() for batch in runner.batches(items, batch_size)]
-    shapes = {part.shape[1:] for part in said}
-    return torch.cat(said) if len(shapes) == 1 else None
+        logits = [_floating(run(batch)).cpu() for batch in runner.batches(items, batch_size)]
+    shapes = {part.shape[1:] for part in logits}
+    return torch.cat(logits) if len(shapes) == 1 else None
 
 
 def _floating(output: Tensor) -> Tensor:

@@ -34,15 +34,15 @@ class TreeEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def columns(self, width: int, *, needed: Iterable[str] = ()) -> dict[str, int]:
         """Name the columns of X: feature -> number."""
         names = self._unnamed(width) if self.features is None else self.features
-        found = {name: number for number, name in enumerate(names)}
-        if not len(found) == len(names) == width:
+        columns = {name: number for number, name in enumerate(names)}
+        if not len(columns) == len(names) == width:
             raise ValueError(
                 f"X has {width} columns, and features must name each once, got {', '.join(names)}"
             )
-        lacking = sorted(set(needed) - found.keys())
+        lacking = sorted(set(needed) - columns.keys())
         if lacking:
             raise ValueError(f"X has no column {', '.join(lacking)}; it has {', '.join(names)}")
-        return found
+        return columns
 
     def _unnamed(self, width: int) -> Sequence[str]:
         """Give the names of columns where `features` is not given."""
@@ -71,9 +71,9 @@ class TreeEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names = [str(name) for name in self.classes_]
         out = np.zeros((len(matrix), len(names)))
         for leaf, lines in ends(self.tree_, matrix, self.columns(matrix.shape[1])):
-            held = leaf.counts if any(leaf.counts.values()) else {leaf.answer: 1.0}
-            total = sum(held.values())
-            out[lines] = [held.get(name, 0.0) / total for name in names]
+            counts = leaf.counts if any(leaf.counts.values()) else {leaf.answer: 1.0}
+            total = sum(counts.values())
+            out[lines] = [counts.get(name, 0.0) / total for name in names]
         return out
 
     def predict(self, X: ArrayLike) -> Labels:

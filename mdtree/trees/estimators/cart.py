@@ -42,10 +42,10 @@ class CartTree(TreeEstimator):
 def _converted(tree: Any, names: list[str], classes: list[str], matrix: Floats, node: int) -> Node:
     """Copy a node of scikit-learn's arrays and all below it; the comparison is <= in both."""
     if tree.children_left[node] == -1:
-        held = (tree.value[node][0] * tree.weighted_n_node_samples[node]).round()
+        counts = (tree.value[node][0] * tree.weighted_n_node_samples[node]).round()
         return Leaf(
-            answer=classes[int(np.argmax(held))],
-            counts={name: float(n) for name, n in zip(classes, held, strict=True)},
+            answer=classes[int(np.argmax(counts))],
+            counts={name: float(n) for name, n in zip(classes, counts, strict=True)},
         )
     values = matrix[:, tree.feature[node]]
     missing_low = bool(tree.missing_go_to_left[node])

@@ -64,21 +64,24 @@ class PosteriorTree(TreeEstimator):
         self.classes_ = np.array(sorted(TASKS[self.task].classes))
         codes = coded(labels, self.classes_, f"task {self.task!r}")
         if self.prior is not None:
-            found = self._continued(self.prior, matrix, codes)
+            components = self._continued(self.prior, matrix, codes)
         else:
-            found = self._collected(matrix, codes)
+            components = self._collected(matrix, codes)
         if self.family == "grown":  # the tree that is shown is the one that fits best
-            found.sort(key=lambda part: -round(posterior(part[1]).log_evidence, 9))
-        self.components_: list[tuple[float, BinnedCounts]] = found
-        first = posterior(found[0][1])
+            components.sort(key=lambda part: -round(posterior(part[1]).log_evidence, 9))
+        self.components_: list[tuple[float, BinnedCounts]] = components
+        first = posterior(components[0][1])
         self.tree_ = first.tree
-        self._first = (found[0][0], first)  # the others are summed when a prediction needs them
+        self._first = (
+            components[0][0],
+            first,
+        )  # the others are summed when a prediction needs them
         return self
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Average over all plausible trees of the shapes that can judge each line."""
         matrix = self.matrix(X)
-        others = [(weight, posterior(held)) for weight, held in self.components_[1:]]
+        others = [(weight, posterior(binned)) for weight, binned in self.components_[1:]]
         return averaged([self._first, *others], matrix, self.columns(matrix.shape[1]))
 
     def predict(self, X: ArrayLike) -> Labels:
@@ -93,15 +96,15 @@ class PosteriorTree(TreeEstimator):
     def _continued(
         self, prior: Sequence[tuple[float, BinnedCounts]], matrix: Floats, codes: NDArray[np.intp]
     ) -> list[tuple[float, BinnedCounts]]:
-        needed = [name for _, held in prior for name in template_features(held.shape)]
+        needed = [name for _, binned in prior for name in template_features(binned.shape)]
         columns = self.columns(matrix.shape[1], needed=needed)
-        for _, held in prior:
-            if held.classes != tuple(self.classes_):
+        for _, binned in prior:
+            if binned.classes != tuple(self.classes_):
                 raise ValueError(
-                    f"the prior has the classes {', '.join(held.classes)}, "
+                    f"the prior has the classes {', '.join(binned.classes)}, "
                     f"task {self.task!r} has {', '.join(self.classes_)}"
                 )
-        return [(weight, continued(held, matrix, columns, codes)) for weight, held in prior]
+        return [(weight, continued(binned, matrix, columns, codes)) for weight, binned in prior]
 
     def _collected(
         self, matrix: Floats, codes: NDArray[np.intp]
@@ -112,7 +115,7 @@ class PosteriorTree(TreeEstimator):
         if self.family == "grown":
             family = grow_template(matrix, codes, list(map(str, self.classes_)), list(columns))
         family = family or FAMILIES.get(name) or FAMILIES[self.task]
-        found = []
+        components = []
         for weight, shape in family.shapes:
             named = columns.keys() >= set(template_features(shape))
             if named and complete_rows(shape, matrix, columns).any():
@@ -122,13 +125,13 @@ class PosteriorTree(TreeEstimator):
                     hit=family.hit,
                     miss=family.miss,
                 )
-                held = collect(empty, matrix, columns, codes, self.most_cuts)
-                found.append((weight, held))
-        if not found:
+                binned = collect(empty, matrix, columns, codes, self.most_cuts)
+                components.append((weight, binned))
+        if not components:
             there = [n for n, column in columns.items() if not np.isnan(matrix[:, column]).all()]
             needed = [" + ".join(template_features(shape)) for _, shape in family.shapes]
             raise ValueError(
                 f"no line has all features of a shape of task {self.task!r}: the data have "
                 f"{', '.join(there) or 'none'}, the shapes need {' or '.join(needed)}"
             )
-        return found
+        return components

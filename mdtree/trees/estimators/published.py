@@ -64,14 +64,14 @@ class PublishedTree(TreeEstimator):
         self.classes_ = np.array(sorted(set(answers(shape))))
         wanted = coded(labels, self.classes_, f"shape {self.shape!r}")
         columns = self.columns(matrix.shape[1], needed=template_features(shape))
-        whole = ~np.isnan(matrix[:, [columns[name] for name in template_features(shape)]]).any(
-            axis=1
-        )
-        matrix, wanted = matrix[whole], wanted[whole]
+        is_complete = ~np.isnan(
+            matrix[:, [columns[name] for name in template_features(shape)]]
+        ).any(axis=1)
+        matrix, wanted = matrix[is_complete], wanted[is_complete]
         questions = sorted(questions_of(shape), key=lambda question: question.order)
         thresholds = np.array([question.start for question in questions], dtype=float)
         if self.search == "published":
-            if not whole.any():
+            if not is_complete.any():
                 raise ValueError(f"no line has all of {', '.join(template_features(shape))}")
             codes = {str(name): code for code, name in enumerate(self.classes_)}
             sides = _Sides(matrix, columns, shape, codes)

@@ -28,7 +28,7 @@ def run_reestimate(module, x=X, *, batch_size=3, weights=None):
     runner = setup_of(module, batch_size=batch_size)
     held = copy_of(module.state_dict() if weights is None else weights)
     items = TensorItems((x, torch.zeros(len(x)).long()))
-    runner.network.held(held, lambda run: reestimate(runner, items, run))
+    runner.network.with_weights(held, lambda run: reestimate(runner, items, run))
     return held, runner
 
 
@@ -106,7 +106,7 @@ def test_modes_and_momenta_are_found_as_they_were_whether_it_works_or_not(width)
     items = TensorItems((X[:, :width], torch.zeros(7).long()))
 
     with contextlib.nullcontext() if width == 5 else pytest.raises(DataError):
-        runner.network.held(
+        runner.network.with_weights(
             copy_of(module.state_dict()), lambda run: reestimate(runner, items, run)
         )
     assert modes == [inner.training for inner in module.modules()]

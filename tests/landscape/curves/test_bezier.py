@@ -120,7 +120,7 @@ def test_a_shared_weight_is_one_weight():
     assert point.keys() == {"0.weight"}
     batch = torch.randn(2, 3), torch.zeros(2)
     weight = (start["0.weight"] + end["0.weight"]) / 2
-    said = Network(module).held(point, lambda run: run(batch))
+    said = Network(module).with_weights(point, lambda run: run(batch))
     assert torch.allclose(batch[0] @ weight.T @ weight.T, said, atol=1e-6)
 
 

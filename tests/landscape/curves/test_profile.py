@@ -205,7 +205,7 @@ def test_points_have_the_errors_and_losses_of_the_weights_there_with_statistics_
     assert ts(found) == [0, 0.3, 0.5, 1]
     for point in found.points:  # the ends included
         held = path.at(point.t)
-        runner.network.held(held, lambda run: reestimate(runner, statistics, run))
+        runner.network.with_weights(held, lambda run: reestimate(runner, statistics, run))
         assert not torch.equal(held["1.running_mean"], torch.zeros(8))
         rival = classifier().eval()
         rival.load_state_dict(held)

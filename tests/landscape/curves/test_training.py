@@ -162,15 +162,15 @@ def test_a_loss_to_which_no_weight_matters_leaves_the_bend():
 
 def test_sparse_gradients_count_like_others():
     words = TensorItems((torch.arange(6).reshape(3, 2), torch.arange(3)))
-    control points = []
+    control_points = []
     for sparse in (False, True):
         make = lambda s=sparse: nn.Sequential(  # noqa: E731
             nn.Embedding(6, 4, sparse=s), nn.Flatten(), nn.Linear(8, 3)
         )
         line = line_of(make(), *members(make))
         runner = setup_of(make())
-        control points.append(
+        control_points.append(
             train_curve(runner, line, words, bending(steps=3), generator(0)).path.control_point
         )
-    assert torch.allclose(*control points)
-    assert not torch.allclose(control points[0], line.control_point)
+    assert torch.allclose(*control_points)
+    assert not torch.allclose(control_points[0], line.control_point)

@@ -131,14 +131,14 @@ def test_steps_have_dropout_and_checks_have_not_while_both_have_statistics_of_th
 
 def seen(monkeypatch, *losses):
     """Let checks find these losses, and tell the control points that they were made at."""
-    control points, script = [], iter(losses)
+    control_points, script = [], iter(losses)
 
     def scripted(walk, _run, _items):
-        control points.append(walk.control_point.clone())
+        control_points.append(walk.control_point.clone())
         return next(script)
 
     monkeypatch.setattr(control_point._Walk, "_validate", scripted)
-    return control points
+    return control_points
 
 
 def test_a_loss_that_is_only_somewhat_higher_changes_nothing(monkeypatch):
@@ -150,22 +150,22 @@ def test_a_loss_that_is_only_somewhat_higher_changes_nothing(monkeypatch):
 
 @pytest.mark.parametrize("far", [2.01, math.inf, math.nan])
 def test_a_loss_above_twice_the_first_goes_back_to_the_best_bend(monkeypatch, far):
-    control points = seen(monkeypatch, 1.0, 0.5, 0.6, far)
+    control_points = seen(monkeypatch, 1.0, 0.5, 0.6, far)
     trained, _ = around_the_ring(steps=15, check=checked(patience=9))
-    assert torch.equal(control points[1], trained.path.control_point)
+    assert torch.equal(control_points[1], trained.path.control_point)
 
 
 def test_a_bend_that_ends_worse_than_the_line_is_given_up(monkeypatch):
-    control points = seen(monkeypatch, 1.0, 0.9, 1.1)
+    control_points = seen(monkeypatch, 1.0, 0.9, 1.1)
     trained, _ = around_the_ring(steps=10, check=checked(patience=9))
-    assert torch.equal(control points[1], trained.path.control_point)
+    assert torch.equal(control_points[1], trained.path.control_point)
 
 
 def test_patience_counts_from_the_last_gain_and_then_the_best_bend_is_taken(monkeypatch):
-    control points = seen(monkeypatch, 1.0, 0.5, 0.51, 0.4, 0.41, 0.42, 0.43)
+    control_points = seen(monkeypatch, 1.0, 0.5, 0.51, 0.4, 0.41, 0.42, 0.43)
     trained, _ = around_the_ring(steps=99, check=checked(patience=2))
     assert (trained.steps, trained.converged) == (30, True)
-    assert torch.equal(control points[3], trained.path.control_point)
+    assert torch.equal(control_points[3], trained.path.control_point)
 
 
 def test_after_half_of_the_steps_no_check_stops(monkeypatch):

@@ -50,7 +50,9 @@ def shares_and_partners(sample):
 def say(module, data, **kwargs):
     runner = setup_of(module, **kwargs)
     items = data if hasattr(data, "batches") else TensorItems(data)
-    found = runner.network.held(module.state_dict(), lambda run: outputs(runner, items, run))
+    found = runner.network.with_weights(
+        module.state_dict(), lambda run: outputs(runner, items, run)
+    )
     assert ComputeCost(forward=len(items)) == runner.meter.total
     return found
 
