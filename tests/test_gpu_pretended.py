@@ -13,7 +13,7 @@ from mdtree.measurement.cost import measure_speed
 from mdtree.metrics import connectivity, hessian
 from mdtree.metrics.hessian import HESSIAN
 from tests.support.devices import EACH, Pretended, close, measured
-from tests.support.exact import BOTH, cross_entropy, items, setup_of, subject
+from tests.support.exact import BOTH, cross_entropy, items, runner_of, subject
 from tests.support.networks import NETS, X, Y, group
 
 
@@ -60,7 +60,7 @@ def test_tensors_of_a_measurement_are_on_one_device(zoo, briefly, pretended, met
 def test_inside_a_measurement_cudnn_takes_the_same_kernels(monkeypatch):
     cudnn = torch.backends.cudnn
     monkeypatch.setattr(cudnn, "benchmark", True)
-    with preserved_state(setup_of(nn.Linear(5, 3)), seed=0):
+    with preserved_state(runner_of(nn.Linear(5, 3)), seed=0):
         assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
     assert (cudnn.deterministic, cudnn.benchmark) == (False, True)
 
@@ -117,5 +117,5 @@ class Spare(nn.Linear):
 
 
 def test_a_network_with_a_parameter_that_is_not_used_has_a_pace():
-    found = measure_speed(setup_of(Spare(), loss=cross_entropy), items((X, Y)))
+    found = measure_speed(runner_of(Spare(), loss=cross_entropy), items((X, Y)))
     assert 0 < found.forward <= found.gradient <= found.product

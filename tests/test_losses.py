@@ -67,7 +67,7 @@ def test_mse_agrees_with_torch_in_any_shape_of_the_targets(shape, flat):
 def test_a_loss_of_your_own_is_made_by_its_factory():
     output = tensor([[1.0, -2.0], [3.0, 0.0]])
 
-    assert loss("test_losses:weighted", power=2)(output, None).tolist() == [5.0, 9.0]
+    assert loss("tests.test_losses:weighted", power=2)(output, None).tolist() == [5.0, 9.0]
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_a_loss_of_your_own_is_made_by_its_factory():
         ("hinge", {}, ["known: cross_entropy, mse, or pkg.module:name"]),
         ("mse", {"reduction": "sum"}, ["reduction", "takes nothing"]),
         ("cross_entropy", {"label_smothing": 1}, ["did you mean 'label_smoothing'?"]),
-        ("test_losses:not_a_loss", {}, ["function of (output, batch)", "got a int"]),
-        ("test_losses:wighted", {}, ["did you mean 'weighted'?"]),
+        ("tests.test_losses:not_a_loss", {}, ["function of (output, batch)", "got a int"]),
+        ("tests.test_losses:wighted", {}, ["did you mean 'weighted'?"]),
     ],
 )
 def test_what_is_no_loss_is_told_with_what_would_be(factory, kwargs, words):
@@ -89,7 +89,7 @@ def test_what_is_no_loss_is_told_with_what_would_be(factory, kwargs, words):
 
 def test_a_recipe_found_beside_checkpoints_may_not_name_a_loss_of_its_own():
     with pytest.raises(UntrustedError, match="--trust test_losses"):
-        loss("test_losses:weighted", trust=Trust())
+        loss("tests.test_losses:weighted", trust=Trust())
 
 
 def test_the_table_of_losses_is_what_the_message_names():

@@ -1,4 +1,4 @@
-"""The council of all plausible trees: what they say of a group, also where it is not known whole.
+"""The ensemble of all plausible trees: what they say of a group, also where it is not known whole.
 
 What is missing is averaged over the training groups, weighted by how alike they are in the rest:
 

@@ -1,4 +1,4 @@
-"""The crew: who does the work, and what one piece of it may take."""
+"""The configuration of an executor: who does the work, and what one piece of it may take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The team: what the foreman asks of workers, whatever they run on; and what they tell him."""
+"""The worker pool: what the scheduler asks of workers, whatever they run on, and their events."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class ProcessPool(Generic[ItemT, ResultT]):
         here, there = context.Pipe()
         process = context.Process(target=_serve, args=(there, self._task, self._executor, device))
         number = next(self._numbers)
-        with _undisturbed():
+        with _signals_blocked():
             process.start()
             self._workers[number] = _Process(process=process, pipe=here, device=device)
         there.close()  # so that its end is seen here
@@ -152,7 +152,7 @@ def _end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
+def _signals_blocked() -> Iterator[None]:
     """Let a Ctrl-C and its like wait, here and in a process that is started meanwhile."""
     if not hasattr(signal, "pthread_sigmask"):  # not every system has it
         yield

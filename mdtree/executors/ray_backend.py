@@ -43,7 +43,7 @@ _ANSWER = 10.0  # seconds in which a cluster must answer
 
 
 class RayPool(Generic[ItemT, ResultT]):
-    """Actors with one core each, and a share of a GPU where the crew says so.
+    """Actors with one core each, and a share of a GPU where the configuration says so.
 
     Ray decides where they run.  A machine that goes takes its actors with it: their items are
     tried again elsewhere.  A machine that comes gets some.

@@ -1,9 +1,9 @@
-"""The foreman: hands items to a team one at a time, and loses none, whatever happens to workers.
+"""The scheduler: hands items to a pool of workers one at a time, and loses none.
 
 An item whose worker dies, or which takes too long, is tried again by another worker as often as
-the crew's `retries` say, and then comes back with its reason.  Items are drawn when a worker is
-free for them, so a million of them cost no memory: no more are under way than there are workers,
-and no more results wait for the caller than that.
+the configuration's `retries` say, and then comes back with its reason.  Items are drawn when a
+worker is free for them, so a million of them cost no memory: no more are under way than there are
+workers, and no more results wait for the caller than that.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _RunningTask(Generic[ItemT]):
 
 
 class Scheduler(Generic[ItemT, ResultT]):
-    """`Foreman(team, items, crew).work()` yields one Done for each item, as they finish."""
+    """`Scheduler(pool, items, executor).work()` yields one TaskResult for each item."""
 
     def __init__(
         self, pool: WorkerPool[ItemT, ResultT], items: Iterable[ItemT], executor: ExecutorConfig

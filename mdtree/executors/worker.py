@@ -65,7 +65,7 @@ def too_large(executor: ExecutorConfig) -> str:
 def _answer(kind: str, work: Callable[[], Any]) -> bytes:
     try:
         return _pickled(kind, work())
-    except BaseException as error:  # noqa: BLE001 - the foreman raises it
+    except BaseException as error:  # noqa: BLE001 - the scheduler raises it
         error.add_note("in a worker:\n" + "".join(traceback.format_exception(error)))
         return _raised(error)
 

@@ -1,11 +1,11 @@
 """Mode connectivity: what lies between two checkpoints that differ by seed alone.
 
-standard-1   the bend starts on the straight line and is trained on a fixed budget of items, with
-             early stopping by its own loss on a fixed part of them; errors on a fixed sample, at
-             points that close in on the worst; every checkpoint with the next one in order of
+standard-1   the control point starts on the straight line and is trained on a fixed budget of
+             items, with early stopping by its own loss on a fixed part of them; errors on a
+             fixed sample, at points that close in on the worst; every checkpoint with the next one in order of
              names.  The straight line itself is measured too.
-paper-1      the bend starts at random and is trained for as many steps as 50 epochs over the
-             zoo's full training set have; five points, on the whole training set; the first two
+paper-1      the control point starts at random and is trained for as many steps as 50 epochs over
+             the zoo's full training set have; five points, on the whole training set; the first two
              checkpoints alone.
 
 BatchNorm statistics are re-estimated at every point, the ends included.
@@ -55,6 +55,7 @@ _QUANTITIES = (
 _STEPS = 600
 _RATE = 0.1
 _BATCH = 128
+_STREAM = "bend"  # of random numbers, by its first name: another one would change all numbers
 _ITEMS = 1024  # of the training set: errors along the path
 _STATISTICS = 512  # of them: BatchNorm
 _CHECK_ITEMS = 256
@@ -117,13 +118,13 @@ def cost(work: Workload) -> ComputeCost:
 def _standard(metric_input: MetricInput) -> Iterator[_Joined]:
     runner, seed = metric_input.runner, metric_input.seed
     layout = trainable_parameters(runner.network)
-    # What is read off a path is its training error.  Items that the bend is not trained on would
-    # add barriers that are not there, and checks on them would stop it where data are few.
+    # What is read off a path is its training error.  Items that the control point is not trained on
+    # would add barriers that are not there, and checks on them would stop it where data are few.
     items, check = _chosen(metric_input)
     sample = draw(runner, items, _ITEMS, generator(seed, "path sample"))
     statistics = draw(runner, sample, _STATISTICS, generator(seed, "path statistics"))
     for place, ((a, start), (c, end)) in enumerate(pairwise(metric_input.members.items())):
-        source = generator(seed, "bend", place)
+        source = generator(seed, _STREAM, place)
         how = CurveTraining(
             steps=_STEPS,
             batch_size=_BATCH,
@@ -169,7 +170,7 @@ def _check_items(train_items: int) -> int:
 def _paper(metric_input: MetricInput) -> Iterator[_Joined]:
     runner, train = metric_input.runner, metric_input.data.train
     (a, start), (c, end) = list(metric_input.members.items())[:2]
-    source = generator(metric_input.seed, "bend", 0)
+    source = generator(metric_input.seed, _STREAM, 0)
     line = straight_line(trainable_parameters(runner.network), start, end)
     control_point = random_weights(line.layout, line.control_point, source)
     how = CurveTraining(

@@ -223,7 +223,7 @@ WALK = """
 import sys
 from pathlib import Path
 import torch
-from mdtree.checkpoints import list_stored
+from mdtree.checkpoints import list_tensors
 from mdtree.spectra.eigenvalues import gram
 
 def peak():
@@ -233,7 +233,7 @@ def peak():
 torch.set_num_threads(1)
 gram(torch.ones(4096, 4096)[:, :256])  # what linear algebra takes for itself
 before, total = peak(), 0.0
-for stored in list_stored(Path(sys.argv[1])).tensors:
+for stored in list_tensors(Path(sys.argv[1])).tensors:
     total += float(gram(stored.load()[:, :256]).trace())
 print(peak() - before, total)
 """

@@ -168,9 +168,13 @@ def awkward_net():
 @pytest.mark.parametrize(
     ("recipe", "code", "words"),
     [
-        ({"data": "test_cli_measure_groups:awkward_data"}, 2, "error: the data cannot be read"),
-        ({"data": "test_cli_measure_groups:awkward_data"}, 2, "KeyError: 'label'"),
-        ({"model": "test_cli_measure_groups:awkward_net"}, 1, "failed hot: SystemExit: mask"),
+        (
+            {"data": "tests.cli.test_measure_groups:awkward_data"},
+            2,
+            "error: the data cannot be read",
+        ),
+        ({"data": "tests.cli.test_measure_groups:awkward_data"}, 2, "KeyError: 'label'"),
+        ({"model": "tests.cli.test_measure_groups:awkward_net"}, 1, "failed hot: SystemExit: mask"),
     ],
 )
 def test_errors_of_the_user_s_own_code_are_told(mdtree, zoo, recipe, code, words):

@@ -221,7 +221,7 @@ def only_red():
 
 def test_a_function_of_one_s_own_takes_the_place_of_the_conversion(tmp_path):
     write_folders(tmp_path, ["train"])
-    transform = Transform(factory="test_datasets_pictures:only_red", mean=[1.0], std=[2.0])
+    transform = Transform(factory="tests.datasets.test_pictures:only_red", mean=[1.0], std=[2.0])
 
     x, _ = load(Images(root=".", transform=transform), tmp_path).train.all
     assert x.flatten().tolist() == [-0.5, 0.0, 4.5, 5.0]

@@ -68,7 +68,7 @@ def make_badly(how):
 
 
 def own(name="make", **kwargs):
-    return FactoryData(source=f"test_datasets_sources:{name}", kwargs=kwargs)
+    return FactoryData(source=f"tests.datasets.test_sources:{name}", kwargs=kwargs)
 
 
 def test_digits_are_all_of_scikit_learn_s_in_two_halves():
@@ -155,9 +155,9 @@ def test_what_is_no_data_is_told(kwargs, words):
 
 
 def test_a_recipe_found_beside_checkpoints_may_not_name_a_data_factory():
-    with pytest.raises(UntrustedError, match="--trust test_datasets_sources"):
+    with pytest.raises(UntrustedError, match="--trust tests"):
         load(own(), trust=Trust())
-    named = Trust(names=frozenset(["test_datasets_sources:make"]))
+    named = Trust(names=frozenset(["tests.datasets.test_sources:make"]))
     assert len(load(own(), trust=named).train) == 5
 
 
@@ -201,7 +201,7 @@ def squared(power=2):
 
 
 def test_a_function_of_one_s_own_comes_before_mean_and_std(tmp_path):
-    factory = "test_datasets_sources:squared"
+    factory = "tests.datasets.test_sources:squared"
     transform = Transform(factory=factory, kwargs={"power": 2}, mean=[1], std=[2])
 
     x, _ = load(arrays(tmp_path, transform=transform), tmp_path).train.all

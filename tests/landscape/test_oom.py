@@ -20,7 +20,7 @@ from mdtree.landscape import (
     trainable_parameters,
     within_memory,
 )
-from tests.support.exact import items, setup_of, weights_of
+from tests.support.exact import items, runner_of, weights_of
 from tests.support.paths import ROOT
 
 X, Y = torch.randn(7, 5), torch.arange(7) % 3
@@ -91,7 +91,7 @@ class Counting:
 @pytest.mark.parametrize("module", [Greedy(5, 3), nn.Linear(5, 3)])
 def test_a_pass_over_items_takes_smaller_batches_where_memory_runs_out(module):
     loss = Counting()
-    runner = setup_of(module, loss=loss, batch_size=7)
+    runner = runner_of(module, loss=loss, batch_size=7)
     found = runner.network.with_weights(
         weights_of(module), lambda run: score(runner, items((X, Y)), run)
     )
@@ -112,7 +112,7 @@ def bent(make, *, fits):
         torch.manual_seed(seed)
         ends.append(weights_of(make().double()))
     loss = Counting(fits)
-    runner = setup_of(make().double(), loss=loss)
+    runner = runner_of(make().double(), loss=loss)
     path = straight_line(trainable_parameters(runner.network), *ends)
     how = CurveTraining(steps=3, batch_size=7, learning_rate=0.01)
     trained = train_curve(runner, path, items((X.double(), Y)), how, generator(0))
@@ -146,7 +146,7 @@ def test_statistics_of_batch_norm_are_estimated_in_smaller_batches(fits, sizes):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     module.register_forward_pre_hook(keep)
-    runner = setup_of(module, batch_size=7)
+    runner = runner_of(module, batch_size=7)
 
     def work(run):
         reestimate(runner, items((X, Y)), run)

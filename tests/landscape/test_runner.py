@@ -19,7 +19,7 @@ from mdtree.landscape import (
     trainable_parameters,
 )
 from mdtree.models import Network
-from tests.support.exact import items, setup_of
+from tests.support.exact import items, runner_of
 
 X, Y = torch.randn(11, 5), torch.arange(11)
 
@@ -33,7 +33,7 @@ def net():
 
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt, DataError])
 def test_modes_and_random_numbers_are_found_again_whatever_happens(error):
-    runner = setup_of(net())
+    runner = runner_of(net())
     module = runner.network.module.train()
     module[1].eval()  # a part that is held still, as in fine-tuning
     modes = [part.training for part in module.modules()]
@@ -52,7 +52,7 @@ def test_modes_and_random_numbers_are_found_again_whatever_happens(error):
 
 def test_random_numbers_inside_depend_on_the_seed_alone():
     def drawn(seed):
-        with preserved_state(setup_of(net()), seed):
+        with preserved_state(runner_of(net()), seed):
             return torch.rand(3).tolist()
 
     first = drawn(7)
@@ -62,7 +62,7 @@ def test_random_numbers_inside_depend_on_the_seed_alone():
 
 
 def test_gradients_are_on_inside():
-    with torch.no_grad(), preserved_state(setup_of(net()), seed=0):
+    with torch.no_grad(), preserved_state(runner_of(net()), seed=0):
         assert torch.is_grad_enabled()
 
 
@@ -82,7 +82,7 @@ def precision():
 @pytest.mark.parametrize("allowed", [True, False])
 def test_products_are_not_rounded_by_the_older_switches(precision, allowed):
     torch.backends.cuda.matmul.allow_tf32 = allowed
-    with preserved_state(setup_of(net()), seed=0):
+    with preserved_state(runner_of(net()), seed=0):
         assert not torch.backends.cuda.matmul.allow_tf32
         assert not torch.backends.cudnn.allow_tf32
     assert allowed == torch.backends.cuda.matmul.allow_tf32
@@ -96,7 +96,7 @@ def test_products_are_not_rounded_by_the_newer_switches(precision, value):
     if not hasattr(products, "fp32_precision"):
         pytest.skip("this torch has the older switches alone")
     products.fp32_precision = cudnn.conv.fp32_precision = value
-    with preserved_state(setup_of(net()), seed=0):
+    with preserved_state(runner_of(net()), seed=0):
         assert {"ieee"} == {p.fp32_precision for p in (products, cudnn.conv, cudnn.rnn)}
     assert [value, value, "tf32"] == [p.fp32_precision for p in (products, cudnn.conv, cudnn.rnn)]
 
@@ -122,16 +122,16 @@ def test_each_purpose_has_numbers_of_its_own_that_never_change():
 
 @pytest.mark.parametrize("count", [1, 4, 11, 1000])
 def test_items_are_drawn_without_replacement_and_all_if_there_are_no_more(count):
-    drawn = draw(setup_of(net()), items((X, Y)), count, generator(0))
+    drawn = draw(runner_of(net()), items((X, Y)), count, generator(0))
     x, y = drawn.all
     assert min(count, 11) == len(set(y.tolist())) == len(drawn)
     assert torch.equal(X[y], x)
-    again = draw(setup_of(net()), items((X, Y)), count, generator(0))
+    again = draw(runner_of(net()), items((X, Y)), count, generator(0))
     assert torch.equal(y, again.all[1])
 
 
 def test_another_seed_draws_other_items():
-    drawn = [draw(setup_of(net()), items((X, Y)), 5, generator(seed)).all[1] for seed in range(4)]
+    drawn = [draw(runner_of(net()), items((X, Y)), 5, generator(seed)).all[1] for seed in range(4)]
     assert len({tuple(y.tolist()) for y in drawn}) == 4
 
 
@@ -150,7 +150,7 @@ class Noisy(Dataset):
 
 def test_drawn_items_are_decoded_once():
     data = Noisy()
-    drawn = draw(setup_of(net()), DatasetItems(data, torch.arange(11)), 6, generator(0))
+    drawn = draw(runner_of(net()), DatasetItems(data, torch.arange(11)), 6, generator(0))
     before = data.reads
     first, second = (torch.cat([x for x, _ in drawn.batches(4)]) for _ in range(2))
     assert torch.equal(first, second)
@@ -158,7 +158,7 @@ def test_drawn_items_are_decoded_once():
 
 
 def test_drawn_items_have_the_precision_of_the_run():
-    runner = setup_of(net(), dtype=torch.float64)
+    runner = runner_of(net(), dtype=torch.float64)
     x, y = draw(runner, items((X, Y)), 3, generator(0)).all
     assert (torch.float64, torch.int64) == (x.dtype, y.dtype)
 
@@ -167,7 +167,7 @@ def test_drawn_items_have_the_precision_of_the_run():
 
 
 def test_batches_come_in_order_and_in_the_precision_of_the_run():
-    runner = setup_of(net(), dtype=torch.float64)
+    runner = runner_of(net(), dtype=torch.float64)
     data = {"x": X, "mask": Y > 3, "labels": Y}
     batches = list(runner.batches(items(data)))
     assert [len(batch["x"]) for batch in batches] == [4, 4, 3]

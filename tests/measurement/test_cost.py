@@ -6,7 +6,7 @@ from torch import nn
 
 from mdtree.landscape import ComputeCost
 from mdtree.measurement.cost import Speed, measure_speed
-from tests.support.exact import Called, Once, cross_entropy, items, setup_of
+from tests.support.exact import Called, Once, cross_entropy, items, runner_of
 from tests.support.networks import NETS
 
 
@@ -19,7 +19,7 @@ def test_seconds_are_the_sum_over_the_kinds_of_work():
 @pytest.mark.parametrize("name", ["mlp", "batch norm", "residual", "lstm", "transformer", "bert"])
 def test_no_kind_of_work_is_shorter_than_the_one_before(name):
     make, data = NETS[name]
-    found = measure_speed(setup_of(make(), batch_size=37), items(data))
+    found = measure_speed(runner_of(make(), batch_size=37), items(data))
     assert 0 < found.forward <= found.gradient <= found.product
 
 
@@ -38,7 +38,7 @@ def test_the_pace_is_that_of_one_item(batch_size, monkeypatch):
     _, data = NETS["mlp"]
     module = Timed(5, 3)
     monkeypatch.setattr("time.perf_counter", lambda: module.seconds)
-    found = measure_speed(setup_of(module, batch_size=batch_size), items(data))
+    found = measure_speed(runner_of(module, batch_size=batch_size), items(data))
     assert (found.forward, found.gradient) == (2, 2)
 
 
@@ -52,7 +52,7 @@ def test_the_pace_is_that_of_one_item(batch_size, monkeypatch):
 )
 def test_what_cannot_be_differentiated_twice_has_a_pace_all_the_same(module, loss):
     _, data = NETS["mlp"]
-    found = measure_speed(setup_of(module, loss=loss), items(data))
+    found = measure_speed(runner_of(module, loss=loss), items(data))
     assert 0 < found.forward < found.gradient <= found.product
 
 
@@ -61,7 +61,7 @@ def test_the_network_is_found_as_it_was():
     module = make()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     state = torch.get_rng_state()
-    measure_speed(setup_of(module), items(data))
+    measure_speed(runner_of(module), items(data))
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
     assert all(parameter.grad is None for parameter in module.parameters())
     assert torch.equal(state, torch.get_rng_state())

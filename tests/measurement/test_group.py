@@ -111,7 +111,7 @@ def test_what_a_group_gives_does_not_depend_on_what_was_measured_before(zoo):
 def test_data_are_read_once_for_all_groups_until_they_are_forgotten(zoo):
     clear_caches()
     READS.clear()
-    found = tasks(zoo, data="test_measuring_group:counted")
+    found = tasks(zoo, data="tests.measurement.test_group:counted")
     for task in found.values():
         assert measure_group(task).failure is None
     assert len(READS) == 1

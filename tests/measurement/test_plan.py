@@ -142,7 +142,9 @@ def test_the_cost_counts_what_is_pending_and_times_each_shape_once(tmp_path, mon
     write_zoo(tmp_path, {"a": [0, 1, 2], "b": [0], "c": [0]})
     timed = []
     second = Speed(forward=0.001, gradient=0, product=0)
-    monkeypatch.setattr(module, "pace", lambda runner, items: timed.append(len(items)) or second)
+    monkeypatch.setattr(
+        module, "measure_speed", lambda runner, items: timed.append(len(items)) or second
+    )
     groups = [
         {"name": name, "files": [f"{name}/*"], "facts": {"amount": amount, "width": width}}
         for name, amount, width in (("a", 10, 2), ("b", 20, 2), ("c", 30, 4))

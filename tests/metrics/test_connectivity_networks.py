@@ -14,7 +14,7 @@ from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.recipes import LossSpec, Trust
 from mdtree.rows import Missing
 from tests.support.networks import NETS, group
-from tests.support.valleys import CROSS_ENTROPY, copy_of, same, setup_of
+from tests.support.valleys import CROSS_ENTROPY, copy_of, runner_of, same
 
 MSE = build_loss(LossSpec(factory="mse"), Trust())
 REGRESSIONS = ("regression", "one number")
@@ -31,7 +31,7 @@ def test_every_network_has_numbers_and_is_left_as_it_was(name, protocol, monkeyp
     before, state = [copy_of(each) for each in weights], copy_of(module.state_dict())
     loss = MSE if name in REGRESSIONS else CROSS_ENTROPY
     subject = MetricInput(
-        runner=setup_of(module, loss, batch_size=12),  # of 37 items the last is alone
+        runner=runner_of(module, loss, batch_size=12),  # of 37 items the last is alone
         members={f"seed-{place}": each for place, each in enumerate(weights)},
         data=Data(TensorItems(data), None),
         protocol=protocol,

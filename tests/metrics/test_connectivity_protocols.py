@@ -35,14 +35,14 @@ def items(count):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Collect what train_bend is called with, and make two steps."""
+    """Collect what train_curve is called with, and make two steps."""
     calls = []
 
     def spy(runner, path, rest, how, source):
         calls.append((path, rest, how))
         return train_curve(runner, path, rest, replace(how, steps=2), source)
 
-    monkeypatch.setattr(connectivity, "train_bend", spy)
+    monkeypatch.setattr(connectivity, "train_curve", spy)
     return calls
 
 

@@ -20,7 +20,7 @@ from tests.support.exact import (
     measure,
     mlp,
     numbers,
-    setup_of,
+    runner_of,
     subject,
     weights_of,
 )
@@ -46,7 +46,7 @@ def trained():
 def truth(trained):
     """The exact Hessian of the trained network over its first 300 items."""
     module, (x, y) = trained
-    return exact_hessian(setup_of(module), weights_of(module), (x[:300], y[:300]))
+    return exact_hessian(runner_of(module), weights_of(module), (x[:300], y[:300]))
 
 
 @BOTH
@@ -83,7 +83,7 @@ def test_the_standard_protocol_finds_the_truth(trained, truth, seed):
 
 def test_a_network_smaller_than_the_space_is_known_exactly():
     module = nn.Linear(5, 3)
-    truth = exact_hessian(setup_of(module), weights_of(module), (X, Y))
+    truth = exact_hessian(runner_of(module), weights_of(module), (X, Y))
 
     found = measure(module.double(), [weights_of(module)], (X.double(), Y))
 
@@ -109,11 +109,11 @@ def test_the_standard_error_of_the_top_is_that_over_the_items():
     module = mlp()
     weights = weights_of(module)
     found, _ = numbers(measure(module, [weights], (X, Y), batch_size=1))
-    truth = exact_hessian(setup_of(module), weights, (X, Y))
+    truth = exact_hessian(runner_of(module), weights, (X, Y))
     vector = torch.linalg.eigh(truth)[1][:, -1]
     forms = torch.stack(
         [
-            exact_product(setup_of(module), weights, (X[i : i + 1], Y[i : i + 1]), vector) @ vector
+            exact_product(runner_of(module), weights, (X[i : i + 1], Y[i : i + 1]), vector) @ vector
             for i in range(37)
         ]
     )
@@ -148,7 +148,9 @@ def test_the_density_has_a_mass_of_one_for_each_member():
         assert pytest.approx(1) == sum(weights)
         assert sorted(values) == values
         assert max(values) == found.values["hessian_top"].members[place]
-        eigenvalues = torch.linalg.eigvalsh(exact_hessian(setup_of(module), members[place], (X, Y)))
+        eigenvalues = torch.linalg.eigvalsh(
+            exact_hessian(runner_of(module), members[place], (X, Y))
+        )
         assert eigenvalues[0] - 1e-6 <= min(values) <= max(values) <= eigenvalues[-1] + 1e-6
     assert measure(module, members, (X, Y), "paper-1").details == {}
 

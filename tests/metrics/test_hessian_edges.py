@@ -20,7 +20,7 @@ from tests.support.exact import (
     measure,
     mlp,
     numbers,
-    setup_of,
+    runner_of,
     subject,
     weights_of,
 )
@@ -110,7 +110,7 @@ def test_a_dead_network_is_flat(protocol):
 def test_few_items_are_enough(count, protocol):
     module, members = group(mlp, 1)
     top, trace = numbers(measure(module, members, (X[:count], Y[:count]), protocol))
-    truth = exact_hessian(setup_of(module), members[0], (X[:count], Y[:count]))
+    truth = exact_hessian(runner_of(module), members[0], (X[:count], Y[:count]))
     assert float(torch.linalg.eigvalsh(truth)[-1]) == pytest.approx(top.value, rel=0.02)
     assert trace.value > 0
     if count == 1:

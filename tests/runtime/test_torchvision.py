@@ -104,7 +104,7 @@ def test_importing_mdtree_imports_no_optional_package():
 
 
 CATCH = """
-from mdtree import vision
+from mdtree.runtime import torchvision as vision
 from mdtree.exceptions import MissingExtraError
 
 with vision.usable():

@@ -38,7 +38,7 @@ def loss_for(data):
     return mean_square if targets(data).is_floating_point() else cross_entropy
 
 
-def setup_of(module, *, loss=cross_entropy, batch_size=4, dtype=None):
+def runner_of(module, *, loss=cross_entropy, batch_size=4, dtype=None):
     return ModelRunner(
         network=Network(module.eval()),
         loss=loss,
@@ -105,7 +105,7 @@ def items(data):
 
 def subject(module, members, data, protocol="standard-1", *, seed=0, **kwargs):
     return MetricInput(
-        runner=setup_of(module, **{"loss": loss_for(data), "batch_size": 20, **kwargs}),
+        runner=runner_of(module, **{"loss": loss_for(data), "batch_size": 20, **kwargs}),
         members={f"seed-{place}": weights for place, weights in enumerate(members)},
         data=Data(items(data), None),
         protocol=protocol,

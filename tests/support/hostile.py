@@ -88,13 +88,13 @@ def older(pickled: bytes, records: dict[str, bytes] | None = None) -> bytes:
 _PROGRAM = """
 import resource, sys
 from pathlib import Path
-from mdtree.checkpoints import list_stored, load_weights
+from mdtree.checkpoints import list_tensors, load_weights
 from mdtree.exceptions import MdtreeError
 
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (int(sys.argv[1]) << 20),) * 2)
 for name in sys.argv[2:]:
-    for read in (load_weights, list_stored):
+    for read in (load_weights, list_tensors):
         try:
             read(Path(name))
             print("read")

@@ -57,13 +57,13 @@ def tree(method="posterior"):
 
 
 @functools.cache
-def judge(method="posterior"):
+def diagnoser(method="posterior"):
     return Diagnoser(tree(method), name="ours")
 
 
 def judged(row, method="posterior", **changes):
     """Judge a row; `changes` are made to its verdict."""
-    return replace(judge(method)(row), **changes)
+    return replace(diagnoser(method)(row), **changes)
 
 
 def detail(*names, lines):

@@ -62,7 +62,7 @@ def numbered(count, *, dim=1):
     return TensorItems((torch.arange(float(count * dim)).reshape(count, dim), torch.zeros(count)))
 
 
-def setup_of(module, loss=CROSS_ENTROPY, *, batch_size=3, dtype=None):
+def runner_of(module, loss=CROSS_ENTROPY, *, batch_size=3, dtype=None):
     """Say how a module is run on the CPU."""
     return ModelRunner(
         network=Network(module.eval()),
@@ -83,7 +83,7 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
 
 
-def bending(**kwargs):
+def curve_training(**kwargs):
     """Say how a control point is trained."""
     return CurveTraining(**{"steps": 150, "batch_size": 3, "learning_rate": 0.1, **kwargs})
 
@@ -96,17 +96,19 @@ def checked(items=None, **kwargs):
 
 def line_of(module, start, end):
     """Join two networks by a line."""
-    return straight_line(trainable_parameters(setup_of(module).network), start, end)
+    return straight_line(trainable_parameters(runner_of(module).network), start, end)
 
 
 def around_the_ring(*, loss=ring_loss, control_point=None, start=START, end=END, items=7, **kwargs):
     """Train a control point between two places on the ring."""
-    runner = setup_of(Ring(), loss)
+    runner = runner_of(Ring(), loss)
     path = line_of(Ring(), start, end)
     path = (
         path if control_point is None else replace(path, control_point=torch.tensor(control_point))
     )
-    return train_curve(runner, path, numbered(items), bending(**kwargs), generator(0)), runner
+    return train_curve(
+        runner, path, numbered(items), curve_training(**kwargs), generator(0)
+    ), runner
 
 
 def ring_loss_at(path, t):
@@ -148,7 +150,7 @@ def subject(module, weights, items=ITEMS, **kwargs):
     """Give a group; items are the training items."""
     runner = {name: kwargs.pop(name) for name in ("loss", "batch_size", "dtype") if name in kwargs}
     return MetricInput(
-        runner=setup_of(module, **runner),
+        runner=runner_of(module, **runner),
         members={f"seed-{place}": each for place, each in enumerate(weights)},
         data=Data(items, None),
         **{"protocol": "standard-1", "seed": 0, **kwargs},

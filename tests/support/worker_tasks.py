@@ -81,7 +81,7 @@ def patience(monkeypatch):
     pool = dispatch._pool
 
     def patience(stuck):
-        monkeypatch.setattr(dispatch, "_team", lambda *executor: Patient(pool(*executor), stuck))
+        monkeypatch.setattr(dispatch, "_pool", lambda *executor: Patient(pool(*executor), stuck))
 
     return patience
 

@@ -64,10 +64,10 @@ NASTY = [
 def test_the_config_is_read_back_as_it_was_whatever_it_says(tmp_path):
     kwargs = {"width": "$width", "rest": {"none": None, "texts": NASTY, 3: [1e-5, float("inf")]}}
     parts = {
-        "model": {"factory": "test_zoo_directory:Anything", "kwargs": kwargs},
+        "model": {"factory": "tests.zoo.test_directory:Anything", "kwargs": kwargs},
         "facts": {f"f{n}": text for n, text in enumerate(NASTY)},
         "grid": {"width": [2], "kind": ["x"]},
-        "loss": {"factory": "test_zoo_directory:loss", "kwargs": {"kind": "$kind"}},
+        "loss": {"factory": "tests.zoo.test_directory:loss", "kwargs": {"kind": "$kind"}},
     }
     trained(tmp_path, **parts)
     assert read_zoo(tmp_path / "zoo.yaml") == zoo(**parts)

@@ -88,7 +88,7 @@ class Tied(nn.Module):
 
 
 def test_shared_and_strided_tensors_are_stored_and_read_back(member):
-    one = member("test_zoo_member:Tied")
+    one = member("tests.zoo.test_member:Tied")
     assert train_member(one).failure is None
     stored = load_file(one.weights)
     assert torch.equal(stored["first.weight"], stored["second.weight"])

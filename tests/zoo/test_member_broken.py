@@ -102,11 +102,14 @@ def refusing(width):
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("test_zoo_member_broken:Broken", "KeyError: 'nothing here'"),
-        ("test_zoo_member_broken:Leaving", "SystemExit: 3"),
-        ("test_zoo_member_broken:frozen", "ValueError: optimizer got an empty parameter list"),
-        ("test_zoo_member_broken:refusing", "{'width': 2} failed: ValueError: not 2"),
-        ("test_zoo_member_broken:absent", "has no 'absent'"),
+        ("tests.zoo.test_member_broken:Broken", "KeyError: 'nothing here'"),
+        ("tests.zoo.test_member_broken:Leaving", "SystemExit: 3"),
+        (
+            "tests.zoo.test_member_broken:frozen",
+            "ValueError: optimizer got an empty parameter list",
+        ),
+        ("tests.zoo.test_member_broken:refusing", "{'width': 2} failed: ValueError: not 2"),
+        ("tests.zoo.test_member_broken:absent", "has no 'absent'"),
         ("resnet81", "model 'resnet81' is unknown, did you mean 'resnet18'?"),
         ("mlp", "the network cannot run on a batch"),
     ],
@@ -114,7 +117,7 @@ def refusing(width):
 def test_what_a_network_raises_is_told_in_the_outcome_and_nothing_is_written(member, model, reason):
     one = member(model)
     if model == "mlp":
-        one = member(model, data={"transform": {"factory": "test_zoo_member_broken:halved"}})
+        one = member(model, data={"transform": {"factory": "tests.zoo.test_member_broken:halved"}})
     outcome = train_member(one)
     assert reason in outcome.failure
     assert (files(one.out), training_outcome(one)) == ([], None)

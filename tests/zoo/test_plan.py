@@ -111,7 +111,11 @@ def test_one_item_has_a_price(tmp_path):
 @pytest.mark.parametrize(
     ("parts", "kind", "reason"),
     [
-        ({"model": "networks:Broken"}, MdtreeError, "seed-0 cannot be trained: KeyError"),
+        (
+            {"model": "tests.support.networks:Broken"},
+            MdtreeError,
+            "seed-0 cannot be trained: KeyError",
+        ),
         ({"data": {"amount": 5000}}, DataError, "amount 5000 is more than the 1200 training"),
         ({"data": {"source": "images", "root": "/not/there"}}, DataError, "/not/there"),
     ],

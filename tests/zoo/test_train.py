@@ -74,7 +74,7 @@ def test_a_worker_that_dies_costs_its_own_member_alone_and_others_have_the_same_
     whole, tmp_path
 ):
     parts = {
-        "model": {"factory": "test_zoo_training:mortal", "kwargs": {"width": "$width"}},
+        "model": {"factory": "tests.zoo.test_train:mortal", "kwargs": {"width": "$width"}},
         "seeds": 1,
     }
     found = trained(tmp_path, workers=2, **parts)
@@ -99,7 +99,7 @@ def picky(width):
 
 def test_a_member_that_cannot_be_trained_is_told_and_tried_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    model = {"factory": "test_zoo_training:picky", "kwargs": {"width": "$width"}}
+    model = {"factory": "tests.zoo.test_train:picky", "kwargs": {"width": "$width"}}
     first = trained(tmp_path / "zoo", model=model)
     assert (first.trained, [*first.failed]) == (2, ["width-3/seed-0", "width-3/seed-1"])
     assert "ValueError: three is odd" in first.failed["width-3/seed-0"]

@@ -1,4 +1,4 @@
-"""Training the bend of a path, so that the loss along the whole path becomes low.
+"""Training the control point of a path, so that the loss along the whole path becomes low.
 
     minimise over b:   E_t E_batch [ L(w(t)) ] + (decay / 2) |w(t)|^2,      t uniform in (0, 1)
 
@@ -36,11 +36,11 @@ _VALIDATED_AT = (0.25, 0.5, 0.75)
 
 @dataclass(frozen=True, kw_only=True)
 class ConvergenceCheck:
-    """How it is decided that a bend will not get better.
+    """How it is decided that a control point will not get better.
 
-    A check that finds a loss above twice that of the beginning goes back to the best bend and takes
-    a third of the learning rate, so that a rate that is too high for a network costs time, and not
-    the result.  Otherwise checks do not steer.  After `until` of the steps no check stops: the
+    A check that finds a loss above twice that of the beginning goes back to the best control
+    point and takes a third of the learning rate, so that a rate that is too high for a network
+    costs time, and not the result.  Otherwise checks do not steer.  After `until` of the steps no check stops: the
     learning rate is about to fall, and that is when the loss does.
     """
 
@@ -53,7 +53,7 @@ class ConvergenceCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class CurveTraining:
-    """How a bend is trained: SGD with momentum."""
+    """How a control point is trained: SGD with momentum."""
 
     steps: int
     batch_size: int
@@ -66,7 +66,7 @@ class CurveTraining:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedCurve:
-    """A path with a trained bend."""
+    """A path with a trained control point."""
 
     path: BezierCurve
     steps: int
@@ -80,7 +80,7 @@ def train_curve(
     how: CurveTraining,
     source: torch.Generator,
 ) -> TrainedCurve:
-    """Train the bend from where it is; with a check, not longer than is of use."""
+    """Train the control point from where it is; with a check, not longer than is of use."""
     module = runner.network.module
     module.train()
     try:
@@ -91,7 +91,7 @@ def train_curve(
 
 
 class _Walk:
-    """The state of the training: the point w(t), the bend, its velocity, each as one vector."""
+    """The state of the training: w(t), the control point and its velocity, each as one vector."""
 
     def __init__(self, runner: ModelRunner, path: BezierCurve, how: CurveTraining) -> None:
         self.runner = runner

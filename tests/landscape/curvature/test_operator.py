@@ -29,7 +29,7 @@ from tests.support.exact import (
     items,
     loss_for,
     mean_square,
-    setup_of,
+    runner_of,
     weights_of,
 )
 from tests.support.networks import NETS, X, Y
@@ -42,7 +42,7 @@ def of(module, data, *, batch_size=4, dtype=torch.float64, weights=None, **kwarg
     weights = weights_of(module) if weights is None else weights
     if dtype is torch.float64:
         module, weights, data = module.double(), double(weights), double(data)
-    runner = setup_of(module, dtype=dtype, **kwargs)
+    runner = runner_of(module, dtype=dtype, **kwargs)
     return Hessian(runner, weights, items(data), batch_size)
 
 

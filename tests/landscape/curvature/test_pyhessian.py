@@ -27,7 +27,7 @@ from tests.support.exact import (
     items,
     loss_for,
     mean_square,
-    setup_of,
+    runner_of,
     weights_of,
 )
 from tests.support.networks import NETS, X, Y
@@ -48,7 +48,7 @@ def bare(module, data, criterion=F.cross_entropy, *, seed=1, **kwargs):
 
 
 def ours(module, data, *, seed=1, loss=cross_entropy, runner=None, weights=None):
-    runner = runner or setup_of(module, loss=loss)
+    runner = runner or runner_of(module, loss=loss)
     torch.manual_seed(seed)
     return published_hessian(runner, weights or weights_of(module), items(data))
 
@@ -75,7 +75,7 @@ def test_it_measures_the_weights_it_is_given_and_not_those_of_the_module():
 
 def test_used_twice_it_finds_the_same():
     module = trained()
-    runner = setup_of(module)
+    runner = runner_of(module)
     first, second = (ours(module, (IMAGES, Y), runner=runner) for _ in range(2))
     assert first == second != ours(module, (IMAGES, Y), runner=runner, seed=2)
 
@@ -84,7 +84,7 @@ def test_nothing_of_it_can_be_seen_outside():
     module = trained().train()
     module[0].requires_grad_(requires_grad=False)
     module[-1].weight.grad = mark = torch.ones_like(module[-1].weight)
-    runner = setup_of(module)
+    runner = runner_of(module)
     module.train()
     before, weights = weights_of(module), weights_of(module)
     flags = [p.requires_grad for p in module.parameters()]
@@ -183,7 +183,7 @@ def test_several_batches_are_taken_where_memory_runs_out():
     module = Greedy(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3)).eval()
     module.most = 20
     plain = nn.Sequential(*module)
-    whole, parts = setup_of(plain), setup_of(module)
+    whole, parts = runner_of(plain), runner_of(module)
 
     one = ours(plain, (X, Y), runner=whole)
     several = ours(module, (X, Y), runner=parts)  # 19 and 18

@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from mdtree.landscape import Hessian, sharpness
-from tests.support.exact import double, exact_hessian, items, loss_for, setup_of, weights_of
+from tests.support.exact import double, exact_hessian, items, loss_for, runner_of, weights_of
 from tests.support.networks import NETS
 
 
 def hessian_of(module, data, *, batch_size=4):
-    runner = setup_of(module, loss=loss_for(data), batch_size=batch_size)
+    runner = runner_of(module, loss=loss_for(data), batch_size=batch_size)
     return Hessian(runner, weights_of(module), items(data), batch_size)
 
 
@@ -20,7 +20,7 @@ def test_it_is_the_largest_eigenvalue_of_the_exact_hessian(name, seed):
     make, data = NETS[name]
     torch.manual_seed(seed)
     module, data = make().double().eval(), double(data)
-    exact = exact_hessian(setup_of(module, loss=loss_for(data)), weights_of(module), data)
+    exact = exact_hessian(runner_of(module, loss=loss_for(data)), weights_of(module), data)
 
     found = sharpness(hessian_of(module, data), tolerance=1e-9, seed=seed)
 

@@ -10,7 +10,7 @@ from torch import nn
 from mdtree.datasets import TensorItems
 from mdtree.exceptions import DataError
 from mdtree.landscape import ComputeCost, has_statistics, reestimate
-from tests.support.valleys import copy_of, same, setup_of
+from tests.support.valleys import copy_of, runner_of, same
 
 X = torch.randn(7, 5, generator=torch.Generator().manual_seed(0)) * 3 + 2
 IMAGES = torch.randn(7, 2, 4, 4, generator=torch.Generator().manual_seed(1)) + 1
@@ -25,7 +25,7 @@ def one_layer(**kwargs):
 
 def run_reestimate(module, x=X, *, batch_size=3, weights=None):
     """Give the weights and buffers that are held afterwards, and the setup."""
-    runner = setup_of(module, batch_size=batch_size)
+    runner = runner_of(module, batch_size=batch_size)
     held = copy_of(module.state_dict() if weights is None else weights)
     items = TensorItems((x, torch.zeros(len(x)).long()))
     runner.network.with_weights(held, lambda run: reestimate(runner, items, run))
@@ -100,7 +100,7 @@ def test_dropout_stays_off():
 def test_modes_and_momenta_are_found_as_they_were_whether_it_works_or_not(width):
     module = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4, momentum=0.3), nn.Dropout())
     module.append(nn.BatchNorm1d(4, momentum=None))
-    runner = setup_of(module)
+    runner = runner_of(module)
     module[2:].train()
     modes = [inner.training for inner in module.modules()]
     items = TensorItems((X[:, :width], torch.zeros(7).long()))

@@ -23,8 +23,8 @@ from tests.support.valleys import (
     members,
     numbered,
     ring_loss,
+    runner_of,
     same,
-    setup_of,
 )
 
 READINGS = ("connectivity", "peak", "barrier", "loss_barrier")
@@ -134,7 +134,7 @@ def test_what_is_not_finite_anywhere_is_not_passed_over(place, value):
 
 
 def on_the_ring(path, *, inner=(0.25, 0.5, 0.75), **kwargs):
-    runner = setup_of(Ring(), ring_loss)
+    runner = runner_of(Ring(), ring_loss)
     return profile(runner, path, numbered(7), numbered(4), inner=inner, **kwargs), runner
 
 
@@ -198,7 +198,7 @@ def test_points_have_the_errors_and_losses_of_the_weights_there_with_statistics_
     weights, module = members(classifier), classifier()
     x, y, other = torch.randn(7, 5), torch.arange(7) % 3, torch.randn(8, 5) * 3
     before = [copy_of(each) for each in weights]
-    runner, path = setup_of(module, batch_size=batch_size), line_of(module, *weights)
+    runner, path = runner_of(module, batch_size=batch_size), line_of(module, *weights)
     statistics = TensorItems((other, torch.zeros(8).long()))
     found = profile(runner, path, TensorItems((x, y)), statistics, inner=(0.3, 0.5))
 
@@ -225,7 +225,7 @@ def test_a_network_that_says_nan_halfway_gives_nan_there():
     path = line_of(nn.Linear(2, 2, bias=False), {"weight": weight}, {"weight": -weight})
     x = torch.zeros(4, 2)  # 0 / 0 in the middle
     items = TensorItems((x, torch.zeros(4).long()))
-    runner = setup_of(Fragile(2, 2, bias=False), CROSS_ENTROPY)
+    runner = runner_of(Fragile(2, 2, bias=False), CROSS_ENTROPY)
     found = profile(runner, path, items, items, inner=(0.25, 0.5, 0.75), refined=2)
     assert [math.isnan(point.loss) for point in found.points].count(True) >= 3
     assert not any(math.isfinite(getattr(found, name)().value) for name in READINGS)

@@ -17,17 +17,17 @@ from tests.support.valleys import (
     Failing,
     Ring,
     around_the_ring,
-    bending,
     checked,
     copy_of,
+    curve_training,
     line_of,
     members,
     numbered,
     on_ring,
     ring_loss,
     ring_loss_at,
+    runner_of,
     same,
-    setup_of,
 )
 
 
@@ -54,11 +54,11 @@ def test_steps_are_those_of_sgd_through_the_point_written_out_by_hand(momentum):
     (start, end), x, y = members(Parts), torch.randn(7, 5).double(), torch.arange(7) % 3
     module, decay, steps = Parts(), 0.01, 7
     line = line_of(module, start, end)
-    how = bending(
+    how = curve_training(
         steps=steps, learning_rate=0.2, momentum=momentum, weight_decay=decay, rate=lambda p: 1 - p
     )
     torch.manual_seed(5)
-    found = train_curve(setup_of(module), line, TensorItems((x, y)), how, generator(3))
+    found = train_curve(runner_of(module), line, TensorItems((x, y)), how, generator(3))
 
     rival, source, batches = Parts().train(), generator(3), []
     names = list(line.layout.shapes)
@@ -103,7 +103,9 @@ def test_between_two_places_of_a_ring_the_bend_goes_around():
 def test_the_ends_and_the_path_given_stay_as_they_are():
     line = line_of(Ring(), START, END)
     before = copy_of(START), copy_of(END), line.control_point.clone()
-    trained = train_curve(setup_of(Ring(), ring_loss), line, numbered(7), bending(), generator(0))
+    trained = train_curve(
+        runner_of(Ring(), ring_loss), line, numbered(7), curve_training(), generator(0)
+    )
     assert same(before[0], trained.path.at(0))
     assert same(before[1], trained.path.at(1))
     assert torch.equal(before[2], line.control_point)
@@ -117,8 +119,8 @@ def test_the_module_is_left_as_it_was_whatever_happens(error):
     before = copy_of(module.state_dict())
     given = [copy_of(member) for member in weights]
     loss = Failing(4 if error else math.inf, value=error)
-    runner, line = setup_of(module, loss), line_of(module, *weights)
-    args = runner, line, numbered(7), bending(steps=9, check=checked()), generator(0)
+    runner, line = runner_of(module, loss), line_of(module, *weights)
+    args = runner, line, numbered(7), curve_training(steps=9, check=checked()), generator(0)
     if error is None:
         train_curve(*args)
     else:
@@ -143,8 +145,8 @@ def test_the_seed_decides_and_the_random_numbers_of_others_only_for_dropout():
 
     def control_point(seed, dropout):
         torch.manual_seed(dropout)
-        how, items = bending(steps=4), TensorItems((x, y))
-        return train_curve(setup_of(Parts()), line, items, how, generator(seed)).path.control_point
+        how, items = curve_training(steps=4), TensorItems((x, y))
+        return train_curve(runner_of(Parts()), line, items, how, generator(seed)).path.control_point
 
     first = control_point(0, 0)
     assert torch.equal(first, control_point(0, 0))
@@ -168,9 +170,11 @@ def test_sparse_gradients_count_like_others():
             nn.Embedding(6, 4, sparse=s), nn.Flatten(), nn.Linear(8, 3)
         )
         line = line_of(make(), *members(make))
-        runner = setup_of(make())
+        runner = runner_of(make())
         control_points.append(
-            train_curve(runner, line, words, bending(steps=3), generator(0)).path.control_point
+            train_curve(
+                runner, line, words, curve_training(steps=3), generator(0)
+            ).path.control_point
         )
     assert torch.allclose(*control_points)
     assert not torch.allclose(control_points[0], line.control_point)

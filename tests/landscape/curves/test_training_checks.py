@@ -8,21 +8,21 @@ import torch
 from torch import nn
 
 from mdtree.landscape import ComputeCost, generator, train_curve
-from mdtree.landscape.curves import training as control_point
+from mdtree.landscape.curves import training
 from tests.support.valleys import (
     END,
     START,
     Failing,
     Ring,
     around_the_ring,
-    bending,
     checked,
+    curve_training,
     line_of,
     mean_loss,
     members,
     numbered,
     ring_loss,
-    setup_of,
+    runner_of,
 )
 
 
@@ -120,8 +120,8 @@ def test_steps_have_dropout_and_checks_have_not_while_both_have_statistics_of_th
     start, end = members(lambda: nn.Sequential(*module[:2]))
     for weights in (start, end):
         weights["1.running_var"].fill_(torch.nan)  # statistics that are stored are not used
-    runner = setup_of(module, ring_loss)
-    how = bending(steps=4, check=checked(numbered(7), every=2))
+    runner = runner_of(module, ring_loss)
+    how = curve_training(steps=4, check=checked(numbered(7), every=2))
     trained = train_curve(runner, line_of(module, start, end), numbered(8), how, generator(0))
 
     assert {(True, True, 3), (False, False, 3)} == watched.seen
@@ -137,7 +137,7 @@ def seen(monkeypatch, *losses):
         control_points.append(walk.control_point.clone())
         return next(script)
 
-    monkeypatch.setattr(control_point._Walk, "_validate", scripted)
+    monkeypatch.setattr(training._Walk, "_validate", scripted)
     return control_points
 
 

@@ -19,7 +19,7 @@ X, CLASSES = torch.randn(11, 3), torch.arange(11) % 3
 BATCHES = pytest.mark.parametrize("batch_size", [1, 3, 4, 100])
 
 
-def setup_of(module, *, batch_size=4, dtype=None):
+def runner_of(module, *, batch_size=4, dtype=None):
     return ModelRunner(
         network=Network(module.eval()),
         loss=lambda output, _batch: output.sum(),
@@ -31,7 +31,7 @@ def setup_of(module, *, batch_size=4, dtype=None):
 
 def mixed(items=ITEMS, count=N, seed=0, **kwargs):
     dtype = kwargs.pop("dtype", None)
-    runner = setup_of(nn.Identity(), dtype=dtype)
+    runner = runner_of(nn.Identity(), dtype=dtype)
     return mixed_sample(runner, items, count, generator(seed), **kwargs)
 
 
@@ -48,7 +48,7 @@ def shares_and_partners(sample):
 
 
 def say(module, data, **kwargs):
-    runner = setup_of(module, **kwargs)
+    runner = runner_of(module, **kwargs)
     items = data if hasattr(data, "batches") else TensorItems(data)
     found = runner.network.with_weights(
         module.state_dict(), lambda run: outputs(runner, items, run)
