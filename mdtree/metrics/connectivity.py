@@ -2,8 +2,8 @@
 
 standard-1   the control point starts on the straight line and is trained on a fixed budget of
              items, with early stopping by its own loss on a fixed part of them; errors on a
-             fixed sample, at points that close in on the worst; every checkpoint with the next one in order of
-             names.  The straight line itself is measured too.
+             fixed sample, at points that close in on the worst; every checkpoint with the next
+             one in order of names.  The straight line itself is measured too.
 paper-1      the control point starts at random and is trained for as many steps as 50 epochs over
              the zoo's full training set have; five points, on the whole training set; the first two
              checkpoints alone.

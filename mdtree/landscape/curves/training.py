@@ -40,8 +40,8 @@ class ConvergenceCheck:
 
     A check that finds a loss above twice that of the beginning goes back to the best control
     point and takes a third of the learning rate, so that a rate that is too high for a network
-    costs time, and not the result.  Otherwise checks do not steer.  After `until` of the steps no check stops: the
-    learning rate is about to fall, and that is when the loss does.
+    costs time, and not the result.  Otherwise checks do not steer.  After `until` of the steps no
+    check stops: the learning rate is about to fall, and that is when the loss does.
     """
 
     items: Items
