@@ -88,7 +88,7 @@ def test_what_is_no_loss_is_told_with_what_would_be(factory, kwargs, words):
 
 
 def test_a_recipe_found_beside_checkpoints_may_not_name_a_loss_of_its_own():
-    with pytest.raises(UntrustedError, match="--trust test_losses"):
+    with pytest.raises(UntrustedError, match="--trust tests"):
         loss("tests.test_losses:weighted", trust=Trust())
 
 
