@@ -32,7 +32,7 @@ demo: $(VENV)/.installed
 test: check tests
 
 test-all: check $(VENV)/.developing
-	$(PYTEST)
+	$(PYTEST) --hypothesis-profile new
 
 check: format-check lint types floors audit
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -293,6 +293,8 @@ PARTS = st.sampled_from(["a", "*", "**", "?", "a*", ".*", "[ab]", "[a]", ".", "*
     st.sets(st.lists(NAMES, min_size=1, max_size=4).map("/".join), max_size=8),
     st.lists(PARTS, min_size=1, max_size=5).map("/".join),
 )
+@example({"a"}, "a/*/.")
+@example({"a"}, "a/0.pt/.")
 @settings(deadline=None)
 def test_without_links_patterns_find_what_glob_finds(places, pattern):
     with tempfile.TemporaryDirectory() as name:

@@ -127,7 +127,7 @@ class _Search:
     def matches(self, pattern: str) -> list[Path]:
         """Find what fits a pattern or, as names may hold brackets, is called just so."""
         exact = [self._root / pattern] if pattern else []
-        return self._fitting(pattern) or [path for path in exact if os.path.lexists(path)]
+        return self._there(self._fitting(pattern), pattern) or self._there(exact, pattern)
 
     def _fitting(self, pattern: str) -> list[Path]:
         places = [self._root] if pattern else []
@@ -140,7 +140,12 @@ class _Search:
                 places = self._inside(places, part)
             else:
                 places = [here / part for here in places]
-        return sorted(path for path in dict.fromkeys(places) if os.path.lexists(path))
+        return places
+
+    def _there(self, places: Iterable[Path], pattern: str) -> list[Path]:
+        """Keep what exists; a pattern that ends in `/` or `/.` means folders alone."""
+        is_there = os.path.isdir if pattern.endswith(("/", "/.")) else os.path.lexists
+        return sorted(path for path in dict.fromkeys(places) if is_there(path))
 
     def _inside(self, folders: Iterable[Path], part: str) -> list[Path]:
         return [
