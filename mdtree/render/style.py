@@ -34,7 +34,7 @@ def kind(mode: str) -> str:
 
 def style() -> Markup:
     """Give the style sheet."""
-    sheet = resources.files("mdtree").joinpath("report", "page.css").read_text(encoding="utf-8")
+    sheet = resources.files("mdtree").joinpath("render", "page.css").read_text(encoding="utf-8")
     light = _modes(COLOURS)
     dark = _modes(_DARK)
     return Markup(
