@@ -63,12 +63,12 @@ def command(
     from mdtree.diagnosis import tree_for
     from mdtree.trees import write_tree
 
-    known = load_rows(rows, protocol=protocol)
-    chosen = tree_for(known, tree_name)
+    own_rows = load_rows(rows, protocol=protocol)
+    chosen = tree_for(own_rows, tree_name)
     if tree_name is not None:
         chosen = replace(chosen, name=Path(tree_name).name)
     adaptation = adapt(
-        known,
+        own_rows,
         chosen.saved,
         name=chosen.name,
         seed=seed,
@@ -105,17 +105,17 @@ def _plain(adaptation: Adaptation) -> dict[str, Any]:
 
 def _text(chosen: ChosenTree, adaptation: Adaptation, out: Path) -> str:
     saved = chosen.saved
-    shape = f"{saved.method}, {saved.task}, protocol {saved.protocol}"
+    details = f"{saved.method}, {saved.task}, protocol {saved.protocol}"
     labels = Counter(comparison.answer for comparison in adaptation.judged)
-    counts = ", ".join(f"{count} {label}" for label, count in sorted(labels.items()))
+    label_counts = ", ".join(f"{count} {label}" for label, count in sorted(labels.items()))
     folds = (
         "each left out once"
         if adaptation.folds == adaptation.groups
         else f"{adaptation.folds} folds"
     )
     lines = [
-        f"tree: {chosen.name} ({shape}, {plural(saved.groups, 'group')}): {chosen.why}",
-        f"own: {plural(adaptation.groups, 'group')} ({counts}), {folds}",
+        f"tree: {chosen.name} ({details}, {plural(saved.groups, 'group')}): {chosen.why}",
+        f"own: {plural(adaptation.groups, 'group')} ({label_counts}), {folds}",
         *(f"note: {note}" for note in adaptation.notes),
         "",
         table(

@@ -1,4 +1,4 @@
-"""What commands with much work ask for: who does it, and what one piece of it may take."""
+"""Options of commands with much work: which workers do it, and what one piece of it may take."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def make_executor_config(
     options: dict[str, Any], device: str, *, shared: bool = True
 ) -> ExecutorConfig:
-    """Turn the words of the command line into an executor for work on `device`."""
+    """Turn the words of the command line into an executor configuration for work on `device`."""
     from mdtree.runtime.device import visible_gpus
 
     ray, share = options["ray"], options["gpus_per_worker"]

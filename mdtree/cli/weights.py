@@ -84,7 +84,7 @@ def _print_models(path: Path, options: dict[str, Any], *, as_json: bool, everyth
     analyses, notes, failed = {}, [], False
     for name, file in models.items():
         try:
-            analysis, new_notes = _analysed(file, options)
+            analysis, file_notes = _analysed(file, options)
         except MdtreeError as error:
             if len(models) == 1:
                 raise
@@ -92,7 +92,7 @@ def _print_models(path: Path, options: dict[str, Any], *, as_json: bool, everyth
             failed = True
             continue
         analyses[name] = analysis
-        notes += [f"{name}: {note}" for note in new_notes]
+        notes += [f"{name}: {note}" for note in file_notes]
     if not analyses:
         raise MdtreeError(f"none of {len(models)} files in {path} could be read: {notes[0]}")
     if as_json:
@@ -114,20 +114,20 @@ def _print_changes(path: Path, against: Path, options: dict[str, Any], *, as_jso
     from mdtree.render.terminal_spectrum import changes_text
     from mdtree.spectra import changes
 
-    before, after = (_analysed(_one(file), options)[0] for file in (path, against))
-    changed = changes(before.layers, after.layers)
-    if not changed:
+    before, after = (_analysed(_single_checkpoint(file), options)[0] for file in (path, against))
+    layer_changes = changes(before.layers, after.layers)
+    if not layer_changes:
         raise MdtreeError(
             f"{path} and {against} have no layer of one name and size in common: "
             "are they checkpoints of one network?"
         )
     if as_json:
         content = [
-            dataclasses.asdict(change) | {"collapsed": change.collapsed} for change in changed
+            dataclasses.asdict(change) | {"collapsed": change.collapsed} for change in layer_changes
         ]
         click.echo(json.dumps({"format": 1, "changes": content}))
         return
-    click.echo(changes_text(changed))
+    click.echo(changes_text(layer_changes))
 
 
 def _print_series(table: Path, options: dict[str, Any], *, as_json: bool) -> None:
@@ -136,20 +136,20 @@ def _print_series(table: Path, options: dict[str, Any], *, as_json: bool) -> Non
     from mdtree.spectra import AVERAGED, rankings
 
     def numbers(file: Path) -> dict[str, float | None]:
-        analysis, _ = _analysed(_one(file), options)
+        analysis, _ = _analysed(_single_checkpoint(file), options)
         return {name: analysis.mean(name) for name in AVERAGED}
 
     members = read_series(table, AVERAGED, numbers)
-    ranked = rankings(members)
+    family_rankings = rankings(members)
     if as_json:
         content = {
             "format": 1,
             "models": [dataclasses.asdict(member) for member in members],
-            "rankings": [dataclasses.asdict(ranking) for ranking in ranked],
+            "rankings": [dataclasses.asdict(ranking) for ranking in family_rankings],
         }
         click.echo(json.dumps(content))
         return
-    click.echo(rankings_text(ranked))
+    click.echo(rankings_text(family_rankings))
 
 
 def _models(path: Path) -> dict[str, Path]:
@@ -169,7 +169,7 @@ def _models(path: Path) -> dict[str, Path]:
     return {str(file.relative_to(path)): file for file in files}
 
 
-def _one(path: Path) -> Path:
+def _single_checkpoint(path: Path) -> Path:
     models = _models(path)
     if len(models) > 1:
         raise MdtreeError(f"{path} holds {len(models)} checkpoints: name one of them")

@@ -77,8 +77,8 @@ def train(
 
     zoo = read_zoo(config)
     folder = config.parent
-    here = (Path.cwd(), folder.resolve())
-    trusted = Trust(names=frozenset(trust), any_factory=True, folders=here)
+    folders = (Path.cwd(), folder.resolve())
+    trusted = Trust(names=frozenset(trust), any_factory=True, folders=folders)
     where: dict[str, Any] = {
         "folder": folder,
         "out": out,
@@ -101,8 +101,8 @@ def train(
     ctx.exit(1 if summary.failed or summary.diverged or summary.left else 0)
 
 
-def _print_prices(member_prices: list[Any], members: int, workers: int, *, as_json: bool) -> None:
-    seconds = sum(price.seconds for price in member_prices) / workers
+def _print_prices(prices: list[Any], members: int, workers: int, *, as_json: bool) -> None:
+    seconds = sum(price.seconds for price in prices) / workers
     if as_json:
         content = [
             {
@@ -111,26 +111,26 @@ def _print_prices(member_prices: list[Any], members: int, workers: int, *, as_js
                 "items": price.items,
                 "seconds": price.seconds,
             }
-            for price in member_prices
+            for price in prices
         ]
         click.echo(json.dumps({"format": 1, "members": content, "seconds": seconds}))
         return
     groups: dict[str, list[Any]] = {}
-    for price in member_prices:
+    for price in prices:
         groups.setdefault(price.member.group, []).append(price)
     rows = [
         [
             name,
-            str(len(prices)),
-            f"{sum(price.steps for price in prices):,}",
-            f"{sum(price.items for price in prices):,}",
-            duration(sum(price.seconds for price in prices)),
+            str(len(group_prices)),
+            f"{sum(price.steps for price in group_prices):,}",
+            f"{sum(price.items for price in group_prices):,}",
+            duration(sum(price.seconds for price in group_prices)),
         ]
-        for name, prices in groups.items()
+        for name, group_prices in groups.items()
     ]
     click.echo(table(["group", "members", "steps", "items", "time"], rows))
     click.echo(
-        f"\nto train: {len(member_prices)} of {plural(members, 'member')}, estimated time "
+        f"\nto train: {len(prices)} of {plural(members, 'member')}, estimated time "
         f"{duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
     )
 
@@ -179,11 +179,11 @@ def label(
     from mdtree.render.phase_grid import phases
     from mdtree.rows import load_rows, one_protocol
 
-    known = load_rows(rows, protocol=protocol)
-    measured_by = one_protocol(known)
-    labels = label_rows(known, margin=margin)
-    groups = [row.group for row in known]
-    diagrams = phases(known, labels)
+    zoo_rows = load_rows(rows, protocol=protocol)
+    measured_by = one_protocol(zoo_rows)
+    labels = label_rows(zoo_rows, margin=margin)
+    groups = [row.group for row in zoo_rows]
+    diagrams = phases(zoo_rows, labels)
     if svg is not None:
         _write_svg(svg, phase_svg(diagrams), rows)
     if as_json:
@@ -229,13 +229,13 @@ def _print_labels(groups: list[str], labels: list[Any]) -> None:
     gains = [LETTERS[mode] for mode in remedies.values()]
     header = ["group", "test accuracy", *gains, "mode", "severity", "margin", "lead", ""]
     click.echo(table(header, cells))
-    summary = "; ".join(
+    text = "; ".join(
         f"{LETTERS[mode]} {remedy.replace('_', ' ')} ({mode})" for remedy, mode in remedies.items()
     )
-    click.echo(f"\npoints of test accuracy to gain by one change alone: {summary}")
+    click.echo(f"\npoints of test accuracy to gain by one change alone: {text}")
     counts = {mode: sum(label.mode == mode for label in labels) for mode in FAILURE_MODES}
-    summary = ", ".join(f"{count} {mode}" for mode, count in counts.items() if count)
-    click.echo(f"{plural(len(labels), 'group')}: {summary}")
+    text = ", ".join(f"{count} {mode}" for mode, count in counts.items() if count)
+    click.echo(f"{plural(len(labels), 'group')}: {text}")
     noisy = sum(label.in_noise for label in labels)
     click.echo(
         f"{noisy} of {plural(len(labels), 'label')} ({noisy / len(labels):.0%}) inside the noise: "

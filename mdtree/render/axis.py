@@ -32,11 +32,11 @@ class PlotAxis:
         """Say where a number lies, from 0 to 100; what lies outside is put on the edge."""
         clipped = min(max(value, self.low), self.high)
         if self.decades:
-            way = 100 * math.log(clipped / self.low) / math.log(self.high / self.low)
-            return min(max(way, 0.0), 100.0)
+            percent = 100 * math.log(clipped / self.low) / math.log(self.high / self.low)
+            return min(max(percent, 0.0), 100.0)
         half = self.high / 2 - self.low / 2  # halves do not overflow
-        way = 50 * (clipped / 2 - self.low / 2) / half * 2 if half else 50.0
-        return min(max(way, 0.0), 100.0)  # arithmetic may end a hair beside the edge
+        percent = 50 * (clipped / 2 - self.low / 2) / half * 2 if half else 50.0
+        return min(max(percent, 0.0), 100.0)  # arithmetic may end a hair beside the edge
 
     def written(self, tick: float) -> str:
         """Write a tick."""

@@ -14,7 +14,7 @@ __all__ = ["flow"]
 
 _USUAL = 2.0, 6.0  # alpha of layers of well trained networks
 _MOST = 12.0  # larger ones are drawn on the upper edge
-_TOLD = ("over-trained", "2 to 6", "under-trained")  # states in which alpha says something
+_INFORMATIVE = ("over-trained", "2 to 6", "under-trained")  # states in which alpha says something
 _LEAST = 2  # layers
 _FAR = 1e6  # alpha without a meaning
 _TICKS = 7
@@ -36,25 +36,25 @@ def flow(row: Row) -> Markup | None:
     marks = [plot.band(*_USUAL, "usual"), plot.curve(means, "curved")]
     for number, (layer, points) in enumerate(layers.items(), start=1):
         for alpha, state, member in points:
-            kind = "on" if state in _TOLD else "hollow"
-            point_label = (
+            kind = "on" if state in _INFORMATIVE else "hollow"
+            title = (
                 f"{name_of(layer)}, {name_of(member)}: alpha {_written(alpha)}, {name_of(state)}"
             )
-            marks.append(plot.dot(number, alpha, kind, point_label))
+            marks.append(plot.dot(number, alpha, kind, title))
     description = f"alpha over {len(layers)} layers, from {min(alphas):.3g} to {max(alphas):.3g}"
     return joined([plot.drawn(marks, description), beyond(row, "spectrum")])
 
 
 def _layers(row: Row) -> dict[str, list[tuple[float, str, str]]]:
     """Give (alpha, state, member) of each layer, in order."""
-    points: dict[str, list[tuple[float, str, str]]] = {}
+    layers: dict[str, list[tuple[float, str, str]]] = {}
     for member, layer, kind, state, alpha in lines(
         row, "spectrum", "member", "layer", "kind", "state", "alpha"
     ):
-        known = numeric(alpha)
-        if known is not None and kind != "embedding":  # means leave these out too
-            points.setdefault(str(layer), []).append((known[0], str(state), str(member)))
-    return points
+        numbers = numeric(alpha)
+        if numbers is not None and kind != "embedding":  # means leave these out too
+            layers.setdefault(str(layer), []).append((numbers[0], str(state), str(member)))
+    return layers
 
 
 def _written(alpha: float) -> str:

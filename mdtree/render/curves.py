@@ -36,8 +36,8 @@ def profile(row: Row, column: str, label: str) -> Markup | None:
         marks.append(plot.curve(path, "curved"))
         marks += [plot.dot(t, value, "on", f"{label} {value:.4g} at {t:g}") for t, value in path]
     worst = max(height)
-    drawn = plot.drawn(marks, f"{label} between the networks of the group, at most {worst:.4g}")
-    return joined([drawn, beyond(row, "curve", "line")])
+    picture = plot.drawn(marks, f"{label} between the networks of the group, at most {worst:.4g}")
+    return joined([picture, beyond(row, "curve", "line")])
 
 
 def _paths(row: Row, detail: str, column: str) -> list[_Points]:
@@ -57,11 +57,7 @@ def density(row: Row) -> Markup | None:
     so that a node that stands alone has its own weight for height.
     """
     members = _nodes(row)
-    nodes = [
-        (value, weight / len(members))
-        for nodes_of_member in members
-        for value, weight in nodes_of_member
-    ]
+    nodes = [(value, weight / len(members)) for member in members for value, weight in member]
     if not nodes:
         return None
     values = [value for value, _ in nodes]

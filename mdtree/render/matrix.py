@@ -34,16 +34,16 @@ class _Matrix:
 
 def members_matrix(row: Row) -> Markup | None:
     """Draw the CKA of all pairs of members; that of a network with itself is left empty."""
-    cells = lines(row, "pairs", "a", "b", "cka", most=None)
-    names = _names(name for a, b, _ in cells for name in (a, b))
-    known = _known(cells, names, names)
-    known = {(b, a): cka for (a, b), cka in known.items()} | known
-    if not known:
+    entries = lines(row, "pairs", "a", "b", "cka", most=None)
+    names = _names(name for a, b, _ in entries for name in (a, b))
+    similarities = _similarities(entries, names, names)
+    similarities = {(b, a): cka for (a, b), cka in similarities.items()} | similarities
+    if not similarities:
         return None
     shown = list(names)[:_MOST_NAMES]
     return joined(
         [
-            _drawn(_matrix(shown, shown, known), "networks"),
+            _drawn(_matrix(shown, shown, similarities), "networks"),
             tag("ol", *(tag("li", name_of(name)) for name in shown), class_="names"),
             left_out(len(shown), len(names), "networks"),
         ]
@@ -52,15 +52,15 @@ def members_matrix(row: Row) -> Markup | None:
 
 def layers_matrix(row: Row) -> Markup | None:
     """Draw the CKA of all layers of one network with all layers of another."""
-    cells = lines(row, "layers", "row", "column", "cka", most=None)
-    first, second = _names(line[0] for line in cells), _names(line[1] for line in cells)
-    known = _known(cells, first, second)
-    if not known:
+    entries = lines(row, "layers", "row", "column", "cka", most=None)
+    first, second = _names(line[0] for line in entries), _names(line[1] for line in entries)
+    similarities = _similarities(entries, first, second)
+    if not similarities:
         return None
     shown, beside = list(first)[:_MOST_NAMES], list(second)[:_MOST_NAMES]
     return joined(
         [
-            _drawn(_matrix(shown, beside, known), "layers"),
+            _drawn(_matrix(shown, beside, similarities), "layers"),
             left_out(_MOST_NAMES, max(len(first), len(second)), "layers"),
         ]
     )
@@ -74,22 +74,24 @@ def _names(cells: Iterable[Cell]) -> dict[str, int]:
     return names
 
 
-def _known(
-    cells: Iterable[tuple[Cell, ...]], rows: Mapping[str, int], columns: Mapping[str, int]
+def _similarities(
+    entries: Iterable[tuple[Cell, ...]], rows: Mapping[str, int], columns: Mapping[str, int]
 ) -> dict[tuple[str, str], float]:
     """Give what is known of the pairs that are drawn."""
-    known = {}
-    for a, b, cell in cells:
-        row, column, cka = str(a), str(b), numeric(cell)
+    similarities = {}
+    for first, second, cell in entries:
+        row, column, cka = str(first), str(second), numeric(cell)
         if cka is not None and rows[row] < _MOST_NAMES > columns[column]:
-            known[row, column] = cka[0]
-    return known
+            similarities[row, column] = cka[0]
+    return similarities
 
 
 def _matrix(
-    rows: Sequence[str], columns: Sequence[str], known: Mapping[tuple[str, str], float]
+    rows: Sequence[str], columns: Sequence[str], similarities: Mapping[tuple[str, str], float]
 ) -> _Matrix:
-    cells = np.array([[known.get((row, column), np.nan) for column in columns] for row in rows])
+    cells = np.array(
+        [[similarities.get((row, column), np.nan) for column in columns] for row in rows]
+    )
     block = -(-max(cells.shape) // _MOST)
     if block == 1:
         return _Matrix(rows=tuple(rows), columns=tuple(columns), cells=cells)
@@ -113,14 +115,14 @@ def _pooled(cells: Floats, block: int) -> Floats:
 
 
 def _mean(part: Floats) -> float:
-    known = part[~np.isnan(part)]
-    return float(known.mean()) if len(known) else float("nan")
+    values = part[~np.isnan(part)]
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def _drawn(matrix: _Matrix, what: str) -> Markup:
     high, wide = matrix.cells.shape
     side = max(_SIDE if max(high, wide) <= _WRITTEN else 0, _WIDTH / max(high, wide, _WRITTEN))
-    known = matrix.cells[~np.isnan(matrix.cells)]
+    values = matrix.cells[~np.isnan(matrix.cells)]
     parts = [
         _cell(matrix, y, x, side)
         for y in range(high)
@@ -129,7 +131,7 @@ def _drawn(matrix: _Matrix, what: str) -> Markup:
     ]
     blocks = f", each cell the mean of {matrix.block} by {matrix.block}" * (matrix.block > 1)
     description = f"CKA of {high} by {wide} {what}{blocks}: "
-    description += f"from {_written(known.min(), 2)} to {_written(known.max(), 2)}"
+    description += f"from {_written(values.min(), 2)} to {_written(values.max(), 2)}"
     return tag(
         "svg",
         tag("title", description),

@@ -14,7 +14,7 @@ __all__ = ["absent"]
 
 def absent(verdict: Verdict, row: Row | None) -> Markup | None:
     """List what the trees asked for in vain, then what else is missing."""
-    asked = {
+    needed = {
         need
         for missing in verdict.missed
         for name in missing.features
@@ -23,7 +23,7 @@ def absent(verdict: Verdict, row: Row | None) -> Markup | None:
     others = [
         tag("li", tag("b", plain(name)), f": {sentence(value.missing)}")
         for name, value in ({} if row is None else row.quantities).items()
-        if isinstance(value, Missing) and name not in asked
+        if isinstance(value, Missing) and name not in needed
     ]
     listed = [*map(_line, verdict.missed), *others]
     return section("Not measured", None, tag("ul", *listed, class_="plain")) if listed else None

@@ -1,4 +1,4 @@
-"""The page: all verdicts in one file that asks nothing of the network."""
+"""The HTML page: all verdicts in one file that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def report_page(
 ) -> str:
     """Write the page.
 
-    `rows` are those that were judged, and those of which nothing could be judged; `trees` are
+    `rows` are those that were diagnosed, and those that could not be diagnosed; `trees` are
     those that the verdicts name as their basis.  What has no row or no tree has fewer pictures.
     """
-    row_of = {row.key: row for row in rows}
-    judged = {(judged_verdict.group, judged_verdict.basis.protocol) for judged_verdict in verdicts}
+    rows_by_key = {row.key: row for row in rows}
+    diagnosed = {(verdict.group, verdict.basis.protocol) for verdict in verdicts}
     articles = [
         article(
             verdict,
-            row_of.get((verdict.group, verdict.basis.protocol)),
+            rows_by_key.get((verdict.group, verdict.basis.protocol)),
             trees.get(verdict.basis.tree),
             name=f"group-{number}",
         )
@@ -54,16 +54,16 @@ def report_page(
     body = tag(
         "body",
         tag("header", tag("h1", "Diagnosis by mdtree"), _overview(verdicts) if several else None),
-        tag("main", *articles, _unjudged([row for row in rows if row.key not in judged])),
+        tag("main", *articles, _undiagnosed([row for row in rows if row.key not in diagnosed])),
         tag("footer", tag("p", _FOOT)),
     )
     return f"<!DOCTYPE html>\n{tag('html', _head(verdicts), body, lang='en')}\n"
 
 
 def _head(verdicts: Sequence[Verdict]) -> Markup:
-    groups = plural(len(verdicts), "group")
+    subject = plural(len(verdicts), "group")
     if len(verdicts) == 1:
-        groups = f"{plain(verdicts[0].mode)}, {verdicts[0].group}"
+        subject = f"{plain(verdicts[0].mode)}, {verdicts[0].group}"
     return tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -72,7 +72,7 @@ def _head(verdicts: Sequence[Verdict]) -> Markup:
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="referrer", content="no-referrer"),
         tag("link", rel="icon", href="data:,"),
-        tag("title", f"mdtree: {groups}"),
+        tag("title", f"mdtree: {subject}"),
         tag("style", style()),
     )
 
@@ -80,11 +80,11 @@ def _head(verdicts: Sequence[Verdict]) -> Markup:
 def _overview(verdicts: Sequence[Verdict]) -> Markup:
     """Count the verdicts, and list them with links."""
     counts = Counter(verdict.mode for verdict in verdicts)
-    description = ", ".join(f"{count} {plain(mode)}" for mode, count in counts.most_common())
+    summary = ", ".join(f"{count} {plain(mode)}" for mode, count in counts.most_common())
     head = [tag("th", name, scope="col") for name in ("group", "verdict")]
     return joined(
         [
-            tag("p", tag("strong", plural(len(verdicts), "group")), f": {description}"),
+            tag("p", tag("strong", plural(len(verdicts), "group")), f": {summary}"),
             tag(
                 "nav",
                 tag(
@@ -121,7 +121,7 @@ def _line(number: int, verdict: Verdict) -> Markup:
     )
 
 
-def _unjudged(rows: Sequence[Row]) -> Markup | None:
+def _undiagnosed(rows: Sequence[Row]) -> Markup | None:
     """Name the groups that have no verdict, and why."""
     if not rows:
         return None

@@ -71,11 +71,11 @@ _PICTURES = (
 
 def pictures(row: Row | None) -> Markup | None:
     """Draw what the details of a row hold."""
-    drawn = [] if row is None else [(item, item.draw(row)) for item in _PICTURES]
+    drawn = [] if row is None else [(picture, picture.draw(row)) for picture in _PICTURES]
     figures = [
-        tag("figure", tag("figcaption", tag("b", item.title), item.lead), tag("div", picture))
-        for item, picture in drawn
-        if picture is not None
+        tag("figure", tag("figcaption", tag("b", picture.title), picture.lead), tag("div", drawing))
+        for picture, drawing in drawn
+        if drawing is not None
     ]
     if not figures:
         return None

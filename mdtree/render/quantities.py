@@ -1,4 +1,4 @@
-"""Quantities: all that was measured, as marks among the training groups where the tree asks."""
+"""Quantities: all that was measured, as marks among the training groups where the tree uses it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ def quantities(verdict: Verdict, row: Row | None, saved: SavedTree | None) -> Ma
     """Draw the features of the tree, and list what else was measured."""
     if row is None:
         return None
-    asked = [] if saved is None else list(marks(row, saved, verdict.clues))
-    rest = _rest(asked, row)
-    if not asked and not rest:
+    feature_marks = [] if saved is None else list(marks(row, saved, verdict.clues))
+    rest = _rest(feature_marks, row)
+    if not feature_marks and not rest:
         return None
     return section(
-        "Measurements", _legend() if asked else None, strips(asked) if asked else None, rest
+        "Measurements",
+        _legend() if feature_marks else None,
+        strips(feature_marks) if feature_marks else None,
+        rest,
     )
 
 
@@ -38,9 +41,9 @@ def _legend() -> Markup:
     )
 
 
-def _rest(asked: list[Mark], row: Row) -> Markup | None:
+def _rest(feature_marks: list[Mark], row: Row) -> Markup | None:
     """List what was measured and no strip shows."""
-    needs = [FEATURES[mark.feature].needs for mark in asked]
+    needs = [FEATURES[mark.feature].needs for mark in feature_marks]
     shown = {names[0] for names in needs if len(names) == 1}
     others = [
         tag(
@@ -55,7 +58,7 @@ def _rest(asked: list[Mark], row: Row) -> Markup | None:
     if not others:
         return None
     table = tag("table", tag("tbody", *others))
-    if not asked:
+    if not feature_marks:
         return table
     return tag(
         "details", tag("summary", f"{len(others)} more that the tree does not ask for"), table

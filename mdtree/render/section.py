@@ -9,5 +9,5 @@ __all__ = ["section"]
 
 def section(title: str, lead: str | None, *parts: Markup | None) -> Markup:
     """Write one section of a group."""
-    lead_text = None if lead is None else tag("p", lead, class_="lead")
-    return tag("section", tag("h3", title), lead_text, *parts)
+    paragraph = None if lead is None else tag("p", lead, class_="lead")
+    return tag("section", tag("h3", title), paragraph, *parts)

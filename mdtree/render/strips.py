@@ -33,12 +33,10 @@ class Mark:
     """One feature of a group, among the training groups."""
 
     feature: str
-    quantiles: tuple[
-        float, ...
-    ]  # quantiles of the training groups, or their least and largest value
+    quantiles: tuple[float, ...]  # of the training groups, or their least and largest value
     value: float | None
     stderr: float  # 0: not known
-    thresholds: tuple[float, ...]  # that the walk compared it with
+    thresholds: tuple[float, ...]  # that the decision path compared it with
     text: str  # the number, or why there is none
 
     def level(self, value: float) -> float:
@@ -59,10 +57,10 @@ def marks(row: Row, saved: SavedTree, steps: Sequence[DecisionStep]) -> Iterator
     values, errors = _values(row, saved)
     thresholds: dict[str, tuple[float, ...]] = {}
     for step in steps:
-        asked = () if step.threshold == KNOWN else (step.threshold,)
-        thresholds[step.feature] = (*thresholds.get(step.feature, ()), *asked)
+        cuts = () if step.threshold == KNOWN else (step.threshold,)
+        thresholds[step.feature] = (*thresholds.get(step.feature, ()), *cuts)
     for name in dict.fromkeys([*thresholds, *saved.features]):
-        quantiles = _held(name, saved)
+        quantiles = _quantiles(name, saved)
         if quantiles is not None:
             value = values.get(name)
             stderr = errors.get(name, 0.0)
@@ -72,13 +70,13 @@ def marks(row: Row, saved: SavedTree, steps: Sequence[DecisionStep]) -> Iterator
                 value=value,
                 stderr=stderr,
                 thresholds=thresholds.get(name, ()),
-                text=_told(name, value, stderr, row),
+                text=_value_text(name, value, stderr, row),
             )
 
 
-def strips(marked: Iterable[Mark]) -> Markup:
+def strips(found: Iterable[Mark]) -> Markup:
     """Draw marks below each other."""
-    return tag("ul", *(_line(mark) for mark in marked), class_="strips")
+    return tag("ul", *(_line(mark) for mark in found), class_="strips")
 
 
 def key(name: str) -> Markup:
@@ -92,17 +90,17 @@ def key(name: str) -> Markup:
 
 
 def _values(row: Row, saved: SavedTree) -> tuple[dict[str, float], dict[str, float]]:
-    """Give the known features, and their standard errors as the judge has them."""
+    """Give the known features, and their standard errors as the diagnoser has them."""
     line = saved.matrix([row], allow_protocol_mismatch=True)[0]
     draws = resampled(row, saved)
-    known = {n: float(v) for n, v in zip(saved.features, line, strict=True) if math.isfinite(v)}
+    values = {n: float(v) for n, v in zip(saved.features, line, strict=True) if math.isfinite(v)}
     spreads = {
         name: float(column.std())
         for name, column in zip(saved.features, draws.T, strict=True)
         if np.isfinite(column).all() and column.min() < column.max()
     }
-    return known, {
-        name: spreads[name] for name, value in known.items() if _is_error(spreads.get(name), value)
+    return values, {
+        name: spreads[name] for name, value in values.items() if _is_error(spreads.get(name), value)
     }
 
 
@@ -111,17 +109,17 @@ def _is_error(spread: float | None, value: float) -> bool:
     return spread is not None and spread > 1e-9 * max(abs(value), 1e-3)
 
 
-def _held(name: str, saved: SavedTree) -> tuple[float, ...] | None:
+def _quantiles(name: str, saved: SavedTree) -> tuple[float, ...] | None:
     """Give the quantiles of a feature, from end to end; where the tree has none, its range."""
     quantiles = {} if saved.population is None else saved.population.quantiles
-    levels, ends = quantiles.get(name), saved.ranges.get(name)
-    if levels is None or ends is None:
-        return levels or ends
+    values, ends = quantiles.get(name), saved.ranges.get(name)
+    if values is None or ends is None:
+        return values or ends
     low, high = ends  # quantiles are rounded
-    return (min(low, levels[0]), *levels[1:-1], max(high, levels[-1]))
+    return (min(low, values[0]), *values[1:-1], max(high, values[-1]))
 
 
-def _told(name: str, value: float | None, stderr: float, row: Row) -> str:
+def _value_text(name: str, value: float | None, stderr: float, row: Row) -> str:
     feature = FEATURES[name]
     if value is None:
         return next(_reasons(feature.needs, row), "not known")
@@ -136,13 +134,13 @@ def _told(name: str, value: float | None, stderr: float, row: Row) -> str:
 
 def _reasons(needs: Sequence[str], row: Row) -> Iterator[str]:
     for need in needs:
-        value = row.quantities.get(need)
-        if isinstance(value, Missing):
-            yield f"not measured: {value.missing}"
-        elif value is None and need in QUANTITIES:
+        quantity = row.quantities.get(need)
+        if isinstance(quantity, Missing):
+            yield f"not measured: {quantity.missing}"
+        elif quantity is None and need in QUANTITIES:
             yield "not measured"
-        elif isinstance(value, Measured) and value.value <= 0:
-            yield f"{with_error(need, value)}, which has no logarithm"
+        elif isinstance(quantity, Measured) and quantity.value <= 0:
+            yield f"{with_error(need, quantity)}, which has no logarithm"
 
 
 def _line(mark: Mark) -> Markup:
@@ -215,8 +213,8 @@ def _labels(mark: Mark) -> Iterator[Markup]:
 
 def _cut(mark: Mark, threshold: float) -> Markup:
     place = _percent(_at(mark, threshold))
-    question_text = f"the tree asks: at most {feature_number(mark.feature, threshold)}?"
-    return tag("line", tag("title", question_text), x1=place, x2=place, y1=4, y2=24, class_="cut")
+    title = f"the tree asks: at most {feature_number(mark.feature, threshold)}?"
+    return tag("line", tag("title", title), x1=place, x2=place, y1=4, y2=24, class_="cut")
 
 
 def _point(mark: Mark, value: float) -> Markup:

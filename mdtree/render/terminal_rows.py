@@ -46,14 +46,14 @@ def rows_table(rows: Collection[Row], *, limit: int | None = SHOWN) -> str:
 
 def counted_once(rows: Sequence[Row]) -> list[str]:
     """Say which files were no members of their own."""
-    texts = []
+    lines = []
     for row in rows:
         copies = row.provenance.counted_once if row.provenance is not None else []
         if copies:
             more = f", and {len(copies) - _COPIES} more" if len(copies) > _COPIES else ""
-            names = ", ".join(copies[:_COPIES]) + more
-            texts.append(f"counted once {_named(row)}: {printable(names)}")
-    return texts
+            files = ", ".join(copies[:_COPIES]) + more
+            lines.append(f"counted once {_named(row)}: {printable(files)}")
+    return lines
 
 
 def _by_metric(rows: Sequence[Row]) -> list[list[str]]:

@@ -86,12 +86,12 @@ def _gains(gains: Sequence[Gain]) -> Iterator[str]:
         change = ""
         if gain.fact is not None:
             fact = gain.fact.replace("_", " ")
-            way = (
+            values = (
                 f"{gain.old:.10g} -> {gain.new:.10g}"
                 if gain.old is not None
                 else f"x {gain.factor:.2g}"
             )
-            change = f"  {fact} {way}"
+            change = f"  {fact} {values}"
         yield f"  {gain.remedy.ljust(wide)}  +{gain.mean:.1f}{spread}{change}"
 
 

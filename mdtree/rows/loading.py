@@ -56,15 +56,15 @@ def load_rows(
     column was measured with.  Groups of which nothing was measured are left out, unless `failed`
     wants them too.
     """
-    named = not os.path.isdir(path)  # noqa: PTH112 - as in home_of
-    if not named:
+    is_file = not os.path.isdir(path)  # noqa: PTH112 - as in home_of
+    if not is_file:
         path /= _NAME
     if not os.path.exists(path):  # noqa: PTH110 - the same; and `<(...)` is no plain file
         raise RowsError(f"{path} does not exist; measure the directory first: mdtree measure")
     if is_table(path):
         rows = rows_from_csv(path, protocol=protocol or table_protocol).rows
     else:
-        rows = read_rows(path, pipe=named)
+        rows = read_rows(path, pipe=is_file)
     rows = [row for row in rows if (failed or row.measured) and protocol in (None, row.protocol)]
     if not rows:
         of = f" of protocol {protocol!r}" if protocol else ""
