@@ -1,6 +1,6 @@
-"""The inquiry: measure what a verdict needs, the cheap metrics first, and stop when it is settled.
+"""Sequential diagnosis: measure what a verdict needs, cheap metrics first, until it is settled.
 
-The one room beside the command line that sees both wings: judging asks, measuring answers.
+The one module beside the command line that sees both halves: diagnosis asks, measurement answers.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class SequentialDiagnosis:
     progress: Progress = field(default_factory=Silent)
 
     def run(self) -> tuple[Diagnoser, list[Row]]:
-        """Measure in stages, and give the judge and the rows."""
+        """Measure in stages, and give the diagnoser and the rows."""
         groups = survey(self.request)
         failed = self._measure(_FIRST, groups, None)
         while True:

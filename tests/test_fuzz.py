@@ -16,7 +16,7 @@ from mdtree.exceptions import MdtreeError
 from mdtree.recipes import Recipe, bind, fingerprint, read_recipe, words
 from mdtree.rows import (
     Damaged,
-    GroupError,
+    GroupFailure,
     Index,
     Measured,
     Missing,
@@ -58,7 +58,7 @@ ROWS = [
             seconds=1.5,
             versions={"torch": "2.6"},
         ),
-        failure=GroupError(kind="DataError", reason="why") if number else None,
+        failure=GroupFailure(kind="DataError", reason="why") if number else None,
     )
     for number in range(3)
 ]

@@ -1,6 +1,6 @@
 """Whatever a file holds, each reader ends well or with an MdtreeError, in little memory.
 
-Another seed, and more: `python tests/fuzzing.py torch 100000 7`.
+Another seed, and more: `python -m tests.support.fuzzing torch 100000 7`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from mdtree.safe_open import open_regular
+from mdtree.regular_file import open_regular
 
 __all__ = ["counters_beside", "counters_in"]
 

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from mdtree.exceptions import UnreadableError, UnsafeError
-from mdtree.safe_open import open_regular
+from mdtree.regular_file import open_regular
 from mdtree.scanning import zip_fault
 
 __all__ = ["INDEX", "Kind", "kind_of", "looks_like_weights"]

@@ -11,7 +11,7 @@ from torch import Tensor
 from mdtree.checkpoints.lazy import LazyTensor, list_tensors
 from mdtree.checkpoints.reading import file_digest
 from mdtree.exceptions import CheckpointError
-from mdtree.safe_open import open_regular
+from mdtree.regular_file import open_regular
 
 __all__ = ["equal_files", "equal_tensors", "equal_weights"]
 

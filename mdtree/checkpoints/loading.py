@@ -1,4 +1,4 @@
-"""Checkpoints: from a path to the weights of a model. Nothing in a file is ever run."""
+"""Loading: the weights of a file, fitted to a model."""
 
 from __future__ import annotations
 

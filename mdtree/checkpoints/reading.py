@@ -22,8 +22,8 @@ from torch import Tensor
 from mdtree.checkpoints.detect import INDEX, Kind, kind_of
 from mdtree.checkpoints.refusal import refusal
 from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
+from mdtree.regular_file import open_regular
 from mdtree.runtime.requirements import refuse_older
-from mdtree.safe_open import open_regular
 from mdtree.scanning import damage, pickle_fault
 
 __all__ = ["file_digest", "is_text", "joined", "parts_of", "read"]

@@ -34,7 +34,7 @@ from mdtree.recipes import (
     Transform,
     Trust,
 )
-from mdtree.safe_open import open_regular
+from mdtree.regular_file import open_regular
 
 __all__ = ["Data", "DatasetItems", "Items", "TensorItems", "data_digest", "load_data"]
 

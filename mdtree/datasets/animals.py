@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
 from mdtree.recipes import Animals
-from mdtree.safe_open import open_regular
+from mdtree.regular_file import open_regular
 from mdtree.scanning import IN_PARTS
 
 __all__ = ["animal_files", "animals"]

@@ -18,7 +18,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from mdtree.safe_open import open_regular
+from mdtree.regular_file import open_regular
 
 __all__ = ["FORMATS", "Guarded", "picture"]
 

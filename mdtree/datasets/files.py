@@ -20,7 +20,7 @@ from torch import Tensor
 from mdtree.batch import LABELS, as_batch, describe
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
-from mdtree.safe_open import open_regular
+from mdtree.regular_file import open_regular
 from mdtree.scanning import damage, is_zip, pickle_fault, zip_fault
 
 __all__ = ["check_file", "from_file"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from mdtree.datasets.files import check_file
 from mdtree.exceptions import DataError, UntrustedError
 from mdtree.recipes import Trust
-from mdtree.safe_open import open_regular
+from mdtree.regular_file import open_regular
 
 __all__ = ["check_files", "check_name"]
 

@@ -43,25 +43,25 @@ class TreeEnsemble:
         self.saved = saved
         self._columns = {name: place for place, name in enumerate(saved.features)}
         total = sum(weight for weight, _ in saved.components)
-        self._held = [
+        self._posteriors = [
             (weight / total, posterior(binned.merged())) for weight, binned in saved.components
         ]
 
     @property
     def features(self) -> tuple[str, ...]:
         """List the features that any of the trees asks for, each once."""
-        names = [name for _, tables in self._held for name in _questions(tables)]
+        names = [name for _, posterior_ in self._posteriors for name in _questions(posterior_)]
         return tuple(dict.fromkeys(names or _asked(self.saved.tree)))
 
     def probabilities(self, matrix: Floats) -> Floats:
         """Give the probability of each class for each line of features; NaN is missing."""
-        if not self._held:
+        if not self._posteriors:
             return probabilities(self.saved, matrix)
         return self._mixed(matrix, votes=False)
 
     def votes(self, matrix: Floats) -> Floats | None:
         """Give the share of the plausible trees that answer each class; None for a single tree."""
-        return self._mixed(matrix, votes=True) if self._held else None
+        return self._mixed(matrix, votes=True) if self._posteriors else None
 
     def outlook(self, line: Floats, features: Collection[str]) -> tuple[Floats, Floats]:
         """Say how the probabilities may come out once these missing features are known.
@@ -70,35 +70,37 @@ class TreeEnsemble:
         of the others: they are in the order of the missing features.  A single tree has an outcome
         for each leaf that the walk may reach.
         """
-        if not self._held:
+        if not self._posteriors:
             values = dict(zip(self.saved.features, map(float, line), strict=True))
             ends = list(_reached(self.saved.tree, values, features))
             alone = [probabilities(replace(self.saved, tree=end), line[None])[0] for end in ends]
             weights = np.array([weight_of(end) for end in ends])
             return np.array(alone), weights / (weights.sum() or 1.0)
         out = np.zeros((len(_POINTS), len(self.saved.classes)))
-        for weight, tables in self._held:
-            out += weight * _told(tables, self._case(tables, line), features)
+        for weight, posterior_ in self._posteriors:
+            out += weight * _by_level(posterior_, self._case(posterior_, line), features)
         return out, np.full(len(_POINTS), 1 / len(_POINTS))
 
     def _mixed(self, matrix: Floats, *, votes: bool) -> Floats:
         out = np.zeros((len(matrix), len(self.saved.classes)))
-        for weight, tables in self._held:
-            cells, is_complete = cells_of(tables.binned, matrix, self._columns)
-            out[is_complete] += weight * (tables.votes if votes else tables.at)(cells[is_complete])
+        for weight, posterior_ in self._posteriors:
+            cells, is_complete = cells_of(posterior_.binned, matrix, self._columns)
+            out[is_complete] += weight * (posterior_.votes if votes else posterior_.at)(
+                cells[is_complete]
+            )
             for number in np.flatnonzero(~is_complete):
-                case = self._case(tables, matrix[number])
-                out[number] += weight * _completed(tables, case, votes=votes)
+                case = self._case(posterior_, matrix[number])
+                out[number] += weight * _completed(posterior_, case, votes=votes)
         return out
 
-    def _case(self, tables: Posterior, line: Floats) -> _Case:
-        cells, _ = cells_of(tables.binned, line[None], self._columns)
-        missing = np.isnan(line[[self._columns[name] for name in _questions(tables)]])
+    def _case(self, posterior_: Posterior, line: Floats) -> _Case:
+        cells, _ = cells_of(posterior_.binned, line[None], self._columns)
+        missing = np.isnan(line[[self._columns[name] for name in _questions(posterior_)]])
         return _Case(cells[0], missing)
 
 
-def _questions(tables: Posterior) -> list[str]:
-    return [question.feature for question in questions_of(tables.binned.shape)]
+def _questions(posterior_: Posterior) -> list[str]:
+    return [question.feature for question in questions_of(posterior_.binned.shape)]
 
 
 def _asked(node: Node) -> list[str]:
@@ -123,24 +125,26 @@ def _reached(node: Node, values: dict[str, float], features: Collection[str]) ->
         yield from _reached(node.low if side == "low" else node.high, values, features)
 
 
-def _completed(tables: Posterior, case: _Case, *, votes: bool = False) -> Floats:
+def _completed(posterior_: Posterior, case: _Case, *, votes: bool = False) -> Floats:
     """Average over the training groups that stand in for what is missing."""
-    question = tables.votes if votes else tables.at
+    look_up = posterior_.votes if votes else posterior_.at
     if not case.missing.any():
-        return np.asarray(question(case.cells[None])[0])
-    stand_ins, shares = _alike(tables, case)
+        return np.asarray(look_up(case.cells[None])[0])
+    stand_ins, shares = _alike(posterior_, case)
     if not len(shares):
-        return np.full(len(tables.binned.classes), 1 / len(tables.binned.classes))
-    expected: Floats = shares @ question(np.where(case.missing, stand_ins, case.cells))
+        return np.full(len(posterior_.binned.classes), 1 / len(posterior_.binned.classes))
+    expected: Floats = shares @ look_up(np.where(case.missing, stand_ins, case.cells))
     return expected
 
 
-def _told(tables: Posterior, case: _Case, features: Collection[str]) -> Floats:
+def _by_level(posterior_: Posterior, case: _Case, features: Collection[str]) -> Floats:
     """Give the answers at evenly spaced levels of these features, the lowest first."""
-    learnt = case.missing & np.array([name in features for name in _questions(tables)], dtype=bool)
-    stand_ins, shares = _alike(tables, case)
+    learnt = case.missing & np.array(
+        [name in features for name in _questions(posterior_)], dtype=bool
+    )
+    stand_ins, shares = _alike(posterior_, case)
     if not learnt.any() or not len(shares):
-        return np.tile(_completed(tables, case), (len(_POINTS), 1))
+        return np.tile(_completed(posterior_, case), (len(_POINTS), 1))
     order = np.lexsort(stand_ins[:, learnt].T[::-1])
     sums = np.round(shares[order].cumsum(), DECIMALS)  # equal shares add up to levels themselves
     chosen = order[np.searchsorted(sums, _POINTS).clip(max=len(order) - 1)]
@@ -148,13 +152,13 @@ def _told(tables: Posterior, case: _Case, features: Collection[str]) -> Floats:
         np.where(learnt, stand_ins[chosen], case.cells), axis=0, return_inverse=True
     )
     left = case.missing & ~learnt
-    outcomes = np.array([_completed(tables, _Case(own, left)) for own in cells])
+    outcomes = np.array([_completed(posterior_, _Case(own, left)) for own in cells])
     return np.asarray(outcomes[where.reshape(-1)])
 
 
-def _alike(tables: Posterior, case: _Case) -> tuple[Ints, Floats]:
+def _alike(posterior_: Posterior, case: _Case) -> tuple[Ints, Floats]:
     """Weigh the training groups by how alike they are in what is known: cells, and shares."""
-    binned = tables.binned
+    binned = posterior_.binned
     some = binned.counts.any(axis=1)
     cells, weights = binned.cells[some], binned.counts[some].sum(axis=1)
     known = ~case.missing

@@ -1,4 +1,4 @@
-"""Clues: the walk of one group through a tree, in plain words."""
+"""Explanation: the decision path of one group through a tree, in plain words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gains: what each change alone would bring, learnt from the training groups that ended alike."""
+"""Recommendation: what each change alone would bring, from the training groups that ended alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chance: what the error bars of the measurements do to the features of a row.
+"""Resampling: what the error bars of the measurements do to the features of a row.
 
 Every quantity is drawn anew from a normal distribution around its value; one that is positive by
 nature (the Hessian's) from a log-normal one of the same mean and spread.

@@ -1,4 +1,4 @@
-"""Who sits in judgement: the tree that was asked for, or the one that fits the rows."""
+"""Selection: the tree that was asked for, or the one that fits the rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def diagnoser_for(
     seed: int = 0,
     allow_protocol_mismatch: bool = False,
 ) -> Diagnoser:
-    """Make a judge of a tree, of the name or the file of one, or of the nearest that is shipped."""
+    """Make a diagnoser of a tree, of its name or file, or of the nearest that is shipped."""
     known = [row for row in rows if can_be_diagnosed(row)]
     if not known:
         reasons = {row.failure.reason for row in rows if row.failure is not None}

@@ -1,4 +1,4 @@
-"""Stages: which metric a verdict still needs, and when it can no longer flip."""
+"""Stopping: which metric a verdict still needs, and when it can no longer flip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation: the published transfer cases with all methods side by side."""
+"""The benchmark: every method on every transfer case, over several draws of the training rows."""
 
 from __future__ import annotations
 

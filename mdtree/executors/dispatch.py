@@ -1,4 +1,4 @@
-"""Workers: plain tasks, run here, in processes or on Ray; results as they finish.
+"""Dispatch: plain tasks are run here, in processes or on Ray; results come as they finish.
 
 run(task, items, executor) -> TaskResult, TaskResult, ...     one for each item
 

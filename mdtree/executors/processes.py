@@ -1,4 +1,4 @@
-"""A team of processes on this machine."""
+"""A pool of processes on this machine."""
 
 from __future__ import annotations
 

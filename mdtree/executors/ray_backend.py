@@ -1,4 +1,4 @@
-"""A team of Ray actors, on one machine or many: the one file that imports Ray."""
+"""A pool of Ray actors, on one machine or many: the one file that imports Ray."""
 
 from __future__ import annotations
 

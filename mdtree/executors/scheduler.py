@@ -23,7 +23,7 @@ __all__ = ["Scheduler"]
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-_STARTS = 3  # workers that may be lost in a row before any of them was ready, besides a whole team
+_STARTS = 3  # workers that may be lost in a row before any of them was ready, besides a whole pool
 
 
 @dataclass(kw_only=True)

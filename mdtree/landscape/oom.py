@@ -1,4 +1,4 @@
-"""Memory: work that halves its batches until it fits, or says that it does not."""
+"""Out of memory: work that halves its batches until it fits, or says that it does not."""
 
 from __future__ import annotations
 

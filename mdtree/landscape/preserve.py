@@ -19,7 +19,7 @@ __all__ = ["preserved_state"]
 
 @contextmanager
 def preserved_state(runner: ModelRunner, seed: int) -> Iterator[None]:
-    """Work with the setup's module and global settings, and find them afterwards as they were.
+    """Work with the runner's module and global settings, and find them afterwards as they were.
 
     Inside, the module is in evaluation mode, random numbers (of dropout, say) start at `seed`,
     matrix products are not rounded to TF32, and cuDNN takes the same kernels in every run, which

@@ -1,4 +1,4 @@
-"""The pace: how long a forward pass, a gradient and a second derivative of one item take here."""
+"""Speed: how long a forward pass, a gradient and a second derivative of one item take here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traces: where the error of a group was raised, in a file of its own beside the rows."""
+"""Tracebacks: where the error of a group was raised, in a file of its own beside the rows."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from mdtree.measurement.task import GroupTask, row_digest
 from mdtree.metrics import METRICS, MetricInput
 from mdtree.models import Network
 from mdtree.recipes import bind
-from mdtree.rows import Detail, Fact, GroupError, Missing, Provenance, Row, Value
+from mdtree.rows import Detail, Fact, GroupFailure, Missing, Provenance, Row, Value
 from mdtree.runtime.device import held_share
 from mdtree.version import __version__
 
@@ -74,7 +74,7 @@ def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
     quantities: dict[str, Value] = {
         name: missing for metric in task.metrics for name in METRICS[metric].quantities
     }
-    failure = GroupError(kind=kind, reason=reason)
+    failure = GroupFailure(kind=kind, reason=reason)
     if task.earlier is not None:
         known = {**task.earlier.quantities, **quantities}
         return replace(task.earlier, quantities=known, failure=failure)

@@ -151,7 +151,7 @@ def _standard(metric_input: MetricInput) -> Iterator[_Joined]:
 
 
 def _chosen(metric_input: MetricInput) -> tuple[Items, ConvergenceCheck | None]:
-    """Choose what bends are trained on, and a part of it that tells whether that is of use."""
+    """Choose the items that curves are trained on, and a part that tells whether it is of use."""
     train = metric_input.data.train
     order = torch.randperm(len(train), generator=generator(metric_input.seed, "path items"))
     order = order[: _STEPS * _BATCH]

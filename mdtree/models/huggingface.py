@@ -19,10 +19,10 @@ from torch import nn
 
 from mdtree.exceptions import MdtreeError, MissingExtraError, RecipeError
 from mdtree.factory import asked_to_fetch
+from mdtree.regular_file import open_regular
 from mdtree.runtime import torchvision as vision
 from mdtree.runtime.offline import offline
 from mdtree.runtime.requirements import refuse_older
-from mdtree.safe_open import open_regular
 
 __all__ = ["from_folder"]
 

@@ -1,4 +1,4 @@
-"""The origin: what a verdict rests on."""
+"""Provenance: what a verdict rests on."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from mdtree.exceptions import RowsError
+from mdtree.regular_file import open_regular
 from mdtree.rows.row import FORMAT, Row, RowKey, row_from_json
-from mdtree.safe_open import open_regular
 
 __all__ = [
     "Damaged",

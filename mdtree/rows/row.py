@@ -18,7 +18,7 @@ __all__ = [
     "MOST_FACTS",
     "Copy",
     "Detail",
-    "GroupError",
+    "GroupFailure",
     "Measured",
     "Missing",
     "Provenance",
@@ -129,7 +129,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
-class GroupError:
+class GroupFailure:
     """Why a group could not be measured; it is tried again on the next run."""
 
     kind: str  # name of the error
@@ -147,7 +147,7 @@ class Row:
     facts: Annotated[dict[str, Fact], Field(max_length=MOST_FACTS)]
     quantities: Annotated[dict[str, Value], Field(max_length=MOST_FACTS)]
     provenance: Provenance | None = None  # None for rows that were measured elsewhere
-    failure: GroupError | None = None
+    failure: GroupFailure | None = None
     details: dict[str, Detail] | None = None  # None: there are none
 
     @property

@@ -1,4 +1,4 @@
-"""Evidence: what the training groups say about the thresholds of one shape.
+"""Binned counts: what the training groups say about the thresholds of one template.
 
 Thresholds are compared at cuts: midpoints of neighbouring values of the data, and quantiles of the
 belief.  Only the interval between two cuts matters for a group, so the numbers of groups of each

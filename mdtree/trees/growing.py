@@ -1,4 +1,4 @@
-"""Shapes that are grown on the training groups themselves, for zoos that no published shape fits.
+"""Templates that are grown on the training groups, for zoos that no published one fits.
 
 Each shape is scikit-learn's decision tree on a bootstrap sample of the groups (CART, Breiman et al.
 1984; bagging, Breiman 1996): which questions are asked is as uncertain as their thresholds, so many

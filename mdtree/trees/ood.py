@@ -1,4 +1,4 @@
-"""The population: what the training groups of a tree look like, and whether a new group is one.
+"""The training distribution: what the groups of a tree look like, and whether a new one does.
 
 Each feature x is brought to a normal score z by its quantiles in the training groups; beyond their
 ends, z goes on in a straight line, in units of the feature's spread.  With the correlations R of

@@ -35,7 +35,7 @@ _TIE = 1e-9  # of probabilities and their logarithms: their sums are not surer t
 class _Turn:
     """A question on the way to a part of the shape, and the side on which the part lies."""
 
-    question: int  # counted from the root down, low before high
+    number: int  # of the question, counted from the root down, low before high
     low: bool
 
 
@@ -143,13 +143,13 @@ def averaged(
     return total / weights
 
 
-def _summed(binned: BinnedCounts, shape: Template, path: _Path, question: int) -> _Part:
+def _summed(binned: BinnedCounts, shape: Template, path: _Path, number: int) -> _Part:
     if isinstance(shape, TemplateLeaf):
         return _end(binned, shape, path)
-    after_low = question + 1 + sum(1 for _ in questions_of(shape.low))
-    low = _summed(binned, shape.low, (*path, _Turn(question, low=True)), question + 1)
-    high = _summed(binned, shape.high, (*path, _Turn(question, low=False)), after_low)
-    believed = np.log(belief(shape, binned.cuts[question]))
+    after_low = number + 1 + sum(1 for _ in questions_of(shape.low))
+    low = _summed(binned, shape.low, (*path, _Turn(number, low=True)), number + 1)
+    high = _summed(binned, shape.high, (*path, _Turn(number, low=False)), after_low)
+    believed = np.log(belief(shape, binned.cuts[number]))
     joint = low.log_sum + high.log_sum + believed
     top = joint.max(axis=-1, keepdims=True)
     weights = np.exp(joint - top)
@@ -157,7 +157,7 @@ def _summed(binned: BinnedCounts, shape: Template, path: _Path, question: int) -
     best = low.log_best + high.log_best + believed
     return _SplitSum(
         question=shape,
-        number=question,
+        number=number,
         low=low,
         high=high,
         log_sum=(top + np.log(total))[..., 0],
@@ -194,9 +194,9 @@ def _counts(binned: BinnedCounts, path: _Path) -> Floats:
     """Count the groups in a leaf, for all thresholds of its path at once."""
     if not path:
         return np.asarray(binned.counts.sum(axis=0))
-    sizes = [len(binned.cuts[turn.question]) + 1 for turn in path]
+    sizes = [len(binned.cuts[turn.number]) + 1 for turn in path]
     tensor = np.zeros((*sizes, len(binned.classes)))
-    np.add.at(tensor, tuple(binned.cells[:, turn.question] for turn in path), binned.counts)
+    np.add.at(tensor, tuple(binned.cells[:, turn.number] for turn in path), binned.counts)
     for axis, turn in enumerate(path):
         low = np.delete(tensor.cumsum(axis=axis), -1, axis=axis)  # x <= cut j: intervals 0 .. j
         tensor = low if turn.low else tensor.sum(axis=axis, keepdims=True) - low
@@ -212,7 +212,7 @@ def _tabulate(part: _Part, weight: Floats, tables: list[_Table]) -> None:
         return
     tables.append(
         _Table(
-            questions=tuple(turn.question for turn in part.path),
+            questions=tuple(turn.number for turn in part.path),
             answer=part.answer,
             classes=_over_cells(weight[..., None] * part.classes, part.path),
             reached=_over_cells(weight, part.path),

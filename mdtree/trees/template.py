@@ -1,4 +1,4 @@
-"""Shapes: which questions are asked in which order, with thresholds still open.
+"""Templates: which questions are asked in which order, with thresholds still open.
 
 The published shapes and starting thresholds are those of Zhou et al. (ICML 2024), in our words:
 their `small` is `temperature_low` (the batch is too large), their `large` is `temperature_high`.

@@ -27,11 +27,11 @@ from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.losses import build_loss
 from mdtree.models import build_model
 from mdtree.recipes import DataSpec, Keyed, Trust, Zoo, ZooTraining, bind
+from mdtree.regular_file import open_regular
 from mdtree.rows import Fact
 from mdtree.rows.atomic import atomic_file, cannot_write, own
 from mdtree.runtime.device import held_share
 from mdtree.runtime.threads import one_thread
-from mdtree.safe_open import open_regular
 from mdtree.training.loop import Training, train
 from mdtree.version import __version__
 

@@ -14,7 +14,7 @@ import pytest
 from mdtree.diagnosis import schema
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.rows import (
-    GroupError,
+    GroupFailure,
     Measured,
     Missing,
     Provenance,
@@ -149,7 +149,7 @@ def test_a_failed_metric_is_named_and_the_rest_is_judged(mdtree, file_of):
 
 
 def test_a_group_that_failed_is_an_error_and_others_are_judged(mdtree, file_of):
-    failure = GroupError(kind="MismatchError", reason="weights of another model")
+    failure = GroupFailure(kind="MismatchError", reason="weights of another model")
     broken = replace(
         row("broken"), quantities={"cka": Missing(missing="it failed")}, failure=failure
     )
@@ -225,7 +225,7 @@ def test_rows_behind_which_an_attempt_failed_are_judged_and_the_failure_is_told(
     )
     measured = replace(row("mine"), provenance=known)
     plain = json.loads(mdtree("diagnose", file_of(measured), "--json").out)["verdicts"][0]
-    other = GroupError(kind="MismatchError", reason="of another model")
+    other = GroupFailure(kind="MismatchError", reason="of another model")
     path = file_of(measured, replace(row("mine"), quantities={}, failure=other))
     ran = mdtree("diagnose", path, "--json")
     (verdict,) = json.loads(ran.out)["verdicts"]

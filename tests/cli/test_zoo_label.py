@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mdtree.rows import GroupError, Measured, Missing, Row, rows_to_csv, write_rows
+from mdtree.rows import GroupFailure, Measured, Missing, Row, rows_to_csv, write_rows
 
 
 def row(group, accuracy, *, stderr=None, protocol="standard-1", **facts):
@@ -171,7 +171,7 @@ def test_groups_that_failed_are_left_out(mdtree, tmp_path):
         protocol="standard-1",
         facts={"width": 4, "batch_size": 32},
         quantities={},
-        failure=GroupError(kind="DataError", reason="gone"),
+        failure=GroupFailure(kind="DataError", reason="gone"),
     )
     path = written(tmp_path / "zoo" / "rows.jsonl", [*UNEVEN, failed])
     assert "w4-b32" not in mdtree("zoo", "label", path).out

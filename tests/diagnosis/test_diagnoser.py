@@ -10,7 +10,7 @@ import pytest
 
 from mdtree.diagnosis import UNSURE, Diagnoser, with_facts
 from mdtree.exceptions import ProtocolError, TreeError
-from mdtree.rows import GroupError, Measured, Missing, Provenance, Row
+from mdtree.rows import GroupFailure, Measured, Missing, Provenance, Row
 from mdtree.trees import probabilities
 from mdtree.trees.fit import fit_tree
 
@@ -137,7 +137,7 @@ def test_a_row_in_which_nothing_was_measured_is_unsure(diagnoser):
         protocol="paper-1",
         facts={},
         quantities={"cka": Missing(missing="needs 2 checkpoints, found 1")},
-        failure=GroupError(kind="CheckpointError", reason="seed-0.pt is cut off"),
+        failure=GroupFailure(kind="CheckpointError", reason="seed-0.pt is cut off"),
     )
     for row in (bare, replace(bare, quantities={})):
         found = Diagnoser(diagnoser.saved, name="t", confidence=0.0)(row)

@@ -8,7 +8,7 @@ import pytest
 
 from mdtree.diagnosis import CONFIDENCE, can_be_diagnosed, diagnoser_for
 from mdtree.exceptions import MdtreeError, ProtocolError, TreeError
-from mdtree.rows import GroupError, Measured, Missing, Row
+from mdtree.rows import GroupFailure, Measured, Missing, Row
 from mdtree.trees import write_tree
 from mdtree.trees.bundled import find_tree, shipped_rows
 
@@ -56,7 +56,7 @@ def test_a_group_can_be_judged_once_anything_is_known(value, can):
 
 
 def test_where_nothing_is_known_the_reason_is_told():
-    failure = GroupError(kind="MismatchError", reason="weights of another model")
+    failure = GroupFailure(kind="MismatchError", reason="weights of another model")
     with pytest.raises(MdtreeError, match="nothing to judge: weights of another model"):
         diagnoser_for([row(failure=failure)])
 

@@ -266,7 +266,7 @@ def test_a_place_that_is_read_only_is_told_before_anything_is_measured(mdtree, z
 
 def test_names_of_groups_make_no_paths_of_traces(tmp_path):
     from mdtree.measurement.failures import TracebackFiles
-    from mdtree.rows import GroupError
+    from mdtree.rows import GroupFailure
 
     root = write_zoo(tmp_path / "zoo", {"a": [0]})
     (task,) = find_groups(request(root))
@@ -275,7 +275,7 @@ def test_names_of_groups_make_no_paths_of_traces(tmp_path):
     names = ["../../up", "a/b", "a_b", "a\x00b", "é" * 300, "a" * 300]
     kept = [
         traces.keep(
-            replace(row, group=name, failure=GroupError(kind="E", reason="r")), f"of {name}"
+            replace(row, group=name, failure=GroupFailure(kind="E", reason="r")), f"of {name}"
         )
         for name in names
     ]

@@ -16,7 +16,7 @@ from mdtree.diagnosis import OutOfDistribution
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.page import report_page
 from mdtree.render.style import COLOURS
-from mdtree.rows import GroupError, Missing
+from mdtree.rows import GroupFailure, Missing
 from tests.support.reports import HOSTILE, grid, group, judged, tree, whole_row
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -29,7 +29,7 @@ if CHROMIUM is None:
 
 NARROW, WIDE = 360, 1400
 PATIENCE = 600_000  # milliseconds: it ends what hangs, and nothing that is slow
-LOST = group("lost", {}, failure=GroupError(kind="CheckpointError", reason="cut off"))
+LOST = group("lost", {}, failure=GroupFailure(kind="CheckpointError", reason="cut off"))
 
 # What reaches beyond the right edge of the window, but for what can be scrolled inside its box.
 BEYOND = """() => [...document.querySelectorAll("body *")]

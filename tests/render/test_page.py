@@ -13,12 +13,12 @@ from mdtree.diagnosis import OutOfDistribution
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.page import report_page
 from mdtree.render.style import COLOURS
-from mdtree.rows import Detail, GroupError, Missing
+from mdtree.rows import Detail, GroupFailure, Missing
 from tests.support.reports import HOSTILE, grid, group, judged, numbers, parsed, tree, whole_row
 
 TREES = {"ours": tree()}
 ONE_SEED = Missing(missing="needs 2 checkpoints, found 1")
-FAILED = GroupError(kind="CheckpointError", reason="seed-1.pt is cut off")
+FAILED = GroupFailure(kind="CheckpointError", reason="seed-1.pt is cut off")
 
 
 def page_of(*rows, **changes):
@@ -186,7 +186,7 @@ def test_hostile_names_stay_text_wherever_they_stand(name):
             name: Missing(missing=name),
             f"{name}3": row.quantities["cka"],
         },
-        failure=GroupError(kind=name, reason=name),
+        failure=GroupFailure(kind=name, reason=name),
     )
     verdict = judged(row)
     told = {"tree": name, "chosen": name, "data": name, "accuracy": name, "warnings": (name,)}

@@ -13,7 +13,7 @@ from mdtree.cli import progress_bar as bar
 from mdtree.progress import Silent
 from mdtree.render.terminal import duration, number, plural, printable, table
 from mdtree.render.terminal_rows import rows_table
-from mdtree.rows import QUANTITIES, GroupError, Measured, Missing, Provenance, Row
+from mdtree.rows import QUANTITIES, GroupFailure, Measured, Missing, Provenance, Row
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_failed_group_is_marked_as_such():
     failed = row(
         "a",
         {"train_error": Missing(missing="the group failed: x")},
-        failure=GroupError(kind="E", reason="x"),
+        failure=GroupFailure(kind="E", reason="x"),
     )
     assert "failed" in rows_table([failed]).splitlines()[2]
     assert len(rows_table([failed]).splitlines()) == 3  # why is told elsewhere

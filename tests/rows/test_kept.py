@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mdtree.diagnosis import Diagnoser
 from mdtree.render.terminal_rows import rows_table
 from mdtree.rows import (
-    GroupError,
+    GroupFailure,
     Index,
     Measured,
     Missing,
@@ -62,7 +62,7 @@ def bad(reason: str, group="g") -> Row:
         protocol="p",
         facts={},
         quantities={"train_error": Missing(missing=f"the group failed: {reason}")},
-        failure=GroupError(kind="MismatchError", reason=reason),
+        failure=GroupFailure(kind="MismatchError", reason=reason),
     )
 
 

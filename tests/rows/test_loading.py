@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from mdtree.exceptions import RowsError
-from mdtree.rows import GroupError, Measured, Row, load_rows, write_rows
+from mdtree.rows import GroupFailure, Measured, Row, load_rows, write_rows
 
 TABLE = "bs,test_acc,train_error\n16,50,1\n64,60,2\n"
 
@@ -22,7 +22,7 @@ def row(group, protocol="standard-1", failure=None):
 
 @pytest.fixture
 def written(tmp_path):
-    broken = row("broken", failure=GroupError(kind="UnreadableError", reason="no weights"))
+    broken = row("broken", failure=GroupFailure(kind="UnreadableError", reason="no weights"))
     path = tmp_path / "rows.jsonl"
     write_rows(path, [row("a"), row("b", "paper-1"), broken])
     return path

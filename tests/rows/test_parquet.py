@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from mdtree.exceptions import MissingExtraError, OutputError, RowsError
-from mdtree.rows import GroupError, Measured, Missing, Row, rows_to_csv, write_parquet
+from mdtree.rows import GroupFailure, Measured, Missing, Row, rows_to_csv, write_parquet
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -33,7 +33,7 @@ ROWS = [
     row("a", {"width": 8, "learning_rate": 1, "augmented": True, "id": 7, "seed": 2**63 - 1}),
     row("b", {"width": -(2**63), "optimizer": "sgd"}, cka=Measured(value=0.1, stderr=5e-324)),
     row("c", {"augmented": False, "id": "x7"}, cka=MISSING, alpha=Measured(value=-0.0)),
-    row("d", failure=GroupError(kind="MismatchError", reason='other "shapes",\nboth')),
+    row("d", failure=GroupFailure(kind="MismatchError", reason='other "shapes",\nboth')),
     row('=HYPERLINK("x")', {"=1+1": 1, "seed": 2**63}, cka=Measured(value=1.7e308, stderr=1)),
     row("ü\0🙂", {"": "-", "learning_rate": 0.05, "id": True}, alpha=Measured(value=1e-7)),
     row("g", {"id": 0.5, "flag": True}, alpha=MISSING),

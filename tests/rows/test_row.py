@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from mdtree.rows import (
     Copy,
-    GroupError,
+    GroupFailure,
     Measured,
     Missing,
     Provenance,
@@ -56,7 +56,7 @@ rows = st.builds(
     facts=st.dictionaries(words, st.booleans() | st.integers() | numbers | words, max_size=4),
     quantities=st.dictionaries(words, values, max_size=4),
     provenance=st.none() | provenances,
-    failure=st.none() | st.builds(GroupError, kind=words, reason=words),
+    failure=st.none() | st.builds(GroupFailure, kind=words, reason=words),
 )
 
 
@@ -119,7 +119,9 @@ def test_an_unknown_key_or_a_wrong_kind_is_no_row(change):
 
 def test_bytes_of_file_names_that_are_no_text_are_spelt_out():
     name = b"seed-\xff.pt".decode(errors="surrogateescape")
-    row = Row(**PLAIN | {"group": name, "failure": GroupError(kind="x", reason=f"{name} is gone")})
+    row = Row(
+        **PLAIN | {"group": name, "failure": GroupFailure(kind="x", reason=f"{name} is gone")}
+    )
     assert row.group == r"seed-\udcff.pt"
     assert row == row_from_json(row_to_json(row))
 

@@ -15,7 +15,7 @@ from mdtree.exceptions import RowsError
 from mdtree.rows import (
     FACTS,
     QUANTITIES,
-    GroupError,
+    GroupFailure,
     Measured,
     Missing,
     Row,
@@ -52,7 +52,7 @@ def imported(tmp_path):
 
 
 def test_an_export_has_a_column_for_each_fact_quantity_and_error():
-    failed = GroupError(kind="MismatchError", reason="other shapes, both")
+    failed = GroupFailure(kind="MismatchError", reason="other shapes, both")
     table = rows_to_csv(
         [
             row("a", {"width": 8}, cka=Measured(value=0.5), test_error=Missing(missing="no data")),
@@ -80,7 +80,7 @@ def test_no_cell_is_taken_for_a_formula(start, imported):
     evil = f"{start}HYPERLINK(1)"
     facts = {"width": 8, "optimizer": evil, f"{evil}!": 1}
     table = rows_to_csv(
-        [row(evil, facts, GroupError(kind="x", reason=evil), cka=Measured(value=-1))]
+        [row(evil, facts, GroupFailure(kind="x", reason=evil), cka=Measured(value=-1))]
     )
     found = [cell for line in cells(table) for cell in line]
     assert [cell for cell in found if cell.startswith(start)] == (["-1.0"] if start == "-" else [])

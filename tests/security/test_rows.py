@@ -15,7 +15,7 @@ from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 from mdtree.rows import (
     QUANTITIES,
     Detail,
-    GroupError,
+    GroupFailure,
     Measured,
     Missing,
     Provenance,
@@ -195,7 +195,7 @@ ROWS = st.builds(
         data=st.none() | NAMES,
         notes=st.lists(NAMES, max_size=2).map(tuple),
     ),
-    failure=st.none() | st.builds(GroupError, kind=NAMES, reason=NAMES),
+    failure=st.none() | st.builds(GroupFailure, kind=NAMES, reason=NAMES),
     details=st.none() | details(),
 )
 

@@ -18,7 +18,7 @@ import pytest
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.factory import call, find
 from mdtree.recipes import KNOWN_PACKAGES, Trust, read_recipe
-from mdtree.rows import GroupError, Measured, Missing, Row, write_rows
+from mdtree.rows import GroupFailure, Measured, Missing, Row, write_rows
 from mdtree.trees import write_tree
 from tests.support.reports import tree
 from tests.support.zoos import change
@@ -177,7 +177,7 @@ def rows(tmp_path):
         protocol="standard-1",
         facts={},
         quantities={"cka": Missing(missing=EVIL)},
-        failure=GroupError(kind=EVIL, reason=EVIL),
+        failure=GroupFailure(kind=EVIL, reason=EVIL),
     )
     write_rows(tmp_path / "rows.jsonl", [*made, lost])
     return tmp_path / "rows.jsonl"

@@ -123,7 +123,7 @@ class _Walk:
         """Make all steps, or as many as are of use."""
         check = self.how.check
         best, first, without, brake = math.inf, math.inf, 0, 1.0
-        best_bend = self.control_point.clone()
+        best_point = self.control_point.clone()
         batches = _endless(items, self.how.batch_size, source)
         for step in range(self.how.steps):
             if check is not None and step % check.every == 0:
@@ -131,18 +131,18 @@ class _Walk:
                 first = loss if step == 0 else first
                 without = 0 if loss + check.gain * abs(loss) < best else without + 1
                 if loss < best:
-                    best, best_bend = loss, self.control_point.clone()
+                    best, best_point = loss, self.control_point.clone()
                 is_early = step <= check.until * self.how.steps
                 if without > check.patience and is_early:
-                    return self._ended(best_bend, step, converged=math.isfinite(best))
+                    return self._ended(best_point, step, converged=math.isfinite(best))
                 if not loss <= first + abs(first):
-                    self.control_point.copy_(best_bend)
+                    self.control_point.copy_(best_point)
                     self.velocity.zero_()
                     brake /= 3
             t = float(torch.rand((), generator=source, dtype=torch.float64))
             self._step(run, next(batches), t, brake * self.how.rate(step / self.how.steps))
         if check is not None and not self._validate(run, check.items) <= first:
-            return self._ended(best_bend, self.how.steps, converged=False)
+            return self._ended(best_point, self.how.steps, converged=False)
         return self._ended(self.control_point, self.how.steps, converged=check is None)
 
     def _ended(self, control_point: Tensor, steps: int, *, converged: bool) -> TrainedCurve:

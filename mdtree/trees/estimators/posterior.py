@@ -72,10 +72,7 @@ class PosteriorTree(TreeEstimator):
         self.components_: list[tuple[float, BinnedCounts]] = components
         first = posterior(components[0][1])
         self.tree_ = first.tree
-        self._first = (
-            components[0][0],
-            first,
-        )  # the others are summed when a prediction needs them
+        self._first = (components[0][0], first)  # others are summed when a prediction needs them
         return self
 
     def predict_proba(self, X: ArrayLike) -> Floats:
