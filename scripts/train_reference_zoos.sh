@@ -30,11 +30,15 @@ for zoo in $zoos; do
     echo "== $zoo: training" >&2
     $mdtree zoo train "$config" --out "$out/$zoo" --workers "$workers"
     status=$?
+    [ $status -lt 128 ] || exit $status # interrupted
     [ $status -eq 0 ] || incomplete="$incomplete $zoo(train)"
     [ $status -le 1 ] || continue # 1: some members diverged or failed; above: nothing to measure
     if [ "${MEASURE:-0}" = 1 ]; then
         echo "== $zoo: measuring" >&2
-        $mdtree measure "$out/$zoo" --workers "$workers" || incomplete="$incomplete $zoo(measure)"
+        $mdtree measure "$out/$zoo" --workers "$workers"
+        status=$?
+        [ $status -lt 128 ] || exit $status
+        [ $status -eq 0 ] || incomplete="$incomplete $zoo(measure)"
     fi
 done
 if [ -n "$incomplete" ]; then
