@@ -1,0 +1,72 @@
+"""What the data sets of the collection share: seeds, even classes, two halves."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mdtree.datasets.items import TensorItems
+from mdtree.exceptions import DataError
+
+__all__ = ["Halves", "even_labels", "evenly_split", "generator", "halved", "normalised"]
+
+Halves = tuple[TensorItems, TensorItems]  # to train, to test
+
+
+def generator(seed: int) -> torch.Generator:
+    """Make random numbers that nobody else draws from."""
+    return torch.Generator().manual_seed(seed)
+
+
+def even_labels(train: int, test: int, classes: int, random: torch.Generator) -> Tensor:
+    """Draw labels in random order, each class as often as the others (+-1) in both halves."""
+    parts = [torch.arange(n)[torch.randperm(n, generator=random)] % classes for n in (train, test)]
+    return torch.cat(parts)
+
+
+def halved(x: Tensor, y: Tensor, train: int) -> Halves:
+    """Train on the first items and test on the others."""
+    return TensorItems((x[:train], y[:train])), TensorItems((x[train:], y[train:]))
+
+
+def evenly_split(x: Tensor, y: Tensor, train: int, test: int, random: torch.Generator) -> Halves:
+    """Shuffle, and take the same number of items of each class (+-1) into both halves."""
+    classes = int(y.max()) + 1
+    order = torch.randperm(len(y), generator=random)
+    chosen: list[Tensor] = []
+    taken = [0] * classes
+    by_class = [order[y[order] == label] for label in range(classes)]
+    for half in (train, test):
+        for label in range(classes):
+            count = half // classes + (label < half % classes)
+            part = by_class[label][taken[label] : taken[label] + count]
+            if len(part) < count:
+                raise DataError(
+                    f"class {label} has {len(by_class[label])} items, and "
+                    f"{taken[label] + count} are asked for: take fewer"
+                )
+            taken[label] += count
+            chosen.append(part)
+    places = torch.cat(chosen)
+    mixed = torch.cat(
+        [
+            torch.randperm(train, generator=random),
+            train + torch.randperm(test, generator=random),
+        ]
+    )
+    return halved(x[places[mixed]], y[places[mixed]], train)
+
+
+def normalised(halves: Halves) -> Halves:
+    """Bring the columns to mean 0 and deviation 1, both as they are in the training half."""
+    (x, y), (x_test, y_test) = (_pair(items) for items in halves)
+    mean, deviation = x.mean(0), x.std(0).clamp_min(1e-6)
+    return (
+        TensorItems(((x - mean) / deviation, y)),
+        TensorItems(((x_test - mean) / deviation, y_test)),
+    )
+
+
+def _pair(items: TensorItems) -> tuple[Tensor, Tensor]:
+    assert isinstance(items.all, tuple)
+    return items.all

