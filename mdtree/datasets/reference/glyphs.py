@@ -18,7 +18,7 @@ from torch import Tensor
 from mdtree.datasets.reference.halves import Halves, even_labels, generator, halved
 from mdtree.datasets.reference.packages import python_file
 from mdtree.exceptions import DataError
-from mdtree.safe_open import open_regular
+from mdtree.regular_file import open_regular
 
 __all__ = ["LETTERS", "glyphs"]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from mdtree.exceptions import DataError
-from mdtree.safe_open import open_regular
+from mdtree.regular_file import open_regular
 
 __all__ = ["debian_file", "python_file"]
 
