@@ -104,7 +104,7 @@ def test_the_hessian_times_a_direction_is_the_change_of_the_gradient(name):
         with torch.no_grad():
             torch._foreach_add_(weights, direction, alpha=step)
 
-    moved(0.1, drawn())  # away from biases of 0, where a ReLU has its bend
+    moved(0.1, drawn())  # away from biases of 0, where a ReLU has its kink
     direction = drawn()
     along = sum((g * d).sum() for g, d in zip(gradient(create_graph=True), direction, strict=True))
     product = torch.autograd.grad(along, weights)
