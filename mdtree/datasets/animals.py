@@ -8,14 +8,12 @@ installed.  They are pickles: what these call is noted and never called, not eve
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import io
 import pickle
 import pickletools
 import re
-import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,10 +21,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from mdtree.datasets.items import TensorItems
+from mdtree.datasets.packages import in_wheel, installed_folder, read_at_most, read_file
 from mdtree.exceptions import DataError
 from mdtree.recipes import Animals
-from mdtree.regular_file import open_regular
-from mdtree.scanning import IN_PARTS
 
 __all__ = ["animal_files", "animals"]
 
@@ -83,16 +80,16 @@ def _root(spec: Animals, folder: Path) -> Path:
     if spec.root is not None:
         root = folder / spec.root
         return max(root.glob("animal_mnist-*.whl"), default=root)
-    module_spec = importlib.util.find_spec("animal_mnist")  # found, not imported
-    if module_spec is None or not module_spec.submodule_search_locations:
+    installed = installed_folder("animal_mnist")
+    if installed is None:
         raise DataError(f"the data Animal-MNIST are not there: {_HOW}")
-    return Path(next(iter(module_spec.submodule_search_locations))).parent
+    return installed
 
 
 def _array(root: Path, place: str) -> NDArray[Any]:
     try:
         with gzip.open(io.BytesIO(_packed(root, place))) as file:
-            return _unpickled(_read(file))
+            return _unpickled(read_at_most(file, _LARGEST))
     except OSError as error:
         raise DataError(f"{root}: {place} cannot be read: {_reason(error)}; {_HOW}") from error
     except Exception as error:
@@ -101,21 +98,9 @@ def _array(root: Path, place: str) -> NDArray[Any]:
 
 
 def _packed(root: Path, place: str) -> bytes:
-    if root.suffix != ".whl":
-        with open_regular(root / place) as plain:
-            return _read(plain)
-    with open_regular(root) as file, zipfile.ZipFile(file) as wheel:
-        if wheel.getinfo(place).compress_type not in IN_PARTS:
-            raise ValueError("it is packed in another way than wheels are")
-        with wheel.open(place) as member:
-            return _read(member)
-
-
-def _read(file: IO[bytes] | gzip.GzipFile) -> bytes:
-    content = file.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise ValueError(f"it holds more than {_LARGEST >> 20} MiB")
-    return content
+    if root.suffix == ".whl":
+        return in_wheel(root, place, _LARGEST)
+    return read_file(root / place, _LARGEST)
 
 
 def _reason(error: Exception) -> str:

@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from mdtree.datasets.packages import read_file
 from mdtree.datasets.reference.halves import Halves, even_labels, generator, halved
 from mdtree.datasets.reference.packages import python_file
 from mdtree.exceptions import DataError
-from mdtree.regular_file import open_regular
 
 __all__ = ["LETTERS", "glyphs"]
 
@@ -28,6 +28,7 @@ _FONTS = tuple(f"DejaVu{f}{b}.ttf" for f in ("Sans", "SansMono", "Serif") for b 
 _SYSTEM = Path("/usr/share/fonts/truetype/dejavu")
 _DRAWN, _KEPT, _SIZE = 96, 32, 84  # pixels: drawn, averaged to, of the font
 _BRIGHTEST = 255
+_LARGEST = 16 << 20  # bytes of a font
 
 
 def glyphs(
@@ -94,6 +95,5 @@ def _font(name: str) -> bytes:
     """Read a font of the system, or the one inside matplotlib."""
     system = _SYSTEM / name
     if system.is_file():
-        with open_regular(system) as file:
-            return file.read()
+        return read_file(system, _LARGEST)
     return python_file("matplotlib", f"matplotlib/mpl-data/fonts/ttf/{name}")

