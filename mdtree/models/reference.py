@@ -7,6 +7,8 @@ the embedding is part of the network.
 
 from __future__ import annotations
 
+import abc
+
 import torch
 from torch import Tensor, nn
 
@@ -74,7 +76,7 @@ def embedded_mlp(
     )
 
 
-class Recurrent(nn.Module):
+class Recurrent(nn.Module, abc.ABC):
     """An embedding, a recurrent layer and a linear layer on its last state; ids in."""
 
     def __init__(self, *, width: int, classes: int, vocabulary: int, gates: int) -> None:
@@ -91,9 +93,9 @@ class Recurrent(nn.Module):
         logits: Tensor = self.head(self.last(inputs, state))
         return logits
 
+    @abc.abstractmethod
     def last(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """Read all inputs, from an empty state."""
-        raise NotImplementedError
+        """Read all inputs, from an empty state, and give the last one."""
 
 
 class GRU(Recurrent):
@@ -166,9 +168,7 @@ class EncoderBlock(nn.Module):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = Attention(width, heads)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
-        )
+        self.mlp = _two_layers(width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (batch, length, width)."""
@@ -186,12 +186,7 @@ class MixerBlock(nn.Module):
     def __init__(self, width: int, length: int) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.tokens = nn.Sequential(
-            nn.Linear(length, 2 * length), nn.GELU(), nn.Linear(2 * length, length)
-        )
-        self.channels = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
-        )
+        self.tokens, self.channels = _two_layers(length), _two_layers(width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (batch, length, width)."""
@@ -259,14 +254,10 @@ def vit(
     heads: int = 2,
 ) -> nn.Module:
     """Build a vision transformer: an encoder on the patches of a picture."""
+    length = (side // patch) ** 2
     blocks: list[nn.Module] = [EncoderBlock(width, heads) for _ in range(depth)]
-    return Tokens(
-        _patch_entry(patch, channels, width),
-        blocks,
-        width=width,
-        length=(side // patch) ** 2,
-        classes=classes,
-    )
+    entry = _patch_entry(patch, channels, width)
+    return Tokens(entry, blocks, width=width, length=length, classes=classes)
 
 
 def mixer(
@@ -283,6 +274,10 @@ def mixer(
     blocks: list[nn.Module] = [MixerBlock(width, length) for _ in range(depth)]
     entry = _patch_entry(patch, channels, width)
     return Tokens(entry, blocks, width=width, length=length, classes=classes)
+
+
+def _two_layers(size: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(size, 2 * size), nn.GELU(), nn.Linear(2 * size, size))
 
 
 def _patch_entry(patch: int, channels: int, width: int) -> nn.Module:
