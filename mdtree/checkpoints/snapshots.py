@@ -210,9 +210,11 @@ def _said(name: str) -> _Said:
             results.append(text)
         elif owner != _COUNT:  # not epoch_3_0.91, checkpoint_3_4000
             who.append(text)
+    if when:
+        when += measured
     return _Said(
         who=tuple(who),
-        when=(*when, *measured) if when else () if who else (*results,),  # val_loss=0.53.ckpt
+        when=tuple(when if when or who else results),  # val_loss=0.53.ckpt says nothing else
         is_seed=not _SEEDS.isdisjoint(who),
         is_number=len(tokens) == 1 and tokens[0].is_number,
     )

@@ -57,9 +57,8 @@ class Store:
             self._check_kind()
             try:
                 if self.index.damaged:
-                    check_plain(
-                        self._damaged_path, alone=True
-                    )  # which is reported before anything is measured
+                    # a fault is reported before anything is measured
+                    check_plain(self._damaged_path, alone=True)
                 self._file = stack.enter_context(appended(Path(os.path.realpath(self._path))))
                 self._file.truncate(self.index.end)
                 if self.index.end and not _ends_with_line_feed(self._path):

@@ -23,9 +23,8 @@ from mdtree.recipes import Trust, recipe_from_words
 from mdtree.rows import Index
 from tests.support.zoos import write_zoo
 
-module = importlib.import_module(
-    "mdtree.measurement.plan"
-)  # the package has a function of the name
+# the package has a function of the name
+module = importlib.import_module("mdtree.measurement.plan")
 
 MODEL = {"factory": "cnn", "kwargs": {"width": 2}}
 

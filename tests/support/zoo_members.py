@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from mdtree.recipes import Trust, Zoo
-from mdtree.zoo.member import (
-    ZooMember,
-)
+from mdtree.zoo.member import ZooMember
 
 
 def zoo(model="cnn", data=None, **training):
