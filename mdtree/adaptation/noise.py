@@ -29,14 +29,14 @@ _SURE = 1e-3  # what a log loss raises probabilities to, as in `mdtree evaluate`
 
 def logs(probabilities: Floats) -> Floats:
     """Take logarithms; no probability counts as zero."""
-    found: Floats = np.log(np.maximum(probabilities, _SURE))
-    return found
+    logarithms: Floats = np.log(np.maximum(probabilities, _SURE))
+    return logarithms
 
 
 def of(table: Floats, codes: Ints) -> Floats:
     """Look up one class for each group."""
-    found: Floats = table[np.arange(len(codes)), codes]
-    return found
+    values: Floats = table[np.arange(len(codes)), codes]
+    return values
 
 
 def interval(gains: Floats, rng: np.random.Generator) -> tuple[float, float]:

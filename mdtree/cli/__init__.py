@@ -1,4 +1,4 @@
-"""The command line: the only room that prints, exits and knows both wings.
+"""The command line: the only package that prints, exits and imports measuring and diagnosing.
 
 Sub-commands are imported when they are called, so `mdtree --help` starts at once.
 """
@@ -88,7 +88,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         error.show()
         code = error.exit_code
     except (MdtreeError, MemoryError) as error:
-        click.echo("error: " + printable(_told(error), keep="\n"), err=True)
+        click.echo("error: " + printable(_message(error), keep="\n"), err=True)
         code = getattr(error, "exit_code", MdtreeError.exit_code)
     except (click.Abort, KeyboardInterrupt) as stop:
         if isinstance(stop.__cause__, EOFError):
@@ -97,25 +97,25 @@ def main(args: list[str] | None = None) -> NoReturn:
         signal = stop if isinstance(stop, Stopped) else stop.__cause__
         code = signal.exit_code if isinstance(signal, Stopped) else _INTERRUPTED
     except BrokenPipeError:
-        code = _unheard(0)
+        code = _discard_output(0)
     except SystemExit:
         if sys.stdout is stdout:
             raise
-        code = _unheard(0)  # click's way to end on a broken pipe, after changing sys.stdout
+        code = _discard_output(0)  # click's way to end on a broken pipe, after changing sys.stdout
     except OSError as error:
         click.echo(f"error: {printable(str(error))}", err=True)
-        code = _unheard(OutputError.exit_code)
+        code = _discard_output(OutputError.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if not isinstance(error, MemoryError):
         return str(error)
-    wanted = f" ({error})" if str(error) else ""  # NumPy says how much it wanted
-    return f"the memory is full{wanted}: try a smaller --batch-size, or fewer items"
+    amount = f" ({error})" if str(error) else ""  # NumPy says how much it wanted
+    return f"the memory is full{amount}: try a smaller --batch-size, or fewer items"
 
 
-def _unheard(code: int) -> int:
+def _discard_output(code: int) -> int:
     """Send the rest to nowhere: the reader (`| head`) has seen enough, or the disk is full."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code

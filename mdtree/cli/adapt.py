@@ -63,67 +63,71 @@ def command(
     from mdtree.diagnosis import tree_for
     from mdtree.trees import write_tree
 
-    known = load_rows(rows, protocol=protocol)
-    chosen = tree_for(known, tree_name)
+    own_rows = load_rows(rows, protocol=protocol)
+    chosen = tree_for(own_rows, tree_name)
     if tree_name is not None:
         chosen = replace(chosen, name=Path(tree_name).name)
-    found = adapt(
-        known,
+    adaptation = adapt(
+        own_rows,
         chosen.saved,
         name=chosen.name,
         seed=seed,
         provenance={"own rows": rows.name},
         allow_protocol_mismatch=allow_protocol_mismatch,
     )
-    write_tree(out, found.tree)
-    warning = found.tree.provenance.get("WARNING")
+    write_tree(out, adaptation.tree)
+    warning = adaptation.tree.provenance.get("WARNING")
     if warning:
         click.echo(printable(f"WARNING: {warning}"), err=True)
     if as_json:
-        content = {**_plain(found), "tree": chosen.name, "out": str(out), "warning": warning}
+        content = {**_plain(adaptation), "tree": chosen.name, "out": str(out), "warning": warning}
         click.echo(json.dumps(content))
         return
-    click.echo(printable(_text(chosen, found, out), keep="\n"))
+    click.echo(printable(_text(chosen, adaptation, out), keep="\n"))
 
 
-def _plain(found: Adaptation) -> dict[str, Any]:
+def _plain(adaptation: Adaptation) -> dict[str, Any]:
     return {
         "format": 1,
-        "task": found.tree.task,
-        "groups": found.groups,
-        "folds": found.folds,
-        "before": asdict(found.before),
-        "after": asdict(found.after),
-        "gain": {"log_loss": found.gain, "low": found.low, "high": found.high},
-        "chance": found.chance,
-        "better": found.better,
-        "says": found.says,
-        "notes": list(found.notes),
-        "judged": [asdict(one) for one in found.judged],
+        "task": adaptation.tree.task,
+        "groups": adaptation.groups,
+        "folds": adaptation.folds,
+        "before": asdict(adaptation.before),
+        "after": asdict(adaptation.after),
+        "gain": {"log_loss": adaptation.gain, "low": adaptation.low, "high": adaptation.high},
+        "chance": adaptation.chance,
+        "better": adaptation.better,
+        "says": adaptation.says,
+        "notes": list(adaptation.notes),
+        "judged": [asdict(comparison) for comparison in adaptation.judged],
     }
 
 
-def _text(chosen: ChosenTree, found: Adaptation, out: Path) -> str:
+def _text(chosen: ChosenTree, adaptation: Adaptation, out: Path) -> str:
     saved = chosen.saved
-    shape = f"{saved.method}, {saved.task}, protocol {saved.protocol}"
-    labels = Counter(one.answer for one in found.judged)
-    held = ", ".join(f"{count} {label}" for label, count in sorted(labels.items()))
-    folds = "each left out once" if found.folds == found.groups else f"{found.folds} folds"
+    details = f"{saved.method}, {saved.task}, protocol {saved.protocol}"
+    labels = Counter(comparison.answer for comparison in adaptation.judged)
+    label_counts = ", ".join(f"{count} {label}" for label, count in sorted(labels.items()))
+    folds = (
+        "each left out once"
+        if adaptation.folds == adaptation.groups
+        else f"{adaptation.folds} folds"
+    )
     lines = [
-        f"tree: {chosen.name} ({shape}, {plural(saved.groups, 'group')}): {chosen.why}",
-        f"own: {plural(found.groups, 'group')} ({held}), {folds}",
-        *(f"note: {note}" for note in found.notes),
+        f"tree: {chosen.name} ({details}, {plural(saved.groups, 'group')}): {chosen.why}",
+        f"own: {plural(adaptation.groups, 'group')} ({label_counts}), {folds}",
+        *(f"note: {note}" for note in adaptation.notes),
         "",
         table(
             ["judged by a tree that", "accuracy", "log_loss", "brier"],
             [
-                ["has learnt from none of them", *_numbers(found.before)],
-                ["has learnt from the others", *_numbers(found.after)],
+                ["has learnt from none of them", *_numbers(adaptation.before)],
+                ["has learnt from the others", *_numbers(adaptation.after)],
             ],
         ),
         "",
-        found.says,
-        f"{out}: continues {chosen.name} with all {found.groups}",
+        adaptation.says,
+        f"{out}: continues {chosen.name} with all {adaptation.groups}",
     ]
     return "\n".join(lines)
 

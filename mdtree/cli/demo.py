@@ -84,14 +84,14 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
         click.echo(f"measuring {stage.metric}: about {duration(stage.seconds)}", err=True)
 
     with Bar("measuring") as bar:
-        inquiry = SequentialDiagnosis(
+        diagnosis = SequentialDiagnosis(
             request=request,
             out=rows_file(out),
             choose_diagnoser=lambda _: Diagnoser(find_tree(_TREE), name=_TREE),
             announce=announce,
             progress=bar,
         )
-        diagnoser, rows = inquiry.run()
+        diagnoser, rows = diagnosis.run()
     click.echo(rows_table(rows))
     failed = [row for row in rows if row.failure is not None]
     for row in failed:

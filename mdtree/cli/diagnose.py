@@ -91,7 +91,7 @@ def command(
     """
     from mdtree.diagnosis import can_be_diagnosed, with_facts
 
-    wanted = _modes(fail_on)
+    failing_modes = _modes(fail_on)
     facts = words(options["facts"])
     if _is_measured(path, options):
         rows = _chosen(
@@ -106,12 +106,12 @@ def command(
     if html is not None:
         write_page(html, verdicts, rows, diagnoser)
     _print(verdicts, as_json)
-    for said in counted_once(rows):
-        click.echo(said, err=True)
+    for text in counted_once(rows):
+        click.echo(text, err=True)
     for row in failed:
         assert row.failure is not None
         click.echo(f"failed {printable(row.group)}: {paragraph(row.failure.reason)}", err=True)
-    if any(verdict.mode in wanted for verdict in verdicts):
+    if any(verdict.mode in failing_modes for verdict in verdicts):
         ctx.exit(_FOUND)
     ctx.exit(1 if failed else 0)
 
@@ -122,26 +122,26 @@ def _modes(text: str | None) -> set[str]:
     from mdtree.failure_modes import FAILURE_MODES
     from mdtree.messages import nearest
 
-    known = (*FAILURE_MODES, UNSURE)
+    modes = (*FAILURE_MODES, UNSURE)
     names = {name.strip() for name in (text or "").split(",") if name.strip()}
-    for name in sorted(names - set(known)):
+    for name in sorted(names - set(modes)):
         raise MdtreeError(
-            f"--fail-on: {name!r} is no verdict{nearest(name, known)} (known: {', '.join(known)})"
+            f"--fail-on: {name!r} is no verdict{nearest(name, modes)} (known: {', '.join(modes)})"
         )
     return names
 
 
 def _is_measured(path: str | Path, options: dict[str, Any]) -> bool:
     """Say whether the path holds rows, and nothing that could be measured further."""
-    named = options["recipe_path"] is not None or options["model"] is not None
-    if named or is_address(path):
+    recipe_given = options["recipe_path"] is not None or options["model"] is not None
+    if recipe_given or is_address(path):
         return False
     path = Path(path)
     if path.suffix.lower() == ".jsonl" or is_table(path):
         return True
     # Path.is_file fails for names that are too long
-    held, recipe = map(os.path.isfile, (path / "rows.jsonl", path / RECIPE_NAME))
-    return held and not recipe
+    has_rows, has_recipe = map(os.path.isfile, (path / "rows.jsonl", path / RECIPE_NAME))
+    return has_rows and not has_recipe
 
 
 def _of_one_protocol(rows: list[Row], protocol: str) -> list[Row]:
@@ -153,10 +153,10 @@ def _of_one_protocol(rows: list[Row], protocol: str) -> list[Row]:
 def _chosen(rows: list[Row], only: tuple[str, ...]) -> list[Row]:
     from mdtree.messages import nearest
 
-    known = [row.group for row in rows]
+    group_names = [row.group for row in rows]
     for name in only:
-        if name not in known:
-            raise MdtreeError(f"there is no group {name!r}{nearest(name, known)}")
+        if name not in group_names:
+            raise MdtreeError(f"there is no group {name!r}{nearest(name, group_names)}")
     return [row for row in rows if not only or row.group in only]
 
 
@@ -197,7 +197,7 @@ def _measured(
     if only:
         request = replace(request, groups=frozenset(only))
     with results_alone(options), Bar("measuring") as bar:
-        inquiry = SequentialDiagnosis(
+        diagnosis = SequentialDiagnosis(
             request=request,
             out=rows_file(path, options["rows_path"]),
             choose_diagnoser=lambda rows: _diagnoser(rows, name, options),
@@ -207,7 +207,7 @@ def _measured(
             announce=announce,
             progress=bar,
         )
-        return inquiry.run()
+        return diagnosis.run()
 
 
 def _print(verdicts: list[Verdict], as_json: bool) -> None:
@@ -215,12 +215,14 @@ def _print(verdicts: list[Verdict], as_json: bool) -> None:
     from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
     if as_json:
-        click.echo(json.dumps({"format": 1, "verdicts": [to_plain_data(one) for one in verdicts]}))
+        click.echo(
+            json.dumps({"format": 1, "verdicts": [to_plain_data(verdict) for verdict in verdicts]})
+        )
         return
     if len(verdicts) > 1:
         click.echo(verdicts_table(verdicts))
     if len(verdicts) <= _WHOLE:
-        for one in verdicts:
-            click.echo(("\n" if len(verdicts) > 1 else "") + verdict_text(one))
+        for verdict in verdicts:
+            click.echo(("\n" if len(verdicts) > 1 else "") + verdict_text(verdict))
     else:
         click.echo("\none of them in full: add --group NAME")

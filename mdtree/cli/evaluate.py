@@ -52,17 +52,17 @@ def command(
     """
     from mdtree.evaluation import CASES, METHODS, evaluate
 
-    known, asked = (load_rows(path, protocol=protocol) for path in (train, test))
+    train_rows, test_rows = (load_rows(path, protocol=protocol) for path in (train, test))
     with Bar("evaluating") as bar:
         results = evaluate(
-            known,
-            asked,
+            train_rows,
+            test_rows,
             cases=_chosen(cases, CASES, "case"),
             methods=_chosen(methods, METHODS, "method"),
             progress=bar,
             allow_protocol_mismatch=allow_protocol_mismatch,
         )
-    protocols = sorted({row.protocol for row in (*known, *asked)})
+    protocols = sorted({row.protocol for row in (*train_rows, *test_rows)})
     if len(protocols) > 1:
         click.echo(
             f"WARNING: rows of {' and '.join(protocols)} are compared, and differ in kind",
@@ -89,15 +89,15 @@ def command(
                 click.echo(f"{name} could not run: {method}")
 
 
-def _chosen(text: str | None, known: dict[str, Any], kind: str) -> list[str]:
+def _chosen(text: str | None, choices: dict[str, Any], kind: str) -> list[str]:
     from mdtree.exceptions import MdtreeError
     from mdtree.messages import nearest
 
-    names = [name.strip() for name in (text or ",".join(known)).split(",") if name.strip()]
+    names = [name.strip() for name in (text or ",".join(choices)).split(",") if name.strip()]
     for name in names:
-        if name not in known:
+        if name not in choices:
             raise MdtreeError(
-                f"{kind} {name!r} is unknown{nearest(name, known)} (known: {', '.join(known)})"
+                f"{kind} {name!r} is unknown{nearest(name, choices)} (known: {', '.join(choices)})"
             )
     return names
 

@@ -1,4 +1,4 @@
-"""What commands with much work ask for: who does it, and what one piece of it may take."""
+"""Options of commands with much work: which workers do it, and what one piece of it may take."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class _Amount(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         """Count the bytes."""
         if isinstance(value, int):
             return value
-        found = _AMOUNT.fullmatch(str(value).strip())
-        if found is None or not float(found[1]):
+        match = _AMOUNT.fullmatch(str(value).strip())
+        if match is None or not float(match[1]):
             self.fail(f"{value!r} is no amount of memory: 4G and 500M are", param, ctx)
-        return int(float(found[1]) * _UNITS[found[2].upper()])
+        return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 _OPTIONS = (
@@ -96,7 +96,7 @@ def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def make_executor_config(
     options: dict[str, Any], device: str, *, shared: bool = True
 ) -> ExecutorConfig:
-    """Turn the words of the command line into a crew for work on `device`."""
+    """Turn the words of the command line into an executor configuration for work on `device`."""
     from mdtree.runtime.device import visible_gpus
 
     ray, share = options["ray"], options["gpus_per_worker"]

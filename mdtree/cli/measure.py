@@ -72,17 +72,17 @@ def command(
       mdtree measure zoo/ --ray auto --timeout-per-group 3600 --max-failures 20
       mdtree measure runs/ --protocol paper-1 --dry-run
     """
-    from mdtree import measurement as work
+    from mdtree import measurement
 
     request = make_request(directory, _metrics(options), options)
     if groups:
         request = replace(request, groups=frozenset(groups))
     target = rows_file(directory, out)
     if dry_run:
-        _print_plan(work.dry_run(request, out=target), share_of_work(options), as_json)
+        _print_plan(measurement.dry_run(request, out=target), share_of_work(options), as_json)
         return
     with results_alone(options), Bar("measuring") as bar:
-        summary = work.measure(
+        summary = measurement.measure(
             request,
             out=target,
             executor=make_executor_config(options, request.device, shared=request.storage is None),

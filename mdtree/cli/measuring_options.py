@@ -1,4 +1,4 @@
-"""What commands that measure ask for: the recipe, the device, what may run."""
+"""Options of commands that measure: the recipe, the device, what may run."""
 
 from __future__ import annotations
 

@@ -48,12 +48,12 @@ def show(rows: Path, *, everything: bool, as_json: bool) -> None:
     Example:
       mdtree rows show rows.jsonl
     """
-    found = open_rows(rows)
+    stored_rows = open_rows(rows)
     if as_json:
-        for row in found:
+        for row in stored_rows:
             click.echo(row_text(row))
         return
-    click.echo(rows_table(found, limit=None if everything else SHOWN))
+    click.echo(rows_table(stored_rows, limit=None if everything else SHOWN))
 
 
 @command.command("export")

@@ -29,19 +29,19 @@ def stoppable() -> Iterator[None]:
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
         numbers = []  # others may not say what a signal does
-    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    told = -float("inf")
+    handled = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    last_stop = -float("inf")
 
     def stop(number: int, _: FrameType | None) -> None:
-        nonlocal told
-        if time.monotonic() - told > _ONCE:
-            told = time.monotonic()
+        nonlocal last_stop
+        if time.monotonic() - last_stop > _ONCE:
+            last_stop = time.monotonic()
             raise Stopped(number)
 
     try:
-        for number in taken:
+        for number in handled:
             signal.signal(number, stop)
         yield
     finally:
-        for number in taken:
+        for number in handled:
             signal.signal(number, signal.SIG_DFL)

@@ -81,30 +81,30 @@ def _print_models(path: Path, options: dict[str, Any], *, as_json: bool, everyth
     from mdtree.render.terminal_spectrum import analysis_json, analysis_text, models_text
 
     models = _models(path)
-    found, notes, failed = {}, [], False
+    analyses, notes, failed = {}, [], False
     for name, file in models.items():
         try:
-            analysis, said = _analysed(file, options)
+            analysis, file_notes = _analysed(file, options)
         except MdtreeError as error:
             if len(models) == 1:
                 raise
             notes.append(f"{name}: {error}")
             failed = True
             continue
-        found[name] = analysis
-        notes += [f"{name}: {note}" for note in said]
-    if not found:
+        analyses[name] = analysis
+        notes += [f"{name}: {note}" for note in file_notes]
+    if not analyses:
         raise MdtreeError(f"none of {len(models)} files in {path} could be read: {notes[0]}")
     if as_json:
         content = [
-            {"checkpoint": name, **analysis_json(analysis)} for name, analysis in found.items()
+            {"checkpoint": name, **analysis_json(analysis)} for name, analysis in analyses.items()
         ]
         click.echo(json.dumps({"format": 1, "checkpoints": content, "notes": notes}))
     else:
         if len(models) == 1:
-            click.echo(analysis_text(next(iter(found.values())), everything=everything))
+            click.echo(analysis_text(next(iter(analyses.values())), everything=everything))
         else:
-            click.echo(models_text(list(found.items())))
+            click.echo(models_text(list(analyses.items())))
         for note in notes:
             click.echo(f"note: {note}")
     click.get_current_context().exit(1 if failed else 0)
@@ -114,18 +114,20 @@ def _print_changes(path: Path, against: Path, options: dict[str, Any], *, as_jso
     from mdtree.render.terminal_spectrum import changes_text
     from mdtree.spectra import changes
 
-    before, after = (_analysed(_one(file), options)[0] for file in (path, against))
-    found = changes(before.layers, after.layers)
-    if not found:
+    before, after = (_analysed(_single_checkpoint(file), options)[0] for file in (path, against))
+    layer_changes = changes(before.layers, after.layers)
+    if not layer_changes:
         raise MdtreeError(
             f"{path} and {against} have no layer of one name and size in common: "
             "are they checkpoints of one network?"
         )
     if as_json:
-        content = [dataclasses.asdict(change) | {"collapsed": change.collapsed} for change in found]
+        content = [
+            dataclasses.asdict(change) | {"collapsed": change.collapsed} for change in layer_changes
+        ]
         click.echo(json.dumps({"format": 1, "changes": content}))
         return
-    click.echo(changes_text(found))
+    click.echo(changes_text(layer_changes))
 
 
 def _print_series(table: Path, options: dict[str, Any], *, as_json: bool) -> None:
@@ -134,20 +136,20 @@ def _print_series(table: Path, options: dict[str, Any], *, as_json: bool) -> Non
     from mdtree.spectra import AVERAGED, rankings
 
     def numbers(file: Path) -> dict[str, float | None]:
-        analysis, _ = _analysed(_one(file), options)
+        analysis, _ = _analysed(_single_checkpoint(file), options)
         return {name: analysis.mean(name) for name in AVERAGED}
 
     members = read_series(table, AVERAGED, numbers)
-    found = rankings(members)
+    family_rankings = rankings(members)
     if as_json:
         content = {
             "format": 1,
             "models": [dataclasses.asdict(member) for member in members],
-            "rankings": [dataclasses.asdict(ranking) for ranking in found],
+            "rankings": [dataclasses.asdict(ranking) for ranking in family_rankings],
         }
         click.echo(json.dumps(content))
         return
-    click.echo(rankings_text(found))
+    click.echo(rankings_text(family_rankings))
 
 
 def _models(path: Path) -> dict[str, Path]:
@@ -167,7 +169,7 @@ def _models(path: Path) -> dict[str, Path]:
     return {str(file.relative_to(path)): file for file in files}
 
 
-def _one(path: Path) -> Path:
+def _single_checkpoint(path: Path) -> Path:
     models = _models(path)
     if len(models) > 1:
         raise MdtreeError(f"{path} holds {len(models)} checkpoints: name one of them")

@@ -77,8 +77,8 @@ def train(
 
     zoo = read_zoo(config)
     folder = config.parent
-    here = (Path.cwd(), folder.resolve())
-    trusted = Trust(names=frozenset(trust), any_factory=True, folders=here)
+    folders = (Path.cwd(), folder.resolve())
+    trusted = Trust(names=frozenset(trust), any_factory=True, folders=folders)
     where: dict[str, Any] = {
         "folder": folder,
         "out": out,
@@ -91,16 +91,18 @@ def train(
         return
     with results_alone(options), Bar("training") as bar:
         executor = make_executor_config(options, where["device"])
-        found = train_zoo(zoo, **where, executor=executor, max_failures=max_failures, progress=bar)
+        summary = train_zoo(
+            zoo, **where, executor=executor, max_failures=max_failures, progress=bar
+        )
     if as_json:
-        click.echo(json.dumps({"format": 1, **asdict(found), "out": str(found.out)}))
+        click.echo(json.dumps({"format": 1, **asdict(summary), "out": str(summary.out)}))
     else:
-        _print_trained(found)
-    ctx.exit(1 if found.failed or found.diverged or found.left else 0)
+        _print_trained(summary)
+    ctx.exit(1 if summary.failed or summary.diverged or summary.left else 0)
 
 
-def _print_prices(found: list[Any], members: int, workers: int, *, as_json: bool) -> None:
-    seconds = sum(price.seconds for price in found) / workers
+def _print_prices(prices: list[Any], members: int, workers: int, *, as_json: bool) -> None:
+    seconds = sum(price.seconds for price in prices) / workers
     if as_json:
         content = [
             {
@@ -109,46 +111,46 @@ def _print_prices(found: list[Any], members: int, workers: int, *, as_json: bool
                 "items": price.items,
                 "seconds": price.seconds,
             }
-            for price in found
+            for price in prices
         ]
         click.echo(json.dumps({"format": 1, "members": content, "seconds": seconds}))
         return
     groups: dict[str, list[Any]] = {}
-    for price in found:
+    for price in prices:
         groups.setdefault(price.member.group, []).append(price)
     rows = [
         [
             name,
-            str(len(prices)),
-            f"{sum(price.steps for price in prices):,}",
-            f"{sum(price.items for price in prices):,}",
-            duration(sum(price.seconds for price in prices)),
+            str(len(group_prices)),
+            f"{sum(price.steps for price in group_prices):,}",
+            f"{sum(price.items for price in group_prices):,}",
+            duration(sum(price.seconds for price in group_prices)),
         ]
-        for name, prices in groups.items()
+        for name, group_prices in groups.items()
     ]
     click.echo(table(["group", "members", "steps", "items", "time"], rows))
     click.echo(
-        f"\nto train: {len(found)} of {plural(members, 'member')}, estimated time "
+        f"\nto train: {len(prices)} of {plural(members, 'member')}, estimated time "
         f"{duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
     )
 
 
-def _print_trained(found: Any) -> None:
-    for name in found.diverged:
+def _print_trained(summary: Any) -> None:
+    for name in summary.diverged:
         click.echo(f"diverged {printable(name)}: its loss left the numbers", err=True)
-    for name, reason in found.failed.items():
+    for name, reason in summary.failed.items():
         click.echo(f"failed {printable(name)}: {paragraph(reason)}", err=True)
-    if found.left:
+    if summary.left:
         click.echo(
-            f"{plural(found.left, 'member')} not reached: too many have failed; the same command "
+            f"{plural(summary.left, 'member')} not reached: too many have failed; the same command "
             "goes on",
             err=True,
         )
-    out = printable(str(found.out))
+    out = printable(str(summary.out))
     click.echo(
-        f"{plural(found.groups, 'group')}: {found.trained} members trained, "
-        f"{found.already} already there, {len(found.diverged)} diverged, "
-        f"{len(found.failed)} failed; {duration(found.seconds)} of training in all"
+        f"{plural(summary.groups, 'group')}: {summary.trained} members trained, "
+        f"{summary.already} already there, {len(summary.diverged)} diverged, "
+        f"{len(summary.failed)} failed; {duration(summary.seconds)} of training in all"
     )
     click.echo(f"measure them: mdtree measure {out}")
 
@@ -177,11 +179,11 @@ def label(
     from mdtree.render.phase_grid import phases
     from mdtree.rows import load_rows, one_protocol
 
-    known = load_rows(rows, protocol=protocol)
-    measured_by = one_protocol(known)
-    labels = label_rows(known, margin=margin)
-    groups = [row.group for row in known]
-    diagrams = phases(known, labels)
+    zoo_rows = load_rows(rows, protocol=protocol)
+    measured_by = one_protocol(zoo_rows)
+    labels = label_rows(zoo_rows, margin=margin)
+    groups = [row.group for row in zoo_rows]
+    diagrams = phases(zoo_rows, labels)
     if svg is not None:
         _write_svg(svg, phase_svg(diagrams), rows)
     if as_json:
@@ -227,13 +229,13 @@ def _print_labels(groups: list[str], labels: list[Any]) -> None:
     gains = [LETTERS[mode] for mode in remedies.values()]
     header = ["group", "test accuracy", *gains, "mode", "severity", "margin", "lead", ""]
     click.echo(table(header, cells))
-    said = "; ".join(
+    text = "; ".join(
         f"{LETTERS[mode]} {remedy.replace('_', ' ')} ({mode})" for remedy, mode in remedies.items()
     )
-    click.echo(f"\npoints of test accuracy to gain by one change alone: {said}")
+    click.echo(f"\npoints of test accuracy to gain by one change alone: {text}")
     counts = {mode: sum(label.mode == mode for label in labels) for mode in FAILURE_MODES}
-    said = ", ".join(f"{count} {mode}" for mode, count in counts.items() if count)
-    click.echo(f"{plural(len(labels), 'group')}: {said}")
+    text = ", ".join(f"{count} {mode}" for mode, count in counts.items() if count)
+    click.echo(f"{plural(len(labels), 'group')}: {text}")
     noisy = sum(label.in_noise for label in labels)
     click.echo(
         f"{noisy} of {plural(len(labels), 'label')} ({noisy / len(labels):.0%}) inside the noise: "

@@ -27,19 +27,19 @@ _DO = {
 
 def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
     """List the changes that gained the groups of a leaf something, the best first."""
-    found = [_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items()]
-    worth = [gain for gain in found if gain.mean >= _NOTHING]
-    return tuple(sorted(worth, key=lambda gain: -gain.mean))
+    candidates = [_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items()]
+    worthwhile = [gain for gain in candidates if gain.mean >= _NOTHING]
+    return tuple(sorted(worthwhile, key=lambda gain: -gain.mean))
 
 
-def advice(mode: str, found: Sequence[Gain]) -> str:
+def advice(mode: str, row_gains: Sequence[Gain]) -> str:
     """Say the next step for a failure mode in one sentence."""
     if mode == "none":
         return "leave training as it is: no single change gained groups like this one much"
-    remedy = next((r for r, mended in REMEDIES.items() if mended == mode), None)
+    remedy = next((name for name, mended_mode in REMEDIES.items() if mended_mode == mode), None)
     if remedy is None:
         return "compare a smaller and a larger batch: a change of temperature gains most"
-    gain = next((gain for gain in found if gain.remedy == remedy), None)
+    gain = next((gain for gain in row_gains if gain.remedy == remedy), None)
     if gain is None:
         return _DO[remedy]
     step = "" if gain.old is None else f": {_changed(gain)}"
@@ -59,7 +59,7 @@ def _gain(remedy: str, mean: float, leaf: Leaf, row: Row) -> Gain:
     if way is None or way.fact is None or way.factor is None:
         low, high = (None, None) if way is None else (way.low, way.high)
         return Gain(remedy=remedy, mode=REMEDIES[remedy], mean=mean, low=low, high=high)
-    old, new = _change(number_of(row, way.fact), way.factor, whole=way.fact != "learning_rate")
+    old, new = _change(number_of(row, way.fact), way.factor, integer=way.fact != "learning_rate")
     return Gain(
         remedy=remedy,
         mode=REMEDIES[remedy],
@@ -74,22 +74,22 @@ def _gain(remedy: str, mean: float, leaf: Leaf, row: Row) -> Gain:
 
 
 def _change(
-    old: float | None, factor: float, *, whole: bool
+    old: float | None, factor: float, *, integer: bool
 ) -> tuple[float, float] | tuple[None, None]:
     """Give the old and the new value of a fact, where both are known and not the same."""
     if old is None or not 1 / _LARGEST < old * factor < _LARGEST:
         return None, None
-    new = _nice(old * factor, whole=whole)
+    new = _round_to_two_digits(old * factor, integer=integer)
     return (old, new) if new != old else (None, None)
 
 
-def _nice(value: float, *, whole: bool) -> float:
+def _round_to_two_digits(value: float, *, integer: bool) -> float:
     """Round to two digits: a recommendation is no measurement.
 
     Counts stay whole, at least 1, and become a power of two where that is nearer.
     """
     rounded = round(value, 1 - math.floor(math.log10(value)))
-    if not whole:
+    if not integer:
         return rounded
     power = 2.0 ** round(math.log2(value))
-    return max(min(float(round(rounded)), power, key=lambda near: abs(near - value)), 1.0)
+    return max(min(float(round(rounded)), power, key=lambda candidate: abs(candidate - value)), 1.0)

@@ -116,8 +116,10 @@ def _check_kind(data: Any) -> Any:
     source = data.get("source")
     if source in _KINDS or (isinstance(source, str) and ":" in source):
         return data
-    said = f"source {source!r} is unknown{nearest(str(source), _KINDS)}" if source else "no source"
-    raise ValueError(f"{said} (known: {', '.join(_KINDS)}, or pkg.module:name)")
+    problem = (
+        f"source {source!r} is unknown{nearest(str(source), _KINDS)}" if source else "no source"
+    )
+    raise ValueError(f"{problem} (known: {', '.join(_KINDS)}, or pkg.module:name)")
 
 
 DataSpec = Annotated[

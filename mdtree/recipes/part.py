@@ -1,4 +1,4 @@
-"""A part of a recipe: its manners, the facts of a group in it, and its hash."""
+"""A part of a recipe: its validation, the facts of a group in it, and its hash."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def either(wanted: str) -> WrapValidator:
     return WrapValidator(check)
 
 
-def _known(facts: dict[str, Fact]) -> dict[str, Fact]:
+def _checked_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
     faults = check_facts(facts)
     if faults:
         raise ValueError("; ".join(faults))
@@ -63,7 +63,7 @@ _MOST_FACTS = 200  # a row has room for those of the recipe, of the group and of
 Facts = Annotated[
     dict[str, Annotated[Fact, either("a finite number, a text, true or false")]],
     Field(max_length=_MOST_FACTS),
-    AfterValidator(_known),
+    AfterValidator(_checked_facts),
 ]
 
 
@@ -96,10 +96,10 @@ def bind(part: SpecT, facts: Mapping[str, Fact]) -> SpecT:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(name) for name in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        got = "" if ", got " in said else f", got {first['input']!r:.100}"
+        message = first["msg"].removeprefix("Value error, ")
+        got = "" if ", got " in message else f", got {first['input']!r:.100}"
         raise RecipeError(
-            f"with the facts of the group in its place, {place}: {said}{got}"
+            f"with the facts of the group in its place, {place}: {message}{got}"
         ) from error
 
 

@@ -48,9 +48,9 @@ def _values(folder: str, names: list[str], texts: list[str]) -> tuple[str, ...] 
             text = texts[number + 1]
             for end in _ends(folder, start, names[number]):
                 if folder.startswith(text, end):
-                    found = rest(number + 1, end + len(text))
-                    if found is not None:
-                        return (folder[start:end], *found)
+                    remaining = rest(number + 1, end + len(text))
+                    if remaining is not None:
+                        return (folder[start:end], *remaining)
         failed.add((number, start))
         return None
 

@@ -71,11 +71,11 @@ def read_zoo(path: Path) -> Zoo:
     return _read(path, Zoo, "the config of a zoo")
 
 
-def _read(path: Path, kind: type[KindT], called: str) -> KindT:
+def _read(path: Path, kind: type[KindT], description: str) -> KindT:
     document = read_yaml(path)
     if not isinstance(document.content, dict):
         raise RecipeError(
-            f"{path}: {called} is a mapping that begins with `model:`, "
+            f"{path}: {description} is a mapping that begins with `model:`, "
             f"got {_kind_of(document.content)}"
         )
     return _validated(document, f"{path}", kind)
@@ -105,17 +105,17 @@ def _validated(document: Document, where: str, kind: type[KindT]) -> KindT:
     try:
         return kind.model_validate(document.content)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        faults = list(islice(_faults(found, document, kind), MOST_FAULTS))
-        count = "" if len(found) == 1 else f" {len(found)} things are wrong:"
-        if len(found) > len(faults):
+        errors = error.errors(include_url=False)
+        faults = list(islice(_faults(errors, document, kind), MOST_FAULTS))
+        count = "" if len(errors) == 1 else f" {len(errors)} things are wrong:"
+        if len(errors) > len(faults):
             count = f" more than {len(faults)} things are wrong, the first of them:"
         lines = (f"  {shortened(printable(fault), _LONGEST_FAULT)}" for fault in faults)
         raise RecipeError(f"{where}:{count}\n" + "\n".join(lines)) from error
 
 
 def _faults(
-    errors: list[ErrorDetails], document: Document, whole: type[BaseModel]
+    errors: list[ErrorDetails], document: Document, model: type[BaseModel]
 ) -> Iterator[str]:
     for error in errors:
         place = error["loc"]
@@ -127,17 +127,17 @@ def _faults(
             if part != "[key]" and not (number == 1 and place[0] == "data" and len(place) > 2)  # noqa: PLR2004
         ]
         prefix = f"line {line}, " if line is not None else ""
-        named = f"{'.'.join(keys)}: " if keys else ""
-        yield f"{prefix}{named}{_text(error, whole)}"
+        field = f"{'.'.join(keys)}: " if keys else ""
+        yield f"{prefix}{field}{_text(error, model)}"
 
 
-def _text(error: ErrorDetails, whole: type[BaseModel]) -> str:
+def _text(error: ErrorDetails, model: type[BaseModel]) -> str:
     kind, place = error["type"], error["loc"]
     if kind == "extra_forbidden":
         above = [part for part in place[:-1] if isinstance(part, str)]
-        parts = _PARTS | ({"training": ZooTraining} if whole is Zoo else {})
-        known = (parts[above[-1]] if above else whole).model_fields
-        return f"unknown key{nearest(str(place[-1]), known)} (known: {', '.join(known)})"
+        parts = _PARTS | ({"training": ZooTraining} if model is Zoo else {})
+        fields = (parts[above[-1]] if above else model).model_fields
+        return f"unknown key{nearest(str(place[-1]), fields)} (known: {', '.join(fields)})"
     if kind == "too_long":
         return (
             f"has {len(error['input'])} entries, at most {error['ctx']['max_length']} are allowed"

@@ -31,13 +31,13 @@ class LossSpec(Part):
     kwargs: dict[str, Any] = Field(default_factory=dict)
 
 
-def _named(value: Any) -> Any:
+def _as_factory(value: Any) -> Any:
     """Let a name alone stand for a factory without arguments."""
     return {"factory": value} if isinstance(value, str) else value
 
 
-Model = Annotated[ModelSpec, BeforeValidator(_named)]
-Loss = Annotated[LossSpec, BeforeValidator(_named)]
+Model = Annotated[ModelSpec, BeforeValidator(_as_factory)]
+Loss = Annotated[LossSpec, BeforeValidator(_as_factory)]
 
 Rate = Annotated[
     Annotated[float, Field(ge=0)] | FactRef,

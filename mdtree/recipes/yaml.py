@@ -187,8 +187,8 @@ def parse_yaml(text: str, where: str) -> Document:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        said = ", ".join(part for part in (error.context, error.problem) if part)
-        raise RecipeError(f"{where}{line}: {said:.{_LONGEST_FAULT}}") from error
+        message = ", ".join(part for part in (error.context, error.problem) if part)
+        raise RecipeError(f"{where}{line}: {message:.{_LONGEST_FAULT}}") from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
         # pyyaml lets these through for contradictory tags, such as `!!int x` and `!!bool x`
         raise RecipeError(f"{where} is not valid YAML: {error!s:.{_LONGEST_FAULT}}") from error
@@ -211,17 +211,17 @@ def _inspect(root: yaml.Node, where: str) -> None:
     A few lines with aliases can stand for billions of entries, or for a cycle; and of two equal
     keys pyyaml would let the last one win.
     """
-    known: dict[int, tuple[int, int]] = {}  # node -> its size and height
+    sizes: dict[int, tuple[int, int]] = {}  # node -> its size and height
 
     def look_at(node: yaml.Node, depth: int) -> tuple[int, int]:
-        if depth <= _DEEPEST and id(node) not in known:
+        if depth <= _DEEPEST and id(node) not in sizes:
             below = [look_at(part, depth + 1) for part in _parts(node, where)]
             if isinstance(node, yaml.ScalarNode):
-                known[id(node)] = 1 + len(node.value) // _TEXT, 0
+                sizes[id(node)] = 1 + len(node.value) // _TEXT, 0
             else:
                 size = 1 + sum(size for size, _ in below)
-                known[id(node)] = size, 1 + max((height for _, height in below), default=0)
-        size, height = known.get(id(node), (0, 0))
+                sizes[id(node)] = size, 1 + max((height for _, height in below), default=0)
+        size, height = sizes.get(id(node), (0, 0))
         if depth + height > _DEEPEST:
             raise _too_deep(where)
         if size > _LARGEST_SIZE:

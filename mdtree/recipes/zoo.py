@@ -92,21 +92,23 @@ class Zoo(Part):
 
     def _unknown(self) -> Iterator[Fault]:
         """Compare the facts that the config asks for with those that it gives."""
-        asked: dict[str, Place] = {}
+        places: dict[str, Place] = {}
         for name in ("model", "data", "loss", "training"):
             place: Place = ("data", self.data.source) if name == "data" else (name,)  # as pydantic
-            for fact, where in _asked(getattr(self, name).model_dump(), place):
-                asked.setdefault(fact, where)
-        known = {*self.grid, *self.facts}
+            for fact, where in _fact_references(getattr(self, name).model_dump(), place):
+                places.setdefault(fact, where)
+        known_facts = {*self.grid, *self.facts}
         for axis in self.grid:
-            if axis not in asked:
-                hint = nearest(axis, asked.keys() - known) or ", as in batch_size: $batch_size"
+            if axis not in places:
+                hint = (
+                    nearest(axis, places.keys() - known_facts) or ", as in batch_size: $batch_size"
+                )
                 yield ("grid", axis), f"nothing asks for ${axis}: write it where it belongs{hint}"
             if axis in self.facts:
                 yield ("facts", axis), f"{axis!r} is an axis of the grid too: leave it out here"
-        for fact in sorted(asked.keys() - known):
-            hint = nearest(fact, known)
-            yield asked[fact], f"${fact} is neither an axis of the grid nor a fact{hint}"
+        for fact in sorted(places.keys() - known_facts):
+            hint = nearest(fact, known_facts)
+            yield places[fact], f"${fact} is neither an axis of the grid nor a fact{hint}"
         for fact, value in self.facts.items():
             if isinstance(value, str) and value.startswith("$"):
                 yield ("facts", fact), f"a fact asks for no other one, got {value!r:.100}"
@@ -138,25 +140,25 @@ class Zoo(Part):
 
     def _unreadable(self) -> Iterator[Fault]:
         """Hold the names of all groups to what is read from them when they are measured."""
-        place, said = ("name" if self.name else "grid",), f"name {self.pattern!r}"
+        place, subject = ("name" if self.name else "grid",), f"name {self.pattern!r}"
         if set(_FACT.findall(self.pattern)) != set(self.grid):
-            yield place, f"{said} must hold the axes of the grid: {', '.join(self.grid)}"
+            yield place, f"{subject} must hold the axes of the grid: {', '.join(self.grid)}"
             return
-        seen: dict[str, dict[str, Fact]] = {}
+        points_by_name: dict[str, dict[str, Fact]] = {}
         for point in self.points():
             name = self.group(point)
             if any(not part or part.startswith(".") for part in name.split("/")):
                 fault = f"makes {name!r}, which is hidden or lies outside of the zoo"
             elif not name.isprintable() or "\\" in name:
                 fault = f"makes {name!r}, which is no name of a folder on every system"
-            elif (other := seen.get(name.casefold())) is not None:
+            elif (other := points_by_name.get(name.casefold())) is not None:
                 fault = f"does not tell the groups apart: {other} and {point} are {name!r}"
-            elif (found := self._read(name)) != point:
-                fault = f"makes {name!r} of {point}, which is read back as {found}"
+            elif (read_back := self._read(name)) != point:
+                fault = f"makes {name!r} of {point}, which is read back as {read_back}"
             else:
-                seen[name.casefold()] = point
+                points_by_name[name.casefold()] = point
                 continue
-            yield place, f"{said} {fault}"
+            yield place, f"{subject} {fault}"
             return
 
     def _read(self, name: str) -> dict[str, Fact] | str:
@@ -177,7 +179,7 @@ class Zoo(Part):
 
     def group(self, point: Mapping[str, Fact]) -> str:
         """Name the group at a point."""
-        return _FACT.sub(lambda found: str(point[found[1]]), self.pattern)
+        return _FACT.sub(lambda match: str(point[match[1]]), self.pattern)
 
     def recipe(self) -> Recipe:
         """Say how the groups are measured."""
@@ -221,14 +223,14 @@ def _faults_of(axis: str, values: tuple[Fact, ...]) -> Iterator[Fault]:
             yield (axis, number), fault
 
 
-def _asked(value: Any, place: Place) -> Iterator[tuple[str, Place]]:
+def _fact_references(value: Any, place: Place) -> Iterator[tuple[str, Place]]:
     """Find each `$fact` in what a part says, and its place."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _asked(inner, (*place, str(key)))
+            yield from _fact_references(inner, (*place, str(key)))
     elif isinstance(value, list | tuple):
         for number, inner in enumerate(value):
-            yield from _asked(inner, (*place, number))
+            yield from _fact_references(inner, (*place, number))
     elif isinstance(value, str) and re.fullmatch(r"\$\w+", value):
         yield value[1:], place
 
@@ -258,8 +260,8 @@ def _refuse(faults: Iterable[Fault]) -> None:
 def _flat(value: Any, place: str = "") -> dict[str, str]:
     """Give the parts of a mapping by their places, each as JSON: there 1, 1.0 and "1" differ."""
     if isinstance(value, dict) and value:
-        found: dict[str, str] = {}
+        parts: dict[str, str] = {}
         for key, inner in value.items():
-            found |= _flat(inner, f"{place}.{key}" if place else key)
-        return found
+            parts |= _flat(inner, f"{place}.{key}" if place else key)
+        return parts
     return {place: json.dumps(value)}

@@ -30,13 +30,13 @@ class PlotAxis:
 
     def at(self, value: float) -> float:
         """Say where a number lies, from 0 to 100; what lies outside is put on the edge."""
-        held = min(max(value, self.low), self.high)
+        clipped = min(max(value, self.low), self.high)
         if self.decades:
-            way = 100 * math.log(held / self.low) / math.log(self.high / self.low)
-            return min(max(way, 0.0), 100.0)
+            percent = 100 * math.log(clipped / self.low) / math.log(self.high / self.low)
+            return min(max(percent, 0.0), 100.0)
         half = self.high / 2 - self.low / 2  # halves do not overflow
-        way = 50 * (held / 2 - self.low / 2) / half * 2 if half else 50.0
-        return min(max(way, 0.0), 100.0)  # arithmetic may end a hair beside the edge
+        percent = 50 * (clipped / 2 - self.low / 2) / half * 2 if half else 50.0
+        return min(max(percent, 0.0), 100.0)  # arithmetic may end a hair beside the edge
 
     def written(self, tick: float) -> str:
         """Write a tick."""
@@ -52,8 +52,8 @@ def linear(
 
     It begins and ends on a tick, or, where it is snug, with the values.
     """
-    held = [min(max(value, -_LARGEST), _LARGEST) for value in values] or [0.0]
-    low, high = min(held), max(held)
+    clipped = [min(max(value, -_LARGEST), _LARGEST) for value in values] or [0.0]
+    low, high = min(clipped), max(clipped)
     span = max(high - low, least, _FLAT * max(abs(low), abs(high)), 1e-12)
     step = _step(span)
     first = math.floor(low / step + 1e-9)
@@ -73,9 +73,9 @@ def _step(span: float) -> float:
 
 def logarithmic(label: str, values: Iterable[float], *, decades: int = 8) -> PlotAxis:
     """Make an axis from the power of ten above the largest value, down at most so many decades."""
-    held = [min(max(value, _SMALLEST), _LARGEST) for value in values if value > 0] or [1.0]
-    top = math.ceil(math.log10(max(held)) - 1e-9)
-    bottom = max(min(math.floor(math.log10(min(held))), top - 1), top - decades)
+    clipped = [min(max(value, _SMALLEST), _LARGEST) for value in values if value > 0] or [1.0]
+    top = math.ceil(math.log10(max(clipped)) - 1e-9)
+    bottom = max(min(math.floor(math.log10(min(clipped))), top - 1), top - decades)
     step = -(-(top - bottom) // _DECADES)
     ticks = tuple(10.0**power for power in range(top, bottom - 1, -step))
     return PlotAxis(label=label, low=10.0**bottom, high=10.0**top, ticks=ticks, decades=True)

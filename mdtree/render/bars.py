@@ -76,12 +76,12 @@ def _change(gain: Gain) -> Markup | None:
     if gain.fact is None:
         return None
     if gain.old is not None and gain.new is not None:
-        way = f"{short(gain.old)} → {short(gain.new)}"
+        values = f"{short(gain.old)} → {short(gain.new)}"
     elif gain.factor is not None:
-        way = f"times {short(gain.factor)}"
+        values = f"times {short(gain.factor)}"
     else:
         return None
-    return tag("small", f"{plain(gain.fact)} {way}")
+    return tag("small", f"{plain(gain.fact)} {values}")
 
 
 def _bar(start: str, end: str) -> Markup:

@@ -44,7 +44,7 @@ def card(verdict: Verdict) -> Markup:
                 class_="mode",
             ),
             tag("p", sentence(_meaning(verdict)), class_="meaning"),
-            tag("ul", *(tag("li", sentence(said)) for said in _sureness(verdict)), class_="sure"),
+            tag("ul", *(tag("li", sentence(text)) for text in _sureness(verdict)), class_="sure"),
             role="status",
             aria_label="verdict",
         ),

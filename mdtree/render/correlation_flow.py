@@ -14,7 +14,7 @@ __all__ = ["flow"]
 
 _USUAL = 2.0, 6.0  # alpha of layers of well trained networks
 _MOST = 12.0  # larger ones are drawn on the upper edge
-_TOLD = ("over-trained", "2 to 6", "under-trained")  # states in which alpha says something
+_INFORMATIVE = ("over-trained", "2 to 6", "under-trained")  # states in which alpha says something
 _LEAST = 2  # layers
 _FAR = 1e6  # alpha without a meaning
 _TICKS = 7
@@ -25,34 +25,36 @@ def flow(row: Row) -> Markup | None:
     layers = _layers(row)
     if len(layers) < _LEAST:
         return None
-    alphas = [alpha for found in layers.values() for alpha, _, _ in found]
+    alphas = [alpha for points in layers.values() for alpha, _, _ in points]
     x = PlotAxis(label="layer", low=0.5, high=len(layers) + 0.5, ticks=_ticks(len(layers)))
     label = "alpha" if max(alphas) <= _MOST else f"alpha, {_MOST:g} and more on the upper edge"
     plot = Plot(x, linear(label, [0.0, *(min(alpha, _MOST) for alpha in alphas)], least=8))
     means = [
-        (number, statistics.fmean(alpha for alpha, _, _ in found))
-        for number, found in enumerate(layers.values(), start=1)
+        (number, statistics.fmean(alpha for alpha, _, _ in points))
+        for number, points in enumerate(layers.values(), start=1)
     ]
     marks = [plot.band(*_USUAL, "usual"), plot.curve(means, "curved")]
-    for number, (layer, found) in enumerate(layers.items(), start=1):
-        for alpha, state, member in found:
-            kind = "on" if state in _TOLD else "hollow"
-            said = f"{name_of(layer)}, {name_of(member)}: alpha {_written(alpha)}, {name_of(state)}"
-            marks.append(plot.dot(number, alpha, kind, said))
-    told = f"alpha over {len(layers)} layers, from {min(alphas):.3g} to {max(alphas):.3g}"
-    return joined([plot.drawn(marks, told), beyond(row, "spectrum")])
+    for number, (layer, points) in enumerate(layers.items(), start=1):
+        for alpha, state, member in points:
+            kind = "on" if state in _INFORMATIVE else "hollow"
+            title = (
+                f"{name_of(layer)}, {name_of(member)}: alpha {_written(alpha)}, {name_of(state)}"
+            )
+            marks.append(plot.dot(number, alpha, kind, title))
+    description = f"alpha over {len(layers)} layers, from {min(alphas):.3g} to {max(alphas):.3g}"
+    return joined([plot.drawn(marks, description), beyond(row, "spectrum")])
 
 
 def _layers(row: Row) -> dict[str, list[tuple[float, str, str]]]:
     """Give (alpha, state, member) of each layer, in order."""
-    found: dict[str, list[tuple[float, str, str]]] = {}
+    layers: dict[str, list[tuple[float, str, str]]] = {}
     for member, layer, kind, state, alpha in lines(
         row, "spectrum", "member", "layer", "kind", "state", "alpha"
     ):
-        known = numeric(alpha)
-        if known is not None and kind != "embedding":  # means leave these out too
-            found.setdefault(str(layer), []).append((known[0], str(state), str(member)))
-    return found
+        numbers = numeric(alpha)
+        if numbers is not None and kind != "embedding":  # means leave these out too
+            layers.setdefault(str(layer), []).append((numbers[0], str(state), str(member)))
+    return layers
 
 
 def _written(alpha: float) -> str:

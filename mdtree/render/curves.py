@@ -36,18 +36,18 @@ def profile(row: Row, column: str, label: str) -> Markup | None:
         marks.append(plot.curve(path, "curved"))
         marks += [plot.dot(t, value, "on", f"{label} {value:.4g} at {t:g}") for t, value in path]
     worst = max(height)
-    drawn = plot.drawn(marks, f"{label} between the networks of the group, at most {worst:.4g}")
-    return joined([drawn, beyond(row, "curve", "line")])
+    picture = plot.drawn(marks, f"{label} between the networks of the group, at most {worst:.4g}")
+    return joined([picture, beyond(row, "curve", "line")])
 
 
 def _paths(row: Row, detail: str, column: str) -> list[_Points]:
     """Give the points of each pair, in order."""
-    found: dict[object, _Points] = {}
+    paths: dict[object, _Points] = {}
     for pair, *cells in lines(row, detail, "pair", "t", column):
         point = numeric(*cells)
         if point is not None:
-            found.setdefault(pair, []).append((point[0], point[1]))
-    return [sorted(points) for points in found.values() if len(points) > 1]
+            paths.setdefault(pair, []).append((point[0], point[1]))
+    return [sorted(points) for points in paths.values() if len(points) > 1]
 
 
 def density(row: Row) -> Markup | None:
@@ -57,7 +57,7 @@ def density(row: Row) -> Markup | None:
     so that a node that stands alone has its own weight for height.
     """
     members = _nodes(row)
-    nodes = [(value, weight / len(members)) for held in members for value, weight in held]
+    nodes = [(value, weight / len(members)) for member in members for value, weight in member]
     if not nodes:
         return None
     values = [value for value, _ in nodes]
@@ -75,18 +75,18 @@ def density(row: Row) -> Markup | None:
     marks += [
         plot.dot(value, weight, "on", f"{value:.4g}: share {weight:.2g}") for value, weight in nodes
     ]
-    told = f"spectral density of the Hessian: eigenvalues from {low:.4g} to {high:.4g}"
-    return joined([plot.drawn(marks, told), beyond(row, "hessian_density")])
+    description = f"spectral density of the Hessian: eigenvalues from {low:.4g} to {high:.4g}"
+    return joined([plot.drawn(marks, description), beyond(row, "hessian_density")])
 
 
 def _nodes(row: Row) -> list[_Points]:
     """Give eigenvalues and weights of each member."""
-    found: dict[object, _Points] = {}
+    nodes: dict[object, _Points] = {}
     for member, *cells in lines(row, "hessian_density", "member", "eigenvalue", "weight"):
         node = numeric(*cells)
         if node is not None and node[1] > 0:
-            found.setdefault(member, []).append((node[0], node[1]))
-    return list(found.values())
+            nodes.setdefault(member, []).append((node[0], node[1]))
+    return list(nodes.values())
 
 
 def _smooth(places: np.ndarray, nodes: Sequence[tuple[float, float]], width: float) -> np.ndarray:

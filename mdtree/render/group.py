@@ -47,11 +47,11 @@ def _facts(row: Row | None) -> Markup | None:
     if row is None or not row.facts:
         return None
     numbers = {name: number_of(row, name) for name in row.facts}
-    said = (
+    texts = (
         f"{name_of(plain(name))} {name_of(row.facts[name]) if number is None else short(number)}"
         for name, number in numbers.items()
     )
-    return tag("p", " · ".join(said), class_="facts")
+    return tag("p", " · ".join(texts), class_="facts")
 
 
 def _gains(verdict: Verdict) -> Markup | None:
@@ -68,5 +68,5 @@ def _gains(verdict: Verdict) -> Markup | None:
 def _warnings(verdict: Verdict) -> Markup | None:
     if not verdict.basis.warnings:
         return None
-    said = (tag("li", sentence(warning)) for warning in verdict.basis.warnings)
-    return section("Warnings", None, tag("ul", *said, class_="plain note"))
+    items = (tag("li", sentence(warning)) for warning in verdict.basis.warnings)
+    return section("Warnings", None, tag("ul", *items, class_="plain note"))

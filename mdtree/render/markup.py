@@ -27,8 +27,8 @@ def escaped(text: str) -> Markup:
     """Make text harmless inside elements and attributes; markup stays as it is."""
     if isinstance(text, Markup):
         return text
-    said = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-    return Markup(escape("".join(c if c.isprintable() else ascii(c)[1:-1] for c in said)))
+    shortened = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return Markup(escape("".join(c if c.isprintable() else ascii(c)[1:-1] for c in shortened)))
 
 
 def joined(parts: Iterable[str | None], between: str = "") -> Markup:
@@ -42,14 +42,14 @@ def tag(name: str, /, *children: str | None, **attributes: str | float | None) -
     >>> tag("p", "a < b", tag("br"), class_="note", aria_label="x")
     '<p class="note" aria-label="x">a &lt; b<br/></p>'
     """
-    said = "".join(
+    attribute_text = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_written(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
     if name in _ALONE:
-        return Markup(f"<{name}{said}/>")
-    return Markup(f"<{name}{said}>{joined(children)}</{name}>")
+        return Markup(f"<{name}{attribute_text}/>")
+    return Markup(f"<{name}{attribute_text}>{joined(children)}</{name}>")
 
 
 def _written(value: str | float) -> str:

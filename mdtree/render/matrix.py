@@ -34,16 +34,16 @@ class _Matrix:
 
 def members_matrix(row: Row) -> Markup | None:
     """Draw the CKA of all pairs of members; that of a network with itself is left empty."""
-    held = lines(row, "pairs", "a", "b", "cka", most=None)
-    names = _names(name for a, b, _ in held for name in (a, b))
-    found = _known(held, names, names)
-    found = {(b, a): cka for (a, b), cka in found.items()} | found
-    if not found:
+    entries = lines(row, "pairs", "a", "b", "cka", most=None)
+    names = _names(name for a, b, _ in entries for name in (a, b))
+    similarities = _similarities(entries, names, names)
+    similarities = {(b, a): cka for (a, b), cka in similarities.items()} | similarities
+    if not similarities:
         return None
     shown = list(names)[:_MOST_NAMES]
     return joined(
         [
-            _drawn(_matrix(shown, shown, found), "networks"),
+            _drawn(_matrix(shown, shown, similarities), "networks"),
             tag("ol", *(tag("li", name_of(name)) for name in shown), class_="names"),
             left_out(len(shown), len(names), "networks"),
         ]
@@ -52,15 +52,15 @@ def members_matrix(row: Row) -> Markup | None:
 
 def layers_matrix(row: Row) -> Markup | None:
     """Draw the CKA of all layers of one network with all layers of another."""
-    held = lines(row, "layers", "row", "column", "cka", most=None)
-    first, second = _names(line[0] for line in held), _names(line[1] for line in held)
-    found = _known(held, first, second)
-    if not found:
+    entries = lines(row, "layers", "row", "column", "cka", most=None)
+    first, second = _names(line[0] for line in entries), _names(line[1] for line in entries)
+    similarities = _similarities(entries, first, second)
+    if not similarities:
         return None
     shown, beside = list(first)[:_MOST_NAMES], list(second)[:_MOST_NAMES]
     return joined(
         [
-            _drawn(_matrix(shown, beside, found), "layers"),
+            _drawn(_matrix(shown, beside, similarities), "layers"),
             left_out(_MOST_NAMES, max(len(first), len(second)), "layers"),
         ]
     )
@@ -74,22 +74,24 @@ def _names(cells: Iterable[Cell]) -> dict[str, int]:
     return names
 
 
-def _known(
-    held: Iterable[tuple[Cell, ...]], rows: Mapping[str, int], columns: Mapping[str, int]
+def _similarities(
+    entries: Iterable[tuple[Cell, ...]], rows: Mapping[str, int], columns: Mapping[str, int]
 ) -> dict[tuple[str, str], float]:
     """Give what is known of the pairs that are drawn."""
-    found = {}
-    for one, other, cell in held:
-        row, column, cka = str(one), str(other), numeric(cell)
+    similarities = {}
+    for first, second, cell in entries:
+        row, column, cka = str(first), str(second), numeric(cell)
         if cka is not None and rows[row] < _MOST_NAMES > columns[column]:
-            found[row, column] = cka[0]
-    return found
+            similarities[row, column] = cka[0]
+    return similarities
 
 
 def _matrix(
-    rows: Sequence[str], columns: Sequence[str], found: Mapping[tuple[str, str], float]
+    rows: Sequence[str], columns: Sequence[str], similarities: Mapping[tuple[str, str], float]
 ) -> _Matrix:
-    cells = np.array([[found.get((one, other), np.nan) for other in columns] for one in rows])
+    cells = np.array(
+        [[similarities.get((row, column), np.nan) for column in columns] for row in rows]
+    )
     block = -(-max(cells.shape) // _MOST)
     if block == 1:
         return _Matrix(rows=tuple(rows), columns=tuple(columns), cells=cells)
@@ -113,14 +115,14 @@ def _pooled(cells: Floats, block: int) -> Floats:
 
 
 def _mean(part: Floats) -> float:
-    known = part[~np.isnan(part)]
-    return float(known.mean()) if len(known) else float("nan")
+    values = part[~np.isnan(part)]
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def _drawn(matrix: _Matrix, what: str) -> Markup:
     high, wide = matrix.cells.shape
     side = max(_SIDE if max(high, wide) <= _WRITTEN else 0, _WIDTH / max(high, wide, _WRITTEN))
-    known = matrix.cells[~np.isnan(matrix.cells)]
+    values = matrix.cells[~np.isnan(matrix.cells)]
     parts = [
         _cell(matrix, y, x, side)
         for y in range(high)
@@ -128,11 +130,11 @@ def _drawn(matrix: _Matrix, what: str) -> Markup:
         if not np.isnan(matrix.cells[y, x])
     ]
     blocks = f", each cell the mean of {matrix.block} by {matrix.block}" * (matrix.block > 1)
-    told = f"CKA of {high} by {wide} {what}{blocks}: "
-    told += f"from {_written(known.min(), 2)} to {_written(known.max(), 2)}"
+    description = f"CKA of {high} by {wide} {what}{blocks}: "
+    description += f"from {_written(values.min(), 2)} to {_written(values.max(), 2)}"
     return tag(
         "svg",
-        tag("title", told),
+        tag("title", description),
         tag("rect", x=0, y=0, width=side * wide, height=side * high, class_="empty"),
         joined(parts),
         viewBox=f"0 0 {side * wide:.2f} {side * high:.2f}",
@@ -140,7 +142,7 @@ def _drawn(matrix: _Matrix, what: str) -> Markup:
         height=side * high,
         class_="matrix",
         role="img",
-        aria_label=told,
+        aria_label=description,
     )
 
 

@@ -14,22 +14,27 @@ __all__ = ["absent"]
 
 def absent(verdict: Verdict, row: Row | None) -> Markup | None:
     """List what the trees asked for in vain, then what else is missing."""
-    asked = {
-        need for one in verdict.missed for name in one.features for need in FEATURES[name].needs
+    needed = {
+        need
+        for missing in verdict.missed
+        for name in missing.features
+        for need in FEATURES[name].needs
     }
     others = [
         tag("li", tag("b", plain(name)), f": {sentence(value.missing)}")
         for name, value in ({} if row is None else row.quantities).items()
-        if isinstance(value, Missing) and name not in asked
+        if isinstance(value, Missing) and name not in needed
     ]
     listed = [*map(_line, verdict.missed), *others]
     return section("Not measured", None, tag("ul", *listed, class_="plain")) if listed else None
 
 
-def _line(one: MissingMeasurement) -> Markup:
-    told = ", ".join(map(feature_name, one.features))
+def _line(missing: MissingMeasurement) -> Markup:
+    names = ", ".join(map(feature_name, missing.features))
     flips = (
-        f" To know {told} would change the most probable answer with a probability of "
-        f"{share(one.flips)}."
+        f" To know {names} would change the most probable answer with a probability of "
+        f"{share(missing.flips)}."
     )
-    return tag("li", tag("b", plain(one.metric)), f": {sentence(one.reason)}", tag("small", flips))
+    return tag(
+        "li", tag("b", plain(missing.metric)), f": {sentence(missing.reason)}", tag("small", flips)
+    )

@@ -1,4 +1,4 @@
-"""The page: all verdicts in one file that asks nothing of the network."""
+"""The HTML page: all verdicts in one file that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def report_page(
 ) -> str:
     """Write the page.
 
-    `rows` are those that were judged, and those of which nothing could be judged; `trees` are
+    `rows` are those that were diagnosed, and those that could not be diagnosed; `trees` are
     those that the verdicts name as their basis.  What has no row or no tree has fewer pictures.
     """
-    held = {row.key: row for row in rows}
-    judged = {(one.group, one.basis.protocol) for one in verdicts}
+    rows_by_key = {row.key: row for row in rows}
+    diagnosed = {(verdict.group, verdict.basis.protocol) for verdict in verdicts}
     articles = [
         article(
             verdict,
-            held.get((verdict.group, verdict.basis.protocol)),
+            rows_by_key.get((verdict.group, verdict.basis.protocol)),
             trees.get(verdict.basis.tree),
             name=f"group-{number}",
         )
@@ -47,23 +47,23 @@ def report_page(
     ]
     several = len(verdicts) > 1
     if len(verdicts) > MOST_WHOLE:
-        told = (
+        note = (
             f"The first {MOST_WHOLE:,} of {len(verdicts):,} groups; another one: add --group NAME."
         )
-        articles.append(tag("p", told, class_="note"))
+        articles.append(tag("p", note, class_="note"))
     body = tag(
         "body",
         tag("header", tag("h1", "Diagnosis by mdtree"), _overview(verdicts) if several else None),
-        tag("main", *articles, _unjudged([row for row in rows if row.key not in judged])),
+        tag("main", *articles, _undiagnosed([row for row in rows if row.key not in diagnosed])),
         tag("footer", tag("p", _FOOT)),
     )
     return f"<!DOCTYPE html>\n{tag('html', _head(verdicts), body, lang='en')}\n"
 
 
 def _head(verdicts: Sequence[Verdict]) -> Markup:
-    told = plural(len(verdicts), "group")
+    subject = plural(len(verdicts), "group")
     if len(verdicts) == 1:
-        told = f"{plain(verdicts[0].mode)}, {verdicts[0].group}"
+        subject = f"{plain(verdicts[0].mode)}, {verdicts[0].group}"
     return tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -72,19 +72,19 @@ def _head(verdicts: Sequence[Verdict]) -> Markup:
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="referrer", content="no-referrer"),
         tag("link", rel="icon", href="data:,"),
-        tag("title", f"mdtree: {told}"),
+        tag("title", f"mdtree: {subject}"),
         tag("style", style()),
     )
 
 
 def _overview(verdicts: Sequence[Verdict]) -> Markup:
     """Count the verdicts, and list them with links."""
-    counts = Counter(one.mode for one in verdicts)
-    told = ", ".join(f"{count} {plain(mode)}" for mode, count in counts.most_common())
+    counts = Counter(verdict.mode for verdict in verdicts)
+    summary = ", ".join(f"{count} {plain(mode)}" for mode, count in counts.most_common())
     head = [tag("th", name, scope="col") for name in ("group", "verdict")]
     return joined(
         [
-            tag("p", tag("strong", plural(len(verdicts), "group")), f": {told}"),
+            tag("p", tag("strong", plural(len(verdicts), "group")), f": {summary}"),
             tag(
                 "nav",
                 tag(
@@ -93,7 +93,9 @@ def _overview(verdicts: Sequence[Verdict]) -> Markup:
                         "thead",
                         tag("tr", *head, tag("th", "probability", scope="col", class_="value")),
                     ),
-                    tag("tbody", *(_line(n, one) for n, one in enumerate(verdicts, start=1))),
+                    tag(
+                        "tbody", *(_line(n, verdict) for n, verdict in enumerate(verdicts, start=1))
+                    ),
                 ),
                 aria_label="groups",
             ),
@@ -119,7 +121,7 @@ def _line(number: int, verdict: Verdict) -> Markup:
     )
 
 
-def _unjudged(rows: Sequence[Row]) -> Markup | None:
+def _undiagnosed(rows: Sequence[Row]) -> Markup | None:
     """Name the groups that have no verdict, and why."""
     if not rows:
         return None

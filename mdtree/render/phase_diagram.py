@@ -43,8 +43,8 @@ def phase_text(phases: Sequence[Phase]) -> str:
     if cells > _MOST_CELLS:  # most of them empty: a group is one cell
         return f"phase diagrams of {cells:,} cells are too large to be shown"
     legend = ", ".join(f"{letter} {mode}" for mode, letter in LETTERS.items())
-    said = f"percent of test items, and what is wrong: {legend}; ? inside the noise"
-    return "\n\n".join([*map(_text, phases), said])
+    caption = f"percent of test items, and what is wrong: {legend}; ? inside the noise"
+    return "\n\n".join([*map(_text, phases), caption])
 
 
 def _text(phase: Phase) -> str:
@@ -82,8 +82,8 @@ def _name(word: str) -> str:
 
 
 def _number(value: float) -> str:
-    whole = value.is_integer() and abs(value) < 1e9  # noqa: PLR2004 - then 1e+09 is shorter
-    return f"{value:,.0f}" if whole else f"{value:g}"
+    is_whole = value.is_integer() and abs(value) < 1e9  # noqa: PLR2004 - then 1e+09 is shorter
+    return f"{value:,.0f}" if is_whole else f"{value:g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +176,7 @@ def _pair(frame: _Frame, left: float, top: float, scale: _Scale) -> Iterator[str
             (second, scale.mode(label), _mark(label) + gain),
         ):
             middle = start + x + frame.cell / 2
-            yield f"<g><title>{escape(printable(_said(cell)))}</title>"
+            yield f"<g><title>{escape(printable(_description(cell)))}</title>"
             yield _box(start + x, y, frame.cell - 1, _LINE - 1, colour)
             yield _words(text, middle, y + _LINE / 2 + 4, ink=_ink(colour)) + "</g>"
 
@@ -197,7 +197,7 @@ def _axes(frame: _Frame, left: float, top: float) -> Iterator[str]:
         yield _words(_name(frame.phase.down), left + 12, top + high / 2, turned=True)
 
 
-def _said(cell: Cell) -> str:
+def _description(cell: Cell) -> str:
     label = cell.label
     gain = "" if label.mode == "none" else f", its remedy gains {label.severity:.2f} points"
     noise = f", inside the noise of {label.margin:.2f}" if label.in_noise else ""
@@ -208,8 +208,8 @@ def _legend(labels: Sequence[Label], scale: _Scale) -> Iterator[str]:
     noisy = sum(label.in_noise for label in labels)
     top = _EDGE + 12
     yield _words("Phase diagrams", _EDGE, top, anchor="start", weight="bold", size=16)
-    told = f"{plural(len(labels), 'group')}, {noisy} of the labels inside the noise (?)"
-    yield _words(told, _EDGE, top + 20, anchor="start")
+    summary = f"{plural(len(labels), 'group')}, {noisy} of the labels inside the noise (?)"
+    yield _words(summary, _EDGE, top + 20, anchor="start")
     top += 34
     for number in range(11):  # a scale of eleven boxes
         colour = _mixed(_DULL, _BRIGHT, number / 10)
@@ -250,9 +250,9 @@ def _words(
     )
 
 
-def _mixed(one: str, other: str, share: float) -> str:
+def _mixed(start: str, end: str, share: float) -> str:
     """Go from one colour to another."""
-    pairs = zip(_rgb(one), _rgb(other), strict=True)
+    pairs = zip(_rgb(start), _rgb(end), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 
 

@@ -42,11 +42,11 @@ def phases(rows: Sequence[Row], labels: Sequence[Label]) -> list[Phase]:
         return []
     across, *others = varied
     down, rest = (others[0], others[1:]) if others else (None, [])
-    found: dict[str, dict[tuple[float, ...], dict[tuple[float, float], Cell]]] = {}
+    zoos: dict[str, dict[tuple[float, ...], dict[tuple[float, float], Cell]]] = {}
     for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
         shared = tuple(varied[fact][number] for fact in rest)
         place = (varied[down][number] if down else 0.0, varied[across][number])
-        diagrams = found.setdefault(str(row.facts.get("zoo", "")), {})
+        diagrams = zoos.setdefault(str(row.facts.get("zoo", "")), {})
         diagrams.setdefault(shared, {})[place] = Cell(group=row.group, label=label)
     return [
         Phase(
@@ -58,19 +58,19 @@ def phases(rows: Sequence[Row], labels: Sequence[Label]) -> list[Phase]:
             lines=tuple(sorted({line for d in diagrams.values() for line, _ in d})),
             cells=cells,
         )
-        for zoo, diagrams in sorted(found.items())
+        for zoo, diagrams in sorted(zoos.items())
         for shared, cells in sorted(diagrams.items(), key=lambda item: item[0])
     ]
 
 
 def _varied(rows: Sequence[Row]) -> dict[str, list[float]]:
     """Give the values of the facts that every row has and in which rows differ."""
-    known = {
+    columns = {
         fact: [value for row in rows if (value := number_of(row, fact)) is not None]
         for fact in _PREFERRED
     }
     return {
         fact: values
-        for fact, values in known.items()
+        for fact, values in columns.items()
         if len(values) == len(rows) and len(set(values)) > 1
     }

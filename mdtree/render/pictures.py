@@ -71,11 +71,11 @@ _PICTURES = (
 
 def pictures(row: Row | None) -> Markup | None:
     """Draw what the details of a row hold."""
-    drawn = [] if row is None else [(one, one.draw(row)) for one in _PICTURES]
+    drawn = [] if row is None else [(picture, picture.draw(row)) for picture in _PICTURES]
     figures = [
-        tag("figure", tag("figcaption", tag("b", one.title), one.told), tag("div", picture))
-        for one, picture in drawn
-        if picture is not None
+        tag("figure", tag("figcaption", tag("b", picture.title), picture.told), tag("div", drawing))
+        for picture, drawing in drawn
+        if drawing is not None
     ]
     if not figures:
         return None

@@ -24,7 +24,7 @@ def origin(basis: Basis, row: Row | None) -> Markup:
     if row is not None and row.provenance is not None:
         pairs += _measuring(row.provenance)
     pairs.append(("versions", ", ".join(f"{n} {v}" for n, v in basis.versions.items())))
-    return tag("dl", *(joined([tag("dt", name), tag("dd", said)]) for name, said in pairs if said))
+    return tag("dl", *(joined([tag("dt", name), tag("dd", text)]) for name, text in pairs if text))
 
 
 def _tree(basis: Basis) -> Iterator[tuple[str, str]]:
@@ -36,18 +36,25 @@ def _tree(basis: Basis) -> Iterator[tuple[str, str]]:
     yield "protocol", f"{basis.protocol}{f' ({meaning})' if meaning else ''}"
 
 
-def _measuring(held: Provenance) -> Iterator[tuple[str, Markup | str]]:
+def _measuring(provenance: Provenance) -> Iterator[tuple[str, Markup | str]]:
     weights = [
         tag("span", f"{name_of(name)} ", tag("code", hash_[:_HASH]))
-        for name, hash_ in islice(held.weights.items(), _MOST)
+        for name, hash_ in islice(provenance.weights.items(), _MOST)
     ]
-    more = left_out(_MOST, len(held.weights), "checkpoints")
+    more = left_out(_MOST, len(provenance.weights), "checkpoints")
     yield "checkpoints (sha256)", joined([joined(weights, ", "), more])
-    yield "counted once", "; ".join(held.counted_once[:_MOST])
-    yield "recipe (sha256)", tag("code", held.recipe[:_HASH])
-    if held.data is not None:
-        yield "data (sha256)", tag("code", held.data[:_HASH])
-    yield "metrics", ", ".join(held.metrics)
-    cost = "" if held.passes is None else f", {short(held.passes)} forward passes of one item"
-    yield "measured", f"on {held.device} in {short(held.seconds)} s, seed {held.seed}{cost}"
-    yield "choices", joined((tag("span", sentence(note)) for note in held.notes[:_MOST]), " ")
+    yield "counted once", "; ".join(provenance.counted_once[:_MOST])
+    yield "recipe (sha256)", tag("code", provenance.recipe[:_HASH])
+    if provenance.data is not None:
+        yield "data (sha256)", tag("code", provenance.data[:_HASH])
+    yield "metrics", ", ".join(provenance.metrics)
+    cost = (
+        ""
+        if provenance.passes is None
+        else f", {short(provenance.passes)} forward passes of one item"
+    )
+    yield (
+        "measured",
+        f"on {provenance.device} in {short(provenance.seconds)} s, seed {provenance.seed}{cost}",
+    )
+    yield "choices", joined((tag("span", sentence(note)) for note in provenance.notes[:_MOST]), " ")

@@ -1,4 +1,4 @@
-"""Quantities: all that was measured, as marks among the training groups where the tree asks."""
+"""Quantities: all that was measured, as marks among the training groups where the tree uses it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ def quantities(verdict: Verdict, row: Row | None, saved: SavedTree | None) -> Ma
     """Draw the features of the tree, and list what else was measured."""
     if row is None:
         return None
-    found = [] if saved is None else list(marks(row, saved, verdict.clues))
-    rest = _rest(found, row)
-    if not found and not rest:
+    feature_marks = [] if saved is None else list(marks(row, saved, verdict.clues))
+    rest = _rest(feature_marks, row)
+    if not feature_marks and not rest:
         return None
     return section(
-        "Measurements", _legend() if found else None, strips(found) if found else None, rest
+        "Measurements",
+        _legend() if feature_marks else None,
+        strips(feature_marks) if feature_marks else None,
+        rest,
     )
 
 
@@ -38,10 +41,10 @@ def _legend() -> Markup:
     )
 
 
-def _rest(found: list[Mark], row: Row) -> Markup | None:
+def _rest(feature_marks: list[Mark], row: Row) -> Markup | None:
     """List what was measured and no strip shows."""
-    needs = [FEATURES[mark.feature].needs for mark in found]
-    shown = {held[0] for held in needs if len(held) == 1}
+    needs = [FEATURES[mark.feature].needs for mark in feature_marks]
+    shown = {names[0] for names in needs if len(names) == 1}
     others = [
         tag(
             "tr",
@@ -55,7 +58,7 @@ def _rest(found: list[Mark], row: Row) -> Markup | None:
     if not others:
         return None
     table = tag("table", tag("tbody", *others))
-    if not found:
+    if not feature_marks:
         return table
     return tag(
         "details", tag("summary", f"{len(others)} more that the tree does not ask for"), table

@@ -9,5 +9,5 @@ __all__ = ["section"]
 
 def section(title: str, lead: str | None, *parts: Markup | None) -> Markup:
     """Write one section of a group."""
-    told = None if lead is None else tag("p", lead, class_="lead")
-    return tag("section", tag("h3", title), told, *parts)
+    paragraph = None if lead is None else tag("p", lead, class_="lead")
+    return tag("section", tag("h3", title), paragraph, *parts)

@@ -36,7 +36,7 @@ class Mark:
     held: tuple[float, ...]  # quantiles of the training groups, or their least and largest value
     value: float | None
     stderr: float  # 0: not known
-    thresholds: tuple[float, ...]  # that the walk compared it with
+    thresholds: tuple[float, ...]  # that the decision path compared it with
     told: str  # the number, or why there is none
 
     def level(self, value: float) -> float:
@@ -57,20 +57,20 @@ def marks(row: Row, saved: SavedTree, steps: Sequence[DecisionStep]) -> Iterator
     values, errors = _values(row, saved)
     thresholds: dict[str, tuple[float, ...]] = {}
     for step in steps:
-        told = () if step.threshold == KNOWN else (step.threshold,)
-        thresholds[step.feature] = (*thresholds.get(step.feature, ()), *told)
+        cuts = () if step.threshold == KNOWN else (step.threshold,)
+        thresholds[step.feature] = (*thresholds.get(step.feature, ()), *cuts)
     for name in dict.fromkeys([*thresholds, *saved.features]):
-        held = _held(name, saved)
-        if held is not None:
+        quantiles = _quantiles(name, saved)
+        if quantiles is not None:
             value = values.get(name)
             stderr = errors.get(name, 0.0)
             yield Mark(
                 feature=name,
-                held=held,
+                held=quantiles,
                 value=value,
                 stderr=stderr,
                 thresholds=thresholds.get(name, ()),
-                told=_told(name, value, stderr, row),
+                told=_value_text(name, value, stderr, row),
             )
 
 
@@ -90,17 +90,17 @@ def key(name: str) -> Markup:
 
 
 def _values(row: Row, saved: SavedTree) -> tuple[dict[str, float], dict[str, float]]:
-    """Give the known features, and their standard errors as the judge has them."""
+    """Give the known features, and their standard errors as the diagnoser has them."""
     line = saved.matrix([row], allow_protocol_mismatch=True)[0]
     draws = resampled(row, saved)
-    known = {n: float(v) for n, v in zip(saved.features, line, strict=True) if math.isfinite(v)}
+    values = {n: float(v) for n, v in zip(saved.features, line, strict=True) if math.isfinite(v)}
     spreads = {
         name: float(column.std())
         for name, column in zip(saved.features, draws.T, strict=True)
         if np.isfinite(column).all() and column.min() < column.max()
     }
-    return known, {
-        name: spreads[name] for name, value in known.items() if _is_error(spreads.get(name), value)
+    return values, {
+        name: spreads[name] for name, value in values.items() if _is_error(spreads.get(name), value)
     }
 
 
@@ -109,17 +109,17 @@ def _is_error(spread: float | None, value: float) -> bool:
     return spread is not None and spread > 1e-9 * max(abs(value), 1e-3)
 
 
-def _held(name: str, saved: SavedTree) -> tuple[float, ...] | None:
+def _quantiles(name: str, saved: SavedTree) -> tuple[float, ...] | None:
     """Give the quantiles of a feature, from end to end; where the tree has none, its range."""
     quantiles = {} if saved.population is None else saved.population.quantiles
-    held, ends = quantiles.get(name), saved.ranges.get(name)
-    if held is None or ends is None:
-        return held or ends
+    values, ends = quantiles.get(name), saved.ranges.get(name)
+    if values is None or ends is None:
+        return values or ends
     low, high = ends  # quantiles are rounded
-    return (min(low, held[0]), *held[1:-1], max(high, held[-1]))
+    return (min(low, values[0]), *values[1:-1], max(high, values[-1]))
 
 
-def _told(name: str, value: float | None, stderr: float, row: Row) -> str:
+def _value_text(name: str, value: float | None, stderr: float, row: Row) -> str:
     feature = FEATURES[name]
     if value is None:
         return next(_reasons(feature.needs, row), "not known")
@@ -134,13 +134,13 @@ def _told(name: str, value: float | None, stderr: float, row: Row) -> str:
 
 def _reasons(needs: Sequence[str], row: Row) -> Iterator[str]:
     for need in needs:
-        found = row.quantities.get(need)
-        if isinstance(found, Missing):
-            yield f"not measured: {found.missing}"
-        elif found is None and need in QUANTITIES:
+        quantity = row.quantities.get(need)
+        if isinstance(quantity, Missing):
+            yield f"not measured: {quantity.missing}"
+        elif quantity is None and need in QUANTITIES:
             yield "not measured"
-        elif isinstance(found, Measured) and found.value <= 0:
-            yield f"{with_error(need, found)}, which has no logarithm"
+        elif isinstance(quantity, Measured) and quantity.value <= 0:
+            yield f"{with_error(need, quantity)}, which has no logarithm"
 
 
 def _line(mark: Mark) -> Markup:
@@ -175,19 +175,19 @@ def _where(mark: Mark) -> str:
 
 
 def _strip(mark: Mark) -> Markup:
-    told = f"{feature_name(mark.feature)}: {mark.told}"
+    description = f"{feature_name(mark.feature)}: {mark.told}"
     if mark.value is not None:
-        told += f", {_where(mark)}"
+        description += f", {_where(mark)}"
     return tag(
         "svg",
-        tag("title", told),
+        tag("title", description),
         *_bands(mark),
         *_labels(mark),
         *(_cut(mark, threshold) for threshold in mark.thresholds),
         _point(mark, mark.value) if mark.value is not None else None,
         class_="strip",
         role="img",
-        aria_label=told,
+        aria_label=description,
     )
 
 
@@ -213,8 +213,8 @@ def _labels(mark: Mark) -> Iterator[Markup]:
 
 def _cut(mark: Mark, threshold: float) -> Markup:
     place = _percent(_at(mark, threshold))
-    told = f"the tree asks: at most {feature_number(mark.feature, threshold)}?"
-    return tag("line", tag("title", told), x1=place, x2=place, y1=4, y2=24, class_="cut")
+    title = f"the tree asks: at most {feature_number(mark.feature, threshold)}?"
+    return tag("line", tag("title", title), x1=place, x2=place, y1=4, y2=24, class_="cut")
 
 
 def _point(mark: Mark, value: float) -> Markup:

@@ -25,16 +25,16 @@ def lines(
     row: Row, detail: str, *columns: str, most: int | None = MOST_LINES
 ) -> list[tuple[Cell, ...]]:
     """Read some columns of a detail, line by line; none where one of them is not there."""
-    held = (row.details or {}).get(detail)
-    if held is None or any(name not in held.columns for name in columns):
+    table = (row.details or {}).get(detail)
+    if table is None or any(name not in table.columns for name in columns):
         return []
-    return list(islice(zip(*(held.columns[name] for name in columns), strict=True), most))
+    return list(islice(zip(*(table.columns[name] for name in columns), strict=True), most))
 
 
 def beyond(row: Row, *details: str) -> Markup | None:
     """Say that not all lines of these tables are drawn, where that is so."""
-    held = [(row.details or {}).get(detail) for detail in details]
-    columns = [column for one in held if one for column in list(one.columns.values())[:1]]
+    tables = [(row.details or {}).get(detail) for detail in details]
+    columns = [column for table in tables if table for column in list(table.columns.values())[:1]]
     longest = max(map(len, columns), default=0)
     return left_out(MOST_LINES, longest, "lines of the table")
 
@@ -53,5 +53,5 @@ def name_of(cell: object) -> str:
 
 def numeric(*cells: Cell) -> tuple[float, ...] | None:
     """Give the cells as numbers, if all of them are."""
-    found = [cell for cell in cells if isinstance(cell, int | float) and abs(cell) < _LARGEST]
-    return tuple(map(float, found)) if len(found) == len(cells) else None
+    numbers = [cell for cell in cells if isinstance(cell, int | float) and abs(cell) < _LARGEST]
+    return tuple(map(float, numbers)) if len(numbers) == len(cells) else None

@@ -34,8 +34,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _cell(text: str) -> str:
     """Write a cell; of a long one the middle is left out, as ends of names tell them apart."""
-    for one in (str, printable):  # what is spelled out may be too long only then
-        text = one(text)
+    for convert in (str, printable):  # what is spelled out may be too long only then
+        text = convert(text)
         if len(text) > _WIDEST:
             text = f"{text[: _WIDEST - _END - 1]}…{text[-_END:]}"
     return text

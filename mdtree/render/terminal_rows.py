@@ -46,14 +46,14 @@ def rows_table(rows: Collection[Row], *, limit: int | None = SHOWN) -> str:
 
 def counted_once(rows: Sequence[Row]) -> list[str]:
     """Say which files were no members of their own."""
-    told = []
+    lines = []
     for row in rows:
         copies = row.provenance.counted_once if row.provenance is not None else []
         if copies:
             more = f", and {len(copies) - _COPIES} more" if len(copies) > _COPIES else ""
-            said = ", ".join(copies[:_COPIES]) + more
-            told.append(f"counted once {_named(row)}: {printable(said)}")
-    return told
+            files = ", ".join(copies[:_COPIES]) + more
+            lines.append(f"counted once {_named(row)}: {printable(files)}")
+    return lines
 
 
 def _by_metric(rows: Sequence[Row]) -> list[list[str]]:
@@ -122,9 +122,9 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
         for reason, count in counts.items():
             reasons.setdefault((reason, count), []).append(name)
     return [
-        f"missing {', '.join(names)}: {told} ({count} of {len(rows)})"
+        f"missing {', '.join(names)}: {text} ({count} of {len(rows)})"
         for (reason, count), names in reasons.items()
-        if (told := printable(shortened(reason, _LONGEST)))
+        if (text := printable(shortened(reason, _LONGEST)))
     ]
 
 

@@ -92,13 +92,13 @@ def changes_text(changes: Sequence[Change]) -> str:
     ]
     header = ["layer", "d log norm", "z", "d log spectral", "z", "d alpha", ""]
     count = sum(change.collapsed for change in changes)
-    said = (
+    summary = (
         f"{count} of {plural(len(changes), 'layer')} changed in size unlike the others: norms and "
         "alpha-hat mislead there, alpha does not"
         if count
         else f"no scale collapse: all {plural(len(changes), 'layer')} changed in size alike"
     )
-    return f"{table(header, rows)}\n\n{said}"
+    return f"{table(header, rows)}\n\n{summary}"
 
 
 def models_text(models: Sequence[tuple[str, Analysis]]) -> str:
@@ -207,7 +207,7 @@ def _flow(analysis: Analysis) -> str:
     layers = [layer for layer in analysis.averaged if layer.figures.alpha is not None]
     width = max(len(layer.name) for layer in layers)
     picture = [f"  {layer.name.ljust(width)}  {_mark(layer)}" for layer in layers]
-    said = (
+    heading = (
         f"Correlation Flow, alpha against depth: {flow.shape} "
         f"(slope {flow.slope:+.2f} from first to last, 90 % interval {flow.low:+.2f} to "
         f"{flow.high:+.2f}), spread {flow.spread:.2f}, {_percent(flow.above)} above 6"
@@ -215,7 +215,7 @@ def _flow(analysis: Analysis) -> str:
     scale = " " * (width + 4) + "".join(
         str(value).ljust(_WIDTH // 6) for value in range(0, int(_FAR), 2)
     )
-    return "\n".join([said, *picture, scale.rstrip()])
+    return "\n".join([heading, *picture, scale.rstrip()])
 
 
 def _mark(layer: Layer) -> str:
@@ -230,13 +230,13 @@ def _mark(layer: Layer) -> str:
 
 
 def _hints(analysis: Analysis) -> str:
-    found = hints(analysis.averaged)
-    if not found:
+    layer_hints = hints(analysis.averaged)
+    if not layer_hints:
         return ""
     lines = [
         f"  {hint.name}: log spectral norm {hint.log_spectral_norm:.2f}, "
         f"{-hint.z:.1f} spreads below other layers of kind {hint.kind}"
-        for hint in found
+        for hint in layer_hints
     ]
     return "\n".join(
         ["a hint of scale collapse (compare with an earlier checkpoint: --against):", *lines]

@@ -21,12 +21,12 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
     """Lay out several verdicts, one line for each group."""
     lines = [
         [
-            one.group,
-            one.mode if one.sure else f"unsure ({one.likely}?)",
-            f"{100 * one.probability:.0f} %",
-            "yes" if one.outlier is not None and one.outlier.outside else "",
+            verdict.group,
+            verdict.mode if verdict.sure else f"unsure ({verdict.likely}?)",
+            f"{100 * verdict.probability:.0f} %",
+            "yes" if verdict.outlier is not None and verdict.outlier.outside else "",
         ]
-        for one in verdicts
+        for verdict in verdicts
     ]
     return table(["group", "verdict", "probability", "unlike the training groups"], lines)
 
@@ -71,10 +71,10 @@ def _lines(verdict: Verdict) -> Iterator[str]:
     yield f"next: {verdict.advice}"
     if verdict.missed:
         yield "not known:"
-        for one in verdict.missed:
+        for missing in verdict.missed:
             yield (
-                f"  {one.metric}: {one.reason} (would change the most probable answer with "
-                f"{100 * one.flips:.0f} %)"
+                f"  {missing.metric}: {missing.reason} (would change the most probable answer with "
+                f"{100 * missing.flips:.0f} %)"
             )
     yield from _basis(verdict)
 
@@ -86,12 +86,12 @@ def _gains(gains: Sequence[Gain]) -> Iterator[str]:
         change = ""
         if gain.fact is not None:
             fact = gain.fact.replace("_", " ")
-            way = (
+            values = (
                 f"{gain.old:.10g} -> {gain.new:.10g}"
                 if gain.old is not None
                 else f"x {gain.factor:.2g}"
             )
-            change = f"  {fact} {way}"
+            change = f"  {fact} {values}"
         yield f"  {gain.remedy.ljust(wide)}  +{gain.mean:.1f}{spread}{change}"
 
 

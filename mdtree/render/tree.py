@@ -40,7 +40,7 @@ def tree_svg(
     `walked` are the ways of a walk from the root (low | high): it is lit, and all else stands back.
     `say` puts a question or an answer into words.
     """
-    boxes, edges = _layout(node, walked, say or _said)
+    boxes, edges = _layout(node, walked, say or _node_text)
     parts: list[_Edge | _Box] = [*edges, *boxes]
     parts.sort(key=lambda part: part.lit is True)  # what is lit lies on top
     width = max(box.x for box in boxes) + _WIDTH + _GAP
@@ -54,7 +54,7 @@ def tree_svg(
         width=width,
         height=height,
         role="img",
-        aria_label=_told(node, walked, say or _said),
+        aria_label=_description(node, walked, say or _node_text),
     )
     return Markup(picture + "\n")
 
@@ -115,12 +115,12 @@ def _layout(
         if isinstance(part, Leaf):
             y = float(_GAP + ends * (_HEIGHT + _GAP))
             ends += 1
-            held = f"{part.counts.get(part.answer, 0):,g} of {weight_of(part):,g} groups"
-            boxes.append(_Box(x=x, y=y, lines=(say(part), held), leaf=True, lit=lit))
+            counts = f"{part.counts.get(part.answer, 0):,g} of {weight_of(part):,g} groups"
+            boxes.append(_Box(x=x, y=y, lines=(say(part), counts), leaf=True, lit=lit))
             return y
-        way = walked[depth] if walked and lit and depth < len(walked) else None
+        branch = walked[depth] if walked and lit and depth < len(walked) else None
         sides = [
-            (place(side, depth + 1, lit=None if lit is None else way == name), word, name)
+            (place(side, depth + 1, lit=None if lit is None else branch == name), word, name)
             for side, word, name in ((part.low, "yes", "low"), (part.high, "no", "high"))
         ]
         y = (sides[0][0] + sides[1][0]) / 2
@@ -131,7 +131,7 @@ def _layout(
                 start=(x + _WIDTH, y + _HEIGHT / 2),
                 end=(x + _WIDTH + _REACH, child + _HEIGHT / 2),
                 word=word,
-                lit=None if lit is None else way == name,
+                lit=None if lit is None else branch == name,
             )
             for child, word, name in sides
         )
@@ -141,17 +141,17 @@ def _layout(
     return boxes, edges
 
 
-def _told(node: Node, walked: Sequence[str] | None, say: Callable[[Node], str]) -> str:
+def _description(node: Node, walked: Sequence[str] | None, say: Callable[[Node], str]) -> str:
     """Say the picture to those who do not see it."""
-    said = []
-    for way in walked or ():
+    parts = []
+    for branch in walked or ():
         if isinstance(node, Leaf):
             break
-        said.append(f"{say(node)}: {'yes' if way == 'low' else 'no'}")
-        node = node.low if way == "low" else node.high
+        parts.append(f"{say(node)}: {'yes' if branch == 'low' else 'no'}")
+        node = node.low if branch == "low" else node.high
     if isinstance(node, Leaf) and walked is not None:
-        said.append(say(node))
-    return "; ".join(["decision tree", *said])
+        parts.append(say(node))
+    return "; ".join(["decision tree", *parts])
 
 
 def _lines(node: Node, first: str, rest: str) -> list[str]:
@@ -164,7 +164,7 @@ def _lines(node: Node, first: str, rest: str) -> list[str]:
     ]
 
 
-def _said(node: Node) -> str:
+def _node_text(node: Node) -> str:
     return node.answer if isinstance(node, Leaf) else _question(node)
 
 
@@ -176,12 +176,14 @@ def _question(split: Split) -> str:
 
 
 def _counted(counts: Mapping[str, float]) -> str:
-    held = [f"{count:g} {name}" for name, count in counts.items() if count]
-    return ", ".join(held) or "no groups"
+    texts = [f"{count:g} {name}" for name, count in counts.items() if count]
+    return ", ".join(texts) or "no groups"
 
 
 def _gains(leaf: Leaf) -> str:
     """Say what following the answer would have gained the groups of a leaf on average."""
-    wanted = remedies(leaf.answer)
-    best = max((r for r in wanted if r in leaf.gains), key=lambda r: leaf.gains[r], default=None)
+    candidates = remedies(leaf.answer)
+    best = max(
+        (r for r in candidates if r in leaf.gains), key=lambda r: leaf.gains[r], default=None
+    )
     return "" if best is None else f"  {best}: +{leaf.gains[best]:.1f} points"

@@ -1,4 +1,4 @@
-"""The walk: the clues of a verdict as a list, and the tree with its way lit."""
+"""The decision path: the steps of a verdict as a list, and the tree with its path highlighted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def walk(verdict: Verdict, saved: SavedTree | None) -> Markup:
         lead += (
             " The verdict is the average over all plausible trees; this is the most probable one."
         )
-    steps = [_clue(step) for step in verdict.clues]
+    steps = [_step(step) for step in verdict.clues]
     return section(
         "Why",
         lead,
@@ -33,8 +33,8 @@ def walk(verdict: Verdict, saved: SavedTree | None) -> Markup:
     )
 
 
-def _clue(step: DecisionStep) -> Markup:
-    return tag("li", sentence(step.says), *(tag("small", said) for said in _distance(step)))
+def _step(step: DecisionStep) -> Markup:
+    return tag("li", sentence(step.says), *(tag("small", text) for text in _distance(step)))
 
 
 def _distance(step: DecisionStep) -> Iterator[str]:
@@ -43,8 +43,8 @@ def _distance(step: DecisionStep) -> Iterator[str]:
     if step.flips_at > _FAR:
         yield f"More than {_FAR:g} standard errors from the other answer."
     else:
-        near = " It could well be the other one." if step.flips_at < _NEAR else ""
-        yield f"{step.flips_at:.1f} standard errors from the other answer.{near}"
+        remark = " It could well be the other one." if step.flips_at < _NEAR else ""
+        yield f"{step.flips_at:.1f} standard errors from the other answer.{remark}"
 
 
 def _tree(verdict: Verdict, saved: SavedTree) -> Markup:

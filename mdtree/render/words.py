@@ -41,11 +41,11 @@ def sentence(text: str) -> str:
     >>> sentence("cka 0.2 <= 0.3: alike"), sentence("hessian_top was not measured")
     ('CKA 0.2 ≤ 0.3: alike.', 'hessian_top was not measured.')
     """
-    said = " ".join(text.split()).replace(" <= ", " ≤ ").replace(" -> ", " → ")
-    first, space, rest = said.partition(" ")
+    line = " ".join(text.split()).replace(" <= ", " ≤ ").replace(" -> ", " → ")
+    first, space, rest = line.partition(" ")
     if "_" not in first:  # a name stays as it is
         first = _SPELT.get(first, f"{first[:1].upper()}{first[1:]}")
-    return f"{first}{space}{rest}{'' if said.endswith(('.', '!', '?')) else '.'}"
+    return f"{first}{space}{rest}{'' if line.endswith(('.', '!', '?')) else '.'}"
 
 
 def question(node: Node) -> str:
@@ -107,13 +107,13 @@ def with_error(name: str, value: Measured) -> str:
 
 def feature_name(name: str) -> str:
     """Say a feature; what people know without its logarithm is named without it."""
-    known = name in FEATURES and FEATURES[name].logarithm
-    return plain(name.removeprefix("log_") if known else name)
+    is_logarithm = name in FEATURES and FEATURES[name].logarithm
+    return plain(name.removeprefix("log_") if is_logarithm else name)
 
 
 def feature_number(name: str, value: float, *, unit: bool = True) -> str:
     """Write a value of a feature; a logarithm as the number itself."""
     if name not in FEATURES:
         return short(value)
-    told = math.exp(min(value, 700.0)) if FEATURES[name].logarithm else value
-    return with_unit(short(told), FEATURES[name].unit if unit else "")
+    original = math.exp(min(value, 700.0)) if FEATURES[name].logarithm else value
+    return with_unit(short(original), FEATURES[name].unit if unit else "")

@@ -1,4 +1,4 @@
-"""The bar between measuring and judging: rows of measurements, and the words they are made of."""
+"""Rows of measurements: all that passes from measuring to diagnosing, and its vocabulary."""
 
 from mdtree.rows.facts import FACTS, TEXT_FACTS, Fact, check_facts
 from mdtree.rows.loading import home_of, is_address, load_rows, one_protocol, rows_file

@@ -113,9 +113,9 @@ def appended(path: Path) -> FileIO:
 def acquired(lock: Path) -> FileLock:
     """Take the lock of a file; raises Timeout where another holds it."""
     check_plain(lock)  # some versions of filelock empty what a link leads to
-    found = FileLock(lock, timeout=0)
-    found.acquire()
-    return found
+    file_lock = FileLock(lock, timeout=0)
+    file_lock.acquire()
+    return file_lock
 
 
 def check_plain(path: Path, *, alone: bool = False) -> None:

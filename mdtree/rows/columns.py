@@ -53,7 +53,7 @@ def table_columns(rows: Iterable[Row]) -> TableColumns:
     for row in rows:
         for name, fact in row.facts.items():
             kind = _kind(fact)
-            facts[name] = _both(facts.get(name, kind), kind)
+            facts[name] = _common_kind(facts.get(name, kind), kind)
         quantities |= dict.fromkeys(row.quantities)
         if len(facts) + len(quantities) > _MOST_NAMES:  # a table has a cell for each in every row
             raise RowsError(
@@ -68,8 +68,8 @@ def _kind(fact: Fact) -> Kind:
     return str if type(fact) is int and fact not in _INT64 else type(fact)
 
 
-def _both(one: Kind, other: Kind) -> Kind:
+def _common_kind(first: Kind, second: Kind) -> Kind:
     """Give what holds both."""
-    if one is other:
-        return one
-    return float if {one, other} == {int, float} else str
+    if first is second:
+        return first
+    return float if {first, second} == {int, float} else str

@@ -56,15 +56,15 @@ def load_rows(
     column was measured with.  Groups of which nothing was measured are left out, unless `failed`
     wants them too.
     """
-    named = not os.path.isdir(path)  # noqa: PTH112 - as in home_of
-    if not named:
+    is_file = not os.path.isdir(path)  # noqa: PTH112 - as in home_of
+    if not is_file:
         path /= _NAME
     if not os.path.exists(path):  # noqa: PTH110 - the same; and `<(...)` is no plain file
         raise RowsError(f"{path} does not exist; measure the directory first: mdtree measure")
     if is_table(path):
         rows = rows_from_csv(path, protocol=protocol or table_protocol).rows
     else:
-        rows = read_rows(path, pipe=named)
+        rows = read_rows(path, pipe=is_file)
     rows = [row for row in rows if (failed or row.measured) and protocol in (None, row.protocol)]
     if not rows:
         of = f" of protocol {protocol!r}" if protocol else ""
@@ -74,12 +74,12 @@ def load_rows(
 
 def one_protocol(rows: Sequence[Row]) -> str:
     """Name the protocol that all rows share."""
-    found = sorted({row.protocol for row in rows})
-    if not found:
+    protocols = sorted({row.protocol for row in rows})
+    if not protocols:
         raise TreeError("there are no rows to learn from")
-    if len(found) > 1:
+    if len(protocols) > 1:
         raise ProtocolError(
-            f"the rows are of {len(found)} protocols ({', '.join(found)}), "
+            f"the rows are of {len(protocols)} protocols ({', '.join(protocols)}), "
             "whose numbers do not compare: choose one with --protocol"
         )
-    return found[0]
+    return protocols[0]

@@ -50,8 +50,8 @@ def write_parquet(rows: Collection[Row], out: Path, *, batch: int = _BATCH) -> N
 def _batches(rows: Collection[Row], layout: TableColumns, size: int) -> Iterator[list[list[Any]]]:
     """Give the columns of so many rows at a time, each cell in the kind of its column."""
     kinds = [kind for _, kind in layout.columns]
-    left = iter(rows)
-    while part := [layout.cells(row) for row in itertools.islice(left, size)]:
+    remaining = iter(rows)
+    while part := [layout.cells(row) for row in itertools.islice(remaining, size)]:
         yield [
             [None if cell is None else kind(cell) for cell in column]
             for kind, column in zip(kinds, zip(*part, strict=True), strict=True)

@@ -68,8 +68,10 @@ def read_rows(path: Path, *, pipe: bool = True) -> list[Row]:
         if isinstance(item, Damaged):
             raise _bad_line(path, item)
         earlier = rows.get(item.key)
-        kept = earlier is not None and earlier.measured and not item.measured
-        rows[item.key] = _told(earlier, item) if earlier is not None and kept else item
+        keep_earlier = earlier is not None and earlier.measured and not item.measured
+        rows[item.key] = (
+            _with_failure(earlier, item) if earlier is not None and keep_earlier else item
+        )
     return list(rows.values())
 
 
@@ -94,7 +96,9 @@ class Index:
         self.end = 0  # bytes up to which the file is whole
         self._path = path
         self._file: BinaryIO | None = None  # stays open once a row was asked for
-        self._where: dict[int, int] = {}  # digest of a key -> offset; keys are three times as large
+        self._offsets: dict[
+            int, int
+        ] = {}  # digest of a key -> offset; keys are three times as large
         self._failed: dict[int, int] = {}  # the same of the latest failure, if it is the last row
         for line in read_lines(path, must_exist=strict):
             self.end = line.offset + len(line.text)
@@ -106,17 +110,17 @@ class Index:
                 self.damaged.append(line.content)
 
     def __len__(self) -> int:
-        return len(self._where)
+        return len(self._offsets)
 
     def add(self, row: Row, offset: int) -> None:
         """Note a row that is later than all others: a failure replaces failures alone."""
         digest = _digest(row.key)
-        before, failed = self._where.get(digest), self._failed.pop(digest, None)
-        gone = {failed}
+        before, failed = self._offsets.get(digest), self._failed.pop(digest, None)
+        replaced = {failed}
         if row.measured or failed == before:  # there is no measurement that would be lost
-            gone.add(before)
-            self._where[digest] = offset
-        self.superseded += len(gone - {None})
+            replaced.add(before)
+            self._offsets[digest] = offset
+        self.superseded += len(replaced - {None})
         if not row.measured:
             self._failed[digest] = offset
 
@@ -135,15 +139,15 @@ class Index:
     def latest(self, key: RowKey) -> Row | None:
         """Read the latest row of a key."""
         digest = _digest(key)
-        return self._row(digest) if digest in self._where else None
+        return self._row(digest) if digest in self._offsets else None
 
     def rows(self) -> Iterator[Row]:
         """Read the latest row of each key, in the order in which keys first appear."""
-        return map(self._row, self._where)
+        return map(self._row, self._offsets)
 
     def texts(self) -> Iterator[bytes]:
         """Read the lines that count, in the order in which keys first appear."""
-        for digest, offset in self._where.items():
+        for digest, offset in self._offsets.items():
             yield self._line(offset) + b"\n"
             later = self._later(digest)
             if later is not None:
@@ -156,14 +160,14 @@ class Index:
             self._file = None
 
     def _row(self, digest: int) -> Row:
-        row = self._read(digest, self._where[digest])
+        row = self._read(digest, self._offsets[digest])
         later = self._later(digest)
-        return row if later is None else _told(row, self._read(digest, later))
+        return row if later is None else _with_failure(row, self._read(digest, later))
 
     def _later(self, digest: int) -> int | None:
         """Give the place of a failure that is later than a measurement."""
         failed = self._failed.get(digest)
-        return None if failed == self._where.get(digest) else failed
+        return None if failed == self._offsets.get(digest) else failed
 
     def _read(self, digest: int, offset: int) -> Row:
         try:
@@ -227,10 +231,10 @@ def read_lines(path: Path, *, must_exist: bool = True, pipe: bool = False) -> It
         raise RowsError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _told(measured: Row, failed: Row) -> Row:
+def _with_failure(measured: Row, failed: Row) -> Row:
     """Give a measurement with the failure of a later attempt; one from elsewhere has none."""
-    known = measured.provenance is not None
-    return replace(measured, failure=failed.failure) if known else measured
+    measured_here = measured.provenance is not None
+    return replace(measured, failure=failed.failure) if measured_here else measured
 
 
 def _digest(key: RowKey) -> int:
@@ -246,16 +250,16 @@ def _content(text: bytes, number: int, path: Path) -> Row | Damaged:
     try:
         return row_from_json(text.rstrip())
     except ValidationError as error:
-        found = _format_of(text)
-        if isinstance(found, int) and found > FORMAT:
+        row_format = _format_of(text)
+        if isinstance(row_format, int) and row_format > FORMAT:
             raise RowsError(
-                f"{path}, line {number}: a row of format {found}, "
+                f"{path}, line {number}: a row of format {row_format}, "
                 f"this mdtree reads formats up to {FORMAT}: install a newer mdtree"
             ) from error
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].replace(" at line 1 column ", " at character ")
-        return Damaged(line=number, reason=f"{place}: {said}" if place else said)
+        message = first["msg"].replace(" at line 1 column ", " at character ")
+        return Damaged(line=number, reason=f"{place}: {message}" if place else message)
 
 
 def _format_of(text: bytes) -> object:

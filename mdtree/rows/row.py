@@ -106,7 +106,7 @@ class Provenance:
     device: str
     seconds: float
     versions: dict[str, str]  # package -> version
-    passes: float | None = None  # effort, in forward passes of one item
+    passes: float | None = None  # cost, in forward passes of one item
     data: str | None = None  # sha256 of the data files; None for data that come with a package
     notes: tuple[Text, ...] = ()  # choices made while reading the weights
     stamps: dict[Text, str] | None = None  # of a storage: file -> what changes with it
@@ -139,7 +139,7 @@ class GroupError:
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Row:
-    """One group under one protocol: the only thing that crosses from measuring to judging."""
+    """One group under one protocol: the only thing that passes from measuring to diagnosing."""
 
     format: Literal[1]
     group: Annotated[Text, Field(min_length=1)]
@@ -170,8 +170,8 @@ class Row:
         """Say whether its failure is that of a later attempt, and all of an earlier one is here."""
         if self.failure is None or self.provenance is None:
             return False
-        asked = {QUANTITIES[name].metric for name in self.quantities if name in QUANTITIES}
-        return asked <= set(self.provenance.metrics)
+        metrics = {QUANTITIES[name].metric for name in self.quantities if name in QUANTITIES}
+        return metrics <= set(self.provenance.metrics)
 
 
 _ROW = TypeAdapter(Row)

@@ -58,11 +58,11 @@ class Store:
             try:
                 if self.index.damaged:
                     check_plain(
-                        self._aside, alone=True
-                    )  # which is told before anything is measured
+                        self._damaged_path, alone=True
+                    )  # which is reported before anything is measured
                 self._file = stack.enter_context(appended(Path(os.path.realpath(self._path))))
                 self._file.truncate(self.index.end)
-                if self.index.end and not _ends_whole(self._path):
+                if self.index.end and not _ends_with_line_feed(self._path):
                     self._write(b"\n")  # the kill came between a row and its line feed
             except OSError as error:
                 raise cannot_write(self._path, error) from error
@@ -88,7 +88,7 @@ class Store:
                 self._tidy()
 
     @property
-    def _aside(self) -> Path:
+    def _damaged_path(self) -> Path:
         return self._path.with_name(f"{self._path.name}.damaged")
 
     def append(self, row: Row) -> None:
@@ -124,14 +124,14 @@ class Store:
         """Drop superseded rows and move damaged lines aside."""
         if self.index.damaged:
             try:
-                with BufferedWriter(appended(self._aside)) as file:
+                with BufferedWriter(appended(self._damaged_path)) as file:
                     file.writelines(
                         line.text
                         for line in read_lines(self._path)
                         if isinstance(line.content, Damaged)
                     )
             except OSError as error:
-                raise cannot_write(self._aside, error) from error
+                raise cannot_write(self._damaged_path, error) from error
         with atomic_file(self._path, replaces="measurements") as file:
             file.writelines(self.index.texts())
             self.index.close()
@@ -157,7 +157,7 @@ def _locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _ends_whole(path: Path) -> bool:
+def _ends_with_line_feed(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"

@@ -83,9 +83,9 @@ def csv_lines(rows: Collection[Row]) -> Iterator[str]:
     """
     layout = table_columns(rows)
     writer = csv.writer(_Line())  # whose writerow returns what was written
-    yield writer.writerow([_harmless(name) for name, _ in layout.columns])
+    yield writer.writerow([_escaped(name) for name, _ in layout.columns])
     for row in rows:
-        yield writer.writerow([_harmless(cell) for cell in layout.cells(row)])
+        yield writer.writerow([_escaped(cell) for cell in layout.cells(row)])
 
 
 def rows_from_csv(path: Path, *, protocol: str) -> Imported:
@@ -99,14 +99,16 @@ def rows_from_csv(path: Path, *, protocol: str) -> Imported:
         with _opened(path) as file:
             reader = csv.DictReader(file, strict=True)
             columns = list(reader.fieldnames or [])
-            known = [column for column in columns if column in _COLUMNS]
-            _check_columns(known, path)
-            rows = list(_rows(reader, known, protocol, path))
+            known_columns = [column for column in columns if column in _COLUMNS]
+            _check_columns(known_columns, path)
+            rows = list(_rows(reader, known_columns, protocol, path))
     except OSError as error:
         raise RowsError(f"{path} cannot be read: {error.strerror or error}") from error
     except (csv.Error, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise RowsError(f"{path} is not a CSV table: {error}") from error
-    return Imported(rows=rows, ignored=[column for column in columns if column not in known])
+    return Imported(
+        rows=rows, ignored=[column for column in columns if column not in known_columns]
+    )
 
 
 def _opened(path: Path) -> TextIO:
@@ -160,7 +162,7 @@ def _rows(
             cell = cells[column].strip()
             name = _COLUMNS[column]
             if name in TEXT_FACTS:
-                facts |= {name: _as_it_was(cell)} if cell else {}
+                facts |= {name: _unescaped(cell)} if cell else {}
                 continue
             number = _number(cell, place, column)
             if name in QUANTITIES:
@@ -186,11 +188,11 @@ def _row(
     faults = check_facts(facts)
     if faults:
         raise RowsError(f"{place}: {'; '.join(faults)}")
-    group, own_protocol = (_as_it_was(cells.get(name, "").strip()) for name in NAMES)
-    named = ",".join(f"{name}={facts[name]}" for name in _NAMING if name in facts)
+    group, own_protocol = (_unescaped(cells.get(name, "").strip()) for name in NAMES)
+    default_name = ",".join(f"{name}={facts[name]}" for name in _NAMING if name in facts)
     return Row(
         format=1,
-        group=group or named or place.rsplit(", ", 1)[1],
+        group=group or default_name or place.rsplit(", ", 1)[1],
         protocol=own_protocol or protocol,
         facts=facts,
         quantities=quantities,
@@ -227,10 +229,10 @@ def _with_stderr(quantities: dict[str, Value], stderrs: dict[str, float]) -> dic
     }
 
 
-def _harmless(cell: object) -> object:
+def _escaped(cell: object) -> object:
     """Defuse what spreadsheets take for a formula; numbers stay numbers."""
     return _FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell
 
 
-def _as_it_was(cell: str) -> str:
+def _unescaped(cell: str) -> str:
     return _DEFUSED.sub(r"\1", cell)

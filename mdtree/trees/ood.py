@@ -1,4 +1,4 @@
-"""The population: what the training groups of a tree look like, and whether a new group is one.
+"""The training distribution of a tree, and how far a new group lies from it.
 
 Each feature x is brought to a normal score z by its quantiles in the training groups; beyond their
 ends, z goes on in a straight line, in units of the feature's spread.  With the correlations R of
@@ -55,14 +55,14 @@ class TrainingDistribution:
 
     def __post_init__(self) -> None:
         """Refuse tables that do not fit each other."""
-        for name, held in self.quantiles.items():
-            if len(held) < 2 or not all(low <= high for low, high in pairwise(held)):  # noqa: PLR2004
+        for name, quantiles in self.quantiles.items():
+            if len(quantiles) < 2 or not all(low <= high for low, high in pairwise(quantiles)):  # noqa: PLR2004
                 raise ValueError(f"the quantiles of {name} must rise")
         if len(set(self.names)) < len(self.names):
             raise ValueError("its distance looks at a feature twice")
         for name in self.names:
-            held = self.quantiles.get(name, (0.0, 0.0))
-            if held[0] == held[-1]:
+            quantiles = self.quantiles.get(name, (0.0, 0.0))
+            if quantiles[0] == quantiles[-1]:
                 raise ValueError(f"its distance looks at {name}, of which it knows no spread")
         size = len(self.names)
         if [len(line) for line in self.correlation] != [size] * size:
@@ -72,82 +72,91 @@ class TrainingDistribution:
 
     def level(self, name: str, value: float) -> float | None:
         """Say which share of the training groups lies below a value of a feature."""
-        held = self.quantiles.get(name)
-        if held is None or math.isnan(value):
+        quantiles = self.quantiles.get(name)
+        if quantiles is None or math.isnan(value):
             return None
-        return float(_levels(np.array(held), np.array(_short(value))))
+        return float(_levels(np.array(quantiles), np.array(_short(value))))
 
     def distance(self, values: Mapping[str, float]) -> tuple[float, float] | None:
         """Give the distance of a group, and the limit for the features that it has."""
-        known = [
-            place
-            for place, name in enumerate(self.names)
+        indices = [
+            index
+            for index, name in enumerate(self.names)
             if not math.isnan(values.get(name, math.nan))
         ]
-        if not known:
+        if not indices:
             return None
-        names = [self.names[place] for place in known]
-        scores = [_scores(np.array(self.quantiles[n]), np.array(values[n])) for n in names]
-        matrix = np.array(self.correlation)[np.ix_(known, known)]
+        known_names = [self.names[index] for index in indices]
+        scores = [
+            _scores(np.array(self.quantiles[name]), np.array(values[name])) for name in known_names
+        ]
+        matrix = np.array(self.correlation)[np.ix_(indices, indices)]
         return float(_distances(np.array([scores]), matrix)[0]), self._limit(matrix)
 
-    def _limit(self, known: Floats) -> float:
+    def _limit(self, correlation: Floats) -> float:
         """Scale the limit to the features that are known; one alone is as normal scores are."""
-        if len(known) == 1 < len(self.names):
-            return _usual(known)
-        return self.limit * _usual(known) / _usual(np.array(self.correlation))
+        if len(correlation) == 1 < len(self.names):
+            return _normal_distance(correlation)
+        return (
+            self.limit
+            * _normal_distance(correlation)
+            / _normal_distance(np.array(self.correlation))
+        )
 
 
 def training_distribution(matrix: Floats, names: Sequence[str]) -> TrainingDistribution | None:
     """Describe training groups: one line each, one column for each feature, NaN if missing."""
     quantiles: dict[str, tuple[float, ...]] = {}
-    looked: dict[str, int] = {}
+    selected: dict[str, int] = {}
     for column, name in enumerate(names):
-        known = matrix[~np.isnan(matrix[:, column]), column]
-        if len(known):
-            quantiles[name] = _table(known)
-        if 2 * len(known) > len(matrix) and quantiles[name][0] < quantiles[name][-1]:
-            looked[name] = column  # what few groups have would leave few whole ones
-    groups = matrix[:, list(looked.values())]
+        values = matrix[~np.isnan(matrix[:, column]), column]
+        if len(values):
+            quantiles[name] = _table(values)
+        if 2 * len(values) > len(matrix) and quantiles[name][0] < quantiles[name][-1]:
+            selected[name] = column  # what few groups have would leave few complete ones
+    groups = matrix[:, list(selected.values())]
     groups = groups[~np.isnan(groups).any(axis=1)]
-    if not looked or len(groups) < _LEAST:
-        return None if not quantiles else _unmeasured(quantiles)
-    scores = _all_scores([quantiles[name] for name in looked], groups)
+    if not selected or len(groups) < _LEAST:
+        return None if not quantiles else _without_distance(quantiles)
+    scores = _all_scores([quantiles[name] for name in selected], groups)
     folds = np.random.default_rng(0).permutation(len(groups)) % _FOLDS
     distances = np.concatenate([_left_out(groups, folds == fold) for fold in np.unique(folds)])
     return TrainingDistribution(
         quantiles=quantiles,
-        names=tuple(looked),
+        names=tuple(selected),
         correlation=_rounded(_correlation(scores)),
         limit=max(_short(np.quantile(distances, 1 - _OUTSIDE)), _CLOSEST),
     )
 
 
 def mixed(
-    one: TrainingDistribution | None, groups: int, other: TrainingDistribution | None, others: int
+    first: TrainingDistribution | None,
+    first_groups: int,
+    second: TrainingDistribution | None,
+    second_groups: int,
 ) -> TrainingDistribution | None:
-    """Describe two populations together, as if they were one of `groups` and `others` groups."""
-    if one is None or other is None:
-        return one or other
-    if one.names != other.names:  # too few groups on one side, or other features
-        larger, smaller = (one, other) if groups > others else (other, one)
+    """Mix two training distributions, each weighted by the number of its groups."""
+    if first is None or second is None:
+        return first or second
+    if first.names != second.names:  # too few groups on one side, or other features
+        larger, smaller = (first, second) if first_groups > second_groups else (second, first)
         return larger if larger.names else smaller
-    share = groups / (groups + others)
+    share = first_groups / (first_groups + second_groups)
     quantiles = {
-        name: _blended(one.quantiles[name], other.quantiles[name], share)
-        for name in one.quantiles
-        if name in other.quantiles
+        name: _blended(first.quantiles[name], second.quantiles[name], share)
+        for name in first.quantiles
+        if name in second.quantiles
     }
-    matrix = share * np.array(one.correlation) + (1 - share) * np.array(other.correlation)
+    matrix = share * np.array(first.correlation) + (1 - share) * np.array(second.correlation)
     return TrainingDistribution(
         quantiles=quantiles,
-        names=one.names,
+        names=first.names,
         correlation=_rounded(matrix),
-        limit=share * one.limit + (1 - share) * other.limit,
+        limit=share * first.limit + (1 - share) * second.limit,
     )
 
 
-def _unmeasured(quantiles: Mapping[str, tuple[float, ...]]) -> TrainingDistribution:
+def _without_distance(quantiles: Mapping[str, tuple[float, ...]]) -> TrainingDistribution:
     """Describe groups that are too few for a distance."""
     return TrainingDistribution(quantiles=quantiles, names=(), correlation=(), limit=math.inf)
 
@@ -163,16 +172,16 @@ def _check(correlation: Floats, limit: float) -> None:
         raise ValueError(f"the limit of its distance must be positive, got {limit}")
 
 
-def _left_out(groups: Floats, out: NDArray[np.bool_]) -> Floats:
+def _left_out(groups: Floats, held_out: NDArray[np.bool_]) -> Floats:
     """Give the distances of some groups from all others."""
-    tables = [_table(column) for column in groups[~out].T]
-    matrix = _correlation(_all_scores(tables, groups[~out]))
-    return _distances(_all_scores(tables, groups[out]), matrix)
+    tables = [_table(column) for column in groups[~held_out].T]
+    matrix = _correlation(_all_scores(tables, groups[~held_out]))
+    return _distances(_all_scores(tables, groups[held_out]), matrix)
 
 
-def _table(known: Floats) -> tuple[float, ...]:
-    held = np.quantile(known.clip(-_LARGEST, _LARGEST), _LEVELS)
-    return tuple(map(_short, held))
+def _table(values: Floats) -> tuple[float, ...]:
+    quantiles = np.quantile(values.clip(-_LARGEST, _LARGEST), _LEVELS)
+    return tuple(map(_short, quantiles))
 
 
 def _short(value: float) -> float:
@@ -180,45 +189,45 @@ def _short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def _levels(held: Floats, values: Floats) -> Floats:
+def _levels(quantiles: Floats, values: Floats) -> Floats:
     """Go between quantiles in straight lines; a value that many groups share is in their middle."""
-    levels = np.linspace(0, 1, len(held))
-    first = np.searchsorted(held, values, side="left")
-    behind = np.searchsorted(held, values, side="right")
-    middles = (levels[np.minimum(first, len(held) - 1)] + levels[behind - 1]) / 2
-    return np.asarray(np.where(first < behind, middles, np.interp(values, held, levels)))
+    levels = np.linspace(0, 1, len(quantiles))
+    first = np.searchsorted(quantiles, values, side="left")
+    behind = np.searchsorted(quantiles, values, side="right")
+    middles = (levels[np.minimum(first, len(quantiles) - 1)] + levels[behind - 1]) / 2
+    return np.asarray(np.where(first < behind, middles, np.interp(values, quantiles, levels)))
 
 
-def _scores(held: Floats, values: Floats) -> Floats:
-    inside: Floats = ndtri(_levels(held, values).clip(_END, 1 - _END))
+def _scores(quantiles: Floats, values: Floats) -> Floats:
+    inside: Floats = ndtri(_levels(quantiles, values).clip(_END, 1 - _END))
     values = values.clip(-_LARGEST, _LARGEST)
-    low, high = np.interp((0.05, 0.95), np.linspace(0, 1, len(held)), held)
-    spread = float(high - low or held[-1] - held[0] or _SMALLEST)
-    most = _FARTHEST * spread
-    beyond: Floats = (values - values.clip(held[0], held[-1])).clip(-most, most)
+    low, high = np.interp((0.05, 0.95), np.linspace(0, 1, len(quantiles)), quantiles)
+    spread = float(high - low or quantiles[-1] - quantiles[0] or _SMALLEST)
+    farthest = _FARTHEST * spread
+    beyond: Floats = (values - values.clip(quantiles[0], quantiles[-1])).clip(-farthest, farthest)
     return inside + beyond / spread * _SPREAD
 
 
 def _all_scores(tables: Sequence[Sequence[float]], groups: Floats) -> Floats:
     columns = zip(tables, groups.T, strict=True)
-    return np.column_stack([_scores(np.array(held), column) for held, column in columns])
+    return np.column_stack([_scores(np.array(quantiles), column) for quantiles, column in columns])
 
 
 def _distances(scores: Floats, correlation: Floats) -> Floats:
-    held = correlation + _RIDGE * np.eye(len(correlation))
-    squares = (scores * np.linalg.solve(held, scores.T).T).mean(axis=1)
+    regularized = correlation + _RIDGE * np.eye(len(correlation))
+    squares = (scores * np.linalg.solve(regularized, scores.T).T).mean(axis=1)
     return np.asarray(np.sqrt(squares))
 
 
 def _correlation(scores: Floats) -> Floats:
     moments = scores.T @ scores / len(scores)
     scale = np.sqrt(np.maximum(np.diag(moments), 1e-12))
-    found: Floats = moments / np.outer(scale, scale)
-    np.fill_diagonal(found, 1.0)
-    return found
+    correlation: Floats = moments / np.outer(scale, scale)
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
 
 
-def _usual(correlation: Floats) -> float:
+def _normal_distance(correlation: Floats) -> float:
     """Give the distance that 5 % of normal scores with these correlations exceed."""
     values = np.linalg.eigvalsh(correlation).clip(min=0)
     weights = values / (values + _RIDGE)
@@ -230,13 +239,13 @@ def _rounded(matrix: Floats) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(round(float(value), 4) for value in line) for line in matrix)
 
 
-def _blended(one: Sequence[float], other: Sequence[float], share: float) -> tuple[float, ...]:
+def _blended(first: Sequence[float], second: Sequence[float], share: float) -> tuple[float, ...]:
     """Give the quantiles of a mixture: each table counts as that many equal groups."""
-    values = np.concatenate([one, other])
+    values = np.concatenate([first, second])
     weights = np.concatenate(
-        [np.full(len(one), share / len(one)), np.full(len(other), (1 - share) / len(other))]
+        [np.full(len(first), share / len(first)), np.full(len(second), (1 - share) / len(second))]
     )
     order = np.argsort(values, kind="stable")
     middles = np.cumsum(weights[order]) - weights[order] / 2
-    found = np.interp(_LEVELS, middles, values[order])
-    return tuple(map(_short, found))
+    quantiles = np.interp(_LEVELS, middles, values[order])
+    return tuple(map(_short, quantiles))

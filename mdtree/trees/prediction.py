@@ -33,10 +33,10 @@ def answers(
     return [
         Answer(
             group=row.group,
-            answer=saved.classes[int(first_best(own))],
-            probability=float(own.max()),
+            answer=saved.classes[int(first_best(shares))],
+            probability=float(shares.max()),
         )
-        for row, own in zip(rows, probabilities(saved, matrix), strict=True)
+        for row, shares in zip(rows, probabilities(saved, matrix), strict=True)
     ]
 
 
@@ -48,12 +48,12 @@ def probabilities(saved: SavedTree, matrix: Floats) -> Floats:
     """
     columns = {name: number for number, name in enumerate(saved.features)}
     if saved.components:
-        held = [(weight, posterior(binned)) for weight, binned in saved.components]
-        return averaged(held, matrix, columns)
-    found = np.zeros((len(matrix), len(saved.classes)))
+        posteriors = [(weight, posterior(binned)) for weight, binned in saved.components]
+        return averaged(posteriors, matrix, columns)
+    shares = np.zeros((len(matrix), len(saved.classes)))
     for leaf, lines in ends(saved.tree, matrix, columns):
         counts = np.array([leaf.counts.get(name, 0.0) for name in saved.classes])
         if not counts.any():  # nothing ended here: the leaf's answer alone is known
             counts = np.array([float(name == leaf.answer) for name in saved.classes])
-        found[lines] = counts / counts.sum()
-    return found
+        shares[lines] = counts / counts.sum()
+    return shares
