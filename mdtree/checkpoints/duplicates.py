@@ -31,7 +31,7 @@ def equal_files(members: Mapping[str, Path]) -> dict[str, str]:
                 file.seek(max(0, size - _END))
                 alike.setdefault((size, file.read(_END)), []).append(name)
         except OSError:
-            continue  # told when it is measured
+            continue  # an error when it is measured
     first: dict[str, str] = {}
     equal: dict[str, str] = {}
     for names in alike.values():
@@ -75,7 +75,7 @@ def _by_name(path: Path, trust: Iterable[str], key: str | None) -> dict[str, Laz
     return {stored.name: stored for stored in list_tensors(path, trust=trust, key=key).tensors}
 
 
-def _equal(one: Tensor, other: Tensor) -> bool:
-    kinds = [(t.dtype, t.shape, t.layout, t.is_meta, t.is_quantized) for t in (one, other)]
-    plain = one.layout is torch.strided and not one.is_meta and not one.is_quantized
-    return plain and kinds[0] == kinds[1] and torch.equal(one, other)
+def _equal(first: Tensor, second: Tensor) -> bool:
+    kinds = [(t.dtype, t.shape, t.layout, t.is_meta, t.is_quantized) for t in (first, second)]
+    plain = first.layout is torch.strided and not first.is_meta and not first.is_quantized
+    return plain and kinds[0] == kinds[1] and torch.equal(first, second)

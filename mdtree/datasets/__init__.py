@@ -77,10 +77,10 @@ def data_digest(spec: DataSpec, folder: Path) -> str | None:
         contents = [_file_digest(file) for file in animal_files(spec, folder)]
     elif isinstance(spec, Images | TorchvisionData):
         root = folder / spec.root
-        found = (Path(where, name) for where, _, names in os.walk(root) for name in names)
+        paths = (Path(where, name) for where, _, names in os.walk(root) for name in names)
         contents = sorted(
             f"{path.relative_to(root)} {path.stat().st_size}"
-            for path in found
+            for path in paths
             if os.path.isfile(path)  # noqa: PTH113 - Path.is_file fails where it may not look
         )
     else:

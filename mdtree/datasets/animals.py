@@ -83,10 +83,10 @@ def _root(spec: Animals, folder: Path) -> Path:
     if spec.root is not None:
         root = folder / spec.root
         return max(root.glob("animal_mnist-*.whl"), default=root)
-    found = importlib.util.find_spec("animal_mnist")  # found, not imported
-    if found is None or not found.submodule_search_locations:
+    package = importlib.util.find_spec("animal_mnist")  # found, not imported
+    if package is None or not package.submodule_search_locations:
         raise DataError(f"the data Animal-MNIST are not there: {_HOW}")
-    return Path(next(iter(found.submodule_search_locations))).parent
+    return Path(next(iter(package.submodule_search_locations))).parent
 
 
 def _array(root: Path, place: str) -> NDArray[Any]:

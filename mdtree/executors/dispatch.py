@@ -1,6 +1,6 @@
 """Workers: plain tasks, run here, in processes or on Ray; results as they finish.
 
-run(task, items, crew) -> Done, Done, ...     one for each item
+run(task, items, executor) -> TaskResult, TaskResult, ...     one for each item
 
 here        this very process
 processes   on this machine, fresh ones; GPUs are shared out among them
@@ -29,20 +29,21 @@ def run(
     items: Iterable[ItemT],
     executor: ExecutorConfig = HERE,
     *,
-    held: Callable[[ResultT], float | None] = lambda _: None,
+    gpu_memory_share: Callable[[ResultT], float | None] = lambda _: None,
 ) -> Iterator[TaskResult[ItemT, ResultT]]:
     """Run `task` on every item.
 
     `task` must be a function of a module and items must be picklable.  What `task` raises here is
     raised; errors that belong to an item are the task's own business.  A worker that dies, or
-    takes more time or memory than the crew may, takes only its own item with it.
+    takes more time or memory than the configuration allows, takes only its own item with it.
 
-    `held` tells from a result the share of a GPU's memory that its item took: where the crew does
-    not say how much of one a worker gets, the first item has one alone and finds out.
+    `gpu_memory_share` tells from a result the share of a GPU's memory that its item took: where the
+    configuration does not say how much of one a worker gets, the first item has one alone and
+    finds out.
     """
     if executor.is_here:
         return (TaskResult(item=item, result=task(item), error=None) for item in items)
-    return sized(_run, task, items, executor, held)
+    return sized(_run, task, items, executor, gpu_memory_share)
 
 
 def _run(

@@ -23,15 +23,15 @@ _MARGIN = 1.5  # others may need more memory than the first
 _MOST = 16  # workers on one GPU; more of them wait for each other
 
 
-def gpu_share(held: float | None) -> float:
+def gpu_share(memory_share: float | None) -> float:
     """Give the share of a GPU that a worker needs, so that a whole number of them fit.
 
     >>> gpu_share(0.1), gpu_share(0.5), gpu_share(None)
     (0.16666666666666666, 1.0, 1.0)
     """
-    if held is None:
+    if memory_share is None:
         return 1.0
-    fit = int(1 / max(held * _MARGIN, 1 / _MOST))
+    fit = int(1 / max(memory_share * _MARGIN, 1 / _MOST))
     return 1.0 / max(1, fit)
 
 
@@ -40,9 +40,9 @@ def sized(
     task: Callable[[ItemT], ResultT],
     items: Iterable[ItemT],
     executor: ExecutorConfig,
-    held: Callable[[ResultT], float | None],
+    gpu_memory_share: Callable[[ResultT], float | None],
 ) -> Iterator[TaskResult[ItemT, ResultT]]:
-    """Do the first item with a GPU of its own, and the others with as much of one as it held."""
+    """Do the first item with a GPU of its own, and the others with as much of one as it used."""
     if executor.ray is None or executor.gpus is not None:
         yield from run(task, items, executor)
         return
@@ -50,7 +50,7 @@ def sized(
     share = None
     for first in rest:
         for done in run(task, [first], replace(executor, workers=1, gpus=1.0)):
-            share = None if done.result is None else held(done.result)
+            share = None if done.result is None else gpu_memory_share(done.result)
             yield done
         break
     yield from run(task, rest, replace(executor, gpus=gpu_share(share)))

@@ -1,6 +1,6 @@
 """The landscape around trained weights: curvature, paths, similarity. No quantities, no protocols.
 
-Everything here takes a setup (how a network is run) and weights, and gives plain numbers and
+Everything here takes a runner (how a network is run) and weights, and gives plain numbers and
 tensors.  What is measured with it, on how many items and how long, the metrics decide.
 """
 

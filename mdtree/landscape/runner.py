@@ -1,4 +1,4 @@
-"""The setup: how a network is run, and how its outputs become losses and errors."""
+"""The model runner: how a network is run, and how its outputs become losses and errors."""
 
 from __future__ import annotations
 

@@ -50,11 +50,11 @@ class Score:
 
 def score(runner: ModelRunner, items: Items, run: Run) -> Score:
     """Run a network over all items, in smaller batches where memory runs out."""
-    found = within_memory(
+    result = within_memory(
         lambda batch_size: _score(runner, items, run, batch_size), runner.batch_size
     )
     runner.meter.add(ComputeCost(forward=len(items)))
-    return found
+    return result
 
 
 def _score(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Score:
@@ -80,9 +80,9 @@ def _score(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Scor
 
 
 def _wrong(output: Tensor, labels: Tensor) -> Tensor:
-    """Hold the class of the largest output to the label; what is NaN has said nothing."""
-    largest, said = output.max(1)
-    return (said != labels).float().masked_fill(largest.isnan(), math.nan)
+    """Compare the class of the largest output with the label; outputs that are NaN give NaN."""
+    largest, predicted = output.max(1)
+    return (predicted != labels).float().masked_fill(largest.isnan(), math.nan)
 
 
 def check_classes(batch: Batch, output: Tensor) -> None:

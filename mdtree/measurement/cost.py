@@ -1,4 +1,4 @@
-"""The pace: how long a forward pass, a gradient and a second derivative of one item take here."""
+"""Speed: how long a forward pass, a gradient and a second derivative of one item take here."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Speed:
     product: float
 
     def seconds(self, cost: ComputeCost) -> float:
-        """Tell how long an effort takes."""
+        """Tell how long work of this cost takes."""
         return (
             cost.forward * self.forward
             + cost.gradient * self.gradient

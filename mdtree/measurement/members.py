@@ -48,7 +48,7 @@ def check_names(task: GroupTask) -> None:
     copies = copies_of(task)
     left = [name for name in task.members if name not in copies]
     while (pair := snapshots(left)) is not None:
-        if not _hold_the_same(task, pair):
+        if not _hold_equal_weights(task, pair):
             raise _refusal(task, pair, left)
         left.remove(plainest(pair)[1])
 
@@ -57,25 +57,25 @@ def load_members(task: GroupTask, network: Network) -> Members:
     """Read the group's files, and hold them to the network."""
     paths = task.members
     trained = [name for name, _ in network.module.named_parameters()]
-    kept: list[Checkpoint] = []
+    distinct: list[Checkpoint] = []
     copies: dict[str, Copy] = {}
     notes: dict[str, tuple[str, ...]] = {}
     for name in plainest(paths):
         member = _loaded(task, network, name, paths[name])
         notes[name] = member.notes
-        same = next((one for one in kept if _are_same(one, member, trained)), None)
+        same = next((earlier for earlier in distinct if _are_same(earlier, member, trained)), None)
         if same is None:
-            kept.append(member)
+            distinct.append(member)
         else:
             copies[name] = Copy(of=same.name, sha256=member.sha256)
     order = list(paths)
-    kept.sort(key=lambda member: order.index(member.name))
-    counters = {member.name: member.counters for member in kept}
+    distinct.sort(key=lambda member: order.index(member.name))
+    counters = {member.name: member.counters for member in distinct}
     pair = None if task.listed else snapshots(counters, counters)
     if pair is not None:
         raise _refusal(task, pair, counters, counters)
-    said = [f"{name}: {note}" for name in order for note in notes[name]]
-    return Members(kept, copies, said)
+    labelled_notes = [f"{name}: {note}" for name in order for note in notes[name]]
+    return Members(distinct, copies, labelled_notes)
 
 
 def copies_of(task: GroupTask) -> dict[str, str]:
@@ -102,18 +102,18 @@ def _home(task: GroupTask) -> Path | None:
     return None if task.trust.any_factory or task.storage is not None else task.folder
 
 
-def _are_same(one: Checkpoint, other: Checkpoint, trained: Iterable[str]) -> bool:
+def _are_same(first: Checkpoint, second: Checkpoint, trained: Iterable[str]) -> bool:
     """Compare what was trained: running statistics may be counted anew, the network is the same."""
-    if one.sha256 == other.sha256:
+    if first.sha256 == second.sha256:
         return True
-    names = [name for name in trained if name in one.weights] or list(one.weights)
-    return equal_tensors(one.weights, other.weights, names)
+    names = [name for name in trained if name in first.weights] or list(first.weights)
+    return equal_tensors(first.weights, second.weights, names)
 
 
-def _hold_the_same(task: GroupTask, pair: Iterable[str]) -> bool:
-    one, other = (task.members[name] for name in pair)
+def _hold_equal_weights(task: GroupTask, pair: Iterable[str]) -> bool:
+    first, second = (task.members[name] for name in pair)
     return task.at_hand and equal_weights(
-        one, other, trust=task.trust.names, key=task.recipe.weights_key
+        first, second, trust=task.trust.names, key=task.recipe.weights_key
     )
 
 
@@ -123,16 +123,16 @@ def _refusal(
     names: Iterable[str],
     counters: Mapping[str, Mapping[str, float]] | None = None,
 ) -> SnapshotsError:
-    one, other = (_told(name, (counters or {}).get(name, {})) for name in pair)
+    a, b = (_with_counters(name, (counters or {}).get(name, {})) for name in pair)
     last = task.members[latest(names)]
     return SnapshotsError(
-        f"{one} and {other} look like snapshots of one run, not like seeds: error bars over them "
+        f"{a} and {b} look like snapshots of one run, not like seeds: error bars over them "
         "would be far too small. Name the files after their seeds (seed-0, seed-1, ...), or "
         f"measure one of them alone (mdtree measure {last!s:.400} --recipe ...); if they are "
         "different seeds, list them in the recipe (groups, files)"
     )
 
 
-def _told(name: str, counters: Mapping[str, float]) -> str:
-    said = ", ".join(f"{counter} {value:g}" for counter, value in counters.items())
-    return f"{name:.200} ({said})" if said else f"{name:.200}"
+def _with_counters(name: str, counters: Mapping[str, float]) -> str:
+    text = ", ".join(f"{counter} {value:g}" for counter, value in counters.items())
+    return f"{name:.200} ({text})" if text else f"{name:.200}"

@@ -77,8 +77,8 @@ def measure(
         pending = _Pending(request, store.index, traces, watch)
         watch.start(len(names))
         with contextlib.closing(_attempts(pending, executor)) as attempts:
-            for found in attempts:
-                row = traces.keep(found.row, found.trace)
+            for result in attempts:
+                row = traces.keep(result.row, result.trace)
                 store.append(row)
                 measured += row.failure is None
                 if row.failure is not None:
@@ -138,7 +138,7 @@ class _Pending:
 
 
 def _attempts(tasks: Iterable[GroupTask], executor: ExecutorConfig) -> Generator[GroupResult]:
-    for done in run(measure_or_fail, tasks, executor, held=lambda found: found.share):
+    for done in run(measure_or_fail, tasks, executor, gpu_memory_share=lambda result: result.share):
         reason = done.error or "no reason"
         yield done.result or GroupResult(row=failed_row(done.item, "WorkerLost", reason))
 

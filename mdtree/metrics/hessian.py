@@ -89,7 +89,7 @@ def compute(metric_input: MetricInput) -> MetricResult:
     if trainable_parameters(metric_input.runner.network).size == 0:
         missing = Missing(missing="the network has no parameter that is not frozen")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
-    found: dict[str, _Curvature] = {}
+    curvatures: dict[str, _Curvature] = {}
     notes: list[str] = []
     for place, (name, weights) in enumerate(metric_input.members.items()):
         try:
@@ -98,14 +98,14 @@ def compute(metric_input: MetricInput) -> MetricResult:
             )
         except (LossError, NoSecondDerivativeError) as error:
             return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=f"{name}: {error}")))
-        found[name] = derived.result
+        curvatures[name] = derived.result
         notes += derived.notes
     return MetricResult(
         {
-            "hessian_top": _combined([member.top for member in found.values()]),
-            "hessian_trace": _combined([member.trace for member in found.values()]),
+            "hessian_top": _combined([member.top for member in curvatures.values()]),
+            "hessian_trace": _combined([member.trace for member in curvatures.values()]),
         },
-        details=_density(found),
+        details=_density(curvatures),
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -114,14 +114,14 @@ def cost(work: Workload) -> ComputeCost:
     """Count the products that usually suffice."""
     if work.protocol == "paper-1":
         items = min(work.train_items, _PAPER_ITEMS)
-        one = ComputeCost(gradient=2 * items, product=items * _USUAL_PAPER_PRODUCTS)
+        per_member = ComputeCost(gradient=2 * items, product=items * _USUAL_PAPER_PRODUCTS)
     else:
         items = min(work.train_items, _ITEMS)
         graphs = 1 + _USUAL_STEPS + _USUAL_PROBES / 4
-        one = ComputeCost(
+        per_member = ComputeCost(
             gradient=items * graphs, product=items * (1 + _USUAL_STEPS + _USUAL_PROBES)
         )
-    return one * work.members
+    return per_member * work.members
 
 
 def _measured(metric_input: MetricInput, weights: Weights, place: int) -> _Curvature:
@@ -179,30 +179,30 @@ def _spread(hessian: Hessian, top: Tensor) -> float | None:
     With shares s_b and curvatures c_b of mean c:  sum_b s_b^2 (c_b - c)^2 / (1 - sum_b s_b^2)
     """
     parts = hessian.parts(top.unsqueeze(0), min(_PART, hessian.batch_size))
-    found = [(share, float(part[0] @ top)) for share, part in parts]
-    if len(found) == 1:
+    curvatures = [(share, float(part[0] @ top)) for share, part in parts]
+    if len(curvatures) == 1:
         return None
-    mean = sum(share * form for share, form in found)
-    squares = sum((share * (form - mean)) ** 2 for share, form in found)
-    return math.sqrt(squares / (1 - sum(share**2 for share, _ in found)))
+    mean = sum(share * curvature for share, curvature in curvatures)
+    squares = sum((share * (curvature - mean)) ** 2 for share, curvature in curvatures)
+    return math.sqrt(squares / (1 - sum(share**2 for share, _ in curvatures)))
 
 
 def _paper(metric_input: MetricInput, weights: Weights, place: int) -> _Curvature:
     runner = metric_input.runner
     source = generator(metric_input.seed, "hessian items", place)
     sample = draw(runner, metric_input.data.train, _PAPER_ITEMS, source)
-    found = published_hessian(runner, weights, sample)
-    probes = len(found.forms)
-    stderr = statistics.stdev(found.forms) / math.sqrt(probes) if probes > 1 else None
+    result = published_hessian(runner, weights, sample)
+    probes = len(result.forms)
+    stderr = statistics.stdev(result.forms) / math.sqrt(probes) if probes > 1 else None
     return _Curvature(
         top=_Number(
-            value=found.top,
+            value=result.top,
             stderr=None,
-            iterations=found.top_iterations,
-            converged=found.top_iterations < _PAPER_LIMIT,
+            iterations=result.top_iterations,
+            converged=result.top_iterations < _PAPER_LIMIT,
         ),
         trace=_Number(
-            value=found.trace,
+            value=result.trace,
             stderr=stderr,
             iterations=probes,
             converged=probes < _PAPER_LIMIT,
@@ -227,11 +227,11 @@ def _combined(members: Sequence[_Number]) -> Value:
     )
 
 
-def _density(found: dict[str, _Curvature]) -> dict[str, Detail]:
+def _density(curvatures: dict[str, _Curvature]) -> dict[str, Detail]:
     """List the nodes and weights of the quadrature of each member's spectral density."""
     lines = [
         (name, value, weight)
-        for name, curvature in found.items()
+        for name, curvature in curvatures.items()
         for value, weight in curvature.density
     ]
     if not lines:

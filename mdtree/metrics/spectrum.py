@@ -59,12 +59,12 @@ _REASONS = {
 def compute(metric_input: MetricInput) -> MetricResult:
     """Measure the spectra of every member."""
     rules = Rules(seed=metric_input.seed)
-    found = {
+    analyses = {
         name: analyse_all(in_memory_tensors(_here(w)), rules)
         for name, w in metric_input.members.items()
     }
-    values = {name: _combined(name, list(found.values())) for name in _READ}
-    return MetricResult(values, details=_details(found), notes=_notes(found))
+    values = {name: _combined(name, list(analyses.values())) for name in _READ}
+    return MetricResult(values, details=_details(analyses), notes=_notes(analyses))
 
 
 def _here(weights: Weights) -> Weights:
@@ -80,19 +80,19 @@ def cost(_: Workload) -> ComputeCost:
     return ComputeCost()
 
 
-def _combined(name: str, found: list[Analysis]) -> Value:
-    numbers = [_READ[name](analysis) for analysis in found]
+def _combined(name: str, analyses: list[Analysis]) -> Value:
+    numbers = [_READ[name](analysis) for analysis in analyses]
     known = [number for number in numbers if number is not None]
     if len(known) < len(numbers):
-        counted = min(len(analysis.averaged) for analysis in found)
+        counted = min(len(analysis.averaged) for analysis in analyses)
         reason = _REASONS.get(name, "no layer has this number")
         return Missing(missing=f"{reason}; a member has {counted} layers")
     return mean_over_members(known, single_stderr=None)
 
 
-def _details(found: Mapping[str, Analysis]) -> dict[str, Detail]:
+def _details(analyses: Mapping[str, Analysis]) -> dict[str, Detail]:
     """List the layers of every member."""
-    lines = [(name, layer) for name, analysis in found.items() for layer in analysis.layers]
+    lines = [(name, layer) for name, analysis in analyses.items() for layer in analysis.layers]
     if not lines:
         return {}
     return {
@@ -111,9 +111,9 @@ def _details(found: Mapping[str, Analysis]) -> dict[str, Detail]:
     }
 
 
-def _notes(found: Mapping[str, Analysis]) -> tuple[str, ...]:
+def _notes(analyses: Mapping[str, Analysis]) -> tuple[str, ...]:
     """Say the convention, where there are convolutions, and which layers have no spectrum."""
-    layers = [(name, layer) for name, analysis in found.items() for layer in analysis.layers]
+    layers = [(name, layer) for name, analysis in analyses.items() for layer in analysis.layers]
     notes = [
         f"{name}: no spectrum of {layer.name}: {layer.reason}"
         for name, layer in layers

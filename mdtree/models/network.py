@@ -80,9 +80,9 @@ class Network:
     @cached_property
     def _first_names(self) -> dict[str, str]:
         """Map the later names of shared tensors to their first."""
-        held = self.module.state_dict(keep_vars=True)
+        tensors = self.module.state_dict(keep_vars=True)
         first: dict[int, str] = {}
-        names = {name: first.setdefault(id(tensor), name) for name, tensor in held.items()}
+        names = {name: first.setdefault(id(tensor), name) for name, tensor in tensors.items()}
         return {name: other for name, other in names.items() if other != name}
 
 

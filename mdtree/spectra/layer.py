@@ -92,14 +92,18 @@ def analyse(matrix: Matrix, rules: Rules) -> Layer:
     if fault is not None:
         return _layer(matrix, Figures(), State.NONE, reason=fault)
     slices = [_Spectrum.of(part, matrix, number, rules) for number, part in enumerate(cut)]
-    whole = _Spectrum.pooled(slices)
-    spectra = [whole] if rules.convention == "pooled" else [one for one in slices if one.top > 0]
+    pooled = _Spectrum.pooled(slices)
+    spectra = (
+        [pooled]
+        if rules.convention == "pooled"
+        else [spectrum for spectrum in slices if spectrum.top > 0]
+    )
     laws = [_law(spectrum, rules) for spectrum in spectra]
     figures = replace(
-        _mean([_figures(one, law) for one, law in zip(spectra, laws, strict=True)]),
-        spikes=whole.spikes,
-        trap_score=whole.trap_score,
-        rank_loss=whole.lost,
+        _mean([_figures(spectrum, law) for spectrum, law in zip(spectra, laws, strict=True)]),
+        spikes=pooled.spikes,
+        trap_score=pooled.trap_score,
+        rank_loss=pooled.lost,
     )
     small = len(spectra[0].values) < LEAST_EIGENVALUES
     trap = (figures.trap_score or 0) > TRAP and not small
@@ -107,8 +111,8 @@ def analyse(matrix: Matrix, rules: Rules) -> Layer:
         alpha=figures.alpha,
         distance=figures.distance,
         tail=figures.tail,
-        spikes=whole.spikes,
-        huge=whole.huge if trap else 0,
+        spikes=pooled.spikes,
+        huge=pooled.huge if trap else 0,
         small=small,
     )
     reason = next((law for law in laws if isinstance(law, str) and figures.alpha is None), None)
@@ -231,11 +235,11 @@ def _fault(cut: Tensor) -> str | None:
     return None
 
 
-def _mean(found: Sequence[Figures]) -> Figures:
+def _mean(slice_figures: Sequence[Figures]) -> Figures:
     """Take means over slices, of each number over the slices that have it."""
-    if len(found) == 1:
-        return found[0]
-    columns = {name: [getattr(one, name) for one in found] for name in FIGURES}
+    if len(slice_figures) == 1:
+        return slice_figures[0]
+    columns = {name: [getattr(figures, name) for figures in slice_figures] for name in FIGURES}
     known = {name: [v for v in column if v is not None] for name, column in columns.items()}
     return Figures(**{name: float(np.mean(column)) for name, column in known.items() if column})
 

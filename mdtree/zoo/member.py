@@ -130,8 +130,8 @@ def member_data(member: ZooMember) -> Data:
 
 def member_training(member: ZooMember) -> Training:
     """Put the member's facts into the training."""
-    said: ZooTraining = bind(member.zoo.training, member.facts)
-    values = {name: getattr(said, name) for name in ZooTraining.model_fields}
+    training: ZooTraining = bind(member.zoo.training, member.facts)
+    values = {name: getattr(training, name) for name in ZooTraining.model_fields}
     if values["epochs"] is None:
         values["epochs"] = values["steps"]  # an epoch has a step at least
     return Training(seed=member.seed, **values)

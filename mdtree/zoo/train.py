@@ -78,11 +78,13 @@ def train_zoo(
         _preflight(todo)
         _write_config(zoo, out)
         watch.start(len(todo))
-        found: dict[str, TrainingOutcome] = {name: o for name, o in known.items() if o is not None}
+        results: dict[str, TrainingOutcome] = {
+            name: o for name, o in known.items() if o is not None
+        }
         failed: dict[str, str] = {}
         with contextlib.closing(_outcomes(todo, executor)) as outcomes:
             for outcome in outcomes:
-                found[outcome.name] = outcome
+                results[outcome.name] = outcome
                 watch.step(outcome.name)
                 if outcome.failure is not None:
                     failed[outcome.name] = outcome.failure
@@ -91,17 +93,17 @@ def train_zoo(
     return ZooTrainingSummary(
         out=out,
         groups=len({member.group for member in everyone}),
-        trained=sum(member.name in found for member in todo) - len(failed),
-        left=len(everyone) - len(found),
+        trained=sum(member.name in results for member in todo) - len(failed),
+        left=len(everyone) - len(results),
         already=len(everyone) - len(todo),
-        diverged=tuple(name for name, outcome in found.items() if outcome.diverged),
+        diverged=tuple(name for name, outcome in results.items() if outcome.diverged),
         failed=failed,
-        seconds=sum(outcome.seconds for outcome in found.values()),
+        seconds=sum(outcome.seconds for outcome in results.values()),
     )
 
 
 def _outcomes(todo: list[ZooMember], executor: ExecutorConfig) -> Generator[TrainingOutcome]:
-    for done in run(train_member, todo, executor, held=lambda outcome: outcome.share):
+    for done in run(train_member, todo, executor, gpu_memory_share=lambda outcome: outcome.share):
         yield done.result or TrainingOutcome(name=done.item.name, failure=done.error or "no reason")
 
 
@@ -133,10 +135,10 @@ def _same_config(zoo: Zoo, out: Path) -> None:
 
 def _by_data(todo: list[ZooMember]) -> list[ZooMember]:
     """Bring members of the same data together, so that each data set is read once."""
-    found: dict[str, list[ZooMember]] = {}
+    groups: dict[str, list[ZooMember]] = {}
     for member in todo:
-        found.setdefault(fingerprint(bind(member.zoo.data, member.facts)), []).append(member)
-    return [member for together in found.values() for member in together]
+        groups.setdefault(fingerprint(bind(member.zoo.data, member.facts)), []).append(member)
+    return [member for group in groups.values() for member in group]
 
 
 def _preflight(todo: list[ZooMember]) -> None:

@@ -120,7 +120,7 @@ def test_the_share_that_is_found_lets_workers_meet(cluster, tmp_path):
     (tmp_path / "b").touch()  # the first item finds its partner there
     items = [(tmp_path, "a", "b"), (tmp_path, "c", "d"), (tmp_path, "d", "c")]
     executor = ExecutorConfig(ray="local", gpus=None, retries=0)
-    done = list(run(meets, items, executor, held=lambda _: 0.3))
+    done = list(run(meets, items, executor, gpu_memory_share=lambda _: 0.3))
     assert sorted(each.result for each in done) == ["b", "c", "d"]
 
 

@@ -2,8 +2,8 @@
 
     w(t) = (1-t)^2 a + 2t(1-t) b + t^2 c,      0 <= t <= 1
 
-with the ends a and c and one bend b; with b = (a + c) / 2 it is the straight line.  What training
-does not change (frozen parameters, buffers) is that of the nearer end.
+with the ends a and c and one control point b; with b = (a + c) / 2 it is the straight line.  What
+training does not change (frozen parameters, buffers) is that of the nearer end.
 
 Garipov et al. 2018, arXiv 1802.10026.
 """
@@ -23,7 +23,7 @@ __all__ = ["BezierCurve", "straight_line"]
 
 @dataclass(frozen=True, kw_only=True)
 class BezierCurve:
-    """Two ends, and the bend as a vector."""
+    """Two ends, and the control point as a vector."""
 
     layout: ParameterLayout
     start: Weights
