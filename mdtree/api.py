@@ -71,8 +71,8 @@ def measure(
     summary = measure(
         request, out=_file(directory, out), executor=_executor(workers, request.device)
     )
-    known = load_rows(summary.out, protocol=summary.protocol, failed=True)
-    return [row for row in known if row.group in summary.groups]
+    rows = load_rows(summary.out, protocol=summary.protocol, failed=True)
+    return [row for row in rows if row.group in summary.groups]
 
 
 def fit(
@@ -95,8 +95,8 @@ def fit(
 
     `mdtree.trees.write_tree` saves it.
     """
-    known = find_tree(prior) if isinstance(prior, str) else prior
-    return fit_tree(_rows(rows), task=task, method=method, facts=facts, prior=known)
+    prior_tree = find_tree(prior) if isinstance(prior, str) else prior
+    return fit_tree(_rows(rows), task=task, method=method, facts=facts, prior=prior_tree)
 
 
 def diagnose(
@@ -119,8 +119,8 @@ def diagnose(
     """Say what is wrong with the networks of a directory, or with rows that were measured before.
 
     A directory with a recipe is measured as far as the verdicts need it, or with `full` as far as
-    the tree asks; rows are judged as they are.  Without `tree`, the one that comes with mdtree and
-    whose training groups are nearest is taken.
+    the tree asks; rows are diagnosed as they are.  Without `tree`, the one that comes with mdtree
+    and whose training groups are nearest is taken.
 
     >>> import mdtree
     >>> from mdtree.trees.bundled import shipped_rows
@@ -142,7 +142,7 @@ def diagnose(
             allow_protocol_mismatch=allow_protocol_mismatch,
         )
 
-    known = dict(facts or {})
+    known_facts = dict(facts or {})
     if isinstance(source, str | Path) and _can_be_measured(source, recipe):
         from mdtree.sequential_diagnosis import SequentialDiagnosis
 
@@ -160,12 +160,12 @@ def diagnose(
             request=request,
             out=_file(source, out),
             choose_diagnoser=choose_diagnoser,
-            facts=known,
+            facts=known_facts,
             full=full,
             executor=_executor(workers, request.device),
         ).run()
     else:
-        rows = [with_facts(row, known) for row in _rows(source)]
+        rows = [with_facts(row, known_facts) for row in _rows(source)]
         diagnoser = choose_diagnoser(rows)
     return [diagnoser(row) for row in rows if can_be_diagnosed(row)]
 
@@ -189,7 +189,7 @@ def _request(
     if storage is None and not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
         raise MdtreeError(f"{directory} does not exist")
     here = Path.cwd()
-    own = recipe is not None
+    recipe_is_named = recipe is not None
     if isinstance(recipe, Recipe):
         content, folder = recipe, here
     else:
@@ -200,7 +200,9 @@ def _request(
         storage=storage,
         recipe=content,
         folder=folder,
-        trust=Trust(names=frozenset(trust), any_factory=own, folders=(here, folder.resolve())),
+        trust=Trust(
+            names=frozenset(trust), any_factory=recipe_is_named, folders=(here, folder.resolve())
+        ),
         protocol=check_protocol(protocol),
         metrics=metrics,
         seed=seed,

@@ -78,13 +78,15 @@ def describe(value: Any, *, levels: int = _LEVELS) -> str:
         return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
     if not isinstance(value, Mapping | tuple | list) or levels == 0:
         return type(value).__name__
-    below = levels - 1
+    remaining = levels - 1
     if isinstance(value, Mapping):
-        parts = (f"{key!s:.60}: {describe(v, levels=below)}" for key, v in value.items())
+        parts = (
+            f"{key!s:.60}: {describe(inner, levels=remaining)}" for key, inner in value.items()
+        )
         return "{" + _listed(parts) + "}"
-    return "(" + _listed(describe(v, levels=below) for v in value) + ")"
+    return "(" + _listed(describe(inner, levels=remaining) for inner in value) + ")"
 
 
 def _listed(texts: Iterator[str]) -> str:
-    shown = list(itertools.islice(texts, _SHOWN + 1))
-    return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")
+    entries = list(itertools.islice(texts, _SHOWN + 1))
+    return ", ".join(entries[:_SHOWN]) + (", ..." if len(entries) > _SHOWN else "")

@@ -32,16 +32,16 @@ def find(name: str, trust: Trust) -> Callable[..., Any]:
         raise RecipeError(f"a factory is named as pkg.module:name, got {name!r}")
     if trust.admits(module_name, attribute):
         with _importable(trust.folders):
-            return _found(module_name, attribute)
+            return _import_factory(module_name, attribute)
     package = module_name.partition(".")[0]
-    rooms = KNOWN_PACKAGES.get(package, ())
-    if module_name not in KNOWN_PACKAGES and not _lies_in(module_name, rooms):
+    modules = KNOWN_PACKAGES.get(package, ())
+    if module_name not in KNOWN_PACKAGES and not _lies_in(module_name, modules):
         raise _untrusted(name)
-    factory = _found(module_name, attribute, offline(name))
+    factory = _import_factory(module_name, attribute, offline(name))
     # `torchvision.models:partial` is a name in a known module too: what counts is where the
     # object itself was defined
-    home = getattr(factory, "__module__", None) or ""
-    if attribute.startswith("_") or not _lies_in(home, rooms):
+    defining_module = getattr(factory, "__module__", None) or ""
+    if attribute.startswith("_") or not _lies_in(defining_module, modules):
         raise _untrusted(name)
     return factory if package == "mdtree" else _reading_no_files(factory, name)
 
@@ -53,12 +53,14 @@ def asked_to_fetch(kwargs: Mapping[str, Any]) -> list[str]:
 
 def fetching_nothing(factory: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Give a factory None where it would fetch weights unasked, and no network at all."""
-    unasked = {key: None for key, given in _defaults(factory) if _FETCHING.fullmatch(key) and given}
+    overrides = {
+        key: None for key, default in _defaults(factory) if _FETCHING.fullmatch(key) and default
+    }
 
     @functools.wraps(factory)
     def guarded(**kwargs: Any) -> Any:
         with offline(name):
-            return factory(**{**unasked, **kwargs})
+            return factory(**{**overrides, **kwargs})
 
     return guarded
 
@@ -68,17 +70,19 @@ def call(factory: Callable[..., Any], kwargs: Mapping[str, Any], name: str) -> A
     try:
         inspect.signature(factory).bind(**kwargs)
     except TypeError as error:
-        known = [
+        accepted = [
             parameter.name
             for parameter in inspect.signature(factory).parameters.values()
             if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         ]
-        unknown = [
-            f"no argument {key!r:.100}{nearest(key, known)}"
-            for key in islice((key for key in kwargs if key not in known), MOST_FAULTS)
+        faults = [
+            f"no argument {key!r:.100}{nearest(key, accepted)}"
+            for key in islice((key for key in kwargs if key not in accepted), MOST_FAULTS)
         ]
-        fault = "; ".join(unknown) or f"{error!s:.1000}"
-        raise RecipeError(f"{name}: {fault} (it takes {', '.join(known) or 'nothing'})") from error
+        fault = "; ".join(faults) or f"{error!s:.1000}"
+        raise RecipeError(
+            f"{name}: {fault} (it takes {', '.join(accepted) or 'nothing'})"
+        ) from error
     except ValueError:
         pass  # some built-in callables have no signature: the call itself tells
     try:
@@ -91,7 +95,7 @@ def call(factory: Callable[..., Any], kwargs: Mapping[str, Any], name: str) -> A
         ) from error
 
 
-def _found(
+def _import_factory(
     module_name: str, attribute: str, limit: AbstractContextManager[None] | None = None
 ) -> Callable[..., Any]:
     """Import a factory, within a limit if there is one."""
@@ -128,16 +132,16 @@ def _found(
 
 def _reading_no_files(factory: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Keep a factory of another package from reading weights: timm would unpickle them."""
-    made = fetching_nothing(factory, name)
+    guarded_factory = fetching_nothing(factory, name)
 
     @functools.wraps(factory)
     def guarded(**kwargs: Any) -> Any:
-        if asked := asked_to_fetch(kwargs):
+        if arguments := asked_to_fetch(kwargs):
             raise UntrustedError(
-                f"{name}: leave out {', '.join(asked)}, mdtree loads your own weights; "
+                f"{name}: leave out {', '.join(arguments)}, mdtree loads your own weights; "
                 f"if you know what it would read, add --trust {name}"
             )
-        return made(**kwargs)
+        return guarded_factory(**kwargs)
 
     return guarded
 
@@ -151,17 +155,19 @@ def _defaults(factory: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _untrusted(name: str) -> UntrustedError:
-    rooms = ", ".join(room for rooms in KNOWN_PACKAGES.values() for room in rooms)
+    modules = ", ".join(module for modules in KNOWN_PACKAGES.values() for module in modules)
     return UntrustedError(
         f"the recipe found inside the directory names {name!r}, and may only name what is defined "
-        f"in {rooms}; if you know this code, add --trust {name}, "
+        f"in {modules}; if you know this code, add --trust {name}, "
         "or name the recipe yourself with --recipe"
     )
 
 
-def _lies_in(module: str, rooms: Iterable[str]) -> bool:
-    """Say whether a module is one of the rooms or in one; `timm.models._hub` is private."""
-    return "._" not in module and any(f"{module}.".startswith(f"{room}.") for room in rooms)
+def _lies_in(module: str, modules: Iterable[str]) -> bool:
+    """Say whether a module is one of these or in one; `timm.models._hub` is private."""
+    return "._" not in module and any(
+        f"{module}.".startswith(f"{known_module}.") for known_module in modules
+    )
 
 
 def _is_dotted(name: str) -> bool:

@@ -143,8 +143,8 @@ def answer_of(task: str, mode: str) -> str | None:
 
 def contradicts(room: RoomForImprovement, mode: str) -> bool:
     """Say whether a grid shows that a mode's remedy gains nothing while another does."""
-    own = [room.gains[remedy] for remedy in remedies(mode) if remedy in room.gains]
-    return bool(own) and max(own) == 0 and max(room.gains.values()) > room.margin
+    own_gains = [room.gains[remedy] for remedy in remedies(mode) if remedy in room.gains]
+    return bool(own_gains) and max(own_gains) == 0 and max(room.gains.values()) > room.margin
 
 
 def best_gain(room: RoomForImprovement, answer: str) -> float:
@@ -164,9 +164,13 @@ def _gain(room: RoomForImprovement, remedy: str) -> float:
 
 
 def _against_temperature(room: RoomForImprovement, mode: str, remedy: str) -> str | None:
-    own = _gain(room, remedy)
-    other = max(_gain(room, remedy) for remedy in remedies("temperature"))
-    return None if own == other else (mode if own > other else "temperature")
+    own_gain = _gain(room, remedy)
+    temperature_gain = max(_gain(room, remedy) for remedy in remedies("temperature"))
+    return (
+        None
+        if own_gain == temperature_gain
+        else (mode if own_gain > temperature_gain else "temperature")
+    )
 
 
 def remedies(answer: str) -> tuple[str, ...]:

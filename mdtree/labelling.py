@@ -61,11 +61,13 @@ def room_for_improvement(
     where there is none, or `margin`.
     """
     accuracy = [_accuracy(row) for row in rows]
-    places = {axis: [number_of(row, axis.fact) for row in rows] for axis in axes}
-    varied = [
-        axis for axis, values in places.items() if None not in values and len(set(values)) > 1
+    values = {axis: [number_of(row, axis.fact) for row in rows] for axis in axes}
+    varying = [
+        axis
+        for axis, axis_values in values.items()
+        if None not in axis_values and len(set(axis_values)) > 1
     ]
-    if not varied:
+    if not varying:
         raise RowsError(
             f"labels need a grid: none of {', '.join(axis.fact for axis in axes)} is known for "
             "every row and differs between rows"
@@ -74,15 +76,15 @@ def room_for_improvement(
     gains: list[dict[str, float]] = [{} for _ in rows]
     steps: list[dict[str, float]] = [{} for _ in rows]
     moves: list[dict[str, Move]] = [{} for _ in rows]
-    for axis in varied:
+    for axis in varying:
         others: list[Sequence[Any]] = [
             zoos,
-            *(places[other] for other in varied if other is not axis),
+            *(values[other] for other in varying if other is not axis),
         ]
-        for line in _lines(places[axis], others):
-            _refuse_twins(rows, line, places[axis], varied)
+        for line in _lines(values[axis], others):
+            _refuse_duplicates(rows, line, values[axis], varying)
             _compare_line(line, axis, accuracy, gains, steps)
-            for number, remedy, gain, move in _moves(line, axis, accuracy, places[axis]):
+            for number, remedy, gain, move in _moves(line, axis, accuracy, values[axis]):
                 if gain == gains[number][remedy]:  # the axis that serves the remedy best
                     moves[number][remedy] = move
     margins = _margins(rows) if margin is None else [margin] * len(rows)
@@ -125,8 +127,8 @@ def _percent(row: Row) -> float:
 
 def _lead(room: RoomForImprovement, mode: str) -> float:
     others = [gain for remedy, gain in room.gains.items() if REMEDIES[remedy] != mode]
-    own = room.margin if mode == "none" else best_gain(room, mode)
-    return own - max(others, default=0.0)
+    own_gain = room.margin if mode == "none" else best_gain(room, mode)
+    return own_gain - max(others, default=0.0)
 
 
 def number_of(row: Row, fact: str) -> float | None:
@@ -148,7 +150,7 @@ def _lines(along: Sequence[Any], others: Sequence[Sequence[Any]]) -> list[list[i
     return list(lines.values())
 
 
-def _refuse_twins(
+def _refuse_duplicates(
     rows: Sequence[Row], line: Sequence[int], along: Sequence[Any], axes: Sequence[GridAxis]
 ) -> None:
     for first, second in pairwise(line):
@@ -201,9 +203,9 @@ def _moves(
 
 
 def _accuracy(row: Row) -> float:
-    known = number_of(row, "test_accuracy")
-    if known is not None:
-        return known
+    accuracy = number_of(row, "test_accuracy")
+    if accuracy is not None:
+        return accuracy
     error = row.quantities.get("test_error")
     if isinstance(error, Measured):
         return 100 - error.value
@@ -218,14 +220,14 @@ def _margins(rows: Sequence[Row]) -> list[float]:
 
     Two seeds agree by chance often enough; that alone does not make a group free of noise.
     """
-    own = [_stderr(row) for row in rows]
+    stderrs = [_stderr(row) for row in rows]
     zoos = [row.facts.get("zoo") for row in rows]
-    known: dict[Any, list[float]] = {}
-    for stderr, zoo in zip(own, zoos, strict=True):
+    zoo_stderrs: dict[Any, list[float]] = {}
+    for stderr, zoo in zip(stderrs, zoos, strict=True):
         if stderr:
-            known.setdefault(zoo, []).append(stderr)
-    usual = {zoo: statistics.median(stderrs) for zoo, stderrs in known.items()}
-    noise = [max(stderr, usual.get(zoo, 0.0)) for stderr, zoo in zip(own, zoos, strict=True)]
+            zoo_stderrs.setdefault(zoo, []).append(stderr)
+    medians = {zoo: statistics.median(values) for zoo, values in zoo_stderrs.items()}
+    noise = [max(stderr, medians.get(zoo, 0.0)) for stderr, zoo in zip(stderrs, zoos, strict=True)]
     return [_ERRORS * math.sqrt(2) * stderr if stderr else _DEFAULT_MARGIN for stderr in noise]
 
 

@@ -34,8 +34,8 @@ def mse() -> Loss:
     """Regression: the mean squared difference of output and target of each item."""
 
     def loss(output: Tensor, batch: Batch) -> Tensor:
-        wanted = targets(batch).to(output.dtype).reshape(output.shape)
-        return (output - wanted).square().reshape(len(output), -1).mean(1)
+        target = targets(batch).to(output.dtype).reshape(output.shape)
+        return (output - target).square().reshape(len(output), -1).mean(1)
 
     return loss
 

@@ -1,4 +1,4 @@
-"""Words of messages: the nearest known one, how many, and names made harmless and short."""
+"""Helpers for messages: the nearest known word, plurals, and names made harmless and short."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """
     if len(word) > _LONGEST_WORD:
         return ""
-    words = islice((other for other in known if len(other) <= _LONGEST_WORD), _MOST_WORDS)
-    near = difflib.get_close_matches(word, words, n=1, cutoff=cutoff)
-    return f", did you mean {near[0]!r}?" if near else ""
+    words = islice(
+        (candidate for candidate in known if len(candidate) <= _LONGEST_WORD), _MOST_WORDS
+    )
+    matches = difflib.get_close_matches(word, words, n=1, cutoff=cutoff)
+    return f", did you mean {matches[0]!r}?" if matches else ""
 
 
 def plural(count: int, noun: str) -> str:

@@ -1,6 +1,6 @@
-"""Sequential diagnosis: measure what a verdict needs, cheap metrics first, until it is settled.
+"""Sequential diagnosis: measure the cheap metrics first, and stop when the verdict is settled.
 
-The one module beside the command line that sees both halves: diagnosis asks, measurement answers.
+Here diagnosis and measurement meet: a diagnoser names the next metric, and it is measured.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mdtree.rows import Fact, Row, open_rows
 __all__ = ["SequentialDiagnosis", "Stage"]
 
 _FIRST = "error_rate"  # by far the cheapest, and every tree asks for it
-_ASKED = ("similarity", "hessian", "connectivity", "spectrum")  # in the order of their cost
+_METRICS = ("similarity", "hessian", "connectivity", "spectrum")  # in the order of their cost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Stage:
     flips: float | None  # the largest probability that it changes an answer; None: no verdict yet
 
 
-def _nothing(_: Stage) -> None:
+def _announce_nothing(_: Stage) -> None:
     """Tell nobody."""
 
 
@@ -41,8 +41,8 @@ class SequentialDiagnosis:
 
     `choose_diagnoser` chooses the tree by what is known of the groups, anew after each stage.  With
     `full`, all that the tree asks for is measured, whether it can change the verdict or not.
-    `facts` are what the user knows of all groups: they join the rows that are judged, and the file
-    of rows stays as it was measured.
+    `facts` are what the user knows of all groups: they join the rows that are diagnosed, and the
+    file of rows stays as it was measured.
     """
 
     request: Request
@@ -51,7 +51,7 @@ class SequentialDiagnosis:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     full: bool = False
     executor: ExecutorConfig = HERE
-    announce: Callable[[Stage], None] = _nothing  # before each stage
+    announce: Callable[[Stage], None] = _announce_nothing  # before each stage
     progress: Progress = field(default_factory=Silent)
 
     def run(self) -> tuple[Diagnoser, list[Row]]:
@@ -64,26 +64,26 @@ class SequentialDiagnosis:
             needs = list(self._needs(diagnoser, rows))
             if not needs:
                 return diagnoser, rows
-            metric = min((need.metric for need in needs), key=_ASKED.index)
-            wanted = [need for need in needs if need.metric == metric]
-            flips = max(need.flips for need in wanted)
-            failed |= self._measure(metric, [need.group for need in wanted], flips)
+            metric = min((need.metric for need in needs), key=_METRICS.index)
+            selected = [need for need in needs if need.metric == metric]
+            flips = max(need.flips for need in selected)
+            failed |= self._measure(metric, [need.group for need in selected], flips)
 
     def _needs(self, diagnoser: Diagnoser, rows: Sequence[Row]) -> Iterator[_Need]:
         for row in rows:
             if row.failure is not None:
                 continue
-            run = row.provenance.metrics if row.provenance is not None else ()
-            left = [metric for metric in _ASKED if metric not in run]
-            if not self.full:  # a row that is settled need not be judged here
-                wanted = next_metric(diagnoser, row, left)
-                left = [] if wanted is None else [wanted]
-            if not left:
+            measured = row.provenance.metrics if row.provenance is not None else ()
+            unmeasured = [metric for metric in _METRICS if metric not in measured]
+            if not self.full:  # a row that is settled need not be diagnosed here
+                needed = next_metric(diagnoser, row, unmeasured)
+                unmeasured = [] if needed is None else [needed]
+            if not unmeasured:
                 continue
-            missed = {missing.metric: missing.flips for missing in diagnoser(row).missed}
-            metric = next((metric for metric in left if metric in missed), None)
+            flips = {missing.metric: missing.flips for missing in diagnoser(row).missed}
+            metric = next((metric for metric in unmeasured if metric in flips), None)
             if metric is not None:
-                yield _Need(row.group, metric, missed[metric])
+                yield _Need(row.group, metric, flips[metric])
 
     def _measure(self, metric: str, groups: Sequence[str], flips: float | None) -> set[str]:
         """Measure a metric of groups where that is not done yet; name those that failed."""
@@ -94,8 +94,8 @@ class SequentialDiagnosis:
             return set()
         seconds = sum(cost.seconds for cost in plan.costs)
         self.announce(Stage(metric=metric, groups=pending, seconds=seconds, flips=flips))
-        done = measure(request, out=self.out, executor=self.executor, progress=self.progress)
-        return set(done.failed)
+        summary = measure(request, out=self.out, executor=self.executor, progress=self.progress)
+        return set(summary.failed)
 
     def _rows(self, groups: Sequence[str], failed: Collection[str]) -> list[Row]:
         """Read the rows of groups; that one failed in an earlier run, and not in this, is past."""

@@ -1,6 +1,6 @@
-"""Continuing a tree with a user's groups, and judging it before and after.
+"""Continuing a tree with a user's groups, and evaluating it before and after.
 
-Every group is judged by the tree as it was, and by one continued with the groups of all other
+Every group is classified by the tree as it was, and by one continued with the groups of all other
 folds: neither has seen it.
 """
 
@@ -51,23 +51,26 @@ def adapt(
             provenance=_provenance(prior, name, provenance or {}),
             allow_protocol_mismatch=allow_protocol_mismatch,
         )
-        chosen, answers, _ = labelled(rows, prior.task)
+        labelled_rows, answers, _ = labelled(rows, prior.task)
     except RowsError as error:
         raise RowsError(
             f"{error}. Runs that are no grid need the fact 'label' in every row: the failure mode "
             "that you found"
         ) from error
-    if len(chosen) < _LEAST:
+    if len(labelled_rows) < _LEAST:
         raise TreeError(
             f"judging a tree takes {_LEAST} rows with an answer to the task {prior.task!r}, got "
-            f"{len(chosen)}: label more runs, or continue the tree unjudged, with "
+            f"{len(labelled_rows)}: label more runs, or continue the tree unjudged, with "
             f"`mdtree fit --task {prior.task} --prior {name}`"
         )
-    matrix = prior.matrix(chosen, allow_protocol_mismatch=allow_protocol_mismatch)
-    notes = _notes(prior, matrix, answers, unanswered=len(rows) - len(chosen))
-    compared = _compared(prior, matrix, chosen, answers, np.random.default_rng(seed))
-    remarks = {**tree.provenance, **_result(prior, name, compared.after, len(chosen))}
-    return replace(compared, tree=replace(tree, provenance=remarks), notes=notes)
+    matrix = prior.matrix(labelled_rows, allow_protocol_mismatch=allow_protocol_mismatch)
+    notes = _notes(prior, matrix, answers, unanswered=len(rows) - len(labelled_rows))
+    adaptation = _compare(prior, matrix, labelled_rows, answers, np.random.default_rng(seed))
+    remarks = {
+        **tree.provenance,
+        **_result_remarks(prior, name, adaptation.after, len(labelled_rows)),
+    }
+    return replace(adaptation, tree=replace(tree, provenance=remarks), notes=notes)
 
 
 def _check(rows: Sequence[Row], prior: SavedTree, name: str) -> None:
@@ -87,11 +90,11 @@ def _check(rows: Sequence[Row], prior: SavedTree, name: str) -> None:
 def _notes(
     prior: SavedTree, matrix: Floats, answers: Sequence[str], *, unanswered: int
 ) -> tuple[str, ...]:
-    columns = {feature: place for place, feature in enumerate(prior.features)}
-    shapes = [binned.shape for _, binned in prior.components]
-    teaches = np.any([complete_rows(shape, matrix, columns) for shape in shapes], axis=0)
-    needed = " or ".join(" + ".join(template_features(shape)) for shape in shapes)
-    if not teaches.any():
+    columns = {feature: column for column, feature in enumerate(prior.features)}
+    templates = [binned.shape for _, binned in prior.components]
+    learnable = np.any([complete_rows(template, matrix, columns) for template in templates], axis=0)
+    needed = " or ".join(" + ".join(template_features(template)) for template in templates)
+    if not learnable.any():
         raise TreeError(
             f"nothing can be learnt: no group has all features that the tree asks for ({needed}); "
             "measure them"
@@ -99,9 +102,9 @@ def _notes(
     notes = []
     if unanswered:
         notes.append(f"{plural(unanswered, 'row')} left out: no answer to the task {prior.task!r}")
-    if not teaches.all():
+    if not learnable.all():
         notes.append(
-            f"{plural(int((~teaches).sum()), 'group')} judged but not learnt from: features that "
+            f"{plural(int((~learnable).sum()), 'group')} judged but not learnt from: features that "
             f"the tree asks for are missing ({needed})"
         )
     if len(set(answers)) == 1:
@@ -111,18 +114,18 @@ def _notes(
     return tuple(notes)
 
 
-def _compared(
+def _compare(
     prior: SavedTree,
     matrix: Floats,
     rows: Sequence[Row],
     answers: Sequence[str],
     rng: np.random.Generator,
 ) -> Adaptation:
-    """Judge all groups by the tree as it was, and by trees that learnt from the other folds."""
+    """Classify all groups by the tree as it was, and by trees that learnt from the other folds."""
     codes = np.array([prior.classes.index(answer) for answer in answers], dtype=np.intp)
     folds = _folds(codes, rng)
     before = TreeEnsemble(prior).probabilities(matrix)
-    after = _unseen(prior, matrix, codes, folds)
+    after = _cross_validated(prior, matrix, codes, folds)
     change = logs(after) - logs(before)
     gains = of(change, codes)
     low, high = interval(gains, rng)
@@ -141,10 +144,10 @@ def _compared(
                 group=row.group,
                 answer=answer,
                 fold=int(fold),
-                before=_named(prior, earlier),
-                after=_named(prior, later),
+                before=_by_class(prior, before_row),
+                after=_by_class(prior, after_row),
             )
-            for row, answer, fold, earlier, later in zip(
+            for row, answer, fold, before_row, after_row in zip(
                 rows, answers, folds, before, after, strict=True
             )
         ),
@@ -159,18 +162,20 @@ def _folds(codes: Ints, rng: np.random.Generator) -> Ints:
     return folds
 
 
-def _unseen(prior: SavedTree, matrix: Floats, codes: Ints, folds: Ints) -> Floats:
-    """Judge each fold by the tree continued with all others."""
-    columns = {feature: place for place, feature in enumerate(prior.features)}
-    unseen = np.empty((len(matrix), len(prior.classes)))
+def _cross_validated(prior: SavedTree, matrix: Floats, codes: Ints, folds: Ints) -> Floats:
+    """Classify each fold by the tree continued with all others."""
+    columns = {feature: column for column, feature in enumerate(prior.features)}
+    probabilities = np.empty((len(matrix), len(prior.classes)))
     for fold in range(int(folds.max()) + 1):
-        out = folds == fold
+        held_out = folds == fold
         components = tuple(
-            (weight, continued(binned, matrix[~out], columns, codes[~out]))
+            (weight, continued(binned, matrix[~held_out], columns, codes[~held_out]))
             for weight, binned in prior.components
         )
-        unseen[out] = TreeEnsemble(replace(prior, components=components)).probabilities(matrix[out])
-    return unseen
+        probabilities[held_out] = TreeEnsemble(replace(prior, components=components)).probabilities(
+            matrix[held_out]
+        )
+    return probabilities
 
 
 def _scores(probabilities: Floats, codes: Ints) -> AdaptationScores:
@@ -182,22 +187,24 @@ def _scores(probabilities: Floats, codes: Ints) -> AdaptationScores:
     )
 
 
-def _named(prior: SavedTree, line: Floats) -> dict[str, float]:
+def _by_class(prior: SavedTree, line: Floats) -> dict[str, float]:
     return dict(zip(prior.classes, map(float, line), strict=True))
 
 
-def _provenance(prior: SavedTree, name: str, given: Mapping[str, str]) -> dict[str, str]:
+def _provenance(prior: SavedTree, name: str, extra: Mapping[str, str]) -> dict[str, str]:
     """Say what is continued."""
     earlier = prior.provenance.get("continues")
     history = f"{name} ({plural(prior.groups, 'group')})"
-    return {**given, "continues": f"{history} <- {earlier}" if earlier else history}
+    return {**extra, "continues": f"{history} <- {earlier}" if earlier else history}
 
 
-def _result(prior: SavedTree, name: str, after: AdaptationScores, groups: int) -> dict[str, str]:
-    own = plural(groups, "own group")
+def _result_remarks(
+    prior: SavedTree, name: str, after: AdaptationScores, groups: int
+) -> dict[str, str]:
+    own_groups = plural(groups, "own group")
     earlier = prior.provenance.get("data") or f"{plural(prior.groups, 'group')} of {name}"
     return {
         "own groups": str(groups),
-        "data": f"{earlier}; and {own}",
-        "accuracy": f"{after.accuracy:.1f} % (of {own}, cross-validated)",
+        "data": f"{earlier}; and {own_groups}",
+        "accuracy": f"{after.accuracy:.1f} % (of {own_groups}, cross-validated)",
     }

@@ -35,8 +35,8 @@ def logs(probabilities: Floats) -> Floats:
 
 def of(table: Floats, codes: Ints) -> Floats:
     """Look up one class for each group."""
-    chosen: Floats = table[np.arange(len(codes)), codes]
-    return chosen
+    values: Floats = table[np.arange(len(codes)), codes]
+    return values
 
 
 def interval(gains: Floats, rng: np.random.Generator) -> tuple[float, float]:

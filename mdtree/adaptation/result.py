@@ -56,12 +56,12 @@ class Adaptation:
     @property
     def says(self) -> str:
         """Tell the result in a sentence."""
-        sentence = (
+        loss_change = (
             f"the log loss goes from {self.before.log_loss:.3f} to {self.after.log_loss:.3f}, "
             f"a gain of {_short(self.gain)} ({_short(self.low)} to {_short(self.high)})"
         )
         if self.better:
-            return f"better: {sentence}"
+            return f"better: {loss_change}"
         if self.high < 0:
             why = ": on these groups, the tree was better as it was"
         elif self.low <= 0:
@@ -71,7 +71,7 @@ class Adaptation:
                 f", which groups that fit the old tree show by chance with a probability "
                 f"of {100 * self.chance:.0f} %"
             )
-        return f"no gain that stands out of the noise: {sentence}{why}"
+        return f"no gain that stands out of the noise: {loss_change}{why}"
 
 
 def _short(value: float) -> str:

@@ -31,8 +31,8 @@ def counters_in(content: Any) -> dict[str, float]:
     # a pickle may hide the methods of a dictionary that has attributes
     inner = dict.get(content, _INNER)
     places = (inner, content) if isinstance(inner, dict) else (content,)
-    values = ((name, dict.get(place, name)) for place in places for name in _NAMES)
-    return {name: value for name, value in values if _is_number(value)}
+    entries = ((name, dict.get(place, name)) for place in places for name in _NAMES)
+    return {name: value for name, value in entries if _is_number(value)}
 
 
 def counters_beside(weights: Path) -> dict[str, float]:

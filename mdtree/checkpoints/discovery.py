@@ -50,7 +50,7 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Fold
 
     A Hugging Face folder is one checkpoint, and belongs to the group of the folder around it; one
     that lies directly in `root` is a group of its own.  Folders come in the order of their paths,
-    while the directory is walked: only names beside the current path are held.
+    while the directory is walked: only names beside the current path are kept.
 
     What cannot be read by its path is left out: for want of permission, or because the path is
     longer than the system allows.
@@ -65,9 +65,9 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Fold
             files += [
                 file for path in inner if _is_hugging_face(path) for file in checkpoint_files(path)
             ]
-        weights_files = tuple(sorted(file for file in files if not skip or _real(file) not in skip))
-        if weights_files:
-            yield Folder(name=_name(here, root), files=weights_files)
+        included = tuple(sorted(file for file in files if not skip or _real(file) not in skip))
+        if included:
+            yield Folder(name=_name(here, root), files=included)
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
@@ -158,28 +158,28 @@ class _Search:
 
     def _folders_below(self, folders: Iterable[Path]) -> list[Path]:
         """List folders and all that are in them, each once."""
-        folders_below: dict[Path, None] = {}
+        seen: dict[Path, None] = {}
         waiting = list(folders)
         while waiting:
             here = waiting.pop()
-            if here not in folders_below:
-                folders_below[here] = None
+            if here not in seen:
+                seen[here] = None
                 waiting += [here / entry.name for entry in self._entries(here) if _is_folder(entry)]
-        return list(folders_below)
+        return list(seen)
 
     def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(folder) as entries:
-                names = list(itertools.islice(entries, self._left + 1))
+                listed = list(itertools.islice(entries, self._left + 1))
         except (OSError, ValueError):
             return []
-        self._left -= len(names)
+        self._left -= len(listed)
         if self._left < 0:
             raise RecipeError(
                 f"group {self._group!r}: its patterns lead to more than {_MOST_NAMES:,} names: "
                 "list its folders, or write patterns that lead to fewer"
             )
-        return names
+        return listed
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -233,7 +233,7 @@ def _parts(index: Path) -> list[str]:
     try:
         return [part.name for part in parts_of(index)[1:]]
     except CheckpointError:
-        return []  # a damaged index is told when it is read
+        return []  # a damaged index is an error when it is read
 
 
 def _name(folder: Path, root: Path) -> str:

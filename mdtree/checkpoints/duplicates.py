@@ -31,7 +31,7 @@ def equal_files(members: Mapping[str, Path]) -> dict[str, str]:
                 file.seek(max(0, size - _END))
                 alike.setdefault((size, file.read(_END)), []).append(name)
         except OSError:
-            continue  # told when it is measured
+            continue  # an error when it is measured
     first: dict[str, str] = {}
     equal: dict[str, str] = {}
     for names in alike.values():

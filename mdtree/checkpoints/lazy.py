@@ -66,10 +66,10 @@ def list_tensors(path: Path, *, trust: Iterable[str] = (), key: str | None = Non
     is_safe = all(kind_of(part) is Kind.SAFETENSORS for part in parts)
     if is_safe and is_text(path) and key is None:
         content = joined(path, _safetensors) if is_sharded else _safetensors(path)
-        tensors = sorted(content.values(), key=lambda stored: _depth(stored.name))
-        if not tensors:
+        ordered = sorted(content.values(), key=lambda stored: _depth(stored.name))
+        if not ordered:
             raise UnreadableError(f"{path} holds no tensor at all")
-        named = unwrapped({stored.name: stored for stored in tensors})
+        named = unwrapped({stored.name: stored for stored in ordered})
         return TensorListing(
             tensors=tuple(replace(stored, name=name) for name, stored in named.items())
         )
@@ -80,13 +80,13 @@ def list_tensors(path: Path, *, trust: Iterable[str] = (), key: str | None = Non
 def in_memory_tensors(tensors: Mapping[str, Tensor]) -> tuple[LazyTensor, ...]:
     """List tensors that are in memory; one under several names is known by the first."""
     first: dict[tuple[int, tuple[int, ...], tuple[int, ...]], str] = {}
-    in_memory = []
+    lazy_tensors = []
     for name, tensor in tensors.items():
         same, fault = None, _fault(tensor)
         if fault is None and tensor.numel():
             place = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride())
             same = first.setdefault(place, name)
-        in_memory.append(
+        lazy_tensors.append(
             LazyTensor(
                 name=name,
                 sizes=tuple(tensor.shape),
@@ -96,7 +96,7 @@ def in_memory_tensors(tensors: Mapping[str, Tensor]) -> tuple[LazyTensor, ...]:
                 fault=fault,
             )
         )
-    return tuple(in_memory)
+    return tuple(lazy_tensors)
 
 
 def _fault(tensor: Tensor) -> str | None:
@@ -106,7 +106,7 @@ def _fault(tensor: Tensor) -> str | None:
 
 
 def _safetensors(path: Path) -> dict[str, LazyTensor]:
-    """Read the header, after safetensors has held it to the size of the file."""
+    """Read the header, after safetensors has compared it with the size of the file."""
     try:
         with safe_open(path, framework="np"), path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -115,15 +115,15 @@ def _safetensors(path: Path) -> dict[str, LazyTensor]:
     except (SafetensorError, OSError, ValueError) as error:
         raise UnreadableError(f"{path} is a damaged safetensors file: {error}") from error
     header.pop("__metadata__", None)
-    stored = {}
+    lazy_tensors = {}
     for name, entry in header.items():
         code, sizes, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         dtype = _TYPES.get(code, torch.uint8)
         place = {"start": 8 + length + start, "count": end - start}
         load = partial(_mapped, path, state, sizes=sizes, dtype=dtype, **place)
         fault = None if code in _TYPES else f"{code}: packed or scaled"
-        stored[name] = LazyTensor(name=name, sizes=sizes, dtype=dtype, load=load, fault=fault)
-    return stored
+        lazy_tensors[name] = LazyTensor(name=name, sizes=sizes, dtype=dtype, load=load, fault=fault)
+    return lazy_tensors
 
 
 def _mapped(

@@ -43,7 +43,7 @@ def load_checkpoint(
     key: str | None = None,
     within: Path | None = None,
 ) -> Checkpoint:
-    """Read a file and hold it to the model: every name, every shape, every number finite.
+    """Read a file and check it against the model: every name, every shape, every number finite.
 
     `sha256` is that of what was read: a file that changes meanwhile is an error.  `within` is the
     folder in which all must lie, wherever links lead.
@@ -53,11 +53,11 @@ def load_checkpoint(
     sha256 = file_digest(path)
     content = read(path, trust=trust)
     counters = counters_in(content) or counters_beside(path)
-    found_weights = find_weights(content, key=key, name=str(path))
+    stored = find_weights(content, key=key, name=str(path))
     del content  # an optimiser's state may be larger than the weights
-    weights = matched(found_weights.tensors, model, name=str(path))
+    weights = matched(stored.tensors, model, name=str(path))
     if file_digest(path) != sha256:
         raise UnreadableError(f"{path} was changed while it was read: measure it again")
     return Checkpoint(
-        name=name, weights=weights, sha256=sha256, notes=found_weights.notes, counters=counters
+        name=name, weights=weights, sha256=sha256, notes=stored.notes, counters=counters
     )

@@ -29,8 +29,8 @@ def matched(tensors: Mapping[str, Tensor], model: nn.Module, *, name: str) -> di
     given = _renamed(tensors, wanted)
     tied = _tied(wanted)
     for names in tied:  # the file may store them once, under any of the names
-        tensor = next((given[key] for key in names if key in given), None)
-        given |= {key: tensor for key in names if key not in given and tensor is not None}
+        shared = next((given[key] for key in names if key in given), None)
+        given |= {key: shared for key in names if key not in given and shared is not None}
     _check_names(given, wanted, name)
     _check_types(given, wanted, name)
     # copied: safetensors lie in a mapped file, which may be replaced, and run slower from there

@@ -89,7 +89,7 @@ def joined(path: Path, content_of: Callable[[Path], Mapping[str, T]]) -> dict[st
 
     What the index does not name is taken as well, as transformers does, if one part alone holds it.
     """
-    places, merged = _places(path), dict[str, T]()
+    places, tensors = _places(path), dict[str, T]()
     wanted: dict[str, list[str]] = {}
     for name, place in places.items():
         wanted.setdefault(place, []).append(name)
@@ -99,13 +99,13 @@ def joined(path: Path, content_of: Callable[[Path], Mapping[str, T]]) -> dict[st
             if name not in content:
                 raise UnreadableError(f"{part} lacks {name:.200}, which {path.name} says is in it")
         for name in content:
-            if name in merged or places.get(name, part.name) != part.name:
+            if name in tensors or places.get(name, part.name) != part.name:
                 raise UnreadableError(
                     f"{part} holds {name!s:.200}, which is in another part too or belongs there: "
                     "save the checkpoint again, so that each tensor lies in one part"
                 )
-        merged |= content
-    return merged
+        tensors |= content
+    return tensors
 
 
 def file_digest(path: Path) -> str:

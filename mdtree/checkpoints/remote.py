@@ -27,7 +27,7 @@ from mdtree.exceptions import CheckpointError, MdtreeError, UnreadableError, Uns
 __all__ = ["fetched", "find_stored_folders", "remove_temporary_folders"]
 
 _PREFIX = "mdtree-fetched-"  # of a folder for as long as a group is measured
-_LOCK = ".lock"  # held by the process whose folder it is
+_LOCK = ".lock"  # locked by the process whose folder it is
 
 _PART = re.compile(r".+-\d+-of-\d+\.(safetensors|bin)")  # of a checkpoint in several files
 _CONFIG = "config.json"
@@ -47,7 +47,7 @@ def find_stored_folders(url: str) -> Iterator[Folder]:
             stamps = {file.name: _stamp(system.info(root))}
             yield Folder(name=file.stem, files=(Path(file.name),), stamps=stamps)
             return
-        yield from _found(system, root, PurePosixPath())
+        yield from _walk(system, root, PurePosixPath())
     except MdtreeError:
         raise
     except Exception as error:
@@ -118,7 +118,7 @@ def _copied(system: Any, root: str, file: Path, folder: Path) -> Path:
     return to
 
 
-def _found(system: Any, root: str, here: PurePosixPath) -> Iterator[Folder]:
+def _walk(system: Any, root: str, here: PurePosixPath) -> Iterator[Folder]:
     """Walk as `find_folders` does: in order, holding what lies beside the current path alone."""
     files, names = _listed(system, root, here)
     known = {here / name: info for name, info in files.items()}
@@ -137,7 +137,7 @@ def _found(system: Any, root: str, here: PurePosixPath) -> Iterator[Folder]:
             stamps={str(file): _whole_stamp(file, known) for file in chosen},
         )
     for name in names:
-        yield from _found(system, root, here / name)
+        yield from _walk(system, root, here / name)
 
 
 def _listed(
@@ -166,8 +166,8 @@ def _checkpoints(files: Iterable[str]) -> list[str]:
 
 
 def _stamp(info: dict[str, Any]) -> str:
-    stamps = [f"{key}={info[key]}" for key in _STAMPS if info.get(key) is not None]
-    return hashlib.sha256(" ".join(stamps).encode()).hexdigest()
+    fields = [f"{key}={info[key]}" for key in _STAMPS if info.get(key) is not None]
+    return hashlib.sha256(" ".join(fields).encode()).hexdigest()
 
 
 def _whole_stamp(file: PurePosixPath, known: dict[PurePosixPath, dict[str, Any]]) -> str:

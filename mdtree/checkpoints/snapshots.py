@@ -1,4 +1,4 @@
-"""Snapshots: files of one run that would pass for seeds, told by their names.
+"""Snapshots: files of one run that would pass for seeds, recognised by their names.
 
 A group is made of networks that differ by seed alone.  Those of one run at different times (epoch
 1, epoch 2; the best, the last) lie close together: averaged like seeds, they give false error bars.
@@ -85,7 +85,7 @@ class _Token:
 
 
 @dataclass(frozen=True)
-class _Said:
+class _ParsedName:
     """What a name says."""
 
     who: tuple[str, ...]
@@ -112,8 +112,8 @@ def snapshots(
     >>> snapshots(["m_8.pt", "m_9.pt"], {"m_8.pt": {"epoch": 8}, "m_9.pt": {"epoch": 9}})
     ('m_8.pt', 'm_9.pt')
     """
-    readings = {name: _said(name) for name in names}
-    return _by_names(readings) or _by_counters(readings, counters or {})
+    parsed_names = {name: _parse_name(name) for name in names}
+    return _by_names(parsed_names) or _by_counters(parsed_names, counters or {})
 
 
 def plainest(names: Iterable[str]) -> list[str]:
@@ -122,7 +122,7 @@ def plainest(names: Iterable[str]) -> list[str]:
     >>> plainest(["best.pt", "seed-0.pt", "seed-1.pt"])
     ['seed-0.pt', 'seed-1.pt', 'best.pt']
     """
-    return sorted(names, key=lambda name: bool(_said(name).when))
+    return sorted(names, key=lambda name: bool(_parse_name(name).when))
 
 
 def latest(names: Iterable[str]) -> str:
@@ -133,59 +133,57 @@ def latest(names: Iterable[str]) -> str:
     """
 
     def lateness(name: str) -> tuple[bool, tuple[float, ...], str]:
-        reading = _said(name)
+        parsed = _parse_name(name)
         return (
-            not _LATEST.isdisjoint(reading.when),
-            _numbers(reading.when) or _numbers(reading.who),
+            not _LATEST.isdisjoint(parsed.when),
+            _numbers(parsed.when) or _numbers(parsed.who),
             name,
         )
 
     return max(names, key=lateness)
 
 
-def _by_names(readings: Mapping[str, _Said]) -> Pair | None:
+def _by_names(parsed_names: Mapping[str, _ParsedName]) -> Pair | None:
     first: dict[tuple[str, ...], str] = {}
-    for name, reading in readings.items():
-        other = first.setdefault(reading.who, name)
-        if reading.when != readings[other].when:
+    for name, parsed in parsed_names.items():
+        other = first.setdefault(parsed.who, name)
+        if parsed.when != parsed_names[other].when:
             return other, name
-    named = next((name for name, reading in readings.items() if reading.who), None)
-    vague = next(
-        (name for name, reading in readings.items() if reading.when and not reading.who), None
+    identified = next((name for name, parsed in parsed_names.items() if parsed.who), None)
+    unidentified = next(
+        (name for name, parsed in parsed_names.items() if parsed.when and not parsed.who), None
     )
-    return None if named is None or vague is None else (vague, named)
+    return None if identified is None or unidentified is None else (unidentified, identified)
 
 
 def _by_counters(
-    readings: Mapping[str, _Said], counters: Mapping[str, Mapping[str, float]]
+    parsed_names: Mapping[str, _ParsedName], counters: Mapping[str, Mapping[str, float]]
 ) -> Pair | None:
     """Look at names that differ in a number which no word introduces."""
     alike: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
-    for name, reading in readings.items():
-        if not (
-            reading.is_seed or reading.when
-        ):  # early stopping may save each seed at another time
-            alike.setdefault((reading.is_number, reading.stem), []).append(name)
+    for name, parsed in parsed_names.items():
+        if not (parsed.is_seed or parsed.when):  # early stopping may save each seed at another time
+            alike.setdefault((parsed.is_number, parsed.stem), []).append(name)
     for (is_number, _), names in alike.items():
         known = [name for name in names if counters.get(name)]
         if is_number:  # 0.pt, 1.pt: most often seeds, unless that is what they count
-            known = [name for name in known if _counts(readings[name], counters[name])]
+            known = [name for name in known if _counts(parsed_names[name], counters[name])]
         for name in known[1:]:
             if _differ(counters[known[0]], counters[name]):
                 return known[0], name
     return None
 
 
-def _counts(reading: _Said, counters: Mapping[str, float]) -> bool:
+def _counts(parsed: _ParsedName, counters: Mapping[str, float]) -> bool:
     """Say whether the number of a name is what the file counts, from 0 or from 1."""
-    return any(abs(number - n) <= 1 for number in _numbers(reading.who) for n in counters.values())
+    return any(abs(number - n) <= 1 for number in _numbers(parsed.who) for n in counters.values())
 
 
 def _differ(some: Mapping[str, float], others: Mapping[str, float]) -> bool:
     return any(some[key] != others[key] for key in some.keys() & others.keys())
 
 
-def _said(name: str) -> _Said:
+def _parse_name(name: str) -> _ParsedName:
     """Read a name from left to right; a number belongs to the word before it."""
     who: list[str] = []
     when: list[str] = []
@@ -212,7 +210,7 @@ def _said(name: str) -> _Said:
             who.append(text)
     if when:
         when += measured
-    return _Said(
+    return _ParsedName(
         who=tuple(who),
         when=tuple(when if when or who else results),  # val_loss=0.53.ckpt says nothing else
         is_seed=not _SEEDS.isdisjoint(who),

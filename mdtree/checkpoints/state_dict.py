@@ -43,30 +43,30 @@ def find_weights(content: Any, *, key: str | None, name: str) -> FoundWeights:
             f"{name} holds the state of an optimiser, not weights: give the file of "
             "model.state_dict() that lies beside it"
         )
-    keys = [f"{k!s:.80}" for k, value in dict.items(content) if _is_state_dict(value)]
+    entries = [f"{k!s:.80}" for k, value in dict.items(content) if _is_state_dict(value)]
     if key is not None:
         return FoundWeights(
-            tensors=_keyed(content, key, keys, name), notes=(f"weights of {key!r}",)
+            tensors=_keyed(content, key, entries, name), notes=(f"weights of {key!r}",)
         )
     if _is_state_dict(content):
         return FoundWeights(tensors=_plain(content), notes=())
-    known = [container for container in _CONTAINERS if container in keys]
+    known = [container for container in _CONTAINERS if container in entries]
     if not known:
         raise UnreadableError(
             f"{name} holds {_list(list(content)[:_SHOWN]) or 'nothing'}, "
             f"and weights under none of {', '.join(_CONTAINERS)}"
-            + (f"; say which with --weights-key: {_list(keys)}" if keys else "")
+            + (f"; say which with --weights-key: {_list(entries)}" if entries else "")
         )
-    others = [other for other in keys if other != known[0]]
+    others = [other for other in entries if other != known[0]]
     notes = (f"weights of {known[0]!r}; the file also holds {_list(others)}",) if others else ()
     return FoundWeights(tensors=_plain(content[known[0]]), notes=notes)
 
 
-def _keyed(content: dict[str, Any], key: str, keys: list[str], name: str) -> dict[str, Tensor]:
+def _keyed(content: dict[str, Any], key: str, entries: list[str], name: str) -> dict[str, Tensor]:
     if key not in content:
         raise UnreadableError(
-            f"{name} has no entry {key!r}{nearest(key, keys)}; "
-            f"it holds weights under {_list(keys) or 'no entry'}"
+            f"{name} has no entry {key!r}{nearest(key, entries)}; "
+            f"it holds weights under {_list(entries) or 'no entry'}"
         )
     if not _is_state_dict(content[key]):
         raise UnreadableError(f"{name}: the entry {key!r} holds no weights by name")
@@ -88,9 +88,9 @@ def _plain(content: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _list(names: Iterable[Any]) -> str:
-    given = list(names)
-    more = f" and {len(given) - _SHOWN} more" if len(given) > _SHOWN else ""
-    return ", ".join(f"{name!s:.80}" for name in given[:_SHOWN]) + more
+    listed = list(names)
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return ", ".join(f"{name!s:.80}" for name in listed[:_SHOWN]) + more
 
 
 def wrapping(names: Iterable[str]) -> str:

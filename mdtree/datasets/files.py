@@ -135,7 +135,7 @@ def _tensors_in(raw: Any) -> Iterator[Tensor]:
 
 def _fault(tensors: list[Tensor], size: int) -> str | None:
     """Say what is wrong with tensors of a file of so many bytes: they are more than it holds."""
-    shown, storages = 0, {}
+    shown, storage_sizes = 0, {}
     for tensor in tensors:
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
             return "it holds a tensor that is sparse, nested or quantised"
@@ -145,8 +145,8 @@ def _fault(tensors: list[Tensor], size: int) -> str | None:
         if tensor.nbytes > storage.nbytes():
             return f"it holds {describe(tensor)}, whose values repeat what is there once"
         shown += tensor.nbytes
-        storages[storage.data_ptr()] = storage.nbytes()
-    if max(shown / _SHARED, sum(storages.values())) > size:
+        storage_sizes[storage.data_ptr()] = storage.nbytes()
+    if max(shown / _SHARED, sum(storage_sizes.values())) > size:
         return f"its tensors take {shown} bytes, and it holds {size}"
     return None
 

@@ -1,4 +1,4 @@
-"""Diagnosis: rows become verdicts, with evidence, confidence and the next step."""
+"""Diagnosis: rows become verdicts, with reasons, confidence and the next step."""
 
 from mdtree.diagnosis.closest_tree import ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import CONFIDENCE, Diagnoser, with_facts

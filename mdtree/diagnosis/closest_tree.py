@@ -33,42 +33,45 @@ def choose_tree(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> ChosenTr
     that 5 % of them exceed; where two are equally near, the one with more groups wins.
     """
     protocol = one_protocol(rows)
-    fitting = {
+    candidates = {
         name: saved
         for name, saved in trees.items()
         if saved.task == _TASK and saved.protocol == protocol
     }
-    if not fitting:
-        known = sorted({saved.protocol for saved in trees.values() if saved.task == _TASK})
+    if not candidates:
+        protocols = sorted({saved.protocol for saved in trees.values() if saved.task == _TASK})
         raise ProtocolError(
             f"no tree that comes with mdtree was fitted on rows of protocol {protocol} "
-            f"(there are trees for {', '.join(known) or 'none'}): fit one with `mdtree fit`, and "
-            "name it with --tree"
+            f"(there are trees for {', '.join(protocols) or 'none'}): fit one with `mdtree fit`, "
+            "and name it with --tree"
         )
-    near = {name: _nearness(rows, saved) for name, saved in fitting.items()}
+    distances = {name: _median_distance(rows, saved) for name, saved in candidates.items()}
     name = min(
-        fitting, key=lambda candidate: (round(near[candidate], 2), -fitting[candidate].groups)
+        candidates,
+        key=lambda candidate: (round(distances[candidate], 2), -candidates[candidate].groups),
     )
-    return ChosenTree(name=name, saved=fitting[name], why=_why(name, protocol, near))
+    return ChosenTree(name=name, saved=candidates[name], why=_why(name, protocol, distances))
 
 
-def _nearness(rows: Sequence[Row], saved: SavedTree) -> float:
+def _median_distance(rows: Sequence[Row], saved: SavedTree) -> float:
     if saved.population is None:
         return float("inf")
-    distances = []
+    ratios = []
     for line in saved.matrix(rows):
         distance = saved.population.distance(dict(zip(saved.features, line, strict=True)))
-        distances.append(float("inf") if distance is None else distance[0] / distance[1])
-    return float(np.median(distances))
+        ratios.append(float("inf") if distance is None else distance[0] / distance[1])
+    return float(np.median(ratios))
 
 
-def _why(name: str, protocol: str, near: Mapping[str, float]) -> str:
-    if len(near) == 1:
+def _why(name: str, protocol: str, distances: Mapping[str, float]) -> str:
+    if len(distances) == 1:
         return f"it is the only tree for protocol {protocol} that answers with all failure modes"
-    if math.isinf(near[name]):
+    if math.isinf(distances[name]):
         return f"of the trees for protocol {protocol}, it was fitted on the most groups"
-    others = ", ".join(f"{other}: {value:.2f}" for other, value in near.items() if other != name)
+    others = ", ".join(
+        f"{other}: {value:.2f}" for other, value in distances.items() if other != name
+    )
     return (
         f"of the trees for protocol {protocol}, its training groups are nearest "
-        f"({near[name]:.2f} of the usual limit; {others})"
+        f"({distances[name]:.2f} of the usual limit; {others})"
     )

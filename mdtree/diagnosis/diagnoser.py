@@ -1,4 +1,4 @@
-"""Judging: one row and one tree become a verdict."""
+"""The diagnoser: one row and one tree become a verdict."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CONFIDENCE = 0.5  # below it, a verdict is `unsure`
 
 
 class Diagnoser:
-    """One tree, ready to judge rows."""
+    """One tree, ready to diagnose rows."""
 
     def __init__(
         self,
@@ -48,15 +48,15 @@ class Diagnoser:
     ) -> None:
         if not 0 <= confidence <= 1:
             raise TreeError(f"the confidence must be a probability, 0 to 1; got {confidence}")
-        known = {name for task in TASKS.values() for name in task.classes}
+        modes = {name for task in TASKS.values() for name in task.classes}
         for answer in saved.classes:
-            if answer not in known:
+            if answer not in modes:
                 raise TreeError(f"the tree answers {answer!r}, which is no failure mode")
         self.saved = saved
         self.ensemble = TreeEnsemble(saved)
         self.name, self._chosen = name, chosen
         self._confidence, self._seed = confidence, seed
-        self._allow = allow_protocol_mismatch
+        self._allow_protocol_mismatch = allow_protocol_mismatch
 
     def __call__(self, row: Row) -> Verdict:
         """Say what is wrong with a group."""
@@ -67,12 +67,14 @@ class Diagnoser:
         probability = float(shares[place])
         draws = resampled(row, self.saved, seed=self._seed)
         votes = self.ensemble.votes(line[None])
-        walked, leaf = decision_steps(self.saved, self._named(line), self._errors(draws), likely)
+        steps, leaf = decision_steps(
+            self.saved, self._by_feature(line), self._errors(draws), likely
+        )
         expected_gains = gains(leaf, row)
         outlier = self._outlier(line)
-        absent = missing_measurements(self.ensemble, row, line)
-        unknown = {name for missing in absent for name in missing.features}
-        blind = bool(unknown) and unknown == set(self.ensemble.features)
+        missing = missing_measurements(self.ensemble, row, line)
+        missing_features = {name for measurement in missing for name in measurement.features}
+        blind = bool(missing_features) and missing_features == set(self.ensemble.features)
         doubts = self._doubts(likely, probability, blind=blind)
         undecided = blind or probability < self._confidence
         mode = UNSURE if doubts else likely
@@ -84,15 +86,15 @@ class Diagnoser:
             probabilities=dict(zip(self.saved.classes, map(float, shares), strict=True)),
             confidence=self._confidence,
             why_unsure=doubts,
-            clues=walked,
+            clues=steps,
             agreement=None if votes is None else float(votes[0, place]),
             stability=self._stability(line, draws, place),
             gains=expected_gains,
-            advice=_next(absent, likely, expected_gains)
+            advice=_next_step(missing, likely, expected_gains)
             if undecided
             else advice(likely, expected_gains),
             outlier=outlier,
-            missed=absent,
+            missed=missing,
             basis=self._basis(row),
         )
 
@@ -104,20 +106,20 @@ class Diagnoser:
 
     def line(self, row: Row) -> Floats:
         """Collect the features of a row."""
-        matrix = self.saved.matrix([row], allow_protocol_mismatch=self._allow)
-        values: Floats = matrix[0]
-        return values
+        matrix = self.saved.matrix([row], allow_protocol_mismatch=self._allow_protocol_mismatch)
+        features: Floats = matrix[0]
+        return features
 
-    def _named(self, line: Floats) -> dict[str, float]:
+    def _by_feature(self, line: Floats) -> dict[str, float]:
         return dict(zip(self.saved.features, map(float, line), strict=True))
 
     def _errors(self, draws: Floats) -> dict[str, float]:
         """Give each feature the standard deviation of its draws."""
         errors = {}
         for name, column in zip(self.saved.features, draws.T, strict=True):
-            known = column[~np.isnan(column)]
-            varies = len(known) > 0 and known.min() < known.max()
-            errors[name] = float(known.std()) if varies else 0.0
+            values = column[~np.isnan(column)]
+            varies = len(values) > 0 and values.min() < values.max()
+            errors[name] = float(values.std()) if varies else 0.0
         return errors
 
     def _stability(self, line: Floats, draws: Floats, place: int) -> float | None:
@@ -128,7 +130,7 @@ class Diagnoser:
         return float((first_best(self.ensemble.probabilities(draws)) == place).mean())
 
     def _outlier(self, line: Floats) -> OutOfDistribution | None:
-        distribution, values = self.saved.population, self._named(line)
+        distribution, values = self.saved.population, self._by_feature(line)
         distance = None if distribution is None else distribution.distance(values)
         if distance is None:
             return None
@@ -162,12 +164,12 @@ class Diagnoser:
                 f"the tree is of protocol {saved.protocol} and the row of {row.protocol}"
             )
         if row.failure is not None:
-            what = (
+            problem = (
                 "the numbers are of an earlier measurement, a later attempt failed"
                 if row.outlived
                 else "the group could not be measured whole"
             )
-            warnings.append(f"{what}: {row.failure.reason}")
+            warnings.append(f"{problem}: {row.failure.reason}")
         versions = dict(row.provenance.versions) if row.provenance is not None else {}
         return Basis(
             tree=self.name,
@@ -188,14 +190,16 @@ def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
     return replace(row, facts={**row.facts, **facts}) if facts else row
 
 
-def _next(absent: Sequence[MissingMeasurement], likely: str, expected_gains: Sequence[Gain]) -> str:
+def _next_step(
+    missing: Sequence[MissingMeasurement], likely: str, expected_gains: Sequence[Gain]
+) -> str:
     """Say what would decide between the answers."""
-    open_ = [
-        missing
-        for missing in absent
-        if missing.metric == FACTS or NO_LOGARITHM not in missing.reason
+    obtainable = [
+        measurement
+        for measurement in missing
+        if measurement.metric == FACTS or NO_LOGARITHM not in measurement.reason
     ]
-    if not open_:
+    if not obtainable:
         tried = (
             ": try the two changes at the head of the list of gains"
             if len(expected_gains) > 1
@@ -205,7 +209,7 @@ def _next(absent: Sequence[MissingMeasurement], likely: str, expected_gains: Seq
             f"more seeds make the error bars smaller; otherwise nothing that mdtree measures tells "
             f"{likely} from the next answer{tried}"
         )
-    first = open_[0]
+    first = obtainable[0]
     if first.reason.startswith("needs 2 checkpoints"):
         how = "add a checkpoint of a second seed"
     elif first.metric == FACTS:

@@ -1,4 +1,4 @@
-"""The ensemble of all plausible trees: what they say of a group, also where it is not known whole.
+"""The ensemble of all plausible trees: what they say of a group, also where features are missing.
 
 What is missing is averaged over the training groups, weighted by how alike they are in the rest:
 
@@ -25,12 +25,12 @@ from mdtree.trees.template import DECIMALS, questions_of
 __all__ = ["TreeEnsemble"]
 
 _ALIKE = 0.1  # of the cells of a question
-_POINTS = (np.arange(200) + 0.5) / 200  # levels at which what is missing is told
+_POINTS = (np.arange(200) + 0.5) / 200  # levels at which what is missing is filled in
 
 
 @dataclass(frozen=True)
 class _Case:
-    """One group, as the questions of one shape see it."""
+    """One group, as the questions of one template see it."""
 
     cells: Ints
     missing: NDArray[np.bool_]
@@ -50,8 +50,12 @@ class TreeEnsemble:
     @property
     def features(self) -> tuple[str, ...]:
         """List the features that any of the trees asks for, each once."""
-        names = [name for _, posterior_ in self._posteriors for name in _questions(posterior_)]
-        return tuple(dict.fromkeys(names or _asked(self.saved.tree)))
+        names = [
+            name
+            for _, template_posterior in self._posteriors
+            for name in _questions(template_posterior)
+        ]
+        return tuple(dict.fromkeys(names or _split_features(self.saved.tree)))
 
     def probabilities(self, matrix: Floats) -> Floats:
         """Give the probability of each class for each line of features; NaN is missing."""
@@ -66,50 +70,54 @@ class TreeEnsemble:
     def outlook(self, line: Floats, features: Collection[str]) -> tuple[Floats, Floats]:
         """Say how the probabilities may come out once these missing features are known.
 
-        One line for each outcome, and its share.  The n-th outcome of one shape goes with the n-th
-        of the others: they are in the order of the missing features.  A single tree has an outcome
-        for each leaf that the walk may reach.
+        One line for each outcome, and its share.  The n-th outcome of one template goes with the
+        n-th of the others: they are in the order of the missing features.  A single tree has an
+        outcome for each leaf that the walk may reach.
         """
         if not self._posteriors:
             values = dict(zip(self.saved.features, map(float, line), strict=True))
-            ends = list(_reached(self.saved.tree, values, features))
-            alone = [probabilities(replace(self.saved, tree=end), line[None])[0] for end in ends]
+            ends = list(_reachable_leaves(self.saved.tree, values, features))
+            outcomes = [probabilities(replace(self.saved, tree=end), line[None])[0] for end in ends]
             weights = np.array([weight_of(end) for end in ends])
-            return np.array(alone), weights / (weights.sum() or 1.0)
+            return np.array(outcomes), weights / (weights.sum() or 1.0)
         out = np.zeros((len(_POINTS), len(self.saved.classes)))
-        for weight, posterior_ in self._posteriors:
-            out += weight * _by_level(posterior_, self._case(posterior_, line), features)
+        for weight, template_posterior in self._posteriors:
+            out += weight * _outcomes(
+                template_posterior, self._case(template_posterior, line), features
+            )
         return out, np.full(len(_POINTS), 1 / len(_POINTS))
 
     def _mixed(self, matrix: Floats, *, votes: bool) -> Floats:
         out = np.zeros((len(matrix), len(self.saved.classes)))
-        for weight, posterior_ in self._posteriors:
-            cells, is_complete = cells_of(posterior_.binned, matrix, self._columns)
-            out[is_complete] += weight * (posterior_.votes if votes else posterior_.at)(
-                cells[is_complete]
-            )
-            for number in np.flatnonzero(~is_complete):
-                case = self._case(posterior_, matrix[number])
-                out[number] += weight * _completed(posterior_, case, votes=votes)
+        for weight, template_posterior in self._posteriors:
+            cells, complete = cells_of(template_posterior.binned, matrix, self._columns)
+            out[complete] += weight * (
+                template_posterior.votes if votes else template_posterior.at
+            )(cells[complete])
+            for number in np.flatnonzero(~complete):
+                case = self._case(template_posterior, matrix[number])
+                out[number] += weight * _completed(template_posterior, case, votes=votes)
         return out
 
-    def _case(self, posterior_: Posterior, line: Floats) -> _Case:
-        cells, _ = cells_of(posterior_.binned, line[None], self._columns)
-        missing = np.isnan(line[[self._columns[name] for name in _questions(posterior_)]])
+    def _case(self, template_posterior: Posterior, line: Floats) -> _Case:
+        cells, _ = cells_of(template_posterior.binned, line[None], self._columns)
+        missing = np.isnan(line[[self._columns[name] for name in _questions(template_posterior)]])
         return _Case(cells[0], missing)
 
 
-def _questions(posterior_: Posterior) -> list[str]:
-    return [question.feature for question in questions_of(posterior_.binned.shape)]
+def _questions(template_posterior: Posterior) -> list[str]:
+    return [question.feature for question in questions_of(template_posterior.binned.shape)]
 
 
-def _asked(node: Node) -> list[str]:
+def _split_features(node: Node) -> list[str]:
     if not isinstance(node, Split):
         return []
-    return [node.feature, *_asked(node.low), *_asked(node.high)]
+    return [node.feature, *_split_features(node.low), *_split_features(node.high)]
 
 
-def _reached(node: Node, values: dict[str, float], features: Collection[str]) -> Iterator[Leaf]:
+def _reachable_leaves(
+    node: Node, values: dict[str, float], features: Collection[str]
+) -> Iterator[Leaf]:
     """List the leaves that a walk may reach once these missing features are known."""
     if isinstance(node, Leaf):
         yield node
@@ -122,45 +130,49 @@ def _reached(node: Node, values: dict[str, float], features: Collection[str]) ->
             node.missing if math.isnan(value) else "low" if value <= node.threshold else "high",
         )
     for side in sides:
-        yield from _reached(node.low if side == "low" else node.high, values, features)
+        yield from _reachable_leaves(node.low if side == "low" else node.high, values, features)
 
 
-def _completed(posterior_: Posterior, case: _Case, *, votes: bool = False) -> Floats:
+def _completed(template_posterior: Posterior, case: _Case, *, votes: bool = False) -> Floats:
     """Average over the training groups that stand in for what is missing."""
-    look_up = posterior_.votes if votes else posterior_.at
+    predict = template_posterior.votes if votes else template_posterior.at
     if not case.missing.any():
-        return np.asarray(look_up(case.cells[None])[0])
-    stand_ins, shares = _alike(posterior_, case)
+        return np.asarray(predict(case.cells[None])[0])
+    stand_ins, shares = _similar_groups(template_posterior, case)
     if not len(shares):
-        return np.full(len(posterior_.binned.classes), 1 / len(posterior_.binned.classes))
-    expected: Floats = shares @ look_up(np.where(case.missing, stand_ins, case.cells))
-    return expected
+        return np.full(
+            len(template_posterior.binned.classes), 1 / len(template_posterior.binned.classes)
+        )
+    average: Floats = shares @ predict(np.where(case.missing, stand_ins, case.cells))
+    return average
 
 
-def _by_level(posterior_: Posterior, case: _Case, features: Collection[str]) -> Floats:
+def _outcomes(template_posterior: Posterior, case: _Case, features: Collection[str]) -> Floats:
     """Give the answers at evenly spaced levels of these features, the lowest first."""
-    learnt = case.missing & np.array(
-        [name in features for name in _questions(posterior_)], dtype=bool
+    known_now = case.missing & np.array(
+        [name in features for name in _questions(template_posterior)], dtype=bool
     )
-    stand_ins, shares = _alike(posterior_, case)
-    if not learnt.any() or not len(shares):
-        return np.tile(_completed(posterior_, case), (len(_POINTS), 1))
-    order = np.lexsort(stand_ins[:, learnt].T[::-1])
+    stand_ins, shares = _similar_groups(template_posterior, case)
+    if not known_now.any() or not len(shares):
+        return np.tile(_completed(template_posterior, case), (len(_POINTS), 1))
+    order = np.lexsort(stand_ins[:, known_now].T[::-1])
     sums = np.round(shares[order].cumsum(), DECIMALS)  # equal shares add up to levels themselves
     chosen = order[np.searchsorted(sums, _POINTS).clip(max=len(order) - 1)]
     cells, where = np.unique(
-        np.where(learnt, stand_ins[chosen], case.cells), axis=0, return_inverse=True
+        np.where(known_now, stand_ins[chosen], case.cells), axis=0, return_inverse=True
     )
-    left = case.missing & ~learnt
-    outcomes = np.array([_completed(posterior_, _Case(own, left)) for own in cells])
-    return np.asarray(outcomes[where.reshape(-1)])
+    still_missing = case.missing & ~known_now
+    completed = np.array(
+        [_completed(template_posterior, _Case(cells_row, still_missing)) for cells_row in cells]
+    )
+    return np.asarray(completed[where.reshape(-1)])
 
 
-def _alike(posterior_: Posterior, case: _Case) -> tuple[Ints, Floats]:
+def _similar_groups(template_posterior: Posterior, case: _Case) -> tuple[Ints, Floats]:
     """Weigh the training groups by how alike they are in what is known: cells, and shares."""
-    binned = posterior_.binned
-    some = binned.counts.any(axis=1)
-    cells, weights = binned.cells[some], binned.counts[some].sum(axis=1)
+    binned = template_posterior.binned
+    filled = binned.counts.any(axis=1)
+    cells, weights = binned.cells[filled], binned.counts[filled].sum(axis=1)
     known = ~case.missing
     if known.any() and len(cells):
         sizes = np.array([len(cut) + 1 for cut in binned.cuts])[known]

@@ -24,14 +24,17 @@ def decision_steps(
     A single tree has its own way for a missing feature.  A posterior's answer looked at all that is
     known: its way is the side on which most training groups had that answer.
     """
-    tree, lost = saved.tree, "most training groups went this way"
+    tree, missing_note = saved.tree, "most training groups went this way"
     if saved.components:
-        tree, lost = _pointed(tree, likely), "most groups with this answer went this way"
+        tree = _toward_answer(tree, likely)
+        missing_note = "most groups with this answer went this way"
     steps, leaf = walk(tree, values)
-    return tuple(_clue(step, errors.get(step.feature, 0.0), lost) for step in steps), leaf
+    return tuple(
+        _decision_step(step, errors.get(step.feature, 0.0), missing_note) for step in steps
+    ), leaf
 
 
-def _pointed(node: Node, answer: str) -> Node:
+def _toward_answer(node: Node, answer: str) -> Node:
     if isinstance(node, Leaf):
         return node
     low, high = (
@@ -42,32 +45,35 @@ def _pointed(node: Node, answer: str) -> Node:
     if low != high:
         missing = "low" if low > high else "high"
     return replace(
-        node, low=_pointed(node.low, answer), high=_pointed(node.high, answer), missing=missing
+        node,
+        low=_toward_answer(node.low, answer),
+        high=_toward_answer(node.high, answer),
+        missing=missing,
     )
 
 
-def _clue(step: Step, stderr: float, lost: str) -> DecisionStep:
+def _decision_step(step: Step, stderr: float, missing_note: str) -> DecisionStep:
     stderr = 0.0 if stderr <= _ROUNDING * max(abs(step.value), 1e-3) else stderr
     known = not math.isnan(step.value)
-    sure = step.threshold == KNOWN or not known or stderr == 0
+    exact = step.threshold == KNOWN or not known or stderr == 0
     return DecisionStep(
         feature=step.feature,
         value=step.value if known else None,
-        stderr=None if sure else stderr,
+        stderr=None if exact else stderr,
         threshold=step.threshold,
         went=step.went,
-        says=_says(step, stderr, lost),
-        flips_at=None if sure else abs(step.value - step.threshold) / stderr,
+        says=_sentence(step, stderr, missing_note),
+        flips_at=None if exact else abs(step.value - step.threshold) / stderr,
     )
 
 
-def _says(step: Step, stderr: float, lost: str) -> str:
+def _sentence(step: Step, stderr: float, missing_note: str) -> str:
     feature = FEATURES[step.feature]
     name = feature.name.removeprefix("log_" if feature.logarithm else "").replace("_", " ")
     if step.threshold == KNOWN:
         return f"{name} is {'known' if step.went == 'low' else 'not known'}"
     if math.isnan(step.value):
-        return f"{name} is not known: {lost}"
+        return f"{name} is not known: {missing_note}"
     meaning = feature.low if step.went == "low" else feature.high
     unit = f" {feature.unit}" if feature.unit else ""
     value, threshold, error = step.value, step.threshold, stderr

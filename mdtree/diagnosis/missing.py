@@ -24,11 +24,11 @@ def missing_measurements(
 ) -> tuple[MissingMeasurement, ...]:
     """List the metrics without which features are missing, those that may change most first."""
     names = ensemble.saved.features
-    lacking = [name for name in ensemble.features if np.isnan(line[names.index(name)])]
+    missing_features = [name for name in ensemble.features if np.isnan(line[names.index(name)])]
     groups: dict[str, list[str]] = {}
-    for name in lacking:
+    for name in missing_features:
         groups.setdefault(metric_of(name, row), []).append(name)
-    missing = [
+    measurements = [
         MissingMeasurement(
             metric=metric,
             features=tuple(features),
@@ -37,14 +37,14 @@ def missing_measurements(
         )
         for metric, features in groups.items()
     ]
-    return tuple(sorted(missing, key=lambda measurement: -measurement.flips))
+    return tuple(sorted(measurements, key=lambda measurement: -measurement.flips))
 
 
 def metric_of(feature: str, row: Row) -> str:
     """Name the metric that would tell a feature; `facts` where it is for the user to tell."""
     needs = FEATURES[feature].needs
-    unknown = [n for n in needs if n in QUANTITIES and not _measured(n, row)]
-    for name in unknown or needs:
+    unmeasured = [name for name in needs if name in QUANTITIES and not _measured(name, row)]
+    for name in unmeasured or needs:
         if name in QUANTITIES:
             return QUANTITIES[name].metric
     return FACTS
@@ -68,6 +68,6 @@ def _reason(feature: str, row: Row) -> str:
 
 
 def _flips(ensemble: TreeEnsemble, line: Floats, features: Sequence[str]) -> float:
-    now = int(first_best(ensemble.probabilities(line[None])[0]))
-    ways, shares = ensemble.outlook(line, features)
-    return round(float(shares[first_best(ways) != now].sum()), 6)
+    current = int(first_best(ensemble.probabilities(line[None])[0]))
+    outcomes, shares = ensemble.outlook(line, features)
+    return round(float(shares[first_best(outcomes) != current].sum()), 6)

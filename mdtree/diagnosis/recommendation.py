@@ -27,16 +27,16 @@ _DO = {
 
 def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
     """List the changes that gained the groups of a leaf something, the best first."""
-    expected = [_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items()]
-    worth = [gain for gain in expected if gain.mean >= _NOTHING]
-    return tuple(sorted(worth, key=lambda gain: -gain.mean))
+    candidates = [_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items()]
+    worthwhile = [gain for gain in candidates if gain.mean >= _NOTHING]
+    return tuple(sorted(worthwhile, key=lambda gain: -gain.mean))
 
 
 def advice(mode: str, expected_gains: Sequence[Gain]) -> str:
     """Say the next step for a failure mode in one sentence."""
     if mode == "none":
         return "leave training as it is: no single change gained groups like this one much"
-    remedy = next((r for r, mended in REMEDIES.items() if mended == mode), None)
+    remedy = next((name for name, mended_mode in REMEDIES.items() if mended_mode == mode), None)
     if remedy is None:
         return "compare a smaller and a larger batch: a change of temperature gains most"
     gain = next((gain for gain in expected_gains if gain.remedy == remedy), None)
@@ -79,11 +79,11 @@ def _change(
     """Give the old and the new value of a fact, where both are known and not the same."""
     if old is None or not 1 / _LARGEST < old * factor < _LARGEST:
         return None, None
-    new = _nice(old * factor, is_integer=is_integer)
+    new = _round_to_two_digits(old * factor, is_integer=is_integer)
     return (old, new) if new != old else (None, None)
 
 
-def _nice(value: float, *, is_integer: bool) -> float:
+def _round_to_two_digits(value: float, *, is_integer: bool) -> float:
     """Round to two digits: a recommendation is no measurement.
 
     Counts stay whole, at least 1, and become a power of two where that is nearer.
@@ -92,4 +92,4 @@ def _nice(value: float, *, is_integer: bool) -> float:
     if not is_integer:
         return rounded
     power = 2.0 ** round(math.log2(value))
-    return max(min(float(round(rounded)), power, key=lambda near: abs(near - value)), 1.0)
+    return max(min(float(round(rounded)), power, key=lambda candidate: abs(candidate - value)), 1.0)

@@ -27,27 +27,27 @@ _LARGEST = 1e100  # of what is drawn: its square is finite
 def resampled(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) -> Floats:
     """Give the features of a row as they could have been measured: one line for each draw."""
     rng = np.random.default_rng(seed)
-    known = ((name, value) for name, value in row.quantities.items() if name in QUANTITIES)
-    drawn = {name: _drawn(name, value, draws, rng) for name, value in known}
+    quantities = ((name, value) for name, value in row.quantities.items() if name in QUANTITIES)
+    drawn_values = {name: _draw(name, value, draws, rng) for name, value in quantities}
     facts = {name: fact for name, fact in row.facts.items() if name in FACTS}
-    bare = Row(format=1, group=row.group, protocol=row.protocol, facts=facts, quantities={})
+    base = Row(format=1, group=row.group, protocol=row.protocol, facts=facts, quantities={})
     rows = [
-        replace(bare, quantities={name: values[number] for name, values in drawn.items()})
+        replace(base, quantities={name: values[number] for name, values in drawn_values.items()})
         for number in range(draws)
     ]
     return feature_matrix(rows, saved.features)
 
 
-def _drawn(name: str, value: Value, draws: int, rng: np.random.Generator) -> list[Value]:
+def _draw(name: str, value: Value, draws: int, rng: np.random.Generator) -> list[Value]:
     if not isinstance(value, Measured) or value.stderr is None or value.stderr <= 0:
         return [value] * draws
-    most = math.log(_LARGEST)
+    largest_log = math.log(_LARGEST)
     if name in _POSITIVE and value.value > 0:
         ratio = min(value.stderr / value.value, _LARGEST)
         spread = math.sqrt(math.log1p(ratio**2))
-        drawn = rng.normal(math.log(value.value) - spread**2 / 2, spread, draws)
-        numbers = np.exp(drawn.clip(-most, most))
+        logarithms = rng.normal(math.log(value.value) - spread**2 / 2, spread, draws)
+        numbers = np.exp(logarithms.clip(-largest_log, largest_log))
     else:
         numbers = rng.normal(value.value, value.stderr, draws)
-    ends = (0, 100) if name in _PERCENT else (-_LARGEST, _LARGEST)
-    return [Measured(value=float(number)) for number in numbers.clip(*ends)]
+    bounds = (0, 100) if name in _PERCENT else (-_LARGEST, _LARGEST)
+    return [Measured(value=float(number)) for number in numbers.clip(*bounds)]

@@ -1,4 +1,4 @@
-"""Selection: the tree that was asked for, or the one that fits the rows."""
+"""The selection of a tree: the one that was asked for, or the one that fits the rows."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def diagnoser_for(
     seed: int = 0,
     allow_protocol_mismatch: bool = False,
 ) -> Diagnoser:
-    """Make a diagnoser of a tree, of its name or file, or of the nearest that is shipped."""
-    known = [row for row in rows if can_be_diagnosed(row)]
-    if not known:
+    """Make a diagnoser of a tree, its name or its file, or of the nearest that is shipped."""
+    measured = [row for row in rows if can_be_diagnosed(row)]
+    if not measured:
         reasons = {row.failure.reason for row in rows if row.failure is not None}
         reason = f": {min(reasons)}" if reasons else ""
         raise MdtreeError(f"no group could be measured, so there is nothing to judge{reason}")
-    chosen = tree_for(known, tree)
+    chosen = tree_for(measured, tree)
     return Diagnoser(
         chosen.saved,
         name=chosen.name,

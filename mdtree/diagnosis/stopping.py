@@ -1,4 +1,4 @@
-"""Stopping: which metric a verdict still needs, and when it can no longer flip."""
+"""When to stop measuring: which metric a verdict still needs, and when it can no longer flip."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def next_metric(diagnoser: Diagnoser, row: Row, metrics: Collection[str]) -> str
     needed = {
         metric_of(name, row) for name in _missing(diagnoser.ensemble.features, diagnoser, line)
     }
-    open_ = [metric for metric in metrics if metric in needed]
-    if not open_ or is_settled(diagnoser, row):
+    candidates = [metric for metric in metrics if metric in needed]
+    if not candidates or is_settled(diagnoser, row):
         return None
-    walked = [step.feature for step in diagnoser(row).clues]
-    asked = {metric_of(name, row) for name in _missing(walked, diagnoser, line)}
-    return next((metric for metric in open_ if metric in asked), open_[0])
+    path_features = [step.feature for step in diagnoser(row).clues]
+    path_metrics = {metric_of(name, row) for name in _missing(path_features, diagnoser, line)}
+    return next((metric for metric in candidates if metric in path_metrics), candidates[0])
 
 
 def is_settled(diagnoser: Diagnoser, row: Row) -> bool:
@@ -48,14 +48,14 @@ def is_settled(diagnoser: Diagnoser, row: Row) -> bool:
     combinations; where these are too many, the verdict is not settled.
     """
     line = diagnoser.line(row)
-    tried = _tried(diagnoser.ensemble, line)
-    if not tried:
+    trial_values = _trial_values(diagnoser.ensemble, line)
+    if not trial_values:
         return True
-    if math.prod(map(len, tried.values())) > _MOST:
+    if math.prod(map(len, trial_values.values())) > _MOST:
         return False
-    ways = np.array(list(product(*tried.values())))
-    lines = np.repeat(line[None], len(ways), axis=0)
-    lines[:, [diagnoser.saved.features.index(name) for name in tried]] = ways
+    combinations = np.array(list(product(*trial_values.values())))
+    lines = np.repeat(line[None], len(combinations), axis=0)
+    lines[:, [diagnoser.saved.features.index(name) for name in trial_values]] = combinations
     return len({diagnoser.mode(shares) for shares in diagnoser.ensemble.probabilities(lines)}) == 1
 
 
@@ -64,11 +64,11 @@ def _missing(features: Collection[str], diagnoser: Diagnoser, line: Floats) -> l
     return [name for name in features if math.isnan(line[names.index(name)])]
 
 
-def _tried(ensemble: TreeEnsemble, line: Floats) -> Mapping[str, Floats]:
+def _trial_values(ensemble: TreeEnsemble, line: Floats) -> Mapping[str, Floats]:
     """Give the values at which each missing feature is tried."""
     names = ensemble.saved.features
     return {
-        name: _between(np.unique(cuts))
+        name: _values_around(np.unique(cuts))
         for name, cuts in _cuts(ensemble.saved).items()
         if math.isnan(line[names.index(name)])
     }
@@ -76,23 +76,23 @@ def _tried(ensemble: TreeEnsemble, line: Floats) -> Mapping[str, Floats]:
 
 def _cuts(saved: SavedTree) -> dict[str, list[float]]:
     """Collect the thresholds of each feature that any of the trees may have."""
-    cuts: dict[str, list[float]] = {}
+    thresholds: dict[str, list[float]] = {}
     for _, binned in saved.components:
-        for question, own in zip(questions_of(binned.shape), binned.cuts, strict=True):
-            cuts.setdefault(question.feature, []).extend(
-                from_scale(float(c), question.scale) for c in own
+        for question, cuts in zip(questions_of(binned.shape), binned.cuts, strict=True):
+            thresholds.setdefault(question.feature, []).extend(
+                from_scale(float(cut), question.scale) for cut in cuts
             )
-    below = [] if saved.components else [saved.tree]
-    while below:
-        node = below.pop()
+    nodes = [] if saved.components else [saved.tree]
+    while nodes:
+        node = nodes.pop()
         if isinstance(node, Split):
             if node.threshold != KNOWN:  # being known is no outcome: what is measured will be
-                cuts.setdefault(node.feature, []).append(node.threshold)
-            below += [node.low, node.high]
-    return cuts
+                thresholds.setdefault(node.feature, []).append(node.threshold)
+            nodes += [node.low, node.high]
+    return thresholds
 
 
-def _between(cuts: Floats) -> Floats:
+def _values_around(cuts: Floats) -> Floats:
     """Choose values below, between and above cuts."""
     span = float(cuts[-1] - cuts[0]) or 1.0
     values = np.concatenate([[cuts[0] - span], (cuts[1:] + cuts[:-1]) / 2, [cuts[-1] + span]])

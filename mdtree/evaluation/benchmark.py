@@ -62,61 +62,73 @@ def evaluate(
             "or add --allow-protocol-mismatch"
         )
     watch = progress or Silent()
-    wanted = [CASES[name] for name in cases]
-    used = [METHODS[name] for name in methods]
-    watch.start(len(wanted) * len(used))
-    return [_case(case, train, test, used, watch) for case in wanted]
+    selected_cases = [CASES[name] for name in cases]
+    selected_methods = [METHODS[name] for name in methods]
+    watch.start(len(selected_cases) * len(selected_methods))
+    return [_case(case, train, test, selected_methods, watch) for case in selected_cases]
 
 
 def _case(
     case: Case, train: Sequence[Row], test: Sequence[Row], methods: list[Method], watch: Progress
 ) -> CaseResult:
-    pool, goal = _labelled(train, case), _labelled(test, case)
-    masks = [chosen(case, pool.rows, seed) for seed in SEEDS]
+    train_set, test_set = _labelled(train, case), _labelled(test, case)
+    masks = [chosen(case, train_set.rows, seed) for seed in SEEDS]
     results: dict[str, MethodResult | str] = {}
     for method in methods:
         try:
-            results[method.name] = _method(method, case, pool, goal, masks)
+            results[method.name] = _method(method, case, train_set, test_set, masks)
         except ValueError as error:
             results[method.name] = str(error).splitlines()[0]
         watch.step(f"case {case.name}, {method.name}")
     return CaseResult(
         case=case,
         train_rows=tuple(int(mask.sum()) for mask in masks),
-        test_rows=len(goal.rows),
+        test_rows=len(test_set.rows),
         methods=results,
     )
 
 
 def _labelled(rows: Sequence[Row], case: Case) -> _Labelled:
     """Label all rows of the grid, then keep those that take part."""
-    items = labelled(rows, case.task)
-    part = allowed(case, items[0])
-    chosen_items = [item for item, take in zip(zip(*items, strict=True), part, strict=True) if take]
-    if not chosen_items:
+    columns = labelled(rows, case.task)
+    takes_part = allowed(case, columns[0])
+    examples = [
+        example
+        for example, keep in zip(zip(*columns, strict=True), takes_part, strict=True)
+        if keep
+    ]
+    if not examples:
         raise TreeError(f"case {case.name!r}: no labelled row takes part")
     return _Labelled(
-        rows=[row for row, _, _ in chosen_items],
-        answers=[answer for _, answer, _ in chosen_items],
-        rooms=[room for _, _, room in chosen_items],
+        rows=[row for row, _, _ in examples],
+        answers=[answer for _, answer, _ in examples],
+        rooms=[room for _, _, room in examples],
     )
 
 
 def _method(
-    method: Method, case: Case, pool: _Labelled, goal: _Labelled, masks: Sequence[np.ndarray]
+    method: Method,
+    case: Case,
+    train_set: _Labelled,
+    test_set: _Labelled,
+    masks: Sequence[np.ndarray],
 ) -> MethodResult:
     features = method.features(case.task)
-    known = feature_matrix(pool.rows, features)
-    asked = feature_matrix(goal.rows, features)
-    labels = np.array(pool.answers)
+    train_matrix = feature_matrix(train_set.rows, features)
+    test_matrix = feature_matrix(test_set.rows, features)
+    labels = np.array(train_set.answers)
     runs = []
     for seed, mask in zip(SEEDS, masks, strict=True):
         estimator = method.make(case.task, seed)
-        estimator.fit(known[mask], labels[mask])
-        probabilities = estimator.predict_proba(asked)
+        estimator.fit(train_matrix[mask], labels[mask])
+        probabilities = estimator.predict_proba(test_matrix)
         classes = [str(name) for name in estimator.classes_]
-        given = [str(answer) for answer in estimator.predict(asked)]
-        runs.append(scored(given, probabilities, classes, answers=goal.answers, rooms=goal.rooms))
+        predictions = [str(answer) for answer in estimator.predict(test_matrix)]
+        runs.append(
+            scored(
+                predictions, probabilities, classes, answers=test_set.answers, rooms=test_set.rooms
+            )
+        )
     mean = MethodScores(
         **{
             field.name: float(np.mean([getattr(run, field.name) for run in runs]))

@@ -58,23 +58,25 @@ def allowed(case: Case, rows: Sequence[Row]) -> NDArray[np.bool_]:
 
 def chosen(case: Case, rows: Sequence[Row], seed: int) -> NDArray[np.bool_]:
     """Mark the rows that a method may learn from, of those that take part."""
-    part = allowed(case, rows)
-    if not part.any():
+    takes_part = allowed(case, rows)
+    if not takes_part.any():
         raise TreeError(f"case {case.name!r} needs networks of width {case.least_width} or more")
     cells = np.array([[_fact(row, "data_amount"), _fact(row, "width")] for row in rows])
     legacy = np.random.RandomState(seed)  # the generator of the published tables
     if case.draw == "cells":
-        known = np.unique(cells[part], axis=0)
-        drawn = known[legacy.choice(len(known), min(case.cells, len(known)), replace=False)]
-        mask = (cells[:, None, :] == drawn[None]).all(axis=2).any(axis=1)
+        distinct = np.unique(cells[takes_part], axis=0)
+        drawn_cells = distinct[
+            legacy.choice(len(distinct), min(case.cells, len(distinct)), replace=False)
+        ]
+        mask = (cells[:, None, :] == drawn_cells[None]).all(axis=2).any(axis=1)
     elif case.draw in ("one data amount", "one width"):
         column = cells[:, 0 if case.draw == "one data amount" else 1]
-        known = np.unique(column[part])
-        mask = column == known[legacy.choice(len(known), 1, replace=False)[0]]
+        distinct = np.unique(column[takes_part])
+        mask = column == distinct[legacy.choice(len(distinct), 1, replace=False)[0]]
     else:
         column = cells[:, 0 if case.draw == "least data" else 1]
-        mask = column == column[part].min()
-    return np.asarray(mask & part)
+        mask = column == column[takes_part].min()
+    return np.asarray(mask & takes_part)
 
 
 def _fact(row: Row, name: str) -> float:

@@ -41,21 +41,23 @@ def scored(
     """Score given answers and their probabilities (rows, classes) against the right answers."""
     columns = {name: number for number, name in enumerate(classes)}
     right = np.array([g == a for g, a in zip(given, answers, strict=True)])
-    of_truth = _of(probabilities, columns, answers)
+    true_probabilities = _probabilities_of(probabilities, columns, answers)
     steps = np.array([step_gain(room, g) for room, g in zip(rooms, given, strict=True)])
     reached = np.array([best_gain(room, g) for room, g in zip(rooms, given, strict=True)])
     possible = np.array([best_gain(room, a) for room, a in zip(rooms, answers, strict=True)])
     return MethodScores(
         accuracy=100 * float(right.mean()),
-        log_loss=float(-np.log(np.clip(of_truth, _LEAST, 1)).mean()),
-        ece=calibration_error(_of(probabilities, columns, given), right),
+        log_loss=float(-np.log(np.clip(true_probabilities, _LEAST, 1)).mean()),
+        ece=calibration_error(_probabilities_of(probabilities, columns, given), right),
         regret=float((possible - reached).mean()),
         gain_clipped=float(np.maximum(steps, 0).mean()),
         gain=float(steps.mean()),
     )
 
 
-def _of(probabilities: Floats, columns: Mapping[str, int], answers: Sequence[str]) -> Floats:
+def _probabilities_of(
+    probabilities: Floats, columns: Mapping[str, int], answers: Sequence[str]
+) -> Floats:
     """Look up the probability of one answer for each row; an answer never seen has none."""
     return np.array(
         [
@@ -74,7 +76,8 @@ def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
     """
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     gaps = [
-        abs(confidence[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean()
-        for b in np.unique(bins)
+        abs(confidence[bins == number].mean() - right[bins == number].mean())
+        * (bins == number).mean()
+        for number in np.unique(bins)
     ]
     return float(sum(gaps))

@@ -1,4 +1,4 @@
-"""The configuration of an executor: who does the work, and what one piece of it may take."""
+"""Executor configuration: how many workers there are, and what one item may take."""
 
 from __future__ import annotations
 

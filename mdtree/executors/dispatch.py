@@ -35,10 +35,11 @@ def run(
 
     `task` must be a function of a module and items must be picklable.  What `task` raises here is
     raised; errors that belong to an item are the task's own business.  A worker that dies, or
-    takes more time or memory than it may, takes only its own item with it.
+    takes more time or memory than the configuration allows, takes only its own item with it.
 
     `gpu_memory_share` tells from a result the share of a GPU's memory that its item took: where the
-    executor does not say how much of one a worker gets, the first item has one alone and finds out.
+    configuration does not say how much of one a worker gets, the first item has one alone and
+    finds out.
     """
     if executor.is_here:
         return (TaskResult(item=item, result=task(item), error=None) for item in items)

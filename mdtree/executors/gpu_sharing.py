@@ -42,7 +42,7 @@ def sized(
     executor: ExecutorConfig,
     gpu_memory_share: Callable[[ResultT], float | None],
 ) -> Iterator[TaskResult[ItemT, ResultT]]:
-    """Do the first item with a GPU of its own, and the others with as much of one as it held."""
+    """Do the first item with a GPU of its own, and the others with as much of one as it used."""
     if executor.ray is None or executor.gpus is not None:
         yield from run(task, items, executor)
         return

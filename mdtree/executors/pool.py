@@ -1,4 +1,4 @@
-"""The worker pool: what the scheduler asks of workers, whatever they run on, and their events."""
+"""The worker pool: what the scheduler needs of workers, whatever they run on; and their events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TaskResult(Generic[ItemT, ResultT]):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerEvent(Generic[MadeT_co]):
-    """What a worker tells: it can start, it has finished, its task raised, or it is no more."""
+    """What a worker reports: it can start, it has finished, its task raised, or it is no more."""
 
     worker_id: int
     kind: Literal["ready", "finished", "raised", "lost"]
@@ -44,16 +44,16 @@ class WorkerPool(Protocol[GivenT_contra, MadeT_co]):
         """Tell the time in seconds, from any beginning."""
 
     def start(self) -> int:
-        """Begin to start a worker: its first news is `ready`, or `lost`."""
+        """Begin to start a worker: its first event is `ready`, or `lost`."""
 
     def submit(self, worker_id: int, item: GivenT_contra) -> None:
-        """Hand an item to a worker that is ready or has finished."""
+        """Give an item to a worker that is ready or has finished."""
 
     def kill(self, worker_id: int) -> None:
-        """Kill a worker, whatever it does; it has no more news."""
+        """Kill a worker, whatever it does; it has no more events."""
 
     def wait(self, seconds: float | None) -> Sequence[WorkerEvent[MadeT_co]]:
-        """Wait for news, no longer than that; there may be none."""
+        """Wait for events, no longer than that; there may be none."""
 
     def close(self) -> None:
         """Kill all workers that are left."""

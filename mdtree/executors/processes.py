@@ -1,4 +1,4 @@
-"""A pool of processes on this machine."""
+"""A worker pool of processes on this machine."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ProcessPool(Generic[ItemT, ResultT]):
     def __init__(self, task: Callable[[ItemT], ResultT], executor: ExecutorConfig) -> None:
         self._task = pickle.dumps(task)
         self._executor = executor
-        self._numbers = itertools.count()
+        self._worker_ids = itertools.count()
         self._workers: dict[int, _Process] = {}
 
     def size(self) -> int:
@@ -63,14 +63,16 @@ class ProcessPool(Generic[ItemT, ResultT]):
         used = Counter(worker.device for worker in self._workers.values())
         device = min(self._executor.devices, key=lambda name: used[name], default=None)
         context = multiprocessing.get_context("spawn")
-        here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, self._task, self._executor, device))
-        number = next(self._numbers)
+        pipe, worker_pipe = context.Pipe()
+        process = context.Process(
+            target=_serve, args=(worker_pipe, self._task, self._executor, device)
+        )
+        worker_id = next(self._worker_ids)
         with _signals_blocked():
             process.start()
-            self._workers[number] = _Process(process=process, pipe=here, device=device)
-        there.close()  # so that its end is seen here
-        return number
+            self._workers[worker_id] = _Process(process=process, pipe=pipe, device=device)
+        worker_pipe.close()  # so that its end is seen here
+        return worker_id
 
     def submit(self, worker_id: int, item: ItemT) -> None:
         """Send an item; of a worker that died meanwhile, `wait` will tell."""
@@ -80,40 +82,40 @@ class ProcessPool(Generic[ItemT, ResultT]):
 
     def kill(self, worker_id: int) -> None:
         """Kill a worker, and wait until it is gone."""
-        self._part_with([worker_id])
+        self._kill_all([worker_id])
 
     def wait(self, seconds: float | None) -> list[WorkerEvent[ResultT]]:
         """Wait until pipes have something to say, or end."""
-        pipes = {worker.pipe: number for number, worker in self._workers.items()}
+        pipes = {worker.pipe: worker_id for worker_id, worker in self._workers.items()}
         return [self._event(pipes[pipe]) for pipe in wait(list(pipes), seconds)]  # type: ignore[index]
 
     def close(self) -> None:
         """Kill all workers: those that are needed no more, and those that are not wanted."""
-        self._part_with(list(self._workers))
+        self._kill_all(list(self._workers))
 
-    def _part_with(self, numbers: list[int]) -> None:
+    def _kill_all(self, worker_ids: list[int]) -> None:
         """Kill workers, and wait until they are gone: all of them in the time of one."""
-        for number in numbers:
-            self._workers[number].process.kill()
-        until = time.monotonic() + _GRACE
-        for number in numbers:
-            gone = self._workers.pop(number)
-            gone.pipe.close()
-            gone.process.join(max(0.0, until - time.monotonic()))
-            if gone.process.exitcode is not None:  # what waits for a dead file server lives on
-                gone.process.close()
+        for worker_id in worker_ids:
+            self._workers[worker_id].process.kill()
+        deadline = time.monotonic() + _GRACE
+        for worker_id in worker_ids:
+            worker = self._workers.pop(worker_id)
+            worker.pipe.close()
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            if worker.process.exitcode is not None:  # what waits for a dead file server lives on
+                worker.process.close()
 
-    def _event(self, number: int) -> WorkerEvent[ResultT]:
-        worker = self._workers[number]
+    def _event(self, worker_id: int) -> WorkerEvent[ResultT]:
+        worker = self._workers[worker_id]
         try:
             content = worker.pipe.recv_bytes()
         except (EOFError, OSError):
             worker.process.join(_GRACE)
             reason = self._end(worker.process.exitcode)
-            self.kill(number)
-            return WorkerEvent(worker_id=number, kind="lost", reason=reason)
+            self.kill(worker_id)
+            return WorkerEvent(worker_id=worker_id, kind="lost", reason=reason)
         kind, result, error = pickle.loads(content)  # noqa: S301 - our worker's
-        return WorkerEvent(worker_id=number, kind=kind, result=result, error=error)
+        return WorkerEvent(worker_id=worker_id, kind=kind, result=result, error=error)
 
     def _end(self, code: int | None) -> str:
         """Say why a worker ended that was not asked to."""

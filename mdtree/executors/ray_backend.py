@@ -1,4 +1,4 @@
-"""A pool of Ray actors, on one machine or many: the one file that imports Ray."""
+"""A worker pool of Ray actors, on one machine or many: the one file that imports Ray."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class RayPool(Generic[ItemT, ResultT]):
             folder=str(Path.cwd()), paths=tuple(sys.path), shared=executor.shared
         )
         self._name = f"mdtree-{uuid.uuid4().hex}"
-        self._numbers = itertools.count()
+        self._worker_ids = itertools.count()
         self._actors: dict[int, Any] = {}
         self._awaited: dict[Any, int] = {}  # reference -> worker
         self._looked = -float("inf")
-        self._room = 1
+        self._capacity = 1
         self._started = _connect(executor)
         if executor.ray == "local" and executor.gpus and not ray.cluster_resources().get("GPU"):
             self.close()  # nor will there ever be one
@@ -74,22 +74,22 @@ class RayPool(Generic[ItemT, ResultT]):
             return self._executor.workers
         if self.now() - self._looked > _LOOK:
             self._looked = self.now()
-            self._room = max(1, _room(ray.cluster_resources(), self._executor.gpus or 0.0))
-        return self._room
+            self._capacity = max(1, _capacity(ray.cluster_resources(), self._executor.gpus or 0.0))
+        return self._capacity
 
     def now(self) -> float:
         """Tell the time."""
         return time.monotonic()
 
     def start(self) -> int:
-        """Ask for an actor; it starts once the cluster has room."""
-        number = next(self._numbers)
+        """Request an actor; it starts once the cluster has room."""
+        worker_id = next(self._worker_ids)
         actor = self._actor.remote(
-            self._task, self._executor, self._origin, self._last_words(number)
+            self._task, self._executor, self._origin, self._too_large_key(worker_id)
         )
-        self._actors[number] = actor
-        self._awaited[actor.ready.remote()] = number
-        return number
+        self._actors[worker_id] = actor
+        self._awaited[actor.ready.remote()] = worker_id
+        return worker_id
 
     def submit(self, worker_id: int, item: ItemT) -> None:
         """Send an item to an actor."""
@@ -98,7 +98,7 @@ class RayPool(Generic[ItemT, ResultT]):
     def kill(self, worker_id: int) -> None:
         """Kill an actor."""
         actor = self._actors.pop(worker_id)
-        self._awaited = {ref: who for ref, who in self._awaited.items() if who != worker_id}
+        self._awaited = {ref: owner for ref, owner in self._awaited.items() if owner != worker_id}
         with contextlib.suppress(RayError):
             ray.kill(actor)
 
@@ -106,15 +106,15 @@ class RayPool(Generic[ItemT, ResultT]):
         """Wait for the answer of some actor, but look at the cluster now and then."""
         patience = _LOOK if seconds is None else min(seconds, _LOOK)
         waiting = list(self._awaited)
-        ready, rest = ray.wait(waiting, num_returns=1, timeout=patience)
-        if ready and rest:
-            ready += ray.wait(rest, num_returns=len(rest), timeout=0)[0]
-        return [self._event(reference) for reference in ready]
+        finished, pending = ray.wait(waiting, num_returns=1, timeout=patience)
+        if finished and pending:
+            finished += ray.wait(pending, num_returns=len(pending), timeout=0)[0]
+        return [self._event(reference) for reference in finished]
 
     def close(self) -> None:
         """Kill all actors, and the cluster if it was started here."""
-        for number in list(self._actors):
-            self.kill(number)
+        for worker_id in list(self._actors):
+            self.kill(worker_id)
         if self._started:
             ray.shutdown()
 
@@ -132,7 +132,7 @@ class RayPool(Generic[ItemT, ResultT]):
 
     def _end(self, worker_id: int, error: RayError) -> str:
         """Say why an actor ended that was not asked to."""
-        if _internal_kv_del(self._last_words(worker_id), namespace="mdtree"):
+        if _internal_kv_del(self._too_large_key(worker_id), namespace="mdtree"):
             return too_large(self._executor)
         lines = str(error).splitlines() or [type(error).__name__]
         if any("its node has died" in line for line in lines):
@@ -140,18 +140,18 @@ class RayPool(Generic[ItemT, ResultT]):
         cause = lines[-1 if "creation task" in lines[0] else 0]
         return f"the worker process died ({cause.strip()})"
 
-    def _last_words(self, worker_id: int) -> str:
-        """Name the place where an actor leaves word that it ends because it is too large."""
+    def _too_large_key(self, worker_id: int) -> str:
+        """Name the key under which an actor notes that it ends because it is too large."""
         return f"{self._name}-{worker_id}"
 
 
-def _room(has: dict[str, float], gpus: float) -> int:
+def _capacity(resources: dict[str, float], gpus: float) -> int:
     """Count the actors that a cluster has room for; a fraction of a GPU is all on one."""
-    cores = int(has.get("CPU", 0.0))
+    cores = int(resources.get("CPU", 0.0))
     if not gpus:
         return cores
-    cards = has.get("GPU", 0.0)
-    return min(cores, int(cards) * int(1 / gpus + 1e-6) if gpus < 1 else int(cards / gpus))
+    gpu_count = resources.get("GPU", 0.0)
+    return min(cores, int(gpu_count) * int(1 / gpus + 1e-6) if gpus < 1 else int(gpu_count / gpus))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,17 +180,17 @@ class _Actor(Worker):
     """A worker in a process of Ray's, which tells nobody the exit codes of others."""
 
     def __init__(
-        self, task: bytes, executor: ExecutorConfig, origin: _Origin, last_words: str
+        self, task: bytes, executor: ExecutorConfig, origin: _Origin, too_large_key: str
     ) -> None:
         super().__init__(task, executor)
-        self._origin, self._last_words = origin, last_words
+        self._origin, self._too_large_key = origin, too_large_key
 
     def _prepare(self) -> None:
         self._origin.enter()
         super()._prepare()
 
     def _end(self) -> None:
-        _internal_kv_put(self._last_words, b"too large", namespace="mdtree")
+        _internal_kv_put(self._too_large_key, b"too large", namespace="mdtree")
         super()._end()
 
 
@@ -203,7 +203,7 @@ def _connect(executor: ExecutorConfig) -> bool:
         if executor.ray == "local":
             ray.init("local", num_cpus=executor.workers, include_dashboard=False, **quiet)
         else:
-            _knock(executor.ray or "auto")
+            _check_reachable(executor.ray or "auto")
             ray.init(executor.ray, **quiet)
     except (RayError, OSError, ValueError, RuntimeError) as error:
         tried = "started here" if executor.ray == "local" else f"reached at {executor.ray!r}"
@@ -213,7 +213,7 @@ def _connect(executor: ExecutorConfig) -> bool:
     return True
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Fail soon where nobody listens: Ray itself tries for many minutes."""
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", "")

@@ -1,7 +1,7 @@
-"""The scheduler: hands items to a pool of workers one at a time, and loses none.
+"""The scheduler: gives items to workers one at a time, and loses none, whatever happens to them.
 
 An item whose worker dies, or which takes too long, is tried again by another worker as often as
-the configuration's `retries` say, and then comes back with its reason.  Items are drawn when a
+`retries` of the configuration says, and then comes back with its reason.  Items are drawn when a
 worker is free for them, so a million of them cost no memory: no more are under way than there are
 workers, and no more results wait for the caller than that.
 """
@@ -36,7 +36,7 @@ class _RunningTask(Generic[ItemT]):
 
 
 class Scheduler(Generic[ItemT, ResultT]):
-    """`Scheduler(pool, items, executor).work()` yields one TaskResult for each item."""
+    """`Scheduler(pool, items, executor).work()` yields a result for each item, as they finish."""
 
     def __init__(
         self, pool: WorkerPool[ItemT, ResultT], items: Iterable[ItemT], executor: ExecutorConfig
@@ -48,17 +48,17 @@ class Scheduler(Generic[ItemT, ResultT]):
         self._busy: dict[int, _RunningTask[ItemT]] = {}
         self._idle: set[int] = set()
         self._starting: set[int] = set()
-        self._stillborn = 0
-        self._done: list[TaskResult[ItemT, ResultT]] = []  # not yet told
+        self._failed_starts = 0
+        self._done: list[TaskResult[ItemT, ResultT]] = []  # not yet yielded
         self._error: BaseException | None = None  # that ends the work
 
     def work(self) -> Iterator[TaskResult[ItemT, ResultT]]:
         """Work until all items are done; whoever wants no more of them leaves no worker behind."""
         try:
-            while self._hand_out():
-                done = self._listen()
+            while self._assign_items():
+                done = self._collect_results()
                 try:
-                    self._go_on()
+                    self._assign_next()
                 except BaseException:
                     yield from done
                     raise
@@ -66,44 +66,44 @@ class Scheduler(Generic[ItemT, ResultT]):
         finally:
             self._pool.close()
 
-    def _go_on(self) -> None:
+    def _assign_next(self) -> None:
         """Give the next items before the caller takes its time over what is done."""
         if self._error is not None:
             raise self._error
-        self._hand_out()
+        self._assign_items()
 
-    def _listen(self) -> list[TaskResult[ItemT, ResultT]]:
-        """Hear what workers tell, and part with those that have told nothing for too long."""
-        events = self._pool.wait(self._patience())
-        late = self._late() - {event.worker_id for event in events}
-        for worker_id in late:
+    def _collect_results(self) -> list[TaskResult[ItemT, ResultT]]:
+        """Handle the events of workers, and kill those that have had their item for too long."""
+        events = self._pool.wait(self._seconds_left())
+        overdue = self._overdue() - {event.worker_id for event in events}
+        for worker_id in overdue:
             self._pool.kill(worker_id)
             self._lost(worker_id, f"took longer than {self._executor.timeout:g} seconds")
         for event in events:
-            self._hear(event)
+            self._handle(event)
         done, self._done = self._done, []
         return done
 
-    def _hand_out(self) -> bool:
+    def _assign_items(self) -> bool:
         """Give every worker an item, as far as there are any; say whether something is under way.
 
         Workers are started when there is work for them.
         """
         size = self._pool.size()
-        room = max(0, size - len(self._busy) - len(self._waiting))
+        free = max(0, size - len(self._busy) - len(self._waiting))
         self._waiting.extend(
-            _RunningTask(item=item) for item in itertools.islice(self._items, room)
+            _RunningTask(item=item) for item in itertools.islice(self._items, free)
         )
         started = len(self._busy) + len(self._idle) + len(self._starting)
         for _ in range(min(size, len(self._busy) + len(self._waiting)) - started):
             self._starting.add(self._pool.start())
         while self._idle and self._waiting:
-            self._give(self._idle.pop(), self._waiting.popleft())
-        self._send_home()
+            self._submit(self._idle.pop(), self._waiting.popleft())
+        self._kill_idle()
         return bool(self._busy or self._waiting)
 
-    def _send_home(self) -> None:
-        """Part with workers that have nothing to do: there are no more items.
+    def _kill_idle(self) -> None:
+        """Kill workers that have nothing to do: there are no more items.
 
         Nobody would notice the death of one of them, and an item that is tried again would go to
         it; and others may need its place.
@@ -112,39 +112,39 @@ class Scheduler(Generic[ItemT, ResultT]):
             self._pool.kill(worker_id)
         self._idle.clear()
 
-    def _give(self, worker_id: int, piece: _RunningTask[ItemT]) -> None:
-        piece.tries += 1
+    def _submit(self, worker_id: int, running: _RunningTask[ItemT]) -> None:
+        running.tries += 1
         if self._executor.timeout is not None:
-            piece.deadline = self._pool.now() + self._executor.timeout
-        self._busy[worker_id] = piece
-        self._pool.submit(worker_id, piece.item)
+            running.deadline = self._pool.now() + self._executor.timeout
+        self._busy[worker_id] = running
+        self._pool.submit(worker_id, running.item)
 
-    def _patience(self) -> float | None:
+    def _seconds_left(self) -> float | None:
         """Tell how long nothing can be overdue."""
         if self._executor.timeout is None or not self._busy:
             return None
-        return max(0.0, min(p.deadline for p in self._busy.values()) - self._pool.now())
+        return max(0.0, min(running.deadline for running in self._busy.values()) - self._pool.now())
 
-    def _late(self) -> set[int]:
+    def _overdue(self) -> set[int]:
         """Name the workers that have had their item for too long."""
         if self._executor.timeout is None:
             return set()
         now = self._pool.now()
-        return {worker_id for worker_id, piece in self._busy.items() if piece.deadline <= now}
+        return {worker_id for worker_id, running in self._busy.items() if running.deadline <= now}
 
-    def _hear(self, news: WorkerEvent[ResultT]) -> None:
-        worker_id = news.worker_id
-        if news.kind == "lost":
-            self._lost(worker_id, news.reason)
+    def _handle(self, event: WorkerEvent[ResultT]) -> None:
+        worker_id = event.worker_id
+        if event.kind == "lost":
+            self._lost(worker_id, event.reason)
             return
         self._starting.discard(worker_id)
-        self._stillborn = 0
-        piece = self._busy.pop(worker_id, None)
+        self._failed_starts = 0
+        running = self._busy.pop(worker_id, None)
         self._idle.add(worker_id)
-        if news.error is not None:
-            self._fail(news.error)
-        elif piece is not None:
-            self._done.append(TaskResult(item=piece.item, result=news.result, error=None))
+        if event.error is not None:
+            self._fail(event.error)
+        elif running is not None:
+            self._done.append(TaskResult(item=running.item, result=event.result, error=None))
 
     def _fail(self, error: BaseException) -> None:
         if self._error is None:
@@ -155,8 +155,8 @@ class Scheduler(Generic[ItemT, ResultT]):
         self._idle.discard(worker_id)
         if worker_id in self._starting:
             self._starting.remove(worker_id)
-            self._stillborn += 1
-            if self._stillborn >= _STARTS + self._pool.size():
+            self._failed_starts += 1
+            if self._failed_starts >= _STARTS + self._pool.size():
                 self._fail(
                     MdtreeError(
                         f"workers end before they have begun: {reason}. What they printed says "
@@ -164,11 +164,11 @@ class Scheduler(Generic[ItemT, ResultT]):
                         "`if __name__ == '__main__':`"
                     )
                 )
-        piece = self._busy.pop(worker_id, None)
-        if piece is None:
+        running = self._busy.pop(worker_id, None)
+        if running is None:
             return
-        if piece.tries <= self._executor.retries:
-            self._waiting.appendleft(piece)
+        if running.tries <= self._executor.retries:
+            self._waiting.appendleft(running)
             return
-        times = "" if piece.tries == 1 else f", {piece.tries} times"
-        self._done.append(TaskResult(item=piece.item, result=None, error=f"{reason}{times}"))
+        times = "" if running.tries == 1 else f", {running.tries} times"
+        self._done.append(TaskResult(item=running.item, result=None, error=f"{reason}{times}"))

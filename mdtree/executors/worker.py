@@ -17,7 +17,7 @@ from mdtree.executors.config import ExecutorConfig
 
 __all__ = ["TOO_LARGE", "Worker", "too_large"]
 
-TOO_LARGE = 77  # the exit code of a worker that held more memory than it may
+TOO_LARGE = 77  # the exit code of a worker that used more memory than it may
 _PERIOD = 0.05  # seconds between two looks
 _STATM = Path("/proc/self/statm")
 
@@ -25,7 +25,7 @@ _STATM = Path("/proc/self/statm")
 class Worker:
     """First `ready()`, then `work(item)`, again and again; what comes and goes is pickled.
 
-    An answer is the kind of the news, the result, and what was raised in its place.
+    An answer is the kind of the event, the result, and what was raised in its place.
     """
 
     def __init__(self, task: bytes, executor: ExecutorConfig) -> None:
@@ -49,7 +49,7 @@ class Worker:
 
     def _watch(self, limit: int) -> None:
         """End this process, from a thread of its own, once it holds more than `limit` bytes."""
-        while _held() <= limit:
+        while _resident_bytes() <= limit:
             time.sleep(_PERIOD)
         self._end()
 
@@ -58,7 +58,7 @@ class Worker:
 
 
 def too_large(executor: ExecutorConfig) -> str:
-    """Say why a worker was ended that held too much."""
+    """Say why a worker was ended that used too much memory."""
     return f"took more than {(executor.memory or 0) / 2**30:.3g} GiB of memory"
 
 
@@ -83,8 +83,8 @@ def _raised(error: BaseException) -> bytes:
         content = pickle.dumps(("raised", None, error))
         pickle.loads(content)  # noqa: S301 - ours; what an error holds may not fit its class
     except Exception:  # noqa: BLE001 - whatever keeps it from being sent
-        message = "".join(traceback.format_exception_only(error)).strip()
-        return pickle.dumps(("raised", None, RuntimeError(message)))
+        text = "".join(traceback.format_exception_only(error)).strip()
+        return pickle.dumps(("raised", None, RuntimeError(text)))
     return content
 
 
@@ -97,7 +97,7 @@ def _limit_threads(count: int) -> None:
         torch.set_num_threads(count)
 
 
-def _held() -> int:
+def _resident_bytes() -> int:
     """Count the bytes that this process holds; where only the peak is known, that.
 
     Files that are mapped are not counted: their pages are given up when memory is short.

@@ -1,4 +1,4 @@
-"""Cost: what was computed, in passes of one item through the network.
+"""Compute cost: what was computed, in passes of one item through the network.
 
     forward    one item through the network, nothing kept                     1
     gradient   one item forward and back                                      4
@@ -48,7 +48,7 @@ class ComputeCost:
 
 
 class CostMeter:
-    """Adds up the cost while it is made."""
+    """Adds up the cost while work is done."""
 
     def __init__(self) -> None:
         self.total = ComputeCost()

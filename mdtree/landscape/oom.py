@@ -28,7 +28,7 @@ def within_memory(
     """Do `work(batch_size)`; where memory runs out, begin again with half the batch."""
     while True:
         with contextlib.suppress(torch.OutOfMemoryError):
-            return _told_alike(work, batch_size)
+            return _unify_memory_errors(work, batch_size)
         if batch_size <= least:
             items = "even with one item" if batch_size == 1 else f"with {batch_size} items"
             raise DataError(
@@ -41,13 +41,13 @@ def within_memory(
             torch.cuda.empty_cache()
 
 
-def _told_alike(work: Callable[[int], ResultT], batch_size: int) -> ResultT:
+def _unify_memory_errors(work: Callable[[int], ResultT], batch_size: int) -> ResultT:
     """Raise one error for what the CPU and the GPU call by different names."""
     try:
         return work(batch_size)
     except MemoryError as error:
         raise torch.OutOfMemoryError(str(error)) from None
-    except (RuntimeError, DataError) as error:  # the network's, or what it was told as
+    except (RuntimeError, DataError) as error:  # the network's, or a DataError made of it
         if any(mark in str(error) for mark in _MARKS):
             raise torch.OutOfMemoryError(str(error)) from None
         raise

@@ -1,4 +1,4 @@
-"""Leaving everything as it was found: modes, random numbers, precision.
+"""Preserved state: modes, random numbers and precision are afterwards as they were before.
 
 Weights, gradients and buffers need no care: networks are run at copies of them.
 """
@@ -19,7 +19,7 @@ __all__ = ["preserved_state"]
 
 @contextmanager
 def preserved_state(runner: ModelRunner, seed: int) -> Iterator[None]:
-    """Work with the runner's module and global settings, and find them afterwards as they were.
+    """Work with the runner's module and global settings, and leave them as they were before.
 
     Inside, the module is in evaluation mode, random numbers (of dropout, say) start at `seed`,
     matrix products are not rounded to TF32, and cuDNN takes the same kernels in every run, which

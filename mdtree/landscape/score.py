@@ -80,7 +80,7 @@ def _score(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Scor
 
 
 def _wrong(output: Tensor, labels: Tensor) -> Tensor:
-    """Hold the class of the largest output to the label; what is NaN has said nothing."""
+    """Compare the class of the largest output with the label; outputs that are NaN give NaN."""
     largest, predicted = output.max(1)
     return (predicted != labels).float().masked_fill(largest.isnan(), math.nan)
 

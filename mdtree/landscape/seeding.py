@@ -1,4 +1,4 @@
-"""Seeding: each random number of a measurement has a seed of its own, and leaves others alone."""
+"""Seeding: every random number of a measurement has a seed of its own, and leaves others alone."""
 
 from __future__ import annotations
 

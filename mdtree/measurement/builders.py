@@ -68,7 +68,7 @@ def clear_caches() -> None:
 def _network(
     spec: Keyed[ModelSpec], trust: Trust, folder: Path | None, dtype: str | None
 ) -> Network:
-    """Build the network that groups of one shape share: it is run at their weights, not its own."""
+    """Build the network that groups of one architecture share: it is run at their own weights."""
     network = build_network(spec.part, trust=trust, folder=folder)
     if dtype is not None:
         network.module.to(getattr(torch, dtype))

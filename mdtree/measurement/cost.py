@@ -38,7 +38,7 @@ class Speed:
     product: float
 
     def seconds(self, cost: ComputeCost) -> float:
-        """Tell how long an effort takes."""
+        """Tell how long work of this cost takes."""
         return (
             cost.forward * self.forward
             + cost.gradient * self.gradient

@@ -42,7 +42,7 @@ class GroupResult:
 def measure_or_fail(task: GroupTask) -> GroupResult:
     """Measure one group; whatever goes wrong with it is in its row, and other groups go on."""
     try:
-        with _at_hand(task) as ready:
+        with _with_local_files(task) as ready:
             row, share = held_share(task.device, lambda: _measured(ready))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code can raise anything
         kind = type(error).__name__
@@ -53,7 +53,7 @@ def measure_or_fail(task: GroupTask) -> GroupResult:
 
 
 @contextlib.contextmanager
-def _at_hand(task: GroupTask) -> Iterator[GroupTask]:
+def _with_local_files(task: GroupTask) -> Iterator[GroupTask]:
     """Have the group's files on this machine while it is measured."""
     if task.storage is None:
         yield task
@@ -92,11 +92,11 @@ def _measured(task: GroupTask) -> Row:
     started = time.perf_counter()
     check_names(task)
     network = group_network(task)
-    members = load_members(task, network)
+    loaded = load_members(task, network)
     data = group_data(task)
     metric_input = MetricInput(
         runner=group_runner(task),
-        members={member.name: _placed(member, task) for member in members.distinct},
+        members={member.name: _placed(member, task) for member in loaded.distinct},
         data=data,
         protocol=task.protocol,
         seed=task.seed,
@@ -104,7 +104,7 @@ def _measured(task: GroupTask) -> Row:
     )
     quantities: dict[str, Value] = {}
     details: dict[str, Detail] = {}
-    notes = list(members.notes)
+    notes = list(loaded.notes)
     for metric in task.metrics:
         findings = METRICS[metric].compute(metric_input)
         quantities |= findings.values
@@ -117,7 +117,7 @@ def _measured(task: GroupTask) -> Row:
         facts=_facts(task, network, data),
         quantities=quantities,
         provenance=Provenance(
-            weights={member.name: member.sha256 for member in members.distinct},
+            weights={member.name: member.sha256 for member in loaded.distinct},
             recipe=row_digest(task),
             data=task.data_digest,
             metrics=task.metrics,
@@ -132,7 +132,7 @@ def _measured(task: GroupTask) -> Row:
             passes=metric_input.runner.meter.total.passes,
             notes=tuple(dict.fromkeys(notes)),
             stamps=None if task.stamps is None else dict(task.stamps),
-            copies=members.copies or None,
+            copies=loaded.copies or None,
         ),
         details=details or None,
     )
@@ -147,10 +147,10 @@ def _placed(member: Checkpoint, task: GroupTask) -> dict[str, Tensor]:
 def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
     """Collect what is known: what the user says, then what the model and the data show."""
     noise = bind(task.recipe.data, task.facts).label_noise
-    seen: dict[str, Fact] = {"parameters": network.parameters, "data_amount": len(data.train)}
+    facts: dict[str, Fact] = {"parameters": network.parameters, "data_amount": len(data.train)}
     if noise:
-        seen["label_noise"] = float(noise)
-    return {**seen, **task.facts, "parameters": network.parameters}
+        facts["label_noise"] = float(noise)
+    return {**facts, **task.facts, "parameters": network.parameters}
 
 
 def _joined(earlier: Row, row: Row) -> Row:

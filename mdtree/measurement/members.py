@@ -48,7 +48,7 @@ def check_names(task: GroupTask) -> None:
     copies = copies_of(task)
     left = [name for name in task.members if name not in copies]
     while (pair := snapshots(left)) is not None:
-        if not _hold_the_same(task, pair):
+        if not _hold_equal_weights(task, pair):
             raise _refusal(task, pair, left)
         left.remove(plainest(pair)[1])
 
@@ -74,8 +74,8 @@ def load_members(task: GroupTask, network: Network) -> Members:
     pair = None if task.listed else snapshots(counters, counters)
     if pair is not None:
         raise _refusal(task, pair, counters, counters)
-    all_notes = [f"{name}: {note}" for name in order for note in notes[name]]
-    return Members(distinct, copies, all_notes)
+    labelled_notes = [f"{name}: {note}" for name in order for note in notes[name]]
+    return Members(distinct, copies, labelled_notes)
 
 
 def copies_of(task: GroupTask) -> dict[str, str]:
@@ -110,7 +110,7 @@ def _are_same(first: Checkpoint, second: Checkpoint, trained: Iterable[str]) -> 
     return equal_tensors(first.weights, second.weights, names)
 
 
-def _hold_the_same(task: GroupTask, pair: Iterable[str]) -> bool:
+def _hold_equal_weights(task: GroupTask, pair: Iterable[str]) -> bool:
     first, second = (task.members[name] for name in pair)
     return task.at_hand and equal_weights(
         first, second, trust=task.trust.names, key=task.recipe.weights_key
@@ -123,7 +123,7 @@ def _refusal(
     names: Iterable[str],
     counters: Mapping[str, Mapping[str, float]] | None = None,
 ) -> SnapshotsError:
-    first, second = (_told(name, (counters or {}).get(name, {})) for name in pair)
+    first, second = (_with_counters(name, (counters or {}).get(name, {})) for name in pair)
     last = task.members[latest(names)]
     return SnapshotsError(
         f"{first} and {second} look like snapshots of one run, not like seeds: error bars over "
@@ -133,6 +133,6 @@ def _refusal(
     )
 
 
-def _told(name: str, counters: Mapping[str, float]) -> str:
+def _with_counters(name: str, counters: Mapping[str, float]) -> str:
     text = ", ".join(f"{counter} {value:g}" for counter, value in counters.items())
     return f"{name:.200} ({text})" if text else f"{name:.200}"

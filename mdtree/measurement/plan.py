@@ -42,7 +42,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Request(MeasurementSettings):
-    """What the user asks to measure."""
+    """What the user wants to measure."""
 
     root: Path  # a directory, or one weights file; not looked at where there is a storage
     groups: frozenset[str] | None = None  # None: all that there are
@@ -102,7 +102,7 @@ def survey(request: Request) -> tuple[str, ...]:
 
 
 def groups(request: Request) -> Iterator[GroupTask]:
-    """Find the groups one after the other: a million of them are never held."""
+    """Find the groups one after the other: a million of them are never in memory."""
     terms = {field.name: getattr(request, field.name) for field in fields(MeasurementSettings)}
     digest = _data_digest(request)
     for folder, facts in _folders(request):
@@ -144,8 +144,8 @@ def with_known_cost(planned: Iterable[Planned]) -> Iterator[Planned]:
 
 
 def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
-    """Tell the cost of what is pending; every network of another shape is timed on one batch."""
-    paces: dict[str, Speed] = {}
+    """Tell the cost of what is pending; every other architecture is timed on one batch."""
+    speeds: dict[str, Speed] = {}
     for item in planned:
         if not item.pending or item.fault is not None:
             continue
@@ -160,14 +160,14 @@ def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
             training=group_training(task),
         )
         cost = sum((METRICS[name].cost(work) for name in task.metrics), ComputeCost())
-        shape = bind(task.recipe.model, task.facts).model_dump_json()
-        if shape not in paces:
-            paces[shape] = measure_speed(group_runner(task), data.train)
-        yield Cost(group=task.group, passes=cost.passes, seconds=paces[shape].seconds(cost))
+        model = bind(task.recipe.model, task.facts).model_dump_json()
+        if model not in speeds:
+            speeds[model] = measure_speed(group_runner(task), data.train)
+        yield Cost(group=task.group, passes=cost.passes, seconds=speeds[model].seconds(cost))
 
 
 def _data_digest(request: Request) -> str | None:
-    """Hash the data, which all groups share; what cannot be read is told when it is needed."""
+    """Hash the data, which all groups share; what cannot be read is an error when it is needed."""
     try:
         return data_digest(request.recipe.data, request.folder)
     except MdtreeError:

@@ -1,12 +1,12 @@
 """Mode connectivity: what lies between two checkpoints that differ by seed alone.
 
 standard-1   the control point starts on the straight line and is trained on a fixed budget of
-             items, with early stopping by its own loss on a fixed part of them; errors on a
-             fixed sample, at points that close in on the worst; every checkpoint with the next
-             one in order of names.  The straight line itself is measured too.
+             items, with early stopping by its own loss on a fixed part of them; errors on a fixed
+             sample, at points that close in on the worst; every checkpoint with the next one in
+             order of names.  The straight line itself is measured too.
 paper-1      the control point starts at random and is trained for as many steps as 50 epochs over
-             the zoo's full training set have; five points, on the whole training set; the first two
-             checkpoints alone.
+             the zoo's full training set have; five points, on the whole training set; the first
+             two checkpoints alone.
 
 BatchNorm statistics are re-estimated at every point, the ends included.
 """
@@ -69,8 +69,8 @@ _PAPER_BATCH = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Joined:
-    """What was found between two members."""
+class _PairResult:
+    """What was measured between two members."""
 
     pair: str
     curve: Profile
@@ -89,9 +89,9 @@ def compute(metric_input: MetricInput) -> MetricResult:
     if not trainable_parameters(metric_input.runner.network).shapes:
         missing = Missing(missing="the network has no parameter that is not frozen")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
-    joined = list(_PROTOCOLS[metric_input.protocol](metric_input))
-    values = {name: _combined(read, joined) for name, read in _READ.items()}
-    return MetricResult(values, details=_details(joined))
+    pair_results = list(_PROTOCOLS[metric_input.protocol](metric_input))
+    values = {name: _combined(read, pair_results) for name, read in _READ.items()}
+    return MetricResult(values, details=_details(pair_results))
 
 
 def cost(work: Workload) -> ComputeCost:
@@ -115,11 +115,12 @@ def cost(work: Workload) -> ComputeCost:
     return per_pair * work.pairs
 
 
-def _standard(metric_input: MetricInput) -> Iterator[_Joined]:
+def _standard(metric_input: MetricInput) -> Iterator[_PairResult]:
     runner, seed = metric_input.runner, metric_input.seed
     layout = trainable_parameters(runner.network)
-    # What is read off a path is its training error.  Items that the control point is not trained on
-    # would add barriers that are not there, and checks on them would stop it where data are few.
+    # What is read off a path is its training error.  Items that the control point is not
+    # trained on would add barriers that are not there, and checks on them would stop it where
+    # data are few.
     items, check = _chosen(metric_input)
     sample = draw(runner, items, _ITEMS, generator(seed, "path sample"))
     statistics = draw(runner, sample, _STATISTICS, generator(seed, "path statistics"))
@@ -140,18 +141,18 @@ def _standard(metric_input: MetricInput) -> Iterator[_Joined]:
             )
             curve = along(trained.path)
             ends = curve.points[0], curve.points[-1]
-            joined_pair = _Joined(
+            result = _PairResult(
                 pair=f"{a} - {c}",
                 curve=curve,
                 line=along(line, known=ends),
                 steps=trained.steps,
                 converged=trained.converged,
             )
-        yield joined_pair
+        yield result
 
 
 def _chosen(metric_input: MetricInput) -> tuple[Items, ConvergenceCheck | None]:
-    """Choose the items that curves are trained on, and a part that tells whether it is of use."""
+    """Choose what control points are trained on, and a part of it to check for convergence."""
     train = metric_input.data.train
     order = torch.randperm(len(train), generator=generator(metric_input.seed, "path items"))
     order = order[: _STEPS * _BATCH]
@@ -167,7 +168,7 @@ def _check_items(train_items: int) -> int:
     return min(_CHECK_ITEMS, train_items) if train_items > 1 else 0  # BatchNorm needs a variance
 
 
-def _paper(metric_input: MetricInput) -> Iterator[_Joined]:
+def _paper(metric_input: MetricInput) -> Iterator[_PairResult]:
     runner, train = metric_input.runner, metric_input.data.train
     (a, start), (c, end) = list(metric_input.members.items())[:2]
     source = generator(metric_input.seed, _STREAM, 0)
@@ -184,12 +185,12 @@ def _paper(metric_input: MetricInput) -> Iterator[_Joined]:
             runner, replace(line, control_point=control_point), train, how, source
         )
         curve = profile(runner, trained.path, train, train, inner=_INNER)
-    yield _Joined(
+    yield _PairResult(
         pair=f"{a} - {c}", curve=curve, line=None, steps=trained.steps, converged=trained.converged
     )
 
 
-_PROTOCOLS: dict[str, Callable[[MetricInput], Iterator[_Joined]]] = {
+_PROTOCOLS: dict[str, Callable[[MetricInput], Iterator[_PairResult]]] = {
     "standard-1": _standard,
     "paper-1": _paper,
 }
@@ -225,8 +226,8 @@ _READ: dict[str, _Reading] = {
 }
 
 
-def _combined(reading: _Reading, joined: Sequence[_Joined]) -> Value:
-    profiles = [pair.line if reading.of_line else pair.curve for pair in joined]
+def _combined(reading: _Reading, pair_results: Sequence[_PairResult]) -> Value:
+    profiles = [result.line if reading.of_line else result.curve for result in pair_results]
     known = [profile for profile in profiles if profile is not None]
     if not known:
         return Missing(missing="not part of protocol paper-1")
@@ -241,14 +242,14 @@ def _combined(reading: _Reading, joined: Sequence[_Joined]) -> Value:
     return replace(
         mean,
         members=None,  # they are pairs, and listed in the details
-        iterations=sum(pair.steps for pair in joined),
-        converged=all(pair.converged for pair in joined),
+        iterations=sum(result.steps for result in pair_results),
+        converged=all(result.converged for result in pair_results),
     )
 
 
-def _details(joined: Sequence[_Joined]) -> dict[str, Detail]:
-    details = {"curve": _detail([(pair.pair, pair.curve) for pair in joined])}
-    lines = [(pair.pair, pair.line) for pair in joined if pair.line is not None]
+def _details(pair_results: Sequence[_PairResult]) -> dict[str, Detail]:
+    details = {"curve": _detail([(result.pair, result.curve) for result in pair_results])}
+    lines = [(result.pair, result.line) for result in pair_results if result.line is not None]
     if lines:
         details["line"] = _detail(lines)
     return details

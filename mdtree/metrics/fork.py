@@ -123,10 +123,10 @@ def _barrier(metric_input: MetricInput, start: Weights, end: Weights) -> Value:
     sample = draw(runner, train_items, _ITEMS, generator(metric_input.seed, "fork items"))
     statistics = draw(runner, sample, _STATISTICS, generator(metric_input.seed, "fork statistics"))
     line = straight_line(trainable_parameters(runner.network), start, end)
-    measured: Profile = profile(runner, line, sample, statistics, inner=_INNER)
-    if not measured.has_errors:
+    line_profile: Profile = profile(runner, line, sample, statistics, inner=_INNER)
+    if not line_profile.has_errors:
         return Missing(missing="the targets are no class numbers")
-    figure = measured.barrier()
+    figure = line_profile.barrier()
     if not math.isfinite(figure.value):
         return Missing(missing="the continuations have no finite loss")
     return Measured(value=figure.value, stderr=figure.stderr)

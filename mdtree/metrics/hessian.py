@@ -179,12 +179,12 @@ def _spread(hessian: Hessian, top: Tensor) -> float | None:
     With shares s_b and curvatures c_b of mean c:  sum_b s_b^2 (c_b - c)^2 / (1 - sum_b s_b^2)
     """
     parts = hessian.parts(top.unsqueeze(0), min(_PART, hessian.batch_size))
-    values = [(share, float(part[0] @ top)) for share, part in parts]
-    if len(values) == 1:
+    curvatures = [(share, float(part[0] @ top)) for share, part in parts]
+    if len(curvatures) == 1:
         return None
-    mean = sum(share * form for share, form in values)
-    squares = sum((share * (form - mean)) ** 2 for share, form in values)
-    return math.sqrt(squares / (1 - sum(share**2 for share, _ in values)))
+    mean = sum(share * curvature for share, curvature in curvatures)
+    squares = sum((share * (curvature - mean)) ** 2 for share, curvature in curvatures)
+    return math.sqrt(squares / (1 - sum(share**2 for share, _ in curvatures)))
 
 
 def _paper(metric_input: MetricInput, weights: Weights, place: int) -> _Curvature:

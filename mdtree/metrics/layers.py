@@ -43,16 +43,14 @@ _ITEMS = 256
 _MEMBERS = 2
 _DIGITS = 6
 
-_Kernels = dict[str, Kernel]  # of each layer, in the order in which they speak
+_Kernels = dict[str, Kernel]  # of each layer, in the order in which they are called
 
 
 def compute(metric_input: MetricInput) -> MetricResult:
     """Compare all layers; there is no quantity, only a picture."""
-    available = len(metric_input.data.train)
-    if available < MIN_ITEMS:
-        return MetricResult(
-            {}, notes=(f"layers: needs {MIN_ITEMS} training items, found {available}",)
-        )
+    count = len(metric_input.data.train)
+    if count < MIN_ITEMS:
+        return MetricResult({}, notes=(f"layers: needs {MIN_ITEMS} training items, found {count}",))
     runner, source = metric_input.runner, generator(metric_input.seed, "layers")
     sample = draw(runner, metric_input.data.train, _ITEMS, source)
     with preserved_state(runner, derive_seed(metric_input.seed, "layers")):
@@ -74,12 +72,13 @@ def _kernels(metric_input: MetricInput, sample: Items, count: int) -> tuple[int,
     items, runner = sample.take(torch.arange(count)), metric_input.runner
     members = itertools.islice(metric_input.members.values(), _MEMBERS)
     return count, [
-        runner.network.with_weights(weights, partial(_seen, runner, items)) for weights in members
+        runner.network.with_weights(weights, partial(_layer_kernels, runner, items))
+        for weights in members
     ]
 
 
-def _seen(runner: ModelRunner, items: Items, run: Run) -> _Kernels:
-    """Run the network once, and make the kernel of each layer as it speaks."""
+def _layer_kernels(runner: ModelRunner, items: Items, run: Run) -> _Kernels:
+    """Run the network once, and make the kernel of each layer as it is called."""
     kernels: _Kernels = {}
     batch = next(runner.batches(items, len(items)))
 

@@ -68,7 +68,7 @@ class _Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class _Compared:
-    """What a protocol found."""
+    """What a protocol measured."""
 
     pairs: Sequence[_Pair]
     notes: tuple[str, ...] = ()
@@ -108,19 +108,19 @@ def _standard(metric_input: MetricInput) -> _Compared:
     runner = metric_input.runner
     source = generator(metric_input.seed, "similarity items")
     sample, unmixed = mixed_sample(runner, metric_input.data.train, _ITEMS, source)
-    outputs_of = {
+    member_outputs = {
         name: runner.network.with_weights(weights, partial(outputs, runner, sample))
         for name, weights in metric_input.members.items()
     }
-    is_alone = len(outputs_of) == 2  # noqa: PLR2004 - a pair
+    alone = len(member_outputs) == 2  # noqa: PLR2004 - a pair
     pairs = [
         _Pair(
             a=a,
             b=b,
-            cka=_cka({a: outputs_of[a], b: outputs_of[b]}, debiased=True, alone=is_alone),
-            agreement=_agreement({a: outputs_of[a], b: outputs_of[b]}),
+            cka=_cka({a: member_outputs[a], b: member_outputs[b]}, debiased=True, alone=alone),
+            agreement=_agreement({a: member_outputs[a], b: member_outputs[b]}),
         )
-        for a, b in itertools.combinations(outputs_of, 2)
+        for a, b in itertools.combinations(member_outputs, 2)
     ]
     notes = () if unmixed is None else (f"similarity is that on training items: {unmixed}",)
     return _Compared(pairs=pairs, notes=notes)
@@ -144,7 +144,7 @@ def _paper_pair(metric_input: MetricInput, a: str, b: str) -> _Pair:
     if unmixed is not None:
         missing = Missing(missing=f"paper-1 mixes training items: {unmixed}")
         return _Pair(a=a, b=b, cka=missing, agreement=missing)
-    outputs_of = {
+    member_outputs = {
         name: runner.network.with_weights(
             metric_input.members[name], partial(outputs, runner, sample)
         )
@@ -153,8 +153,8 @@ def _paper_pair(metric_input: MetricInput, a: str, b: str) -> _Pair:
     return _Pair(
         a=a,
         b=b,
-        cka=_cka(outputs_of, debiased=False, alone=False),
-        agreement=_agreement(outputs_of),
+        cka=_cka(member_outputs, debiased=False, alone=False),
+        agreement=_agreement(member_outputs),
     )
 
 
@@ -164,16 +164,16 @@ _PROTOCOLS: dict[str, Callable[[MetricInput], _Compared]] = {
 }
 
 
-def _cka(outputs_of: dict[str, Outputs], *, debiased: bool, alone: bool) -> Value:
+def _cka(member_outputs: dict[str, Outputs], *, debiased: bool, alone: bool) -> Value:
     least = MIN_ITEMS if debiased else 2
-    for name, output in outputs_of.items():
+    for name, output in member_outputs.items():
         if output.kernel is None:
             return Missing(missing=f"the outputs of {name} {output.fault}")
         if len(output.kernel) < least:
             return Missing(missing=f"needs {least} training items, found {len(output.kernel)}")
         if output.kernel.is_constant:
             return Missing(missing=f"the outputs of {name} are all equal")
-    first, second = (output.kernel for output in outputs_of.values())
+    first, second = (output.kernel for output in member_outputs.values())
     assert first is not None
     assert second is not None
     value = cka(first, second, debiased=debiased)
@@ -183,11 +183,11 @@ def _cka(outputs_of: dict[str, Outputs], *, debiased: bool, alone: bool) -> Valu
     return Measured(value=value, stderr=stderr)
 
 
-def _agreement(outputs_of: dict[str, Outputs]) -> Value:
-    for name, output in outputs_of.items():
+def _agreement(member_outputs: dict[str, Outputs]) -> Value:
+    for name, output in member_outputs.items():
         if output.fault is not None:
             return Missing(missing=f"the outputs of {name} {output.fault}")
-    first, second = (output.classes for output in outputs_of.values())
+    first, second = (output.classes for output in member_outputs.values())
     if first is None or second is None:
         return Missing(missing="needs class numbers as targets, and an output for each class")
     share = float((first == second).double().mean())
@@ -216,7 +216,7 @@ def _exact(tensor: Tensor) -> Tensor:
 
 
 def _over_pairs(values: Sequence[Value]) -> Value:
-    """Give the mean over pairs; one that is missing is missed by the mean."""
+    """Give the mean over pairs; where one of them is missing, so is the mean."""
     measured = [value for value in values if isinstance(value, Measured)]
     if len(measured) < len(values):
         return next(value for value in values if isinstance(value, Missing))

@@ -82,6 +82,8 @@ def _made(spec: ModelSpec, trust: Trust, folder: Path | None) -> Any:
             f"model {name!r} is unknown{nearest(name, known)}; known are {', '.join(MODELS)}, "
             "huggingface, the classifiers of torchvision.models, and pkg.module:factory"
         )
-    if asked := asked_to_fetch(spec.kwargs):
-        raise RecipeError(f"model {name!r}: leave out {asked[0]!r}, mdtree loads your own weights")
+    if fetching := asked_to_fetch(spec.kwargs):
+        raise RecipeError(
+            f"model {name!r}: leave out {fetching[0]!r}, mdtree loads your own weights"
+        )
     return call(fetching_nothing(models.get_model_builder(name), name), spec.kwargs, name)

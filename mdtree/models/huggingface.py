@@ -57,7 +57,7 @@ def from_folder(folder: Path) -> nn.Module:
     with offline(str(path)):
         kind = _kind(_transformers(), config, path)
     try:
-        with offline(str(path)), _asking_nobody():
+        with offline(str(path)), _without_prompts():
             network: nn.Module = kind(_settings(kind, config))
     except MdtreeError:
         raise
@@ -146,8 +146,8 @@ def _check(part: dict[str, Any], path: Path) -> None:
     if isinstance(labels, int | float) and labels > _MOST_LABELS:
         raise RecipeError(f"{path} has num_labels: {labels}, more than {_MOST_LABELS}")
     arguments = part.get("model_args")  # of timm
-    if isinstance(arguments, dict) and (asked := asked_to_fetch(arguments)):
-        raise RecipeError(f"{path}: leave out {', '.join(asked)}, mdtree loads your own weights")
+    if isinstance(arguments, dict) and (fetching := asked_to_fetch(arguments)):
+        raise RecipeError(f"{path}: leave out {', '.join(fetching)}, mdtree loads your own weights")
     for key in _NAMES:
         if isinstance(name := part.get(key), str) and ":" in name:
             raise RecipeError(
@@ -163,21 +163,21 @@ def _keep_implementations(part: dict[str, Any]) -> None:
         if match["inner"]:
             del part[key]
         else:
-            part[key] = _kept(part[key])
+            part[key] = _own_implementations(part[key])
 
 
-def _kept(value: Any) -> Any:
+def _own_implementations(value: Any) -> Any:
     if isinstance(value, dict):  # one for each inner config
-        return {key: _own(inner) for key, inner in value.items()}
-    return _own(value)
+        return {key: _own_implementation(inner) for key, inner in value.items()}
+    return _own_implementation(value)
 
 
-def _own(name: Any) -> Any:
+def _own_implementation(name: Any) -> Any:
     return name if name is None or name in _IMPLEMENTATIONS else "eager"
 
 
 @contextmanager
-def _asking_nobody() -> Iterator[None]:
+def _without_prompts() -> Iterator[None]:
     """Keep transformers from asking at the terminal whether code may run, and from kernels."""
     modules = [(sys.modules.get(name), key, value) for name, key, value in _SWITCHES]
     switches = [(vars(m), key, value) for m, key, value in modules if m is not None]

@@ -47,7 +47,7 @@ def visible_gpus(device: str) -> tuple[str, ...]:
 
 
 def held_share(device: str, work: Callable[[], ResultT]) -> tuple[ResultT, float | None]:
-    """Do some work, and tell the share of its GPU's memory that was held at most."""
+    """Do some work, and tell the share of its GPU's memory that was in use at most."""
     where = torch.device(device)
     if where.type != "cuda" or not torch.cuda.is_available():
         return work(), None

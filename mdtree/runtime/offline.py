@@ -1,7 +1,7 @@
-"""No network while the words of a stranger are followed.
+"""Offline mode: no network access while a recipe or a config of a stranger is followed.
 
 Python announces each connection before it is made, whichever library makes it (audit events,
-PEP 578): inside `offline` these are refused.  The libraries of Hugging Face are told as well.
+PEP 578): inside `offline` these are refused.  Those of Hugging Face are set to offline as well.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def offline(who: str) -> Iterator[None]:
     except MdtreeError:
         raise
     except Exception as error:
-        if _was_told(error):
+        if _gave_up_offline(error):
             raise _refusal(who) from error
         raise
     finally:
@@ -62,11 +62,11 @@ def _refuse(event: str, args: tuple[Any, ...]) -> None:
     raise _refusal(_state.who)
 
 
-def _was_told(error: BaseException) -> bool:
+def _gave_up_offline(error: BaseException) -> bool:
     """Say whether the library of Hugging Face gave up behind an error, as it was told to."""
     behind = error.__cause__ or error.__context__
     return type(error).__name__ == "OfflineModeIsEnabled" or (
-        behind is not None and _was_told(behind)
+        behind is not None and _gave_up_offline(behind)
     )
 
 
@@ -81,9 +81,11 @@ def _refusal(who: str) -> RecipeError:
 def _switches() -> Iterator[None]:
     """Tell the libraries of Hugging Face to stay offline, for as long as it takes."""
     before = {name: os.environ.get(name) for name in _SWITCHES}
-    was_told = any((before[name] or "").upper() in ("1", "ON", "YES", "TRUE") for name in _SWITCHES)
+    env_offline = any(
+        (before[name] or "").upper() in ("1", "ON", "YES", "TRUE") for name in _SWITCHES
+    )
     hub = sys.modules.get(_HUB)
-    was_offline = hub.HF_HUB_OFFLINE if hub is not None else was_told
+    was_offline = hub.HF_HUB_OFFLINE if hub is not None else env_offline
     os.environ.update(dict.fromkeys(_SWITCHES, "1"))
     if hub is not None:
         vars(hub)["HF_HUB_OFFLINE"] = True

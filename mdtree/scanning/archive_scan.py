@@ -76,16 +76,16 @@ def _check_end(file: IO[bytes], infos: list[zipfile.ZipInfo]) -> int:
         raise FaultError("it does not end with its directory")
     small, place = (count, length, start), last - _PLACE_OF_END_64.size
     if place >= 0 and _bytes(file, place, 4) == b"PK\6\7":
-        fields = _PLACE_OF_END_64.unpack(_bytes(file, place, _PLACE_OF_END_64.size))
+        locator = _PLACE_OF_END_64.unpack(_bytes(file, place, _PLACE_OF_END_64.size))
         last = place - _END_64.size
-        if fields[1:] != (0, last, 1) or last < 0:
+        if locator[1:] != (0, last, 1) or last < 0:
             raise FaultError("it has two directories")
         magic, rest, _, _, *disks, here, count, length, start = _END_64.unpack(
             _bytes(file, last, _END_64.size)
         )
         agree = all(
-            short in (wide, most)
-            for short, wide, most in zip(
+            value in (wide, limit)
+            for value, wide, limit in zip(
                 small, (count, length, start), (0xFFFF, _ALL_ONES, _ALL_ONES), strict=True
             )
         )

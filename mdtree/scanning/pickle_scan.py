@@ -159,7 +159,7 @@ class PickleScan:
         self._passed_over = passed_over
         self._records = records
         self._storages: dict[str, _Storage] = {}
-        self._held = 0  # bytes of them
+        self._storage_bytes = 0  # bytes of them
         self._stack: list[Any] = []
         self._below: list[list[Any]] = []  # stacks, each up to a mark
         self._memo: dict[int, Any] = {}
@@ -179,12 +179,12 @@ class PickleScan:
 
     def check_filled(self, keys: Any, left: int) -> None:
         """Hold the storages of the older form to the keys and the bytes that follow the pickle."""
-        given = keys.items if isinstance(keys, _Many) and keys.kind == "list" else ()
-        filled = {key for key in given if isinstance(key, str)}
+        listed = keys.items if isinstance(keys, _Many) and keys.kind == "list" else ()
+        filled = {key for key in listed if isinstance(key, str)}
         roots = {storage.place[0] for storage in self._storages.values()}
         if filled != roots:
             raise FaultError("it holds storages that it does not fill")
-        needed = self._held + _LENGTH * len(roots)
+        needed = self._storage_bytes + _LENGTH * len(roots)
         if needed > left:
             raise EOFError(f"{left} bytes follow, and its storages ask for {needed}")
 
@@ -334,8 +334,8 @@ class PickleScan:
         ):
             raise FaultError("it holds what is changed after it was made, as the oldest files do")
 
-    def _storage(self, known_by: Any) -> _Storage:
-        match known_by.parts if isinstance(known_by, _Tuple) else ():
+    def _storage(self, persistent_id: Any) -> _Storage:
+        match persistent_id.parts if isinstance(persistent_id, _Tuple) else ():
             case ("storage", _Name(path=kind), str(key), str(), count, *view) if _is_size(count):
                 width = _width_of_storage(kind)
             case ("storage", *_):
@@ -352,16 +352,18 @@ class PickleScan:
                     if start + part <= count:
                         return self._known(name, _Storage(kind, (key, start, part), width))
             raise FaultError("it names a part of a storage that is not there")
-        size = self._records.get(f"data/{key}", -1)
-        if view or storage.size > size:
-            raise FaultError(f"it names a storage of {storage.size} bytes, and has {size} of them")
+        available = self._records.get(f"data/{key}", -1)
+        if view or storage.size > available:
+            raise FaultError(
+                f"it names a storage of {storage.size} bytes, and has {available} of them"
+            )
         return storage
 
     def _known(self, key: str, storage: _Storage) -> _Storage:
         """Hold a storage to what was said of it before: torch goes by the first that it sees."""
         if key not in self._storages:
             self._storages[key] = storage
-            self._held += storage.size if key == storage.place[0] else 0
+            self._storage_bytes += storage.size if key == storage.place[0] else 0
         if self._storages[key] != storage:
             raise FaultError(f"it names the storage {key:.100} in two ways")
         return storage
@@ -389,7 +391,7 @@ class PickleScan:
                 f"it holds a tensor of the size {sizes.parts!s:.80}, and {storage.size} bytes for "
                 "it: save a contiguous copy"
             )
-        if self._shown > _REPEATED + _SHARED * self._held:
+        if self._shown > _REPEATED + _SHARED * self._storage_bytes:
             raise FaultError(f"it holds tensors that show the same bytes more than {_SHARED} times")
         return _Tensor(count)
 
@@ -478,9 +480,9 @@ class PickleScan:
         fits = isinstance(data, _Tensor) and _is_dict(hooks) and self._is_state(state)
         return data if fits else None
 
-    def _of_a_class(self, call: Any, kind: Any, given: Any, state: Any) -> _Tensor | None:
+    def _of_a_class(self, call: Any, kind: Any, arguments: Any, state: Any) -> _Tensor | None:
         """Make a tensor that has attributes, or is of a class of its own."""
-        made = self._called(call, given)
+        made = self._called(call, arguments)
         is_kind = isinstance(kind, _Name) and kind.path in _CLASSES
         return made if is_kind and isinstance(made, _Tensor) and self._is_state(state) else None
 
@@ -573,8 +575,8 @@ def _width(dtype: Any) -> int:
     import torch
 
     name = dtype.path.removeprefix("torch.") if isinstance(dtype, _Name) else ""
-    torch_type = getattr(torch, name, None)
-    return torch_type.itemsize if isinstance(torch_type, torch.dtype) else 0
+    torch_dtype = getattr(torch, name, None)
+    return torch_dtype.itemsize if isinstance(torch_dtype, torch.dtype) else 0
 
 
 @functools.cache

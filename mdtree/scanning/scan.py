@@ -1,4 +1,4 @@
-"""What a file would become in memory: told before anything of it is unpacked.
+"""What a file would become in memory: checked before anything of it is unpacked.
 
 torch reads pickles of tensors and plain values alone, and runs no other code.  But a file of a
 hundred bytes may ask for an array of any size, for text that doubles with each step, or for tuples

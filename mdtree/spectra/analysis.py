@@ -52,8 +52,8 @@ class Analysis:
 
     def values(self, figure: str) -> list[float]:
         """Give one number of all averaged layers that have it."""
-        values = [getattr(layer.figures, figure) for layer in self.averaged]
-        return [value for value in values if value is not None]
+        numbers = [getattr(layer.figures, figure) for layer in self.averaged]
+        return [value for value in numbers if value is not None]
 
     def mean(self, figure: str) -> float | None:
         """Average one number over the layers."""

@@ -85,7 +85,7 @@ def changes(before: Sequence[Layer], after: Sequence[Layer]) -> tuple[Change, ..
 
 def hints(layers: Sequence[Layer]) -> tuple[Hint, ...]:
     """Find layers that are far smaller than the others of their kind."""
-    hinted = []
+    small_layers = []
     for kind in dict.fromkeys(layer.kind for layer in layers):
         alike = [layer for layer in layers if layer.kind == kind and _has_size(layer)]
         if len(alike) < _LEAST:
@@ -93,10 +93,10 @@ def hints(layers: Sequence[Layer]) -> tuple[Hint, ...]:
         tops = np.array([_of(layer, "log_spectral_norm") for layer in alike])
         for layer, top, z in zip(alike, tops, _scores(tops), strict=True):
             if z < -_OUTLYING:
-                hinted.append(
+                small_layers.append(
                     Hint(name=layer.name, kind=kind, log_spectral_norm=float(top), z=float(z))
                 )
-    return tuple(hinted)
+    return tuple(small_layers)
 
 
 def _scores(values: NDArray[np.float64]) -> NDArray[np.float64]:

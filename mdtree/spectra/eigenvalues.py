@@ -2,7 +2,7 @@
 
     lambda_i = sigma_i^2        X = W'W, not divided by the number of rows
 
-The Gram matrix is summed over blocks of lines, so that a large matrix is never held twice.  It
+The Gram matrix is summed over blocks of lines, so that a large matrix is never in memory twice.  It
 loses singular values below 1e-8 of the largest; where the stored type knows such (float64), they
 are computed without it.
 """
@@ -22,10 +22,10 @@ _BLOCK = 1 << 22  # numbers that are held in double precision at a time
 def eigenvalues(matrix: Tensor) -> NDArray[np.float64]:
     """Give the eigenvalues of a (rows, columns) matrix, ascending, none below zero."""
     if matrix.dtype == torch.float64:
-        squares = torch.linalg.svdvals(matrix).flip(0).square()
+        ascending = torch.linalg.svdvals(matrix).flip(0).square()
     else:
-        squares = torch.linalg.eigvalsh(gram(matrix)).clamp_min(0)
-    values: NDArray[np.float64] = squares.cpu().numpy()
+        ascending = torch.linalg.eigvalsh(gram(matrix)).clamp_min(0)
+    values: NDArray[np.float64] = ascending.cpu().numpy()
     return values
 
 

@@ -46,13 +46,13 @@ def flow_of(layers: tuple[Layer, ...]) -> Flow | None:
     alphas = np.array([x.figures.alpha for x in layers if x.figures.alpha is not None])
     if len(alphas) < _LEAST:
         return None
-    slope = theilslopes(alphas, np.linspace(0, 1, len(alphas)), alpha=_LEVEL)
+    fit = theilslopes(alphas, np.linspace(0, 1, len(alphas)), alpha=_LEVEL)
     lower, upper = np.percentile(alphas, [25, 75])
     return Flow(
         layers=len(alphas),
-        slope=float(slope.slope),
-        low=float(slope.low_slope),
-        high=float(slope.high_slope),
+        slope=float(fit.slope),
+        low=float(fit.low_slope),
+        high=float(fit.high_slope),
         spread=float(upper - lower),
         above=float(np.mean(alphas > _MUCH)),
     )

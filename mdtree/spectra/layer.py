@@ -96,11 +96,11 @@ def analyse(matrix: Matrix, rules: Rules) -> Layer:
     spectra = (
         [pooled]
         if rules.convention == "pooled"
-        else [slice_ for slice_ in slices if slice_.top > 0]
+        else [spectrum for spectrum in slices if spectrum.top > 0]
     )
     laws = [_law(spectrum, rules) for spectrum in spectra]
     figures = replace(
-        _mean([_figures(one, law) for one, law in zip(spectra, laws, strict=True)]),
+        _mean([_figures(spectrum, law) for spectrum, law in zip(spectra, laws, strict=True)]),
         spikes=pooled.spikes,
         trap_score=pooled.trap_score,
         rank_loss=pooled.lost,
@@ -235,11 +235,11 @@ def _fault(cut: Tensor) -> str | None:
     return None
 
 
-def _mean(figures: Sequence[Figures]) -> Figures:
+def _mean(slice_figures: Sequence[Figures]) -> Figures:
     """Take means over slices, of each number over the slices that have it."""
-    if len(figures) == 1:
-        return figures[0]
-    columns = {name: [getattr(item, name) for item in figures] for name in FIGURES}
+    if len(slice_figures) == 1:
+        return slice_figures[0]
+    columns = {name: [getattr(figures, name) for figures in slice_figures] for name in FIGURES}
     known = {name: [v for v in column if v is not None] for name, column in columns.items()}
     return Figures(**{name: float(np.mean(column)) for name, column in known.items() if column})
 

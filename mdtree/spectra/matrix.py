@@ -1,4 +1,4 @@
-"""Matrices: what a stored tensor is, told from its name and its sizes, and how it is taken apart.
+"""Matrices: what a stored tensor is, by its name and its sizes, and how it is taken apart.
 
     linear, embedding      (out, in) as it is
     convolution            (out, in, kernel...): one slice (out, in) for each place of the kernel
@@ -163,7 +163,7 @@ def _matrices(
     if axes == 2:  # noqa: PLR2004 - (out, in)
         yield from _flat(stored, known)
     elif len(sizes) == 2 and _is_embedding(stored, known):  # noqa: PLR2004 - (1, places, width)
-        yield _whole(stored, "embedding", (sizes[0], sizes[1]))
+        yield _as_one_matrix(stored, "embedding", (sizes[0], sizes[1]))
     elif axes == 3 and _EXPERTS.search(stored.name):  # noqa: PLR2004
         for number in range(stored.sizes[0]):
             yield Matrix(
@@ -186,7 +186,7 @@ def _flat(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> Iterator[Matri
         yield from _cut_up(stored, "qkv", "attention", axis=1, each=rows)
     else:
         kind = "embedding" if _is_embedding(stored, known) else "linear"
-        yield _whole(stored, kind, (rows, columns))
+        yield _as_one_matrix(stored, kind, (rows, columns))
 
 
 def _gates(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> tuple[str, int]:
@@ -212,7 +212,7 @@ def _cut_up(stored: LazyTensor, parts: str, kind: str, *, axis: int, each: int) 
         yield Matrix(name=name, tensor=stored, kind=kind, sizes=sizes, slices=1, cut=cut)
 
 
-def _whole(stored: LazyTensor, kind: str, sizes: tuple[int, int]) -> Matrix:
+def _as_one_matrix(stored: LazyTensor, kind: str, sizes: tuple[int, int]) -> Matrix:
     return Matrix(
         name=stored.name, tensor=stored, kind=kind, sizes=sizes, slices=1,
         cut=lambda tensor: tensor.reshape(1, *sizes),
@@ -225,9 +225,9 @@ def _convolution(stored: LazyTensor, convention: Convention) -> Matrix:
     is_depthwise = columns == 1 and rows > 1 and places > 1
     kind = "depthwise" if is_depthwise else f"conv{len(kernel)}d"
     if 1 in (rows, columns) and places > 1:
-        return _whole(stored, kind, (rows * columns, places))
+        return _as_one_matrix(stored, kind, (rows * columns, places))
     if convention == "flatten":
-        return _whole(stored, kind, (rows, columns * places))
+        return _as_one_matrix(stored, kind, (rows, columns * places))
     return Matrix(
         name=stored.name, tensor=stored, kind=kind, sizes=(rows, columns), slices=places,
         cut=lambda tensor: tensor.reshape(rows, columns, places).permute(2, 0, 1),

@@ -51,9 +51,9 @@ def fit_power_law(values: NDArray[np.float64]) -> PowerLaw | None:
     for place in np.argsort(bounds, kind="stable"):
         if bounds[place] >= distance:
             break
-        fit = _distance(logs, candidates[place], alphas[place])
-        if fit < distance:
-            best, distance = int(place), fit
+        candidate_distance = _distance(logs, candidates[place], alphas[place])
+        if candidate_distance < distance:
+            best, distance = int(place), candidate_distance
     start, alpha = int(candidates[best]), float(alphas[best])
     tail = len(x) - start
     return PowerLaw(

@@ -54,12 +54,12 @@ class Ranking:
 
 def rankings(members: Sequence[SeriesModel]) -> tuple[Ranking, ...]:
     """Rank each family by each number that its models have."""
-    ranked: list[Ranking] = []
+    results: list[Ranking] = []
     for family in dict.fromkeys(member.family for member in members):
         models = [member for member in members if member.family == family]
         names = dict.fromkeys(name for model in models for name in model.numbers)
-        ranked += [_ranking(family, number, models) for number in names]
-    return tuple(ranked)
+        results += [_ranking(family, number, models) for number in names]
+    return tuple(results)
 
 
 def _ranking(family: str, number: str, models: Sequence[SeriesModel]) -> Ranking:

@@ -19,7 +19,7 @@ _OVER, _UNDER = 2.0, 6.0
 
 
 class State(Enum):
-    """What is said of a layer."""
+    """The state of a layer."""
 
     NONE = "no spectrum"  # not finite, or zero
     SMALL = "too small"
@@ -41,7 +41,7 @@ def state_of(
     small: bool,
 ) -> State:
     """Say the state; `huge` counts the entries that make traps."""
-    state_by_rule = {
+    conditions = {
         State.SMALL: small,
         State.RANDOM: spikes == 0,
         State.TRAP: spikes <= huge,
@@ -50,4 +50,4 @@ def state_of(
         State.USUAL: (alpha or 0) <= _UNDER,
         State.UNDER: True,
     }
-    return next(state for state, holds in state_by_rule.items() if holds)
+    return next(state for state, holds in conditions.items() if holds)

@@ -64,7 +64,7 @@ def train(
     """Train a module from the weights that it has, and give its weights by name.
 
     The last, smaller batch of an epoch is dropped unless it is the only one.  `place` brings a
-    batch to where the module is; `watch` is told every epoch and its mean loss, and may raise.
+    batch to where the module is; `watch` is given every epoch and its mean loss, and may raise.
     The caller's random numbers are left alone.
     """
     devices = list({p.device for p in model.parameters() if p.device.type == "cuda"})

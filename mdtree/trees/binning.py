@@ -44,7 +44,7 @@ _QUANTILES = 9  # of a belief that are cuts, from 0.03 to 0.97
 
 @dataclass(frozen=True, kw_only=True)
 class BinnedCounts:
-    """The groups of each class between the cuts of one shape."""
+    """The groups of each class between the cuts of one template."""
 
     shape: Template
     classes: tuple[str, ...]
@@ -65,9 +65,9 @@ class BinnedCounts:
 
     def extended(self, cells: Ints, labels: Ints) -> BinnedCounts:
         """Add groups, given by their cells."""
-        ones = np.eye(len(self.classes))[labels]
+        one_hot = np.eye(len(self.classes))[labels]
         return replace(
-            self, cells=np.vstack([self.cells, cells]), counts=np.vstack([self.counts, ones])
+            self, cells=np.vstack([self.cells, cells]), counts=np.vstack([self.counts, one_hot])
         )
 
     def merged(self) -> BinnedCounts:
@@ -85,8 +85,8 @@ def collect(
 
     Groups with a missing feature are left out.
     """
-    values, is_complete = _values(empty.shape, matrix, columns)
-    values = values[is_complete]
+    values, complete = _values(empty.shape, matrix, columns)
+    values = values[complete]
     questions = list(questions_of(empty.shape))
     cuts = tuple(_cuts(question, values[:, i], most) for i, question in enumerate(questions))
     start = replace(
@@ -95,29 +95,29 @@ def collect(
         cells=np.empty((0, len(questions)), dtype=np.intp),
         counts=np.empty((0, len(empty.classes))),
     )
-    return start.extended(_cells(values, cuts), labels[is_complete])
+    return start.extended(_cells(values, cuts), labels[complete])
 
 
 def continued(
     binned: BinnedCounts, matrix: Floats, columns: Mapping[str, int], labels: Ints
 ) -> BinnedCounts:
-    """Add groups to earlier evidence; the cuts stay."""
-    values, is_complete = _values(binned.shape, matrix, columns)
-    return binned.extended(_cells(values[is_complete], binned.cuts), labels[is_complete])
+    """Add groups to earlier counts; the cuts stay."""
+    values, complete = _values(binned.shape, matrix, columns)
+    return binned.extended(_cells(values[complete], binned.cuts), labels[complete])
 
 
 def cells_of(
     binned: BinnedCounts, matrix: Floats, columns: Mapping[str, int]
 ) -> tuple[Ints, NDArray[np.bool_]]:
     """Give the cell of each line, and say which lines have all features."""
-    values, is_complete = _values(binned.shape, matrix, columns)
-    return _cells(values, binned.cuts), is_complete
+    values, complete = _values(binned.shape, matrix, columns)
+    return _cells(values, binned.cuts), complete
 
 
 def belief(question: Question, cuts: Floats) -> Floats:
     """Give each cut the share of the belief around it."""
     low, high = scaled_bounds(question)
-    edges = np.concatenate([[low], _middles(cuts), [high]])
+    edges = np.concatenate([[low], _midpoints(cuts), [high]])
     mass = np.maximum(
         np.diff(stdtr(_DEGREES, (edges - _centre(question)) / question.spread)), 1e-12
     )
@@ -125,22 +125,22 @@ def belief(question: Question, cuts: Floats) -> Floats:
     return shares
 
 
-def _cuts(question: Question, values: Floats, most: int) -> Floats:
+def _cuts(question: Question, values: Floats, most_cuts: int) -> Floats:
     low, high = scaled_bounds(question)
     distinct = np.unique(values)
-    between = _middles(distinct)
-    between = between[(between > low) & (between < high)]
-    if len(between) > most:
-        between = between[np.linspace(0, len(between) - 1, most).round().astype(int)]
-    levels = np.linspace(0.03, 0.97, min(_QUANTILES, most))
-    believed = np.round(_centre(question) + question.spread * stdtrit(_DEGREES, levels), DECIMALS)
-    believed = np.append(believed[(believed > low) & (believed < high)], _centre(question))
-    return np.unique(np.concatenate([between, believed]))
+    midpoints = _midpoints(distinct)
+    midpoints = midpoints[(midpoints > low) & (midpoints < high)]
+    if len(midpoints) > most_cuts:
+        midpoints = midpoints[np.linspace(0, len(midpoints) - 1, most_cuts).round().astype(int)]
+    levels = np.linspace(0.03, 0.97, min(_QUANTILES, most_cuts))
+    quantiles = np.round(_centre(question) + question.spread * stdtrit(_DEGREES, levels), DECIMALS)
+    quantiles = np.append(quantiles[(quantiles > low) & (quantiles < high)], _centre(question))
+    return np.unique(np.concatenate([midpoints, quantiles]))
 
 
-def _middles(values: Floats) -> Floats:
-    middles: Floats = values[1:] / 2 + values[:-1] / 2  # the sum of two huge values is too large
-    return middles
+def _midpoints(values: Floats) -> Floats:
+    midpoints: Floats = values[1:] / 2 + values[:-1] / 2  # the sum of two huge values is too large
+    return midpoints
 
 
 def scaled_bounds(question: Question) -> tuple[float, float]:
@@ -153,27 +153,29 @@ def _centre(question: Question) -> float:
     return float(to_scale(np.array([question.start]), question.scale)[0])
 
 
-def complete_rows(shape: Template, matrix: Floats, columns: Mapping[str, int]) -> NDArray[np.bool_]:
-    """Say which lines have all features of a shape."""
-    asked = [columns[name] for name in template_features(shape)]
-    return np.asarray(~np.isnan(matrix[:, asked]).any(axis=1))
+def complete_rows(
+    template: Template, matrix: Floats, columns: Mapping[str, int]
+) -> NDArray[np.bool_]:
+    """Say which lines have all features of a template."""
+    indices = [columns[name] for name in template_features(template)]
+    return np.asarray(~np.isnan(matrix[:, indices]).any(axis=1))
 
 
 def _values(
-    shape: Template, matrix: Floats, columns: Mapping[str, int]
+    template: Template, matrix: Floats, columns: Mapping[str, int]
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Bring the features to the scales of their questions; say which lines have them all."""
-    questions = list(questions_of(shape))
+    questions = list(questions_of(template))
     values: Floats = matrix[:, [columns[question.feature] for question in questions]]
     for number, question in enumerate(questions):
         if question.scale != "linear":
             values[:, number] = to_scale(values[:, number], question.scale)
-    return values, complete_rows(shape, matrix, columns)
+    return values, complete_rows(template, matrix, columns)
 
 
 def _cells(values: Floats, cuts: tuple[Floats, ...]) -> Ints:
     """Give each value the number of its interval: x <= cuts[j] where the number is <= j."""
     cells = np.empty(values.shape, dtype=np.intp)
-    for number, cut in enumerate(cuts):
-        cells[:, number] = np.searchsorted(cut, values[:, number], side="left")
+    for number, question_cuts in enumerate(cuts):
+        cells[:, number] = np.searchsorted(question_cuts, values[:, number], side="left")
     return cells

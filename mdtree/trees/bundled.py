@@ -31,24 +31,24 @@ def shipped_trees() -> dict[str, SavedTree]:
 
 def shipped_rows(name: str) -> list[Row]:
     """Read the rows of a reference zoo that comes with mdtree."""
-    known = {path.stem: path for path in sorted((_DATA / "zoos").glob("*.jsonl"))}
-    if name not in known:
+    paths = {path.stem: path for path in sorted((_DATA / "zoos").glob("*.jsonl"))}
+    if name not in paths:
         raise RowsError(
-            f"no zoo {name!r:.100} comes with mdtree{nearest(name, known)} ({', '.join(known)})"
+            f"no zoo {name!r:.100} comes with mdtree{nearest(name, paths)} ({', '.join(paths)})"
         )
-    return read_rows(known[name])
+    return read_rows(paths[name])
 
 
 def find_tree(name: str) -> SavedTree:
     """Read a tree: a file, or one that comes with mdtree."""
-    known = _paths()
-    if name in known:
-        return read_tree(known[name])
+    paths = _paths()
+    if name in paths:
+        return read_tree(paths[name])
     if os.path.exists(name):  # noqa: PTH110 - Path.exists fails for names that are too long
         return read_tree(Path(name))
     raise TreeError(
         f"tree {name!r:.100} is neither a file nor one that comes with mdtree"
-        f"{nearest(name, known)} ({', '.join(known)})"
+        f"{nearest(name, paths)} ({', '.join(paths)})"
     )
 
 

@@ -40,7 +40,7 @@ class Feature:
         return self.compute in (_log, _log_ratio, _peak_ratio)
 
 
-def _same(value: float) -> float:
+def _identity(value: float) -> float:
     return value
 
 
@@ -82,7 +82,7 @@ _LIST = (
             unit=QUANTITIES[name].unit,
             low=QUANTITIES[name].low,
             high=QUANTITIES[name].high,
-            compute=_same,
+            compute=_identity,
         )
         for name in (*_PLAIN, *_PAIRS, *SPECTRUM)
     ),
@@ -162,7 +162,7 @@ FACT_FEATURES: tuple[str, ...] = ("log_parameters", "log_data_amount")
 
 def feature_matrix(rows: Sequence[Row], names: Iterable[str]) -> NDArray[np.float64]:
     """Collect features of rows: one line for each row, one column for each name, NaN if missing."""
-    features = [_known(name) for name in names]
+    features = [_feature(name) for name in names]
     matrix = np.full((len(rows), len(features)), np.nan)
     for line, row in enumerate(rows):
         numbers = _numbers(row)
@@ -175,7 +175,7 @@ def feature_matrix(rows: Sequence[Row], names: Iterable[str]) -> NDArray[np.floa
     return matrix
 
 
-def _known(name: str) -> Feature:
+def _feature(name: str) -> Feature:
     if name not in FEATURES:
         raise MdtreeError(
             f"feature {name!r} is unknown{nearest(name, FEATURES)} (known: {', '.join(FEATURES)})"

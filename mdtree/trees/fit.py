@@ -32,7 +32,7 @@ from mdtree.version import __version__
 
 __all__ = ["METHODS", "fit_tree", "labelled", "make_estimator", "usual_method"]
 
-_PUBLISHED = "paper-1"  # the protocol that the beliefs of the published shapes are about
+_PUBLISHED = "paper-1"  # the protocol that the beliefs of the published templates are about
 _CUTS = {"posterior": 24, "grown": 5}  # thresholds of each question that the data may suggest
 
 METHODS: dict[str, str] = {
@@ -74,9 +74,9 @@ def fit_tree(
                 "or add --allow-protocol-mismatch"
             )
         remarks["WARNING"] = message
-    chosen, answers, rooms = labelled(rows, task)
+    labelled_rows, answers, rooms = labelled(rows, task)
     features = prior.features if prior is not None else _features(task, method, facts=facts)
-    matrix = feature_matrix(chosen, features)
+    matrix = feature_matrix(labelled_rows, features)
     estimator = make_estimator(task, method, features, facts=facts, prior=prior)
     try:
         estimator.fit(matrix, np.array(answers))
@@ -95,12 +95,12 @@ def fit_tree(
         protocol=protocol,
         classes=tuple(map(str, estimator.classes_)),
         features=tuple(features),
-        groups=len(chosen) + (prior.groups if prior is not None else 0),
+        groups=len(labelled_rows) + (prior.groups if prior is not None else 0),
         ranges=_ranges(matrix, features, prior),
         provenance={"mdtree": __version__, **remarks},
         tree=tree,
         components=tuple(getattr(estimator, "components_", ())),
-        population=_population(matrix, features, prior),
+        population=_distribution(matrix, features, prior),
     )
 
 
@@ -112,15 +112,19 @@ def labelled(
     Rows with the fact `label` are taken at their word; all others are labelled by their grid.
     """
     rooms = _rooms(rows)
-    known: list[tuple[Row, str, RoomForImprovement]] = []
+    examples: list[tuple[Row, str, RoomForImprovement]] = []
     for row, room in zip(rows, rooms, strict=True):
         label = row.facts.get("label")
-        answer = TASKS[task].answer(room) if label is None else _own_answer(row, room, task)
+        answer = TASKS[task].answer(room) if label is None else _answer_of_label(row, room, task)
         if answer is not None:
-            known.append((row, answer, room))
-    if not known:
+            examples.append((row, answer, room))
+    if not examples:
         raise TreeError(f"no row has an answer to the task {task!r}: {TASKS[task].meaning}")
-    return [row for row, _, _ in known], [a for _, a, _ in known], [room for _, _, room in known]
+    return (
+        [row for row, _, _ in examples],
+        [a for _, a, _ in examples],
+        [room for _, _, room in examples],
+    )
 
 
 def _rooms(rows: Sequence[Row]) -> list[RoomForImprovement]:
@@ -139,7 +143,7 @@ def _rooms(rows: Sequence[Row]) -> list[RoomForImprovement]:
         return [RoomForImprovement(gains={}, step={}, margin=0.0) for _ in rows]
 
 
-def _own_answer(row: Row, room: RoomForImprovement, task: str) -> str | None:
+def _answer_of_label(row: Row, room: RoomForImprovement, task: str) -> str | None:
     mode = str(row.facts["label"])
     if mode not in FAILURE_MODES:
         raise TreeError(
@@ -190,8 +194,8 @@ def _inherited(prior: SavedTree | None) -> dict[str, str]:
     """Say what the groups of a prior were, which a continued tree still rests on."""
     if prior is None:
         return {}
-    gone = ("accuracy", "mdtree")  # of the prior as it was
-    return {key: remark for key, remark in prior.provenance.items() if key not in gone}
+    dropped = ("accuracy", "mdtree")  # of the prior as it was
+    return {key: remark for key, remark in prior.provenance.items() if key not in dropped}
 
 
 def usual_method(protocol: str) -> str:
@@ -222,7 +226,7 @@ def make_estimator(
     )
 
 
-def _population(
+def _distribution(
     matrix: NDArray[np.float64], features: Sequence[str], prior: SavedTree | None
 ) -> TrainingDistribution | None:
     """Describe the groups, together with those of the prior."""
@@ -240,7 +244,7 @@ def _ranges(
     ranges = {}
     for column, name in enumerate(features):
         new = matrix[~np.isnan(matrix[:, column]), column]
-        known = np.append(new, earlier.get(name, ()))
-        if len(known):
-            ranges[name] = (float(known.min()), float(known.max()))
+        values = np.append(new, earlier.get(name, ()))
+        if len(values):
+            ranges[name] = (float(values.min()), float(values.max()))
     return ranges

@@ -1,9 +1,9 @@
-"""Templates that are grown on the training groups, for zoos that no published one fits.
+"""Templates grown on the training groups themselves, for zoos that no published template fits.
 
-Each shape is scikit-learn's decision tree on a bootstrap sample of the groups (CART, Breiman et al.
-1984; bagging, Breiman 1996): which questions are asked is as uncertain as their thresholds, so many
-shapes are kept, and each gets its own posterior over thresholds.  The belief in a threshold is
-centred where the bootstrap found it, a third of the feature's spread wide.
+Each template is scikit-learn's decision tree on a bootstrap sample of the groups (CART, Breiman et
+al. 1984; bagging, Breiman 1996): which questions are asked is as uncertain as their thresholds, so
+many templates are kept, and each gets its own posterior over thresholds.  The belief in a threshold
+is centred where the bootstrap found it, a third of the feature's spread wide.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ def grow_template(
     miss: float = 0.5,
     seed: int = 0,
 ) -> Family | None:
-    """Grow shapes on bootstrap samples of labelled groups; equal ones are one of more weight.
+    """Grow templates on bootstrap samples of labelled groups; equal ones are one of more weight.
 
     None where no question tells the classes of the groups apart.  Several classes need deeper
-    shapes, whose tables are larger, so there are fewer of them.
+    templates, whose tables are larger, so there are fewer of them.
     """
-    few = len(classes) <= _FEW
-    depth = depth or (3 if few else 4)
-    shapes = shapes or (24 if few else 12)
+    few_classes = len(classes) <= _FEW
+    depth = depth or (3 if few_classes else 4)
+    shapes = shapes or (24 if few_classes else 12)
     rng = np.random.default_rng(seed)
     scaled = np.column_stack(
         [
@@ -79,10 +79,12 @@ def grow_template(
             max_depth=depth, min_samples_leaf=leaf, random_state=int(rng.integers(2**31))
         )
         cart.fit(scaled[lines], labels[lines])
-        grown_one = _shape(cart, 0, scaled, classes, features)
-        if any(True for _ in questions_of(grown_one)):
-            templates[grown_one] += 1
-    shares = tuple((count / templates.total(), shape) for shape, count in templates.most_common())
+        template = _template(cart, 0, scaled, classes, features)
+        if any(True for _ in questions_of(template)):
+            templates[template] += 1
+    shares = tuple(
+        (count / templates.total(), template) for template, count in templates.most_common()
+    )
     if not shares:  # all groups are of one class, or alike
         return None
     return Family(shapes=shares, hit=hit, miss=miss)
@@ -92,29 +94,29 @@ def _scale(feature: str) -> Scale:
     return _SCALES.get(feature, "linear")
 
 
-def _shape(
-    cart: Any, place: int, scaled: Floats, classes: Sequence[str], features: Sequence[str]
+def _template(
+    cart: Any, node: int, scaled: Floats, classes: Sequence[str], features: Sequence[str]
 ) -> Template:
-    arrays = cart.tree_
-    end = TemplateLeaf(classes[int(cart.classes_[arrays.value[place][0].argmax()])])
-    if arrays.children_left[place] < 0:
-        return end
-    column = int(arrays.feature[place])
+    tree = cart.tree_
+    leaf = TemplateLeaf(classes[int(cart.classes_[tree.value[node][0].argmax()])])
+    if tree.children_left[node] < 0:
+        return leaf
+    column = int(tree.feature[node])
     name = features[column]
-    known = scaled[~np.isnan(scaled[:, column]), column]
-    low, high = float(known.min()), float(known.max())
-    if low == high or not np.isfinite(arrays.threshold[place]):
-        return end  # it only asks whether the feature is known, and a shape is for what is
-    spread = float(np.subtract(*np.quantile(known, (0.84, 0.16)))) / 2 or (high - low) / 4
-    edge = rounded(0.05 * (high - low))
+    values = scaled[~np.isnan(scaled[:, column]), column]
+    low, high = float(values.min()), float(values.max())
+    if low == high or not np.isfinite(tree.threshold[node]):
+        return leaf  # it only asks whether the feature is known, and a template is for what is
+    spread = float(np.subtract(*np.quantile(values, (0.84, 0.16)))) / 2 or (high - low) / 4
+    margin = rounded(0.05 * (high - low))
     scale = _scale(name)
-    threshold = min(max(float(arrays.threshold[place]), low), high)
+    threshold = min(max(float(tree.threshold[node]), low), high)
     return Question(
         feature=name,
         start=from_scale(threshold, scale),
-        bounds=(from_scale(low - edge, scale), from_scale(high + edge, scale)),
+        bounds=(from_scale(low - margin, scale), from_scale(high + margin, scale)),
         spread=rounded(spread / 3),
         scale=scale,
-        low=_shape(cart, arrays.children_left[place], scaled, classes, features),
-        high=_shape(cart, arrays.children_right[place], scaled, classes, features),
+        low=_template(cart, tree.children_left[node], scaled, classes, features),
+        high=_template(cart, tree.children_right[node], scaled, classes, features),
     )

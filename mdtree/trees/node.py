@@ -1,4 +1,4 @@
-"""A tree is data: Split | Leaf. The walk that predicts is the explanation; there is no other."""
+"""Trees as plain data: a node is a Split or a Leaf; the walk that predicts is the explanation."""
 
 from __future__ import annotations
 
@@ -122,19 +122,19 @@ def with_gains(
 ) -> Node:
     """Write into each leaf the room for improvement of the groups that end in it.
 
-    Where the leaf of an `earlier` tree of the same shape knew more groups, it keeps its gains.
+    Where the leaf of an `earlier` tree of the same structure knew more groups, it keeps its gains.
     """
 
     def filled(part: Node, lines: NDArray[np.intp], old: Node | None) -> Node:
         if isinstance(part, Leaf):
-            own_rooms = [rooms[line] for line in lines]
+            leaf_rooms = [rooms[line] for line in lines]
             filled_leaf = replace(
-                part, gains=_means([room.gains for room in own_rooms]), ways=_ways(own_rooms)
+                part, gains=_means([room.gains for room in leaf_rooms]), ways=_ways(leaf_rooms)
             )
             if not isinstance(old, Leaf) or not old.gains:
                 return filled_leaf
-            keep = not filled_leaf.gains or weight_of(old) >= len(own_rooms)
-            return replace(part, gains=old.gains, ways=old.ways) if keep else filled_leaf
+            keep_old = not filled_leaf.gains or weight_of(old) >= len(leaf_rooms)
+            return replace(part, gains=old.gains, ways=old.ways) if keep_old else filled_leaf
         low = _goes_low(part, matrix[lines, columns[part.feature]])
         sides = (old.low, old.high) if isinstance(old, Split) else (None, None)
         return replace(
@@ -178,9 +178,10 @@ def _goes_low(split: Split, values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def _means(gains: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Give the mean gain of each remedy; a ten-thousandth of a point is far below any noise."""
-    remedies = sorted({remedy for of_group in gains for remedy in of_group})
+    remedies = sorted({remedy for group_gains in gains for remedy in group_gains})
     return {
-        n: round(float(np.mean([of_group.get(n, 0.0) for of_group in gains])), 4) for n in remedies
+        remedy: round(float(np.mean([group_gains.get(remedy, 0.0) for group_gains in gains])), 4)
+        for remedy in remedies
     }
 
 
@@ -194,11 +195,11 @@ def _ways(rooms: Sequence[RoomForImprovement]) -> dict[str, RemedyGain]:
         gains = [room.gains.get(remedy, 0.0) for room in rooms]
         low, high = (round(float(end), 4) for end in np.percentile(gains, (_TAIL, 100 - _TAIL)))
         moves = [room.moves[remedy] for room in rooms if remedy in room.moves]
-        ways[remedy] = RemedyGain(low=low, high=high, **_usual(moves))
+        ways[remedy] = RemedyGain(low=low, high=high, **_most_frequent_change(moves))
     return ways
 
 
-def _usual(moves: Sequence[Move]) -> dict[str, Any]:
+def _most_frequent_change(moves: Sequence[Move]) -> dict[str, Any]:
     """Find the fact that is changed most often, and its median factor."""
     if not moves:
         return {}

@@ -1,4 +1,4 @@
-"""The training distribution: what the groups of a tree look like, and whether a new one does.
+"""The training distribution of a tree, and how far a new group lies from it.
 
 Each feature x is brought to a normal score z by its quantiles in the training groups; beyond their
 ends, z goes on in a straight line, in units of the feature's spread.  With the correlations R of
@@ -55,14 +55,14 @@ class TrainingDistribution:
 
     def __post_init__(self) -> None:
         """Refuse tables that do not fit each other."""
-        for name, levels in self.quantiles.items():
-            if len(levels) < 2 or not all(low <= high for low, high in pairwise(levels)):  # noqa: PLR2004
+        for name, quantiles in self.quantiles.items():
+            if len(quantiles) < 2 or not all(low <= high for low, high in pairwise(quantiles)):  # noqa: PLR2004
                 raise ValueError(f"the quantiles of {name} must rise")
         if len(set(self.names)) < len(self.names):
             raise ValueError("its distance looks at a feature twice")
         for name in self.names:
-            levels = self.quantiles.get(name, (0.0, 0.0))
-            if levels[0] == levels[-1]:
+            quantiles = self.quantiles.get(name, (0.0, 0.0))
+            if quantiles[0] == quantiles[-1]:
                 raise ValueError(f"its distance looks at {name}, of which it knows no spread")
         size = len(self.names)
         if [len(line) for line in self.correlation] != [size] * size:
@@ -72,52 +72,58 @@ class TrainingDistribution:
 
     def level(self, name: str, value: float) -> float | None:
         """Say which share of the training groups lies below a value of a feature."""
-        levels = self.quantiles.get(name)
-        if levels is None or math.isnan(value):
+        quantiles = self.quantiles.get(name)
+        if quantiles is None or math.isnan(value):
             return None
-        return float(_levels(np.array(levels), np.array(_short(value))))
+        return float(_levels(np.array(quantiles), np.array(_short(value))))
 
     def distance(self, values: Mapping[str, float]) -> tuple[float, float] | None:
         """Give the distance of a group, and the limit for the features that it has."""
-        known = [
-            place
-            for place, name in enumerate(self.names)
+        indices = [
+            index
+            for index, name in enumerate(self.names)
             if not math.isnan(values.get(name, math.nan))
         ]
-        if not known:
+        if not indices:
             return None
-        names = [self.names[place] for place in known]
-        scores = [_scores(np.array(self.quantiles[n]), np.array(values[n])) for n in names]
-        matrix = np.array(self.correlation)[np.ix_(known, known)]
+        known_names = [self.names[index] for index in indices]
+        scores = [
+            _scores(np.array(self.quantiles[name]), np.array(values[name])) for name in known_names
+        ]
+        matrix = np.array(self.correlation)[np.ix_(indices, indices)]
         return float(_distances(np.array([scores]), matrix)[0]), self._limit(matrix)
 
-    def _limit(self, known: Floats) -> float:
+    def _limit(self, correlation: Floats) -> float:
         """Scale the limit to the features that are known; one alone is as normal scores are."""
-        if len(known) == 1 < len(self.names):
-            return _usual(known)
-        return self.limit * _usual(known) / _usual(np.array(self.correlation))
+        if len(correlation) == 1 < len(self.names):
+            return _normal_distance(correlation)
+        return (
+            self.limit
+            * _normal_distance(correlation)
+            / _normal_distance(np.array(self.correlation))
+        )
 
 
 def training_distribution(matrix: Floats, names: Sequence[str]) -> TrainingDistribution | None:
     """Describe training groups: one line each, one column for each feature, NaN if missing."""
     quantiles: dict[str, tuple[float, ...]] = {}
-    looked: dict[str, int] = {}
+    selected: dict[str, int] = {}
     for column, name in enumerate(names):
-        known = matrix[~np.isnan(matrix[:, column]), column]
-        if len(known):
-            quantiles[name] = _table(known)
-        if 2 * len(known) > len(matrix) and quantiles[name][0] < quantiles[name][-1]:
-            looked[name] = column  # what few groups have would leave few whole ones
-    groups = matrix[:, list(looked.values())]
+        values = matrix[~np.isnan(matrix[:, column]), column]
+        if len(values):
+            quantiles[name] = _table(values)
+        if 2 * len(values) > len(matrix) and quantiles[name][0] < quantiles[name][-1]:
+            selected[name] = column  # what few groups have would leave few complete ones
+    groups = matrix[:, list(selected.values())]
     groups = groups[~np.isnan(groups).any(axis=1)]
-    if not looked or len(groups) < _LEAST:
-        return None if not quantiles else _unmeasured(quantiles)
-    scores = _all_scores([quantiles[name] for name in looked], groups)
+    if not selected or len(groups) < _LEAST:
+        return None if not quantiles else _without_distance(quantiles)
+    scores = _all_scores([quantiles[name] for name in selected], groups)
     folds = np.random.default_rng(0).permutation(len(groups)) % _FOLDS
     distances = np.concatenate([_left_out(groups, folds == fold) for fold in np.unique(folds)])
     return TrainingDistribution(
         quantiles=quantiles,
-        names=tuple(looked),
+        names=tuple(selected),
         correlation=_rounded(_correlation(scores)),
         limit=max(_short(np.quantile(distances, 1 - _OUTSIDE)), _CLOSEST),
     )
@@ -125,17 +131,17 @@ def training_distribution(matrix: Floats, names: Sequence[str]) -> TrainingDistr
 
 def mixed(
     first: TrainingDistribution | None,
-    groups: int,
+    first_groups: int,
     second: TrainingDistribution | None,
-    others: int,
+    second_groups: int,
 ) -> TrainingDistribution | None:
-    """Describe two populations together, as if they were one of `groups` and `others` groups."""
+    """Mix two training distributions, each weighted by the number of its groups."""
     if first is None or second is None:
         return first or second
     if first.names != second.names:  # too few groups on one side, or other features
-        larger, smaller = (first, second) if groups > others else (second, first)
+        larger, smaller = (first, second) if first_groups > second_groups else (second, first)
         return larger if larger.names else smaller
-    share = groups / (groups + others)
+    share = first_groups / (first_groups + second_groups)
     quantiles = {
         name: _blended(first.quantiles[name], second.quantiles[name], share)
         for name in first.quantiles
@@ -150,7 +156,7 @@ def mixed(
     )
 
 
-def _unmeasured(quantiles: Mapping[str, tuple[float, ...]]) -> TrainingDistribution:
+def _without_distance(quantiles: Mapping[str, tuple[float, ...]]) -> TrainingDistribution:
     """Describe groups that are too few for a distance."""
     return TrainingDistribution(quantiles=quantiles, names=(), correlation=(), limit=math.inf)
 
@@ -166,16 +172,16 @@ def _check(correlation: Floats, limit: float) -> None:
         raise ValueError(f"the limit of its distance must be positive, got {limit}")
 
 
-def _left_out(groups: Floats, out: NDArray[np.bool_]) -> Floats:
+def _left_out(groups: Floats, held_out: NDArray[np.bool_]) -> Floats:
     """Give the distances of some groups from all others."""
-    tables = [_table(column) for column in groups[~out].T]
-    matrix = _correlation(_all_scores(tables, groups[~out]))
-    return _distances(_all_scores(tables, groups[out]), matrix)
+    tables = [_table(column) for column in groups[~held_out].T]
+    matrix = _correlation(_all_scores(tables, groups[~held_out]))
+    return _distances(_all_scores(tables, groups[held_out]), matrix)
 
 
-def _table(known: Floats) -> tuple[float, ...]:
-    levels = np.quantile(known.clip(-_LARGEST, _LARGEST), _LEVELS)
-    return tuple(map(_short, levels))
+def _table(values: Floats) -> tuple[float, ...]:
+    quantiles = np.quantile(values.clip(-_LARGEST, _LARGEST), _LEVELS)
+    return tuple(map(_short, quantiles))
 
 
 def _short(value: float) -> float:
@@ -197,8 +203,8 @@ def _scores(quantiles: Floats, values: Floats) -> Floats:
     values = values.clip(-_LARGEST, _LARGEST)
     low, high = np.interp((0.05, 0.95), np.linspace(0, 1, len(quantiles)), quantiles)
     spread = float(high - low or quantiles[-1] - quantiles[0] or _SMALLEST)
-    most = _FARTHEST * spread
-    beyond: Floats = (values - values.clip(quantiles[0], quantiles[-1])).clip(-most, most)
+    farthest = _FARTHEST * spread
+    beyond: Floats = (values - values.clip(quantiles[0], quantiles[-1])).clip(-farthest, farthest)
     return inside + beyond / spread * _SPREAD
 
 
@@ -221,7 +227,7 @@ def _correlation(scores: Floats) -> Floats:
     return correlation
 
 
-def _usual(correlation: Floats) -> float:
+def _normal_distance(correlation: Floats) -> float:
     """Give the distance that 5 % of normal scores with these correlations exceed."""
     values = np.linalg.eigvalsh(correlation).clip(min=0)
     weights = values / (values + _RIDGE)
@@ -241,5 +247,5 @@ def _blended(first: Sequence[float], second: Sequence[float], share: float) -> t
     )
     order = np.argsort(values, kind="stable")
     middles = np.cumsum(weights[order]) - weights[order] / 2
-    blended = np.interp(_LEVELS, middles, values[order])
-    return tuple(map(_short, blended))
+    quantiles = np.interp(_LEVELS, middles, values[order])
+    return tuple(map(_short, quantiles))

@@ -1,6 +1,6 @@
-"""The posterior over all plausible thresholds of one shape, exactly.
+"""The posterior over all plausible thresholds of one template, exactly.
 
-A shape has questions with thresholds t_1 .. t_k and leaves that stand for classes.  A leaf that
+A template has questions with thresholds t_1 .. t_k and leaves that stand for classes.  A leaf that
 holds n_c groups of class c has the likelihood of a Dirichlet distribution around its class,
 
     L(leaf) = B(n + a) / B(a),   a_c = hit for the leaf's own class, miss / (C - 1) for the others,
@@ -32,14 +32,14 @@ _TIE = 1e-9  # of probabilities and their logarithms: their sums are not surer t
 
 
 @dataclass(frozen=True)
-class _Turn:
-    """A question on the way to a part of the shape, and the side on which the part lies."""
+class _PathStep:
+    """A question on the path to a subtree, and the side on which the subtree lies."""
 
     number: int  # of the question, counted from the root down, low before high
     low: bool
 
 
-_Path = tuple[_Turn, ...]
+_Path = tuple[_PathStep, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +60,15 @@ class _SplitSum:
 
     question: Question
     number: int  # of the question
-    low: _Part
-    high: _Part
+    low: _Subtree
+    high: _Subtree
     log_sum: Floats
     log_best: Floats
     share: Floats  # (..., cuts) of each threshold, given those of the path
     best: Ints  # the best threshold, given those of the path
 
 
-_Part = _SplitSum | _LeafSum
+_Subtree = _SplitSum | _LeafSum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class _Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Posterior:
-    """All plausible trees of one shape, weighted."""
+    """All plausible trees of one template, weighted."""
 
     binned: BinnedCounts
     log_evidence: float  # log Z
@@ -91,10 +91,10 @@ class Posterior:
     tables: tuple[_Table, ...]  # one for each leaf
 
     def predict_proba(self, matrix: Floats, columns: Mapping[str, int]) -> Floats:
-        """Average over all trees; lines with a missing feature of the shape are NaN."""
-        cells, is_complete = cells_of(self.binned, matrix, columns)
+        """Average over all trees; lines with a missing feature of the template are NaN."""
+        cells, complete = cells_of(self.binned, matrix, columns)
         out = self.at(cells)
-        out[~is_complete] = np.nan
+        out[~complete] = np.nan
         return out
 
     def at(self, cells: Ints) -> Floats:
@@ -115,13 +115,13 @@ class Posterior:
 
 def posterior(binned: BinnedCounts) -> Posterior:
     """Sum over all thresholds, and prepare the tables that predictions are read from."""
-    root = _summed(binned, binned.shape, (), 0)
+    root = _sum_subtree(binned, binned.shape, (), 0)
     tables: list[_Table] = []
     _tabulate(root, np.array(1.0), tables)
     return Posterior(
         binned=binned,
         log_evidence=float(root.log_sum),
-        tree=_best(binned, root, ()),
+        tree=_best_tree(binned, root, ()),
         tables=tuple(tables),
     )
 
@@ -129,38 +129,38 @@ def posterior(binned: BinnedCounts) -> Posterior:
 def averaged(
     posteriors: Sequence[tuple[float, Posterior]], matrix: Floats, columns: Mapping[str, int]
 ) -> Floats:
-    """Mix the shapes that can judge each line; one that none can judge is undecided."""
+    """Mix the templates whose features each line has; a line without any is undecided."""
     classes = len(posteriors[0][1].binned.classes)
     total = np.zeros((len(matrix), classes))
     weights = np.zeros((len(matrix), 1))
-    for weight, tables in posteriors:
-        probabilities = tables.predict_proba(matrix, columns)
-        can = ~np.isnan(probabilities).any(axis=1)
-        total[can] += weight * probabilities[can]
-        weights[can] += weight
+    for weight, template_posterior in posteriors:
+        probabilities = template_posterior.predict_proba(matrix, columns)
+        complete = ~np.isnan(probabilities).any(axis=1)
+        total[complete] += weight * probabilities[complete]
+        weights[complete] += weight
     undecided = weights[:, 0] == 0
     total[undecided], weights[undecided] = 1 / classes, 1.0
     return total / weights
 
 
-def _summed(binned: BinnedCounts, shape: Template, path: _Path, number: int) -> _Part:
-    if isinstance(shape, TemplateLeaf):
-        return _end(binned, shape, path)
-    after_low = number + 1 + sum(1 for _ in questions_of(shape.low))
-    low = _summed(binned, shape.low, (*path, _Turn(number, low=True)), number + 1)
-    high = _summed(binned, shape.high, (*path, _Turn(number, low=False)), after_low)
-    believed = np.log(belief(shape, binned.cuts[number]))
-    joint = low.log_sum + high.log_sum + believed
-    top = joint.max(axis=-1, keepdims=True)
-    weights = np.exp(joint - top)
+def _sum_subtree(binned: BinnedCounts, template: Template, path: _Path, number: int) -> _Subtree:
+    if isinstance(template, TemplateLeaf):
+        return _sum_leaf(binned, template, path)
+    after_low = number + 1 + sum(1 for _ in questions_of(template.low))
+    low = _sum_subtree(binned, template.low, (*path, _PathStep(number, low=True)), number + 1)
+    high = _sum_subtree(binned, template.high, (*path, _PathStep(number, low=False)), after_low)
+    log_belief = np.log(belief(template, binned.cuts[number]))
+    joint = low.log_sum + high.log_sum + log_belief
+    largest = joint.max(axis=-1, keepdims=True)
+    weights = np.exp(joint - largest)
     total = weights.sum(axis=-1, keepdims=True)
-    best = low.log_best + high.log_best + believed
+    best = low.log_best + high.log_best + log_belief
     return _SplitSum(
-        question=shape,
+        question=template,
         number=number,
         low=low,
         high=high,
-        log_sum=(top + np.log(total))[..., 0],
+        log_sum=(largest + np.log(total))[..., 0],
         log_best=best.max(axis=-1),
         share=weights / total,
         best=first_best(best),
@@ -172,13 +172,13 @@ def first_best(values: Floats) -> Ints:
     return np.asarray((values >= values.max(axis=-1, keepdims=True) - _TIE).argmax(axis=-1))
 
 
-def _end(binned: BinnedCounts, leaf: TemplateLeaf, path: _Path) -> _LeafSum:
+def _sum_leaf(binned: BinnedCounts, leaf: TemplateLeaf, path: _Path) -> _LeafSum:
     counts = _counts(binned, path)
-    others = binned.miss / max(len(binned.classes) - 1, 1)
-    prior = np.array([binned.hit if c == leaf.answer else others for c in binned.classes])
-    expected = counts + prior
-    total = expected.sum(axis=-1)
-    likelihood = (gammaln(expected) - gammaln(prior)).sum(axis=-1)
+    miss_weight = binned.miss / max(len(binned.classes) - 1, 1)
+    prior = np.array([binned.hit if c == leaf.answer else miss_weight for c in binned.classes])
+    concentrations = counts + prior
+    total = concentrations.sum(axis=-1)
+    likelihood = (gammaln(concentrations) - gammaln(prior)).sum(axis=-1)
     likelihood += gammaln(prior.sum()) - gammaln(total)
     return _LeafSum(
         answer=leaf.answer,
@@ -186,7 +186,7 @@ def _end(binned: BinnedCounts, leaf: TemplateLeaf, path: _Path) -> _LeafSum:
         log_sum=likelihood,
         log_best=likelihood,
         counts=counts,
-        classes=expected / total[..., None],
+        classes=concentrations / total[..., None],
     )
 
 
@@ -194,54 +194,56 @@ def _counts(binned: BinnedCounts, path: _Path) -> Floats:
     """Count the groups in a leaf, for all thresholds of its path at once."""
     if not path:
         return np.asarray(binned.counts.sum(axis=0))
-    sizes = [len(binned.cuts[turn.number]) + 1 for turn in path]
+    sizes = [len(binned.cuts[step.number]) + 1 for step in path]
     tensor = np.zeros((*sizes, len(binned.classes)))
-    np.add.at(tensor, tuple(binned.cells[:, turn.number] for turn in path), binned.counts)
-    for axis, turn in enumerate(path):
+    np.add.at(tensor, tuple(binned.cells[:, step.number] for step in path), binned.counts)
+    for axis, step in enumerate(path):
         low = np.delete(tensor.cumsum(axis=axis), -1, axis=axis)  # x <= cut j: intervals 0 .. j
-        tensor = low if turn.low else tensor.sum(axis=axis, keepdims=True) - low
+        tensor = low if step.low else tensor.sum(axis=axis, keepdims=True) - low
     return tensor
 
 
-def _tabulate(part: _Part, weight: Floats, tables: list[_Table]) -> None:
+def _tabulate(subtree: _Subtree, weight: Floats, tables: list[_Table]) -> None:
     """Go down with the weight of each combination of thresholds; make a table at each leaf."""
-    if isinstance(part, _SplitSum):
-        below = weight[..., None] * part.share
-        _tabulate(part.low, below, tables)
-        _tabulate(part.high, below, tables)
+    if isinstance(subtree, _SplitSum):
+        below = weight[..., None] * subtree.share
+        _tabulate(subtree.low, below, tables)
+        _tabulate(subtree.high, below, tables)
         return
     tables.append(
         _Table(
-            questions=tuple(turn.number for turn in part.path),
-            answer=part.answer,
-            classes=_over_cells(weight[..., None] * part.classes, part.path),
-            reached=_over_cells(weight, part.path),
+            questions=tuple(step.number for step in subtree.path),
+            answer=subtree.answer,
+            classes=_over_cells(weight[..., None] * subtree.classes, subtree.path),
+            reached=_over_cells(weight, subtree.path),
         )
     )
 
 
 def _over_cells(table: Floats, path: _Path) -> Floats:
     """Turn sums for each threshold into sums over those thresholds that lead a cell here."""
-    for axis, turn in enumerate(path):
+    for axis, step in enumerate(path):
         # interval b lies low of the cuts b, b + 1, ... and high of the cuts 0 .. b - 1
-        nothing = np.zeros_like(table.take([0], axis=axis))
-        high = np.concatenate([nothing, table.cumsum(axis=axis)], axis=axis)
-        table = table.sum(axis=axis, keepdims=True) - high if turn.low else high
+        zeros = np.zeros_like(table.take([0], axis=axis))
+        high = np.concatenate([zeros, table.cumsum(axis=axis)], axis=axis)
+        table = table.sum(axis=axis, keepdims=True) - high if step.low else high
     return table
 
 
-def _best(binned: BinnedCounts, part: _Part, chosen: tuple[int, ...]) -> Node:
+def _best_tree(binned: BinnedCounts, subtree: _Subtree, chosen: tuple[int, ...]) -> Node:
     """Read off the most probable tree, given the thresholds chosen above."""
-    if isinstance(part, _LeafSum):
-        in_leaf = part.counts[chosen]
-        counts = {name: float(n) for name, n in zip(binned.classes, in_leaf, strict=True)}
-        return Leaf(answer=part.answer, counts=counts)
-    index = int(part.best[chosen])
-    low = _best(binned, part.low, (*chosen, index))
-    high = _best(binned, part.high, (*chosen, index))
-    threshold = from_scale(float(binned.cuts[part.number][index]), part.question.scale)
+    if isinstance(subtree, _LeafSum):
+        leaf_counts = subtree.counts[chosen]
+        counts = {
+            name: float(count) for name, count in zip(binned.classes, leaf_counts, strict=True)
+        }
+        return Leaf(answer=subtree.answer, counts=counts)
+    index = int(subtree.best[chosen])
+    low = _best_tree(binned, subtree.low, (*chosen, index))
+    high = _best_tree(binned, subtree.high, (*chosen, index))
+    threshold = from_scale(float(binned.cuts[subtree.number][index]), subtree.question.scale)
     return Split(
-        feature=part.question.feature,
+        feature=subtree.question.feature,
         threshold=threshold,
         low=low,
         high=high,

@@ -33,10 +33,10 @@ def answers(
     return [
         Answer(
             group=row.group,
-            answer=saved.classes[int(first_best(own))],
-            probability=float(own.max()),
+            answer=saved.classes[int(first_best(shares))],
+            probability=float(shares.max()),
         )
-        for row, own in zip(rows, probabilities(saved, matrix), strict=True)
+        for row, shares in zip(rows, probabilities(saved, matrix), strict=True)
     ]
 
 
@@ -50,10 +50,10 @@ def probabilities(saved: SavedTree, matrix: Floats) -> Floats:
     if saved.components:
         posteriors = [(weight, posterior(binned)) for weight, binned in saved.components]
         return averaged(posteriors, matrix, columns)
-    mixture = np.zeros((len(matrix), len(saved.classes)))
+    shares = np.zeros((len(matrix), len(saved.classes)))
     for leaf, lines in ends(saved.tree, matrix, columns):
         counts = np.array([leaf.counts.get(name, 0.0) for name in saved.classes])
         if not counts.any():  # nothing ended here: the leaf's answer alone is known
             counts = np.array([float(name == leaf.answer) for name in saved.classes])
-        mixture[lines] = counts / counts.sum()
-    return mixture
+        shares[lines] = counts / counts.sum()
+    return shares

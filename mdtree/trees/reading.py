@@ -43,11 +43,11 @@ class _Question:
     bounds: tuple[_Number, _Number]
     spread: _Positive
     scale: Scale
-    low: _Shape
-    high: _Shape
+    low: _TemplateNode
+    high: _TemplateNode
 
 
-_Shape = Annotated[
+_TemplateNode = Annotated[
     Annotated[_Question, Tag("split")] | Annotated[_TemplateLeaf, Tag("leaf")], Discriminator(kind)
 ]
 
@@ -57,7 +57,7 @@ class _Component:
     weight: _Positive
     hit: _Positive
     miss: _Positive
-    shape: _Shape
+    shape: _TemplateNode
     cuts: list[list[_Number]]
     cells: list[list[_Cell]]  # interval of each question
     counts: list[list[_Count]]  # groups of each class
@@ -94,9 +94,9 @@ def read_tree(path: Path) -> SavedTree:
     """Read a tree; whatever is wrong with the file is a TreeError that says what and where."""
     content = _content(path)
     try:
-        check_size(content.get("tree"), _below)
-        for part in _listed(content.get("posterior")):
-            check_size(part.get("shape"), _below)
+        check_size(content.get("tree"), _children)
+        for part in _dictionaries(content.get("posterior")):
+            check_size(part.get("shape"), _children)
         file = _FILE.validate_python(content)
         components = tuple(_component(part, file) for part in file.posterior or [])
         _check_tables([binned for _, binned in components])
@@ -111,11 +111,11 @@ def read_tree(path: Path) -> SavedTree:
             provenance=file.provenance,
             tree=file.tree,
             components=components,
-            population=_population(file.population),
+            population=_distribution(file.population),
         )
         check_words(saved)
     except ValidationError as error:
-        raise TreeError(f"{path} is no tree: {_first(error)}") from error
+        raise TreeError(f"{path} is no tree: {_first_error(error)}") from error
     except ValueError as error:
         raise TreeError(f"{path} is no whole tree: {error}") from error
     return saved
@@ -132,7 +132,7 @@ def _content(path: Path) -> dict[str, Any]:
     if len(text) > _LARGEST:
         raise TreeError(f"{path} is larger than {_LARGEST} bytes: no tree is")
     try:
-        content = json.loads(text.decode("utf-8-sig"), parse_constant=_refused)
+        content = json.loads(text.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deep" if isinstance(error, RecursionError) else error
         raise TreeError(f"{path} is no tree, which is JSON in UTF-8: {reason}") from error
@@ -147,11 +147,11 @@ def _content(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _refused(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _below(content: Any) -> Iterable[Any]:
+def _children(content: Any) -> Iterable[Any]:
     return [
         content[side]
         for side in ("low", "high")
@@ -159,29 +159,29 @@ def _below(content: Any) -> Iterable[Any]:
     ]
 
 
-def _listed(content: Any) -> list[dict[str, Any]]:
+def _dictionaries(content: Any) -> list[dict[str, Any]]:
     return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
 
 
-def _first(error: ValidationError) -> str:
+def _first_error(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"] if part not in ("split", "leaf"))
     return f"{place}: {first['msg']}"
 
 
 def _component(part: _Component, file: _File) -> tuple[float, BinnedCounts]:
-    shape = _shape(part.shape)
-    questions = list(questions_of(shape))
-    widths = {len(cell) for cell in part.cells} | {len(questions), len(part.cuts)}
-    classes = {len(line) for line in part.counts} | {len(file.classes)}
+    template = _template(part.shape)
+    questions = list(questions_of(template))
+    widths = {len(row) for row in part.cells} | {len(questions), len(part.cuts)}
+    classes = {len(row) for row in part.counts} | {len(file.classes)}
     if len(widths) > 1 or len(classes) > 1 or len(part.cells) != len(part.counts):
         raise ValueError("its posterior does not fit its shape or the classes")
     binned = BinnedCounts(
-        shape=shape,
+        shape=template,
         classes=tuple(file.classes),
         hit=part.hit,
         miss=part.miss,
-        cuts=tuple(np.array(cut, dtype=float) for cut in part.cuts),
+        cuts=tuple(np.array(cuts, dtype=float) for cuts in part.cuts),
         cells=np.array(part.cells, dtype=np.intp).reshape(-1, len(questions)),
         counts=np.array(part.counts, dtype=float).reshape(-1, len(file.classes)),
     )
@@ -192,7 +192,7 @@ def _component(part: _Component, file: _File) -> tuple[float, BinnedCounts]:
     return part.weight, binned
 
 
-def _population(part: _TrainingDistribution | None) -> TrainingDistribution | None:
+def _distribution(part: _TrainingDistribution | None) -> TrainingDistribution | None:
     if part is None:
         return None
     return TrainingDistribution(
@@ -213,24 +213,26 @@ def _check_cuts(question: Question, cuts: Any) -> None:
         )
 
 
-def _check_tables(tables: Iterable[BinnedCounts]) -> None:
+def _check_tables(components: Iterable[BinnedCounts]) -> None:
     """Refuse a posterior whose tables would fill the memory."""
-    if sum(_cells(e.shape, [len(cut) + 1 for cut in e.cuts], len(e.classes)) for e in tables) > (
-        _MOST_CELLS
-    ):
+    cells = sum(
+        _cells(binned.shape, [len(cuts) + 1 for cuts in binned.cuts], len(binned.classes))
+        for binned in components
+    )
+    if cells > _MOST_CELLS:
         raise ValueError(f"its posterior needs tables of more than {_MOST_CELLS} numbers")
 
 
-def _cells(shape: Template, sizes: list[int], above: int) -> int:
+def _cells(template: Template, sizes: list[int], above: int) -> int:
     """Count the cells of all leaves; `sizes` are those of the questions below, in order."""
-    if isinstance(shape, TemplateLeaf):
+    if isinstance(template, TemplateLeaf):
         return above
-    after_low = 1 + sum(1 for _ in questions_of(shape.low))
+    after_low = 1 + sum(1 for _ in questions_of(template.low))
     above *= sizes[0]
-    return _cells(shape.low, sizes[1:], above) + _cells(shape.high, sizes[after_low:], above)
+    return _cells(template.low, sizes[1:], above) + _cells(template.high, sizes[after_low:], above)
 
 
-def _shape(part: _Question | _TemplateLeaf) -> Template:
+def _template(part: _Question | _TemplateLeaf) -> Template:
     if isinstance(part, _TemplateLeaf):
         return TemplateLeaf(part.answer)
     return Question(
@@ -239,6 +241,6 @@ def _shape(part: _Question | _TemplateLeaf) -> Template:
         bounds=part.bounds,
         spread=part.spread,
         scale=part.scale,
-        low=_shape(part.low),
-        high=_shape(part.high),
+        low=_template(part.low),
+        high=_template(part.high),
     )

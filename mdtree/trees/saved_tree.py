@@ -56,7 +56,7 @@ class SavedTree:
 def write_tree(path: Path, saved: SavedTree) -> None:
     """Write a tree, one key a line; the tree stands before the numbers of its posterior."""
     try:
-        check_size(saved.tree, _below)
+        check_size(saved.tree, _children)
         check_words(saved)
         text = _pretty(_plain(saved)) + "\n"
     except ValueError as error:
@@ -88,9 +88,9 @@ def check_words(saved: SavedTree) -> None:
     for name in saved.features:
         if name not in FEATURES:
             raise ValueError(f"feature {name!r} is unknown to this mdtree")
-    asked = [name for _, binned in saved.components for name in template_features(binned.shape)]
+    needed = [name for _, binned in saved.components for name in template_features(binned.shape)]
     described = saved.population.quantiles if saved.population is not None else ()
-    for name in (*asked, *_features(saved.tree), *saved.ranges, *described):
+    for name in (*needed, *_features(saved.tree), *saved.ranges, *described):
         if name not in saved.features:
             raise ValueError(f"it asks for {name!r}, which is not among its features")
     for leaf in leaves(saved.tree):
@@ -115,7 +115,7 @@ def _features(node: Node) -> set[str]:
     return {node.feature, *_features(node.low), *_features(node.high)}
 
 
-def _below(node: Node) -> Iterable[Node]:
+def _children(node: Node) -> Iterable[Node]:
     return (node.low, node.high) if isinstance(node, Split) else ()
 
 
@@ -133,10 +133,10 @@ def _plain(saved: SavedTree) -> dict[str, Any]:
         "tree": _plain_node(saved.tree),
     }
     if saved.population is not None:
-        content["population"] = _plain_population(saved.population)
+        content["population"] = _plain_distribution(saved.population)
     if saved.components:
         content["posterior"] = [
-            _plain_component(w, binned.merged()) for w, binned in saved.components
+            _plain_component(weight, binned.merged()) for weight, binned in saved.components
         ]
     return content
 
@@ -159,12 +159,14 @@ def _plain_node(node: Node) -> dict[str, Any]:
 
 
 def _plain_way(way: RemedyGain) -> dict[str, Any]:
-    moved = {} if way.fact is None else {"fact": way.fact, "factor": way.factor}
-    return {"low": way.low, "high": way.high, **moved}
+    change = {} if way.fact is None else {"fact": way.fact, "factor": way.factor}
+    return {"low": way.low, "high": way.high, **change}
 
 
-def _plain_population(distribution: TrainingDistribution) -> dict[str, Any]:
-    content: dict[str, Any] = {"quantiles": {n: list(q) for n, q in distribution.quantiles.items()}}
+def _plain_distribution(distribution: TrainingDistribution) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "quantiles": {name: list(quantiles) for name, quantiles in distribution.quantiles.items()}
+    }
     if distribution.names:
         content["names"] = list(distribution.names)
         content["correlation"] = [list(line) for line in distribution.correlation]
@@ -172,17 +174,17 @@ def _plain_population(distribution: TrainingDistribution) -> dict[str, Any]:
     return content
 
 
-def _plain_shape(shape: Template) -> dict[str, Any]:
-    if isinstance(shape, TemplateLeaf):
-        return {"answer": shape.answer}
+def _plain_template(template: Template) -> dict[str, Any]:
+    if isinstance(template, TemplateLeaf):
+        return {"answer": template.answer}
     return {
-        "feature": shape.feature,
-        "start": float(shape.start),
-        "bounds": [float(bound) for bound in shape.bounds],
-        "spread": shape.spread,
-        "scale": shape.scale,
-        "low": _plain_shape(shape.low),
-        "high": _plain_shape(shape.high),
+        "feature": template.feature,
+        "start": float(template.start),
+        "bounds": [float(bound) for bound in template.bounds],
+        "spread": template.spread,
+        "scale": template.scale,
+        "low": _plain_template(template.low),
+        "high": _plain_template(template.high),
     }
 
 
@@ -191,8 +193,8 @@ def _plain_component(weight: float, binned: BinnedCounts) -> dict[str, Any]:
         "weight": weight,
         "hit": binned.hit,
         "miss": binned.miss,
-        "shape": _plain_shape(binned.shape),
-        "cuts": [cut.tolist() for cut in binned.cuts],
+        "shape": _plain_template(binned.shape),
+        "cuts": [cuts.tolist() for cuts in binned.cuts],
         "cells": binned.cells.tolist(),
         "counts": binned.counts.tolist(),
     }

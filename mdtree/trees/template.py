@@ -1,10 +1,10 @@
-"""Templates: which questions are asked in which order, with thresholds still open.
+"""Templates of trees: which questions are asked in which order, with thresholds still open.
 
-The published shapes and starting thresholds are those of Zhou et al. (ICML 2024), in our words:
+The published templates and starting thresholds are those of Zhou et al. (ICML 2024), in our words:
 their `small` is `temperature_low` (the batch is too large), their `large` is `temperature_high`.
 
 A belief says which thresholds are plausible before any data are seen: a Student t with four degrees
-of freedom around `center`, cut off at `bounds`, on the scale on which the feature is judged.
+of freedom around `start`, cut off at `bounds`, on the scale on which the feature is compared.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ DECIMALS = 12  # of a logarithm, as trees compare it
 
 @dataclass(frozen=True)
 class TemplateLeaf:
-    """An end of a shape: the class that it stands for."""
+    """A leaf of a template: the class that it stands for."""
 
     answer: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question of a shape."""
+    """A question of a template."""
 
     feature: str
     start: float  # the published threshold, or the centre of our belief
@@ -111,7 +111,7 @@ PUBLISHED: dict[str, Template] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """The shapes of a task, weighted, and how sure a leaf is of its class before any data.
+    """The templates of a task, weighted, and how sure a leaf is of its class before any data.
 
     `hit` and `miss` are the Dirichlet weights of a leaf's own class and of all others together.
     """
@@ -138,7 +138,7 @@ _SIZE: Belief = ("log_parameters", 13.5, (8.0, 19.0), 1.5, "linear")
 _AMOUNT: Belief = ("log_data_amount", 10.0, (7.0, 14.0), 0.6, "linear")
 
 
-def _ask(belief: Belief, low: Template, high: Template) -> Question:
+def _question(belief: Belief, low: Template, high: Template) -> Question:
     feature, start, bounds, spread, scale = belief
     return Question(
         feature=feature, start=start, bounds=bounds, spread=spread, scale=scale, low=low, high=high
@@ -146,53 +146,57 @@ def _ask(belief: Belief, low: Template, high: Template) -> Question:
 
 
 def _fitted() -> Template:
-    """Judge an interpolating network: low loss or alike outputs speak for temperature."""
-    return _ask(_CONFIDENT, _TEMPERATURE, _ask(_ALIKE, _MODEL, _TEMPERATURE))
+    """Ask about an interpolating network: low loss or alike outputs speak for temperature."""
+    return _question(_CONFIDENT, _TEMPERATURE, _question(_ALIKE, _MODEL, _TEMPERATURE))
 
 
 def _flat() -> Template:
-    """Judge by curvature: a flat minimum with unlike outputs speaks for too few data."""
-    return _ask(_STEEP, _ask(_ALIKE, _DATA, _TEMPERATURE), _TEMPERATURE)
+    """Ask about curvature: a flat minimum with unlike outputs speaks for too few data."""
+    return _question(_STEEP, _question(_ALIKE, _DATA, _TEMPERATURE), _TEMPERATURE)
 
 
 def _size() -> Template:
-    return _ask(_SIZE, _MODEL, _TEMPERATURE)
+    return _question(_SIZE, _MODEL, _TEMPERATURE)
 
 
 def _amount() -> Template:
-    return _ask(_AMOUNT, _DATA, _TEMPERATURE)
+    return _question(_AMOUNT, _DATA, _TEMPERATURE)
 
 
-# A group is judged by those shapes of its task whose features it has.
+# A group is classified by those templates of its task whose features it has.
 FAMILIES: dict[str, Family] = {
     "temperature": Family(
         shapes=(
-            (0.90, _ask(_INTERPOLATES, _LOW, _ask(_ANNEALED, _LOW, _HIGH))),
+            (0.90, _question(_INTERPOLATES, _LOW, _question(_ANNEALED, _LOW, _HIGH))),
             (0.09, PUBLISHED["temperature"]),
-            (0.01, _ask(_INTERPOLATES, _LOW, _HIGH)),
+            (0.01, _question(_INTERPOLATES, _LOW, _HIGH)),
         )
     ),
     "width": Family(
         shapes=(
-            (1.0, _ask(_INTERPOLATES, _fitted(), _ask(_CONNECTED, _MODEL, _TEMPERATURE))),
-            (1.0, _ask(_INTERPOLATES, _fitted(), _ask(_BARRIER, _TEMPERATURE, _MODEL))),
-            (1.0, _ask(_INTERPOLATES, _fitted(), _ask(_ONE_WAY, _TEMPERATURE, _MODEL))),
+            (1.0, _question(_INTERPOLATES, _fitted(), _question(_CONNECTED, _MODEL, _TEMPERATURE))),
+            (1.0, _question(_INTERPOLATES, _fitted(), _question(_BARRIER, _TEMPERATURE, _MODEL))),
+            (1.0, _question(_INTERPOLATES, _fitted(), _question(_ONE_WAY, _TEMPERATURE, _MODEL))),
         )
     ),
     "data": Family(
         shapes=(
-            (0.99, _ask(_INTERPOLATES, _flat(), _flat())),
-            (0.01, _ask(_STEEP, _DATA, _TEMPERATURE)),
+            (0.99, _question(_INTERPOLATES, _flat(), _flat())),
+            (0.01, _question(_STEEP, _DATA, _TEMPERATURE)),
         )
     ),
     "failure": Family(
         shapes=(
             (
                 1.0,
-                _ask(
+                _question(
                     _APART,
-                    _ask(_STEEP, _DATA, _MODEL),
-                    _ask(_INTERPOLATES, _ask(_SHARP, _DATA, _LOW), _ask(_ALIKE, _DATA, _HIGH)),
+                    _question(_STEEP, _DATA, _MODEL),
+                    _question(
+                        _INTERPOLATES,
+                        _question(_SHARP, _DATA, _LOW),
+                        _question(_ALIKE, _DATA, _HIGH),
+                    ),
                 ),
             ),
         ),
@@ -200,29 +204,29 @@ FAMILIES: dict[str, Family] = {
         miss=3.0,
     ),
     # with facts: the parameter count and the data amount may be asked too
-    "width+facts": Family(shapes=((1.0, _ask(_INTERPOLATES, _size(), _size())),)),
-    "data+facts": Family(shapes=((1.0, _ask(_INTERPOLATES, _amount(), _amount())),)),
+    "width+facts": Family(shapes=((1.0, _question(_INTERPOLATES, _size(), _size())),)),
+    "data+facts": Family(shapes=((1.0, _question(_INTERPOLATES, _amount(), _amount())),)),
 }
 
 
-def questions_of(shape: Template) -> Iterator[Question]:
-    """List the questions of a shape, from the root down."""
-    if isinstance(shape, Question):
-        yield shape
-        yield from questions_of(shape.low)
-        yield from questions_of(shape.high)
+def questions_of(template: Template) -> Iterator[Question]:
+    """List the questions of a template, from the root down."""
+    if isinstance(template, Question):
+        yield template
+        yield from questions_of(template.low)
+        yield from questions_of(template.high)
 
 
-def answers(shape: Template) -> list[str]:
-    """List the answers of a shape, from low to high."""
-    if isinstance(shape, TemplateLeaf):
-        return [shape.answer]
-    return answers(shape.low) + answers(shape.high)
+def answers(template: Template) -> list[str]:
+    """List the answers of a template, from low to high."""
+    if isinstance(template, TemplateLeaf):
+        return [template.answer]
+    return answers(template.low) + answers(template.high)
 
 
-def template_features(shape: Template) -> tuple[str, ...]:
-    """List the features that a shape asks for, each once, in order."""
-    return tuple(dict.fromkeys(question.feature for question in questions_of(shape)))
+def template_features(template: Template) -> tuple[str, ...]:
+    """List the features that a template asks for, each once, in order."""
+    return tuple(dict.fromkeys(question.feature for question in questions_of(template)))
 
 
 def to_scale(values: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:

@@ -79,18 +79,18 @@ def placed(zoo: Zoo, folder: Path) -> Zoo:
 
 def prices(todo: list[ZooMember]) -> Iterator[Price]:
     """Time a few steps of each network, and scale them to all."""
-    paces: dict[str, _StepSpeed] = {}
+    speeds: dict[str, _StepSpeed] = {}
     for member in todo:
         how, count = member_training(member), len(member_data(member).train)
         network = fingerprint(bind(member.zoo.model, member.facts), how.optimizer)
-        if network not in paces:
-            paces[network] = _pace(member)
+        if network not in speeds:
+            speeds[network] = _step_speed(member)
         steps, batch_size = steps_in(how, count), min(how.batch_size, count)
         yield Price(
             member=member,
             steps=steps,
             items=steps * batch_size,
-            seconds=steps * paces[network].seconds(batch_size),
+            seconds=steps * speeds[network].seconds(batch_size),
         )
 
 
@@ -105,7 +105,7 @@ class _StepSpeed:
         return self.step + batch_size * self.item
 
 
-def _pace(member: ZooMember) -> _StepSpeed:
+def _step_speed(member: ZooMember) -> _StepSpeed:
     """Draw a line through the times of a small and a larger batch: a large one takes minutes."""
     few, many = (min(size, len(member_data(member).train)) for size in _TIMED_SIZES)
     try:

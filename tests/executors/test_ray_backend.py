@@ -134,7 +134,7 @@ def test_a_cluster_that_cannot_be_reached_is_refused(address):
     ],
 )
 def test_a_cluster_has_room_for_as_many_workers_as_it_has_cores_and_shares_of_gpus(has, gpus, room):
-    assert room == ours._room(has, gpus)
+    assert room == ours._capacity(has, gpus)
 
 
 def test_a_machine_without_our_modules_is_named_as_the_cause(cluster, monkeypatch):

@@ -52,7 +52,7 @@ def _without_cudnn() -> Iterator[None]:
         torch.backends.cudnn.enabled = before
 
 
-_DETOURS = (
+_FALLBACKS = (
     _Fallback(
         "scaled_dot_product",
         lambda: sdpa_kernel(SDPBackend.MATH),
@@ -64,19 +64,19 @@ _DETOURS = (
         "recurrent layers ran without cuDNN: it has no second derivative",
     ),
 )
-_NONE = (  # in errors that are about a missing derivative
+_MARKS = (  # in errors that are about a missing derivative
     "differentiate twice",
     "double backward",
     "is not implemented",
     "not supported",
     "only be called in training mode",
 )
-_TOLD = "the network or the loss has no second derivative"
+_MESSAGE = "the network or the loss has no second derivative"
 
 
 def double_backward(work: Callable[[], ResultT]) -> DoubleBackwardResult[ResultT]:
     """Do work that differentiates twice; where a fused kernel cannot, go around it and say so."""
-    left = list(_DETOURS)
+    left = list(_FALLBACKS)
     notes: list[str] = []
     with ExitStack() as around:
         while True:
@@ -86,14 +86,18 @@ def double_backward(work: Callable[[], ResultT]) -> DoubleBackwardResult[ResultT
                 raise
             except RuntimeError as error:
                 message = str(error).strip()
-                if not any(mark in message for mark in _NONE):
+                if not any(mark in message for mark in _MARKS):
                     raise
-                detour = next((way for way in left if way.mark in message.lower()), None)
-                if detour is None:
-                    raise NoSecondDerivativeError(f"{_TOLD}: {message.splitlines()[0]}") from error
-            left.remove(detour)
-            notes.append(detour.note)
-            around.enter_context(detour.without())
+                fallback = next(
+                    (candidate for candidate in left if candidate.mark in message.lower()), None
+                )
+                if fallback is None:
+                    raise NoSecondDerivativeError(
+                        f"{_MESSAGE}: {message.splitlines()[0]}"
+                    ) from error
+            left.remove(fallback)
+            notes.append(fallback.note)
+            around.enter_context(fallback.without())
 
 
 def check_double_backward(gradients: Sequence[Tensor]) -> None:
@@ -109,7 +113,9 @@ def check_double_backward(gradients: Sequence[Tensor]) -> None:
         if node is None:
             continue
         if node.name() == "torch::autograd::Error":
-            raise NoSecondDerivativeError(f"{_TOLD}: an operation is marked as once differentiable")
+            raise NoSecondDerivativeError(
+                f"{_MESSAGE}: an operation is marked as once differentiable"
+            )
         following = {other for other, _ in node.next_functions} - seen
         seen |= following
         nodes += following

@@ -1,4 +1,4 @@
-"""The Hessian as the published tables have it: PyHessian's, held so that its faults stay inside.
+"""The Hessian as the published tables have it: PyHessian's, wrapped so that its faults stay inside.
 
 PyHessian 0.1 adds its gradients to those of the module and leaves both behind, leaves evaluation
 mode on, fails on parameters that are not used or on which the loss depends linearly, takes pairs
@@ -43,7 +43,7 @@ _NEVER = -1e30  # a tolerance that no trace reaches
 
 @dataclass(frozen=True, kw_only=True)
 class PyHessianResult:
-    """What PyHessian found."""
+    """What PyHessian computed."""
 
     top: float
     top_iterations: int
@@ -79,11 +79,11 @@ def _measured(runner: ModelRunner, weights: Weights, batches: Sequence[Batch]) -
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Using backward.. with create_graph", UserWarning)
-            rival = _rival(runner, numbered)
-            (top,), _ = rival.eigenvalues(maxIter=_ITERATIONS, tol=_TOLERANCE)
+            estimator = _pyhessian(runner, numbered)
+            (top,), _ = estimator.eigenvalues(maxIter=_ITERATIONS, tol=_TOLERANCE)
             iterations = numbered.products
             with _DrawnHere():
-                forms = _forms(rival)
+                forms = _forms(estimator)
         products = numbered.products
     finally:
         numbered.zero_grad(set_to_none=True)  # the gradients hold graphs that hold the gradients
@@ -134,7 +134,7 @@ class _DrawnHere(TorchFunctionMode):
         return drawn.to(args[0].device)
 
 
-def _rival(runner: ModelRunner, numbered: _Numbered) -> Any:
+def _pyhessian(runner: ModelRunner, numbered: _Numbered) -> Any:
     batches = numbered.batches
 
     def criterion(output: Tensor, number: Tensor) -> Tensor:
@@ -145,9 +145,9 @@ def _rival(runner: ModelRunner, numbered: _Numbered) -> Any:
         for number, batch in enumerate(batches)
     ]
     data = {"data": pairs[0]} if len(pairs) == 1 else {"dataloader": pairs}
-    rival = PyHessian(numbered, criterion, cuda=False, **data)
-    rival.device = runner.device  # its vectors lie there; it knows no other than cpu and cuda
-    return rival
+    estimator = PyHessian(numbered, criterion, cuda=False, **data)
+    estimator.device = runner.device  # its vectors lie there; it knows no other than cpu and cuda
+    return estimator
 
 
 def _freeze_flat(runner: ModelRunner, numbered: _Numbered) -> None:
@@ -164,17 +164,17 @@ def _freeze_flat(runner: ModelRunner, numbered: _Numbered) -> None:
         weight.requires_grad_(is_curved)
 
 
-def _forms(rival: Any) -> tuple[float, ...]:
+def _forms(estimator: Any) -> tuple[float, ...]:
     """Give the probes of the trace; a negative one is continued to where a positive one would be.
 
     PyHessian's rule divides by the signed trace, so it is fulfilled by any negative one.
     """
     state = torch.random.get_rng_state()
-    forms = rival.trace(maxIter=_ITERATIONS, tol=_TOLERANCE)
+    forms = estimator.trace(maxIter=_ITERATIONS, tol=_TOLERANCE)
     if statistics.fmean(forms[:-1] or forms) >= 0:
         return tuple(forms)
     torch.random.set_rng_state(state)
-    forms = rival.trace(maxIter=_ITERATIONS, tol=_NEVER)
+    forms = estimator.trace(maxIter=_ITERATIONS, tol=_NEVER)
     before = 0.0
     for number in range(1, len(forms) + 1):
         mean = statistics.fmean(forms[:number])

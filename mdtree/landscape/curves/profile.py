@@ -41,7 +41,7 @@ class ProfileValue:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """What was found at t."""
+    """The score at t."""
 
     t: float
     score: Score
@@ -133,9 +133,9 @@ def profile(
         if t not in points:
             points[t] = _at(runner, path, t, items, statistics)
     for _ in range(refined):
-        measured = Profile(points=tuple(points[t] for t in sorted(points)))
+        current = Profile(points=tuple(points[t] for t in sorted(points)))
         places = sorted(points)
-        worst = places.index(measured.worst().t)
+        worst = places.index(current.worst().t)
         for other in (places[worst - 1], places[worst + 1]):
             t = (places[worst] + other) / 2
             points[t] = _at(runner, path, t, items, statistics)

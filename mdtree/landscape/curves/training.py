@@ -1,4 +1,4 @@
-"""Training the control point of a path, so that the loss along the whole path becomes low.
+"""Training the control point of a curve, so that the loss along the whole path becomes low.
 
     minimise over b:   E_t E_batch [ L(w(t)) ] + (decay / 2) |w(t)|^2,      t uniform in (0, 1)
 
@@ -38,10 +38,10 @@ _VALIDATED_AT = (0.25, 0.5, 0.75)
 class ConvergenceCheck:
     """How it is decided that a control point will not get better.
 
-    A check that finds a loss above twice that of the beginning goes back to the best control
-    point and takes a third of the learning rate, so that a rate that is too high for a network
-    costs time, and not the result.  Otherwise checks do not steer.  After `until` of the steps no
-    check stops: the learning rate is about to fall, and that is when the loss does.
+    A check that finds a loss above twice that of the beginning goes back to the best control point
+    and takes a third of the learning rate, so that a rate that is too high for a network costs
+    time, and not the result.  Otherwise checks do not steer.  After `until` of the steps no check
+    stops: the learning rate is about to fall, and that is when the loss does.
     """
 
     items: Items
@@ -91,7 +91,7 @@ def train_curve(
 
 
 class _Walk:
-    """The state of the training: w(t), the control point and its velocity, each as one vector."""
+    """The state of the training: w(t), the control point, its velocity, each as one vector."""
 
     def __init__(self, runner: ModelRunner, path: BezierCurve, how: CurveTraining) -> None:
         self.runner = runner
@@ -123,7 +123,7 @@ class _Walk:
         """Make all steps, or as many as are of use."""
         check = self.how.check
         best, first, without, brake = math.inf, math.inf, 0, 1.0
-        best_point = self.control_point.clone()
+        best_control_point = self.control_point.clone()
         batches = _endless(items, self.how.batch_size, source)
         for step in range(self.how.steps):
             if check is not None and step % check.every == 0:
@@ -131,18 +131,18 @@ class _Walk:
                 first = loss if step == 0 else first
                 without = 0 if loss + check.gain * abs(loss) < best else without + 1
                 if loss < best:
-                    best, best_point = loss, self.control_point.clone()
+                    best, best_control_point = loss, self.control_point.clone()
                 is_early = step <= check.until * self.how.steps
                 if without > check.patience and is_early:
-                    return self._ended(best_point, step, converged=math.isfinite(best))
+                    return self._ended(best_control_point, step, converged=math.isfinite(best))
                 if not loss <= first + abs(first):
-                    self.control_point.copy_(best_point)
+                    self.control_point.copy_(best_control_point)
                     self.velocity.zero_()
                     brake /= 3
             t = float(torch.rand((), generator=source, dtype=torch.float64))
             self._step(run, next(batches), t, brake * self.how.rate(step / self.how.steps))
         if check is not None and not self._validate(run, check.items) <= first:
-            return self._ended(best_point, self.how.steps, converged=False)
+            return self._ended(best_control_point, self.how.steps, converged=False)
         return self._ended(self.control_point, self.how.steps, converged=check is None)
 
     def _ended(self, control_point: Tensor, steps: int, *, converged: bool) -> TrainedCurve:
@@ -198,6 +198,6 @@ def _endless(items: Items, batch_size: int, source: torch.Generator) -> Iterator
     """Shuffle the items anew for each epoch; a last batch that is short is left out."""
     while True:
         order = torch.randperm(len(items), generator=source)
-        full_batches = max(len(items) // batch_size, 1) * batch_size
-        for start in range(0, min(full_batches, len(items)), batch_size):
+        full_count = max(len(items) // batch_size, 1) * batch_size
+        for start in range(0, min(full_count, len(items)), batch_size):
             yield items.take(order[start : start + batch_size])

@@ -139,13 +139,13 @@ def cka_stderr(first: Kernel, second: Kernel, *, debiased: bool) -> float | None
 
 
 def _hsic(first: Kernel, second: Kernel, *, debiased: bool) -> float:
-    product = first.norm if first is second else first.product(second)
+    inner_product = first.norm if first is second else first.product(second)
     if not debiased:
-        return product
+        return inner_product
     n = len(first)
     diagonals = float(first.diagonal @ second.diagonal)
     traces = first.trace * second.trace
-    return product - n / (n - 2) * diagonals + traces / ((n - 1) * (n - 2))
+    return inner_product - n / (n - 2) * diagonals + traces / ((n - 1) * (n - 2))
 
 
 def _spread(flat: Tensor) -> float:

@@ -1,8 +1,9 @@
-"""What networks say to the same items, and items that are made for asking: mixed ones.
+"""Outputs of networks on the same items, and mixed items (mixup) on which they are compared.
 
     x = lambda * x_i + (1 - lambda) * x_j         lambda ~ Beta(16, 16), j: a random partner
 
-On training items as they are, networks that fit them say the same; between them they need not.
+On training items as they are, networks that fit them give the same outputs; between them they need
+not.
 Zhang et al. 2018, mixup, arXiv 1710.09412.
 """
 
@@ -29,7 +30,7 @@ _ALPHA = 16  # of the Beta distribution
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """What one network says to a sample, as far as networks are compared by it."""
+    """What one network gives for a sample, as far as networks are compared by it."""
 
     kernel: Kernel | None  # of probabilities (classification) or outputs; None: there is a fault
     classes: Tensor | None  # (n,) of the largest output; None: these are no classes
@@ -66,23 +67,23 @@ def mixed_sample(
 
 def outputs(runner: ModelRunner, items: Items, run: Run) -> Outputs:
     """Run a network over all items, once."""
-    logits = within_memory(lambda size: _run(runner, items, run, size), runner.batch_size)
+    output = within_memory(lambda size: _run(runner, items, run, size), runner.batch_size)
     runner.meter.add(ComputeCost(forward=len(items)))
-    if logits is None:
+    if output is None:
         return Outputs(kernel=None, classes=None, fault="differ in size from batch to batch")
-    if not bool(logits.isfinite().all()):
+    if not bool(output.isfinite().all()):
         return Outputs(kernel=None, classes=None, fault="are not finite")
-    is_class = logits.dim() == 2 and runner.is_classification(next(items.batches(1)))  # noqa: PLR2004
+    is_class = output.dim() == 2 and runner.is_classification(next(items.batches(1)))  # noqa: PLR2004
     if not is_class:
-        return Outputs(kernel=Kernel.of(logits), classes=None)
-    return Outputs(kernel=Kernel.of(logits.softmax(1)), classes=logits.argmax(1))
+        return Outputs(kernel=Kernel.of(output), classes=None)
+    return Outputs(kernel=Kernel.of(output.softmax(1)), classes=output.argmax(1))
 
 
 def _run(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Tensor | None:
     with torch.inference_mode():
-        logits = [_floating(run(batch)).cpu() for batch in runner.batches(items, batch_size)]
-    shapes = {part.shape[1:] for part in logits}
-    return torch.cat(logits) if len(shapes) == 1 else None
+        parts = [_floating(run(batch)).cpu() for batch in runner.batches(items, batch_size)]
+    shapes = {part.shape[1:] for part in parts}
+    return torch.cat(parts) if len(shapes) == 1 else None
 
 
 def _floating(output: Tensor) -> Tensor:

@@ -33,18 +33,18 @@ class TreeEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def columns(self, width: int, *, needed: Iterable[str] = ()) -> dict[str, int]:
         """Name the columns of X: feature -> number."""
-        names = self._unnamed(width) if self.features is None else self.features
+        names = self._default_names(width) if self.features is None else self.features
         columns = {name: number for number, name in enumerate(names)}
         if not len(columns) == len(names) == width:
             raise ValueError(
                 f"X has {width} columns, and features must name each once, got {', '.join(names)}"
             )
-        lacking = sorted(set(needed) - columns.keys())
-        if lacking:
-            raise ValueError(f"X has no column {', '.join(lacking)}; it has {', '.join(names)}")
+        absent = sorted(set(needed) - columns.keys())
+        if absent:
+            raise ValueError(f"X has no column {', '.join(absent)}; it has {', '.join(names)}")
         return columns
 
-    def _unnamed(self, width: int) -> Sequence[str]:
+    def _default_names(self, width: int) -> Sequence[str]:
         """Give the names of columns where `features` is not given."""
         return [f"x{number}" for number in range(width)]
 
@@ -79,10 +79,10 @@ class TreeEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: ArrayLike) -> Labels:
         """Give the answer of the leaf."""
         matrix = self.matrix(X)
-        known = {str(name): name for name in self.classes_}
+        classes = {str(name): name for name in self.classes_}
         out = np.empty(len(matrix), dtype=self.classes_.dtype)
         for leaf, lines in ends(self.tree_, matrix, self.columns(matrix.shape[1])):
-            out[lines] = known.get(leaf.answer, leaf.answer)
+            out[lines] = classes.get(leaf.answer, leaf.answer)
         return out
 
     def __sklearn_tags__(self) -> Any:

@@ -31,11 +31,13 @@ class CartTree(TreeEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Grow the tree."""
         matrix, labels = self.checked(X, y)
-        grown = DecisionTreeClassifier(max_depth=self.max_depth, random_state=self.seed)
-        grown.fit(_single(matrix), labels)
-        self.classes_ = grown.classes_
+        classifier = DecisionTreeClassifier(max_depth=self.max_depth, random_state=self.seed)
+        classifier.fit(_as_float32(matrix), labels)
+        self.classes_ = classifier.classes_
         names = list(self.columns(matrix.shape[1]))
-        self.tree_ = _converted(grown.tree_, names, [str(c) for c in grown.classes_], matrix, 0)
+        self.tree_ = _converted(
+            classifier.tree_, names, [str(c) for c in classifier.classes_], matrix, 0
+        )
         return self
 
 
@@ -49,31 +51,31 @@ def _converted(tree: Any, names: list[str], classes: list[str], matrix: Floats, 
         )
     values = matrix[:, tree.feature[node]]
     missing_low = bool(tree.missing_go_to_left[node])
-    most = tree.threshold[node]
-    most = np.inf if np.isnan(most) else most  # scikit-learn 1.8, where it asks what is missing
-    side = np.where(np.isnan(values), missing_low, _single(values) <= most)
+    limit = tree.threshold[node]
+    limit = np.inf if np.isnan(limit) else limit  # scikit-learn 1.8, where it asks what is missing
+    side = np.where(np.isnan(values), missing_low, _as_float32(values) <= limit)
     return Split(
         feature=names[tree.feature[node]],
-        threshold=_between(values[side], values[~side]),
+        threshold=_threshold_between(values[side], values[~side]),
         low=_converted(tree, names, classes, matrix[side], tree.children_left[node]),
         high=_converted(tree, names, classes, matrix[~side], tree.children_right[node]),
         missing="low" if missing_low else "high",
     )
 
 
-def _single(values: Floats) -> NDArray[np.float32]:
+def _as_float32(values: Floats) -> NDArray[np.float32]:
     """Bring values to single precision, in which scikit-learn grows trees; huge ones fit in it."""
-    most = float(np.finfo(np.float32).max)
-    return np.clip(values, -most, most).astype(np.float32)
+    largest = float(np.finfo(np.float32).max)
+    return np.clip(values, -largest, largest).astype(np.float32)
 
 
-def _between(low: Floats, high: Floats) -> float:
+def _threshold_between(low: Floats, high: Floats) -> float:
     """Find the threshold in full precision.
 
     Where all known values lie low, the question is whether a value is missing.
     """
     if np.isnan(high).all():
         return KNOWN
-    last, first = float(np.nanmax(low)), float(np.nanmin(high))
-    middle = last / 2 + first / 2
-    return middle if middle < first else last
+    highest_low, lowest_high = float(np.nanmax(low)), float(np.nanmin(high))
+    middle = highest_low / 2 + lowest_high / 2
+    return middle if middle < lowest_high else highest_low

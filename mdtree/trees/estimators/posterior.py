@@ -1,9 +1,9 @@
-"""Our tree: not one guess for each threshold, but all plausible ones, weighted by the data.
+"""The posterior tree: the average over all plausible thresholds, weighted by the data.
 
-A task has a family of weighted shapes (`shape.FAMILIES`).  Each gets its exact posterior; a group
-is judged by the mean over those shapes whose features it has.  The weights of the shapes are fixed
-by the study of shifts in docs/transfer.md: the evidence of a few training groups favours shapes
-that fit those groups, not shapes that carry to others.
+A task has a family of weighted templates (`template.FAMILIES`).  Each gets its exact posterior; a
+group is classified by the mean over those templates whose features it has.  The weights of the
+templates are fixed by the study of shifts in docs/transfer.md: the marginal likelihood of a few
+training groups favours templates that fit those groups, not templates that carry to others.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class PosteriorTree(TreeEstimator):
 
     With `facts`, the family may also ask for the parameter count and the data amount.  `prior` is
     the `components_` of an earlier fit, which this one continues: its cuts and its groups are kept,
-    and new groups are added.  `family` replaces the task's own shapes; "grown" grows them on the
-    data, where these tell any classes apart.
+    and new groups are added.  `family` replaces the task's own templates; "grown" grows them on
+    the data, where these tell any classes apart.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class PosteriorTree(TreeEstimator):
         self.prior = prior
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Compute the posterior of every shape whose features the data have."""
+        """Compute the posterior of every template whose features the data have."""
         if self.task not in TASKS:
             raise MdtreeError(
                 f"task {self.task!r} is unknown{nearest(self.task, TASKS)} "
@@ -68,15 +68,16 @@ class PosteriorTree(TreeEstimator):
         else:
             components = self._collected(matrix, codes)
         if self.family == "grown":  # the tree that is shown is the one that fits best
-            components.sort(key=lambda part: -round(posterior(part[1]).log_evidence, 9))
+            components.sort(key=lambda component: -round(posterior(component[1]).log_evidence, 9))
         self.components_: list[tuple[float, BinnedCounts]] = components
         first = posterior(components[0][1])
         self.tree_ = first.tree
-        self._first = (components[0][0], first)  # others are summed when a prediction needs them
+        # the others are summed when a prediction needs them
+        self._first = (components[0][0], first)
         return self
 
     def predict_proba(self, X: ArrayLike) -> Floats:
-        """Average over all plausible trees of the shapes that can judge each line."""
+        """Average over all plausible trees of the templates whose features each line has."""
         matrix = self.matrix(X)
         others = [(weight, posterior(binned)) for weight, binned in self.components_[1:]]
         return averaged([self._first, *others], matrix, self.columns(matrix.shape[1]))
@@ -87,7 +88,7 @@ class PosteriorTree(TreeEstimator):
         answers: Labels = self.classes_[first_best(probabilities)]
         return answers
 
-    def _unnamed(self, _: int) -> Sequence[str]:
+    def _default_names(self, _: int) -> Sequence[str]:
         return LANDSCAPE
 
     def _continued(
@@ -113,11 +114,11 @@ class PosteriorTree(TreeEstimator):
             family = grow_template(matrix, codes, list(map(str, self.classes_)), list(columns))
         family = family or FAMILIES.get(name) or FAMILIES[self.task]
         components = []
-        for weight, shape in family.shapes:
-            named = columns.keys() >= set(template_features(shape))
-            if named and complete_rows(shape, matrix, columns).any():
+        for weight, template in family.shapes:
+            has_columns = columns.keys() >= set(template_features(template))
+            if has_columns and complete_rows(template, matrix, columns).any():
                 empty = BinnedCounts(
-                    shape=shape,
+                    shape=template,
                     classes=tuple(map(str, self.classes_)),
                     hit=family.hit,
                     miss=family.miss,
@@ -125,10 +126,10 @@ class PosteriorTree(TreeEstimator):
                 binned = collect(empty, matrix, columns, codes, self.most_cuts)
                 components.append((weight, binned))
         if not components:
-            there = [n for n, column in columns.items() if not np.isnan(matrix[:, column]).all()]
-            needed = [" + ".join(template_features(shape)) for _, shape in family.shapes]
+            present = [n for n, column in columns.items() if not np.isnan(matrix[:, column]).all()]
+            needed = [" + ".join(template_features(template)) for _, template in family.shapes]
             raise ValueError(
                 f"no line has all features of a shape of task {self.task!r}: the data have "
-                f"{', '.join(there) or 'none'}, the shapes need {' or '.join(needed)}"
+                f"{', '.join(present) or 'none'}, the shapes need {' or '.join(needed)}"
             )
         return components

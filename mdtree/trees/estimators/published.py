@@ -1,4 +1,4 @@
-"""The published MD tree: fixed shapes, thresholds by one pass of bounded scalar search.
+"""The published MD tree: fixed templates, thresholds by one pass of bounded scalar search.
 
 Zhou et al.: "MD tree: a model-diagnostic tree grown on loss landscape", ICML 2024.  The thresholds
 begin at constants; then each in turn is set by a bounded scalar minimisation of minus the training
@@ -33,7 +33,7 @@ __all__ = ["PublishedTree"]
 
 
 class PublishedTree(TreeEstimator):
-    """A published shape with searched (`published`) or starting (`none`) thresholds.
+    """A published template with searched (`published`) or starting (`none`) thresholds.
 
     Groups with a missing feature are left out of the search.  After `fit`, `thresholds_` are the
     thresholds in the published order.
@@ -59,44 +59,46 @@ class PublishedTree(TreeEstimator):
             )
         if self.search not in ("published", "none"):
             raise MdtreeError(f"search must be 'published' or 'none', got {self.search!r}")
-        shape = PUBLISHED[self.shape]
+        template = PUBLISHED[self.shape]
         matrix, labels = self.checked(X, y)
-        self.classes_ = np.array(sorted(set(answers(shape))))
-        wanted = coded(labels, self.classes_, f"shape {self.shape!r}")
-        columns = self.columns(matrix.shape[1], needed=template_features(shape))
-        is_complete = ~np.isnan(
-            matrix[:, [columns[name] for name in template_features(shape)]]
+        self.classes_ = np.array(sorted(set(answers(template))))
+        targets = coded(labels, self.classes_, f"shape {self.shape!r}")
+        columns = self.columns(matrix.shape[1], needed=template_features(template))
+        complete = ~np.isnan(
+            matrix[:, [columns[name] for name in template_features(template)]]
         ).any(axis=1)
-        matrix, wanted = matrix[is_complete], wanted[is_complete]
-        questions = sorted(questions_of(shape), key=lambda question: question.order)
+        matrix, targets = matrix[complete], targets[complete]
+        questions = sorted(questions_of(template), key=lambda question: question.order)
         thresholds = np.array([question.start for question in questions], dtype=float)
         if self.search == "published":
-            if not is_complete.any():
-                raise ValueError(f"no line has all of {', '.join(template_features(shape))}")
+            if not complete.any():
+                raise ValueError(f"no line has all of {', '.join(template_features(template))}")
             codes = {str(name): code for code, name in enumerate(self.classes_)}
-            sides = _Sides(matrix, columns, shape, codes)
+            classifier = _ThresholdClassifier(matrix, columns, template, codes)
             for question in questions:
-                thresholds[question.order] = _searched(sides, thresholds, question, wanted)
+                thresholds[question.order] = _search_threshold(
+                    classifier, thresholds, question, targets
+                )
         self.thresholds_ = thresholds
-        self.tree_ = self._grown(shape, matrix, columns, wanted)
+        self.tree_ = self._build(template, matrix, columns, targets)
         return self
 
-    def _unnamed(self, _: int) -> Sequence[str]:
+    def _default_names(self, _: int) -> Sequence[str]:
         return template_features(PUBLISHED[self.shape])
 
-    def _grown(
-        self, shape: Template, matrix: Floats, columns: dict[str, int], codes: NDArray[np.intp]
+    def _build(
+        self, template: Template, matrix: Floats, columns: dict[str, int], codes: NDArray[np.intp]
     ) -> Node:
-        """Make the tree of a shape, and count the training groups in its leaves."""
-        if isinstance(shape, TemplateLeaf):
+        """Make the tree of a template, and count the training groups in its leaves."""
+        if isinstance(template, TemplateLeaf):
             counts = {str(c): float((codes == code).sum()) for code, c in enumerate(self.classes_)}
-            return Leaf(answer=shape.answer, counts=counts)
-        threshold = float(self.thresholds_[shape.order])
-        side = matrix[:, columns[shape.feature]] <= threshold
-        low = self._grown(shape.low, matrix[side], columns, codes[side])
-        high = self._grown(shape.high, matrix[~side], columns, codes[~side])
+            return Leaf(answer=template.answer, counts=counts)
+        threshold = float(self.thresholds_[template.order])
+        side = matrix[:, columns[template.feature]] <= threshold
+        low = self._build(template.low, matrix[side], columns, codes[side])
+        high = self._build(template.high, matrix[~side], columns, codes[~side])
         return Split(
-            feature=shape.feature,
+            feature=template.feature,
             threshold=threshold,
             low=low,
             high=high,
@@ -104,36 +106,44 @@ class PublishedTree(TreeEstimator):
         )
 
 
-class _Sides:
-    """A shape on fixed data, answered for any thresholds."""
+class _ThresholdClassifier:
+    """The answers of a template to fixed data, for any thresholds."""
 
     def __init__(
-        self, matrix: Floats, columns: dict[str, int], shape: Template, codes: dict[str, int]
+        self, matrix: Floats, columns: dict[str, int], template: Template, codes: dict[str, int]
     ) -> None:
         self._values = {
-            question.order: matrix[:, columns[question.feature]] for question in questions_of(shape)
+            question.order: matrix[:, columns[question.feature]]
+            for question in questions_of(template)
         }
-        self._shape = shape
+        self._template = template
         self._codes = codes
 
     def answers(self, thresholds: Floats) -> NDArray[np.intp]:
         """Give the code of the answer to each line."""
-        return np.asarray(self._of(self._shape, thresholds))
+        return np.asarray(self._answer_codes(self._template, thresholds))
 
-    def _of(self, shape: Template, thresholds: Floats) -> NDArray[np.intp] | int:
-        if isinstance(shape, TemplateLeaf):
-            return self._codes[shape.answer]
-        low = self._values[shape.order] <= thresholds[shape.order]
-        return np.where(low, self._of(shape.low, thresholds), self._of(shape.high, thresholds))
+    def _answer_codes(self, template: Template, thresholds: Floats) -> NDArray[np.intp] | int:
+        if isinstance(template, TemplateLeaf):
+            return self._codes[template.answer]
+        low = self._values[template.order] <= thresholds[template.order]
+        return np.where(
+            low,
+            self._answer_codes(template.low, thresholds),
+            self._answer_codes(template.high, thresholds),
+        )
 
 
-def _searched(
-    sides: _Sides, thresholds: Floats, question: Question, wanted: NDArray[np.intp]
+def _search_threshold(
+    classifier: _ThresholdClassifier,
+    thresholds: Floats,
+    question: Question,
+    targets: NDArray[np.intp],
 ) -> float:
     trial = thresholds.copy()
 
-    def error(threshold: float) -> float:
+    def objective(threshold: float) -> float:
         trial[question.order] = threshold
-        return -float(np.mean(sides.answers(trial) == wanted))
+        return -float(np.mean(classifier.answers(trial) == targets))
 
-    return float(minimize_scalar(error, bounds=question.bounds, method="bounded").x)
+    return float(minimize_scalar(objective, bounds=question.bounds, method="bounded").x)
