@@ -79,8 +79,9 @@ def command(
         request = replace(request, groups=frozenset(groups))
     target = rows_file(directory, out)
     if dry_run:
-        _print_plan(measurement.dry_run(request, out=target), share_of_work(options), as_json)
-        return
+        run = measurement.dry_run(request, out=target)
+        _print_plan(run, share_of_work(options), as_json)
+        ctx.exit(1 if any(item.fault is not None for item in run.planned) else 0)
     with results_alone(options), Bar("measuring") as bar:
         summary = measurement.measure(
             request,
@@ -166,6 +167,12 @@ def _print_summary(summary: Any, as_json: bool) -> None:
             f"{out}.damaged",
             err=True,
         )
+    if summary.kept:
+        click.echo(
+            f"{plural(len(summary.kept), 'group')} measured before with other settings: the "
+            f"earlier rows stay in {out} too, for quantities that were not measured now",
+            err=True,
+        )
     if summary.left:
         click.echo(
             f"{plural(summary.left, 'group')} not reached: too many have failed, or the files are "
@@ -188,6 +195,7 @@ def _print_json(summary: Any, rows: Iterator[Row]) -> None:
         "left": summary.left,
         "failed": [{"group": g, "reason": reason} for g, reason in summary.failed.items()],
         "damaged": [{"line": d.line, "reason": d.reason} for d in summary.damaged],
+        "kept": list(summary.kept),
     }
     click.echo(json.dumps(head).removesuffix("}") + ', "rows": [', nl=False)
     for number, row in enumerate(rows):

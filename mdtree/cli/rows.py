@@ -14,7 +14,8 @@ from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
 from mdtree.rows import (
     PROTOCOLS,
     csv_lines,
-    open_rows,
+    measured_file,
+    open_measured,
     rows_from_csv,
     write_csv,
     write_parquet,
@@ -42,13 +43,14 @@ def command() -> None:
 @click.option("--all", "everything", is_flag=True, help="Show every row, not the first 40.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON Lines.")
 def show(rows: Path, *, everything: bool, as_json: bool) -> None:
-    """Print a file of measurements as a table.
+    """Print measurements as a table: a file of rows, a CSV table, or a measured directory.
 
     \b
-    Example:
+    Examples:
       mdtree rows show rows.jsonl
+      mdtree rows show runs/ --all
     """
-    stored_rows = open_rows(rows)
+    stored_rows = open_measured(rows)
     if as_json:
         for row in stored_rows:
             click.echo(row_text(row))
@@ -77,11 +79,11 @@ def export(rows: Path, *, out: Path | None, form: str | None) -> None:
     if out is None:
         if parquet:
             raise MdtreeError("a Parquet table is no text for a terminal: name a file with --out")
-        for line in csv_lines(open_rows(rows)):
+        for line in csv_lines(open_measured(rows)):
             click.echo(printable(line, keep="\n") if sys.stdout.isatty() else line, nl=False)
         return
-    _check_other(out, rows, "holds the measurements themselves")
-    (write_parquet if parquet else write_csv)(open_rows(rows), out)
+    _check_other(out, measured_file(rows), "holds the measurements themselves")
+    (write_parquet if parquet else write_csv)(open_measured(rows), out)
 
 
 @command.command("import")

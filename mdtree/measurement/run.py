@@ -46,6 +46,7 @@ class Summary:
     left: int  # groups that the run did not come to: too many failed, or their files are gone
     failed: dict[str, str]  # group -> reason
     damaged: tuple[Damaged, ...]  # lines of the old file that were no rows, and were moved aside
+    kept: tuple[str, ...] = ()  # groups whose earlier row stays: it holds what was not measured now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ def measure(
     watch = progress or Silent()
     names = survey(request)
     traces = TracebackFiles(out)
-    measured, failed = 0, dict[str, str]()
+    measured, failed, kept = 0, dict[str, str](), list[str]()
     with _nothing_left(request), Store(out) as store:
         pending = _Pending(request, store.index, traces, watch)
         watch.start(len(names))
@@ -81,6 +82,8 @@ def measure(
                 row = traces.keep(result.row, result.trace)
                 store.append(row)
                 measured += row.failure is None
+                if store.index.fuller(row.key):
+                    kept.append(row.group)
                 if row.failure is not None:
                     failed[row.group] = row.failure.reason
                 watch.step(row.group)
@@ -96,6 +99,7 @@ def measure(
         left=len(names) - measured - pending.already - len(failed),
         failed=failed,
         damaged=damaged,
+        kept=tuple(kept),
     )
 
 

@@ -1,7 +1,15 @@
 """Rows of measurements: all that passes from measuring to diagnosing, and its vocabulary."""
 
 from mdtree.rows.facts import FACTS, TEXT_FACTS, Fact, check_facts
-from mdtree.rows.loading import home_of, is_address, load_rows, one_protocol, rows_file
+from mdtree.rows.loading import (
+    home_of,
+    is_address,
+    load_rows,
+    measured_file,
+    one_protocol,
+    open_measured,
+    rows_file,
+)
 from mdtree.rows.parquet import write_parquet
 from mdtree.rows.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from mdtree.rows.quantities import QUANTITIES, Quantity
@@ -66,7 +74,9 @@ __all__ = [
     "is_table",
     "load_rows",
     "mean_over_members",
+    "measured_file",
     "one_protocol",
+    "open_measured",
     "open_rows",
     "read_rows",
     "rows_file",

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from mdtree.exceptions import OutputError, ProtocolError, RecipeError, RowsError, TreeError
 from mdtree.rows.atomic import own
-from mdtree.rows.reading import read_rows
+from mdtree.rows.reading import open_rows, read_rows
 from mdtree.rows.row import Row
 from mdtree.rows.tables import is_table, rows_from_csv
 
-__all__ = ["home_of", "is_address", "load_rows", "one_protocol", "rows_file"]
+__all__ = [
+    "home_of",
+    "is_address",
+    "load_rows",
+    "measured_file",
+    "one_protocol",
+    "open_measured",
+    "rows_file",
+]
 
 _NAME = "rows.jsonl"
 
@@ -43,6 +51,21 @@ def rows_file(measured: str | Path, out: Path | None = None) -> Path:
     return own(home / _NAME, home, advice="name a file of rows with --out (diagnose: --rows)")
 
 
+def measured_file(path: Path) -> Path:
+    """Give the rows.jsonl of a directory; another path is the file itself."""
+    return path / _NAME if os.path.isdir(path) else path  # noqa: PTH112 - as in home_of
+
+
+def open_measured(path: Path, *, table_protocol: str = "paper-1") -> Collection[Row]:
+    """Give all rows of JSON Lines, of a CSV table, or of the rows.jsonl of a directory.
+
+    Those of JSON Lines stay in their file, and are read whenever they are come across.
+    """
+    if is_table(path):
+        return rows_from_csv(path, protocol=table_protocol).rows
+    return open_rows(measured_file(path))
+
+
 def load_rows(
     path: Path,
     *,
@@ -57,8 +80,7 @@ def load_rows(
     wants them too.
     """
     is_file = not os.path.isdir(path)  # noqa: PTH112 - as in home_of
-    if not is_file:
-        path /= _NAME
+    path = measured_file(path)
     if not os.path.exists(path):  # noqa: PTH110 - the same; and `<(...)` is no plain file
         raise RowsError(f"{path} does not exist; measure the directory first: mdtree measure")
     if is_table(path):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from mdtree.exceptions import RowsError
 from mdtree.regular_file import open_regular
-from mdtree.rows.row import FORMAT, Row, RowKey, row_from_json
+from mdtree.rows.row import FORMAT, Measured, Row, RowKey, row_from_json
 
 __all__ = [
     "Damaged",
@@ -100,6 +100,8 @@ class Index:
             int, int
         ] = {}  # digest of a key -> offset; keys are three times as large
         self._failed: dict[int, int] = {}  # the same of the latest failure, if it is the last row
+        # the same of earlier measurements of the same networks, with quantities the latest lacks
+        self._fuller: dict[int, tuple[int, ...]] = {}
         for line in read_lines(path, must_exist=strict):
             self.end = line.offset + len(line.text)
             if not isinstance(line.content, Damaged):
@@ -120,7 +122,14 @@ class Index:
         if row.measured or failed == before:  # there is no measurement that would be lost
             replaced.add(before)
             self._offsets[digest] = offset
-        self.superseded += len(replaced - {None})
+        replaced.discard(None)
+        if row.measured and before is not None and before != failed:
+            earlier = (*self._fuller.pop(digest, ()), before)
+            fuller = tuple(place for place in earlier if self._lacks(row, digest, place))
+            replaced = (replaced | set(earlier)) - set(fuller)
+            if fuller:
+                self._fuller[digest] = fuller
+        self.superseded += len(replaced)
         if not row.measured:
             self._failed[digest] = offset
 
@@ -136,6 +145,10 @@ class Index:
             self.superseded += 1
         return later
 
+    def fuller(self, key: RowKey) -> bool:
+        """Say whether the file keeps a measurement with quantities that the latest lacks."""
+        return _digest(key) in self._fuller
+
     def latest(self, key: RowKey) -> Row | None:
         """Read the latest row of a key."""
         digest = _digest(key)
@@ -148,6 +161,8 @@ class Index:
     def texts(self) -> Iterator[bytes]:
         """Read the lines that count, in the order in which keys first appear."""
         for digest, offset in self._offsets.items():
+            for earlier in self._fuller.get(digest, ()):
+                yield self._line(earlier) + b"\n"
             yield self._line(offset) + b"\n"
             later = self._later(digest)
             if later is not None:
@@ -158,6 +173,14 @@ class Index:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _lacks(self, row: Row, digest: int, offset: int) -> bool:
+        """Say whether a row lacks a quantity that was measured of the same networks earlier."""
+        earlier = self._read(digest, offset)
+        if row.provenance is None or earlier.provenance is None:
+            return False
+        same = row.provenance.weights == earlier.provenance.weights
+        return same and not _measured(earlier) <= _measured(row)
 
     def _row(self, digest: int) -> Row:
         row = self._read(digest, self._offsets[digest])
@@ -185,6 +208,10 @@ class Index:
             weakref.finalize(self, self._file.close)
         self._file.seek(offset)
         return self._file.readline(_LONGEST_LINE).rstrip()
+
+
+def _measured(row: Row) -> set[str]:
+    return {name for name, value in row.quantities.items() if isinstance(value, Measured)}
 
 
 class StoredRows(Collection[Row]):

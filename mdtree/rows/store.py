@@ -3,8 +3,10 @@
 A kill at any moment loses at most the row that is being written: a row is one write that ends in a
 line feed, so an unfinished row is the last line and has none.  Readers leave it out, the next
 writer cuts it off.  Where a group is measured again, its later row counts; where that fails, the
-failure stands behind the measurement and takes nothing of it.  When a writer closes, superseded
-rows are dropped and damaged lines are moved to a file beside (`NAME.damaged`).
+failure stands behind the measurement and takes nothing of it.  A measurement of the same networks
+with other settings stays too, in front, where it holds quantities that the later one lacks.  When a
+writer closes, superseded rows are dropped and damaged lines are moved to a file beside
+(`NAME.damaged`).
 """
 
 from __future__ import annotations

@@ -55,6 +55,18 @@ def test_json_is_json_and_nothing_else(mdtree, zoo):
     assert [json.loads(line) for line in lines] == content["rows"]
 
 
+def test_fewer_metrics_with_other_settings_take_nothing_of_what_was_measured(mdtree, zoo):
+    assert mdtree("measure", zoo, "--metrics", "error_rate,similarity").code == 0
+    before = (zoo / "rows.jsonl").read_text().splitlines()
+    ran = mdtree("measure", zoo, "--metrics", "error_rate", "--seed", 1)
+    assert ran.code == 0
+    assert "2 groups measured before with other settings: the earlier rows stay in" in ran.err
+    lines = (zoo / "rows.jsonl").read_text().splitlines()
+    assert len(lines) == 4
+    assert set(before) < set(lines)
+    assert {row.provenance.seed for row in rows_of(zoo / "rows.jsonl").values()} == {1}
+
+
 def test_a_dry_run_writes_nothing_and_counts_the_forward_passes(mdtree, zoo):
     ran = mdtree("measure", zoo, "--dry-run")
     assert ran.code == 0

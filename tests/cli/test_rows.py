@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,24 @@ def test_show_prints_a_table_of_the_first_forty_or_of_all(mdtree, rows):
 def test_show_json_gives_all_rows_as_they_are(mdtree, rows, tmp_path):
     (tmp_path / "copy.jsonl").write_text(mdtree("rows", "show", rows, "--json").out)
     assert read_rows(tmp_path / "copy.jsonl") == read_rows(rows)
+
+
+def test_tables_and_measured_directories_are_shown_and_exported_too(mdtree, rows, tmp_path):
+    table = tmp_path / "table.csv"
+    assert mdtree("rows", "export", rows, "--out", table).code == 0
+    first = mdtree("rows", "show", table)
+    assert first.code == 0
+    assert (
+        first.out.splitlines()[2].split()[0]
+        == mdtree("rows", "show", rows).out.splitlines()[2].split()[0]
+    )
+
+    (tmp_path / "runs").mkdir()
+    shutil.copy(rows, tmp_path / "runs" / "rows.jsonl")
+    assert mdtree("rows", "show", tmp_path / "runs").out == mdtree("rows", "show", rows).out
+    own = mdtree("rows", "export", tmp_path / "runs", "--out", tmp_path / "runs" / "rows.jsonl")
+    assert own.code != 0
+    assert "holds the measurements themselves" in own.err
 
 
 def test_export_is_the_same_on_the_terminal_and_in_a_file(mdtree, rows, tmp_path):
@@ -148,7 +167,6 @@ def test_published_tables_are_imported(mdtree, tmp_path):
     ("args", "code", "words"),
     [
         (["show", "no.jsonl"], 2, "no.jsonl does not exist"),
-        (["show", "."], 2, "Is a directory"),
         (["show", "bad.jsonl"], 2, "bad.jsonl, line 1"),
         (["export", "bad.jsonl"], 2, "bad.jsonl, line 1"),
         (["export", "rows.jsonl", "--out", "no/t.csv"], 5, "cannot be written"),

@@ -29,19 +29,32 @@ def lines_of(path):
     return sorted(rows, key=lambda row: row["group"])
 
 
+def numbers_of(line):
+    """Take the numbers out of a row: what is left has no last bits, and can be equal."""
+    values = line["quantities"].values()
+    numbers = [value.pop(name) for value in values for name in ("value", "stderr") if name in value]
+    curve = line["details"].pop("curve")["columns"]
+    return torch.tensor([*curve["train_error"], *curve["train_loss"], *numbers], dtype=torch.double)
+
+
 def test_two_workers_give_the_numbers_of_one_and_another_seed_gives_others(mdtree, args, tmp_path):
+    """One worker may have several threads, two have one each: their sums differ in last bits.
+
+    Training makes such bits larger, but nowhere near as large as another seed would.
+    """
     one, two, other = (tmp_path / f"{name}.jsonl" for name in ("one", "two", "other"))
-    # Several workers have one thread each, and one worker has all: their sums differ in last bits.
-    fewer = 1 if torch.get_num_threads() == 1 else 3
-    assert mdtree(*args, one, "--workers", fewer).code == 0
+    assert mdtree(*args, one).code == 0
     assert mdtree(*args, two, "--workers", 2).code == 0
     assert mdtree(*args, other, "--seed", 1).code == 0
 
-    assert lines_of(one) == lines_of(two)
-    for group, row in rows_of(one).items():
+    for row in rows_of(one).values():
         assert all(isinstance(value, Measured) for value in row.quantities.values())
-        assert row.details["curve"] != rows_of(other)[group].details["curve"]
         assert row.provenance.passes > 0
+    rows = [lines_of(path) for path in (one, two, other)]
+    for same, parallel, different in zip(*rows, strict=True):
+        numbers, again, others = map(numbers_of, (same, parallel, different))
+        assert (numbers - again).abs().max() < (numbers - others).abs().max() / 100
+        assert same == parallel
 
 
 def test_ctrl_c_in_the_middle_of_a_curve_writes_no_row_and_the_group_is_measured_next_time(

@@ -80,6 +80,14 @@ def file(tmp_path):
     return tmp_path / "rows.jsonl"
 
 
+def full(value: float, **changes) -> Row:
+    row = good(value, **changes)
+    both = {"train_error": Measured(value=value), "test_error": Measured(value=value)}
+    return replace(row, quantities=both)
+
+
+RETRAINED = replace(provenance(), weights={"0.pt": "b" * 64})
+
 CASES = {  # rows of one key -> the latest of them, and the lines that count
     "failed once": ([bad("a")], bad("a"), [0]),
     "failed twice": ([bad("a"), bad("b")], bad("b"), [1]),
@@ -87,6 +95,15 @@ CASES = {  # rows of one key -> the latest of them, and the lines that count
     "failed after it was measured": ([good(1), bad("a")], told(good(1), "a"), [0, 1]),
     "failed twice after": ([good(1), bad("a"), bad("b")], told(good(1), "b"), [0, 2]),
     "mended": ([good(1), bad("a"), good(2)], good(2), [2]),
+    "with fewer quantities": ([full(1), good(2)], good(2), [0, 1]),
+    "with fewer again": ([full(1), good(2), good(3)], good(3), [0, 2]),
+    "with all again": ([full(1), good(2), full(3)], full(3), [2]),
+    "with fewer, and failed": ([full(1), good(2), bad("a")], told(good(2), "a"), [0, 1, 2]),
+    "with fewer, of other networks": (
+        [full(1), good(2, provenance=RETRAINED)],
+        good(2, provenance=RETRAINED),
+        [1],
+    ),
     "mended and failed again": ([bad("z"), good(1), bad("a")], told(good(1), "a"), [1, 2]),
 }
 
