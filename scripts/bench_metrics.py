@@ -42,8 +42,8 @@ from mdtree.landscape import (
     lanczos,
     preserved_state,
     score,
-    sharpness,
     straight_line,
+    top_eigenvalue,
     train_curve,
     trainable_parameters,
 )
@@ -176,7 +176,7 @@ def _tops(case: _Case, runs: int) -> list[Comparison]:
     ).top
 
     def ours() -> float:
-        return sharpness(_hessian(case, sample), tolerance=ONE).top
+        return top_eigenvalue(_hessian(case, sample), tolerance=ONE).top
 
     def rival() -> float:
         return float(_pyhessian(case, sample).eigenvalues()[0][0])

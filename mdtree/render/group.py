@@ -12,10 +12,10 @@ from mdtree.render.pictures import pictures
 from mdtree.render.provenance import origin
 from mdtree.render.quantities import quantities
 from mdtree.render.section import section
+from mdtree.render.sentences import plain, sentence, short
 from mdtree.render.style import kind
 from mdtree.render.table import name_of
 from mdtree.render.walk import walk
-from mdtree.render.words import plain, sentence, short
 from mdtree.rows import Row
 from mdtree.trees import SavedTree
 

@@ -34,7 +34,6 @@ from mdtree.rows.row import (
     Value,
     mean_over_members,
 )
-from mdtree.rows.store import Store, write_rows
 from mdtree.rows.tables import (
     Imported,
     csv_lines,
@@ -43,6 +42,7 @@ from mdtree.rows.tables import (
     rows_to_csv,
     write_csv,
 )
+from mdtree.rows.writing import Store, write_rows
 
 __all__ = [
     "DEFAULT_PROTOCOL",

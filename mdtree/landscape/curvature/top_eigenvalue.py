@@ -1,4 +1,4 @@
-"""The sharpness alone: the largest eigenvalue of the Hessian, for those who need no more.
+"""The top eigenvalue alone: the largest eigenvalue of the Hessian, for those who need no more.
 
 Lanczos on a sixteenth of the items tells for little where the top eigenvector lies, and from there
 on all items it takes about three products.  (The density needs a random start; the trace needs the
@@ -15,7 +15,7 @@ from mdtree.landscape.curvature.lanczos import LanczosResult, lanczos
 from mdtree.landscape.curvature.operator import Hessian
 from mdtree.landscape.seeding import generator
 
-__all__ = ["sharpness"]
+__all__ = ["top_eigenvalue"]
 
 _SHARE = 16
 _FEWEST = 64
@@ -24,9 +24,9 @@ _CHANCE = 0.05
 _STEPS = 60  # at most
 
 
-def sharpness(hessian: Hessian, *, tolerance: float, seed: int = 0) -> LanczosResult:
+def top_eigenvalue(hessian: Hessian, *, tolerance: float, seed: int = 0) -> LanczosResult:
     """Find the largest eigenvalue to a relative tolerance."""
-    items, source = hessian.items, generator(seed, "sharpness")
+    items, source = hessian.items, generator(seed, "top eigenvalue")
     count = max(len(items) // _SHARE, _FEWEST)
     few = items.take(torch.randperm(len(items), generator=source)[:count])
     start = hessian.random(source)

@@ -1,4 +1,4 @@
-"""Words: numbers as people write them, names as people say them."""
+"""Sentences of the page: numbers as people write them, names and questions as people say them."""
 
 from __future__ import annotations
 

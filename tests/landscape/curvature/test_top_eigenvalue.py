@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.landscape import Hessian, sharpness
+from mdtree.landscape import Hessian, top_eigenvalue
 from tests.support.exact import double, exact_hessian, items, loss_for, runner_of, weights_of
 from tests.support.networks import NETS
 
@@ -22,7 +22,7 @@ def test_it_is_the_largest_eigenvalue_of_the_exact_hessian(name, seed):
     module, data = make().double().eval(), double(data)
     exact = exact_hessian(runner_of(module, loss=loss_for(data)), weights_of(module), data)
 
-    found = sharpness(hessian_of(module, data), tolerance=1e-9, seed=seed)
+    found = top_eigenvalue(hessian_of(module, data), tolerance=1e-9, seed=seed)
 
     assert found.converged
     assert found.top == pytest.approx(float(torch.linalg.eigvalsh(exact)[-1]), rel=1e-6)
@@ -33,8 +33,8 @@ def test_it_is_as_near_as_was_asked_for(tolerance):
     make, data = NETS["batch norm"]
     module = make().double().eval()
     data = double(data)
-    tight = sharpness(hessian_of(module, data), tolerance=1e-9).top
-    rough = sharpness(hessian_of(module, data), tolerance=tolerance).top
+    tight = top_eigenvalue(hessian_of(module, data), tolerance=1e-9).top
+    rough = top_eigenvalue(hessian_of(module, data), tolerance=tolerance).top
     assert rough == pytest.approx(tight, rel=tolerance)
 
 
@@ -52,22 +52,23 @@ class Halves(nn.Module):
 def test_a_direction_that_few_items_do_not_know_is_found_all_the_same():
     x = torch.zeros(80, 2)
     x[:79, 0], x[79, 1] = 1.0, 30.0  # curvatures 2 * 79 / 80 and 2 * 900 / 80
-    found = sharpness(hessian_of(Halves(), (x, torch.ones(80))), tolerance=1e-6)
+    found = top_eigenvalue(hessian_of(Halves(), (x, torch.ones(80))), tolerance=1e-6)
     assert found.top == pytest.approx(22.5, rel=1e-5)
 
 
-def test_a_flat_loss_has_no_sharpness_and_one_item_is_enough():
+def test_a_flat_loss_has_no_curvature_and_one_item_is_enough():
     flat = (torch.zeros(5, 2), torch.ones(5))
-    assert sharpness(hessian_of(Halves(), flat), tolerance=0.01).top == 0
+    assert top_eigenvalue(hessian_of(Halves(), flat), tolerance=0.01).top == 0
     one = (torch.tensor([[3.0, 0.0]]), torch.ones(1))
-    assert sharpness(hessian_of(Halves(), one), tolerance=0.01).top == pytest.approx(18)
+    assert top_eigenvalue(hessian_of(Halves(), one), tolerance=0.01).top == pytest.approx(18)
 
 
 def test_the_seed_decides():
     make, data = NETS["mlp"]
     module = make().eval()
     first, again, other = (
-        sharpness(hessian_of(module, data), tolerance=0.01, seed=seed).top for seed in (0, 0, 1)
+        top_eigenvalue(hessian_of(module, data), tolerance=0.01, seed=seed).top
+        for seed in (0, 0, 1)
     )
     assert first == again
     assert first != other
