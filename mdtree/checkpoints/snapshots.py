@@ -9,7 +9,8 @@ A name says who a network is and when it was saved.  `seed_0_epoch_10` is (seed 
     only when, beside names that say who       `best.pt` is no seed beside `0.pt` and `1.pt`
 
 Words alone do not tell whether `model_0` and `model_1` are seeds or epochs.  There the counters
-tell that trainers write into their checkpoints (`counters`).
+tell that trainers write into their checkpoints (`counters`); and numbers that go up in hundreds,
+`500.pt` and `1000.pt`, are those of steps.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ _FILLERS = _table(
     "torch global total"
 )
 _KNOWN = _COUNTED | _MOMENTS | _SEEDS | _MEASURES | _FILLERS
+_FEWEST_STEPS = 100  # between two files; smaller numbers may well be seeds
 _SHORTEST = 3  # letters of a word that may be glued to another: bestmodel
 
 _SUFFIX = re.compile(
@@ -113,7 +115,11 @@ def snapshots(
     ('m_8.pt', 'm_9.pt')
     """
     parsed_names = {name: _parse_name(name) for name in names}
-    return _by_names(parsed_names) or _by_counters(parsed_names, counters or {})
+    return (
+        _by_names(parsed_names)
+        or _by_counters(parsed_names, counters or {})
+        or _by_distances(parsed_names)
+    )
 
 
 def plainest(names: Iterable[str]) -> list[str]:
@@ -172,6 +178,22 @@ def _by_counters(
             if _differ(counters[known[0]], counters[name]):
                 return known[0], name
     return None
+
+
+def _by_distances(parsed_names: Mapping[str, _ParsedName]) -> Pair | None:
+    """Look at names of a number alone: multiples of the smallest are steps, if that is large."""
+    numbers = {
+        name: _numbers(parsed.who)[0]
+        for name, parsed in parsed_names.items()
+        if len(parsed.who) == len(_numbers(parsed.who)) == 1 and not parsed.when
+    }
+    least = min(numbers.values(), default=0.0)
+    if len(numbers) < 2 or least < _FEWEST_STEPS:  # noqa: PLR2004 - a pair
+        return None
+    if any(number % least for number in numbers.values()):
+        return None
+    first, second, *_ = sorted(numbers, key=numbers.__getitem__)
+    return first, second
 
 
 def _counts(parsed: _ParsedName, counters: Mapping[str, float]) -> bool:
