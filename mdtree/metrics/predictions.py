@@ -1,13 +1,14 @@
 """What the predictions of a group say together: agreement, the ensemble, confidence, the tail.
 
-    chance_error      100 * (1 - share of the most frequent class among the test items)
+    chance_error      100 * (1 - share of the most frequent class)
+    chance_loss       -sum_c p_c ln p_c                  p_c: share of class c
     ensemble_gain     error of one network - error of the mean of all probabilities
     disagreement      100 * (items that two networks put into different classes) / n
     overconfidence    100 * mean(largest probability) - (100 - error)
     loss_tail         100 * (loss of the tenth of the items with the largest loss) / (loss of all)
 
-Each of them but the first on test items, and on training items under the same name with `train_`
-before it.  The ensemble removes what differs between seeds: what it gains is variance, and what is
+The first two of the labels of the test items alone: what a network reaches that looks at no input.
+The others on test items, and on training items under the same name with `train_` before it.  The ensemble removes what differs between seeds: what it gains is variance, and what is
 left is bias (and noise of the labels).  At most 10,000 items of each half, the same for all
 members.  Both protocols measure these quantities in the same way.
 
@@ -49,6 +50,7 @@ _OF_ONE = ("overconfidence", "loss_tail")
 _HALVES = {"train": "train_", "test": ""}
 _QUANTITIES = (
     "chance_error",
+    "chance_loss",
     *(f"{prefix}{name}" for prefix in _HALVES.values() for name in (*_OF_PAIRS, *_OF_ONE)),
 )
 
@@ -70,8 +72,7 @@ def compute(metric_input: MetricInput) -> MetricResult:
             continue
         of_half = _half([member[half] for member in members])
         values |= {prefix + name: value for name, value in of_half.items()}
-    tests = [member.get("test") for member in members]
-    return MetricResult({"chance_error": _chance(tests[0]), **values})
+    return MetricResult({**_chance(members[0].get("test")), **values})
 
 
 def cost(work: Workload) -> ComputeCost:
@@ -167,11 +168,15 @@ def _mean(members: Sequence[Tensor]) -> Value:
     )
 
 
-def _chance(test: Predictions | None) -> Value:
+def _chance(test: Predictions | None) -> dict[str, Value]:
     if test is None:
-        return Missing(missing="needs test items whose targets are class numbers")
-    most = int(torch.bincount(test.labels).max())
-    return Measured(value=100 * (1 - most / len(test.labels)))
+        missing = Missing(missing="needs test items whose targets are class numbers")
+        return {"chance_error": missing, "chance_loss": missing}
+    shares = torch.bincount(test.labels).double() / len(test.labels)
+    return {
+        "chance_error": Measured(value=100 * (1 - float(shares.max()))),
+        "chance_loss": Measured(value=float(torch.special.entr(shares).sum())),
+    }
 
 
 PREDICTIONS = Metric(name="predictions", quantities=_QUANTITIES, compute=compute, cost=cost)

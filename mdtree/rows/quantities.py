@@ -279,6 +279,14 @@ _LIST = (
         metric="predictions",
     ),
     Quantity(
+        name="chance_loss",
+        unit="nats",
+        meaning="cross entropy on test items of predicting the shares of the classes",
+        low="one class is far more frequent than the others",
+        high="there are many classes, all of them frequent",
+        metric="predictions",
+    ),
+    Quantity(
         name="ensemble_gain",
         unit="%",
         meaning="error on test items of one network minus that of the mean of all networks",

@@ -63,6 +63,7 @@ def test_two_members_by_hand():
     expected = ((sure[0] - 4 / 5) + (sure[1] - 2 / 5)) / 2
     assert found["overconfidence"].value == pytest.approx(100 * expected, abs=1e-4)
     assert found["chance_error"].value == pytest.approx(20)
+    assert found["chance_loss"].value == pytest.approx(-0.8 * math.log(0.8) - 0.2 * math.log(0.2))
 
 
 def test_the_errors_are_those_over_items():
