@@ -10,8 +10,8 @@
 The first two of the labels of the test items alone: what a network reaches that looks at no input.
 The others on test items, and on training items under the same name with `train_` before it.  The
 ensemble removes what differs between seeds: what it gains is variance, and what is left is bias
-(and noise of the labels).  At most 10,000 items of each half, the same for all members.  Both protocols
-measure these quantities in the same way.
+(and noise of the labels).  At most 10,000 items of each half, the same for all members.  Both
+protocols measure these quantities in the same way.
 
 The value is the mean over members or pairs; its standard error is that over items, which is the
 larger one for small test sets and does not need three members.
