@@ -27,6 +27,7 @@ from mdtree.landscape.curves.training import (
 )
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.parameters import ParameterLayout, trainable_parameters
+from mdtree.landscape.predictions import Predictions, predict
 from mdtree.landscape.preserve import preserved_state
 from mdtree.landscape.runner import ModelRunner
 from mdtree.landscape.score import Score, score
@@ -51,6 +52,7 @@ __all__ = [
     "Outputs",
     "ParameterLayout",
     "Point",
+    "Predictions",
     "Profile",
     "ProfileValue",
     "PyHessianResult",
@@ -69,6 +71,7 @@ __all__ = [
     "mean_loss",
     "mixed_sample",
     "outputs",
+    "predict",
     "preserved_state",
     "profile",
     "published_hessian",

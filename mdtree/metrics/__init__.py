@@ -8,6 +8,7 @@ from mdtree.metrics.error_rate import ERROR_RATE
 from mdtree.metrics.fork import FORK
 from mdtree.metrics.hessian import HESSIAN
 from mdtree.metrics.layers import LAYERS
+from mdtree.metrics.predictions import PREDICTIONS
 from mdtree.metrics.similarity import SIMILARITY
 from mdtree.metrics.spectrum import SPECTRUM
 
@@ -19,6 +20,7 @@ METRICS: dict[str, Metric] = {
     "connectivity": CONNECTIVITY,
     "similarity": SIMILARITY,
     "spectrum": SPECTRUM,
+    "predictions": PREDICTIONS,
     "layers": LAYERS,
     "fork": FORK,
 }

@@ -1,0 +1,183 @@
+"""What the predictions of a group say together: agreement, the ensemble, confidence, the tail.
+
+    chance_error      100 * (1 - share of the most frequent class)
+    chance_loss       -sum_c p_c ln p_c                  p_c: share of class c
+    ensemble_gain     error of one network - error of the mean of all probabilities
+    disagreement      100 * (items that two networks put into different classes) / n
+    overconfidence    100 * mean(largest probability) - (100 - error)
+    loss_tail         100 * (loss of the tenth of the items with the largest loss) / (loss of all)
+
+The first two of the labels of the test items alone: what a network reaches that looks at no input.
+The others on test items, and on training items under the same name with `train_` before it.  The
+ensemble removes what differs between seeds: what it gains is variance, and what is left is bias
+(and noise of the labels).  At most 10,000 items of each half, the same for all members.  Both
+protocols measure these quantities in the same way.
+
+The value is the mean over members or pairs; its standard error is that over items, which is the
+larger one for small test sets and does not need three members.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from mdtree.datasets import Items
+from mdtree.landscape import (
+    ComputeCost,
+    Predictions,
+    derive_seed,
+    draw,
+    generator,
+    predict,
+    preserved_state,
+)
+from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
+from mdtree.models import Run
+from mdtree.rows import Measured, Missing, Value
+
+__all__ = ["PREDICTIONS"]
+
+_ITEMS = 10_000
+_TAIL = 0.1  # share of the items
+
+_OF_PAIRS = ("ensemble_gain", "disagreement")
+_OF_ONE = ("overconfidence", "loss_tail")
+_HALVES = {"train": "train_", "test": ""}
+_QUANTITIES = (
+    "chance_error",
+    "chance_loss",
+    *(f"{prefix}{name}" for prefix in _HALVES.values() for name in (*_OF_PAIRS, *_OF_ONE)),
+)
+
+
+def compute(metric_input: MetricInput) -> MetricResult:
+    """Measure what all members predict for the same items."""
+    data = {"train": metric_input.data.train, "test": metric_input.data.test}
+    halves = {half: _drawn(metric_input, half, items) for half, items in data.items()}
+    with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "predictions")):
+        members = [
+            metric_input.runner.network.with_weights(weights, partial(_all, metric_input, halves))
+            for weights in metric_input.members.values()
+        ]
+    values: dict[str, Value] = {}
+    for half, prefix in _HALVES.items():
+        if halves[half] is None:
+            missing: Value = Missing(missing=f"the recipe names no {half} data")
+            values |= dict.fromkeys((prefix + name for name in (*_OF_PAIRS, *_OF_ONE)), missing)
+            continue
+        of_half = _half([member[half] for member in members])
+        values |= {prefix + name: value for name, value in of_half.items()}
+    return MetricResult({**_chance(members[0].get("test")), **values})
+
+
+def cost(work: Workload) -> ComputeCost:
+    """Count one forward pass of each item for each member."""
+    items = min(work.train_items, _ITEMS) + min(work.test_items, _ITEMS)
+    return ComputeCost(forward=work.members * items)
+
+
+def _drawn(metric_input: MetricInput, half: str, items: Items | None) -> Items | None:
+    if items is None:
+        return None
+    source = generator(metric_input.seed, "prediction items", half)
+    return draw(metric_input.runner, items, _ITEMS, source)
+
+
+def _all(
+    metric_input: MetricInput, halves: Mapping[str, Items | None], run: Run
+) -> dict[str, Predictions | None]:
+    return {
+        half: predict(metric_input.runner, items, run)
+        for half, items in halves.items()
+        if items is not None
+    }
+
+
+def _half(members: Sequence[Predictions | None]) -> dict[str, Value]:
+    known = [member for member in members if member is not None]
+    if len(known) < len(members):
+        missing: Value = Missing(missing="the targets are no class numbers")
+        return dict.fromkeys((*_OF_PAIRS, *_OF_ONE), missing)
+    if any(not bool(member.probabilities.isfinite().all()) for member in known):
+        return dict.fromkeys((*_OF_PAIRS, *_OF_ONE), Missing(missing="outputs are not finite"))
+    values: dict[str, Value] = {
+        "overconfidence": _mean([_overconfidence(member) for member in known]),
+        "loss_tail": _tail([member.losses for member in known]),
+    }
+    if len(known) == 1:
+        two = Missing(missing="needs 2 checkpoints, found 1")
+        return {**values, **dict.fromkeys(_OF_PAIRS, two)}
+    return {**values, "ensemble_gain": _ensemble_gain(known), "disagreement": _disagreement(known)}
+
+
+def _wrong(probabilities: Tensor, labels: Tensor) -> Tensor:
+    return (probabilities.argmax(1) != labels).double()
+
+
+def _ensemble_gain(members: Sequence[Predictions]) -> Value:
+    labels = members[0].labels
+    one = torch.stack([_wrong(member.probabilities, labels) for member in members]).mean(0)
+    together = torch.stack([member.probabilities for member in members]).mean(0)
+    return _mean([one - _wrong(together, labels)])
+
+
+def _disagreement(members: Sequence[Predictions]) -> Value:
+    classes = [member.probabilities.argmax(1) for member in members]
+    pairs = [(a != b).double() for a, b in itertools.combinations(classes, 2)]
+    return _mean([torch.stack(pairs).mean(0)])
+
+
+def _overconfidence(member: Predictions) -> Tensor:
+    right = 1 - _wrong(member.probabilities, member.labels)
+    return member.probabilities.max(1).values.double() - right
+
+
+def _tail(members: Sequence[Tensor | None]) -> Value:
+    known = [losses for losses in members if losses is not None]
+    if len(known) < len(members):
+        return Missing(missing="the loss gives means of batches, not the loss of each item")
+    shares = [_share_of_tail(losses) for losses in known]
+    if any(share is None for share in shares):
+        return Missing(missing="the losses are all zero, below zero or not finite")
+    return Measured(value=100 * sum(share for share in shares if share is not None) / len(shares))
+
+
+def _share_of_tail(losses: Tensor) -> float | None:
+    """Give the share of the worst tenth; of 15 items, one and a half."""
+    total = float(losses.sum())
+    if not math.isfinite(total) or total <= 0 or bool((losses < 0).any()):
+        return None
+    count = _TAIL * len(losses)
+    ordered = losses.sort(descending=True).values
+    whole = int(count)
+    part = float(ordered[whole]) * (count - whole) if whole < len(losses) else 0.0
+    return (float(ordered[:whole].sum()) + part) / total
+
+
+def _mean(members: Sequence[Tensor]) -> Value:
+    """Give the mean over members and items in percent, and its standard error over items."""
+    items = torch.stack(list(members)).mean(0)
+    stderr = float(items.std()) / math.sqrt(len(items)) if len(items) > 1 else None
+    return Measured(
+        value=100 * float(items.mean()), stderr=None if stderr is None else 100 * stderr
+    )
+
+
+def _chance(test: Predictions | None) -> dict[str, Value]:
+    if test is None:
+        missing = Missing(missing="needs test items whose targets are class numbers")
+        return {"chance_error": missing, "chance_loss": missing}
+    shares = torch.bincount(test.labels).double() / len(test.labels)
+    return {
+        "chance_error": Measured(value=100 * (1 - float(shares.max()))),
+        "chance_loss": Measured(value=float(torch.special.entr(shares).sum())),
+    }
+
+
+PREDICTIONS = Metric(name="predictions", quantities=_QUANTITIES, compute=compute, cost=cost)
