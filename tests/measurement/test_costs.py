@@ -32,7 +32,7 @@ def shipped(protocol):
 
 
 def is_off(row):
-    told, used = study_costs.told(study_costs.workload(row)), study_costs.used(row)
+    told, used = study_costs.told_of_row(row), study_costs.used(row)
     return not told / 2 <= used <= 2 * told
 
 
@@ -54,7 +54,7 @@ def test_rows_of_standard_1_do_so_where_the_trace_was_found():
     assert not [row.group for row in off if trace(row).converged]
     assert len(off) <= 0.15 * 168
     for row in off:
-        told = study_costs.told(study_costs.workload(row))
+        told = study_costs.told_of_row(row)
         assert 1.5 * PROBES < trace(row).iterations <= 2 * PROBES
         assert 2 * told < study_costs.used(row) <= 3 * told
 
@@ -62,7 +62,7 @@ def test_rows_of_standard_1_do_so_where_the_trace_was_found():
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_whole_zoo_costs_what_was_told_within_a_third(protocol):
     rows = shipped(protocol)
-    told = sum(study_costs.told(study_costs.workload(row)) for row in rows)
+    told = sum(study_costs.told_of_row(row) for row in rows)
     assert sum(map(study_costs.used, rows)) == pytest.approx(told, rel=0.3)
 
 

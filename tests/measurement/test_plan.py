@@ -168,7 +168,8 @@ def test_a_real_batch_is_timed(tmp_path):
 
 
 def test_names_of_metrics_are_checked_and_none_are_the_usual_ones():
-    assert check_metrics(()) == ("error_rate", "hessian", "connectivity", "similarity", "spectrum")
+    usual = ("error_rate", "hessian", "connectivity", "similarity", "spectrum", "predictions")
+    assert check_metrics(()) == usual
     assert check_metrics(("error_rate", "error_rate")) == ("error_rate",)
     with pytest.raises(MdtreeError, match=r"'error_rat' is unknown, did you mean 'error_rate'"):
         check_metrics(("error_rat",))
