@@ -40,9 +40,12 @@ def with_label_noise(items: Items, share: float, *, seed: int) -> Items:
     classes = int(labels.max()) + 1
     if classes == 1:
         raise DataError("label noise needs at least two classes, the training data have one")
+    count = round(share * len(labels))
     generator = torch.Generator().manual_seed(seed)
-    wrong = torch.randperm(len(labels), generator=generator)[: round(share * len(labels))]
-    shift = torch.randint(1, classes, (len(wrong),), generator=generator)
+    # in this order: the first permutation of a seed is that of `with_subset`, whose small parts
+    # would be the wrong labels alone
+    shift = torch.randint(1, classes, (count,), generator=generator)
+    wrong = torch.randperm(len(labels), generator=generator)[:count]
     noisy = labels.clone()
     noisy[wrong] = (noisy[wrong] + shift) % classes
     return items.relabelled(noisy)

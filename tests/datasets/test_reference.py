@@ -446,13 +446,6 @@ def test_a_config_is_a_grid_of_enough_groups_with_a_factor_of_sixteen(path):
     assert {"batch_size", "learning_rate"} & set(zoo.grid)
 
 
-@pytest.mark.parametrize("path", ZOOS, ids=lambda path: path.stem)
-def test_noise_does_not_gather_in_small_parts(path):
-    """A random part takes the first items of the permutation whose first items get wrong labels."""
-    data = read_zoo(path).data
-    assert not data.label_noise or data.subset == "first"
-
-
 def test_a_data_set_is_loaded_as_a_recipe_says_without_trust():
     spec = FactoryData(
         source="mdtree.datasets.reference.synthetic:parity",

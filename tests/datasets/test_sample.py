@@ -118,6 +118,15 @@ def test_subsets_agree_on_the_labels_of_the_items_that_they_share():
     assert [large[x] for x in shared] == [first[x] for x in shared]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_small_random_part_has_its_share_of_the_wrong_labels(seed):
+    """Of 1,000 items with 20 % wrong labels, 100 have 20 of them, give or take four deviations."""
+    noisy = with_label_noise(in_tensors(), 0.2, seed=seed)
+    x, labels = with_subset(noisy, 100, order="random", seed=seed).all
+    wrong = int((LABELS[x] != labels).sum())
+    assert 4 <= wrong <= 36
+
+
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
