@@ -46,7 +46,7 @@ REMEDIES: dict[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class GridAxis:
-    """A fact of the grid, and what moving along it does."""
+    """A fact of the grid, and what moving along it does, if it does anything that a remedy is."""
 
     fact: str
     up: str | None = None  # remedy of a larger value
@@ -58,6 +58,7 @@ AXES: tuple[GridAxis, ...] = (
     GridAxis(fact="learning_rate", up="raise_temperature", down="lower_temperature"),
     GridAxis(fact="width", up="enlarge_model"),
     GridAxis(fact="data_amount", up="add_data"),
+    GridAxis(fact="label_noise"),  # tells groups apart; no remedy is about it
 )
 
 
@@ -77,6 +78,7 @@ class RoomForImprovement:
     step: Mapping[str, float]  # remedy -> gain of one step of the grid; negative where it hurts
     margin: float  # points below which a gain counts as noise
     moves: Mapping[str, Move] = field(default_factory=dict)  # remedy -> the way to its best gain
+    unknown: frozenset[str] = frozenset()  # remedies beyond whose end of the grid nobody has looked
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,9 @@ Inside a zoo (a grid of facts) the room for improvement of a group is the test a
 best move along one axis would add, all other facts fixed:
 
     RFI(remedy) = max over the groups in that direction, itself included, of test accuracy - own
+
+A group at the end of its grid has a gain of 0 there, as in the published tables.  That says nothing
+of what lies beyond, so these remedies are listed as `unknown` besides.
 """
 
 from __future__ import annotations
@@ -67,14 +70,15 @@ def room_for_improvement(
         for axis, axis_values in values.items()
         if None not in axis_values and len(set(axis_values)) > 1
     ]
-    if not varying:
+    if not any(axis.up or axis.down for axis in varying):
+        mended = ", ".join(axis.fact for axis in axes if axis.up or axis.down)
         raise RowsError(
-            f"labels need a grid: none of {', '.join(axis.fact for axis in axes)} is known for "
-            "every row and differs between rows"
+            f"labels need a grid: none of {mended} is known for every row and differs between rows"
         )
     zoos = [row.facts.get("zoo") for row in rows]
     gains: list[dict[str, float]] = [{} for _ in rows]
     steps: list[dict[str, float]] = [{} for _ in rows]
+    known: list[set[str]] = [set() for _ in rows]  # remedies with a group further along an axis
     moves: list[dict[str, Move]] = [{} for _ in rows]
     for axis in varying:
         others: list[Sequence[Any]] = [
@@ -84,13 +88,17 @@ def room_for_improvement(
         for line in _lines(values[axis], others):
             _refuse_duplicates(rows, line, values[axis], varying)
             _compare_line(line, axis, accuracy, gains, steps)
+            for remedy, inner in ((axis.down, line[1:]), (axis.up, line[:-1])):
+                if remedy is not None:
+                    for number in inner:
+                        known[number].add(remedy)
             for number, remedy, gain, move in _moves(line, axis, accuracy, values[axis]):
                 if gain == gains[number][remedy]:  # the axis that serves the remedy best
                     moves[number][remedy] = move
     margins = _margins(rows) if margin is None else [margin] * len(rows)
     return [
-        RoomForImprovement(gains=g, step=s, margin=m, moves=way)
-        for g, s, m, way in zip(gains, steps, margins, moves, strict=True)
+        RoomForImprovement(gains=g, step=s, margin=m, moves=way, unknown=frozenset(g.keys() - k))
+        for g, s, m, way, k in zip(gains, steps, margins, moves, known, strict=True)
     ]
 
 

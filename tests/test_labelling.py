@@ -67,6 +67,52 @@ def test_all_published_labels_come_out(published, task):
     ]
 
 
+def test_what_lies_beyond_the_end_of_the_grid_is_unknown():
+    rows = [row(50 + 10 * n, width=2**n, data_amount=8) for n in range(3)]
+    rows += [row(40 + 10 * n, width=2**n, data_amount=4) for n in range(3)]
+    ends = {
+        (r.facts["width"], r.facts["data_amount"]): room.unknown
+        for r, room in zip(rows, room_for_improvement(rows), strict=True)
+    }
+    assert ends == {
+        (1, 4): set(),
+        (2, 4): set(),
+        (4, 4): {"enlarge_model"},
+        (1, 8): {"add_data"},
+        (2, 8): {"add_data"},
+        (4, 8): {"add_data", "enlarge_model"},
+    }
+
+
+def test_a_remedy_is_known_where_one_of_its_axes_goes_on():
+    """The largest batch at the smallest rate: the noise can only be raised, on either axis."""
+    rows = [
+        row(50, batch_size=batch, learning_rate=rate) for batch in (8, 64) for rate in (0.1, 1.0)
+    ]
+    rooms = {
+        (r.facts["batch_size"], r.facts["learning_rate"]): room.unknown
+        for r, room in zip(rows, room_for_improvement(rows), strict=True)
+    }
+    assert rooms == {
+        (64, 0.1): {"lower_temperature"},
+        (8, 1.0): {"raise_temperature"},
+        (8, 0.1): set(),
+        (64, 1.0): set(),
+    }
+
+
+def test_wrong_labels_tell_groups_apart_and_mend_nothing():
+    rows = [
+        row(accuracy, label_noise=noise, width=width)
+        for noise, width, accuracy in ((0.0, 1, 80), (0.0, 2, 90), (0.3, 1, 60), (0.3, 2, 65))
+    ]
+    assert [label.gains for label in label_rows(rows)] == [
+        {"enlarge_model": gain} for gain in (10.0, 0.0, 5.0, 0.0)
+    ]
+    with pytest.raises(RowsError, match="none of batch_size, learning_rate, width, data_amount is"):
+        label_rows([row(80, label_noise=0.0), row(60, label_noise=0.3)])
+
+
 @pytest.mark.parametrize("remedy", PUBLISHED_ROOM)
 def test_all_published_rooms_for_improvement_come_out(published, remedy):
     table, _, rooms = published
