@@ -30,7 +30,7 @@ from mdtree.failure_modes import (
 )
 from mdtree.rows import Measured, Row
 
-__all__ = ["Label", "label_rows", "number_of", "room_for_improvement"]
+__all__ = ["Label", "accuracy_of", "label_rows", "number_of", "room_for_improvement"]
 
 _DEFAULT_MARGIN = 0.5  # points, where the spread between seeds is not known
 _ERRORS = 2.0  # standard errors of a difference that count as noise
@@ -63,7 +63,7 @@ def room_for_improvement(
     standard errors of a difference), or the median one of its zoo if that is larger; 0.5 points
     where there is none, or `margin`.
     """
-    accuracy = [_accuracy(row) for row in rows]
+    accuracy = [accuracy_of(row) for row in rows]
     values = {axis: [number_of(row, axis.fact) for row in rows] for axis in axes}
     varying = [
         axis
@@ -124,7 +124,7 @@ def label_rows(
 
 
 def _percent(row: Row) -> float:
-    accuracy = _accuracy(row)
+    accuracy = accuracy_of(row)
     if not 0 <= accuracy <= 100:  # noqa: PLR2004 - percent
         raise RowsError(
             f"group {row.group!r} has a test accuracy of {accuracy:g}: it is percent of the test "
@@ -210,7 +210,8 @@ def _moves(
                 yield number, remedy, gain, Move(axis.fact, along[best] / along[number])
 
 
-def _accuracy(row: Row) -> float:
+def accuracy_of(row: Row) -> float:
+    """Give the test accuracy of a row in percent: the fact, or what was measured."""
     accuracy = number_of(row, "test_accuracy")
     if accuracy is not None:
         return accuracy

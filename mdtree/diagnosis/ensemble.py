@@ -50,6 +50,8 @@ class TreeEnsemble:
     @property
     def features(self) -> tuple[str, ...]:
         """List the features that any of the trees asks for, each once."""
+        if self.saved.gain_model is not None:
+            return tuple(self.saved.features[n] for n in self.saved.gain_model.forest.columns)
         names = [
             name
             for _, template_posterior in self._posteriors
@@ -65,6 +67,8 @@ class TreeEnsemble:
 
     def votes(self, matrix: Floats) -> Floats | None:
         """Give the share of the plausible trees that answer each class; None for a single tree."""
+        if self.saved.gain_model is not None:
+            return self.saved.gain_model.votes(matrix, self.saved.features, self.saved.classes)
         return self._mixed(matrix, votes=True) if self._posteriors else None
 
     def outlook(self, line: Floats, features: Collection[str]) -> tuple[Floats, Floats]:
@@ -72,8 +76,12 @@ class TreeEnsemble:
 
         One line for each outcome, and its share.  The n-th outcome of one template goes with the
         n-th of the others: they are in the order of the missing features.  A single tree has an
-        outcome for each leaf that the walk may reach.
+        outcome for each leaf that the walk may reach, and a forest of gains one for each draw from
+        what the training groups had.
         """
+        if self.saved.gain_model is not None:
+            lines = self._drawn(line, features)
+            return self.probabilities(lines), np.full(len(lines), 1 / len(lines))
         if not self._posteriors:
             values = dict(zip(self.saved.features, map(float, line), strict=True))
             ends = list(_reachable_leaves(self.saved.tree, values, features))
@@ -86,6 +94,19 @@ class TreeEnsemble:
                 template_posterior, self._case(template_posterior, line), features
             )
         return out, np.full(len(_POINTS), 1 / len(_POINTS))
+
+    def _drawn(self, line: Floats, features: Collection[str]) -> Floats:
+        """Fill in what is missing, each feature by a level of its own in the training groups."""
+        lines = np.repeat(line[None], len(_POINTS), axis=0)
+        population = self.saved.population
+        rng = np.random.default_rng(0)
+        for name in sorted(features):
+            column, levels = self._columns[name], rng.permutation(_POINTS)
+            quantiles = () if population is None else population.quantiles.get(name, ())
+            if math.isnan(line[column]) and len(quantiles):
+                places = np.linspace(0, 1, len(quantiles))
+                lines[:, column] = np.interp(levels, places, quantiles)
+        return lines
 
     def _mixed(self, matrix: Floats, *, votes: bool) -> Floats:
         out = np.zeros((len(matrix), len(self.saved.classes)))

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from mdtree.trees.features import (
+    COMPARABLE,
     FACT_FEATURES,
     FEATURES,
     LANDSCAPE,
@@ -27,10 +28,12 @@ from mdtree.trees.template import FAMILIES, PUBLISHED, template_features
 if TYPE_CHECKING:
     from mdtree.trees.estimators.base import TreeEstimator
     from mdtree.trees.estimators.cart import CartTree
+    from mdtree.trees.estimators.gains import GainForest
     from mdtree.trees.estimators.posterior import PosteriorTree
     from mdtree.trees.estimators.published import PublishedTree
 
 __all__ = [
+    "COMPARABLE",
     "FACT_FEATURES",
     "FAMILIES",
     "FEATURES",
@@ -40,6 +43,7 @@ __all__ = [
     "Answer",
     "CartTree",
     "Feature",
+    "GainForest",
     "Leaf",
     "Node",
     "PosteriorTree",
@@ -66,6 +70,7 @@ __all__ = [
 
 _ESTIMATORS = {
     "CartTree": "cart",
+    "GainForest": "gains",
     "PosteriorTree": "posterior",
     "PublishedTree": "published",
     "TreeEstimator": "base",

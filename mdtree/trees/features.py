@@ -2,6 +2,9 @@
 
 Trees use natural logarithms of the Hessian's values, as the published ones do.  A number that is
 missing is NaN here, and only here: estimators take it, and rows never hold it.
+
+`COMPARABLE` features mean the same whatever the task is: errors are told in units of the error of
+chance, losses in units of its loss, distances of weights for each root of a parameter.
 """
 
 from __future__ import annotations
@@ -19,7 +22,15 @@ from mdtree.messages import nearest
 from mdtree.rows import QUANTITIES, Measured, Row
 from mdtree.trees.template import DECIMALS
 
-__all__ = ["FACT_FEATURES", "FEATURES", "LANDSCAPE", "SPECTRUM", "Feature", "feature_matrix"]
+__all__ = [
+    "COMPARABLE",
+    "FACT_FEATURES",
+    "FEATURES",
+    "LANDSCAPE",
+    "SPECTRUM",
+    "Feature",
+    "feature_matrix",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +48,7 @@ class Feature:
     @property
     def logarithm(self) -> bool:
         """Say whether it is the natural logarithm of a number that people know."""
-        return self.compute in (_log, _log_ratio, _peak_ratio)
+        return self.name.startswith("log_") and self.compute is not _identity
 
 
 def _identity(value: float) -> float:
@@ -59,8 +70,26 @@ def _peak_ratio(peak: float, train_error: float) -> float:
     return _log(max(-peak, 0.0) + _LEAST) - _log(train_error + _LEAST)
 
 
+def _ratio(value: float, unit: float) -> float:
+    return value / unit if unit > 0 else math.nan
+
+
+def _gap(test: float, train: float, unit: float) -> float:
+    return _ratio(test - train, unit)
+
+
+def _log_distance(distance: float, parameters: float) -> float:
+    return _log_ratio(distance, math.sqrt(parameters)) if parameters > 0 else math.nan
+
+
+def _log_noise(stderr: float, error: float) -> float:
+    return _log_ratio(2 * math.sqrt(2) * stderr, error)
+
+
 _PLAIN = ("train_error", "train_loss", "test_error", "test_loss")
 _PAIRS = ("connectivity", "connectivity_peak", "cka")
+
+_OTHERS = ("agreement", "loss_tail", "train_loss_tail", "random_like", "traps")
 
 # What the weights alone say; trees do not ask for these unless they are told to.
 SPECTRUM: tuple[str, ...] = (
@@ -71,6 +100,28 @@ SPECTRUM: tuple[str, ...] = (
     "log_alpha_norm",
     "stable_rank",
     "soft_rank",
+)
+
+# unit -> what it is, and the quantities that are told in it
+_SHARES = (
+    (
+        "chance_error",
+        "the error of chance",
+        (
+            "train_error",
+            "test_error",
+            "connectivity",
+            "connectivity_peak",
+            "barrier",
+            "linear_barrier",
+            "train_ensemble_gain",
+            "train_disagreement",
+            "train_overconfidence",
+            "overconfidence",
+        ),
+    ),
+    ("chance_loss", "the loss of chance", ("barrier_loss", "linear_barrier_loss")),
+    ("test_error", "the test error", ("ensemble_gain", "disagreement")),
 )
 
 _LIST = (
@@ -84,7 +135,7 @@ _LIST = (
             high=QUANTITIES[name].high,
             compute=_identity,
         )
-        for name in (*_PLAIN, *_PAIRS, *SPECTRUM)
+        for name in (*_PLAIN, *_PAIRS, *SPECTRUM, *_OTHERS)
     ),
     Feature(
         name="log_hessian_top",
@@ -122,6 +173,67 @@ _LIST = (
         high="a barrier lies between two trained networks",
         compute=_peak_ratio,
     ),
+    *(
+        Feature(
+            name=f"{name}_share",
+            needs=(name, unit),
+            meaning=f"{QUANTITIES[name].meaning}, in units of {what}",
+            unit="",
+            low=QUANTITIES[name].low,
+            high=QUANTITIES[name].high,
+            compute=_ratio,
+        )
+        for unit, what, names in _SHARES
+        for name in names
+    ),
+    *(
+        Feature(
+            name=f"log_{name}_share",
+            needs=(name, "chance_loss"),
+            meaning=f"natural logarithm of the {name.replace('_', ' ')} in units of that of chance",
+            unit="",
+            low=QUANTITIES[name].low,
+            high=QUANTITIES[name].high,
+            compute=_log_ratio,
+        )
+        for name in ("train_loss", "test_loss")
+    ),
+    Feature(
+        name="error_gap",
+        needs=("test_error", "train_error", "chance_error"),
+        meaning="test error minus training error, in units of the error of chance",
+        unit="",
+        low="new items are as easy as those of the training",
+        high="what was learnt does not carry over to new items",
+        compute=_gap,
+    ),
+    Feature(
+        name="log_loss_gap",
+        needs=("test_loss", "train_loss"),
+        meaning="natural logarithm of the test loss over the training loss",
+        unit="",
+        low="new items are as easy as those of the training",
+        high="what was learnt does not carry over to new items",
+        compute=_log_ratio,
+    ),
+    Feature(
+        name="log_distance",
+        needs=("weight_distance", "parameters"),
+        meaning="natural logarithm of the distance of the weights, for each root of a parameter",
+        unit="",
+        low=QUANTITIES["weight_distance"].low,
+        high=QUANTITIES["weight_distance"].high,
+        compute=_log_distance,
+    ),
+    Feature(
+        name="log_noise",
+        needs=("test_error_stderr", "test_error"),
+        meaning="natural logarithm of the gain that could be noise, relative to the test error",
+        unit="",
+        low="a small gain can be told from noise",
+        high="a gain must be large to be told from noise",
+        compute=_log_noise,
+    ),
     Feature(
         name="log_parameters",
         needs=("parameters",),
@@ -157,6 +269,23 @@ LANDSCAPE: tuple[str, ...] = (
     "log_peak_ratio",
 )
 
+# What means the same for every task, network and data set; no facts but the number of weights.
+COMPARABLE: tuple[str, ...] = (
+    *(f"{name}_share" for _, _, names in _SHARES for name in names),
+    "log_train_loss_share",
+    "log_test_loss_share",
+    "error_gap",
+    "log_loss_gap",
+    "log_hessian_top",
+    "log_hessian_trace",
+    "log_hessian_share",
+    "log_peak_ratio",
+    "cka",
+    "log_distance",
+    *_OTHERS,
+    *SPECTRUM,
+)
+
 FACT_FEATURES: tuple[str, ...] = ("log_parameters", "log_data_amount")
 
 
@@ -170,8 +299,9 @@ def feature_matrix(rows: Sequence[Row], names: Iterable[str]) -> NDArray[np.floa
             values = [numbers.get(need) for need in feature.needs]
             if all(value is not None for value in values):
                 number = feature.compute(*values)
-                # the last bits of a logarithm depend on the processor
-                matrix[line, column] = round(number, DECIMALS) if feature.logarithm else number
+                # the last bits of what is computed depend on the processor
+                is_computed = feature.compute is not _identity
+                matrix[line, column] = round(number, DECIMALS) if is_computed else number
     return matrix
 
 
@@ -186,5 +316,11 @@ def _feature(name: str) -> Feature:
 def _numbers(row: Row) -> Mapping[str, float]:
     facts = {name: number_of(row, name) for name in row.facts}
     numbers = {name: value for name, value in facts.items() if value is not None}
-    measured = {n: v.value for n, v in row.quantities.items() if isinstance(v, Measured)}
-    return {**numbers, **measured}
+    quantities = {n: v for n, v in row.quantities.items() if isinstance(v, Measured)}
+    measured = {name: value.value for name, value in quantities.items()}
+    stderrs = {
+        f"{name}_stderr": value.stderr
+        for name, value in quantities.items()
+        if value.stderr is not None
+    }
+    return {**numbers, **stderrs, **measured}

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mdtree.exceptions import ProtocolError, RowsError, TreeError
-from mdtree.failure_modes import FAILURE_MODES, TASKS, RoomForImprovement, answer_of, contradicts
-from mdtree.labelling import room_for_improvement
+from mdtree.failure_modes import (
+    FAILURE_MODES,
+    REMEDIES,
+    TASKS,
+    RoomForImprovement,
+    answer_of,
+    contradicts,
+)
+from mdtree.labelling import accuracy_of, room_for_improvement
 from mdtree.messages import nearest
 from mdtree.rows import Row, one_protocol
 from mdtree.trees import (
+    COMPARABLE,
     FACT_FEATURES,
     LANDSCAPE,
     PUBLISHED,
     CartTree,
+    GainForest,
     PosteriorTree,
     PublishedTree,
     SavedTree,
@@ -28,14 +39,23 @@ from mdtree.trees import (
     training_distribution,
     with_gains,
 )
+from mdtree.trees.gain_model import NOISE
 from mdtree.version import __version__
 
-__all__ = ["METHODS", "fit_tree", "labelled", "make_estimator", "usual_method"]
+__all__ = [
+    "METHODS",
+    "fit_tree",
+    "labelled",
+    "make_estimator",
+    "relative_gains",
+    "usual_method",
+]
 
 _PUBLISHED = "paper-1"  # the protocol that the beliefs of the published templates are about
 _CUTS = {"posterior": 24, "grown": 5}  # thresholds of each question that the data may suggest
 
 METHODS: dict[str, str] = {
+    "gains": "ours: a forest learns what each change gains, and the largest gain is the answer",
     "posterior": "ours: the published questions, averaged over all plausible thresholds",
     "grown": "ours: questions grown on the rows too, averaged over all plausible thresholds",
     "mdtree": "the published shape, with the published threshold search",
@@ -78,8 +98,15 @@ def fit_tree(
     features = prior.features if prior is not None else _features(task, method, facts=facts)
     matrix = feature_matrix(labelled_rows, features)
     estimator = make_estimator(task, method, features, facts=facts, prior=prior)
+    extra: dict[str, Any] = {}
+    if method == "gains":
+        extra = {
+            "gains": relative_gains(labelled_rows, rooms),
+            "zoos": [row.facts.get("zoo") for row in labelled_rows],
+            "classes": TASKS[task].classes,
+        }
     try:
-        estimator.fit(matrix, np.array(answers))
+        estimator.fit(matrix, np.array(answers), **extra)
     except ValueError as error:
         raise TreeError(f"no tree can be fitted for task {task!r}: {error}") from error
     tree = with_gains(
@@ -101,7 +128,34 @@ def fit_tree(
         tree=tree,
         components=tuple(getattr(estimator, "components_", ())),
         population=_distribution(matrix, features, prior),
+        gain_model=getattr(estimator, "model_", None),
     )
+
+
+def relative_gains(
+    rows: Sequence[Row], rooms: Sequence[RoomForImprovement]
+) -> dict[str, NDArray[np.float64]]:
+    """Give what each remedy gains of the test error of each row, 0 to 1; NaN where it is unknown.
+
+    >>> from mdtree.labelling import room_for_improvement
+    >>> from mdtree.trees.bundled import shipped_rows
+    >>> rows = shipped_rows("digits-standard-1")
+    >>> gains = relative_gains(rows, room_for_improvement(rows))
+    >>> sorted(gains)
+    ['add_data', 'enlarge_model', 'lower_temperature', 'raise_temperature']
+    """
+    errors = np.array([100 - accuracy_of(row) for row in rows])
+    gains = {}
+    for remedy in REMEDIES:
+        points = np.array(
+            [
+                math.nan if remedy in room.unknown else room.gains.get(remedy, math.nan)
+                for room in rooms
+            ]
+        )
+        possible = np.where(errors > 0, errors, math.inf)
+        gains[remedy] = np.clip(points / possible, 0, 1)
+    return gains
 
 
 def labelled(
@@ -187,6 +241,8 @@ def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> N
 def _features(task: str, method: str, *, facts: bool) -> tuple[str, ...]:
     if method == "mdtree":
         return template_features(PUBLISHED[task])
+    if method == "gains":
+        return (*COMPARABLE, *(FACT_FEATURES if facts else ()), NOISE)
     return (*LANDSCAPE, *FACT_FEATURES) if facts else LANDSCAPE
 
 
@@ -214,6 +270,8 @@ def make_estimator(
     """Make the estimator of a method for columns of these features."""
     if method == "cart":
         return CartTree(features=features)
+    if method == "gains":
+        return GainForest(features=features)
     if method == "mdtree":
         return PublishedTree(shape=task, features=features)
     return PosteriorTree(

@@ -14,6 +14,8 @@ from pydantic import dataclasses as checked
 
 from mdtree.exceptions import TreeError
 from mdtree.trees.binning import BinnedCounts, scaled_bounds
+from mdtree.trees.forest import Forest, RegressionTree
+from mdtree.trees.gain_model import GainModel, GainRange, GainScale
 from mdtree.trees.node import Node, kind
 from mdtree.trees.ood import TrainingDistribution
 from mdtree.trees.saved_tree import FORMAT, SavedTree, check_size, check_words
@@ -72,6 +74,29 @@ class _TrainingDistribution:
 
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
+class _Scale:
+    power: _Positive
+    floor: _Positive
+    none: _Positive
+    noise: _Positive
+
+
+@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
+class _GainRange:
+    expected: _Number
+    low: _Number
+    high: _Number
+
+
+@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
+class _GainModel:
+    scale: _Scale
+    levels: dict[str, Annotated[float, Field(ge=0, le=1)]]
+    spread: dict[str, Annotated[list[_GainRange], Field(max_length=1000)]]
+    forest: dict[str, Annotated[list[str], Field(min_length=1, max_length=10_000)]]
+
+
+@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
 class _File:
     format: Literal[1]
     task: str
@@ -85,6 +110,7 @@ class _File:
     tree: Node
     posterior: list[_Component] | None = None
     population: _TrainingDistribution | None = None
+    gains: _GainModel | None = None
 
 
 _FILE = TypeAdapter(_File)
@@ -112,6 +138,7 @@ def read_tree(path: Path) -> SavedTree:
             tree=file.tree,
             components=components,
             population=_distribution(file.population),
+            gain_model=_gain_model(file.gains),
         )
         check_words(saved)
     except ValidationError as error:
@@ -200,6 +227,44 @@ def _distribution(part: _TrainingDistribution | None) -> TrainingDistribution | 
         names=part.names,
         correlation=part.correlation,
         limit=math.inf if part.limit is None else part.limit,
+    )
+
+
+def _gain_model(part: _GainModel | None) -> GainModel | None:
+    if part is None:
+        return None
+    return GainModel(
+        forest=Forest(
+            trees={
+                remedy: tuple(map(_regression_tree, trees)) for remedy, trees in part.forest.items()
+            }
+        ),
+        scale=GainScale(
+            power=part.scale.power,
+            floor=part.scale.floor,
+            none=part.scale.none,
+            noise=part.scale.noise,
+        ),
+        spread={
+            remedy: tuple(
+                GainRange(expected=each.expected, low=each.low, high=each.high) for each in ranges
+            )
+            for remedy, ranges in part.spread.items()
+        },
+        levels=part.levels,
+    )
+
+
+def _regression_tree(text: str) -> RegressionTree:
+    """Read a tree of a forest, node after node: `column threshold way high`, or an answer."""
+    nodes = [node.split(" ") for node in text.split(";")]
+    if {len(node) for node in nodes} - {1, 4} or {node[2] for node in nodes if node[1:]} - {*"<>"}:
+        raise ValueError(f"a tree of its forest cannot be read: {text:.60}")
+    return RegressionTree(
+        feature=np.array([int(node[0]) if node[1:] else -1 for node in nodes], dtype=np.intp),
+        number=np.array([float(node[1] if node[1:] else node[0]) for node in nodes]),
+        high=np.array([int(node[3]) if node[1:] else 0 for node in nodes], dtype=np.intp),
+        missing_high=np.array([bool(node[1:]) and node[2] == ">" for node in nodes]),
     )
 
 

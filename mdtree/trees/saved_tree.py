@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from mdtree.rows import Row
 from mdtree.rows.atomic import atomic_file
 from mdtree.trees.binning import BinnedCounts, Floats
 from mdtree.trees.features import FEATURES, feature_matrix
+from mdtree.trees.forest import RegressionTree
+from mdtree.trees.gain_model import GainModel
 from mdtree.trees.node import Leaf, Node, RemedyGain, Split, leaves
 from mdtree.trees.ood import TrainingDistribution
 from mdtree.trees.template import Template, TemplateLeaf, template_features
@@ -30,7 +32,7 @@ class SavedTree:
     """A tree, the question that it answers, and the measurements that it was fitted on."""
 
     task: str
-    method: str  # cart | mdtree | posterior
+    method: str  # cart | mdtree | posterior | grown | gains
     protocol: str  # rows of another one are refused
     classes: tuple[str, ...]
     features: tuple[str, ...]  # the columns that it can use
@@ -40,6 +42,7 @@ class SavedTree:
     tree: Node
     components: tuple[tuple[float, BinnedCounts], ...] = ()  # of a posterior
     population: TrainingDistribution | None = None  # what the training groups look like
+    gain_model: GainModel | None = None  # where it decides, and the tree explains
 
     def matrix(self, rows: Sequence[Row], *, allow_protocol_mismatch: bool = False) -> Floats:
         """Collect the features of rows; rows of another protocol are refused."""
@@ -88,11 +91,9 @@ def check_words(saved: SavedTree) -> None:
     for name in saved.features:
         if name not in FEATURES:
             raise ValueError(f"feature {name!r} is unknown to this mdtree")
-    needed = [name for _, binned in saved.components for name in template_features(binned.shape)]
-    described = saved.population.quantiles if saved.population is not None else ()
-    for name in (*needed, *_features(saved.tree), *saved.ranges, *described):
-        if name not in saved.features:
-            raise ValueError(f"it asks for {name!r}, which is not among its features")
+    _check_asked(saved)
+    if saved.gain_model is not None:
+        _check_gain_model(saved.gain_model, len(saved.features))
     for leaf in leaves(saved.tree):
         _check_leaf(leaf, saved.classes)
     for name, (low, high) in saved.ranges.items():
@@ -107,6 +108,22 @@ def _check_leaf(leaf: Leaf, classes: Sequence[str]) -> None:
     for name in (*leaf.gains, *leaf.ways):
         if name not in REMEDIES:
             raise ValueError(f"a leaf tells the gain of {name!r}, which is no remedy")
+
+
+def _check_asked(saved: SavedTree) -> None:
+    needed = [name for _, binned in saved.components for name in template_features(binned.shape)]
+    described = saved.population.quantiles if saved.population is not None else ()
+    for name in (*needed, *_features(saved.tree), *saved.ranges, *described):
+        if name not in saved.features:
+            raise ValueError(f"it asks for {name!r}, which is not among its features")
+
+
+def _check_gain_model(model: GainModel, columns: int) -> None:
+    for name in (*model.forest.trees, *model.spread):
+        if name not in REMEDIES:
+            raise ValueError(f"its forest tells the gain of {name!r}, which is no remedy")
+    if max(model.forest.columns, default=0) >= columns:
+        raise ValueError("its forest asks for more features than it has")
 
 
 def _features(node: Node) -> set[str]:
@@ -134,6 +151,8 @@ def _plain(saved: SavedTree) -> dict[str, Any]:
     }
     if saved.population is not None:
         content["population"] = _plain_distribution(saved.population)
+    if saved.gain_model is not None:
+        content["gains"] = _plain_gain_model(saved.gain_model)
     if saved.components:
         content["posterior"] = [
             _plain_component(weight, binned.merged()) for weight, binned in saved.components
@@ -172,6 +191,35 @@ def _plain_distribution(distribution: TrainingDistribution) -> dict[str, Any]:
         content["correlation"] = [list(line) for line in distribution.correlation]
         content["limit"] = distribution.limit
     return content
+
+
+def _plain_gain_model(model: GainModel) -> dict[str, Any]:
+    return {
+        "scale": asdict(model.scale),
+        "levels": dict(model.levels),
+        "spread": {
+            remedy: [asdict(part) for part in ranges] for remedy, ranges in model.spread.items()
+        },
+        "forest": {
+            remedy: [_plain_regression_tree(tree) for tree in trees]
+            for remedy, trees in model.forest.trees.items()
+        },
+    }
+
+
+def _plain_regression_tree(tree: RegressionTree) -> str:
+    """Write a tree in one line, node after node: `column threshold way high` or its answer."""
+    nodes = zip(
+        tree.feature.tolist(),
+        tree.number.tolist(),
+        tree.high.tolist(),
+        tree.missing_high.tolist(),
+        strict=True,
+    )
+    return ";".join(
+        f"{number:.10g}" if feature < 0 else f"{feature} {number:.10g} {'><'[not missing]} {high}"
+        for feature, number, high, missing in nodes
+    )
 
 
 def _plain_template(template: Template) -> dict[str, Any]:

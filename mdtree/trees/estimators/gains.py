@@ -1,0 +1,294 @@
+"""The forest of gains: learns what each change gains, and answers with the change that gains most.
+
+For each remedy, extremely randomised trees learn the gain relative to the test error, from those
+groups alone that have a neighbour in its direction: beyond the end of a grid a gain is unknown, and
+no 0.  All zoos weigh the same.  How sure an answer is, is fitted on what forests say of zoos that
+they have not seen; where there are fewer than three zoos, of groups.
+
+Geurts, Ernst, Wehenkel: "Extremely randomized trees", Machine Learning 63, 2006.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from sklearn.ensemble import ExtraTreesRegressor
+
+from mdtree.failure_modes import remedies
+from mdtree.trees.estimators.base import Floats, Labels, TreeEstimator
+from mdtree.trees.estimators.cart import CartTree
+from mdtree.trees.forest import Forest, RegressionTree
+from mdtree.trees.gain_model import (
+    COVERAGES,
+    NOISE,
+    GainModel,
+    GainRange,
+    GainScale,
+    noise_of,
+    shares,
+)
+
+__all__ = ["GainForest"]
+
+_FEWEST = 10  # groups that a remedy is learnt from
+_DIGITS = 4  # of the relative gain in a leaf; far below any noise
+_THRESHOLD_DIGITS = 6  # decimals of a threshold, which is drawn at random anyway
+_RANGES = 5  # of expected gains, in the table of what came of them
+_ZOOS = 3  # that can be left out one by one
+_FOLDS = 5
+_START = (1.0, -3.0, 0.0)  # logarithms of power, floor, none
+_LARGEST = 8.0  # of these logarithms
+_STEPS = 400
+_LEAST = 1e-9  # probability, so that one sure mistake is not infinite
+_NOISE = 0.05  # relative to the test error, where nothing is known of any group
+_TAILS = (0.1, 0.9)
+
+
+class GainForest(TreeEstimator):
+    """A forest that learns gains; `y` of `fit` are the answers, for the tree that explains."""
+
+    def __init__(
+        self,
+        *,
+        features: Sequence[str] | None = None,
+        trees: int = 60,
+        least: int = 5,
+        share: float = 0.4,
+        max_depth: int = 4,
+        seed: int = 0,
+    ) -> None:
+        self.features = features
+        self.trees = trees  # for each remedy
+        self.least = least  # groups in a leaf
+        self.share = share  # of the features that each question may choose from
+        self.max_depth = max_depth  # of the tree that explains
+        self.seed = seed
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        gains: Mapping[str, Floats],
+        zoos: Sequence[object] | None = None,
+        classes: Sequence[str] | None = None,
+    ) -> Self:
+        """Learn gains (remedy -> relative gain of each line, NaN where it is unknown)."""
+        matrix, labels = self.checked(X, y)
+        names = [None] * len(matrix) if zoos is None else list(zoos)
+        groups = np.unique([repr(name) for name in names], return_inverse=True)[1]
+        known = {
+            remedy: values
+            for remedy, values in gains.items()
+            if np.isfinite(values).sum() >= _FEWEST
+        }
+        if not known:
+            raise ValueError(f"gains need {_FEWEST} groups with a neighbour on the grid")
+        self.classes_ = np.array(sorted(set(classes if classes is not None else labels)))
+        unseen = _Unseen(
+            expected=self._unseen(matrix, known, groups),
+            gains=known,
+            noise=noise_of(matrix, self._names(matrix)),
+            weights=_weights(groups),
+            classes=[str(name) for name in self.classes_],
+        )
+        scale = unseen.scale()
+        self.model_ = GainModel(
+            forest=self._grown(matrix, known, groups),
+            scale=scale,
+            spread=unseen.spread(),
+            levels=unseen.levels(scale),
+        )
+        explaining = CartTree(features=self.features, max_depth=self.max_depth, seed=self.seed)
+        self.tree_ = explaining.fit(self._asked(matrix), self.predict(matrix)).tree_
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> Floats:
+        """Give the probability of each class of `classes_`."""
+        matrix = self.matrix(X)
+        classes = [str(name) for name in self.classes_]
+        return self.model_.probabilities(matrix, self._names(matrix), classes)
+
+    def predict(self, X: ArrayLike) -> Labels:
+        """Give the most probable class."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def _names(self, matrix: Floats) -> list[str]:
+        return list(self.columns(matrix.shape[1]))
+
+    def _asked(self, matrix: Floats) -> Floats:
+        """Take out the noise, which says how sure a gain is, and nothing about the network."""
+        column = self.columns(matrix.shape[1]).get(NOISE)
+        if column is None:
+            return matrix
+        asked = matrix.copy()
+        asked[:, column] = 0.0
+        return asked
+
+    def _unseen(
+        self, matrix: Floats, gains: Mapping[str, Floats], groups: NDArray[np.intp]
+    ) -> dict[str, Floats]:
+        """Say what forests expect of the groups that they were not grown on."""
+        expected = {remedy: np.full(len(matrix), np.nan) for remedy in gains}
+        for out in _folds(groups, self.seed):
+            rest = {remedy: values[~out] for remedy, values in gains.items()}
+            forest = self._grown(matrix[~out], rest, groups[~out])
+            for remedy, values in forest.gains(self._asked(matrix[out])).items():
+                expected[remedy][out] = values
+        return expected
+
+    def _grown(
+        self, matrix: Floats, gains: Mapping[str, Floats], groups: NDArray[np.intp]
+    ) -> Forest:
+        asked = self._asked(matrix)
+        trees = {}
+        for number, (remedy, values) in enumerate(gains.items()):
+            known = np.isfinite(values)
+            if not known.any():
+                continue
+            regressor = ExtraTreesRegressor(
+                n_estimators=self.trees,
+                min_samples_leaf=min(self.least, max(int(known.sum()) // 2, 1)),
+                max_features=self.share,
+                random_state=self.seed + number,
+            )
+            weights = _weights(groups[known])
+            regressor.fit(_single(asked[known]), values[known], sample_weight=weights)
+            trees[remedy] = tuple(_converted(each.tree_) for each in regressor.estimators_)
+        return Forest(trees=trees)
+
+
+def _weights(groups: NDArray[np.intp]) -> Floats:
+    """Weigh each line so that all zoos weigh the same."""
+    counts = np.bincount(groups)
+    return np.asarray(len(groups) / (counts > 0).sum() / counts[groups])
+
+
+def _folds(groups: NDArray[np.intp], seed: int) -> Iterator[NDArray[np.bool_]]:
+    """Leave out each zoo in turn, or parts of the groups where there are few zoos."""
+    if len(np.unique(groups)) < _ZOOS:
+        groups = np.random.default_rng(seed).permutation(len(groups)) % min(_FOLDS, len(groups))
+    for number in np.unique(groups):
+        yield groups == number
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Unseen:
+    """What forests expected of groups that they were not grown on, and what came of it."""
+
+    expected: Mapping[str, Floats]
+    gains: Mapping[str, Floats]
+    noise: Floats
+    weights: Floats
+    classes: Sequence[str]
+
+    @property
+    def usual_noise(self) -> float:
+        """Give the noise of a group whose own is not known."""
+        known = self.noise[np.isfinite(self.noise)]
+        return float(f"{np.median(known):.4g}") if len(known) and np.median(known) > 0 else _NOISE
+
+    def answers(self) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+        """Say which classes are open for each line, and which of them is right.
+
+        It is the best of the remedies that are known for a group, or `none`; an answer whose
+        remedies are unknown is out of the question there.
+        """
+        noise = np.where(np.isfinite(self.noise), self.noise, self.usual_noise)
+        worth = np.full((len(noise), len(self.classes)), -np.inf)
+        for column, name in enumerate(self.classes):
+            own = [self.gains[remedy] for remedy in remedies(name) if remedy in self.gains]
+            if name == "none":
+                worth[:, column] = noise
+            elif own:
+                worth[:, column] = np.fmax.reduce([*own, np.full(len(noise), -np.inf)])
+        return np.isfinite(worth), worth.argmax(axis=1)
+
+    def right(self, scale: GainScale, *, conditional: bool) -> Floats:
+        """Give the probability of the right answer where there is one; NaN elsewhere."""
+        allowed, answer = self.answers()
+        probabilities = shares(self.expected, self.noise, self.classes, scale)
+        right = probabilities[np.arange(len(answer)), answer]
+        if conditional:
+            right = right / (probabilities * allowed).sum(axis=1)
+        told = np.all([np.isfinite(values) for values in self.expected.values()], axis=0)
+        return np.where((allowed.sum(axis=1) > 1) & told, right, np.nan)
+
+    def scale(self) -> GainScale:
+        """Choose the scale under which the answers are most probable."""
+
+        def made(logarithms: Floats) -> GainScale:
+            power, floor, none = np.exp(np.clip(logarithms, -_LARGEST, _LARGEST))
+            return GainScale(
+                power=float(f"{power:.4g}"),
+                floor=float(f"{floor:.4g}"),
+                none=float(f"{none:.4g}"),
+                noise=self.usual_noise,
+            )
+
+        def loss(logarithms: Floats) -> float:
+            right = self.right(made(logarithms), conditional=True)
+            counted = np.isfinite(right)
+            logs = np.log(right[counted].clip(_LEAST))
+            return float(-(self.weights[counted] * logs).sum() / len(right))
+
+        result: Any = minimize(loss, _START, method="Nelder-Mead", options={"maxiter": _STEPS})
+        return made(result.x)
+
+    def levels(self, scale: GainScale) -> dict[str, float]:
+        """Find the probability from which on classes must be listed for each coverage."""
+        right = self.right(scale, conditional=False)
+        counted = np.isfinite(right)
+        if not counted.any():
+            return {}
+        order = np.argsort(right[counted])
+        right, weights = right[counted][order], self.weights[counted][order].cumsum()
+        return {
+            f"{coverage:g}": float(
+                f"{right[np.searchsorted(weights, (1 - coverage) * weights[-1])]:.4g}"
+            )
+            for coverage in COVERAGES
+        }
+
+    def spread(self) -> dict[str, tuple[GainRange, ...]]:
+        """Say for ranges of the expected gain where four of five of the true ones lay."""
+        return {
+            remedy: tuple(_ranges(self.expected[remedy], values))
+            for remedy, values in self.gains.items()
+        }
+
+
+def _ranges(expected: Floats, gains: Floats) -> Iterator[GainRange]:
+    known = np.isfinite(expected) & np.isfinite(gains)
+    expected, gains = expected[known], gains[known]
+    count = min(_RANGES, len(expected) // _FEWEST)
+    below = -np.inf
+    for end in np.quantile(expected, np.linspace(0, 1, count + 1)[1:]) if count else ():
+        inside = gains[(expected > below) & (expected <= end)]
+        if len(inside):
+            low, high = (round(float(number), _DIGITS) for number in np.quantile(inside, _TAILS))
+            yield GainRange(expected=round(float(end), _DIGITS), low=low, high=high)
+        below = end
+
+
+def _single(matrix: Floats) -> NDArray[np.float32]:
+    largest = float(np.finfo(np.float32).max)
+    return np.clip(matrix, -largest, largest).astype(np.float32)
+
+
+def _converted(tree: Any) -> RegressionTree:
+    """Copy the arrays of scikit-learn, whose nodes stand in the same order."""
+    leaf = tree.children_left == -1
+    threshold = np.where(np.isnan(tree.threshold), np.finfo(float).max, tree.threshold)
+    number = np.where(leaf, tree.value[:, 0, 0].round(_DIGITS), threshold.round(_THRESHOLD_DIGITS))
+    return RegressionTree(
+        feature=np.where(leaf, -1, tree.feature).astype(np.intp),
+        number=number,
+        high=np.where(leaf, 0, tree.children_right).astype(np.intp),
+        missing_high=~leaf & (tree.missing_go_to_left == 0),
+    )

@@ -1,0 +1,123 @@
+"""From expected gains to probabilities: the largest gain is the verdict, noise is its measure.
+
+    strength(mode) = (relative gain of its remedy + e)^a        strength(none) = k (noise + e)^a
+    P(mode)        = strength(mode) / sum of the strengths of all classes
+
+Noise is the gain, relative to the test error, that could be one between two groups without any
+difference: 2 sqrt(2) standard errors.  The numbers a, e and k are fitted on groups of zoos that the
+forest has not seen, and so are the two tables of what to expect:
+
+    spread   for an expected gain, between which gains four of five such groups lay
+    levels   for a coverage, the least probability of a class in the set of answers, so that the
+             sets hold the right answer that often (split conformal prediction)
+
+Vovk, Gammerman, Shafer: "Algorithmic Learning in a Random World", 2005.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mdtree.failure_modes import remedies
+from mdtree.trees.binning import Floats
+from mdtree.trees.forest import Forest
+
+__all__ = ["COVERAGES", "NOISE", "GainModel", "GainRange", "GainScale", "answer_set", "shares"]
+
+NOISE = "log_noise"  # the feature that tells the noise of a group
+COVERAGES = (0.8, 0.9)  # of the sets of answers
+
+
+@dataclass(frozen=True, kw_only=True)
+class GainScale:
+    """How sure an answer is, given the gains."""
+
+    power: float  # a
+    floor: float  # e
+    none: float  # k
+    noise: float  # where that of a group is not known: the usual one
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no probability."""
+        if not min(self.power, self.floor, self.none, self.noise) > 0:
+            raise ValueError("power, floor, none and noise must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GainRange:
+    """What groups with such an expected gain did gain, relative to their test errors."""
+
+    expected: float  # up to this
+    low: float  # four of five lay between low and high
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GainModel:
+    """A forest, and what its gains stand for."""
+
+    forest: Forest
+    scale: GainScale
+    spread: Mapping[str, Sequence[GainRange]] = field(default_factory=dict)  # remedy -> rising
+    levels: Mapping[str, float] = field(default_factory=dict)  # coverage ("0.9") -> probability
+
+    def probabilities(
+        self, matrix: Floats, features: Sequence[str], classes: Sequence[str]
+    ) -> Floats:
+        """Give the probability of each class for each line."""
+        return shares(self.forest.gains(matrix), noise_of(matrix, features), classes, self.scale)
+
+    def votes(self, matrix: Floats, features: Sequence[str], classes: Sequence[str]) -> Floats:
+        """Give the share of the trees that answer each class: the n-th of all remedies together."""
+        noise = noise_of(matrix, features)
+        out = np.zeros((len(matrix), len(classes)))
+        counts = [len(trees) for trees in self.forest.trees.values()]
+        for number in range(min(counts)):
+            gains = {
+                remedy: trees[number].predict(matrix) for remedy, trees in self.forest.trees.items()
+            }
+            best = shares(gains, noise, classes, self.scale).argmax(axis=1)
+            out[np.arange(len(matrix)), best] += 1
+        return out / min(counts)
+
+    def range_of(self, remedy: str, expected: float) -> GainRange | None:
+        """Find what groups with such an expected gain did gain."""
+        ranges = self.spread.get(remedy, ())
+        last = ranges[-1] if ranges else None
+        return next((part for part in ranges if expected <= part.expected), last)
+
+
+def noise_of(matrix: Floats, features: Sequence[str]) -> Floats:
+    """Read the relative noise of each line; NaN where it is not known."""
+    if NOISE not in features:
+        return np.full(len(matrix), np.nan)
+    return np.asarray(np.exp(matrix[:, list(features).index(NOISE)]))
+
+
+def answer_set(probabilities: Mapping[str, float], level: float) -> tuple[str, ...]:
+    """List the classes of at least that probability, the most probable first; at least one."""
+    first, *others = sorted(probabilities, key=lambda name: -probabilities[name])
+    return first, *(name for name in others if probabilities[name] >= level)
+
+
+def shares(
+    gains: Mapping[str, Floats], noise: Floats, classes: Sequence[str], scale: GainScale
+) -> Floats:
+    """Turn relative gains (remedy -> one number a line) into probabilities of the classes.
+
+    An answer with several remedies (`temperature`: up or down) is as strong as the best of them.
+    """
+    known = np.where(np.isnan(noise), scale.noise, noise)
+    logarithms = np.empty((len(noise), len(classes)))
+    for column, name in enumerate(classes):
+        if name == "none":
+            logarithms[:, column] = np.log(scale.none) + scale.power * np.log(known + scale.floor)
+            continue
+        own = [gains[remedy] for remedy in remedies(name) if remedy in gains]
+        best = np.max(own, axis=0) if own else np.zeros(len(noise))
+        logarithms[:, column] = scale.power * np.log(np.maximum(best, 0.0) + scale.floor)
+    strengths = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
+    return np.asarray(strengths / strengths.sum(axis=1, keepdims=True))
