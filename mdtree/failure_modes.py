@@ -8,7 +8,7 @@ the BATCH IS TOO LARGE; its remedy is a smaller batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 __all__ = [
     "AXES",
@@ -79,6 +79,12 @@ class RoomForImprovement:
     margin: float  # points below which a gain counts as noise
     moves: Mapping[str, Move] = field(default_factory=dict)  # remedy -> the way to its best gain
     unknown: frozenset[str] = frozenset()  # remedies beyond whose end of the grid nobody has looked
+
+    @property
+    def known(self) -> RoomForImprovement:
+        """Leave out what is unknown, which the published labels count as a gain of 0."""
+        gains = {name: gain for name, gain in self.gains.items() if name not in self.unknown}
+        return replace(self, gains=gains)
 
 
 @dataclass(frozen=True, kw_only=True)

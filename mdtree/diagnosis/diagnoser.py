@@ -10,7 +10,7 @@ import numpy as np
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.explanation import decision_steps
 from mdtree.diagnosis.missing import FACTS, NO_LOGARITHM, missing_measurements
-from mdtree.diagnosis.recommendation import advice, gains
+from mdtree.diagnosis.recommendation import advice, forest_gains, gains
 from mdtree.diagnosis.resampling import resampled
 from mdtree.diagnosis.verdict import (
     UNSURE,
@@ -23,14 +23,16 @@ from mdtree.diagnosis.verdict import (
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import FAILURE_MODES, TASKS
 from mdtree.rows import Fact, Row
-from mdtree.trees import FEATURES, SavedTree
+from mdtree.trees import FEATURES, Leaf, SavedTree
 from mdtree.trees.binning import Floats
+from mdtree.trees.gain_model import answer_set
 from mdtree.trees.posterior import first_best
 from mdtree.version import __version__
 
 __all__ = ["CONFIDENCE", "Diagnoser", "with_facts"]
 
 CONFIDENCE = 0.5  # below it, a verdict is `unsure`
+_OUTSIDE = 0.5  # of a probability that is enough to be among the answers
 
 
 class Diagnoser:
@@ -70,7 +72,8 @@ class Diagnoser:
         steps, leaf = decision_steps(
             self.saved, self._by_feature(line), self._errors(draws), likely
         )
-        expected_gains = gains(leaf, row)
+        model = self.saved.gain_model
+        expected_gains = gains(leaf, row) if model is None else forest_gains(model, line, leaf, row)
         outlier = self._outlier(line)
         missing = missing_measurements(self.ensemble, row, line)
         missing_features = {name for measurement in missing for name in measurement.features}
@@ -95,7 +98,34 @@ class Diagnoser:
             else advice(likely, expected_gains),
             outlier=outlier,
             missed=missing,
-            basis=self._basis(row),
+            basis=self._basis(row, self._disagreement(leaf, likely)),
+            answers=self._answers(shares, outlier),
+        )
+
+    def _answers(
+        self, shares: Floats, outlier: OutOfDistribution | None
+    ) -> dict[str, tuple[str, ...]]:
+        """List the answers that the right one is among, for each coverage.
+
+        Of a group unlike all others the list is longer: what is half as probable belongs to it.
+        """
+        model = self.saved.gain_model
+        if model is None:
+            return {}
+        probabilities = dict(zip(self.saved.classes, map(float, shares), strict=True))
+        share = _OUTSIDE if outlier is not None and outlier.outside else 1.0
+        return {
+            coverage: answer_set(probabilities, share * level)
+            for coverage, level in model.levels.items()
+        }
+
+    def _disagreement(self, leaf: Leaf, likely: str) -> str | None:
+        """Say where the tree that explains ends at another answer than the forest that decides."""
+        if self.saved.gain_model is None or leaf.answer == likely:
+            return None
+        return (
+            f"the one tree that explains ends at {leaf.answer}; the forest, which decides, says "
+            f"{likely}"
         )
 
     def mode(self, shares: Floats) -> str:
@@ -156,9 +186,11 @@ class Diagnoser:
             doubts.append("nothing that the tree asks for was measured")
         return tuple(doubts)
 
-    def _basis(self, row: Row) -> Basis:
+    def _basis(self, row: Row, disagreement: str | None = None) -> Basis:
         saved = self.saved
         warnings = [saved.provenance["WARNING"]] if "WARNING" in saved.provenance else []
+        if disagreement is not None:
+            warnings.append(disagreement)
         if row.protocol != saved.protocol:
             warnings.append(
                 f"the tree is of protocol {saved.protocol} and the row of {row.protocol}"

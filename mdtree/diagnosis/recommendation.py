@@ -1,4 +1,4 @@
-"""Recommendation: what each change alone would bring, from the training groups that ended alike."""
+"""Recommendation: what each change alone would bring, learnt from the training groups."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import math
 from collections.abc import Sequence
 
 from mdtree.diagnosis.verdict import Gain
-from mdtree.failure_modes import REMEDIES
-from mdtree.labelling import number_of
+from mdtree.exceptions import RowsError
+from mdtree.failure_modes import AXES, REMEDIES
+from mdtree.labelling import accuracy_of, number_of
 from mdtree.rows import Row
 from mdtree.trees import Leaf
+from mdtree.trees.binning import Floats
+from mdtree.trees.gain_model import GainModel
 
-__all__ = ["advice", "gains"]
+__all__ = ["advice", "forest_gains", "gains"]
 
 _NOTHING = 0.05  # points; less is not worth a line
+_FARTHEST = 8.0  # that a fact is changed by
+_USUAL = 4.0
 _LARGEST = 1e15  # a fact beyond it is no fact
 
 # remedy -> what to do, where no fact is known
@@ -30,6 +35,60 @@ def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
     candidates = [_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items()]
     worthwhile = [gain for gain in candidates if gain.mean >= _NOTHING]
     return tuple(sorted(worthwhile, key=lambda gain: -gain.mean))
+
+
+def forest_gains(model: GainModel, line: Floats, leaf: Leaf, row: Row) -> tuple[Gain, ...]:
+    """List the changes that a forest expects to gain something, the best first.
+
+    A gain is a part of the test error of the group: where that is not known, there is none to tell.
+    """
+    error = _test_error(row)
+    if error is None:
+        return ()
+    expected = []
+    for remedy, (share,) in model.forest.gains(line[None]).items():
+        spread = model.range_of(remedy, float(share))
+        fact, factor = _change_of(remedy, leaf, row)
+        known = None if fact is None else number_of(row, fact)
+        old, new = _change(known, factor or 1.0, is_integer=fact != "learning_rate")
+        expected.append(
+            Gain(
+                remedy=remedy,
+                mode=REMEDIES[remedy],
+                mean=float(share) * error,
+                low=None if spread is None else spread.low * error,
+                high=None if spread is None else spread.high * error,
+                fact=fact,
+                old=old,
+                new=new,
+                factor=factor,
+            )
+        )
+    worthwhile = [gain for gain in expected if gain.mean >= _NOTHING]
+    return tuple(sorted(worthwhile, key=lambda gain: -gain.mean))
+
+
+def _test_error(row: Row) -> float | None:
+    try:
+        return min(max(100 - accuracy_of(row), 0.0), 100.0)
+    except RowsError:
+        return None
+
+
+def _change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[None, None]:
+    """Choose the fact to change: one that is known, and as far as groups like this one had to."""
+    way = leaf.ways.get(remedy)
+    if (
+        way is not None
+        and way.fact is not None
+        and way.factor is not None
+        and number_of(row, way.fact) is not None
+    ):
+        return way.fact, min(max(way.factor, 1 / _FARTHEST), _FARTHEST)
+    for axis in AXES:
+        if remedy in (axis.up, axis.down) and number_of(row, axis.fact) is not None:
+            return axis.fact, _USUAL if axis.up == remedy else 1 / _USUAL
+    return None, None
 
 
 def advice(mode: str, expected_gains: Sequence[Gain]) -> str:

@@ -50,4 +50,5 @@ def _draw(name: str, value: Value, draws: int, rng: np.random.Generator) -> list
     else:
         numbers = rng.normal(value.value, value.stderr, draws)
     bounds = (0, 100) if name in _PERCENT else (-_LARGEST, _LARGEST)
-    return [Measured(value=float(number)) for number in numbers.clip(*bounds)]
+    stderr = value.stderr
+    return [Measured(value=float(number), stderr=stderr) for number in numbers.clip(*bounds)]

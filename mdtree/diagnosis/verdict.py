@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = [
     "UNSURE",
@@ -105,6 +105,8 @@ class Verdict:
     outlier: OutOfDistribution | None
     missed: tuple[MissingMeasurement, ...]
     basis: Basis
+    # coverage, as "0.9" -> the answers among which the right one is that often
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def sure(self) -> bool:

@@ -53,8 +53,7 @@ def _lines(verdict: Verdict) -> Iterator[str]:
     else:
         yield "verdict: unsure"
         yield from (f"  {doubt}" for doubt in verdict.why_unsure)
-    others = sorted(verdict.probabilities.items(), key=lambda item: -item[1])
-    yield "  " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in others)
+    yield from _probabilities(verdict)
     yield "why:"
     for number, step in enumerate(verdict.clues, start=1):
         flip = (
@@ -68,6 +67,7 @@ def _lines(verdict: Verdict) -> Iterator[str]:
     if verdict.gains:
         yield "what one change alone gained groups that ended here, in points of test accuracy:"
         yield from _gains(verdict.gains)
+    yield from _resources(verdict)
     yield f"next: {verdict.advice}"
     if verdict.missed:
         yield "not known:"
@@ -77,6 +77,25 @@ def _lines(verdict: Verdict) -> Iterator[str]:
                 f"{100 * missing.flips:.0f} %)"
             )
     yield from _basis(verdict)
+
+
+def _probabilities(verdict: Verdict) -> Iterator[str]:
+    others = sorted(verdict.probabilities.items(), key=lambda item: -item[1])
+    yield "  " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in others)
+    for coverage, answers in verdict.answers.items():
+        yield f"  {100 * float(coverage):.0f} % sure: {' or '.join(answers)}"
+
+
+def _resources(verdict: Verdict) -> Iterator[str]:
+    """Answer what is asked most, whatever the verdict is."""
+    gains = {gain.remedy: gain for gain in verdict.gains}
+    data, model = gains.get("add_data"), gains.get("enlarge_model")
+    if not verdict.answers or (data is None and model is None):
+        return
+    if model is None or (data is not None and data.mean >= model.mean):
+        yield "more data or a larger network? more data"
+    else:
+        yield "more data or a larger network? a larger network"
 
 
 def _gains(gains: Sequence[Gain]) -> Iterator[str]:

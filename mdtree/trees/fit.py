@@ -105,6 +105,7 @@ def fit_tree(
             "zoos": [row.facts.get("zoo") for row in labelled_rows],
             "classes": TASKS[task].classes,
         }
+        rooms = [room.known for room in rooms]
     try:
         estimator.fit(matrix, np.array(answers), **extra)
     except ValueError as error:

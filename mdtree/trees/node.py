@@ -177,10 +177,13 @@ def _goes_low(split: Split, values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _means(gains: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Give the mean gain of each remedy; a ten-thousandth of a point is far below any noise."""
+    """Give the mean gain of each remedy, over the groups that know it.
+
+    A ten-thousandth of a point is far below any noise.
+    """
     remedies = sorted({remedy for group_gains in gains for remedy in group_gains})
     return {
-        remedy: round(float(np.mean([group_gains.get(remedy, 0.0) for group_gains in gains])), 4)
+        remedy: round(float(np.mean([known[remedy] for known in gains if remedy in known])), 4)
         for remedy in remedies
     }
 
@@ -192,7 +195,7 @@ def _ways(rooms: Sequence[RoomForImprovement]) -> dict[str, RemedyGain]:
     """Say how the gains of each remedy spread over the groups, and which change brought them."""
     ways = {}
     for remedy in sorted({remedy for room in rooms for remedy in room.gains}):
-        gains = [room.gains.get(remedy, 0.0) for room in rooms]
+        gains = [room.gains[remedy] for room in rooms if remedy in room.gains]
         low, high = (round(float(end), 4) for end in np.percentile(gains, (_TAIL, 100 - _TAIL)))
         moves = [room.moves[remedy] for room in rooms if remedy in room.moves]
         ways[remedy] = RemedyGain(low=low, high=high, **_most_frequent_change(moves))
