@@ -92,6 +92,7 @@ class Task:
     """A question about a group with a known room for improvement, and its possible answers.
 
     A group whose two sides are equal has no answer (None): the published tables say `optimal`.
+    `resources` has none either where one of the two gains is unknown.
     """
 
     meaning: str
@@ -110,6 +111,13 @@ def _width_answer(room: RoomForImprovement) -> str | None:
 
 def _data_answer(room: RoomForImprovement) -> str | None:
     return _against_temperature(room, "data_small", "add_data")
+
+
+def _resources_answer(room: RoomForImprovement) -> str | None:
+    data, model = (room.known.gains.get(remedy) for remedy in ("add_data", "enlarge_model"))
+    if data is None or model is None or data == model:
+        return None
+    return "data_small" if data > model else "model_small"
 
 
 def _failure_answer(room: RoomForImprovement) -> str | None:
@@ -132,6 +140,11 @@ TASKS: dict[str, Task] = {
         meaning="do more data gain more than another temperature?",
         classes=("data_small", "temperature"),
         answer=_data_answer,
+    ),
+    "resources": Task(
+        meaning="do more data gain more than a larger network?",
+        classes=("data_small", "model_small"),
+        answer=_resources_answer,
     ),
     "failure": Task(
         meaning="which single change gains most, if any gains more than the noise?",

@@ -24,6 +24,7 @@ from mdtree.rows import Row, one_protocol
 from mdtree.trees import (
     COMPARABLE,
     FACT_FEATURES,
+    FAMILIES,
     LANDSCAPE,
     PUBLISHED,
     CartTree,
@@ -83,7 +84,7 @@ def fit_tree(
     """
     protocol = one_protocol(rows)
     if method is None:
-        method = usual_method(protocol) if prior is None else "posterior"
+        method = usual_method(protocol, task) if prior is None else "posterior"
     _check(task, method, prior, facts=facts)
     remarks = {**_inherited(prior), **(provenance or {})}
     if prior is not None and prior.protocol != protocol:
@@ -224,6 +225,8 @@ def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> N
         )
     if method == "mdtree" and task not in PUBLISHED:
         raise TreeError(f"the published method has no tree for task {task!r}: take posterior")
+    if method == "posterior" and task not in FAMILIES and prior is None:
+        raise TreeError(f"there are no published questions for task {task!r}: take gains or grown")
     if facts and method == "mdtree":
         raise TreeError("the published trees ask for no facts: leave --facts out")
     if prior is None:
@@ -255,9 +258,9 @@ def _inherited(prior: SavedTree | None) -> dict[str, str]:
     return {key: remark for key, remark in prior.provenance.items() if key not in dropped}
 
 
-def usual_method(protocol: str) -> str:
+def usual_method(protocol: str, task: str = "failure") -> str:
     """Name the method that rows of a protocol are fitted with."""
-    return "posterior" if protocol == _PUBLISHED else "grown"
+    return "posterior" if protocol == _PUBLISHED and task in FAMILIES else "grown"
 
 
 def make_estimator(
