@@ -46,6 +46,12 @@ class Label:
     severity: float  # points of test accuracy that the mode's remedy gains; 0 for `none`
     margin: float  # points up to which a gain counts as noise
     lead: float  # points that the remedy gains more than any other; `none`: margin - best gain
+    unknown: tuple[str, ...] = ()  # remedies beyond whose end of the grid nobody has looked
+
+    @property
+    def is_clear(self) -> bool:
+        """Say whether nothing else can be it: no noise, and for `none` nothing unknown."""
+        return not self.in_noise and (self.mode != "none" or not self.unknown)
 
     @property
     def in_noise(self) -> bool:
@@ -58,11 +64,24 @@ def room_for_improvement(
 ) -> list[RoomForImprovement]:
     """Compare every row with the rows of its zoo that differ from it along one axis alone.
 
-    An axis on which the rows do not differ is left out, and so is one that not all rows have.  The
-    margin of a group is 2 sqrt(2) times the standard error of its test accuracy over seeds (two
-    standard errors of a difference), or the median one of its zoo if that is larger; 0.5 points
-    where there is none, or `margin`.
+    An axis on which the rows of a zoo do not differ is left out there, and so is one that not all
+    of them have.  The margin of a group is 2 sqrt(2) times the standard error of its test accuracy
+    over seeds (two standard errors of a difference), or the median one of its zoo if that is
+    larger; 0.5 points where there is none, or `margin`.
     """
+    zoos: dict[object, list[int]] = {}
+    for number, row in enumerate(rows):
+        zoos.setdefault(row.facts.get("zoo"), []).append(number)
+    rooms: dict[int, RoomForImprovement] = {}
+    for numbers in zoos.values() or [[]]:
+        zoo_rooms = _rooms_of_zoo([rows[number] for number in numbers], axes, margin)
+        rooms |= dict(zip(numbers, zoo_rooms, strict=True))
+    return [rooms[number] for number in range(len(rows))]
+
+
+def _rooms_of_zoo(
+    rows: Sequence[Row], axes: Sequence[GridAxis], margin: float | None
+) -> list[RoomForImprovement]:
     accuracy = [accuracy_of(row) for row in rows]
     values = {axis: [number_of(row, axis.fact) for row in rows] for axis in axes}
     varying = [
@@ -75,16 +94,12 @@ def room_for_improvement(
         raise RowsError(
             f"labels need a grid: none of {mended} is known for every row and differs between rows"
         )
-    zoos = [row.facts.get("zoo") for row in rows]
     gains: list[dict[str, float]] = [{} for _ in rows]
     steps: list[dict[str, float]] = [{} for _ in rows]
     known: list[set[str]] = [set() for _ in rows]  # remedies with a group further along an axis
     moves: list[dict[str, Move]] = [{} for _ in rows]
     for axis in varying:
-        others: list[Sequence[Any]] = [
-            zoos,
-            *(values[other] for other in varying if other is not axis),
-        ]
+        others = [values[other] for other in varying if other is not axis]
         for line in _lines(values[axis], others):
             _refuse_duplicates(rows, line, values[axis], varying)
             _compare_line(line, axis, accuracy, gains, steps)
@@ -118,6 +133,7 @@ def label_rows(
             severity=best_gain(room, mode),
             margin=room.margin,
             lead=_lead(room, mode),
+            unknown=tuple(sorted(room.unknown)),
         )
         for row, mode, room in zip(rows, modes, rooms, strict=True)
     ]
@@ -225,18 +241,14 @@ def accuracy_of(row: Row) -> float:
 
 
 def _margins(rows: Sequence[Row]) -> list[float]:
-    """Give the noise of each group: its own, and no less than is usual in its zoo.
+    """Give the noise of each group of a zoo: its own, and no less than is usual there.
 
     Two seeds agree by chance often enough; that alone does not make a group free of noise.
     """
     stderrs = [_stderr(row) for row in rows]
-    zoos = [row.facts.get("zoo") for row in rows]
-    zoo_stderrs: dict[Any, list[float]] = {}
-    for stderr, zoo in zip(stderrs, zoos, strict=True):
-        if stderr:
-            zoo_stderrs.setdefault(zoo, []).append(stderr)
-    medians = {zoo: statistics.median(values) for zoo, values in zoo_stderrs.items()}
-    noise = [max(stderr, medians.get(zoo, 0.0)) for stderr, zoo in zip(stderrs, zoos, strict=True)]
+    known = [stderr for stderr in stderrs if stderr]
+    usual = statistics.median(known) if known else 0.0
+    noise = [max(stderr, usual) for stderr in stderrs]
     return [_ERRORS * math.sqrt(2) * stderr if stderr else _DEFAULT_MARGIN for stderr in noise]
 
 

@@ -101,6 +101,20 @@ def test_a_remedy_is_known_where_one_of_its_axes_goes_on():
     }
 
 
+def test_each_zoo_has_axes_of_its_own():
+    """What one zoo does not vary, or does not even know, is an axis of the other all the same."""
+    wide = [row(80 + 10 * n, zoo="a", width=2**n) for n in range(2)]
+    long = [row(50 + n, zoo="b", data_amount=2**n, label_noise=0.1) for n in range(2)]
+    rooms = room_for_improvement([wide[0], long[0], wide[1], long[1]])
+    assert [room.gains for room in rooms] == [
+        {"enlarge_model": 10},
+        {"add_data": 1},
+        {"enlarge_model": 0},
+        {"add_data": 0},
+    ]
+    assert [room.known.gains for room in rooms[2:]] == [{}, {}]
+
+
 def test_wrong_labels_tell_groups_apart_and_mend_nothing():
     rows = [
         row(accuracy, label_noise=noise, width=width)
@@ -308,17 +322,37 @@ def test_a_label_holds_what_it_is_made_from():
     labels = dict(zip(grid, label_rows(rows, margin=3), strict=True))
     gains = {"lower_temperature": 5, "raise_temperature": 0, "enlarge_model": 1}
     assert labels[1, 1] == Label(
-        mode="temperature_high", accuracy=70, gains=gains, severity=5, margin=3, lead=4
+        mode="temperature_high",
+        accuracy=70,
+        gains=gains,
+        severity=5,
+        margin=3,
+        lead=4,
+        unknown=("raise_temperature",),
     )
     gains = {"lower_temperature": 0, "raise_temperature": 3, "enlarge_model": 8}
     assert labels[4, 1] == Label(
-        mode="model_small", accuracy=72, gains=gains, severity=8, margin=3, lead=5
+        mode="model_small",
+        accuracy=72,
+        gains=gains,
+        severity=8,
+        margin=3,
+        lead=5,
+        unknown=("lower_temperature",),
     )
     gains = dict.fromkeys(gains, 0)
     assert labels[4, 2] == Label(
-        mode="none", accuracy=80, gains=gains, severity=0, margin=3, lead=3
+        mode="none",
+        accuracy=80,
+        gains=gains,
+        severity=0,
+        margin=3,
+        lead=3,
+        unknown=("enlarge_model", "lower_temperature"),
     )
     assert not any(label.in_noise for label in labels.values())
+    assert labels[1, 1].is_clear
+    assert not labels[4, 2].is_clear  # nobody knows what a wider network would do
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,12 @@ def label(
         click.echo(f"the picture is in {printable(str(svg))}")
 
 
+def _gain(label: Any, remedy: str) -> str:
+    if remedy in label.unknown:
+        return "?"
+    return f"{label.gains[remedy]:.2f}" if remedy in label.gains else ""
+
+
 def _write_svg(svg: Path, text: str, rows: Path) -> None:
     if os.path.realpath(svg) in (os.path.realpath(rows), os.path.realpath(rows / "rows.jsonl")):
         raise OutputError(f"{svg} holds the rows themselves: name another file with --svg")
@@ -212,12 +218,13 @@ def _print_labels(groups: list[str], labels: list[Any]) -> None:
     from mdtree.failure_modes import FAILURE_MODES, REMEDIES
     from mdtree.render.phase_diagram import LETTERS
 
-    remedies = {remedy: mode for remedy, mode in REMEDIES.items() if remedy in labels[0].gains}
+    known = {remedy for label in labels for remedy in label.gains}
+    remedies = {remedy: mode for remedy, mode in REMEDIES.items() if remedy in known}
     cells = [
         [
             group,
             f"{label.accuracy:.2f}",
-            *(f"{label.gains[remedy]:.2f}" for remedy in remedies),
+            *(_gain(label, remedy) for remedy in remedies),
             label.mode,
             f"{label.severity:.2f}",
             f"{label.margin:.2f}",
@@ -233,6 +240,8 @@ def _print_labels(groups: list[str], labels: list[Any]) -> None:
         f"{LETTERS[mode]} {remedy.replace('_', ' ')} ({mode})" for remedy, mode in remedies.items()
     )
     click.echo(f"\npoints of test accuracy to gain by one change alone: {text}")
+    if any(label.unknown for label in labels):
+        click.echo("? unknown: the grid ends there")
     counts = {mode: sum(label.mode == mode for label in labels) for mode in FAILURE_MODES}
     text = ", ".join(f"{count} {mode}" for mode, count in counts.items() if count)
     click.echo(f"{plural(len(labels), 'group')}: {text}")

@@ -95,8 +95,8 @@ def test_the_table_says_it_in_words(mdtree, rows):
     lines = [line.split() for line in ran.out.splitlines()]
     header = ["group", "test", "accuracy", "H", "L", "M", "mode", "severity", "margin", "lead"]
     assert header == lines[0]
-    assert " ".join(lines[2]) == "w2-b8 70.00 5.00 0.00 9.75 model_small 9.75 1.41 4.75"
-    assert " ".join(lines[5]) == "w4-b8 79.75 1.25 0.00 0.00 none 0.00 1.41 0.16"
+    assert " ".join(lines[2]) == "w2-b8 70.00 5.00 ? 9.75 model_small 9.75 1.41 4.75"
+    assert " ".join(lines[5]) == "w4-b8 79.75 1.25 ? ? none 0.00 1.41 0.16"
     assert "5 groups: 2 model_small, 3 none" in ran.out
     assert "0 of 5 labels (0%) inside the noise" in ran.out
     assert "H lower temperature (temperature_high)" in ran.out
@@ -148,7 +148,7 @@ def test_one_axis_and_three_axes_are_grids_too(mdtree, tmp_path):
     assert ran.out.index("data amount 1,000") < ran.out.index("data amount 2,000")
     # a larger batch gains 1 point, a wider network 1, and twice the data 10
     line = next(line.split() for line in ran.out.splitlines() if line.startswith("1-1-1000"))
-    assert " ".join(line[1:]) == "72.00 1.00 0.00 1.00 10.00 data_small 10.00 0.50 9.00"
+    assert " ".join(line[1:]) == "72.00 1.00 ? 1.00 10.00 data_small 10.00 0.50 9.00"
 
 
 def texts(svg):
