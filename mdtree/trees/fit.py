@@ -72,6 +72,7 @@ def fit_tree(
     facts: bool = False,
     prior: SavedTree | None = None,
     provenance: dict[str, str] | None = None,
+    features: Sequence[str] | None = None,
     allow_protocol_mismatch: bool = False,
 ) -> SavedTree:
     """Label the rows of a grid by their room for improvement, and fit a tree to the labels.
@@ -80,7 +81,7 @@ def fit_tree(
     are about their numbers, and all others are `grown`.  With `facts`, the tree may also ask for
     the parameter count and the data amount.  `prior` is an earlier posterior that this one
     continues; rows of another protocol than its own are refused, unless that is allowed, and then
-    the tree says so for ever.
+    the tree says so for ever.  `features` are those that gains may be learnt from.
     """
     protocol = one_protocol(rows)
     if method is None:
@@ -96,7 +97,7 @@ def fit_tree(
             )
         remarks["WARNING"] = message
     labelled_rows, answers, rooms = labelled(rows, task)
-    features = prior.features if prior is not None else _features(task, method, facts=facts)
+    features = _features(task, method, features, facts=facts) if prior is None else prior.features
     matrix = feature_matrix(labelled_rows, features)
     estimator = make_estimator(task, method, features, facts=facts, prior=prior)
     extra: dict[str, Any] = {}
@@ -242,11 +243,13 @@ def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> N
         raise TreeError(f"the prior answers task {prior.task!r}, and {task!r} is to be fitted")
 
 
-def _features(task: str, method: str, *, facts: bool) -> tuple[str, ...]:
+def _features(
+    task: str, method: str, features: Sequence[str] | None, *, facts: bool
+) -> tuple[str, ...]:
     if method == "mdtree":
         return template_features(PUBLISHED[task])
     if method == "gains":
-        return (*COMPARABLE, *(FACT_FEATURES if facts else ()), NOISE)
+        return (*(features or COMPARABLE), *(FACT_FEATURES if facts else ()), NOISE)
     return (*LANDSCAPE, *FACT_FEATURES) if facts else LANDSCAPE
 
 

@@ -1,0 +1,260 @@
+"""Leave one zoo out: each method is fitted on all zoos but one, and answers for that one.
+
+Scores are means over zoos, so that a large zoo weighs no more than a small one.  Answers are judged
+on groups whose label is clear of the noise; what follows an answer, on all whose gain is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import ExtraTreesClassifier
+
+from mdtree.evaluation.scores import calibration_error
+from mdtree.exceptions import RowsError
+from mdtree.failure_modes import REMEDIES, TASKS
+from mdtree.labelling import Label, label_rows
+from mdtree.progress import Progress, Silent
+from mdtree.rows import Row
+from mdtree.trees import COMPARABLE, LANDSCAPE, feature_matrix, probabilities
+from mdtree.trees.fit import fit_tree
+from mdtree.trees.gain_model import answer_set
+
+__all__ = [
+    "LEFT_OUT_METHODS",
+    "Answers",
+    "LeftOutMethod",
+    "LeftOutScores",
+    "leave_one_zoo_out",
+    "mean_scores",
+]
+
+Floats = NDArray[np.float64]
+
+_CLASSES = TASKS["failure"].classes
+_SURE = 0.5  # the probability from which an answer is a verdict
+_LEAST = 1e-3  # probabilities below are raised to it, so that one sure mistake is not infinite
+_TREES = 200
+_VALIDATION = (
+    "train_error_share",
+    "test_error_share",
+    "error_gap",
+    "log_train_loss_share",
+    "log_test_loss_share",
+    "log_loss_gap",
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answers:
+    """What a method says of the groups of a zoo."""
+
+    probabilities: Floats  # (groups, failure modes)
+    levels: Mapping[str, float] = field(default_factory=dict)  # coverage -> least probability
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOutMethod:
+    """A way to answer for groups of a zoo that was not seen."""
+
+    name: str
+    meaning: str
+    answer: Callable[[Sequence[Row], Sequence[Row]], Answers]  # (seen, left out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOutScores:
+    """One method; NaN where a zoo has no such group."""
+
+    right: float  # percent of groups with a clear label: the likeliest of five answers is right
+    temperature: float  # percent: too high or too low, where the two gains differ
+    resources: float  # percent: data or model, where the two gains differ
+    lost: float  # percent of the points that there were, by following the likeliest answer
+    wrong_sure: float  # percent of groups with a clear label: a verdict, and wrong
+    log_loss: float  # nats
+    ece: float  # expected calibration error, 0 to 1
+    coverage_80: float  # percent of sets that hold the right answer
+    size_80: float  # answers in a set
+    coverage_90: float
+    size_90: float
+
+
+def leave_one_zoo_out(
+    zoos: Mapping[str, Sequence[Row]],
+    *,
+    methods: Iterable[str] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, dict[str, LeftOutScores]]:
+    """Score every method on every zoo: method -> zoo -> scores."""
+    if len(zoos) < 2:  # noqa: PLR2004 - one to learn from
+        raise RowsError(f"leaving one zoo out takes two or more, got {', '.join(zoos) or 'none'}")
+    chosen = [LEFT_OUT_METHODS[name] for name in methods or LEFT_OUT_METHODS]
+    watch = progress or Silent()
+    watch.start(len(chosen) * len(zoos))
+    results: dict[str, dict[str, LeftOutScores]] = {method.name: {} for method in chosen}
+    for name, rows in zoos.items():
+        seen = [row for other, others in zoos.items() if other != name for row in others]
+        labels = label_rows(rows)
+        for method in chosen:
+            answers = method.answer(seen, rows)
+            results[method.name][name] = _scored(answers, labels)
+            watch.step(f"{name}, {method.name}")
+    return results
+
+
+def mean_scores(by_zoo: Mapping[str, LeftOutScores]) -> LeftOutScores:
+    """Give the means over zoos, leaving out what a zoo cannot tell."""
+    means = {}
+    for column in fields(LeftOutScores):
+        values = np.array([getattr(scores, column.name) for scores in by_zoo.values()])
+        known = values[~np.isnan(values)]
+        means[column.name] = float(known.mean()) if len(known) else float("nan")
+    return LeftOutScores(**means)
+
+
+def _scored(answers: Answers, labels: Sequence[Label]) -> LeftOutScores:
+    given = [_CLASSES[number] for number in answers.probabilities.argmax(axis=1)]
+    clear = np.array([label.is_clear for label in labels])
+    right = np.array([label.mode == mode for label, mode in zip(labels, given, strict=True)])
+    sure = answers.probabilities.max(axis=1)
+    places = [_CLASSES.index(label.mode) for label in labels]
+    true = answers.probabilities[np.arange(len(labels)), places]
+    sets = {
+        coverage: [
+            answer_set(dict(zip(_CLASSES, map(float, line), strict=True)), level)
+            for line in answers.probabilities
+        ]
+        for coverage, level in answers.levels.items()
+    }
+    held = {
+        coverage: np.array([label.mode in names for label, names in zip(labels, each, strict=True)])
+        for coverage, each in sets.items()
+    }
+    sizes = {coverage: np.array([len(names) for names in each]) for coverage, each in sets.items()}
+    nothing = np.full(len(labels), np.nan)
+    return LeftOutScores(
+        right=_percent(right, clear),
+        temperature=_between(answers, labels, "lower_temperature", "raise_temperature"),
+        resources=_between(answers, labels, "add_data", "enlarge_model"),
+        lost=_lost(given, labels),
+        wrong_sure=_percent(~right & (sure >= _SURE), clear),
+        log_loss=_mean(-np.log(true.clip(_LEAST, 1)), clear),
+        ece=calibration_error(sure[clear], right[clear]) if clear.any() else float("nan"),
+        coverage_80=100 * _mean(held.get("0.8", nothing), clear),
+        size_80=_mean(sizes.get("0.8", nothing), clear),
+        coverage_90=100 * _mean(held.get("0.9", nothing), clear),
+        size_90=_mean(sizes.get("0.9", nothing), clear),
+    )
+
+
+def _between(answers: Answers, labels: Sequence[Label], one: str, other: str) -> float:
+    """Say how often the better of two remedies is told, where both are known and differ."""
+    sides = [_CLASSES.index(REMEDIES[remedy]) for remedy in (one, other)]
+    first = answers.probabilities[:, sides[0]] > answers.probabilities[:, sides[1]]
+    told = [
+        bool(first[number]) is (label.gains[one] > label.gains[other])
+        for number, label in enumerate(labels)
+        if {one, other} <= label.gains.keys() - set(label.unknown)
+        and abs(label.gains[one] - label.gains[other]) > label.margin
+    ]
+    return 100 * float(np.mean(told)) if told else float("nan")
+
+
+def _lost(given: Sequence[str], labels: Sequence[Label]) -> float:
+    """Say which part of the points that there were is lost by following the answers."""
+    possible = reached = 0.0
+    for mode, label in zip(given, labels, strict=True):
+        known = {
+            REMEDIES[remedy]: gain
+            for remedy, gain in label.gains.items()
+            if remedy not in label.unknown
+        }
+        if mode == "none" or mode in known:
+            possible += max(known.values(), default=0.0)
+            reached += known.get(mode, 0.0)
+    return 100 * (possible - reached) / possible if possible else float("nan")
+
+
+def _percent(values: NDArray[np.bool_], counted: NDArray[np.bool_]) -> float:
+    return 100 * _mean(values.astype(float), counted)
+
+
+def _mean(values: NDArray[np.float64], counted: NDArray[np.bool_]) -> float:
+    return float(values[counted].mean()) if counted.any() else float("nan")
+
+
+def _by_gains(
+    features: Sequence[str] | None = None, *, facts: bool = False
+) -> Callable[[Sequence[Row], Sequence[Row]], Answers]:
+    def answer(seen: Sequence[Row], rows: Sequence[Row]) -> Answers:
+        saved = fit_tree(seen, task="failure", method="gains", facts=facts, features=features)
+        given = probabilities(saved, saved.matrix(rows))
+        columns = [saved.classes.index(name) for name in _CLASSES]
+        levels = {} if saved.gain_model is None else saved.gain_model.levels
+        return Answers(probabilities=given[:, columns], levels=levels)
+
+    return answer
+
+
+def _by_labels(features: Sequence[str]) -> Callable[[Sequence[Row], Sequence[Row]], Answers]:
+    def answer(seen: Sequence[Row], rows: Sequence[Row]) -> Answers:
+        forest = ExtraTreesClassifier(_TREES, random_state=0)
+        forest.fit(feature_matrix(seen, features), [label.mode for label in label_rows(seen)])
+        given = forest.predict_proba(feature_matrix(rows, features))
+        out = np.zeros((len(rows), len(_CLASSES)))
+        out[:, [_CLASSES.index(name) for name in forest.classes_]] = given
+        return Answers(probabilities=out)
+
+    return answer
+
+
+def _most_frequent(seen: Sequence[Row], rows: Sequence[Row]) -> Answers:
+    modes = [label.mode for label in label_rows(seen)]
+    shares = np.array([modes.count(name) / len(modes) for name in _CLASSES])
+    return Answers(probabilities=np.tile(shares, (len(rows), 1)))
+
+
+def _drawn(_: Sequence[Row], rows: Sequence[Row]) -> Answers:
+    rng = np.random.default_rng(0)
+    return Answers(probabilities=rng.dirichlet(np.ones(len(_CLASSES)), len(rows)))
+
+
+LEFT_OUT_METHODS: dict[str, LeftOutMethod] = {
+    method.name: method
+    for method in (
+        LeftOutMethod(name="random", meaning="an answer drawn evenly", answer=_drawn),
+        LeftOutMethod(
+            name="majority",
+            meaning="the most frequent label of the zoos that were seen",
+            answer=_most_frequent,
+        ),
+        LeftOutMethod(
+            name="labels_landscape",
+            meaning="extremely randomised trees learn the label from the published features",
+            answer=_by_labels(LANDSCAPE),
+        ),
+        LeftOutMethod(
+            name="labels_comparable",
+            meaning="the same, from features that are comparable between tasks",
+            answer=_by_labels(COMPARABLE),
+        ),
+        LeftOutMethod(
+            name="gains_validation",
+            meaning="ours, from errors and losses alone",
+            answer=_by_gains(_VALIDATION),
+        ),
+        LeftOutMethod(
+            name="gains",
+            meaning="ours: a forest learns gains, from comparable features",
+            answer=_by_gains(),
+        ),
+        LeftOutMethod(
+            name="gains_facts",
+            meaning="the same, with the parameter count and the data amount besides",
+            answer=_by_gains(facts=True),
+        ),
+    )
+}
