@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from importlib import resources
 from pathlib import Path
@@ -9,10 +10,19 @@ from pathlib import Path
 from mdtree.exceptions import RowsError, TreeError
 from mdtree.messages import nearest
 from mdtree.rows import Row, read_rows, rows_from_csv
+from mdtree.rows.row import row_from_json
 from mdtree.trees import SavedTree, read_tree
 
-__all__ = ["PUBLISHED_TABLE", "find_tree", "published_rows", "shipped_rows", "shipped_trees"]
+__all__ = [
+    "PUBLISHED_TABLE",
+    "find_tree",
+    "published_rows",
+    "reference_collection",
+    "shipped_rows",
+    "shipped_trees",
+]
 
+_PACKED = ".jsonl.gz"
 _DATA = Path(str(resources.files("mdtree"))) / "data"
 
 # the table published with the MD tree paper; its source and licence lie beside it
@@ -37,6 +47,23 @@ def shipped_rows(name: str) -> list[Row]:
             f"no zoo {name!r:.100} comes with mdtree{nearest(name, paths)} ({', '.join(paths)})"
         )
     return read_rows(paths[name])
+
+
+def reference_collection(*, held_out: bool = False) -> dict[str, list[Row]]:
+    """Read the zoos of the reference collection: name -> rows.
+
+    `held_out` are those on which no method was ever chosen; they are asked for by name alone.
+    """
+    folder = _DATA / "reference" / ("held_out" if held_out else ".")
+    return {
+        path.name.removesuffix(_PACKED): _unpacked(path)
+        for path in sorted(folder.glob("*" + _PACKED))
+    }
+
+
+def _unpacked(path: Path) -> list[Row]:
+    with gzip.open(path) as file:
+        return [row_from_json(line) for line in file]
 
 
 def find_tree(name: str) -> SavedTree:
