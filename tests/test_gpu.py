@@ -59,29 +59,29 @@ def test_nothing_is_rounded_to_tf32(tmp_path):
 @pytest.mark.slow
 @EACH
 def test_the_twentieth_measurement_holds_no_more_memory_than_the_second(zoo, metric):
-    held = []
+    allocated = []
     gc.collect()
     gc.disable()  # what lies in a circle would stay until Python comes to look for it
     try:
         for _ in range(20):
             measured(zoo, "cuda", metrics=(metric,))
-            held.append(torch.cuda.memory_allocated())
+            allocated.append(torch.cuda.memory_allocated())
     finally:
         gc.enable()
-    assert held[1] == held[-1]
+    assert allocated[1] == allocated[-1]
 
 
 def test_between_groups_a_gpu_holds_the_network_alone(zoo):
-    held = []
+    allocated = []
     for _ in range(2):
         measured(zoo, "cuda")
         gc.collect()
         full = torch.cuda.memory_allocated()
         clear_caches()
         gc.collect()
-        held.append(torch.cuda.memory_allocated())
-    assert held[0] == held[1]  # libraries keep their working space
-    assert 0 < full - held[1] < 1 << 16  # a few tensors, of 512 bytes at least
+        allocated.append(torch.cuda.memory_allocated())
+    assert allocated[0] == allocated[1]  # libraries keep their working space
+    assert 0 < full - allocated[1] < 1 << 16  # a few tensors, of 512 bytes at least
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0"])

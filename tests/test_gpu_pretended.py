@@ -92,17 +92,17 @@ def test_kernels_without_a_second_derivative_change_no_random_numbers(protocol):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "message",
     [
         "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
         "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
         "CUDA error: out of memory",
     ],
 )
-def test_libraries_that_run_out_of_memory_are_understood(told):
+def test_libraries_that_run_out_of_memory_are_understood(message):
     def work(size):
         if size > 3:
-            raise RuntimeError(told)
+            raise RuntimeError(message)
         return size
 
     assert within_memory(work, 7) == 2
@@ -117,5 +117,5 @@ class Spare(nn.Linear):
 
 
 def test_a_network_with_a_parameter_that_is_not_used_has_a_pace():
-    found = measure_speed(runner_of(Spare(), loss=cross_entropy), items((X, Y)))
-    assert 0 < found.forward <= found.gradient <= found.product
+    speed = measure_speed(runner_of(Spare(), loss=cross_entropy), items((X, Y)))
+    assert 0 < speed.forward <= speed.gradient <= speed.product

@@ -58,13 +58,13 @@ def test_folders_are_those_that_a_directory_has(tmp_path, names):
     for index in root.rglob("*.index.json"):
         index.write_text(json.dumps({"weight_map": {"w": SHARDED[2], "v": SHARDED[3]}}))
 
-    found = [(folder.name, folder.files) for folder in find_stored_folders(root.as_uri())]
+    there = [(folder.name, folder.files) for folder in find_stored_folders(root.as_uri())]
 
     here = [
         (folder.name, tuple(file.relative_to(root) for file in folder.files))
         for folder in find_folders(root)
     ]
-    assert here == found
+    assert here == there
 
 
 def test_one_file_is_a_group(tmp_path):
@@ -192,11 +192,11 @@ def test_a_zoo_in_a_storage_is_measured_like_one_on_disk(mdtree, zoo, tmp_path, 
 
     assert ran.code == 0, ran.err
     assert mdtree("measure", zoo, *args, here).code == 0
-    found, expected = rows_of(there), rows_of(here)
-    assert found.keys() == expected.keys()
+    rows, expected = rows_of(there), rows_of(here)
+    assert rows.keys() == expected.keys()
     for group, row in expected.items():
-        assert row.quantities == found[group].quantities
-        assert row.provenance.weights == found[group].provenance.weights
+        assert row.quantities == rows[group].quantities
+        assert row.provenance.weights == rows[group].provenance.weights
     again = mdtree("measure", zoo.as_uri(), *args, there)
     assert "0 measured, 2 already there" in again.out
 

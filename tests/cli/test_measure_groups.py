@@ -20,8 +20,8 @@ pytestmark = pytest.mark.usefixtures("error_rates_only")
 
 
 def test_two_groups_of_one_name_are_told_before_anything_is_measured(mdtree, zoo):
-    one = {"name": "hot", "files": ["hot/*"]}
-    change(zoo, groups=[one, {**one, "files": ["cold/*"]}])
+    hot = {"name": "hot", "files": ["hot/*"]}
+    change(zoo, groups=[hot, {**hot, "files": ["cold/*"]}])
     ran = mdtree("measure", zoo)
     assert ran.code == 2
     assert "both called 'hot'" in ran.err

@@ -53,10 +53,10 @@ def offspring(pid):
         with contextlib.suppress(OSError):  # it has ended
             number, rest = stat.read_text().split(" (", 1)
             parents[int(number)] = int(rest.rpartition(") ")[2].split()[1])
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    return family - {pid}
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")

@@ -65,9 +65,9 @@ def is_stuck(item):
 
 def greedy(mega):
     """Hold memory and touch it."""
-    held = b"x" * (mega * 2**20)
+    block = b"x" * (mega * 2**20)
     time.sleep(1 if mega < 500 else LONG)
-    return len(held)
+    return len(block)
 
 
 def last_breath(item):
@@ -181,9 +181,9 @@ def mapped(path):
     import mmap
 
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        found = sum(content[place] for place in range(0, len(content), mmap.PAGESIZE))
+        total = sum(content[place] for place in range(0, len(content), mmap.PAGESIZE))
         time.sleep(0.5)
-    return found
+    return total
 
 
 def test_results_that_come_in_the_moment_of_the_death_come_once(start):

@@ -117,8 +117,8 @@ def test_a_run_stops_when_too_many_have_failed_and_goes_on_later(mdtree, tmp_pat
 
     said = json.loads(ran.out)
     assert (ran.code, said["measured"], len(said["failed"]), said["left"]) == (1, 1, 2, 2)
-    told = mdtree(*(arg for arg in args if arg != "--json"), "--max-failures", 0)
-    assert "4 groups not reached: too many have failed" in told.err
+    again = mdtree(*(arg for arg in args if arg != "--json"), "--max-failures", 0)
+    assert "4 groups not reached: too many have failed" in again.err
     (tmp_path / "healed").touch()
     assert mdtree(*args, "--max-failures", 0).code == 0
     assert plain(tmp_path / "rows.jsonl") == preserved_state(tmp_path)

@@ -203,8 +203,8 @@ def test_a_run_with_the_wrong_network_costs_no_row_and_is_told(mdtree, zoo):
 
     assert (counts(ran), ran.code) == ((0, 0, 2), 1)
     assert "failed hot: " in ran.err
-    told = json.loads(mdtree("measure", zoo, *WRONG, "--json").out)
-    assert [one["group"] for one in told["failed"]] == ["cold", "hot"]
+    content = json.loads(mdtree("measure", zoo, *WRONG, "--json").out)
+    assert [entry["group"] for entry in content["failed"]] == ["cold", "hot"]
     for group, row in rows_of(zoo / "rows.jsonl").items():
         assert row.failure.kind == "MismatchError"
         assert replace(row, failure=None) == before[group]

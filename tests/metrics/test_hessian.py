@@ -55,16 +55,16 @@ def test_any_network_is_measured(net, protocol):
     make, data = NETS[net]
     module, members = group(make, 2)
 
-    found = measure(module, members, data, protocol)
+    result = measure(module, members, data, protocol)
 
-    for value in numbers(found):
+    for value in numbers(result):
         assert isinstance(value, Measured)
         assert len(value.members) == 2
         assert value.stderr >= 0
-    assert found.values["hessian_top"].value > 0
-    assert found.values["hessian_top"].iterations > 2
+    assert result.values["hessian_top"].value > 0
+    assert result.values["hessian_top"].iterations > 2
     notes = ("attention ran under the math kernel: the fused one has no second derivative",)
-    assert (notes if net in ("transformer", "bert") else ()) == found.notes
+    assert (notes if net in ("transformer", "bert") else ()) == result.notes
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -85,9 +85,9 @@ def test_a_network_smaller_than_the_space_is_known_exactly():
     module = nn.Linear(5, 3)
     truth = exact_hessian(runner_of(module), weights_of(module), (X, Y))
 
-    found = measure(module.double(), [weights_of(module)], (X.double(), Y))
+    result = measure(module.double(), [weights_of(module)], (X.double(), Y))
 
-    top, trace = numbers(found)
+    top, trace = numbers(result)
     assert float(truth.trace()) == pytest.approx(trace.value, abs=3 * trace.stderr + 1e-9)
     assert float(torch.linalg.eigvalsh(truth)[-1]) == pytest.approx(top.value, rel=1e-2)
 
@@ -108,7 +108,7 @@ def test_the_standard_error_of_the_top_is_that_over_the_items():
     """With parts of one item it is sd / sqrt(n) of each item's curvature along the top vector."""
     module = mlp()
     weights = weights_of(module)
-    found, _ = numbers(measure(module, [weights], (X, Y), batch_size=1))
+    top, _ = numbers(measure(module, [weights], (X, Y), batch_size=1))
     truth = exact_hessian(runner_of(module), weights, (X, Y))
     vector = torch.linalg.eigh(truth)[1][:, -1]
     forms = torch.stack(
@@ -117,7 +117,7 @@ def test_the_standard_error_of_the_top_is_that_over_the_items():
             for i in range(37)
         ]
     )
-    assert float(forms.std()) / math.sqrt(37) == pytest.approx(found.stderr, rel=0.01)
+    assert float(forms.std()) / math.sqrt(37) == pytest.approx(top.stderr, rel=0.01)
 
 
 def test_parts_of_any_size_tell_the_variance_of_the_mean_without_bias():
@@ -138,16 +138,16 @@ def test_parts_of_any_size_tell_the_variance_of_the_mean_without_bias():
 
 def test_the_density_has_a_mass_of_one_for_each_member():
     module, members = group(mlp, 2)
-    found = measure(module, members, (X, Y))
+    result = measure(module, members, (X, Y))
 
-    columns = found.details["hessian_density"].columns
+    columns = result.details["hessian_density"].columns
     assert {"member", "eigenvalue", "weight"} == columns.keys()
     for place, name in enumerate(["seed-0", "seed-1"]):
         lines = [line for line in zip(*columns.values(), strict=True) if line[0] == name]
         values, weights = [line[1] for line in lines], [line[2] for line in lines]
         assert pytest.approx(1) == sum(weights)
         assert sorted(values) == values
-        assert max(values) == found.values["hessian_top"].members[place]
+        assert max(values) == result.values["hessian_top"].members[place]
         eigenvalues = torch.linalg.eigvalsh(
             exact_hessian(runner_of(module), members[place], (X, Y))
         )
@@ -184,8 +184,8 @@ def test_the_cost_told_before_is_within_a_factor_of_two(trained, protocol, membe
     work = Workload(
         members=members, train_items=1100, test_items=597, full_items=1100, protocol=protocol
     )
-    used, told = given.runner.meter.total.passes, HESSIAN.cost(work).passes
-    assert 0.5 < told / used < 2
+    used, estimate = given.runner.meter.total.passes, HESSIAN.cost(work).passes
+    assert 0.5 < estimate / used < 2
 
 
 @pytest.mark.gpu

@@ -72,8 +72,8 @@ def test_everything_is_found_as_it_was(protocol):
 )
 def test_what_has_no_second_derivative_is_missing_and_says_whose(function, words, protocol):
     module = Called(function)
-    found = measure(module, [weights_of(module)], (X, Y), protocol)
-    for value in numbers(found):
+    result = measure(module, [weights_of(module)], (X, Y), protocol)
+    for value in numbers(result):
         assert isinstance(value, Missing)
         assert value.missing.startswith(words)
 

@@ -103,8 +103,8 @@ def hostile():
         quantities={**row.quantities, name: Missing(missing=name), "cka": Missing(missing=name)},
     )
     verdict = judged(row)
-    told = {"tree": name, "chosen": name, "warnings": (name,), "versions": {name: name}}
-    verdict = replace(verdict, advice=name, basis=replace(verdict.basis, **told))
+    names = {"tree": name, "chosen": name, "warnings": (name,), "versions": {name: name}}
+    verdict = replace(verdict, advice=name, basis=replace(verdict.basis, **names))
     return report_page([verdict, verdict], [row, replace(LOST, group=name)], {name: tree()})
 
 
@@ -168,7 +168,7 @@ def test_no_request_leaves_the_page_and_nothing_runs(opened, make):
 def test_a_script_would_not_run_if_there_were_one(opened):
     page = opened(usual().replace("</main>", "<script>document.title = 'ran'</script></main>"))
     assert page.title() != "ran"
-    assert any("Content Security Policy" in told for told in page.told)
+    assert any("Content Security Policy" in message for message in page.told)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -179,7 +179,7 @@ def test_all_text_stands_out_in_light_and_dark(opened, make, scheme):
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
     contrasts = page.evaluate(CONTRASTS)
     assert len(contrasts) > 50
-    assert [told for ratio, told in contrasts if ratio < 4.5] == []
+    assert [text for ratio, text in contrasts if ratio < 4.5] == []
 
 
 @pytest.mark.parametrize("mode", FAILURE_MODES)

@@ -23,13 +23,13 @@ def nodes(*lines):
     return detail("member", "eigenvalue", "weight", lines=lines)
 
 
-def error(held):
-    return parsed(profile(held, "train_error", "training error, %"))
+def error(group):
+    return parsed(profile(group, "train_error", "training error, %"))
 
 
 def test_a_profile_by_hand():
-    held = row(curve=path(("p", 1.0, 0.0, 0), ("p", 0.0, 100.0, 0), ("p", 0.25, 60.0, 0)))
-    picture = error(held)
+    group = row(curve=path(("p", 1.0, 0.0, 0), ("p", 0.0, 100.0, 0), ("p", 0.25, 60.0, 0)))
+    picture = error(group)
     assert places(picture.one("path", class_="curved")) == [(0, 0), (25, 40), (100, 100)]
     dots = [(dot["cx"], dot["cy"]) for dot in picture.find("circle")]
     assert dots == [("0%", "0%"), ("25%", "40%"), ("100%", "100%")]
@@ -47,8 +47,8 @@ def test_every_pair_has_its_own_curve_and_line():
     two = path(("p", 0, 1, 0), ("q", 0, 2, 0), ("p", 1, 3, 0), ("q", 1, 4, 0))
     picture = error(row(curve=two, line=two))
     for kind in ("curved", "straight"):
-        found = [places(one) for one in picture.find("path", class_=kind)]
-        assert found == [[(0, 75), (100, 25)], [(0, 50), (100, 0)]]
+        points = [places(drawn) for drawn in picture.find("path", class_=kind)]
+        assert points == [[(0, 75), (100, 25)], [(0, 50), (100, 0)]]
 
 
 def test_the_straight_line_alone_is_a_picture_too():
@@ -131,10 +131,10 @@ def test_no_spectrum_no_picture():
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_text(name):
-    held = row(
+    group = row(
         curve=path((name, 0, 1, 1), (name, 1, 1, 1)), hessian_density=nodes((name, 1.0, 1.0))
     )
-    for picture in (error(held), parsed(density(held))):
+    for picture in (error(group), parsed(density(group))):
         assert {element.tag for element in picture.find()} <= {
             "svg",
             "title",

@@ -90,16 +90,16 @@ def test_a_killed_writer_leaves_whole_rows_a_free_lock_and_a_run_that_goes_on(fi
 
 
 def test_a_writer_killed_at_any_moment_leaves_the_first_rows_whole(file):
-    found = 0
+    count = 0
     for wait in (20, 300, 1000):
         with writer(WITHOUT_REST, file) as process:
-            while len(Index(file)) < found + wait:
+            while len(Index(file)) < count + wait:
                 assert process.poll() is None
-        before, found = found, len(read_rows(file))
-        assert found >= before + wait
-        assert read_rows(file) == [row(number) for number in range(found)]
-    go_on(file, found + 2)
-    assert file.read_bytes() == lines(found + 2)
+        before, count = count, len(read_rows(file))
+        assert count >= before + wait
+        assert read_rows(file) == [row(number) for number in range(count)]
+    go_on(file, count + 2)
+    assert file.read_bytes() == lines(count + 2)
 
 
 def test_a_file_cut_at_any_byte_gives_its_whole_rows_and_can_be_gone_on_with(file):

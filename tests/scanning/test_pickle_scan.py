@@ -116,8 +116,8 @@ def test_numbers_that_nobody_wrote_are_not_measured(tmp_path):
     assert len(said) == 2 * len(paths)
     refused = (" is not read: it ", " is a truncated or damaged file ")
     kinds = [kind for kind in UNWRITTEN for _ in range(2)]
-    told = zip(kinds, said, strict=True)
-    assert [kind for kind, line in told if not any(words in line for words in refused)] == []
+    answers = zip(kinds, said, strict=True)
+    assert [kind for kind, line in answers if not any(words in line for words in refused)] == []
 
 
 PAIRS = b"](" + b"".join(numbers(n, 1) for n in range(1_500)) + b"e"
@@ -180,14 +180,14 @@ def pairs_of_one_hash(count: int) -> list[tuple[int, int]]:
     turned = lambda word: ((word << 31) | (word >> 33)) % bits  # noqa: E731
     first = lambda n: turned((five + n * two) % bits) * one % bits  # noqa: E731
     goal = first(wanted[1]) + 7 * two
-    found = []
+    pairs = []
     for n in range(20 * count):
         second = (goal - first(n)) * pow(two, -1, bits) % bits
         second -= bits if second >> 63 else 0
         if abs(second) < (1 << 61) - 1:
-            found.append((n, second))
-    assert len({hash(pair) for pair in found}) == 1
-    return found[:count]
+            pairs.append((n, second))
+    assert len({hash(pair) for pair in pairs}) == 1
+    return pairs[:count]
 
 
 ALIKE = {
@@ -320,9 +320,9 @@ def test_all_that_training_leaves_behind_is_read(tmp_path, zipped, keep):
         "meta": torch.ones(9, device="meta"),
     }
     torch.save(content, tmp_path / "x.pt", _use_new_zipfile_serialization=zipped)
-    found = load_weights(tmp_path / "x.pt").tensors
+    tensors = load_weights(tmp_path / "x.pt").tensors
     for name, value in module.state_dict().items():
-        assert torch.equal(value.to(torch.complex64), found[name].to(torch.complex64)), name
+        assert torch.equal(value.to(torch.complex64), tensors[name].to(torch.complex64)), name
     other = load_checkpoint(tmp_path / "x.pt", Plain(is_new=zipped), name="x").weights
     assert torch.equal(module.turned, other["turned"])
 
@@ -331,11 +331,11 @@ def test_all_that_training_leaves_behind_is_read(tmp_path, zipped, keep):
 @pytest.mark.filterwarnings("ignore:torch.quantize_per:UserWarning", "ignore:TypedStorage is")
 @pytest.mark.parametrize("zipped", [True, False])
 def test_quantized_tensors_may_lie_beside_the_weights(tmp_path, zipped):
-    one, scales = torch.randn(3, 4), torch.ones(3)
+    matrix, scales = torch.randn(3, 4), torch.ones(3)
     content = {
         "model": WEIGHTS,
-        "all": torch.quantize_per_tensor(one, 0.1, 0, torch.qint8),
-        "rows": torch.quantize_per_channel(one, scales, torch.zeros(3), 0, torch.quint8),
+        "all": torch.quantize_per_tensor(matrix, 0.1, 0, torch.qint8),
+        "rows": torch.quantize_per_channel(matrix, scales, torch.zeros(3), 0, torch.quint8),
     }
     torch.save(content, tmp_path / "x.pt", _use_new_zipfile_serialization=zipped)
     assert load_weights(tmp_path / "x.pt").tensors.keys() == WEIGHTS.keys()
@@ -353,14 +353,14 @@ def test_a_state_dict_of_python_2_is_read(tmp_path):
     pickled = called("collections.OrderedDict", b"](" + b"".join(pairs) + b"e")
     content = torch.tensor([1.0, 2.0, 3.0, 4.0])
     (tmp_path / "x.pt").write_bytes(older(pickled, {"0": content.numpy().tobytes()}))
-    found = load_weights(tmp_path / "x.pt").tensors
-    assert torch.equal(content, found["a"])
-    assert torch.equal(content[1:3], found["b"])
+    tensors = load_weights(tmp_path / "x.pt").tensors
+    assert torch.equal(content, tensors["a"])
+    assert torch.equal(content[1:3], tensors["b"])
 
 
 def test_tensors_take_no_more_than_their_file_has(tmp_path):
-    held = torch.ones(100)
-    content = OrderedDict(a=held, b={"c": [held[3:], (held.t(), torch.ones(9, device="meta"))]})
+    whole = torch.ones(100)
+    content = OrderedDict(a=whole, b={"c": [whole[3:], (whole.t(), torch.ones(9, device="meta"))]})
     content["itself"] = content
     check_held(tmp_path, content, 400)
     with pytest.raises(UnreadableError, match="has 399 bytes, and its tensors take 400"):

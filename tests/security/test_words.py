@@ -78,7 +78,7 @@ def functions():
     modules = list(rooms)
     for room in rooms:
         inner = pkgutil.iter_modules(getattr(room, "__path__", ()), f"{room.__name__}.")
-        modules += [importlib.import_module(found.name) for found in inner]
+        modules += [importlib.import_module(entry.name) for entry in inner]
     for module in modules:
         for name, thing in vars(module).items():
             if callable(thing) and not name.startswith("_"):

@@ -46,9 +46,9 @@ def measured(root, device, **kwargs):
     """Measure the group `hot`; what is kept between groups is built anew."""
     clear_caches()
     task = next(t for t in find_groups(request(root, device, **kwargs)) if t.group == "hot")
-    found = measure_or_fail(task)
-    assert found.row.failure is None, found.trace
-    return found
+    outcome = measure_or_fail(task)
+    assert outcome.row.failure is None, outcome.trace
+    return outcome
 
 
 def numbers(row):
@@ -62,7 +62,7 @@ def numbers(row):
 
 def close(row, other, *, rel):
     """Say that rows agree; what is no number agrees entirely."""
-    here, there = (tree_leaves(numbers(one)) for one in (row, other))
+    here, there = (tree_leaves(numbers(side)) for side in (row, other))
     assert len(here) == len(there)
     for a, b in zip(here, there, strict=True):
         assert a == (pytest.approx(b, rel=rel, abs=1e-9) if isinstance(b, float) else b)
@@ -80,12 +80,12 @@ class There(torch.Tensor):
     """A tensor on that device."""
 
     @staticmethod
-    def __new__(cls, held):
+    def __new__(cls, tensor):
         made = torch.Tensor._make_wrapper_subclass(
-            cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(),
-            dtype=held.dtype, device="meta",
+            cls, tensor.size(), strides=tensor.stride(), storage_offset=tensor.storage_offset(),
+            dtype=tensor.dtype, device="meta",
         )  # fmt: skip
-        made.held = held
+        made.held = tensor
         return made
 
     @classmethod
@@ -117,5 +117,5 @@ def computed(func, args, kwargs):
     out = func(*inner[0], **inner[1])
     if target == cpu or (target is None and not there):
         return tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) and there else x, out)
-    found = tree_map(lambda x: There(x) if isinstance(x, torch.Tensor) else x, out)
-    return found if target else return_and_correct_aliasing(func, args, kwargs, found)
+    result = tree_map(lambda x: There(x) if isinstance(x, torch.Tensor) else x, out)
+    return result if target else return_and_correct_aliasing(func, args, kwargs, result)

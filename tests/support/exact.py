@@ -117,8 +117,8 @@ def measure(*args, **kwargs):
     return HESSIAN.compute(subject(*args, **kwargs))
 
 
-def numbers(found):
-    return [found.values[name] for name in ("hessian_top", "hessian_trace")]
+def numbers(result):
+    return [result.values[name] for name in ("hessian_top", "hessian_trace")]
 
 
 class Once(torch.autograd.Function):

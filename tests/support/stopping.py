@@ -29,8 +29,8 @@ def net(width):
 
 def count_of(pattern):
     """Count the rows in files of that name in that folder or below; or files that hold no rows."""
-    found = Path(pattern).parent.rglob(Path(pattern).name)
-    return sum(p.read_bytes().count(b"\n") if p.suffix == ".jsonl" else 1 for p in found)
+    files = Path(pattern).parent.rglob(Path(pattern).name)
+    return sum(p.read_bytes().count(b"\n") if p.suffix == ".jsonl" else 1 for p in files)
 
 
 def stopped(args, how, *, until, count=1):

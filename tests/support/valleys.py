@@ -123,11 +123,11 @@ def mean_loss(path):
 
 def members(make, count=2):
     """Make networks of other seeds, and give their weights."""
-    found = []
+    weights = []
     for seed in range(count):
         torch.manual_seed(seed)
-        found.append(copy_of(make().state_dict()))
-    return found
+        weights.append(copy_of(make().state_dict()))
+    return weights
 
 
 class Failing:
@@ -169,9 +169,9 @@ def mlp():
     )
 
 
-def numbers(found):
+def numbers(result):
     return {
-        name: value.value for name, value in found.values.items() if isinstance(value, Measured)
+        name: value.value for name, value in result.values.items() if isinstance(value, Measured)
     }
 
 

@@ -74,13 +74,13 @@ def test_a_step_is_that_of_sgd_with_momentum_and_weight_decay():
     items = TensorItems((torch.tensor([[2.0]]), torch.tensor([[1.0]])))
     settings = how(epochs=2, learning_rate=0.1, momentum=0.5, weight_decay=0.01)
 
-    found = train(model, items, MSE, settings)
+    weights = train(model, items, MSE, settings)
 
     w, v = 1.0, 0.0
     for _ in range(2):
         v = 0.5 * v + 2 * (2 * w - 1) * 2 + 0.01 * w
         w -= 0.1 * v
-    assert float(found["weight"]) == pytest.approx(w, rel=1e-6)
+    assert float(weights["weight"]) == pytest.approx(w, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -127,9 +127,9 @@ def test_training_is_a_plain_loop_of_torch(digits, kwargs):
     spec = ModelSpec(factory="cnn", kwargs={"width": 2})
     expected = bare(build_model(spec, trust=Trust(), seed=1).double(), in_double(digits), settings)
     model = build_model(spec, trust=Trust(), seed=1).double()
-    found = train(model, in_double(digits), CROSS_ENTROPY, settings)
+    weights = train(model, in_double(digits), CROSS_ENTROPY, settings)
     for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(weights[name], tensor, rtol=1e-6, atol=1e-7)
 
 
 def in_double(items):

@@ -38,9 +38,9 @@ def test_another_config_is_refused_with_the_difference(whole, parts, lines):
     for run in (trained, lambda out, **p: pending(zoo(**p), folder=Path(), out=out, trust=Trust())):
         with pytest.raises(RecipeError, match="were trained with another config") as error:
             run(whole, **parts)
-        told = [line.strip() for line in str(error.value).splitlines()]
-        assert told[1:-1] == lines or lines is None
-        assert "train into another directory with --out" in told[-1]
+        refusal = [line.strip() for line in str(error.value).splitlines()]
+        assert refusal[1:-1] == lines or lines is None
+        assert "train into another directory with --out" in refusal[-1]
     assert (contents(whole), (whole / "zoo.yaml").read_bytes()) == before
 
 

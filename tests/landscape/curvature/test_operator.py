@@ -74,12 +74,12 @@ def test_products_are_exact_for_any_network(net, dtype):
     hessian = of(make(), data, batch_size=16, dtype=dtype, loss=loss_for(data))
     vectors = torch.stack([hessian.random(generator(seed)) for seed in range(2)])
 
-    found = double_backward(lambda: hessian.products(vectors))
+    outcome = double_backward(lambda: hessian.products(vectors))
 
-    assert dtype == found.result.dtype
-    assert (found.notes != ()) == (net in ("transformer", "bert"))
+    assert dtype == outcome.result.dtype
+    assert (outcome.notes != ()) == (net in ("transformer", "bert"))
     accuracy = {"rtol": 1e-9, "atol": 1e-9} if dtype is torch.float64 else {"rtol": 0, "atol": 2e-3}
-    for vector, product in zip(vectors, found.result, strict=True):
+    for vector, product in zip(vectors, outcome.result, strict=True):
         truth = exact_product(hessian.runner, hessian.weights, data, vector)
         scale = truth.abs().max() + 1e-30
         torch.testing.assert_close(product.double() / scale, truth / scale, **accuracy)

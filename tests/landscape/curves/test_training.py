@@ -58,7 +58,7 @@ def test_steps_are_those_of_sgd_through_the_point_written_out_by_hand(momentum):
         steps=steps, learning_rate=0.2, momentum=momentum, weight_decay=decay, rate=lambda p: 1 - p
     )
     torch.manual_seed(5)
-    found = train_curve(runner_of(module), line, TensorItems((x, y)), how, generator(3))
+    trained = train_curve(runner_of(module), line, TensorItems((x, y)), how, generator(3))
 
     rival, source, batches = Parts().train(), generator(3), []
     names = list(line.layout.shapes)
@@ -82,8 +82,8 @@ def test_steps_are_those_of_sgd_through_the_point_written_out_by_hand(momentum):
         (F.cross_entropy(output, y[chosen]) + decay / 2 * length).backward()
         optimizer.step()
 
-    assert found.steps == steps
-    for name, tensor in line.layout.views(found.path.control_point).items():
+    assert trained.steps == steps
+    for name, tensor in line.layout.views(trained.path.control_point).items():
         assert not torch.allclose(tensor, (start[name] + end[name]) / 2)
         assert torch.allclose(control_point[name], tensor, rtol=1e-9, atol=1e-12)
 
