@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from mdtree.checkpoints import fetched, find_folders, find_stored_folders
 from mdtree.exceptions import CheckpointError, MdtreeError, UnreadableError, UnsafeError
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_what_an_address_cannot_say_must_be_said(mdtree, zoo, monkeypatch, args,
 
 
 def test_groups_of_a_recipe_belong_to_directories(mdtree, zoo, tmp_path):
-    change(zoo, groups=[{"name": "hot", "files": ["hot"]}])
+    change_recipe(zoo, groups=[{"name": "hot", "files": ["hot"]}])
     ran = mdtree(
         "measure", zoo.as_uri(), "--recipe", zoo / "mdtree.yaml", "--out", tmp_path / "r.jsonl"
     )
@@ -258,7 +258,7 @@ def test_a_storage_is_diagnosed_and_dry_runs_fetch_nothing_but_names(mdtree, zoo
 
 def test_facts_are_read_from_the_names_of_stored_folders(mdtree, tmp_path):
     root = write_zoo(tmp_path / "zoo", {"bs_32/w2": [0], "bs_64/w2": [1]})
-    change(root, pattern="bs_{batch_size}/w{width}")
+    change_recipe(root, pattern="bs_{batch_size}/w{width}")
     ran = mdtree(
         "measure", root.as_uri(), "--recipe", root / "mdtree.yaml", "--metrics", "error_rate",
         "--out", tmp_path / "r.jsonl",

@@ -24,8 +24,8 @@ from mdtree.rows import (
 )
 from tests.support.disks import mounted
 from tests.support.paths import ROOT
-from tests.support.stopping import WAITING, stopped
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.stopping import WAITING_NETWORK, stop_command
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 PUBLISHED = "published-cifar10-resnet18"
 
@@ -164,12 +164,12 @@ def test_a_group_that_failed_is_an_error_and_others_are_judged(mdtree, file_of):
 
 def test_ctrl_c_keeps_what_was_measured(tmp_path):
     zoo = write_zoo(tmp_path, {f"group-{n}": [2 * n, 2 * n + 1] for n in range(3)})
-    (zoo / "waiting_network.py").write_text(WAITING)
-    change(zoo, model={"factory": "waiting_network:net", "kwargs": {"width": 2}})
+    (zoo / "waiting_network.py").write_text(WAITING_NETWORK)
+    change_recipe(zoo, model={"factory": "waiting_network:net", "kwargs": {"width": 2}})
     rows = zoo / "rows.jsonl"
     args = ["diagnose", zoo, "--recipe", zoo / "mdtree.yaml", "--device", "cpu"]
     # in the second stage, when one of the groups has its row of that too
-    code, out, err = stopped(args, signal.SIGINT, until=rows, count=4)
+    code, out, err = stop_command(args, signal.SIGINT, until=rows, count=4)
     assert code == 130, err
     assert out == ""
     assert "goes on where this one stopped" in err

@@ -17,7 +17,7 @@ from mdtree.models import cnn
 from mdtree.recipes import Digits, LossSpec, Trust
 from mdtree.rows import QUANTITIES, Measured, Missing
 from mdtree.training.loop import Training, train
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 USUAL = [name for name, metric in METRICS.items() if not metric.on_request]
 TRAINING = {"learning_rate": 0.05, "batch_size": 16}
@@ -90,7 +90,7 @@ def test_the_cost_told_before_is_within_a_factor_of_two_of_what_is_used(mdtree, 
 
 def test_fork_is_added_to_a_row_that_has_the_rest(mdtree, tmp_path):
     root = write_zoo(tmp_path / "zoo", {"a": [0]})
-    change(root, training=TRAINING)
+    change_recipe(root, training=TRAINING)
     assert mdtree("measure", root, "--metrics", "error_rate").code == 0
     ran = mdtree("measure", root, "--metrics", "error_rate", "--fork")
     row = rows_of(root / "rows.jsonl")["a"]
@@ -113,10 +113,10 @@ def test_fork_without_a_training_recipe_says_what_to_add(mdtree, tmp_path):
 def test_another_training_recipe_measures_the_fork_again(mdtree, tmp_path):
     root = write_zoo(tmp_path / "zoo", {"a": [0]})
     args = ("measure", root, "--metrics", "fork", "--json")
-    change(root, training=TRAINING)
+    change_recipe(root, training=TRAINING)
     assert json.loads(mdtree(*args).out)["measured"] == 1
     assert json.loads(mdtree(*args).out)["measured"] == 0
-    change(root, training={**TRAINING, "learning_rate": 0.1})
+    change_recipe(root, training={**TRAINING, "learning_rate": 0.1})
     assert json.loads(mdtree(*args).out)["measured"] == 1
 
 
@@ -126,7 +126,7 @@ def test_another_training_recipe_measures_the_fork_again(mdtree, tmp_path):
 )
 def test_a_training_recipe_that_is_wrong_is_told(mdtree, tmp_path, training, fault):
     root = write_zoo(tmp_path / "zoo", {"a": [0]})
-    change(root, training=training)
+    change_recipe(root, training=training)
     ran = mdtree("measure", root, "--fork")
     assert ran.code == 2
     assert fault in ran.err

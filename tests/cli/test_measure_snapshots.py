@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from mdtree.models import cnn
 from mdtree.rows import Measured, Missing, read_rows, write_rows
 from mdtree.runtime.torchvision import usable
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
 
@@ -398,7 +398,7 @@ def test_names_that_a_recipe_lists_are_believed_and_equal_files_are_still_one(md
     write(runs / "run" / "model_4.pt", 20, epoch=4)
     write(runs / "run" / "model_5.pt", 21, epoch=5)
     shutil.copy(runs / "run" / "epoch_1.pt", runs / "run" / "last.pt")
-    change(runs, groups=[{"name": "mine", "files": ["run/*"]}])
+    change_recipe(runs, groups=[{"name": "mine", "files": ["run/*"]}])
     ran = mdtree("measure", runs)
     assert ran.code == 0
     assert "counted once mine: last.pt is identical to epoch_1.pt\n" in ran.out
@@ -538,7 +538,7 @@ def test_error_bars_of_two_epochs_would_have_been_too_small(mdtree, runs):
         moved = {k: v + 1e-4 * number if v.is_floating_point() else v for k, v in weights.items()}
         (runs / "run").mkdir(exist_ok=True)
         save_file(moved, runs / "run" / f"epoch_{number}.safetensors")
-    change(
+    change_recipe(
         runs,
         groups=[{"name": name, "files": [f"{name}/*"]} for name in ("good", "run")],
     )

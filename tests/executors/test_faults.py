@@ -16,7 +16,7 @@ import pytest
 
 from mdtree.exceptions import MdtreeError
 from mdtree.executors import ExecutorConfig, run
-from tests.support.worker_tasks import LONG, cluster, ended, patience, square
+from tests.support.worker_tasks import LONG, cluster, patience, square, wait_until_ended
 
 __all__ = ["cluster", "patience"]
 
@@ -152,7 +152,7 @@ def test_what_never_ends_is_stopped_whatever_it_does_and_the_others_go_on(
     for _, way, error in [(*each.item, each.error) for each in done]:
         assert error == (None if way == "ends" else "took longer than 2 seconds")
     assert len(list(tmp_path.iterdir())) == len(ways)
-    assert ended(int(path.name.rpartition(" ")[2]) for path in tmp_path.iterdir())
+    assert wait_until_ended(int(path.name.rpartition(" ")[2]) for path in tmp_path.iterdir())
 
 
 def test_the_limit_of_time_is_in_seconds_of_the_clock(start, tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mdtree.executors import ExecutorConfig, TaskResult, run
 from mdtree.executors.gpu_sharing import gpu_share, sized
-from tests.support.worker_tasks import cluster, eventually, until
+from tests.support.worker_tasks import cluster, eventually, wait_for_file
 
 __all__ = ["cluster"]
 
@@ -92,7 +92,7 @@ def meets(item):
     """Be there until the other is there too: done only by workers at once."""
     folder, name, other = item
     (folder / name).touch()
-    return until(folder / other)
+    return wait_for_file(folder / other)
 
 
 def alone(item):

@@ -6,7 +6,7 @@ from torch import nn
 
 from mdtree.landscape import ComputeCost
 from mdtree.measurement.cost import Speed, measure_speed
-from tests.support.exact import Called, Once, cross_entropy, items, runner_of
+from tests.support.exact import FollowedBy, OnceDifferentiable, cross_entropy, items, runner_of
 from tests.support.networks import NETS
 
 
@@ -45,7 +45,7 @@ def test_the_pace_is_that_of_one_item(batch_size, monkeypatch):
 @pytest.mark.parametrize(
     ("module", "loss"),
     [
-        (Called(Once.apply), cross_entropy),
+        (FollowedBy(OnceDifferentiable.apply), cross_entropy),
         (nn.Linear(5, 3), lambda output, batch: cross_entropy(output, batch) * torch.nan),
         (nn.Linear(5, 3).requires_grad_(requires_grad=False), cross_entropy),
     ],

@@ -17,18 +17,18 @@ from tests.support.valleys import (
     ITEMS,
     ON_THE_LINE,
     START,
-    Interrupting,
+    InterruptingLoss,
     Ring,
     copy_of,
+    equal_weights,
     few_steps,
     measure,
+    measured_values,
     members,
     mlp,
-    numbered,
-    numbers,
+    numbered_items,
     on_ring,
     ring_loss,
-    same,
     subject,
 )
 
@@ -67,21 +67,21 @@ def test_two_places_around_a_hole_are_connected_by_a_curve_and_not_by_the_line(m
     items = TensorItems((torch.zeros(20, 1), torch.ones(20).long()))
     result = measure(Hole(), [START, END], items)
 
-    assert numbers(result)["linear_barrier"] == 100
-    assert numbers(result)["linear_barrier_loss"] > 0.2
+    assert measured_values(result)["linear_barrier"] == 100
+    assert measured_values(result)["linear_barrier_loss"] > 0.2
     for name in ("connectivity", "connectivity_peak", "barrier"):
-        assert numbers(result)[name] == 0
-    assert numbers(result)["barrier_loss"] <= 0.01
+        assert measured_values(result)[name] == 0
+    assert measured_values(result)["barrier_loss"] <= 0.01
 
 
 def test_without_classes_the_loss_alone_has_a_barrier(monkeypatch):
     enough(monkeypatch)
-    result = measure(Ring(), [START, END], numbered(20), loss=ring_loss)
+    result = measure(Ring(), [START, END], numbered_items(20), loss=ring_loss)
 
     for name in ERRORS:
         assert Missing(missing="the targets are no class numbers") == result.values[name]
-    assert pytest.approx(numbers(result)["linear_barrier_loss"], rel=1e-5) == ON_THE_LINE
-    assert numbers(result)["barrier_loss"] < 0.5 * ON_THE_LINE
+    assert pytest.approx(measured_values(result)["linear_barrier_loss"], rel=1e-5) == ON_THE_LINE
+    assert measured_values(result)["barrier_loss"] < 0.5 * ON_THE_LINE
     assert set(result.details["curve"].columns["train_error"]) == {None}
 
 
@@ -90,14 +90,14 @@ def test_the_line_between_equal_ends_is_flat():
     result = measure(mlp(), [weights, weights])
     columns = result.details["line"].columns
     assert len(set(columns["train_error"])) == 1
-    assert numbers(result)["linear_barrier"] == 0
-    assert numbers(result)["linear_barrier_loss"] == pytest.approx(0, abs=1e-6)
+    assert measured_values(result)["linear_barrier"] == 0
+    assert measured_values(result)["linear_barrier_loss"] == pytest.approx(0, abs=1e-6)
 
 
 def test_a_curve_between_equal_ends_in_a_valley_is_flat():
-    result = measure(Ring(), [START, START], numbered(20), loss=ring_loss)
+    result = measure(Ring(), [START, START], numbered_items(20), loss=ring_loss)
     assert max(result.details["curve"].columns["train_loss"]) < 1e-4  # the decay pulls a little
-    assert numbers(result)["barrier_loss"] == pytest.approx(0, abs=1e-4)
+    assert measured_values(result)["barrier_loss"] == pytest.approx(0, abs=1e-4)
 
 
 @PROTOCOLS
@@ -106,7 +106,7 @@ def test_quantities_are_read_off_the_points_that_the_details_list(protocol):
     columns = result.details["curve"].columns
     errors, losses = columns["train_error"], columns["train_loss"]
     ends = (errors[0] + errors[-1]) / 2
-    values = numbers(result)
+    values = measured_values(result)
     farthest = max(abs(error - ends) for error in errors[1:-1])
 
     assert abs(values["connectivity"]) == pytest.approx(farthest)
@@ -135,7 +135,7 @@ def test_more_members_are_joined_with_the_next_one_and_their_spread_is_told():
     assert pairs == list(dict.fromkeys(result.details["curve"].columns["pair"]))
     assert pairs == list(dict.fromkeys(result.details["line"].columns["pair"]))
 
-    lines = [numbers(measure(mlp(), weights[n : n + 2])) for n in range(3)]
+    lines = [measured_values(measure(mlp(), weights[n : n + 2])) for n in range(3)]
     for name in ("linear_barrier", "linear_barrier_loss"):  # which no seed changes
         each = [line[name] for line in lines]
         value = result.values[name]
@@ -211,7 +211,7 @@ def copy_of_all(weights):
 def test_everything_is_found_afterwards_as_it_was(protocol, after):
     module, weights = mlp(), members(mlp)
     given, state = copy_of_all(weights), copy_of(module.state_dict())
-    loss = CROSS_ENTROPY if after is None else Interrupting(after)
+    loss = CROSS_ENTROPY if after is None else InterruptingLoss(after)
     asked = subject(module, weights, protocol=protocol, loss=loss)
     module[3].train()
     module[0].weight.requires_grad_(requires_grad=False)
@@ -225,8 +225,8 @@ def test_everything_is_found_afterwards_as_it_was(protocol, after):
         with pytest.raises(KeyboardInterrupt):
             CONNECTIVITY.compute(asked)
 
-    assert same(state, module.state_dict())
-    assert all(map(same, given, weights))
+    assert equal_weights(state, module.state_dict())
+    assert all(map(equal_weights, given, weights))
     assert modes == [inner.training for inner in module.modules()]
     assert [p.requires_grad for p in module.parameters()] == [False, *[True] * 5]
     assert [p.grad is None for p in module.parameters()] == [*[True] * 5, False]
@@ -238,7 +238,7 @@ def test_everything_is_found_afterwards_as_it_was(protocol, after):
 def test_ring_of_three():
     """Neighbours in the order of names: 0 to 120 and 120 to 240, never 240 to 0."""
     weights = [on_ring(degrees) for degrees in (0, 120, 240)]
-    result = measure(Ring(), weights, numbered(20), loss=ring_loss)
+    result = measure(Ring(), weights, numbered_items(20), loss=ring_loss)
     across = (math.cos(math.radians(60)) ** 2 - 1) ** 2
-    assert across == pytest.approx(numbers(result)["linear_barrier_loss"], rel=1e-5)
+    assert across == pytest.approx(measured_values(result)["linear_barrier_loss"], rel=1e-5)
     assert result.values["linear_barrier_loss"].stderr == pytest.approx(0, abs=1e-6)

@@ -14,7 +14,7 @@ from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.recipes import LossSpec, Trust
 from mdtree.rows import Missing
 from tests.support.networks import NETS, group
-from tests.support.valleys import CROSS_ENTROPY, copy_of, runner_of, same
+from tests.support.valleys import CROSS_ENTROPY, copy_of, equal_weights, runner_of
 
 MSE = build_loss(LossSpec(factory="mse"), Trust())
 REGRESSIONS = ("regression", "one number")
@@ -47,8 +47,8 @@ def test_every_network_has_numbers_and_is_left_as_it_was(name, protocol, monkeyp
         else:
             assert math.isfinite(value.value)
             assert value.stderr >= 0
-    assert all(map(same, before, weights))
-    assert same(state, module.state_dict())
+    assert all(map(equal_weights, before, weights))
+    assert equal_weights(state, module.state_dict())
     assert all(p.requires_grad and p.grad is None for p in module.parameters())
     losses = result.details["curve"].columns["train_loss"]
     assert len(set(losses)) > 3  # the weights that were given are those that ran

@@ -20,9 +20,9 @@ from tests.support.valleys import (
     copy_of,
     line_of,
     measure,
+    measured_values,
     members,
     mlp,
-    numbers,
     subject,
 )
 
@@ -179,6 +179,6 @@ def test_training_helps_where_checkpoints_of_two_trainings_meet(monkeypatch):
         module = plain()
         how = Training(batch_size=30, learning_rate=0.1, epochs=60, seed=seed)
         weights.append(copy_of(train(module, data, CROSS_ENTROPY, how)))
-    values = numbers(measure(plain(), weights, data, batch_size=300))
+    values = measured_values(measure(plain(), weights, data, batch_size=300))
     assert values["linear_barrier_loss"] > 0.1
     assert values["barrier_loss"] < 0.5 * values["linear_barrier_loss"]

@@ -14,7 +14,7 @@ from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.page import report_page
 from mdtree.render.style import COLOURS
 from mdtree.rows import Detail, GroupFailure, Missing
-from tests.support.reports import HOSTILE, grid, group, judged, numbers, parsed, tree, whole_row
+from tests.support.reports import HOSTILE, grid, group, judged, numbers_in, parsed, tree, whole_row
 
 TREES = {"ours": tree()}
 ONE_SEED = Missing(missing="needs 2 checkpoints, found 1")
@@ -74,7 +74,7 @@ def test_every_kind_of_group_makes_a_whole_page(row, method):
             "d",
             "viewbox",
         ):
-            assert all(map(math.isfinite, numbers(element.attributes.get(name, ""))))
+            assert all(map(math.isfinite, numbers_in(element.attributes.get(name, ""))))
 
 
 def test_all_pictures_of_a_measured_group_are_there():

@@ -19,9 +19,9 @@ from tests.support.hostile import (
     archive,
     called,
     get,
+    legacy,
     number,
     numbers,
-    older,
     put,
     read_within,
     stored,
@@ -51,34 +51,34 @@ FROM_CPU = "torch._utils._rebuild_device_tensor_from_cpu_tensor"
 QUANTIZED = b"(ctorch\nper_tensor_affine\n" + b"G" + bytes(8) + b"K\0t"
 
 UNWRITTEN = {
-    "a storage that is not filled": older(weights(tensor(stored(MANY, view=b"N"), MANY))),
-    "a storage that is filled by less": older(weights(tensor(stored(MANY, view=b"N"), 9)), FOUR),
-    "another storage is filled": older(weights(tensor(ONE, 1)), {"1": bytes(4)}),
-    "a tensor beyond its storage": older(weights(tensor(ONE, MANY)), FOUR),
-    "by its offset": older(weights(tensor(ONE, 1, offset=MANY)), FOUR),
-    "by its strides": older(weights(tensor(ONE, 2, strides=(MANY,))), FOUR),
-    "a tensor that repeats a number": older(weights(EXPANDED), FOUR),
-    "many that do": older(
+    "a storage that is not filled": legacy(weights(tensor(stored(MANY, view=b"N"), MANY))),
+    "a storage that is filled by less": legacy(weights(tensor(stored(MANY, view=b"N"), 9)), FOUR),
+    "another storage is filled": legacy(weights(tensor(ONE, 1)), {"1": bytes(4)}),
+    "a tensor beyond its storage": legacy(weights(tensor(ONE, MANY)), FOUR),
+    "by its offset": legacy(weights(tensor(ONE, 1, offset=MANY)), FOUR),
+    "by its strides": legacy(weights(tensor(ONE, 2, strides=(MANY,))), FOUR),
+    "a tensor that repeats a number": legacy(weights(EXPANDED), FOUR),
+    "many that do": legacy(
         weights(*[tensor(ONE, 1 << 20, strides=(0,))] * 20), FOUR
     ),
-    "a storage that is made": older(called("torch.storage.UntypedStorage", number(MANY)), FOUR),
-    "a tensor that is changed": older(
+    "a storage that is made": legacy(called("torch.storage.UntypedStorage", number(MANY)), FOUR),
+    "a tensor that is changed": legacy(
         weights(
             called("torch.FloatTensor") + b"(" + ONE + b"K\0" + numbers(MANY) + numbers(1) + b"tb"
         ),
         FOUR,
     ),
-    "a parameter that is changed": older(
+    "a parameter that is changed": legacy(
         weights(
             called("torch._utils._rebuild_parameter", tensor(ONE, 1), b"\x89", b"N")
             + b"(" + ONE + b"K\0" + numbers(MANY) + numbers(1) + b"tb"
         ),
         FOUR,
     ),
-    "a tensor of another device": older(
+    "a tensor of another device": legacy(
         weights(called(FROM_CPU, EXPANDED, b"ctorch\nfloat64\n", text("cpu"), b"\x89")), FOUR
     ),
-    "quantized numbers": older(
+    "quantized numbers": legacy(
         weights(
             called(
                 "torch._utils._rebuild_qtensor", stored(1, kind="QInt8", view=b"N"), b"K\0",
@@ -87,11 +87,11 @@ UNWRITTEN = {
         ),
         FOUR,
     ),
-    "attributes that hold other numbers": older(
+    "attributes that hold other numbers": legacy(
         weights(with_attributes(tensor(ONE, 1), b"}" + text("data") + tensor(ONE, 1) + b"s")), FOUR
     ),
-    "a part outside of its storage": older(weights(tensor(viewed("1", 0, MANY), MANY)), FOUR),
-    "a part that takes the place of another": older(
+    "a part outside of its storage": legacy(weights(tensor(viewed("1", 0, MANY), MANY)), FOUR),
+    "a part that takes the place of another": legacy(
         weights(tensor(viewed("0", 0, 0), 0)), FOUR
     ),
     "in an archive: no storage": archive(weights(tensor(stored(1), 1))),
@@ -165,7 +165,7 @@ HUNGRY = {
 
 @pytest.mark.parametrize("kind", HUNGRY)
 def test_one_list_does_not_become_thousands(tmp_path, kind):
-    for write in (archive, older):
+    for write in (archive, legacy):
         content = write(HUNGRY[kind], FOUR)
         assert len(content) < 300_000
         (tmp_path / "x.pt").write_bytes(content)
@@ -352,7 +352,7 @@ def test_a_state_dict_of_python_2_is_read(tmp_path):
     ]
     pickled = called("collections.OrderedDict", b"](" + b"".join(pairs) + b"e")
     content = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    (tmp_path / "x.pt").write_bytes(older(pickled, {"0": content.numpy().tobytes()}))
+    (tmp_path / "x.pt").write_bytes(legacy(pickled, {"0": content.numpy().tobytes()}))
     tensors = load_weights(tmp_path / "x.pt").tensors
     assert torch.equal(content, tensors["a"])
     assert torch.equal(content[1:3], tensors["b"])
@@ -378,7 +378,7 @@ def test_what_is_damaged_is_never_handed_on(tmp_path):
         b"U\1\xff",
         b"((ttR",
     ):
-        for write in (archive, older):
+        for write in (archive, legacy):
             (tmp_path / "x.pt").write_bytes(write(pickled))
             with pytest.raises(CheckpointError):
                 load_weights(tmp_path / "x.pt")

@@ -202,13 +202,13 @@ def parsed(markup) -> Element:
     return reader.open[0]
 
 
-def numbers(text):
+def numbers_in(text):
     """List the numbers of a picture's attribute."""
     assert not re.search(r"nan|inf", text, re.IGNORECASE)
     return [float(number) for number in re.findall(r"-?\d+\.?\d*(?:e[+-]?\d+)?", text)]
 
 
-def places(path):
+def points_of(path):
     """Give the points of a path of straight lines."""
-    values = numbers(path["d"])
+    values = numbers_in(path["d"])
     return list(zip(values[::2], values[1::2], strict=True))

@@ -24,12 +24,12 @@ from mdtree.zoo.member import (
     training_outcome,
     written,
 )
-from tests.support.zoo_members import files, make, names_in
+from tests.support.zoo_members import files_below, make_member, names_in
 
 
 @pytest.fixture
 def member(tmp_path):
-    return partial(make, tmp_path)
+    return partial(make_member, tmp_path)
 
 
 def equal(one, two):
@@ -40,7 +40,7 @@ def test_a_member_is_its_weights_and_its_facts_and_nothing_else_is_left(member, 
     made = member()
     outcome = train_member(made)
 
-    assert files(tmp_path) == ["width-2/seed-1.json", "width-2/seed-1.safetensors"]
+    assert files_below(tmp_path) == ["width-2/seed-1.json", "width-2/seed-1.safetensors"]
     assert made.weights.stat().st_mode == made.record.stat().st_mode  # readable by the same people
     facts = json.loads(made.record.read_text())
     assert (facts["group"], facts["seed"], facts["format"]) == ("width-2", 1, 1)

@@ -12,12 +12,12 @@ from mdtree.exceptions import OutputError
 from mdtree.zoo.member import train_member, training_outcome
 from tests.support.disks import mounted
 from tests.support.networks import Broken
-from tests.support.zoo_members import files, make, names_in
+from tests.support.zoo_members import files_below, make_member, names_in
 
 
 @pytest.fixture
 def member(tmp_path):
-    return lambda *args, out=tmp_path, **parts: make(out, *args, **parts)
+    return lambda *args, out=tmp_path, **parts: make_member(out, *args, **parts)
 
 
 def test_the_facts_are_written_last(member):
@@ -77,7 +77,7 @@ def test_a_member_that_leaves_the_numbers_has_facts_and_no_weights(member, train
     outcome = train_member(made)
 
     assert (outcome.diverged, outcome.failure) == (True, None)
-    assert files(made.out) == ["width-2/seed-1.json"]
+    assert files_below(made.out) == ["width-2/seed-1.json"]
     facts = json.loads(made.record.read_text())
     assert facts["diverged"] is True
     loss = facts["train_loss"]
@@ -120,7 +120,7 @@ def test_what_a_network_raises_is_told_in_the_outcome_and_nothing_is_written(mem
         made = member(model, data={"transform": {"factory": "tests.zoo.test_member_broken:halved"}})
     outcome = train_member(made)
     assert reason in outcome.failure
-    assert (files(made.out), training_outcome(made)) == ([], None)
+    assert (files_below(made.out), training_outcome(made)) == ([], None)
 
 
 def halved():

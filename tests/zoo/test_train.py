@@ -11,7 +11,7 @@ from mdtree.exceptions import DataError, MdtreeError, RecipeError
 from mdtree.models import cnn
 from mdtree.recipes import Trust, read_recipe
 from mdtree.zoo import pending, train_zoo
-from tests.support.zoo_training import BASE, contents, trained, zoo
+from tests.support.zoo_training import BASE_CONFIG, contents, trained_zoo, zoo
 
 
 class Heard:
@@ -31,7 +31,7 @@ class Heard:
 def whole(tmp_path_factory):
     """Hold a zoo of two groups of two members that was never disturbed."""
     out = tmp_path_factory.mktemp("whole") / "zoo"
-    assert trained(out).trained == 4
+    assert trained_zoo(out).trained == 4
     return out
 
 
@@ -49,19 +49,19 @@ def test_a_zoo_is_its_config_a_recipe_and_its_members(tmp_path):
 
 def test_what_is_whole_is_kept_and_the_rest_trained_to_the_same_bits(whole, tmp_path):
     out = tmp_path / "zoo"
-    trained(out)
+    trained_zoo(out)
     (out / "width-2" / "seed-1.json").unlink()
     (out / "width-3" / "seed-0.safetensors").unlink()
     (out / "width-3" / ".seed-1.safetensors.new").write_text("left by a kill")
     (out / "width-3" / "seed-1.json").write_text("")
     old = (out / "width-2" / "seed-0.safetensors").stat().st_mtime_ns
 
-    again = trained(out)
+    again = trained_zoo(out)
 
     assert (again.trained, again.already) == (3, 1)
     assert contents(out) == contents(whole)
     assert (out / "width-2" / "seed-0.safetensors").stat().st_mtime_ns == old
-    assert trained(out).already == 4
+    assert trained_zoo(out).already == 4
 
 
 def mortal(width):
@@ -77,7 +77,7 @@ def test_a_worker_that_dies_costs_its_own_member_alone_and_others_have_the_same_
         "model": {"factory": "tests.zoo.test_train:mortal", "kwargs": {"width": "$width"}},
         "seeds": 1,
     }
-    run = trained(tmp_path, workers=2, **parts)
+    run = trained_zoo(tmp_path, workers=2, **parts)
     assert [*run.failed] == ["width-3/seed-0"]
     assert "the worker process died" in run.failed["width-3/seed-0"]
     assert (run.trained, run.already, run.diverged) == (1, 0, ())
@@ -100,23 +100,23 @@ def picky(width):
 def test_a_member_that_cannot_be_trained_is_told_and_tried_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = {"factory": "tests.zoo.test_train:picky", "kwargs": {"width": "$width"}}
-    first = trained(tmp_path / "zoo", model=model)
+    first = trained_zoo(tmp_path / "zoo", model=model)
     assert (first.trained, [*first.failed]) == (2, ["width-3/seed-0", "width-3/seed-1"])
     assert "ValueError: three is odd" in first.failed["width-3/seed-0"]
     Path("mended").touch()
-    second = trained(tmp_path / "zoo", model=model)
+    second = trained_zoo(tmp_path / "zoo", model=model)
     assert (second.trained, second.already, second.failed) == (2, 2, {})
 
 
 def test_a_member_that_diverges_is_told_each_time_and_trained_once(tmp_path):
     parts = {
-        "training": {**BASE["training"], "learning_rate": "$learning_rate"},
+        "training": {**BASE_CONFIG["training"], "learning_rate": "$learning_rate"},
         "grid": {"width": [2], "learning_rate": [1e12, 0.05]},
         "seeds": 1,
     }
     name = "width-2_learning_rate-1000000000000.0/seed-0"
     for count in (2, 0):
-        run = trained(tmp_path, **parts)
+        run = trained_zoo(tmp_path, **parts)
         assert (run.trained, run.already) == (count, 2 - count)
         assert (run.diverged, run.failed) == ((name,), {})
     assert [path.parent.name for path in tmp_path.rglob("*.safetensors")] == [
@@ -163,7 +163,7 @@ LOSSES = {"loss": {"factory": "$loss"}, "grid": {"width": [2], "loss": ["mse", "
 )
 def test_what_would_fail_after_hours_fails_at_once(tmp_path, parts, kind, reason):
     with pytest.raises(kind, match=reason) as error:
-        trained(tmp_path, **parts)
+        trained_zoo(tmp_path, **parts)
     assert isinstance(error.value, MdtreeError)
     assert [path.name for path in tmp_path.iterdir()] == [".zoo.lock"]
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape import NoSecondDerivativeError, double_backward
 from mdtree.landscape.curvature.double_backward import check_double_backward
-from tests.support.exact import Once
+from tests.support.exact import OnceDifferentiable
 
 CUDNN = "Double backwards is not supported for CuDNN RNNs due to limitations in the CuDNN API"
 
@@ -104,7 +104,9 @@ def test_other_errors_pass_unchanged(error):
 def test_an_operation_that_is_once_differentiable_is_found_wherever_it_is():
     """Torch itself would pass it by, and give zero."""
     x = torch.ones(3, requires_grad=True)
-    (gradient,) = torch.autograd.grad(((x * Once.apply(x**2)) ** 2).sum(), x, create_graph=True)
+    (gradient,) = torch.autograd.grad(
+        ((x * OnceDifferentiable.apply(x**2)) ** 2).sum(), x, create_graph=True
+    )
     with pytest.raises(NoSecondDerivativeError, match="marked as once differentiable"):
         check_double_backward([x, gradient])
 

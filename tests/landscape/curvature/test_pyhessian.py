@@ -20,9 +20,9 @@ from mdtree.landscape import (
 )
 from mdtree.models import cnn
 from tests.support.exact import (
-    Called,
+    FollowedBy,
     Greedy,
-    Once,
+    OnceDifferentiable,
     cross_entropy,
     items,
     loss_for,
@@ -202,11 +202,11 @@ def test_several_batches_are_taken_where_memory_runs_out():
         (lambda x: x * torch.nan, LossError, "the loss is not finite: nan"),
         (lambda x: x + (0 * x).sqrt(), LossError, "derivatives of the loss are not finite"),
         (lambda x: x.detach(), LossError, "does not depend on any parameter"),
-        (Once.apply, NoSecondDerivativeError, "no second derivative"),
+        (OnceDifferentiable.apply, NoSecondDerivativeError, "no second derivative"),
     ],
 )
 def test_what_has_no_second_derivative_is_told_and_leaves_nothing(function, error, words):
-    module = Called(function)
+    module = FollowedBy(function)
     with pytest.raises(error, match=words):
         ours(module, (X, Y))
     assert module.weight.grad is None

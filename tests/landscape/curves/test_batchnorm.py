@@ -10,7 +10,7 @@ from torch import nn
 from mdtree.datasets import TensorItems
 from mdtree.exceptions import DataError
 from mdtree.landscape import ComputeCost, has_statistics, reestimate
-from tests.support.valleys import copy_of, runner_of, same
+from tests.support.valleys import copy_of, equal_weights, runner_of
 
 X = torch.randn(7, 5, generator=torch.Generator().manual_seed(0)) * 3 + 2
 IMAGES = torch.randn(7, 2, 4, 4, generator=torch.Generator().manual_seed(1)) + 1
@@ -79,7 +79,7 @@ def test_nothing_is_left_of_what_was_stored(stored):
     module = one_layer()
     clean, _ = run_reestimate(module)
     odd = module.state_dict() | {"1.running_mean": torch.full((4,), stored)}
-    assert same(clean, run_reestimate(module, weights=odd)[0])
+    assert equal_weights(clean, run_reestimate(module, weights=odd)[0])
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
@@ -93,7 +93,7 @@ def test_one_item_at_a_time_has_no_variance_so_two_are_taken(batch_size):
 def test_dropout_stays_off():
     layers = nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Linear(4, 4), nn.BatchNorm1d(4)
     with_it = run_reestimate(nn.Sequential(nn.Dropout(0.9), *layers))[0]
-    assert same(with_it, run_reestimate(nn.Sequential(nn.Identity(), *layers))[0])
+    assert equal_weights(with_it, run_reestimate(nn.Sequential(nn.Identity(), *layers))[0])
 
 
 @pytest.mark.parametrize("width", [5, 2])
@@ -117,7 +117,7 @@ def test_the_module_itself_and_its_gradients_are_untouched():
     module = one_layer()
     before = copy_of(module.state_dict())
     state, _ = run_reestimate(module)
-    assert same(before, module.state_dict())
+    assert equal_weights(before, module.state_dict())
     assert all(parameter.grad is None for parameter in module.parameters())
     assert not any(tensor.requires_grad for tensor in state.values())
 
@@ -141,4 +141,4 @@ def test_only_layers_with_stored_statistics_cost_a_pass(layer, expected):
     before = copy_of(module.state_dict())
     state, runner = run_reestimate(module, batch_size=4)
     assert ComputeCost(forward=7 if expected else 0) == runner.meter.total
-    assert expected != same(before, state)
+    assert expected != equal_weights(before, state)

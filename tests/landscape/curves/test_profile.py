@@ -19,12 +19,12 @@ from tests.support.valleys import (
     START,
     Ring,
     copy_of,
+    equal_weights,
     line_of,
     members,
-    numbered,
+    numbered_items,
     ring_loss,
     runner_of,
-    same,
 )
 
 READINGS = ("connectivity", "peak", "barrier", "loss_barrier")
@@ -135,7 +135,9 @@ def test_what_is_not_finite_anywhere_is_not_passed_over(place, value):
 
 def on_the_ring(path, *, inner=(0.25, 0.5, 0.75), **kwargs):
     runner = runner_of(Ring(), ring_loss)
-    return profile(runner, path, numbered(7), numbered(4), inner=inner, **kwargs), runner
+    return profile(
+        runner, path, numbered_items(7), numbered_items(4), inner=inner, **kwargs
+    ), runner
 
 
 def ts(curve):
@@ -212,7 +214,7 @@ def test_points_have_the_errors_and_losses_of_the_weights_there_with_statistics_
         output = rival(x)
         assert point.error == 100 * float((output.argmax(1) != y).double().mean())
         assert point.loss == pytest.approx(float(F.cross_entropy(output, y).detach()), rel=1e-5)
-    assert all(map(same, before, weights))
+    assert all(map(equal_weights, before, weights))
 
 
 def test_a_network_that_says_nan_halfway_gives_nan_there():
