@@ -39,13 +39,13 @@ def floors(folder: Path) -> dict[str, str]:
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     lines = [*project["dependencies"], *(line for name in FOR_USERS for line in extras[name])]
-    found = {}
+    oldest = {}
     for wanted in map(Requirement, lines):
         (floor,) = [
             clause.version for clause in wanted.specifier if clause.operator in (">=", "==")
         ]
-        found[canonicalize_name(wanted.name)] = floor
-    return found
+        oldest[canonicalize_name(wanted.name)] = floor
+    return oldest
 
 
 def audited(versions: dict[str, str]) -> dict[str, list[dict[str, object]] | None]:
@@ -68,15 +68,15 @@ def audited(versions: dict[str, str]) -> dict[str, list[dict[str, object]] | Non
 def checked(title: str, versions: dict[str, str]) -> tuple[bool, bool]:
     """Print what is known of one list; say whether all was checked, and whether it is clean."""
     try:
-        found = audited(versions)
+        answers = audited(versions)
     except subprocess.TimeoutExpired:
         print(f"{title} not checked: the index did not answer in {TIME} seconds")
         return False, True
     except OSError as error:
         print(f"{title} not checked: {error!s:.150}")
         return False, True
-    unknown = [name for name in versions if found.get(name) is None]
-    faults = [(name, fault) for name, known in found.items() for fault in known or []]
+    unknown = [name for name in versions if answers.get(name) is None]
+    faults = [(name, fault) for name, known in answers.items() for fault in known or []]
     for name, fault in faults:
         fixed = ", ".join(map(str, fault.get("fix_versions") or [])) or "no version yet"
         print(f"{name} {versions.get(name)}: {fault['id']}, mended in {fixed}")

@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from benchmark import Comparison, arguments, compare, report, say, told
+from benchmark import Comparison, announced, arguments, compare, report, say
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
@@ -42,11 +42,11 @@ def main() -> None:
     runs = 3 if options.quick else int(options.runs)
     device = torch.device(options.device)
     data = Data(*(_enlarged(items, int(options.size)) for items in digits()))
-    found: list[Comparison] = []
+    comparisons: list[Comparison] = []
     for width in map(int, options.widths.split(",")):
         for members in map(int, options.members.split(",")):
-            found += told(stacked(width, members, data, device, runs=runs))
-    report(found, as_json=options.json)
+            comparisons += announced(stacked(width, members, data, device, runs=runs))
+    report(comparisons, as_json=options.json)
 
 
 def stacked(
@@ -59,11 +59,11 @@ def stacked(
         try:
             with preserved_state(case.runner, seed=0):
                 _check(name, rival(), ours())
-                found = compare(name, rival, ours, runs=runs, target=None)
+                comparison = compare(name, rival, ours, runs=runs, target=None)
         except torch.OutOfMemoryError:
             say(f"{name}: memory runs out")
         else:
-            yield found
+            yield comparison
 
 
 Work = Callable[[], Tensor]
@@ -103,10 +103,10 @@ class _Case:
         """Run all members on one batch: (items, ...) -> (members, items, classes)."""
         module: nn.Module = self.runner.network.module
 
-        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
+        def run_one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
             return functional_call(module, (parameters, buffers), (x,))
 
-        run = vmap(one, in_dims=(0, 0, None))
+        run = vmap(run_one, in_dims=(0, 0, None))
         return lambda x: run(self.parameters, self.buffers, x)
 
 
@@ -132,9 +132,9 @@ def _work(case: _Case, data: Data) -> dict[str, tuple[Work, Work]]:
 def _scores(case: _Case, items: Items) -> Tensor:
     """Give the loss of every item, and the share that is wrong: (members, items + 1)."""
     network = case.runner.network
-    found = [network.with_weights(w, partial(score, case.runner, items)) for w in case.members]
+    scores = [network.with_weights(w, partial(score, case.runner, items)) for w in case.members]
     return torch.stack(
-        [torch.cat([s.losses, s.wrong.double().mean(0, keepdim=True)]) for s in found]
+        [torch.cat([s.losses, s.wrong.double().mean(0, keepdim=True)]) for s in scores]
     )
 
 

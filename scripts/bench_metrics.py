@@ -25,7 +25,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from bench_batching import stacked
-from benchmark import Comparison, arguments, compare, report, say, seconds, told
+from benchmark import Comparison, announced, arguments, compare, report, say, seconds
 from pyhessian import hessian as PyHessian
 from torch import Tensor
 
@@ -79,7 +79,7 @@ def main() -> None:
         case = _Case.trained(width, data, device, brief=options.quick)
         for part in options.parts.split(","):
             if part in _BRIEF or not options.quick:
-                comparisons += told(_PARTS[part](case, runs))
+                comparisons += announced(_PARTS[part](case, runs))
     report(comparisons, as_json=options.json)
 
 
@@ -182,7 +182,7 @@ def _tops(case: _Case, runs: int) -> list[Comparison]:
         return float(_pyhessian(case, sample).eigenvalues()[0][0])
 
     _check(case.name("top eigenvalue"), tight, ours=ours(), rival=rival())
-    found = [
+    comparisons = [
         compare(case.name("top eigenvalue / pyhessian"), rival, ours, runs=runs, target=0.5),
     ]
     if _has("hessian_eigenthings") and not case.brief:
@@ -190,7 +190,7 @@ def _tops(case: _Case, runs: int) -> list[Comparison]:
         steps = next(
             n for n in range(2, 60) if abs(_eigenthings_top(case, sample, n) / tight - 1) <= ONE
         )
-        found.append(
+        comparisons.append(
             compare(
                 case.name(f"top eigenvalue / hessian-eigenthings, {steps} steps"),
                 partial(_eigenthings_top, case, sample, steps),
@@ -199,7 +199,7 @@ def _tops(case: _Case, runs: int) -> list[Comparison]:
                 target=None,
             )
         )
-    return found
+    return comparisons
 
 
 def _traces(case: _Case, runs: int) -> list[Comparison]:
@@ -211,7 +211,7 @@ def _traces(case: _Case, runs: int) -> list[Comparison]:
     torch.manual_seed(0)
     started = time.perf_counter()
     forms = _pyhessian(case, sample).trace(maxIter=TIMED_PROBES, tol=NEVER)
-    one = (time.perf_counter() - started) / TIMED_PROBES
+    per_probe = (time.perf_counter() - started) / TIMED_PROBES
     share = statistics.stdev(forms) / abs(statistics.fmean(forms))
     probes = max(2, math.ceil((share / 0.05) ** 2))
     say(f"{case.name('trace')}: pyhessian needs {probes} probes for 5 %")
@@ -231,13 +231,13 @@ def _traces(case: _Case, runs: int) -> list[Comparison]:
 
     times = [_seconds(ours) for _ in range(max(runs // 3, 1))]
     name = case.name("trace (and top eigenvalue) / pyhessian's trace")
-    rival = [one * probes] * len(times)
-    found = [Comparison(name=name, rival=rival, ours=times, target=1 / 3)]
+    rival = [per_probe * probes] * len(times)
+    comparisons = [Comparison(name=name, rival=rival, ours=times, target=1 / 3)]
     if _has("hessian_eigenthings") and not case.brief:
         name = case.name(f"the same / hessian-eigenthings, Hutch++ with {_PRODUCTS} products")
         work = partial(_eigenthings_trace, case, sample)
-        found.append(compare(name, work, ours, runs=max(runs // 3, 1), target=None))
-    return found
+        comparisons.append(compare(name, work, ours, runs=max(runs // 3, 1), target=None))
+    return comparisons
 
 
 def _hessian(case: _Case, sample: TensorItems) -> Hessian:
@@ -264,8 +264,8 @@ def _eigenthings_top(case: _Case, sample: TensorItems, steps: int) -> float:
 
     loss = rival.supervised_loss(F.cross_entropy)
     operator = rival.HessianOperator(case.module(), list(sample.batches(BATCH)), loss)
-    found = rival.lanczos(operator, k=1, max_iter=steps, which="LA", seed=0)
-    return float(found.eigenvalues[0])
+    spectrum = rival.lanczos(operator, k=1, max_iter=steps, which="LA", seed=0)
+    return float(spectrum.eigenvalues[0])
 
 
 def _eigenthings_trace(case: _Case, sample: TensorItems) -> object:
@@ -277,8 +277,8 @@ def _eigenthings_trace(case: _Case, sample: TensorItems) -> object:
     return rival.hutch_plus_plus(operator, num_matvecs=_PRODUCTS, seed=0)
 
 
-def _check(name: str, exact: float, **found: float) -> None:
-    errors = {key: f"{100 * abs(value / exact - 1):.2f} %" for key, value in found.items()}
+def _check(name: str, exact: float, **measured: float) -> None:
+    errors = {key: f"{100 * abs(value / exact - 1):.2f} %" for key, value in measured.items()}
     say(f"{name}: {exact:.5g}, off by {errors}")
 
 
@@ -317,7 +317,7 @@ def _bent(case: _Case, items: TensorItems) -> None:
 
 def _similarities(case: _Case, runs: int) -> list[Comparison]:
     """Compare CKA of five members with the published procedure, and that of two with a library."""
-    found = [
+    comparisons = [
         compare(
             case.name("CKA of 5 members / published 25 pairs"),
             partial(_published_cka, case),
@@ -327,7 +327,7 @@ def _similarities(case: _Case, runs: int) -> list[Comparison]:
         )
     ]
     if _has("cka"):
-        found.append(
+        comparisons.append(
             compare(
                 case.name("CKA of 2 members / pytorch-cka"),
                 partial(_pytorch_cka, case),
@@ -336,7 +336,7 @@ def _similarities(case: _Case, runs: int) -> list[Comparison]:
                 target=1.0,
             )
         )
-    return found
+    return comparisons
 
 
 @torch.no_grad()
@@ -416,7 +416,7 @@ def _wholes(case: _Case, runs: int) -> list[Comparison]:
             ours=[sum(passes["standard-1"].values())],
             target=0.1,
         ),
-        *_told(case, passes["standard-1"]),
+        *_estimates(case, passes["standard-1"]),
     ]
 
 
@@ -449,15 +449,15 @@ def _workload(protocol: str) -> Workload:
     )
 
 
-def _told(case: _Case, used: Mapping[str, float]) -> list[Comparison]:
+def _estimates(case: _Case, used: Mapping[str, float]) -> list[Comparison]:
     """Hold the cost that a dry run tells to what was then used."""
-    found = []
+    comparisons = []
     for name, passes in used.items():
-        told = METRICS[name].cost(_workload("standard-1")).passes
-        off = max(told / passes, passes / told)
+        estimate = METRICS[name].cost(_workload("standard-1")).passes
+        off = max(estimate / passes, passes / estimate)
         what = case.name(f"cost told before and used, {name}, off by")
-        found.append(Comparison(name=what, rival=[1.0], ours=[off], target=2.0))
-    return found
+        comparisons.append(Comparison(name=what, rival=[1.0], ours=[off], target=2.0))
+    return comparisons
 
 
 # --- the members at once

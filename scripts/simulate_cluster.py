@@ -278,9 +278,9 @@ def main() -> None:
         times = {n: {pool: overhead(n, pool) for pool in TEAMS} for n in SIZES}
         print(json.dumps({"seconds_per_group": times}) if options.json else _overhead_table(times))
         return
-    found = simulate(options.groups, options.workers, options.seed, options.timeout)
-    print(json.dumps(asdict(found)) if options.json else _told(found))
-    sys.exit(1 if found.lost or found.doubled else 0)
+    outcome = simulate(options.groups, options.workers, options.seed, options.timeout)
+    print(json.dumps(asdict(outcome)) if options.json else _outcome_table(outcome))
+    sys.exit(1 if outcome.lost or outcome.doubled else 0)
 
 
 def simulate(groups: int, workers: int, seed: int, timeout: float = TIMEOUT) -> Outcome:
@@ -348,22 +348,22 @@ def _durations(random_: random.Random) -> list[float]:
     return seconds
 
 
-def _told(found: Outcome) -> str:
+def _outcome_table(outcome: Outcome) -> str:
     figures = {
-        "groups, workers, seed": f"{found.groups:,}, {found.workers}, {found.seed}",
-        "time until the run ends": f"{found.hours:.2f} hours",
-        "utilisation: useful time / (workers x time)": f"{found.utilisation:.1%}",
-        "what slow tries took on top": f"{found.slow_share:.1%}",
-        "tries that were cut short, and repeated": f"{found.repeated_share:.1%}",
-        "machines that were away": f"{found.away_share:.1%}",
-        "starts, and waiting for the last group": f"{found.idle_share:.1%}",
-        "tries; of them cut short": f"{found.tries:,}; {found.tries_again:,}",
-        "most groups under way, or not yet told": f"{found.held_most}",
-        "groups given up with a reason": f"{found.failed}",
-        "runs until all groups are measured": f"{found.runs}",
-        "groups lost": f"{found.lost}",
-        "groups that came back twice": f"{found.doubled}",
-        "the simulation took": f"{found.seconds:.0f} s",
+        "groups, workers, seed": f"{outcome.groups:,}, {outcome.workers}, {outcome.seed}",
+        "time until the run ends": f"{outcome.hours:.2f} hours",
+        "utilisation: useful time / (workers x time)": f"{outcome.utilisation:.1%}",
+        "what slow tries took on top": f"{outcome.slow_share:.1%}",
+        "tries that were cut short, and repeated": f"{outcome.repeated_share:.1%}",
+        "machines that were away": f"{outcome.away_share:.1%}",
+        "starts, and waiting for the last group": f"{outcome.idle_share:.1%}",
+        "tries; of them cut short": f"{outcome.tries:,}; {outcome.tries_again:,}",
+        "most groups under way, or not yet told": f"{outcome.held_most}",
+        "groups given up with a reason": f"{outcome.failed}",
+        "runs until all groups are measured": f"{outcome.runs}",
+        "groups lost": f"{outcome.lost}",
+        "groups that came back twice": f"{outcome.doubled}",
+        "the simulation took": f"{outcome.seconds:.0f} s",
     }
     lines = [f"| {name} | {value} |" for name, value in figures.items()]
     return "\n".join(["| figure | value |", "| --- | --- |", *lines])

@@ -84,18 +84,18 @@ def workload(row: Row) -> Workload:
     )
 
 
-def told(work: Workload, metrics: Iterable[str] = USUAL) -> float:
+def estimated_passes(work: Workload, metrics: Iterable[str] = USUAL) -> float:
     """Tell the forward passes, as a dry run does."""
     return sum((METRICS[name].cost(work) for name in metrics), ComputeCost()).passes
 
 
-def told_of_row(row: Row) -> float:
+def estimated_of_row(row: Row) -> float:
     """Tell the forward passes of the metrics that a row holds."""
     assert row.provenance is not None
-    return told(workload(row), row.provenance.metrics)
+    return estimated_passes(workload(row), row.provenance.metrics)
 
 
-def used(row: Row) -> float:
+def counted_passes(row: Row) -> float:
     """Give the forward passes that were counted."""
     assert row.provenance is not None
     return row.provenance.passes or 0.0
@@ -139,17 +139,19 @@ def rows_table() -> str:
     passes = [_head("rows", "groups", *ratio, *counts)]
     paces = [_head("rows", "seconds for a million passes: 10 %", "median", "90 %")]
     for name, rows in zoos.items():
-        ratios = np.array([used(row) / told_of_row(row) for row in rows])
+        ratios = np.array([counted_passes(row) / estimated_of_row(row) for row in rows])
         low, middle, high, most = np.quantile(ratios, [0.1, 0.5, 0.9, 1])
-        total = sum(map(used, rows)) / sum(told_of_row(row) for row in rows)
+        total = sum(map(counted_passes, rows)) / sum(estimated_of_row(row) for row in rows)
         costly = [row for row, ratio in zip(rows, ratios, strict=True) if ratio > 2]  # noqa: PLR2004
         unsure = sum(not row.quantities["hessian_trace"].converged for row in costly)
-        exact = sum(by_hand(row) == used(row) for row in rows)
+        exact = sum(by_hand(row) == counted_passes(row) for row in rows)
         passes.append(
             f"| {name} | {len(rows)} | {low:.2f} | {middle:.2f} | {high:.2f} | {most:.2f} "
             f"| {total:.2f} | {len(costly)} | {unsure} | {exact} |"
         )
-        pace = [1e6 * row.provenance.seconds / used(row) for row in rows if row.provenance]
+        pace = [
+            1e6 * row.provenance.seconds / counted_passes(row) for row in rows if row.provenance
+        ]
         low, middle, high = np.quantile(pace, [0.1, 0.5, 0.9])
         paces.append(f"| {name} | {low:.0f} | {middle:.0f} | {high:.0f} |")
     return "\n".join([*passes, "", *paces])
@@ -163,12 +165,12 @@ def _head(*names: str) -> str:
 class Cost:
     """What a metric costs in one group."""
 
-    told: float
-    used: float
+    estimated: float
+    counted: float
 
     def __str__(self) -> str:
-        ratio = f" ({self.used / self.told:.2f})" if self.told else ""
-        return f"{self.told:,.0f}, {self.used:,.0f}{ratio}"
+        ratio = f" ({self.counted / self.estimated:.2f})" if self.estimated else ""
+        return f"{self.estimated:,.0f}, {self.counted:,.0f}{ratio}"
 
 
 def runs(root: Path, metrics: Sequence[str] = tuple(METRICS)) -> dict[tuple[str, str, str], Cost]:
@@ -182,10 +184,12 @@ def runs(root: Path, metrics: Sequence[str] = tuple(METRICS)) -> dict[tuple[str,
             request = ("measure", root / "zoo", "--metrics", metric, "--protocol", protocol)
             before = json.loads(_mdtree(*request, "--out", out, "--dry-run", "--json"))
             _mdtree(*request, "--out", out)
-            after = {row.group: used(row) for row in read_rows(out)}
+            after = {row.group: counted_passes(row) for row in read_rows(out)}
             for group in before["groups"]:
                 name = group["group"]
-                costs[protocol, metric, name] = Cost(told=group["forward_passes"], used=after[name])
+                costs[protocol, metric, name] = Cost(
+                    estimated=group["forward_passes"], counted=after[name]
+                )
     return costs
 
 
@@ -217,7 +221,9 @@ def published() -> Zoo:
     return read_zoo(ROOT / "configs" / "zoo-cifar10-paper.yaml")
 
 
-def told_published(protocol: str, amount: float = CIFAR_ITEMS, **metrics: Sequence[str]) -> float:
+def estimated_published(
+    protocol: str, amount: float = CIFAR_ITEMS, **metrics: Sequence[str]
+) -> float:
     """Tell the forward passes of one group of the published zoo."""
     work = Workload(
         members=published().seeds,
@@ -226,7 +232,7 @@ def told_published(protocol: str, amount: float = CIFAR_ITEMS, **metrics: Sequen
         full_items=CIFAR_ITEMS,
         protocol=protocol,
     )
-    return told(work, **metrics)
+    return estimated_passes(work, **metrics)
 
 
 def jobs() -> dict[str, float]:
@@ -239,7 +245,7 @@ def jobs() -> dict[str, float]:
         "train": same * zoo.seeds * TRAINING * epochs * sum(amounts),
         **{
             f"measure with {protocol}": same
-            * sum(told_published(protocol, amount) for amount in amounts)
+            * sum(estimated_published(protocol, amount) for amount in amounts)
             for protocol in PROTOCOLS
         },
     }
@@ -257,7 +263,7 @@ def _zoo(options: argparse.Namespace) -> str:
     count = len(list(zoo.points()))
     metrics = [_head("metric", *PROTOCOLS)]
     for name in USUAL:
-        passes = [told_published(protocol, metrics=[name]) for protocol in PROTOCOLS]
+        passes = [estimated_published(protocol, metrics=[name]) for protocol in PROTOCOLS]
         metrics.append(f"| {name} | " + " | ".join(f"{each:,.0f}" for each in passes) + " |")
     images = {}
     widths = [_head("width", "million multiplications", "images a second")]

@@ -31,16 +31,18 @@ def main() -> None:
     options = parser.parse_args()
     runs = list(product(range(options.seeds), FAULTS))
     with ThreadPoolExecutor(options.workers) as pool:
-        told = list(pool.map(lambda run: verdict(options.folder, run[1], run[0]), runs))
+        answers = list(pool.map(lambda run: verdict(options.folder, run[1], run[0]), runs))
     print("| planted | right | verdicts | likeliest answers | unlike the training groups |")
     print("| --- | --- | --- | --- | --- |")
     for fault in FAULTS:
-        mine = [one for (_, planted), one in zip(runs, told, strict=True) if planted == fault]
-        right = sum(one["mode"] == fault for one in mine)
-        outside = sum(one["outlier"]["distance"] > one["outlier"]["limit"] for one in mine)
+        mine = [
+            answer for (_, planted), answer in zip(runs, answers, strict=True) if planted == fault
+        ]
+        right = sum(answer["mode"] == fault for answer in mine)
+        outside = sum(answer["outlier"]["distance"] > answer["outlier"]["limit"] for answer in mine)
         print(
-            f"| {fault} | {right} of {len(mine)} | {counted(one['mode'] for one in mine)} | "
-            f"{counted(one['likely'] for one in mine)} | {outside} |",
+            f"| {fault} | {right} of {len(mine)} | {counted(answer['mode'] for answer in mine)} | "
+            f"{counted(answer['likely'] for answer in mine)} | {outside} |",
             flush=True,
         )
 
@@ -54,8 +56,8 @@ def verdict(folder: Path, fault: str, seed: int) -> dict[str, object]:
         subprocess.run(command, check=True, capture_output=True)
     judged = [*mdtree, "diagnose", str(out / "rows.jsonl"), "--tree", TREE, "--json"]
     ran = subprocess.run(judged, check=True, capture_output=True, text=True)
-    (one,) = json.loads(ran.stdout)["verdicts"]
-    return one
+    (answer,) = json.loads(ran.stdout)["verdicts"]
+    return answer
 
 
 def counted(names: object) -> str:

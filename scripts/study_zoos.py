@@ -105,7 +105,7 @@ def _between(zoos: dict[str, list[Row]]) -> Iterator[Shift]:
 
 def _inside(zoo: str, rows: list[Row]) -> Iterator[Shift]:
     name = zoo.split("-", maxsplit=1)[0]
-    for fact, told in (("width", "narrow to wide"), ("data_amount", "little data to much")):
+    for fact, direction in (("width", "narrow to wide"), ("data_amount", "little data to much")):
         values = sorted({number_of(row, fact) or 0 for row in rows})
         middle = values[(len(values) - 1) // 2]
 
@@ -115,7 +115,9 @@ def _inside(zoo: str, rows: list[Row]) -> Iterator[Shift]:
         def high(row: Row, fact: str = fact, middle: float = middle) -> bool:
             return (number_of(row, fact) or 0) > middle
 
-        yield Shift(name=f"{name}: {told}", learn=rows, test=rows, learn_from=low, test_on=high)
+        yield Shift(
+            name=f"{name}: {direction}", learn=rows, test=rows, learn_from=low, test_on=high
+        )
 
 
 def _split(

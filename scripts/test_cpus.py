@@ -86,49 +86,51 @@ print(json.dumps(found))
 """
 
 
-def environment(told: dict[str, str], threads: int) -> dict[str, str]:
+def environment(settings: dict[str, str], threads: int) -> dict[str, str]:
     """Make the environment of a machine."""
     count = str(threads)
     counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count)
     own = {name: value for name, value in os.environ.items() if name not in OLD}
-    return {**own, **told, **counts, "MDTREE_TEST_THREADS": count}
+    return {**own, **settings, **counts, "MDTREE_TEST_THREADS": count}
 
 
-def verdicts(told: dict[str, str], threads: int) -> Verdicts:
+def verdicts(settings: dict[str, str], threads: int) -> Verdicts:
     """Judge all rows that come with mdtree, in a process of its own."""
     ran = subprocess.run(
         [sys.executable, "-c", VERDICTS],
-        env=environment(told, threads),
+        env=environment(settings, threads),
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    found: Verdicts = json.loads(ran.stdout)
-    return found
+    judged: Verdicts = json.loads(ran.stdout)
+    return judged
 
 
 def differences(one: Verdicts, other: Verdicts) -> list[str]:
     """Name the groups whose verdicts differ."""
-    found = sorted(one.keys() ^ other.keys())
+    differing = sorted(one.keys() ^ other.keys())
     for key in sorted(one.keys() & other.keys()):
         (modes, shares), (others, theirs) = one[key], other[key]
         far = any(abs(a - b) > AGREE for a, b in zip(shares, theirs, strict=True))
         if modes != others or far:
-            found.append(f"{key}: {modes} {shares} | {others} {theirs}")
-    return found
+            differing.append(f"{key}: {modes} {shares} | {others} {theirs}")
+    return differing
 
 
 def same_verdicts() -> bool:
     """Compare the verdicts under all kernels and numbers of threads with those of this machine."""
     first = verdicts(HERE, 1)
     fine = True
-    for name, told in KERNELS.items():
+    for name, settings in KERNELS.items():
         for threads in THREADS:
-            found = differences(first, verdicts(told, threads))
-            fine = fine and not found
+            differing = differences(first, verdicts(settings, threads))
+            fine = fine and not differing
             said = (
-                "\n  ".join(["differs", *found[:10]]) if found else f"{len(first)} verdicts equal"
+                "\n  ".join(["differs", *differing[:10]])
+                if differing
+                else f"{len(first)} verdicts equal"
             )
             print(f"verdicts, {name}, {threads} threads: {said}", flush=True)
     return fine
@@ -136,7 +138,7 @@ def same_verdicts() -> bool:
 
 def green(name: str) -> bool:
     """Run the tests of what computes as one machine would."""
-    told, threads, is_busy = MACHINES[name]
+    settings, threads, is_busy = MACHINES[name]
     files = [ROOT / "tests" / part for part in COMPUTING]
     print(f"tests, {name}:", flush=True)
     command = [
@@ -154,7 +156,7 @@ def green(name: str) -> bool:
     with busy(os.cpu_count() or 1) if is_busy else contextlib.nullcontext():
         ran = subprocess.run(
             [*command, *map(str, dict.fromkeys(files))],
-            env=environment(told, threads),
+            env=environment(settings, threads),
             cwd=ROOT,
             check=False,
         )

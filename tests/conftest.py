@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from mdtree.cli import main
 from mdtree.metrics import METRICS
 from mdtree.trees.bundled import PUBLISHED_TABLE
-from tests.support.zoos import Ran, write_zoo
+from tests.support.zoos import CommandResult, write_zoo
 
 # The networks of tests are tiny: more threads are no faster, and far slower where the cores are
 # busy with something else.  `MDTREE_TEST_THREADS=4` tests that more of them change no answer.
@@ -44,15 +44,15 @@ settings.load_profile("same")
 
 
 @pytest.fixture
-def mdtree(capsys) -> Callable[..., Ran]:
+def mdtree(capsys) -> Callable[..., CommandResult]:
     """Run a command in this process: mdtree("measure", folder, "--json").code == 0."""
 
-    def run(*args: object) -> Ran:
+    def run(*args: object) -> CommandResult:
         capsys.readouterr()
         with pytest.raises(SystemExit) as stop:
             main([str(arg) for arg in args])
         captured = capsys.readouterr()
-        return Ran(code=int(stop.value.code or 0), out=captured.out, err=captured.err)
+        return CommandResult(code=int(stop.value.code or 0), out=captured.out, err=captured.err)
 
     return run
 

@@ -20,9 +20,9 @@ from tests.support.zoos import rows_of, write_zoo
 
 @pytest.mark.parametrize("module", [mdtree, api], ids=lambda module: module.__name__)
 def test_the_examples_are_true(module):
-    found = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
-    assert found.attempted > 0
-    assert found.failed == 0
+    outcome = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
 
 
 def test_measure_gives_the_rows_that_the_command_writes(mdtree, zoo):
@@ -59,8 +59,8 @@ def test_fit_takes_the_method_that_the_command_takes(mdtree, tmp_path):
     path = tmp_path / "rows.jsonl"
     write_rows(path, shipped_rows("digits-standard-1"))
     assert mdtree("fit", path, "--out", tmp_path / "t.json").code == 0
-    told, ours = find_tree(str(tmp_path / "t.json")), api.fit(path)
-    assert (ours.method, ours.tree) == (told.method, told.tree) == ("grown", told.tree)
+    written, ours = find_tree(str(tmp_path / "t.json")), api.fit(path)
+    assert (ours.method, ours.tree) == (written.method, written.tree) == ("grown", written.tree)
 
 
 def test_a_prior_is_continued_by_name():
@@ -72,8 +72,8 @@ def test_a_prior_is_continued_by_name():
 def test_diagnose_says_what_the_command_says(mdtree, tmp_path):
     zoo = write_zoo(tmp_path, {"mine": [0, 1]})
     (verdict,) = api.diagnose(zoo, device="cpu")
-    (told,) = json.loads(mdtree("diagnose", zoo, "--json").out)["verdicts"]
-    assert (verdict.mode, verdict.probability) == (told["mode"], told["probability"])
+    (printed,) = json.loads(mdtree("diagnose", zoo, "--json").out)["verdicts"]
+    assert (verdict.mode, verdict.probability) == (printed["mode"], printed["probability"])
     assert api.diagnose(zoo / "rows.jsonl") == [verdict]
 
 

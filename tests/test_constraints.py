@@ -29,13 +29,13 @@ def requirements(path: Path) -> list[Requirement]:
 
 def pins(path: Path, python: str) -> dict[str, Requirement]:
     there = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
-    found: dict[str, Requirement] = {}
+    pinned: dict[str, Requirement] = {}
     for pin in requirements(path):
         if pin.marker is None or pin.marker.evaluate(there):
             name = canonicalize_name(pin.name)
-            assert name not in found, f"{name} is locked twice for Python {python}"
-            found[name] = pin
-    return found
+            assert name not in pinned, f"{name} is locked twice for Python {python}"
+            pinned[name] = pin
+    return pinned
 
 
 def version_of(pin: Requirement) -> str:
@@ -75,7 +75,7 @@ def test_the_oldest_versions_are_the_floors_of_the_project():
 
 def installed(name: str, extras: frozenset[str]) -> set[tuple[str, frozenset[str]]]:
     """Give what an installed package needs here; what is not installed is not needed here."""
-    found = set()
+    needed = set()
     for line in importlib.metadata.requires(name) or []:
         wanted = Requirement(line)
         asked = [
@@ -83,8 +83,8 @@ def installed(name: str, extras: frozenset[str]) -> set[tuple[str, frozenset[str
             for extra in (extras or {""})
         ]
         if any(asked):
-            found.add((canonicalize_name(wanted.name), frozenset(wanted.extras)))
-    return found
+            needed.add((canonicalize_name(wanted.name), frozenset(wanted.extras)))
+    return needed
 
 
 @pytest.mark.skipif(

@@ -16,8 +16,8 @@ from mdtree.measurement import clear_caches, measure
 from mdtree.metrics.hessian import HESSIAN
 from mdtree.models import resnet18
 from mdtree.runtime.device import pick_device, visible_gpus
-from tests.support.devices import EACH, close, measured, numbers, request
-from tests.support.exact import BOTH, subject, weights_of
+from tests.support.devices import EACH_METRIC, all_numbers, measured, request, rows_agree
+from tests.support.exact import BOTH_PROTOCOLS, subject, weights_of
 from tests.support.zoos import rows_of
 
 if not torch.cuda.is_available():
@@ -25,21 +25,21 @@ if not torch.cuda.is_available():
 pytestmark = pytest.mark.gpu
 
 
-@EACH
-@BOTH
+@EACH_METRIC
+@BOTH_PROTOCOLS
 def test_a_gpu_gives_the_numbers_of_the_cpu(zoo, metric, protocol):
     """Rounding errors do not grow: 1e-13 in the weights is 1e-12 in the numbers."""
     here, there = (
         measured(zoo, device, metrics=(metric,), protocol=protocol, dtype="float64").row
         for device in ("cpu", "cuda")
     )
-    assert close(there, here, rel=1e-6)
+    assert rows_agree(there, here, rel=1e-6)
 
 
-@EACH
+@EACH_METRIC
 def test_equal_seeds_give_equal_numbers(zoo, metric):
     first, second = (measured(zoo, "cuda", metrics=(metric,)).row for _ in range(2))
-    assert numbers(first) == numbers(second)
+    assert all_numbers(first) == all_numbers(second)
 
 
 def test_nothing_is_rounded_to_tf32(tmp_path):
@@ -57,31 +57,31 @@ def test_nothing_is_rounded_to_tf32(tmp_path):
 
 
 @pytest.mark.slow
-@EACH
+@EACH_METRIC
 def test_the_twentieth_measurement_holds_no_more_memory_than_the_second(zoo, metric):
-    held = []
+    allocated = []
     gc.collect()
     gc.disable()  # what lies in a circle would stay until Python comes to look for it
     try:
         for _ in range(20):
             measured(zoo, "cuda", metrics=(metric,))
-            held.append(torch.cuda.memory_allocated())
+            allocated.append(torch.cuda.memory_allocated())
     finally:
         gc.enable()
-    assert held[1] == held[-1]
+    assert allocated[1] == allocated[-1]
 
 
 def test_between_groups_a_gpu_holds_the_network_alone(zoo):
-    held = []
+    allocated = []
     for _ in range(2):
         measured(zoo, "cuda")
         gc.collect()
         full = torch.cuda.memory_allocated()
         clear_caches()
         gc.collect()
-        held.append(torch.cuda.memory_allocated())
-    assert held[0] == held[1]  # libraries keep their working space
-    assert 0 < full - held[1] < 1 << 16  # a few tensors, of 512 bytes at least
+        allocated.append(torch.cuda.memory_allocated())
+    assert allocated[0] == allocated[1]  # libraries keep their working space
+    assert 0 < full - allocated[1] < 1 << 16  # a few tensors, of 512 bytes at least
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0"])
@@ -92,7 +92,7 @@ def test_two_processes_share_one_gpu(zoo, tmp_path, device):
         assert measure(asked, out=tmp_path / name, executor=how).failed == {}
     alone, both = (rows_of(tmp_path / name) for name in ("alone", "both"))
     assert alone.keys() == both.keys() == {"hot", "cold"}
-    assert all(close(both[name], alone[name], rel=1e-5) for name in alone)
+    assert all(rows_agree(both[name], alone[name], rel=1e-5) for name in alone)
 
 
 def test_the_share_of_memory_is_told(zoo):

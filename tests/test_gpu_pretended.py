@@ -12,15 +12,15 @@ from mdtree.landscape.curvature import pyhessian as published
 from mdtree.measurement.cost import measure_speed
 from mdtree.metrics import connectivity, hessian
 from mdtree.metrics.hessian import HESSIAN
-from tests.support.devices import EACH, Pretended, close, measured
-from tests.support.exact import BOTH, cross_entropy, items, runner_of, subject
+from tests.support.devices import EACH_METRIC, PretendedDevice, measured, rows_agree
+from tests.support.exact import BOTH_PROTOCOLS, cross_entropy, items, runner_of, subject
 from tests.support.networks import NETS, X, Y, group
 
 
 @pytest.fixture
 def pretended(monkeypatch):
     monkeypatch.setattr(torch, "inference_mode", torch.no_grad)  # wrapped tensors cannot be so
-    return Pretended()
+    return PretendedDevice()
 
 
 @pytest.fixture
@@ -47,14 +47,14 @@ def test_the_stand_in_sees_what_a_gpu_would_refuse(pretended):
                 mixed()
 
 
-@EACH
-@BOTH
+@EACH_METRIC
+@BOTH_PROTOCOLS
 def test_tensors_of_a_measurement_are_on_one_device(zoo, briefly, pretended, metric, protocol):
     data = {"source": "digits", "amount": 20}
     how = {"metrics": (metric,), "protocol": protocol, "data": data}
     here = measured(zoo, "cpu", **how).row
     with pretended:
-        assert close(measured(zoo, "meta", **how).row, here, rel=1e-4)
+        assert rows_agree(measured(zoo, "meta", **how).row, here, rel=1e-4)
 
 
 def test_inside_a_measurement_cudnn_takes_the_same_kernels(monkeypatch):
@@ -92,17 +92,17 @@ def test_kernels_without_a_second_derivative_change_no_random_numbers(protocol):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "message",
     [
         "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
         "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
         "CUDA error: out of memory",
     ],
 )
-def test_libraries_that_run_out_of_memory_are_understood(told):
+def test_libraries_that_run_out_of_memory_are_understood(message):
     def work(size):
         if size > 3:
-            raise RuntimeError(told)
+            raise RuntimeError(message)
         return size
 
     assert within_memory(work, 7) == 2
@@ -117,5 +117,5 @@ class Spare(nn.Linear):
 
 
 def test_a_network_with_a_parameter_that_is_not_used_has_a_pace():
-    found = measure_speed(runner_of(Spare(), loss=cross_entropy), items((X, Y)))
-    assert 0 < found.forward <= found.gradient <= found.product
+    speed = measure_speed(runner_of(Spare(), loss=cross_entropy), items((X, Y)))
+    assert 0 < speed.forward <= speed.gradient <= speed.product

@@ -136,11 +136,11 @@ def test_all_published_rooms_for_improvement_come_out(published, remedy):
 
 def test_the_largest_batch_is_never_too_small_and_the_widest_network_never_too_narrow(published):
     _, rows, _ = published
-    for one, label in zip(rows, label_rows(rows), strict=True):
-        assert not (one.facts["batch_size"] == 1024 and label.mode == "temperature_high")
-        assert not (one.facts["batch_size"] == 16 and label.mode == "temperature_low")
-        assert not (one.facts["width"] == 128 and label.mode == "model_small")
-        assert not (one.facts["data_amount"] == 50000 and label.mode == "data_small")
+    for group, label in zip(rows, label_rows(rows), strict=True):
+        assert not (group.facts["batch_size"] == 1024 and label.mode == "temperature_high")
+        assert not (group.facts["batch_size"] == 16 and label.mode == "temperature_low")
+        assert not (group.facts["width"] == 128 and label.mode == "model_small")
+        assert not (group.facts["data_amount"] == 50000 and label.mode == "data_small")
 
 
 def test_a_small_batch_is_a_high_temperature():
@@ -305,9 +305,9 @@ def test_what_is_usual_is_that_of_the_own_zoo_and_half_a_point_where_nothing_is_
 )
 def test_a_gain_within_the_noise_between_seeds_is_no_failure(stderr, mode, severity, lead):
     rows = [row(80, width=1, stderr=stderr), row(81, width=2, stderr=stderr)]
-    found = label_rows(rows)[0]
-    assert (mode, severity) == (found.mode, found.severity)
-    assert (found.margin, found.lead) == pytest.approx((2 * stderr * math.sqrt(2), lead))
+    label = label_rows(rows)[0]
+    assert (mode, severity) == (label.mode, label.severity)
+    assert (label.margin, label.lead) == pytest.approx((2 * stderr * math.sqrt(2), lead))
 
 
 def test_a_gain_of_exactly_the_margin_is_noise():

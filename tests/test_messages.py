@@ -65,6 +65,6 @@ def test_examples_in_docstrings_are_true(name):
 
 
 def test_there_are_examples_to_check():
-    found = {name: doctest.testmod(importlib.import_module(name)).attempted for name in MODULES}
-    assert found["mdtree.messages"] == 3
-    assert found["mdtree.recipes.reader"] == 1
+    attempted = {name: doctest.testmod(importlib.import_module(name)).attempted for name in MODULES}
+    assert attempted["mdtree.messages"] == 3
+    assert attempted["mdtree.recipes.reader"] == 1

@@ -9,7 +9,7 @@ from mdtree.measurement import Request
 from mdtree.recipes import Trust, read_recipe
 from mdtree.sequential_diagnosis import SequentialDiagnosis
 from mdtree.trees import Split
-from tests.support.small_trees import HIGH, LOW, leaf, saved
+from tests.support.small_trees import HIGH, LOW, leaf, small_tree
 from tests.support.zoos import rows_of, write_zoo
 
 
@@ -30,7 +30,7 @@ def ask(folder, tree, features, **changes):
     inquiry = SequentialDiagnosis(
         request=request,
         out=folder / "rows.jsonl",
-        choose_diagnoser=lambda _: Diagnoser(saved(tree, features), name="t"),
+        choose_diagnoser=lambda _: Diagnoser(small_tree(tree, features), name="t"),
         announce=stages.append,
         **changes,
     )

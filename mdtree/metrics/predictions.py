@@ -122,9 +122,9 @@ def _wrong(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 def _ensemble_gain(members: Sequence[Predictions]) -> Value:
     labels = members[0].labels
-    one = torch.stack([_wrong(member.probabilities, labels) for member in members]).mean(0)
+    alone = torch.stack([_wrong(member.probabilities, labels) for member in members]).mean(0)
     together = torch.stack([member.probabilities for member in members]).mean(0)
-    return _mean([one - _wrong(together, labels)])
+    return _mean([alone - _wrong(together, labels)])
 
 
 def _disagreement(members: Sequence[Predictions]) -> Value:

@@ -22,18 +22,18 @@ class Plot:
     x: PlotAxis
     y: PlotAxis
 
-    def drawn(self, marks: Iterable[Markup], told: str) -> Markup:
-        """Draw the axes with marks on them; `told` is said to those who do not see it."""
+    def drawn(self, marks: Iterable[Markup], description: str) -> Markup:
+        """Draw the axes with marks on them; `description` is said to those who do not see it."""
         return tag(
             "svg",
-            tag("title", told),
+            tag("title", description),
             self._lines(),
             joined(marks),
             tag("text", self.y.label, x=0, y=0, dx=-4, dy=-12, class_="label"),
             tag("text", self.x.label, x="100%", y="100%", dy=36, class_="label end"),
             class_="plot",
             role="img",
-            aria_label=told,
+            aria_label=description,
         )
 
     def _lines(self) -> Markup:
@@ -77,11 +77,11 @@ class Plot:
             "line", x1=place, x2=place, y1="100%", y2=_percent(100 - self.y.at(y)), class_=kind
         )
 
-    def dot(self, x: float, y: float, kind: str, told: str | None = None) -> Markup:
+    def dot(self, x: float, y: float, kind: str, title: str | None = None) -> Markup:
         """Draw a point, which can tell what it is."""
         return tag(
             "circle",
-            None if told is None else tag("title", told),
+            None if title is None else tag("title", title),
             cx=_percent(self.x.at(x)),
             cy=_percent(100 - self.y.at(y)),
             r=3.5,

@@ -74,9 +74,9 @@ def marks(row: Row, saved: SavedTree, steps: Sequence[DecisionStep]) -> Iterator
             )
 
 
-def strips(found: Iterable[Mark]) -> Markup:
+def strips(all_marks: Iterable[Mark]) -> Markup:
     """Draw marks below each other."""
-    return tag("ul", *(_line(mark) for mark in found), class_="strips")
+    return tag("ul", *(_line(mark) for mark in all_marks), class_="strips")
 
 
 def key(name: str) -> Markup:

@@ -79,47 +79,53 @@ def runs(*labels, error=10.0, protocol="standard-1"):
 
 
 def test_a_shifted_population_is_learnt_and_the_gain_is_claimed():
-    found = adapt(runs(*[LOW] * 8), tree(), name="theirs")
+    adaptation = adapt(runs(*[LOW] * 8), tree(), name="theirs")
     before, after = 2 / 10, (1 + 7 + 1) / (7 + 7 + 3)  # seven others were learnt from
-    assert [one.before[LOW] for one in found.judged] == pytest.approx([before] * 8)
-    assert [one.after[LOW] for one in found.judged] == pytest.approx([after] * 8)
-    assert found.gain == found.low == found.high == pytest.approx(log(after / before))
-    assert (found.before.accuracy, found.after.accuracy) == (0, 100)
-    assert found.before.log_loss == pytest.approx(-log(before))
-    assert found.after.brier == pytest.approx(2 * (1 - after) ** 2)
-    assert found.chance == 1 / 2001  # eight of 0.2 each: none of two thousand draws
-    assert found.better
-    assert found.says.startswith("better: the log loss goes from 1.609 to 0.636, a gain of 0.973")
+    assert [group.before[LOW] for group in adaptation.judged] == pytest.approx([before] * 8)
+    assert [group.after[LOW] for group in adaptation.judged] == pytest.approx([after] * 8)
+    assert (
+        adaptation.gain == adaptation.low == adaptation.high == pytest.approx(log(after / before))
+    )
+    assert (adaptation.before.accuracy, adaptation.after.accuracy) == (0, 100)
+    assert adaptation.before.log_loss == pytest.approx(-log(before))
+    assert adaptation.after.brier == pytest.approx(2 * (1 - after) ** 2)
+    assert adaptation.chance == 1 / 2001  # eight of 0.2 each: none of two thousand draws
+    assert adaptation.better
+    assert adaptation.says.startswith(
+        "better: the log loss goes from 1.609 to 0.636, a gain of 0.973"
+    )
 
 
 def test_groups_that_all_agree_with_the_tree_are_luck_though_their_interval_shuts_out_zero():
-    found = adapt(runs(*[HIGH] * 8), tree(), name="theirs")
-    assert found.low == found.gain == pytest.approx(log(15 / 17 / 0.8))
-    assert found.low > 0
-    assert found.chance == pytest.approx(0.8**8, abs=0.03)
-    assert not found.better
-    assert found.says.startswith("no gain that stands out of the noise: ")
-    assert "show by chance with a probability of 1" in found.says
+    adaptation = adapt(runs(*[HIGH] * 8), tree(), name="theirs")
+    assert adaptation.low == adaptation.gain == pytest.approx(log(15 / 17 / 0.8))
+    assert adaptation.low > 0
+    assert adaptation.chance == pytest.approx(0.8**8, abs=0.03)
+    assert not adaptation.better
+    assert adaptation.says.startswith("no gain that stands out of the noise: ")
+    assert "show by chance with a probability of 1" in adaptation.says
 
 
 def test_groups_as_the_tree_expects_them_are_no_gain():
-    found = adapt(runs(*[HIGH] * 8, *[LOW] * 2), tree(), name="theirs")
+    adaptation = adapt(runs(*[HIGH] * 8, *[LOW] * 2), tree(), name="theirs")
     right, wrong = (6 + 7 + 2) / (7 + 9 + 3), (1 + 1 + 1) / (7 + 9 + 3)
-    assert [one.after[one.answer] for one in found.judged] == pytest.approx(
+    assert [group.after[group.answer] for group in adaptation.judged] == pytest.approx(
         [right] * 8 + [wrong] * 2
     )
-    assert found.gain == pytest.approx((8 * log(right / 0.8) + 2 * log(wrong / 0.2)) / 10)
-    assert found.high < 0
-    assert not found.better
-    assert "the tree was better as it was" in found.says
+    assert adaptation.gain == pytest.approx((8 * log(right / 0.8) + 2 * log(wrong / 0.2)) / 10)
+    assert adaptation.high < 0
+    assert not adaptation.better
+    assert "the tree was better as it was" in adaptation.says
 
 
 def test_an_interval_with_zero_is_no_gain_though_the_tree_alone_would_hardly_show_it():
-    found = adapt(runs(*[LOW] * 7, *[HIGH] * 7), tree(), name="theirs")
-    assert found.chance < 0.025  # seven or more LOW of fourteen: 1.2 %
-    assert found.low < 0 < found.gain == pytest.approx(log(8 / 23 / 0.2 * 14 / 23 / 0.8) / 2)
-    assert not found.better
-    assert "zero is in its interval" in found.says
+    adaptation = adapt(runs(*[LOW] * 7, *[HIGH] * 7), tree(), name="theirs")
+    assert adaptation.chance < 0.025  # seven or more LOW of fourteen: 1.2 %
+    assert (
+        adaptation.low < 0 < adaptation.gain == pytest.approx(log(8 / 23 / 0.2 * 14 / 23 / 0.8) / 2)
+    )
+    assert not adaptation.better
+    assert "zero is in its interval" in adaptation.says
 
 
 def test_what_the_tree_s_own_population_brings_by_chance_is_hardly_ever_claimed():
@@ -128,9 +134,9 @@ def test_what_the_tree_s_own_population_brings_by_chance_is_hardly_ever_claimed(
     claims = intervals = 0
     for _ in range(60):
         labels = np.where(rng.random(6) < 0.8, HIGH, LOW)
-        found = adapt(runs(*labels), tree(), name="theirs")
-        claims += found.better
-        intervals += found.low > 0
+        adaptation = adapt(runs(*labels), tree(), name="theirs")
+        claims += adaptation.better
+        intervals += adaptation.low > 0
     assert claims <= 4  # 2.5 % of 60 are 1.5
     assert intervals > 10  # so the interval alone would not do
 
@@ -139,21 +145,21 @@ def test_what_the_tree_s_own_population_brings_by_chance_is_hardly_ever_claimed(
 def test_every_group_is_judged_by_a_tree_that_learnt_from_all_other_folds_alone(count, folds):
     """The evidence is counted: the leaf holds the groups of the prior and of other folds."""
     labels = [LOW if number % 3 == 0 else HIGH for number in range(count)]
-    found = adapt(runs(*labels), tree(), name="theirs")
-    assert (found.groups, found.folds) == (count, folds)
-    sizes = np.bincount([one.fold for one in found.judged])
+    adaptation = adapt(runs(*labels), tree(), name="theirs")
+    assert (adaptation.groups, adaptation.folds) == (count, folds)
+    sizes = np.bincount([group.fold for group in adaptation.judged])
     assert (sizes.sum(), sizes.max() - sizes.min() <= 1) == (count, True)
-    for one in found.judged:
-        others = [other.answer for other in found.judged if other.fold != one.fold]
+    for group in adaptation.judged:
+        others = [other.answer for other in adaptation.judged if other.fold != group.fold]
         learnt = 6 + others.count(HIGH) + 2, 7 + len(others) + 3
-        assert one.after[HIGH] == pytest.approx(learnt[0] / learnt[1], abs=1e-12)
+        assert group.after[HIGH] == pytest.approx(learnt[0] / learnt[1], abs=1e-12)
 
 
 def test_folds_have_their_share_of_each_class():
-    found = adapt(runs(*[LOW] * 20, *[HIGH] * 10), tree(), name="theirs")
+    adaptation = adapt(runs(*[LOW] * 20, *[HIGH] * 10), tree(), name="theirs")
     for label, share in ((LOW, 2), (HIGH, 1)):
-        held = [one.fold for one in found.judged if one.answer == label]
-        assert np.bincount(held, minlength=10).tolist() == [share] * 10
+        folds = [group.fold for group in adaptation.judged if group.answer == label]
+        assert np.bincount(folds, minlength=10).tolist() == [share] * 10
 
 
 def test_the_own_label_of_a_group_does_not_move_what_is_said_of_it():
@@ -183,25 +189,31 @@ def test_a_real_posterior_with_several_shapes_is_continued_as_fitting_continues_
 
     prior = fit_tree([group(n, 1.5 * n) for n in range(9)], method="posterior")
     own = [group(n, 1.1 * n) for n in range(7)]
-    found = adapt(own, prior, name="theirs")
+    adaptation = adapt(own, prior, name="theirs")
     assert len(prior.components) == 3
     for number, row in enumerate(own):
         others = fit_tree([*own[:number], *own[number + 1 :]], prior=prior)
         expected = probabilities(others, others.matrix([row]))[0]
-        assert [*found.judged[number].after.values()] == pytest.approx(expected, abs=1e-12)
+        assert [*adaptation.judged[number].after.values()] == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_new_tree_holds_the_groups_of_the_prior_and_all_own_ones():
-    found = adapt(runs(*[LOW] * 5, HIGH), tree(), name="theirs", provenance={"own rows": "r"})
-    ((_, held),) = found.tree.components
-    assert held.merged().counts.tolist() == [[1, 6], [6 + 1, 1 + 5]]
-    assert found.tree.groups == 14 + 6
-    told = found.tree.provenance
-    assert (told["continues"], told["own groups"]) == ("theirs (14 groups)", "6")
-    assert (told["data"], told["own rows"]) == ("fourteen groups; and 6 own groups", "r")
-    assert told["accuracy"] == f"{found.after.accuracy:.1f} % (of 6 own groups, cross-validated)"
-    assert told["mdtree"] != "0.0.1"
-    again = adapt(runs(*[LOW] * 4), found.tree, name="mine").tree.provenance
+    adaptation = adapt(runs(*[LOW] * 5, HIGH), tree(), name="theirs", provenance={"own rows": "r"})
+    ((_, binned),) = adaptation.tree.components
+    assert binned.merged().counts.tolist() == [[1, 6], [6 + 1, 1 + 5]]
+    assert adaptation.tree.groups == 14 + 6
+    provenance = adaptation.tree.provenance
+    assert (provenance["continues"], provenance["own groups"]) == ("theirs (14 groups)", "6")
+    assert (provenance["data"], provenance["own rows"]) == (
+        "fourteen groups; and 6 own groups",
+        "r",
+    )
+    assert (
+        provenance["accuracy"]
+        == f"{adaptation.after.accuracy:.1f} % (of 6 own groups, cross-validated)"
+    )
+    assert provenance["mdtree"] != "0.0.1"
+    again = adapt(runs(*[LOW] * 4), adaptation.tree, name="mine").tree.provenance
     assert again["continues"] == "mine (20 groups) <- theirs (14 groups)"
     unsaid = adapt(runs(*[LOW] * 4), tree(provenance={}), name="theirs").tree.provenance
     assert unsaid["data"] == "14 groups of theirs; and 4 own groups"
@@ -211,17 +223,17 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_other_folds():
     rows = runs(*[LOW, HIGH, HIGH] * 8)
     first, same, other = (adapt(rows, tree(), name="t", seed=s) for s in (3, 3, 4))
     assert (first.judged, first.low, first.chance) == (same.judged, same.low, same.chance)
-    assert [one.fold for one in first.judged] != [one.fold for one in other.judged]
+    assert [group.fold for group in first.judged] != [group.fold for group in other.judged]
 
 
 def test_groups_that_lack_what_the_tree_asks_for_are_judged_and_teach_nothing():
     rows = runs(*[LOW] * 5)
     rows[0] = dataclasses.replace(rows[0], quantities={"train_error": Missing(missing="no")})
-    found = adapt(rows, tree(), name="theirs")
-    assert found.groups == 5
-    assert found.judged[1].after[LOW] == pytest.approx((1 + 3 + 1) / (7 + 3 + 3))
-    assert "1 group judged but not learnt from" in found.notes[0]
-    assert "(train_error)" in found.notes[0]
+    adaptation = adapt(rows, tree(), name="theirs")
+    assert adaptation.groups == 5
+    assert adaptation.judged[1].after[LOW] == pytest.approx((1 + 3 + 1) / (7 + 3 + 3))
+    assert "1 group judged but not learnt from" in adaptation.notes[0]
+    assert "(train_error)" in adaptation.notes[0]
 
 
 def test_labels_of_one_class_are_allowed_and_said():
@@ -231,9 +243,9 @@ def test_labels_of_one_class_are_allowed_and_said():
 
 
 def test_rows_that_have_no_answer_to_the_task_are_left_out_and_said():
-    found = adapt(runs(LOW, HIGH, HIGH, LOW, "none", "data_small"), tree(), name="theirs")
-    assert found.groups == 4
-    assert found.notes == ("2 rows left out: no answer to the task 'temperature'",)
+    adaptation = adapt(runs(LOW, HIGH, HIGH, LOW, "none", "data_small"), tree(), name="theirs")
+    assert adaptation.groups == 4
+    assert adaptation.notes == ("2 rows left out: no answer to the task 'temperature'",)
 
 
 def unlabelled():

@@ -45,8 +45,8 @@ def test_what_is_counted_comes_with_the_checkpoint(tmp_path):
     weights = cnn(width=2).state_dict()
     torch.save({"state_dict": weights, "epoch": 7}, tmp_path / "a.pt")
     torch.save(weights, tmp_path / "b.pt")
-    found = [load_checkpoint(tmp_path / f"{n}.pt", cnn(width=2), name=n).counters for n in "ab"]
-    assert found == [{"epoch": 7}, {}]
+    counters = [load_checkpoint(tmp_path / f"{n}.pt", cnn(width=2), name=n).counters for n in "ab"]
+    assert counters == [{"epoch": 7}, {}]
 
 
 def trainer_folder(path):

@@ -78,15 +78,15 @@ def test_a_huggingface_folder_is_one_checkpoint_of_the_group_around_it(tmp_path)
 
 def grouped(root: Path) -> list[tuple[str, list[Path]]]:
     """Group and sort all weights below a directory as the rules say, with everything at hand."""
-    found: dict[Path, list[Path]] = {}
+    groups: dict[Path, list[Path]] = {}
     for file in root.rglob("*.safetensors"):
         folder = file.parent
         whole = (folder / "config.json").exists() and (folder / "model.safetensors").exists()
         if whole and file.name != "model.safetensors":
             continue
         inner = whole and root not in (folder, folder.parent)
-        found.setdefault(folder.parent if inner else folder, []).append(file)
-    return [(at.relative_to(root).as_posix(), sorted(found[at])) for at in sorted(found)]
+        groups.setdefault(folder.parent if inner else folder, []).append(file)
+    return [(at.relative_to(root).as_posix(), sorted(groups[at])) for at in sorted(groups)]
 
 
 FOLDER = st.lists(st.sampled_from(["a", "a-", "a b", "B", "a.1", "é"]), min_size=1, max_size=4)
@@ -260,9 +260,9 @@ def test_patterns_do_not_go_through_a_circle_of_links(tmp_path):
     write(tmp_path, "g/0.pt", "g/h/1.pt", ".hidden/2.pt")
     for name in ("a", "b"):
         (tmp_path / "g" / name).symlink_to(".")
-    found = named_files(tmp_path, ["**/*.pt"], group="g")
-    assert found == (tmp_path / "g" / "0.pt", tmp_path / "g" / "h" / "1.pt")
-    assert named_files(tmp_path, ["/".join(["**"] * 9) + "/*.pt"], group="g") == found
+    files = named_files(tmp_path, ["**/*.pt"], group="g")
+    assert files == (tmp_path / "g" / "0.pt", tmp_path / "g" / "h" / "1.pt")
+    assert named_files(tmp_path, ["/".join(["**"] * 9) + "/*.pt"], group="g") == files
     assert named_files(tmp_path, ["g/a/*.pt"], group="g") == (tmp_path / "g" / "a" / "0.pt",)
 
 

@@ -78,9 +78,9 @@ def test_every_way_of_storing_gives_names_sizes_types_and_numbers(tmp_path, writ
 @pytest.mark.parametrize("write", [save_file, torch.save])
 def test_prefixes_of_wrappers_come_off(tmp_path, prefix, write):
     write({prefix + name: tensor for name, tensor in WEIGHTS.items()}, tmp_path / "x")
-    found = {stored.name: stored.load() for stored in list_tensors(tmp_path / "x").tensors}
-    assert WEIGHTS.keys() == found.keys()
-    assert all(torch.equal(WEIGHTS[name], found[name]) for name in found)
+    tensors = {stored.name: stored.load() for stored in list_tensors(tmp_path / "x").tensors}
+    assert WEIGHTS.keys() == tensors.keys()
+    assert all(torch.equal(WEIGHTS[name], tensors[name]) for name in tensors)
 
 
 @pytest.mark.parametrize("write", [save_file, torch.save])
@@ -190,8 +190,8 @@ def test_paths_that_are_no_valid_text(tmp_path, writer):
     (tmp_path / "in").mkdir()
     path = folder / WRITERS[writer](tmp_path / "in" / "x").name
     (tmp_path / "in").rename(folder)
-    found = {stored.name: stored.load() for stored in list_tensors(path).tensors}
-    assert all(torch.equal(WEIGHTS[name], found[name]) for name in WEIGHTS)
+    tensors = {stored.name: stored.load() for stored in list_tensors(path).tensors}
+    assert all(torch.equal(WEIGHTS[name], tensors[name]) for name in WEIGHTS)
 
 
 @pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW])

@@ -15,16 +15,16 @@ def test_tied_tensors_are_known_by_the_first_name(tmp_path):
     tensors |= {"none": torch.ones(0, 3), "nothing": torch.ones(0, 3)}
     expected = {**dict.fromkeys(tensors), "b": "a", "c": "a"}
     torch.save(tensors, tmp_path / "x")
-    for found in (in_memory_tensors(tensors), list_tensors(tmp_path / "x").tensors):
-        assert expected == {stored.name: stored.same_as for stored in found}
+    for listed in (in_memory_tensors(tensors), list_tensors(tmp_path / "x").tensors):
+        assert expected == {stored.name: stored.same_as for stored in listed}
 
 
 def test_what_holds_no_plain_numbers_is_known_by_its_fault():
     meta, sparse = torch.ones(3, 4, device="meta"), torch.eye(3).to_sparse()
-    found = {s.name: s for s in in_memory_tensors({"a": meta, "b": meta.clone(), "c": sparse})}
+    listed = {s.name: s for s in in_memory_tensors({"a": meta, "b": meta.clone(), "c": sparse})}
     faults = dict.fromkeys("ab", "on the meta device, without numbers") | {"c": "sparse"}
-    assert faults == {name: stored.fault for name, stored in found.items()}
-    assert {None} == {stored.same_as for stored in found.values()}
+    assert faults == {name: stored.fault for name, stored in listed.items()}
+    assert {None} == {stored.same_as for stored in listed.values()}
 
 
 def test_parameters_are_numbers_without_gradients(tmp_path):
@@ -38,7 +38,7 @@ def test_layers_come_in_order_of_depth_though_safetensors_sorts_by_name(tmp_path
     names += ["norm.weight", "fc.weight", "head.weight"]
     weights = {name: torch.ones(2) for name in reversed(names)}
     save_file(weights, tmp_path / "x")
-    found = [stored.name for stored in list_tensors(tmp_path / "x").tensors]
-    assert [n for n in found if n != "pos²"] == [n for n in names if n != "pos²"]
+    listed = [stored.name for stored in list_tensors(tmp_path / "x").tensors]
+    assert [n for n in listed if n != "pos²"] == [n for n in names if n != "pos²"]
     torch.save(weights, tmp_path / "y")  # which keeps their order
     assert [stored.name for stored in list_tensors(tmp_path / "y").tensors] == list(weights)

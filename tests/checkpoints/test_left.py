@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from mdtree.checkpoints import fetched, remove_temporary_folders
-from tests.support.stopping import WAITING, stopped
-from tests.support.troubled import WAYS, run
+from tests.support.stopping import WAITING_NETWORK, stop_command
+from tests.support.troubled import EXECUTORS, run_command
 from tests.support.worker_tasks import PATH
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 DYING = """
 import os, signal
@@ -49,7 +49,7 @@ def stored(tmp_path, source):
     """Write a storage of two groups, and give the command that measures it."""
     root = write_zoo(tmp_path / "zoo", {"a": [0, 1], "b": [2, 3]})
     module = f"leaving_{abs(hash(str(tmp_path)))}"
-    change(root, model={"factory": f"{module}:net", "kwargs": {"width": 2}})
+    change_recipe(root, model={"factory": f"{module}:net", "kwargs": {"width": 2}})
     recipe = tmp_path / "recipe.yaml"
     (root / "mdtree.yaml").rename(recipe)
     (tmp_path / f"{module}.py").write_text(source)
@@ -66,30 +66,30 @@ def left(place):
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_it_is_gone_when_the_command_is_asked_to_end(tmp_path, place, workers, how):
-    args = stored(tmp_path, WAITING)
+    args = stored(tmp_path, WAITING_NETWORK)
     until = place / "*.safetensors"  # once a network is fetched
-    code, _, said = stopped([*args, "--workers", workers], how, until=until)
+    code, _, said = stop_command([*args, "--workers", workers], how, until=until)
     assert code == (130 if how == signal.SIGINT else 128 + how)
     assert said == "\ninterrupted; the same command goes on where this one stopped\n"
     assert left(place) == []
-    ran = run(args)
+    ran = run_command(args)
     assert (ran.returncode, rows_of(tmp_path / "rows.jsonl").keys()) == (0, {"a", "b"})
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", EXECUTORS)
 def test_it_is_gone_after_workers_were_killed(tmp_path, place, way):
     args = [*stored(tmp_path, DYING), *way, "--retries", 0]
-    ran = run(args)
+    ran = run_command(args)
     assert (ran.returncode, len(json.loads(ran.stdout)["failed"])) == (1, 2), ran.stderr
     assert [*tmp_path.glob("fetched-*")]
     assert left(place) == []
 
 
 def test_what_a_killed_command_has_left_goes_with_the_next(tmp_path, place):
-    args = stored(tmp_path, WAITING)
-    stopped(args, signal.SIGKILL, until=place / "*.safetensors")
+    args = stored(tmp_path, WAITING_NETWORK)
+    stop_command(args, signal.SIGKILL, until=place / "*.safetensors")
     assert len(left(place)) == 1
-    assert run(args).returncode == 0
+    assert run_command(args).returncode == 0
     assert left(place) == []
 
 

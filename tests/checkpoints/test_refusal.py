@@ -110,8 +110,8 @@ def test_trust_admits_the_named_classes_and_no_others(tmp_path, form):
     for trust in ([], ["Config"], [CONFIG, STAGE], [CONFIG, f"{STAGE}s", OPTIONS], [__name__]):
         with pytest.raises(UnsafeError, match=r"could run code.*nothing was loaded"):
             load_weights(path, trust=trust)
-    found = load_weights(path, trust=[CONFIG, STAGE, OPTIONS])
-    assert all(torch.equal(WEIGHTS[key], found.tensors[key]) for key in WEIGHTS)
+    loaded = load_weights(path, trust=[CONFIG, STAGE, OPTIONS])
+    assert all(torch.equal(WEIGHTS[key], loaded.tensors[key]) for key in WEIGHTS)
 
 
 def test_weights_in_a_trusted_kind_of_dictionary_are_found(tmp_path):
@@ -137,8 +137,8 @@ def test_a_class_of_the_training_script_can_be_trusted(tmp_path, monkeypatch):
         torch.save({"model": WEIGHTS, "options": script_config(0.1)}, tmp_path / "x.pt")
     with pytest.raises(UnsafeError, match=r"--trust __main__\.Options"):
         load_weights(tmp_path / "x.pt")
-    found = load_weights(tmp_path / "x.pt", trust=["__main__.Options"])
-    assert WEIGHTS.keys() == found.tensors.keys()
+    loaded = load_weights(tmp_path / "x.pt", trust=["__main__.Options"])
+    assert WEIGHTS.keys() == loaded.tensors.keys()
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy"])

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from mdtree.checkpoints import fetched, find_folders, find_stored_folders
 from mdtree.exceptions import CheckpointError, MdtreeError, UnreadableError, UnsafeError
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 
 @pytest.fixture
@@ -58,13 +58,13 @@ def test_folders_are_those_that_a_directory_has(tmp_path, names):
     for index in root.rglob("*.index.json"):
         index.write_text(json.dumps({"weight_map": {"w": SHARDED[2], "v": SHARDED[3]}}))
 
-    found = [(folder.name, folder.files) for folder in find_stored_folders(root.as_uri())]
+    there = [(folder.name, folder.files) for folder in find_stored_folders(root.as_uri())]
 
     here = [
         (folder.name, tuple(file.relative_to(root) for file in folder.files))
         for folder in find_folders(root)
     ]
-    assert here == found
+    assert here == there
 
 
 def test_one_file_is_a_group(tmp_path):
@@ -192,11 +192,11 @@ def test_a_zoo_in_a_storage_is_measured_like_one_on_disk(mdtree, zoo, tmp_path, 
 
     assert ran.code == 0, ran.err
     assert mdtree("measure", zoo, *args, here).code == 0
-    found, expected = rows_of(there), rows_of(here)
-    assert found.keys() == expected.keys()
+    rows, expected = rows_of(there), rows_of(here)
+    assert rows.keys() == expected.keys()
     for group, row in expected.items():
-        assert row.quantities == found[group].quantities
-        assert row.provenance.weights == found[group].provenance.weights
+        assert row.quantities == rows[group].quantities
+        assert row.provenance.weights == rows[group].provenance.weights
     again = mdtree("measure", zoo.as_uri(), *args, there)
     assert "0 measured, 2 already there" in again.out
 
@@ -240,7 +240,7 @@ def test_what_an_address_cannot_say_must_be_said(mdtree, zoo, monkeypatch, args,
 
 
 def test_groups_of_a_recipe_belong_to_directories(mdtree, zoo, tmp_path):
-    change(zoo, groups=[{"name": "hot", "files": ["hot"]}])
+    change_recipe(zoo, groups=[{"name": "hot", "files": ["hot"]}])
     ran = mdtree(
         "measure", zoo.as_uri(), "--recipe", zoo / "mdtree.yaml", "--out", tmp_path / "r.jsonl"
     )
@@ -258,7 +258,7 @@ def test_a_storage_is_diagnosed_and_dry_runs_fetch_nothing_but_names(mdtree, zoo
 
 def test_facts_are_read_from_the_names_of_stored_folders(mdtree, tmp_path):
     root = write_zoo(tmp_path / "zoo", {"bs_32/w2": [0], "bs_64/w2": [1]})
-    change(root, pattern="bs_{batch_size}/w{width}")
+    change_recipe(root, pattern="bs_{batch_size}/w{width}")
     ran = mdtree(
         "measure", root.as_uri(), "--recipe", root / "mdtree.yaml", "--metrics", "error_rate",
         "--out", tmp_path / "r.jsonl",

@@ -142,8 +142,8 @@ def test_names_that_differ_in_who_may_be_seeds(names):
 @pytest.mark.parametrize("names", SNAPSHOTS + SEEDS)
 def test_the_order_of_names_makes_no_difference(names):
     parts = names.split()
-    found = {snapshots(order) is None for order in itertools.permutations(parts)}
-    assert len(found) == 1
+    answers = {snapshots(order) is None for order in itertools.permutations(parts)}
+    assert len(answers) == 1
 
 
 def counted(names, counter, values):

@@ -47,9 +47,9 @@ def test_the_count_of_averaged_models_is_no_weight(prefix):
 
 def test_the_first_known_container_wins_and_the_choice_is_told():
     content = {"net": OTHER, "model": OTHER, "state_dict": WEIGHTS, "epoch": 3}
-    found = find_weights(content, key=None, name="x")
-    assert torch.equal(ONE, found.tensors["head.weight"])
-    assert found.notes == ("weights of 'state_dict'; the file also holds net, model",)
+    loaded = find_weights(content, key=None, name="x")
+    assert torch.equal(ONE, loaded.tensors["head.weight"])
+    assert loaded.notes == ("weights of 'state_dict'; the file also holds net, model",)
     alone = find_weights({"model": OrderedDict(WEIGHTS)}, key=None, name="x")
     assert alone.notes == ()
 
@@ -58,9 +58,9 @@ def test_the_first_known_container_wins_and_the_choice_is_told():
 def test_averaged_weights_only_on_request(key):
     content = {"state_dict": WEIGHTS, key: {f"module.{k}": t for k, t in OTHER.items()}}
     assert torch.equal(ONE, find_weights(content, key=None, name="x").tensors["head.weight"])
-    found = find_weights(content, key=key, name="x")
-    assert torch.equal(TWO, found.tensors["head.weight"])
-    assert found.notes == (f"weights of {key!r}",)
+    loaded = find_weights(content, key=key, name="x")
+    assert torch.equal(TWO, loaded.tensors["head.weight"])
+    assert loaded.notes == (f"weights of {key!r}",)
     with pytest.raises(UnreadableError, match=f"say which with --weights-key: {key}$"):
         find_weights({key: OTHER}, key=None, name="x")
 

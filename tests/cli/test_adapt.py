@@ -69,7 +69,7 @@ def test_a_gain_is_claimed_and_the_written_tree_holds_both_populations(adapted, 
     assert f"note: all groups are labelled {LOW}" in ran.out
     saved = read_tree(folder / "mine.json")
     assert saved.groups == 12 + 9
-    assert [held.counts.sum() for _, held in saved.components] == [12 + 9] * 3
+    assert [binned.counts.sum() for _, binned in saved.components] == [12 + 9] * 3
     shown = mdtree("tree", "show", folder / "mine.json").out
     for words in (
         "continues: tree.json (12 groups)",
@@ -92,7 +92,7 @@ def test_json_holds_what_python_gives(adapted, folder):
     rows = [*expected(8), *shifted(5)]
     rows = [dataclasses.replace(row, group=f"g{number}") for number, row in enumerate(rows)]
     ran = adapted(rows, "--json", "--seed", 5)
-    found = adapt(
+    adaptation = adapt(
         read_rows(folder / "own.jsonl"), read_tree(folder / "tree.json"), name="tree.json", seed=5
     )
     assert json.loads(ran.out) == {
@@ -102,14 +102,14 @@ def test_json_holds_what_python_gives(adapted, folder):
         "task": "temperature",
         "groups": 13,
         "folds": 13,
-        "before": dataclasses.asdict(found.before),
-        "after": dataclasses.asdict(found.after),
-        "gain": {"log_loss": found.gain, "low": found.low, "high": found.high},
-        "chance": found.chance,
-        "better": found.better,
-        "says": found.says,
+        "before": dataclasses.asdict(adaptation.before),
+        "after": dataclasses.asdict(adaptation.after),
+        "gain": {"log_loss": adaptation.gain, "low": adaptation.low, "high": adaptation.high},
+        "chance": adaptation.chance,
+        "better": adaptation.better,
+        "says": adaptation.says,
         "notes": [],
-        "judged": [dataclasses.asdict(one) for one in found.judged],
+        "judged": [dataclasses.asdict(group) for group in adaptation.judged],
         "warning": None,
     }
 

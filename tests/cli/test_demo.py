@@ -45,8 +45,8 @@ def test_the_planted_fault_is_found(mdtree, demo):
 def test_the_demo_directory_can_be_measured_and_judged_by_hand(mdtree, demo):
     content = json.loads(mdtree("measure", demo, "--metrics", "error_rate", "--json").out)
     assert (content["measured"], content["already"], content["failed"]) == (0, 1, [])
-    told = mdtree("diagnose", demo, "--tree", "digits-standard-1")
-    assert "verdict: temperature_low" in told.out
+    judged = mdtree("diagnose", demo, "--tree", "digits-standard-1")
+    assert "verdict: temperature_low" in judged.out
 
 
 def test_there_is_a_demo_for_each_failure_mode():

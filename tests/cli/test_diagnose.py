@@ -24,8 +24,8 @@ from mdtree.rows import (
 )
 from tests.support.disks import mounted
 from tests.support.paths import ROOT
-from tests.support.stopping import WAITING, stopped
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.stopping import WAITING_NETWORK, stop_command
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 PUBLISHED = "published-cifar10-resnet18"
 
@@ -62,7 +62,7 @@ def file_of(tmp_path):
 def verdicts(ran):
     content = json.loads(ran.out)
     jsonschema.validate(content, schema())
-    return {one["group"]: one for one in content["verdicts"]}
+    return {verdict["group"]: verdict for verdict in content["verdicts"]}
 
 
 def test_a_directory_with_two_seeds_is_measured_and_judged(mdtree, tmp_path):
@@ -89,8 +89,8 @@ def test_the_full_stage_measures_all_that_the_tree_asks_for(mdtree, tmp_path):
 
 def test_one_checkpoint_gets_an_honest_answer(mdtree, tmp_path):
     zoo = write_zoo(tmp_path, {"mine": [0]})
-    one = verdicts(mdtree("diagnose", zoo, "--json"))["mine"]
-    missed = {missed["metric"]: missed for missed in one["missed"]}
+    verdict = verdicts(mdtree("diagnose", zoo, "--json"))["mine"]
+    missed = {missed["metric"]: missed for missed in verdict["missed"]}
     assert "needs 2 checkpoints, found 1" in missed["connectivity"]["reason"]
     assert 0 <= missed["connectivity"]["flips"] <= 1
     text = mdtree("diagnose", zoo).out
@@ -115,10 +115,10 @@ def test_a_published_row_gets_the_answer_of_its_table(mdtree, published_table):
     """Width 4 with all data: the published table says that a larger network gains 15 points."""
     group = "width=4,data_amount=50000,batch_size=64"
     ran = mdtree("diagnose", published_table, "--group", group, "--json")
-    one = verdicts(ran)[group]
-    assert (one["mode"], one["basis"]["tree"]) == ("model_small", PUBLISHED)
-    assert one["outlier"]["distance"] < one["outlier"]["limit"]
-    best = one["gains"][0]
+    verdict = verdicts(ran)[group]
+    assert (verdict["mode"], verdict["basis"]["tree"]) == ("model_small", PUBLISHED)
+    assert verdict["outlier"]["distance"] < verdict["outlier"]["limit"]
+    best = verdict["gains"][0]
     assert (best["remedy"], best["fact"], best["old"]) == ("enlarge_model", "width", 4)
     assert best["low"] <= best["mean"] <= best["high"]
 
@@ -144,8 +144,8 @@ def test_a_tree_of_another_protocol_is_refused_unless_it_is_allowed(mdtree, file
 
 def test_a_failed_metric_is_named_and_the_rest_is_judged(mdtree, file_of):
     broken = row(cka=Missing(missing="the outputs of one network are all alike"))
-    told = mdtree("diagnose", file_of(broken)).out
-    assert "similarity: the outputs of one network are all alike" in told
+    text = mdtree("diagnose", file_of(broken)).out
+    assert "similarity: the outputs of one network are all alike" in text
 
 
 def test_a_group_that_failed_is_an_error_and_others_are_judged(mdtree, file_of):
@@ -164,12 +164,12 @@ def test_a_group_that_failed_is_an_error_and_others_are_judged(mdtree, file_of):
 
 def test_ctrl_c_keeps_what_was_measured(tmp_path):
     zoo = write_zoo(tmp_path, {f"group-{n}": [2 * n, 2 * n + 1] for n in range(3)})
-    (zoo / "waiting_network.py").write_text(WAITING)
-    change(zoo, model={"factory": "waiting_network:net", "kwargs": {"width": 2}})
+    (zoo / "waiting_network.py").write_text(WAITING_NETWORK)
+    change_recipe(zoo, model={"factory": "waiting_network:net", "kwargs": {"width": 2}})
     rows = zoo / "rows.jsonl"
     args = ["diagnose", zoo, "--recipe", zoo / "mdtree.yaml", "--device", "cpu"]
     # in the second stage, when one of the groups has its row of that too
-    code, out, err = stopped(args, signal.SIGINT, until=rows, count=4)
+    code, out, err = stop_command(args, signal.SIGINT, until=rows, count=4)
     assert code == 130, err
     assert out == ""
     assert "goes on where this one stopped" in err
@@ -181,9 +181,9 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
 def test_facts_of_the_user_reach_the_recommendation(mdtree, file_of):
     path = file_of(row(train_error=30.0, connectivity_peak=-45.0, hessian_top=120.0))
     without = mdtree("diagnose", path).out
-    told = mdtree("diagnose", path, "--fact", "width=4").out
+    with_fact = mdtree("diagnose", path, "--fact", "width=4").out
     assert "width 4 -> " not in without
-    assert "width 4 -> " in told
+    assert "width 4 -> " in with_fact
     assert rows_of(path)["mine"].facts == {}  # the file stays as it was measured
 
 
@@ -253,11 +253,11 @@ def test_an_unknown_verdict_to_fail_on_is_told_at_once(mdtree, tmp_path):
 
 def test_a_verdict_below_the_confidence_is_unsure_and_says_what_would_help(mdtree, file_of):
     path = file_of(row(cka=Missing(missing="was not asked for")))
-    one = verdicts(mdtree("diagnose", path, "--confidence", "1", "--json"))["mine"]
-    assert one["mode"] == "unsure"
-    assert one["likely"] in FAILURE_MODES
-    assert "a verdict needs 100 %" in one["why_unsure"][0]
-    assert "measure similarity" in one["advice"]
+    verdict = verdicts(mdtree("diagnose", path, "--confidence", "1", "--json"))["mine"]
+    assert verdict["mode"] == "unsure"
+    assert verdict["likely"] in FAILURE_MODES
+    assert "a verdict needs 100 %" in verdict["why_unsure"][0]
+    assert "measure similarity" in verdict["advice"]
 
 
 @pytest.mark.parametrize(

@@ -18,17 +18,17 @@ from mdtree.executors import HERE, ExecutorConfig
 
 def options(*args):
     """Read words of a command line as commands do."""
-    found = {}
+    chosen = {}
 
     @click.command()
     @executor_options
     def command(**given):
-        found.update(given)
+        chosen.update(given)
 
     ran = CliRunner().invoke(command, list(args))
     if ran.exit_code:
         raise MdtreeError(ran.output)
-    return found
+    return chosen
 
 
 def test_without_any_word_the_work_is_done_here():

@@ -13,7 +13,7 @@ from mdtree.datasets import load_data
 from mdtree.models import cnn
 from mdtree.recipes import Digits, Trust
 from mdtree.rows import Missing, Store
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
 
@@ -205,7 +205,7 @@ def test_a_run_shows_the_rows_of_its_own_protocol(mdtree, zoo):
 
 def test_a_recipe_beside_the_weights_runs_nothing_of_its_own(mdtree, zoo):
     mark = zoo / "mark"
-    change(zoo, model={"factory": "os:system", "kwargs": {"command": f"touch {mark}"}})
+    change_recipe(zoo, model={"factory": "os:system", "kwargs": {"command": f"touch {mark}"}})
 
     ran = mdtree("measure", zoo)
 
@@ -226,7 +226,7 @@ def test_trust_admits_a_module_of_the_current_folder_by_name(mdtree, zoo, tmp_pa
         "from mdtree.models import cnn\ndef net(width): return cnn(width=width)\n"
     )
     monkeypatch.chdir(tmp_path)
-    change(zoo, model={"factory": f"{name}:net", "kwargs": {"width": 2}})
+    change_recipe(zoo, model={"factory": f"{name}:net", "kwargs": {"width": 2}})
 
     ran = mdtree("measure", zoo)
     assert ran.code == 2

@@ -14,14 +14,14 @@ from torch import nn
 
 from mdtree.models import cnn
 from mdtree.rows import Measured, Missing
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
 
 
 def test_two_groups_of_one_name_are_told_before_anything_is_measured(mdtree, zoo):
-    one = {"name": "hot", "files": ["hot/*"]}
-    change(zoo, groups=[one, {**one, "files": ["cold/*"]}])
+    hot = {"name": "hot", "files": ["hot/*"]}
+    change_recipe(zoo, groups=[hot, {**hot, "files": ["cold/*"]}])
     ran = mdtree("measure", zoo)
     assert ran.code == 2
     assert "both called 'hot'" in ran.err
@@ -123,7 +123,7 @@ def test_one_file_may_be_the_directory(mdtree, zoo, tmp_path):
 
 
 def test_what_fails_for_all_groups_alike_fails_at_once(mdtree, zoo):
-    change(zoo, data={"source": "tensors", "train": "nowhere.npz"})
+    change_recipe(zoo, data={"source": "tensors", "train": "nowhere.npz"})
     ran = mdtree("measure", zoo)
     assert ran.code == 2
     assert f"data file {zoo / 'nowhere.npz'} cannot be read" in ran.err
@@ -134,7 +134,7 @@ def test_facts_make_the_network_and_a_group_without_them_fails_alone(mdtree, zoo
         {"name": "hot", "files": ["hot/*"], "facts": {"width": 2}},
         {"name": "cold", "files": ["cold/*"]},
     ]
-    change(zoo, model={"factory": "cnn", "kwargs": {"width": "$width"}}, groups=groups)
+    change_recipe(zoo, model={"factory": "cnn", "kwargs": {"width": "$width"}}, groups=groups)
 
     ran = mdtree("measure", zoo)
 
@@ -178,7 +178,7 @@ def awkward_net():
     ],
 )
 def test_errors_of_the_user_s_own_code_are_told(mdtree, zoo, recipe, code, words):
-    change(zoo, **recipe)
+    change_recipe(zoo, **recipe)
     ran = mdtree("measure", zoo, "--recipe", zoo / "mdtree.yaml")
     assert code == ran.code
     assert words in ran.err

@@ -17,7 +17,7 @@ from mdtree.models import cnn
 from mdtree.recipes import Digits, LossSpec, Trust
 from mdtree.rows import QUANTITIES, Measured, Missing
 from mdtree.training.loop import Training, train
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 USUAL = [name for name, metric in METRICS.items() if not metric.on_request]
 TRAINING = {"learning_rate": 0.05, "batch_size": 16}
@@ -80,9 +80,9 @@ def test_one_checkpoint_has_a_hessian_and_says_what_pairs_need(printed, measured
 @pytest.mark.usefixtures("printed")
 def test_the_cost_told_before_is_within_a_factor_of_two_of_what_is_used(mdtree, measured):
     rows = rows_of(measured / "rows.jsonl")
-    told = json.loads(mdtree("measure", measured, "--out", measured / "x.jsonl", "--dry-run",
+    plan = json.loads(mdtree("measure", measured, "--out", measured / "x.jsonl", "--dry-run",
                              "--json").out)  # fmt: skip
-    for group in told["groups"]:
+    for group in plan["groups"]:
         used = rows[group["group"]].provenance.passes
         assert used / 2 <= group["forward_passes"] <= 2 * used, (group, used)
     assert not (measured / "x.jsonl").exists()
@@ -90,7 +90,7 @@ def test_the_cost_told_before_is_within_a_factor_of_two_of_what_is_used(mdtree, 
 
 def test_fork_is_added_to_a_row_that_has_the_rest(mdtree, tmp_path):
     root = write_zoo(tmp_path / "zoo", {"a": [0]})
-    change(root, training=TRAINING)
+    change_recipe(root, training=TRAINING)
     assert mdtree("measure", root, "--metrics", "error_rate").code == 0
     ran = mdtree("measure", root, "--metrics", "error_rate", "--fork")
     row = rows_of(root / "rows.jsonl")["a"]
@@ -113,23 +113,23 @@ def test_fork_without_a_training_recipe_says_what_to_add(mdtree, tmp_path):
 def test_another_training_recipe_measures_the_fork_again(mdtree, tmp_path):
     root = write_zoo(tmp_path / "zoo", {"a": [0]})
     args = ("measure", root, "--metrics", "fork", "--json")
-    change(root, training=TRAINING)
+    change_recipe(root, training=TRAINING)
     assert json.loads(mdtree(*args).out)["measured"] == 1
     assert json.loads(mdtree(*args).out)["measured"] == 0
-    change(root, training={**TRAINING, "learning_rate": 0.1})
+    change_recipe(root, training={**TRAINING, "learning_rate": 0.1})
     assert json.loads(mdtree(*args).out)["measured"] == 1
 
 
 @pytest.mark.parametrize(
-    ("training", "told"),
+    ("training", "fault"),
     [({"learning_rate": 0.1}, "batch_size"), ({**TRAINING, "epochs": "many"}, "training.epochs")],
 )
-def test_a_training_recipe_that_is_wrong_is_told(mdtree, tmp_path, training, told):
+def test_a_training_recipe_that_is_wrong_is_told(mdtree, tmp_path, training, fault):
     root = write_zoo(tmp_path / "zoo", {"a": [0]})
-    change(root, training=training)
+    change_recipe(root, training=training)
     ran = mdtree("measure", root, "--fork")
     assert ran.code == 2
-    assert told in ran.err
+    assert fault in ran.err
 
 
 def test_layers_are_compared_on_request(mdtree, tmp_path):
@@ -145,14 +145,14 @@ def test_layers_are_compared_on_request(mdtree, tmp_path):
 
 def test_double_precision_gives_other_digits_of_the_same_number(mdtree, tmp_path):
     root = write_zoo(tmp_path / "zoo", {"a": [0, 1]})
-    found = []
+    values = []
     for dtype in ("float32", "float64"):
         out = root / f"{dtype}.jsonl"
         args = ("--metrics", "similarity", "--dtype", dtype, "--out", out)
         assert mdtree("measure", root, *args).code == 0
-        found.append(rows_of(out)["a"].quantities["cka"].value)
-    assert found[0] != found[1]
-    assert found[0] == pytest.approx(found[1], abs=1e-4)
+        values.append(rows_of(out)["a"].quantities["cka"].value)
+    assert values[0] != values[1]
+    assert values[0] == pytest.approx(values[1], abs=1e-4)
 
 
 def test_a_row_of_another_precision_is_measured_again(mdtree, tmp_path):

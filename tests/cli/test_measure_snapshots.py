@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from mdtree.models import cnn
 from mdtree.rows import Measured, Missing, read_rows, write_rows
 from mdtree.runtime.torchvision import usable
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
 
@@ -398,7 +398,7 @@ def test_names_that_a_recipe_lists_are_believed_and_equal_files_are_still_one(md
     write(runs / "run" / "model_4.pt", 20, epoch=4)
     write(runs / "run" / "model_5.pt", 21, epoch=5)
     shutil.copy(runs / "run" / "epoch_1.pt", runs / "run" / "last.pt")
-    change(runs, groups=[{"name": "mine", "files": ["run/*"]}])
+    change_recipe(runs, groups=[{"name": "mine", "files": ["run/*"]}])
     ran = mdtree("measure", runs)
     assert ran.code == 0
     assert "counted once mine: last.pt is identical to epoch_1.pt\n" in ran.out
@@ -430,8 +430,8 @@ def test_a_dry_run_tells_snapshots_and_counts_equal_files_once(mdtree, runs):
     assert cells(ran, "twice")[3] == cells(ran, "good")[3]
     assert "to measure: 2 groups" in ran.out
 
-    told = json.loads(mdtree("measure", runs, "--dry-run", "--json").out)["groups"]
-    good, run, twice = told
+    plan = json.loads(mdtree("measure", runs, "--dry-run", "--json").out)["groups"]
+    good, run, twice = plan
     assert twice["checkpoints"] == good["checkpoints"]
     assert twice["copies"] == {"seed-2.safetensors": "seed-0.safetensors"}
     assert twice["forward_passes"] == good["forward_passes"] > 0
@@ -440,17 +440,17 @@ def test_a_dry_run_tells_snapshots_and_counts_equal_files_once(mdtree, runs):
     assert "look like snapshots" in run["fault"]
 
     mdtree("measure", runs)
-    told = json.loads(mdtree("measure", runs, "--dry-run", "--json").out)["groups"]
-    assert [one["state"] for one in told] == ["measured", "failed before", "measured"]
-    assert told[2]["checkpoints"] == good["checkpoints"]
+    plan = json.loads(mdtree("measure", runs, "--dry-run", "--json").out)["groups"]
+    assert [entry["state"] for entry in plan] == ["measured", "failed before", "measured"]
+    assert plan[2]["checkpoints"] == good["checkpoints"]
 
 
 @pytest.mark.parametrize("equal", [True, False])
 def test_a_dry_run_says_of_the_best_and_the_last_what_a_run_will(mdtree, runs, equal):
     write(runs / "run" / "best.pt", 5, epoch=3)
     write(runs / "run" / "last.pt", 5 if equal else 6, epoch=9)
-    told = json.loads(mdtree("measure", runs, "--dry-run", "--json").out)["groups"][1]
-    assert (told["fault"] is None) is equal
+    entry = json.loads(mdtree("measure", runs, "--dry-run", "--json").out)["groups"][1]
+    assert (entry["fault"] is None) is equal
     assert mdtree("measure", runs).code == (0 if equal else 1)
 
 
@@ -480,8 +480,8 @@ def test_a_storage_is_held_to_the_same(mdtree, runs, address, tmp_path):
     fsspec.filesystem("memory").put(str(runs), "/zoo", recursive=True)
     words = ("--recipe", runs / "mdtree.yaml", "--out", tmp_path / "rows.jsonl")
 
-    told = json.loads(mdtree("measure", address, *words, "--dry-run", "--json").out)["groups"]
-    assert ["look like snapshots" in (one["fault"] or "") for one in told][1]
+    plan = json.loads(mdtree("measure", address, *words, "--dry-run", "--json").out)["groups"]
+    assert ["look like snapshots" in (entry["fault"] or "") for entry in plan][1]
 
     ran = mdtree("measure", address, *words)
     assert counts(ran) == "2 measured, 0 already there, 1 failed"
@@ -501,7 +501,7 @@ def test_diagnose_fails_for_snapshots_alone_and_tells_what_was_counted_once(mdtr
     assert ran.code == 1
     assert "failed run: epoch_1.pt and epoch_2.pt look like snapshots of one run" in ran.err
     assert "counted once twice: last.pt is identical to best.pt\n" in ran.err
-    assert {one["group"] for one in json.loads(ran.out)["verdicts"]} == {"good", "twice"}
+    assert {verdict["group"] for verdict in json.loads(ran.out)["verdicts"]} == {"good", "twice"}
     assert "last.pt is identical to best.pt" in page.read_text()
 
 
@@ -538,7 +538,7 @@ def test_error_bars_of_two_epochs_would_have_been_too_small(mdtree, runs):
         moved = {k: v + 1e-4 * number if v.is_floating_point() else v for k, v in weights.items()}
         (runs / "run").mkdir(exist_ok=True)
         save_file(moved, runs / "run" / f"epoch_{number}.safetensors")
-    change(
+    change_recipe(
         runs,
         groups=[{"name": name, "files": [f"{name}/*"]} for name in ("good", "run")],
     )

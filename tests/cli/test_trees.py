@@ -124,7 +124,7 @@ def test_rows_that_failed_take_no_part(zoo, tmp_path, mdtree):
 def test_all_trees_that_come_with_mdtree_are_listed(mdtree):
     listed = json.loads(mdtree("tree", "list", "--json").out)["trees"]
     known = {tree["name"]: (tree["task"], tree["groups"]) for tree in listed}
-    assert {name: told for name, told in known.items() if name.startswith(NAME)} == {
+    assert {name: facts for name, facts in known.items() if name.startswith(NAME)} == {
         NAME: ("failure", 1690),
         f"{NAME}-temperature": ("temperature", 1560),
         f"{NAME}-width": ("width", 1669),
@@ -157,7 +157,7 @@ def test_a_shipped_tree_is_what_fitting_the_table_gives(name, published_table):
     kept, answers, _ = labelled(rows, saved.task)
     matrix = saved.matrix(kept)
     columns = {feature: number for number, feature in enumerate(saved.features)}
-    parts = [(weight, posterior(held)) for weight, held in saved.components]
+    parts = [(weight, posterior(binned)) for weight, binned in saved.components]
     estimator = PosteriorTree(task=saved.task).fit(matrix, np.array(answers))
     assert averaged(parts, matrix, columns) == pytest.approx(
         estimator.predict_proba(matrix), abs=1e-9
@@ -193,5 +193,5 @@ def test_a_fitted_tree_names_its_rows_and_its_prior(published_table, tmp_path, m
     first, second = tmp_path / "first.json", tmp_path / "second.json"
     call = ("fit", published_table, "--task", "temperature", "--out")
     assert mdtree(*call, first).code == mdtree(*call, second, "--prior", first).code == 0
-    told = read_tree(second).provenance
-    assert (told["rows"], told["prior"]) == (published_table.name, "first.json")
+    provenance = read_tree(second).provenance
+    assert (provenance["rows"], provenance["prior"]) == (published_table.name, "first.json")

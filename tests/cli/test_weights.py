@@ -56,15 +56,15 @@ def test_every_layer_and_every_tensor_that_is_none_is_told(mdtree, file):
 
 def test_json_holds_all_of_it(mdtree, file):
     content = json.loads(mdtree("weights", file, "--json").out)
-    (found,) = content["checkpoints"]
+    (checkpoint,) = content["checkpoints"]
     assert content["format"] == 1
-    assert found["checkpoint"] == "model.safetensors"
-    assert len(found["layers"]) == 6
-    assert {skipped["name"] for skipped in found["skipped"]} == {"layers.0.bias", "packed"}
-    alphas = [x["alpha"] for x in found["layers"] if x["kind"] != "embedding"]
-    assert found["mean"]["alpha"] == pytest.approx(sum(alphas) / 5)
-    assert sum(found["states"].values()) == 5
-    assert found["flow"]["layers"] == 5
+    assert checkpoint["checkpoint"] == "model.safetensors"
+    assert len(checkpoint["layers"]) == 6
+    assert {skipped["name"] for skipped in checkpoint["skipped"]} == {"layers.0.bias", "packed"}
+    alphas = [x["alpha"] for x in checkpoint["layers"] if x["kind"] != "embedding"]
+    assert checkpoint["mean"]["alpha"] == pytest.approx(sum(alphas) / 5)
+    assert sum(checkpoint["states"].values()) == 5
+    assert checkpoint["flow"]["layers"] == 5
 
 
 def test_embeddings_are_counted_on_request(mdtree, file):
@@ -163,15 +163,15 @@ def test_a_series_may_bring_its_own_numbers(mdtree, tmp_path):
          ["c", 1, 2.2, ""]],
     )  # fmt: skip
     content = json.loads(mdtree("weights", "--series", table, "--json").out)
-    found = {ranking["number"]: ranking for ranking in content["rankings"]}
-    assert found["alpha"]["tau"] == pytest.approx(1)
-    assert found["alpha_hat"]["reason"] == "needs 3 models, found 2"
+    rankings = {ranking["number"]: ranking for ranking in content["rankings"]}
+    assert rankings["alpha"]["tau"] == pytest.approx(1)
+    assert rankings["alpha_hat"]["reason"] == "needs 3 models, found 2"
     text = mdtree("weights", "--series", table).out
     assert "fewer than five models: all" in text
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "fault"),
     [
         ([], "columns none"),
         ([["name", "error"], ["a", 1]], "columns name, error; needed are model"),
@@ -182,15 +182,15 @@ def test_a_series_may_bring_its_own_numbers(mdtree, tmp_path):
         ([["model", "error"], ["absent.pt", 1]], "absent.pt does not exist"),
     ],
 )
-def test_a_series_that_is_wrong_is_told(mdtree, tmp_path, lines, told):
+def test_a_series_that_is_wrong_is_told(mdtree, tmp_path, lines, fault):
     ran = mdtree("weights", "--series", series(tmp_path, lines))
     assert (ran.code, ran.out) == (2, "")
-    assert told in ran.err
+    assert fault in ran.err
 
 
 def test_wrong_use_is_told(mdtree, tmp_path, file):
     table = series(tmp_path, [["model", "error"]])
-    for args, told in {
+    for args, fault in {
         (): "one of both",
         (file, "--series", table): "one of both",
         ("--series", table, "--against", file): "use one",
@@ -201,7 +201,7 @@ def test_wrong_use_is_told(mdtree, tmp_path, file):
     }.items():
         ran = mdtree("weights", *args)
         assert ran.code == 2, args
-        assert told in ran.err, args
+        assert fault in ran.err, args
 
 
 def test_a_directory_without_weights_or_with_several_where_one_is_compared(mdtree, tmp_path, file):

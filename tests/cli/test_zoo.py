@@ -13,7 +13,7 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 from tests.support.disks import mounted
-from tests.support.stopping import WAITING, stopped
+from tests.support.stopping import WAITING_NETWORK, stop_command
 from tests.support.zoos import rows_of
 
 CONFIG = {
@@ -66,9 +66,9 @@ def test_what_was_trained_is_measured_as_it_is_with_its_facts(mdtree, config, tm
     assert mdtree("measure", out).code == 0
     rows = rows_of(out / "rows.jsonl")
     facts = {"epochs": 2, "data_amount": 50}
-    found = {name: {**row.facts} for name, row in rows.items()}
-    assert all(row.pop("parameters") > 0 for row in found.values())
-    assert found == {
+    measured = {name: {**row.facts} for name, row in rows.items()}
+    assert all(row.pop("parameters") > 0 for row in measured.values())
+    assert measured == {
         f"learning_rate-{rate}_optimizer-{optimizer}": {
             **facts, "learning_rate": float(rate), "optimizer": optimizer
         }
@@ -206,13 +206,13 @@ ENDS = {  # exit code, and what is printed
 
 def stopped_at(args, out, how):
     """Stop the command after its first member."""
-    return stopped([*args, "--out", out], how, until=out / "seed-*.json")
+    return stop_command([*args, "--out", out], how, until=out / "seed-*.json")
 
 
 @pytest.mark.parametrize(("how", "workers"), [(signal.SIGKILL, 1), (signal.SIGINT, 2)])
 def test_a_stopped_run_goes_on_and_ends_with_the_same_bits(mdtree, config, tmp_path, how, workers):
     module = f"waiting_{tmp_path.name}"
-    (tmp_path / f"{module}.py").write_text(WAITING)  # beside the config, where it is found
+    (tmp_path / f"{module}.py").write_text(WAITING_NETWORK)  # beside the config, where it is found
     train = ["zoo", "train", config(model={"factory": f"{module}:net", "kwargs": {"width": 2}})]
     cut, whole = tmp_path / "cut", tmp_path / "whole"
 

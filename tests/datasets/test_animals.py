@@ -164,9 +164,9 @@ def test_pickles_of_old_and_new_numpy_are_read(tmp_path, core):
     ],
 )
 def test_order_and_width_of_the_numbers_do_not_matter(tmp_path, images, labels):
-    found, _ = read(in_wheel(tmp_path, packed(images), packed(labels)))
+    decoded, _ = read(in_wheel(tmp_path, packed(images), packed(labels)))
     for image, label in zip(IMAGES, LABELS.tolist(), strict=True):
-        assert image.tolist() == found[label].round().tolist()
+        assert image.tolist() == decoded[label].round().tolist()
 
 
 class Calls:

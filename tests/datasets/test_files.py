@@ -64,10 +64,10 @@ def test_x_and_y_are_a_pair_by_content_and_not_by_name(tmp_path, write, name):
 def test_other_names_are_inputs_beside_labels(tmp_path, write):
     write(tmp_path / "d.npz", input_ids=Y[:, None], attention_mask=X > 2, labels=Y)
 
-    found = from_file(tmp_path / "d.npz").all
+    tensors = from_file(tmp_path / "d.npz").all
 
-    assert list(found) == ["input_ids", "attention_mask", "labels"]
-    assert {torch.int64} == {tensor.dtype for tensor in found.values()}
+    assert list(tensors) == ["input_ids", "attention_mask", "labels"]
+    assert {torch.int64} == {tensor.dtype for tensor in tensors.values()}
 
 
 @pytest.mark.parametrize("kind", [tuple, list])
@@ -265,9 +265,9 @@ def test_views_of_what_the_file_holds_are_read(tmp_path):
     torch.save(
         {"input_ids": x, "wanted": x, "labels": x.T[:3], "mask": x[:, 1:]}, tmp_path / "d.pt"
     )
-    found = from_file(tmp_path / "d.pt").all
-    assert torch.equal(x, found["wanted"])
-    assert torch.equal(x.T[:3], found["labels"])
+    tensors = from_file(tmp_path / "d.pt").all
+    assert torch.equal(x, tensors["wanted"])
+    assert torch.equal(x.T[:3], tensors["labels"])
 
 
 def test_a_value_that_holds_itself_again_and_again_is_looked_at_once(tmp_path):

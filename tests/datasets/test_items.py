@@ -218,8 +218,8 @@ def test_no_items_are_no_batches(items):
 
 
 def test_one_item_is_one_batch():
-    one = in_memory(of(Named()).take(torch.tensor([4])))
-    assert [(x_of(b).tolist(), targets(b).tolist()) for b in one.batches(3)] == [
+    single = in_memory(of(Named()).take(torch.tensor([4])))
+    assert [(x_of(b).tolist(), targets(b).tolist()) for b in single.batches(3)] == [
         ([[8.0, 9.0]], [1])
     ]
 

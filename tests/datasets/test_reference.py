@@ -89,14 +89,14 @@ def test_parity_is_that_of_the_first_bits_alone():
 
 def test_sums_on_a_circle_of_three():
     train, test = synthetic.modular(modulus=3, numbers=4, train=10, test=6)
-    found = {
+    sums = {
         (a, b): y
         for items in (train, test)
         for (a, b), y in zip(*(part.tolist() for part in items.all), strict=True)
     }
     # rows: a, columns: b
     table = [[0, 1, 2, 0], [1, 2, 0, 1], [2, 0, 1, 2], [0, 1, 2, 0]]
-    assert found == {(a, b): table[a][b] for a in range(4) for b in range(4)}
+    assert sums == {(a, b): table[a][b] for a in range(4) for b in range(4)}
 
 
 @pytest.mark.parametrize(
@@ -174,8 +174,8 @@ def test_a_markov_language_is_known_by_what_follows_what():
     x, y = train.all
     pairs = torch.zeros(2, 3, 3)
     for row, label in zip(x.tolist(), y.tolist(), strict=True):
-        for one, next_one in itertools.pairwise(row):
-            pairs[label, one, next_one] += 1
+        for symbol, following in itertools.pairwise(row):
+            pairs[label, symbol, following] += 1
     logs = ((pairs + 1) / (pairs + 1).sum(2, keepdim=True)).log()
     x, y = test.all
     scores = torch.stack([logs[k][x[:, :-1], x[:, 1:]].sum(1) for k in range(2)])

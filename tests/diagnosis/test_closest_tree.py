@@ -61,12 +61,12 @@ def test_the_tree_whose_training_groups_are_nearest_is_taken(rows, name):
 
 
 def test_the_reason_names_both_distances_in_units_of_the_limit():
-    found = choose_tree([row(1.2, 0.7)], TREES)
+    choice = choose_tree([row(1.2, 0.7)], TREES)
     near = {}
     for name, saved in TREES.items():
         distance, limit = saved.population.distance({"cka": 1.2, "train_error": 0.7})
         near[name] = f"{distance / limit:.2f}"
-    assert found.why == (
+    assert choice.why == (
         "of the trees for protocol p, its training groups are nearest "
         f"({near['near one']} of the usual limit; near nine: {near['near nine']})"
     )
@@ -99,9 +99,9 @@ def test_rows_without_numbers_get_the_tree_with_the_most_groups():
 
 
 def test_the_only_tree_needs_no_comparison():
-    found = choose_tree([row(50, 50)], {"one": tree(around(1)), "other": tree(protocol="q")})
-    assert found.name == "one"
-    assert found.why == "it is the only tree for protocol p that answers with all failure modes"
+    choice = choose_tree([row(50, 50)], {"one": tree(around(1)), "other": tree(protocol="q")})
+    assert choice.name == "one"
+    assert choice.why == "it is the only tree for protocol p that answers with all failure modes"
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,6 @@ def test_rows_of_several_protocols_have_no_common_tree():
 
 
 def test_rows_of_the_published_protocol_get_a_shipped_tree_that_answers_with_all_modes():
-    found = choose_tree([row(protocol="paper-1")], shipped_trees())
-    assert found.saved.task == "failure"
-    assert found.saved.protocol == "paper-1"
+    choice = choose_tree([row(protocol="paper-1")], shipped_trees())
+    assert choice.saved.task == "failure"
+    assert choice.saved.protocol == "paper-1"

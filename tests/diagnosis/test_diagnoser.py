@@ -58,29 +58,34 @@ def diagnoser(saved):
 
 @pytest.mark.parametrize("mode", TYPICAL)
 def test_a_typical_group_gets_its_mode(diagnoser, saved, mode):
-    found = diagnoser(group(mode))
-    assert (found.mode, found.likely, found.sure, found.why_unsure) == (mode, mode, True, ())
+    verdict = diagnoser(group(mode))
+    assert (verdict.mode, verdict.likely, verdict.sure, verdict.why_unsure) == (
+        mode,
+        mode,
+        True,
+        (),
+    )
     expected = probabilities(saved, diagnoser.line(group(mode))[None])[0]
-    assert list(found.probabilities) == list(saved.classes)
-    assert list(found.probabilities.values()) == pytest.approx(expected)
-    assert found.probability == max(found.probabilities.values())
-    assert 0.5 < found.agreement <= 1
-    assert found.missed == ()
-    assert not found.outlier.outside
-    assert found.clues[-1].went in ("low", "high")
+    assert list(verdict.probabilities) == list(saved.classes)
+    assert list(verdict.probabilities.values()) == pytest.approx(expected)
+    assert verdict.probability == max(verdict.probabilities.values())
+    assert 0.5 < verdict.agreement <= 1
+    assert verdict.missed == ()
+    assert not verdict.outlier.outside
+    assert verdict.clues[-1].went in ("low", "high")
 
 
 @pytest.mark.parametrize("confidence", [0.0, 0.55, 1.0])
 def test_below_the_confidence_a_verdict_is_unsure(saved, confidence):
     diagnoser = Diagnoser(saved, name="t", confidence=confidence)
-    found = diagnoser(group("model_small", cka=None))
-    sure = found.probability >= confidence
-    assert diagnoser.mode(np.array(list(found.probabilities.values()))) == found.mode
-    assert found.mode == ("model_small" if sure else UNSURE)
-    assert found.likely == "model_small"
+    verdict = diagnoser(group("model_small", cka=None))
+    sure = verdict.probability >= confidence
+    assert diagnoser.mode(np.array(list(verdict.probabilities.values()))) == verdict.mode
+    assert verdict.mode == ("model_small" if sure else UNSURE)
+    assert verdict.likely == "model_small"
     if not sure:
-        assert found.why_unsure[0].startswith("model_small is the most probable answer with ")
-        assert "a verdict needs 100 %" in found.why_unsure[0]
+        assert verdict.why_unsure[0].startswith("model_small is the most probable answer with ")
+        assert "a verdict needs 100 %" in verdict.why_unsure[0]
 
 
 @pytest.mark.parametrize("confidence", [-0.1, 1.1, math.nan])
@@ -109,25 +114,25 @@ def test_large_error_bars_make_an_answer_less_stable_and_the_seed_decides_how_mu
 
 
 def test_a_group_unlike_the_training_groups_is_flagged_with_the_features_beyond_them(diagnoser):
-    found = diagnoser(group("model_small", train_error=80.0, cka=0.69)).outlier
-    assert found.outside
-    assert found.distance > found.limit > 0
-    assert "train_error" in found.beyond
-    assert "cka" not in found.beyond
+    outlier = diagnoser(group("model_small", train_error=80.0, cka=0.69)).outlier
+    assert outlier.outside
+    assert outlier.distance > outlier.limit > 0
+    assert "train_error" in outlier.beyond
+    assert "cka" not in outlier.beyond
 
 
 def test_a_tree_without_a_population_flags_nothing(saved):
-    found = Diagnoser(replace(saved, population=None), name="t")(group("data_small", cka=1e300))
-    assert found.outlier is None
+    verdict = Diagnoser(replace(saved, population=None), name="t")(group("data_small", cka=1e300))
+    assert verdict.outlier is None
 
 
 def test_rows_of_another_protocol_are_refused_or_warned_of(saved):
     row = replace(group("data_small"), protocol="standard-1")
     with pytest.raises(ProtocolError, match="--allow-protocol-mismatch"):
         Diagnoser(saved, name="t")(row)
-    found = Diagnoser(saved, name="t", allow_protocol_mismatch=True)(row)
-    assert found.mode == "data_small"
-    assert found.basis.warnings == ("the tree is of protocol paper-1 and the row of standard-1",)
+    verdict = Diagnoser(saved, name="t", allow_protocol_mismatch=True)(row)
+    assert verdict.mode == "data_small"
+    assert verdict.basis.warnings == ("the tree is of protocol paper-1 and the row of standard-1",)
 
 
 def test_a_row_in_which_nothing_was_measured_is_unsure(diagnoser):
@@ -140,15 +145,15 @@ def test_a_row_in_which_nothing_was_measured_is_unsure(diagnoser):
         failure=GroupFailure(kind="CheckpointError", reason="seed-0.pt is cut off"),
     )
     for row in (bare, replace(bare, quantities={})):
-        found = Diagnoser(diagnoser.saved, name="t", confidence=0.0)(row)
-        assert found.mode == UNSURE
-        assert found.why_unsure == ("nothing that the tree asks for was measured",)
-        assert found.basis.warnings == (
+        verdict = Diagnoser(diagnoser.saved, name="t", confidence=0.0)(row)
+        assert verdict.mode == UNSURE
+        assert verdict.why_unsure == ("nothing that the tree asks for was measured",)
+        assert verdict.basis.warnings == (
             "the group could not be measured whole: seed-0.pt is cut off",
         )
-        assert found.outlier is None
-        assert sum(found.probabilities.values()) == pytest.approx(1)
-        assert {step.value for step in found.clues} == {None}
+        assert verdict.outlier is None
+        assert sum(verdict.probabilities.values()) == pytest.approx(1)
+        assert {step.value for step in verdict.clues} == {None}
 
 
 def test_the_verdict_says_what_it_rests_on(saved):
@@ -187,9 +192,9 @@ def test_every_method_judges_rows_in_which_anything_is_missing(method):
     assert diagnoser(whole).mode == "temperature_low"
     for name in whole.quantities:
         less = {n: v for n, v in whole.quantities.items() if n != name}
-        found = diagnoser(replace(whole, quantities=less))
-        assert sum(found.probabilities.values()) == pytest.approx(1)
-        assert found.advice
+        verdict = diagnoser(replace(whole, quantities=less))
+        assert sum(verdict.probabilities.values()) == pytest.approx(1)
+        assert verdict.advice
 
 
 @pytest.mark.parametrize("value", [1e308, -1e308, 1e-300, 0.0])
@@ -197,8 +202,13 @@ def test_every_method_judges_rows_in_which_anything_is_missing(method):
 def test_hostile_numbers_get_a_verdict_with_finite_numbers(diagnoser, value, stderr):
     row = group("data_small")
     hostile = Measured(value=value, stderr=stderr)
-    found = diagnoser(replace(row, quantities=dict.fromkeys(row.quantities, hostile)))
-    numbers = [found.probability, found.agreement, found.outlier.distance, found.outlier.limit]
-    numbers += [number for step in found.clues for number in (step.value, step.stderr)]
+    verdict = diagnoser(replace(row, quantities=dict.fromkeys(row.quantities, hostile)))
+    numbers = [
+        verdict.probability,
+        verdict.agreement,
+        verdict.outlier.distance,
+        verdict.outlier.limit,
+    ]
+    numbers += [number for step in verdict.clues for number in (step.value, step.stderr)]
     assert all(math.isfinite(number) for number in numbers if number is not None)
-    assert sum(found.probabilities.values()) == pytest.approx(1)
+    assert sum(verdict.probabilities.values()) == pytest.approx(1)

@@ -30,7 +30,7 @@ def split(low, high, *, feature="cka", threshold=0.5):
     return Split(feature=feature, threshold=threshold, low=low, high=high)
 
 
-def judged(node, held, *, classes=tuple(FAILURE_MODES), confidence=0.6):
+def judged(node, group, *, classes=tuple(FAILURE_MODES), confidence=0.6):
     saved = SavedTree(
         task="failure",
         method="cart",
@@ -42,7 +42,7 @@ def judged(node, held, *, classes=tuple(FAILURE_MODES), confidence=0.6):
         provenance={},
         tree=node,
     )
-    return Diagnoser(saved, name="t", confidence=confidence)(held)
+    return Diagnoser(saved, name="t", confidence=confidence)(group)
 
 
 GAINS = {"raise_temperature": 1.8, "enlarge_model": 0.2}
@@ -52,27 +52,27 @@ UNDECIDED = leaf("none", none=5, data_small=5)
 
 def test_gains_and_advice_come_from_the_leaf():
     node = split(leaf("none"), leaf("temperature_low", gains=GAINS, ways=WAYS))
-    found = judged(node, row({"batch_size": 1024}, cka=0.7))
-    assert [gain.remedy for gain in found.gains] == ["raise_temperature", "enlarge_model"]
-    assert "batch size 1024 -> 256" in found.advice
-    assert found.agreement is None
+    verdict = judged(node, row({"batch_size": 1024}, cka=0.7))
+    assert [gain.remedy for gain in verdict.gains] == ["raise_temperature", "enlarge_model"]
+    assert "batch size 1024 -> 256" in verdict.advice
+    assert verdict.agreement is None
     assert judged(node, row(cka=0.2)).advice.startswith("leave training as it is")
 
 
 def test_a_temperature_without_direction_is_unsure_and_says_what_to_compare():
     classes = ("model_small", "temperature")
     node = split(leaf("model_small"), leaf("temperature"))
-    found = judged(node, row(cka=0.9), classes=classes)
-    assert (found.mode, found.likely, found.probability) == (UNSURE, "temperature", 1)
-    assert found.why_unsure == (
+    verdict = judged(node, row(cka=0.9), classes=classes)
+    assert (verdict.mode, verdict.likely, verdict.probability) == (UNSURE, "temperature", 1)
+    assert verdict.why_unsure == (
         "a change of temperature gains most, and this tree does not say in which direction",
     )
-    assert found.advice.startswith("compare a smaller and a larger batch")
+    assert verdict.advice.startswith("compare a smaller and a larger batch")
     assert judged(node, row(cka=0.1), classes=classes).mode == "model_small"
     weak = split(leaf("model_small"), leaf("temperature", temperature=5, model_small=4))
-    found = judged(weak, row(cka=0.9), classes=classes)
-    assert len(found.why_unsure) == 2
-    assert found.advice.startswith("more seeds make the error bars smaller")
+    verdict = judged(weak, row(cka=0.9), classes=classes)
+    assert len(verdict.why_unsure) == 2
+    assert verdict.advice.startswith("more seeds make the error bars smaller")
 
 
 def measure(metric, feature):
@@ -82,7 +82,7 @@ def measure(metric, feature):
 
 
 @pytest.mark.parametrize(
-    ("held", "advice"),
+    ("group", "advice"),
     [
         (
             row(train_error=0.1),
@@ -99,20 +99,20 @@ def measure(metric, feature):
         ),
     ],
 )
-def test_an_unsure_verdict_says_what_to_measure(held, advice):
+def test_an_unsure_verdict_says_what_to_measure(group, advice):
     node = split(UNDECIDED, split(leaf("none"), leaf("data_small"), feature="train_error"))
-    found = judged(node, held)
-    assert found.mode == UNSURE
-    assert found.advice.startswith(advice)
+    verdict = judged(node, group)
+    assert verdict.mode == UNSURE
+    assert verdict.advice.startswith(advice)
 
 
 AMOUNT = split(UNDECIDED, leaf("data_small"), feature="log_data_amount")
 
 
 def test_a_fact_is_for_the_user_to_tell_by_its_own_name():
-    found = judged(split(AMOUNT, AMOUNT), row(cka=0.3))
-    assert found.advice.startswith("tell data_amount with --fact: ")
-    assert found.missed[0].metric == "facts"
+    verdict = judged(split(AMOUNT, AMOUNT), row(cka=0.3))
+    assert verdict.advice.startswith("tell data_amount with --fact: ")
+    assert verdict.missed[0].metric == "facts"
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ def test_a_fact_is_for_the_user_to_tell_by_its_own_name():
 )
 def test_what_cannot_be_computed_is_not_to_be_measured_again(facts, known):
     node = split(AMOUNT, AMOUNT, feature="log_hessian_trace") if known else AMOUNT
-    found = judged(node, row(facts, **known))
-    assert found.mode == UNSURE
-    assert len(found.missed) == len(known)
-    assert found.advice == (
+    verdict = judged(node, row(facts, **known))
+    assert verdict.mode == UNSURE
+    assert len(verdict.missed) == len(known)
+    assert verdict.advice == (
         "more seeds make the error bars smaller; otherwise nothing that mdtree measures tells "
         "data_small from the next answer"
     )
@@ -137,15 +137,15 @@ def test_where_nothing_decides_the_two_best_changes_are_to_be_tried():
 
 
 def test_an_answer_from_nothing_is_unsure_however_probable_it_is():
-    found = judged(split(leaf("none"), leaf("none")), row(cka=ONE_SEED))
-    assert (found.mode, found.probability) == (UNSURE, 1)
-    assert found.why_unsure == ("nothing that the tree asks for was measured",)
-    assert found.advice.startswith("add a checkpoint of a second seed")
+    verdict = judged(split(leaf("none"), leaf("none")), row(cka=ONE_SEED))
+    assert (verdict.mode, verdict.probability) == (UNSURE, 1)
+    assert verdict.why_unsure == ("nothing that the tree asks for was measured",)
+    assert verdict.advice.startswith("add a checkpoint of a second seed")
 
 
 def test_a_tree_with_one_class_and_no_question_is_certain():
-    found = judged(leaf("none"), row(), classes=("none",))
-    assert (found.mode, found.probability, found.clues, found.missed) == ("none", 1, (), ())
+    verdict = judged(leaf("none"), row(), classes=("none",))
+    assert (verdict.mode, verdict.probability, verdict.clues, verdict.missed) == ("none", 1, (), ())
 
 
 def test_a_tree_that_answers_with_something_else_is_refused():

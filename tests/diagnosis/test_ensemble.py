@@ -67,37 +67,37 @@ def ensemble(*shapes, weights=(0.5, 0.3, 0.9), count=40):
 @pytest.mark.parametrize("shapes", [(BOTH,), (CHAIN, ONE), (BOTH, CHAIN, ONE)])
 def test_a_whole_group_is_judged_as_the_tree_judges_it(shapes):
     asked = groups(15, seed=1)[0]
-    held = ensemble(*shapes)
-    np.testing.assert_allclose(held.probabilities(asked), probabilities(held.saved, asked))
-    assert held.probabilities(asked[:0]).shape == (0, 3)
+    trees = ensemble(*shapes)
+    np.testing.assert_allclose(trees.probabilities(asked), probabilities(trees.saved, asked))
+    assert trees.probabilities(asked[:0]).shape == (0, 3)
 
 
 def test_a_missing_feature_by_hand():
     """Four groups at the corners of two questions with one cut each; `train_error` is missing."""
     shape = ask("cka", ask("train_error", D, M), ask("train_error", M, L))
     X = np.array([[-1.0, -1, 0], [-1, 1, 0], [1, -1, 0], [1, 1, 0]])
-    held = replace(
+    binned = replace(
         evidence(shape, X, np.array([0, 1, 1, 2])),
         cuts=(np.array([0.0]),) * 3,
         cells=np.array([[0, 0, 0], [0, 1, 1], [1, 0, 0], [1, 1, 1]]),
         counts=np.array([[3.0, 0, 0], [0, 1, 0], [0, 5, 0], [0, 0, 2]]),
     )
-    whole = posterior(held).at(np.array([[0, 0, 0], [0, 1, 1]]))
+    whole = posterior(binned).at(np.array([[0, 0, 0], [0, 1, 1]]))
     # two intervals for each question, so a group on the other side of `cka` is half of them away
     near, far = 1.0, math.exp(-((0.5 / 0.1) ** 2))
     low, high = 3 * near + 5 * far, 1 * near + 2 * far
     expected = (low * whole[0] + high * whole[1]) / (low + high)
-    found = TreeEnsemble(tree((1.0, held))).probabilities(np.array([[-1.0, NAN, NAN]]))
-    np.testing.assert_allclose(found[0], expected)
+    chances = TreeEnsemble(tree((1.0, binned))).probabilities(np.array([[-1.0, NAN, NAN]]))
+    np.testing.assert_allclose(chances[0], expected)
 
 
 def test_a_missing_feature_that_is_not_asked_for_changes_nothing():
-    held = ensemble(BOTH)
+    trees = ensemble(BOTH)
     low, high = np.array([[-2.9, 0.4, NAN]]), np.array([[2.9, NAN, 0.4]])
     for line in (low, high):  # below and above all cuts of `cka`
         whole = np.where(np.isnan(line), [[0.0, 1.5, -1.5]], line)
-        np.testing.assert_allclose(held.probabilities(line), held.probabilities(whole))
-        np.testing.assert_allclose(held.votes(line), held.votes(whole))
+        np.testing.assert_allclose(trees.probabilities(line), trees.probabilities(whole))
+        np.testing.assert_allclose(trees.votes(line), trees.votes(whole))
     wide = ensemble(ONE).probabilities(np.array([[NAN, 0.4, NAN]]))
     np.testing.assert_allclose(wide, ensemble(ONE).probabilities(np.array([[1.0, 0.4, 2.0]])))
 
@@ -105,9 +105,9 @@ def test_a_missing_feature_that_is_not_asked_for_changes_nothing():
 @pytest.mark.parametrize("count", [40, 700])
 def test_where_nothing_is_known_all_groups_count_alike(count):
     X, codes = groups(count)
-    held = TreeEnsemble(tree((1.0, evidence(CHAIN, X, codes))))
-    everyone = held.probabilities(X).mean(axis=0)
-    np.testing.assert_allclose(held.probabilities(np.full((1, 3), NAN))[0], everyone)
+    trees = TreeEnsemble(tree((1.0, evidence(CHAIN, X, codes))))
+    everyone = trees.probabilities(X).mean(axis=0)
+    np.testing.assert_allclose(trees.probabilities(np.full((1, 3), NAN))[0], everyone)
 
 
 def test_neither_the_order_of_the_groups_nor_adding_them_up_makes_a_difference():
@@ -117,10 +117,11 @@ def test_neither_the_order_of_the_groups_nor_adding_them_up_makes_a_difference()
     other = replace(one, cells=one.cells[mixed], counts=one.counts[mixed])
     line = np.array([[0.1, NAN, NAN], [NAN, 0.5, NAN], [NAN, NAN, NAN]])
     first, *rest = (
-        TreeEnsemble(tree((1.0, held))).probabilities(line) for held in (one, other, one.merged())
+        TreeEnsemble(tree((1.0, binned))).probabilities(line)
+        for binned in (one, other, one.merged())
     )
-    for found in rest:
-        np.testing.assert_allclose(found, first)
+    for chances in rest:
+        np.testing.assert_allclose(chances, first)
 
 
 @pytest.mark.parametrize("line", [[0.1, 0.2, 0.3], [NAN, 0.2, 0.3], [NAN, NAN, NAN]])
@@ -139,7 +140,7 @@ def test_the_features_are_those_that_any_shape_asks_for():
 
 
 @pytest.mark.parametrize(
-    ("line", "told", "near"),
+    ("line", "features", "near"),
     [
         ([NAN, NAN, NAN], NAMES, 0.01),
         ([0.1, NAN, NAN], ("train_error", "connectivity"), 0.01),
@@ -148,22 +149,22 @@ def test_the_features_are_those_that_any_shape_asks_for():
     ],
 )
 @pytest.mark.parametrize("shapes", [(BOTH,), (BOTH, CHAIN, ONE)])
-def test_on_average_the_outlook_is_what_is_expected_now(shapes, line, told, near):
-    held = ensemble(*shapes)
-    ways, shares = held.outlook(np.array(line), told)
+def test_on_average_the_outlook_is_what_is_expected_now(shapes, line, features, near):
+    trees = ensemble(*shapes)
+    ways, shares = trees.outlook(np.array(line), features)
     assert shares.sum() == pytest.approx(1)
     np.testing.assert_allclose(ways.sum(axis=1), 1)
-    now = held.probabilities(np.array([line]))[0]
+    now = trees.probabilities(np.array([line]))[0]
     np.testing.assert_allclose(shares @ ways, now, atol=near)
     assert np.ptp(ways, axis=0).max() > 0.05
 
 
 def test_what_is_not_asked_for_leaves_the_outlook_as_it_is():
-    held = ensemble(CHAIN, ONE)
+    trees = ensemble(CHAIN, ONE)
     line = np.array([0.1, NAN, NAN])
-    now = held.probabilities(line[None])[0]
-    for told in ((), ("connectivity",)):
-        np.testing.assert_allclose(held.outlook(line, told)[0], [now] * 200)
+    now = trees.probabilities(line[None])[0]
+    for features in ((), ("connectivity",)):
+        np.testing.assert_allclose(trees.outlook(line, features)[0], [now] * 200)
 
 
 def test_shapes_that_ask_the_same_change_together():
@@ -191,14 +192,14 @@ NODE = Split(
 
 
 def test_a_single_tree_walks():
-    held = TreeEnsemble(tree(node=NODE))
+    trees = TreeEnsemble(tree(node=NODE))
     lines = np.array([[0.1, NAN, 0], [0.9, 1, 0], [NAN, NAN, 0]])
-    np.testing.assert_allclose(held.probabilities(lines), [[0.75, 0.25, 0], [0, 0, 1], [0, 1, 0]])
-    assert held.votes(lines) is None
+    np.testing.assert_allclose(trees.probabilities(lines), [[0.75, 0.25, 0], [0, 0, 1], [0, 1, 0]])
+    assert trees.votes(lines) is None
 
 
 @pytest.mark.parametrize(
-    ("line", "told", "ways", "shares"),
+    ("line", "features", "ways", "shares"),
     [
         ([NAN, NAN, 0], ["cka"], [[0.75, 0.25, 0], [0, 1, 0]], [1, 0]),
         ([NAN, 1, 0], ["cka"], [[0.75, 0.25, 0], [0, 0, 1]], [0.4, 0.6]),
@@ -207,9 +208,11 @@ def test_a_single_tree_walks():
         ([0.9, NAN, 0], ["cka"], [[0, 1, 0]], [0]),
     ],
 )
-def test_the_outlook_of_a_single_tree_is_the_leaves_that_may_be_reached(line, told, ways, shares):
-    found, weights = TreeEnsemble(tree(node=NODE)).outlook(np.array(line), told)
-    np.testing.assert_allclose(found, ways)
+def test_the_outlook_of_a_single_tree_is_the_leaves_that_may_be_reached(
+    line, features, ways, shares
+):
+    outcomes, weights = TreeEnsemble(tree(node=NODE)).outlook(np.array(line), features)
+    np.testing.assert_allclose(outcomes, ways)
     np.testing.assert_allclose(weights, shares)
 
 
@@ -217,8 +220,8 @@ def test_a_tree_of_scikit_learn_that_met_missing_values_is_one_of_them():
     X, codes = groups(200)
     X[::7, 0] = np.nan
     grown = CartTree(features=NAMES).fit(X, np.array(CLASSES)[codes])
-    held = TreeEnsemble(tree(node=grown.tree_))
-    expected = grown.classes_[held.probabilities(X).argmax(axis=1)]
+    trees = TreeEnsemble(tree(node=grown.tree_))
+    expected = grown.classes_[trees.probabilities(X).argmax(axis=1)]
     assert expected.tolist() == grown.predict(X).tolist()
 
 
@@ -226,24 +229,24 @@ def test_a_tree_of_scikit_learn_that_met_missing_values_is_one_of_them():
 def test_without_training_groups_what_is_missing_is_undecided(counts):
     bare = evidence(CHAIN, *groups(12))
     cells = np.zeros((len(counts), 2), dtype=int)
-    held = TreeEnsemble(tree((1.0, replace(bare, cells=cells, counts=counts))))
+    trees = TreeEnsemble(tree((1.0, replace(bare, cells=cells, counts=counts))))
     lines = np.array([[NAN, 0.4, 0.0], [-2.9, 0.4, 0]])
-    found = held.probabilities(lines)
-    np.testing.assert_allclose(found[0], 1 / 3)
-    assert found[1].argmax() == 0  # the belief
-    np.testing.assert_allclose(held.outlook(lines[0], ["cka"])[0], 1 / 3)
+    chances = trees.probabilities(lines)
+    np.testing.assert_allclose(chances[0], 1 / 3)
+    assert chances[1].argmax() == 0  # the belief
+    np.testing.assert_allclose(trees.outlook(lines[0], ["cka"])[0], 1 / 3)
 
 
 def test_huge_numbers_are_judged_like_large_ones():
-    held = ensemble(BOTH, CHAIN)
+    trees = ensemble(BOTH, CHAIN)
     for sign in (-1, 1):
-        found = [held.probabilities(np.array([[sign * x, NAN, sign * x]])) for x in (1e9, 1e308)]
-        np.testing.assert_allclose(*found)
+        chances = [trees.probabilities(np.array([[sign * x, NAN, sign * x]])) for x in (1e9, 1e308)]
+        np.testing.assert_allclose(*chances)
 
 
 def test_one_class_is_certain():
     alone = BinnedCounts(shape=ask("cka", D, D), classes=(D.answer,), hit=8.0, miss=3.0)
-    held = collect(alone, groups(9)[0], {"cka": 0}, np.zeros(9, dtype=int), 4)
-    saved = replace(tree((1.0, held)), classes=(D.answer,))
+    binned = collect(alone, groups(9)[0], {"cka": 0}, np.zeros(9, dtype=int), 4)
+    saved = replace(tree((1.0, binned)), classes=(D.answer,))
     for line in ([0.0, 0, 0], [NAN, 0, 0]):
         assert TreeEnsemble(saved).probabilities(np.array([line])) == pytest.approx(1)

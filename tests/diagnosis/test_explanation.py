@@ -62,11 +62,11 @@ def clue(feature, value, threshold, error=0.0):
 def test_a_step_tells_value_error_bar_and_threshold_in_the_unit(
     feature, value, threshold, error, says
 ):
-    found = clue(feature, value, threshold, error)
+    step = clue(feature, value, threshold, error)
     meaning = FEATURES[feature].high if value > threshold else FEATURES[feature].low
-    assert found.says == says + meaning
-    assert (found.value, found.threshold) == (value, threshold)
-    assert found.went == ("high" if value > threshold else "low")
+    assert step.says == says + meaning
+    assert (step.value, step.threshold) == (value, threshold)
+    assert step.went == ("high" if value > threshold else "low")
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_the_distance_to_flipping_is_in_standard_errors():
 
 @pytest.mark.parametrize("error", [0.0, 1e-12], ids=["none", "rounding"])
 def test_without_an_error_bar_none_is_told(error):
-    found = clue("cka", 0.8, 0.5, error)
-    assert (found.stderr, found.flips_at) == (None, None)
-    assert "±" not in found.says
+    step = clue("cka", 0.8, 0.5, error)
+    assert (step.stderr, step.flips_at) == (None, None)
+    assert "±" not in step.says
 
 
 NODE = split(
@@ -166,6 +166,6 @@ def test_a_leaf_alone_needs_no_clue():
 @pytest.mark.parametrize("name", ["train_error", "log_hessian_top", "log_peak_ratio"])
 def test_hostile_numbers_can_be_told(name):
     for value in (1e308, -1e308):
-        found = clue(name, value, -value, 1e300)
-        assert "nan" not in found.says
-        assert math.isfinite(found.value)
+        step = clue(name, value, -value, 1e300)
+        assert "nan" not in step.says
+        assert math.isfinite(step.value)

@@ -22,7 +22,7 @@ def split(feature, threshold, low, high, missing="low"):
     return Split(feature=feature, threshold=threshold, low=low, high=high, missing=missing)
 
 
-def told(node, held, features=ALL):
+def lacking(node, group, features=ALL):
     saved = SavedTree(
         task="failure",
         method="cart",
@@ -34,7 +34,7 @@ def told(node, held, features=ALL):
         provenance={},
         tree=node,
     )
-    return missing_measurements(TreeEnsemble(saved), held, saved.matrix([held])[0])
+    return missing_measurements(TreeEnsemble(saved), group, saved.matrix([group])[0])
 
 
 def row(facts=None, **quantities):
@@ -54,7 +54,7 @@ TREE = split(
 
 
 def test_the_chance_to_flip_is_the_share_of_groups_in_leaves_that_say_otherwise():
-    hessian, similarity = told(TREE, row(train_error=1))
+    hessian, similarity = lacking(TREE, row(train_error=1))
     assert (hessian.metric, hessian.features) == (
         "hessian",
         ("log_hessian_top", "log_hessian_trace"),
@@ -74,17 +74,17 @@ def test_the_chance_to_flip_is_the_share_of_groups_in_leaves_that_say_otherwise(
     ],
 )
 def test_what_is_known_decides_which_leaves_may_be_reached(known, metric, flips):
-    (found,) = told(TREE, row(**known))
-    assert (found.metric, found.flips) == (metric, pytest.approx(flips))
+    (lack,) = lacking(TREE, row(**known))
+    assert (lack.metric, lack.flips) == (metric, pytest.approx(flips))
 
 
 def test_where_all_is_known_nothing_is_missed():
-    assert told(TREE, row(hessian_top=1, hessian_trace=1, cka=0.5)) == ()
-    assert told(leaf(none=3), row()) == ()
+    assert lacking(TREE, row(hessian_top=1, hessian_trace=1, cka=0.5)) == ()
+    assert lacking(leaf(none=3), row()) == ()
 
 
 def test_features_that_the_tree_does_not_ask_for_are_not_missed():
-    assert told(split("train_error", 1, leaf(none=1), leaf(none=2)), row(train_error=3)) == ()
+    assert lacking(split("train_error", 1, leaf(none=1), leaf(none=2)), row(train_error=3)) == ()
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_each_feature_names_the_metric_that_would_tell_it(feature, known, metric
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_every_feature_has_a_metric_and_a_reason(name):
-    (found,) = told(split(name, 1, leaf(none=1), leaf(data_small=1)), row(), features=(name,))
-    assert found.metric == metric_of(name, row())
-    assert found.reason
+    (lack,) = lacking(split(name, 1, leaf(none=1), leaf(data_small=1)), row(), features=(name,))
+    assert lack.metric == metric_of(name, row())
+    assert lack.reason
 
 
 @pytest.mark.parametrize(
-    ("feature", "held", "reason"),
+    ("feature", "group", "reason"),
     [
         ("cka", row(), "cka was not measured"),
         ("cka", row(cka=Missing(missing="needs 2 checkpoints, found 1")), "needs 2 checkpoints"),
@@ -127,6 +127,8 @@ def test_every_feature_has_a_metric_and_a_reason(name):
         ("log_data_amount", row({"data_amount": 0}), "needs a positive number"),
     ],
 )
-def test_the_reason_says_why_it_is_not_known(feature, held, reason):
-    (found,) = told(split(feature, 1, leaf(none=1), leaf(data_small=1)), held, features=(feature,))
-    assert reason in found.reason
+def test_the_reason_says_why_it_is_not_known(feature, group, reason):
+    (lack,) = lacking(
+        split(feature, 1, leaf(none=1), leaf(data_small=1)), group, features=(feature,)
+    )
+    assert reason in lack.reason

@@ -35,20 +35,20 @@ def test_gains_are_sorted_and_what_gains_nothing_is_left_out():
         "add_data": -3.0,
         "enlarge_model": 2.5,
     }
-    found = gains(leaf(means), row())
-    assert [(gain.remedy, gain.mean) for gain in found] == [
+    offered = gains(leaf(means), row())
+    assert [(gain.remedy, gain.mean) for gain in offered] == [
         ("enlarge_model", 2.5),
         ("raise_temperature", 1.8),
     ]
-    assert [gain.mode for gain in found] == ["model_small", "temperature_low"]
+    assert [gain.mode for gain in offered] == ["model_small", "temperature_low"]
     assert gains(leaf({}), row()) == ()
 
 
 def test_a_change_of_a_known_fact_is_told_with_its_interval():
-    (found,) = gains(
+    (gain,) = gains(
         leaf({"raise_temperature": 1.8}, {"raise_temperature": BATCH}), row(batch_size=1024)
     )
-    assert found == Gain(
+    assert gain == Gain(
         remedy="raise_temperature",
         mode="temperature_low",
         mean=1.8,
@@ -59,7 +59,7 @@ def test_a_change_of_a_known_fact_is_told_with_its_interval():
         new=256,
         factor=0.25,
     )
-    assert advice("temperature_low", [found]) == (
+    assert advice("temperature_low", [gain]) == (
         "train with a smaller batch or a larger learning rate: batch size 1024 -> 256; "
         "it gained groups like this one 1.8 points of test accuracy (0.4 to 3.1)"
     )
@@ -67,9 +67,9 @@ def test_a_change_of_a_known_fact_is_told_with_its_interval():
 
 @pytest.mark.parametrize("facts", [{}, {"batch_size": "large"}, {"batch_size": True}])
 def test_where_the_fact_is_not_known_the_direction_and_the_factor_are(facts):
-    (found,) = gains(leaf({"raise_temperature": 1.8}, {"raise_temperature": BATCH}), row(**facts))
-    assert (found.fact, found.factor, found.old, found.new) == ("batch_size", 0.25, None, None)
-    assert advice("temperature_low", [found]) == (
+    (gain,) = gains(leaf({"raise_temperature": 1.8}, {"raise_temperature": BATCH}), row(**facts))
+    assert (gain.fact, gain.factor, gain.old, gain.new) == ("batch_size", 0.25, None, None)
+    assert advice("temperature_low", [gain]) == (
         "train with a smaller batch or a larger learning rate; "
         "it gained groups like this one 1.8 points of test accuracy (0.4 to 3.1)"
     )
@@ -126,8 +126,8 @@ def test_what_is_no_change_is_not_recommended(fact, old, factor):
 
 def test_large_numbers_are_written_out():
     way = RemedyGain(low=0, high=2, fact="data_amount", factor=2.0)
-    found = gains(leaf({"add_data": 1.0}, {"add_data": way}), row(data_amount=1_281_167))
-    assert "data amount 1281167 -> 2600000;" in advice("data_small", found)
+    offered = gains(leaf({"add_data": 1.0}, {"add_data": way}), row(data_amount=1_281_167))
+    assert "data amount 1281167 -> 2600000;" in advice("data_small", offered)
 
 
 def test_every_answer_has_an_advice_without_any_gain():
@@ -140,6 +140,6 @@ def test_every_answer_has_an_advice_without_any_gain():
 
 @pytest.mark.parametrize("mode", REMEDIES.values())
 def test_the_advice_is_the_remedy_of_the_mode_not_the_largest_gain(mode):
-    found = gains(leaf(dict(zip(REMEDIES, (4.0, 3.0, 2.0, 1.0), strict=True))), row())
-    own = next(gain for gain in found if gain.mode == mode)
-    assert f" {own.mean} points" in advice(mode, found)
+    offered = gains(leaf(dict(zip(REMEDIES, (4.0, 3.0, 2.0, 1.0), strict=True))), row())
+    own = next(gain for gain in offered if gain.mode == mode)
+    assert f" {own.mean} points" in advice(mode, offered)

@@ -23,15 +23,15 @@ def verdicts():
 
 
 def test_every_verdict_is_json_of_the_schema(verdicts):
-    content = {"format": 1, "verdicts": [to_plain_data(one) for one in verdicts]}
+    content = {"format": 1, "verdicts": [to_plain_data(verdict) for verdict in verdicts]}
     text = json.dumps(content, allow_nan=False)
     jsonschema.validate(json.loads(text), schema())
 
 
 def test_nothing_of_a_verdict_is_left_out(verdicts):
-    for one in verdicts:
-        assert to_plain_data(one).keys() == {field.name for field in fields(Verdict)}
-        assert to_plain_data(one)["probabilities"] == pytest.approx(one.probabilities)
+    for verdict in verdicts:
+        assert to_plain_data(verdict).keys() == {field.name for field in fields(Verdict)}
+        assert to_plain_data(verdict)["probabilities"] == pytest.approx(verdict.probabilities)
 
 
 @pytest.mark.parametrize("change", [{"mode": 3}, {"probability": "high"}, {"clues": None}])

@@ -9,7 +9,7 @@ from mdtree.diagnosis import Diagnoser, is_settled, next_metric
 from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import PosteriorTree, Split
 from mdtree.trees.template import Family, Question, TemplateLeaf
-from tests.support.small_trees import HIGH, LOW, leaf, saved
+from tests.support.small_trees import HIGH, LOW, leaf, small_tree
 
 METRICS = ("error_rate", "similarity", "hessian", "connectivity")
 
@@ -42,11 +42,11 @@ def row(**values):
     ],
 )
 def test_the_walk_through_a_single_tree_asks_for_one_metric_after_the_other(values, metric):
-    assert next_metric(Diagnoser(saved(), name="t"), row(**values), METRICS) == metric
+    assert next_metric(Diagnoser(small_tree(), name="t"), row(**values), METRICS) == metric
 
 
 def test_a_metric_that_cannot_be_measured_is_not_asked_for():
-    diagnoser = Diagnoser(saved(), name="t")
+    diagnoser = Diagnoser(small_tree(), name="t")
     known = row(train_error=2.0, cka=Missing(missing="needs 2 checkpoints, found 1"))
     assert next_metric(diagnoser, known, ("hessian",)) == "hessian"
     assert next_metric(diagnoser, known, ()) is None
@@ -55,7 +55,7 @@ def test_a_metric_that_cannot_be_measured_is_not_asked_for():
 
 def test_both_sides_with_the_same_answer_settle_a_verdict():
     tree = Split(feature="cka", threshold=0.5, low=leaf(LOW), high=leaf(LOW))
-    assert is_settled(Diagnoser(saved(tree, ("cka",)), name="t"), row())
+    assert is_settled(Diagnoser(small_tree(tree, ("cka",)), name="t"), row())
 
 
 def posterior(seed=0):
@@ -70,7 +70,7 @@ def posterior(seed=0):
     features = ("train_error", "cka")
     tree = PosteriorTree(features=features, family=Family(shapes=((1.0, shape),)))
     tree.fit(np.column_stack([errors, alike]), labels)
-    return saved(
+    return small_tree(
         tree.tree_, features, method="posterior", classes=tuple(map(str, tree.classes_)),
         components=tuple(tree.components_),
     )  # fmt: skip

@@ -124,31 +124,31 @@ def rooms():
 def test_scores_by_hand():
     """Right, right, wrong: two of three."""
     low, high = "temperature_low", "temperature_high"
-    found = scored(
+    scores = scored(
         [low, high, high],
         np.array([[0.1, 0.9], [0.8, 0.2], [0.6, 0.4]]),
         [high, low],
         answers=[low, high, low],
         rooms=rooms(),
     )
-    assert found.accuracy == pytest.approx(200 / 3)
-    assert found.log_loss == pytest.approx(-(math.log(0.9) + math.log(0.8) + math.log(0.4)) / 3)
+    assert scores.accuracy == pytest.approx(200 / 3)
+    assert scores.log_loss == pytest.approx(-(math.log(0.9) + math.log(0.8) + math.log(0.4)) / 3)
     # bins of 0.9, 0.8 and 0.6, with one answer each
-    assert found.ece == pytest.approx((0.1 + 0.2 + 0.6) / 3)
-    assert found.regret == pytest.approx(4 / 3)  # the third could have gained 4 and gains 0
-    assert found.gain == pytest.approx((3 + 1 - 1) / 3)
-    assert found.gain_clipped == pytest.approx((3 + 1) / 3)
+    assert scores.ece == pytest.approx((0.1 + 0.2 + 0.6) / 3)
+    assert scores.regret == pytest.approx(4 / 3)  # the third could have gained 4 and gains 0
+    assert scores.gain == pytest.approx((3 + 1 - 1) / 3)
+    assert scores.gain_clipped == pytest.approx((3 + 1) / 3)
 
 
 def test_an_answer_never_seen_in_training_costs_a_bounded_loss():
-    found = scored(
+    scores = scored(
         ["temperature_low"],
         np.ones((1, 1)),
         ["temperature_low"],
         answers=["temperature_high"],
         rooms=rooms()[1:2],
     )
-    assert found.log_loss == pytest.approx(-math.log(1e-3))
+    assert scores.log_loss == pytest.approx(-math.log(1e-3))
 
 
 def test_calibration_error_of_what_is_as_sure_as_it_is_right_is_zero():

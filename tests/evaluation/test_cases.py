@@ -45,7 +45,7 @@ def restated(case, data, width, seed):
     cells = np.unique(np.column_stack([data, width]), axis=0)
     picked = cells[choice(len(cells), {"1": 8, "few": 1}[case], replace=False)]
     return np.array(
-        [any((cell == one).all() for one in picked) for cell in zip(data, width, strict=True)]
+        [any((cell == pick).all() for pick in picked) for cell in zip(data, width, strict=True)]
     )
 
 
@@ -88,8 +88,10 @@ def test_the_order_of_rows_does_not_change_the_draw():
 
 def test_the_least_data_and_the_least_width_are_those_of_the_table():
     data, width = chosen(CASES["2"], GRID, 0), chosen(CASES["3"], GRID, 0)
-    assert {one.facts["data_amount"] for one, take in zip(GRID, data, strict=True) if take} == {9}
-    assert {one.facts["width"] for one, take in zip(GRID, width, strict=True) if take} == {2}
+    assert {group.facts["data_amount"] for group, take in zip(GRID, data, strict=True) if take} == {
+        9
+    }
+    assert {group.facts["width"] for group, take in zip(GRID, width, strict=True) if take} == {2}
     assert (data.sum(), width.sum()) == (4, 3)
 
 

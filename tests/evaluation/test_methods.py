@@ -65,10 +65,10 @@ def test_always_smaller_batch_is_right_as_often_as_that_is_the_answer(table, nam
     always = "temperature_low" if CASES[name].task == "temperature" else "temperature"
     (result,) = evaluate(table, table, cases=[name], methods=["always_smaller_batch"])
     share = (np.array(answers)[part] == always).mean()
-    found = result.methods["always_smaller_batch"]
-    assert found.scores.accuracy == pytest.approx(100 * share)
-    assert found.sd == pytest.approx(0, abs=1e-9)
-    assert found.scores.ece == pytest.approx(1 - share)
+    outcome = result.methods["always_smaller_batch"]
+    assert outcome.scores.accuracy == pytest.approx(100 * share)
+    assert outcome.sd == pytest.approx(0, abs=1e-9)
+    assert outcome.scores.ece == pytest.approx(1 - share)
 
 
 def test_the_majority_is_that_of_the_training_rows(table):

@@ -17,14 +17,14 @@ from tests.support.worker_tasks import (
     LONG,
     PATH,
     alive,
-    children,
+    child_pids,
     cluster,
-    ended,
     is_alive,
-    process,
+    pid_after,
     square,
     threads,
-    until,
+    wait_for_file,
+    wait_until_ended,
 )
 
 __all__ = ["cluster"]
@@ -70,7 +70,7 @@ def gpu(room):
     folder, name = room
     (folder / name).touch()
     for other in "abc":
-        until(folder / other)
+        wait_for_file(folder / other)
     return os.environ.get("CUDA_VISIBLE_DEVICES")
 
 
@@ -99,9 +99,9 @@ def test_every_item_has_its_result(executor):
 
 
 def test_no_items_are_no_results_and_no_processes(executor):
-    others = children()
+    others = child_pids()
     assert list(run(square, [], executor)) == []
-    assert children() <= others
+    assert child_pids() <= others
 
 
 def test_a_result_of_none_is_no_failure(executor):
@@ -110,7 +110,7 @@ def test_a_result_of_none_is_no_failure(executor):
 
 def test_results_come_as_they_finish_and_not_in_the_order_of_the_items(pool, tmp_path):
     (tmp_path / "second").touch()
-    results = run(until, [tmp_path / "first", tmp_path / "second"], pool)
+    results = run(wait_for_file, [tmp_path / "first", tmp_path / "second"], pool)
 
     assert next(results).result == "second"
     (tmp_path / "first").touch()
@@ -151,12 +151,14 @@ def test_an_error_tells_where_in_a_worker_it_arose(pool):
 
 
 def test_workers_are_gone_when_an_error_is_raised(pool):
-    others = children()
+    others = child_pids()
     with pytest.raises(ValueError, match="not three") as raised:
         list(run(picky, range(9), pool))
     worker = raised.value.args[1]
-    assert ended([worker]) if pool.ray else not alive([worker])  # Ray's go in their own time
-    assert children() <= others
+    assert (
+        wait_until_ended([worker]) if pool.ray else not alive([worker])
+    )  # Ray's go in their own time
+    assert child_pids() <= others
 
 
 def test_items_that_cannot_be_made_end_the_work_after_what_is_done(executor):
@@ -164,24 +166,26 @@ def test_items_that_cannot_be_made_end_the_work_after_what_is_done(executor):
         yield 2
         raise OSError("no such folder")
 
-    others = children()
+    others = child_pids()
     results = run(square, items(), executor)
     if executor.workers is None:
         assert next(results).result == 4
     with pytest.raises(OSError, match="no such folder"):
         list(results)
-    assert children() <= others
+    assert child_pids() <= others
 
 
 def test_whoever_wants_no_more_results_leaves_no_process_behind(pool):
-    others = children()
-    with contextlib.closing(run(process, [0, 0, LONG, LONG, LONG], pool)) as results:
+    others = child_pids()
+    with contextlib.closing(run(pid_after, [0, 0, LONG, LONG, LONG], pool)) as results:
         worker = next(results).result
-        started = {worker, *children()} - others
+        started = {worker, *child_pids()} - others
 
     assert len(started) == (1 if pool.ray else 2)
-    assert ended(started) if pool.ray else not alive(started)  # Ray's go in their own time
-    assert children() <= others
+    assert (
+        wait_until_ended(started) if pool.ray else not alive(started)
+    )  # Ray's go in their own time
+    assert child_pids() <= others
 
 
 def test_workers_stand_where_the_caller_stands(pool, tmp_path, monkeypatch):
@@ -223,7 +227,7 @@ def test_closing_spares_processes_of_others():
     other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(LONG,))
     other.start()
     try:
-        with contextlib.closing(run(process, [0, LONG], ExecutorConfig(workers=2))) as results:
+        with contextlib.closing(run(pid_after, [0, LONG], ExecutorConfig(workers=2))) as results:
             next(results)
         assert is_alive(other.pid)
     finally:

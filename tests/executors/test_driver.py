@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.worker_tasks import LONG, PATH, ended
+from tests.support.worker_tasks import LONG, PATH, wait_until_ended
 
 SCRIPT = """
 from tests.support import worker_tasks
 from mdtree.executors import ExecutorConfig, run
 if __name__ == "__main__":
     items = [0, 0, worker_tasks.LONG, worker_tasks.LONG]
-    for done in run(worker_tasks.process, items, ExecutorConfig(workers=2, ray={ray!r})):
+    for done in run(worker_tasks.pid_after, items, ExecutorConfig(workers=2, ray={ray!r})):
         print(done.result, flush=True)
 """
 
@@ -53,10 +53,10 @@ def offspring(pid):
         with contextlib.suppress(OSError):  # it has ended
             number, rest = stat.read_text().split(" (", 1)
             parents[int(number)] = int(rest.rpartition(") ")[2].split()[1])
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    return family - {pid}
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")
@@ -73,9 +73,9 @@ def test_workers_end_with_the_process_that_started_them(tmp_path, way, kill):
     assert worker in started
     if kill == signal.SIGKILL:
         # helpers of Ray look but once a minute whether they are still wanted
-        assert ended(started if way == "processes" else [worker])
+        assert wait_until_ended(started if way == "processes" else [worker])
     else:
-        assert ended(started)
+        assert wait_until_ended(started)
         assert process.returncode == -signal.SIGINT
         assert printed.splitlines()[-1] == "KeyboardInterrupt"
 
@@ -91,7 +91,7 @@ def test_an_interrupt_of_everybody_is_told_once(tmp_path, later):
         os.killpg(process.pid, signal.SIGINT)
         printed = process.stderr.read()
 
-    assert ended(started)
+    assert wait_until_ended(started)
     assert printed.count("Traceback") == 1
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from mdtree.exceptions import MdtreeError
 from mdtree.executors import ExecutorConfig, run
-from tests.support.worker_tasks import LONG, cluster, ended, patience, square
+from tests.support.worker_tasks import LONG, cluster, patience, square, wait_until_ended
 
 __all__ = ["cluster", "patience"]
 
@@ -65,9 +65,9 @@ def is_stuck(item):
 
 def greedy(mega):
     """Hold memory and touch it."""
-    held = b"x" * (mega * 2**20)
+    block = b"x" * (mega * 2**20)
     time.sleep(1 if mega < 500 else LONG)
-    return len(held)
+    return len(block)
 
 
 def last_breath(item):
@@ -152,7 +152,7 @@ def test_what_never_ends_is_stopped_whatever_it_does_and_the_others_go_on(
     for _, way, error in [(*each.item, each.error) for each in done]:
         assert error == (None if way == "ends" else "took longer than 2 seconds")
     assert len(list(tmp_path.iterdir())) == len(ways)
-    assert ended(int(path.name.rpartition(" ")[2]) for path in tmp_path.iterdir())
+    assert wait_until_ended(int(path.name.rpartition(" ")[2]) for path in tmp_path.iterdir())
 
 
 def test_the_limit_of_time_is_in_seconds_of_the_clock(start, tmp_path):
@@ -181,9 +181,9 @@ def mapped(path):
     import mmap
 
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        found = sum(content[place] for place in range(0, len(content), mmap.PAGESIZE))
+        total = sum(content[place] for place in range(0, len(content), mmap.PAGESIZE))
         time.sleep(0.5)
-    return found
+    return total
 
 
 def test_results_that_come_in_the_moment_of_the_death_come_once(start):

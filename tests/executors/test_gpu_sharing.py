@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from mdtree.executors import ExecutorConfig, TaskResult, run
 from mdtree.executors.gpu_sharing import gpu_share, sized
-from tests.support.worker_tasks import cluster, eventually, until
+from tests.support.worker_tasks import cluster, eventually, wait_for_file
 
 __all__ = ["cluster"]
 
 
 @pytest.mark.parametrize(
-    ("held", "fit"),
+    ("share", "fit"),
     [
         (None, 1),
         (1.0, 1),
@@ -29,15 +29,15 @@ __all__ = ["cluster"]
         (0.0, 16),
     ],
 )
-def test_so_many_workers_fit_on_a_gpu_of_which_one_held_a_part(held, fit):
-    assert gpu_share(held) == 1 / fit
+def test_so_many_workers_fit_on_a_gpu_of_which_one_held_a_part(share, fit):
+    assert gpu_share(share) == 1 / fit
 
 
 @given(st.floats(0, 4))
-def test_workers_on_one_gpu_have_room_for_half_as_much_again(held):
-    fit = round(1 / gpu_share(held))
+def test_workers_on_one_gpu_have_room_for_half_as_much_again(share):
+    fit = round(1 / gpu_share(share))
     assert 1 <= fit <= 16
-    assert fit == 1 or fit * held * 1.5 <= 1 + 1e-9
+    assert fit == 1 or fit * share * 1.5 <= 1 + 1e-9
 
 
 class Recorded:
@@ -54,7 +54,9 @@ class Recorded:
 
 def test_the_first_item_has_a_gpu_alone_and_the_others_as_much_as_it_held():
     pool, executor = Recorded(), ExecutorConfig(ray="local", workers=9, gpus=None)
-    done = list(sized(pool, lambda item: item, iter([0.1, 0.2, 0.9]), executor, lambda held: held))
+    done = list(
+        sized(pool, lambda item: item, iter([0.1, 0.2, 0.9]), executor, lambda share: share)
+    )
 
     assert [each.item for each in done] == [0.1, 0.2, 0.9]
     assert [(each.workers, each.gpus) for each in pool.executors_used] == [(1, 1.0), (9, 1 / 6)]
@@ -62,7 +64,7 @@ def test_the_first_item_has_a_gpu_alone_and_the_others_as_much_as_it_held():
 
 def test_the_others_have_a_gpu_each_where_the_first_item_told_nothing():
     pool, executor = Recorded(result=None), ExecutorConfig(ray="local", gpus=None)
-    done = list(sized(pool, lambda item: item, range(3), executor, lambda held: held))
+    done = list(sized(pool, lambda item: item, range(3), executor, lambda share: share))
 
     assert [each.item for each in done] == [0, 1, 2]
     assert [each.gpus for each in pool.executors_used] == [1.0, 1.0]
@@ -90,7 +92,7 @@ def meets(item):
     """Be there until the other is there too: done only by workers at once."""
     folder, name, other = item
     (folder / name).touch()
-    return until(folder / other)
+    return wait_for_file(folder / other)
 
 
 def alone(item):

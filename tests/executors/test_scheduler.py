@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mdtree.exceptions import MdtreeError
 from mdtree.executors import ExecutorConfig, Scheduler, TaskResult
-from tests.support.simulated import Luck, Simulated
+from tests.support.simulated import Luck, SimulatedTeam
 
 chances = st.floats(0, 0.4)
 lucks = st.builds(
@@ -54,7 +54,7 @@ def work(pool, items, **executor):
     seed=st.integers(0, 2**32),
 )
 def test_every_item_comes_back_exactly_once_whatever_happens(workers, count, luck, retries, seed):
-    pool = Simulated(workers=workers, luck=luck, seed=seed)
+    pool = SimulatedTeam(workers=workers, luck=luck, seed=seed)
     try:
         done = work(pool, Watched(pool, count), retries=retries, timeout=4.0)
     except MdtreeError:  # too many workers in a row were lost before they were ready
@@ -76,7 +76,7 @@ def test_every_item_comes_back_exactly_once_whatever_happens(workers, count, luc
 
 
 def test_with_good_luck_every_item_is_tried_once_by_as_many_workers_as_there_are():
-    pool = Simulated(workers=5)
+    pool = SimulatedTeam(workers=5)
     done = work(pool, Watched(pool, 500))
 
     assert [TaskResult(item=n, result=-n, error=None) for n in range(1, 501)] == sorted(
@@ -87,14 +87,14 @@ def test_with_good_luck_every_item_is_tried_once_by_as_many_workers_as_there_are
 
 
 def test_no_more_workers_are_started_than_there_are_items():
-    pool = Simulated(workers=9)
+    pool = SimulatedTeam(workers=9)
     work(pool, Watched(pool, 3))
     assert pool.calls["hire"] == 3
 
 
 def test_what_an_item_costs_does_not_grow_with_their_number():
     def calls(count):
-        pool = Simulated(workers=4, luck=Luck(death=0.01))
+        pool = SimulatedTeam(workers=4, luck=Luck(death=0.01))
         work(pool, Watched(pool, count), retries=9, timeout=100.0)
         return pool.calls.total() / count
 
@@ -102,7 +102,7 @@ def test_what_an_item_costs_does_not_grow_with_their_number():
 
 
 def test_time_that_the_caller_takes_is_not_that_of_the_items():
-    pool = Simulated(workers=7)
+    pool = SimulatedTeam(workers=7)
     for done in Scheduler(pool, range(1, 200), ExecutorConfig(workers=7, timeout=6.0)).work():
         pool.pass_time(100)
         assert done.error is None
@@ -110,7 +110,7 @@ def test_time_that_the_caller_takes_is_not_that_of_the_items():
 
 
 def test_what_never_ends_is_parted_with_even_while_others_always_have_news():
-    pool = Simulated(workers=3, luck=Luck(straggler=0.02), seed=1)
+    pool = SimulatedTeam(workers=3, luck=Luck(straggler=0.02), seed=1)
     done = work(pool, Watched(pool, 300), retries=0, timeout=50.0)
 
     late = [each.item for each in done if each.error]
@@ -120,7 +120,7 @@ def test_what_never_ends_is_parted_with_even_while_others_always_have_news():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_nothing_that_is_done_is_lost_when_a_task_raises(seed):
-    pool = Simulated(workers=6, seed=seed, raises={20})
+    pool = SimulatedTeam(workers=6, seed=seed, raises={20})
     items = Watched(pool, 50)
     with pytest.raises(ValueError, match="item 20"):
         work(pool, items)
@@ -134,7 +134,7 @@ def test_nothing_that_is_done_is_lost_when_items_cannot_be_made(seed):
         yield from range(1, 20)
         raise OSError("no such folder")
 
-    pool, done = Simulated(workers=6, seed=seed), []
+    pool, done = SimulatedTeam(workers=6, seed=seed), []
     with pytest.raises(OSError, match="no such folder"):
         done.extend(
             each.item for each in Scheduler(pool, items(), ExecutorConfig(workers=6)).work()
@@ -145,7 +145,7 @@ def test_nothing_that_is_done_is_lost_when_items_cannot_be_made(seed):
 
 @pytest.mark.parametrize("taken", [1, 5])
 def test_whoever_wants_no_more_results_closes_the_team(taken):
-    pool = Simulated(workers=3)
+    pool = SimulatedTeam(workers=3)
     results = Scheduler(pool, range(1, 100), ExecutorConfig(workers=3)).work()
     for _ in range(taken):
         next(results)
@@ -154,7 +154,7 @@ def test_whoever_wants_no_more_results_closes_the_team(taken):
 
 
 def test_a_scheduler_gives_up_when_no_worker_ever_begins():
-    pool = Simulated(workers=2, luck=Luck(stillbirth=1.0))
+    pool = SimulatedTeam(workers=2, luck=Luck(stillbirth=1.0))
     with pytest.raises(MdtreeError, match="end before they have begun: stillborn"):
         work(pool, Watched(pool, 10))
     assert pool.calls["hire"] <= 6

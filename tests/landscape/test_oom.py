@@ -38,8 +38,8 @@ def run(error, fits, batch_size=7):
 
     try:
         return tried, within_memory(work, batch_size)
-    except DataError as told:
-        return tried, str(told)
+    except DataError as refusal:
+        return tried, str(refusal)
 
 
 CPU = (
@@ -54,9 +54,9 @@ def test_batches_are_halved_until_they_fit(error):
     assert run(error, fits=7) == ([7], 7)
     assert run(error, fits=6) == ([7, 4], 4)
     assert run(error, fits=3) == ([7, 4, 2], 2)
-    tried, told = run(error, fits=0)
+    tried, reason = run(error, fits=0)
     assert tried == [7, 4, 2, 1]
-    assert "memory runs out even with one item at a time: take a device with more" in told
+    assert "memory runs out even with one item at a time: take a device with more" in reason
 
 
 def test_what_is_no_lack_of_memory_passes():
@@ -92,12 +92,12 @@ class Counting:
 def test_a_pass_over_items_takes_smaller_batches_where_memory_runs_out(module):
     loss = Counting()
     runner = runner_of(module, loss=loss, batch_size=7)
-    found = runner.network.with_weights(
+    scores = runner.network.with_weights(
         weights_of(module), lambda run: score(runner, items((X, Y)), run)
     )
     assert loss.seen[-4:] == [2, 2, 2, 1]
     by_item = torch.cat([nn.functional.linear(x[None], module.weight, module.bias) for x in X])
-    assert torch.allclose(found.losses, by_item.square().sum(1).double())
+    assert torch.allclose(scores.losses, by_item.square().sum(1).double())
     assert runner.meter.total == ComputeCost(forward=7)  # what was of use
 
 

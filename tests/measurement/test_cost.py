@@ -6,21 +6,21 @@ from torch import nn
 
 from mdtree.landscape import ComputeCost
 from mdtree.measurement.cost import Speed, measure_speed
-from tests.support.exact import Called, Once, cross_entropy, items, runner_of
+from tests.support.exact import FollowedBy, OnceDifferentiable, cross_entropy, items, runner_of
 from tests.support.networks import NETS
 
 
 def test_seconds_are_the_sum_over_the_kinds_of_work():
-    found = Speed(forward=1.0, gradient=10.0, product=100.0)
-    assert found.seconds(ComputeCost(forward=2, gradient=3, product=4)) == 432
-    assert found.seconds(ComputeCost()) == 0
+    speed = Speed(forward=1.0, gradient=10.0, product=100.0)
+    assert speed.seconds(ComputeCost(forward=2, gradient=3, product=4)) == 432
+    assert speed.seconds(ComputeCost()) == 0
 
 
 @pytest.mark.parametrize("name", ["mlp", "batch norm", "residual", "lstm", "transformer", "bert"])
 def test_no_kind_of_work_is_shorter_than_the_one_before(name):
     make, data = NETS[name]
-    found = measure_speed(runner_of(make(), batch_size=37), items(data))
-    assert 0 < found.forward <= found.gradient <= found.product
+    speed = measure_speed(runner_of(make(), batch_size=37), items(data))
+    assert 0 < speed.forward <= speed.gradient <= speed.product
 
 
 class Timed(nn.Linear):
@@ -38,22 +38,22 @@ def test_the_pace_is_that_of_one_item(batch_size, monkeypatch):
     _, data = NETS["mlp"]
     module = Timed(5, 3)
     monkeypatch.setattr("time.perf_counter", lambda: module.seconds)
-    found = measure_speed(runner_of(module, batch_size=batch_size), items(data))
-    assert (found.forward, found.gradient) == (2, 2)
+    speed = measure_speed(runner_of(module, batch_size=batch_size), items(data))
+    assert (speed.forward, speed.gradient) == (2, 2)
 
 
 @pytest.mark.parametrize(
     ("module", "loss"),
     [
-        (Called(Once.apply), cross_entropy),
+        (FollowedBy(OnceDifferentiable.apply), cross_entropy),
         (nn.Linear(5, 3), lambda output, batch: cross_entropy(output, batch) * torch.nan),
         (nn.Linear(5, 3).requires_grad_(requires_grad=False), cross_entropy),
     ],
 )
 def test_what_cannot_be_differentiated_twice_has_a_pace_all_the_same(module, loss):
     _, data = NETS["mlp"]
-    found = measure_speed(runner_of(module, loss=loss), items(data))
-    assert 0 < found.forward < found.gradient <= found.product
+    speed = measure_speed(runner_of(module, loss=loss), items(data))
+    assert 0 < speed.forward < speed.gradient <= speed.product
 
 
 def test_the_network_is_found_as_it_was():

@@ -32,8 +32,8 @@ def shipped(protocol):
 
 
 def is_off(row):
-    told, used = study_costs.told_of_row(row), study_costs.used(row)
-    return not told / 2 <= used <= 2 * told
+    estimated, counted = study_costs.estimated_of_row(row), study_costs.counted_passes(row)
+    return not estimated / 2 <= counted <= 2 * estimated
 
 
 def trace(row):
@@ -54,24 +54,28 @@ def test_rows_of_standard_1_do_so_where_the_trace_was_found():
     assert not [row.group for row in off if trace(row).converged]
     assert len(off) <= 0.15 * 168
     for row in off:
-        told = study_costs.told_of_row(row)
+        estimated = study_costs.estimated_of_row(row)
         assert 1.5 * PROBES < trace(row).iterations <= 2 * PROBES
-        assert 2 * told < study_costs.used(row) <= 3 * told
+        assert 2 * estimated < study_costs.counted_passes(row) <= 3 * estimated
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_whole_zoo_costs_what_was_told_within_a_third(protocol):
     rows = shipped(protocol)
-    told = sum(study_costs.told_of_row(row) for row in rows)
-    assert sum(map(study_costs.used, rows)) == pytest.approx(told, rel=0.3)
+    estimated = sum(study_costs.estimated_of_row(row) for row in rows)
+    assert sum(map(study_costs.counted_passes, rows)) == pytest.approx(estimated, rel=0.3)
 
 
 def test_the_counters_say_what_the_formulas_give_for_the_steps_of_the_row():
     """To the item; probes of PyHessian are drawn again where the mean of the first is negative."""
-    off = {row.group: row for row in ROWS if study_costs.used(row) != study_costs.by_hand(row)}
+    off = {
+        row.group: row
+        for row in ROWS
+        if study_costs.counted_passes(row) != study_costs.by_hand(row)
+    }
     assert len(off) <= 2
     for row in off.values():
-        more = study_costs.used(row) - study_costs.by_hand(row)
+        more = study_costs.counted_passes(row) - study_costs.by_hand(row)
         assert row.protocol == "paper-1"
         assert 0 < more <= 2 * 100 * 8 * 200
         assert more % (8 * 200) == 0
@@ -90,18 +94,24 @@ def test_each_metric_alone_costs_what_was_told(costs):
     }
     for (protocol, metric, group), cost in costs.items():
         if metric != "hessian":
-            assert cost.used == pytest.approx(cost.told, rel=0.01), (protocol, metric, group)
+            assert cost.counted == pytest.approx(cost.estimated, rel=0.01), (
+                protocol,
+                metric,
+                group,
+            )
         elif (protocol, group) == ("standard-1", "batch_size-512"):
-            assert 2 * cost.told < cost.used <= 4.5 * cost.told
+            assert 2 * cost.estimated < cost.counted <= 4.5 * cost.estimated
         else:
-            assert cost.told / 2 <= cost.used <= 2 * cost.told, (protocol, group)
+            assert cost.estimated / 2 <= cost.counted <= 2 * cost.estimated, (protocol, group)
 
 
 def test_the_page_tells_the_passes_of_the_published_zoo():
     zoo = study_costs.published()
     assert f"{len(list(zoo.points())):,} groups" in PAGE
     for metric in study_costs.USUAL:
-        cells = [study_costs.told_published(p, metrics=[metric]) for p in ("standard-1", "paper-1")]
+        cells = [
+            study_costs.estimated_published(p, metrics=[metric]) for p in ("standard-1", "paper-1")
+        ]
         assert (metric, *(f"{cell:,.0f}" for cell in cells)) in lines(PAGE)
     for job, passes in study_costs.jobs().items():
         (line,) = [line for line in lines(PAGE) if line[0] == job]
@@ -126,14 +136,14 @@ def test_the_page_tells_the_rows_of_the_zoos_as_the_study_prints_them():
 
 
 def test_a_simulated_cluster_loses_nothing_and_repeats_nothing():
-    found = simulate_cluster.simulate(groups=2000, workers=32, seed=1)
-    assert (found.lost, found.doubled) == (0, 0)
-    assert found.tries_again > 0
-    assert found.held_most <= 32 + simulate_cluster.PLACES  # these have just come back
-    assert found == simulate_cluster.simulate(groups=2000, workers=32, seed=1)
-    shares = found.utilisation, found.slow_share, found.repeated_share, found.away_share
-    assert sum(shares) + found.idle_share == pytest.approx(1)
-    assert min(*shares, found.idle_share) > 0
+    outcome = simulate_cluster.simulate(groups=2000, workers=32, seed=1)
+    assert (outcome.lost, outcome.doubled) == (0, 0)
+    assert outcome.tries_again > 0
+    assert outcome.held_most <= 32 + simulate_cluster.PLACES  # these have just come back
+    assert outcome == simulate_cluster.simulate(groups=2000, workers=32, seed=1)
+    shares = outcome.utilisation, outcome.slow_share, outcome.repeated_share, outcome.away_share
+    assert sum(shares) + outcome.idle_share == pytest.approx(1)
+    assert min(*shares, outcome.idle_share) > 0
 
 
 class Forgetful(Scheduler):
@@ -151,8 +161,8 @@ class Hasty(Scheduler):
 @pytest.mark.parametrize(("scheduler", "fault"), [(Forgetful, "lost"), (Hasty, "doubled")])
 def test_the_simulation_notices_what_is_lost_and_what_comes_twice(scheduler, fault, monkeypatch):
     monkeypatch.setattr(simulate_cluster, "Scheduler", scheduler)
-    found = simulate_cluster.simulate(groups=2000, workers=32, seed=1)
-    assert getattr(found, fault) > 0
+    outcome = simulate_cluster.simulate(groups=2000, workers=32, seed=1)
+    assert getattr(outcome, fault) > 0
     monkeypatch.setattr(sys, "argv", ["simulate", "--groups=2000", "--workers=32", "--seed=1"])
     with pytest.raises(SystemExit, match="1"):
         simulate_cluster.main()

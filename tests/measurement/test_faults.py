@@ -17,7 +17,13 @@ from mdtree.measurement import Request, find_groups, measure
 from mdtree.measurement.group import measure_or_fail
 from mdtree.recipes import Trust, read_recipe
 from tests.support.disks import mounted
-from tests.support.troubled import WAYS, plain, preserved_state, run, troubled
+from tests.support.troubled import (
+    EXECUTORS,
+    rows_without_times,
+    rows_without_trouble,
+    run_command,
+    write_troubled_zoo,
+)
 from tests.support.worker_tasks import eventually, patience
 from tests.support.zoos import rows_of, write_zoo
 
@@ -49,21 +55,21 @@ def request(root):
     )
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", EXECUTORS)
 def test_a_worker_that_is_killed_costs_nothing(tmp_path, way):
-    args = troubled(tmp_path, ["good", "die-once", "good", "good"])
+    args = write_troubled_zoo(tmp_path, ["good", "die-once", "good", "good"])
 
-    ran = run([*args, *needs(way)])
+    ran = run_command([*args, *needs(way)])
 
     assert (ran.returncode, json.loads(ran.stdout)["measured"]) == (0, 4), ran.stderr
-    assert plain(tmp_path / "rows.jsonl") == preserved_state(tmp_path)
+    assert rows_without_times(tmp_path / "rows.jsonl") == rows_without_trouble(tmp_path)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", EXECUTORS)
 def test_groups_that_take_too_much_fail_alone_and_are_tried_again_by_the_next_run(
     mdtree, tmp_path, patience, way
 ):
-    args = troubled(tmp_path, ["good", "die", "hang", "hoard", "raise", "good"])
+    args = write_troubled_zoo(tmp_path, ["good", "die", "hang", "hoard", "raise", "good"])
     limits = ["--timeout-per-group", 15, "--memory-per-group", "1.2G", "--retries", 0]
     hangs, healed = tmp_path / "was-hang", tmp_path / "healed"
     patience(lambda task: task.group == "2-hang" and hangs.exists() and not healed.exists())
@@ -77,16 +83,16 @@ def test_groups_that_take_too_much_fail_alone_and_are_tried_again_by_the_next_ru
     assert failed["3-hoard"] == "took more than 1.2 GiB of memory"
     assert "red" in failed["4-raise"]
     assert rows_of(tmp_path / "rows.jsonl").keys() == {
-        r["group"] for r in preserved_state(tmp_path)
+        r["group"] for r in rows_without_trouble(tmp_path)
     }
     healed.touch()
     again = json.loads(mdtree(*args, *limits, *way).out)
     assert (again["measured"], again["already"], again["failed"]) == (4, 2, [])
-    assert plain(tmp_path / "rows.jsonl") == preserved_state(tmp_path)
+    assert rows_without_times(tmp_path / "rows.jsonl") == rows_without_trouble(tmp_path)
 
 
 def test_the_trace_of_a_failure_lies_beside_the_rows_until_the_group_is_mended(mdtree, tmp_path):
-    args = troubled(tmp_path, ["raise", "good"])
+    args = write_troubled_zoo(tmp_path, ["raise", "good"])
 
     assert mdtree(*args).code == 1
 
@@ -101,7 +107,7 @@ def test_the_trace_of_a_failure_lies_beside_the_rows_until_the_group_is_mended(m
 
 
 def test_a_trace_that_cannot_be_written_costs_nothing_else(mdtree, tmp_path):
-    args = troubled(tmp_path, ["raise"])
+    args = write_troubled_zoo(tmp_path, ["raise"])
     (tmp_path / "rows.jsonl.failures").write_text("in the way")
 
     assert mdtree(*args).code == 1
@@ -111,24 +117,27 @@ def test_a_trace_that_cannot_be_written_costs_nothing_else(mdtree, tmp_path):
 
 
 def test_a_run_stops_when_too_many_have_failed_and_goes_on_later(mdtree, tmp_path):
-    args = troubled(tmp_path, ["raise", "good", "raise", "raise", "good"])
+    args = write_troubled_zoo(tmp_path, ["raise", "good", "raise", "raise", "good"])
 
     ran = mdtree(*args, "--max-failures", 1)
 
     said = json.loads(ran.out)
     assert (ran.code, said["measured"], len(said["failed"]), said["left"]) == (1, 1, 2, 2)
-    told = mdtree(*(arg for arg in args if arg != "--json"), "--max-failures", 0)
-    assert "4 groups not reached: too many have failed" in told.err
+    again = mdtree(*(arg for arg in args if arg != "--json"), "--max-failures", 0)
+    assert "4 groups not reached: too many have failed" in again.err
     (tmp_path / "healed").touch()
     assert mdtree(*args, "--max-failures", 0).code == 0
-    assert plain(tmp_path / "rows.jsonl") == preserved_state(tmp_path)
+    assert rows_without_times(tmp_path / "rows.jsonl") == rows_without_trouble(tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", EXECUTORS)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_stopped_goes_on(tmp_path, way, how):
-    args = [*troubled(tmp_path, ["good", "good", "hang-once", "good", "good"]), *needs(way)]
+    args = [
+        *write_troubled_zoo(tmp_path, ["good", "good", "hang-once", "good", "good"]),
+        *needs(way),
+    ]
     out, hangs = tmp_path / "rows.jsonl", tmp_path / "was-hang-once"
     driver = subprocess.Popen(
         [sys.executable, "-m", "mdtree", *map(str, args)],
@@ -146,9 +155,9 @@ def test_a_run_that_is_stopped_goes_on(tmp_path, way, how):
     assert code == (130 if how == signal.SIGINT else -how)
     assert "Traceback" not in said
     assert len(rows_of(out)) == 4
-    ran = run(args)
+    ran = run_command(args)
     assert (ran.returncode, json.loads(ran.stdout)["measured"]) == (0, 1), ran.stderr
-    assert plain(out) == preserved_state(tmp_path)
+    assert rows_without_times(out) == rows_without_trouble(tmp_path)
 
 
 @pytest.mark.slow
@@ -157,8 +166,8 @@ def test_a_machine_that_leaves_the_cluster_takes_no_row_with_it(tmp_path):
     import ray
     from ray.cluster_utils import Cluster
 
-    troubled(tmp_path, ["good", "hang-once", "good", "good", "good"])
-    expected = preserved_state(tmp_path)
+    write_troubled_zoo(tmp_path, ["good", "hang-once", "good", "good", "good"])
+    expected = rows_without_trouble(tmp_path)
     (tmp_path / "healed").unlink(missing_ok=True)
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
@@ -191,7 +200,7 @@ def test_a_machine_that_leaves_the_cluster_takes_no_row_with_it(tmp_path):
         cluster.shutdown()
     assert done.failed == {}
     assert done.measured == 5
-    assert plain(tmp_path / "rows.jsonl") == expected
+    assert rows_without_times(tmp_path / "rows.jsonl") == expected
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"replaced")])
@@ -248,12 +257,12 @@ def test_a_full_disk_ends_the_run_and_no_row_is_lost_or_broken(mdtree, tmp_path)
         ran = mdtree(*args, out)
         assert ran.code == 5
         assert "cannot be written: No space left on device" in ran.err
-        kept = plain(out)
+        kept = rows_without_times(out)
         assert 0 < len(kept) < 9
-        assert kept == plain(whole)[: len(kept)]
+        assert kept == rows_without_times(whole)[: len(kept)]
         (larger := tmp_path / "larger.jsonl").write_bytes(out.read_bytes())
     assert mdtree(*args, larger).code == 0
-    assert plain(larger) == plain(whole)
+    assert rows_without_times(larger) == rows_without_times(whole)
 
 
 def test_a_place_that_is_read_only_is_told_before_anything_is_measured(mdtree, zoo, tmp_path):

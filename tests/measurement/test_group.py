@@ -99,25 +99,27 @@ def test_choices_made_while_reading_the_weights_are_noted(zoo):
 
 def test_what_a_group_gives_does_not_depend_on_what_was_measured_before(zoo):
     """The network is built once for groups of one shape: nothing of a group may stay in it."""
-    found = tasks(zoo)
+    planned = tasks(zoo)
     clear_caches()
-    alone = measure_group(found["hot"]).quantities
-    measure_group(found["cold"])
+    alone = measure_group(planned["hot"]).quantities
+    measure_group(planned["cold"])
     assert (
-        measure_group(found["hot"]).quantities == alone != measure_group(found["cold"]).quantities
+        measure_group(planned["hot"]).quantities
+        == alone
+        != measure_group(planned["cold"]).quantities
     )
 
 
 def test_data_are_read_once_for_all_groups_until_they_are_forgotten(zoo):
     clear_caches()
     READS.clear()
-    found = tasks(zoo, data="tests.measurement.test_group:counted")
-    for task in found.values():
+    planned = tasks(zoo, data="tests.measurement.test_group:counted")
+    for task in planned.values():
         assert measure_group(task).failure is None
     assert len(READS) == 1
 
     clear_caches()
-    measure_group(found["hot"])
+    measure_group(planned["hot"])
     assert len(READS) == 2
 
 
@@ -126,8 +128,8 @@ def test_data_that_have_changed_are_read_again(tmp_path):
     sizes = []
     for count in (3, 4):
         torch.save((torch.zeros(count, 1, 8, 8), torch.zeros(count).long()), tmp_path / "d.pt")
-        found = tasks(tmp_path, data={"source": "tensors", "train": "d.pt"})
-        sizes.append(len(group_data(found["a"]).train))
+        planned = tasks(tmp_path, data={"source": "tensors", "train": "d.pt"})
+        sizes.append(len(group_data(planned["a"]).train))
     assert sizes == [3, 4]
 
 
@@ -170,9 +172,9 @@ def breaking(kind):
 @pytest.mark.parametrize("kind", [ValueError, MemoryError, RecursionError, SystemExit, KeyError])
 def test_whatever_is_raised_is_in_the_row(zoo, monkeypatch, kind):
     monkeypatch.setitem(METRICS, "x", breaking(kind))
-    found = replace(tasks(zoo)["hot"], metrics=("x",))
-    assert kind.__name__ in measure_group(found).failure.reason
-    assert "deep inside" in measure_group(found).failure.reason
+    task = replace(tasks(zoo)["hot"], metrics=("x",))
+    assert kind.__name__ in measure_group(task).failure.reason
+    assert "deep inside" in measure_group(task).failure.reason
 
 
 def test_an_interruption_is_no_failure_of_the_group(zoo, monkeypatch):
@@ -227,8 +229,8 @@ def test_each_hugging_face_folder_is_its_own_network_and_one_bad_one_fails_alone
 
     assert run.failed.keys() == {"0-bad"}
     assert run.measured == 2
-    found = {r.group: r.facts.get("parameters") for r in read_rows(tmp_path / "rows.jsonl")}
-    assert found["a"] < found["b"]
+    sizes = {r.group: r.facts.get("parameters") for r in read_rows(tmp_path / "rows.jsonl")}
+    assert sizes["a"] < sizes["b"]
 
 
 def test_a_row_survives_its_way_through_text(zoo):

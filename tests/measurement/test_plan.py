@@ -61,10 +61,10 @@ def test_each_folder_with_weights_is_a_group_and_each_file_a_member(tmp_path):
 
 def test_single_groups_can_be_named_and_a_wrong_name_is_told(tmp_path):
     write_zoo(tmp_path, {"cold": [0], "hot": [1], "warm": [2]})
-    one = replace(request(tmp_path), groups=frozenset({"hot", "warm"}))
-    assert [task.group for task in find_groups(one)] == ["hot", "warm"]
+    asked = replace(request(tmp_path), groups=frozenset({"hot", "warm"}))
+    assert [task.group for task in find_groups(asked)] == ["hot", "warm"]
     with pytest.raises(MdtreeError, match="there is no group 'hott', did you mean 'hot'"):
-        find_groups(replace(one, groups=frozenset({"hott"})))
+        find_groups(replace(asked, groups=frozenset({"hott"})))
 
 
 def test_the_recipe_s_groups_come_with_their_facts_above_those_of_all(tmp_path):

@@ -14,14 +14,14 @@ from safetensors.torch import load_file, save_file
 from mdtree.landscape import ComputeCost
 from mdtree.metrics import METRICS, Metric, MetricResult
 from mdtree.rows import Measured, Missing
-from tests.support.zoos import change, rows_of
+from tests.support.zoos import change_recipe, rows_of
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
 
 
 def on_arrays(zoo):
     np.savez(zoo / "train.npz", x=np.ones((4, 1, 8, 8)), y=np.arange(4))
-    change(zoo, data={"source": "tensors", "train": "train.npz"})
+    change_recipe(zoo, data={"source": "tensors", "train": "train.npz"})
 
 
 def counts(ran):
@@ -94,9 +94,9 @@ def same_bytes(zoo):
         (one_member_less, [], (1, 1, 0)),
         (another_name, [], (1, 1, 0)),
         (data, [], (2, 0, 0)),
-        (lambda zoo: change(zoo, batch_size=3), [], (2, 0, 0)),
-        (lambda zoo: change(zoo, facts={"epochs": 9}), [], (2, 0, 0)),
-        (lambda zoo: change(zoo, loss={"factory": "cross_entropy"}), [], (0, 2, 0)),
+        (lambda zoo: change_recipe(zoo, batch_size=3), [], (2, 0, 0)),
+        (lambda zoo: change_recipe(zoo, facts={"epochs": 9}), [], (2, 0, 0)),
+        (lambda zoo: change_recipe(zoo, loss={"factory": "cross_entropy"}), [], (0, 2, 0)),
         (comment, [], (0, 2, 0)),
         (order_of_keys, [], (0, 2, 0)),
         (same_bytes, [], (0, 2, 0)),
@@ -203,8 +203,8 @@ def test_a_run_with_the_wrong_network_costs_no_row_and_is_told(mdtree, zoo):
 
     assert (counts(ran), ran.code) == ((0, 0, 2), 1)
     assert "failed hot: " in ran.err
-    told = json.loads(mdtree("measure", zoo, *WRONG, "--json").out)
-    assert [one["group"] for one in told["failed"]] == ["cold", "hot"]
+    content = json.loads(mdtree("measure", zoo, *WRONG, "--json").out)
+    assert [entry["group"] for entry in content["failed"]] == ["cold", "hot"]
     for group, row in rows_of(zoo / "rows.jsonl").items():
         assert row.failure.kind == "MismatchError"
         assert replace(row, failure=None) == before[group]

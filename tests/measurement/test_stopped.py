@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from tests.support.stopping import WAITING, stopped
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.stopping import WAITING_NETWORK, stop_command
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
 
@@ -26,14 +26,14 @@ def waiting(tmp_path):
     """Three groups whose network waits for the signal that stops it."""
     root = write_zoo(tmp_path / "zoo", {"a": [0, 1], "b": [2, 3], "c": [4, 5]})
     module = f"waiting_{tmp_path.name}"
-    (root / f"{module}.py").write_text(WAITING)
-    change(root, model={"factory": f"{module}:net", "kwargs": {"width": 2}})
+    (root / f"{module}.py").write_text(WAITING_NETWORK)
+    change_recipe(root, model={"factory": f"{module}:net", "kwargs": {"width": 2}})
     return ["measure", root, "--recipe", root / "mdtree.yaml", "--metrics", "error_rate", "--out"]
 
 
 def stopped_at(args, out, how):
     """Stop the command after its first row."""
-    return stopped([*args, out], how, until=out)
+    return stop_command([*args, out], how, until=out)
 
 
 @pytest.mark.parametrize(

@@ -17,18 +17,18 @@ from tests.support.valleys import (
     ITEMS,
     ON_THE_LINE,
     START,
-    Interrupting,
+    InterruptingLoss,
     Ring,
     copy_of,
+    equal_weights,
     few_steps,
     measure,
+    measured_values,
     members,
     mlp,
-    numbered,
-    numbers,
+    numbered_items,
     on_ring,
     ring_loss,
-    same,
     subject,
 )
 
@@ -65,48 +65,48 @@ def test_it_is_in_the_table_and_its_quantities_are_words():
 def test_two_places_around_a_hole_are_connected_by_a_curve_and_not_by_the_line(monkeypatch):
     enough(monkeypatch)
     items = TensorItems((torch.zeros(20, 1), torch.ones(20).long()))
-    found = measure(Hole(), [START, END], items)
+    result = measure(Hole(), [START, END], items)
 
-    assert numbers(found)["linear_barrier"] == 100
-    assert numbers(found)["linear_barrier_loss"] > 0.2
+    assert measured_values(result)["linear_barrier"] == 100
+    assert measured_values(result)["linear_barrier_loss"] > 0.2
     for name in ("connectivity", "connectivity_peak", "barrier"):
-        assert numbers(found)[name] == 0
-    assert numbers(found)["barrier_loss"] <= 0.01
+        assert measured_values(result)[name] == 0
+    assert measured_values(result)["barrier_loss"] <= 0.01
 
 
 def test_without_classes_the_loss_alone_has_a_barrier(monkeypatch):
     enough(monkeypatch)
-    found = measure(Ring(), [START, END], numbered(20), loss=ring_loss)
+    result = measure(Ring(), [START, END], numbered_items(20), loss=ring_loss)
 
     for name in ERRORS:
-        assert Missing(missing="the targets are no class numbers") == found.values[name]
-    assert pytest.approx(numbers(found)["linear_barrier_loss"], rel=1e-5) == ON_THE_LINE
-    assert numbers(found)["barrier_loss"] < 0.5 * ON_THE_LINE
-    assert set(found.details["curve"].columns["train_error"]) == {None}
+        assert Missing(missing="the targets are no class numbers") == result.values[name]
+    assert pytest.approx(measured_values(result)["linear_barrier_loss"], rel=1e-5) == ON_THE_LINE
+    assert measured_values(result)["barrier_loss"] < 0.5 * ON_THE_LINE
+    assert set(result.details["curve"].columns["train_error"]) == {None}
 
 
 def test_the_line_between_equal_ends_is_flat():
     (weights,) = members(mlp, 1)
-    found = measure(mlp(), [weights, weights])
-    columns = found.details["line"].columns
+    result = measure(mlp(), [weights, weights])
+    columns = result.details["line"].columns
     assert len(set(columns["train_error"])) == 1
-    assert numbers(found)["linear_barrier"] == 0
-    assert numbers(found)["linear_barrier_loss"] == pytest.approx(0, abs=1e-6)
+    assert measured_values(result)["linear_barrier"] == 0
+    assert measured_values(result)["linear_barrier_loss"] == pytest.approx(0, abs=1e-6)
 
 
 def test_a_curve_between_equal_ends_in_a_valley_is_flat():
-    found = measure(Ring(), [START, START], numbered(20), loss=ring_loss)
-    assert max(found.details["curve"].columns["train_loss"]) < 1e-4  # the decay pulls a little
-    assert numbers(found)["barrier_loss"] == pytest.approx(0, abs=1e-4)
+    result = measure(Ring(), [START, START], numbered_items(20), loss=ring_loss)
+    assert max(result.details["curve"].columns["train_loss"]) < 1e-4  # the decay pulls a little
+    assert measured_values(result)["barrier_loss"] == pytest.approx(0, abs=1e-4)
 
 
 @PROTOCOLS
 def test_quantities_are_read_off_the_points_that_the_details_list(protocol):
-    found = measure(mlp(), members(mlp), protocol=protocol)
-    columns = found.details["curve"].columns
+    result = measure(mlp(), members(mlp), protocol=protocol)
+    columns = result.details["curve"].columns
     errors, losses = columns["train_error"], columns["train_loss"]
     ends = (errors[0] + errors[-1]) / 2
-    values = numbers(found)
+    values = measured_values(result)
     farthest = max(abs(error - ends) for error in errors[1:-1])
 
     assert abs(values["connectivity"]) == pytest.approx(farthest)
@@ -116,35 +116,35 @@ def test_quantities_are_read_off_the_points_that_the_details_list(protocol):
     assert values["barrier_loss"] == pytest.approx(max(losses[1:-1]) - max(losses[0], losses[-1]))
     assert list(columns["t"]) == sorted(columns["t"])
     assert (columns["t"][0], columns["t"][-1]) == (0, 1)
-    for value in found.values.values():
+    for value in result.values.values():
         assert isinstance(value, Missing) or value.stderr > 0
         assert isinstance(value, Missing) or value.members is None
 
 
 def test_curve_and_line_share_their_ends():
-    found = measure(mlp(), members(mlp))
-    curve, line = (found.details[name].columns for name in ("curve", "line"))
+    result = measure(mlp(), members(mlp))
+    curve, line = (result.details[name].columns for name in ("curve", "line"))
     for name in ("train_error", "train_loss"):
         assert (curve[name][0], curve[name][-1]) == (line[name][0], line[name][-1])
 
 
 def test_more_members_are_joined_with_the_next_one_and_their_spread_is_told():
     weights = members(mlp, 4)
-    found, first = measure(mlp(), weights), measure(mlp(), weights[:2])
+    result, first = measure(mlp(), weights), measure(mlp(), weights[:2])
     pairs = ["seed-0 - seed-1", "seed-1 - seed-2", "seed-2 - seed-3"]
-    assert pairs == list(dict.fromkeys(found.details["curve"].columns["pair"]))
-    assert pairs == list(dict.fromkeys(found.details["line"].columns["pair"]))
+    assert pairs == list(dict.fromkeys(result.details["curve"].columns["pair"]))
+    assert pairs == list(dict.fromkeys(result.details["line"].columns["pair"]))
 
-    lines = [numbers(measure(mlp(), weights[n : n + 2])) for n in range(3)]
+    lines = [measured_values(measure(mlp(), weights[n : n + 2])) for n in range(3)]
     for name in ("linear_barrier", "linear_barrier_loss"):  # which no seed changes
         each = [line[name] for line in lines]
-        value = found.values[name]
+        value = result.values[name]
         assert statistics.fmean(each) == pytest.approx(value.value)
         assert statistics.stdev(each) / math.sqrt(3) == pytest.approx(value.stderr)
     points = len(first.details["curve"].columns["t"])
     for name, column in first.details["curve"].columns.items():
-        assert column == found.details["curve"].columns[name][:points]
-    assert found.values["barrier"].iterations > first.values["barrier"].iterations
+        assert column == result.details["curve"].columns[name][:points]
+    assert result.values["barrier"].iterations > first.values["barrier"].iterations
 
 
 @PROTOCOLS
@@ -166,7 +166,7 @@ def test_what_the_caller_drew_and_how_many_items_run_at_once_make_no_difference(
     torch.rand(5)
     other = measure(net(), weights, batch_size=37)
     for name in ("curve", "line"):
-        one, two = (found.details[name].columns["train_loss"] for found in (first, other))
+        one, two = (result.details[name].columns["train_loss"] for result in (first, other))
         assert one == pytest.approx(two, rel=1e-4)
 
 
@@ -185,8 +185,8 @@ class Lazy(torch.utils.data.Dataset):
 def test_items_that_are_decoded_when_they_are_read_give_the_same(protocol):
     weights = members(mlp)
     lazy = DatasetItems(Lazy(), torch.arange(len(ITEMS)))
-    found = [measure(mlp(), weights, items, protocol=protocol) for items in (ITEMS, lazy)]
-    assert found[0].values == found[1].values
+    results = [measure(mlp(), weights, items, protocol=protocol) for items in (ITEMS, lazy)]
+    assert results[0].values == results[1].values
 
 
 def test_float64_gives_nearly_the_same():
@@ -195,9 +195,9 @@ def test_float64_gives_nearly_the_same():
         {n: t.double() if t.is_floating_point() else t for n, t in each.items()}
         for each in copy_of_all(weights)
     ]
-    found = measure(mlp(), weights)
+    result = measure(mlp(), weights)
     exact = measure(mlp().double(), double, dtype=torch.float64)
-    one, two = (each.details["line"].columns["train_loss"] for each in (found, exact))
+    one, two = (each.details["line"].columns["train_loss"] for each in (result, exact))
     assert one == pytest.approx(two, rel=1e-5)
     assert one != two
 
@@ -211,7 +211,7 @@ def copy_of_all(weights):
 def test_everything_is_found_afterwards_as_it_was(protocol, after):
     module, weights = mlp(), members(mlp)
     given, state = copy_of_all(weights), copy_of(module.state_dict())
-    loss = CROSS_ENTROPY if after is None else Interrupting(after)
+    loss = CROSS_ENTROPY if after is None else InterruptingLoss(after)
     asked = subject(module, weights, protocol=protocol, loss=loss)
     module[3].train()
     module[0].weight.requires_grad_(requires_grad=False)
@@ -225,8 +225,8 @@ def test_everything_is_found_afterwards_as_it_was(protocol, after):
         with pytest.raises(KeyboardInterrupt):
             CONNECTIVITY.compute(asked)
 
-    assert same(state, module.state_dict())
-    assert all(map(same, given, weights))
+    assert equal_weights(state, module.state_dict())
+    assert all(map(equal_weights, given, weights))
     assert modes == [inner.training for inner in module.modules()]
     assert [p.requires_grad for p in module.parameters()] == [False, *[True] * 5]
     assert [p.grad is None for p in module.parameters()] == [*[True] * 5, False]
@@ -238,7 +238,7 @@ def test_everything_is_found_afterwards_as_it_was(protocol, after):
 def test_ring_of_three():
     """Neighbours in the order of names: 0 to 120 and 120 to 240, never 240 to 0."""
     weights = [on_ring(degrees) for degrees in (0, 120, 240)]
-    found = measure(Ring(), weights, numbered(20), loss=ring_loss)
+    result = measure(Ring(), weights, numbered_items(20), loss=ring_loss)
     across = (math.cos(math.radians(60)) ** 2 - 1) ** 2
-    assert across == pytest.approx(numbers(found)["linear_barrier_loss"], rel=1e-5)
-    assert found.values["linear_barrier_loss"].stderr == pytest.approx(0, abs=1e-6)
+    assert across == pytest.approx(measured_values(result)["linear_barrier_loss"], rel=1e-5)
+    assert result.values["linear_barrier_loss"].stderr == pytest.approx(0, abs=1e-6)

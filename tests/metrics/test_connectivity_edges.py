@@ -18,16 +18,16 @@ from tests.support.valleys import (
     END,
     ITEMS,
     START,
-    Failing,
+    FailingLoss,
     Ring,
     X,
     copy_of,
     few_steps,
     measure,
+    measured_values,
     members,
     mlp,
-    numbered,
-    numbers,
+    numbered_items,
     ring_loss,
     subject,
 )
@@ -61,9 +61,9 @@ def frozen(module):
 )
 def test_what_cannot_be_joined_says_why_and_costs_nothing(module, count, items, reason, protocol):
     asked = subject(module, [copy_of(module.state_dict())] * count, items, protocol=protocol)
-    found = CONNECTIVITY.compute(asked)
-    assert dict.fromkeys(CONNECTIVITY.quantities, Missing(missing=reason)) == found.values
-    assert not found.details
+    result = CONNECTIVITY.compute(asked)
+    assert dict.fromkeys(CONNECTIVITY.quantities, Missing(missing=reason)) == result.values
+    assert not result.details
     assert ComputeCost() == asked.runner.meter.total
 
 
@@ -71,9 +71,9 @@ def test_what_cannot_be_joined_says_why_and_costs_nothing(module, count, items, 
 @pytest.mark.parametrize("batch_size", [1, 4])
 @pytest.mark.parametrize("count", [2, 3, 5, 9, 10, 11, 16])
 def test_few_items_and_batches_of_one_do_with_statistics_that_need_two(count, batch_size, protocol):
-    found = measure(mlp(), members(mlp), few(count), batch_size=batch_size, protocol=protocol)
+    result = measure(mlp(), members(mlp), few(count), batch_size=batch_size, protocol=protocol)
     wanted = len(CONNECTIVITY.quantities) - 2 * (protocol == "paper-1")
-    assert len(numbers(found)) == wanted
+    assert len(measured_values(result)) == wanted
 
 
 def broken(weights, value):
@@ -86,29 +86,31 @@ def broken(weights, value):
 def test_an_end_that_is_not_finite_is_missing_with_its_reason(value, place, protocol):
     weights = members(mlp)
     weights[place] = broken(weights[place], value)
-    found = measure(mlp(), weights, protocol=protocol)
+    result = measure(mlp(), weights, protocol=protocol)
     reason = "the loss or the error is not finite on the path"
     for name in ("connectivity", "connectivity_peak", "barrier", "barrier_loss"):
-        assert Missing(missing=reason) == found.values[name]
-    assert "linear_barrier_loss" not in numbers(found)  # while an infinite output has a class
-    assert None in found.details["curve"].columns["train_loss"]  # JSON has no NaN
+        assert Missing(missing=reason) == result.values[name]
+    assert "linear_barrier_loss" not in measured_values(
+        result
+    )  # while an infinite output has a class
+    assert None in result.details["curve"].columns["train_loss"]  # JSON has no NaN
 
 
 def test_one_broken_pair_of_several_is_not_passed_over():
     weights = [*members(mlp, 2), broken(members(mlp, 3)[2], math.nan)]
-    found = measure(mlp(), weights)
-    assert not numbers(found)
-    assert len(set(found.details["curve"].columns["pair"])) == 2
+    result = measure(mlp(), weights)
+    assert not measured_values(result)
+    assert len(set(result.details["curve"].columns["pair"])) == 2
 
 
 @PROTOCOLS
 def test_steps_without_a_finite_loss_end_in_numbers_or_in_a_reason(protocol):
-    loss = Failing(3)  # NaN from the third step on
-    found = measure(Ring(), [START, END], numbered(20), loss=loss, protocol=protocol)
-    value = found.values["barrier_loss"]
+    loss = FailingLoss(3)  # NaN from the third step on
+    result = measure(Ring(), [START, END], numbered_items(20), loss=loss, protocol=protocol)
+    value = result.values["barrier_loss"]
     if protocol == "standard-1":
         assert isinstance(value, Measured)
-        assert value.value <= numbers(found)["linear_barrier_loss"] + 1e-6
+        assert value.value <= measured_values(result)["linear_barrier_loss"] + 1e-6
     else:
         assert Missing(missing="the loss or the error is not finite on the path") == value
 
@@ -118,10 +120,10 @@ def test_a_loss_of_means_has_no_standard_error_of_its_own():
         return CROSS_ENTROPY(output, batch).mean()
 
     weights = members(mlp)
-    found, each = measure(mlp(), weights, loss=mean), measure(mlp(), weights)
-    assert found.values["barrier_loss"].stderr is None
-    assert found.values["barrier"] == each.values["barrier"]
-    assert numbers(each) == pytest.approx(numbers(found), rel=1e-5, abs=1e-6)
+    result, each = measure(mlp(), weights, loss=mean), measure(mlp(), weights)
+    assert result.values["barrier_loss"].stderr is None
+    assert result.values["barrier"] == each.values["barrier"]
+    assert measured_values(each) == pytest.approx(measured_values(result), rel=1e-5, abs=1e-6)
 
 
 def less(weights):
@@ -174,15 +176,15 @@ def test_frozen_and_shared_weights_and_buffers_are_fine(protocol):
         for each in members(Partly)
     ]
     given = [copy_of(each) for each in weights]
-    found = measure(Partly(), weights, protocol=protocol)
-    assert len(numbers(found)) == (6 if protocol == "standard-1" else 4)
+    result = measure(Partly(), weights, protocol=protocol)
+    assert len(measured_values(result)) == (6 if protocol == "standard-1" else 4)
     for before, after in zip(given, weights, strict=True):
         assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_a_loss_that_knows_no_gradient_leaves_the_line():
-    found = measure(
-        Ring(), [START, END], numbered(20), loss=lambda *args: ring_loss(*args).detach()
+    result = measure(
+        Ring(), [START, END], numbered_items(20), loss=lambda *args: ring_loss(*args).detach()
     )
-    values = numbers(found)
+    values = measured_values(result)
     assert values["barrier_loss"] == pytest.approx(values["linear_barrier_loss"], rel=0.05)

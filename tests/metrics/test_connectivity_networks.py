@@ -14,7 +14,7 @@ from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.recipes import LossSpec, Trust
 from mdtree.rows import Missing
 from tests.support.networks import NETS, group
-from tests.support.valleys import CROSS_ENTROPY, copy_of, runner_of, same
+from tests.support.valleys import CROSS_ENTROPY, copy_of, equal_weights, runner_of
 
 MSE = build_loss(LossSpec(factory="mse"), Trust())
 REGRESSIONS = ("regression", "one number")
@@ -37,9 +37,9 @@ def test_every_network_has_numbers_and_is_left_as_it_was(name, protocol, monkeyp
         protocol=protocol,
         seed=0,
     )
-    found = CONNECTIVITY.compute(subject)
+    result = CONNECTIVITY.compute(subject)
 
-    for quantity, value in found.values.items():
+    for quantity, value in result.values.items():
         if "linear" in quantity and protocol == "paper-1":
             assert Missing(missing="not part of protocol paper-1") == value
         elif "loss" not in quantity and name in REGRESSIONS:
@@ -47,9 +47,9 @@ def test_every_network_has_numbers_and_is_left_as_it_was(name, protocol, monkeyp
         else:
             assert math.isfinite(value.value)
             assert value.stderr >= 0
-    assert all(map(same, before, weights))
-    assert same(state, module.state_dict())
+    assert all(map(equal_weights, before, weights))
+    assert equal_weights(state, module.state_dict())
     assert all(p.requires_grad and p.grad is None for p in module.parameters())
-    losses = found.details["curve"].columns["train_loss"]
+    losses = result.details["curve"].columns["train_loss"]
     assert len(set(losses)) > 3  # the weights that were given are those that ran
     assert torch.is_grad_enabled()

@@ -20,9 +20,9 @@ from tests.support.valleys import (
     copy_of,
     line_of,
     measure,
+    measured_values,
     members,
     mlp,
-    numbers,
     subject,
 )
 
@@ -73,7 +73,7 @@ def test_the_learning_rate_is_kept_then_lowered_evenly_then_kept(progress, share
 
 def test_paper_1_starts_at_random_and_takes_the_first_two_members(asked):
     weights = members(mlp, 3)
-    found = measure(mlp(), weights, items(60), protocol="paper-1")
+    result = measure(mlp(), weights, items(60), protocol="paper-1")
     measure(mlp(), weights, items(60), protocol="paper-1", seed=1)
 
     (path, *_), (other, *_) = asked
@@ -82,19 +82,19 @@ def test_paper_1_starts_at_random_and_takes_the_first_two_members(asked):
     assert not torch.equal(other.control_point, control_point)
     assert control_point.abs().max() <= 1
     assert (path.layout.views(control_point)["1.bias"] == 0).all()
-    assert {"seed-0 - seed-1"} == set(found.details["curve"].columns["pair"])
+    assert {"seed-0 - seed-1"} == set(result.details["curve"].columns["pair"])
 
 
 def test_paper_1_measures_five_points_on_the_whole_training_set(asked):
-    found = measure(mlp(), members(mlp), items(1030), protocol="paper-1", batch_size=500)
-    columns = found.details["curve"].columns
+    result = measure(mlp(), members(mlp), items(1030), protocol="paper-1", batch_size=500)
+    columns = result.details["curve"].columns
     assert columns["t"] == (0, 0.25, 0.5, 0.75, 1)
     wrong = [error * 1030 / 100 for error in columns["train_error"]]
     assert wrong == pytest.approx([round(each) for each in wrong])
     for name in ("linear_barrier", "linear_barrier_loss"):
-        assert Missing(missing="not part of protocol paper-1") == found.values[name]
-    assert "line" not in found.details
-    assert (found.values["barrier"].iterations, found.values["barrier"].converged) == (2, True)
+        assert Missing(missing="not part of protocol paper-1") == result.values[name]
+    assert "line" not in result.details
+    assert (result.values["barrier"].iterations, result.values["barrier"].converged) == (2, True)
     assert asked
 
 
@@ -126,9 +126,9 @@ def test_standard_1_measures_training_errors_on_what_the_bend_was_trained_on(ask
 def test_standard_1_measures_a_sample_and_refines_around_the_worst(asked):
     inner, refined = len(connectivity._INNER), connectivity._REFINED
     count = 2 * connectivity._ITEMS
-    found = measure(mlp(), members(mlp), items(count), batch_size=500)
+    result = measure(mlp(), members(mlp), items(count), batch_size=500)
     for name in ("curve", "line"):
-        columns = found.details[name].columns
+        columns = result.details[name].columns
         assert len(columns["t"]) == len(set(columns["t"])) == 2 + inner + 2 * refined
         wrong = [error * connectivity._ITEMS / 100 for error in columns["train_error"]]
         assert wrong == pytest.approx([round(each) for each in wrong])
@@ -156,9 +156,9 @@ def test_the_cost_told_before_is_within_a_factor_of_two(make, count, protocol, p
         full_items=group.data.full,
         protocol=protocol,
     )
-    told = CONNECTIVITY.cost(work).passes
+    estimate = CONNECTIVITY.cost(work).passes
     CONNECTIVITY.compute(group)
-    assert told / 2 <= group.runner.meter.total.passes <= told * 2
+    assert estimate / 2 <= group.runner.meter.total.passes <= estimate * 2
 
 
 @pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
@@ -179,6 +179,6 @@ def test_training_helps_where_checkpoints_of_two_trainings_meet(monkeypatch):
         module = plain()
         how = Training(batch_size=30, learning_rate=0.1, epochs=60, seed=seed)
         weights.append(copy_of(train(module, data, CROSS_ENTROPY, how)))
-    values = numbers(measure(plain(), weights, data, batch_size=300))
+    values = measured_values(measure(plain(), weights, data, batch_size=300))
     assert values["linear_barrier_loss"] > 0.1
     assert values["barrier_loss"] < 0.5 * values["linear_barrier_loss"]

@@ -10,8 +10,8 @@ import torch
 
 from mdtree.metrics import connectivity
 from mdtree.rows import Measured
-from tests.support.valleys import Interrupting
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.valleys import InterruptingLoss
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_ctrl_c_in_the_middle_of_a_curve_writes_no_row_and_the_group_is_measured
 
     def interrupted(runner, *args):
         groups.append(runner)
-        loss = Interrupting(10 if len(groups) == 2 else 10**9)
+        loss = InterruptingLoss(10 if len(groups) == 2 else 10**9)
         return train(replace(runner, loss=loss), *args)
 
     monkeypatch.setattr(connectivity, "train_curve", interrupted)
@@ -96,6 +96,6 @@ def test_a_part_of_the_data_is_trained_on_as_long_as_all_of_it(mdtree, args, tmp
 
     monkeypatch.setattr(connectivity, "train_curve", short)
     assert mdtree(*args, tmp_path / "rows.jsonl", "--protocol", "paper-1").code == 0
-    change(args[1], data={"source": "digits"})
+    change_recipe(args[1], data={"source": "digits"})
     assert mdtree(*args, tmp_path / "all.jsonl", "--protocol", "paper-1").code == 0
     assert seen == [(50, 50 * 9)] * 3 + [(1200, 50 * 9)] * 3

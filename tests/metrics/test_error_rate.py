@@ -66,39 +66,39 @@ BATCHES = pytest.mark.parametrize("batch_size", [1, 3, 4, 7, 100])  # 3, 3, 1 an
 
 @BATCHES
 def test_error_and_loss_are_those_by_hand(batch_size):
-    found = measure([EYE], (X, Y), (X[:5], Y[:5]), batch_size=batch_size)
+    values = measure([EYE], (X, Y), (X[:5], Y[:5]), batch_size=batch_size)
 
     right = [math.log1p(math.exp(-gap)) for gap in (1, 1, 2, 3, 4)]  # items 0, 1, 3, 4, 6
     wrong = [math.log1p(math.exp(gap)) for gap in (2, 3)]  # items 2, 5
     losses = right + wrong
-    assert pytest.approx(found["train_error"].value) == 100 * 2 / 7
-    assert pytest.approx(found["test_error"].value) == 100 * 1 / 5
-    assert sum(losses) / 7 == pytest.approx(found["train_loss"].value, rel=1e-6)
-    assert (sum(right[:4]) + wrong[0]) / 5 == pytest.approx(found["test_loss"].value, rel=1e-6)
+    assert pytest.approx(values["train_error"].value) == 100 * 2 / 7
+    assert pytest.approx(values["test_error"].value) == 100 * 1 / 5
+    assert sum(losses) / 7 == pytest.approx(values["train_loss"].value, rel=1e-6)
+    assert (sum(right[:4]) + wrong[0]) / 5 == pytest.approx(values["test_loss"].value, rel=1e-6)
 
 
 @BATCHES
 def test_one_member_has_the_standard_errors_of_its_items(batch_size):
-    found = measure([EYE], (X, Y), batch_size=batch_size)
+    values = measure([EYE], (X, Y), batch_size=batch_size)
 
     each = F.cross_entropy(X.double(), Y, reduction="none").numpy()
     p = 2 / 7
-    assert 100 * math.sqrt(p * (1 - p) / 7) == pytest.approx(found["train_error"].stderr)
+    assert 100 * math.sqrt(p * (1 - p) / 7) == pytest.approx(values["train_error"].stderr)
     assert np.std(each, ddof=1) / math.sqrt(7) == pytest.approx(
-        found["train_loss"].stderr, rel=1e-5
+        values["train_loss"].stderr, rel=1e-5
     )
 
 
 @BATCHES
 def test_several_members_have_the_standard_error_of_their_spread(batch_size):
-    found = measure([EYE, SWAP, EYE], (X, Y), batch_size=batch_size)
+    values = measure([EYE, SWAP, EYE], (X, Y), batch_size=batch_size)
 
     errors = [100 * 2 / 7, 100 * 5 / 7, 100 * 2 / 7]
-    assert errors == pytest.approx(found["train_error"].members)
-    assert np.mean(errors) == pytest.approx(found["train_error"].value)
-    assert np.std(errors, ddof=1) / math.sqrt(3) == pytest.approx(found["train_error"].stderr)
-    losses = found["train_loss"].members
-    assert np.std(losses, ddof=1) / math.sqrt(3) == pytest.approx(found["train_loss"].stderr)
+    assert errors == pytest.approx(values["train_error"].members)
+    assert np.mean(errors) == pytest.approx(values["train_error"].value)
+    assert np.std(errors, ddof=1) / math.sqrt(3) == pytest.approx(values["train_error"].stderr)
+    losses = values["train_loss"].members
+    assert np.std(losses, ddof=1) / math.sqrt(3) == pytest.approx(values["train_loss"].stderr)
     assert losses[0] == losses[2] != losses[1]
 
 
@@ -110,42 +110,42 @@ def test_any_batch_size_gives_one_full_pass_of_a_network_with_stored_statistics(
     output = module.eval()(x).detach()
 
     for batch_size in (4, 33, 101):
-        found = measure([weights], (x, y), module=module, batch_size=batch_size)
-        assert 100 * float((output.argmax(1) != y).double().mean()) == found["train_error"].value
-        assert float(F.cross_entropy(output, y)) == pytest.approx(found["train_loss"].value)
+        values = measure([weights], (x, y), module=module, batch_size=batch_size)
+        assert 100 * float((output.argmax(1) != y).double().mean()) == values["train_error"].value
+        assert float(F.cross_entropy(output, y)) == pytest.approx(values["train_loss"].value)
 
 
 def test_losses_far_from_zero_keep_their_spread():
     each = 1000 + torch.arange(7) / 64  # exact in float32, while sums of squares are not
-    found = measure([EYE], (X, Y), loss=lambda output, batch: each[: len(output)], batch_size=7)
-    assert np.std(each.numpy(), ddof=1) / math.sqrt(7) == pytest.approx(found["train_loss"].stderr)
+    values = measure([EYE], (X, Y), loss=lambda output, batch: each[: len(output)], batch_size=7)
+    assert np.std(each.numpy(), ddof=1) / math.sqrt(7) == pytest.approx(values["train_loss"].stderr)
 
 
 @BATCHES
 def test_a_loss_that_gives_means_only_is_weighted_by_the_size_of_the_batches(batch_size):
-    found = measure([EYE], (X, Y), loss=mean_only, batch_size=batch_size)
+    values = measure([EYE], (X, Y), loss=mean_only, batch_size=batch_size)
 
     whole = float(F.cross_entropy(X, Y))
-    assert whole == pytest.approx(found["train_loss"].value, rel=1e-6)
-    assert None is found["train_loss"].stderr
+    assert whole == pytest.approx(values["train_loss"].value, rel=1e-6)
+    assert None is values["train_loss"].stderr
 
 
 def test_regression_has_a_loss_and_says_why_it_has_no_error():
     wanted = X + torch.tensor([[1.0, 2.0]])
 
-    found = measure([EYE], (X, wanted), (X, wanted), loss=mse())
+    values = measure([EYE], (X, wanted), (X, wanted), loss=mse())
 
-    assert pytest.approx(found["train_loss"].value) == 2.5
-    assert Missing(missing="the targets are no class numbers") == found["train_error"]
-    assert found["test_error"] == found["train_error"]
+    assert pytest.approx(values["train_loss"].value) == 2.5
+    assert Missing(missing="the targets are no class numbers") == values["train_error"]
+    assert values["test_error"] == values["train_error"]
 
 
 def test_without_test_data_only_the_test_half_is_missing():
-    found = measure([EYE], (X, Y))
+    values = measure([EYE], (X, Y))
 
     missing = Missing(missing="the recipe names no test data")
-    assert missing == found["test_error"] == found["test_loss"]
-    assert isinstance(found["train_error"], Measured)
+    assert missing == values["test_error"] == values["test_loss"]
+    assert isinstance(values["train_error"], Measured)
 
 
 def test_named_inputs_are_measured_like_pairs():
@@ -154,18 +154,18 @@ def test_named_inputs_are_measured_like_pairs():
             return super().forward(x + shift)
 
     data = {"x": X - 1, "shift": torch.ones(7, 1), "labels": Y}
-    found = measure([EYE], data, module=Named(2, 2, bias=False))
+    values = measure([EYE], data, module=Named(2, 2, bias=False))
 
-    assert measure([EYE], (X, Y)) == found
+    assert measure([EYE], (X, Y)) == values
 
 
 def test_nan_outputs_are_missing_for_error_and_loss_and_never_a_number():
     broken = {"weight": torch.full((2, 2), math.nan)}
 
-    found = measure([EYE, broken], (X, Y))
+    values = measure([EYE, broken], (X, Y))
 
     for name in ("train_error", "train_loss"):
-        assert Missing(missing="not finite for 1 of 2 checkpoints") == found[name]
+        assert Missing(missing="not finite for 1 of 2 checkpoints") == values[name]
 
 
 def test_one_nan_output_of_one_item_is_enough():
@@ -175,9 +175,9 @@ def test_one_nan_output_of_one_item_is_enough():
 
 
 def test_one_item_has_no_spread():
-    found = measure([EYE], (X[:1], Y[:1]))
-    assert Measured(value=0, stderr=0, members=(0,)) == found["train_error"]
-    assert None is found["train_loss"].stderr
+    values = measure([EYE], (X[:1], Y[:1]))
+    assert Measured(value=0, stderr=0, members=(0,)) == values["train_error"]
+    assert None is values["train_loss"].stderr
 
 
 @pytest.mark.parametrize(

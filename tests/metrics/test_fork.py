@@ -48,9 +48,9 @@ def values(module, members, data, **kwargs):
     return FORK.compute(forked(module, members, data, **kwargs)).values
 
 
-def missing(found):
-    (reason,) = {value.missing for value in found.values()}
-    assert tuple(found) == QUANTITIES
+def missing(measured):
+    (reason,) = {value.missing for value in measured.values()}
+    assert tuple(measured) == QUANTITIES
     return reason
 
 
@@ -63,15 +63,15 @@ def test_any_network_is_forked_and_found_as_it_was(name):
     kept = {key: tensor.clone() for key, tensor in members[0].items()}
     state = torch.get_rng_state()
 
-    found = values(module, members, data)
+    measured = values(module, members, data)
 
-    assert tuple(found) == QUANTITIES
+    assert tuple(measured) == QUANTITIES
     labels = data["labels"] if isinstance(data, dict) else data[1]
     if labels.is_floating_point():
-        assert found["fork_barrier"] == Missing(missing="the targets are no class numbers")
+        assert measured["fork_barrier"] == Missing(missing="the targets are no class numbers")
     else:
-        assert isinstance(found["fork_barrier"], Measured)
-    assert -1 <= found["fork_cka"].value <= 1 + 1e-9
+        assert isinstance(measured["fork_barrier"], Measured)
+    assert -1 <= measured["fork_cka"].value <= 1 + 1e-9
     assert all(torch.equal(tensor, before[key]) for key, tensor in module.state_dict().items())
     assert all(torch.equal(tensor, kept[key]) for key, tensor in members[0].items())
     assert all(parameter.grad is None for parameter in module.parameters())
@@ -85,7 +85,7 @@ def test_the_barrier_is_that_between_two_trainings_of_other_orders():
     module, members = group(make, 1)
     how = replace(HOW, learning_rate=1.5)
     made = forked(module, members, data, training=how)
-    found = FORK.compute(made).values["fork_barrier"]
+    barrier = FORK.compute(made).values["fork_barrier"]
 
     ends = []
     for way in range(2):
@@ -98,7 +98,9 @@ def test_the_barrier_is_that_between_two_trainings_of_other_orders():
     items = TensorItems(data)
     by_hand = profile(made.runner, line, items, items, inner=(0.25, 0.5, 0.75)).barrier()
     assert by_hand.value != 0
-    assert (found.value, found.stderr) == pytest.approx((by_hand.value, by_hand.stderr), rel=1e-9)
+    assert (barrier.value, barrier.stderr) == pytest.approx(
+        (by_hand.value, by_hand.stderr), rel=1e-9
+    )
 
 
 def test_a_stable_checkpoint_has_no_barrier_and_equal_outputs():
@@ -107,16 +109,16 @@ def test_a_stable_checkpoint_has_no_barrier_and_equal_outputs():
     module = nn.Linear(5, 3)
     how = Training(batch_size=60, learning_rate=0.5, epochs=300)
     weights = train(module, TensorItems(data), loss_for(data), how)
-    found = values(nn.Linear(5, 3), [weights], data, training=replace(HOW, learning_rate=0.01))
-    assert found["fork_barrier"].value == pytest.approx(0, abs=1e-9)
-    assert found["fork_cka"].value == pytest.approx(1, abs=1e-3)
+    measured = values(nn.Linear(5, 3), [weights], data, training=replace(HOW, learning_rate=0.01))
+    assert measured["fork_barrier"].value == pytest.approx(0, abs=1e-9)
+    assert measured["fork_cka"].value == pytest.approx(1, abs=1e-3)
 
 
 def test_a_learning_rate_of_nothing_gives_equal_continuations():
     make, data = NETS["mlp"]
-    found = values(*group(make, 1), data, training=replace(HOW, learning_rate=1e-12))
-    assert found["fork_barrier"].value == 0
-    assert found["fork_cka"].value == pytest.approx(1, abs=1e-6)
+    measured = values(*group(make, 1), data, training=replace(HOW, learning_rate=1e-12))
+    assert measured["fork_barrier"].value == 0
+    assert measured["fork_cka"].value == pytest.approx(1, abs=1e-6)
 
 
 def test_the_seed_decides_everything_and_the_protocol_nothing():
@@ -144,14 +146,14 @@ def test_the_cost_told_before_is_what_is_used(count, batch_size):
     how = replace(HOW, batch_size=batch_size)
     made = forked(*group(make, 1), data, training=how)
     FORK.compute(made)
-    told = FORK.cost(
+    estimate = FORK.cost(
         Workload(
             members=1, train_items=count, test_items=0, full_items=count,
             protocol="standard-1", training=how,
         )
     )  # fmt: skip
-    assert told.gradient == made.runner.meter.total.gradient
-    assert told.passes / 2 <= made.runner.meter.total.passes <= 2 * told.passes
+    assert estimate.gradient == made.runner.meter.total.gradient
+    assert estimate.passes / 2 <= made.runner.meter.total.passes <= 2 * estimate.passes
 
 
 def test_without_training_in_the_recipe_nothing_is_done_and_the_reason_is_told():
@@ -191,9 +193,9 @@ def test_no_items_at_all():
 
 def test_too_few_items_for_similarity():
     make, (x, y) = NETS["mlp"]
-    found = values(*group(make, 1), (x[:3], y[:3]))
-    assert isinstance(found["fork_barrier"], Measured)
-    assert found["fork_cka"] == Missing(missing="needs 4 training items, found 3")
+    measured = values(*group(make, 1), (x[:3], y[:3]))
+    assert isinstance(measured["fork_barrier"], Measured)
+    assert measured["fork_cka"] == Missing(missing="needs 4 training items, found 3")
 
 
 @pytest.mark.parametrize("stored", ["once", "twice"])
@@ -210,24 +212,24 @@ def test_tied_weights_stay_tied(stored):
     module, (weights,) = group(Tied, 1)
     if stored == "once":
         weights = {name: tensor for name, tensor in weights.items() if name != "last.weight"}
-    found = values(module, [weights], clusters())
-    assert isinstance(found["fork_barrier"], Measured)
-    assert isinstance(found["fork_cka"], Measured)
+    measured = values(module, [weights], clusters())
+    assert isinstance(measured["fork_barrier"], Measured)
+    assert isinstance(measured["fork_cka"], Measured)
     assert module.last.weight is module.first.weight
 
 
 def test_a_training_that_explodes_is_missing_and_not_a_number():
     make, _ = NETS["mlp"]
-    found = values(*group(make, 1), clusters(), training=replace(HOW, learning_rate=1e30))
-    assert "finite" in found["fork_barrier"].missing
-    assert "finite" in found["fork_cka"].missing
+    measured = values(*group(make, 1), clusters(), training=replace(HOW, learning_rate=1e30))
+    assert "finite" in measured["fork_barrier"].missing
+    assert "finite" in measured["fork_cka"].missing
 
 
 def test_inputs_that_cannot_be_mixed_are_compared_as_they_are_and_a_note_says_so():
     make, data = NETS["words"]
-    found = FORK.compute(forked(*group(make, 1), data))
-    assert found.notes == ("inputs that are whole numbers cannot be mixed",)
-    assert isinstance(found.values["fork_cka"], Measured)
+    result = FORK.compute(forked(*group(make, 1), data))
+    assert result.notes == ("inputs that are whole numbers cannot be mixed",)
+    assert isinstance(result.values["fork_cka"], Measured)
 
 
 def test_a_data_set_of_another_place_is_not_changed():

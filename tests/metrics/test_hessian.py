@@ -14,14 +14,14 @@ from mdtree.metrics.hessian import HESSIAN, _spread
 from mdtree.models import cnn
 from mdtree.rows import Measured
 from tests.support.exact import (
-    BOTH,
+    BOTH_PROTOCOLS,
     exact_hessian,
     exact_product,
     measure,
     mlp,
-    numbers,
     runner_of,
     subject,
+    top_and_trace,
     weights_of,
 )
 from tests.support.networks import NETS, X, Y, group
@@ -49,22 +49,22 @@ def truth(trained):
     return exact_hessian(runner_of(module), weights_of(module), (x[:300], y[:300]))
 
 
-@BOTH
+@BOTH_PROTOCOLS
 @pytest.mark.parametrize("net", NETS)
 def test_any_network_is_measured(net, protocol):
     make, data = NETS[net]
     module, members = group(make, 2)
 
-    found = measure(module, members, data, protocol)
+    result = measure(module, members, data, protocol)
 
-    for value in numbers(found):
+    for value in top_and_trace(result):
         assert isinstance(value, Measured)
         assert len(value.members) == 2
         assert value.stderr >= 0
-    assert found.values["hessian_top"].value > 0
-    assert found.values["hessian_top"].iterations > 2
+    assert result.values["hessian_top"].value > 0
+    assert result.values["hessian_top"].iterations > 2
     notes = ("attention ran under the math kernel: the fused one has no second derivative",)
-    assert (notes if net in ("transformer", "bert") else ()) == found.notes
+    assert (notes if net in ("transformer", "bert") else ()) == result.notes
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -72,7 +72,9 @@ def test_the_standard_protocol_finds_the_truth(trained, truth, seed):
     module, (x, y) = trained
     few = x[:300], y[:300]
 
-    top, trace = numbers(measure(module, [weights_of(module)], few, seed=seed, batch_size=128))
+    top, trace = top_and_trace(
+        measure(module, [weights_of(module)], few, seed=seed, batch_size=128)
+    )
 
     assert float(torch.linalg.eigvalsh(truth)[-1]) == pytest.approx(top.value, rel=0.01)
     assert float(truth.trace()) == pytest.approx(trace.value, abs=3 * trace.stderr)
@@ -85,9 +87,9 @@ def test_a_network_smaller_than_the_space_is_known_exactly():
     module = nn.Linear(5, 3)
     truth = exact_hessian(runner_of(module), weights_of(module), (X, Y))
 
-    found = measure(module.double(), [weights_of(module)], (X.double(), Y))
+    result = measure(module.double(), [weights_of(module)], (X.double(), Y))
 
-    top, trace = numbers(found)
+    top, trace = top_and_trace(result)
     assert float(truth.trace()) == pytest.approx(trace.value, abs=3 * trace.stderr + 1e-9)
     assert float(torch.linalg.eigvalsh(truth)[-1]) == pytest.approx(top.value, rel=1e-2)
 
@@ -95,12 +97,12 @@ def test_a_network_smaller_than_the_space_is_known_exactly():
 def test_several_members_have_the_standard_error_of_their_spread():
     module, members = group(mlp, 3)
 
-    together = numbers(measure(module, members, (X, Y)))
+    together = top_and_trace(measure(module, members, (X, Y)))
 
     for value in together:
         spread = torch.tensor(value.members).std() / math.sqrt(3)
         assert float(spread) == pytest.approx(value.stderr, rel=1e-5)
-    alone = numbers(measure(module, members[:1], (X, Y)))
+    alone = top_and_trace(measure(module, members[:1], (X, Y)))
     assert [value.members[0] for value in together] == [value.value for value in alone]
 
 
@@ -108,7 +110,7 @@ def test_the_standard_error_of_the_top_is_that_over_the_items():
     """With parts of one item it is sd / sqrt(n) of each item's curvature along the top vector."""
     module = mlp()
     weights = weights_of(module)
-    found, _ = numbers(measure(module, [weights], (X, Y), batch_size=1))
+    top, _ = top_and_trace(measure(module, [weights], (X, Y), batch_size=1))
     truth = exact_hessian(runner_of(module), weights, (X, Y))
     vector = torch.linalg.eigh(truth)[1][:, -1]
     forms = torch.stack(
@@ -117,7 +119,7 @@ def test_the_standard_error_of_the_top_is_that_over_the_items():
             for i in range(37)
         ]
     )
-    assert float(forms.std()) / math.sqrt(37) == pytest.approx(found.stderr, rel=0.01)
+    assert float(forms.std()) / math.sqrt(37) == pytest.approx(top.stderr, rel=0.01)
 
 
 def test_parts_of_any_size_tell_the_variance_of_the_mean_without_bias():
@@ -138,16 +140,16 @@ def test_parts_of_any_size_tell_the_variance_of_the_mean_without_bias():
 
 def test_the_density_has_a_mass_of_one_for_each_member():
     module, members = group(mlp, 2)
-    found = measure(module, members, (X, Y))
+    result = measure(module, members, (X, Y))
 
-    columns = found.details["hessian_density"].columns
+    columns = result.details["hessian_density"].columns
     assert {"member", "eigenvalue", "weight"} == columns.keys()
     for place, name in enumerate(["seed-0", "seed-1"]):
         lines = [line for line in zip(*columns.values(), strict=True) if line[0] == name]
         values, weights = [line[1] for line in lines], [line[2] for line in lines]
         assert pytest.approx(1) == sum(weights)
         assert sorted(values) == values
-        assert max(values) == found.values["hessian_top"].members[place]
+        assert max(values) == result.values["hessian_top"].members[place]
         eigenvalues = torch.linalg.eigvalsh(
             exact_hessian(runner_of(module), members[place], (X, Y))
         )
@@ -155,19 +157,19 @@ def test_the_density_has_a_mass_of_one_for_each_member():
     assert measure(module, members, (X, Y), "paper-1").details == {}
 
 
-@BOTH
+@BOTH_PROTOCOLS
 def test_the_seed_alone_decides(protocol):
     module, members = group(mlp, 2)
     first = measure(module, members, (X, Y), protocol)
     torch.rand(7)
     assert first == measure(module, members, (X, Y), protocol)
     other = measure(module, members, (X, Y), protocol, seed=1)
-    assert numbers(first)[1].value != numbers(other)[1].value
+    assert top_and_trace(first)[1].value != top_and_trace(other)[1].value
 
 
 def test_the_paper_protocol_stops_where_pyhessian_does_and_says_whether_it_converged(trained):
     module, data = trained
-    top, trace = numbers(measure(module, [weights_of(module)], data, "paper-1"))
+    top, trace = top_and_trace(measure(module, [weights_of(module)], data, "paper-1"))
     assert 1 < top.iterations <= 100
     assert top.converged == (top.iterations < 100)
     assert trace.converged == (trace.iterations < 100)
@@ -175,7 +177,7 @@ def test_the_paper_protocol_stops_where_pyhessian_does_and_says_whether_it_conve
     assert None is top.stderr
 
 
-@BOTH
+@BOTH_PROTOCOLS
 @pytest.mark.parametrize("members", [1, 2])
 def test_the_cost_told_before_is_within_a_factor_of_two(trained, protocol, members):
     module, data = trained
@@ -184,24 +186,24 @@ def test_the_cost_told_before_is_within_a_factor_of_two(trained, protocol, membe
     work = Workload(
         members=members, train_items=1100, test_items=597, full_items=1100, protocol=protocol
     )
-    used, told = given.runner.meter.total.passes, HESSIAN.cost(work).passes
-    assert 0.5 < told / used < 2
+    used, estimate = given.runner.meter.total.passes, HESSIAN.cost(work).passes
+    assert 0.5 < estimate / used < 2
 
 
 @pytest.mark.gpu
-@BOTH
+@BOTH_PROTOCOLS
 def test_an_accelerator_finds_the_same(trained, protocol):
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device: make gpu-check where there is one")
     module, data = trained
     given = subject(module, [weights_of(module)], data, protocol, batch_size=256)
-    here = numbers(HESSIAN.compute(given))
+    here = top_and_trace(HESSIAN.compute(given))
     device = torch.device("cuda")
     module.to(device)
     try:
         members = {"seed-0": {name: t.to(device) for name, t in weights_of(module).items()}}
         runner = replace(given.runner, device=device)
-        there = numbers(HESSIAN.compute(replace(given, runner=runner, members=members)))
+        there = top_and_trace(HESSIAN.compute(replace(given, runner=runner, members=members)))
     finally:
         module.cpu()
     assert here[0].value == pytest.approx(there[0].value, rel=0.01)

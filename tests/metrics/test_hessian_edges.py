@@ -12,22 +12,22 @@ from mdtree.metrics.hessian import HESSIAN
 from mdtree.models import cnn
 from mdtree.rows import Measured, Missing
 from tests.support.exact import (
-    BOTH,
-    Called,
+    BOTH_PROTOCOLS,
+    FollowedBy,
     Greedy,
-    Once,
+    OnceDifferentiable,
     exact_hessian,
     measure,
     mlp,
-    numbers,
     runner_of,
     subject,
+    top_and_trace,
     weights_of,
 )
 from tests.support.networks import NETS, X, Y, group
 
 
-@BOTH
+@BOTH_PROTOCOLS
 def test_everything_is_found_as_it_was(protocol):
     module, members = group(lambda: cnn(width=2, classes=3), 2)
     data = NETS["cnn"][1]
@@ -60,56 +60,59 @@ def test_everything_is_found_as_it_was(protocol):
     assert torch.equal(state, torch.random.get_rng_state())
 
 
-@BOTH
+@BOTH_PROTOCOLS
 @pytest.mark.parametrize(
     ("function", "words"),
     [
         (lambda x: x * math.nan, "seed-0: the loss is not finite: nan"),
         (lambda x: x + (0 * x).sqrt(), "seed-0: the second derivatives of the loss are not finite"),
-        (Once.apply, "seed-0: the network or the loss has no second derivative: an operation is"),
+        (
+            OnceDifferentiable.apply,
+            "seed-0: the network or the loss has no second derivative: an operation is",
+        ),
         (torch.detach, "seed-0: the loss does not depend on any parameter that is not frozen"),
     ],
 )
 def test_what_has_no_second_derivative_is_missing_and_says_whose(function, words, protocol):
-    module = Called(function)
-    found = measure(module, [weights_of(module)], (X, Y), protocol)
-    for value in numbers(found):
+    module = FollowedBy(function)
+    result = measure(module, [weights_of(module)], (X, Y), protocol)
+    for value in top_and_trace(result):
         assert isinstance(value, Missing)
         assert value.missing.startswith(words)
 
 
-@BOTH
+@BOTH_PROTOCOLS
 def test_the_member_that_is_broken_is_named(protocol):
     module, members = group(mlp, 3)
     members[1]["2.bias"][0] = math.nan
-    for value in numbers(measure(module, members, (X, Y), protocol)):
+    for value in top_and_trace(measure(module, members, (X, Y), protocol)):
         assert Missing(missing="seed-1: the loss is not finite: nan") == value
 
 
-@BOTH
+@BOTH_PROTOCOLS
 @pytest.mark.parametrize(
     "module", [nn.Flatten(), nn.Linear(5, 3).requires_grad_(requires_grad=False)]
 )
 def test_without_a_parameter_to_train_there_is_no_hessian(module, protocol):
     words = "the network has no parameter that is not frozen"
-    for value in numbers(measure(module, [weights_of(module)], (X, Y), protocol)):
+    for value in top_and_trace(measure(module, [weights_of(module)], (X, Y), protocol)):
         assert Missing(missing=words) == value
 
 
-@BOTH
+@BOTH_PROTOCOLS
 def test_a_dead_network_is_flat(protocol):
     module = nn.Sequential(nn.Linear(5, 3), nn.ReLU())
     nn.init.constant_(module[0].bias, -100)
     data = X, torch.ones(37, 3)
-    for value in numbers(measure(module, [weights_of(module)], data, protocol)):
+    for value in top_and_trace(measure(module, [weights_of(module)], data, protocol)):
         assert (value.value, value.converged) == (0, True)
 
 
-@BOTH
+@BOTH_PROTOCOLS
 @pytest.mark.parametrize("count", [1, 2, 37])
 def test_few_items_are_enough(count, protocol):
     module, members = group(mlp, 1)
-    top, trace = numbers(measure(module, members, (X[:count], Y[:count]), protocol))
+    top, trace = top_and_trace(measure(module, members, (X[:count], Y[:count]), protocol))
     truth = exact_hessian(runner_of(module), members[0], (X[:count], Y[:count]))
     assert float(torch.linalg.eigvalsh(truth)[-1]) == pytest.approx(top.value, rel=0.02)
     assert trace.value > 0
@@ -117,13 +120,15 @@ def test_few_items_are_enough(count, protocol):
         assert None is top.stderr
 
 
-@BOTH
+@BOTH_PROTOCOLS
 def test_batches_are_halved_where_memory_runs_out(protocol):
     plain, members = group(mlp, 1)
     few = X[:10], Y[:10]
-    truth = numbers(measure(plain, members, few, protocol))
+    truth = top_and_trace(measure(plain, members, few, protocol))
     greedy = Greedy(*plain)
-    for ours, whole in zip(numbers(measure(greedy, members, few, protocol)), truth, strict=True):
+    for ours, whole in zip(
+        top_and_trace(measure(greedy, members, few, protocol)), truth, strict=True
+    ):
         assert whole.value == pytest.approx(ours.value, rel=2e-3)
         assert whole.iterations == ours.iterations
 
@@ -132,7 +137,7 @@ def test_batches_are_halved_where_memory_runs_out(protocol):
         measure(greedy, members, few, protocol)
 
 
-@BOTH
+@BOTH_PROTOCOLS
 def test_an_interrupt_passes_and_leaves_the_network_as_it_was(protocol):
     calls = []
 
@@ -142,7 +147,7 @@ def test_an_interrupt_passes_and_leaves_the_network_as_it_was(protocol):
             raise KeyboardInterrupt
         return x
 
-    module = Called(interrupted)
+    module = FollowedBy(interrupted)
     given = subject(module, [weights_of(module)], (X, Y), protocol)
     module.train()
     own, state = weights_of(module), torch.random.get_rng_state()

@@ -17,15 +17,15 @@ def measure(*args, **kwargs):
     return LAYERS.compute(subject(*args, **kwargs))
 
 
-def matrix(found):
+def matrix(result):
     """Read the detail as (row, column) -> cka."""
-    columns = found.details["layers"].columns
+    columns = result.details["layers"].columns
     keys = zip(columns["row"], columns["column"], strict=True)
     return dict(zip(keys, columns["cka"], strict=True))
 
 
-def rows(found):
-    return list(dict.fromkeys(found.details["layers"].columns["row"]))
+def rows(result):
+    return list(dict.fromkeys(result.details["layers"].columns["row"]))
 
 
 def same(first, second):
@@ -37,31 +37,31 @@ def test_it_is_that_of_pytorch_cka():
     make = lambda: cnn(width=2, classes=3)  # noqa: E731
     module, members = group(make, 2)
 
-    found = matrix(measure(module, members, (IMAGES, Y)))
+    similarities = matrix(measure(module, members, (IMAGES, Y)))
 
     models = [make(), make()]
     for model, weights in zip(models, members, strict=True):
         model.load_state_dict(weights)
     (theirs,) = rival.compute_cka(*models, [[(IMAGES, Y)]], progress=False, device="cpu")
     names = [name for name, _ in module.named_modules() if name]
-    assert [(row, column) for row in names for column in names] == list(found)
+    assert [(row, column) for row in names for column in names] == list(similarities)
     assert theirs.flatten().tolist() == pytest.approx(  # cut below 0, in float32, not centred
-        [max(0.0, value) for value in found.values()], abs=2e-3
+        [max(0.0, value) for value in similarities.values()], abs=2e-3
     )
 
 
 def test_layers_that_are_overwritten_in_place_are_seen_as_they_spoke():
     module, members = group(NETS["cnn"][0], 2)
 
-    found = matrix(measure(module, members, (IMAGES, Y)))
+    similarities = matrix(measure(module, members, (IMAGES, Y)))
 
     outputs = [
         torch.nn.functional.conv2d(IMAGES, member["0.weight"], member["0.bias"])
         for member in members
     ]
     by_hand = same(outputs[0], outputs[1])
-    assert by_hand == pytest.approx(found["0", "0"], abs=1e-5)
-    assert same(outputs[0].relu(), outputs[1]) == pytest.approx(found["1", "0"], abs=1e-5)
+    assert by_hand == pytest.approx(similarities["0", "0"], abs=1e-5)
+    assert same(outputs[0].relu(), outputs[1]) == pytest.approx(similarities["1", "0"], abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_one_member_is_compared_with_itself_in_any_network(name, layers):
     make, data = NETS[name]
     module, members = group(make, 1)
 
-    found = measure(module, members, data)
+    result = measure(module, members, data)
 
-    names, values = rows(found), matrix(found)
+    names, values = rows(result), matrix(result)
     parts = [name for name, part in module.named_modules() if not any(part.children())]
     assert layers <= set(names)
     assert set(names) - {n for n in names if n.endswith("self_attn")} <= set(parts)
@@ -99,9 +99,9 @@ def test_transformers_that_run_as_one_piece_are_seen_in_parts():
     padding[::2, 4:] = True
     data = {"x": torch.randn(37, 6, 8), "padding": padding, "labels": Y}
 
-    found = rows(measure(*group(Padded, 2), data))
+    names = rows(measure(*group(Padded, 2), data))
 
-    assert {"encoder.layers.0.linear1", "encoder.layers.1.self_attn", "last"} <= set(found)
+    assert {"encoder.layers.0.linear1", "encoder.layers.1.self_attn", "last"} <= set(names)
 
 
 def test_attention_says_its_output_and_not_its_weights():
@@ -118,14 +118,14 @@ def test_attention_says_its_output_and_not_its_weights():
             return self.attention(**inputs)[0]
 
     members = [{f"attention.{name}": t for name, t in member.items()} for member in members]
-    found = matrix(measure(Attention(), members, data))
+    similarities = matrix(measure(Attention(), members, data))
 
     outputs = []
     for member in members:
         short = {name.removeprefix("attention."): t for name, t in member.items()}
         outputs.append(torch.func.functional_call(module, short, (x, x, x))[0].detach())
-    assert list(found) == [("attention", "attention")]
-    assert same(*outputs) == pytest.approx(found["attention", "attention"], abs=1e-5)
+    assert list(similarities) == [("attention", "attention")]
+    assert same(*outputs) == pytest.approx(similarities["attention", "attention"], abs=1e-5)
 
 
 def test_a_layer_that_is_called_twice_counts_by_its_last_call():
@@ -138,14 +138,14 @@ def test_a_layer_that_is_called_twice_counts_by_its_last_call():
             return self.last(torch.tanh(self.layer(torch.tanh(self.layer(x)))))
 
     module, members = group(Twice, 2)
-    found = matrix(measure(module, members, (X, Y)))
+    similarities = matrix(measure(module, members, (X, Y)))
 
     outputs = []
     for member in members:
         layer = lambda x, m=member: x @ m["layer.weight"].T + m["layer.bias"]  # noqa: E731
         outputs.append(layer(torch.tanh(layer(X))))
-    assert same(*outputs) == pytest.approx(found["layer", "layer"], abs=1e-5)
-    assert list(found) == [
+    assert same(*outputs) == pytest.approx(similarities["layer", "layer"], abs=1e-5)
+    assert list(similarities) == [
         ("layer", "layer"),
         ("layer", "last"),
         ("last", "layer"),
@@ -175,10 +175,10 @@ class Odd(nn.Module):
 
 
 def test_dead_and_broken_layers_are_none_and_what_is_no_layer_of_items_is_left_out():
-    found = measure(*group(Odd, 2), (X, Y))
+    result = measure(*group(Odd, 2), (X, Y))
 
-    assert rows(found) == ["dead", "broken", "last"]
-    values = matrix(found)
+    assert rows(result) == ["dead", "broken", "last"]
+    values = matrix(result)
     assert {key for key, value in values.items() if value is not None} == {("last", "last")}
 
 
@@ -204,9 +204,9 @@ def test_the_cost_is_what_the_meter_counts(members, items):
 
 
 def test_too_few_items_are_noted():
-    found = measure(*group(NETS["mlp"][0], 2), (X[:3], Y[:3]))
-    assert (found.values, found.details) == ({}, {})
-    assert found.notes == ("layers: needs 4 training items, found 3",)
+    result = measure(*group(NETS["mlp"][0], 2), (X[:3], Y[:3]))
+    assert (result.values, result.details) == ({}, {})
+    assert result.notes == ("layers: needs 4 training items, found 3",)
 
 
 def test_where_memory_is_short_fewer_items_are_compared_and_that_is_noted():
@@ -216,9 +216,9 @@ def test_where_memory_is_short_fewer_items_are_compared_and_that_is_noted():
                 raise torch.OutOfMemoryError("CUDA out of memory")
             return super().forward(x)
 
-    found = measure(*group(lambda: Narrow(5, 3), 2), (X, Y))
-    assert found.notes == ("layers: memory was enough for 19 of 37 items",)
-    assert isinstance(matrix(found)["Narrow", "Narrow"], float)
+    result = measure(*group(lambda: Narrow(5, 3), 2), (X, Y))
+    assert result.notes == ("layers: memory was enough for 19 of 37 items",)
+    assert isinstance(matrix(result)["Narrow", "Narrow"], float)
 
 
 def test_items_that_are_read_from_somewhere_are_one_batch():
@@ -231,8 +231,8 @@ def test_items_that_are_read_from_somewhere_are_one_batch():
     make = lambda: nn.Sequential(nn.Linear(5, 4), nn.Flatten(), nn.Linear(16, 3))  # noqa: E731
     measured = subject(*group(make, 2), (X, Y))
     items = DatasetItems(texts, torch.arange(37), collate=padded)
-    found = LAYERS.compute(type(measured)(**{**vars(measured), "data": Data(items, None)}))
-    assert rows(found) == ["0", "1", "2"]
+    result = LAYERS.compute(type(measured)(**{**vars(measured), "data": Data(items, None)}))
+    assert rows(result) == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -54,24 +54,24 @@ LABELS = [0, 0, 0, 1, 0]
 
 
 def test_two_members_by_hand():
-    found = measure([FIRST, SECOND], LABELS)
+    values = measure([FIRST, SECOND], LABELS)
 
     # wrong: the first at 4; the second at 1, 3, 4; their mean at 4 (1: 0.55, 3: 0.55 for class 1)
-    assert found["ensemble_gain"].value == pytest.approx(100 * ((1 + 3) / 2 - 1) / 5)
-    assert found["disagreement"].value == pytest.approx(100 * 2 / 5)  # at 1 and 3
+    assert values["ensemble_gain"].value == pytest.approx(100 * ((1 + 3) / 2 - 1) / 5)
+    assert values["disagreement"].value == pytest.approx(100 * 2 / 5)  # at 1 and 3
     sure = (0.9 + 0.8 + 0.6 + 0.7 + 0.9) / 5, (0.8 + 0.7 + 0.6 + 0.6 + 0.6) / 5
     expected = ((sure[0] - 4 / 5) + (sure[1] - 2 / 5)) / 2
-    assert found["overconfidence"].value == pytest.approx(100 * expected, abs=1e-4)
-    assert found["chance_error"].value == pytest.approx(20)
-    assert found["chance_loss"].value == pytest.approx(-0.8 * math.log(0.8) - 0.2 * math.log(0.2))
+    assert values["overconfidence"].value == pytest.approx(100 * expected, abs=1e-4)
+    assert values["chance_error"].value == pytest.approx(20)
+    assert values["chance_loss"].value == pytest.approx(-0.8 * math.log(0.8) - 0.2 * math.log(0.2))
 
 
 def test_the_errors_are_those_over_items():
-    found = measure([FIRST, SECOND], LABELS)
+    values = measure([FIRST, SECOND], LABELS)
     gains, gaps = np.array([0, 0.5, 0, 0.5, 0]), np.array([0, 1, 0, 1, 0])
     for name, items in (("ensemble_gain", gains), ("disagreement", gaps)):
         expected = 100 * items.std(ddof=1) / math.sqrt(5)
-        assert found[name].stderr == pytest.approx(expected)
+        assert values[name].stderr == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("count", [1, 7, 10, 15, 23])
@@ -83,35 +83,35 @@ def test_the_tail_is_the_share_of_the_worst_tenth(count):
     expected = (
         losses[: int(worst)].sum() + losses[int(worst)] * (worst - int(worst))
     ) / losses.sum()
-    found = measure([probabilities], [0] * count)
-    assert found["loss_tail"].value == pytest.approx(100 * expected, rel=1e-5)
+    values = measure([probabilities], [0] * count)
+    assert values["loss_tail"].value == pytest.approx(100 * expected, rel=1e-5)
 
 
 def test_one_member_has_no_pair_and_all_that_it_can_have_alone():
-    found = measure([FIRST], LABELS)
+    values = measure([FIRST], LABELS)
     for name in ("ensemble_gain", "disagreement"):
-        assert found[name] == Missing(missing="needs 2 checkpoints, found 1")
-    assert isinstance(found["overconfidence"], Measured)
-    assert isinstance(found["loss_tail"], Measured)
+        assert values[name] == Missing(missing="needs 2 checkpoints, found 1")
+    assert isinstance(values["overconfidence"], Measured)
+    assert isinstance(values["loss_tail"], Measured)
 
 
 def test_training_items_have_quantities_of_their_own():
     train = TensorItems((torch.tensor([FIRST[0] + SECOND[1]]).log(), torch.tensor([0])))
-    found = measure([FIRST, SECOND], LABELS, train=train)
-    assert found["train_disagreement"].value == pytest.approx(100)
-    assert found["train_disagreement"].stderr is None  # of one item
-    assert found["train_ensemble_gain"].value == pytest.approx(50)  # 0.6 for the label together
+    values = measure([FIRST, SECOND], LABELS, train=train)
+    assert values["train_disagreement"].value == pytest.approx(100)
+    assert values["train_disagreement"].stderr is None  # of one item
+    assert values["train_ensemble_gain"].value == pytest.approx(50)  # 0.6 for the label together
 
 
 def test_without_test_items_the_training_items_are_measured():
     given = subject(
         Chosen(), [{"first": torch.tensor([0.0])}], (torch.zeros(3, 2), torch.arange(3) % 2)
     )
-    found = PREDICTIONS.compute(given).values
+    values = PREDICTIONS.compute(given).values
     for name in HALF:
-        assert found[name] == Missing(missing="the recipe names no test data")
-    assert isinstance(found["train_overconfidence"], Measured)
-    assert isinstance(found["chance_error"], Missing)
+        assert values[name] == Missing(missing="the recipe names no test data")
+    assert isinstance(values["train_overconfidence"], Measured)
+    assert isinstance(values["chance_error"], Missing)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_a_loss_without_a_tail_is_told(loss, words):
 
 
 def test_outputs_that_are_not_finite_are_told():
-    found = measure([FIRST, [[math.nan, 0.5]] * 5], LABELS)
-    assert {found[name] for name in HALF} == {Missing(missing="outputs are not finite")}
+    values = measure([FIRST, [[math.nan, 0.5]] * 5], LABELS)
+    assert {values[name] for name in HALF} == {Missing(missing="outputs are not finite")}
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -136,9 +136,9 @@ def test_any_network_is_measured_or_has_a_reason(name):
     make, data = NETS[name]
     module, members = group(make, 2)
     given = subject(module, members, data)
-    found = PREDICTIONS.compute(replace(given, data=Data(given.data.train, given.data.train)))
-    assert set(found.values) == set(PREDICTIONS.quantities)
-    for quantity, value in found.values.items():
+    result = PREDICTIONS.compute(replace(given, data=Data(given.data.train, given.data.train)))
+    assert set(result.values) == set(PREDICTIONS.quantities)
+    for quantity, value in result.values.items():
         assert QUANTITIES[quantity].metric == "predictions"
         assert isinstance(value, Missing) or math.isfinite(value.value), quantity
 

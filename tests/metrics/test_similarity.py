@@ -48,7 +48,7 @@ def test_standard_1_asks_all_members_the_same_items_and_compares_softmax_debiase
     weights = torch.randn(3, 4, 5)
     module, x = Recorded(), torch.randn(1500, 5)
 
-    found = measure(
+    result = measure(
         module, [{"weight": w} for w in weights], (x, torch.zeros(1500).long()), batch_size=600
     )
 
@@ -69,17 +69,17 @@ def test_standard_1_asks_all_members_the_same_items_and_compares_softmax_debiase
         for a, b in itertools.combinations(logits, 2)
     ]
     for name, values in (("cka", pairs), ("agreement", agreed)):
-        value = found.values[name]
+        value = result.values[name]
         assert statistics.fmean(values) == pytest.approx(value.value, rel=1e-5)
         assert statistics.stdev(values) / math.sqrt(3) == pytest.approx(value.stderr, rel=1e-4)
-        assert values == pytest.approx(found.details["pairs"].columns[name], rel=1e-5)
+        assert values == pytest.approx(result.details["pairs"].columns[name], rel=1e-5)
 
 
 def test_paper_1_asks_each_ordered_pair_other_items_and_compares_softmax_biased():
     weights = torch.randn(3, 4, 5)
     module, x = Recorded(), torch.randn(1500, 5)
 
-    found = measure(
+    result = measure(
         module, [{"weight": w} for w in weights], (x, torch.zeros(1500).long()), "paper-1",
         batch_size=768,
     )  # fmt: skip
@@ -94,9 +94,9 @@ def test_paper_1_asks_each_ordered_pair_other_items_and_compares_softmax_biased(
         biased_cka((asked @ weights[a].T).softmax(1), (asked @ weights[b].T).softmax(1))
         for (a, b), asked in zip(order, first, strict=True)
     ]
-    columns = found.details["pairs"].columns
+    columns = result.details["pairs"].columns
     assert pairs == pytest.approx(columns["cka"], rel=1e-5)
-    assert statistics.fmean(pairs) == pytest.approx(found.values["cka"].value, rel=1e-5)
+    assert statistics.fmean(pairs) == pytest.approx(result.values["cka"].value, rel=1e-5)
     names = [(f"seed-{a}", f"seed-{b}") for a, b in order]
     assert names == list(zip(columns["a"], columns["b"], strict=True))
 
@@ -126,20 +126,20 @@ def test_any_network_is_itself(name, protocol):
     make, data = NETS[name]
     module, (weights,) = group(make, 1)
 
-    found = measure(module, [weights, dict(weights)], data, protocol).values
+    values = measure(module, [weights, dict(weights)], data, protocol).values
 
     if protocol == "paper-1" and name in ("bert", "words"):
         words = {"bert": "named inputs", "words": "inputs that are whole numbers"}[name]
         missing = f"paper-1 mixes training items: {words} cannot be mixed"
-        assert Missing(missing=missing) == found["cka"] == found["agreement"]
+        assert Missing(missing=missing) == values["cka"] == values["agreement"]
     else:
-        assert pytest.approx(1, abs=1e-9) == found["cka"].value
+        assert pytest.approx(1, abs=1e-9) == values["cka"].value
         if data[1].is_floating_point() if isinstance(data, tuple) else False:
             words = "needs class numbers as targets, and an output for each class"
-            assert Missing(missing=words) == found["agreement"]
+            assert Missing(missing=words) == values["agreement"]
         else:
-            assert found["agreement"].value == 100
-    assert found["weight_distance"].value == 0
+            assert values["agreement"].value == 100
+    assert values["weight_distance"].value == 0
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -175,25 +175,25 @@ def test_rotated_outputs_of_a_regression_are_alike_and_their_weights_are_not():
     weight = torch.randn(4, 5)
     rotation = torch.linalg.qr(torch.randn(4, 4))[0]
 
-    found = measure(*linear(weight, rotation @ weight), (X, torch.rand(37, 4))).values
+    values = measure(*linear(weight, rotation @ weight), (X, torch.rand(37, 4))).values
 
-    assert pytest.approx(1, abs=1e-6) == found["cka"].value
+    assert pytest.approx(1, abs=1e-6) == values["cka"].value
     assert float((weight - rotation @ weight).norm()) == pytest.approx(
-        found["weight_distance"].value, rel=1e-6
+        values["weight_distance"].value, rel=1e-6
     )
 
 
 def test_networks_that_call_classes_otherwise_are_alike_and_do_not_agree():
     weight = torch.randn(3, 5)
-    found = measure(*linear(weight, weight.roll(1, 0)), (X, Y)).values
-    assert pytest.approx(1, abs=1e-6) == found["cka"].value
-    assert found["agreement"].value == 0
+    values = measure(*linear(weight, weight.roll(1, 0)), (X, Y)).values
+    assert pytest.approx(1, abs=1e-6) == values["cka"].value
+    assert values["agreement"].value == 0
 
 
 def test_one_pair_has_the_standard_errors_of_its_items():
     weights = torch.randn(2, 4, 5)
     module = Recorded()
-    found = measure(
+    values = measure(
         module, [{"weight": w} for w in weights], (X, Y), batch_size=100
     ).values  # fmt: skip
 
@@ -201,7 +201,9 @@ def test_one_pair_has_the_standard_errors_of_its_items():
     rival = pytest.importorskip("cka", reason="needs a rival: pip install pytorch-cka")
     said = [(module.asked[0] @ w.T).double().softmax(1) for w in weights]
     left = [float(rival.cka_from_features(said[0][rows], said[1][rows])) for rows in kept]
-    assert math.sqrt(7 * statistics.pvariance(left)) == pytest.approx(found["cka"].stderr, rel=1e-4)
-    p = found["agreement"].value / 100
-    assert 100 * math.sqrt(p * (1 - p) / 37) == pytest.approx(found["agreement"].stderr)
-    assert None is found["weight_distance"].stderr
+    assert math.sqrt(7 * statistics.pvariance(left)) == pytest.approx(
+        values["cka"].stderr, rel=1e-4
+    )
+    p = values["agreement"].value / 100
+    assert 100 * math.sqrt(p * (1 - p) / 37) == pytest.approx(values["agreement"].stderr)
+    assert None is values["weight_distance"].stderr

@@ -31,17 +31,17 @@ def test_it_gives_the_quantities_that_it_announces():
     assert set(SIMILARITY.quantities) <= QUANTITIES.keys()
     assert all(QUANTITIES[name].metric == "similarity" for name in SIMILARITY.quantities)
     for count in (1, 2):
-        found = measure(*group(MLP, count), DATA)
-        assert tuple(found.values) == SIMILARITY.quantities
+        result = measure(*group(MLP, count), DATA)
+        assert tuple(result.values) == SIMILARITY.quantities
 
 
 @PROTOCOLS
 def test_one_member_cannot_be_compared_and_costs_nothing(protocol):
     alone = subject(*group(MLP, 1), DATA, protocol)
 
-    found = SIMILARITY.compute(alone)
+    result = SIMILARITY.compute(alone)
 
-    assert {why(value) for value in found.values.values()} == {"needs 2 checkpoints, found 1"}
+    assert {why(value) for value in result.values.values()} == {"needs 2 checkpoints, found 1"}
     assert alone.runner.meter.total == ComputeCost()
 
 
@@ -65,11 +65,11 @@ def test_a_dead_member_is_named_where_it_leaves_nothing_to_compare(protocol):
     module, members = group(MLP, 3)
     members[1]["2.weight"] = torch.zeros(3, 8)
 
-    found = measure(module, members, DATA, protocol)
+    result = measure(module, members, DATA, protocol)
 
-    assert why(found.values["cka"]) == "the outputs of seed-1 are all equal"
-    assert isinstance(found.values["agreement"], Measured)
-    columns = found.details["pairs"].columns
+    assert why(result.values["cka"]) == "the outputs of seed-1 are all equal"
+    assert isinstance(result.values["agreement"], Measured)
+    columns = result.details["pairs"].columns
     alive = [value is not None for value in columns["cka"]]
     assert alive == ["seed-1" not in pair for pair in zip(columns["a"], columns["b"], strict=True)]
     assert None not in columns["agreement"]
@@ -81,23 +81,23 @@ def test_outputs_that_are_not_finite_are_missing_with_the_name_of_the_member(bro
     module, members = group(MLP, 3)
     members[2]["2.bias"][1] = broken
 
-    found = measure(module, members, DATA, protocol)
+    result = measure(module, members, DATA, protocol)
 
     for name in ("cka", "agreement"):
-        assert why(found.values[name]) == "the outputs of seed-2 are not finite"
+        assert why(result.values[name]) == "the outputs of seed-2 are not finite"
     words = "the distance between seed-0 and seed-2 is not finite"
-    assert why(found.values["weight_distance"]) == words
-    assert sum(value is not None for value in found.details["pairs"].columns["cka"]) in (1, 2)
+    assert why(result.values["weight_distance"]) == words
+    assert sum(value is not None for value in result.details["pairs"].columns["cka"]) in (1, 2)
 
 
 @pytest.mark.parametrize("items", [1, 2, 3])
 def test_fewer_than_four_items_are_too_few_for_the_debiased_cka_alone(items):
     args = (*group(MLP, 2), (X[:items], Y[:items]))
 
-    found = measure(*args).values
+    values = measure(*args).values
 
-    assert why(found["cka"]) == f"needs 4 training items, found {items}"
-    assert isinstance(found["agreement"], Measured)
+    assert why(values["cka"]) == f"needs 4 training items, found {items}"
+    assert isinstance(values["agreement"], Measured)
     paper = measure(*args, "paper-1").values["cka"]
     if items == 1:
         assert why(paper) == "needs 2 training items, found 1"
@@ -110,9 +110,9 @@ def test_outputs_without_anything_in_common_are_told():
     x[4] = 1  # one item differs; mixed with another one, two may
     weights = [{"weight": torch.randn(3, 5)} for _ in range(2)]
 
-    found = measure(nn.Linear(5, 3, bias=False), weights, {"input": x, "labels": Y[:9]})
+    result = measure(nn.Linear(5, 3, bias=False), weights, {"input": x, "labels": Y[:9]})
 
-    assert why(found.values["cka"]) == "no two items have outputs with anything in common"
+    assert why(result.values["cka"]) == "no two items have outputs with anything in common"
 
 
 @pytest.mark.parametrize("name", ["words", "bert"])
@@ -120,23 +120,23 @@ def test_what_cannot_be_mixed_is_measured_as_it_is_and_noted(name):
     make, data = NETS[name]
     module, members = group(make, 2)
 
-    found = measure(module, members, data, batch_size=3)
+    result = measure(module, members, data, batch_size=3)
 
-    (note,) = found.notes
+    (note,) = result.notes
     assert note.startswith("similarity is that on training items: ")
     assert "cannot be mixed" in note
     if name == "words":
         said = [torch.func.functional_call(module, member, WORDS) for member in members]
         agreed = 100 * float((said[0].argmax(1) == said[1].argmax(1)).double().mean())
-        assert agreed == pytest.approx(found.values["agreement"].value)
+        assert agreed == pytest.approx(result.values["agreement"].value)
     assert not measure(*group(MLP, 2), DATA).notes
 
 
 def test_classes_of_each_word_have_no_agreement():
     make = lambda: nn.Sequential(nn.Embedding(11, 4), nn.Linear(4, 3))  # noqa: E731
-    found = measure(*group(make, 2), (WORDS, WORDS % 3)).values
-    assert why(found["agreement"]).startswith("needs class numbers as targets")
-    assert -1 < found["cka"].value < 1
+    values = measure(*group(make, 2), (WORDS, WORDS % 3)).values
+    assert why(values["agreement"]).startswith("needs class numbers as targets")
+    assert -1 < values["cka"].value < 1
 
 
 def test_outputs_of_different_sizes_are_missing():
@@ -144,8 +144,8 @@ def test_outputs_of_different_sizes_are_missing():
         def forward(self, x):
             return super().forward(x).repeat(1, len(x))
 
-    found = measure(*group(lambda: Growing(5, 2), 2), (X, torch.rand(37)), batch_size=10)
-    assert why(found.values["cka"]) == "the outputs of seed-0 differ in size from batch to batch"
+    result = measure(*group(lambda: Growing(5, 2), 2), (X, torch.rand(37)), batch_size=10)
+    assert why(result.values["cka"]) == "the outputs of seed-0 differ in size from batch to batch"
 
 
 class Parts(nn.Module):
@@ -168,22 +168,22 @@ def test_the_distance_is_that_of_what_is_trained_each_tensor_once(protocol):
     start = {name: t.detach().clone() for name, t in module.state_dict().items()}
     moved = {name: tensor + 2 for name, tensor in start.items()}
 
-    found = measure(module, [start, moved, start], (X, torch.rand(37, 5)), protocol)
+    result = measure(module, [start, moved, start], (X, torch.rand(37, 5)), protocol)
 
     step = 2 * math.sqrt(25 + 5 + 5)
-    value = found.values["weight_distance"]
+    value = result.values["weight_distance"]
     assert 2 / 3 * step == pytest.approx(value.value)
     assert step / 3 == pytest.approx(value.stderr)  # over three pairs, whatever the order
-    columns = found.details["pairs"].columns
+    columns = result.details["pairs"].columns
     for a, b, distance in zip(columns["a"], columns["b"], columns["weight_distance"], strict=True):
         assert (step if "seed-1" in (a, b) else 0) == pytest.approx(distance)
 
 
 def test_a_network_that_is_frozen_has_no_distance():
     module, members = group(lambda: nn.Linear(5, 3).requires_grad_(requires_grad=False), 2)
-    found = measure(module, members, DATA).values
-    assert why(found["weight_distance"]) == "the network has no parameter that is not frozen"
-    assert isinstance(found["cka"], Measured)
+    values = measure(module, members, DATA).values
+    assert why(values["weight_distance"]) == "the network has no parameter that is not frozen"
+    assert isinstance(values["cka"], Measured)
 
 
 @PROTOCOLS

@@ -22,69 +22,69 @@ def findings(count=2, make=lambda: cnn(width=8), **kwargs):
 
 
 def test_values_are_means_over_layers_then_members():
-    found, members = findings()
+    result, members = findings()
     analyses = [analyse_all(in_memory_tensors(weights), Rules()) for weights in members]
     for name in AVERAGED:
         each = [analysis.mean(name) for analysis in analyses]
-        assert found.values[name].value == pytest.approx(statistics.fmean(each))
-        assert found.values[name].members == tuple(each)
-        assert found.values[name].stderr == pytest.approx(statistics.stdev(each) / 2**0.5)
+        assert result.values[name].value == pytest.approx(statistics.fmean(each))
+        assert result.values[name].members == tuple(each)
+        assert result.values[name].stderr == pytest.approx(statistics.stdev(each) / 2**0.5)
     each = [analysis.median("alpha") for analysis in analyses]
-    assert found.values["alpha_median"].value == pytest.approx(statistics.fmean(each))
+    assert result.values["alpha_median"].value == pytest.approx(statistics.fmean(each))
 
 
 def test_shares_are_in_percent():
-    found, _ = findings()
-    assert found.values["random_like"].value == 100  # nothing was trained
-    assert found.values["traps"].value == 0
+    result, _ = findings()
+    assert result.values["random_like"].value == 100  # nothing was trained
+    assert result.values["traps"].value == 0
 
 
 def test_a_single_huge_weight_is_a_trap_in_its_layer():
     module, (weights,) = group(lambda: cnn(width=16), 1)
     name = next(name for name in weights if weights[name].dim() == 4 and weights[name].shape[1] > 1)
     weights[name][0, 0, 0, 0] = 50 * weights[name].std()
-    found = SPECTRUM.compute(subject(module, [weights], DATA))
+    result = SPECTRUM.compute(subject(module, [weights], DATA))
     layers = analyse_all(in_memory_tensors(weights), Rules()).averaged
-    assert found.values["traps"].value == pytest.approx(100 / len(layers))
-    place = found.details["spectrum"].columns["layer"].index(name)
-    assert found.details["spectrum"].columns["state"][place] == State.TRAP.value
+    assert result.values["traps"].value == pytest.approx(100 / len(layers))
+    place = result.details["spectrum"].columns["layer"].index(name)
+    assert result.details["spectrum"].columns["state"][place] == State.TRAP.value
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_any_network_has_a_spectrum_or_says_why_not(name):
     make, data = NETS[name]
     module, members = group(make, 2)
-    found = SPECTRUM.compute(subject(module, members, data))
-    assert tuple(found.values) == SPECTRUM.quantities
-    for value in found.values.values():
+    result = SPECTRUM.compute(subject(module, members, data))
+    assert tuple(result.values) == SPECTRUM.quantities
+    for value in result.values.values():
         assert isinstance(value, Measured) or value.missing
-    assert isinstance(found.values["log_norm"], Measured)
+    assert isinstance(result.values["log_norm"], Measured)
 
 
 def test_details_list_every_layer_of_every_member_and_notes_tell_the_convention():
-    found, members = findings()
-    columns = found.details["spectrum"].columns
+    result, members = findings()
+    columns = result.details["spectrum"].columns
     matrices = [name for name, tensor in members[0].items() if tensor.dim() > 1]
     assert columns["layer"] == tuple(matrices * 2)
     assert columns["member"] == ("seed-0",) * len(matrices) + ("seed-1",) * len(matrices)
-    assert found.notes == ("spectra: the eigenvalues of all slices of a convolution together",)
+    assert result.notes == ("spectra: the eigenvalues of all slices of a convolution together",)
 
 
 def test_a_layer_without_numbers_is_a_note():
     module, (weights,) = group(lambda: cnn(width=8), 1)
     weights["0.weight"] = torch.zeros_like(weights["0.weight"])
-    found = SPECTRUM.compute(subject(module, [weights], DATA))
-    assert "seed-0: no spectrum of 0.weight: all numbers are zero" in found.notes
-    assert found.details["spectrum"].columns["alpha"][0] is None
+    result = SPECTRUM.compute(subject(module, [weights], DATA))
+    assert "seed-0: no spectrum of 0.weight: all numbers are zero" in result.notes
+    assert result.details["spectrum"].columns["alpha"][0] is None
 
 
 def test_too_small_a_network_has_norms_and_no_alpha():
-    found, _ = findings(make=lambda: torch.nn.Linear(3, 2))
-    assert isinstance(found.values["log_norm"], Measured)
-    assert found.values["alpha"] == Missing(
+    result, _ = findings(make=lambda: torch.nn.Linear(3, 2))
+    assert isinstance(result.values["log_norm"], Measured)
+    assert result.values["alpha"] == Missing(
         missing="no layer has this number; a member has 1 layers"
     )
-    assert "needs 4 layers with an alpha" in found.values["alpha_drift"].missing
+    assert "needs 4 layers with an alpha" in result.values["alpha_drift"].missing
 
 
 def test_no_network_is_run():

@@ -152,10 +152,10 @@ training:
     ],
 )
 def test_each_mistake_is_told_with_its_line_and_the_way_out(faults, rest, fault):
-    head, *told = faults(CONFIG + rest)
+    head, *mistakes = faults(CONFIG + rest)
     assert head == ":"
-    assert len(told) == 1
-    assert fault in told[0]
+    assert len(mistakes) == 1
+    assert fault in mistakes[0]
 
 
 @pytest.mark.parametrize(
@@ -174,13 +174,13 @@ def test_each_mistake_is_told_with_its_line_and_the_way_out(faults, rest, fault)
     ],
 )
 def test_mistakes_in_the_training_are_told_too(faults, training, fault):
-    _, told = faults(f"{CONFIG}  {training}\ngrid: {{width: [2]}}")
-    assert fault in told
+    _, mistake = faults(f"{CONFIG}  {training}\ngrid: {{width: [2]}}")
+    assert fault in mistake
 
 
 def test_a_training_that_has_no_end_is_refused(faults):
-    _, told = faults(CONFIG.replace("epochs: 2", "") + "grid: {width: [2]}")
-    assert told == "line 3, training: epochs or steps are needed: how long is a member trained?"
+    _, mistake = faults(CONFIG.replace("epochs: 2", "") + "grid: {width: [2]}")
+    assert mistake == "line 3, training: epochs or steps are needed: how long is a member trained?"
 
 
 def test_every_value_of_every_axis_is_tried_where_it_belongs(faults):
@@ -196,9 +196,9 @@ def test_every_value_of_every_axis_is_tried_where_it_belongs(faults):
 
 def test_all_mistakes_are_told_at_once(faults):
     text = CONFIG.replace("0.05", "$rate").replace("$width", "$breadth")
-    head, *told = faults(text + "grid:\n  deep: [2]\n  raet: [3]\nfacts: {b: $c, raet: 1}")
+    head, *mistakes = faults(text + "grid:\n  deep: [2]\n  raet: [3]\nfacts: {b: $c, raet: 1}")
     assert head == ": 6 things are wrong:"
-    assert [line.partition(":")[0] for line in told] == [
+    assert [line.partition(":")[0] for line in mistakes] == [
         "line 8, grid.deep",
         "line 9, grid.raet",
         "line 10, facts.raet",
@@ -206,17 +206,17 @@ def test_all_mistakes_are_told_at_once(faults):
         "line 4, training.learning_rate",
         "line 10, facts.b",
     ]
-    assert "did you mean 'raet'?" in told[4]
+    assert "did you mean 'raet'?" in mistakes[4]
 
 
 def test_of_very_many_mistakes_the_first_are_told(faults):
     """Comparing each of 10,000 names with each of 10,000 others would take hours."""
     asked = ", ".join(f"a{number}: $colour_of_light_{number}" for number in range(10_000))
     axes = "".join(f"  color_of_light_{number}: [1]\n" for number in range(10_000))
-    head, *told = faults(CONFIG.replace("width: $width", asked) + f"grid:\n{axes}")
+    head, *mistakes = faults(CONFIG.replace("width: $width", asked) + f"grid:\n{axes}")
     assert head == ": more than 20 things are wrong, the first of them:"
-    assert len(told) == 20
-    assert [line for line in told if "did you mean 'colour_of_light_" not in line] == []
+    assert len(mistakes) == 20
+    assert [line for line in mistakes if "did you mean 'colour_of_light_" not in line] == []
 
 
 @pytest.mark.parametrize(
@@ -277,8 +277,8 @@ def test_configs_differ_key_by_key(change, lines):
 def test_values_that_only_look_alike_differ():
     values = [1, 1.0, "1", True, None, [1], float("nan")]
     zoos = [zoo(model={"factory": "cnn", "kwargs": {"width": "$width", "x": x}}) for x in values]
-    for number, one in enumerate(zoos):
-        assert [len(one.differences(other)) for other in zoos] == [
+    for number, config in enumerate(zoos):
+        assert [len(config.differences(other)) for other in zoos] == [
             int(other != number) for other in range(len(zoos))
         ]
 

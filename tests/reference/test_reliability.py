@@ -31,7 +31,7 @@ def reliability():
 
 def read(table):
     """Read a table: (groups, mean confidence, share of right answers), weighted over its lines."""
-    lines = [tuple(map(int, found)) for found in LINE.findall(table)]
+    lines = [tuple(map(int, cells)) for cells in LINE.findall(table)]
     groups = sum(count for _, _, count, _, _ in lines)
     sure, right = (
         sum(count * line[place] for count, line in ((line[2], line) for line in lines)) / groups
@@ -47,9 +47,9 @@ def test_the_tables_of_the_docs_come_out_again(name):
     module = reliability()
     chosen, answers, _ = labelled(shipped_rows(zoo), task)
     fresh = read(module.table(module.judged(chosen, answers, task)))
-    told = read(TABLES[name])
-    assert fresh[0] == told[0] == len(chosen)
-    assert fresh[1:] == pytest.approx(told[1:], abs=4)
+    printed = read(TABLES[name])
+    assert fresh[0] == printed[0] == len(chosen)
+    assert fresh[1:] == pytest.approx(printed[1:], abs=4)
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -89,18 +89,18 @@ def test_a_corner_of_the_digits_that_is_trained_anew_has_the_rows_that_come_alon
         allow_download=False,
     )
     measure(request, out=tmp_path / "rows.jsonl")
-    found = {row.group: row for row in read_rows(tmp_path / "rows.jsonl")}
+    fresh = {row.group: row for row in read_rows(tmp_path / "rows.jsonl")}
     known = {row.group: row for row in read_rows(ZOOS / "digits-standard-1.jsonl")}
 
-    assert len(found) == 8
+    assert len(fresh) == 8
     facts = [axis.fact for axis in AXES]
-    for group, row in found.items():
+    for group, row in fresh.items():
         assert [number_of(row, f) for f in facts] == [number_of(known[group], f) for f in facts]
     for name, tolerance in TOLERANCES.items():
         ours, theirs = (
-            [value.value for value in (rows[group].quantities[name] for group in found)
+            [value.value for value in (rows[group].quantities[name] for group in fresh)
              if isinstance(value, Measured)]
-            for rows in (found, known)
+            for rows in (fresh, known)
         )  # fmt: skip
         assert len(ours) == len(theirs) == 8
         assert sum(ours) == pytest.approx(sum(theirs), rel=tolerance), name

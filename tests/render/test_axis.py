@@ -20,37 +20,37 @@ def is_an_axis(axis):
     assert len({axis.written(tick) for tick in axis.ticks}) == len(at)
 
 
-@given(held=values, snug=st.booleans())
-@example(held=[0.0, -703687441777.2793], snug=True)  # its last tick was 100.00000000000001
-def test_a_linear_axis_holds_all_values_and_few_ticks(held, snug):
-    axis = linear("x", held, snug=snug)
+@given(numbers=values, snug=st.booleans())
+@example(numbers=[0.0, -703687441777.2793], snug=True)  # its last tick was 100.00000000000001
+def test_a_linear_axis_holds_all_values_and_few_ticks(numbers, snug):
+    axis = linear("x", numbers, snug=snug)
     is_an_axis(axis)
     slack = 1e-9 * (axis.high - axis.low)
-    assert axis.low - slack <= min(held) <= max(held) <= axis.high + slack
+    assert axis.low - slack <= min(numbers) <= max(numbers) <= axis.high + slack
     assert len(axis.ticks) <= 8
     assert axis.at(axis.low) == pytest.approx(0, abs=1e-6)
     assert axis.at(axis.high) == pytest.approx(100)
 
 
 @given(positive, st.integers(1, 20))
-def test_a_logarithmic_axis_ends_above_the_largest_and_has_few_decades(held, decades):
-    axis = logarithmic("y", held, decades=decades)
+def test_a_logarithmic_axis_ends_above_the_largest_and_has_few_decades(numbers, decades):
+    axis = logarithmic("y", numbers, decades=decades)
     is_an_axis(axis)
-    assert max(held) <= axis.high * (1 + 1e-6)
+    assert max(numbers) <= axis.high * (1 + 1e-6)
     assert axis.high / axis.low <= 10**decades * (1 + 1e-6)
     assert len(axis.ticks) <= 6
 
 
 @pytest.mark.parametrize(
-    ("held", "ticks"),
+    ("numbers", "ticks"),
     [
         ([0, 61.7], (0, 20, 40, 60, 80)),
         ([0, 100], (0, 20, 40, 60, 80, 100)),
         ([-3, 7], (-4, -2, 0, 2, 4, 6, 8)),
     ],
 )
-def test_ticks_are_round(held, ticks):
-    assert pytest.approx(ticks) == linear("x", held).ticks
+def test_ticks_are_round(numbers, ticks):
+    assert pytest.approx(ticks) == linear("x", numbers).ticks
 
 
 def test_an_axis_of_one_value_spans_what_it_is_told_to():

@@ -23,8 +23,8 @@ def drawn(*gains):
 
 
 def test_probabilities_are_sorted_and_share_one_scale():
-    held = {"none": 0.25, "data_small": 0.7, "model_small": 0.05}
-    verdict = judged(grid()[0], probabilities=held, confidence=0.6)
+    probabilities = {"none": 0.25, "data_small": 0.7, "model_small": 0.05}
+    verdict = judged(grid()[0], probabilities=probabilities, confidence=0.6)
     lines = parsed(probability_bars(verdict)).find("li")
     assert [line.text for line in lines] == ["data small 70 %", "none 25 %", "model small 5 %"]
     assert [line["class"] for line in lines] == [
@@ -61,7 +61,7 @@ def test_a_loss_goes_to_the_left_of_zero():
 
 
 @pytest.mark.parametrize(
-    ("parts", "told"),
+    ("parts", "words"),
     [
         ({}, "add data"),
         ({"fact": "batch_size", "old": 1024.0, "new": 256.0}, "add data batch size 1,024 → 256"),
@@ -69,14 +69,17 @@ def test_a_loss_goes_to_the_left_of_zero():
         ({"fact": "width"}, "add data"),
     ],
 )
-def test_a_change_is_told_as_far_as_it_is_known(parts, told):
+def test_a_change_is_told_as_far_as_it_is_known(parts, words):
     (line,) = drawn(gain(1.0, **parts))
-    assert told == line.one("span", class_="name").text
+    assert words == line.one("span", class_="name").text
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e-300, 1e300, -1e300])
 def test_any_gain_can_be_drawn(mean):
     (line,) = drawn(gain(mean, mean, mean))
     assert all(
-        0 <= end <= 100 for one in line.find("line") for end in ends(one) if "%" in one["x1"]
+        0 <= end <= 100
+        for stroke in line.find("line")
+        for end in ends(stroke)
+        if "%" in stroke["x1"]
     )

@@ -82,10 +82,10 @@ def opened(browser, tmp_path):
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
-        page.requests, page.told = [], []
+        page.requests, page.messages = [], []
         page.on("request", lambda request: page.requests.append(request.url))
-        page.on("console", lambda message: page.told.append(message.text))
-        page.on("dialog", lambda dialog: page.told.append(dialog.message))
+        page.on("console", lambda message: page.messages.append(message.text))
+        page.on("dialog", lambda dialog: page.messages.append(dialog.message))
         page.goto(path.as_uri())
         return page
 
@@ -103,8 +103,8 @@ def hostile():
         quantities={**row.quantities, name: Missing(missing=name), "cka": Missing(missing=name)},
     )
     verdict = judged(row)
-    told = {"tree": name, "chosen": name, "warnings": (name,), "versions": {name: name}}
-    verdict = replace(verdict, advice=name, basis=replace(verdict.basis, **told))
+    names = {"tree": name, "chosen": name, "warnings": (name,), "versions": {name: name}}
+    verdict = replace(verdict, advice=name, basis=replace(verdict.basis, **names))
     return report_page([verdict, verdict], [row, replace(LOST, group=name)], {name: tree()})
 
 
@@ -162,13 +162,13 @@ def test_no_request_leaves_the_page_and_nothing_runs(opened, make):
     assert [url.rpartition("/")[2] for url in page.requests] == ["report.html"]
     assert page.evaluate("performance.getEntriesByType('resource').length") == 0
     assert page.evaluate("document.scripts.length") == 0
-    assert page.told == []
+    assert page.messages == []
 
 
 def test_a_script_would_not_run_if_there_were_one(opened):
     page = opened(usual().replace("</main>", "<script>document.title = 'ran'</script></main>"))
     assert page.title() != "ran"
-    assert any("Content Security Policy" in told for told in page.told)
+    assert any("Content Security Policy" in message for message in page.messages)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -179,7 +179,7 @@ def test_all_text_stands_out_in_light_and_dark(opened, make, scheme):
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
     contrasts = page.evaluate(CONTRASTS)
     assert len(contrasts) > 50
-    assert [told for ratio, told in contrasts if ratio < 4.5] == []
+    assert [text for ratio, text in contrasts if ratio < 4.5] == []
 
 
 @pytest.mark.parametrize("mode", FAILURE_MODES)

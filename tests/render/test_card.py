@@ -73,10 +73,10 @@ def test_a_group_unlike_the_others_is_told_first_and_why():
     note = parsed(
         flag(OutOfDistribution(distance=3.14159, limit=1.2, beyond=("log_hessian_top", "cka")))
     )
-    told = note.one(role="note").text
-    assert told.startswith("Out of distribution.")
-    assert "3.14" in told
-    assert "Outside the range of all of them: Hessian top, CKA." in told
+    text = note.one(role="note").text
+    assert text.startswith("Out of distribution.")
+    assert "3.14" in text
+    assert "Outside the range of all of them: Hessian top, CKA." in text
 
 
 def test_a_hostile_advice_stays_text():

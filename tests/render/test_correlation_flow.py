@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mdtree.render.correlation_flow import flow
-from tests.support.reports import HOSTILE, detail, grid, parsed, places
+from tests.support.reports import HOSTILE, detail, grid, parsed, points_of
 
 
 def drawn(*lines):
@@ -23,7 +23,7 @@ def test_the_line_goes_through_the_means_of_the_members():
         ("b", "first", "dense", "2 to 6", 4.0),
         ("b", "second", "dense", "2 to 6", 6.0),
     )
-    assert places(picture.one("path", class_="curved")) == [(25, 62.5), (75, 12.5)]
+    assert points_of(picture.one("path", class_="curved")) == [(25, 62.5), (75, 12.5)]
     assert [dot["cy"] for dot in picture.find("circle")] == ["75%", "50%", "0%", "25%"]
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from mdtree.render.curves import density, profile
-from tests.support.reports import HOSTILE, detail, grid, numbers, parsed, places
+from tests.support.reports import HOSTILE, detail, grid, numbers_in, parsed, points_of
 
 
 def row(**details):
@@ -23,14 +23,14 @@ def nodes(*lines):
     return detail("member", "eigenvalue", "weight", lines=lines)
 
 
-def error(held):
-    return parsed(profile(held, "train_error", "training error, %"))
+def error(group):
+    return parsed(profile(group, "train_error", "training error, %"))
 
 
 def test_a_profile_by_hand():
-    held = row(curve=path(("p", 1.0, 0.0, 0), ("p", 0.0, 100.0, 0), ("p", 0.25, 60.0, 0)))
-    picture = error(held)
-    assert places(picture.one("path", class_="curved")) == [(0, 0), (25, 40), (100, 100)]
+    group = row(curve=path(("p", 1.0, 0.0, 0), ("p", 0.0, 100.0, 0), ("p", 0.25, 60.0, 0)))
+    picture = error(group)
+    assert points_of(picture.one("path", class_="curved")) == [(0, 0), (25, 40), (100, 100)]
     dots = [(dot["cx"], dot["cy"]) for dot in picture.find("circle")]
     assert dots == [("0%", "0%"), ("25%", "40%"), ("100%", "100%")]
     assert [text.text for text in picture.find("text", class_="tick end")] == [
@@ -47,8 +47,8 @@ def test_every_pair_has_its_own_curve_and_line():
     two = path(("p", 0, 1, 0), ("q", 0, 2, 0), ("p", 1, 3, 0), ("q", 1, 4, 0))
     picture = error(row(curve=two, line=two))
     for kind in ("curved", "straight"):
-        found = [places(one) for one in picture.find("path", class_=kind)]
-        assert found == [[(0, 75), (100, 25)], [(0, 50), (100, 0)]]
+        points = [points_of(drawn) for drawn in picture.find("path", class_=kind)]
+        assert points == [[(0, 75), (100, 25)], [(0, 50), (100, 0)]]
 
 
 def test_the_straight_line_alone_is_a_picture_too():
@@ -70,13 +70,13 @@ def test_what_makes_no_curve_makes_no_picture(details):
 
 def test_a_curve_of_zeros_lies_on_the_ground_of_a_scale_of_one_percent():
     picture = error(row(curve=path(("p", 0, 0.0, 0.0), ("p", 1, 0.0, 0.0))))
-    assert places(picture.one("path", class_="curved")) == [(0, 100), (100, 100)]
+    assert points_of(picture.one("path", class_="curved")) == [(0, 100), (100, 100)]
     assert picture.find("text", class_="tick end")[-1].text == "1"
 
 
 def test_nothing_lies_outside_of_the_picture():
     wild = path(("p", -3.0, 1e99, 0), ("p", 0.5, -1e99, 0), ("p", 7.0, 5.0, 0))
-    for x, y in places(error(row(curve=wild)).one("path", class_="curved")):
+    for x, y in points_of(error(row(curve=wild)).one("path", class_="curved")):
         assert 0 <= x <= 100
         assert 0 <= y <= 100
 
@@ -84,7 +84,7 @@ def test_nothing_lies_outside_of_the_picture():
 def test_a_lone_eigenvalue_has_its_weight_for_height():
     """Axes: from 10^-3 to 1, and three widths beyond both ends: 66 widths for the range of 60."""
     picture = parsed(density(row(hessian_density=nodes(("a", 0.0, 0.2), ("a", 60.0, 0.001)))))
-    hill = places(picture.one("path", class_="curved"))
+    hill = points_of(picture.one("path", class_="curved"))
     assert min(y for x, y in hill if x < 50) == pytest.approx(-100 * math.log10(0.2) / 3, abs=0.3)
     assert min(hill, key=lambda point: point[1])[0] == pytest.approx(100 * 3 / 66, abs=0.3)
     assert min(y for x, y in hill if x > 50) == pytest.approx(100, abs=0.3)
@@ -96,7 +96,7 @@ def test_neighbours_add_up():
     """At their middle, two nodes half a width apart are exp(-1/32) of their sum."""
     lines = [("a", 0.0, 0.25), ("a", 0.5, 0.25), ("a", 60.0, 0.005)]
     picture = parsed(density(row(hessian_density=nodes(*lines))))
-    top = min(y for _, y in places(picture.one("path", class_="curved")))
+    top = min(y for _, y in points_of(picture.one("path", class_="curved")))
     assert top == pytest.approx(-100 * math.log10(0.5 * math.exp(-1 / 32)) / 3, abs=0.2)
 
 
@@ -104,7 +104,7 @@ def test_members_are_averaged():
     """Halves of 0.2 and 0.02 are the ends of an axis from 0.01 to 0.1."""
     picture = parsed(density(row(hessian_density=nodes(("a", 0.0, 0.2), ("b", 60.0, 0.02)))))
     assert [float(dot["cy"][:-1]) for dot in picture.find("circle")] == [0, 100]
-    assert min(y for _, y in places(picture.one("path", class_="curved"))) < 0.3
+    assert min(y for _, y in points_of(picture.one("path", class_="curved"))) < 0.3
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_members_are_averaged():
 def test_any_spectrum_has_finite_places(lines):
     picture = parsed(density(row(hessian_density=nodes(*lines))))
     for drawn in picture.find("path"):
-        assert all(0 <= number <= 100 for number in numbers(drawn["d"]))
+        assert all(0 <= number <= 100 for number in numbers_in(drawn["d"]))
     assert picture.find("circle")
 
 
@@ -131,10 +131,10 @@ def test_no_spectrum_no_picture():
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_text(name):
-    held = row(
+    group = row(
         curve=path((name, 0, 1, 1), (name, 1, 1, 1)), hessian_density=nodes((name, 1.0, 1.0))
     )
-    for picture in (error(held), parsed(density(held))):
+    for picture in (error(group), parsed(density(group))):
         assert {element.tag for element in picture.find()} <= {
             "svg",
             "title",

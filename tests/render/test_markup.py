@@ -22,7 +22,7 @@ def test_any_text_is_read_back_from_elements_and_attributes(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "spelled"),
     [
         ("\x1b[2J", "\\x1b[2J"),
         ("\x00", "\\x00"),
@@ -33,8 +33,8 @@ def test_any_text_is_read_back_from_elements_and_attributes(text):
         ("ü ≤", "ü ≤"),
     ],
 )
-def test_what_steers_terminals_or_readers_is_spelled_out(text, told):
-    assert told == escaped(text)
+def test_what_steers_terminals_or_readers_is_spelled_out(text, spelled):
+    assert spelled == escaped(text)
     assert escaped(text).isprintable()
 
 

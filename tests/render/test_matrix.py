@@ -19,8 +19,8 @@ def layers(*lines):
 
 
 def _drawn(draw, name, columns, lines):
-    found = draw(replace(grid()[0], details={name: detail(*columns, lines=lines)}))
-    return None if found is None else parsed(found)
+    picture = draw(replace(grid()[0], details={name: detail(*columns, lines=lines)}))
+    return None if picture is None else parsed(picture)
 
 
 def cells(picture):
@@ -72,16 +72,16 @@ def test_layers_of_two_networks_need_not_match():
 @pytest.mark.parametrize("along", ["row", "column"])
 def test_many_layers_are_drawn_as_means_of_blocks(along):
     """70 by 70 layers in blocks of 3: 24 by 24 cells, the last of them of one line."""
-    held = [(0.0, None, 1.0)[number % 3] for number in range(70)]
+    values = [(0.0, None, 1.0)[number % 3] for number in range(70)]
     lines = [
-        (f"r{i}", f"c{k}", held[i if along == "row" else k]) for i in range(70) for k in range(70)
+        (f"r{i}", f"c{k}", values[i if along == "row" else k]) for i in range(70) for k in range(70)
     ]
     picture = layers(*lines)
-    found = [(x, y, ink) if along == "column" else (y, x, ink) for x, y, ink in cells(picture)]
-    last = max(place for place, *_ in found)
-    assert len(found) == 24**2
-    assert {ink for place, _, ink in found if place < last} == {0.5}
-    assert {ink for place, _, ink in found if place == last} == {0.0}
+    placed = [(x, y, ink) if along == "column" else (y, x, ink) for x, y, ink in cells(picture)]
+    last = max(place for place, *_ in placed)
+    assert len(placed) == 24**2
+    assert {ink for place, _, ink in placed if place < last} == {0.5}
+    assert {ink for place, _, ink in placed if place == last} == {0.0}
     assert "each cell the mean of 3 by 3" in picture.one("svg")["aria-label"]
     assert picture.find("text") == []
 

@@ -19,11 +19,11 @@ def test_what_the_tree_asks_for_in_vain_is_told_with_its_weight():
     row = replace(row, quantities={**row.quantities, **lost})
     verdict = judged(row)
     lines = parsed(absent(verdict, row)).find("li")
-    assert [one.metric for one in verdict.missed] == [line.one("b").text for line in lines]
-    for line, one in zip(lines, verdict.missed, strict=True):
+    assert [lack.metric for lack in verdict.missed] == [line.one("b").text for line in lines]
+    for line, lack in zip(lines, verdict.missed, strict=True):
         assert "Needs 2 checkpoints, found 1." in line.text
-        assert line.text.endswith(f"with a probability of {share(one.flips)}.")
-        assert all(feature_name(name) in line.text for name in one.features)
+        assert line.text.endswith(f"with a probability of {share(lack.flips)}.")
+        assert all(feature_name(name) in line.text for name in lack.features)
 
 
 def test_a_failed_metric_that_no_tree_asks_for_is_listed_once():

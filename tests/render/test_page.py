@@ -14,7 +14,7 @@ from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.page import report_page
 from mdtree.render.style import COLOURS
 from mdtree.rows import Detail, GroupFailure, Missing
-from tests.support.reports import HOSTILE, grid, group, judged, numbers, parsed, tree, whole_row
+from tests.support.reports import HOSTILE, grid, group, judged, numbers_in, parsed, tree, whole_row
 
 TREES = {"ours": tree()}
 ONE_SEED = Missing(missing="needs 2 checkpoints, found 1")
@@ -74,7 +74,7 @@ def test_every_kind_of_group_makes_a_whole_page(row, method):
             "d",
             "viewbox",
         ):
-            assert all(map(math.isfinite, numbers(element.attributes.get(name, ""))))
+            assert all(map(math.isfinite, numbers_in(element.attributes.get(name, ""))))
 
 
 def test_all_pictures_of_a_measured_group_are_there():
@@ -88,7 +88,7 @@ def test_all_pictures_of_a_measured_group_are_there():
         "Similarity of the networks",
         "Similarity of the layers",
     ):
-        assert sum(told.startswith(title) for told in titles) == 1
+        assert sum(heading.startswith(title) for heading in titles) == 1
 
 
 def test_headings_come_in_order():
@@ -157,16 +157,16 @@ def test_two_protocols_of_one_group_keep_their_own_rows():
     first, second = (judged(replace(row, protocol="standard-1")) for row in (one, other))
     second = replace(second, basis=replace(second.basis, protocol="paper-1"))
     facts = parsed(report_page([first, second], [other, one], TREES)).find("p", class_="facts")
-    assert [told.text for told in facts] == ["width 1", "width 2"]
+    assert [paragraph.text for paragraph in facts] == ["width 1", "width 2"]
 
 
 def test_a_group_without_a_verdict_is_named_with_its_reason():
     lost = replace(group("lost", {}), failure=FAILED)
     page = parsed(report_page([judged(grid()[0])], [grid()[0], lost, grid()[1]], TREES))
-    told = page.one("section", class_="unjudged").text
-    assert "lost Seed-1.pt is cut off." in told
-    assert f"{grid()[1].group} It was not judged." in told
-    assert grid()[0].group not in told
+    text = page.one("section", class_="unjudged").text
+    assert "lost Seed-1.pt is cut off." in text
+    assert f"{grid()[1].group} It was not judged." in text
+    assert grid()[0].group not in text
 
 
 def test_a_verdict_alone_is_a_page_too():
@@ -189,7 +189,7 @@ def test_hostile_names_stay_text_wherever_they_stand(name):
         failure=GroupFailure(kind=name, reason=name),
     )
     verdict = judged(row)
-    told = {"tree": name, "chosen": name, "data": name, "accuracy": name, "warnings": (name,)}
+    names = {"tree": name, "chosen": name, "data": name, "accuracy": name, "warnings": (name,)}
     verdict = replace(
         verdict,
         group=row.group,
@@ -198,7 +198,7 @@ def test_hostile_names_stay_text_wherever_they_stand(name):
         probabilities={name: 1.0},
         why_unsure=(name,),
         advice=name,
-        basis=replace(verdict.basis, **told, versions={name: name}),
+        basis=replace(verdict.basis, **names, versions={name: name}),
     )
     page = parsed(
         report_page(
@@ -243,8 +243,8 @@ def test_every_mode_has_a_colour_of_its_own_on_light_and_on_dark():
     style = page_of(grid()[0]).one("head").one("style").text
     light, dark = style.split("@media screen and (prefers-color-scheme:dark){", 1)
     for part in (light, dark):
-        found = [re.findall(rf"\.mode-{mode}{{--mode:(#\w{{6}})}}", part) for mode in COLOURS]
-        assert len({colour for (colour,) in found}) == len(COLOURS)
+        colours = [re.findall(rf"\.mode-{mode}{{--mode:(#\w{{6}})}}", part) for mode in COLOURS]
+        assert len({colour for (colour,) in colours}) == len(COLOURS)
 
 
 def test_a_detail_of_tomorrow_is_left_alone():

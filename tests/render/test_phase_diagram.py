@@ -69,8 +69,10 @@ class Picture:
         self.words = [text.text for text in self.texts]
 
     def at(self, group):
-        (found,) = [cells for title, cells in self.cells.items() if title.startswith(f"{group}: ")]
-        return found
+        (matching,) = [
+            cells for title, cells in self.cells.items() if title.startswith(f"{group}: ")
+        ]
+        return matching
 
 
 def box(rect):
@@ -90,12 +92,16 @@ def extent(text):
 
 def overlapping(boxes):
     """Sweep from left to right."""
-    found, active = [], []
-    for one in sorted(boxes):
-        active = [other for other in active if other[2] > one[0] + 0.01]
-        found += [(other, one) for other in active if other[1] < one[3] and one[1] < other[3]]
-        active.append(one)
-    return found
+    pairs, active = [], []
+    for rectangle in sorted(boxes):
+        active = [other for other in active if other[2] > rectangle[0] + 0.01]
+        pairs += [
+            (other, rectangle)
+            for other in active
+            if other[1] < rectangle[3] and rectangle[1] < other[3]
+        ]
+        active.append(rectangle)
+    return pairs
 
 
 def contrast(one, other):

@@ -54,34 +54,34 @@ def test_one_axis_alone_is_a_strip(fact):
 def test_each_value_of_a_third_axis_has_a_diagram_in_the_same_frame():
     """Also where groups are missing: at 600 items there is one group alone."""
     large, small = 600, 300
-    found = diagrams(
+    pictures = diagrams(
         row(80, batch_size=8, width=2, data_amount=large),
         row(70, batch_size=8, width=2, data_amount=small),
         row(71, batch_size=64, width=2, data_amount=small),
         row(72, batch_size=8, width=16, data_amount=small),
     )
-    assert [{"data_amount": small}, {"data_amount": large}] == [dict(p.shared) for p in found]
-    assert {((8, 64), (2, 16))} == {(phase.columns, phase.lines) for phase in found}
-    assert list(map(accuracies, found)) == [{(2, 8): 70, (2, 64): 71, (16, 8): 72}, {(2, 8): 80}]
+    assert [{"data_amount": small}, {"data_amount": large}] == [dict(p.shared) for p in pictures]
+    assert {((8, 64), (2, 16))} == {(phase.columns, phase.lines) for phase in pictures}
+    assert list(map(accuracies, pictures)) == [{(2, 8): 70, (2, 64): 71, (16, 8): 72}, {(2, 8): 80}]
 
 
 def test_groups_of_two_zoos_stand_in_diagrams_of_their_own():
     """They may be at the same points; each zoo has its own frame."""
-    found = diagrams(
+    pictures = diagrams(
         row(80, batch_size=8, width=2, zoo="b"),
         row(81, batch_size=8, width=4, zoo="b"),
         row(70, batch_size=8, width=2, zoo="a"),
         row(71, batch_size=16, width=2, zoo="a"),
         row(60, batch_size=8, width=2),
     )
-    assert [phase.zoo for phase in found] == ["", "a", "b"]
-    assert list(map(accuracies, found)) == [
+    assert [phase.zoo for phase in pictures] == ["", "a", "b"]
+    assert list(map(accuracies, pictures)) == [
         {(2, 8): 60},
         {(2, 8): 70, (2, 16): 71},
         {(2, 8): 80, (4, 8): 81},
     ]
     frames = [((8,), (2,)), ((8, 16), (2,)), ((8,), (2, 4))]
-    assert [(phase.columns, phase.lines) for phase in found] == frames
+    assert [(phase.columns, phase.lines) for phase in pictures] == frames
 
 
 def test_four_axes_have_a_diagram_for_each_pair_of_the_others_in_order():
@@ -92,9 +92,14 @@ def test_four_axes_have_a_diagram_for_each_pair_of_the_others_in_order():
         for lr in (0.5, 0.25)
         for d in (3, 1)
     ]
-    found = diagrams(*rows)
-    assert [tuple(p.shared.values()) for p in found] == [(0.25, 1), (0.25, 3), (0.5, 1), (0.5, 3)]
-    for phase in found:
+    pictures = diagrams(*rows)
+    assert [tuple(p.shared.values()) for p in pictures] == [
+        (0.25, 1),
+        (0.25, 3),
+        (0.5, 1),
+        (0.5, 3),
+    ]
+    for phase in pictures:
         assert (phase.across, phase.down) == ("batch_size", "width")
         base = 50 + 10 * phase.shared["learning_rate"] + phase.shared["data_amount"]
         assert {(w, b): base + w + b for w in (1, 2) for b in (1, 2)} == accuracies(phase)

@@ -37,15 +37,15 @@ def test_tree_protocol_data_and_versions_are_told():
 
 
 def test_what_is_not_known_is_left_out():
-    told = said(replace(judged(grid()[0]).basis, protocol="of-tomorrow", accuracy=""), grid()[0])
-    assert "right for" not in told
-    assert told["protocol"] == "of-tomorrow"
-    assert "recipe (sha256)" not in told
+    entries = said(replace(judged(grid()[0]).basis, protocol="of-tomorrow", accuracy=""), grid()[0])
+    assert "right for" not in entries
+    assert entries["protocol"] == "of-tomorrow"
+    assert "recipe (sha256)" not in entries
 
 
 def test_a_measured_row_tells_its_checkpoints_recipe_and_notes():
-    told = said(judged(grid()[0]).basis, whole_row("zoo", members=("a", "b")))
-    assert told["checkpoints (sha256)"] == "a a1a1a1a1a1a1 , b a1a1a1a1a1a1"
-    assert told["recipe (sha256)"] == "b2b2b2b2b2b2"
-    assert told["measured"] == "on cpu in 1.5 s, seed 0"
-    assert told["choices"] == "Read from zoo."
+    entries = said(judged(grid()[0]).basis, whole_row("zoo", members=("a", "b")))
+    assert entries["checkpoints (sha256)"] == "a a1a1a1a1a1a1 , b a1a1a1a1a1a1"
+    assert entries["recipe (sha256)"] == "b2b2b2b2b2b2"
+    assert entries["measured"] == "on cpu in 1.5 s, seed 0"
+    assert entries["choices"] == "Read from zoo."

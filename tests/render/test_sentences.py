@@ -25,7 +25,7 @@ from mdtree.trees.node import KNOWN
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "words"),
     [
         (0.0, "0 %"),
         (0.004, "under 1 %"),
@@ -36,20 +36,20 @@ from mdtree.trees.node import KNOWN
         (1.0, "100 %"),
     ],
 )
-def test_a_probability_is_never_rounded_to_certainty(value, told):
-    assert told == share(value)
+def test_a_probability_is_never_rounded_to_certainty(value, words):
+    assert words == share(value)
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "words"),
     [(0.0, "0"), (-0.0, "0"), (7.9919, "7.99"), (1200, "1,200"), (1e12, "1e+12"), (1e-5, "1e-05")],
 )
-def test_short_numbers(value, told):
-    assert told == short(value)
+def test_short_numbers(value, words):
+    assert words == short(value)
 
 
 @pytest.mark.parametrize(
-    ("value", "stderr", "told"),
+    ("value", "stderr", "words"),
     [
         (12.3456, 0.0567, "12.346 ± 0.057"),
         (12.3456, 2.0, "12.3 ± 2.0"),
@@ -62,8 +62,8 @@ def test_short_numbers(value, told):
         (1e300, 1e299, "1e+300 ± 1e+299"),
     ],
 )
-def test_an_error_has_two_digits(value, stderr, told):
-    assert told == number(value, stderr)
+def test_an_error_has_two_digits(value, stderr, words):
+    assert words == number(value, stderr)
 
 
 @given(
@@ -81,7 +81,7 @@ def test_a_quantity_has_its_unit_and_one_that_is_unknown_has_none():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "words"),
     [
         ("batch size 64 -> 16", "Batch size 64 → 16."),
         ("is it?", "Is it?"),
@@ -91,8 +91,8 @@ def test_a_quantity_has_its_unit_and_one_that_is_unknown_has_none():
         ("", "."),
     ],
 )
-def test_sentences(text, told):
-    assert told == sentence(text)
+def test_sentences(text, words):
+    assert words == sentence(text)
 
 
 def test_names():

@@ -17,10 +17,10 @@ from tests.support.reports import grid, group, judged, parsed, tree
 LEFT, WIDE = 7.0, 86.0  # percent: where the training groups begin, and how far they reach
 
 
-def mark(value, held=tuple(range(41)), *, feature="train_error", stderr=0.0, thresholds=()):
+def mark(value, quantiles=tuple(range(41)), *, feature="train_error", stderr=0.0, thresholds=()):
     return Mark(
         feature=feature,
-        quantiles=tuple(map(float, held)),
+        quantiles=tuple(map(float, quantiles)),
         value=value,
         stderr=stderr,
         thresholds=thresholds,
@@ -28,8 +28,8 @@ def mark(value, held=tuple(range(41)), *, feature="train_error", stderr=0.0, thr
     )
 
 
-def drawn(one):
-    return parsed(strips([one])).one("li")
+def drawn(strip):
+    return parsed(strips([strip])).one("li")
 
 
 def place(element, *keys):
@@ -48,14 +48,14 @@ def place(element, *keys):
     ],
 )
 def test_a_mark_stands_at_its_rank_and_beside_all_groups_if_it_is_beyond(value, share):
-    (found,) = place(drawn(mark(value)).one("circle"), "cx")
-    assert found == pytest.approx(LEFT + WIDE * share, abs=0.01)
+    (position,) = place(drawn(mark(value)).one("circle"), "cx")
+    assert position == pytest.approx(LEFT + WIDE * share, abs=0.01)
 
 
 def test_a_value_that_many_groups_share_is_in_their_middle():
-    held = [0] * 21 + list(range(1, 21))
-    (found,) = place(drawn(mark(0, held)).one("circle"), "cx")
-    assert found == pytest.approx(LEFT + WIDE / 4, abs=0.01)
+    quantiles = [0] * 21 + list(range(1, 21))
+    (position,) = place(drawn(mark(0, quantiles)).one("circle"), "cx")
+    assert position == pytest.approx(LEFT + WIDE / 4, abs=0.01)
 
 
 def test_the_error_bar_ends_at_the_ranks_of_its_ends():
@@ -65,9 +65,9 @@ def test_the_error_bar_ends_at_the_ranks_of_its_ends():
 
 
 def test_the_bands_are_all_and_most_and_half_of_the_groups():
-    found = {rect["class"]: place(rect, "x", "width") for rect in drawn(mark(1)).find("rect")}
+    bands = {rect["class"]: place(rect, "x", "width") for rect in drawn(mark(1)).find("rect")}
     for name, low, high in (("all", 0, 1), ("most", 0.05, 0.95), ("half", 0.25, 0.75)):
-        assert found[name] == pytest.approx((LEFT + WIDE * low, WIDE * (high - low)), abs=0.02)
+        assert bands[name] == pytest.approx((LEFT + WIDE * low, WIDE * (high - low)), abs=0.02)
 
 
 def test_a_range_alone_has_no_bands_and_goes_in_a_straight_line():
@@ -79,7 +79,7 @@ def test_a_range_alone_has_no_bands_and_goes_in_a_straight_line():
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "words"),
     [
         (-1, "below all training groups"),
         (0, "in the lowest 5 %"),
@@ -90,15 +90,15 @@ def test_a_range_alone_has_no_bands_and_goes_in_a_straight_line():
         (41, "above all training groups"),
     ],
 )
-def test_where_a_value_lies_is_told_in_words(value, told):
+def test_where_a_value_lies_is_told_in_words(value, words):
     line = drawn(mark(value))
-    assert line.one("p", class_="value").text.endswith(told)
-    assert line.one("svg")["aria-label"].endswith(told)
+    assert line.one("p", class_="value").text.endswith(words)
+    assert line.one("svg")["aria-label"].endswith(words)
 
 
 def test_what_the_tree_asks_is_marked():
     cut = drawn(mark(1, thresholds=(10.0, 30.0))).find("line", class_="cut")
-    assert [place(one, "x1") for one in cut] == [(LEFT + WIDE / 4,), (LEFT + WIDE * 0.75,)]
+    assert [place(stroke, "x1") for stroke in cut] == [(LEFT + WIDE / 4,), (LEFT + WIDE * 0.75,)]
     assert cut[0].text == "the tree asks: at most 10 %?"
 
 
@@ -116,61 +116,61 @@ def test_equal_groups_are_no_crash():
 def test_marks_hold_what_the_judge_saw():
     row = grid()[7]
     verdict = judged(row)
-    found = {one.feature: one for one in marks(row, tree(), verdict.clues)}
-    assert set(found) == set(tree().features)
-    assert list(found)[: len(verdict.clues)] == [clue.feature for clue in verdict.clues]
+    by_feature = {strip.feature: strip for strip in marks(row, tree(), verdict.clues)}
+    assert set(by_feature) == set(tree().features)
+    assert list(by_feature)[: len(verdict.clues)] == [clue.feature for clue in verdict.clues]
     for clue in verdict.clues:
-        one = found[clue.feature]
-        assert (clue.value, clue.threshold) == (one.value, one.thresholds[0])
-        assert one.stderr == pytest.approx(clue.stderr or 0.0)
-    assert all(one.thresholds == () for one in list(found.values())[len(verdict.clues) :])
+        strip = by_feature[clue.feature]
+        assert (clue.value, clue.threshold) == (strip.value, strip.thresholds[0])
+        assert strip.stderr == pytest.approx(clue.stderr or 0.0)
+    assert all(strip.thresholds == () for strip in list(by_feature.values())[len(verdict.clues) :])
 
 
 def test_no_training_group_is_beyond_the_training_groups():
     """Quantiles in a tree are rounded; its ranges are not."""
     for row in grid():
         verdict = judged(row)
-        assert not [one for one in marks(row, tree(), verdict.clues) if one.beyond]
+        assert not [strip for strip in marks(row, tree(), verdict.clues) if strip.beyond]
 
 
 def test_ranges_serve_where_the_tree_has_no_quantiles():
     row = grid()[0]
     bare = replace(tree(), population=None)
-    found = list(marks(row, bare, ()))
-    assert {one.feature: one.quantiles for one in found} == tree().ranges
+    shown = list(marks(row, bare, ()))
+    assert {strip.feature: strip.quantiles for strip in shown} == tree().ranges
     assert list(marks(row, replace(bare, ranges={}), ())) == []
 
 
 @pytest.mark.parametrize(
-    ("quantity", "told"),
+    ("quantity", "words"),
     [
         (Missing(missing="the loss is not finite"), "not measured: the loss is not finite"),
         (None, "not measured"),
     ],
 )
-def test_what_was_not_measured_has_a_reason_and_no_mark(quantity, told):
+def test_what_was_not_measured_has_a_reason_and_no_mark(quantity, words):
     row = grid()[0]
     quantities = {name: value for name, value in row.quantities.items() if name != "cka"}
     row = replace(row, quantities=quantities | ({"cka": quantity} if quantity else {}))
-    one = next(one for one in marks(row, tree(), ()) if one.feature == "cka")
-    assert (one.value, one.text) == (None, told)
-    line = drawn(one)
+    strip = next(strip for strip in marks(row, tree(), ()) if strip.feature == "cka")
+    assert (strip.value, strip.text) == (None, words)
+    line = drawn(strip)
     assert line.find("circle") == []
-    assert told in line.text
+    assert words in line.text
 
 
 def test_a_number_that_has_no_logarithm_is_no_mark():
     row = group("x", {"hessian_trace": (-3.0, 1.0), "train_error": (1.0, 0.1)})
-    found = {one.feature: one for one in marks(row, tree(), ())}
-    assert found["log_hessian_trace"].value is None
-    assert found["log_hessian_trace"].text == "-3.0 ± 1.0, which has no logarithm"
-    assert drawn(found["log_hessian_trace"]).find("circle") == []
+    by_feature = {strip.feature: strip for strip in marks(row, tree(), ())}
+    assert by_feature["log_hessian_trace"].value is None
+    assert by_feature["log_hessian_trace"].text == "-3.0 ± 1.0, which has no logarithm"
+    assert drawn(by_feature["log_hessian_trace"]).find("circle") == []
 
 
 def test_an_error_of_several_quantities_is_told_as_a_factor():
-    found = {one.feature: one for one in marks(grid()[0], tree(), ())}
+    by_feature = {strip.feature: strip for strip in marks(grid()[0], tree(), ())}
     assert FEATURES["log_hessian_share"].logarithm
-    assert "(within a factor of" in found["log_hessian_share"].text
+    assert "(within a factor of" in by_feature["log_hessian_share"].text
 
 
 def test_a_question_whether_a_value_is_known_is_no_place():
@@ -186,7 +186,9 @@ def test_the_legend_has_the_signs_of_the_strips(name):
 
 
 def test_a_mark_has_the_level_of_the_population():
-    held = tuple(np.linspace(-3, 5, 41) ** 3)
-    one = TrainingDistribution(quantiles={"cka": held}, names=(), correlation=(), limit=1.0)
+    quantiles = tuple(np.linspace(-3, 5, 41) ** 3)
+    population = TrainingDistribution(
+        quantiles={"cka": quantiles}, names=(), correlation=(), limit=1.0
+    )
     for value in (-30.0, -27.0, 0.0, 1.0, 77.7, 125.0):
-        assert mark(value, held).level(value) == one.level("cka", value)
+        assert mark(value, quantiles).level(value) == population.level("cka", value)

@@ -25,7 +25,7 @@ def test_what_is_not_there_has_no_lines(row, name, column):
 
 
 @pytest.mark.parametrize(
-    ("cells", "told"),
+    ("cells", "numbers"),
     [
         ((1, 2.5), (1.0, 2.5)),
         ((), ()),
@@ -37,5 +37,5 @@ def test_what_is_not_there_has_no_lines(row, name, column):
         ((1e200,), None),
     ],
 )
-def test_only_numbers_that_a_picture_can_hold_are_numbers(cells, told):
-    assert told == numeric(*cells)
+def test_only_numbers_that_a_picture_can_hold_are_numbers(cells, numbers):
+    assert numbers == numeric(*cells)

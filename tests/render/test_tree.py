@@ -43,10 +43,10 @@ def boxes(svg):
 def lit(svg):
     """List the words inside what is lit, and whatever is not."""
     groups = list(ET.fromstring(svg).iter(f"{SVG}g"))
-    found = {"lit": [], "off": [], None: []}
+    texts = {"lit": [], "off": [], None: []}
     for group in groups:
-        found[group.get("class")] += [text.text for text in group.iter(f"{SVG}text")]
-    return found
+        texts[group.get("class")] += [text.text for text in group.iter(f"{SVG}text")]
+    return texts
 
 
 def words(svg):
@@ -102,10 +102,10 @@ def test_text_and_picture_have_every_node(depth):
 def test_boxes_do_not_touch_and_lie_within_the_picture(depth):
     svg = tree_svg(grown(depth))
     _, _, width, height = map(float, ET.fromstring(svg).get("viewBox").split())
-    found = boxes(svg)
-    for x, y, w, h in found:
+    rectangles = boxes(svg)
+    for x, y, w, h in rectangles:
         assert min(x, y, width - x - w, height - y - h) > 0
-    for (x0, y0, w, h), (x1, y1, _, _) in combinations(found, 2):
+    for (x0, y0, w, h), (x1, y1, _, _) in combinations(rectangles, 2):
         assert abs(x0 - x1) > w or abs(y0 - y1) > h
 
 
@@ -161,13 +161,13 @@ def test_the_picture_needs_nothing_from_elsewhere_and_follows_light_and_dark():
 
 
 def test_without_a_walk_nothing_is_lit():
-    found = lit(tree_svg(TREE))
-    assert found["lit"] == found["off"] == []
-    assert sorted(found[None]) == sorted(words(tree_svg(TREE)))
+    texts = lit(tree_svg(TREE))
+    assert texts["lit"] == texts["off"] == []
+    assert sorted(texts[None]) == sorted(words(tree_svg(TREE)))
 
 
 @pytest.mark.parametrize(
-    ("walked", "told"),
+    ("walked", "expected"),
     [
         (["low"], ["train_error <= 0.5234 %", "38 groups", "yes", "cold", "33 of 34 groups"]),
         (
@@ -186,12 +186,12 @@ def test_without_a_walk_nothing_is_lit():
         ([], ["train_error <= 0.5234 %", "38 groups"]),
     ],
 )
-def test_the_walk_is_lit_and_all_else_stands_back(walked, told):
+def test_the_walk_is_lit_and_all_else_stands_back(walked, expected):
     svg = tree_svg(TREE, walked=walked)
-    found = lit(svg)
-    assert sorted(told) == sorted(found["lit"])
-    assert sorted(words(svg)) == sorted(found["lit"] + found["off"])
-    assert found[None] == []
+    texts = lit(svg)
+    assert sorted(expected) == sorted(texts["lit"])
+    assert sorted(words(svg)) == sorted(texts["lit"] + texts["off"])
+    assert texts[None] == []
 
 
 def test_what_is_lit_is_drawn_last():
@@ -224,4 +224,4 @@ def test_the_style_touches_nothing_beside_the_tree():
     rules = style.replace("@media screen and (prefers-color-scheme:dark){", "").split("}")
     selectors = [part.split("{")[0] for part in rules if "{" in part]
     assert len(selectors) > 10
-    assert all(one.startswith(".tree ") for rule in selectors for one in rule.split(","))
+    assert all(selector.startswith(".tree ") for rule in selectors for selector in rule.split(","))

@@ -31,9 +31,9 @@ def test_the_lit_boxes_are_those_of_the_clues(row, method):
     verdict = judged(row, method)
     picture = parsed(walk(verdict, tree(method)))
     asked, node = [], tree(method).tree
-    for one in verdict.clues:
+    for step in verdict.clues:
         asked.append(question(node))
-        node = node.low if one.went == "low" else node.high
+        node = node.low if step.went == "low" else node.high
     assert isinstance(node, Leaf)
     lit = [
         group.find("text")[0].text
@@ -47,7 +47,7 @@ def test_the_lit_boxes_are_those_of_the_clues(row, method):
 
 
 @pytest.mark.parametrize(
-    ("flips_at", "told"),
+    ("flips_at", "words"),
     [
         (None, ""),
         (1.2, "1.2 standard errors from the other answer. It could well be the other one."),
@@ -55,9 +55,9 @@ def test_the_lit_boxes_are_those_of_the_clues(row, method):
         (1e9, "More than 100 standard errors from the other answer."),
     ],
 )
-def test_each_clue_says_how_far_the_other_answer_is(flips_at, told):
+def test_each_clue_says_how_far_the_other_answer_is(flips_at, words):
     line = parsed(walk(judged(grid()[0], clues=(clue(flips_at),)), None)).one("li")
-    assert line.text == f"CKA 0.5 ± 0.1 > 0.4: alike. {told}".strip()
+    assert line.text == f"CKA 0.5 ± 0.1 > 0.4: alike. {words}".strip()
 
 
 def test_without_its_tree_a_verdict_still_has_its_clues():

@@ -82,13 +82,13 @@ def test_a_link_stays_a_link(path):
 def test_a_pipe_is_written_to_and_stays_a_pipe(path):
     """So do devices: replacing /dev/null with a file would break the machine."""
     os.mkfifo(path)
-    found = []
-    reader = threading.Thread(target=lambda: found.append(path.read_bytes()))
+    received = []
+    reader = threading.Thread(target=lambda: received.append(path.read_bytes()))
     reader.start()
     with atomic_file(path) as file:
         file.write(b"new")
     reader.join()
-    assert found == [b"new"]
+    assert received == [b"new"]
     assert stat.S_ISFIFO(path.stat().st_mode)
 
 

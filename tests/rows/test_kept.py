@@ -66,7 +66,7 @@ def bad(reason: str, group="g") -> Row:
     )
 
 
-def told(row: Row, reason: str) -> Row:
+def with_failure(row: Row, reason: str) -> Row:
     return replace(row, failure=bad(reason).failure)
 
 
@@ -92,19 +92,19 @@ CASES = {  # rows of one key -> the latest of them, and the lines that count
     "failed once": ([bad("a")], bad("a"), [0]),
     "failed twice": ([bad("a"), bad("b")], bad("b"), [1]),
     "measured after it failed": ([bad("a"), good(1)], good(1), [1]),
-    "failed after it was measured": ([good(1), bad("a")], told(good(1), "a"), [0, 1]),
-    "failed twice after": ([good(1), bad("a"), bad("b")], told(good(1), "b"), [0, 2]),
+    "failed after it was measured": ([good(1), bad("a")], with_failure(good(1), "a"), [0, 1]),
+    "failed twice after": ([good(1), bad("a"), bad("b")], with_failure(good(1), "b"), [0, 2]),
     "mended": ([good(1), bad("a"), good(2)], good(2), [2]),
     "with fewer quantities": ([full(1), good(2)], good(2), [0, 1]),
     "with fewer again": ([full(1), good(2), good(3)], good(3), [0, 2]),
     "with all again": ([full(1), good(2), full(3)], full(3), [2]),
-    "with fewer, and failed": ([full(1), good(2), bad("a")], told(good(2), "a"), [0, 1, 2]),
+    "with fewer, and failed": ([full(1), good(2), bad("a")], with_failure(good(2), "a"), [0, 1, 2]),
     "with fewer, of other networks": (
         [full(1), good(2, provenance=RETRAINED)],
         good(2, provenance=RETRAINED),
         [1],
     ),
-    "mended and failed again": ([bad("z"), good(1), bad("a")], told(good(1), "a"), [1, 2]),
+    "mended and failed again": ([bad("z"), good(1), bad("a")], with_failure(good(1), "a"), [1, 2]),
 }
 
 
@@ -145,8 +145,8 @@ def test_readers_indexes_and_tidied_files_agree_whatever_happened(tmp_path_facto
     index = Index(file)
     assert list(index.rows()) == before
     for row in before:
-        own = [one for one in rows if one.group == row.group]
-        numbers = [one for one in own if one.failure is None]
+        own = [attempt for attempt in rows if attempt.group == row.group]
+        numbers = [attempt for attempt in own if attempt.failure is None]
         assert row.measured is bool(numbers)
         assert row.quantities == (numbers or own)[-1].quantities
         assert (row.failure is None) is (own[-1].failure is None)
@@ -181,9 +181,9 @@ def test_a_row_of_which_a_further_metric_failed_is_no_mere_failure(file):
     partly = good(1, failure=bad("no luck").failure)
     partly = replace(partly, quantities={**partly.quantities, "cka": Missing(missing="failed")})
     write(file, good(1), partly, bad("a"))
-    assert read_rows(file) == [told(partly, "a")]
+    assert read_rows(file) == [with_failure(partly, "a")]
     assert [partly.measured, partly.outlived] == [True, False]
-    assert [told(good(1), "a").outlived, good(1).outlived, bad("a").outlived] == [
+    assert [with_failure(good(1), "a").outlived, good(1).outlived, bad("a").outlived] == [
         True,
         False,
         False,
@@ -192,7 +192,7 @@ def test_a_row_of_which_a_further_metric_failed_is_no_mere_failure(file):
 
 def test_trees_are_fitted_on_what_was_measured(file):
     write(file, good(1), bad("a"), bad("b", "other"))
-    assert load_rows(file) == [told(good(1), "a")]
+    assert load_rows(file) == [with_failure(good(1), "a")]
     assert len(load_rows(file, failed=True)) == 2
 
 
@@ -210,9 +210,9 @@ def test_a_verdict_rests_on_the_numbers_and_says_that_a_later_attempt_failed(fil
     write(file, good(12.5), bad("of another model"))
     diagnoser = Diagnoser(find_tree("digits-standard-1"), name="t", allow_protocol_mismatch=True)
     (row,) = read_rows(file)
-    found, before = diagnoser(row), diagnoser(good(12.5))
-    assert replace(found, basis=before.basis) == before
-    assert set(found.basis.warnings) - set(before.basis.warnings) == {
+    verdict, before = diagnoser(row), diagnoser(good(12.5))
+    assert replace(verdict, basis=before.basis) == before
+    assert set(verdict.basis.warnings) - set(before.basis.warnings) == {
         "the numbers are of an earlier measurement, a later attempt failed: of another model"
     }
 
@@ -228,6 +228,6 @@ def test_an_older_mdtree_reads_the_file(file):
 
 def test_rows_that_are_written_whole_are_read_again(file):
     """What `rows show --json` prints, and what is exported and imported, has the same meaning."""
-    rows = [told(good(1), "a"), bad("b", "other")]
+    rows = [with_failure(good(1), "a"), bad("b", "other")]
     write_rows(file, rows)
     assert read_rows(file) == rows

@@ -11,12 +11,12 @@ import pytest
 from mdtree.exceptions import LockedError
 from mdtree.rows import Index, Store, read_rows
 from mdtree.rows.row import row_to_json
-from tests.support.numbered_rows import row
+from tests.support.numbered_rows import numbered_row
 from tests.support.paths import ROOT
 
 
 def lines(count: int) -> bytes:
-    return b"".join(row_to_json(row(number)) + b"\n" for number in range(count))
+    return b"".join(row_to_json(numbered_row(number)) + b"\n" for number in range(count))
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def go_on(file, count: int) -> None:
     """Do what every run does: keep what is there, append the rest."""
     with Store(file) as store:
         for number in range(count):
-            if store.index.latest(row(number).key) is None:
-                store.append(row(number))
+            if store.index.latest(numbered_row(number).key) is None:
+                store.append(numbered_row(number))
 
 
 WRITER = """
@@ -81,25 +81,25 @@ def writer(work: str, file):
 @pytest.mark.parametrize("work", [BETWEEN_ROWS, INSIDE_A_ROW], ids=["between rows", "inside a row"])
 def test_a_killed_writer_leaves_whole_rows_a_free_lock_and_a_run_that_goes_on(file, work):
     with writer(work, file):
-        assert read_rows(file) == [row(0), row(1), row(2)]
+        assert read_rows(file) == [numbered_row(0), numbered_row(1), numbered_row(2)]
         with pytest.raises(LockedError, match=f"^{file} is being written by another mdtree: wait"):
             go_on(file, 5)
-    assert read_rows(file) == [row(0), row(1), row(2)]
+    assert read_rows(file) == [numbered_row(0), numbered_row(1), numbered_row(2)]
     go_on(file, 5)
     assert file.read_bytes() == lines(5)
 
 
 def test_a_writer_killed_at_any_moment_leaves_the_first_rows_whole(file):
-    found = 0
+    count = 0
     for wait in (20, 300, 1000):
         with writer(WITHOUT_REST, file) as process:
-            while len(Index(file)) < found + wait:
+            while len(Index(file)) < count + wait:
                 assert process.poll() is None
-        before, found = found, len(read_rows(file))
-        assert found >= before + wait
-        assert read_rows(file) == [row(number) for number in range(found)]
-    go_on(file, found + 2)
-    assert file.read_bytes() == lines(found + 2)
+        before, count = count, len(read_rows(file))
+        assert count >= before + wait
+        assert read_rows(file) == [numbered_row(number) for number in range(count)]
+    go_on(file, count + 2)
+    assert file.read_bytes() == lines(count + 2)
 
 
 def test_a_file_cut_at_any_byte_gives_its_whole_rows_and_can_be_gone_on_with(file):
@@ -108,7 +108,7 @@ def test_a_file_cut_at_any_byte_gives_its_whole_rows_and_can_be_gone_on_with(fil
     ends = [len(lines(count)) - 1 for count in range(1, 5)]
     for cut in range(len(lines(2)), len(whole) + 1):
         file.write_bytes(whole[:cut])
-        assert read_rows(file) == [row(n) for n, end in enumerate(ends) if end <= cut]
+        assert read_rows(file) == [numbered_row(n) for n, end in enumerate(ends) if end <= cut]
         go_on(file, 4)
         assert file.read_bytes() == whole
 
@@ -122,6 +122,6 @@ def test_a_file_cut_inside_its_first_row_is_begun_anew(file):
 
 def test_zeros_that_a_crash_of_the_machine_leaves_at_the_end_are_cut_off(file):
     file.write_bytes(lines(3) + b"\0" * 4096)
-    assert read_rows(file) == [row(0), row(1), row(2)]
+    assert read_rows(file) == [numbered_row(0), numbered_row(1), numbered_row(2)]
     go_on(file, 4)
     assert file.read_bytes() == lines(4)

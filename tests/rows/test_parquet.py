@@ -97,10 +97,10 @@ def plain(cell: str) -> str:
     return cell[1:] if cell.startswith(("'=", "'-")) else cell
 
 
-def same(cell: str, found: object) -> bool:
-    if found is None:
+def same(cell: str, value: object) -> bool:
+    if value is None:
         return cell == ""
-    return float(cell) == found if isinstance(found, float) else cell == str(found)
+    return float(cell) == value if isinstance(value, float) else cell == str(value)
 
 
 def test_a_table_of_nothing_has_its_columns(out):

@@ -82,9 +82,9 @@ def test_no_cell_is_taken_for_a_formula(start, imported):
     table = rows_to_csv(
         [row(evil, facts, GroupFailure(kind="x", reason=evil), cka=Measured(value=-1))]
     )
-    found = [cell for line in cells(table) for cell in line]
-    assert [cell for cell in found if cell.startswith(start)] == (["-1.0"] if start == "-" else [])
-    assert found.count("'" + evil) == 3
+    texts = [cell for line in cells(table) for cell in line]
+    assert [cell for cell in texts if cell.startswith(start)] == (["-1.0"] if start == "-" else [])
+    assert texts.count("'" + evil) == 3
     assert [item.group for item in imported(table).rows] == [evil]
 
 

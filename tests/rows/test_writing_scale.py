@@ -46,9 +46,9 @@ def large(count: int):
     shipped = shipped_rows("digits-standard-1")
     curve = Detail(columns={"x": tuple(number / 7 for number in range(300))})
     for number in range(count):
-        found = shipped[number % len(shipped)]
-        details = {**(found.details or {}), "curve": curve}
-        yield replace(found, group=f"{number}-{found.group}", details=details)
+        original = shipped[number % len(shipped)]
+        details = {**(original.details or {}), "curve": curve}
+        yield replace(original, group=f"{number}-{original.group}", details=details)
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +70,8 @@ def append(path: Path) -> None:
 def resume(path: Path) -> None:
     """Do what a run does where everything is measured: ask for each row."""
     with Store(path) as store:
-        found = sum(store.index.latest(item.key) is not None for item in large(int(path.stem)))
-        assert found == len(store.index) == int(path.stem)
+        known = sum(store.index.latest(item.key) is not None for item in large(int(path.stem)))
+        assert known == len(store.index) == int(path.stem)
 
 
 def tidy(path: Path) -> None:

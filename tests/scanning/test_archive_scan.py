@@ -129,5 +129,5 @@ def test_files_that_were_written_without_checksums_are_read(tmp_path):
         torch.serialization.set_crc32_options(True)
     with zipfile.ZipFile(tmp_path / "x.pt") as archive:
         assert {entry.CRC for entry in archive.infolist()} == {0}
-    found = load_weights(tmp_path / "x.pt").tensors
-    assert all(torch.equal(WEIGHTS[name], tensor) for name, tensor in found.items())
+    tensors = load_weights(tmp_path / "x.pt").tensors
+    assert all(torch.equal(WEIGHTS[name], tensor) for name, tensor in tensors.items())

@@ -19,9 +19,9 @@ from tests.support.hostile import (
     archive,
     called,
     get,
+    legacy,
     number,
     numbers,
-    older,
     put,
     read_within,
     stored,
@@ -51,34 +51,34 @@ FROM_CPU = "torch._utils._rebuild_device_tensor_from_cpu_tensor"
 QUANTIZED = b"(ctorch\nper_tensor_affine\n" + b"G" + bytes(8) + b"K\0t"
 
 UNWRITTEN = {
-    "a storage that is not filled": older(weights(tensor(stored(MANY, view=b"N"), MANY))),
-    "a storage that is filled by less": older(weights(tensor(stored(MANY, view=b"N"), 9)), FOUR),
-    "another storage is filled": older(weights(tensor(ONE, 1)), {"1": bytes(4)}),
-    "a tensor beyond its storage": older(weights(tensor(ONE, MANY)), FOUR),
-    "by its offset": older(weights(tensor(ONE, 1, offset=MANY)), FOUR),
-    "by its strides": older(weights(tensor(ONE, 2, strides=(MANY,))), FOUR),
-    "a tensor that repeats a number": older(weights(EXPANDED), FOUR),
-    "many that do": older(
+    "a storage that is not filled": legacy(weights(tensor(stored(MANY, view=b"N"), MANY))),
+    "a storage that is filled by less": legacy(weights(tensor(stored(MANY, view=b"N"), 9)), FOUR),
+    "another storage is filled": legacy(weights(tensor(ONE, 1)), {"1": bytes(4)}),
+    "a tensor beyond its storage": legacy(weights(tensor(ONE, MANY)), FOUR),
+    "by its offset": legacy(weights(tensor(ONE, 1, offset=MANY)), FOUR),
+    "by its strides": legacy(weights(tensor(ONE, 2, strides=(MANY,))), FOUR),
+    "a tensor that repeats a number": legacy(weights(EXPANDED), FOUR),
+    "many that do": legacy(
         weights(*[tensor(ONE, 1 << 20, strides=(0,))] * 20), FOUR
     ),
-    "a storage that is made": older(called("torch.storage.UntypedStorage", number(MANY)), FOUR),
-    "a tensor that is changed": older(
+    "a storage that is made": legacy(called("torch.storage.UntypedStorage", number(MANY)), FOUR),
+    "a tensor that is changed": legacy(
         weights(
             called("torch.FloatTensor") + b"(" + ONE + b"K\0" + numbers(MANY) + numbers(1) + b"tb"
         ),
         FOUR,
     ),
-    "a parameter that is changed": older(
+    "a parameter that is changed": legacy(
         weights(
             called("torch._utils._rebuild_parameter", tensor(ONE, 1), b"\x89", b"N")
             + b"(" + ONE + b"K\0" + numbers(MANY) + numbers(1) + b"tb"
         ),
         FOUR,
     ),
-    "a tensor of another device": older(
+    "a tensor of another device": legacy(
         weights(called(FROM_CPU, EXPANDED, b"ctorch\nfloat64\n", text("cpu"), b"\x89")), FOUR
     ),
-    "quantized numbers": older(
+    "quantized numbers": legacy(
         weights(
             called(
                 "torch._utils._rebuild_qtensor", stored(1, kind="QInt8", view=b"N"), b"K\0",
@@ -87,11 +87,11 @@ UNWRITTEN = {
         ),
         FOUR,
     ),
-    "attributes that hold other numbers": older(
+    "attributes that hold other numbers": legacy(
         weights(with_attributes(tensor(ONE, 1), b"}" + text("data") + tensor(ONE, 1) + b"s")), FOUR
     ),
-    "a part outside of its storage": older(weights(tensor(viewed("1", 0, MANY), MANY)), FOUR),
-    "a part that takes the place of another": older(
+    "a part outside of its storage": legacy(weights(tensor(viewed("1", 0, MANY), MANY)), FOUR),
+    "a part that takes the place of another": legacy(
         weights(tensor(viewed("0", 0, 0), 0)), FOUR
     ),
     "in an archive: no storage": archive(weights(tensor(stored(1), 1))),
@@ -116,8 +116,8 @@ def test_numbers_that_nobody_wrote_are_not_measured(tmp_path):
     assert len(said) == 2 * len(paths)
     refused = (" is not read: it ", " is a truncated or damaged file ")
     kinds = [kind for kind in UNWRITTEN for _ in range(2)]
-    told = zip(kinds, said, strict=True)
-    assert [kind for kind, line in told if not any(words in line for words in refused)] == []
+    answers = zip(kinds, said, strict=True)
+    assert [kind for kind, line in answers if not any(words in line for words in refused)] == []
 
 
 PAIRS = b"](" + b"".join(numbers(n, 1) for n in range(1_500)) + b"e"
@@ -165,7 +165,7 @@ HUNGRY = {
 
 @pytest.mark.parametrize("kind", HUNGRY)
 def test_one_list_does_not_become_thousands(tmp_path, kind):
-    for write in (archive, older):
+    for write in (archive, legacy):
         content = write(HUNGRY[kind], FOUR)
         assert len(content) < 300_000
         (tmp_path / "x.pt").write_bytes(content)
@@ -180,14 +180,14 @@ def pairs_of_one_hash(count: int) -> list[tuple[int, int]]:
     turned = lambda word: ((word << 31) | (word >> 33)) % bits  # noqa: E731
     first = lambda n: turned((five + n * two) % bits) * one % bits  # noqa: E731
     goal = first(wanted[1]) + 7 * two
-    found = []
+    pairs = []
     for n in range(20 * count):
         second = (goal - first(n)) * pow(two, -1, bits) % bits
         second -= bits if second >> 63 else 0
         if abs(second) < (1 << 61) - 1:
-            found.append((n, second))
-    assert len({hash(pair) for pair in found}) == 1
-    return found[:count]
+            pairs.append((n, second))
+    assert len({hash(pair) for pair in pairs}) == 1
+    return pairs[:count]
 
 
 ALIKE = {
@@ -320,9 +320,9 @@ def test_all_that_training_leaves_behind_is_read(tmp_path, zipped, keep):
         "meta": torch.ones(9, device="meta"),
     }
     torch.save(content, tmp_path / "x.pt", _use_new_zipfile_serialization=zipped)
-    found = load_weights(tmp_path / "x.pt").tensors
+    tensors = load_weights(tmp_path / "x.pt").tensors
     for name, value in module.state_dict().items():
-        assert torch.equal(value.to(torch.complex64), found[name].to(torch.complex64)), name
+        assert torch.equal(value.to(torch.complex64), tensors[name].to(torch.complex64)), name
     other = load_checkpoint(tmp_path / "x.pt", Plain(is_new=zipped), name="x").weights
     assert torch.equal(module.turned, other["turned"])
 
@@ -331,11 +331,11 @@ def test_all_that_training_leaves_behind_is_read(tmp_path, zipped, keep):
 @pytest.mark.filterwarnings("ignore:torch.quantize_per:UserWarning", "ignore:TypedStorage is")
 @pytest.mark.parametrize("zipped", [True, False])
 def test_quantized_tensors_may_lie_beside_the_weights(tmp_path, zipped):
-    one, scales = torch.randn(3, 4), torch.ones(3)
+    matrix, scales = torch.randn(3, 4), torch.ones(3)
     content = {
         "model": WEIGHTS,
-        "all": torch.quantize_per_tensor(one, 0.1, 0, torch.qint8),
-        "rows": torch.quantize_per_channel(one, scales, torch.zeros(3), 0, torch.quint8),
+        "all": torch.quantize_per_tensor(matrix, 0.1, 0, torch.qint8),
+        "rows": torch.quantize_per_channel(matrix, scales, torch.zeros(3), 0, torch.quint8),
     }
     torch.save(content, tmp_path / "x.pt", _use_new_zipfile_serialization=zipped)
     assert load_weights(tmp_path / "x.pt").tensors.keys() == WEIGHTS.keys()
@@ -352,15 +352,15 @@ def test_a_state_dict_of_python_2_is_read(tmp_path):
     ]
     pickled = called("collections.OrderedDict", b"](" + b"".join(pairs) + b"e")
     content = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    (tmp_path / "x.pt").write_bytes(older(pickled, {"0": content.numpy().tobytes()}))
-    found = load_weights(tmp_path / "x.pt").tensors
-    assert torch.equal(content, found["a"])
-    assert torch.equal(content[1:3], found["b"])
+    (tmp_path / "x.pt").write_bytes(legacy(pickled, {"0": content.numpy().tobytes()}))
+    tensors = load_weights(tmp_path / "x.pt").tensors
+    assert torch.equal(content, tensors["a"])
+    assert torch.equal(content[1:3], tensors["b"])
 
 
 def test_tensors_take_no_more_than_their_file_has(tmp_path):
-    held = torch.ones(100)
-    content = OrderedDict(a=held, b={"c": [held[3:], (held.t(), torch.ones(9, device="meta"))]})
+    whole = torch.ones(100)
+    content = OrderedDict(a=whole, b={"c": [whole[3:], (whole.t(), torch.ones(9, device="meta"))]})
     content["itself"] = content
     check_held(tmp_path, content, 400)
     with pytest.raises(UnreadableError, match="has 399 bytes, and its tensors take 400"):
@@ -378,7 +378,7 @@ def test_what_is_damaged_is_never_handed_on(tmp_path):
         b"U\1\xff",
         b"((ttR",
     ):
-        for write in (archive, older):
+        for write in (archive, legacy):
             (tmp_path / "x.pt").write_bytes(write(pickled))
             with pytest.raises(CheckpointError):
                 load_weights(tmp_path / "x.pt")

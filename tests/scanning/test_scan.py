@@ -122,8 +122,8 @@ def test_what_torch_itself_writes_is_no_bomb(tmp_path):
         with (tmp_path / "x.pt").open("rb") as file:
             assert pickle_fault(file) is None
         if new:
-            found = load_weights(tmp_path / "x.pt", key="model").tensors
-            assert found.keys() == network.state_dict().keys()
+            tensors = load_weights(tmp_path / "x.pt", key="model").tensors
+            assert tensors.keys() == network.state_dict().keys()
 
 
 def test_a_tar_file_of_the_oldest_torch_is_not_opened(tmp_path):

@@ -12,7 +12,7 @@ from mdtree.exceptions import OutputError, RowsError
 from mdtree.rows import Index, Measured, Row, Store, load_rows, write_rows
 from mdtree.rows.atomic import appended, atomic_file, own
 from mdtree.rows.row import row_to_json
-from tests.support.zoos import change, rows_of, write_zoo
+from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
 
@@ -291,6 +291,6 @@ def test_a_demo_writes_where_it_stands_alone(mdtree, tmp_path, mine, monkeypatch
 def test_groups_that_lie_elsewhere_are_measured_into_the_directory(mdtree, theirs, tmp_path):
     """A recipe that the user names may list files anywhere; the rows stay at home."""
     shutil.move(theirs / "hot", tmp_path / "hot")
-    change(theirs, groups=[{"name": "hot", "files": [str(tmp_path / "hot" / "*")]}])
+    change_recipe(theirs, groups=[{"name": "hot", "files": [str(tmp_path / "hot" / "*")]}])
     assert mdtree("measure", theirs, "--recipe", theirs / "mdtree.yaml").code == 0
     assert rows_of(theirs / "rows.jsonl").keys() == {"hot"}

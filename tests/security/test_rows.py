@@ -96,8 +96,8 @@ def test_one_long_name_does_not_pad_every_line():
 @pytest.mark.parametrize("weights", [[5e-324], [5e-324, 1e-320], [5e-324, 1e308], [1e308, 1e99]])
 def test_weights_of_a_density_may_be_as_small_and_as_large_as_numbers_are(weights):
     lines = [("m", float(place), weight) for place, weight in enumerate(weights)]
-    held = {"hessian_density": detail("member", "eigenvalue", "weight", lines=lines)}
-    assert_short(replace(grid()[0], details=held))
+    tables = {"hessian_density": detail("member", "eigenvalue", "weight", lines=lines)}
+    assert_short(replace(grid()[0], details=tables))
 
 
 def test_a_page_shows_so_many_groups_whole_and_lists_the_others():
@@ -162,12 +162,12 @@ TABLES = {
 @st.composite
 def details(draw) -> dict[str, Detail]:
     """Draw tables with the columns that pictures read, whose cells are anything."""
-    found = {}
+    tables = {}
     for name, columns in TABLES.items():
         lines = draw(st.lists(st.tuples(*(CELLS for _ in columns)), max_size=6))
         if lines:
-            found[name] = detail(*columns, lines=lines)
-    return found
+            tables[name] = detail(*columns, lines=lines)
+    return tables
 
 
 ROWS = st.builds(

@@ -21,7 +21,7 @@ from mdtree.recipes import KNOWN_PACKAGES, Trust, read_recipe
 from mdtree.rows import GroupFailure, Measured, Missing, Row, write_rows
 from mdtree.trees import write_tree
 from tests.support.reports import tree
-from tests.support.zoos import change
+from tests.support.zoos import change_recipe
 
 FOUND = Trust()
 
@@ -78,7 +78,7 @@ def functions():
     modules = list(rooms)
     for room in rooms:
         inner = pkgutil.iter_modules(getattr(room, "__path__", ()), f"{room.__name__}.")
-        modules += [importlib.import_module(found.name) for found in inner]
+        modules += [importlib.import_module(entry.name) for entry in inner]
     for module in modules:
         for name, thing in vars(module).items():
             if callable(thing) and not name.startswith("_"):
@@ -125,7 +125,7 @@ def test_data_that_a_found_recipe_names_elsewhere_are_read_as_data_or_not_at_all
     else:
         path.symlink_to("/dev/zero")
     named = "../elsewhere" if up else str(path)
-    change(zoo, data={"source": "tensors", "train": named})
+    change_recipe(zoo, data={"source": "tensors", "train": named})
     ran = mdtree("measure", zoo, "--metrics", "error_rate")
     assert ran.code in (1, 2)
     assert "data file" in ran.err
@@ -137,7 +137,7 @@ def test_a_picture_that_never_ends_is_no_picture(mdtree, zoo):
     for half in ("train", "test"):
         (zoo / half / "a").mkdir(parents=True)
         os.mkfifo(zoo / half / "a" / "x.png")
-    change(zoo, data={"source": "images", "root": "."})
+    change_recipe(zoo, data={"source": "images", "root": "."})
     ran = mdtree("measure", zoo, "--metrics", "error_rate")
     assert "no folder of images in" in ran.err
 

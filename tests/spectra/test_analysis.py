@@ -45,15 +45,15 @@ class Words(nn.Module):
 
 
 def test_means_and_medians_are_over_layers_and_embeddings_are_left_out():
-    found = analysed(Words())
-    assert [x.name for x in found.averaged] == ["first.weight", "last.weight"]
+    analysis = analysed(Words())
+    assert [x.name for x in analysis.averaged] == ["first.weight", "last.weight"]
     for name in AVERAGED:
-        values = [getattr(x.figures, name) for x in found.layers[1:]]
-        assert found.mean(name) == statistics.fmean(values)
-        assert found.median(name) == statistics.median(values)
+        values = [getattr(x.figures, name) for x in analysis.layers[1:]]
+        assert analysis.mean(name) == statistics.fmean(values)
+        assert analysis.median(name) == statistics.median(values)
     with_them = analysed(Words(), embeddings=True)
     assert len(with_them.averaged) == 3
-    assert with_them.mean("stable_rank") != found.mean("stable_rank")
+    assert with_them.mean("stable_rank") != analysis.mean("stable_rank")
 
 
 def test_layers_stand_in_the_order_of_the_file_whatever_the_number_of_threads():
@@ -83,10 +83,10 @@ def test_a_layer_that_is_not_finite_is_one_row_and_not_the_end():
     module = Words()
     with torch.no_grad():
         module.first.weight[0, 0] = torch.nan
-    found = analysed(module)
-    assert found.layers[1].state is State.NONE
-    assert found.layers[1].reason == "1 of 512 numbers are not finite"
-    assert found.mean("alpha") == found.layers[2].figures.alpha
+    analysis = analysed(module)
+    assert analysis.layers[1].state is State.NONE
+    assert analysis.layers[1].reason == "1 of 512 numbers are not finite"
+    assert analysis.mean("alpha") == analysis.layers[2].figures.alpha
 
 
 def test_shares_count_layers_and_a_trap_counts_in_every_state():
@@ -96,17 +96,17 @@ def test_shares_count_layers_and_a_trap_counts_in_every_state():
         layer(state=State.USUAL, trap=True),
         layer(state=State.RANDOM, kind="embedding"),
     )
-    found = Analysis(layers=layers, skipped=(), rules=Rules())
-    assert (found.random_like, found.traps) == (1 / 3, 2 / 3)
-    with_them = dataclasses.replace(found, embeddings=True)
+    analysis = Analysis(layers=layers, skipped=(), rules=Rules())
+    assert (analysis.random_like, analysis.traps) == (1 / 3, 2 / 3)
+    with_them = dataclasses.replace(analysis, embeddings=True)
     assert (with_them.random_like, with_them.traps) == (0.5, 0.5)
 
 
 def test_nothing_at_all_has_no_means():
-    found = analyse_all(in_memory_tensors({"bias": torch.ones(3)}), Rules())
-    assert (found.layers, found.mean("alpha")) == ((), None)
-    assert (found.random_like, found.traps) == (None, None)
-    assert len(found.skipped) == 1
+    analysis = analyse_all(in_memory_tensors({"bias": torch.ones(3)}), Rules())
+    assert (analysis.layers, analysis.mean("alpha")) == ((), None)
+    assert (analysis.random_like, analysis.traps) == (None, None)
+    assert len(analysis.skipped) == 1
 
 
 def flow(alphas):
@@ -114,21 +114,21 @@ def flow(alphas):
 
 
 def test_the_slope_of_a_straight_line_is_that_line_s():
-    found = flow(np.linspace(2, 5, 9))
-    assert found.slope == pytest.approx(3)
-    assert (found.low, found.high) == pytest.approx((3, 3))
-    assert found.shape == "rises with depth"
-    assert found.spread == pytest.approx(1.5)
-    assert found.above == 0
+    drift = flow(np.linspace(2, 5, 9))
+    assert drift.slope == pytest.approx(3)
+    assert (drift.low, drift.high) == pytest.approx((3, 3))
+    assert drift.shape == "rises with depth"
+    assert drift.spread == pytest.approx(1.5)
+    assert drift.above == 0
     assert flow(np.linspace(5, 2, 9)).shape == "falls with depth"
 
 
 def test_one_outlying_layer_changes_no_slope():
     alphas = [3.0, 3.1, 2.9, 3.0, 25.0, 3.1, 2.9, 3.0, 3.0]
-    found = flow(alphas)
-    assert abs(found.slope) < 0.3
-    assert found.shape == "no drift"
-    assert found.above == pytest.approx(1 / 9)
+    drift = flow(alphas)
+    assert abs(drift.slope) < 0.3
+    assert drift.shape == "no drift"
+    assert drift.above == pytest.approx(1 / 9)
 
 
 def test_layers_without_an_alpha_are_passed_over_and_three_are_too_few():
@@ -150,17 +150,17 @@ def pair(count=8, **shifts):
 
 
 def test_layers_that_all_change_alike_have_not_collapsed():
-    found = changes(*pair())
-    assert not any(change.collapsed for change in found)
-    assert [change.log_norm for change in found] == pytest.approx([0.3] * 8)
-    assert {change.alpha for change in found} == {0.25}
+    compared = changes(*pair())
+    assert not any(change.collapsed for change in compared)
+    assert [change.log_norm for change in compared] == pytest.approx([0.3] * 8)
+    assert {change.alpha for change in compared} == {0.25}
 
 
 @pytest.mark.parametrize("shift", [-1.0, 2.0])
 def test_the_layer_that_changes_unlike_the_others_is_told(shift):
-    found = changes(*pair(x3=shift))
-    assert [change.name for change in found if change.collapsed] == ["x3"]
-    assert found[3].z_norm == pytest.approx((shift - 0.3) / 0.05)
+    compared = changes(*pair(x3=shift))
+    assert [change.name for change in compared if change.collapsed] == ["x3"]
+    assert compared[3].z_norm == pytest.approx((shift - 0.3) / 0.05)
 
 
 def test_only_layers_of_one_name_and_size_are_compared():

@@ -21,12 +21,12 @@ def squared(matrix):
 def test_eigenvalues_are_the_squared_singular_values(sizes, dtype):
     matrix = torch.randn(sizes).to(dtype)
 
-    found = eigenvalues(matrix)
+    values = eigenvalues(matrix)
 
     expected = squared(matrix)
-    assert found.dtype == np.float64
-    assert expected == pytest.approx(found, abs=1e-13 * expected[-1] * max(sizes))
-    assert np.array_equal(np.sort(found), found)
+    assert values.dtype == np.float64
+    assert expected == pytest.approx(values, abs=1e-13 * expected[-1] * max(sizes))
+    assert np.array_equal(np.sort(values), values)
 
 
 @pytest.mark.parametrize("dtype", DTYPES[1:], ids=str)
@@ -56,20 +56,20 @@ def test_a_rotation_changes_no_eigenvalue():
 def test_no_eigenvalue_is_below_zero():
     matrix = torch.randn(300, 1) @ torch.randn(1, 200)
 
-    found = eigenvalues(matrix)
+    values = eigenvalues(matrix)
 
-    assert (found >= 0).all()
-    assert squared(matrix)[-1] == pytest.approx(found[-1])
+    assert (values >= 0).all()
+    assert squared(matrix)[-1] == pytest.approx(values[-1])
 
 
 def test_double_precision_keeps_singular_values_that_a_gram_matrix_loses():
     matrix = torch.diag(torch.tensor([1, 1e-3, 1e-9, 1e-13], dtype=torch.float64))
     rotation, _ = torch.linalg.qr(torch.randn(4, 4, dtype=torch.float64))
 
-    found = eigenvalues(rotation @ matrix)
+    values = eigenvalues(rotation @ matrix)
 
-    assert pytest.approx(found, rel=1e-2) == [1e-26, 1e-18, 1e-6, 1]
-    assert (found > resolution((4, 4), torch.float64)).all()
+    assert pytest.approx(values, rel=1e-2) == [1e-26, 1e-18, 1e-6, 1]
+    assert (values > resolution((4, 4), torch.float64)).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
@@ -79,9 +79,9 @@ def test_zeros_are_below_the_resolution_and_the_rest_above(sizes, dtype):
     random = np.random.default_rng(0)
     left, right = random.integers(-9, 10, (sizes[0], 12)), random.integers(-9, 10, (12, sizes[1]))
 
-    found = eigenvalues(torch.tensor(left @ right).to(dtype))
+    values = eigenvalues(torch.tensor(left @ right).to(dtype))
 
-    assert np.count_nonzero(found > resolution(sizes, dtype) * found[-1]) == 12
+    assert np.count_nonzero(values > resolution(sizes, dtype) * values[-1]) == 12
 
 
 @pytest.mark.parametrize("sizes", [(50, 20), (20, 50)], ids=str)
@@ -107,9 +107,9 @@ def test_slices_of_a_tensor_are_read_where_they_are_and_stay_as_they_are():
     tensor = torch.randn(30, 20, 3, 3)
     before = tensor.clone()
 
-    found = eigenvalues(tensor.reshape(30, 20, 9).permute(2, 0, 1)[5])
+    values = eigenvalues(tensor.reshape(30, 20, 9).permute(2, 0, 1)[5])
 
-    assert squared(tensor[:, :, 1, 2].contiguous()) == pytest.approx(found, rel=1e-9)
+    assert squared(tensor[:, :, 1, 2].contiguous()) == pytest.approx(values, rel=1e-9)
     assert torch.equal(before, tensor)
 
 

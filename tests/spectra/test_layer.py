@@ -100,10 +100,10 @@ def test_rotations_change_nothing(sizes):
     plain = layer(matrix)
 
     for turned in (left @ matrix, matrix @ right, left @ matrix @ right):
-        found = layer(turned)
-        assert plain.state is found.state
+        result = layer(turned)
+        assert plain.state is result.state
         expected = known(plain.figures, but=["trap_score"])
-        assert expected == pytest.approx(known(found.figures, but=["trap_score"]), rel=1e-9)
+        assert expected == pytest.approx(known(result.figures, but=["trap_score"]), rel=1e-9)
 
 
 @pytest.mark.parametrize("convention", ["pooled", "slices"])
@@ -112,11 +112,11 @@ def test_transposing_changes_nothing(sizes, convention):
     tensor = heavy(*sizes).float()
     plain = layer(tensor, convention=convention)
 
-    found = layer(tensor.transpose(0, 1).contiguous(), convention=convention)
+    result = layer(tensor.transpose(0, 1).contiguous(), convention=convention)
 
-    assert plain.state is found.state
+    assert plain.state is result.state
     expected = known(plain.figures, but=["trap_score"])
-    assert expected == pytest.approx(known(found.figures, but=["trap_score"]), rel=1e-9)
+    assert expected == pytest.approx(known(result.figures, but=["trap_score"]), rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_a_scale_moves_logarithms_of_norms_and_nothing_else(sizes, dtype, times,
     tensor = heavy(*sizes).to(dtype)
     tensor[0, 0] = 50  # a trap, so that there is a score
     plain = layer(tensor, convention=convention)
-    found = layer(times * tensor, convention=convention)
+    result = layer(times * tensor, convention=convention)
 
-    old, new, moved = plain.figures, found.figures, 2 * math.log10(times)
+    old, new, moved = plain.figures, result.figures, 2 * math.log10(times)
     scaled = {
         "log_norm": old.log_norm + moved,
         "log_spectral_norm": old.log_spectral_norm + moved,
@@ -139,7 +139,7 @@ def test_a_scale_moves_logarithms_of_norms_and_nothing_else(sizes, dtype, times,
         "log_alpha_norm": old.log_alpha_norm + old.alpha * moved,
         "xmin": old.xmin * times**2,
     }
-    assert (plain.state, plain.trap) == (found.state, found.trap)
+    assert (plain.state, plain.trap) == (result.state, result.trap)
     expected = {**known(old, but=["trap_score"]), **scaled}
     assert expected == pytest.approx(known(new, but=["trap_score"]), rel=1e-9)
     assert old.trap_score == pytest.approx(new.trap_score, rel=1e-2)
@@ -160,41 +160,41 @@ def slices_of(tensor):
 
 def test_pooled_eigenvalues_are_those_of_all_slices():
     tensor = heavy(12, 20, 3, 2).float()
-    values = np.sort(np.concatenate([eigenvalues(one) for one in slices_of(tensor)]))
+    values = np.sort(np.concatenate([eigenvalues(matrix) for matrix in slices_of(tensor)]))
 
-    found = layer(tensor, convention="pooled")
+    result = layer(tensor, convention="pooled")
 
     law = fit_power_law(values)
-    assert (found.sizes, found.slices) == ((12, 20), 6)
-    assert law.alpha == pytest.approx(found.figures.alpha, rel=1e-9)
-    assert math.log10(values.sum()) == pytest.approx(found.figures.log_norm)
-    assert values.sum() / values[-1] == pytest.approx(found.figures.stable_rank)
-    assert law.tail == found.figures.tail
+    assert (result.sizes, result.slices) == ((12, 20), 6)
+    assert law.alpha == pytest.approx(result.figures.alpha, rel=1e-9)
+    assert math.log10(values.sum()) == pytest.approx(result.figures.log_norm)
+    assert values.sum() / values[-1] == pytest.approx(result.figures.stable_rank)
+    assert law.tail == result.figures.tail
 
 
 def test_slices_are_analysed_one_by_one_and_averaged():
     tensor = heavy(12, 20, 3, 2).float()
-    alone = [layer(one, "fc.weight").figures for one in slices_of(tensor)]
+    alone = [layer(matrix, "fc.weight").figures for matrix in slices_of(tensor)]
 
-    found = layer(tensor, convention="slices").figures
+    averaged = layer(tensor, convention="slices").figures
 
     counted = ("spikes", "rank_loss", "trap_score")
     for name in FIGURES:
-        values = [getattr(one, name) for one in alone]
+        values = [getattr(figures, name) for figures in alone]
         if name not in counted:
-            assert np.mean(values) == pytest.approx(getattr(found, name), rel=1e-9), name
-    assert sum(one.spikes for one in alone) == found.spikes
+            assert np.mean(values) == pytest.approx(getattr(averaged, name), rel=1e-9), name
+    assert sum(figures.spikes for figures in alone) == averaged.spikes
 
 
 def test_flat_convolutions_are_one_matrix():
     tensor = heavy(12, 20, 3, 2).float()
 
-    found = layer(tensor, convention="flatten")
+    result = layer(tensor, convention="flatten")
 
     alone = layer(tensor.reshape(12, 120), "fc.weight")
-    assert (found.sizes, found.slices) == ((12, 120), 1)
+    assert (result.sizes, result.slices) == ((12, 120), 1)
     but = ["trap_score"]
-    assert known(alone.figures, but=but) == pytest.approx(known(found.figures, but=but))
+    assert known(alone.figures, but=but) == pytest.approx(known(result.figures, but=but))
 
 
 @pytest.mark.parametrize(
@@ -211,23 +211,23 @@ def test_the_compatible_scale_of_convolutions(sizes, convention, scale):
     """W / sqrt 2 of WeightWatcher's default, k W / sqrt 2 of the paper."""
     tensor = 10 * heavy(*sizes)
     plain = layer(tensor, convention=convention).figures
-    found = layer(tensor, convention=convention, compatible=True).figures
+    figures = layer(tensor, convention=convention, compatible=True).figures
 
-    assert plain.alpha == pytest.approx(found.alpha)
-    assert plain.soft_rank == pytest.approx(found.soft_rank)
-    assert plain.spikes == found.spikes
-    assert plain.rank_loss == found.rank_loss
-    assert plain.log_norm + math.log10(scale) == pytest.approx(found.log_norm)
-    assert plain.xmin * scale == pytest.approx(found.xmin)
+    assert plain.alpha == pytest.approx(figures.alpha)
+    assert plain.soft_rank == pytest.approx(figures.soft_rank)
+    assert plain.spikes == figures.spikes
+    assert plain.rank_loss == figures.rank_loss
+    assert plain.log_norm + math.log10(scale) == pytest.approx(figures.log_norm)
+    assert plain.xmin * scale == pytest.approx(figures.xmin)
 
 
 def test_the_compatible_cut_is_absolute():
     tops = np.sqrt([0.9e-5] * 5 + [1.1e-5, 2e-5, 3e-5, 5e-5, 8e-5, 1e-4, 1e-3, 1e-2])
     matrix = torch.diag(torch.tensor(tops))
 
-    found = layer(matrix, compatible=True).figures
-    assert fit_power_law(tops[5:] ** 2).alpha == pytest.approx(found.alpha)
-    assert tops @ tops == pytest.approx(10**found.log_norm)
+    figures = layer(matrix, compatible=True).figures
+    assert fit_power_law(tops[5:] ** 2).alpha == pytest.approx(figures.alpha)
+    assert tops @ tops == pytest.approx(10**figures.log_norm)
     assert layer(matrix[:12, :12], compatible=True).figures.alpha is None
     assert layer(matrix[:12, :12]).figures.alpha is not None
 
@@ -238,12 +238,12 @@ def test_what_is_below_the_precision_of_the_calculation_is_not_fitted():
     left, right = random.integers(-9, 10, (90, 30)), random.integers(-9, 10, (30, 80))
     matrix = torch.tensor(left @ right).float()
 
-    found = layer(matrix).figures
+    figures = layer(matrix).figures
 
     law = fit_power_law(np.sort(eigenvalues(matrix))[-30:])
-    assert found.rank_loss == 50
-    assert law.alpha == pytest.approx(found.alpha)
-    assert law.tail == found.tail
+    assert figures.rank_loss == 50
+    assert law.alpha == pytest.approx(figures.alpha)
+    assert law.tail == figures.tail
 
 
 def test_the_seed_and_the_name_alone_draw_the_shuffle():
@@ -278,6 +278,6 @@ def test_other_layers_and_the_random_numbers_of_the_program_do_not_matter():
     matrices, _ = find_matrices(in_memory_tensors(tensors))
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002 - the one that must not matter
-    *_, found = [analyse(matrix, Rules(traps=True)) for matrix in matrices]
+    *_, last = [analyse(matrix, Rules(traps=True)) for matrix in matrices]
 
-    assert layer(tensors["a.weight"], "a.weight", traps=True) == found
+    assert layer(tensors["a.weight"], "a.weight", traps=True) == last

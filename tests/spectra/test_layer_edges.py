@@ -23,7 +23,7 @@ def known(figures, *, but=()):
     return {k: v for k, v in vars(figures).items() if v is not None and k not in but}
 
 
-def one(number, *, among=0.0, sizes=(64, 64)):
+def single_entry(number, *, among=0.0, sizes=(64, 64)):
     tensor = torch.full(sizes, among)
     tensor[3, 5] = number
     return tensor
@@ -36,12 +36,20 @@ def orthogonal(rows, columns):
 BAD = {
     "zero": (torch.zeros(64, 32), State.NONE, "all numbers are zero"),
     "zero convolution": (torch.zeros(8, 8, 3, 3), State.NONE, "all numbers are zero"),
-    "vast": (one(1.0).double() * 1e200, State.NONE, "of the size of 1e.200 have no square"),
-    "tiny": (one(1.0).double() * 1e-200, State.NONE, "of the size of 1e-200 have no square"),
+    "vast": (
+        single_entry(1.0).double() * 1e200,
+        State.NONE,
+        "of the size of 1e.200 have no square",
+    ),
+    "tiny": (
+        single_entry(1.0).double() * 1e-200,
+        State.NONE,
+        "of the size of 1e-200 have no square",
+    ),
     "1 x 1": (torch.ones(1, 1), State.SMALL, "1 of 1 eigenvalues"),
     "2 x 300": (torch.rand(2, 300), State.SMALL, "2 of 2 eigenvalues"),
     "300 x 1": (torch.rand(300, 1), State.SMALL, "1 of 1 eigenvalues"),
-    "one weight": (one(2.0), State.TRAP, "1 of 64 eigenvalues"),
+    "one weight": (single_entry(2.0), State.TRAP, "1 of 64 eigenvalues"),
     "constant": (torch.full((64, 32), 0.1), State.POOR, "1 of 32 eigenvalues"),
     "rank one": (
         torch.arange(1.0, 65)[:, None] * torch.arange(1.0, 33),
@@ -59,11 +67,11 @@ BAD = {
 def test_bad_numbers_make_a_layer_with_a_reason(name, convention):
     tensor, state, reason = BAD[name]
 
-    found = layer(tensor, convention=convention, traps=True)
+    result = layer(tensor, convention=convention, traps=True)
 
-    assert found.figures.alpha is None
-    assert state is found.state
-    assert re.search(reason, found.reason)
+    assert result.figures.alpha is None
+    assert state is result.state
+    assert re.search(reason, result.reason)
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
@@ -72,10 +80,10 @@ def test_one_number_that_is_not_finite_is_a_reason(number, dtype):
     tensor = torch.randn(20, 10, 3, 3).to(dtype)
     tensor[3, 4, 1, 2] = number
 
-    found = layer(tensor)
+    result = layer(tensor)
 
-    assert found.reason == "1 of 1800 numbers are not finite"
-    assert not known(found.figures)
+    assert result.reason == "1 of 1800 numbers are not finite"
+    assert not known(result.figures)
 
 
 @pytest.mark.parametrize(
@@ -91,11 +99,11 @@ def test_one_number_that_is_not_finite_is_a_reason(number, dtype):
     ids=["tiny", "vast", "subnormal", "largest halves", "a parameter", "not contiguous"],
 )
 def test_unusual_numbers_have_figures(tensor):
-    found = layer(tensor, traps=True)
+    result = layer(tensor, traps=True)
 
-    assert found.reason is None
-    assert all(math.isfinite(value) for value in known(found.figures).values())
-    assert len(known(found.figures)) == len(FIGURES)
+    assert result.reason is None
+    assert all(math.isfinite(value) for value in known(result.figures).values())
+    assert len(known(result.figures)) == len(FIGURES)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
@@ -129,30 +137,30 @@ def test_zero_slices_leave_the_others_as_they_are():
     rest = tensor.reshape(20, 16, 4)[:, :, [0, 2]]
 
     for convention in ("pooled", "slices"):
-        found, expected = layer(tensor, convention=convention), layer(rest, convention=convention)
-        assert expected.state is found.state
+        result, expected = layer(tensor, convention=convention), layer(rest, convention=convention)
+        assert expected.state is result.state
         assert known(expected.figures, but=["rank_loss", "trap_score"]) == pytest.approx(
-            known(found.figures, but=["rank_loss", "trap_score"])
+            known(result.figures, but=["rank_loss", "trap_score"])
         )
-        assert found.figures.rank_loss == 32
+        assert result.figures.rank_loss == 32
 
 
 def test_what_is_too_small_has_no_trap():
-    found = layer(one(50.0, sizes=(6, 300)) + torch.randn(6, 300), traps=True)
+    result = layer(single_entry(50.0, sizes=(6, 300)) + torch.randn(6, 300), traps=True)
 
-    assert found.figures.trap_score > 5
-    assert (found.state, found.trap) == (State.SMALL, False)
+    assert result.figures.trap_score > 5
+    assert (result.state, result.trap) == (State.SMALL, False)
 
 
 def test_an_entry_that_is_large_but_no_trap_explains_no_spike():
     u, v = torch.randn(64, 1), torch.randn(1, 64)
-    weights = one(12.0) + torch.randn(64, 64) + u @ v
-    found = layer(weights, traps=True)
+    weights = single_entry(12.0) + torch.randn(64, 64) + u @ v
+    result = layer(weights, traps=True)
 
     assert huge_entries(weights) == 1
-    assert found.figures.spikes == 1
-    assert not found.trap
-    assert found.state is not State.TRAP
+    assert result.figures.spikes == 1
+    assert not result.trap
+    assert result.state is not State.TRAP
 
 
 def test_a_convolution_has_enough_eigenvalues_where_they_are_taken_together():
@@ -160,9 +168,9 @@ def test_a_convolution_has_enough_eigenvalues_where_they_are_taken_together():
 
     assert layer(tensor, convention="pooled").figures.alpha is not None
     for convention in ("slices", "flatten"):
-        found = layer(tensor, convention=convention)
-        assert State.SMALL is found.state
-        assert "4 of 4 eigenvalues" in found.reason
+        result = layer(tensor, convention=convention)
+        assert State.SMALL is result.state
+        assert "4 of 4 eigenvalues" in result.reason
 
 
 @pytest.mark.parametrize(

@@ -16,20 +16,20 @@ from mdtree.spectra import CONVENTIONS, find_matrices
 
 def cut_out(tensors, **options):
     """Give each matrix by its name: its kind, and its numbers as they are cut out."""
-    found = {}
+    cuts = {}
     for matrix in find_matrices(in_memory_tensors(tensors), **options)[0]:
         numbers = matrix.cut(matrix.tensor.load())
         assert (matrix.slices, *matrix.sizes) == numbers.shape
-        found[matrix.name] = (matrix.kind, numbers)
-    return found
+        cuts[matrix.name] = (matrix.kind, numbers)
+    return cuts
 
 
 def check(expected, module, **options):
-    found = cut_out(module.state_dict(), **options)
+    cuts = cut_out(module.state_dict(), **options)
     assert {name: kind for name, (kind, _) in expected.items()} == {
-        name: kind for name, (kind, _) in found.items()
+        name: kind for name, (kind, _) in cuts.items()
     }
-    assert all(torch.equal(numbers, found[name][1]) for name, (_, numbers) in expected.items())
+    assert all(torch.equal(numbers, cuts[name][1]) for name, (_, numbers) in expected.items())
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
@@ -125,11 +125,11 @@ def test_the_gates_of_a_cell_are_called_what_they_do():
 
 def test_q_k_v_of_attention_are_called_what_they_do():
     module = nn.MultiheadAttention(8, 1, bias=False).double()
-    found = cut_out(module.state_dict())
+    cuts = cut_out(module.state_dict())
     fused = [f"in_proj_weight[{part}]" for part in "qkv"]
-    assert [*fused, "out_proj.weight"] == list(found)
-    assert [kind for kind, _ in found.values()] == ["attention"] * 3 + ["linear"]
-    q, k, v, out = (w[0].T for _, w in found.values())
+    assert [*fused, "out_proj.weight"] == list(cuts)
+    assert [kind for kind, _ in cuts.values()] == ["attention"] * 3 + ["linear"]
+    q, k, v, out = (w[0].T for _, w in cuts.values())
     x = torch.randn(5, 8).double()
     mixed = ((x @ q) @ (x @ k).T / 8**0.5).softmax(dim=1) @ (x @ v)
     torch.testing.assert_close(mixed @ out, module(x, x, x)[0])
@@ -140,9 +140,9 @@ def test_q_k_v_of_attention_are_called_what_they_do():
 )
 def test_fused_attention_is_cut_where_it_is_stacked(name):
     for axis, whole in enumerate([torch.randn(24, 8), torch.randn(8, 24)]):  # GPT-2 has the second
-        found = cut_out({name: whole})
-        assert list(found) == [f"{name}[{part}]" for part in "qkv"]
-        parts = zip(whole.chunk(3, dim=axis), found.values(), strict=True)
+        cuts = cut_out({name: whole})
+        assert list(cuts) == [f"{name}[{part}]" for part in "qkv"]
+        parts = zip(whole.chunk(3, dim=axis), cuts.values(), strict=True)
         assert all(torch.equal(part, w[0]) for part, (_, w) in parts)
     assert list(cut_out({name: torch.randn(16, 8)})) == [name]  # of grouped queries
 
@@ -155,10 +155,10 @@ def test_attention_of_other_widths_is_not_fused():
 
 def test_experts_that_are_stored_together_are_one_matrix_each():
     whole = torch.randn(8, 16, 32)
-    found = cut_out({"mlp.experts.gate_up_proj": whole})
-    assert [f"mlp.experts.gate_up_proj[{n}]" for n in range(8)] == list(found)
-    assert {"expert"} == {kind for kind, _ in found.values()}
-    assert torch.equal(whole, torch.cat([w for _, w in found.values()]))
+    cuts = cut_out({"mlp.experts.gate_up_proj": whole})
+    assert [f"mlp.experts.gate_up_proj[{n}]" for n in range(8)] == list(cuts)
+    assert {"expert"} == {kind for kind, _ in cuts.values()}
+    assert torch.equal(whole, torch.cat([w for _, w in cuts.values()]))
 
 
 def test_tied_tensors_are_analysed_once():
@@ -188,10 +188,10 @@ def test_nothing_is_lost_and_nothing_counts_twice(shapes, convention):
         for name, size in sizes.items()
         if size.numel() < 100_000
     }
-    found, left = find_matrices(in_memory_tensors(tensors), convention=convention)
-    parts = {name: [m for m in found if m.tensor.name == name] for name in tensors}
+    taken, left = find_matrices(in_memory_tensors(tensors), convention=convention)
+    parts = {name: [m for m in taken if m.tensor.name == name] for name in tensors}
     assert [name for name, matrices in parts.items() if not matrices] == [x.name for x in left]
-    assert len(found) == sum(map(len, parts.values())) == len({m.name for m in found})
+    assert len(taken) == sum(map(len, parts.values())) == len({m.name for m in taken})
     for name, matrices in parts.items():
         numbers = [m.cut(tensors[name]) for m in matrices]
         assert [(m.slices, *m.sizes) for m in matrices] == [tuple(n.shape) for n in numbers]

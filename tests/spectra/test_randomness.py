@@ -77,9 +77,9 @@ def test_random_matrices_are_random_like(sizes, calls, draw):
     states, traps = [], 0
     for seed in range(calls // 2):
         random = torch.Generator().manual_seed(seed)
-        found = layer(0.1 * (draw(*sizes, generator=random) - centre), traps=True)
-        states.append(found.state)
-        traps += found.trap
+        result = layer(0.1 * (draw(*sizes, generator=random) - centre), traps=True)
+        states.append(result.state)
+        traps += result.trap
 
     assert sum(state is not State.RANDOM for state in states) <= 0.02 * len(states)
     assert traps <= 0.02 * len(states)
@@ -92,11 +92,11 @@ def test_a_planted_rank_one_spike_is_found_and_is_no_trap(sizes, times):
     u, v = torch.randn(sizes[0], 1), torch.randn(1, sizes[1])
     size = times * (sizes[0] * sizes[1]) ** 0.25
 
-    found = layer(torch.randn(sizes) + size * (u / u.norm()) @ (v / v.norm()), traps=True)
+    result = layer(torch.randn(sizes) + size * (u / u.norm()) @ (v / v.norm()), traps=True)
 
-    assert found.figures.spikes == 1
-    assert not found.trap
-    assert found.state not in (State.RANDOM, State.TRAP)
+    assert result.figures.spikes == 1
+    assert not result.trap
+    assert result.state not in (State.RANDOM, State.TRAP)
 
 
 @pytest.mark.parametrize("sizes", [(128, 128), (400, 60), (64, 32, 3, 3)], ids=str)
@@ -107,11 +107,11 @@ def test_a_single_huge_weight_is_a_trap(sizes, times, traps):
     tensor = torch.randn(sizes)
     tensor[5, 7] = times * (sizes[0] * sizes[1]) ** 0.25 * tensor[5, 7].sign()
 
-    found = layer(tensor, traps=traps)
+    result = layer(tensor, traps=traps)
 
-    assert found.trap
-    assert State.TRAP is found.state
-    assert found.figures.trap_score > 5
+    assert result.trap
+    assert State.TRAP is result.state
+    assert result.figures.trap_score > 5
 
 
 def test_no_shuffle_is_spent_where_no_entry_is_huge():
@@ -132,8 +132,8 @@ def test_entries_are_huge_that_would_stand_out_alone():
     assert huge_entries(torch.full((64, 16), 0.1)) == 0
 
 
-@pytest.mark.parametrize(("times", "found"), [(0.3, 0), (2.5, 40)])
-def test_an_entry_stands_out_of_the_spectrum_from_that_size_on(times, found):
+@pytest.mark.parametrize(("times", "expected"), [(0.3, 0), (2.5, 40)])
+def test_an_entry_stands_out_of_the_spectrum_from_that_size_on(times, expected):
     random = np.random.default_rng(0)
     count = 0
     for _ in range(40):
@@ -141,7 +141,7 @@ def test_an_entry_stands_out_of_the_spectrum_from_that_size_on(times, found):
         matrix[3, 4] = times * 15_000**0.25
         count += edge_of((150, 100), 1).spikes(np.array([top(matrix)]))
 
-    assert abs(found - count) <= 1
+    assert abs(expected - count) <= 1
 
 
 @pytest.mark.parametrize("sizes", [(50, 40), (40, 50), (20, 90), (300, 33)], ids=str)

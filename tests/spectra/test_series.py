@@ -38,42 +38,42 @@ def test_the_published_series_is_ranked_as_in_the_paper():
 def test_figures_are_those_of_scipy():
     source = np.random.default_rng(0)
     x, y = source.random(17), source.random(17)
-    (found,) = rankings(family("a", y.tolist(), x=x.tolist()))
+    (ranking,) = rankings(family("a", y.tolist(), x=x.tolist()))
     line = linregress(x, y)
-    assert found.tau == pytest.approx(kendalltau(x, y).statistic)
-    assert found.p_value == pytest.approx(kendalltau(x, y).pvalue)
-    assert found.r2 == pytest.approx(line.rvalue**2)
+    assert ranking.tau == pytest.approx(kendalltau(x, y).statistic)
+    assert ranking.p_value == pytest.approx(kendalltau(x, y).pvalue)
+    assert ranking.r2 == pytest.approx(line.rvalue**2)
     rest = y - line.slope * x - line.intercept
-    assert found.rmse == pytest.approx(np.sqrt(np.mean(rest**2)))
+    assert ranking.rmse == pytest.approx(np.sqrt(np.mean(rest**2)))
 
 
 def test_families_are_ranked_apart():
     """Within both, smaller is better; over all, larger would be."""
     members = family("a", [1, 2, 3, 4, 5], x=[1, 2, 3, 4, 5])
     members += family("b", [11, 12, 13, 14, 15], x=[-9, -8, -7, -6, -5])
-    found = rankings(members)
-    assert [ranking.family for ranking in found] == ["a", "b"]
-    assert [ranking.tau for ranking in found] == pytest.approx([1, 1])
-    assert [ranking.models for ranking in found] == [5, 5]
+    ranked = rankings(members)
+    assert [ranking.family for ranking in ranked] == ["a", "b"]
+    assert [ranking.tau for ranking in ranked] == pytest.approx([1, 1])
+    assert [ranking.models for ranking in ranked] == [5, 5]
 
 
 @pytest.mark.parametrize(("count", "few"), [(3, True), (4, True), (5, False)])
 def test_fewer_than_five_models_are_few(count, few):
-    (found,) = rankings(family("a", range(count), x=range(count)))
-    assert found.few is few
-    assert found.tau == pytest.approx(1)
+    (ranking,) = rankings(family("a", range(count), x=range(count)))
+    assert ranking.few is few
+    assert ranking.tau == pytest.approx(1)
 
 
 def test_what_cannot_be_ranked_says_why():
     assert rankings(family("a", [1, 2], x=[1, 2]))[0].reason == "needs 3 models, found 2"
     assert rankings(family("a", [1, 2, 3], x=[1, 1, 1]))[0].reason == "all values are equal"
     assert rankings(family("a", [1, 1, 1], x=[1, 2, 3]))[0].reason == "all values are equal"
-    (found,) = rankings(family("a", [1, 2, 3, 4], x=[1, None, float("nan"), 2]))
-    assert found.reason == "needs 3 models, found 2"
+    (ranking,) = rankings(family("a", [1, 2, 3, 4], x=[1, None, float("nan"), 2]))
+    assert ranking.reason == "needs 3 models, found 2"
     assert rankings([]) == ()
 
 
 def test_models_without_a_number_are_left_out_of_its_ranking_only():
-    found = rankings(family("a", [1, 2, 3, 4, 5], x=[1, None, 3, 4, 5], y=[5, 4, 3, 2, 1]))
-    assert [(r.number, r.models) for r in found] == [("x", 4), ("y", 5)]
-    assert [r.tau for r in found] == pytest.approx([1, -1])
+    ranked = rankings(family("a", [1, 2, 3, 4, 5], x=[1, None, 3, 4, 5], y=[5, 4, 3, 2, 1]))
+    assert [(r.number, r.models) for r in ranked] == [("x", 4), ("y", 5)]
+    assert [r.tau for r in ranked] == pytest.approx([1, -1])

@@ -1,7 +1,7 @@
 """One group measured on any device, and a device that is none.
 
-Without a GPU, `Pretended` stands in for its memory: tensors there hold numbers, and any operation
-that takes tensors of both places fails, as it would on a GPU.
+Without a GPU, `PretendedDevice` stands in for its memory: tensors there hold numbers, and any
+operation that takes tensors of both places fails, as it would on a GPU.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from mdtree.metrics import METRICS
 from mdtree.recipes import Trust, recipe_from_words
 from mdtree.rows import Measured
 
-EVERYTHING = tuple(METRICS)
-EACH = pytest.mark.parametrize("metric", EVERYTHING)
+ALL_METRICS = tuple(METRICS)
+EACH_METRIC = pytest.mark.parametrize("metric", ALL_METRICS)
 
 
-def request(root, device, *, metrics=EVERYTHING, protocol="standard-1", dtype=None, **recipe):
+def request(root, device, *, metrics=ALL_METRICS, protocol="standard-1", dtype=None, **recipe):
     content = {
         "model": {"factory": "cnn", "kwargs": {"width": 2}},
         "data": {"source": "digits", "amount": 50},
@@ -46,12 +46,12 @@ def measured(root, device, **kwargs):
     """Measure the group `hot`; what is kept between groups is built anew."""
     clear_caches()
     task = next(t for t in find_groups(request(root, device, **kwargs)) if t.group == "hot")
-    found = measure_or_fail(task)
-    assert found.row.failure is None, found.trace
-    return found
+    outcome = measure_or_fail(task)
+    assert outcome.row.failure is None, outcome.trace
+    return outcome
 
 
-def numbers(row):
+def all_numbers(row):
     """Give all numbers of a row, those for its pictures too."""
     values = {
         name: (value.value, value.stderr) if isinstance(value, Measured) else value
@@ -60,32 +60,32 @@ def numbers(row):
     return values, {name: detail.columns for name, detail in (row.details or {}).items()}
 
 
-def close(row, other, *, rel):
+def rows_agree(row, other, *, rel):
     """Say that rows agree; what is no number agrees entirely."""
-    here, there = (tree_leaves(numbers(one)) for one in (row, other))
+    here, there = (tree_leaves(all_numbers(side)) for side in (row, other))
     assert len(here) == len(there)
     for a, b in zip(here, there, strict=True):
         assert a == (pytest.approx(b, rel=rel, abs=1e-9) if isinstance(b, float) else b)
     return True
 
 
-class Pretended(TorchDispatchMode):
+class PretendedDevice(TorchDispatchMode):
     """Lets the device `meta` be one that computes."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         return computed(func, args, kwargs or {})
 
 
-class There(torch.Tensor):
+class PretendedTensor(torch.Tensor):
     """A tensor on that device."""
 
     @staticmethod
-    def __new__(cls, held):
+    def __new__(cls, tensor):
         made = torch.Tensor._make_wrapper_subclass(
-            cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(),
-            dtype=held.dtype, device="meta",
+            cls, tensor.size(), strides=tensor.stride(), storage_offset=tensor.storage_offset(),
+            dtype=tensor.dtype, device="meta",
         )  # fmt: skip
-        made.held = held
+        made.on_cpu = tensor
         return made
 
     @classmethod
@@ -95,27 +95,33 @@ class There(torch.Tensor):
 
 def may_mix(func, args):
     """Allow copies, and indices on the CPU."""
-    is_index = func.name() == "aten::index.Tensor" and isinstance(args[0], There)
+    is_index = func.name() == "aten::index.Tensor" and isinstance(args[0], PretendedTensor)
     return is_index or func.name() == "aten::copy_"
 
 
 def computed(func, args, kwargs):
     """Compute on the CPU; the result is where the arguments are, or where it is asked for."""
     leaves = tree_leaves((args, kwargs))
-    there = [leaf for leaf in leaves if isinstance(leaf, There)]
-    here = [x for x in leaves if isinstance(x, torch.Tensor) and not isinstance(x, There)]
+    there = [leaf for leaf in leaves if isinstance(leaf, PretendedTensor)]
+    here = [x for x in leaves if isinstance(x, torch.Tensor) and not isinstance(x, PretendedTensor)]
     if there and any(x.dim() for x in here) and not may_mix(func, args):
         raise RuntimeError(f"{func.name()}: expected all tensors to be on the same device")
     if func.name() == "aten::_local_scalar_dense":
-        return func(args[0].held if there else args[0])
+        return func(args[0].on_cpu if there else args[0])
     target = next((leaf for leaf in leaves if isinstance(leaf, torch.device)), None)
     cpu = torch.device("cpu")
     inner = tree_map(
-        lambda x: x.held if isinstance(x, There) else cpu if isinstance(x, torch.device) else x,
+        lambda x: (
+            x.on_cpu
+            if isinstance(x, PretendedTensor)
+            else cpu
+            if isinstance(x, torch.device)
+            else x
+        ),
         (args, kwargs),
     )
     out = func(*inner[0], **inner[1])
     if target == cpu or (target is None and not there):
         return tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) and there else x, out)
-    found = tree_map(lambda x: There(x) if isinstance(x, torch.Tensor) else x, out)
-    return found if target else return_and_correct_aliasing(func, args, kwargs, found)
+    result = tree_map(lambda x: PretendedTensor(x) if isinstance(x, torch.Tensor) else x, out)
+    return result if target else return_and_correct_aliasing(func, args, kwargs, result)

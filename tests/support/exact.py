@@ -49,7 +49,7 @@ def runner_of(module, *, loss=cross_entropy, batch_size=4, dtype=None):
 
 
 PROTOCOLS = ["standard-1", "paper-1"]
-BOTH = pytest.mark.parametrize("protocol", PROTOCOLS)
+BOTH_PROTOCOLS = pytest.mark.parametrize("protocol", PROTOCOLS)
 
 
 def mlp():
@@ -117,11 +117,11 @@ def measure(*args, **kwargs):
     return HESSIAN.compute(subject(*args, **kwargs))
 
 
-def numbers(found):
-    return [found.values[name] for name in ("hessian_top", "hessian_trace")]
+def top_and_trace(result):
+    return [result.values[name] for name in ("hessian_top", "hessian_trace")]
 
 
-class Once(torch.autograd.Function):
+class OnceDifferentiable(torch.autograd.Function):
     """The identity, whose derivative has none."""
 
     @staticmethod
@@ -134,7 +134,7 @@ class Once(torch.autograd.Function):
         return gradient
 
 
-class Called(nn.Linear):
+class FollowedBy(nn.Linear):
     """A linear network behind which a function is called."""
 
     def __init__(self, function):

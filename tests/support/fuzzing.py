@@ -112,10 +112,10 @@ def honest_tree(folder: Path) -> list[Path]:
 
 
 def honest_recipe(folder: Path) -> list[Path]:
-    found = sorted((ROOT / "configs").glob("*.yaml"))
-    for path in found:
+    configs = sorted((ROOT / "configs").glob("*.yaml"))
+    for path in configs:
         (folder / path.name).write_bytes(path.read_bytes())
-    return [folder / path.name for path in found]
+    return [folder / path.name for path in configs]
 
 
 def honest_config(folder: Path) -> list[Path]:
@@ -133,8 +133,8 @@ def read_weights(path: Path) -> None:
     refusal = None
     for way in (read, list_tensors, file_digest):
         try:
-            found = way(path)
-            for stored in getattr(found, "tensors", ()):
+            content = way(path)
+            for stored in getattr(content, "tensors", ()):
                 if stored.fault is None:
                     stored.load().sum()
         except MdtreeError as error:

@@ -71,7 +71,7 @@ def archive(pickled: bytes, records: dict[str, bytes] | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def older(pickled: bytes, records: dict[str, bytes] | None = None) -> bytes:
+def legacy(pickled: bytes, records: dict[str, bytes] | None = None) -> bytes:
     """A file of the form before archives, whose storages follow the pickles."""
     buffer = io.BytesIO()
     torch.save({}, buffer, _use_new_zipfile_serialization=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mdtree.rows import Measured, Row
 
 
-def row(number: int) -> Row:
+def numbered_row(number: int) -> Row:
     quantities = {"test_error": Measured(value=number / 7)}
     return Row(
         format=1,

@@ -144,18 +144,18 @@ class Element:
     def find(self, tag=None, **wanted):
         """List the elements inside, in order: find("g", class_="lit")."""
         wanted = {key.rstrip("_").replace("_", "-"): value for key, value in wanted.items()}
-        found = []
+        elements = []
         for child in self.children:
             if isinstance(child, Element):
                 fits = tag in (None, child.tag)
                 if fits and all(child.attributes.get(k) == v for k, v in wanted.items()):
-                    found.append(child)
-                found += child.find(tag, **{k.replace("-", "_"): v for k, v in wanted.items()})
-        return found
+                    elements.append(child)
+                elements += child.find(tag, **{k.replace("-", "_"): v for k, v in wanted.items()})
+        return elements
 
     def one(self, tag=None, **wanted):
-        (found,) = self.find(tag, **wanted)
-        return found
+        (element,) = self.find(tag, **wanted)
+        return element
 
     @property
     def kinds(self):
@@ -202,13 +202,13 @@ def parsed(markup) -> Element:
     return reader.open[0]
 
 
-def numbers(text):
+def numbers_in(text):
     """List the numbers of a picture's attribute."""
     assert not re.search(r"nan|inf", text, re.IGNORECASE)
     return [float(number) for number in re.findall(r"-?\d+\.?\d*(?:e[+-]?\d+)?", text)]
 
 
-def places(path):
+def points_of(path):
     """Give the points of a path of straight lines."""
-    found = numbers(path["d"])
-    return list(zip(found[::2], found[1::2], strict=True))
+    values = numbers_in(path["d"])
+    return list(zip(values[::2], values[1::2], strict=True))

@@ -21,7 +21,7 @@ class Luck:
     change: float = 0.0  # of the number of workers, at each look
 
 
-class Simulated:
+class SimulatedTeam:
     """A team that keeps the protocol, and holds the scheduler to it."""
 
     def __init__(self, *, workers, luck=None, seed=0, raises=()):

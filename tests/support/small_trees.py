@@ -24,7 +24,7 @@ TREE = Split(
 )
 
 
-def saved(tree=TREE, features=("train_error", "cka", "log_hessian_trace"), **changes):
+def small_tree(tree=TREE, features=("train_error", "cka", "log_hessian_trace"), **changes):
     fields = {
         "task": "temperature", "method": "cart", "protocol": "standard-1", "groups": 30,
         "classes": (HIGH, LOW), "ranges": {}, "provenance": {},

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from tests.support.worker_tasks import PATH, eventually
 
-WAITING = """
+WAITING_NETWORK = """
 import os, time
 from pathlib import Path
 from torch import nn
 from mdtree.models import cnn
-from tests.support.stopping import count_of
+from tests.support.stopping import count_rows
 class Net(nn.Sequential):
     def forward(self, x):
-        while "UNTIL" in os.environ and count_of(os.environ["UNTIL"]) >= int(os.environ["COUNT"]):
+        while "UNTIL" in os.environ and count_rows(os.environ["UNTIL"]) >= int(os.environ["COUNT"]):
             Path(os.environ["WAITS"]).touch()
             time.sleep(0.02)
         return super().forward(x)
@@ -27,17 +27,17 @@ def net(width):
 """
 
 
-def count_of(pattern):
+def count_rows(pattern):
     """Count the rows in files of that name in that folder or below; or files that hold no rows."""
-    found = Path(pattern).parent.rglob(Path(pattern).name)
-    return sum(p.read_bytes().count(b"\n") if p.suffix == ".jsonl" else 1 for p in found)
+    files = Path(pattern).parent.rglob(Path(pattern).name)
+    return sum(p.read_bytes().count(b"\n") if p.suffix == ".jsonl" else 1 for p in files)
 
 
-def stopped(args, how, *, until, count=1):
+def stop_command(args, how, *, until, count=1):
     """Stop a command once so much is there; give its exit code and what it printed.
 
-    From then on its networks (`WAITING`) do nothing: it cannot end before the signal comes.  And
-    the signal comes while one of them waits: Python loses what is raised in a destructor.
+    From then on its networks (`WAITING_NETWORK`) do nothing: it cannot end before the signal comes.
+    And the signal comes while one of them waits: Python loses what is raised in a destructor.
     """
     with tempfile.TemporaryDirectory() as place:
         return _stopped(args, how, until, count, Path(place) / "waits")

@@ -14,16 +14,16 @@ CROSS_ENTROPY = build_loss(LossSpec(), Trust())
 MSE = build_loss(LossSpec(factory="mse"), Trust())
 
 
-def how(**kwargs):
+def training_with(**kwargs):
     return Training(**{"batch_size": 32, "learning_rate": 0.05, "epochs": 2, **kwargs})
 
 
 def trained(items, seed=0, **kwargs):
     model = build_model(ModelSpec(factory="cnn", kwargs={"width": 2}), trust=Trust(), seed=seed)
-    return model, train(model, items, CROSS_ENTROPY, how(seed=seed, **kwargs))
+    return model, train(model, items, CROSS_ENTROPY, training_with(seed=seed, **kwargs))
 
 
-def equal(one, two):
+def equal_weights(one, two):
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 

@@ -52,7 +52,7 @@ def net(width, kind):
 '''
 
 
-def troubled(root, kinds):
+def write_troubled_zoo(root, kinds):
     """Write a group of two networks for each kind of trouble; give the command that measures."""
     write_zoo(root, {f"{number}-{kind}": [number, 9] for number, kind in enumerate(kinds)})
     name = f"troubled_{abs(hash(str(root)))}"
@@ -71,7 +71,7 @@ def troubled(root, kinds):
     ]
 
 
-def run(args, **options):
+def run_command(args, **options):
     """Run the real command."""
     return subprocess.run(
         [sys.executable, "-m", "mdtree", *map(str, args)],
@@ -82,7 +82,7 @@ def run(args, **options):
     )
 
 
-def plain(path):
+def rows_without_times(path):
     """Give the rows without what differs between runs: the time that they took."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     for row in rows:
@@ -91,24 +91,24 @@ def plain(path):
     return sorted(rows, key=lambda row: row["group"])
 
 
-def preserved_state(root):
+def rows_without_trouble(root):
     """Measure the same networks without any trouble, and give their rows."""
     healed = root / "healed"
     was = healed.exists()
     healed.touch()
     other = root / "without-faults.jsonl"
-    ran = run([*_without_out(root), "--out", other])
+    ran = run_command([*_without_out(root), "--out", other])
     assert ran.returncode == 0, ran.stderr
     if not was:
         healed.unlink()
-    return plain(other)
+    return rows_without_times(other)
 
 
 def _without_out(root):
     return ["measure", root, "--recipe", root / "mdtree.yaml", "--metrics", "error_rate"]
 
 
-WAYS = [
+EXECUTORS = [
     pytest.param(["--workers", 2], id="processes"),
     pytest.param(["--workers", 2, "--ray"], id="ray", marks=pytest.mark.slow),
 ]

@@ -57,7 +57,7 @@ START, END = on_ring(0), on_ring(170)
 ON_THE_LINE = math.sin(math.radians(85)) ** 4
 
 
-def numbered(count, *, dim=1):
+def numbered_items(count, *, dim=1):
     """Give items that are as many numbers, to be predicted by nobody."""
     return TensorItems((torch.arange(float(count * dim)).reshape(count, dim), torch.zeros(count)))
 
@@ -78,7 +78,7 @@ def copy_of(weights):
     return {name: tensor.detach().clone() for name, tensor in weights.items()}
 
 
-def same(one, other):
+def equal_weights(one, other):
     """Compare to the last bit."""
     return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
 
@@ -88,9 +88,9 @@ def curve_training(**kwargs):
     return CurveTraining(**{"steps": 150, "batch_size": 3, "learning_rate": 0.1, **kwargs})
 
 
-def checked(items=None, **kwargs):
+def convergence_check(items=None, **kwargs):
     """Say how gains are checked."""
-    items = numbered(6) if items is None else items
+    items = numbered_items(6) if items is None else items
     return ConvergenceCheck(**{"items": items, "every": 5, "patience": 2, **kwargs})
 
 
@@ -107,7 +107,7 @@ def around_the_ring(*, loss=ring_loss, control_point=None, start=START, end=END,
         path if control_point is None else replace(path, control_point=torch.tensor(control_point))
     )
     return train_curve(
-        runner, path, numbered(items), curve_training(**kwargs), generator(0)
+        runner, path, numbered_items(items), curve_training(**kwargs), generator(0)
     ), runner
 
 
@@ -123,14 +123,14 @@ def mean_loss(path):
 
 def members(make, count=2):
     """Make networks of other seeds, and give their weights."""
-    found = []
+    weights = []
     for seed in range(count):
         torch.manual_seed(seed)
-        found.append(copy_of(make().state_dict()))
-    return found
+        weights.append(copy_of(make().state_dict()))
+    return weights
 
 
-class Failing:
+class FailingLoss:
     """A loss that fails once, or from then on, in training steps."""
 
     def __init__(self, at, *, value=math.nan, until=math.inf):
@@ -169,9 +169,9 @@ def mlp():
     )
 
 
-def numbers(found):
+def measured_values(result):
     return {
-        name: value.value for name, value in found.values.items() if isinstance(value, Measured)
+        name: value.value for name, value in result.values.items() if isinstance(value, Measured)
     }
 
 
@@ -182,7 +182,7 @@ def few_steps(monkeypatch, *, steps, epochs):
     monkeypatch.setattr(connectivity, "_PAPER_EPOCHS", epochs)
 
 
-class Interrupting:
+class InterruptingLoss:
     """A loss, and Ctrl-C in the middle of a curve."""
 
     def __init__(self, after):

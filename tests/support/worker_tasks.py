@@ -96,14 +96,14 @@ def eventually(happened):
     return True
 
 
-def until(path):
+def wait_for_file(path):
     """Work until a file is there."""
     if not eventually(path.exists):
         raise TimeoutError(f"{path} did not come")
     return path.name
 
 
-def process(seconds):
+def pid_after(seconds):
     time.sleep(seconds)
     return os.getpid()
 
@@ -121,12 +121,12 @@ def is_alive(pid):
         return False
 
 
-def children():
+def child_pids():
     """Name the processes that this one has started, and which are not gone to the last trace."""
     return {child.pid for child in multiprocessing.active_children()}
 
 
-def ended(pids):
+def wait_until_ended(pids):
     """Wait until processes are gone; not for longer than those live that do nothing but wait."""
     pids = list(pids)
     return eventually(lambda: not alive(pids))

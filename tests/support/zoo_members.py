@@ -18,7 +18,7 @@ def zoo(model="cnn", data=None, **training):
     )
 
 
-def make(out, model="cnn", *, seed=1, width=2, **parts) -> ZooMember:
+def make_member(out, model="cnn", *, seed=1, width=2, **parts) -> ZooMember:
     return ZooMember(
         zoo=zoo(model, **parts),
         trust=Trust(any_factory=True),
@@ -34,5 +34,5 @@ def names_in(folder):
     return [path.name for path in folder.iterdir()]
 
 
-def files(folder):
+def files_below(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))

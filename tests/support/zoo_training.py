@@ -10,7 +10,7 @@ from mdtree.executors import ExecutorConfig
 from mdtree.recipes import Trust, Zoo
 from mdtree.zoo import train_zoo
 
-BASE = {
+BASE_CONFIG = {
     "model": {"factory": "cnn", "kwargs": {"width": "$width"}},
     "data": {"source": "digits", "amount": 50},
     "training": {"learning_rate": 0.05, "batch_size": 16, "epochs": 2},
@@ -20,10 +20,10 @@ BASE = {
 
 
 def zoo(**parts):
-    return Zoo.model_validate({**BASE, **parts})
+    return Zoo.model_validate({**BASE_CONFIG, **parts})
 
 
-def trained(out, workers=1, **parts):
+def trained_zoo(out, workers=1, **parts):
     return train_zoo(
         zoo(**parts),
         folder=Path(),

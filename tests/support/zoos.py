@@ -14,7 +14,7 @@ from mdtree.rows import Row, read_rows
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandResult:
     """What a command printed, and its exit code."""
 
     code: int
@@ -38,7 +38,7 @@ def write_zoo(root: Path, groups: dict[str, list[int]], *, width: int = 2) -> Pa
     return root
 
 
-def change(zoo: Path, **recipe: object) -> None:
+def change_recipe(zoo: Path, **recipe: object) -> None:
     """Change parts of the recipe of a zoo."""
     path = zoo / "mdtree.yaml"
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **recipe}))

@@ -24,12 +24,12 @@ def pictures(height, width, channels=2):
 
 def moved(x, down, right):
     """Move pictures by hand, pixel by pixel, with zeros where nothing comes from."""
-    found, (height, width) = torch.zeros_like(x), x.shape[2:]
+    shifted, (height, width) = torch.zeros_like(x), x.shape[2:]
     for row in range(height):
         for column in range(width):
             if 0 <= row - down < height and 0 <= column - right < width:
-                found[:, :, row, column] = x[:, :, row - down, column - right]
-    return found
+                shifted[:, :, row, column] = x[:, :, row - down, column - right]
+    return shifted
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (16, 3), (5, 24), (2, 15)])
@@ -38,14 +38,14 @@ def test_each_picture_is_moved_by_up_to_an_eighth_and_maybe_mirrored(how, height
     x = pictures(height, width)
     down, right = max(height // 8, 1), max(width // 8, 1)
 
-    found, labels = augmented((x, LABELS), how, source())
+    changed, labels = augmented((x, LABELS), how, source())
 
     assert torch.equal(labels, LABELS)
     ways = itertools.product(range(-down, down + 1), range(-right, right + 1))
     made = [moved(x, *way) for way in ways]
     if how == "shift_flip":
         made += [picture.flip(3) for picture in made]
-    fits = torch.stack([(picture == found).flatten(1).all(1) for picture in made])
+    fits = torch.stack([(picture == changed).flatten(1).all(1) for picture in made])
     assert (fits.sum(0) == 1).all()  # each is one of them
     assert fits.any(1).all()  # and each of them is there
 
@@ -84,9 +84,9 @@ def test_the_generator_decides_and_nobody_elses_numbers_are_drawn(how):
 def test_the_pictures_that_are_given_stay_as_they_are():
     x = pictures(8, 8)
     kept = x.clone()
-    found, _ = augmented((x, LABELS), "shift_flip", source())
+    changed, _ = augmented((x, LABELS), "shift_flip", source())
     assert torch.equal(x, kept)
-    assert (found.dtype, found.shape, found.is_contiguous()) == (x.dtype, x.shape, True)
+    assert (changed.dtype, changed.shape, changed.is_contiguous()) == (x.dtype, x.shape, True)
 
 
 def test_none_takes_any_batch_as_it_is_and_draws_nothing():

@@ -15,7 +15,14 @@ from mdtree.models import build_model
 from mdtree.recipes import Digits, ModelSpec, Trust
 from mdtree.training.augmentation import augmented
 from mdtree.training.loop import SCHEDULES, steps_in, train
-from tests.support.training import CROSS_ENTROPY, MSE, Counting, equal, how, trained
+from tests.support.training import (
+    CROSS_ENTROPY,
+    MSE,
+    Counting,
+    equal_weights,
+    trained,
+    training_with,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +43,7 @@ def digits():
     ],
 )
 def test_steps_are_counted_beforehand(items, batch_size, epochs, steps, made):
-    settings = how(batch_size=batch_size, epochs=epochs, steps=steps)
+    settings = training_with(batch_size=batch_size, epochs=epochs, steps=steps)
     assert steps_in(settings, items) == made
     model, x = Counting(), torch.arange(float(items))[:, None]
     train(model, TensorItems((x, x)), MSE, settings)
@@ -67,7 +74,7 @@ def test_the_learning_rate_of_each_step_is_its_schedule_times_its_warm_up(
     model, weights = nn.Linear(1, 1, bias=False).double(), []
     model.register_forward_pre_hook(lambda *_: weights.append(model.weight.item()))
     x = torch.ones(7, 1, dtype=torch.float64)
-    settings = how(
+    settings = training_with(
         epochs=4, batch_size=3, learning_rate=0.1, momentum=0.0, weight_decay=0.0,
         schedule=schedule, warmup=warmup,
     )  # fmt: skip
@@ -123,13 +130,13 @@ def bare(model, items, settings):
     ],
 )
 def test_training_is_a_plain_loop_of_torch(digits, kwargs):
-    settings = how(**{"batch_size": 48, "epochs": 3, **kwargs})
+    settings = training_with(**{"batch_size": 48, "epochs": 3, **kwargs})
     spec = ModelSpec(factory="cnn", kwargs={"width": 2})
     expected = bare(build_model(spec, trust=Trust(), seed=1).double(), in_double(digits), settings)
     model = build_model(spec, trust=Trust(), seed=1).double()
-    found = train(model, in_double(digits), CROSS_ENTROPY, settings)
+    weights = train(model, in_double(digits), CROSS_ENTROPY, settings)
     for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(weights[name], tensor, rtol=1e-6, atol=1e-7)
 
 
 def in_double(items):
@@ -138,9 +145,14 @@ def in_double(items):
 
 
 def test_augmentation_changes_what_is_learnt_and_not_the_order_of_the_first_epoch(digits):
-    assert not equal(trained(digits)[1], trained(digits, augmentation="shift")[1])
+    assert not equal_weights(trained(digits)[1], trained(digits, augmentation="shift")[1])
     with pytest.raises(DataError, match="augmentation is for pictures"):
-        train(nn.Linear(1, 1), TensorItems((torch.ones(3, 1),) * 2), MSE, how(augmentation="shift"))
+        train(
+            nn.Linear(1, 1),
+            TensorItems((torch.ones(3, 1),) * 2),
+            MSE,
+            training_with(augmentation="shift"),
+        )
 
 
 def test_the_watch_hears_the_mean_loss_of_every_epoch_that_has_steps():
@@ -153,7 +165,13 @@ def test_the_watch_hears_the_mean_loss_of_every_epoch_that_has_steps():
     def watch(epoch, mean):
         heard.append((epoch, mean))
 
-    train(model, TensorItems((x, x)), loss, how(batch_size=3, epochs=4, steps=5), watch=watch)
+    train(
+        model,
+        TensorItems((x, x)),
+        loss,
+        training_with(batch_size=3, epochs=4, steps=5),
+        watch=watch,
+    )
     means = [[sum(batch) / 3 for batch in model.seen[at : at + 2]] for at in (0, 2, 4)]
     assert heard == [(e, pytest.approx(sum(m) / len(m))) for e, m in enumerate(means)]
 
@@ -166,7 +184,7 @@ def test_the_watch_may_end_a_training(digits):
     model = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(64, 10))
     before = torch.random.get_rng_state()
     with pytest.raises(StopIteration):
-        train(model, digits, CROSS_ENTROPY, how(epochs=9), watch=watch)
+        train(model, digits, CROSS_ENTROPY, training_with(epochs=9), watch=watch)
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -182,8 +200,8 @@ def test_dropout_on_a_gpu_is_a_matter_of_the_seed_too(digits):
         torch.rand(drawn, device="cuda")
         before = torch.cuda.get_rng_state()
         place = lambda batch: (batch[0].cuda(), batch[1].cuda())  # noqa: E731
-        weights = train(model, digits, CROSS_ENTROPY, how(), place)
+        weights = train(model, digits, CROSS_ENTROPY, training_with(), place)
         assert torch.equal(before, torch.cuda.get_rng_state())
         return weights
 
-    assert equal(run(1), run(5))
+    assert equal_weights(run(1), run(5))

@@ -127,8 +127,8 @@ def test_poor_values_still_give_rising_cuts_and_whole_probabilities(values, scal
     (cuts,) = binned.cuts
     assert (cuts[1:] > cuts[:-1]).all()
     assert np.isfinite(cuts).all()
-    found = posterior(binned).predict_proba(np.array([[0.5], [1e308]]), {"x": 0})
-    np.testing.assert_allclose(found.sum(axis=1), 1)
+    chances = posterior(binned).predict_proba(np.array([[0.5], [1e308]]), {"x": 0})
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
     assert math.isfinite(posterior(binned).tree.threshold)
 
 

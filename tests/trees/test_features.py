@@ -53,8 +53,8 @@ def test_the_share_of_the_largest_eigenvalue_is_the_difference_of_the_logarithms
     ],
 )
 def test_the_peak_ratio_compares_the_curve_with_the_networks_and_stays_finite(peak, error, ratio):
-    found = feature("log_peak_ratio", connectivity_peak=peak, train_error=error)
-    assert found == pytest.approx(ratio)
+    value = feature("log_peak_ratio", connectivity_peak=peak, train_error=error)
+    assert value == pytest.approx(ratio)
 
 
 @pytest.mark.parametrize("value", [0, -3.5])
@@ -148,11 +148,11 @@ def test_the_landscape_knows_no_facts_and_no_test_figures():
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_every_feature_says_what_it_is_in_one_line(name):
-    one = FEATURES[name]
-    assert one.name == name
-    assert one.meaning
-    assert "\n" not in one.meaning
-    assert one.low != one.high
-    assert one.low
-    assert one.high
-    assert one.logarithm == one.meaning.startswith("natural logarithm of ")
+    entry = FEATURES[name]
+    assert entry.name == name
+    assert entry.meaning
+    assert "\n" not in entry.meaning
+    assert entry.low != entry.high
+    assert entry.low
+    assert entry.high
+    assert entry.logarithm == entry.meaning.startswith("natural logarithm of ")

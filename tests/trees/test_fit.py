@@ -110,7 +110,7 @@ def test_only_with_facts_may_a_tree_ask_for_facts(method, facts, features):
 def test_with_facts_the_posterior_of_width_asks_for_the_size():
     plain, facts = (fit_tree(grid(), task="width", facts=given) for given in (False, True))
     asked = [
-        {name for _, held in saved.components for name in template_features(held.shape)}
+        {name for _, binned in saved.components for name in template_features(binned.shape)}
         for saved in (plain, facts)
     ]
     assert "log_parameters" not in asked[0]
@@ -131,15 +131,15 @@ def test_a_prior_keeps_its_columns_and_gives_its_groups_and_ranges():
     assert second.features == first.features
     assert second.groups == 10 + 11
     assert second.ranges["train_error"] == (0.001, 77.0)
-    narrow = fit_tree([one for one in grid() if one.facts["batch_size"] > 64], prior=second)
+    narrow = fit_tree([group for group in grid() if group.facts["batch_size"] > 64], prior=second)
     assert narrow.ranges["train_error"] == (0.001, 77.0)
-    assert [held.counts.sum() for _, held in second.components] == [21] * len(first.components)
+    assert [binned.counts.sum() for _, binned in second.components] == [21] * len(first.components)
 
 
 def test_continuing_twice_is_continuing_once_with_all():
     first = fit_tree(grid())
-    one = fit_tree(grid(), prior=fit_tree(grid(), prior=first))
-    (_, twice), *_ = one.components
+    continued = fit_tree(grid(), prior=fit_tree(grid(), prior=first))
+    (_, twice), *_ = continued.components
     (_, once), *_ = fit_tree(grid(), prior=first).components
     assert twice.merged().counts.sum() == once.merged().counts.sum() + 10
     assert [cut.tolist() for cut in twice.cuts] == [cut.tolist() for cut in once.cuts]
@@ -200,7 +200,7 @@ def test_rows_that_all_lack_a_needed_quantity_are_refused_by_name(method):
 
 def test_a_missing_quantity_leaves_the_shapes_that_need_it_out():
     saved = fit_tree(grid(without=("connectivity",)))
-    asked = {name for _, held in saved.components for name in template_features(held.shape)}
+    asked = {name for _, binned in saved.components for name in template_features(binned.shape)}
     assert asked == {"train_error", "connectivity_peak", "log_hessian_trace"}
     assert "connectivity" not in saved.ranges
 
@@ -226,8 +226,8 @@ def test_equal_measurements_with_different_labels_are_a_tree_all_the_same(method
         name: Measured(value=value) for name, value in {**QUANTITIES, "connectivity": 1}.items()
     }
     rows = [
-        dataclasses.replace(one, quantities={**same, "train_error": Measured(value=1.0)})
-        for one in grid()
+        dataclasses.replace(group, quantities={**same, "train_error": Measured(value=1.0)})
+        for group in grid()
     ]
     assert weight_of(fit_tree(rows, method=method).tree) == 10
 

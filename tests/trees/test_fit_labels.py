@@ -56,8 +56,8 @@ def test_own_runs_that_are_no_grid_continue_a_tree():
     first = fit_tree(own_runs(), task="temperature")
     second = fit_tree(own_runs(), task="temperature", prior=first)
     assert (first.groups, second.groups) == (6, 12)
-    (_, held), *_ = second.components
-    assert held.counts.sum() == 12
+    (_, binned), *_ = second.components
+    assert binned.counts.sum() == 12
 
 
 def test_an_unknown_label_is_refused_with_the_nearest_failure_mode():

@@ -89,10 +89,10 @@ def test_a_changed_file_is_read_and_can_be_used_or_is_refused(whole, data):
     assert tree_text(read.tree)
     assert tree_svg(read.tree)
     if read.components:
-        parts = [(weight, posterior(held)) for weight, held in read.components]
+        parts = [(weight, posterior(binned)) for weight, binned in read.components]
         columns = {name: number for number, name in enumerate(read.features)}
-        found = averaged(parts, np.zeros((1, len(columns))), columns)
-        assert found.sum() == pytest.approx(1)
+        chances = averaged(parts, np.zeros((1, len(columns))), columns)
+        assert chances.sum() == pytest.approx(1)
 
 
 @settings(max_examples=200, deadline=None)

@@ -77,7 +77,7 @@ def test_a_feature_that_is_never_known_is_never_asked_for():
     matrix, labels = sample(120)
     matrix[:, 1] = np.nan
     tree = fitted(matrix, labels)
-    asked = {name for _, held in tree.components_ for name in template_features(held.shape)}
+    asked = {name for _, binned in tree.components_ for name in template_features(binned.shape)}
     assert "connectivity" not in asked
     assert np.isfinite(tree.predict_proba(matrix)).all()
 
@@ -104,9 +104,9 @@ def test_where_nothing_tells_groups_apart_the_published_questions_are_asked(what
         matrix[:] = 1.0
     codes = (labels == CLASSES[1]).astype(int)
     assert grow_template(matrix, codes, CLASSES, FEATURES) is None
-    asked = {held.shape for _, held in fitted(matrix, labels).components_}
+    asked = {binned.shape for _, binned in fitted(matrix, labels).components_}
     usual = PosteriorTree(features=FEATURES).fit(matrix, labels)
-    assert asked == {held.shape for _, held in usual.components_}
+    assert asked == {binned.shape for _, binned in usual.components_}
 
 
 def test_a_grown_tree_is_read_as_it_was_written(tmp_path):

@@ -47,19 +47,19 @@ TREE = split(
 @given(grown, st.lists(st.tuples(numbers, numbers, numbers), max_size=7))
 def test_one_walk_and_all_walks_agree(tree, lines):
     matrix = np.array(lines, dtype=float).reshape(-1, 3)
-    found = {}
+    leaf_of = {}
     for end, where in ends(tree, matrix, COLUMNS):
-        found.update(dict.fromkeys(where.tolist(), end))
+        leaf_of.update(dict.fromkeys(where.tolist(), end))
     alone = [walk(tree, dict(zip(COLUMNS, line, strict=True)))[1] for line in lines]
-    assert [found[number] for number in range(len(lines))] == alone
+    assert [leaf_of[number] for number in range(len(lines))] == alone
 
 
 @given(grown, st.lists(st.tuples(numbers, numbers, numbers), max_size=7))
 def test_every_line_ends_in_exactly_one_leaf(tree, lines):
     matrix = np.array(lines, dtype=float).reshape(-1, 3)
-    found = list(ends(tree, matrix, COLUMNS))
-    assert [end for end, _ in found] == list(leaves(tree))
-    assert sorted(line for _, where in found for line in where) == list(range(len(lines)))
+    reached = list(ends(tree, matrix, COLUMNS))
+    assert [end for end, _ in reached] == list(leaves(tree))
+    assert sorted(line for _, where in reached for line in where) == list(range(len(lines)))
 
 
 def test_a_walk_tells_each_question_with_its_value_and_the_way_it_went():
@@ -111,44 +111,44 @@ def rooms(*gains, moves=({},)):
 def test_gains_are_the_means_over_the_groups_of_a_leaf():
     matrix = np.array([[0, 0, 0], [1, 9, 0], [2, 2, 0], [2, 3, 0], [2, np.nan, 0]])
     gains = [{"up": 1.0}, {"up": 4.0}, {"up": 5.0, "down": 1.0}, {"down": 3.0}, {}]
-    told = with_gains(TREE, matrix, COLUMNS, rooms(*gains))
-    assert [end.gains for end in leaves(told)] == [
+    gained = with_gains(TREE, matrix, COLUMNS, rooms(*gains))
+    assert [end.gains for end in leaves(gained)] == [
         {"up": 2.5},
         {"up": 5.0, "down": 1.0},
         {"down": 1.5},  # a remedy that a group does not know gains it nothing
     ]
-    assert [end.counts for end in leaves(told)] == [end.counts for end in leaves(TREE)]
+    assert [end.counts for end in leaves(gained)] == [end.counts for end in leaves(TREE)]
 
 
 def test_ways_say_how_the_gains_spread_and_which_change_brought_them():
     batch, rate = Move("batch_size", 0.25), Move("learning_rate", 4.0)
     gains = [{"up": float(n)} for n in range(11)]
     moves = [{}, *({"up": batch} for _ in range(6)), *({"up": rate} for _ in range(4))]
-    told = with_gains(leaf("x"), np.zeros((11, 1)), {"a": 0}, rooms(*gains, moves=moves))
-    assert told.ways == {"up": RemedyGain(low=1.0, high=9.0, fact="batch_size", factor=0.25)}
+    gained = with_gains(leaf("x"), np.zeros((11, 1)), {"a": 0}, rooms(*gains, moves=moves))
+    assert gained.ways == {"up": RemedyGain(low=1.0, high=9.0, fact="batch_size", factor=0.25)}
 
 
 def test_the_factor_of_a_way_is_the_median_of_those_who_gain():
     moves = [{"up": Move("width", factor)} for factor in (2.0, 4.0, 32.0)] + [{}]
     gains = [{"up": 1.0}, {"up": 2.0}, {"up": 3.0}, {"up": 0.0}]
-    told = with_gains(leaf("x"), np.zeros((4, 1)), {"a": 0}, rooms(*gains, moves=moves))
-    assert told.ways["up"].factor == 4.0
+    gained = with_gains(leaf("x"), np.zeros((4, 1)), {"a": 0}, rooms(*gains, moves=moves))
+    assert gained.ways["up"].factor == 4.0
 
 
 def test_a_leaf_object_that_stands_at_two_places_gets_the_gains_of_each():
     same = leaf("x")
-    told = with_gains(
+    gained = with_gains(
         split("a", 0, same, same),
         np.array([[-1.0], [1.0]]),
         {"a": 0},
         rooms({"up": 1.0}, {"up": 2.0}),
     )
-    assert [end.gains for end in leaves(told)] == [{"up": 1.0}, {"up": 2.0}]
+    assert [end.gains for end in leaves(gained)] == [{"up": 1.0}, {"up": 2.0}]
 
 
 def test_a_leaf_that_no_group_reaches_has_no_gains():
-    told = with_gains(TREE, np.array([[0.0, 0, 0]]), COLUMNS, rooms({"up": 1.0}))
-    assert [end.gains for end in leaves(told)] == [{"up": 1.0}, {}, {}]
+    gained = with_gains(TREE, np.array([[0.0, 0, 0]]), COLUMNS, rooms({"up": 1.0}))
+    assert [end.gains for end in leaves(gained)] == [{"up": 1.0}, {}, {}]
 
 
 def test_nodes_do_not_change():

@@ -31,8 +31,8 @@ def sample(count, *, rho=0.5, seed=0):
 
 def outside(population, groups, names=NAMES):
     """Percent of the groups that are farther away than the limit."""
-    found = [population.distance(dict(zip(names, map(float, g), strict=True))) for g in groups]
-    return 100 * np.mean([distance > limit for distance, limit in found])
+    distances = [population.distance(dict(zip(names, map(float, g), strict=True))) for g in groups]
+    return 100 * np.mean([distance > limit for distance, limit in distances])
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_a_group_without_features_has_no_distance(values):
     [(-1, 0), (0, 0.15), (0.5, 0.35), (1, 0.5), (2, 0.8), (3, 1), (9, 1)],
 )
 def test_a_level_is_the_share_below_and_the_middle_of_equal_groups(value, level):
-    held = TrainingDistribution(
+    distribution = TrainingDistribution(
         quantiles={"a": (0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3)}, names=(), correlation=(), limit=math.inf
     )
-    assert held.level("a", value) == pytest.approx(level)
+    assert distribution.level("a", value) == pytest.approx(level)
 
 
 def test_what_is_missing_or_not_described_has_no_level():

@@ -59,15 +59,15 @@ def enumerated(binned, X, codes, asked):
         leaves = [leaf_of(binned.shape, thresholds, line) for line in X]
         shares = {}
         for path, answer in ends(binned.shape):
-            held = [
+            counts = [
                 sum(c == k for c, at in zip(codes, leaves, strict=True) if at == path)
                 for k in range(3)
             ]
             prior = [HIT if name == answer else MISS / 2 for name in CLASSES]
             weight *= math.exp(
-                log_beta([n + p for n, p in zip(held, prior, strict=True)]) - log_beta(prior)
+                log_beta([n + p for n, p in zip(counts, prior, strict=True)]) - log_beta(prior)
             )
-            both = [n + p for n, p in zip(held, prior, strict=True)]
+            both = [n + p for n, p in zip(counts, prior, strict=True)]
             shares[path] = np.array(both) / sum(both)
         total += weight
         mean += weight * np.array(
@@ -122,24 +122,24 @@ def test_sums_equal_brute_force(name):
     (X, codes), (asked, _) = data(), data(9, seed=1)
     binned = gathered(SHAPES[name], X, codes, most=2 if name == "three deep" else 4)
     log_evidence, mean, best, votes = enumerated(binned, X, codes, asked)
-    found = posterior(binned)
+    fitted = posterior(binned)
     cells, _ = cells_of(binned, asked, COLUMNS)
-    assert found.at(cells) == pytest.approx(mean, abs=1e-12)
-    assert found.votes(cells) == pytest.approx(votes, abs=1e-12)
-    assert found.log_evidence == pytest.approx(log_evidence, abs=1e-12)
-    assert found.predict_proba(asked, COLUMNS) == pytest.approx(mean, abs=1e-12)
-    assert thresholds_of(found.tree) == pytest.approx(best, abs=1e-12)
+    assert fitted.at(cells) == pytest.approx(mean, abs=1e-12)
+    assert fitted.votes(cells) == pytest.approx(votes, abs=1e-12)
+    assert fitted.log_evidence == pytest.approx(log_evidence, abs=1e-12)
+    assert fitted.predict_proba(asked, COLUMNS) == pytest.approx(mean, abs=1e-12)
+    assert thresholds_of(fitted.tree) == pytest.approx(best, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_probabilities_sum_to_one_everywhere(name):
     X, codes = data(40)
     wide = np.array([[-1e300, 1e300], [np.inf, -np.inf], [0.0, 0.0], [1e9, -3.0]])
-    held = posterior(gathered(SHAPES[name], X, codes))
-    found = held.predict_proba(wide, COLUMNS)
-    assert found.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-12)
-    assert found.min() > 0
-    votes = held.votes(cells_of(held.binned, wide, COLUMNS)[0])
+    fitted = posterior(gathered(SHAPES[name], X, codes))
+    chances = fitted.predict_proba(wide, COLUMNS)
+    assert chances.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-12)
+    assert chances.min() > 0
+    votes = fitted.votes(cells_of(fitted.binned, wide, COLUMNS)[0])
     assert votes.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-12)
     assert votes.min() >= -1e-12  # a class without a leaf has none
 
@@ -165,9 +165,9 @@ def test_continuing_is_fitting_all_groups_with_the_cuts_of_the_first():
     first = gathered(SHAPES["both sides"], X, codes)
     both = continued(first, later, COLUMNS, labels)
     log_evidence, mean, _, _ = enumerated(both, np.vstack([X, later]), [*codes, *labels], later)
-    found = posterior(both)
-    assert found.log_evidence == pytest.approx(log_evidence, abs=1e-12)
-    assert found.predict_proba(later, COLUMNS) == pytest.approx(mean, abs=1e-12)
+    fitted = posterior(both)
+    assert fitted.log_evidence == pytest.approx(log_evidence, abs=1e-12)
+    assert fitted.predict_proba(later, COLUMNS) == pytest.approx(mean, abs=1e-12)
 
 
 def test_merged_cells_say_the_same():
@@ -184,18 +184,18 @@ def test_groups_with_a_missing_feature_are_left_out_and_not_judged():
     X[::3, 1] = np.nan
     whole = ~np.isnan(X).any(axis=1)
     shape = SHAPES["both sides"]
-    found, without = (
+    fitted, without = (
         posterior(gathered(shape, x, c)) for x, c in ((X, codes), (X[whole], codes[whole]))
     )
-    assert found.log_evidence == without.log_evidence
-    assert np.isnan(found.predict_proba(X, COLUMNS)).all(axis=1).tolist() == (~whole).tolist()
+    assert fitted.log_evidence == without.log_evidence
+    assert np.isnan(fitted.predict_proba(X, COLUMNS)).all(axis=1).tolist() == (~whole).tolist()
 
 
 def test_without_data_the_belief_speaks():
     shape = ask("x", A, B)
-    found = posterior(gathered(shape, np.empty((0, 2)), np.empty(0, dtype=int)))
-    assert found.log_evidence == pytest.approx(0, abs=1e-12)
-    low, high = found.predict_proba(np.array([[-2.9, 0.0], [2.9, 0.0]]), COLUMNS)
+    fitted = posterior(gathered(shape, np.empty((0, 2)), np.empty(0, dtype=int)))
+    assert fitted.log_evidence == pytest.approx(0, abs=1e-12)
+    low, high = fitted.predict_proba(np.array([[-2.9, 0.0], [2.9, 0.0]]), COLUMNS)
     assert low[0] == pytest.approx(high[1])
     assert low[0] > 0.6
 
@@ -203,9 +203,9 @@ def test_without_data_the_belief_speaks():
 def test_rows_that_a_cut_separates_are_told_apart():
     x = np.concatenate([np.linspace(-2, -1, 30), np.linspace(1, 2, 31)])
     X, codes = np.stack([x, x], axis=1), np.repeat([0, 1], [30, 31])
-    found = posterior(gathered(ask("x", A, B), X, codes, most=60))
-    assert found.predict_proba(X, COLUMNS).argmax(axis=1).tolist() == codes.tolist()
-    assert -1 < found.tree.threshold < 1
+    fitted = posterior(gathered(ask("x", A, B), X, codes, most=60))
+    assert fitted.predict_proba(X, COLUMNS).argmax(axis=1).tolist() == codes.tolist()
+    assert -1 < fitted.tree.threshold < 1
 
 
 @pytest.mark.parametrize(
@@ -215,6 +215,6 @@ def test_rows_that_a_cut_separates_are_told_apart():
 )
 def test_poor_data_give_probabilities_all_the_same(X):
     codes = np.zeros(len(X), dtype=int)
-    found = posterior(gathered(SHAPES["both sides"], X, codes)).predict_proba(X, COLUMNS)
-    assert found.sum(axis=1) == pytest.approx(np.ones(len(X)))
-    assert found[:, 0].min() > 1 / 3
+    chances = posterior(gathered(SHAPES["both sides"], X, codes)).predict_proba(X, COLUMNS)
+    assert chances.sum(axis=1) == pytest.approx(np.ones(len(X)))
+    assert chances[:, 0].min() > 1 / 3

@@ -56,14 +56,14 @@ ROWS = [row(width, batch) for width in WIDTHS for batch in BATCHES]
 )
 def test_a_tree_read_from_its_file_answers_as_the_estimator_did(tmp_path, method, rival):
     write_tree(tmp_path / "t.json", fit_tree(ROWS, task="temperature", method=method))
-    found = answers(read_tree(tmp_path / "t.json"), ROWS)
+    judged = answers(read_tree(tmp_path / "t.json"), ROWS)
 
     chosen, labels, _ = labelled(ROWS, "temperature")
     rival.fit(feature_matrix(chosen, LANDSCAPE), np.array(labels))
     expected = rival.predict_proba(feature_matrix(ROWS, LANDSCAPE))
-    assert [answer.group for answer in found] == [row.group for row in ROWS]
-    assert [a.answer for a in found] == [str(rival.classes_[p.argmax()]) for p in expected]
-    assert [a.probability for a in found] == pytest.approx(expected.max(axis=1), rel=1e-6)
+    assert [answer.group for answer in judged] == [row.group for row in ROWS]
+    assert [a.answer for a in judged] == [str(rival.classes_[p.argmax()]) for p in expected]
+    assert [a.probability for a in judged] == pytest.approx(expected.max(axis=1), rel=1e-6)
 
 
 def tree(low, high):
@@ -83,8 +83,8 @@ def tree(low, high):
 def test_probabilities_are_the_shares_in_the_leaf_and_an_empty_one_has_its_answer_alone():
     low = Leaf(answer="temperature_low", counts={"temperature_high": 1, "temperature_low": 3})
     high = Leaf(answer="temperature_high", counts={})
-    found = probabilities(tree(low, high), np.array([[0.5, 1.0], [0.6, 1.0], [np.nan, 1.0]]))
-    assert found.tolist() == [[0.25, 0.75], [1, 0], [0.25, 0.75]]
+    chances = probabilities(tree(low, high), np.array([[0.5, 1.0], [0.6, 1.0], [np.nan, 1.0]]))
+    assert chances.tolist() == [[0.25, 0.75], [1, 0], [0.25, 0.75]]
 
 
 def test_rows_of_another_protocol_are_refused_unless_that_is_allowed():
@@ -92,5 +92,5 @@ def test_rows_of_another_protocol_are_refused_unless_that_is_allowed():
     other = [row(2, 16, protocol="paper-1")]
     with pytest.raises(ProtocolError, match="standard-1"):
         answers(tree(leaf, leaf), other)
-    (found,) = answers(tree(leaf, leaf), other, allow_protocol_mismatch=True)
-    assert (found.answer, found.probability) == ("temperature_low", 1)
+    (answer,) = answers(tree(leaf, leaf), other, allow_protocol_mismatch=True)
+    assert (answer.answer, answer.probability) == ("temperature_low", 1)

@@ -80,8 +80,8 @@ def test_the_whole_file_is_read(tmp_path, mark):
     (tmp_path / "t.json").write_bytes(mark + json.dumps(WHOLE).encode())
     read = read_tree(tmp_path / "t.json")
     assert read.tree.low.counts == {"a": 3, "b": 1}
-    ((weight, held),) = read.components
-    assert (weight, held.hit, held.counts.tolist()) == (0.5, 20, [[3, 0], [1, 2]])
+    ((weight, binned),) = read.components
+    assert (weight, binned.hit, binned.counts.tolist()) == (0.5, 20, [[3, 0], [1, 2]])
     write_tree(tmp_path / "again.json", read)
     assert read_tree(tmp_path / "again.json").tree == read.tree
 
@@ -186,12 +186,12 @@ def nested(part, deep, *, both=False):
     text = json.dumps({**part, "low": 0, "high": 0})
     low, high = '"low": 0', '"high": 0'
     end = json.dumps(LEAF if part is SPLIT else {"answer": "a"})
-    found = end
+    inner = end
     for _ in range(deep):
-        found = text.replace(low, f'"low": {found}').replace(
-            high, f'"high": {found if both else end}'
+        inner = text.replace(low, f'"low": {inner}').replace(
+            high, f'"high": {inner if both else end}'
         )
-    return found
+    return inner
 
 
 def with_part(place, part):

@@ -62,11 +62,11 @@ def population(**changed):
 
 
 def test_the_whole_file_is_read(read):
-    found = read(WHOLE)
-    assert found.population.quantiles["train_error"] == (0, 0, 3)
-    assert found.population.correlation == ((1, -0.5), (-0.5, 1))
-    assert found.population.limit == 1.25
-    way = found.tree.ways["add_data"]
+    tree = read(WHOLE)
+    assert tree.population.quantiles["train_error"] == (0, 0, 3)
+    assert tree.population.correlation == ((1, -0.5), (-0.5, 1))
+    assert tree.population.limit == 1.25
+    way = tree.tree.ways["add_data"]
     assert (way.low, way.high, way.fact, way.factor) == (0.1, 3, "data_amount", 2)
 
 

@@ -67,7 +67,7 @@ def judged(tree, rows):
     matrix = tree.matrix(rows)
     columns = {name: number for number, name in enumerate(tree.features)}
     if tree.components:
-        return averaged([(w, posterior(held)) for w, held in tree.components], matrix, columns)
+        return averaged([(w, posterior(binned)) for w, binned in tree.components], matrix, columns)
     answers = np.empty(len(rows), dtype=object)
     for end, lines in ends(tree.tree, matrix, columns):
         answers[lines] = end.answer
@@ -154,9 +154,9 @@ def test_the_population_and_the_ways_are_read_as_they_were_written(tmp_path, pop
 
 
 def circle():
-    one = split(leaf(), leaf())
-    object.__setattr__(one, "high", one)
-    return one
+    node = split(leaf(), leaf())
+    object.__setattr__(node, "high", node)
+    return node
 
 
 def doubled():
@@ -229,5 +229,5 @@ def test_rows_of_another_protocol_are_refused_with_both_names_unless_that_is_all
         ProtocolError, match=r"'paper-1' and these rows are of 'standard-1'.*--allow"
     ):
         saved(leaf()).matrix(rows)
-    found = saved(leaf()).matrix(rows, allow_protocol_mismatch=True)
-    assert found[:, 0].tolist() == [0.5, 0.75]
+    matrix = saved(leaf()).matrix(rows, allow_protocol_mismatch=True)
+    assert matrix[:, 0].tolist() == [0.5, 0.75]

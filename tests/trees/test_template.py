@@ -168,8 +168,8 @@ def test_a_scale_keeps_the_order_and_what_is_missing(scale):
 
 
 def test_the_logarithmic_scale_ends_at_a_trillionth_so_that_zero_error_has_a_place():
-    found = to_scale(np.array([-1.0, 0.0, 1e-12]), "log")
-    np.testing.assert_array_equal(found, [round(math.log(1e-12), 12)] * 3)
+    scaled = to_scale(np.array([-1.0, 0.0, 1e-12]), "log")
+    np.testing.assert_array_equal(scaled, [round(math.log(1e-12), 12)] * 3)
 
 
 def test_arcsinh_is_odd_so_that_barriers_of_both_signs_have_a_place():

@@ -24,12 +24,12 @@ from mdtree.zoo.member import (
     training_outcome,
     written,
 )
-from tests.support.zoo_members import files, make, names_in
+from tests.support.zoo_members import files_below, make_member, names_in
 
 
 @pytest.fixture
 def member(tmp_path):
-    return partial(make, tmp_path)
+    return partial(make_member, tmp_path)
 
 
 def equal(one, two):
@@ -37,12 +37,12 @@ def equal(one, two):
 
 
 def test_a_member_is_its_weights_and_its_facts_and_nothing_else_is_left(member, tmp_path):
-    one = member()
-    outcome = train_member(one)
+    made = member()
+    outcome = train_member(made)
 
-    assert files(tmp_path) == ["width-2/seed-1.json", "width-2/seed-1.safetensors"]
-    assert one.weights.stat().st_mode == one.record.stat().st_mode  # readable by the same people
-    facts = json.loads(one.record.read_text())
+    assert files_below(tmp_path) == ["width-2/seed-1.json", "width-2/seed-1.safetensors"]
+    assert made.weights.stat().st_mode == made.record.stat().st_mode  # readable by the same people
+    facts = json.loads(made.record.read_text())
     assert (facts["group"], facts["seed"], facts["format"]) == ("width-2", 1, 1)
     assert facts["facts"] == {"width": 2, "epochs": 2}
     assert (facts["diverged"], facts["epochs"], facts["device"]) == (False, 2, "cpu")
@@ -54,20 +54,20 @@ def test_a_member_is_its_weights_and_its_facts_and_nothing_else_is_left(member, 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_weights_are_those_of_training_with_the_seed_of_the_member(member, seed):
-    one = member(seed=seed)
-    train_member(one)
+    made = member(seed=seed)
+    train_member(made)
     spec, trust = ModelSpec(factory="cnn", kwargs={"width": 2}), Trust()
     model, heard = build_model(spec, trust=trust, seed=seed), []
     with one_thread():  # as members are
         expected = train(
             model,
-            member_data(one).train,
+            member_data(made).train,
             build_loss(LossSpec(), trust),
-            member_training(one),
+            member_training(made),
             watch=lambda _, loss: heard.append(loss),
         )
-    assert equal(expected, load_file(one.weights))
-    assert json.loads(one.record.read_text())["train_loss"] == heard[-1]
+    assert equal(expected, load_file(made.weights))
+    assert json.loads(made.record.read_text())["train_loss"] == heard[-1]
 
 
 class Tied(nn.Module):
@@ -88,35 +88,35 @@ class Tied(nn.Module):
 
 
 def test_shared_and_strided_tensors_are_stored_and_read_back(member):
-    one = member("tests.zoo.test_member:Tied")
-    assert train_member(one).failure is None
-    stored = load_file(one.weights)
+    made = member("tests.zoo.test_member:Tied")
+    assert train_member(made).failure is None
+    stored = load_file(made.weights)
     assert torch.equal(stored["first.weight"], stored["second.weight"])
     assert stored["right"].tolist() == [2.0, 3.0]
-    loaded = load_checkpoint(one.weights, Tied(2), name="x").weights
+    loaded = load_checkpoint(made.weights, Tied(2), name="x").weights
     assert all(torch.equal(loaded[name], stored[name]) for name in loaded)
 
 
 def test_the_bits_do_not_depend_on_the_number_of_threads(member):
     before = torch.get_num_threads()
-    one, found = member(width=3), []
+    made, stored = member(width=3), []
     try:
         for threads in (1, 3):
             torch.set_num_threads(threads)
-            train_member(one)
+            train_member(made)
             assert torch.get_num_threads() == threads
-            found.append(load_file(one.weights))
+            stored.append(load_file(made.weights))
     finally:
         torch.set_num_threads(before)
-    assert equal(*found)
+    assert equal(*stored)
 
 
 def test_what_became_of_a_member_is_read_from_its_facts(member):
-    one = member()
-    assert training_outcome(one) is None
-    outcome = train_member(one)
-    assert training_outcome(one).seconds == round(outcome.seconds, 3)
-    assert (training_outcome(one).name, training_outcome(one).diverged) == (outcome.name, False)
+    made = member()
+    assert training_outcome(made) is None
+    outcome = train_member(made)
+    assert training_outcome(made).seconds == round(outcome.seconds, 3)
+    assert (training_outcome(made).name, training_outcome(made).diverged) == (outcome.name, False)
 
 
 def test_members_of_the_same_data_share_them(member):
@@ -130,9 +130,9 @@ def test_steps_alone_are_the_length_of_a_training(member):
     assert member_training(member()).epochs == 2
     how = member_training(member(epochs=None, steps=7, seed=4))
     assert (how.epochs, how.steps, how.seed) == (7, 7, 4)
-    one = member(epochs=None, steps=7)
-    train_member(one)
-    assert json.loads(one.record.read_text())["epochs"] == 3  # of 50 items in batches of 16
+    made = member(epochs=None, steps=7)
+    train_member(made)
+    assert json.loads(made.record.read_text())["epochs"] == 3  # of 50 items in batches of 16
 
 
 def test_a_file_that_was_not_written_to_its_end_does_not_take_the_place_of_a_whole_one(tmp_path):

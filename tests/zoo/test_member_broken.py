@@ -12,31 +12,31 @@ from mdtree.exceptions import OutputError
 from mdtree.zoo.member import train_member, training_outcome
 from tests.support.disks import mounted
 from tests.support.networks import Broken
-from tests.support.zoo_members import files, make, names_in
+from tests.support.zoo_members import files_below, make_member, names_in
 
 
 @pytest.fixture
 def member(tmp_path):
-    return lambda *args, out=tmp_path, **parts: make(out, *args, **parts)
+    return lambda *args, out=tmp_path, **parts: make_member(out, *args, **parts)
 
 
 def test_the_facts_are_written_last(member):
     """Where they cannot be written the weights lie there, and the member is not whole."""
-    one = member()
-    (one.record / "in the way").mkdir(parents=True)
+    made = member()
+    (made.record / "in the way").mkdir(parents=True)
     with pytest.raises(OutputError, match=r"seed-1\.json cannot be written: Is a directory"):
-        train_member(one)
-    assert one.weights.is_file()
-    assert training_outcome(one) is None
+        train_member(made)
+    assert made.weights.is_file()
+    assert training_outcome(made) is None
 
 
 def test_weights_that_cannot_be_written_leave_no_facts(member):
-    one = member()
-    (one.weights / "in the way").mkdir(parents=True)
+    made = member()
+    (made.weights / "in the way").mkdir(parents=True)
     with pytest.raises(OutputError, match=r"seed-1\.safetensors cannot be written: Is a directory"):
-        train_member(one)
-    assert not one.record.exists()
-    assert not list(one.out.rglob("*.new"))
+        train_member(made)
+    assert not made.record.exists()
+    assert not list(made.out.rglob("*.new"))
 
 
 PAGE = 4096  # what a file of one byte takes of a small disk
@@ -44,22 +44,22 @@ PAGE = 4096  # what a file of one byte takes of a small disk
 
 @pytest.mark.parametrize(("end", "left"), [("safetensors", []), ("json", ["seed-1.safetensors"])])
 def test_a_full_disk_is_told_and_leaves_no_half(member, tmp_path, end, left):
-    one = member(out=tmp_path / "large", width=16)
-    assert train_member(one).failure is None
-    pages = -(-one.weights.stat().st_size // PAGE)
+    made = member(out=tmp_path / "large", width=16)
+    assert train_member(made).failure is None
+    pages = -(-made.weights.stat().st_size // PAGE)
     room = PAGE * (pages if left else 1)
     assert pages > 1
     with mounted(tmp_path / "small", f"size={room}") as small:
-        one = member(out=small, width=16)
+        made = member(out=small, width=16)
         with pytest.raises(
             OutputError, match=rf"seed-1\.{end} cannot be written: No space left on dev"
         ):
-            train_member(one)
-        assert names_in(one.weights.parent) == left
-        assert training_outcome(one) is None
+            train_member(made)
+        assert names_in(made.weights.parent) == left
+        assert training_outcome(made) is None
         subprocess.run(["mount", "-o", "remount,size=1m", small], check=True)  # there is room again
-        assert train_member(one).failure is None
-        assert training_outcome(one).diverged is False
+        assert train_member(made).failure is None
+        assert training_outcome(made).diverged is False
 
 
 DIVERGING = [
@@ -70,20 +70,20 @@ DIVERGING = [
 
 @pytest.mark.parametrize("training", DIVERGING)
 def test_a_member_that_leaves_the_numbers_has_facts_and_no_weights(member, training):
-    one = member(**training)
-    one.weights.parent.mkdir()
-    one.weights.write_text("of an earlier run that was killed before it wrote its facts")
+    made = member(**training)
+    made.weights.parent.mkdir()
+    made.weights.write_text("of an earlier run that was killed before it wrote its facts")
 
-    outcome = train_member(one)
+    outcome = train_member(made)
 
     assert (outcome.diverged, outcome.failure) == (True, None)
-    assert files(one.out) == ["width-2/seed-1.json"]
-    facts = json.loads(one.record.read_text())
+    assert files_below(made.out) == ["width-2/seed-1.json"]
+    facts = json.loads(made.record.read_text())
     assert facts["diverged"] is True
     loss = facts["train_loss"]
     assert loss is None or math.isfinite(loss)
     assert (loss is None) == ("steps" not in training)
-    assert training_outcome(one).diverged is True
+    assert training_outcome(made).diverged is True
 
 
 class Leaving(Broken):
@@ -115,12 +115,12 @@ def refusing(width):
     ],
 )
 def test_what_a_network_raises_is_told_in_the_outcome_and_nothing_is_written(member, model, reason):
-    one = member(model)
+    made = member(model)
     if model == "mlp":
-        one = member(model, data={"transform": {"factory": "tests.zoo.test_member_broken:halved"}})
-    outcome = train_member(one)
+        made = member(model, data={"transform": {"factory": "tests.zoo.test_member_broken:halved"}})
+    outcome = train_member(made)
     assert reason in outcome.failure
-    assert (files(one.out), training_outcome(one)) == ([], None)
+    assert (files_below(made.out), training_outcome(made)) == ([], None)
 
 
 def halved():
@@ -141,10 +141,10 @@ def halved():
     ],
 )
 def test_a_member_is_not_whole_without_weights_and_readable_facts(member, text, weights):
-    one = member()
-    one.record.parent.mkdir()
+    made = member()
+    made.record.parent.mkdir()
     if text is not None:
-        one.record.write_text(text, errors="surrogateescape")
+        made.record.write_text(text, errors="surrogateescape")
     if weights:
-        one.weights.write_bytes(b"")
-    assert training_outcome(one) is None
+        made.weights.write_bytes(b"")
+    assert training_outcome(made) is None

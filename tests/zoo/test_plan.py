@@ -70,9 +70,9 @@ def test_the_seeds_of_a_group_stand_beside_each_other_with_all_their_facts():
 )
 def test_data_are_placed_from_the_folder_of_the_config(data, full):
     made = zoo({"momentum": [0.5]}, momentum="$momentum").model_copy(update={"data": data})
-    found = placed(made, Path("/home/z"))
-    assert found.data == full
-    assert found == made.model_copy(update={"data": full})
+    resolved = placed(made, Path("/home/z"))
+    assert resolved.data == full
+    assert resolved == made.model_copy(update={"data": full})
 
 
 def test_steps_and_items_are_counted_for_each_member():

@@ -11,7 +11,7 @@ from mdtree.exceptions import DataError, MdtreeError, RecipeError
 from mdtree.models import cnn
 from mdtree.recipes import Trust, read_recipe
 from mdtree.zoo import pending, train_zoo
-from tests.support.zoo_training import BASE, contents, trained, zoo
+from tests.support.zoo_training import BASE_CONFIG, contents, trained_zoo, zoo
 
 
 class Heard:
@@ -31,37 +31,37 @@ class Heard:
 def whole(tmp_path_factory):
     """Hold a zoo of two groups of two members that was never disturbed."""
     out = tmp_path_factory.mktemp("whole") / "zoo"
-    assert trained(out).trained == 4
+    assert trained_zoo(out).trained == 4
     return out
 
 
 def test_a_zoo_is_its_config_a_recipe_and_its_members(tmp_path):
     heard = Heard()
-    found = train_zoo(zoo(), folder=Path(), out=tmp_path / "new/zoo", trust=Trust(), progress=heard)
+    run = train_zoo(zoo(), folder=Path(), out=tmp_path / "new/zoo", trust=Trust(), progress=heard)
     names = [f"width-{width}/seed-{seed}" for width in (2, 3) for seed in (0, 1)]
     files = [f"{name}.{end}" for name in names for end in ("json", "safetensors")]
-    assert [*contents(found.out)] == [".zoo.lock", "mdtree.yaml", *files, "zoo.yaml"]
+    assert [*contents(run.out)] == [".zoo.lock", "mdtree.yaml", *files, "zoo.yaml"]
     assert (heard.total, heard.names) == (4, names)
-    assert (found.groups, found.trained, found.already) == (2, 4, 0)
-    assert (found.diverged, found.failed) == ((), {})
-    assert found.seconds > 0
+    assert (run.groups, run.trained, run.already) == (2, 4, 0)
+    assert (run.diverged, run.failed) == ((), {})
+    assert run.seconds > 0
 
 
 def test_what_is_whole_is_kept_and_the_rest_trained_to_the_same_bits(whole, tmp_path):
     out = tmp_path / "zoo"
-    trained(out)
+    trained_zoo(out)
     (out / "width-2" / "seed-1.json").unlink()
     (out / "width-3" / "seed-0.safetensors").unlink()
     (out / "width-3" / ".seed-1.safetensors.new").write_text("left by a kill")
     (out / "width-3" / "seed-1.json").write_text("")
     old = (out / "width-2" / "seed-0.safetensors").stat().st_mtime_ns
 
-    again = trained(out)
+    again = trained_zoo(out)
 
     assert (again.trained, again.already) == (3, 1)
     assert contents(out) == contents(whole)
     assert (out / "width-2" / "seed-0.safetensors").stat().st_mtime_ns == old
-    assert trained(out).already == 4
+    assert trained_zoo(out).already == 4
 
 
 def mortal(width):
@@ -77,10 +77,10 @@ def test_a_worker_that_dies_costs_its_own_member_alone_and_others_have_the_same_
         "model": {"factory": "tests.zoo.test_train:mortal", "kwargs": {"width": "$width"}},
         "seeds": 1,
     }
-    found = trained(tmp_path, workers=2, **parts)
-    assert [*found.failed] == ["width-3/seed-0"]
-    assert "the worker process died" in found.failed["width-3/seed-0"]
-    assert (found.trained, found.already, found.diverged) == (1, 0, ())
+    run = trained_zoo(tmp_path, workers=2, **parts)
+    assert [*run.failed] == ["width-3/seed-0"]
+    assert "the worker process died" in run.failed["width-3/seed-0"]
+    assert (run.trained, run.already, run.diverged) == (1, 0, ())
     left = contents(tmp_path)
     assert [name for name in left if "/" in name] == [
         "width-2/seed-0.json",
@@ -100,25 +100,25 @@ def picky(width):
 def test_a_member_that_cannot_be_trained_is_told_and_tried_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = {"factory": "tests.zoo.test_train:picky", "kwargs": {"width": "$width"}}
-    first = trained(tmp_path / "zoo", model=model)
+    first = trained_zoo(tmp_path / "zoo", model=model)
     assert (first.trained, [*first.failed]) == (2, ["width-3/seed-0", "width-3/seed-1"])
     assert "ValueError: three is odd" in first.failed["width-3/seed-0"]
     Path("mended").touch()
-    second = trained(tmp_path / "zoo", model=model)
+    second = trained_zoo(tmp_path / "zoo", model=model)
     assert (second.trained, second.already, second.failed) == (2, 2, {})
 
 
 def test_a_member_that_diverges_is_told_each_time_and_trained_once(tmp_path):
     parts = {
-        "training": {**BASE["training"], "learning_rate": "$learning_rate"},
+        "training": {**BASE_CONFIG["training"], "learning_rate": "$learning_rate"},
         "grid": {"width": [2], "learning_rate": [1e12, 0.05]},
         "seeds": 1,
     }
     name = "width-2_learning_rate-1000000000000.0/seed-0"
     for count in (2, 0):
-        found = trained(tmp_path, **parts)
-        assert (found.trained, found.already) == (count, 2 - count)
-        assert (found.diverged, found.failed) == ((name,), {})
+        run = trained_zoo(tmp_path, **parts)
+        assert (run.trained, run.already) == (count, 2 - count)
+        assert (run.diverged, run.failed) == ((name,), {})
     assert [path.parent.name for path in tmp_path.rglob("*.safetensors")] == [
         "width-2_learning_rate-0.05"
     ]
@@ -131,8 +131,8 @@ def test_the_places_of_data_begin_at_the_config_and_are_kept_in_full(tmp_path, m
     np.savez(tmp_path / "home" / "x.npz", x=np.ones((20, 1, 8, 8), "float32"), y=np.arange(20) % 10)
     monkeypatch.chdir(tmp_path)
     made = zoo(data={"source": "tensors", "train": "x.npz"}, seeds=1)
-    found = train_zoo(made, folder=Path("home"), out=Path("zoo"), trust=Trust())
-    assert found.trained == 2
+    run = train_zoo(made, folder=Path("home"), out=Path("zoo"), trust=Trust())
+    assert run.trained == 2
     monkeypatch.chdir("/")
     recipe = read_recipe(tmp_path / "zoo" / "mdtree.yaml")
     assert recipe.data.train == tmp_path / "home" / "x.npz"
@@ -163,7 +163,7 @@ LOSSES = {"loss": {"factory": "$loss"}, "grid": {"width": [2], "loss": ["mse", "
 )
 def test_what_would_fail_after_hours_fails_at_once(tmp_path, parts, kind, reason):
     with pytest.raises(kind, match=reason) as error:
-        trained(tmp_path, **parts)
+        trained_zoo(tmp_path, **parts)
     assert isinstance(error.value, MdtreeError)
     assert [path.name for path in tmp_path.iterdir()] == [".zoo.lock"]
 

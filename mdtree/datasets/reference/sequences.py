@@ -130,11 +130,11 @@ def _transitions(count: int, symbols: int, random: torch.Generator) -> Tensor:
 def _own_words(length: int) -> list[tuple[str, int]]:
     """List the words that one language alone has: once, it takes seconds."""
     lists = [_words(package, name, length) for package, name in _LISTS.items()]
-    seen = Counter(word for found in lists for word in found)
+    seen = Counter(word for vocabulary in lists for word in vocabulary)
     return [
         (word, language)
-        for language, found in enumerate(lists)
-        for word in sorted(found)
+        for language, vocabulary in enumerate(lists)
+        for word in sorted(vocabulary)
         if seen[word] == 1
     ]
 
@@ -142,8 +142,8 @@ def _own_words(length: int) -> list[tuple[str, int]]:
 def _words(package: str, name: str, length: int) -> set[str]:
     text = debian_file(package, f"usr/share/dict/{name}").decode()
     bare = unicodedata.normalize("NFKD", text.replace("ß", "ss").replace("œ", "oe").lower())
-    found = "".join(letter for letter in bare if not unicodedata.combining(letter)).split()
-    return {word for word in found if len(word) >= _SHORTEST and _is_plain(word, length)}
+    candidates = "".join(letter for letter in bare if not unicodedata.combining(letter)).split()
+    return {word for word in candidates if len(word) >= _SHORTEST and _is_plain(word, length)}
 
 
 def _is_plain(word: str, length: int) -> bool:
@@ -166,8 +166,8 @@ def _genes() -> dict[str, str]:
     """Give the longest coding sequence of each gene."""
     genes: dict[str, str] = {}
     for header, text in _sequences("_cds_from_genomic.fna.gz"):
-        found = re.search(r"\[gene=([^\]]+)\]", header)
-        name = found[1] if found else header
+        tag = re.search(r"\[gene=([^\]]+)\]", header)
+        name = tag[1] if tag else header
         genes[name] = max(genes.get(name, ""), text.upper(), key=len)
     return genes
 

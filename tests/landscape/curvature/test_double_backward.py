@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape import NoSecondDerivativeError, double_backward
 from mdtree.landscape.curvature.double_backward import check_double_backward
-from tests.support.exact import Once
+from tests.support.exact import OnceDifferentiable
 
 CUDNN = "Double backwards is not supported for CuDNN RNNs due to limitations in the CuDNN API"
 
@@ -40,7 +40,10 @@ def test_attention_is_differentiated_under_the_math_kernel_and_that_is_told():
 
 def test_what_works_is_done_once_and_needs_no_note():
     calls = []
-    assert ((found := double_backward(lambda: calls.append(1))).notes, found.result) == ((), None)
+    assert ((outcome := double_backward(lambda: calls.append(1))).notes, outcome.result) == (
+        (),
+        None,
+    )
     assert calls == [1]
 
 
@@ -73,10 +76,10 @@ def test_without_a_way_around_it_is_told_what_has_no_second_derivative(words):
         raise RuntimeError(words + "\nException raised from ...")
 
     before = fused()
-    with pytest.raises(NoSecondDerivativeError) as told:
+    with pytest.raises(NoSecondDerivativeError) as raised:
         double_backward(work)
-    assert f"the network or the loss has no second derivative: {words}" == str(told.value)
-    assert isinstance(told.value.__cause__, RuntimeError)
+    assert f"the network or the loss has no second derivative: {words}" == str(raised.value)
+    assert isinstance(raised.value.__cause__, RuntimeError)
     assert before == fused()
 
 
@@ -93,15 +96,17 @@ def test_other_errors_pass_unchanged(error):
     def work():
         raise error
 
-    with pytest.raises(type(error)) as told:
+    with pytest.raises(type(error)) as raised:
         double_backward(work)
-    assert error is told.value
+    assert error is raised.value
 
 
 def test_an_operation_that_is_once_differentiable_is_found_wherever_it_is():
     """Torch itself would pass it by, and give zero."""
     x = torch.ones(3, requires_grad=True)
-    (gradient,) = torch.autograd.grad(((x * Once.apply(x**2)) ** 2).sum(), x, create_graph=True)
+    (gradient,) = torch.autograd.grad(
+        ((x * OnceDifferentiable.apply(x**2)) ** 2).sum(), x, create_graph=True
+    )
     with pytest.raises(NoSecondDerivativeError, match="marked as once differentiable"):
         check_double_backward([x, gradient])
 

@@ -21,8 +21,8 @@ from mdtree.landscape import (
 )
 from mdtree.models import cnn
 from tests.support.exact import (
-    Called,
-    Once,
+    FollowedBy,
+    OnceDifferentiable,
     double,
     exact_hessian,
     exact_product,
@@ -74,12 +74,12 @@ def test_products_are_exact_for_any_network(net, dtype):
     hessian = of(make(), data, batch_size=16, dtype=dtype, loss=loss_for(data))
     vectors = torch.stack([hessian.random(generator(seed)) for seed in range(2)])
 
-    found = double_backward(lambda: hessian.products(vectors))
+    outcome = double_backward(lambda: hessian.products(vectors))
 
-    assert dtype == found.result.dtype
-    assert (found.notes != ()) == (net in ("transformer", "bert"))
+    assert dtype == outcome.result.dtype
+    assert (outcome.notes != ()) == (net in ("transformer", "bert"))
     accuracy = {"rtol": 1e-9, "atol": 1e-9} if dtype is torch.float64 else {"rtol": 0, "atol": 2e-3}
-    for vector, product in zip(vectors, found.result, strict=True):
+    for vector, product in zip(vectors, outcome.result, strict=True):
         truth = exact_product(hessian.runner, hessian.weights, data, vector)
         scale = truth.abs().max() + 1e-30
         torch.testing.assert_close(product.double() / scale, truth / scale, **accuracy)
@@ -230,13 +230,17 @@ def test_a_dead_network_has_a_zero_hessian():
         (lambda x: (x + 10).exp().exp(), LossError, "loss is not finite: (nan|inf)"),
         (lambda x: x + (0 * x).sqrt(), LossError, "derivatives of the loss are not finite"),
         (lambda x: x.detach(), LossError, "not depend on any parameter .* torch.no_grad"),
-        (Once.apply, NoSecondDerivativeError, "no second derivative: .* once differentiable"),
+        (
+            OnceDifferentiable.apply,
+            NoSecondDerivativeError,
+            "no second derivative: .* once differentiable",
+        ),
         (lambda x: x[:, :2], DataError, "the loss cannot take the output"),
         (lambda x: x[:2], DataError, "one output for each of 4 items"),
     ],
 )
 def test_what_cannot_be_differentiated_twice_is_told(function, error, words):
-    hessian = of(Called(function), (X7, torch.full((7,), 2)))
+    hessian = of(FollowedBy(function), (X7, torch.full((7,), 2)))
     with pytest.raises(error, match=words):
         double_backward(lambda: hessian.product(torch.ones(18).double()))
 

@@ -20,9 +20,9 @@ from mdtree.landscape import (
 )
 from mdtree.models import cnn
 from tests.support.exact import (
-    Called,
+    FollowedBy,
     Greedy,
-    Once,
+    OnceDifferentiable,
     cross_entropy,
     items,
     loss_for,
@@ -62,15 +62,15 @@ def trained():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_it_is_bare_pyhessian_bit_by_bit(dtype):
     module, data = trained().to(dtype), (IMAGES.to(dtype), Y)
-    found = ours(module, data)
-    assert bare(module, data) == (found.top, found.forms)
-    assert statistics.fmean(found.forms) == found.trace
+    estimate = ours(module, data)
+    assert bare(module, data) == (estimate.top, estimate.forms)
+    assert statistics.fmean(estimate.forms) == estimate.trace
 
 
 def test_it_measures_the_weights_it_is_given_and_not_those_of_the_module():
     module, other = trained(), trained()
-    found = ours(module, (IMAGES, Y), weights=weights_of(other))
-    assert bare(other, (IMAGES, Y)) == (found.top, found.forms)
+    estimate = ours(module, (IMAGES, Y), weights=weights_of(other))
+    assert bare(other, (IMAGES, Y)) == (estimate.top, estimate.forms)
 
 
 def test_used_twice_it_finds_the_same():
@@ -115,15 +115,15 @@ def test_a_negative_trace_goes_on_to_where_a_positive_one_would_end():
     _, probes = bare(module, (X, Y), criterion, tol=-1e30)
     assert (len(ended), len(probes)) == (2, 100)
 
-    found = ours(module, (X, Y), loss=concave)
+    estimate = ours(module, (X, Y), loss=concave)
 
     means = [statistics.fmean(probes[:count]) for count in range(1, 101)]
     small = [abs(b - a) / (abs(a) + 1e-6) < 1e-3 for a, b in itertools.pairwise(means)]
     count = small.index(True) + 2
     assert 2 < count < 100
-    assert top == pytest.approx(found.top)
-    assert probes[:count] == pytest.approx(found.forms)
-    assert found.trace < 0
+    assert top == pytest.approx(estimate.top)
+    assert probes[:count] == pytest.approx(estimate.forms)
+    assert estimate.trace < 0
 
 
 class Odd(nn.Module):
@@ -151,24 +151,24 @@ def test_parameters_without_curvature_change_nothing():
         bare(module, (X, Y), lambda output, _: -output.sum(1).mean())
     top, probes = bare(alone, (X, Y), lambda output, _: -output.sum(1).mean(), tol=-1e30)
 
-    found = ours(module, (X, Y), loss=linear_loss)
+    estimate = ours(module, (X, Y), loss=linear_loss)
 
-    assert top == pytest.approx(found.top)
-    assert probes[: len(found.forms)] == pytest.approx(found.forms)
+    assert top == pytest.approx(estimate.top)
+    assert probes[: len(estimate.forms)] == pytest.approx(estimate.forms)
 
 
 def test_a_network_without_curvature_has_none():
     module = Odd()
     module.used.requires_grad_(requires_grad=False)
-    found = ours(module, (X, Y), loss=linear_loss)
-    assert (found.top, found.trace) == (0, 0)
+    estimate = ours(module, (X, Y), loss=linear_loss)
+    assert (estimate.top, estimate.trace) == (0, 0)
 
 
 def test_a_dead_network_has_no_curvature():
     module = nn.Sequential(nn.Linear(5, 4), nn.ReLU())
     nn.init.constant_(module[0].bias, -100)
-    found = ours(module, (X, torch.zeros(37, 4)), loss=mean_square)
-    assert (found.top, found.trace) == (0, 0)
+    estimate = ours(module, (X, torch.zeros(37, 4)), loss=mean_square)
+    assert (estimate.top, estimate.trace) == (0, 0)
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -202,11 +202,11 @@ def test_several_batches_are_taken_where_memory_runs_out():
         (lambda x: x * torch.nan, LossError, "the loss is not finite: nan"),
         (lambda x: x + (0 * x).sqrt(), LossError, "derivatives of the loss are not finite"),
         (lambda x: x.detach(), LossError, "does not depend on any parameter"),
-        (Once.apply, NoSecondDerivativeError, "no second derivative"),
+        (OnceDifferentiable.apply, NoSecondDerivativeError, "no second derivative"),
     ],
 )
 def test_what_has_no_second_derivative_is_told_and_leaves_nothing(function, error, words):
-    module = Called(function)
+    module = FollowedBy(function)
     with pytest.raises(error, match=words):
         ours(module, (X, Y))
     assert module.weight.grad is None

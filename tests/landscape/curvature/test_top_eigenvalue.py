@@ -22,10 +22,10 @@ def test_it_is_the_largest_eigenvalue_of_the_exact_hessian(name, seed):
     module, data = make().double().eval(), double(data)
     exact = exact_hessian(runner_of(module, loss=loss_for(data)), weights_of(module), data)
 
-    found = top_eigenvalue(hessian_of(module, data), tolerance=1e-9, seed=seed)
+    estimate = top_eigenvalue(hessian_of(module, data), tolerance=1e-9, seed=seed)
 
-    assert found.converged
-    assert found.top == pytest.approx(float(torch.linalg.eigvalsh(exact)[-1]), rel=1e-6)
+    assert estimate.converged
+    assert estimate.top == pytest.approx(float(torch.linalg.eigvalsh(exact)[-1]), rel=1e-6)
 
 
 @pytest.mark.parametrize("tolerance", [0.3, 0.01])
@@ -52,15 +52,15 @@ class Halves(nn.Module):
 def test_a_direction_that_few_items_do_not_know_is_found_all_the_same():
     x = torch.zeros(80, 2)
     x[:79, 0], x[79, 1] = 1.0, 30.0  # curvatures 2 * 79 / 80 and 2 * 900 / 80
-    found = top_eigenvalue(hessian_of(Halves(), (x, torch.ones(80))), tolerance=1e-6)
-    assert found.top == pytest.approx(22.5, rel=1e-5)
+    estimate = top_eigenvalue(hessian_of(Halves(), (x, torch.ones(80))), tolerance=1e-6)
+    assert estimate.top == pytest.approx(22.5, rel=1e-5)
 
 
 def test_a_flat_loss_has_no_curvature_and_one_item_is_enough():
     flat = (torch.zeros(5, 2), torch.ones(5))
     assert top_eigenvalue(hessian_of(Halves(), flat), tolerance=0.01).top == 0
-    one = (torch.tensor([[3.0, 0.0]]), torch.ones(1))
-    assert top_eigenvalue(hessian_of(Halves(), one), tolerance=0.01).top == pytest.approx(18)
+    single = (torch.tensor([[3.0, 0.0]]), torch.ones(1))
+    assert top_eigenvalue(hessian_of(Halves(), single), tolerance=0.01).top == pytest.approx(18)
 
 
 def test_the_seed_decides():

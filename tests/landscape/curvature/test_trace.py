@@ -75,22 +75,26 @@ def test_the_truth_lies_inside_three_standard_errors_for_nearly_all_seeds(deflat
     matrix, truth = spiked()
     basis = deflating(matrix) if deflated else None
 
-    found = [estimate(matrix, basis, seed=seed, budget=32, tolerance=0)[0] for seed in range(200)]
+    estimates = [
+        estimate(matrix, basis, seed=seed, budget=32, tolerance=0)[0] for seed in range(200)
+    ]
 
-    inside = [abs(trace.value - truth) <= 3 * trace.stderr for trace in found]
-    assert sum(inside) >= 0.97 * len(found)
-    mean = np.mean([trace.value for trace in found])
-    assert truth == pytest.approx(mean, abs=3 * found[0].stderr / math.sqrt(len(found)) * 1.5)
+    inside = [abs(trace.value - truth) <= 3 * trace.stderr for trace in estimates]
+    assert sum(inside) >= 0.97 * len(estimates)
+    mean = np.mean([trace.value for trace in estimates])
+    assert truth == pytest.approx(
+        mean, abs=3 * estimates[0].stderr / math.sqrt(len(estimates)) * 1.5
+    )
 
 
 def test_stopping_early_keeps_the_truth_inside_three_standard_errors():
     matrix, truth = spiked()
-    found = [
+    estimates = [
         estimate(matrix, deflating(matrix), seed=seed, tolerance=0.003)[0] for seed in range(200)
     ]
-    inside = [abs(trace.value - truth) <= 3 * trace.stderr for trace in found]
-    assert sum(inside) >= 0.95 * len(found)
-    assert len({trace.probes for trace in found}) > 3
+    inside = [abs(trace.value - truth) <= 3 * trace.stderr for trace in estimates]
+    assert sum(inside) >= 0.95 * len(estimates)
+    assert len({trace.probes for trace in estimates}) > 3
 
 
 def test_deflation_takes_the_variance_of_the_large_eigenvalues_away():

@@ -9,7 +9,7 @@ from torch import nn
 from mdtree.exceptions import MismatchError
 from mdtree.landscape import BezierCurve, straight_line, trainable_parameters
 from mdtree.models import Network
-from tests.support.valleys import copy_of, same
+from tests.support.valleys import copy_of, equal_weights
 
 T = pytest.mark.parametrize("t", [0.0, 0.1, 0.25, 0.5, 0.75, 0.999, 1.0])
 
@@ -80,8 +80,8 @@ def test_a_line_between_equal_ends_stays_where_it_is(t):
 )
 def test_the_ends_are_the_checkpoints_to_the_last_bit(control_point):
     path = curve(control_point=control_point)
-    assert same(path.start, path.at(0))
-    assert same(path.end, path.at(1.0))
+    assert equal_weights(path.start, path.at(0))
+    assert equal_weights(path.end, path.at(1.0))
 
 
 @T
@@ -91,8 +91,8 @@ def test_points_are_fresh_and_the_checkpoints_stay_as_they_are(t):
     for tensor in path.at(t).values():
         tensor.fill_(7)
 
-    assert same(before[0], path.start)
-    assert same(before[1], path.end)
+    assert equal_weights(before[0], path.start)
+    assert equal_weights(before[1], path.end)
     assert torch.equal(before[2], path.control_point)
 
 

@@ -46,10 +46,10 @@ def test_convolutions_and_linear_layers_are_even_up_to_one_by_the_root_of_fan_in
 @pytest.mark.parametrize("layer", [nn.BatchNorm2d(200), nn.LayerNorm(200), nn.GroupNorm(4, 200)])
 @pytest.mark.parametrize("inside", [True, False])
 def test_normalisation_has_even_scales_and_no_shift(layer, inside):
-    found = drawn(nn.Sequential(layer) if inside else layer)
+    weights = drawn(nn.Sequential(layer) if inside else layer)
     prefix = "0." if inside else ""
-    assert is_even(found[prefix + "weight"], 0, 1)
-    assert (found[prefix + "bias"] == 0).all()
+    assert is_even(weights[prefix + "weight"], 0, 1)
+    assert (weights[prefix + "bias"] == 0).all()
 
 
 def test_each_tensor_is_drawn_anew_and_a_seed_gives_one_vector():

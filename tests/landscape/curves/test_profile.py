@@ -19,12 +19,12 @@ from tests.support.valleys import (
     START,
     Ring,
     copy_of,
+    equal_weights,
     line_of,
     members,
-    numbered,
+    numbered_items,
     ring_loss,
     runner_of,
-    same,
 )
 
 READINGS = ("connectivity", "peak", "barrier", "loss_barrier")
@@ -52,10 +52,10 @@ def of_errors(*errors, losses=None):
 
 
 def test_everything_is_read_off_as_by_hand():
-    found = made_up()
-    assert (found.points[0].error, found.points[2].loss) == (25, 5)
-    assert found.worst().t == 0.5 == 0.25 + 0.25  # 75 and 0 are equally far, 75 has more loss
-    values = {name: getattr(found, name)().value for name in READINGS}
+    curve = made_up()
+    assert (curve.points[0].error, curve.points[2].loss) == (25, 5)
+    assert curve.worst().t == 0.5 == 0.25 + 0.25  # 75 and 0 are equally far, 75 has more loss
+    values = {name: getattr(curve, name)().value for name in READINGS}
     assert values == {
         "connectivity": 37.5 - 75,
         "peak": -75,
@@ -65,7 +65,7 @@ def test_everything_is_read_off_as_by_hand():
 
 
 def test_standard_errors_are_those_of_paired_differences():
-    found = made_up()
+    curve = made_up()
     wrong, losses = np.array(WRONG, dtype=float), np.array(LOSSES)
     expected = {
         "connectivity": 100 * ((wrong[0] + wrong[4]) / 2 - wrong[2]),
@@ -74,7 +74,7 @@ def test_standard_errors_are_those_of_paired_differences():
         "loss_barrier": losses[2] - losses[4],
     }
     for name, differences in expected.items():
-        assert np.std(differences, ddof=1) / 2 == pytest.approx(getattr(found, name)().stderr)
+        assert np.std(differences, ddof=1) / 2 == pytest.approx(getattr(curve, name)().stderr)
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_standard_errors_are_those_of_paired_differences():
     ],
 )
 def test_signs(errors, connectivity, peak, barrier):
-    found = of_errors(*errors)
-    values = found.connectivity().value, found.peak().value, found.barrier().value
+    curve = of_errors(*errors)
+    values = curve.connectivity().value, curve.peak().value, curve.barrier().value
     assert values == pytest.approx((connectivity, peak, barrier))
-    assert math.copysign(1, found.peak().value) == (1 if peak == 0 else -1)  # no -0.0
+    assert math.copysign(1, curve.peak().value) == (1 if peak == 0 else -1)  # no -0.0
 
 
 def test_of_equally_far_errors_the_one_with_the_farther_loss_is_the_worst():
@@ -103,15 +103,15 @@ def test_of_equally_far_errors_the_one_with_the_farther_loss_is_the_worst():
 
 
 def test_without_classes_the_loss_decides_and_is_all_there_is():
-    found = made_up(wrong=None)
-    assert not found.has_errors
-    assert [point.error for point in found.points] == [None] * 5
-    assert (found.worst().t, found.loss_barrier().value) == (0.5, 1)
+    curve = made_up(wrong=None)
+    assert not curve.has_errors
+    assert [point.error for point in curve.points] == [None] * 5
+    assert (curve.worst().t, curve.loss_barrier().value) == (0.5, 1)
 
 
 def test_one_item_and_means_of_batches_have_no_standard_error():
-    one = made_up([[1], [0], [1]], [[1.0], [2.0], [3.0]])
-    assert [getattr(one, name)().stderr for name in READINGS] == [None] * 4
+    single = made_up([[1], [0], [1]], [[1.0], [2.0], [3.0]])
+    assert [getattr(single, name)().stderr for name in READINGS] == [None] * 4
     means = made_up(each=False)
     assert (means.loss_barrier().value, means.loss_barrier().stderr) == (1, None)
     assert means.barrier().stderr is not None
@@ -126,33 +126,35 @@ def test_what_is_not_finite_anywhere_is_not_passed_over(place, value):
     if math.isnan(value):
         wrong = [list(each) for each in WRONG]
         wrong[place][1] = value
-        found = made_up(wrong)
-        assert math.isnan(found.connectivity().value)
-        assert math.isnan(found.peak().value) is (place in (1, 2, 3))
-        assert math.isnan(found.barrier().value)
-        assert found.barrier().stderr is None
+        curve = made_up(wrong)
+        assert math.isnan(curve.connectivity().value)
+        assert math.isnan(curve.peak().value) is (place in (1, 2, 3))
+        assert math.isnan(curve.barrier().value)
+        assert curve.barrier().stderr is None
 
 
 def on_the_ring(path, *, inner=(0.25, 0.5, 0.75), **kwargs):
     runner = runner_of(Ring(), ring_loss)
-    return profile(runner, path, numbered(7), numbered(4), inner=inner, **kwargs), runner
+    return profile(
+        runner, path, numbered_items(7), numbered_items(4), inner=inner, **kwargs
+    ), runner
 
 
-def ts(found):
-    return [point.t for point in found.points]
+def ts(curve):
+    return [point.t for point in curve.points]
 
 
 def test_the_line_across_a_ring_has_the_barrier_that_is_known():
     line = line_of(Ring(), START, END)
-    found, runner = on_the_ring(line)
-    assert pytest.approx(found.loss_barrier().value, rel=1e-5) == ON_THE_LINE
+    curve, runner = on_the_ring(line)
+    assert pytest.approx(curve.loss_barrier().value, rel=1e-5) == ON_THE_LINE
     assert ComputeCost(forward=5 * 7) == runner.meter.total
 
 
 def test_a_path_between_equal_ends_is_flat():
-    found, _ = on_the_ring(line_of(Ring(), START, START), refined=3)
-    assert {point.loss for point in found.points} == {0.0}
-    assert found.loss_barrier().value == 0
+    curve, _ = on_the_ring(line_of(Ring(), START, START), refined=3)
+    assert {point.loss for point in curve.points} == {0.0}
+    assert curve.loss_barrier().value == 0
 
 
 def test_refining_closes_in_on_the_worst_from_both_sides():
@@ -161,19 +163,19 @@ def test_refining_closes_in_on_the_worst_from_both_sides():
     assert ts(on_the_ring(line, refined=1)[0]) == [0, 0.25, 0.375, 0.5, 0.625, 0.75, 1]
     # a control point that leaves the ring near the end; the worst point is sought there
     far = replace(line, control_point=torch.tensor([-3.0, 0.1]))
-    found, runner = on_the_ring(far, refined=4, inner=[0.5])
-    assert len(ts(found)) == 2 + 1 + 2 * 4
-    assert ComputeCost(forward=7 * len(ts(found))) == runner.meter.total
+    curve, runner = on_the_ring(far, refined=4, inner=[0.5])
+    assert len(ts(curve)) == 2 + 1 + 2 * 4
+    assert ComputeCost(forward=7 * len(ts(curve))) == runner.meter.total
     dense, _ = on_the_ring(far, inner=[n / 200 for n in range(1, 200)])
-    assert found.worst().loss == pytest.approx(dense.worst().loss, rel=0.02)
-    assert abs(found.worst().t - dense.worst().t) < 0.05
+    assert curve.worst().loss == pytest.approx(dense.worst().loss, rel=0.02)
+    assert abs(curve.worst().t - dense.worst().t) < 0.05
 
 
 @pytest.mark.parametrize("refined", [0, 1, 12])
 def test_no_point_is_measured_twice(refined):
-    found, _ = on_the_ring(line_of(Ring(), START, END), refined=refined)
-    assert all(one < other for one, other in itertools.pairwise(ts(found)))
-    assert len(ts(found)) == 5 + 2 * refined
+    curve, _ = on_the_ring(line_of(Ring(), START, END), refined=refined)
+    assert all(one < other for one, other in itertools.pairwise(ts(curve)))
+    assert len(ts(curve)) == 5 + 2 * refined
 
 
 def test_ends_that_are_known_are_not_measured_again():
@@ -200,19 +202,19 @@ def test_points_have_the_errors_and_losses_of_the_weights_there_with_statistics_
     before = [copy_of(each) for each in weights]
     runner, path = runner_of(module, batch_size=batch_size), line_of(module, *weights)
     statistics = TensorItems((other, torch.zeros(8).long()))
-    found = profile(runner, path, TensorItems((x, y)), statistics, inner=(0.3, 0.5))
+    curve = profile(runner, path, TensorItems((x, y)), statistics, inner=(0.3, 0.5))
 
-    assert ts(found) == [0, 0.3, 0.5, 1]
-    for point in found.points:  # the ends included
-        held = path.at(point.t)
-        runner.network.with_weights(held, lambda run: reestimate(runner, statistics, run))
-        assert not torch.equal(held["1.running_mean"], torch.zeros(8))
+    assert ts(curve) == [0, 0.3, 0.5, 1]
+    for point in curve.points:  # the ends included
+        state = path.at(point.t)
+        runner.network.with_weights(state, lambda run: reestimate(runner, statistics, run))
+        assert not torch.equal(state["1.running_mean"], torch.zeros(8))
         rival = classifier().eval()
-        rival.load_state_dict(held)
+        rival.load_state_dict(state)
         output = rival(x)
         assert point.error == 100 * float((output.argmax(1) != y).double().mean())
         assert point.loss == pytest.approx(float(F.cross_entropy(output, y).detach()), rel=1e-5)
-    assert all(map(same, before, weights))
+    assert all(map(equal_weights, before, weights))
 
 
 def test_a_network_that_says_nan_halfway_gives_nan_there():
@@ -226,6 +228,6 @@ def test_a_network_that_says_nan_halfway_gives_nan_there():
     x = torch.zeros(4, 2)  # 0 / 0 in the middle
     items = TensorItems((x, torch.zeros(4).long()))
     runner = runner_of(Fragile(2, 2, bias=False), CROSS_ENTROPY)
-    found = profile(runner, path, items, items, inner=(0.25, 0.5, 0.75), refined=2)
-    assert [math.isnan(point.loss) for point in found.points].count(True) >= 3
-    assert not any(math.isfinite(getattr(found, name)().value) for name in READINGS)
+    curve = profile(runner, path, items, items, inner=(0.25, 0.5, 0.75), refined=2)
+    assert [math.isnan(point.loss) for point in curve.points].count(True) >= 3
+    assert not any(math.isfinite(getattr(curve, name)().value) for name in READINGS)

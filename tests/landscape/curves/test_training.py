@@ -14,20 +14,20 @@ from tests.support.valleys import (
     END,
     ON_THE_LINE,
     START,
-    Failing,
+    FailingLoss,
     Ring,
     around_the_ring,
-    checked,
+    convergence_check,
     copy_of,
     curve_training,
+    equal_weights,
     line_of,
     members,
-    numbered,
+    numbered_items,
     on_ring,
     ring_loss,
     ring_loss_at,
     runner_of,
-    same,
 )
 
 
@@ -58,7 +58,7 @@ def test_steps_are_those_of_sgd_through_the_point_written_out_by_hand(momentum):
         steps=steps, learning_rate=0.2, momentum=momentum, weight_decay=decay, rate=lambda p: 1 - p
     )
     torch.manual_seed(5)
-    found = train_curve(runner_of(module), line, TensorItems((x, y)), how, generator(3))
+    trained = train_curve(runner_of(module), line, TensorItems((x, y)), how, generator(3))
 
     rival, source, batches = Parts().train(), generator(3), []
     names = list(line.layout.shapes)
@@ -82,8 +82,8 @@ def test_steps_are_those_of_sgd_through_the_point_written_out_by_hand(momentum):
         (F.cross_entropy(output, y[chosen]) + decay / 2 * length).backward()
         optimizer.step()
 
-    assert found.steps == steps
-    for name, tensor in line.layout.views(found.path.control_point).items():
+    assert trained.steps == steps
+    for name, tensor in line.layout.views(trained.path.control_point).items():
         assert not torch.allclose(tensor, (start[name] + end[name]) / 2)
         assert torch.allclose(control_point[name], tensor, rtol=1e-9, atol=1e-12)
 
@@ -104,10 +104,10 @@ def test_the_ends_and_the_path_given_stay_as_they_are():
     line = line_of(Ring(), START, END)
     before = copy_of(START), copy_of(END), line.control_point.clone()
     trained = train_curve(
-        runner_of(Ring(), ring_loss), line, numbered(7), curve_training(), generator(0)
+        runner_of(Ring(), ring_loss), line, numbered_items(7), curve_training(), generator(0)
     )
-    assert same(before[0], trained.path.at(0))
-    assert same(before[1], trained.path.at(1))
+    assert equal_weights(before[0], trained.path.at(0))
+    assert equal_weights(before[1], trained.path.at(1))
     assert torch.equal(before[2], line.control_point)
     assert not trained.path.control_point.requires_grad
 
@@ -118,17 +118,23 @@ def test_the_module_is_left_as_it_was_whatever_happens(error):
     module, weights = make(), members(make)
     before = copy_of(module.state_dict())
     given = [copy_of(member) for member in weights]
-    loss = Failing(4 if error else math.inf, value=error)
+    loss = FailingLoss(4 if error else math.inf, value=error)
     runner, line = runner_of(module, loss), line_of(module, *weights)
-    args = runner, line, numbered(7), curve_training(steps=9, check=checked()), generator(0)
+    args = (
+        runner,
+        line,
+        numbered_items(7),
+        curve_training(steps=9, check=convergence_check()),
+        generator(0),
+    )
     if error is None:
         train_curve(*args)
     else:
         with pytest.raises(type(error)):
             train_curve(*args)
 
-    assert same(before, module.state_dict())
-    assert all(map(same, given, weights))
+    assert equal_weights(before, module.state_dict())
+    assert all(map(equal_weights, given, weights))
     assert not any(inner.training for inner in module.modules())
     assert all(p.requires_grad and p.grad is None for p in module.parameters())
 

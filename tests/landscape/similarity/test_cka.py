@@ -38,9 +38,9 @@ def hsic_0(k, l):  # noqa: E741
 def hsic_1(k, l):  # noqa: E741
     n = len(k)
     k, l = k - k.diagonal().diag(), l - l.diagonal().diag()  # noqa: E741
-    one = torch.ones(n, dtype=torch.float64)
-    last = 2 / (n - 2) * (one @ k @ l @ one)
-    middle = (one @ k @ one) * (one @ l @ one) / ((n - 1) * (n - 2))
+    ones = torch.ones(n, dtype=torch.float64)
+    last = 2 / (n - 2) * (ones @ k @ l @ ones)
+    middle = (ones @ k @ ones) * (ones @ l @ ones) / ((n - 1) * (n - 2))
     return ((k @ l).trace() + middle - last) / (n * (n - 3))
 
 
@@ -196,13 +196,13 @@ def test_the_standard_error_is_the_jackknife_over_eight_blocks(n, d, e, debiased
     rows = torch.arange(n)
     kept = [rows[rows % 8 != block] for block in range(blocks)]
 
-    found = cka_stderr(Kernel.of(x), Kernel.of(y), debiased=debiased)
+    stderr = cka_stderr(Kernel.of(x), Kernel.of(y), debiased=debiased)
 
     if debiased and n == 4:
-        assert found is None  # three items are left
+        assert stderr is None  # three items are left
         return
     left = [written_out(x[rows], y[rows], debiased=debiased) for rows in kept]
-    assert math.sqrt((blocks - 1) * statistics.pvariance(left)) == pytest.approx(found)
+    assert math.sqrt((blocks - 1) * statistics.pvariance(left)) == pytest.approx(stderr)
 
 
 @BOTH

@@ -50,11 +50,9 @@ def shares_and_partners(sample):
 def say(module, data, **kwargs):
     runner = runner_of(module, **kwargs)
     items = data if hasattr(data, "batches") else TensorItems(data)
-    found = runner.network.with_weights(
-        module.state_dict(), lambda run: outputs(runner, items, run)
-    )
+    said = runner.network.with_weights(module.state_dict(), lambda run: outputs(runner, items, run))
     assert ComputeCost(forward=len(items)) == runner.meter.total
-    return found
+    return said
 
 
 def same(kernel, features):
@@ -174,12 +172,12 @@ def test_classes_are_compared_by_their_probabilities(batch_size):
     module = nn.Linear(3, 3)
     logits = module(X).detach()
 
-    found = say(module, (X, CLASSES), batch_size=batch_size)
+    said = say(module, (X, CLASSES), batch_size=batch_size)
 
-    assert same(found.kernel, logits.softmax(1))
-    assert not same(found.kernel, logits)
-    assert logits.argmax(1).tolist() == found.classes.tolist()
-    assert found.fault is None
+    assert same(said.kernel, logits.softmax(1))
+    assert not same(said.kernel, logits)
+    assert logits.argmax(1).tolist() == said.classes.tolist()
+    assert said.fault is None
 
 
 @BATCHES
@@ -193,10 +191,10 @@ def test_classes_are_compared_by_their_probabilities(batch_size):
     ],
 )
 def test_all_else_is_compared_by_its_outputs_flattened_for_each_item(module, targets, batch_size):
-    found = say(module, (X, targets), batch_size=batch_size)
+    said = say(module, (X, targets), batch_size=batch_size)
 
-    assert same(found.kernel, module(X).detach().reshape(11, -1))
-    assert None is found.classes is found.fault
+    assert same(said.kernel, module(X).detach().reshape(11, -1))
+    assert None is said.classes is said.fault
 
 
 def test_outputs_that_are_whole_numbers_are_compared_too():
@@ -214,9 +212,9 @@ def test_outputs_that_are_not_finite_are_a_fault(broken, batch_size):
     x = X.clone()
     x[10, 0] = broken
 
-    found = say(nn.Linear(3, 3), (x, CLASSES), batch_size=batch_size)
+    said = say(nn.Linear(3, 3), (x, CLASSES), batch_size=batch_size)
 
-    assert (found.kernel, found.classes, found.fault) == (None, None, "are not finite")
+    assert (said.kernel, said.classes, said.fault) == (None, None, "are not finite")
 
 
 def test_outputs_of_different_sizes_are_a_fault():
@@ -224,8 +222,8 @@ def test_outputs_of_different_sizes_are_a_fault():
         def forward(self, x):
             return x.repeat(1, len(x))
 
-    found = say(Long(), (X, torch.rand(11)), batch_size=4)
-    assert found.fault == "differ in size from batch to batch"
+    said = say(Long(), (X, torch.rand(11)), batch_size=4)
+    assert said.fault == "differ in size from batch to batch"
 
 
 class Narrow(nn.Linear):
@@ -242,10 +240,10 @@ class Narrow(nn.Linear):
 def test_batches_that_do_not_fit_into_memory_are_halved():
     module = Narrow(3, 3)
 
-    found = say(module, (X, CLASSES), batch_size=9)
+    said = say(module, (X, CLASSES), batch_size=9)
 
     module.room = 11
-    assert same(found.kernel, module(X).detach().softmax(1))
+    assert same(said.kernel, module(X).detach().softmax(1))
 
 
 def test_one_item_that_does_not_fit_into_memory_is_told():

@@ -89,11 +89,11 @@ def test_rows_split_by_construction_are_separated_exactly():
 def test_a_leaf_counts_the_training_groups_that_end_in_it_in_whole_numbers():
     X, y = drawn(3, lines=49, missing=0)
     tree = CartTree(features="abcd").fit(X, y).tree_
-    held = {id(leaf): dict.fromkeys(("cold", "fine", "hot"), 0.0) for leaf in leaves(tree)}
+    counted = {id(leaf): dict.fromkeys(("cold", "fine", "hot"), 0.0) for leaf in leaves(tree)}
     for line, label in zip(X, y, strict=True):
         end = walk(tree, dict(zip("abcd", line, strict=True)))[1]
-        held[id(end)][str(label)] += 1
-    assert [leaf.counts for leaf in leaves(tree)] == [held[id(leaf)] for leaf in leaves(tree)]
+        counted[id(end)][str(label)] += 1
+    assert [leaf.counts for leaf in leaves(tree)] == [counted[id(leaf)] for leaf in leaves(tree)]
 
 
 def test_one_class_is_a_leaf():

@@ -52,13 +52,13 @@ def test_rows_are_judged_by_the_shapes_whose_features_they_have():
     """Without signed connectivity the published shape answers; without pairs, the error."""
     X, y = runs(200)
     tree = PosteriorTree().fit(X, y)
-    parts = [(weight, posterior(held)) for weight, held in tree.components_]
+    parts = [(weight, posterior(binned)) for weight, binned in tree.components_]
     asked = X[:4].copy()
     asked[1, CONNECTED] = np.nan
     asked[2, [CONNECTED, PEAK]] = np.nan
     asked[3] = np.nan
     columns = {name: number for number, name in enumerate(LANDSCAPE)}
-    first, published, error = (held.predict_proba(asked, columns) for _, held in parts)
+    first, published, error = (judge.predict_proba(asked, columns) for _, judge in parts)
     wanted = [
         0.90 * first[0] + 0.09 * published[0] + 0.01 * error[0],
         (0.09 * published[1] + 0.01 * error[1]) / 0.10,
@@ -106,12 +106,12 @@ def test_wrong_words_are_refused(changes, error, words):
 
 @pytest.mark.parametrize("task", ["temperature", "width", "data", "failure"])
 def test_a_check_of_scikit_learn_fails_only_where_it_brings_columns_or_labels_of_its_own(task):
-    found = check_estimator(PosteriorTree(task=task), on_fail=None, on_skip=None)
-    assert "passed" in {one["status"] for one in found}
-    for one in found:
-        if one["status"] == "failed":
-            told = story(one["exception"])
-            assert "columns, and features must name each once" in told or "is no answer of" in told
+    checks = check_estimator(PosteriorTree(task=task), on_fail=None, on_skip=None)
+    assert "passed" in {check["status"] for check in checks}
+    for check in checks:
+        if check["status"] == "failed":
+            text = story(check["exception"])
+            assert "columns, and features must name each once" in text or "is no answer of" in text
 
 
 def story(error):
@@ -161,9 +161,9 @@ def test_scikit_learns_customs():
 @pytest.mark.parametrize("answer", [COLD, HOT])
 def test_one_class_alone_does_not_make_it_certain(answer):
     X, _ = runs(12)
-    found = PosteriorTree().fit(X, [answer] * 12).predict_proba(X)
-    assert found.max() < 1
-    assert found.sum(axis=1) == pytest.approx(np.ones(12))
+    chances = PosteriorTree().fit(X, [answer] * 12).predict_proba(X)
+    assert chances.max() < 1
+    assert chances.sum(axis=1) == pytest.approx(np.ones(12))
 
 
 def test_two_rows_are_enough_to_ask_with():

@@ -66,7 +66,7 @@ def drawn(setting, cells, seed):
     if kind == "random":
         known = np.unique(allowed, axis=0)
         picked = known[choice(len(known), factor, replace=False)]
-        return np.array([any((cell == one).all() for one in picked) for cell in cells])
+        return np.array([any((cell == pick).all() for pick in picked) for cell in cells])
     column = {"random_data": 0, "random_width": 1}[kind]
     known = np.unique(allowed[:, column])
     return np.isin(cells[:, column], known[choice(len(known), factor, replace=False)])
@@ -92,11 +92,11 @@ def test_thresholds_and_accuracies_are_those_of_the_reference(table, name, numbe
 
 
 def test_a_check_of_scikit_learn_fails_only_where_it_brings_labels_that_are_no_answer():
-    found = check_estimator(PublishedTree(), on_fail=None, on_skip=None)
-    assert "passed" in {one["status"] for one in found}
-    for one in found:
-        if one["status"] == "failed":
-            assert "is no answer of shape 'temperature'" in story(one["exception"])
+    checks = check_estimator(PublishedTree(), on_fail=None, on_skip=None)
+    assert "passed" in {check["status"] for check in checks}
+    for check in checks:
+        if check["status"] == "failed":
+            assert "is no answer of shape 'temperature'" in story(check["exception"])
 
 
 def story(error):
