@@ -38,28 +38,28 @@ from pathlib import Path
 from mdtree.rows import Measured, Row, Store
 from mdtree.rows.row import row_to_json
 sys.path.insert(0, sys.argv[1])
-from tests.support.numbered_rows import row
+from tests.support.numbered_rows import numbered_row
 
 with Store(Path(sys.argv[2])) as store:
     {work}
 """
 BETWEEN_ROWS = """
     for number in range(3):
-        store.append(row(number))
+        store.append(numbered_row(number))
     print("ready", flush=True)
     sys.stdin.read()
 """
 INSIDE_A_ROW = """
     for number in range(3):
-        store.append(row(number))
-    store._file.write(row_to_json(row(3))[:40])
+        store.append(numbered_row(number))
+    store._file.write(row_to_json(numbered_row(3))[:40])
     print("ready", flush=True)
     sys.stdin.read()
 """
 WITHOUT_REST = """
     print("ready", flush=True)
     for number in range(len(store.index), 1_000_000):
-        store.append(row(number))
+        store.append(numbered_row(number))
 """
 
 
