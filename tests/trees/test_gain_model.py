@@ -1,0 +1,108 @@
+"""From gains to probabilities, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mdtree.failure_modes import FAILURE_MODES
+from mdtree.trees.forest import Forest, RegressionTree
+from mdtree.trees.gain_model import GainModel, GainRange, GainScale, answer_set, noise_of, shares
+
+SCALE = GainScale(power=2.0, floor=0.1, none=1.5, noise=0.05)
+GAINS = {
+    "lower_temperature": np.array([0.0, 0.3]),
+    "raise_temperature": np.array([0.2, 0.1]),
+    "enlarge_model": np.array([0.4, -0.2]),
+    "add_data": np.array([0.1, 0.0]),
+}
+NOISE = np.array([0.02, np.nan])
+
+
+def constant(value):
+    return RegressionTree(
+        feature=np.array([-1]),
+        number=np.array([value]),
+        high=np.array([0]),
+        missing_high=np.array([False]),
+    )
+
+
+def test_the_probabilities_are_those_of_the_formula():
+    """(gain + 0.1)^2, and for `none` 1.5 (noise + 0.1)^2, with the usual noise in the second."""
+    classes = ["temperature_high", "temperature_low", "model_small", "data_small", "none"]
+    first = np.array([0.1**2, 0.3**2, 0.5**2, 0.2**2, 1.5 * 0.12**2])
+    second = np.array([0.4**2, 0.2**2, 0.1**2, 0.1**2, 1.5 * 0.15**2])
+    expected = np.array([first / first.sum(), second / second.sum()])
+    assert shares(GAINS, NOISE, classes, SCALE) == pytest.approx(expected)
+
+
+def test_an_answer_with_two_remedies_is_as_strong_as_the_better():
+    strengths = np.array([0.2**2, 0.3**2])
+    given = shares(GAINS, NOISE, ["data_small", "temperature"], SCALE)[0]
+    assert given == pytest.approx(strengths / strengths.sum())
+
+
+def test_the_largest_gain_is_the_verdict_unless_it_is_noise():
+    classes = list(FAILURE_MODES)
+    rng = np.random.default_rng(0)
+    gains = {remedy: rng.random(50) for remedy in GAINS}
+    best = shares(gains, np.full(50, 1e-6), classes, SCALE).argmax(axis=1)
+    remedies = ["lower_temperature", "raise_temperature", "enlarge_model", "add_data"]
+    largest = np.argmax([gains[remedy] for remedy in remedies], axis=0)
+    assert [classes[n] for n in best] == [
+        ["temperature_high", "temperature_low", "model_small", "data_small"][n] for n in largest
+    ]
+    drowned = shares(gains, np.full(50, 2.0), classes, SCALE).argmax(axis=1)
+    assert {classes[n] for n in drowned} == {"none"}
+
+
+def test_gains_too_small_for_a_float_still_make_probabilities():
+    far = GainScale(power=3000.0, floor=1e-6, none=1.0, noise=0.05)
+    given = shares(GAINS, NOISE, list(FAILURE_MODES), far)
+    assert np.isfinite(given).all()
+    assert given.sum(axis=1) == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize("name", ["power", "floor", "none", "noise"])
+def test_a_scale_that_makes_no_probability_is_refused(name):
+    numbers = {"power": 1.0, "floor": 0.1, "none": 1.0, "noise": 0.05, name: 0.0}
+    with pytest.raises(ValueError, match="must be above 0"):
+        GainScale(**numbers)
+
+
+def test_a_set_holds_what_is_probable_enough_and_one_answer_at_least():
+    probabilities = {"none": 0.5, "data_small": 0.3, "model_small": 0.2}
+    assert answer_set(probabilities, 0.3) == ("none", "data_small")
+    assert answer_set(probabilities, 0.9) == ("none",)
+    assert answer_set(probabilities, 0.0) == ("none", "data_small", "model_small")
+
+
+def test_the_range_of_a_gain_is_that_of_gains_like_it():
+    low, high = (GainRange(expected=e, low=0.0, high=2 * e) for e in (0.1, 0.5))
+    model = GainModel(
+        forest=Forest(trees={"add_data": [constant(0.1)]}),
+        scale=SCALE,
+        spread={"add_data": (low, high)},
+    )
+    assert [model.range_of("add_data", gain) for gain in (0.05, 0.1, 0.2, 0.9)] == [
+        low,
+        low,
+        high,
+        high,
+    ]
+    assert model.range_of("enlarge_model", 0.1) is None
+
+
+def test_votes_are_shares_of_the_trees():
+    trees = {"add_data": [constant(0.9), constant(0.0)], "enlarge_model": [constant(0.5)] * 2}
+    model = GainModel(forest=Forest(trees=trees), scale=SCALE)
+    votes = model.votes(np.zeros((3, 1)), ["cka"], ["data_small", "model_small"])
+    assert votes == pytest.approx(np.full((3, 2), 0.5))
+
+
+def test_the_noise_of_a_line_is_read_from_its_feature():
+    matrix = np.array([[1.0, np.log(0.25)], [2.0, np.nan]])
+    assert noise_of(matrix, ["cka", "log_noise"])[0] == pytest.approx(0.25)
+    assert np.isnan(noise_of(matrix, ["cka", "log_noise"])[1])
+    assert np.isnan(noise_of(matrix, ["cka", "agreement"])).all()
