@@ -121,8 +121,8 @@ def _resources_answer(room: RoomForImprovement) -> str | None:
 
 
 def _failure_answer(room: RoomForImprovement) -> str | None:
-    best = max(room.gains, key=lambda remedy: room.gains[remedy])
-    return REMEDIES[best] if room.gains[best] > room.margin else "none"
+    best = max(room.gains, key=lambda remedy: room.gains[remedy], default=None)
+    return "none" if best is None or room.gains[best] <= room.margin else REMEDIES[best]
 
 
 TASKS: dict[str, Task] = {

@@ -51,7 +51,9 @@ class Label:
     @property
     def is_clear(self) -> bool:
         """Say whether nothing else can be it: no noise, and for `none` nothing unknown."""
-        return not self.in_noise and (self.mode != "none" or not self.unknown)
+        if self.mode == "none":
+            return bool(self.gains) and not self.unknown
+        return not self.in_noise
 
     @property
     def in_noise(self) -> bool:
@@ -73,9 +75,14 @@ def room_for_improvement(
     for number, row in enumerate(rows):
         zoos.setdefault(row.facts.get("zoo"), []).append(number)
     rooms: dict[int, RoomForImprovement] = {}
-    for numbers in zoos.values() or [[]]:
+    for numbers in zoos.values():
         zoo_rooms = _rooms_of_zoo([rows[number] for number in numbers], axes, margin)
         rooms |= dict(zip(numbers, zoo_rooms, strict=True))
+    if not any(room.gains for room in rooms.values()):
+        mended = ", ".join(axis.fact for axis in axes if axis.up or axis.down)
+        raise RowsError(
+            f"labels need a grid: none of {mended} is known for every row and differs between rows"
+        )
     return [rooms[number] for number in range(len(rows))]
 
 
@@ -89,11 +96,6 @@ def _rooms_of_zoo(
         for axis, axis_values in values.items()
         if None not in axis_values and len(set(axis_values)) > 1
     ]
-    if not any(axis.up or axis.down for axis in varying):
-        mended = ", ".join(axis.fact for axis in axes if axis.up or axis.down)
-        raise RowsError(
-            f"labels need a grid: none of {mended} is known for every row and differs between rows"
-        )
     gains: list[dict[str, float]] = [{} for _ in rows]
     steps: list[dict[str, float]] = [{} for _ in rows]
     known: list[set[str]] = [set() for _ in rows]  # remedies with a group further along an axis

@@ -1,15 +1,17 @@
-"""`mdtree evaluate --train ROWS --test ROWS`."""
+"""`mdtree evaluate --train ROWS --test ROWS`, and `mdtree evaluate --benchmark`."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mdtree.cli.progress_bar import Bar
+from mdtree.exceptions import MdtreeError
 from mdtree.render.terminal import table
 from mdtree.rows import PROTOCOLS, load_rows
 
@@ -19,8 +21,13 @@ _COLUMNS = ("accuracy", "sd", "log_loss", "ece", "regret", "gain_clipped", "gain
 
 
 @click.command()
-@click.option("--train", type=click.Path(path_type=Path), required=True, help="Rows to learn from.")
-@click.option("--test", type=click.Path(path_type=Path), required=True, help="Rows to be judged.")
+@click.option("--train", type=click.Path(path_type=Path), help="Rows to learn from.")
+@click.option("--test", type=click.Path(path_type=Path), help="Rows to be judged.")
+@click.option(
+    "--benchmark",
+    is_flag=True,
+    help="Leave out each zoo of the reference collection in turn, and answer for it.",
+)
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="Use rows of this one only.")
 @click.option("--cases", help="Cases, separated by commas; all, if not given.")
 @click.option("--methods", help="Methods, separated by commas; all, if not given.")
@@ -31,25 +38,40 @@ _COLUMNS = ("accuracy", "sd", "log_loss", "ece", "regret", "gain_clipped", "gain
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    train: Path,
-    test: Path,
     *,
+    train: Path | None,
+    test: Path | None,
+    benchmark: bool,
     protocol: str | None,
     cases: str | None,
     methods: str | None,
     allow_protocol_mismatch: bool,
     as_json: bool,
 ) -> None:
-    """Run the transfer cases of the MD tree paper, with all methods side by side.
+    """Run the transfer cases of the MD tree paper, or the benchmark, all methods side by side.
 
     Accuracy and its spread over five seeds are in percent, ece is the calibration error (0 to 1),
     regret and gains are in points of test accuracy: regret against always the best answer, gain
     from one step of the grid in the diagnosed direction (clipped: losses count as 0).
 
+    The benchmark fits each method on all zoos of the reference collection but one, and answers for
+    that one: percent of right answers where the label is clear of the noise (of five modes, of the
+    direction of the temperature, of data or model), the percentage of the points there were that
+    is lost by following the answers, and the coverage and size of the sets of answers.
+
     \b
-    Example:
+    Examples:
       mdtree evaluate --train clean.csv --test noisy.csv
+      mdtree evaluate --benchmark
+      mdtree evaluate --benchmark --methods majority,gains --json
     """
+    if benchmark:
+        if train is not None or test is not None or cases or protocol:
+            raise MdtreeError("--benchmark has rows of its own: leave out the other rows and cases")
+        _benchmark(methods, as_json=as_json)
+        return
+    if train is None or test is None:
+        raise MdtreeError("name rows with --train and --test, or ask for --benchmark")
     from mdtree.evaluation import CASES, METHODS, evaluate
 
     train_rows, test_rows = (load_rows(path, protocol=protocol) for path in (train, test))
@@ -89,8 +111,48 @@ def command(
                 click.echo(f"{name} could not run: {method}")
 
 
+def _benchmark(methods: str | None, *, as_json: bool) -> None:
+    from mdtree.evaluation.left_out import LEFT_OUT_METHODS, leave_one_zoo_out, mean_scores
+    from mdtree.trees.bundled import reference_collection
+
+    names = _chosen(methods, LEFT_OUT_METHODS, "method")
+    with Bar("evaluating") as bar:
+        results = leave_one_zoo_out(reference_collection(), methods=names, progress=bar)
+    means = {name: mean_scores(by_zoo) for name, by_zoo in results.items()}
+    if as_json:
+        content = {
+            name: {
+                "mean": _known(means[name]),
+                "zoos": {zoo: _known(scores) for zoo, scores in by_zoo.items()},
+            }
+            for name, by_zoo in results.items()
+        }
+        click.echo(json.dumps({"format": 1, "methods": content}))
+        return
+    columns = [column.name for column in dataclasses.fields(next(iter(means.values())))]
+    lines = [
+        [name, *(_number(getattr(scores, column)) for column in columns)]
+        for name, scores in means.items()
+    ]
+    zoos = ", ".join(next(iter(results.values())))
+    click.echo(f"means over zoos, each left out in turn: {zoos}\n")
+    click.echo(table(["method", *columns], lines))
+    for name in names:
+        click.echo(f"{name}: {LEFT_OUT_METHODS[name].meaning}")
+
+
+def _known(scores: Any) -> dict[str, float | None]:
+    return {
+        name: None if math.isnan(value) else value
+        for name, value in dataclasses.asdict(scores).items()
+    }
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3g}"
+
+
 def _chosen(text: str | None, choices: dict[str, Any], kind: str) -> list[str]:
-    from mdtree.exceptions import MdtreeError
     from mdtree.messages import nearest
 
     names = [name.strip() for name in (text or ",".join(choices)).split(",") if name.strip()]

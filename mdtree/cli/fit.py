@@ -26,9 +26,10 @@ __all__ = ["command"]
 @click.option(
     "--tree",
     "method",
-    type=click.Choice(["posterior", "grown", "mdtree", "cart"]),
-    help="posterior: ours, the published questions; grown: ours, questions of the rows' own; "
-    "mdtree: as published; cart: scikit-learn's.  [default: posterior for paper-1, else grown]",
+    type=click.Choice(["gains", "posterior", "grown", "mdtree", "cart"]),
+    help="gains: ours, a forest that learns what each change gains; posterior: ours, the published "
+    "questions; grown: ours, questions of the rows' own; mdtree: as published; cart: "
+    "scikit-learn's.  [default: posterior for paper-1, else grown]",
 )
 @click.option("--facts", is_flag=True, help="Let the tree ask for parameter count and data amount.")
 @click.option("--prior", type=click.Path(path_type=Path), help="An earlier posterior to continue.")
@@ -63,6 +64,7 @@ def command(
     \b
     Examples:
       mdtree fit rows.jsonl --out tree.json
+      mdtree fit zoos.jsonl --tree gains --out tree.json
       mdtree fit rows.jsonl --task temperature --tree mdtree --out published.json
       mdtree fit my-runs.jsonl --task temperature --prior tree.json --out mine.json
     """

@@ -19,7 +19,15 @@ from mdtree.trees.features import feature_matrix
 __all__ = ["DRAWS", "resampled"]
 
 DRAWS = 200
-_POSITIVE = ("hessian_top", "hessian_trace", "train_loss", "test_loss")
+_POSITIVE = (
+    "hessian_top",
+    "hessian_trace",
+    "train_loss",
+    "test_loss",
+    "weight_distance",
+    "chance_error",
+    "chance_loss",
+)
 _PERCENT = ("train_error", "test_error")
 _LARGEST = 1e100  # of what is drawn: its square is finite
 

@@ -70,8 +70,13 @@ def _peak_ratio(peak: float, train_error: float) -> float:
     return _log(max(-peak, 0.0) + _LEAST) - _log(train_error + _LEAST)
 
 
+_FARTHEST = 1e100  # of a ratio: its square is finite
+
+
 def _ratio(value: float, unit: float) -> float:
-    return value / unit if unit > 0 else math.nan
+    if not unit > 0:
+        return math.nan
+    return min(max(value / unit, -_FARTHEST), _FARTHEST)
 
 
 def _gap(test: float, train: float, unit: float) -> float:
@@ -83,7 +88,7 @@ def _log_distance(distance: float, parameters: float) -> float:
 
 
 def _log_noise(stderr: float, error: float) -> float:
-    return _log_ratio(2 * math.sqrt(2) * stderr, error)
+    return _log_ratio(stderr, error) + math.log(2 * math.sqrt(2))
 
 
 _PLAIN = ("train_error", "train_loss", "test_error", "test_loss")

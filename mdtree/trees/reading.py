@@ -258,14 +258,18 @@ def _gain_model(part: _GainModel | None) -> GainModel | None:
 def _regression_tree(text: str) -> RegressionTree:
     """Read a tree of a forest, node after node: `column threshold way high`, or an answer."""
     nodes = [node.split(" ") for node in text.split(";")]
-    if {len(node) for node in nodes} - {1, 4} or {node[2] for node in nodes if node[1:]} - {*"<>"}:
-        raise ValueError(f"a tree of its forest cannot be read: {text:.60}")
-    return RegressionTree(
-        feature=np.array([int(node[0]) if node[1:] else -1 for node in nodes], dtype=np.intp),
-        number=np.array([float(node[1] if node[1:] else node[0]) for node in nodes]),
-        high=np.array([int(node[3]) if node[1:] else 0 for node in nodes], dtype=np.intp),
-        missing_high=np.array([bool(node[1:]) and node[2] == ">" for node in nodes]),
-    )
+    asks = [len(node) > 1 for node in nodes]
+    try:
+        if any(len(node) not in (1, 4) or node[2:3] not in ([], [">"], ["<"]) for node in nodes):
+            raise ValueError("a question has four words, an answer one")  # noqa: TRY301
+        return RegressionTree(
+            feature=np.array([int(node[0]) if len(node) > 1 else -1 for node in nodes]),
+            number=np.array([float(node[len(node) > 1]) for node in nodes]),
+            high=np.array([int(node[3]) if len(node) > 1 else 0 for node in nodes], dtype=np.intp),
+            missing_high=np.array([node[2:3] == [">"] for node in nodes]) & asks,
+        )
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"a tree of its forest cannot be read ({error}): {text:.60}") from error
 
 
 def _check_cuts(question: Question, cuts: Any) -> None:

@@ -9,7 +9,15 @@ import pytest
 
 from mdtree.diagnosis.resampling import DRAWS, resampled
 from mdtree.rows import QUANTITIES, Detail, Measured, Missing, Row
-from mdtree.trees import FEATURES, Leaf, SavedTree, feature_matrix
+from mdtree.trees import (
+    FACT_FEATURES,
+    FEATURES,
+    LANDSCAPE,
+    SPECTRUM,
+    Leaf,
+    SavedTree,
+    feature_matrix,
+)
 
 LOGS = ("log_hessian_top", "log_hessian_trace", "log_hessian_share")
 
@@ -120,4 +128,7 @@ def test_hostile_numbers_give_finite_features_with_a_finite_spread(value, error)
     known = features[:, ~np.isnan(features).any(axis=0)]
     assert np.isfinite(known).all()
     assert np.isfinite(known[:, np.ptp(known, axis=0) > 0].std(axis=0)).all()
-    assert known.shape[1] >= (~np.isnan(feature_matrix([group], FEATURES))).sum()
+    asked = (*LANDSCAPE, *SPECTRUM, *FACT_FEATURES)  # others are told in units that may be drawn 0
+    drawn = resampled(group, tree(*asked), draws=50)
+    lost = np.isnan(drawn).any(axis=0) & ~np.isnan(feature_matrix([group], asked)[0])
+    assert not lost.any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -98,3 +99,28 @@ def test_the_shipped_collection_is_answered_far_better_than_by_chance():
 
 
 ZOOS = ("segment", "words-lstm", "markov-gru")
+
+
+def test_the_command_prints_the_benchmark(mdtree):
+    ran = mdtree("evaluate", "--benchmark", "--methods", "random,majority")
+    assert ran.code == 0
+    assert "each left out in turn: digits-cnn, flights" in ran.out
+    content = json.loads(mdtree("evaluate", "--benchmark", "--methods", "random", "--json").out)
+    scores = content["methods"]["random"]
+    assert set(scores["zoos"]) == set(reference_collection())
+    assert scores["mean"]["coverage_90"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--benchmark", "--train", "x.jsonl"], "--benchmark has rows of its own"),
+        (["--benchmark", "--methods", "gain"], "method 'gain' is unknown"),
+        (["--train", "x.jsonl"], "name rows with --train and --test"),
+        ([], "name rows with --train and --test"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_told(mdtree, words, message):
+    ran = mdtree("evaluate", *words)
+    assert ran.code == 2
+    assert message in ran.err

@@ -115,7 +115,7 @@ def test_gains_are_the_means_over_the_groups_of_a_leaf():
     assert [end.gains for end in leaves(gained)] == [
         {"up": 2.5},
         {"up": 5.0, "down": 1.0},
-        {"down": 1.5},  # a remedy that a group does not know gains it nothing
+        {"down": 3.0},  # the mean over those that know it
     ]
     assert [end.counts for end in leaves(gained)] == [end.counts for end in leaves(TREE)]
 
