@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mdtree.landscape import preserved_state, within_memory
 from mdtree.landscape.curvature import pyhessian as published
-from mdtree.measurement.cost import measure_speed
+from mdtree.measurement.speed import measure_speed
 from mdtree.metrics import connectivity, hessian
 from mdtree.metrics.hessian import HESSIAN
 from tests.support.devices import EACH_METRIC, PretendedDevice, measured, rows_agree

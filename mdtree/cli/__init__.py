@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from mdtree.cli.signals import Stopped, stoppable
+from mdtree.cli.stop_signals import Stopped, stoppable
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.render.terminal import printable
 from mdtree.version import __version__

@@ -17,8 +17,8 @@ from mdtree.landscape.curvature.top_eigenvalue import top_eigenvalue
 from mdtree.landscape.curvature.trace import Trace, estimate_trace
 from mdtree.landscape.curves.batchnorm import has_statistics, reestimate
 from mdtree.landscape.curves.bezier import BezierCurve, straight_line
-from mdtree.landscape.curves.init import random_weights
 from mdtree.landscape.curves.profile import Point, Profile, ProfileValue, profile
+from mdtree.landscape.curves.random_weights import random_weights
 from mdtree.landscape.curves.training import (
     ConvergenceCheck,
     CurveTraining,

@@ -19,8 +19,8 @@ from mdtree.datasets import data_digest
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.landscape import ComputeCost
 from mdtree.measurement.builders import group_data, group_runner, group_training
-from mdtree.measurement.cost import Speed, measure_speed
 from mdtree.measurement.members import check_names, copies_of
+from mdtree.measurement.speed import Speed, measure_speed
 from mdtree.measurement.task import GroupTask, MeasurementSettings, as_text, row_digest
 from mdtree.messages import nearest
 from mdtree.metrics import METRICS, Workload

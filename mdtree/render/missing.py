@@ -5,7 +5,7 @@ from __future__ import annotations
 from mdtree.diagnosis import MissingMeasurement, Verdict
 from mdtree.render.markup import Markup, tag
 from mdtree.render.section import section
-from mdtree.render.sentences import feature_name, plain, sentence, share
+from mdtree.render.wording import feature_name, plain, sentence, share
 from mdtree.rows import Missing, Row
 from mdtree.trees import FEATURES
 

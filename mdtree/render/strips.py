@@ -15,7 +15,7 @@ import numpy as np
 from mdtree.diagnosis import DecisionStep
 from mdtree.diagnosis.resampling import resampled
 from mdtree.render.markup import Markup, joined, tag
-from mdtree.render.sentences import feature_name, feature_number, number, with_error, with_unit
+from mdtree.render.wording import feature_name, feature_number, number, with_error, with_unit
 from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.trees import FEATURES, SavedTree, TrainingDistribution
 from mdtree.trees.node import KNOWN

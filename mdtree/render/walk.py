@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from mdtree.diagnosis import DecisionStep, Verdict
 from mdtree.render.markup import Markup, tag
 from mdtree.render.section import section
-from mdtree.render.sentences import question, sentence
 from mdtree.render.tree import tree_svg
+from mdtree.render.wording import question, sentence
 from mdtree.trees import SavedTree
 
 __all__ = ["walk"]

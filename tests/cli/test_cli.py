@@ -172,7 +172,7 @@ def test_an_output_that_cannot_be_written_is_no_traceback(where, code, words):
 
 TWICE = """
 import os, signal
-from mdtree.cli.signals import Stopped, stoppable
+from mdtree.cli.stop_signals import Stopped, stoppable
 with stoppable():
     try:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -17,8 +17,8 @@ from mdtree.measurement import (
     dry_run,
     measure,
 )
-from mdtree.measurement.cost import Speed
 from mdtree.measurement.plan import estimate, find_groups, plan
+from mdtree.measurement.speed import Speed
 from mdtree.recipes import Trust, recipe_from_words
 from mdtree.rows import Index
 from tests.support.zoos import write_zoo

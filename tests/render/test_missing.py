@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mdtree.diagnosis import MissingMeasurement
 from mdtree.render.missing import absent
-from mdtree.render.sentences import feature_name, share
+from mdtree.render.wording import feature_name, share
 from mdtree.rows import Missing
 from tests.support.reports import grid, judged, parsed
 

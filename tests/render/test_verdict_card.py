@@ -6,7 +6,7 @@ import pytest
 
 from mdtree.diagnosis import OutOfDistribution
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.render.card import card, flag
+from mdtree.render.verdict_card import card, flag
 from tests.support.reports import grid, judged, parsed
 
 

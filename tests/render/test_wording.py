@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdtree.render.sentences import (
+from mdtree.render.wording import (
     feature_name,
     feature_number,
     number,

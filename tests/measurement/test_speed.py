@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mdtree.landscape import ComputeCost
-from mdtree.measurement.cost import Speed, measure_speed
+from mdtree.measurement.speed import Speed, measure_speed
 from tests.support.exact import FollowedBy, OnceDifferentiable, cross_entropy, items, runner_of
 from tests.support.networks import NETS
 
