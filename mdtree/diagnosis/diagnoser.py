@@ -9,7 +9,7 @@ import numpy as np
 
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.explanation import decision_steps
-from mdtree.diagnosis.missing import FACTS, NO_LOGARITHM, missing_measurements
+from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, missing_measurements
 from mdtree.diagnosis.recommendation import advice, forest_gains, gains
 from mdtree.diagnosis.resampling import resampled
 from mdtree.diagnosis.verdict import (
@@ -229,7 +229,7 @@ def _next_step(
     obtainable = [
         measurement
         for measurement in missing
-        if measurement.metric == FACTS or NO_LOGARITHM not in measurement.reason
+        if measurement.metric == FACTS or NOT_POSITIVE not in measurement.reason
     ]
     if not obtainable:
         tried = (

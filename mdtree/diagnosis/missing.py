@@ -13,10 +13,10 @@ from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
 from mdtree.trees.posterior import first_best
 
-__all__ = ["FACTS", "NO_LOGARITHM", "metric_of", "missing_measurements"]
+__all__ = ["FACTS", "NOT_POSITIVE", "metric_of", "missing_measurements"]
 
 FACTS = "facts"  # in place of a metric
-NO_LOGARITHM = "cannot be computed: a logarithm needs a positive number"
+NOT_POSITIVE = "cannot be computed: it needs a positive number"
 
 
 def missing_measurements(
@@ -64,7 +64,7 @@ def _reason(feature: str, row: Row) -> str:
             return f"{name} was not measured"
         if value is None and name not in row.facts:
             return f"the fact {name} is not known"
-    return f"{feature} {NO_LOGARITHM}"
+    return f"{feature} {NOT_POSITIVE}"
 
 
 def _flips(ensemble: TreeEnsemble, line: Floats, features: Sequence[str]) -> float:

@@ -249,7 +249,8 @@ def _features(
     if method == "mdtree":
         return template_features(PUBLISHED[task])
     if method == "gains":
-        return (*(features or COMPARABLE), *(FACT_FEATURES if facts else ()), NOISE)
+        asked = (*(features or COMPARABLE), *(FACT_FEATURES if facts else ()), NOISE)
+        return tuple(dict.fromkeys(asked))
     return (*LANDSCAPE, *FACT_FEATURES) if facts else LANDSCAPE
 
 

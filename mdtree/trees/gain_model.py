@@ -29,6 +29,7 @@ __all__ = ["COVERAGES", "NOISE", "GainModel", "GainRange", "GainScale", "answer_
 
 NOISE = "log_noise"  # the feature that tells the noise of a group
 COVERAGES = (0.8, 0.9)  # of the sets of answers
+_FARTHEST = 100.0  # of the logarithm of a noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,8 @@ def noise_of(matrix: Floats, features: Sequence[str]) -> Floats:
     """Read the relative noise of each line; NaN where it is not known."""
     if NOISE not in features:
         return np.full(len(matrix), np.nan)
-    return np.asarray(np.exp(matrix[:, list(features).index(NOISE)]))
+    logarithms = matrix[:, list(features).index(NOISE)]
+    return np.asarray(np.exp(logarithms.clip(-_FARTHEST, _FARTHEST)))
 
 
 def answer_set(probabilities: Mapping[str, float], level: float) -> tuple[str, ...]:

@@ -18,19 +18,18 @@ from mdtree.trees.forest import Forest, RegressionTree
 from mdtree.trees.gain_model import GainModel, GainRange, GainScale
 from mdtree.trees.node import Node, kind
 from mdtree.trees.ood import TrainingDistribution
-from mdtree.trees.saved_tree import FORMAT, SavedTree, check_size, check_words
+from mdtree.trees.saved_tree import FORMAT, LARGEST, SavedTree, check_size, check_words
 from mdtree.trees.template import Question, Scale, Template, TemplateLeaf, questions_of
 
 __all__ = ["read_tree"]
 
-_LARGEST = 1 << 24  # bytes of a file
 _MOST_CELLS = 1 << 23  # numbers in the tables of a posterior
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _Number = Annotated[float, Field(ge=-1e300, le=1e300)]
 _Positive = Annotated[float, Field(ge=1e-12, le=1e12)]
 _Count = Annotated[float, Field(ge=0, le=1e12)]
-_Cell = Annotated[int, Field(ge=0, le=_LARGEST)]
+_Cell = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -152,12 +151,12 @@ def _content(path: Path) -> dict[str, Any]:
     """Read JSON whose format is known."""
     try:
         with path.open("rb") as file:
-            text = file.read(_LARGEST + 1)
+            text = file.read(LARGEST + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         reason = getattr(error, "strerror", None) or error
         raise TreeError(f"{path} cannot be read: {reason}") from error
-    if len(text) > _LARGEST:
-        raise TreeError(f"{path} is larger than {_LARGEST} bytes: no tree is")
+    if len(text) > LARGEST:
+        raise TreeError(f"{path} is larger than {LARGEST} bytes: no tree is")
     try:
         content = json.loads(text.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -263,13 +262,19 @@ def _regression_tree(text: str) -> RegressionTree:
         if any(len(node) not in (1, 4) or node[2:3] not in ([], [">"], ["<"]) for node in nodes):
             raise ValueError("a question has four words, an answer one")  # noqa: TRY301
         return RegressionTree(
-            feature=np.array([int(node[0]) if len(node) > 1 else -1 for node in nodes]),
+            feature=np.array([_column(node[0]) if len(node) > 1 else -1 for node in nodes]),
             number=np.array([float(node[len(node) > 1]) for node in nodes]),
             high=np.array([int(node[3]) if len(node) > 1 else 0 for node in nodes], dtype=np.intp),
             missing_high=np.array([node[2:3] == [">"] for node in nodes]) & asks,
         )
     except (ValueError, OverflowError) as error:
         raise ValueError(f"a tree of its forest cannot be read ({error}): {text:.60}") from error
+
+
+def _column(word: str) -> int:
+    if not word.isdecimal():
+        raise ValueError(f"{word!r:.20} is no column")
+    return int(word)
 
 
 def _check_cuts(question: Question, cuts: Any) -> None:

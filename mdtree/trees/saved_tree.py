@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mdtree.exceptions import ProtocolError, TreeError
 from mdtree.failure_modes import REMEDIES
 from mdtree.rows import Row
@@ -20,9 +22,10 @@ from mdtree.trees.node import Leaf, Node, RemedyGain, Split, leaves
 from mdtree.trees.ood import TrainingDistribution
 from mdtree.trees.template import Template, TemplateLeaf, template_features
 
-__all__ = ["FORMAT", "SavedTree", "check_size", "check_words", "write_tree"]
+__all__ = ["FORMAT", "LARGEST", "SavedTree", "check_size", "check_words", "write_tree"]
 
 FORMAT = 1
+LARGEST = 1 << 24  # bytes of a file
 _MOST_NODES = 20_000
 _DEEPEST = 100  # nodes on a way down
 
@@ -62,6 +65,8 @@ def write_tree(path: Path, saved: SavedTree) -> None:
         check_size(saved.tree, _children)
         check_words(saved)
         text = _pretty(_plain(saved)) + "\n"
+        if len(text) > LARGEST:
+            raise ValueError(f"its file would be larger than {LARGEST} bytes")  # noqa: TRY301
     except ValueError as error:
         raise TreeError(
             f"this tree cannot be written, {path} is left as it was: {error}"
@@ -122,8 +127,27 @@ def _check_gain_model(model: GainModel, columns: int) -> None:
     for name in (*model.forest.trees, *model.spread):
         if name not in REMEDIES:
             raise ValueError(f"its forest tells the gain of {name!r}, which is no remedy")
+    for coverage in model.levels:
+        if not _is_share(coverage):
+            raise ValueError(f"its level of {coverage!r} is for no coverage, as that of 0.9 is")
+    for remedy, trees in model.forest.trees.items():
+        answers = np.concatenate([tree.number[tree.feature < 0] for tree in trees])
+        if answers.min() < 0 or answers.max() > 1:
+            raise ValueError(f"its forest expects a gain of {remedy} that is no part of an error")
+    for remedy, ranges in model.spread.items():
+        expected = [part.expected for part in ranges]
+        parts = all(0 <= part.low <= part.high <= 1 for part in ranges)
+        if not parts or expected != sorted(expected):
+            raise ValueError(f"its ranges of the gain of {remedy} must rise, from 0 to 1 at most")
     if max(model.forest.columns, default=0) >= columns:
         raise ValueError("its forest asks for more features than it has")
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0 < float(text) < 1
+    except ValueError:
+        return False
 
 
 def _features(node: Node) -> set[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from mdtree.exceptions import MdtreeError
 from mdtree.rows import FACTS, QUANTITIES, Measured, Missing, Row, rows_from_csv
-from mdtree.trees import FACT_FEATURES, FEATURES, LANDSCAPE, feature_matrix
+from mdtree.trees import COMPARABLE, FACT_FEATURES, FEATURES, LANDSCAPE, SPECTRUM, feature_matrix
 
 
 def row(*, facts=None, **quantities):
@@ -156,3 +156,136 @@ def test_every_feature_says_what_it_is_in_one_line(name):
     assert entry.low
     assert entry.high
     assert entry.logarithm == entry.meaning.startswith("natural logarithm of ")
+
+
+# A network with 80 % of error by chance, and two shares of everything by hand.
+MEASURED = {
+    "chance_error": 80.0,
+    "chance_loss": 2.0,
+    "train_error": 4.0,
+    "test_error": 20.0,
+    "train_loss": 0.1,
+    "test_loss": 0.8,
+    "connectivity": -8.0,
+    "connectivity_peak": -3.95,
+    "barrier": 16.0,
+    "linear_barrier": 40.0,
+    "barrier_loss": 0.5,
+    "linear_barrier_loss": 1.5,
+    "ensemble_gain": 5.0,
+    "disagreement": 30.0,
+    "train_ensemble_gain": 2.0,
+    "train_disagreement": 1.0,
+    "train_overconfidence": -2.0,
+    "overconfidence": 12.0,
+    "hessian_top": math.e**2,
+    "hessian_trace": math.e**5,
+    "cka": 0.9,
+    "weight_distance": 50.0,
+    "agreement": 0.75,
+    "loss_tail": 0.3,
+    "train_loss_tail": 0.2,
+    "random_like": 0.6,
+    "traps": 1.0,
+}
+BY_HAND = {
+    "train_error_share": 4 / 80,
+    "test_error_share": 20 / 80,
+    "connectivity_share": -8 / 80,
+    "connectivity_peak_share": -3.95 / 80,
+    "barrier_share": 16 / 80,
+    "linear_barrier_share": 40 / 80,
+    "train_ensemble_gain_share": 2 / 80,
+    "train_disagreement_share": 1 / 80,
+    "train_overconfidence_share": -2 / 80,
+    "overconfidence_share": 12 / 80,
+    "barrier_loss_share": 0.5 / 2,
+    "linear_barrier_loss_share": 1.5 / 2,
+    "ensemble_gain_share": 5 / 20,
+    "disagreement_share": 30 / 20,
+    "log_train_loss_share": math.log(0.1 / 2),
+    "log_test_loss_share": math.log(0.8 / 2),
+    "error_gap": (20 - 4) / 80,
+    "log_loss_gap": math.log(8),
+    "log_hessian_top": 2.0,
+    "log_hessian_trace": 5.0,
+    "log_hessian_share": -3.0,
+    "log_peak_ratio": math.log(4 / 4.05),
+    "cka": 0.9,
+    "log_distance": math.log(50 / 100),
+    "agreement": 0.75,
+    "loss_tail": 0.3,
+    "train_loss_tail": 0.2,
+    "random_like": 0.6,
+    "traps": 1.0,
+}
+
+
+def comparable(**changed):
+    """The comparable features of the network above, but for what is changed; None: left out."""
+    values = {
+        name: number for name, number in {**MEASURED, **changed}.items() if number is not None
+    }
+    (line,) = feature_matrix([row(facts={"parameters": 10_000}, **values)], COMPARABLE)
+    return dict(zip(COMPARABLE, line, strict=True))
+
+
+def test_comparable_features_by_hand():
+    assert set(BY_HAND) == set(COMPARABLE) - set(SPECTRUM)
+    given = comparable()
+    assert {name: given[name] for name in BY_HAND} == pytest.approx(BY_HAND)
+
+
+def test_comparable_features_know_no_fact_but_the_number_of_weights():
+    asked = {need for name in COMPARABLE for need in FEATURES[name].needs}
+    assert asked & FACTS.keys() == {"parameters"}
+
+
+@pytest.mark.parametrize("factor", [0.5, 4.0])
+def test_they_are_the_same_in_another_unit_of_the_error(factor):
+    """Twice the errors where chance errs twice as often; the peak has a constant besides."""
+    percent = [n for n in MEASURED if QUANTITIES[n].unit == "%" and n not in COMPARABLE]
+    errors = {name: factor * MEASURED[name] for name in percent}
+    expected = {name: share for name, share in BY_HAND.items() if name != "log_peak_ratio"}
+    given = comparable(**errors)
+    assert {name: given[name] for name in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("unit", ["chance_error", "chance_loss", "test_error"])
+@pytest.mark.parametrize("value", [None, 0.0, -1.0])
+def test_without_its_unit_a_share_is_missing_and_all_else_is_there(unit, value):
+    given = comparable(**{unit: value})
+    for name in BY_HAND:
+        told_in = FEATURES[name].needs[-1] == unit
+        if told_in or (value is None and unit in FEATURES[name].needs):
+            assert math.isnan(given[name]), name
+        else:
+            assert math.isfinite(given[name]), name
+
+
+@pytest.mark.parametrize("unit", [1e-300, 5e-324])
+def test_shares_of_next_to_nothing_are_finite_and_so_are_their_squares(unit):
+    given = comparable(chance_error=unit, connectivity=-1e300, barrier=1e300)
+    assert given["barrier_share"] == pytest.approx(1e100)
+    assert given["connectivity_share"] == pytest.approx(-1e100)
+    assert math.isfinite(given["barrier_share"] ** 2)
+
+
+def noise(stderr, error):
+    measured = {"test_error": Measured(value=error, stderr=stderr)}
+    group = Row(format=1, group="a", protocol="p", facts={}, quantities=measured)
+    return feature_matrix([group], ["log_noise"])[0, 0]
+
+
+def test_the_noise_is_two_standard_errors_of_a_difference_relative_to_the_error():
+    assert noise(0.5, 20.0) == pytest.approx(math.log(2 * math.sqrt(0.5**2 + 0.5**2) / 20))
+
+
+@pytest.mark.parametrize(("stderr", "error"), [(None, 20.0), (0.0, 20.0), (0.5, 0.0)])
+def test_noise_that_is_none_or_not_known_is_missing(stderr, error):
+    assert math.isnan(noise(stderr, error))
+
+
+def test_what_is_computed_is_rounded_and_what_is_measured_is_not():
+    assert comparable(train_error=10 / 3)["train_error_share"] == round(10 / 3 / 80, 12)
+    assert comparable(cka=1 / 3 + 1e-15)["cka"] == 1 / 3 + 1e-15

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.trees.forest import Forest, RegressionTree
+from mdtree.trees.forest import Forest
 from mdtree.trees.gain_model import GainModel, GainRange, GainScale, answer_set, noise_of, shares
+from tests.support.small_forests import SCALE, constant, gain_model, question
 
-SCALE = GainScale(power=2.0, floor=0.1, none=1.5, noise=0.05)
 GAINS = {
     "lower_temperature": np.array([0.0, 0.3]),
     "raise_temperature": np.array([0.2, 0.1]),
@@ -17,15 +17,6 @@ GAINS = {
     "add_data": np.array([0.1, 0.0]),
 }
 NOISE = np.array([0.02, np.nan])
-
-
-def constant(value):
-    return RegressionTree(
-        feature=np.array([-1]),
-        number=np.array([value]),
-        high=np.array([0]),
-        missing_high=np.array([False]),
-    )
 
 
 def test_the_probabilities_are_those_of_the_formula():
@@ -57,6 +48,55 @@ def test_the_largest_gain_is_the_verdict_unless_it_is_noise():
     assert {classes[n] for n in drowned} == {"none"}
 
 
+@pytest.mark.parametrize("power", [0.3, 1.0, 7.0, 2900.0])
+def test_the_answers_are_in_the_order_of_the_gains_and_sum_to_one(power):
+    rng = np.random.default_rng(2)
+    scale = GainScale(power=power, floor=0.02, none=1.0, noise=0.05)
+    gains = {remedy: rng.random(40) for remedy in GAINS}
+    noise = rng.random(40)
+    classes = ["temperature_high", "temperature_low", "model_small", "data_small", "none"]
+    given = shares(gains, noise, classes, scale)
+    worth = np.column_stack([*gains.values(), noise])
+    assert given.sum(axis=1) == pytest.approx(np.ones(40))
+    assert (given.argmax(axis=1) == worth.argmax(axis=1)).all()
+    ordered = np.take_along_axis(given, worth.argsort(axis=1), axis=1)
+    assert (np.diff(ordered, axis=1) >= 0).all()
+
+
+def test_equal_gains_are_equally_probable_and_a_loss_is_as_no_gain():
+    equal = {"add_data": np.array([0.3, -0.9]), "enlarge_model": np.array([0.3, 0.0])}
+    given = shares(equal, NOISE, ["data_small", "model_small"], SCALE)
+    assert given == pytest.approx(np.full((2, 2), 0.5))
+
+
+def test_a_remedy_that_no_tree_tells_of_gains_nothing():
+    given = shares({"add_data": np.array([0.4])}, NOISE[:1], ["data_small", "model_small"], SCALE)
+    strengths = np.array([0.5**2, 0.1**2])
+    assert given[0] == pytest.approx(strengths / strengths.sum())
+
+
+def test_unknown_noise_is_the_usual_one():
+    classes = list(FAILURE_MODES)
+    usual = shares(GAINS, np.full(2, SCALE.noise), classes, SCALE)
+    assert shares(GAINS, np.full(2, np.nan), classes, SCALE) == pytest.approx(usual)
+
+
+@pytest.mark.parametrize("logarithm", [-1e300, -800.0, 800.0, 1e300])
+def test_noise_too_large_or_small_for_a_float_makes_probabilities_too(logarithm):
+    model = gain_model({"add_data": [constant(0.4)]})
+    given = model.probabilities(np.array([[logarithm]]), ["log_noise"], ["data_small", "none"])[0]
+    assert given.sum() == pytest.approx(1)
+    assert (given[1] > given[0]) == (logarithm > 0)
+
+
+def test_a_model_asks_its_forest_and_reads_the_noise():
+    model = gain_model({"add_data": [question(0, 0.5, 0.1, 0.4), constant(0.2)]})
+    matrix = np.array([[0.0, np.log(0.3)], [1.0, np.nan]])
+    given = model.probabilities(matrix, ["cka", "log_noise"], ["data_small", "none"])
+    strengths = np.array([[0.25**2, 1.5 * 0.4**2], [0.4**2, 1.5 * 0.15**2]])
+    assert given == pytest.approx(strengths / strengths.sum(axis=1, keepdims=True))
+
+
 def test_gains_too_small_for_a_float_still_make_probabilities():
     far = GainScale(power=3000.0, floor=1e-6, none=1.0, noise=0.05)
     given = shares(GAINS, NOISE, list(FAILURE_MODES), far)
@@ -64,9 +104,10 @@ def test_gains_too_small_for_a_float_still_make_probabilities():
     assert given.sum(axis=1) == pytest.approx([1, 1])
 
 
+@pytest.mark.parametrize("number", [0.0, -1.0])
 @pytest.mark.parametrize("name", ["power", "floor", "none", "noise"])
-def test_a_scale_that_makes_no_probability_is_refused(name):
-    numbers = {"power": 1.0, "floor": 0.1, "none": 1.0, "noise": 0.05, name: 0.0}
+def test_a_scale_that_makes_no_probability_is_refused(name, number):
+    numbers = {"power": 1.0, "floor": 0.1, "none": 1.0, "noise": 0.05, name: number}
     with pytest.raises(ValueError, match="must be above 0"):
         GainScale(**numbers)
 
@@ -99,6 +140,23 @@ def test_votes_are_shares_of_the_trees():
     model = GainModel(forest=Forest(trees=trees), scale=SCALE)
     votes = model.votes(np.zeros((3, 1)), ["cka"], ["data_small", "model_small"])
     assert votes == pytest.approx(np.full((3, 2), 0.5))
+
+
+def test_votes_stop_where_a_remedy_has_no_more_trees():
+    """Three trees against two: the third one of `add_data` has no other to be held to."""
+    trees = {
+        "add_data": [constant(0.9), question(0, 0.5, 0.0, 0.9), constant(0.9)],
+        "enlarge_model": [constant(0.5)] * 2,
+    }
+    classes = ["data_small", "model_small"]
+    votes = gain_model(trees).votes(np.array([[0.0], [1.0]]), ["cka"], classes)
+    assert votes == pytest.approx(np.array([[0.5, 0.5], [1.0, 0.0]]))
+
+
+def test_where_all_gains_drown_in_the_noise_all_trees_vote_for_none():
+    trees = {"add_data": [constant(0.1), constant(0.2), constant(0.0)]}
+    votes = gain_model(trees).votes(np.log([[2.0]]), ["log_noise"], ["data_small", "none"])
+    assert votes == pytest.approx(np.array([[0.0, 1.0]]))
 
 
 def test_the_noise_of_a_line_is_read_from_its_feature():

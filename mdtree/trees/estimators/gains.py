@@ -37,7 +37,7 @@ __all__ = ["GainForest"]
 
 _FEWEST = 10  # groups that a remedy is learnt from
 _DIGITS = 4  # of the relative gain in a leaf; far below any noise
-_THRESHOLD_DIGITS = 6  # decimals of a threshold, which is drawn at random anyway
+_BEYOND = 1.79e308  # a threshold that every known value lies below
 _RANGES = 5  # of expected gains, in the table of what came of them
 _ZOOS = 3  # that can be left out one by one
 _FOLDS = 5
@@ -46,7 +46,9 @@ _LARGEST = 8.0  # of these logarithms
 _STEPS = 400
 _LEAST = 1e-9  # probability, so that one sure mistake is not infinite
 _NOISE = 0.05  # relative to the test error, where nothing is known of any group
+_LEAST_NOISE, _MOST_NOISE = 1e-6, 1e6  # of the usual group
 _TAILS = (0.1, 0.9)
+_UNROUNDED = 0.9995  # of a level, so that rounding never lifts it above a group that it is made for
 
 
 class GainForest(TreeEstimator):
@@ -135,7 +137,8 @@ class GainForest(TreeEstimator):
     ) -> dict[str, Floats]:
         """Say what forests expect of the groups that they were not grown on."""
         expected = {remedy: np.full(len(matrix), np.nan) for remedy in gains}
-        for out in _folds(groups, self.seed):
+        known = np.any([np.isfinite(values) for values in gains.values()], axis=0)
+        for out in _folds(groups, known, self.seed):
             rest = {remedy: values[~out] for remedy, values in gains.items()}
             forest = self._grown(matrix[~out], rest, groups[~out])
             for remedy, values in forest.gains(self._asked(matrix[out])).items():
@@ -169,9 +172,11 @@ def _weights(groups: NDArray[np.intp]) -> Floats:
     return np.asarray(len(groups) / (counts > 0).sum() / counts[groups])
 
 
-def _folds(groups: NDArray[np.intp], seed: int) -> Iterator[NDArray[np.bool_]]:
-    """Leave out each zoo in turn, or parts of the groups where there are few zoos."""
-    if len(np.unique(groups)) < _ZOOS:
+def _folds(
+    groups: NDArray[np.intp], known: NDArray[np.bool_], seed: int
+) -> Iterator[NDArray[np.bool_]]:
+    """Leave out each zoo in turn, or parts of the groups where few zoos know a gain."""
+    if len(np.unique(groups[known])) < _ZOOS:
         groups = np.random.default_rng(seed).permutation(len(groups)) % min(_FOLDS, len(groups))
     for number in np.unique(groups):
         yield groups == number
@@ -191,7 +196,8 @@ class _Unseen:
     def usual_noise(self) -> float:
         """Give the noise of a group whose own is not known."""
         known = self.noise[np.isfinite(self.noise)]
-        return float(f"{np.median(known):.4g}") if len(known) and np.median(known) > 0 else _NOISE
+        usual = np.median(known).clip(_LEAST_NOISE, _MOST_NOISE) if len(known) else _NOISE
+        return float(f"{usual:.4g}")
 
     def answers(self) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
         """Say which classes are open for each line, and which of them is right.
@@ -215,7 +221,7 @@ class _Unseen:
         probabilities = shares(self.expected, self.noise, self.classes, scale)
         right = probabilities[np.arange(len(answer)), answer]
         if conditional:
-            right = right / (probabilities * allowed).sum(axis=1)
+            right = right / (probabilities * allowed).sum(axis=1).clip(np.finfo(float).tiny)
         told = np.all([np.isfinite(values) for values in self.expected.values()], axis=0)
         return np.where((allowed.sum(axis=1) > 1) & told, right, np.nan)
 
@@ -248,11 +254,10 @@ class _Unseen:
             return {}
         order = np.argsort(right[counted])
         right, weights = right[counted][order], self.weights[counted][order].cumsum()
+        places = {f"{share:g}": (1 - share) * weights[-1] for share in COVERAGES}
         return {
-            f"{coverage:g}": float(
-                f"{right[np.searchsorted(weights, (1 - coverage) * weights[-1])]:.4g}"
-            )
-            for coverage in COVERAGES
+            coverage: float(f"{_UNROUNDED * right[np.searchsorted(weights, place)]:.4g}")
+            for coverage, place in places.items()
         }
 
     def spread(self) -> dict[str, tuple[GainRange, ...]]:
@@ -284,11 +289,21 @@ def _single(matrix: Floats) -> NDArray[np.float32]:
 def _converted(tree: Any) -> RegressionTree:
     """Copy the arrays of scikit-learn, whose nodes stand in the same order."""
     leaf = tree.children_left == -1
-    threshold = np.where(np.isnan(tree.threshold), np.finfo(float).max, tree.threshold)
-    number = np.where(leaf, tree.value[:, 0, 0].round(_DIGITS), threshold.round(_THRESHOLD_DIGITS))
+    number = np.where(leaf, tree.value[:, 0, 0].round(_DIGITS), _above(tree.threshold))
     return RegressionTree(
         feature=np.where(leaf, -1, tree.feature).astype(np.intp),
         number=number,
         high=np.where(leaf, 0, tree.children_right).astype(np.intp),
         missing_high=~leaf & (tree.missing_go_to_left == 0),
     )
+
+
+def _above(thresholds: Floats) -> Floats:
+    """Go up by what single precision loses, in which scikit-learn compares; keep nine digits.
+
+    A threshold may be the value of a group, and what was low there must be low here.
+    """
+    single = np.finfo(np.float32)
+    above = thresholds + float(single.eps) * np.abs(thresholds) + float(single.smallest_subnormal)
+    rounded = np.array([float(f"{number:.9g}") for number in above])
+    return np.where(rounded < float(single.max), rounded, _BEYOND)

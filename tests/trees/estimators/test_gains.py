@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mdtree.failure_modes import FAILURE_MODES
+from mdtree.trees import walk
 from mdtree.trees.estimators.gains import GainForest
 
 FEATURES = ("train_error_share", "error_gap", "log_noise")
@@ -36,6 +37,10 @@ def collection(zoos=5, lines=61, seed=0):
 def fitted(matrix, answers, gains, zoos, **options):
     forest = GainForest(features=FEATURES, trees=20, **options)
     return forest.fit(matrix, answers, gains=gains, zoos=list(zoos), classes=CLASSES)
+
+
+def steps_of(tree, line):
+    return walk(tree, dict(zip(FEATURES, line, strict=True)))[0]
 
 
 def test_zoos_that_were_not_seen_are_answered_right():
@@ -107,3 +112,148 @@ def test_few_gains_are_too_few():
     matrix, answers, _, zoos = collection(zoos=1, lines=9)
     with pytest.raises(ValueError, match="gains need 10 groups with a neighbour on the grid"):
         fitted(matrix, answers, {"add_data": np.zeros(9)}, zoos)
+
+
+def test_a_remedy_of_fewer_than_ten_known_gains_is_left_out():
+    matrix, answers, gains, zoos = collection(zoos=4, lines=13)
+    few = np.where(np.arange(len(matrix)) < 9, gains["add_data"], np.nan)
+    model = fitted(matrix, answers, {**gains, "add_data": few}, zoos).model_
+    assert set(model.forest.trees) == set(gains) - {"add_data"}
+    assert set(model.spread) == set(gains) - {"add_data"}
+
+
+@pytest.mark.parametrize("knowing", [1, 2])
+def test_where_few_zoos_know_a_gain_groups_are_left_out_instead(knowing):
+    """Without them, nothing would be left to learn from."""
+    matrix, answers, gains, zoos = collection(zoos=4)
+    holes = {remedy: np.where(zoos < knowing, each, np.nan) for remedy, each in gains.items()}
+    forest = fitted(matrix, answers, holes, zoos)
+    assert set(forest.model_.levels) == {"0.8", "0.9"}
+    assert (forest.predict(matrix) == answers).mean() > 0.8
+
+
+def test_a_remedy_that_one_zoo_alone_knows_is_learnt_all_the_same():
+    matrix, answers, gains, zoos = collection()
+    alone = {**gains, "add_data": np.where(zoos == 2, gains["add_data"], np.nan)}
+    model = fitted(matrix, answers, alone, zoos).model_
+    assert model.spread["add_data"] == ()  # no forest that had not seen this zoo could tell
+    expected = model.forest.gains(matrix)["add_data"]
+    assert np.corrcoef(expected, gains["add_data"])[0, 1] > 0.9
+
+
+def test_what_was_always_missing_is_never_asked():
+    matrix, answers, gains, zoos = collection()
+    matrix[:, 1] = np.nan
+    forest = fitted(matrix, answers, gains, zoos)
+    assert forest.model_.forest.columns == (0,)
+    assert set(fitted(np.full_like(matrix, np.nan), answers, gains, zoos).classes_) == set(CLASSES)
+
+
+def test_another_seed_is_another_forest():
+    matrix = collection(seed=9)[0]
+    first, other = (fitted(*collection(), seed=seed).predict_proba(matrix) for seed in (0, 1))
+    assert np.abs(first - other).max() > 1e-4
+
+
+def test_the_names_of_the_zoos_say_nothing():
+    matrix, answers, gains, zoos = collection()
+    numbers = fitted(matrix, answers, gains, zoos).predict_proba(matrix)
+    names = [f"zoo {number}" for number in zoos]
+    assert fitted(matrix, answers, gains, names).predict_proba(matrix) == pytest.approx(numbers)
+
+
+@pytest.mark.parametrize("logarithm", [-36.0, np.nan, -800.0])
+def test_noise_that_is_none_or_not_known_leaves_a_usual_noise(logarithm):
+    """Seeds that agree but for rounding: such a scale could not be read from a file again."""
+    matrix, answers, gains, zoos = collection(zoos=3, lines=31)
+    matrix[:, 2] = logarithm
+    scale = fitted(matrix, answers, gains, zoos).model_.scale
+    assert 1e-6 <= scale.noise <= 0.05
+
+
+def test_the_usual_noise_is_the_median():
+    matrix, answers, gains, zoos = collection(zoos=3, lines=31)
+    matrix[:, 2] = np.log(np.tile([0.01, 0.2, 0.9], 31))
+    assert fitted(matrix, answers, gains, zoos).model_.scale.noise == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("period", [3, 4, 5, 7, 9])
+def test_the_level_of_equal_groups_is_not_above_them(period):
+    """Zoos that are copies, and nothing that tells their groups apart: all sets are the same."""
+    lines = 2 * period
+    minority = np.tile(np.arange(lines) % period == 0, 4)
+    gains = {
+        "add_data": np.where(minority, 0.6, 0.1),
+        "enlarge_model": np.where(minority, 0.2, 0.5),
+    }
+    forest = GainForest(features=FEATURES, trees=3).fit(
+        np.tile([0.5, 0.5, -4.0], (len(minority), 1)),
+        np.where(minority, "data_small", "model_small"),
+        gains=gains,
+        zoos=list(np.repeat(range(4), lines)),
+        classes=["data_small", "model_small"],
+    )
+    share = dict(zip(forest.classes_, forest.predict_proba([[0.5, 0.5, -4.0]])[0], strict=True))
+    assert forest.model_.levels["0.9"] <= share["data_small"]
+
+
+def test_the_ranges_hold_four_of_five_gains_of_zoos_that_were_not_seen():
+    rng = np.random.default_rng(6)
+    matrix, answers, gains, zoos = collection(zoos=6, seed=6)
+    noisy = np.clip(gains["add_data"] + rng.normal(0, 0.1, len(matrix)), 0, 1)
+    model = fitted(matrix, answers, {**gains, "add_data": noisy}, zoos).model_
+    others, _, true, _ = collection(zoos=4, seed=7)
+    seen = np.clip(true["add_data"] + rng.normal(0, 0.1, len(others)), 0, 1)
+    ranges = [model.range_of("add_data", each) for each in model.forest.gains(others)["add_data"]]
+    inside = [part.low <= gain <= part.high for part, gain in zip(ranges, seen, strict=True)]
+    assert np.mean(inside) == pytest.approx(0.8, abs=0.08)
+    ends = [part.expected for part in model.spread["add_data"]]
+    assert ends == sorted(ends)
+
+
+def test_answers_that_are_never_wrong_are_as_sure_as_the_scale_allows():
+    """Half of the gains are unknown, and what is known leaves no doubt: no number overflows."""
+    lines = np.arange(240)
+    large = lines % 2 > 0
+    unknown = large & (lines % 4 > 1)
+    gains = {
+        "enlarge_model": np.where(large, 0.9, 0.0),
+        "add_data": np.where(unknown, np.nan, np.where(large, 0.0, 0.9)),
+    }
+    matrix = np.column_stack([large, np.zeros(240), np.full(240, np.log(0.01))]).astype(float)
+    answers = np.where(large, "model_small", "data_small")
+    forest = fitted(matrix, answers, gains, lines // 60)
+    assert (forest.predict(matrix) == answers).all()
+    assert forest.predict_proba(matrix).max(axis=1) == pytest.approx(np.ones(240), abs=0.01)
+
+
+def test_an_answer_with_two_directions_is_learnt_from_the_better_one():
+    matrix, _, gains, zoos = collection()
+    ours = {"raise_temperature": gains["add_data"], "enlarge_model": gains["enlarge_model"]}
+    right = np.where(
+        ours["raise_temperature"] > ours["enlarge_model"], "temperature", "model_small"
+    )
+    forest = GainForest(features=FEATURES, trees=20).fit(
+        matrix, right, gains=ours, zoos=list(zoos), classes=["model_small", "temperature"]
+    )
+    assert (forest.predict(matrix) == right).mean() > 0.9
+
+
+def test_without_a_column_of_noise_it_is_the_usual_one():
+    matrix, answers, gains, zoos = collection(zoos=3, lines=31)
+    forest = GainForest(features=FEATURES[:2], trees=5)
+    forest.fit(matrix[:, :2], answers, gains=gains, zoos=list(zoos), classes=CLASSES)
+    assert forest.model_.scale.noise == pytest.approx(0.05)
+    assert forest.predict_proba(matrix[:, :2]).sum(axis=1) == pytest.approx(np.ones(len(matrix)))
+
+
+def test_the_tree_that_explains_has_the_answers_of_the_forest_and_asks_for_no_noise():
+    matrix, answers, gains, zoos = collection()
+    forest = fitted(matrix, answers, gains, zoos)
+    explained = [
+        walk(forest.tree_, dict(zip(FEATURES, line, strict=True)))[1].answer for line in matrix
+    ]
+    assert (np.array(explained) == forest.predict(matrix)).mean() > 0.9
+    assert {step.feature for line in matrix for step in steps_of(forest.tree_, line)} <= {
+        *FEATURES[:2]
+    }
