@@ -120,7 +120,7 @@ def test_every_feature_has_a_metric_and_a_reason(name):
         ("cka", row(), "cka was not measured"),
         ("cka", row(cka=Missing(missing="needs 2 checkpoints, found 1")), "needs 2 checkpoints"),
         ("log_peak_ratio", row(connectivity_peak=-1), "train_error was not measured"),
-        ("log_hessian_trace", row(hessian_trace=-3.5), "log_hessian_trace cannot be computed: a "),
+        ("log_hessian_trace", row(hessian_trace=-3.5), "log_hessian_trace cannot be computed: it "),
         ("log_peak_ratio", row(connectivity_peak=-1, train_error=-7), "log_peak_ratio cannot be"),
         ("log_data_amount", row(), "the fact data_amount is not known"),
         ("log_data_amount", row({"data_amount": "many"}), "log_data_amount cannot be computed"),
