@@ -49,6 +49,11 @@ class Label:
     unknown: tuple[str, ...] = ()  # remedies beyond whose end of the grid nobody has looked
 
     @property
+    def known(self) -> dict[str, float]:
+        """Leave out the gains that nobody knows."""
+        return {name: gain for name, gain in self.gains.items() if name not in self.unknown}
+
+    @property
     def is_clear(self) -> bool:
         """Say whether nothing else can be it: no noise, and for `none` nothing unknown."""
         if self.mode == "none":

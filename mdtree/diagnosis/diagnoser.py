@@ -66,7 +66,8 @@ class Diagnoser:
         shares = self.ensemble.probabilities(line[None])[0]
         place = int(first_best(shares))
         likely = self.saved.classes[place]
-        probability = float(shares[place])
+        probabilities = dict(zip(self.saved.classes, map(float, shares), strict=True))
+        probability = probabilities[likely]
         draws = resampled(row, self.saved, seed=self._seed)
         votes = self.ensemble.votes(line[None])
         steps, leaf = decision_steps(
@@ -86,7 +87,7 @@ class Diagnoser:
             mode=mode,
             likely=likely,
             probability=probability,
-            probabilities=dict(zip(self.saved.classes, map(float, shares), strict=True)),
+            probabilities=probabilities,
             confidence=self._confidence,
             why_unsure=doubts,
             clues=steps,
@@ -99,11 +100,11 @@ class Diagnoser:
             outlier=outlier,
             missed=missing,
             basis=self._basis(row, self._disagreement(leaf, likely)),
-            answers=self._answers(shares, outlier),
+            answers=self._answers(probabilities, outlier),
         )
 
     def _answers(
-        self, shares: Floats, outlier: OutOfDistribution | None
+        self, probabilities: Mapping[str, float], outlier: OutOfDistribution | None
     ) -> dict[str, tuple[str, ...]]:
         """List the answers that the right one is among, for each coverage.
 
@@ -112,7 +113,6 @@ class Diagnoser:
         model = self.saved.gain_model
         if model is None:
             return {}
-        probabilities = dict(zip(self.saved.classes, map(float, shares), strict=True))
         share = _OUTSIDE if outlier is not None and outlier.outside else 1.0
         return {
             coverage: answer_set(probabilities, share * level)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mdtree.diagnosis.verdict import Gain
 from mdtree.exceptions import RowsError
@@ -32,9 +32,7 @@ _DO = {
 
 def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
     """List the changes that gained the groups of a leaf something, the best first."""
-    candidates = [_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items()]
-    worthwhile = [gain for gain in candidates if gain.mean >= _NOTHING]
-    return tuple(sorted(worthwhile, key=lambda gain: -gain.mean))
+    return _best_first(_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items())
 
 
 def forest_gains(model: GainModel, line: Floats, leaf: Leaf, row: Row) -> tuple[Gain, ...]:
@@ -64,6 +62,10 @@ def forest_gains(model: GainModel, line: Floats, leaf: Leaf, row: Row) -> tuple[
                 factor=factor,
             )
         )
+    return _best_first(expected)
+
+
+def _best_first(expected: Iterable[Gain]) -> tuple[Gain, ...]:
     worthwhile = [gain for gain in expected if gain.mean >= _NOTHING]
     return tuple(sorted(worthwhile, key=lambda gain: -gain.mean))
 

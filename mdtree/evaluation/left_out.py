@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
 
-from mdtree.evaluation.scores import calibration_error
+from mdtree.evaluation.scores import LEAST, calibration_error
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import REMEDIES, TASKS
 from mdtree.labelling import Label, label_rows
@@ -36,7 +36,6 @@ Floats = NDArray[np.float64]
 
 _CLASSES = TASKS["failure"].classes
 _SURE = 0.5  # the probability from which an answer is a verdict
-_LEAST = 1e-3  # probabilities below are raised to it, so that one sure mistake is not infinite
 _TREES = 200
 _VALIDATION = (
     "train_error_share",
@@ -141,7 +140,7 @@ def _scored(answers: Answers, labels: Sequence[Label]) -> LeftOutScores:
         resources=_between(answers, labels, "add_data", "enlarge_model"),
         lost=_lost(given, labels),
         wrong_sure=_percent(~right & (sure >= _SURE), clear),
-        log_loss=_mean(-np.log(true.clip(_LEAST, 1)), clear),
+        log_loss=_mean(-np.log(true.clip(LEAST, 1)), clear),
         ece=calibration_error(sure[clear], right[clear]) if clear.any() else float("nan"),
         coverage_80=100 * _mean(held.get("0.8", nothing), clear),
         size_80=_mean(sizes.get("0.8", nothing), clear),
@@ -157,7 +156,7 @@ def _between(answers: Answers, labels: Sequence[Label], one: str, other: str) ->
     told = [
         bool(first[number]) is (label.gains[one] > label.gains[other])
         for number, label in enumerate(labels)
-        if {one, other} <= label.gains.keys() - set(label.unknown)
+        if {one, other} <= label.known.keys()
         and abs(label.gains[one] - label.gains[other]) > label.margin
     ]
     return 100 * float(np.mean(told)) if told else float("nan")
@@ -167,11 +166,7 @@ def _lost(given: Sequence[str], labels: Sequence[Label]) -> float:
     """Say which part of the points that there were is lost by following the answers."""
     possible = reached = 0.0
     for mode, label in zip(given, labels, strict=True):
-        known = {
-            REMEDIES[remedy]: gain
-            for remedy, gain in label.gains.items()
-            if remedy not in label.unknown
-        }
+        known = {REMEDIES[remedy]: gain for remedy, gain in label.known.items()}
         if mode == "none" or mode in known:
             possible += max(known.values(), default=0.0)
             reached += known.get(mode, 0.0)

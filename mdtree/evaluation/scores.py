@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from mdtree.failure_modes import RoomForImprovement, best_gain, step_gain
 
-__all__ = ["MethodScores", "calibration_error", "scored"]
+__all__ = ["LEAST", "MethodScores", "calibration_error", "scored"]
 
 Floats = NDArray[np.float64]
 
 _BINS = 10
-_LEAST = 1e-3  # probabilities below are raised to it, so that one sure mistake is not infinite
+LEAST = 1e-3  # probabilities below are raised to it, so that one sure mistake is not infinite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ def scored(
     possible = np.array([best_gain(room, a) for room, a in zip(rooms, answers, strict=True)])
     return MethodScores(
         accuracy=100 * float(right.mean()),
-        log_loss=float(-np.log(np.clip(true_probabilities, _LEAST, 1)).mean()),
+        log_loss=float(-np.log(np.clip(true_probabilities, LEAST, 1)).mean()),
         ece=calibration_error(_probabilities_of(probabilities, columns, given), right),
         regret=float((possible - reached).mean()),
         gain_clipped=float(np.maximum(steps, 0).mean()),

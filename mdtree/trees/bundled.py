@@ -54,7 +54,9 @@ def reference_collection(*, held_out: bool = False) -> dict[str, list[Row]]:
 
     `held_out` are those on which no method was ever chosen; they are asked for by name alone.
     """
-    folder = _DATA / "reference" / ("held_out" if held_out else ".")
+    folder = _DATA / "reference"
+    if held_out:
+        folder /= "held_out"
     return {
         path.name.removesuffix(_PACKED): _unpacked(path)
         for path in sorted(folder.glob("*" + _PACKED))

@@ -148,17 +148,12 @@ def relative_gains(
     ['add_data', 'enlarge_model', 'lower_temperature', 'raise_temperature']
     """
     errors = np.array([100 - accuracy_of(row) for row in rows])
-    gains = {}
-    for remedy in REMEDIES:
-        points = np.array(
-            [
-                math.nan if remedy in room.unknown else room.gains.get(remedy, math.nan)
-                for room in rooms
-            ]
-        )
-        possible = np.where(errors > 0, errors, math.inf)
-        gains[remedy] = np.clip(points / possible, 0, 1)
-    return gains
+    possible = np.where(errors > 0, errors, math.inf)
+    known = [room.known.gains for room in rooms]
+    return {
+        remedy: np.clip(np.array([gains.get(remedy, math.nan) for gains in known]) / possible, 0, 1)
+        for remedy in REMEDIES
+    }
 
 
 def labelled(

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from mdtree.messages import nearest
 from mdtree.trees.node import Node, ends
 
-__all__ = ["Floats", "Labels", "TreeEstimator", "coded"]
+__all__ = ["Floats", "Labels", "TreeEstimator", "as_float32", "coded"]
 
 Floats = NDArray[np.float64]
 Labels = NDArray[Any]
@@ -89,6 +89,12 @@ class TreeEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def as_float32(values: Floats) -> NDArray[np.float32]:
+    """Bring values to single precision, in which scikit-learn grows trees; huge ones fit in it."""
+    largest = float(np.finfo(np.float32).max)
+    return np.clip(values, -largest, largest).astype(np.float32)
 
 
 def coded(labels: Labels, classes: Labels, whose: str) -> NDArray[np.intp]:

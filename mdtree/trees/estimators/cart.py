@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.tree import DecisionTreeClassifier
 
-from mdtree.trees.estimators.base import Floats, TreeEstimator
+from mdtree.trees.estimators.base import Floats, TreeEstimator, as_float32
 from mdtree.trees.node import KNOWN, Leaf, Node, Split
 
 __all__ = ["CartTree"]
@@ -32,7 +32,7 @@ class CartTree(TreeEstimator):
         """Grow the tree."""
         matrix, labels = self.checked(X, y)
         classifier = DecisionTreeClassifier(max_depth=self.max_depth, random_state=self.seed)
-        classifier.fit(_as_float32(matrix), labels)
+        classifier.fit(as_float32(matrix), labels)
         self.classes_ = classifier.classes_
         names = list(self.columns(matrix.shape[1]))
         self.tree_ = _converted(
@@ -53,7 +53,7 @@ def _converted(tree: Any, names: list[str], classes: list[str], matrix: Floats, 
     missing_low = bool(tree.missing_go_to_left[node])
     limit = tree.threshold[node]
     limit = np.inf if np.isnan(limit) else limit  # scikit-learn 1.8, where it asks what is missing
-    side = np.where(np.isnan(values), missing_low, _as_float32(values) <= limit)
+    side = np.where(np.isnan(values), missing_low, as_float32(values) <= limit)
     return Split(
         feature=names[tree.feature[node]],
         threshold=_threshold_between(values[side], values[~side]),
@@ -61,12 +61,6 @@ def _converted(tree: Any, names: list[str], classes: list[str], matrix: Floats, 
         high=_converted(tree, names, classes, matrix[~side], tree.children_right[node]),
         missing="low" if missing_low else "high",
     )
-
-
-def _as_float32(values: Floats) -> NDArray[np.float32]:
-    """Bring values to single precision, in which scikit-learn grows trees; huge ones fit in it."""
-    largest = float(np.finfo(np.float32).max)
-    return np.clip(values, -largest, largest).astype(np.float32)
 
 
 def _threshold_between(low: Floats, high: Floats) -> float:

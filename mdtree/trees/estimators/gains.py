@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +21,7 @@ from scipy.optimize import minimize
 from sklearn.ensemble import ExtraTreesRegressor
 
 from mdtree.failure_modes import remedies
-from mdtree.trees.estimators.base import Floats, Labels, TreeEstimator
+from mdtree.trees.estimators.base import Floats, Labels, TreeEstimator, as_float32
 from mdtree.trees.estimators.cart import CartTree
 from mdtree.trees.forest import Forest, RegressionTree
 from mdtree.trees.gain_model import (
@@ -92,8 +93,9 @@ class GainForest(TreeEstimator):
         if not known:
             raise ValueError(f"gains need {_FEWEST} groups with a neighbour on the grid")
         self.classes_ = np.array(sorted(set(classes if classes is not None else labels)))
+        asked = self._asked(matrix)
         unseen = _Unseen(
-            expected=self._unseen(matrix, known, groups),
+            expected=self._unseen(asked, known, groups),
             gains=known,
             noise=noise_of(matrix, self._names(matrix)),
             weights=_weights(groups),
@@ -101,13 +103,13 @@ class GainForest(TreeEstimator):
         )
         scale = unseen.scale()
         self.model_ = GainModel(
-            forest=self._grown(matrix, known, groups),
+            forest=self._grown(asked, known, groups),
             scale=scale,
             spread=unseen.spread(),
             levels=unseen.levels(scale),
         )
         explaining = CartTree(features=self.features, max_depth=self.max_depth, seed=self.seed)
-        self.tree_ = explaining.fit(self._asked(matrix), self.predict(matrix)).tree_
+        self.tree_ = explaining.fit(asked, self.predict(matrix)).tree_
         return self
 
     def predict_proba(self, X: ArrayLike) -> Floats:
@@ -133,22 +135,21 @@ class GainForest(TreeEstimator):
         return asked
 
     def _unseen(
-        self, matrix: Floats, gains: Mapping[str, Floats], groups: NDArray[np.intp]
+        self, asked: Floats, gains: Mapping[str, Floats], groups: NDArray[np.intp]
     ) -> dict[str, Floats]:
         """Say what forests expect of the groups that they were not grown on."""
-        expected = {remedy: np.full(len(matrix), np.nan) for remedy in gains}
+        expected = {remedy: np.full(len(asked), np.nan) for remedy in gains}
         known = np.any([np.isfinite(values) for values in gains.values()], axis=0)
         for out in _folds(groups, known, self.seed):
             rest = {remedy: values[~out] for remedy, values in gains.items()}
-            forest = self._grown(matrix[~out], rest, groups[~out])
-            for remedy, values in forest.gains(self._asked(matrix[out])).items():
+            forest = self._grown(asked[~out], rest, groups[~out])
+            for remedy, values in forest.gains(asked[out]).items():
                 expected[remedy][out] = values
         return expected
 
     def _grown(
-        self, matrix: Floats, gains: Mapping[str, Floats], groups: NDArray[np.intp]
+        self, asked: Floats, gains: Mapping[str, Floats], groups: NDArray[np.intp]
     ) -> Forest:
-        asked = self._asked(matrix)
         trees = {}
         for number, (remedy, values) in enumerate(gains.items()):
             known = np.isfinite(values)
@@ -161,7 +162,7 @@ class GainForest(TreeEstimator):
                 random_state=self.seed + number,
             )
             weights = _weights(groups[known])
-            regressor.fit(_single(asked[known]), values[known], sample_weight=weights)
+            regressor.fit(as_float32(asked[known]), values[known], sample_weight=weights)
             trees[remedy] = tuple(_converted(each.tree_) for each in regressor.estimators_)
         return Forest(trees=trees)
 
@@ -192,13 +193,14 @@ class _Unseen:
     weights: Floats
     classes: Sequence[str]
 
-    @property
+    @cached_property
     def usual_noise(self) -> float:
         """Give the noise of a group whose own is not known."""
         known = self.noise[np.isfinite(self.noise)]
         usual = np.median(known).clip(_LEAST_NOISE, _MOST_NOISE) if len(known) else _NOISE
         return float(f"{usual:.4g}")
 
+    @cached_property
     def answers(self) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
         """Say which classes are open for each line, and which of them is right.
 
@@ -217,7 +219,7 @@ class _Unseen:
 
     def right(self, scale: GainScale, *, conditional: bool) -> Floats:
         """Give the probability of the right answer where there is one; NaN elsewhere."""
-        allowed, answer = self.answers()
+        allowed, answer = self.answers
         probabilities = shares(self.expected, self.noise, self.classes, scale)
         right = probabilities[np.arange(len(answer)), answer]
         if conditional:
@@ -279,11 +281,6 @@ def _ranges(expected: Floats, gains: Floats) -> Iterator[GainRange]:
             low, high = (round(float(number), _DIGITS) for number in np.quantile(inside, _TAILS))
             yield GainRange(expected=round(float(end), _DIGITS), low=low, high=high)
         below = end
-
-
-def _single(matrix: Floats) -> NDArray[np.float32]:
-    largest = float(np.finfo(np.float32).max)
-    return np.clip(matrix, -largest, largest).astype(np.float32)
 
 
 def _converted(tree: Any) -> RegressionTree:
