@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor
 
-from mdtree.trees.estimators.gains import _converted, _single
+from mdtree.trees.estimators.base import as_float32
+from mdtree.trees.estimators.gains import _converted
 from mdtree.trees.forest import Forest
 from tests.support.small_forests import constant, question, regression_tree
 
@@ -73,7 +74,7 @@ def test_a_value_that_all_groups_have_stays_on_its_side_of_what_is_missing(value
 def test_values_beyond_single_precision_are_on_a_side():
     matrix = np.array([[-1e300], [1e300], [np.nan]] * 6)
     gains = np.tile([0.2, 0.9, 0.5], 6)
-    single = _single(matrix)
+    single = as_float32(matrix)
     forest = ExtraTreesRegressor(n_estimators=4, random_state=0).fit(single, gains)
     for each in forest.estimators_:
         assert _converted(each.tree_).predict(matrix) == pytest.approx(each.predict(single))
