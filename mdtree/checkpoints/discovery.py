@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from mdtree.checkpoints.detect import INDEX, looks_like_weights
-from mdtree.checkpoints.reading import parts_of
+from mdtree.checkpoints.safe_reading import parts_of
 from mdtree.exceptions import CheckpointError, RecipeError
 
 __all__ = [

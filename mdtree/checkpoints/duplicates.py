@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mdtree.checkpoints.lazy import LazyTensor, list_tensors
-from mdtree.checkpoints.reading import file_digest
+from mdtree.checkpoints.safe_reading import file_digest
 from mdtree.exceptions import CheckpointError
 from mdtree.regular_file import open_regular
 

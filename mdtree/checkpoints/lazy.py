@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from mdtree.checkpoints.detect import Kind, kind_of
-from mdtree.checkpoints.reading import is_text, joined, parts_of, read
+from mdtree.checkpoints.safe_reading import is_text, joined, parts_of, read
 from mdtree.checkpoints.state_dict import find_weights, unwrapped
 from mdtree.exceptions import UnreadableError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mdtree.checkpoints.reading import parts_of
+from mdtree.checkpoints.safe_reading import parts_of
 from mdtree.exceptions import UnreadableError, UnsafeError
 
 __all__ = ["check_within"]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mdtree.checkpoints.counters import counters_beside, counters_in
 from mdtree.checkpoints.links import check_within
 from mdtree.checkpoints.matching import matched
-from mdtree.checkpoints.reading import file_digest, read
+from mdtree.checkpoints.safe_reading import file_digest, read
 from mdtree.checkpoints.state_dict import FoundWeights, find_weights
 from mdtree.exceptions import UnreadableError
 

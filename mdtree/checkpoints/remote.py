@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from mdtree.checkpoints.detect import INDEX
 from mdtree.checkpoints.discovery import Folder, in_hugging_face, weights_among
-from mdtree.checkpoints.reading import parts_of
+from mdtree.checkpoints.safe_reading import parts_of
 from mdtree.exceptions import CheckpointError, MdtreeError, UnreadableError, UnsafeError
 
 __all__ = ["fetched", "find_stored_folders", "remove_temporary_folders"]

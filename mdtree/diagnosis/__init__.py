@@ -6,7 +6,7 @@ from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
 from mdtree.diagnosis.serialization import schema, to_plain_data
 from mdtree.diagnosis.stopping import is_settled, next_metric
-from mdtree.diagnosis.verdict import (
+from mdtree.diagnosis.verdict_record import (
     UNSURE,
     Basis,
     DecisionStep,

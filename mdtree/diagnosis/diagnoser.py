@@ -12,7 +12,7 @@ from mdtree.diagnosis.explanation import decision_steps
 from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, missing_measurements
 from mdtree.diagnosis.recommendation import advice, forest_gains, gains
 from mdtree.diagnosis.resampling import resampled
-from mdtree.diagnosis.verdict import (
+from mdtree.diagnosis.verdict_record import (
     UNSURE,
     Basis,
     Gain,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from mdtree.diagnosis.verdict import DecisionStep
+from mdtree.diagnosis.verdict_record import DecisionStep
 from mdtree.trees import FEATURES, Leaf, Node, SavedTree, Step, leaves, walk
 from mdtree.trees.node import KNOWN
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mdtree.diagnosis.ensemble import TreeEnsemble
-from mdtree.diagnosis.verdict import MissingMeasurement
+from mdtree.diagnosis.verdict_record import MissingMeasurement
 from mdtree.rows import QUANTITIES, Missing, Row
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from mdtree.diagnosis.verdict import Gain
+from mdtree.diagnosis.verdict_record import Gain
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import AXES, REMEDIES
 from mdtree.labelling import accuracy_of, number_of

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from mdtree.diagnosis.verdict import Verdict
+from mdtree.diagnosis.verdict_record import Verdict
 
 __all__ = ["schema", "to_plain_data"]
 

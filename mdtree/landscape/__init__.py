@@ -13,7 +13,6 @@ from mdtree.landscape.curvature.double_backward import (
 from mdtree.landscape.curvature.lanczos import LanczosResult, lanczos
 from mdtree.landscape.curvature.operator import Hessian, LossError, mean_loss
 from mdtree.landscape.curvature.pyhessian import PyHessianResult, published_hessian
-from mdtree.landscape.curvature.top_eigenvalue import top_eigenvalue
 from mdtree.landscape.curvature.trace import Trace, estimate_trace
 from mdtree.landscape.curves.batchnorm import has_statistics, reestimate
 from mdtree.landscape.curves.bezier import BezierCurve, straight_line
@@ -79,7 +78,6 @@ __all__ = [
     "reestimate",
     "score",
     "straight_line",
-    "top_eigenvalue",
     "train_curve",
     "trainable_parameters",
     "within_memory",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mdtree.render.wording import short
+from mdtree.render.formatting import short
 
 __all__ = ["PlotAxis", "linear", "logarithmic"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mdtree.diagnosis import Gain, Verdict
 from mdtree.render.axis import linear
+from mdtree.render.formatting import plain, share, short
 from mdtree.render.markup import Markup, joined, tag
 from mdtree.render.style import kind
-from mdtree.render.wording import plain, share, short
 
 __all__ = ["gain_bars", "probability_bars"]
 

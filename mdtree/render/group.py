@@ -5,6 +5,7 @@ from __future__ import annotations
 from mdtree.diagnosis import Verdict
 from mdtree.labelling import number_of
 from mdtree.render.bars import gain_bars
+from mdtree.render.formatting import plain, sentence, short
 from mdtree.render.markup import Markup, tag
 from mdtree.render.missing import absent
 from mdtree.render.pictures import pictures
@@ -15,7 +16,6 @@ from mdtree.render.style import kind
 from mdtree.render.table import name_of
 from mdtree.render.verdict_card import card, flag
 from mdtree.render.walk import walk
-from mdtree.render.wording import plain, sentence, short
 from mdtree.rows import Row
 from mdtree.trees import SavedTree
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mdtree.diagnosis import MissingMeasurement, Verdict
+from mdtree.render.formatting import feature_name, plain, sentence, share
 from mdtree.render.markup import Markup, tag
 from mdtree.render.section import section
-from mdtree.render.wording import feature_name, plain, sentence, share
 from mdtree.rows import Missing, Row
 from mdtree.trees import FEATURES
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from mdtree.diagnosis import Verdict
 from mdtree.messages import plural
+from mdtree.render.formatting import plain, sentence, share
 from mdtree.render.group import article
 from mdtree.render.markup import Markup, joined, tag
 from mdtree.render.style import kind, style
-from mdtree.render.wording import plain, sentence, share
 from mdtree.rows import Row
 from mdtree.trees import SavedTree
 from mdtree.version import __version__

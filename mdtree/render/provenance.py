@@ -7,9 +7,9 @@ from itertools import islice
 
 from mdtree.diagnosis import Basis
 from mdtree.messages import plural
+from mdtree.render.formatting import sentence, short
 from mdtree.render.markup import Markup, joined, tag
 from mdtree.render.table import left_out, name_of
-from mdtree.render.wording import sentence, short
 from mdtree.rows import PROTOCOLS, Provenance, Row
 
 __all__ = ["origin"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mdtree.diagnosis import Verdict
+from mdtree.render.formatting import plain, with_error
 from mdtree.render.markup import Markup, joined, tag
 from mdtree.render.section import section
 from mdtree.render.strips import Mark, key, marks, strips
-from mdtree.render.wording import plain, with_error
 from mdtree.rows import QUANTITIES, Measured, Row
 from mdtree.trees import FEATURES, SavedTree
 

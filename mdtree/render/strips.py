@@ -14,8 +14,8 @@ import numpy as np
 
 from mdtree.diagnosis import DecisionStep
 from mdtree.diagnosis.resampling import resampled
+from mdtree.render.formatting import feature_name, feature_number, number, with_error, with_unit
 from mdtree.render.markup import Markup, joined, tag
-from mdtree.render.wording import feature_name, feature_number, number, with_error, with_unit
 from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.trees import FEATURES, SavedTree, TrainingDistribution
 from mdtree.trees.node import KNOWN

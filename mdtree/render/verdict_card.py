@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from mdtree.diagnosis import OutOfDistribution, Verdict
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.bars import probability_bars
+from mdtree.render.formatting import feature_name, plain, sentence, share
 from mdtree.render.markup import Markup, tag
-from mdtree.render.wording import feature_name, plain, sentence, share
 
 __all__ = ["card", "flag"]
 

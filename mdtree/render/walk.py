@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mdtree.diagnosis import DecisionStep, Verdict
+from mdtree.render.formatting import question, sentence
 from mdtree.render.markup import Markup, tag
 from mdtree.render.section import section
 from mdtree.render.tree import tree_svg
-from mdtree.render.wording import question, sentence
 from mdtree.trees import SavedTree
 
 __all__ = ["walk"]

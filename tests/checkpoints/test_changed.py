@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mdtree.checkpoints import load_checkpoint, parts_of
+from mdtree.checkpoints import load_checkpoint, load_weights, parts_of
 from mdtree.exceptions import UnreadableError
 
 OLD, NEW = ({"weight": torch.full((2, 3), v), "bias": torch.zeros(2)} for v in (1.0, 2.0))
@@ -44,6 +44,18 @@ def rewritten(path: Path, write) -> None:
     with path.open("r+b") as file:
         file.write(content)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_weights_do_not_change_with_their_file(tmp_path):
+    """A training run writes `last.safetensors` anew while it is measured."""
+    path = tmp_path / "last.safetensors"
+    large = {"weight": torch.ones(300, 300)}
+    save_file(large, path)
+
+    weights = load_weights(path).tensors
+    os.truncate(path, 0)  # of what is a map of the file, the next look would end the process
+
+    assert torch.equal(large["weight"], weights["weight"])
 
 
 WRITERS = pytest.mark.parametrize("write", [save_file, torch.save])

@@ -51,14 +51,19 @@ def truncated(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def copied(path):
+    """Read weights that do not change with their file."""
+    return {name: mapped.clone() for name, mapped in load_file(path).items()}
+
+
 def diverged(path):
-    weights = load_file(path)
+    weights = copied(path)
     weights["0.weight"][0, 0, 0, 0] = torch.nan
     save_file(weights, path)
 
 
 def hostile(path):
-    torch.save({"state_dict": load_file(path), "x": Hostile(path.parent.parent / "mark")}, path)
+    torch.save({"state_dict": copied(path), "x": Hostile(path.parent.parent / "mark")}, path)
 
 
 def whole_module(path):

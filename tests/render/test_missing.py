@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mdtree.diagnosis import MissingMeasurement
+from mdtree.render.formatting import feature_name, share
 from mdtree.render.missing import absent
-from mdtree.render.wording import feature_name, share
 from mdtree.rows import Missing
 from tests.support.reports import grid, judged, parsed
 

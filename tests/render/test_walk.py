@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from mdtree.diagnosis import DecisionStep
+from mdtree.render.formatting import plain, question
 from mdtree.render.walk import walk
-from mdtree.render.wording import plain, question
 from mdtree.trees import Leaf, leaves
 from tests.support.reports import grid, judged, parsed, tree
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch._weights_only_unpickler import _get_allowed_globals
 
 from mdtree.checkpoints import list_tensors, load_checkpoint, load_weights
-from mdtree.checkpoints.reading import check_held
+from mdtree.checkpoints.safe_reading import check_held
 from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
 from mdtree.scanning import pickle_fault
 from tests.support.hostile import (

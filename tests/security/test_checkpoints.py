@@ -1,9 +1,9 @@
 """Hostile checkpoints: each is refused with its reason, and nothing of it happens.
 
-Pickles that would run code are in test_checkpoint_refusal.py, those that would fill the memory in
-test_unpacking.py and test_unpacking_pickles.py, archives in test_unpacking_archives.py, links in
-test_checkpoint_place.py; indexes that lead out of their folder, tensors in two parts, safetensors
-headers of 10 GB are in test_checkpoint_reading.py.
+Pickles that would run code are in checkpoints/test_refusal_message.py, those that would fill the
+memory and archives in scanning/, links in checkpoints/test_links.py; indexes that lead out of
+their folder, tensors in two parts, safetensors headers of 10 GB are in
+checkpoints/test_safe_reading.py.
 """
 
 from __future__ import annotations

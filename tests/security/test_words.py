@@ -1,7 +1,7 @@
 """Hostile recipes, trees and rows, through the commands that read them.
 
-What each reader refuses in itself is in test_config_yaml.py, test_factory.py,
-test_trees_reading.py, test_measurements_reading.py and test_fuzz.py.
+What each reader refuses in itself is in recipes/test_yaml.py, test_factory.py,
+trees/test_reading.py, rows/test_reading.py and trees/test_fuzz.py.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdtree.render.wording import (
+from mdtree.render.formatting import (
     feature_name,
     feature_number,
     number,

@@ -20,7 +20,7 @@ from safetensors.torch import load, load_file
 from torch import Tensor
 
 from mdtree.checkpoints.detect import INDEX, Kind, kind_of
-from mdtree.checkpoints.refusal import refusal
+from mdtree.checkpoints.refusal_message import refusal
 from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
 from mdtree.regular_file import open_regular
 from mdtree.runtime.requirements import refuse_older
@@ -159,8 +159,15 @@ def is_text(path: Path) -> bool:
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
+    """Read all tensors, as copies: a training run may write the file anew while it is measured.
+
+    What safetensors gives is a map of the file, so its numbers would change under us, and a file
+    that gets shorter would end the process.
+    """
     try:
-        return load_file(path, device="cpu") if is_text(path) else load(path.read_bytes())
+        if not is_text(path):
+            return load(path.read_bytes())
+        return {name: mapped.clone() for name, mapped in load_file(path, device="cpu").items()}
     except (SafetensorError, OSError, ValueError, LookupError, RuntimeError, TypeError) as error:
         raise UnreadableError(f"{path} is a damaged safetensors file: {error!s:.500}") from error
 
