@@ -182,11 +182,14 @@ def _request(
     allow_download: bool,
 ) -> Request:
     """Say what is to be measured; a recipe that the caller names may name any factory."""
+    from mdtree.checkpoints import check_address
     from mdtree.measurement import Request, check_protocol
     from mdtree.runtime.device import pick_device
 
     storage = str(directory) if is_address(directory) else None
-    if storage is None and not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
+    if storage is not None:
+        check_address(storage)
+    elif not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
         raise MdtreeError(f"{directory} does not exist")
     here = Path.cwd()
     recipe_is_named = recipe is not None

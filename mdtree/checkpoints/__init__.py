@@ -5,7 +5,12 @@ from mdtree.checkpoints.duplicates import equal_files, equal_tensors, equal_weig
 from mdtree.checkpoints.lazy import LazyTensor, TensorListing, in_memory_tensors, list_tensors
 from mdtree.checkpoints.links import check_within
 from mdtree.checkpoints.loading import Checkpoint, load_checkpoint, load_weights
-from mdtree.checkpoints.remote import fetched, find_stored_folders, remove_temporary_folders
+from mdtree.checkpoints.remote import (
+    check_address,
+    fetched,
+    find_stored_folders,
+    remove_temporary_folders,
+)
 from mdtree.checkpoints.safe_reading import file_digest, parts_of
 from mdtree.checkpoints.snapshots import latest, plainest, snapshots
 from mdtree.checkpoints.state_dict import find_weights
@@ -15,6 +20,7 @@ __all__ = [
     "Folder",
     "LazyTensor",
     "TensorListing",
+    "check_address",
     "check_within",
     "checkpoint_files",
     "equal_files",

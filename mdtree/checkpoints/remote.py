@@ -24,7 +24,7 @@ from mdtree.checkpoints.discovery import Folder, in_hugging_face, weights_among
 from mdtree.checkpoints.safe_reading import parts_of
 from mdtree.exceptions import CheckpointError, MdtreeError, UnreadableError, UnsafeError
 
-__all__ = ["fetched", "find_stored_folders", "remove_temporary_folders"]
+__all__ = ["check_address", "fetched", "find_stored_folders", "remove_temporary_folders"]
 
 _PREFIX = "mdtree-fetched-"  # of a folder for as long as a group is measured
 _LOCK = ".lock"  # locked by the process whose folder it is
@@ -38,20 +38,27 @@ _PROTOCOLS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "file", "memory")
 _STAMPS = ("size", "ETag", "etag", "md5Hash", "crc32c", "generation", "LastModified", "mtime")
 
 
+def check_address(url: str) -> None:
+    """Refuse an address that cannot be listed, before anything else is asked for.
+
+    It is listed, and not asked whether it exists: who may list a bucket may not always ask that.
+    """
+    system, root = _opened(url)
+    with _listing(url):
+        if not system.isfile(root):
+            system.ls(root, detail=False)
+
+
 def find_stored_folders(url: str) -> Iterator[Folder]:
     """Find every folder below an address that holds checkpoints, as in a directory; by names."""
     system, root = _opened(url)
-    try:
+    with _listing(url):
         if system.isfile(root):
             file = PurePosixPath(root)
             stamps = {file.name: _stamp(system.info(root))}
             yield Folder(name=file.stem, files=(Path(file.name),), stamps=stamps)
             return
         yield from _walk(system, root, PurePosixPath())
-    except MdtreeError:
-        raise
-    except Exception as error:
-        raise UnreadableError(f"{url} cannot be listed: {error}") from error
 
 
 @contextlib.contextmanager
@@ -116,6 +123,17 @@ def _copied(system: Any, root: str, file: Path, folder: Path) -> Path:
     except Exception as error:
         raise UnreadableError(f"{to} cannot be fetched: {error}") from error
     return to
+
+
+@contextlib.contextmanager
+def _listing(url: str) -> Iterator[None]:
+    """Tell what goes wrong with a storage, whatever it raises, by the address."""
+    try:
+        yield
+    except MdtreeError:
+        raise
+    except Exception as error:
+        raise UnreadableError(f"{url} cannot be listed: {error}") from error
 
 
 def _walk(system: Any, root: str, here: PurePosixPath) -> Iterator[Folder]:

@@ -93,11 +93,14 @@ def make_request(
     directory: str | Path, metrics: tuple[str, ...], options: dict[str, Any]
 ) -> Request:
     """Turn the words of the command line into what is to be measured."""
+    from mdtree.checkpoints import check_address
     from mdtree.measurement import Request
     from mdtree.runtime.device import pick_device
 
     storage = str(directory) if is_address(directory) else None
-    if storage is None and not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
+    if storage is not None:
+        check_address(storage)
+    elif not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
         raise MdtreeError(f"{directory} does not exist")
     recipe, folder, trust = _recipe(directory, options)
     return Request(

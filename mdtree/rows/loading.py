@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _NAME = "rows.jsonl"
+_ADVICE = "name a file of rows with --out (diagnose: --rows)"
 
 
 def is_address(measured: str | Path) -> bool:
@@ -46,9 +47,9 @@ def rows_file(measured: str | Path, out: Path | None = None) -> Path:
     if out is not None:
         return out
     if is_address(measured):
-        raise OutputError(f"{measured} is only read: name the file of rows with --out")
+        raise OutputError(f"{measured} is only read: {_ADVICE}")
     home = home_of(measured)
-    return own(home / _NAME, home, advice="name a file of rows with --out (diagnose: --rows)")
+    return own(home / _NAME, home, advice=_ADVICE)
 
 
 def measured_file(path: Path) -> Path:

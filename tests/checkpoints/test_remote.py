@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mdtree import api
 from mdtree.checkpoints import fetched, find_folders, find_stored_folders
 from mdtree.exceptions import CheckpointError, MdtreeError, UnreadableError, UnsafeError
 from tests.support.zoos import change_recipe, rows_of, write_zoo
@@ -229,7 +230,7 @@ def test_a_broken_file_of_a_storage_costs_its_group_alone_and_is_named(mdtree, z
     ("args", "words"),
     [
         ([], "name a recipe with --recipe"),
-        (["--recipe", "r.yaml"], "name the file of rows with --out"),
+        (["--recipe", "r.yaml"], "name a file of rows with --out (diagnose: --rows)"),
     ],
 )
 def test_what_an_address_cannot_say_must_be_said(mdtree, zoo, monkeypatch, args, words):
@@ -237,6 +238,38 @@ def test_what_an_address_cannot_say_must_be_said(mdtree, zoo, monkeypatch, args,
     Path("r.yaml").write_text((zoo / "mdtree.yaml").read_text())
     ran = mdtree("measure", zoo.as_uri(), *args)
     assert (ran.code != 0, words in ran.err) == (True, True)
+
+
+WRONG = [
+    ("hf://someone/zoo", "hf://someone/zoo is no address that is read"),
+    ("memory://nowhere", "memory://nowhere cannot be listed"),
+    ("file:///no/such/place", "file:///no/such/place cannot be listed"),
+    pytest.param(
+        "s3://b",
+        "s3:// needs the package s3fs",
+        marks=pytest.mark.skipif(_installed("s3fs"), reason="s3fs is installed"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("url", "words"), WRONG)
+@pytest.mark.parametrize("args", [[], ["--model", "cnn"], ["--recipe", "nowhere.yaml"]])
+def test_a_wrong_address_is_told_before_more_is_asked_for(mdtree, memory, url, words, args):
+    for command in ("measure", "diagnose"):
+        ran = mdtree(command, url, *args)
+        assert (ran.code, words in ran.err, "name a" in ran.err) == (2, True, False)
+
+
+@pytest.mark.parametrize(("url", "words"), WRONG)
+def test_python_tells_a_wrong_address_first_too(memory, url, words):
+    for call in (api.measure, api.diagnose):
+        with pytest.raises(MdtreeError, match=words):
+            call(url)
+
+
+def test_an_address_of_one_file_is_right(mdtree, zoo):
+    ran = mdtree("measure", (zoo / "hot" / "seed-0.safetensors").as_uri(), "--model", "cnn")
+    assert (ran.code, "name a file of rows with --out" in ran.err) == (5, True)
 
 
 def test_groups_of_a_recipe_belong_to_directories(mdtree, zoo, tmp_path):
