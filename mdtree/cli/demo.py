@@ -92,8 +92,8 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
             progress=bar,
         )
         diagnoser, rows = diagnosis.run()
-    click.echo(rows_table(rows))
     failed = [row for row in rows if row.failure is not None]
+    click.echo(rows_table(rows, told=[row.group for row in failed]))
     for row in failed:
         assert row.failure is not None
         click.echo(f"failed {printable(row.group)}: {paragraph(row.failure.reason)}", err=True)

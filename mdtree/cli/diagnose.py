@@ -102,18 +102,17 @@ def command(
     else:
         diagnoser, rows = _measured(path, tree_name, only, facts, options)
     verdicts = [diagnoser(row) for row in rows if can_be_diagnosed(row)]
-    failed = [row for row in rows if row.failure is not None]
+    failures = {row.group: row.failure.reason for row in rows if row.failure is not None}
     if html is not None:
         write_page(html, verdicts, rows, diagnoser)
-    _print(verdicts, as_json)
+    _print(verdicts, failures, as_json)
     for text in counted_once(rows):
         click.echo(text, err=True)
-    for row in failed:
-        assert row.failure is not None
-        click.echo(f"failed {printable(row.group)}: {paragraph(row.failure.reason)}", err=True)
+    for group, reason in failures.items():
+        click.echo(f"failed {printable(group)}: {paragraph(reason)}", err=True)
     if any(verdict.mode in failing_modes for verdict in verdicts):
         ctx.exit(_FOUND)
-    ctx.exit(1 if failed else 0)
+    ctx.exit(1 if failures else 0)
 
 
 def _modes(text: str | None) -> set[str]:
@@ -210,7 +209,8 @@ def _measured(
         return diagnosis.run()
 
 
-def _print(verdicts: list[Verdict], as_json: bool) -> None:
+def _print(verdicts: list[Verdict], told: dict[str, str], as_json: bool) -> None:
+    """Print verdicts; why groups failed is told on the other stream, and once."""
     from mdtree.diagnosis import to_plain_data
     from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
@@ -223,6 +223,7 @@ def _print(verdicts: list[Verdict], as_json: bool) -> None:
         click.echo(verdicts_table(verdicts))
     if len(verdicts) <= _WHOLE:
         for verdict in verdicts:
-            click.echo(("\n" if len(verdicts) > 1 else "") + verdict_text(verdict))
+            text = verdict_text(verdict, told=told.get(verdict.group))
+            click.echo(("\n" if len(verdicts) > 1 else "") + text)
     else:
         click.echo("\none of them in full: add --group NAME")

@@ -155,7 +155,7 @@ def _print_summary(summary: Any, as_json: bool) -> None:
     if as_json:
         _print_json(summary, rows)
         return
-    click.echo(rows_table(list(islice(rows, SHOWN))))
+    click.echo(rows_table(list(islice(rows, SHOWN)), told=summary.failed))
     out = printable(str(summary.out))
     if next(rows, None) is not None:
         click.echo(f"... and more: mdtree rows show {out} --all")

@@ -25,8 +25,13 @@ def row_text(row: Row) -> str:
     return json.dumps(json.loads(row_to_json(row)), separators=(",", ":"))
 
 
-def rows_table(rows: Collection[Row], *, limit: int | None = SHOWN) -> str:
-    """Show a table for each metric, with one line for each group; then what is missing, and why."""
+def rows_table(
+    rows: Collection[Row], *, limit: int | None = SHOWN, told: Collection[str] = ()
+) -> str:
+    """Show a table for each metric, with one line for each group; then what is missing, and why.
+
+    `told` are groups of which it is told elsewhere why they failed.
+    """
     shown = list(islice(rows, limit))
     more = [f"... and {len(rows) - len(shown)} more"] if len(rows) > len(shown) else []
     tables = [
@@ -38,7 +43,7 @@ def rows_table(rows: Collection[Row], *, limit: int | None = SHOWN) -> str:
             "\n\n".join(tables),
             *_doubts(shown),
             *_reasons(shown),
-            *_outlived(shown),
+            *_outlived(shown, told),
             *counted_once(shown),
         ]
     )
@@ -128,14 +133,14 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _outlived(rows: Sequence[Row]) -> list[str]:
+def _outlived(rows: Sequence[Row], told: Collection[str]) -> list[str]:
     """Say of which groups a later attempt failed, so that the numbers are not of their last."""
-    return [
-        f"measured before, a later attempt failed: {_named(row)}: "
-        f"{printable(shortened(row.failure.reason, _LONGEST))}"
-        for row in rows
-        if row.failure is not None and row.outlived
-    ]
+    lines = []
+    for row in rows:
+        if row.failure is not None and row.outlived:
+            why = "" if row.group in told else f": {shortened(row.failure.reason, _LONGEST)}"
+            lines.append(f"measured before, a later attempt failed: {_named(row)}{printable(why)}")
+    return lines
 
 
 def _named(row: Row) -> str:

@@ -31,12 +31,16 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
     return table(["group", "verdict", "probability", "unlike the training groups"], lines)
 
 
-def verdict_text(verdict: Verdict) -> str:
-    """Write one verdict: what is wrong, how sure, why, and what to do."""
-    return "\n".join(printable(shortened(line, _LONGEST)) for line in _lines(verdict))
+def verdict_text(verdict: Verdict, *, told: str | None = None) -> str:
+    """Write one verdict: what is wrong, how sure, why, and what to do.
+
+    `told` is the reason of a failure that is told elsewhere, and not repeated here.
+    """
+    end = "" if told is None else f": {told}"
+    return "\n".join(printable(shortened(line, _LONGEST)) for line in _lines(verdict, end))
 
 
-def _lines(verdict: Verdict) -> Iterator[str]:
+def _lines(verdict: Verdict, told: str) -> Iterator[str]:
     yield f"group: {verdict.group}"
     outlier = verdict.outlier
     if outlier is not None and outlier.outside:
@@ -46,7 +50,7 @@ def _lines(verdict: Verdict) -> Iterator[str]:
             f"{outlier.distance:.2f}, usual up to {outlier.limit:.2f}{beyond})"
         )
     for warning in verdict.basis.warnings:
-        yield f"warning: {warning}"
+        yield f"warning: {warning.removesuffix(told)}"
     if verdict.sure:
         yield f"verdict: {verdict.mode} (probability {100 * verdict.probability:.0f} %)"
         yield f"  {FAILURE_MODES[verdict.mode]}"
@@ -73,8 +77,8 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         yield "not known:"
         for missing in verdict.missed:
             yield (
-                f"  {missing.metric}: {missing.reason} (would change the most probable answer with "
-                f"{100 * missing.flips:.0f} %)"
+                f"  {missing.metric}: {missing.reason.removesuffix(told)} (would change the most "
+                f"probable answer with {100 * missing.flips:.0f} %)"
             )
     yield from _basis(verdict)
 

@@ -238,7 +238,30 @@ def test_rows_behind_which_an_attempt_failed_are_judged_and_the_failure_is_told(
     )
     plain["basis"].pop("warnings")
     assert verdict == plain
-    assert "a later attempt failed: of another model" in mdtree("diagnose", path).out
+    assert "a later attempt failed" in mdtree("diagnose", path).out
+
+
+def test_why_a_group_failed_is_told_once(mdtree, file_of):
+    failure = GroupFailure(kind="OutOfMemoryError", reason="the memory is full")
+    known = Provenance(
+        weights={}, recipe="", metrics=("error_rate",), seed=0, device="cpu", seconds=1.0,
+        versions={},
+    )  # fmt: skip
+    missing = Missing(missing="the group failed: the memory is full")
+    halfway = row("half", connectivity=missing, connectivity_peak=missing, cka=missing)
+    early = replace(row("early"), quantities={"train_error": Measured(value=0.0)})
+    broken = [replace(each, provenance=known, failure=failure) for each in (halfway, early)]
+    for group in broken:
+        ran = mdtree("diagnose", file_of(group, row("fine")))
+        assert ran.code == 1
+        assert ran.err == f"failed {group.group}: the memory is full\n"
+        assert "the memory is full" not in ran.out
+    ran = mdtree("diagnose", file_of(*broken))
+    assert "warning: the group could not be measured whole\n" in ran.out
+    assert "warning: the numbers are of an earlier measurement, a later attempt failed\n" in ran.out
+    assert "  similarity: the group failed (would change" in ran.out
+    told = mdtree("diagnose", file_of(broken[0]), "--json").out  # for programs, it stands with all
+    assert told.count("the memory is full") > 1
 
 
 @pytest.mark.parametrize(("modes", "code"), [("model_small", 6), ("none,data_small", 0)])

@@ -112,6 +112,23 @@ def test_a_bad_file_costs_its_group_alone_and_is_named(mdtree, zoo, harm, kind):
     assert {Missing} == {type(value) for value in rows["hot"].quantities.values()}
     assert {Measured} == {type(value) for value in rows["cold"].quantities.values()}
     assert not (zoo / "mark").exists()
+    assert ran.err.count(str(bad)) == 1
+    assert str(bad) not in ran.out
+
+
+def test_a_group_that_was_measured_before_is_told_once_to_fail(mdtree, zoo):
+    mdtree("measure", zoo, "--metrics", "error_rate")
+    bad = zoo / "hot" / "seed-1.safetensors"
+    bad.write_text("not weights")
+
+    ran = mdtree("measure", zoo, "--metrics", "error_rate")
+
+    assert ran.code == 1
+    assert ran.err.startswith(f"failed hot: {bad}")
+    assert "measured before, a later attempt failed: hot\n" in ran.out
+    assert str(bad) not in ran.out
+    alone = mdtree("rows", "show", zoo / "rows.jsonl")  # which tells of failures nowhere else
+    assert f"measured before, a later attempt failed: hot: {bad}" in alone.out
 
 
 def test_one_file_may_be_the_directory(mdtree, zoo, tmp_path):
