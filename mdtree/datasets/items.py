@@ -16,6 +16,7 @@ from mdtree.exceptions import DataError
 __all__ = ["DatasetItems", "Items", "TensorItems", "in_memory"]
 
 _MEMORY = 2 << 30  # bytes; a data set up to this size is decoded once and kept
+_FEW = 16  # items that are read at once for their labels alone, however large they are
 _ALIGNMENT = 64  # bytes; torch begins what it allocates at multiples of it
 
 
@@ -132,7 +133,7 @@ class DatasetItems:
         known = getattr(self.dataset, "targets", None)
         if known is not None:
             return torch.as_tensor(known)[self.indices]
-        return torch.cat([targets(batch) for batch in self.batches(256)])
+        return torch.cat([targets(batch) for batch in self.batches(_FEW)])
 
     def relabelled(self, labels: Tensor) -> DatasetItems:
         """Replace the targets of all items."""

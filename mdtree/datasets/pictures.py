@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import torch
 
-from mdtree.datasets.decoding import Guarded, picture
+from mdtree.datasets.decoding import LARGEST, Guarded, megabytes, picture
 from mdtree.datasets.items import DatasetItems
 from mdtree.datasets.published import check_files, check_name
 from mdtree.exceptions import DataError, MdtreeError
@@ -28,6 +29,9 @@ _SPLITS = (
     ({"split": "train"}, {"split": "val"}),
 )
 _OURS = ("root", "transform", "download", "train")  # arguments that no recipe gives
+_COLOURS = 3
+_FLOAT = 4  # bytes
+_PIXELS = 89_478_485  # of a picture while it is resized; Pillow decodes no more of them either
 
 
 def from_torchvision(
@@ -67,7 +71,7 @@ def from_torchvision(
         except Exception as error:  # noqa: BLE001 - another way to call the halves, or damaged files
             faults.append(f"{type(error).__name__}: {error}")
         else:
-            return _items(train), _items(test)
+            return _items(train, spec.transform), _items(test, spec.transform)
     raise DataError(
         f"torchvision's {spec.name} gives no training and test half ({'; '.join(faults)}); "
         "write a factory that returns (train, test), and name it as data.source"
@@ -83,7 +87,7 @@ def from_folders(
     try:
         train = _image_folder(root / spec.train, transform)
         if not (root / spec.test).exists():
-            return _items(train), None
+            return _items(train, spec.transform), None
         test = _image_folder(root / spec.test, transform)
     except OSError as error:
         raise DataError(f"no folder of images in {root}: {error}") from error
@@ -92,7 +96,7 @@ def from_folders(
             f"{root}: the class folders of {spec.train} {train.classes} "
             f"and {spec.test} {test.classes} differ"
         )
-    return _items(train), _items(test)
+    return _items(train, spec.transform), _items(test, spec.transform)
 
 
 def _image_folder(folder: Path, transform: Callable[[Any], Any]) -> Any:
@@ -106,8 +110,28 @@ def _image_folder(folder: Path, transform: Callable[[Any], Any]) -> Any:
     )
 
 
-def _items(dataset: Any) -> DatasetItems:
-    return DatasetItems(Guarded(dataset), torch.arange(len(dataset)))
+def _items(dataset: Any, transform: Transform) -> DatasetItems:
+    guarded = Guarded(dataset, functools.partial(_fault, transform))
+    return DatasetItems(guarded, torch.arange(len(dataset)))
+
+
+def _fault(spec: Transform, width: int, height: int) -> str | None:
+    """Say what is wrong with a picture of that size: what becomes of it is too large."""
+    told = f"its {width} x {height} pixels become"
+    if spec.size is not None:
+        short, long = sorted((max(width, 1), max(height, 1)))
+        resized = spec.size * (spec.size * long // short)
+        if resized > _PIXELS:
+            return (
+                f"{told} {resized} by transform.size = {spec.size}, before the centre is cut out, "
+                f"and {_PIXELS} are allowed: cut the picture, or lower transform.size"
+            )
+        width = height = spec.size
+    needed = _COLOURS * _FLOAT * width * height
+    if spec.factory is None and needed > LARGEST:  # what a factory makes is looked at afterwards
+        how = "set transform.size in the recipe" if spec.size is None else "lower transform.size"
+        return f"{told} {megabytes(needed)}, and {megabytes(LARGEST)} are allowed: {how}"
+    return None
 
 
 def _transform(spec: Transform, trust: Trust) -> Callable[[Any], Any]:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import bz2
+import io
 import os
 import pickle
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import EpsImagePlugin, Image
+from torch.utils.data import Dataset
 
-from mdtree.datasets import load_data
-from mdtree.datasets.decoding import FORMATS, picture
+from mdtree.datasets import DatasetItems, decoding, items, load_data
+from mdtree.datasets.decoding import FORMATS, Guarded, picture
 from mdtree.exceptions import DataError, RecipeError, UntrustedError
-from mdtree.recipes import Images, TorchvisionData, Trust
+from mdtree.recipes import Images, TorchvisionData, Transform, Trust
 from mdtree.runtime import torchvision as vision
 
 FOUND = Trust()
+OWN = Trust(any_factory=True)
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n(x) run\nshowpage\n"
 
 
@@ -36,10 +41,13 @@ def ghostscript(tmp_path, monkeypatch):
     return trace
 
 
-def folder_of(root: Path, name: str, content: bytes) -> Images:
+def folder_of(
+    root: Path, name: str, content: bytes, transform: Transform | None = None, *, count: int = 1
+) -> Images:
     (root / "pictures" / "train" / "cat").mkdir(parents=True)
-    (root / "pictures" / "train" / "cat" / name).write_bytes(content)
-    return Images(root="pictures")
+    for number in range(count):
+        (root / "pictures" / "train" / "cat" / f"{number or ''}{name}").write_bytes(content)
+    return Images(root="pictures", transform=transform or Transform())
 
 
 def test_ghostscript_would_leave_a_trace(tmp_path, ghostscript):
@@ -97,8 +105,99 @@ def test_a_bomb_is_an_error_also_where_pillow_only_warns(tmp_path, monkeypatch, 
     spec = folder_of(tmp_path, "0.png", (tmp_path / "bomb.png").read_bytes())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pytest.raises(DataError, match="behind item 0: DecompressionBomb"):
+        with pytest.raises(DataError, match=r"0\.png is not decoded: .*; store it with fewer"):
             load_data(spec, tmp_path, trust=FOUND)
+
+
+def header(width: int, height: int) -> bytes:
+    """Write the beginning of a PNG: whoever decodes it fails in another way."""
+    size = b"IHDR" + struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    crc = struct.pack(">I", zlib.crc32(size))
+    return b"\x89PNG\r\n\x1a\n\0\0\0\r" + size + crc + b"\0\0\0\x01IDAT"
+
+
+@pytest.mark.parametrize(
+    ("size", "transform", "words"),
+    [
+        ((9000, 9000), Transform(), "9000 x 9000 pixels become 927 MiB, .* set transform.size"),
+        ((5000, 4800), Transform(mean=[0.5]), "become 275 MiB, and 256 MiB are allowed: set"),
+        ((5, 8), Transform(size=5000), "become 286 MiB, and 256 MiB are allowed: lower transform"),
+        ((9000, 1), Transform(size=100), "become 90000000 by transform.size = 100.*cut the pict"),
+        (
+            (1, 9000),
+            Transform(size=100, factory="torchvision.transforms:ToTensor"),
+            "become 90000000 by transform.size = 100",
+        ),
+    ],
+)
+def test_a_picture_that_becomes_too_large_is_refused_by_its_header(
+    tmp_path, size, transform, words
+):
+    spec = folder_of(tmp_path, "0.png", header(*size), transform)
+    with pytest.raises(DataError, match=rf"picture .*0\.png is not decoded: its .*{words}"):
+        load_data(spec, tmp_path, trust=OWN)
+
+
+def test_data_sets_of_torchvision_are_held_to_the_same(tmp_path):
+    base = tmp_path / "data" / "gtsrb"
+    for where in ("GTSRB/Training/00000", "GTSRB/Final_Test/Images"):
+        (base / where).mkdir(parents=True)
+        (base / where / "0.ppm").write_bytes(b"P6 9000 9000 255 ")
+    (base / "GT-final_test.csv").write_text("Filename;ClassId\n0.ppm;0\n")
+    with pytest.raises(DataError, match=r"0\.ppm is not decoded: its 9000 x 9000 pixels become"):
+        load_data(TorchvisionData(name="GTSRB", root="data"), tmp_path, trust=FOUND)
+
+
+def encoded(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("1", (width, height), 1).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_large_photograph_that_is_resized_is_read(tmp_path):
+    spec = folder_of(tmp_path, "0.png", encoded(8000, 6000), Transform(size=8))
+    x, _ = load_data(spec, tmp_path, trust=FOUND).train.all
+    assert torch.equal(x, torch.ones(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize(("side", "fits"), [(20, True), (21, False)])
+def test_what_a_transform_of_one_s_own_makes_is_looked_at(tmp_path, monkeypatch, side, fits):
+    monkeypatch.setattr(decoding, "LARGEST", 3 * 4 * 20 * 20)
+    transform = Transform(factory="torchvision.transforms:ToTensor")
+    spec = folder_of(tmp_path, "0.png", encoded(side, side), transform)
+    if fits:
+        assert load_data(spec, tmp_path, trust=OWN).train.all[0].shape[2:] == (side, side)
+    else:
+        with pytest.raises(DataError, match=r"item 0 takes .*transform\.size in the recipe or in"):
+            load_data(spec, tmp_path, trust=OWN)
+
+
+def test_a_batch_of_pictures_has_a_bound_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding, "_LARGEST_BATCH", 4 * 3 * 4 * 10 * 10)
+    monkeypatch.setattr(items, "_MEMORY", 0)  # as where there are so many that they are not kept
+    spec = folder_of(tmp_path, "0.png", encoded(10, 10), count=5)
+    train = load_data(spec, tmp_path, trust=FOUND).train
+    assert [len(x) for x, _ in train.batches(4)] == [4, 1]
+    with pytest.raises(DataError, match=r"^5 pictures such as item 0 take .*: lower batch_size"):
+        next(train.batches(5))
+
+
+class Unlisted(Dataset):
+    """Pictures, and no list of their labels."""
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, index):
+        return torch.zeros(100), index
+
+
+def test_labels_alone_can_be_read_of_all_pictures_that_are_allowed(monkeypatch):
+    largest = decoding._LARGEST_BATCH // decoding.LARGEST  # pictures of the largest size
+    monkeypatch.setattr(decoding, "LARGEST", 400)
+    monkeypatch.setattr(decoding, "_LARGEST_BATCH", 400 * largest)
+    train = DatasetItems(Guarded(Unlisted()), torch.arange(40))
+    assert train.labels().tolist() == list(range(40))
 
 
 class Code:
