@@ -27,7 +27,7 @@ __all__ = ["command"]
     "--tree",
     "method",
     type=click.Choice(["gains", "posterior", "grown", "mdtree", "cart"]),
-    help="gains: ours, a forest that learns what each change gains; posterior: ours, the published "
+    help="gains: ours, learns what each change gains; posterior: ours, the published "
     "questions; grown: ours, questions of the rows' own; mdtree: as published; cart: "
     "scikit-learn's.  [default: posterior for paper-1, else grown]",
 )

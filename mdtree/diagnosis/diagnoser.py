@@ -10,7 +10,7 @@ import numpy as np
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.explanation import decision_steps
 from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, missing_measurements
-from mdtree.diagnosis.recommendation import advice, forest_gains, gains
+from mdtree.diagnosis.recommendation import advice, gains, regression_gains
 from mdtree.diagnosis.resampling import resampled
 from mdtree.diagnosis.verdict_record import (
     UNSURE,
@@ -74,7 +74,9 @@ class Diagnoser:
             self.saved, self._by_feature(line), self._errors(draws), likely
         )
         model = self.saved.gain_model
-        expected_gains = gains(leaf, row) if model is None else forest_gains(model, line, leaf, row)
+        expected_gains = (
+            gains(leaf, row) if model is None else regression_gains(model, line, leaf, row)
+        )
         outlier = self._outlier(line)
         missing = missing_measurements(self.ensemble, row, line)
         missing_features = {name for measurement in missing for name in measurement.features}
@@ -120,12 +122,12 @@ class Diagnoser:
         }
 
     def _disagreement(self, leaf: Leaf, likely: str) -> str | None:
-        """Say where the tree that explains ends at another answer than the forest that decides."""
+        """Say where the tree that explains ends at another answer than what decides."""
         if self.saved.gain_model is None or leaf.answer == likely:
             return None
         return (
-            f"the one tree that explains ends at {leaf.answer}; the forest, which decides, says "
-            f"{likely}"
+            f"the one tree that explains ends at {leaf.answer}; the regression of gains, "
+            f"which decides, says {likely}"
         )
 
     def mode(self, shares: Floats) -> str:

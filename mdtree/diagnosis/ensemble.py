@@ -51,7 +51,7 @@ class TreeEnsemble:
     def features(self) -> tuple[str, ...]:
         """List the features that any of the trees asks for, each once."""
         if self.saved.gain_model is not None:
-            return tuple(self.saved.features[n] for n in self.saved.gain_model.forest.columns)
+            return tuple(self.saved.features[n] for n in self.saved.gain_model.regression.columns)
         names = [
             name
             for _, template_posterior in self._posteriors
@@ -66,9 +66,7 @@ class TreeEnsemble:
         return self._mixed(matrix, votes=False)
 
     def votes(self, matrix: Floats) -> Floats | None:
-        """Give the share of the plausible trees that answer each class; None for a single tree."""
-        if self.saved.gain_model is not None:
-            return self.saved.gain_model.votes(matrix, self.saved.features, self.saved.classes)
+        """Give the share of the plausible trees that answer each class; None for a single one."""
         return self._mixed(matrix, votes=True) if self._posteriors else None
 
     def outlook(self, line: Floats, features: Collection[str]) -> tuple[Floats, Floats]:
@@ -76,8 +74,8 @@ class TreeEnsemble:
 
         One line for each outcome, and its share.  The n-th outcome of one template goes with the
         n-th of the others: they are in the order of the missing features.  A single tree has an
-        outcome for each leaf that the walk may reach, and a forest of gains one for each draw from
-        what the training groups had.
+        outcome for each leaf that the walk may reach, and a regression of gains one for each
+        draw from what the training groups had.
         """
         if self.saved.gain_model is not None:
             lines = self._drawn(line, features)

@@ -14,7 +14,7 @@ from mdtree.trees import Leaf
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import GainModel
 
-__all__ = ["advice", "forest_gains", "gains"]
+__all__ = ["advice", "gains", "regression_gains"]
 
 _NOTHING = 0.05  # points; less is not worth a line
 _FARTHEST = 8.0  # that a fact is changed by
@@ -35,8 +35,8 @@ def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
     return _best_first(_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items())
 
 
-def forest_gains(model: GainModel, line: Floats, leaf: Leaf, row: Row) -> tuple[Gain, ...]:
-    """List the changes that a forest expects to gain something, the best first.
+def regression_gains(model: GainModel, line: Floats, leaf: Leaf, row: Row) -> tuple[Gain, ...]:
+    """List the changes that a regression expects to gain something, the best first.
 
     A gain is a part of the test error of the group: where that is not known, there is none to tell.
     """
@@ -44,7 +44,7 @@ def forest_gains(model: GainModel, line: Floats, leaf: Leaf, row: Row) -> tuple[
     if error is None:
         return ()
     expected = []
-    for remedy, (share,) in model.forest.gains(line[None]).items():
+    for remedy, (share,) in model.regression.gains(line[None]).items():
         spread = model.range_of(remedy, float(share))
         fact, factor = _change_of(remedy, leaf, row)
         known = None if fact is None else number_of(row, fact)

@@ -243,12 +243,12 @@ LEFT_OUT_METHODS: dict[str, LeftOutMethod] = {
         ),
         LeftOutMethod(
             name="gains",
-            meaning="ours: a forest learns gains, from comparable features",
+            meaning="ours: learns gains, from comparable features",
             answer=_by_gains(),
         ),
         LeftOutMethod(
             name="gains_facts",
-            meaning="the same, with the parameter count and the data amount besides",
+            meaning="the same, and from what the recipe tells of training",
             answer=_by_gains(facts=True),
         ),
     )

@@ -23,6 +23,7 @@ FACTS: dict[str, str] = {
     "label_noise": "share of training labels that are wrong on purpose, 0 to 1",
     "test_accuracy": "test accuracy in percent, mean over seeds",
     "epochs": "passes of training over its data",
+    "steps": "steps of training",
     "weight_decay": "weight decay of training",
 }
 

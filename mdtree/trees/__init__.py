@@ -15,6 +15,7 @@ from mdtree.trees.features import (
     FEATURES,
     LANDSCAPE,
     SPECTRUM,
+    TRAINING,
     Feature,
     feature_matrix,
 )
@@ -28,7 +29,7 @@ from mdtree.trees.template import FAMILIES, PUBLISHED, template_features
 if TYPE_CHECKING:
     from mdtree.trees.estimators.base import TreeEstimator
     from mdtree.trees.estimators.cart import CartTree
-    from mdtree.trees.estimators.gains import GainForest
+    from mdtree.trees.estimators.gains import GainRegression
     from mdtree.trees.estimators.posterior import PosteriorTree
     from mdtree.trees.estimators.published import PublishedTree
 
@@ -40,10 +41,11 @@ __all__ = [
     "LANDSCAPE",
     "PUBLISHED",
     "SPECTRUM",
+    "TRAINING",
     "Answer",
     "CartTree",
     "Feature",
-    "GainForest",
+    "GainRegression",
     "Leaf",
     "Node",
     "PosteriorTree",
@@ -70,7 +72,7 @@ __all__ = [
 
 _ESTIMATORS = {
     "CartTree": "cart",
-    "GainForest": "gains",
+    "GainRegression": "gains",
     "PosteriorTree": "posterior",
     "PublishedTree": "published",
     "TreeEstimator": "base",

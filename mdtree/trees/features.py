@@ -28,6 +28,7 @@ __all__ = [
     "FEATURES",
     "LANDSCAPE",
     "SPECTRUM",
+    "TRAINING",
     "Feature",
     "feature_matrix",
 ]
@@ -81,6 +82,22 @@ def _ratio(value: float, unit: float) -> float:
 
 def _gap(test: float, train: float, unit: float) -> float:
     return _ratio(test - train, unit)
+
+
+def _log_product(*factors: float) -> float:
+    return sum(map(_log, factors))
+
+
+def _log_temperature(learning_rate: float, batch_size: float) -> float:
+    return _log_ratio(learning_rate, batch_size)
+
+
+def _log_gradient_noise(learning_rate: float, batch_size: float, trace: float) -> float:
+    return _log_product(learning_rate, trace) - _log(batch_size)
+
+
+def _log_epochs(steps: float, batch_size: float, items: float) -> float:
+    return _log_product(steps, batch_size) - _log(items)
 
 
 def _log_distance(distance: float, parameters: float) -> float:
@@ -257,6 +274,105 @@ _LIST = (
         high="there are many training data",
         compute=_log,
     ),
+    Feature(
+        name="log_parameters_per_item",
+        needs=("parameters", "data_amount"),
+        meaning="natural logarithm of the number of weights for each training item",
+        unit="",
+        low="more items than weights",
+        high="more weights than items",
+        compute=_log_ratio,
+    ),
+    Feature(
+        name="log_learning_rate",
+        needs=("learning_rate",),
+        meaning="natural logarithm of the learning rate of training",
+        unit="",
+        low="small steps: a low temperature",
+        high="large steps: a high temperature",
+        compute=_log,
+    ),
+    Feature(
+        name="log_batch_size",
+        needs=("batch_size",),
+        meaning="natural logarithm of the items in one step of training",
+        unit="",
+        low="noisy steps: a high temperature",
+        high="exact steps: a low temperature",
+        compute=_log,
+    ),
+    Feature(
+        name="log_temperature",
+        needs=("learning_rate", "batch_size"),
+        meaning="natural logarithm of the learning rate over the batch size",
+        unit="",
+        low="a low temperature",
+        high="a high temperature",
+        compute=_log_temperature,
+    ),
+    Feature(
+        name="log_batch_share",
+        needs=("batch_size", "data_amount"),
+        meaning="natural logarithm of the share of the training items that is one batch",
+        unit="",
+        low="many steps in an epoch",
+        high="few steps in an epoch",
+        compute=_log_ratio,
+    ),
+    Feature(
+        name="log_steps",
+        needs=("training_steps",),
+        meaning="natural logarithm of the steps of training",
+        unit="",
+        low="trained briefly",
+        high="trained long",
+        compute=_log,
+    ),
+    Feature(
+        name="log_epochs",
+        needs=("training_steps", "batch_size", "data_amount"),
+        meaning="natural logarithm of the passes over the training items",
+        unit="",
+        low="each item was seen seldom",
+        high="each item was seen often",
+        compute=_log_epochs,
+    ),
+    Feature(
+        name="log_training_time",
+        needs=("learning_rate", "training_steps"),
+        meaning="natural logarithm of the learning rate times the steps of training",
+        unit="",
+        low="training cannot have gone far",
+        high="training can have gone far",
+        compute=_log_product,
+    ),
+    Feature(
+        name="log_edge",
+        needs=("learning_rate", "hessian_top"),
+        meaning="natural logarithm of the learning rate times the top eigenvalue",
+        unit="",
+        low="the minimum is flat for such steps",
+        high="at the edge of stability (log 2) or beyond it",
+        compute=_log_product,
+    ),
+    Feature(
+        name="log_edge_trace",
+        needs=("learning_rate", "hessian_trace"),
+        meaning="natural logarithm of the learning rate times the trace",
+        unit="",
+        low="the minimum is flat for such steps",
+        high="the minimum is sharp for such steps",
+        compute=_log_product,
+    ),
+    Feature(
+        name="log_gradient_noise",
+        needs=("learning_rate", "batch_size", "hessian_trace"),
+        meaning="natural logarithm of the temperature times the trace",
+        unit="",
+        low="the noise of the steps is small for such a minimum",
+        high="the noise of the steps is large for such a minimum",
+        compute=_log_gradient_noise,
+    ),
 )
 
 FEATURES: dict[str, Feature] = {feature.name: feature for feature in _LIST}
@@ -293,6 +409,22 @@ COMPARABLE: tuple[str, ...] = (
 
 FACT_FEATURES: tuple[str, ...] = ("log_parameters", "log_data_amount")
 
+# What a recipe tells of training, alone and beside the curvature.
+TRAINING: tuple[str, ...] = (
+    *FACT_FEATURES,
+    "log_parameters_per_item",
+    "log_learning_rate",
+    "log_batch_size",
+    "log_temperature",
+    "log_batch_share",
+    "log_steps",
+    "log_epochs",
+    "log_training_time",
+    "log_edge",
+    "log_edge_trace",
+    "log_gradient_noise",
+)
+
 
 def feature_matrix(rows: Sequence[Row], names: Iterable[str]) -> NDArray[np.float64]:
     """Collect features of rows: one line for each row, one column for each name, NaN if missing."""
@@ -328,4 +460,15 @@ def _numbers(row: Row) -> Mapping[str, float]:
         for name, value in quantities.items()
         if value.stderr is not None
     }
-    return {**numbers, **stderrs, **measured}
+    steps = _training_steps(numbers)
+    return {**numbers, **stderrs, **measured} | ({} if steps is None else {"training_steps": steps})
+
+
+def _training_steps(facts: Mapping[str, float]) -> float | None:
+    """Say how many steps training took: a fact, or so many epochs of whole batches."""
+    if "steps" in facts:
+        return facts["steps"]
+    epochs, items, batch = (facts.get(name) for name in ("epochs", "data_amount", "batch_size"))
+    if epochs is None or items is None or not batch:
+        return None
+    return epochs * math.ceil(items / batch)

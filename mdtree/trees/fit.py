@@ -27,8 +27,9 @@ from mdtree.trees import (
     FAMILIES,
     LANDSCAPE,
     PUBLISHED,
+    TRAINING,
     CartTree,
-    GainForest,
+    GainRegression,
     PosteriorTree,
     PublishedTree,
     SavedTree,
@@ -56,7 +57,7 @@ _PUBLISHED = "paper-1"  # the protocol that the beliefs of the published templat
 _CUTS = {"posterior": 24, "grown": 5}  # thresholds of each question that the data may suggest
 
 METHODS: dict[str, str] = {
-    "gains": "ours: a forest learns what each change gains, and the largest gain is the answer",
+    "gains": "ours: learns what each change gains, and the largest gain is the answer",
     "posterior": "ours: the published questions, averaged over all plausible thresholds",
     "grown": "ours: questions grown on the rows too, averaged over all plausible thresholds",
     "mdtree": "the published shape, with the published threshold search",
@@ -244,7 +245,7 @@ def _features(
     if method == "mdtree":
         return template_features(PUBLISHED[task])
     if method == "gains":
-        asked = (*(features or COMPARABLE), *(FACT_FEATURES if facts else ()), NOISE)
+        asked = (*(features or COMPARABLE), *(TRAINING if facts else ()), NOISE)
         return tuple(dict.fromkeys(asked))
     return (*LANDSCAPE, *FACT_FEATURES) if facts else LANDSCAPE
 
@@ -274,7 +275,7 @@ def make_estimator(
     if method == "cart":
         return CartTree(features=features)
     if method == "gains":
-        return GainForest(features=features)
+        return GainRegression(features=features)
     if method == "mdtree":
         return PublishedTree(shape=task, features=features)
     return PosteriorTree(

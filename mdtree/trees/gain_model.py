@@ -5,7 +5,7 @@
 
 Noise is the gain, relative to the test error, that could be one between two groups without any
 difference: 2 sqrt(2) standard errors.  The numbers a, e and k are fitted on groups of zoos that the
-forest has not seen, and so are the two tables of what to expect:
+regression has not seen, and so are the two tables of what to expect:
 
     spread   for an expected gain, between which gains four of five such groups lay
     levels   for a coverage, the least probability of a class in the set of answers, so that the
@@ -23,7 +23,7 @@ import numpy as np
 
 from mdtree.failure_modes import remedies
 from mdtree.trees.binning import Floats
-from mdtree.trees.forest import Forest
+from mdtree.trees.kernel_regression import KernelRegression
 
 __all__ = ["COVERAGES", "NOISE", "GainModel", "GainRange", "GainScale", "answer_set", "shares"]
 
@@ -58,9 +58,9 @@ class GainRange:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GainModel:
-    """A forest, and what its gains stand for."""
+    """A regression of gains, and what its gains stand for."""
 
-    forest: Forest
+    regression: KernelRegression
     scale: GainScale
     spread: Mapping[str, Sequence[GainRange]] = field(default_factory=dict)  # remedy -> rising
     levels: Mapping[str, float] = field(default_factory=dict)  # coverage ("0.9") -> probability
@@ -69,20 +69,9 @@ class GainModel:
         self, matrix: Floats, features: Sequence[str], classes: Sequence[str]
     ) -> Floats:
         """Give the probability of each class for each line."""
-        return shares(self.forest.gains(matrix), noise_of(matrix, features), classes, self.scale)
-
-    def votes(self, matrix: Floats, features: Sequence[str], classes: Sequence[str]) -> Floats:
-        """Give the share of the trees that answer each class: the n-th of all remedies together."""
-        noise = noise_of(matrix, features)
-        out = np.zeros((len(matrix), len(classes)))
-        counts = [len(trees) for trees in self.forest.trees.values()]
-        for number in range(min(counts)):
-            gains = {
-                remedy: trees[number].predict(matrix) for remedy, trees in self.forest.trees.items()
-            }
-            best = shares(gains, noise, classes, self.scale).argmax(axis=1)
-            out[np.arange(len(matrix)), best] += 1
-        return out / min(counts)
+        return shares(
+            self.regression.gains(matrix), noise_of(matrix, features), classes, self.scale
+        )
 
     def range_of(self, remedy: str, expected: float) -> GainRange | None:
         """Find what groups with such an expected gain did gain."""

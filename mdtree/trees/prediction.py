@@ -43,8 +43,8 @@ def answers(
 def probabilities(saved: SavedTree, matrix: Floats) -> Floats:
     """Give the probability of each class for each line of features.
 
-    A posterior averages over all plausible trees, and a forest of gains over its own; of any other
-    tree, the shares of the training groups in the leaf count.
+    A posterior averages over all plausible trees, and a regression of gains weighs its gains; of
+    any other tree, the shares of the training groups in the leaf count.
     """
     if saved.gain_model is not None:
         return saved.gain_model.probabilities(matrix, saved.features, saved.classes)

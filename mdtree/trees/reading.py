@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -14,8 +14,8 @@ from pydantic import dataclasses as checked
 
 from mdtree.exceptions import TreeError
 from mdtree.trees.binning import BinnedCounts, scaled_bounds
-from mdtree.trees.forest import Forest, RegressionTree
 from mdtree.trees.gain_model import GainModel, GainRange, GainScale
+from mdtree.trees.kernel_regression import KernelRegression, QuantileScale
 from mdtree.trees.node import Node, kind
 from mdtree.trees.ood import TrainingDistribution
 from mdtree.trees.saved_tree import FORMAT, LARGEST, SavedTree, check_size, check_words
@@ -23,6 +23,8 @@ from mdtree.trees.template import Question, Scale, Template, TemplateLeaf, quest
 
 __all__ = ["read_tree"]
 
+_MOST_CENTRES = 10_000
+_FARTHEST = 1e6  # of a centre, on a scale where few are beyond 3
 _MOST_CELLS = 1 << 23  # numbers in the tables of a posterior
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -92,7 +94,11 @@ class _GainModel:
     scale: _Scale
     levels: dict[str, Annotated[float, Field(ge=0, le=1)]]
     spread: dict[str, Annotated[list[_GainRange], Field(max_length=1000)]]
-    forest: dict[str, Annotated[list[str], Field(min_length=1, max_length=10_000)]]
+    width: _Positive
+    means: dict[str, _Number]
+    quantiles: dict[str, Annotated[list[_Number], Field(min_length=1, max_length=1000)]]
+    weights: dict[str, Annotated[list[_Number], Field(max_length=_MOST_CENTRES)]]
+    centres: Annotated[list[str], Field(min_length=1, max_length=_MOST_CENTRES)]
 
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -137,7 +143,7 @@ def read_tree(path: Path) -> SavedTree:
             tree=file.tree,
             components=components,
             population=_distribution(file.population),
-            gain_model=_gain_model(file.gains),
+            gain_model=_gain_model(file.gains, file.features),
         )
         check_words(saved)
     except ValidationError as error:
@@ -229,15 +235,11 @@ def _distribution(part: _TrainingDistribution | None) -> TrainingDistribution | 
     )
 
 
-def _gain_model(part: _GainModel | None) -> GainModel | None:
+def _gain_model(part: _GainModel | None, features: Sequence[str]) -> GainModel | None:
     if part is None:
         return None
     return GainModel(
-        forest=Forest(
-            trees={
-                remedy: tuple(map(_regression_tree, trees)) for remedy, trees in part.forest.items()
-            }
-        ),
+        regression=_regression(part, features),
         scale=GainScale(
             power=part.scale.power,
             floor=part.scale.floor,
@@ -254,27 +256,33 @@ def _gain_model(part: _GainModel | None) -> GainModel | None:
     )
 
 
-def _regression_tree(text: str) -> RegressionTree:
-    """Read a tree of a forest, node after node: `column threshold way high`, or an answer."""
-    nodes = [node.split(" ") for node in text.split(";")]
-    asks = [len(node) > 1 for node in nodes]
+def _regression(part: _GainModel, features: Sequence[str]) -> KernelRegression:
+    for name in part.quantiles:
+        if name not in features:
+            raise ValueError(f"it asks for {name!r}, which is not among its features")
+    centres = [[_finite(word) for word in line.split(" ")] for line in part.centres]
+    if len({len(centre) for centre in centres}) > 1:
+        raise ValueError("its centres must be as long as each other")
+    return KernelRegression(
+        scales={
+            features.index(name): QuantileScale(quantiles=np.array(quantiles))
+            for name, quantiles in part.quantiles.items()
+        },
+        centres=np.array(centres),
+        width=part.width,
+        means=part.means,
+        weights={remedy: np.array(weights) for remedy, weights in part.weights.items()},
+    )
+
+
+def _finite(word: str) -> float:
     try:
-        if any(len(node) not in (1, 4) or node[2:3] not in ([], [">"], ["<"]) for node in nodes):
-            raise ValueError("a question has four words, an answer one")  # noqa: TRY301
-        return RegressionTree(
-            feature=np.array([_column(node[0]) if len(node) > 1 else -1 for node in nodes]),
-            number=np.array([float(node[len(node) > 1]) for node in nodes]),
-            high=np.array([int(node[3]) if len(node) > 1 else 0 for node in nodes], dtype=np.intp),
-            missing_high=np.array([node[2:3] == [">"] for node in nodes]) & asks,
-        )
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"a tree of its forest cannot be read ({error}): {text:.60}") from error
-
-
-def _column(word: str) -> int:
-    if not word.isdecimal():
-        raise ValueError(f"{word!r:.20} is no column")
-    return int(word)
+        number = float(word)
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= _FARTHEST:
+        raise ValueError(f"a centre holds {word!r:.60}, which is no number that it can hold")
+    return number
 
 
 def _check_cuts(question: Question, cuts: Any) -> None:

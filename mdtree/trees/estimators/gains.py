@@ -1,11 +1,11 @@
-"""The forest of gains: learns what each change gains, and answers with the change that gains most.
+"""The regression of gains: learns what each change gains, answers with the change that gains most.
 
-For each remedy, extremely randomised trees learn the gain relative to the test error, from those
-groups alone that have a neighbour in its direction: beyond the end of a grid a gain is unknown, and
-no 0.  All zoos weigh the same.  How sure an answer is, is fitted on what forests say of zoos that
-they have not seen; where there are fewer than three zoos, of groups.
-
-Geurts, Ernst, Wehenkel: "Extremely randomized trees", Machine Learning 63, 2006.
+For each remedy a kernel regression learns the gain relative to the test error, from those groups
+alone that have a neighbour in its direction: beyond the end of a grid a gain is unknown, and no 0.
+All zoos weigh the same.  Each group is shown several times: whole, without what a recipe tells, and
+with some metrics missing, so that the answer to a group of which less is known is learnt as well.
+How sure an answer is, is fitted on what is said of zoos that were not seen; where there are fewer
+than three zoos, of groups.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from sklearn.ensemble import ExtraTreesRegressor
 
 from mdtree.failure_modes import remedies
-from mdtree.trees.estimators.base import Floats, Labels, TreeEstimator, as_float32
+from mdtree.rows import QUANTITIES
+from mdtree.trees.estimators.base import Floats, Labels, TreeEstimator
 from mdtree.trees.estimators.cart import CartTree
-from mdtree.trees.forest import Forest, RegressionTree
+from mdtree.trees.features import FEATURES, TRAINING
 from mdtree.trees.gain_model import (
     COVERAGES,
     NOISE,
@@ -33,15 +33,22 @@ from mdtree.trees.gain_model import (
     noise_of,
     shares,
 )
+from mdtree.trees.kernel_regression import KernelRegression, QuantileScale, fitted, rounded
 
-__all__ = ["GainForest"]
+__all__ = ["GainRegression"]
 
 _FEWEST = 10  # groups that a remedy is learnt from
-_DIGITS = 4  # of the relative gain in a leaf; far below any noise
-_BEYOND = 1.79e308  # a threshold that every known value lies below
+_DIGITS = 4  # of a relative gain; far below any noise
+_FARTHEST = 1e30  # of a feature: beyond, it is as unknown
+_QUANTILES = 33  # of each feature
+_CENTRE_DIGITS = 3  # behind the point
+_WEIGHT_DIGITS = 9
+_RECIPE = "recipe"  # the part of the features that a recipe tells
+_LEFT_OUT = 0.35  # how often a metric is left out of a copy of a group
+_COPY = 0.5  # what a copy weighs beside the whole
 _RANGES = 5  # of expected gains, in the table of what came of them
 _ZOOS = 3  # that can be left out one by one
-_FOLDS = 5
+_FOLDS = 6  # in which zoos are left out
 _START = (1.0, -3.0, 0.0)  # logarithms of power, floor, none
 _LARGEST = 8.0  # of these logarithms
 _STEPS = 400
@@ -52,23 +59,23 @@ _TAILS = (0.1, 0.9)
 _UNROUNDED = 0.9995  # of a level, so that rounding never lifts it above a group that it is made for
 
 
-class GainForest(TreeEstimator):
-    """A forest that learns gains; `y` of `fit` are the answers, for the tree that explains."""
+class GainRegression(TreeEstimator):
+    """A regression that learns gains; `y` of `fit` are the answers, for the tree that explains."""
 
     def __init__(
         self,
         *,
         features: Sequence[str] | None = None,
-        trees: int = 60,
-        least: int = 5,
-        share: float = 0.4,
+        centres: int = 600,
+        width: float = 0.01,
+        ridge: float = 1.0,
         max_depth: int = 4,
         seed: int = 0,
     ) -> None:
         self.features = features
-        self.trees = trees  # for each remedy
-        self.least = least  # groups in a leaf
-        self.share = share  # of the features that each question may choose from
+        self.centres = centres  # groups that others are compared with, at most
+        self.width = width  # of the kernel, for the squared distance over all features
+        self.ridge = ridge
         self.max_depth = max_depth  # of the tree that explains
         self.seed = seed
 
@@ -103,7 +110,7 @@ class GainForest(TreeEstimator):
         )
         scale = unseen.scale()
         self.model_ = GainModel(
-            forest=self._grown(asked, known, groups),
+            regression=self._learnt(asked, known, groups),
             scale=scale,
             spread=unseen.spread(),
             levels=unseen.levels(scale),
@@ -137,34 +144,80 @@ class GainForest(TreeEstimator):
     def _unseen(
         self, asked: Floats, gains: Mapping[str, Floats], groups: NDArray[np.intp]
     ) -> dict[str, Floats]:
-        """Say what forests expect of the groups that they were not grown on."""
+        """Say what is expected of groups by those who have not seen them."""
         expected = {remedy: np.full(len(asked), np.nan) for remedy in gains}
         known = np.any([np.isfinite(values) for values in gains.values()], axis=0)
         for out in _folds(groups, known, self.seed):
             rest = {remedy: values[~out] for remedy, values in gains.items()}
-            forest = self._grown(asked[~out], rest, groups[~out])
-            for remedy, values in forest.gains(asked[out]).items():
+            regression = self._learnt(asked[~out], rest, groups[~out])
+            for remedy, values in regression.gains(asked[out]).items():
                 expected[remedy][out] = values
         return expected
 
-    def _grown(
+    def _learnt(
         self, asked: Floats, gains: Mapping[str, Floats], groups: NDArray[np.intp]
-    ) -> Forest:
-        trees = {}
-        for number, (remedy, values) in enumerate(gains.items()):
-            known = np.isfinite(values)
-            if not known.any():
-                continue
-            regressor = ExtraTreesRegressor(
-                n_estimators=self.trees,
-                min_samples_leaf=min(self.least, max(int(known.sum()) // 2, 1)),
-                max_features=self.share,
-                random_state=self.seed + number,
-            )
-            weights = _weights(groups[known])
-            regressor.fit(as_float32(asked[known]), values[known], sample_weight=weights)
-            trees[remedy] = tuple(_converted(each.tree_) for each in regressor.estimators_)
-        return Forest(trees=trees)
+    ) -> KernelRegression:
+        scales = {
+            column: scale for column in range(asked.shape[1]) if (scale := _scale(asked[:, column]))
+        }
+        weights, random = _weights(groups), np.random.default_rng(self.seed)
+        scaled = np.stack([scale(asked[:, column]) for column, scale in scales.items()], axis=1)
+        count = min(self.centres, len(scaled))
+        chosen = random.choice(len(scaled), count, replace=False, p=weights / weights.sum())
+        names = self._names(asked)
+        lines = [scaled, *_copies(scaled, [names[column] for column in scales], random)]
+        shares = [weights, *(_COPY * weights for _ in lines[1:])]
+        return fitted(
+            scales,
+            np.concatenate(lines),
+            {
+                remedy: np.tile(values, len(lines))
+                for remedy, values in gains.items()
+                if np.isfinite(values).any()
+            },
+            np.concatenate(shares),
+            np.nan_to_num(scaled[np.sort(chosen)]).round(_CENTRE_DIGITS),
+            width=self.width,
+            ridge=self.ridge,
+            digits=_WEIGHT_DIGITS,
+        )
+
+
+def _scale(values: Floats) -> QuantileScale | None:
+    """Find the scale of a feature; there is none where it is always the same or unknown."""
+    known = values[np.abs(values) < _FARTHEST]  # NaN is not
+    if not len(known) or known.min() == known.max():
+        return None
+    quantiles = np.quantile(known, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+    return QuantileScale(quantiles=np.maximum.accumulate(rounded(quantiles, _WEIGHT_DIGITS)))
+
+
+def _copies(scaled: Floats, names: Sequence[str], random: np.random.Generator) -> Iterator[Floats]:
+    """Show the groups without what a recipe tells, and with some metrics left out."""
+    parts = _missing_together(names)
+    for part, columns in parts.items():
+        if part == _RECIPE:
+            without = scaled.copy()
+            without[:, columns] = np.nan
+            yield without
+    if len(parts) > 1:
+        some = scaled.copy()
+        for columns in parts.values():
+            left_out = random.random(len(some)) < _LEFT_OUT
+            some[left_out[:, None] & np.isin(np.arange(some.shape[1]), columns)] = np.nan
+        yield some
+
+
+def _missing_together(names: Sequence[str]) -> dict[str, list[int]]:
+    """Group columns by what must be known for them: the recipe, or a metric."""
+    parts: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        needs = FEATURES[name].needs if name in FEATURES else ()
+        metrics = [QUANTITIES[need].metric for need in needs if need in QUANTITIES]
+        part = _RECIPE if name in TRAINING else (metrics or ["?"])[0]
+        parts.setdefault(part, []).append(column)
+    parts.pop("error_rate", None)  # it is always measured, and first
+    return parts
 
 
 def _weights(groups: NDArray[np.intp]) -> Floats:
@@ -176,16 +229,18 @@ def _weights(groups: NDArray[np.intp]) -> Floats:
 def _folds(
     groups: NDArray[np.intp], known: NDArray[np.bool_], seed: int
 ) -> Iterator[NDArray[np.bool_]]:
-    """Leave out each zoo in turn, or parts of the groups where few zoos know a gain."""
+    """Leave out some zoos at a time, or groups of them where few zoos know a gain."""
+    zoos, which = np.unique(groups, return_inverse=True)
     if len(np.unique(groups[known])) < _ZOOS:
-        groups = np.random.default_rng(seed).permutation(len(groups)) % min(_FOLDS, len(groups))
-    for number in np.unique(groups):
-        yield groups == number
+        zoos, which = np.arange(len(groups)), np.arange(len(groups))
+    part = np.random.default_rng(seed).permutation(len(zoos)) % min(_FOLDS, len(zoos))
+    for number in range(part.max() + 1):
+        yield part[which] == number
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Unseen:
-    """What forests expected of groups that they were not grown on, and what came of it."""
+    """What was expected of groups by those who had not seen them, and what came of it."""
 
     expected: Mapping[str, Floats]
     gains: Mapping[str, Floats]
@@ -281,26 +336,3 @@ def _ranges(expected: Floats, gains: Floats) -> Iterator[GainRange]:
             low, high = (round(float(number), _DIGITS) for number in np.quantile(inside, _TAILS))
             yield GainRange(expected=round(float(end), _DIGITS), low=low, high=high)
         below = end
-
-
-def _converted(tree: Any) -> RegressionTree:
-    """Copy the arrays of scikit-learn, whose nodes stand in the same order."""
-    leaf = tree.children_left == -1
-    number = np.where(leaf, tree.value[:, 0, 0].round(_DIGITS), _above(tree.threshold))
-    return RegressionTree(
-        feature=np.where(leaf, -1, tree.feature).astype(np.intp),
-        number=number,
-        high=np.where(leaf, 0, tree.children_right).astype(np.intp),
-        missing_high=~leaf & (tree.missing_go_to_left == 0),
-    )
-
-
-def _above(thresholds: Floats) -> Floats:
-    """Go up by what single precision loses, in which scikit-learn compares; keep nine digits.
-
-    A threshold may be the value of a group, and what was low there must be low here.
-    """
-    single = np.finfo(np.float32)
-    above = thresholds + float(single.eps) * np.abs(thresholds) + float(single.smallest_subnormal)
-    rounded = np.array([float(f"{number:.9g}") for number in above])
-    return np.where(rounded < float(single.max), rounded, _BEYOND)

@@ -7,7 +7,7 @@ import pytest
 
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.trees import walk
-from mdtree.trees.estimators.gains import GainForest
+from mdtree.trees.estimators.gains import GainRegression
 
 FEATURES = ("train_error_share", "error_gap", "log_noise")
 CLASSES = list(FAILURE_MODES)
@@ -35,7 +35,7 @@ def collection(zoos=5, lines=61, seed=0):
 
 
 def fitted(matrix, answers, gains, zoos, **options):
-    forest = GainForest(features=FEATURES, trees=20, **options)
+    forest = GainRegression(features=FEATURES, trees=20, **options)
     return forest.fit(matrix, answers, gains=gains, zoos=list(zoos), classes=CLASSES)
 
 
@@ -186,7 +186,7 @@ def test_the_level_of_equal_groups_is_not_above_them(period):
         "add_data": np.where(minority, 0.6, 0.1),
         "enlarge_model": np.where(minority, 0.2, 0.5),
     }
-    forest = GainForest(features=FEATURES, trees=3).fit(
+    forest = GainRegression(features=FEATURES, trees=3).fit(
         np.tile([0.5, 0.5, -4.0], (len(minority), 1)),
         np.where(minority, "data_small", "model_small"),
         gains=gains,
@@ -233,7 +233,7 @@ def test_an_answer_with_two_directions_is_learnt_from_the_better_one():
     right = np.where(
         ours["raise_temperature"] > ours["enlarge_model"], "temperature", "model_small"
     )
-    forest = GainForest(features=FEATURES, trees=20).fit(
+    forest = GainRegression(features=FEATURES, trees=20).fit(
         matrix, right, gains=ours, zoos=list(zoos), classes=["model_small", "temperature"]
     )
     assert (forest.predict(matrix) == right).mean() > 0.9
@@ -241,7 +241,7 @@ def test_an_answer_with_two_directions_is_learnt_from_the_better_one():
 
 def test_without_a_column_of_noise_it_is_the_usual_one():
     matrix, answers, gains, zoos = collection(zoos=3, lines=31)
-    forest = GainForest(features=FEATURES[:2], trees=5)
+    forest = GainRegression(features=FEATURES[:2], trees=5)
     forest.fit(matrix[:, :2], answers, gains=gains, zoos=list(zoos), classes=CLASSES)
     assert forest.model_.scale.noise == pytest.approx(0.05)
     assert forest.predict_proba(matrix[:, :2]).sum(axis=1) == pytest.approx(np.ones(len(matrix)))

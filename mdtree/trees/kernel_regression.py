@@ -1,0 +1,140 @@
+"""Kernel regression: what each change would gain, judged by the groups that look most alike.
+
+    gain(x) = mean + sum_j weight_j exp(-width d(x, c_j)^2)
+
+The centres c are some of the training groups.  Each feature is put on a common scale first: the
+place of a value among those of the training groups, as a standard normal number, so that no unit
+and no extreme value counts.  A feature that is not known is left out of the distance, and the
+others stand for it.
+
+Ridge regression on few centres: Nystroem approximation of kernel ridge regression (Saunders,
+Gammerman, Vovk 1998; Williams, Seeger 2001).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
+
+import numpy as np
+
+from mdtree.trees.binning import Floats
+
+__all__ = ["KernelRegression", "QuantileScale", "fitted", "rounded"]
+
+_JITTER = 1e-6  # of the diagonal, so that centres that lie together can be told apart
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class QuantileScale:
+    """The way of one feature to the common scale."""
+
+    quantiles: Floats  # of the training groups, at evenly spaced shares; never falling
+
+    def __post_init__(self) -> None:
+        """Refuse what is no list of quantiles."""
+        if not len(self.quantiles) or not np.isfinite(self.quantiles).all():
+            raise ValueError("a scale needs finite quantiles")
+        if (np.diff(self.quantiles) < 0).any():
+            raise ValueError("the quantiles of a scale must not fall")
+
+    @cached_property
+    def _knots(self) -> tuple[Floats, Floats]:
+        """Give the different quantiles, and where each lies; of equal ones the middle counts."""
+        count = len(self.quantiles)
+        places = np.array([NormalDist().inv_cdf((n + 0.5) / count) for n in range(count)])
+        values, which = np.unique(self.quantiles, return_inverse=True)
+        return values, np.bincount(which, places) / np.bincount(which)
+
+    def __call__(self, values: Floats) -> Floats:
+        """Scale values; what lies beyond the training groups is as the last of them."""
+        scaled = np.interp(values, *self._knots)
+        return np.where(np.isnan(values), np.nan, scaled)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KernelRegression:
+    """Gains as a smooth function of the features."""
+
+    scales: Mapping[int, QuantileScale]  # number of a column -> its scale
+    centres: Floats  # one line for each, one number for each scale
+    width: float  # the larger, the nearer a group must be to count
+    means: Mapping[str, float]  # remedy -> gain far from all centres
+    weights: Mapping[str, Floats]  # remedy -> one number for each centre
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that do not belong together."""
+        if not self.scales or not self.weights or self.means.keys() != self.weights.keys():
+            raise ValueError("a kernel regression needs columns, and a mean for each remedy")
+        if self.centres.ndim != 2 or self.centres.shape[1] != len(self.scales):  # noqa: PLR2004
+            raise ValueError("a centre must have one number for each column")
+        numbers = [self.centres, np.array(list(self.means.values())), *self.weights.values()]
+        if not self.width > 0 or not all(np.isfinite(part).all() for part in numbers):
+            raise ValueError("a kernel regression must hold finite numbers, and a width above 0")
+        if any(part.shape != (len(self.centres),) for part in self.weights.values()):
+            raise ValueError("each remedy needs one weight for each centre")
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """List the columns that it looks at."""
+        return tuple(self.scales)
+
+    def scaled(self, matrix: Floats) -> Floats:
+        """Put the columns on the common scale."""
+        columns = [scale(matrix[:, column]) for column, scale in self.scales.items()]
+        return np.stack(columns, axis=1)
+
+    def gains(self, matrix: Floats) -> dict[str, Floats]:
+        """Give the expected gain of each remedy for each line, relative to the test error."""
+        near = kernel(self.scaled(matrix), self.centres, self.width)
+        return {
+            remedy: np.clip(self.means[remedy] + near @ weights, 0.0, 1.0)
+            for remedy, weights in self.weights.items()
+        }
+
+
+def kernel(lines: Floats, centres: Floats, width: float) -> Floats:
+    """Say how alike each line and each centre are, 0 to 1; lines may have unknown numbers.
+
+    The squared distance over the numbers that are known is scaled up to all of them.
+    """
+    known = ~np.isnan(lines)
+    told = np.where(known, lines, 0.0)
+    squares = (told**2).sum(axis=1)[:, None] + known @ (centres**2).T - 2 * told @ centres.T
+    share = np.maximum(known.sum(axis=1), 1) / max(centres.shape[1], 1)
+    return np.asarray(np.exp(-width * np.maximum(squares, 0.0) / share[:, None]))
+
+
+def fitted(
+    scales: Mapping[int, QuantileScale],
+    lines: Floats,
+    gains: Mapping[str, Floats],
+    weights: Floats,
+    centres: Floats,
+    *,
+    width: float,
+    ridge: float,
+    digits: int,
+) -> KernelRegression:
+    """Fit the weights of the centres to the gains of scaled lines; a gain may be NaN."""
+    near, among = kernel(lines, centres, width), kernel(centres, centres, width)
+    means, slopes = {}, {}
+    for remedy, values in gains.items():
+        known = np.isfinite(values)
+        share = weights[known] / weights[known].mean()
+        mean = float(np.average(values[known], weights=share))
+        left = near[known].T @ (near[known] * share[:, None]) + ridge * among
+        left += _JITTER * np.eye(len(centres))
+        right = near[known].T @ (share * (values[known] - mean))
+        means[remedy] = float(f"{mean:.{digits}g}")
+        slopes[remedy] = rounded(np.linalg.solve(left, right), digits)
+    return KernelRegression(
+        scales=scales, centres=centres, width=width, means=means, weights=slopes
+    )
+
+
+def rounded(numbers: Sequence[float] | Floats, digits: int) -> Floats:
+    """Keep that many digits of each number."""
+    return np.array([float(f"{number:.{digits}g}") for number in numbers])
