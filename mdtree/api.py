@@ -120,7 +120,7 @@ def diagnose(
 
     A directory with a recipe is measured as far as the verdicts need it, or with `full` as far as
     the tree asks; rows are diagnosed as they are.  Without `tree`, the one that comes with mdtree
-    and whose training groups are nearest is taken.
+    and that was fitted on the most groups is taken.
 
     >>> import mdtree
     >>> from mdtree.trees.bundled import shipped_rows

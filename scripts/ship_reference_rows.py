@@ -42,7 +42,8 @@ def main() -> int:
             rows = read_rows(zoos / config.stem / "rows.jsonl")
         except MdtreeError:
             rows = []
-        groups = [path for path in (zoos / config.stem).glob("*/") if path.is_dir()]
+        # where all members diverged there is a folder, and nothing to measure
+        groups = {path.parent for path in (zoos / config.stem).glob("*/*.safetensors")}
         measured = [row for row in rows if row.failure is None]
         if not rows or len(rows) < len(groups):
             missing.append(f"{config.stem} ({len(rows)} of {len(groups)} groups)")

@@ -129,11 +129,8 @@ def _benchmark(methods: str | None, *, as_json: bool) -> None:
         }
         click.echo(json.dumps({"format": 1, "methods": content}))
         return
-    columns = [column.name for column in dataclasses.fields(next(iter(means.values())))]
-    lines = [
-        [name, *(_number(getattr(scores, column)) for column in columns)]
-        for name, scores in means.items()
-    ]
+    columns = list(next(iter(means.values())).numbers())
+    lines = [[name, *map(_number, scores.numbers().values())] for name, scores in means.items()]
     zoos = ", ".join(next(iter(results.values())))
     click.echo(f"means over zoos, each left out in turn: {zoos}\n")
     click.echo(table(["method", *columns], lines))
@@ -142,10 +139,7 @@ def _benchmark(methods: str | None, *, as_json: bool) -> None:
 
 
 def _known(scores: Any) -> dict[str, float | None]:
-    return {
-        name: None if math.isnan(value) else value
-        for name, value in dataclasses.asdict(scores).items()
-    }
+    return {name: None if math.isnan(value) else value for name, value in scores.numbers().items()}
 
 
 def _number(value: float) -> str:

@@ -1,6 +1,6 @@
 """Diagnosis: rows become verdicts, with reasons, confidence and the next step."""
 
-from mdtree.diagnosis.closest_tree import ChosenTree, choose_tree
+from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import CONFIDENCE, Diagnoser, with_facts
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for

@@ -1,10 +1,10 @@
-"""The selection of a tree: the one that was asked for, or the one that fits the rows."""
+"""The selection of a tree: the one that was asked for, or the default of the protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mdtree.diagnosis.closest_tree import ChosenTree, choose_tree
+from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import CONFIDENCE, Diagnoser
 from mdtree.exceptions import MdtreeError
 from mdtree.rows import Measured, Row
@@ -15,7 +15,7 @@ __all__ = ["can_be_diagnosed", "diagnoser_for", "tree_for"]
 
 
 def tree_for(rows: Sequence[Row], tree: SavedTree | str | None) -> ChosenTree:
-    """Take a tree, the one of a name or a file, or the nearest that is shipped."""
+    """Take a tree, the one of a name or a file, or the default of the protocol."""
     why = "it was asked for"
     if tree is None:
         return choose_tree(rows, shipped_trees())
@@ -32,7 +32,7 @@ def diagnoser_for(
     seed: int = 0,
     allow_protocol_mismatch: bool = False,
 ) -> Diagnoser:
-    """Make a diagnoser of a tree, its name or its file, or of the nearest that is shipped."""
+    """Make a diagnoser of a tree, its name or its file, or the default of the protocol."""
     measured = [row for row in rows if can_be_diagnosed(row)]
     if not measured:
         reasons = {row.failure.reason for row in rows if row.failure is not None}

@@ -79,6 +79,15 @@ class LeftOutScores:
     size_80: float  # answers in a set
     coverage_90: float
     size_90: float
+    # of each group with a clear label: how sure the likeliest answer is, and whether it is right
+    confidences: tuple[tuple[float, bool], ...] = field(default=(), repr=False)
+
+    def numbers(self) -> dict[str, float]:
+        """Give the scores by name."""
+        return {part.name: getattr(self, part.name) for part in _NUMBERS}
+
+
+_NUMBERS = fields(LeftOutScores)[:-1]
 
 
 def leave_one_zoo_out(
@@ -105,13 +114,20 @@ def leave_one_zoo_out(
 
 
 def mean_scores(by_zoo: Mapping[str, LeftOutScores]) -> LeftOutScores:
-    """Give the means over zoos, leaving out what a zoo cannot tell."""
+    """Give the means over zoos, leaving out what a zoo cannot tell.
+
+    The calibration error is that of all groups together: a zoo has too few for ten bins.
+    """
     means = {}
-    for column in fields(LeftOutScores):
+    for column in _NUMBERS:
         values = np.array([getattr(scores, column.name) for scores in by_zoo.values()])
         known = values[~np.isnan(values)]
         means[column.name] = float(known.mean()) if len(known) else float("nan")
-    return LeftOutScores(**means)
+    confidences = tuple(pair for scores in by_zoo.values() for pair in scores.confidences)
+    if confidences:
+        sure, right = np.array(confidences).T
+        means["ece"] = calibration_error(sure, right.astype(bool))
+    return LeftOutScores(**means, confidences=confidences)
 
 
 def _scored(answers: Answers, labels: Sequence[Label]) -> LeftOutScores:
@@ -146,6 +162,7 @@ def _scored(answers: Answers, labels: Sequence[Label]) -> LeftOutScores:
         size_80=_mean(sizes.get("0.8", nothing), clear),
         coverage_90=100 * _mean(held.get("0.9", nothing), clear),
         size_90=_mean(sizes.get("0.9", nothing), clear),
+        confidences=tuple(zip(sure[clear].tolist(), right[clear].tolist(), strict=True)),
     )
 
 

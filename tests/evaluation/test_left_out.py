@@ -77,11 +77,25 @@ def test_what_is_unknown_is_not_counted_as_lost():
 
 
 def test_means_leave_out_what_a_zoo_cannot_tell():
-    columns = LeftOutScores.__dataclass_fields__
+    columns = score_names()
     one = LeftOutScores(**dict.fromkeys(columns, 10.0))
     other = LeftOutScores(**{**dict.fromkeys(columns, 20.0), "resources": math.nan})
     mean = mean_scores({"a": one, "b": other})
     assert (mean.right, mean.resources) == (15, 10)
+
+
+def test_the_calibration_error_is_that_of_all_groups_together():
+    """Each zoo alone is far off: half of what is told with 50 % is right, over both."""
+    nothing = dict.fromkeys(score_names(), math.nan)
+    right, wrong = (
+        LeftOutScores(**nothing, confidences=((0.55, answer),) * 4) for answer in (True, False)
+    )
+    assert mean_scores({"a": right, "b": wrong}).ece == pytest.approx(0.05)
+    assert math.isnan(mean_scores({"a": LeftOutScores(**nothing)}).ece)
+
+
+def score_names():
+    return [name for name in LeftOutScores.__dataclass_fields__ if name != "confidences"]
 
 
 def test_one_zoo_cannot_be_left_out():

@@ -66,7 +66,7 @@ class GainRegression(TreeEstimator):
         self,
         *,
         features: Sequence[str] | None = None,
-        centres: int = 600,
+        centres: int = 400,
         width: float = 0.01,
         ridge: float = 1.0,
         max_depth: int = 4,
