@@ -26,6 +26,7 @@ from __future__ import annotations
 __all__ = [
     "CheckpointError",
     "DataError",
+    "DivergedError",
     "LockedError",
     "MdtreeError",
     "MismatchError",
@@ -74,6 +75,10 @@ class UnsafeError(CheckpointError):
 
 class MismatchError(CheckpointError):
     """The weights do not belong to the model of the recipe."""
+
+
+class DivergedError(MismatchError):
+    """The weights hold NaN or infinity: training had diverged."""
 
 
 class SnapshotsError(CheckpointError):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mdtree.checkpoints.state_dict import wrapping
-from mdtree.exceptions import MismatchError
+from mdtree.exceptions import DivergedError, MismatchError
 from mdtree.messages import nearest
 
 __all__ = ["matched"]
@@ -110,7 +110,7 @@ def _check_finite(weights: Mapping[str, Tensor], name: str) -> None:
             count = int((~torch.isfinite(tensor)).sum())
             broken.append(f"{key} ({count} of {tensor.numel()})")
     if broken:
-        raise MismatchError(
+        raise DivergedError(
             f"{name} holds NaN or infinite weights, so training had diverged: {_list(broken)}"
         )
 

@@ -89,7 +89,7 @@ def command(
       mdtree diagnose runs/ --fail-on temperature_low,temperature_high
       mdtree diagnose published.csv --tree published-cifar10-resnet18
     """
-    from mdtree.diagnosis import can_be_diagnosed, with_facts
+    from mdtree.diagnosis import can_be_diagnosed, is_diverged, with_facts
 
     failing_modes = _modes(fail_on)
     facts = words(options["facts"])
@@ -102,7 +102,11 @@ def command(
     else:
         diagnoser, rows = _measured(path, tree_name, only, facts, options)
     verdicts = [diagnoser(row) for row in rows if can_be_diagnosed(row)]
-    failures = {row.group: row.failure.reason for row in rows if row.failure is not None}
+    failures = {
+        row.group: row.failure.reason
+        for row in rows
+        if row.failure is not None and not is_diverged(row)
+    }
     if html is not None:
         write_page(html, verdicts, rows, diagnoser)
     _print(verdicts, failures, as_json)

@@ -2,6 +2,7 @@
 
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import CONFIDENCE, Diagnoser, with_facts
+from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
 from mdtree.diagnosis.serialization import schema, to_plain_data
@@ -31,6 +32,7 @@ __all__ = [
     "can_be_diagnosed",
     "choose_tree",
     "diagnoser_for",
+    "is_diverged",
     "is_settled",
     "next_metric",
     "schema",

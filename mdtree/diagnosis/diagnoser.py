@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mdtree.diagnosis.diverged import diverged_verdict, is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.explanation import decision_steps
 from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, missing_measurements
@@ -62,6 +63,8 @@ class Diagnoser:
 
     def __call__(self, row: Row) -> Verdict:
         """Say what is wrong with a group."""
+        if is_diverged(row):
+            return diverged_verdict(row, self._basis(row), self._confidence)
         line = self.line(row)
         shares = self.ensemble.probabilities(line[None])[0]
         place = int(first_best(shares))

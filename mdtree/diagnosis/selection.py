@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import CONFIDENCE, Diagnoser
+from mdtree.diagnosis.diverged import is_diverged
 from mdtree.exceptions import MdtreeError
 from mdtree.rows import Measured, Row
 from mdtree.trees import SavedTree
@@ -50,5 +51,5 @@ def diagnoser_for(
 
 
 def can_be_diagnosed(row: Row) -> bool:
-    """Say whether anything of a group was measured."""
-    return any(isinstance(value, Measured) for value in row.quantities.values())
+    """Say whether anything of a group was measured, or it is known that training diverged."""
+    return is_diverged(row) or any(isinstance(value, Measured) for value in row.quantities.values())

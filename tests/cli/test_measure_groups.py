@@ -84,7 +84,7 @@ def linked(path):
     [
         (wider, "MismatchError"),
         (other_classes, "MismatchError"),
-        (diverged, "MismatchError"),
+        (diverged, "DivergedError"),
         (truncated, "UnreadableError"),
         (hostile, "UnsafeError"),
         (whole_module, "UnsafeError"),
