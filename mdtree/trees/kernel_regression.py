@@ -105,9 +105,9 @@ def kernel(lines: Floats, centres: Floats, width: float) -> Floats:
     known = ~np.isnan(lines)
     told = np.where(known, lines, 0.0)
     squares = (told**2).sum(axis=1)[:, None] + known @ (centres**2).T - 2 * told @ centres.T
-    share = np.maximum(known.sum(axis=1), 1) / max(centres.shape[1], 1)
-    alike = np.exp(-width * np.maximum(squares, 0.0) / share[:, None])
-    return np.asarray(np.where(known.any(axis=1)[:, None], alike, 0.0))
+    count = known.sum(axis=1)[:, None]
+    share = np.maximum(count, 1) / max(centres.shape[1], 1)
+    return np.where(count > 0, np.exp(-width * np.maximum(squares, 0.0) / share), 0.0)
 
 
 def fitted(
