@@ -5,7 +5,7 @@
 The centres c are some of the training groups.  Each feature is put on a common scale first: the
 place of a value among those of the training groups, as a standard normal number, so that no unit
 and no extreme value counts.  A feature that is not known is left out of the distance, and the
-others stand for it.
+others stand for it; where none is known, no centre is near, and the mean is what is left.
 
 Ridge regression on few centres: Nystroem approximation of kernel ridge regression (Saunders,
 Gammerman, Vovk 1998; Williams, Seeger 2001).
@@ -66,11 +66,12 @@ class KernelRegression:
 
     def __post_init__(self) -> None:
         """Refuse numbers that do not belong together."""
-        if not self.scales or not self.weights or self.means.keys() != self.weights.keys():
-            raise ValueError("a kernel regression needs columns, and a mean for each remedy")
+        if not self.weights or self.means.keys() != self.weights.keys():
+            raise ValueError("a kernel regression needs weights, and a mean for each remedy")
         if self.centres.ndim != 2 or self.centres.shape[1] != len(self.scales):  # noqa: PLR2004
             raise ValueError("a centre must have one number for each column")
-        numbers = [self.centres, np.array(list(self.means.values())), *self.weights.values()]
+        single = np.array([self.width, *self.means.values()])
+        numbers = [self.centres, single, *self.weights.values()]
         if not self.width > 0 or not all(np.isfinite(part).all() for part in numbers):
             raise ValueError("a kernel regression must hold finite numbers, and a width above 0")
         if any(part.shape != (len(self.centres),) for part in self.weights.values()):
@@ -84,7 +85,7 @@ class KernelRegression:
     def scaled(self, matrix: Floats) -> Floats:
         """Put the columns on the common scale."""
         columns = [scale(matrix[:, column]) for column, scale in self.scales.items()]
-        return np.stack(columns, axis=1)
+        return np.array(columns).reshape(len(columns), len(matrix)).T
 
     def gains(self, matrix: Floats) -> dict[str, Floats]:
         """Give the expected gain of each remedy for each line, relative to the test error."""
@@ -98,13 +99,15 @@ class KernelRegression:
 def kernel(lines: Floats, centres: Floats, width: float) -> Floats:
     """Say how alike each line and each centre are, 0 to 1; lines may have unknown numbers.
 
-    The squared distance over the numbers that are known is scaled up to all of them.
+    The squared distance over the numbers that are known is scaled up to all of them.  A line of
+    which none is known is like no centre.
     """
     known = ~np.isnan(lines)
     told = np.where(known, lines, 0.0)
     squares = (told**2).sum(axis=1)[:, None] + known @ (centres**2).T - 2 * told @ centres.T
-    share = np.maximum(known.sum(axis=1), 1) / max(centres.shape[1], 1)
-    return np.asarray(np.exp(-width * np.maximum(squares, 0.0) / share[:, None]))
+    count = known.sum(axis=1)[:, None]
+    share = np.maximum(count, 1) / max(centres.shape[1], 1)
+    return np.where(count > 0, np.exp(-width * np.maximum(squares, 0.0) / share), 0.0)
 
 
 def fitted(

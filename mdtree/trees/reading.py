@@ -98,7 +98,7 @@ class _GainModel:
     means: dict[str, _Number]
     quantiles: dict[str, Annotated[list[_Number], Field(min_length=1, max_length=1000)]]
     weights: dict[str, Annotated[list[_Number], Field(max_length=_MOST_CENTRES)]]
-    centres: Annotated[list[str], Field(min_length=1, max_length=_MOST_CENTRES)]
+    centres: Annotated[list[str], Field(max_length=_MOST_CENTRES)]
 
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -268,7 +268,7 @@ def _regression(part: _GainModel, features: Sequence[str]) -> KernelRegression:
             features.index(name): QuantileScale(quantiles=np.array(quantiles))
             for name, quantiles in part.quantiles.items()
         },
-        centres=np.array(centres),
+        centres=np.array(centres) if centres else np.zeros((0, len(part.quantiles))),
         width=part.width,
         means=part.means,
         weights={remedy: np.array(weights) for remedy, weights in part.weights.items()},

@@ -135,7 +135,7 @@ def _check_gain_model(model: GainModel, columns: int) -> None:
         parts = all(0 <= part.low <= part.high <= 1 for part in ranges)
         if not parts or expected != sorted(expected):
             raise ValueError(f"its ranges of the gain of {remedy} must rise, from 0 to 1 at most")
-    if max(model.regression.columns) >= columns:
+    if max(model.regression.columns, default=-1) >= columns:
         raise ValueError("it asks for more features than it has")
 
 

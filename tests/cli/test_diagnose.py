@@ -25,7 +25,7 @@ from mdtree.rows import (
 from mdtree.trees import write_tree
 from tests.support.disks import mounted
 from tests.support.paths import ROOT
-from tests.support.small_forests import constant, gain_tree, question
+from tests.support.small_gain_models import constant, gain_tree, question
 from tests.support.stopping import WAITING_NETWORK, stop_command
 from tests.support.zoos import change_recipe, rows_of, write_zoo
 
@@ -309,31 +309,29 @@ def _without_descriptions(part):
 
 
 @pytest.fixture
-def forest_file(tmp_path):
-    """A forest that expects 0.4 of the error of more data above a similarity of 0.5."""
-    trees = {"add_data": [question(0, 0.5, 0.1, 0.4)], "enlarge_model": [constant(0.2)]}
-    path = tmp_path / "forest.json"
-    write_tree(path, gain_tree(trees, levels={"0.8": 0.3, "0.9": 0.15}, protocol="paper-1"))
+def gains_file(tmp_path):
+    """A tree of gains that expects 0.4 of the error of more data above a similarity of 0.5."""
+    gains = {"add_data": question(0, 0.5, 0.1, 0.4), "enlarge_model": constant(0.2)}
+    path = tmp_path / "gains.json"
+    write_tree(path, gain_tree(gains, levels={"0.8": 0.3, "0.9": 0.15}, protocol="paper-1"))
     return path
 
 
-def test_a_forest_of_gains_answers_with_sets_and_tells_data_from_width(
-    mdtree, file_of, forest_file
-):
+def test_a_tree_of_gains_answers_with_sets_and_tells_data_from_width(mdtree, file_of, gains_file):
     path = file_of(row(cka=0.9, test_error=20.0), row("other", cka=0.1, test_error=20.0))
-    ran = mdtree("diagnose", path, "--tree", forest_file, "--group", "mine")
+    ran = mdtree("diagnose", path, "--tree", gains_file, "--group", "mine")
     assert (ran.code, ran.err) == (0, "")
     assert "\nverdict: data_small (probability 63 %)\n" in ran.out
     assert "\n  80 % sure: data_small\n" in ran.out
     assert "\n  90 % sure: data_small or model_small\n" in ran.out
     assert "\nmore data or a larger network? more data\n" in ran.out
-    other = mdtree("diagnose", path, "--tree", forest_file, "--group", "other")
+    other = mdtree("diagnose", path, "--tree", gains_file, "--group", "other")
     assert "\nmore data or a larger network? a larger network\n" in other.out
 
 
-def test_the_json_of_a_forest_holds_its_sets_and_gains(mdtree, file_of, forest_file):
+def test_the_json_of_a_tree_of_gains_holds_its_sets_and_gains(mdtree, file_of, gains_file):
     path = file_of(row(cka=0.9, test_error=20.0), row("bare", cka=0.9))
-    told = verdicts(mdtree("diagnose", path, "--tree", forest_file, "--json"))
+    told = verdicts(mdtree("diagnose", path, "--tree", gains_file, "--json"))
     assert told["mine"]["answers"] == {"0.8": ["data_small"], "0.9": ["data_small", "model_small"]}
     means = {gain["remedy"]: gain["mean"] for gain in told["mine"]["gains"]}
     assert means == pytest.approx({"add_data": 8.0, "enlarge_model": 4.0})
@@ -342,17 +340,17 @@ def test_the_json_of_a_forest_holds_its_sets_and_gains(mdtree, file_of, forest_f
     assert told["bare"]["likely"] == "data_small"
 
 
-def test_the_page_of_a_forest_shows_its_gains(mdtree, file_of, forest_file, tmp_path):
+def test_the_page_of_a_tree_of_gains_shows_its_gains(mdtree, file_of, gains_file, tmp_path):
     path = file_of(row(cka=0.9, test_error=20.0))
     page = tmp_path / "page.html"
-    ran = mdtree("diagnose", path, "--tree", forest_file, "--html", page)
+    ran = mdtree("diagnose", path, "--tree", gains_file, "--html", page)
     assert ran.code == 0, ran.err
     assert "+8.0" in page.read_text()
 
 
-def test_a_broken_forest_is_one_line(mdtree, file_of, forest_file):
-    forest_file.write_text(forest_file.read_text().replace('"0.9"', '"often"'))
-    ran = mdtree("diagnose", file_of(row()), "--tree", forest_file)
+def test_a_broken_tree_of_gains_is_one_line(mdtree, file_of, gains_file):
+    gains_file.write_text(gains_file.read_text().replace('"0.9"', '"often"'))
+    ran = mdtree("diagnose", file_of(row()), "--tree", gains_file)
     assert (ran.code, ran.out) == (2, "")
     assert "its level of 'often' is for no coverage" in ran.err
     assert "Traceback" not in ran.err
@@ -363,13 +361,13 @@ def test_the_published_schema_is_that_of_the_code():
     assert _without_descriptions(published) == _without_descriptions(schema())
 
 
-@pytest.mark.parametrize("forest", [False, True], ids=["posterior", "forest"])
-def test_judging_rows_imports_neither_torch_nor_scikit_learn(file_of, forest_file, forest):
+@pytest.mark.parametrize("by_gains", [False, True], ids=["posterior", "gains"])
+def test_judging_rows_imports_neither_torch_nor_scikit_learn(file_of, gains_file, by_gains):
     code = (
         "import sys; from mdtree.cli import main\n"
         "try: main()\n"
         "finally: assert not {'torch', 'sklearn'} & set(sys.modules)"
     )
     command = [sys.executable, "-c", code, "diagnose", str(file_of(row()))]
-    command += ["--tree", str(forest_file)] if forest else []
+    command += ["--tree", str(gains_file)] if by_gains else []
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout

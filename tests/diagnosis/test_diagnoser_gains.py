@@ -1,4 +1,4 @@
-"""Verdicts of forests made by hand: gains, sets of answers and advice by algebra."""
+"""Verdicts of gains made by hand: gains, sets of answers and advice by algebra."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mdtree.failure_modes import FAILURE_MODES
 from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import Leaf, RemedyGain, training_distribution
 from mdtree.trees.gain_model import GainRange
-from tests.support.small_forests import constant, gain_model, gain_tree, question
+from tests.support.small_gain_models import constant, gain_model, gain_tree, question
 
 NOISE = 0.1  # relative to the test error
-FOREST = {
-    "add_data": [question(0, 0.5, 0.1, 0.5), question(0, 0.5, 0.1, 0.3)],
-    "enlarge_model": [constant(0.2), constant(0.2)],
-    "raise_temperature": [constant(0.001), constant(0.001)],
+EXPECTED = {
+    "add_data": question(0, 0.5, 0.1, 0.4),
+    "enlarge_model": constant(0.2),
+    "raise_temperature": constant(0.001),
 }
 SPREAD = {
     "add_data": (
@@ -43,12 +43,12 @@ def row(*, cka=0.9, error=20.0, noise=NOISE, protocol="standard-1", **facts):
 
 
 def diagnosed(group, *, confidence=0.0, **given):
-    whole = {"trees": FOREST, "spread": SPREAD, "levels": LEVELS, **given}
+    whole = {"gains": EXPECTED, "spread": SPREAD, "levels": LEVELS, **given}
     return Diagnoser(gain_tree(**whole), name="by hand", confidence=confidence)(group)
 
 
 def shares(**gains):
-    """The probabilities of the formula, for the scale of these forests."""
+    """The probabilities of the formula, for the scale of these gains."""
     worth = dict.fromkeys(FAILURE_MODES, 0.1**2) | {"none": 1.5 * (NOISE + 0.1) ** 2}
     worth |= {mode: (gain + 0.1) ** 2 for mode, gain in gains.items()}
     return {mode: part / sum(worth.values()) for mode, part in worth.items()}
@@ -80,13 +80,13 @@ def test_a_gain_of_a_few_hundredths_of_a_point_is_not_told():
 
 @pytest.mark.parametrize("error", [0.0, 1.0, 37.0, 100.0, 250.0])
 def test_no_gain_is_larger_than_the_error(error):
-    certain = {"add_data": [constant(1.0)], "enlarge_model": [constant(0.5)]}
+    certain = {"add_data": constant(1.0), "enlarge_model": constant(0.5)}
     spread = {"add_data": (GainRange(expected=1.0, low=0.5, high=1.0),)}
-    gains = diagnosed(row(error=error), trees=certain, spread=spread).gains
-    for gain in gains:
+    told = diagnosed(row(error=error), gains=certain, spread=spread).gains
+    for gain in told:
         assert gain.mean <= min(error, 100.0)
         assert gain.high is None or gain.high <= min(error, 100.0)
-    assert bool(gains) == (error > 0)
+    assert bool(told) == (error > 0)
 
 
 def test_the_error_may_be_a_fact():
@@ -138,7 +138,7 @@ def test_sets_hold_what_is_probable_enough():
     assert set(verdict.answers["0.8"]) < set(verdict.answers["0.9"])
 
 
-def test_a_forest_without_levels_has_no_sets():
+def test_without_levels_there_are_no_sets():
     assert diagnosed(row(), levels={}).answers == {}
 
 
@@ -162,20 +162,20 @@ def test_the_verdict_is_the_largest_gain_unless_it_is_none():
     rng = np.random.default_rng(4)
     remedies = ("lower_temperature", "raise_temperature", "enlarge_model", "add_data")
     for _ in range(20):
-        trees = {remedy: [constant(rng.uniform(0, 0.6))] for remedy in remedies}
-        verdict = diagnosed(row(noise=0.2), trees=trees)
+        expected = {remedy: constant(rng.uniform(0, 0.6)) for remedy in remedies}
+        verdict = diagnosed(row(noise=0.2), gains=expected)
         assert verdict.likely in ("none", verdict.gains[0].mode)
         means = [gain.mean for gain in verdict.gains]
         assert means == sorted(means, reverse=True)
 
 
 WAY = RemedyGain(low=0.0, high=1.0, fact="learning_rate", factor=3.0)
-HOTTER = {"raise_temperature": [constant(0.5)]}
+HOTTER = {"raise_temperature": constant(0.5)}
 
 
-def change(leaf_ways, trees, **facts):
+def change(leaf_ways, expected, **facts):
     leaf = Leaf(answer="none", counts={}, ways=leaf_ways)
-    (gain,) = regression_gains(gain_model(trees), np.zeros(1), leaf, row(**facts))
+    (gain,) = regression_gains(gain_model(expected), np.zeros(1), leaf, row(**facts))
     return gain.fact, gain.old, gain.new, gain.factor
 
 
@@ -209,14 +209,14 @@ def test_the_fact_that_is_known_is_the_one_to_change(ways, facts, expected):
     ],
 )
 def test_without_a_way_facts_change_by_four(remedy, fact, old, new):
-    assert change({}, {remedy: [constant(0.5)]}, **{fact: old})[:3] == (fact, old, new)
+    assert change({}, {remedy: constant(0.5)}, **{fact: old})[:3] == (fact, old, new)
 
 
 @pytest.mark.parametrize(("factor", "new"), [(1000.0, 8192), (0.0001, 128), (2.0, 2048)])
 def test_no_fact_is_changed_by_more_than_eight(factor, new):
     """Zoos span more than anyone tries at once."""
     way = RemedyGain(low=0.0, high=1.0, fact="batch_size", factor=factor)
-    cooler = {"lower_temperature": [constant(0.5)]}
+    cooler = {"lower_temperature": constant(0.5)}
     assert change({"lower_temperature": way}, cooler, batch_size=1024)[2] == new
 
 
@@ -253,11 +253,11 @@ def test_a_group_of_which_nothing_is_known_is_unsure():
 
 
 def test_a_share_of_no_error_is_missing_and_says_why():
-    trees = {"add_data": [question(0, 0.5, 0.1, 0.5)]}
+    expected = {"add_data": question(0, 0.5, 0.1, 0.5)}
     features = ("ensemble_gain_share", "log_noise")
     group = row(error=0.0, noise=None)
     group.quantities["ensemble_gain"] = Measured(value=0.0)
-    (missed,) = diagnosed(group, trees=trees, features=features, spread={}).missed
+    (missed,) = diagnosed(group, gains=expected, features=features, spread={}).missed
     assert missed.reason == "ensemble_gain_share cannot be computed: it needs a positive number"
 
 
@@ -269,25 +269,22 @@ def test_a_failed_metric_keeps_its_reason():
     assert verdict.advice.startswith("add a checkpoint of a second seed")
 
 
-def test_the_agreement_is_the_share_of_the_trees():
-    trees = {
-        "add_data": [constant(0.9), constant(0.0), constant(0.9), constant(0.9)],
-        "enlarge_model": [constant(0.5)] * 4,
-    }
-    verdict = diagnosed(row(), trees=trees)
+def test_a_single_regression_agrees_with_no_other():
+    verdict = diagnosed(row())
     assert verdict.likely == "data_small"
-    assert verdict.agreement == pytest.approx(0.75)
+    assert verdict.agreement is None
+    assert to_plain_data(verdict)["agreement"] is None
 
 
 def test_where_the_explaining_tree_says_otherwise_a_warning_does():
     other = Leaf(answer="model_small", counts={"model_small": 3.0})
     same = Leaf(answer="data_small", counts={"data_small": 3.0})
     (warning,) = diagnosed(row(), leaf=other).basis.warnings
-    assert "ends at model_small; the forest, which decides, says data_small" in warning
+    assert "ends at model_small; the regression of gains, which decides, says data_small" in warning
     assert diagnosed(row(), leaf=same).basis.warnings == ()
 
 
-def test_redrawn_measurements_answer_by_the_forest():
+def test_redrawn_measurements_answer_by_the_regression():
     """A similarity of 0.5 +- 0.1 lies on either side of the question as often."""
     group = row(noise=None)
     group.quantities["cka"] = Measured(value=0.5, stderr=0.1)

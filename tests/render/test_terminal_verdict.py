@@ -1,4 +1,4 @@
-"""Verdicts of forests for the terminal: sets of answers, and the question that is asked most."""
+"""Verdicts of gains for the terminal: sets of answers, and the question that is asked most."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from mdtree.diagnosis import Diagnoser
 from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows import Measured, Row
-from tests.support.small_forests import constant, gain_tree
+from tests.support.small_gain_models import constant, gain_tree
 
 QUESTION = "more data or a larger network? "
 
@@ -15,7 +15,7 @@ QUESTION = "more data or a larger network? "
 def lines(*, error=20.0, levels=None, **gains):
     """The text of a verdict for these gains (remedy=relative gain)."""
     saved = gain_tree(
-        {remedy: [constant(gain)] for remedy, gain in gains.items()},
+        {remedy: constant(gain) for remedy, gain in gains.items()},
         levels={"0.8": 0.3, "0.9": 0.15} if levels is None else levels,
     )
     quantities = {"cka": Measured(value=0.5)}

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.trees.forest import Forest
-from mdtree.trees.gain_model import GainModel, GainRange, GainScale, answer_set, noise_of, shares
-from tests.support.small_forests import SCALE, constant, gain_model, question
+from mdtree.trees.gain_model import GainRange, GainScale, answer_set, noise_of, shares
+from tests.support.small_gain_models import SCALE, constant, gain_model, question
 
 GAINS = {
     "lower_temperature": np.array([0.0, 0.3]),
@@ -69,7 +68,7 @@ def test_equal_gains_are_equally_probable_and_a_loss_is_as_no_gain():
     assert given == pytest.approx(np.full((2, 2), 0.5))
 
 
-def test_a_remedy_that_no_tree_tells_of_gains_nothing():
+def test_a_remedy_that_nothing_tells_of_gains_nothing():
     given = shares({"add_data": np.array([0.4])}, NOISE[:1], ["data_small", "model_small"], SCALE)
     strengths = np.array([0.5**2, 0.1**2])
     assert given[0] == pytest.approx(strengths / strengths.sum())
@@ -83,14 +82,14 @@ def test_unknown_noise_is_the_usual_one():
 
 @pytest.mark.parametrize("logarithm", [-1e300, -800.0, 800.0, 1e300])
 def test_noise_too_large_or_small_for_a_float_makes_probabilities_too(logarithm):
-    model = gain_model({"add_data": [constant(0.4)]})
+    model = gain_model({"add_data": constant(0.4)})
     given = model.probabilities(np.array([[logarithm]]), ["log_noise"], ["data_small", "none"])[0]
     assert given.sum() == pytest.approx(1)
     assert (given[1] > given[0]) == (logarithm > 0)
 
 
-def test_a_model_asks_its_forest_and_reads_the_noise():
-    model = gain_model({"add_data": [question(0, 0.5, 0.1, 0.4), constant(0.2)]})
+def test_a_model_asks_its_regression_and_reads_the_noise():
+    model = gain_model({"add_data": question(0, 0.5, 0.15, 0.3)})
     matrix = np.array([[0.0, np.log(0.3)], [1.0, np.nan]])
     given = model.probabilities(matrix, ["cka", "log_noise"], ["data_small", "none"])
     strengths = np.array([[0.25**2, 1.5 * 0.4**2], [0.4**2, 1.5 * 0.15**2]])
@@ -121,11 +120,7 @@ def test_a_set_holds_what_is_probable_enough_and_one_answer_at_least():
 
 def test_the_range_of_a_gain_is_that_of_gains_like_it():
     low, high = (GainRange(expected=e, low=0.0, high=2 * e) for e in (0.1, 0.5))
-    model = GainModel(
-        forest=Forest(trees={"add_data": [constant(0.1)]}),
-        scale=SCALE,
-        spread={"add_data": (low, high)},
-    )
+    model = gain_model({"add_data": constant(0.1)}, spread={"add_data": (low, high)})
     assert [model.range_of("add_data", gain) for gain in (0.05, 0.1, 0.2, 0.9)] == [
         low,
         low,
@@ -133,30 +128,6 @@ def test_the_range_of_a_gain_is_that_of_gains_like_it():
         high,
     ]
     assert model.range_of("enlarge_model", 0.1) is None
-
-
-def test_votes_are_shares_of_the_trees():
-    trees = {"add_data": [constant(0.9), constant(0.0)], "enlarge_model": [constant(0.5)] * 2}
-    model = GainModel(forest=Forest(trees=trees), scale=SCALE)
-    votes = model.votes(np.zeros((3, 1)), ["cka"], ["data_small", "model_small"])
-    assert votes == pytest.approx(np.full((3, 2), 0.5))
-
-
-def test_votes_stop_where_a_remedy_has_no_more_trees():
-    """Three trees against two: the third one of `add_data` has no other to be held to."""
-    trees = {
-        "add_data": [constant(0.9), question(0, 0.5, 0.0, 0.9), constant(0.9)],
-        "enlarge_model": [constant(0.5)] * 2,
-    }
-    classes = ["data_small", "model_small"]
-    votes = gain_model(trees).votes(np.array([[0.0], [1.0]]), ["cka"], classes)
-    assert votes == pytest.approx(np.array([[0.5, 0.5], [1.0, 0.0]]))
-
-
-def test_where_all_gains_drown_in_the_noise_all_trees_vote_for_none():
-    trees = {"add_data": [constant(0.1), constant(0.2), constant(0.0)]}
-    votes = gain_model(trees).votes(np.log([[2.0]]), ["log_noise"], ["data_small", "none"])
-    assert votes == pytest.approx(np.array([[0.0, 1.0]]))
 
 
 def test_the_noise_of_a_line_is_read_from_its_feature():

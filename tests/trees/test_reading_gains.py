@@ -9,7 +9,7 @@ import pytest
 
 from mdtree.exceptions import TreeError
 from mdtree.trees import probabilities, read_tree, write_tree
-from tests.support.small_forests import constant, gain_tree, question
+from tests.support.small_gain_models import constant, gain_tree, question
 
 QUESTION = "0 0.5 > 2;0.1;0.4"  # cka above 0.5, or missing: a gain of 0.4
 GAINS = {

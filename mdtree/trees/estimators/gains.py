@@ -149,6 +149,8 @@ class GainRegression(TreeEstimator):
         known = np.any([np.isfinite(values) for values in gains.values()], axis=0)
         for out in _folds(groups, known, self.seed):
             rest = {remedy: values[~out] for remedy, values in gains.items()}
+            if not any(np.isfinite(values).any() for values in rest.values()):
+                continue
             regression = self._learnt(asked[~out], rest, groups[~out])
             for remedy, values in regression.gains(asked[out]).items():
                 expected[remedy][out] = values
@@ -161,8 +163,9 @@ class GainRegression(TreeEstimator):
             column: scale for column in range(asked.shape[1]) if (scale := _scale(asked[:, column]))
         }
         weights, random = _weights(groups), np.random.default_rng(self.seed)
-        scaled = np.stack([scale(asked[:, column]) for column, scale in scales.items()], axis=1)
-        count = min(self.centres, len(scaled))
+        columns = [scale(asked[:, column]) for column, scale in scales.items()]
+        scaled = np.array(columns).reshape(len(columns), len(asked)).T
+        count = min(self.centres, len(scaled)) if columns else 0  # all alike: the means are all
         chosen = random.choice(len(scaled), count, replace=False, p=weights / weights.sum())
         names = self._names(asked)
         lines = [scaled, *_copies(scaled, [names[column] for column in scales], random)]
