@@ -1,4 +1,4 @@
-"""Verdicts of a tree whose forest has learnt gains: saved, read, and asked."""
+"""Verdicts of a tree that has learnt gains: saved, read, and asked."""
 
 from __future__ import annotations
 
@@ -59,21 +59,29 @@ def test_what_was_written_is_read_with_the_same_answers(saved, file, rows):
         lambda part: part["scale"].update(power=0),
         lambda part: part["scale"].update(noise="much"),
         lambda part: part["levels"].update({"0.9": 2}),
-        lambda part: part["forest"].update(add_data=[]),
-        lambda part: part["forest"].update(pray=["0.5"]),
-        lambda part: part["forest"].update(add_data=["0 0.5 > 2;0.1"]),
-        lambda part: part["forest"].update(add_data=["0 0.5 ? 2;0.1;0.2"]),
-        lambda part: part["forest"].update(add_data=["99999 0.5 > 2;0.1;0.2"]),
-        lambda part: part["forest"].update(add_data=["0 0.5 > 0;0.1;0.2"]),
-        lambda part: part["forest"].update(add_data=[""]),
-        lambda part: part["forest"].update(add_data=["nan"]),
-        lambda part: part["forest"].update(add_data=["1e999"]),
-        lambda part: part["forest"].update(add_data=["0 0.5 > 99999999999999999999999;1;2"]),
-        lambda part: part["forest"].update(add_data=["0 0.5 > 2 2;1;2"]),
-        lambda part: part["forest"].update(add_data=[7]),
+        lambda part: part["means"].update(add_data=1.5),
+        lambda part: part["means"].pop("add_data"),
+        lambda part: part["means"].update(pray=0.5),
+        lambda part: part.update(means={}, weights={}),
+        lambda part: part.update(width=0),
+        lambda part: part["weights"].update(add_data=[]),
+        lambda part: part["weights"].update(add_data="0.5"),
+        lambda part: part["weights"]["add_data"].append(0.1),
+        lambda part: part["weights"]["add_data"].insert(0, 10**400),
+        lambda part: part["quantiles"].popitem(),
+        lambda part: part["quantiles"].update(prayers=[0.1]),
+        lambda part: part["quantiles"].update(cka=[0.2, 0.1]),
+        lambda part: part["quantiles"].update(cka=[]),
+        lambda part: part["centres"].pop(),
+        lambda part: part["centres"].append(""),
+        lambda part: part["centres"].__setitem__(0, part["centres"][0] + " 1"),
+        lambda part: part["centres"].__setitem__(
+            0, "nan" + part["centres"][0].lstrip("-.0123456789")
+        ),
+        lambda part: part["centres"].__setitem__(0, 7),
     ],
 )
-def test_a_forest_that_cannot_be_one_is_refused(file, tmp_path, change):
+def test_a_tree_of_gains_that_cannot_be_one_is_refused(file, tmp_path, change):
     content = json.loads(file.read_text())
     change(content["gains"])
     path = tmp_path / "broken.json"

@@ -1,22 +1,30 @@
-"""Forests of gains in tree files: broken and hostile ones are refused in words."""
+"""Regressions of gains in tree files: broken and hostile ones are refused in words."""
 
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from mdtree.exceptions import TreeError
 from mdtree.trees import probabilities, read_tree, write_tree
+from mdtree.trees.kernel_regression import KernelRegression, QuantileScale
 from tests.support.small_gain_models import constant, gain_tree, question
 
-QUESTION = "0 0.5 > 2;0.1;0.4"  # cka above 0.5, or missing: a gain of 0.4
+PLACE = NormalDist().inv_cdf(0.75)  # of the second of two quantiles; the first has -PLACE
 GAINS = {
     "scale": {"power": 2, "floor": 0.1, "none": 1.5, "noise": 0.05},
     "levels": {"0.8": 0.5, "0.9": 0.25},
     "spread": {"add_data": [{"expected": 0.2, "low": 0, "high": 0.5}]},
-    "forest": {"add_data": [QUESTION, "0.2"], "enlarge_model": ["0.3", "1 -2 < 2;0;1"]},
+    "width": 0.5,
+    "means": {"add_data": 0.2, "enlarge_model": 0.3},
+    "quantiles": {"log_noise": [-4, -2], "cka": [0.1, 0.5]},
+    "weights": {"add_data": [0.1, -0.2, 0.3], "enlarge_model": [0, 0.5, 0]},
+    "centres": ["0 0.5", "-1 0", "1.5 -0.25"],
 }
 WHOLE = {
     "format": 1,
@@ -71,9 +79,16 @@ def refusal(read, tmp_path):
 
 def test_the_whole_file_is_read(read):
     model = read(json.dumps(WHOLE)).gain_model
-    gains = model.forest.gains(np.array([[0.5, -3.0], [0.6, -1.0], [np.nan, np.nan]]))
-    assert gains["add_data"] == pytest.approx([0.15, 0.3, 0.3])
-    assert gains["enlarge_model"] == pytest.approx([0.15, 0.65, 0.15])
+    gains = model.regression.gains(np.array([[0.5, -3.0], [0.0, np.nan], [np.nan, np.nan]]))
+    whole = [
+        math.exp(-0.5 * ((0 - noise) ** 2 + (PLACE - cka) ** 2))
+        for noise, cka in ((0, 0.5), (-1, 0), (1.5, -0.25))
+    ]
+    part = [math.exp(-0.5 * 2 * (-PLACE - cka) ** 2) for cka in (0.5, 0, -0.25)]
+    assert gains["add_data"] == pytest.approx(
+        [0.2 + 0.1 * near[0] - 0.2 * near[1] + 0.3 * near[2] for near in (whole, part)] + [0.2]
+    )
+    assert gains["enlarge_model"] == pytest.approx([0.3 + 0.5 * whole[1], 0.3 + 0.5 * part[1], 0.3])
     assert (model.scale.power, model.scale.noise, model.levels["0.9"]) == (2, 0.05, 0.25)
     assert model.range_of("add_data", 0.9).high == 0.5
 
@@ -113,13 +128,46 @@ def test_a_file_without_levels_and_ranges_has_answers_all_the_same(read):
         (("spread", "add_data", 0, "low"), -0.1, "must rise, from 0 to 1"),
         (("spread", "add_data", 0, "high"), 1e300, "must rise, from 0 to 1"),
         (("spread", "add_data", 0, "expected"), 1e301, "less than or equal"),
-        (("forest",), LEFT_OUT, "gains.forest: Field required"),
-        (("forest",), {}, "a tree for each remedy"),
-        (("forest",), {"pray": ["0.5"]}, "the gain of 'pray', which is no remedy"),
-        (("forest", "add_data"), [], "at least 1 item"),
-        (("forest", "add_data"), QUESTION, "gains.forest.add_data: Input should be"),
-        (("forest", "add_data"), [7], "gains.forest.add_data.0: Input should be a valid string"),
-        (("forest", "add_data"), ["0"] * 10_001, "at most 10000 items"),
+        (("width",), LEFT_OUT, "gains.width: Field required"),
+        (("width",), 0, "greater than or equal"),
+        (("width",), -1, "greater than or equal"),
+        (("width",), 1e13, "less than or equal"),
+        (("width",), "wide", "gains.width: Input should be a valid number"),
+        (("means",), LEFT_OUT, "gains.means: Field required"),
+        (("means",), {}, "a mean for each remedy"),
+        (("means", "add_data"), LEFT_OUT, "a mean for each remedy"),
+        (("means", "pray"), 0.5, "a mean for each remedy"),
+        (("means", "add_data"), -0.1, "expects a gain of add_data that is no part of an error"),
+        (("means", "add_data"), 1.1, "no part of an error"),
+        (("means", "add_data"), 10**400, "gains.means.add_data: Input should be"),
+        (("weights",), LEFT_OUT, "gains.weights: Field required"),
+        (("weights",), {}, "a mean for each remedy"),
+        (("weights", "add_data"), [], "one weight for each centre"),
+        (("weights", "add_data"), [0.1, 0.2], "one weight for each centre"),
+        (("weights", "add_data"), [0.1] * 4, "one weight for each centre"),
+        (("weights", "add_data"), [0.1] * 10_001, "at most 10000 items"),
+        (("weights", "add_data"), "0.1 0.2 0.3", "gains.weights.add_data: Input should be"),
+        (("weights", "add_data", 1), 1e301, "less than or equal"),
+        (("weights", "add_data", 1), None, "gains.weights.add_data.1: Input should be"),
+        (("quantiles",), LEFT_OUT, "gains.quantiles: Field required"),
+        (("quantiles",), {}, "one number for each column"),
+        (("quantiles", "cka"), LEFT_OUT, "one number for each column"),
+        (("quantiles", "train_error"), [0, 1], "'train_error', which is not among its features"),
+        (("quantiles", ""), [0, 1], "'', which is not among its features"),
+        (("quantiles", "cka"), [], "at least 1 item"),
+        (("quantiles", "cka"), [0.5, 0.1], "must not fall"),
+        (("quantiles", "cka"), [0.5] * 1001, "at most 1000 items"),
+        (("quantiles", "cka", 0), -1e301, "greater than or equal"),
+        (("quantiles", "cka", 0), "low", "gains.quantiles.cka.0: Input should be a valid number"),
+        (("centres",), LEFT_OUT, "gains.centres: Field required"),
+        (("centres",), [], "one weight for each centre"),
+        (("centres",), ["0 0"] * 4, "one weight for each centre"),
+        (("centres",), ["0 0 0"] * 3, "one number for each column"),
+        (("centres",), ["0"] * 3, "one number for each column"),
+        (("centres",), ["0 0"] * 10_001, "at most 10000 items"),
+        (("centres",), "0 0.5", "gains.centres: Input should be"),
+        (("centres", 1), [0, 1], "gains.centres.1: Input should be a valid string"),
+        (("centres", 1), 7, "gains.centres.1: Input should be a valid string"),
         (("more",), 1, "gains.more: Unexpected keyword"),
     ],
 )
@@ -134,58 +182,64 @@ def test_ranges_that_fall_are_refused(refusal):
     )
 
 
+@pytest.mark.parametrize("line", ["1", "1 1 1"])
+def test_centres_of_unequal_length_are_refused(refusal, line):
+    assert "as long as each other" in refusal(changed("centres", 2, to=line))
+
+
 @pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "could not convert"),
-        (";", "could not convert"),
-        (" ", "four words, an answer one"),
-        ("0.1;", "could not convert"),
-        ("much", "could not convert"),
-        ("nan", "finite"),
-        ("-inf", "finite"),
-        ("1e999", "finite"),
-        ("-5", "expects a gain of add_data that is no part of an error"),
-        ("1.5", "no part of an error"),
-        ("1e300", "no part of an error"),
-        ("0 0.5 > 2;0.1", "behind it"),
-        ("0 0.5 > 2", "end in leaves"),
-        ("0 0.5 > 2;0.1;-0.4", "no part of an error"),
-        ("0 0.5 ? 2;0.1;0.2", "four words, an answer one"),
-        ("0 0.5 >< 2;0.1;0.2", "four words, an answer one"),
-        ("0 0.5 2;0.1;0.2", "four words, an answer one"),
-        ("0 0.5 > 2 2;0.1;0.2", "four words, an answer one"),
-        ("0  0.5 > 2;0.1;0.2", "four words, an answer one"),
-        ("0 nan > 2;0.1;0.2", "finite"),
-        ("0 1e999 > 2;0.1;0.2", "finite"),
-        ("0 x > 2;0.1;0.2", "could not convert"),
-        ("0.5 0.5 > 2;0.1;0.2", "'0.5' is no column"),
-        ("-1 0.5 > 2;0.1;0.2", "'-1' is no column"),
-        ("-5 0.5 > 2;0.1;0.2", "'-5' is no column"),
-        ("1_0 0.5 > 2;0.1;0.2", "'1_0' is no column"),
-        ("2 0.5 > 2;0.1;0.2", "asks for more features than it has"),
-        ("99999999999999999999999 0.5 > 2;0.1;0.2", "asks for more features"),
-        (f"{2**63} 0.5 > 2;0.1;0.2", "asks for more features"),
-        ("9" * 5000 + " 0.5 > 2;0.1;0.2", "cannot be read"),
-        ("0 0.5 > 0;0.1;0.2", "behind it"),
-        ("0 0.5 > 1;0.1;0.2", "behind it"),
-        ("0 0.5 > 3;0.1;0.2", "behind it"),
-        ("0 0.5 > -2;0.1;0.2", "behind it"),
-        ("0 0.5 > 2.0;0.1;0.2", "invalid literal"),
-        ("0 0.5 > 99999999999999999999999;0.1;0.2", "cannot be read"),
-        ("0 0.5 > 2;0 0.5 > 1;0.1", "behind it"),
-    ],
+    "word",
+    ["", "much", "nan", "-inf", "1e999", "1e7", "-1000001", "0x1", "9" * 5000, "1,5", "é", "\0"],
 )
-def test_a_line_that_is_no_tree_is_refused(refusal, text, reason):
-    assert reason in refusal(changed("forest", "add_data", to=["0.1", text]))
+@pytest.mark.parametrize("line", ["{} 0.5", "0.5 {}"])
+def test_a_word_that_is_no_number_of_a_centre_is_refused(refusal, line, word):
+    assert "is no number that it can hold" in refusal(changed("centres", 1, to=line.format(word)))
 
 
-def test_a_long_chain_of_questions_is_read_and_its_walks_end(read):
-    count = 20_000
-    chain = ";".join([f"0 0.5 > {count + 1}"] * count + ["0.1", "0.2"])
-    model = read(changed("forest", "add_data", to=[chain])).gain_model
-    gains = model.forest.gains(np.array([[0.0, 0.0], [1.0, 0.0]]))["add_data"]
-    assert gains == pytest.approx([0.1, 0.2])
+@pytest.mark.parametrize("features", [["cka", "cka", "log_noise"], ["cka", "log_noise", "cka"]])
+def test_features_that_are_named_twice_are_refused(refusal, features):
+    assert "features must be distinct" in refusal(json.dumps({**WHOLE, "features": features}))
+
+
+def test_a_key_twice_is_the_last_of_them(read):
+    """As JSON has it; no list of the other is mixed in."""
+    text = json.dumps(WHOLE).replace('"width": 0.5', '"width": 7.0, "width": 0.5')
+    assert text.count('"width"') == 2
+    matrix = np.array([[0.2, -3.0]])
+    assert probabilities(read(text), matrix) == pytest.approx(
+        probabilities(read(json.dumps(WHOLE)), matrix)
+    )
+
+
+@pytest.mark.parametrize(
+    "nothing", [{"centres": []}, {"centres": [], "quantiles": {}}], ids=["no centre", "no column"]
+)
+def test_without_centres_the_means_are_expected(read, tmp_path, nothing):
+    """Such is what groups that nothing tells apart are fitted with."""
+    gains = {**GAINS, "weights": {"add_data": [], "enlarge_model": []}, **nothing}
+    saved = read(json.dumps({**WHOLE, "gains": gains}))
+    write_tree(tmp_path / "again.json", saved)
+    for model in (saved.gain_model, read_tree(tmp_path / "again.json").gain_model):
+        told = model.regression.gains(np.array([[0.2, -3.0], [np.nan, 1.0]]))
+        assert told["add_data"] == pytest.approx([0.2, 0.2])
+        assert told["enlarge_model"] == pytest.approx([0.3, 0.3])
+
+
+def test_a_file_larger_than_any_tree_is_refused(refusal):
+    assert "is larger than 16777216 bytes: no tree is" in refusal(
+        changed("centres", to=["0 0" + " 0" * 2**23])
+    )
+
+
+@pytest.mark.parametrize("count", [10_000, 9_999])
+def test_as_many_centres_as_are_allowed_are_read_and_asked(read, count):
+    content = json.loads(json.dumps(WHOLE))
+    content["gains"] |= {
+        "centres": ["0 0"] * count,
+        "weights": {"add_data": [1 / count] * count, "enlarge_model": [0] * count},
+    }
+    told = read(json.dumps(content)).gain_model.regression.gains(np.array([[0.3, -3.0]]))
+    assert told["add_data"] == pytest.approx([1.0])  # 0.2 and 1, which is more than there is
 
 
 def places(part, path=()):
@@ -197,7 +251,10 @@ def places(part, path=()):
             yield from places(value, (*path, key))
 
 
-ODD = (None, True, -1, 0, 1, 0.5, 1e308, 10**400, "", "1", "0 0 > 2;0;1", [], {}, [[]], LEFT_OUT)
+ODD = (
+    None, True, -1, 0, 1, 0.5, 1e300, -1e300, 1e308, 10**400, "", "1", "0 0", "1e6 -1e6", [], {},
+    [[]], ["0 0"] * 3, LEFT_OUT,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("path", list(places(GAINS)), ids=lambda path: ".".join(map(str, path)))
@@ -210,40 +267,53 @@ def test_whatever_stands_there_is_used_or_refused(read, tmp_path, path):
         matrix = np.array([[0.2, -3.0], [np.nan, np.nan], [1e300, 1e300]])
         shares = probabilities(saved, matrix)
         assert shares.sum(axis=1) == pytest.approx(np.ones(3))
-        assert saved.gain_model.votes(matrix, saved.features, saved.classes).shape == (3, 2)
+        for gains in saved.gain_model.regression.gains(matrix).values():
+            assert ((gains >= 0) & (gains <= 1)).all()
         write_tree(tmp_path / "again.json", saved)
         again = probabilities(read_tree(tmp_path / "again.json"), matrix)
         assert again == pytest.approx(shares)
 
 
 @pytest.mark.parametrize(
-    ("tree", "reason"),
+    ("gains", "reason"),
     [
         (constant(1.5), "no part of an error"),
         (question(2, 0.5, 0.1, 0.2), "asks for more features than it has"),
     ],
 )
-def test_a_forest_that_could_not_be_read_again_is_not_written(tmp_path, tree, reason):
+def test_a_regression_that_could_not_be_read_again_is_not_written(tmp_path, gains, reason):
     path = tmp_path / "tree.json"
     path.write_text("an earlier tree")
     with pytest.raises(TreeError, match=f"cannot be written, .*{reason}"):
-        write_tree(path, gain_tree({"add_data": [tree]}))
+        write_tree(path, gain_tree({"add_data": gains}))
     assert path.read_text() == "an earlier tree"
 
 
 def test_a_file_too_large_to_be_read_is_not_written(tmp_path):
-    large = gain_tree({"add_data": [constant(0.1)]}, provenance={"rows": "x" * 2**24})
+    large = gain_tree({"add_data": constant(0.1)}, provenance={"rows": "x" * 2**24})
     with pytest.raises(TreeError, match="its file would be larger than 16777216 bytes"):
         write_tree(tmp_path / "tree.json", large)
     assert not (tmp_path / "tree.json").exists()
 
 
 def test_every_digit_that_is_written_is_read(tmp_path):
-    trees = [question(0, number, 0.1234, 0.9999) for number in (1e-9, -123456.7, 1e300, 1 / 3)]
-    write_tree(tmp_path / "tree.json", gain_tree({"add_data": trees, "enlarge_model": [trees[0]]}))
-    read_trees = read_tree(tmp_path / "tree.json").gain_model.forest.trees["add_data"]
-    for one, other in zip(trees, read_trees, strict=True):
-        assert other.number == pytest.approx(one.number, rel=1e-9)
-        assert other.feature.tolist() == one.feature.tolist()
-        assert other.high.tolist() == one.high.tolist()
-        assert other.missing_high.tolist() == one.missing_high.tolist()
+    """Centres to ten digits, and all others as they are."""
+    rng = np.random.default_rng(0)
+    quantiles = np.sort([1e-9, -123456.7, 1e300, 1 / 3, -1e300])
+    ours = KernelRegression(
+        scales={1: QuantileScale(quantiles=quantiles), 0: QuantileScale(quantiles=quantiles / 7)},
+        centres=rng.normal(size=(5, 2)) * [1.0, 1e-7],
+        width=1 / 7,
+        means={"add_data": 1 / 3},
+        weights={"add_data": rng.normal(size=5) * 1e-5},
+    )
+    tree = gain_tree({"add_data": constant(0.1)})
+    tree = replace(tree, gain_model=replace(tree.gain_model, regression=ours))
+    write_tree(tmp_path / "tree.json", tree)
+    theirs = read_tree(tmp_path / "tree.json").gain_model.regression
+    assert theirs.columns == (1, 0)
+    assert theirs.centres == pytest.approx(ours.centres, rel=1e-9)
+    assert (theirs.width, theirs.means) == (ours.width, ours.means)
+    assert theirs.weights["add_data"].tolist() == ours.weights["add_data"].tolist()
+    for column, scale in ours.scales.items():
+        assert theirs.scales[column].quantiles.tolist() == scale.quantiles.tolist()
