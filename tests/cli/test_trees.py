@@ -133,7 +133,7 @@ def test_all_trees_that_come_with_mdtree_are_listed(mdtree):
     out = mdtree("tree", "list").out
     for name, tree in shipped_trees().items():
         assert name in out
-        assert tree.provenance["accuracy"].split(" (")[0] in out
+        assert tree.provenance.get("accuracy", "").split(" (")[0] in out
         assert tree.provenance["data"] in out
 
 

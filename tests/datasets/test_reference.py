@@ -427,13 +427,13 @@ def test_coding_windows_are_codons_of_genes_and_others_share_nothing_with_them(f
 ZOOS = sorted(CONFIGS.rglob("*.yaml"))
 
 
-def test_there_are_sixteen_zoos_and_three_set_aside():
-    assert len(list(CONFIGS.glob("*.yaml"))) == 16
+def test_there_are_many_zoos_and_three_set_aside():
+    assert len(list(CONFIGS.glob("*.yaml"))) >= 16
     assert len(list((CONFIGS / "held_out").glob("*.yaml"))) == 3
 
 
 @pytest.mark.parametrize("path", ZOOS, ids=lambda path: path.stem)
-def test_a_config_is_a_grid_of_enough_groups_with_a_factor_of_sixteen(path):
+def test_a_config_is_a_grid_of_enough_groups_with_a_factor_of_eight_or_more(path):
     zoo = read_zoo(path)
     assert zoo.facts["zoo"] == path.stem
     groups = list(zoo.points())
@@ -441,7 +441,7 @@ def test_a_config_is_a_grid_of_enough_groups_with_a_factor_of_sixteen(path):
     assert zoo.seeds in (2, 3)
     for axis in ("width", "data_amount"):
         values = zoo.grid[axis]
-        assert max(values) == 16 * min(values)
+        assert max(values) in (8 * min(values), 16 * min(values))
         assert list(values) == sorted(values)
     assert {"batch_size", "learning_rate"} & set(zoo.grid)
 

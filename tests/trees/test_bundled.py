@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import resources
+from pathlib import Path
 
 import pytest
 
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import TASKS
-from mdtree.trees import LANDSCAPE, leaves, write_tree
+from mdtree.trees import COMPARABLE, LANDSCAPE, TRAINING, leaves, write_tree
 from mdtree.trees.bundled import find_tree, shipped_trees
 from mdtree.trees.node import weight_of
 
@@ -37,13 +39,25 @@ def test_the_tree_named_in_the_help_is_there():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_tree_answers_its_task_from_the_landscape_alone(name):
+def test_a_shipped_tree_answers_its_task_from_what_it_says(name):
     saved = find_tree(name)
     assert saved.protocol == ("paper-1" if name.startswith("published") else "standard-1")
     assert set(saved.classes) == set(TASKS[saved.task].classes)
-    assert set(saved.features) <= set(LANDSCAPE)
+    general = name.startswith("general")
+    assert set(saved.features) <= {*(COMPARABLE if general else LANDSCAPE), *TRAINING, "log_noise"}
+    assert (saved.gain_model is not None) == general
     assert {leaf.answer for leaf in leaves(saved.tree)} <= set(saved.classes)
-    assert 0.9 * saved.groups <= weight_of(saved.tree) <= saved.groups <= 1690
+    assert 0.9 * saved.groups <= weight_of(saved.tree) <= saved.groups
+
+
+def test_all_that_comes_along_is_small():
+    folder = Path(str(resources.files("mdtree"))) / "data"
+    sizes = {
+        part: sum(path.stat().st_size for path in (folder / part).rglob("*") if path.is_file())
+        for part in ("trees", "reference")
+    }
+    assert sizes["trees"] < 2_000_000
+    assert sizes["reference"] < 15_000_000
 
 
 @pytest.mark.parametrize("name", NAMES)
