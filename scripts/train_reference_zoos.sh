@@ -18,9 +18,13 @@ fi
 out=$1 workers=${2:-2} mdtree=${MDTREE:-mdtree}
 configs=$(dirname "$0")/../configs/reference
 zoos=${ZOOS:-"
-    segment mixture teacher dna-transformer digits-cnn flights parity glyphs-mixer
-    markov-gru signals-cnn animals-cnn words-lstm glyphs-resnet modular glyphs-vit
-    glyphs-cnn diamonds syllables shapes
+    segment mixture teacher dna-transformer digits-cnn flights parity glyphs-mixer crowd
+    digits-mlp teacher-sgd glyphs-mlp signals-mlp dna-mlp words-mlp flights-adamw animals-mlp
+    bananas digits-batchnorm digits-noisy dna-wide flights-deep glyphs-bn glyphs-deep markov-mlp
+    markov-transformer mixture-noisy mixture-two mixture-wide modular-short parity-two
+    segment-sgd signals-batch signals-sgd teacher-many teacher-short weather words-batch
+    markov-gru signals-cnn animals-cnn words-lstm glyphs-resnet modular glyphs-vit glyphs-cnn
+    diamonds syllables shapes
 "}
 
 incomplete=""
