@@ -10,7 +10,7 @@ import numpy as np
 from mdtree.diagnosis.diverged import diverged_verdict, is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.explanation import decision_steps
-from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, missing_measurements
+from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, missing_measurements, untold_facts
 from mdtree.diagnosis.recommendation import advice, gains, regression_gains
 from mdtree.diagnosis.resampling import resampled
 from mdtree.diagnosis.verdict_record import (
@@ -99,7 +99,7 @@ class Diagnoser:
             agreement=None if votes is None else float(votes[0, place]),
             stability=self._stability(line, draws, place),
             gains=expected_gains,
-            advice=_next_step(missing, likely, expected_gains)
+            advice=_next_step(missing, row, likely, expected_gains)
             if undecided
             else advice(likely, expected_gains),
             outlier=outlier,
@@ -228,7 +228,7 @@ def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
 
 
 def _next_step(
-    missing: Sequence[MissingMeasurement], likely: str, expected_gains: Sequence[Gain]
+    missing: Sequence[MissingMeasurement], row: Row, likely: str, expected_gains: Sequence[Gain]
 ) -> str:
     """Say what would decide between the answers."""
     obtainable = [
@@ -250,7 +250,9 @@ def _next_step(
     if first.reason.startswith("needs 2 checkpoints"):
         how = "add a checkpoint of a second seed"
     elif first.metric == FACTS:
-        facts = dict.fromkeys(need for name in first.features for need in FEATURES[name].needs)
+        untold = [fact for name in first.features for fact in untold_facts(name, row)]
+        wrong = [need for name in first.features for need in FEATURES[name].needs]
+        facts = dict.fromkeys(untold or wrong)
         how = f"tell {', '.join(facts)} with --fact"
     else:
         how = (

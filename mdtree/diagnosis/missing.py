@@ -8,12 +8,14 @@ import numpy as np
 
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.verdict_record import MissingMeasurement
+from mdtree.rows import FACTS as KNOWN_FACTS
 from mdtree.rows import QUANTITIES, Missing, Row
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
+from mdtree.trees.features import numbers_of
 from mdtree.trees.posterior import first_best
 
-__all__ = ["FACTS", "NOT_POSITIVE", "metric_of", "missing_measurements"]
+__all__ = ["FACTS", "NOT_POSITIVE", "metric_of", "missing_measurements", "untold_facts"]
 
 FACTS = "facts"  # in place of a metric
 NOT_POSITIVE = "cannot be computed: it needs a positive number"
@@ -44,10 +46,18 @@ def metric_of(feature: str, row: Row) -> str:
     """Name the metric that would tell a feature; `facts` where it is for the user to tell."""
     needs = FEATURES[feature].needs
     unmeasured = [name for name in needs if name in QUANTITIES and not _measured(name, row)]
+    if not unmeasured and untold_facts(feature, row):
+        return FACTS
     for name in unmeasured or needs:
         if name in QUANTITIES:
             return QUANTITIES[name].metric
     return FACTS
+
+
+def untold_facts(feature: str, row: Row) -> list[str]:
+    """List the facts that a feature needs, and that neither stand in a row nor follow from it."""
+    told = {*row.facts, *numbers_of(row)}
+    return [name for name in FEATURES[feature].needs if name in KNOWN_FACTS and name not in told]
 
 
 def _measured(name: str, row: Row) -> bool:
@@ -62,8 +72,8 @@ def _reason(feature: str, row: Row) -> str:
             return value.missing
         if value is None and name in QUANTITIES:
             return f"{name} was not measured"
-        if value is None and name not in row.facts:
-            return f"the fact {name} is not known"
+    for name in untold_facts(feature, row):
+        return f"the fact {name} is not known"
     return f"{feature} {NOT_POSITIVE}"
 
 

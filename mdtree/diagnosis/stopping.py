@@ -75,7 +75,13 @@ def _trial_values(ensemble: TreeEnsemble, line: Floats) -> Mapping[str, Floats]:
 
 
 def _cuts(saved: SavedTree) -> dict[str, list[float]]:
-    """Collect the thresholds of each feature that any of the trees may have."""
+    """Collect the thresholds of each feature that any of the trees may have.
+
+    A regression of gains has none; its quantiles stand for them.
+    """
+    if saved.gain_model is not None:
+        scales = saved.gain_model.regression.scales
+        return {saved.features[n]: scale.quantiles.tolist() for n, scale in scales.items()}
     thresholds: dict[str, list[float]] = {}
     for _, binned in saved.components:
         for question, cuts in zip(questions_of(binned.shape), binned.cuts, strict=True):

@@ -31,6 +31,7 @@ __all__ = [
     "TRAINING",
     "Feature",
     "feature_matrix",
+    "numbers_of",
 ]
 
 
@@ -321,7 +322,7 @@ _LIST = (
     ),
     Feature(
         name="log_steps",
-        needs=("training_steps",),
+        needs=("steps",),
         meaning="natural logarithm of the steps of training",
         unit="",
         low="trained briefly",
@@ -330,7 +331,7 @@ _LIST = (
     ),
     Feature(
         name="log_epochs",
-        needs=("training_steps", "batch_size", "data_amount"),
+        needs=("steps", "batch_size", "data_amount"),
         meaning="natural logarithm of the passes over the training items",
         unit="",
         low="each item was seen seldom",
@@ -339,7 +340,7 @@ _LIST = (
     ),
     Feature(
         name="log_training_time",
-        needs=("learning_rate", "training_steps"),
+        needs=("learning_rate", "steps"),
         meaning="natural logarithm of the learning rate times the steps of training",
         unit="",
         low="training cannot have gone far",
@@ -431,7 +432,7 @@ def feature_matrix(rows: Sequence[Row], names: Iterable[str]) -> NDArray[np.floa
     features = [_feature(name) for name in names]
     matrix = np.full((len(rows), len(features)), np.nan)
     for line, row in enumerate(rows):
-        numbers = _numbers(row)
+        numbers = numbers_of(row)
         for column, feature in enumerate(features):
             values = [numbers.get(need) for need in feature.needs]
             if all(value is not None for value in values):
@@ -450,7 +451,8 @@ def _feature(name: str) -> Feature:
     return FEATURES[name]
 
 
-def _numbers(row: Row) -> Mapping[str, float]:
+def numbers_of(row: Row) -> Mapping[str, float]:
+    """Collect what features are computed from: measurements, and facts with what they tell."""
     facts = {name: number_of(row, name) for name in row.facts}
     numbers = {name: value for name, value in facts.items() if value is not None}
     quantities = {n: v for n, v in row.quantities.items() if isinstance(v, Measured)}
@@ -461,7 +463,7 @@ def _numbers(row: Row) -> Mapping[str, float]:
         if value.stderr is not None
     }
     steps = _training_steps(numbers)
-    return {**numbers, **stderrs, **measured} | ({} if steps is None else {"training_steps": steps})
+    return {**numbers, **stderrs, **measured} | ({} if steps is None else {"steps": steps})
 
 
 def _training_steps(facts: Mapping[str, float]) -> float | None:
@@ -469,6 +471,8 @@ def _training_steps(facts: Mapping[str, float]) -> float | None:
     if "steps" in facts:
         return facts["steps"]
     epochs, items, batch = (facts.get(name) for name in ("epochs", "data_amount", "batch_size"))
-    if epochs is None or items is None or not batch:
+    if epochs is None or items is None or batch is None or not batch > 0:
         return None
-    return epochs * math.ceil(items / batch)
+    batches = items / batch
+    steps = epochs * math.ceil(batches) if math.isfinite(batches) else math.inf
+    return steps if math.isfinite(steps) else None

@@ -10,7 +10,7 @@ from mdtree.failure_modes import FAILURE_MODES
 from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import Leaf, RemedyGain, SavedTree, Split
 
-FEATURES = ("cka", "train_error", "log_data_amount", "log_hessian_trace")
+FEATURES = ("cka", "train_error", "log_data_amount", "log_hessian_trace", "log_edge", "log_epochs")
 ONE_SEED = Missing(missing="needs 2 checkpoints, found 1")
 
 
@@ -112,6 +112,22 @@ AMOUNT = split(UNDECIDED, leaf("data_small"), feature="log_data_amount")
 def test_a_fact_is_for_the_user_to_tell_by_its_own_name():
     verdict = judged(split(AMOUNT, AMOUNT), row(cka=0.3))
     assert verdict.advice.startswith("tell data_amount with --fact: ")
+    assert verdict.missed[0].metric == "facts"
+
+
+@pytest.mark.parametrize(
+    ("feature", "group", "told"),
+    [
+        ("log_edge", row(cka=0.3, hessian_top=2.0), "learning_rate"),
+        ("log_epochs", row(cka=0.3), "steps, batch_size, data_amount"),
+        ("log_epochs", row({"batch_size": 4, "epochs": 2}, cka=0.3), "steps, data_amount"),
+        ("log_epochs", row({"batch_size": 4, "data_amount": 9}, cka=0.3), "steps"),
+    ],
+)
+def test_only_facts_that_are_not_known_are_to_be_told(feature, group, told):
+    node = split(UNDECIDED, leaf("data_small"), feature=feature)
+    verdict = judged(split(node, node), group)
+    assert verdict.advice.startswith(f"tell {told} with --fact: ")
     assert verdict.missed[0].metric == "facts"
 
 

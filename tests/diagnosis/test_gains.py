@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import jsonschema
+import numpy as np
 import pytest
 
 from mdtree.diagnosis import UNSURE, Diagnoser, schema, to_plain_data
@@ -138,6 +139,56 @@ def test_rows_from_before_the_new_quantities_are_used_as_they_are():
 def test_verdicts_are_json_of_the_schema(verdicts):
     content = {"format": 1, "verdicts": [to_plain_data(verdict) for _, verdict in verdicts]}
     jsonschema.validate(json.loads(json.dumps(content, allow_nan=False)), schema())
+
+
+@pytest.fixture(scope="module")
+def with_facts(rows):
+    return Diagnoser(fit_tree(rows, task="failure", method="gains", facts=True), name="facts")
+
+
+def test_a_recipe_that_is_not_known_is_asked_for_and_not_needed(with_facts, rows):
+    """What its features tell is made up for by the others, and nothing but facts is missed."""
+    same = 0
+    for row in rows[::5]:
+        whole, bare = with_facts(row), with_facts(replace(row, facts={}))
+        (lack,) = (missing for missing in bare.missed if missing.metric == "facts")
+        assert {"log_temperature", "log_steps", "log_edge"} <= set(lack.features)
+        assert 0 <= lack.flips <= 1
+        assert "facts" not in {missing.metric for missing in whole.missed}
+        same += bare.likely == whole.likely
+    assert same / len(rows[::5]) > 0.8
+
+
+def test_facts_alone_make_a_verdict_whose_json_is_of_the_schema(with_facts, rows):
+    """Without any measurement it is a guess, and says what to measure."""
+    alone = with_facts(replace(rows[0], quantities={}))
+    assert alone.gains == ()
+    assert {"error_rate", "hessian", "similarity"} <= {each.metric for each in alone.missed}
+    nothing = with_facts(replace(rows[0], quantities={}, facts={}))
+    assert nothing.mode == UNSURE
+    content = {"format": 1, "verdicts": [to_plain_data(each) for each in (alone, nothing)]}
+    jsonschema.validate(json.loads(json.dumps(content, allow_nan=False)), schema())
+
+
+def test_the_outlook_is_one_answer_for_each_draw_of_what_is_missing(with_facts, rows):
+    line = with_facts.line(replace(rows[0], facts={}))
+    features = ("log_temperature", "log_steps")
+    outcomes, shares = with_facts.ensemble.outlook(line, features)
+    assert outcomes.sum(axis=1) == pytest.approx(np.ones(len(outcomes)))
+    assert shares.sum() == pytest.approx(1.0)
+    assert len(np.unique(outcomes[:, 0])) > 10  # they differ, as what is drawn does
+    known = with_facts.line(rows[0])
+    again, _ = with_facts.ensemble.outlook(known, features)
+    one = with_facts.ensemble.probabilities(known[None])
+    assert again == pytest.approx(np.repeat(one, len(again), axis=0))
+
+
+def test_the_command_shows_the_tree_that_explains(mdtree, file, tmp_path):
+    ran = mdtree("tree", "show", file, "--svg", tmp_path / "tree.svg")
+    assert (ran.code, ran.err) == (0, "")
+    assert "gains, protocol standard-1, fitted on 81 groups" in ran.out
+    assert " points" in ran.out
+    assert (tmp_path / "tree.svg").read_text().startswith("<svg")
 
 
 def test_relative_gains_are_parts_of_the_test_error_and_unknown_at_the_ends(rows):

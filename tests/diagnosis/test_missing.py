@@ -7,8 +7,8 @@ import math
 import pytest
 
 from mdtree.diagnosis import TreeEnsemble
-from mdtree.diagnosis.missing import metric_of, missing_measurements
-from mdtree.rows import Measured, Missing, Row
+from mdtree.diagnosis.missing import metric_of, missing_measurements, untold_facts
+from mdtree.rows import FACTS, Measured, Missing, Row
 from mdtree.trees import FEATURES, Leaf, SavedTree, Split
 
 ALL = ("train_error", "cka", "log_hessian_top", "log_hessian_trace", "log_peak_ratio")
@@ -101,6 +101,11 @@ def test_features_that_the_tree_does_not_ask_for_are_not_missed():
         ("log_hessian_trace", {"hessian_trace": -1.0}, "hessian"),
         ("log_parameters", {}, "facts"),
         ("log_data_amount", {"train_error": 1.0}, "facts"),
+        ("log_edge", {}, "hessian"),
+        ("log_edge", {"hessian_top": 2.0}, "facts"),
+        ("log_distance", {}, "similarity"),
+        ("log_distance", {"weight_distance": 2.0}, "facts"),
+        ("log_epochs", {}, "facts"),
     ],
 )
 def test_each_feature_names_the_metric_that_would_tell_it(feature, known, metric):
@@ -125,6 +130,13 @@ def test_every_feature_has_a_metric_and_a_reason(name):
         ("log_data_amount", row(), "the fact data_amount is not known"),
         ("log_data_amount", row({"data_amount": "many"}), "log_data_amount cannot be computed"),
         ("log_data_amount", row({"data_amount": 0}), "needs a positive number"),
+        ("log_edge", row(), "hessian_top was not measured"),
+        ("log_edge", row(hessian_top=2), "the fact learning_rate is not known"),
+        ("log_edge", row({"learning_rate": 0.0}, hessian_top=2), "needs a positive number"),
+        ("log_edge", row({"learning_rate": 0.1}, hessian_top=-2), "needs a positive number"),
+        ("log_steps", row({"epochs": 3, "batch_size": 4}), "the fact steps is not known"),
+        ("log_steps", row({"epochs": 0, "batch_size": 4, "data_amount": 9}), "a positive number"),
+        ("log_training_time", row({"steps": 9}), "the fact learning_rate is not known"),
     ],
 )
 def test_the_reason_says_why_it_is_not_known(feature, group, reason):
@@ -132,3 +144,22 @@ def test_the_reason_says_why_it_is_not_known(feature, group, reason):
         split(feature, 1, leaf(none=1), leaf(data_small=1)), group, features=(feature,)
     )
     assert reason in lack.reason
+
+
+@pytest.mark.parametrize(
+    ("facts", "untold"),
+    [
+        ({}, ["learning_rate", "steps"]),
+        ({"learning_rate": 0.1}, ["steps"]),
+        ({"epochs": 2, "batch_size": 4, "data_amount": 9}, ["learning_rate"]),
+        ({"epochs": 2, "batch_size": 4}, ["learning_rate", "steps"]),
+        ({"steps": "many", "learning_rate": 0}, []),  # told, though it is of no use
+    ],
+)
+def test_facts_that_follow_from_others_are_not_asked_for(facts, untold):
+    assert untold_facts("log_training_time", row(facts)) == untold
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_what_is_to_be_told_is_a_fact_that_people_know(name):
+    assert set(untold_facts(name, row())) == set(FEATURES[name].needs) & FACTS.keys()

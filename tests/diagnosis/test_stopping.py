@@ -9,6 +9,7 @@ from mdtree.diagnosis import Diagnoser, is_settled, next_metric
 from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import PosteriorTree, Split
 from mdtree.trees.template import Family, Question, TemplateLeaf
+from tests.support.small_gain_models import constant, gain_tree, question
 from tests.support.small_trees import HIGH, LOW, leaf, small_tree
 
 METRICS = ("error_rate", "similarity", "hessian", "connectivity")
@@ -95,3 +96,30 @@ def test_a_higher_confidence_keeps_a_verdict_open():
     known = row(train_error=10.0, cka=0.9)
     assert (easy(known).mode, strict(known).mode) == (HIGH, "unsure")
     assert is_settled(strict, known)
+
+
+@pytest.mark.parametrize(
+    ("model", "settled"),
+    [
+        (question(0, 0.5, 0.1, 0.1), True),
+        (question(0, 0.5, 0.1, 0.4), False),
+        (constant(0.9), True),
+    ],
+    ids=["the same on both sides", "another on each side", "the largest"],
+)
+def test_a_regression_decides_what_is_settled_and_not_the_leaf_that_explains(model, settled):
+    """A larger network gains 0.2; the tree that explains asks for nothing."""
+    tree = gain_tree({"add_data": model, "enlarge_model": constant(0.2)})
+    diagnoser = Diagnoser(tree, name="t", confidence=0.0)
+    known = row(test_error=20.0)
+    assert is_settled(diagnoser, known) is settled
+    assert next_metric(diagnoser, known, METRICS) == (None if settled else "similarity")
+    whole = row(test_error=20.0, cka=0.9)
+    assert is_settled(diagnoser, whole)
+    assert next_metric(diagnoser, whole, METRICS) is None
+
+
+def test_metrics_that_a_regression_does_not_look_at_are_not_measured_for_it():
+    tree = gain_tree({"add_data": question(0, 0.5, 0.1, 0.4), "enlarge_model": constant(0.2)})
+    diagnoser = Diagnoser(tree, name="t", confidence=0.0)
+    assert next_metric(diagnoser, row(), ("error_rate", "hessian")) is None

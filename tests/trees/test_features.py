@@ -10,7 +10,16 @@ import pytest
 
 from mdtree.exceptions import MdtreeError
 from mdtree.rows import FACTS, QUANTITIES, Measured, Missing, Row, rows_from_csv
-from mdtree.trees import COMPARABLE, FACT_FEATURES, FEATURES, LANDSCAPE, SPECTRUM, feature_matrix
+from mdtree.trees import (
+    COMPARABLE,
+    FACT_FEATURES,
+    FEATURES,
+    LANDSCAPE,
+    SPECTRUM,
+    TRAINING,
+    feature_matrix,
+)
+from mdtree.trees.features import numbers_of
 
 
 def row(*, facts=None, **quantities):
@@ -289,3 +298,112 @@ def test_noise_that_is_none_or_not_known_is_missing(stderr, error):
 def test_what_is_computed_is_rounded_and_what_is_measured_is_not():
     assert comparable(train_error=10 / 3)["train_error_share"] == round(10 / 3 / 80, 12)
     assert comparable(cka=1 / 3 + 1e-15)["cka"] == 1 / 3 + 1e-15
+
+
+# A recipe by hand: 100 items in batches of 8 are 13 steps an epoch.
+RECIPE = {
+    "parameters": 4000,
+    "data_amount": 100,
+    "learning_rate": 0.5,
+    "batch_size": 8,
+    "epochs": 4,
+}
+CURVATURE = {"hessian_top": 6.0, "hessian_trace": 90.0}
+TOLD = {
+    "log_parameters": 4000,
+    "log_data_amount": 100,
+    "log_parameters_per_item": 40,
+    "log_learning_rate": 0.5,
+    "log_batch_size": 8,
+    "log_temperature": 0.5 / 8,
+    "log_batch_share": 8 / 100,
+    "log_steps": 4 * 13,
+    "log_epochs": 4 * 13 * 8 / 100,  # of which 4 are in the last, smaller batch of each
+    "log_training_time": 0.5 * 4 * 13,
+    "log_edge": 0.5 * 6,
+    "log_edge_trace": 0.5 * 90,
+    "log_gradient_noise": 0.5 / 8 * 90,
+}
+
+
+def training(**changed):
+    """What the recipe above tells, but for what is changed; None: left out."""
+    facts = {name: fact for name, fact in {**RECIPE, **changed}.items() if fact is not None}
+    (line,) = feature_matrix([row(facts=facts, **CURVATURE)], TRAINING)
+    return dict(zip(TRAINING, line, strict=True))
+
+
+def test_features_of_training_by_hand():
+    assert set(TOLD) == set(TRAINING)
+    assert training() == pytest.approx({name: math.log(value) for name, value in TOLD.items()})
+
+
+def test_steps_that_were_told_go_before_those_of_the_epochs():
+    given = training(steps=1000)
+    assert given["log_steps"] == pytest.approx(math.log(1000))
+    assert given["log_epochs"] == pytest.approx(math.log(1000 * 8 / 100))
+    assert given["log_training_time"] == pytest.approx(math.log(500))
+    without = training(steps=1000, epochs=None)
+    assert without == pytest.approx(given)
+
+
+@pytest.mark.parametrize(
+    ("items", "batch", "steps"),
+    [(100, 100, 4), (100, 1, 400), (100, 7, 60), (96, 8, 48), (3, 8, 4)],
+)
+def test_an_epoch_ends_with_a_batch_that_may_be_smaller(items, batch, steps):
+    given = training(data_amount=items, batch_size=batch)
+    assert given["log_steps"] == pytest.approx(math.log(steps))
+
+
+@pytest.mark.parametrize("value", [None, 0, 0.0, "many", True], ids=str)
+@pytest.mark.parametrize("fact", RECIPE)
+def test_a_fact_that_is_missing_or_nothing_leaves_out_what_needs_it_and_no_more(fact, value):
+    needs = {name: set(FEATURES[name].needs) for name in TRAINING}
+    steps = {"epochs", "data_amount", "batch_size"}
+    given = training(**{fact: value})
+    for name, number in given.items():
+        needed = needs[name] | (steps if "steps" in needs[name] else set())
+        assert math.isnan(number) == (fact in needed), name
+
+
+@pytest.mark.parametrize("quantity", CURVATURE)
+def test_without_the_curvature_the_recipe_alone_is_told(quantity):
+    others = {name: value for name, value in CURVATURE.items() if name != quantity}
+    (line,) = feature_matrix([row(facts=RECIPE, **others)], TRAINING)
+    missing = {name for name, number in zip(TRAINING, line, strict=True) if math.isnan(number)}
+    assert missing == {name for name in TRAINING if quantity in FEATURES[name].needs}
+    assert missing
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"data_amount": 1e308, "batch_size": 1e-5},
+        {"data_amount": 1e308, "epochs": 1e308},
+        {"data_amount": 10**308, "epochs": 10**308, "batch_size": 1},
+        {"learning_rate": 1e-308, "batch_size": 1e308},
+        {"learning_rate": 1e308, "steps": 1e308},
+    ],
+)
+def test_huge_and_tiny_facts_make_finite_features_or_none(facts):
+    given = training(**facts)
+    assert not any(math.isinf(number) for number in given.values())
+    assert math.isfinite(given["log_temperature"])
+
+
+def test_what_a_recipe_tells_asks_for_facts_that_people_know():
+    asked = {need for name in TRAINING for need in FEATURES[name].needs}
+    assert asked - FACTS.keys() == {"hessian_top", "hessian_trace"}
+    assert set(FACT_FEATURES) <= set(TRAINING)
+    assert not set(TRAINING) & set(COMPARABLE)
+
+
+def test_numbers_are_facts_measurements_their_errors_and_what_follows():
+    measured = {"cka": Measured(value=0.5, stderr=0.25), "alpha": Missing(missing="?")}
+    facts = {"epochs": 2, "data_amount": 9, "batch_size": 4, "zoo": "a", "width": 3}
+    group = Row(format=1, group="a", protocol="p", facts=facts, quantities=measured)
+    assert numbers_of(group) == {
+        "epochs": 2, "data_amount": 9, "batch_size": 4, "width": 3,
+        "cka": 0.5, "cka_stderr": 0.25, "steps": 6,
+    }  # fmt: skip
