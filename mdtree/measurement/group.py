@@ -150,6 +150,10 @@ def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
     facts: dict[str, Fact] = {"parameters": network.parameters, "data_amount": len(data.train)}
     if noise:
         facts["label_noise"] = float(noise)
+    if task.recipe.training is not None:
+        training = bind(task.recipe.training, task.facts)
+        facts["learning_rate"] = float(training.learning_rate)
+        facts["batch_size"] = int(training.batch_size)
     return {**facts, **task.facts, "parameters": network.parameters}
 
 
