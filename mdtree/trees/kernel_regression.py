@@ -1,11 +1,11 @@
 """Kernel regression: what each change would gain, judged by the groups that look most alike.
 
-    gain(x) = mean + sum_j weight_j exp(-width d(x, c_j)^2)
+    gain(x) = mean + sum_j weight_j exp(-width d(x, c_j)^2),   d^2 the mean over the features
 
 The centres c are some of the training groups.  Each feature is put on a common scale first: the
 place of a value among those of the training groups, as a standard normal number, so that no unit
-and no extreme value counts.  A feature that is not known is left out of the distance, and the
-others stand for it; where none is known, no centre is near, and the mean is what is left.
+and no extreme value counts.  A feature that is not known is left out of the distance; where none
+is known, no centre is near, and the mean gain is what is left.
 
 Ridge regression on few centres: Nystroem approximation of kernel ridge regression (Saunders,
 Gammerman, Vovk 1998; Williams, Seeger 2001).
@@ -99,15 +99,15 @@ class KernelRegression:
 def kernel(lines: Floats, centres: Floats, width: float) -> Floats:
     """Say how alike each line and each centre are, 0 to 1; lines may have unknown numbers.
 
-    The squared distance over the numbers that are known is scaled up to all of them.  A line of
-    which none is known is like no centre.
+    The squared distance is the mean over the numbers that are known.  A line of which none is
+    known is like no centre.
     """
     known = ~np.isnan(lines)
     told = np.where(known, lines, 0.0)
     squares = (told**2).sum(axis=1)[:, None] + known @ (centres**2).T - 2 * told @ centres.T
     count = known.sum(axis=1)[:, None]
-    share = np.maximum(count, 1) / max(centres.shape[1], 1)
-    return np.where(count > 0, np.exp(-width * np.maximum(squares, 0.0) / share), 0.0)
+    distance = np.maximum(squares, 0.0) / np.maximum(count, 1)
+    return np.where(count > 0, np.exp(-width * distance), 0.0)
 
 
 def fitted(

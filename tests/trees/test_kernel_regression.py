@@ -49,7 +49,7 @@ def test_the_gains_are_those_of_the_formula():
     """The value 2 is half way between the second and the third quantile, 0 is the second."""
     place = PLACES[2] / 2
     near = [
-        math.exp(-0.3 * ((place - first) ** 2 + (0 - second) ** 2))
+        math.exp(-0.3 * ((place - first) ** 2 + (0 - second) ** 2) / 2)
         for first, second in ((0.0, 1.0), (-1.0, 0.5))
     ]
     given = made().gains(np.array([[2.0, 77.0, 0.0]]))
@@ -57,8 +57,8 @@ def test_the_gains_are_those_of_the_formula():
     assert given["enlarge_model"] == pytest.approx([0.2 + 0.1 * near[0] + 0.1 * near[1]])
 
 
-def test_of_an_unknown_feature_the_known_one_stands_for_both():
-    near = [math.exp(-0.3 * 2 * (PLACES[2] - place) ** 2) for place in (1.0, 0.5)]
+def test_an_unknown_feature_is_left_out_of_the_mean():
+    near = [math.exp(-0.3 * (PLACES[2] - place) ** 2) for place in (1.0, 0.5)]
     given = made().gains(np.array([[np.nan, 0.0, 1.0]]))["add_data"]
     assert given == pytest.approx([0.4 + 0.3 * near[0] - 0.2 * near[1]])
 
@@ -71,11 +71,11 @@ def test_where_nothing_is_known_the_mean_is_expected():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_distances_are_those_of_scikit_learn_also_where_numbers_are_unknown(seed):
-    """It scales the squares of known coordinates up too; a sum of 5 squares errs by 1e-13."""
+    """It scales the mean square of what is known up to all 5; their sum errs by 1e-13."""
     rng = np.random.default_rng(seed)
     lines, centres = holed(rng, 41, 5), rng.normal(size=(17, 5))
     assert np.isnan(lines).any()
-    expected = np.exp(-0.2 * nan_euclidean_distances(lines, centres, squared=True))
+    expected = np.exp(-0.2 / 5 * nan_euclidean_distances(lines, centres, squared=True))
     assert kernel(lines, centres, 0.2) == pytest.approx(expected, abs=1e-12)
 
 
@@ -91,7 +91,7 @@ def test_with_all_lines_as_centres_it_is_the_kernel_ridge_of_scikit_learn(seed):
     lines, gains = rng.normal(size=(37, 4)), rng.uniform(0.2, 0.8, 37)
     others, jitter, ridge = rng.normal(size=(23, 4)), 1e-6, 0.5
     ours = fit(lines, gains, ridge=ridge)
-    theirs = KernelRidge(alpha=ridge, kernel="rbf", gamma=0.3).fit(lines, gains - gains.mean())
+    theirs = KernelRidge(alpha=ridge, kernel="rbf", gamma=0.3 / 4).fit(lines, gains - gains.mean())
     length = np.linalg.norm(theirs.dual_coef_)
     for given, at, bound in (
         (told(ours, lines), lines, jitter / ridge * length + 1e-9),

@@ -67,14 +67,14 @@ class GainRegression(TreeEstimator):
         *,
         features: Sequence[str] | None = None,
         centres: int = 400,
-        width: float = 0.01,
+        width: float = 0.5,
         ridge: float = 1.0,
         max_depth: int = 4,
         seed: int = 0,
     ) -> None:
         self.features = features
         self.centres = centres  # groups that others are compared with, at most
-        self.width = width  # of the kernel, for the squared distance over all features
+        self.width = width  # of the kernel
         self.ridge = ridge
         self.max_depth = max_depth  # of the tree that explains
         self.seed = seed
