@@ -31,7 +31,12 @@ __all__ = ["command"]
     "questions; grown: ours, questions of the rows' own; mdtree: as published; cart: "
     "scikit-learn's.  [default: posterior for paper-1, else grown]",
 )
-@click.option("--facts", is_flag=True, help="Let the tree ask for parameter count and data amount.")
+@click.option(
+    "--facts",
+    is_flag=True,
+    help="Let the tree ask for facts: parameter count and data amount; `gains` for the learning "
+    "rate, batch size and steps, too.",
+)
 @click.option("--prior", type=click.Path(path_type=Path), help="An earlier posterior to continue.")
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="Use rows of this one only.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The tree to write.")

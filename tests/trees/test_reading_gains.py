@@ -81,10 +81,10 @@ def test_the_whole_file_is_read(read):
     model = read(json.dumps(WHOLE)).gain_model
     gains = model.regression.gains(np.array([[0.5, -3.0], [0.0, np.nan], [np.nan, np.nan]]))
     whole = [
-        math.exp(-0.5 * ((0 - noise) ** 2 + (PLACE - cka) ** 2))
+        math.exp(-0.5 * ((0 - noise) ** 2 + (PLACE - cka) ** 2) / 2)
         for noise, cka in ((0, 0.5), (-1, 0), (1.5, -0.25))
     ]
-    part = [math.exp(-0.5 * 2 * (-PLACE - cka) ** 2) for cka in (0.5, 0, -0.25)]
+    part = [math.exp(-0.5 * (-PLACE - cka) ** 2) for cka in (0.5, 0, -0.25)]
     assert gains["add_data"] == pytest.approx(
         [0.2 + 0.1 * near[0] - 0.2 * near[1] + 0.3 * near[2] for near in (whole, part)] + [0.2]
     )
