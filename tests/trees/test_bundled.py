@@ -56,8 +56,8 @@ def test_all_that_comes_along_is_small():
         part: sum(path.stat().st_size for path in (folder / part).rglob("*") if path.is_file())
         for part in ("trees", "reference")
     }
-    assert sizes["trees"] < 2_000_000
-    assert sizes["reference"] < 15_000_000
+    assert sizes["trees"] < 2 << 20
+    assert sizes["reference"] < 15 << 20
 
 
 @pytest.mark.parametrize("name", NAMES)
