@@ -8,6 +8,7 @@
     │   ├── UnreadableError            2   not weights, or damaged
     │   ├── UnsafeError                2   holds code, which is never run
     │   ├── MismatchError              2   the weights are of another model
+    │   │   └── DivergedError          2   the weights are no numbers: training had diverged
     │   └── SnapshotsError             2   files of one run, where seeds are asked for
     ├── RowsError                      2   a measurements file cannot be read
     ├── TreeError                      2   a tree file cannot be read, or a tree cannot be fitted

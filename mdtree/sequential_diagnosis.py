@@ -18,7 +18,8 @@ from mdtree.rows import Fact, Row, open_rows
 __all__ = ["SequentialDiagnosis", "Stage"]
 
 _FIRST = "error_rate"  # by far the cheapest, and every tree asks for it
-_METRICS = ("similarity", "hessian", "connectivity", "spectrum")  # in the order of their cost
+# in the order of their cost
+_METRICS = ("predictions", "similarity", "spectrum", "hessian", "connectivity")
 
 
 @dataclass(frozen=True, kw_only=True)
