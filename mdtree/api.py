@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdtree.diagnosis import Diagnoser, Verdict, can_be_diagnosed, diagnoser_for, with_facts
-from mdtree.exceptions import MdtreeError
 from mdtree.executors import ExecutorConfig
 from mdtree.recipes import RECIPE_NAME, Recipe, Trust, read_recipe
 from mdtree.rows import (
@@ -182,15 +181,11 @@ def _request(
     allow_download: bool,
 ) -> Request:
     """Say what is to be measured; a recipe that the caller names may name any factory."""
-    from mdtree.checkpoints import check_address
+    from mdtree.checkpoints import check_place
     from mdtree.measurement import Request, check_protocol
     from mdtree.runtime.device import pick_device
 
-    storage = str(directory) if is_address(directory) else None
-    if storage is not None:
-        check_address(storage)
-    elif not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
-        raise MdtreeError(f"{directory} does not exist")
+    storage = check_place(directory)
     here = Path.cwd()
     recipe_is_named = recipe is not None
     if isinstance(recipe, Recipe):

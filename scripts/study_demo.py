@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mdtree.zoo import FAULTS
 
-TREE = "general-standard-1"
+TREE = "digits-standard-1"
 
 
 def main() -> None:

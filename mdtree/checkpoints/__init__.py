@@ -6,7 +6,7 @@ from mdtree.checkpoints.lazy import LazyTensor, TensorListing, in_memory_tensors
 from mdtree.checkpoints.links import check_within
 from mdtree.checkpoints.loading import Checkpoint, load_checkpoint, load_weights
 from mdtree.checkpoints.remote import (
-    check_address,
+    check_place,
     fetched,
     find_stored_folders,
     remove_temporary_folders,
@@ -20,7 +20,7 @@ __all__ = [
     "Folder",
     "LazyTensor",
     "TensorListing",
-    "check_address",
+    "check_place",
     "check_within",
     "checkpoint_files",
     "equal_files",

@@ -23,8 +23,9 @@ from mdtree.checkpoints.detect import INDEX
 from mdtree.checkpoints.discovery import Folder, in_hugging_face, weights_among
 from mdtree.checkpoints.safe_reading import parts_of
 from mdtree.exceptions import CheckpointError, MdtreeError, UnreadableError, UnsafeError
+from mdtree.rows import is_address
 
-__all__ = ["check_address", "fetched", "find_stored_folders", "remove_temporary_folders"]
+__all__ = ["check_place", "fetched", "find_stored_folders", "remove_temporary_folders"]
 
 _PREFIX = "mdtree-fetched-"  # of a folder for as long as a group is measured
 _LOCK = ".lock"  # locked by the process whose folder it is
@@ -38,15 +39,22 @@ _PROTOCOLS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "file", "memory")
 _STAMPS = ("size", "ETag", "etag", "md5Hash", "crc32c", "generation", "LastModified", "mtime")
 
 
-def check_address(url: str) -> None:
-    """Refuse an address that cannot be listed, before anything else is asked for.
+def check_place(directory: str | Path) -> str | None:
+    """Refuse a directory or an address that is not there, before anything else is asked for.
 
-    It is listed, and not asked whether it exists: who may list a bucket may not always ask that.
+    Give the address, if it is one.  It is listed, and not asked whether it exists: who may list a
+    bucket may not always ask that.
     """
+    if not is_address(directory):
+        if not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
+            raise MdtreeError(f"{directory} does not exist")
+        return None
+    url = str(directory)
     system, root = _opened(url)
     with _listing(url):
         if not system.isfile(root):
             system.ls(root, detail=False)
+    return url
 
 
 def find_stored_folders(url: str) -> Iterator[Folder]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdtree.cli.executor_options import executor_options
-from mdtree.exceptions import MdtreeError, RecipeError
+from mdtree.exceptions import RecipeError
 from mdtree.recipes import RECIPE_NAME, Recipe, Trust, read_recipe, recipe_from_words, words
 from mdtree.rows import DEFAULT_PROTOCOL, PROTOCOLS, home_of, is_address
 
@@ -93,15 +93,11 @@ def make_request(
     directory: str | Path, metrics: tuple[str, ...], options: dict[str, Any]
 ) -> Request:
     """Turn the words of the command line into what is to be measured."""
-    from mdtree.checkpoints import check_address
+    from mdtree.checkpoints import check_place
     from mdtree.measurement import Request
     from mdtree.runtime.device import pick_device
 
-    storage = str(directory) if is_address(directory) else None
-    if storage is not None:
-        check_address(storage)
-    elif not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
-        raise MdtreeError(f"{directory} does not exist")
+    storage = check_place(directory)
     recipe, folder, trust = _recipe(directory, options)
     return Request(
         root=Path(directory),

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import CONFIDENCE, Diagnoser
-from mdtree.diagnosis.diverged import is_diverged
+from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.exceptions import MdtreeError
-from mdtree.rows import Measured, Row
+from mdtree.rows import Row
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import find_tree, shipped_trees
 
@@ -52,4 +52,4 @@ def diagnoser_for(
 
 def can_be_diagnosed(row: Row) -> bool:
     """Say whether anything of a group was measured, or it is known that training diverged."""
-    return is_diverged(row) or any(isinstance(value, Measured) for value in row.quantities.values())
+    return is_diverged(row) or has_numbers(row)

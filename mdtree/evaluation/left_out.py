@@ -87,7 +87,7 @@ class LeftOutScores:
         return {part.name: getattr(self, part.name) for part in _NUMBERS}
 
 
-_NUMBERS = fields(LeftOutScores)[:-1]
+_NUMBERS = [part for part in fields(LeftOutScores) if part.name != "confidences"]
 
 
 def leave_one_zoo_out(

@@ -1,4 +1,4 @@
-"""Wording of the page: numbers as people write them, names and questions as people say them."""
+"""Formatting of the page: numbers as people write them, names and questions as people say them."""
 
 from __future__ import annotations
 

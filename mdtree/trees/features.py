@@ -61,8 +61,8 @@ def _log(value: float) -> float:
     return math.log(value) if value > 0 else math.nan
 
 
-def _log_ratio(top: float, trace: float) -> float:
-    return _log(top) - _log(trace)  # not the log of the ratio, which overflows
+def _log_ratio(above: float, below: float) -> float:
+    return _log(above) - _log(below)  # not the log of the ratio, which overflows
 
 
 _LEAST = 0.05  # percent; keeps the ratio of two errors finite
@@ -87,10 +87,6 @@ def _gap(test: float, train: float, unit: float) -> float:
 
 def _log_product(*factors: float) -> float:
     return sum(map(_log, factors))
-
-
-def _log_temperature(learning_rate: float, batch_size: float) -> float:
-    return _log_ratio(learning_rate, batch_size)
 
 
 def _log_gradient_noise(learning_rate: float, batch_size: float, trace: float) -> float:
@@ -309,7 +305,7 @@ _LIST = (
         unit="",
         low="a low temperature",
         high="a high temperature",
-        compute=_log_temperature,
+        compute=_log_ratio,
     ),
     Feature(
         name="log_batch_share",

@@ -22,7 +22,7 @@ import numpy as np
 
 from mdtree.trees.binning import Floats
 
-__all__ = ["KernelRegression", "QuantileScale", "fitted", "rounded"]
+__all__ = ["KernelRegression", "QuantileScale", "fitted", "rounded", "scaled"]
 
 _JITTER = 1e-6  # of the diagonal, so that centres that lie together can be told apart
 
@@ -82,18 +82,19 @@ class KernelRegression:
         """List the columns that it looks at."""
         return tuple(self.scales)
 
-    def scaled(self, matrix: Floats) -> Floats:
-        """Put the columns on the common scale."""
-        columns = [scale(matrix[:, column]) for column, scale in self.scales.items()]
-        return np.array(columns).reshape(len(columns), len(matrix)).T
-
     def gains(self, matrix: Floats) -> dict[str, Floats]:
         """Give the expected gain of each remedy for each line, relative to the test error."""
-        near = kernel(self.scaled(matrix), self.centres, self.width)
+        near = kernel(scaled(self.scales, matrix), self.centres, self.width)
         return {
             remedy: np.clip(self.means[remedy] + near @ weights, 0.0, 1.0)
             for remedy, weights in self.weights.items()
         }
+
+
+def scaled(scales: Mapping[int, QuantileScale], matrix: Floats) -> Floats:
+    """Put columns on the common scale."""
+    columns = [scale(matrix[:, column]) for column, scale in scales.items()]
+    return np.array(columns).reshape(len(columns), len(matrix)).T
 
 
 def kernel(lines: Floats, centres: Floats, width: float) -> Floats:

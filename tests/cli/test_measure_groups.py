@@ -14,6 +14,7 @@ from torch import nn
 
 from mdtree.models import cnn
 from mdtree.rows import Measured, Missing
+from tests.support.valleys import copy_of
 from tests.support.zoos import change_recipe, rows_of, write_zoo
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
@@ -51,19 +52,16 @@ def truncated(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def copied(path):
-    """Read weights that do not change with their file."""
-    return {name: mapped.clone() for name, mapped in load_file(path).items()}
-
-
 def diverged(path):
-    weights = copied(path)
+    weights = copy_of(load_file(path))
     weights["0.weight"][0, 0, 0, 0] = torch.nan
     save_file(weights, path)
 
 
 def hostile(path):
-    torch.save({"state_dict": copied(path), "x": Hostile(path.parent.parent / "mark")}, path)
+    torch.save(
+        {"state_dict": copy_of(load_file(path)), "x": Hostile(path.parent.parent / "mark")}, path
+    )
 
 
 def whole_module(path):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.support.valleys import copy_of
 from tests.support.zoos import write_zoo
 
 
@@ -16,7 +17,7 @@ def diverged(tmp_path):
     """A group that is whole, and one whose second seed holds a NaN."""
     root = write_zoo(tmp_path / "zoo", {"hot": [0, 1], "cold": [2, 3]})
     path = root / "hot" / "seed-1.safetensors"
-    weights = {name: mapped.clone() for name, mapped in load_file(path).items()}
+    weights = copy_of(load_file(path))
     weights["0.weight"].view(-1)[0] = torch.nan
     save_file(weights, path)
     return root

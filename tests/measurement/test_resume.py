@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from mdtree.landscape import ComputeCost
 from mdtree.metrics import METRICS, Metric, MetricResult
 from mdtree.rows import Measured, Missing
+from tests.support.valleys import copy_of
 from tests.support.zoos import change_recipe, rows_of
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
@@ -47,7 +48,7 @@ def test_a_second_run_measures_nothing_and_leaves_the_file_as_it_is(mdtree, zoo)
 
 def weights(zoo):
     file = zoo / "hot" / "seed-0.safetensors"
-    tensors = {name: mapped.clone() for name, mapped in load_file(file).items()}
+    tensors = copy_of(load_file(file))
     tensors["9.bias"] = tensors["9.bias"] + 1e-3
     save_file(tensors, file)
 

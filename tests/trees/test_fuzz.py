@@ -20,22 +20,13 @@ from mdtree.trees import (
     write_tree,
 )
 from mdtree.trees.posterior import averaged, posterior
+from tests.support.tree_files import LEFT_OUT, places, put
 
 LEAF = {"answer": "temperature_low", "counts": {}}
 SPLIT = {"feature": "cka", "threshold": 0.5, "missing": "high", "low": LEAF, "high": LEAF}
-LEFT_OUT = object()
 ODD = st.sampled_from(
     [None, True, -1, 0, 1, 2, 0.5, 1e308, -1e308, 1e-320, 10**400, "", "cka", "a", "log", [], {}]
 ) | st.sampled_from([[[]], [0.2, 0.4], [[0], [1]], SPLIT, LEAF, LEFT_OUT])
-
-
-def places(part, path=()):
-    """List the way to every value of a file, containers included."""
-    items = part.items() if isinstance(part, dict) else enumerate(part)
-    for key, value in items:
-        yield (*path, key)
-        if isinstance(value, dict | list):
-            yield from places(value, (*path, key))
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +51,6 @@ def whole(tmp_path_factory):
     write_tree(path, saved)
     text = path.read_text()
     return path, text, list(places(json.loads(text)))
-
-
-def put(content, path, value):
-    for step in path[:-1]:
-        content = content[step]
-    if value is LEFT_OUT:
-        del content[path[-1]]
-    else:
-        content[path[-1]] = json.loads(json.dumps(value))
 
 
 @settings(max_examples=300, deadline=None)

@@ -10,7 +10,14 @@ import pytest
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
-from mdtree.trees.kernel_regression import KernelRegression, QuantileScale, fitted, kernel, rounded
+from mdtree.trees.kernel_regression import (
+    KernelRegression,
+    QuantileScale,
+    fitted,
+    kernel,
+    rounded,
+    scaled,
+)
 from tests.support.small_gain_models import constant, question, regression
 
 PLACES = [NormalDist().inv_cdf(share) for share in (1 / 6, 3 / 6, 5 / 6)]
@@ -187,8 +194,8 @@ def test_equal_quantiles_fall_together_in_their_middle():
 
 
 def test_what_is_unknown_stays_unknown_on_the_scale():
-    scaled = made().scaled(np.array([[np.nan, 0.0, 1.0], [3.0, 0.0, np.nan]]))
-    assert np.isnan(scaled).tolist() == [[True, False], [False, True]]
+    lines = scaled(made().scales, np.array([[np.nan, 0.0, 1.0], [3.0, 0.0, np.nan]]))
+    assert np.isnan(lines).tolist() == [[True, False], [False, True]]
 
 
 @pytest.mark.parametrize("unit", [1e-9, 7.0, 1e12])

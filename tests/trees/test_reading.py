@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
 from mdtree.exceptions import TreeError
 from mdtree.trees import read_tree, write_tree
+from tests.support.tree_files import LEFT_OUT, changed_text
 
 LEAF = {"answer": "a", "counts": {"a": 3, "b": 1.0}}
 SPLIT = {"feature": "cka", "threshold": 0.5, "missing": "high", "low": LEAF, "high": LEAF}
@@ -42,20 +44,7 @@ WHOLE = {
     "tree": SPLIT,
     "posterior": [COMPONENT],
 }
-LEFT_OUT = object()
-
-
-def changed(*path, to):
-    """The whole file with one place changed, or left out."""
-    content = json.loads(json.dumps(WHOLE))
-    part = content
-    for step in path[:-1]:
-        part = part[step]
-    if to is LEFT_OUT:
-        del part[path[-1]]
-    else:
-        part[path[-1]] = to
-    return json.dumps(content)
+changed = partial(changed_text, WHOLE)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from statistics import NormalDist
 
 import numpy as np
@@ -14,6 +15,7 @@ from mdtree.exceptions import TreeError
 from mdtree.trees import probabilities, read_tree, write_tree
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale
 from tests.support.small_gain_models import constant, gain_tree, question
+from tests.support.tree_files import LEFT_OUT, changed_text, places
 
 PLACE = NormalDist().inv_cdf(0.75)  # of the second of two quantiles; the first has -PLACE
 GAINS = {
@@ -39,20 +41,7 @@ WHOLE = {
     "tree": {"answer": "data_small", "counts": {"data_small": 30}},
     "gains": GAINS,
 }
-LEFT_OUT = object()
-
-
-def changed(*path, to):
-    """The whole file with one place of its gains changed, or left out."""
-    content = json.loads(json.dumps(WHOLE))
-    part = content["gains"]
-    for step in path[:-1]:
-        part = part[step]
-    if to is LEFT_OUT:
-        del part[path[-1]]
-    else:
-        part[path[-1]] = to
-    return json.dumps(content)
+changed = partial(changed_text, WHOLE, "gains")
 
 
 @pytest.fixture
@@ -240,15 +229,6 @@ def test_as_many_centres_as_are_allowed_are_read_and_asked(read, count):
     }
     told = read(json.dumps(content)).gain_model.regression.gains(np.array([[0.3, -3.0]]))
     assert told["add_data"] == pytest.approx([1.0])  # 0.2 and 1, which is more than there is
-
-
-def places(part, path=()):
-    """List the way to every value, containers included."""
-    items = part.items() if isinstance(part, dict) else enumerate(part)
-    for key, value in items:
-        yield (*path, key)
-        if isinstance(value, dict | list):
-            yield from places(value, (*path, key))
 
 
 ODD = (

@@ -33,7 +33,7 @@ from mdtree.trees.gain_model import (
     noise_of,
     shares,
 )
-from mdtree.trees.kernel_regression import KernelRegression, QuantileScale, fitted, rounded
+from mdtree.trees.kernel_regression import KernelRegression, QuantileScale, fitted, rounded, scaled
 
 __all__ = ["GainRegression"]
 
@@ -163,23 +163,22 @@ class GainRegression(TreeEstimator):
             column: scale for column in range(asked.shape[1]) if (scale := _scale(asked[:, column]))
         }
         weights, random = _weights(groups), np.random.default_rng(self.seed)
-        columns = [scale(asked[:, column]) for column, scale in scales.items()]
-        scaled = np.array(columns).reshape(len(columns), len(asked)).T
-        count = min(self.centres, len(scaled)) if columns else 0  # all alike: the means are all
-        chosen = random.choice(len(scaled), count, replace=False, p=weights / weights.sum())
+        lines = scaled(scales, asked)
+        count = min(self.centres, len(lines)) if scales else 0  # all alike: the means are all
+        chosen = random.choice(len(lines), count, replace=False, p=weights / weights.sum())
         names = self._names(asked)
-        lines = [scaled, *_copies(scaled, [names[column] for column in scales], random)]
-        shares = [weights, *(_COPY * weights for _ in lines[1:])]
+        shown = [lines, *_copies(lines, [names[column] for column in scales], random)]
+        shares = [weights, *(_COPY * weights for _ in shown[1:])]
         return fitted(
             scales,
-            np.concatenate(lines),
+            np.concatenate(shown),
             {
-                remedy: np.tile(values, len(lines))
+                remedy: np.tile(values, len(shown))
                 for remedy, values in gains.items()
                 if np.isfinite(values).any()
             },
             np.concatenate(shares),
-            np.nan_to_num(scaled[np.sort(chosen)]).round(_CENTRE_DIGITS),
+            np.nan_to_num(lines[np.sort(chosen)]).round(_CENTRE_DIGITS),
             width=self.width,
             ridge=self.ridge,
             digits=_WEIGHT_DIGITS,
@@ -195,16 +194,15 @@ def _scale(values: Floats) -> QuantileScale | None:
     return QuantileScale(quantiles=np.maximum.accumulate(rounded(quantiles, _WEIGHT_DIGITS)))
 
 
-def _copies(scaled: Floats, names: Sequence[str], random: np.random.Generator) -> Iterator[Floats]:
+def _copies(lines: Floats, names: Sequence[str], random: np.random.Generator) -> Iterator[Floats]:
     """Show the groups without what a recipe tells, and with some metrics left out."""
     parts = _missing_together(names)
-    for part, columns in parts.items():
-        if part == _RECIPE:
-            without = scaled.copy()
-            without[:, columns] = np.nan
-            yield without
+    if _RECIPE in parts:
+        without = lines.copy()
+        without[:, parts[_RECIPE]] = np.nan
+        yield without
     if len(parts) > 1:
-        some = scaled.copy()
+        some = lines.copy()
         for columns in parts.values():
             left_out = random.random(len(some)) < _LEFT_OUT
             some[left_out[:, None] & np.isin(np.arange(some.shape[1]), columns)] = np.nan
