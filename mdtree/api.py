@@ -155,7 +155,7 @@ def diagnose(
             trust=trust,
             allow_download=allow_download,
         )
-        diagnoser, rows = SequentialDiagnosis(
+        diagnosed = SequentialDiagnosis(
             request=request,
             out=_file(source, out),
             choose_diagnoser=choose_diagnoser,
@@ -163,6 +163,7 @@ def diagnose(
             full=full,
             executor=_executor(workers, request.device),
         ).run()
+        diagnoser, rows = diagnosed.diagnoser, diagnosed.rows
     else:
         rows = [with_facts(row, known_facts) for row in _rows(source)]
         diagnoser = choose_diagnoser(rows)

@@ -1,4 +1,4 @@
-"""Sequential diagnosis: measure the cheap metrics first, and stop when the verdict is settled.
+"""Sequential diagnosis: measure the cheap metrics first, and stop when no more is worth its time.
 
 Here diagnosis and measurement meet: a diagnoser names the next metric, and it is measured.
 """
@@ -9,27 +9,38 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mdtree.diagnosis import Diagnoser, next_metric, with_facts
+from mdtree.diagnosis import Diagnoser, next_metric, prospects, with_facts
 from mdtree.executors import HERE, ExecutorConfig
 from mdtree.measurement import Request, dry_run, measure, survey
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Fact, Row, open_rows
 
-__all__ = ["SequentialDiagnosis", "Stage"]
+__all__ = ["Diagnosed", "SequentialDiagnosis", "Stage"]
 
 _FIRST = "error_rate"  # by far the cheapest, and every tree asks for it
 # in the order of their cost
 _METRICS = ("predictions", "similarity", "spectrum", "hessian", "connectivity")
 
+_Seconds = Mapping[str, Mapping[str, float]]  # group -> metric -> what it takes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """What is measured next."""
+    """A metric of some groups."""
 
     metric: str
     groups: tuple[str, ...]
-    seconds: float  # that it will take, on one worker
-    flips: float | None  # the largest probability that it changes an answer; None: no verdict yet
+    seconds: float  # that it takes, on one worker
+    change: float | None  # the largest probability that it changes a verdict; None: none yet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosed:
+    """What came of measuring, and what was not worth its time."""
+
+    diagnoser: Diagnoser
+    rows: list[Row]
+    left_out: tuple[Stage, ...] = ()
 
 
 def _announce_nothing(_: Stage) -> None:
@@ -55,46 +66,67 @@ class SequentialDiagnosis:
     announce: Callable[[Stage], None] = _announce_nothing  # before each stage
     progress: Progress = field(default_factory=Silent)
 
-    def run(self) -> tuple[Diagnoser, list[Row]]:
-        """Measure in stages, and give the diagnoser and the rows."""
+    def run(self) -> Diagnosed:
+        """Measure in stages."""
         groups = survey(self.request)
-        failed = self._measure(_FIRST, groups, None)
+        plan = dry_run(replace(self.request, metrics=(_FIRST, *_METRICS)), out=self.out)
+        seconds = {cost.group: cost.by_metric for cost in plan.costs}
+        first = [
+            item.task.group for item in plan.planned if item.pending and _FIRST in item.task.metrics
+        ]
+        failed = self._measure(_FIRST, first, seconds, None)
         while True:
             rows = self._rows(groups, failed)
             diagnoser = self.choose_diagnoser(rows)  # what was measured may speak for another tree
-            needs = list(self._needs(diagnoser, rows))
+            needs = list(self._needs(diagnoser, rows, seconds))
             if not needs:
-                return diagnoser, rows
+                left_out = self._left_out(diagnoser, rows, seconds)
+                return Diagnosed(diagnoser=diagnoser, rows=rows, left_out=tuple(left_out))
             metric = min((need.metric for need in needs), key=_METRICS.index)
             selected = [need for need in needs if need.metric == metric]
-            flips = max(need.flips for need in selected)
-            failed |= self._measure(metric, [need.group for need in selected], flips)
+            change = max(need.change for need in selected)
+            failed |= self._measure(metric, [need.group for need in selected], seconds, change)
 
-    def _needs(self, diagnoser: Diagnoser, rows: Sequence[Row]) -> Iterator[_Need]:
+    def _needs(
+        self, diagnoser: Diagnoser, rows: Sequence[Row], seconds: _Seconds
+    ) -> Iterator[_Need]:
         for row in rows:
-            if row.failure is not None:
-                continue
-            measured = row.provenance.metrics if row.provenance is not None else ()
-            unmeasured = [metric for metric in _METRICS if metric not in measured]
-            if not self.full:  # a row that is settled need not be diagnosed here
-                needed = next_metric(diagnoser, row, unmeasured)
-                unmeasured = [] if needed is None else [needed]
-            if not unmeasured:
-                continue
-            flips = {missing.metric: missing.flips for missing in diagnoser(row).missed}
-            metric = next((metric for metric in unmeasured if metric in flips), None)
-            if metric is not None:
-                yield _Need(row.group, metric, flips[metric])
+            unmeasured = _unmeasured(row, seconds)
+            if self.full:
+                chosen = next(iter(prospects(diagnoser, row, unmeasured)), None)
+            else:
+                chosen = next_metric(diagnoser, row, unmeasured)
+            if chosen is not None:
+                yield _Need(row.group, chosen.metrics[0], chosen.change)
 
-    def _measure(self, metric: str, groups: Sequence[str], flips: float | None) -> set[str]:
-        """Measure a metric of groups where that is not done yet; name those that failed."""
-        request = replace(self.request, metrics=(metric,), groups=frozenset(groups))
-        plan = dry_run(request, out=self.out)
-        pending = tuple(item.task.group for item in plan.planned if item.pending)
-        if not pending:
+    def _left_out(
+        self, diagnoser: Diagnoser, rows: Sequence[Row], seconds: _Seconds
+    ) -> Iterator[Stage]:
+        """Tell what was not measured, and what it would have brought."""
+        alone: dict[str, list[_Need]] = {}
+        for row in rows:
+            for prospect in prospects(diagnoser, row, _unmeasured(row, seconds)):
+                if len(prospect.metrics) == 1:
+                    (metric,) = prospect.metrics
+                    need = _Need(row.group, metric, prospect.change)
+                    alone.setdefault(metric, []).append(need)
+        for metric, needs in alone.items():
+            yield Stage(
+                metric=metric,
+                groups=tuple(need.group for need in needs),
+                seconds=sum(seconds[need.group][metric] for need in needs),
+                change=max(need.change for need in needs),
+            )
+
+    def _measure(
+        self, metric: str, groups: Sequence[str], seconds: _Seconds, change: float | None
+    ) -> set[str]:
+        """Measure a metric of groups; name those that failed."""
+        if not groups:
             return set()
-        seconds = sum(cost.seconds for cost in plan.costs)
-        self.announce(Stage(metric=metric, groups=pending, seconds=seconds, flips=flips))
+        known = (seconds.get(group, {}).get(metric, 0.0) for group in groups)
+        self.announce(Stage(metric=metric, groups=tuple(groups), seconds=sum(known), change=change))
+        request = replace(self.request, metrics=(metric,), groups=frozenset(groups))
         summary = measure(request, out=self.out, executor=self.executor, progress=self.progress)
         return set(summary.failed)
 
@@ -109,8 +141,17 @@ class SequentialDiagnosis:
         return [with_facts(by_group[group], self.facts) for group in groups if group in by_group]
 
 
+def _unmeasured(row: Row, seconds: _Seconds) -> dict[str, float]:
+    """List the metrics that can be measured yet, the cheapest first, and what each takes."""
+    if row.failure is not None:
+        return {}
+    measured = row.provenance.metrics if row.provenance is not None else ()
+    costs = seconds.get(row.group, {})
+    return {name: costs[name] for name in _METRICS if name in costs and name not in measured}
+
+
 @dataclass(frozen=True)
 class _Need:
     group: str
     metric: str
-    flips: float
+    change: float

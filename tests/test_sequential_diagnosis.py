@@ -34,8 +34,8 @@ def ask(folder, tree, features, **changes):
         announce=stages.append,
         **changes,
     )
-    diagnoser, rows = inquiry.run()
-    return stages, diagnoser, rows
+    diagnosed = inquiry.run()
+    return stages, diagnosed.diagnoser, diagnosed.rows
 
 
 def question(feature, threshold, low, high):
@@ -56,7 +56,7 @@ def test_cheap_metrics_come_first_and_each_stage_says_its_cost(zoo):
     stages, diagnoser, rows = ask(zoo, tree, ("train_error", "cka", "log_hessian_trace"))
     assert [stage.metric for stage in stages] == ["error_rate", "similarity", "hessian"]
     assert all(stage.seconds > 0 for stage in stages)
-    assert [stage.flips is None for stage in stages] == [True, False, False]
+    assert [stage.change is None for stage in stages] == [True, False, False]
     assert [diagnoser(row).mode for row in rows] == [LOW, LOW]
     assert rows_of(zoo / "rows.jsonl")["hot"].provenance.metrics == (
         "error_rate",

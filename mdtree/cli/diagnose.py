@@ -187,20 +187,20 @@ def _measured(
     from mdtree.sequential_diagnosis import SequentialDiagnosis, Stage
 
     def announce(stage: Stage) -> None:
-        flips = ""
-        if stage.flips is not None:
-            flips = f", may change an answer with {100 * stage.flips:.0f} %"
-        click.echo(
-            f"measuring {stage.metric} of {plural(len(stage.groups), 'group')}: about "
-            f"{duration(stage.seconds / share_of_work(options))}{flips}",
-            err=True,
-        )
+        change = ""
+        if stage.change is not None:
+            change = f", may change a verdict with {100 * stage.change:.0f} %"
+        click.echo(f"measuring {work(stage)}{change}", err=True)
+
+    def work(stage: Stage) -> str:
+        seconds = duration(stage.seconds / share_of_work(options))
+        return f"{stage.metric} of {plural(len(stage.groups), 'group')}: about {seconds}"
 
     request = make_request(path, ("error_rate",), {**options, "facts": ()})
     if only:
         request = replace(request, groups=frozenset(only))
     with results_alone(options), Bar("measuring") as bar:
-        diagnosis = SequentialDiagnosis(
+        diagnosed = SequentialDiagnosis(
             request=request,
             out=rows_file(path, options["rows_path"]),
             choose_diagnoser=lambda rows: _diagnoser(rows, name, options),
@@ -209,8 +209,14 @@ def _measured(
             executor=make_executor_config(options, request.device, shared=request.storage is None),
             announce=announce,
             progress=bar,
+        ).run()
+    for stage in diagnosed.left_out:
+        click.echo(
+            f"not measured: {work(stage)}, and a verdict would change with at most "
+            f"{100 * (stage.change or 0.0):.1f} % (--stage full measures it)",
+            err=True,
         )
-        return diagnosis.run()
+    return diagnosed.diagnoser, diagnosed.rows
 
 
 def _print(verdicts: list[Verdict], told: dict[str, str], as_json: bool) -> None:

@@ -6,7 +6,7 @@ from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
 from mdtree.diagnosis.serialization import schema, to_plain_data
-from mdtree.diagnosis.stopping import is_settled, next_metric
+from mdtree.diagnosis.stopping import Prospect, next_metric, prospects
 from mdtree.diagnosis.verdict_record import (
     UNSURE,
     Basis,
@@ -27,14 +27,15 @@ __all__ = [
     "Gain",
     "MissingMeasurement",
     "OutOfDistribution",
+    "Prospect",
     "TreeEnsemble",
     "Verdict",
     "can_be_diagnosed",
     "choose_tree",
     "diagnoser_for",
     "is_diverged",
-    "is_settled",
     "next_metric",
+    "prospects",
     "schema",
     "to_plain_data",
     "tree_for",

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mdtree.trees import Leaf, SavedTree, Split, probabilities
 from mdtree.trees.binning import Floats, Ints, cells_of
+from mdtree.trees.gain_model import GainModel
 from mdtree.trees.node import KNOWN, Node, weight_of
 from mdtree.trees.posterior import Posterior, posterior
 from mdtree.trees.template import DECIMALS, questions_of
@@ -26,6 +27,7 @@ __all__ = ["TreeEnsemble"]
 
 _ALIKE = 0.1  # of the cells of a question
 _POINTS = (np.arange(200) + 0.5) / 200  # levels at which what is missing is filled in
+_SIMILAR = 40  # training groups from which a regression of gains takes what is missing
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class TreeEnsemble:
         draw from what the training groups had.
         """
         if self.saved.gain_model is not None:
-            lines = self._drawn(line, features)
+            lines = self._filled_in(self.saved.gain_model, line, features)
             return self.probabilities(lines), np.full(len(lines), 1 / len(lines))
         if not self._posteriors:
             values = dict(zip(self.saved.features, map(float, line), strict=True))
@@ -93,17 +95,17 @@ class TreeEnsemble:
             )
         return out, np.full(len(_POINTS), 1 / len(_POINTS))
 
-    def _drawn(self, line: Floats, features: Collection[str]) -> Floats:
-        """Fill in what is missing, each feature by a level of its own in the training groups."""
-        lines = np.repeat(line[None], len(_POINTS), axis=0)
-        population = self.saved.population
-        rng = np.random.default_rng(0)
-        for name in sorted(features):
-            column, levels = self._columns[name], rng.permutation(_POINTS)
-            quantiles = () if population is None else population.quantiles.get(name, ())
-            if math.isnan(line[column]) and len(quantiles):
-                places = np.linspace(0, 1, len(quantiles))
-                lines[:, column] = np.interp(levels, places, quantiles)
+    def _filled_in(self, model: GainModel, line: Floats, features: Collection[str]) -> Floats:
+        """Take what is missing from the training groups that are most alike in the rest."""
+        lines = np.repeat(line[None], _SIMILAR, axis=0)
+        similar = model.regression.alike(line, _SIMILAR)
+        if not len(similar):
+            return lines
+        places = np.arange(_SIMILAR) % len(similar)
+        for name in features:
+            column = self._columns[name]
+            if math.isnan(line[column]):
+                lines[:, column] = similar[places, column]
         return lines
 
     def _mixed(self, matrix: Floats, *, votes: bool) -> Floats:

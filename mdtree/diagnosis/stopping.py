@@ -1,106 +1,85 @@
-"""When to stop measuring: which metric a verdict still needs, and when it can no longer flip."""
+"""When to stop measuring: what a metric may change, and whether that is worth its time.
+
+A metric is worth its time where the verdict changes with a probability of at least 1 %, and 1 %
+more for every minute that it takes.  It is looked at alone and together with all that is cheaper:
+some numbers say something only beside others.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping
-from itertools import product
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from mdtree.diagnosis.diagnoser import Diagnoser
-from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.missing import metric_of
 from mdtree.rows import Row
-from mdtree.trees import SavedTree, Split
 from mdtree.trees.binning import Floats
-from mdtree.trees.node import KNOWN
-from mdtree.trees.template import from_scale, questions_of
 
-__all__ = ["is_settled", "next_metric"]
+__all__ = ["Prospect", "next_metric", "prospects"]
 
-_VALUES = 9  # of a missing feature that are tried
-_MOST = 20_000  # combinations of them
+_LEAST = 0.01  # probability that a verdict changes, for a metric that costs nothing
+_MINUTE = 0.01  # more for every minute
+_SECONDS = 60
 
 
-def next_metric(diagnoser: Diagnoser, row: Row, metrics: Collection[str]) -> str | None:
-    """Name the metric to measure next, of those that can be; None where the verdict is settled.
+@dataclass(frozen=True, kw_only=True)
+class Prospect:
+    """What measuring some metrics may bring, the cheapest of them first."""
 
-    The order of `metrics` is that of their cost: the cheapest comes first that the walk to the most
-    probable answer asks for; after them, the cheapest that any plausible tree asks for.
+    metrics: tuple[str, ...]
+    change: float  # the probability that the verdict is another one then
+    seconds: float  # that they take together
+
+    @property
+    def surplus(self) -> float:
+        """Say by how much the change is more likely than is needed for the time."""
+        return self.change - _LEAST - _MINUTE * self.seconds / _SECONDS
+
+
+def next_metric(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> Prospect | None:
+    """Choose what to measure next; None where nothing is worth its time.
+
+    Args:
+        diagnoser: What decides.
+        row: What is known of the group.
+        seconds: The metrics that can be measured, the cheapest first, and what each takes.
+
+    Returns:
+        The best prospect: its first metric is to be measured, and then this is asked again.
     """
+    best = max(prospects(diagnoser, row, seconds), key=lambda each: each.surplus, default=None)
+    return best if best is not None and best.surplus >= 0 else None
+
+
+def prospects(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> Iterator[Prospect]:
+    """List what each metric may change, alone and together with those before it."""
     line = diagnoser.line(row)
-    needed = {
-        metric_of(name, row) for name in _missing(diagnoser.ensemble.features, diagnoser, line)
-    }
-    candidates = [metric for metric in metrics if metric in needed]
-    if not candidates or is_settled(diagnoser, row):
-        return None
-    path_features = [step.feature for step in diagnoser(row).clues]
-    path_metrics = {metric_of(name, row) for name in _missing(path_features, diagnoser, line)}
-    return next((metric for metric in candidates if metric in path_metrics), candidates[0])
-
-
-def is_settled(diagnoser: Diagnoser, row: Row) -> bool:
-    """Say whether no outcome of what is missing could change the verdict.
-
-    Every missing feature is tried at values between and beyond the cuts of the trees, in all
-    combinations; where these are too many, the verdict is not settled.
-    """
-    line = diagnoser.line(row)
-    trial_values = _trial_values(diagnoser.ensemble, line)
-    if not trial_values:
-        return True
-    if math.prod(map(len, trial_values.values())) > _MOST:
-        return False
-    combinations = np.array(list(product(*trial_values.values())))
-    lines = np.repeat(line[None], len(combinations), axis=0)
-    lines[:, [diagnoser.saved.features.index(name) for name in trial_values]] = combinations
-    return len({diagnoser.mode(shares) for shares in diagnoser.ensemble.probabilities(lines)}) == 1
-
-
-def _missing(features: Collection[str], diagnoser: Diagnoser, line: Floats) -> list[str]:
-    names = diagnoser.saved.features
-    return [name for name in features if math.isnan(line[names.index(name)])]
-
-
-def _trial_values(ensemble: TreeEnsemble, line: Floats) -> Mapping[str, Floats]:
-    """Give the values at which each missing feature is tried."""
-    names = ensemble.saved.features
-    return {
-        name: _values_around(np.unique(cuts))
-        for name, cuts in _cuts(ensemble.saved).items()
-        if math.isnan(line[names.index(name)])
-    }
-
-
-def _cuts(saved: SavedTree) -> dict[str, list[float]]:
-    """Collect the thresholds of each feature that any of the trees may have.
-
-    A regression of gains has none; its quantiles stand for them.
-    """
-    if saved.gain_model is not None:
-        scales = saved.gain_model.regression.scales
-        return {saved.features[n]: scale.quantiles.tolist() for n, scale in scales.items()}
-    thresholds: dict[str, list[float]] = {}
-    for _, binned in saved.components:
-        for question, cuts in zip(questions_of(binned.shape), binned.cuts, strict=True):
-            thresholds.setdefault(question.feature, []).extend(
-                from_scale(float(cut), question.scale) for cut in cuts
+    missing = _missing(diagnoser, row, line)
+    candidates = [metric for metric in seconds if metric in missing]
+    current = diagnoser.mode(diagnoser.ensemble.probabilities(line[None])[0])
+    for number, metric in enumerate(candidates):
+        for metrics in {(metric,), tuple(candidates[: number + 1])}:
+            features = [name for each in metrics for name in missing[each]]
+            yield Prospect(
+                metrics=metrics,
+                change=_change(diagnoser, line, features, current),
+                seconds=sum(seconds[each] for each in metrics),
             )
-    nodes = [] if saved.components else [saved.tree]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, Split):
-            if node.threshold != KNOWN:  # being known is no outcome: what is measured will be
-                thresholds.setdefault(node.feature, []).append(node.threshold)
-            nodes += [node.low, node.high]
-    return thresholds
 
 
-def _values_around(cuts: Floats) -> Floats:
-    """Choose values below, between and above cuts."""
-    span = float(cuts[-1] - cuts[0]) or 1.0
-    values = np.concatenate([[cuts[0] - span], (cuts[1:] + cuts[:-1]) / 2, [cuts[-1] + span]])
-    places = np.linspace(0, len(values) - 1, min(_VALUES, len(values))).round().astype(int)
-    return np.asarray(values[places])
+def _missing(diagnoser: Diagnoser, row: Row, line: Floats) -> dict[str, list[str]]:
+    """List the features that are asked for in vain, by the metric that would tell them."""
+    names = diagnoser.saved.features
+    by_metric: dict[str, list[str]] = {}
+    for name in diagnoser.ensemble.features:
+        if np.isnan(line[names.index(name)]):
+            by_metric.setdefault(metric_of(name, row), []).append(name)
+    return by_metric
+
+
+def _change(diagnoser: Diagnoser, line: Floats, features: Sequence[str], current: str) -> float:
+    outcomes, shares = diagnoser.ensemble.outlook(line, features)
+    changed = [diagnoser.mode(outcome) != current for outcome in outcomes]
+    return round(float(shares[np.array(changed, dtype=bool)].sum()), 6)

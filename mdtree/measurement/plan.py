@@ -74,7 +74,12 @@ class Cost:
 
     group: str
     passes: float  # forward passes of one item
-    seconds: float  # on one worker, from a timed batch
+    by_metric: Mapping[str, float]  # seconds on one worker, from a timed batch
+
+    @property
+    def seconds(self) -> float:
+        """Say how long all metrics take together, on one worker."""
+        return sum(self.by_metric.values())
 
 
 def survey(request: Request) -> tuple[str, ...]:
@@ -159,11 +164,15 @@ def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
             protocol=task.protocol,
             training=group_training(task),
         )
-        cost = sum((METRICS[name].cost(work) for name in task.metrics), ComputeCost())
+        costs = {name: METRICS[name].cost(work) for name in task.metrics}
         model = bind(task.recipe.model, task.facts).model_dump_json()
         if model not in speeds:
             speeds[model] = measure_speed(group_runner(task), data.train)
-        yield Cost(group=task.group, passes=cost.passes, seconds=speeds[model].seconds(cost))
+        yield Cost(
+            group=task.group,
+            passes=sum(costs.values(), ComputeCost()).passes,
+            by_metric={name: speeds[model].seconds(cost) for name, cost in costs.items()},
+        )
 
 
 def _data_digest(request: Request) -> str | None:

@@ -53,6 +53,11 @@ class QuantileScale:
         scaled = np.interp(values, *self._knots)
         return np.where(np.isnan(values), np.nan, scaled)
 
+    def inverse(self, scaled: Floats) -> Floats:
+        """Give the values that lie at such places."""
+        values, places = self._knots
+        return np.asarray(np.interp(scaled, places, values))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KernelRegression:
@@ -89,6 +94,15 @@ class KernelRegression:
             remedy: np.clip(self.means[remedy] + near @ weights, 0.0, 1.0)
             for remedy, weights in self.weights.items()
         }
+
+    def alike(self, line: Floats, count: int) -> Floats:
+        """Give the training groups most like a line: lines whose other columns are NaN."""
+        near = kernel(scaled(self.scales, line[None]), self.centres, self.width)[0]
+        chosen = self.centres[np.argsort(-near, kind="stable")[:count]]
+        lines = np.full((len(chosen), len(line)), np.nan)
+        for (column, scale), places in zip(self.scales.items(), chosen.T, strict=True):
+            lines[:, column] = scale.inverse(places)
+        return lines
 
 
 def scaled(scales: Mapping[int, QuantileScale], matrix: Floats) -> Floats:

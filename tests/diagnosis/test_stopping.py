@@ -1,18 +1,24 @@
-"""Stages: a verdict is settled when no outcome can change it, and cheap metrics come first."""
+"""Stopping: a metric is measured where it may change the verdict, and its time is worth that."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from mdtree.diagnosis import Diagnoser, is_settled, next_metric
+from mdtree.diagnosis import Diagnoser, next_metric, prospects
 from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import PosteriorTree, Split
 from mdtree.trees.template import Family, Question, TemplateLeaf
 from tests.support.small_gain_models import constant, gain_tree, question
 from tests.support.small_trees import HIGH, LOW, leaf, small_tree
 
-METRICS = ("error_rate", "similarity", "hessian", "connectivity")
+FREE = {"error_rate": 0.0, "similarity": 0.0, "hessian": 0.0, "connectivity": 0.0}
+
+
+def chosen(diagnoser, row, seconds=FREE):
+    """Name the metric to measure next."""
+    prospect = next_metric(diagnoser, row, seconds)
+    return None if prospect is None else prospect.metrics[0]
 
 
 # train_error <= 1 -> low; otherwise cka decides, then the Hessian
@@ -43,20 +49,19 @@ def row(**values):
     ],
 )
 def test_the_walk_through_a_single_tree_asks_for_one_metric_after_the_other(values, metric):
-    assert next_metric(Diagnoser(small_tree(), name="t"), row(**values), METRICS) == metric
+    assert chosen(Diagnoser(small_tree(), name="t"), row(**values)) == metric
 
 
 def test_a_metric_that_cannot_be_measured_is_not_asked_for():
     diagnoser = Diagnoser(small_tree(), name="t")
     known = row(train_error=2.0, cka=Missing(missing="needs 2 checkpoints, found 1"))
-    assert next_metric(diagnoser, known, ("hessian",)) == "hessian"
-    assert next_metric(diagnoser, known, ()) is None
-    assert not is_settled(diagnoser, known)
+    assert chosen(diagnoser, known, {"hessian": 0.0}) is None  # the walk goes past it
+    assert chosen(diagnoser, row(train_error=2.0), {}) is None
 
 
 def test_both_sides_with_the_same_answer_settle_a_verdict():
     tree = Split(feature="cka", threshold=0.5, low=leaf(LOW), high=leaf(LOW))
-    assert is_settled(Diagnoser(small_tree(tree, ("cka",)), name="t"), row())
+    assert chosen(Diagnoser(small_tree(tree, ("cka",)), name="t"), row()) is None
 
 
 def posterior(seed=0):
@@ -79,10 +84,8 @@ def posterior(seed=0):
 
 def test_all_plausible_trees_must_agree_before_a_verdict_is_settled():
     diagnoser = Diagnoser(posterior(), name="t")
-    assert is_settled(diagnoser, row(train_error=0.1))
-    assert next_metric(diagnoser, row(train_error=0.1), METRICS) is None
-    assert not is_settled(diagnoser, row(train_error=10.0))
-    assert next_metric(diagnoser, row(train_error=10.0), METRICS) == "similarity"
+    assert chosen(diagnoser, row(train_error=0.1)) is None
+    assert chosen(diagnoser, row(train_error=10.0)) == "similarity"
 
 
 def test_what_is_settled_stays_so_whatever_is_measured():
@@ -95,7 +98,7 @@ def test_a_higher_confidence_keeps_a_verdict_open():
     easy, strict = (Diagnoser(posterior(), name="t", confidence=share) for share in (0.5, 0.999))
     known = row(train_error=10.0, cka=0.9)
     assert (easy(known).mode, strict(known).mode) == (HIGH, "unsure")
-    assert is_settled(strict, known)
+    assert chosen(strict, known) is None
 
 
 @pytest.mark.parametrize(
@@ -112,14 +115,33 @@ def test_a_regression_decides_what_is_settled_and_not_the_leaf_that_explains(mod
     tree = gain_tree({"add_data": model, "enlarge_model": constant(0.2)})
     diagnoser = Diagnoser(tree, name="t", confidence=0.0)
     known = row(test_error=20.0)
-    assert is_settled(diagnoser, known) is settled
-    assert next_metric(diagnoser, known, METRICS) == (None if settled else "similarity")
-    whole = row(test_error=20.0, cka=0.9)
-    assert is_settled(diagnoser, whole)
-    assert next_metric(diagnoser, whole, METRICS) is None
+    assert chosen(diagnoser, known) == (None if settled else "similarity")
+    assert chosen(diagnoser, row(test_error=20.0, cka=0.9)) is None
 
 
 def test_metrics_that_a_regression_does_not_look_at_are_not_measured_for_it():
     tree = gain_tree({"add_data": question(0, 0.5, 0.1, 0.4), "enlarge_model": constant(0.2)})
     diagnoser = Diagnoser(tree, name="t", confidence=0.0)
-    assert next_metric(diagnoser, row(), ("error_rate", "hessian")) is None
+    assert chosen(diagnoser, row(), {"error_rate": 0.0, "hessian": 0.0}) is None
+
+
+@pytest.mark.parametrize(("seconds", "metric"), [(60.0, "similarity"), (1e6, None)])
+def test_a_metric_that_takes_long_must_change_the_verdict_likely(seconds, metric):
+    """One of two groups has another verdict: worth a minute, and not worth twelve days."""
+    tree = Split(feature="cka", threshold=0.5, low=leaf(LOW), high=leaf(HIGH))
+    diagnoser = Diagnoser(small_tree(tree, ("cka",)), name="t")
+    assert chosen(diagnoser, row(), {"similarity": seconds}) == metric
+    (prospect,) = prospects(diagnoser, row(), {"similarity": seconds})
+    assert (prospect.metrics, prospect.seconds) == (("similarity",), seconds)
+    assert prospect.surplus == pytest.approx(prospect.change - 0.01 - seconds / 6000)
+
+
+def test_numbers_that_say_something_only_together_are_seen_together():
+    """The Hessian alone changes nothing where CKA has not been measured; both may."""
+    hessian = Split(feature="log_hessian_trace", threshold=5.0, low=leaf(LOW), high=leaf(HIGH))
+    tree = Split(feature="cka", threshold=0.5, low=leaf(LOW), high=hessian)
+    diagnoser = Diagnoser(small_tree(tree, ("cka", "log_hessian_trace")), name="t")
+    changes = {each.metrics: each.change for each in prospects(diagnoser, row(), FREE)}
+    assert changes["similarity",] == changes["hessian",] == 0
+    assert changes["similarity", "hessian"] > 0
+    assert chosen(diagnoser, row()) == "similarity"
