@@ -34,6 +34,7 @@ __all__ = ["Label", "accuracy_of", "label_rows", "number_of", "room_for_improvem
 
 _DEFAULT_MARGIN = 0.5  # points, where the spread between seeds is not known
 _ERRORS = 2.0  # standard errors of a difference that count as noise
+_NOISY = 3.0  # times the usual margin of a zoo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ class Label:
     margin: float  # points up to which a gain counts as noise
     lead: float  # points that the remedy gains more than any other; `none`: margin - best gain
     unknown: tuple[str, ...] = ()  # remedies beyond whose end of the grid nobody has looked
+    noisy: bool = False  # its seeds differ far more than is usual: `none` says little then
 
     @property
     def known(self) -> dict[str, float]:
@@ -57,13 +59,13 @@ class Label:
     def is_clear(self) -> bool:
         """Say whether nothing else can be it: no noise, and for `none` nothing unknown."""
         if self.mode == "none":
-            return bool(self.gains) and not self.unknown
+            return bool(self.gains) and not self.unknown and not self.in_noise
         return not self.in_noise
 
     @property
     def in_noise(self) -> bool:
-        """Say whether another mode could as well be it; `none` is what the noise leaves."""
-        return self.mode != "none" and self.lead <= self.margin
+        """Say whether another mode could as well be it; `none` is what the usual noise leaves."""
+        return self.noisy if self.mode == "none" else self.lead <= self.margin
 
 
 def room_for_improvement(
@@ -118,8 +120,16 @@ def _rooms_of_zoo(
                 if gain == gains[number][remedy]:  # the axis that serves the remedy best
                     moves[number][remedy] = move
     margins = _margins(rows) if margin is None else [margin] * len(rows)
+    usual = statistics.median(margins)
     return [
-        RoomForImprovement(gains=g, step=s, margin=m, moves=way, unknown=frozenset(g.keys() - k))
+        RoomForImprovement(
+            gains=g,
+            step=s,
+            margin=m,
+            moves=way,
+            unknown=frozenset(g.keys() - k),
+            noisy=m > _NOISY * usual,
+        )
         for g, s, m, way, k in zip(gains, steps, margins, moves, known, strict=True)
     ]
 
@@ -141,6 +151,7 @@ def label_rows(
             margin=room.margin,
             lead=_lead(room, mode),
             unknown=tuple(sorted(room.unknown)),
+            noisy=room.noisy,
         )
         for row, mode, room in zip(rows, modes, rooms, strict=True)
     ]

@@ -4,8 +4,9 @@
     P(mode)        = strength(mode) / sum of the strengths of all classes
 
 Noise is the gain, relative to the test error, that could be one between two groups without any
-difference: 2 sqrt(2) standard errors.  The numbers a, e and k are fitted on groups of zoos that the
-regression has not seen, and so are the two tables of what to expect:
+difference: 2 sqrt(2) standard errors.  It counts up to that of nine groups of ten: where seeds
+differ more, nothing speaks for `none`.  The numbers a, e and k are fitted on groups of zoos that
+the regression has not seen, and so are the two tables of what to expect:
 
     spread   for an expected gain, between which gains four of five such groups lay
     levels   for a coverage, the least probability of a class in the set of answers, so that the
@@ -30,6 +31,7 @@ __all__ = ["COVERAGES", "NOISE", "GainModel", "GainRange", "GainScale", "answer_
 NOISE = "log_noise"  # the feature that tells the noise of a group
 COVERAGES = (0.8, 0.9)  # of the sets of answers
 _FARTHEST = 100.0  # of the logarithm of a noise
+_UNLIMITED = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +42,12 @@ class GainScale:
     floor: float  # e
     none: float  # k
     noise: float  # where that of a group is not known: the usual one
+    most: float = _UNLIMITED  # of a noise: more does not make `none` more probable
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no probability."""
-        if not min(self.power, self.floor, self.none, self.noise) > 0:
-            raise ValueError("power, floor, none and noise must be above 0")
+        if not min(self.power, self.floor, self.none, self.noise, self.most) > 0:
+            raise ValueError("power, floor, none, noise and most must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +104,7 @@ def shares(
 
     An answer with several remedies (`temperature`: up or down) is as strong as the best of them.
     """
-    known = np.where(np.isnan(noise), scale.noise, noise)
+    known = np.minimum(np.where(np.isnan(noise), scale.noise, noise), scale.most)
     logarithms = np.empty((len(noise), len(classes)))
     for column, name in enumerate(classes):
         if name == "none":

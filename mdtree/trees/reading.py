@@ -80,6 +80,7 @@ class _Scale:
     floor: _Positive
     none: _Positive
     noise: _Positive
+    most: _Positive = 1e9  # trees of earlier versions have none
 
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -245,6 +246,7 @@ def _gain_model(part: _GainModel | None, features: Sequence[str]) -> GainModel |
             floor=part.scale.floor,
             none=part.scale.none,
             noise=part.scale.noise,
+            most=part.scale.most,
         ),
         spread={
             remedy: tuple(

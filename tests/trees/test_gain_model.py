@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -103,8 +105,15 @@ def test_gains_too_small_for_a_float_still_make_probabilities():
     assert given.sum(axis=1) == pytest.approx([1, 1])
 
 
+def test_seeds_that_differ_without_limit_do_not_speak_for_nothing_to_gain():
+    scale = replace(SCALE, most=0.2)
+    noise = np.array([0.1, 0.2, 5.0])
+    given = shares({"add_data": np.full(3, 0.2)}, noise, ["data_small", "none"], scale)[:, 1]
+    assert given[0] < given[1] == given[2]
+
+
 @pytest.mark.parametrize("number", [0.0, -1.0])
-@pytest.mark.parametrize("name", ["power", "floor", "none", "noise"])
+@pytest.mark.parametrize("name", ["power", "floor", "none", "noise", "most"])
 def test_a_scale_that_makes_no_probability_is_refused(name, number):
     numbers = {"power": 1.0, "floor": 0.1, "none": 1.0, "noise": 0.05, name: number}
     with pytest.raises(ValueError, match="must be above 0"):

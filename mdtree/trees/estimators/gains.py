@@ -55,6 +55,7 @@ _STEPS = 400
 _LEAST = 1e-9  # probability, so that one sure mistake is not infinite
 _NOISE = 0.05  # relative to the test error, where nothing is known of any group
 _LEAST_NOISE, _MOST_NOISE = 1e-6, 1e6  # of the usual group
+_NOISY = 0.9  # of the groups have less noise than one of which nothing can be told
 _TAILS = (0.1, 0.9)
 _UNROUNDED = 0.9995  # of a level, so that rounding never lifts it above a group that it is made for
 
@@ -257,18 +258,26 @@ class _Unseen:
         return float(f"{usual:.4g}")
 
     @cached_property
+    def most_noise(self) -> float:
+        """Give the noise beyond which the seeds of a group tell nothing."""
+        known = self.noise[np.isfinite(self.noise)]
+        most = float(np.quantile(known, _NOISY)) if len(known) else _MOST_NOISE
+        return float(f"{min(max(most, self.usual_noise), _MOST_NOISE):.4g}")
+
+    @cached_property
     def answers(self) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
         """Say which classes are open for each line, and which of them is right.
 
         It is the best of the remedies that are known for a group, or `none`; an answer whose
-        remedies are unknown is out of the question there.
+        remedies are unknown is out of the question there, and so is `none` where seeds differ so
+        much that any gain could be noise.
         """
         noise = np.where(np.isfinite(self.noise), self.noise, self.usual_noise)
         worth = np.full((len(noise), len(self.classes)), -np.inf)
         for column, name in enumerate(self.classes):
             own = [self.gains[remedy] for remedy in remedies(name) if remedy in self.gains]
             if name == "none":
-                worth[:, column] = noise
+                worth[:, column] = np.where(noise <= self.most_noise, noise, -np.inf)
             elif own:
                 worth[:, column] = np.fmax.reduce([*own, np.full(len(noise), -np.inf)])
         return np.isfinite(worth), worth.argmax(axis=1)
@@ -293,6 +302,7 @@ class _Unseen:
                 floor=float(f"{floor:.4g}"),
                 none=float(f"{none:.4g}"),
                 noise=self.usual_noise,
+                most=self.most_noise,
             )
 
         def loss(logarithms: Floats) -> float:
