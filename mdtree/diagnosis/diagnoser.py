@@ -23,7 +23,7 @@ from mdtree.diagnosis.verdict_record import (
 )
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import FAILURE_MODES, TASKS
-from mdtree.rows import Fact, Row
+from mdtree.rows import Fact, Measured, Row
 from mdtree.trees import FEATURES, Leaf, SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import answer_set
@@ -33,6 +33,7 @@ from mdtree.version import __version__
 __all__ = ["CONFIDENCE", "Diagnoser", "with_facts"]
 
 CONFIDENCE = 0.5  # below it, a verdict is `unsure`
+_STABLE = 0.9  # share of resamples with the same answer, from which error bars do no harm
 _OUTSIDE = 0.5  # of a probability that is enough to be among the answers
 
 
@@ -81,6 +82,7 @@ class Diagnoser:
             gains(leaf, row) if model is None else regression_gains(model, line, leaf, row)
         )
         outlier = self._outlier(line)
+        stability = self._stability(line, draws, place)
         missing = missing_measurements(self.ensemble, row, line)
         missing_features = {name for measurement in missing for name in measurement.features}
         blind = bool(missing_features) and missing_features == set(self.ensemble.features)
@@ -97,14 +99,16 @@ class Diagnoser:
             why_unsure=doubts,
             clues=steps,
             agreement=None if votes is None else float(votes[0, place]),
-            stability=self._stability(line, draws, place),
+            stability=stability,
             gains=expected_gains,
             advice=_next_step(missing, row, likely, expected_gains)
             if undecided
             else advice(likely, expected_gains),
             outlier=outlier,
             missed=missing,
-            basis=self._basis(row, self._disagreement(leaf, likely)),
+            basis=self._basis(
+                row, self._disagreement(leaf, likely), self._roughness(row, stability)
+            ),
             answers=self._answers(probabilities, outlier),
         )
 
@@ -131,6 +135,23 @@ class Diagnoser:
         return (
             f"the one tree that explains ends at {leaf.answer}; the regression of gains, "
             f"which decides, says {likely}"
+        )
+
+    def _roughness(self, row: Row, stability: float | None) -> str | None:
+        """Name measurements that did not reach their tolerance, where the verdict needs that."""
+        if stability is None or stability >= _STABLE:
+            return None
+        needs = {need for name in self.ensemble.features for need in FEATURES[name].needs}
+        rough = [
+            name
+            for name, value in row.quantities.items()
+            if name in needs and isinstance(value, Measured) and value.converged is False
+        ]
+        if not rough:
+            return None
+        return (
+            f"{', '.join(rough)} did not reach the tolerance, and the error bars leave another "
+            "answer possible: more seeds make them smaller"
         )
 
     def mode(self, shares: Floats) -> str:
@@ -191,11 +212,10 @@ class Diagnoser:
             doubts.append("nothing that the tree asks for was measured")
         return tuple(doubts)
 
-    def _basis(self, row: Row, disagreement: str | None = None) -> Basis:
+    def _basis(self, row: Row, *remarks: str | None) -> Basis:
         saved = self.saved
         warnings = [saved.provenance["WARNING"]] if "WARNING" in saved.provenance else []
-        if disagreement is not None:
-            warnings.append(disagreement)
+        warnings += [remark for remark in remarks if remark is not None]
         if row.protocol != saved.protocol:
             warnings.append(
                 f"the tree is of protocol {saved.protocol} and the row of {row.protocol}"

@@ -96,7 +96,13 @@ def _change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[N
 def advice(mode: str, expected_gains: Sequence[Gain]) -> str:
     """Say the next step for a failure mode in one sentence."""
     if mode == "none":
-        return "leave training as it is: no single change gained groups like this one much"
+        best = max((gain.mean for gain in expected_gains), default=0.0)
+        return (
+            "leave training as it is: no single change gained groups like this one more than "
+            f"{best:.1f} points, which is within the noise"
+            if best >= _NOTHING
+            else "leave training as it is: no single change gained groups like this one anything"
+        )
     remedy = next((name for name, mended_mode in REMEDIES.items() if mended_mode == mode), None)
     if remedy is None:
         return "compare a smaller and a larger batch: a change of temperature gains most"

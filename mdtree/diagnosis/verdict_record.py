@@ -56,8 +56,8 @@ class OutOfDistribution:
 
     @property
     def outside(self) -> bool:
-        """Say whether the tree has seen nothing like this group."""
-        return self.distance > self.limit
+        """Say whether the tree has seen nothing like it: far away, or beyond all in a number."""
+        return self.distance > self.limit or bool(self.beyond)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import shortened
+from mdtree.render.formatting import FAR
 from mdtree.render.terminal import plural, printable, table
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import Gain, Verdict
+    from mdtree.diagnosis import DecisionStep, Gain, Verdict
 
 __all__ = ["verdict_text", "verdicts_table"]
 
@@ -60,16 +61,13 @@ def _lines(verdict: Verdict, told: str) -> Iterator[str]:
     yield from _probabilities(verdict)
     yield "why:"
     for number, step in enumerate(verdict.clues, start=1):
-        flip = (
-            "" if step.flips_at is None else f" [{step.flips_at:.1f} standard errors from flipping]"
-        )
-        yield f"  {number}. {step.says}{flip}"
+        yield f"  {number}. {step.says}{_distance(step)}"
     if verdict.agreement is not None:
         yield f"  {100 * verdict.agreement:.0f} % of the plausible trees give this answer"
     if verdict.stability is not None:
-        yield f"  {100 * verdict.stability:.0f} % of measurements redrawn within their errors do"
+        yield f"  stable in {100 * verdict.stability:.0f} % of resamples within measurement error"
     if verdict.gains:
-        yield "what one change alone gained groups that ended here, in points of test accuracy:"
+        yield "what one change alone gained groups like this one, in points of test accuracy:"
         yield from _gains(verdict.gains)
     yield from _resources(verdict)
     yield f"next: {verdict.advice}"
@@ -81,6 +79,14 @@ def _lines(verdict: Verdict, told: str) -> Iterator[str]:
                 f"probable answer with {100 * missing.flips:.0f} %)"
             )
     yield from _basis(verdict)
+
+
+def _distance(step: DecisionStep) -> str:
+    if step.flips_at is None:
+        return ""
+    if step.flips_at > FAR:
+        return " [far from flipping]"
+    return f" [{step.flips_at:.1f} standard errors from flipping]"
 
 
 def _probabilities(verdict: Verdict) -> Iterator[str]:
