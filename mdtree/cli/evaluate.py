@@ -28,6 +28,11 @@ _COLUMNS = ("accuracy", "sd", "log_loss", "ece", "regret", "gain_clipped", "gain
     is_flag=True,
     help="Leave out each zoo of the reference collection in turn, and answer for it.",
 )
+@click.option(
+    "--set-aside",
+    is_flag=True,
+    help="With --benchmark: answer for the zoos on which no method was ever chosen.",
+)
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="Use rows of this one only.")
 @click.option("--cases", help="Cases, separated by commas; all, if not given.")
 @click.option("--methods", help="Methods, separated by commas; all, if not given.")
@@ -42,6 +47,7 @@ def command(
     train: Path | None,
     test: Path | None,
     benchmark: bool,
+    set_aside: bool,
     protocol: str | None,
     cases: str | None,
     methods: str | None,
@@ -57,19 +63,23 @@ def command(
     The benchmark fits each method on all zoos of the reference collection but one, and answers for
     that one: percent of right answers where the label is clear of the noise (of five modes, of the
     direction of the temperature, of data or model), the percentage of the points there were that
-    is lost by following the answers, and the coverage and size of the sets of answers.
+    is lost by following the answers, the coverage and size of the sets of answers, and how many
+    groups are told to be unlike those that were learnt from.
 
     \b
     Examples:
       mdtree evaluate --train clean.csv --test noisy.csv
       mdtree evaluate --benchmark
       mdtree evaluate --benchmark --methods majority,gains --json
+      mdtree evaluate --benchmark --set-aside
     """
     if benchmark:
         if train is not None or test is not None or cases or protocol:
             raise MdtreeError("--benchmark has rows of its own: leave out the other rows and cases")
-        _benchmark(methods, as_json=as_json)
+        _benchmark(methods, set_aside=set_aside, as_json=as_json)
         return
+    if set_aside:
+        raise MdtreeError("--set-aside is a part of the benchmark: add --benchmark")
     if train is None or test is None:
         raise MdtreeError("name rows with --train and --test, or ask for --benchmark")
     from mdtree.evaluation import CASES, METHODS, evaluate
@@ -111,13 +121,23 @@ def command(
                 click.echo(f"{name} could not run: {method}")
 
 
-def _benchmark(methods: str | None, *, as_json: bool) -> None:
-    from mdtree.evaluation.left_out import LEFT_OUT_METHODS, leave_one_zoo_out, mean_scores
+def _benchmark(methods: str | None, *, set_aside: bool, as_json: bool) -> None:
+    from mdtree.evaluation.left_out import (
+        LEFT_OUT_METHODS,
+        judge_set_aside,
+        leave_one_zoo_out,
+        mean_scores,
+    )
     from mdtree.trees.bundled import reference_collection
 
     names = _chosen(methods, LEFT_OUT_METHODS, "method")
     with Bar("evaluating") as bar:
-        results = leave_one_zoo_out(reference_collection(), methods=names, progress=bar)
+        zoos = reference_collection()
+        if set_aside:
+            aside = reference_collection(held_out=True)
+            results = judge_set_aside(zoos, aside, methods=names, progress=bar)
+        else:
+            results = leave_one_zoo_out(zoos, methods=names, progress=bar)
     means = {name: mean_scores(by_zoo) for name, by_zoo in results.items()}
     if as_json:
         content = {
@@ -131,8 +151,9 @@ def _benchmark(methods: str | None, *, as_json: bool) -> None:
         return
     columns = list(next(iter(means.values())).numbers())
     lines = [[name, *map(_number, scores.numbers().values())] for name, scores in means.items()]
-    zoos = ", ".join(next(iter(results.values())))
-    click.echo(f"means over zoos, each left out in turn: {zoos}\n")
+    names_of_zoos = ", ".join(next(iter(results.values())))
+    how = "set aside, learnt from all others" if set_aside else "each left out in turn"
+    click.echo(f"means over zoos, {how}: {names_of_zoos}\n")
     click.echo(table(["method", *columns], lines))
     for name in names:
         click.echo(f"{name}: {LEFT_OUT_METHODS[name].meaning}")

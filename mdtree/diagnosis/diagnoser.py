@@ -190,12 +190,9 @@ class Diagnoser:
         distance = None if distribution is None else distribution.distance(values)
         if distance is None:
             return None
-        beyond = [
-            name
-            for name, (low, high) in self.saved.ranges.items()
-            if values[name] < low or values[name] > high
-        ]
-        return OutOfDistribution(distance=distance[0], limit=distance[1], beyond=tuple(beyond))
+        return OutOfDistribution(
+            distance=distance[0], limit=distance[1], beyond=self.saved.beyond(line)
+        )
 
     def _doubts(self, likely: str, probability: float, *, blind: bool) -> tuple[str, ...]:
         doubts = []

@@ -1,4 +1,6 @@
-"""Leave one zoo out: each method is fitted on all zoos but one, and answers for that one.
+"""Zoos that were not seen: each method is fitted on other zoos, and answers for one.
+
+Each zoo of a collection is left out in turn, or zoos that were set aside are answered for.
 
 Scores are means over zoos, so that a large zoo weighs no more than a small one.  Answers are judged
 on groups whose label is clear of the noise; what follows an answer, on all whose gain is known.
@@ -28,6 +30,7 @@ __all__ = [
     "Answers",
     "LeftOutMethod",
     "LeftOutScores",
+    "judge_set_aside",
     "leave_one_zoo_out",
     "mean_scores",
 ]
@@ -53,6 +56,7 @@ class Answers:
 
     probabilities: Floats  # (groups, failure modes)
     levels: Mapping[str, float] = field(default_factory=dict)  # coverage -> least probability
+    outside: NDArray[np.bool_] | None = None  # groups that are told to be unlike those seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,7 @@ class LeftOutScores:
     size_80: float  # answers in a set
     coverage_90: float
     size_90: float
+    outside: float  # percent of groups that are told to be unlike those of the zoos that were seen
     # of each group with a clear label: how sure the likeliest answer is, and whether it is right
     confidences: tuple[tuple[float, bool], ...] = field(default=(), repr=False)
 
@@ -99,15 +104,39 @@ def leave_one_zoo_out(
     """Score every method on every zoo: method -> zoo -> scores."""
     if len(zoos) < 2:  # noqa: PLR2004 - one to learn from
         raise RowsError(f"leaving one zoo out takes two or more, got {', '.join(zoos) or 'none'}")
+
+    def others(name: str) -> list[Row]:
+        return [row for other, rows in zoos.items() if other != name for row in rows]
+
+    return _all_scores(zoos, others, methods, progress)
+
+
+def judge_set_aside(
+    zoos: Mapping[str, Sequence[Row]],
+    set_aside: Mapping[str, Sequence[Row]],
+    *,
+    methods: Iterable[str] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, dict[str, LeftOutScores]]:
+    """Score every method, fitted on all zoos, on others: method -> zoo -> scores."""
+    seen = [row for rows in zoos.values() for row in rows]
+    return _all_scores(set_aside, lambda _: seen, methods, progress)
+
+
+def _all_scores(
+    zoos: Mapping[str, Sequence[Row]],
+    seen: Callable[[str], Sequence[Row]],
+    methods: Iterable[str] | None,
+    progress: Progress | None,
+) -> dict[str, dict[str, LeftOutScores]]:
     chosen = [LEFT_OUT_METHODS[name] for name in methods or LEFT_OUT_METHODS]
     watch = progress or Silent()
     watch.start(len(chosen) * len(zoos))
     results: dict[str, dict[str, LeftOutScores]] = {method.name: {} for method in chosen}
     for name, rows in zoos.items():
-        seen = [row for other, others in zoos.items() if other != name for row in others]
-        labels = label_rows(rows)
+        labels, learnt_from = label_rows(rows), seen(name)
         for method in chosen:
-            answers = method.answer(seen, rows)
+            answers = method.answer(learnt_from, rows)
             results[method.name][name] = _scored(answers, labels)
             watch.step(f"{name}, {method.name}")
     return results
@@ -162,6 +191,7 @@ def _scored(answers: Answers, labels: Sequence[Label]) -> LeftOutScores:
         size_80=_mean(sizes.get("0.8", nothing), clear),
         coverage_90=100 * _mean(held.get("0.9", nothing), clear),
         size_90=_mean(sizes.get("0.9", nothing), clear),
+        outside=float("nan") if answers.outside is None else 100 * float(answers.outside.mean()),
         confidences=tuple(zip(sure[clear].tolist(), right[clear].tolist(), strict=True)),
     )
 
@@ -203,10 +233,13 @@ def _by_gains(
 ) -> Callable[[Sequence[Row], Sequence[Row]], Answers]:
     def answer(seen: Sequence[Row], rows: Sequence[Row]) -> Answers:
         saved = fit_tree(seen, task="failure", method="gains", facts=facts, features=features)
-        given = probabilities(saved, saved.matrix(rows))
+        matrix = saved.matrix(rows)
         columns = [saved.classes.index(name) for name in _CLASSES]
-        levels = {} if saved.gain_model is None else saved.gain_model.levels
-        return Answers(probabilities=given[:, columns], levels=levels)
+        return Answers(
+            probabilities=probabilities(saved, matrix)[:, columns],
+            levels={} if saved.gain_model is None else saved.gain_model.levels,
+            outside=np.array([saved.is_outside(line) for line in matrix]),
+        )
 
     return answer
 

@@ -55,6 +55,21 @@ class SavedTree:
             )
         return feature_matrix(rows, self.features)
 
+    def beyond(self, line: Floats) -> tuple[str, ...]:
+        """Name the features of a line that lie outside the range of all training groups."""
+        values = dict(zip(self.features, line.tolist(), strict=True))
+        return tuple(
+            name
+            for name, (low, high) in self.ranges.items()
+            if values[name] < low or values[name] > high
+        )
+
+    def is_outside(self, line: Floats) -> bool:
+        """Say whether a line is like none of the training groups."""
+        values = dict(zip(self.features, line.tolist(), strict=True))
+        distance = None if self.population is None else self.population.distance(values)
+        return distance is not None and (distance[0] > distance[1] or bool(self.beyond(line)))
+
 
 def write_tree(path: Path, saved: SavedTree) -> None:
     """Write a tree, one key a line; the tree stands before the numbers of its posterior."""

@@ -13,6 +13,7 @@ from mdtree.evaluation.left_out import (
     Answers,
     LeftOutScores,
     _scored,
+    judge_set_aside,
     leave_one_zoo_out,
     mean_scores,
 )
@@ -76,6 +77,25 @@ def test_what_is_unknown_is_not_counted_as_lost():
     assert scores.lost == pytest.approx(100 * 0.5 / 18.5)
 
 
+def test_groups_that_are_told_to_be_unlike_all_others_are_counted():
+    answers = Answers(
+        probabilities=told("none", "none", "none", "none"),
+        outside=np.array([True, False, False, True]),
+    )
+    assert _scored(answers, LABELS).outside == 50
+    assert math.isnan(_scored(Answers(probabilities=answers.probabilities), LABELS).outside)
+
+
+def test_zoos_that_were_set_aside_are_answered_for_by_all_others():
+    zoos = {name: rows for name, rows in reference_collection().items() if name in ZOOS}
+    aside = {"twin": next(iter(zoos.values()))}
+    (scores,) = judge_set_aside(zoos, aside, methods=["gains_validation"])[
+        "gains_validation"
+    ].values()
+    left_out = leave_one_zoo_out(zoos, methods=["gains_validation"])["gains_validation"]
+    assert scores.right > left_out[next(iter(zoos))].right  # they have seen it
+
+
 def test_means_leave_out_what_a_zoo_cannot_tell():
     columns = score_names()
     one = LeftOutScores(**dict.fromkeys(columns, 10.0))
@@ -132,6 +152,7 @@ def test_the_command_prints_the_benchmark(mdtree):
         (["--benchmark", "--methods", "gain"], "method 'gain' is unknown"),
         (["--train", "x.jsonl"], "name rows with --train and --test"),
         ([], "name rows with --train and --test"),
+        (["--set-aside"], "--set-aside is a part of the benchmark"),
     ],
 )
 def test_what_cannot_be_evaluated_is_told(mdtree, words, message):
