@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from mdtree.checkpoints import in_memory_tensors, list_tensors
 from mdtree.models import resnet18
-from mdtree.runtime.threads import cores
+from mdtree.runtime.cores import cores
 from mdtree.spectra import Rules, analyse_all
 
 CORES = cores()

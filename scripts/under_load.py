@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mdtree.runtime.threads import cores
+from mdtree.runtime.cores import cores
 
 ROOT = Path(__file__).parent.parent
 BUSY = """

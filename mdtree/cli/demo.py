@@ -55,7 +55,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     from mdtree.measurement import Request
     from mdtree.recipes import RECIPE_NAME, Trust, read_recipe
     from mdtree.rows import DEFAULT_PROTOCOL, rows_file
-    from mdtree.runtime.threads import cores
+    from mdtree.runtime.cores import cores
     from mdtree.sequential_diagnosis import SequentialDiagnosis, Stage
     from mdtree.zoo import demo_zoo, train_zoo
 

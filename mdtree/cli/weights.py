@@ -178,7 +178,7 @@ def _single_checkpoint(path: Path) -> Path:
 
 def _analysed(path: Path, options: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
     from mdtree.checkpoints import list_tensors
-    from mdtree.runtime.threads import cores
+    from mdtree.runtime.cores import cores
     from mdtree.spectra import Rules, analyse_all
 
     listing = list_tensors(path, trust=options["trust"], key=options["weights_key"])

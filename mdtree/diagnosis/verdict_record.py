@@ -16,6 +16,7 @@ __all__ = [
 ]
 
 UNSURE = "unsure"
+_FAR = 10.0  # standard errors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,11 @@ class DecisionStep:
     went: str  # low | high
     says: str  # in plain words
     flips_at: float | None  # standard errors between the value and the threshold
+
+    @property
+    def is_far(self) -> bool:
+        """Say whether noise cannot have decided it; how many errors more it is says nothing."""
+        return self.flips_at is not None and self.flips_at > _FAR
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,9 @@ on groups whose label is clear of the noise; what follows an answer, on all whos
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +19,14 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from mdtree.evaluation.scores import LEAST, calibration_error
 from mdtree.exceptions import RowsError
-from mdtree.failure_modes import REMEDIES, TASKS
-from mdtree.labelling import Label, label_rows
+from mdtree.failure_modes import REMEDIES, TASKS, RoomForImprovement
+from mdtree.labelling import Label, label_rows, room_for_improvement
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Row
-from mdtree.trees import COMPARABLE, LANDSCAPE, feature_matrix, probabilities
-from mdtree.trees.fit import fit_tree
-from mdtree.trees.gain_model import answer_set
+from mdtree.runtime.cores import cores
+from mdtree.trees import COMPARABLE, LANDSCAPE, TRAINING, feature_matrix, probabilities
+from mdtree.trees.fit import Examples, features_of, fit_examples
+from mdtree.trees.gain_model import NOISE, answer_set
 
 __all__ = [
     "LEFT_OUT_METHODS",
@@ -40,6 +43,7 @@ Floats = NDArray[np.float64]
 _CLASSES = TASKS["failure"].classes
 _SURE = 0.5  # the probability from which an answer is a verdict
 _TREES = 200
+_FEATURES = tuple(dict.fromkeys((*LANDSCAPE, *COMPARABLE, *TRAINING, NOISE)))  # of any method
 _VALIDATION = (
     "train_error_share",
     "test_error_share",
@@ -59,13 +63,38 @@ class Answers:
     outside: NDArray[np.bool_] | None = None  # groups that are told to be unlike those seen
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelledZoo:
+    """The groups of a zoo; labels and features are found once, however often it is learnt from."""
+
+    rows: Sequence[Row]
+
+    @cached_property
+    def labels(self) -> list[Label]:
+        """Label the groups by their grid."""
+        return label_rows(self.rows)
+
+    @cached_property
+    def rooms(self) -> list[RoomForImprovement]:
+        """Say what each change alone would gain."""
+        return room_for_improvement(self.rows)
+
+    @cached_property
+    def _matrix(self) -> Floats:
+        return feature_matrix(self.rows, _FEATURES)
+
+    def features(self, names: Sequence[str]) -> Floats:
+        """Give one line for each group."""
+        return self._matrix[:, [_FEATURES.index(name) for name in names]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class LeftOutMethod:
     """A way to answer for groups of a zoo that was not seen."""
 
     name: str
     meaning: str
-    answer: Callable[[Sequence[Row], Sequence[Row]], Answers]  # (seen, left out)
+    answer: Callable[[Sequence[LabelledZoo], LabelledZoo], Answers]  # (seen, left out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +134,12 @@ def leave_one_zoo_out(
     if len(zoos) < 2:  # noqa: PLR2004 - one to learn from
         raise RowsError(f"leaving one zoo out takes two or more, got {', '.join(zoos) or 'none'}")
 
-    def others(name: str) -> list[Row]:
-        return [row for other, rows in zoos.items() if other != name for row in rows]
+    known = {name: LabelledZoo(rows=rows) for name, rows in zoos.items()}
 
-    return _all_scores(zoos, others, methods, progress)
+    def others(name: str) -> list[LabelledZoo]:
+        return [zoo for other, zoo in known.items() if other != name]
+
+    return _all_scores(known, others, methods, progress)
 
 
 def judge_set_aside(
@@ -119,13 +150,14 @@ def judge_set_aside(
     progress: Progress | None = None,
 ) -> dict[str, dict[str, LeftOutScores]]:
     """Score every method, fitted on all zoos, on others: method -> zoo -> scores."""
-    seen = [row for rows in zoos.values() for row in rows]
-    return _all_scores(set_aside, lambda _: seen, methods, progress)
+    seen = [LabelledZoo(rows=rows) for rows in zoos.values()]
+    judged = {name: LabelledZoo(rows=rows) for name, rows in set_aside.items()}
+    return _all_scores(judged, lambda _: seen, methods, progress)
 
 
 def _all_scores(
-    zoos: Mapping[str, Sequence[Row]],
-    seen: Callable[[str], Sequence[Row]],
+    zoos: Mapping[str, LabelledZoo],
+    seen: Callable[[str], Sequence[LabelledZoo]],
     methods: Iterable[str] | None,
     progress: Progress | None,
 ) -> dict[str, dict[str, LeftOutScores]]:
@@ -133,11 +165,17 @@ def _all_scores(
     watch = progress or Silent()
     watch.start(len(chosen) * len(zoos))
     results: dict[str, dict[str, LeftOutScores]] = {method.name: {} for method in chosen}
-    for name, rows in zoos.items():
-        labels, learnt_from = label_rows(rows), seen(name)
-        for method in chosen:
-            answers = method.answer(learnt_from, rows)
-            results[method.name][name] = _scored(answers, labels)
+
+    def judged(name: str, method: LeftOutMethod) -> LeftOutScores:
+        return _scored(method.answer(seen(name), zoos[name]), zoos[name].labels)
+
+    # most of the time is spent in NumPy and scikit-learn, which let other threads work
+    with ThreadPoolExecutor(cores()) as pool:
+        tasks = [
+            (name, method, pool.submit(judged, name, method)) for name in zoos for method in chosen
+        ]
+        for name, method, task in tasks:
+            results[method.name][name] = task.result()
             watch.step(f"{name}, {method.name}")
     return results
 
@@ -230,10 +268,19 @@ def _mean(values: NDArray[np.float64], counted: NDArray[np.bool_]) -> float:
 
 def _by_gains(
     features: Sequence[str] | None = None, *, facts: bool = False
-) -> Callable[[Sequence[Row], Sequence[Row]], Answers]:
-    def answer(seen: Sequence[Row], rows: Sequence[Row]) -> Answers:
-        saved = fit_tree(seen, task="failure", method="gains", facts=facts, features=features)
-        matrix = saved.matrix(rows)
+) -> Callable[[Sequence[LabelledZoo], LabelledZoo], Answers]:
+    asked = features_of("failure", "gains", features, facts=facts)
+
+    def answer(seen: Sequence[LabelledZoo], left_out: LabelledZoo) -> Answers:
+        examples = Examples(
+            rows=[row for zoo in seen for row in zoo.rows],
+            answers=[label.mode for zoo in seen for label in zoo.labels],
+            rooms=[room for zoo in seen for room in zoo.rooms],
+            features=asked,
+            matrix=np.concatenate([zoo.features(asked) for zoo in seen]),
+        )
+        saved = fit_examples(examples, task="failure", method="gains", facts=facts)
+        matrix = left_out.features(asked)
         columns = [saved.classes.index(name) for name in _CLASSES]
         return Answers(
             probabilities=probabilities(saved, matrix)[:, columns],
@@ -244,27 +291,33 @@ def _by_gains(
     return answer
 
 
-def _by_labels(features: Sequence[str]) -> Callable[[Sequence[Row], Sequence[Row]], Answers]:
-    def answer(seen: Sequence[Row], rows: Sequence[Row]) -> Answers:
+def _by_labels(
+    features: Sequence[str],
+) -> Callable[[Sequence[LabelledZoo], LabelledZoo], Answers]:
+    def answer(seen: Sequence[LabelledZoo], left_out: LabelledZoo) -> Answers:
         forest = ExtraTreesClassifier(_TREES, random_state=0)
-        forest.fit(feature_matrix(seen, features), [label.mode for label in label_rows(seen)])
-        given = forest.predict_proba(feature_matrix(rows, features))
-        out = np.zeros((len(rows), len(_CLASSES)))
+        forest.fit(np.concatenate([zoo.features(features) for zoo in seen]), _modes(seen))
+        given = forest.predict_proba(left_out.features(features))
+        out = np.zeros((len(given), len(_CLASSES)))
         out[:, [_CLASSES.index(name) for name in forest.classes_]] = given
         return Answers(probabilities=out)
 
     return answer
 
 
-def _most_frequent(seen: Sequence[Row], rows: Sequence[Row]) -> Answers:
-    modes = [label.mode for label in label_rows(seen)]
+def _modes(zoos: Sequence[LabelledZoo]) -> list[str]:
+    return [label.mode for zoo in zoos for label in zoo.labels]
+
+
+def _most_frequent(seen: Sequence[LabelledZoo], left_out: LabelledZoo) -> Answers:
+    modes = _modes(seen)
     shares = np.array([modes.count(name) / len(modes) for name in _CLASSES])
-    return Answers(probabilities=np.tile(shares, (len(rows), 1)))
+    return Answers(probabilities=np.tile(shares, (len(left_out.rows), 1)))
 
 
-def _drawn(_: Sequence[Row], rows: Sequence[Row]) -> Answers:
+def _drawn(_: Sequence[LabelledZoo], left_out: LabelledZoo) -> Answers:
     rng = np.random.default_rng(0)
-    return Answers(probabilities=rng.dirichlet(np.ones(len(_CLASSES)), len(rows)))
+    return Answers(probabilities=rng.dirichlet(np.ones(len(_CLASSES)), len(left_out.rows)))
 
 
 LEFT_OUT_METHODS: dict[str, LeftOutMethod] = {

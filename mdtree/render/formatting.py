@@ -9,7 +9,6 @@ from mdtree.trees import FEATURES, Leaf, Node
 from mdtree.trees.node import KNOWN
 
 __all__ = [
-    "FAR",
     "feature_name",
     "feature_number",
     "number",
@@ -22,7 +21,6 @@ __all__ = [
     "with_unit",
 ]
 
-FAR = 10.0  # standard errors from a threshold; how many more says nothing
 _ROUNDING = 1e-9  # a smaller relative error is one of arithmetic
 _SPELT = {"cka": "CKA", "hessian": "Hessian"}
 _LONG = 1e3, 1e9  # numbers between them are written in full, with commas

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import shortened
-from mdtree.render.formatting import FAR
 from mdtree.render.terminal import plural, printable, table
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def _lines(verdict: Verdict, told: str) -> Iterator[str]:
 def _distance(step: DecisionStep) -> str:
     if step.flips_at is None:
         return ""
-    if step.flips_at > FAR:
+    if step.is_far:
         return " [far from flipping]"
     return f" [{step.flips_at:.1f} standard errors from flipping]"
 

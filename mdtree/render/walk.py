@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mdtree.diagnosis import DecisionStep, Verdict
-from mdtree.render.formatting import FAR, question, sentence
+from mdtree.render.formatting import question, sentence
 from mdtree.render.markup import Markup, tag
 from mdtree.render.section import section
 from mdtree.render.tree import tree_svg
@@ -39,8 +39,8 @@ def _step(step: DecisionStep) -> Markup:
 def _distance(step: DecisionStep) -> Iterator[str]:
     if step.flips_at is None:
         return
-    if step.flips_at > FAR:
-        yield f"More than {FAR:g} standard errors from the other answer."
+    if step.is_far:
+        yield "Far from the other answer."
     else:
         remark = " It could well be the other one." if step.flips_at < _NEAR else ""
         yield f"{step.flips_at:.1f} standard errors from the other answer.{remark}"

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-__all__ = ["cores", "one_thread"]
-
-
-def cores() -> int:
-    """Count the cores that this process may use; not every system tells its share of them."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+__all__ = ["one_thread"]
 
 
 @contextmanager

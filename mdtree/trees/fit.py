@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,9 @@ from mdtree.version import __version__
 
 __all__ = [
     "METHODS",
+    "Examples",
+    "features_of",
+    "fit_examples",
     "fit_tree",
     "labelled",
     "make_estimator",
@@ -97,9 +101,47 @@ def fit_tree(
                 "or add --allow-protocol-mismatch"
             )
         remarks["WARNING"] = message
+    asked = features_of(task, method, features, facts=facts) if prior is None else prior.features
     labelled_rows, answers, rooms = labelled(rows, task)
-    features = _features(task, method, features, facts=facts) if prior is None else prior.features
-    matrix = feature_matrix(labelled_rows, features)
+    return fit_examples(
+        Examples(
+            rows=labelled_rows,
+            answers=answers,
+            rooms=rooms,
+            features=asked,
+            matrix=feature_matrix(labelled_rows, asked),
+        ),
+        task=task,
+        method=method,
+        facts=facts,
+        prior=prior,
+        provenance=remarks,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Examples:
+    """Rows with an answer, and their features."""
+
+    rows: Sequence[Row]
+    answers: Sequence[str]
+    rooms: Sequence[RoomForImprovement]
+    features: tuple[str, ...]
+    matrix: NDArray[np.float64]
+
+
+def fit_examples(
+    examples: Examples,
+    *,
+    task: str,
+    method: str,
+    facts: bool = False,
+    prior: SavedTree | None = None,
+    provenance: Mapping[str, str] | None = None,
+) -> SavedTree:
+    """Fit a tree to rows whose answers and features are known already."""
+    labelled_rows, rooms, matrix = examples.rows, list(examples.rooms), examples.matrix
+    features = examples.features
     estimator = make_estimator(task, method, features, facts=facts, prior=prior)
     extra: dict[str, Any] = {}
     if method == "gains":
@@ -110,7 +152,7 @@ def fit_tree(
         }
         rooms = [room.known for room in rooms]
     try:
-        estimator.fit(matrix, np.array(answers), **extra)
+        estimator.fit(matrix, np.array(examples.answers), **extra)
     except ValueError as error:
         raise TreeError(f"no tree can be fitted for task {task!r}: {error}") from error
     tree = with_gains(
@@ -123,12 +165,12 @@ def fit_tree(
     return SavedTree(
         task=task,
         method=method if prior is None else prior.method,
-        protocol=protocol,
+        protocol=one_protocol(labelled_rows),
         classes=tuple(map(str, estimator.classes_)),
         features=tuple(features),
         groups=len(labelled_rows) + (prior.groups if prior is not None else 0),
         ranges=_ranges(matrix, features, prior),
-        provenance={"mdtree": __version__, **remarks},
+        provenance={"mdtree": __version__, **(provenance or {})},
         tree=tree,
         components=tuple(getattr(estimator, "components_", ())),
         population=_distribution(matrix, features, prior),
@@ -239,9 +281,10 @@ def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> N
         raise TreeError(f"the prior answers task {prior.task!r}, and {task!r} is to be fitted")
 
 
-def _features(
+def features_of(
     task: str, method: str, features: Sequence[str] | None, *, facts: bool
 ) -> tuple[str, ...]:
+    """List what a method may ask for."""
     if method == "mdtree":
         return template_features(PUBLISHED[task])
     if method == "gains":

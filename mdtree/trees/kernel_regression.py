@@ -19,6 +19,7 @@ from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mdtree.trees.binning import Floats
 
@@ -138,19 +139,34 @@ def fitted(
 ) -> KernelRegression:
     """Fit the weights of the centres to the gains of scaled lines; a gain may be NaN."""
     near, among = kernel(lines, centres, width), kernel(centres, centres, width)
+    is_known = {remedy: np.isfinite(values) for remedy, values in gains.items()}
+    squares = _squares(near, weights, list(is_known.values()))
     means, slopes = {}, {}
-    for remedy, values in gains.items():
-        known = np.isfinite(values)
-        share = weights[known] / weights[known].mean()
+    for number, (remedy, values) in enumerate(gains.items()):
+        known = is_known[remedy]
+        usual = weights[known].mean()
+        share = weights[known] / usual
         mean = float(np.average(values[known], weights=share))
-        left = near[known].T @ (near[known] * share[:, None]) + ridge * among
-        left += _JITTER * np.eye(len(centres))
+        left = sum(part for pattern, part in squares.items() if pattern[number]) / usual
+        left += ridge * among + _JITTER * np.eye(len(centres))
         right = near[known].T @ (share * (values[known] - mean))
         means[remedy] = float(f"{mean:.{digits}g}")
         slopes[remedy] = rounded(np.linalg.solve(left, right), digits)
     return KernelRegression(
         scales=scales, centres=centres, width=width, means=means, weights=slopes
     )
+
+
+def _squares(
+    near: Floats, weights: Floats, known: Sequence[NDArray[np.bool_]]
+) -> dict[tuple[bool, ...], Floats]:
+    """Sum K' W K over the lines of which the same gains are known: most gains share most lines."""
+    patterns, which = np.unique(np.array(known), axis=1, return_inverse=True)
+    squares = {}
+    for number, pattern in enumerate(patterns.T):
+        part = near[which == number]
+        squares[tuple(pattern.tolist())] = part.T @ (part * weights[which == number][:, None])
+    return squares
 
 
 def rounded(numbers: Sequence[float] | Floats, digits: int) -> Floats:
