@@ -79,7 +79,7 @@ class RoomForImprovement:
     margin: float  # points below which a gain counts as noise
     moves: Mapping[str, Move] = field(default_factory=dict)  # remedy -> the way to its best gain
     unknown: frozenset[str] = frozenset()  # remedies beyond whose end of the grid nobody has looked
-    noisy: bool = False  # its seeds differ far more than is usual in its zoo
+    noisy: bool = False  # its margin is so large that it hides gains
 
     @property
     def known(self) -> RoomForImprovement:

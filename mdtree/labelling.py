@@ -34,7 +34,10 @@ __all__ = ["Label", "accuracy_of", "label_rows", "number_of", "room_for_improvem
 
 _DEFAULT_MARGIN = 0.5  # points, where the spread between seeds is not known
 _ERRORS = 2.0  # standard errors of a difference that count as noise
+# A margin that is so much larger than is usual, or such a part of the test error, hides gains.
 _NOISY = 3.0  # times the usual margin of a zoo
+_SHARE = 0.5  # of the test error
+_LITTLE = 1.0  # points; less is nothing to gain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ class Label:
     margin: float  # points up to which a gain counts as noise
     lead: float  # points that the remedy gains more than any other; `none`: margin - best gain
     unknown: tuple[str, ...] = ()  # remedies beyond whose end of the grid nobody has looked
-    noisy: bool = False  # its seeds differ far more than is usual: `none` says little then
+    noisy: bool = False  # its margin is so large that `none` says little
 
     @property
     def known(self) -> dict[str, float]:
@@ -128,9 +131,9 @@ def _rooms_of_zoo(
             margin=m,
             moves=way,
             unknown=frozenset(g.keys() - k),
-            noisy=m > _NOISY * usual,
+            noisy=m > min(_NOISY * usual, max(_SHARE * (100 - own), _LITTLE)),
         )
-        for g, s, m, way, k in zip(gains, steps, margins, moves, known, strict=True)
+        for g, s, m, way, k, own in zip(gains, steps, margins, moves, known, accuracy, strict=True)
     ]
 
 

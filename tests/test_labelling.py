@@ -445,3 +445,34 @@ def test_the_words_leave_no_doubt_about_low_and_high():
     assert "batch too LARGE" in FAILURE_MODES["temperature_low"]
     assert "batch too small" in FAILURE_MODES["temperature_high"]
     assert REMEDIES["raise_temperature"] == "temperature_low"
+
+
+def test_nothing_to_gain_is_not_clear_where_seeds_differ_far_more_than_is_usual():
+    """The third group has four times the usual noise, and what it could gain may hide in that."""
+    rows = [
+        row(accuracy, stderr=stderr, width=2**n, batch_size=size)
+        for n, (accuracy, stderr) in enumerate([(80, 0.5), (80, 0.5), (80, 2.0), (80, 0.5)])
+        for size in (1, 2, 4)
+    ]
+    inner = {
+        label_of.facts["width"]: label
+        for label_of, label in zip(rows, label_rows(rows), strict=True)
+        if label_of.facts["batch_size"] == 2
+    }
+    assert {label.mode for label in inner.values()} == {"none"}
+    assert [label.in_noise for label in inner.values()] == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "stderr", "in_noise"),
+    [
+        (60, 15.0, True),  # a margin of 42 points, as of 20 test items: half of the error is 20
+        (60, 5.0, False),  # 14 points
+        (99.9, 0.3, False),  # more than the error, and less than a point
+    ],
+)
+def test_nothing_to_gain_is_not_clear_where_half_of_the_error_is_noise(accuracy, stderr, in_noise):
+    rows = [row(accuracy, stderr=stderr, width=2**n) for n in range(3)]
+    labels = label_rows(rows)
+    assert [label.mode for label in labels] == ["none"] * 3
+    assert [label.in_noise for label in labels] == [in_noise] * 3
