@@ -5,13 +5,13 @@ Here diagnosis and measurement meet: a diagnoser names the next metric, and it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mdtree.diagnosis import Diagnoser, next_metric, prospects, with_facts
 from mdtree.executors import HERE, ExecutorConfig
-from mdtree.measurement import Request, dry_run, measure, survey
+from mdtree.measurement import Planned, Request, dry_run, execute, kept_members
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Fact, Row, open_rows
 
@@ -68,15 +68,19 @@ class SequentialDiagnosis:
 
     def run(self) -> Diagnosed:
         """Measure in stages."""
-        groups = survey(self.request)
-        plan = dry_run(replace(self.request, metrics=(_FIRST, *_METRICS)), out=self.out)
-        seconds = {cost.group: cost.by_metric for cost in plan.costs}
+        with kept_members():  # all stages look at the same networks
+            return self._run()
+
+    def _run(self) -> Diagnosed:
+        whole = dry_run(replace(self.request, metrics=(_FIRST, *_METRICS)), out=self.out)
+        plan = {item.task.group: item for item in whole.planned}
+        seconds = {cost.group: cost.by_metric for cost in whole.costs}
         first = [
-            item.task.group for item in plan.planned if item.pending and _FIRST in item.task.metrics
+            group for group, item in plan.items() if item.pending and _FIRST in item.task.metrics
         ]
-        failed = self._measure(_FIRST, first, seconds, None)
+        failed = self._measure(_FIRST, first, plan, seconds, None)
         while True:
-            rows = self._rows(groups, failed)
+            rows = self._rows(plan, failed)
             diagnoser = self.choose_diagnoser(rows)  # what was measured may speak for another tree
             needs = list(self._needs(diagnoser, rows, seconds))
             if not needs:
@@ -85,7 +89,8 @@ class SequentialDiagnosis:
             metric = min((need.metric for need in needs), key=_METRICS.index)
             selected = [need for need in needs if need.metric == metric]
             change = max(need.change for need in selected)
-            failed |= self._measure(metric, [need.group for need in selected], seconds, change)
+            chosen = [need.group for need in selected]
+            failed |= self._measure(metric, chosen, plan, seconds, change)
 
     def _needs(
         self, diagnoser: Diagnoser, rows: Sequence[Row], seconds: _Seconds
@@ -119,22 +124,43 @@ class SequentialDiagnosis:
             )
 
     def _measure(
-        self, metric: str, groups: Sequence[str], seconds: _Seconds, change: float | None
+        self,
+        metric: str,
+        groups: Sequence[str],
+        plan: Mapping[str, Planned],
+        seconds: _Seconds,
+        change: float | None,
     ) -> set[str]:
         """Measure a metric of groups; name those that failed."""
         if not groups:
             return set()
         known = (seconds.get(group, {}).get(metric, 0.0) for group in groups)
         self.announce(Stage(metric=metric, groups=tuple(groups), seconds=sum(known), change=change))
-        request = replace(self.request, metrics=(metric,), groups=frozenset(groups))
-        summary = measure(request, out=self.out, executor=self.executor, progress=self.progress)
+        earlier = self._measured() if metric != _FIRST else {}
+        stage = [
+            replace(
+                plan[group],
+                task=replace(
+                    plan[group].task,
+                    metrics=(metric,),
+                    earlier=earlier.get(group, plan[group].task.earlier),
+                ),
+            )
+            for group in groups
+        ]
+        summary = execute(
+            stage, self.request, out=self.out, executor=self.executor, progress=self.progress
+        )
         return set(summary.failed)
 
-    def _rows(self, groups: Sequence[str], failed: Collection[str]) -> list[Row]:
+    def _measured(self) -> dict[str, Row]:
+        """Read the rows as they are in the file."""
+        rows = open_rows(self.out)
+        return {row.group: row for row in rows if row.protocol == self.request.protocol}
+
+    def _rows(self, groups: Iterable[str], failed: Collection[str]) -> list[Row]:
         """Read the rows of groups; that one failed in an earlier run, and not in this, is past."""
-        by_group = {
-            row.group: row for row in open_rows(self.out) if row.protocol == self.request.protocol
-        }
+        by_group = self._measured()
         for group, row in by_group.items():
             if row.measured and group not in failed:
                 by_group[group] = replace(row, failure=None)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from mdtree.diagnosis import Diagnoser
@@ -13,9 +17,7 @@ from tests.support.small_trees import HIGH, LOW, leaf, small_tree
 from tests.support.zoos import rows_of, write_zoo
 
 
-def ask(folder, tree, features, **changes):
-    """Run an inquiry: (stages, judge, rows)."""
-    stages = []
+def inquiry_of(folder, tree, features, **changes):
     request = Request(
         root=folder,
         recipe=read_recipe(folder / "mdtree.yaml"),
@@ -27,14 +29,18 @@ def ask(folder, tree, features, **changes):
         device="cpu",
         allow_download=False,
     )
-    inquiry = SequentialDiagnosis(
+    return SequentialDiagnosis(
         request=request,
         out=folder / "rows.jsonl",
         choose_diagnoser=lambda _: Diagnoser(small_tree(tree, features), name="t"),
-        announce=stages.append,
         **changes,
     )
-    diagnosed = inquiry.run()
+
+
+def ask(folder, tree, features, **changes):
+    """Run an inquiry: (stages, judge, rows)."""
+    stages = []
+    diagnosed = inquiry_of(folder, tree, features, announce=stages.append, **changes).run()
     return stages, diagnosed.diagnoser, diagnosed.rows
 
 
@@ -142,3 +148,61 @@ def test_what_failed_in_an_earlier_run_does_not_keep_a_group_from_being_measured
 
     assert [(s.metric, s.groups) for s in stages] == [("similarity", ("cold", "hot"))]
     assert [row.failure for row in rows] == [None, None]
+
+
+COUNTING = """
+import collections, json, sys
+opened, listed = collections.Counter(), collections.Counter()
+def hook(event, args):
+    name = str(args[0]) if args else ""
+    if event == "open" and name.endswith(".safetensors"):
+        opened[name] += 1
+    if event == "os.scandir" and name.startswith(sys.argv[-1]):
+        listed[name] += 1
+sys.addaudithook(hook)
+from mdtree.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as stop:
+    code = stop.code
+print(json.dumps([code, max(opened.values()), max(listed.values())]), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "opens", "walks"),
+    [
+        (["measure", "--metrics", "error_rate,similarity,hessian"], 6, 4),
+        (["diagnose", "--stage", "full"], 8, 2),  # once for all six stages
+    ],
+    ids=["measure", "diagnose"],
+)
+def test_a_run_is_planned_once_and_reads_each_checkpoint_once(zoo, command, opens, walks):
+    """Each opening counts twice: a path is opened, and then what was opened is looked at."""
+    ran = subprocess.run(
+        [sys.executable, "-c", COUNTING, *command, str(zoo)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, most_opened, most_listed = json.loads(ran.stderr.splitlines()[-1])
+    assert code == 0
+    assert most_opened <= opens
+    assert most_listed <= walks
+
+
+def test_weights_that_change_between_stages_are_not_mixed(zoo):
+    """The second stage would add to a row of other weights: the group fails, and says why."""
+    tree = question("cka", 0.5, leaf(LOW), leaf(HIGH))
+    (file, *_), (other, *_) = (
+        sorted((zoo / name).glob("*.safetensors")) for name in ("hot", "cold")
+    )
+
+    def change(stage):
+        if stage.metric == "similarity":
+            file.write_bytes(other.read_bytes())
+
+    diagnosed = inquiry_of(zoo, tree, ("cka",), announce=change).run()
+    failures = {row.group: row.failure for row in diagnosed.rows}
+    assert failures["cold"] is None
+    assert "have changed while they were measured" in failures["hot"].reason

@@ -16,7 +16,7 @@ from mdtree.checkpoints import Checkpoint, fetched
 from mdtree.datasets import Data
 from mdtree.exceptions import MdtreeError
 from mdtree.measurement.builders import group_data, group_network, group_runner, group_training
-from mdtree.measurement.members import check_names, load_members
+from mdtree.measurement.members import Members, check_names, load_members
 from mdtree.measurement.task import GroupTask, row_digest
 from mdtree.metrics import METRICS, MetricInput
 from mdtree.models import Network
@@ -93,6 +93,7 @@ def _measured(task: GroupTask) -> Row:
     check_names(task)
     network = group_network(task)
     loaded = load_members(task, network)
+    _check_unchanged(task, loaded)
     data = group_data(task)
     metric_input = MetricInput(
         runner=group_runner(task),
@@ -137,6 +138,16 @@ def _measured(task: GroupTask) -> Row:
         details=details or None,
     )
     return row if task.earlier is None else _joined(task.earlier, row)
+
+
+def _check_unchanged(task: GroupTask, loaded: Members) -> None:
+    """Refuse to add to a row what was measured of other weights."""
+    known = task.earlier.provenance if task.earlier is not None else None
+    if known is not None and known.weights != {m.name: m.sha256 for m in loaded.distinct}:
+        raise MdtreeError(
+            f"the checkpoints of {task.group!r} have changed while they were measured: run the "
+            "same command again when they are whole"
+        )
 
 
 def _placed(member: Checkpoint, task: GroupTask) -> dict[str, Tensor]:

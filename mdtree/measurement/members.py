@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +23,15 @@ from mdtree.checkpoints import (
 from mdtree.exceptions import SnapshotsError
 from mdtree.measurement.task import GroupTask
 from mdtree.models import Network
+from mdtree.recipes import Keyed, bind
 from mdtree.rows import Copy
 
-__all__ = ["Members", "check_names", "copies_of", "load_members"]
+__all__ = ["Members", "check_names", "copies_of", "kept_members", "load_members"]
+
+_MOST_KEPT = 1 << 30  # bytes of weights
+_kept: ContextVar[OrderedDict[object, tuple[object, Members]] | None] = ContextVar(
+    "kept", default=None
+)
 
 
 @dataclass(frozen=True)
@@ -53,8 +62,45 @@ def check_names(task: GroupTask) -> None:
         left.remove(plainest(pair)[1])
 
 
+@contextlib.contextmanager
+def kept_members() -> Iterator[None]:
+    """Keep what is read, up to a gigabyte, for those who measure the same groups again."""
+    token = _kept.set(OrderedDict())
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
 def load_members(task: GroupTask, network: Network) -> Members:
     """Read the group's files, and hold them to the network."""
+    kept = _kept.get()
+    if kept is None or not task.at_hand:
+        return _read_members(task, network)
+    key = (task.group, task.files, Keyed.of(bind(task.recipe.model, task.facts)), task.dtype)
+    states = tuple(_state(path) for path in task.files)
+    if key in kept and kept[key][0] == states:
+        kept.move_to_end(key)
+        return kept[key][1]
+    members = _read_members(task, network)
+    kept[key] = states, members
+    while len(kept) > 1 and sum(_size(known) for _, known in kept.values()) > _MOST_KEPT:
+        kept.popitem(last=False)
+    return members
+
+
+def _state(path: Path) -> tuple[int, int, int, int]:
+    """Tell one content of a file from the next without reading it."""
+    state = path.stat()
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+def _size(members: Members) -> int:
+    tensors = (tensor for member in members.distinct for tensor in member.weights.values())
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _read_members(task: GroupTask, network: Network) -> Members:
     paths = task.members
     trained = [name for name, _ in network.module.named_parameters()]
     distinct: list[Checkpoint] = []

@@ -84,7 +84,11 @@ class Cost:
 
 def survey(request: Request) -> tuple[str, ...]:
     """Name the groups below the root, after checking that they can be told apart."""
-    names = tuple(folder.name for folder, _ in _folders(request))
+    return _told_apart(request, (folder.name for folder, _ in _folders(request)))
+
+
+def _told_apart(request: Request, found: Iterable[str]) -> tuple[str, ...]:
+    names = tuple(found)
     if not names:
         where = request.storage or request.root
         raise MdtreeError(
@@ -108,9 +112,22 @@ def survey(request: Request) -> tuple[str, ...]:
 
 def groups(request: Request) -> Iterator[GroupTask]:
     """Find the groups one after the other: a million of them are never in memory."""
+    yield from _tasks(request, _folders(request))
+
+
+def find_groups(request: Request) -> list[GroupTask]:
+    """List the groups below the root, after checking that they can be told apart."""
+    folders = list(_folders(request))
+    _told_apart(request, (folder.name for folder, _ in folders))
+    return list(_tasks(request, folders))
+
+
+def _tasks(
+    request: Request, folders: Iterable[tuple[Folder, Mapping[str, Fact]]]
+) -> Iterator[GroupTask]:
     terms = {field.name: getattr(request, field.name) for field in fields(MeasurementSettings)}
     digest = _data_digest(request)
-    for folder, facts in _folders(request):
+    for folder, facts in folders:
         if request.groups is None or folder.name in request.groups:
             yield GroupTask(
                 **terms,
@@ -121,12 +138,6 @@ def groups(request: Request) -> Iterator[GroupTask]:
                 stamps=folder.stamps,
                 listed=bool(request.recipe.groups),
             )
-
-
-def find_groups(request: Request) -> list[GroupTask]:
-    """List the groups below the root."""
-    survey(request)
-    return list(groups(request))
 
 
 def plan(tasks: Iterable[GroupTask], index: Index) -> Iterator[Planned]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from mdtree.metrics import METRICS
 from mdtree.progress import Progress, Silent
 from mdtree.rows import PROTOCOLS, Damaged, Index, RowKey, Store
 
-__all__ = ["DryRun", "Summary", "check_metrics", "check_protocol", "dry_run", "measure"]
+__all__ = ["DryRun", "Summary", "check_metrics", "check_protocol", "dry_run", "execute", "measure"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +70,48 @@ def measure(
     Groups that fail get a row that says why; they are tried again by the next call.  What was
     measured of them before is kept.  The run stops when more than `max_failures` have failed.
     """
-    watch = progress or Silent()
     names = survey(request)
+
+    def pending(index: Index, traces: TracebackFiles, watch: Progress) -> _Pending:
+        return _Pending(plan(groups(request), index), index, traces, watch)
+
+    return _run(
+        pending, names, request, out=out, executor=executor, most=max_failures, progress=progress
+    )
+
+
+def execute(
+    planned: Sequence[Planned],
+    request: Request,
+    *,
+    out: Path,
+    executor: ExecutorConfig = HERE,
+    progress: Progress | None = None,
+) -> Summary:
+    """Measure groups that have been planned already, and append a row for each to `out`."""
+
+    def pending(index: Index, traces: TracebackFiles, watch: Progress) -> _Pending:
+        return _Pending(planned, index, traces, watch)
+
+    names = tuple(item.task.group for item in planned)
+    return _run(pending, names, request, out=out, executor=executor, most=None, progress=progress)
+
+
+def _run(
+    pending_groups: Callable[[Index, TracebackFiles, Progress], _Pending],
+    names: tuple[str, ...],
+    request: Request,
+    *,
+    out: Path,
+    executor: ExecutorConfig,
+    most: int | None,  # failures, beyond which the run stops
+    progress: Progress | None,
+) -> Summary:
+    watch = progress or Silent()
     traces = TracebackFiles(out)
     measured, failed, kept = 0, dict[str, str](), list[str]()
     with _nothing_left(request), Store(out) as store:
-        pending = _Pending(request, store.index, traces, watch)
+        pending = pending_groups(store.index, traces, watch)
         watch.start(len(names))
         with contextlib.closing(_attempts(pending, executor)) as attempts:
             for result in attempts:
@@ -87,7 +123,7 @@ def measure(
                 if row.failure is not None:
                     failed[row.group] = row.failure.reason
                 watch.step(row.group)
-                if max_failures is not None and len(failed) > max_failures:
+                if most is not None and len(failed) > most:
                     break
         damaged = tuple(store.index.damaged)
     return Summary(
@@ -117,14 +153,14 @@ class _Pending:
     """The groups that are to be measured, found when somebody can measure them."""
 
     def __init__(
-        self, request: Request, index: Index, traces: TracebackFiles, watch: Progress
+        self, planned: Iterable[Planned], index: Index, traces: TracebackFiles, watch: Progress
     ) -> None:
         self.already = 0
-        self._request, self._index, self._traces, self._watch = request, index, traces, watch
+        self._planned, self._index, self._traces, self._watch = planned, index, traces, watch
 
     def __iter__(self) -> Iterator[GroupTask]:
         checked = False
-        for planned in plan(groups(self._request), self._index):
+        for planned in self._planned:
             if not planned.pending:
                 self.already += 1
                 self._settle((planned.task.group, planned.task.protocol))
