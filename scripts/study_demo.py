@@ -19,8 +19,6 @@ from pathlib import Path
 
 from mdtree.zoo import FAULTS
 
-TREE = "digits-standard-1"
-
 
 def main() -> None:
     """Run all demos, and print the table."""
@@ -54,7 +52,7 @@ def verdict(folder: Path, fault: str, seed: int) -> dict[str, object]:
     if not (out / "report.html").exists():
         command = [*mdtree, "demo", "--fault", fault, "--seed", str(seed), "--out", str(folder)]
         subprocess.run(command, check=True, capture_output=True)
-    judged = [*mdtree, "diagnose", str(out / "rows.jsonl"), "--tree", TREE, "--json"]
+    judged = [*mdtree, "diagnose", str(out / "rows.jsonl"), "--json"]
     ran = subprocess.run(judged, check=True, capture_output=True, text=True)
     (answer,) = json.loads(ran.stdout)["verdicts"]
     return answer

@@ -4,9 +4,10 @@
     P(mode)        = strength(mode) / sum of the strengths of all classes
 
 Noise is the gain, relative to the test error, that could be one between two groups without any
-difference: 2 sqrt(2) standard errors.  It counts up to that of nine groups of ten: where seeds
-differ more, nothing speaks for `none`.  The numbers a, e and k are fitted on groups of zoos that
-the regression has not seen, and so are the two tables of what to expect:
+difference: 2 sqrt(2) standard errors.  Two seeds tell it within a large factor only, so the
+geometric mean with the usual noise stands for it; and it counts up to that of nine groups of ten:
+where seeds differ more, nothing speaks for `none`.  The numbers a, e and k are fitted on groups of
+zoos that the regression has not seen, and so are the two tables of what to expect:
 
     spread   for an expected gain, between which gains four of five such groups lay
     levels   for a coverage, the least probability of a class in the set of answers, so that the
@@ -104,7 +105,8 @@ def shares(
 
     An answer with several remedies (`temperature`: up or down) is as strong as the best of them.
     """
-    known = np.minimum(np.where(np.isnan(noise), scale.noise, noise), scale.most)
+    own = np.minimum(np.where(np.isnan(noise), scale.noise, noise), scale.most)
+    known = np.sqrt(own * scale.noise)
     logarithms = np.empty((len(noise), len(classes)))
     for column, name in enumerate(classes):
         if name == "none":

@@ -25,6 +25,7 @@ from mdtree.trees.binning import Floats
 
 __all__ = ["KernelRegression", "QuantileScale", "fitted", "rounded", "scaled"]
 
+_BLOCK = 2048  # lines
 _JITTER = 1e-6  # of the diagonal, so that centres that lie together can be told apart
 
 
@@ -138,35 +139,64 @@ def fitted(
     digits: int,
 ) -> KernelRegression:
     """Fit the weights of the centres to the gains of scaled lines; a gain may be NaN."""
-    near, among = kernel(lines, centres, width), kernel(centres, centres, width)
+    among = kernel(centres, centres, width)
     is_known = {remedy: np.isfinite(values) for remedy, values in gains.items()}
-    squares = _squares(near, weights, list(is_known.values()))
-    means, slopes = {}, {}
-    for number, (remedy, values) in enumerate(gains.items()):
-        known = is_known[remedy]
-        usual = weights[known].mean()
-        share = weights[known] / usual
-        mean = float(np.average(values[known], weights=share))
-        left = sum(part for pattern, part in squares.items() if pattern[number]) / usual
+    usual = {remedy: weights[known].mean() for remedy, known in is_known.items()}
+    means = {
+        remedy: float(np.average(values[is_known[remedy]], weights=weights[is_known[remedy]]))
+        for remedy, values in gains.items()
+    }
+    deviations = [
+        np.where(is_known[remedy], values - means[remedy], 0.0) for remedy, values in gains.items()
+    ]
+    squares, products = _sums(
+        lines,
+        centres,
+        weights,
+        known=np.array(list(is_known.values())),
+        deviations=np.array(deviations),
+        width=width,
+    )
+    slopes = {}
+    for number, remedy in enumerate(gains):
+        left = sum(part for pattern, part in squares.items() if pattern[number]) / usual[remedy]
         left += ridge * among + _JITTER * np.eye(len(centres))
-        right = near[known].T @ (share * (values[known] - mean))
-        means[remedy] = float(f"{mean:.{digits}g}")
-        slopes[remedy] = rounded(np.linalg.solve(left, right), digits)
+        slope = np.linalg.solve(left, products[number] / usual[remedy])
+        slopes[remedy] = rounded(slope, digits)
     return KernelRegression(
-        scales=scales, centres=centres, width=width, means=means, weights=slopes
+        scales=scales,
+        centres=centres,
+        width=width,
+        means={remedy: float(f"{mean:.{digits}g}") for remedy, mean in means.items()},
+        weights=slopes,
     )
 
 
-def _squares(
-    near: Floats, weights: Floats, known: Sequence[NDArray[np.bool_]]
-) -> dict[tuple[bool, ...], Floats]:
-    """Sum K' W K over the lines of which the same gains are known: most gains share most lines."""
-    patterns, which = np.unique(np.array(known), axis=1, return_inverse=True)
-    squares = {}
-    for number, pattern in enumerate(patterns.T):
-        part = near[which == number]
-        squares[tuple(pattern.tolist())] = part.T @ (part * weights[which == number][:, None])
-    return squares
+def _sums(
+    lines: Floats,
+    centres: Floats,
+    weights: Floats,
+    *,
+    known: NDArray[np.bool_],  # one line for each remedy
+    deviations: Floats,
+    width: float,
+) -> tuple[dict[tuple[bool, ...], Floats], Floats]:
+    """Sum K' W K over lines of which the same gains are known, and K' W y for each remedy.
+
+    Most gains share most lines.  Blocks of lines stay in the cache of a processor.
+    """
+    patterns, which = np.unique(known, axis=1, return_inverse=True)
+    squares = {tuple(p.tolist()): np.zeros((len(centres), len(centres))) for p in patterns.T}
+    products = np.zeros((len(known), len(centres)))
+    for start in range(0, len(lines), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        near = kernel(lines[block], centres, width)
+        weighted = near * weights[block, None]
+        products += deviations[:, block] @ weighted
+        for number, pattern in enumerate(patterns.T):
+            own = which[block] == number
+            squares[tuple(pattern.tolist())] += near[own].T @ weighted[own]
+    return squares, products
 
 
 def rounded(numbers: Sequence[float] | Floats, digits: int) -> Floats:

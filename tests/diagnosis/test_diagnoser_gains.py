@@ -15,7 +15,7 @@ from mdtree.failure_modes import FAILURE_MODES
 from mdtree.rows import Measured, Missing, Row
 from mdtree.trees import Leaf, RemedyGain, training_distribution
 from mdtree.trees.gain_model import GainRange
-from tests.support.small_gain_models import constant, gain_model, gain_tree, question
+from tests.support.small_gain_models import SCALE, constant, gain_model, gain_tree, question
 
 NOISE = 0.1  # relative to the test error
 EXPECTED = {
@@ -49,7 +49,9 @@ def diagnosed(group, *, confidence=0.0, **given):
 
 def shares(**gains):
     """The probabilities of the formula, for the scale of these gains."""
-    worth = dict.fromkeys(FAILURE_MODES, 0.1**2) | {"none": 1.5 * (NOISE + 0.1) ** 2}
+    worth = dict.fromkeys(FAILURE_MODES, 0.1**2) | {
+        "none": 1.5 * (math.sqrt(NOISE * SCALE.noise) + 0.1) ** 2
+    }
     worth |= {mode: (gain + 0.1) ** 2 for mode, gain in gains.items()}
     return {mode: part / sum(worth.values()) for mode, part in worth.items()}
 
@@ -120,7 +122,7 @@ def test_below_the_confidence_the_verdict_is_unsure_and_the_gains_stand():
 
 
 def test_in_much_noise_the_verdict_is_none_whatever_is_expected():
-    verdict = diagnosed(row(noise=2.0))
+    verdict = diagnosed(row(noise=90.0))
     assert verdict.mode == "none"
     assert verdict.gains[0].remedy == "add_data"
     assert verdict.advice.startswith("leave training as it is")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -21,9 +22,9 @@ NOISE = np.array([0.02, np.nan])
 
 
 def test_the_probabilities_are_those_of_the_formula():
-    """(gain + 0.1)^2, and for `none` 1.5 (noise + 0.1)^2, with the usual noise in the second."""
+    """(gain + 0.1)^2, and for `none` 1.5 (noise + 0.1)^2: half way from 0.02 to the usual 0.05."""
     classes = ["temperature_high", "temperature_low", "model_small", "data_small", "none"]
-    first = np.array([0.1**2, 0.3**2, 0.5**2, 0.2**2, 1.5 * 0.12**2])
+    first = np.array([0.1**2, 0.3**2, 0.5**2, 0.2**2, 1.5 * (math.sqrt(0.02 * 0.05) + 0.1) ** 2])
     second = np.array([0.4**2, 0.2**2, 0.1**2, 0.1**2, 1.5 * 0.15**2])
     expected = np.array([first / first.sum(), second / second.sum()])
     assert shares(GAINS, NOISE, classes, SCALE) == pytest.approx(expected)
@@ -45,7 +46,7 @@ def test_the_largest_gain_is_the_verdict_unless_it_is_noise():
     assert [classes[n] for n in best] == [
         ["temperature_high", "temperature_low", "model_small", "data_small"][n] for n in largest
     ]
-    drowned = shares(gains, np.full(50, 2.0), classes, SCALE).argmax(axis=1)
+    drowned = shares(gains, np.full(50, 90.0), classes, SCALE).argmax(axis=1)
     assert {classes[n] for n in drowned} == {"none"}
 
 
@@ -57,7 +58,7 @@ def test_the_answers_are_in_the_order_of_the_gains_and_sum_to_one(power):
     noise = rng.random(40)
     classes = ["temperature_high", "temperature_low", "model_small", "data_small", "none"]
     given = shares(gains, noise, classes, scale)
-    worth = np.column_stack([*gains.values(), noise])
+    worth = np.column_stack([*gains.values(), np.sqrt(0.05 * noise)])
     assert given.sum(axis=1) == pytest.approx(np.ones(40))
     assert (given.argmax(axis=1) == worth.argmax(axis=1)).all()
     ordered = np.take_along_axis(given, worth.argsort(axis=1), axis=1)
@@ -94,7 +95,8 @@ def test_a_model_asks_its_regression_and_reads_the_noise():
     model = gain_model({"add_data": question(0, 0.5, 0.15, 0.3)})
     matrix = np.array([[0.0, np.log(0.3)], [1.0, np.nan]])
     given = model.probabilities(matrix, ["cka", "log_noise"], ["data_small", "none"])
-    strengths = np.array([[0.25**2, 1.5 * 0.4**2], [0.4**2, 1.5 * 0.15**2]])
+    noisy = math.sqrt(0.3 * 0.05) + 0.1
+    strengths = np.array([[0.25**2, 1.5 * noisy**2], [0.4**2, 1.5 * 0.15**2]])
     assert given == pytest.approx(strengths / strengths.sum(axis=1, keepdims=True))
 
 

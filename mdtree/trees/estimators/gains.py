@@ -48,7 +48,7 @@ _LEFT_OUT = 0.35  # how often a metric is left out of a copy of a group
 _COPY = 0.5  # what a copy weighs beside the whole
 _RANGES = 5  # of expected gains, in the table of what came of them
 _ZOOS = 3  # that can be left out one by one
-_FOLDS = 6  # in which zoos are left out
+_FOLDS = 4  # in which zoos are left out
 _START = (1.0, -3.0, 0.0)  # logarithms of power, floor, none
 _LARGEST = 8.0  # of these logarithms
 _STEPS = 400
@@ -282,15 +282,35 @@ class _Unseen:
                 worth[:, column] = np.fmax.reduce([*own, np.full(len(noise), -np.inf)])
         return np.isfinite(worth), worth.argmax(axis=1)
 
+    @cached_property
+    def clear(self) -> NDArray[np.bool_]:
+        """Say of which lines the answer stands clear of the next by more than the noise."""
+        allowed, answer = self.answers
+        noise = np.where(np.isfinite(self.noise), self.noise, self.usual_noise)
+        worth = np.full((len(noise), len(self.classes)), -np.inf)
+        unknown = np.zeros(len(noise), dtype=bool)
+        for column, name in enumerate(self.classes):
+            own = [self.gains[remedy] for remedy in remedies(name) if remedy in self.gains]
+            for gain in own:
+                unknown |= ~np.isfinite(gain)
+                worth[:, column] = np.fmax(worth[:, column], gain)
+        best = np.take_along_axis(worth, answer[:, None], axis=1)[:, 0]
+        np.put_along_axis(worth, answer[:, None], -np.inf, axis=1)
+        leads = best - np.maximum(worth.max(axis=1), 0.0) > noise
+        is_none = np.array(self.classes)[answer] == "none"
+        clear: NDArray[np.bool_] = np.where(is_none, ~unknown, leads) & (allowed.sum(axis=1) > 1)
+        return clear
+
     def right(self, scale: GainScale, *, conditional: bool) -> Floats:
-        """Give the probability of the right answer where there is one; NaN elsewhere."""
+        """Give the probability of the right answer where it is clear; NaN elsewhere."""
         allowed, answer = self.answers
         probabilities = shares(self.expected, self.noise, self.classes, scale)
         right = probabilities[np.arange(len(answer)), answer]
         if conditional:
             right = right / (probabilities * allowed).sum(axis=1).clip(np.finfo(float).tiny)
         told = np.all([np.isfinite(values) for values in self.expected.values()], axis=0)
-        return np.where((allowed.sum(axis=1) > 1) & told, right, np.nan)
+        counted = self.clear if self.clear.any() else allowed.sum(axis=1) > 1
+        return np.where(counted & told, right, np.nan)
 
     def scale(self) -> GainScale:
         """Choose the scale under which the answers are most probable."""
