@@ -15,7 +15,7 @@ def spirals(
     *,
     arms: int = 4,
     turns: float = 0.75,
-    noise: float = 0.06,
+    noise: float = 0.05,
     distractors: int = 2,
     train: int = 4096,
     test: int = 4000,

@@ -102,15 +102,26 @@ def _resources(verdict: Verdict) -> Iterator[str]:
     if not verdict.answers or (data is None and model is None):
         return
     if model is None or (data is not None and data.mean >= model.mean):
-        yield "more data or a larger network? more data"
+        first, second = "more data", "a larger network"
+        more, less = data, model
     else:
-        yield "more data or a larger network? a larger network"
+        first, second = "a larger network", "more data"
+        more, less = model, data
+    yield (
+        f"more data or a larger network? {first}: {_points(more)} points, {second} {_points(less)}"
+    )
+
+
+def _points(gain: Gain | None) -> str:
+    if gain is None:
+        return "+0.0"
+    spread = "" if gain.low is None else f" ({gain.low:.1f} to {gain.high:.1f})"
+    return f"+{gain.mean:.1f}{spread}"
 
 
 def _gains(gains: Sequence[Gain]) -> Iterator[str]:
     wide = max(len(gain.remedy) for gain in gains)
     for gain in gains:
-        spread = "" if gain.low is None else f" ({gain.low:.1f} to {gain.high:.1f})"
         change = ""
         if gain.fact is not None:
             fact = gain.fact.replace("_", " ")
@@ -120,7 +131,7 @@ def _gains(gains: Sequence[Gain]) -> Iterator[str]:
                 else f"x {gain.factor:.2g}"
             )
             change = f"  {fact} {values}"
-        yield f"  {gain.remedy.ljust(wide)}  +{gain.mean:.1f}{spread}{change}"
+        yield f"  {gain.remedy.ljust(wide)}  {_points(gain)}{change}"
 
 
 def _basis(verdict: Verdict) -> Iterator[str]:

@@ -101,8 +101,11 @@ def _log_distance(distance: float, parameters: float) -> float:
     return _log_ratio(distance, math.sqrt(parameters)) if parameters > 0 else math.nan
 
 
+_LEAST_STDERR = 0.05  # percent; two seeds that agree better do so by chance
+
+
 def _log_noise(stderr: float, error: float) -> float:
-    return _log_ratio(stderr, error) + math.log(2 * math.sqrt(2))
+    return _log_ratio(max(stderr, _LEAST_STDERR), error) + math.log(2 * math.sqrt(2))
 
 
 _PLAIN = ("train_error", "train_loss", "test_error", "test_loss")

@@ -105,8 +105,8 @@ def shares(
 
     An answer with several remedies (`temperature`: up or down) is as strong as the best of them.
     """
-    own = np.minimum(np.where(np.isnan(noise), scale.noise, noise), scale.most)
-    known = np.sqrt(own * scale.noise)
+    told = np.minimum(np.where(np.isnan(noise), scale.noise, noise), scale.most)
+    known = np.sqrt(told * scale.noise)
     logarithms = np.empty((len(noise), len(classes)))
     for column, name in enumerate(classes):
         if name == "none":
