@@ -108,15 +108,16 @@ def _resources(verdict: Verdict) -> Iterator[str]:
         first, second = "a larger network", "more data"
         more, less = model, data
     yield (
-        f"more data or a larger network? {first}: {_points(more)} points, {second} {_points(less)}"
+        f"more data or a larger network? {first}: {_points(more, ' points')}; "
+        f"{second}: {_points(less)}"
     )
 
 
-def _points(gain: Gain | None) -> str:
+def _points(gain: Gain | None, unit: str = "") -> str:
     if gain is None:
-        return "+0.0"
+        return f"+0.0{unit}"
     spread = "" if gain.low is None else f" ({gain.low:.1f} to {gain.high:.1f})"
-    return f"+{gain.mean:.1f}{spread}"
+    return f"+{gain.mean:.1f}{unit}{spread}"
 
 
 def _gains(gains: Sequence[Gain]) -> Iterator[str]:

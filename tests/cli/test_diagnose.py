@@ -328,11 +328,13 @@ def test_a_tree_of_gains_answers_with_sets_and_tells_data_from_width(mdtree, fil
     assert "\n  80 % sure: data_small\n" in ran.out
     assert "\n  90 % sure: data_small or model_small\n" in ran.out
     assert (
-        "\nmore data or a larger network? more data: +8.0 points, a larger network +4.0\n"
+        "\nmore data or a larger network? more data: +8.0 points; a larger network: +4.0\n"
         in ran.out
     )
     other = mdtree("diagnose", path, "--tree", gains_file, "--group", "other")
-    assert "\nmore data or a larger network? a larger network: +4.0 points, more data " in other.out
+    assert (
+        "\nmore data or a larger network? a larger network: +4.0 points; more data: " in other.out
+    )
 
 
 def test_the_json_of_a_tree_of_gains_holds_its_sets_and_gains(mdtree, file_of, gains_file):
