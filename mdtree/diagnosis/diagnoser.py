@@ -23,7 +23,7 @@ from mdtree.diagnosis.verdict_record import (
 )
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import FAILURE_MODES, TASKS
-from mdtree.rows import Fact, Measured, Row
+from mdtree.rows import QUANTITIES, Fact, Measured, Row
 from mdtree.trees import FEATURES, Leaf, SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import answer_set
@@ -103,7 +103,7 @@ class Diagnoser:
             gains=expected_gains,
             advice=_next_step(missing, row, likely, expected_gains)
             if undecided
-            else advice(likely, expected_gains),
+            else advice(likely, expected_gains, regressed=model is not None),
             outlier=outlier,
             missed=missing,
             basis=self._basis(
@@ -145,7 +145,10 @@ class Diagnoser:
         rough = [
             name
             for name, value in row.quantities.items()
-            if name in needs and isinstance(value, Measured) and value.converged is False
+            if name in needs
+            and QUANTITIES[name].metric == "hessian"  # a curve has as many steps as it may take
+            and isinstance(value, Measured)
+            and value.converged is False
         ]
         if not rough:
             return None

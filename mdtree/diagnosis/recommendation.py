@@ -93,16 +93,16 @@ def _change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[N
     return None, None
 
 
-def advice(mode: str, expected_gains: Sequence[Gain]) -> str:
-    """Say the next step for a failure mode in one sentence."""
+def advice(mode: str, expected_gains: Sequence[Gain], *, regressed: bool = False) -> str:
+    """Say the next step for a failure mode in one sentence.
+
+    Where gains are `regressed`, `none` says that the largest of them is within the noise.
+    """
     if mode == "none":
         best = max((gain.mean for gain in expected_gains), default=0.0)
-        return (
-            "leave training as it is: no single change gained groups like this one more than "
-            f"{best:.1f} points, which is within the noise"
-            if best >= _NOTHING
-            else "leave training as it is: no single change gained groups like this one anything"
-        )
+        much = f"more than {best:.1f} points, which is within the noise"
+        told = much if regressed and best >= _NOTHING else "much"
+        return f"leave training as it is: no single change gained groups like this one {told}"
     remedy = next((name for name, mended_mode in REMEDIES.items() if mended_mode == mode), None)
     if remedy is None:
         return "compare a smaller and a larger batch: a change of temperature gains most"

@@ -42,7 +42,7 @@ Floats = NDArray[np.float64]
 
 _CLASSES = TASKS["failure"].classes
 _SURE = 0.5  # the probability from which an answer is a verdict
-_TREES = 200
+_TREES = 100
 _FEATURES = tuple(dict.fromkeys((*LANDSCAPE, *COMPARABLE, *TRAINING, NOISE)))  # of any method
 _VALIDATION = (
     "train_error_share",

@@ -290,7 +290,13 @@ def test_the_noise_is_two_standard_errors_of_a_difference_relative_to_the_error(
     assert noise(0.5, 20.0) == pytest.approx(math.log(2 * math.sqrt(0.5**2 + 0.5**2) / 20))
 
 
-@pytest.mark.parametrize(("stderr", "error"), [(None, 20.0), (0.0, 20.0), (0.5, 0.0)])
+def test_seeds_that_agree_by_chance_do_not_make_noise_nothing():
+    """A twentieth of a point is the least that is believed."""
+    least = pytest.approx(math.log(2 * math.sqrt(2) * 0.05 / 20))
+    assert noise(0.0, 20.0) == noise(0.01, 20.0) == noise(0.05, 20.0) == least
+
+
+@pytest.mark.parametrize(("stderr", "error"), [(None, 20.0), (0.5, 0.0)])
 def test_noise_that_is_none_or_not_known_is_missing(stderr, error):
     assert math.isnan(noise(stderr, error))
 
