@@ -37,7 +37,7 @@ def main() -> None:
             answer for (_, planted), answer in zip(runs, answers, strict=True) if planted == fault
         ]
         right = sum(answer["mode"] == fault for answer in mine)
-        outside = sum(answer["outlier"]["distance"] > answer["outlier"]["limit"] for answer in mine)
+        outside = sum(is_outside(answer["outlier"]) for answer in mine)
         print(
             f"| {fault} | {right} of {len(mine)} | {counted(answer['mode'] for answer in mine)} | "
             f"{counted(answer['likely'] for answer in mine)} | {outside} |",
@@ -56,6 +56,11 @@ def verdict(folder: Path, fault: str, seed: int) -> dict[str, object]:
     ran = subprocess.run(judged, check=True, capture_output=True, text=True)
     (answer,) = json.loads(ran.stdout)["verdicts"]
     return answer
+
+
+def is_outside(outlier: dict) -> bool:
+    """Say whether the page would call a group unlike all others."""
+    return outlier["distance"] > outlier["limit"] or bool(outlier["beyond"])
 
 
 def counted(names: object) -> str:

@@ -81,7 +81,7 @@ class Diagnoser:
         expected_gains = (
             gains(leaf, row) if model is None else regression_gains(model, line, leaf, row)
         )
-        outlier = self._outlier(line)
+        outlier = self.saved.outlier(line)
         stability = self._stability(line, draws, place)
         missing = missing_measurements(self.ensemble, row, line)
         missing_features = {name for measurement in missing for name in measurement.features}
@@ -187,15 +187,6 @@ class Diagnoser:
         if same.all():
             return None
         return float((first_best(self.ensemble.probabilities(draws)) == place).mean())
-
-    def _outlier(self, line: Floats) -> OutOfDistribution | None:
-        distribution, values = self.saved.population, self._by_feature(line)
-        distance = None if distribution is None else distribution.distance(values)
-        if distance is None:
-            return None
-        return OutOfDistribution(
-            distance=distance[0], limit=distance[1], beyond=self.saved.beyond(line)
-        )
 
     def _doubts(self, likely: str, probability: float, *, blind: bool) -> tuple[str, ...]:
         doubts = []

@@ -77,7 +77,7 @@ class TreeEnsemble:
         One line for each outcome, and its share.  The n-th outcome of one template goes with the
         n-th of the others: they are in the order of the missing features.  A single tree has an
         outcome for each leaf that the walk may reach, and a regression of gains one for each
-        draw from what the training groups had.
+        of the training groups that are most alike.
         """
         if self.saved.gain_model is not None:
             lines = self._filled_in(self.saved.gain_model, line, features)

@@ -15,7 +15,14 @@ from mdtree.trees.binning import Floats
 from mdtree.trees.features import numbers_of
 from mdtree.trees.posterior import first_best
 
-__all__ = ["FACTS", "NOT_POSITIVE", "metric_of", "missing_measurements", "untold_facts"]
+__all__ = [
+    "FACTS",
+    "NOT_POSITIVE",
+    "metric_of",
+    "missing_by_metric",
+    "missing_measurements",
+    "untold_facts",
+]
 
 FACTS = "facts"  # in place of a metric
 NOT_POSITIVE = "cannot be computed: it needs a positive number"
@@ -25,11 +32,6 @@ def missing_measurements(
     ensemble: TreeEnsemble, row: Row, line: Floats
 ) -> tuple[MissingMeasurement, ...]:
     """List the metrics without which features are missing, those that may change most first."""
-    names = ensemble.saved.features
-    missing_features = [name for name in ensemble.features if np.isnan(line[names.index(name)])]
-    groups: dict[str, list[str]] = {}
-    for name in missing_features:
-        groups.setdefault(metric_of(name, row), []).append(name)
     measurements = [
         MissingMeasurement(
             metric=metric,
@@ -37,9 +39,19 @@ def missing_measurements(
             reason=_reason(features[0], row),
             flips=_flips(ensemble, line, features),
         )
-        for metric, features in groups.items()
+        for metric, features in missing_by_metric(ensemble, row, line).items()
     ]
     return tuple(sorted(measurements, key=lambda measurement: -measurement.flips))
+
+
+def missing_by_metric(ensemble: TreeEnsemble, row: Row, line: Floats) -> dict[str, list[str]]:
+    """List the features that are asked for in vain, by the metric that would tell them."""
+    names = ensemble.saved.features
+    by_metric: dict[str, list[str]] = {}
+    for name in ensemble.features:
+        if np.isnan(line[names.index(name)]):
+            by_metric.setdefault(metric_of(name, row), []).append(name)
+    return by_metric
 
 
 def metric_of(feature: str, row: Row) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdtree.diagnosis.diagnoser import Diagnoser
-from mdtree.diagnosis.missing import metric_of
+from mdtree.diagnosis.missing import missing_by_metric
 from mdtree.rows import Row
 from mdtree.trees.binning import Floats
 
@@ -56,27 +56,17 @@ def next_metric(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) ->
 def prospects(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> Iterator[Prospect]:
     """List what each metric may change, alone and together with those before it."""
     line = diagnoser.line(row)
-    missing = _missing(diagnoser, row, line)
+    missing = missing_by_metric(diagnoser.ensemble, row, line)
     candidates = [metric for metric in seconds if metric in missing]
     current = diagnoser.mode(diagnoser.ensemble.probabilities(line[None])[0])
     for number, metric in enumerate(candidates):
-        for metrics in {(metric,), tuple(candidates[: number + 1])}:
+        for metrics in dict.fromkeys(((metric,), tuple(candidates[: number + 1]))):
             features = [name for each in metrics for name in missing[each]]
             yield Prospect(
                 metrics=metrics,
                 change=_change(diagnoser, line, features, current),
                 seconds=sum(seconds[each] for each in metrics),
             )
-
-
-def _missing(diagnoser: Diagnoser, row: Row, line: Floats) -> dict[str, list[str]]:
-    """List the features that are asked for in vain, by the metric that would tell them."""
-    names = diagnoser.saved.features
-    by_metric: dict[str, list[str]] = {}
-    for name in diagnoser.ensemble.features:
-        if np.isnan(line[names.index(name)]):
-            by_metric.setdefault(metric_of(name, row), []).append(name)
-    return by_metric
 
 
 def _change(diagnoser: Diagnoser, line: Floats, features: Sequence[str], current: str) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mdtree.trees.ood import OutOfDistribution
+
 __all__ = [
     "UNSURE",
     "Basis",
@@ -50,20 +52,6 @@ class Gain:
     old: float | None = None  # None: not known of this group
     new: float | None = None
     factor: float | None = None  # new / old
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutOfDistribution:
-    """How far the group lies from those that the tree was fitted on."""
-
-    distance: float
-    limit: float  # that 5 % of the training groups exceed
-    beyond: tuple[str, ...]  # features outside the range of all training groups
-
-    @property
-    def outside(self) -> bool:
-        """Say whether the tree has seen nothing like it: far away, or beyond all in a number."""
-        return self.distance > self.limit or bool(self.beyond)
 
 
 @dataclass(frozen=True, kw_only=True)

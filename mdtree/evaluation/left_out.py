@@ -24,7 +24,7 @@ from mdtree.labelling import Label, label_rows, room_for_improvement
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Row
 from mdtree.runtime.cores import cores
-from mdtree.trees import COMPARABLE, LANDSCAPE, TRAINING, feature_matrix, probabilities
+from mdtree.trees import COMPARABLE, LANDSCAPE, TRAINING, SavedTree, feature_matrix, probabilities
 from mdtree.trees.fit import Examples, features_of, fit_examples
 from mdtree.trees.gain_model import NOISE, answer_set
 
@@ -274,7 +274,7 @@ def _by_gains(
     def answer(seen: Sequence[LabelledZoo], left_out: LabelledZoo) -> Answers:
         examples = Examples(
             rows=[row for zoo in seen for row in zoo.rows],
-            answers=[label.mode for zoo in seen for label in zoo.labels],
+            answers=_modes(seen),
             rooms=[room for zoo in seen for room in zoo.rooms],
             features=asked,
             matrix=np.concatenate([zoo.features(asked) for zoo in seen]),
@@ -285,10 +285,15 @@ def _by_gains(
         return Answers(
             probabilities=probabilities(saved, matrix)[:, columns],
             levels={} if saved.gain_model is None else saved.gain_model.levels,
-            outside=np.array([saved.is_outside(line) for line in matrix]),
+            outside=np.array([_is_outside(saved, line) for line in matrix]),
         )
 
     return answer
+
+
+def _is_outside(saved: SavedTree, line: Floats) -> bool:
+    outlier = saved.outlier(line)
+    return outlier is not None and outlier.outside
 
 
 def _by_labels(

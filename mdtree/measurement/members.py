@@ -29,9 +29,6 @@ from mdtree.rows import Copy
 __all__ = ["Members", "check_names", "copies_of", "kept_members", "load_members"]
 
 _MOST_KEPT = 1 << 30  # bytes of weights
-_kept: ContextVar[OrderedDict[object, tuple[object, Members]] | None] = ContextVar(
-    "kept", default=None
-)
 
 
 @dataclass(frozen=True)
@@ -62,10 +59,37 @@ def check_names(task: GroupTask) -> None:
         left.remove(plainest(pair)[1])
 
 
+class _Kept:
+    """The groups that were read last, and the files as they were."""
+
+    def __init__(self) -> None:
+        self._groups: OrderedDict[object, tuple[object, Members]] = OrderedDict()
+        self._bytes = 0
+
+    def find(self, key: object, states: object) -> Members | None:
+        """Give what was read, if the files are the same."""
+        if key not in self._groups or self._groups[key][0] != states:
+            return None
+        self._groups.move_to_end(key)
+        return self._groups[key][1]
+
+    def add(self, key: object, states: object, members: Members) -> None:
+        """Keep a group, and drop those that were used longest ago, where it is too much."""
+        if key in self._groups:
+            self._bytes -= _size(self._groups.pop(key)[1])
+        self._groups[key] = states, members
+        self._bytes += _size(members)
+        while len(self._groups) > 1 and self._bytes > _MOST_KEPT:
+            self._bytes -= _size(self._groups.popitem(last=False)[1][1])
+
+
+_kept: ContextVar[_Kept | None] = ContextVar("kept", default=None)
+
+
 @contextlib.contextmanager
 def kept_members() -> Iterator[None]:
     """Keep what is read, up to a gigabyte, for those who measure the same groups again."""
-    token = _kept.set(OrderedDict())
+    token = _kept.set(_Kept())
     try:
         yield
     finally:
@@ -79,13 +103,11 @@ def load_members(task: GroupTask, network: Network) -> Members:
         return _read_members(task, network)
     key = (task.group, task.files, Keyed.of(bind(task.recipe.model, task.facts)), task.dtype)
     states = tuple(_state(path) for path in task.files)
-    if key in kept and kept[key][0] == states:
-        kept.move_to_end(key)
-        return kept[key][1]
+    known = kept.find(key, states)
+    if known is not None:
+        return known
     members = _read_members(task, network)
-    kept[key] = states, members
-    while len(kept) > 1 and sum(_size(known) for _, known in kept.values()) > _MOST_KEPT:
-        kept.popitem(last=False)
+    kept.add(key, states, members)
     return members
 
 

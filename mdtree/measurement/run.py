@@ -71,12 +71,14 @@ def measure(
     measured of them before is kept.  The run stops when more than `max_failures` have failed.
     """
     names = survey(request)
-
-    def pending(index: Index, traces: TracebackFiles, watch: Progress) -> _Pending:
-        return _Pending(plan(groups(request), index), index, traces, watch)
-
     return _run(
-        pending, names, request, out=out, executor=executor, most=max_failures, progress=progress
+        lambda index: plan(groups(request), index),
+        names,
+        request,
+        out=out,
+        executor=executor,
+        most=max_failures,
+        progress=progress,
     )
 
 
@@ -89,16 +91,19 @@ def execute(
     progress: Progress | None = None,
 ) -> Summary:
     """Measure groups that have been planned already, and append a row for each to `out`."""
-
-    def pending(index: Index, traces: TracebackFiles, watch: Progress) -> _Pending:
-        return _Pending(planned, index, traces, watch)
-
-    names = tuple(item.task.group for item in planned)
-    return _run(pending, names, request, out=out, executor=executor, most=None, progress=progress)
+    return _run(
+        lambda _: planned,
+        tuple(item.task.group for item in planned),
+        request,
+        out=out,
+        executor=executor,
+        most=None,
+        progress=progress,
+    )
 
 
 def _run(
-    pending_groups: Callable[[Index, TracebackFiles, Progress], _Pending],
+    planned: Callable[[Index], Iterable[Planned]],
     names: tuple[str, ...],
     request: Request,
     *,
@@ -111,7 +116,7 @@ def _run(
     traces = TracebackFiles(out)
     measured, failed, kept = 0, dict[str, str](), list[str]()
     with _nothing_left(request), Store(out) as store:
-        pending = pending_groups(store.index, traces, watch)
+        pending = _Pending(planned(store.index), store.index, traces, watch)
         watch.start(len(names))
         with contextlib.closing(_attempts(pending, executor)) as attempts:
             for result in attempts:

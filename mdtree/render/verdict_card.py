@@ -18,14 +18,11 @@ def flag(outlier: OutOfDistribution | None) -> Markup | None:
     if outlier is None or not outlier.outside:
         return None
     beyond = ", ".join(map(feature_name, outlier.beyond))
-    far = (
-        f"its distance to them is {outlier.distance:.2f}, and 95 % of them stay below "
-        f"{outlier.limit:.2f}"
-    )
     return tag(
         "p",
         tag("strong", "Out of distribution. "),
-        f"This group is unlike those that the tree was fitted on: {far}. "
+        "This group is unlike those that the tree was fitted on: its distance to them is "
+        f"{outlier.distance:.2f}, and 95 % of them stay below {outlier.limit:.2f}. "
         f"{f'Outside the range of all of them: {beyond}. ' if beyond else ''}"
         "Take the verdict for a hint.",
         class_="flag",

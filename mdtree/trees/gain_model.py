@@ -27,12 +27,22 @@ from mdtree.failure_modes import remedies
 from mdtree.trees.binning import Floats
 from mdtree.trees.kernel_regression import KernelRegression
 
-__all__ = ["COVERAGES", "NOISE", "GainModel", "GainRange", "GainScale", "answer_set", "shares"]
+__all__ = [
+    "COVERAGES",
+    "NOISE",
+    "UNLIMITED",
+    "GainModel",
+    "GainRange",
+    "GainScale",
+    "answer_set",
+    "noise_of",
+    "shares",
+]
 
 NOISE = "log_noise"  # the feature that tells the noise of a group
 COVERAGES = (0.8, 0.9)  # of the sets of answers
 _FARTHEST = 100.0  # of the logarithm of a noise
-_UNLIMITED = 1e9
+UNLIMITED = 1e9  # noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +53,7 @@ class GainScale:
     floor: float  # e
     none: float  # k
     noise: float  # where that of a group is not known: the usual one
-    most: float = _UNLIMITED  # of a noise: more does not make `none` more probable
+    most: float = UNLIMITED  # of a noise: more does not make `none` more probable
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no probability."""

@@ -29,7 +29,7 @@ from scipy.special import chdtri, ndtri
 
 from mdtree.trees.binning import Floats
 
-__all__ = ["TrainingDistribution", "mixed", "training_distribution"]
+__all__ = ["OutOfDistribution", "TrainingDistribution", "mixed", "training_distribution"]
 
 _LEVELS = np.linspace(0, 1, 41)
 _END = 0.02  # the least level that a score is made of
@@ -42,6 +42,20 @@ _CLOSEST = 0.01  # a limit where nearly all training groups are alike
 _LARGEST = 1e300  # differences of such numbers are still finite
 _SMALLEST = sys.float_info.min
 _FARTHEST = 1e6  # spreads beyond the ends: farther away is no worse
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutOfDistribution:
+    """How far the group lies from those that the tree was fitted on."""
+
+    distance: float
+    limit: float  # that 5 % of the training groups exceed
+    beyond: tuple[str, ...]  # features outside the range of all training groups
+
+    @property
+    def outside(self) -> bool:
+        """Say whether the tree has seen nothing like it: far away, or beyond all in a number."""
+        return self.distance > self.limit or bool(self.beyond)
 
 
 @dataclass(frozen=True, kw_only=True)

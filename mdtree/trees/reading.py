@@ -14,7 +14,7 @@ from pydantic import dataclasses as checked
 
 from mdtree.exceptions import TreeError
 from mdtree.trees.binning import BinnedCounts, scaled_bounds
-from mdtree.trees.gain_model import GainModel, GainRange, GainScale
+from mdtree.trees.gain_model import UNLIMITED, GainModel, GainRange, GainScale
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale
 from mdtree.trees.node import Node, kind
 from mdtree.trees.ood import TrainingDistribution
@@ -80,7 +80,7 @@ class _Scale:
     floor: _Positive
     none: _Positive
     noise: _Positive
-    most: _Positive = 1e9  # trees of earlier versions have none
+    most: _Positive = UNLIMITED  # trees of earlier versions have none
 
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)

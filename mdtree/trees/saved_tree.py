@@ -16,7 +16,7 @@ from mdtree.trees.binning import BinnedCounts, Floats
 from mdtree.trees.features import FEATURES, feature_matrix
 from mdtree.trees.gain_model import GainModel
 from mdtree.trees.node import Leaf, Node, RemedyGain, Split, leaves
-from mdtree.trees.ood import TrainingDistribution
+from mdtree.trees.ood import OutOfDistribution, TrainingDistribution
 from mdtree.trees.template import Template, TemplateLeaf, template_features
 
 __all__ = ["FORMAT", "LARGEST", "SavedTree", "check_size", "check_words", "write_tree"]
@@ -55,20 +55,18 @@ class SavedTree:
             )
         return feature_matrix(rows, self.features)
 
-    def beyond(self, line: Floats) -> tuple[str, ...]:
-        """Name the features of a line that lie outside the range of all training groups."""
+    def outlier(self, line: Floats) -> OutOfDistribution | None:
+        """Compare a line with the training groups; None where nothing tells how far away it is."""
         values = dict(zip(self.features, line.tolist(), strict=True))
-        return tuple(
+        distance = None if self.population is None else self.population.distance(values)
+        if distance is None:
+            return None
+        beyond = (
             name
             for name, (low, high) in self.ranges.items()
             if values[name] < low or values[name] > high
         )
-
-    def is_outside(self, line: Floats) -> bool:
-        """Say whether a line is like none of the training groups."""
-        values = dict(zip(self.features, line.tolist(), strict=True))
-        distance = None if self.population is None else self.population.distance(values)
-        return distance is not None and (distance[0] > distance[1] or bool(self.beyond(line)))
+        return OutOfDistribution(distance=distance[0], limit=distance[1], beyond=tuple(beyond))
 
 
 def write_tree(path: Path, saved: SavedTree) -> None:

@@ -272,31 +272,38 @@ class _Unseen:
         remedies are unknown is out of the question there, and so is `none` where seeds differ so
         much that any gain could be noise.
         """
-        noise = np.where(np.isfinite(self.noise), self.noise, self.usual_noise)
-        worth = np.full((len(noise), len(self.classes)), -np.inf)
-        for column, name in enumerate(self.classes):
-            own = [self.gains[remedy] for remedy in remedies(name) if remedy in self.gains]
-            if name == "none":
-                worth[:, column] = np.where(noise <= self.most_noise, noise, -np.inf)
-            elif own:
-                worth[:, column] = np.fmax.reduce([*own, np.full(len(noise), -np.inf)])
+        worth = self.worth.copy()
+        if "none" in self.classes:
+            noise = self.known_noise
+            place = self.classes.index("none")
+            worth[:, place] = np.where(noise <= self.most_noise, noise, -np.inf)
         return np.isfinite(worth), worth.argmax(axis=1)
+
+    @cached_property
+    def known_noise(self) -> Floats:
+        """Give the noise of each line, or the usual one."""
+        return np.where(np.isfinite(self.noise), self.noise, self.usual_noise)
+
+    @cached_property
+    def worth(self) -> Floats:
+        """Give the best known gain of each class for each line; -inf where none is known."""
+        worth = np.full((len(self.noise), len(self.classes)), -np.inf)
+        for column, name in enumerate(self.classes):
+            for remedy in remedies(name):
+                if remedy in self.gains:
+                    worth[:, column] = np.fmax(worth[:, column], self.gains[remedy])
+        return worth
 
     @cached_property
     def clear(self) -> NDArray[np.bool_]:
         """Say of which lines the answer stands clear of the next by more than the noise."""
         allowed, answer = self.answers
-        noise = np.where(np.isfinite(self.noise), self.noise, self.usual_noise)
-        worth = np.full((len(noise), len(self.classes)), -np.inf)
-        unknown = np.zeros(len(noise), dtype=bool)
-        for column, name in enumerate(self.classes):
-            own = [self.gains[remedy] for remedy in remedies(name) if remedy in self.gains]
-            for gain in own:
-                unknown |= ~np.isfinite(gain)
-                worth[:, column] = np.fmax(worth[:, column], gain)
-        best = np.take_along_axis(worth, answer[:, None], axis=1)[:, 0]
-        np.put_along_axis(worth, answer[:, None], -np.inf, axis=1)
-        leads = best - np.maximum(worth.max(axis=1), 0.0) > noise
+        own = (remedy for name in self.classes for remedy in remedies(name) if remedy in self.gains)
+        unknown = np.any([~np.isfinite(self.gains[remedy]) for remedy in own], axis=0)
+        others = self.worth.copy()
+        best = np.take_along_axis(others, answer[:, None], axis=1)[:, 0]
+        np.put_along_axis(others, answer[:, None], -np.inf, axis=1)
+        leads = best - np.maximum(others.max(axis=1), 0.0) > self.known_noise
         is_none = np.array(self.classes)[answer] == "none"
         clear: NDArray[np.bool_] = np.where(is_none, ~unknown, leads) & (allowed.sum(axis=1) > 1)
         return clear
