@@ -1,4 +1,4 @@
-"""Sequences of ids: Markov languages, words, syllables, DNA."""
+"""Sequences of ids: Markov languages, motifs, words, syllables, DNA."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mdtree.datasets.reference.halves import (
 )
 from mdtree.datasets.reference.packages import debian_file, python_file
 
-__all__ = ["dna", "markov", "syllables", "words"]
+__all__ = ["dna", "markov", "motifs", "syllables", "words"]
 
 _LISTS = {  # Debian's package -> its list
     "wamerican": "american-english",
@@ -63,6 +63,34 @@ def markov(
     for place in range(1, length):
         rows = chances[y, x[:, place - 1]]
         x[:, place] = torch.multinomial(rows, 1, generator=random).squeeze(1)
+    return halved(x, y, train)
+
+
+def motifs(
+    *,
+    classes: int = 3,
+    symbols: int = 5,
+    length: int = 24,
+    span: int = 8,
+    drift: int = 4,
+    contrast: float = 0.6,
+    train: int = 4096,
+    test: int = 2500,
+    seed: int = 0,
+) -> Halves:
+    """Hide a motif near the middle of a random sequence; each class has its own.
+
+    Place k of the motif is its own symbol with the chance `contrast`, else any symbol; it begins up
+    to `drift` places off the middle
+    """
+    random = generator(seed)
+    own = torch.randint(symbols, (classes, span), generator=random)
+    y = even_labels(train, test, classes, random)
+    x = torch.randint(symbols, (len(y), length), generator=random)
+    first = (length - span) // 2 + torch.randint(-drift, drift + 1, (len(y), 1), generator=random)
+    places = first + torch.arange(span)
+    kept = torch.rand(places.shape, generator=random) < contrast
+    x.scatter_(1, places, torch.where(kept, own[y], x.gather(1, places)))
     return halved(x, y, train)
 
 

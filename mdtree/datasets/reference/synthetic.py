@@ -1,4 +1,4 @@
-"""Synthetic tasks with dials: overlap, distractors, the size of a teacher, a modulus."""
+"""Synthetic tasks with dials: overlap, distractors, the size of a teacher, depth, a modulus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mdtree.datasets.reference.halves import (
 )
 from mdtree.exceptions import DataError
 
-__all__ = ["mixture", "modular", "parity", "teacher"]
+__all__ = ["boxes", "factors", "mixture", "modular", "parity", "shells", "teacher"]
 
 _SPARE = 3  # times the points that are needed: the rarest class of a teacher has enough
 
@@ -58,6 +58,88 @@ def teacher(
     first = torch.randn(inputs, hidden, generator=random) * 2 / inputs**0.5
     second = torch.randn(hidden, classes, generator=random)
     scores = torch.tanh(x @ first) @ second
+    y = ((scores - scores.mean(0)) / scores.std(0)).argmax(1)
+    return evenly_split(x, y, train, test, random)
+
+
+def boxes(
+    *,
+    classes: int = 4,
+    depth: int = 5,
+    inputs: int = 8,
+    train: int = 4096,
+    test: int = 2500,
+    seed: int = 0,
+) -> Halves:
+    """Cut a cube into 2^depth boxes of equal content, as a tree does; each box has a class.
+
+    x is even in [-1, 1]^inputs;  every cut is at the median of one column, drawn anew for each box;
+    the classes take turns over the boxes in random order
+    """
+    if 2**depth < classes:
+        raise DataError(f"{2**depth} boxes cannot have {classes} classes: cut deeper")
+    random = generator(seed)
+    x = 2 * torch.rand(_SPARE * (train + test), inputs, generator=random) - 1
+    box = torch.zeros(len(x), dtype=torch.long)
+    for _ in range(depth):
+        halves = 2 * box
+        for part in range(int(box.max()) + 1):
+            inside = box == part
+            column = x[inside, int(torch.randint(inputs, (1,), generator=random))]
+            halves[inside] += (column > column.median()).long()
+        box = halves
+    kinds = torch.randperm(2**depth, generator=random) % classes
+    return evenly_split(x, kinds[box], train, test, random)
+
+
+def shells(
+    *,
+    classes: int = 4,
+    inputs: int = 10,
+    relevant: int = 5,
+    waves: float = 1.0,
+    train: int = 4096,
+    test: int = 2500,
+    seed: int = 0,
+) -> Halves:
+    """Ask how far a point is from the middle, in a stretched and rotated space.
+
+    y = which of `classes` equal shares of r + sin(waves pi a) / 2 a point is in,
+    r = |z| over the median, z the first `relevant` columns of A x, a = z_1;  x is standard normal
+    """
+    random = generator(seed)
+    x = torch.randn(_SPARE * (train + test), inputs, generator=random)
+    turned = torch.linalg.qr(torch.randn(inputs, inputs, generator=random))[0]
+    z = (x @ turned)[:, :relevant] * (0.5 + torch.rand(relevant, generator=random))
+    radius = z.norm(dim=1)
+    score = radius / radius.median() + torch.sin(waves * torch.pi * z[:, 0]) / 2
+    place = score.argsort().argsort()
+    return evenly_split(x, place * classes // len(x), train, test, random)
+
+
+def factors(
+    *,
+    classes: int = 5,
+    hidden: int = 4,
+    inputs: int = 16,
+    noise: float = 0.3,
+    train: int = 4096,
+    test: int = 2500,
+    seed: int = 0,
+) -> Halves:
+    """Measure a few hidden factors many times, as columns of a table do: some yes or no.
+
+    x = A z + noise e, every third column its sign alone;  y = argmax of a random network of z,
+    each class equally often
+    """
+    random = generator(seed)
+    z = torch.randn(_SPARE * (train + test), hidden, generator=random)
+    loads = torch.randn(hidden, inputs, generator=random) / hidden**0.5
+    x = z @ loads + noise * torch.randn(len(z), inputs, generator=random)
+    x[:, ::3] = x[:, ::3].sign()
+    first = torch.randn(hidden, 6 * classes, generator=random) * 1.5
+    second = torch.randn(6 * classes, classes, generator=random)
+    scores = torch.tanh(z @ first + torch.randn(6 * classes, generator=random)) @ second
     y = ((scores - scores.mean(0)) / scores.std(0)).argmax(1)
     return evenly_split(x, y, train, test, random)
 

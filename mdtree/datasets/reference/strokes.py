@@ -1,0 +1,56 @@
+"""Written signs: each class is a line of a pen, bent, turned and moved anew for every item."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mdtree.datasets.reference.halves import Halves, even_labels, generator, halved
+
+__all__ = ["strokes"]
+
+_POINTS = 6  # that the pen goes through
+_STEPS = 24  # of a line, between its ends
+_BLOCK = 512  # pictures drawn at a time
+_THICK = 0.14  # of a pen, of half a picture
+
+
+def strokes(
+    *,
+    classes: int = 10,
+    side: int = 12,
+    bend: float = 0.15,
+    noise: float = 0.1,
+    train: int = 4096,
+    test: int = 2500,
+    seed: int = 0,
+) -> Halves:
+    """Draw grey pictures of signs; `bend` is how far a hand strays from the sign of its class.
+
+    x(p) = exp(-(distance of p to the line)^2 / thickness^2) + noise e
+    """
+    random = generator(seed)
+    signs = 1.2 * torch.rand(classes, _POINTS, 2, generator=random) - 0.6
+    y = even_labels(train, test, classes, random)
+    points = signs[y] + bend * torch.randn(len(y), _POINTS, 2, generator=random)
+    turn = 0.15 * torch.randn(len(y), generator=random)
+    size = 1 + 0.1 * torch.randn(len(y), 1, 1, generator=random)
+    moved = 0.08 * torch.randn(len(y), 1, 2, generator=random)
+    turned = torch.stack([turn.cos(), -turn.sin(), turn.sin(), turn.cos()], 1).reshape(-1, 2, 2)
+    lines = size * (points @ turned) + moved
+    x = torch.cat([_drawn(block, side) for block in lines.split(_BLOCK)])
+    x += noise * torch.randn(x.shape, generator=random)
+    return halved(x.unsqueeze(1), y, train)
+
+
+def _drawn(points: Tensor, side: int) -> Tensor:
+    """Draw smooth lines: a Bezier curve through none but the first and the last of its points."""
+    t = torch.linspace(0, 1, _STEPS)
+    points = points.unsqueeze(1).expand(-1, _STEPS, -1, -1)
+    while points.shape[2] > 1:  # de Casteljau
+        points = torch.lerp(points[:, :, :-1], points[:, :, 1:], t.reshape(1, -1, 1, 1))
+    line = points.squeeze(2)
+    grid = torch.linspace(-1, 1, side)
+    pixels = torch.stack(torch.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 2)
+    away = torch.cdist(pixels.expand(len(line), -1, -1), line).amin(2)
+    return torch.exp(-((away / _THICK) ** 2)).reshape(-1, side, side)
