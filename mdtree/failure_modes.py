@@ -80,6 +80,9 @@ class RoomForImprovement:
     moves: Mapping[str, Move] = field(default_factory=dict)  # remedy -> the way to its best gain
     unknown: frozenset[str] = frozenset()  # remedies beyond whose end of the grid nobody has looked
     noisy: bool = False  # its margin is so large that it hides gains
+    # remedy -> factor of the change (2, 4) -> its gain, negative where it hurts; where there is a
+    # group that far away
+    by_factor: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     @property
     def known(self) -> RoomForImprovement:

@@ -6,7 +6,8 @@ best move along one axis would add, all other facts fixed:
     RFI(remedy) = max over the groups in that direction, itself included, of test accuracy - own
 
 A group at the end of its grid has a gain of 0 there, as in the published tables.  That says nothing
-of what lies beyond, so these remedies are listed as `unknown` besides.
+of what lies beyond, so these remedies are listed as `unknown` besides.  What a change by a factor
+of 2 or 4 gains is told apart, where there is a group that far away.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -38,6 +39,8 @@ _ERRORS = 2.0  # standard errors of a difference that count as noise
 _NOISY = 3.0  # times the usual margin of a zoo
 _SHARE = 0.5  # of the test error
 _LITTLE = 1.0  # points; less is nothing to gain
+_FACTORS = (2, 4)  # of a change, whose gains are told apart
+_SAME = 0.01  # of a factor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,21 @@ class Label:
     lead: float  # points that the remedy gains more than any other; `none`: margin - best gain
     unknown: tuple[str, ...] = ()  # remedies beyond whose end of the grid nobody has looked
     noisy: bool = False  # its margin is so large that `none` says little
+    # remedy -> factor of the change (2, 4) -> points that it gains, negative where it hurts
+    by_factor: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+
+    @property
+    def plausible(self) -> tuple[str, ...]:
+        """List the modes that it may be: more than one where it is in the noise."""
+        gains: dict[str, float] = {}
+        for remedy, gain in self.known.items():
+            mode = REMEDIES[remedy]
+            gains[mode] = max(gain, gains.get(mode, 0.0))
+        least = 0.0 if self.mode == "none" else self.severity - self.margin
+        others = [mode for mode, gain in gains.items() if mode != self.mode and gain >= least > 0]
+        if self.mode == "none" and self.noisy:
+            others = [mode for mode, gain in gains.items() if gain > 0]
+        return self.mode, *sorted(others, key=lambda mode: -gains[mode])
 
     @property
     def known(self) -> dict[str, float]:
@@ -110,6 +128,7 @@ def _rooms_of_zoo(
     steps: list[dict[str, float]] = [{} for _ in rows]
     known: list[set[str]] = [set() for _ in rows]  # remedies with a group further along an axis
     moves: list[dict[str, Move]] = [{} for _ in rows]
+    by_factor: list[dict[str, dict[int, float]]] = [{} for _ in rows]
     for axis in varying:
         others = [values[other] for other in varying if other is not axis]
         for line in _lines(values[axis], others):
@@ -122,6 +141,9 @@ def _rooms_of_zoo(
             for number, remedy, gain, move in _moves(line, axis, accuracy, values[axis]):
                 if gain == gains[number][remedy]:  # the axis that serves the remedy best
                     moves[number][remedy] = move
+            for number, remedy, factor, gain in _by_factor(line, axis, accuracy, values[axis]):
+                told = by_factor[number].setdefault(remedy, {})
+                told[factor] = max(gain, told.get(factor, gain))  # two axes can serve one remedy
     margins = _margins(rows) if margin is None else [margin] * len(rows)
     usual = statistics.median(margins)
     return [
@@ -132,8 +154,11 @@ def _rooms_of_zoo(
             moves=way,
             unknown=frozenset(g.keys() - k),
             noisy=m > min(_NOISY * usual, max(_SHARE * (100 - own), _LITTLE)),
+            by_factor=f,
         )
-        for g, s, m, way, k, own in zip(gains, steps, margins, moves, known, accuracy, strict=True)
+        for g, s, m, way, k, own, f in zip(
+            gains, steps, margins, moves, known, accuracy, by_factor, strict=True
+        )
     ]
 
 
@@ -155,6 +180,7 @@ def label_rows(
             lead=_lead(room, mode),
             unknown=tuple(sorted(room.unknown)),
             noisy=room.noisy,
+            by_factor=room.by_factor,
         )
         for row, mode, room in zip(rows, modes, rooms, strict=True)
     ]
@@ -245,6 +271,22 @@ def _moves(
             elif along[number] > 0 < along[best]:
                 gain = accuracy[best] - accuracy[number]
                 yield number, remedy, gain, Move(axis.fact, along[best] / along[number])
+
+
+def _by_factor(
+    line: list[int], axis: GridAxis, accuracy: list[float], along: Sequence[Any]
+) -> Iterator[tuple[int, str, int, float]]:
+    """Say what a change by a factor of 2 or 4 gains, where there is a group that far away."""
+    for number in line:
+        for other in line:
+            for remedy, ratio in (
+                (axis.up, (along[other], along[number])),
+                (axis.down, (along[number], along[other])),
+            ):
+                for factor in _FACTORS:
+                    new, old = ratio
+                    if remedy is not None and old > 0 and abs(new / old / factor - 1) < _SAME:
+                        yield number, remedy, factor, accuracy[other] - accuracy[number]
 
 
 def accuracy_of(row: Row) -> float:

@@ -476,3 +476,53 @@ def test_nothing_to_gain_is_not_clear_where_half_of_the_error_is_noise(accuracy,
     labels = label_rows(rows)
     assert [label.mode for label in labels] == ["none"] * 3
     assert [label.in_noise for label in labels] == [in_noise] * 3
+
+
+def test_what_a_change_by_two_or_four_gains_is_told_where_there_is_such_a_group():
+    first, second, third = room_for_improvement(line("data_amount", 60, 58, 71))
+    assert first.by_factor == {"add_data": {2: -2, 4: 11}}
+    assert second.by_factor == {"add_data": {2: 13}}
+    assert third.by_factor == {}
+
+
+def test_a_larger_batch_is_a_lower_temperature_by_the_same_factor():
+    first, last = room_for_improvement([row(60, batch_size=16), row(63, batch_size=64)])
+    assert first.by_factor == {"lower_temperature": {4: 3}}
+    assert last.by_factor == {"raise_temperature": {4: -3}}
+
+
+def test_of_two_axes_that_serve_one_remedy_the_better_change_counts():
+    rows = [
+        row(60, batch_size=16, learning_rate=0.1),
+        row(65, batch_size=32, learning_rate=0.1),
+        row(62, batch_size=16, learning_rate=0.05),
+        row(66, batch_size=32, learning_rate=0.05),
+    ]
+    assert room_for_improvement(rows)[0].by_factor == {"lower_temperature": {2: 5}}
+
+
+def test_a_change_by_three_is_neither():
+    rows = [row(60, width=2), row(65, width=6), row(70, width=20)]
+    assert all(room.by_factor == {} for room in room_for_improvement(rows))
+
+
+def test_in_the_noise_several_modes_are_plausible_the_likeliest_first():
+    rows = [
+        row(60, width=1, data_amount=1),
+        row(69, width=2, data_amount=1),
+        row(68, width=1, data_amount=2),
+        row(75, width=2, data_amount=2),
+    ]
+    first, *_ = label_rows(rows, margin=2.0)
+    assert first.plausible == ("model_small", "data_small")
+    first, *_ = label_rows(rows, margin=0.5)
+    assert first.plausible == ("model_small",)
+
+
+def test_nothing_to_gain_may_be_any_change_where_seeds_differ_much():
+    quiet = [row(90 + n % 2, width=2**n, stderr=0.1) for n in range(8)]
+    loud = row(80, width=2**9, stderr=9)
+    labels = label_rows([*quiet, loud, row(81, width=2**10, stderr=0.1)])
+    assert labels[-2].mode == "none"
+    assert labels[-2].plausible == ("none", "model_small")
+    assert label_rows([row(90, width=1), row(90, width=2)])[0].plausible == ("none",)

@@ -64,7 +64,8 @@ def command(
     that one: percent of right answers where the label is clear of the noise (of five modes, of the
     direction of the temperature, of data or model), the percentage of the points there were that
     is lost by following the answers, the coverage and size of the sets of answers, and how many
-    groups are told to be unlike those that were learnt from.
+    groups are told to be unlike those that were learnt from. Without --methods, the cases of the
+    paper follow, learnt and tested inside its published table: percent of right answers.
 
     \b
     Examples:
@@ -122,13 +123,14 @@ def command(
 
 
 def _benchmark(methods: str | None, *, set_aside: bool, as_json: bool) -> None:
+    from mdtree.evaluation import evaluate
     from mdtree.evaluation.left_out import (
         LEFT_OUT_METHODS,
         judge_set_aside,
         leave_one_zoo_out,
         mean_scores,
     )
-    from mdtree.trees.bundled import reference_collection
+    from mdtree.trees.bundled import published_rows, reference_collection
 
     names = _chosen(methods, LEFT_OUT_METHODS, "method")
     with Bar("evaluating") as bar:
@@ -138,6 +140,11 @@ def _benchmark(methods: str | None, *, set_aside: bool, as_json: bool) -> None:
             results = judge_set_aside(zoos, aside, methods=names, progress=bar)
         else:
             results = leave_one_zoo_out(zoos, methods=names, progress=bar)
+    cases = []
+    if methods is None and not set_aside:
+        published = published_rows()
+        with Bar("published cases") as bar:
+            cases = evaluate(published, published, progress=bar)
     means = {name: mean_scores(by_zoo) for name, by_zoo in results.items()}
     if as_json:
         content = {
@@ -147,7 +154,8 @@ def _benchmark(methods: str | None, *, set_aside: bool, as_json: bool) -> None:
             }
             for name, by_zoo in results.items()
         }
-        click.echo(json.dumps({"format": 1, "methods": content}))
+        plain = [_plain(result) for result in cases]
+        click.echo(json.dumps({"format": 1, "methods": content, "published_cases": plain}))
         return
     columns = list(next(iter(means.values())).numbers())
     lines = [[name, *map(_number, scores.numbers().values())] for name, scores in means.items()]
@@ -157,6 +165,21 @@ def _benchmark(methods: str | None, *, set_aside: bool, as_json: bool) -> None:
     click.echo(table(["method", *columns], lines))
     for name in names:
         click.echo(f"{name}: {LEFT_OUT_METHODS[name].meaning}")
+    if cases:
+        click.echo(
+            "\npublished cases, learnt from a part of the published table, tested on all of it:"
+        )
+        click.echo(
+            table(["case", "task", *cases[0].methods], [_accuracies(case) for case in cases])
+        )
+
+
+def _accuracies(result: Any) -> list[str]:
+    numbers = (
+        "" if isinstance(method, str) else f"{method.scores.accuracy:.2f}"
+        for method in result.methods.values()
+    )
+    return [result.case.name, result.case.task, *numbers]
 
 
 def _known(scores: Any) -> dict[str, float | None]:

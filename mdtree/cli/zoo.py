@@ -188,7 +188,12 @@ def label(
         _write_svg(svg, phase_svg(diagrams), rows)
     if as_json:
         content = [
-            {"group": group, **asdict(label), "in_noise": label.in_noise}
+            {
+                "group": group,
+                **asdict(label),
+                "in_noise": label.in_noise,
+                "plausible": label.plausible,
+            }
             for group, label in zip(groups, labels, strict=True)
         ]
         share = sum(label.in_noise for label in labels) / len(labels)
@@ -229,7 +234,7 @@ def _print_labels(groups: list[str], labels: list[Any]) -> None:
             f"{label.severity:.2f}",
             f"{label.margin:.2f}",
             f"{label.lead:.2f}",
-            "in the noise" if label.in_noise else "",
+            f"in the noise: {' or '.join(label.plausible)}" if label.in_noise else "",
         ]
         for group, label in zip(groups, labels, strict=True)
     ]

@@ -79,7 +79,7 @@ class Diagnoser:
         )
         model = self.saved.gain_model
         expected_gains = (
-            gains(leaf, row) if model is None else regression_gains(model, line, leaf, row)
+            gains(leaf, row) if model is None else regression_gains(model, line, leaf, row, likely)
         )
         outlier = self.saved.outlier(line)
         stability = self._stability(line, draws, place)

@@ -35,16 +35,20 @@ def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
     return _best_first(_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items())
 
 
-def regression_gains(model: GainModel, line: Floats, leaf: Leaf, row: Row) -> tuple[Gain, ...]:
-    """List the changes that a regression expects to gain something, the best first.
+def regression_gains(
+    model: GainModel, line: Floats, leaf: Leaf, row: Row, likely: str
+) -> tuple[Gain, ...]:
+    """List the changes that a regression expects to gain something, the likely answer's first.
 
-    A gain is a part of the test error of the group: where that is not known, there is none to tell.
+    It is nearly always the one with the largest gain: where two gains are close, the chances of
+    the answers decide.  The others follow, the best first.  A gain is a part of the test error of
+    the group: where that is not known, there is none to tell.
     """
     error = _test_error(row)
     if error is None:
         return ()
     expected = []
-    for remedy, (share,) in model.regression.gains(line[None]).items():
+    for remedy, (share,) in model.gains(line[None]).items():
         spread = model.range_of(remedy, float(share))
         fact, factor = _change_of(remedy, leaf, row)
         known = None if fact is None else number_of(row, fact)
@@ -62,7 +66,7 @@ def regression_gains(model: GainModel, line: Floats, leaf: Leaf, row: Row) -> tu
                 factor=factor,
             )
         )
-    return _best_first(expected)
+    return tuple(sorted(_best_first(expected), key=lambda gain: gain.mode != likely))
 
 
 def _best_first(expected: Iterable[Gain]) -> tuple[Gain, ...]:

@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
+from threadpoolctl import threadpool_limits
 
 from mdtree.evaluation.scores import LEAST, calibration_error
 from mdtree.exceptions import RowsError
@@ -24,9 +25,10 @@ from mdtree.labelling import Label, label_rows, room_for_improvement
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Row
 from mdtree.runtime.cores import cores
-from mdtree.trees import COMPARABLE, LANDSCAPE, TRAINING, SavedTree, feature_matrix, probabilities
-from mdtree.trees.fit import Examples, features_of, fit_examples
+from mdtree.trees import COMPARABLE, LANDSCAPE, TRAINING, GainRegression, feature_matrix
+from mdtree.trees.fit import features_of, relative_gains
 from mdtree.trees.gain_model import NOISE, answer_set
+from mdtree.trees.ood import outside
 
 __all__ = [
     "LEFT_OUT_METHODS",
@@ -88,13 +90,18 @@ class LabelledZoo:
         return self._matrix[:, [_FEATURES.index(name) for name in names]]
 
 
+Fitted = Callable[
+    [LabelledZoo, str | None], Answers
+]  # answers for a zoo, having learnt without one
+
+
 @dataclass(frozen=True, kw_only=True)
 class LeftOutMethod:
     """A way to answer for groups of a zoo that was not seen."""
 
     name: str
     meaning: str
-    answer: Callable[[Sequence[LabelledZoo], LabelledZoo], Answers]  # (seen, left out)
+    fit: Callable[[Mapping[str, LabelledZoo]], Fitted]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,11 +142,7 @@ def leave_one_zoo_out(
         raise RowsError(f"leaving one zoo out takes two or more, got {', '.join(zoos) or 'none'}")
 
     known = {name: LabelledZoo(rows=rows) for name, rows in zoos.items()}
-
-    def others(name: str) -> list[LabelledZoo]:
-        return [zoo for other, zoo in known.items() if other != name]
-
-    return _all_scores(known, others, methods, progress)
+    return _all_scores(known, known, methods, progress)
 
 
 def judge_set_aside(
@@ -150,33 +153,36 @@ def judge_set_aside(
     progress: Progress | None = None,
 ) -> dict[str, dict[str, LeftOutScores]]:
     """Score every method, fitted on all zoos, on others: method -> zoo -> scores."""
-    seen = [LabelledZoo(rows=rows) for rows in zoos.values()]
+    seen = {name: LabelledZoo(rows=rows) for name, rows in zoos.items()}
     judged = {name: LabelledZoo(rows=rows) for name, rows in set_aside.items()}
-    return _all_scores(judged, lambda _: seen, methods, progress)
+    return _all_scores(seen, judged, methods, progress)
 
 
 def _all_scores(
-    zoos: Mapping[str, LabelledZoo],
-    seen: Callable[[str], Sequence[LabelledZoo]],
+    seen: Mapping[str, LabelledZoo],
+    judged: Mapping[str, LabelledZoo],
     methods: Iterable[str] | None,
     progress: Progress | None,
 ) -> dict[str, dict[str, LeftOutScores]]:
+    """Judge zoos; those that are among the ones seen are left out in turn."""
     chosen = [LEFT_OUT_METHODS[name] for name in methods or LEFT_OUT_METHODS]
     watch = progress or Silent()
-    watch.start(len(chosen) * len(zoos))
-    results: dict[str, dict[str, LeftOutScores]] = {method.name: {} for method in chosen}
+    watch.start(len(chosen) * len(judged))
+    results: dict[str, dict[str, LeftOutScores]] = {}
 
-    def judged(name: str, method: LeftOutMethod) -> LeftOutScores:
-        return _scored(method.answer(seen(name), zoos[name]), zoos[name].labels)
+    def score(fitted: Fitted, name: str) -> LeftOutScores:
+        left_out = name if judged is seen else None
+        return _scored(fitted(judged[name], left_out), judged[name].labels)
 
-    # most of the time is spent in NumPy and scikit-learn, which let other threads work
-    with ThreadPoolExecutor(cores()) as pool:
-        tasks = [
-            (name, method, pool.submit(judged, name, method)) for name in zoos for method in chosen
-        ]
-        for name, method, task in tasks:
-            results[method.name][name] = task.result()
-            watch.step(f"{name}, {method.name}")
+    for method in chosen:
+        fitted = method.fit(seen)
+        scores = results[method.name] = {}
+        # zoos are judged side by side: inside of one, threads of linear algebra would be in the way
+        with threadpool_limits(1), ThreadPoolExecutor(cores()) as pool:
+            tasks = {name: pool.submit(score, fitted, name) for name in judged}
+            for name, task in tasks.items():
+                scores[name] = task.result()
+                watch.step(f"{name}, {method.name}")
     return results
 
 
@@ -268,32 +274,51 @@ def _mean(values: NDArray[np.float64], counted: NDArray[np.bool_]) -> float:
 
 def _by_gains(
     features: Sequence[str] | None = None, *, facts: bool = False
-) -> Callable[[Sequence[LabelledZoo], LabelledZoo], Answers]:
+) -> Callable[[Mapping[str, LabelledZoo]], Fitted]:
     asked = features_of("failure", "gains", features, facts=facts)
 
-    def answer(seen: Sequence[LabelledZoo], left_out: LabelledZoo) -> Answers:
-        examples = Examples(
-            rows=[row for zoo in seen for row in zoo.rows],
-            answers=_modes(seen),
-            rooms=[room for zoo in seen for room in zoo.rooms],
-            features=asked,
-            matrix=np.concatenate([zoo.features(asked) for zoo in seen]),
-        )
-        saved = fit_examples(examples, task="failure", method="gains", facts=facts)
-        matrix = left_out.features(asked)
-        columns = [saved.classes.index(name) for name in _CLASSES]
-        return Answers(
-            probabilities=probabilities(saved, matrix)[:, columns],
-            levels={} if saved.gain_model is None else saved.gain_model.levels,
-            outside=np.array([_is_outside(saved, line) for line in matrix]),
-        )
+    def fit(zoos: Mapping[str, LabelledZoo]) -> Fitted:
+        seen = zoos.values()
+        matrix = np.concatenate([zoo.features(asked) for zoo in seen])
+        zoo_of = np.repeat(list(zoos), [len(zoo.rows) for zoo in seen])
+        estimator = GainRegression(features=asked)
+        problem = estimator.problem(
+            matrix,
+            gains=relative_gains(
+                [row for zoo in seen for row in zoo.rows],
+                [room for zoo in seen for room in zoo.rooms],
+            ),
+            zoos=zoo_of.tolist(),
+            classes=_CLASSES,
+        ).prepared()
 
-    return answer
+        def answer(zoo: LabelledZoo, left_out: str | None) -> Answers:
+            is_out = zoo_of == left_out
+            model = problem.model(is_out)
+            lines = zoo.features(asked)
+            return Answers(
+                probabilities=model.probabilities(lines, asked, _CLASSES),
+                levels=model.levels,
+                outside=outside(matrix[~is_out], lines, asked),
+            )
+
+        return answer
+
+    return fit
 
 
-def _is_outside(saved: SavedTree, line: Floats) -> bool:
-    outlier = saved.outlier(line)
-    return outlier is not None and outlier.outside
+def _anew(
+    answer: Callable[[Sequence[LabelledZoo], LabelledZoo], Answers],
+) -> Callable[[Mapping[str, LabelledZoo]], Fitted]:
+    """Learn from the other zoos again for each that is left out."""
+
+    def fit(zoos: Mapping[str, LabelledZoo]) -> Fitted:
+        def answers(zoo: LabelledZoo, left_out: str | None) -> Answers:
+            return answer([other for name, other in zoos.items() if name != left_out], zoo)
+
+        return answers
+
+    return fit
 
 
 def _by_labels(
@@ -328,36 +353,36 @@ def _drawn(_: Sequence[LabelledZoo], left_out: LabelledZoo) -> Answers:
 LEFT_OUT_METHODS: dict[str, LeftOutMethod] = {
     method.name: method
     for method in (
-        LeftOutMethod(name="random", meaning="an answer drawn evenly", answer=_drawn),
+        LeftOutMethod(name="random", meaning="an answer drawn evenly", fit=_anew(_drawn)),
         LeftOutMethod(
             name="majority",
             meaning="the most frequent label of the zoos that were seen",
-            answer=_most_frequent,
+            fit=_anew(_most_frequent),
         ),
         LeftOutMethod(
             name="labels_landscape",
             meaning="extremely randomised trees learn the label from the published features",
-            answer=_by_labels(LANDSCAPE),
+            fit=_anew(_by_labels(LANDSCAPE)),
         ),
         LeftOutMethod(
             name="labels_comparable",
             meaning="the same, from features that are comparable between tasks",
-            answer=_by_labels(COMPARABLE),
+            fit=_anew(_by_labels(COMPARABLE)),
         ),
         LeftOutMethod(
             name="gains_validation",
             meaning="ours, from errors and losses alone",
-            answer=_by_gains(_VALIDATION),
+            fit=_by_gains(_VALIDATION),
         ),
         LeftOutMethod(
             name="gains",
             meaning="ours: learns gains, from comparable features",
-            answer=_by_gains(),
+            fit=_by_gains(),
         ),
         LeftOutMethod(
             name="gains_facts",
             meaning="the same, and from what the recipe tells of training",
-            answer=_by_gains(facts=True),
+            fit=_by_gains(facts=True),
         ),
     )
 }

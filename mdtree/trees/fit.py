@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,13 +42,12 @@ from mdtree.trees import (
     with_gains,
 )
 from mdtree.trees.gain_model import NOISE
+from mdtree.trees.ood import ranges_of
 from mdtree.version import __version__
 
 __all__ = [
     "METHODS",
-    "Examples",
     "features_of",
-    "fit_examples",
     "fit_tree",
     "labelled",
     "make_estimator",
@@ -103,48 +101,10 @@ def fit_tree(
         remarks["WARNING"] = message
     asked = features_of(task, method, features, facts=facts) if prior is None else prior.features
     labelled_rows, answers, rooms = labelled(rows, task)
-    return fit_examples(
-        Examples(
-            rows=labelled_rows,
-            answers=answers,
-            rooms=rooms,
-            features=asked,
-            matrix=feature_matrix(labelled_rows, asked),
-        ),
-        task=task,
-        method=method,
-        facts=facts,
-        prior=prior,
-        provenance=remarks,
-    )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Examples:
-    """Rows with an answer, and their features."""
-
-    rows: Sequence[Row]
-    answers: Sequence[str]
-    rooms: Sequence[RoomForImprovement]
-    features: tuple[str, ...]
-    matrix: NDArray[np.float64]
-
-
-def fit_examples(
-    examples: Examples,
-    *,
-    task: str,
-    method: str,
-    facts: bool = False,
-    prior: SavedTree | None = None,
-    provenance: Mapping[str, str] | None = None,
-) -> SavedTree:
-    """Fit a tree to rows whose answers and features are known already."""
-    labelled_rows, rooms, matrix = examples.rows, list(examples.rooms), examples.matrix
-    features = examples.features
-    estimator = make_estimator(task, method, features, facts=facts, prior=prior)
+    matrix = feature_matrix(labelled_rows, asked)
+    estimator = make_estimator(task, method, asked, facts=facts, prior=prior)
     extra: dict[str, Any] = {}
-    if method == "gains":
+    if isinstance(estimator, GainRegression):
         extra = {
             "gains": relative_gains(labelled_rows, rooms),
             "zoos": [row.facts.get("zoo") for row in labelled_rows],
@@ -152,13 +112,13 @@ def fit_examples(
         }
         rooms = [room.known for room in rooms]
     try:
-        estimator.fit(matrix, np.array(examples.answers), **extra)
+        estimator.fit(matrix, np.array(answers), **extra)
     except ValueError as error:
         raise TreeError(f"no tree can be fitted for task {task!r}: {error}") from error
     tree = with_gains(
         estimator.tree_,
         matrix,
-        estimator.columns(len(features)),
+        estimator.columns(len(asked)),
         rooms,
         earlier=None if prior is None else prior.tree,
     )
@@ -167,13 +127,13 @@ def fit_examples(
         method=method if prior is None else prior.method,
         protocol=one_protocol(labelled_rows),
         classes=tuple(map(str, estimator.classes_)),
-        features=tuple(features),
+        features=tuple(asked),
         groups=len(labelled_rows) + (prior.groups if prior is not None else 0),
-        ranges=_ranges(matrix, features, prior),
-        provenance={"mdtree": __version__, **(provenance or {})},
+        ranges=_ranges(matrix, asked, prior),
+        provenance={"mdtree": __version__, **remarks},
         tree=tree,
         components=tuple(getattr(estimator, "components_", ())),
-        population=_distribution(matrix, features, prior),
+        population=_distribution(matrix, asked, prior),
         gain_model=getattr(estimator, "model_", None),
     )
 
@@ -345,11 +305,8 @@ def _ranges(
     matrix: NDArray[np.float64], features: Sequence[str], prior: SavedTree | None
 ) -> dict[str, tuple[float, float]]:
     """Give the range of each feature in the groups, those of the prior included."""
-    earlier = prior.ranges if prior is not None else {}
-    ranges = {}
-    for column, name in enumerate(features):
-        new = matrix[~np.isnan(matrix[:, column]), column]
-        values = np.append(new, earlier.get(name, ()))
-        if len(values):
-            ranges[name] = (float(values.min()), float(values.max()))
+    ranges = ranges_of(matrix, features)
+    for name, (low, high) in (prior.ranges if prior is not None else {}).items():
+        own_low, own_high = ranges.get(name, (low, high))
+        ranges[name] = (min(low, own_low), max(high, own_high))
     return ranges

@@ -1,13 +1,17 @@
 """From expected gains to probabilities: the largest gain is the verdict, noise is its measure.
 
-    strength(mode) = (relative gain of its remedy + e)^a        strength(none) = k (noise + e)^a
+    strength(mode) = (relative gain of its remedy + e)^a c(mode)^b
+    strength(none) = k (noise + e)^a c(none)^b
     P(mode)        = strength(mode) / sum of the strengths of all classes
+
+c(mode) is the chance of a class: how many groups that look alike and have a clear label have this
+one.  Gains say how much a change brings, chances which change is the best more often than not.
 
 Noise is the gain, relative to the test error, that could be one between two groups without any
 difference: 2 sqrt(2) standard errors.  Two seeds tell it within a large factor only, so the
 geometric mean with the usual noise stands for it; and it counts up to that of nine groups of ten:
-where seeds differ more, nothing speaks for `none`.  The numbers a, e and k are fitted on groups of
-zoos that the regression has not seen, and so are the two tables of what to expect:
+where seeds differ more, nothing speaks for `none`.  The numbers a, b, e and k are fitted on groups
+of zoos that the regression has not seen, and so are the two tables of what to expect:
 
     spread   for an expected gain, between which gains four of five such groups lay
     levels   for a coverage, the least probability of a class in the set of answers, so that the
@@ -23,7 +27,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mdtree.failure_modes import remedies
+from mdtree.failure_modes import REMEDIES, remedies
 from mdtree.trees.binning import Floats
 from mdtree.trees.kernel_regression import KernelRegression
 
@@ -43,6 +47,7 @@ NOISE = "log_noise"  # the feature that tells the noise of a group
 COVERAGES = (0.8, 0.9)  # of the sets of answers
 _FARTHEST = 100.0  # of the logarithm of a noise
 UNLIMITED = 1e9  # noise
+_LEAST_CHANCE = 0.02  # that a class has: none is out of the question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +59,14 @@ class GainScale:
     none: float  # k
     noise: float  # where that of a group is not known: the usual one
     most: float = UNLIMITED  # of a noise: more does not make `none` more probable
+    trust: float = 0.0  # b; trees of earlier versions know no chances
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no probability."""
         if not min(self.power, self.floor, self.none, self.noise, self.most) > 0:
             raise ValueError("power, floor, none, noise and most must be above 0")
+        if not self.trust >= 0:
+            raise ValueError("trust must be 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,19 +80,24 @@ class GainRange:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GainModel:
-    """A regression of gains, and what its gains stand for."""
+    """A regression of gains and chances, and what its gains stand for."""
 
-    regression: KernelRegression
+    regression: KernelRegression  # of remedies, and of classes
     scale: GainScale
     spread: Mapping[str, Sequence[GainRange]] = field(default_factory=dict)  # remedy -> rising
     levels: Mapping[str, float] = field(default_factory=dict)  # coverage ("0.9") -> probability
+
+    def gains(self, matrix: Floats) -> dict[str, Floats]:
+        """Compute the expected gain of each remedy for each line, relative to the test error."""
+        values = self.regression.values(matrix)
+        return {remedy: gain for remedy, gain in values.items() if remedy in REMEDIES}
 
     def probabilities(
         self, matrix: Floats, features: Sequence[str], classes: Sequence[str]
     ) -> Floats:
         """Give the probability of each class for each line."""
         return shares(
-            self.regression.gains(matrix), noise_of(matrix, features), classes, self.scale
+            self.regression.values(matrix), noise_of(matrix, features), classes, self.scale
         )
 
     def range_of(self, remedy: str, expected: float) -> GainRange | None:
@@ -109,9 +122,9 @@ def answer_set(probabilities: Mapping[str, float], level: float) -> tuple[str, .
 
 
 def shares(
-    gains: Mapping[str, Floats], noise: Floats, classes: Sequence[str], scale: GainScale
+    values: Mapping[str, Floats], noise: Floats, classes: Sequence[str], scale: GainScale
 ) -> Floats:
-    """Turn relative gains (remedy -> one number a line) into probabilities of the classes.
+    """Turn relative gains of remedies, and chances of classes, into probabilities of the classes.
 
     An answer with several remedies (`temperature`: up or down) is as strong as the best of them.
     """
@@ -121,9 +134,11 @@ def shares(
     for column, name in enumerate(classes):
         if name == "none":
             logarithms[:, column] = np.log(scale.none) + scale.power * np.log(known + scale.floor)
-            continue
-        own = [gains[remedy] for remedy in remedies(name) if remedy in gains]
-        best = np.max(own, axis=0) if own else np.zeros(len(noise))
-        logarithms[:, column] = scale.power * np.log(np.maximum(best, 0.0) + scale.floor)
+        else:
+            own = [values[remedy] for remedy in remedies(name) if remedy in values]
+            best = np.max(own, axis=0) if own else np.zeros(len(noise))
+            logarithms[:, column] = scale.power * np.log(np.maximum(best, 0.0) + scale.floor)
+        if name in values:
+            logarithms[:, column] += scale.trust * np.log(np.maximum(values[name], _LEAST_CHANCE))
     strengths = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
     return np.asarray(strengths / strengths.sum(axis=1, keepdims=True))

@@ -29,7 +29,15 @@ from scipy.special import chdtri, ndtri
 
 from mdtree.trees.binning import Floats
 
-__all__ = ["OutOfDistribution", "TrainingDistribution", "mixed", "training_distribution"]
+__all__ = [
+    "OutOfDistribution",
+    "TrainingDistribution",
+    "compared",
+    "mixed",
+    "outside",
+    "ranges_of",
+    "training_distribution",
+]
 
 _LEVELS = np.linspace(0, 1, 41)
 _END = 0.02  # the least level that a score is made of
@@ -93,19 +101,27 @@ class TrainingDistribution:
 
     def distance(self, values: Mapping[str, float]) -> tuple[float, float] | None:
         """Give the distance of a group, and the limit for the features that it has."""
-        indices = [
-            index
-            for index, name in enumerate(self.names)
-            if not math.isnan(values.get(name, math.nan))
-        ]
-        if not indices:
-            return None
-        known_names = [self.names[index] for index in indices]
-        scores = [
-            _scores(np.array(self.quantiles[name]), np.array(values[name])) for name in known_names
-        ]
-        matrix = np.array(self.correlation)[np.ix_(indices, indices)]
-        return float(_distances(np.array([scores]), matrix)[0]), self._limit(matrix)
+        line = np.array([[values.get(name, math.nan) for name in self.names]])
+        distances, limits = self.distances(line)
+        return None if math.isnan(distances[0]) else (float(distances[0]), float(limits[0]))
+
+    def distances(self, lines: Floats) -> tuple[Floats, Floats]:
+        """Compute the distance of each line, and its limit; NaN where no feature is known.
+
+        The columns are those of `names`.
+        """
+        distances, limits = np.full(len(lines), np.nan), np.full(len(lines), np.nan)
+        patterns, which = np.unique(~np.isnan(lines), axis=0, return_inverse=True)
+        for number, known in enumerate(patterns):
+            names = [name for name, is_known in zip(self.names, known, strict=True) if is_known]
+            if names:
+                alike = which.reshape(-1) == number
+                scores = _all_scores(
+                    [self.quantiles[name] for name in names], lines[alike][:, known]
+                )
+                matrix = np.array(self.correlation)[np.ix_(known, known)]
+                distances[alike], limits[alike] = _distances(scores, matrix), self._limit(matrix)
+        return distances, limits
 
     def _limit(self, correlation: Floats) -> float:
         """Scale the limit to the features that are known; one alone is as normal scores are."""
@@ -116,6 +132,44 @@ class TrainingDistribution:
             * _normal_distance(correlation)
             / _normal_distance(np.array(self.correlation))
         )
+
+
+def compared(
+    population: TrainingDistribution | None,
+    ranges: Mapping[str, tuple[float, float]],
+    values: Mapping[str, float],
+) -> OutOfDistribution | None:
+    """Compare a group with the training groups; None where nothing tells how far away it is."""
+    distance = None if population is None else population.distance(values)
+    if distance is None:
+        return None
+    beyond = (
+        name for name, (low, high) in ranges.items() if values[name] < low or values[name] > high
+    )
+    return OutOfDistribution(distance=distance[0], limit=distance[1], beyond=tuple(beyond))
+
+
+def outside(seen: Floats, lines: Floats, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Say which lines are far from those seen, or beyond all of them in a number."""
+    population = training_distribution(seen, names)
+    if population is None:
+        return np.zeros(len(lines), dtype=bool)
+    columns = [list(names).index(name) for name in population.names]
+    distances, limits = population.distances(lines[:, columns])
+    ranges = ranges_of(seen, names)
+    ends = np.array([ranges.get(name, (-np.inf, np.inf)) for name in names])
+    beyond = ((lines < ends[:, 0]) | (lines > ends[:, 1])).any(axis=1)
+    return ~np.isnan(distances) & ((distances > limits) | beyond)
+
+
+def ranges_of(matrix: Floats, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Find the least and the largest value of each feature that is known anywhere."""
+    ranges = {}
+    for name, column in zip(names, matrix.T, strict=True):
+        known = column[~np.isnan(column)]
+        if len(known):
+            ranges[name] = (float(known.min()), float(known.max()))
+    return ranges
 
 
 def training_distribution(matrix: Floats, names: Sequence[str]) -> TrainingDistribution | None:

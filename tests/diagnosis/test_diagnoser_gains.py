@@ -177,7 +177,7 @@ HOTTER = {"raise_temperature": constant(0.5)}
 
 def change(leaf_ways, expected, **facts):
     leaf = Leaf(answer="none", counts={}, ways=leaf_ways)
-    (gain,) = regression_gains(gain_model(expected), np.zeros(1), leaf, row(**facts))
+    (gain,) = regression_gains(gain_model(expected), np.zeros(1), leaf, row(**facts), "none")
     return gain.fact, gain.old, gain.new, gain.factor
 
 

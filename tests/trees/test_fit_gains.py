@@ -97,7 +97,7 @@ def test_a_gain_is_at_most_the_whole_error():
 
 def test_the_ends_of_a_grid_teach_nothing(saved, rows):
     """As zeros they would be a third of all groups, and lower what is expected."""
-    expected = saved.gain_model.regression.gains(saved.matrix(rows))
+    expected = saved.gain_model.gains(saved.matrix(rows))
     true = relative_gains(rows, room_for_improvement(rows))
     for remedy in ("enlarge_model", "add_data"):
         known = np.isfinite(true[remedy])
@@ -123,7 +123,7 @@ def test_a_tree_of_gains_remembers_what_it_rests_on(saved, rows):
     assert saved.groups == len(rows) == 108
     assert set(saved.classes) == set(TASKS["failure"].classes)
     assert saved.components == ()
-    assert set(saved.gain_model.regression.weights) == set(REMEDIES)
+    assert set(saved.gain_model.regression.weights) == {*REMEDIES, *TASKS["failure"].classes}
     assert saved.ranges["train_error_share"] == pytest.approx((6.25 / 80, 25 / 80))
     assert set(saved.population.quantiles) == set(saved.features)
     assert {leaf.answer for leaf in leaves(saved.tree)} <= set(saved.classes)
@@ -151,7 +151,7 @@ def test_every_task_is_answered_from_the_same_gains(rows, task):
     matrix = saved.matrix(rows)
     shares = probabilities(saved, matrix)
     assert shares.sum(axis=1) == pytest.approx(np.ones(len(rows)))
-    gains = saved.gain_model.regression.gains(matrix)
+    gains = saved.gain_model.gains(matrix)
     if task == "resources":
         place = saved.classes.index("data_small")
         more = gains["add_data"] - gains["enlarge_model"]
@@ -163,7 +163,7 @@ def test_what_was_written_and_read_says_the_same(saved, rows, tmp_path):
     read = read_tree(tmp_path / "tree.json")
     matrix = np.concatenate([saved.matrix(rows), np.full((1, 3), np.nan)])
     assert probabilities(read, matrix) == pytest.approx(probabilities(saved, matrix), abs=1e-12)
-    ours, theirs = (each.gain_model.regression.gains(matrix) for each in (saved, read))
+    ours, theirs = (each.gain_model.gains(matrix) for each in (saved, read))
     for remedy in REMEDIES:
         assert theirs[remedy] == pytest.approx(ours[remedy], abs=1e-12)
     assert read.gain_model.scale == saved.gain_model.scale
@@ -188,7 +188,7 @@ def test_the_unit_of_a_feature_changes_no_gain_also_after_reading(rows, tmp_path
         saved = fit_tree(given, task="failure", method="gains", features=("train_loss",))
         write_tree(tmp_path / "tree.json", saved)
         model = read_tree(tmp_path / "tree.json").gain_model
-        told.append(model.regression.gains(saved.matrix(given))["enlarge_model"])
+        told.append(model.gains(saved.matrix(given))["enlarge_model"])
     assert told[1] == pytest.approx(told[0], abs=1e-6)
     assert told[0].max() - told[0].min() > 0.1  # they tell the widths apart
 
@@ -224,7 +224,7 @@ def test_rows_from_before_the_new_quantities_ask_for_what_they_have():
     assert asked
     assert not {name for name in asked if name.endswith("_share") and "hessian" not in name}
     true = relative_gains(old, room_for_improvement(old))["enlarge_model"]
-    given = saved.gain_model.regression.gains(saved.matrix(old))["enlarge_model"]
+    given = saved.gain_model.gains(saved.matrix(old))["enlarge_model"]
     known = np.isfinite(true)
     assert np.corrcoef(given[known], true[known])[0, 1] > 0.7
 

@@ -7,13 +7,11 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 from mdtree.trees.kernel_regression import (
     KernelRegression,
     QuantileScale,
-    fitted,
     kernel,
     rounded,
     scaled,
@@ -59,19 +57,19 @@ def test_the_gains_are_those_of_the_formula():
         math.exp(-0.3 * ((place - first) ** 2 + (0 - second) ** 2) / 2)
         for first, second in ((0.0, 1.0), (-1.0, 0.5))
     ]
-    given = made().gains(np.array([[2.0, 77.0, 0.0]]))
+    given = made().values(np.array([[2.0, 77.0, 0.0]]))
     assert given["add_data"] == pytest.approx([0.4 + 0.3 * near[0] - 0.2 * near[1]])
     assert given["enlarge_model"] == pytest.approx([0.2 + 0.1 * near[0] + 0.1 * near[1]])
 
 
 def test_an_unknown_feature_is_left_out_of_the_mean():
     near = [math.exp(-0.3 * (PLACES[2] - place) ** 2) for place in (1.0, 0.5)]
-    given = made().gains(np.array([[np.nan, 0.0, 1.0]]))["add_data"]
+    given = made().values(np.array([[np.nan, 0.0, 1.0]]))["add_data"]
     assert given == pytest.approx([0.4 + 0.3 * near[0] - 0.2 * near[1]])
 
 
 def test_where_nothing_is_known_the_mean_is_expected():
-    given = made().gains(np.full((3, 3), np.nan))
+    given = made().values(np.full((3, 3), np.nan))
     assert given["add_data"] == pytest.approx(np.full(3, 0.4))
     assert given["enlarge_model"] == pytest.approx(np.full(3, 0.2))
 
@@ -84,84 +82,6 @@ def test_distances_are_those_of_scikit_learn_also_where_numbers_are_unknown(seed
     assert np.isnan(lines).any()
     expected = np.exp(-0.2 / 5 * nan_euclidean_distances(lines, centres, squared=True))
     assert kernel(lines, centres, 0.2) == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_with_all_lines_as_centres_it_is_the_kernel_ridge_of_scikit_learn(seed):
-    """(K'K + r K) w = K'y is (K + r) w = y; ours adds e = 1e-6 to the diagonal.
-
-    For an eigenvalue k of K that changes w by e / (k^2 + r k + e) of it.  On the lines themselves
-    predictions change by k times as much, e / r at most; elsewhere, in the norm of the kernel's
-    functions, by the root of k times as much, which is half of the root of e / r at most.
-    """
-    rng = np.random.default_rng(seed)
-    lines, gains = rng.normal(size=(37, 4)), rng.uniform(0.2, 0.8, 37)
-    others, jitter, ridge = rng.normal(size=(23, 4)), 1e-6, 0.5
-    ours = fit(lines, gains, ridge=ridge)
-    theirs = KernelRidge(alpha=ridge, kernel="rbf", gamma=0.3 / 4).fit(lines, gains - gains.mean())
-    length = np.linalg.norm(theirs.dual_coef_)
-    for given, at, bound in (
-        (told(ours, lines), lines, jitter / ridge * length + 1e-9),
-        (told(ours, others), others, math.sqrt(jitter / ridge) / 2 * length + 1e-9),
-    ):
-        expected = gains.mean() + theirs.predict(at)
-        assert given == pytest.approx(expected, abs=bound, rel=0)
-        assert np.abs(given - gains.mean()).max() > 50 * bound  # it is no mean alone
-
-
-def fit(lines, gains, weights=None, centres=None, **given):
-    count = len(lines)
-    return fitted(
-        scales(lines.shape[1]),
-        lines,
-        {"add_data": gains},
-        np.ones(count) if weights is None else weights,
-        lines if centres is None else centres,
-        **{"width": 0.3, "ridge": 0.5, "digits": 12, **given},
-    )
-
-
-def told(model, lines):
-    return model.means["add_data"] + kernel(lines, model.centres, 0.3) @ model.weights["add_data"]
-
-
-def test_a_line_of_weight_two_is_two_lines_of_weight_one():
-    """Relative to the mean weight: the ridge is 30/31 and 1 of the sums of 30 and 31 squares."""
-    rng = np.random.default_rng(1)
-    lines, gains = rng.normal(size=(30, 3)), rng.random(30)
-    twice = np.append(np.arange(30), 0)
-    weights = np.ones(30)
-    weights[0] = 2.0
-    one = fit(lines, gains, weights, ridge=0.5 * 30 / 31)
-    other = fit(lines[twice], gains[twice], centres=lines)
-    assert one.means["add_data"] == pytest.approx((gains.sum() + gains[0]) / 31)
-    assert told(one, lines) == pytest.approx(told(other, lines), abs=1e-5)
-    assert np.abs(told(fit(lines, gains), lines) - told(other, lines)).max() > 1e-3
-
-
-def test_lines_whose_gain_is_unknown_teach_nothing():
-    rng = np.random.default_rng(2)
-    lines, gains = rng.normal(size=(40, 3)), rng.random(40)
-    known = np.arange(40) % 3 > 0
-    holes = fit(lines, np.where(known, gains, np.nan), centres=lines[:9])
-    alone = fit(lines[known], gains[known], centres=lines[:9])
-    assert told(holes, lines) == pytest.approx(told(alone, lines), abs=1e-9)
-
-
-def test_centres_that_lie_together_are_fitted_all_the_same():
-    rng = np.random.default_rng(3)
-    lines, gains = np.repeat(rng.normal(size=(8, 3)), 5, axis=0), rng.random(40)
-    together, apart = fit(lines, gains), fit(lines, gains, centres=lines[::5])
-    assert told(together, lines) == pytest.approx(told(apart, lines), abs=1e-3)
-
-
-def test_a_strong_ridge_leaves_the_mean_and_a_weak_one_follows_the_gains():
-    rng = np.random.default_rng(4)
-    lines, gains = 3 * rng.normal(size=(20, 3)), rng.random(20)
-    assert told(fit(lines, gains, ridge=1e9), lines) == pytest.approx(
-        np.full(20, gains.mean()), abs=1e-6
-    )
-    assert told(fit(lines, gains, ridge=1e-9), lines) == pytest.approx(gains, abs=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -203,8 +123,8 @@ def test_the_unit_of_a_feature_changes_nothing(unit):
     rng = np.random.default_rng(5)
     matrix = rng.normal(size=(30, 3))
     other = made(scales={0: scale(0, unit, 3 * unit), 2: scale(-1, 0, 1)})
-    given = other.gains(matrix * [unit, 1.0, 1.0])["add_data"]
-    assert given == pytest.approx(made().gains(matrix)["add_data"], abs=1e-9)
+    given = other.values(matrix * [unit, 1.0, 1.0])["add_data"]
+    assert given == pytest.approx(made().values(matrix)["add_data"], abs=1e-9)
 
 
 @pytest.mark.parametrize("weight", [1e300, -1e300, 3.0, -3.0])
@@ -214,7 +134,7 @@ def test_gains_are_parts_of_the_error_whatever_the_weights_are(weight):
         [holed(rng, 30, 3), [[np.nan] * 3, [1e300] * 3, [-1e300, np.nan, 1e300]]]
     )
     weights = {"add_data": np.array([weight, weight]), "enlarge_model": np.array([weight, -weight])}
-    for gains in made(weights=weights).gains(matrix).values():
+    for gains in made(weights=weights).values(matrix).values():
         assert ((gains >= 0) & (gains <= 1)).all()
 
 
@@ -223,7 +143,7 @@ def test_a_regression_names_the_columns_that_it_looks_at():
 
 
 def test_no_lines_have_no_gains():
-    assert made().gains(np.zeros((0, 3)))["add_data"].size == 0
+    assert made().values(np.zeros((0, 3)))["add_data"].size == 0
 
 
 @pytest.mark.parametrize(
@@ -231,7 +151,7 @@ def test_no_lines_have_no_gains():
 )
 def test_without_columns_or_centres_the_means_are_all(nothing):
     empty = {"add_data": np.zeros(0), "enlarge_model": np.zeros(0)}
-    given = made(weights=empty, **nothing).gains(np.array([[0.0, 1.0, 2.0], [np.nan] * 3]))
+    given = made(weights=empty, **nothing).values(np.array([[0.0, 1.0, 2.0], [np.nan] * 3]))
     assert given["add_data"] == pytest.approx([0.4, 0.4])
 
 
@@ -239,11 +159,11 @@ def test_a_regression_made_by_hand_has_the_gains_that_it_was_made_of():
     """Those of the tests of what is made from gains."""
     made_of = {"add_data": question(1, 0.5, 0.1, 0.4), "enlarge_model": constant(0.3)}
     matrix = np.array([[9, 0.5], [9, -7.0], [9, 0.5001], [9, 9.0], [9, np.nan]])
-    given = regression(made_of).gains(matrix)
+    given = regression(made_of).values(matrix)
     assert given["add_data"] == pytest.approx([0.1, 0.1, 0.4, 0.4, 0.1])
     assert given["enlarge_model"] == pytest.approx(np.full(5, 0.3))
     up = regression({"add_data": question(1, 0.5, 0.1, 0.4, missing_high=True)})
-    assert up.gains(matrix)["add_data"] == pytest.approx([0.1, 0.1, 0.4, 0.4, 0.4])
+    assert up.values(matrix)["add_data"] == pytest.approx([0.1, 0.1, 0.4, 0.4, 0.4])
 
 
 def test_numbers_keep_their_first_digits():
@@ -253,7 +173,7 @@ def test_numbers_keep_their_first_digits():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"means": {"add_data": 0.4}}, "a mean for each remedy"),
+        ({"means": {"add_data": 0.4}}, "a mean for each target"),
         ({"means": {}, "weights": {}}, "needs weights"),
         ({"scales": {0: scale(0, 1)}}, "one number for each column"),
         ({"scales": {}}, "one number for each column"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from functools import partial
 from statistics import NormalDist
@@ -14,6 +15,7 @@ import pytest
 from mdtree.exceptions import TreeError
 from mdtree.trees import probabilities, read_tree, write_tree
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale
+from mdtree.trees.packing import packed
 from tests.support.small_gain_models import constant, gain_tree, question
 from tests.support.tree_files import LEFT_OUT, changed_text, places
 
@@ -68,7 +70,7 @@ def refusal(read, tmp_path):
 
 def test_the_whole_file_is_read(read):
     model = read(json.dumps(WHOLE)).gain_model
-    gains = model.regression.gains(np.array([[0.5, -3.0], [0.0, np.nan], [np.nan, np.nan]]))
+    gains = model.regression.values(np.array([[0.5, -3.0], [0.0, np.nan], [np.nan, np.nan]]))
     whole = [
         math.exp(-0.5 * ((0 - noise) ** 2 + (PLACE - cka) ** 2) / 2)
         for noise, cka in ((0, 0.5), (-1, 0), (1.5, -0.25))
@@ -123,19 +125,19 @@ def test_a_file_without_levels_and_ranges_has_answers_all_the_same(read):
         (("width",), 1e13, "less than or equal"),
         (("width",), "wide", "gains.width: Input should be a valid number"),
         (("means",), LEFT_OUT, "gains.means: Field required"),
-        (("means",), {}, "a mean for each remedy"),
-        (("means", "add_data"), LEFT_OUT, "a mean for each remedy"),
-        (("means", "pray"), 0.5, "a mean for each remedy"),
-        (("means", "add_data"), -0.1, "expects a gain of add_data that is no part of an error"),
-        (("means", "add_data"), 1.1, "no part of an error"),
+        (("means",), {}, "a mean for each target"),
+        (("means", "add_data"), LEFT_OUT, "a mean for each target"),
+        (("means", "pray"), 0.5, "a mean for each target"),
+        (("means", "add_data"), -0.1, "mean of add_data must be from 0 to 1"),
+        (("means", "add_data"), 1.1, "from 0 to 1"),
         (("means", "add_data"), 10**400, "gains.means.add_data: Input should be"),
         (("weights",), LEFT_OUT, "gains.weights: Field required"),
-        (("weights",), {}, "a mean for each remedy"),
+        (("weights",), {}, "a mean for each target"),
         (("weights", "add_data"), [], "one weight for each centre"),
         (("weights", "add_data"), [0.1, 0.2], "one weight for each centre"),
         (("weights", "add_data"), [0.1] * 4, "one weight for each centre"),
         (("weights", "add_data"), [0.1] * 10_001, "at most 10000 items"),
-        (("weights", "add_data"), "0.1 0.2 0.3", "gains.weights.add_data: Input should be"),
+        (("weights", "add_data"), "0.1 0.2 0.3", "packed numbers are m2, f4 or f8"),
         (("weights", "add_data", 1), 1e301, "less than or equal"),
         (("weights", "add_data", 1), None, "gains.weights.add_data.1: Input should be"),
         (("quantiles",), LEFT_OUT, "gains.quantiles: Field required"),
@@ -154,7 +156,7 @@ def test_a_file_without_levels_and_ranges_has_answers_all_the_same(read):
         (("centres",), ["0 0 0"] * 3, "one number for each column"),
         (("centres",), ["0"] * 3, "one number for each column"),
         (("centres",), ["0 0"] * 10_001, "at most 10000 items"),
-        (("centres",), "0 0.5", "gains.centres: Input should be"),
+        (("centres",), "0 0.5", "packed centres need their `count`"),
         (("centres", 1), [0, 1], "gains.centres.1: Input should be a valid string"),
         (("centres", 1), 7, "gains.centres.1: Input should be a valid string"),
         (("more",), 1, "gains.more: Unexpected keyword"),
@@ -209,7 +211,7 @@ def test_without_centres_the_means_are_expected(read, tmp_path, nothing):
     saved = read(json.dumps({**WHOLE, "gains": gains}))
     write_tree(tmp_path / "again.json", saved)
     for model in (saved.gain_model, read_tree(tmp_path / "again.json").gain_model):
-        told = model.regression.gains(np.array([[0.2, -3.0], [np.nan, 1.0]]))
+        told = model.regression.values(np.array([[0.2, -3.0], [np.nan, 1.0]]))
         assert told["add_data"] == pytest.approx([0.2, 0.2])
         assert told["enlarge_model"] == pytest.approx([0.3, 0.3])
 
@@ -227,7 +229,7 @@ def test_as_many_centres_as_are_allowed_are_read_and_asked(read, count):
         "centres": ["0 0"] * count,
         "weights": {"add_data": [1 / count] * count, "enlarge_model": [0] * count},
     }
-    told = read(json.dumps(content)).gain_model.regression.gains(np.array([[0.3, -3.0]]))
+    told = read(json.dumps(content)).gain_model.regression.values(np.array([[0.3, -3.0]]))
     assert told["add_data"] == pytest.approx([1.0])  # 0.2 and 1, which is more than there is
 
 
@@ -247,7 +249,7 @@ def test_whatever_stands_there_is_used_or_refused(read, tmp_path, path):
         matrix = np.array([[0.2, -3.0], [np.nan, np.nan], [1e300, 1e300]])
         shares = probabilities(saved, matrix)
         assert shares.sum(axis=1) == pytest.approx(np.ones(3))
-        for gains in saved.gain_model.regression.gains(matrix).values():
+        for gains in saved.gain_model.regression.values(matrix).values():
             assert ((gains >= 0) & (gains <= 1)).all()
         write_tree(tmp_path / "again.json", saved)
         again = probabilities(read_tree(tmp_path / "again.json"), matrix)
@@ -257,7 +259,7 @@ def test_whatever_stands_there_is_used_or_refused(read, tmp_path, path):
 @pytest.mark.parametrize(
     ("gains", "reason"),
     [
-        (constant(1.5), "no part of an error"),
+        (constant(1.5), "mean of add_data must be from 0 to 1"),
         (question(2, 0.5, 0.1, 0.2), "asks for more features than it has"),
     ],
 )
@@ -297,3 +299,45 @@ def test_every_digit_that_is_written_is_read(tmp_path):
     assert theirs.weights["add_data"].tolist() == ours.weights["add_data"].tolist()
     for column, scale in ours.scales.items():
         assert theirs.scales[column].quantiles.tolist() == scale.quantiles.tolist()
+
+
+PACKED = {
+    **GAINS,
+    "count": 3,
+    "weights": {"add_data": packed(np.array([[0.1], [-0.2], [0.3]])), "enlarge_model": [0, 0.5, 0]},
+    "centres": packed(np.array([[0, 0.5], [-1, 0], [1.5, -0.25]])),
+}
+
+
+def test_packed_numbers_are_those_of_earlier_files(read):
+    plain, short = (read(json.dumps({**WHOLE, "gains": gains})) for gains in (GAINS, PACKED))
+    lines = np.array([[0.5, -3.0], [0.0, np.nan]])
+    for remedy, gains in plain.gain_model.gains(lines).items():
+        assert gains == pytest.approx(short.gain_model.gains(lines)[remedy], abs=1e-12)
+
+
+def test_a_file_of_an_earlier_version_trusts_no_chances(read):
+    assert read(json.dumps(WHOLE)).gain_model.scale.trust == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"count": 2}, "must be 2 x 2"),
+        ({"count": 4}, "must be 4 x 2"),
+        ({"count": -1}, "greater than or equal"),
+        ({"count": 10_001}, "less than or equal"),
+        ({"centres": "f4:"}, "must be 3 x 2"),
+        ({"centres": "f4:!!!!"}, "cannot be read"),
+        ({"centres": "f2:AAAA"}, "packed numbers are m2, f4 or f8"),
+        ({"centres": packed(np.zeros((3, 3)))}, "must be 3 x 2"),
+        ({"centres": packed(np.full((3, 2), np.nan))}, "centres must be numbers"),
+        ({"centres": packed(np.full((3, 2), 1e7))}, "centres must be numbers"),
+        ({"centres": packed(np.zeros((1 << 14, 256)))}, "must be 3 x 2"),
+        ({"centres": packed(np.zeros((3, 2))) + "AAAA"}, "cannot be read|must be 3 x 2"),
+        ({"weights": {**PACKED["weights"], "add_data": packed(np.zeros((2, 1)))}}, "must be 3 x 1"),
+        ({"weights": {**PACKED["weights"], "add_data": packed(np.full((3, 1), np.inf))}}, "finite"),
+    ],
+)
+def test_packed_numbers_that_do_not_fit_are_refused(refusal, change, words):
+    assert re.search(words, refusal(json.dumps({**WHOLE, "gains": {**PACKED, **change}})))

@@ -1,0 +1,214 @@
+"""The groups of several zoos as a problem to solve, with all of them or without some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdtree.rows import QUANTITIES
+from mdtree.trees.binning import Floats
+from mdtree.trees.estimators.kernel_fit import KernelProblem, KernelSums
+from mdtree.trees.estimators.known_gains import KnownGains
+from mdtree.trees.estimators.unseen import Unseen
+from mdtree.trees.features import FEATURES, TRAINING
+from mdtree.trees.gain_model import GainModel
+from mdtree.trees.kernel_regression import KernelRegression, QuantileScale, rounded, scaled
+
+__all__ = ["GainProblem", "KernelSettings"]
+
+_FARTHEST = 1e30  # of a feature: beyond, it is as unknown
+_QUANTILES = 33  # of each feature
+_CENTRE_DIGITS = 3  # behind the point
+_QUANTILE_DIGITS = 9
+_RECIPE = "recipe"  # the part of the features that a recipe tells
+_LEFT_OUT = 0.35  # how often a metric is left out of a copy of a group
+_COPY = 0.5  # what a copy weighs beside the whole
+_ZOOS = 3  # that can be left out one by one
+_FOLDS = 4  # in which zoos are left out
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelSettings:
+    """How a kernel regression is fitted."""
+
+    centres: int  # groups that others are compared with, at most
+    width: float  # of the kernel
+    ridge: float
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GainProblem:
+    """Groups whose gains are known."""
+
+    matrix: Floats  # one line a group; the noise is not among what is looked at
+    names: Sequence[str]  # of the columns
+    known: KnownGains
+    zoos: NDArray[np.intp]  # the number of each group's zoo
+    settings: KernelSettings
+
+    def prepared(self) -> GainProblem:
+        """Do now what all solutions share."""
+        _ = self._total
+        return self
+
+    def model(self, left_out: NDArray[np.bool_] | None = None) -> GainModel:
+        """Learn from all groups, or without some: of zoos that are left out nothing is learnt.
+
+        The scales of the features alone are those of all groups.
+        """
+        gone = np.zeros(len(self.matrix), dtype=bool) if left_out is None else left_out
+        own = self._sums(gone) if gone.any() else None
+        sums = self._total if own is None else self._total - own
+        unseen = Unseen(
+            expected={
+                target: values[~gone] for target, values in self._expected(sums, own, gone).items()
+            },
+            known=self.known.of(~gone),
+            weights=_weights(self.zoos)[~gone],
+        )
+        scale = unseen.scale()
+        return GainModel(
+            regression=self._solved(sums, gone),
+            scale=scale,
+            spread=unseen.spread(),
+            levels=unseen.levels(scale),
+        )
+
+    def _expected(
+        self, sums: KernelSums, own: KernelSums | None, gone: NDArray[np.bool_]
+    ) -> dict[str, Floats]:
+        """Say what is expected of groups by those who have not seen them, nor what is gone."""
+        expected = {target: np.full(len(self.matrix), np.nan) for target in self._problem.targets}
+        for fold, fold_sums in zip(self._folds, self._fold_sums, strict=True):
+            both = fold & gone
+            rest = sums - fold_sums
+            if own is not None and both.any():  # it was subtracted twice
+                rest = rest + (own if (both == gone).all() else self._sums(both))
+            if not rest.weights.any():
+                continue
+            asked = fold & ~gone
+            regression = self._solved(rest, fold | gone)
+            for target, values in regression.values(self.matrix[asked]).items():
+                expected[target][asked] = values
+        return expected
+
+    def _solved(self, sums: KernelSums, gone: NDArray[np.bool_]) -> KernelRegression:
+        """Solve without the centres that are gone; where none is left, with all of them."""
+        kept = ~gone[self._centres]
+        solved = self._problem.solved(sums, kept if kept.any() else None)
+        weights = {target: _single(weights) for target, weights in solved.weights.items()}
+        return replace(solved, weights=weights)
+
+    def _sums(self, lines: NDArray[np.bool_]) -> KernelSums:
+        return self._problem.sums(np.tile(lines, len(self._problem.lines) // len(lines)))
+
+    @cached_property
+    def _total(self) -> KernelSums:
+        first, *others = self._fold_sums
+        for part in others:
+            first = first + part
+        return first
+
+    @cached_property
+    def _fold_sums(self) -> list[KernelSums]:
+        return [self._sums(fold) for fold in self._folds]
+
+    @cached_property
+    def _folds(self) -> list[NDArray[np.bool_]]:
+        known = np.any([np.isfinite(values) for values in self.known.gains.values()], axis=0)
+        return list(_folds(self.zoos, known, self.settings.seed))
+
+    @cached_property
+    def _scales(self) -> dict[int, QuantileScale]:
+        columns = range(self.matrix.shape[1])
+        return {column: scale for column in columns if (scale := _scale(self.matrix[:, column]))}
+
+    @cached_property
+    def _centres(self) -> NDArray[np.intp]:
+        """Choose the groups that others are compared with."""
+        weights, random = _weights(self.zoos), np.random.default_rng(self.settings.seed)
+        # where all are alike, the means are all that there is to know
+        count = min(self.settings.centres, len(self.matrix)) if self._scales else 0
+        chosen = random.choice(len(self.matrix), count, replace=False, p=weights / weights.sum())
+        return np.sort(chosen)
+
+    @cached_property
+    def _problem(self) -> KernelProblem:
+        weights, random = _weights(self.zoos), np.random.default_rng(self.settings.seed + 1)
+        lines = scaled(self._scales, self.matrix)
+        names = [self.names[column] for column in self._scales]
+        shown = [lines, *_copies(lines, names, random)]
+        targets = {**self.known.gains, **self.known.chances()}
+        return KernelProblem(
+            scales=self._scales,
+            lines=np.concatenate(shown),
+            targets={name: np.tile(values, len(shown)) for name, values in targets.items()},
+            weights=np.concatenate([weights, *(_COPY * weights for _ in shown[1:])]),
+            centres=np.nan_to_num(lines[self._centres]).round(_CENTRE_DIGITS),
+            width=self.settings.width,
+            ridge=self.settings.ridge,
+        )
+
+
+def _single(numbers: Floats) -> Floats:
+    """Keep what single precision keeps, as files do."""
+    return numbers.astype(np.float32).astype(float)
+
+
+def _scale(values: Floats) -> QuantileScale | None:
+    """Find the scale of a feature; there is none where it is always the same or unknown."""
+    known = values[np.abs(values) < _FARTHEST]  # NaN is not
+    if not len(known) or known.min() == known.max():
+        return None
+    quantiles = np.quantile(known, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+    return QuantileScale(quantiles=np.maximum.accumulate(rounded(quantiles, _QUANTILE_DIGITS)))
+
+
+def _copies(lines: Floats, names: Sequence[str], random: np.random.Generator) -> Iterator[Floats]:
+    """Show the groups without what a recipe tells, and with some metrics left out."""
+    parts = _missing_together(names)
+    if _RECIPE in parts:
+        without = lines.copy()
+        without[:, parts[_RECIPE]] = np.nan
+        yield without
+    if len(parts) > 1:
+        some = lines.copy()
+        for columns in parts.values():
+            left_out = random.random(len(some)) < _LEFT_OUT
+            some[left_out[:, None] & np.isin(np.arange(some.shape[1]), columns)] = np.nan
+        yield some
+
+
+def _missing_together(names: Sequence[str]) -> dict[str, list[int]]:
+    """Group columns by what must be known for them: the recipe, or a metric."""
+    parts: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        needs = FEATURES[name].needs if name in FEATURES else ()
+        metrics = [QUANTITIES[need].metric for need in needs if need in QUANTITIES]
+        part = _RECIPE if name in TRAINING else (metrics or ["?"])[0]
+        parts.setdefault(part, []).append(column)
+    parts.pop("error_rate", None)  # it is always measured, and first
+    return parts
+
+
+def _weights(groups: NDArray[np.intp]) -> Floats:
+    """Weigh each line so that all zoos weigh the same."""
+    counts = np.bincount(groups)
+    return np.asarray(len(groups) / (counts > 0).sum() / counts[groups])
+
+
+def _folds(
+    groups: NDArray[np.intp], known: NDArray[np.bool_], seed: int
+) -> Iterator[NDArray[np.bool_]]:
+    """Leave out some zoos at a time, or groups of them where few zoos know a gain."""
+    zoos, which = np.unique(groups, return_inverse=True)
+    if len(np.unique(groups[known])) < _ZOOS:
+        zoos, which = np.arange(len(groups)), np.arange(len(groups))
+    part = np.random.default_rng(seed).permutation(len(zoos)) % min(_FOLDS, len(zoos))
+    for number in range(part.max() + 1):
+        yield part[which] == number

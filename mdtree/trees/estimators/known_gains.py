@@ -1,0 +1,101 @@
+"""Gains that are known: which answer is right, and where that is clear of the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdtree.failure_modes import remedies
+from mdtree.trees.binning import Floats
+
+__all__ = ["KnownGains"]
+
+_NOISE = 0.05  # relative to the test error, where nothing is known of any group
+_LEAST_NOISE, _MOST_NOISE = 1e-6, 1e6  # of the usual group
+_NOISY = 0.9  # of the groups have less noise than one of which nothing can be told
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KnownGains:
+    """What each change did gain the groups of a grid, relative to their test errors."""
+
+    gains: Mapping[str, Floats]  # remedy -> one number a line, NaN where it is unknown
+    noise: Floats
+    classes: Sequence[str]
+
+    def of(self, lines: NDArray[np.bool_]) -> KnownGains:
+        """Take some of the lines."""
+        gains = {remedy: values[lines] for remedy, values in self.gains.items()}
+        return KnownGains(gains=gains, noise=self.noise[lines], classes=self.classes)
+
+    def chances(self) -> dict[str, Floats]:
+        """Say of each class whether it is the answer: 1 or 0, and NaN where none is clear."""
+        if not self.clear.any():
+            return {}
+        _, answer = self.answers
+        return {
+            name: np.where(self.clear, answer == number, np.nan)
+            for number, name in enumerate(self.classes)
+        }
+
+    @cached_property
+    def usual_noise(self) -> float:
+        """Give the noise of a group whose own is not known."""
+        known = self.noise[np.isfinite(self.noise)]
+        usual = np.median(known).clip(_LEAST_NOISE, _MOST_NOISE) if len(known) else _NOISE
+        return float(f"{usual:.4g}")
+
+    @cached_property
+    def most_noise(self) -> float:
+        """Give the noise beyond which the seeds of a group tell nothing."""
+        known = self.noise[np.isfinite(self.noise)]
+        most = float(np.quantile(known, _NOISY)) if len(known) else _MOST_NOISE
+        return float(f"{min(max(most, self.usual_noise), _MOST_NOISE):.4g}")
+
+    @cached_property
+    def answers(self) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+        """Say which classes are open for each line, and which of them is right.
+
+        It is the best of the remedies that are known for a group, or `none`; an answer whose
+        remedies are unknown is out of the question there, and so is `none` where seeds differ so
+        much that any gain could be noise.
+        """
+        worth = self.worth.copy()
+        if "none" in self.classes:
+            noise = self.known_noise
+            place = self.classes.index("none")
+            worth[:, place] = np.where(noise <= self.most_noise, noise, -np.inf)
+        return np.isfinite(worth), worth.argmax(axis=1)
+
+    @cached_property
+    def known_noise(self) -> Floats:
+        """Give the noise of each line, or the usual one."""
+        return np.where(np.isfinite(self.noise), self.noise, self.usual_noise)
+
+    @cached_property
+    def worth(self) -> Floats:
+        """Give the best known gain of each class for each line; -inf where none is known."""
+        worth = np.full((len(self.noise), len(self.classes)), -np.inf)
+        for column, name in enumerate(self.classes):
+            for remedy in remedies(name):
+                if remedy in self.gains:
+                    worth[:, column] = np.fmax(worth[:, column], self.gains[remedy])
+        return worth
+
+    @cached_property
+    def clear(self) -> NDArray[np.bool_]:
+        """Say of which lines the answer stands clear of the next by more than the noise."""
+        allowed, answer = self.answers
+        own = (remedy for name in self.classes for remedy in remedies(name) if remedy in self.gains)
+        unknown = np.any([~np.isfinite(self.gains[remedy]) for remedy in own], axis=0)
+        others = self.worth.copy()
+        best = np.take_along_axis(others, answer[:, None], axis=1)[:, 0]
+        np.put_along_axis(others, answer[:, None], -np.inf, axis=1)
+        leads = best - np.maximum(others.max(axis=1), 0.0) > self.known_noise
+        is_none = np.array(self.classes)[answer] == "none"
+        clear: NDArray[np.bool_] = np.where(is_none, ~unknown, leads) & (allowed.sum(axis=1) > 1)
+        return clear
