@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DOCS_VENV ?= .venv-docs
 CONSTRAINTS := constraints/cpu.txt
 PYTEST := MDTREE_CONSTRAINTS=$(CONSTRAINTS) $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 LOCK := $(BIN)/python -m uv pip compile --quiet --upgrade --no-annotate --python-version 3.11 \
 	--custom-compile-command "make lock" --group build pyproject.toml
 
 .PHONY: help demo test test-all test-newest test-oldest test-cpus test-workers-under-load lock check format lint types floors \
-	audit tests gpu-check bench clean
+	audit tests gpu-check bench docs docs-serve clean
 
 help:
 	@echo "make demo     install, train two networks with a planted fault, find it"
@@ -23,6 +24,8 @@ help:
 	@echo "make gpu-check the tests and the benchmark that need a GPU"
 	@echo "make format   put the code into its form"
 	@echo "make bench    the benchmarks whose tables are in docs/benchmarks.md"
+	@echo "make docs     build the documentation into site/, with its own environment; a warning is an error"
+	@echo "make docs-serve  show the documentation in a browser while you write"
 	@echo "make clean    remove what these commands made"
 
 demo: $(VENV)/.installed
@@ -51,7 +54,8 @@ test-cpus: $(VENV)/.developing
 	$(BIN)/python scripts/test_cpus.py
 
 lock: $(VENV)/.locking
-	$(LOCK) --universal --all-extras --group lock -c constraints/cpu.in -o constraints/cpu.txt
+	$(LOCK) --universal --extra dev --extra bench --group lock -c constraints/cpu.in -o constraints/cpu.txt
+	$(LOCK) --universal --extra docs -c constraints/cpu.txt -o constraints/docs.txt
 	$(LOCK) --resolution lowest-direct --python-platform linux --extra dev -o constraints/oldest.txt
 
 test-workers-under-load: $(VENV)/.developing
@@ -86,8 +90,14 @@ format: $(VENV)/.developing
 bench: $(VENV)/.installed
 	$(BIN)/python scripts/bench_measure.py
 
+docs: $(DOCS_VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --strict
+
+docs-serve: $(DOCS_VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs serve
+
 clean:
-	rm -rf $(VENV) .venv-newest .venv-oldest mdtree-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-newest .venv-oldest $(DOCS_VENV) site mdtree-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # The marks are written last, so an interrupted installation is done again.
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
@@ -105,4 +115,11 @@ $(VENV)/.developing: $(VENV)/.installed
 $(VENV)/.locking:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -c $(CONSTRAINTS) uv
+	@touch $@
+
+$(DOCS_VENV)/.installed: pyproject.toml constraints/docs.txt
+	@echo "Installing what the documentation needs into $(DOCS_VENV): about a minute"
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip --disable-pip-version-check --quiet install -c constraints/docs.txt hatchling editables
+	$(DOCS_VENV)/bin/python -m pip --disable-pip-version-check --quiet install -c constraints/docs.txt --no-build-isolation -e ".[docs]"
 	@touch $@

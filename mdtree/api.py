@@ -48,12 +48,28 @@ def measure(
     trust: Iterable[str] = (),
     allow_download: bool = False,
 ) -> list[Row]:
-    """Measure every group of checkpoints in a directory, and give one row for each.
+    """Measure every group of checkpoints in a directory, as `mdtree measure`.
 
-    Rows are kept in `out` (rows.jsonl in the directory, if not given), and what has not changed is
-    not measured again.  No `metrics` are the usual ones.  Groups that could not be measured have a
-    row with a `failure`.  `workers` is a number of processes, or an `ExecutorConfig` of
-    `mdtree.executors`: a cluster of Ray, limits of time and memory.
+    What has not changed since the last call is not measured again.
+
+    Args:
+        directory: the groups, or the address of an object storage that holds them.
+        recipe: a file or a `Recipe`; without it, `mdtree.yaml` in the directory.
+        metrics: their names; none are the usual ones.
+        protocol: the way of measuring.
+        out: the file of rows; without it, `rows.jsonl` in the directory.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
+        workers: a number of processes, or an `ExecutorConfig`: a cluster of Ray, limits of time
+            and memory.
+        seed: of everything drawn.
+        trust: code that may run, by name.
+        allow_download: let torchvision fetch the data set.
+
+    Returns:
+        One row for each group.  A group that could not be measured has a row with a `failure`.
+
+    Raises:
+        MdtreeError: nothing can be measured; the message says why, and what to do.
     """
     from mdtree.measurement import check_metrics, measure
 
@@ -82,17 +98,29 @@ def fit(
     facts: bool = False,
     prior: SavedTree | str | None = None,
 ) -> SavedTree:
-    """Fit a tree on the rows of a zoo, which are labelled by their grid or by the fact `label`.
+    """Fit a tree on the rows of a zoo, as `mdtree fit`.
 
-    Without `method`, it is the one that `mdtree fit` takes for the protocol of the rows.
+    Args:
+        rows: a file of rows, a table, a measured directory, or the rows themselves.  Their grid
+            labels them, or the fact `label`.
+        task: the question that the tree answers.
+        method: the kind of tree; without it, the one that fits the protocol of the rows.
+        facts: let the tree ask for facts too.
+        prior: an earlier posterior to continue.
 
-    >>> import mdtree
-    >>> from mdtree.trees.bundled import shipped_rows
-    >>> tree = mdtree.fit(shipped_rows("digits-standard-1"), task="temperature")
-    >>> tree.protocol, tree.classes
-    ('standard-1', ('temperature_high', 'temperature_low'))
+    Returns:
+        The tree; `mdtree.trees.write_tree` saves it.
 
-    `mdtree.trees.write_tree` saves it.
+    Raises:
+        RowsError: the rows cannot be read.
+        TreeError: no tree can be fitted on them.
+
+    Examples:
+        >>> import mdtree
+        >>> from mdtree.trees.bundled import shipped_rows
+        >>> tree = mdtree.fit(shipped_rows("digits-standard-1"), task="temperature")
+        >>> tree.protocol, tree.classes
+        ('standard-1', ('temperature_high', 'temperature_low'))
     """
     prior_tree = find_tree(prior) if isinstance(prior, str) else prior
     return fit_tree(_rows(rows), task=task, method=method, facts=facts, prior=prior_tree)
@@ -115,21 +143,43 @@ def diagnose(
     allow_download: bool = False,
     allow_protocol_mismatch: bool = False,
 ) -> list[Verdict]:
-    """Say what is wrong with the networks of a directory, or with rows that were measured before.
+    """Diagnose the networks of a directory, or rows that were measured before.
 
-    A directory with a recipe is measured as far as the verdicts need it, or with `full` as far as
-    the tree asks; rows are diagnosed as they are.  Without `tree`, the one that comes with mdtree
-    and that was fitted on the most groups is taken.
+    A directory with a recipe is measured as far as the verdicts need it.
 
-    >>> import mdtree
-    >>> from mdtree.trees.bundled import shipped_rows
-    >>> rows = {row.group: row for row in shipped_rows("digits-standard-1")}
-    >>> hot = rows["width-4_batch_size-4_data_amount-1200"]
-    >>> verdict = mdtree.diagnose([hot], tree="digits-standard-1")[0]
-    >>> verdict.mode
-    'temperature_high'
-    >>> verdict.advice
-    'train with a larger batch or a smaller learning rate: ...'
+    Args:
+        source: a directory of checkpoints, a file of rows, a table, or the rows themselves.
+        tree: a tree, its file, or the name of one that comes with mdtree; without it, the one for
+            the protocol that was fitted on the most groups.
+        confidence: the probability below which a verdict is `unsure`.
+        facts: facts of all groups.
+        full: measure everything that the tree asks for.
+        recipe: as in `measure`, and so are the arguments from here to `allow_download`.
+        protocol: the way of measuring.
+        out: the file of rows.
+        device: where to compute.
+        workers: how many processes, or an `ExecutorConfig`.
+        seed: of everything drawn.
+        trust: code that may run, by name.
+        allow_download: let torchvision fetch the data set.
+        allow_protocol_mismatch: use a tree of another protocol; the verdict says so.
+
+    Returns:
+        One verdict for each group that can be diagnosed.
+
+    Raises:
+        MdtreeError: the source cannot be measured or read, or no tree fits it.
+
+    Examples:
+        >>> import mdtree
+        >>> from mdtree.trees.bundled import shipped_rows
+        >>> rows = {row.group: row for row in shipped_rows("digits-standard-1")}
+        >>> hot = rows["width-4_batch_size-4_data_amount-1200"]
+        >>> verdict = mdtree.diagnose([hot], tree="digits-standard-1")[0]
+        >>> verdict.mode
+        'temperature_high'
+        >>> verdict.advice
+        'train with a larger batch or a smaller learning rate: ...'
     """
 
     def choose_diagnoser(rows: Sequence[Row]) -> Diagnoser:

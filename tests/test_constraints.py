@@ -53,9 +53,21 @@ def named(*, extras: tuple[str, ...]) -> list[Requirement]:
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_package_that_the_project_names_is_locked_in_a_version_that_it_admits(python):
     locked = pins(FOLDER / "cpu.txt", python)
-    for wanted in named(extras=tuple(EXTRAS)):
+    for wanted in named(extras=tuple(extra for extra in EXTRAS if extra != "docs")):
         pin = locked[canonicalize_name(wanted.name)]
         assert wanted.specifier.contains(version_of(pin), prereleases=True), wanted
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_documentation_is_built_with_locked_versions_and_those_of_the_tests(python):
+    locked, of_tests = pins(FOLDER / "docs.txt", python), pins(FOLDER / "cpu.txt", python)
+    for wanted in named(extras=("docs",)):
+        assert wanted.specifier.contains(version_of(locked[canonicalize_name(wanted.name)])), wanted
+    shared = locked.keys() & of_tests.keys()
+    assert {"torch", "click", "pydantic"} <= shared
+    assert {name: version_of(locked[name]) for name in shared} == {
+        name: version_of(of_tests[name]) for name in shared
+    }
 
 
 def test_the_lock_keeps_the_build_of_torch_that_is_chosen_by_hand():
