@@ -59,7 +59,7 @@ _PUBLISHED = "paper-1"  # the protocol that the beliefs of the published templat
 _CUTS = {"posterior": 24, "grown": 5}  # thresholds of each question that the data may suggest
 
 METHODS: dict[str, str] = {
-    "gains": "ours: learns what each change gains, and the largest gain is the answer",
+    "gains": "ours: learns what each change gains, and which answer is right where that is clear",
     "posterior": "ours: the published questions, averaged over all plausible thresholds",
     "grown": "ours: questions grown on the rows too, averaged over all plausible thresholds",
     "mdtree": "the published shape, with the published threshold search",

@@ -38,7 +38,7 @@ def strokes(
     moved = 0.08 * torch.randn(len(y), 1, 2, generator=random)
     turned = torch.stack([turn.cos(), -turn.sin(), turn.sin(), turn.cos()], 1).reshape(-1, 2, 2)
     lines = size * (points @ turned) + moved
-    x = torch.cat([_drawn(block, side) for block in lines.split(_BLOCK)])
+    x = torch.cat([_drawn(block, side) for block in torch.split(lines, _BLOCK)])
     x += noise * torch.randn(x.shape, generator=random)
     return halved(x.unsqueeze(1), y, train)
 
