@@ -9,8 +9,9 @@ from click.core import ParameterSource
 
 from mdtree.cli.progress_bar import Bar
 from mdtree.failure_modes import FAILURE_MODES
+from mdtree.render.formatting import duration
 from mdtree.render.page_file import write_page
-from mdtree.render.terminal import duration, paragraph, printable
+from mdtree.render.terminal import paragraph, printable
 from mdtree.render.terminal_rows import rows_table
 from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows.atomic import own

@@ -15,8 +15,9 @@ from mdtree.cli.executor_options import make_executor_config, results_alone, sha
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.exceptions import MdtreeError
 from mdtree.recipes import RECIPE_NAME, words
+from mdtree.render.formatting import duration
 from mdtree.render.page_file import write_page
-from mdtree.render.terminal import duration, paragraph, plural, printable
+from mdtree.render.terminal import paragraph, plural, printable
 from mdtree.render.terminal_rows import counted_once
 from mdtree.rows import Row, is_address, is_table, load_rows, rows_file
 

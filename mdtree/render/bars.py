@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mdtree.diagnosis import Gain, Verdict
 from mdtree.render.axis import linear
-from mdtree.render.formatting import plain, share, short
+from mdtree.render.formatting import change, plain, points, share, typeset
 from mdtree.render.markup import Markup, joined, tag
 from mdtree.render.style import kind
 
@@ -54,7 +54,7 @@ def gain_bars(gains: tuple[Gain, ...]) -> Markup:
                     class_="bar",
                     aria_hidden="true",
                 ),
-                tag("span", _points(gain), class_="value"),
+                tag("span", points(gain), class_="value"),
                 class_=kind(gain.mode),
             )
             for gain in gains
@@ -67,21 +67,9 @@ def _spread(gain: Gain) -> tuple[float, ...]:
     return () if gain.low is None or gain.high is None else (gain.low, gain.high)
 
 
-def _points(gain: Gain) -> str:
-    ends = " to ".join(f"{end:.1f}" for end in _spread(gain))
-    return f"{gain.mean:+.1f}{f' ({ends})' if ends else ''}"
-
-
 def _change(gain: Gain) -> Markup | None:
-    if gain.fact is None:
-        return None
-    if gain.old is not None and gain.new is not None:
-        values = f"{short(gain.old)} → {short(gain.new)}"
-    elif gain.factor is not None:
-        values = f"times {short(gain.factor)}"
-    else:
-        return None
-    return tag("small", f"{plain(gain.fact)} {values}")
+    text = typeset(change(gain))
+    return tag("small", text) if text else None
 
 
 def _bar(start: str, end: str) -> Markup:

@@ -129,7 +129,7 @@ def _value_text(name: str, value: float | None, stderr: float, row: Row) -> str:
     if feature.logarithm:  # an error of a logarithm is a factor
         factor = f" (within a factor of {math.exp(stderr):.2g})" if stderr else ""
         return feature_number(name, value) + factor
-    return with_unit(number(value, stderr), feature.unit)
+    return with_unit(number(value, stderr, commas=True), feature.unit)
 
 
 def _reasons(needs: Sequence[str], row: Row) -> Iterator[str]:

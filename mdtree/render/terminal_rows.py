@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 from itertools import islice
 
 from mdtree.messages import shortened
-from mdtree.render.terminal import number, printable, table
+from mdtree.render.formatting import number
+from mdtree.render.terminal import printable, table
 from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.rows.row import row_to_json
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from mdtree.render.formatting import percent
 from mdtree.render.terminal import plural, table
 from mdtree.spectra import (
     AVERAGED,
@@ -276,4 +277,4 @@ def _signed(value: float | None) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.0f} %"
+    return "" if share is None else percent(share)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import shortened
+from mdtree.render.formatting import change, percent, points
 from mdtree.render.terminal import plural, printable, table
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
         [
             verdict.group,
             verdict.mode if verdict.sure else f"unsure ({verdict.likely}?)",
-            f"{100 * verdict.probability:.0f} %",
+            percent(verdict.probability),
             "yes" if verdict.outlier is not None and verdict.outlier.outside else "",
         ]
         for verdict in verdicts
@@ -52,7 +53,7 @@ def _lines(verdict: Verdict, told: str) -> Iterator[str]:
     for warning in verdict.basis.warnings:
         yield f"warning: {warning.removesuffix(told)}"
     if verdict.sure:
-        yield f"verdict: {verdict.mode} (probability {100 * verdict.probability:.0f} %)"
+        yield f"verdict: {verdict.mode} (probability {percent(verdict.probability)})"
         yield f"  {FAILURE_MODES[verdict.mode]}"
     else:
         yield "verdict: unsure"
@@ -62,9 +63,9 @@ def _lines(verdict: Verdict, told: str) -> Iterator[str]:
     for number, step in enumerate(verdict.clues, start=1):
         yield f"  {number}. {step.says}{_distance(step)}"
     if verdict.agreement is not None:
-        yield f"  {100 * verdict.agreement:.0f} % of the plausible trees give this answer"
+        yield f"  {percent(verdict.agreement)} of the plausible trees give this answer"
     if verdict.stability is not None:
-        yield f"  stable in {100 * verdict.stability:.0f} % of resamples within measurement error"
+        yield f"  stable in {percent(verdict.stability)} of resamples within measurement error"
     if verdict.gains:
         yield "what one change alone gained groups like this one, in points of test accuracy:"
         yield from _gains(verdict.gains)
@@ -75,7 +76,7 @@ def _lines(verdict: Verdict, told: str) -> Iterator[str]:
         for missing in verdict.missed:
             yield (
                 f"  {missing.metric}: {missing.reason.removesuffix(told)} (would change the most "
-                f"probable answer with {100 * missing.flips:.0f} %)"
+                f"probable answer with {percent(missing.flips)})"
             )
     yield from _basis(verdict)
 
@@ -90,9 +91,9 @@ def _distance(step: DecisionStep) -> str:
 
 def _probabilities(verdict: Verdict) -> Iterator[str]:
     others = sorted(verdict.probabilities.items(), key=lambda item: -item[1])
-    yield "  " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in others)
+    yield "  " + ", ".join(f"{name} {percent(share)}" for name, share in others)
     for coverage, answers in verdict.answers.items():
-        yield f"  {100 * float(coverage):.0f} % sure: {' or '.join(answers)}"
+        yield f"  {percent(float(coverage))} sure: {' or '.join(answers)}"
 
 
 def _resources(verdict: Verdict) -> Iterator[str]:
@@ -108,31 +109,15 @@ def _resources(verdict: Verdict) -> Iterator[str]:
         first, second = "a larger network", "more data"
         more, less = model, data
     yield (
-        f"more data or a larger network? {first}: {_points(more, ' points')}; "
-        f"{second}: {_points(less)}"
+        f"more data or a larger network? {first}: {points(more, 'points')}; "
+        f"{second}: {points(less)}"
     )
-
-
-def _points(gain: Gain | None, unit: str = "") -> str:
-    if gain is None:
-        return f"+0.0{unit}"
-    spread = "" if gain.low is None else f" ({gain.low:.1f} to {gain.high:.1f})"
-    return f"+{gain.mean:.1f}{unit}{spread}"
 
 
 def _gains(gains: Sequence[Gain]) -> Iterator[str]:
     wide = max(len(gain.remedy) for gain in gains)
     for gain in gains:
-        change = ""
-        if gain.fact is not None:
-            fact = gain.fact.replace("_", " ")
-            values = (
-                f"{gain.old:.10g} -> {gain.new:.10g}"
-                if gain.old is not None
-                else f"x {gain.factor:.2g}"
-            )
-            change = f"  {fact} {values}"
-        yield f"  {gain.remedy.ljust(wide)}  {_points(gain)}{change}"
+        yield f"  {gain.remedy.ljust(wide)}  {points(gain)}  {change(gain)}".rstrip()
 
 
 def _basis(verdict: Verdict) -> Iterator[str]:
