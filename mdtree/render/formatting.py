@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from mdtree.rows import QUANTITIES, Measured
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import Gain
+    from mdtree.diagnosis import Gain, Verdict
     from mdtree.trees import Node
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "sentence",
     "share",
     "short",
+    "support",
     "typeset",
     "with_error",
     "with_unit",
@@ -136,13 +138,22 @@ def points(gain: Gain | None, unit: str = "") -> str:
     return with_unit(f"{gain.mean:+.1f}", unit) + spread
 
 
-def change(gain: Gain) -> str:
+def change(gain: Gain, *, commas: bool = False) -> str:
     """Write which fact a change alters and how, as far as that is known."""
     if gain.fact is None:
         return ""
     if gain.old is not None and gain.new is not None:
-        return f"{plain(gain.fact)} {short(gain.old)} -> {short(gain.new)}"
+        old, new = (short(x) if commas else f"{x:.10g}" for x in (gain.old, gain.new))
+        return f"{plain(gain.fact)} {old} -> {new}"
     return "" if gain.factor is None else f"{plain(gain.fact)} times {short(gain.factor)}"
+
+
+def support(verdict: Verdict, write: Callable[[float], str] = percent) -> Iterator[str]:
+    """Yield how many plausible trees and how many resamples give the answer, as far as known."""
+    if verdict.agreement is not None:
+        yield f"{write(verdict.agreement)} of the plausible trees give this answer"
+    if verdict.stability is not None:
+        yield f"stable in {write(verdict.stability)} of resamples within measurement error"
 
 
 def duration(seconds: float) -> str:

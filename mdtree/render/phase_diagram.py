@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import Label
 from mdtree.render.phase_grid import Cell, Phase
 from mdtree.render.style import COLOURS
+from mdtree.render.svg import NAMESPACE, Markup, element
 from mdtree.render.terminal import plural, printable, table
 
 __all__ = ["LETTERS", "phase_svg", "phase_text"]
@@ -29,10 +29,10 @@ _NAME = 40  # letters of the name of a zoo
 _MOST_CELLS, _MOST_TICKS = 100_000, 100_000  # of all diagrams together
 
 # pixels
-_CELL, _LINE = 54, 26  # the least size of a cell
+_CELL, _LINE = 54, 26  # a cell at least
 _LETTER = 6.5  # about the width of a letter
 _EDGE, _GAP = 24, 28
-_HEADING = 214  # what stands over a diagram
+_HEADING = 214  # the heading over a diagram
 _WIDEST = 1600  # of a picture, unless one pair of diagrams is wider
 _LEGEND = 178
 
@@ -127,12 +127,7 @@ def phase_svg(phases: Sequence[Phase]) -> str:
     width = max(2 * _EDGE + min(beside, len(phases)) * (wide + _GAP) - _GAP, 720)
     height = _EDGE + _LEGEND + stacks * (tall + _GAP)
     parts = [
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
-            f'width="{width:g}" height="{height:g}" font-size="11" role="img" '
-            'font-family="Helvetica, Arial, sans-serif">'
-        ),
-        "<title>Phase diagrams: test accuracy and failure mode of each group</title>",
+        element("title", "Phase diagrams: test accuracy and failure mode of each group"),
         _box(0, 0, width, height, _PAPER),
         *_legend(labels, scale),
     ]
@@ -140,7 +135,18 @@ def phase_svg(phases: Sequence[Phase]) -> str:
         left = _EDGE + number % beside * (wide + _GAP)
         top = _EDGE + _LEGEND + number // beside * (tall + _GAP)
         parts += _pair(size, left, top, scale)
-    return "\n".join([*parts, "</svg>\n"])
+    drawn = element(
+        "svg",
+        *parts,
+        xmlns=NAMESPACE,
+        viewBox=f"0 0 {width:g} {height:g}",
+        width=width,
+        height=height,
+        font_size=11,
+        font_family="Helvetica, Arial, sans-serif",
+        role="img",
+    )
+    return f"{drawn}\n"
 
 
 class _Frame:
@@ -159,7 +165,7 @@ class _Frame:
         self.height = self.top + len(self.lines) * _LINE + 36
 
 
-def _pair(frame: _Frame, left: float, top: float, scale: _Scale) -> Iterator[str]:
+def _pair(frame: _Frame, left: float, top: float, scale: _Scale) -> Iterator[Markup]:
     if frame.title:
         yield _words(frame.title, left, top + 12, anchor="start", weight="bold", size=13)
     second = left + frame.width + _GAP
@@ -176,18 +182,19 @@ def _pair(frame: _Frame, left: float, top: float, scale: _Scale) -> Iterator[str
             (second, scale.mode(label), _mark(label) + gain),
         ):
             middle = start + x + frame.cell / 2
-            yield f"<g><title>{escape(printable(_description(cell)))}</title>"
-            yield _box(start + x, y, frame.cell - 1, _LINE - 1, colour)
-            yield _words(text, middle, y + _LINE / 2 + 4, ink=_ink(colour)) + "</g>"
+            yield element(
+                "g",
+                element("title", _description(cell)),
+                _box(start + x, y, frame.cell - 1, _LINE - 1, colour),
+                _words(text, middle, y + _LINE / 2 + 4, ink=_ink(colour)),
+            )
 
 
-def _axes(frame: _Frame, left: float, top: float) -> Iterator[str]:
+def _axes(frame: _Frame, left: float, top: float) -> Iterator[Markup]:
     start, high = left + frame.left, len(frame.lines) * _LINE
     wide = len(frame.columns) * frame.cell
-    yield (
-        f'<path d="M{start - 1.5:g} {top - 1.5:g}h{wide + 2:g}v{high + 2:g}h{-wide - 2:g}z" '
-        f'fill="none" stroke="{_FRAME}"/>'
-    )
+    way = f"M{start - 1.5:g} {top - 1.5:g}h{wide + 2:g}v{high + 2:g}h{-wide - 2:g}z"
+    yield element("path", d=way, fill="none", stroke=_FRAME)
     for number, text in enumerate(frame.columns):
         yield _words(text, start + (number + 0.5) * frame.cell, top + high + 13)
     yield _words(_name(frame.phase.across), start + wide / 2, top + high + 30)
@@ -204,7 +211,7 @@ def _description(cell: Cell) -> str:
     return f"{cell.group}: {label.accuracy:.2f} %, {_name(label.mode)}{gain}{noise}"
 
 
-def _legend(labels: Sequence[Label], scale: _Scale) -> Iterator[str]:
+def _legend(labels: Sequence[Label], scale: _Scale) -> Iterator[Markup]:
     noisy = sum(label.in_noise for label in labels)
     top = _EDGE + 12
     yield _words("Phase diagrams", _EDGE, top, anchor="start", weight="bold", size=16)
@@ -228,8 +235,8 @@ def _legend(labels: Sequence[Label], scale: _Scale) -> Iterator[str]:
         yield _words(text, _EDGE + 30, top + 11, anchor="start")
 
 
-def _box(x: float, y: float, width: float, height: float, colour: str) -> str:
-    return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" fill="{colour}"/>'
+def _box(x: float, y: float, width: float, height: float, colour: str) -> Markup:
+    return element("rect", x=x, y=y, width=width, height=height, fill=colour)
 
 
 def _words(
@@ -238,15 +245,21 @@ def _words(
     y: float,
     *,
     anchor: str = "middle",
-    weight: str = "normal",
+    weight: str | None = None,
     size: int = 11,
     ink: str = _INK,
     turned: bool = False,
-) -> str:
-    turn = f' transform="rotate(-90 {x:g} {y:g})"' if turned else ""
-    return (
-        f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" font-weight="{weight}" '
-        f'font-size="{size}" fill="{ink}"{turn}>{escape(printable(text))}</text>'
+) -> Markup:
+    return element(
+        "text",
+        text,
+        x=x,
+        y=y,
+        text_anchor=anchor,
+        font_weight=weight,
+        font_size=size,
+        fill=ink,
+        transform=f"rotate(-90 {x:g} {y:g})" if turned else None,
     )
 
 

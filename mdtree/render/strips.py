@@ -1,30 +1,31 @@
 """Strips: where each measured number lies among the training groups of the tree.
 
-A strip goes by rank, not by value: from the least of the training groups to the largest, half of
-them to the left of the middle.  So all strips can be compared, however skewed a quantity is.
+A strip goes by rank, not by value: from the least of the training groups to the largest, with half
+of them to the left of the middle. So all strips can be compared, however skewed a quantity is.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mdtree.diagnosis import DecisionStep
 from mdtree.diagnosis.resampling import resampled
 from mdtree.render.formatting import feature_name, feature_number, number, with_error, with_unit
-from mdtree.render.markup import Markup, joined, tag
+from mdtree.render.svg import Markup, element, percent, picture
 from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.trees import FEATURES, SavedTree, TrainingDistribution
 from mdtree.trees.node import KNOWN
 
-__all__ = ["Mark", "key", "marks", "strips"]
+__all__ = ["Mark", "marks", "strip_of"]
 
 _EDGE = 7.0  # percent of the picture, for what lies beyond all training groups
 _LABELS = (0.0, 0.25, 0.5, 0.75, 1.0)
-_FEW = 2  # quantiles that are a range, and no distribution
+_FEW = 2  # quantiles that are a range and not a distribution
 _SPARE = (0.25, 0.75)  # labels that narrow screens do without
 
 
@@ -40,7 +41,7 @@ class Mark:
     text: str  # the number, or why there is none
 
     def level(self, value: float) -> float:
-        """Say which share of the training groups lies below a value."""
+        """Return the share of the training groups that lies below a value."""
         all_of_them = TrainingDistribution(
             quantiles={self.feature: self.quantiles}, names=(), correlation=(), limit=math.inf
         )
@@ -48,12 +49,12 @@ class Mark:
 
     @property
     def beyond(self) -> bool:
-        """Say whether no training group has a value like it."""
+        """Whether the value lies outside the range of the training groups."""
         return self.value is not None and not self.quantiles[0] <= self.value <= self.quantiles[-1]
 
 
 def marks(row: Row, saved: SavedTree, steps: Sequence[DecisionStep]) -> Iterator[Mark]:
-    """Give a mark for each feature of the tree, those that were asked for first."""
+    """Yield a mark for each feature of the tree, the features of the walk first."""
     values, errors = _values(row, saved)
     thresholds: dict[str, tuple[float, ...]] = {}
     for step in steps:
@@ -74,23 +75,30 @@ def marks(row: Row, saved: SavedTree, steps: Sequence[DecisionStep]) -> Iterator
             )
 
 
-def strips(all_marks: Iterable[Mark]) -> Markup:
-    """Draw marks below each other."""
-    return tag("ul", *(_line(mark) for mark in all_marks), class_="strips")
-
-
-def key(name: str) -> Markup:
-    """Draw one sign of the legend: half | most | mark | cut."""
-    parts = {
-        "mark": tag("circle", cx="50%", cy="50%", r=5, class_=name),
-        "cut": tag("line", x1="50%", x2="50%", y1="-10%", y2="110%", class_=name),
+def strip_of(mark: Mark) -> dict[str, Any]:
+    """Return what the page shows of a mark."""
+    meaning = FEATURES[mark.feature].meaning.removeprefix("natural logarithm of ")
+    where = None if mark.value is None else _where(mark, mark.value)
+    name = feature_name(mark.feature)
+    description = ", ".join(filter(None, [f"{name}: {mark.text}", where]))
+    return {
+        "name": name,
+        "meaning": meaning,
+        "text": mark.text,
+        "where": where,
+        "drawing": picture(
+            description,
+            *_bands(mark),
+            *_labels(mark),
+            *(_cut(mark, threshold) for threshold in mark.thresholds),
+            *([] if mark.value is None else _point(mark, mark.value)),
+            class_="strip",
+        ),
     }
-    block = tag("rect", width="100%", height="100%", class_=name)
-    return tag("svg", parts.get(name, block), class_="key", aria_hidden="true")
 
 
 def _values(row: Row, saved: SavedTree) -> tuple[dict[str, float], dict[str, float]]:
-    """Give the known features, and their standard errors as the diagnoser has them."""
+    """Return the known features, and their standard errors as the diagnoser has them."""
     line = saved.matrix([row], allow_protocol_mismatch=True)[0]
     draws = resampled(row, saved)
     values = {n: float(v) for n, v in zip(saved.features, line, strict=True) if math.isfinite(v)}
@@ -110,7 +118,7 @@ def _is_error(spread: float | None, value: float) -> bool:
 
 
 def _quantiles(name: str, saved: SavedTree) -> tuple[float, ...] | None:
-    """Give the quantiles of a feature, from end to end; where the tree has none, its range."""
+    """Return the quantiles of a feature from end to end, or its range if the tree has none."""
     quantiles = {} if saved.population is None else saved.population.quantiles
     values, ends = quantiles.get(name), saved.ranges.get(name)
     if values is None or ends is None:
@@ -143,28 +151,11 @@ def _reasons(needs: Sequence[str], row: Row) -> Iterator[str]:
             yield f"{with_error(need, quantity)}, which has no logarithm"
 
 
-def _line(mark: Mark) -> Markup:
-    meaning = FEATURES[mark.feature].meaning.removeprefix("natural logarithm of ")
-    return tag(
-        "li",
-        tag("p", tag("b", feature_name(mark.feature)), tag("small", meaning), class_="name"),
-        _strip(mark),
-        tag(
-            "p",
-            tag("b" if mark.value is not None else "i", mark.text),
-            tag("small", _where(mark)) if mark.value is not None else None,
-            class_="value",
-        ),
-        class_=None if mark.value is not None else "absent",
-    )
-
-
-def _where(mark: Mark) -> str:
+def _where(mark: Mark, value: float) -> str:
     """Say in words where a value lies."""
-    assert mark.value is not None
     if mark.beyond:
-        return f"{'below' if mark.value < mark.quantiles[0] else 'above'} all training groups"
-    level = mark.level(mark.value)
+        return f"{'below' if value < mark.quantiles[0] else 'above'} all training groups"
+    level = mark.level(value)
     if len(mark.quantiles) == _FEW:
         return "inside the range of the training groups"
     if min(level, 1 - level) < 0.05:  # noqa: PLR2004 - as the outer band
@@ -174,32 +165,14 @@ def _where(mark: Mark) -> str:
     return "in the middle half"
 
 
-def _strip(mark: Mark) -> Markup:
-    description = f"{feature_name(mark.feature)}: {mark.text}"
-    if mark.value is not None:
-        description += f", {_where(mark)}"
-    return tag(
-        "svg",
-        tag("title", description),
-        *_bands(mark),
-        *_labels(mark),
-        *(_cut(mark, threshold) for threshold in mark.thresholds),
-        _point(mark, mark.value) if mark.value is not None else None,
-        class_="strip",
-        role="img",
-        aria_label=description,
-    )
-
-
 def _bands(mark: Mark) -> Iterator[Markup]:
     shares = [(0.0, 1.0, "all")]
     if len(mark.quantiles) > _FEW:
         shares += [(0.05, 0.95, "most"), (0.25, 0.75, "half")]
     for low, high, name in shares:
         start, end = _place(low), _place(high)
-        yield tag(
-            "rect", x=_percent(start), width=_percent(end - start), y=8, height=12, class_=name
-        )
+        place = {"x": percent(start), "width": percent(end - start)}
+        yield element("rect", **place, y=8, height=12, class_=name)
 
 
 def _labels(mark: Mark) -> Iterator[Markup]:
@@ -208,23 +181,25 @@ def _labels(mark: Mark) -> Iterator[Markup]:
         value = float(np.interp(share, levels, mark.quantiles))
         spare = " spare" if share in _SPARE else ""
         words = feature_number(mark.feature, value, unit=False)
-        yield tag("text", words, x=_percent(_place(share)), y=34, class_=f"tick centred{spare}")
+        x = percent(_place(share))
+        yield element("text", words, x=x, y=34, class_=f"tick centred{spare}")
 
 
 def _cut(mark: Mark, threshold: float) -> Markup:
-    place = _percent(_at(mark, threshold))
+    x = percent(_at(mark, threshold))
     title = f"the tree asks: at most {feature_number(mark.feature, threshold)}?"
-    return tag("line", tag("title", title), x1=place, x2=place, y1=4, y2=24, class_="cut")
+    return element("line", element("title", title), x1=x, x2=x, y1=4, y2=24, class_="cut")
 
 
-def _point(mark: Mark, value: float) -> Markup:
-    low, high = (_percent(_at(mark, value + sign * mark.stderr)) for sign in (-1, 1))
-    bar = tag("line", x1=low, x2=high, y1=14, y2=14, class_="whisker") if mark.stderr else None
-    return joined([bar, tag("circle", cx=_percent(_at(mark, value)), cy=14, r=5.5, class_="mark")])
+def _point(mark: Mark, value: float) -> Iterator[Markup]:
+    if mark.stderr:
+        low, high = (percent(_at(mark, value + sign * mark.stderr)) for sign in (-1, 1))
+        yield element("line", x1=low, x2=high, y1=14, y2=14, class_="whisker")
+    yield element("circle", cx=percent(_at(mark, value)), cy=14, r=5.5, class_="mark")
 
 
 def _at(mark: Mark, value: float) -> float:
-    """Find the place of a value; what lies beyond all training groups is put beside them."""
+    """Return the place of a value; a value beyond all training groups stands beside them."""
     if value < mark.quantiles[0]:
         return _EDGE / 3
     if value > mark.quantiles[-1]:
@@ -234,7 +209,3 @@ def _at(mark: Mark, value: float) -> float:
 
 def _place(level: float) -> float:
     return _EDGE + (100 - 2 * _EDGE) * level
-
-
-def _percent(value: float) -> str:
-    return f"{round(value, 2) + 0.0:g}%"

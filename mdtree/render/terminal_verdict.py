@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import shortened
-from mdtree.render.formatting import change, percent, points
+from mdtree.render.formatting import change, percent, points, support
 from mdtree.render.terminal import plural, printable, table
 
 if TYPE_CHECKING:
@@ -62,10 +62,7 @@ def _lines(verdict: Verdict, told: str) -> Iterator[str]:
     yield "why:"
     for number, step in enumerate(verdict.clues, start=1):
         yield f"  {number}. {step.says}{_distance(step)}"
-    if verdict.agreement is not None:
-        yield f"  {percent(verdict.agreement)} of the plausible trees give this answer"
-    if verdict.stability is not None:
-        yield f"  stable in {percent(verdict.stability)} of resamples within measurement error"
+    yield from (f"  {text}" for text in support(verdict))
     if verdict.gains:
         yield "what one change alone gained groups like this one, in points of test accuracy:"
         yield from _gains(verdict.gains)

@@ -2,147 +2,133 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import resources
 
 from mdtree.failure_modes import remedies
-from mdtree.render.markup import Markup, joined, tag
+from mdtree.render.svg import NAMESPACE, Markup, element, picture
 from mdtree.trees.features import FEATURES
 from mdtree.trees.node import KNOWN, Leaf, Node, Split, weight_of
 
-__all__ = ["tree_svg", "tree_text"]
+__all__ = ["tree_picture", "tree_svg", "tree_text"]
 
 _WIDTH, _HEIGHT, _GAP, _REACH = 216, 56, 16, 52  # pixels: box, box, between boxes, of an edge
 
-# An SVG inside a page shares its style with the page: so everything here is said of `.tree` alone.
-_STYLE = (
-    ".tree text{font:13px system-ui,sans-serif;fill:#1f2328;text-anchor:middle}"
-    ".tree .s{font-size:11px;fill:#59636e}.tree rect{fill:#f6f8fa;stroke:#59636e}"
-    ".tree .leaf{fill:#ddf4ff;stroke:#0969da}.tree path{stroke:#59636e;fill:none}"
-    ".tree .off{opacity:.7}.tree .lit rect,.tree .lit path{stroke:var(--lit,#bf3989);"
-    "stroke-width:3}"
-    "@media screen and (prefers-color-scheme:dark){.tree text{fill:#e6edf3}.tree .s{fill:#9198a1}"
-    ".tree rect{fill:#151b23;stroke:#9198a1}.tree .leaf{fill:#0c2d4a;stroke:#4493f8}"
-    ".tree path{stroke:#9198a1}.tree .lit rect,.tree .lit path{stroke:var(--lit,#f778ba)}}"
-)
-
 
 def tree_text(node: Node) -> str:
-    """Draw a tree with lines; `yes` is the way of values at or below the threshold."""
+    """Draw a tree with lines; `yes` leads to values at or below the threshold."""
     return "\n".join(_lines(node, "", ""))
 
 
-def tree_svg(
-    node: Node, *, walked: Sequence[str] | None = None, say: Callable[[Node], str] | None = None
+def tree_svg(node: Node) -> Markup:
+    """Draw a tree as a file of its own that follows light and dark."""
+    style = resources.files("mdtree.render").joinpath("templates", "tree.css").read_text("utf-8")
+    drawn = tree_picture(node, style=element("style", Markup(style)), xmlns=NAMESPACE)
+    return Markup(f"{drawn}\n")
+
+
+def tree_picture(
+    node: Node,
+    *,
+    walked: Sequence[str] | None = None,
+    say: Callable[[Node], str] | None = None,
+    style: Markup | None = None,
+    xmlns: str | None = None,
 ) -> Markup:
-    """Draw a tree as a self-contained picture that follows light and dark, its root to the left.
+    """Draw a tree with its root to the left, in the style of templates/tree.css.
 
-    `walked` are the ways of a walk from the root (low | high): it is lit, and all else stands back.
-    `say` puts a question or an answer into words.
+    `walked` are the branches of a walk from the root (low | high): it is lit, and all else stands
+    back. `say` puts a question or an answer into words.
     """
-    boxes, edges = _layout(node, walked, say or _node_text)
-    parts: list[_Edge | _Box] = [*edges, *boxes]
-    parts.sort(key=lambda part: part.lit is True)  # what is lit lies on top
-    width = max(box.x for box in boxes) + _WIDTH + _GAP
-    height = max(box.y for box in boxes) + _HEIGHT + _GAP
-    picture = tag(
-        "svg",
-        joined([tag("style", Markup(_STYLE)), *(part.drawn() for part in parts)], Markup("\n")),
-        xmlns="http://www.w3.org/2000/svg",
+    say = say or _node_text
+    canvas = _Canvas(say=say)
+    canvas.place(node, 0, walked)
+    height = _GAP + canvas.leaves * (_HEIGHT + _GAP)
+    layers = [(False, "off" if walked is not None else None), (True, "lit")]  # lit lies on top
+    return picture(
+        _description(node, walked, say),
+        style,
+        *(
+            element("g", *drawn, class_=kind)
+            for lit, kind in layers
+            if (drawn := canvas.layer(lit))
+        ),
+        xmlns=xmlns,
         class_="tree",
-        viewBox=f"0 0 {width:.0f} {height:.0f}",
-        width=width,
+        viewBox=f"0 0 {canvas.width:.0f} {height:.0f}",
+        width=canvas.width,
         height=height,
-        role="img",
-        aria_label=_description(node, walked, say or _node_text),
     )
-    return Markup(picture + "\n")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Box:
-    x: float  # left
-    y: float  # top
-    lines: tuple[str, str]
-    leaf: bool
-    lit: bool | None  # None: there is no walk
+@dataclass
+class _Canvas:
+    """Places boxes: each leaf has a line, and each split is in the middle of its children."""
 
-    def drawn(self) -> Markup:
-        middle = self.x + _WIDTH / 2
-        kind = "leaf" if self.leaf else None
-        return tag(
-            "g",
-            tag("rect", class_=kind, x=self.x, y=self.y, width=_WIDTH, height=_HEIGHT, rx=8),
-            tag("text", self.lines[0], x=middle, y=self.y + 24),
-            tag("text", self.lines[1], class_="s", x=middle, y=self.y + 43),
-            class_=_light(lit=self.lit),
-        )
+    say: Callable[[Node], str]
+    width: float = 0.0
+    leaves: int = 0
+    # whether it is lit -> what is drawn
+    edges: dict[bool, list[Markup]] = field(default_factory=lambda: defaultdict(list))
+    boxes: dict[bool, list[Markup]] = field(default_factory=lambda: defaultdict(list))
 
+    def layer(self, lit: bool) -> list[Markup]:  # noqa: FBT001 - the key of both dicts
+        return self.edges[lit] + self.boxes[lit]
 
-@dataclass(frozen=True, kw_only=True)
-class _Edge:
-    start: tuple[float, float]
-    end: tuple[float, float]
-    word: str
-    lit: bool | None
+    def place(self, node: Node, depth: int, walk: Sequence[str] | None) -> float:
+        """Draw a node with all that follows it, and return the top of its box.
 
-    def drawn(self) -> Markup:
-        (x0, y0), (x1, y1) = self.start, self.end
-        half = (x0 + x1) / 2
-        return tag(
-            "g",
-            tag("path", d=f"M{x0:g} {y0:g}C{half:g} {y0:g} {half:g} {y1:g} {x1:g} {y1:g}"),
-            tag("text", self.word, class_="s", x=x1 - 14, y=y1 + (-7 if y1 < y0 else 15)),
-            class_=_light(lit=self.lit),
-        )
-
-
-def _light(*, lit: bool | None) -> str | None:
-    return None if lit is None else "lit" if lit else "off"
-
-
-def _layout(
-    node: Node, walked: Sequence[str] | None, say: Callable[[Node], str]
-) -> tuple[list[_Box], list[_Edge]]:
-    """Give each leaf a line, and each split the middle of its children."""
-    boxes: list[_Box] = []
-    edges: list[_Edge] = []
-    ends = 0
-
-    def place(part: Node, depth: int, *, lit: bool | None) -> float:
-        nonlocal ends
+        `walk` is the rest of the walk; None: it does not come here.
+        """
         x = _GAP + depth * (_WIDTH + _REACH)
-        if isinstance(part, Leaf):
-            y = float(_GAP + ends * (_HEIGHT + _GAP))
-            ends += 1
-            counts = f"{part.counts.get(part.answer, 0):,g} of {weight_of(part):,g} groups"
-            boxes.append(_Box(x=x, y=y, lines=(say(part), counts), leaf=True, lit=lit))
+        self.width = max(self.width, x + _WIDTH + _GAP)
+        if isinstance(node, Leaf):
+            y = float(_GAP + self.leaves * (_HEIGHT + _GAP))
+            self.leaves += 1
+            counts = f"{node.counts.get(node.answer, 0):,g} of {weight_of(node):,g} groups"
+            self._box(x, y, (self.say(node), counts), walk, kind="leaf")
             return y
-        branch = walked[depth] if walked and lit and depth < len(walked) else None
-        sides = [
-            (place(side, depth + 1, lit=None if lit is None else branch == name), word, name)
-            for side, word, name in ((part.low, "yes", "low"), (part.high, "no", "high"))
-        ]
+        sides = []
+        for side, word, name in ((node.low, "yes", "low"), (node.high, "no", "high")):
+            rest = walk[1:] if walk and walk[0] == name else None
+            sides.append((self.place(side, depth + 1, rest), word, rest))
         y = (sides[0][0] + sides[1][0]) / 2
-        groups = f"{weight_of(part):,.0f} groups"
-        boxes.append(_Box(x=x, y=y, lines=(say(part), groups), leaf=False, lit=lit))
-        edges.extend(
-            _Edge(
-                start=(x + _WIDTH, y + _HEIGHT / 2),
-                end=(x + _WIDTH + _REACH, child + _HEIGHT / 2),
-                word=word,
-                lit=None if lit is None else branch == name,
-            )
-            for child, word, name in sides
-        )
+        self._box(x, y, (self.say(node), f"{weight_of(node):,.0f} groups"), walk)
+        for top, word, rest in sides:
+            self._edge(x + _WIDTH, y + _HEIGHT / 2, top + _HEIGHT / 2, word, rest)
         return y
 
-    place(node, 0, lit=None if walked is None else True)
-    return boxes, edges
+    def _box(
+        self,
+        x: float,
+        y: float,
+        texts: tuple[str, str],
+        walk: Sequence[str] | None,
+        kind: str | None = None,
+    ) -> None:
+        middle = x + _WIDTH / 2
+        self.boxes[walk is not None] += [
+            element("rect", class_=kind, x=x, y=y, width=_WIDTH, height=_HEIGHT, rx=8),
+            element("text", texts[0], x=middle, y=y + 24),
+            element("text", texts[1], class_="s", x=middle, y=y + 43),
+        ]
+
+    def _edge(
+        self, x: float, start: float, end: float, word: str, walk: Sequence[str] | None
+    ) -> None:
+        half, right = x + _REACH / 2, x + _REACH
+        self.edges[walk is not None] += [
+            element(
+                "path", d=f"M{x:g} {start:g}C{half:g} {start:g} {half:g} {end:g} {right:g} {end:g}"
+            ),
+            element("text", word, class_="s", x=right - 14, y=end + (-7 if end < start else 15)),
+        ]
 
 
 def _description(node: Node, walked: Sequence[str] | None, say: Callable[[Node], str]) -> str:
-    """Say the picture to those who do not see it."""
+    """Describe the picture to people who do not see it."""
     parts = []
     for branch in walked or ():
         if isinstance(node, Leaf):
@@ -181,7 +167,7 @@ def _counted(counts: Mapping[str, float]) -> str:
 
 
 def _gains(leaf: Leaf) -> str:
-    """Say what following the answer would have gained the groups of a leaf on average."""
+    """Write what following the answer would have gained the groups of a leaf on average."""
     candidates = remedies(leaf.answer)
     best = max(
         (r for r in candidates if r in leaf.gains), key=lambda r: leaf.gains[r], default=None

@@ -374,7 +374,7 @@ def test_judging_rows_imports_neither_torch_nor_scikit_learn(file_of, gains_file
     code = (
         "import sys; from mdtree.cli import main\n"
         "try: main()\n"
-        "finally: assert not {'torch', 'sklearn'} & set(sys.modules)"
+        "finally: assert not {'torch', 'sklearn', 'jinja2'} & set(sys.modules)"
     )
     command = [sys.executable, "-c", code, "diagnose", str(file_of(row()))]
     command += ["--tree", str(gains_file)] if by_gains else []

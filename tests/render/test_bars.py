@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mdtree.diagnosis import Gain
-from mdtree.render.bars import gain_bars, probability_bars
-from tests.support.reports import grid, judged, parsed
+from tests.support.reports import article, grid, judged, section
 
 
 def gain(mean, low=None, high=None, **parts):
@@ -19,13 +18,13 @@ def ends(line):
 
 
 def drawn(*gains):
-    return parsed(gain_bars(gains)).find("li")
+    return section("What one change alone gained", judged(grid()[0], gains=gains)).find("li")
 
 
 def test_probabilities_are_sorted_and_share_one_scale():
     probabilities = {"none": 0.25, "data_small": 0.7, "model_small": 0.05}
     verdict = judged(grid()[0], probabilities=probabilities, confidence=0.6)
-    lines = parsed(probability_bars(verdict)).find("li")
+    lines = article(verdict).one("ul", class_="bars").find("li")
     assert [line.text for line in lines] == ["data small 70 %", "none 25 %", "model small 5 %"]
     assert [line["class"] for line in lines] == [
         "mode-data_small",
@@ -38,7 +37,7 @@ def test_probabilities_are_sorted_and_share_one_scale():
 
 def test_an_answer_of_another_name_is_grey():
     verdict = judged(grid()[0], probabilities={"temperature": 1.0, '"><b>': 0.0})
-    lines = parsed(probability_bars(verdict)).find("li")
+    lines = article(verdict).one("ul", class_="bars").find("li")
     assert {line["class"] for line in lines} == {"mode-other"}
 
 

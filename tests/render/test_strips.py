@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mdtree.render.strips import Mark, key, marks, strips
+from mdtree.render.strips import Mark, marks, strip_of
 from mdtree.rows import Missing
 from mdtree.trees import FEATURES, TrainingDistribution
 from mdtree.trees.node import KNOWN
-from tests.support.reports import grid, group, judged, parsed, tree
+from tests.support.reports import grid, group, judged, parsed, section, tree
 
 LEFT, WIDE = 7.0, 86.0  # percent: where the training groups begin, and how far they reach
 
@@ -28,8 +28,8 @@ def mark(value, quantiles=tuple(range(41)), *, feature="train_error", stderr=0.0
     )
 
 
-def drawn(strip):
-    return parsed(strips([strip])).one("li")
+def drawn(mark):
+    return parsed(strip_of(mark)["drawing"])
 
 
 def place(element, *keys):
@@ -75,7 +75,7 @@ def test_a_range_alone_has_no_bands_and_goes_in_a_straight_line():
     assert [rect["class"] for rect in line.find("rect")] == ["all"]
     assert place(line.one("circle"), "cx") == (LEFT + WIDE / 4,)
     assert [text.text for text in line.find("text")] == ["0", "10"]
-    assert "inside the range of the training groups" in line.text
+    assert line.one("svg")["aria-label"].endswith("inside the range of the training groups")
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,8 @@ def test_a_range_alone_has_no_bands_and_goes_in_a_straight_line():
     ],
 )
 def test_where_a_value_lies_is_told_in_words(value, words):
-    line = drawn(mark(value))
-    assert line.one("p", class_="value").text.endswith(words)
-    assert line.one("svg")["aria-label"].endswith(words)
+    assert strip_of(mark(value))["where"] == words
+    assert drawn(mark(value)).one("svg")["aria-label"].endswith(words)
 
 
 def test_what_the_tree_asks_is_marked():
@@ -103,9 +102,9 @@ def test_what_the_tree_asks_is_marked():
 
 
 def test_logarithms_are_labelled_with_the_numbers_themselves():
-    line = drawn(mark(math.log(10), (0.0, math.log(100)), feature="log_hessian_trace"))
-    assert [text.text for text in line.find("text")] == ["1", "100"]
-    assert line.find("b")[0].text == "Hessian trace"
+    trace = mark(math.log(10), (0.0, math.log(100)), feature="log_hessian_trace")
+    assert [text.text for text in drawn(trace).find("text")] == ["1", "100"]
+    assert strip_of(trace)["name"] == "Hessian trace"
 
 
 def test_equal_groups_are_no_crash():
@@ -154,8 +153,8 @@ def test_what_was_not_measured_has_a_reason_and_no_mark(quantity, words):
     row = replace(row, quantities=quantities | ({"cka": quantity} if quantity else {}))
     strip = next(strip for strip in marks(row, tree(), ()) if strip.feature == "cka")
     assert (strip.value, strip.text) == (None, words)
-    line = drawn(strip)
-    assert line.find("circle") == []
+    assert drawn(strip).find("circle") == []
+    line = section("Measurements", judged(row), row, tree()).find("li", class_="absent")[0]
     assert words in line.text
 
 
@@ -180,9 +179,9 @@ def test_a_question_whether_a_value_is_known_is_no_place():
 
 @pytest.mark.parametrize("name", ["half", "most", "mark", "cut"])
 def test_the_legend_has_the_signs_of_the_strips(name):
-    signs = drawn(mark(1, thresholds=(3.0,))).kinds
-    assert name in signs
-    assert parsed(key(name)).kinds == ["key", name]
+    assert name in drawn(mark(1, thresholds=(3.0,))).kinds
+    keys = section("Measurements", judged(grid()[0]), grid()[0], tree()).find("svg", class_="key")
+    assert [name] in [key.kinds for key in keys]
 
 
 def test_a_mark_has_the_level_of_the_population():

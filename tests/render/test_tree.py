@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.render.tree import tree_svg, tree_text
+from mdtree.render.tree import tree_picture, tree_svg, tree_text
 from mdtree.trees import Leaf, Split, leaves
 from mdtree.trees.node import KNOWN
 
@@ -47,6 +47,10 @@ def lit(svg):
     for group in groups:
         texts[group.get("class")] += [text.text for text in group.iter(f"{SVG}text")]
     return texts
+
+
+def drawn(tree, **options):
+    return tree_picture(tree, xmlns=SVG[1:-1], **options)
 
 
 def words(svg):
@@ -187,7 +191,7 @@ def test_without_a_walk_nothing_is_lit():
     ],
 )
 def test_the_walk_is_lit_and_all_else_stands_back(walked, expected):
-    svg = tree_svg(TREE, walked=walked)
+    svg = drawn(TREE, walked=walked)
     texts = lit(svg)
     assert sorted(expected) == sorted(texts["lit"])
     assert sorted(words(svg)) == sorted(texts["lit"] + texts["off"])
@@ -195,26 +199,24 @@ def test_the_walk_is_lit_and_all_else_stands_back(walked, expected):
 
 
 def test_what_is_lit_is_drawn_last():
-    classes = [
-        group.get("class")
-        for group in ET.fromstring(tree_svg(TREE, walked=["high", "high"])).iter(f"{SVG}g")
-    ]
-    assert classes == sorted(classes, reverse=True)
-    assert classes.count("lit") == 5
+    layers = ET.fromstring(drawn(TREE, walked=["high", "high"])).findall(f"{SVG}g")
+    assert [layer.get("class") for layer in layers] == ["off", "lit"]
+    assert [len(layer.findall(f"{SVG}rect")) for layer in layers] == [2, 3]
+    assert [len(layer.findall(f"{SVG}path")) for layer in layers] == [2, 2]
 
 
 def test_a_walk_is_told_to_those_who_do_not_see_it():
-    label = ET.fromstring(tree_svg(TREE, walked=["high", "low"])).get("aria-label")
+    label = ET.fromstring(drawn(TREE, walked=["high", "low"])).get("aria-label")
     assert label == "decision tree; train_error <= 0.5234 %: no; log_hessian_trace <= 7: yes; hot"
 
 
 def test_a_walk_longer_than_the_tree_ends_with_it():
-    assert lit(tree_svg(leaf("hot"), walked=["low", "low"]))["off"] == []
-    assert "cold" in lit(tree_svg(TREE, walked=["low", "low", "low"]))["lit"]
+    assert lit(drawn(leaf("hot"), walked=["low", "low"]))["off"] == []
+    assert "cold" in lit(drawn(TREE, walked=["low", "low", "low"]))["lit"]
 
 
 def test_others_may_choose_the_words():
-    svg = tree_svg(TREE, walked=["low"], say=lambda node: type(node).__name__)
+    svg = drawn(TREE, walked=["low"], say=lambda node: type(node).__name__)
     assert {"Split", "Leaf"} == {word for word in words(svg) if word.isalpha()} - {"yes", "no"}
 
 
@@ -222,6 +224,6 @@ def test_the_style_touches_nothing_beside_the_tree():
     """A picture inside a page shares its style with the whole page."""
     style = ET.fromstring(tree_svg(TREE)).find(f"{SVG}style").text
     rules = style.replace("@media screen and (prefers-color-scheme:dark){", "").split("}")
-    selectors = [part.split("{")[0] for part in rules if "{" in part]
+    selectors = [part.split("{")[0].strip() for part in rules if "{" in part]
     assert len(selectors) > 10
     assert all(selector.startswith(".tree ") for rule in selectors for selector in rule.split(","))
