@@ -1,4 +1,7 @@
-"""Bars: how probable each answer is, and what each change gains."""
+"""Bars: how probable each answer is, and what each change gains.
+
+What all bars share (#needed, #cap) is drawn once, in templates/shapes.html.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,18 @@ __all__ = ["gain_bar", "probability_bar"]
 
 def probability_bar(value: float, needed: float) -> Markup:
     """Draw a probability, and the confidence that a verdict needs."""
-    x = percent(100 * needed)
-    return _picture(
-        _line("0%", percent(100 * value), "thick"),
-        element("line", x1=x, x2=x, y2="100%", class_="needed"),
-    )
+    threshold = element("use", href="#needed", x=percent(100 * needed))
+    return _picture(_line(0.0, 100 * value, "thick"), threshold)
 
 
 def gain_bar(gain: Gain, axis: PlotAxis) -> Markup:
     """Draw a gain, and the interval that held for four of five groups."""
-    start, end = (percent(axis.at(value)) for value in sorted((0.0, gain.mean)))
+    start, end = (axis.at(value) for value in sorted((0.0, gain.mean)))
     interval = []
     if gain.low is not None and gain.high is not None:
-        low, high = (percent(axis.at(value)) for value in (gain.low, gain.high))
-        interval = [
-            _line(low, high, "whisker"),
-            *(
-                element("line", x1=x, x2=x, y1="28%", y2="72%", class_="whisker")
-                for x in (low, high)
-            ),
-        ]
+        ends = axis.at(gain.low), axis.at(gain.high)
+        caps = (element("use", href="#cap", x=percent(x)) for x in ends)
+        interval = [_line(*ends, "whisker"), *caps]
     return _picture(_line(start, end, "thick"), *interval)
 
 
@@ -39,5 +34,6 @@ def _picture(*parts: Markup) -> Markup:
     return element("svg", *parts, class_="bar", aria_hidden="true")
 
 
-def _line(start: str, end: str, kind: str) -> Markup:
-    return element("line", x1=start, x2=end, y1="50%", y2="50%", class_=kind)
+def _line(start: float, end: float, kind: str) -> Markup:
+    x1 = percent(start) if start else None
+    return element("line", x1=x1, x2=percent(end), y1="50%", y2="50%", class_=kind)

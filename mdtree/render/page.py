@@ -14,7 +14,7 @@ from mdtree.diagnosis import Verdict
 from mdtree.messages import plural
 from mdtree.render import formatting
 from mdtree.render.style import COLOURS, DARK_COLOURS, kind
-from mdtree.render.summary import summary
+from mdtree.render.summary import shared_parts, summary
 from mdtree.render.svg import escaped
 from mdtree.rows import Row
 from mdtree.trees import SavedTree
@@ -43,11 +43,13 @@ def report_page(
     """
     rows_by_key = {row.key: row for row in rows}
     diagnosed = {(verdict.group, verdict.basis.protocol) for verdict in verdicts}
+    names = {tree: f"tree-{number}" for number, tree in enumerate(trees, start=1)}
     groups = (
         summary(
             verdict,
             rows_by_key.get((verdict.group, verdict.basis.protocol)),
             trees.get(verdict.basis.tree),
+            names.get(verdict.basis.tree, ""),
         )
         for verdict in verdicts[:MOST_WHOLE]
     )
@@ -58,6 +60,7 @@ def report_page(
             verdicts=verdicts,
             counts=Counter(verdict.mode for verdict in verdicts).most_common(),
             groups=groups,
+            shared=[shared_parts(saved, names[tree]) for tree, saved in trees.items()],
             most=MOST_WHOLE,
             undiagnosed=[row for row in rows if row.key not in diagnosed],
             colours=COLOURS,

@@ -2,6 +2,7 @@
 
 A strip goes by rank, not by value: from the least of the training groups to the largest, with half
 of them to the left of the middle. So all strips can be compared, however skewed a quantity is.
+What all strips share (#cut, #mark) is drawn once, in templates/shapes.html.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import numpy as np
 from mdtree.diagnosis import DecisionStep
 from mdtree.diagnosis.resampling import resampled
 from mdtree.render.formatting import feature_name, feature_number, number, with_error, with_unit
-from mdtree.render.svg import Markup, element, percent, picture
+from mdtree.render.svg import Markup, element, percent
 from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.trees import FEATURES, SavedTree, TrainingDistribution
 from mdtree.trees.node import KNOWN
 
-__all__ = ["Mark", "marks", "strip_of"]
+__all__ = ["Mark", "marks", "scales", "strip_of"]
 
 _EDGE = 7.0  # percent of the picture, for what lies beyond all training groups
 _LABELS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -75,24 +76,29 @@ def marks(row: Row, saved: SavedTree, steps: Sequence[DecisionStep]) -> Iterator
             )
 
 
-def strip_of(mark: Mark) -> dict[str, Any]:
-    """Return what the page shows of a mark."""
-    meaning = FEATURES[mark.feature].meaning.removeprefix("natural logarithm of ")
-    where = None if mark.value is None else _where(mark, mark.value)
-    name = feature_name(mark.feature)
-    description = ", ".join(filter(None, [f"{name}: {mark.text}", where]))
+def scales(saved: SavedTree, name: str) -> Iterator[Markup]:
+    """Draw the scale of each feature once, for the strips of all groups."""
+    for feature in saved.features:
+        quantiles = _quantiles(feature, saved)
+        if quantiles is not None:
+            parts = (*_bands(quantiles), *_labels(feature, quantiles))
+            yield element("g", *parts, id=f"{name}-{feature}", class_="scale")
+
+
+def strip_of(mark: Mark, name: str) -> dict[str, Any]:
+    """Return what the page shows of a mark; `name` is that of its tree's scales."""
     return {
-        "name": name,
-        "meaning": meaning,
+        "name": feature_name(mark.feature),
+        "meaning": FEATURES[mark.feature].meaning.removeprefix("natural logarithm of "),
         "text": mark.text,
-        "where": where,
-        "drawing": picture(
-            description,
-            *_bands(mark),
-            *_labels(mark),
+        "where": None if mark.value is None else _where(mark, mark.value),
+        "drawing": element(
+            "svg",
+            element("use", href=f"#{name}-{mark.feature}"),
             *(_cut(mark, threshold) for threshold in mark.thresholds),
             *([] if mark.value is None else _point(mark, mark.value)),
             class_="strip",
+            aria_hidden="true",  # all that it shows stands beside it in words
         ),
     }
 
@@ -165,37 +171,36 @@ def _where(mark: Mark, value: float) -> str:
     return "in the middle half"
 
 
-def _bands(mark: Mark) -> Iterator[Markup]:
+def _bands(quantiles: tuple[float, ...]) -> Iterator[Markup]:
     shares = [(0.0, 1.0, "all")]
-    if len(mark.quantiles) > _FEW:
+    if len(quantiles) > _FEW:
         shares += [(0.05, 0.95, "most"), (0.25, 0.75, "half")]
     for low, high, name in shares:
         start, end = _place(low), _place(high)
         place = {"x": percent(start), "width": percent(end - start)}
-        yield element("rect", **place, y=8, height=12, class_=name)
+        yield element("rect", **place, y=-6, height=12, class_=name)
 
 
-def _labels(mark: Mark) -> Iterator[Markup]:
-    levels = np.linspace(0, 1, len(mark.quantiles))
-    for share in _LABELS if len(mark.quantiles) > _FEW else _LABELS[:: len(_LABELS) - 1]:
-        value = float(np.interp(share, levels, mark.quantiles))
-        spare = " spare" if share in _SPARE else ""
-        words = feature_number(mark.feature, value, unit=False)
-        x = percent(_place(share))
-        yield element("text", words, x=x, y=34, class_=f"tick centred{spare}")
+def _labels(feature: str, quantiles: tuple[float, ...]) -> Iterator[Markup]:
+    levels = np.linspace(0, 1, len(quantiles))
+    for share in _LABELS if len(quantiles) > _FEW else _LABELS[:: len(_LABELS) - 1]:
+        value = float(np.interp(share, levels, quantiles))
+        kind = "spare" if share in _SPARE else None
+        words = feature_number(feature, value, unit=False)
+        yield element("text", words, x=percent(_place(share)), y=20, class_=kind)
 
 
 def _cut(mark: Mark, threshold: float) -> Markup:
-    x = percent(_at(mark, threshold))
     title = f"the tree asks: at most {feature_number(mark.feature, threshold)}?"
-    return element("line", element("title", title), x1=x, x2=x, y1=4, y2=24, class_="cut")
+    place = percent(_at(mark, threshold))
+    return element("use", element("title", title), href="#cut", x=place)
 
 
 def _point(mark: Mark, value: float) -> Iterator[Markup]:
     if mark.stderr:
         low, high = (percent(_at(mark, value + sign * mark.stderr)) for sign in (-1, 1))
-        yield element("line", x1=low, x2=high, y1=14, y2=14, class_="whisker")
-    yield element("circle", cx=percent(_at(mark, value)), cy=14, r=5.5, class_="mark")
+        yield element("line", x1=low, x2=high)
+    yield element("use", href="#mark", x=percent(_at(mark, value)))
 
 
 def _at(mark: Mark, value: float) -> float:

@@ -12,20 +12,31 @@ from mdtree.render.axis import linear
 from mdtree.render.bars import gain_bar, probability_bar
 from mdtree.render.formatting import plain, question, share, short, support, with_error
 from mdtree.render.pictures import pictures
-from mdtree.render.strips import marks, strip_of
+from mdtree.render.strips import marks, scales, strip_of
+from mdtree.render.svg import Markup, element
 from mdtree.render.table import left_out, name_of
-from mdtree.render.tree import tree_picture
+from mdtree.render.tree import tree_shape, walk_picture
 from mdtree.rows import PROTOCOLS, QUANTITIES, Measured, Missing, Row
 from mdtree.trees import FEATURES, SavedTree
 
-__all__ = ["summary"]
+__all__ = ["shared_parts", "summary"]
 
 _MOST = 100  # checkpoints, and notes
 _HASH = 12  # characters that tell one hash from another
 
 
-def summary(verdict: Verdict, row: Row | None, saved: SavedTree | None) -> dict[str, Any]:
-    """Return what the page shows of a group; without its row or its tree, it shows less."""
+def shared_parts(saved: SavedTree, name: str) -> Markup:
+    """Draw what all groups of a tree show, once; their pictures use it by name."""
+    return element("g", tree_shape(saved.tree, name, question), *scales(saved, name))
+
+
+def summary(
+    verdict: Verdict, row: Row | None, saved: SavedTree | None, name: str
+) -> dict[str, Any]:
+    """Return what the page shows of a group; without its row or its tree, it shows less.
+
+    `name` is that of the tree's shared parts.
+    """
     features = [] if row is None or saved is None else list(marks(row, saved, verdict.clues))
     needs = [FEATURES[mark.feature].needs for mark in features]
     return {
@@ -37,8 +48,8 @@ def summary(verdict: Verdict, row: Row | None, saved: SavedTree | None) -> dict[
             (mode, value, probability_bar(value, verdict.confidence))
             for mode, value in sorted(verdict.probabilities.items(), key=lambda item: -item[1])
         ],
-        "tree": None if saved is None else _tree(verdict, saved),
-        "strips": [strip_of(mark) for mark in features],
+        "tree": None if saved is None else _tree(verdict, saved, name),
+        "strips": [strip_of(mark, name) for mark in features],
         "others": _others(row, {names[0] for names in needs if len(names) == 1}),
         "pictures": pictures(row),
         "gains": _gains(verdict),
@@ -63,8 +74,8 @@ def _meaning(verdict: Verdict) -> str:
     return f"most probable is {plain(verdict.likely)}{f': {meaning}' if meaning else ''}"
 
 
-def _tree(verdict: Verdict, saved: SavedTree) -> str:
-    return tree_picture(saved.tree, walked=[step.went for step in verdict.clues], say=question)
+def _tree(verdict: Verdict, saved: SavedTree, name: str) -> Markup:
+    return walk_picture(saved.tree, name, question, [step.went for step in verdict.clues])
 
 
 def _others(row: Row | None, shown: set[str]) -> list[tuple[str, str, str]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 
@@ -12,7 +11,7 @@ from mdtree.render.svg import NAMESPACE, Markup, element, picture
 from mdtree.trees.features import FEATURES
 from mdtree.trees.node import KNOWN, Leaf, Node, Split, weight_of
 
-__all__ = ["tree_picture", "tree_svg", "tree_text"]
+__all__ = ["tree_shape", "tree_svg", "tree_text", "walk_picture"]
 
 _WIDTH, _HEIGHT, _GAP, _REACH = 216, 56, 16, 52  # pixels: box, box, between boxes, of an edge
 
@@ -23,43 +22,31 @@ def tree_text(node: Node) -> str:
 
 
 def tree_svg(node: Node) -> Markup:
-    """Draw a tree as a file of its own that follows light and dark."""
+    """Draw a tree as a file of its own that follows light and dark, its root to the left."""
     style = resources.files("mdtree.render").joinpath("templates", "tree.css").read_text("utf-8")
-    drawn = tree_picture(node, style=element("style", Markup(style)), xmlns=NAMESPACE)
-    return Markup(f"{drawn}\n")
+    canvas = _Canvas(say=_node_text)
+    canvas.place(node, 0, None)
+    parts = [element("style", Markup(style)), *canvas.edges, *canvas.boxes]
+    return Markup(f"{canvas.picture('decision tree', *parts, xmlns=NAMESPACE)}\n")
 
 
-def tree_picture(
-    node: Node,
-    *,
-    walked: Sequence[str] | None = None,
-    say: Callable[[Node], str] | None = None,
-    style: Markup | None = None,
-    xmlns: str | None = None,
-) -> Markup:
-    """Draw a tree with its root to the left, in the style of templates/tree.css.
-
-    `walked` are the branches of a walk from the root (low | high): it is lit, and all else stands
-    back. `say` puts a question or an answer into words.
-    """
-    say = say or _node_text
+def tree_shape(node: Node, name: str, say: Callable[[Node], str]) -> Markup:
+    """Draw a tree once, for all pictures of walks through it; `say` words its nodes."""
     canvas = _Canvas(say=say)
+    canvas.place(node, 0, None)
+    return element("g", *canvas.edges, *canvas.boxes, id=name, class_="tree shape")
+
+
+def walk_picture(
+    node: Node, shape: str, say: Callable[[Node], str], walked: Sequence[str]
+) -> Markup:
+    """Draw a walk from the root (low | high): it is lit, and the shape of the tree stands back."""
+    canvas = _Canvas(say=say, whole=False)
     canvas.place(node, 0, walked)
-    height = _GAP + canvas.leaves * (_HEIGHT + _GAP)
-    layers = [(False, "off" if walked is not None else None), (True, "lit")]  # lit lies on top
-    return picture(
+    return canvas.picture(
         _description(node, walked, say),
-        style,
-        *(
-            element("g", *drawn, class_=kind)
-            for lit, kind in layers
-            if (drawn := canvas.layer(lit))
-        ),
-        xmlns=xmlns,
-        class_="tree",
-        viewBox=f"0 0 {canvas.width:.0f} {height:.0f}",
-        width=canvas.width,
-        height=height,
+        element("use", href=f"#{shape}", class_="off"),
+        element("g", *canvas.edges, *canvas.boxes, class_="lit"),
     )
 
 
@@ -68,14 +55,24 @@ class _Canvas:
     """Places boxes: each leaf has a line, and each split is in the middle of its children."""
 
     say: Callable[[Node], str]
+    whole: bool = True  # or the walk alone
     width: float = 0.0
     leaves: int = 0
-    # whether it is lit -> what is drawn
-    edges: dict[bool, list[Markup]] = field(default_factory=lambda: defaultdict(list))
-    boxes: dict[bool, list[Markup]] = field(default_factory=lambda: defaultdict(list))
+    edges: list[Markup] = field(default_factory=list)
+    boxes: list[Markup] = field(default_factory=list)
 
-    def layer(self, lit: bool) -> list[Markup]:  # noqa: FBT001 - the key of both dicts
-        return self.edges[lit] + self.boxes[lit]
+    def picture(self, description: str, *parts: Markup, xmlns: str | None = None) -> Markup:
+        """Put parts on the canvas."""
+        height = _GAP + self.leaves * (_HEIGHT + _GAP)
+        return picture(
+            description,
+            *parts,
+            xmlns=xmlns,
+            class_="tree",
+            viewBox=f"0 0 {self.width:.0f} {height:.0f}",
+            width=self.width,
+            height=height,
+        )
 
     def place(self, node: Node, depth: int, walk: Sequence[str] | None) -> float:
         """Draw a node with all that follows it, and return the top of its box.
@@ -84,60 +81,50 @@ class _Canvas:
         """
         x = _GAP + depth * (_WIDTH + _REACH)
         self.width = max(self.width, x + _WIDTH + _GAP)
+        is_drawn = self.whole or walk is not None
         if isinstance(node, Leaf):
             y = float(_GAP + self.leaves * (_HEIGHT + _GAP))
             self.leaves += 1
             counts = f"{node.counts.get(node.answer, 0):,g} of {weight_of(node):,g} groups"
-            self._box(x, y, (self.say(node), counts), walk, kind="leaf")
+            self.boxes += _box(x, y, self.say(node), counts, kind="leaf") if is_drawn else ()
             return y
         sides = []
         for side, word, name in ((node.low, "yes", "low"), (node.high, "no", "high")):
             rest = walk[1:] if walk and walk[0] == name else None
             sides.append((self.place(side, depth + 1, rest), word, rest))
         y = (sides[0][0] + sides[1][0]) / 2
-        self._box(x, y, (self.say(node), f"{weight_of(node):,.0f} groups"), walk)
+        groups = f"{weight_of(node):,.0f} groups"
+        self.boxes += _box(x, y, self.say(node), groups) if is_drawn else ()
         for top, word, rest in sides:
-            self._edge(x + _WIDTH, y + _HEIGHT / 2, top + _HEIGHT / 2, word, rest)
+            if self.whole or rest is not None:
+                self.edges += _edge(x + _WIDTH, y + _HEIGHT / 2, top + _HEIGHT / 2, word)
         return y
 
-    def _box(
-        self,
-        x: float,
-        y: float,
-        texts: tuple[str, str],
-        walk: Sequence[str] | None,
-        kind: str | None = None,
-    ) -> None:
-        middle = x + _WIDTH / 2
-        self.boxes[walk is not None] += [
-            element("rect", class_=kind, x=x, y=y, width=_WIDTH, height=_HEIGHT, rx=8),
-            element("text", texts[0], x=middle, y=y + 24),
-            element("text", texts[1], class_="s", x=middle, y=y + 43),
-        ]
 
-    def _edge(
-        self, x: float, start: float, end: float, word: str, walk: Sequence[str] | None
-    ) -> None:
-        half, right = x + _REACH / 2, x + _REACH
-        self.edges[walk is not None] += [
-            element(
-                "path", d=f"M{x:g} {start:g}C{half:g} {start:g} {half:g} {end:g} {right:g} {end:g}"
-            ),
-            element("text", word, class_="s", x=right - 14, y=end + (-7 if end < start else 15)),
-        ]
+def _box(x: float, y: float, first: str, second: str, kind: str | None = None) -> Iterator[Markup]:
+    middle = x + _WIDTH / 2
+    yield element("rect", class_=kind, x=x, y=y, width=_WIDTH, height=_HEIGHT, rx=8)
+    yield element("text", first, x=middle, y=y + 24)
+    yield element("text", second, class_="s", x=middle, y=y + 43)
 
 
-def _description(node: Node, walked: Sequence[str] | None, say: Callable[[Node], str]) -> str:
-    """Describe the picture to people who do not see it."""
+def _edge(x: float, start: float, end: float, word: str) -> Iterator[Markup]:
+    half, right = x + _REACH / 2, x + _REACH
+    way = f"M{x:g} {start:g}C{half:g} {start:g} {half:g} {end:g} {right:g} {end:g}"
+    yield element("path", d=way)
+    yield element("text", word, class_="s", x=right - 14, y=end + (-7 if end < start else 15))
+
+
+def _description(node: Node, walked: Sequence[str], say: Callable[[Node], str]) -> str:
+    """Describe a walk to people who do not see it."""
     parts = []
-    for branch in walked or ():
+    for branch in walked:
         if isinstance(node, Leaf):
             break
         parts.append(f"{say(node)}: {'yes' if branch == 'low' else 'no'}")
         node = node.low if branch == "low" else node.high
-    if isinstance(node, Leaf) and walked is not None:
-        parts.append(say(node))
-    return "; ".join(["decision tree", *parts])
+    answer = [say(node)] if isinstance(node, Leaf) else []
+    return "; ".join(["decision tree", *parts, *answer])
 
 
 def _lines(node: Node, first: str, rest: str) -> list[str]:

@@ -262,3 +262,19 @@ def test_the_page_grows_with_its_groups_and_no_faster():
         for rows in (grid()[:4], grid()[:8])
     )
     assert long < 2.2 * short
+
+
+def test_what_pictures_use_is_drawn_once():
+    page = page_of(*grid()[:3])
+    ids = [element["id"] for element in page.one("defs").find() if "id" in element.attributes]
+    used = {use["href"].removeprefix("#") for use in page.find("use")}
+    assert used == set(ids)
+    assert len(ids) == 5 + len(TREES["ours"].features)
+
+
+def test_a_page_of_two_hundred_groups_is_below_two_megabytes():
+    row, many = grid()[0], range(200)
+    verdict = judged(row)
+    rows = [replace(row, group=f"group {number}") for number in many]
+    verdicts = [replace(verdict, group=f"group {number}") for number in many]
+    assert len(report_page(verdicts, rows, TREES).encode()) < 2_000_000
