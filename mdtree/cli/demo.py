@@ -93,7 +93,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
         ).run()
     diagnoser, rows = diagnosed.diagnoser, diagnosed.rows
     failed = [row for row in rows if row.failure is not None]
-    click.echo(rows_table(rows, told=[row.group for row in failed]))
+    click.echo(rows_table(rows, explained=[row.group for row in failed]))
     for row in failed:
         assert row.failure is not None
         click.echo(f"failed {printable(row.group)}: {paragraph(row.failure.reason)}", err=True)

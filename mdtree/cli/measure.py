@@ -156,7 +156,7 @@ def _print_summary(summary: Any, as_json: bool) -> None:
     if as_json:
         _print_json(summary, rows)
         return
-    click.echo(rows_table(list(islice(rows, SHOWN)), told=summary.failed))
+    click.echo(rows_table(list(islice(rows, SHOWN)), explained=summary.failed))
     out = printable(str(summary.out))
     if next(rows, None) is not None:
         click.echo(f"... and more: mdtree rows show {out} --all")

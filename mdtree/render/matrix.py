@@ -104,7 +104,7 @@ def _named(names: Sequence[str], block: int) -> tuple[str, ...]:
 
 
 def _pooled(cells: Floats, block: int) -> Floats:
-    """Take the mean of what is known in each block."""
+    """Return the mean of what is known in each block."""
     wide, high = (range(0, size, block) for size in cells.shape[::-1])
     parts = [[cells[y : y + block, x : x + block] for x in wide] for y in high]
     return np.array([[_mean(part) for part in line] for line in parts])

@@ -38,7 +38,7 @@ _LEGEND = 178
 
 
 def phase_text(phases: Sequence[Phase]) -> str:
-    """Show test accuracy and the letter of the mode in each cell, the largest value on top."""
+    """Write test accuracy and the letter of the mode in each cell, the largest value on top."""
     cells = sum(len(phase.lines) * len(phase.columns) for phase in phases)
     if cells > _MOST_CELLS:  # most of them empty: a group is one cell
         return f"phase diagrams of {cells:,} cells are too large to be shown"
@@ -88,7 +88,7 @@ def _number(value: float) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Scale:
-    """What the colours of all diagrams of a picture are relative to."""
+    """The ends of the colour scales that all diagrams of a picture share."""
 
     low: float  # percent of test items
     high: float
@@ -264,13 +264,13 @@ def _words(
 
 
 def _mixed(start: str, end: str, share: float) -> str:
-    """Go from one colour to another."""
+    """Mix two colours."""
     pairs = zip(_rgb(start), _rgb(end), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 
 
 def _ink(paper: str) -> str:
-    """Choose black or white letters, whichever is read better (WCAG 2: relative luminance)."""
+    """Choose black or white letters by contrast (WCAG 2: relative luminance)."""
     linear = [((c / 255 + 0.055) / 1.055) ** 2.4 for c in _rgb(paper)]
     light = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
     return _INK if light > 0.179 else _PAPER  # noqa: PLR2004 - both contrasts are 4.6 there

@@ -119,7 +119,7 @@ def _values(row: Row, saved: SavedTree) -> tuple[dict[str, float], dict[str, flo
 
 
 def _is_error(spread: float | None, value: float) -> bool:
-    """Tell an error bar from the rounding of arithmetic."""
+    """Whether a spread is more than the rounding of arithmetic."""
     return spread is not None and spread > 1e-9 * max(abs(value), 1e-3)
 
 
@@ -158,7 +158,7 @@ def _reasons(needs: Sequence[str], row: Row) -> Iterator[str]:
 
 
 def _where(mark: Mark, value: float) -> str:
-    """Say in words where a value lies."""
+    """Describe where a value lies."""
     if mark.beyond:
         return f"{'below' if value < mark.quantiles[0] else 'above'} all training groups"
     level = mark.level(value)

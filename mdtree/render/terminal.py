@@ -18,7 +18,7 @@ def paragraph(text: str) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out columns: the first to the left, the others to the right."""
+    """Align columns: the first to the left, the others to the right."""
     cells = [[_cell(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     lines = []
@@ -29,7 +29,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Write a cell; of a long one the middle is left out, as ends of names tell them apart."""
+    """Shorten a cell in its middle, because the ends of names tell them apart."""
     for convert in (str, printable):  # what is spelled out may be too long only then
         text = convert(text)
         if len(text) > _WIDEST:

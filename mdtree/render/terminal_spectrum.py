@@ -49,7 +49,7 @@ _FAR = 12.0  # alpha at its right end
 
 
 def analysis_text(analysis: Analysis, *, everything: bool = False) -> str:
-    """Show layers, what was not analysed, means, states, the flow and hints of collapse."""
+    """Write layers, what was not analysed, means, states, the flow and hints of collapse."""
     parts = [
         _layers(analysis.layers),
         _skipped(analysis.skipped, everything=everything),
@@ -62,7 +62,7 @@ def analysis_text(analysis: Analysis, *, everything: bool = False) -> str:
 
 
 def analysis_json(analysis: Analysis) -> dict[str, Any]:
-    """Give all of it as plain values."""
+    """Return all of it as plain values."""
     flow = flow_of(analysis.averaged)
     return {
         "rules": dataclasses.asdict(analysis.rules) | {"embeddings": analysis.embeddings},
@@ -77,7 +77,7 @@ def analysis_json(analysis: Analysis) -> dict[str, Any]:
 
 
 def changes_text(changes: Sequence[Change]) -> str:
-    """Show what became of the layers, those that collapsed first."""
+    """Write how the layers changed, collapsed layers first."""
     ordered = sorted(changes, key=lambda change: not change.collapsed)
     rows = [
         [
@@ -103,7 +103,7 @@ def changes_text(changes: Sequence[Change]) -> str:
 
 
 def models_text(models: Sequence[tuple[str, Analysis]]) -> str:
-    """Show one line for each checkpoint."""
+    """Write a line for each checkpoint."""
     rows = [
         [
             name,
@@ -120,7 +120,7 @@ def models_text(models: Sequence[tuple[str, Analysis]]) -> str:
 
 
 def rankings_text(rankings: Sequence[Ranking]) -> str:
-    """Show how well each number ranks each family."""
+    """Write how well each number ranks each family."""
     rows = [
         [
             ranking.number,

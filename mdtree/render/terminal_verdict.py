@@ -19,7 +19,7 @@ _LONGEST = 5000  # characters of a line
 
 
 def verdicts_table(verdicts: Sequence[Verdict]) -> str:
-    """Lay out several verdicts, one line for each group."""
+    """Write several verdicts as a table, one line for each group."""
     lines = [
         [
             verdict.group,
@@ -32,26 +32,26 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
     return table(["group", "verdict", "probability", "unlike the training groups"], lines)
 
 
-def verdict_text(verdict: Verdict, *, told: str | None = None) -> str:
+def verdict_text(verdict: Verdict, *, explained: str | None = None) -> str:
     """Write one verdict: what is wrong, how sure, why, and what to do.
 
-    `told` is the reason of a failure that is told elsewhere, and not repeated here.
+    `explained` is the reason of a failure that is shown elsewhere and not repeated here.
     """
-    end = "" if told is None else f": {told}"
+    end = "" if explained is None else f": {explained}"
     return "\n".join(printable(shortened(line, _LONGEST)) for line in _lines(verdict, end))
 
 
-def _lines(verdict: Verdict, told: str) -> Iterator[str]:
+def _lines(verdict: Verdict, end: str) -> Iterator[str]:
     yield f"group: {verdict.group}"
     outlier = verdict.outlier
     if outlier is not None and outlier.outside:
-        beyond = f"; beyond all of them in {', '.join(outlier.beyond)}" if outlier.beyond else ""
+        beyond = f"; outside their range: {', '.join(outlier.beyond)}" if outlier.beyond else ""
         yield (
             f"caution: this group is unlike those that the tree was fitted on (distance "
-            f"{outlier.distance:.2f}, usual up to {outlier.limit:.2f}{beyond})"
+            f"{outlier.distance:.2f}, usually up to {outlier.limit:.2f}{beyond})"
         )
     for warning in verdict.basis.warnings:
-        yield f"warning: {warning.removesuffix(told)}"
+        yield f"warning: {warning.removesuffix(end)}"
     if verdict.sure:
         yield f"verdict: {verdict.mode} (probability {percent(verdict.probability)})"
         yield f"  {FAILURE_MODES[verdict.mode]}"
@@ -72,8 +72,8 @@ def _lines(verdict: Verdict, told: str) -> Iterator[str]:
         yield "not known:"
         for missing in verdict.missed:
             yield (
-                f"  {missing.metric}: {missing.reason.removesuffix(told)} (would change the most "
-                f"probable answer with {percent(missing.flips)})"
+                f"  {missing.metric}: {missing.reason.removesuffix(end)} ("
+                f"{percent(missing.flips)} chance of changing the most probable answer)"
             )
     yield from _basis(verdict)
 
@@ -94,7 +94,7 @@ def _probabilities(verdict: Verdict) -> Iterator[str]:
 
 
 def _resources(verdict: Verdict) -> Iterator[str]:
-    """Answer what is asked most, whatever the verdict is."""
+    """Answer the most frequent question, whatever the verdict is."""
     gains = {gain.remedy: gain for gain in verdict.gains}
     data, model = gains.get("add_data"), gains.get("enlarge_model")
     if not verdict.answers or (data is None and model is None):
