@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 
 from mdtree.render.axis import PlotAxis, linear
+from mdtree.render.formatting import fixed
 from mdtree.render.plot import Plot
 from mdtree.render.svg import Figure
 from mdtree.render.table import beyond, lines, name_of, numeric
@@ -16,7 +17,6 @@ _USUAL = 2.0, 6.0  # alpha of layers of well trained networks
 _MOST = 12.0  # larger alphas are drawn on the upper edge
 _INFORMATIVE = ("over-trained", "2 to 6", "under-trained")  # states in which alpha says something
 _LEAST = 2  # layers
-_FAR = 1e6  # larger alphas mean nothing
 _TICKS = 7
 
 
@@ -37,9 +37,7 @@ def flow(row: Row) -> Figure | None:
     for number, (layer, points) in enumerate(layers.items(), start=1):
         for alpha, state, member in points:
             kind = "on" if state in _INFORMATIVE else "hollow"
-            title = (
-                f"{name_of(layer)}, {name_of(member)}: alpha {_written(alpha)}, {name_of(state)}"
-            )
+            title = f"{name_of(layer)}, {name_of(member)}: alpha {fixed(alpha)}, {name_of(state)}"
             marks.append(plot.dot(number, alpha, kind, title))
     description = f"alpha over {len(layers)} layers, from {min(alphas):.3g} to {max(alphas):.3g}"
     return Figure(drawing=plot.drawn(marks, description), note=beyond(row, "spectrum"))
@@ -55,10 +53,6 @@ def _layers(row: Row) -> dict[str, list[tuple[float, str, str]]]:
         if numbers is not None and kind != "embedding":  # means leave embeddings out too
             layers.setdefault(str(layer), []).append((numbers[0], str(state), str(member)))
     return layers
-
-
-def _written(alpha: float) -> str:
-    return f"{alpha:.2f}" if abs(alpha) < _FAR else f"{alpha:.3g}"
 
 
 def _ticks(layers: int) -> tuple[float, ...]:

@@ -17,6 +17,7 @@ __all__ = [
     "duration",
     "feature_name",
     "feature_number",
+    "fixed",
     "number",
     "percent",
     "plain",
@@ -34,6 +35,7 @@ __all__ = [
 _ROUNDING = 1e-9  # a smaller relative error comes from arithmetic
 _SPELT = {"cka": "CKA", "hessian": "Hessian"}
 _LONG = 1e3, 1e9  # numbers between them are written in full, with commas
+_FIXED = 100.0  # larger numbers need no digits behind the point
 _DIGITS = 6  # behind the point; more than eyes can count
 _MINUTE, _HOUR = 60, 3600
 
@@ -101,6 +103,15 @@ def short(value: float, *, digits: int = 3) -> str:
     if least <= abs(value) < most:
         return f"{value:,.0f}"
     return f"{value + 0.0:.{digits}g}"
+
+
+def fixed(value: float, digits: int = 2) -> str:
+    """Write a number with this many digits behind the point, unless it is far too large for them.
+
+    >>> fixed(0.5), fixed(2.0, 3), fixed(1.5e9)
+    ('0.50', '2.000', '1.5e+09')
+    """
+    return f"{value:.{digits}f}" if abs(value) < _FIXED else short(value)
 
 
 def number(value: float, stderr: float | None, *, commas: bool = False) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mdtree.render.formatting import fixed
 from mdtree.render.svg import Figure, Markup, element, picture
 from mdtree.render.table import Cell, left_out, lines, name_of, numeric
 from mdtree.rows import Row
@@ -19,7 +20,6 @@ _MOST_NAMES = 512  # to each side; what is between more is not drawn
 _WRITTEN = 8  # lines, at most, whose cells have room for a number
 _WIDTH, _SIDE = 320, 46  # pixels: of a picture at least, of a cell with a number
 _THIN = 0.6  # of the ink, under letters
-_FAR = 100  # no CKA is that large
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,7 @@ def _drawn(matrix: _Matrix, what: str) -> Markup:
     )
     blocks = f", each cell the mean of {matrix.block} by {matrix.block}" * (matrix.block > 1)
     description = f"CKA of {high} by {wide} {what}{blocks}: "
-    description += f"from {_written(values.min(), 2)} to {_written(values.max(), 2)}"
+    description += f"from {fixed(values.min())} to {fixed(values.max())}"
     return picture(
         description,
         element("rect", width=side * wide, height=side * high, class_="empty"),
@@ -139,21 +139,17 @@ def _drawn(matrix: _Matrix, what: str) -> Markup:
     )
 
 
-def _written(cka: float, digits: int = 3) -> str:
-    return f"{cka:.{digits}f}" if abs(cka) < _FAR else f"{cka:.3g}"
-
-
 def _cell(matrix: _Matrix, y: int, x: int, side: float) -> Markup:
     value = float(matrix.cells[y, x])
     ink, written = min(max(value, 0.0), 1.0), None
     if max(matrix.cells.shape) <= _WRITTEN:
         ink *= _THIN
-        written = element("text", _written(value, 2), x=(x + 0.5) * side, y=(y + 0.5) * side)
+        written = element("text", fixed(value), x=(x + 0.5) * side, y=(y + 0.5) * side)
     place = {"x": x * side, "y": y * side, "width": side, "height": side}
     names = f"{name_of(matrix.rows[y])} with {name_of(matrix.columns[x])}"
     return element(
         "g",
-        element("title", f"{names}: {_written(value)}"),
+        element("title", f"{names}: {fixed(value, 3)}"),
         element("rect", **place, fill_opacity=ink, class_="cell"),
         written,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import Label
+from mdtree.render.formatting import plain, short
 from mdtree.render.phase_grid import Cell, Phase
 from mdtree.render.style import COLOURS
 from mdtree.render.svg import NAMESPACE, Markup, element
@@ -25,6 +26,7 @@ LETTERS = {
 _DULL, _BRIGHT = "#174a57", "#e6f3f1"  # the least and the most accurate group
 _FRAME, _INK, _PAPER = "#c3c9cf", "#000000", "#ffffff"
 
+_DIGITS = 6  # of a value of an axis
 _NAME = 40  # letters of the name of a zoo
 _MOST_CELLS, _MOST_TICKS = 100_000, 100_000  # of all diagrams together
 
@@ -51,13 +53,15 @@ def _text(phase: Phase) -> str:
     corner = f"{phase.down} \\ {phase.across}" if phase.down else phase.across
     lines = [
         [
-            _number(line) if phase.down else "",
+            short(line, digits=_DIGITS) if phase.down else "",
             *(_cell_text(phase.cells.get((line, column))) for column in phase.columns),
         ]
         for line in reversed(phase.lines)
     ]
     # the mark of a cell is two letters wide; what stands over numbers ends where they do
-    text = table([corner, *(f"{_number(column)}   " for column in phase.columns)], lines)
+    text = table(
+        [corner, *(f"{short(column, digits=_DIGITS)}   " for column in phase.columns)], lines
+    )
     title = _title(phase)
     return f"{title}\n{text}" if title else text
 
@@ -72,18 +76,11 @@ def _mark(label: Label) -> str:
 
 def _title(phase: Phase) -> str:
     zoo = printable(phase.zoo)
-    short = zoo if len(zoo) <= _NAME else zoo[: _NAME - 3] + "..."
-    facts = (f"{_name(fact)} {_number(value)}" for fact, value in phase.shared.items())
-    return ", ".join([short, *facts] if short else facts)
-
-
-def _name(word: str) -> str:
-    return word.replace("_", " ")
-
-
-def _number(value: float) -> str:
-    is_whole = value.is_integer() and abs(value) < 1e9  # noqa: PLR2004 - then 1e+09 is shorter
-    return f"{value:,.0f}" if is_whole else f"{value:g}"
+    name = zoo if len(zoo) <= _NAME else zoo[: _NAME - 3] + "..."
+    facts = (
+        f"{plain(fact)} {short(value, digits=_DIGITS)}" for fact, value in phase.shared.items()
+    )
+    return ", ".join([name, *facts] if name else facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,8 +151,8 @@ class _Frame:
 
     def __init__(self, phase: Phase) -> None:
         self.phase = phase
-        self.columns = [_number(column) for column in phase.columns]
-        self.lines = [_number(line) if phase.down else "" for line in phase.lines]
+        self.columns = [short(column, digits=_DIGITS) for column in phase.columns]
+        self.lines = [short(line, digits=_DIGITS) if phase.down else "" for line in phase.lines]
         self.cell = max(_CELL, _LETTER * max(map(len, self.columns)) + 8)
         self.left = (22 if phase.down else 0) + _LETTER * max(map(len, self.lines)) + 6
         self.title = _title(phase)
@@ -197,18 +194,18 @@ def _axes(frame: _Frame, left: float, top: float) -> Iterator[Markup]:
     yield element("path", d=way, fill="none", stroke=_FRAME)
     for number, text in enumerate(frame.columns):
         yield _words(text, start + (number + 0.5) * frame.cell, top + high + 13)
-    yield _words(_name(frame.phase.across), start + wide / 2, top + high + 30)
+    yield _words(plain(frame.phase.across), start + wide / 2, top + high + 30)
     if frame.phase.down:
         for number, text in enumerate(reversed(frame.lines)):
             yield _words(text, start - 6, top + (number + 0.5) * _LINE + 4, anchor="end")
-        yield _words(_name(frame.phase.down), left + 12, top + high / 2, turned=True)
+        yield _words(plain(frame.phase.down), left + 12, top + high / 2, turned=True)
 
 
 def _description(cell: Cell) -> str:
     label = cell.label
     gain = "" if label.mode == "none" else f", its remedy gains {label.severity:.2f} points"
     noise = f", inside the noise of {label.margin:.2f}" if label.in_noise else ""
-    return f"{cell.group}: {label.accuracy:.2f} %, {_name(label.mode)}{gain}{noise}"
+    return f"{cell.group}: {label.accuracy:.2f} %, {plain(label.mode)}{gain}{noise}"
 
 
 def _legend(labels: Sequence[Label], scale: _Scale) -> Iterator[Markup]:
@@ -231,7 +228,7 @@ def _legend(labels: Sequence[Label], scale: _Scale) -> Iterator[Markup]:
         top += 18
         yield _box(_EDGE, top, 22, 13, COLOURS[mode])
         yield _words(LETTERS[mode], _EDGE + 11, top + 11, ink=_ink(COLOURS[mode]))
-        text = f"{_name(mode)}: {meaning}"
+        text = f"{plain(mode)}: {meaning}"
         yield _words(text, _EDGE + 30, top + 11, anchor="start")
 
 

@@ -82,11 +82,11 @@ def changes_text(changes: Sequence[Change]) -> str:
     rows = [
         [
             change.name,
-            _signed(change.log_norm),
+            _short(change.log_norm, "+.3f"),
             f"{change.z_norm:+.1f}",
-            _signed(change.log_spectral_norm),
+            _short(change.log_spectral_norm, "+.3f"),
             f"{change.z_spectral:+.1f}",
-            _signed(change.alpha),
+            _short(change.alpha, "+.3f"),
             "SCALE COLLAPSE" if change.collapsed else "",
         ]
         for change in ordered
@@ -270,10 +270,6 @@ def _size(layer: Layer) -> str:
 
 def _short(value: float | None, form: str = "") -> str:
     return "" if value is None else format(value, form or ".3g")
-
-
-def _signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.3f}"
 
 
 def _percent(share: float | None) -> str:
