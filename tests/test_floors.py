@@ -12,7 +12,10 @@ import pytest
 
 from mdtree.rows import Measured, Row, write_rows
 
-HEAVY = {"torch", "torchvision", "sklearn", "scipy", "numpy", "transformers", "pyhessian"}
+HEAVY = {
+    *("torch", "torchvision", "sklearn", "scipy", "numpy", "transformers", "pyhessian"),
+    "jinja2",  # for the page alone
+}
 
 
 def loaded_by(code, folder):

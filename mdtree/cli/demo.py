@@ -9,8 +9,9 @@ from click.core import ParameterSource
 
 from mdtree.cli.progress_bar import Bar
 from mdtree.failure_modes import FAILURE_MODES
+from mdtree.render.formatting import duration
 from mdtree.render.page_file import write_page
-from mdtree.render.terminal import duration, paragraph, printable
+from mdtree.render.terminal import paragraph, printable
 from mdtree.render.terminal_rows import rows_table
 from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows.atomic import own
@@ -92,7 +93,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
         ).run()
     diagnoser, rows = diagnosed.diagnoser, diagnosed.rows
     failed = [row for row in rows if row.failure is not None]
-    click.echo(rows_table(rows, told=[row.group for row in failed]))
+    click.echo(rows_table(rows, explained=[row.group for row in failed]))
     for row in failed:
         assert row.failure is not None
         click.echo(f"failed {printable(row.group)}: {paragraph(row.failure.reason)}", err=True)

@@ -15,8 +15,9 @@ from mdtree.cli.executor_options import make_executor_config, results_alone, sha
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.exceptions import MdtreeError
 from mdtree.recipes import RECIPE_NAME, words
+from mdtree.render.formatting import duration
 from mdtree.render.page_file import write_page
-from mdtree.render.terminal import duration, paragraph, plural, printable
+from mdtree.render.terminal import paragraph, plural, printable
 from mdtree.render.terminal_rows import counted_once
 from mdtree.rows import Row, is_address, is_table, load_rows, rows_file
 
@@ -219,8 +220,8 @@ def _measured(
     return diagnosed.diagnoser, diagnosed.rows
 
 
-def _print(verdicts: list[Verdict], told: dict[str, str], as_json: bool) -> None:
-    """Print verdicts; why groups failed is told on the other stream, and once."""
+def _print(verdicts: list[Verdict], explained: dict[str, str], as_json: bool) -> None:
+    """Print verdicts; the reasons of failures are printed once, on the other stream."""
     from mdtree.diagnosis import to_plain_data
     from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
@@ -233,7 +234,7 @@ def _print(verdicts: list[Verdict], told: dict[str, str], as_json: bool) -> None
         click.echo(verdicts_table(verdicts))
     if len(verdicts) <= _WHOLE:
         for verdict in verdicts:
-            text = verdict_text(verdict, told=told.get(verdict.group))
+            text = verdict_text(verdict, explained=explained.get(verdict.group))
             click.echo(("\n" if len(verdicts) > 1 else "") + text)
     else:
         click.echo("\none of them in full: add --group NAME")

@@ -19,7 +19,8 @@ from mdtree.cli.executor_options import (
 )
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.cli.progress_bar import Bar
-from mdtree.render.terminal import duration, paragraph, plural, printable, table
+from mdtree.render.formatting import duration
+from mdtree.render.terminal import paragraph, plural, printable, table
 from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
 from mdtree.rows import Row, open_rows, rows_file
 
@@ -155,7 +156,7 @@ def _print_summary(summary: Any, as_json: bool) -> None:
     if as_json:
         _print_json(summary, rows)
         return
-    click.echo(rows_table(list(islice(rows, SHOWN)), told=summary.failed))
+    click.echo(rows_table(list(islice(rows, SHOWN)), explained=summary.failed))
     out = printable(str(summary.out))
     if next(rows, None) is not None:
         click.echo(f"... and more: mdtree rows show {out} --all")

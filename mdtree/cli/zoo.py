@@ -19,7 +19,8 @@ from mdtree.cli.executor_options import (
 )
 from mdtree.cli.progress_bar import Bar
 from mdtree.exceptions import OutputError
-from mdtree.render.terminal import duration, paragraph, plural, printable, table
+from mdtree.render.formatting import duration
+from mdtree.render.terminal import paragraph, plural, printable, table
 from mdtree.rows.atomic import atomic_file
 
 __all__ = ["command"]

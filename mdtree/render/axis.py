@@ -1,4 +1,4 @@
-"""Axes: where a number lies between two ends, in percent of the way, and what is written there."""
+"""Axes: where a number lies between two ends, in percent of the way, and its ticks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mdtree.render.formatting import short
 __all__ = ["PlotAxis", "linear", "logarithmic"]
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
-_TICKS = 5  # at most, without the first
-_LARGEST, _SMALLEST = 1e100, 1e-100  # what is beyond is drawn there: powers of ten have ends
-_FLAT = 0.02  # of a value; less of a change is drawn as none, so that ticks differ
+_TICKS = 5  # at most, besides the first
+_LARGEST, _SMALLEST = 1e100, 1e-100  # numbers beyond are drawn there: powers of ten have ends
+_FLAT = 0.02  # of a value; a smaller change is not drawn, so that ticks differ
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_DECADES = 4  # between two ticks, at most that many ticks
+_DECADES = 4  # ticks at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class PlotAxis:
     decades: bool = False  # logarithmic
 
     def at(self, value: float) -> float:
-        """Say where a number lies, from 0 to 100; what lies outside is put on the edge."""
+        """Return the place of a number from 0 to 100; a number outside is put on the edge."""
         clipped = min(max(value, self.low), self.high)
         if self.decades:
             percent = 100 * math.log(clipped / self.low) / math.log(self.high / self.low)
@@ -48,7 +48,7 @@ class PlotAxis:
 def linear(
     label: str, values: Iterable[float], *, least: float = 0.0, snug: bool = False
 ) -> PlotAxis:
-    """Make an axis that holds all values and spans at least `least`.
+    """Return an axis that holds all values and spans at least `least`.
 
     It begins and ends on a tick, or, where it is snug, with the values.
     """
@@ -66,13 +66,13 @@ def linear(
 
 
 def _step(span: float) -> float:
-    """Choose a round step, so that there are few of them."""
+    """Choose a round step that gives few ticks."""
     power = 10.0 ** math.floor(math.log10(span / _TICKS))
     return next(step * power for step in _STEPS if step * power * _TICKS >= span * (1 - 1e-9))
 
 
 def logarithmic(label: str, values: Iterable[float], *, decades: int = 8) -> PlotAxis:
-    """Make an axis from the power of ten above the largest value, down at most so many decades."""
+    """Return an axis of at most so many decades, down from the power of ten above all values."""
     clipped = [min(max(value, _SMALLEST), _LARGEST) for value in values if value > 0] or [1.0]
     top = math.ceil(math.log10(max(clipped)) - 1e-9)
     bottom = max(min(math.floor(math.log10(min(clipped))), top - 1), top - decades)

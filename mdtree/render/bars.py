@@ -1,99 +1,39 @@
-"""Bars: how probable each answer is, and what each change gains."""
+"""Bars: how probable each answer is, and what each change gains.
+
+What all bars share (#needed, #cap) is drawn once, in templates/shapes.html.
+"""
 
 from __future__ import annotations
 
-from mdtree.diagnosis import Gain, Verdict
-from mdtree.render.axis import linear
-from mdtree.render.formatting import plain, share, short
-from mdtree.render.markup import Markup, joined, tag
-from mdtree.render.style import kind
+from mdtree.diagnosis import Gain
+from mdtree.render.axis import PlotAxis
+from mdtree.render.svg import Markup, element, percent
 
-__all__ = ["gain_bars", "probability_bars"]
+__all__ = ["gain_bar", "probability_bar"]
 
 
-def probability_bars(verdict: Verdict) -> Markup:
-    """Draw the probability of each answer, with the confidence that a verdict needs."""
-    needed = f"{100 * verdict.confidence:g}%"
-    ordered = sorted(verdict.probabilities.items(), key=lambda item: -item[1])
-    return tag(
-        "ul",
-        *(
-            tag(
-                "li",
-                tag("span", plain(mode), class_="name"),
-                tag(
-                    "svg",
-                    _bar("0%", f"{100 * value:.2f}%"),
-                    tag("line", x1=needed, x2=needed, y1=0, y2="100%", class_="needed"),
-                    class_="bar",
-                    aria_hidden="true",
-                ),
-                tag("span", share(value), class_="value"),
-                class_=kind(mode),
-            )
-            for mode, value in ordered
-        ),
-        class_="bars",
-    )
+def probability_bar(value: float, needed: float) -> Markup:
+    """Draw a probability, and the confidence that a verdict needs."""
+    threshold = element("use", href="#needed", x=percent(100 * needed))
+    return _picture(_line(0.0, 100 * value, "thick"), threshold)
 
 
-def gain_bars(gains: tuple[Gain, ...]) -> Markup:
-    """Draw what each change gained, with the interval that held for four of five groups."""
-    ends = [end for gain in gains for end in (gain.mean, gain.low, gain.high) if end is not None]
-    axis = linear("", [0.0, *ends])
-    return tag(
-        "ul",
-        *(
-            tag(
-                "li",
-                tag("span", plain(gain.remedy), _change(gain), class_="name"),
-                tag(
-                    "svg",
-                    _bar(*(f"{axis.at(end):.2f}%" for end in sorted((0.0, gain.mean)))),
-                    _interval(*(axis.at(end) for end in _spread(gain))),
-                    class_="bar",
-                    aria_hidden="true",
-                ),
-                tag("span", _points(gain), class_="value"),
-                class_=kind(gain.mode),
-            )
-            for gain in gains
-        ),
-        class_="bars gains",
-    )
+def gain_bar(gain: Gain, axis: PlotAxis) -> Markup:
+    """Draw a gain, and the interval that held for four of five groups."""
+    start, end = (axis.at(value) for value in sorted((0.0, gain.mean)))
+    interval = []
+    if gain.low is not None and gain.high is not None:
+        ends = axis.at(gain.low), axis.at(gain.high)
+        caps = (element("use", href="#cap", x=percent(x)) for x in ends)
+        interval = [_line(*ends, "whisker"), *caps]
+    return _picture(_line(start, end, "thick"), *interval)
 
 
-def _spread(gain: Gain) -> tuple[float, ...]:
-    return () if gain.low is None or gain.high is None else (gain.low, gain.high)
+def _picture(*parts: Markup) -> Markup:
+    """Put parts together; what they show stands beside them in words."""
+    return element("svg", *parts, class_="bar", aria_hidden="true")
 
 
-def _points(gain: Gain) -> str:
-    ends = " to ".join(f"{end:.1f}" for end in _spread(gain))
-    return f"{gain.mean:+.1f}{f' ({ends})' if ends else ''}"
-
-
-def _change(gain: Gain) -> Markup | None:
-    if gain.fact is None:
-        return None
-    if gain.old is not None and gain.new is not None:
-        values = f"{short(gain.old)} → {short(gain.new)}"
-    elif gain.factor is not None:
-        values = f"times {short(gain.factor)}"
-    else:
-        return None
-    return tag("small", f"{plain(gain.fact)} {values}")
-
-
-def _bar(start: str, end: str) -> Markup:
-    """Draw a thick line, which can begin and end at percents."""
-    return tag("line", x1=start, x2=end, y1="50%", y2="50%", class_="thick")
-
-
-def _interval(*ends: float) -> Markup | None:
-    if not ends:
-        return None
-    low, high = (f"{end:.2f}%" for end in ends)
-    caps = [
-        tag("line", x1=end, x2=end, y1="28%", y2="72%", class_="whisker") for end in (low, high)
-    ]
-    return joined([tag("line", x1=low, x2=high, y1="50%", y2="50%", class_="whisker"), *caps])
+def _line(start: float, end: float, kind: str) -> Markup:
+    x1 = percent(start) if start else None
+    return element("line", x1=x1, x2=percent(end), y1="50%", y2="50%", class_=kind)

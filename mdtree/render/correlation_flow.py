@@ -5,22 +5,22 @@ from __future__ import annotations
 import statistics
 
 from mdtree.render.axis import PlotAxis, linear
-from mdtree.render.markup import Markup, joined
+from mdtree.render.formatting import fixed
 from mdtree.render.plot import Plot
+from mdtree.render.svg import Figure
 from mdtree.render.table import beyond, lines, name_of, numeric
 from mdtree.rows import Row
 
 __all__ = ["flow"]
 
 _USUAL = 2.0, 6.0  # alpha of layers of well trained networks
-_MOST = 12.0  # larger ones are drawn on the upper edge
+_MOST = 12.0  # larger alphas are drawn on the upper edge
 _INFORMATIVE = ("over-trained", "2 to 6", "under-trained")  # states in which alpha says something
 _LEAST = 2  # layers
-_FAR = 1e6  # alpha without a meaning
 _TICKS = 7
 
 
-def flow(row: Row) -> Markup | None:
+def flow(row: Row) -> Figure | None:
     """Draw alpha of every layer and member, and the mean over members as a line."""
     layers = _layers(row)
     if len(layers) < _LEAST:
@@ -37,28 +37,22 @@ def flow(row: Row) -> Markup | None:
     for number, (layer, points) in enumerate(layers.items(), start=1):
         for alpha, state, member in points:
             kind = "on" if state in _INFORMATIVE else "hollow"
-            title = (
-                f"{name_of(layer)}, {name_of(member)}: alpha {_written(alpha)}, {name_of(state)}"
-            )
+            title = f"{name_of(layer)}, {name_of(member)}: alpha {fixed(alpha)}, {name_of(state)}"
             marks.append(plot.dot(number, alpha, kind, title))
     description = f"alpha over {len(layers)} layers, from {min(alphas):.3g} to {max(alphas):.3g}"
-    return joined([plot.drawn(marks, description), beyond(row, "spectrum")])
+    return Figure(drawing=plot.drawn(marks, description), note=beyond(row, "spectrum"))
 
 
 def _layers(row: Row) -> dict[str, list[tuple[float, str, str]]]:
-    """Give (alpha, state, member) of each layer, in order."""
+    """Return (alpha, state, member) of each layer, in order."""
     layers: dict[str, list[tuple[float, str, str]]] = {}
     for member, layer, kind, state, alpha in lines(
         row, "spectrum", "member", "layer", "kind", "state", "alpha"
     ):
         numbers = numeric(alpha)
-        if numbers is not None and kind != "embedding":  # means leave these out too
+        if numbers is not None and kind != "embedding":  # means leave embeddings out too
             layers.setdefault(str(layer), []).append((numbers[0], str(state), str(member)))
     return layers
-
-
-def _written(alpha: float) -> str:
-    return f"{alpha:.2f}" if abs(alpha) < _FAR else f"{alpha:.3g}"
 
 
 def _ticks(layers: int) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""Curves: what lies between two networks, and how their curvature is spread."""
+"""Curves: the landscape between two networks, and the spectrum of its curvature."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mdtree.render.axis import PlotAxis, linear, logarithmic
-from mdtree.render.markup import Markup, joined
 from mdtree.render.plot import Plot
+from mdtree.render.svg import Figure
 from mdtree.render.table import beyond, lines, numeric
 from mdtree.rows import Row
 
@@ -21,14 +21,14 @@ _GRID = 241
 _DECADES = 6  # of the density
 
 
-def profile(row: Row, column: str, label: str) -> Markup | None:
+def profile(row: Row, column: str, label: str) -> Figure | None:
     """Draw train_error or train_loss along the trained curve and the straight line of each pair."""
     curves, straight = _paths(row, "curve", column), _paths(row, "line", column)
     if not curves and not straight:
         return None
     height = [y for path in (*curves, *straight) for _, y in path]
     x = PlotAxis(
-        label="way from one network to the other", low=0, high=1, ticks=(0, 0.25, 0.5, 0.75, 1)
+        label="position between the two networks", low=0, high=1, ticks=(0, 0.25, 0.5, 0.75, 1)
     )
     plot = Plot(x, linear(label, [0.0, *height], least=1.0 if column == "train_error" else 0.1))
     marks = [plot.curve(path, "straight") for path in straight]
@@ -36,12 +36,12 @@ def profile(row: Row, column: str, label: str) -> Markup | None:
         marks.append(plot.curve(path, "curved"))
         marks += [plot.dot(t, value, "on", f"{label} {value:.4g} at {t:g}") for t, value in path]
     worst = max(height)
-    picture = plot.drawn(marks, f"{label} between the networks of the group, at most {worst:.4g}")
-    return joined([picture, beyond(row, "curve", "line")])
+    drawing = plot.drawn(marks, f"{label} between the networks of the group, at most {worst:.4g}")
+    return Figure(drawing=drawing, note=beyond(row, "curve", "line"))
 
 
 def _paths(row: Row, detail: str, column: str) -> list[_Points]:
-    """Give the points of each pair, in order."""
+    """Return the points of each pair, in order."""
     paths: dict[object, _Points] = {}
     for pair, *cells in lines(row, detail, "pair", "t", column):
         point = numeric(*cells)
@@ -50,11 +50,11 @@ def _paths(row: Row, detail: str, column: str) -> list[_Points]:
     return [sorted(points) for points in paths.values() if len(points) > 1]
 
 
-def density(row: Row) -> Markup | None:
+def density(row: Row) -> Figure | None:
     """Draw the spectral density of the Hessian: the nodes of Lanczos, and their smooth sum.
 
     phi(x) = mean over members of  sum_i w_i exp(-(x - lambda_i)^2 / (2 s^2)),  s = range / 60,
-    so that a node that stands alone has its own weight for height.
+    so that the height of a node that stands alone is its weight.
     """
     members = _nodes(row)
     nodes = [(value, weight / len(members)) for member in members for value, weight in member]
@@ -76,11 +76,12 @@ def density(row: Row) -> Markup | None:
         plot.dot(value, weight, "on", f"{value:.4g}: share {weight:.2g}") for value, weight in nodes
     ]
     description = f"spectral density of the Hessian: eigenvalues from {low:.4g} to {high:.4g}"
-    return joined([plot.drawn(marks, description), beyond(row, "hessian_density")])
+    drawing = plot.drawn(marks, description)
+    return Figure(drawing=drawing, note=beyond(row, "hessian_density"))
 
 
 def _nodes(row: Row) -> list[_Points]:
-    """Give eigenvalues and weights of each member."""
+    """Return eigenvalues and weights of each member."""
     nodes: dict[object, _Points] = {}
     for member, *cells in lines(row, "hessian_density", "member", "eigenvalue", "weight"):
         node = numeric(*cells)

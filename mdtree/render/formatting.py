@@ -1,33 +1,47 @@
-"""Formatting of the page: numbers as people write them, names and questions as people say them."""
+"""Numbers, gains, names and questions as people write them: for the terminal and for the page."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from mdtree.rows import QUANTITIES, Measured
-from mdtree.trees import FEATURES, Leaf, Node
-from mdtree.trees.node import KNOWN
+
+if TYPE_CHECKING:
+    from mdtree.diagnosis import Gain, Verdict
+    from mdtree.trees import Node
 
 __all__ = [
+    "change",
+    "duration",
     "feature_name",
     "feature_number",
+    "fixed",
     "number",
+    "percent",
     "plain",
+    "points",
     "question",
     "sentence",
     "share",
     "short",
+    "support",
+    "typeset",
     "with_error",
     "with_unit",
 ]
 
-_ROUNDING = 1e-9  # a smaller relative error is one of arithmetic
+_ROUNDING = 1e-9  # a smaller relative error comes from arithmetic
 _SPELT = {"cka": "CKA", "hessian": "Hessian"}
 _LONG = 1e3, 1e9  # numbers between them are written in full, with commas
+_FIXED = 100.0  # larger numbers need no digits behind the point
+_DIGITS = 6  # behind the point; more than eyes can count
+_MINUTE, _HOUR = 60, 3600
 
 
 def plain(name: str) -> str:
-    """Say a name of ours.
+    """Write a name of the vocabulary in words.
 
     >>> plain("data_small"), plain("log_hessian_top"), plain("cka")
     ('data small', 'log Hessian top', 'CKA')
@@ -36,44 +50,51 @@ def plain(name: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Begin with a capital letter, end with a full stop, and stay on one line.
+    """Write a text as one line with a capital letter and a full stop.
 
     >>> sentence("cka 0.2 <= 0.3: alike"), sentence("hessian_top was not measured")
     ('CKA 0.2 ≤ 0.3: alike.', 'hessian_top was not measured.')
     """
-    line = " ".join(text.split()).replace(" <= ", " ≤ ").replace(" -> ", " → ")
+    line = typeset(" ".join(text.split()))
     first, space, rest = line.partition(" ")
     if "_" not in first:  # a name stays as it is
         first = _SPELT.get(first, f"{first[:1].upper()}{first[1:]}")
     return f"{first}{space}{rest}{'' if line.endswith(('.', '!', '?')) else '.'}"
 
 
-def question(node: Node) -> str:
-    """Say what a tree asks, or answers."""
-    if isinstance(node, Leaf):
-        return plain(node.answer)
-    name = feature_name(node.feature)
-    if node.threshold == KNOWN:
-        return f"{name} is known"
-    return f"{name} ≤ {feature_number(node.feature, node.threshold)}"
+def typeset(text: str) -> str:
+    """Use the signs of print, which a terminal may lack.
+
+    >>> typeset("width 2 -> 8")
+    'width 2 → 8'
+    """
+    return text.replace(" <= ", " ≤ ").replace(" -> ", " → ")
+
+
+def percent(value: float) -> str:
+    """Write a share in percent.
+
+    >>> percent(0.5364)
+    '54 %'
+    """
+    return f"{100 * value:.0f} %"
 
 
 def share(value: float) -> str:
-    """Write a probability in percent, without claiming certainty.
+    """Write a probability in percent without claiming certainty.
 
     >>> share(0.5364), share(0.9996), share(0.002)
     ('54 %', 'over 99 %', 'under 1 %')
     """
-    percent = 100 * value
-    if 0 < percent < 0.5:  # noqa: PLR2004 - it would be written as 0
+    if 0 < value < 0.005:  # noqa: PLR2004 - it would be written as 0
         return "under 1 %"
-    if 99.5 <= percent < 100:  # noqa: PLR2004 - it would be written as 100
+    if 0.995 <= value < 1:  # noqa: PLR2004 - it would be written as 100
         return "over 99 %"
-    return f"{percent:.0f} %"
+    return percent(value)
 
 
 def short(value: float, *, digits: int = 3) -> str:
-    """Write a number in few letters.
+    """Write a number in few characters.
 
     >>> short(7.9919), short(12034.5), short(0.000123), short(-0.0)
     ('7.99', '12,034', '0.000123', '0')
@@ -84,35 +105,107 @@ def short(value: float, *, digits: int = 3) -> str:
     return f"{value + 0.0:.{digits}g}"
 
 
-def number(value: float, stderr: float | None) -> str:
-    """Write a number with its standard error: 12.34 ± 0.56, to two digits of the error."""
+def fixed(value: float, digits: int = 2) -> str:
+    """Write a number with this many digits behind the point, unless it is far too large for them.
+
+    >>> fixed(0.5), fixed(2.0, 3), fixed(1.5e9)
+    ('0.50', '2.000', '1.5e+09')
+    """
+    return f"{value:.{digits}f}" if abs(value) < _FIXED else short(value)
+
+
+def number(value: float, stderr: float | None, *, commas: bool = False) -> str:
+    """Write a number with its standard error, to two digits of the error.
+
+    >>> number(12.3456, 0.5678), number(1234.5, 99.6, commas=True), number(12.3456, None)
+    ('12.35 ± 0.57', '1,234 ± 100', '12.35')
+    """
     if stderr is None or stderr <= _ROUNDING * max(abs(value), _ROUNDING):
-        return short(value)
+        return short(value) if commas else f"{value:.4g}"
     digits = max(0, 1 - math.floor(math.log10(stderr)))
-    if digits > 6 or max(abs(value), stderr) >= _LONG[1]:  # noqa: PLR2004 - more than eyes count
+    if digits > _DIGITS or max(abs(value), stderr) >= _LONG[1]:
         return f"{value:.3g} ± {stderr:.2g}"
-    return f"{value:,.{digits}f} ± {stderr:,.{digits}f}"
+    form = f"{',' if commas else ''}.{digits}f"
+    return f"{value:{form}} ± {stderr:{form}}"
 
 
 def with_unit(text: str, unit: str) -> str:
-    """Put the unit behind a number, where there is one."""
+    """Put the unit behind a number that has one."""
     return f"{text} {unit}" if unit else text
 
 
 def with_error(name: str, value: Measured) -> str:
-    """Write the value of a quantity, with its error and unit."""
+    """Write the value of a quantity with its error and unit."""
     unit = QUANTITIES[name].unit if name in QUANTITIES else ""
-    return with_unit(number(value.value, value.stderr), unit)
+    return with_unit(number(value.value, value.stderr, commas=True), unit)
+
+
+def points(gain: Gain | None, unit: str = "") -> str:
+    """Write what a change gains in points, with the interval where it is known."""
+    if gain is None:
+        return with_unit("+0.0", unit)
+    known = gain.low is not None and gain.high is not None
+    spread = f" ({gain.low:.1f} to {gain.high:.1f})" if known else ""
+    return with_unit(f"{gain.mean:+.1f}", unit) + spread
+
+
+def change(gain: Gain, *, commas: bool = False) -> str:
+    """Write which fact a change alters and how, as far as that is known."""
+    if gain.fact is None:
+        return ""
+    if gain.old is not None and gain.new is not None:
+        old, new = (short(x) if commas else f"{x:.10g}" for x in (gain.old, gain.new))
+        return f"{plain(gain.fact)} {old} -> {new}"
+    return "" if gain.factor is None else f"{plain(gain.fact)} times {short(gain.factor)}"
+
+
+def support(verdict: Verdict, write: Callable[[float], str] = percent) -> Iterator[str]:
+    """Yield how many plausible trees and how many resamples give the answer, as far as known."""
+    if verdict.agreement is not None:
+        yield f"{write(verdict.agreement)} of the plausible trees give this answer"
+    if verdict.stability is not None:
+        yield f"stable in {write(verdict.stability)} of resamples within measurement error"
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it.
+
+    >>> duration(0.2), duration(90), duration(600), duration(9000)
+    ('under a second', '90 s', '10 min', '2.5 h')
+    """
+    if seconds < 1:
+        return "under a second"
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    return f"{seconds / _HOUR:.1f} h"
+
+
+def question(node: Node) -> str:
+    """Write what a split asks, or what a leaf answers."""
+    from mdtree.trees.node import KNOWN, Leaf
+
+    if isinstance(node, Leaf):
+        return plain(node.answer)
+    name = feature_name(node.feature)
+    if node.threshold == KNOWN:
+        return f"{name} is known"
+    return f"{name} ≤ {feature_number(node.feature, node.threshold)}"
 
 
 def feature_name(name: str) -> str:
-    """Say a feature; what people know without its logarithm is named without it."""
+    """Write the name of a feature; a quantity is better known without its logarithm."""
+    from mdtree.trees import FEATURES
+
     is_logarithm = name in FEATURES and FEATURES[name].logarithm
     return plain(name.removeprefix("log_") if is_logarithm else name)
 
 
 def feature_number(name: str, value: float, *, unit: bool = True) -> str:
     """Write a value of a feature; a logarithm as the number itself."""
+    from mdtree.trees import FEATURES
+
     if name not in FEATURES:
         return short(value)
     original = math.exp(min(value, 700.0)) if FEATURES[name].logarithm else value

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdtree.render.markup import Markup, joined, tag
+from mdtree.render.formatting import fixed
+from mdtree.render.svg import Figure, Markup, element, picture
 from mdtree.render.table import Cell, left_out, lines, name_of, numeric
 from mdtree.rows import Row
 from mdtree.trees.binning import Floats
@@ -19,12 +20,11 @@ _MOST_NAMES = 512  # to each side; what is between more is not drawn
 _WRITTEN = 8  # lines, at most, whose cells have room for a number
 _WIDTH, _SIDE = 320, 46  # pixels: of a picture at least, of a cell with a number
 _THIN = 0.6  # of the ink, under letters
-_FAR = 100  # a CKA that is none
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Matrix:
-    """Numbers from 0 to 1; NaN is not known."""
+    """Numbers from 0 to 1; NaN stands for what is not known."""
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
@@ -32,7 +32,7 @@ class _Matrix:
     block: int = 1  # lines that one line stands for
 
 
-def members_matrix(row: Row) -> Markup | None:
+def members_matrix(row: Row) -> Figure | None:
     """Draw the CKA of all pairs of members; that of a network with itself is left empty."""
     entries = lines(row, "pairs", "a", "b", "cka", most=None)
     names = _names(name for a, b, _ in entries for name in (a, b))
@@ -41,16 +41,14 @@ def members_matrix(row: Row) -> Markup | None:
     if not similarities:
         return None
     shown = list(names)[:_MOST_NAMES]
-    return joined(
-        [
-            _drawn(_matrix(shown, shown, similarities), "networks"),
-            tag("ol", *(tag("li", name_of(name)) for name in shown), class_="names"),
-            left_out(len(shown), len(names), "networks"),
-        ]
+    return Figure(
+        drawing=_drawn(_matrix(shown, shown, similarities), "networks"),
+        names=[name_of(name) for name in shown],
+        note=left_out(len(shown), len(names), "networks"),
     )
 
 
-def layers_matrix(row: Row) -> Markup | None:
+def layers_matrix(row: Row) -> Figure | None:
     """Draw the CKA of all layers of one network with all layers of another."""
     entries = lines(row, "layers", "row", "column", "cka", most=None)
     first, second = _names(line[0] for line in entries), _names(line[1] for line in entries)
@@ -58,16 +56,14 @@ def layers_matrix(row: Row) -> Markup | None:
     if not similarities:
         return None
     shown, beside = list(first)[:_MOST_NAMES], list(second)[:_MOST_NAMES]
-    return joined(
-        [
-            _drawn(_matrix(shown, beside, similarities), "layers"),
-            left_out(_MOST_NAMES, max(len(first), len(second)), "layers"),
-        ]
+    return Figure(
+        drawing=_drawn(_matrix(shown, beside, similarities), "layers"),
+        note=left_out(_MOST_NAMES, max(len(first), len(second)), "layers"),
     )
 
 
 def _names(cells: Iterable[Cell]) -> dict[str, int]:
-    """Give each name its number, in the order in which they first appear."""
+    """Return the number of each name, in the order in which they first appear."""
     names: dict[str, int] = {}
     for cell in cells:
         names.setdefault(str(cell), len(names))
@@ -77,7 +73,7 @@ def _names(cells: Iterable[Cell]) -> dict[str, int]:
 def _similarities(
     entries: Iterable[tuple[Cell, ...]], rows: Mapping[str, int], columns: Mapping[str, int]
 ) -> dict[tuple[str, str], float]:
-    """Give what is known of the pairs that are drawn."""
+    """Return what is known of the pairs that are drawn."""
     similarities = {}
     for first, second, cell in entries:
         row, column, cka = str(first), str(second), numeric(cell)
@@ -108,7 +104,7 @@ def _named(names: Sequence[str], block: int) -> tuple[str, ...]:
 
 
 def _pooled(cells: Floats, block: int) -> Floats:
-    """Take the mean of what is known in each block."""
+    """Return the mean of what is known in each block."""
     wide, high = (range(0, size, block) for size in cells.shape[::-1])
     parts = [[cells[y : y + block, x : x + block] for x in wide] for y in high]
     return np.array([[_mean(part) for part in line] for line in parts])
@@ -123,31 +119,24 @@ def _drawn(matrix: _Matrix, what: str) -> Markup:
     high, wide = matrix.cells.shape
     side = max(_SIDE if max(high, wide) <= _WRITTEN else 0, _WIDTH / max(high, wide, _WRITTEN))
     values = matrix.cells[~np.isnan(matrix.cells)]
-    parts = [
+    cells = (
         _cell(matrix, y, x, side)
         for y in range(high)
         for x in range(wide)
         if not np.isnan(matrix.cells[y, x])
-    ]
+    )
     blocks = f", each cell the mean of {matrix.block} by {matrix.block}" * (matrix.block > 1)
     description = f"CKA of {high} by {wide} {what}{blocks}: "
-    description += f"from {_written(values.min(), 2)} to {_written(values.max(), 2)}"
-    return tag(
-        "svg",
-        tag("title", description),
-        tag("rect", x=0, y=0, width=side * wide, height=side * high, class_="empty"),
-        joined(parts),
+    description += f"from {fixed(values.min())} to {fixed(values.max())}"
+    return picture(
+        description,
+        element("rect", width=side * wide, height=side * high, class_="empty"),
+        *cells,
         viewBox=f"0 0 {side * wide:.2f} {side * high:.2f}",
         width=side * wide,
         height=side * high,
         class_="matrix",
-        role="img",
-        aria_label=description,
     )
-
-
-def _written(cka: float, digits: int = 3) -> str:
-    return f"{cka:.{digits}f}" if abs(cka) < _FAR else f"{cka:.3g}"
 
 
 def _cell(matrix: _Matrix, y: int, x: int, side: float) -> Markup:
@@ -155,15 +144,12 @@ def _cell(matrix: _Matrix, y: int, x: int, side: float) -> Markup:
     ink, written = min(max(value, 0.0), 1.0), None
     if max(matrix.cells.shape) <= _WRITTEN:
         ink *= _THIN
-        written = tag("text", _written(value, 2), x=(x + 0.5) * side, y=(y + 0.5) * side)
-    return tag(
+        written = element("text", fixed(value), x=(x + 0.5) * side, y=(y + 0.5) * side)
+    place = {"x": x * side, "y": y * side, "width": side, "height": side}
+    names = f"{name_of(matrix.rows[y])} with {name_of(matrix.columns[x])}"
+    return element(
         "g",
-        tag(
-            "title",
-            f"{name_of(matrix.rows[y])} with {name_of(matrix.columns[x])}: {_written(value)}",
-        ),
-        tag(
-            "rect", x=x * side, y=y * side, width=side, height=side, fill_opacity=ink, class_="cell"
-        ),
+        element("title", f"{names}: {fixed(value, 3)}"),
+        element("rect", **place, fill_opacity=ink, class_="cell"),
         written,
     )

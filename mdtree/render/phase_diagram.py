@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import Label
+from mdtree.render.formatting import plain, short
 from mdtree.render.phase_grid import Cell, Phase
 from mdtree.render.style import COLOURS
+from mdtree.render.svg import NAMESPACE, Markup, element
 from mdtree.render.terminal import plural, printable, table
 
 __all__ = ["LETTERS", "phase_svg", "phase_text"]
@@ -25,20 +26,21 @@ LETTERS = {
 _DULL, _BRIGHT = "#174a57", "#e6f3f1"  # the least and the most accurate group
 _FRAME, _INK, _PAPER = "#c3c9cf", "#000000", "#ffffff"
 
+_DIGITS = 6  # of a value of an axis
 _NAME = 40  # letters of the name of a zoo
 _MOST_CELLS, _MOST_TICKS = 100_000, 100_000  # of all diagrams together
 
 # pixels
-_CELL, _LINE = 54, 26  # the least size of a cell
+_CELL, _LINE = 54, 26  # a cell at least
 _LETTER = 6.5  # about the width of a letter
 _EDGE, _GAP = 24, 28
-_HEADING = 214  # what stands over a diagram
+_HEADING = 214  # the heading over a diagram
 _WIDEST = 1600  # of a picture, unless one pair of diagrams is wider
 _LEGEND = 178
 
 
 def phase_text(phases: Sequence[Phase]) -> str:
-    """Show test accuracy and the letter of the mode in each cell, the largest value on top."""
+    """Write test accuracy and the letter of the mode in each cell, the largest value on top."""
     cells = sum(len(phase.lines) * len(phase.columns) for phase in phases)
     if cells > _MOST_CELLS:  # most of them empty: a group is one cell
         return f"phase diagrams of {cells:,} cells are too large to be shown"
@@ -51,13 +53,15 @@ def _text(phase: Phase) -> str:
     corner = f"{phase.down} \\ {phase.across}" if phase.down else phase.across
     lines = [
         [
-            _number(line) if phase.down else "",
+            short(line, digits=_DIGITS) if phase.down else "",
             *(_cell_text(phase.cells.get((line, column))) for column in phase.columns),
         ]
         for line in reversed(phase.lines)
     ]
     # the mark of a cell is two letters wide; what stands over numbers ends where they do
-    text = table([corner, *(f"{_number(column)}   " for column in phase.columns)], lines)
+    text = table(
+        [corner, *(f"{short(column, digits=_DIGITS)}   " for column in phase.columns)], lines
+    )
     title = _title(phase)
     return f"{title}\n{text}" if title else text
 
@@ -72,23 +76,16 @@ def _mark(label: Label) -> str:
 
 def _title(phase: Phase) -> str:
     zoo = printable(phase.zoo)
-    short = zoo if len(zoo) <= _NAME else zoo[: _NAME - 3] + "..."
-    facts = (f"{_name(fact)} {_number(value)}" for fact, value in phase.shared.items())
-    return ", ".join([short, *facts] if short else facts)
-
-
-def _name(word: str) -> str:
-    return word.replace("_", " ")
-
-
-def _number(value: float) -> str:
-    is_whole = value.is_integer() and abs(value) < 1e9  # noqa: PLR2004 - then 1e+09 is shorter
-    return f"{value:,.0f}" if is_whole else f"{value:g}"
+    name = zoo if len(zoo) <= _NAME else zoo[: _NAME - 3] + "..."
+    facts = (
+        f"{plain(fact)} {short(value, digits=_DIGITS)}" for fact, value in phase.shared.items()
+    )
+    return ", ".join([name, *facts] if name else facts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Scale:
-    """What the colours of all diagrams of a picture are relative to."""
+    """The ends of the colour scales that all diagrams of a picture share."""
 
     low: float  # percent of test items
     high: float
@@ -127,12 +124,7 @@ def phase_svg(phases: Sequence[Phase]) -> str:
     width = max(2 * _EDGE + min(beside, len(phases)) * (wide + _GAP) - _GAP, 720)
     height = _EDGE + _LEGEND + stacks * (tall + _GAP)
     parts = [
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
-            f'width="{width:g}" height="{height:g}" font-size="11" role="img" '
-            'font-family="Helvetica, Arial, sans-serif">'
-        ),
-        "<title>Phase diagrams: test accuracy and failure mode of each group</title>",
+        element("title", "Phase diagrams: test accuracy and failure mode of each group"),
         _box(0, 0, width, height, _PAPER),
         *_legend(labels, scale),
     ]
@@ -140,7 +132,18 @@ def phase_svg(phases: Sequence[Phase]) -> str:
         left = _EDGE + number % beside * (wide + _GAP)
         top = _EDGE + _LEGEND + number // beside * (tall + _GAP)
         parts += _pair(size, left, top, scale)
-    return "\n".join([*parts, "</svg>\n"])
+    drawn = element(
+        "svg",
+        *parts,
+        xmlns=NAMESPACE,
+        viewBox=f"0 0 {width:g} {height:g}",
+        width=width,
+        height=height,
+        font_size=11,
+        font_family="Helvetica, Arial, sans-serif",
+        role="img",
+    )
+    return f"{drawn}\n"
 
 
 class _Frame:
@@ -148,8 +151,8 @@ class _Frame:
 
     def __init__(self, phase: Phase) -> None:
         self.phase = phase
-        self.columns = [_number(column) for column in phase.columns]
-        self.lines = [_number(line) if phase.down else "" for line in phase.lines]
+        self.columns = [short(column, digits=_DIGITS) for column in phase.columns]
+        self.lines = [short(line, digits=_DIGITS) if phase.down else "" for line in phase.lines]
         self.cell = max(_CELL, _LETTER * max(map(len, self.columns)) + 8)
         self.left = (22 if phase.down else 0) + _LETTER * max(map(len, self.lines)) + 6
         self.title = _title(phase)
@@ -159,7 +162,7 @@ class _Frame:
         self.height = self.top + len(self.lines) * _LINE + 36
 
 
-def _pair(frame: _Frame, left: float, top: float, scale: _Scale) -> Iterator[str]:
+def _pair(frame: _Frame, left: float, top: float, scale: _Scale) -> Iterator[Markup]:
     if frame.title:
         yield _words(frame.title, left, top + 12, anchor="start", weight="bold", size=13)
     second = left + frame.width + _GAP
@@ -176,35 +179,36 @@ def _pair(frame: _Frame, left: float, top: float, scale: _Scale) -> Iterator[str
             (second, scale.mode(label), _mark(label) + gain),
         ):
             middle = start + x + frame.cell / 2
-            yield f"<g><title>{escape(printable(_description(cell)))}</title>"
-            yield _box(start + x, y, frame.cell - 1, _LINE - 1, colour)
-            yield _words(text, middle, y + _LINE / 2 + 4, ink=_ink(colour)) + "</g>"
+            yield element(
+                "g",
+                element("title", _description(cell)),
+                _box(start + x, y, frame.cell - 1, _LINE - 1, colour),
+                _words(text, middle, y + _LINE / 2 + 4, ink=_ink(colour)),
+            )
 
 
-def _axes(frame: _Frame, left: float, top: float) -> Iterator[str]:
+def _axes(frame: _Frame, left: float, top: float) -> Iterator[Markup]:
     start, high = left + frame.left, len(frame.lines) * _LINE
     wide = len(frame.columns) * frame.cell
-    yield (
-        f'<path d="M{start - 1.5:g} {top - 1.5:g}h{wide + 2:g}v{high + 2:g}h{-wide - 2:g}z" '
-        f'fill="none" stroke="{_FRAME}"/>'
-    )
+    way = f"M{start - 1.5:g} {top - 1.5:g}h{wide + 2:g}v{high + 2:g}h{-wide - 2:g}z"
+    yield element("path", d=way, fill="none", stroke=_FRAME)
     for number, text in enumerate(frame.columns):
         yield _words(text, start + (number + 0.5) * frame.cell, top + high + 13)
-    yield _words(_name(frame.phase.across), start + wide / 2, top + high + 30)
+    yield _words(plain(frame.phase.across), start + wide / 2, top + high + 30)
     if frame.phase.down:
         for number, text in enumerate(reversed(frame.lines)):
             yield _words(text, start - 6, top + (number + 0.5) * _LINE + 4, anchor="end")
-        yield _words(_name(frame.phase.down), left + 12, top + high / 2, turned=True)
+        yield _words(plain(frame.phase.down), left + 12, top + high / 2, turned=True)
 
 
 def _description(cell: Cell) -> str:
     label = cell.label
     gain = "" if label.mode == "none" else f", its remedy gains {label.severity:.2f} points"
     noise = f", inside the noise of {label.margin:.2f}" if label.in_noise else ""
-    return f"{cell.group}: {label.accuracy:.2f} %, {_name(label.mode)}{gain}{noise}"
+    return f"{cell.group}: {label.accuracy:.2f} %, {plain(label.mode)}{gain}{noise}"
 
 
-def _legend(labels: Sequence[Label], scale: _Scale) -> Iterator[str]:
+def _legend(labels: Sequence[Label], scale: _Scale) -> Iterator[Markup]:
     noisy = sum(label.in_noise for label in labels)
     top = _EDGE + 12
     yield _words("Phase diagrams", _EDGE, top, anchor="start", weight="bold", size=16)
@@ -224,12 +228,12 @@ def _legend(labels: Sequence[Label], scale: _Scale) -> Iterator[str]:
         top += 18
         yield _box(_EDGE, top, 22, 13, COLOURS[mode])
         yield _words(LETTERS[mode], _EDGE + 11, top + 11, ink=_ink(COLOURS[mode]))
-        text = f"{_name(mode)}: {meaning}"
+        text = f"{plain(mode)}: {meaning}"
         yield _words(text, _EDGE + 30, top + 11, anchor="start")
 
 
-def _box(x: float, y: float, width: float, height: float, colour: str) -> str:
-    return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" fill="{colour}"/>'
+def _box(x: float, y: float, width: float, height: float, colour: str) -> Markup:
+    return element("rect", x=x, y=y, width=width, height=height, fill=colour)
 
 
 def _words(
@@ -238,26 +242,32 @@ def _words(
     y: float,
     *,
     anchor: str = "middle",
-    weight: str = "normal",
+    weight: str | None = None,
     size: int = 11,
     ink: str = _INK,
     turned: bool = False,
-) -> str:
-    turn = f' transform="rotate(-90 {x:g} {y:g})"' if turned else ""
-    return (
-        f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" font-weight="{weight}" '
-        f'font-size="{size}" fill="{ink}"{turn}>{escape(printable(text))}</text>'
+) -> Markup:
+    return element(
+        "text",
+        text,
+        x=x,
+        y=y,
+        text_anchor=anchor,
+        font_weight=weight,
+        font_size=size,
+        fill=ink,
+        transform=f"rotate(-90 {x:g} {y:g})" if turned else None,
     )
 
 
 def _mixed(start: str, end: str, share: float) -> str:
-    """Go from one colour to another."""
+    """Mix two colours."""
     pairs = zip(_rgb(start), _rgb(end), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 
 
 def _ink(paper: str) -> str:
-    """Choose black or white letters, whichever is read better (WCAG 2: relative luminance)."""
+    """Choose black or white letters by contrast (WCAG 2: relative luminance)."""
     linear = [((c / 255 + 0.055) / 1.055) ** 2.4 for c in _rgb(paper)]
     light = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
     return _INK if light > 0.179 else _PAPER  # noqa: PLR2004 - both contrasts are 4.6 there

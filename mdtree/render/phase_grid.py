@@ -36,7 +36,7 @@ class Phase:
 
 
 def phases(rows: Sequence[Row], labels: Sequence[Label]) -> list[Phase]:
-    """Lay the groups of a grid out, each with its label."""
+    """Arrange the groups of a grid in diagrams, each group with its label."""
     varied = _varied(rows)
     if not varied:
         return []
@@ -64,7 +64,7 @@ def phases(rows: Sequence[Row], labels: Sequence[Label]) -> list[Phase]:
 
 
 def _varied(rows: Sequence[Row]) -> dict[str, list[float]]:
-    """Give the values of the facts that every row has and in which rows differ."""
+    """Return the values of the facts that every row has and in which rows differ."""
     columns = {
         fact: [value for row in rows if (value := number_of(row, fact)) is not None]
         for fact in _PREFERRED

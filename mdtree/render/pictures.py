@@ -1,4 +1,4 @@
-"""Pictures of what was measured: the landscape between and around the networks, and the weights."""
+"""Pictures of the measurements: the landscape between and around the networks, and the weights."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ from functools import partial
 
 from mdtree.render.correlation_flow import flow
 from mdtree.render.curves import density, profile
-from mdtree.render.markup import Markup, tag
 from mdtree.render.matrix import layers_matrix, members_matrix
-from mdtree.render.section import section
+from mdtree.render.svg import Figure
 from mdtree.rows import Row
 
-__all__ = ["pictures"]
+__all__ = ["Picture", "pictures"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Picture:
-    """What may be drawn of a row, and what is to be seen there."""
+class Picture:
+    """A picture of a row, and what it shows."""
 
     title: str
     lead: str
-    draw: Callable[[Row], Markup | None]
+    draw: Callable[[Row], Figure | None]
 
 
 _PICTURES = (
-    _Picture(
+    Picture(
         title="Connectivity: error",
         lead=(
             "Along the trained curve (solid) and the straight line (dashed) between networks that "
@@ -34,49 +33,42 @@ _PICTURES = (
         ),
         draw=partial(profile, column="train_error", label="training error, %"),
     ),
-    _Picture(
+    Picture(
         title="Connectivity: loss",
-        lead="The same ways, seen by the loss, which still differs where all errors are zero.",
+        lead="The same paths by loss, which still differs where all errors are zero.",
         draw=partial(profile, column="train_loss", label="training loss"),
     ),
-    _Picture(
+    Picture(
         title="Spectral density of the Hessian",
         lead=(
             "How the curvature of the loss is spread: most directions are flat, the few far to "
-            "the right are steep. Dots are what Lanczos found, the line is their smooth sum."
+            "the right are steep. Dots are the nodes of Lanczos, the line is their smoothed sum."
         ),
         draw=density,
     ),
-    _Picture(
+    Picture(
         title="Correlation flow of the weights",
         lead=(
             "Exponent alpha of the spectrum of each layer, from the first to the last. Shaded: 2 "
-            "to 6, as in well trained networks. Hollow: alpha tells nothing there, the layer looks "
-            "random, is small, or is no power law."
+            "to 6, as in well trained networks. Hollow: alpha says nothing there, because the "
+            "layer looks random, is small, or does not follow a power law."
         ),
         draw=flow,
     ),
-    _Picture(
+    Picture(
         title="Similarity of the networks (CKA)",
-        lead="Of the outputs of every two networks of the group; 1 is the same function.",
+        lead="Of the outputs of every two networks of the group; 1 means the same function.",
         draw=members_matrix,
     ),
-    _Picture(
+    Picture(
         title="Similarity of the layers (CKA)",
-        lead="Layers of the first network downwards, of the second one to the right.",
+        lead="Layers of the first network from top to bottom, of the second from left to right.",
         draw=layers_matrix,
     ),
 )
 
 
-def pictures(row: Row | None) -> Markup | None:
+def pictures(row: Row | None) -> list[tuple[Picture, Figure]]:
     """Draw what the details of a row hold."""
     drawn = [] if row is None else [(picture, picture.draw(row)) for picture in _PICTURES]
-    figures = [
-        tag("figure", tag("figcaption", tag("b", picture.title), picture.lead), tag("div", drawing))
-        for picture, drawing in drawn
-        if drawing is not None
-    ]
-    if not figures:
-        return None
-    return section("Landscape and weights", None, tag("div", *figures, class_="pictures"))
+    return [(picture, figure) for picture, figure in drawn if figure is not None]

@@ -1,30 +1,32 @@
 """Strips: where each measured number lies among the training groups of the tree.
 
-A strip goes by rank, not by value: from the least of the training groups to the largest, half of
-them to the left of the middle.  So all strips can be compared, however skewed a quantity is.
+A strip goes by rank, not by value: from the least of the training groups to the largest, with half
+of them to the left of the middle. So all strips can be compared, however skewed a quantity is.
+What all strips share (#cut, #mark) is drawn once, in templates/shapes.html.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mdtree.diagnosis import DecisionStep
 from mdtree.diagnosis.resampling import resampled
 from mdtree.render.formatting import feature_name, feature_number, number, with_error, with_unit
-from mdtree.render.markup import Markup, joined, tag
+from mdtree.render.svg import Markup, element, percent
 from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.trees import FEATURES, SavedTree, TrainingDistribution
 from mdtree.trees.node import KNOWN
 
-__all__ = ["Mark", "key", "marks", "strips"]
+__all__ = ["Mark", "marks", "scales", "strip_of"]
 
 _EDGE = 7.0  # percent of the picture, for what lies beyond all training groups
 _LABELS = (0.0, 0.25, 0.5, 0.75, 1.0)
-_FEW = 2  # quantiles that are a range, and no distribution
+_FEW = 2  # quantiles that are a range and not a distribution
 _SPARE = (0.25, 0.75)  # labels that narrow screens do without
 
 
@@ -40,7 +42,7 @@ class Mark:
     text: str  # the number, or why there is none
 
     def level(self, value: float) -> float:
-        """Say which share of the training groups lies below a value."""
+        """Return the share of the training groups that lies below a value."""
         all_of_them = TrainingDistribution(
             quantiles={self.feature: self.quantiles}, names=(), correlation=(), limit=math.inf
         )
@@ -48,12 +50,12 @@ class Mark:
 
     @property
     def beyond(self) -> bool:
-        """Say whether no training group has a value like it."""
+        """Whether the value lies outside the range of the training groups."""
         return self.value is not None and not self.quantiles[0] <= self.value <= self.quantiles[-1]
 
 
 def marks(row: Row, saved: SavedTree, steps: Sequence[DecisionStep]) -> Iterator[Mark]:
-    """Give a mark for each feature of the tree, those that were asked for first."""
+    """Yield a mark for each feature of the tree, the features of the walk first."""
     values, errors = _values(row, saved)
     thresholds: dict[str, tuple[float, ...]] = {}
     for step in steps:
@@ -74,23 +76,35 @@ def marks(row: Row, saved: SavedTree, steps: Sequence[DecisionStep]) -> Iterator
             )
 
 
-def strips(all_marks: Iterable[Mark]) -> Markup:
-    """Draw marks below each other."""
-    return tag("ul", *(_line(mark) for mark in all_marks), class_="strips")
+def scales(saved: SavedTree, name: str) -> Iterator[Markup]:
+    """Draw the scale of each feature once, for the strips of all groups."""
+    for feature in saved.features:
+        quantiles = _quantiles(feature, saved)
+        if quantiles is not None:
+            parts = (*_bands(quantiles), *_labels(feature, quantiles))
+            yield element("g", *parts, id=f"{name}-{feature}", class_="scale")
 
 
-def key(name: str) -> Markup:
-    """Draw one sign of the legend: half | most | mark | cut."""
-    parts = {
-        "mark": tag("circle", cx="50%", cy="50%", r=5, class_=name),
-        "cut": tag("line", x1="50%", x2="50%", y1="-10%", y2="110%", class_=name),
+def strip_of(mark: Mark, name: str) -> dict[str, Any]:
+    """Return what the page shows of a mark; `name` is that of its tree's scales."""
+    return {
+        "name": feature_name(mark.feature),
+        "meaning": FEATURES[mark.feature].meaning.removeprefix("natural logarithm of "),
+        "text": mark.text,
+        "where": None if mark.value is None else _where(mark, mark.value),
+        "drawing": element(
+            "svg",
+            element("use", href=f"#{name}-{mark.feature}"),
+            *(_cut(mark, threshold) for threshold in mark.thresholds),
+            *([] if mark.value is None else _point(mark, mark.value)),
+            class_="strip",
+            aria_hidden="true",  # all that it shows stands beside it in words
+        ),
     }
-    block = tag("rect", width="100%", height="100%", class_=name)
-    return tag("svg", parts.get(name, block), class_="key", aria_hidden="true")
 
 
 def _values(row: Row, saved: SavedTree) -> tuple[dict[str, float], dict[str, float]]:
-    """Give the known features, and their standard errors as the diagnoser has them."""
+    """Return the known features, and their standard errors as the diagnoser has them."""
     line = saved.matrix([row], allow_protocol_mismatch=True)[0]
     draws = resampled(row, saved)
     values = {n: float(v) for n, v in zip(saved.features, line, strict=True) if math.isfinite(v)}
@@ -105,12 +119,12 @@ def _values(row: Row, saved: SavedTree) -> tuple[dict[str, float], dict[str, flo
 
 
 def _is_error(spread: float | None, value: float) -> bool:
-    """Tell an error bar from the rounding of arithmetic."""
+    """Whether a spread is more than the rounding of arithmetic."""
     return spread is not None and spread > 1e-9 * max(abs(value), 1e-3)
 
 
 def _quantiles(name: str, saved: SavedTree) -> tuple[float, ...] | None:
-    """Give the quantiles of a feature, from end to end; where the tree has none, its range."""
+    """Return the quantiles of a feature from end to end, or its range if the tree has none."""
     quantiles = {} if saved.population is None else saved.population.quantiles
     values, ends = quantiles.get(name), saved.ranges.get(name)
     if values is None or ends is None:
@@ -129,7 +143,7 @@ def _value_text(name: str, value: float | None, stderr: float, row: Row) -> str:
     if feature.logarithm:  # an error of a logarithm is a factor
         factor = f" (within a factor of {math.exp(stderr):.2g})" if stderr else ""
         return feature_number(name, value) + factor
-    return with_unit(number(value, stderr), feature.unit)
+    return with_unit(number(value, stderr, commas=True), feature.unit)
 
 
 def _reasons(needs: Sequence[str], row: Row) -> Iterator[str]:
@@ -143,28 +157,11 @@ def _reasons(needs: Sequence[str], row: Row) -> Iterator[str]:
             yield f"{with_error(need, quantity)}, which has no logarithm"
 
 
-def _line(mark: Mark) -> Markup:
-    meaning = FEATURES[mark.feature].meaning.removeprefix("natural logarithm of ")
-    return tag(
-        "li",
-        tag("p", tag("b", feature_name(mark.feature)), tag("small", meaning), class_="name"),
-        _strip(mark),
-        tag(
-            "p",
-            tag("b" if mark.value is not None else "i", mark.text),
-            tag("small", _where(mark)) if mark.value is not None else None,
-            class_="value",
-        ),
-        class_=None if mark.value is not None else "absent",
-    )
-
-
-def _where(mark: Mark) -> str:
-    """Say in words where a value lies."""
-    assert mark.value is not None
+def _where(mark: Mark, value: float) -> str:
+    """Describe where a value lies."""
     if mark.beyond:
-        return f"{'below' if mark.value < mark.quantiles[0] else 'above'} all training groups"
-    level = mark.level(mark.value)
+        return f"{'below' if value < mark.quantiles[0] else 'above'} all training groups"
+    level = mark.level(value)
     if len(mark.quantiles) == _FEW:
         return "inside the range of the training groups"
     if min(level, 1 - level) < 0.05:  # noqa: PLR2004 - as the outer band
@@ -174,57 +171,40 @@ def _where(mark: Mark) -> str:
     return "in the middle half"
 
 
-def _strip(mark: Mark) -> Markup:
-    description = f"{feature_name(mark.feature)}: {mark.text}"
-    if mark.value is not None:
-        description += f", {_where(mark)}"
-    return tag(
-        "svg",
-        tag("title", description),
-        *_bands(mark),
-        *_labels(mark),
-        *(_cut(mark, threshold) for threshold in mark.thresholds),
-        _point(mark, mark.value) if mark.value is not None else None,
-        class_="strip",
-        role="img",
-        aria_label=description,
-    )
-
-
-def _bands(mark: Mark) -> Iterator[Markup]:
+def _bands(quantiles: tuple[float, ...]) -> Iterator[Markup]:
     shares = [(0.0, 1.0, "all")]
-    if len(mark.quantiles) > _FEW:
+    if len(quantiles) > _FEW:
         shares += [(0.05, 0.95, "most"), (0.25, 0.75, "half")]
     for low, high, name in shares:
         start, end = _place(low), _place(high)
-        yield tag(
-            "rect", x=_percent(start), width=_percent(end - start), y=8, height=12, class_=name
-        )
+        place = {"x": percent(start), "width": percent(end - start)}
+        yield element("rect", **place, y=-6, height=12, class_=name)
 
 
-def _labels(mark: Mark) -> Iterator[Markup]:
-    levels = np.linspace(0, 1, len(mark.quantiles))
-    for share in _LABELS if len(mark.quantiles) > _FEW else _LABELS[:: len(_LABELS) - 1]:
-        value = float(np.interp(share, levels, mark.quantiles))
-        spare = " spare" if share in _SPARE else ""
-        words = feature_number(mark.feature, value, unit=False)
-        yield tag("text", words, x=_percent(_place(share)), y=34, class_=f"tick centred{spare}")
+def _labels(feature: str, quantiles: tuple[float, ...]) -> Iterator[Markup]:
+    levels = np.linspace(0, 1, len(quantiles))
+    for share in _LABELS if len(quantiles) > _FEW else _LABELS[:: len(_LABELS) - 1]:
+        value = float(np.interp(share, levels, quantiles))
+        kind = "spare" if share in _SPARE else None
+        words = feature_number(feature, value, unit=False)
+        yield element("text", words, x=percent(_place(share)), y=20, class_=kind)
 
 
 def _cut(mark: Mark, threshold: float) -> Markup:
-    place = _percent(_at(mark, threshold))
     title = f"the tree asks: at most {feature_number(mark.feature, threshold)}?"
-    return tag("line", tag("title", title), x1=place, x2=place, y1=4, y2=24, class_="cut")
+    place = percent(_at(mark, threshold))
+    return element("use", element("title", title), href="#cut", x=place)
 
 
-def _point(mark: Mark, value: float) -> Markup:
-    low, high = (_percent(_at(mark, value + sign * mark.stderr)) for sign in (-1, 1))
-    bar = tag("line", x1=low, x2=high, y1=14, y2=14, class_="whisker") if mark.stderr else None
-    return joined([bar, tag("circle", cx=_percent(_at(mark, value)), cy=14, r=5.5, class_="mark")])
+def _point(mark: Mark, value: float) -> Iterator[Markup]:
+    if mark.stderr:
+        low, high = (percent(_at(mark, value + sign * mark.stderr)) for sign in (-1, 1))
+        yield element("line", x1=low, x2=high)
+    yield element("use", href="#mark", x=percent(_at(mark, value)))
 
 
 def _at(mark: Mark, value: float) -> float:
-    """Find the place of a value; what lies beyond all training groups is put beside them."""
+    """Return the place of a value; a value beyond all training groups stands beside them."""
     if value < mark.quantiles[0]:
         return _EDGE / 3
     if value > mark.quantiles[-1]:
@@ -234,7 +214,3 @@ def _at(mark: Mark, value: float) -> float:
 
 def _place(level: float) -> float:
     return _EDGE + (100 - 2 * _EDGE) * level
-
-
-def _percent(value: float) -> str:
-    return f"{round(value, 2) + 0.0:g}%"

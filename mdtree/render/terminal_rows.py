@@ -8,14 +8,15 @@ from collections.abc import Collection, Sequence
 from itertools import islice
 
 from mdtree.messages import shortened
-from mdtree.render.terminal import number, printable, table
+from mdtree.render.formatting import number
+from mdtree.render.terminal import printable, table
 from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.rows.row import row_to_json
 
 __all__ = ["SHOWN", "counted_once", "row_text", "rows_table"]
 
 SHOWN = 40  # rows, where nobody asks for all
-_COPIES = 5  # that are told of one group
+_COPIES = 5  # that are named for one group
 _LONGEST = 1000  # characters of a reason
 _NAME = 100  # characters of a name in a line of text
 
@@ -28,11 +29,11 @@ def row_text(row: Row) -> str:
 
 
 def rows_table(
-    rows: Collection[Row], *, limit: int | None = SHOWN, told: Collection[str] = ()
+    rows: Collection[Row], *, limit: int | None = SHOWN, explained: Collection[str] = ()
 ) -> str:
-    """Show a table for each metric, with one line for each group; then what is missing, and why.
+    """Write a table for each metric with a line for each group, then what is missing and why.
 
-    `told` are groups of which it is told elsewhere why they failed.
+    `explained` are groups whose failures are explained elsewhere.
     """
     shown = list(islice(rows, limit))
     more = [f"... and {len(rows) - len(shown)} more"] if len(rows) > len(shown) else []
@@ -45,14 +46,14 @@ def rows_table(
             "\n\n".join(tables),
             *_doubts(shown),
             *_reasons(shown),
-            *_outlived(shown, told),
+            *_outlived(shown, explained),
             *counted_once(shown),
         ]
     )
 
 
 def counted_once(rows: Sequence[Row]) -> list[str]:
-    """Say which files were no members of their own."""
+    """List the files that did not count as members, because others hold the same weights."""
     lines = []
     for row in rows:
         copies = row.provenance.counted_once if row.provenance is not None else []
@@ -64,7 +65,7 @@ def counted_once(rows: Sequence[Row]) -> list[str]:
 
 
 def _by_metric(rows: Sequence[Row]) -> list[list[str]]:
-    """List the quantities that rows have, those of one metric together."""
+    """Return the quantities that rows have, grouped by metric."""
     metrics: dict[str, list[str]] = {}
     for name, quantity in QUANTITIES.items():
         if any(name in row.quantities for row in rows):
@@ -105,12 +106,12 @@ def _cell(row: Row, name: str) -> str:
 
 
 def _failed(row: Row) -> bool:
-    """Say whether something of a row is missing because the group failed."""
+    """Whether quantities of a row are missing because the group failed."""
     return row.failure is not None and not row.outlived
 
 
 def _doubts(rows: Sequence[Row]) -> list[str]:
-    """Say which methods did not come near their tolerance.
+    """List the methods that did not come near their tolerance.
 
     A curve is trained for as many steps as the protocol has: that it could go on is usual.
     """
@@ -128,7 +129,7 @@ def _doubts(rows: Sequence[Row]) -> list[str]:
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:
-    """Say once why something is missing, and where."""
+    """List each reason for missing quantities once, with the quantities."""
     reasons: dict[tuple[str, int], list[str]] = {}
     for name in QUANTITIES:
         values = [row.quantities.get(name) for row in rows if not _failed(row)]
@@ -142,16 +143,16 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _outlived(rows: Sequence[Row], told: Collection[str]) -> list[str]:
-    """Say of which groups a later attempt failed, so that the numbers are not of their last."""
+def _outlived(rows: Sequence[Row], explained: Collection[str]) -> list[str]:
+    """List the groups whose latest attempt failed: their numbers are from an earlier one."""
     lines = []
     for row in rows:
         if row.failure is not None and row.outlived:
-            why = "" if row.group in told else f": {shortened(row.failure.reason, _LONGEST)}"
+            why = "" if row.group in explained else f": {shortened(row.failure.reason, _LONGEST)}"
             lines.append(f"measured before, a later attempt failed: {_named(row)}{printable(why)}")
     return lines
 
 
 def _named(row: Row) -> str:
-    """Name a group in a line of its own; no name makes it endless."""
+    """Return the name of a group, cut short and harmless."""
     return printable(shortened(row.group, _NAME))

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from mdtree.render.formatting import percent
 from mdtree.render.terminal import plural, table
 from mdtree.spectra import (
     AVERAGED,
@@ -48,7 +49,7 @@ _FAR = 12.0  # alpha at its right end
 
 
 def analysis_text(analysis: Analysis, *, everything: bool = False) -> str:
-    """Show layers, what was not analysed, means, states, the flow and hints of collapse."""
+    """Write layers, what was not analysed, means, states, the flow and hints of collapse."""
     parts = [
         _layers(analysis.layers),
         _skipped(analysis.skipped, everything=everything),
@@ -61,7 +62,7 @@ def analysis_text(analysis: Analysis, *, everything: bool = False) -> str:
 
 
 def analysis_json(analysis: Analysis) -> dict[str, Any]:
-    """Give all of it as plain values."""
+    """Return all of it as plain values."""
     flow = flow_of(analysis.averaged)
     return {
         "rules": dataclasses.asdict(analysis.rules) | {"embeddings": analysis.embeddings},
@@ -76,16 +77,16 @@ def analysis_json(analysis: Analysis) -> dict[str, Any]:
 
 
 def changes_text(changes: Sequence[Change]) -> str:
-    """Show what became of the layers, those that collapsed first."""
+    """Write how the layers changed, collapsed layers first."""
     ordered = sorted(changes, key=lambda change: not change.collapsed)
     rows = [
         [
             change.name,
-            _signed(change.log_norm),
+            _short(change.log_norm, "+.3f"),
             f"{change.z_norm:+.1f}",
-            _signed(change.log_spectral_norm),
+            _short(change.log_spectral_norm, "+.3f"),
             f"{change.z_spectral:+.1f}",
-            _signed(change.alpha),
+            _short(change.alpha, "+.3f"),
             "SCALE COLLAPSE" if change.collapsed else "",
         ]
         for change in ordered
@@ -102,7 +103,7 @@ def changes_text(changes: Sequence[Change]) -> str:
 
 
 def models_text(models: Sequence[tuple[str, Analysis]]) -> str:
-    """Show one line for each checkpoint."""
+    """Write a line for each checkpoint."""
     rows = [
         [
             name,
@@ -119,7 +120,7 @@ def models_text(models: Sequence[tuple[str, Analysis]]) -> str:
 
 
 def rankings_text(rankings: Sequence[Ranking]) -> str:
-    """Show how well each number ranks each family."""
+    """Write how well each number ranks each family."""
     rows = [
         [
             ranking.number,
@@ -271,9 +272,5 @@ def _short(value: float | None, form: str = "") -> str:
     return "" if value is None else format(value, form or ".3g")
 
 
-def _signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.3f}"
-
-
 def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.0f} %"
+    return "" if share is None else percent(share)

@@ -2,156 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
 
 from mdtree.failure_modes import remedies
-from mdtree.render.markup import Markup, joined, tag
+from mdtree.render.svg import NAMESPACE, Markup, element, picture
 from mdtree.trees.features import FEATURES
 from mdtree.trees.node import KNOWN, Leaf, Node, Split, weight_of
 
-__all__ = ["tree_svg", "tree_text"]
+__all__ = ["tree_shape", "tree_svg", "tree_text", "walk_picture"]
 
 _WIDTH, _HEIGHT, _GAP, _REACH = 216, 56, 16, 52  # pixels: box, box, between boxes, of an edge
 
-# An SVG inside a page shares its style with the page: so everything here is said of `.tree` alone.
-_STYLE = (
-    ".tree text{font:13px system-ui,sans-serif;fill:#1f2328;text-anchor:middle}"
-    ".tree .s{font-size:11px;fill:#59636e}.tree rect{fill:#f6f8fa;stroke:#59636e}"
-    ".tree .leaf{fill:#ddf4ff;stroke:#0969da}.tree path{stroke:#59636e;fill:none}"
-    ".tree .off{opacity:.7}.tree .lit rect,.tree .lit path{stroke:var(--lit,#bf3989);"
-    "stroke-width:3}"
-    "@media screen and (prefers-color-scheme:dark){.tree text{fill:#e6edf3}.tree .s{fill:#9198a1}"
-    ".tree rect{fill:#151b23;stroke:#9198a1}.tree .leaf{fill:#0c2d4a;stroke:#4493f8}"
-    ".tree path{stroke:#9198a1}.tree .lit rect,.tree .lit path{stroke:var(--lit,#f778ba)}}"
-)
-
 
 def tree_text(node: Node) -> str:
-    """Draw a tree with lines; `yes` is the way of values at or below the threshold."""
+    """Draw a tree with lines; `yes` leads to values at or below the threshold."""
     return "\n".join(_lines(node, "", ""))
 
 
-def tree_svg(
-    node: Node, *, walked: Sequence[str] | None = None, say: Callable[[Node], str] | None = None
+def tree_svg(node: Node) -> Markup:
+    """Draw a tree as a file of its own that follows light and dark, its root to the left."""
+    style = resources.files("mdtree.render").joinpath("templates", "tree.css").read_text("utf-8")
+    canvas = _Canvas(say=_node_text)
+    canvas.place(node, 0, None)
+    parts = [element("style", Markup(style)), *canvas.edges, *canvas.boxes]
+    return Markup(f"{canvas.picture('decision tree', *parts, xmlns=NAMESPACE)}\n")
+
+
+def tree_shape(node: Node, name: str, say: Callable[[Node], str]) -> Markup:
+    """Draw a tree once, for all pictures of walks through it; `say` words its nodes."""
+    canvas = _Canvas(say=say)
+    canvas.place(node, 0, None)
+    return element("g", *canvas.edges, *canvas.boxes, id=name, class_="tree shape")
+
+
+def walk_picture(
+    node: Node, shape: str, say: Callable[[Node], str], walked: Sequence[str]
 ) -> Markup:
-    """Draw a tree as a self-contained picture that follows light and dark, its root to the left.
-
-    `walked` are the ways of a walk from the root (low | high): it is lit, and all else stands back.
-    `say` puts a question or an answer into words.
-    """
-    boxes, edges = _layout(node, walked, say or _node_text)
-    parts: list[_Edge | _Box] = [*edges, *boxes]
-    parts.sort(key=lambda part: part.lit is True)  # what is lit lies on top
-    width = max(box.x for box in boxes) + _WIDTH + _GAP
-    height = max(box.y for box in boxes) + _HEIGHT + _GAP
-    picture = tag(
-        "svg",
-        joined([tag("style", Markup(_STYLE)), *(part.drawn() for part in parts)], Markup("\n")),
-        xmlns="http://www.w3.org/2000/svg",
-        class_="tree",
-        viewBox=f"0 0 {width:.0f} {height:.0f}",
-        width=width,
-        height=height,
-        role="img",
-        aria_label=_description(node, walked, say or _node_text),
+    """Draw a walk from the root (low | high): it is lit, and the shape of the tree stands back."""
+    canvas = _Canvas(say=say, whole=False)
+    canvas.place(node, 0, walked)
+    return canvas.picture(
+        _description(node, walked, say),
+        element("use", href=f"#{shape}", class_="off"),
+        element("g", *canvas.edges, *canvas.boxes, class_="lit"),
     )
-    return Markup(picture + "\n")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Box:
-    x: float  # left
-    y: float  # top
-    lines: tuple[str, str]
-    leaf: bool
-    lit: bool | None  # None: there is no walk
+@dataclass
+class _Canvas:
+    """Places boxes: each leaf has a line, and each split is in the middle of its children."""
 
-    def drawn(self) -> Markup:
-        middle = self.x + _WIDTH / 2
-        kind = "leaf" if self.leaf else None
-        return tag(
-            "g",
-            tag("rect", class_=kind, x=self.x, y=self.y, width=_WIDTH, height=_HEIGHT, rx=8),
-            tag("text", self.lines[0], x=middle, y=self.y + 24),
-            tag("text", self.lines[1], class_="s", x=middle, y=self.y + 43),
-            class_=_light(lit=self.lit),
+    say: Callable[[Node], str]
+    whole: bool = True  # or the walk alone
+    width: float = 0.0
+    leaves: int = 0
+    edges: list[Markup] = field(default_factory=list)
+    boxes: list[Markup] = field(default_factory=list)
+
+    def picture(self, description: str, *parts: Markup, xmlns: str | None = None) -> Markup:
+        """Put parts on the canvas."""
+        height = _GAP + self.leaves * (_HEIGHT + _GAP)
+        return picture(
+            description,
+            *parts,
+            xmlns=xmlns,
+            class_="tree",
+            viewBox=f"0 0 {self.width:.0f} {height:.0f}",
+            width=self.width,
+            height=height,
         )
 
+    def place(self, node: Node, depth: int, walk: Sequence[str] | None) -> float:
+        """Draw a node with all that follows it, and return the top of its box.
 
-@dataclass(frozen=True, kw_only=True)
-class _Edge:
-    start: tuple[float, float]
-    end: tuple[float, float]
-    word: str
-    lit: bool | None
-
-    def drawn(self) -> Markup:
-        (x0, y0), (x1, y1) = self.start, self.end
-        half = (x0 + x1) / 2
-        return tag(
-            "g",
-            tag("path", d=f"M{x0:g} {y0:g}C{half:g} {y0:g} {half:g} {y1:g} {x1:g} {y1:g}"),
-            tag("text", self.word, class_="s", x=x1 - 14, y=y1 + (-7 if y1 < y0 else 15)),
-            class_=_light(lit=self.lit),
-        )
-
-
-def _light(*, lit: bool | None) -> str | None:
-    return None if lit is None else "lit" if lit else "off"
-
-
-def _layout(
-    node: Node, walked: Sequence[str] | None, say: Callable[[Node], str]
-) -> tuple[list[_Box], list[_Edge]]:
-    """Give each leaf a line, and each split the middle of its children."""
-    boxes: list[_Box] = []
-    edges: list[_Edge] = []
-    ends = 0
-
-    def place(part: Node, depth: int, *, lit: bool | None) -> float:
-        nonlocal ends
+        `walk` is the rest of the walk; None: it does not come here.
+        """
         x = _GAP + depth * (_WIDTH + _REACH)
-        if isinstance(part, Leaf):
-            y = float(_GAP + ends * (_HEIGHT + _GAP))
-            ends += 1
-            counts = f"{part.counts.get(part.answer, 0):,g} of {weight_of(part):,g} groups"
-            boxes.append(_Box(x=x, y=y, lines=(say(part), counts), leaf=True, lit=lit))
+        self.width = max(self.width, x + _WIDTH + _GAP)
+        is_drawn = self.whole or walk is not None
+        if isinstance(node, Leaf):
+            y = float(_GAP + self.leaves * (_HEIGHT + _GAP))
+            self.leaves += 1
+            counts = f"{node.counts.get(node.answer, 0):,g} of {weight_of(node):,g} groups"
+            self.boxes += _box(x, y, self.say(node), counts, kind="leaf") if is_drawn else ()
             return y
-        branch = walked[depth] if walked and lit and depth < len(walked) else None
-        sides = [
-            (place(side, depth + 1, lit=None if lit is None else branch == name), word, name)
-            for side, word, name in ((part.low, "yes", "low"), (part.high, "no", "high"))
-        ]
+        sides = []
+        for side, word, name in ((node.low, "yes", "low"), (node.high, "no", "high")):
+            rest = walk[1:] if walk and walk[0] == name else None
+            sides.append((self.place(side, depth + 1, rest), word, rest))
         y = (sides[0][0] + sides[1][0]) / 2
-        groups = f"{weight_of(part):,.0f} groups"
-        boxes.append(_Box(x=x, y=y, lines=(say(part), groups), leaf=False, lit=lit))
-        edges.extend(
-            _Edge(
-                start=(x + _WIDTH, y + _HEIGHT / 2),
-                end=(x + _WIDTH + _REACH, child + _HEIGHT / 2),
-                word=word,
-                lit=None if lit is None else branch == name,
-            )
-            for child, word, name in sides
-        )
+        groups = f"{weight_of(node):,.0f} groups"
+        self.boxes += _box(x, y, self.say(node), groups) if is_drawn else ()
+        for top, word, rest in sides:
+            if self.whole or rest is not None:
+                self.edges += _edge(x + _WIDTH, y + _HEIGHT / 2, top + _HEIGHT / 2, word)
         return y
 
-    place(node, 0, lit=None if walked is None else True)
-    return boxes, edges
+
+def _box(x: float, y: float, first: str, second: str, kind: str | None = None) -> Iterator[Markup]:
+    middle = x + _WIDTH / 2
+    yield element("rect", class_=kind, x=x, y=y, width=_WIDTH, height=_HEIGHT, rx=8)
+    yield element("text", first, x=middle, y=y + 24)
+    yield element("text", second, class_="s", x=middle, y=y + 43)
 
 
-def _description(node: Node, walked: Sequence[str] | None, say: Callable[[Node], str]) -> str:
-    """Say the picture to those who do not see it."""
+def _edge(x: float, start: float, end: float, word: str) -> Iterator[Markup]:
+    half, right = x + _REACH / 2, x + _REACH
+    way = f"M{x:g} {start:g}C{half:g} {start:g} {half:g} {end:g} {right:g} {end:g}"
+    yield element("path", d=way)
+    yield element("text", word, class_="s", x=right - 14, y=end + (-7 if end < start else 15))
+
+
+def _description(node: Node, walked: Sequence[str], say: Callable[[Node], str]) -> str:
+    """Describe a walk to people who do not see it."""
     parts = []
-    for branch in walked or ():
+    for branch in walked:
         if isinstance(node, Leaf):
             break
         parts.append(f"{say(node)}: {'yes' if branch == 'low' else 'no'}")
         node = node.low if branch == "low" else node.high
-    if isinstance(node, Leaf) and walked is not None:
-        parts.append(say(node))
-    return "; ".join(["decision tree", *parts])
+    answer = [say(node)] if isinstance(node, Leaf) else []
+    return "; ".join(["decision tree", *parts, *answer])
 
 
 def _lines(node: Node, first: str, rest: str) -> list[str]:
@@ -181,7 +154,7 @@ def _counted(counts: Mapping[str, float]) -> str:
 
 
 def _gains(leaf: Leaf) -> str:
-    """Say what following the answer would have gained the groups of a leaf on average."""
+    """Write what following the answer would have gained the groups of a leaf on average."""
     candidates = remedies(leaf.answer)
     best = max(
         (r for r in candidates if r in leaf.gains), key=lambda r: leaf.gains[r], default=None

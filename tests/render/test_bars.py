@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mdtree.diagnosis import Gain
-from mdtree.render.bars import gain_bars, probability_bars
-from tests.support.reports import grid, judged, parsed
+from tests.support.reports import article, grid, judged, section
 
 
 def gain(mean, low=None, high=None, **parts):
@@ -15,17 +14,17 @@ def gain(mean, low=None, high=None, **parts):
 
 
 def ends(line):
-    return tuple(float(line[key].rstrip("%")) for key in ("x1", "x2"))
+    return tuple(float(line.attributes.get(key, "0").rstrip("%")) for key in ("x1", "x2"))
 
 
 def drawn(*gains):
-    return parsed(gain_bars(gains)).find("li")
+    return section("What one change alone gained", judged(grid()[0], gains=gains)).find("li")
 
 
 def test_probabilities_are_sorted_and_share_one_scale():
     probabilities = {"none": 0.25, "data_small": 0.7, "model_small": 0.05}
     verdict = judged(grid()[0], probabilities=probabilities, confidence=0.6)
-    lines = parsed(probability_bars(verdict)).find("li")
+    lines = article(verdict).one("ul", class_="bars").find("li")
     assert [line.text for line in lines] == ["data small 70 %", "none 25 %", "model small 5 %"]
     assert [line["class"] for line in lines] == [
         "mode-data_small",
@@ -33,19 +32,20 @@ def test_probabilities_are_sorted_and_share_one_scale():
         "mode-model_small",
     ]
     assert [ends(line.one("line", class_="thick")) for line in lines] == [(0, 70), (0, 25), (0, 5)]
-    assert {ends(line.one("line", class_="needed")) for line in lines} == {(60, 60)}
+    assert {line.one("use", href="#needed")["x"] for line in lines} == {"60%"}
 
 
 def test_an_answer_of_another_name_is_grey():
     verdict = judged(grid()[0], probabilities={"temperature": 1.0, '"><b>': 0.0})
-    lines = parsed(probability_bars(verdict)).find("li")
+    lines = article(verdict).one("ul", class_="bars").find("li")
     assert {line["class"] for line in lines} == {"mode-other"}
 
 
 def test_gains_and_their_intervals_share_one_scale():
     first, second = drawn(gain(5.0, 0.0, 10.0), gain(2.5))
     assert ends(first.one("line", class_="thick")) == (0, 50)
-    assert ends(first.find("line", class_="whisker")[0]) == (0, 100)
+    assert ends(first.one("line", class_="whisker")) == (0, 100)
+    assert [cap["x"] for cap in first.find("use", href="#cap")] == ["0%", "100%"]
     assert ends(second.one("line", class_="thick")) == (0, 25)
     assert second.find("line", class_="whisker") == []
     assert [line.one("span", class_="value").text for line in (first, second)] == [
@@ -77,9 +77,4 @@ def test_a_change_is_told_as_far_as_it_is_known(parts, words):
 @pytest.mark.parametrize("mean", [0.0, 1e-300, 1e300, -1e300])
 def test_any_gain_can_be_drawn(mean):
     (line,) = drawn(gain(mean, mean, mean))
-    assert all(
-        0 <= end <= 100
-        for stroke in line.find("line")
-        for end in ends(stroke)
-        if "%" in stroke["x1"]
-    )
+    assert all(0 <= end <= 100 for stroke in line.find("line") for end in ends(stroke))

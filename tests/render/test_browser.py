@@ -199,7 +199,7 @@ def test_print_is_light_and_shows_what_the_screen_folds(opened):
     page.emulate_media(media="print")
     assert table.bounding_box()["height"] > 0
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    fill = page.locator(".tree .off rect").first.evaluate("e => getComputedStyle(e).fill")
+    fill = page.locator(".tree.shape rect").first.evaluate("e => getComputedStyle(e).fill")
     assert min(int(part) for part in fill[4:-1].split(",")) > 200
 
 

@@ -12,8 +12,8 @@ from tests.support.reports import HOSTILE, detail, grid, parsed, points_of
 
 def drawn(*lines):
     table = detail("member", "layer", "kind", "state", "alpha", lines=lines)
-    picture = flow(replace(grid()[0], details={"spectrum": table}))
-    return None if picture is None else parsed(picture)
+    figure = flow(replace(grid()[0], details={"spectrum": table}))
+    return None if figure is None else parsed(figure.drawing)
 
 
 def test_the_line_goes_through_the_means_of_the_members():

@@ -24,7 +24,11 @@ def nodes(*lines):
 
 
 def error(group):
-    return parsed(profile(group, "train_error", "training error, %"))
+    return parsed(profile(group, "train_error", "training error, %").drawing)
+
+
+def spectrum(*lines):
+    return parsed(density(row(hessian_density=nodes(*lines))).drawing)
 
 
 def test_a_profile_by_hand():
@@ -83,7 +87,7 @@ def test_nothing_lies_outside_of_the_picture():
 
 def test_a_lone_eigenvalue_has_its_weight_for_height():
     """Axes: from 10^-3 to 1, and three widths beyond both ends: 66 widths for the range of 60."""
-    picture = parsed(density(row(hessian_density=nodes(("a", 0.0, 0.2), ("a", 60.0, 0.001)))))
+    picture = spectrum(("a", 0.0, 0.2), ("a", 60.0, 0.001))
     hill = points_of(picture.one("path", class_="curved"))
     assert min(y for x, y in hill if x < 50) == pytest.approx(-100 * math.log10(0.2) / 3, abs=0.3)
     assert min(hill, key=lambda point: point[1])[0] == pytest.approx(100 * 3 / 66, abs=0.3)
@@ -95,14 +99,14 @@ def test_a_lone_eigenvalue_has_its_weight_for_height():
 def test_neighbours_add_up():
     """At their middle, two nodes half a width apart are exp(-1/32) of their sum."""
     lines = [("a", 0.0, 0.25), ("a", 0.5, 0.25), ("a", 60.0, 0.005)]
-    picture = parsed(density(row(hessian_density=nodes(*lines))))
+    picture = spectrum(*lines)
     top = min(y for _, y in points_of(picture.one("path", class_="curved")))
     assert top == pytest.approx(-100 * math.log10(0.5 * math.exp(-1 / 32)) / 3, abs=0.2)
 
 
 def test_members_are_averaged():
     """Halves of 0.2 and 0.02 are the ends of an axis from 0.01 to 0.1."""
-    picture = parsed(density(row(hessian_density=nodes(("a", 0.0, 0.2), ("b", 60.0, 0.02)))))
+    picture = spectrum(("a", 0.0, 0.2), ("b", 60.0, 0.02))
     assert [float(dot["cy"][:-1]) for dot in picture.find("circle")] == [0, 100]
     assert min(y for _, y in points_of(picture.one("path", class_="curved"))) < 0.3
 
@@ -118,7 +122,7 @@ def test_members_are_averaged():
     ],
 )
 def test_any_spectrum_has_finite_places(lines):
-    picture = parsed(density(row(hessian_density=nodes(*lines))))
+    picture = spectrum(*lines)
     for drawn in picture.find("path"):
         assert all(0 <= number <= 100 for number in numbers_in(drawn["d"]))
     assert picture.find("circle")
@@ -134,7 +138,7 @@ def test_hostile_names_stay_text(name):
     group = row(
         curve=path((name, 0, 1, 1), (name, 1, 1, 1)), hessian_density=nodes((name, 1.0, 1.0))
     )
-    for picture in (error(group), parsed(density(group))):
+    for picture in (error(group), parsed(density(group).drawing)):
         assert {element.tag for element in picture.find()} <= {
             "svg",
             "title",

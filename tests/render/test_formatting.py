@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mdtree.diagnosis import Gain
 from mdtree.render.formatting import (
+    change,
+    duration,
     feature_name,
     feature_number,
     number,
     plain,
+    points,
     question,
     sentence,
     share,
@@ -49,6 +53,44 @@ def test_short_numbers(value, words):
 
 
 @pytest.mark.parametrize(
+    ("value", "stderr", "text"),
+    [
+        (12.3456, 0.5678, "12.35 ± 0.57"),
+        (12.3456, 0.0123, "12.346 ± 0.012"),
+        (12.3456, 1.2, "12.3 ± 1.2"),
+        (12.3456, 12.0, "12 ± 12"),
+        (1234.5, 99.6, "1234 ± 100"),
+        (0.00123456, 0.00002, "0.001235 ± 0.000020"),
+        (-3.14159, 0.1, "-3.14 ± 0.10"),
+        (12.3456, None, "12.35"),
+        (12.3456, 0.0, "12.35"),
+        (12.3456, 1e-15, "12.35"),  # rounding, not spread
+        (0.0, 0.0, "0"),
+        (0.0, 0.25, "0.00 ± 0.25"),
+        (1e-9, None, "1e-09"),
+    ],
+)
+def test_a_number_is_written_to_two_digits_of_its_error(value, stderr, text):
+    assert number(value, stderr) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "under a second"),
+        (1.4, "1 s"),
+        (119, "119 s"),
+        (121, "2 min"),
+        (7199, "120 min"),
+        (7201, "2.0 h"),
+        (90_000, "25.0 h"),
+    ],
+)
+def test_a_time_is_written_as_people_say_it(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
     ("value", "stderr", "words"),
     [
         (12.3456, 0.0567, "12.346 ± 0.057"),
@@ -62,8 +104,8 @@ def test_short_numbers(value, words):
         (1e300, 1e299, "1e+300 ± 1e+299"),
     ],
 )
-def test_an_error_has_two_digits(value, stderr, words):
-    assert words == number(value, stderr)
+def test_an_error_has_two_digits_on_the_page_too(value, stderr, words):
+    assert words == number(value, stderr, commas=True)
 
 
 @given(
@@ -72,6 +114,7 @@ def test_an_error_has_two_digits(value, stderr, words):
 )
 def test_no_number_is_longer_than_a_column(value, stderr):
     assert len(number(value, stderr)) <= 32
+    assert len(number(value, stderr, commas=True)) <= 32
     assert len(short(value)) <= 12
 
 
@@ -125,3 +168,35 @@ def test_questions_and_answers():
     known = Split(feature="cka", threshold=KNOWN, low=leaf(), high=leaf())
     assert question(known) == "CKA is known"
     assert question(leaf()) == "data small"
+
+
+def gain(mean=1.0, low=None, high=None, **parts):
+    return Gain(remedy="add_data", mode="data_small", mean=mean, low=low, high=high, **parts)
+
+
+@pytest.mark.parametrize(
+    ("what", "unit", "words"),
+    [
+        (gain(8.0, 0.0, 10.25), "", "+8.0 (0.0 to 10.2)"),
+        (gain(8.0, 0.0, 10.25), "points", "+8.0 points (0.0 to 10.2)"),
+        (gain(-5.0), "", "-5.0"),
+        (None, "points", "+0.0 points"),
+    ],
+)
+def test_gains_have_their_sign_and_their_interval(what, unit, words):
+    assert words == points(what, unit)
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({}, ""),
+        ({"fact": "batch_size", "old": 1024.0, "new": 256.0}, "batch size 1024 -> 256"),
+        ({"fact": "width", "factor": 2.0}, "width times 2"),
+        ({"fact": "width", "old": 8.0}, ""),
+        ({"fact": "width"}, ""),
+    ],
+)
+def test_a_change_is_told_as_far_as_it_is_known(parts, words):
+    assert words == change(gain(**parts))
+    assert words == change(gain(**parts), commas=True).replace("1,024", "1024")

@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mdtree.render.strips import Mark, key, marks, strips
+from mdtree.render.page import report_page
+from mdtree.render.strips import Mark, marks, scales, strip_of
+from mdtree.render.svg import Markup
 from mdtree.rows import Missing
 from mdtree.trees import FEATURES, TrainingDistribution
 from mdtree.trees.node import KNOWN
-from tests.support.reports import grid, group, judged, parsed, tree
+from tests.support.reports import grid, group, judged, parsed, section, tree
 
 LEFT, WIDE = 7.0, 86.0  # percent: where the training groups begin, and how far they reach
 
@@ -28,8 +30,16 @@ def mark(value, quantiles=tuple(range(41)), *, feature="train_error", stderr=0.0
     )
 
 
-def drawn(strip):
-    return parsed(strips([strip])).one("li")
+def drawn(mark):
+    """Read the picture of a mark with the scale that it uses."""
+    saved = replace(
+        tree(), features=(mark.feature,), population=None, ranges={mark.feature: mark.quantiles}
+    )
+    (scale,) = scales(saved, "scale")
+    drawing = strip_of(mark, "scale")["drawing"]
+    used = f'<use href="#scale-{mark.feature}"/>'
+    assert used in drawing
+    return parsed(Markup(drawing.replace(used, scale)))
 
 
 def place(element, *keys):
@@ -48,20 +58,20 @@ def place(element, *keys):
     ],
 )
 def test_a_mark_stands_at_its_rank_and_beside_all_groups_if_it_is_beyond(value, share):
-    (position,) = place(drawn(mark(value)).one("circle"), "cx")
+    (position,) = place(drawn(mark(value)).one("use", href="#mark"), "x")
     assert position == pytest.approx(LEFT + WIDE * share, abs=0.01)
 
 
 def test_a_value_that_many_groups_share_is_in_their_middle():
     quantiles = [0] * 21 + list(range(1, 21))
-    (position,) = place(drawn(mark(0, quantiles)).one("circle"), "cx")
+    (position,) = place(drawn(mark(0, quantiles)).one("use", href="#mark"), "x")
     assert position == pytest.approx(LEFT + WIDE / 4, abs=0.01)
 
 
 def test_the_error_bar_ends_at_the_ranks_of_its_ends():
-    bar = drawn(mark(20, stderr=4)).one("line", class_="whisker")
+    bar = drawn(mark(20, stderr=4)).one("line")
     assert place(bar, "x1", "x2") == pytest.approx((LEFT + WIDE * 0.4, LEFT + WIDE * 0.6), abs=0.01)
-    assert drawn(mark(20)).find("line", class_="whisker") == []
+    assert drawn(mark(20)).find("line") == []
 
 
 def test_the_bands_are_all_and_most_and_half_of_the_groups():
@@ -73,9 +83,10 @@ def test_the_bands_are_all_and_most_and_half_of_the_groups():
 def test_a_range_alone_has_no_bands_and_goes_in_a_straight_line():
     line = drawn(mark(2.5, (0, 10)))
     assert [rect["class"] for rect in line.find("rect")] == ["all"]
-    assert place(line.one("circle"), "cx") == (LEFT + WIDE / 4,)
+    assert place(line.one("use", href="#mark"), "x") == (LEFT + WIDE / 4,)
     assert [text.text for text in line.find("text")] == ["0", "10"]
-    assert "inside the range of the training groups" in line.text
+    where = strip_of(mark(2.5, (0, 10)), "scale")["where"]
+    assert where == "inside the range of the training groups"
 
 
 @pytest.mark.parametrize(
@@ -91,26 +102,24 @@ def test_a_range_alone_has_no_bands_and_goes_in_a_straight_line():
     ],
 )
 def test_where_a_value_lies_is_told_in_words(value, words):
-    line = drawn(mark(value))
-    assert line.one("p", class_="value").text.endswith(words)
-    assert line.one("svg")["aria-label"].endswith(words)
+    assert strip_of(mark(value), "scale")["where"] == words
 
 
 def test_what_the_tree_asks_is_marked():
-    cut = drawn(mark(1, thresholds=(10.0, 30.0))).find("line", class_="cut")
-    assert [place(stroke, "x1") for stroke in cut] == [(LEFT + WIDE / 4,), (LEFT + WIDE * 0.75,)]
+    cut = drawn(mark(1, thresholds=(10.0, 30.0))).find("use", href="#cut")
+    assert [place(stroke, "x") for stroke in cut] == [(LEFT + WIDE / 4,), (LEFT + WIDE * 0.75,)]
     assert cut[0].text == "the tree asks: at most 10 %?"
 
 
 def test_logarithms_are_labelled_with_the_numbers_themselves():
-    line = drawn(mark(math.log(10), (0.0, math.log(100)), feature="log_hessian_trace"))
-    assert [text.text for text in line.find("text")] == ["1", "100"]
-    assert line.find("b")[0].text == "Hessian trace"
+    trace = mark(math.log(10), (0.0, math.log(100)), feature="log_hessian_trace")
+    assert [text.text for text in drawn(trace).find("text")] == ["1", "100"]
+    assert strip_of(trace, "scale")["name"] == "Hessian trace"
 
 
 def test_equal_groups_are_no_crash():
-    assert place(drawn(mark(3, [3] * 41)).one("circle"), "cx") == (50,)
-    assert place(drawn(mark(4, (3, 3))).one("circle"), "cx")[0] > 93
+    assert place(drawn(mark(3, [3] * 41)).one("use", href="#mark"), "x") == (50,)
+    assert place(drawn(mark(4, (3, 3))).one("use", href="#mark"), "x")[0] > 93
 
 
 def test_marks_hold_what_the_judge_saw():
@@ -154,8 +163,8 @@ def test_what_was_not_measured_has_a_reason_and_no_mark(quantity, words):
     row = replace(row, quantities=quantities | ({"cka": quantity} if quantity else {}))
     strip = next(strip for strip in marks(row, tree(), ()) if strip.feature == "cka")
     assert (strip.value, strip.text) == (None, words)
-    line = drawn(strip)
-    assert line.find("circle") == []
+    assert drawn(strip).find("use", href="#mark") == []
+    line = section("Measurements", judged(row), row, tree()).find("li", class_="absent")[0]
     assert words in line.text
 
 
@@ -164,7 +173,7 @@ def test_a_number_that_has_no_logarithm_is_no_mark():
     by_feature = {strip.feature: strip for strip in marks(row, tree(), ())}
     assert by_feature["log_hessian_trace"].value is None
     assert by_feature["log_hessian_trace"].text == "-3.0 ± 1.0, which has no logarithm"
-    assert drawn(by_feature["log_hessian_trace"]).find("circle") == []
+    assert drawn(by_feature["log_hessian_trace"]).find("use", href="#mark") == []
 
 
 def test_an_error_of_several_quantities_is_told_as_a_factor():
@@ -180,9 +189,12 @@ def test_a_question_whether_a_value_is_known_is_no_place():
 
 @pytest.mark.parametrize("name", ["half", "most", "mark", "cut"])
 def test_the_legend_has_the_signs_of_the_strips(name):
-    signs = drawn(mark(1, thresholds=(3.0,))).kinds
-    assert name in signs
-    assert parsed(key(name)).kinds == ["key", name]
+    page = parsed(report_page([judged(grid()[0])], [grid()[0]], {"ours": tree()}))
+    assert f"key {name}" in page.kinds
+    used = {use["href"] for use in page.find("use")}
+    shapes = [e for e in page.one("defs").find() if e.attributes.get("class") == name]
+    assert shapes
+    assert name in ("half", "most") or f"#{name}" in used
 
 
 def test_a_mark_has_the_level_of_the_population():

@@ -1,4 +1,4 @@
-"""Text for people: numbers, times, tables, the summary of rows and the progress bar."""
+"""Text for people: tables, the summary of rows and the progress bar."""
 
 from __future__ import annotations
 
@@ -11,47 +11,9 @@ import pytest
 
 from mdtree.cli import progress_bar as bar
 from mdtree.progress import Silent
-from mdtree.render.terminal import duration, number, plural, printable, table
+from mdtree.render.terminal import plural, printable, table
 from mdtree.render.terminal_rows import rows_table
 from mdtree.rows import QUANTITIES, GroupFailure, Measured, Missing, Provenance, Row
-
-
-@pytest.mark.parametrize(
-    ("value", "stderr", "text"),
-    [
-        (12.3456, 0.5678, "12.35 ± 0.57"),
-        (12.3456, 0.0123, "12.346 ± 0.012"),
-        (12.3456, 1.2, "12.3 ± 1.2"),
-        (12.3456, 12.0, "12 ± 12"),
-        (1234.5, 99.6, "1234 ± 100"),
-        (0.00123456, 0.00002, "0.001235 ± 0.000020"),
-        (-3.14159, 0.1, "-3.14 ± 0.10"),
-        (12.3456, None, "12.35"),
-        (12.3456, 0.0, "12.35"),
-        (12.3456, 1e-15, "12.35"),  # rounding, not spread
-        (0.0, 0.0, "0"),
-        (0.0, 0.25, "0.00 ± 0.25"),
-        (1e-9, None, "1e-09"),
-    ],
-)
-def test_a_number_is_written_to_two_digits_of_its_error(value, stderr, text):
-    assert number(value, stderr) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0, "under a second"),
-        (1.4, "1 s"),
-        (119, "119 s"),
-        (121, "2 min"),
-        (7199, "120 min"),
-        (7201, "2.0 h"),
-        (90_000, "25.0 h"),
-    ],
-)
-def test_a_time_is_written_as_people_say_it(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_one_thing_and_several():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.render.tree import tree_svg, tree_text
+from mdtree.render.tree import tree_shape, tree_svg, tree_text, walk_picture
 from mdtree.trees import Leaf, Split, leaves
 from mdtree.trees.node import KNOWN
 
@@ -41,12 +41,19 @@ def boxes(svg):
 
 
 def lit(svg):
-    """List the words inside what is lit, and whatever is not."""
-    groups = list(ET.fromstring(svg).iter(f"{SVG}g"))
-    texts = {"lit": [], "off": [], None: []}
-    for group in groups:
-        texts[group.get("class")] += [text.text for text in group.iter(f"{SVG}text")]
-    return texts
+    """List the words inside what is lit."""
+    (layer,) = ET.fromstring(svg).findall(f"{SVG}g[@class='lit']")
+    return [text.text for text in layer.iter(f"{SVG}text")]
+
+
+def name_of(node):
+    return type(node).__name__ if isinstance(node, Split) else node.answer
+
+
+def drawn(tree, walked):
+    """Draw a walk as a file that an XML reader knows for SVG."""
+    svg = walk_picture(tree, "shape", name_of, walked)
+    return svg.replace("<svg", f'<svg xmlns="{SVG[1:-1]}"', 1)
 
 
 def words(svg):
@@ -137,7 +144,6 @@ def test_a_hostile_name_stays_text(name):
     picture = ET.fromstring(svg)
     assert {element.tag.removeprefix(SVG) for element in picture.iter()} == {
         "svg",
-        "g",
         "style",
         "rect",
         "text",
@@ -160,68 +166,60 @@ def test_the_picture_needs_nothing_from_elsewhere_and_follows_light_and_dark():
     assert ET.fromstring(svg).get("aria-label") == "decision tree"
 
 
-def test_without_a_walk_nothing_is_lit():
-    texts = lit(tree_svg(TREE))
-    assert texts["lit"] == texts["off"] == []
-    assert sorted(texts[None]) == sorted(words(tree_svg(TREE)))
+def test_the_shape_of_a_tree_is_all_of_it():
+    shape = ET.fromstring(tree_shape(TREE, "tree-1", name_of))
+    assert shape.get("id") == "tree-1"
+    texts = [text.text for text in shape.iter("text")]
+    assert [text for text in texts if text in ("Split", "hot", "cold")] == [
+        *("cold", "hot", "cold", "Split", "Split")
+    ]
+    assert len(list(shape.iter("rect"))) == 5
+    assert len(list(shape.iter("path"))) == 4
 
 
 @pytest.mark.parametrize(
     ("walked", "expected"),
     [
-        (["low"], ["train_error <= 0.5234 %", "38 groups", "yes", "cold", "33 of 34 groups"]),
+        (["low"], ["Split", "38 groups", "yes", "cold", "33 of 34 groups"]),
         (
             ["high", "low"],
-            [
-                "train_error <= 0.5234 %",
-                "38 groups",
-                "no",
-                "log_hessian_trace <= 7",
-                "4 groups",
-                "yes",
-                "hot",
-                "4 of 4 groups",
-            ],
+            ["Split", "38 groups", "no", "Split", "4 groups", "yes", "hot", "4 of 4 groups"],
         ),
-        ([], ["train_error <= 0.5234 %", "38 groups"]),
+        ([], ["Split", "38 groups"]),
     ],
 )
-def test_the_walk_is_lit_and_all_else_stands_back(walked, expected):
-    svg = tree_svg(TREE, walked=walked)
-    texts = lit(svg)
-    assert sorted(expected) == sorted(texts["lit"])
-    assert sorted(words(svg)) == sorted(texts["lit"] + texts["off"])
-    assert texts[None] == []
+def test_the_walk_is_lit_and_the_shape_stands_back(walked, expected):
+    svg = drawn(TREE, walked)
+    assert sorted(expected) == sorted(lit(svg))
+    assert sorted(expected) == sorted(words(svg))
+    below, above = ET.fromstring(svg)
+    assert (below.tag, below.get("href"), below.get("class")) == (f"{SVG}use", "#shape", "off")
+    assert above.get("class") == "lit"
 
 
-def test_what_is_lit_is_drawn_last():
-    classes = [
-        group.get("class")
-        for group in ET.fromstring(tree_svg(TREE, walked=["high", "high"])).iter(f"{SVG}g")
-    ]
-    assert classes == sorted(classes, reverse=True)
-    assert classes.count("lit") == 5
+@pytest.mark.parametrize("walked", [[], ["low"], ["high"], ["high", "low"], ["high", "high"]])
+def test_a_walk_lies_on_the_shape(walked):
+    shape = ET.fromstring(tree_shape(TREE, "shape", name_of))
+    places = {tuple(sorted(part.attrib.items())) for part in shape}
+    (layer,) = ET.fromstring(drawn(TREE, walked)).findall(f"{SVG}g")
+    assert {tuple(sorted(part.attrib.items())) for part in layer} <= places
+    assert len(layer.findall(f"{SVG}rect")) == len(walked) + 1
 
 
 def test_a_walk_is_told_to_those_who_do_not_see_it():
-    label = ET.fromstring(tree_svg(TREE, walked=["high", "low"])).get("aria-label")
-    assert label == "decision tree; train_error <= 0.5234 %: no; log_hessian_trace <= 7: yes; hot"
+    label = ET.fromstring(drawn(TREE, ["high", "low"])).get("aria-label")
+    assert label == "decision tree; Split: no; Split: yes; hot"
 
 
 def test_a_walk_longer_than_the_tree_ends_with_it():
-    assert lit(tree_svg(leaf("hot"), walked=["low", "low"]))["off"] == []
-    assert "cold" in lit(tree_svg(TREE, walked=["low", "low", "low"]))["lit"]
-
-
-def test_others_may_choose_the_words():
-    svg = tree_svg(TREE, walked=["low"], say=lambda node: type(node).__name__)
-    assert {"Split", "Leaf"} == {word for word in words(svg) if word.isalpha()} - {"yes", "no"}
+    assert lit(drawn(leaf("hot"), ["low", "low"])) == ["hot", "0 of 0 groups"]
+    assert "cold" in lit(drawn(TREE, ["low", "low", "low"]))
 
 
 def test_the_style_touches_nothing_beside_the_tree():
     """A picture inside a page shares its style with the whole page."""
     style = ET.fromstring(tree_svg(TREE)).find(f"{SVG}style").text
     rules = style.replace("@media screen and (prefers-color-scheme:dark){", "").split("}")
-    selectors = [part.split("{")[0] for part in rules if "{" in part]
+    selectors = [part.split("{")[0].strip() for part in rules if "{" in part]
     assert len(selectors) > 10
     assert all(selector.startswith(".tree ") for rule in selectors for selector in rule.split(","))

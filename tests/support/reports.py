@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 from itertools import pairwise, product
 
 from mdtree.diagnosis import Diagnoser
-from mdtree.render.markup import Markup
+from mdtree.render.page import report_page
+from mdtree.render.svg import Markup
 from mdtree.rows import Detail, Measured, Provenance, Row
 from mdtree.trees.fit import fit_tree
 
@@ -64,6 +65,18 @@ def diagnoser(method="posterior"):
 def judged(row, method="posterior", **changes):
     """Judge a row; `changes` are made to its verdict."""
     return replace(diagnoser(method)(row), **changes)
+
+
+def article(verdict, row=None, saved=None):
+    """Read the part of a page that is about this group."""
+    rows, trees = ([] if row is None else [row]), {verdict.basis.tree: saved} if saved else {}
+    return parsed(report_page([verdict], rows, trees)).one("article")
+
+
+def section(title, verdict, row=None, saved=None):
+    """Read a section of a group by its title; None: there is none."""
+    sections = article(verdict, row, saved).find("section")
+    return next((part for part in sections if [h.text for h in part.find("h3")] == [title]), None)
 
 
 def detail(*names, lines):

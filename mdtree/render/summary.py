@@ -1,0 +1,131 @@
+"""The summary of a group: all that the templates show of it, as text, numbers and pictures."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from mdtree.diagnosis import Verdict
+from mdtree.failure_modes import FAILURE_MODES
+from mdtree.labelling import number_of
+from mdtree.render.axis import linear
+from mdtree.render.bars import gain_bar, probability_bar
+from mdtree.render.formatting import plain, question, share, short, support, with_error
+from mdtree.render.pictures import pictures
+from mdtree.render.strips import marks, scales, strip_of
+from mdtree.render.svg import Markup, element
+from mdtree.render.table import left_out, name_of
+from mdtree.render.tree import tree_shape, walk_picture
+from mdtree.rows import PROTOCOLS, QUANTITIES, Measured, Missing, Row
+from mdtree.trees import FEATURES, SavedTree
+
+__all__ = ["shared_parts", "summary"]
+
+_MOST = 100  # checkpoints, and notes
+_HASH = 12  # characters that tell one hash from another
+
+
+def shared_parts(saved: SavedTree, name: str) -> Markup:
+    """Draw what all groups of a tree show, once; their pictures use it by name."""
+    return element("g", tree_shape(saved.tree, name, question), *scales(saved, name))
+
+
+def summary(
+    verdict: Verdict, row: Row | None, saved: SavedTree | None, name: str
+) -> dict[str, Any]:
+    """Return what the page shows of a group; without its row or its tree, it shows less.
+
+    `name` is that of the tree's shared parts.
+    """
+    features = [] if row is None or saved is None else list(marks(row, saved, verdict.clues))
+    needs = [FEATURES[mark.feature].needs for mark in features]
+    return {
+        "verdict": verdict,
+        "facts": [] if row is None else _facts(row),
+        "meaning": _meaning(verdict),
+        "support": list(support(verdict, share)),
+        "probabilities": [
+            (mode, value, probability_bar(value, verdict.confidence))
+            for mode, value in sorted(verdict.probabilities.items(), key=lambda item: -item[1])
+        ],
+        "tree": None if saved is None else _tree(verdict, saved, name),
+        "strips": [strip_of(mark, name) for mark in features],
+        "others": _others(row, {names[0] for names in needs if len(names) == 1}),
+        "pictures": pictures(row),
+        "gains": _gains(verdict),
+        "missing": _missing(verdict, row),
+        "protocol": PROTOCOLS.get(verdict.basis.protocol),
+        "provenance": None if row is None else _provenance(row),
+    }
+
+
+def _facts(row: Row) -> list[str]:
+    numbers = {name: number_of(row, name) for name in row.facts}
+    return [
+        f"{name_of(plain(name))} {name_of(row.facts[name]) if number is None else short(number)}"
+        for name, number in numbers.items()
+    ]
+
+
+def _meaning(verdict: Verdict) -> str:
+    if verdict.sure:
+        return FAILURE_MODES[verdict.mode]
+    meaning = FAILURE_MODES.get(verdict.likely)
+    return f"most probable is {plain(verdict.likely)}{f': {meaning}' if meaning else ''}"
+
+
+def _tree(verdict: Verdict, saved: SavedTree, name: str) -> Markup:
+    return walk_picture(saved.tree, name, question, [step.went for step in verdict.clues])
+
+
+def _others(row: Row | None, shown: set[str]) -> list[tuple[str, str, str]]:
+    """List the measurements that no strip shows: name, value, meaning."""
+    others = []
+    for name, value in ({} if row is None else row.quantities).items():
+        if isinstance(value, Measured) and name not in shown:
+            meaning = QUANTITIES[name].meaning if name in QUANTITIES else ""
+            stopped = " (stopped at its limit)" if value.converged is False else ""
+            others.append((name, with_error(name, value), f"{meaning}{stopped}"))
+    return others
+
+
+def _gains(verdict: Verdict) -> list[tuple[Any, str]]:
+    """Draw all gains on one axis."""
+    ends = [end for gain in verdict.gains for end in (gain.mean, gain.low, gain.high)]
+    axis = linear("", [0.0, *(end for end in ends if end is not None)])
+    return [(gain, gain_bar(gain, axis)) for gain in verdict.gains]
+
+
+def _missing(verdict: Verdict, row: Row | None) -> list[tuple[str, str]]:
+    """List the missing quantities that the trees do not ask for: name, reason."""
+    needed = {
+        need
+        for missing in verdict.missed
+        for name in missing.features
+        for need in FEATURES[name].needs
+    }
+    return [
+        (name, value.missing)
+        for name, value in ({} if row is None else row.quantities).items()
+        if isinstance(value, Missing) and name not in needed
+    ]
+
+
+def _provenance(row: Row) -> dict[str, Any] | None:
+    origin = row.provenance
+    if origin is None:
+        return None
+    weights = islice(origin.weights.items(), _MOST)
+    return {
+        "checkpoints": [(name_of(name), digest[:_HASH]) for name, digest in weights],
+        "more": left_out(_MOST, len(origin.weights), "checkpoints"),
+        "copies": origin.counted_once[:_MOST],
+        "recipe": origin.recipe[:_HASH],
+        "data": None if origin.data is None else origin.data[:_HASH],
+        "metrics": origin.metrics,
+        "device": origin.device,
+        "seconds": origin.seconds,
+        "seed": origin.seed,
+        "passes": origin.passes,
+        "notes": origin.notes[:_MOST],
+    }
