@@ -329,6 +329,7 @@ def test_a_label_holds_what_it_is_made_from():
         margin=3,
         lead=4,
         unknown=("raise_temperature",),
+        by_factor={"lower_temperature": {2: 5, 4: 2}, "enlarge_model": {2: 1}},
     )
     gains = {"lower_temperature": 0, "raise_temperature": 3, "enlarge_model": 8}
     assert labels[4, 1] == Label(
@@ -339,6 +340,7 @@ def test_a_label_holds_what_it_is_made_from():
         margin=3,
         lead=5,
         unknown=("lower_temperature",),
+        by_factor={"raise_temperature": {2: 3, 4: -2}, "enlarge_model": {2: 8}},
     )
     gains = dict.fromkeys(gains, 0)
     assert labels[4, 2] == Label(
@@ -349,6 +351,7 @@ def test_a_label_holds_what_it_is_made_from():
         margin=3,
         lead=3,
         unknown=("enlarge_model", "lower_temperature"),
+        by_factor={"raise_temperature": {2: -6, 4: -9}},
     )
     assert not any(label.in_noise for label in labels.values())
     assert labels[1, 1].is_clear

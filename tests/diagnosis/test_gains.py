@@ -67,19 +67,17 @@ def test_what_was_written_is_read_with_the_same_answers(saved, file, rows):
         lambda part: part.update(width=0),
         lambda part: part["weights"].update(add_data=[]),
         lambda part: part["weights"].update(add_data="0.5"),
-        lambda part: part["weights"]["add_data"].append(0.1),
-        lambda part: part["weights"]["add_data"].insert(0, 10**400),
+        lambda part: part["weights"].update(add_data=[0.1] * 3),
+        lambda part: part["weights"].update(add_data=[10**400] * part["count"]),
         lambda part: part["quantiles"].popitem(),
         lambda part: part["quantiles"].update(prayers=[0.1]),
         lambda part: part["quantiles"].update(cka=[0.2, 0.1]),
         lambda part: part["quantiles"].update(cka=[]),
-        lambda part: part["centres"].pop(),
-        lambda part: part["centres"].append(""),
-        lambda part: part["centres"].__setitem__(0, part["centres"][0] + " 1"),
-        lambda part: part["centres"].__setitem__(
-            0, "nan" + part["centres"][0].lstrip("-.0123456789")
-        ),
-        lambda part: part["centres"].__setitem__(0, 7),
+        lambda part: part.pop("count"),
+        lambda part: part.update(count=part["count"] + 1),
+        lambda part: part.update(centres=part["centres"][:-8]),
+        lambda part: part.update(centres=["nan " * len(part["quantiles"])]),
+        lambda part: part.update(centres=7),
     ],
 )
 def test_a_tree_of_gains_that_cannot_be_one_is_refused(file, tmp_path, change):

@@ -272,7 +272,7 @@ def test_the_order_of_the_groups_changes_little():
     told, again = (each.model_.gains(matrix) for each in (first, other))
     for remedy in gains:
         assert again[remedy] == pytest.approx(told[remedy], abs=1e-4)
-    assert other.predict_proba(matrix) == pytest.approx(first.predict_proba(matrix), abs=0.02)
+    assert other.predict_proba(matrix) == pytest.approx(first.predict_proba(matrix), abs=0.06)
 
 
 def test_of_many_groups_so_many_are_centres_and_they_answer_nearly_as_well():
