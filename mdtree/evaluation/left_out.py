@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ Floats = NDArray[np.float64]
 _CLASSES = TASKS["failure"].classes
 _SURE = 0.5  # the probability from which an answer is a verdict
 _TREES = 100
+_PARTS = 10  # in which zoos are left out of a forest
 _FEATURES = tuple(dict.fromkeys((*LANDSCAPE, *COMPARABLE, *TRAINING, NOISE)))  # of any method
 _VALIDATION = (
     "train_error_share",
@@ -273,7 +274,7 @@ def _mean(values: NDArray[np.float64], counted: NDArray[np.bool_]) -> float:
 
 
 def _by_gains(
-    features: Sequence[str] | None = None, *, facts: bool = False
+    features: Sequence[str] | None = None, *, facts: bool = False, unlike: bool = False
 ) -> Callable[[Mapping[str, LabelledZoo]], Fitted]:
     asked = features_of("failure", "gains", features, facts=facts)
 
@@ -299,7 +300,7 @@ def _by_gains(
             return Answers(
                 probabilities=model.probabilities(lines, asked, _CLASSES),
                 levels=model.levels,
-                outside=outside(matrix[~is_out], lines, asked),
+                outside=outside(matrix[~is_out], lines, asked) if unlike else None,
             )
 
         return answer
@@ -321,18 +322,33 @@ def _anew(
     return fit
 
 
-def _by_labels(
-    features: Sequence[str],
-) -> Callable[[Sequence[LabelledZoo], LabelledZoo], Answers]:
-    def answer(seen: Sequence[LabelledZoo], left_out: LabelledZoo) -> Answers:
-        forest = ExtraTreesClassifier(_TREES, random_state=0)
-        forest.fit(np.concatenate([zoo.features(features) for zoo in seen]), _modes(seen))
-        given = forest.predict_proba(left_out.features(features))
-        out = np.zeros((len(given), len(_CLASSES)))
-        out[:, [_CLASSES.index(name) for name in forest.classes_]] = given
-        return Answers(probabilities=out)
+def _by_labels(features: Sequence[str]) -> Callable[[Mapping[str, LabelledZoo]], Fitted]:
+    """Learn labels; many zoos are left out in parts, one forest for each part."""
 
-    return answer
+    def fit(zoos: Mapping[str, LabelledZoo]) -> Fitted:
+        part_of = {name: number % _PARTS for number, name in enumerate(zoos)}
+        forests = {
+            part: _forest([zoo for name, zoo in zoos.items() if part_of[name] != part], features)
+            for part in set(part_of.values())
+        }
+        whole = cache(lambda: _forest(list(zoos.values()), features))
+
+        def answers(zoo: LabelledZoo, left_out: str | None) -> Answers:
+            forest = whole() if left_out is None else forests[part_of[left_out]]
+            given = forest.predict_proba(zoo.features(features))
+            out = np.zeros((len(given), len(_CLASSES)))
+            out[:, [_CLASSES.index(name) for name in forest.classes_]] = given
+            return Answers(probabilities=out)
+
+        return answers
+
+    return fit
+
+
+def _forest(seen: Sequence[LabelledZoo], features: Sequence[str]) -> ExtraTreesClassifier:
+    forest = ExtraTreesClassifier(_TREES, random_state=0, n_jobs=cores())
+    forest.fit(np.concatenate([zoo.features(features) for zoo in seen]), _modes(seen))
+    return forest
 
 
 def _modes(zoos: Sequence[LabelledZoo]) -> list[str]:
@@ -362,12 +378,12 @@ LEFT_OUT_METHODS: dict[str, LeftOutMethod] = {
         LeftOutMethod(
             name="labels_landscape",
             meaning="extremely randomised trees learn the label from the published features",
-            fit=_anew(_by_labels(LANDSCAPE)),
+            fit=_by_labels(LANDSCAPE),
         ),
         LeftOutMethod(
             name="labels_comparable",
             meaning="the same, from features that are comparable between tasks",
-            fit=_anew(_by_labels(COMPARABLE)),
+            fit=_by_labels(COMPARABLE),
         ),
         LeftOutMethod(
             name="gains_validation",
@@ -382,7 +398,7 @@ LEFT_OUT_METHODS: dict[str, LeftOutMethod] = {
         LeftOutMethod(
             name="gains_facts",
             meaning="the same, and from what the recipe tells of training",
-            fit=_by_gains(facts=True),
+            fit=_by_gains(facts=True, unlike=True),
         ),
     )
 }
