@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DOCS_VENV ?= .venv-docs
 CONSTRAINTS := constraints/cpu.txt
+TOOLS := .venv-tools
 PYTEST := MDTREE_CONSTRAINTS=$(CONSTRAINTS) $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 LOCK := $(BIN)/python -m uv pip compile --quiet --upgrade --no-annotate --python-version 3.11 \
 	--custom-compile-command "make lock" --group build pyproject.toml
+LOCK_TOOLS := $(filter-out --group build pyproject.toml,$(LOCK)) --universal --group tools -c constraints/cpu.txt
 
 .PHONY: help demo test test-all test-newest test-oldest test-cpus test-workers-under-load lock check format lint types floors \
 	audit tests gpu-check bench docs docs-serve clean
@@ -20,6 +22,11 @@ help:
 	@echo "make test-oldest  the tests with the oldest releases that pyproject.toml admits"
 	@echo "make test-cpus    what computes, as on other processors: the same verdicts, green tests"
 	@echo "make lock     resolve the versions in constraints/ anew, from pyproject.toml"
+	@echo "make coverage     the tests, and the share of the code that they run"
+	@echo "make verifytypes  how complete the types of the exported names are"
+	@echo "make wheel    build and check what the package index gets, in dist/"
+	@echo "make smoke    install that wheel into an empty environment, and try it there"
+	@echo "make hooks    run the checks of .pre-commit-config.yaml before each commit"
 	@echo "make test-workers-under-load  the tests of workers, 20 times, while all cores are busy"
 	@echo "make gpu-check the tests and the benchmark that need a GPU"
 	@echo "make format   put the code into its form"
@@ -57,6 +64,7 @@ lock: $(VENV)/.locking
 	$(LOCK) --universal --extra dev --extra bench --group lock -c constraints/cpu.in -o constraints/cpu.txt
 	$(LOCK) --universal --extra docs -c constraints/cpu.txt -o constraints/docs.txt
 	$(LOCK) --resolution lowest-direct --python-platform linux --extra dev -o constraints/oldest.txt
+	$(LOCK_TOOLS) -o constraints/tools.txt
 
 test-workers-under-load: $(VENV)/.developing
 	$(BIN)/python scripts/under_load.py
@@ -69,6 +77,28 @@ gpu-check: $(VENV)/.developing
 
 audit: $(VENV)/.developing # STRICT=1: what could not be checked is a failure
 	$(BIN)/python scripts/audit.py $(if $(STRICT),--strict)
+
+.PHONY: coverage verifytypes wheel smoke hooks
+coverage: $(VENV)/.covering
+	@echo "Running the tests under coverage: longer than without"
+	$(PYTEST) -m "not slow" --cov --cov-report=term
+
+# pyright judges the mdtree of the Python that is first on PATH
+verifytypes: $(VENV)/.developing $(TOOLS)/.installed
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/type_completeness.py $(TOOLS)/bin/pyright
+
+wheel: $(TOOLS)/.installed
+	rm -rf dist
+	$(TOOLS)/bin/python -m build --no-isolation --outdir dist .
+	$(TOOLS)/bin/twine check --strict dist/*
+
+smoke: wheel
+	$(PYTHON) -m venv --clear .venv-wheel
+	.venv-wheel/bin/python -m pip --disable-pip-version-check --quiet install -c $(CONSTRAINTS) dist/*.whl
+	.venv-wheel/bin/python -I scripts/smoke_wheel.py
+
+hooks: $(TOOLS)/.installed
+	$(TOOLS)/bin/pre-commit install
 
 .PHONY: format-check
 format-check: $(VENV)/.developing
@@ -98,6 +128,7 @@ docs-serve: $(DOCS_VENV)/.installed
 
 clean:
 	rm -rf $(VENV) .venv-newest .venv-oldest $(DOCS_VENV) site mdtree-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf dist .venv-wheel $(TOOLS) .coverage .coverage.*
 
 # The marks are written last, so an interrupted installation is done again.
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
@@ -122,4 +153,15 @@ $(DOCS_VENV)/.installed: pyproject.toml constraints/docs.txt
 	$(PYTHON) -m venv $(DOCS_VENV)
 	$(DOCS_VENV)/bin/python -m pip --disable-pip-version-check --quiet install -c constraints/docs.txt hatchling editables
 	$(DOCS_VENV)/bin/python -m pip --disable-pip-version-check --quiet install -c constraints/docs.txt --no-build-isolation -e ".[docs]"
+	@touch $@
+
+$(VENV)/.covering: $(VENV)/.developing constraints/tools.txt
+	$(PIP) install -c $(CONSTRAINTS) -c constraints/tools.txt coverage pytest-cov
+	@touch $@
+
+$(TOOLS)/.installed: constraints/tools.txt
+	@echo "Installing what builds and checks the package into $(TOOLS): half a minute"
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip --disable-pip-version-check --quiet install -c constraints/cpu.txt -c constraints/tools.txt \
+		build hatchling pre-commit "pyright[nodejs]" twine
 	@touch $@

@@ -113,6 +113,7 @@ def fit(
 
     Raises:
         RowsError: the rows cannot be read.
+        ProtocolError: they, or they and the prior, were measured in different ways.
         TreeError: no tree can be fitted on them.
 
     Examples:
@@ -168,6 +169,7 @@ def diagnose(
         One verdict for each group that can be diagnosed.
 
     Raises:
+        ProtocolError: tree and rows were measured in different ways.
         MdtreeError: the source cannot be measured or read, or no tree fits it.
 
     Examples:

@@ -1,8 +1,7 @@
-"""The Python interface does what the commands do, and its examples are true."""
+"""The Python interface does what the commands do."""
 
 from __future__ import annotations
 
-import doctest
 import json
 import subprocess
 import sys
@@ -16,13 +15,6 @@ from mdtree.recipes import read_recipe
 from mdtree.rows import Measured, Row, write_rows
 from mdtree.trees.bundled import find_tree, shipped_rows
 from tests.support.zoos import rows_of, write_zoo
-
-
-@pytest.mark.parametrize("module", [mdtree, api], ids=lambda module: module.__name__)
-def test_the_examples_are_true(module):
-    outcome = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
-    assert outcome.attempted > 0
-    assert outcome.failed == 0
 
 
 def test_measure_gives_the_rows_that_the_command_writes(mdtree, zoo):

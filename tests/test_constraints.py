@@ -85,6 +85,18 @@ def test_the_oldest_versions_are_the_floors_of_the_project():
     assert {name: version_of(locked[name]) for name in floors} == floors
 
 
+@pytest.mark.parametrize("python", PYTHONS)
+def test_tools_are_locked_beside_what_is_tested_in_the_same_versions(python):
+    tools, tested = pins(FOLDER / "tools.txt", python), pins(FOLDER / "cpu.txt", python)
+    for wanted in map(Requirement, PROJECT["dependency-groups"]["tools"]):
+        assert wanted.specifier.contains(version_of(tools[canonicalize_name(wanted.name)])), wanted
+    both = tools.keys() & tested.keys()
+    assert "pytest" in both
+    assert {name: version_of(tools[name]) for name in both} == {
+        name: version_of(tested[name]) for name in both
+    }
+
+
 def installed(name: str, extras: frozenset[str]) -> set[tuple[str, frozenset[str]]]:
     """Give what an installed package needs here; what is not installed is not needed here."""
     needed = set()

@@ -15,7 +15,7 @@ import click
 import pytest
 import yaml
 
-from mdtree import exceptions
+from mdtree import __version__, exceptions
 from mdtree.cli import cli
 from mdtree.recipes import Recipe, read_recipe, read_zoo
 from mdtree.recipes.data import (
@@ -195,7 +195,7 @@ def test_every_exception_is_drawn_in_the_tree_with_its_exit_code():
 
 
 def test_contributing_is_short():
-    assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) < 60
+    assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) < 80
 
 
 def test_the_benchmark_prints_one_figure_for_each_target():
@@ -210,3 +210,27 @@ def test_the_benchmark_prints_one_figure_for_each_target():
     assert figure["target"] == "<= 3"
     assert figure["value"] > 0
     assert figure["holds"] is (figure["value"] <= 3)
+
+
+def test_contributing_names_files_and_targets_that_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for path in re.findall(r"`((?:mdtree|tests)/[\w./]+\.py)`", text):
+        assert (ROOT / path).exists(), path
+    targets = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= {*targets}
+
+
+def test_the_version_is_the_newest_of_the_changelog_and_that_of_the_citation():
+    newest = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest[:2] == ["Unreleased", __version__]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == __version__
+    assert citation["cff-version"] == "1.2.0"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github").glob("ISSUE_TEMPLATE/*.yml")), ids=str)
+def test_every_issue_form_asks_for_something(path):
+    form = yaml.safe_load(path.read_text())
+    fields = [field for field in form.get("body", []) if field["type"] != "markdown"]
+    names = [field["id"] for field in fields]
+    assert (len(names) == len(set(names)) > 1) or "contact_links" in form

@@ -79,7 +79,7 @@ _OPTIONS = (
     ),
 )
 
-max_failures = click.option(
+max_failures: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--max-failures",
     type=click.IntRange(min=0),
     help="Stop when more than so many have failed; without it, go on to the end.",

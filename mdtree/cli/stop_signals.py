@@ -20,7 +20,7 @@ class Stopped(KeyboardInterrupt):
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        self.exit_code = 128 + number  # as shells say it
+        self.exit_code: int = 128 + number  # as shells say it
 
 
 @contextlib.contextmanager

@@ -57,8 +57,9 @@ class Diagnoser:
             if answer not in modes:
                 raise TreeError(f"the tree answers {answer!r}, which is no failure mode")
         self.saved = saved
-        self.ensemble = TreeEnsemble(saved)
-        self.name, self._chosen = name, chosen
+        self.ensemble: TreeEnsemble = TreeEnsemble(saved)
+        self.name: str = name
+        self._chosen = chosen
         self._confidence, self._seed = confidence, seed
         self._allow_protocol_mismatch = allow_protocol_mismatch
 

@@ -51,7 +51,7 @@ class CostMeter:
     """Adds up the cost while work is done."""
 
     def __init__(self) -> None:
-        self.total = ComputeCost()
+        self.total: ComputeCost = ComputeCost()
 
     def add(self, cost: ComputeCost) -> None:
         """Count what was just computed."""

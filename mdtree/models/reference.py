@@ -81,10 +81,10 @@ class Recurrent(nn.Module, abc.ABC):
 
     def __init__(self, *, width: int, classes: int, vocabulary: int, gates: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.inward = nn.Linear(width, gates * width)
-        self.onward = nn.Linear(width, gates * width)
-        self.head = nn.Linear(width, classes)
+        self.embedding: nn.Embedding = nn.Embedding(vocabulary, width)
+        self.inward: nn.Linear = nn.Linear(width, gates * width)
+        self.onward: nn.Linear = nn.Linear(width, gates * width)
+        self.head: nn.Linear = nn.Linear(width, classes)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Map ids (batch, length) to logits (batch, classes)."""
@@ -147,8 +147,8 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.inward = nn.Linear(width, 3 * width)
-        self.outward = nn.Linear(width, width)
+        self.inward: nn.Linear = nn.Linear(width, 3 * width)
+        self.outward: nn.Linear = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (batch, length, width)."""
@@ -166,9 +166,10 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = Attention(width, heads)
-        self.mlp = _two_layers(width)
+        self.norm1: nn.LayerNorm = nn.LayerNorm(width)
+        self.norm2: nn.LayerNorm = nn.LayerNorm(width)
+        self.attention: Attention = Attention(width, heads)
+        self.mlp: nn.Module = _two_layers(width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (batch, length, width)."""
@@ -185,8 +186,10 @@ class MixerBlock(nn.Module):
 
     def __init__(self, width: int, length: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.tokens, self.channels = _two_layers(length), _two_layers(width)
+        self.norm1: nn.LayerNorm = nn.LayerNorm(width)
+        self.norm2: nn.LayerNorm = nn.LayerNorm(width)
+        self.tokens: nn.Module = _two_layers(length)
+        self.channels: nn.Module = _two_layers(width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (batch, length, width)."""
@@ -216,10 +219,10 @@ class Tokens(nn.Module):
     ) -> None:
         super().__init__()
         self.entry = entry
-        self.places = nn.Parameter(_SMALL * torch.randn(length, width))
-        self.blocks = nn.Sequential(*blocks)
-        self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, classes)
+        self.places: nn.Parameter = nn.Parameter(_SMALL * torch.randn(length, width))
+        self.blocks: nn.Sequential = nn.Sequential(*blocks)
+        self.norm: nn.LayerNorm = nn.LayerNorm(width)
+        self.head: nn.Linear = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ids or pictures to logits (batch, classes)."""

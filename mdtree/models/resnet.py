@@ -20,11 +20,13 @@ class BasicBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels: int, *, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride=stride, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(channels)
-        self.shortcut = nn.Sequential()
+        self.conv1: nn.Conv2d = nn.Conv2d(
+            channels_in, channels, 3, stride=stride, padding=1, bias=False
+        )
+        self.norm1: nn.BatchNorm2d = nn.BatchNorm2d(channels)
+        self.conv2: nn.Conv2d = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2: nn.BatchNorm2d = nn.BatchNorm2d(channels)
+        self.shortcut: nn.Sequential = nn.Sequential()
         if stride != 1 or channels_in != channels:
             self.shortcut = nn.Sequential(
                 nn.Conv2d(channels_in, channels, 1, stride=stride, bias=False),
@@ -42,8 +44,8 @@ class ResNet(nn.Module):
 
     def __init__(self, *, width: int, classes: int, channels: int, blocks: tuple[int, ...]) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(width)
+        self.stem: nn.Conv2d = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.norm: nn.BatchNorm2d = nn.BatchNorm2d(width)
         layers: list[nn.Module] = []
         now = width
         for stage, count in enumerate(blocks):
@@ -52,8 +54,8 @@ class ResNet(nn.Module):
                 stride = 2 if stage > 0 and number == 0 else 1
                 layers.append(BasicBlock(now, wanted, stride=stride))
                 now = wanted
-        self.blocks = nn.Sequential(*layers)
-        self.head = nn.Linear(now, classes)
+        self.blocks: nn.Sequential = nn.Sequential(*layers)
+        self.head: nn.Linear = nn.Linear(now, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (batch, channels, height, width) to logits (batch, classes)."""

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -28,7 +28,7 @@ __all__ = ["FactRef", "Facts", "Keyed", "Part", "bind", "either", "fingerprint"]
 class Part(BaseModel):
     """A part of a recipe: frozen, and every unknown key is an error."""
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,

@@ -92,8 +92,8 @@ class Index:
     def __init__(self, path: Path, *, strict: bool = False) -> None:
         """Read a file; if `strict`, it must exist, and the first damaged line is an error."""
         self.damaged: list[Damaged] = []
-        self.superseded = 0  # rows that a later one has replaced
-        self.end = 0  # bytes up to which the file is whole
+        self.superseded: int = 0  # rows that a later one has replaced
+        self.end: int = 0  # bytes up to which the file is whole
         self._path = path
         self._file: BinaryIO | None = None  # stays open once a row was asked for
         self._offsets: dict[

@@ -55,7 +55,7 @@ class Store:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_locked(self._path))
-            self.index = Index(self._path)
+            self.index: Index = Index(self._path)
             self._check_kind()
             try:
                 if self.index.damaged:

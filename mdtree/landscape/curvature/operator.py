@@ -20,7 +20,7 @@ from mdtree.datasets import Items
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape.cost import ComputeCost
 from mdtree.landscape.curvature.double_backward import check_double_backward
-from mdtree.landscape.parameters import trainable_parameters
+from mdtree.landscape.parameters import ParameterLayout, trainable_parameters
 from mdtree.landscape.runner import ModelRunner
 from mdtree.models import Run, Weights
 
@@ -44,9 +44,13 @@ class Hessian:
         self.runner = runner
         self.items = items
         self.batch_size = batch_size
-        self.layout = trainable_parameters(runner.network)
-        self.weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
-        self.leaves = {name: self.weights[name].requires_grad_() for name in self.layout.shapes}
+        self.layout: ParameterLayout = trainable_parameters(runner.network)
+        self.weights: dict[str, Tensor] = {
+            name: tensor.detach().clone() for name, tensor in weights.items()
+        }
+        self.leaves: dict[str, Tensor] = {
+            name: self.weights[name].requires_grad_() for name in self.layout.shapes
+        }
 
     def over(self, items: Items) -> Hessian:
         """Give the Hessian over other items."""
