@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -277,16 +278,15 @@ def _by_factor(
     line: list[int], axis: GridAxis, accuracy: list[float], along: Sequence[Any]
 ) -> Iterator[tuple[int, str, int, float]]:
     """Say what a change by a factor of 2 or 4 gains, where there is a group that far away."""
+    places = [along[number] for number in line]  # they rise
     for number in line:
-        for other in line:
-            for remedy, ratio in (
-                (axis.up, (along[other], along[number])),
-                (axis.down, (along[number], along[other])),
-            ):
-                for factor in _FACTORS:
-                    new, old = ratio
-                    if remedy is not None and old > 0 and abs(new / old / factor - 1) < _SAME:
-                        yield number, remedy, factor, accuracy[other] - accuracy[number]
+        for remedy, way in ((axis.up, 1), (axis.down, -1)):
+            for factor in _FACTORS if remedy is not None and along[number] > 0 else ():
+                aim = along[number] * float(factor) ** way
+                start = bisect_left(places, aim * (1 - _SAME))
+                end = bisect_right(places, aim * (1 + _SAME))
+                for other in line[start:end]:
+                    yield number, str(remedy), factor, accuracy[other] - accuracy[number]
 
 
 def accuracy_of(row: Row) -> float:

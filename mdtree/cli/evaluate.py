@@ -75,7 +75,7 @@ def command(
       mdtree evaluate --benchmark --set-aside
     """
     if benchmark:
-        if train is not None or test is not None or cases or protocol:
+        if (train, test, cases, protocol) != (None,) * 4 or allow_protocol_mismatch:
             raise MdtreeError("--benchmark has rows of its own: leave out the other rows and cases")
         _benchmark(methods, set_aside=set_aside, as_json=as_json)
         return
@@ -194,6 +194,8 @@ def _chosen(text: str | None, choices: dict[str, Any], kind: str) -> list[str]:
     from mdtree.messages import nearest
 
     names = [name.strip() for name in (text or ",".join(choices)).split(",") if name.strip()]
+    if not names:
+        raise MdtreeError(f"name a {kind}: {', '.join(choices)}")
     for name in names:
         if name not in choices:
             raise MdtreeError(

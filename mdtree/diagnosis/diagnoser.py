@@ -33,6 +33,7 @@ from mdtree.version import __version__
 __all__ = ["CONFIDENCE", "Diagnoser", "with_facts"]
 
 CONFIDENCE = 0.5  # below it, a verdict is `unsure`
+_DECISIVE = 0.5  # probability that a missing metric changes the answer: more, and it is none
 _STABLE = 0.9  # share of resamples with the same answer, from which error bars do no harm
 _OUTSIDE = 0.5  # of a probability that is enough to be among the answers
 
@@ -87,8 +88,8 @@ class Diagnoser:
         missing = missing_measurements(self.ensemble, row, line)
         missing_features = {name for measurement in missing for name in measurement.features}
         blind = bool(missing_features) and missing_features == set(self.ensemble.features)
-        doubts = self._doubts(likely, probability, blind=blind)
-        undecided = blind or probability < self._confidence
+        doubts = self._doubts(likely, probability, missing, blind=blind)
+        undecided = blind or not probability >= self._confidence  # NaN is not
         mode = UNSURE if doubts else likely
         return Verdict(
             group=row.group,
@@ -189,9 +190,11 @@ class Diagnoser:
             return None
         return float((first_best(self.ensemble.probabilities(draws)) == place).mean())
 
-    def _doubts(self, likely: str, probability: float, *, blind: bool) -> tuple[str, ...]:
+    def _doubts(
+        self, likely: str, probability: float, missing: Sequence[MissingMeasurement], *, blind: bool
+    ) -> tuple[str, ...]:
         doubts = []
-        if probability < self._confidence:
+        if not probability >= self._confidence:
             doubts.append(
                 f"{likely} is the most probable answer with {100 * probability:.0f} %, and a "
                 f"verdict needs {100 * self._confidence:.0f} %"
@@ -202,6 +205,12 @@ class Diagnoser:
             )
         if blind:
             doubts.append("nothing that the tree asks for was measured")
+        doubts.extend(
+            f"{measurement.metric} is not known, and would change the answer with "
+            f"{100 * measurement.flips:.0f} %"
+            for measurement in missing[:1]
+            if not blind and measurement.flips > _DECISIVE
+        )
         return tuple(doubts)
 
     def _basis(self, row: Row, *remarks: str | None) -> Basis:

@@ -49,7 +49,9 @@ def regression_gains(
         return ()
     expected = []
     for remedy, (share,) in model.gains(line[None]).items():
-        spread = model.range_of(remedy, float(share))
+        mean, spread = float(share), model.range_of(remedy, float(share))
+        if spread is not None:  # no more than groups with such an expected gain did gain
+            mean = min(max(mean, spread.low), spread.high)
         fact, factor = _change_of(remedy, leaf, row)
         known = None if fact is None else number_of(row, fact)
         old, new = _change(known, factor or 1.0, is_integer=fact != "learning_rate")
@@ -57,7 +59,7 @@ def regression_gains(
             Gain(
                 remedy=remedy,
                 mode=REMEDIES[remedy],
-                mean=float(share) * error,
+                mean=mean * error,
                 low=None if spread is None else spread.low * error,
                 high=None if spread is None else spread.high * error,
                 fact=fact,

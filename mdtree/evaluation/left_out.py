@@ -173,17 +173,27 @@ def _all_scores(
 
     def score(fitted: Fitted, name: str) -> LeftOutScores:
         left_out = name if judged is seen else None
-        return _scored(fitted(judged[name], left_out), judged[name].labels)
+        try:
+            return _scored(fitted(judged[name], left_out), judged[name].labels)
+        except ValueError as error:
+            raise RowsError(f"zoo {name} cannot be answered for: {error}") from error
 
     for method in chosen:
-        fitted = method.fit(seen)
+        try:
+            fitted = method.fit(seen)
+        except ValueError as error:
+            raise RowsError(f"{method.name} cannot learn from these zoos: {error}") from error
         scores = results[method.name] = {}
         # zoos are judged side by side: inside of one, threads of linear algebra would be in the way
         with threadpool_limits(1), ThreadPoolExecutor(cores()) as pool:
             tasks = {name: pool.submit(score, fitted, name) for name in judged}
-            for name, task in tasks.items():
-                scores[name] = task.result()
-                watch.step(f"{name}, {method.name}")
+            try:
+                for name, task in tasks.items():
+                    scores[name] = task.result()
+                    watch.step(f"{name}, {method.name}")
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # do not work off what nobody waits for
+                raise
     return results
 
 

@@ -90,6 +90,9 @@ def fit_tree(
     if method is None:
         method = usual_method(protocol, task) if prior is None else "posterior"
     _check(task, method, prior, facts=facts)
+    if method == "gains":
+        _refuse_labels(rows)
+        rows = sorted(rows, key=lambda row: (repr(row.facts.get("zoo")), row.group))
     remarks = {**_inherited(prior), **(provenance or {})}
     if prior is not None and prior.protocol != protocol:
         message = f"the prior tree is of protocol {prior.protocol!r} and the rows of {protocol!r}"
@@ -239,6 +242,15 @@ def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> N
         )
     if prior.task != task:
         raise TreeError(f"the prior answers task {prior.task!r}, and {task!r} is to be fitted")
+
+
+def _refuse_labels(rows: Sequence[Row]) -> None:
+    named = [row.group for row in rows if "label" in row.facts]
+    if named:
+        raise TreeError(
+            f"gains are learnt from a grid, and {len(named)} of {len(rows)} rows have the fact "
+            f"'label' (the first is {named[0]!r}): take another method, or leave the labels out"
+        )
 
 
 def features_of(

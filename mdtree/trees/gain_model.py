@@ -10,8 +10,10 @@ one.  Gains say how much a change brings, chances which change is the best more 
 Noise is the gain, relative to the test error, that could be one between two groups without any
 difference: 2 sqrt(2) standard errors.  Two seeds tell it within a large factor only, so the
 geometric mean with the usual noise stands for it; and it counts up to that of nine groups of ten:
-where seeds differ more, nothing speaks for `none`.  The numbers a, b, e and k are fitted on groups
-of zoos that the regression has not seen, and so are the two tables of what to expect:
+where seeds differ more, nothing speaks for `none`.  Where all gains are below the noise of the
+group, and that is below half of its error, `none` is the strongest.  The numbers a, b, e and k are
+fitted on groups of zoos that the regression has not seen, and so are the two tables of what to
+expect:
 
     spread   for an expected gain, between which gains four of five such groups lay
     levels   for a coverage, the least probability of a class in the set of answers, so that the
@@ -47,6 +49,8 @@ NOISE = "log_noise"  # the feature that tells the noise of a group
 COVERAGES = (0.8, 0.9)  # of the sets of answers
 _FARTHEST = 100.0  # of the logarithm of a noise
 UNLIMITED = 1e9  # noise
+_MOST_OF_ERROR = 0.5  # a noise above it hides gains, and tells nothing
+_NOTHING = 1.1  # times as strong as the best change is `none`, where that gains less than the noise
 _LEAST_CHANCE = 0.02  # that a class has: none is out of the question
 
 
@@ -141,4 +145,11 @@ def shares(
         if name in values:
             logarithms[:, column] += scale.trust * np.log(np.maximum(values[name], _LEAST_CHANCE))
     strengths = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
+    if scale.trust and "none" in classes:
+        expected = [values[remedy] for remedy in REMEDIES if remedy in values]
+        none = list(classes).index("none")
+        # what gains less than the noise of the group is nothing to gain, whatever others had
+        lost = (noise <= _MOST_OF_ERROR) & (np.max(expected, axis=0, initial=0.0) < noise)
+        least = _NOTHING * np.delete(strengths, none, axis=1).max(axis=1)
+        strengths[:, none] = np.where(lost, np.fmax(strengths[:, none], least), strengths[:, none])
     return np.asarray(strengths / strengths.sum(axis=1, keepdims=True))

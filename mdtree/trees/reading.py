@@ -13,7 +13,9 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, Validat
 from pydantic import dataclasses as checked
 
 from mdtree.exceptions import TreeError
+from mdtree.failure_modes import REMEDIES, TASKS
 from mdtree.trees.binning import BinnedCounts, Floats, scaled_bounds
+from mdtree.trees.features import FEATURES
 from mdtree.trees.gain_model import UNLIMITED, GainModel, GainRange, GainScale
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale
 from mdtree.trees.node import Node, kind
@@ -24,7 +26,9 @@ from mdtree.trees.template import Question, Scale, Template, TemplateLeaf, quest
 
 __all__ = ["read_tree"]
 
+_CLASSES = frozenset(name for task in TASKS.values() for name in task.classes)
 _MOST_CENTRES = 10_000
+_LARGEST_WEIGHT = 1e300
 _FARTHEST = 1e6  # of a centre, on a scale where few are beyond 3
 _MOST_CELLS = 1 << 23  # numbers in the tables of a posterior
 
@@ -104,7 +108,9 @@ class _GainModel:
     # packed, or plain numbers as in trees of earlier versions
     weights: dict[str, Annotated[list[_Number], Field(max_length=_MOST_CENTRES)] | str]
     centres: Annotated[list[str], Field(max_length=_MOST_CENTRES)] | str
-    count: Annotated[int, Field(ge=0, le=_MOST_CENTRES)] | None = None  # of packed centres
+    count: Annotated[int, Field(ge=0, le=_MOST_CENTRES, strict=True)] | None = (
+        None  # of packed centres
+    )
 
 
 @checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -267,8 +273,11 @@ def _gain_model(part: _GainModel | None, features: Sequence[str]) -> GainModel |
 
 def _regression(part: _GainModel, features: Sequence[str]) -> KernelRegression:
     for name in part.quantiles:
-        if name not in features:
-            raise ValueError(f"it asks for {name!r}, which is not among its features")
+        if name not in FEATURES or name not in features:
+            raise ValueError(f"it asks for {name!r:.60}, which is not among its features")
+    for name in part.weights:
+        if name not in REMEDIES and name not in _CLASSES:
+            raise ValueError(f"it tells the gain of {name!r:.60}, which is no remedy")
     centres = _centres(part)
     return KernelRegression(
         scales={
@@ -299,9 +308,12 @@ def _centres(part: _GainModel) -> Floats:
 
 
 def _weights(weights: str | list[float], count: int) -> Floats:
-    if isinstance(weights, str):
-        return unpacked(weights, (count, 1)).reshape(-1)
-    return np.array(weights)
+    if not isinstance(weights, str):
+        return np.array(weights)
+    numbers = unpacked(weights, (count, 1)).reshape(-1)
+    if not (np.abs(numbers) <= _LARGEST_WEIGHT).all():
+        raise ValueError(f"its weights must be finite numbers, up to {_LARGEST_WEIGHT:g}")
+    return numbers
 
 
 def _finite(word: str) -> float:

@@ -6,6 +6,7 @@ import gzip
 import io
 import itertools
 import lzma
+import math
 import re
 import tarfile
 import zipfile
@@ -138,6 +139,30 @@ def test_a_box_is_known_by_its_cuts():
     splits = [x[y == 0][:, n].max() < x[y == 1][:, n].min() for n in range(3)]
     splits += [x[y == 1][:, n].max() < x[y == 0][:, n].min() for n in range(3)]
     assert sum(map(bool, splits)) == 1
+
+
+@pytest.mark.parametrize(
+    ("factory", "dial", "words"),
+    [
+        (synthetic.boxes, {"classes": 0}, "classes must be a whole number, at least 1; got 0"),
+        (synthetic.boxes, {"classes": 2.5}, "whole number"),
+        (synthetic.boxes, {"depth": 40}, "depth must be at most 12, got 40"),
+        (synthetic.boxes, {"train": -5}, "train must be"),
+        (synthetic.shells, {"relevant": 11}, "of 10 inputs, 11 cannot be relevant"),
+        (synthetic.shells, {"waves": math.nan}, "waves must be a number, at least 0; got nan"),
+        (synthetic.factors, {"hidden": 0}, "hidden must be"),
+        (synthetic.factors, {"noise": math.inf}, "noise must be"),
+        (strokes.strokes, {"side": 0}, "side must be"),
+        (strokes.strokes, {"bend": -0.1}, "bend must be"),
+        (sequences.motifs, {"symbols": 0}, "symbols must be"),
+        (sequences.motifs, {"drift": -1}, "drift must be"),
+        (sequences.motifs, {"length": 9, "span": 8, "drift": 1}, "needs a length of 10, got 9"),
+        (sequences.motifs, {"contrast": math.nan}, "contrast must be"),
+    ],
+)
+def test_a_dial_that_makes_no_data_is_refused(factory, dial, words):
+    with pytest.raises(DataError, match=words):
+        factory(**dial)
 
 
 def test_too_few_boxes_for_the_classes_are_refused():

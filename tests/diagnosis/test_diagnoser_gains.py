@@ -312,3 +312,12 @@ def test_every_verdict_is_json_of_the_schema(group):
     jsonschema.validate(json.loads(text), schema())
     assert sum(content["verdicts"][0]["probabilities"].values()) == pytest.approx(1)
     assert content["verdicts"][0]["answers"].keys() == LEVELS.keys()
+
+
+def test_an_expected_gain_beyond_its_range_is_told_within_it():
+    """A mean of 0.4 of the error, where groups with such an expectation gained 0.1 to 0.3."""
+    spread = {"add_data": (GainRange(expected=1.0, low=0.1, high=0.3),)}
+    gain = diagnosed(row(), spread=spread).gains[0]
+    assert gain.remedy == "add_data"
+    assert gain.low <= gain.mean <= gain.high
+    assert gain.mean == pytest.approx(gain.high)

@@ -234,7 +234,7 @@ def test_labels_without_a_grid_are_no_gains(task):
     labelled = [
         row(20.0, width=4, label="temperature_low", zoo=f"z{number}") for number in range(12)
     ]
-    with pytest.raises(TreeError, match="gains need 10 groups with a neighbour on the grid"):
+    with pytest.raises(TreeError, match="gains are learnt from a grid"):
         fit_tree(labelled, task=task, method="gains")
 
 
@@ -251,3 +251,18 @@ def test_a_tree_of_gains_continues_no_prior_and_knows_its_features(rows, saved):
         fit_tree(rows, task="failure", prior=saved)
     with pytest.raises(MdtreeError, match="feature 'error_gaps' is unknown, did you mean"):
         fit_tree(rows, task="failure", method="gains", features=("error_gaps",))
+
+
+def test_the_order_of_the_rows_changes_nothing(rows):
+    mixed = [rows[number] for number in np.random.default_rng(3).permutation(len(rows))]
+    one, other = (fit_tree(given, task="failure", method="gains") for given in (rows, mixed))
+    assert one.gain_model.scale == other.gain_model.scale
+    matrix = one.matrix(rows)
+    for remedy, gains in one.gain_model.gains(matrix).items():
+        assert gains == pytest.approx(other.gain_model.gains(matrix)[remedy], abs=1e-9)
+
+
+def test_labels_of_rows_are_refused_where_gains_are_learnt(rows):
+    named = [replace(row, facts={**row.facts, "label": "data_small"}) for row in rows[:3]]
+    with pytest.raises(TreeError, match="3 of 108 rows have the fact 'label'"):
+        fit_tree([*named, *rows[3:]], task="failure", method="gains")

@@ -146,3 +146,47 @@ def test_the_noise_of_a_line_is_read_from_its_feature():
     assert noise_of(matrix, ["cka", "log_noise"])[0] == pytest.approx(0.25)
     assert np.isnan(noise_of(matrix, ["cka", "log_noise"])[1])
     assert np.isnan(noise_of(matrix, ["cka", "agreement"])).all()
+
+
+def with_trust(values, noise, **given):
+    scale = GainScale(
+        **{"power": 2.0, "floor": 0.1, "none": 0.01, "noise": 0.1, "trust": 1.0, **given}
+    )
+    lines = {name: np.array([value]) for name, value in values.items()}
+    return dict(zip(CHANCES, shares(lines, np.array([noise]), CHANCES, scale)[0], strict=True))
+
+
+CHANCES = ("data_small", "model_small", "none")
+
+
+def test_chances_and_gains_are_multiplied():
+    values = {"add_data": 0.3, "enlarge_model": 0.3, "data_small": 0.6, "model_small": 0.2}
+    given = with_trust({**values, "none": 0.5}, 0.1)
+    assert given["data_small"] / given["model_small"] == pytest.approx(3)
+    squared = with_trust({**values, "none": 0.5}, 0.1, trust=2.0)
+    assert squared["data_small"] / squared["model_small"] == pytest.approx(9)
+
+
+def test_without_trust_chances_count_for_nothing():
+    values = {"add_data": 0.3, "enlarge_model": 0.3, "data_small": 0.9, "model_small": 0.1}
+    given = with_trust(values, 0.1, trust=0.0)
+    assert given["data_small"] == pytest.approx(given["model_small"])
+
+
+def test_a_chance_of_zero_rules_nothing_out_for_ever():
+    values = {"add_data": 0.9, "enlarge_model": 0.0, "data_small": 0.0, "model_small": 0.02}
+    given = with_trust(values, 0.1)
+    assert given["data_small"] / given["model_small"] == pytest.approx((1.0 / 0.1) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("noise", "first"),
+    [(0.2, "data_small"), (0.4, "none"), (0.6, "data_small"), (math.nan, "data_small")],
+)
+def test_what_gains_less_than_the_noise_is_nothing_unless_that_hides_all(noise, first):
+    """The best gain is 0.3 of the error; a noise above half of it tells nothing."""
+    values = {"add_data": 0.3, "enlarge_model": 0.1, "data_small": 0.9, "model_small": 0.1}
+    given = with_trust({**values, "none": 0.02}, noise)
+    assert max(given, key=given.get) == first
+    if first == "none":
+        assert given["none"] / given["data_small"] == pytest.approx(1.1)

@@ -8,9 +8,33 @@ from torch import Tensor
 from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
 
-__all__ = ["Halves", "even_labels", "evenly_split", "generator", "halved", "normalised"]
+__all__ = [
+    "Halves",
+    "even_labels",
+    "evenly_split",
+    "generator",
+    "halved",
+    "normalised",
+    "refuse_endless",
+    "refuse_less",
+]
 
+_ENDLESS = 1e6  # of a dial: numbers beyond it make no data
 Halves = tuple[TensorItems, TensorItems]  # to train, to test
+
+
+def refuse_less(least: int, **numbers: int) -> None:
+    """Hold dials of a data set to whole numbers of at least so much."""
+    for name, number in numbers.items():
+        if not isinstance(number, int) or number < least:
+            raise DataError(f"{name} must be a whole number, at least {least}; got {number!r:.40}")
+
+
+def refuse_endless(**numbers: float) -> None:
+    """Hold dials of a data set to finite numbers, at least 0."""
+    for name, number in numbers.items():
+        if not 0 <= number < _ENDLESS:
+            raise DataError(f"{name} must be a number, at least 0; got {number!r:.40}")
 
 
 def generator(seed: int) -> torch.Generator:

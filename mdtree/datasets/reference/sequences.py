@@ -18,8 +18,11 @@ from mdtree.datasets.reference.halves import (
     evenly_split,
     generator,
     halved,
+    refuse_endless,
+    refuse_less,
 )
 from mdtree.datasets.reference.packages import debian_file, python_file
+from mdtree.exceptions import DataError
 
 __all__ = ["dna", "markov", "motifs", "syllables", "words"]
 
@@ -83,6 +86,14 @@ def motifs(
     Place k of the motif is its own symbol with the chance `contrast`, else any symbol; it begins up
     to `drift` places off the middle
     """
+    refuse_less(1, classes=classes, symbols=symbols, span=span, train=train, test=test)
+    refuse_less(0, drift=drift)
+    refuse_endless(contrast=contrast)
+    if (length - span) // 2 < drift or (length - span + 1) // 2 < drift:
+        raise DataError(
+            f"a motif of {span} that drifts by {drift} needs a length of {span + 2 * drift}, "
+            f"got {length}"
+        )
     random = generator(seed)
     own = torch.randint(symbols, (classes, span), generator=random)
     y = even_labels(train, test, classes, random)

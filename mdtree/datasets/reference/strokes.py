@@ -5,7 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mdtree.datasets.reference.halves import Halves, even_labels, generator, halved
+from mdtree.datasets.reference.halves import (
+    Halves,
+    even_labels,
+    generator,
+    halved,
+    refuse_endless,
+    refuse_less,
+)
 
 __all__ = ["strokes"]
 
@@ -29,6 +36,8 @@ def strokes(
 
     x(p) = exp(-(distance of p to the line)^2 / thickness^2) + noise e
     """
+    refuse_less(1, classes=classes, side=side, train=train, test=test)
+    refuse_endless(bend=bend, noise=noise)
     random = generator(seed)
     signs = 1.2 * torch.rand(classes, _POINTS, 2, generator=random) - 0.6
     y = even_labels(train, test, classes, random)

@@ -10,11 +10,14 @@ from mdtree.datasets.reference.halves import (
     evenly_split,
     generator,
     halved,
+    refuse_endless,
+    refuse_less,
 )
 from mdtree.exceptions import DataError
 
 __all__ = ["boxes", "factors", "mixture", "modular", "parity", "shells", "teacher"]
 
+_DEEPEST = 12  # cuts of a cube: 4,096 boxes
 _SPARE = 3  # times the points that are needed: the rarest class of a teacher has enough
 
 
@@ -76,6 +79,9 @@ def boxes(
     x is even in [-1, 1]^inputs;  every cut is at the median of one column, drawn anew for each box;
     the classes take turns over the boxes in random order
     """
+    refuse_less(1, classes=classes, depth=depth, inputs=inputs, train=train, test=test)
+    if depth > _DEEPEST:
+        raise DataError(f"depth must be at most {_DEEPEST}, got {depth}")
     if 2**depth < classes:
         raise DataError(f"{2**depth} boxes cannot have {classes} classes: cut deeper")
     random = generator(seed)
@@ -107,6 +113,10 @@ def shells(
     y = which of `classes` equal shares of r + sin(waves pi a) / 2 a point is in,
     r = |z| over the median, z the first `relevant` columns of A x, a = z_1;  x is standard normal
     """
+    refuse_less(1, classes=classes, inputs=inputs, relevant=relevant, train=train, test=test)
+    refuse_endless(waves=waves)
+    if relevant > inputs:
+        raise DataError(f"of {inputs} inputs, {relevant} cannot be relevant: take fewer")
     random = generator(seed)
     x = torch.randn(_SPARE * (train + test), inputs, generator=random)
     turned = torch.linalg.qr(torch.randn(inputs, inputs, generator=random))[0]
@@ -132,6 +142,8 @@ def factors(
     x = A z + noise e, every third column its sign alone;  y = argmax of a random network of z,
     each class equally often
     """
+    refuse_less(1, classes=classes, hidden=hidden, inputs=inputs, train=train, test=test)
+    refuse_endless(noise=noise)
     random = generator(seed)
     z = torch.randn(_SPARE * (train + test), hidden, generator=random)
     loads = torch.randn(hidden, inputs, generator=random) / hidden**0.5

@@ -14,7 +14,7 @@ from mdtree.trees.binning import Floats
 from mdtree.trees.estimators.kernel_fit import KernelProblem, KernelSums
 from mdtree.trees.estimators.known_gains import KnownGains
 from mdtree.trees.estimators.unseen import Unseen
-from mdtree.trees.features import FEATURES, TRAINING
+from mdtree.trees.features import FEATURES
 from mdtree.trees.gain_model import GainModel
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale, rounded, scaled
 
@@ -24,9 +24,15 @@ _FARTHEST = 1e30  # of a feature: beyond, it is as unknown
 _QUANTILES = 33  # of each feature
 _CENTRE_DIGITS = 3  # behind the point
 _QUANTILE_DIGITS = 9
-_RECIPE = "recipe"  # the part of the features that a recipe tells
-_LEFT_OUT = 0.35  # how often a metric is left out of a copy of a group
-_COPY = 0.5  # what a copy weighs beside the whole
+_RECIPE = ("learning_rate", "batch_size", "steps")  # facts that nothing but a recipe tells
+_OF_PAIRS = (  # what one checkpoint alone cannot tell of its predictions
+    "ensemble_gain",
+    "train_ensemble_gain",
+    "disagreement",
+    "train_disagreement",
+)
+_MOST_LEFT_OUT = 0.6  # of the metrics and facts of a group
+_COPY = 0.25  # what a copy weighs beside the whole
 _ZOOS = 3  # that can be left out one by one
 _FOLDS = 4  # in which zoos are left out
 
@@ -59,7 +65,7 @@ class GainProblem:
     def model(self, left_out: NDArray[np.bool_] | None = None) -> GainModel:
         """Learn from all groups, or without some: of zoos that are left out nothing is learnt.
 
-        The scales of the features alone are those of all groups.
+        The scales of the features, and which noise is usual, are those of all groups.
         """
         gone = np.zeros(len(self.matrix), dtype=bool) if left_out is None else left_out
         own = self._sums(gone) if gone.any() else None
@@ -170,30 +176,37 @@ def _scale(values: Floats) -> QuantileScale | None:
 
 
 def _copies(lines: Floats, names: Sequence[str], random: np.random.Generator) -> Iterator[Floats]:
-    """Show the groups without what a recipe tells, and with some metrics left out."""
-    parts = _missing_together(names)
-    if _RECIPE in parts:
+    """Show the groups without what a recipe tells, and with some metrics and facts left out."""
+    sources = _sources(names)
+    recipe = [columns for source, columns in sources.items() if source in _RECIPE]
+    if recipe:
         without = lines.copy()
-        without[:, parts[_RECIPE]] = np.nan
+        without[:, np.concatenate(recipe)] = np.nan
         yield without
-    if len(parts) > 1:
+    if len(sources) > 1:
         some = lines.copy()
-        for columns in parts.values():
-            left_out = random.random(len(some)) < _LEFT_OUT
-            some[left_out[:, None] & np.isin(np.arange(some.shape[1]), columns)] = np.nan
+        share = _MOST_LEFT_OUT * random.random(len(some))  # another for each line
+        for columns in sources.values():
+            left_out = random.random(len(some)) < share
+            some[np.ix_(left_out, np.array(columns))] = np.nan
         yield some
 
 
-def _missing_together(names: Sequence[str]) -> dict[str, list[int]]:
-    """Group columns by what must be known for them: the recipe, or a metric."""
-    parts: dict[str, list[int]] = {}
+def _sources(names: Sequence[str]) -> dict[str, list[int]]:
+    """List the columns that need each metric and each fact: without it they are unknown."""
+    sources: dict[str, list[int]] = {}
     for column, name in enumerate(names):
-        needs = FEATURES[name].needs if name in FEATURES else ()
-        metrics = [QUANTITIES[need].metric for need in needs if need in QUANTITIES]
-        part = _RECIPE if name in TRAINING else (metrics or ["?"])[0]
-        parts.setdefault(part, []).append(column)
-    parts.pop("error_rate", None)  # it is always measured, and first
-    return parts
+        needs = FEATURES[name].needs if name in FEATURES else ("?",)
+        for source in {_source(need) for need in needs}:
+            sources.setdefault(source, []).append(column)
+    sources.pop("error_rate", None)  # it is always measured, and first
+    return sources
+
+
+def _source(need: str) -> str:
+    if need in _OF_PAIRS:
+        return "pairs"
+    return QUANTITIES[need].metric if need in QUANTITIES else need
 
 
 def _weights(groups: NDArray[np.intp]) -> Floats:

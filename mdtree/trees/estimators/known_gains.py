@@ -16,6 +16,7 @@ __all__ = ["KnownGains"]
 
 _NOISE = 0.05  # relative to the test error, where nothing is known of any group
 _LEAST_NOISE, _MOST_NOISE = 1e-6, 1e6  # of the usual group
+_ROUNDED = 1.0005  # so that the noise of equal groups is not above itself, rounded
 _NOISY = 0.9  # of the groups have less noise than one of which nothing can be told
 
 
@@ -53,7 +54,7 @@ class KnownGains:
     def most_noise(self) -> float:
         """Give the noise beyond which the seeds of a group tell nothing."""
         known = self.noise[np.isfinite(self.noise)]
-        most = float(np.quantile(known, _NOISY)) if len(known) else _MOST_NOISE
+        most = float(np.quantile(known, _NOISY)) * _ROUNDED if len(known) else _MOST_NOISE
         return float(f"{min(max(most, self.usual_noise), _MOST_NOISE):.4g}")
 
     @cached_property
