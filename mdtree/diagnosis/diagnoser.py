@@ -209,7 +209,7 @@ class Diagnoser:
             f"{measurement.metric} is not known, and would change the answer with "
             f"{100 * measurement.flips:.0f} %"
             for measurement in missing[:1]
-            if not blind and measurement.flips > _DECISIVE
+            if not blind and self.saved.gain_model and measurement.flips > _DECISIVE
         )
         return tuple(doubts)
 

@@ -11,7 +11,8 @@ Noise is the gain, relative to the test error, that could be one between two gro
 difference: 2 sqrt(2) standard errors.  Two seeds tell it within a large factor only, so the
 geometric mean with the usual noise stands for it; and it counts up to that of nine groups of ten:
 where seeds differ more, nothing speaks for `none`.  Where all gains are below the noise of the
-group, and that is below half of its error, `none` is the strongest.  The numbers a, b, e and k are
+group, and that is below half of its error, or below 0.4 % of the error of chance, `none` is the
+strongest.  The numbers a, b, e and k are
 fitted on groups of zoos that the regression has not seen, and so are the two tables of what to
 expect:
 
@@ -41,16 +42,20 @@ __all__ = [
     "GainRange",
     "GainScale",
     "answer_set",
+    "error_of",
     "noise_of",
     "shares",
 ]
 
 NOISE = "log_noise"  # the feature that tells the noise of a group
+ERROR = "test_error_share"  # the feature that tells its test error
 COVERAGES = (0.8, 0.9)  # of the sets of answers
 _FARTHEST = 100.0  # of the logarithm of a noise
 UNLIMITED = 1e9  # noise
+_LITTLE = 0.004  # of the error of chance: 0.36 points with ten classes, 0.2 with two
 _MOST_OF_ERROR = 0.5  # a noise above it hides gains, and tells nothing
 _NOTHING = 1.1  # times as strong as the best change is `none`, where that gains less than the noise
+_HARDLY_ANYTHING = 1.5  # times all of them, where the best gains too little for anybody to care
 _LEAST_CHANCE = 0.02  # that a class has: none is out of the question
 
 
@@ -101,7 +106,11 @@ class GainModel:
     ) -> Floats:
         """Give the probability of each class for each line."""
         return shares(
-            self.regression.values(matrix), noise_of(matrix, features), classes, self.scale
+            self.regression.values(matrix),
+            noise_of(matrix, features),
+            classes,
+            self.scale,
+            error_of(matrix, features),
         )
 
     def range_of(self, remedy: str, expected: float) -> GainRange | None:
@@ -125,8 +134,19 @@ def answer_set(probabilities: Mapping[str, float], level: float) -> tuple[str, .
     return first, *(name for name in others if probabilities[name] >= level)
 
 
+def error_of(matrix: Floats, features: Sequence[str]) -> Floats:
+    """Read the test error of each line, in units of that of chance; NaN where it is not known."""
+    if ERROR not in features:
+        return np.full(len(matrix), np.nan)
+    return np.asarray(matrix[:, list(features).index(ERROR)])
+
+
 def shares(
-    values: Mapping[str, Floats], noise: Floats, classes: Sequence[str], scale: GainScale
+    values: Mapping[str, Floats],
+    noise: Floats,
+    classes: Sequence[str],
+    scale: GainScale,
+    error: Floats | None = None,
 ) -> Floats:
     """Turn relative gains of remedies, and chances of classes, into probabilities of the classes.
 
@@ -148,8 +168,13 @@ def shares(
     if scale.trust and "none" in classes:
         expected = [values[remedy] for remedy in REMEDIES if remedy in values]
         none = list(classes).index("none")
-        # what gains less than the noise of the group is nothing to gain, whatever others had
-        lost = (noise <= _MOST_OF_ERROR) & (np.max(expected, axis=0, initial=0.0) < noise)
-        least = _NOTHING * np.delete(strengths, none, axis=1).max(axis=1)
-        strengths[:, none] = np.where(lost, np.fmax(strengths[:, none], least), strengths[:, none])
+        # what gains less than the noise of the group, or hardly anything, is nothing to gain,
+        # whatever others had
+        best = np.max(expected, axis=0, initial=0.0)
+        is_noise = (noise <= _MOST_OF_ERROR) & (best < noise)
+        is_little = np.zeros(len(best), dtype=bool) if error is None else best * error < _LITTLE
+        others = np.delete(strengths, none, axis=1)
+        least = np.where(is_noise, _NOTHING * others.max(axis=1), 0.0)
+        least = np.where(is_little, _HARDLY_ANYTHING * others.sum(axis=1), least)
+        strengths[:, none] = np.fmax(strengths[:, none], least)
     return np.asarray(strengths / strengths.sum(axis=1, keepdims=True))

@@ -190,3 +190,13 @@ def test_what_gains_less_than_the_noise_is_nothing_unless_that_hides_all(noise, 
     assert max(given, key=given.get) == first
     if first == "none":
         assert given["none"] / given["data_small"] == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize(("error", "first"), [(0.01, "none"), (0.5, "data_small")])
+def test_what_gains_hardly_anything_is_nothing(error, first):
+    """Three tenths of an error of one percent of that of chance, and of half of it."""
+    values = {"add_data": 0.3, "data_small": 0.9, "model_small": 0.1, "none": 0.02}
+    lines = {name: np.array([value]) for name, value in values.items()}
+    scale = GainScale(power=2.0, floor=0.1, none=0.01, noise=0.1, trust=1.0)
+    (given,) = shares(lines, np.array([math.nan]), CHANCES, scale, np.array([error]))
+    assert CHANCES[given.argmax()] == first

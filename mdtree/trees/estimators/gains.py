@@ -21,7 +21,7 @@ from mdtree.trees.estimators.base import Floats, Labels, TreeEstimator
 from mdtree.trees.estimators.cart import CartTree
 from mdtree.trees.estimators.gain_problem import GainProblem, KernelSettings
 from mdtree.trees.estimators.known_gains import KnownGains
-from mdtree.trees.gain_model import NOISE, noise_of
+from mdtree.trees.gain_model import NOISE, error_of, noise_of
 
 __all__ = ["GainRegression"]
 
@@ -87,7 +87,12 @@ class GainRegression(TreeEstimator):
         return GainProblem(
             matrix=self._asked(matrix),
             names=columns,
-            known=KnownGains(gains=known, noise=noise_of(matrix, columns), classes=classes),
+            known=KnownGains(
+                gains=known,
+                noise=noise_of(matrix, columns),
+                classes=classes,
+                error=error_of(matrix, columns),
+            ),
             zoos=np.unique([repr(name) for name in names], return_inverse=True)[1],
             settings=KernelSettings(
                 centres=self.centres, width=self.width, ridge=self.ridge, seed=self.seed

@@ -27,11 +27,13 @@ class KnownGains:
     gains: Mapping[str, Floats]  # remedy -> one number a line, NaN where it is unknown
     noise: Floats
     classes: Sequence[str]
+    error: Floats | None = None  # of the test, in units of that of chance
 
     def of(self, lines: NDArray[np.bool_]) -> KnownGains:
         """Take some of the lines."""
         gains = {remedy: values[lines] for remedy, values in self.gains.items()}
-        return KnownGains(gains=gains, noise=self.noise[lines], classes=self.classes)
+        error = None if self.error is None else self.error[lines]
+        return KnownGains(gains=gains, noise=self.noise[lines], classes=self.classes, error=error)
 
     def chances(self) -> dict[str, Floats]:
         """Say of each class whether it is the answer: 1 or 0, and NaN where none is clear."""

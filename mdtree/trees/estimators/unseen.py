@@ -38,7 +38,8 @@ class Unseen:
     def right(self, scale: GainScale, *, conditional: bool) -> Floats:
         """Give the probability of the right answer where it is clear; NaN elsewhere."""
         allowed, answer = self.known.answers
-        probabilities = shares(self.expected, self.known.noise, self.known.classes, scale)
+        known = self.known
+        probabilities = shares(self.expected, known.noise, known.classes, scale, known.error)
         right = probabilities[np.arange(len(answer)), answer]
         if conditional:
             right = right / (probabilities * allowed).sum(axis=1).clip(np.finfo(float).tiny)
