@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,9 +91,8 @@ class LabelledZoo:
         return self._matrix[:, [_FEATURES.index(name) for name in names]]
 
 
-Fitted = Callable[
-    [LabelledZoo, str | None], Answers
-]  # answers for a zoo, having learnt without one
+Answerer = Callable[[LabelledZoo], Answers]
+Fitted = Callable[[str | None], Answerer]  # the zoo that is left out -> what the others have taught
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,22 +170,21 @@ def _all_scores(
     watch.start(len(chosen) * len(judged))
     results: dict[str, dict[str, LeftOutScores]] = {}
 
-    def score(fitted: Fitted, name: str) -> LeftOutScores:
-        left_out = name if judged is seen else None
+    def score(name: str, answerer: Callable[[str], Answerer]) -> LeftOutScores:
         try:
-            return _scored(fitted(judged[name], left_out), judged[name].labels)
+            return _scored(answerer(name)(judged[name]), judged[name].labels)
         except ValueError as error:
             raise RowsError(f"zoo {name} cannot be answered for: {error}") from error
 
     for method in chosen:
         try:
-            fitted = method.fit(seen)
+            answerer = _answerer(method.fit(seen), left_out=judged is seen)
         except ValueError as error:
             raise RowsError(f"{method.name} cannot learn from these zoos: {error}") from error
         scores = results[method.name] = {}
         # zoos are judged side by side: inside of one, threads of linear algebra would be in the way
         with threadpool_limits(1), ThreadPoolExecutor(cores()) as pool:
-            tasks = {name: pool.submit(score, fitted, name) for name in judged}
+            tasks = {name: pool.submit(score, name, answerer) for name in judged}
             try:
                 for name, task in tasks.items():
                     scores[name] = task.result()
@@ -195,6 +193,14 @@ def _all_scores(
                 pool.shutdown(cancel_futures=True)  # do not work off what nobody waits for
                 raise
     return results
+
+
+def _answerer(fitted: Fitted, *, left_out: bool) -> Callable[[str], Answerer]:
+    """Say who answers for a zoo: who learnt without it, or who learnt from all, once."""
+    if left_out:
+        return fitted
+    whole = fitted(None)
+    return lambda _: whole
 
 
 def mean_scores(by_zoo: Mapping[str, LeftOutScores]) -> LeftOutScores:
@@ -303,17 +309,21 @@ def _by_gains(
             classes=_CLASSES,
         ).prepared()
 
-        def answer(zoo: LabelledZoo, left_out: str | None) -> Answers:
+        def learnt(left_out: str | None) -> Answerer:
             is_out = zoo_of == left_out
             model = problem.model(is_out)
-            lines = zoo.features(asked)
-            return Answers(
-                probabilities=model.probabilities(lines, asked, _CLASSES),
-                levels=model.levels,
-                outside=outside(matrix[~is_out], lines, asked) if unlike else None,
-            )
 
-        return answer
+            def answer(zoo: LabelledZoo) -> Answers:
+                lines = zoo.features(asked)
+                return Answers(
+                    probabilities=model.probabilities(lines, asked, _CLASSES),
+                    levels=model.levels,
+                    outside=outside(matrix[~is_out], lines, asked) if unlike else None,
+                )
+
+            return answer
+
+        return learnt
 
     return fit
 
@@ -324,10 +334,10 @@ def _anew(
     """Learn from the other zoos again for each that is left out."""
 
     def fit(zoos: Mapping[str, LabelledZoo]) -> Fitted:
-        def answers(zoo: LabelledZoo, left_out: str | None) -> Answers:
-            return answer([other for name, other in zoos.items() if name != left_out], zoo)
+        def learnt(left_out: str | None) -> Answerer:
+            return partial(answer, [zoo for name, zoo in zoos.items() if name != left_out])
 
-        return answers
+        return learnt
 
     return fit
 
@@ -337,28 +347,27 @@ def _by_labels(features: Sequence[str]) -> Callable[[Mapping[str, LabelledZoo]],
 
     def fit(zoos: Mapping[str, LabelledZoo]) -> Fitted:
         part_of = {name: number % _PARTS for number, name in enumerate(zoos)}
-        forests = {
-            part: _forest([zoo for name, zoo in zoos.items() if part_of[name] != part], features)
-            for part in set(part_of.values())
-        }
-        whole = cache(lambda: _forest(list(zoos.values()), features))
 
-        def answers(zoo: LabelledZoo, left_out: str | None) -> Answers:
-            forest = whole() if left_out is None else forests[part_of[left_out]]
-            given = forest.predict_proba(zoo.features(features))
-            out = np.zeros((len(given), len(_CLASSES)))
-            out[:, [_CLASSES.index(name) for name in forest.classes_]] = given
-            return Answers(probabilities=out)
+        @cache
+        def forest(left_out: int | None) -> ExtraTreesClassifier:
+            seen = [zoo for name, zoo in zoos.items() if part_of[name] != left_out]
+            trees = ExtraTreesClassifier(_TREES, random_state=0)
+            return trees.fit(np.concatenate([zoo.features(features) for zoo in seen]), _modes(seen))
 
-        return answers
+        def learnt(left_out: str | None) -> Answerer:
+            trees = forest(None if left_out is None else part_of[left_out])
+
+            def answer(zoo: LabelledZoo) -> Answers:
+                given = trees.predict_proba(zoo.features(features))
+                out = np.zeros((len(given), len(_CLASSES)))
+                out[:, [_CLASSES.index(name) for name in trees.classes_]] = given
+                return Answers(probabilities=out)
+
+            return answer
+
+        return learnt
 
     return fit
-
-
-def _forest(seen: Sequence[LabelledZoo], features: Sequence[str]) -> ExtraTreesClassifier:
-    forest = ExtraTreesClassifier(_TREES, random_state=0, n_jobs=cores())
-    forest.fit(np.concatenate([zoo.features(features) for zoo in seen]), _modes(seen))
-    return forest
 
 
 def _modes(zoos: Sequence[LabelledZoo]) -> list[str]:

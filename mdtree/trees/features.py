@@ -27,7 +27,6 @@ __all__ = [
     "FACT_FEATURES",
     "FEATURES",
     "LANDSCAPE",
-    "SIZE",
     "SPECTRUM",
     "TRAINING",
     "Feature",
@@ -409,11 +408,11 @@ COMPARABLE: tuple[str, ...] = (
 )
 
 FACT_FEATURES: tuple[str, ...] = ("log_parameters", "log_data_amount")
-SIZE: tuple[str, ...] = (*FACT_FEATURES, "log_parameters_per_item")
 
 # What a recipe tells of training, alone and beside the curvature.
 TRAINING: tuple[str, ...] = (
-    *SIZE,
+    *FACT_FEATURES,
+    "log_parameters_per_item",
     "log_learning_rate",
     "log_batch_size",
     "log_temperature",

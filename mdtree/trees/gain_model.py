@@ -12,9 +12,8 @@ difference: 2 sqrt(2) standard errors.  Two seeds tell it within a large factor 
 geometric mean with the usual noise stands for it; and it counts up to that of nine groups of ten:
 where seeds differ more, nothing speaks for `none`.  Where all gains are below the noise of the
 group, and that is below half of its error, or below 0.4 % of the error of chance, `none` is the
-strongest.  The numbers a, b, e and k are
-fitted on groups of zoos that the regression has not seen, and so are the two tables of what to
-expect:
+strongest.  The numbers a, b, e and k are fitted on groups of zoos that the regression has not seen,
+and so are the two tables of what to expect:
 
     spread   for an expected gain, between which gains four of five such groups lay
     levels   for a coverage, the least probability of a class in the set of answers, so that the
@@ -122,23 +121,25 @@ class GainModel:
 
 def noise_of(matrix: Floats, features: Sequence[str]) -> Floats:
     """Read the relative noise of each line; NaN where it is not known."""
-    if NOISE not in features:
-        return np.full(len(matrix), np.nan)
-    logarithms = matrix[:, list(features).index(NOISE)]
+    logarithms = _column(matrix, features, NOISE)
     return np.asarray(np.exp(logarithms.clip(-_FARTHEST, _FARTHEST)))
+
+
+def error_of(matrix: Floats, features: Sequence[str]) -> Floats:
+    """Read the test error of each line, in units of that of chance; NaN where it is not known."""
+    return _column(matrix, features, ERROR)
+
+
+def _column(matrix: Floats, features: Sequence[str], name: str) -> Floats:
+    if name not in features:
+        return np.full(len(matrix), np.nan)
+    return np.asarray(matrix[:, list(features).index(name)])
 
 
 def answer_set(probabilities: Mapping[str, float], level: float) -> tuple[str, ...]:
     """List the classes of at least that probability, the most probable first; at least one."""
     first, *others = sorted(probabilities, key=lambda name: -probabilities[name])
     return first, *(name for name in others if probabilities[name] >= level)
-
-
-def error_of(matrix: Floats, features: Sequence[str]) -> Floats:
-    """Read the test error of each line, in units of that of chance; NaN where it is not known."""
-    if ERROR not in features:
-        return np.full(len(matrix), np.nan)
-    return np.asarray(matrix[:, list(features).index(ERROR)])
 
 
 def shares(

@@ -32,7 +32,6 @@ from mdtree.trees.binning import Floats
 __all__ = [
     "OutOfDistribution",
     "TrainingDistribution",
-    "compared",
     "mixed",
     "outside",
     "ranges_of",
@@ -132,21 +131,6 @@ class TrainingDistribution:
             * _normal_distance(correlation)
             / _normal_distance(np.array(self.correlation))
         )
-
-
-def compared(
-    population: TrainingDistribution | None,
-    ranges: Mapping[str, tuple[float, float]],
-    values: Mapping[str, float],
-) -> OutOfDistribution | None:
-    """Compare a group with the training groups; None where nothing tells how far away it is."""
-    distance = None if population is None else population.distance(values)
-    if distance is None:
-        return None
-    beyond = (
-        name for name, (low, high) in ranges.items() if values[name] < low or values[name] > high
-    )
-    return OutOfDistribution(distance=distance[0], limit=distance[1], beyond=tuple(beyond))
 
 
 def outside(seen: Floats, lines: Floats, names: Sequence[str]) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from mdtree.trees.binning import BinnedCounts, Floats
 from mdtree.trees.features import FEATURES, feature_matrix
 from mdtree.trees.gain_model import GainModel
 from mdtree.trees.node import Leaf, Node, RemedyGain, Split, leaves
-from mdtree.trees.ood import OutOfDistribution, TrainingDistribution, compared
+from mdtree.trees.ood import OutOfDistribution, TrainingDistribution
 from mdtree.trees.packing import packed
 from mdtree.trees.template import Template, TemplateLeaf, template_features
 
@@ -59,7 +59,15 @@ class SavedTree:
     def outlier(self, line: Floats) -> OutOfDistribution | None:
         """Compare a line with the training groups; None where nothing tells how far away it is."""
         values = dict(zip(self.features, line.tolist(), strict=True))
-        return compared(self.population, self.ranges, values)
+        distance = None if self.population is None else self.population.distance(values)
+        if distance is None:
+            return None
+        beyond = (
+            name
+            for name, (low, high) in self.ranges.items()
+            if values[name] < low or values[name] > high
+        )
+        return OutOfDistribution(distance=distance[0], limit=distance[1], beyond=tuple(beyond))
 
 
 def write_tree(path: Path, saved: SavedTree) -> None:

@@ -89,7 +89,7 @@ def motifs(
     refuse_less(1, classes=classes, symbols=symbols, span=span, train=train, test=test)
     refuse_less(0, drift=drift)
     refuse_endless(contrast=contrast)
-    if (length - span) // 2 < drift or (length - span + 1) // 2 < drift:
+    if (length - span) // 2 < drift:
         raise DataError(
             f"a motif of {span} that drifts by {drift} needs a length of {span + 2 * drift}, "
             f"got {length}"

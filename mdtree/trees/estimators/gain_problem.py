@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,10 +116,7 @@ class GainProblem:
 
     @cached_property
     def _total(self) -> KernelSums:
-        first, *others = self._fold_sums
-        for part in others:
-            first = first + part
-        return first
+        return reduce(add, self._fold_sums)
 
     @cached_property
     def _fold_sums(self) -> list[KernelSums]:

@@ -69,14 +69,10 @@ class KernelProblem:
     ridge: float
 
     @cached_property
-    def _known(self) -> NDArray[np.bool_]:
-        known: NDArray[np.bool_] = np.isfinite(np.array(list(self.targets.values())))
-        return known
-
-    @cached_property
     def _masks(self) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
         """Find the different masks, and that of each target."""
-        masks, which = np.unique(self._known, axis=0, return_inverse=True)
+        known = np.isfinite(np.array(list(self.targets.values())))
+        masks, which = np.unique(known, axis=0, return_inverse=True)
         return masks, which.reshape(-1)
 
     def sums(self, own: NDArray[np.bool_] | None = None) -> KernelSums:
@@ -135,8 +131,7 @@ class KernelProblem:
                 factors[mask] = cho_factor(squares, overwrite_a=True) if len(centres) else None
             mean = sums.values[number] / sums.weights[mask]
             products = (sums.products[number] - mean * sums.ones[mask])[kept] / usual
-            slope: Floats = cho_solve(factors[mask], products) if len(centres) else products
-            weights[target] = slope
+            weights[target] = cho_solve(factors[mask], products) if len(centres) else products
             means[target] = float(f"{mean:.{_DIGITS}g}")
         return KernelRegression(
             scales=self.scales, centres=centres, width=self.width, means=means, weights=weights
