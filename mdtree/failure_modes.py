@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 __all__ = [
     "AXES",
+    "CONFIDENCE",
     "FAILURE_MODES",
     "REMEDIES",
     "TASKS",
@@ -25,6 +26,10 @@ __all__ = [
     "remedies",
     "step_gain",
 ]
+
+# The probability below which an answer is `unsure`.  On zoos that nothing was learnt from, 9.6 % of
+# the groups with a clear label get a wrong verdict; from 0.5 on, 13.7 %.
+CONFIDENCE = 0.6
 
 # failure mode -> what it means
 FAILURE_MODES: dict[str, str] = {

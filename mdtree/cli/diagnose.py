@@ -14,6 +14,7 @@ import click
 from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.exceptions import MdtreeError
+from mdtree.failure_modes import CONFIDENCE
 from mdtree.recipes import RECIPE_NAME, words
 from mdtree.render.formatting import duration
 from mdtree.render.page_file import write_page
@@ -37,7 +38,7 @@ _WHOLE = 3  # verdicts that are written out; more are a table
 @click.option(
     "--confidence",
     type=click.FloatRange(0, 1),
-    help="The probability below which a verdict is `unsure`.",
+    help=f"The probability below which a verdict is `unsure`; without it, {CONFIDENCE}.",
 )
 @click.option(
     "--stage",

@@ -11,13 +11,16 @@ import click
 
 from mdtree.cli.executor_options import executor_options
 from mdtree.exceptions import RecipeError
+from mdtree.messages import nearest
 from mdtree.recipes import RECIPE_NAME, Recipe, Trust, read_recipe, recipe_from_words, words
-from mdtree.rows import DEFAULT_PROTOCOL, PROTOCOLS, home_of, is_address
+from mdtree.rows import DEFAULT_PROTOCOL, FACTS, PROTOCOLS, home_of, is_address
 
 if TYPE_CHECKING:
     from mdtree.measurement import Request
 
 __all__ = ["MEASURED", "make_request", "measuring"]
+
+_ALIKE = 0.75  # of a word, from which it was probably meant
 
 
 class _Measured(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -31,6 +34,16 @@ class _Measured(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 
 MEASURED = _Measured()
+
+
+def _spelt(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]) -> tuple[str, ...]:
+    """Tell of facts that look like misspelt ones: any name is allowed, but trees ask for few."""
+    for name in (pair.partition("=")[0] for pair in pairs):
+        meant = "" if name in FACTS else nearest(name, FACTS, cutoff=_ALIKE)
+        if meant:
+            click.echo(f"note: no tree asks for the fact {name!r}{meant}", err=True)
+    return pairs
+
 
 _OPTIONS = (
     click.option(
@@ -53,7 +66,12 @@ _OPTIONS = (
     click.option("--batch-size", type=click.IntRange(min=1), help="Items in one forward pass."),
     click.option("--weights-key", help="Which weights of a file that holds several (EMA, ...)."),
     click.option(
-        "--fact", "facts", multiple=True, metavar="KEY=VALUE", help="A fact of all groups."
+        "--fact",
+        "facts",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=_spelt,
+        help="A fact of all groups, such as learning_rate=0.1.",
     ),
     click.option(
         "--protocol",

@@ -1,7 +1,7 @@
 """Diagnosis: rows become verdicts, with reasons, confidence and the next step."""
 
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
-from mdtree.diagnosis.diagnoser import CONFIDENCE, Diagnoser, with_facts
+from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
 from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
@@ -18,7 +18,6 @@ from mdtree.diagnosis.verdict_record import (
 )
 
 __all__ = [
-    "CONFIDENCE",
     "UNSURE",
     "Basis",
     "ChosenTree",

@@ -11,7 +11,7 @@ from mdtree.diagnosis.diverged import diverged_verdict, is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.explanation import decision_steps
 from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, missing_measurements, untold_facts
-from mdtree.diagnosis.recommendation import advice, gains, regression_gains
+from mdtree.diagnosis.recommendation import advice, gains, regression_gains, resources
 from mdtree.diagnosis.resampling import resampled
 from mdtree.diagnosis.verdict_record import (
     UNSURE,
@@ -22,7 +22,7 @@ from mdtree.diagnosis.verdict_record import (
     Verdict,
 )
 from mdtree.exceptions import TreeError
-from mdtree.failure_modes import FAILURE_MODES, TASKS
+from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
 from mdtree.rows import QUANTITIES, Fact, Measured, Row
 from mdtree.trees import FEATURES, Leaf, SavedTree
 from mdtree.trees.binning import Floats
@@ -30,9 +30,8 @@ from mdtree.trees.gain_model import answer_set
 from mdtree.trees.posterior import first_best
 from mdtree.version import __version__
 
-__all__ = ["CONFIDENCE", "Diagnoser", "with_facts"]
+__all__ = ["Diagnoser", "with_facts"]
 
-CONFIDENCE = 0.5  # below it, a verdict is `unsure`
 _DECISIVE = 0.5  # probability that a missing metric changes the answer: more, and it is none
 _STABLE = 0.9  # share of resamples with the same answer, from which error bars do no harm
 _OUTSIDE = 0.5  # of a probability that is enough to be among the answers
@@ -112,6 +111,7 @@ class Diagnoser:
                 row, self._disagreement(leaf, likely), self._roughness(row, stability)
             ),
             answers=self._answers(probabilities, outlier),
+            resources=None if model is None else resources(expected_gains),
         )
 
     def _answers(

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from mdtree.diagnosis.verdict_record import Gain
 from mdtree.exceptions import RowsError
-from mdtree.failure_modes import AXES, REMEDIES
+from mdtree.failure_modes import AXES, REMEDIES, TASKS
 from mdtree.labelling import accuracy_of, number_of
 from mdtree.rows import Row
 from mdtree.trees import Leaf
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import GainModel
 
-__all__ = ["advice", "gains", "regression_gains"]
+__all__ = ["advice", "gains", "regression_gains", "resources"]
 
 _NOTHING = 0.05  # points; less is not worth a line
 _FARTHEST = 8.0  # that a fact is changed by
@@ -69,6 +69,13 @@ def regression_gains(
             )
         )
     return tuple(sorted(_best_first(expected), key=lambda gain: gain.mode != likely))
+
+
+def resources(expected_gains: Iterable[Gain]) -> str | None:
+    """Say which gains more, data or a larger network; None where neither gains anything."""
+    modes = TASKS["resources"].classes
+    means = {gain.mode: gain.mean for gain in expected_gains if gain.mode in modes}
+    return max(modes, key=lambda mode: means.get(mode, 0.0)) if means else None
 
 
 def _best_first(expected: Iterable[Gain]) -> tuple[Gain, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
-from mdtree.diagnosis.diagnoser import CONFIDENCE, Diagnoser
+from mdtree.diagnosis.diagnoser import Diagnoser
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.exceptions import MdtreeError
+from mdtree.failure_modes import CONFIDENCE
 from mdtree.rows import Row
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import find_tree, shipped_trees

@@ -101,6 +101,7 @@ class Verdict:
     basis: Basis
     # coverage, as "0.9" -> the answers among which the right one is that often
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    resources: str | None = None  # data_small or model_small: which of the two gains more
 
     @property
     def sure(self) -> bool:

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from mdtree.evaluation.scores import LEAST, calibration_error
 from mdtree.exceptions import RowsError
-from mdtree.failure_modes import REMEDIES, TASKS, RoomForImprovement
+from mdtree.failure_modes import CONFIDENCE, REMEDIES, TASKS, RoomForImprovement
 from mdtree.labelling import Label, label_rows, room_for_improvement
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Row
@@ -43,7 +43,6 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 _CLASSES = TASKS["failure"].classes
-_SURE = 0.5  # the probability from which an answer is a verdict
 _TREES = 100
 _PARTS = 10  # in which zoos are left out of a forest
 _FEATURES = tuple(dict.fromkeys((*LANDSCAPE, *COMPARABLE, *TRAINING, NOISE)))  # of any method
@@ -112,7 +111,8 @@ class LeftOutScores:
     temperature: float  # percent: too high or too low, where the two gains differ
     resources: float  # percent: data or model, where the two gains differ
     lost: float  # percent of the points that there were, by following the likeliest answer
-    wrong_sure: float  # percent of groups with a clear label: a verdict, and wrong
+    right_sure: float  # percent of groups with a clear label: sure enough for a verdict, and right
+    wrong_sure: float  # the same, and wrong
     log_loss: float  # nats
     ece: float  # expected calibration error, 0 to 1
     coverage_80: float  # percent of sets that hold the right answer
@@ -245,7 +245,8 @@ def _scored(answers: Answers, labels: Sequence[Label]) -> LeftOutScores:
         temperature=_between(answers, labels, "lower_temperature", "raise_temperature"),
         resources=_between(answers, labels, "add_data", "enlarge_model"),
         lost=_lost(given, labels),
-        wrong_sure=_percent(~right & (sure >= _SURE), clear),
+        right_sure=_percent(right & (sure >= CONFIDENCE), clear),
+        wrong_sure=_percent(~right & (sure >= CONFIDENCE), clear),
         log_loss=_mean(-np.log(true.clip(LEAST, 1)), clear),
         ece=calibration_error(sure[clear], right[clear]) if clear.any() else float("nan"),
         coverage_80=100 * _mean(held.get("0.8", nothing), clear),

@@ -22,7 +22,9 @@ __all__ = [
     "percent",
     "plain",
     "points",
+    "prediction_sets",
     "question",
+    "resources",
     "sentence",
     "share",
     "short",
@@ -147,6 +149,25 @@ def points(gain: Gain | None, unit: str = "") -> str:
     known = gain.low is not None and gain.high is not None
     spread = f" ({gain.low:.1f} to {gain.high:.1f})" if known else ""
     return with_unit(f"{gain.mean:+.1f}", unit) + spread
+
+
+def resources(verdict: Verdict) -> str | None:
+    """Answer what is asked most, more data or a larger network, whatever the verdict is."""
+    if verdict.resources is None:
+        return None
+    gains = {gain.mode: gain for gain in verdict.gains}
+    changes = {"data_small": "more data", "model_small": "a larger network"}
+    first, second = sorted(changes, key=lambda mode: mode != verdict.resources)
+    return (
+        f"more data or a larger network? {changes[first]}: {points(gains.get(first), 'points')}; "
+        f"{changes[second]}: {points(gains.get(second))}"
+    )
+
+
+def prediction_sets(verdict: Verdict) -> Iterator[str]:
+    """Yield for each coverage the answers that the right one is among that often."""
+    for coverage, answers in verdict.answers.items():
+        yield f"{percent(float(coverage))} prediction set: {' or '.join(answers)}"
 
 
 def change(gain: Gain, *, commas: bool = False) -> str:

@@ -10,7 +10,16 @@ from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import number_of
 from mdtree.render.axis import linear
 from mdtree.render.bars import gain_bar, probability_bar
-from mdtree.render.formatting import plain, question, share, short, support, with_error
+from mdtree.render.formatting import (
+    plain,
+    prediction_sets,
+    question,
+    resources,
+    share,
+    short,
+    support,
+    with_error,
+)
 from mdtree.render.pictures import pictures
 from mdtree.render.strips import marks, scales, strip_of
 from mdtree.render.svg import Markup, element
@@ -44,6 +53,8 @@ def summary(
         "facts": [] if row is None else _facts(row),
         "meaning": _meaning(verdict),
         "support": list(support(verdict, share)),
+        "sets": [plain(text) for text in prediction_sets(verdict)],
+        "resources": resources(verdict),
         "probabilities": [
             (mode, value, probability_bar(value, verdict.confidence))
             for mode, value in sorted(verdict.probabilities.items(), key=lambda item: -item[1])

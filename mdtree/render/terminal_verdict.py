@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import shortened
-from mdtree.render.formatting import change, percent, points, support
+from mdtree.render.formatting import (
+    change,
+    feature_name,
+    percent,
+    points,
+    prediction_sets,
+    resources,
+    support,
+)
 from mdtree.render.terminal import plural, printable, table
 
 if TYPE_CHECKING:
@@ -45,7 +53,8 @@ def _lines(verdict: Verdict, end: str) -> Iterator[str]:
     yield f"group: {verdict.group}"
     outlier = verdict.outlier
     if outlier is not None and outlier.outside:
-        beyond = f"; outside their range: {', '.join(outlier.beyond)}" if outlier.beyond else ""
+        names = ", ".join(map(feature_name, outlier.beyond))
+        beyond = f"; outside their range: {names}" if names else ""
         yield (
             f"caution: this group is unlike those that the tree was fitted on (distance "
             f"{outlier.distance:.2f}, usually up to {outlier.limit:.2f}{beyond})"
@@ -66,7 +75,9 @@ def _lines(verdict: Verdict, end: str) -> Iterator[str]:
     if verdict.gains:
         yield "what one change alone gained groups like this one, in points of test accuracy:"
         yield from _gains(verdict.gains)
-    yield from _resources(verdict)
+    asked_most = resources(verdict)
+    if asked_most is not None:
+        yield asked_most
     yield f"next: {verdict.advice}"
     if verdict.missed:
         yield "not known:"
@@ -89,26 +100,7 @@ def _distance(step: DecisionStep) -> str:
 def _probabilities(verdict: Verdict) -> Iterator[str]:
     others = sorted(verdict.probabilities.items(), key=lambda item: -item[1])
     yield "  " + ", ".join(f"{name} {percent(share)}" for name, share in others)
-    for coverage, answers in verdict.answers.items():
-        yield f"  {percent(float(coverage))} sure: {' or '.join(answers)}"
-
-
-def _resources(verdict: Verdict) -> Iterator[str]:
-    """Answer the most frequent question, whatever the verdict is."""
-    gains = {gain.remedy: gain for gain in verdict.gains}
-    data, model = gains.get("add_data"), gains.get("enlarge_model")
-    if not verdict.answers or (data is None and model is None):
-        return
-    if model is None or (data is not None and data.mean >= model.mean):
-        first, second = "more data", "a larger network"
-        more, less = data, model
-    else:
-        first, second = "a larger network", "more data"
-        more, less = model, data
-    yield (
-        f"more data or a larger network? {first}: {points(more, 'points')}; "
-        f"{second}: {points(less)}"
-    )
+    yield from (f"  {text}" for text in prediction_sets(verdict))
 
 
 def _gains(gains: Sequence[Gain]) -> Iterator[str]:

@@ -133,7 +133,7 @@ def test_a_network_unlike_all_others_says_so_before_its_verdict(mdtree, file_of)
     lines = mdtree("diagnose", path).out.splitlines()
     assert lines[0] == "group: mine"
     assert lines[1].startswith("caution: this group is unlike those that the tree was fitted on")
-    assert "train_error" in lines[1]
+    assert "outside their range: train error, train loss, Hessian top" in lines[1]
 
 
 def test_a_tree_of_another_protocol_is_refused_unless_it_is_allowed(mdtree, file_of):
@@ -325,8 +325,8 @@ def test_a_tree_of_gains_answers_with_sets_and_tells_data_from_width(mdtree, fil
     ran = mdtree("diagnose", path, "--tree", gains_file, "--group", "mine")
     assert (ran.code, ran.err) == (0, "")
     assert "\nverdict: data_small (probability 63 %)\n" in ran.out
-    assert "\n  80 % sure: data_small\n" in ran.out
-    assert "\n  90 % sure: data_small or model_small\n" in ran.out
+    assert "\n  80 % prediction set: data_small\n" in ran.out
+    assert "\n  90 % prediction set: data_small or model_small\n" in ran.out
     assert (
         "\nmore data or a larger network? more data: +8.0 points; a larger network: +4.0\n"
         in ran.out

@@ -209,7 +209,7 @@ def test_the_command_fits_and_diagnoses(mdtree, rows, tmp_path):
     assert mdtree("fit", measured, "--tree", "gains", "--out", tree).code == 0
     ran = mdtree("diagnose", measured, "--group", rows[0].group, "--tree", tree)
     assert ran.code == 0
-    assert "90 % sure: " in ran.out
+    assert "90 % prediction set: " in ran.out
     assert "more data or a larger network? " in ran.out
     shown = json.loads(mdtree("diagnose", measured, "--tree", tree, "--json").out)
     assert len(shown["verdicts"]) == len(rows)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mdtree.diagnosis import CONFIDENCE, can_be_diagnosed, diagnoser_for
+from mdtree.diagnosis import can_be_diagnosed, diagnoser_for
 from mdtree.exceptions import MdtreeError, ProtocolError, TreeError
+from mdtree.failure_modes import CONFIDENCE
 from mdtree.rows import GroupFailure, Measured, Missing, Row
 from mdtree.trees import write_tree
 from mdtree.trees.bundled import find_tree, shipped_rows

@@ -38,7 +38,7 @@ def test_every_verdict_is_read_by_its_role(mode):
 def test_a_verdict_says_how_sure_it_is():
     card = drawn(mode="none", likely="none", probability=0.7, agreement=0.9, stability=0.6)
     assert sureness(card) == [
-        "70 % probable; a verdict needs 50 %.",
+        "70 % probable; a verdict needs 60 %.",
         "90 % of the plausible trees give this answer.",
         "Stable in 60 % of resamples within measurement error.",
     ]
