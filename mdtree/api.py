@@ -5,22 +5,21 @@ They do what the commands of the same names do, and return values instead of pri
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mdtree.diagnosis import Diagnoser, Verdict, can_be_diagnosed, diagnoser_for, with_facts
 from mdtree.executors import ExecutorConfig
-from mdtree.recipes import RECIPE_NAME, Recipe, Trust, read_recipe
+from mdtree.recipes import Recipe, checked_facts, holds_only_rows
 from mdtree.rows import (
     DEFAULT_PROTOCOL,
     Fact,
     Row,
-    home_of,
-    is_address,
-    is_table,
+    check_protocol,
     load_rows,
+    of_protocol,
     rows_file,
 )
 from mdtree.trees import SavedTree
@@ -47,6 +46,7 @@ def measure(
     seed: int = 0,
     trust: Iterable[str] = (),
     allow_download: bool = False,
+    facts: Mapping[str, Fact] | None = None,
 ) -> list[Row]:
     """Measure every group of checkpoints in a directory, as `mdtree measure`.
 
@@ -64,6 +64,7 @@ def measure(
         seed: of everything drawn.
         trust: code that may run, by name.
         allow_download: let torchvision fetch the data set.
+        facts: facts of all groups; they win over those of the recipe.
 
     Returns:
         One row for each group.  A group that could not be measured has a row with a `failure`.
@@ -71,21 +72,21 @@ def measure(
     Raises:
         MdtreeError: nothing can be measured; the message says why, and what to do.
     """
-    from mdtree.measurement import check_metrics, measure
+    from mdtree.measurement import make_request, measure
 
-    request = _request(
+    request = make_request(
         directory,
-        recipe,
-        metrics=check_metrics(tuple(metrics)),
+        recipe=recipe,
+        metrics=metrics,
         protocol=protocol,
         device=device,
+        elsewhere=_on_a_cluster(workers),
         seed=seed,
         trust=trust,
         allow_download=allow_download,
+        facts=facts,
     )
-    summary = measure(
-        request, out=_file(directory, out), executor=_executor(workers, request.device)
-    )
+    summary = measure(request, out=_file(directory, out), executor=_executor(workers, request))
     rows = load_rows(summary.out, protocol=summary.protocol, failed=True)
     return [row for row in rows if row.group in summary.groups]
 
@@ -193,16 +194,17 @@ def diagnose(
             allow_protocol_mismatch=allow_protocol_mismatch,
         )
 
-    known_facts = dict(facts or {})
-    if isinstance(source, str | Path) and _can_be_measured(source, recipe):
+    known_facts, protocol = checked_facts(facts or {}), check_protocol(protocol)
+    if isinstance(source, str | Path) and not holds_only_rows(source, recipe):
+        from mdtree.measurement import make_request
         from mdtree.sequential_diagnosis import SequentialDiagnosis
 
-        request = _request(
+        request = make_request(
             source,
-            recipe,
-            metrics=(),
+            recipe=recipe,
             protocol=protocol,
             device=device,
+            elsewhere=_on_a_cluster(workers),
             seed=seed,
             trust=trust,
             allow_download=allow_download,
@@ -213,78 +215,33 @@ def diagnose(
             choose_diagnoser=choose_diagnoser,
             facts=known_facts,
             full=full,
-            executor=_executor(workers, request.device),
+            executor=_executor(workers, request),
         ).run()
         diagnoser, rows = diagnosed.diagnoser, diagnosed.rows
     else:
-        rows = [with_facts(row, known_facts) for row in _rows(source)]
+        given = _rows(source, failed=True)
+        if isinstance(source, str | Path):  # a file may hold rows of several protocols
+            given = of_protocol(given, protocol)
+        rows = [with_facts(row, known_facts) for row in given]
         diagnoser = choose_diagnoser(rows)
     return [diagnoser(row) for row in rows if can_be_diagnosed(row)]
 
 
-def _request(
-    directory: str | Path,
-    recipe: str | Path | Recipe | None,
-    *,
-    metrics: tuple[str, ...],
-    protocol: str,
-    device: str,
-    seed: int,
-    trust: Iterable[str],
-    allow_download: bool,
-) -> Request:
-    """Say what is to be measured; a recipe that the caller names may name any factory."""
-    from mdtree.checkpoints import check_place
-    from mdtree.measurement import Request, check_protocol
-    from mdtree.runtime.device import pick_device
-
-    storage = check_place(directory)
-    here = Path.cwd()
-    recipe_is_named = recipe is not None
-    if isinstance(recipe, Recipe):
-        content, folder = recipe, here
-    else:
-        path = home_of(directory) / RECIPE_NAME if recipe is None else Path(recipe)
-        content, folder = read_recipe(path), path.parent
-    return Request(
-        root=Path(directory),
-        storage=storage,
-        recipe=content,
-        folder=folder,
-        trust=Trust(
-            names=frozenset(trust), any_factory=recipe_is_named, folders=(here, folder.resolve())
-        ),
-        protocol=check_protocol(protocol),
-        metrics=metrics,
-        seed=seed,
-        device=pick_device(device),
-        allow_download=allow_download,
-    )
-
-
-def _executor(workers: int | ExecutorConfig, device: str) -> ExecutorConfig:
+def _executor(workers: int | ExecutorConfig, request: Request) -> ExecutorConfig:
     from mdtree.runtime.device import visible_gpus
 
     if isinstance(workers, ExecutorConfig):
-        return workers
-    return ExecutorConfig(workers=workers, devices=visible_gpus(device))
+        return replace(workers, shared=workers.shared and request.storage is None)
+    return ExecutorConfig(workers=workers, devices=visible_gpus(request.device))
+
+
+def _on_a_cluster(workers: int | ExecutorConfig) -> bool:
+    return isinstance(workers, ExecutorConfig) and workers.ray is not None
 
 
 def _file(directory: str | Path, out: str | Path | None) -> Path:
     return rows_file(directory, None if out is None else Path(out))
 
 
-def _rows(rows: Rows) -> Sequence[Row]:
-    return load_rows(Path(rows)) if isinstance(rows, str | Path) else rows
-
-
-def _can_be_measured(source: str | Path, recipe: str | Path | Recipe | None) -> bool:
-    """Say whether a path holds more than rows."""
-    if is_address(source):
-        return True
-    path = Path(source)
-    if path.suffix.lower() == ".jsonl" or is_table(path):
-        return False
-    # Path.is_dir and Path.is_file fail for names that are too long
-    is_folder, has_recipe = os.path.isdir(path), os.path.isfile(path / RECIPE_NAME)  # noqa: PTH112, PTH113
-    return recipe is not None or not is_folder or has_recipe
+def _rows(rows: Rows, *, failed: bool = False) -> Sequence[Row]:
+    return load_rows(Path(rows), failed=failed) if isinstance(rows, str | Path) else rows

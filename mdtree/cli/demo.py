@@ -53,9 +53,9 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     """
     from mdtree.diagnosis import diagnoser_for
     from mdtree.executors import ExecutorConfig
-    from mdtree.measurement import Request
-    from mdtree.recipes import RECIPE_NAME, Trust, read_recipe
-    from mdtree.rows import DEFAULT_PROTOCOL, rows_file
+    from mdtree.measurement import make_request
+    from mdtree.recipes import Trust
+    from mdtree.rows import rows_file
     from mdtree.runtime.cores import cores
     from mdtree.sequential_diagnosis import SequentialDiagnosis, Stage
     from mdtree.zoo import demo_zoo, train_zoo
@@ -67,18 +67,8 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     executor = ExecutorConfig(workers=min(2, cores()))  # tiny networks gain nothing of threads
     with Bar("training") as bar:
         train_zoo(zoo, folder=out, out=out, trust=Trust(), executor=executor, progress=bar)
-    request = Request(
-        root=out,
-        recipe=read_recipe(out / RECIPE_NAME),
-        folder=out,
-        trust=Trust(),
-        protocol=DEFAULT_PROTOCOL,
-        metrics=(),
-        seed=0,
-        device="cpu",
-        allow_download=False,
-        groups=frozenset(map(zoo.group, zoo.points())),
-    )
+    groups = map(zoo.group, zoo.points())
+    request = make_request(out, device="cpu", groups=groups)
 
     def announce(stage: Stage) -> None:
         click.echo(f"measuring {stage.metric}: about {duration(stage.seconds)}", err=True)

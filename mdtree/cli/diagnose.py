@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
-from mdtree.cli.measuring_options import MEASURED, make_request, measuring
+from mdtree.cli.measuring_options import MEASURED, make_request, measuring, named_recipe
 from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import CONFIDENCE
-from mdtree.recipes import RECIPE_NAME, words
+from mdtree.recipes import checked_facts, holds_only_rows, words
 from mdtree.render.formatting import duration
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal import paragraph, plural, printable
 from mdtree.render.terminal_rows import counted_once
-from mdtree.rows import Row, is_address, is_table, load_rows, rows_file
+from mdtree.rows import Row, load_rows, of_protocol, rows_file
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Diagnoser, Verdict
@@ -94,11 +92,9 @@ def command(
     from mdtree.diagnosis import can_be_diagnosed, is_diverged, with_facts
 
     failing_modes = _modes(fail_on)
-    facts = words(options["facts"])
-    if _is_measured(path, options):
-        rows = _chosen(
-            _of_one_protocol(load_rows(Path(path), failed=True), options["protocol"]), only
-        )
+    facts = checked_facts(words(options["facts"]))
+    if holds_only_rows(path, named_recipe(options)):
+        rows = _chosen(of_protocol(load_rows(Path(path), failed=True), options["protocol"]), only)
         rows = [with_facts(row, facts) for row in rows]
         diagnoser = _diagnoser(rows, tree_name, options)
     else:
@@ -134,25 +130,6 @@ def _modes(text: str | None) -> set[str]:
             f"--fail-on: {name!r} is no verdict{nearest(name, modes)} (known: {', '.join(modes)})"
         )
     return names
-
-
-def _is_measured(path: str | Path, options: dict[str, Any]) -> bool:
-    """Say whether the path holds rows, and nothing that could be measured further."""
-    recipe_given = options["recipe_path"] is not None or options["model"] is not None
-    if recipe_given or is_address(path):
-        return False
-    path = Path(path)
-    if path.suffix.lower() == ".jsonl" or is_table(path):
-        return True
-    # Path.is_file fails for names that are too long
-    has_rows, has_recipe = map(os.path.isfile, (path / "rows.jsonl", path / RECIPE_NAME))
-    return has_rows and not has_recipe
-
-
-def _of_one_protocol(rows: list[Row], protocol: str) -> list[Row]:
-    """Keep the rows of the protocol that is asked for, where a file holds several."""
-    several = len({row.protocol for row in rows}) > 1
-    return [row for row in rows if not several or row.protocol == protocol]
 
 
 def _chosen(rows: list[Row], only: tuple[str, ...]) -> list[Row]:
@@ -198,9 +175,7 @@ def _measured(
         seconds = duration(stage.seconds / share_of_work(options))
         return f"{stage.metric} of {plural(len(stage.groups), 'group')}: about {seconds}"
 
-    request = make_request(path, ("error_rate",), {**options, "facts": ()})
-    if only:
-        request = replace(request, groups=frozenset(only))
+    request = make_request(path, options, groups=only)  # facts join the rows that are judged
     with results_alone(options), Bar("measuring") as bar:
         diagnosed = SequentialDiagnosis(
             request=request,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from mdtree.cli.executor_options import (
 )
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.cli.progress_bar import Bar
+from mdtree.recipes import words
 from mdtree.render.formatting import duration
 from mdtree.render.terminal import paragraph, plural, printable, table
 from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
@@ -75,9 +75,13 @@ def command(
     """
     from mdtree import measurement
 
-    request = make_request(directory, _metrics(options), options)
-    if groups:
-        request = replace(request, groups=frozenset(groups))
+    request = make_request(
+        directory,
+        options,
+        metrics=_metrics(options),
+        groups=groups,
+        facts=words(options["facts"]),
+    )
     target = rows_file(directory, out)
     if dry_run:
         run = measurement.dry_run(request, out=target)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +11,13 @@ import click
 from mdtree.cli.executor_options import executor_options
 from mdtree.exceptions import RecipeError
 from mdtree.messages import nearest
-from mdtree.recipes import RECIPE_NAME, Recipe, Trust, read_recipe, recipe_from_words, words
-from mdtree.rows import DEFAULT_PROTOCOL, FACTS, PROTOCOLS, home_of, is_address
+from mdtree.recipes import RECIPE_NAME, Recipe, recipe_from_words, words
+from mdtree.rows import DEFAULT_PROTOCOL, FACTS, PROTOCOLS, Fact, check_protocol, is_address
 
 if TYPE_CHECKING:
     from mdtree.measurement import Request
 
-__all__ = ["MEASURED", "make_request", "measuring"]
+__all__ = ["MEASURED", "make_request", "measuring", "named_recipe"]
 
 _ALIKE = 0.75  # of a word, from which it was probably meant
 
@@ -34,6 +33,14 @@ class _Measured(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 
 MEASURED = _Measured()
+
+
+class _Protocol(click.Choice):  # type: ignore[type-arg,unused-ignore]
+    """A protocol; another word is refused as from Python."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        """Hold the word to the table of protocols."""
+        return check_protocol(value)
 
 
 def _spelt(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]) -> tuple[str, ...]:
@@ -75,7 +82,7 @@ _OPTIONS = (
     ),
     click.option(
         "--protocol",
-        type=click.Choice(list(PROTOCOLS)),
+        type=_Protocol(list(PROTOCOLS)),
         default=DEFAULT_PROTOCOL,
         show_default=True,
         help="The way of measuring.",
@@ -108,55 +115,46 @@ def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def make_request(
-    directory: str | Path, metrics: tuple[str, ...], options: dict[str, Any]
+    directory: str | Path,
+    options: dict[str, Any],
+    *,
+    metrics: tuple[str, ...] = (),
+    groups: tuple[str, ...] = (),
+    facts: Mapping[str, Fact] | None = None,
 ) -> Request:
     """Turn the words of the command line into what is to be measured."""
-    from mdtree.checkpoints import check_place
-    from mdtree.measurement import Request
-    from mdtree.runtime.device import pick_device
+    from mdtree import measurement
 
-    storage = check_place(directory)
-    recipe, folder, trust = _recipe(directory, options)
-    return Request(
-        root=Path(directory),
-        storage=storage,
-        recipe=recipe,
-        folder=folder,
-        trust=trust,
-        protocol=options["protocol"],
+    return measurement.make_request(
+        directory,
+        recipe=named_recipe(options),
         metrics=metrics,
+        protocol=options["protocol"],
         seed=options["seed"],
-        device=pick_device(options["device"], elsewhere=options["ray"] is not None),
-        allow_download=options["allow_download"],
+        device=options["device"],
+        elsewhere=options["ray"] is not None,
         dtype=options["dtype"],
+        trust=options["trust"],
+        allow_download=options["allow_download"],
+        facts=facts,
+        batch_size=options["batch_size"],
+        weights_key=options["weights_key"],
+        groups=groups,
     )
 
 
-def _recipe(directory: str | Path, options: dict[str, Any]) -> tuple[Recipe, Path, Trust]:
-    """Find the recipe, where its relative paths begin, and what it may run."""
-    names = frozenset(options["trust"])
+def named_recipe(options: dict[str, Any]) -> Path | Recipe | None:
+    """Return the recipe that the command line names, or describes word by word."""
     path: Path | None = options["recipe_path"]
-    here = Path.cwd()
     if options["model"] is not None:
         if path is not None:
             raise RecipeError("--recipe and --model are two ways to say the same: use one")
-        recipe = recipe_from_words(_content(options))
-        return recipe, here, Trust(names=names, any_factory=True, folders=(here,))
+        return recipe_from_words(_content(options))
     given = [name for name in ("model_arg", "data", "data_arg", "loss") if options[name]]
     if given:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
         raise RecipeError(f"{flags}: only together with --model; otherwise the recipe says it")
-    own = path is not None
-    path = path or home_of(directory) / RECIPE_NAME
-    if not own and not os.path.isfile(path):  # noqa: PTH113 - the same as for Path.exists
-        raise RecipeError(
-            f"{path.parent} has no {RECIPE_NAME}, and weights alone do not say what network they "
-            "belong to: write one (see configs/), name one with --recipe, or give --model and "
-            "--data"
-        )
-    recipe = _overridden(read_recipe(path), options)
-    folder = path.parent
-    return recipe, folder, Trust(names=names, any_factory=own, folders=(here, folder.resolve()))
+    return path
 
 
 def _content(options: dict[str, Any]) -> dict[str, Any]:
@@ -169,17 +167,7 @@ def _content(options: dict[str, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {
         "model": {"factory": options["model"], "kwargs": words(options["model_arg"])},
         "data": data,
-        "facts": words(options["facts"]),
     }
-    for key in ("loss", "batch_size", "weights_key"):
-        if options[key] is not None:
-            content[key] = options[key]
+    if options["loss"] is not None:
+        content["loss"] = options["loss"]
     return content
-
-
-def _overridden(recipe: Recipe, options: dict[str, Any]) -> Recipe:
-    """Let single words of the command line win over the recipe."""
-    changes = {key: options[key] for key in ("batch_size", "weights_key") if options[key]}
-    if options["facts"]:
-        changes["facts"] = {**recipe.facts, **words(options["facts"])}
-    return recipe_from_words({**recipe.model_dump(), **changes}) if changes else recipe

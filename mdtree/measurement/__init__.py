@@ -2,12 +2,11 @@
 
 from mdtree.measurement.builders import clear_caches
 from mdtree.measurement.members import kept_members
-from mdtree.measurement.plan import Cost, Planned, Request, find_groups, survey
+from mdtree.measurement.plan import Cost, Planned, find_groups, survey
+from mdtree.measurement.request import Request, check_metrics, make_request
 from mdtree.measurement.run import (
     DryRun,
     Summary,
-    check_metrics,
-    check_protocol,
     dry_run,
     execute,
     measure,
@@ -20,12 +19,12 @@ __all__ = [
     "Request",
     "Summary",
     "check_metrics",
-    "check_protocol",
     "clear_caches",
     "dry_run",
     "execute",
     "find_groups",
     "kept_members",
+    "make_request",
     "measure",
     "survey",
 ]

@@ -20,6 +20,7 @@ from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.landscape import ComputeCost
 from mdtree.measurement.builders import group_data, group_runner, group_training
 from mdtree.measurement.members import check_names, copies_of
+from mdtree.measurement.request import Request
 from mdtree.measurement.speed import Speed, measure_speed
 from mdtree.measurement.task import GroupTask, MeasurementSettings, as_text, row_digest
 from mdtree.messages import nearest
@@ -30,7 +31,6 @@ from mdtree.rows import Fact, Index, Provenance, Row
 __all__ = [
     "Cost",
     "Planned",
-    "Request",
     "estimate",
     "find_groups",
     "groups",
@@ -38,14 +38,6 @@ __all__ = [
     "survey",
     "with_known_cost",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request(MeasurementSettings):
-    """What the user wants to measure."""
-
-    root: Path  # a directory, or one weights file; not looked at where there is a storage
-    groups: frozenset[str] | None = None  # None: all that there are
 
 
 @dataclass(frozen=True, kw_only=True)

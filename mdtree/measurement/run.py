@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdtree.checkpoints import remove_temporary_folders
-from mdtree.exceptions import MdtreeError, RecipeError
+from mdtree.exceptions import RecipeError
 from mdtree.executors import HERE, ExecutorConfig, run
 from mdtree.losses import build_loss
 from mdtree.measurement.builders import group_data, group_network
@@ -17,7 +17,6 @@ from mdtree.measurement.group import GroupResult, failed_row, measure_or_fail
 from mdtree.measurement.plan import (
     Cost,
     Planned,
-    Request,
     estimate,
     find_groups,
     groups,
@@ -25,13 +24,12 @@ from mdtree.measurement.plan import (
     survey,
     with_known_cost,
 )
+from mdtree.measurement.request import Request
 from mdtree.measurement.task import GroupTask
-from mdtree.messages import nearest
-from mdtree.metrics import METRICS
 from mdtree.progress import Progress, Silent
-from mdtree.rows import PROTOCOLS, Damaged, Index, RowKey, Store
+from mdtree.rows import Damaged, Index, RowKey, Store
 
-__all__ = ["DryRun", "Summary", "check_metrics", "check_protocol", "dry_run", "execute", "measure"]
+__all__ = ["DryRun", "Summary", "dry_run", "execute", "measure"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,27 +190,6 @@ def dry_run(request: Request, *, out: Path) -> DryRun:
     """Say what `measure` would do, and what it would cost; nothing is written."""
     planned = list(with_known_cost(plan(find_groups(request), Index(out))))
     return DryRun(planned=planned, costs=list(estimate(planned)))
-
-
-def check_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Hold names to the table of metrics; no names are all that need not be asked for."""
-    for name in names:
-        if name not in METRICS:
-            raise MdtreeError(
-                f"metric {name!r} is unknown{nearest(name, METRICS)} (known: {', '.join(METRICS)})"
-            )
-    usual = (name for name, metric in METRICS.items() if not metric.on_request)
-    return tuple(dict.fromkeys(names or usual))
-
-
-def check_protocol(name: str) -> str:
-    """Hold a name to the table of protocols."""
-    if name not in PROTOCOLS:
-        raise MdtreeError(
-            f"protocol {name!r} is unknown{nearest(name, PROTOCOLS)} "
-            f"(known: {', '.join(PROTOCOLS)})"
-        )
-    return name
 
 
 def _preflight(task: GroupTask) -> None:

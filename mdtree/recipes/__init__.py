@@ -11,8 +11,16 @@ from mdtree.recipes.data import (
     Transform,
 )
 from mdtree.recipes.part import Keyed, bind, fingerprint
-from mdtree.recipes.reader import RECIPE_NAME, read_recipe, read_zoo, recipe_from_words, words
+from mdtree.recipes.reader import (
+    RECIPE_NAME,
+    checked_facts,
+    read_recipe,
+    read_zoo,
+    recipe_from_words,
+    words,
+)
 from mdtree.recipes.recipe import GroupSpec, LossSpec, ModelSpec, Recipe, TrainingSpec
+from mdtree.recipes.source import RecipeSource, find_recipe, holds_only_rows
 from mdtree.recipes.trust import KNOWN_PACKAGES, Trust
 from mdtree.recipes.zoo import Zoo, ZooTraining
 
@@ -29,6 +37,7 @@ __all__ = [
     "LossSpec",
     "ModelSpec",
     "Recipe",
+    "RecipeSource",
     "Tensors",
     "TorchvisionData",
     "TrainingSpec",
@@ -37,7 +46,10 @@ __all__ = [
     "Zoo",
     "ZooTraining",
     "bind",
+    "checked_facts",
+    "find_recipe",
     "fingerprint",
+    "holds_only_rows",
     "read_recipe",
     "read_zoo",
     "recipe_from_words",

@@ -21,11 +21,21 @@ from mdtree.recipes.data import (
     TorchvisionData,
     Transform,
 )
+from mdtree.recipes.part import Facts, Part
 from mdtree.recipes.recipe import GroupSpec, LossSpec, ModelSpec, Recipe, TrainingSpec
 from mdtree.recipes.yaml import Document, parse_yaml, read_yaml
 from mdtree.recipes.zoo import Zoo, ZooTraining
+from mdtree.rows import Fact
 
-__all__ = ["RECIPE_NAME", "read_recipe", "read_zoo", "recipe_from_words", "words"]
+__all__ = [
+    "RECIPE_NAME",
+    "changed_recipe",
+    "checked_facts",
+    "read_recipe",
+    "read_zoo",
+    "recipe_from_words",
+    "words",
+]
 
 RECIPE_NAME = "mdtree.yaml"
 KindT = TypeVar("KindT", bound=BaseModel)
@@ -84,6 +94,22 @@ def _read(path: Path, kind: type[KindT], description: str) -> KindT:
 def recipe_from_words(content: Mapping[str, Any]) -> Recipe:
     """Check a recipe that was put together from options of the command line."""
     return _validated(Document(dict(content), None), "the command line", Recipe)
+
+
+def changed_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """Change parts of a recipe, and check it anew."""
+    content = {**recipe.model_dump(), **changes}
+    return _validated(Document(content, None), "the recipe as you change it", Recipe)
+
+
+class _FactsOfAll(Part):
+    facts: Facts
+
+
+def checked_facts(facts: Mapping[str, Any]) -> dict[str, Fact]:
+    """Check the facts that the user names for all groups."""
+    document = Document({"facts": dict(facts)}, None)
+    return dict(_validated(document, "what you say of all groups", _FactsOfAll).facts)
 
 
 def words(pairs: Iterable[str]) -> dict[str, Any]:

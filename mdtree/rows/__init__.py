@@ -6,12 +6,13 @@ from mdtree.rows.loading import (
     is_address,
     load_rows,
     measured_file,
+    of_protocol,
     one_protocol,
     open_measured,
     rows_file,
 )
 from mdtree.rows.parquet import write_parquet
-from mdtree.rows.protocols import DEFAULT_PROTOCOL, PROTOCOLS
+from mdtree.rows.protocols import DEFAULT_PROTOCOL, PROTOCOLS, check_protocol
 from mdtree.rows.quantities import QUANTITIES, Quantity
 from mdtree.rows.reading import (
     Damaged,
@@ -68,6 +69,7 @@ __all__ = [
     "StoredRows",
     "Value",
     "check_facts",
+    "check_protocol",
     "csv_lines",
     "home_of",
     "is_address",
@@ -75,6 +77,7 @@ __all__ = [
     "load_rows",
     "mean_over_members",
     "measured_file",
+    "of_protocol",
     "one_protocol",
     "open_measured",
     "open_rows",

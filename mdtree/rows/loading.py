@@ -17,6 +17,7 @@ __all__ = [
     "is_address",
     "load_rows",
     "measured_file",
+    "of_protocol",
     "one_protocol",
     "open_measured",
     "rows_file",
@@ -93,6 +94,12 @@ def load_rows(
         of = f" of protocol {protocol!r}" if protocol else ""
         raise RowsError(f"{path} holds no measured rows{of}")
     return rows
+
+
+def of_protocol(rows: Sequence[Row], protocol: str) -> list[Row]:
+    """Keep the rows of the protocol that is asked for, where there are several."""
+    several = len({row.protocol for row in rows}) > 1
+    return [row for row in rows if not several or row.protocol == protocol]
 
 
 def one_protocol(rows: Sequence[Row]) -> str:

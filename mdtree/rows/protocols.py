@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["DEFAULT_PROTOCOL", "PROTOCOLS"]
+from mdtree.exceptions import MdtreeError
+from mdtree.messages import nearest
+
+__all__ = ["DEFAULT_PROTOCOL", "PROTOCOLS", "check_protocol"]
 
 PROTOCOLS: dict[str, str] = {
     "standard-1": "mdtree's own: better defined, with standard errors, and far cheaper",
@@ -10,3 +13,13 @@ PROTOCOLS: dict[str, str] = {
 }
 
 DEFAULT_PROTOCOL = "standard-1"
+
+
+def check_protocol(name: str) -> str:
+    """Hold a name to the table of protocols."""
+    if name not in PROTOCOLS:
+        raise MdtreeError(
+            f"protocol {name!r} is unknown{nearest(name, PROTOCOLS)} "
+            f"(known: {', '.join(PROTOCOLS)})"
+        )
+    return name

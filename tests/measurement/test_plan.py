@@ -13,7 +13,6 @@ from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.measurement import (
     Request,
     check_metrics,
-    check_protocol,
     dry_run,
     measure,
 )
@@ -173,9 +172,3 @@ def test_names_of_metrics_are_checked_and_none_are_the_usual_ones():
     assert check_metrics(("error_rate", "error_rate")) == ("error_rate",)
     with pytest.raises(MdtreeError, match=r"'error_rat' is unknown, did you mean 'error_rate'"):
         check_metrics(("error_rat",))
-
-
-def test_names_of_protocols_are_checked():
-    assert check_protocol("paper-1") == "paper-1"
-    with pytest.raises(MdtreeError, match=r"did you mean 'paper-1'.*known: .*standard-1"):
-        check_protocol("paper1")

@@ -1,0 +1,82 @@
+"""The request: what is to be measured and how, made in one place for Python and commands alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mdtree.checkpoints import check_place
+from mdtree.exceptions import MdtreeError
+from mdtree.measurement.task import MeasurementSettings
+from mdtree.messages import nearest
+from mdtree.metrics import METRICS
+from mdtree.recipes import Recipe, find_recipe
+from mdtree.rows import DEFAULT_PROTOCOL, Fact, check_protocol
+from mdtree.runtime.device import pick_device
+
+__all__ = ["Request", "check_metrics", "make_request"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(MeasurementSettings):
+    """What the user wants to measure."""
+
+    root: Path  # a directory, or one weights file; not looked at where there is a storage
+    groups: frozenset[str] | None = None  # None: all that there are
+
+
+def make_request(
+    directory: str | Path,
+    *,
+    recipe: str | Path | Recipe | None = None,  # None: the one in the directory
+    metrics: Iterable[str] = (),  # none: the usual ones
+    protocol: str = DEFAULT_PROTOCOL,
+    seed: int = 0,
+    device: str = "auto",
+    elsewhere: bool = False,  # other machines measure, which need not have our devices
+    dtype: str | None = None,
+    trust: Iterable[str] = (),
+    allow_download: bool = False,
+    facts: Mapping[str, Fact] | None = None,
+    batch_size: int | None = None,
+    weights_key: str | None = None,
+    groups: Iterable[str] = (),  # none: all that there are
+) -> Request:
+    """Check what was asked for, and find the recipe, the device and what may run."""
+    metrics, protocol = check_metrics(tuple(metrics)), check_protocol(protocol)
+    if not isinstance(seed, int):
+        raise MdtreeError(f"the seed is a whole number, got {seed!r:.100}")
+    storage = check_place(directory)
+    source = find_recipe(
+        directory,
+        recipe,
+        trusted=trust,
+        facts=facts,
+        changes={"batch_size": batch_size, "weights_key": weights_key},
+    )
+    return Request(
+        root=Path(directory),
+        storage=storage,
+        recipe=source.recipe,
+        folder=source.folder,
+        trust=source.trust,
+        protocol=protocol,
+        metrics=metrics,
+        seed=seed,
+        device=pick_device(device, elsewhere=elsewhere),
+        allow_download=allow_download,
+        dtype=dtype,
+        groups=frozenset(groups) or None,
+    )
+
+
+def check_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Hold names to the table of metrics; no names are all that need not be asked for."""
+    for name in names:
+        if name not in METRICS:
+            raise MdtreeError(
+                f"metric {name!r} is unknown{nearest(name, METRICS)} (known: {', '.join(METRICS)})"
+            )
+    usual = (name for name, metric in METRICS.items() if not metric.on_request)
+    return tuple(dict.fromkeys(names or usual))

@@ -1,0 +1,83 @@
+"""Where the recipe comes from: the one that the user names, or the one beside the checkpoints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mdtree.exceptions import RecipeError
+from mdtree.recipes.reader import RECIPE_NAME, changed_recipe, checked_facts, read_recipe
+from mdtree.recipes.recipe import Recipe
+from mdtree.recipes.trust import Trust
+from mdtree.rows import Fact, home_of, is_address, is_table, measured_file
+
+__all__ = ["RecipeSource", "find_recipe", "holds_only_rows"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeSource:
+    """A recipe, the folder where its relative paths begin, and the code that it may run."""
+
+    recipe: Recipe
+    folder: Path
+    trust: Trust
+
+
+def find_recipe(
+    measured: str | Path,
+    named: str | Path | Recipe | None,
+    *,
+    trusted: Iterable[str] = (),
+    facts: Mapping[str, Fact] | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> RecipeSource:
+    """Find the recipe of what is measured; facts and single changes win over what it says.
+
+    A recipe that the user names may name any factory; one that lies with the checkpoints may come
+    from anybody.
+    """
+    here = Path.cwd()
+    if isinstance(named, Recipe):
+        recipe, folder = named, here
+    else:
+        path = _beside(measured) if named is None else Path(named)
+        recipe, folder = read_recipe(path), path.parent
+    changed = {key: value for key, value in (changes or {}).items() if value is not None}
+    if facts:
+        changed["facts"] = {**recipe.facts, **checked_facts(facts)}
+    return RecipeSource(
+        recipe=changed_recipe(recipe, changed) if changed else recipe,
+        folder=folder,
+        trust=Trust(
+            names=frozenset(trusted),
+            any_factory=named is not None,
+            folders=tuple(dict.fromkeys((here, folder.resolve()))),
+        ),
+    )
+
+
+def holds_only_rows(source: str | Path, named: str | Path | Recipe | None) -> bool:
+    """Return whether a path holds rows, and nothing that could be measured further."""
+    if named is not None or is_address(source):
+        return False
+    path = Path(source)
+    if path.suffix.lower() == ".jsonl" or is_table(path):
+        return True
+    # Path.is_file fails for names that are too long
+    rows, recipe = measured_file(path), path / RECIPE_NAME
+    return rows != path and os.path.isfile(rows) and not os.path.isfile(recipe)  # noqa: PTH113
+
+
+def _beside(measured: str | Path) -> Path:
+    """Return the recipe that lies with the checkpoints."""
+    path = home_of(measured) / RECIPE_NAME
+    if not os.path.isfile(path):  # noqa: PTH113 - as in holds_only_rows
+        raise RecipeError(
+            f"{path.parent} has no {RECIPE_NAME}, and weights alone do not say what network they "
+            "belong to: write one (see configs/), name one with --recipe (in Python recipe=...), "
+            "or give --model and --data"
+        )
+    return path
