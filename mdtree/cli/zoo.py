@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,9 +20,13 @@ from mdtree.cli.executor_options import (
 )
 from mdtree.cli.progress_bar import Bar
 from mdtree.exceptions import OutputError
-from mdtree.render.formatting import duration
+from mdtree.render.formatting import duration, estimated_duration
 from mdtree.render.terminal import paragraph, plural, printable, table
 from mdtree.rows.atomic import atomic_file
+
+if TYPE_CHECKING:
+    from mdtree.recipes import Zoo
+    from mdtree.zoo import Price
 
 __all__ = ["command"]
 
@@ -46,7 +51,12 @@ def command() -> None:
 @click.option("--trust", multiple=True, metavar="NAME", help="Code that may run.")
 @executor_options
 @max_failures
-@click.option("--dry-run", is_flag=True, help="Say what would be trained and what it would cost.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print how many networks would be trained, and how long that takes for each value "
+    "of the grid; each shape of network is timed twice, so the time is a range.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def train(
@@ -88,7 +98,10 @@ def train(
     }
     if dry_run:
         todo, everyone = pending(zoo, **where)
-        _print_prices(list(prices(todo)), len(everyone), share_of_work(options), as_json=as_json)
+        with Bar("timing") as bar:
+            estimates = prices(todo, bar)
+        workers = share_of_work(options)
+        _print_prices(zoo, estimates, len(everyone), workers, as_json=as_json)
         return
     with results_alone(options), Bar("training") as bar:
         executor = make_executor_config(options, where["device"])
@@ -102,37 +115,60 @@ def train(
     ctx.exit(1 if summary.failed or summary.diverged or summary.left else 0)
 
 
-def _print_prices(prices: list[Any], members: int, workers: int, *, as_json: bool) -> None:
-    seconds = sum(price.seconds for price in prices) / workers
+def _print_prices(
+    zoo: Zoo, prices: Sequence[Price], members: int, workers: int, *, as_json: bool
+) -> None:
+    from mdtree.zoo import by_axis, total
+
+    axes, time = by_axis(zoo, prices), total(prices) * (1 / workers)
     if as_json:
-        content = [
-            {
-                "member": price.member.name,
-                "steps": price.steps,
-                "items": price.items,
-                "seconds": price.seconds,
-            }
-            for price in prices
-        ]
-        click.echo(json.dumps({"format": 1, "members": content, "seconds": seconds}))
+        content = {
+            "format": 1,
+            "members": [
+                {
+                    "member": price.member.name,
+                    "steps": price.steps,
+                    "items": price.items,
+                    **asdict(price.time),
+                }
+                for price in prices
+            ],
+            "axes": [
+                {
+                    "axis": axis.axis,
+                    "value": axis.value,
+                    "groups": axis.groups,
+                    "members": axis.members,
+                    "steps": axis.steps,
+                    "items": axis.items,
+                    **asdict(axis.time),
+                }
+                for axis in axes
+            ],
+            **asdict(time),
+        }
+        click.echo(json.dumps(content))
         return
-    groups: dict[str, list[Any]] = {}
-    for price in prices:
-        groups.setdefault(price.member.group, []).append(price)
     rows = [
         [
-            name,
-            str(len(group_prices)),
-            f"{sum(price.steps for price in group_prices):,}",
-            f"{sum(price.items for price in group_prices):,}",
-            duration(sum(price.seconds for price in group_prices)),
+            axis.axis,
+            str(axis.value),
+            f"{axis.groups:,}",
+            f"{axis.members:,}",
+            f"{axis.steps:,}",
+            f"{axis.items:,}",
+            duration(axis.time.seconds) if axis.members else "",
         ]
-        for name, group_prices in groups.items()
+        for axis in axes
     ]
-    click.echo(table(["group", "members", "steps", "items", "time"], rows))
+    if rows:
+        header = ["axis", "value", "groups", "members", "steps", "items", "time on one worker"]
+        click.echo(table(header, rows) + "\n")
+    groups = len({price.member.group for price in prices})
+    estimate = estimated_duration(time.seconds, time.low, time.high) if prices else "no time"
     click.echo(
-        f"\nto train: {len(prices)} of {plural(members, 'member')}, estimated time "
-        f"{duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
+        f"to train: {len(prices):,} of {plural(members, 'member')}, in {plural(groups, 'group')}; "
+        f"{estimate} with {plural(workers, 'worker')}; nothing was written"
     )
 
 

@@ -203,6 +203,23 @@ def duration(seconds: float) -> str:
     return f"{seconds / _HOUR:.1f} h"
 
 
+def estimated_duration(seconds: float, low: float, high: float) -> str:
+    """Write an estimated time, with its range where that can be told from it.
+
+    >>> estimated_duration(720, 610, 890), estimated_duration(100, 90, 150)
+    ('about 12 min (10 to 15 min)', 'about 100 s (90 s to 2 min)')
+    >>> estimated_duration(30, 29.8, 30.2), estimated_duration(0.1, 0.1, 0.2)
+    ('about 30 s', 'under a second')
+    """
+    text, first, last = (duration(each) for each in (seconds, low, high))
+    if first == last:
+        return text if seconds < 1 else f"about {text}"
+    if text == first and seconds < 1:
+        return f"under a second (up to {last})"
+    (number, _, unit), (_, _, other) = (each.rpartition(" ") for each in (first, last))
+    return f"about {text} ({number if unit == other else first} to {last})"
+
+
 def question(node: Node) -> str:
     """Write what a split asks, or what a leaf answers."""
     from mdtree.trees.node import KNOWN, Leaf

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from mdtree.batch import Batch, to_device
 from mdtree.exceptions import MdtreeError
 from mdtree.losses import build_loss
 from mdtree.models import build_model
+from mdtree.progress import Progress, Silent
 from mdtree.recipes import (
     Animals,
     DataSpec,
@@ -26,14 +28,48 @@ from mdtree.recipes import (
     bind,
     fingerprint,
 )
+from mdtree.rows import Fact
 from mdtree.runtime.threads import one_thread
 from mdtree.training.loop import steps_in, train
 from mdtree.zoo.member import ZooMember, member_data, member_training
 
-__all__ = ["Price", "members", "placed", "prices"]
+__all__ = [
+    "AxisPrice",
+    "Price",
+    "TimeEstimate",
+    "by_axis",
+    "members",
+    "placed",
+    "prices",
+    "total",
+]
 
+_ROUNDS = 2  # of timing
 _TIMED_STEPS = 3
 _TIMED_SIZES = (8, 64)  # items in a step
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeEstimate:
+    """Seconds on one worker: the middle, the shortest and the longest of the timings."""
+
+    seconds: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+
+    def __add__(self, other: TimeEstimate) -> TimeEstimate:
+        """Add up: what was timed too long in one place is not made up for in another."""
+        return TimeEstimate(
+            seconds=self.seconds + other.seconds,
+            low=self.low + other.low,
+            high=self.high + other.high,
+        )
+
+    def __mul__(self, factor: float) -> TimeEstimate:
+        """Scale to as much work."""
+        return TimeEstimate(
+            seconds=self.seconds * factor, low=self.low * factor, high=self.high * factor
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +79,20 @@ class Price:
     member: ZooMember
     steps: int
     items: int  # that are looked at, each as often as it is
-    seconds: float  # on one worker, from a few timed steps
+    time: TimeEstimate  # from a few timed steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class AxisPrice:
+    """What all members with one value of an axis of the grid will cost."""
+
+    axis: str
+    value: Fact
+    groups: int
+    members: int
+    steps: int
+    items: int
+    time: TimeEstimate
 
 
 def members(zoo: Zoo, out: Path, *, trust: Trust, device: str) -> list[ZooMember]:
@@ -77,21 +126,72 @@ def placed(zoo: Zoo, folder: Path) -> Zoo:
     return zoo.model_copy(update={"data": data})
 
 
-def prices(todo: list[ZooMember]) -> Iterator[Price]:
-    """Time a few steps of each network, and scale them to all."""
-    speeds: dict[str, _StepSpeed] = {}
+def prices(
+    todo: Sequence[ZooMember],
+    progress: Progress | None = None,
+    *,
+    time_step: Callable[[ZooMember, int], float] | None = None,
+) -> list[Price]:
+    """Time a few steps of each different network, and scale them to all.
+
+    Each is timed twice, the second time after all others: a machine that is busy for a moment puts
+    off one of the two, and the distance between them shows it.  `time_step` takes a member and the
+    items of a step, and returns its seconds.
+    """
+    watch = progress or Silent()
+    shapes: dict[str, ZooMember] = {}  # the first member of each network
     for member in todo:
-        how, count = member_training(member), len(member_data(member).train)
-        network = fingerprint(bind(member.zoo.model, member.facts), how.optimizer)
-        if network not in speeds:
-            speeds[network] = _step_speed(member)
-        steps, batch_size = steps_in(how, count), min(how.batch_size, count)
-        yield Price(
-            member=member,
-            steps=steps,
-            items=steps * batch_size,
-            seconds=steps * speeds[network].seconds(batch_size),
-        )
+        shapes.setdefault(_shape(member), member)
+    watch.start(_ROUNDS * len(shapes))
+    speeds: dict[str, list[_StepSpeed]] = {shape: [] for shape in shapes}
+    for _ in range(_ROUNDS):
+        for shape, member in shapes.items():
+            speeds[shape].append(_step_speed(member, time_step or _step))
+            watch.step(member.group)
+    return [_price(member, speeds[_shape(member)]) for member in todo]
+
+
+def total(prices: Iterable[Price]) -> TimeEstimate:
+    """Add up the time of members."""
+    return sum((price.time for price in prices), TimeEstimate())
+
+
+def by_axis(zoo: Zoo, prices: Sequence[Price]) -> list[AxisPrice]:
+    """Add up by each value of each axis that has several; every member counts on every axis."""
+    summed = []
+    for axis, values in zoo.grid.items():
+        for value in values if len(values) > 1 else ():
+            selected = [price for price in prices if price.member.facts[axis] == value]
+            summed.append(
+                AxisPrice(
+                    axis=axis,
+                    value=value,
+                    groups=len({price.member.group for price in selected}),
+                    members=len(selected),
+                    steps=sum(price.steps for price in selected),
+                    items=sum(price.items for price in selected),
+                    time=total(selected),
+                )
+            )
+    return summed
+
+
+def _shape(member: ZooMember) -> str:
+    """Tell apart what takes a time of its own: networks, and how they are optimised."""
+    return fingerprint(bind(member.zoo.model, member.facts), member_training(member).optimizer)
+
+
+def _price(member: ZooMember, speeds: Sequence[_StepSpeed]) -> Price:
+    how, count = member_training(member), len(member_data(member).train)
+    steps, batch_size = steps_in(how, count), min(how.batch_size, count)
+    seconds = [steps * speed.seconds(batch_size) for speed in speeds]
+    middle = math.prod(seconds) ** (1 / len(seconds))  # geometric: ten times too long counts less
+    return Price(
+        member=member,
+        steps=steps,
+        items=steps * batch_size,
+        time=TimeEstimate(seconds=middle, low=min(seconds), high=max(seconds)),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +205,11 @@ class _StepSpeed:
         return self.step + batch_size * self.item
 
 
-def _step_speed(member: ZooMember) -> _StepSpeed:
+def _step_speed(member: ZooMember, time_step: Callable[[ZooMember, int], float]) -> _StepSpeed:
     """Draw a line through the times of a small and a larger batch: a large one takes minutes."""
     few, many = (min(size, len(member_data(member).train)) for size in _TIMED_SIZES)
     try:
-        short, long = _step(member, few), _step(member, many)
+        short, long = time_step(member, few), time_step(member, many)
     except MdtreeError:
         raise
     except Exception as error:  # a user's code can raise anything

@@ -95,27 +95,61 @@ def test_the_summary_is_json_too(mdtree, config, tmp_path):
         }
 
 
-def test_a_dry_run_tells_the_cost_and_writes_nothing(mdtree, config, tmp_path):
+def test_a_dry_run_sums_up_by_axis_and_writes_nothing(mdtree, config, tmp_path):
     out = tmp_path / "zoo"
     args = ("zoo", "train", config(), "--out", out, "--dry-run")
     ran = mdtree(*args)
     assert (ran.code, ran.err, out.exists()) == (0, "", False)
-    lines = ran.out.splitlines()
-    assert lines[0].split() == ["group", "members", "steps", "items", "time"]
-    # 50 items in batches of 16 are 3 steps; 2 epochs, 2 seeds
-    assert [line.split()[1:4] for line in lines[2:6]] == [["2", "12", "192"]] * 4
-    assert lines[-1].startswith("to train: 8 of 8 members, estimated time ")
-    assert lines[-1].endswith(" with 1 worker; nothing was written")
+    header, _, *rows, space, last = ran.out.splitlines()
+    assert header.split() == [
+        "axis", "value", "groups", "members", "steps", "items", "time", "on", "one", "worker"
+    ]  # fmt: skip
+    # 50 items in batches of 16 are 3 steps; 2 epochs, 2 seeds, 2 groups
+    assert [row.split()[:6] for row in rows] == [
+        [axis, value, "2", "4", "24", "384"]
+        for axis, value in (
+            ("learning_rate", "0.05"),
+            ("learning_rate", "1e-05"),
+            ("optimizer", "sgd"),
+            ("optimizer", "adamw"),
+        )
+    ]
+    assert space == ""
+    assert last.startswith("to train: 8 of 8 members, in 4 groups; ")
+    assert last.endswith(" with 1 worker; nothing was written")
 
     assert mdtree(*args[:-1]).code == 0
     (out / "learning_rate-0.05_optimizer-sgd" / "seed-1.json").unlink()
     before = {path: path.stat().st_mtime_ns for path in [out, *out.rglob("*")]}
     content = json.loads(mdtree(*args, "--json", "--workers", 2).out)
     (member,) = content["members"]
-    assert member.pop("seconds") == pytest.approx(2 * content["seconds"])
+    assert 0 < content["low"] <= content["seconds"] <= content["high"]
+    for key in ("seconds", "low", "high"):
+        assert member.pop(key) == pytest.approx(2 * content[key])
     name = "learning_rate-0.05_optimizer-sgd/seed-1"
     assert member == {"member": name, "steps": 6, "items": 96}
+    counted = {(axis["axis"], axis["value"]): axis["members"] for axis in content["axes"]}
+    assert counted == {
+        ("learning_rate", 0.05): 1,
+        ("learning_rate", 1e-5): 0,
+        ("optimizer", "sgd"): 1,
+        ("optimizer", "adamw"): 0,
+    }
     assert before == {path: path.stat().st_mtime_ns for path in [out, *out.rglob("*")]}
+
+
+def test_a_grid_of_one_point_has_no_table_and_one_that_is_whole_takes_no_time(
+    mdtree, config, tmp_path
+):
+    grid = {"learning_rate": [0.05], "optimizer": ["sgd"]}
+    args = ("zoo", "train", config(grid=grid, seeds=1), "--out", tmp_path / "zoo")
+    (line,) = mdtree(*args, "--dry-run").out.splitlines()
+    assert line.startswith("to train: 1 of 1 member, in 1 group; ")
+    assert mdtree(*args).code == 0
+    (line,) = mdtree(*args, "--dry-run").out.splitlines()
+    assert line == (
+        "to train: 0 of 1 member, in 0 groups; no time with 1 worker; nothing was written"
+    )
 
 
 def test_a_member_that_diverges_is_told_and_the_others_go_on(mdtree, config, tmp_path):

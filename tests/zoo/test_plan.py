@@ -18,13 +18,23 @@ from mdtree.recipes import (
     Trust,
     Zoo,
 )
-from mdtree.zoo.plan import members, placed, prices
+from mdtree.zoo.plan import by_axis, members, placed, prices, total
+
+
+class Watch:
+    """Progress that is remembered."""
+
+    def start(self, total):
+        self.total, self.done = total, []
+
+    def step(self, done):
+        self.done.append(done)
 
 
 def zoo(grid, model="cnn", data=None, seeds=1, **training):
     return Zoo.model_validate(
         {
-            "model": {"factory": model, "kwargs": {"width": 2}},
+            "model": {"factory": model, "kwargs": {"width": "$width" if "width" in grid else 2}},
             "data": {"source": "digits", "amount": 7, **(data or {})},
             "training": {"learning_rate": 0.1, "batch_size": 3, "epochs": 2, **training},
             "grid": grid,
@@ -86,7 +96,7 @@ def test_steps_and_items_are_counted_for_each_member():
 def test_the_time_grows_with_the_steps_and_is_measured_once_for_each_network():
     grid = {"epochs": [1, 10], "batch_size": [3, 6]}
     made = zoo(grid, seeds=2, epochs="$epochs", batch_size="$batch_size")
-    (few, _, _, _, many, twin, wide, _) = (price.seconds for price in prices(planned(made)))
+    (few, _, _, _, many, twin, wide, _) = (price.time.seconds for price in prices(planned(made)))
     assert many == pytest.approx(10 * few)
     assert many == twin > 0
     assert 0 < wide <= many  # half of the steps, with twice the items
@@ -105,7 +115,31 @@ def test_one_item_has_a_price(tmp_path):
     made = zoo({"momentum": [0]}, data={"amount": 1}, momentum="$momentum", epochs=3)
     (price,) = prices(planned(made))
     assert (price.steps, price.items) == (3, 3)
-    assert price.seconds > 0
+    assert price.time.seconds > 0
+
+
+def test_each_shape_is_timed_twice_and_the_range_is_told():
+    """A machine that is busy in the first round puts off one timing of one shape."""
+    grid = {"width": [2, 3], "batch_size": [50, 100]}
+    made = zoo(grid, data={"amount": 100}, seeds=2, batch_size="$batch_size")
+    timings = iter([10, 10, 2, 2, 1, 1, 2, 2])  # of few and many items: widths 2, 3, and again
+    watch = Watch()
+    told = prices(planned(made), watch, time_step=lambda *_: float(next(timings)))
+    assert (watch.total, watch.done) == (4, ["width-2_batch_size-50", "width-3_batch_size-50"] * 2)
+    # two epochs: 4 steps of half of the items, or 2 of all
+    assert [(price.time.low, price.time.high) for price in told] == [
+        (4, 40), (4, 40), (2, 20), (2, 20), (8, 8), (8, 8), (4, 4), (4, 4)
+    ]  # fmt: skip
+    assert told[0].time.seconds == pytest.approx(4 * 10**0.5)
+    whole = total(told)
+    assert (whole.low, whole.high) == (12 + 24, 120 + 24)
+
+    summed = {(axis.axis, axis.value): axis for axis in by_axis(made, told)}
+    assert [*summed] == [("width", 2), ("width", 3), ("batch_size", 50), ("batch_size", 100)]
+    assert {(axis.groups, axis.members) for axis in summed.values()} == {(2, 4)}
+    assert (summed["width", 3].time.low, summed["width", 3].time.high) == (24, 24)
+    assert (summed["batch_size", 50].time.low, summed["batch_size", 50].time.high) == (24, 96)
+    assert (summed["batch_size", 100].steps, summed["batch_size", 100].items) == (8, 800)
 
 
 @pytest.mark.parametrize(
