@@ -19,7 +19,7 @@ from mdtree.recipes import KNOWN_PACKAGES, Trust
 from mdtree.runtime import torchvision as vision
 from mdtree.runtime.offline import offline
 
-__all__ = ["asked_to_fetch", "call", "fetching_nothing", "find"]
+__all__ = ["asked_to_fetch", "call", "fetching_nothing", "find", "needs_trust"]
 
 # arguments that make a factory of torchvision or timm read a file, or download one
 _FETCHING = re.compile(r"weights(_\w+)?|(use_)?pretrained(_\w+)?|checkpoint(_path|_url)?")
@@ -44,6 +44,15 @@ def find(name: str, trust: Trust) -> Callable[..., Any]:
     if attribute.startswith("_") or not _lies_in(defining_module, modules):
         raise _untrusted(name)
     return factory if package == "mdtree" else _reading_no_files(factory, name)
+
+
+def needs_trust(name: str) -> bool:
+    """Return whether a recipe found in a directory may name this factory only if it is trusted."""
+    try:
+        find(name, Trust())
+    except UntrustedError:
+        return True
+    return False
 
 
 def asked_to_fetch(kwargs: Mapping[str, Any]) -> list[str]:

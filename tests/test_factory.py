@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mdtree.exceptions import MdtreeError, RecipeError, UntrustedError
-from mdtree.factory import call, find
+from mdtree.factory import call, find, needs_trust
 from mdtree.models import cnn
 from mdtree.recipes import Trust
 from mdtree.runtime import torchvision as vision
@@ -88,6 +88,7 @@ def test_what_is_not_trusted_is_not_even_imported(module, monkeypatch):
     monkeypatch.syspath_prepend(path.parent)
     with pytest.raises(UntrustedError):
         find("stranger:make", FOUND)
+    assert needs_trust("stranger:make")
     assert not path.with_suffix(".ran").exists()
     assert "stranger" not in sys.modules
     assert find("stranger:make", OWN)(width=8) == (8, 1)
@@ -96,6 +97,7 @@ def test_what_is_not_trusted_is_not_even_imported(module, monkeypatch):
 
 def test_a_found_recipe_may_name_factories_of_known_packages():
     assert find("mdtree.models:cnn", FOUND) is cnn
+    assert not needs_trust("mdtree.models:cnn")
     network = call(find("torchvision.models:resnet18", FOUND), {"num_classes": 3}, "resnet18")
     assert network.fc.out_features == 3
     assert type(network).__module__ == "torchvision.models.resnet"

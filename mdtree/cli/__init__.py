@@ -93,8 +93,9 @@ def main(args: list[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt) as stop:
         if isinstance(stop.__cause__, EOFError):
             raise stop.__cause__ from None  # click takes any for the user's Ctrl-D
-        click.echo("interrupted; the same command goes on where this one stopped", err=True)
-        signal = stop if isinstance(stop, Stopped) else stop.__cause__
+        signal = stop.__cause__ if isinstance(stop, click.Abort) else stop
+        notes = getattr(signal, "__notes__", ())  # of commands that can be resumed
+        click.echo(" ".join(("Interrupted.", *notes)), err=True)
         code = signal.exit_code if isinstance(signal, Stopped) else _INTERRUPTED
     except BrokenPipeError:
         code = _discard_output(0)

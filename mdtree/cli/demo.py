@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from mdtree.cli.progress_bar import Bar
+from mdtree.cli.stop_signals import resumable
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.formatting import duration
 from mdtree.render.page_file import write_page
@@ -65,7 +66,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     where = printable(str(out))
     zoo = demo_zoo(fault, seed=seed)
     executor = ExecutorConfig(workers=min(2, cores()))  # tiny networks gain nothing of threads
-    with Bar("training") as bar:
+    with resumable(), Bar("training") as bar:
         train_zoo(zoo, folder=out, out=out, trust=Trust(), executor=executor, progress=bar)
     groups = map(zoo.group, zoo.points())
     request = make_request(out, device="cpu", groups=groups)
@@ -73,7 +74,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     def announce(stage: Stage) -> None:
         click.echo(f"measuring {stage.metric}: about {duration(stage.seconds)}", err=True)
 
-    with Bar("measuring") as bar:
+    with resumable(), Bar("measuring") as bar:
         diagnosed = SequentialDiagnosis(
             request=request,
             out=rows_file(out),

@@ -11,6 +11,7 @@ import click
 
 from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring, named_recipe
+from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import CONFIDENCE
 from mdtree.recipes import checked_facts, holds_only_rows, words
@@ -176,7 +177,7 @@ def _measured(
         return f"{stage.metric} of {plural(len(stage.groups), 'group')}: about {seconds}"
 
     request = make_request(path, options, groups=only)  # facts join the rows that are judged
-    with results_alone(options), Bar("measuring") as bar:
+    with resumable(), results_alone(options), Bar("measuring") as bar:
         diagnosed = SequentialDiagnosis(
             request=request,
             out=rows_file(path, options["rows_path"]),

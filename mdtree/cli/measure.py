@@ -18,6 +18,7 @@ from mdtree.cli.executor_options import (
 )
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.cli.progress_bar import Bar
+from mdtree.cli.stop_signals import resumable
 from mdtree.recipes import words
 from mdtree.render.formatting import duration
 from mdtree.render.terminal import paragraph, plural, printable, table
@@ -87,7 +88,7 @@ def command(
         run = measurement.dry_run(request, out=target)
         _print_plan(run, share_of_work(options), as_json)
         ctx.exit(1 if any(item.fault is not None for item in run.planned) else 0)
-    with results_alone(options), Bar("measuring") as bar:
+    with resumable(), results_alone(options), Bar("measuring") as bar:
         summary = measurement.measure(
             request,
             out=target,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["Stopped", "stoppable"]
+__all__ = ["Stopped", "resumable", "stoppable"]
 
 _NAMES = ("SIGTERM", "SIGHUP")  # of a system that shuts down, of a terminal that is closed
 _ONCE = 5.0  # seconds in which it is one wish: `timeout` sends two, and files are closed meanwhile
@@ -21,6 +21,16 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.exit_code: int = 128 + number  # as shells say it
+
+
+@contextlib.contextmanager
+def resumable() -> Iterator[None]:
+    """Note on an interrupt that what is done is kept, so that the user knows how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        stop.add_note("Run the same command again to resume.")
+        raise
 
 
 @contextlib.contextmanager

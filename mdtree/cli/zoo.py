@@ -19,6 +19,7 @@ from mdtree.cli.executor_options import (
     share_of_work,
 )
 from mdtree.cli.progress_bar import Bar
+from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import OutputError
 from mdtree.render.formatting import duration, estimated_duration
 from mdtree.render.terminal import paragraph, plural, printable, table
@@ -84,7 +85,7 @@ def train(
     """
     from mdtree.recipes import Trust, read_zoo
     from mdtree.runtime.device import pick_device
-    from mdtree.zoo import pending, prices, train_zoo
+    from mdtree.zoo import names_to_trust, pending, prices, train_zoo
 
     zoo = read_zoo(config)
     folder = config.parent
@@ -103,7 +104,7 @@ def train(
         workers = share_of_work(options)
         _print_prices(zoo, estimates, len(everyone), workers, as_json=as_json)
         return
-    with results_alone(options), Bar("training") as bar:
+    with resumable(), results_alone(options), Bar("training") as bar:
         executor = make_executor_config(options, where["device"])
         summary = train_zoo(
             zoo, **where, executor=executor, max_failures=max_failures, progress=bar
@@ -111,7 +112,7 @@ def train(
     if as_json:
         click.echo(json.dumps({"format": 1, **asdict(summary), "out": str(summary.out)}))
     else:
-        _print_trained(summary)
+        _print_trained(summary, names_to_trust(zoo))
     ctx.exit(1 if summary.failed or summary.diverged or summary.left else 0)
 
 
@@ -172,7 +173,7 @@ def _print_prices(
     )
 
 
-def _print_trained(summary: Any) -> None:
+def _print_trained(summary: Any, trusted: Sequence[str]) -> None:
     for name in summary.diverged:
         click.echo(f"diverged {printable(name)}: its loss left the numbers", err=True)
     for name, reason in summary.failed.items():
@@ -189,7 +190,8 @@ def _print_trained(summary: Any) -> None:
         f"{summary.already} already there, {len(summary.diverged)} diverged, "
         f"{len(summary.failed)} failed; {duration(summary.seconds)} of training in all"
     )
-    click.echo(f"measure them: mdtree measure {out}")
+    trust = "".join(f" --trust {printable(name)}" for name in trusted)
+    click.echo(f"measure them: mdtree measure {out}{trust}")
 
 
 @command.command()

@@ -2,7 +2,7 @@
 
 from mdtree.zoo.demo import FAULTS, demo_zoo
 from mdtree.zoo.plan import AxisPrice, Price, TimeEstimate, by_axis, prices, total
-from mdtree.zoo.train import CONFIG_NAME, ZooTrainingSummary, pending, train_zoo
+from mdtree.zoo.train import CONFIG_NAME, ZooTrainingSummary, names_to_trust, pending, train_zoo
 
 __all__ = [
     "CONFIG_NAME",
@@ -13,6 +13,7 @@ __all__ = [
     "ZooTrainingSummary",
     "by_axis",
     "demo_zoo",
+    "names_to_trust",
     "pending",
     "prices",
     "total",

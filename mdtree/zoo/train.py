@@ -17,10 +17,11 @@ from filelock import Timeout
 
 from mdtree.exceptions import LockedError, OutputError, RecipeError
 from mdtree.executors import HERE, ExecutorConfig, run
+from mdtree.factory import needs_trust
 from mdtree.losses import build_loss
 from mdtree.models import build_model
 from mdtree.progress import Progress, Silent
-from mdtree.recipes import RECIPE_NAME, Trust, Zoo, bind, fingerprint, read_zoo
+from mdtree.recipes import RECIPE_NAME, DataSpec, Trust, Zoo, bind, fingerprint, read_zoo
 from mdtree.rows.atomic import acquired, cannot_write
 from mdtree.zoo.member import (
     TrainingOutcome,
@@ -32,7 +33,7 @@ from mdtree.zoo.member import (
 )
 from mdtree.zoo.plan import members, placed
 
-__all__ = ["CONFIG_NAME", "ZooTrainingSummary", "pending", "train_zoo"]
+__all__ = ["CONFIG_NAME", "ZooTrainingSummary", "names_to_trust", "pending", "train_zoo"]
 
 CONFIG_NAME = "zoo.yaml"
 _HEADER = "# Written by `mdtree zoo train`. Another config belongs into another directory.\n"
@@ -115,6 +116,23 @@ def pending(
     _same_config(zoo, out)
     everyone = members(zoo, out, trust=trust, device=device)
     return [member for member in everyone if training_outcome(member) is None], everyone
+
+
+def names_to_trust(zoo: Zoo) -> list[str]:
+    """List the factories that must be trusted by name to measure the zoo.
+
+    Whoever trains it has named the config; the recipe in the directory of the zoo may be anybody's.
+    """
+    facts = {**zoo.facts, **next(zoo.points())}
+    data: DataSpec = bind(zoo.data, facts)
+    names = (
+        bind(zoo.model, facts).factory,
+        data.source,
+        data.transform.factory,
+        bind(zoo.loss, facts).factory,
+    )
+    own = [name for name in names if name is not None and ":" in name]
+    return [name for name in dict.fromkeys(own) if needs_trust(name)]
 
 
 def _same_config(zoo: Zoo, out: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ import pytest
 from mdtree import __version__, exceptions
 from mdtree.cli import cli
 from mdtree.cli import quantities as some_command
+from mdtree.cli.stop_signals import Stopped, resumable
 from mdtree.exceptions import LockedError, MdtreeError, RecipeError
 from mdtree.rows import Measured, Row, write_rows
 
@@ -105,9 +107,10 @@ def test_wrong_use_is_told_on_stderr_with_exit_code_2(mdtree, args, words):
         (MdtreeError("a\x1b[31m, b"), 2, "error: a\\x1b[31m, b\n"),
         (RecipeError("two:\n  one\n  two"), 2, "error: two:\n  one\n  two\n"),
         (LockedError("x is being written"), 4, "error: x is being written\n"),
-        (KeyboardInterrupt(), 130, "interrupted; the same command goes on where this one stopped"),
+        (KeyboardInterrupt(), 130, "Interrupted.\n"),
         (MemoryError("17 GiB"), 2, "error: the memory is full (17 GiB)"),
-        (click.Abort(), 130, "interrupted; the same command goes on where this one stopped"),
+        (click.Abort(), 130, "Interrupted.\n"),
+        (Stopped(signal.SIGTERM), 143, "Interrupted.\n"),
     ],
 )
 def test_an_error_is_one_message_and_its_exit_code(mdtree, monkeypatch, error, code, said):
@@ -118,6 +121,16 @@ def test_an_error_is_one_message_and_its_exit_code(mdtree, monkeypatch, error, c
     ran = mdtree("quantities")
     assert (ran.code, ran.out) == (code, "")
     assert ran.err.lstrip("\n").startswith(said)
+
+
+def test_a_command_that_keeps_what_is_done_says_how_to_go_on(mdtree, monkeypatch):
+    def fail(**_):
+        with resumable():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(some_command.command, "callback", fail)
+    ran = mdtree("quantities")
+    assert (ran.code, ran.err) == (130, "\nInterrupted. Run the same command again to resume.\n")
 
 
 @pytest.mark.parametrize("mistake", [ZeroDivisionError, EOFError])

@@ -234,7 +234,7 @@ def test_a_full_disk_ends_the_run_and_what_is_whole_stays(mdtree, config, tmp_pa
 
 ENDS = {  # exit code, and what is printed
     signal.SIGKILL: (-signal.SIGKILL, "", ""),
-    signal.SIGINT: (130, "", "\ninterrupted; the same command goes on where this one stopped\n"),
+    signal.SIGINT: (130, "", "\nInterrupted. Run the same command again to resume.\n"),
 }
 
 
@@ -260,6 +260,21 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bits(mdtree, config, tmp_p
     assert weights_in(cut) == weights_in(whole)
     assert len(weights_in(whole)) == 8
     assert not [*cut.rglob("*.new")]
+
+
+@pytest.mark.usefixtures("error_rates_only")
+def test_the_advice_how_to_measure_trusts_what_the_zoo_names(mdtree, config, tmp_path, monkeypatch):
+    module = f"mine_{tmp_path.name}"
+    (tmp_path / f"{module}.py").write_text("from mdtree.models import cnn as net\n")
+    monkeypatch.chdir(tmp_path)
+    model = {"factory": f"{module}:net", "kwargs": {"width": 2}}
+    path = config(model=model, grid={"learning_rate": [0.05], "optimizer": ["sgd"]})
+    ran = mdtree("zoo", "train", path, "--out", "zoo")
+    *_, advice = ran.out.splitlines()
+    assert advice == f"measure them: mdtree measure zoo --trust {module}:net"
+    words = advice.removeprefix("measure them: mdtree ").split()
+    assert mdtree(*words[:2]).code == 2
+    assert mdtree(*words).code == 0
 
 
 @pytest.mark.usefixtures("error_rates_only")
