@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from mdtree.landscape import preserved_state, within_memory
 from mdtree.landscape.curvature import pyhessian as published
 from mdtree.measurement.speed import measure_speed
-from mdtree.metrics import connectivity, hessian
+from mdtree.metrics import METRICS, connectivity, hessian
 from mdtree.metrics.hessian import HESSIAN
 from tests.support.devices import EACH_METRIC, PretendedDevice, measured, rows_agree
 from tests.support.exact import BOTH_PROTOCOLS, cross_entropy, items, runner_of, subject
@@ -26,15 +26,15 @@ def pretended(monkeypatch):
 @pytest.fixture
 def briefly(monkeypatch):
     """Take few steps, which pass all tensors that many pass."""
-    for module, name, number in (
-        (connectivity, "_STEPS", 3),
-        (connectivity, "_PAPER_EPOCHS", 1),
-        (hessian, "_STEPS", 3),
-        (hessian, "_LEAST_PROBES", 2),
-        (hessian, "_PROBES", 4),
-        (published, "_ITERATIONS", 3),
-    ):
-        monkeypatch.setattr(module, name, number)
+    curves = connectivity.ConnectivityBudget(
+        standard=connectivity.StandardBudget(steps=3), paper=connectivity.PaperBudget(epochs=1)
+    )
+    curvature = hessian.HessianBudget(
+        standard=hessian.StandardBudget(steps=3, least_probes=2, probes=4),
+        paper=hessian.PaperBudget(iterations=3),
+    )
+    for metric in (connectivity.connectivity_metric(curves), hessian.hessian_metric(curvature)):
+        monkeypatch.setitem(METRICS, metric.name, metric)
 
 
 def test_the_stand_in_sees_what_a_gpu_would_refuse(pretended):

@@ -41,7 +41,13 @@ from mdtree.landscape import (
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload, needs_two
 from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
-__all__ = ["CONNECTIVITY"]
+__all__ = [
+    "CONNECTIVITY",
+    "ConnectivityBudget",
+    "PaperBudget",
+    "StandardBudget",
+    "connectivity_metric",
+]
 
 _QUANTITIES = (
     "connectivity",
@@ -52,20 +58,43 @@ _QUANTITIES = (
     "linear_barrier_loss",
 )
 
-_STEPS = 600
-_RATE = 0.1
-_BATCH = 128
 _STREAM = "curve"  # of random numbers: another word would change all numbers
-_ITEMS = 1024  # of the training set: errors along the path
-_STATISTICS = 512  # of them: BatchNorm
-_CHECK_ITEMS = 256
-_CHECK_EVERY = 75  # with this patience, no curve stops before half of its steps
-_PATIENCE = 3
 _INNER = (0.25, 0.5, 0.75)
-_REFINED = 2  # times two points
 
-_PAPER_EPOCHS = 50
-_PAPER_BATCH = 128
+
+@dataclass(frozen=True, kw_only=True)
+class StandardBudget:
+    """What standard-1 spends on a pair."""
+
+    steps: int = 600
+    learning_rate: float = 0.1
+    batch_size: int = 128
+    items: int = 1024  # of the training set: errors along the path
+    statistics: int = 512  # of them: BatchNorm
+    check_items: int = 256
+    check_every: int = 75  # with this patience, no curve stops before half of its steps
+    patience: int = 3
+    refined: int = 2  # times two points
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperBudget:
+    """What paper-1 spends on a pair."""
+
+    epochs: int = 50
+    batch_size: int = 128
+
+    def steps(self, full_items: int) -> int:
+        """Count the steps of the epochs over the whole training set."""
+        return self.epochs * max(full_items // self.batch_size, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectivityBudget:
+    """The budgets of all protocols."""
+
+    standard: StandardBudget = StandardBudget()
+    paper: PaperBudget = PaperBudget()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +108,7 @@ class _PairResult:
     converged: bool
 
 
-def compute(metric_input: MetricInput) -> MetricResult:
+def compute(budget: ConnectivityBudget, metric_input: MetricInput) -> MetricResult:
     """Measure the quantities of the curve and of the line, with their profiles."""
     if len(metric_input.members) < 2:  # noqa: PLR2004 - a pair
         return needs_two(_QUANTITIES, len(metric_input.members))
@@ -89,47 +118,51 @@ def compute(metric_input: MetricInput) -> MetricResult:
     if not trainable_parameters(metric_input.runner.network).shapes:
         missing = Missing(missing="the network has no parameter that is not frozen")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
-    pair_results = list(_PROTOCOLS[metric_input.protocol](metric_input))
+    if metric_input.protocol == "paper-1":
+        pair_results = list(_paper(budget.paper, metric_input))
+    else:
+        pair_results = list(_standard(budget.standard, metric_input))
     values = {name: _combined(read, pair_results) for name, read in _READ.items()}
     return MetricResult(values, details=_details(pair_results))
 
 
-def cost(work: Workload) -> ComputeCost:
+def cost(budget: ConnectivityBudget, work: Workload) -> ComputeCost:
     """Count the steps, the checks, and the points of curve and line."""
     if work.protocol == "paper-1":
-        steps = _paper_steps(work.full_items)
+        paper = budget.paper
         points = 2 + len(_INNER)
         per_pair = ComputeCost(
-            gradient=steps * min(_PAPER_BATCH, work.train_items),
+            gradient=paper.steps(work.full_items) * min(paper.batch_size, work.train_items),
             forward=points * 2 * work.train_items,
         )
         return per_pair * min(work.pairs, 1)
-    check = _check_items(work.train_items)
-    items = min(work.train_items, _ITEMS)
-    points = 2 + 2 * (len(_INNER) + 2 * _REFINED)
+    standard = budget.standard
+    check = _check_items(standard, work.train_items)
+    items = min(work.train_items, standard.items)
+    points = 2 + 2 * (len(_INNER) + 2 * standard.refined)
     per_pair = ComputeCost(
-        gradient=_STEPS * min(_BATCH, work.train_items),
-        forward=points * (items + min(items, _STATISTICS))
-        + _STEPS / _CHECK_EVERY * len(_INNER) * check,
+        gradient=standard.steps * min(standard.batch_size, work.train_items),
+        forward=points * (items + min(items, standard.statistics))
+        + standard.steps / standard.check_every * len(_INNER) * check,
     )
     return per_pair * work.pairs
 
 
-def _standard(metric_input: MetricInput) -> Iterator[_PairResult]:
+def _standard(budget: StandardBudget, metric_input: MetricInput) -> Iterator[_PairResult]:
     runner, seed = metric_input.runner, metric_input.seed
     layout = trainable_parameters(runner.network)
     # What is read off a path is its training error.  Items that the control point is not
     # trained on would add barriers that are not there, and checks on them would stop it where
     # data are few.
-    items, check = _chosen(metric_input)
-    sample = draw(runner, items, _ITEMS, generator(seed, "path sample"))
-    statistics = draw(runner, sample, _STATISTICS, generator(seed, "path statistics"))
+    items, check = _chosen(budget, metric_input)
+    sample = draw(runner, items, budget.items, generator(seed, "path sample"))
+    statistics = draw(runner, sample, budget.statistics, generator(seed, "path statistics"))
     for place, ((a, start), (c, end)) in enumerate(pairwise(metric_input.members.items())):
         source = generator(seed, _STREAM, place)
         how = CurveTraining(
-            steps=_STEPS,
-            batch_size=_BATCH,
-            learning_rate=_RATE,
+            steps=budget.steps,
+            batch_size=budget.batch_size,
+            learning_rate=budget.learning_rate,
             rate=published_rate,
             check=check,
         )
@@ -137,7 +170,12 @@ def _standard(metric_input: MetricInput) -> Iterator[_PairResult]:
             line = straight_line(layout, start, end)
             trained = train_curve(runner, line, items, how, source)
             along = partial(
-                profile, runner, items=sample, statistics=statistics, inner=_INNER, refined=_REFINED
+                profile,
+                runner,
+                items=sample,
+                statistics=statistics,
+                inner=_INNER,
+                refined=budget.refined,
             )
             curve = along(trained.path)
             ends = curve.points[0], curve.points[-1]
@@ -151,32 +189,38 @@ def _standard(metric_input: MetricInput) -> Iterator[_PairResult]:
         yield result
 
 
-def _chosen(metric_input: MetricInput) -> tuple[Items, ConvergenceCheck | None]:
+def _chosen(
+    budget: StandardBudget, metric_input: MetricInput
+) -> tuple[Items, ConvergenceCheck | None]:
     """Choose what control points are trained on, and a part of it to check for convergence."""
     train = metric_input.data.train
     order = torch.randperm(len(train), generator=generator(metric_input.seed, "path items"))
-    order = order[: _STEPS * _BATCH]
-    count = _check_items(len(order))
+    order = order[: budget.steps * budget.batch_size]
+    count = _check_items(budget, len(order))
     if count == 0:
         return train.take(order), None
     items = metric_input.runner.here(train.take(order[:count]))
-    return train.take(order), ConvergenceCheck(items=items, every=_CHECK_EVERY, patience=_PATIENCE)
+    return train.take(order), ConvergenceCheck(
+        items=items, every=budget.check_every, patience=budget.patience
+    )
 
 
-def _check_items(train_items: int) -> int:
+def _check_items(budget: StandardBudget, train_items: int) -> int:
     """Count the items of a check."""
-    return min(_CHECK_ITEMS, train_items) if train_items > 1 else 0  # BatchNorm needs a variance
+    return (
+        min(budget.check_items, train_items) if train_items > 1 else 0
+    )  # BatchNorm needs a variance
 
 
-def _paper(metric_input: MetricInput) -> Iterator[_PairResult]:
+def _paper(budget: PaperBudget, metric_input: MetricInput) -> Iterator[_PairResult]:
     runner, train = metric_input.runner, metric_input.data.train
     (a, start), (c, end) = list(metric_input.members.items())[:2]
     source = generator(metric_input.seed, _STREAM, 0)
     line = straight_line(trainable_parameters(runner.network), start, end)
     control_point = random_weights(line.layout, line.control_point, source)
     how = CurveTraining(
-        steps=_paper_steps(metric_input.data.full),
-        batch_size=_PAPER_BATCH,
+        steps=budget.steps(metric_input.data.full),
+        batch_size=budget.batch_size,
         learning_rate=0.01,
         rate=published_rate,
     )
@@ -188,16 +232,6 @@ def _paper(metric_input: MetricInput) -> Iterator[_PairResult]:
     yield _PairResult(
         pair=f"{a} - {c}", curve=curve, line=None, steps=trained.steps, converged=trained.converged
     )
-
-
-_PROTOCOLS: dict[str, Callable[[MetricInput], Iterator[_PairResult]]] = {
-    "standard-1": _standard,
-    "paper-1": _paper,
-}
-
-
-def _paper_steps(full_items: int) -> int:
-    return _PAPER_EPOCHS * max(full_items // _PAPER_BATCH, 1)
 
 
 def published_rate(progress: float) -> float:
@@ -271,4 +305,14 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
 
-CONNECTIVITY = Metric(name="connectivity", quantities=_QUANTITIES, compute=compute, cost=cost)
+def connectivity_metric(budget: ConnectivityBudget) -> Metric:
+    """Make the metric of a budget."""
+    return Metric(
+        name="connectivity",
+        quantities=_QUANTITIES,
+        compute=partial(compute, budget),
+        cost=partial(cost, budget),
+    )
+
+
+CONNECTIVITY = connectivity_metric(ConnectivityBudget())

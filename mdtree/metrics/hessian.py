@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -42,20 +42,7 @@ from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.models import Weights
 from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
-__all__ = ["HESSIAN"]
-
-_ITEMS = 1024
-_STEPS = 60  # of Lanczos, at most
-_LEAST_STEPS = 8
-_TOLERANCE = 0.01
-_STDERR = 0.05
-_LEAST_PROBES = 8
-_PROBES = 96  # at most
-_BATCH = 256  # items whose graph is alive at a time
-_PART = 32  # items whose curvature is compared for the standard error of the largest eigenvalue
-
-_PAPER_ITEMS = 200
-_PAPER_LIMIT = 100
+__all__ = ["HESSIAN", "HessianBudget", "PaperBudget", "StandardBudget", "hessian_metric"]
 
 # What these methods usually take on trained networks, for the estimate of the cost.
 _USUAL_STEPS = 10
@@ -63,6 +50,37 @@ _USUAL_PROBES = 12
 _USUAL_PAPER_PRODUCTS = 45
 
 _QUANTITIES = ("hessian_top", "hessian_trace")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandardBudget:
+    """What standard-1 spends on a member, at most."""
+
+    items: int = 1024
+    steps: int = 60  # of Lanczos, at most
+    least_steps: int = 8
+    tolerance: float = 0.01  # of the largest eigenvalue
+    stderr: float = 0.05  # of the trace
+    least_probes: int = 8
+    probes: int = 96  # at most
+    batch_size: int = 256  # items whose graph is alive at a time
+    part: int = 32  # items whose curvature is compared for the standard error of the eigenvalue
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperBudget:
+    """What paper-1 spends on a member, at most."""
+
+    items: int = 200
+    iterations: int = 100  # of the power iteration, and probes
+
+
+@dataclass(frozen=True, kw_only=True)
+class HessianBudget:
+    """The budgets of all protocols."""
+
+    standard: StandardBudget = StandardBudget()
+    paper: PaperBudget = PaperBudget()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +102,7 @@ class _Curvature:
     density: tuple[tuple[float, float], ...] = ()  # (eigenvalue, weight)
 
 
-def compute(metric_input: MetricInput) -> MetricResult:
+def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
     """Measure hessian_top and hessian_trace, and the spectral density for its picture."""
     if trainable_parameters(metric_input.runner.network).size == 0:
         missing = Missing(missing="the network has no parameter that is not frozen")
@@ -94,7 +112,7 @@ def compute(metric_input: MetricInput) -> MetricResult:
     for place, (name, weights) in enumerate(metric_input.members.items()):
         try:
             derived: DoubleBackwardResult[_Curvature] = double_backward(
-                partial(_measured, metric_input, weights, place)
+                partial(_measured, budget, metric_input, weights, place)
             )
         except (LossError, NoSecondDerivativeError) as error:
             return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=f"{name}: {error}")))
@@ -110,13 +128,13 @@ def compute(metric_input: MetricInput) -> MetricResult:
     )
 
 
-def cost(work: Workload) -> ComputeCost:
+def cost(budget: HessianBudget, work: Workload) -> ComputeCost:
     """Count the products that usually suffice."""
     if work.protocol == "paper-1":
-        items = min(work.train_items, _PAPER_ITEMS)
+        items = min(work.train_items, budget.paper.items)
         per_member = ComputeCost(gradient=2 * items, product=items * _USUAL_PAPER_PRODUCTS)
     else:
-        items = min(work.train_items, _ITEMS)
+        items = min(work.train_items, budget.standard.items)
         graphs = 1 + _USUAL_STEPS + _USUAL_PROBES / 4
         per_member = ComputeCost(
             gradient=items * graphs, product=items * (1 + _USUAL_STEPS + _USUAL_PROBES)
@@ -124,42 +142,58 @@ def cost(work: Workload) -> ComputeCost:
     return per_member * work.members
 
 
-def _measured(metric_input: MetricInput, weights: Weights, place: int) -> _Curvature:
+def _measured(
+    budget: HessianBudget, metric_input: MetricInput, weights: Weights, place: int
+) -> _Curvature:
     """Begin each try with the same random numbers: kernels without a second derivative differ."""
     with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "hessian", place)):
-        return _PROTOCOLS[metric_input.protocol](metric_input, weights, place)
+        if metric_input.protocol == "paper-1":
+            return _paper(budget.paper, metric_input, weights, place)
+        return _standard(budget.standard, metric_input, weights, place)
 
 
-def _standard(metric_input: MetricInput, weights: Weights, place: int) -> _Curvature:
+def _standard(
+    budget: StandardBudget, metric_input: MetricInput, weights: Weights, place: int
+) -> _Curvature:
     """Use the same items for every member, so that members differ by their weights alone."""
     runner = metric_input.runner
-    sample = draw(runner, metric_input.data.train, _ITEMS, generator(metric_input.seed, "hessian"))
+    sample = draw(
+        runner, metric_input.data.train, budget.items, generator(metric_input.seed, "hessian")
+    )
 
     def work(batch_size: int) -> _Curvature:
         hessian = Hessian(runner, weights, sample, batch_size)
         source = generator(metric_input.seed, "hessian probes", place)
-        return _explored(hessian, source, alone=len(metric_input.members) == 1)
+        return _explored(budget, hessian, source, alone=len(metric_input.members) == 1)
 
-    return within_memory(work, min(_BATCH, runner.batch_size, len(sample)))
+    return within_memory(work, min(budget.batch_size, runner.batch_size, len(sample)))
 
 
-def _explored(hessian: Hessian, source: torch.Generator, *, alone: bool) -> _Curvature:
+def _explored(
+    budget: StandardBudget, hessian: Hessian, source: torch.Generator, *, alone: bool
+) -> _Curvature:
     """Take the spread over items for the standard error where there is none over members."""
     start = hessian.random(source)
-    ritz = lanczos(hessian.product, start, steps=_STEPS, tolerance=_TOLERANCE, least=_LEAST_STEPS)
+    ritz = lanczos(
+        hessian.product,
+        start,
+        steps=budget.steps,
+        tolerance=budget.tolerance,
+        least=budget.least_steps,
+    )
     trace = estimate_trace(
         hessian.products,
         ritz.basis,
         float(ritz.diagonal.sum()),
         source=source,
-        tolerance=_STDERR,
-        least=_LEAST_PROBES,
-        budget=_PROBES,
+        tolerance=budget.stderr,
+        least=budget.least_probes,
+        budget=budget.probes,
     )
     return _Curvature(
         top=_Number(
             value=ritz.top,
-            stderr=_spread(hessian, ritz.top_vector()) if alone else None,
+            stderr=_spread(hessian, ritz.top_vector(), budget.part) if alone else None,
             iterations=len(ritz.values),
             converged=ritz.converged,
         ),
@@ -173,12 +207,12 @@ def _explored(hessian: Hessian, source: torch.Generator, *, alone: bool) -> _Cur
     )
 
 
-def _spread(hessian: Hessian, top: Tensor) -> float | None:
+def _spread(hessian: Hessian, top: Tensor, part_items: int) -> float | None:
     """Give the standard error over the items, from the curvature of parts of them along `top`.
 
     With shares s_b and curvatures c_b of mean c:  sum_b s_b^2 (c_b - c)^2 / (1 - sum_b s_b^2)
     """
-    parts = hessian.parts(top.unsqueeze(0), min(_PART, hessian.batch_size))
+    parts = hessian.parts(top.unsqueeze(0), min(part_items, hessian.batch_size))
     curvatures = [(share, float(part[0] @ top)) for share, part in parts]
     if len(curvatures) == 1:
         return None
@@ -187,11 +221,13 @@ def _spread(hessian: Hessian, top: Tensor) -> float | None:
     return math.sqrt(squares / (1 - sum(share**2 for share, _ in curvatures)))
 
 
-def _paper(metric_input: MetricInput, weights: Weights, place: int) -> _Curvature:
+def _paper(
+    budget: PaperBudget, metric_input: MetricInput, weights: Weights, place: int
+) -> _Curvature:
     runner = metric_input.runner
     source = generator(metric_input.seed, "hessian items", place)
-    sample = draw(runner, metric_input.data.train, _PAPER_ITEMS, source)
-    result = published_hessian(runner, weights, sample)
+    sample = draw(runner, metric_input.data.train, budget.items, source)
+    result = published_hessian(runner, weights, sample, iterations=budget.iterations)
     probes = len(result.forms)
     stderr = statistics.stdev(result.forms) / math.sqrt(probes) if probes > 1 else None
     return _Curvature(
@@ -199,21 +235,15 @@ def _paper(metric_input: MetricInput, weights: Weights, place: int) -> _Curvatur
             value=result.top,
             stderr=None,
             iterations=result.top_iterations,
-            converged=result.top_iterations < _PAPER_LIMIT,
+            converged=result.top_iterations < budget.iterations,
         ),
         trace=_Number(
             value=result.trace,
             stderr=stderr,
             iterations=probes,
-            converged=probes < _PAPER_LIMIT,
+            converged=probes < budget.iterations,
         ),
     )
-
-
-_PROTOCOLS: dict[str, Callable[[MetricInput, Weights, int], _Curvature]] = {
-    "standard-1": _standard,
-    "paper-1": _paper,
-}
 
 
 def _combined(members: Sequence[_Number]) -> Value:
@@ -244,4 +274,14 @@ def _density(curvatures: dict[str, _Curvature]) -> dict[str, Detail]:
     }
 
 
-HESSIAN = Metric(name="hessian", quantities=_QUANTITIES, compute=compute, cost=cost)
+def hessian_metric(budget: HessianBudget) -> Metric:
+    """Make the metric of a budget."""
+    return Metric(
+        name="hessian",
+        quantities=_QUANTITIES,
+        compute=partial(compute, budget),
+        cost=partial(cost, budget),
+    )
+
+
+HESSIAN = hessian_metric(HessianBudget())

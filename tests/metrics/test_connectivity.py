@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import math
 import statistics
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
 from mdtree.datasets import DatasetItems, TensorItems
-from mdtree.metrics import METRICS, connectivity
-from mdtree.metrics.connectivity import CONNECTIVITY
+from mdtree.metrics import METRICS
+from mdtree.metrics.connectivity import (
+    CONNECTIVITY,
+    ConnectivityBudget,
+    StandardBudget,
+    connectivity_metric,
+)
 from mdtree.rows import QUANTITIES, Missing
+from tests.support import valleys
 from tests.support.valleys import (
     CROSS_ENTROPY,
     END,
@@ -22,7 +29,6 @@ from tests.support.valleys import (
     copy_of,
     equal_weights,
     few_steps,
-    measure,
     measured_values,
     members,
     mlp,
@@ -36,16 +42,12 @@ ERRORS = {"connectivity", "connectivity_peak", "barrier", "linear_barrier"}
 PROTOCOLS = pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
 
 
-@pytest.fixture(autouse=True)
-def _short(monkeypatch):
-    """Make few steps, where a test does not ask for more."""
-    few_steps(monkeypatch, steps=12, epochs=8)
-
-
-def enough(monkeypatch):
-    """Make as many steps as two weights need to leave a line on which they balance."""
-    for name, value in {"_STEPS": 300, "_RATE": 0.1, "_CHECK_EVERY": 30}.items():
-        monkeypatch.setattr(connectivity, name, value)
+SHORT = few_steps(steps=12, epochs=8)  # where a test does not ask for more
+# as many steps as two weights need to leave a line on which they balance
+ENOUGH = connectivity_metric(
+    ConnectivityBudget(standard=StandardBudget(steps=300, learning_rate=0.1, check_every=30))
+)
+measure = partial(valleys.measure, metric=SHORT)
 
 
 class Hole(Ring):
@@ -62,10 +64,9 @@ def test_it_is_in_the_table_and_its_quantities_are_words():
     assert set(CONNECTIVITY.quantities) == ERRORS | {"barrier_loss", "linear_barrier_loss"}
 
 
-def test_two_places_around_a_hole_are_connected_by_a_curve_and_not_by_the_line(monkeypatch):
-    enough(monkeypatch)
+def test_two_places_around_a_hole_are_connected_by_a_curve_and_not_by_the_line():
     items = TensorItems((torch.zeros(20, 1), torch.ones(20).long()))
-    result = measure(Hole(), [START, END], items)
+    result = measure(Hole(), [START, END], items, metric=ENOUGH)
 
     assert measured_values(result)["linear_barrier"] == 100
     assert measured_values(result)["linear_barrier_loss"] > 0.2
@@ -74,9 +75,8 @@ def test_two_places_around_a_hole_are_connected_by_a_curve_and_not_by_the_line(m
     assert measured_values(result)["barrier_loss"] <= 0.01
 
 
-def test_without_classes_the_loss_alone_has_a_barrier(monkeypatch):
-    enough(monkeypatch)
-    result = measure(Ring(), [START, END], numbered_items(20), loss=ring_loss)
+def test_without_classes_the_loss_alone_has_a_barrier():
+    result = measure(Ring(), [START, END], numbered_items(20), loss=ring_loss, metric=ENOUGH)
 
     for name in ERRORS:
         assert Missing(missing="the targets are no class numbers") == result.values[name]
@@ -220,10 +220,10 @@ def test_everything_is_found_afterwards_as_it_was(protocol, after):
     before = torch.random.get_rng_state()
 
     if after is None:
-        CONNECTIVITY.compute(asked)
+        SHORT.compute(asked)
     else:
         with pytest.raises(KeyboardInterrupt):
-            CONNECTIVITY.compute(asked)
+            SHORT.compute(asked)
 
     assert equal_weights(state, module.state_dict())
     assert all(map(equal_weights, given, weights))

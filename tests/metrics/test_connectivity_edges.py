@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -11,8 +12,8 @@ from torch import nn
 from mdtree.datasets import TensorItems
 from mdtree.exceptions import DataError, MismatchError
 from mdtree.landscape import ComputeCost
-from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.rows import Measured, Missing
+from tests.support import valleys
 from tests.support.valleys import (
     CROSS_ENTROPY,
     END,
@@ -23,7 +24,6 @@ from tests.support.valleys import (
     X,
     copy_of,
     few_steps,
-    measure,
     measured_values,
     members,
     mlp,
@@ -35,9 +35,8 @@ from tests.support.valleys import (
 PROTOCOLS = pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
 
 
-@pytest.fixture(autouse=True)
-def _short(monkeypatch):
-    few_steps(monkeypatch, steps=8, epochs=4)
+SHORT = few_steps(steps=8, epochs=4)
+measure = partial(valleys.measure, metric=SHORT)
 
 
 def few(count):
@@ -61,8 +60,8 @@ def frozen(module):
 )
 def test_what_cannot_be_joined_says_why_and_costs_nothing(module, count, items, reason, protocol):
     asked = subject(module, [copy_of(module.state_dict())] * count, items, protocol=protocol)
-    result = CONNECTIVITY.compute(asked)
-    assert dict.fromkeys(CONNECTIVITY.quantities, Missing(missing=reason)) == result.values
+    result = SHORT.compute(asked)
+    assert dict.fromkeys(SHORT.quantities, Missing(missing=reason)) == result.values
     assert not result.details
     assert ComputeCost() == asked.runner.meter.total
 
@@ -72,7 +71,7 @@ def test_what_cannot_be_joined_says_why_and_costs_nothing(module, count, items, 
 @pytest.mark.parametrize("count", [2, 3, 5, 9, 10, 11, 16])
 def test_few_items_and_batches_of_one_do_with_statistics_that_need_two(count, batch_size, protocol):
     result = measure(mlp(), members(mlp), few(count), batch_size=batch_size, protocol=protocol)
-    wanted = len(CONNECTIVITY.quantities) - 2 * (protocol == "paper-1")
+    wanted = len(SHORT.quantities) - 2 * (protocol == "paper-1")
     assert len(measured_values(result)) == wanted
 
 

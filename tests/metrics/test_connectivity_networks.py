@@ -9,12 +9,11 @@ import torch
 
 from mdtree.datasets import Data, TensorItems
 from mdtree.losses import build_loss
-from mdtree.metrics import MetricInput, connectivity
-from mdtree.metrics.connectivity import CONNECTIVITY
+from mdtree.metrics import MetricInput
 from mdtree.recipes import LossSpec, Trust
 from mdtree.rows import Missing
 from tests.support.networks import NETS, group
-from tests.support.valleys import CROSS_ENTROPY, copy_of, equal_weights, runner_of
+from tests.support.valleys import CROSS_ENTROPY, copy_of, equal_weights, few_steps, runner_of
 
 MSE = build_loss(LossSpec(factory="mse"), Trust())
 REGRESSIONS = ("regression", "one number")
@@ -22,10 +21,7 @@ REGRESSIONS = ("regression", "one number")
 
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
-def test_every_network_has_numbers_and_is_left_as_it_was(name, protocol, monkeypatch):
-    monkeypatch.setattr(connectivity, "_STEPS", 8)
-    monkeypatch.setattr(connectivity, "_CHECK_EVERY", 4)
-    monkeypatch.setattr(connectivity, "_PAPER_EPOCHS", 4)
+def test_every_network_has_numbers_and_is_left_as_it_was(name, protocol):
     make, data = NETS[name]
     module, weights = group(make, 2)
     before, state = [copy_of(each) for each in weights], copy_of(module.state_dict())
@@ -37,7 +33,7 @@ def test_every_network_has_numbers_and_is_left_as_it_was(name, protocol, monkeyp
         protocol=protocol,
         seed=0,
     )
-    result = CONNECTIVITY.compute(subject)
+    result = few_steps(steps=8, epochs=4).compute(subject)
 
     for quantity, value in result.values.items():
         if "linear" in quantity and protocol == "paper-1":

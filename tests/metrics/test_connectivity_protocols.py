@@ -12,7 +12,14 @@ from torch import nn
 from mdtree.datasets import Data, TensorItems
 from mdtree.landscape import train_curve
 from mdtree.metrics import Workload, connectivity
-from mdtree.metrics.connectivity import CONNECTIVITY, published_rate
+from mdtree.metrics.connectivity import (
+    CONNECTIVITY,
+    ConnectivityBudget,
+    PaperBudget,
+    StandardBudget,
+    connectivity_metric,
+    published_rate,
+)
 from mdtree.rows import Missing
 from mdtree.training.loop import Training, train
 from tests.support.valleys import (
@@ -25,6 +32,8 @@ from tests.support.valleys import (
     mlp,
     subject,
 )
+
+BUDGET = StandardBudget()
 
 
 def items(count):
@@ -105,7 +114,7 @@ def test_standard_1_starts_on_the_line_and_checks_a_part_of_what_it_is_trained_o
     for (path, rest, how), pair in zip(asked, pairwise(weights), strict=True):
         assert torch.equal(line_of(mlp(), *pair).control_point, path.control_point)
         assert places(rest) == set(range(60))
-        assert len(how.check.items) == min(60, connectivity._CHECK_ITEMS)
+        assert len(how.check.items) == min(60, BUDGET.check_items)
         assert places(how.check.items) <= places(rest)
     assert places(asked[0][1]) == places(asked[1][1])
 
@@ -124,15 +133,15 @@ def test_standard_1_measures_training_errors_on_what_the_bend_was_trained_on(ask
 
 
 def test_standard_1_measures_a_sample_and_refines_around_the_worst(asked):
-    inner, refined = len(connectivity._INNER), connectivity._REFINED
-    count = 2 * connectivity._ITEMS
+    inner, refined = 3, BUDGET.refined
+    count = 2 * BUDGET.items
     result = measure(mlp(), members(mlp), items(count), batch_size=500)
     for name in ("curve", "line"):
         columns = result.details[name].columns
         assert len(columns["t"]) == len(set(columns["t"])) == 2 + inner + 2 * refined
-        wrong = [error * connectivity._ITEMS / 100 for error in columns["train_error"]]
+        wrong = [error * BUDGET.items / 100 for error in columns["train_error"]]
         assert wrong == pytest.approx([round(each) for each in wrong])
-    assert len(asked[0][2].check.items) == connectivity._CHECK_ITEMS
+    assert len(asked[0][2].check.items) == BUDGET.check_items
 
 
 def plain():
@@ -143,8 +152,8 @@ def plain():
 @pytest.mark.parametrize("count", [3, 12, 60, 700, 3000])
 @pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
 @pytest.mark.parametrize("pairs", [1, 2])
-def test_the_cost_told_before_is_within_a_factor_of_two(make, count, protocol, pairs, monkeypatch):
-    monkeypatch.setattr(connectivity, "_PAPER_EPOCHS", 20)
+def test_the_cost_told_before_is_within_a_factor_of_two(make, count, protocol, pairs):
+    metric = connectivity_metric(ConnectivityBudget(paper=PaperBudget(epochs=20)))
     group = subject(
         make(), members(make, pairs + 1), items(count), protocol=protocol, batch_size=500
     )
@@ -156,8 +165,8 @@ def test_the_cost_told_before_is_within_a_factor_of_two(make, count, protocol, p
         full_items=group.data.full,
         protocol=protocol,
     )
-    estimate = CONNECTIVITY.cost(work).passes
-    CONNECTIVITY.compute(group)
+    estimate = metric.cost(work).passes
+    metric.compute(group)
     assert estimate / 2 <= group.runner.meter.total.passes <= estimate * 2
 
 

@@ -19,8 +19,14 @@ from mdtree.landscape import (
     trainable_parameters,
 )
 from mdtree.losses import build_loss
-from mdtree.metrics import MetricInput, connectivity
-from mdtree.metrics.connectivity import CONNECTIVITY
+from mdtree.metrics import MetricInput
+from mdtree.metrics.connectivity import (
+    CONNECTIVITY,
+    ConnectivityBudget,
+    PaperBudget,
+    StandardBudget,
+    connectivity_metric,
+)
 from mdtree.models import Network
 from mdtree.recipes import LossSpec, Trust
 from mdtree.rows import Measured
@@ -157,9 +163,9 @@ def subject(module, weights, items=ITEMS, **kwargs):
     )
 
 
-def measure(*args, **kwargs):
+def measure(*args, metric=CONNECTIVITY, **kwargs):
     """Measure the connectivity of a group."""
-    return CONNECTIVITY.compute(subject(*args, **kwargs))
+    return metric.compute(subject(*args, **kwargs))
 
 
 def mlp():
@@ -175,11 +181,13 @@ def measured_values(result):
     }
 
 
-def few_steps(monkeypatch, *, steps, epochs):
-    """Make few steps in both protocols, with checks among them."""
-    monkeypatch.setattr(connectivity, "_STEPS", steps)
-    monkeypatch.setattr(connectivity, "_CHECK_EVERY", 4)
-    monkeypatch.setattr(connectivity, "_PAPER_EPOCHS", epochs)
+def few_steps(*, steps, epochs):
+    """Make the metric with few steps in both protocols, and checks among them."""
+    return connectivity_metric(
+        ConnectivityBudget(
+            standard=StandardBudget(steps=steps, check_every=4), paper=PaperBudget(epochs=epochs)
+        )
+    )
 
 
 class InterruptingLoss:

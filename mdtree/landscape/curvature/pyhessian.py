@@ -36,7 +36,6 @@ from mdtree.models import Network, Weights
 
 __all__ = ["PyHessianResult", "published_hessian"]
 
-_ITERATIONS = 100
 _TOLERANCE = 1e-3
 _NEVER = -1e30  # a tolerance that no trace reaches
 
@@ -55,8 +54,10 @@ class PyHessianResult:
         return statistics.fmean(self.forms)
 
 
-def published_hessian(runner: ModelRunner, weights: Weights, items: Items) -> PyHessianResult:
-    """Run power iteration, then Hutchinson's estimator, with PyHessian's limits and tolerances.
+def published_hessian(
+    runner: ModelRunner, weights: Weights, items: Items, *, iterations: int = 100
+) -> PyHessianResult:
+    """Run power iteration, then Hutchinson's estimator, with PyHessian's limit and tolerances.
 
     All items make one batch, whose graph is kept; where memory runs out, several smaller ones.
     """
@@ -64,12 +65,14 @@ def published_hessian(runner: ModelRunner, weights: Weights, items: Items) -> Py
 
     def work(batch_size: int) -> PyHessianResult:
         torch.random.set_rng_state(state)
-        return _measured(runner, weights, list(runner.batches(items, batch_size)))
+        return _measured(runner, weights, list(runner.batches(items, batch_size)), iterations)
 
     return within_memory(work, len(items))
 
 
-def _measured(runner: ModelRunner, weights: Weights, batches: Sequence[Batch]) -> PyHessianResult:
+def _measured(
+    runner: ModelRunner, weights: Weights, batches: Sequence[Batch], limit: int
+) -> PyHessianResult:
     module = copy.deepcopy(runner.network.module)
     module.load_state_dict(weights)
     numbered = _Numbered(module.eval(), batches)
@@ -80,10 +83,10 @@ def _measured(runner: ModelRunner, weights: Weights, batches: Sequence[Batch]) -
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Using backward.. with create_graph", UserWarning)
             estimator = _pyhessian(runner, numbered)
-            (top,), _ = estimator.eigenvalues(maxIter=_ITERATIONS, tol=_TOLERANCE)
+            (top,), _ = estimator.eigenvalues(maxIter=limit, tol=_TOLERANCE)
             iterations = numbered.products
             with _DrawnHere():
-                forms = _forms(estimator)
+                forms = _forms(estimator, limit)
         products = numbered.products
     finally:
         numbered.zero_grad(set_to_none=True)  # the gradients hold graphs that hold the gradients
@@ -164,17 +167,17 @@ def _freeze_flat(runner: ModelRunner, numbered: _Numbered) -> None:
         weight.requires_grad_(is_curved)
 
 
-def _forms(estimator: Any) -> tuple[float, ...]:
+def _forms(estimator: Any, limit: int) -> tuple[float, ...]:
     """Give the probes of the trace; a negative one is continued to where a positive one would be.
 
     PyHessian's rule divides by the signed trace, so it is fulfilled by any negative one.
     """
     state = torch.random.get_rng_state()
-    forms = estimator.trace(maxIter=_ITERATIONS, tol=_TOLERANCE)
+    forms = estimator.trace(maxIter=limit, tol=_TOLERANCE)
     if statistics.fmean(forms[:-1] or forms) >= 0:
         return tuple(forms)
     torch.random.set_rng_state(state)
-    forms = estimator.trace(maxIter=_ITERATIONS, tol=_NEVER)
+    forms = estimator.trace(maxIter=limit, tol=_NEVER)
     before = 0.0
     for number in range(1, len(forms) + 1):
         mean = statistics.fmean(forms[:number])
