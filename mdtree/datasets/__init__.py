@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ from mdtree.recipes import (
     Digits,
     FactoryData,
     Images,
+    Keyed,
     Tensors,
     TorchvisionData,
     Transform,
@@ -36,7 +38,16 @@ from mdtree.recipes import (
 )
 from mdtree.regular_file import open_regular
 
-__all__ = ["Data", "DatasetItems", "Items", "TensorItems", "data_digest", "load_data"]
+__all__ = [
+    "Data",
+    "DatasetItems",
+    "Items",
+    "TensorItems",
+    "clear_shared_data",
+    "data_digest",
+    "load_data",
+    "shared_data",
+]
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,34 @@ def load_data(spec: DataSpec, folder: Path, *, trust: Trust, allow_download: boo
         train = with_subset(train, int(spec.amount), order=spec.subset, seed=spec.seed)
     test = None if data.test is None else in_memory(data.test)
     return Data(in_memory(train), test, available=len(data.train))
+
+
+def shared_data(
+    spec: DataSpec,
+    folder: Path,
+    *,
+    trust: Trust,
+    allow_download: bool = False,
+    digest: str | None = None,  # of the files: where it differs, they are read anew
+) -> Data:
+    """Read the data of a recipe once for all groups or members that ask for the same."""
+    return _shared(Keyed.of(spec), folder, trust, allow_download, digest)
+
+
+def clear_shared_data() -> None:
+    """Drop the data that are kept."""
+    _shared.cache_clear()
+
+
+@functools.lru_cache(maxsize=2)
+def _shared(
+    spec: Keyed[DataSpec],
+    folder: Path,
+    trust: Trust,
+    allow_download: bool,  # noqa: FBT001 - the cache needs positional arguments
+    _digest: str | None,
+) -> Data:
+    return load_data(spec.part, folder, trust=trust, allow_download=allow_download)
 
 
 def data_digest(spec: DataSpec, folder: Path) -> str | None:

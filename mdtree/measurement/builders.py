@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from mdtree.datasets import Data, load_data
+from mdtree.datasets import Data, clear_shared_data, shared_data
 from mdtree.landscape import ModelRunner
 from mdtree.losses import build_loss
 from mdtree.measurement.task import GroupTask, describing_folder
 from mdtree.models import Network, build_network
-from mdtree.recipes import DataSpec, Keyed, ModelSpec, Trust, bind
+from mdtree.recipes import Keyed, ModelSpec, Trust, bind
 from mdtree.training.loop import Training
 
 __all__ = ["clear_caches", "group_data", "group_network", "group_runner", "group_training"]
@@ -42,7 +42,13 @@ def group_runner(task: GroupTask) -> ModelRunner:
 def group_data(task: GroupTask) -> Data:
     """Read the group's data, once for all groups that share them."""
     spec = bind(task.recipe.data, task.facts)
-    return _data(Keyed.of(spec), task.folder, task.trust, task.allow_download, task.data_digest)
+    return shared_data(
+        spec,
+        task.folder,
+        trust=task.trust,
+        allow_download=task.allow_download,
+        digest=task.data_digest,
+    )
 
 
 def group_training(task: GroupTask) -> Training | None:
@@ -61,7 +67,7 @@ def group_training(task: GroupTask) -> Training | None:
 def clear_caches() -> None:
     """Drop the network and the data that are kept between groups."""
     _network.cache_clear()
-    _data.cache_clear()
+    clear_shared_data()
 
 
 @functools.lru_cache(maxsize=1)
@@ -73,14 +79,3 @@ def _network(
     if dtype is not None:
         network.module.to(getattr(torch, dtype))
     return network
-
-
-@functools.lru_cache(maxsize=2)
-def _data(
-    spec: Keyed[DataSpec],
-    folder: Path,
-    trust: Trust,
-    allow_download: bool,  # noqa: FBT001 - the cache needs positional arguments
-    digest: str | None,  # noqa: ARG001 - other files, other data
-) -> Data:
-    return load_data(spec.part, folder, trust=trust, allow_download=allow_download)

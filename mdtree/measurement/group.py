@@ -25,7 +25,7 @@ from mdtree.rows import Detail, Fact, GroupFailure, Missing, Provenance, Row, Va
 from mdtree.runtime.device import held_share
 from mdtree.version import __version__
 
-__all__ = ["GroupResult", "failed_row", "measure_group", "measure_or_fail"]
+__all__ = ["GroupResult", "failed_row", "measure_or_fail"]
 
 _LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
 
@@ -60,11 +60,6 @@ def _with_local_files(task: GroupTask) -> Iterator[GroupTask]:
         return
     with fetched(task.storage, task.files) as files:
         yield replace(task, files=files)
-
-
-def measure_group(task: GroupTask) -> Row:
-    """Measure one group, and give its row."""
-    return measure_or_fail(task).row
 
 
 def failed_row(task: GroupTask, kind: str, reason: str) -> Row:

@@ -17,18 +17,18 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from mdtree.exceptions import OutputError
+from mdtree.exceptions import LockedError, OutputError
 
 __all__ = [
-    "acquired",
     "appended",
     "atomic_file",
     "beside",
     "cannot_write",
     "check_plain",
     "fresh",
+    "locked",
     "own",
     "to_disk",
 ]
@@ -110,12 +110,27 @@ def appended(path: Path) -> FileIO:
     return FileIO(path, "ab", opener=_plain)
 
 
-def acquired(lock: Path) -> FileLock:
-    """Take the lock of a file; raises Timeout where another holds it."""
-    check_plain(lock)  # some versions of filelock empty what a link leads to
-    file_lock = FileLock(lock, timeout=0)
-    file_lock.acquire()
-    return file_lock
+@contextlib.contextmanager
+def locked(
+    lock: Path, folder: Path, output: Path, *, held: str, advice: str = _ADVICE
+) -> Iterator[None]:
+    """Make the folder of an output, and hold its lock; `held` says what it means if another does.
+
+    The folder is made before the lock, which lies in it or where a link in it leads.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        check_plain(lock)  # some versions of filelock empty what a link leads to
+        file_lock = FileLock(lock, timeout=0)
+        file_lock.acquire()
+    except Timeout as error:
+        raise LockedError(held) from error
+    except OSError as error:
+        raise cannot_write(output, error, advice) from error
+    try:
+        yield
+    finally:
+        file_lock.release()
 
 
 def check_plain(path: Path, *, alone: bool = False) -> None:

@@ -13,22 +13,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from filelock import Timeout
-
-from mdtree.exceptions import LockedError, OutputError, RowsError
+from mdtree.exceptions import OutputError, RowsError
 from mdtree.rows.atomic import (
-    acquired,
     appended,
     atomic_file,
     beside,
     cannot_write,
     check_plain,
+    locked,
     to_disk,
 )
 from mdtree.rows.reading import Damaged, Index, read_lines
@@ -138,24 +136,14 @@ class Store:
             self.index.close()
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    try:
-        if path.is_dir():
-            raise OutputError(f"{path} is a directory: name a file in it with --out")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = acquired(beside(path, "lock"))
-    except Timeout as error:
-        raise LockedError(
-            f"{path} is being written by another mdtree: "
-            "wait until that has finished, or name another file with --out"
-        ) from error
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _locked(path: Path) -> contextlib.AbstractContextManager[None]:
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+        raise OutputError(f"{path} is a directory: name a file in it with --out")
+    held = (
+        f"{path} is being written by another mdtree: "
+        "wait until that has finished, or name another file with --out"
+    )
+    return locked(beside(path, "lock"), path.parent, path, held=held)
 
 
 def _ends_with_line_feed(path: Path) -> bool:

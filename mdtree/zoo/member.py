@@ -7,7 +7,6 @@ GROUP/seed-0.json          its facts, written last: where they are, the member i
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import math
 import platform
@@ -22,11 +21,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mdtree.batch import to_device
-from mdtree.datasets import Data, load_data
+from mdtree.datasets import Data, shared_data
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.losses import build_loss
 from mdtree.models import build_model
-from mdtree.recipes import DataSpec, Keyed, Trust, Zoo, ZooTraining, bind
+from mdtree.recipes import Trust, Zoo, ZooTraining, bind
 from mdtree.regular_file import open_regular
 from mdtree.rows import Fact
 from mdtree.rows.atomic import atomic_file, cannot_write, own
@@ -125,7 +124,7 @@ def training_outcome(member: ZooMember) -> TrainingOutcome | None:
 
 def member_data(member: ZooMember) -> Data:
     """Read the member's data, once for all members that share them."""
-    return _data(Keyed.of(bind(member.zoo.data, member.facts)), member.trust)
+    return shared_data(bind(member.zoo.data, member.facts), Path(), trust=member.trust)
 
 
 def member_training(member: ZooMember) -> Training:
@@ -203,8 +202,3 @@ def _save(
         if weights is None:
             member.weights.unlink(missing_ok=True)
         file.write(json.dumps(facts, indent=1).encode() + b"\n")
-
-
-@functools.lru_cache(maxsize=2)
-def _data(spec: Keyed[DataSpec], trust: Trust) -> Data:
-    return load_data(spec.part, Path(), trust=trust)

@@ -8,21 +8,20 @@ DIR/GROUP/...     the members
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import yaml
-from filelock import Timeout
 
-from mdtree.exceptions import LockedError, OutputError, RecipeError
+from mdtree.exceptions import OutputError, RecipeError
 from mdtree.executors import HERE, ExecutorConfig, run
 from mdtree.factory import needs_trust
 from mdtree.losses import build_loss
 from mdtree.models import build_model
 from mdtree.progress import Progress, Silent
 from mdtree.recipes import RECIPE_NAME, DataSpec, Trust, Zoo, bind, fingerprint, read_zoo
-from mdtree.rows.atomic import acquired, cannot_write
+from mdtree.rows.atomic import locked
 from mdtree.zoo.member import (
     TrainingOutcome,
     ZooMember,
@@ -208,19 +207,8 @@ def _write_config(zoo: Zoo, out: Path) -> None:
                 file.write((header + text).encode())
 
 
-@contextlib.contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = acquired(out / ".zoo.lock")
-    except Timeout as error:
-        raise LockedError(
-            f"another mdtree is training in {out}: wait until it has finished, or choose "
-            "another --out"
-        ) from error
-    except OSError as error:
-        raise cannot_write(out, error, "choose another --out") from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _locked(out: Path) -> contextlib.AbstractContextManager[None]:
+    held = (
+        f"another mdtree is training in {out}: wait until it has finished, or choose another --out"
+    )
+    return locked(out / ".zoo.lock", out, out, held=held, advice="choose another --out")
