@@ -177,7 +177,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
     code, out, err = stop_command(args, signal.SIGINT, until=rows, count=4)
     assert code == 130, err
     assert out == ""
-    assert "goes on where this one stopped" in err
+    assert "Run the same command again to resume." in err
     kept = read_rows(rows)
     assert len(kept) == 3
     assert all(row.failure is None for row in kept)
