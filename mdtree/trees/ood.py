@@ -22,12 +22,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.special import chdtri, ndtri
 
 from mdtree.trees.binning import Floats
+from mdtree.trees.bounds import STRICT, Number
 
 __all__ = [
     "OutOfDistribution",
@@ -69,10 +72,13 @@ class OutOfDistribution:
 class TrainingDistribution:
     """Quantiles of the features of the training groups, and how the features go together."""
 
-    quantiles: Mapping[str, tuple[float, ...]]  # feature -> at levels from 0 to 1, evenly spaced
-    names: tuple[str, ...]  # the features that the distance looks at
-    correlation: tuple[tuple[float, ...], ...]
-    limit: float  # of the distance, with all features known
+    __pydantic_config__: ClassVar = STRICT
+
+    # feature -> at levels from 0 to 1, evenly spaced
+    quantiles: Mapping[str, Annotated[tuple[Number, ...], Field(max_length=1000)]]
+    names: tuple[str, ...] = ()  # the features that the distance looks at; few groups have none
+    correlation: tuple[tuple[float, ...], ...] = ()
+    limit: Annotated[float, Field(gt=0)] = math.inf  # of the distance, with all features known
 
     def __post_init__(self) -> None:
         """Refuse tables that do not fit each other."""
@@ -169,7 +175,7 @@ def training_distribution(matrix: Floats, names: Sequence[str]) -> TrainingDistr
     groups = matrix[:, list(selected.values())]
     groups = groups[~np.isnan(groups).any(axis=1)]
     if not selected or len(groups) < _LEAST:
-        return None if not quantiles else _without_distance(quantiles)
+        return TrainingDistribution(quantiles=quantiles) if quantiles else None
     scores = _all_scores([quantiles[name] for name in selected], groups)
     folds = np.random.default_rng(0).permutation(len(groups)) % _FOLDS
     distances = np.concatenate([_left_out(groups, folds == fold) for fold in np.unique(folds)])
@@ -206,11 +212,6 @@ def mixed(
         correlation=_rounded(matrix),
         limit=share * first.limit + (1 - share) * second.limit,
     )
-
-
-def _without_distance(quantiles: Mapping[str, tuple[float, ...]]) -> TrainingDistribution:
-    """Describe groups that are too few for a distance."""
-    return TrainingDistribution(quantiles=quantiles, names=(), correlation=(), limit=math.inf)
 
 
 def _check(correlation: Floats, limit: float) -> None:

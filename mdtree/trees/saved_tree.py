@@ -6,13 +6,16 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from mdtree.exceptions import ProtocolError, TreeError
 from mdtree.failure_modes import REMEDIES
 from mdtree.rows import Row
 from mdtree.rows.atomic import atomic_file
 from mdtree.trees.binning import BinnedCounts, Floats
+from mdtree.trees.bounds import STRICT
 from mdtree.trees.features import FEATURES, feature_matrix
 from mdtree.trees.gain_model import GainModel
 from mdtree.trees.node import Leaf, Node, RemedyGain, Split, leaves
@@ -20,7 +23,7 @@ from mdtree.trees.ood import OutOfDistribution, TrainingDistribution
 from mdtree.trees.packing import packed
 from mdtree.trees.template import Template, TemplateLeaf, template_features
 
-__all__ = ["FORMAT", "LARGEST", "SavedTree", "check_size", "check_words", "write_tree"]
+__all__ = ["FORMAT", "LARGEST", "PlainTree", "SavedTree", "check_size", "check_words", "write_tree"]
 
 FORMAT = 1
 LARGEST = 1 << 24  # bytes of a file
@@ -29,20 +32,31 @@ _DEEPEST = 100  # nodes on a way down
 
 
 @dataclass(frozen=True, kw_only=True)
-class SavedTree:
-    """A tree, the question that it answers, and the measurements that it was fitted on."""
+class PlainTree:
+    """A tree, the question that it answers, and the measurements that it was fitted on.
+
+    These are the keys that stand in a file as they are here.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
 
     task: str
     method: str  # cart | mdtree | posterior | grown | gains
     protocol: str  # rows of another one are refused
     classes: tuple[str, ...]
     features: tuple[str, ...]  # the columns that it can use
-    groups: int  # that it was fitted on
+    groups: Annotated[int, Field(ge=0)]  # that it was fitted on
     ranges: Mapping[str, tuple[float, float]]  # of each feature in these groups
     provenance: Mapping[str, str]
     tree: Node
-    components: tuple[tuple[float, BinnedCounts], ...] = ()  # of a posterior
     population: TrainingDistribution | None = None  # what the training groups look like
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedTree(PlainTree):
+    """A tree, with the tables that decide where the tree alone does not."""
+
+    components: tuple[tuple[float, BinnedCounts], ...] = ()  # of a posterior
     gain_model: GainModel | None = None  # where it decides, and the tree explains
 
     def matrix(self, rows: Sequence[Row], *, allow_protocol_mismatch: bool = False) -> Floats:
