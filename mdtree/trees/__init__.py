@@ -9,16 +9,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mdtree.trees.features import (
-    COMPARABLE,
-    FACT_FEATURES,
-    FEATURES,
-    LANDSCAPE,
-    SPECTRUM,
-    TRAINING,
-    Feature,
-    feature_matrix,
-)
+from mdtree.trees.feature import Feature
+from mdtree.trees.feature_matrix import feature_matrix
+from mdtree.trees.feature_sets import COMPARABLE, FACT_FEATURES, LANDSCAPE, TRAINING
+from mdtree.trees.features import FEATURES, SPECTRUM
 from mdtree.trees.node import Leaf, Node, RemedyGain, Split, Step, ends, leaves, walk, with_gains
 from mdtree.trees.ood import TrainingDistribution, mixed, training_distribution
 from mdtree.trees.prediction import Answer, answers, probabilities

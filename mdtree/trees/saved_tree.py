@@ -16,7 +16,8 @@ from mdtree.rows import Row
 from mdtree.rows.atomic import atomic_file
 from mdtree.trees.binning import BinnedCounts, Floats
 from mdtree.trees.bounds import STRICT
-from mdtree.trees.features import FEATURES, feature_matrix
+from mdtree.trees.feature_matrix import feature_matrix
+from mdtree.trees.features import FEATURES
 from mdtree.trees.gain_model import GainModel
 from mdtree.trees.node import Leaf, Node, RemedyGain, Split, leaves
 from mdtree.trees.ood import OutOfDistribution, TrainingDistribution
