@@ -13,8 +13,8 @@ from mdtree.recipes.data import (
 from mdtree.recipes.part import Keyed, bind, fingerprint
 from mdtree.recipes.reader import RECIPE_NAME, read_recipe, read_zoo, recipe_from_words, words
 from mdtree.recipes.recipe import GroupSpec, LossSpec, ModelSpec, Recipe, TrainingSpec
-from mdtree.recipes.trust import KNOWN_PACKAGES, Trust
 from mdtree.recipes.zoo import Zoo, ZooTraining
+from mdtree.trust import KNOWN_PACKAGES, Trust
 
 __all__ = [
     "KNOWN_PACKAGES",
