@@ -17,8 +17,9 @@ from mdtree.trees.node import Leaf, Node, RemedyGain, Split, Step, ends, leaves,
 from mdtree.trees.ood import TrainingDistribution, mixed, training_distribution
 from mdtree.trees.prediction import Answer, answers, probabilities
 from mdtree.trees.reading import read_tree
-from mdtree.trees.saved_tree import SavedTree, write_tree
+from mdtree.trees.saved_tree import SavedTree
 from mdtree.trees.template import FAMILIES, PUBLISHED, template_features
+from mdtree.trees.writing import write_tree
 
 if TYPE_CHECKING:
     from mdtree.trees.estimators.base import TreeEstimator
