@@ -15,9 +15,9 @@ from typing import Any
 
 from mdtree.exceptions import MdtreeError, RecipeError, UntrustedError
 from mdtree.messages import MOST_FAULTS, nearest
-from mdtree.recipes import KNOWN_PACKAGES, Trust
 from mdtree.runtime import torchvision as vision
 from mdtree.runtime.offline import offline
+from mdtree.trust import KNOWN_PACKAGES, Trust
 
 __all__ = ["asked_to_fetch", "call", "fetching_nothing", "find", "needs_trust"]
 

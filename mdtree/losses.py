@@ -12,11 +12,10 @@ from mdtree.batch import Batch, targets
 from mdtree.exceptions import RecipeError
 from mdtree.factory import call, find
 from mdtree.messages import nearest
+from mdtree.network import Loss
 from mdtree.recipes import LossSpec, Trust
 
 __all__ = ["LOSSES", "Loss", "build_loss"]
-
-Loss = Callable[[Tensor, Batch], Tensor]
 
 
 def cross_entropy(*, label_smoothing: float = 0.0) -> Loss:

@@ -15,11 +15,18 @@ from mdtree.measurement import Planned, Request, dry_run, execute, kept_members
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Fact, Row, open_rows
 
-__all__ = ["Diagnosed", "SequentialDiagnosis", "Stage"]
+__all__ = ["METRICS_BY_COST", "Diagnosed", "SequentialDiagnosis", "Stage"]
 
-_FIRST = "error_rate"  # by far the cheapest, and every tree asks for it
-# in the order of their cost
-_METRICS = ("predictions", "similarity", "spectrum", "hessian", "connectivity")
+# all that need not be asked for; the first is by far the cheapest, and every tree asks for it
+METRICS_BY_COST = (
+    "error_rate",
+    "predictions",
+    "similarity",
+    "spectrum",
+    "hessian",
+    "connectivity",
+)
+_FIRST, *_LATER = METRICS_BY_COST
 
 _Seconds = Mapping[str, Mapping[str, float]]  # group -> metric -> what it takes
 
@@ -72,7 +79,7 @@ class SequentialDiagnosis:
             return self._run()
 
     def _run(self) -> Diagnosed:
-        whole = dry_run(replace(self.request, metrics=(_FIRST, *_METRICS)), out=self.out)
+        whole = dry_run(replace(self.request, metrics=METRICS_BY_COST), out=self.out)
         plan = {item.task.group: item for item in whole.planned}
         seconds = {cost.group: cost.by_metric for cost in whole.costs}
         first = [
@@ -86,7 +93,7 @@ class SequentialDiagnosis:
             if not needs:
                 left_out = self._left_out(diagnoser, rows, seconds)
                 return Diagnosed(diagnoser=diagnoser, rows=rows, left_out=tuple(left_out))
-            metric = min((need.metric for need in needs), key=_METRICS.index)
+            metric = min((need.metric for need in needs), key=METRICS_BY_COST.index)
             selected = [need for need in needs if need.metric == metric]
             change = max(need.change for need in selected)
             chosen = [need.group for need in selected]
@@ -173,7 +180,7 @@ def _unmeasured(row: Row, seconds: _Seconds) -> dict[str, float]:
         return {}
     measured = row.provenance.metrics if row.provenance is not None else ()
     costs = seconds.get(row.group, {})
-    return {name: costs[name] for name in _METRICS if name in costs and name not in measured}
+    return {name: costs[name] for name in _LATER if name in costs and name not in measured}
 
 
 @dataclass(frozen=True)

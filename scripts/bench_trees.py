@@ -29,7 +29,7 @@ from mdtree.trees import (
     template_features,
 )
 from mdtree.trees.bundled import PUBLISHED_TABLE
-from mdtree.trees.fit import labelled
+from mdtree.trees.examples import labelled
 
 BUDGET = 60.0  # seconds
 

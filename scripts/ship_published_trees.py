@@ -19,7 +19,8 @@ from mdtree.failure_modes import TASKS
 from mdtree.rows import rows_from_csv
 from mdtree.trees import write_tree
 from mdtree.trees.bundled import PUBLISHED_TABLE
-from mdtree.trees.fit import fit_tree, labelled
+from mdtree.trees.examples import labelled
+from mdtree.trees.fit import fit_tree
 
 NAME = "published-cifar10-resnet18"
 PROVENANCE = {

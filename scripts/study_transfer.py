@@ -34,7 +34,7 @@ from mdtree.trees import (
     feature_matrix,
 )
 from mdtree.trees.bundled import PUBLISHED_TABLE
-from mdtree.trees.fit import labelled
+from mdtree.trees.examples import labelled
 from mdtree.trees.posterior import posterior
 from mdtree.trees.template import Family, questions_of
 

@@ -26,7 +26,7 @@ from mdtree.failure_modes import TASKS
 from mdtree.labelling import label_rows, number_of
 from mdtree.rows import Row, read_rows, rows_from_csv
 from mdtree.trees import FACT_FEATURES, LANDSCAPE, SPECTRUM, feature_matrix
-from mdtree.trees.fit import labelled
+from mdtree.trees.examples import labelled
 
 FOLDER = Path(mdtree.__file__).parent / "data" / "zoos"
 HESSIAN = ("log_hessian_top", "log_hessian_trace", "log_hessian_share")

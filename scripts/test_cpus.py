@@ -53,7 +53,8 @@ THREADS = (1, 2, 4)
 
 COMPUTING = (
     "landscape", "metrics", "spectra", "trees", "diagnosis", "evaluation", "reference", "training",
-    "adaptation", "models", "datasets", "test_labelling.py", "test_losses.py", "test_api.py",
+    "adaptation", "models", "datasets", "test_network.py", "test_items.py",
+    "test_labelling.py", "test_losses.py", "test_api.py",
     "test_sequential_diagnosis.py", "test_compatibility.py", "zoo/test_train.py",
     "measurement/test_group.py", "cli/test_diagnose.py", "cli/test_measure.py",
     "cli/test_measure_landscape.py", "cli/test_measure_groups.py", "cli/test_trees.py",

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from mdtree.diagnosis import Diagnoser
-from mdtree.measurement import Request
+from mdtree.measurement import Request, check_metrics
 from mdtree.recipes import Trust, read_recipe
-from mdtree.sequential_diagnosis import SequentialDiagnosis
+from mdtree.sequential_diagnosis import METRICS_BY_COST, SequentialDiagnosis
 from mdtree.trees import Split
 from tests.support.small_trees import HIGH, LOW, leaf, small_tree
 from tests.support.zoos import rows_of, write_zoo
@@ -46,6 +46,10 @@ def ask(folder, tree, features, **changes):
 
 def question(feature, threshold, low, high):
     return Split(feature=feature, threshold=threshold, low=low, high=high)
+
+
+def test_all_metrics_that_need_not_be_asked_for_are_stages():
+    assert sorted(METRICS_BY_COST) == sorted(check_metrics(()))
 
 
 def test_a_verdict_that_the_errors_settle_costs_no_more(zoo):

@@ -20,7 +20,8 @@ from mdtree.messages import plural
 from mdtree.rows import Row
 from mdtree.trees import SavedTree, template_features
 from mdtree.trees.binning import Floats, Ints, complete_rows, continued
-from mdtree.trees.fit import fit_tree, labelled
+from mdtree.trees.examples import labelled
+from mdtree.trees.fit import fit_tree
 
 __all__ = ["adapt"]
 

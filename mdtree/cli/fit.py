@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mdtree.failure_modes import TASKS
+from mdtree.fit_methods import FIT_METHODS
 from mdtree.render.terminal import plural, printable
 from mdtree.rows import PROTOCOLS, load_rows
 
@@ -26,10 +27,9 @@ __all__ = ["command"]
 @click.option(
     "--tree",
     "method",
-    type=click.Choice(["gains", "posterior", "grown", "mdtree", "cart"]),
-    help="gains: ours, learns what each change gains; posterior: ours, the published "
-    "questions; grown: ours, questions of the rows' own; mdtree: as published; cart: "
-    "scikit-learn's.  [default: posterior for paper-1, else grown]",
+    type=click.Choice(list(FIT_METHODS)),
+    help="; ".join(f"{name} ({meaning})" for name, meaning in FIT_METHODS.items())
+    + ".  [default: posterior for paper-1, else grown]",
 )
 @click.option(
     "--facts",

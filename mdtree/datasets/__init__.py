@@ -18,11 +18,11 @@ from mdtree.batch import as_batch, describe
 from mdtree.datasets.animals import animal_files, animals
 from mdtree.datasets.digits import digits
 from mdtree.datasets.files import from_file
-from mdtree.datasets.items import DatasetItems, Items, TensorItems, in_memory
 from mdtree.datasets.pictures import from_folders, from_torchvision
 from mdtree.datasets.sample import with_label_noise, with_subset
 from mdtree.exceptions import DataError
 from mdtree.factory import call, find
+from mdtree.items import DatasetItems, Items, TensorItems, in_memory
 from mdtree.messages import plural
 from mdtree.recipes import (
     Animals,

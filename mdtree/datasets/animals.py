@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from mdtree.datasets.items import TensorItems
 from mdtree.datasets.packages import in_wheel, installed_folder, read_at_most, read_file
 from mdtree.exceptions import DataError
+from mdtree.items import TensorItems
 from mdtree.recipes import Animals
 
 __all__ = ["animal_files", "animals"]

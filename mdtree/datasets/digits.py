@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from mdtree.datasets.items import TensorItems
+from mdtree.items import TensorItems
 
 __all__ = ["digits"]
 

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from mdtree.batch import LABELS, as_batch, describe
-from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
+from mdtree.items import TensorItems
 from mdtree.regular_file import open_regular
 from mdtree.scanning import damage, is_zip, pickle_fault, zip_fault
 

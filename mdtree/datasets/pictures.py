@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from mdtree.datasets.decoding import LARGEST, Guarded, megabytes, picture
-from mdtree.datasets.items import DatasetItems
 from mdtree.datasets.published import check_files, check_name
 from mdtree.exceptions import DataError, MdtreeError
 from mdtree.factory import call, find
+from mdtree.items import DatasetItems
 from mdtree.messages import nearest
 from mdtree.recipes import Images, TorchvisionData, Transform, Trust
 from mdtree.runtime.offline import offline

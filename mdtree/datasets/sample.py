@@ -6,8 +6,8 @@ from typing import Literal
 
 import torch
 
-from mdtree.datasets.items import Items
 from mdtree.exceptions import DataError
+from mdtree.items import Items
 
 __all__ = ["with_label_noise", "with_subset"]
 

@@ -12,7 +12,7 @@ from mdtree.rows import FACTS as KNOWN_FACTS
 from mdtree.rows import QUANTITIES, Missing, Row
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
-from mdtree.trees.features import numbers_of
+from mdtree.trees.feature_matrix import numbers_of
 from mdtree.trees.posterior import first_best
 
 __all__ = [

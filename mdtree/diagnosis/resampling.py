@@ -14,7 +14,7 @@ import numpy as np
 from mdtree.rows import FACTS, QUANTITIES, Measured, Row, Value
 from mdtree.trees import SavedTree
 from mdtree.trees.binning import Floats
-from mdtree.trees.features import feature_matrix
+from mdtree.trees.feature_matrix import feature_matrix
 
 __all__ = ["DRAWS", "resampled"]
 

@@ -15,7 +15,7 @@ from mdtree.failure_modes import RoomForImprovement
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Row, one_protocol
 from mdtree.trees import feature_matrix
-from mdtree.trees.fit import labelled
+from mdtree.trees.examples import labelled
 
 __all__ = ["CaseResult", "MethodResult", "evaluate"]
 

@@ -16,10 +16,10 @@ from mdtree.trees import (
     FACT_FEATURES,
     LANDSCAPE,
     PUBLISHED,
-    PosteriorTree,
     PublishedTree,
     template_features,
 )
+from mdtree.trees.fit import make_estimator
 
 __all__ = ["METHODS", "Method"]
 
@@ -162,27 +162,25 @@ METHODS: dict[str, Method] = {
             name="published",
             meaning="the published tree with the published threshold search",
             features=_published,
-            make=lambda task, _: PublishedTree(shape=task, features=_published(task)),
+            make=lambda task, _: make_estimator(task, "mdtree", _published(task)),
         ),
         Method(
             name="posterior",
             meaning="ours, on the training error or loss and the landscape",
             features=_landscape,
-            make=lambda task, _: PosteriorTree(task=task, features=LANDSCAPE),
+            make=lambda task, _: make_estimator(task, "posterior", LANDSCAPE),
         ),
         Method(
             name="grown",
             meaning="ours, the same with questions that are grown on the training rows",
             features=_landscape,
-            make=lambda task, _: PosteriorTree(
-                task=task, features=LANDSCAPE, family="grown", most_cuts=5
-            ),
+            make=lambda task, _: make_estimator(task, "grown", LANDSCAPE),
         ),
         Method(
             name="posterior_facts",
             meaning="ours, with the parameter count and the data amount besides",
             features=_with_facts,
-            make=lambda task, _: PosteriorTree(task=task, features=_with_facts(task), facts=True),
+            make=lambda task, _: make_estimator(task, "posterior", _with_facts(task), facts=True),
         ),
     )
 }

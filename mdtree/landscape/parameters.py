@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mdtree.models import Network, Weights
+from mdtree.network import Network, Weights
 
 __all__ = ["ParameterLayout", "trainable_parameters"]
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from mdtree.batch import size, targets
-from mdtree.datasets import Items
+from mdtree.items import Items
 from mdtree.landscape.cost import ComputeCost
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.runner import ModelRunner
 from mdtree.landscape.score import check_classes
-from mdtree.models import Run
+from mdtree.network import Run
 
 __all__ = ["Predictions", "predict"]
 

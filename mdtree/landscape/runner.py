@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from mdtree.batch import Batch, describe, size, targets, to_device
-from mdtree.datasets import Items, TensorItems
 from mdtree.exceptions import DataError
+from mdtree.items import Items, TensorItems
 from mdtree.landscape.cost import CostMeter
-from mdtree.losses import Loss
-from mdtree.models import Network
+from mdtree.network import Loss, Network
 
 __all__ = ["ModelRunner"]
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from mdtree.batch import Batch, describe, size, targets
-from mdtree.datasets import Items
 from mdtree.exceptions import DataError
+from mdtree.items import Items
 from mdtree.landscape.cost import ComputeCost
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.runner import ModelRunner
-from mdtree.models import Run
+from mdtree.network import Run
 
 __all__ = ["Score", "check_classes", "score"]
 

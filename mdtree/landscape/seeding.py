@@ -7,7 +7,7 @@ import hashlib
 import torch
 from torch import Tensor
 
-from mdtree.datasets.items import Items, in_memory
+from mdtree.items import Items, in_memory
 from mdtree.landscape.runner import ModelRunner
 
 __all__ = ["derive_seed", "draw", "generator"]

@@ -15,12 +15,15 @@ from mdtree.metrics.spectrum import SPECTRUM
 __all__ = ["METRICS", "Metric", "MetricInput", "MetricResult", "Workload"]
 
 METRICS: dict[str, Metric] = {
-    "error_rate": ERROR_RATE,
-    "hessian": HESSIAN,
-    "connectivity": CONNECTIVITY,
-    "similarity": SIMILARITY,
-    "spectrum": SPECTRUM,
-    "predictions": PREDICTIONS,
-    "layers": LAYERS,
-    "fork": FORK,
+    metric.name: metric
+    for metric in (
+        ERROR_RATE,
+        HESSIAN,
+        CONNECTIVITY,
+        SIMILARITY,
+        SPECTRUM,
+        PREDICTIONS,
+        LAYERS,
+        FORK,
+    )
 }

@@ -13,9 +13,9 @@ from mdtree.exceptions import RecipeError
 from mdtree.factory import asked_to_fetch, call, fetching_nothing, find
 from mdtree.messages import nearest
 from mdtree.models.huggingface import from_folder
-from mdtree.models.network import Network, Run, Weights
 from mdtree.models.resnet import resnet18
 from mdtree.models.small import cnn, mlp
+from mdtree.network import Network, Run, Weights
 from mdtree.recipes import ModelSpec, Trust
 from mdtree.runtime.torchvision import torchvision
 

@@ -21,8 +21,8 @@ from mdtree.recipes.reader import (
 )
 from mdtree.recipes.recipe import GroupSpec, LossSpec, ModelSpec, Recipe, TrainingSpec
 from mdtree.recipes.source import RecipeSource, find_recipe, holds_only_rows
-from mdtree.recipes.trust import KNOWN_PACKAGES, Trust
 from mdtree.recipes.zoo import Zoo, ZooTraining
+from mdtree.trust import KNOWN_PACKAGES, Trust
 
 __all__ = [
     "KNOWN_PACKAGES",

@@ -11,8 +11,8 @@ from typing import Any
 from mdtree.exceptions import RecipeError
 from mdtree.recipes.reader import RECIPE_NAME, changed_recipe, checked_facts, read_recipe
 from mdtree.recipes.recipe import Recipe
-from mdtree.recipes.trust import Trust
 from mdtree.rows import Fact, home_of, is_address, is_table, measured_file
+from mdtree.trust import Trust
 
 __all__ = ["RecipeSource", "find_recipe", "holds_only_rows"]
 

@@ -19,9 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from mdtree.batch import Batch
-from mdtree.datasets import Items
-from mdtree.losses import Loss
-from mdtree.models import Network
+from mdtree.items import Items
+from mdtree.network import Loss, Network
 from mdtree.training.augmentation import augmented
 
 __all__ = ["SCHEDULES", "Training", "steps_in", "train"]

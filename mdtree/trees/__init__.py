@@ -9,22 +9,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mdtree.trees.features import (
-    COMPARABLE,
-    FACT_FEATURES,
-    FEATURES,
-    LANDSCAPE,
-    SPECTRUM,
-    TRAINING,
-    Feature,
-    feature_matrix,
-)
+from mdtree.trees.feature import Feature
+from mdtree.trees.feature_matrix import feature_matrix
+from mdtree.trees.feature_sets import COMPARABLE, FACT_FEATURES, LANDSCAPE, TRAINING
+from mdtree.trees.features import FEATURES, SPECTRUM
 from mdtree.trees.node import Leaf, Node, RemedyGain, Split, Step, ends, leaves, walk, with_gains
 from mdtree.trees.ood import TrainingDistribution, mixed, training_distribution
 from mdtree.trees.prediction import Answer, answers, probabilities
 from mdtree.trees.reading import read_tree
-from mdtree.trees.saved_tree import SavedTree, write_tree
+from mdtree.trees.saved_tree import SavedTree
 from mdtree.trees.template import FAMILIES, PUBLISHED, template_features
+from mdtree.trees.writing import write_tree
 
 if TYPE_CHECKING:
     from mdtree.trees.estimators.base import TreeEstimator

@@ -9,16 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.exceptions import ProtocolError, RowsError, TreeError
-from mdtree.failure_modes import (
-    FAILURE_MODES,
-    REMEDIES,
-    TASKS,
-    RoomForImprovement,
-    answer_of,
-    contradicts,
-)
-from mdtree.labelling import accuracy_of, room_for_improvement
+from mdtree.exceptions import ProtocolError, TreeError
+from mdtree.failure_modes import REMEDIES, TASKS, RoomForImprovement
+from mdtree.fit_methods import FIT_METHODS
+from mdtree.labelling import accuracy_of
 from mdtree.messages import nearest
 from mdtree.rows import Row, one_protocol
 from mdtree.trees import (
@@ -41,15 +35,14 @@ from mdtree.trees import (
     training_distribution,
     with_gains,
 )
+from mdtree.trees.examples import labelled, refuse_labels
 from mdtree.trees.gain_model import NOISE
 from mdtree.trees.ood import ranges_of
 from mdtree.version import __version__
 
 __all__ = [
-    "METHODS",
     "features_of",
     "fit_tree",
-    "labelled",
     "make_estimator",
     "relative_gains",
     "usual_method",
@@ -57,14 +50,6 @@ __all__ = [
 
 _PUBLISHED = "paper-1"  # the protocol that the beliefs of the published templates are about
 _CUTS = {"posterior": 24, "grown": 5}  # thresholds of each question that the data may suggest
-
-METHODS: dict[str, str] = {
-    "gains": "ours: learns what each change gains, and which answer is right where that is clear",
-    "posterior": "ours: the published questions, averaged over all plausible thresholds",
-    "grown": "ours: questions grown on the rows too, averaged over all plausible thresholds",
-    "mdtree": "the published shape, with the published threshold search",
-    "cart": "scikit-learn's decision tree of depth 4",
-}
 
 
 def fit_tree(
@@ -91,7 +76,7 @@ def fit_tree(
         method = usual_method(protocol, task) if prior is None else "posterior"
     _check(task, method, prior, facts=facts)
     if method == "gains":
-        _refuse_labels(rows)
+        refuse_labels(rows)
         rows = sorted(rows, key=lambda row: (repr(row.facts.get("zoo")), row.group))
     remarks = {**_inherited(prior), **(provenance or {})}
     if prior is not None and prior.protocol != protocol:
@@ -162,68 +147,15 @@ def relative_gains(
     }
 
 
-def labelled(
-    rows: Sequence[Row], task: str
-) -> tuple[list[Row], list[str], list[RoomForImprovement]]:
-    """Keep the rows that have an answer to the task: (rows, answers, rooms for improvement).
-
-    Rows with the fact `label` are taken at their word; all others are labelled by their grid.
-    """
-    rooms = _rooms(rows)
-    examples: list[tuple[Row, str, RoomForImprovement]] = []
-    for row, room in zip(rows, rooms, strict=True):
-        label = row.facts.get("label")
-        answer = TASKS[task].answer(room) if label is None else _answer_of_label(row, room, task)
-        if answer is not None:
-            examples.append((row, answer, room))
-    if not examples:
-        raise TreeError(f"no row has an answer to the task {task!r}: {TASKS[task].meaning}")
-    return (
-        [row for row, _, _ in examples],
-        [a for _, a, _ in examples],
-        [room for _, _, room in examples],
-    )
-
-
-def _rooms(rows: Sequence[Row]) -> list[RoomForImprovement]:
-    """Compare rows inside their grid; where all have labels of their own, no grid is needed."""
-    try:
-        return room_for_improvement(rows)
-    except RowsError:
-        missing = [row.group for row in rows if "label" not in row.facts]
-        if missing and len(missing) < len(rows):
-            raise TreeError(
-                f"{len(missing)} of {len(rows)} rows have no fact 'label' (the first is "
-                f"{missing[0]!r}), and they are no grid that could tell it: label them too"
-            ) from None
-        if missing:
-            raise
-        return [RoomForImprovement(gains={}, step={}, margin=0.0) for _ in rows]
-
-
-def _answer_of_label(row: Row, room: RoomForImprovement, task: str) -> str | None:
-    mode = str(row.facts["label"])
-    if mode not in FAILURE_MODES:
-        raise TreeError(
-            f"group {row.group!r} has the label {mode!r}, which is no failure mode"
-            f"{nearest(mode, FAILURE_MODES)} (known: {', '.join(FAILURE_MODES)})"
-        )
-    if contradicts(room, mode):
-        raise TreeError(
-            f"group {row.group!r} has the label {mode!r}, and the grid of these rows contradicts "
-            "it: its remedy gains nothing there, while another does; mend the label or the facts"
-        )
-    return answer_of(task, mode)
-
-
 def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> None:
     if task not in TASKS:
         raise TreeError(
             f"task {task!r} is unknown{nearest(task, TASKS)} (known: {', '.join(TASKS)})"
         )
-    if method not in METHODS:
+    if method not in FIT_METHODS:
         raise TreeError(
-            f"method {method!r} is unknown{nearest(method, METHODS)} (known: {', '.join(METHODS)})"
+            f"method {method!r} is unknown{nearest(method, FIT_METHODS)} "
+            f"(known: {', '.join(FIT_METHODS)})"
         )
     if method == "mdtree" and task not in PUBLISHED:
         raise TreeError(f"the published method has no tree for task {task!r}: take posterior")
@@ -242,15 +174,6 @@ def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> N
         )
     if prior.task != task:
         raise TreeError(f"the prior answers task {prior.task!r}, and {task!r} is to be fitted")
-
-
-def _refuse_labels(rows: Sequence[Row]) -> None:
-    named = [row.group for row in rows if "label" in row.facts]
-    if named:
-        raise TreeError(
-            f"gains are learnt from a grid, and {len(named)} of {len(rows)} rows have the fact "
-            f"'label' (the first is {named[0]!r}): take another method, or leave the labels out"
-        )
 
 
 def features_of(

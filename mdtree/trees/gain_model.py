@@ -26,11 +26,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from mdtree.failure_modes import REMEDIES, remedies
 from mdtree.trees.binning import Floats
+from mdtree.trees.bounds import STRICT, Number, Positive
 from mdtree.trees.kernel_regression import KernelRegression
 
 __all__ = [
@@ -62,12 +65,16 @@ _LEAST_CHANCE = 0.02  # that a class has: none is out of the question
 class GainScale:
     """How sure an answer is, given the gains."""
 
-    power: float  # a
-    floor: float  # e
-    none: float  # k
-    noise: float  # where that of a group is not known: the usual one
-    most: float = UNLIMITED  # of a noise: more does not make `none` more probable
-    trust: float = 0.0  # b; trees of earlier versions know no chances
+    __pydantic_config__: ClassVar = STRICT
+
+    power: Positive  # a
+    floor: Positive  # e
+    none: Positive  # k
+    noise: Positive  # where that of a group is not known: the usual one
+    most: Positive = UNLIMITED  # of a noise: more does not make `none` more probable
+    trust: Annotated[float, Field(ge=0, le=1e6)] = (
+        0.0  # b; trees of earlier versions know no chances
+    )
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no probability."""
@@ -81,9 +88,11 @@ class GainScale:
 class GainRange:
     """What groups with such an expected gain did gain, relative to their test errors."""
 
-    expected: float  # up to this
-    low: float  # four of five lay between low and high
-    high: float
+    __pydantic_config__: ClassVar = STRICT
+
+    expected: Number  # up to this
+    low: Number  # four of five lay between low and high
+    high: Number
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,9 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from mdtree.failure_modes import Move, RoomForImprovement
+from mdtree.trees.bounds import STRICT, Count
 
 __all__ = [
     "KNOWN",
@@ -30,8 +31,6 @@ __all__ = [
     "with_gains",
 ]
 
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)  # for trees that are read from files
-
 KNOWN = sys.float_info.max  # the threshold that every known value is below: "is it missing?"
 
 
@@ -39,7 +38,7 @@ KNOWN = sys.float_info.max  # the threshold that every known value is below: "is
 class RemedyGain:
     """What one remedy gained the groups of a leaf, and how far they had to go for it."""
 
-    __pydantic_config__: ClassVar = _STRICT
+    __pydantic_config__: ClassVar = STRICT
 
     low: float  # points; four of five groups gain between low and high
     high: float
@@ -52,10 +51,10 @@ class RemedyGain:
 class Leaf:
     """Where a walk ends: the training groups that ended here too."""
 
-    __pydantic_config__: ClassVar = _STRICT
+    __pydantic_config__: ClassVar = STRICT
 
     answer: str  # the class
-    counts: Mapping[str, Annotated[float, Field(ge=0, le=1e12)]]  # class -> groups
+    counts: Mapping[str, Count]  # class -> groups
     gains: Mapping[str, float] = field(default_factory=dict)  # remedy -> mean gain, in points
     ways: Mapping[str, RemedyGain] = field(default_factory=dict)  # remedy -> how the gains spread
 
@@ -64,7 +63,7 @@ class Leaf:
 class Split:
     """A question: whether the feature is at most the threshold."""
 
-    __pydantic_config__: ClassVar = _STRICT
+    __pydantic_config__: ClassVar = STRICT
 
     feature: str
     threshold: float
@@ -75,7 +74,7 @@ class Split:
 
 def kind(content: Any) -> str:
     """Tell a question from an end, in JSON too: `split` or `leaf`."""
-    asks = "feature" in content if isinstance(content, dict) else isinstance(content, Split)
+    asks = "feature" in content if isinstance(content, dict) else hasattr(content, "feature")
     return "split" if asks else "leaf"
 
 

@@ -18,16 +18,19 @@ Satterthwaite: "An approximate distribution of estimates of variance components"
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri, ndtri
+from pydantic import Field
+from scipy.special import chdtri
 
 from mdtree.trees.binning import Floats
+from mdtree.trees.bounds import STRICT, Number
+from mdtree.trees.normal_scores import LEVELS, level_of, normal_scores, quantile_table, short
 
 __all__ = [
     "OutOfDistribution",
@@ -38,17 +41,11 @@ __all__ = [
     "training_distribution",
 ]
 
-_LEVELS = np.linspace(0, 1, 41)
-_END = 0.02  # the least level that a score is made of
-_SPREAD = float(ndtri(0.95) - ndtri(0.05))
 _RIDGE = 0.05
 _OUTSIDE = 0.05  # of the training groups are farther away than the limit
 _LEAST = 8  # groups that tell a correlation
 _FOLDS = 20
 _CLOSEST = 0.01  # a limit where nearly all training groups are alike
-_LARGEST = 1e300  # differences of such numbers are still finite
-_SMALLEST = sys.float_info.min
-_FARTHEST = 1e6  # spreads beyond the ends: farther away is no worse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +66,13 @@ class OutOfDistribution:
 class TrainingDistribution:
     """Quantiles of the features of the training groups, and how the features go together."""
 
-    quantiles: Mapping[str, tuple[float, ...]]  # feature -> at levels from 0 to 1, evenly spaced
-    names: tuple[str, ...]  # the features that the distance looks at
-    correlation: tuple[tuple[float, ...], ...]
-    limit: float  # of the distance, with all features known
+    __pydantic_config__: ClassVar = STRICT
+
+    # feature -> at levels from 0 to 1, evenly spaced
+    quantiles: Mapping[str, Annotated[tuple[Number, ...], Field(max_length=1000)]]
+    names: tuple[str, ...] = ()  # the features that the distance looks at; few groups have none
+    correlation: tuple[tuple[float, ...], ...] = ()
+    limit: Annotated[float, Field(gt=0)] = math.inf  # of the distance, with all features known
 
     def __post_init__(self) -> None:
         """Refuse tables that do not fit each other."""
@@ -96,7 +96,7 @@ class TrainingDistribution:
         quantiles = self.quantiles.get(name)
         if quantiles is None or math.isnan(value):
             return None
-        return float(_levels(np.array(quantiles), np.array(_short(value))))
+        return float(level_of(np.array(quantiles), np.array(short(value))))
 
     def distance(self, values: Mapping[str, float]) -> tuple[float, float] | None:
         """Give the distance of a group, and the limit for the features that it has."""
@@ -115,7 +115,7 @@ class TrainingDistribution:
             names = [name for name, is_known in zip(self.names, known, strict=True) if is_known]
             if names:
                 alike = which.reshape(-1) == number
-                scores = _all_scores(
+                scores = normal_scores(
                     [self.quantiles[name] for name in names], lines[alike][:, known]
                 )
                 matrix = np.array(self.correlation)[np.ix_(known, known)]
@@ -163,21 +163,21 @@ def training_distribution(matrix: Floats, names: Sequence[str]) -> TrainingDistr
     for column, name in enumerate(names):
         values = matrix[~np.isnan(matrix[:, column]), column]
         if len(values):
-            quantiles[name] = _table(values)
+            quantiles[name] = quantile_table(values)
         if 2 * len(values) > len(matrix) and quantiles[name][0] < quantiles[name][-1]:
             selected[name] = column  # what few groups have would leave few complete ones
     groups = matrix[:, list(selected.values())]
     groups = groups[~np.isnan(groups).any(axis=1)]
     if not selected or len(groups) < _LEAST:
-        return None if not quantiles else _without_distance(quantiles)
-    scores = _all_scores([quantiles[name] for name in selected], groups)
+        return TrainingDistribution(quantiles=quantiles) if quantiles else None
+    scores = normal_scores([quantiles[name] for name in selected], groups)
     folds = np.random.default_rng(0).permutation(len(groups)) % _FOLDS
     distances = np.concatenate([_left_out(groups, folds == fold) for fold in np.unique(folds)])
     return TrainingDistribution(
         quantiles=quantiles,
         names=tuple(selected),
         correlation=_rounded(_correlation(scores)),
-        limit=max(_short(np.quantile(distances, 1 - _OUTSIDE)), _CLOSEST),
+        limit=max(short(np.quantile(distances, 1 - _OUTSIDE)), _CLOSEST),
     )
 
 
@@ -208,11 +208,6 @@ def mixed(
     )
 
 
-def _without_distance(quantiles: Mapping[str, tuple[float, ...]]) -> TrainingDistribution:
-    """Describe groups that are too few for a distance."""
-    return TrainingDistribution(quantiles=quantiles, names=(), correlation=(), limit=math.inf)
-
-
 def _check(correlation: Floats, limit: float) -> None:
     if not np.isfinite(correlation).all() or (correlation != correlation.T).any():
         raise ValueError("its correlations must be symmetric")
@@ -226,43 +221,9 @@ def _check(correlation: Floats, limit: float) -> None:
 
 def _left_out(groups: Floats, held_out: NDArray[np.bool_]) -> Floats:
     """Give the distances of some groups from all others."""
-    tables = [_table(column) for column in groups[~held_out].T]
-    matrix = _correlation(_all_scores(tables, groups[~held_out]))
-    return _distances(_all_scores(tables, groups[held_out]), matrix)
-
-
-def _table(values: Floats) -> tuple[float, ...]:
-    quantiles = np.quantile(values.clip(-_LARGEST, _LARGEST), _LEVELS)
-    return tuple(map(_short, quantiles))
-
-
-def _short(value: float) -> float:
-    """Keep five digits."""
-    return float(f"{value:.5g}")
-
-
-def _levels(quantiles: Floats, values: Floats) -> Floats:
-    """Go between quantiles in straight lines; a value that many groups share is in their middle."""
-    levels = np.linspace(0, 1, len(quantiles))
-    first = np.searchsorted(quantiles, values, side="left")
-    behind = np.searchsorted(quantiles, values, side="right")
-    middles = (levels[np.minimum(first, len(quantiles) - 1)] + levels[behind - 1]) / 2
-    return np.asarray(np.where(first < behind, middles, np.interp(values, quantiles, levels)))
-
-
-def _scores(quantiles: Floats, values: Floats) -> Floats:
-    inside: Floats = ndtri(_levels(quantiles, values).clip(_END, 1 - _END))
-    values = values.clip(-_LARGEST, _LARGEST)
-    low, high = np.interp((0.05, 0.95), np.linspace(0, 1, len(quantiles)), quantiles)
-    spread = float(high - low or quantiles[-1] - quantiles[0] or _SMALLEST)
-    farthest = _FARTHEST * spread
-    beyond: Floats = (values - values.clip(quantiles[0], quantiles[-1])).clip(-farthest, farthest)
-    return inside + beyond / spread * _SPREAD
-
-
-def _all_scores(tables: Sequence[Sequence[float]], groups: Floats) -> Floats:
-    columns = zip(tables, groups.T, strict=True)
-    return np.column_stack([_scores(np.array(quantiles), column) for quantiles, column in columns])
+    tables = [quantile_table(column) for column in groups[~held_out].T]
+    matrix = _correlation(normal_scores(tables, groups[~held_out]))
+    return _distances(normal_scores(tables, groups[held_out]), matrix)
 
 
 def _distances(scores: Floats, correlation: Floats) -> Floats:
@@ -299,5 +260,5 @@ def _blended(first: Sequence[float], second: Sequence[float], share: float) -> t
     )
     order = np.argsort(values, kind="stable")
     middles = np.cumsum(weights[order]) - weights[order] / 2
-    quantiles = np.interp(_LEVELS, middles, values[order])
-    return tuple(map(_short, quantiles))
+    quantiles = np.interp(LEVELS, middles, values[order])
+    return tuple(map(short, quantiles))

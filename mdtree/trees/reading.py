@@ -5,24 +5,23 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
 import numpy as np
-from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
-from pydantic import dataclasses as checked
+from pydantic import Field, TypeAdapter, ValidationError
 
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import REMEDIES, TASKS
 from mdtree.trees.binning import BinnedCounts, Floats, scaled_bounds
+from mdtree.trees.bounds import STRICT, Count, Number, Positive, Share
 from mdtree.trees.features import FEATURES
-from mdtree.trees.gain_model import UNLIMITED, GainModel, GainRange, GainScale
+from mdtree.trees.gain_model import GainModel, GainRange, GainScale
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale
-from mdtree.trees.node import Node, kind
-from mdtree.trees.ood import TrainingDistribution
 from mdtree.trees.packing import unpacked
-from mdtree.trees.saved_tree import FORMAT, LARGEST, SavedTree, check_size, check_words
-from mdtree.trees.template import Question, Scale, Template, TemplateLeaf, questions_of
+from mdtree.trees.saved_tree import FORMAT, LARGEST, PlainTree, SavedTree, check_size, check_words
+from mdtree.trees.template import Question, Template, TemplateLeaf, questions_of
 
 __all__ = ["read_tree"]
 
@@ -33,100 +32,44 @@ _FARTHEST = 1e6  # of a centre, on a scale where few are beyond 3
 _MOST_CELLS = 1 << 23  # numbers in the tables of a posterior
 
 _KINDS = ("split", "leaf", "str")  # places in our forms, not in a file
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
-_Number = Annotated[float, Field(ge=-1e300, le=1e300)]
-_Positive = Annotated[float, Field(ge=1e-12, le=1e12)]
-_Count = Annotated[float, Field(ge=0, le=1e12)]
 _Cell = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
-@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
-class _TemplateLeaf:
-    answer: str
-
-
-@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
-class _Question:
-    feature: str
-    start: _Number
-    bounds: tuple[_Number, _Number]
-    spread: _Positive
-    scale: Scale
-    low: _TemplateNode
-    high: _TemplateNode
-
-
-_TemplateNode = Annotated[
-    Annotated[_Question, Tag("split")] | Annotated[_TemplateLeaf, Tag("leaf")], Discriminator(kind)
-]
-
-
-@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True)
 class _Component:
-    weight: _Positive
-    hit: _Positive
-    miss: _Positive
-    shape: _TemplateNode
-    cuts: list[list[_Number]]
+    __pydantic_config__: ClassVar = STRICT
+
+    weight: Positive
+    hit: Positive
+    miss: Positive
+    shape: Template
+    cuts: list[list[Number]]
     cells: list[list[_Cell]]  # interval of each question
-    counts: list[list[_Count]]  # groups of each class
+    counts: list[list[Count]]  # groups of each class
 
 
-@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
-class _TrainingDistribution:
-    quantiles: dict[str, Annotated[tuple[_Number, ...], Field(max_length=1000)]]
-    names: tuple[str, ...] = ()
-    correlation: tuple[tuple[float, ...], ...] = ()
-    limit: Annotated[float, Field(gt=0)] | None = None
-
-
-@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
-class _Scale:
-    power: _Positive
-    floor: _Positive
-    none: _Positive
-    noise: _Positive
-    most: _Positive = UNLIMITED  # trees of earlier versions have none
-    trust: Annotated[float, Field(ge=0, le=1e6)] = 0.0  # neither
-
-
-@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
-class _GainRange:
-    expected: _Number
-    low: _Number
-    high: _Number
-
-
-@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True)
 class _GainModel:
-    scale: _Scale
-    levels: dict[str, Annotated[float, Field(ge=0, le=1)]]
-    spread: dict[str, Annotated[list[_GainRange], Field(max_length=1000)]]
-    width: _Positive
-    means: dict[str, _Number]
-    quantiles: dict[str, Annotated[list[_Number], Field(min_length=1, max_length=1000)]]
+    __pydantic_config__: ClassVar = STRICT
+
+    scale: GainScale
+    levels: dict[str, Share]
+    spread: dict[str, Annotated[tuple[GainRange, ...], Field(max_length=1000)]]
+    width: Positive
+    means: dict[str, Number]
+    quantiles: dict[str, Annotated[list[Number], Field(min_length=1, max_length=1000)]]
     # packed, or plain numbers as in trees of earlier versions
-    weights: dict[str, Annotated[list[_Number], Field(max_length=_MOST_CENTRES)] | str]
+    weights: dict[str, Annotated[list[Number], Field(max_length=_MOST_CENTRES)] | str]
     centres: Annotated[list[str], Field(max_length=_MOST_CENTRES)] | str
     count: Annotated[int, Field(ge=0, le=_MOST_CENTRES, strict=True)] | None = (
         None  # of packed centres
     )
 
 
-@checked.dataclass(frozen=True, kw_only=True, config=_STRICT)
-class _File:
+@dataclass(frozen=True, kw_only=True)
+class _File(PlainTree):
     format: Literal[1]
-    task: str
-    method: str
-    protocol: str
-    classes: list[str]
-    features: list[str]
-    groups: Annotated[int, Field(ge=0)]
-    ranges: dict[str, tuple[float, float]]
-    provenance: dict[str, str]
-    tree: Node
     posterior: list[_Component] | None = None
-    population: _TrainingDistribution | None = None
     gains: _GainModel | None = None
 
 
@@ -144,18 +87,9 @@ def read_tree(path: Path) -> SavedTree:
         components = tuple(_component(part, file) for part in file.posterior or [])
         _check_tables([binned for _, binned in components])
         saved = SavedTree(
-            task=file.task,
-            method=file.method,
-            protocol=file.protocol,
-            classes=tuple(file.classes),
-            features=tuple(file.features),
-            groups=file.groups,
-            ranges=file.ranges,
-            provenance=file.provenance,
-            tree=file.tree,
+            **{key.name: getattr(file, key.name) for key in fields(PlainTree)},
             components=components,
-            population=_distribution(file.population),
-            gain_model=_gain_model(file.gains, file.features),
+            gain_model=None if file.gains is None else _gain_model(file.gains, file.features),
         )
         check_words(saved)
     except ValidationError as error:
@@ -211,19 +145,18 @@ def _first_error(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     parts = map(str, first["loc"])
     place = ".".join(part for part in parts if part not in _KINDS and not part.startswith("list["))
-    return f"{place}: {first['msg']}"
+    return f"{place}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _component(part: _Component, file: _File) -> tuple[float, BinnedCounts]:
-    template = _template(part.shape)
-    questions = list(questions_of(template))
+    questions = list(questions_of(part.shape))
     widths = {len(row) for row in part.cells} | {len(questions), len(part.cuts)}
     classes = {len(row) for row in part.counts} | {len(file.classes)}
     if len(widths) > 1 or len(classes) > 1 or len(part.cells) != len(part.counts):
         raise ValueError("its posterior does not fit its shape or the classes")
     binned = BinnedCounts(
-        shape=template,
-        classes=tuple(file.classes),
+        shape=part.shape,
+        classes=file.classes,
         hit=part.hit,
         miss=part.miss,
         cuts=tuple(np.array(cuts, dtype=float) for cuts in part.cuts),
@@ -237,36 +170,11 @@ def _component(part: _Component, file: _File) -> tuple[float, BinnedCounts]:
     return part.weight, binned
 
 
-def _distribution(part: _TrainingDistribution | None) -> TrainingDistribution | None:
-    if part is None:
-        return None
-    return TrainingDistribution(
-        quantiles=part.quantiles,
-        names=part.names,
-        correlation=part.correlation,
-        limit=math.inf if part.limit is None else part.limit,
-    )
-
-
-def _gain_model(part: _GainModel | None, features: Sequence[str]) -> GainModel | None:
-    if part is None:
-        return None
+def _gain_model(part: _GainModel, features: Sequence[str]) -> GainModel:
     return GainModel(
         regression=_regression(part, features),
-        scale=GainScale(
-            power=part.scale.power,
-            floor=part.scale.floor,
-            none=part.scale.none,
-            noise=part.scale.noise,
-            most=part.scale.most,
-            trust=part.scale.trust,
-        ),
-        spread={
-            remedy: tuple(
-                GainRange(expected=each.expected, low=each.low, high=each.high) for each in ranges
-            )
-            for remedy, ranges in part.spread.items()
-        },
+        scale=part.scale,
+        spread=part.spread,
         levels=part.levels,
     )
 
@@ -353,17 +261,3 @@ def _cells(template: Template, sizes: list[int], above: int) -> int:
     after_low = 1 + sum(1 for _ in questions_of(template.low))
     above *= sizes[0]
     return _cells(template.low, sizes[1:], above) + _cells(template.high, sizes[after_low:], above)
-
-
-def _template(part: _Question | _TemplateLeaf) -> Template:
-    if isinstance(part, _TemplateLeaf):
-        return TemplateLeaf(part.answer)
-    return Question(
-        feature=part.feature,
-        start=part.start,
-        bounds=part.bounds,
-        spread=part.spread,
-        scale=part.scale,
-        low=_template(part.low),
-        high=_template(part.high),
-    )

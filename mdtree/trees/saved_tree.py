@@ -1,26 +1,26 @@
-"""A fitted tree with all that it rests on, saved as JSON: readable and diffable."""
+"""A fitted tree with all that it rests on, and what must hold of it in a file."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
-from mdtree.exceptions import ProtocolError, TreeError
+from pydantic import Field
+
+from mdtree.exceptions import ProtocolError
 from mdtree.failure_modes import REMEDIES
 from mdtree.rows import Row
-from mdtree.rows.atomic import atomic_file
 from mdtree.trees.binning import BinnedCounts, Floats
-from mdtree.trees.features import FEATURES, feature_matrix
+from mdtree.trees.bounds import STRICT
+from mdtree.trees.feature_matrix import feature_matrix
+from mdtree.trees.features import FEATURES
 from mdtree.trees.gain_model import GainModel
-from mdtree.trees.node import Leaf, Node, RemedyGain, Split, leaves
+from mdtree.trees.node import Leaf, Node, leaves
 from mdtree.trees.ood import OutOfDistribution, TrainingDistribution
-from mdtree.trees.packing import packed
-from mdtree.trees.template import Template, TemplateLeaf, template_features
+from mdtree.trees.template import template_features
 
-__all__ = ["FORMAT", "LARGEST", "SavedTree", "check_size", "check_words", "write_tree"]
+__all__ = ["FORMAT", "LARGEST", "PlainTree", "SavedTree", "check_size", "check_words"]
 
 FORMAT = 1
 LARGEST = 1 << 24  # bytes of a file
@@ -29,20 +29,31 @@ _DEEPEST = 100  # nodes on a way down
 
 
 @dataclass(frozen=True, kw_only=True)
-class SavedTree:
-    """A tree, the question that it answers, and the measurements that it was fitted on."""
+class PlainTree:
+    """A tree, the question that it answers, and the measurements that it was fitted on.
+
+    These are the keys that stand in a file as they are here.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
 
     task: str
     method: str  # cart | mdtree | posterior | grown | gains
     protocol: str  # rows of another one are refused
     classes: tuple[str, ...]
     features: tuple[str, ...]  # the columns that it can use
-    groups: int  # that it was fitted on
+    groups: Annotated[int, Field(ge=0)]  # that it was fitted on
     ranges: Mapping[str, tuple[float, float]]  # of each feature in these groups
     provenance: Mapping[str, str]
     tree: Node
-    components: tuple[tuple[float, BinnedCounts], ...] = ()  # of a posterior
     population: TrainingDistribution | None = None  # what the training groups look like
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedTree(PlainTree):
+    """A tree, with the tables that decide where the tree alone does not."""
+
+    components: tuple[tuple[float, BinnedCounts], ...] = ()  # of a posterior
     gain_model: GainModel | None = None  # where it decides, and the tree explains
 
     def matrix(self, rows: Sequence[Row], *, allow_protocol_mismatch: bool = False) -> Floats:
@@ -68,22 +79,6 @@ class SavedTree:
             if values[name] < low or values[name] > high
         )
         return OutOfDistribution(distance=distance[0], limit=distance[1], beyond=tuple(beyond))
-
-
-def write_tree(path: Path, saved: SavedTree) -> None:
-    """Write a tree, one key a line; the tree stands before the numbers of its posterior."""
-    try:
-        check_size(saved.tree, _children)
-        check_words(saved)
-        text = _pretty(_plain(saved)) + "\n"
-        if len(text) > LARGEST:
-            raise ValueError(f"its file would be larger than {LARGEST} bytes")  # noqa: TRY301
-    except ValueError as error:
-        raise TreeError(
-            f"this tree cannot be written, {path} is left as it was: {error}"
-        ) from error
-    with atomic_file(path) as file:
-        file.write(text.encode())
 
 
 def check_size(root: Any, below: Callable[[Any], Iterable[Any]]) -> None:
@@ -165,122 +160,3 @@ def _features(node: Node) -> set[str]:
     if isinstance(node, Leaf):
         return set()
     return {node.feature, *_features(node.low), *_features(node.high)}
-
-
-def _children(node: Node) -> Iterable[Node]:
-    return (node.low, node.high) if isinstance(node, Split) else ()
-
-
-def _plain(saved: SavedTree) -> dict[str, Any]:
-    content = {
-        "format": FORMAT,
-        "task": saved.task,
-        "method": saved.method,
-        "protocol": saved.protocol,
-        "classes": list(saved.classes),
-        "features": list(saved.features),
-        "groups": saved.groups,
-        "ranges": {name: list(ends) for name, ends in saved.ranges.items()},
-        "provenance": dict(saved.provenance),
-        "tree": _plain_node(saved.tree),
-    }
-    if saved.population is not None:
-        content["population"] = _plain_distribution(saved.population)
-    if saved.gain_model is not None:
-        content["gains"] = _plain_gain_model(saved.gain_model, saved.features)
-    if saved.components:
-        content["posterior"] = [
-            _plain_component(weight, binned.merged()) for weight, binned in saved.components
-        ]
-    return content
-
-
-def _plain_node(node: Node) -> dict[str, Any]:
-    if isinstance(node, Leaf):
-        content: dict[str, Any] = {"answer": node.answer, "counts": dict(node.counts)}
-        if node.gains:
-            content["gains"] = dict(node.gains)
-        if node.ways:
-            content["ways"] = {remedy: _plain_way(way) for remedy, way in node.ways.items()}
-        return content
-    return {
-        "feature": node.feature,
-        "threshold": node.threshold,
-        "missing": node.missing,
-        "low": _plain_node(node.low),
-        "high": _plain_node(node.high),
-    }
-
-
-def _plain_way(way: RemedyGain) -> dict[str, Any]:
-    change = {} if way.fact is None else {"fact": way.fact, "factor": way.factor}
-    return {"low": way.low, "high": way.high, **change}
-
-
-def _plain_distribution(distribution: TrainingDistribution) -> dict[str, Any]:
-    content: dict[str, Any] = {
-        "quantiles": {name: list(quantiles) for name, quantiles in distribution.quantiles.items()}
-    }
-    if distribution.names:
-        content["names"] = list(distribution.names)
-        content["correlation"] = [list(line) for line in distribution.correlation]
-        content["limit"] = distribution.limit
-    return content
-
-
-def _plain_gain_model(model: GainModel, features: Sequence[str]) -> dict[str, Any]:
-    return {
-        "scale": asdict(model.scale),
-        "levels": dict(model.levels),
-        "spread": {
-            remedy: [asdict(part) for part in ranges] for remedy, ranges in model.spread.items()
-        },
-        "width": model.regression.width,
-        "means": dict(model.regression.means),
-        "quantiles": {
-            features[column]: scale.quantiles.tolist()
-            for column, scale in model.regression.scales.items()
-        },
-        "count": len(model.regression.centres),
-        "weights": {
-            target: packed(weights[:, None]) for target, weights in model.regression.weights.items()
-        },
-        "centres": packed(model.regression.centres),
-    }
-
-
-def _plain_template(template: Template) -> dict[str, Any]:
-    if isinstance(template, TemplateLeaf):
-        return {"answer": template.answer}
-    return {
-        "feature": template.feature,
-        "start": float(template.start),
-        "bounds": [float(bound) for bound in template.bounds],
-        "spread": template.spread,
-        "scale": template.scale,
-        "low": _plain_template(template.low),
-        "high": _plain_template(template.high),
-    }
-
-
-def _plain_component(weight: float, binned: BinnedCounts) -> dict[str, Any]:
-    return {
-        "weight": weight,
-        "hit": binned.hit,
-        "miss": binned.miss,
-        "shape": _plain_template(binned.shape),
-        "cuts": [cuts.tolist() for cuts in binned.cuts],
-        "cells": binned.cells.tolist(),
-        "counts": binned.counts.tolist(),
-    }
-
-
-def _pretty(value: Any, indent: str = "") -> str:
-    """Write JSON with short lists on one line, so that a change of one number is one line."""
-    inner = indent + "  "
-    if isinstance(value, dict) and value:
-        parts = (f"{inner}{json.dumps(k)}: {_pretty(v, inner)}" for k, v in value.items())
-        return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
-    if isinstance(value, list) and any(isinstance(part, list | dict) for part in value):
-        return "[\n" + ",\n".join(inner + _pretty(p, inner) for p in value) + f"\n{indent}]"
-    return json.dumps(value, allow_nan=False)

@@ -12,10 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Discriminator, Tag
+
+from mdtree.trees.bounds import STRICT, Number, Positive
+from mdtree.trees.node import kind
 
 __all__ = [
     "DECIMALS",
@@ -43,6 +47,8 @@ DECIMALS = 12  # of a logarithm, as trees compare it
 class TemplateLeaf:
     """A leaf of a template: the class that it stands for."""
 
+    __pydantic_config__: ClassVar = STRICT
+
     answer: str
 
 
@@ -50,17 +56,21 @@ class TemplateLeaf:
 class Question:
     """A question of a template."""
 
+    __pydantic_config__: ClassVar = STRICT
+
     feature: str
-    start: float  # the published threshold, or the centre of our belief
-    bounds: tuple[float, float]
+    start: Number  # the published threshold, or the centre of our belief
+    bounds: tuple[Number, Number]
     low: Template  # for values <= threshold
     high: Template
     order: int = 0  # in which the published search fits the thresholds
-    spread: float = 1.0  # of the belief, on its scale
+    spread: Positive = 1.0  # of the belief, on its scale
     scale: Scale = "linear"
 
 
-Template = Question | TemplateLeaf
+Template = Annotated[
+    Annotated[Question, Tag("split")] | Annotated[TemplateLeaf, Tag("leaf")], Discriminator(kind)
+]
 
 _HIGH, _LOW = TemplateLeaf("temperature_high"), TemplateLeaf("temperature_low")
 _MODEL, _DATA, _TEMPERATURE = (

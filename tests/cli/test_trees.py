@@ -14,7 +14,8 @@ import pytest
 from mdtree.rows import read_rows, rows_from_csv, write_rows
 from mdtree.trees import Leaf, PosteriorTree, leaves, read_tree, write_tree
 from mdtree.trees.bundled import find_tree, shipped_trees
-from mdtree.trees.fit import fit_tree, labelled
+from mdtree.trees.examples import labelled
+from mdtree.trees.fit import fit_tree
 from mdtree.trees.posterior import averaged, posterior
 from tests.support.same import assert_same_tree
 

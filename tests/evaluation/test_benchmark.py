@@ -14,7 +14,7 @@ from mdtree.evaluation.scores import scored
 from mdtree.exceptions import ProtocolError, TreeError
 from mdtree.failure_modes import RoomForImprovement
 from mdtree.rows import rows_from_csv
-from mdtree.trees.fit import labelled
+from mdtree.trees.examples import labelled
 from tests.support.paths import DATA
 
 SCORES = {"accuracy", "sd", "log_loss", "ece", "regret", "gain_clipped", "gain"}

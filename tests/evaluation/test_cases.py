@@ -9,7 +9,7 @@ from mdtree.evaluation import CASES, SEEDS
 from mdtree.evaluation.cases import Case, allowed, chosen
 from mdtree.exceptions import TreeError
 from mdtree.rows import Row, rows_from_csv
-from mdtree.trees.fit import labelled
+from mdtree.trees.examples import labelled
 
 ROWS = {"1": 96, "2": 156, "3": 120, "few": 12}  # where every seed draws as many
 

@@ -8,15 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from mdtree.evaluation.left_out import (
-    LEFT_OUT_METHODS,
-    Answers,
-    LeftOutScores,
-    _scored,
-    judge_set_aside,
-    leave_one_zoo_out,
-    mean_scores,
-)
+from mdtree.evaluation.left_out import judge_set_aside, leave_one_zoo_out
+from mdtree.evaluation.left_out_methods import LEFT_OUT_METHODS, Answers
+from mdtree.evaluation.left_out_scores import LeftOutScores, left_out_scores, mean_scores
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import TASKS
 from mdtree.labelling import Label
@@ -52,7 +46,7 @@ def told(*modes, sure=0.9):
 
 def test_right_answers_have_all_that_there_is():
     probabilities = told("data_small", "model_small", "none", "temperature_low")
-    scores = _scored(Answers(probabilities=probabilities, levels={"0.9": 0.5}), LABELS)
+    scores = left_out_scores(Answers(probabilities=probabilities, levels={"0.9": 0.5}), LABELS)
     assert (scores.right, scores.wrong_sure) == (100, 0)
     assert scores.lost == pytest.approx(100 * 0.5 / 24.5)  # half a point is lost by doing nothing
     assert scores.log_loss == pytest.approx(-math.log(0.9))
@@ -63,7 +57,7 @@ def test_right_answers_have_all_that_there_is():
 
 def test_wrong_answers_lose_what_they_do_not_reach():
     probabilities = told("model_small", "model_small", "data_small", "temperature_low")
-    scores = _scored(Answers(probabilities=probabilities), LABELS)
+    scores = left_out_scores(Answers(probabilities=probabilities), LABELS)
     assert (scores.right, scores.wrong_sure) == (50, 50)
     assert scores.lost == pytest.approx(100 * (6 + 0.5) / 24.5)
     # data against model: told `model` for the first, wrongly, and for the second, rightly
@@ -73,7 +67,7 @@ def test_wrong_answers_lose_what_they_do_not_reach():
 def test_what_is_unknown_is_not_counted_as_lost():
     """More data for the last group: nobody knows what they would have gained."""
     probabilities = told("data_small", "model_small", "none", "data_small")
-    scores = _scored(Answers(probabilities=probabilities), LABELS)
+    scores = left_out_scores(Answers(probabilities=probabilities), LABELS)
     assert scores.lost == pytest.approx(100 * 0.5 / 18.5)
 
 
@@ -82,8 +76,8 @@ def test_groups_that_are_told_to_be_unlike_all_others_are_counted():
         probabilities=told("none", "none", "none", "none"),
         outside=np.array([True, False, False, True]),
     )
-    assert _scored(answers, LABELS).outside == 50
-    assert math.isnan(_scored(Answers(probabilities=answers.probabilities), LABELS).outside)
+    assert left_out_scores(answers, LABELS).outside == 50
+    assert math.isnan(left_out_scores(Answers(probabilities=answers.probabilities), LABELS).outside)
 
 
 def test_zoos_that_were_set_aside_are_answered_for_by_all_others():

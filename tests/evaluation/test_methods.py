@@ -9,7 +9,7 @@ from mdtree.evaluation import CASES, METHODS, evaluate
 from mdtree.evaluation.cases import allowed
 from mdtree.rows import FACTS, rows_from_csv
 from mdtree.trees import FACT_FEATURES, FEATURES, feature_matrix
-from mdtree.trees.fit import labelled
+from mdtree.trees.examples import labelled
 
 NAMES = [
     "majority",

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from mdtree.trees.bundled import shipped_rows
-from mdtree.trees.fit import labelled
+from mdtree.trees.examples import labelled
 from tests.support.paths import ROOT
 
 DOC = (ROOT / "docs" / "zoos.md").read_text(encoding="utf-8")

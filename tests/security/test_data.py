@@ -17,7 +17,8 @@ import torch
 from PIL import EpsImagePlugin, Image
 from torch.utils.data import Dataset
 
-from mdtree.datasets import DatasetItems, decoding, items, load_data
+from mdtree import items
+from mdtree.datasets import DatasetItems, decoding, load_data
 from mdtree.datasets.decoding import FORMATS, Guarded, picture
 from mdtree.exceptions import DataError, RecipeError, UntrustedError
 from mdtree.recipes import Images, TorchvisionData, Transform, Trust

@@ -19,7 +19,7 @@ from mdtree.trees import (
     TRAINING,
     feature_matrix,
 )
-from mdtree.trees.features import numbers_of
+from mdtree.trees.feature_matrix import numbers_of
 
 
 def row(*, facts=None, **quantities):

@@ -9,10 +9,12 @@ import pytest
 import mdtree
 from mdtree.exceptions import MdtreeError, ProtocolError, TreeError
 from mdtree.failure_modes import TASKS
+from mdtree.fit_methods import FIT_METHODS
 from mdtree.labelling import label_rows
 from mdtree.rows import Measured, Missing, Row, one_protocol
 from mdtree.trees import FACT_FEATURES, LANDSCAPE, leaves, template_features
-from mdtree.trees.fit import METHODS, fit_tree, labelled
+from mdtree.trees.examples import labelled
+from mdtree.trees.fit import fit_tree
 from mdtree.trees.node import weight_of
 
 QUANTITIES = {
@@ -24,7 +26,7 @@ QUANTITIES = {
 }
 BATCHES = (16, 32, 64, 128, 256, 512)
 
-TREES = [name for name in METHODS if name != "gains"]  # which needs more groups: test_gains
+TREES = [name for name in FIT_METHODS if name != "gains"]  # which needs more groups: test_gains
 
 
 def row(batch, accuracy, *, width=8, protocol="paper-1", without=(), **facts):

@@ -8,7 +8,8 @@ import pytest
 
 from mdtree.exceptions import MdtreeError, ProtocolError, RowsError, TreeError
 from mdtree.rows import Measured, Row, rows_from_csv, write_rows
-from mdtree.trees.fit import fit_tree, labelled
+from mdtree.trees.examples import labelled
+from mdtree.trees.fit import fit_tree
 
 
 def row(name, *, error=0.0, connectivity=0.0, protocol="paper-1", **facts):

@@ -20,7 +20,8 @@ from mdtree.trees import (
     read_tree,
     write_tree,
 )
-from mdtree.trees.fit import fit_tree, labelled
+from mdtree.trees.examples import labelled
+from mdtree.trees.fit import fit_tree
 
 WIDTHS, BATCHES = (2, 4, 8), (16, 64, 256, 1024)
 

@@ -101,13 +101,18 @@ def test_a_file_without_a_population_is_a_tree_all_the_same(read):
         ({"correlation": [[2, 0], [0, 2]]}, "with themselves must be 1"),
         ({"limit": 0}, "greater than 0"),
         ({"limit": -1}, "greater than 0"),
-        ({"limit": None}, "the limit of its distance must be positive"),
+        ({"limit": None}, "population.limit: Input should be a valid number"),
         ({"limit": "far"}, "population.limit: Input should be a valid number"),
         ({"mean": 0}, "population.mean: Unexpected keyword argument"),
     ],
 )
 def test_a_population_that_makes_no_sense_is_refused(refusal, changed, reason):
     assert reason in refusal(population(**changed))
+
+
+def test_a_distance_needs_a_limit(refusal):
+    without = {key: part for key, part in POPULATION.items() if key != "limit"}
+    assert "the limit of its distance must be positive" in refusal({**WHOLE, "population": without})
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-1e999", "1e999"])

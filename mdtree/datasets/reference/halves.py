@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mdtree.datasets.items import TensorItems
 from mdtree.exceptions import DataError
+from mdtree.items import TensorItems
 
 __all__ = [
     "Halves",

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from mdtree.batch import Batch, size
-from mdtree.datasets import Items
 from mdtree.exceptions import MdtreeError
+from mdtree.items import Items
 from mdtree.landscape.cost import ComputeCost
 from mdtree.landscape.curvature.double_backward import check_double_backward
 from mdtree.landscape.parameters import ParameterLayout, trainable_parameters
 from mdtree.landscape.runner import ModelRunner
-from mdtree.models import Run, Weights
+from mdtree.network import Run, Weights
 
 __all__ = ["Hessian", "LossError", "mean_loss"]
 

@@ -14,11 +14,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from mdtree.batch import Batch, size
-from mdtree.datasets import Items
+from mdtree.items import Items
 from mdtree.landscape.cost import ComputeCost
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.runner import ModelRunner
-from mdtree.models import Run
+from mdtree.network import Run
 
 __all__ = ["batch_statistics", "batches_with_variance", "has_statistics", "reestimate"]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mdtree.exceptions import MismatchError
 from mdtree.landscape.parameters import ParameterLayout
-from mdtree.models import Weights
+from mdtree.network import Weights
 
 __all__ = ["BezierCurve", "straight_line"]
 

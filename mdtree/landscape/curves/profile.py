@@ -21,12 +21,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from mdtree.datasets import Items
+from mdtree.items import Items
 from mdtree.landscape.curves.batchnorm import reestimate
 from mdtree.landscape.curves.bezier import BezierCurve
 from mdtree.landscape.runner import ModelRunner
 from mdtree.landscape.score import Score, score
-from mdtree.models import Run
+from mdtree.network import Run
 
 __all__ = ["Point", "Profile", "ProfileValue", "profile"]
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mdtree.batch import size
-from mdtree.datasets import Items
+from mdtree.items import Items
 from mdtree.landscape.cost import ComputeCost
 from mdtree.landscape.curves.batchnorm import (
     batch_statistics,
@@ -27,7 +27,7 @@ from mdtree.landscape.curves.batchnorm import (
 from mdtree.landscape.curves.bezier import BezierCurve
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.runner import ModelRunner
-from mdtree.models import Run
+from mdtree.network import Run
 
 __all__ = ["ConvergenceCheck", "CurveTraining", "TrainedCurve", "train_curve"]
 

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mdtree.datasets import Items, TensorItems
-from mdtree.datasets.items import in_memory
+from mdtree.items import Items, TensorItems, in_memory
 from mdtree.landscape.cost import ComputeCost
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.runner import ModelRunner
 from mdtree.landscape.seeding import draw
 from mdtree.landscape.similarity.cka import Kernel
-from mdtree.models import Run
+from mdtree.network import Run
 
 __all__ = ["Outputs", "mixed_sample", "outputs"]
 

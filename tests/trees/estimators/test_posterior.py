@@ -15,7 +15,7 @@ from mdtree.evaluation import calibration_error
 from mdtree.exceptions import MdtreeError
 from mdtree.rows import rows_from_csv
 from mdtree.trees import LANDSCAPE, PosteriorTree, PublishedTree, feature_matrix
-from mdtree.trees.fit import labelled
+from mdtree.trees.examples import labelled
 from mdtree.trees.posterior import posterior
 
 COLD, HOT = "temperature_low", "temperature_high"

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.utils.data import Dataset, TensorDataset
 
+from mdtree import items as module
 from mdtree.batch import targets
-from mdtree.datasets import items as module
-from mdtree.datasets.items import DatasetItems, TensorItems, in_memory
 from mdtree.exceptions import DataError
+from mdtree.items import DatasetItems, TensorItems, in_memory
 
 N = 7
 X, Y = torch.arange(2.0 * N).reshape(N, 2), torch.arange(N) % 3

@@ -19,10 +19,11 @@ from torch.func import functional_call
 from mdtree.batch import Batch, describe, inputs, size
 from mdtree.exceptions import DataError
 
-__all__ = ["Network", "Run", "Weights"]
+__all__ = ["Loss", "Network", "Run", "Weights"]
 
 Weights = Mapping[str, Tensor]  # parameters and buffers, by name
 Run = Callable[[Batch], Tensor]
+Loss = Callable[[Tensor, Batch], Tensor]  # of the output; one number for each item, or their mean
 ResultT = TypeVar("ResultT")
 
 

@@ -1,7 +1,6 @@
-"""Labels: the failure mode of each group of a zoo, from what its neighbours on the grid reach.
+"""The grid of a zoo: what each group would gain by a move along one axis, all other facts fixed.
 
-Inside a zoo (a grid of facts) the room for improvement of a group is the test accuracy that the
-best move along one axis would add, all other facts fixed:
+The room for improvement of a group is the test accuracy that the best move along one axis adds:
 
     RFI(remedy) = max over the groups in that direction, itself included, of test accuracy - own
 
@@ -15,24 +14,15 @@ from __future__ import annotations
 import math
 import statistics
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 from mdtree.exceptions import RowsError
-from mdtree.failure_modes import (
-    AXES,
-    REMEDIES,
-    TASKS,
-    GridAxis,
-    Move,
-    RoomForImprovement,
-    best_gain,
-)
+from mdtree.failure_modes import AXES, GridAxis, Move, RoomForImprovement
 from mdtree.rows import Measured, Row
 
-__all__ = ["Label", "accuracy_of", "label_rows", "number_of", "room_for_improvement"]
+__all__ = ["accuracy_of", "number_of", "room_for_improvement"]
 
 _DEFAULT_MARGIN = 0.5  # points, where the spread between seeds is not known
 _ERRORS = 2.0  # standard errors of a difference that count as noise
@@ -42,52 +32,6 @@ _SHARE = 0.5  # of the test error
 _LITTLE = 1.0  # points; less is nothing to gain
 _FACTORS = (2, 4)  # of a change, whose gains are told apart
 _SAME = 0.01  # of a factor
-
-
-@dataclass(frozen=True, kw_only=True)
-class Label:
-    """What is wrong with one group of a zoo."""
-
-    mode: str  # a failure mode
-    accuracy: float  # percent of test items
-    gains: Mapping[str, float]  # remedy -> points of test accuracy that it alone gains at best
-    severity: float  # points of test accuracy that the mode's remedy gains; 0 for `none`
-    margin: float  # points up to which a gain counts as noise
-    lead: float  # points that the remedy gains more than any other; `none`: margin - best gain
-    unknown: tuple[str, ...] = ()  # remedies beyond whose end of the grid nobody has looked
-    noisy: bool = False  # its margin is so large that `none` says little
-    # remedy -> factor of the change (2, 4) -> points that it gains, negative where it hurts
-    by_factor: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
-
-    @property
-    def plausible(self) -> tuple[str, ...]:
-        """List the modes that it may be: more than one where it is in the noise."""
-        gains: dict[str, float] = {}
-        for remedy, gain in self.known.items():
-            mode = REMEDIES[remedy]
-            gains[mode] = max(gain, gains.get(mode, 0.0))
-        least = 0.0 if self.mode == "none" else self.severity - self.margin
-        others = [mode for mode, gain in gains.items() if mode != self.mode and gain >= least > 0]
-        if self.mode == "none" and self.noisy:
-            others = [mode for mode, gain in gains.items() if gain > 0]
-        return self.mode, *sorted(others, key=lambda mode: -gains[mode])
-
-    @property
-    def known(self) -> dict[str, float]:
-        """Leave out the gains that nobody knows."""
-        return {name: gain for name, gain in self.gains.items() if name not in self.unknown}
-
-    @property
-    def is_clear(self) -> bool:
-        """Say whether nothing else can be it: no noise, and for `none` nothing unknown."""
-        if self.mode == "none":
-            return bool(self.gains) and not self.unknown and not self.in_noise
-        return not self.in_noise
-
-    @property
-    def in_noise(self) -> bool:
-        """Say whether another mode could as well be it; `none` is what the usual noise leaves."""
-        return self.noisy if self.mode == "none" else self.lead <= self.margin
 
 
 def room_for_improvement(
@@ -161,46 +105,6 @@ def _rooms_of_zoo(
             gains, steps, margins, moves, known, accuracy, by_factor, strict=True
         )
     ]
-
-
-def label_rows(
-    rows: Sequence[Row], *, axes: Sequence[GridAxis] = AXES, margin: float | None = None
-) -> list[Label]:
-    """Name the failure mode of each group of a grid: its remedy gains most, beyond the noise."""
-    if margin is not None and not 0 <= margin < math.inf:
-        raise RowsError(f"the margin must be a number of points, at least 0; got {margin}")
-    rooms = room_for_improvement(rows, axes=axes, margin=margin)
-    modes = [TASKS["failure"].answer(room) or "none" for room in rooms]
-    return [
-        Label(
-            mode=mode,
-            accuracy=_percent(row),
-            gains=dict(room.gains),
-            severity=best_gain(room, mode),
-            margin=room.margin,
-            lead=_lead(room, mode),
-            unknown=tuple(sorted(room.unknown)),
-            noisy=room.noisy,
-            by_factor=room.by_factor,
-        )
-        for row, mode, room in zip(rows, modes, rooms, strict=True)
-    ]
-
-
-def _percent(row: Row) -> float:
-    accuracy = accuracy_of(row)
-    if not 0 <= accuracy <= 100:  # noqa: PLR2004 - percent
-        raise RowsError(
-            f"group {row.group!r} has a test accuracy of {accuracy:g}: it is percent of the test "
-            "items, from 0 to 100; mend test_error or test_accuracy in its row"
-        )
-    return accuracy
-
-
-def _lead(room: RoomForImprovement, mode: str) -> float:
-    others = [gain for remedy, gain in room.gains.items() if REMEDIES[remedy] != mode]
-    own_gain = room.margin if mode == "none" else best_gain(room, mode)
-    return own_gain - max(others, default=0.0)
 
 
 def number_of(row: Row, fact: str) -> float | None:

@@ -1,0 +1,206 @@
+"""Notes: what stands in place of the values that a pickle would make, and what these would take.
+
+Numbers, texts and None stand for themselves.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mdtree.scanning.archive_scan import FaultError
+
+__all__ = [
+    "CONTAINER",
+    "ITEM",
+    "POINTER",
+    "SET",
+    "TENSOR",
+    "TUPLE",
+    "Bytes",
+    "Constant",
+    "Ledger",
+    "Many",
+    "Name",
+    "Storage",
+    "Tensor",
+    "Tuple",
+    "are_sizes",
+    "is_dict",
+    "is_list",
+    "is_size",
+    "items_of",
+    "keys_of",
+    "parts_of",
+]
+
+_MOST = 1_000_000  # values in a tuple, those of tuples in it counted wherever they stand
+_MOST_IN_A_KEY = 1_000  # the same, of what a dictionary or a storage is known by
+_LETTERS = 100_000  # of a key that is a tuple, one text in it may be long and stand in it often
+_DEEPEST = 100  # tuples in tuples
+_DIMENSIONS = 64  # of a tensor
+_ALIKE = 100  # keys of one dictionary that have one hash: each is compared with all before it
+
+POINTER = 8  # bytes
+TENSOR, SET, CONTAINER, ITEM, TUPLE = 450, 216, 64, 150, 56  # bytes, at most
+
+
+@dataclass(slots=True, eq=False)
+class Name:
+    """A class, a function or a constant."""
+
+    path: str
+
+
+@dataclass(slots=True, eq=False)
+class Tuple:
+    """A tuple, with what is in it."""
+
+    parts: tuple[Any, ...]
+    size: int = 1  # values in it
+    depth: int = 1  # tuples in it
+
+
+@dataclass(slots=True, eq=False)
+class Many:
+    """A list, a dictionary or a set, with its items or its keys; or an object that is not made."""
+
+    kind: str
+    items: list[Any] = field(default_factory=list)
+    hashes: Counter[int] | None = None
+    has_attributes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Bytes of numbers that lie in the file, or a part of them."""
+
+    kind: str
+    place: tuple[str, int, int]  # the key of what it is a view of, or its own; from; how many
+    width: int  # bytes of a number
+
+    @property
+    def size(self) -> int:
+        """Count its bytes."""
+        return self.place[2] * self.width
+
+
+@dataclass(slots=True, eq=False)
+class Bytes:
+    """A row of bytes."""
+
+    size: int
+
+
+@dataclass(slots=True, eq=False)
+class Tensor:
+    """A tensor, which is a view of a storage."""
+
+    count: int  # of its numbers
+
+
+class Constant:
+    """A device or a layout, at which nobody looks."""
+
+
+@dataclass(slots=True, eq=False)
+class Ledger:
+    """What has been made so far, in bytes."""
+
+    made: int = 0
+
+    def spend(self, size: int) -> None:
+        """Count bytes that are made."""
+        self.made += size
+
+    def make_tuple(self, parts: Sequence[Any]) -> Tuple:
+        """Make a tuple, unless it is too large or too deep."""
+        self.spend(TUPLE)
+        tuples = [part for part in parts if isinstance(part, Tuple)]
+        size = 1 + len(parts) - len(tuples) + sum(part.size for part in tuples)
+        depth = 1 + max((part.depth for part in tuples), default=0)
+        if size > _MOST or depth > _DEEPEST:
+            raise FaultError(f"it holds a tuple of more than {_MOST} values or {_DEEPEST} levels")
+        return Tuple(tuple(parts), size, depth)
+
+    def add_keys(self, container: Many, keys: Iterable[Any]) -> None:
+        """Refuse keys at which one could look for ever."""
+        for key in keys:
+            size = key.size if isinstance(key, Tuple) else 1
+            if size > _MOST_IN_A_KEY:
+                raise FaultError(f"it holds a key of more than {_MOST_IN_A_KEY} values")
+            if isinstance(key, Tuple) and _letters(key) > _LETTERS:
+                raise FaultError(f"it holds a key of more than {_LETTERS} letters")
+            container.items.append(key)
+            self.spend(16 * (size - 1))
+            if not isinstance(key, str):  # the hashes of texts are nobody's to choose
+                container.hashes = container.hashes or Counter()
+                container.hashes[value := hash(_real(key))] += 1
+                if container.hashes[value] > _ALIKE:
+                    raise FaultError(f"it holds more than {_ALIKE} keys that have one hash")
+
+
+def is_size(number: Any) -> bool:
+    """Return whether a number can be a size."""
+    return type(number) is int and number >= 0
+
+
+def are_sizes(sizes: Any) -> bool:
+    """Return whether a tensor can have these sizes."""
+    return (
+        isinstance(sizes, Tuple)
+        and len(sizes.parts) <= _DIMENSIONS
+        and all(map(is_size, sizes.parts))
+    )
+
+
+def items_of(value: Any) -> Sequence[Any]:
+    """Return the items of a list, or the keys of a dictionary or a set."""
+    return value.items if isinstance(value, Many) else ()
+
+
+def is_list(value: Any) -> bool:
+    """Return whether it is a list; None counts as an empty one."""
+    return value is None or (isinstance(value, Many) and value.kind == "list")
+
+
+def is_dict(value: Any) -> bool:
+    """Return whether it is a dictionary; None counts as an empty one."""
+    return value is None or (isinstance(value, Many) and value.kind == "dict")
+
+
+def parts_of(value: Any) -> Sequence[Any]:
+    """Give what is in a tuple, a list or a set."""
+    if isinstance(value, Tuple):
+        return value.parts
+    return () if is_dict(value) else items_of(value)
+
+
+def keys_of(pairs: Any) -> list[Any]:
+    """Give what a dictionary of pairs would be known by; of a set, either value may be the key."""
+    keys: list[Any] = []
+    for pair in parts_of(pairs):
+        parts = parts_of(pair)
+        if len(parts) == 2:  # noqa: PLR2004
+            keys += parts if getattr(pair, "kind", "") == "set" else parts[:1]
+    return keys
+
+
+def _real(key: Any) -> Any:
+    """Give what has the hash of a key: numbers choose theirs, and so do tuples of them.
+
+    Of some values the hash is not known here, or it is always the same: they count as one value.
+    """
+    if isinstance(key, Tuple):
+        return tuple(map(_real, key.parts))
+    alike = isinstance(key, Constant) or (isinstance(key, Bytes) and key.size == 0)
+    return 0 if alike else key
+
+
+def _letters(key: Any) -> int:
+    """Count the letters that a key takes where it is spelled out, as in a message."""
+    if isinstance(key, Tuple):
+        return sum(map(_letters, key.parts))
+    return len(key) if isinstance(key, str) else key.size if isinstance(key, Bytes) else 0

@@ -1,0 +1,83 @@
+"""Examples: the rows that have an answer to a task, labelled by their grid or by a fact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mdtree.exceptions import RowsError, TreeError
+from mdtree.failure_modes import (
+    FAILURE_MODES,
+    TASKS,
+    RoomForImprovement,
+    answer_of,
+    contradicts,
+)
+from mdtree.labelling import room_for_improvement
+from mdtree.messages import nearest
+from mdtree.rows import Row
+
+__all__ = ["labelled", "refuse_labels"]
+
+
+def labelled(
+    rows: Sequence[Row], task: str
+) -> tuple[list[Row], list[str], list[RoomForImprovement]]:
+    """Keep the rows that have an answer to the task: (rows, answers, rooms for improvement).
+
+    Rows with the fact `label` are taken at their word; all others are labelled by their grid.
+    """
+    rooms = _rooms(rows)
+    examples: list[tuple[Row, str, RoomForImprovement]] = []
+    for row, room in zip(rows, rooms, strict=True):
+        label = row.facts.get("label")
+        answer = TASKS[task].answer(room) if label is None else _answer_of_label(row, room, task)
+        if answer is not None:
+            examples.append((row, answer, room))
+    if not examples:
+        raise TreeError(f"no row has an answer to the task {task!r}: {TASKS[task].meaning}")
+    return (
+        [row for row, _, _ in examples],
+        [a for _, a, _ in examples],
+        [room for _, _, room in examples],
+    )
+
+
+def _rooms(rows: Sequence[Row]) -> list[RoomForImprovement]:
+    """Compare rows inside their grid; where all have labels of their own, no grid is needed."""
+    try:
+        return room_for_improvement(rows)
+    except RowsError:
+        missing = [row.group for row in rows if "label" not in row.facts]
+        if missing and len(missing) < len(rows):
+            raise TreeError(
+                f"{len(missing)} of {len(rows)} rows have no fact 'label' (the first is "
+                f"{missing[0]!r}), and they are no grid that could tell it: label them too"
+            ) from None
+        if missing:
+            raise
+        return [RoomForImprovement(gains={}, step={}, margin=0.0) for _ in rows]
+
+
+def _answer_of_label(row: Row, room: RoomForImprovement, task: str) -> str | None:
+    mode = str(row.facts["label"])
+    if mode not in FAILURE_MODES:
+        raise TreeError(
+            f"group {row.group!r} has the label {mode!r}, which is no failure mode"
+            f"{nearest(mode, FAILURE_MODES)} (known: {', '.join(FAILURE_MODES)})"
+        )
+    if contradicts(room, mode):
+        raise TreeError(
+            f"group {row.group!r} has the label {mode!r}, and the grid of these rows contradicts "
+            "it: its remedy gains nothing there, while another does; mend the label or the facts"
+        )
+    return answer_of(task, mode)
+
+
+def refuse_labels(rows: Sequence[Row]) -> None:
+    """Refuse rows with labels of their own, where gains are learnt."""
+    named = [row.group for row in rows if "label" in row.facts]
+    if named:
+        raise TreeError(
+            f"gains are learnt from a grid, and {len(named)} of {len(rows)} rows have the fact "
+            f"'label' (the first is {named[0]!r}): take another method, or leave the labels out"
+        )

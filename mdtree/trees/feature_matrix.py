@@ -1,0 +1,73 @@
+"""The feature matrix: the numbers that trees ask about, one line for each row.
+
+A number that is missing is NaN here, and only here: estimators take it, and rows never hold it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdtree.exceptions import MdtreeError
+from mdtree.labelling import number_of
+from mdtree.messages import nearest
+from mdtree.rows import Measured, Row
+from mdtree.trees.feature import Feature, identity
+from mdtree.trees.features import FEATURES
+from mdtree.trees.template import DECIMALS
+
+__all__ = ["feature_matrix", "numbers_of"]
+
+
+def feature_matrix(rows: Sequence[Row], names: Iterable[str]) -> NDArray[np.float64]:
+    """Collect features of rows: one line for each row, one column for each name, NaN if missing."""
+    features = [_feature(name) for name in names]
+    matrix = np.full((len(rows), len(features)), np.nan)
+    for line, row in enumerate(rows):
+        numbers = numbers_of(row)
+        for column, feature in enumerate(features):
+            values = [numbers.get(need) for need in feature.needs]
+            if all(value is not None for value in values):
+                number = feature.compute(*values)
+                # the last bits of what is computed depend on the processor
+                is_computed = feature.compute is not identity
+                matrix[line, column] = round(number, DECIMALS) if is_computed else number
+    return matrix
+
+
+def _feature(name: str) -> Feature:
+    if name not in FEATURES:
+        raise MdtreeError(
+            f"feature {name!r} is unknown{nearest(name, FEATURES)} (known: {', '.join(FEATURES)})"
+        )
+    return FEATURES[name]
+
+
+def numbers_of(row: Row) -> Mapping[str, float]:
+    """Collect what features are computed from: measurements, and facts with what they tell."""
+    facts = {name: number_of(row, name) for name in row.facts}
+    numbers = {name: value for name, value in facts.items() if value is not None}
+    quantities = {n: v for n, v in row.quantities.items() if isinstance(v, Measured)}
+    measured = {name: value.value for name, value in quantities.items()}
+    stderrs = {
+        f"{name}_stderr": value.stderr
+        for name, value in quantities.items()
+        if value.stderr is not None
+    }
+    steps = _training_steps(numbers)
+    return {**numbers, **stderrs, **measured} | ({} if steps is None else {"steps": steps})
+
+
+def _training_steps(facts: Mapping[str, float]) -> float | None:
+    """Say how many steps training took: a fact, or so many epochs of whole batches."""
+    if "steps" in facts:
+        return facts["steps"]
+    epochs, items, batch = (facts.get(name) for name in ("epochs", "data_amount", "batch_size"))
+    if epochs is None or items is None or batch is None or not batch > 0:
+        return None
+    batches = items / batch
+    steps = epochs * math.ceil(batches) if math.isfinite(batches) else math.inf
+    return steps if math.isfinite(steps) else None

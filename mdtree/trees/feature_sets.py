@@ -1,0 +1,59 @@
+"""Sets of features: what a tree may ask for, by what is known of the groups.
+
+`COMPARABLE` features mean the same whatever the task is: errors are told in units of the error of
+chance, losses in units of its loss, distances of weights for each root of a parameter.
+"""
+
+from __future__ import annotations
+
+from mdtree.trees.features import OTHERS, SHARES, SPECTRUM
+
+__all__ = ["COMPARABLE", "FACT_FEATURES", "LANDSCAPE", "TRAINING"]
+
+# What a tree may ask of any trained network, without facts and without test figures.
+LANDSCAPE: tuple[str, ...] = (
+    "train_error",
+    "train_loss",
+    "log_hessian_top",
+    "log_hessian_trace",
+    "connectivity",
+    "connectivity_peak",
+    "cka",
+    "log_hessian_share",
+    "log_peak_ratio",
+)
+
+# What means the same for every task, network and data set; no facts but the number of weights.
+COMPARABLE: tuple[str, ...] = (
+    *(f"{name}_share" for _, _, names in SHARES for name in names),
+    "log_train_loss_share",
+    "log_test_loss_share",
+    "error_gap",
+    "log_loss_gap",
+    "log_hessian_top",
+    "log_hessian_trace",
+    "log_hessian_share",
+    "log_peak_ratio",
+    "cka",
+    "log_distance",
+    *OTHERS,
+    *SPECTRUM,
+)
+
+FACT_FEATURES: tuple[str, ...] = ("log_parameters", "log_data_amount")
+
+# What a recipe tells of training, alone and beside the curvature.
+TRAINING: tuple[str, ...] = (
+    *FACT_FEATURES,
+    "log_parameters_per_item",
+    "log_learning_rate",
+    "log_batch_size",
+    "log_temperature",
+    "log_batch_share",
+    "log_steps",
+    "log_epochs",
+    "log_training_time",
+    "log_edge",
+    "log_edge_trace",
+    "log_gradient_noise",
+)
