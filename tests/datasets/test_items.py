@@ -157,7 +157,7 @@ def test_images_of_different_sizes_are_told_what_helps():
 
 
 def test_items_that_are_no_batch_are_refused():
-    with pytest.raises(DataError, match=r"a batch is \(x, y\).*got \(float32\[2, 2\]\)"):
+    with pytest.raises(DataError, match=r"a batch must be \(x, y\).*got \(float32\[2, 2\]\)"):
         list(of(TensorDataset(X)).batches(2))
 
 

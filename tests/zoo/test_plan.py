@@ -116,7 +116,7 @@ def test_one_item_has_a_price(tmp_path):
             MdtreeError,
             "seed-0 cannot be trained: KeyError",
         ),
-        ({"data": {"amount": 5000}}, DataError, "amount 5000 is more than the 1200 training"),
+        ({"data": {"amount": 5000}}, DataError, "amount must be at most the 1200 training"),
         ({"data": {"source": "images", "root": "/not/there"}}, DataError, "/not/there"),
     ],
 )
