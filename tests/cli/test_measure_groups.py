@@ -159,7 +159,7 @@ def test_facts_make_the_network_and_a_group_without_them_fails_alone(mdtree, zoo
     ran = mdtree("measure", zoo)
 
     assert ran.code == 1
-    assert "failed cold: the recipe asks for the fact 'width'" in ran.err
+    assert "failed cold: the recipe uses the fact 'width'" in ran.err
     assert rows_of(zoo / "rows.jsonl")["hot"].facts["width"] == 2
     assert mdtree("measure", zoo, "--fact", "width=2").code == 0
 

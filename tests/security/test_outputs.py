@@ -73,7 +73,7 @@ def test_nothing_is_appended_to_a_file_that_has_another_name(mdtree, theirs, min
     (theirs / name).hardlink_to(mine / ".bashrc")
     ran = command(mdtree, theirs)
     assert (ran.code, ran.out) == (5, "")
-    assert f"{name} is one file under several names" in ran.err
+    assert f"{name} is a hard link to another file" in ran.err
     assert untouched(mine)
 
 
