@@ -166,10 +166,18 @@ def test_a_name_of_another_form_is_refused(name):
     [
         (MODULE, "mkae", r"module 'mine' \(.*mine.py\) has no 'mkae', did you mean 'make'\?"),
         (MODULE, "number", "'mine:number' is a int, not a function or class"),
-        ("import nowhere_to_be_found", "make", "No module named 'nowhere_to_be_found'; is the"),
+        (
+            "import nowhere_to_be_found",
+            "make",
+            "No module named 'nowhere_to_be_found'; check that the",
+        ),
         ("def make(:", "make", "importing mine failed: SyntaxError"),
         ("raise SystemExit(3)", "make", "mine exits when it is imported; move the code"),
-        ("def __getattr__(name):\n    import nowhere", "make", "No module named 'nowhere'; is the"),
+        (
+            "def __getattr__(name):\n    import nowhere",
+            "make",
+            "No module named 'nowhere'; check that the",
+        ),
     ],
 )
 def test_a_module_that_cannot_give_the_factory_says_why(module, text, attribute, reason):

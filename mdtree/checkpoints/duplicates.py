@@ -71,7 +71,13 @@ def equal_weights(
 def equal_tensors(
     some: Mapping[str, Tensor], others: Mapping[str, Tensor], names: Iterable[str]
 ) -> bool:
-    """Return whether two networks have equal tensors under these names; False without names."""
+    """Return whether two networks have equal tensors under these names.
+
+    Args:
+        some: The weights of one network.
+        others: The weights of the other.
+        names: The names to compare; without any, the networks do not count as equal.
+    """
     # from the end: networks with the same frozen first layers differ in the head
     reverse = list(names)[::-1]
     return bool(reverse) and all(_equal(some[name], others[name]) for name in reverse)

@@ -30,6 +30,11 @@ class Predictions:
 def predict(runner: ModelRunner, items: Items, run: Run) -> Predictions | None:
     """Run a network on all items; None if the targets are not class numbers.
 
+    Args:
+        runner: The network and its loss.
+        items: The items.
+        run: The network at its weights, from `Network.with_weights`.
+
     Raises:
         DataError: The labels do not fit the outputs, or memory runs out.
     """

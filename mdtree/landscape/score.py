@@ -49,7 +49,12 @@ class Score:
 
 
 def score(runner: ModelRunner, items: Items, run: Run) -> Score:
-    """Run a network on all items, in smaller batches if memory runs out.
+    """Score a network on all items, in smaller batches if memory runs out.
+
+    Args:
+        runner: The network and its loss.
+        items: The items.
+        run: The network at its weights, from `Network.with_weights`.
 
     Raises:
         DataError: The labels do not fit the outputs, or memory runs out with single items.

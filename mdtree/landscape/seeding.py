@@ -28,6 +28,12 @@ def draw(runner: ModelRunner, items: Items, count: int, source: torch.Generator)
     """Draw `count` items without replacement, or all if there are fewer.
 
     They are decoded once, so that every pass over them sees the same items.
+
+    Args:
+        runner: Items in memory are moved to its device.
+        items: The items to draw from.
+        count: How many to draw.
+        source: The source of random numbers.
     """
     chosen: Tensor = torch.randperm(len(items), generator=source)[:count]
     return runner.here(in_memory(items.take(chosen)))

@@ -67,6 +67,11 @@ class ResNet(nn.Module):
 def resnet18(width: int = 64, classes: int = 10, channels: int = 3) -> nn.Module:
     """Build the ResNet-18 of the published zoo.
 
+    Args:
+        width: The channels of the first stage.
+        classes: The number of outputs.
+        channels: The channels of the images.
+
     >>> sum(p.numel() for p in resnet18(width=2).parameters())
     11420
     """

@@ -101,6 +101,9 @@ def recipe_from_words(content: Mapping[str, Any]) -> Recipe:
 def words(pairs: Iterable[str]) -> dict[str, Any]:
     """Parse `key=value` pairs, with values as in a recipe.
 
+    Raises:
+        RecipeError: A pair is malformed.
+
     >>> words(["width=8", "name=CIFAR10", "rate=1e-3"])
     {'width': 8, 'name': 'CIFAR10', 'rate': 0.001}
     """

@@ -32,7 +32,11 @@ def is_address(measured: str | Path) -> bool:
 
 
 def home_of(measured: str | Path) -> Path:
-    """Return the folder of what is measured: a directory, or one weights file in it."""
+    """Return the folder of what is measured: a directory, or one weights file in it.
+
+    Raises:
+        RecipeError: It is an object storage, which has no folder.
+    """
     if is_address(measured):
         raise RecipeError(f"{measured} is an object storage: pass a recipe with --recipe")
     path = Path(measured)

@@ -25,6 +25,11 @@ def write_parquet(rows: Collection[Row], out: Path, *, batch: int = _BATCH) -> N
     another is a string.  A missing quantity is null, without its reason.  The rows are iterated
     twice, not kept in memory; the footer takes 80 bytes of memory per row.
 
+    Args:
+        rows: The rows.
+        out: The file.
+        batch: The rows of a row group, which are in memory at once.
+
     Raises:
         MissingExtraError: pyarrow is not installed, or too old.
         RowsError: There are too many columns, or two of the same name.

@@ -35,7 +35,13 @@ def is_zip(file: IO[bytes]) -> bool:
 
 
 def zip_fault(archive: zipfile.ZipFile, size: int, *, compressed: bool = False) -> str | None:
-    """Return why an archive of `size` bytes cannot be unpacked; it may be `compressed`."""
+    """Return why an archive cannot be unpacked safely, or None.
+
+    Args:
+        archive: The archive.
+        size: The bytes of its file.
+        compressed: Whether its entries may be compressed.
+    """
     entries = archive.infolist()
     total = sum(entry.file_size for entry in entries)
     if len({entry.filename for entry in entries}) < len(entries):

@@ -101,7 +101,7 @@ def test_a_key_that_is_not_there_is_told_with_the_nearest():
         ({0: ONE}, "contains 0, but no weights under"),
         ({"model": {}}, "contains model, but no weights under"),
         ({"model": {"a": ONE, "b": 3}}, "contains model, but no weights under"),
-        ({f"k{n}": n for n in range(99)}, "holds k0, k1, k2, k3, k4, k5, k6, k7, and"),
+        ({f"k{n}": n for n in range(99)}, "contains k0, k1, k2, k3, k4, k5, k6, k7, but"),
     ],
 )
 def test_what_holds_no_weights_is_told(content, words):

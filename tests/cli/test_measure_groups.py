@@ -25,7 +25,7 @@ def test_two_groups_of_one_name_are_told_before_anything_is_measured(mdtree, zoo
     change_recipe(zoo, groups=[hot, {**hot, "files": ["cold/*"]}])
     ran = mdtree("measure", zoo)
     assert ran.code == 2
-    assert "both called 'hot'" in ran.err
+    assert "both named 'hot'" in ran.err
 
 
 def test_a_folder_called_like_the_directory_itself_is_told(mdtree, tmp_path):

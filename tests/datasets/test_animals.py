@@ -254,7 +254,7 @@ def test_bombs_are_not_unpacked(tmp_path, monkeypatch, write):
     del zeros, bomb
     for root in roots:
         tracemalloc.start()
-        with pytest.raises(DataError, match="it holds more than 1 MiB; fetch it with"):
+        with pytest.raises(DataError, match="it has more than 1 MiB; fetch it with"):
             read(root)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

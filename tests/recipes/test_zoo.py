@@ -281,7 +281,7 @@ def test_only_what_sgd_trained_is_continued_by_sgd(optimizer):
             ["training.epochs: 2, now 3", 'training.optimizer: "sgd", now "adamw"'],
         ),
         ({"seeds": 3}, ["seeds: 2, now 3"]),
-        ({"facts": {"tag": "1"}}, ["facts: {}, now not there", 'facts.tag: not there, now "1"']),
+        ({"facts": {"tag": "1"}}, ["facts: {}, now not set", 'facts.tag: not set, now "1"']),
         ({"training": {"epochs": 2, "batch_size": 32, "learning_rate": 5e-2}}, []),
     ],
 )  # fmt: skip

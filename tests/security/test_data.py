@@ -60,7 +60,7 @@ def test_ghostscript_would_leave_a_trace(tmp_path, ghostscript):
 @pytest.mark.parametrize("name", ["0.png", "0.jpg", "0.tif", "0.webp"])
 def test_a_picture_that_is_postscript_is_not_given_to_ghostscript(tmp_path, ghostscript, name):
     spec = folder_of(tmp_path, name, POSTSCRIPT)
-    with pytest.raises(DataError, match="behind item 0: UnidentifiedImageError"):
+    with pytest.raises(DataError, match="after item 0: UnidentifiedImageError"):
         load_data(spec, tmp_path, trust=FOUND)
     assert not ghostscript.exists()
 
@@ -71,7 +71,7 @@ def test_data_sets_of_torchvision_open_the_same_formats_alone(tmp_path, ghostscr
         (base / where).mkdir(parents=True)
         (base / where / "0.ppm").write_bytes(POSTSCRIPT)
     (base / "GT-final_test.csv").write_text("Filename;ClassId\n0.ppm;0\n")
-    with pytest.raises(DataError, match="behind item 0: UnidentifiedImageError"):
+    with pytest.raises(DataError, match="after item 0: UnidentifiedImageError"):
         load_data(TorchvisionData(name="GTSRB", root="data"), tmp_path, trust=FOUND)
     assert not ghostscript.exists()
 

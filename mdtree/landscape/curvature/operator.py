@@ -128,7 +128,16 @@ class Hessian:
 
 
 def mean_loss(runner: ModelRunner, output: Tensor, batch: Batch) -> Tensor:
-    """Compute the mean loss of a batch; raise LossError if it cannot be differentiated."""
+    """Compute the mean loss of a batch.
+
+    Args:
+        runner: The loss.
+        output: The output of the network.
+        batch: The batch.
+
+    Raises:
+        LossError: The mean loss is not finite, or cannot be differentiated.
+    """
     loss = runner.losses(output, batch).mean()
     if not torch.isfinite(loss):
         raise LossError(f"the loss is not finite: {loss.item()}")

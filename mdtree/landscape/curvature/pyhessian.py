@@ -60,6 +60,11 @@ def published_hessian(runner: ModelRunner, weights: Weights, items: Items) -> Py
 
     All items form one batch, whose graph is kept, or several smaller ones if memory runs out.
 
+    Args:
+        runner: The network and its loss.
+        weights: The point at which the Hessian is taken.
+        items: The sample.
+
     Raises:
         LossError: The loss or its derivatives are not finite.
     """

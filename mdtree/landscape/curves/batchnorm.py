@@ -29,7 +29,16 @@ def has_statistics(module: nn.Module) -> bool:
 
 
 def reestimate(runner: ModelRunner, items: Items, run: Run) -> None:
-    """Set the BatchNorm statistics of `run` to those of one pass over the items."""
+    """Set the BatchNorm statistics of `run` to those of one pass over the items.
+
+    Args:
+        runner: The network and its batch size.
+        items: At least two items.
+        run: The network at its weights, whose buffers are set.
+
+    Raises:
+        DataError: Memory runs out even with batches of two items.
+    """
     if not has_statistics(runner.network.module):
         return
     with torch.no_grad(), batch_statistics(runner.network.module) as layers:

@@ -18,7 +18,13 @@ __all__ = ["random_weights"]
 
 
 def random_weights(layout: ParameterLayout, like: Tensor, source: torch.Generator) -> Tensor:
-    """Draw a vector of weights."""
+    """Draw a vector of weights.
+
+    Args:
+        layout: The names and shapes of the parameters.
+        like: A tensor with the device and dtype of the result.
+        source: The source of random numbers.
+    """
     parts = [
         _drawn(name, shape, layout, source).reshape(-1) for name, shape in layout.shapes.items()
     ]

@@ -135,7 +135,15 @@ def cka(first: Kernel, second: Kernel, *, debiased: bool) -> float | None:
 def cka_stderr(first: Kernel, second: Kernel, *, debiased: bool) -> float | None:
     """Compute the jackknife standard error of CKA over eight blocks of items.
 
-    sqrt((g-1)/g sum_b (CKA_b - mean)^2); None if too few items are left.
+    sqrt((g-1)/g sum_b (CKA_b - mean)^2)
+
+    Args:
+        first: The kernel of one network.
+        second: The kernel of the other.
+        debiased: Use the debiased estimator.
+
+    Returns:
+        The standard error, or None if too few items are left without a block.
     """
     block = torch.arange(len(first)) % _BLOCKS
     left = [torch.nonzero(block != b).squeeze(1) for b in range(min(_BLOCKS, len(first)))]

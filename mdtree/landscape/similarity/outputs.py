@@ -74,7 +74,13 @@ def mixed_sample(
 
 
 def outputs(runner: ModelRunner, items: Items, run: Run) -> Outputs:
-    """Run a network once on all items."""
+    """Run a network once on all items.
+
+    Args:
+        runner: The network and its batch size.
+        items: The items.
+        run: The network at its weights, from `Network.with_weights`.
+    """
     output = within_memory(lambda size: _run(runner, items, run, size), runner.batch_size)
     runner.meter.add(ComputeCost(forward=len(items)))
     if output is None:
