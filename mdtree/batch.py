@@ -1,4 +1,4 @@
-"""A batch: what one step of a data set yields, as a pair or as a dictionary.
+"""A batch of items, as a pair or as a dictionary.
 
 (x, y)                                       called as model(x)
 {"input_ids": .., "mask": .., "labels": ..}  called as model(input_ids=.., mask=..)
@@ -22,39 +22,43 @@ __all__ = ["LABELS", "Batch", "as_batch", "describe", "inputs", "size", "targets
 
 Batch = tuple[Tensor, Tensor] | Mapping[str, Tensor]
 
-LABELS = ("labels", "label")  # the names under which dictionaries carry their targets
+LABELS = ("labels", "label")  # keys of the targets in a dictionary
 
-_LEVELS = 3  # of values in values that an error message goes into
-_SHOWN = 6  # entries that an error message lists of a long value
+_LEVELS = 3  # of nesting that an error message describes
+_SHOWN = 6  # entries of a long value that an error message lists
 
 
 def as_batch(value: Any) -> Batch:
-    """Check what a data set or loader gave, and make it a batch."""
+    """Check what a data set or loader yielded, and return it as a batch.
+
+    Raises:
+        DataError: It is neither (x, y) nor a dictionary of tensors with labels.
+    """
     if isinstance(value, Mapping):
         labels = [value[label] for label in LABELS if label in value]
         tensors = all(isinstance(inner, Tensor) for inner in value.values())
         if not labels or not tensors or labels[0].dim() == 0:
             raise DataError(
-                "a batch that is a dictionary holds tensors, one of them called 'labels'; "
-                f"got {describe(value)}"
+                "a batch that is a dictionary must contain only tensors, one of them named "
+                f"'labels'; got {describe(value)}"
             )
         return dict(value)
     if isinstance(value, tuple | list) and len(value) == 2:  # noqa: PLR2004 - (x, y)
         x, y = value
         if isinstance(x, Tensor) and isinstance(y, Tensor) and x.shape[:1] == y.shape[:1] != ():
             return x, y
-    raise DataError(f"a batch is (x, y) or a dictionary of tensors, got {describe(value)}")
+    raise DataError(f"a batch must be (x, y) or a dictionary of tensors, got {describe(value)}")
 
 
 def targets(batch: Batch) -> Tensor:
-    """Get what the model should say."""
+    """Return the targets."""
     if isinstance(batch, tuple):
         return batch[1]
     return next(batch[label] for label in LABELS if label in batch)
 
 
 def inputs(batch: Batch) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-    """Get what the model is called with: positional and keyword arguments."""
+    """Return the positional and keyword arguments for the model."""
     if isinstance(batch, tuple):
         return (batch[0],), {}
     return (), {key: value for key, value in batch.items() if key not in LABELS}
@@ -73,7 +77,7 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 
 def describe(value: Any, *, levels: int = _LEVELS) -> str:
-    """Say what a value looks like, for error messages: `(float32[32, 1, 8, 8], int64[32])`."""
+    """Describe a value for error messages: `(float32[32, 1, 8, 8], int64[32])`."""
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
     if not isinstance(value, Mapping | tuple | list) or levels == 0:

@@ -1,15 +1,15 @@
-"""Everything that can go wrong on purpose, with the exit code that the command line gives it.
+"""The errors that mdtree raises on purpose, with their exit codes on the command line.
 
     MdtreeError                        2   wrong use or bad input
-    ├── RecipeError                    2   the recipe does not say what can be done
-    │   └── UntrustedError             2   a name that this recipe may not use
+    ├── RecipeError                    2   the recipe is invalid
+    │   └── UntrustedError             2   the recipe names code that it may not use
     ├── DataError                      2   the data cannot be read or do not fit the model
-    ├── CheckpointError                2   one weights file cannot be used
+    ├── CheckpointError                2   a weights file cannot be used
     │   ├── UnreadableError            2   not weights, or damaged
     │   ├── UnsafeError                2   holds code, which is never run
-    │   ├── MismatchError              2   the weights are of another model
-    │   │   └── DivergedError          2   the weights are no numbers: training had diverged
-    │   └── SnapshotsError             2   files of one run, where seeds are asked for
+    │   ├── MismatchError              2   the weights belong to another model
+    │   │   └── DivergedError          2   the weights are NaN or infinite: training diverged
+    │   └── SnapshotsError             2   snapshots of one run where seeds are expected
     ├── RowsError                      2   a measurements file cannot be read
     ├── TreeError                      2   a tree file cannot be read, or a tree cannot be fitted
     │   └── ProtocolError              2   rows and tree were measured in different ways
@@ -19,7 +19,7 @@
 
 Exit code 0 is "done", 1 is "finished, but some groups failed", 130 is "interrupted" (Ctrl-C),
 143 "terminated" (SIGTERM).
-A message says what was got, what was allowed and what to do.
+A message says what was found, what is allowed and what to do.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ __all__ = [
 
 
 class MdtreeError(Exception):
-    """The base of all errors that mdtree raises on purpose."""
+    """Base class of all errors that mdtree raises on purpose."""
 
     exit_code = 2
 
 
 class RecipeError(MdtreeError):
-    """The recipe (or its counterpart on the command line) does not say what can be done."""
+    """The recipe, or its counterpart on the command line, is invalid."""
 
 
 class UntrustedError(RecipeError):
-    """A recipe found inside a directory names code that it may not name."""
+    """A recipe found inside a directory names code that it may not use."""
 
 
 class DataError(MdtreeError):
@@ -63,7 +63,7 @@ class DataError(MdtreeError):
 
 
 class CheckpointError(MdtreeError):
-    """One weights file cannot be used; other files are not touched by that."""
+    """A weights file cannot be used; other files are not affected."""
 
 
 class UnreadableError(CheckpointError):
@@ -79,11 +79,11 @@ class MismatchError(CheckpointError):
 
 
 class DivergedError(MismatchError):
-    """The weights hold NaN or infinity: training had diverged."""
+    """The weights contain NaN or infinity: training diverged."""
 
 
 class SnapshotsError(CheckpointError):
-    """The files of a group were saved by one run at different times: they are no seeds."""
+    """The files of a group are snapshots of one run, not different seeds."""
 
 
 class RowsError(MdtreeError):
@@ -91,26 +91,26 @@ class RowsError(MdtreeError):
 
 
 class TreeError(MdtreeError):
-    """A tree file cannot be read, or a tree cannot be fitted on the rows that were given."""
+    """A tree file cannot be read, or a tree cannot be fitted to the rows."""
 
 
 class ProtocolError(TreeError):
-    """Rows and tree were measured in different ways, so their numbers do not compare."""
+    """Rows and tree were measured in different ways, so their numbers are not comparable."""
 
 
 class MissingExtraError(MdtreeError):
-    """An optional package is needed and not installed."""
+    """A required optional package is not installed."""
 
     exit_code = 3
 
 
 class LockedError(MdtreeError):
-    """Another process writes the same file."""
+    """Another process is writing the same file."""
 
     exit_code = 4
 
 
 class OutputError(MdtreeError):
-    """The result cannot be written where it was asked for."""
+    """The result cannot be written to the requested place."""
 
     exit_code = 5

@@ -1,4 +1,4 @@
-"""Factories: from a name such as `pkg.module:make` to the object that it makes."""
+"""Factories: from a name such as `pkg.module:make` to the object that it builds."""
 
 from __future__ import annotations
 
@@ -26,10 +26,15 @@ _FETCHING = re.compile(r"weights(_\w+)?|(use_)?pretrained(_\w+)?|checkpoint(_pat
 
 
 def find(name: str, trust: Trust) -> Callable[..., Any]:
-    """Import the factory `pkg.module:name`, if this recipe may use it."""
+    """Import the factory `pkg.module:name`, if this recipe may use it.
+
+    Raises:
+        RecipeError: The name is malformed, or the factory cannot be imported.
+        UntrustedError: The recipe may not use this factory.
+    """
     module_name, colon, attribute = name.partition(":")
     if not (colon and attribute.isidentifier() and _is_dotted(module_name)):
-        raise RecipeError(f"a factory is named as pkg.module:name, got {name!r}")
+        raise RecipeError(f"a factory must be written as pkg.module:name, got {name!r}")
     if trust.admits(module_name, attribute):
         with _importable(trust.folders):
             return _import_factory(module_name, attribute)
@@ -56,12 +61,12 @@ def needs_trust(name: str) -> bool:
 
 
 def asked_to_fetch(kwargs: Mapping[str, Any]) -> list[str]:
-    """List the arguments that would make a factory read weights, or download them."""
+    """List the arguments that would make a factory read or download weights."""
     return [key for key, value in kwargs.items() if _FETCHING.fullmatch(key) and value]
 
 
 def fetching_nothing(factory: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """Give a factory None where it would fetch weights unasked, and no network at all."""
+    """Wrap a factory so that it fetches no weights by default and has no network access."""
     overrides = {
         key: None for key, default in _defaults(factory) if _FETCHING.fullmatch(key) and default
     }
@@ -75,7 +80,11 @@ def fetching_nothing(factory: Callable[..., Any], name: str) -> Callable[..., An
 
 
 def call(factory: Callable[..., Any], kwargs: Mapping[str, Any], name: str) -> Any:
-    """Call a factory; wrong arguments are reported with the nearest right ones."""
+    """Call a factory; for a misspelt argument, the error suggests the nearest valid one.
+
+    Raises:
+        RecipeError: An argument is unknown or missing, or the factory failed.
+    """
     try:
         inspect.signature(factory).bind(**kwargs)
     except TypeError as error:
@@ -93,7 +102,7 @@ def call(factory: Callable[..., Any], kwargs: Mapping[str, Any], name: str) -> A
             f"{name}: {fault} (it takes {', '.join(accepted) or 'nothing'})"
         ) from error
     except ValueError:
-        pass  # some built-in callables have no signature: the call itself tells
+        pass  # some built-in callables have no signature: the call itself will fail
     try:
         return factory(**kwargs)
     except MdtreeError:
@@ -107,7 +116,7 @@ def call(factory: Callable[..., Any], kwargs: Mapping[str, Any], name: str) -> A
 def _import_factory(
     module_name: str, attribute: str, limit: AbstractContextManager[None] | None = None
 ) -> Callable[..., Any]:
-    """Import a factory, within a limit if there is one."""
+    """Import a factory, inside the context `limit` if there is one."""
     name = f"{module_name}:{attribute}"
     try:
         with vision.usable(), limit or nullcontext():
@@ -115,13 +124,13 @@ def _import_factory(
             factory = getattr(module, attribute, None)  # which may import as well
     except ImportError as error:
         raise RecipeError(
-            f"factory {name!r}: {error}; is the package installed, "
-            "and does mdtree run in the folder where the module lies?"
+            f"factory {name!r}: {error}; check that the package is installed, "
+            "or run mdtree in the folder of the module"
         ) from error
     except SystemExit as error:
         raise RecipeError(
-            f"factory {name!r}: {module_name} ends the program when it is imported; "
-            'put what it runs as a script under `if __name__ == "__main__":`'
+            f"factory {name!r}: {module_name} exits when it is imported; "
+            'move the code that runs as a script under `if __name__ == "__main__":`'
         ) from error
     except MdtreeError:
         raise
@@ -140,7 +149,7 @@ def _import_factory(
 
 
 def _reading_no_files(factory: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """Keep a factory of another package from reading weights: timm would unpickle them."""
+    """Prevent a factory of another package from reading weights: timm would unpickle them."""
     guarded_factory = fetching_nothing(factory, name)
 
     @functools.wraps(factory)
@@ -148,7 +157,7 @@ def _reading_no_files(factory: Callable[..., Any], name: str) -> Callable[..., A
         if arguments := asked_to_fetch(kwargs):
             raise UntrustedError(
                 f"{name}: leave out {', '.join(arguments)}, mdtree loads your own weights; "
-                f"if you know what it would read, add --trust {name}"
+                f"if you know what the factory would read, add --trust {name}"
             )
         return guarded_factory(**kwargs)
 
@@ -156,7 +165,7 @@ def _reading_no_files(factory: Callable[..., Any], name: str) -> Callable[..., A
 
 
 def _defaults(factory: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
-    """List what a factory takes where it is given nothing."""
+    """Yield the parameters of a factory that have defaults."""
     with suppress(ValueError):  # some built-in callables have no signature
         for key, parameter in inspect.signature(factory).parameters.items():
             if parameter.default is not parameter.empty:
@@ -166,14 +175,14 @@ def _defaults(factory: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
 def _untrusted(name: str) -> UntrustedError:
     modules = ", ".join(module for modules in KNOWN_PACKAGES.values() for module in modules)
     return UntrustedError(
-        f"the recipe found inside the directory names {name!r}, and may only name what is defined "
-        f"in {modules}; if you know this code, add --trust {name}, "
-        "or name the recipe yourself with --recipe"
+        f"the recipe found inside the directory names {name!r}, but may only use code from "
+        f"{modules}; if you trust this code, add --trust {name}, "
+        "or pass the recipe yourself with --recipe"
     )
 
 
 def _lies_in(module: str, modules: Iterable[str]) -> bool:
-    """Say whether a module is one of these or in one; `timm.models._hub` is private."""
+    """Return whether a module is public and inside `modules`; `timm.models._hub` is private."""
     return "._" not in module and any(
         f"{module}.".startswith(f"{known_module}.") for known_module in modules
     )
@@ -185,7 +194,7 @@ def _is_dotted(name: str) -> bool:
 
 @contextmanager
 def _importable(folders: Iterable[Path]) -> Iterator[None]:
-    """Let the user's own modules be found, after all installed ones."""
+    """Make the user's own modules importable, after all installed ones."""
     added = [str(folder) for folder in folders if str(folder) not in sys.path]
     sys.path += added
     try:

@@ -16,12 +16,12 @@ from mdtree.exceptions import DataError
 __all__ = ["DatasetItems", "Items", "TensorItems", "in_memory"]
 
 _MEMORY = 2 << 30  # bytes; a data set up to this size is decoded once and kept
-_FEW = 16  # items that are read at once for their labels alone, however large they are
-_ALIGNMENT = 64  # bytes; torch begins what it allocates at multiples of it
+_FEW = 16  # items that are read at once if only labels are needed; items may be large
+_ALIGNMENT = 64  # bytes; torch's allocations start at multiples of it
 
 
 class Items(Protocol):
-    """What metrics and training need of data."""
+    """The interface of data for metrics and training."""
 
     def __len__(self) -> int:
         """Count the items."""
@@ -30,10 +30,10 @@ class Items(Protocol):
         """Yield all items in order; the last batch may be smaller."""
 
     def take(self, indices: Tensor) -> Items:
-        """Choose items, in the order of `indices`."""
+        """Select items, in the order of `indices`."""
 
     def labels(self) -> Tensor:
-        """Get the targets of all items."""
+        """Return the targets of all items."""
 
     def relabelled(self, labels: Tensor) -> Items:
         """Replace the targets of all items."""
@@ -41,7 +41,7 @@ class Items(Protocol):
 
 @dataclass(frozen=True)
 class TensorItems:
-    """Items that lie in memory as tensors."""
+    """Items in memory, as tensors."""
 
     all: Batch
 
@@ -49,10 +49,10 @@ class TensorItems:
         return size(self.all)
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """Yield views, or copies of those that do not begin where new tensors do.
+        """Yield views, or copies where a view is not aligned like a new tensor.
 
-        Matrix kernels may sum in another order where the memory begins elsewhere; so a batch has
-        the same bits whether it was part of something larger or decoded by itself.
+        Matrix kernels may sum in a different order depending on alignment; so a batch gives the
+        same bits whether it is a part of something larger or was decoded by itself.
         """
         for start in range(0, len(self), batch_size):
             batch = self._at(slice(start, start + batch_size))
@@ -62,11 +62,11 @@ class TensorItems:
                 yield {key: _aligned(tensor) for key, tensor in batch.items()}
 
     def take(self, indices: Tensor) -> TensorItems:
-        """Copy the chosen items."""
+        """Copy the selected items."""
         return TensorItems(self._at(indices))
 
     def labels(self) -> Tensor:
-        """Get the targets of all items."""
+        """Return the targets of all items."""
         return targets(self.all)
 
     def relabelled(self, labels: Tensor) -> TensorItems:
@@ -84,7 +84,7 @@ class TensorItems:
 
 @dataclass(frozen=True)
 class DatasetItems:
-    """Items of a torch Dataset, decoded whenever they are read."""
+    """Items of a torch Dataset, decoded each time they are read."""
 
     dataset: Dataset[Any]
     indices: Tensor
@@ -95,13 +95,13 @@ class DatasetItems:
         return len(self.indices)
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """Decode batch by batch, in this process."""
+        """Decode one batch at a time, in this process."""
         loader: DataLoader[Any] = DataLoader(
             self.dataset,
             batch_size=batch_size,
             sampler=self.indices.tolist(),
             collate_fn=self.collate,
-            generator=torch.Generator(),  # else each pass draws from everybody's random numbers
+            generator=torch.Generator(),  # otherwise each pass draws from the global random state
         )
         done = 0
         try:
@@ -117,17 +117,17 @@ class DatasetItems:
         except Exception as error:  # a user's data set can raise anything
             hint = "; images of different sizes need transform.size in the recipe"
             raise DataError(
-                f"the data cannot be read behind item {done}: {type(error).__name__}: {error}"
+                f"the data cannot be read after item {done}: {type(error).__name__}: {error}"
                 + (hint if "equal size" in str(error) else "")
             ) from error
 
     def take(self, indices: Tensor) -> DatasetItems:
-        """Choose items without decoding any."""
+        """Select items without decoding any."""
         replaced = None if self.replaced is None else self.replaced[indices]
         return DatasetItems(self.dataset, self.indices[indices], replaced, self.collate)
 
     def labels(self) -> Tensor:
-        """Get the targets, from the data set's own list where it has one."""
+        """Return the targets, from the data set's own list if it has one."""
         if self.replaced is not None:
             return self.replaced
         known = getattr(self.dataset, "targets", None)
@@ -141,18 +141,18 @@ class DatasetItems:
 
 
 def in_memory(items: Items) -> Items:
-    """Decode a data set once, if it fits: it is read several times for each checkpoint."""
+    """Decode a data set once, if it fits into memory: it is read several times per checkpoint."""
     if isinstance(items, TensorItems) or len(items) == 0:
         return items
     first = _bytes(next(items.batches(1)))
     if len(items) * first > _MEMORY:
         return items
-    batches, taken = [], 0
+    batches, total = [], 0
     for batch in items.batches(256):
         batches.append(batch)
-        taken += _bytes(batch)
-        if taken > _MEMORY:
-            return items  # the first item was a small one
+        total += _bytes(batch)
+        if total > _MEMORY:
+            return items  # the first item was small
     try:
         return TensorItems(_joined(batches))
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Losses: functions of (output, batch) that give one number for each item, or their mean."""
+"""Losses: functions of (output, batch) that return one number per item, or the mean."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def cross_entropy(*, label_smoothing: float = 0.0) -> Loss:
 
 
 def mse() -> Loss:
-    """Regression: the mean squared difference of output and target of each item."""
+    """Regression: the mean squared error of each item."""
 
     def loss(output: Tensor, batch: Batch) -> Tensor:
         target = targets(batch).to(output.dtype).reshape(output.shape)
@@ -46,7 +46,12 @@ LOSSES: dict[str, Callable[..., Loss]] = {
 
 
 def build_loss(spec: LossSpec, trust: Trust) -> Loss:
-    """Make the loss of a recipe; `pkg.module:name` names a factory that returns the function."""
+    """Build the loss of a recipe; `pkg.module:name` names a factory that returns the function.
+
+    Raises:
+        RecipeError: The loss is unknown, or its factory does not return a function.
+        UntrustedError: The recipe may not use this factory.
+    """
     if ":" in spec.factory:
         loss: Any = call(find(spec.factory, trust), spec.kwargs, spec.factory)
     elif spec.factory in LOSSES:

@@ -1,4 +1,4 @@
-"""Helpers for messages: the nearest known word, plurals, and names made harmless and short."""
+"""Helpers for messages: nearest known word, plurals, safe and short names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_WORDS = 10_000  # to compare with
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """Give the end of a message that suggests the nearest known word, or nothing if none is near.
+    """Return the end of a message that suggests the nearest known word, or "" if none is near.
 
     >>> nearest("widht", ["width", "depth"])
     ", did you mean 'width'?"
@@ -30,7 +30,7 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """Count things.
+    """Return a count with its noun, in the plural where needed.
 
     >>> plural(1, "group"), plural(3, "group")
     ('1 group', '3 groups')
@@ -39,12 +39,12 @@ def plural(count: int, noun: str) -> str:
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    """Show control characters instead of sending them: a file's name may hold terminal codes."""
+    """Escape control characters: a file name may contain terminal codes."""
     return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
 
 
 def shortened(text: str, most: int) -> str:
-    """Cut a text that is too long, and show that it was cut.
+    """Shorten a text to at most `most` characters, with an ellipsis where it was cut.
 
     >>> shortened("landscape", 5), shortened("loss", 5)
     ('land…', 'loss')

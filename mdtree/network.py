@@ -1,7 +1,7 @@
-"""A network: a module that is run at any weights, in any direction, without being changed.
+"""A network: a module that can be evaluated at any weights without being changed.
 
-`torch.func.functional_call` takes the weights from a dictionary, so one code path evaluates a
-checkpoint, a point on a curve between two of them, or several seeds at once.
+`torch.func.functional_call` takes the weights from a dictionary, so the same code evaluates a
+checkpoint, a point on a curve between two checkpoints, or several seeds at once.
 """
 
 from __future__ import annotations
@@ -29,19 +29,22 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True)
 class Network:
-    """A module, run at weights that are given; its own are used in training alone."""
+    """A module that is called with weights; its own weights are used only in training."""
 
     module: nn.Module
 
     @property
     def parameters(self) -> int:
-        """Count the numbers that training changes or could change (no buffers)."""
+        """Number of parameters, trainable or frozen, without buffers."""
         return sum(parameter.numel() for parameter in self.module.parameters())
 
     def __call__(self, weights: Weights, batch: Batch) -> Tensor:
-        """Run the module at `weights`; outputs with a field `logits` give that field.
+        """Run the module at `weights`; of an output with a field `logits`, return that field.
 
-        A tensor that the module has under several names is taken from the first.
+        A tensor that the module has under several names is taken from the first name.
+
+        Raises:
+            DataError: The module cannot run on the batch, or not with one output per item.
         """
         positional, named = inputs(batch)
         with _explained(batch):
@@ -51,10 +54,10 @@ class Network:
         return _logits(output, batch)
 
     def with_weights(self, weights: Weights, work: Callable[[Run], ResultT]) -> ResultT:
-        """Do `work` with a function that runs the module at `weights`, for many batches.
+        """Call `work` with a function that runs the module at `weights`, for many batches.
 
-        The weights are put in and taken out once, not for every batch: that costs as much as a
-        small network's whole forward pass.
+        The weights are swapped in only once, not for every batch: a swap costs as much as the
+        forward pass of a small network.
         """
         inner = {f"module.{name}": tensor for name, tensor in self._once(weights).items()}
         result: ResultT = functional_call(
@@ -63,7 +66,7 @@ class Network:
         return result
 
     def trained(self, batch: Batch) -> Tensor:
-        """Run the module at the weights that it holds, as training does."""
+        """Run the module at its own weights, as in training."""
         positional, named = inputs(batch)
         with _explained(batch):
             output = self.module(*positional, **named)
@@ -75,7 +78,7 @@ class Network:
 
     @property
     def _is_tied(self) -> bool:
-        """Say whether tensors are shared: looking for them costs as much as all else in a call."""
+        """Whether tensors are shared: checking costs as much as everything else in a call."""
         return bool(self._first_names)
 
     @cached_property
@@ -88,20 +91,20 @@ class Network:
 
 
 class _Holder(nn.Module):
-    """A module around a module, whose forward pass is any work."""
+    """A module around another one, whose forward pass runs any function."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
     def forward(self, work: Callable[[Run], ResultT], run: Run) -> ResultT:
-        """Do the work while functional_call keeps other weights in the module."""
+        """Run the work while functional_call holds other weights in the module."""
         return work(run)
 
 
 @contextmanager
 def _explained(batch: Batch) -> Iterator[None]:
-    """Say on what a module failed; running out of memory is told by its own error."""
+    """Turn a module's error into a DataError that describes the batch, except out-of-memory."""
     try:
         yield
     except torch.OutOfMemoryError:
@@ -115,7 +118,7 @@ def _logits(output: Any, batch: Batch) -> Tensor:
     logits = getattr(output, "logits", output)
     if not isinstance(logits, Tensor) or logits.dim() == 0 or len(logits) != size(batch):
         raise DataError(
-            f"the network must give one output for each of {size(batch)} items, "
+            f"the network must return one output for each of {size(batch)} items, "
             f"got {describe(logits)}"
         )
     return logits

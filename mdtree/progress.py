@@ -1,4 +1,4 @@
-"""Progress of long work: an object that is passed down, silent unless the caller shows it."""
+"""Progress of long work: an object that is passed down, silent unless the caller displays it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ __all__ = ["Progress", "Silent"]
 
 
 class Progress(Protocol):
-    """What long work tells while it runs; the command line draws a bar from it."""
+    """What long work reports while it runs; the command line draws a bar from it."""
 
     def start(self, total: int) -> None:
-        """Say that `total` steps lie ahead."""
+        """Announce `total` steps."""
 
     def step(self, done: str) -> None:
-        """Say that one step is finished, and which."""
+        """Report that the step `done` has finished."""
 
 
 class Silent:
-    """The progress that nobody watches."""
+    """Progress that is not displayed."""
 
     def start(self, total: int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def step(self, done: str) -> None:
-        """Say nothing."""
+        """Do nothing."""

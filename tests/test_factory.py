@@ -71,7 +71,7 @@ def module(tmp_path, monkeypatch):
     ],
 )
 def test_a_found_recipe_may_not_name_it(name):
-    with pytest.raises(UntrustedError, match=rf"names '{name}', and may only .*--trust {name}"):
+    with pytest.raises(UntrustedError, match=rf"names '{name}', but may only .*--trust {name}"):
         find(name, FOUND)
 
 
@@ -113,7 +113,9 @@ def test_a_found_recipe_may_not_make_a_factory_fetch_weights(key):
 
 def test_a_package_that_is_known_and_not_installed_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(RecipeError, match=r"'timm.models:resnet18': .*is the package installed"):
+    with pytest.raises(
+        RecipeError, match=r"'timm.models:resnet18': .*check that the package is installed"
+    ):
         find("timm.models:resnet18", FOUND)
 
 
@@ -157,7 +159,7 @@ def test_the_path_is_restored_also_after_a_failure_and_keeps_what_the_module_add
     ["make", "mine:", ":make", "mine:a.b", "mine.:make", "a..b:c", "a b:c", "../x:y", "a:b:c"],
 )
 def test_a_name_of_another_form_is_refused(name):
-    with pytest.raises(RecipeError, match=r"a factory is named as pkg\.module:name, got"):
+    with pytest.raises(RecipeError, match=r"a factory must be written as pkg\.module:name, got"):
         find(name, OWN)
 
 
@@ -166,10 +168,18 @@ def test_a_name_of_another_form_is_refused(name):
     [
         (MODULE, "mkae", r"module 'mine' \(.*mine.py\) has no 'mkae', did you mean 'make'\?"),
         (MODULE, "number", "'mine:number' is a int, not a function or class"),
-        ("import nowhere_to_be_found", "make", "No module named 'nowhere_to_be_found'; is the"),
+        (
+            "import nowhere_to_be_found",
+            "make",
+            "No module named 'nowhere_to_be_found'; check that the",
+        ),
         ("def make(:", "make", "importing mine failed: SyntaxError"),
-        ("raise SystemExit(3)", "make", "mine ends the program when it is imported; put what"),
-        ("def __getattr__(name):\n    import nowhere", "make", "No module named 'nowhere'; is the"),
+        ("raise SystemExit(3)", "make", "mine exits when it is imported; move the code"),
+        (
+            "def __getattr__(name):\n    import nowhere",
+            "make",
+            "No module named 'nowhere'; check that the",
+        ),
     ],
 )
 def test_a_module_that_cannot_give_the_factory_says_why(module, text, attribute, reason):
@@ -179,7 +189,7 @@ def test_a_module_that_cannot_give_the_factory_says_why(module, text, attribute,
 
 
 def test_a_module_that_is_nowhere_is_said():
-    with pytest.raises(RecipeError, match="does mdtree run in the folder where the module lies"):
+    with pytest.raises(RecipeError, match="or run mdtree in the folder of the module"):
         find("nowhere_to_be_found:make", OWN)
 
 
@@ -328,5 +338,5 @@ def test_a_found_factory_that_fetches_on_its_own_account_is_refused(timm, tmp_pa
         timm(f"{imports}def make():\n    return {step}\n")
     else:
         timm(f"{imports}{step}\ndef make(): pass\n")
-    with pytest.raises(RecipeError, match=r"^timm\.models:make asks for the network, and nothing"):
+    with pytest.raises(RecipeError, match=r"^timm\.models:make needs network access, which is not"):
         call(find("timm.models:make", FOUND), {}, "timm.models:make")

@@ -148,16 +148,16 @@ def test_tensors_are_served_as_views():
 def test_an_error_of_a_user_s_data_set_is_a_data_error(error):
     with pytest.raises(DataError, match=str(error)) as caught:
         list(of(Broken(error)).batches(2))
-    assert isinstance(error, DataError) or "behind item 4" in str(caught.value)
+    assert isinstance(error, DataError) or "after item 4" in str(caught.value)
 
 
 def test_images_of_different_sizes_are_told_what_helps():
-    with pytest.raises(DataError, match=r"behind item 0.*transform\.size"):
+    with pytest.raises(DataError, match=r"after item 0.*transform\.size"):
         list(of(Ragged(None)).batches(2))
 
 
 def test_items_that_are_no_batch_are_refused():
-    with pytest.raises(DataError, match=r"a batch is \(x, y\).*got \(float32\[2, 2\]\)"):
+    with pytest.raises(DataError, match=r"a batch must be \(x, y\).*got \(float32\[2, 2\]\)"):
         list(of(TensorDataset(X)).batches(2))
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: from a path to the weights of a model. Nothing in a file is ever run."""
+"""Checkpoints: from a path to the weights of a model. No code in a file is ever run."""
 
 from mdtree.checkpoints.discovery import Folder, checkpoint_files, find_folders, named_files
 from mdtree.checkpoints.duplicates import equal_files, equal_tensors, equal_weights

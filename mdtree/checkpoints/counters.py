@@ -1,4 +1,4 @@
-"""Counters: how far a run had come when a checkpoint was saved, as trainers write it down."""
+"""Counters: the epoch or step at which a checkpoint was saved, as trainers record it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _NAMES = (
     *("epoch", "epochs", "step", "steps", "global_step", "global_steps"),
     *("iter", "iter_num", "iteration", "iterations", "update", "updates", "num_updates"),
 )
-_INNER = "meta"  # where mmengine has them
+_INNER = "meta"  # where mmengine stores them
 _TRAINER_STATE = "trainer_state.json"  # of Hugging Face's Trainer, beside the weights
 _LARGEST = 1 << 24  # bytes of it
-_MOST = 10**15  # that anything counts
+_MOST = 10**15  # largest plausible count
 
 
 def counters_in(content: Any) -> dict[str, float]:
@@ -45,7 +45,7 @@ def counters_beside(weights: Path) -> dict[str, float]:
             text = opening.read(_LARGEST + 1)
         return counters_in(json.loads(text)) if len(text) <= _LARGEST else {}
     except (OSError, ValueError, RecursionError):
-        return {}  # without it, a checkpoint is no worse
+        return {}  # counters are optional
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

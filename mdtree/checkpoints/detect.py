@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: names such as .pt, .pth, .pkl, .bin and .ckpt say nothing."""
+"""The kind of a file, by its first bytes: suffixes such as .pt, .pkl or .bin say nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INDEX = (".safetensors.index.json", ".bin.index.json")  # of checkpoints in seve
 
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".pth.tar", ".pkl", ".bin", ".ckpt", ".tar")
 
-# files that trainers write beside weights, and that hold none
+# files without weights that trainers write next to weights
 _BESIDE = re.compile(
     r"(optimizer|(lr_)?scheduler|scaler|sampler|rng_state|random_states|training_args)(_\d+)?\.\w+"
 )
@@ -39,7 +39,7 @@ _FOREIGN: dict[bytes, str] = {
 
 
 class Kind(Enum):
-    """The ways of storing weights that mdtree reads."""
+    """The file formats of weights that mdtree reads."""
 
     SAFETENSORS = "safetensors"
     SHARDED = "several parts with an index"
@@ -48,7 +48,7 @@ class Kind(Enum):
 
 
 def looks_like_weights(path: Path) -> bool:
-    """Say whether a file of a checkpoint directory is meant as a weights file."""
+    """Return whether a file in a checkpoint directory looks like a weights file."""
     name = path.name.lower()
     if name.startswith(".") or _BESIDE.fullmatch(name):
         return False
@@ -61,7 +61,12 @@ def looks_like_weights(path: Path) -> bool:
 
 
 def kind_of(path: Path) -> Kind:
-    """Tell how the weights in a file are stored; anything else is an error that says what it is."""
+    """Return the format of a weights file.
+
+    Raises:
+        UnreadableError: The file cannot be read, is damaged, or is not a weights file.
+        UnsafeError: The file holds code, or was not written by torch.save.
+    """
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
@@ -83,7 +88,7 @@ def _kind_of_safetensors(path: Path, header: int, size: int) -> Kind:
     if 8 + header > size:
         raise UnreadableError(
             f"{path} is a truncated safetensors file: "
-            f"its header alone has {header} bytes, the file {size}"
+            f"its header needs {header} bytes, but the file has only {size}"
         )
     return Kind.SAFETENSORS
 
@@ -95,7 +100,7 @@ def _kind_of_zip(path: Path, size: int) -> Kind:
             fault = zip_fault(archive, size)
     except Exception as error:
         # damage shows itself anywhere in the reader: BadZipFile, EOFError, struct.error, ...
-        raise UnreadableError(f"{path} is a truncated or damaged file of torch.save") from error
+        raise UnreadableError(f"{path} is a truncated or damaged torch.save file") from error
     parts = {name.partition("/")[2] for name in names}
     if "constants.pkl" in parts or any(part.startswith("code/") for part in parts):
         raise UnsafeError(
@@ -104,17 +109,17 @@ def _kind_of_zip(path: Path, size: int) -> Kind:
         )
     if "data.pkl" in parts and fault is not None:
         raise UnsafeError(
-            f"{path} was not written by torch.save: {fault}; unpack it, and save the weights again"
+            f"{path} was not written by torch.save: {fault}; save the weights again with torch.save"
         )
     if "data.pkl" in parts:
         return Kind.TORCH
     if names and all(name.endswith(".npy") for name in names):
         raise UnreadableError(f"{path} is a NumPy archive; mdtree reads PyTorch weights")
-    raise UnreadableError(f"{path} is a zip archive without weights of torch.save")
+    raise UnreadableError(f"{path} is a zip archive, but not one that torch.save wrote")
 
 
 def _foreign(path: Path, head: bytes) -> UnreadableError | UnsafeError:
-    """Say what a file is that holds no weights, as far as its first bytes tell."""
+    """Build the error that says what a file without weights is, by its first bytes."""
     if not head:
         return UnreadableError(f"{path} is empty")
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()
@@ -123,17 +128,19 @@ def _foreign(path: Path, head: bytes) -> UnreadableError | UnsafeError:
             return UnreadableError(f"{path} is {meaning}")
     if head.startswith(_PICKLE):
         return UnsafeError(
-            f"{path} is a Python pickle that torch.save did not write; pickles can run code, so it "
-            "is not opened: save the state_dict with torch.save or safetensors"
+            f"{path} is a Python pickle that torch.save did not write; it was not opened, because "
+            "pickles can run code: save the state_dict with torch.save or safetensors"
         )
     what = "a text file" if _is_text(head) else "of an unknown kind"
     return UnreadableError(
-        f"{path} is {what}, not weights (known: safetensors, and files of torch.save)"
+        f"{path} is {what}, not weights (known: safetensors and torch.save files)"
     )
 
 
 def _is_text(head: bytes) -> bool:
     try:
-        return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)  # may end in a word
+        return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(
+            head
+        )  # may end inside a character
     except UnicodeDecodeError:
         return False

@@ -1,4 +1,4 @@
-"""From a directory to groups of checkpoints."""
+"""Discovery: from a directory to groups of checkpoints."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _HUGGING_FACE = (
 
 
 _WILD = re.compile(r"[*?\[]")  # in a part of a pattern
-_MOST_NAMES = 1_000_000  # that are looked at for the patterns of a group
+_MOST_NAMES = 1_000_000  # that the patterns of a group may visit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +46,14 @@ class Folder:
 
 
 def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Folder]:
-    """Find every folder below `root` (or itself) that directly holds checkpoints.
+    """Yield every folder that directly contains checkpoints: `root` and all below it.
 
-    A Hugging Face folder is one checkpoint, and belongs to the group of the folder around it; one
-    that lies directly in `root` is a group of its own.  Folders come in the order of their paths,
-    while the directory is walked: only names beside the current path are kept.
+    A Hugging Face folder is one checkpoint, and belongs to the group of its parent folder; one
+    directly in `root` is a group of its own.  Folders come in the order of their paths, while the
+    directory is walked: only names beside the current path are kept in memory.
 
-    What cannot be read by its path is left out: for want of permission, or because the path is
-    longer than the system allows.
+    Folders and files that cannot be read, for lack of permission or because the path is too long
+    for the system, are skipped.
     """
     skip = {_real(path) for path in leave_out}
     for here, names in _walk(root):
@@ -71,7 +71,7 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Fold
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
-    """List the checkpoints that lie directly in a folder; the parts of a sharded one are one."""
+    """List the checkpoints directly in a folder; a sharded checkpoint is listed once."""
     try:
         names = [path.name for path in folder.iterdir() if _is_file(path)]
     except OSError:
@@ -81,7 +81,7 @@ def checkpoint_files(folder: Path) -> list[Path]:
 
 
 def weights_among(names: Iterable[str], parts: Iterable[str], folder: Path) -> list[str]:
-    """Choose the checkpoints from the names of a folder's files, `parts` being those of others."""
+    """Select the checkpoints among the file names of a folder, without `parts` of sharded ones."""
     known = set(names)
     if in_hugging_face(known):
         return [next(name for name in _HUGGING_FACE if name in known)]
@@ -93,12 +93,21 @@ def weights_among(names: Iterable[str], parts: Iterable[str], folder: Path) -> l
 
 
 def in_hugging_face(names: Collection[str]) -> bool:
-    """Say whether a folder with these files is a checkpoint of Hugging Face's."""
+    """Return whether a folder with these files is a Hugging Face checkpoint."""
     return "config.json" in names and any(name in names for name in _HUGGING_FACE)
 
 
 def named_files(root: Path, patterns: Iterable[str], *, group: str) -> tuple[Path, ...]:
-    """Find the files that a recipe lists for a group: paths, patterns, or folders that hold one."""
+    """Find the files that a recipe lists for a group: paths, patterns, or folders.
+
+    Args:
+        root: The folder that paths and patterns are relative to.
+        patterns: What the recipe lists.
+        group: The name of the group, for errors.
+
+    Raises:
+        RecipeError: A pattern matches nothing, or too much, or there are no weights files.
+    """
     files: list[Path] = []
     search = _Search(root, group)
     for pattern in patterns:
@@ -108,15 +117,15 @@ def named_files(root: Path, patterns: Iterable[str], *, group: str) -> tuple[Pat
         for match in matches:
             files += checkpoint_files(match) if os.path.isdir(match) else [match]  # noqa: PTH112 - as in _is_file
     if not files:
-        raise RecipeError(f"group {group!r}: {', '.join(patterns)} holds no weights file")
+        raise RecipeError(f"group {group!r}: no weights file in {', '.join(patterns)}")
     return tuple(dict.fromkeys(files))
 
 
 class _Search:
-    """What fits the patterns of a group: names, with *, ? and [...], and ** for folders in folders.
+    """A search for the patterns of a group: *, ? and [...], and ** for nested folders.
 
-    ** does not follow links, as nothing does that goes through a directory; the others do.  Links
-    may lead in circles, so there is an end to the names that are looked at.
+    ** does not follow links, like every walk through a directory here; the others do.  Links may
+    form cycles, so the number of names that are visited is limited.
     """
 
     def __init__(self, root: Path, group: str) -> None:
@@ -125,7 +134,7 @@ class _Search:
         self._left = _MOST_NAMES
 
     def matches(self, pattern: str) -> list[Path]:
-        """Find what fits a pattern or, as names may hold brackets, is called just so."""
+        """Find the paths that match a pattern, or that literally have this name."""
         exact = [self._root / pattern] if pattern else []
         return self._there(self._fitting(pattern), pattern) or self._there(exact, pattern)
 
@@ -143,7 +152,7 @@ class _Search:
         return places
 
     def _there(self, places: Iterable[Path], pattern: str) -> list[Path]:
-        """Keep what exists; a pattern that ends in `/` or `/.` means folders alone."""
+        """Keep the paths that exist; a pattern that ends in `/` or `/.` matches only folders."""
         is_there = os.path.isdir if pattern.endswith(("/", "/.")) else os.path.lexists
         return sorted(path for path in dict.fromkeys(places) if is_there(path))
 
@@ -157,7 +166,7 @@ class _Search:
         ]
 
     def _folders_below(self, folders: Iterable[Path]) -> list[Path]:
-        """List folders and all that are in them, each once."""
+        """List folders and all folders below them, each once."""
         seen: dict[Path, None] = {}
         waiting = list(folders)
         while waiting:
@@ -176,15 +185,15 @@ class _Search:
         self._left -= len(listed)
         if self._left < 0:
             raise RecipeError(
-                f"group {self._group!r}: its patterns lead to more than {_MOST_NAMES:,} names: "
-                "list its folders, or write patterns that lead to fewer"
+                f"group {self._group!r}: its patterns visit more than {_MOST_NAMES:,} names: "
+                "list its folders, or write narrower patterns"
             )
         return listed
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Give each folder with the names of those in it, all in order; links are not followed."""
-    waiting = [iter([root])]  # a folder on the way to here, and what is left beside it
+    """Yield each folder and the sorted names of its subfolders, without following links."""
+    waiting = [iter([root])]  # per level, the folders that are still to be visited
     while waiting:
         here = next(waiting[-1], None)
         if here is None:
@@ -204,7 +213,7 @@ def _folders_in(folder: Path) -> list[str]:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Say whether it is a folder that is gone into: none that is hidden, and no link."""
+    """Return whether an entry is a folder to descend into: not hidden, and not a link."""
     try:
         return not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
     except OSError:
@@ -222,7 +231,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _real(path: Path) -> str:
-    """Follow links; where they go in circles, or the name is none, the path stays as it is."""
+    """Resolve links; a path with a cycle or an invalid name is returned as it is."""
     try:
         return os.path.realpath(path)
     except ValueError:

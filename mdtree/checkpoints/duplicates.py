@@ -1,4 +1,4 @@
-"""Copies: files that hold the same, like `best.pt` and `last.pt` where the last was the best."""
+"""Duplicates: files with the same content, like `best.pt` and `last.pt` if the last was best."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mdtree.regular_file import open_regular
 
 __all__ = ["equal_files", "equal_tensors", "equal_weights"]
 
-_END = 1 << 16  # bytes; weights or, in an archive, the checksums of them
+_END = 1 << 16  # bytes: weights or, in an archive, their checksums
 
 
 def equal_files(members: Mapping[str, Path]) -> dict[str, str]:
-    """Find files that are equal to an earlier one: name -> that one's name.
+    """Find files that equal an earlier one: name -> name of the earlier one.
 
-    Only those that are equal in size and in their last bytes are read as a whole.
+    Only files of the same size and with the same last bytes are read completely.
     """
     alike: dict[tuple[int, bytes], list[str]] = {}
     for name, path in members.items():
@@ -31,7 +31,7 @@ def equal_files(members: Mapping[str, Path]) -> dict[str, str]:
                 file.seek(max(0, size - _END))
                 alike.setdefault((size, file.read(_END)), []).append(name)
         except OSError:
-            continue  # an error when it is measured
+            continue  # reported when it is measured
     first: dict[str, str] = {}
     equal: dict[str, str] = {}
     for names in alike.values():
@@ -48,10 +48,16 @@ def equal_files(members: Mapping[str, Path]) -> dict[str, str]:
 def equal_weights(
     first: Path, second: Path, *, trust: Iterable[str] = (), key: str | None = None
 ) -> bool:
-    """Say whether two files hold equal tensors of equal names, without a model.
+    """Return whether two files contain equal tensors under equal names, without a model.
 
-    Of safetensors no more is read than it takes to find a difference.  What cannot be read is not
-    known to be equal.
+    Safetensors files are read only until the first difference.  A file that cannot be read is not
+    equal to any other.
+
+    Args:
+        first: A weights file.
+        second: Another one.
+        trust: Names of classes that may be replaced by placeholders.
+        key: The entry with the weights, in files with several.
     """
     try:
         some, others = (_by_name(path, trust, key) for path in (first, second))
@@ -65,10 +71,16 @@ def equal_weights(
 def equal_tensors(
     some: Mapping[str, Tensor], others: Mapping[str, Tensor], names: Iterable[str]
 ) -> bool:
-    """Say whether two networks have equal tensors of these names, of which there are any."""
-    # from the end: networks that begin alike, because layers were frozen, differ in the head
-    wanted = list(names)[::-1]
-    return bool(wanted) and all(_equal(some[name], others[name]) for name in wanted)
+    """Return whether two networks have equal tensors under these names.
+
+    Args:
+        some: The weights of one network.
+        others: The weights of the other.
+        names: The names to compare; without any, the networks do not count as equal.
+    """
+    # from the end: networks with the same frozen first layers differ in the head
+    reverse = list(names)[::-1]
+    return bool(reverse) and all(_equal(some[name], others[name]) for name in reverse)
 
 
 def _by_name(path: Path, trust: Iterable[str], key: str | None) -> dict[str, LazyTensor]:

@@ -1,7 +1,7 @@
-"""Stored tensors: what a file holds, with names, sizes and types first, and numbers on demand.
+"""Stored tensors: their names, shapes and types at once, their numbers on demand.
 
-A safetensors file, also in parts, is read tensor by tensor: one that is larger than memory can be
-walked through.  What torch.save wrote is in memory from the start.
+A safetensors file, sharded or not, is read tensor by tensor, so it may be larger than memory.  A
+torch.save file is in memory from the start.
 """
 
 from __future__ import annotations
@@ -40,26 +40,35 @@ _TYPES: Mapping[str, torch.dtype] = {
 
 @dataclass(frozen=True, kw_only=True)
 class LazyTensor:
-    """A tensor that is known, and read when its numbers are needed."""
+    """A tensor whose numbers are read only when they are needed."""
 
     name: str
     sizes: tuple[int, ...]
     dtype: torch.dtype
     load: Callable[[], Tensor]
-    same_as: str | None = None  # the first name of a tensor that is stored under several
-    fault: str | None = None  # what keeps it from being plain numbers
+    same_as: str | None = None  # the first name of a tensor that is stored under several names
+    fault: str | None = None  # why it is not an array of plain numbers
 
 
 @dataclass(frozen=True, kw_only=True)
 class TensorListing:
-    """All tensors of one checkpoint, in order of depth as far as names tell; what was decided."""
+    """All tensors of a checkpoint, in order of depth as far as names tell, with notes."""
 
     tensors: tuple[LazyTensor, ...]
     notes: tuple[str, ...] = ()
 
 
 def list_tensors(path: Path, *, trust: Iterable[str] = (), key: str | None = None) -> TensorListing:
-    """List the weights of a file or of one in parts; `key` asks for one entry of several."""
+    """List the weights of a checkpoint, which may be sharded.
+
+    Args:
+        path: A weights file, or the index of a sharded checkpoint.
+        trust: Names of classes that may be replaced by placeholders.
+        key: The entry with the weights, in files with several.
+
+    Raises:
+        CheckpointError: The file cannot be read, or holds no weights.
+    """
     kind = kind_of(path)
     is_sharded = kind is Kind.SHARDED
     parts = parts_of(path)[1:] if is_sharded else [path]
@@ -68,7 +77,7 @@ def list_tensors(path: Path, *, trust: Iterable[str] = (), key: str | None = Non
         content = joined(path, _safetensors) if is_sharded else _safetensors(path)
         ordered = sorted(content.values(), key=lambda stored: _depth(stored.name))
         if not ordered:
-            raise UnreadableError(f"{path} holds no tensor at all")
+            raise UnreadableError(f"{path} contains no tensors")
         named = unwrapped({stored.name: stored for stored in ordered})
         return TensorListing(
             tensors=tuple(replace(stored, name=name) for name, stored in named.items())
@@ -78,7 +87,7 @@ def list_tensors(path: Path, *, trust: Iterable[str] = (), key: str | None = Non
 
 
 def in_memory_tensors(tensors: Mapping[str, Tensor]) -> tuple[LazyTensor, ...]:
-    """List tensors that are in memory; one under several names is known by the first."""
+    """List tensors that are in memory; `same_as` marks shared ones with their first name."""
     first: dict[tuple[int, tuple[int, ...], tuple[int, ...]], str] = {}
     lazy_tensors = []
     for name, tensor in tensors.items():
@@ -101,12 +110,12 @@ def in_memory_tensors(tensors: Mapping[str, Tensor]) -> tuple[LazyTensor, ...]:
 
 def _fault(tensor: Tensor) -> str | None:
     if tensor.is_meta:
-        return "on the meta device, without numbers"
+        return "on the meta device, without values"
     return None if tensor.layout is torch.strided else "sparse"
 
 
 def _safetensors(path: Path) -> dict[str, LazyTensor]:
-    """Read the header, after safetensors has compared it with the size of the file."""
+    """Read the header, after safetensors has checked it against the size of the file."""
     try:
         with safe_open(path, framework="np"), path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -135,10 +144,10 @@ def _mapped(
     start: int,
     count: int,
 ) -> Tensor:
-    """Map one tensor into memory: what is not looked at is not read, and all goes with it."""
+    """Map one tensor into memory: pages are read when they are used, and freed with the tensor."""
     try:
         if _state(path) != state:
-            raise UnreadableError(f"{path} was changed while it was read: start again")
+            raise UnreadableError(f"{path} was changed while it was being read: start again")
         content = np.memmap(path, np.uint8, "c", start, count) if count else np.empty(0, np.uint8)
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -146,13 +155,13 @@ def _mapped(
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    """Give what changes with a file."""
+    """Return what identifies this version of a file."""
     status = path.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _depth(name: str) -> tuple[int, list[tuple[int, str]]]:
-    """Order names as layers follow each other: safetensors keeps no order of its own.
+    """Return a key that sorts names by depth: safetensors does not store the order of layers.
 
     Numbers count as numbers (layers.2 before layers.10), stems come first, and heads last.
     """
@@ -163,6 +172,6 @@ def _depth(name: str) -> tuple[int, list[tuple[int, str]]]:
 
 
 def _in_order(part: str) -> tuple[int, str]:
-    """Compare numbers by their lengths and digits: Python does not convert thousands of digits."""
+    """Return a key that sorts digits as numbers: Python does not convert thousands of digits."""
     digits = part.lstrip("0")
     return (len(digits), digits) if part[0] in "0123456789" else (-1, part)

@@ -1,4 +1,4 @@
-"""Where a checkpoint lies: links that lead out of the directory that is measured."""
+"""Links that lead out of the measured directory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ __all__ = ["check_within"]
 
 
 def check_within(path: Path, folder: Path) -> None:
-    """Refuse a checkpoint that lies, itself or in part, outside of `folder`.
+    """Check that a checkpoint and all its parts are inside `folder`.
 
-    A directory from a stranger may hold links to anything of the user's.  Those of a snapshot in
-    the cache of Hugging Face lead to the `blobs` beside it, and are at home there.
+    A directory from a stranger may contain links to any file of the user.  The links of a snapshot
+    in the Hugging Face cache lead to the `blobs` folder next to it, which is allowed.
+
+    Raises:
+        UnsafeError: The checkpoint, or a part of it, is outside the folder.
+        UnreadableError: A link leads nowhere.
     """
     homes = list(_homes(folder))
     for part in parts_of(path):
@@ -26,8 +30,8 @@ def check_within(path: Path, folder: Path) -> None:
             raise UnreadableError(f"{part} cannot be read: {reason}") from error
         if not any(real.is_relative_to(home) for home in homes):
             raise UnsafeError(
-                f"{part} leads to {real}, outside of {folder}: copy the file into the directory, "
-                "or, if you know where it leads, name the recipe yourself with --recipe"
+                f"{part} links to {real}, outside {folder}: copy the file into the directory "
+                "or, if you trust the link, pass the recipe yourself with --recipe"
             )
 
 

@@ -1,4 +1,4 @@
-"""Loading: the weights of a file, fitted to a model."""
+"""Loading: the weights of a file, checked against a model."""
 
 from __future__ import annotations
 
@@ -20,17 +20,28 @@ __all__ = ["Checkpoint", "load_checkpoint", "load_weights"]
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """One member of a group: weights that fit the group's model."""
+    """A member of a group: weights that fit the group's model."""
 
     name: str
     weights: dict[str, Tensor]
     sha256: str
     notes: tuple[str, ...]
-    counters: Mapping[str, float] = field(default_factory=dict)  # how far its run had come
+    counters: Mapping[str, float] = field(
+        default_factory=dict
+    )  # epoch, step, ... when it was saved
 
 
 def load_weights(path: Path, *, trust: Iterable[str] = (), key: str | None = None) -> FoundWeights:
-    """Read the weights of any file, without a model."""
+    """Read the weights of any file, without a model.
+
+    Args:
+        path: A weights file, or the index of a sharded checkpoint.
+        trust: Names of classes that may be replaced by placeholders.
+        key: The entry with the weights, in files with several.
+
+    Raises:
+        CheckpointError: The file cannot be read, or holds no weights.
+    """
     return find_weights(read(path, trust=trust), key=key, name=str(path))
 
 
@@ -45,8 +56,19 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Read a file and check it against the model: every name, every shape, every number finite.
 
-    `sha256` is that of what was read: a file that changes meanwhile is an error.  `within` is the
-    folder in which all must lie, wherever links lead.
+    Args:
+        path: A weights file, or the index of a sharded checkpoint.
+        model: The model that the weights belong to.
+        name: The name of the checkpoint in its group.
+        trust: Names of classes that may be replaced by placeholders.
+        key: The entry with the weights, in files with several.
+        within: The folder that must contain the file and all its parts, after links are resolved.
+
+    Returns:
+        The weights, with the sha256 of the content that was read.
+
+    Raises:
+        CheckpointError: The file cannot be read, changed meanwhile, or does not fit the model.
     """
     if within is not None:
         check_within(path, within)
@@ -57,7 +79,7 @@ def load_checkpoint(
     del content  # an optimiser's state may be larger than the weights
     weights = matched(stored.tensors, model, name=str(path))
     if file_digest(path) != sha256:
-        raise UnreadableError(f"{path} was changed while it was read: measure it again")
+        raise UnreadableError(f"{path} was changed while it was being read: measure it again")
     return Checkpoint(
         name=name, weights=weights, sha256=sha256, notes=stored.notes, counters=counters
     )

@@ -1,4 +1,4 @@
-"""Why a file of torch.save was refused: what it names, and what the user can do."""
+"""Why a torch.save file was refused: the names in it, and what the user can do."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _NAMED = re.compile(r"GLOBAL (\S+) (?:was not an allowed global|whose module)")
 
 
 def refusal(path: Path, error: Exception) -> UnsafeError | UnreadableError:
-    """Turn torch's refusal into ours; what is admitted while this is called is not blamed."""
+    """Turn torch's refusal into an error of mdtree; currently admitted names are not blamed."""
     names = [name[:_LONGEST] for name in _refused(path, str(error))]
     if not names:
         return UnreadableError(
             f"{path} is damaged, or was saved with settings that cannot be read without running "
-            f"code (pickle_protocol?): {_reason(str(error))}; "
+            f"code, such as pickle_protocol: {_reason(str(error))}; "
             "save the state_dict again with plain torch.save"
         )
     rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    shown = ", ".join(names[:_SHOWN]) + rest
+    listed = ", ".join(names[:_SHOWN]) + rest
     if any(name.startswith("torch.nn.modules.") for name in names):
         return UnsafeError(
-            f"{path} holds a whole pickled module ({shown}), and loading it would run code: "
+            f"{path} contains a whole pickled module ({listed}), and loading it would run code: "
             "save model.state_dict() instead"
         )
     advice = "save the state_dict alone"
     if not rest and all(_is_plain_class(name) for name in names):
-        advice += ", or add " + " ".join(f"--trust {name}" for name in names) + " to pass over them"
+        advice += ", or add " + " ".join(f"--trust {name}" for name in names) + " to skip them"
     return UnsafeError(
-        f"{path} holds objects that could run code: {shown}; nothing was loaded; {advice}"
+        f"{path} contains objects that could run code: {listed}; nothing was loaded; {advice}"
     )
 
 
@@ -53,14 +53,14 @@ def _refused(path: Path, message: str) -> list[str]:
 
 
 def _is_plain_class(name: str) -> bool:
-    """Guess from a name whether it is a class of somebody's project: nothing is imported to see."""
+    """Guess from a name whether it is a class of some project, without importing anything."""
     package, _, rest = name.partition(".")
     attribute = rest.rpartition(".")[2]
     return attribute[:1].isupper() and package not in sys.stdlib_module_names
 
 
 def _reason(message: str) -> str:
-    """Take the core out of torch's advice to load the file unsafely."""
+    """Extract the reason from torch's message, without its advice to load the file unsafely."""
     core = message.partition("WeightsUnpickler error: ")[2] or message
     lines = (line.strip() for line in core.splitlines() if line.strip())
     return next(lines, "no reason given")[:_LONGEST]

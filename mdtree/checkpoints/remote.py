@@ -1,8 +1,8 @@
-"""Storage: checkpoints at an address that fsspec reads (s3://, gs://, file://).
+"""Storage: checkpoints at a URL that fsspec reads (s3://, gs://, file://).
 
-They are listed where a run is planned and fetched where they are measured, into a folder that goes
-with the measurement.  A process that is killed leaves its folder; the lock in it is free then, and
-whoever fetches next on that machine, or ends a run, removes it.
+They are listed where a run is planned and fetched where they are measured, into a temporary folder
+that is removed after the measurement.  A killed process leaves its folder behind, but its lock is
+released: the next process that fetches on that machine, or ends a run, removes the folder.
 """
 
 from __future__ import annotations
@@ -27,23 +27,26 @@ from mdtree.rows import is_address
 
 __all__ = ["check_place", "fetched", "find_stored_folders", "remove_temporary_folders"]
 
-_PREFIX = "mdtree-fetched-"  # of a folder for as long as a group is measured
-_LOCK = ".lock"  # locked by the process whose folder it is
+_PREFIX = "mdtree-fetched-"  # of the folder of a group while it is measured
+_LOCK = ".lock"  # held by the process that owns the folder
 
 _PART = re.compile(r".+-\d+-of-\d+\.(safetensors|bin)")  # of a checkpoint in several files
 _CONFIG = "config.json"
 
 _PROTOCOLS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "file", "memory")
 
-# what storages say of a file that changes with it, each in its own words
+# metadata that changes with a file; each storage has its own names
 _STAMPS = ("size", "ETag", "etag", "md5Hash", "crc32c", "generation", "LastModified", "mtime")
 
 
 def check_place(directory: str | Path) -> str | None:
-    """Refuse a directory or an address that is not there, before anything else is asked for.
+    """Check that a directory or URL exists, before anything else is done, and return the URL.
 
-    Give the address, if it is one.  It is listed, and not asked whether it exists: who may list a
-    bucket may not always ask that.
+    A URL is listed instead of tested for existence: permission to list a bucket does not always
+    include the other.
+
+    Raises:
+        MdtreeError: The directory does not exist, or the URL cannot be read.
     """
     if not is_address(directory):
         if not os.path.exists(directory):  # noqa: PTH110 - Path.exists fails for names that are too long
@@ -58,7 +61,7 @@ def check_place(directory: str | Path) -> str | None:
 
 
 def find_stored_folders(url: str) -> Iterator[Folder]:
-    """Find every folder below an address that holds checkpoints, as in a directory; by names."""
+    """Yield every folder below a URL that contains checkpoints, judged by file names only."""
     system, root = _opened(url)
     with _listing(url):
         if system.isfile(root):
@@ -71,7 +74,11 @@ def find_stored_folders(url: str) -> Iterator[Folder]:
 
 @contextlib.contextmanager
 def fetched(url: str, files: Iterable[Path]) -> Iterator[tuple[Path, ...]]:
-    """Fetch checkpoints, with what belongs to them, for as long as they are needed."""
+    """Fetch checkpoints and the files that belong to them; the copies last for the context.
+
+    Raises:
+        CheckpointError: A file cannot be fetched, or its name leads out of the folder.
+    """
     system, root = _opened(url)
     if system.isfile(root):
         root = str(PurePosixPath(root).parent)
@@ -84,7 +91,7 @@ def fetched(url: str, files: Iterable[Path]) -> Iterator[tuple[Path, ...]]:
 
 
 def remove_temporary_folders() -> None:
-    """Remove the folders of this user's processes on this machine that are no more."""
+    """Remove the folders that ended processes of this user left on this machine."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):
             if _is_ours(folder) and (folder / _LOCK).is_file():
@@ -94,7 +101,7 @@ def remove_temporary_folders() -> None:
 
 @contextlib.contextmanager
 def _folder() -> Iterator[Path]:
-    """Make a folder for as long as it is needed, or this process lives."""
+    """Create a folder that lasts for the context, at most as long as this process."""
     with (
         tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name,
         FileLock(Path(name, _LOCK)),
@@ -103,14 +110,14 @@ def _folder() -> Iterator[Path]:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Tell a folder of this user's; those who share a machine can place links among them."""
+    """Return whether a folder is this user's; on a shared machine, others can place links."""
     return not folder.is_symlink() and (
         not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
     )
 
 
 def _fetch(system: Any, root: str, file: Path, folder: Path) -> Path:
-    """Fetch one checkpoint: a file; or an index and its parts; and the config beside it."""
+    """Fetch one checkpoint: a file, or an index with its parts, and the config beside it."""
     own = _copied(system, root, file, folder)
     if file.name.endswith(INDEX):
         for part in parts_of(own)[1:]:
@@ -124,7 +131,7 @@ def _fetch(system: Any, root: str, file: Path, folder: Path) -> Path:
 def _copied(system: Any, root: str, file: Path, folder: Path) -> Path:
     to = folder / file
     if file.is_absolute() or ".." in file.parts or "\\" in str(file):
-        raise UnsafeError(f"{file} is a name that leads out of its folder: rename it")
+        raise UnsafeError(f"the name {file} leads out of its folder: rename it")
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         system.get_file(f"{root}/{file.as_posix()}", str(to))
@@ -135,7 +142,7 @@ def _copied(system: Any, root: str, file: Path, folder: Path) -> Path:
 
 @contextlib.contextmanager
 def _listing(url: str) -> Iterator[None]:
-    """Tell what goes wrong with a storage, whatever it raises, by the address."""
+    """Turn any error of a storage into an UnreadableError with the URL."""
     try:
         yield
     except MdtreeError:
@@ -145,7 +152,7 @@ def _listing(url: str) -> Iterator[None]:
 
 
 def _walk(system: Any, root: str, here: PurePosixPath) -> Iterator[Folder]:
-    """Walk as `find_folders` does: in order, holding what lies beside the current path alone."""
+    """Walk in order like `find_folders`, keeping only names beside the current path."""
     files, names = _listed(system, root, here)
     known = {here / name: info for name, info in files.items()}
     chosen: list[PurePosixPath] = []
@@ -169,7 +176,7 @@ def _walk(system: Any, root: str, here: PurePosixPath) -> Iterator[Folder]:
 def _listed(
     system: Any, root: str, here: PurePosixPath
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Give the files of a folder, with what the storage says of them, and its folders."""
+    """Return the files of a folder with their metadata, and its subfolders."""
     path = f"{root}/{here}" if here.parts else root
     files, folders = {}, []
     for info in system.ls(path, detail=True):
@@ -184,7 +191,7 @@ def _listed(
 
 
 def _checkpoints(files: Iterable[str]) -> list[str]:
-    """Choose by names alone: no index is fetched to know its parts."""
+    """Select checkpoints by name only: no index is fetched to find its parts."""
     names = list(files)
     indexed = any(name.endswith(INDEX) for name in names)
     parts = [name for name in names if indexed and _PART.fullmatch(name)]
@@ -197,7 +204,7 @@ def _stamp(info: dict[str, Any]) -> str:
 
 
 def _whole_stamp(file: PurePosixPath, known: dict[PurePosixPath, dict[str, Any]]) -> str:
-    """Stamp a checkpoint: its file, and for one of several files all that may belong to it."""
+    """Return a stamp of a checkpoint: of its file, and of all files that may belong to it."""
     beside = [file]
     if file.name.endswith(INDEX) or file.with_name(_CONFIG) in known:
         beside = [
@@ -211,17 +218,17 @@ def _whole_stamp(file: PurePosixPath, known: dict[PurePosixPath, dict[str, Any]]
 
 
 def _opened(url: str) -> tuple[Any, str]:
-    """Connect to a storage; of the many protocols of fsspec, to those that hold files as such.
+    """Connect to a storage, by one of fsspec's protocols that simply store files.
 
-    Others unpack archives, run queries, or read a description that names files anywhere.
+    Others unpack archives, run queries, or read a description that refers to files anywhere.
     """
     import fsspec
 
     protocol = url.partition("://")[0]
     if protocol not in _PROTOCOLS or "::" in url:
         raise MdtreeError(
-            f"{url:.200} is no address that is read: one begins with "
-            f"{', '.join(f'{name}://' for name in _PROTOCOLS)}, and holds no `::`"
+            f"{url:.200} is not a supported URL: it must begin with one of "
+            f"{', '.join(f'{name}://' for name in _PROTOCOLS)}, and must not contain `::`"
         )
     try:
         system, root = fsspec.core.url_to_fs(url, use_listings_cache=False)

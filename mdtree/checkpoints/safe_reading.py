@@ -1,4 +1,4 @@
-"""Reading a weights file without running anything in it: the only door to weights on disk."""
+"""Reading a weights file without running code from it: the only place that loads weights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LARGEST_INDEX = 1 << 26  # bytes
 
 
 class Placeholder:
-    """Stands for an object beside the weights: takes what would have made it, and makes nothing."""
+    """Stands for an object beside the weights: ignores all arguments and state."""
 
     def __init__(self, *_: Any) -> None:
         pass
@@ -44,7 +44,7 @@ class Placeholder:
 
 
 class _DictPlaceholder:
-    """Stands for an object that may be a kind of dictionary: torch fills true ones alone."""
+    """Stands for an object that may be a kind of dictionary: torch fills only true dictionaries."""
 
     def __new__(cls, *_: Any) -> Any:
         return OrderedDict()
@@ -63,11 +63,15 @@ _PLAIN = (
 
 
 def read(path: Path, *, trust: Iterable[str] = ()) -> Any:
-    """Read all that a weights file holds, on the CPU: a dictionary of tensors, usually nested.
+    """Read the content of a weights file onto the CPU: usually a nested dictionary of tensors.
 
-    Objects that are no tensors are never made.  Plain values, and those of classes that are named
-    in `trust`, are passed over: something empty stands in their place (of a kind of dictionary,
-    its items are kept).  A file with any other is refused.
+    Only tensors and containers are created.  Plain values, and objects of the classes in `trust`,
+    are replaced by empty placeholders (the items of dictionary-like objects are kept).  A file with
+    any other object is refused.
+
+    Raises:
+        UnreadableError: The file cannot be read, is damaged, or is not a weights file.
+        UnsafeError: Reading the file would run code.
     """
     kind = kind_of(path)
     if kind is Kind.SAFETENSORS:
@@ -80,36 +84,43 @@ def read(path: Path, *, trust: Iterable[str] = ()) -> Any:
 def _by_name(part: Path, trust: Iterable[str]) -> dict[str, Any]:
     content = read(part, trust=trust)
     if not isinstance(content, dict):
-        raise UnreadableError(f"{part} holds no weights by name")
+        raise UnreadableError(f"{part} does not contain named weights")
     return content
 
 
 def joined(path: Path, content_of: Callable[[Path], Mapping[str, T]]) -> dict[str, T]:
-    """Put the parts of a checkpoint together, each tensor from where the index says it lies.
+    """Join the parts of a checkpoint, each tensor taken from the part that the index names.
 
-    What the index does not name is taken as well, as transformers does, if one part alone holds it.
+    As in transformers, tensors that the index does not name are included, if only one part
+    contains them.
     """
     places, tensors = _places(path), dict[str, T]()
-    wanted: dict[str, list[str]] = {}
+    names_by_part: dict[str, list[str]] = {}
     for name, place in places.items():
-        wanted.setdefault(place, []).append(name)
-    for part in map(path.with_name, sorted(wanted)):
+        names_by_part.setdefault(place, []).append(name)
+    for part in map(path.with_name, sorted(names_by_part)):
         content = content_of(part)
-        for name in wanted[part.name]:
+        for name in names_by_part[part.name]:
             if name not in content:
-                raise UnreadableError(f"{part} lacks {name:.200}, which {path.name} says is in it")
+                raise UnreadableError(
+                    f"{part} lacks {name:.200}, which it should contain according to {path.name}"
+                )
         for name in content:
             if name in tensors or places.get(name, part.name) != part.name:
                 raise UnreadableError(
-                    f"{part} holds {name!s:.200}, which is in another part too or belongs there: "
-                    "save the checkpoint again, so that each tensor lies in one part"
+                    f"{part} contains {name!s:.200}, which is also in another part or belongs "
+                    "there: save the checkpoint again, with each tensor in one part"
                 )
         tensors |= content
     return tensors
 
 
 def file_digest(path: Path) -> str:
-    """Hash a weights file (as `sha256sum` does); for one in parts, its index and all parts."""
+    """Hash a weights file (as `sha256sum` does); for a sharded one, its index and all parts.
+
+    Raises:
+        UnreadableError: A file cannot be read.
+    """
     digests = []
     for part in parts_of(path):
         try:
@@ -123,46 +134,51 @@ def file_digest(path: Path) -> str:
 
 
 def parts_of(path: Path) -> list[Path]:
-    """List the files of one checkpoint: itself, and the parts that its index names."""
+    """List the files of a checkpoint: the file itself, and the parts if it is an index.
+
+    Raises:
+        UnreadableError: The index cannot be read.
+        UnsafeError: The index names files outside its folder.
+    """
     if not path.name.endswith(INDEX):
         return [path]
     return [path, *(path.with_name(name) for name in sorted(set(_places(path).values())))]
 
 
 def _places(path: Path) -> dict[str, str]:
-    """Read an index: in which part each tensor lies."""
+    """Read an index: tensor name -> the part that contains it."""
     try:
         with open_regular(path) as file:
             text = file.read(_LARGEST_INDEX + 1)
         if len(text) > _LARGEST_INDEX:
-            raise UnreadableError(f"{path} is larger than {_LARGEST_INDEX} bytes: no index is")
+            raise UnreadableError(f"{path} is too large for an index: over {_LARGEST_INDEX} bytes")
         places: dict[str, str] = dict(json.loads(text.decode("utf-8"))["weight_map"].items())
         names = sorted(set(places.values()))
         inside = all(re.fullmatch(r"[^/\\\0]+\.(safetensors|bin)", name) for name in names)
         for name in names:
-            os.fsencode(name)  # half a letter is part of no path
+            os.fsencode(name)  # a lone surrogate cannot be in a path
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UnreadableError(f"{path} is not an index of weights files") from error
     if not inside:
         raise UnsafeError(
-            f"{path} names parts that are no weights files of its own folder: "
+            f"{path} names parts that are not weights files in its own folder: "
             f"{', '.join(map(str, names)):.500}"
         )
     return places
 
 
 def is_text(path: Path) -> bool:
-    """Say whether a path is UTF-8: safetensors cannot open one in another encoding by itself."""
+    """Return whether a path is valid UTF-8: safetensors cannot open any other."""
     return not any("\udc80" <= letter <= "\udcff" for letter in str(path))
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
-    """Read all tensors, as copies: a training run may write the file anew while it is measured.
+    """Read all tensors as copies: a training run may overwrite the file while it is measured.
 
-    What safetensors gives is a map of the file, so its numbers would change under us, and a file
-    that gets shorter would end the process.
+    safetensors maps the file into memory, so its numbers would change under us, and a file that
+    gets shorter would crash the process.
     """
     try:
         if not is_text(path):
@@ -194,13 +210,13 @@ def _torch(path: Path, trust: tuple[str, ...]) -> Any:
             # damage shows itself anywhere in the readers: EOFError, RuntimeError, BadZipFile, ...
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:500]
             raise UnreadableError(
-                f"{path} is a truncated or damaged file of torch.save: {reason}"
+                f"{path} is a truncated or damaged torch.save file: {reason}"
             ) from error
 
 
 @contextmanager
 def _admitted(places: Mapping[str, Any]) -> Iterator[None]:
-    """Let torch take what stands for these names, and nothing that other packages admitted."""
+    """Admit placeholders for these names, and none of the classes that other packages admitted."""
     before = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()
     torch.serialization.add_safe_globals([(place, name) for name, place in places.items()])
@@ -212,23 +228,23 @@ def _admitted(places: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _check(path: Path, file: IO[bytes], passed_over: Collection[str]) -> None:
-    """Refuse a file that is not as it was written, or would fill the memory, or never end."""
+    """Refuse a file that is damaged, would fill the memory, or would never finish loading."""
     if name := damage(file):
         raise UnreadableError(
-            f"{path} is damaged: {name:.100} does not fit its checksum; copy the file again"
+            f"{path} is damaged: {name:.100} does not match its checksum; copy the file again"
         )
     if fault := pickle_fault(file, passed_over=passed_over):
-        raise UnsafeError(f"{path} is not read: {fault}")
+        raise UnsafeError(f"{path} was not loaded: {fault}")
 
 
 def check_held(path: Path, content: Any, size: int) -> None:
-    """Refuse tensors that take more memory than a file of this size can have filled."""
-    taken = end = 0
+    """Refuse tensors that take more memory than a file of this size can fill."""
+    total = end = 0
     for start, length in sorted(set(_places_in_memory(content))):
-        taken += max(0, start + length - max(start, end))
+        total += max(0, start + length - max(start, end))
         end = max(end, start + length)
-    if taken > size:
-        raise UnreadableError(f"{path} has {size} bytes, and its tensors take {taken}")
+    if total > size:
+        raise UnreadableError(f"{path} has {size} bytes, but its tensors take {total}")
 
 
 def _places_in_memory(content: Any) -> Iterator[tuple[int, int]]:

@@ -1,16 +1,16 @@
-"""Snapshots: files of one run that would pass for seeds, recognised by their names.
+"""Snapshots: files of one run that could be mistaken for seeds, recognised by their names.
 
-A group is made of networks that differ by seed alone.  Those of one run at different times (epoch
-1, epoch 2; the best, the last) lie close together: averaged like seeds, they give false error bars.
+The networks of a group differ only by seed.  Snapshots of one run (epoch 1, epoch 2; the best, the
+last) are close together: averaged like seeds, they would give error bars that are too small.
 
 A name says who a network is and when it was saved.  `seed_0_epoch_10` is (seed 0) at (epoch 10):
 
-    the same who, another when                 snapshots of one run
-    only when, beside names that say who       `best.pt` is no seed beside `0.pt` and `1.pt`
+    same who, different when                   snapshots of one run
+    only when, beside names that say who       `best.pt` is not a seed beside `0.pt` and `1.pt`
 
-Words alone do not tell whether `model_0` and `model_1` are seeds or epochs.  There the counters
-tell that trainers write into their checkpoints (`counters`); and numbers that go up in hundreds,
-`500.pt` and `1000.pt`, are those of steps.
+Names alone cannot tell whether `model_0` and `model_1` are seeds or epochs.  There the counters
+decide that trainers write into their checkpoints (`counters`); and numbers that grow in hundreds,
+`500.pt` and `1000.pt`, are steps.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 __all__ = ["Pair", "latest", "plainest", "snapshots"]
 
-Pair = tuple[str, str]  # the names of two snapshots of one run
+Pair = tuple[str, str]  # names of two snapshots of one run
 
 
 def _table(words: str) -> frozenset[str]:
@@ -34,45 +34,45 @@ _COUNTED = _table(
     "epoch epochs epo ep step steps timestep timesteps iter iters iteration iterations update "
     "updates checkpoint checkpoints ckpt ckpts chkpt ckp snapshot"
 )
-# the same, but without a number they are words like any other
+# the same, but only with a number
 _COUNTED_WITH_NUMBER = _table(
     "e it round episode episodes cycle tokens samples images kimg batch batches minibatch pass"
 )
-# words that a number before them belongs to: ppo_1000_steps.pt
+# words that may follow their number: ppo_1000_steps.pt
 _COUNTED_BEFORE = _table("epochs steps timesteps iters iterations updates")
 
-# words that say when by themselves; averages over a run are points of that run
+# words that say when without a number; averages over a run belong to that run
 _MOMENTS = _table(
     "best last latest final newest recent current early stop stopped stopping init initial start "
     "end interrupted previous prev backup bak ema swa avg average averaged"
 )
 _LATEST = frozenset({"last", "latest", "final", "newest", "recent"})
 
-# words that say who, and are believed whatever a file counts inside
+# words that say who, and that outweigh the counters in the files
 _SEEDS = _table(
     "seed seeds s run runs rep reps repeat repetition replica replicate trial fold member exp "
     "experiment restart"
 )
 
-# what was measured at that time; its number says nothing of who
+# results at that time; their numbers do not say who
 _MEASURES = _table(
     "val valid validation train test dev eval loss acc accuracy err error score auc map iou miou "
     "psnr bleu ppl perplexity metric mse mae reward"
 )
 
-# words that any file of weights may have in its name
+# words that the name of any weights file may contain
 _FILLERS = _table(
     "model models net network weights weight state dict statedict params param parameters pytorch "
     "torch global total"
 )
 _KNOWN = _COUNTED | _MOMENTS | _SEEDS | _MEASURES | _FILLERS
 _FEWEST_STEPS = 100  # between two files; smaller numbers may well be seeds
-_SHORTEST = 3  # letters of a word that may be glued to another: bestmodel
+_SHORTEST = 3  # letters of a word in a compound: bestmodel
 
 _SUFFIX = re.compile(
     r"(\.safetensors|\.bin)\.index\.json$|\.(safetensors|pt|pth|pkl|bin|ckpt|tar)(\.tar)?$"
 )
-_HUGGING_FACE = re.compile(r"/(pytorch_)?model$")  # the folder has the name
+_HUGGING_FACE = re.compile(r"/(pytorch_)?model$")  # only the folder's name counts
 _TOKEN = re.compile(r"(?P<number>\d+(\.\d+)?(e-\d+|[kmbt](?![a-z]))?)|(?P<word>[^\W\d_]+)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NUMBER = "#"  # in a stem
@@ -88,16 +88,16 @@ class _Token:
 
 @dataclass(frozen=True)
 class _ParsedName:
-    """What a name says."""
+    """Who a network is and when it was saved, according to its name."""
 
     who: tuple[str, ...]
     when: tuple[str, ...]
-    is_seed: bool  # it has a word for seeds
-    is_number: bool  # and nothing else
+    is_seed: bool  # the name has a word for seeds
+    is_number: bool  # the name is only a number
 
     @property
     def stem(self) -> tuple[str, ...]:
-        """Give `who` without its numbers."""
+        """`who` with its numbers replaced by a mark."""
         return tuple(_NUMBER if part[0].isdigit() else part for part in self.who)
 
 
@@ -106,7 +106,7 @@ def snapshots(
 ) -> Pair | None:
     """Find two names of a group that are snapshots of one run; None if all may be seeds.
 
-    `counters` is what files count inside (name -> counter -> value), where that is known.
+    `counters` are those stored in the files, where known: name -> counter -> value.
 
     >>> snapshots(["epoch_1.pt", "epoch_2.pt"])
     ('epoch_1.pt', 'epoch_2.pt')
@@ -123,7 +123,7 @@ def snapshots(
 
 
 def plainest(names: Iterable[str]) -> list[str]:
-    """Put names that say nothing of the time first: of equal files, those are kept.
+    """Sort names without a time first: of equal files, the first one is kept.
 
     >>> plainest(["best.pt", "seed-0.pt", "seed-1.pt"])
     ['seed-0.pt', 'seed-1.pt', 'best.pt']
@@ -132,7 +132,7 @@ def plainest(names: Iterable[str]) -> list[str]:
 
 
 def latest(names: Iterable[str]) -> str:
-    """Choose what seems to be the last of several snapshots.
+    """Return the snapshot that was probably saved last.
 
     >>> latest(["epoch_9.pt", "epoch_10.pt"])
     'epoch_10.pt'
@@ -165,14 +165,14 @@ def _by_names(parsed_names: Mapping[str, _ParsedName]) -> Pair | None:
 def _by_counters(
     parsed_names: Mapping[str, _ParsedName], counters: Mapping[str, Mapping[str, float]]
 ) -> Pair | None:
-    """Look at names that differ in a number which no word introduces."""
+    """Compare the counters of names that differ only in a number without a word before it."""
     alike: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
     for name, parsed in parsed_names.items():
         if not (parsed.is_seed or parsed.when):  # early stopping may save each seed at another time
             alike.setdefault((parsed.is_number, parsed.stem), []).append(name)
     for (is_number, _), names in alike.items():
         known = [name for name in names if counters.get(name)]
-        if is_number:  # 0.pt, 1.pt: most often seeds, unless that is what they count
+        if is_number:  # 0.pt, 1.pt: usually seeds, unless the counters equal the names
             known = [name for name in known if _counts(parsed_names[name], counters[name])]
         for name in known[1:]:
             if _differ(counters[known[0]], counters[name]):
@@ -181,7 +181,7 @@ def _by_counters(
 
 
 def _by_distances(parsed_names: Mapping[str, _ParsedName]) -> Pair | None:
-    """Look at names of a number alone: multiples of the smallest are steps, if that is large."""
+    """Check names that are only a number: multiples of a large smallest number are steps."""
     numbers = {
         name: _numbers(parsed.who)[0]
         for name, parsed in parsed_names.items()
@@ -197,7 +197,7 @@ def _by_distances(parsed_names: Mapping[str, _ParsedName]) -> Pair | None:
 
 
 def _counts(parsed: _ParsedName, counters: Mapping[str, float]) -> bool:
-    """Say whether the number of a name is what the file counts, from 0 or from 1."""
+    """Return whether the number in a name equals a counter, counted from 0 or from 1."""
     return any(abs(number - n) <= 1 for number in _numbers(parsed.who) for n in counters.values())
 
 
@@ -206,11 +206,11 @@ def _differ(some: Mapping[str, float], others: Mapping[str, float]) -> bool:
 
 
 def _parse_name(name: str) -> _ParsedName:
-    """Read a name from left to right; a number belongs to the word before it."""
+    """Parse a name from left to right; a number belongs to the word before it."""
     who: list[str] = []
     when: list[str] = []
     measured: list[str] = []
-    results: list[str] = []  # of what was measured
+    results: list[str] = []  # numbers of `measured`
     owner = ""  # the word that a number belongs to
     tokens = list(_tokens(name))
     for place, token in enumerate(tokens):
@@ -241,14 +241,14 @@ def _parse_name(name: str) -> _ParsedName:
 
 
 def _is_counted_after(owner: str, rest: list[_Token]) -> bool:
-    """Say whether a number belongs to the word behind it: 10epochs.pt, 10_epochs.pt."""
+    """Return whether a number belongs to the word after it: 10epochs.pt, 10_epochs.pt."""
     if not rest or rest[0].text not in _COUNTED or _number(rest[1:]) or owner in _SEEDS:
         return False
     return rest[0].glued or not owner or (rest[0].text in _COUNTED_BEFORE and not rest[1:])
 
 
 def _number(tokens: list[_Token]) -> bool:
-    """Say whether a number comes next."""
+    """Return whether the next token is a number."""
     return bool(tokens) and tokens[0].is_number
 
 
@@ -266,7 +266,7 @@ def _tokens(name: str) -> Iterator[_Token]:
 
 
 def _words(text: str) -> list[str]:
-    """Take words apart that are written as one: bestmodel, globalstep."""
+    """Split a compound of two known words: bestmodel, globalstep."""
     if text in _KNOWN:
         return [text]
     for place in range(_SHORTEST, len(text) - _SHORTEST + 1):
@@ -276,7 +276,7 @@ def _words(text: str) -> list[str]:
 
 
 def _numbers(parts: Iterable[str]) -> tuple[float, ...]:
-    """Give the numbers among words; 4k is none."""
+    """Return the plain numbers among words; 4k is not one."""
     numbers = []
     for part in parts:
         with contextlib.suppress(ValueError):

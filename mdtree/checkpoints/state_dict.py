@@ -1,4 +1,4 @@
-"""From what a file holds to weights by name: containers and wrappers' prefixes come off."""
+"""From the content of a file to weights by name, without containers and wrappers' prefixes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["FoundWeights", "find_weights", "unwrapped", "wrapping"]
 
 T = TypeVar("T")
 
-# where trainers put the weights, in the order in which they are looked for; the averaged ones
-# (EMA, SWA) lie elsewhere in the loss landscape and are taken only when they are asked for
+# where trainers put the weights, in order of search; averaged weights (EMA, SWA) are at another
+# point of the loss landscape, and are used only on request
 _CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "weights")
 
 _SHOWN = 8  # names in a message
@@ -26,22 +26,32 @@ _WRAPPERS = ("module.", "_orig_mod.")  # DataParallel and averaged models; torch
 
 @dataclass(frozen=True, kw_only=True)
 class FoundWeights:
-    """Weights by name, and what had to be decided to find them."""
+    """Weights by name, and notes on how they were found."""
 
     tensors: dict[str, Tensor]
     notes: tuple[str, ...]
 
 
 def find_weights(content: Any, *, key: str | None, name: str) -> FoundWeights:
-    """Find the weights in the content of a file; `key` asks for one entry of several."""
+    """Find the weights in the content of a file.
+
+    Args:
+        content: The content of the file.
+        key: The entry with the weights, in files with several.
+        name: The name of the file, for errors.
+
+    Raises:
+        UnreadableError: There are no weights, or not under this key.
+    """
     if not isinstance(content, dict):
         raise UnreadableError(
-            f"{name} holds a {type(content).__name__}, not weights by name: save model.state_dict()"
+            f"{name} contains a {type(content).__name__}, not named weights: "
+            "save model.state_dict()"
         )
     if "state" in content and "param_groups" in content:
         raise UnreadableError(
-            f"{name} holds the state of an optimiser, not weights: give the file of "
-            "model.state_dict() that lies beside it"
+            f"{name} contains the state of an optimizer, not weights: use the file with "
+            "model.state_dict() instead"
         )
     entries = [f"{k!s:.80}" for k, value in dict.items(content) if _is_state_dict(value)]
     if key is not None:
@@ -53,12 +63,12 @@ def find_weights(content: Any, *, key: str | None, name: str) -> FoundWeights:
     known = [container for container in _CONTAINERS if container in entries]
     if not known:
         raise UnreadableError(
-            f"{name} holds {_list(list(content)[:_SHOWN]) or 'nothing'}, "
-            f"and weights under none of {', '.join(_CONTAINERS)}"
-            + (f"; say which with --weights-key: {_list(entries)}" if entries else "")
+            f"{name} contains {_list(list(content)[:_SHOWN]) or 'nothing'}, "
+            f"but no weights under {', '.join(_CONTAINERS)}"
+            + (f"; choose one with --weights-key: {_list(entries)}" if entries else "")
         )
     others = [other for other in entries if other != known[0]]
-    notes = (f"weights of {known[0]!r}; the file also holds {_list(others)}",) if others else ()
+    notes = (f"weights of {known[0]!r}; the file also contains {_list(others)}",) if others else ()
     return FoundWeights(tensors=_plain(content[known[0]]), notes=notes)
 
 
@@ -66,10 +76,10 @@ def _keyed(content: dict[str, Any], key: str, entries: list[str], name: str) -> 
     if key not in content:
         raise UnreadableError(
             f"{name} has no entry {key!r}{nearest(key, entries)}; "
-            f"it holds weights under {_list(entries) or 'no entry'}"
+            f"it has weights under {_list(entries) or 'no entry'}"
         )
     if not _is_state_dict(content[key]):
-        raise UnreadableError(f"{name}: the entry {key!r} holds no weights by name")
+        raise UnreadableError(f"{name}: the entry {key!r} does not contain named weights")
     return _plain(content[key])
 
 
@@ -83,7 +93,7 @@ def _is_state_dict(value: Any) -> bool:
 
 
 def _plain(content: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give the tensors alone, without attributes that a file may have hung on them."""
+    """Return plain tensors, without attributes that a file may have attached to them."""
     return {key: Tensor.detach(tensor) for key, tensor in unwrapped(content).items()}
 
 
@@ -94,7 +104,7 @@ def _list(names: Iterable[Any]) -> str:
 
 
 def wrapping(names: Iterable[str]) -> str:
-    """Give the prefix that wrappers put before all of these names, in whatever order they came.
+    """Return the prefix that wrappers put before all of these names, in any order.
 
     >>> wrapping(["module._orig_mod.0.weight", "module._orig_mod.0.bias"])
     'module._orig_mod.'
@@ -108,7 +118,7 @@ def wrapping(names: Iterable[str]) -> str:
 
 
 def unwrapped(tensors: Mapping[str, T]) -> dict[str, T]:
-    """Take off what wrappers add: their prefixes, and the count of averaged models."""
+    """Remove what wrappers add: their prefixes, and the counter of averaged models."""
     plain = [name for name in tensors if name != wrapping([name]) + "n_averaged"]
     prefix = wrapping(plain)
     return {name.removeprefix(prefix): tensors[name] for name in plain}

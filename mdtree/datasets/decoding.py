@@ -1,9 +1,9 @@
-"""Decoding pictures: the common formats alone, each by Pillow's own code.
+"""Decoding images: only common formats, each decoded by Pillow itself.
 
-Pillow tells a format by content, knows forty, and gives PostScript to Ghostscript, which runs it:
-a file that is called 0.png may be any of them.  A picture of more pixels than Pillow warns of is
-refused, and so is one that becomes too large an input: ten kilobytes become gigabytes.  Its header
-tells that before it is decoded, unless a transform of the user's own decides.
+Pillow detects forty formats by content, and passes PostScript to Ghostscript, which runs it: a file
+named 0.png may be any of them.  An image with more pixels than Pillow warns about is refused, and
+so is one that would become too large an input, since ten kilobytes can become gigabytes.  The
+header reveals this before decoding, unless the user's own transform decides the size.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from mdtree.regular_file import open_regular
 __all__ = ["FORMATS", "LARGEST", "Guarded", "megabytes", "picture"]
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-LARGEST = 256 << 20  # bytes of one picture as the network's input: 4,700 x 4,700 pixels in colour
-_LARGEST_BATCH = 4 << 30  # bytes of all of a batch: 256 pictures of 1,024 x 1,024 take 3 GiB
+LARGEST = 256 << 20  # bytes of one image as the network's input: 4,700 x 4,700 pixels in colour
+_LARGEST_BATCH = 4 << 30  # bytes of a batch: 256 images of 1,024 x 1,024 take 3 GiB
 
-Fault = Callable[[int, int], str | None]  # what is wrong with a picture of that width and height
+Fault = Callable[[int, int], str | None]  # what is wrong with an image of this width and height
 
 
 def _none(_width: int, _height: int) -> None:
-    """Find nothing wrong."""
+    """Accept any size."""
 
 
-# None outside of `limited`: there, Pillow is the user's own
+# None outside `limited`, where Pillow must work as usual
 _fault: ContextVar[Fault | None] = ContextVar("_fault", default=None)
 
 
 @dataclass(frozen=True)
 class Guarded(Dataset[Any]):
-    """A data set of others, whose items are decoded under these rules."""
+    """Any data set, with its images decoded under these limits."""
 
     dataset: Any
     fault: Fault = _none
@@ -56,34 +56,35 @@ class Guarded(Dataset[Any]):
             item = self.dataset[index]
         if (taken := _bytes(item)) > LARGEST:
             raise DataError(
-                f"item {index} takes {megabytes(taken)}, and one picture may take "
+                f"item {index} takes {megabytes(taken)}, but one image may take at most "
                 f"{megabytes(LARGEST)}: make it smaller, with transform.size in the recipe or in "
                 "your transform"
             )
         return item
 
     def __getitems__(self, indices: list[int]) -> list[Any]:
-        """Read the items of a batch, all of one size; torch's DataLoader asks for them here."""
+        """Read the items of a batch, all of one size; called by torch's DataLoader."""
         items = []
         for index in indices:
             item = self[index]
             if (taken := _bytes(item) * len(indices)) > _LARGEST_BATCH:
                 raise DataError(
-                    f"{len(indices)} pictures such as item {index} take {megabytes(taken)}, and a "
-                    f"batch may take {megabytes(_LARGEST_BATCH)}: lower batch_size (in the recipe, "
-                    "or --batch-size), or make pictures smaller with transform.size in the recipe"
+                    f"{len(indices)} images such as item {index} take {megabytes(taken)}, but a "
+                    f"batch may take at most {megabytes(_LARGEST_BATCH)}: lower batch_size (in the "
+                    "recipe, or --batch-size), or make images smaller with transform.size in the "
+                    "recipe"
                 )
             items.append(item)
         return items
 
     @property
     def targets(self) -> Any:
-        """Get the labels of all items, where the data set has a list of them."""
+        """The labels of all items, if the data set has a list of them."""
         return self.dataset.targets
 
 
 def picture(path: str) -> Any:
-    """Read a picture in colour."""
+    """Read an image in colour."""
     from PIL import Image
 
     with limited(), open_regular(Path(path)) as file, Image.open(file) as image:
@@ -91,7 +92,7 @@ def picture(path: str) -> Any:
 
 
 def megabytes(count: int) -> str:
-    """Write a number of bytes for people."""
+    """Format a number of bytes in MiB."""
     return f"{count / (1 << 20):,.0f} MiB"
 
 
@@ -102,9 +103,9 @@ def _bytes(item: Any) -> int:
 
 @contextmanager
 def limited(fault: Fault | None = None) -> Iterator[None]:
-    """Let Pillow open the named formats alone, and no bombs, whoever calls it in this thread.
+    """Restrict Pillow in this thread to the listed formats, and refuse decompression bombs.
 
-    A picture with a fault is not decoded; without one that is named, that around it holds.
+    An image with a fault is not decoded; without `fault`, that of the enclosing context applies.
     """
     from PIL import Image
 
@@ -120,14 +121,14 @@ def limited(fault: Fault | None = None) -> Iterator[None]:
 
 
 class _Limited:
-    """Pillow's `open`, as it is outside of `limited`; data sets of others name no formats."""
+    """Pillow's `open`, restricted inside `limited`: other packages do not restrict formats."""
 
     def __init__(self, original: Callable[..., Any]) -> None:
         functools.update_wrapper(self, original)
         self._original = original
 
     def __call__(self, fp: Any, mode: str = "r", formats: Any = None) -> Any:
-        """Open a picture: read its header, which tells its size."""
+        """Open an image: read its header, which contains its size."""
         from PIL import Image
 
         fault = _fault.get()
@@ -137,16 +138,17 @@ class _Limited:
             image = self._original(fp, mode, FORMATS)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise DataError(
-                f"{_named(fp)} is not decoded: {str(error).rstrip('.')}; store it with fewer pixels"
+                f"{_named(fp)} was not decoded: {str(error).rstrip('.')}; "
+                "store it with fewer pixels"
             ) from error
-        if (found := fault(*image.size)) is not None:
+        if (reason := fault(*image.size)) is not None:
             image.close()
-            raise DataError(f"{_named(fp)} is not decoded: {found}")
+            raise DataError(f"{_named(fp)} was not decoded: {reason}")
         return image
 
 
 def _named(fp: Any) -> str:
     name = fp if isinstance(fp, str | bytes | os.PathLike) else getattr(fp, "name", None)
     if isinstance(name, str | bytes | os.PathLike):
-        return f"picture {os.fsdecode(name)}"
-    return "a picture"  # that lies in an archive
+        return f"image {os.fsdecode(name)}"
+    return "an image"  # inside an archive

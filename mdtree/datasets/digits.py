@@ -16,7 +16,7 @@ _BRIGHTEST = 16.0
 
 
 def digits() -> tuple[TensorItems, TensorItems]:
-    """Read 1,200 training and 597 test items, shuffled once and for all (writers are mixed)."""
+    """Read 1,200 training and 597 test items in a fixed random order (writers are mixed)."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

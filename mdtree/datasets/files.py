@@ -1,7 +1,7 @@
-"""Data in files: arrays (.npz) or tensors (.pt), read without running any code in them.
+"""Data in files: arrays (.npz) or tensors (.pt), read without running code from them.
 
-What is read takes memory in proportion to the file: a tensor may not repeat what the file holds
-once (a stride of 0 makes a gigabyte of one byte), nor may packed arrays become a thousand files.
+Reading takes memory in proportion to the file: a tensor must not repeat stored values (a stride of
+0 turns one byte into a gigabyte), and compressed arrays must not become a thousand times as large.
 """
 
 from __future__ import annotations
@@ -26,19 +26,23 @@ from mdtree.scanning import damage, is_zip, pickle_fault, zip_fault
 __all__ = ["check_file", "from_file"]
 
 _BYTE = 255.0
-_LARGEST = 1 << 30  # bytes that data may take in memory, however small the file is,
-_RATIO = 100  # or how many times its size: bytes become floats, and are packed up to 20 times
-_SHARED = 4  # times that all tensors together may show what the file holds
+_LARGEST = 1 << 30  # bytes that data may always take in memory,
+_RATIO = 100  # or this many times the file: bytes become floats, and are compressed up to 20 times
+_SHARED = 4  # how often all tensors together may use the bytes of the file
 _HOW = "write it with numpy.savez, or with torch.save after .contiguous()"
 
 
 def from_file(path: Path) -> TensorItems:
-    """Read a file with entries `x` and `y`, or with one entry for each model input and `labels`."""
+    """Read a file with entries `x` and `y`, or with one entry for each model input and `labels`.
+
+    Raises:
+        DataError: The file cannot be read, or does not contain such tensors.
+    """
     raw = _read(path)
     if isinstance(raw, tuple | list) and len(raw) == 2:  # noqa: PLR2004 - (x, y)
         raw = {"x": raw[0], "y": raw[1]}
     if not isinstance(raw, dict) or not all(isinstance(v, Tensor) for v in raw.values()):
-        raise DataError(f"data file {path} must hold tensors x and y, got {describe(raw)}")
+        raise DataError(f"data file {path} must contain tensors x and y, got {describe(raw)}")
     needed = sum(value.numel() * _width(value, str(key)) for key, value in raw.items())
     if needed > max(_LARGEST, _RATIO * path.stat().st_size):
         raise DataError(
@@ -48,23 +52,25 @@ def from_file(path: Path) -> TensorItems:
     tensors = {str(key): _plain(value, str(key)) for key, value in raw.items()}
     lengths = {key: len(t) if t.dim() else None for key, t in tensors.items()}
     if len(set(lengths.values())) != 1 or not all(lengths.values()):
-        raise DataError(f"data file {path}: entries must have one length, above 0; got {lengths}")
+        raise DataError(
+            f"data file {path}: entries must have the same length, above 0; got {lengths}"
+        )
     for key, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise DataError(f"data file {path}: {key} holds NaN or infinite values")
+            raise DataError(f"data file {path}: {key} contains NaN or infinite values")
     if tensors.keys() == {"x", "y"}:
         return TensorItems((tensors["x"], tensors["y"]))
     try:
         return TensorItems(as_batch(tensors))
     except DataError as error:
         raise DataError(
-            f"data file {path} must hold x and y, or named inputs and labels; "
-            f"it holds {', '.join(tensors)}"
+            f"data file {path} must contain x and y, or named inputs and labels; "
+            f"got {', '.join(tensors)}"
         ) from error
 
 
 def check_file(path: Path) -> None:
-    """Refuse a file of tensors that another reader would make more of than it holds."""
+    """Refuse a file that would become far larger in memory, whoever reads it."""
     _read(path)
 
 
@@ -84,7 +90,7 @@ def _read(path: Path) -> Any:
 
 
 def _checked(path: Path, file: IO[bytes]) -> bool:
-    """Refuse what never ends or would fill the memory; tell NumPy's archive from torch's."""
+    """Refuse a damaged or dangerous file; return whether it is NumPy's archive, not torch's."""
     is_npz, fault = False, None
     if is_zip(file):
         with zipfile.ZipFile(file) as archive:
@@ -92,11 +98,11 @@ def _checked(path: Path, file: IO[bytes]) -> bool:
             fault = zip_fault(archive, _size(file), compressed=is_npz)
     if not is_npz and (name := damage(file)):  # NumPy compares checksums itself
         raise DataError(
-            f"data file {path} is damaged: {name:.100} does not fit its checksum; copy it again"
+            f"data file {path} is damaged: {name:.100} does not match its checksum; copy it again"
         )
     if fault := fault or pickle_fault(file):
         raise DataError(
-            f"data file {path} is not read: {fault}; write it with numpy.savez or torch.save"
+            f"data file {path} was not read: {fault}; write it with numpy.savez or torch.save"
         )
     return is_npz
 
@@ -115,12 +121,12 @@ def _tensors(path: Path, file: IO[bytes]) -> Any:
         warnings.simplefilter("ignore")  # on an unusual file: if it fails, the error says so
         raw = torch.load(file, map_location="cpu", weights_only=True)
     if fault := _fault(list(_tensors_in(raw)), _size(file)):
-        raise DataError(f"data file {path} is not read: {fault}; {_HOW}")
+        raise DataError(f"data file {path} was not read: {fault}; {_HOW}")
     return raw
 
 
 def _tensors_in(raw: Any) -> Iterator[Tensor]:
-    """Find the tensors in a value, each once, wherever they are."""
+    """Yield the tensors nested in a value, each once."""
     left, seen = [raw], {id(raw)}
     while left:
         value = left.pop()
@@ -134,28 +140,28 @@ def _tensors_in(raw: Any) -> Iterator[Tensor]:
 
 
 def _fault(tensors: list[Tensor], size: int) -> str | None:
-    """Say what is wrong with tensors of a file of so many bytes: they are more than it holds."""
-    shown, storage_sizes = 0, {}
+    """Return why tensors cannot come from a file of `size` bytes, or None."""
+    total, storage_sizes = 0, {}
     for tensor in tensors:
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
-            return "it holds a tensor that is sparse, nested or quantised"
+            return "it contains a sparse, nested or quantized tensor"
         if tensor.device.type != "cpu":
-            return "it holds a tensor without values"
+            return "it contains a tensor without values"
         storage = tensor.untyped_storage()
         if tensor.nbytes > storage.nbytes():
-            return f"it holds {describe(tensor)}, whose values repeat what is there once"
-        shown += tensor.nbytes
+            return f"it contains {describe(tensor)}, whose values repeat the same bytes"
+        total += tensor.nbytes
         storage_sizes[storage.data_ptr()] = storage.nbytes()
-    if max(shown / _SHARED, sum(storage_sizes.values())) > size:
-        return f"its tensors take {shown} bytes, and it holds {size}"
+    if max(total / _SHARED, sum(storage_sizes.values())) > size:
+        return f"its tensors take {total} bytes, but it has only {size}"
     return None
 
 
 def _reason(error: Exception) -> str:
     text = f"{type(error).__name__}: {error}".splitlines()[0]
-    # torch would advise to read the file in the way that runs code
+    # torch's own message advises to load the file in the way that runs code
     foreign = "weights_only" in text or "Weights only" in text
-    return "it holds something else, of which nothing was run" if foreign else text
+    return "it contains other objects; none of its code was run" if foreign else text
 
 
 def _is_image(tensor: Tensor, key: str) -> bool:
@@ -163,14 +169,14 @@ def _is_image(tensor: Tensor, key: str) -> bool:
 
 
 def _width(tensor: Tensor, key: str) -> int:
-    """Say how many bytes each number takes in the end."""
+    """Return the bytes per number after conversion."""
     if tensor.is_complex():
         return tensor.element_size()
     return 4 if tensor.is_floating_point() or _is_image(tensor, key) else 8
 
 
 def _plain(tensor: Tensor, key: str) -> Tensor:
-    """Bring values to what networks take: images of bytes to 0..1, floats to float32."""
+    """Convert values for networks: image bytes to 0..1, floats to float32."""
     if _is_image(tensor, key):
         return tensor.float() / _BYTE
     if tensor.is_floating_point():

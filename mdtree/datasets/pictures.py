@@ -1,4 +1,4 @@
-"""Pictures: the data sets of torchvision, and folders of images."""
+"""Images: the data sets of torchvision, and folders of images."""
 
 from __future__ import annotations
 
@@ -22,22 +22,33 @@ from mdtree.runtime.torchvision import torchvision
 
 __all__ = ["from_folders", "from_torchvision"]
 
-# how data sets call their training and their test half
+# arguments for the training and the test half of a data set
 _SPLITS = (
     ({"train": True}, {"train": False}),
     ({"split": "train"}, {"split": "test"}),
     ({"split": "train"}, {"split": "val"}),
 )
-_OURS = ("root", "transform", "download", "train")  # arguments that no recipe gives
+_OURS = ("root", "transform", "download", "train")  # arguments that a recipe cannot set
 _COLOURS = 3
 _FLOAT = 4  # bytes
-_PIXELS = 89_478_485  # of a picture while it is resized; Pillow decodes no more of them either
+_PIXELS = 89_478_485  # of an image while it is resized; Pillow's own limit
 
 
 def from_torchvision(
     spec: TorchvisionData, folder: Path, *, trust: Trust, allow_download: bool
 ) -> tuple[DatasetItems, DatasetItems]:
-    """Read both halves of a data set of torchvision that lies in a local folder."""
+    """Read both halves of a torchvision data set from a local folder.
+
+    Args:
+        spec: The data of the recipe.
+        folder: The folder that relative paths start from.
+        trust: Which factories and data sets the recipe may use.
+        allow_download: Let torchvision fetch the data set.
+
+    Raises:
+        DataError: The data set is unknown or cannot be read.
+        UntrustedError: The recipe may not use this data set.
+    """
     datasets = torchvision("torchvision.datasets")
     kind = getattr(datasets, spec.name, None) if spec.name in datasets.__all__ else None
     if kind is None:
@@ -47,8 +58,8 @@ def from_torchvision(
     check_name(spec.name, trust)
     if ours := [key for key in _OURS if key in spec.kwargs]:
         raise DataError(
-            f"data.kwargs cannot hold {', '.join(ours)}: mdtree gives "
-            "root and transform as the recipe says, both halves, and download for --allow-download"
+            f"data.kwargs must not contain {', '.join(ours)}: mdtree sets root and transform from "
+            "the recipe, reads both halves, and downloads only with --allow-download"
         )
     root = folder / spec.root
     options: dict[str, Any] = {"root": str(root), "transform": _transform(spec.transform, trust)}
@@ -66,14 +77,14 @@ def from_torchvision(
         except (RuntimeError, OSError) as error:
             raise DataError(
                 f"torchvision's {spec.name} cannot be read from {root}: {error}; "
-                "put it there, or let mdtree fetch it with --allow-download"
+                "put it there, or download it with --allow-download"
             ) from error
-        except Exception as error:  # noqa: BLE001 - another way to call the halves, or damaged files
+        except Exception as error:  # noqa: BLE001 - other arguments for the halves, or damaged files
             faults.append(f"{type(error).__name__}: {error}")
         else:
             return _items(train, spec.transform), _items(test, spec.transform)
     raise DataError(
-        f"torchvision's {spec.name} gives no training and test half ({'; '.join(faults)}); "
+        f"torchvision's {spec.name} has no training and test half ({'; '.join(faults)}): "
         "write a factory that returns (train, test), and name it as data.source"
     )
 
@@ -81,7 +92,11 @@ def from_torchvision(
 def from_folders(
     spec: Images, folder: Path, *, trust: Trust
 ) -> tuple[DatasetItems, DatasetItems | None]:
-    """Read ROOT/train/CLASS/* and ROOT/test/CLASS/*; without a test folder there is no test set."""
+    """Read ROOT/train/CLASS/* and ROOT/test/CLASS/*; without a test folder there is no test set.
+
+    Raises:
+        DataError: There are no images, or the classes of both folders differ.
+    """
     root = folder / spec.root
     transform = _transform(spec.transform, trust)
     try:
@@ -90,7 +105,7 @@ def from_folders(
             return _items(train, spec.transform), None
         test = _image_folder(root / spec.test, transform)
     except OSError as error:
-        raise DataError(f"no folder of images in {root}: {error}") from error
+        raise DataError(f"no image folder in {root}: {error}") from error
     if train.classes != test.classes:
         raise DataError(
             f"{root}: the class folders of {spec.train} {train.classes} "
@@ -102,7 +117,7 @@ def from_folders(
 def _image_folder(folder: Path, transform: Callable[[Any], Any]) -> Any:
     datasets = torchvision("torchvision.datasets")
 
-    def is_image(path: str) -> bool:  # a pipe of that name would never end
+    def is_image(path: str) -> bool:  # reading a pipe would never end
         return bool(datasets.folder.is_image_file(path)) and Path(path).is_file()
 
     return datasets.ImageFolder(
@@ -116,21 +131,21 @@ def _items(dataset: Any, transform: Transform) -> DatasetItems:
 
 
 def _fault(spec: Transform, width: int, height: int) -> str | None:
-    """Say what is wrong with a picture of that size: what becomes of it is too large."""
-    told = f"its {width} x {height} pixels become"
+    """Return why an image of this size would become too large, or None."""
+    start = f"its {width} x {height} pixels would become"
     if spec.size is not None:
         short, long = sorted((max(width, 1), max(height, 1)))
         resized = spec.size * (spec.size * long // short)
         if resized > _PIXELS:
             return (
-                f"{told} {resized} by transform.size = {spec.size}, before the centre is cut out, "
-                f"and {_PIXELS} are allowed: cut the picture, or lower transform.size"
+                f"{start} {resized} by transform.size = {spec.size}, before the centre crop, but "
+                f"{_PIXELS} are allowed: crop the image, or lower transform.size"
             )
         width = height = spec.size
     needed = _COLOURS * _FLOAT * width * height
-    if spec.factory is None and needed > LARGEST:  # what a factory makes is looked at afterwards
+    if spec.factory is None and needed > LARGEST:  # a factory's output is checked afterwards
         how = "set transform.size in the recipe" if spec.size is None else "lower transform.size"
-        return f"{told} {megabytes(needed)}, and {megabytes(LARGEST)} are allowed: {how}"
+        return f"{start} {megabytes(needed)}, but {megabytes(LARGEST)} are allowed: {how}"
     return None
 
 
@@ -146,7 +161,7 @@ def _transform(spec: Transform, trust: Trust) -> Callable[[Any], Any]:
     if spec.mean or spec.std:
         if spec.mean and spec.std and len(spec.mean) != len(spec.std):
             raise DataError(
-                f"transform.mean has {len(spec.mean)} values and transform.std {len(spec.std)}"
+                f"transform.mean has {len(spec.mean)} values, but transform.std {len(spec.std)}"
             )
         steps.append(transforms.Normalize(spec.mean or (0.0,), spec.std or (1.0,)))
     return transforms.Compose(steps)  # type: ignore[no-any-return]

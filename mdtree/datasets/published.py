@@ -1,7 +1,7 @@
-"""Data sets of torchvision: which a stranger may name, and what is checked before they are read.
+"""Data sets of torchvision: which a found recipe may name, and checks before they are read.
 
-torchvision opens what lies in a folder as its own: some of it is unpickled or unpacked.  It holds
-most of these files to their published checksums; the others are looked through here.
+torchvision trusts the files in a folder: some are unpickled or unpacked.  It checks most of these
+against published checksums; the others are checked here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mdtree.regular_file import open_regular
 
 __all__ = ["check_files", "check_name"]
 
-# sets of pictures and numbers, and sets whose other files torchvision holds to a checksum
+# data sets of images and arrays, and those whose other files torchvision checks with a checksum
 _KNOWN = (
     *(
         "CIFAR10",
@@ -42,22 +42,22 @@ _UNCHECKED = {
     "ImageNet": "meta.bin",
     "USPS": "usps*.bz2",
 }
-_LEAST, _MOST, _RATIO = 1 << 20, 32 << 20, 8  # bytes of USPS, which are 20 MiB packed into 6
+_LEAST, _MOST, _RATIO = 1 << 20, 32 << 20, 8  # bytes of USPS: 20 MiB, compressed to 6
 _CHUNK = 1 << 20
 
 
 def check_name(name: str, trust: Trust) -> None:
-    """Refuse data sets that a found recipe may not name: they unpack, or run other readers."""
+    """Refuse data sets that a found recipe may not name: they unpack files or use other readers."""
     if name not in _KNOWN and not trust.admits("torchvision.datasets", name):
         raise UntrustedError(
-            f"the recipe found inside the directory names torchvision's {name}, which unpacks what "
-            f"lies there unchecked, and may only name {', '.join(_KNOWN)}; if you know these data, "
-            f"add --trust torchvision.datasets:{name}, or name the recipe yourself with --recipe"
+            f"the recipe found inside the directory names torchvision's {name}, which unpacks "
+            f"unchecked files, but may only name {', '.join(_KNOWN)}; if you trust these data, "
+            f"add --trust torchvision.datasets:{name}, or pass the recipe yourself with --recipe"
         )
 
 
 def check_files(name: str, root: Path) -> None:
-    """Refuse files that would become far more than they are, before torchvision reads them."""
+    """Refuse files that would become far larger in memory, before torchvision reads them."""
     for path in sorted(root.glob(_UNCHECKED[name])) if name in _UNCHECKED else ():
         if path.suffix == ".bz2":
             _check_packed(path)
@@ -66,7 +66,7 @@ def check_files(name: str, root: Path) -> None:
 
 
 def _check_packed(path: Path) -> None:
-    """Unpack a file in parts, and keep none."""
+    """Unpack a file in chunks, only to count its bytes."""
     most = min(max(_LEAST, _RATIO * path.stat().st_size), _MOST)
     size = 0
     try:
@@ -75,8 +75,8 @@ def _check_packed(path: Path) -> None:
                 size += len(part)
                 if size > most:
                     raise DataError(
-                        f"data file {path} is not read: its {path.stat().st_size} bytes would "
-                        f"become more than {most}, as the published ones do not"
+                        f"data file {path} was not read: its {path.stat().st_size} bytes unpack to "
+                        f"more than {most}, unlike the published file: fetch it again"
                     )
     except (OSError, EOFError) as error:
         raise DataError(f"data file {path} cannot be unpacked: {error}") from error

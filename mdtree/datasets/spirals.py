@@ -1,4 +1,4 @@
-"""Spirals: points on winding arms, the data of the demo; no zoo of the collection has them."""
+"""Spirals: points on spiral arms, the data of the demo; not used in the reference collection."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def spirals(
     test: int = 4000,
     seed: int = 0,
 ) -> Halves:
-    """Tell which arm of a spiral a point lies on; numbers without meaning stand beside it.
+    """Classify points by the arm of a spiral that they are on; further columns are distractors.
 
     x = (r cos a, r sin a) + noise e, then distractors;  a = 2 pi (y / arms + turns r),
-    r = sqrt(uniform in 0.04..1): evenly over the disc;  e and the distractors are standard normal
+    r = sqrt(uniform in 0.04..1): uniform on the disc;  e and the distractors are standard normal
     """
     random = generator(seed)
     y = even_labels(train, test, arms, random)

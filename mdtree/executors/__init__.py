@@ -1,4 +1,4 @@
-"""Executors: plain tasks, run here, in processes or on Ray; results as they finish."""
+"""Executors: run tasks in this process, in worker processes or on Ray, results as they finish."""
 
 from mdtree.executors.config import HERE, ExecutorConfig
 from mdtree.executors.dispatch import run

@@ -1,10 +1,10 @@
-"""Dispatch: plain tasks are run here, in processes or on Ray; results come as they finish.
+"""Dispatch: run a task on items here, in worker processes or on Ray, results as they finish.
 
-run(task, items, executor) -> TaskResult, TaskResult, ...     one for each item
+run(task, items, executor) -> TaskResult, TaskResult, ...     one per item
 
-here        this very process
-processes   on this machine, fresh ones; GPUs are shared out among them
-cluster     actors of Ray, on many machines
+here        in this process
+processes   new processes on this machine, with the GPUs distributed among them
+cluster     Ray actors, on many machines
 """
 
 from __future__ import annotations
@@ -33,13 +33,23 @@ def run(
 ) -> Iterator[TaskResult[ItemT, ResultT]]:
     """Run `task` on every item.
 
-    `task` must be a function of a module and items must be picklable.  What `task` raises here is
-    raised; errors that belong to an item are the task's own business.  A worker that dies, or
-    takes more time or memory than the configuration allows, takes only its own item with it.
+    A worker that dies, or exceeds a limit of time or memory, loses only its own item.  An error
+    that `task` raises is raised here and ends the work.
 
-    `gpu_memory_share` tells from a result the share of a GPU's memory that its item took: where the
-    configuration does not say how much of one a worker gets, the first item has one alone and
-    finds out.
+    Args:
+        task: A function at the top level of a module.
+        items: Picklable items.
+        executor: The number and kind of workers, and the limits of an item.
+        gpu_memory_share: Returns the share of GPU memory that a result's item used.  If the
+            configuration does not set the GPUs per worker, the first item gets a whole GPU, and the
+            share that it used decides for the others.
+
+    Returns:
+        An iterator over one result per item, in the order in which they finish.
+
+    Raises:
+        MdtreeError: The workers cannot be started.
+        MissingExtraError: Ray is not installed.
     """
     if executor.is_here:
         return (TaskResult(item=item, result=task(item), error=None) for item in items)

@@ -1,4 +1,4 @@
-"""Shares of a GPU: small models leave room for others on theirs."""
+"""GPU sharing: several small models on one GPU."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Run = Callable[
     Iterator[TaskResult[ItemT, ResultT]],
 ]
 
-_MARGIN = 1.5  # others may need more memory than the first
-_MOST = 16  # workers on one GPU; more of them wait for each other
+_MARGIN = 1.5  # other items may need more memory than the first
+_MOST = 16  # workers per GPU; more would only wait for each other
 
 
 def gpu_share(memory_share: float | None) -> float:
-    """Give the share of a GPU that a worker needs, so that a whole number of them fit.
+    """Return the share of a GPU per worker, such that a whole number of workers fit.
 
     >>> gpu_share(0.1), gpu_share(0.5), gpu_share(None)
     (0.16666666666666666, 1.0, 1.0)
@@ -42,7 +42,7 @@ def sized(
     executor: ExecutorConfig,
     gpu_memory_share: Callable[[ResultT], float | None],
 ) -> Iterator[TaskResult[ItemT, ResultT]]:
-    """Do the first item with a GPU of its own, and the others with as much of one as it used."""
+    """Run the first item on a whole GPU, and the others on the share that it used."""
     if executor.ray is None or executor.gpus is not None:
         yield from run(task, items, executor)
         return

@@ -1,4 +1,4 @@
-"""The worker pool: what the scheduler needs of workers, whatever they run on; and their events."""
+"""The worker pool: the interface between the scheduler and workers of any kind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MadeT_co = TypeVar("MadeT_co", covariant=True)
 
 @dataclass(frozen=True, kw_only=True)
 class TaskResult(Generic[ItemT, ResultT]):
-    """An item and what became of it."""
+    """An item, and its result or the reason why it has none."""
 
     item: ItemT
     result: ResultT | None
@@ -25,7 +25,7 @@ class TaskResult(Generic[ItemT, ResultT]):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerEvent(Generic[MadeT_co]):
-    """What a worker reports: it can start, it has finished, its task raised, or it is no more."""
+    """A report of a worker: it is ready, it has finished, its task raised, or it died."""
 
     worker_id: int
     kind: Literal["ready", "finished", "raised", "lost"]
@@ -35,25 +35,25 @@ class WorkerEvent(Generic[MadeT_co]):
 
 
 class WorkerPool(Protocol[GivenT_contra, MadeT_co]):
-    """Workers, known by their numbers.  A worker has one item at a time, so blame is certain."""
+    """Numbered workers.  A worker has one item at a time, so it is clear which item killed it."""
 
     def size(self) -> int:
-        """Say how many workers there is room for now; at least one."""
+        """Return the number of workers that there is room for now, at least one."""
 
     def now(self) -> float:
-        """Tell the time in seconds, from any beginning."""
+        """Return the time in seconds, from any origin."""
 
     def start(self) -> int:
-        """Begin to start a worker: its first event is `ready`, or `lost`."""
+        """Start a worker in the background: its first event is `ready` or `lost`."""
 
     def submit(self, worker_id: int, item: GivenT_contra) -> None:
-        """Give an item to a worker that is ready or has finished."""
+        """Send an item to a worker that is ready or has finished."""
 
     def kill(self, worker_id: int) -> None:
-        """Kill a worker, whatever it does; it has no more events."""
+        """Kill a worker; it reports no further events."""
 
     def wait(self, seconds: float | None) -> Sequence[WorkerEvent[MadeT_co]]:
-        """Wait for events, no longer than that; there may be none."""
+        """Wait for events, at most this long; there may be none."""
 
     def close(self) -> None:
-        """Kill all workers that are left."""
+        """Kill all remaining workers."""

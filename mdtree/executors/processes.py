@@ -27,10 +27,10 @@ __all__ = ["ProcessPool"]
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-# what asks for the end of a command: Ctrl-C, the system, a terminal that is closed
+# signals that end a command: Ctrl-C, the system, a terminal that is closed
 _STOPS = {getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)}
-# Seconds for the end of a process that was killed or is dying.  It takes none where there is room
-# for it to run; only what waits for a dead file server takes them all.
+# Seconds to wait for the end of a killed or dying process.  Usually it ends at once; only a process
+# that waits for a dead file server takes longer.
 _GRACE = 60.0
 
 
@@ -42,7 +42,7 @@ class _Process:
 
 
 class ProcessPool(Generic[ItemT, ResultT]):
-    """Fresh processes (a forked torch can hang), each with a pipe to this one."""
+    """New processes (a forked torch can hang), each with a pipe to this one."""
 
     def __init__(self, task: Callable[[ItemT], ResultT], executor: ExecutorConfig) -> None:
         self._task = pickle.dumps(task)
@@ -51,15 +51,15 @@ class ProcessPool(Generic[ItemT, ResultT]):
         self._workers: dict[int, _Process] = {}
 
     def size(self) -> int:
-        """Say how many workers there are to be."""
+        """Return the configured number of workers."""
         return self._executor.workers or 1
 
     def now(self) -> float:
-        """Tell the time."""
+        """Return the monotonic time in seconds."""
         return time.monotonic()
 
     def start(self) -> int:
-        """Start a process, on the GPU that has the fewest of them."""
+        """Start a process, on the GPU with the fewest processes."""
         used = Counter(worker.device for worker in self._workers.values())
         device = min(self._executor.devices, key=lambda name: used[name], default=None)
         context = multiprocessing.get_context("spawn")
@@ -71,11 +71,11 @@ class ProcessPool(Generic[ItemT, ResultT]):
         with _signals_blocked():
             process.start()
             self._workers[worker_id] = _Process(process=process, pipe=pipe, device=device)
-        worker_pipe.close()  # so that its end is seen here
+        worker_pipe.close()  # so that the worker's death is seen here
         return worker_id
 
     def submit(self, worker_id: int, item: ItemT) -> None:
-        """Send an item; of a worker that died meanwhile, `wait` will tell."""
+        """Send an item; if the worker died meanwhile, `wait` reports it."""
         content = pickle.dumps(item)
         with contextlib.suppress(OSError):
             self._workers[worker_id].pipe.send_bytes(content)
@@ -85,16 +85,16 @@ class ProcessPool(Generic[ItemT, ResultT]):
         self._kill_all([worker_id])
 
     def wait(self, seconds: float | None) -> list[WorkerEvent[ResultT]]:
-        """Wait until pipes have something to say, or end."""
+        """Wait for messages on the pipes, or for their end."""
         pipes = {worker.pipe: worker_id for worker_id, worker in self._workers.items()}
         return [self._event(pipes[pipe]) for pipe in wait(list(pipes), seconds)]  # type: ignore[index]
 
     def close(self) -> None:
-        """Kill all workers: those that are needed no more, and those that are not wanted."""
+        """Kill all workers."""
         self._kill_all(list(self._workers))
 
     def _kill_all(self, worker_ids: list[int]) -> None:
-        """Kill workers, and wait until they are gone: all of them in the time of one."""
+        """Kill workers, and wait for all of them together."""
         for worker_id in worker_ids:
             self._workers[worker_id].process.kill()
         deadline = time.monotonic() + _GRACE
@@ -102,7 +102,7 @@ class ProcessPool(Generic[ItemT, ResultT]):
             worker = self._workers.pop(worker_id)
             worker.pipe.close()
             worker.process.join(max(0.0, deadline - time.monotonic()))
-            if worker.process.exitcode is not None:  # what waits for a dead file server lives on
+            if worker.process.exitcode is not None:  # else it still waits for a dead file server
                 worker.process.close()
 
     def _event(self, worker_id: int) -> WorkerEvent[ResultT]:
@@ -118,7 +118,7 @@ class ProcessPool(Generic[ItemT, ResultT]):
         return WorkerEvent(worker_id=worker_id, kind=kind, result=result, error=error)
 
     def _end(self, code: int | None) -> str:
-        """Say why a worker ended that was not asked to."""
+        """Return why a worker died."""
         if code == TOO_LARGE and self._executor.memory is not None:
             return too_large(self._executor)
         if code is not None and code < 0:
@@ -129,18 +129,18 @@ class ProcessPool(Generic[ItemT, ResultT]):
 
 
 def _serve(pipe: Connection, pickled: bytes, executor: ExecutorConfig, device: str | None) -> None:
-    """Do items until there are no more: the life of a worker."""
-    # Ctrl-C reaches every process of a terminal; only the one that started the workers decides
-    # what to do about it.  If that one is killed, its workers end with it.
+    """Run items until the pipe is closed: the main function of a worker."""
+    # Ctrl-C reaches every process of a terminal; only the parent of the workers handles it.  If the
+    # parent is killed, its workers end with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if device is not None:  # before CUDA is touched; it is called cuda:0 here
+    if device is not None:  # before CUDA is initialised; the device is cuda:0 here
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     worker = Worker(pickled, executor)
     answer = worker.ready()
-    with contextlib.suppress(EOFError, OSError):  # until nobody is there any more
+    with contextlib.suppress(EOFError, OSError):  # until the parent closes the pipe
         while True:
             pipe.send_bytes(answer)
             answer = worker.work(pipe.recv_bytes())
@@ -155,11 +155,11 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Let a Ctrl-C and its like wait, here and in a process that is started meanwhile."""
+    """Defer Ctrl-C and similar signals, here and in a process that is started meanwhile."""
     if not hasattr(signal, "pthread_sigmask"):  # not every system has it
         yield
         return
-    ensure_running()  # what starts with the first process, and lets all signals through again
+    ensure_running()  # the resource tracker, which would start now and unblock all signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A worker pool of Ray actors, on one machine or many: the one file that imports Ray."""
+"""A worker pool of Ray actors, on one machine or many: the only file that imports Ray."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ try:
     from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
 except ImportError as error:
     raise MissingExtraError(
-        'work on a cluster needs Ray: pip install "mdtree-diagnosis[ray]"'
+        'running on a cluster needs Ray: pip install "mdtree-diagnosis[ray]"'
     ) from error
 refuse_older("ray", ray.__version__)
 
@@ -38,15 +38,15 @@ __all__ = ["RayPool"]
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-_LOOK = 5.0  # seconds between two looks at what the cluster has
+_LOOK = 5.0  # seconds between two checks of the cluster's size
 _ANSWER = 10.0  # seconds in which a cluster must answer
 
 
 class RayPool(Generic[ItemT, ResultT]):
-    """Actors with one core each, and a share of a GPU where the configuration says so.
+    """Actors with one core each, and a share of a GPU if the configuration says so.
 
-    Ray decides where they run.  A machine that goes takes its actors with it: their items are
-    tried again elsewhere.  A machine that comes gets some.
+    Ray decides where they run.  If a machine leaves the cluster, the items of its actors are tried
+    again elsewhere.  A machine that joins gets actors too.
     """
 
     def __init__(self, task: Callable[[ItemT], ResultT], executor: ExecutorConfig) -> None:
@@ -63,13 +63,13 @@ class RayPool(Generic[ItemT, ResultT]):
         self._capacity = 1
         self._started = _connect(executor)
         if executor.ray == "local" and executor.gpus and not ray.cluster_resources().get("GPU"):
-            self.close()  # nor will there ever be one
+            self.close()  # a local cluster never gets one later
             raise MdtreeError("Ray finds no GPU on this machine: use --device cpu")
         needs = {"num_cpus": 1, "num_gpus": executor.gpus or 0, "max_restarts": 0}
         self._actor = ray.remote(**needs)(_Actor)
 
     def size(self) -> int:
-        """Say how many actors the cluster has room for; it may grow and shrink."""
+        """Return how many actors the cluster has room for; it may grow and shrink."""
         if self._executor.workers is not None:
             return self._executor.workers
         if self.now() - self._looked > _LOOK:
@@ -78,7 +78,7 @@ class RayPool(Generic[ItemT, ResultT]):
         return self._capacity
 
     def now(self) -> float:
-        """Tell the time."""
+        """Return the monotonic time in seconds."""
         return time.monotonic()
 
     def start(self) -> int:
@@ -103,7 +103,7 @@ class RayPool(Generic[ItemT, ResultT]):
             ray.kill(actor)
 
     def wait(self, seconds: float | None) -> list[WorkerEvent[ResultT]]:
-        """Wait for the answer of some actor, but look at the cluster now and then."""
+        """Wait for the answer of any actor, at most until the next check of the cluster."""
         patience = _LOOK if seconds is None else min(seconds, _LOOK)
         waiting = list(self._awaited)
         finished, pending = ray.wait(waiting, num_returns=1, timeout=patience)
@@ -131,22 +131,22 @@ class RayPool(Generic[ItemT, ResultT]):
         return WorkerEvent(worker_id=worker_id, kind=kind, result=result, error=error)
 
     def _end(self, worker_id: int, error: RayError) -> str:
-        """Say why an actor ended that was not asked to."""
+        """Return why an actor died."""
         if _internal_kv_del(self._too_large_key(worker_id), namespace="mdtree"):
             return too_large(self._executor)
         lines = str(error).splitlines() or [type(error).__name__]
         if any("its node has died" in line for line in lines):
-            return "the machine of the worker went away"
+            return "the worker's machine left the cluster"
         cause = lines[-1 if "creation task" in lines[0] else 0]
         return f"the worker process died ({cause.strip()})"
 
     def _too_large_key(self, worker_id: int) -> str:
-        """Name the key under which an actor notes that it ends because it is too large."""
+        """Return the key under which an actor records that it exceeded its memory limit."""
         return f"{self._name}-{worker_id}"
 
 
 def _capacity(resources: dict[str, float], gpus: float) -> int:
-    """Count the actors that a cluster has room for; a fraction of a GPU is all on one."""
+    """Count the actors that a cluster has room for; a fraction of a GPU must be on one GPU."""
     cores = int(resources.get("CPU", 0.0))
     if not gpus:
         return cores
@@ -156,14 +156,14 @@ def _capacity(resources: dict[str, float], gpus: float) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class _Origin:
-    """Where the one who calls stands: paths that items name, and modules, begin there."""
+    """The caller's working directory and module path, which items and tasks refer to."""
 
     folder: str
     paths: tuple[str, ...]
     shared: bool  # whether other machines must have the folder
 
     def enter(self) -> None:
-        """Stand there too; machines of a cluster share their files."""
+        """Use the caller's directory and module path in this process."""
         sys.path += [path for path in self.paths if path not in sys.path]
         try:
             os.chdir(self.folder)
@@ -171,13 +171,13 @@ class _Origin:
             if not self.shared:
                 return
             raise MdtreeError(
-                f"{self.folder} is not on {platform.node()}: machines of a cluster need shared "
-                "files under the same path (or checkpoints in an object storage)"
+                f"{self.folder} does not exist on {platform.node()}: machines of a cluster need "
+                "shared files under the same path (or checkpoints in an object storage)"
             ) from error
 
 
 class _Actor(Worker):
-    """A worker in a process of Ray's, which tells nobody the exit codes of others."""
+    """A worker in a Ray process; Ray does not report exit codes, so a key is set instead."""
 
     def __init__(
         self, task: bytes, executor: ExecutorConfig, origin: _Origin, too_large_key: str
@@ -195,7 +195,7 @@ class _Actor(Worker):
 
 
 def _connect(executor: ExecutorConfig) -> bool:
-    """Join the cluster, unless this process is in one already; say whether one was begun."""
+    """Join the cluster, unless this process is in one already; return whether it was started."""
     if ray.is_initialized():
         return False
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -206,17 +206,17 @@ def _connect(executor: ExecutorConfig) -> bool:
             _check_reachable(executor.ray or "auto")
             ray.init(executor.ray, **quiet)
     except (RayError, OSError, ValueError, RuntimeError) as error:
-        tried = "started here" if executor.ray == "local" else f"reached at {executor.ray!r}"
+        attempt = "start a" if executor.ray == "local" else f"reach the {executor.ray!r}"
         raise MdtreeError(
-            f"no Ray cluster can be {tried}: {error} (--ray alone starts one on this machine)"
+            f"cannot {attempt} Ray cluster: {error} (--ray alone starts one on this machine)"
         ) from error
     return True
 
 
 def _check_reachable(address: str) -> None:
-    """Fail soon where nobody listens: Ray itself tries for many minutes."""
+    """Fail quickly if nobody listens at an address: Ray itself tries for many minutes."""
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", "")
     host, colon, port = address.rpartition(":")
-    if colon and "//" not in host:  # Ray's own client does not try for long
+    if colon and "//" not in host:  # the client for ray:// does not try for long
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER).close()

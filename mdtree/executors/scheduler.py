@@ -1,9 +1,9 @@
-"""The scheduler: gives items to workers one at a time, and loses none, whatever happens to them.
+"""The scheduler: gives items to workers one at a time, and loses none if a worker dies.
 
-An item whose worker dies, or which takes too long, is tried again by another worker as often as
-`retries` of the configuration says, and then comes back with its reason.  Items are drawn when a
-worker is free for them, so a million of them cost no memory: no more are under way than there are
-workers, and no more results wait for the caller than that.
+An item whose worker dies, or that takes too long, is tried again by another worker up to `retries`
+times, and is then returned with the reason.  Items are drawn only when a worker is free, so a
+million of them take no memory: at most as many items as workers are in progress, and at most as
+many results wait for the caller.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ __all__ = ["Scheduler"]
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-_STARTS = 3  # workers that may be lost in a row before any of them was ready, besides a whole pool
+_STARTS = 3  # failed starts in a row that are tolerated, besides a whole pool
 
 
 @dataclass(kw_only=True)
 class _RunningTask(Generic[ItemT]):
-    """An item under way."""
+    """An item in progress."""
 
     item: ItemT
     tries: int = 0
@@ -53,7 +53,7 @@ class Scheduler(Generic[ItemT, ResultT]):
         self._error: BaseException | None = None  # that ends the work
 
     def work(self) -> Iterator[TaskResult[ItemT, ResultT]]:
-        """Work until all items are done; whoever wants no more of them leaves no worker behind."""
+        """Work until all items are done; closing the generator early kills all workers."""
         try:
             while self._assign_items():
                 done = self._collect_results()
@@ -67,13 +67,13 @@ class Scheduler(Generic[ItemT, ResultT]):
             self._pool.close()
 
     def _assign_next(self) -> None:
-        """Give the next items before the caller takes its time over what is done."""
+        """Assign the next items before the caller processes the results."""
         if self._error is not None:
             raise self._error
         self._assign_items()
 
     def _collect_results(self) -> list[TaskResult[ItemT, ResultT]]:
-        """Handle the events of workers, and kill those that have had their item for too long."""
+        """Handle the events of workers, and kill workers whose item is overdue."""
         events = self._pool.wait(self._seconds_left())
         overdue = self._overdue() - {event.worker_id for event in events}
         for worker_id in overdue:
@@ -85,7 +85,7 @@ class Scheduler(Generic[ItemT, ResultT]):
         return done
 
     def _assign_items(self) -> bool:
-        """Give every worker an item, as far as there are any; say whether something is under way.
+        """Assign an item to every worker, if there are any; return whether any is in progress.
 
         Workers are started when there is work for them.
         """
@@ -103,10 +103,10 @@ class Scheduler(Generic[ItemT, ResultT]):
         return bool(self._busy or self._waiting)
 
     def _kill_idle(self) -> None:
-        """Kill workers that have nothing to do: there are no more items.
+        """Kill workers without an item: there are no more items.
 
-        Nobody would notice the death of one of them, and an item that is tried again would go to
-        it; and others may need its place.
+        The death of an idle worker would go unnoticed, and an item could be assigned to it again;
+        besides, others may need its place.
         """
         for worker_id in self._idle:
             self._pool.kill(worker_id)
@@ -120,13 +120,13 @@ class Scheduler(Generic[ItemT, ResultT]):
         self._pool.submit(worker_id, running.item)
 
     def _seconds_left(self) -> float | None:
-        """Tell how long nothing can be overdue."""
+        """Return the seconds until the next item is overdue."""
         if self._executor.timeout is None or not self._busy:
             return None
         return max(0.0, min(running.deadline for running in self._busy.values()) - self._pool.now())
 
     def _overdue(self) -> set[int]:
-        """Name the workers that have had their item for too long."""
+        """Return the workers whose item is overdue."""
         if self._executor.timeout is None:
             return set()
         now = self._pool.now()
@@ -151,7 +151,7 @@ class Scheduler(Generic[ItemT, ResultT]):
             self._error = error
 
     def _lost(self, worker_id: int, reason: str) -> None:
-        """Do without a worker; its item is tried again, if it may be."""
+        """Remove a lost worker, and try its item again if retries are left."""
         self._idle.discard(worker_id)
         if worker_id in self._starting:
             self._starting.remove(worker_id)
@@ -159,9 +159,8 @@ class Scheduler(Generic[ItemT, ResultT]):
             if self._failed_starts >= _STARTS + self._pool.size():
                 self._fail(
                     MdtreeError(
-                        f"workers end before they have begun: {reason}. What they printed says "
-                        "why; a script that calls mdtree must do so below "
-                        "`if __name__ == '__main__':`"
+                        f"workers fail to start: {reason}. See their output for the cause; "
+                        "a script must call mdtree inside `if __name__ == '__main__':`"
                     )
                 )
         running = self._busy.pop(worker_id, None)

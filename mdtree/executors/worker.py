@@ -1,4 +1,4 @@
-"""What a worker does in its own process, whatever has started it, and what watches over it."""
+"""The worker inside its own process, and the watch over its memory."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from mdtree.executors.config import ExecutorConfig
 
 __all__ = ["TOO_LARGE", "Worker", "too_large"]
 
-TOO_LARGE = 77  # the exit code of a worker that used more memory than it may
-_PERIOD = 0.05  # seconds between two looks
+TOO_LARGE = 77  # exit code of a worker that exceeded its memory limit
+_PERIOD = 0.05  # seconds between two checks
 _STATM = Path("/proc/self/statm")
 
 
 class Worker:
-    """First `ready()`, then `work(item)`, again and again; what comes and goes is pickled.
+    """Runs one task: first `ready()`, then `work(item)` for each item, all of it pickled.
 
-    An answer is the kind of the event, the result, and what was raised in its place.
+    An answer is (kind of the event, result, error).
     """
 
     def __init__(self, task: bytes, executor: ExecutorConfig) -> None:
@@ -33,11 +33,11 @@ class Worker:
         self._task: Callable[[Any], Any] = lambda item: item
 
     def ready(self) -> bytes:
-        """Load the task, and say that work can begin."""
+        """Load the task, and report that work can begin."""
         return _answer("ready", self._prepare)
 
     def work(self, item: bytes) -> bytes:
-        """Do one item."""
+        """Run the task on one item."""
         return _answer("finished", lambda: self._task(pickle.loads(item)))  # noqa: S301 - ours
 
     def _prepare(self) -> None:
@@ -48,7 +48,7 @@ class Worker:
             threading.Thread(target=self._watch, args=(self._executor.memory,), daemon=True).start()
 
     def _watch(self, limit: int) -> None:
-        """End this process, from a thread of its own, once it holds more than `limit` bytes."""
+        """End this process, from a separate thread, once it uses more than `limit` bytes."""
         while _resident_bytes() <= limit:
             time.sleep(_PERIOD)
         self._end()
@@ -58,7 +58,7 @@ class Worker:
 
 
 def too_large(executor: ExecutorConfig) -> str:
-    """Say why a worker was ended that used too much memory."""
+    """Return why a worker that exceeded its memory limit was ended."""
     return f"took more than {(executor.memory or 0) / 2**30:.3g} GiB of memory"
 
 
@@ -78,7 +78,7 @@ def _pickled(kind: str, result: Any) -> bytes:
 
 
 def _raised(error: BaseException) -> bytes:
-    """Send the error itself, or one that says the same where it cannot be sent."""
+    """Pickle an error, or one with the same text if it cannot be pickled."""
     try:
         content = pickle.dumps(("raised", None, error))
         pickle.loads(content)  # noqa: S301 - ours; what an error holds may not fit its class
@@ -89,7 +89,7 @@ def _raised(error: BaseException) -> bytes:
 
 
 def _limit_threads(count: int) -> None:
-    """Let linear algebra use that many threads, whether it is loaded already or will be."""
+    """Limit the threads of linear algebra, whether it is loaded already or later."""
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(count))
     if "torch" in sys.modules:  # by the user's own script, which has called us
         import torch
@@ -98,9 +98,9 @@ def _limit_threads(count: int) -> None:
 
 
 def _resident_bytes() -> int:
-    """Count the bytes that this process holds; where only the peak is known, that.
+    """Return the bytes that this process uses, or the peak where only that is known.
 
-    Files that are mapped are not counted: their pages are given up when memory is short.
+    Mapped files are not counted: their pages are released when memory is short.
     """
     try:
         _, resident, shared, *_ = _STATM.read_text().split()

@@ -1,7 +1,7 @@
-"""The landscape around trained weights: curvature, paths, similarity. No quantities, no protocols.
+"""The loss landscape around trained weights: curvature, paths, similarity.
 
-Everything here takes a runner (how a network is run) and weights, and gives plain numbers and
-tensors.  What is measured with it, on how many items and how long, the metrics decide.
+Everything here takes a model runner and weights, and returns plain numbers and tensors.  The
+metrics decide which quantities are measured, on how many items and for how long.
 """
 
 from mdtree.landscape.cost import ComputeCost, CostMeter

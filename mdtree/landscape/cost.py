@@ -1,12 +1,12 @@
-"""Compute cost: what was computed, in passes of one item through the network.
+"""Compute cost, in forward passes of one item.
 
-    forward    one item through the network, nothing kept                     1
-    gradient   one item forward and back                                      4
+    forward    one item forward, no graph kept                                1
+    gradient   one item forward and backward                                  4
     product    one item's share of a Hessian-vector product, on a gradient    8
                whose graph was kept
 
-The weights on the right were measured on ResNet-18 of widths 4 to 16 on a CPU (3.5 to 4.6, and 8
-to 9); `python scripts/bench_metrics.py` prints them anew.
+The costs on the right were measured on ResNet-18 of widths 4 to 16 on a CPU (3.5 to 4.6, and 8 to
+9); `python scripts/bench_metrics.py` measures them again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PRODUCT = 8.0
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeCost:
-    """Items that were run forward, forward and back, and through a second derivative."""
+    """Numbers of items run forward, forward and backward, and through a second derivative."""
 
     forward: float = 0.0
     gradient: float = 0.0
@@ -29,7 +29,7 @@ class ComputeCost:
 
     @property
     def passes(self) -> float:
-        """Give all of it in forward passes of one item."""
+        """The total in forward passes of one item."""
         return self.forward + _GRADIENT * self.gradient + _PRODUCT * self.product
 
     def __add__(self, other: ComputeCost) -> ComputeCost:
@@ -48,11 +48,11 @@ class ComputeCost:
 
 
 class CostMeter:
-    """Adds up the cost while work is done."""
+    """Adds up the cost of work."""
 
     def __init__(self) -> None:
         self.total: ComputeCost = ComputeCost()
 
     def add(self, cost: ComputeCost) -> None:
-        """Count what was just computed."""
+        """Add the cost of a computation."""
         self.total += cost

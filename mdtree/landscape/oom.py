@@ -1,4 +1,4 @@
-"""Out of memory: work that halves its batches until it fits, or says that it does not."""
+"""Out of memory: retry with smaller batches until the work fits."""
 
 from __future__ import annotations
 
@@ -15,25 +15,35 @@ __all__ = ["within_memory"]
 
 ResultT = TypeVar("ResultT")
 
-_MARKS = (  # in errors that have no name of their own
+_MARKS = (  # of errors without a class of their own
     "can't allocate memory",  # the CPU
     "CUDA error: out of memory",  # the driver
-    "ALLOC_FAILED",  # cuBLAS and cuDNN, for which the allocator has left no room
+    "ALLOC_FAILED",  # cuBLAS and cuDNN, if the allocator has left them no room
 )
 
 
 def within_memory(
     work: Callable[[int], ResultT], batch_size: int, *, least: int = 1, what: str = ""
 ) -> ResultT:
-    """Do `work(batch_size)`; where memory runs out, begin again with half the batch."""
+    """Run `work(batch_size)`, and start again with half the batch if memory runs out.
+
+    Args:
+        work: The computation, as a function of the batch size.
+        batch_size: The batch size of the first attempt.
+        least: The smallest batch size to try.
+        what: What is computed, for the error.
+
+    Raises:
+        DataError: Memory runs out even with the smallest batch size.
+    """
     while True:
         with contextlib.suppress(torch.OutOfMemoryError):
             return _unify_memory_errors(work, batch_size)
         if batch_size <= least:
             items = "even with one item" if batch_size == 1 else f"with {batch_size} items"
             raise DataError(
-                f"memory runs out {items} at a time{what and f' {what}'}: "
-                "take a device with more of it, or a smaller network"
+                f"out of memory {items} at a time{what and f' {what}'}: "
+                "use a device with more memory, or a smaller network"
             )
         batch_size = (batch_size + 1) // 2
         gc.collect()
@@ -42,12 +52,12 @@ def within_memory(
 
 
 def _unify_memory_errors(work: Callable[[int], ResultT], batch_size: int) -> ResultT:
-    """Raise one error for what the CPU and the GPU call by different names."""
+    """Raise one error for running out of memory on the CPU and on the GPU."""
     try:
         return work(batch_size)
     except MemoryError as error:
         raise torch.OutOfMemoryError(str(error)) from None
-    except (RuntimeError, DataError) as error:  # the network's, or a DataError made of it
+    except (RuntimeError, DataError) as error:  # from the network, or a DataError around it
         if any(mark in str(error) for mark in _MARKS):
             raise torch.OutOfMemoryError(str(error)) from None
         raise

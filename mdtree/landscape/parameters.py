@@ -1,4 +1,4 @@
-"""The weights that training changes, as one vector."""
+"""The trainable parameters, as one vector."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["ParameterLayout", "trainable_parameters"]
 
 @dataclass(frozen=True)
 class ParameterLayout:
-    """Where each tensor lies in the vector."""
+    """The order and shapes of the tensors in the vector."""
 
     shapes: Mapping[str, torch.Size]
 
     @property
     def size(self) -> int:
-        """Count the numbers."""
+        """Length of the vector."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
     def flatten(self, weights: Weights) -> Tensor:
@@ -34,7 +34,7 @@ class ParameterLayout:
         return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
     def views(self, vector: Tensor) -> dict[str, Tensor]:
-        """See a vector as tensors, without a copy."""
+        """Return the tensors as views of a vector."""
         parts = torch.split(vector, [math.prod(shape) for shape in self.shapes.values()])
         return {
             name: part.view(shape)
@@ -43,6 +43,6 @@ class ParameterLayout:
 
 
 def trainable_parameters(network: Network) -> ParameterLayout:
-    """Lay out the parameters that are not frozen; one that has several names has its first."""
+    """Return the layout of the trainable parameters; a shared one is under its first name."""
     named = network.module.named_parameters()
     return ParameterLayout({name: weight.shape for name, weight in named if weight.requires_grad})

@@ -1,4 +1,4 @@
-"""What a network predicts for every item: its probabilities, and the loss of each."""
+"""The predictions of a network: probabilities and loss of every item."""
 
 from __future__ import annotations
 
@@ -20,15 +20,24 @@ __all__ = ["Predictions", "predict"]
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """One network on every item of a classification task."""
+    """The predictions of one network for all items of a classification task."""
 
     probabilities: Tensor  # (n, classes)
     labels: Tensor  # (n,)
-    losses: Tensor | None  # (n,) float64; None: the loss gives means of batches only
+    losses: Tensor | None  # (n,) float64; None: the loss only returns means of batches
 
 
 def predict(runner: ModelRunner, items: Items, run: Run) -> Predictions | None:
-    """Run a network over all items; None where the targets are not class numbers."""
+    """Run a network on all items; None if the targets are not class numbers.
+
+    Args:
+        runner: The network and its loss.
+        items: The items.
+        run: The network at its weights, from `Network.with_weights`.
+
+    Raises:
+        DataError: The labels do not fit the outputs, or memory runs out.
+    """
     result = within_memory(
         lambda batch_size: _run(runner, items, run, batch_size), runner.batch_size
     )

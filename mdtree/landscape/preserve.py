@@ -1,6 +1,6 @@
-"""Preserved state: modes, random numbers and precision are afterwards as they were before.
+"""Preserved state: modes, random state and precision are restored after a measurement.
 
-Weights, gradients and buffers need no care: networks are run at copies of them.
+Weights, gradients and buffers are safe anyway, because networks run at copies of them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ __all__ = ["preserved_state"]
 
 @contextmanager
 def preserved_state(runner: ModelRunner, seed: int) -> Iterator[None]:
-    """Work with the runner's module and global settings, and leave them as they were before.
+    """Restore the module's mode and torch's global settings after the context.
 
-    Inside, the module is in evaluation mode, random numbers (of dropout, say) start at `seed`,
-    matrix products are not rounded to TF32, and cuDNN takes the same kernels in every run, which
-    add in the same order.
+    Inside, the module is in evaluation mode, random numbers (such as those of dropout) start at
+    `seed`, matrix products are not rounded to TF32, and cuDNN uses deterministic kernels.
     """
     module, device = runner.network.module, runner.device
     modes = [(inner, inner.training) for inner in module.modules()]
@@ -63,14 +62,14 @@ def _same_kernels() -> Iterator[None]:
 
 @contextmanager
 def _full_precision() -> Iterator[None]:
-    """Turn TF32 off by the switches that the program uses: torch has two sets, not to be mixed."""
+    """Turn TF32 off with the switches already in use: torch has two sets that must not be mixed."""
     products: Any = torch.backends.cuda.matmul
     cudnn: Any = torch.backends.cudnn
     places = [products, cudnn]
     switch: tuple[str, object] = ("allow_tf32", False)
     try:
         before = [getattr(place, switch[0]) for place in places]
-    except RuntimeError:  # the newer ones have been used
+    except RuntimeError:  # the newer switches are in use
         places = [products, cudnn.conv, cudnn.rnn]
         switch = ("fp32_precision", "ieee")
         before = [getattr(place, switch[0]) for place in places]

@@ -1,4 +1,4 @@
-"""The model runner: how a network is run, and how its outputs become losses and errors."""
+"""The model runner: a network with its loss, batch size, device and precision."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["ModelRunner"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRunner:
-    """A network without weights, with all that is needed to run it at any."""
+    """A network and everything needed to evaluate it at any weights."""
 
     network: Network
     loss: Loss
-    batch_size: int  # items in one forward pass
+    batch_size: int  # items per forward pass
     device: torch.device
-    dtype: torch.dtype | None = None  # of the inputs; None: as the data have it
+    dtype: torch.dtype | None = None  # of the inputs; None: that of the data
     meter: CostMeter = field(default_factory=CostMeter)
 
     def batches(self, items: Items, batch_size: int | None = None) -> Iterator[Batch]:
@@ -34,7 +34,7 @@ class ModelRunner:
             yield self.place(batch)
 
     def place(self, batch: Batch) -> Batch:
-        """Bring a batch to the device, and its floating inputs to the precision of the run."""
+        """Move a batch to the device, and cast its floating-point inputs to the runner's dtype."""
         here = to_device(batch, self.device)
         if self.dtype is None:
             return here
@@ -43,29 +43,33 @@ class ModelRunner:
         return {name: self._cast(tensor) for name, tensor in here.items()}
 
     def here(self, items: Items) -> Items:
-        """Bring items that lie in memory to the device, once for all passes."""
+        """Move items in memory to the device, once for all passes."""
         return TensorItems(self.place(items.all)) if isinstance(items, TensorItems) else items
 
     def losses(self, output: Tensor, batch: Batch) -> Tensor:
-        """Give the loss of each item, or their mean where the loss knows only that."""
+        """Compute the loss of each item, or their mean if the loss only returns that.
+
+        Raises:
+            DataError: The loss fails on the output, or returns something else.
+        """
         try:
             loss = self.loss(output, batch)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise DataError(
-                f"the loss cannot take the output {describe(output)} of a batch "
+                f"the loss fails on the output {describe(output)} of a batch "
                 f"{describe(batch)}: {str(error).strip()}"
             ) from error
         if not isinstance(loss, Tensor) or (loss.dim() > 0 and loss.shape != (size(batch),)):
             raise DataError(
-                f"the loss must give one number for each of {size(batch)} items or their mean, "
+                f"the loss must return one number for each of {size(batch)} items or their mean, "
                 f"got {describe(loss)}"
             )
         return loss
 
     def is_classification(self, batch: Batch) -> bool:
-        """Say whether the targets are class numbers, one for each item."""
+        """Return whether the targets are class numbers, one per item."""
         labels = targets(batch)
         return labels.dim() == 1 and not labels.is_floating_point()
 

@@ -1,4 +1,4 @@
-"""The score of one network on items: which are wrong, and the loss of each."""
+"""The score of a network: which items are wrong, and the loss of each."""
 
 from __future__ import annotations
 
@@ -21,35 +21,44 @@ __all__ = ["Score", "check_classes", "score"]
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One network on every item."""
+    """The score of one network on all items."""
 
-    wrong: Tensor | None  # (n,) 0, 1, or NaN as the outputs are; None: the targets are no classes
+    wrong: Tensor | None  # (n,) 0, 1, or NaN if an output is; None: the targets are not classes
     losses: Tensor  # (n,) float64
-    each: bool  # False: the loss gives means of batches only
+    each: bool  # False: the loss only returns means of batches
 
     def error(self) -> float:
-        """Share of wrong items in percent."""
+        """Compute the share of wrong items in percent."""
         assert self.wrong is not None
         return 100 * float(self.wrong.double().mean())
 
     def error_stderr(self) -> float:
-        """Binomial standard error in percent."""
+        """Compute the binomial standard error of the error, in percent."""
         share = self.error() / 100
         return 100 * math.sqrt(share * (1 - share) / len(self.losses))
 
     def mean_loss(self) -> float:
-        """Mean over the items."""
+        """Compute the mean loss over the items."""
         return float(self.losses.mean())
 
     def loss_stderr(self) -> float | None:
-        """Give sd / sqrt(n), where single items are known."""
+        """Compute sd / sqrt(n), if the loss of each item is known."""
         if not self.each or len(self.losses) == 1:
             return None
         return float(self.losses.std()) / math.sqrt(len(self.losses))
 
 
 def score(runner: ModelRunner, items: Items, run: Run) -> Score:
-    """Run a network over all items, in smaller batches where memory runs out."""
+    """Score a network on all items, in smaller batches if memory runs out.
+
+    Args:
+        runner: The network and its loss.
+        items: The items.
+        run: The network at its weights, from `Network.with_weights`.
+
+    Raises:
+        DataError: The labels do not fit the outputs, or memory runs out with single items.
+    """
     result = within_memory(
         lambda batch_size: _score(runner, items, run, batch_size), runner.batch_size
     )
@@ -58,7 +67,7 @@ def score(runner: ModelRunner, items: Items, run: Run) -> Score:
 
 
 def _score(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Score:
-    """Ask the device for numbers only at the end."""
+    """Score all items; results are copied from the device only at the end."""
     wrong: list[Tensor] = []
     losses: list[Tensor] = []
     each = True
@@ -80,20 +89,20 @@ def _score(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Scor
 
 
 def _wrong(output: Tensor, labels: Tensor) -> Tensor:
-    """Compare the class of the largest output with the label; outputs that are NaN give NaN."""
+    """Compare the class of the largest output with the label; NaN outputs give NaN."""
     largest, predicted = output.max(1)
     return (predicted != labels).float().masked_fill(largest.isnan(), math.nan)
 
 
 def check_classes(batch: Batch, output: Tensor) -> None:
-    """Say what is wrong before a device does: it would only stop."""
+    """Check labels against outputs: a GPU would abort on a wrong label without a reason."""
     labels = targets(batch)
     if output.dim() != 2:  # noqa: PLR2004 - items and classes
         raise DataError(f"class numbers need outputs of (items, classes), got {describe(output)}")
     lowest, highest = (int(label) for label in torch.aminmax(labels))
     if lowest < 0 or highest >= output.shape[1]:
         raise DataError(
-            f"the labels go from {lowest} to {highest} and the network has {output.shape[1]} "
-            "outputs: wrong number of classes in model.kwargs, or other data? "
-            "(numbers to predict, not classes, are stored as floats)"
+            f"the labels are from {lowest} to {highest}, but the network has {output.shape[1]} "
+            "outputs: check the number of classes in model.kwargs, and the data "
+            "(targets of a regression must be floats)"
         )

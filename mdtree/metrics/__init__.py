@@ -1,4 +1,4 @@
-"""The table of metrics. A new one is a file, a line here, and its words in the vocabulary."""
+"""The table of metrics. A new metric is a file, a line here, and quantities in the vocabulary."""
 
 from __future__ import annotations
 

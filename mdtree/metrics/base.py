@@ -1,6 +1,6 @@
-"""What every metric gets and gives.
+"""The interface of metrics: their input, their result and their cost.
 
-A metric is a function of a subject.  It touches no disk, no command line and no other metric.
+A metric is a function of its input.  It uses no files, no command line and no other metric.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ __all__ = ["Metric", "MetricInput", "MetricResult", "Workload", "needs_two"]
 
 @dataclass(frozen=True, kw_only=True)
 class MetricInput:
-    """A group, ready to be measured. The weights already lie on the device."""
+    """A group, ready to be measured, with its weights on the device."""
 
     runner: ModelRunner
     members: Mapping[str, Weights]  # name -> weights, in order of name
     data: Data
     protocol: str
     seed: int
-    training: Training | None = None  # how the members were trained, where the recipe says it
+    training: Training | None = None  # how the members were trained, if the recipe says it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """What a metric will meet: enough to tell its cost beforehand."""
+    """The size of the work of a metric, from which its cost is estimated."""
 
     members: int
     train_items: int
     test_items: int
-    full_items: int  # training items before `amount` was taken
+    full_items: int  # training items before the subset of `amount` was drawn
     protocol: str
     training: Training | None = None
 
     @property
     def pairs(self) -> int:
-        """Count the pairs of neighbours in the order of names."""
+        """Number of pairs of neighbours in the order of names."""
         return max(self.members - 1, 0)
 
 
 @dataclass(frozen=True)
 class MetricResult:
-    """What a metric found out."""
+    """The values of a metric, with details and notes."""
 
     values: Mapping[str, Value]  # quantity -> value
-    details: Mapping[str, Detail] = field(default_factory=dict)  # for pictures
-    notes: tuple[str, ...] = ()  # choices that were made on the way
+    details: Mapping[str, Detail] = field(default_factory=dict)  # for plots
+    notes: tuple[str, ...] = ()  # choices made while measuring
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +63,10 @@ class Metric:
     quantities: tuple[str, ...]  # names in the vocabulary
     compute: Callable[[MetricInput], MetricResult]
     cost: Callable[[Workload], ComputeCost]
-    on_request: bool = False  # left out unless it is asked for by name
+    on_request: bool = False  # measured only if requested by name
 
 
 def needs_two(quantities: tuple[str, ...], count: int) -> MetricResult:
-    """Say that pairs cannot be compared where there is one checkpoint."""
+    """Return missing quantities for a group with too few checkpoints to form a pair."""
     missing = Missing(missing=f"needs 2 checkpoints, found {count}")
     return MetricResult(dict.fromkeys(quantities, missing))

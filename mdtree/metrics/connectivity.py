@@ -1,4 +1,4 @@
-"""Mode connectivity: what lies between two checkpoints that differ by seed alone.
+"""Mode connectivity: paths between two checkpoints that differ only by seed.
 
 standard-1   the control point starts on the straight line and is trained on a fixed budget of
              items, with early stopping by its own loss on a fixed part of them; errors on a fixed
@@ -99,7 +99,7 @@ class ConnectivityBudget:
 
 @dataclass(frozen=True, kw_only=True)
 class _PairResult:
-    """What was measured between two members."""
+    """The paths between two members."""
 
     pair: str
     curve: Profile
@@ -109,14 +109,14 @@ class _PairResult:
 
 
 def compute(budget: ConnectivityBudget, metric_input: MetricInput) -> MetricResult:
-    """Measure the quantities of the curve and of the line, with their profiles."""
+    """Measure the quantities of the curve and the line, with their profiles."""
     if len(metric_input.members) < 2:  # noqa: PLR2004 - a pair
         return needs_two(_QUANTITIES, len(metric_input.members))
     if len(metric_input.data.train) < 2:  # noqa: PLR2004 - BatchNorm needs a variance
         missing = Missing(missing=f"needs 2 training items, found {len(metric_input.data.train)}")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
     if not trainable_parameters(metric_input.runner.network).shapes:
-        missing = Missing(missing="the network has no parameter that is not frozen")
+        missing = Missing(missing="the network has no trainable parameters")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
     if metric_input.protocol == "paper-1":
         pair_results = list(_paper(budget.paper, metric_input))
@@ -127,7 +127,7 @@ def compute(budget: ConnectivityBudget, metric_input: MetricInput) -> MetricResu
 
 
 def cost(budget: ConnectivityBudget, work: Workload) -> ComputeCost:
-    """Count the steps, the checks, and the points of curve and line."""
+    """Estimate the cost of the steps, the checks, and the points of curve and line."""
     if work.protocol == "paper-1":
         paper = budget.paper
         points = 2 + len(_INNER)
@@ -151,9 +151,9 @@ def cost(budget: ConnectivityBudget, work: Workload) -> ComputeCost:
 def _standard(budget: StandardBudget, metric_input: MetricInput) -> Iterator[_PairResult]:
     runner, seed = metric_input.runner, metric_input.seed
     layout = trainable_parameters(runner.network)
-    # What is read off a path is its training error.  Items that the control point is not
-    # trained on would add barriers that are not there, and checks on them would stop it where
-    # data are few.
+    # The quantities are training errors along the path.  Items that the control point was not
+    # trained on would add spurious barriers, and checks on them would stop training too early
+    # where data are few.
     items, check = _chosen(budget, metric_input)
     sample = draw(runner, items, budget.items, generator(seed, "path sample"))
     statistics = draw(runner, sample, budget.statistics, generator(seed, "path statistics"))
@@ -192,7 +192,7 @@ def _standard(budget: StandardBudget, metric_input: MetricInput) -> Iterator[_Pa
 def _chosen(
     budget: StandardBudget, metric_input: MetricInput
 ) -> tuple[Items, ConvergenceCheck | None]:
-    """Choose what control points are trained on, and a part of it to check for convergence."""
+    """Draw the items that control points are trained on, and a part of them for checks."""
     train = metric_input.data.train
     order = torch.randperm(len(train), generator=generator(metric_input.seed, "path items"))
     order = order[: budget.steps * budget.batch_size]
@@ -206,7 +206,7 @@ def _chosen(
 
 
 def _check_items(budget: StandardBudget, train_items: int) -> int:
-    """Count the items of a check."""
+    """Return the number of items of a check."""
     return (
         min(budget.check_items, train_items) if train_items > 1 else 0
     )  # BatchNorm needs a variance
@@ -235,7 +235,7 @@ def _paper(budget: PaperBudget, metric_input: MetricInput) -> Iterator[_PairResu
 
 
 def published_rate(progress: float) -> float:
-    """Keep the learning rate for one half, then lower it evenly to 0.01 of it at nine tenths."""
+    """Return the learning rate schedule: 1 for the first half, then linearly to 0.01 at 0.9."""
     if progress <= 0.5:  # noqa: PLR2004 - half way
         return 1.0
     return 0.01 + 0.99 * max(0.0, (0.9 - progress) / 0.4)
@@ -243,7 +243,7 @@ def published_rate(progress: float) -> float:
 
 @dataclass(frozen=True)
 class _Reading:
-    """One quantity: which profile it is read off, and how."""
+    """How a quantity is read off a profile."""
 
     read: Callable[[Profile], ProfileValue]
     of_line: bool = False
@@ -266,7 +266,7 @@ def _combined(reading: _Reading, pair_results: Sequence[_PairResult]) -> Value:
     if not known:
         return Missing(missing="not part of protocol paper-1")
     if reading.of_errors and not all(profile.has_errors for profile in known):
-        return Missing(missing="the targets are no class numbers")
+        return Missing(missing="the targets are not class numbers")
     figures = [reading.read(profile) for profile in known]
     mean = mean_over_members([f.value for f in figures], single_stderr=figures[0].stderr)
     if not isinstance(mean, Measured):
@@ -275,7 +275,7 @@ def _combined(reading: _Reading, pair_results: Sequence[_PairResult]) -> Value:
         return replace(mean, members=None)
     return replace(
         mean,
-        members=None,  # they are pairs, and listed in the details
+        members=None,  # values are of pairs, and listed in the details
         iterations=sum(result.steps for result in pair_results),
         converged=all(result.converged for result in pair_results),
     )

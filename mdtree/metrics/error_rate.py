@@ -1,11 +1,11 @@
-"""Error rates and losses on the whole training and test set, with stored BatchNorm statistics.
+"""Error rates and losses on the whole training and test sets, with stored BatchNorm statistics.
 
     error = 100 * (wrong items) / n                      in percent
     loss  = (1/n) * sum_i loss_i                         in nats for cross entropy
 
-One value for each member, then the mean over members.  The standard error is that over members;
-for one member it is sqrt(p (1-p) / n) for the error, and sd(loss_i) / sqrt(n) for the loss.
-Both protocols measure these quantities in the same way.
+One value per member, then the mean over members, with its standard error.  For a single member the
+standard error is sqrt(p (1-p) / n) for the error, and sd(loss_i) / sqrt(n) for the loss.  Both
+protocols measure these quantities in the same way.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def compute(metric_input: MetricInput) -> MetricResult:
     values: dict[str, Value] = {}
     for half, items in halves.items():
         if items is None:
-            missing = Missing(missing=f"the recipe names no {half} data")
+            missing = Missing(missing=f"the recipe has no {half} data")
             values |= {f"{half}_error": missing, f"{half}_loss": missing}
             continue
         scores = [member[half] for member in members]
@@ -47,13 +47,13 @@ def compute(metric_input: MetricInput) -> MetricResult:
 
 
 def cost(work: Workload) -> ComputeCost:
-    """Count one forward pass of each item for each member."""
+    """Estimate the cost: one forward pass per item and member."""
     return ComputeCost(forward=work.members * (work.train_items + work.test_items))
 
 
 def _error(scores: list[Score]) -> Value:
     if any(score.wrong is None for score in scores):
-        return Missing(missing="the targets are no class numbers")
+        return Missing(missing="the targets are not class numbers")
     return mean_over_members(
         [score.error() for score in scores], single_stderr=scores[0].error_stderr()
     )

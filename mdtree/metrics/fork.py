@@ -1,11 +1,11 @@
-"""Fork: two short continuations of one checkpoint, trained on other orders of the same data.
+"""Fork: two short continuations of one checkpoint, trained on different orders of the same data.
 
     fork_barrier   highest training error on the straight line between them minus the worse end's
-    fork_cka       CKA of their outputs, as `similarity` has it
+    fork_cka       CKA of their outputs, as in `similarity`
 
-Where training has become stable, the order of the data no longer decides into which valley it goes,
-and the barrier is zero (Frankle et al. 2020, arXiv 1912.05671).  One checkpoint is enough for this;
-with several, the first in order of names is taken.  Both protocols measure it in the same way.
+Once training has become stable, the order of the data no longer decides which valley it reaches,
+and the barrier is zero (Frankle et al. 2020, arXiv 1912.05671).  One checkpoint is enough; of
+several, the first in order of names is used.  Both protocols measure it in the same way.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _QUANTITIES = ("fork_barrier", "fork_cka")
 def compute(metric_input: MetricInput) -> MetricResult:
     """Measure fork_barrier and fork_cka."""
     if metric_input.training is None:
-        reason = "needs `training` in the recipe: learning_rate and batch_size, to go on with"
+        reason = "needs `training` in the recipe: learning_rate and batch_size"
         return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=reason)))
     fault = _fault(metric_input, metric_input.training)
     if fault is not None:
@@ -70,7 +70,7 @@ def compute(metric_input: MetricInput) -> MetricResult:
 
 
 def cost(work: Workload) -> ComputeCost:
-    """Count both continuations, the points of the line, and the outputs."""
+    """Estimate the cost of both continuations, the points of the line, and the outputs."""
     if work.training is None:
         return ComputeCost()
     items = min(work.train_items, _ITEMS)
@@ -81,12 +81,12 @@ def cost(work: Workload) -> ComputeCost:
 
 
 def _fault(metric_input: MetricInput, how: Training) -> str | None:
-    """Say why the checkpoint cannot be trained any further."""
+    """Return why the checkpoint cannot be trained further, or None."""
     network, items = metric_input.runner.network, len(metric_input.data.train)
     if items == 0:
         return "needs training items, found 0"
     if not trainable_parameters(network).shapes:
-        return "the network has no parameter that is not frozen"
+        return "the network has no trainable parameters"
     if min(how.batch_size, items) == 1 and has_statistics(network.module):
         return (
             f"BatchNorm cannot be trained on one item at a time: found {items} training "
@@ -102,7 +102,9 @@ def _continued(metric_input: MetricInput, how: Training, weights: Weights, way: 
     now = replace(how, epochs=_EPOCHS, steps=_STEPS, seed=seed)
 
     def work(_: int) -> Weights:
-        module.load_state_dict(weights, strict=False)  # a tied tensor has several names, one given
+        module.load_state_dict(
+            weights, strict=False
+        )  # of a tied tensor, only the first name is here
         return train(module, items, runner.losses, now, runner.place)
 
     trained = within_memory(
@@ -113,7 +115,7 @@ def _continued(metric_input: MetricInput, how: Training, weights: Weights, way: 
 
 
 def _trained_items(how: Training, items: int) -> int:
-    """Count the items of all steps; a short last batch is left out."""
+    """Return the number of items in all steps; a short last batch is left out."""
     batch_size = min(how.batch_size, items)
     return min(_EPOCHS * (items // batch_size), _STEPS) * batch_size
 
@@ -125,10 +127,10 @@ def _barrier(metric_input: MetricInput, start: Weights, end: Weights) -> Value:
     line = straight_line(trainable_parameters(runner.network), start, end)
     line_profile: Profile = profile(runner, line, sample, statistics, inner=_INNER)
     if not line_profile.has_errors:
-        return Missing(missing="the targets are no class numbers")
+        return Missing(missing="the targets are not class numbers")
     figure = line_profile.barrier()
     if not math.isfinite(figure.value):
-        return Missing(missing="the continuations have no finite loss")
+        return Missing(missing="the loss of the continuations is not finite")
     return Measured(value=figure.value, stderr=figure.stderr)
 
 

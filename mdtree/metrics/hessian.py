@@ -6,8 +6,8 @@ standard-1   one fixed sample of 1,024 training items for all members; Lanczos u
 paper-1      PyHessian on one batch of 200 training items, another for each member; its power
              iteration and its probes, with its limits and tolerances.
 
-Mean loss without weight decay, stored BatchNorm statistics, parameters that are not frozen.  Trees
-use natural logarithms, so a value that is not positive is no number to them.
+Mean loss without weight decay, stored BatchNorm statistics, trainable parameters.  Trees use
+natural logarithms, so a value that is not positive counts as missing there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
 __all__ = ["HESSIAN", "HessianBudget", "PaperBudget", "StandardBudget", "hessian_metric"]
 
-# What these methods usually take on trained networks, for the estimate of the cost.
+# Usual numbers on trained networks, to estimate the cost.
 _USUAL_STEPS = 10
 _USUAL_PROBES = 12
 _USUAL_PAPER_PRODUCTS = 45
@@ -85,7 +85,7 @@ class HessianBudget:
 
 @dataclass(frozen=True, kw_only=True)
 class _Number:
-    """One number of one member."""
+    """A number of one member, with its standard error and convergence."""
 
     value: float
     stderr: float | None
@@ -95,7 +95,7 @@ class _Number:
 
 @dataclass(frozen=True, kw_only=True)
 class _Curvature:
-    """What was found at one member."""
+    """The curvature at one member."""
 
     top: _Number
     trace: _Number
@@ -103,9 +103,9 @@ class _Curvature:
 
 
 def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
-    """Measure hessian_top and hessian_trace, and the spectral density for its picture."""
+    """Measure hessian_top and hessian_trace, and the spectral density for its plot."""
     if trainable_parameters(metric_input.runner.network).size == 0:
-        missing = Missing(missing="the network has no parameter that is not frozen")
+        missing = Missing(missing="the network has no trainable parameters")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
     curvatures: dict[str, _Curvature] = {}
     notes: list[str] = []
@@ -129,7 +129,7 @@ def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
 
 
 def cost(budget: HessianBudget, work: Workload) -> ComputeCost:
-    """Count the products that usually suffice."""
+    """Estimate the cost of the products that usually suffice."""
     if work.protocol == "paper-1":
         items = min(work.train_items, budget.paper.items)
         per_member = ComputeCost(gradient=2 * items, product=items * _USUAL_PAPER_PRODUCTS)
@@ -145,7 +145,7 @@ def cost(budget: HessianBudget, work: Workload) -> ComputeCost:
 def _measured(
     budget: HessianBudget, metric_input: MetricInput, weights: Weights, place: int
 ) -> _Curvature:
-    """Begin each try with the same random numbers: kernels without a second derivative differ."""
+    """Measure one member; each attempt with other kernels starts with the same random numbers."""
     with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "hessian", place)):
         if metric_input.protocol == "paper-1":
             return _paper(budget.paper, metric_input, weights, place)
@@ -155,7 +155,7 @@ def _measured(
 def _standard(
     budget: StandardBudget, metric_input: MetricInput, weights: Weights, place: int
 ) -> _Curvature:
-    """Use the same items for every member, so that members differ by their weights alone."""
+    """Measure a member on the same items as all others, so that only the weights differ."""
     runner = metric_input.runner
     sample = draw(
         runner, metric_input.data.train, budget.items, generator(metric_input.seed, "hessian")
@@ -172,7 +172,7 @@ def _standard(
 def _explored(
     budget: StandardBudget, hessian: Hessian, source: torch.Generator, *, alone: bool
 ) -> _Curvature:
-    """Take the spread over items for the standard error where there is none over members."""
+    """Run Lanczos and the trace; with a single member, add the standard error over items."""
     start = hessian.random(source)
     ritz = lanczos(
         hessian.product,
@@ -210,7 +210,7 @@ def _explored(
 def _spread(hessian: Hessian, top: Tensor, part_items: int) -> float | None:
     """Give the standard error over the items, from the curvature of parts of them along `top`.
 
-    With shares s_b and curvatures c_b of mean c:  sum_b s_b^2 (c_b - c)^2 / (1 - sum_b s_b^2)
+    For shares s_b and curvatures c_b with mean c: sqrt(sum_b s_b^2 (c_b - c)^2 / (1 - sum_b s_b^2))
     """
     parts = hessian.parts(top.unsqueeze(0), min(part_items, hessian.batch_size))
     curvatures = [(share, float(part[0] @ top)) for share, part in parts]
@@ -258,7 +258,7 @@ def _combined(members: Sequence[_Number]) -> Value:
 
 
 def _density(curvatures: dict[str, _Curvature]) -> dict[str, Detail]:
-    """List the nodes and weights of the quadrature of each member's spectral density."""
+    """List nodes and weights of the Gauss quadrature of each member's spectral density."""
     lines = [
         (name, value, weight)
         for name, curvature in curvatures.items()

@@ -1,11 +1,11 @@
-"""Layers: how alike the layers of two networks see the same items, each with each.
+"""Layers: similarity of every pair of layers of two networks.
 
 Debiased CKA (landscape/similarity/cka.py) of the outputs of all layers of the first two members, or
-of one with itself, on one sample of 256 training items as they are.
+of one member with itself, on a sample of 256 unmodified training items.
 
-A layer is a module without parts, or an attention, that gives floats for each item; it counts by
-its last call.  The whole sample is one batch: each layer's kernel is made on the spot, and only
-kernels are kept, at most half a megabyte each, where features are as large as the network is wide.
+A layer is a module without submodules, or an attention, that returns floats for each item; its last
+call counts.  The whole sample is one batch: each layer's kernel is computed at once, and only
+kernels are kept, at most half a megabyte each, while features are as large as the network is wide.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _ITEMS = 256
 _MEMBERS = 2
 _DIGITS = 6
 
-_Kernels = dict[str, Kernel]  # of each layer, in the order in which they are called
+_Kernels = dict[str, Kernel]  # of each layer, in the order of calls
 
 
 def compute(metric_input: MetricInput) -> MetricResult:
-    """Compare all layers; there is no quantity, only a picture."""
+    """Compare all layers; there are no quantities, only a plot."""
     count = len(metric_input.data.train)
     if count < MIN_ITEMS:
         return MetricResult({}, notes=(f"layers: needs {MIN_ITEMS} training items, found {count}",))
@@ -55,7 +55,7 @@ def compute(metric_input: MetricInput) -> MetricResult:
     sample = draw(runner, metric_input.data.train, _ITEMS, source)
     with preserved_state(runner, derive_seed(metric_input.seed, "layers")):
         used, kernels = within_memory(partial(_kernels, metric_input, sample), len(sample))
-    less = f"layers: memory was enough for {used} of {len(sample)} items"
+    less = f"layers: memory was only enough for {used} of {len(sample)} items"
     return MetricResult(
         {},
         details={"layers": _table(kernels[0], kernels[-1])},
@@ -64,7 +64,7 @@ def compute(metric_input: MetricInput) -> MetricResult:
 
 
 def cost(work: Workload) -> ComputeCost:
-    """Count one pass for each of the two members."""
+    """Estimate the cost: one forward pass for each of the two members."""
     return ComputeCost(forward=min(work.members, _MEMBERS) * min(work.train_items, _ITEMS))
 
 
@@ -78,7 +78,7 @@ def _kernels(metric_input: MetricInput, sample: Items, count: int) -> tuple[int,
 
 
 def _layer_kernels(runner: ModelRunner, items: Items, run: Run) -> _Kernels:
-    """Run the network once, and make the kernel of each layer as it is called."""
+    """Run the network once, and compute the kernel of each layer when it is called."""
     kernels: _Kernels = {}
     batch = next(runner.batches(items, len(items)))
 
@@ -97,14 +97,14 @@ def _layer_kernels(runner: ModelRunner, items: Items, run: Run) -> _Kernels:
 
 def _layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, module in network.named_modules():
-        # attention uses the weights of its parts and does not call them
+        # attention uses the weights of its submodules without calling them
         if isinstance(module, nn.MultiheadAttention) or not any(module.children()):
             yield name or type(module).__name__, module
 
 
 @contextlib.contextmanager
 def _every_module_called() -> Iterator[None]:
-    """Keep transformers from running as one piece, past their modules."""
+    """Disable the fast path of transformers, which does not call their modules."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -114,7 +114,7 @@ def _every_module_called() -> Iterator[None]:
 
 
 def _tensor(output: Any) -> Tensor | None:
-    """Take a layer's tensor of floats, the first if there are several."""
+    """Return the first tensor of a layer's output, if it has floats."""
     parts = output if isinstance(output, tuple | list) else [output]
     tensor = next((part for part in parts if isinstance(part, Tensor)), None)
     return tensor if tensor is not None and tensor.is_floating_point() else None

@@ -1,4 +1,4 @@
-"""What the predictions of a group say together: agreement, the ensemble, confidence, the tail.
+"""Quantities of the predictions of a group: agreement, ensemble, confidence, tail of the loss.
 
     chance_error      100 * (1 - share of the most frequent class)
     chance_loss       -sum_c p_c ln p_c                  p_c: share of class c
@@ -7,13 +7,13 @@
     overconfidence    100 * mean(largest probability) - (100 - error)
     loss_tail         100 * (loss of the tenth of the items with the largest loss) / (loss of all)
 
-The first two of the labels of the test items alone: what a network reaches that looks at no input.
-The others on test items, and on training items under the same name with `train_` before it.  The
-ensemble removes what differs between seeds: what it gains is variance, and what is left is bias
-(and noise of the labels).  At most 10,000 items of each half, the same for all members.  Both
-protocols measure these quantities in the same way.
+The first two depend only on the labels of the test items: they are what a network reaches without
+looking at the inputs.  The others are measured on test items, and on training items under the same
+name with the prefix `train_`.  The ensemble removes what differs between seeds: its gain is
+variance, and what remains is bias (and label noise).  At most 10,000 items of each half are used,
+the same for all members.  Both protocols measure these quantities in the same way.
 
-The value is the mean over members or pairs; its standard error is that over items, which is the
+The value is the mean over members or pairs.  Its standard error is taken over items, which is the
 larger one for small test sets and does not need three members.
 """
 
@@ -57,7 +57,7 @@ _QUANTITIES = (
 
 
 def compute(metric_input: MetricInput) -> MetricResult:
-    """Measure what all members predict for the same items."""
+    """Measure the quantities of the predictions of all members for the same items."""
     data = {"train": metric_input.data.train, "test": metric_input.data.test}
     halves = {half: _drawn(metric_input, half, items) for half, items in data.items()}
     with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "predictions")):
@@ -68,7 +68,7 @@ def compute(metric_input: MetricInput) -> MetricResult:
     values: dict[str, Value] = {}
     for half, prefix in _HALVES.items():
         if halves[half] is None:
-            missing: Value = Missing(missing=f"the recipe names no {half} data")
+            missing: Value = Missing(missing=f"the recipe has no {half} data")
             values |= dict.fromkeys((prefix + name for name in (*_OF_PAIRS, *_OF_ONE)), missing)
             continue
         of_half = _half([member[half] for member in members])
@@ -77,7 +77,7 @@ def compute(metric_input: MetricInput) -> MetricResult:
 
 
 def cost(work: Workload) -> ComputeCost:
-    """Count one forward pass of each item for each member."""
+    """Estimate the cost: one forward pass per item and member."""
     items = min(work.train_items, _ITEMS) + min(work.test_items, _ITEMS)
     return ComputeCost(forward=work.members * items)
 
@@ -102,7 +102,7 @@ def _all(
 def _half(members: Sequence[Predictions | None]) -> dict[str, Value]:
     known = [member for member in members if member is not None]
     if len(known) < len(members):
-        missing: Value = Missing(missing="the targets are no class numbers")
+        missing: Value = Missing(missing="the targets are not class numbers")
         return dict.fromkeys((*_OF_PAIRS, *_OF_ONE), missing)
     if any(not bool(member.probabilities.isfinite().all()) for member in known):
         return dict.fromkeys((*_OF_PAIRS, *_OF_ONE), Missing(missing="outputs are not finite"))
@@ -141,15 +141,15 @@ def _overconfidence(member: Predictions) -> Tensor:
 def _tail(members: Sequence[Tensor | None]) -> Value:
     known = [losses for losses in members if losses is not None]
     if len(known) < len(members):
-        return Missing(missing="the loss gives means of batches, not the loss of each item")
+        return Missing(missing="the loss returns means of batches, not the loss of each item")
     shares = [_share_of_tail(losses) for losses in known]
     if any(share is None for share in shares):
-        return Missing(missing="the losses are all zero, below zero or not finite")
+        return Missing(missing="the losses are all zero, or some are negative or not finite")
     return Measured(value=100 * sum(share for share in shares if share is not None) / len(shares))
 
 
 def _share_of_tail(losses: Tensor) -> float | None:
-    """Give the share of the worst tenth; of 15 items, one and a half."""
+    """Compute the share of the worst tenth of the items; of 15 items, one and a half."""
     total = float(losses.sum())
     if not math.isfinite(total) or total <= 0 or bool((losses < 0).any()):
         return None
@@ -161,7 +161,7 @@ def _share_of_tail(losses: Tensor) -> float | None:
 
 
 def _mean(members: Sequence[Tensor]) -> Value:
-    """Give the mean over members and items in percent, and its standard error over items."""
+    """Compute the mean over members and items in percent, with its standard error over items."""
     items = torch.stack(list(members)).mean(0)
     stderr = float(items.std()) / math.sqrt(len(items)) if len(items) > 1 else None
     return Measured(

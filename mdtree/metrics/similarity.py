@@ -1,20 +1,20 @@
-"""Similarity of the networks of a group: of their outputs, of their decisions, of their weights.
+"""Similarity of the networks of a group: of their outputs, decisions and weights.
 
     cka               CKA of the outputs (landscape/similarity/cka.py); of softmax in classification
-    agreement         100 * (items whose largest output is the same class) / n
-    weight_distance   |w_a - w_b|, over parameters that are not frozen, without buffers
+    agreement         100 * (items with the same predicted class) / n
+    weight_distance   |w_a - w_b|, over trainable parameters, without buffers
 
-standard-1   one sample of 1,024 training items, mixed once, each with a lambda of its own; the
-             same for all members, so k members cost k passes over it; debiased; all pairs.
-paper-1      another 768 training items for every ordered pair of members, mixed in batches of 128
+standard-1   one sample of 1,024 training items, mixed once, each with its own lambda; the same for
+             all members, so k members cost k passes over it; debiased; all pairs.
+paper-1      different 768 training items for every ordered pair of members, mixed in batches of 128
              with one lambda; biased; all ordered pairs.
 
-Outputs are compared between training items (mixup with Beta(16, 16)): on the items themselves,
-networks that fit them are alike.  Stored BatchNorm statistics.
+Outputs are compared between training items (mixup with Beta(16, 16)), because on the items
+themselves networks that fit them are similar.  Stored BatchNorm statistics.
 
-The value is the mean over pairs, its standard error sd / sqrt(pairs); pairs that share a member
-are not independent, so it is too small rather than too large.  For a single pair it is that over
-items: the jackknife for cka, sqrt(p (1-p) / n) for agreement.
+The value is the mean over pairs, its standard error sd / sqrt(pairs).  Pairs that share a member
+are not independent, so this underestimates rather than overestimates the error.  For a single pair
+it is taken over items: the jackknife for cka, sqrt(p (1-p) / n) for agreement.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _QUANTITIES = ("cka", "agreement", "weight_distance")
 
 @dataclass(frozen=True, kw_only=True)
 class _Pair:
-    """How two members compare."""
+    """The similarity of two members."""
 
     a: str
     b: str
@@ -68,7 +68,7 @@ class _Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class _Compared:
-    """What a protocol measured."""
+    """All pairs that a protocol measured."""
 
     pairs: Sequence[_Pair]
     notes: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ def compute(metric_input: MetricInput) -> MetricResult:
 
 
 def cost(work: Workload) -> ComputeCost:
-    """Count one pass for each member, or two for each ordered pair."""
+    """Estimate the cost: one forward pass per member, or two per ordered pair."""
     if work.protocol == "paper-1":
         ordered = work.members * (work.members - 1)
         return ComputeCost(forward=2 * ordered * min(work.train_items, _PAPER_ITEMS))
@@ -122,7 +122,7 @@ def _standard(metric_input: MetricInput) -> _Compared:
         )
         for a, b in itertools.combinations(member_outputs, 2)
     ]
-    notes = () if unmixed is None else (f"similarity is that on training items: {unmixed}",)
+    notes = () if unmixed is None else (f"similarity on unmixed training items: {unmixed}",)
     return _Compared(pairs=pairs, notes=notes)
 
 
@@ -178,7 +178,7 @@ def _cka(member_outputs: dict[str, Outputs], *, debiased: bool, alone: bool) -> 
     assert second is not None
     value = cka(first, second, debiased=debiased)
     if value is None:
-        return Missing(missing="no two items have outputs with anything in common")
+        return Missing(missing="the outputs of no two items are related")
     stderr = cka_stderr(first, second, debiased=debiased) if alone else None
     return Measured(value=value, stderr=stderr)
 
@@ -189,7 +189,7 @@ def _agreement(member_outputs: dict[str, Outputs]) -> Value:
             return Missing(missing=f"the outputs of {name} {output.fault}")
     first, second = (output.classes for output in member_outputs.values())
     if first is None or second is None:
-        return Missing(missing="needs class numbers as targets, and an output for each class")
+        return Missing(missing="needs class numbers as targets, and one output per class")
     share = float((first == second).double().mean())
     stderr = math.sqrt(share * (1 - share) / len(first))
     return Measured(value=100 * share, stderr=100 * stderr)
@@ -198,7 +198,7 @@ def _agreement(member_outputs: dict[str, Outputs]) -> Value:
 def _distance(metric_input: MetricInput, a: str, b: str) -> Value:
     names = trainable_parameters(metric_input.runner.network).shapes
     if not names:
-        return Missing(missing="the network has no parameter that is not frozen")
+        return Missing(missing="the network has no trainable parameters")
     first, second = metric_input.members[a], metric_input.members[b]
     distance = _length(first, second, list(names))
     if not math.isfinite(distance):
@@ -212,11 +212,11 @@ def _length(first: Weights, second: Weights, names: Sequence[str]) -> float:
 
 
 def _exact(tensor: Tensor) -> Tensor:
-    return tensor.cpu().double()  # some devices have no double precision
+    return tensor.cpu().double()  # some devices lack double precision
 
 
 def _over_pairs(values: Sequence[Value]) -> Value:
-    """Give the mean over pairs; where one of them is missing, so is the mean."""
+    """Compute the mean over pairs; it is missing if any of them is."""
     measured = [value for value in values if isinstance(value, Measured)]
     if len(measured) < len(values):
         return next(value for value in values if isinstance(value, Missing))

@@ -1,13 +1,13 @@
-"""Spectra of the weights: quality metrics without data, averaged over layers, then members.
+"""Spectra of the weights: quality metrics without data, averaged over layers, then over members.
 
     alpha, alpha_hat, log_norm, log_spectral_norm, log_alpha_norm, stable_rank, soft_rank
-    alpha_median         of the layers
+    alpha_median         median over layers
     alpha_drift          slope of alpha from the first layer to the last
-    alpha_above_6        share of layers whose alpha is larger, in percent
-    random_like          share of layers that a random matrix looks like, in percent
+    alpha_above_6        share of layers with alpha above 6, in percent
+    random_like          share of layers that look like random matrices, in percent
     traps                share of layers with single huge weights, in percent
 
-Embeddings are left out, slices of convolutions are pooled.  Both protocols measure these in the
+Embeddings are left out, and slices of convolutions are pooled.  Both protocols measure these in the
 same way.  Martin, Peng and Mahoney 2021, arXiv 2002.06716; see `mdtree.spectra`.
 """
 
@@ -57,7 +57,7 @@ _REASONS = {
 
 
 def compute(metric_input: MetricInput) -> MetricResult:
-    """Measure the spectra of every member."""
+    """Measure the quantities of the spectra of every member."""
     rules = Rules(seed=metric_input.seed)
     analyses = {
         name: analyse_all(in_memory_tensors(_here(w)), rules)
@@ -68,15 +68,15 @@ def compute(metric_input: MetricInput) -> MetricResult:
 
 
 def _here(weights: Weights) -> Weights:
-    """Bring weights to the CPU: a spectrum is the same wherever the network runs.
+    """Move weights to the CPU, so that spectra do not depend on the device.
 
-    Many GPUs are slow in double precision, or have none.
+    Many GPUs are slow in double precision, or lack it.
     """
     return {name: tensor.cpu() for name, tensor in weights.items()}
 
 
 def cost(_: Workload) -> ComputeCost:
-    """Count nothing: no network is run."""
+    """Return no cost: no network is run."""
     return ComputeCost()
 
 
@@ -112,7 +112,7 @@ def _details(analyses: Mapping[str, Analysis]) -> dict[str, Detail]:
 
 
 def _notes(analyses: Mapping[str, Analysis]) -> tuple[str, ...]:
-    """Say the convention, where there are convolutions, and which layers have no spectrum."""
+    """Note the convention for convolutions, and the layers without a spectrum."""
     layers = [(name, layer) for name, analysis in analyses.items() for layer in analysis.layers]
     notes = [
         f"{name}: no spectrum of {layer.name}: {layer.reason}"

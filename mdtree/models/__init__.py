@@ -1,4 +1,4 @@
-"""Models: from the words of a recipe to a network that is ready for weights."""
+"""Models: from the description in a recipe to a network that is ready for weights."""
 
 from __future__ import annotations
 
@@ -39,9 +39,17 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 
 
 def build_network(spec: ModelSpec, *, trust: Trust, folder: Path | None = None) -> Network:
-    """Make the network of a recipe in evaluation mode, for measuring.
+    """Build the network of a recipe in evaluation mode, for measuring.
 
-    `folder` is where the weights lie, for networks that are described beside them.
+    Args:
+        spec: The model of the recipe.
+        trust: Which factories the recipe may use.
+        folder: The folder of the weights, for networks that a config there describes.
+
+    Raises:
+        RecipeError: The model is unknown, its arguments are wrong, or its factory failed.
+        UntrustedError: The recipe may not use this factory.
+        MissingExtraError: A Hugging Face folder is measured without transformers.
     """
     return Network(build_model(spec, trust=trust, folder=folder).eval())
 
@@ -49,9 +57,20 @@ def build_network(spec: ModelSpec, *, trust: Trust, folder: Path | None = None) 
 def build_model(
     spec: ModelSpec, *, trust: Trust, folder: Path | None = None, seed: int = 0
 ) -> nn.Module:
-    """Make the module of a recipe, its first weights drawn from `seed`.
+    """Build the module of a recipe, with initial weights drawn from `seed`.
 
-    The caller's random numbers are left alone.
+    The caller's random state is not changed.
+
+    Args:
+        spec: The model of the recipe.
+        trust: Which factories the recipe may use.
+        folder: The folder of the weights, for networks that a config there describes.
+        seed: The seed of the initial weights.
+
+    Raises:
+        RecipeError: The model is unknown, its arguments are wrong, or its factory failed.
+        UntrustedError: The recipe may not use this factory.
+        MissingExtraError: A Hugging Face folder is measured without transformers.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -70,7 +89,11 @@ def _made(spec: ModelSpec, trust: Trust, folder: Path | None) -> Any:
         return call(MODELS[name], spec.kwargs, name)
     if name == "huggingface":
         if folder is None or spec.kwargs:
-            raise RecipeError("factory 'huggingface' takes its settings from config.json alone")
+            raise RecipeError(
+                "factory 'huggingface' takes all settings from config.json: leave out model.kwargs"
+                if spec.kwargs
+                else "factory 'huggingface' needs a folder with config.json"
+            )
         return from_folder(folder)
     if ":" in name:
         return call(find(name, trust), spec.kwargs, name)
@@ -79,8 +102,8 @@ def _made(spec: ModelSpec, trust: Trust, folder: Path | None) -> Any:
     if name not in builders:
         known = [*MODELS, "huggingface", *builders]
         raise RecipeError(
-            f"model {name!r} is unknown{nearest(name, known)}; known are {', '.join(MODELS)}, "
-            "huggingface, the classifiers of torchvision.models, and pkg.module:factory"
+            f"model {name!r} is unknown{nearest(name, known)} (known: {', '.join(MODELS)}, "
+            "huggingface, the classifiers of torchvision.models, or pkg.module:factory)"
         )
     if fetching := asked_to_fetch(spec.kwargs):
         raise RecipeError(

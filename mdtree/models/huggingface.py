@@ -1,7 +1,7 @@
 """Hugging Face folders: the network that `config.json` describes. Local files only, no remote code.
 
-The only file that imports transformers (the extra `hf`).  Of a folder, `config.json` alone is read,
-once: what is hashed is what is used.
+The only file that imports transformers (the extra `hf`).  Only `config.json` is read, and only
+once, so that the content that is hashed is the content that is used.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _MOST_LABELS = 1_000_000  # transformers makes names for all of them
 _BEYOND = {
     "auto_map": "asks for code that comes with the weights (auto_map), which is never run; "
     "install the model's package and name its factory",
-    "configuration_files": "chooses its settings in other files (configuration_files), and "
-    "config.json alone is read: write the settings that you use into it",
-    "attribute_map": "gives its keys other names (attribute_map), as no config that "
-    "transformers writes: remove the key",
+    "configuration_files": "takes settings from other files (configuration_files), but only "
+    "config.json is read: move the settings into it",
+    "attribute_map": "renames its keys (attribute_map), which transformers never writes: "
+    "remove the key",
 }
 # transformers fetches an implementation of another name, and runs it
 _IMPLEMENTATION = re.compile(r"_?(attn|experts)_implementation(?P<inner>_\w+)?")
@@ -51,7 +51,12 @@ _SWITCHES: tuple[tuple[str, str, Any], ...] = (
 
 
 def from_folder(folder: Path) -> nn.Module:
-    """Build the network of a folder with `config.json`; its weights are loaded by others."""
+    """Build the network of a folder with `config.json`, without loading its weights.
+
+    Raises:
+        RecipeError: The config cannot be read, or does not describe a network by itself.
+        MissingExtraError: transformers is not installed, or too old.
+    """
     path = folder / "config.json"
     config = _config(path)
     with offline(str(path)):
@@ -95,7 +100,7 @@ def _kind(transformers: Any, config: dict[str, Any], path: Path) -> Any:
 
 
 def _settings(kind: Any, config: dict[str, Any]) -> Any:
-    """Let transformers read the config as it reads a folder's, with nothing beside it."""
+    """Read the config with transformers, in a folder that holds nothing else."""
     with tempfile.TemporaryDirectory() as alone:
         Path(alone, "config.json").write_text(json.dumps(config), encoding="utf-8")
         return kind.config_class.from_pretrained(
@@ -104,12 +109,12 @@ def _settings(kind: Any, config: dict[str, Any]) -> Any:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    """Read a config that reaches nothing beyond itself."""
+    """Read a config, and refuse one that refers to anything outside itself."""
     try:
         with open_regular(path) as file:
             content = file.read(_LARGEST + 1)
         if len(content) > _LARGEST:
-            raise RecipeError(f"{path} is no config: it holds more than {_LARGEST >> 20} MiB")
+            raise RecipeError(f"{path} is too large for a config: more than {_LARGEST >> 20} MiB")
         config = json.loads(content.decode("utf-8"))
     except OSError as error:
         raise RecipeError(
@@ -118,7 +123,7 @@ def _config(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise RecipeError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
-        raise RecipeError(f"{path} describes no network: it holds a {type(config).__name__}")
+        raise RecipeError(f"{path} must contain a JSON object, got a {type(config).__name__}")
     for part in _parts(config):
         _check(part, path)
         _keep_implementations(part)
@@ -126,7 +131,7 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def _parts(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Go through a config and all that is inside it."""
+    """Yield a config and every dictionary nested in it."""
     left: list[Any] = [config]
     while left:
         value = left.pop()
@@ -138,25 +143,25 @@ def _parts(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _check(part: dict[str, Any], path: Path) -> None:
-    """Refuse keys by which a config reaches beyond itself."""
+    """Refuse keys by which a config refers to something outside itself."""
     for key, fault in _BEYOND.items():
         if part.get(key):
             raise RecipeError(f"{path} {fault}")
     labels = part.get("num_labels")
     if isinstance(labels, int | float) and labels > _MOST_LABELS:
-        raise RecipeError(f"{path} has num_labels: {labels}, more than {_MOST_LABELS}")
+        raise RecipeError(f"{path} has num_labels: {labels}, at most {_MOST_LABELS} allowed")
     arguments = part.get("model_args")  # of timm
     if isinstance(arguments, dict) and (fetching := asked_to_fetch(arguments)):
         raise RecipeError(f"{path}: leave out {', '.join(fetching)}, mdtree loads your own weights")
     for key in _NAMES:
         if isinstance(name := part.get(key), str) and ":" in name:
             raise RecipeError(
-                f"{path} would look for {key} {name!r:.100} elsewhere: name a network"
+                f"{path} refers to another place with {key} {name!r:.100}: write a plain name"
             )
 
 
 def _keep_implementations(part: dict[str, Any]) -> None:
-    """Leave the ways to compute attention and experts that transformers has itself."""
+    """Keep only implementations of attention and experts that transformers itself contains."""
     for key in list(part):
         if (match := _IMPLEMENTATION.fullmatch(key)) is None:
             continue
@@ -178,7 +183,7 @@ def _own_implementation(name: Any) -> Any:
 
 @contextmanager
 def _without_prompts() -> Iterator[None]:
-    """Keep transformers from asking at the terminal whether code may run, and from kernels."""
+    """Prevent transformers from prompting to run remote code, and from fetching kernels."""
     modules = [(sys.modules.get(name), key, value) for name, key, value in _SWITCHES]
     switches = [(vars(m), key, value) for m, key, value in modules if m is not None]
     before = [(module, key, module[key]) for module, key, _ in switches if key in module]

@@ -1,7 +1,7 @@
-"""The networks of the reference collection: one factory for each family, all with a `width`.
+"""The networks of the reference collection: one factory per family, each with a `width`.
 
-They are of plain operations that can be derived twice on every device: attention is two products
-and a softmax, a recurrent network is a loop over short sequences.  Where the input is ids (int64),
+They use plain operations that can be differentiated twice on every device: attention is two
+products and a softmax, a recurrent network is a loop over short sequences.  For token ids (int64),
 the embedding is part of the network.
 """
 
@@ -26,11 +26,11 @@ __all__ = [
     "vit",
 ]
 
-_SMALL = 0.02  # deviation of the first positions, as is usual
+_SMALL = 0.02  # standard deviation of the initial position embeddings, as is usual
 
 
 def plain_cnn(width: int = 8, classes: int = 10, channels: int = 1) -> nn.Module:
-    """Build two convolutions without batch normalisation, means over 3x3 and a linear layer."""
+    """Build two convolutions without batch normalisation, average pooling and a linear layer."""
     return nn.Sequential(
         nn.Conv2d(channels, width, 3, padding=1),
         nn.ReLU(),
@@ -49,7 +49,7 @@ def resnet8(width: int = 8, classes: int = 10, channels: int = 1) -> nn.Module:
 
 
 def conv1d(width: int = 8, classes: int = 10) -> nn.Module:
-    """Build two convolutions along a signal (batch, length), a mean and a linear layer."""
+    """Build two convolutions along a signal (batch, length), average pooling and a linear layer."""
     return nn.Sequential(
         nn.Unflatten(1, (1, -1)),
         nn.Conv1d(1, width, 7, padding=3),
@@ -66,7 +66,7 @@ def conv1d(width: int = 8, classes: int = 10) -> nn.Module:
 def embedded_mlp(
     width: int = 32, classes: int = 10, vocabulary: int = 10, length: int = 2
 ) -> nn.Module:
-    """Build an embedding of each id, and two layers on all of them together."""
+    """Build an embedding of each token, and two layers on all embeddings together."""
     return nn.Sequential(
         nn.Embedding(vocabulary, width),
         nn.Flatten(),
@@ -77,7 +77,7 @@ def embedded_mlp(
 
 
 class Recurrent(nn.Module, abc.ABC):
-    """An embedding, a recurrent layer and a linear layer on its last state; ids in."""
+    """An embedding of token ids, a recurrent layer and a linear layer on its last state."""
 
     def __init__(self, *, width: int, classes: int, vocabulary: int, gates: int) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Recurrent(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def last(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """Read all inputs, from an empty state, and give the last one."""
+        """Process all inputs from the initial state `state`, and return the last state."""
 
 
 class GRU(Recurrent):
@@ -105,7 +105,7 @@ class GRU(Recurrent):
     """
 
     def last(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """Read all inputs, from an empty state."""
+        """Process all inputs, and return the last state."""
         for now in inputs.unbind(1):
             of_input, of_state = now.chunk(3, dim=1), self.onward(state).chunk(3, dim=1)
             reset = torch.sigmoid(of_input[0] + of_state[0])
@@ -122,7 +122,7 @@ class LSTM(Recurrent):
     """
 
     def last(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """Read all inputs, from an empty state."""
+        """Process all inputs, and return the last state."""
         cell = state
         for now in inputs.unbind(1):
             admit, forget, show, new = (now + self.onward(state)).chunk(4, dim=1)
@@ -132,17 +132,17 @@ class LSTM(Recurrent):
 
 
 def gru(width: int = 16, classes: int = 5, vocabulary: int = 27) -> nn.Module:
-    """Build a gated recurrent network on ids."""
+    """Build a gated recurrent unit (GRU) on token ids."""
     return GRU(width=width, classes=classes, vocabulary=vocabulary, gates=3)
 
 
 def lstm(width: int = 16, classes: int = 5, vocabulary: int = 27) -> nn.Module:
-    """Build a long short-term memory on ids."""
+    """Build a long short-term memory (LSTM) on token ids."""
     return LSTM(width=width, classes=classes, vocabulary=vocabulary, gates=4)
 
 
 class Attention(nn.Module):
-    """softmax(Q K' / sqrt(d)) V for each head, and a linear layer."""
+    """Multi-head attention: softmax(Q K' / sqrt(d)) V for each head, and a linear layer."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -199,20 +199,20 @@ class MixerBlock(nn.Module):
 
 
 class Patches(nn.Module):
-    """Square pieces of pictures, side by side: (batch, pieces, numbers of a piece)."""
+    """Square patches of images: (batch, patches, numbers in a patch)."""
 
     def __init__(self, patch: int) -> None:
         super().__init__()
         self.patch = patch
 
     def forward(self, x: Tensor) -> Tensor:
-        """Cut pictures (batch, channels, height, width)."""
+        """Cut images (batch, channels, height, width) into patches."""
         pieces = x.unfold(2, self.patch, self.patch).unfold(3, self.patch, self.patch)
         return pieces.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
 
 
 class Tokens(nn.Module):
-    """Tokens with places, blocks, a norm, the mean over the tokens and a linear layer."""
+    """Tokens with position embeddings, blocks, a norm, the mean over tokens and a linear layer."""
 
     def __init__(
         self, entry: nn.Module, blocks: list[nn.Module], *, width: int, length: int, classes: int
@@ -225,7 +225,7 @@ class Tokens(nn.Module):
         self.head: nn.Linear = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ids or pictures to logits (batch, classes)."""
+        """Map token ids or images to logits (batch, classes)."""
         tokens = self.norm(self.blocks(self.entry(x) + self.places))
         logits: Tensor = self.head(tokens.mean(1))
         return logits
@@ -240,7 +240,7 @@ def transformer(
     depth: int = 1,
     heads: int = 2,
 ) -> nn.Module:
-    """Build an encoder on ids: `width` is a multiple of `heads`."""
+    """Build a transformer encoder on token ids; `width` must be a multiple of `heads`."""
     blocks: list[nn.Module] = [EncoderBlock(width, heads) for _ in range(depth)]
     entry = nn.Embedding(vocabulary, width)
     return Tokens(entry, blocks, width=width, length=length, classes=classes)
@@ -256,7 +256,7 @@ def vit(
     depth: int = 2,
     heads: int = 2,
 ) -> nn.Module:
-    """Build a vision transformer: an encoder on the patches of a picture."""
+    """Build a vision transformer: an encoder on the patches of an image."""
     length = (side // patch) ** 2
     blocks: list[nn.Module] = [EncoderBlock(width, heads) for _ in range(depth)]
     entry = _patch_entry(patch, channels, width)
@@ -272,7 +272,7 @@ def mixer(
     patch: int = 4,
     depth: int = 2,
 ) -> nn.Module:
-    """Build an MLP-mixer on the patches of a picture."""
+    """Build an MLP-Mixer on the patches of an image."""
     length = (side // patch) ** 2
     blocks: list[nn.Module] = [MixerBlock(width, length) for _ in range(depth)]
     entry = _patch_entry(patch, channels, width)

@@ -1,8 +1,8 @@
 """ResNet-18 of the CIFAR family at any width.
 
 A 3x3 stem with k channels, four stages of two basic blocks with k, 2k, 4k and 8k channels at
-strides 1, 2, 2 and 2, the mean over the image, and one linear layer.  Width k = 64 is the usual
-network; the zoo of the MD tree paper holds k = 2 ... 128.
+strides 1, 2, 2 and 2, global average pooling, and one linear layer.  Width k = 64 is the usual
+network; the zoo of the MD tree paper has k = 2 ... 128.
 
 He et al.: "Deep Residual Learning for Image Recognition", arXiv 1512.03385.
 """
@@ -40,22 +40,22 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Stem, stages of basic blocks, mean, linear."""
+    """Stem, stages of basic blocks, average pooling, linear layer."""
 
     def __init__(self, *, width: int, classes: int, channels: int, blocks: tuple[int, ...]) -> None:
         super().__init__()
         self.stem: nn.Conv2d = nn.Conv2d(channels, width, 3, padding=1, bias=False)
         self.norm: nn.BatchNorm2d = nn.BatchNorm2d(width)
         layers: list[nn.Module] = []
-        now = width
+        channels_in = width
         for stage, count in enumerate(blocks):
-            wanted = width * 2**stage
+            channels_out = width * 2**stage
             for number in range(count):
                 stride = 2 if stage > 0 and number == 0 else 1
-                layers.append(BasicBlock(now, wanted, stride=stride))
-                now = wanted
+                layers.append(BasicBlock(channels_in, channels_out, stride=stride))
+                channels_in = channels_out
         self.blocks: nn.Sequential = nn.Sequential(*layers)
-        self.head: nn.Linear = nn.Linear(now, classes)
+        self.head: nn.Linear = nn.Linear(channels_in, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (batch, channels, height, width) to logits (batch, classes)."""
@@ -66,6 +66,11 @@ class ResNet(nn.Module):
 
 def resnet18(width: int = 64, classes: int = 10, channels: int = 3) -> nn.Module:
     """Build the ResNet-18 of the published zoo.
+
+    Args:
+        width: The channels of the first stage.
+        classes: The number of outputs.
+        channels: The channels of the images.
 
     >>> sum(p.numel() for p in resnet18(width=2).parameters())
     11420

@@ -8,7 +8,13 @@ __all__ = ["cnn", "mlp"]
 
 
 def cnn(width: int = 8, classes: int = 10, channels: int = 1) -> nn.Module:
-    """Build two convolutions with batch normalisation, a mean and a linear layer."""
+    """Build two convolutions with batch normalisation, average pooling and a linear layer.
+
+    Args:
+        width: The channels of the first convolution; the second has twice as many.
+        classes: The number of outputs.
+        channels: The channels of the images.
+    """
     return nn.Sequential(
         nn.Conv2d(channels, width, 3, padding=1),
         nn.BatchNorm2d(width),
@@ -24,10 +30,17 @@ def cnn(width: int = 8, classes: int = 10, channels: int = 1) -> nn.Module:
 
 
 def mlp(inputs: int = 64, width: int = 32, depth: int = 1, classes: int = 10) -> nn.Module:
-    """Build `depth` hidden layers of `width` units on flattened inputs."""
+    """Build a multilayer perceptron on flattened inputs.
+
+    Args:
+        inputs: The numbers of one item.
+        width: The units of a hidden layer.
+        depth: The number of hidden layers.
+        classes: The number of outputs.
+    """
     layers: list[nn.Module] = [nn.Flatten()]
-    now = inputs
+    features = inputs
     for _ in range(depth):
-        layers += [nn.Linear(now, width), nn.ReLU()]
-        now = width
-    return nn.Sequential(*layers, nn.Linear(now, classes))
+        layers += [nn.Linear(features, width), nn.ReLU()]
+        features = width
+    return nn.Sequential(*layers, nn.Linear(features, classes))

@@ -1,4 +1,4 @@
-"""Recipes: what the user says about a directory of checkpoints."""
+"""Recipes: the user's description of a directory of checkpoints."""
 
 from mdtree.recipes.data import (
     Animals,

@@ -1,4 +1,4 @@
-"""The data of a recipe: six kinds, told apart by their `source`."""
+"""The data of a recipe: six kinds, distinguished by their `source`."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ Share = Annotated[
 
 
 class Transform(Part):
-    """What happens to an image before the network sees it."""
+    """The preprocessing of an image."""
 
-    size: int | None = Field(default=None, gt=0)  # resize the shorter side, then cut the centre
+    size: int | None = Field(default=None, gt=0)  # resize the shorter side, then centre crop
     mean: tuple[float, ...] = ()  # per channel, of values in 0..1
     std: tuple[Annotated[float, Field(gt=0)], ...] = ()
     factory: str | None = None  # or a function of your own, pkg.module:name
@@ -43,11 +43,11 @@ class Transform(Part):
 
 
 class Source(Part):
-    """What all kinds of data have in common."""
+    """The settings that all kinds of data share."""
 
     amount: Amount = None  # training items to use
     subset: Literal["random", "first"] = "random"
-    label_noise: Share = 0.0  # share of training labels that are replaced by wrong ones
+    label_noise: Share = 0.0  # fraction of training labels that are replaced by wrong ones
     seed: int = 0  # of the subset and of the noise
     transform: Transform = Transform()
 
@@ -62,7 +62,7 @@ class Animals(Source):
     """Animal-MNIST, ten animals: 6,000 to train, 3,857 to test; from the wheel of animal-mnist."""
 
     source: Literal["animals"] = "animals"
-    root: Path | None = None  # the wheel, or a folder that holds it; None: where it is installed
+    root: Path | None = None  # the wheel or its folder; None: the installed package
     side: Literal[14, 28] = 28  # pixels
 
 
@@ -108,7 +108,7 @@ def _kind(data: Any) -> str:
 
 
 def _check_kind(data: Any) -> Any:
-    """Turn away a misspelt kind at once: its keys would be held to those of a factory."""
+    """Reject a misspelt kind at once: its keys would be validated as those of a factory."""
     if isinstance(data, str):
         data = {"source": data}
     if not isinstance(data, Mapping):

@@ -1,4 +1,4 @@
-"""A part of a recipe: its validation, the facts of a group in it, and its hash."""
+"""A part of a recipe: its validation, references to facts of a group, and its hash."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Part(BaseModel):
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,
-        ser_json_inf_nan="constants",  # an argument of a factory may be infinite
+        ser_json_inf_nan="constants",  # a factory's argument may be infinite
     )
 
 
@@ -40,7 +40,7 @@ FactRef = Annotated[str, Field(pattern=r"^\$\w+$")]  # `$width` stands for the f
 
 
 def either(wanted: str) -> WrapValidator:
-    """Say what is wanted in one sentence, where pydantic complains once for each alternative."""
+    """Report a union's fault in one sentence, where pydantic reports one for each alternative."""
 
     def check(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         try:
@@ -58,10 +58,10 @@ def _checked_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
     return facts
 
 
-_MOST_FACTS = 200  # a row has room for those of the recipe, of the group and of its folder's name
+_MOST_FACTS = 200  # a row has room for those of the recipe, the group and the folder's name
 
 Facts = Annotated[
-    dict[str, Annotated[Fact, either("a finite number, a text, true or false")]],
+    dict[str, Annotated[Fact, either("a finite number, text, true or false")]],
     Field(max_length=_MOST_FACTS),
     AfterValidator(_checked_facts),
 ]
@@ -71,7 +71,11 @@ SpecT = TypeVar("SpecT", bound=Part)
 
 
 def bind(part: SpecT, facts: Mapping[str, Fact]) -> SpecT:
-    """Put a group's facts in the place of `$name`, everywhere in a part of the recipe."""
+    """Replace each `$name` in a part of a recipe by the group's fact of that name.
+
+    Raises:
+        RecipeError: The group does not have the fact, or its value is not allowed there.
+    """
 
     def bound(value: Any) -> Any:
         if isinstance(value, dict):
@@ -81,8 +85,8 @@ def bind(part: SpecT, facts: Mapping[str, Fact]) -> SpecT:
         if isinstance(value, str) and re.fullmatch(r"\$\w+", value):
             if value[1:] not in facts:
                 raise RecipeError(
-                    f"the recipe asks for the fact {value[1:]!r}, and the group has "
-                    f"{', '.join(facts) or 'none'}"
+                    f"the recipe uses the fact {value[1:]!r}, but the group has "
+                    f"{'only ' + ', '.join(facts) if facts else 'no facts'}"
                 )
             return facts[value[1:]]
         return value
@@ -99,25 +103,25 @@ def bind(part: SpecT, facts: Mapping[str, Fact]) -> SpecT:
         message = first["msg"].removeprefix("Value error, ")
         got = "" if ", got " in message else f", got {first['input']!r:.100}"
         raise RecipeError(
-            f"with the facts of the group in its place, {place}: {message}{got}"
+            f"with the facts of the group filled in, {place}: {message}{got}"
         ) from error
 
 
 @dataclass(frozen=True)
 class Keyed(Generic[SpecT]):
-    """A part of a recipe that a cache can look up: equal parts have equal digests."""
+    """A part of a recipe as the key of a cache: equal parts have equal digests."""
 
     digest: str
     part: SpecT = field(compare=False)
 
     @classmethod
     def of(cls, part: SpecT) -> Keyed[SpecT]:
-        """Take the digest of what the part says."""
+        """Compute the digest of a part."""
         return cls(fingerprint(part), part)
 
 
 def fingerprint(*parts: Part | str | None) -> str:
-    """Hash what parts of a recipe say: comments, order of keys and defaults make no difference."""
+    """Hash parts of a recipe; comments, order of keys and explicit defaults do not matter."""
     content = [part.model_dump(mode="json") if isinstance(part, Part) else part for part in parts]
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Facts in the names of folders: bs_{batch_size}/w{width}."""
+"""Facts in folder names: bs_{batch_size}/w{width}."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from mdtree.rows import FACTS, Fact, check_facts
 
 __all__ = ["Pattern", "facts_in"]
 
-_NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")  # 1e-3 is one also in lr1e-3-sgd
+_NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")  # also 1e-3 in lr1e-3-sgd
 _MOST = 100  # facts in a pattern
 
 
 def facts_in(folder: str, pattern: str) -> dict[str, Fact]:
-    """Read the facts that the name of a group's folder holds."""
+    """Read the facts in the name of a group's folder.
+
+    Raises:
+        RecipeError: The name does not match the pattern, or a fact is invalid.
+    """
     names, texts = _split(pattern)
     values = _values(folder, names, texts)
     if values is None:
         raise RecipeError(
-            f"folder {folder!r} does not fit the pattern {pattern!r}; "
-            "mend the pattern, or list the groups"
+            f"folder {folder!r} does not match the pattern {pattern!r}: "
+            "correct the pattern, or list the groups"
         )
     facts = {name: _number_or_text(text) for name, text in zip(names, values, strict=True)}
     faults = check_facts(facts)
@@ -35,9 +39,9 @@ def facts_in(folder: str, pattern: str) -> dict[str, Fact]:
 
 
 def _values(folder: str, names: list[str], texts: list[str]) -> tuple[str, ...] | None:
-    """Read each name as short as can be, a number as long; no place is tried twice for a name.
+    """Match words as short as possible and numbers as long as possible, each position once.
 
-    A regular expression would try all ways in which many names can share a long folder.
+    A regular expression could backtrack through all ways to split a long folder name.
     """
     failed = set()
 
@@ -58,7 +62,7 @@ def _values(folder: str, names: list[str], texts: list[str]) -> tuple[str, ...] 
 
 
 def _ends(folder: str, start: int, name: str) -> Iterable[int]:
-    """List where the value of a name may end, in the order in which that is tried."""
+    """List where the value of a name may end, in the order of trial."""
     if name not in FACTS:
         slash = folder.find("/", start)
         return range(start + 1, (len(folder) if slash < 0 else slash) + 1)
@@ -68,7 +72,7 @@ def _ends(folder: str, start: int, name: str) -> Iterable[int]:
 
 
 def _split(pattern: str) -> tuple[list[str], list[str]]:
-    """Split bs_{batch_size}/w{width} into its names and the texts around them."""
+    """Split bs_{batch_size}/w{width} into its names and the text around them."""
     parts = re.split(r"\{(\w+)\}", pattern)
     return parts[1::2], parts[::2]
 
@@ -77,10 +81,10 @@ def _checked(pattern: str) -> str:
     names, _ = _split(pattern)
     if not names or len(set(names)) < len(names) or not all(n.isidentifier() for n in names):
         raise ValueError(
-            f"names each fact once, as in bs_{{batch_size}}/w{{width}}, got {pattern!r}"
+            f"must name each fact once, as in bs_{{batch_size}}/w{{width}}, got {pattern!r}"
         )
     if len(names) > _MOST:
-        raise ValueError(f"names at most {_MOST} facts, got {len(names)}")
+        raise ValueError(f"must name at most {_MOST} facts, got {len(names)}")
     faults = check_facts(dict.fromkeys(names, 0))
     if faults:
         raise ValueError("; ".join(faults))
@@ -96,5 +100,5 @@ def _number_or_text(text: str) -> Fact:
             number = kind(text)
         except ValueError:
             continue
-        return number if math.isfinite(number) else text  # a folder may be called `inf`
+        return number if math.isfinite(number) else text  # a folder may be named `inf`
     return text

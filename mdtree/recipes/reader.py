@@ -1,4 +1,4 @@
-"""From a recipe file, or from words on the command line, to a checked Recipe."""
+"""From a recipe file, or from arguments of the command line, to a validated Recipe."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ KindT = TypeVar("KindT", bound=BaseModel)
 _LONGEST_SHOWN = 80  # characters of a wrong value
 _LONGEST_FAULT = 2000  # characters
 
-# the last name in the place of a part -> what may stand there
+# the last name in the path to a part -> its class
 _PARTS: dict[str, type[BaseModel]] = {
     "model": ModelSpec,
     "loss": LossSpec,
@@ -58,10 +58,10 @@ _PARTS: dict[str, type[BaseModel]] = {
     "training": TrainingSpec,
 }
 
-# what pydantic says in words of Python
+# replacements for messages of pydantic that speak of Python
 _MESSAGES = {
-    "missing": "is needed and not there",
-    "string_type": "must be a text (in quotes, if it looks like a number)",
+    "missing": "is required",
+    "string_type": "must be text (in quotes, if it looks like a number)",
     "tuple_type": "must be a list",
     "dict_type": "must be a mapping",
     "model_type": "must be a mapping",
@@ -72,12 +72,20 @@ _MESSAGES = {
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe file; a RecipeError lists everything that is wrong, each with its place."""
+    """Read a recipe file.
+
+    Raises:
+        RecipeError: The file is invalid; the message lists every fault with its place.
+    """
     return _read(path, Recipe, "a recipe")
 
 
 def read_zoo(path: Path) -> Zoo:
-    """Read the config of a zoo; a RecipeError lists everything that is wrong, with its place."""
+    """Read the config of a zoo.
+
+    Raises:
+        RecipeError: The config is invalid; the message lists every fault with its place.
+    """
     return _read(path, Zoo, "the config of a zoo")
 
 
@@ -85,14 +93,18 @@ def _read(path: Path, kind: type[KindT], description: str) -> KindT:
     document = read_yaml(path)
     if not isinstance(document.content, dict):
         raise RecipeError(
-            f"{path}: {description} is a mapping that begins with `model:`, "
+            f"{path}: {description} must be a mapping that begins with `model:`, "
             f"got {_kind_of(document.content)}"
         )
     return _validated(document, f"{path}", kind)
 
 
 def recipe_from_words(content: Mapping[str, Any]) -> Recipe:
-    """Check a recipe that was put together from options of the command line."""
+    """Validate a recipe that was built from options of the command line.
+
+    Raises:
+        RecipeError: An option is invalid; the message lists every fault.
+    """
     return _validated(Document(dict(content), None), "the command line", Recipe)
 
 
@@ -113,7 +125,10 @@ def checked_facts(facts: Mapping[str, Any]) -> dict[str, Fact]:
 
 
 def words(pairs: Iterable[str]) -> dict[str, Any]:
-    """Read `key=value` pairs; values are written as in a recipe.
+    """Parse `key=value` pairs, with values as in a recipe.
+
+    Raises:
+        RecipeError: A pair is malformed.
 
     >>> words(["width=8", "name=CIFAR10", "rate=1e-3"])
     {'width': 8, 'name': 'CIFAR10', 'rate': 0.001}
@@ -135,7 +150,7 @@ def _validated(document: Document, where: str, kind: type[KindT]) -> KindT:
         faults = list(islice(_faults(errors, document, kind), MOST_FAULTS))
         count = "" if len(errors) == 1 else f" {len(errors)} things are wrong:"
         if len(errors) > len(faults):
-            count = f" more than {len(faults)} things are wrong, the first of them:"
+            count = f" more than {len(faults)} things are wrong; the first are:"
         lines = (f"  {shortened(printable(fault), _LONGEST_FAULT)}" for fault in faults)
         raise RecipeError(f"{where}:{count}\n" + "\n".join(lines)) from error
 
@@ -146,7 +161,7 @@ def _faults(
     for error in errors:
         place = error["loc"]
         line = document.line(place)
-        # the tag of a union and pydantic's mark of a key are no keys of the file
+        # the tag of a union and pydantic's marker of a key are not keys of the file
         keys = [
             str(part)
             for number, part in enumerate(place)

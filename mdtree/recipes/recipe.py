@@ -1,4 +1,4 @@
-"""The recipe: how weights become a model, and what data and loss to measure them on."""
+"""The recipe: the model of the weights, and the data and loss to measure them with."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LossSpec(Part):
 
 
 def _as_factory(value: Any) -> Any:
-    """Let a name alone stand for a factory without arguments."""
+    """Expand a plain name to a factory without arguments."""
     return {"factory": value} if isinstance(value, str) else value
 
 
@@ -50,7 +50,7 @@ Count = Annotated[
 
 
 class TrainingSpec(Part):
-    """How the checkpoints were trained, by SGD: what `--fork` needs to go on from one of them."""
+    """The SGD settings of the checkpoints, with which `--fork` continues their training."""
 
     learning_rate: Rate
     batch_size: Count
@@ -75,11 +75,11 @@ class Recipe(Part):
     data: DataSpec = Digits()
     loss: Loss = LossSpec()
     training: TrainingSpec | None = None
-    batch_size: int = Field(default=256, ge=1)  # items in one forward pass of measuring
-    weights_key: str | None = None  # which weights of a file that holds several
+    batch_size: int = Field(default=256, ge=1)  # items per forward pass while measuring
+    weights_key: str | None = None  # the entry with the weights, in files with several
     facts: Facts = Field(default_factory=dict)  # of all groups
-    pattern: Pattern | None = None  # facts in the names of folders: bs_{batch_size}/w{width}
-    groups: tuple[GroupSpec, ...] = ()  # none: each folder that holds weights is a group
+    pattern: Pattern | None = None  # facts in folder names: bs_{batch_size}/w{width}
+    groups: tuple[GroupSpec, ...] = ()  # empty: each folder with weights is a group
 
     @field_validator("groups")
     @classmethod
@@ -88,11 +88,11 @@ class Recipe(Part):
         for number, group in enumerate(groups):
             if group.name in first:
                 raise ValueError(
-                    f"groups {first[group.name]} and {number} are both called {group.name!r}"
+                    f"groups {first[group.name]} and {number} are both named {group.name!r}"
                 )
             first[group.name] = number
         return groups
 
     def facts_in(self, folder: str) -> dict[str, Fact]:
-        """Read the facts that the name of a group's folder holds, by `pattern`."""
+        """Read the facts in the name of a group's folder, by `pattern`."""
         return {} if self.pattern is None else facts_in(folder, self.pattern)

@@ -1,6 +1,6 @@
-"""YAML as recipes need it: safe, small, numbers as people write them, places for error messages.
+"""YAML for recipes: safe, small, numbers as people write them, line numbers for errors.
 
-What is a number and what `<<` brings in is decided here: releases of PyYAML differ.
+Numbers and `<<` are resolved here, because releases of PyYAML differ.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mdtree.exceptions import RecipeError
 __all__ = ["Document", "parse_yaml", "read_yaml"]
 
 _LARGEST_FILE = 1 << 20  # bytes
-_LARGEST_SIZE = 200_000  # entries after aliases are expanded; a recipe of a large zoo has 20,000
+_LARGEST_SIZE = 200_000  # entries after aliases are expanded; the recipe of a large zoo has 20,000
 _TEXT = 20  # characters that count as one more entry
 _DEEPEST = 50  # levels after aliases are expanded
 _LONGEST_INT = 64  # bits
@@ -26,8 +26,8 @@ _LONGEST_FAULT = 300  # characters of what PyYAML says
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
-# what a word without quotes is, and how it may begin; all others are text, such as dates and times:
-# YAML 1.1 takes 12:30 for 750
+# types of words without quotes, and their first characters; all others are text, such as dates and
+# times: YAML 1.1 reads 12:30 as 750
 _WORDS: tuple[tuple[str, str, Sequence[str]], ...] = (
     ("int", r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)", "-+0123456789"),
     (
@@ -50,27 +50,27 @@ _WORDS: tuple[tuple[str, str, Sequence[str]], ...] = (
 
 
 class Document:
-    """The content of a YAML file, and the line on which each part of it stands."""
+    """The content of a YAML file, and the line of each of its parts."""
 
     def __init__(self, content: Any, root: yaml.Node | None) -> None:
         self.content = content
         self._root = root
 
     def line(self, place: Sequence[int | str]) -> int | None:
-        """Find the line (from 1) of the part that `place` leads to, or of the nearest above it."""
+        """Return the line (from 1) of the part at `place`, or of its nearest parent."""
         node = self._root
         line = None
         for part in place:
             child = _child(node, part)
             if child is None:
-                continue  # a part that only the schema knows, such as the kind of a union
+                continue  # only in the schema, such as the tag of a union
             key, node = child
             line = key.start_mark.line + 1
         return line
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, with nothing that JSON could not hold, and limits while it reads."""
+    """The safe loader, restricted to values that JSON has, with limits while it reads."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's; those of _WORDS alone
 
@@ -81,7 +81,7 @@ class _Loader(yaml.SafeLoader):
         self._depth = -1
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Read a node, unless there were too many or it lies too deep."""
+        """Read a node; refuse it if there are too many, or if it is nested too deeply."""
         self._nodes += 1
         self._depth += 1
         if self._nodes > _LARGEST_SIZE:
@@ -93,7 +93,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Put what `<<` brings in before what stands here: the last of equal keys counts."""
+        """Insert the pairs of `<<` before a mapping's own: the last of equal keys wins."""
         own = [(key, value) for key, value in node.value if key.tag != _MERGE]
         merged = [
             pair for key, value in node.value if key.tag == _MERGE for pair in self._merged(value)
@@ -101,7 +101,7 @@ class _Loader(yaml.SafeLoader):
         node.value = [*merged, *own]
 
     def _merged(self, node: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:
-        """List the pairs of one mapping or of several, of which the first counts."""
+        """List the pairs of one mapping or several; the first mapping takes precedence."""
         merged = []
         for part in reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]:
             if not isinstance(part, yaml.MappingNode):
@@ -119,29 +119,29 @@ def _int(loader: _Loader, node: yaml.ScalarNode) -> int:
         try:
             value = int(text, base)
         except ValueError as error:
-            raise _wrong(node, f"{text!r} is no whole number") from error
+            raise _wrong(node, f"{text!r} is not a whole number") from error
         if value.bit_length() <= _LONGEST_INT:
             return value
-    raise _wrong(node, f"a whole number has at most {_LONGEST_INT} bits")
+    raise _wrong(node, f"a whole number may have at most {_LONGEST_INT} bits")
 
 
 def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
     text = str(loader.construct_scalar(node)).replace("_", "")
     if len(text) > _LONGEST_FLOAT:
-        raise _wrong(node, f"a number has at most {_LONGEST_FLOAT} characters")
+        raise _wrong(node, f"a number may have at most {_LONGEST_FLOAT} characters")
     try:
         return float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
     except ValueError as error:
-        raise _wrong(node, f"{text!r:.100} is no number") from error
+        raise _wrong(node, f"{text!r:.100} is not a number") from error
 
 
 def _date(loader: _Loader, node: yaml.ScalarNode) -> str:
-    """Leave a date as text."""
+    """Keep a date as text."""
     return str(loader.construct_scalar(node))
 
 
 def _refused(_: _Loader, node: yaml.Node) -> NoReturn:
-    raise _wrong(node, f"a recipe holds no {node.tag.rpartition(':')[2]}")
+    raise _wrong(node, f"a recipe cannot contain the type {node.tag.rpartition(':')[2]}")
 
 
 def _wrong(node: yaml.Node, message: str) -> yaml.MarkedYAMLError:
@@ -158,7 +158,7 @@ for _kind in ("binary", "omap", "pairs", "set"):
 
 
 def read_yaml(path: Path) -> Document:
-    """Read a YAML file; whatever is wrong with it is a RecipeError with file and line."""
+    """Read a YAML file; raise RecipeError with file and line if it is invalid."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
@@ -166,16 +166,14 @@ def read_yaml(path: Path) -> Document:
     except OSError as error:
         raise RecipeError(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise RecipeError(
-            f"{path} is not UTF-8 text, so it is no recipe: {error.reason}"
-        ) from error
+        raise RecipeError(f"{path} is not a recipe: not UTF-8 text ({error.reason})") from error
     if len(content) > _LARGEST_FILE:
-        raise RecipeError(f"{path} has more than {_LARGEST_FILE} bytes, too many for a recipe")
+        raise RecipeError(f"{path} is too large for a recipe: more than {_LARGEST_FILE} bytes")
     return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, where: str) -> Document:
-    """Parse YAML text; `where` names it in errors."""
+    """Parse YAML text; `where` is its name in errors."""
     try:
         loader = _Loader(text, where)
         try:
@@ -190,14 +188,14 @@ def parse_yaml(text: str, where: str) -> Document:
         message = ", ".join(part for part in (error.context, error.problem) if part)
         raise RecipeError(f"{where}{line}: {message:.{_LONGEST_FAULT}}") from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
-        # pyyaml lets these through for contradictory tags, such as `!!int x` and `!!bool x`
+        # PyYAML raises these for contradictory tags, such as `!!int x` and `!!bool x`
         raise RecipeError(f"{where} is not valid YAML: {error!s:.{_LONGEST_FAULT}}") from error
     return Document(content, root)
 
 
 def _child(node: yaml.Node | None, part: int | str) -> tuple[yaml.Node, yaml.Node] | None:
     if isinstance(node, yaml.MappingNode):
-        for key, value in reversed(node.value):  # what `<<` brings in stands before what counts
+        for key, value in reversed(node.value):  # the pairs of `<<` come first
             if getattr(key, "value", None) == str(part):
                 return key, value
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
@@ -206,10 +204,10 @@ def _child(node: yaml.Node | None, part: int | str) -> tuple[yaml.Node, yaml.Nod
 
 
 def _inspect(root: yaml.Node, where: str) -> None:
-    """Look at a document before anything is made of it.
+    """Check a document before it is constructed.
 
-    A few lines with aliases can stand for billions of entries, or for a cycle; and of two equal
-    keys pyyaml would let the last one win.
+    A few lines with aliases can expand to billions of entries, or form a cycle; and PyYAML would
+    silently accept equal keys.
     """
     sizes: dict[int, tuple[int, int]] = {}  # node -> its size and height
 
@@ -232,7 +230,7 @@ def _inspect(root: yaml.Node, where: str) -> None:
 
 
 def _parts(node: yaml.Node, where: str) -> list[yaml.Node]:
-    """List what a node directly holds; refuse equal keys, and text that no file can hold."""
+    """List the direct children of a node; refuse equal keys and invalid text."""
     if isinstance(node, yaml.SequenceNode):
         return list(node.value)
     if isinstance(node, yaml.MappingNode):
@@ -241,15 +239,15 @@ def _parts(node: yaml.Node, where: str) -> list[yaml.Node]:
             name = key.value if isinstance(key, yaml.ScalarNode) else key
             if name in seen:
                 several = ": write << once, with a list of mappings" * (key.tag == _MERGE)
-                raise _fault(key, where, f"the key {name!r:.100} stands here twice{several}")
+                raise _fault(key, where, f"the key {name!r:.100} is repeated{several}")
             seen.add(name)
         return [part for pair in node.value for part in pair]
     if "\0" in node.value:
-        raise _fault(node, where, f"{node.value!r:.100} holds a null character, as no path may")
+        raise _fault(node, where, f"{node.value!r:.100} contains a null character")
     try:
         node.value.encode()
     except UnicodeEncodeError as error:
-        raise _fault(node, where, f"{node.value!r:.100} holds half a character") from error
+        raise _fault(node, where, f"{node.value!r:.100} contains an invalid character") from error
     return []
 
 

@@ -1,4 +1,4 @@
-"""The config of a zoo: a grid of facts, and how the network at each of its points is trained."""
+"""The config of a zoo: a grid of facts, and how the networks at its points are trained."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from mdtree.rows import Fact, check_facts
 __all__ = ["Zoo", "ZooTraining"]
 
 _MOST = 100_000  # members; the published zoo has 8,450
-_TEXT = re.compile(r"[\w.+]+")  # of an axis: it becomes part of a folder's name
-_FACT = re.compile(r"\{(\w+)\}")  # in the pattern of a name
+_TEXT = re.compile(r"[\w.+]+")  # value of an axis: it becomes part of a folder name
+_FACT = re.compile(r"\{(\w+)\}")  # in a pattern of names
 
 Place = tuple[int | str, ...]  # of a part of the config
-Fault = tuple[Place, str]  # where something is wrong, and what
+Fault = tuple[Place, str]  # where, and what is wrong
 
 Optimizer = Annotated[
     Literal["sgd", "adamw"] | FactRef, either("sgd, adamw, or a fact such as $optimizer")
@@ -42,24 +42,24 @@ Augmentation = Annotated[
 ]
 Value = Annotated[
     Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)] | str,
-    either("a finite number or a text"),
+    either("a finite number or text"),
 ]
 
 
 class ZooTraining(TrainingSpec):
-    """How each member is trained."""
+    """The training of each member."""
 
     epochs: Count | None = None
     steps: Count | None = None  # at most; with or without epochs
     optimizer: Optimizer = "sgd"
     schedule: Schedule = "constant"
-    warmup: Share = 0.0  # share of the steps over which the learning rate rises
+    warmup: Share = 0.0  # fraction of the steps over which the learning rate rises
     augmentation: Augmentation = "none"
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
         if self.epochs is None and self.steps is None:
-            raise ValueError("epochs or steps are needed: how long is a member trained?")
+            raise ValueError("epochs or steps must be set")
         return self
 
 
@@ -73,10 +73,10 @@ class Zoo(Part):
     training: ZooTraining
     grid: dict[str, tuple[Value, ...]] = Field(min_length=1)
     seeds: int = Field(default=2, ge=1)  # members of each group
-    first_seed: int = Field(default=0, ge=0)  # they count up from here
+    first_seed: int = Field(default=0, ge=0)  # the seeds count up from here
     facts: Facts = Field(default_factory=dict)  # of all groups
-    name: Pattern | None = None  # of a group's folder; without it, axis-value_axis-value
-    batch_size: int = Field(default=256, ge=1)  # items in one forward pass of measuring
+    name: Pattern | None = None  # of a group's folder; default: axis-value_axis-value
+    batch_size: int = Field(default=256, ge=1)  # items per forward pass while measuring
 
     @field_validator("grid")
     @classmethod
@@ -91,7 +91,7 @@ class Zoo(Part):
         return self
 
     def _unknown(self) -> Iterator[Fault]:
-        """Compare the facts that the config asks for with those that it gives."""
+        """Compare the facts that the config uses with those that it defines."""
         places: dict[str, Place] = {}
         for name in ("model", "data", "loss", "training"):
             place: Place = ("data", self.data.source) if name == "data" else (name,)  # as pydantic
@@ -103,15 +103,15 @@ class Zoo(Part):
                 hint = (
                     nearest(axis, places.keys() - known_facts) or ", as in batch_size: $batch_size"
                 )
-                yield ("grid", axis), f"nothing asks for ${axis}: write it where it belongs{hint}"
+                yield ("grid", axis), f"nothing uses ${axis}: write it where it belongs{hint}"
             if axis in self.facts:
-                yield ("facts", axis), f"{axis!r} is an axis of the grid too: leave it out here"
+                yield ("facts", axis), f"{axis!r} is also an axis of the grid: remove it here"
         for fact in sorted(places.keys() - known_facts):
             hint = nearest(fact, known_facts)
             yield places[fact], f"${fact} is neither an axis of the grid nor a fact{hint}"
         for fact, value in self.facts.items():
             if isinstance(value, str) and value.startswith("$"):
-                yield ("facts", fact), f"a fact asks for no other one, got {value!r:.100}"
+                yield ("facts", fact), f"a fact cannot refer to another one, got {value!r:.100}"
 
     def _too_many(self) -> Iterator[Fault]:
         count = math.prod(len(values) for values in self.grid.values()) * self.seeds
@@ -119,7 +119,7 @@ class Zoo(Part):
             yield ("grid",), f"gives {count:,} members, at most {_MOST:,} are allowed"
 
     def _unfit(self) -> Iterator[Fault]:
-        """Put every value of every axis once where it belongs, before hours of training."""
+        """Try every value of every axis once, before hours of training."""
         first = next(self.points())
         try:
             self._put(first)
@@ -139,20 +139,20 @@ class Zoo(Part):
             bind(part, {**self.facts, **point})
 
     def _unreadable(self) -> Iterator[Fault]:
-        """Hold the names of all groups to what is read from them when they are measured."""
+        """Check that the facts can be read back from the names of all groups."""
         place, subject = ("name" if self.name else "grid",), f"name {self.pattern!r}"
         if set(_FACT.findall(self.pattern)) != set(self.grid):
-            yield place, f"{subject} must hold the axes of the grid: {', '.join(self.grid)}"
+            yield place, f"{subject} must contain the axes of the grid: {', '.join(self.grid)}"
             return
         points_by_name: dict[str, dict[str, Fact]] = {}
         for point in self.points():
             name = self.group(point)
             if any(not part or part.startswith(".") for part in name.split("/")):
-                fault = f"makes {name!r}, which is hidden or lies outside of the zoo"
+                fault = f"makes {name!r}, which is hidden or outside the zoo"
             elif not name.isprintable() or "\\" in name:
-                fault = f"makes {name!r}, which is no name of a folder on every system"
+                fault = f"makes {name!r}, which is not a valid folder name on every system"
             elif (other := points_by_name.get(name.casefold())) is not None:
-                fault = f"does not tell the groups apart: {other} and {point} are {name!r}"
+                fault = f"does not distinguish the groups: {other} and {point} are both {name!r}"
             elif (read_back := self._read(name)) != point:
                 fault = f"makes {name!r} of {point}, which is read back as {read_back}"
             else:
@@ -165,26 +165,26 @@ class Zoo(Part):
         try:
             return facts_in(name, self.pattern)
         except RecipeError as error:
-            return f"a mistake: {error}"
+            return f"an error: {error}"
 
     @property
     def pattern(self) -> str:
-        """Give the pattern of the groups' names."""
+        """The pattern of the groups' names."""
         return self.name or "_".join(f"{axis}-{{{axis}}}" for axis in self.grid)
 
     def points(self) -> Iterator[dict[str, Fact]]:
-        """Give the facts of each point of the grid, the last axis changing fastest."""
+        """Yield the facts of each point of the grid; the last axis varies fastest."""
         for values in itertools.product(*self.grid.values()):
             yield dict(zip(self.grid, values, strict=True))
 
     def group(self, point: Mapping[str, Fact]) -> str:
-        """Name the group at a point."""
+        """Return the name of the group at a point."""
         return _FACT.sub(lambda match: str(point[match[1]]), self.pattern)
 
     def recipe(self) -> Recipe:
-        """Say how the groups are measured."""
+        """Return the recipe with which the groups are measured."""
         training = None
-        if self.training.optimizer == "sgd":  # what --fork goes on with
+        if self.training.optimizer == "sgd":  # the one that --fork supports
             training = TrainingSpec(
                 **{name: getattr(self.training, name) for name in TrainingSpec.model_fields}
             )
@@ -199,32 +199,32 @@ class Zoo(Part):
         )
 
     def differences(self, other: Zoo) -> list[str]:
-        """List what another config says otherwise: `training.epochs: 30, now 40`."""
+        """List what differs in another config: `training.epochs: 30, now 40`."""
         mine, theirs = (_flat(json.loads(zoo.model_dump_json())) for zoo in (self, other))
         return [
-            f"{key}: {mine.get(key, 'not there')}, now {theirs.get(key, 'not there')}"
+            f"{key}: {mine.get(key, 'not set')}, now {theirs.get(key, 'not set')}"
             for key in dict.fromkeys([*mine, *theirs])
             if mine.get(key) != theirs.get(key)
         ]
 
 
 def _faults_of(axis: str, values: tuple[Fact, ...]) -> Iterator[Fault]:
-    """List what is wrong with an axis, whatever the rest of the config says."""
+    """Yield the faults of an axis, regardless of the rest of the config."""
     if not axis.isidentifier():
-        yield (axis,), f"an axis is a name such as width or learning_rate, got {axis!r}"
+        yield (axis,), f"an axis must be a name such as width or learning_rate, got {axis!r}"
     if not values:
-        yield (axis,), f"axis {axis!r} has no value"
+        yield (axis,), f"axis {axis!r} has no values"
     if len(set(values)) < len(values):
-        yield (axis,), f"axis {axis!r} has a value twice"
+        yield (axis,), f"axis {axis!r} repeats a value"
     for number, value in enumerate(values):
         if isinstance(value, str) and not _TEXT.fullmatch(value):
-            yield (axis, number), f"a text of an axis is of letters, digits, _ . +, got {value!r}"
+            yield (axis, number), f"text may contain letters, digits, _ . and +, got {value!r}"
         for fault in check_facts({axis: value}):
             yield (axis, number), fault
 
 
 def _fact_references(value: Any, place: Place) -> Iterator[tuple[str, Place]]:
-    """Find each `$fact` in what a part says, and its place."""
+    """Yield each `$fact` in a part of the config, with its place."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _fact_references(inner, (*place, str(key)))
@@ -236,9 +236,9 @@ def _fact_references(value: Any, place: Place) -> Iterator[tuple[str, Place]]:
 
 
 def _refuse(faults: Iterable[Fault]) -> None:
-    """Raise faults, each with its place, as pydantic does with its own; equal ones once.
+    """Raise faults with their places, like pydantic's own; equal ones only once.
 
-    One more than are told is enough to know that there are more.
+    Collecting one more than a message lists is enough to know that there are more.
     """
     first: dict[str, Place] = {}
     for place, text in faults:
@@ -258,7 +258,7 @@ def _refuse(faults: Iterable[Fault]) -> None:
 
 
 def _flat(value: Any, place: str = "") -> dict[str, str]:
-    """Give the parts of a mapping by their places, each as JSON: there 1, 1.0 and "1" differ."""
+    """Flatten a mapping to place -> JSON, in which 1, 1.0 and "1" differ."""
     if isinstance(value, dict) and value:
         parts: dict[str, str] = {}
         for key, inner in value.items():

@@ -1,4 +1,4 @@
-"""Rows of measurements: all that passes from measuring to diagnosing, and its vocabulary."""
+"""Rows of measurements, the interface between measuring and diagnosing, and their vocabulary."""
 
 from mdtree.rows.facts import FACTS, TEXT_FACTS, Fact, check_facts
 from mdtree.rows.loading import (

@@ -1,8 +1,8 @@
-"""Files that appear as a whole, or not at all, and never where a link leads that nobody has named.
+"""Files that are written atomically, and never through a link that the user did not name.
 
-A directory of a stranger's may hold links to any file of the user's, under the very names that we
-write.  So an output that the user has not named is no link, and what we write beside an output
-(`.new`, `.lock`, `.damaged`) is opened in ways that follow none.
+A directory from a stranger may contain links to any file of the user, under the very names that we
+write.  So an output that the user did not name must not be a link, and the files next to an output
+(`.new`, `.lock`, `.damaged`) are opened without following links.
 """
 
 from __future__ import annotations
@@ -34,18 +34,21 @@ __all__ = [
 ]
 
 _ADVICE = "name another file with --out"
-_SEVERAL = "is one file under several names (a hard link)"
+_SEVERAL = "is a hard link to another file"
 
 
 @contextlib.contextmanager
 def atomic_file(
     path: Path, *, advice: str = _ADVICE, replaces: str | None = None
 ) -> Iterator[BinaryIO]:
-    """Open a new file that takes the place of `path` once all is written.
+    """Open a new file that replaces `path` when the context ends without an error.
 
-    A link stays one, and what it leads to is replaced.  A pipe or a device (/dev/stdout, /dev/null)
-    is written to as it is.  Measurements and weights are replaced by their own kind alone, which
-    `replaces` names: a slip in `--out` must not cost what took hours.
+    If `path` is a link, its target is replaced.  A pipe or device (/dev/stdout, /dev/null) is
+    written directly.  Measurements and weights are only replaced if `replaces` names their kind: a
+    wrong `--out` must not destroy hours of work.
+
+    Raises:
+        OutputError: The file cannot be written, or must not be replaced.
     """
     try:
         if path.exists() and not path.is_file():
@@ -54,7 +57,7 @@ def atomic_file(
             return
         kind = _precious(path)
         if kind not in (None, replaces):
-            raise OutputError(f"{path} holds {kind}, which is not replaced: {advice}")
+            raise OutputError(f"{path} contains {kind} and was not replaced: {advice}")
         real = _real(path)
         new = beside(path, "new")
         try:
@@ -66,13 +69,13 @@ def atomic_file(
                 shutil.copymode(real, new)
             new.replace(real)
         finally:
-            new.unlink(missing_ok=True)  # leave no half behind
+            new.unlink(missing_ok=True)  # if it failed halfway
     except OSError as error:
         raise cannot_write(path, error, advice) from error
 
 
 def _precious(path: Path) -> str | None:
-    """Say whether a file holds measurements or weights, by its first bytes."""
+    """Return "measurements" or "weights" if a file begins like them, else None."""
     try:
         with path.open("rb") as file:
             head = file.read(32)
@@ -86,27 +89,27 @@ def _precious(path: Path) -> str | None:
 
 
 def own(path: Path, folder: Path, *, advice: str = _ADVICE) -> Path:
-    """Give an output back that the user has not named, unless it leads out of its folder."""
+    """Check that an output that the user did not name stays in its folder, and return its path."""
     real = Path(os.path.realpath(path))
     if os.path.islink(path):  # noqa: PTH114 - Path.is_symlink fails for names that are too long
         what = f"is a link to {real}"
     elif not real.is_relative_to(os.path.realpath(folder)):
-        what = f"leads to {real}, outside of {folder}"
+        what = f"leads to {real}, outside {folder}"
     elif real.is_file() and real.stat().st_nlink > 1:
         what = _SEVERAL
     else:
         return path
-    raise OutputError(f"{path} {what}, and you have not named it: remove it, or {advice}")
+    raise OutputError(f"{path} {what}, but you did not name it: remove it, or {advice}")
 
 
 def fresh(path: Path) -> BinaryIO:
-    """Open a file that is new: what had its name is removed, and not followed if it is a link."""
+    """Create a file; an existing file or link of that name is removed first."""
     path.unlink(missing_ok=True)
     return path.open("xb")
 
 
 def appended(path: Path) -> FileIO:
-    """Open a plain file to write at its end; a link is not followed."""
+    """Open a regular file for appending; a link is not followed."""
     return FileIO(path, "ab", opener=_plain)
 
 
@@ -114,10 +117,7 @@ def appended(path: Path) -> FileIO:
 def locked(
     lock: Path, folder: Path, output: Path, *, held: str, advice: str = _ADVICE
 ) -> Iterator[None]:
-    """Make the folder of an output, and hold its lock; `held` says what it means if another does.
-
-    The folder is made before the lock, which lies in it or where a link in it leads.
-    """
+    """Acquire the lock of a file; raise Timeout if another process holds it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         check_plain(lock)  # some versions of filelock empty what a link leads to
@@ -134,7 +134,7 @@ def locked(
 
 
 def check_plain(path: Path, *, alone: bool = False) -> None:
-    """Refuse what lies where a plain file of ours is to be; if `alone`, also a hard link."""
+    """Refuse anything but a regular file at this path; if `alone`, also a hard link."""
     with contextlib.suppress(FileNotFoundError):
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
@@ -144,13 +144,13 @@ def check_plain(path: Path, *, alone: bool = False) -> None:
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """Name a hidden file beside the real one, which `path` may only link to."""
+    """Return the path of a hidden file next to the target of `path`, which may be a link."""
     real = Path(os.path.realpath(path))
     return real.with_name(f".{real.name}.{suffix}")
 
 
 def to_disk(descriptor: int) -> None:
-    """Bring a file to the disk, where the file system can do that."""
+    """Flush a file to disk, where the file system supports it."""
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -159,12 +159,12 @@ def to_disk(descriptor: int) -> None:
 
 
 def cannot_write(path: Path, error: OSError, advice: str = _ADVICE) -> OutputError:
-    """Say why a file cannot be written, and what to do."""
+    """Return the OutputError for a file that cannot be written, with advice."""
     return OutputError(f"{path} cannot be written: {error.strerror or error}; {advice}")
 
 
 def _real(path: Path) -> Path:
-    """Give the file that a link leads to."""
+    """Return the target of a link."""
     real = Path(os.path.realpath(path))
     if real.is_symlink():
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
@@ -172,7 +172,7 @@ def _real(path: Path) -> Path:
 
 
 def _plain(name: str, flags: int) -> int:
-    """Open a plain file and nothing else; a pipe would wait for its reader."""
+    """Open only a regular file: opening a pipe would wait for its reader."""
     follows_none = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     check_plain(Path(name))
     descriptor = os.open(name, flags | follows_none, 0o666)

@@ -14,21 +14,21 @@ __all__ = ["NAMES", "STDERR", "Kind", "TableColumns", "table_columns"]
 Kind = type[bool] | type[int] | type[float] | type[str]
 
 NAMES = ("group", "protocol")
-STDERR = "_stderr"  # the column of a quantity's standard error is called after the quantity
+STDERR = "_stderr"  # suffix of the column with a quantity's standard error
 _MOST_NAMES = 2000
 _INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableColumns:
-    """What rows hold: the names of their facts, what these are, and the names of quantities."""
+    """The names and types of the facts in rows, and the names of their quantities."""
 
     facts: dict[str, Kind]
     quantities: tuple[str, ...]
 
     @property
     def columns(self) -> list[tuple[str, Kind]]:
-        """A column for each fact, each quantity and its standard error."""
+        """One column per fact, quantity and standard error, with its type."""
         return [
             *((name, str) for name in NAMES),
             *self.facts.items(),
@@ -37,7 +37,7 @@ class TableColumns:
         ]
 
     def cells(self, row: Row) -> list[Fact | None]:
-        """Give what a row has in each column; a missing quantity is None, whatever its reason."""
+        """Return the cells of a row, one per column; a missing quantity is None."""
         cells: list[Fact | None] = [*row.key, *(row.facts.get(name) for name in self.facts)]
         for name in self.quantities:
             value = row.quantities.get(name)
@@ -47,7 +47,11 @@ class TableColumns:
 
 
 def table_columns(rows: Iterable[Row]) -> TableColumns:
-    """Find the columns that rows need, in the order in which they first appear."""
+    """Find the columns of rows, in order of first appearance.
+
+    Raises:
+        RowsError: There are too many columns.
+    """
     facts: dict[str, Kind] = {}
     quantities: dict[str, None] = {}
     for row in rows:
@@ -55,21 +59,21 @@ def table_columns(rows: Iterable[Row]) -> TableColumns:
             kind = _kind(fact)
             facts[name] = _common_kind(facts.get(name, kind), kind)
         quantities |= dict.fromkeys(row.quantities)
-        if len(facts) + len(quantities) > _MOST_NAMES:  # a table has a cell for each in every row
+        if len(facts) + len(quantities) > _MOST_NAMES:  # every row has a cell for each
             raise RowsError(
-                f"the rows have more than {_MOST_NAMES:,} facts and quantities of different names, "
-                "too many for a table: rows that belong together share them"
+                f"the rows have more than {_MOST_NAMES:,} different facts and quantities, "
+                "too many for a table: export related rows, which share them"
             )
     return TableColumns(facts=facts, quantities=tuple(quantities))
 
 
 def _kind(fact: Fact) -> Kind:
-    """Give what a fact is; a whole number of more than 64 bits is kept as text."""
+    """Return the type of a fact; an integer of more than 64 bits is stored as text."""
     return str if type(fact) is int and fact not in _INT64 else type(fact)
 
 
 def _common_kind(first: Kind, second: Kind) -> Kind:
-    """Give what holds both."""
+    """Return a type that can represent both."""
     if first is second:
         return first
     return float if {first, second} == {int, float} else str

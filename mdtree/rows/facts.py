@@ -1,6 +1,6 @@
-"""The vocabulary of facts: what is known of a group besides its measurements.
+"""The vocabulary of facts: what is known about a group besides its measurements.
 
-Other names are welcome (any axis of a zoo is a fact); these are the ones with a known meaning.
+Any other name is allowed (each axis of a zoo is a fact); these have a known meaning.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TEXT_FACTS: dict[str, str] = {
 
 
 def check_facts(facts: Mapping[str, Fact]) -> list[str]:
-    """List what is surely a mistake: a misspelt known name, a known fact that is no number."""
+    """List what is surely a mistake: a misspelt known name, or a known fact of the wrong type."""
     return list(islice(_faults(facts), MOST_FAULTS))
 
 
@@ -51,7 +51,7 @@ def _faults(facts: Mapping[str, Fact]) -> Iterator[str]:
 
 
 def _misspelt(name: str) -> str:
-    """Suggest the known name that was meant; `batch_size_test` is a name of its own."""
+    """Suggest the known name that was meant; `batch_size_test` is a different name."""
     words = set(name.split("_"))
     return nearest(name, (fact for fact in FACTS if not words > set(fact.split("_"))), cutoff=0.8)
 

@@ -1,4 +1,4 @@
-"""Rows that users name: a file of rows, a table, or a measured directory."""
+"""Loading rows from a path: a file of rows, a table, or a measured directory."""
 
 from __future__ import annotations
 
@@ -28,40 +28,47 @@ _ADVICE = "name a file of rows with --out (diagnose: --rows)"
 
 
 def is_address(measured: str | Path) -> bool:
-    """Say whether it is an address (s3://bucket/runs) and no path."""
+    """Return whether this is a URL (s3://bucket/runs), not a path."""
     return isinstance(measured, str) and "://" in measured
 
 
 def home_of(measured: str | Path) -> Path:
-    """Give the folder of what is measured: a directory, or one weights file in it."""
+    """Return the folder of what is measured: a directory, or one weights file in it.
+
+    Raises:
+        RecipeError: It is an object storage, which has no folder.
+    """
     if is_address(measured):
-        raise RecipeError(f"{measured} is an object storage: name a recipe with --recipe")
+        raise RecipeError(f"{measured} is an object storage: pass a recipe with --recipe")
     path = Path(measured)
     return path if os.path.isdir(path) else path.parent  # noqa: PTH112 - Path.is_dir fails for names that are too long
 
 
 def rows_file(measured: str | Path, out: Path | None = None) -> Path:
-    """Give the file of rows of what is measured, unless another one is wanted.
+    """Return the file for the rows of what is measured, or `out` if the user named one.
 
-    It may lead anywhere if it was named; that in a directory, which may be a stranger's, may not.
+    A named file may be a link to anywhere; one in a directory, which may be a stranger's, may not.
+
+    Raises:
+        OutputError: The default file must not be written.
     """
     if out is not None:
         return out
     if is_address(measured):
-        raise OutputError(f"{measured} is only read: {_ADVICE}")
+        raise OutputError(f"{measured} is an object storage and read-only: {_ADVICE}")
     home = home_of(measured)
     return own(home / _NAME, home, advice=_ADVICE)
 
 
 def measured_file(path: Path) -> Path:
-    """Give the rows.jsonl of a directory; another path is the file itself."""
+    """Return the rows.jsonl of a directory; any other path is returned as it is."""
     return path / _NAME if os.path.isdir(path) else path  # noqa: PTH112 - as in home_of
 
 
 def open_measured(path: Path, *, table_protocol: str = "paper-1") -> Collection[Row]:
-    """Give all rows of JSON Lines, of a CSV table, or of the rows.jsonl of a directory.
+    """Return all rows of a JSON Lines file, a CSV table, or the rows.jsonl of a directory.
 
-    Those of JSON Lines stay in their file, and are read whenever they are come across.
+    Rows of JSON Lines stay in their file, and are read each time they are used.
     """
     if is_table(path):
         return rows_from_csv(path, protocol=table_protocol).rows
@@ -75,11 +82,16 @@ def load_rows(
     table_protocol: str = "paper-1",
     failed: bool = False,
 ) -> list[Row]:
-    """Read rows from JSON Lines, from a CSV table, or from the rows.jsonl of a directory.
+    """Read rows from a JSON Lines file, a CSV table, or the rows.jsonl of a directory.
 
-    `protocol` keeps the rows of one protocol; `table_protocol` is what a table without such a
-    column was measured with.  Groups of which nothing was measured are left out, unless `failed`
-    wants them too.
+    Args:
+        path: The file, table or directory.
+        protocol: Keep only the rows of this protocol.
+        table_protocol: The protocol of a table that has no column for it.
+        failed: Keep groups without any measurement too.
+
+    Raises:
+        RowsError: The file cannot be read, or has no such rows.
     """
     is_file = not os.path.isdir(path)  # noqa: PTH112 - as in home_of
     path = measured_file(path)
@@ -92,7 +104,7 @@ def load_rows(
     rows = [row for row in rows if (failed or row.measured) and protocol in (None, row.protocol)]
     if not rows:
         of = f" of protocol {protocol!r}" if protocol else ""
-        raise RowsError(f"{path} holds no measured rows{of}")
+        raise RowsError(f"{path} has no measured rows{of}")
     return rows
 
 
@@ -103,13 +115,18 @@ def of_protocol(rows: Sequence[Row], protocol: str) -> list[Row]:
 
 
 def one_protocol(rows: Sequence[Row]) -> str:
-    """Name the protocol that all rows share."""
+    """Return the protocol that all rows share.
+
+    Raises:
+        TreeError: There are no rows.
+        ProtocolError: The rows have several protocols.
+    """
     protocols = sorted({row.protocol for row in rows})
     if not protocols:
         raise TreeError("there are no rows to learn from")
     if len(protocols) > 1:
         raise ProtocolError(
-            f"the rows are of {len(protocols)} protocols ({', '.join(protocols)}), "
-            "whose numbers do not compare: choose one with --protocol"
+            f"the rows have {len(protocols)} protocols ({', '.join(protocols)}), "
+            "whose numbers are not comparable: choose one with --protocol"
         )
     return protocols[0]

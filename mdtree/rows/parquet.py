@@ -15,15 +15,25 @@ from mdtree.runtime.requirements import refuse_older
 
 __all__ = ["write_parquet"]
 
-_BATCH = 1024  # rows that are held at once, and that make a row group
+_BATCH = 1024  # rows in memory at once, and in a row group
 
 
 def write_parquet(rows: Collection[Row], out: Path, *, batch: int = _BATCH) -> None:
     """Write rows as a Parquet table with the columns of the CSV table, each of one type.
 
-    Numbers are int64 or double, yes and no are bool, the rest is text, as is a fact that is a
-    number in one row and a word in another.  A missing quantity is null; its reason stays in the
-    rows.  The rows are gone through twice, and not held; the footer takes 80 bytes of memory a row.
+    Columns are int64, double, bool or string; a fact that is a number in one row and text in
+    another is a string.  A missing quantity is null, without its reason.  The rows are iterated
+    twice, not kept in memory; the footer takes 80 bytes of memory per row.
+
+    Args:
+        rows: The rows.
+        out: The file.
+        batch: The rows of a row group, which are in memory at once.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed, or too old.
+        RowsError: There are too many columns, or two of the same name.
+        OutputError: The file cannot be written.
     """
     try:
         import pyarrow as pa
@@ -48,7 +58,7 @@ def write_parquet(rows: Collection[Row], out: Path, *, batch: int = _BATCH) -> N
 
 
 def _batches(rows: Collection[Row], layout: TableColumns, size: int) -> Iterator[list[list[Any]]]:
-    """Give the columns of so many rows at a time, each cell in the kind of its column."""
+    """Yield the columns of `size` rows at a time, cells converted to the type of their column."""
     kinds = [kind for _, kind in layout.columns]
     remaining = iter(rows)
     while part := [layout.cells(row) for row in itertools.islice(remaining, size)]:
@@ -59,11 +69,11 @@ def _batches(rows: Collection[Row], layout: TableColumns, size: int) -> Iterator
 
 
 def _check_names(layout: TableColumns, out: Path) -> None:
-    """Refuse two columns of one name, which many readers of Parquet cannot open."""
+    """Refuse two columns of the same name, which many Parquet readers cannot open."""
     names = [name for name, _ in layout.columns]
     for fact in layout.facts:
         if names.count(fact) > 1:
             raise RowsError(
-                f"{out} would have two columns {fact!r}, as a fact is called like a column of ours:"
-                " call the fact otherwise in the recipe, or export a CSV table"
+                f"{out} would have two columns {fact!r}, because a fact has the name of another "
+                "column: rename the fact in the recipe, or export a CSV table"
             )

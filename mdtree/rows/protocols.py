@@ -1,4 +1,4 @@
-"""Protocols: versioned ways of measuring. A tree remembers the one that its rows came from."""
+"""Protocols: versioned ways of measuring. A tree records the protocol of its rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading measurements: rows, damaged lines, and where the latest row of each group lies."""
+"""Reading measurements: rows, damaged lines, and an index of the latest rows."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ __all__ = [
     "scan_rows",
 ]
 
-_LONGEST_LINE = 1 << 24  # bytes; a longer "row" is no row
+_LONGEST_LINE = 1 << 24  # bytes; no row is longer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Damaged:
-    """A line that is no row."""
+    """A line that is not a row."""
 
     line: int  # counted from 1
     reason: str
@@ -41,7 +41,7 @@ class Damaged:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A line of a file, and what it holds."""
+    """A line of a file, and its content."""
 
     number: int  # counted from 1
     offset: int  # bytes from the start of the file
@@ -50,18 +50,23 @@ class Line:
 
 
 def scan_rows(path: Path, *, pipe: bool = True) -> Iterator[Row | Damaged]:
-    """Read a file line by line in constant memory; what is no row comes as a value.
+    """Read a file line by line in constant memory; a damaged line is yielded as `Damaged`.
 
-    A `pipe` is read too: who names one (`<(ssh host cat rows.jsonl)`) means it.
+    With `pipe`, a pipe such as `<(ssh host cat rows.jsonl)` is read too.
+
+    Raises:
+        RowsError: The file cannot be read, or was written by a newer mdtree.
     """
     return (line.content for line in read_lines(path, pipe=pipe))
 
 
 def read_rows(path: Path, *, pipe: bool = True) -> list[Row]:
-    """Read the latest row of each group and protocol, in the order in which they first appear.
+    """Read the latest row of each group and protocol, in order of first appearance.
 
     The latest row is the latest measurement, with the failure of a later attempt if there was one.
-    Raises RowsError with the line and the reason at the first line that is no row.
+
+    Raises:
+        RowsError: The file cannot be read, or a line is not a row.
     """
     rows: dict[RowKey, Row] = {}
     for item in scan_rows(path, pipe=pipe):
@@ -76,26 +81,25 @@ def read_rows(path: Path, *, pipe: bool = True) -> list[Row]:
 
 
 def open_rows(path: Path) -> Collection[Row]:
-    """Give what `read_rows` gives, but leave it in the file; a pipe, read but once, is held."""
+    """Return the rows of `read_rows` without loading them; only those of a pipe are loaded."""
     return StoredRows(path) if os.path.isfile(path) else read_rows(path)  # noqa: PTH113 - Path.is_file fails for names that are too long
 
 
 class Index:
-    """Where the latest row of each key lies in a file; rows are read when they are asked for.
+    """The position of the latest row of each key in a file; rows are read on demand.
 
-    It is the latest measurement, and with it comes the failure of a later attempt.
-
-    It takes 110 to 140 bytes for a row, however long the row and its name are.  Every line is
-    checked as it is indexed, which takes about 0.1 ms for a row of 10 kB.
+    The latest row is the latest measurement, with the failure of a later attempt.  The index takes
+    110 to 140 bytes per row, regardless of the length of the row and its name.
+    Every line is validated when it is indexed, which takes about 0.1 ms for a row of 10 kB.
     """
 
     def __init__(self, path: Path, *, strict: bool = False) -> None:
         """Read a file; if `strict`, it must exist, and the first damaged line is an error."""
         self.damaged: list[Damaged] = []
         self.superseded: int = 0  # rows that a later one has replaced
-        self.end: int = 0  # bytes up to which the file is whole
+        self.end: int = 0  # length in bytes of the intact part of the file
         self._path = path
-        self._file: BinaryIO | None = None  # stays open once a row was asked for
+        self._file: BinaryIO | None = None  # stays open after the first row is read
         self._offsets: dict[
             int, int
         ] = {}  # digest of a key -> offset; keys are three times as large
@@ -115,11 +119,11 @@ class Index:
         return len(self._offsets)
 
     def add(self, row: Row, offset: int) -> None:
-        """Note a row that is later than all others: a failure replaces failures alone."""
+        """Add a row that is later than all others; a failure replaces only failures."""
         digest = _digest(row.key)
         before, failed = self._offsets.get(digest), self._failed.pop(digest, None)
         replaced = {failed}
-        if row.measured or failed == before:  # there is no measurement that would be lost
+        if row.measured or failed == before:  # no measurement would be lost
             replaced.add(before)
             self._offsets[digest] = offset
         replaced.discard(None)
@@ -134,10 +138,7 @@ class Index:
             self._failed[digest] = offset
 
     def settle(self, key: RowKey) -> bool:
-        """Drop the failure of a later attempt: the group is as it was when it was measured.
-
-        Say whether there was one.
-        """
+        """Drop the later failure of a group that has not changed; return whether there was one."""
         digest = _digest(key)
         later = self._later(digest) is not None
         if later:
@@ -146,7 +147,7 @@ class Index:
         return later
 
     def fuller(self, key: RowKey) -> bool:
-        """Say whether the file keeps a measurement with quantities that the latest lacks."""
+        """Return whether an earlier measurement has quantities that the latest lacks."""
         return _digest(key) in self._fuller
 
     def latest(self, key: RowKey) -> Row | None:
@@ -155,11 +156,11 @@ class Index:
         return self._row(digest) if digest in self._offsets else None
 
     def rows(self) -> Iterator[Row]:
-        """Read the latest row of each key, in the order in which keys first appear."""
+        """Read the latest row of each key, in order of first appearance."""
         return map(self._row, self._offsets)
 
     def texts(self) -> Iterator[bytes]:
-        """Read the lines that count, in the order in which keys first appear."""
+        """Read the lines that are not superseded, in order of first appearance of their keys."""
         for digest, offset in self._offsets.items():
             for earlier in self._fuller.get(digest, ()):
                 yield self._line(earlier) + b"\n"
@@ -169,13 +170,13 @@ class Index:
                 yield self._line(later) + b"\n"
 
     def close(self) -> None:
-        """Close the file, which is opened again when a row is asked for."""
+        """Close the file; it is opened again when a row is read."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def _lacks(self, row: Row, digest: int, offset: int) -> bool:
-        """Say whether a row lacks a quantity that was measured of the same networks earlier."""
+        """Return whether a row lacks a quantity of an earlier measurement of the same networks."""
         earlier = self._read(digest, offset)
         if row.provenance is None or earlier.provenance is None:
             return False
@@ -188,7 +189,7 @@ class Index:
         return row if later is None else _with_failure(row, self._read(digest, later))
 
     def _later(self, digest: int) -> int | None:
-        """Give the place of a failure that is later than a measurement."""
+        """Return the offset of a failure that is later than the measurement."""
         failed = self._failed.get(digest)
         return None if failed == self._offsets.get(digest) else failed
 
@@ -199,7 +200,7 @@ class Index:
         except (OSError, ValidationError):
             changed = True
         if changed:
-            raise RowsError(f"{self._path} changed while it was read: try again")
+            raise RowsError(f"{self._path} changed while it was being read: try again")
         return row
 
     def _line(self, offset: int) -> bytes:
@@ -217,11 +218,11 @@ def _measured(row: Row) -> set[str]:
 class StoredRows(Collection[Row]):
     """The latest row of each group and protocol, left in their file.
 
-    They are what `read_rows` gives, in its order; each is read anew whenever it is come across.
+    The rows and their order are those of `read_rows`; each is read again at every iteration.
     """
 
     def __init__(self, path: Path) -> None:
-        """Check a file; raises RowsError with the line and the reason at the first damaged line."""
+        """Index a file; raise RowsError with line and reason at the first damaged line."""
         self._index = Index(path, strict=True)
 
     def __len__(self) -> int:
@@ -235,7 +236,7 @@ class StoredRows(Collection[Row]):
 
 
 def read_lines(path: Path, *, must_exist: bool = True, pipe: bool = False) -> Iterator[Line]:
-    """Read the lines of a file; an unfinished last one is left out, unless it is a whole row."""
+    """Yield the lines of a file; an unfinished last line is skipped, unless it is a whole row."""
     try:
         with path.open("rb") if pipe else open_regular(path) as file:
             offset = 0
@@ -259,13 +260,13 @@ def read_lines(path: Path, *, must_exist: bool = True, pipe: bool = False) -> It
 
 
 def _with_failure(measured: Row, failed: Row) -> Row:
-    """Give a measurement with the failure of a later attempt; one from elsewhere has none."""
+    """Return a measurement with the failure of a later attempt, unless it was made elsewhere."""
     measured_here = measured.provenance is not None
     return replace(measured, failure=failed.failure) if measured_here else measured
 
 
 def _digest(key: RowKey) -> int:
-    """Give 128 bits that stand for a key: two keys do not share them by chance, nor by design."""
+    """Return a 128-bit digest of a key, for which collisions cannot be found."""
     return int.from_bytes(blake2b(repr(key).encode(), digest_size=16).digest())
 
 
@@ -280,8 +281,8 @@ def _content(text: bytes, number: int, path: Path) -> Row | Damaged:
         row_format = _format_of(text)
         if isinstance(row_format, int) and row_format > FORMAT:
             raise RowsError(
-                f"{path}, line {number}: a row of format {row_format}, "
-                f"this mdtree reads formats up to {FORMAT}: install a newer mdtree"
+                f"{path}, line {number}: the row has format {row_format}, but this mdtree "
+                f"reads formats up to {FORMAT}: install a newer mdtree"
             ) from error
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])

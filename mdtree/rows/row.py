@@ -1,4 +1,4 @@
-"""A row: all that is known of one group under one protocol, and where it came from."""
+"""A row: everything known about a group under one protocol, and its provenance."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ __all__ = [
     "row_to_json",
 ]
 
-_WRONG = ("SnapshotsError",)  # failures that say that what was measured before is wrong
+_WRONG = ("SnapshotsError",)  # failures that invalidate earlier measurements
 
 FORMAT = 1  # raised whenever an older mdtree would misread a new row
 
-MOST_FACTS = 1000  # of a row; and as many quantities
+MOST_FACTS = 1000  # of a row; the same limit holds for quantities
 
 RowKey = tuple[str, str]  # (group, protocol): at most one row each
 
@@ -42,7 +42,7 @@ _FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 def _writable(text: Any) -> Any:
-    """Spell out the bytes of file names that are no text, as \\udcff: JSON cannot hold them."""
+    """Escape the bytes of file names that are not text, as \\udcff: JSON cannot hold them."""
     return text.encode(errors="backslashreplace").decode() if isinstance(text, str) else text
 
 
@@ -53,15 +53,15 @@ Text = Annotated[str, BeforeValidator(_writable)]
 class Measured:
     """A number in the unit of its quantity.
 
-    `stderr` is the standard error of `value`: over the members where there are at least two of
-    them (so it is the spread that seeds make), over the items or probes of one member otherwise.
+    `stderr` is the standard error of `value`: over the members if there are at least two (the
+    variation between seeds), otherwise over the items or probes of the single member.
     """
 
     value: float
-    stderr: float | None = None  # None: not known
-    members: tuple[float, ...] | None = None  # one value for each checkpoint, in order of name
-    iterations: int | None = None  # of an iterative method, all members together
-    converged: bool | None = None  # whether that method reached its tolerance, for each of them
+    stderr: float | None = None  # None: unknown
+    members: tuple[float, ...] | None = None  # one value per checkpoint, sorted by name
+    iterations: int | None = None  # of an iterative method, summed over members
+    converged: bool | None = None  # whether the method reached its tolerance for every member
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -76,7 +76,7 @@ Value = Measured | Missing
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Detail:
-    """A small table behind a quantity, for pictures: a curve, a density, a matrix of pairs."""
+    """A small table behind a quantity, for plots: a curve, a density, a matrix of pairs."""
 
     columns: dict[str, tuple[float | Text | None, ...]]  # of equal lengths
 
@@ -84,12 +84,12 @@ class Detail:
         """Refuse columns of different lengths."""
         lengths = {name: len(column) for name, column in self.columns.items()}
         if len(set(lengths.values())) > 1:
-            raise ValueError(f"the columns of a detail must be equally long, got {lengths}")
+            raise ValueError(f"the columns of a detail must have equal lengths, got {lengths}")
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Copy:
-    """A file that holds the weights of a member once more: that member is counted once."""
+    """A file with the same weights as a member, which is counted only once."""
 
     of: Text  # the member
     sha256: str  # of the file
@@ -107,19 +107,19 @@ class Provenance:
     seconds: float
     versions: dict[str, str]  # package -> version
     passes: float | None = None  # cost, in forward passes of one item
-    data: str | None = None  # sha256 of the data files; None for data that come with a package
+    data: str | None = None  # sha256 of the data files; None for data inside a package
     notes: tuple[Text, ...] = ()  # choices made while reading the weights
-    stamps: dict[Text, str] | None = None  # of a storage: file -> what changes with it
-    copies: dict[Text, Copy] | None = None  # files that are no members of their own
+    stamps: dict[Text, str] | None = None  # in a storage: file -> stamp of its version
+    copies: dict[Text, Copy] | None = None  # files that only repeat a member
 
     @property
     def files(self) -> dict[str, str]:
-        """Give the sha256 of every file of the group, of members and of their copies."""
+        """The sha256 of every file of the group, members and their copies."""
         return self.weights | {name: copy.sha256 for name, copy in (self.copies or {}).items()}
 
     @property
     def counted_once(self) -> list[str]:
-        """Say which files are no members of their own, and why."""
+        """Sentences on the files that repeat a member."""
         return [
             f"{name:.200} is identical to {copy.of:.200}"
             if copy.sha256 == self.weights.get(copy.of)
@@ -130,16 +130,16 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class GroupFailure:
-    """Why a group could not be measured; it is tried again on the next run."""
+    """Why a group could not be measured; the next run tries again."""
 
     kind: str  # name of the error
     reason: Text
-    trace: Text | None = None  # the file beside the rows that says where it was raised
+    trace: Text | None = None  # the file with the traceback, next to the rows
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Row:
-    """One group under one protocol: the only thing that passes from measuring to diagnosing."""
+    """One group under one protocol: the only interface between measuring and diagnosing."""
 
     format: Literal[1]
     group: Annotated[Text, Field(min_length=1)]
@@ -152,14 +152,14 @@ class Row:
 
     @property
     def key(self) -> RowKey:
-        """What makes a row unique in its file."""
+        """The key that is unique in a file."""
         return self.group, self.protocol
 
     @property
     def measured(self) -> bool:
-        """Say whether it holds a measurement, of which a later failure takes nothing.
+        """Whether the row has a valid measurement; a later failure does not invalidate it.
 
-        One that an older mdtree made of the snapshots of a run, as if they were seeds, is wrong.
+        The exception: an older mdtree measured snapshots of one run as if they were seeds.
         """
         if self.failure is None:
             return True
@@ -167,7 +167,7 @@ class Row:
 
     @property
     def outlived(self) -> bool:
-        """Say whether its failure is that of a later attempt, and all of an earlier one is here."""
+        """Whether the failure is of a later attempt, and the earlier measurement is complete."""
         if self.failure is None or self.provenance is None:
             return False
         metrics = {QUANTITIES[name].metric for name in self.quantities if name in QUANTITIES}
@@ -178,20 +178,23 @@ _ROW = TypeAdapter(Row)
 
 
 def row_to_json(row: Row) -> bytes:
-    """One line of a measurements file, without its line feed."""
+    """Return a row as a line of a measurements file, without the line feed."""
     return _ROW.dump_json(row, exclude_none=True)
 
 
 def row_from_json(line: bytes) -> Row:
-    """Read one line; raises pydantic's ValidationError, which lists every fault with its place."""
+    """Parse a line; raise pydantic's ValidationError, which lists every fault with its place."""
     return _ROW.validate_json(line)
 
 
 def mean_over_members(values: Sequence[float], *, single_stderr: float | None) -> Value:
-    """Combine the values of the members of a group into one.
+    """Average the values of a group's members.
 
     value  = mean(x_1 .. x_k)
-    stderr = sd(x_1 .. x_k) / sqrt(k), and `single_stderr` for k = 1
+    stderr = sd(x_1 .. x_k) / sqrt(k), or `single_stderr` for k = 1
+
+    >>> mean_over_members([1.0, 3.0], single_stderr=None)
+    Measured(value=2.0, stderr=1.0, members=(1.0, 3.0), iterations=None, converged=None)
     """
     broken = [value for value in values if not math.isfinite(value)]
     if broken:
@@ -202,7 +205,7 @@ def mean_over_members(values: Sequence[float], *, single_stderr: float | None) -
         if len(values) > 1:
             stderr = statistics.stdev(values) / math.sqrt(len(values))
     except OverflowError:
-        return Missing(missing="the values of the checkpoints are too large to be averaged")
+        return Missing(missing="the values of the checkpoints are too large to average")
     if stderr is not None and not math.isfinite(stderr):
         stderr = None
     return Measured(value=mean, stderr=stderr, members=tuple(values))

@@ -1,4 +1,4 @@
-"""Rows as a table (CSV), ours and with the published column names, both ways."""
+"""Rows as a CSV table: written with our column names, read with ours or the published ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PUBLISHED_FACTS = {
     "test_acc": "test_accuracy",
 }
 _PUBLISHED = {q.published: q for q in QUANTITIES.values() if q.published is not None}
-# column -> what it holds
+# column -> fact or quantity in it
 _COLUMNS = {
     **{name: name for name in (*NAMES, *FACTS, *TEXT_FACTS, *QUANTITIES)},
     **{name + STDERR: name + STDERR for name in QUANTITIES},
@@ -39,47 +39,52 @@ _COLUMNS = {
     **{column: quantity.name for column, quantity in _PUBLISHED.items()},
 }
 _COMPRESSED = ".csv.gz"
-_LARGEST = 1 << 28  # bytes of a table that is compressed
-# where a spreadsheet may see the beginning of a formula: in front of a cell and, as some split it
-# further, behind ; | tabs and ends of lines, whatever quotes and blanks stand between.  Where an
-# apostrophe is there, another one goes before it, so that it comes back.
+_LARGEST = 1 << 28  # bytes of a compressed table after unpacking
+# where a spreadsheet may start a formula: at the start of a cell and, because some split cells
+# further, after ; | tabs and line ends, also behind quotes and blanks.  An apostrophe that is
+# already there gets another one before it, so that it can be restored.
 _FORMULA = re.compile(
     "(\\A(?='*[\t\r\n])|(?:\\A|[;|\t\r\n])[\"\xa0 ]*(?='*[=+@\uff1d\uff0b\uff0d\uff20-]))"
 )
 _DEFUSED = re.compile(f"{_FORMULA.pattern}'")
-# the facts that name a group which the table does not name
+# facts from which a group without a name gets one
 _NAMING = ("width", "data_amount", "batch_size", "learning_rate", "label_noise")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """The rows of a table, and the columns in which no fact and no quantity was seen."""
+    """The rows of a table, and the columns that were ignored."""
 
     rows: list[Row]
     ignored: list[str]
 
 
 def is_table(path: Path) -> bool:
-    """Say whether a file is a CSV table, by its name."""
+    """Return whether a file is a CSV table, judged by its name."""
     return path.name.lower().endswith((".csv", _COMPRESSED))
 
 
 def rows_to_csv(rows: Iterable[Row]) -> str:
-    """Write rows as CSV: a column for each fact, each quantity and its standard error."""
+    """Return rows as CSV text: one column per fact, quantity and standard error."""
     return "".join(csv_lines(list(rows)))
 
 
 def write_csv(rows: Collection[Row], out: Path) -> None:
-    """Write rows into a CSV table, which appears as a whole or not at all."""
+    """Write rows to a CSV file atomically.
+
+    Raises:
+        OutputError: The file cannot be written.
+        RowsError: There are too many columns.
+    """
     with atomic_file(out) as file:
         file.writelines(line.encode() for line in csv_lines(rows))
 
 
 def csv_lines(rows: Collection[Row]) -> Iterator[str]:
-    """Give the lines of a CSV table one by one; the rows are gone through twice, and not held.
+    """Yield the lines of a CSV table; the rows are iterated twice, not kept in memory.
 
-    A missing quantity is an empty cell; its reason stays in the rows.  Text that a spreadsheet
-    would run as a formula gets an apostrophe before it.
+    A missing quantity is an empty cell, without its reason.  Text that a spreadsheet would run as
+    a formula gets an apostrophe before it.
     """
     layout = table_columns(rows)
     writer = csv.writer(_Line())  # whose writerow returns what was written
@@ -91,9 +96,15 @@ def csv_lines(rows: Collection[Row]) -> Iterator[str]:
 def rows_from_csv(path: Path, *, protocol: str) -> Imported:
     """Read a table whose columns have the published names, ours, or both.
 
-    Logarithms in published columns are undone: hessian_top = exp(hessian_e).  Rows get `protocol`
-    unless the table has a column of that name, and a group name from their facts unless it has a
-    column `group`.
+    Logarithms in published columns are inverted: hessian_top = exp(hessian_e).  Rows without a
+    column `group` are named after their facts.
+
+    Args:
+        path: A file .csv or .csv.gz.
+        protocol: The protocol of rows without a column `protocol`.
+
+    Raises:
+        RowsError: The file is not a table of rows; the message names the line.
     """
     try:
         with _opened(path) as file:
@@ -112,18 +123,18 @@ def rows_from_csv(path: Path, *, protocol: str) -> Imported:
 
 
 def _opened(path: Path) -> TextIO:
-    """Open a table, which may be compressed with gzip; one that becomes huge is refused."""
+    """Open a table, which may be compressed with gzip; refuse one that unpacks to a huge file."""
     if not path.name.lower().endswith(_COMPRESSED):
         return path.open(newline="", encoding="utf-8-sig")
     with gzip.open(path) as file:
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
-        raise RowsError(f"{path} becomes more than {_LARGEST} bytes: unpack it first")
+        raise RowsError(f"{path} unpacks to more than {_LARGEST} bytes: unpack it first")
     return io.StringIO(content.decode("utf-8-sig"), newline="")
 
 
 class _Line:
-    """Gives back what csv writes: it quotes a lone \\r only if its own lines end in \\r\\n."""
+    """Returns what csv writes; csv quotes a lone \\r only if its own lines end in \\r\\n."""
 
     def write(self, line: str) -> str:
         return line.removesuffix("\r\n") + "\n"
@@ -135,7 +146,7 @@ def _check_columns(columns: list[str], path: Path) -> None:
         name = _COLUMNS[column]
         if name in first:
             raise RowsError(
-                f"{path}: the columns {first[name]!r} and {column!r} both hold {name}: remove one"
+                f"{path}: columns {first[name]!r} and {column!r} both contain {name}: remove one"
             )
         first[name] = column
     if not first.keys() & QUANTITIES.keys():
@@ -152,7 +163,7 @@ def _rows(
     for cells in reader:
         place = f"{path}, line {reader.line_num}"
         if None in cells or None in cells.values():
-            raise RowsError(f"{place}: fewer or more cells than the header has columns")
+            raise RowsError(f"{place}: the number of cells differs from the header")
         facts: dict[str, Fact] = {}
         quantities: dict[str, Value] = {}
         stderrs: dict[str, float] = {}
@@ -230,7 +241,7 @@ def _with_stderr(quantities: dict[str, Value], stderrs: dict[str, float]) -> dic
 
 
 def _escaped(cell: object) -> object:
-    """Defuse what spreadsheets take for a formula; numbers stay numbers."""
+    """Escape text that spreadsheets would take for a formula; numbers stay numbers."""
     return _FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell
 
 

@@ -1,11 +1,11 @@
 """The store of measurements: a JSON Lines file that grows by whole rows.
 
 A kill at any moment loses at most the row that is being written: a row is one write that ends in a
-line feed, so an unfinished row is the last line and has none.  Readers leave it out, the next
-writer cuts it off.  Where a group is measured again, its later row counts; where that fails, the
-failure stands behind the measurement and takes nothing of it.  A measurement of the same networks
-with other settings stays too, in front, where it holds quantities that the later one lacks.  When a
-writer closes, superseded rows are dropped and damaged lines are moved to a file beside
+line feed, so an unfinished row is the last line and has none.  Readers skip it, the next writer
+removes it.  If a group is measured again, its later row counts; if that fails, the failure is
+stored after the measurement, which stays valid.  An earlier measurement of the same networks with
+other settings is kept before the later one if it has quantities that the later one lacks.  When a
+writer closes, superseded rows are dropped and damaged lines are moved to a separate file
 (`NAME.damaged`).
 """
 
@@ -38,13 +38,24 @@ _START = f'{{"format":{FORMAT},"group":"'.encode()  # of every row that was writ
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Write a file of rows; an existing one is replaced as a whole, or not at all."""
+    """Write a file of rows; an existing one is replaced atomically.
+
+    Raises:
+        LockedError: Another process is writing the file.
+        OutputError: The file cannot be written, or contains something else.
+    """
     with _locked(path), atomic_file(path, replaces="measurements") as file:
         file.writelines(row_to_json(row) + b"\n" for row in rows)
 
 
 class Store:
-    """The one writer of a measurements file: `with Store(path) as store: store.append(row)`."""
+    """The single writer of a measurements file: `with Store(path) as store: store.append(row)`.
+
+    Raises:
+        LockedError: Another process is writing the file.
+        OutputError: The file cannot be written.
+        RowsError: The file contains something else than measurements.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -57,7 +68,7 @@ class Store:
             self._check_kind()
             try:
                 if self.index.damaged:
-                    # a fault is reported before anything is measured
+                    # report a problem before anything is measured
                     check_plain(self._damaged_path, alone=True)
                 self._file = stack.enter_context(appended(Path(os.path.realpath(self._path))))
                 self._file.truncate(self.index.end)
@@ -91,21 +102,22 @@ class Store:
         return self._path.with_name(f"{self._path.name}.damaged")
 
     def append(self, row: Row) -> None:
-        """Add one row; when this returns, a kill of the process cannot lose it."""
+        """Append a row; after this returns, killing the process does not lose it."""
         offset = self.index.end
         text = row_to_json(row) + b"\n"
         self._write(text)
         self.index.add(row, offset)
 
     def _check_kind(self) -> None:
-        """Leave files of another kind alone, whose lines would be moved aside or cut off."""
+        """Refuse files of another kind, whose lines would be moved or removed as damaged."""
         if len(self.index) or not self._path.exists():
             return
         with self._path.open("rb") as file:
             start = file.read(len(_START))
         if start.strip() and not _START.startswith(start):
             raise RowsError(
-                f"{self._path} holds no measurements: remove it, or name another file with --out"
+                f"{self._path} does not contain measurements: "
+                "remove it, or name another file with --out"
             )
 
     def _write(self, text: bytes) -> None:
@@ -114,7 +126,7 @@ class Store:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
-            with contextlib.suppress(OSError):  # the file stays readable also on a full disk
+            with contextlib.suppress(OSError):  # keep the file readable even on a full disk
                 self._file.truncate(self.index.end)
             raise cannot_write(self._path, error) from error
         self.index.end += len(text)

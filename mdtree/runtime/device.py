@@ -1,4 +1,4 @@
-"""The device: where tensors are computed with, and how much of its memory that took."""
+"""The device that computes, and how much of its memory was used."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ _CONTEXT = 600 * 2**20  # bytes that a process holds on a GPU before its first t
 
 
 def pick_device(name: str, *, elsewhere: bool = False) -> str:
-    """Choose where to run: `auto` is the first CUDA device, if there is one, else the CPU.
+    """Choose the device: `auto` is the first CUDA device, if there is one, else the CPU.
 
-    What is named is tried, unless the work is done `elsewhere`, on machines that have it.
+    A named device is tried, unless the work is done `elsewhere`, on other machines.
+
+    Raises:
+        MdtreeError: The device does not exist or cannot be used.
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -31,13 +34,13 @@ def pick_device(name: str, *, elsewhere: bool = False) -> str:
     except (RuntimeError, AssertionError) as error:
         first = str(error).splitlines()[0]
         raise MdtreeError(
-            f"device {name!r} cannot be used: {first} (auto, cpu, cuda, cuda:1, ...)"
+            f"device {name!r} cannot be used: {first} (known: auto, cpu, cuda, cuda:1, ...)"
         ) from error
     return str(device)
 
 
 def visible_gpus(device: str) -> tuple[str, ...]:
-    """Name the GPUs over which work on `device` may be spread: all, unless it names one."""
+    """List the GPUs that work on `device` may use: all, unless it names one."""
     if device != "cuda":
         return ()
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -47,7 +50,7 @@ def visible_gpus(device: str) -> tuple[str, ...]:
 
 
 def held_share(device: str, work: Callable[[], ResultT]) -> tuple[ResultT, float | None]:
-    """Do some work, and tell the share of its GPU's memory that was in use at most."""
+    """Run `work`, and return its result with the peak share of GPU memory in use."""
     where = torch.device(device)
     if where.type != "cuda" or not torch.cuda.is_available():
         return work(), None

@@ -1,7 +1,7 @@
-"""Offline mode: no network access while a recipe or a config of a stranger is followed.
+"""Offline mode: no network access while a stranger's recipe or config is processed.
 
 Python announces each connection before it is made, whichever library makes it (audit events,
-PEP 578): inside `offline` these are refused.  Those of Hugging Face are set to offline as well.
+PEP 578): inside `offline` these are refused.  The libraries of Hugging Face are set to offline too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HUB = "huggingface_hub.constants"  # reads the switches once, when it is import
 
 
 class _State(threading.local):
-    """What this thread does, and for whom; other threads are left alone."""
+    """On whose behalf this thread works; other threads are not affected."""
 
     who: str | None = None
 
@@ -35,7 +35,7 @@ _hooked: list[bool] = []  # a hook cannot be taken away: there is one, for good
 
 @contextmanager
 def offline(who: str) -> Iterator[None]:
-    """Refuse every connection of this thread; the error says that `who` asked for it."""
+    """Refuse every connection of this thread; the error names `who` as the cause."""
     if not _hooked:
         sys.addaudithook(_refuse)
         _hooked.append(True)
@@ -54,16 +54,16 @@ def offline(who: str) -> Iterator[None]:
 
 
 def _refuse(event: str, args: tuple[Any, ...]) -> None:
-    """Raise where a connection is about to be made, but not inside this machine."""
+    """Raise if a connection to another machine is about to be made."""
     if event not in _EVENTS or _state.who is None:
         return
     if event in _TO_ADDRESS and (args[1] is None or isinstance(args[1], str | bytes)):
-        return  # it has been made before, or it is a file's
+        return  # already connected, or a socket file of this machine
     raise _refusal(_state.who)
 
 
 def _gave_up_offline(error: BaseException) -> bool:
-    """Say whether the library of Hugging Face gave up behind an error, as it was told to."""
+    """Return whether an error goes back to Hugging Face's library being set to offline."""
     behind = error.__cause__ or error.__context__
     return type(error).__name__ == "OfflineModeIsEnabled" or (
         behind is not None and _gave_up_offline(behind)
@@ -72,14 +72,14 @@ def _gave_up_offline(error: BaseException) -> bool:
 
 def _refusal(who: str) -> RecipeError:
     return RecipeError(
-        f"{who} asks for the network, and nothing is fetched while it is followed: "
-        "mdtree measures your own weights and data, as they lie on the disk"
+        f"{who} needs network access, which is not allowed: "
+        "mdtree measures only weights and data that are on the disk"
     )
 
 
 @contextmanager
 def _switches() -> Iterator[None]:
-    """Tell the libraries of Hugging Face to stay offline, for as long as it takes."""
+    """Set the libraries of Hugging Face to offline inside the context."""
     before = {name: os.environ.get(name) for name in _SWITCHES}
     env_offline = any(
         (before[name] or "").upper() in ("1", "ON", "YES", "TRUE") for name in _SWITCHES

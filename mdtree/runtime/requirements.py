@@ -1,6 +1,6 @@
-"""The oldest releases of other packages that are safe with files of strangers.
+"""The oldest releases of other packages that are safe to use with untrusted files.
 
-pip asks for these too; a package that was installed before, or otherwise, is refused where it is
+pip requires these too; an older package that was installed in another way is refused where it is
 used.  `pyproject.toml` names the same releases or later ones, as a test checks.
 """
 
@@ -21,16 +21,16 @@ OLDEST = {
 
 
 def refuse_older(package: str, version: str) -> None:
-    """Refuse a package that is older than the oldest safe release."""
+    """Raise MissingExtraError if a package is older than the oldest safe release."""
     oldest = OLDEST[package]
     if _numbers(version) < _numbers(oldest):
         raise MissingExtraError(
-            f"{package} {version} is installed, and mdtree needs {oldest} or later: earlier "
-            f"releases have known holes; pip install --upgrade '{package}>={oldest}'"
+            f"{package} {version} is installed, but mdtree needs {oldest} or later, because earlier"
+            f" releases have known vulnerabilities: pip install --upgrade '{package}>={oldest}'"
         )
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Read the numbers that a version begins with: 2.10.0a0+cpu is (2, 10, 0)."""
+    """Return the leading numbers of a version: 2.10.0a0+cpu is (2, 10, 0)."""
     start = re.match(r"\d+(\.\d+)*", version)
     return tuple(map(int, start[0].split("."))) if start else ()

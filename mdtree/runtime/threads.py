@@ -1,4 +1,4 @@
-"""Threads of linear algebra: small matrices are slower with several, where cores are busy."""
+"""Threads for linear algebra: on busy cores, small matrices are slower with several."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["one_thread"]
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute with one thread, and give the caller back as many as there were."""
+    """Compute with one thread inside the context, and restore the number of threads after it."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

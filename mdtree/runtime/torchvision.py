@@ -1,6 +1,6 @@
-"""The one door to torchvision, opened late.
+"""The only place that imports torchvision, and only when it is needed.
 
-The package index holds torchvision only as a build for CUDA.  Beside a CPU-only torch its compiled
+The package index offers torchvision only as a CUDA build.  With a CPU-only torch its compiled
 operators cannot load, and then `import torchvision` fails at `operator torchvision::nms does not
 exist`, although networks, transforms and data sets are plain Python.  Declaring the two operators
 (name and signature, no code) is enough for all of these; detection models stay out of reach.
@@ -34,13 +34,13 @@ def torchvision(module: str = "torchvision") -> ModuleType:
     except (ImportError, RuntimeError) as error:
         raise MissingExtraError(
             f"{module} cannot be imported ({error}); "
-            "install the build that belongs to your torch: pip install torchvision"
+            "install the build that matches your torch: pip install torchvision"
         ) from error
 
 
 @contextmanager
 def usable() -> Iterator[None]:
-    """Make `import torchvision` work inside, also where someone else's module does it."""
+    """Make `import torchvision` work inside the context, also in other packages."""
     if "torchvision" not in sys.modules and not _declared and _is_broken():
         library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for name in ("nms", "qnms"):
@@ -50,9 +50,9 @@ def usable() -> Iterator[None]:
 
 
 def _is_broken() -> bool:
-    """Try the import once; a failed one leaves nothing behind.
+    """Try the import once, and clean up after a failure.
 
-    Other faults are told by whoever needs torchvision: a network of one's own may not.
+    Other faults are reported when torchvision is needed: a user's own network may not need it.
     """
     try:
         importlib.import_module("torchvision")

@@ -1,8 +1,8 @@
 """The archives of torch.save: one directory, at the end, that all readers read alike.
 
-Readers of archives look for the directory in different ways, and do not compare it with what lies
-before the entries.  A file that is made for that gives one content to whoever checks it and another
-to whoever reads it.  What torch.save writes leaves no room for that, and is held to it:
+Readers of archives look for the directory in different ways, and do not compare it with the headers
+of the entries.  A crafted file can show one content to the reader that checks it and another to the
+reader that loads it.  What torch.save writes leaves no room for that, so nothing else is accepted:
 
     entry, entry, ..., directory, [end of 64 bits, where that is], end
 """
@@ -30,12 +30,12 @@ _CHUNK = 1 << 20  # bytes
 
 
 class FaultError(Exception):
-    """What keeps a file from being read: it is not as torch.save writes it."""
+    """A file was refused because torch.save would not have written it like this."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A file in an archive that is not compressed."""
+    """An entry of an uncompressed archive."""
 
     name: str
     start: int  # of its bytes
@@ -44,32 +44,32 @@ class Entry:
 
 
 def entries_of(file: IO[bytes]) -> list[Entry]:
-    """List the entries of an archive after its form was checked."""
+    """List the entries of an archive, after checking its layout."""
     file.seek(0)
     with zipfile.ZipFile(file) as archive:
         infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
     names = [info.orig_filename for info in infos]
     if any("\0" in name for name in names):
-        raise FaultError("it holds a name with a zero byte")
+        raise FaultError("the name of an entry contains a null byte")
     if len({name.casefold() for name in names}) < len(names):
-        raise FaultError("it holds two entries whose names are the same in small letters")
+        raise FaultError("it has two entries whose names differ only in case")
     if any(info.compress_type or info.compress_size != info.file_size for info in infos):
-        raise FaultError("its entries are compressed, as torch.save never leaves them")
+        raise FaultError("its entries are compressed, which torch.save never does")
     directory = _check_end(file, infos)
     end, entries = 0, []
     for info in infos:
         if info.header_offset < end or (end == 0 and info.header_offset > 0):
-            raise FaultError(f"its entry {info.filename:.100} does not follow the one before")
+            raise FaultError(f"its entry {info.filename:.100} overlaps the entry before it")
         entry = _entry(file, info)
         end = entry.start + entry.size
         entries.append(entry)
     if end > directory:
-        raise FaultError("an entry reaches into its directory")
+        raise FaultError("an entry overlaps its directory")
     return entries
 
 
 def _check_end(file: IO[bytes], infos: list[zipfile.ZipInfo]) -> int:
-    """Check that one directory lies at the end, with nothing between and behind; give its place."""
+    """Check that the archive ends with its only directory, and return the directory's offset."""
     last = file.seek(0, 2) - _END.size
     magic, *disks, here, count, length, start, comment = _END.unpack(_bytes(file, last, _END.size))
     if magic != b"PK\5\6" or comment or any(disks) or here != count:
@@ -95,12 +95,12 @@ def _check_end(file: IO[bytes], infos: list[zipfile.ZipInfo]) -> int:
         _IN_DIRECTORY + len(_name(info)) + len(info.extra) + len(info.comment) for info in infos
     )
     if start + length != last or here != count or count != len(infos) or sum(lengths) != length:
-        raise FaultError("its directory does not lie where it says")
+        raise FaultError("its directory is not where the archive says")
     return int(start)
 
 
 def _entry(file: IO[bytes], info: zipfile.ZipInfo) -> Entry:
-    """Compare what the directory says of an entry with what is said before it."""
+    """Compare the directory's record of an entry with the entry's own header."""
     name, place = _name(info), info.header_offset
     magic, _, flags, packed, _, _, _, *sizes, letters, more = _BEFORE_ENTRY.unpack(
         _bytes(file, place, _BEFORE_ENTRY.size)
@@ -114,14 +114,14 @@ def _entry(file: IO[bytes], info: zipfile.ZipInfo) -> Entry:
         or _bytes(file, place, letters) != name
         or _wide_fields(info.extra) > 1
     ):
-        raise FaultError(f"its entry {info.filename:.100} is not the one that its directory tells")
+        raise FaultError(f"its entry {info.filename:.100} does not match its directory")
     return Entry(
         name=info.filename, start=place + letters + more, size=info.file_size, checksum=info.CRC
     )
 
 
 def _wide_fields(extra: bytes) -> int:
-    """Count the fields that give sizes of 64 bits: of two, readers take different ones."""
+    """Count the fields with 64-bit sizes: if there are two, readers disagree on which counts."""
     count = place = 0
     while place + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, place)
@@ -143,9 +143,9 @@ def _bytes(file: IO[bytes], place: int, count: int) -> bytes:
 
 
 def damaged_entry(file: IO[bytes], entries: Iterable[Entry]) -> str | None:
-    """Name the first entry whose bytes do not give its checksum.
+    """Return the name of the first entry whose checksum does not match.
 
-    torch.save writes zeros in place of all checksums if it was told to compute none.
+    torch.save writes zeros for all checksums if checksums are switched off.
     """
     listed = list(entries)
     if not any(entry.checksum for entry in listed):

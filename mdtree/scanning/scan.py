@@ -1,9 +1,9 @@
-"""What a file would become in memory: checked before anything of it is unpacked.
+"""What a file would become in memory, checked before anything is unpacked.
 
-torch reads pickles of tensors and plain values alone, and runs no other code.  But a file of a
+torch reads only pickles of tensors and plain values, and runs no other code.  But a file of a
 hundred bytes may ask for an array of any size, for text that doubles with each step, or for tuples
-inside each other, so deep that looking at them ends the program, or so often that it never ends.
-And the entries of an archive may be a thousand times as large as the file.
+nested so deep that reading them crashes the program, or so often that it never ends.  And the
+entries of an archive may be a thousand times as large as the file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RATIO = 20  # or how many times its size; pictures reach 5, one-hot labels 1,00
 
 
 def is_zip(file: IO[bytes]) -> bool:
-    """Tell an archive by its first bytes, as torch and NumPy do; the file is at its start after."""
+    """Return whether a file begins like a zip archive, as torch and NumPy check; then rewind it."""
     file.seek(0)
     start = file.read(4)
     file.seek(0)
@@ -35,39 +35,45 @@ def is_zip(file: IO[bytes]) -> bool:
 
 
 def zip_fault(archive: zipfile.ZipFile, size: int, *, compressed: bool = False) -> str | None:
-    """Say what keeps an archive of `size` bytes from being unpacked, which may be `compressed`."""
+    """Return why an archive cannot be unpacked safely, or None.
+
+    Args:
+        archive: The archive.
+        size: The bytes of its file.
+        compressed: Whether its entries may be compressed.
+    """
     entries = archive.infolist()
     total = sum(entry.file_size for entry in entries)
     if len({entry.filename for entry in entries}) < len(entries):
-        return "it holds two entries of one name"
+        return "it has two entries with the same name"
     if compressed:
         if any(entry.compress_type not in IN_PARTS for entry in entries):
-            return "its entries are packed in another way than NumPy packs them"
+            return "its entries are not packed the way NumPy packs them"
         bomb = total > max(_LARGEST, _RATIO * size)
     elif any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        return "its entries are compressed, as torch.save never leaves them"
+        return "its entries are compressed, which torch.save never does"
     else:
         bomb = total > size
     return f"its {size} bytes would become {total}" if bomb else None
 
 
 def damage(file: IO[bytes]) -> str | None:
-    """Name the first entry of an archive of torch.save that is not as it was written.
+    """Return the first entry of a torch.save archive whose checksum does not match.
 
-    torch compares no checksums.  Where none was written (`set_crc32_options(False)`), and in files
-    of the older form, which has none, nothing can be told.
+    torch does not check checksums.  Files of the older form have none, nor do those written with
+    `set_crc32_options(False)`: damage to them cannot be seen here.
     """
     try:
         return damaged_entry(file, entries_of(file)) if is_zip(file) else None
     except FaultError:
-        return None  # as `pickle_fault` will tell
+        return None  # reported by `pickle_fault`
 
 
 def pickle_fault(file: IO[bytes], *, passed_over: Collection[str] = ()) -> str | None:
-    """Say what keeps a file of torch.save from being read, of either form.
+    """Return why a torch.save file of either form cannot be read, or None.
 
-    `passed_over` are the names of classes in whose place something empty will stand.  What torch
-    would not read is an UnpicklingError in its words, and damage any other error.
+    `passed_over` are the names of classes that will be replaced by placeholders.  What torch would
+    refuse raises an UnpicklingError in torch's words; damage raises any other error.
     """
     try:
         if not is_zip(file):
@@ -87,17 +93,17 @@ def _is_numpys(file: IO[bytes]) -> bool:
 
 
 def _walk_archive(file: IO[bytes], passed_over: Collection[str]) -> None:
-    """Go through the pickle that torch's own reader finds, whatever else lies in the archive."""
+    """Scan the pickle that torch's own reader finds, whatever else is in the archive."""
     from torch._C import PyTorchFileReader
 
     entries = entries_of(file)
     if len({entry.name.partition("/")[0] for entry in entries}) != 1:
-        raise FaultError("its entries do not lie in one folder")
+        raise FaultError("its entries are not in one folder")
     records = {entry.name.partition("/")[2]: entry for entry in entries}
     file.seek(0)
     reader: Any = PyTorchFileReader(file)
     if set(reader.get_all_records()) != records.keys():
-        raise FaultError("its entries are not those that torch finds")
+        raise FaultError("its entries are not the ones that torch finds")
     for name, entry in records.items():
         if reader.get_record_offset(name) != entry.start:
             raise FaultError(f"torch finds {name:.100} elsewhere")
@@ -109,7 +115,7 @@ def _walk_archive(file: IO[bytes], passed_over: Collection[str]) -> None:
 
 
 def _walk_older(file: IO[bytes], passed_over: Collection[str]) -> None:
-    """Go through the five pickles of the older form, and hold what follows to what they ask for."""
+    """Scan the five pickles of the older form, and check that the bytes after them suffice."""
     for _ in range(3):  # magic number, version, machine
         PickleScan(passed_over).through(file)
     walk = PickleScan(passed_over)

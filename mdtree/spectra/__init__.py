@@ -1,4 +1,4 @@
-"""Spectra of weights: what the weights say without data. No quantities, no files, no printing."""
+"""Spectra of weights: what the weights reveal without data. No quantities, files or printing."""
 
 from mdtree.spectra.analysis import AVERAGED, Analysis, analyse_all
 from mdtree.spectra.collapse import Change, Hint, changes, hints

@@ -1,7 +1,7 @@
-"""The analysis of one checkpoint: all layers, what was left out, and their means.
+"""The analysis of one checkpoint: its layers, skipped tensors, and means over layers.
 
-Means and medians are over the layers that have the number, each layer counting once; embeddings
-are left out unless they are asked for, as their sizes are of another order.
+Means and medians are over the layers that have the number, each with the same weight.  Embeddings
+are left out by default, because their sizes are of another order.
 """
 
 from __future__ import annotations
@@ -38,30 +38,30 @@ AVERAGED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """What the weights of one checkpoint say."""
+    """The layers of one checkpoint, and averages over them."""
 
     layers: tuple[Layer, ...]  # in the order of the file
     skipped: tuple[Skipped, ...]
     rules: Rules
-    embeddings: bool = False  # count them in means
+    embeddings: bool = False  # include embeddings in averages
 
     @property
     def averaged(self) -> tuple[Layer, ...]:
-        """Give the layers that means are taken over."""
+        """The layers that averages are taken over."""
         return tuple(x for x in self.layers if self.embeddings or x.kind != "embedding")
 
     def values(self, figure: str) -> list[float]:
-        """Give one number of all averaged layers that have it."""
+        """Return a figure of all averaged layers that have it."""
         numbers = [getattr(layer.figures, figure) for layer in self.averaged]
         return [value for value in numbers if value is not None]
 
     def mean(self, figure: str) -> float | None:
-        """Average one number over the layers."""
+        """Compute the mean of a figure over layers."""
         values = self.values(figure)
         return statistics.fmean(values) if values else None
 
     def median(self, figure: str) -> float | None:
-        """Give the middle one."""
+        """Compute the median of a figure over layers."""
         values = self.values(figure)
         return statistics.median(values) if values else None
 
@@ -72,12 +72,12 @@ class Analysis:
 
     @property
     def random_like(self) -> float | None:
-        """Give the share of averaged layers that a random matrix looks like."""
+        """Share of averaged layers that look like random matrices."""
         return self._share(lambda layer: layer.state is State.RANDOM)
 
     @property
     def traps(self) -> float | None:
-        """Give the share of averaged layers with single huge weights, whatever their state."""
+        """Share of averaged layers with single huge weights, in any state."""
         return self._share(lambda layer: layer.trap)
 
     def _share(self, holds: Callable[[Layer], bool]) -> float | None:
@@ -96,6 +96,13 @@ def analyse_all(
     """Analyse every layer, several at a time with one thread of linear algebra each.
 
     Two threads that share one small matrix wait for each other most of the time.
+
+    Args:
+        tensors: The tensors of a checkpoint.
+        rules: How layers are analysed.
+        embeddings: Include embeddings in averages.
+        threads: Layers that are analysed at a time.
+        progress: Receives a step for each layer.
     """
     matrices, skipped = find_matrices(tensors, convention=rules.convention)
     progress.start(len(matrices))

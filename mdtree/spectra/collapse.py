@@ -1,13 +1,13 @@
-"""Scale Collapse: some layers change in size, while the others do not.
+"""Scale Collapse: the size of some layers changes, while that of the others does not.
 
-Between two checkpoints of one network (before and after fine-tuning, distilling, pruning), with d
-the change of a layer's log10 max lambda or of its log10 Frobenius norm:
+Between two checkpoints of one network (before and after fine-tuning, distillation, pruning), with d
+the change of a layer's log10 max lambda or log10 Frobenius norm:
 
     z = (d - median d) / s,     s = max(1.4826 median |d - median d|, 0.05)
 
-A layer with |z| > 3.5 has collapsed, or grown.  Its norms then mislead, and alpha, which does not
-know sizes, does not (Martin, Peng, Mahoney 2021, section "Scale Collapse").  With one checkpoint
-only a hint is possible: layers of one kind whose log max lambda lies far below that of the others.
+A layer with |z| > 3.5 has collapsed, or grown.  Its norms are then misleading, but alpha, which
+does not depend on scale, is not (Martin, Peng, Mahoney 2021, section "Scale Collapse").  A single
+checkpoint gives only a hint: layers whose log max lambda is far below the others of their kind.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from mdtree.spectra.layer import Layer
 __all__ = ["Change", "Hint", "changes", "hints"]
 
 _OUTLYING = 3.5
-_LEAST_SPREAD = 0.05  # decades: less than 12 % in size is no collapse
-_LEAST = 4  # layers that others can lie far from
+_LEAST_SPREAD = 0.05  # decades: a change of less than 12 % is not a collapse
+_LEAST = 4  # layers of a kind, to find an outlier among them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What became of one layer; numbers are after minus before."""
+    """The change of one layer; numbers are after minus before."""
 
     name: str
     log_norm: float
@@ -40,7 +40,7 @@ class Change:
 
     @property
     def collapsed(self) -> bool:
-        """Say whether its size went another way than that of the others."""
+        """Whether the size of the layer changed unlike that of the others."""
         return max(abs(self.z_norm), abs(self.z_spectral)) > _OUTLYING
 
 
@@ -55,7 +55,7 @@ class Hint:
 
 
 def changes(before: Sequence[Layer], after: Sequence[Layer]) -> tuple[Change, ...]:
-    """Compare the layers that both have, by name and size, in the order of the first."""
+    """Compare the layers that both checkpoints have, by name and size, in the order of `before`."""
     known = {(layer.name, layer.sizes): layer for layer in after if _has_size(layer)}
     pairs = [
         (layer, known[layer.name, layer.sizes])

@@ -2,8 +2,8 @@
 
     lambda_i = sigma_i^2        X = W'W, not divided by the number of rows
 
-The Gram matrix is summed over blocks of lines, so that a large matrix is never in memory twice.  It
-loses singular values below 1e-8 of the largest; where the stored type knows such (float64), they
+The Gram matrix is summed over blocks of rows, so that a large matrix is never in memory twice.  It
+loses singular values below 1e-8 of the largest; if the stored type resolves these (float64), they
 are computed without it.
 """
 
@@ -16,11 +16,11 @@ from torch import Tensor
 
 __all__ = ["eigenvalues", "gram", "resolution"]
 
-_BLOCK = 1 << 22  # numbers that are held in double precision at a time
+_BLOCK = 1 << 22  # numbers in double precision at a time
 
 
 def eigenvalues(matrix: Tensor) -> NDArray[np.float64]:
-    """Give the eigenvalues of a (rows, columns) matrix, ascending, none below zero."""
+    """Compute the eigenvalues of W'W for a matrix W, ascending and at least zero."""
     if matrix.dtype == torch.float64:
         ascending = torch.linalg.svdvals(matrix).flip(0).square()
     else:
@@ -30,7 +30,7 @@ def eigenvalues(matrix: Tensor) -> NDArray[np.float64]:
 
 
 def gram(matrix: Tensor) -> Tensor:
-    """Give W W' or W'W, whichever is smaller."""
+    """Compute W W' or W'W, whichever is smaller."""
     short = min(matrix.shape)
     total = torch.zeros(short, short, dtype=torch.float64, device=matrix.device)
     is_tall = len(matrix) >= matrix.shape[1]
@@ -41,7 +41,7 @@ def gram(matrix: Tensor) -> Tensor:
 
 
 def resolution(sizes: tuple[int, int], dtype: torch.dtype) -> float:
-    """Give the smallest eigenvalue that is told from zero, as a share of the largest.
+    """Return the smallest eigenvalue that can be distinguished from zero, relative to the largest.
 
     max(N, M) eps of double precision: of the singular values, or of their squares in a Gram matrix.
     """

@@ -1,9 +1,9 @@
 """Correlation Flow: alpha against depth.
 
-In well trained networks alpha is small and stays so from the first layer to the last; a drift
-upwards, or an alpha that jumps, says that correlations get lost on the way (Martin, Peng, Mahoney
-2021, section "Correlation Flow").  The paper gives no formula; here it is Theil and Sen's slope
-(the median over all pairs of layers), the interquartile range, and the share above 6.
+In well trained networks alpha stays small from the first layer to the last; an upward drift, or an
+unsteady alpha, means that correlations are lost with depth (Martin, Peng, Mahoney 2021, section
+"Correlation Flow").  The paper has no formula; here it is the Theil-Sen slope (the median over all
+pairs of layers), the interquartile range, and the share above 6.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MUCH = 6.0
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """How alpha goes with depth."""
+    """How alpha changes with depth."""
 
     layers: int
     slope: float  # of alpha, from the first layer to the last
@@ -35,14 +35,14 @@ class Flow:
 
     @property
     def shape(self) -> str:
-        """Say in words how it goes."""
+        """The direction of the change, in words."""
         if self.low > 0:
             return "rises with depth"
         return "falls with depth" if self.high < 0 else "no drift"
 
 
 def flow_of(layers: tuple[Layer, ...]) -> Flow | None:
-    """Take the layers that have an alpha, in order; None if they are fewer than four."""
+    """Compute the flow of the layers that have an alpha; None if there are fewer than four."""
     alphas = np.array([x.figures.alpha for x in layers if x.figures.alpha is not None])
     if len(alphas) < _LEAST:
         return None

@@ -1,4 +1,4 @@
-"""One layer: what its spectrum says, and in which state it is.
+"""One layer: the figures of its spectrum, and its state.
 
     alpha                power law of the tail, see `powerlaw`
     alpha_hat            alpha log10 max lambda
@@ -9,7 +9,7 @@
     soft_rank            edge of a random matrix / max lambda
     spikes               eigenvalues above that edge
     trap_score           largest eigenvalue of the shuffled entries above the edge, in its scales
-    rank_loss            singular values that are rounding, in the type in which they are stored
+    rank_loss            singular values lost to rounding in the stored type
 
 Martin, Peng and Mahoney 2021, arXiv 2002.06716.  log10 throughout.
 """
@@ -86,7 +86,7 @@ class Layer:
 
 
 def analyse(matrix: Matrix, rules: Rules) -> Layer:
-    """Analyse one matrix; whatever its numbers are, there is a layer, and it says what is wrong."""
+    """Analyse one matrix; a matrix without a spectrum gives a layer with the reason."""
     cut = matrix.cut(matrix.tensor.load())
     fault = _fault(cut)
     if fault is not None:
@@ -121,11 +121,11 @@ def analyse(matrix: Matrix, rules: Rules) -> Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class _Spectrum:
-    """The eigenvalues of a slice, or of several, beside those of a random matrix of their size."""
+    """The eigenvalues of one or more slices, compared with a random matrix of their size."""
 
     values: NDArray[np.float64]  # ascending
-    least: float  # what is not larger is an error of our calculation
-    rounding: float  # what is not larger is an error of the stored numbers
+    least: float  # at most this large: error of the computation
+    rounding: float  # at most this large: rounding error of the stored numbers
     edge: float
     spikes: int
     lost: int  # eigenvalues that are such errors
@@ -143,7 +143,7 @@ class _Spectrum:
         huge = huge_entries(part)
         score = None
         if (rules.traps or huge) and min(matrix.sizes) > 1:
-            # by its name, so that a layer has one score whatever else is in the file
+            # from the name, so that the score does not depend on the other layers
             seed = zlib.crc32(f"{rules.seed} {matrix.name} {number}".encode())
             score = trap_score(part, seed)
         least = float(values[-1]) * resolution(matrix.sizes, matrix.tensor.dtype)
@@ -175,27 +175,27 @@ class _Spectrum:
 
 
 def _scale(matrix: Matrix, rules: Rules) -> float:
-    """Scale the eigenvalues of convolutions as WeightWatcher does: 1/2, or k^2/2 for slices."""
+    """Return WeightWatcher's scale for eigenvalues of convolutions: 1/2, or k^2/2 for slices."""
     if not rules.compatible or not matrix.kind.startswith("conv"):
         return 1.0
     return 0.5 * (matrix.slices if rules.convention == "slices" else 1)
 
 
 def _law(spectrum: _Spectrum, rules: Rules) -> PowerLaw | str:
-    """Fit the eigenvalues that can be told from zero, and from each other; or say why not."""
+    """Fit the eigenvalues that differ from zero and from each other, or return why not."""
     values = spectrum.values
     cut = _COMPATIBLE_CUT if rules.compatible else spectrum.least
     usable = values[values > cut]
     if len(usable) < LEAST_EIGENVALUES:
         counted = f"{len(usable)} of {len(values)} eigenvalues are above {cut:.0e}"
-        return f"no power law: {counted}, {LEAST_EIGENVALUES} are needed"
+        return f"no power law: {counted}, but {LEAST_EIGENVALUES} are needed"
     differ = math.sqrt(usable[-1]) - math.sqrt(usable[0]) > math.sqrt(spectrum.rounding)
     law = fit_power_law(usable) if differ else None
     return law or "no power law: all eigenvalues are equal, up to rounding"
 
 
 def _figures(spectrum: _Spectrum, law: PowerLaw | str) -> Figures:
-    """Give the numbers of one spectrum, but for what is counted."""
+    """Compute the figures of one spectrum, without the counts."""
     values, top = spectrum.values, spectrum.top
     total, log_top = float(values.sum()), math.log10(top)
     return Figures(
@@ -222,8 +222,8 @@ def _law_figures(law: PowerLaw, values: NDArray[np.float64], log_top: float) -> 
 
 
 def _fault(cut: Tensor) -> str | None:
-    """Say why there is no spectrum at all."""
-    low, high = map(float, torch.aminmax(cut))  # one pass; NaN and infinity show in it
+    """Return why there is no spectrum, or None."""
+    low, high = map(float, torch.aminmax(cut))  # one pass, which also reveals NaN and infinity
     size = max(abs(low), abs(high))
     if not math.isfinite(size):
         wrong = cut.numel() - int(torch.isfinite(cut).sum())
@@ -231,12 +231,12 @@ def _fault(cut: Tensor) -> str | None:
     if size == 0:
         return "all numbers are zero"
     if not 1 / _SQUARABLE < size < _SQUARABLE:
-        return f"numbers of the size of {size:.0e} have no square in double precision"
+        return f"numbers of size {size:.0e} cannot be squared in double precision"
     return None
 
 
 def _mean(slice_figures: Sequence[Figures]) -> Figures:
-    """Take means over slices, of each number over the slices that have it."""
+    """Average figures over slices, each over the slices that have it."""
     if len(slice_figures) == 1:
         return slice_figures[0]
     columns = {name: [getattr(figures, name) for figures in slice_figures] for name in FIGURES}

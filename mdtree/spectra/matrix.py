@@ -1,16 +1,17 @@
-"""Matrices: what a stored tensor is, by its name and its sizes, and how it is taken apart.
+"""Matrices: the kind of a stored tensor, by its name and sizes, and how it is split.
 
-    linear, embedding      (out, in) as it is
-    convolution            (out, in, kernel...): one slice (out, in) for each place of the kernel
-    depthwise convolution  (channels, 1, kernel...): flattened to (channels, places), as its slices
-                           are vectors; so is one that has a single channel on either side
-    gates, q | k | v       parts of one tensor that do other things: cut along the stacked axis
-    experts                (experts, in, out): one matrix each
+    linear, embedding      (out, in) unchanged
+    convolution            (out, in, kernel...): one slice (out, in) per kernel position
+    depthwise convolution  (channels, 1, kernel...): flattened to (channels, positions), because its
+                           slices are vectors; also convolutions from or to a single channel
+    gates, q | k | v       stacked matrices with different roles: split along the stacked axis
+    experts                (experts, in, out): one matrix per expert
 
-A state dict names no layers, so a name is a hint: what is taken for what is told with the numbers,
-and what neither name nor sizes tell is left out.  Transposing changes no eigenvalue, so transposed
-convolutions need no rule of their own.  Nothing tells the groups of a grouped convolution: the
-groups of a slice (out, in / groups) stand on top of each other in one matrix.
+A state dict does not name the types of layers, so a tensor's name is only a hint: the assumed kind
+is reported with the figures, and a tensor whose kind neither name nor sizes reveal is skipped.
+Transposing does not change eigenvalues, so transposed convolutions need no rule.  The groups of a
+grouped convolution cannot be recognised: the groups of a slice (out, in / groups) are stacked in
+one matrix.
 """
 
 from __future__ import annotations
@@ -43,28 +44,28 @@ _EMBEDDING = re.compile(
 _POSITIONS = re.compile(r"(?i)(^|_)pos(ition(al)?)?(_|$)")
 _RECURRENT = re.compile(r"(.*)weight_[ih]h(_l\d+(?:_reverse)?)?$")
 _FUSED = re.compile(r"(?i)(^|[._/])(w?qkv|c_attn|in_proj_weight)([._/]|$)")
-_EXPERTS = re.compile(r"(?i)experts?(?![a-z]|[._/]\d)")  # all in one: experts.0 is one of them
+_EXPERTS = re.compile(r"(?i)experts?(?![a-z]|[._/]\d)")  # all in one tensor; experts.0 is one only
 _ADAPTER = re.compile(r"(?i)(^|[._/])(lora|hada|lokr)([._/]|$)")
 _NO_WEIGHTS = re.compile(r"(?i)(^|_)(bias(es)?|mask|tril|triu|scales?|a_log)(_inv|_table|_[kuv])?$")
-_PARTNERS: Mapping[str, tuple[str, ...]] = {  # what weight norm, spectral norm, pruning leave
+_PARTNERS: Mapping[str, tuple[str, ...]] = {  # of weight norm, spectral norm and pruning
     "g": ("v",),
     "v": ("g",),
     "orig": ("u", "mask"),
     "mask": ("orig",),
 }
-_WIDEST_KERNEL = 32  # where the name alone does not tell a convolution
+_WIDEST_KERNEL = 32  # if the name does not say that it is a convolution
 _PLAIN = "float16, bfloat16, float32 and float64"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """One matrix to be analysed: where it is, what it is, and how to cut it out.
+    """A matrix to be analysed: its tensor, its kind, and how to cut it out.
 
     Kinds: linear, embedding, conv1d, conv2d, conv3d, depthwise, gate, attention, expert.
     """
 
     name: str
-    tensor: LazyTensor  # which it is a part of
+    tensor: LazyTensor  # that contains it
     kind: str
     sizes: tuple[int, int]  # of each slice
     slices: int  # matrices of this size; only convolutions have several
@@ -84,7 +85,15 @@ class Skipped:
 def find_matrices(
     tensors: Iterable[LazyTensor], *, convention: Convention = "pooled"
 ) -> tuple[list[Matrix], list[Skipped]]:
-    """Take every tensor for one or more matrices, or say why not."""
+    """Split tensors into matrices, and list the skipped tensors with reasons.
+
+    >>> stored = LazyTensor(
+    ...     name="conv.weight", sizes=(8, 3, 5, 5), dtype=torch.float32, load=lambda: None
+    ... )
+    >>> [matrix], skipped = find_matrices([stored])
+    >>> matrix.kind, matrix.sizes, matrix.slices
+    ('conv2d', (8, 3), 25)
+    """
     known = {stored.name: stored for stored in tensors}
     matrices: list[Matrix] = []
     skipped: list[Skipped] = []
@@ -103,7 +112,7 @@ def find_matrices(
 
 
 def _reason(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> str | None:
-    """Say why a tensor holds no weights of a layer."""
+    """Return why a tensor is not the weights of a layer, or None."""
     name, sizes, dtype = stored.name, stored.sizes, stored.dtype
     _, own = _place(name)
     is_matrix = sum(size > 1 for size in sizes) > 1 or (len(sizes) == 2 and "weight" in own)  # noqa: PLR2004
@@ -118,7 +127,7 @@ def _reason(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> str | None:
             _is_part(name, known)
         ),
         "a bias, a mask or a scale, not weights": _NO_WEIGHTS.search(own),
-        f"{_short(dtype)}: only {_PLAIN} hold weights as they are": (
+        f"{_short(dtype)}: only {_PLAIN} are plain weights": (
             not dtype.is_floating_point or dtype.itemsize == 1
         ),
     }
@@ -136,11 +145,11 @@ def _short(dtype: torch.dtype) -> str:
 
 
 def _no_layer(sizes: tuple[int, ...]) -> str:
-    return f"{len(sizes)} axes {sizes}: neither they nor the name are those of a known layer"
+    return f"{len(sizes)} axes {sizes}: neither sizes nor name are those of a known layer"
 
 
 def _place(name: str) -> tuple[str, str]:
-    """Give the module that holds a tensor, without its number in a list, and the tensor's own name.
+    """Return the module of a tensor, without its number in a list, and the tensor's own name.
 
     >>> _place("blocks.3.conv.0.weight")
     ('conv', 'weight')
@@ -190,7 +199,7 @@ def _flat(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> Iterator[Matri
 
 
 def _gates(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> tuple[str, int]:
-    """Give the gates that a tensor of a GRU or LSTM stacks, and the rows of each."""
+    """Return the stacked gates in a tensor of a GRU or LSTM, and the rows of each gate."""
     if not (match := _RECURRENT.match(stored.name)):
         return "", 0
     prefix, layer = match[1], match[2] or ""
@@ -235,18 +244,18 @@ def _convolution(stored: LazyTensor, convention: Convention) -> Matrix:
 
 
 def _is_convolution(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> bool:
-    """Take a tensor of 3 to 5 axes for one if its name says so, or if it could be nothing else."""
+    """Return whether a tensor of 3 to 5 axes is a convolution, by its name or its sizes."""
     owner, own = _place(stored.name.lower())
     bias = _bias(stored, known)
     if len(stored.sizes) > 5 or (bias is not None and len(bias.sizes) > 1):  # noqa: PLR2004
-        return False  # a bias of two axes is that of stacked linear layers
+        return False  # stacked linear layers have a bias of two axes
     has_name = "weight" in own and "bilinear" not in owner
     is_narrow = stored.sizes[1] == 1 or max(stored.sizes[2:]) <= _WIDEST_KERNEL
     return "conv" in owner + own or (has_name and is_narrow)
 
 
 def _is_embedding(stored: LazyTensor, known: Mapping[str, LazyTensor]) -> bool:
-    """Tell a table from what works on its lines: that has a bias, or is a convolution."""
+    """Return whether a tensor is an embedding table: by its name, without a bias."""
     owner, own = _place(stored.name)
     if _bias(stored, known) is not None or ("weight" in own and len(stored.sizes) > 2):  # noqa: PLR2004
         return False

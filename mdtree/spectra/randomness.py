@@ -1,13 +1,13 @@
-"""What a random matrix would have: the edge of its spectrum, and what stands out of it.
+"""The edge of the spectrum of a random matrix, and eigenvalues above it.
 
-For N x M independent entries of variance s^2 the eigenvalues of W'W end at the edge of Marchenko
-and Pastur, and the largest varies about it as Tracy and Widom say:
+For N x M independent entries of variance s^2 the eigenvalues of W'W end at the Marchenko-Pastur
+edge, and the largest fluctuates around it by the Tracy-Widom law:
 
     edge  = s^2 (sqrt N + sqrt M)^2
     scale = s^2 (sqrt N + sqrt M) (1 / sqrt N + 1 / sqrt M)^(1/3)
 
-Eigenvalues more than 3.5 scales above the edge are spikes: correlations that were learnt.  Where
-the entries are shuffled, correlations are gone; what then still stands out is a trap: single huge
+Eigenvalues more than 3.5 scales above the edge are spikes: learnt correlations.  Shuffling the
+entries destroys correlations; an eigenvalue that still stands out is a trap, made by single huge
 weights.  Marchenko and Pastur 1967; Johnstone 2001; Martin and Mahoney 2021, arXiv 1810.01075.
 """
 
@@ -25,39 +25,39 @@ from torch import Tensor
 __all__ = ["Edge", "edge_of", "huge_entries", "trap_score"]
 
 _SPIKE = 3.5  # scales above the edge: one random matrix in 2,000 has one
-_ERRORS = 32  # roundings of one entry: products and QR of up to 2,048 columns were seen to need 10
-_SURELY = 0.99  # of a limit: sums in two orders differ by less
-_SMALL = 32  # columns of which all eigenvalues are as quickly found
+_ERRORS = 32  # rounding errors per entry: products and QR of up to 2,048 columns needed 10 in tests
+_SURELY = 0.99  # of a limit: sums in different orders differ by less
+_SMALL = 32  # columns, up to which computing all eigenvalues is as fast
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """Where the spectrum of a random matrix of this size and variance ends."""
+    """The edge of the spectrum of a random matrix of this size and variance."""
 
     value: float
     scale: float  # of the fluctuations
 
     def spikes(self, values: NDArray[np.float64]) -> int:
-        """Count the eigenvalues that stand out."""
+        """Count the eigenvalues above the edge."""
         return int(np.count_nonzero(values > self.value + _SPIKE * self.scale))
 
     def rounding(self, dtype: torch.dtype) -> float:
-        """Give the edge of the errors that rounding to a type leaves in the entries.
+        """Return the edge of the rounding errors of the entries, which are a random matrix too.
 
-        They are a random matrix as well.  Halves are calculated with more digits and rounded once;
-        in wider types the errors of a calculation add up.
+        Numbers in half precision are computed with more digits and rounded once; in wider types the
+        errors of a computation add up.
         """
         info = torch.finfo(dtype)
         errors = info.eps if info.bits < 32 else _ERRORS * info.eps  # noqa: PLR2004
         return self.value * errors**2
 
     def score(self, top: float) -> float:
-        """Tell how far an eigenvalue stands above the edge, in scales."""
+        """Return the distance of an eigenvalue above the edge, in scales."""
         return (top - self.value) / self.scale if self.scale > 0 else 0.0
 
 
 def edge_of(sizes: tuple[int, int], variance: float) -> Edge:
-    """Give the edge in closed form."""
+    """Compute the edge in closed form."""
     n, m = (math.sqrt(size) for size in sizes)
     return Edge(
         value=variance * (n + m) ** 2,
@@ -66,25 +66,27 @@ def edge_of(sizes: tuple[int, int], variance: float) -> Edge:
 
 
 def huge_entries(matrix: Tensor) -> int:
-    """Count the entries w, less their mean, that stand out alone: w^2 > s^2 sqrt(N M).
+    """Count the centred entries w that stand out alone: w^2 > s^2 sqrt(N M).
 
-    Baik, Ben Arous and Peche 2005: a weaker one is lost in the bulk.
+    Baik, Ben Arous and Peche 2005: a weaker one disappears in the bulk.
     """
     count = matrix.numel()
     mean = float(matrix.mean(dtype=torch.float64))
     norm = float(torch.linalg.vector_norm(matrix, dtype=torch.float64))
     farthest = max((float(end) - mean) ** 2 for end in torch.aminmax(matrix))
     if farthest < _SURELY * (norm**2 / count - mean**2) * math.sqrt(count):
-        return 0  # as it is nearly always, without a copy
+        return 0  # the usual case, without a copy
     squares = matrix.to(torch.float64, copy=True)
     squares.sub_(squares.mean()).square_()
     return int(torch.count_nonzero(squares > squares.mean() * math.sqrt(matrix.numel())))
 
 
 def trap_score(matrix: Tensor, seed: int) -> float:
-    """Shuffle the entries, less their mean, and tell how far the largest eigenvalue stands out."""
+    """Compute how far the largest eigenvalue of the shuffled, centred entries is above the edge."""
     random = np.random.default_rng(seed)
-    entries = matrix.double().cpu().resolve_neg().numpy().reshape(-1)  # torch may owe a sign
+    entries = (
+        matrix.double().cpu().resolve_neg().numpy().reshape(-1)
+    )  # the sign may be pending in torch
     mixed = random.permutation(entries).reshape(matrix.shape)
     if np.ptp(mixed) == 0:
         return 0.0
@@ -94,7 +96,7 @@ def trap_score(matrix: Tensor, seed: int) -> float:
 
 
 def _top(matrix: NDArray[np.float64], random: np.random.Generator) -> float:
-    """Give the largest eigenvalue, to 0.1 %."""
+    """Compute the largest eigenvalue to 0.1 %."""
     long = matrix if len(matrix) >= len(matrix.T) else matrix.T
     width = len(long.T)
     if width <= _SMALL:

@@ -1,11 +1,11 @@
-"""A series: models of one family with their accuracies, and how well each number ranks them.
+"""A series: models of one family with their errors, and how well each number ranks them.
 
     tau    Kendall's rank correlation of the number and the error
-    R2     of the straight line through the points, error = a number + b
+    R2     of the regression line, error = a number + b
     RMSE   of that line, in the unit of the error
 
-As in table 1 of Martin, Peng and Mahoney 2021.  Numbers are compared within a family only: across
-families they say nothing.  A positive tau means that smaller is better.
+As in table 1 of Martin, Peng and Mahoney 2021.  Numbers are compared only within a family, because
+they are not comparable across families.  A positive tau means that smaller is better.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scipy.stats import kendalltau
 
 __all__ = ["FEW", "Ranking", "SeriesModel", "rankings"]
 
-FEW = 5  # models; with fewer, a rank correlation is little more than chance
+FEW = 5  # models; with fewer, a rank correlation is hardly more than chance
 _LEAST = 3
 
 
@@ -35,25 +35,25 @@ class SeriesModel:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """How well one number ranks one family."""
+    """How well a number ranks the models of a family."""
 
     family: str
     number: str
     models: int
     tau: float | None
-    p_value: float | None  # of tau: the chance that numbers without any relation rank as well
+    p_value: float | None  # of tau, if there were no relation
     r2: float | None
     rmse: float | None
-    reason: str | None = None  # why there is nothing
+    reason: str | None = None  # why it could not be computed
 
     @property
     def few(self) -> bool:
-        """Say whether there are too few models to trust it."""
+        """Whether there are too few models to trust the ranking."""
         return self.models < FEW
 
 
 def rankings(members: Sequence[SeriesModel]) -> tuple[Ranking, ...]:
-    """Rank each family by each number that its models have."""
+    """Compute the ranking of each family by each number of its models."""
     results: list[Ranking] = []
     for family in dict.fromkeys(member.family for member in members):
         models = [member for member in members if member.family == family]

@@ -1,8 +1,8 @@
-"""The state of a layer, as far as its spectrum can be trusted to tell it.
+"""The state of a layer, as far as its spectrum reveals it reliably.
 
-A matrix that was never trained has an alpha as well, and it lies between 2 and 6 half of the time
-(128 x 128).  So alpha speaks only where eigenvalues stand out of the bulk of a random matrix, and
-where the power law fits.
+An untrained matrix has an alpha too, and half of the time it is between 2 and 6 (128 x 128).  So
+alpha counts only if eigenvalues stand out of the bulk of a random matrix, and if the power law
+fits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class State(Enum):
 
     NONE = "no spectrum"  # not finite, or zero
     SMALL = "too small"
-    TRAP = "trap"  # what stands out are single huge weights
+    TRAP = "trap"  # only single huge weights stand out
     RANDOM = "random-like"  # no eigenvalue stands out
     POOR = "poorly fit"  # no power law
     OVER = "over-trained"  # alpha < 2
@@ -40,7 +40,7 @@ def state_of(
     huge: int,
     small: bool,
 ) -> State:
-    """Say the state; `huge` counts the entries that make traps."""
+    """Return the state of a layer; `huge` counts the entries that make traps."""
     conditions = {
         State.SMALL: small,
         State.RANDOM: spikes == 0,

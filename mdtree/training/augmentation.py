@@ -1,7 +1,7 @@
-"""Augmentation: each picture a little other at every pass, drawn from a generator that is given.
+"""Augmentation: random changes of the images in every epoch.
 
-shift        by up to an eighth of its sides (at least one pixel) in each direction; zeros come in
-shift_flip   and every second one is mirrored
+shift        by up to an eighth of the sides (at least one pixel) in each direction, zeros filled in
+shift_flip   the same, and half of the images are mirrored
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ __all__ = ["augmented"]
 
 
 def augmented(batch: Batch, how: str, generator: torch.Generator) -> Batch:
-    """Change the pictures of a batch (x, y); `none` leaves them as they are."""
+    """Augment the images of a batch (x, y) at random; `none` leaves them as they are.
+
+    Raises:
+        DataError: The inputs are not images.
+    """
     if how == "none":
         return batch
     if not isinstance(batch, tuple) or batch[0].dim() != 4:  # noqa: PLR2004 - (n, c, h, w)
-        raise DataError(f"augmentation is for pictures (n, channels, h, w), got {describe(batch)}")
+        raise DataError(f"augmentation needs images (n, channels, h, w), got {describe(batch)}")
     x, y = batch
     moved = _shifted(x, generator)
     return (_flipped(moved, generator) if how == "shift_flip" else moved), y

@@ -1,10 +1,10 @@
-"""Training a network: SGD with momentum or AdamW, a schedule, augmentation only where asked for.
+"""The training loop: SGD with momentum or AdamW, a learning rate schedule, optional augmentation.
 
-    constant   the learning rate stays
-    cosine     rate (1 + cos(pi t)) / 2                 t: the share of the steps that are done
-    steps      a tenth of it from t = 1/2 on, a hundredth from t = 3/4 on
+    constant   rate
+    cosine     rate (1 + cos(pi t)) / 2                 t: fraction of the steps done
+    steps      rate / 10 from t = 1/2, rate / 100 from t = 3/4
 
-A warm-up raises the rate evenly from zero over the first share of the steps.
+A warm-up raises the rate linearly from zero over the first fraction of the steps.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Training:
     batch_size: int
     learning_rate: float
     epochs: int = 1
-    steps: int | None = None  # at most; None: as many as the epochs have
+    steps: int | None = None  # at most; None: no limit besides the epochs
     optimizer: Literal["sgd", "adamw"] = "sgd"
     momentum: float = 0.9  # of SGD
     weight_decay: float = 5e-4
     schedule: Literal["constant", "cosine", "steps"] = "constant"
-    warmup: float = 0.0  # share of the steps
+    warmup: float = 0.0  # fraction of the steps
     augmentation: Literal["none", "shift", "shift_flip"] = "none"
-    seed: int = 0  # of the first weights and of the order of the data
+    seed: int = 0  # of the initial weights and of the order of the data
 
 
 def train(
@@ -60,11 +60,21 @@ def train(
     *,
     watch: Watch | None = None,
 ) -> dict[str, Tensor]:
-    """Train a module from the weights that it has, and give its weights by name.
+    """Train a module from its current weights.
 
-    The last, smaller batch of an epoch is dropped unless it is the only one.  `place` brings a
-    batch to where the module is; `watch` is given every epoch and its mean loss, and may raise.
-    The caller's random numbers are left alone.
+    The last, smaller mini-batch of an epoch is dropped unless it is the only one.  The caller's
+    random state is not changed.
+
+    Args:
+        model: The module; it ends in evaluation mode.
+        items: The training data.
+        loss: The loss; its mean over a mini-batch is minimised.
+        how: Optimizer, schedule and seed.
+        place: Moves a mini-batch to the module's device.
+        watch: Called with each epoch and its mean loss; an error that it raises ends training.
+
+    Returns:
+        A copy of the trained weights by name.
     """
     devices = list({p.device for p in model.parameters() if p.device.type == "cuda"})
     with torch.random.fork_rng(devices=devices):
@@ -77,7 +87,7 @@ def train(
 
 
 def steps_in(how: Training, items: int) -> int:
-    """Count the steps of a training over so many items."""
+    """Count the steps of training on this many items."""
     steps = how.epochs * max(items // how.batch_size, 1)
     return steps if how.steps is None else min(steps, how.steps)
 
@@ -114,7 +124,7 @@ def _train(
 
 def _optimizer(model: nn.Module, how: Training) -> torch.optim.Optimizer:
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    # One call for all parameters: for small networks, a fifth of the time of a step.
+    # One call for all parameters: the overhead of a call counts for small networks.
     fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
     if how.optimizer == "adamw":
         return torch.optim.AdamW(
@@ -136,7 +146,7 @@ def _factor(how: Training, done: int, total: int) -> float:
 
 
 def _batches(items: Items, how: Training, generator: torch.Generator) -> Iterator[Batch]:
-    """Give one epoch."""
+    """Yield the mini-batches of one epoch."""
     shuffled = items.take(torch.randperm(len(items), generator=generator))
     for number, batch in enumerate(shuffled.batches(how.batch_size)):
         if number > 0 and (number + 1) * how.batch_size > len(items):

@@ -66,7 +66,7 @@ WRITERS = pytest.mark.parametrize("write", [save_file, torch.save])
 def test_what_was_changed_while_it_was_read_is_an_error(tmp_path, write, change):
     path = tmp_path / "x.pt"
     write(OLD, path)
-    with pytest.raises(UnreadableError, match=r"x\.pt was changed while it was read"):
+    with pytest.raises(UnreadableError, match=r"x\.pt was changed while it was being read"):
         load_checkpoint(path, Meanwhile(lambda: change(path, write)), name="x")
     checkpoint = load_checkpoint(path, nn.Linear(3, 2), name="x")  # as it is now
     assert torch.equal(NEW["weight"], checkpoint.weights["weight"])
@@ -93,7 +93,7 @@ def test_every_part_of_a_checkpoint_counts(tmp_path, which):
     def touch() -> None:
         part.write_bytes(part.read_bytes().replace(b"{", b" {") if which == 0 else b"other")
 
-    with pytest.raises(UnreadableError, match="was changed while it was read"):
+    with pytest.raises(UnreadableError, match="was changed while it was being read"):
         load_checkpoint(index, Meanwhile(touch), name="x")
     if which:
         with pytest.raises(UnreadableError, match=part.name):

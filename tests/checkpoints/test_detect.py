@@ -70,12 +70,12 @@ FOREIGN = {
     "git lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
     "npz": (written(np.savez, a=np.ones(3)), "NumPy archive"),
     "npy": (written(np.save, np.ones(3)), "NumPy array"),
-    "other zip": (zipped(["a/b.txt"]), "zip archive without weights"),
+    "other zip": (zipped(["a/b.txt"]), "is a zip archive, but not one"),
     "empty zip": (zipped([]), "unknown kind"),
     "zeros": (bytes(100), "unknown kind"),
     "half of a zip": (torch_saved()[:-30], "truncated or damaged"),
     "start of safetensors": (save(WEIGHTS)[:20], "truncated safetensors"),
-    "10 GB of header": ((10 * 2**30).to_bytes(8, "little") + b'{"a":1}', "header alone has 107374"),
+    "10 GB of header": ((10 * 2**30).to_bytes(8, "little") + b'{"a":1}', "its header needs 107374"),
 }
 
 

@@ -227,7 +227,7 @@ def test_a_pattern_without_a_match_is_told(tmp_path, pattern):
 
 def test_a_folder_without_weights_is_told(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RecipeError, match="group 'wide': empty holds no weights file"):
+    with pytest.raises(RecipeError, match="group 'wide': no weights file in empty"):
         named_files(tmp_path, ["empty"], group="wide")
 
 
@@ -273,7 +273,7 @@ def test_patterns_that_lead_to_too_many_names_are_refused(tmp_path, monkeypatch,
     write(root, "a/0.pt", "b/0.pt")
     (root / "link").symlink_to(".")
     (root / "circle").symlink_to(".")
-    with pytest.raises(RecipeError, match="group 'wide': its patterns lead to more than 10,000"):
+    with pytest.raises(RecipeError, match="group 'wide': its patterns visit more than 10,000"):
         named_files(root, [part * 30 + "*.pt"], group="wide")
 
 

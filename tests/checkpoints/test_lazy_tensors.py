@@ -22,7 +22,7 @@ def test_tied_tensors_are_known_by_the_first_name(tmp_path):
 def test_what_holds_no_plain_numbers_is_known_by_its_fault():
     meta, sparse = torch.ones(3, 4, device="meta"), torch.eye(3).to_sparse()
     listed = {s.name: s for s in in_memory_tensors({"a": meta, "b": meta.clone(), "c": sparse})}
-    faults = dict.fromkeys("ab", "on the meta device, without numbers") | {"c": "sparse"}
+    faults = dict.fromkeys("ab", "on the meta device, without values") | {"c": "sparse"}
     assert faults == {name: stored.fault for name, stored in listed.items()}
     assert {None} == {stored.same_as for stored in listed.values()}
 

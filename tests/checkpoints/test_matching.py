@@ -129,7 +129,7 @@ ODD = {
 @pytest.mark.parametrize("words", ODD)
 def test_what_does_not_hold_the_numbers_of_the_network_is_told(words):
     given = {"weight": ODD[words], "bias": torch.ones(2)}
-    check_refused(given, nn.Linear(3, 2), f"no plain numbers: weight is {words}")
+    check_refused(given, nn.Linear(3, 2), f"not plain numbers: weight is {words}")
 
 
 def tied() -> nn.Module:

@@ -165,7 +165,7 @@ def test_torchvision_reference_script(tmp_path, zipped):
     }
     torch.save(content, tmp_path / "m.pth", _use_new_zipfile_serialization=zipped)
     plain = check_loads(tmp_path / "m.pth", model.state_dict())
-    assert plain.notes == ("weights of 'model'; the file also holds model_ema",)
+    assert plain.notes == ("weights of 'model'; the file also contains model_ema",)
     ema = check_loads(tmp_path / "m.pth", average.module.state_dict(), key="model_ema")
     assert ema.notes == ("weights of 'model_ema'",)
 

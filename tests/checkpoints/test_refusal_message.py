@@ -123,7 +123,7 @@ def test_weights_in_a_trusted_kind_of_dictionary_are_found(tmp_path):
 
 def test_the_error_names_what_would_have_to_be_trusted(tmp_path):
     torch.save({"model": WEIGHTS, "config": Config()}, tmp_path / "x.pt")
-    with pytest.raises(UnsafeError, match=f"add --trust {CONFIG} to pass over"):
+    with pytest.raises(UnsafeError, match=f"add --trust {CONFIG} to skip them"):
         load_weights(tmp_path / "x.pt")
 
 
@@ -143,7 +143,7 @@ def test_a_class_of_the_training_script_can_be_trusted(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("form", ["zip", "legacy"])
 def test_whole_modules_are_refused(tmp_path, form):
-    words = "holds a whole pickled module .*save model.state_dict"
+    words = "contains a whole pickled module .*save model.state_dict"
     FORMS[form](nn.Sequential(nn.Linear(3, 2)), tmp_path / "torch.pt")
     FORMS[form]({"model": nn.Linear(3, 2)}, tmp_path / "inside.pt")
     for name in ("torch.pt", "inside.pt"):

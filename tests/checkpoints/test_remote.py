@@ -141,7 +141,7 @@ def test_a_file_that_is_gone_is_told_by_its_address(tmp_path):
     ("url", "words"),
     [
         ("file:///no/such/place", "cannot be listed"),
-        ("nowhere://bucket", "no address that is read: one begins with s3://, s3a://, gs://"),
+        ("nowhere://bucket", "not a supported URL: it must begin with one of s3://, s3a://, gs://"),
         ("file://" + "a" * 5000, "cannot be listed"),
         ("file:///a\0b", "cannot be"),
         ("s3://b", "s3fs"),
@@ -160,11 +160,11 @@ def test_protocols_that_hold_no_files_as_such_are_refused_before_they_do_anythin
     allowed = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "file", "memory")
     for url in (f"{protocol}://x", f"{protocol}://x.zip", f"{protocol}://{'x' * 5000}"):
         if protocol not in allowed:
-            with pytest.raises(MdtreeError, match="no address that is read") as error:
+            with pytest.raises(MdtreeError, match="not a supported URL") as error:
                 list(find_stored_folders(url))
             assert len(str(error.value)) < 400
         for chained in (f"simplecache::{url}", f"zip://a.pt::{url}", f"{url}::file:///etc"):
-            with pytest.raises(MdtreeError, match="no address that is read"):
+            with pytest.raises(MdtreeError, match="not a supported URL"):
                 list(find_stored_folders(chained))
 
 
@@ -173,7 +173,7 @@ def test_the_command_line_tells_an_address_that_is_not_read(mdtree, zoo, tmp_pat
     out = "--out" if command == "measure" else "--rows"
     for url in ("reference://x", "simplecache::file:///x", "http://localhost:1/x"):
         ran = mdtree(command, url, "--recipe", zoo / "mdtree.yaml", out, tmp_path / "r.jsonl")
-        assert (ran.code, ran.err.startswith(f"error: {url} is no address")) == (2, True)
+        assert (ran.code, ran.err.startswith(f"error: {url} is not a supported URL")) == (2, True)
 
 
 def _installed(name):
@@ -229,7 +229,7 @@ def test_a_broken_file_of_a_storage_costs_its_group_alone_and_is_named(mdtree, z
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        ([], "name a recipe with --recipe"),
+        ([], "pass a recipe with --recipe"),
         (["--recipe", "r.yaml"], "name a file of rows with --out (diagnose: --rows)"),
     ],
 )
@@ -241,7 +241,7 @@ def test_what_an_address_cannot_say_must_be_said(mdtree, zoo, monkeypatch, args,
 
 
 WRONG = [
-    ("hf://someone/zoo", "hf://someone/zoo is no address that is read"),
+    ("hf://someone/zoo", "hf://someone/zoo is not a supported URL"),
     ("memory://nowhere", "memory://nowhere cannot be listed"),
     ("file:///no/such/place", "file:///no/such/place cannot be listed"),
     pytest.param(

@@ -45,7 +45,7 @@ def test_plain_values_beside_the_weights_need_no_trust(tmp_path, zipped):
 def test_another_pickle_protocol_is_told(tmp_path, zipped):
     how = {"pickle_protocol": 4, "_use_new_zipfile_serialization": zipped}
     torch.save(WEIGHTS, tmp_path / "x.pt", **how)
-    with pytest.raises(UnreadableError, match=r"pickle_protocol\?.*plain torch.save"):
+    with pytest.raises(UnreadableError, match=r"pickle_protocol: .*plain torch.save"):
         load_weights(tmp_path / "x.pt")
 
 
@@ -94,7 +94,7 @@ def test_flipped_bytes_give_weights_or_an_error_of_ours(tmp_path, writer):
 def test_a_safetensors_header_of_10_gb_is_not_read(tmp_path):
     path = tmp_path / "x.safetensors"
     path.write_bytes((10 * 2**30).to_bytes(8, "little") + b'{"a":' + bytes(100))
-    with pytest.raises(UnreadableError, match="header alone has 10737418240 bytes"):
+    with pytest.raises(UnreadableError, match="its header needs 10737418240 bytes"):
         load_weights(path)
     with path.open("r+b") as file:
         file.truncate(8 + 10 * 2**30)  # a file with a hole: now the length is true
@@ -158,7 +158,7 @@ def test_an_index_cannot_lead_out_of_its_folder(tmp_path, part):
         save_file(WEIGHTS, outside / "x.safetensors")
     path = sharded(folder, {"weight": "a.safetensors", "bias": part})
     for use in (load_weights, file_digest, parts_of):
-        with pytest.raises(UnsafeError, match="no weights files of its own folder: "):
+        with pytest.raises(UnsafeError, match="not weights files in its own folder: "):
             use(path)
 
 
@@ -192,7 +192,7 @@ def test_a_missing_or_broken_part_is_told_by_its_name(tmp_path):
     with pytest.raises(UnreadableError, match=r"c\.bin is a text file"):
         load_weights(path)
     torch.save([1.0], tmp_path / "c.bin")
-    with pytest.raises(UnreadableError, match=r"c\.bin holds no weights by name"):
+    with pytest.raises(UnreadableError, match=r"c\.bin does not contain named weights"):
         load_weights(path)
 
 
@@ -203,8 +203,8 @@ def test_each_tensor_lies_in_one_part(tmp_path, suffix):
     ways = [
         ({"a": {"weight": weight}, "b": {"bias": bias}}, None),
         ({"a": {"weight": weight}, "b": {"bias": bias, "more": more}}, None),
-        ({"a": {"weight": weight}, "b": {"bias": bias, "weight": weight}}, "b.* holds weight"),
-        ({"a": {"weight": weight, "bias": bias}, "b": {"bias": bias}}, "a.* holds bias"),
+        ({"a": {"weight": weight}, "b": {"bias": bias, "weight": weight}}, "b.* contains weight"),
+        ({"a": {"weight": weight, "bias": bias}, "b": {"bias": bias}}, "a.* contains bias"),
         ({"a": {"bias": bias}, "b": {"weight": weight}}, "a.* lacks weight"),
         ({"a": {"weight": weight}, "b": {"more": more}}, "b.* lacks bias"),
         ({p: {n: bias, "more": more} for p, n in {"a": "weight", "b": "bias"}.items()}, "more"),

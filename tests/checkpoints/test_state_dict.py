@@ -49,7 +49,7 @@ def test_the_first_known_container_wins_and_the_choice_is_told():
     content = {"net": OTHER, "model": OTHER, "state_dict": WEIGHTS, "epoch": 3}
     loaded = find_weights(content, key=None, name="x")
     assert torch.equal(ONE, loaded.tensors["head.weight"])
-    assert loaded.notes == ("weights of 'state_dict'; the file also holds net, model",)
+    assert loaded.notes == ("weights of 'state_dict'; the file also contains net, model",)
     alone = find_weights({"model": OrderedDict(WEIGHTS)}, key=None, name="x")
     assert alone.notes == ()
 
@@ -61,7 +61,7 @@ def test_averaged_weights_only_on_request(key):
     loaded = find_weights(content, key=key, name="x")
     assert torch.equal(TWO, loaded.tensors["head.weight"])
     assert loaded.notes == (f"weights of {key!r}",)
-    with pytest.raises(UnreadableError, match=f"say which with --weights-key: {key}$"):
+    with pytest.raises(UnreadableError, match=f"choose one with --weights-key: {key}$"):
         find_weights({key: OTHER}, key=None, name="x")
 
 
@@ -74,9 +74,9 @@ def test_what_lies_beside_the_weights_is_not_opened_as_weights(tmp_path, key):
     torch.save(
         {"optimizer": optimizer.state_dict(), "epoch": 1, "args": {"lr": 0.1}}, tmp_path / "x.pt"
     )
-    with pytest.raises(UnreadableError, match="weights under none of state_dict, model_state_dict"):
+    with pytest.raises(UnreadableError, match="no weights under state_dict, model_state_dict"):
         load_weights(tmp_path / "x.pt")
-    with pytest.raises(UnreadableError, match=f"the entry '{key}' holds no weights by name"):
+    with pytest.raises(UnreadableError, match=f"the entry '{key}' does not contain named weights"):
         load_weights(tmp_path / "x.pt", key=key)
 
 
@@ -85,23 +85,23 @@ def test_a_key_that_is_not_there_is_told_with_the_nearest():
         find_weights({"model": WEIGHTS, "model_ema": OTHER}, key="modelema", name="x.pt")
     assert str(error.value) == (
         "x.pt has no entry 'modelema', did you mean 'model_ema'?; "
-        "it holds weights under model, model_ema"
+        "it has weights under model, model_ema"
     )
-    with pytest.raises(UnreadableError, match="it holds weights under no entry"):
+    with pytest.raises(UnreadableError, match="it has weights under no entry"):
         find_weights(WEIGHTS, key="model", name="x.pt")
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ([ONE], "holds a list, not weights by name"),
-        (ONE, "holds a Tensor, not weights by name"),
-        (None, "holds a NoneType, not weights by name"),
-        ({}, "holds nothing, and weights under none of"),
-        ({0: ONE}, "holds 0, and weights under none of"),
-        ({"model": {}}, "holds model, and weights under none of"),
-        ({"model": {"a": ONE, "b": 3}}, "holds model, and weights under none of"),
-        ({f"k{n}": n for n in range(99)}, "holds k0, k1, k2, k3, k4, k5, k6, k7, and"),
+        ([ONE], "contains a list, not named weights"),
+        (ONE, "contains a Tensor, not named weights"),
+        (None, "contains a NoneType, not named weights"),
+        ({}, "contains nothing, but no weights under"),
+        ({0: ONE}, "contains 0, but no weights under"),
+        ({"model": {}}, "contains model, but no weights under"),
+        ({"model": {"a": ONE, "b": 3}}, "contains model, but no weights under"),
+        ({f"k{n}": n for n in range(99)}, "contains k0, k1, k2, k3, k4, k5, k6, k7, but"),
     ],
 )
 def test_what_holds_no_weights_is_told(content, words):

@@ -111,12 +111,12 @@ def test_without_a_recipe_the_command_line_can_say_it(mdtree, tmp_path):
     assert mdtree("measure", tmp_path / "seeds", *words, *out, "--fact", "epochs=3").code == 0
     row = rows_of(tmp_path / "rows.jsonl")["seeds"]
     assert (row.facts["data_amount"], row.facts["epochs"]) == (7, 3)
-    assert Missing(missing="the recipe names no test data") == row.quantities["test_error"]
+    assert Missing(missing="the recipe has no test data") == row.quantities["test_error"]
 
     more = ["--data-arg", f"test={tmp_path / 'test.npz'}", "--batch-size", 3, "--loss", "mse"]
     ran = mdtree("measure", tmp_path / "seeds", *words, *out, *more)
     assert ran.code == 1  # a mean squared error of ten outputs and one class number
-    assert "the loss cannot take the output float32[3, 10]" in ran.err
+    assert "the loss fails on the output float32[3, 10]" in ran.err
 
 
 @pytest.mark.parametrize(

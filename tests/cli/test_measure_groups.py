@@ -25,7 +25,7 @@ def test_two_groups_of_one_name_are_told_before_anything_is_measured(mdtree, zoo
     change_recipe(zoo, groups=[hot, {**hot, "files": ["cold/*"]}])
     ran = mdtree("measure", zoo)
     assert ran.code == 2
-    assert "both called 'hot'" in ran.err
+    assert "both named 'hot'" in ran.err
 
 
 def test_a_folder_called_like_the_directory_itself_is_told(mdtree, tmp_path):
@@ -159,7 +159,7 @@ def test_facts_make_the_network_and_a_group_without_them_fails_alone(mdtree, zoo
     ran = mdtree("measure", zoo)
 
     assert ran.code == 1
-    assert "failed cold: the recipe asks for the fact 'width'" in ran.err
+    assert "failed cold: the recipe uses the fact 'width'" in ran.err
     assert rows_of(zoo / "rows.jsonl")["hot"].facts["width"] == 2
     assert mdtree("measure", zoo, "--fact", "width=2").code == 0
 

@@ -511,9 +511,9 @@ def test_a_link_out_of_the_directory_is_not_read_to_compare_it(mdtree, runs, tmp
     (runs / "run" / "last.pt").symlink_to(tmp_path / "elsewhere.pt")
     ran = mdtree("measure", runs)
     assert ran.code == 1
-    assert "outside of" in ran.err
+    assert ", outside " in ran.err
     assert rows_of(runs / "rows.jsonl")["run"].failure.kind == "UnsafeError"
-    assert "outside of" in mdtree("measure", runs, "--dry-run").err
+    assert ", outside " in mdtree("measure", runs, "--dry-run").err
 
 
 def test_a_damaged_snapshot_is_a_snapshot(mdtree, runs):

@@ -252,7 +252,7 @@ def test_a_margin_that_is_none_is_refused(mdtree, rows, margin):
     ("args", "words"),
     [
         (["absent"], "absent does not exist; measure the directory first: mdtree measure"),
-        (["zoo", "--protocol", "paper-9"], "holds no measured rows of protocol 'paper-9'"),
+        (["zoo", "--protocol", "paper-9"], "has no measured rows of protocol 'paper-9'"),
         (["zoo", "--margin", "much"], "'much' is not a valid float"),
         ([], "Missing argument 'ROWS'"),
     ],

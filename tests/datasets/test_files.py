@@ -109,16 +109,16 @@ def test_labels_of_bytes_stay_class_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"x": X, "y": Y[:2]}, "entries must have one length, above 0; got {'x': 3, 'y': 2}"),
+        ({"x": X, "y": Y[:2]}, "entries must have the same length, above 0; got {'x': 3, 'y': 2}"),
         ({"x": X[:0], "y": Y[:0]}, "above 0; got {'x': 0, 'y': 0}"),
         ({"x": 1.0, "y": 2}, "got {'x': None, 'y': None}"),
         ({}, "got {}"),
-        ({"x": X}, "must hold x and y, or named inputs and labels; it holds x"),
+        ({"x": X}, "must contain x and y, or named inputs and labels; got x"),
         ({"arr_0": X, "arr_1": Y}, "it holds arr_0, arr_1"),
-        ({"x": np.where(X == 5, np.nan, X), "y": Y}, "x holds NaN or infinite values"),
-        ({"x": np.where(X == 5, -np.inf, X), "y": Y}, "x holds NaN or infinite values"),
-        ({"x": X, "y": np.where(Y == 2, np.nan, Y)}, "y holds NaN or infinite values"),
-        ({"x": X * 1e300, "y": Y}, "x holds NaN or infinite values"),  # beyond float32
+        ({"x": np.where(X == 5, np.nan, X), "y": Y}, "x contains NaN or infinite values"),
+        ({"x": np.where(X == 5, -np.inf, X), "y": Y}, "x contains NaN or infinite values"),
+        ({"x": X, "y": np.where(Y == 2, np.nan, Y)}, "y contains NaN or infinite values"),
+        ({"x": X * 1e300, "y": Y}, "x contains NaN or infinite values"),  # beyond float32
     ],
 )
 def test_entries_that_make_no_data_are_told_with_their_file(tmp_path, write, arrays, words):
@@ -150,7 +150,7 @@ def test_code_in_a_data_file_is_not_run(tmp_path, write):
     mark = tmp_path / "mark"
     write(tmp_path / "d.npz", mark)
 
-    with pytest.raises(DataError, match=r"of which nothing was run|allow_pickle=False") as caught:
+    with pytest.raises(DataError, match=r"none of its code was run|allow_pickle=False") as caught:
         from_file(tmp_path / "d.npz")
 
     assert not mark.exists()
@@ -196,7 +196,7 @@ def test_a_flipped_bit_of_tensors_that_were_saved_by_torch_is_told(tmp_path):
     content = bytearray(path.read_bytes())
     content[content.index(x.tobytes()) + 9] ^= 1
     path.write_bytes(bytes(content))
-    with pytest.raises(DataError, match=r"is damaged: .*data/\d does not fit its checksum"):
+    with pytest.raises(DataError, match=r"is damaged: .*data/\d does not match its checksum"):
         from_file(path)
 
 
@@ -236,9 +236,9 @@ MANY = torch.arange(2000.0)[:, None]  # under 40 names
             r"a tensor of the size \(10000, 30000\), and 1 bytes for it",
         ),
         ({"x": torch.zeros(9, 2), "y": big(9, 10**9, dtype=torch.int64)}, "a tensor of the size"),
-        ((torch.zeros(9, 2), big(9, 1000)), "whose values repeat what is there once; write it"),
+        ((torch.zeros(9, 2), big(9, 1000)), "whose values repeat the same bytes; write it"),
         ({"x": WINDOWS, "y": torch.zeros(500)}, "whose values repeat"),
-        ({f"x{n}": MANY.view(2000, 1) for n in range(40)}, "tensors take 320000 bytes, and it hol"),
+        ({f"x{n}": MANY.view(2000, 1) for n in range(40)}, "tensors take 320000 bytes, but it has"),
         ({"x": torch.zeros(3, 2).to_sparse(), "y": torch.zeros(3)}, "a sparse tensor"),
         ({"x": torch.zeros(3, 2, device="meta"), "y": torch.zeros(3)}, "a tensor without values"),
     ],
@@ -248,7 +248,7 @@ MANY = torch.arange(2000.0)[:, None]  # under 40 names
 def test_tensors_that_are_more_than_the_file_holds_are_refused(tmp_path, content, words, zipped):
     torch.save(content, tmp_path / "d.pt", _use_new_zipfile_serialization=zipped)
     assert (tmp_path / "d.pt").stat().st_size < 64_000
-    with pytest.raises(DataError, match=f"d.pt is not read: it.*{words}"):
+    with pytest.raises(DataError, match=f"d.pt was not read: it.*{words}"):
         from_file(tmp_path / "d.pt")
 
 
@@ -256,7 +256,7 @@ def test_tensors_that_are_more_than_the_file_holds_are_refused(tmp_path, content
 def test_quantised_tensors_are_refused(tmp_path):
     x = torch.quantize_per_tensor(torch.zeros(3, 2), 0.1, 0, torch.qint8)
     torch.save({"x": x, "y": torch.zeros(3)}, tmp_path / "d.pt")
-    with pytest.raises(DataError, match=r"sparse, nested or quantised|nothing was run"):
+    with pytest.raises(DataError, match=r"sparse, nested or quantized|none of its code was run"):
         from_file(tmp_path / "d.pt")
 
 
@@ -275,7 +275,7 @@ def test_a_value_that_holds_itself_again_and_again_is_looked_at_once(tmp_path):
     for _ in range(60):
         nested = [nested, nested]  # 2**60 ways to the tensor
     torch.save(nested, tmp_path / "d.pt")
-    with pytest.raises(DataError, match="must hold tensors x and y"):
+    with pytest.raises(DataError, match="must contain tensors x and y"):
         from_file(tmp_path / "d.pt")
 
 
@@ -296,5 +296,5 @@ def test_entries_that_are_unpacked_all_at_once_are_refused(tmp_path, how):
     with zipfile.ZipFile(tmp_path / "d.npz", "w", how) as archive:
         archive.write(tmp_path / "x.npy", "x.npy")
         archive.write(tmp_path / "x.npy", "y.npy")
-    with pytest.raises(DataError, match="its entries are packed in another way than NumPy packs"):
+    with pytest.raises(DataError, match="its entries are not packed the way NumPy packs"):
         from_file(tmp_path / "d.npz")

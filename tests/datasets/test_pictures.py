@@ -126,7 +126,7 @@ def test_data_are_fetched_when_that_is_allowed(tmp_path, offline):
 
 @pytest.mark.parametrize("key", ["download", "root", "train", "transform"])
 def test_a_recipe_cannot_fetch_data_or_change_halves_by_the_back_door(tmp_path, offline, key):
-    with pytest.raises(DataError, match=rf"data\.kwargs cannot hold {key}.*--allow-download"):
+    with pytest.raises(DataError, match=rf"data\.kwargs must not contain {key}.*--allow-download"):
         load(mnist(kwargs={key: True}), tmp_path)
     assert offline == []
 
@@ -137,7 +137,7 @@ def test_a_recipe_cannot_fetch_data_or_change_halves_by_the_back_door(tmp_path, 
         ("CIFAR", "no data set 'CIFAR', did you mean 'CIFAR10"),
         ("os", "no data set 'os'"),
         ("folder", "no data set 'folder'"),
-        ("FakeData", "FakeData gives no training and test half.*write a factory"),
+        ("FakeData", "FakeData has no training and test half.*write a factory"),
     ],
 )
 def test_a_name_that_is_no_data_set_is_told(tmp_path, name, words):
@@ -233,7 +233,7 @@ def test_a_function_of_one_s_own_takes_the_place_of_the_conversion(tmp_path):
 @pytest.mark.parametrize(
     ("transform", "words"),
     [
-        (Transform(mean=[0.1, 0.2], std=[1.0]), "mean has 2 values and transform.std 1"),
+        (Transform(mean=[0.1, 0.2], std=[1.0]), "mean has 2 values, but transform.std 1"),
         (Transform(mean=[0.1, 0.2], std=[1.0, 1.0]), "size of tensor"),
         (Transform(factory="torchvision.transforms:ToTensor", kwargs={"a": 1}), "takes nothing"),
     ],
@@ -252,10 +252,10 @@ def test_class_folders_that_differ_are_told(tmp_path):
 
 
 def test_no_folders_and_no_images_are_told(tmp_path):
-    with pytest.raises(DataError, match="no folder of images"):
+    with pytest.raises(DataError, match="no image folder"):
         load(Images(root="nowhere"), tmp_path)
     (tmp_path / "train" / "cat").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"no folder of images.*cat"):
+    with pytest.raises(DataError, match=r"no image folder.*cat"):
         load(Images(root="."), tmp_path)
 
 

@@ -110,9 +110,9 @@ def test_sums_on_a_circle_of_three():
 @pytest.mark.parametrize(
     ("factory", "kwargs", "said"),
     [
-        (synthetic.parity, {"bits": 4, "relevant": 2}, "4 bits have 16 patterns, 115 are asked"),
-        (synthetic.modular, {"numbers": 4}, "there are 16 pairs, 115 are asked for"),
-        (glyphs.glyphs, {"classes": 99}, "there are 51 letters, 99 are asked for"),
+        (synthetic.parity, {"bits": 4, "relevant": 2}, "4 bits have only 16 patterns, got"),
+        (synthetic.modular, {"numbers": 4}, r"there are only 16 pairs, got train \+ test 115"),
+        (glyphs.glyphs, {"classes": 99}, r"there are only 51 letters, got 0 \+ 99"),
     ],
 )
 def test_more_than_there_is_is_refused(factory, kwargs, said):
@@ -144,12 +144,12 @@ def test_a_box_is_known_by_its_cuts():
 @pytest.mark.parametrize(
     ("factory", "dial", "words"),
     [
-        (synthetic.boxes, {"classes": 0}, "classes must be a whole number, at least 1; got 0"),
+        (synthetic.boxes, {"classes": 0}, "classes must be a whole number of at least 1, got 0"),
         (synthetic.boxes, {"classes": 2.5}, "whole number"),
         (synthetic.boxes, {"depth": 40}, "depth must be at most 12, got 40"),
         (synthetic.boxes, {"train": -5}, "train must be"),
-        (synthetic.shells, {"relevant": 11}, "of 10 inputs, 11 cannot be relevant"),
-        (synthetic.shells, {"waves": math.nan}, "waves must be a number, at least 0; got nan"),
+        (synthetic.shells, {"relevant": 11}, "relevant must be at most inputs = 10, got 11"),
+        (synthetic.shells, {"waves": math.nan}, "waves must be from 0 to below 1,000,000, got nan"),
         (synthetic.factors, {"hidden": 0}, "hidden must be"),
         (synthetic.factors, {"noise": math.inf}, "noise must be"),
         (strokes.strokes, {"side": 0}, "side must be"),
@@ -166,7 +166,7 @@ def test_a_dial_that_makes_no_data_is_refused(factory, dial, words):
 
 
 def test_too_few_boxes_for_the_classes_are_refused():
-    with pytest.raises(DataError, match="4 boxes cannot have 5 classes"):
+    with pytest.raises(DataError, match="4 boxes are too few for 5 classes"):
         synthetic.boxes(classes=5, depth=2)
 
 
@@ -286,7 +286,7 @@ def test_languages_without_contrast_are_the_same():
 
 def test_a_split_that_lacks_items_names_the_class():
     x, y = torch.zeros(5, 1), torch.tensor([0, 0, 0, 0, 1])
-    with pytest.raises(DataError, match="class 1 has 1 items, and 2 are asked for"):
+    with pytest.raises(DataError, match="class 1 has 1 items, but 2 are needed"):
         evenly_split(x, y, 3, 3, generator(0))
 
 

@@ -59,7 +59,7 @@ def test_first_takes_the_beginning_whatever_the_seed(items):
 @KINDS
 @pytest.mark.parametrize("order", ["random", "first"])
 def test_more_than_there_is_cannot_be_taken(items, order):
-    with pytest.raises(DataError, match="amount 1001 is more than the 1000 training items"):
+    with pytest.raises(DataError, match="amount must be at most the 1000 training items, got 1001"):
         with_subset(items, N + 1, order=order, seed=0)
 
 
@@ -130,8 +130,8 @@ def test_a_small_random_part_has_its_share_of_the_wrong_labels(seed):
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        (torch.rand(8), "one class number for each item"),
-        (torch.zeros(8, 2, dtype=torch.long), "one class number for each item"),
+        (torch.rand(8), "one class number per item"),
+        (torch.zeros(8, 2, dtype=torch.long), "one class number per item"),
         (torch.zeros(8, dtype=torch.long), "at least two classes"),
     ],
 )

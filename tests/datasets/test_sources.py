@@ -137,11 +137,11 @@ def test_there_may_be_no_test_data_and_there_may_be_one_item():
         ({"test": "loader of a stream"}, "a Dataset with a length.*got Stream"),
         ({"train": "unequal"}, r"got \(float32\[5, 2\], int64\[3\]\)"),
         ({"train": "arrays"}, r"got \(ndarray, ndarray\)"),
-        ({"train": "no labels"}, "one of them called 'labels'"),
-        ({"train": "triples"}, r"a batch is \(x, y\)"),
-        ({"train": "empty"}, "the training data are empty"),
-        ({"train": "empty data set"}, "the training data are empty"),
-        ({"test": "empty"}, "the test data are empty"),
+        ({"train": "no labels"}, "one of them named 'labels'"),
+        ({"train": "triples"}, r"a batch must be \(x, y\)"),
+        ({"train": "empty"}, "there are no training items"),
+        ({"train": "empty data set"}, "there are no training items"),
+        ({"test": "empty"}, "there are no test items"),
         ({"tests": "tensors"}, "did you mean 'test'"),
         ({"name": "make_badly", "how": "one"}, r"must return \(train, test\), got float32"),
         ({"name": "make_badly", "how": "three"}, r"must return \(train, test\), got \(float32"),
@@ -163,12 +163,12 @@ def test_a_recipe_found_beside_checkpoints_may_not_name_a_data_factory():
 
 def test_noise_on_empty_data_is_the_same_error_as_without():
     spec = FactoryData(source=own().source, kwargs={"train": "empty"}, label_noise=0.5, amount=1)
-    with pytest.raises(DataError, match="the training data are empty"):
+    with pytest.raises(DataError, match="there are no training items"):
         load(spec)
 
 
 def test_more_items_than_there_are_cannot_be_asked_for():
-    with pytest.raises(DataError, match="amount 1201 is more than the 1200 training items"):
+    with pytest.raises(DataError, match="amount must be at most the 1200 training items, got 1201"):
         load(Digits(amount=1201))
 
 
@@ -213,7 +213,7 @@ def test_a_function_of_one_s_own_comes_before_mean_and_std(tmp_path):
     ("spec", "words"),
     [
         ({"transform": Transform(mean=[1, 2, 3])}, "3 values for 2 channels"),
-        ({"transform": Transform(size=8)}, r"transform\.size is for pictures"),
+        ({"transform": Transform(size=8)}, r"transform\.size applies to image files"),
         ({"test": "test.npz"}, "test.npz cannot be read: No such file"),
     ],
 )

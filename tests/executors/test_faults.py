@@ -272,7 +272,7 @@ def task(item):
 
 def test_workers_that_always_die_while_they_start_end_the_work(start, tmp_path, monkeypatch):
     task = fatal(tmp_path, monkeypatch, deaths=99)
-    with pytest.raises(MdtreeError, match="end before they have begun: the worker process died"):
+    with pytest.raises(MdtreeError, match="workers fail to start: the worker process died"):
         list(run(task, [1], start()))
 
 

@@ -155,7 +155,7 @@ def test_whoever_wants_no_more_results_closes_the_team(taken):
 
 def test_a_scheduler_gives_up_when_no_worker_ever_begins():
     pool = SimulatedTeam(workers=2, luck=Luck(stillbirth=1.0))
-    with pytest.raises(MdtreeError, match="end before they have begun: stillborn"):
+    with pytest.raises(MdtreeError, match="workers fail to start: stillborn"):
         work(pool, Watched(pool, 10))
     assert pool.calls["hire"] <= 6
     assert pool.closed

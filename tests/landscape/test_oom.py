@@ -56,7 +56,7 @@ def test_batches_are_halved_until_they_fit(error):
     assert run(error, fits=3) == ([7, 4, 2], 2)
     tried, reason = run(error, fits=0)
     assert tried == [7, 4, 2, 1]
-    assert "memory runs out even with one item at a time: take a device with more" in reason
+    assert "out of memory even with one item at a time: use a device with more" in reason
 
 
 def test_what_is_no_lack_of_memory_passes():
@@ -130,7 +130,7 @@ def test_a_step_of_a_path_is_divided_where_memory_runs_out_and_stays_the_same():
 
 def test_where_a_step_cannot_be_divided_the_error_says_what_to_do():
     """The statistics of BatchNorm are those of the batch."""
-    with pytest.raises(DataError, match="memory runs out with 7 items at a time in the training"):
+    with pytest.raises(DataError, match="out of memory with 7 items at a time in the training"):
         bent(normed, fits=3)
     with pytest.raises(DataError, match="even with one item at a time in the training of a path"):
         bent(lambda: nn.Linear(5, 3), fits=0)

@@ -83,7 +83,7 @@ def test_facts_are_read_from_the_names_of_folders(tmp_path):
         {"batch_size": 64, "width": 8},
     ]
 
-    with pytest.raises(RecipeError, match="does not fit the pattern"):
+    with pytest.raises(RecipeError, match="does not match the pattern"):
         find_groups(request(tmp_path, pattern="lr_{learning_rate}"))
 
 

@@ -79,7 +79,7 @@ def test_without_classes_the_loss_alone_has_a_barrier():
     result = measure(Ring(), [START, END], numbered_items(20), loss=ring_loss, metric=ENOUGH)
 
     for name in ERRORS:
-        assert Missing(missing="the targets are no class numbers") == result.values[name]
+        assert Missing(missing="the targets are not class numbers") == result.values[name]
     assert pytest.approx(measured_values(result)["linear_barrier_loss"], rel=1e-5) == ON_THE_LINE
     assert measured_values(result)["barrier_loss"] < 0.5 * ON_THE_LINE
     assert set(result.details["curve"].columns["train_error"]) == {None}

@@ -54,8 +54,8 @@ def frozen(module):
         (mlp(), 1, ITEMS, "needs 2 checkpoints, found 1"),
         (mlp(), 2, few(1), "needs 2 training items, found 1"),
         (mlp(), 2, few(0), "needs 2 training items, found 0"),
-        (frozen(mlp()), 2, ITEMS, "the network has no parameter that is not frozen"),
-        (nn.Flatten(), 2, ITEMS, "the network has no parameter that is not frozen"),
+        (frozen(mlp()), 2, ITEMS, "the network has no trainable parameters"),
+        (nn.Flatten(), 2, ITEMS, "the network has no trainable parameters"),
     ],
 )
 def test_what_cannot_be_joined_says_why_and_costs_nothing(module, count, items, reason, protocol):

@@ -39,7 +39,7 @@ def test_every_network_has_numbers_and_is_left_as_it_was(name, protocol):
         if "linear" in quantity and protocol == "paper-1":
             assert Missing(missing="not part of protocol paper-1") == value
         elif "loss" not in quantity and name in REGRESSIONS:
-            assert Missing(missing="the targets are no class numbers") == value
+            assert Missing(missing="the targets are not class numbers") == value
         else:
             assert math.isfinite(value.value)
             assert value.stderr >= 0

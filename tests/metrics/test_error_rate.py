@@ -136,14 +136,14 @@ def test_regression_has_a_loss_and_says_why_it_has_no_error():
     values = measure([EYE], (X, wanted), (X, wanted), loss=mse())
 
     assert pytest.approx(values["train_loss"].value) == 2.5
-    assert Missing(missing="the targets are no class numbers") == values["train_error"]
+    assert Missing(missing="the targets are not class numbers") == values["train_error"]
     assert values["test_error"] == values["train_error"]
 
 
 def test_without_test_data_only_the_test_half_is_missing():
     values = measure([EYE], (X, Y))
 
-    missing = Missing(missing="the recipe names no test data")
+    missing = Missing(missing="the recipe has no test data")
     assert missing == values["test_error"] == values["test_loss"]
     assert isinstance(values["train_error"], Measured)
 
@@ -183,14 +183,18 @@ def test_one_item_has_no_spread():
 @pytest.mark.parametrize(
     ("data", "kwargs", "words"),
     [
-        ((X, Y + 2), {}, "labels go from 2 to 3 and the network has 2 outputs: wrong number of"),
-        ((X, Y - 1), {}, "labels go from -1 to 0"),
+        (
+            (X, Y + 2),
+            {},
+            "labels are from 2 to 3, but the network has 2 outputs: check the number of",
+        ),
+        ((X, Y - 1), {}, "labels are from -1 to 0"),
         ((X, Y), {"module": nn.Unflatten(1, (2, 1))}, r"need outputs of \(items, classes\)"),
         ((X, Y), {"module": nn.Flatten(0)}, "one output for each of 3 items"),
         ((X, Y), {"loss": lambda output, batch: output}, "one number for each of 3 items or"),
         ((X, Y), {"loss": lambda output, batch: 1.0}, "got float"),
-        ((X, Y), {"loss": lambda output, batch: F.nll_loss(output, output)}, "cannot take the"),
-        ((X, X), {"loss": mean_only, "module": nn.Linear(2, 3)}, "cannot take the output"),
+        ((X, Y), {"loss": lambda output, batch: F.nll_loss(output, output)}, "fails on the"),
+        ((X, X), {"loss": mean_only, "module": nn.Linear(2, 3)}, "fails on the output"),
         ((X[:, :1], Y), {}, "cannot run on a batch"),
     ],
 )

@@ -68,7 +68,7 @@ def test_any_network_is_forked_and_found_as_it_was(name):
     assert tuple(measured) == QUANTITIES
     labels = data["labels"] if isinstance(data, dict) else data[1]
     if labels.is_floating_point():
-        assert measured["fork_barrier"] == Missing(missing="the targets are no class numbers")
+        assert measured["fork_barrier"] == Missing(missing="the targets are not class numbers")
     else:
         assert isinstance(measured["fork_barrier"], Measured)
     assert -1 <= measured["fork_cka"].value <= 1 + 1e-9
@@ -167,7 +167,7 @@ def test_a_network_that_is_frozen_cannot_go_on():
     make, data = NETS["mlp"]
     module, members = group(make, 1)
     module.requires_grad_(requires_grad=False)
-    assert "no parameter that is not frozen" in missing(values(module, members, data))
+    assert "no trainable parameters" in missing(values(module, members, data))
 
 
 def test_frozen_parts_stay_as_they_are():
@@ -228,7 +228,7 @@ def test_a_training_that_explodes_is_missing_and_not_a_number():
 def test_inputs_that_cannot_be_mixed_are_compared_as_they_are_and_a_note_says_so():
     make, data = NETS["words"]
     result = FORK.compute(forked(*group(make, 1), data))
-    assert result.notes == ("inputs that are whole numbers cannot be mixed",)
+    assert result.notes == ("integer inputs cannot be mixed",)
     assert isinstance(result.values["fork_cka"], Measured)
 
 

@@ -63,7 +63,7 @@ def test_any_network_is_measured(net, protocol):
         assert value.stderr >= 0
     assert result.values["hessian_top"].value > 0
     assert result.values["hessian_top"].iterations > 2
-    notes = ("attention ran under the math kernel: the fused one has no second derivative",)
+    notes = ("attention ran with the math kernel: the fused kernel has no second derivative",)
     assert (notes if net in ("transformer", "bert") else ()) == result.notes
 
 

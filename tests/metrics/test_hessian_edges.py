@@ -70,7 +70,7 @@ def test_everything_is_found_as_it_was(protocol):
             OnceDifferentiable.apply,
             "seed-0: the network or the loss has no second derivative: an operation is",
         ),
-        (torch.detach, "seed-0: the loss does not depend on any parameter that is not frozen"),
+        (torch.detach, "seed-0: the loss does not depend on any trainable parameter"),
     ],
 )
 def test_what_has_no_second_derivative_is_missing_and_says_whose(function, words, protocol):
@@ -94,7 +94,7 @@ def test_the_member_that_is_broken_is_named(protocol):
     "module", [nn.Flatten(), nn.Linear(5, 3).requires_grad_(requires_grad=False)]
 )
 def test_without_a_parameter_to_train_there_is_no_hessian(module, protocol):
-    words = "the network has no parameter that is not frozen"
+    words = "the network has no trainable parameters"
     for value in top_and_trace(measure(module, [weights_of(module)], (X, Y), protocol)):
         assert Missing(missing=words) == value
 
@@ -133,7 +133,7 @@ def test_batches_are_halved_where_memory_runs_out(protocol):
         assert whole.iterations == ours.iterations
 
     greedy.most = 0
-    with pytest.raises(DataError, match="memory runs out even with one item at a time"):
+    with pytest.raises(DataError, match="out of memory even with one item at a time"):
         measure(greedy, members, few, protocol)
 
 

@@ -217,7 +217,7 @@ def test_where_memory_is_short_fewer_items_are_compared_and_that_is_noted():
             return super().forward(x)
 
     result = measure(*group(lambda: Narrow(5, 3), 2), (X, Y))
-    assert result.notes == ("layers: memory was enough for 19 of 37 items",)
+    assert result.notes == ("layers: memory was only enough for 19 of 37 items",)
     assert isinstance(matrix(result)["Narrow", "Narrow"], float)
 
 

@@ -109,7 +109,7 @@ def test_without_test_items_the_training_items_are_measured():
     )
     values = PREDICTIONS.compute(given).values
     for name in HALF:
-        assert values[name] == Missing(missing="the recipe names no test data")
+        assert values[name] == Missing(missing="the recipe has no test data")
     assert isinstance(values["train_overconfidence"], Measured)
     assert isinstance(values["chance_error"], Missing)
 
@@ -117,7 +117,7 @@ def test_without_test_items_the_training_items_are_measured():
 @pytest.mark.parametrize(
     ("loss", "words"),
     [
-        (lambda output, _: output.sum(), "the loss gives means of batches"),
+        (lambda output, _: output.sum(), "the loss returns means of batches"),
         (lambda output, _: -output.exp().sum(1), "below zero"),
         (lambda output, _: 0 * output.sum(1), "all zero"),
     ],

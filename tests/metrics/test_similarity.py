@@ -129,13 +129,13 @@ def test_any_network_is_itself(name, protocol):
     values = measure(module, [weights, dict(weights)], data, protocol).values
 
     if protocol == "paper-1" and name in ("bert", "words"):
-        words = {"bert": "named inputs", "words": "inputs that are whole numbers"}[name]
+        words = {"bert": "named inputs", "words": "integer inputs"}[name]
         missing = f"paper-1 mixes training items: {words} cannot be mixed"
         assert Missing(missing=missing) == values["cka"] == values["agreement"]
     else:
         assert pytest.approx(1, abs=1e-9) == values["cka"].value
         if data[1].is_floating_point() if isinstance(data, tuple) else False:
-            words = "needs class numbers as targets, and an output for each class"
+            words = "needs class numbers as targets, and one output per class"
             assert Missing(missing=words) == values["agreement"]
         else:
             assert values["agreement"].value == 100

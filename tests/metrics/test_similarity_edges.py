@@ -112,7 +112,7 @@ def test_outputs_without_anything_in_common_are_told():
 
     result = measure(nn.Linear(5, 3, bias=False), weights, {"input": x, "labels": Y[:9]})
 
-    assert why(result.values["cka"]) == "no two items have outputs with anything in common"
+    assert why(result.values["cka"]) == "the outputs of no two items are related"
 
 
 @pytest.mark.parametrize("name", ["words", "bert"])
@@ -123,7 +123,7 @@ def test_what_cannot_be_mixed_is_measured_as_it_is_and_noted(name):
     result = measure(module, members, data, batch_size=3)
 
     (note,) = result.notes
-    assert note.startswith("similarity is that on training items: ")
+    assert note.startswith("similarity on unmixed training items: ")
     assert "cannot be mixed" in note
     if name == "words":
         said = [torch.func.functional_call(module, member, WORDS) for member in members]
@@ -182,7 +182,7 @@ def test_the_distance_is_that_of_what_is_trained_each_tensor_once(protocol):
 def test_a_network_that_is_frozen_has_no_distance():
     module, members = group(lambda: nn.Linear(5, 3).requires_grad_(requires_grad=False), 2)
     values = measure(module, members, DATA).values
-    assert why(values["weight_distance"]) == "the network has no parameter that is not frozen"
+    assert why(values["weight_distance"]) == "the network has no trainable parameters"
     assert isinstance(values["cka"], Measured)
 
 

@@ -100,31 +100,31 @@ def test_the_nearest_word_that_may_stand_there_is_suggested(faults, text, fault)
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("data: digits", "model: is needed and not there"),
+        ("data: digits", "model: is required"),
         ("model:", "line 1, model: must be a mapping, got None"),
         ("model: [cnn]", "line 1, model: must be a mapping, got ['cnn']"),
         ("model: ''", "line 1, model.factory: must not be empty, got ''"),
         ("model: cnn\nformat: 2", "this mdtree reads format 1, got 2: install a newer mdtree"),
         ("model: cnn\ndata: {amount: 3}", "line 2, data: no source (known: digits, "),
         ("model: cnn\ndata: 'my mod:make'", "line 2, data.source: String should match"),
-        ("model: cnn\ndata: {source: tensors}", "line 2, data.train: is needed and not there"),
-        ("model: cnn\ndata: {source: images}", "line 2, data.root: is needed and not there"),
+        ("model: cnn\ndata: {source: tensors}", "line 2, data.train: is required"),
+        ("model: cnn\ndata: {source: images}", "line 2, data.root: is required"),
         ("model: cnn\ndata: 7", "line 2, data"),
-        ("model: cnn\nweights_key: 7", "weights_key: must be a text (in quotes, if it looks like"),
+        ("model: cnn\nweights_key: 7", "weights_key: must be text (in quotes, if it looks like"),
         ("model: cnn\ngroups: {a: b}", "line 2, groups: must be a list, got {'a': 'b'}"),
-        ("model: cnn\ngroups: [{name: 7, files: [x]}]", "groups.0.name: must be a text (in quotes"),
-        ("model: {factory: cnn, kwargs: {3: 4}}", "line 1, model.kwargs.3: must be a text"),
+        ("model: cnn\ngroups: [{name: 7, files: [x]}]", "groups.0.name: must be text (in quotes"),
+        ("model: {factory: cnn, kwargs: {3: 4}}", "line 1, model.kwargs.3: must be text"),
         ("model: cnn\n3: 4", "line 2, 3: Keys should be strings, got 3"),
-        ("model: cnn\nfacts: {x: [1]}", "facts.x: must be a finite number, a text, true or false"),
-        ("model: cnn\nfacts: {x: .inf}", "facts.x: must be a finite number, a text, true or false"),
+        ("model: cnn\nfacts: {x: [1]}", "facts.x: must be a finite number, text, true or false"),
+        ("model: cnn\nfacts: {x: .inf}", "facts.x: must be a finite number, text, true or false"),
         ("model: cnn\nfacts: {bs: 1, width: -1}", "fact 'width' must be a number of at least 0"),
         ("model: cnn\nfacts: {test_accuracy: true}", "must be a number of at least 0, got True"),
         (
             "model: cnn\npattern: w8",
-            "names each fact once, as in bs_{batch_size}/w{width}, got 'w8'",
+            "must name each fact once, as in bs_{batch_size}/w{width}, got 'w8'",
         ),
-        ("model: cnn\npattern: '{w}{w}'", "line 2, pattern: names each fact once"),
-        ("model: cnn\npattern: '{1}'", "line 2, pattern: names each fact once"),
+        ("model: cnn\npattern: '{w}{w}'", "line 2, pattern: must name each fact once"),
+        ("model: cnn\npattern: '{1}'", "line 2, pattern: must name each fact once"),
         (
             "model: cnn\ndata: {source: digits, amount: ten}",
             "must be a whole number of at least 1, or a fact such as $amount, got 'ten'",
@@ -137,7 +137,7 @@ def test_the_nearest_word_that_may_stand_there_is_suggested(faults, text, fault)
         ),
         (
             "model: cnn\ngroups: [&a {name: a, files: [x]}, {name: b, files: [x]}, *a]",
-            "line 2, groups: groups 0 and 2 are both called 'a'",
+            "line 2, groups: groups 0 and 2 are both named 'a'",
         ),
     ],
 )
@@ -153,7 +153,7 @@ def test_each_mistake_is_one_fault_that_says_what_was_got_and_allowed(faults, te
     [("", "an empty file"), ("# nothing", "an empty file"), ("- a", "a list"), ("hello", "a str")],
 )
 def test_a_file_that_holds_something_else_is_no_recipe(faults, text, what):
-    assert faults(text) == [f"a recipe is a mapping that begins with `model:`, got {what}"]
+    assert faults(text) == [f"a recipe must be a mapping that begins with `model:`, got {what}"]
 
 
 def test_a_long_wrong_value_is_cut_short(faults):
@@ -171,7 +171,7 @@ def test_a_long_wrong_value_is_cut_short(faults):
 )
 def test_of_very_many_faults_the_first_are_told(faults, text):
     head, *rest = faults(f"model: cnn\n{text}")
-    assert head == "more than 20 things are wrong, the first of them:"
+    assert head == "more than 20 things are wrong; the first are:"
     assert len(rest) == 20
 
 

@@ -127,17 +127,20 @@ def test_signs_of_regular_expressions_in_a_pattern_stand_for_themselves(read):
     recipe = read("model: cnn\npattern: (a.b)+w{width}.x*")
     assert recipe.facts_in("(a.b)+w8.x*") == {"width": 8}
     for folder in ("(axb)+w8.x*", "(a.b)+w8.xx", "a.bw8.x*"):
-        with pytest.raises(RecipeError, match="does not fit the pattern"):
+        with pytest.raises(RecipeError, match="does not match the pattern"):
             recipe.facts_in(folder)
 
 
 @pytest.mark.parametrize(
     ("folder", "reason"),
     [
-        ("w8/x", "folder 'w8/x' does not fit the pattern 'w{width}'; mend the pattern, or list"),
-        ("w", "does not fit the pattern"),
-        ("wide", "does not fit the pattern"),
-        ("w-3", "does not fit the pattern"),
+        (
+            "w8/x",
+            "folder 'w8/x' does not match the pattern 'w{width}': correct the pattern, or list",
+        ),
+        ("w", "does not match the pattern"),
+        ("wide", "does not match the pattern"),
+        ("w-3", "does not match the pattern"),
         ("w1e999", "fact 'width' must be a number of at least 0, got '1e999'"),
     ],
 )
@@ -165,10 +168,10 @@ def test_a_part_without_facts_is_left_as_it_is():
 
 def test_a_fact_that_the_group_does_not_have_is_named():
     with pytest.raises(
-        RecipeError, match=r"asks for the fact 'width', and the group has depth, x$"
+        RecipeError, match=r"uses the fact 'width', but the group has only depth, x$"
     ):
         bind(ModelSpec(factory="cnn", kwargs={"width": "$width"}), {"depth": 3, "x": 1})
-    with pytest.raises(RecipeError, match="asks for the fact 'width', and the group has none"):
+    with pytest.raises(RecipeError, match="uses the fact 'width', but the group has no facts"):
         bind(ModelSpec(factory="cnn", kwargs={"width": "$width"}), {})
 
 
@@ -177,7 +180,7 @@ def test_a_fact_that_the_group_does_not_have_is_named():
     [({"n": "lots", "x": 0}, "amount"), ({"n": 0, "x": 0}, "amount"), ({"n": 1, "x": 7}, "label_")],
 )
 def test_a_fact_that_does_not_fit_its_place_is_a_recipe_error(facts, place):
-    with pytest.raises(RecipeError, match=f"with the facts of the group in its place, {place}"):
+    with pytest.raises(RecipeError, match=f"with the facts of the group filled in, {place}"):
         bind(Digits(amount="$n", label_noise="$x"), facts)
 
 
@@ -266,7 +269,7 @@ def test_a_folder_is_read_as_a_regular_expression_would(pattern, folder):
     )
     wanted = re.fullmatch(rule, folder)
     if wanted is None:
-        with pytest.raises(RecipeError, match="does not fit the pattern"):
+        with pytest.raises(RecipeError, match="does not match the pattern"):
             facts_in(folder, pattern)
         return
     values = {name: _number_or_text(text) for name, text in wanted.groupdict().items()}
@@ -276,11 +279,11 @@ def test_a_folder_is_read_as_a_regular_expression_would(pattern, folder):
 def test_a_folder_that_could_be_shared_among_names_in_endless_ways_is_refused():
     """A regular expression would try 10**21 ways."""
     pattern = "_".join(f"{{a{number}}}" for number in range(20)) + "!"
-    with pytest.raises(RecipeError, match="does not fit the pattern"):
+    with pytest.raises(RecipeError, match="does not match the pattern"):
         facts_in("_" * 250, pattern)
 
 
 def test_a_pattern_of_very_many_names_is_refused(read):
     pattern = "".join(f"{{a{number}}}" for number in range(101))
-    with pytest.raises(RecipeError, match="names at most 100 facts, got 101"):
+    with pytest.raises(RecipeError, match="must name at most 100 facts, got 101"):
         read(f"model: cnn\npattern: '{pattern}'\n")

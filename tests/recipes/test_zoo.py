@@ -117,36 +117,51 @@ training:
     [
         ("grid: {}", "line 7, grid: must not be empty"),
         ("grid: {width: 2}", "line 7, grid.width: must be a list, got 2"),
-        ("grid: {width: []}", "line 7, grid.width: axis 'width' has no value"),
-        ("grid: {width: [2, 2.0]}", "line 7, grid.width: axis 'width' has a value twice"),
+        ("grid: {width: []}", "line 7, grid.width: axis 'width' has no values"),
+        ("grid: {width: [2, 2.0]}", "line 7, grid.width: axis 'width' repeats a value"),
         (
             "grid:\n  widht: [2, 4]",
             "line 8, grid.widht.0: fact 'widht' is unknown, did you mean 'width'?",
         ),
         (
             "grid:\n  width: [2]\n  batch_size: [8]",
-            "line 9, grid.batch_size: nothing asks for $batch_size: write it where it belongs, as",
+            "line 9, grid.batch_size: nothing uses $batch_size: write it where it belongs, as",
         ),
         (
             "grid: {depth: [2]}\nfacts: {width: 3}",
-            "line 7, grid.depth: nothing asks for $depth: write it where it belongs",
+            "line 7, grid.depth: nothing uses $depth: write it where it belongs",
         ),
-        ("grid: {2: [1]}", "line 7, grid.2: must be a text"),
-        ("grid: {wide net: [1]}", "an axis is a name such as width or learning_rate, got 'wide"),
-        ("grid: {width: [.nan]}", "grid.width.0: must be a finite number or a text, got nan"),
-        ("grid: {width: [.inf]}", "grid.width.0: must be a finite number or a text, got inf"),
-        ("grid: {width: [on]}", "grid.width.0: must be a finite number or a text, got True"),
-        ("grid: {width: [[2]]}", "grid.width.0: must be a finite number or a text, got [2]"),
+        ("grid: {2: [1]}", "line 7, grid.2: must be text"),
+        (
+            "grid: {wide net: [1]}",
+            "an axis must be a name such as width or learning_rate, got 'wide",
+        ),
+        ("grid: {width: [.nan]}", "grid.width.0: must be a finite number or text, got nan"),
+        ("grid: {width: [.inf]}", "grid.width.0: must be a finite number or text, got inf"),
+        ("grid: {width: [on]}", "grid.width.0: must be a finite number or text, got True"),
+        ("grid: {width: [[2]]}", "grid.width.0: must be a finite number or text, got [2]"),
         ("grid:\n  width:\n  - 2\n  - -3", "line 10, grid.width.1: fact 'width' must be a number"),
         ("grid: {width: [wide]}", "grid.width.0: fact 'width' must be a number of at least 0, got"),
         ("grid: {width: [2]}\nseeds: 0", "line 8, seeds: Input should be greater than or equal"),
-        ("grid: {width: [2]}\nfacts: {width: 2}", "line 8, facts.width: 'width' is an axis of the"),
-        ("grid: {width: [2]}\nfacts: {a: $b}", "line 8, facts.a: a fact asks for no other one"),
-        ("grid: {width: [2]}\nname: x{depth}", "line 8, name: name 'x{depth}' must hold the axes"),
-        ("grid: {width: [2]}\nname: x", "line 8, name: names each fact once"),
-        ("grid: {width: [2]}\nname: '../{width}'", "makes '../2', which is hidden or lies outside"),
-        ("grid: {width: [2]}\nname: '/{width}'", "makes '/2', which is hidden or lies outside"),
-        ("grid: {width: [2]}\nname: a\\{width}", "which is no name of a folder on every system"),
+        (
+            "grid: {width: [2]}\nfacts: {width: 2}",
+            "line 8, facts.width: 'width' is also an axis of the",
+        ),
+        (
+            "grid: {width: [2]}\nfacts: {a: $b}",
+            "line 8, facts.a: a fact cannot refer to another one",
+        ),
+        (
+            "grid: {width: [2]}\nname: x{depth}",
+            "line 8, name: name 'x{depth}' must contain the axes",
+        ),
+        ("grid: {width: [2]}\nname: x", "line 8, name: must name each fact once"),
+        ("grid: {width: [2]}\nname: '../{width}'", "makes '../2', which is hidden or outside"),
+        ("grid: {width: [2]}\nname: '/{width}'", "makes '/2', which is hidden or outside"),
+        (
+            "grid: {width: [2]}\nname: a\\{width}",
+            "which is not a valid folder name on every system",
+        ),
         ("grid: {width: [2]}\nseeds: 100001", "gives 100,001 members, at most 100,000 are allowed"),
         ("grid: {width: [2]}\nepochs: 3", "line 8, epochs: unknown key"),
     ],
@@ -180,7 +195,7 @@ def test_mistakes_in_the_training_are_told_too(faults, training, fault):
 
 def test_a_training_that_has_no_end_is_refused(faults):
     _, mistake = faults(CONFIG.replace("epochs: 2", "") + "grid: {width: [2]}")
-    assert mistake == "line 3, training: epochs or steps are needed: how long is a member trained?"
+    assert mistake == "line 3, training: epochs or steps must be set"
 
 
 def test_every_value_of_every_axis_is_tried_where_it_belongs(faults):
@@ -214,7 +229,7 @@ def test_of_very_many_mistakes_the_first_are_told(faults):
     asked = ", ".join(f"a{number}: $colour_of_light_{number}" for number in range(10_000))
     axes = "".join(f"  color_of_light_{number}: [1]\n" for number in range(10_000))
     head, *mistakes = faults(CONFIG.replace("width: $width", asked) + f"grid:\n{axes}")
-    assert head == ": more than 20 things are wrong, the first of them:"
+    assert head == ": more than 20 things are wrong; the first are:"
     assert len(mistakes) == 20
     assert [line for line in mistakes if "did you mean 'colour_of_light_" not in line] == []
 
@@ -224,7 +239,7 @@ def test_of_very_many_mistakes_the_first_are_told(faults):
     [
         ({"a": [1, 11], "b": [11, 1]}, "makes '1111' of .* which is read back as"),
         ({"a": ["1e3"], "b": [2]}, "'1e32' of .* is read back as"),
-        ({"a": ["x", "X"], "b": [2]}, "does not tell the groups apart: .*'x'.* and .*'X'.* are"),
+        ({"a": ["x", "X"], "b": [2]}, "does not distinguish the groups: .*'x'.* and .*'X'.* are"),
         ({"a": [".x"], "b": [2]}, "makes '.x2', which is hidden"),
     ],
 )
@@ -266,7 +281,7 @@ def test_only_what_sgd_trained_is_continued_by_sgd(optimizer):
             ["training.epochs: 2, now 3", 'training.optimizer: "sgd", now "adamw"'],
         ),
         ({"seeds": 3}, ["seeds: 2, now 3"]),
-        ({"facts": {"tag": "1"}}, ["facts: {}, now not there", 'facts.tag: not there, now "1"']),
+        ({"facts": {"tag": "1"}}, ["facts: {}, now not set", 'facts.tag: not set, now "1"']),
         ({"training": {"epochs": 2, "batch_size": 32, "learning_rate": 5e-2}}, []),
     ],
 )  # fmt: skip

@@ -88,11 +88,11 @@ def test_the_protocol_is_shown_where_there_are_several():
 
 
 def test_a_reason_is_told_once_with_the_number_of_its_groups():
-    why = {"test_error": Missing(missing="the recipe names no test data\x1b[31m")}
+    why = {"test_error": Missing(missing="the recipe has no test data\x1b[31m")}
     text = rows_table([row("a", why), row("b", why), row("c")])
 
     assert text.splitlines()[-1] == (
-        "missing test_error: the recipe names no test data\\x1b[31m (2 of 3)"
+        "missing test_error: the recipe has no test data\\x1b[31m (2 of 3)"
     )
     assert text.count("missing") == 3  # two cells and the reason
 

@@ -32,7 +32,7 @@ def test_measurements_and_weights_are_replaced_by_their_own_kind_alone(tmp_path,
         torch.save({"x": torch.zeros(2)}, path, _use_new_zipfile_serialization=kind == "weights")
     before = path.read_bytes()
     with (
-        pytest.raises(OutputError, match="is not replaced: name another"),
+        pytest.raises(OutputError, match="was not replaced: name another"),
         atomic_file(path) as file,
     ):
         file.write(b"a page")

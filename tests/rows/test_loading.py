@@ -69,10 +69,10 @@ def test_where_nothing_was_measured_the_error_says_what_to_do(tmp_path, name):
 
 
 def test_rows_of_no_use_are_refused(tmp_path, written):
-    with pytest.raises(RowsError, match="holds no measured rows of protocol 'paper-2'"):
+    with pytest.raises(RowsError, match="has no measured rows of protocol 'paper-2'"):
         load_rows(written, protocol="paper-2")
     (tmp_path / "none.jsonl").write_text("")
-    with pytest.raises(RowsError, match=r"holds no measured rows$"):
+    with pytest.raises(RowsError, match=r"has no measured rows$"):
         load_rows(tmp_path / "none.jsonl")
 
 

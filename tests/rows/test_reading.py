@@ -97,7 +97,9 @@ def test_a_row_of_a_newer_format_asks_for_a_newer_mdtree(file):
     newer = row_to_json(row("b")).replace(b'"format":1', b'"format":2,"tensor":[1]')
     write_lines(file, row("a"), newer)
     for read in (read_rows, lambda path: list(scan_rows(path)), Index):
-        with pytest.raises(RowsError, match=r"line 2: a row of format 2.*install a newer mdtree"):
+        with pytest.raises(
+            RowsError, match=r"line 2: the row has format 2.*install a newer mdtree"
+        ):
             read(file)
     before = file.read_bytes()
     with pytest.raises(RowsError, match="install a newer mdtree"), Store(file):
@@ -145,10 +147,10 @@ def test_an_index_notices_that_the_file_has_changed(file):
     write_lines(file, row("first"), row("b"))
     index = Index(file)
     write_lines(file, row("b"))
-    with pytest.raises(RowsError, match="changed while it was read: try again"):
+    with pytest.raises(RowsError, match="changed while it was being read: try again"):
         index.latest(("b", "standard-1"))
     file.unlink()
-    with pytest.raises(RowsError, match="changed while it was read: try again"):
+    with pytest.raises(RowsError, match="changed while it was being read: try again"):
         index.latest(("b", "standard-1"))
 
 

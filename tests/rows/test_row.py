@@ -163,7 +163,7 @@ def test_the_mean_over_one_member_keeps_its_own_error():
     [
         ([1.0, math.nan], "not finite for 1 of 2 checkpoints"),
         ([math.inf, -math.inf, math.nan], "not finite for 3 of 3 checkpoints"),
-        ([1e308, 1e308], "the values of the checkpoints are too large to be averaged"),
+        ([1e308, 1e308], "the values of the checkpoints are too large to average"),
     ],
 )
 def test_a_mean_that_is_not_finite_is_missing_with_its_reason(values, reason):

@@ -212,11 +212,11 @@ def test_a_table_saved_by_a_spreadsheet_is_read(imported):
         ("bs,cka\n-16,1\n", "line 2: fact 'batch_size' must be a number of at least 0, got -16"),
         ("group,cka\na,1\nb,1\na,2\n", "line 4: a second row of group 'a'"),
         ("width,cka\n8,1\n8,2\n", "line 3: a second row of group 'width=8'"),
-        ("group,cka\na\n", "line 2: fewer or more cells than the header has columns"),
-        ("group,cka\na,1,2\n", "line 2: fewer or more cells than the header has columns"),
-        ("cka,cka\n1,2\n", "the columns 'cka' and 'cka' both hold cka: remove one"),
-        ("hessian_top,hessian_e\n1,2\n", "'hessian_top' and 'hessian_e' both hold hessian_top"),
-        ("batch_size,bs,cka\n1,2,3\n", "'batch_size' and 'bs' both hold batch_size"),
+        ("group,cka\na\n", "line 2: the number of cells differs from the header"),
+        ("group,cka\na,1,2\n", "line 2: the number of cells differs from the header"),
+        ("cka,cka\n1,2\n", "columns 'cka' and 'cka' both contain cka: remove one"),
+        ("hessian_top,hessian_e\n1,2\n", "'hessian_top' and 'hessian_e' both contain hessian_top"),
+        ("batch_size,bs,cka\n1,2,3\n", "'batch_size' and 'bs' both contain batch_size"),
         ('group,cka\n"a,1\n', "is not a CSV table: unexpected end of data"),
         ('group,cka\n"a"b,1\n', "is not a CSV table"),
         (b"\x89PNG\r\n\x1a\n\x00\xff", "is not a CSV table: 'utf-8' codec can't decode"),
@@ -265,7 +265,7 @@ def test_a_compressed_table_that_becomes_huge_is_refused(tmp_path):
     with gzip.open(path, "wb", compresslevel=1) as file:
         for _ in range(300):
             file.write(bytes(1 << 20))
-    with pytest.raises(RowsError, match="becomes more than 268435456 bytes: unpack it first"):
+    with pytest.raises(RowsError, match="unpacks to more than 268435456 bytes: unpack it first"):
         rows_from_csv(path, protocol="paper-1")
 
 

@@ -105,7 +105,9 @@ def test_damaged_lines_are_moved_aside_and_the_rest_is_kept(file):
 )
 def test_a_file_of_another_kind_is_left_alone(file, content):
     file.write_bytes(content)
-    with pytest.raises(RowsError, match="holds no measurements: remove it, or name another file"):
+    with pytest.raises(
+        RowsError, match="does not contain measurements: remove it, or name another file"
+    ):
         Store(file).__enter__()
     assert file.read_bytes() == content
 

@@ -209,7 +209,7 @@ def test_rows_of_a_file_that_was_replaced_are_the_old_ones_or_an_error(tmp_path)
     assert next(rest) == row("a")
     write_rows(path, [row("b"), row("a"), row("c")])  # rows of the same lengths at other places
     assert list(rest) == [row("b"), row("c")]
-    with pytest.raises(RowsError, match="changed while it was read: try again"):
+    with pytest.raises(RowsError, match="changed while it was being read: try again"):
         list(late)
 
 

@@ -14,7 +14,7 @@ def test_auto_is_a_device_that_works():
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "", "cpu:x"])
 def test_a_device_that_does_not_work_is_told(name):
-    with pytest.raises(MdtreeError, match=r"cannot be used: .*\(auto, cpu, cuda, cuda:1"):
+    with pytest.raises(MdtreeError, match=r"cannot be used: .*\(known: auto, cpu, cuda, cuda:1"):
         pick_device(name)
 
 

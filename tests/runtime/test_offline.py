@@ -13,7 +13,7 @@ import pytest
 from mdtree.exceptions import DataError, RecipeError
 from mdtree.runtime.offline import offline
 
-ASKS = r"^the recipe asks for the network, and nothing is fetched"
+ASKS = r"^the recipe needs network access, which is not allowed"
 
 
 def by_name():

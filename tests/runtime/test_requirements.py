@@ -73,6 +73,6 @@ except MissingExtraError as error:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert ran.stdout.startswith(
-        f"3 {package} 1.0 is installed, and mdtree needs {OLDEST[package]}"
+        f"3 {package} 1.0 is installed, but mdtree needs {OLDEST[package]}"
     )
     assert not (tmp_path / "rows.parquet").exists()

@@ -128,7 +128,7 @@ def test_a_torchvision_that_is_broken_in_another_way_is_told(tmp_path, fault):
     said = run(CATCH, path=fake(tmp_path, FAKES[fault]))
     reason = FAKES[fault].split('"')[1]
     assert said.startswith(f"3 torchvision.models cannot be imported ({reason})")
-    assert said.endswith("install the build that belongs to your torch: pip install torchvision")
+    assert said.endswith("install the build that matches your torch: pip install torchvision")
 
 
 def test_nothing_is_declared_beside_a_torchvision_that_works(tmp_path):

@@ -61,7 +61,7 @@ def test_ghostscript_would_leave_a_trace(tmp_path, ghostscript):
 @pytest.mark.parametrize("name", ["0.png", "0.jpg", "0.tif", "0.webp"])
 def test_a_picture_that_is_postscript_is_not_given_to_ghostscript(tmp_path, ghostscript, name):
     spec = folder_of(tmp_path, name, POSTSCRIPT)
-    with pytest.raises(DataError, match="behind item 0: UnidentifiedImageError"):
+    with pytest.raises(DataError, match="after item 0: UnidentifiedImageError"):
         load_data(spec, tmp_path, trust=FOUND)
     assert not ghostscript.exists()
 
@@ -72,7 +72,7 @@ def test_data_sets_of_torchvision_open_the_same_formats_alone(tmp_path, ghostscr
         (base / where).mkdir(parents=True)
         (base / where / "0.ppm").write_bytes(POSTSCRIPT)
     (base / "GT-final_test.csv").write_text("Filename;ClassId\n0.ppm;0\n")
-    with pytest.raises(DataError, match="behind item 0: UnidentifiedImageError"):
+    with pytest.raises(DataError, match="after item 0: UnidentifiedImageError"):
         load_data(TorchvisionData(name="GTSRB", root="data"), tmp_path, trust=FOUND)
     assert not ghostscript.exists()
 
@@ -106,7 +106,7 @@ def test_a_bomb_is_an_error_also_where_pillow_only_warns(tmp_path, monkeypatch, 
     spec = folder_of(tmp_path, "0.png", (tmp_path / "bomb.png").read_bytes())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pytest.raises(DataError, match=r"0\.png is not decoded: .*; store it with fewer"):
+        with pytest.raises(DataError, match=r"0\.png was not decoded: .*; store it with fewer"):
             load_data(spec, tmp_path, trust=FOUND)
 
 
@@ -135,7 +135,7 @@ def test_a_picture_that_becomes_too_large_is_refused_by_its_header(
     tmp_path, size, transform, words
 ):
     spec = folder_of(tmp_path, "0.png", header(*size), transform)
-    with pytest.raises(DataError, match=rf"picture .*0\.png is not decoded: its .*{words}"):
+    with pytest.raises(DataError, match=rf"image .*0\.png was not decoded: its .*{words}"):
         load_data(spec, tmp_path, trust=OWN)
 
 
@@ -145,7 +145,9 @@ def test_data_sets_of_torchvision_are_held_to_the_same(tmp_path):
         (base / where).mkdir(parents=True)
         (base / where / "0.ppm").write_bytes(b"P6 9000 9000 255 ")
     (base / "GT-final_test.csv").write_text("Filename;ClassId\n0.ppm;0\n")
-    with pytest.raises(DataError, match=r"0\.ppm is not decoded: its 9000 x 9000 pixels become"):
+    with pytest.raises(
+        DataError, match=r"0\.ppm was not decoded: its 9000 x 9000 pixels would become"
+    ):
         load_data(TorchvisionData(name="GTSRB", root="data"), tmp_path, trust=FOUND)
 
 
@@ -179,7 +181,7 @@ def test_a_batch_of_pictures_has_a_bound_of_its_own(tmp_path, monkeypatch):
     spec = folder_of(tmp_path, "0.png", encoded(10, 10), count=5)
     train = load_data(spec, tmp_path, trust=FOUND).train
     assert [len(x) for x, _ in train.batches(4)] == [4, 1]
-    with pytest.raises(DataError, match=r"^5 pictures such as item 0 take .*: lower batch_size"):
+    with pytest.raises(DataError, match=r"^5 images such as item 0 take .*: lower batch_size"):
         next(train.batches(5))
 
 
@@ -260,14 +262,14 @@ def test_mnist_of_the_old_form_is_read(tmp_path, name):
 def test_mnist_of_the_old_form_that_repeats_itself_is_refused(tmp_path, name):
     pixels = torch.zeros(1, dtype=torch.uint8).expand(10**8, 28, 28)
     write_old_form(tmp_path / "data", name, (pixels, torch.zeros(1).long().expand(10**8)))
-    with pytest.raises(DataError, match=r"\.pt is not read: it holds a tensor of the size"):
+    with pytest.raises(DataError, match=r"\.pt was not read: it holds a tensor of the size"):
         load_data(TorchvisionData(name=name, root="data"), tmp_path, trust=FOUND)
 
 
 def test_the_names_of_imagenet_are_looked_through_before_they_are_read(tmp_path):
     (tmp_path / "data").mkdir()
     torch.save(torch.zeros(1).expand(10**12), tmp_path / "data" / "meta.bin")
-    with pytest.raises(DataError, match=r"meta\.bin is not read: it holds a tensor of the size"):
+    with pytest.raises(DataError, match=r"meta\.bin was not read: it holds a tensor of the size"):
         load_data(TorchvisionData(name="ImageNet", root="data"), tmp_path, trust=FOUND)
 
 
@@ -297,7 +299,7 @@ def test_a_kilobyte_that_would_become_gigabytes_is_refused(tmp_path, half):
     assert len(bomb) < 1000
     small = bz2.compress(usps(2))
     spec = write_usps(tmp_path / "data", *((bomb, small) if half == "train" else (small, bomb)))
-    with pytest.raises(DataError, match=r"bytes would become more than 1048576, as the published"):
+    with pytest.raises(DataError, match=r"bytes unpack to more than 1048576, unlike the published"):
         load_data(spec, tmp_path, trust=FOUND)
 
 
@@ -319,5 +321,5 @@ def test_a_data_set_that_asks_for_the_network_by_itself_gets_none(tmp_path, monk
         torch.hub.download_url_to_file("https://mdtree.invalid/x", str(tmp_path / "x"))
 
     monkeypatch.setattr(datasets.GTSRB, "__init__", fetch)
-    with pytest.raises(RecipeError, match=r"^torchvision's GTSRB asks for the network"):
+    with pytest.raises(RecipeError, match=r"^torchvision's GTSRB needs network access"):
         load_data(TorchvisionData(name="GTSRB", root="data"), tmp_path, trust=FOUND)

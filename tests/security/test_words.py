@@ -139,7 +139,7 @@ def test_a_picture_that_never_ends_is_no_picture(mdtree, zoo):
         os.mkfifo(zoo / half / "a" / "x.png")
     change_recipe(zoo, data={"source": "images", "root": "."})
     ran = mdtree("measure", zoo, "--metrics", "error_rate")
-    assert "no folder of images in" in ran.err
+    assert "no image folder in" in ran.err
 
 
 def test_huge_words_of_a_recipe_are_not_repeated(tmp_path):

@@ -39,12 +39,12 @@ BAD = {
     "vast": (
         single_entry(1.0).double() * 1e200,
         State.NONE,
-        "of the size of 1e.200 have no square",
+        "of size 1e.200 cannot be squared",
     ),
     "tiny": (
         single_entry(1.0).double() * 1e-200,
         State.NONE,
-        "of the size of 1e-200 have no square",
+        "of size 1e-200 cannot be squared",
     ),
     "1 x 1": (torch.ones(1, 1), State.SMALL, "1 of 1 eigenvalues"),
     "2 x 300": (torch.rand(2, 300), State.SMALL, "2 of 2 eigenvalues"),

@@ -12,7 +12,7 @@ from mdtree.checkpoints import LazyTensor, in_memory_tensors, list_tensors
 from mdtree.runtime import torchvision as vision
 from mdtree.spectra import find_matrices
 
-PLAIN = "only float16, bfloat16, float32 and float64 hold weights as they are"
+PLAIN = "only float16, bfloat16, float32 and float64 are plain weights"
 PART = "a part of a weight (its norm, its mask): remove the parametrization before saving"
 ADAPTER = "half of an adapter (LoRA): merge it into the weights first"
 VECTOR = "a vector (bias, norm, statistics)"
@@ -71,7 +71,7 @@ def test_an_expert_of_its_own_is_like_any_layer():
     ],
 )
 def test_what_neither_name_nor_sizes_tell_is_not_guessed(name, shape):
-    words = f"{len(shape)} axes {shape}: neither they nor the name are those of a known layer"
+    words = f"{len(shape)} axes {shape}: neither sizes nor name are those of a known layer"
     assert told_of({name: shape}) == {name: words}
 
 
@@ -122,7 +122,7 @@ def test_what_is_no_layer_is_left_out_with_its_reason():
         "bn.num_batches_tracked": "a number",
         **dict.fromkeys(["empty", "empty.weight", "none"], "empty"),
         "sparse": "sparse",
-        **dict.fromkeys(["meta", "too"], "on the meta device, without numbers"),
+        **dict.fromkeys(["meta", "too"], "on the meta device, without values"),
     }
     assert expected == kinds_or_reasons(in_memory_tensors(tensors))
 

@@ -104,5 +104,5 @@ def test_none_takes_any_batch_as_it_is_and_draws_nothing():
     ],
 )
 def test_what_is_no_picture_is_refused(batch, said):
-    with pytest.raises(DataError, match=rf"for pictures \(n, channels, h, w\), got {said}"):
+    with pytest.raises(DataError, match=rf"needs images \(n, channels, h, w\), got {said}"):
         augmented(batch, "shift", source())

@@ -146,7 +146,7 @@ def in_double(items):
 
 def test_augmentation_changes_what_is_learnt_and_not_the_order_of_the_first_epoch(digits):
     assert not equal_weights(trained(digits)[1], trained(digits, augmentation="shift")[1])
-    with pytest.raises(DataError, match="augmentation is for pictures"):
+    with pytest.raises(DataError, match="augmentation needs images"):
         train(
             nn.Linear(1, 1),
             TensorItems((torch.ones(3, 1),) * 2),

@@ -150,7 +150,7 @@ def test_each_shape_is_timed_twice_and_the_range_is_told():
             MdtreeError,
             "seed-0 cannot be trained: KeyError",
         ),
-        ({"data": {"amount": 5000}}, DataError, "amount 5000 is more than the 1200 training"),
+        ({"data": {"amount": 5000}}, DataError, "amount must be at most the 1200 training"),
         ({"data": {"source": "images", "root": "/not/there"}}, DataError, "/not/there"),
     ],
 )

@@ -156,7 +156,7 @@ LOSSES = {"loss": {"factory": "$loss"}, "grid": {"width": [2], "loss": ["mse", "
         ({"model": {"factory": "cnn", "kwargs": {"w": "$width"}}}, RecipeError, "no argument 'w'"),
         ({"loss": "mes"}, RecipeError, "loss 'mes' is unknown, did you mean 'mse'"),
         ({"data": {"source": "images", "root": "/not/there"}}, DataError, "/not/there"),
-        (AMOUNTS, DataError, "amount 1201 is more than the 1200 training items"),
+        (AMOUNTS, DataError, "amount must be at most the 1200 training items, got 1201"),
         (TEXTS, RecipeError, "model 'resnet81' is unknown, did you mean 'resnet18'"),
         (LOSSES, RecipeError, "loss 'msee' is unknown, did you mean 'mse'"),
     ],

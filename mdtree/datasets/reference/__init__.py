@@ -1,4 +1,5 @@
-"""Data of the reference collection (configs/reference): made by seeded code, or read from packages.
+"""Data of the reference collection (configs/reference): generated from a seed, or from packages.
 
-Each function returns (train, test).  One seed, one data set; `docs/reference_zoos.md` lists them.
+Each function returns (train, test), which depend only on the seed; `docs/reference_zoos.md` lists
+them.
 """

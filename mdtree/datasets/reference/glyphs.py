@@ -1,7 +1,7 @@
-"""Rendered pictures: letters of the DejaVu fonts, turned, sheared, scaled, moved, in noise.
+"""Rendered images: letters of the DejaVu fonts, rotated, sheared, scaled and shifted, with noise.
 
-The six fonts are those of Debian's fonts-dejavu-core, which matplotlib brings as well (version 2.37
-in both).  Another release of Pillow, or of the FreeType inside, may draw single pixels otherwise.
+The six fonts are those of Debian's fonts-dejavu-core, which are also in matplotlib (version 2.37 in
+both).  Another release of Pillow, or of the FreeType inside, may render single pixels differently.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mdtree.exceptions import DataError
 
 __all__ = ["LETTERS", "glyphs"]
 
-# capitals, small letters that are not small capitals, and Greek capitals of their own
+# capitals, small letters unlike their capitals, and Greek capitals unlike Latin ones
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghijmnqrtyΓΔΘΛΞΠΣΦΨΩ"
 _FONTS = tuple(f"DejaVu{f}{b}.ttf" for f in ("Sans", "SansMono", "Serif") for b in ("", "-Bold"))
 _SYSTEM = Path("/usr/share/fonts/truetype/dejavu")
@@ -42,13 +42,13 @@ def glyphs(
     test: int = 2500,
     seed: int = 0,
 ) -> Halves:
-    """Draw the letters from number `first` on; `strength` scales what is done to them.
+    """Draw the letters from number `first` on; `strength` scales their transformations.
 
-    x = a glyph(A p + b) + c + noise e;  A turns (+-20 degrees), shears (+-0.2) and scales
-    (0.8 to 1.2), b moves (+-0.1 of the picture), a and c are contrast and ground
+    x = a glyph(A p + b) + c + noise e;  A rotates (+-20 degrees), shears (+-0.2) and scales
+    (0.8 to 1.2), b shifts (+-0.1 of the image), a and c are contrast and background
     """
     if first + classes > len(LETTERS):
-        raise DataError(f"there are {len(LETTERS)} letters, {first + classes} are asked for")
+        raise DataError(f"there are only {len(LETTERS)} letters, got {first} + {classes}")
     random = generator(seed)
     drawn = torch.stack([_drawn(font, LETTERS[first : first + classes]) for font in _fonts()])
     y = even_labels(train, test, classes, random)
@@ -62,7 +62,7 @@ def glyphs(
 
 
 def _moves(count: int, strength: float, random: torch.Generator) -> Tensor:
-    """Draw a 2x3 matrix for each picture."""
+    """Draw a random 2x3 matrix for each image."""
 
     def within(largest: float) -> Tensor:
         return largest * strength * (2 * torch.rand(count, generator=random) - 1)
@@ -74,7 +74,7 @@ def _moves(count: int, strength: float, random: torch.Generator) -> Tensor:
 
 
 def _drawn(font: ImageFont.FreeTypeFont, letters: str) -> Tensor:
-    """Draw each letter in the middle of a picture of 32x32 pixels, from 0 to 1."""
+    """Draw each letter in the middle of an image of 32x32 pixels, from 0 to 1."""
     pictures = []
     for letter in letters:
         picture = Image.new("L", (_DRAWN, _DRAWN))
@@ -85,14 +85,14 @@ def _drawn(font: ImageFont.FreeTypeFont, letters: str) -> Tensor:
 
 
 def _fonts() -> list[ImageFont.FreeTypeFont]:
-    basic = ImageFont.Layout.BASIC  # the other engine is not everywhere
+    basic = ImageFont.Layout.BASIC  # the other engine is not available everywhere
     return [
         ImageFont.truetype(io.BytesIO(_font(name)), _SIZE, layout_engine=basic) for name in _FONTS
     ]
 
 
 def _font(name: str) -> bytes:
-    """Read a font of the system, or the one inside matplotlib."""
+    """Read a font from the system, or from matplotlib."""
     system = _SYSTEM / name
     if system.is_file():
         return read_file(system, _LARGEST)

@@ -1,4 +1,4 @@
-"""What the data sets of the collection share: seeds, even classes, two halves."""
+"""Helpers for the data sets of the collection: seeds, balanced classes, two halves."""
 
 from __future__ import annotations
 
@@ -19,42 +19,44 @@ __all__ = [
     "refuse_less",
 ]
 
-_ENDLESS = 1e6  # of a dial: numbers beyond it make no data
-Halves = tuple[TensorItems, TensorItems]  # to train, to test
+_ENDLESS = 1e6  # larger parameters do not give useful data
+Halves = tuple[TensorItems, TensorItems]  # for training, for testing
 
 
 def refuse_less(least: int, **numbers: int) -> None:
-    """Hold dials of a data set to whole numbers of at least so much."""
+    """Check that parameters of a data set are whole numbers of at least `least`."""
     for name, number in numbers.items():
         if not isinstance(number, int) or number < least:
-            raise DataError(f"{name} must be a whole number, at least {least}; got {number!r:.40}")
+            raise DataError(
+                f"{name} must be a whole number of at least {least}, got {number!r:.40}"
+            )
 
 
 def refuse_endless(**numbers: float) -> None:
-    """Hold dials of a data set to finite numbers, at least 0."""
+    """Check that parameters of a data set are at least 0 and not too large."""
     for name, number in numbers.items():
         if not 0 <= number < _ENDLESS:
-            raise DataError(f"{name} must be a number, at least 0; got {number!r:.40}")
+            raise DataError(f"{name} must be from 0 to below {_ENDLESS:,.0f}, got {number!r:.40}")
 
 
 def generator(seed: int) -> torch.Generator:
-    """Make random numbers that nobody else draws from."""
+    """Create a separate random generator with this seed."""
     return torch.Generator().manual_seed(seed)
 
 
 def even_labels(train: int, test: int, classes: int, random: torch.Generator) -> Tensor:
-    """Draw labels in random order, each class as often as the others (+-1) in both halves."""
+    """Draw labels in random order, with balanced classes (+-1) in both halves."""
     parts = [torch.arange(n)[torch.randperm(n, generator=random)] % classes for n in (train, test)]
     return torch.cat(parts)
 
 
 def halved(x: Tensor, y: Tensor, train: int) -> Halves:
-    """Train on the first items and test on the others."""
+    """Split into the first `train` items and the others."""
     return TensorItems((x[:train], y[:train])), TensorItems((x[train:], y[train:]))
 
 
 def evenly_split(x: Tensor, y: Tensor, train: int, test: int, random: torch.Generator) -> Halves:
-    """Shuffle, and take the same number of items of each class (+-1) into both halves."""
+    """Shuffle, and split into two halves with balanced classes (+-1)."""
     classes = int(y.max()) + 1
     order = torch.randperm(len(y), generator=random)
     chosen: list[Tensor] = []
@@ -66,8 +68,8 @@ def evenly_split(x: Tensor, y: Tensor, train: int, test: int, random: torch.Gene
             part = by_class[label][taken[label] : taken[label] + count]
             if len(part) < count:
                 raise DataError(
-                    f"class {label} has {len(by_class[label])} items, and "
-                    f"{taken[label] + count} are asked for: take fewer"
+                    f"class {label} has {len(by_class[label])} items, but "
+                    f"{taken[label] + count} are needed: lower train or test"
                 )
             taken[label] += count
             chosen.append(part)
@@ -82,7 +84,7 @@ def evenly_split(x: Tensor, y: Tensor, train: int, test: int, random: torch.Gene
 
 
 def normalised(halves: Halves) -> Halves:
-    """Bring the columns to mean 0 and deviation 1, both as they are in the training half."""
+    """Standardise the columns with the mean and standard deviation of the training half."""
     (x, y), (x_test, y_test) = (_pair(items) for items in halves)
     mean, deviation = x.mean(0), x.std(0).clamp_min(1e-6)
     return (

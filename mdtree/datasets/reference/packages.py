@@ -1,7 +1,7 @@
-"""Files out of packages that are only read: nothing of them is installed, imported or run.
+"""Files from packages, which are only read: nothing is installed, imported or run.
 
-A package is looked for in the folder $MDTREE_REFERENCE_DATA (`data`, if that is not set), as it
-was fetched there, then where it is installed:
+A package is searched in the folder $MDTREE_REFERENCE_DATA (default: `data`), as it was downloaded,
+then where it is installed:
 
     pip download --no-deps river==0.26.1 -d data     wheel (.whl) or source (.tar.gz)
     (cd data && apt-get download wfrench)            Debian package (.deb)
@@ -22,7 +22,7 @@ from mdtree.regular_file import open_regular
 __all__ = ["debian_file", "python_file"]
 
 _LARGEST = 128 << 20  # bytes of one file, unpacked
-_AR_MAGIC, _AR_HEADER = b"!<arch>\n", 60  # of a .deb: an archive of three files
+_AR_MAGIC, _AR_HEADER = b"!<arch>\n", 60  # of a .deb, an archive of three files
 _AR_SIZE = slice(48, 58)  # of a file, in its header
 
 
@@ -41,7 +41,7 @@ def python_file(package: str, place: str) -> bytes:
             return read_file(installed / place, _LARGEST)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         raise DataError(f"{place} of {package} cannot be read: {error}; {how}") from error
-    raise DataError(f"the package {package} is not there: {how}")
+    raise DataError(f"the package {package} was not found: {how}")
 
 
 def debian_file(package: str, place: str) -> bytes:
@@ -55,7 +55,7 @@ def debian_file(package: str, place: str) -> bytes:
             return read_file(installed, _LARGEST)
     except (OSError, KeyError, ValueError, tarfile.TarError, EOFError) as error:
         raise DataError(f"{place} of {package} cannot be read: {error}; {how}") from error
-    raise DataError(f"the Debian package {package} is not there: {how}")
+    raise DataError(f"the Debian package {package} was not found: {how}")
 
 
 def _folder() -> Path:
@@ -67,7 +67,7 @@ def _newest_first(folder: Path, pattern: str) -> list[Path]:
 
 
 def _of_debian(content: bytes, place: str) -> bytes:
-    """Go through the archive: a header of 60 bytes before each file, which begins at even bytes."""
+    """Read a file in a .deb: an archive with a 60-byte header per file, at even offsets."""
     if not content.startswith(_AR_MAGIC):
         raise ValueError("it is not a Debian package")
     at = len(_AR_MAGIC)
@@ -79,11 +79,11 @@ def _of_debian(content: bytes, place: str) -> bytes:
             with tarfile.open(fileobj=part, mode="r:*") as archive:
                 return _of_tar(archive, f"./{place}")
         at = start + size + size % 2
-    raise ValueError("it holds no data")
+    raise ValueError("it contains no data archive")
 
 
 def _of_tar(archive: tarfile.TarFile, place: str) -> bytes:
-    """Find a file by its end: sources lie in a folder with the version in its name."""
+    """Find a file by the end of its path: the top folder of a source is named by version."""
     for member in archive:
         if member.isfile() and (member.name == place or member.name.endswith(f"/{place}")):
             file = archive.extractfile(member)

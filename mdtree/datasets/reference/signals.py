@@ -23,7 +23,7 @@ def signals(
     test: int = 2500,
     seed: int = 0,
 ) -> Halves:
-    """Put a smooth template somewhere into noise.
+    """Classify signals by the smooth template hidden in noise.
 
     x(t) = a f_y(t - s) + noise e(t);  a from 0.6 to 1.4, s from 0 to length - span
     """
@@ -38,7 +38,7 @@ def signals(
 
 
 def _templates(classes: int, span: int, random: torch.Generator) -> Tensor:
-    """Draw running means of white noise, of mean 0 and deviation 1 each."""
+    """Draw running means of white noise, each with mean 0 and standard deviation 1."""
     white = torch.randn(classes, span + _SMOOTH - 1, generator=random)
     smooth = white.unfold(1, _SMOOTH, 1).mean(2)
     centred = smooth - smooth.mean(1, keepdim=True)

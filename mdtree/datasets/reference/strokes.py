@@ -1,4 +1,4 @@
-"""Written signs: each class is a line of a pen, bent, turned and moved anew for every item."""
+"""Written signs: each class is a pen stroke, bent, rotated and shifted at random for each item."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from mdtree.datasets.reference.halves import (
 __all__ = ["strokes"]
 
 _POINTS = 6  # that the pen goes through
-_STEPS = 24  # of a line, between its ends
-_BLOCK = 512  # pictures drawn at a time
-_THICK = 0.14  # of a pen, of half a picture
+_STEPS = 24  # points on a line
+_BLOCK = 512  # images drawn at a time
+_THICK = 0.14  # thickness of the pen; half an image is 1
 
 
 def strokes(
@@ -32,7 +32,7 @@ def strokes(
     test: int = 2500,
     seed: int = 0,
 ) -> Halves:
-    """Draw grey pictures of signs; `bend` is how far a hand strays from the sign of its class.
+    """Draw grey images of signs; `bend` is how far the pen strays from the sign of its class.
 
     x(p) = exp(-(distance of p to the line)^2 / thickness^2) + noise e
     """
@@ -53,7 +53,7 @@ def strokes(
 
 
 def _drawn(points: Tensor, side: int) -> Tensor:
-    """Draw smooth lines: a Bezier curve through none but the first and the last of its points."""
+    """Draw a Bezier curve for each list of control points."""
     t = torch.linspace(0, 1, _STEPS)
     points = points.unsqueeze(1).expand(-1, _STEPS, -1, -1)
     while points.shape[2] > 1:  # de Casteljau

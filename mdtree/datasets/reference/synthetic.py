@@ -1,4 +1,4 @@
-"""Synthetic tasks with dials: overlap, distractors, the size of a teacher, depth, a modulus."""
+"""Synthetic tasks with parameters: overlap, distractors, size of a teacher, depth, modulus."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mdtree.exceptions import DataError
 __all__ = ["boxes", "factors", "mixture", "modular", "parity", "shells", "teacher"]
 
 _DEEPEST = 12  # cuts of a cube: 4,096 boxes
-_SPARE = 3  # times the points that are needed: the rarest class of a teacher has enough
+_SPARE = 3  # times as many points as needed, so that the rarest class has enough
 
 
 def mixture(
@@ -31,7 +31,7 @@ def mixture(
     test: int = 2500,
     seed: int = 0,
 ) -> Halves:
-    """Draw points around centres, several of them for each class; `spread` is their overlap.
+    """Draw points around several centres per class; `spread` is their overlap.
 
     x = c + spread e;  the centres c and the noise e are standard normal
     """
@@ -52,7 +52,7 @@ def teacher(
     test: int = 2500,
     seed: int = 0,
 ) -> Halves:
-    """Label standard normal points by a random network, each class equally often.
+    """Label standard normal points with a random network, in balanced classes.
 
     y = argmax standardised(V tanh(2 W x / sqrt(inputs)));  all entries are standard normal
     """
@@ -74,16 +74,16 @@ def boxes(
     test: int = 2500,
     seed: int = 0,
 ) -> Halves:
-    """Cut a cube into 2^depth boxes of equal content, as a tree does; each box has a class.
+    """Cut a cube into 2^depth boxes with equally many points, as a tree does; each box has a class.
 
-    x is even in [-1, 1]^inputs;  every cut is at the median of one column, drawn anew for each box;
-    the classes take turns over the boxes in random order
+    x is uniform in [-1, 1]^inputs;  every cut is at the median of a random column of its box;  the
+    classes alternate over the boxes in random order
     """
     refuse_less(1, classes=classes, depth=depth, inputs=inputs, train=train, test=test)
     if depth > _DEEPEST:
         raise DataError(f"depth must be at most {_DEEPEST}, got {depth}")
     if 2**depth < classes:
-        raise DataError(f"{2**depth} boxes cannot have {classes} classes: cut deeper")
+        raise DataError(f"{2**depth} boxes are too few for {classes} classes: raise depth")
     random = generator(seed)
     x = 2 * torch.rand(_SPARE * (train + test), inputs, generator=random) - 1
     box = torch.zeros(len(x), dtype=torch.long)
@@ -108,15 +108,15 @@ def shells(
     test: int = 2500,
     seed: int = 0,
 ) -> Halves:
-    """Ask how far a point is from the middle, in a stretched and rotated space.
+    """Classify points by their distance from the origin, in a stretched and rotated space.
 
-    y = which of `classes` equal shares of r + sin(waves pi a) / 2 a point is in,
+    y = the quantile, one of `classes`, of r + sin(waves pi a) / 2,
     r = |z| over the median, z the first `relevant` columns of A x, a = z_1;  x is standard normal
     """
     refuse_less(1, classes=classes, inputs=inputs, relevant=relevant, train=train, test=test)
     refuse_endless(waves=waves)
     if relevant > inputs:
-        raise DataError(f"of {inputs} inputs, {relevant} cannot be relevant: take fewer")
+        raise DataError(f"relevant must be at most inputs = {inputs}, got {relevant}")
     random = generator(seed)
     x = torch.randn(_SPARE * (train + test), inputs, generator=random)
     turned = torch.linalg.qr(torch.randn(inputs, inputs, generator=random))[0]
@@ -137,10 +137,10 @@ def factors(
     test: int = 2500,
     seed: int = 0,
 ) -> Halves:
-    """Measure a few hidden factors many times, as columns of a table do: some yes or no.
+    """Classify a few hidden factors by many noisy measurements, some of them binary.
 
-    x = A z + noise e, every third column its sign alone;  y = argmax of a random network of z,
-    each class equally often
+    x = A z + noise e, of every third column only the sign;  y = argmax of a random network of z, in
+    balanced classes
     """
     refuse_less(1, classes=classes, hidden=hidden, inputs=inputs, train=train, test=test)
     refuse_endless(noise=noise)
@@ -159,14 +159,16 @@ def factors(
 def parity(
     *, relevant: int = 3, bits: int = 16, train: int = 4096, test: int = 2500, seed: int = 0
 ) -> Halves:
-    """Ask whether the number of ones among the first bits is odd; the other bits distract.
+    """Compute the parity of the first bits; the other bits are distractors.
 
     x = +-1 (1 is a one);  y = (number of ones among x_1 ... x_relevant) mod 2
 
     No pattern is in both halves: all are drawn without repetition.
     """
     if train + test > 2**bits:
-        raise DataError(f"{bits} bits have {2**bits} patterns, {train + test} are asked for")
+        raise DataError(
+            f"{bits} bits have only {2**bits} patterns, got train + test {train + test}"
+        )
     random = generator(seed)
     number = torch.randperm(2**bits, generator=random)[: train + test]
     ones = (number.unsqueeze(1) >> torch.arange(bits)) & 1
@@ -176,14 +178,14 @@ def parity(
 def modular(
     *, modulus: int = 13, numbers: int = 78, train: int = 3200, test: int = 2000, seed: int = 0
 ) -> Halves:
-    """Add two numbers on a circle: what a number is modulo the modulus has to be found out.
+    """Add two numbers modulo `modulus`.
 
     x = (a, b), ids from 0 to numbers - 1;  y = (a + b) mod modulus
 
     No pair is in both halves: all are drawn without repetition.
     """
     if train + test > numbers**2:
-        raise DataError(f"there are {numbers**2} pairs, {train + test} are asked for")
+        raise DataError(f"there are only {numbers**2} pairs, got train + test {train + test}")
     random = generator(seed)
     pair = torch.randperm(numbers**2, generator=random)[: train + test]
     x = torch.stack([pair // numbers, pair % numbers], dim=1)

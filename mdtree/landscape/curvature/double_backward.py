@@ -1,4 +1,4 @@
-"""Second derivatives of modules whose fast kernels have none."""
+"""Second derivatives of modules whose fused kernels do not support them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ ResultT = TypeVar("ResultT")
 
 
 class NoSecondDerivativeError(MdtreeError):
-    """The network or the loss has no second derivative."""
+    """The second derivative of the network or the loss is not available."""
 
 
 @dataclass(frozen=True)
 class DoubleBackwardResult(Generic[ResultT]):
-    """A result, and the kernels that were passed over for it."""
+    """A result, and notes on the kernels that were avoided."""
 
     result: ResultT
     notes: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ _FALLBACKS = (
     _Fallback(
         "scaled_dot_product",
         lambda: sdpa_kernel(SDPBackend.MATH),
-        "attention ran under the math kernel: the fused one has no second derivative",
+        "attention ran with the math kernel: the fused kernel has no second derivative",
     ),
     _Fallback(
         "cudnn",
@@ -64,7 +64,7 @@ _FALLBACKS = (
         "recurrent layers ran without cuDNN: it has no second derivative",
     ),
 )
-_MARKS = (  # in errors that are about a missing derivative
+_MARKS = (  # of errors about a missing derivative
     "differentiate twice",
     "double backward",
     "is not implemented",
@@ -75,7 +75,17 @@ _MESSAGE = "the network or the loss has no second derivative"
 
 
 def double_backward(work: Callable[[], ResultT]) -> DoubleBackwardResult[ResultT]:
-    """Do work that differentiates twice; where a fused kernel cannot, go around it and say so."""
+    """Run `work`, which differentiates twice, without the fused kernels that do not support it.
+
+    Args:
+        work: The computation; it is repeated each time that a kernel has to be avoided.
+
+    Returns:
+        The result, with a note for each kernel that was avoided.
+
+    Raises:
+        NoSecondDerivativeError: There is no second derivative without fused kernels either.
+    """
     left = list(_FALLBACKS)
     notes: list[str] = []
     with ExitStack() as around:
@@ -101,10 +111,10 @@ def double_backward(work: Callable[[], ResultT]) -> DoubleBackwardResult[ResultT
 
 
 def check_double_backward(gradients: Sequence[Tensor]) -> None:
-    """Look for operations that were marked as once differentiable.
+    """Raise NoSecondDerivativeError if an operation is marked as once differentiable.
 
-    Torch raises their error only where it passes them, and on the way to a weight it passes them
-    by: their part of the second derivative would be zero.
+    torch raises an error only when it passes through such an operation.  On the way to the weights
+    it may not pass it, and its part of the second derivative would silently be zero.
     """
     nodes = [gradient.grad_fn for gradient in gradients]
     seen = set(nodes)

@@ -1,13 +1,13 @@
-"""Lanczos: the ends of the spectrum of a symmetric matrix that is known by its products.
+"""Lanczos: the extreme eigenvalues of a symmetric matrix, from matrix-vector products.
 
     H q_j = beta_(j-1) q_(j-1) + alpha_j q_j + beta_j q_(j+1)
 
 with full reorthogonalisation.  The eigenvalues of the tridiagonal T (Ritz values) converge to the
-extreme ones of H first; the residual r of a Ritz pair is beta_m |s_m|, s its eigenvector in T.  An
-eigenvalue of H lies within r of it, and within r^2 / gap, gap being the distance to the rest of the
-spectrum, for which the next Ritz value plus its own residual stands.  The squares of the first
-components of the s are the weights of a Gauss quadrature of the spectral density seen by the start
-vector.
+extreme eigenvalues of H first.  With s the eigenvector in T, the residual of a Ritz pair is
+r = beta_m |s_m|.  An eigenvalue of H is within r of the Ritz value, and within r^2 / gap, where gap
+is the distance to the rest of the spectrum, estimated by the next Ritz value plus its residual.
+The squared first components of the s are the weights of a Gauss quadrature of the spectral density
+seen by the start vector.
 
 Golub and Welsch 1969; Ghorbani, Krishnan and Xiao 2019, arXiv 1901.10159.
 """
@@ -26,19 +26,19 @@ from torch import Tensor
 __all__ = ["LanczosResult", "lanczos"]
 
 Product = Callable[[Tensor], Tensor]
-_ROWS = 16  # of the basis at first; few matrices need more
+_ROWS = 16  # initial size of the basis; few matrices need more
 
 
 @dataclass(frozen=True, kw_only=True)
 class LanczosResult:
-    """What m steps of Lanczos tell of a matrix."""
+    """The result of m Lanczos steps."""
 
     values: NDArray[np.float64]  # (m,) ascending
-    weights: NDArray[np.float64]  # (m,) of the density; their sum is 1
+    weights: NDArray[np.float64]  # (m,) of the spectral density; their sum is 1
     residuals: NDArray[np.float64]  # (m,) of the values
-    basis: Tensor  # (m, n), orthonormal lines
+    basis: Tensor  # (m, n), orthonormal rows
     diagonal: NDArray[np.float64]  # (m,) q_j H q_j; their sum is the trace inside the basis
-    vectors: NDArray[np.float64]  # (m, m), columns: eigenvectors of T
+    vectors: NDArray[np.float64]  # (m, m), eigenvectors of T in columns
     converged: bool
 
     @property
@@ -48,7 +48,7 @@ class LanczosResult:
 
     @property
     def error(self) -> float:
-        """Distance of the largest value to an eigenvalue, at most (for a gap that is seen)."""
+        """Bound on the distance of the largest value to an eigenvalue (with the estimated gap)."""
         residual = float(self.residuals[-1])
         if len(self.values) == 1:
             return residual
@@ -56,7 +56,7 @@ class LanczosResult:
         return min(residual, residual**2 / gap) if gap > 0 else residual
 
     def top_vector(self) -> Tensor:
-        """Give the eigenvector of the largest eigenvalue."""
+        """Compute the eigenvector of the largest eigenvalue."""
         combination = torch.as_tensor(self.vectors[:, -1]).to(self.basis)
         return combination @ self.basis
 
@@ -64,12 +64,19 @@ class LanczosResult:
 def lanczos(
     product: Product, start: Tensor, *, steps: int, tolerance: float, least: int = 1
 ) -> LanczosResult:
-    """Run up to `steps` steps; stop when the top value's error is within the tolerance.
+    """Run Lanczos until the largest eigenvalue is known within the tolerance.
 
-    The tolerance is relative to the top value; at least `least` steps are made, unless the space
-    is exhausted: what then is left of a product is rounding, which cannot be made orthogonal.
+    Args:
+        product: Multiplies a vector by the matrix.
+        start: The start vector.
+        steps: The maximal number of steps.
+        tolerance: The largest error of the largest eigenvalue, relative to it.
+        least: The minimal number of steps, unless the space is exhausted before.
+
+    Returns:
+        Ritz values and vectors; `converged` says whether the tolerance was reached.
     """
-    nothing = torch.finfo(start.dtype).eps ** (2 / 3)  # beside the largest eigenvalue
+    nothing = torch.finfo(start.dtype).eps ** (2 / 3)  # relative to the largest eigenvalue
     steps = min(steps, len(start))
     basis = start.new_empty(min(steps, _ROWS), len(start))
     basis[0] = start / torch.linalg.vector_norm(start)

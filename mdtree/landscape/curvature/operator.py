@@ -1,10 +1,10 @@
-"""The Hessian of the mean loss over a sample, as a function of vectors.
+"""The Hessian of the mean loss over a sample, as a matrix-free operator.
 
     H v = sum_b (n_b / n) * d/dw <grad L_b(w), v>          Pearlmutter 1994
 
-L_b is the mean loss over micro-batch b of n_b items, so the batches may be uneven.  Only one
-micro-batch's graph is alive at a time: memory does not grow with the sample.  Several vectors share
-the graph of each gradient, which is a third of the cost of a product.
+L_b is the mean loss over micro-batch b of n_b items, so batches may have different sizes.  Only one
+micro-batch's graph is alive at a time, so memory does not grow with the sample.  Several vectors
+share the graph of each gradient, which is a third of the cost of a product.
 """
 
 from __future__ import annotations
@@ -28,14 +28,20 @@ __all__ = ["Hessian", "LossError", "mean_loss"]
 
 
 class LossError(MdtreeError):
-    """The loss or its derivatives are not numbers that could be measured."""
+    """The loss or its derivatives are not finite, or cannot be computed."""
 
 
 class Hessian:
-    """The Hessian at `weights`, with respect to the parameters that are not frozen.
+    """The Hessian at `weights`, with respect to the trainable parameters.
 
     Parameters that the network does not use, or on which the loss depends linearly, have zero
-    rows.  The module runs in the mode that it is in, at copies of the weights and buffers.
+    rows.  The module runs in its current mode, at copies of the weights and buffers.
+
+    Args:
+        runner: The network and its loss.
+        weights: The point at which the Hessian is taken.
+        items: The sample.
+        batch_size: The items of a micro-batch.
     """
 
     def __init__(
@@ -53,32 +59,32 @@ class Hessian:
         }
 
     def over(self, items: Items) -> Hessian:
-        """Give the Hessian over other items."""
+        """Return the Hessian on other items."""
         return Hessian(self.runner, self.weights, items, self.batch_size)
 
     @property
     def size(self) -> int:
-        """Count the parameters."""
+        """Number of trainable parameters."""
         return self.layout.size
 
     def random(self, source: torch.Generator) -> Tensor:
-        """Draw a vector in which every direction is as likely."""
+        """Draw a standard normal vector."""
         leaf = next(iter(self.leaves.values()))
         return torch.randn(self.size, generator=source).to(leaf)
 
     def product(self, vector: Tensor) -> Tensor:
-        """Give H v."""
+        """Compute H v."""
         return self.products(vector.unsqueeze(0))[0]
 
     def products(self, vectors: Tensor) -> Tensor:
-        """Give H v for each line of `vectors`."""
+        """Compute H v for each row of `vectors`."""
         total = torch.zeros_like(vectors)
         for share, part in self.parts(vectors, self.batch_size):
             total += share * part
         return total
 
     def parts(self, vectors: Tensor, batch_size: int) -> Iterator[tuple[float, Tensor]]:
-        """Give each micro-batch's share of the items, and the products with its own Hessian."""
+        """Yield each micro-batch's share of the items, and the products with its own Hessian."""
         for batch in self.runner.batches(self.items, batch_size):
             work = partial(self._of_batch, batch, vectors)
             part = self.runner.network.with_weights(self.weights, work)
@@ -122,13 +128,22 @@ class Hessian:
 
 
 def mean_loss(runner: ModelRunner, output: Tensor, batch: Batch) -> Tensor:
-    """Give the mean loss of a batch, if it can be differentiated at all."""
+    """Compute the mean loss of a batch.
+
+    Args:
+        runner: The loss.
+        output: The output of the network.
+        batch: The batch.
+
+    Raises:
+        LossError: The mean loss is not finite, or cannot be differentiated.
+    """
     loss = runner.losses(output, batch).mean()
     if not torch.isfinite(loss):
         raise LossError(f"the loss is not finite: {loss.item()}")
     if not loss.requires_grad:
         raise LossError(
-            "the loss does not depend on any parameter that is not frozen "
-            "(does the network run under torch.no_grad?)"
+            "the loss does not depend on any trainable parameter: "
+            "check whether the network runs under torch.no_grad"
         )
     return loss

@@ -1,11 +1,11 @@
-"""The Hessian as the published tables have it: PyHessian's, wrapped so that its faults stay inside.
+"""The Hessian of the published tables: PyHessian, with its faults contained.
 
-PyHessian 0.1 adds its gradients to those of the module and leaves both behind, leaves evaluation
-mode on, fails on parameters that are not used or on which the loss depends linearly, takes pairs
-(inputs, targets) only, and ends the trace at the second probe when it is negative.  So it gets a
-private copy of the module in which such parameters are frozen (their rows of the Hessian are zero),
-which finds its batches by number, a second try where the trace ended for the wrong reason, and
-probes that are drawn on the CPU, so that devices draw alike, and a second try draws them again.
+PyHessian 0.1 adds its gradients to those of the module and leaves them there, leaves evaluation
+mode on, fails on parameters that are not used or on which the loss depends linearly, accepts only
+pairs (inputs, targets), and stops the trace at the second probe if it is negative.  So it gets a
+private copy of the module that finds its batches by number and in which such parameters are frozen
+(their rows of the Hessian are zero).  The trace is repeated if it stopped for the wrong reason, and
+probes are drawn on the CPU, so that all devices and repetitions draw the same ones.
 
 Yao, Gholami, Keutzer and Mahoney 2020, arXiv 1912.07145.
 """
@@ -42,7 +42,7 @@ _NEVER = -1e30  # a tolerance that no trace reaches
 
 @dataclass(frozen=True, kw_only=True)
 class PyHessianResult:
-    """What PyHessian computed."""
+    """The numbers computed by PyHessian."""
 
     top: float
     top_iterations: int
@@ -59,7 +59,15 @@ def published_hessian(
 ) -> PyHessianResult:
     """Run power iteration, then Hutchinson's estimator, with PyHessian's limit and tolerances.
 
-    All items make one batch, whose graph is kept; where memory runs out, several smaller ones.
+    All items form one batch, whose graph is kept, or several smaller ones if memory runs out.
+
+    Args:
+        runner: The network and its loss.
+        weights: The point at which the Hessian is taken.
+        items: The sample.
+
+    Raises:
+        LossError: The loss or its derivatives are not finite.
     """
     state = torch.random.get_rng_state()
 
@@ -92,14 +100,14 @@ def _measured(
         numbered.zero_grad(set_to_none=True)  # the gradients hold graphs that hold the gradients
     if not all(math.isfinite(number) for number in (top, *forms)):
         raise LossError("the second derivatives of the loss are not finite")
-    graphs = 1 + (1 if len(batches) == 1 else products)  # one to see which parameters are flat
+    graphs = 1 + (1 if len(batches) == 1 else products)  # one to find the flat parameters
     count = sum(size(batch) for batch in batches)
     runner.meter.add(ComputeCost(gradient=count * graphs, product=count * products))
     return PyHessianResult(top=top, top_iterations=iterations, forms=forms)
 
 
 class _Numbered(nn.Module):
-    """A module that is called with the number of a batch, and counts how often it is cleared."""
+    """A module that is called with the number of a batch, and counts calls of zero_grad."""
 
     def __init__(self, module: nn.Module, batches: Sequence[Batch]) -> None:
         super().__init__()
@@ -112,7 +120,7 @@ class _Numbered(nn.Module):
 
     @property
     def products(self) -> int:
-        """Count the products so far: PyHessian clears before each, and twice for each batch."""
+        """Number of products so far: PyHessian calls zero_grad before each, and twice per batch."""
         each = 1 if len(self.batches) == 1 else 1 + 2 * len(self.batches)
         return self.cleared // each
 
@@ -122,7 +130,7 @@ class _Numbered(nn.Module):
 
 
 class _DrawnHere(TorchFunctionMode):
-    """Draws random numbers like a tensor on the CPU, as everything else here is drawn."""
+    """Draws the random numbers of PyHessian on the CPU, like all others here."""
 
     def __torch_function__(
         self,
@@ -149,7 +157,7 @@ def _pyhessian(runner: ModelRunner, numbered: _Numbered) -> Any:
     ]
     data = {"data": pairs[0]} if len(pairs) == 1 else {"dataloader": pairs}
     estimator = PyHessian(numbered, criterion, cuda=False, **data)
-    estimator.device = runner.device  # its vectors lie there; it knows no other than cpu and cuda
+    estimator.device = runner.device  # of its vectors; it only knows cpu and cuda itself
     return estimator
 
 
@@ -170,7 +178,7 @@ def _freeze_flat(runner: ModelRunner, numbered: _Numbered) -> None:
 def _forms(estimator: Any, limit: int) -> tuple[float, ...]:
     """Give the probes of the trace; a negative one is continued to where a positive one would be.
 
-    PyHessian's rule divides by the signed trace, so it is fulfilled by any negative one.
+    PyHessian's stopping rule divides by the signed trace, so any negative trace fulfils it.
     """
     state = torch.random.get_rng_state()
     forms = estimator.trace(maxIter=limit, tol=_TOLERANCE)

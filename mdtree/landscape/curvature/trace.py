@@ -1,12 +1,12 @@
-"""The trace of a symmetric matrix that is known by its products.
+"""The trace of a symmetric matrix, from matrix-vector products.
 
-Inside an orthonormal basis Q (that of Lanczos, which holds the large eigenvalues) the trace is
-known; outside of it, it is the mean over random signs z:
+Inside an orthonormal basis Q (that of Lanczos, which contains the large eigenvalues) the trace is
+known; outside it is estimated by the mean over random signs z:
 
     tr H = tr(Q^T H Q) + E[ g^T H g ],      g = (1 - Q Q^T) z
 
 This is Hutch++ (Meyer, Musco, Musco and Woodruff 2021, arXiv 2010.09649) with Q from Lanczos: the
-variance that is left comes from the bulk of small eigenvalues alone.  With an empty basis it is
+remaining variance comes only from the bulk of small eigenvalues.  With an empty basis it is
 Hutchinson's estimator.
 """
 
@@ -27,7 +27,7 @@ Products = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """An estimate, and how it was reached."""
+    """An estimate of the trace."""
 
     value: float
     stderr: float  # of the mean over the probes
@@ -46,10 +46,17 @@ def estimate_trace(
     budget: int,
     block: int = 4,
 ) -> Trace:
-    """Draw probes, a block at a time, until the standard error is within the tolerance.
+    """Draw probes until the standard error of the trace is within the tolerance.
 
-    `inside` is the trace inside the basis.  The tolerance is relative to the trace; there are at
-    least `least` probes, so that their spread is known, and at most `budget`.
+    Args:
+        products: Multiplies each row by the matrix.
+        basis: Orthonormal rows, for which the trace is known.
+        inside: The trace inside the basis.
+        source: The source of the probes.
+        tolerance: The largest standard error, relative to the trace.
+        least: The minimal number of probes, which a standard error needs.
+        budget: The maximal number of probes.
+        block: Probes that are drawn at a time.
     """
     forms: list[float] = []
     size = basis.shape[1]

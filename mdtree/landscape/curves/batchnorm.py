@@ -1,7 +1,7 @@
-"""Statistics of BatchNorm, re-estimated for weights that were never trained with their own.
+"""BatchNorm statistics, re-estimated for weights that have none of their own.
 
-mean = sum_b n_b mean_b / sum_b n_b, and the same for the (unbiased) variance: one pass over items,
-weighted by the size of the batches, without autograd.
+mean = sum_b n_b mean_b / sum_b n_b, and the same for the (unbiased) variance: one pass over the
+items, weighted by the size of the batches, without autograd.
 """
 
 from __future__ import annotations
@@ -24,12 +24,21 @@ __all__ = ["batch_statistics", "batches_with_variance", "has_statistics", "reest
 
 
 def has_statistics(module: nn.Module) -> bool:
-    """Say whether a module has statistics that depend on the weights."""
+    """Return whether a module has running statistics, which depend on the weights."""
     return any(True for _ in _layers(module))
 
 
 def reestimate(runner: ModelRunner, items: Items, run: Run) -> None:
-    """Set the statistics that `run` holds to those of one pass over the items."""
+    """Set the BatchNorm statistics of `run` to those of one pass over the items.
+
+    Args:
+        runner: The network and its batch size.
+        items: At least two items.
+        run: The network at its weights, whose buffers are set.
+
+    Raises:
+        DataError: Memory runs out even with batches of two items.
+    """
     if not has_statistics(runner.network.module):
         return
     with torch.no_grad(), batch_statistics(runner.network.module) as layers:
@@ -58,9 +67,9 @@ def _collect(
 
 @contextmanager
 def batch_statistics(module: nn.Module) -> Iterator[list[_NormBase]]:
-    """Let layers with statistics use and collect those of the batch; dropout and the like are off.
+    """Put layers with statistics into training mode, and all others into evaluation mode.
 
-    Modes and momenta are found afterwards as they were.
+    Modes and momenta are restored afterwards.
     """
     modes = [(inner, inner.training) for inner in module.modules()]
     layers = list(_layers(module))
@@ -80,7 +89,7 @@ def batch_statistics(module: nn.Module) -> Iterator[list[_NormBase]]:
 def batches_with_variance(
     runner: ModelRunner, items: Items, batch_size: int | None = None
 ) -> Iterator[Batch]:
-    """Yield all items in batches of at least two; a last one that is alone is left out."""
+    """Yield all items in batches of at least two; a single last item is left out."""
     for batch in runner.batches(items, max(batch_size or runner.batch_size, 2)):
         if size(batch) > 1:
             yield batch

@@ -1,9 +1,9 @@
-"""A path between two networks: a quadratic Bezier curve through the space of weights.
+"""A path between two networks: a quadratic Bezier curve in weight space.
 
     w(t) = (1-t)^2 a + 2t(1-t) b + t^2 c,      0 <= t <= 1
 
-with the ends a and c and one control point b; with b = (a + c) / 2 it is the straight line.  What
-training does not change (frozen parameters, buffers) is that of the nearer end.
+with the ends a and c and one control point b; with b = (a + c) / 2 it is the straight line.  Frozen
+parameters and buffers are those of the nearer end.
 
 Garipov et al. 2018, arXiv 1802.10026.
 """
@@ -31,7 +31,7 @@ class BezierCurve:
     control_point: Tensor  # (n,)
 
     def __post_init__(self) -> None:
-        """Refuse ends that are not of one network."""
+        """Refuse ends that belong to different networks."""
         start, end = (
             {(name, tensor.shape) for name, tensor in weights.items()}
             for weights in (self.start, self.end)
@@ -44,11 +44,11 @@ class BezierCurve:
             )
 
     def nearer(self, t: float) -> Weights:
-        """Give the end to which t is nearer."""
+        """Return the end that is nearer to t."""
         return self.start if t < 0.5 else self.end  # noqa: PLR2004 - the middle
 
     def at(self, t: float) -> dict[str, Tensor]:
-        """Give fresh weights at t; at 0 and 1 they are the ends to the last bit."""
+        """Return a copy of the weights at t; at 0 and 1 they equal the ends bit for bit."""
         weights = {name: tensor.detach().clone() for name, tensor in self.nearer(t).items()}
         if 0 < t < 1:
             a, c = self.layout.flatten(self.start), self.layout.flatten(self.end)
@@ -58,6 +58,10 @@ class BezierCurve:
 
 
 def straight_line(layout: ParameterLayout, start: Weights, end: Weights) -> BezierCurve:
-    """Join two networks by a line."""
+    """Return the straight line between two networks.
+
+    Raises:
+        MismatchError: The networks have different tensors.
+    """
     control_point = (layout.flatten(start) + layout.flatten(end)) / 2
     return BezierCurve(layout=layout, start=start, end=end, control_point=control_point)

@@ -1,4 +1,4 @@
-"""The profile of a path: error and loss at points along it, and what is read off it.
+"""The profile of a path: error and loss at points along it, and quantities read off it.
 
 With r(t) the error in percent, e = (r(0) + r(1)) / 2 and u the inner point with the largest
 |r(t) - e|:
@@ -8,7 +8,7 @@ With r(t) the error in percent, e = (r(0) + r(1)) / 2 and u the inner point with
     barrier      = max over inner t of r(t) - max(r(0), r(1))          the same for the loss
 
 Yang et al. 2021, arXiv 2107.11228, for the first; Frankle et al. 2020, arXiv 1912.05671, for the
-last.  All points are measured on the same items: standard errors are those of paired differences.
+last.  All points are measured on the same items, so standard errors are of paired differences.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ProfileValue:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """The score at t."""
+    """A position t on the path, and the score there."""
 
     t: float
     score: Score
@@ -53,7 +53,7 @@ class Point:
 
     @property
     def error(self) -> float | None:
-        """Share of wrong items in percent; None if the targets are no classes."""
+        """Share of wrong items in percent; None if the targets are not classes."""
         return None if self.score.wrong is None else self.score.error()
 
 
@@ -65,21 +65,21 @@ class Profile:
 
     @property
     def has_errors(self) -> bool:
-        """Say whether items can be wrong."""
+        """Whether the targets are classes, so that items can be wrong."""
         return self.points[0].score.wrong is not None
 
     @property
     def ends(self) -> tuple[Point, Point]:
-        """Give the first and the last."""
+        """The first and the last point."""
         return self.points[0], self.points[-1]
 
     @property
     def inner(self) -> tuple[Point, ...]:
-        """Leave out the ends."""
+        """The points between the ends."""
         return self.points[1:-1]
 
     def worst(self) -> Point:
-        """Give the inner point that differs most from the mean of the ends, in error, then loss."""
+        """Return the inner point farthest from the mean of the ends, in error, then in loss."""
 
         def difference(point: Point) -> tuple[float, float]:
             error = self._off(point, lambda point: point.error or 0.0)
@@ -88,27 +88,27 @@ class Profile:
         return max(self.inner, key=difference)
 
     def connectivity(self) -> ProfileValue:
-        """Error of the ends minus that at the worst point."""
+        """Compute the error of the ends minus that at the worst point."""
         first, last = self.ends
         return _mean((_wrong(first) + _wrong(last)) / 2 - _wrong(self.worst()), scale=100)
 
     def peak(self) -> ProfileValue:
-        """Minus the highest error inside."""
+        """Compute minus the highest error inside."""
         return _mean(-_wrong(_highest(self.inner, Score.error)), scale=100)
 
     def barrier(self) -> ProfileValue:
-        """Highest error inside minus that of the worse end."""
+        """Compute the highest error inside minus that of the worse end."""
         highest, worse = (_highest(points, Score.error) for points in (self.inner, self.ends))
         return _mean(_wrong(highest) - _wrong(worse), scale=100)
 
     def loss_barrier(self) -> ProfileValue:
-        """Highest loss inside minus that of the worse end."""
+        """Compute the highest loss inside minus that of the worse end."""
         highest, worse = (_highest(points, Score.mean_loss) for points in (self.inner, self.ends))
         figure = _mean(highest.score.losses - worse.score.losses)
         return figure if highest.score.each else ProfileValue(value=figure.value, stderr=None)
 
     def _off(self, point: Point, of: Callable[[Point], float]) -> float:
-        """Measure how far a point is from the mean of the ends."""
+        """Return the distance of a point from the mean of the ends."""
         first, last = self.ends
         return _comparable(abs(of(point) - (of(first) + of(last)) / 2))
 
@@ -123,10 +123,16 @@ def profile(
     refined: int = 0,
     known: Sequence[Point] = (),
 ) -> Profile:
-    """Measure the ends and the inner points, then `refined` times both sides of the worst.
+    """Measure the ends and inner points of a path, and refine around the worst point.
 
-    The statistics of BatchNorm are re-estimated on `statistics` at every point.  Points that are
-    known (ends that two paths share) are not measured again.
+    Args:
+        runner: The network and its loss.
+        path: The path.
+        items: The items on which every point is measured.
+        statistics: The items on which BatchNorm statistics are re-estimated at every point.
+        inner: The positions of the inner points.
+        refined: How many times a point is added on both sides of the worst.
+        known: Points that need not be measured again, such as ends that two paths share.
     """
     points = {point.t: point for point in known}
     for t in (0.0, 1.0, *inner):
@@ -157,7 +163,7 @@ def _highest(points: Sequence[Point], of: Callable[[Score], float]) -> Point:
 
 
 def _comparable(value: float) -> float:
-    """Let what is not a number be the worst, so that it is not passed over."""
+    """Replace NaN by infinity, so that it counts as the worst."""
     return math.inf if math.isnan(value) else value
 
 
@@ -167,7 +173,7 @@ def _wrong(point: Point) -> Tensor:
 
 
 def _mean(values: Tensor, *, scale: float = 1.0) -> ProfileValue:
-    """Mean and its standard error over the items."""
+    """Compute the mean over the items and its standard error."""
     count = len(values)
     spread = float(torch.std(values)) if count > 1 else math.nan
     return ProfileValue(

@@ -1,7 +1,8 @@
-"""Random weights, as the published curves start with them.
+"""Random weights, with which the published curves start.
 
-Convolutions and linear layers: U(-k, k) with k = 1 / sqrt(fan in), the bias too; normalisation: the
-scale U(0, 1), the shift 0.  Drawn anew here from the shapes of the tensors, for any module.
+Convolutions and linear layers: U(-k, k) with k = 1 / sqrt(fan in), also for the bias;
+normalisation: scale U(0, 1), shift 0.  They are drawn from the shapes of the tensors, so they work
+for any module.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ __all__ = ["random_weights"]
 
 
 def random_weights(layout: ParameterLayout, like: Tensor, source: torch.Generator) -> Tensor:
-    """Draw a vector of weights."""
+    """Draw a vector of weights.
+
+    Args:
+        layout: The names and shapes of the parameters.
+        like: A tensor with the device and dtype of the result.
+        source: The source of random numbers.
+    """
     parts = [
         _drawn(name, shape, layout, source).reshape(-1) for name, shape in layout.shapes.items()
     ]
@@ -31,7 +38,7 @@ def _drawn(
         return _uniform(shape, _bound(shape), source)
     home, _, last = name.rpartition(".")
     own = layout.shapes.get(f"{home}.weight" if home else "weight")
-    if own is not None and len(own) > 1:  # the bias of a convolution or of a linear layer
+    if own is not None and len(own) > 1:  # the bias of a convolution or a linear layer
         return _uniform(shape, _bound(own), source)
     if "bias" in last:
         return torch.zeros(shape)

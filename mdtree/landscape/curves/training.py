@@ -1,10 +1,10 @@
-"""Training the control point of a curve, so that the loss along the whole path becomes low.
+"""Training the control point of a curve, to minimise the loss along the whole path.
 
     minimise over b:   E_t E_batch [ L(w(t)) ] + (decay / 2) |w(t)|^2,      t uniform in (0, 1)
 
-One t for each batch.  By the chain rule the gradient for b is 2t(1-t) that for w(t), so a step
-costs what a plain step of SGD costs, and a few passes over one vector.  BatchNorm uses the
-statistics of the batch, and dropout is on, as in training; in checks dropout is off.
+Each batch has one t.  By the chain rule the gradient for b is 2t(1-t) times that for w(t), so a
+step costs as much as a plain SGD step plus a few passes over one vector.  As in training, BatchNorm
+uses the statistics of the batch, and dropout is on; in checks dropout is off.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ _VALIDATED_AT = (0.25, 0.5, 0.75)
 
 @dataclass(frozen=True, kw_only=True)
 class ConvergenceCheck:
-    """How it is decided that a control point will not get better.
+    """When the training of a control point stops early.
 
-    A check that finds a loss above twice that of the beginning goes back to the best control point
-    and takes a third of the learning rate, so that a rate that is too high for a network costs
-    time, and not the result.  Otherwise checks do not steer.  After `until` of the steps no check
-    stops: the learning rate is about to fall, and that is when the loss does.
+    If a check finds a loss above twice the initial loss, training returns to the best control point
+    with a third of the learning rate: a rate that is too high for a network then costs time, not
+    the result.  Otherwise checks do not change training.  After a fraction `until` of the steps no
+    check stops it, because the learning rate is about to drop, and the loss with it.
     """
 
     items: Items
     every: int  # steps
-    patience: int  # checks without a gain
-    gain: float = 0.01  # of the best loss; less is none
-    until: float = 0.5  # of the steps
+    patience: int  # checks without improvement
+    gain: float = 0.01  # least improvement, relative to the best loss
+    until: float = 0.5  # fraction of the steps
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurveTraining:
-    """How a control point is trained: SGD with momentum."""
+    """The settings of SGD with momentum for a control point."""
 
     steps: int
     batch_size: int
     learning_rate: float
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    rate: Callable[[float], float] = lambda _: 1.0  # share of the learning rate, by progress 0..1
+    rate: Callable[[float], float] = lambda _: 1.0  # learning rate schedule, by progress 0..1
     check: ConvergenceCheck | None = None
 
 
@@ -70,7 +70,7 @@ class TrainedCurve:
 
     path: BezierCurve
     steps: int
-    converged: bool  # stopped because it did not get better
+    converged: bool  # stopped because the loss no longer improved
 
 
 def train_curve(
@@ -80,7 +80,15 @@ def train_curve(
     how: CurveTraining,
     source: torch.Generator,
 ) -> TrainedCurve:
-    """Train the control point from where it is; with a check, not longer than is of use."""
+    """Train the control point of a path from its current position.
+
+    Args:
+        runner: The network and its loss.
+        path: The path.
+        items: The training data.
+        how: The settings, with a check for early stopping if there is one.
+        source: The source of the order of items and of the positions t.
+    """
     module = runner.network.module
     module.train()
     try:
@@ -110,17 +118,17 @@ class _Walk:
             leaf.requires_grad_()
             leaf.grad = gradient
         self.weights = path.at(0) | self.leaves
-        self.together = how.batch_size  # items in one pass; fewer where memory runs out
-        # those of BatchNorm are the batch's
+        self.together = how.batch_size  # items per pass; fewer if memory runs out
+        # BatchNorm needs the statistics of the whole batch
         self.divisible = not has_statistics(runner.network.module)
-        self.other = [  # what is not trained, and differs between the ends
+        self.other = [  # tensors that are not trained and differ between the ends
             name
             for name, tensor in path.start.items()
             if name not in layout.shapes and not torch.equal(tensor, path.end[name])
         ]
 
     def go(self, run: Run, items: Items, source: torch.Generator) -> TrainedCurve:
-        """Make all steps, or as many as are of use."""
+        """Make all steps, or stop early when the loss no longer improves."""
         check = self.how.check
         best, first, without, brake = math.inf, math.inf, 0, 1.0
         best_control_point = self.control_point.clone()
@@ -178,11 +186,11 @@ class _Walk:
         self.together = together
         for batch in self.runner.batches(items, together):
             loss = self.runner.losses(run(batch), batch).mean() * (size(batch) / len(items))
-            if loss.requires_grad:  # else no weight matters to it
+            if loss.requires_grad:  # else it does not depend on any weight
                 torch.autograd.backward(loss, inputs=list(self.leaves.values()))
 
     def _validate(self, run: Run, items: Items) -> float:
-        """Give the mean loss at a few points; one that is not finite is the worst."""
+        """Compute the mean loss at a few points; infinity if it is not finite."""
         total, count = 0.0, 0
         with torch.no_grad(), batch_statistics(self.runner.network.module):
             for t in _VALIDATED_AT:
@@ -195,7 +203,7 @@ class _Walk:
 
 
 def _endless(items: Items, batch_size: int, source: torch.Generator) -> Iterator[Items]:
-    """Shuffle the items anew for each epoch; a last batch that is short is left out."""
+    """Yield mini-batches forever, reshuffled in each epoch; a short last one is left out."""
     while True:
         order = torch.randperm(len(items), generator=source)
         full_count = max(len(items) // batch_size, 1) * batch_size

@@ -1,1 +1,1 @@
-"""Similarity: how alike two networks see the same items."""
+"""Similarity: how similar the outputs of two networks are on the same items."""

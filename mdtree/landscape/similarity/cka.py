@@ -1,15 +1,15 @@
-"""CKA: how alike two networks see the same items, whatever the basis of their features.
+"""CKA: similarity of the features of two networks, regardless of the basis of the features.
 
     K = X X'                                      X (n, d): features, centred over the items
     HSIC_0(K, L) = <K, L>                         biased
     HSIC_1(K, L) = <K, L> - n/(n-2) k'l + tr K tr L / ((n-1)(n-2))     debiased; k, l: diagonals
     CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L))
 
-HSIC is given up to a factor of n, which CKA loses.  HSIC_1 is Song's estimator without diagonals:
-the rows of a centred kernel sum to 0, so its sums over rows are those of the diagonal.
+HSIC is defined up to a factor of n, which cancels in CKA.  HSIC_1 is Song's estimator without
+diagonals: the rows of a centred kernel sum to 0, so its sums over rows are those of the diagonal.
 
-CKA is 1 for the same features, and for rotated, shifted and scaled ones.  The biased one goes to 1
-for any two networks as d outgrows n; the debiased one does not, and can fall below 0.
+CKA is 1 for equal features, also if they are rotated, shifted or scaled.  The biased CKA of any two
+networks goes to 1 as d outgrows n; the debiased CKA does not, and can be below 0.
 
 Kornblith et al. 2019, arXiv 1905.00414; Nguyen et al. 2020, arXiv 2010.15327;
 Song et al. 2012, Feature selection via dependence maximization.
@@ -29,11 +29,11 @@ __all__ = ["MIN_ITEMS", "Kernel", "cka", "cka_stderr"]
 
 MIN_ITEMS = 4  # the debiased estimator divides by n - 3
 
-_NARROW = 8  # features are kept as they are if n is so many times d: <K, L> is then cheaper
-_COLUMNS = 4096  # features that are made float64 at a time
+_NARROW = 8  # X is stored instead of K if n is at least this times d: <K, L> is then cheaper
+_COLUMNS = 4096  # features that are converted to float64 at a time
 _BLOCKS = 8  # of the jackknife
 _ROUNDING = 4  # units in the last place by which equal outputs can differ
-_NOTHING = 1e-12  # share of <K, K> that is a rounding error; features are scaled to 0..1
+_NOTHING = 1e-12  # fraction of <K, K> that is rounding error; features are scaled to 0..1
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Kernel:
 
     @classmethod
     def of(cls, features: Tensor) -> Kernel:
-        """Make the kernel of features (n, ...).
+        """Compute the kernel of features (n, ...).
 
-        What differs by rounding only is equal; features that are not all finite are so too, as
-        they tell items apart no better.
+        Features that differ only by rounding are treated as equal, and so are features that are not
+        all finite, because they cannot distinguish items either.
         """
         if features.device.type == "mps":  # which has no float64
             features = features.cpu()
@@ -71,7 +71,7 @@ class Kernel:
 
     @property
     def is_constant(self) -> bool:
-        """Say whether the features of all items are equal."""
+        """Whether the features of all items are equal."""
         return self.norm == 0
 
     @cached_property
@@ -81,7 +81,7 @@ class Kernel:
 
     @cached_property
     def diagonal(self) -> Tensor:
-        """Squared lengths of the features of each item."""
+        """Squared norm of the features of each item."""
         return self.matrix.diagonal() if self.is_gram else self.matrix.square().sum(1)
 
     @cached_property
@@ -95,13 +95,13 @@ class Kernel:
         return self.product(self)
 
     def product(self, other: Kernel) -> float:
-        """<K, L>, the sum over all entries; |X'Y|^2 where there are features."""
+        """Compute <K, L>, the sum over all entries, as |X'Y|^2 if both store features."""
         if self.is_gram or other.is_gram:
             return float(torch.dot(self.gram.reshape(-1), other.gram.reshape(-1)))
         return float((self.matrix.T @ other.matrix).square().sum())
 
     def of_items(self, chosen: Tensor) -> Kernel:
-        """Make the kernel of some of the items."""
+        """Compute the kernel of a subset of the items."""
         part = _centred(self.matrix[chosen])
         if self.is_gram:
             part = _centred(_centred(self.matrix[chosen][:, chosen]).T)
@@ -109,10 +109,20 @@ class Kernel:
 
 
 def cka(first: Kernel, second: Kernel, *, debiased: bool) -> float | None:
-    """Compare two networks on the same items; None where one of them gives nothing to compare.
+    """Compute the CKA of two networks on the same items.
 
-    That is: its features are all equal, or (debiased) no two items have anything in common, or
-    there are fewer than four items.
+    Args:
+        first: The kernel of one network.
+        second: The kernel of the other.
+        debiased: Use the debiased estimator.
+
+    Returns:
+        CKA, or None if it is not defined: all features are equal, or (debiased) no two items are
+        related, or there are fewer than four items.
+
+    >>> features = Kernel.of(torch.eye(5))
+    >>> round(cka(features, Kernel.of(3 * torch.eye(5)), debiased=False), 6)
+    1.0
     """
     if debiased and len(first) < MIN_ITEMS:
         return None
@@ -123,9 +133,17 @@ def cka(first: Kernel, second: Kernel, *, debiased: bool) -> float | None:
 
 
 def cka_stderr(first: Kernel, second: Kernel, *, debiased: bool) -> float | None:
-    """Give the standard error of one CKA over items, by leaving out each of eight blocks of them.
+    """Compute the jackknife standard error of CKA over eight blocks of items.
 
-    sqrt((g-1)/g sum_b (CKA_b - mean)^2); None where too few items are left.
+    sqrt((g-1)/g sum_b (CKA_b - mean)^2)
+
+    Args:
+        first: The kernel of one network.
+        second: The kernel of the other.
+        debiased: Use the debiased estimator.
+
+    Returns:
+        The standard error, or None if too few items are left without a block.
     """
     block = torch.arange(len(first)) % _BLOCKS
     left = [torch.nonzero(block != b).squeeze(1) for b in range(min(_BLOCKS, len(first)))]
@@ -149,7 +167,7 @@ def _hsic(first: Kernel, second: Kernel, *, debiased: bool) -> float:
 
 
 def _spread(flat: Tensor) -> float:
-    """Give the widest range that a feature takes; 0 where it is a rounding error, or no number."""
+    """Return the widest range of any feature; 0 if it is a rounding error or not finite."""
     if flat.shape[1] == 0:
         return 0.0
     lowest, highest = (bound.double() for bound in torch.aminmax(flat, dim=0))

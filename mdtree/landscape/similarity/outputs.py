@@ -1,9 +1,9 @@
-"""Outputs of networks on the same items, and mixed items (mixup) on which they are compared.
+"""Outputs of networks on the same items, and mixed items (mixup) to compare them on.
 
     x = lambda * x_i + (1 - lambda) * x_j         lambda ~ Beta(16, 16), j: a random partner
 
-On training items as they are, networks that fit them give the same outputs; between them they need
-not.
+On the training items themselves, networks that fit them have the same outputs; between the items
+their outputs may differ.
 Zhang et al. 2018, mixup, arXiv 1710.09412.
 """
 
@@ -29,10 +29,10 @@ _ALPHA = 16  # of the Beta distribution
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """What one network gives for a sample, as far as networks are compared by it."""
+    """The outputs of one network on a sample, reduced to what is compared."""
 
     kernel: Kernel | None  # of probabilities (classification) or outputs; None: there is a fault
-    classes: Tensor | None  # (n,) of the largest output; None: these are no classes
+    classes: Tensor | None  # (n,) predicted classes; None: not a classification
     fault: str | None = None  # "the outputs ..."
 
 
@@ -44,10 +44,18 @@ def mixed_sample(
     *,
     together: int | None = None,
 ) -> tuple[Items, str | None]:
-    """Draw items and mix each with another; give them as they are, and say why, if that cannot be.
+    """Draw items, and mix each with another one.
 
-    `together`: items are mixed within batches of so many, each with one lambda; without it, within
-    the whole sample, each with its own.
+    Args:
+        runner: The network and its device.
+        items: The items to draw from.
+        count: How many to draw.
+        source: The source of random numbers.
+        together: Mix within batches of this size, with one lambda per batch.  None: mix within the
+            whole sample, with one lambda per item.
+
+    Returns:
+        The items and None, or the unmixed items and the reason why they cannot be mixed.
     """
     drawn = in_memory(draw(runner, items, count, source))
     if not isinstance(drawn, TensorItems):
@@ -56,7 +64,7 @@ def mixed_sample(
         return drawn, "named inputs cannot be mixed"
     x, y = drawn.all
     if not x.is_floating_point():
-        return drawn, "inputs that are whole numbers cannot be mixed"
+        return drawn, "integer inputs cannot be mixed"
     if together is None:
         return TensorItems((_mixed(x, len(x), source), y)), None
     return TensorItems(
@@ -65,7 +73,13 @@ def mixed_sample(
 
 
 def outputs(runner: ModelRunner, items: Items, run: Run) -> Outputs:
-    """Run a network over all items, once."""
+    """Run a network once on all items.
+
+    Args:
+        runner: The network and its batch size.
+        items: The items.
+        run: The network at its weights, from `Network.with_weights`.
+    """
     output = within_memory(lambda size: _run(runner, items, run, size), runner.batch_size)
     runner.meter.add(ComputeCost(forward=len(items)))
     if output is None:
@@ -90,7 +104,7 @@ def _floating(output: Tensor) -> Tensor:
 
 
 def _mixed(x: Tensor, lambdas: int, source: torch.Generator) -> Tensor:
-    """Mix items with each other; Beta(a, a) is the law of the median of 2a - 1 even numbers."""
+    """Mix items; Beta(a, a) is the distribution of the median of 2a - 1 uniform numbers."""
     draws = torch.rand(lambdas, 2 * _ALPHA - 1, generator=source)
     share = draws.median(dim=1).values.to(x).reshape(-1, *[1] * (x.dim() - 1))
     partner = torch.randperm(len(x), generator=source).to(x.device)

@@ -33,7 +33,7 @@ def test_attention_is_differentiated_under_the_math_kernel_and_that_is_told():
 
     assert derived.result.isfinite().all()
     assert derived.notes == (
-        "attention ran under the math kernel: the fused one has no second derivative",
+        "attention ran with the math kernel: the fused kernel has no second derivative",
     )
     assert before == fused()
 

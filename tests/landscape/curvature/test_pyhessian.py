@@ -201,7 +201,7 @@ def test_several_batches_are_taken_where_memory_runs_out():
     [
         (lambda x: x * torch.nan, LossError, "the loss is not finite: nan"),
         (lambda x: x + (0 * x).sqrt(), LossError, "derivatives of the loss are not finite"),
-        (lambda x: x.detach(), LossError, "does not depend on any parameter"),
+        (lambda x: x.detach(), LossError, "does not depend on any trainable parameter"),
         (OnceDifferentiable.apply, NoSecondDerivativeError, "no second derivative"),
     ],
 )

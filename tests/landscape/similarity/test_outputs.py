@@ -249,5 +249,5 @@ def test_batches_that_do_not_fit_into_memory_are_halved():
 def test_one_item_that_does_not_fit_into_memory_is_told():
     module = Narrow(3, 3)
     module.room = 0
-    with pytest.raises(DataError, match="memory runs out even with one item"):
+    with pytest.raises(DataError, match="out of memory even with one item"):
         say(module, (X, CLASSES))
