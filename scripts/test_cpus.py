@@ -52,10 +52,10 @@ KERNELS = {"without AVX": OLD, "AVX2": USUAL, "as it is": HERE}
 THREADS = (1, 2, 4)
 
 COMPUTING = (
-    "landscape", "metrics", "spectra", "trees", "diagnosis", "evaluation", "reference", "training",
-    "adaptation", "models", "datasets", "test_labelling.py", "test_losses.py", "test_api.py",
-    "test_sequential_diagnosis.py", "test_compatibility.py", "zoo/test_train.py",
-    "measurement/test_group.py", "cli/test_diagnose.py", "cli/test_measure.py",
+    "cross_library", "landscape", "metrics", "spectra", "trees", "diagnosis", "evaluation",
+    "reference", "training", "adaptation", "models", "datasets", "test_labelling.py",
+    "test_losses.py", "test_api.py", "test_sequential_diagnosis.py", "test_compatibility.py",
+    "zoo/test_train.py", "measurement/test_group.py", "cli/test_diagnose.py", "cli/test_measure.py",
     "cli/test_measure_landscape.py", "cli/test_measure_groups.py", "cli/test_trees.py",
     "cli/test_adapt.py", "render/test_phase_grid.py",
 )  # fmt: skip

@@ -13,7 +13,7 @@ from mdtree.metrics import MetricInput, connectivity
 from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.recipes import LossSpec, Trust
 from mdtree.rows import Missing
-from tests.support.networks import NETS, group
+from tests.support.cases import NETS, group
 from tests.support.valleys import CROSS_ENTROPY, copy_of, equal_weights, runner_of
 
 MSE = build_loss(LossSpec(factory="mse"), Trust())

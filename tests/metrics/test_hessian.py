@@ -13,6 +13,7 @@ from mdtree.metrics import Workload
 from mdtree.metrics.hessian import HESSIAN, _spread
 from mdtree.models import cnn
 from mdtree.rows import Measured
+from tests.support.cases import NETS, X, Y, group
 from tests.support.exact import (
     BOTH_PROTOCOLS,
     exact_hessian,
@@ -24,7 +25,6 @@ from tests.support.exact import (
     top_and_trace,
     weights_of,
 )
-from tests.support.networks import NETS, X, Y, group
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from mdtree.exceptions import DataError
 from mdtree.metrics.hessian import HESSIAN
 from mdtree.models import cnn
 from mdtree.rows import Measured, Missing
+from tests.support.cases import NETS, X, Y, group
 from tests.support.exact import (
     BOTH_PROTOCOLS,
     FollowedBy,
@@ -24,7 +25,6 @@ from tests.support.exact import (
     top_and_trace,
     weights_of,
 )
-from tests.support.networks import NETS, X, Y, group
 
 
 @BOTH_PROTOCOLS

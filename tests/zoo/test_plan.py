@@ -112,7 +112,7 @@ def test_one_item_has_a_price(tmp_path):
     ("parts", "kind", "reason"),
     [
         (
-            {"model": "tests.support.networks:Broken"},
+            {"model": "tests.support.cases:Broken"},
             MdtreeError,
             "seed-0 cannot be trained: KeyError",
         ),
