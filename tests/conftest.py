@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import os
 import signal
@@ -41,6 +42,12 @@ for _name, _usual in {
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("new", deadline=None)
 settings.load_profile("same")
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of the garbage collector, which `within_memory` calls often."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

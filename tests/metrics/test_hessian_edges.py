@@ -123,7 +123,7 @@ def test_few_items_are_enough(count, protocol):
 @BOTH_PROTOCOLS
 def test_batches_are_halved_where_memory_runs_out(protocol):
     plain, members = group(mlp, 1)
-    few = X[:10], Y[:10]
+    few = X[:5], Y[:5]
     truth = top_and_trace(measure(plain, members, few, protocol))
     greedy = Greedy(*plain)
     for ours, whole in zip(

@@ -54,7 +54,7 @@ def test_layers_that_are_overwritten_in_place_are_seen_as_they_spoke():
             {"0.layers.1.self_attn", "0.layers.1.linear1", "0.layers.1.norm2", "1", "2"},
         ),
         ("bert", {"bert.encoder.layer.0.attention.self.query", "bert.pooler.dense", "classifier"}),
-        ("residual", {"stem", "blocks.2.shortcut.0", "head"}),
+        ("residual", {"stem", "blocks.1.shortcut.0", "head"}),
         ("group and layer norm", {"0", "1", "2", "5"}),
     ],
 )

@@ -11,7 +11,8 @@ from mdtree.datasets import Data, TensorItems
 from mdtree.failure_modes import RoomForImprovement
 from mdtree.landscape import ModelRunner
 from mdtree.metrics import MetricInput
-from mdtree.models import Network, cnn, resnet18
+from mdtree.models import Network, cnn
+from mdtree.models.resnet import ResNet
 from mdtree.runtime import torchvision as vision
 
 torch.manual_seed(0)
@@ -61,6 +62,11 @@ def plain():
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(144, 3))
 
 
+def residual():
+    """Return a ResNet of two blocks: one adds its input as it is, the other by a convolution."""
+    return ResNet(width=1, classes=3, channels=1, blocks=(1, 1))
+
+
 def normed():
     parts = nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.LayerNorm([4, 6, 6]), nn.Flatten()
     return nn.Sequential(*parts, nn.Dropout(), nn.Linear(144, 3))
@@ -76,7 +82,7 @@ NETS = {
     "one number": (lambda: nn.Sequential(nn.Linear(5, 1), nn.Flatten(0)), (X, torch.rand(37))),
     "cnn": (plain, (IMAGES, Y)),
     "batch norm": (lambda: cnn(width=2, classes=3), (IMAGES, Y)),
-    "residual": (lambda: resnet18(width=1, classes=3, channels=1), (IMAGES, Y)),
+    "residual": (residual, (IMAGES, Y)),
     "group and layer norm": (normed, (IMAGES, Y)),
     "lstm": (Lstm, (torch.randn(37, 6, 4), Y)),
     "transformer": (transformer, (torch.randn(37, 6, 8), Y)),
