@@ -52,7 +52,8 @@ KERNELS = {"without AVX": OLD, "AVX2": USUAL, "as it is": HERE}
 THREADS = (1, 2, 4)
 
 COMPUTING = (
-    "landscape", "metrics", "spectra", "trees", "diagnosis", "evaluation", "reference", "training",
+    "cross_library", "landscape", "metrics", "spectra", "trees", "diagnosis", "evaluation",
+    "reference", "training",
     "adaptation", "models", "datasets", "test_network.py", "test_items.py",
     "test_labelling.py", "test_losses.py", "test_api.py",
     "test_sequential_diagnosis.py", "test_compatibility.py", "zoo/test_train.py",

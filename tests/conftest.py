@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import gzip
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from mdtree.cli import main
 from mdtree.metrics import METRICS
+from mdtree.trees import bundled
 from mdtree.trees.bundled import PUBLISHED_TABLE
 from tests.support.zoos import CommandResult, write_zoo
 
@@ -41,6 +44,20 @@ for _name, _usual in {
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("new", deadline=None)
 settings.load_profile("same")
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of the garbage collector, which `within_memory` calls often."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _collection_read_once() -> Iterator[None]:
+    """Unpack the reference collection once: that takes two seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundled, "_unpacked", functools.cache(bundled._unpacked))
+        yield
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from mdtree.landscape.curvature import pyhessian as published
 from mdtree.measurement.speed import measure_speed
 from mdtree.metrics import METRICS, connectivity, hessian
 from mdtree.metrics.hessian import HESSIAN
+from tests.support.cases import NETS, X, Y, group
 from tests.support.devices import EACH_METRIC, PretendedDevice, measured, rows_agree
 from tests.support.exact import BOTH_PROTOCOLS, cross_entropy, items, runner_of, subject
-from tests.support.networks import NETS, X, Y, group
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from mdtree.failure_modes import (
     step_gain,
 )
 from mdtree.labelling import Label, label_rows, room_for_improvement
-from mdtree.rows import Measured, Row, rows_from_csv
+from mdtree.rows import Row, rows_from_csv
+from tests.support.rows import accuracy_row
 
 # our answer -> the published word; `small` says that the temperature is, so the batch is too LARGE
 PUBLISHED_WORDS = {
@@ -35,19 +36,9 @@ PUBLISHED_ROOM = {
 }
 
 
-def row(accuracy, *, stderr=None, group=None, **facts):
-    return Row(
-        format=1,
-        group=group or ",".join(f"{name}={value}" for name, value in facts.items()) or "bare",
-        protocol="paper-1",
-        facts=facts,
-        quantities={"test_error": Measured(value=100 - accuracy, stderr=stderr)},
-    )
-
-
 def line(fact, *accuracies, **others):
     """Rows along one axis, at 1, 2, 4, ..."""
-    return [row(value, **{fact: 2**n}, **others) for n, value in enumerate(accuracies)]
+    return [accuracy_row(value, **{fact: 2**n}, **others) for n, value in enumerate(accuracies)]
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +59,8 @@ def test_all_published_labels_come_out(published, task):
 
 
 def test_what_lies_beyond_the_end_of_the_grid_is_unknown():
-    rows = [row(50 + 10 * n, width=2**n, data_amount=8) for n in range(3)]
-    rows += [row(40 + 10 * n, width=2**n, data_amount=4) for n in range(3)]
+    rows = [accuracy_row(50 + 10 * n, width=2**n, data_amount=8) for n in range(3)]
+    rows += [accuracy_row(40 + 10 * n, width=2**n, data_amount=4) for n in range(3)]
     ends = {
         (r.facts["width"], r.facts["data_amount"]): room.unknown
         for r, room in zip(rows, room_for_improvement(rows), strict=True)
@@ -87,7 +78,9 @@ def test_what_lies_beyond_the_end_of_the_grid_is_unknown():
 def test_a_remedy_is_known_where_one_of_its_axes_goes_on():
     """The largest batch at the smallest rate: the noise can only be raised, on either axis."""
     rows = [
-        row(50, batch_size=batch, learning_rate=rate) for batch in (8, 64) for rate in (0.1, 1.0)
+        accuracy_row(50, batch_size=batch, learning_rate=rate)
+        for batch in (8, 64)
+        for rate in (0.1, 1.0)
     ]
     rooms = {
         (r.facts["batch_size"], r.facts["learning_rate"]): room.unknown
@@ -103,8 +96,8 @@ def test_a_remedy_is_known_where_one_of_its_axes_goes_on():
 
 def test_each_zoo_has_axes_of_its_own():
     """What one zoo does not vary, or does not even know, is an axis of the other all the same."""
-    wide = [row(80 + 10 * n, zoo="a", width=2**n) for n in range(2)]
-    long = [row(50 + n, zoo="b", data_amount=2**n, label_noise=0.1) for n in range(2)]
+    wide = [accuracy_row(80 + 10 * n, zoo="a", width=2**n) for n in range(2)]
+    long = [accuracy_row(50 + n, zoo="b", data_amount=2**n, label_noise=0.1) for n in range(2)]
     rooms = room_for_improvement([wide[0], long[0], wide[1], long[1]])
     assert [room.gains for room in rooms] == [
         {"enlarge_model": 10},
@@ -117,14 +110,14 @@ def test_each_zoo_has_axes_of_its_own():
 
 def test_wrong_labels_tell_groups_apart_and_mend_nothing():
     rows = [
-        row(accuracy, label_noise=noise, width=width)
+        accuracy_row(accuracy, label_noise=noise, width=width)
         for noise, width, accuracy in ((0.0, 1, 80), (0.0, 2, 90), (0.3, 1, 60), (0.3, 2, 65))
     ]
     assert [label.gains for label in label_rows(rows)] == [
         {"enlarge_model": gain} for gain in (10.0, 0.0, 5.0, 0.0)
     ]
     with pytest.raises(RowsError, match="none of batch_size, learning_rate, width, data_amount is"):
-        label_rows([row(80, label_noise=0.0), row(60, label_noise=0.3)])
+        label_rows([accuracy_row(80, label_noise=0.0), accuracy_row(60, label_noise=0.3)])
 
 
 @pytest.mark.parametrize("remedy", PUBLISHED_ROOM)
@@ -164,7 +157,7 @@ def test_size_and_data_are_too_small_where_more_helps_and_never_too_large(fact, 
 
 def test_gains_and_steps_by_hand_on_two_axes():
     grid = {(1, 1): 70, (2, 1): 75, (4, 1): 72, (1, 2): 71, (2, 2): 74, (4, 2): 80}
-    rows = [row(a, batch_size=b, width=w) for (b, w), a in grid.items()]
+    rows = [accuracy_row(a, batch_size=b, width=w) for (b, w), a in grid.items()]
     rooms = dict(zip(grid, room_for_improvement(rows), strict=True))
     assert rooms[1, 1].gains == {
         "lower_temperature": 5,
@@ -202,10 +195,10 @@ def test_moves_lead_to_the_nearest_of_the_best_groups():
 
 def test_a_move_is_along_the_axis_that_serves_its_remedy_best():
     rows = [
-        row(90.0, batch_size=64, learning_rate=0.1),
-        row(92.0, batch_size=32, learning_rate=0.1),
-        row(95.0, batch_size=64, learning_rate=0.4),
-        row(80.0, batch_size=32, learning_rate=0.4),
+        accuracy_row(90.0, batch_size=64, learning_rate=0.1),
+        accuracy_row(92.0, batch_size=32, learning_rate=0.1),
+        accuracy_row(95.0, batch_size=64, learning_rate=0.4),
+        accuracy_row(80.0, batch_size=32, learning_rate=0.4),
     ]
     move = room_for_improvement(rows)[0].moves["raise_temperature"]
     assert (move.fact, move.factor) == ("learning_rate", pytest.approx(4.0))
@@ -219,10 +212,10 @@ def test_the_best_gain_may_lie_behind_a_loss():
 def test_two_axes_that_serve_one_remedy_give_the_better_one_with_its_own_step():
     # (batch size, learning rate): a larger batch and a smaller rate both lower the temperature
     grid = {(1, 1): 72, (2, 1): 70, (1, 2): 70, (2, 2): 73}
-    rows = [row(a, batch_size=b, learning_rate=lr) for (b, lr), a in grid.items()]
+    rows = [accuracy_row(a, batch_size=b, learning_rate=lr) for (b, lr), a in grid.items()]
     room = room_for_improvement(rows)[2]
     assert (room.gains["lower_temperature"], room.step["lower_temperature"]) == (3, 3)
-    rows[3] = row(71, batch_size=2, learning_rate=2)
+    rows[3] = accuracy_row(71, batch_size=2, learning_rate=2)
     room = room_for_improvement(rows)[2]
     assert (room.gains["lower_temperature"], room.step["lower_temperature"]) == (2, 2)
 
@@ -230,18 +223,18 @@ def test_two_axes_that_serve_one_remedy_give_the_better_one_with_its_own_step():
 def test_an_axis_on_which_rows_do_not_differ_or_that_some_lack_is_left_out():
     rows = line("batch_size", 80, 90, width=4)
     assert {"lower_temperature", "raise_temperature"} == set(room_for_improvement(rows)[0].gains)
-    mixed = [row(80, batch_size=1, width=1), row(90, batch_size=2)]
+    mixed = [accuracy_row(80, batch_size=1, width=1), accuracy_row(90, batch_size=2)]
     assert room_for_improvement(rows) == room_for_improvement(mixed)
 
 
 @pytest.mark.parametrize("value", ["wide", True, 10**400], ids=["text", "yes", "too large"])
 def test_an_axis_with_a_value_that_is_no_number_is_left_out(value):
-    rows = [row(80, batch_size=1, width=value), row(90, batch_size=2, width=3)]
+    rows = [accuracy_row(80, batch_size=1, width=value), accuracy_row(90, batch_size=2, width=3)]
     assert set(room_for_improvement(rows)[0].gains) == {"lower_temperature", "raise_temperature"}
 
 
 def test_axes_can_be_given():
-    rows = [row(80, dropout=0.1), row(83, dropout=0.5)]
+    rows = [accuracy_row(80, dropout=0.1), accuracy_row(83, dropout=0.5)]
     room = room_for_improvement(rows, axes=[GridAxis(fact="dropout", up="add_dropout")])[0]
     assert room.gains == {"add_dropout": 3}
 
@@ -252,20 +245,29 @@ def test_the_order_of_rows_does_not_matter():
     assert forward == back[::-1]
 
 
-@pytest.mark.parametrize("rows", [[], [row(80)], [row(80, width=1)], line("epochs", 80, 90)])
+@pytest.mark.parametrize(
+    "rows", [[], [accuracy_row(80)], [accuracy_row(80, width=1)], line("epochs", 80, 90)]
+)
 def test_without_a_grid_there_are_no_labels(rows):
     with pytest.raises(RowsError, match="labels need a grid: none of batch_size, learning_rate"):
         label_rows(rows)
 
 
 def test_two_rows_at_one_point_of_the_grid_are_refused_with_both_names():
-    rows = [*line("batch_size", 80, 90, width=4), row(70, batch_size=2, width=4.0, group="again")]
+    rows = [
+        *line("batch_size", 80, 90, width=4),
+        accuracy_row(70, batch_size=2, width=4.0, group="again"),
+    ]
     with pytest.raises(RowsError, match=r"'batch_size=2,width=4' and 'again'.*\(batch_size 2\)"):
         label_rows(rows)
 
 
 def test_rows_that_differ_in_a_fact_which_is_no_axis_are_at_one_point():
-    rows = [row(80, batch_size=1, epochs=1), row(90, batch_size=2), row(85, batch_size=2, epochs=2)]
+    rows = [
+        accuracy_row(80, batch_size=1, epochs=1),
+        accuracy_row(90, batch_size=2),
+        accuracy_row(85, batch_size=2, epochs=2),
+    ]
     with pytest.raises(RowsError, match="give every row the fact in which they differ"):
         label_rows(rows)
 
@@ -273,17 +275,20 @@ def test_rows_that_differ_in_a_fact_which_is_no_axis_are_at_one_point():
 def test_a_row_without_test_accuracy_is_named():
     bare = Row(format=1, group="b", protocol="p", facts={"width": 2}, quantities={})
     with pytest.raises(RowsError, match="group 'b' has no test accuracy"):
-        label_rows([row(80, width=1), bare])
+        label_rows([accuracy_row(80, width=1), bare])
 
 
 def test_the_fact_test_accuracy_goes_before_the_measured_test_error():
-    rows = [row(10, width=1, test_accuracy=80), row(20, width=2, test_accuracy=85.5)]
+    rows = [
+        accuracy_row(10, width=1, test_accuracy=80),
+        accuracy_row(20, width=2, test_accuracy=85.5),
+    ]
     assert room_for_improvement(rows)[0].gains["enlarge_model"] == 5.5
 
 
 def test_the_margin_is_two_standard_errors_of_a_difference_and_at_least_what_is_usual():
     stderrs = [0.4, None, 0.0, 0.1, 0.9]  # the median of those that are known is 0.4
-    rows = [row(80 + n, width=n, stderr=stderr) for n, stderr in enumerate(stderrs, 1)]
+    rows = [accuracy_row(80 + n, width=n, stderr=stderr) for n, stderr in enumerate(stderrs, 1)]
     margins = [room.margin for room in room_for_improvement(rows)]
     both = [2 * math.sqrt(stderr**2 + stderr**2) for stderr in (0.4, 0.9)]
     assert margins == pytest.approx([*[both[0]] * 4, both[1]])
@@ -291,7 +296,7 @@ def test_the_margin_is_two_standard_errors_of_a_difference_and_at_least_what_is_
 
 def test_what_is_usual_is_that_of_the_own_zoo_and_half_a_point_where_nothing_is_known():
     rows = [
-        row(80 + n, width=n, stderr=stderr, zoo=zoo)
+        accuracy_row(80 + n, width=n, stderr=stderr, zoo=zoo)
         for n, (zoo, stderr) in enumerate([("a", 0.4), ("a", None), ("b", 0.0), ("b", None)], 1)
     ]
     margins = [room.margin for room in room_for_improvement(rows)]
@@ -304,7 +309,7 @@ def test_what_is_usual_is_that_of_the_own_zoo_and_half_a_point_where_nothing_is_
     [(0.3, "model_small", 1, 1), (0.4, "none", 0, 0.8 * math.sqrt(2) - 1)],
 )
 def test_a_gain_within_the_noise_between_seeds_is_no_failure(stderr, mode, severity, lead):
-    rows = [row(80, width=1, stderr=stderr), row(81, width=2, stderr=stderr)]
+    rows = [accuracy_row(80, width=1, stderr=stderr), accuracy_row(81, width=2, stderr=stderr)]
     label = label_rows(rows)[0]
     assert (mode, severity) == (label.mode, label.severity)
     assert (label.margin, label.lead) == pytest.approx((2 * stderr * math.sqrt(2), lead))
@@ -318,7 +323,7 @@ def test_a_gain_of_exactly_the_margin_is_noise():
 def test_a_label_holds_what_it_is_made_from():
     # (batch size, width) -> test accuracy
     grid = {(1, 1): 70, (2, 1): 75, (4, 1): 72, (1, 2): 71, (2, 2): 74, (4, 2): 80}
-    rows = [row(a, batch_size=b, width=w) for (b, w), a in grid.items()]
+    rows = [accuracy_row(a, batch_size=b, width=w) for (b, w), a in grid.items()]
     labels = dict(zip(grid, label_rows(rows, margin=3), strict=True))
     gains = {"lower_temperature": 5, "raise_temperature": 0, "enlarge_model": 1}
     assert labels[1, 1] == Label(
@@ -372,14 +377,14 @@ def test_a_label_is_in_the_noise_unless_its_remedy_leads_by_more_than_the_margin
     margin, mode, lead, in_noise
 ):
     # a larger batch gains 5 points, a wider network 3
-    rows = [row(80, batch_size=1, width=1), row(85, batch_size=2, width=1)]
-    label = label_rows([*rows, row(83, batch_size=1, width=2)], margin=margin)[0]
+    rows = [accuracy_row(80, batch_size=1, width=1), accuracy_row(85, batch_size=2, width=1)]
+    label = label_rows([*rows, accuracy_row(83, batch_size=1, width=2)], margin=margin)[0]
     assert (mode, lead, in_noise) == (label.mode, label.lead, label.in_noise)
 
 
 def test_two_remedies_that_gain_the_same_are_in_the_noise_whatever_the_margin():
-    rows = [row(80, batch_size=1, width=1), row(85, batch_size=2, width=1)]
-    label = label_rows([*rows, row(85, batch_size=1, width=2)], margin=0)[0]
+    rows = [accuracy_row(80, batch_size=1, width=1), accuracy_row(85, batch_size=2, width=1)]
+    label = label_rows([*rows, accuracy_row(85, batch_size=1, width=2)], margin=0)[0]
     assert (label.severity, label.lead, label.in_noise) == (5, 0, True)
 
 
@@ -390,20 +395,23 @@ def test_the_only_remedy_leads_by_all_that_it_gains():
 
 def test_two_axes_of_one_mode_do_not_rival_each_other():
     # a larger batch and a smaller rate both lower the temperature: 5 and 4 points
-    rows = [row(80, batch_size=1, learning_rate=2), row(85, batch_size=2, learning_rate=2)]
-    label = label_rows([*rows, row(84, batch_size=1, learning_rate=1)], margin=3)[0]
+    rows = [
+        accuracy_row(80, batch_size=1, learning_rate=2),
+        accuracy_row(85, batch_size=2, learning_rate=2),
+    ]
+    label = label_rows([*rows, accuracy_row(84, batch_size=1, learning_rate=1)], margin=3)[0]
     assert (label.mode, label.lead, label.in_noise) == ("temperature_high", 5, False)
 
 
 def test_a_group_without_neighbours_has_nothing_to_gain():
     """A grid with holes: what is alone on all its lines is compared with itself."""
-    rows = [*line("batch_size", 80, 90, width=1), row(50, batch_size=4, width=2)]
+    rows = [*line("batch_size", 80, 90, width=1), accuracy_row(50, batch_size=4, width=2)]
     label = label_rows(rows)[2]
     assert (label.mode, {*label.gains.values()}) == ("none", {0})
 
 
 def test_a_hole_in_a_line_is_stepped_over():
-    rows = [row(80, width=1), row(90, width=4), row(88, width=16)]
+    rows = [accuracy_row(80, width=1), accuracy_row(90, width=4), accuracy_row(88, width=16)]
     room = room_for_improvement(rows)[0]
     assert (room.gains["enlarge_model"], room.step["enlarge_model"]) == (10, 10)
 
@@ -416,7 +424,7 @@ def test_a_margin_that_is_no_number_of_points_is_refused(margin):
 
 @pytest.mark.parametrize("accuracy", [-0.5, 100.5, -1e308])
 def test_a_test_accuracy_that_is_no_percentage_is_refused(accuracy):
-    rows = [row(80, width=1), row(accuracy, width=2)]
+    rows = [accuracy_row(80, width=1), accuracy_row(accuracy, width=2)]
     with pytest.raises(RowsError, match=r"'width=2' has a test accuracy of .*from 0 to 100; mend"):
         label_rows(rows)
 
@@ -453,7 +461,7 @@ def test_the_words_leave_no_doubt_about_low_and_high():
 def test_nothing_to_gain_is_not_clear_where_seeds_differ_far_more_than_is_usual():
     """The third group has four times the usual noise, and what it could gain may hide in that."""
     rows = [
-        row(accuracy, stderr=stderr, width=2**n, batch_size=size)
+        accuracy_row(accuracy, stderr=stderr, width=2**n, batch_size=size)
         for n, (accuracy, stderr) in enumerate([(80, 0.5), (80, 0.5), (80, 2.0), (80, 0.5)])
         for size in (1, 2, 4)
     ]
@@ -475,7 +483,7 @@ def test_nothing_to_gain_is_not_clear_where_seeds_differ_far_more_than_is_usual(
     ],
 )
 def test_nothing_to_gain_is_not_clear_where_half_of_the_error_is_noise(accuracy, stderr, in_noise):
-    rows = [row(accuracy, stderr=stderr, width=2**n) for n in range(3)]
+    rows = [accuracy_row(accuracy, stderr=stderr, width=2**n) for n in range(3)]
     labels = label_rows(rows)
     assert [label.mode for label in labels] == ["none"] * 3
     assert [label.in_noise for label in labels] == [in_noise] * 3
@@ -489,32 +497,34 @@ def test_what_a_change_by_two_or_four_gains_is_told_where_there_is_such_a_group(
 
 
 def test_a_larger_batch_is_a_lower_temperature_by_the_same_factor():
-    first, last = room_for_improvement([row(60, batch_size=16), row(63, batch_size=64)])
+    first, last = room_for_improvement(
+        [accuracy_row(60, batch_size=16), accuracy_row(63, batch_size=64)]
+    )
     assert first.by_factor == {"lower_temperature": {4: 3}}
     assert last.by_factor == {"raise_temperature": {4: -3}}
 
 
 def test_of_two_axes_that_serve_one_remedy_the_better_change_counts():
     rows = [
-        row(60, batch_size=16, learning_rate=0.1),
-        row(65, batch_size=32, learning_rate=0.1),
-        row(62, batch_size=16, learning_rate=0.05),
-        row(66, batch_size=32, learning_rate=0.05),
+        accuracy_row(60, batch_size=16, learning_rate=0.1),
+        accuracy_row(65, batch_size=32, learning_rate=0.1),
+        accuracy_row(62, batch_size=16, learning_rate=0.05),
+        accuracy_row(66, batch_size=32, learning_rate=0.05),
     ]
     assert room_for_improvement(rows)[0].by_factor == {"lower_temperature": {2: 5}}
 
 
 def test_a_change_by_three_is_neither():
-    rows = [row(60, width=2), row(65, width=6), row(70, width=20)]
+    rows = [accuracy_row(60, width=2), accuracy_row(65, width=6), accuracy_row(70, width=20)]
     assert all(room.by_factor == {} for room in room_for_improvement(rows))
 
 
 def test_in_the_noise_several_modes_are_plausible_the_likeliest_first():
     rows = [
-        row(60, width=1, data_amount=1),
-        row(69, width=2, data_amount=1),
-        row(68, width=1, data_amount=2),
-        row(75, width=2, data_amount=2),
+        accuracy_row(60, width=1, data_amount=1),
+        accuracy_row(69, width=2, data_amount=1),
+        accuracy_row(68, width=1, data_amount=2),
+        accuracy_row(75, width=2, data_amount=2),
     ]
     first, *_ = label_rows(rows, margin=2.0)
     assert first.plausible == ("model_small", "data_small")
@@ -523,9 +533,11 @@ def test_in_the_noise_several_modes_are_plausible_the_likeliest_first():
 
 
 def test_nothing_to_gain_may_be_any_change_where_seeds_differ_much():
-    quiet = [row(90 + n % 2, width=2**n, stderr=0.1) for n in range(8)]
-    loud = row(80, width=2**9, stderr=9)
-    labels = label_rows([*quiet, loud, row(81, width=2**10, stderr=0.1)])
+    quiet = [accuracy_row(90 + n % 2, width=2**n, stderr=0.1) for n in range(8)]
+    loud = accuracy_row(80, width=2**9, stderr=9)
+    labels = label_rows([*quiet, loud, accuracy_row(81, width=2**10, stderr=0.1)])
     assert labels[-2].mode == "none"
     assert labels[-2].plausible == ("none", "model_small")
-    assert label_rows([row(90, width=1), row(90, width=2)])[0].plausible == ("none",)
+    assert label_rows([accuracy_row(90, width=1), accuracy_row(90, width=2)])[0].plausible == (
+        "none",
+    )

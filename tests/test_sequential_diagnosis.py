@@ -13,7 +13,7 @@ from mdtree.measurement import Request, check_metrics
 from mdtree.recipes import Trust, read_recipe
 from mdtree.sequential_diagnosis import METRICS_BY_COST, SequentialDiagnosis
 from mdtree.trees import Split
-from tests.support.small_trees import HIGH, LOW, leaf, small_tree
+from tests.support.trees import HIGH, LOW, leaf_of_ten, small_tree
 from tests.support.zoos import rows_of, write_zoo
 
 
@@ -53,7 +53,12 @@ def test_all_metrics_that_need_not_be_asked_for_are_stages():
 
 
 def test_a_verdict_that_the_errors_settle_costs_no_more(zoo):
-    tree = question("train_error", 100.0, leaf(LOW), question("cka", 0.5, leaf(LOW), leaf(HIGH)))
+    tree = question(
+        "train_error",
+        100.0,
+        leaf_of_ten(LOW),
+        question("cka", 0.5, leaf_of_ten(LOW), leaf_of_ten(HIGH)),
+    )
     stages, diagnoser, rows = ask(zoo, tree, ("train_error", "cka"))
     assert [(stage.metric, stage.groups) for stage in stages] == [("error_rate", ("cold", "hot"))]
     assert [diagnoser(row).mode for row in rows] == [LOW, LOW]
@@ -61,8 +66,10 @@ def test_a_verdict_that_the_errors_settle_costs_no_more(zoo):
 
 def test_cheap_metrics_come_first_and_each_stage_says_its_cost(zoo):
     """Untrained networks are wrong for nine of ten items: the walk goes on."""
-    hessian = question("log_hessian_trace", 50.0, leaf(LOW), leaf(HIGH))
-    tree = question("train_error", 1.0, leaf(LOW), question("cka", -1.0, leaf(LOW), hessian))
+    hessian = question("log_hessian_trace", 50.0, leaf_of_ten(LOW), leaf_of_ten(HIGH))
+    tree = question(
+        "train_error", 1.0, leaf_of_ten(LOW), question("cka", -1.0, leaf_of_ten(LOW), hessian)
+    )
     stages, diagnoser, rows = ask(zoo, tree, ("train_error", "cka", "log_hessian_trace"))
     assert [stage.metric for stage in stages] == ["error_rate", "similarity", "hessian"]
     assert all(stage.seconds > 0 for stage in stages)
@@ -78,7 +85,7 @@ def test_cheap_metrics_come_first_and_each_stage_says_its_cost(zoo):
 def test_each_group_is_measured_as_far_as_it_needs(tmp_path):
     """One network alone has no pairs, and asking again would not find any."""
     folder = write_zoo(tmp_path, {"one": [0], "two": [1, 2]})
-    tree = question("cka", 0.5, leaf(LOW), leaf(HIGH))
+    tree = question("cka", 0.5, leaf_of_ten(LOW), leaf_of_ten(HIGH))
     stages, diagnoser, rows = ask(folder, tree, ("cka",))
     assert [(s.metric, s.groups) for s in stages] == [
         ("error_rate", ("one", "two")),
@@ -91,13 +98,23 @@ def test_each_group_is_measured_as_far_as_it_needs(tmp_path):
 
 
 def test_full_measures_what_cannot_change_the_verdict_too(zoo):
-    tree = question("train_error", 100.0, leaf(LOW), question("cka", 0.5, leaf(LOW), leaf(HIGH)))
+    tree = question(
+        "train_error",
+        100.0,
+        leaf_of_ten(LOW),
+        question("cka", 0.5, leaf_of_ten(LOW), leaf_of_ten(HIGH)),
+    )
     stages, _, _ = ask(zoo, tree, ("train_error", "cka"), full=True)
     assert [stage.metric for stage in stages] == ["error_rate", "similarity"]
 
 
 def test_a_second_inquiry_measures_nothing(zoo):
-    tree = question("train_error", 1.0, leaf(LOW), question("cka", 0.5, leaf(LOW), leaf(HIGH)))
+    tree = question(
+        "train_error",
+        1.0,
+        leaf_of_ten(LOW),
+        question("cka", 0.5, leaf_of_ten(LOW), leaf_of_ten(HIGH)),
+    )
     first = ask(zoo, tree, ("train_error", "cka"))
     before = (zoo / "rows.jsonl").read_bytes()
     stages, _, rows = ask(zoo, tree, ("train_error", "cka"))
@@ -107,14 +124,14 @@ def test_a_second_inquiry_measures_nothing(zoo):
 
 @pytest.mark.parametrize("known", [{}, {"width": 8}])
 def test_facts_join_the_rows_that_are_judged_and_not_the_file(zoo, known):
-    _, _, rows = ask(zoo, leaf(LOW), ("cka",), facts=known)
+    _, _, rows = ask(zoo, leaf_of_ten(LOW), ("cka",), facts=known)
     assert [row.facts.get("width") for row in rows] == [known.get("width")] * 2
     assert "width" not in rows_of(zoo / "rows.jsonl")["hot"].facts
 
 
 def test_a_group_that_fails_is_left_alone(zoo):
     (zoo / "hot" / "seed-0.safetensors").write_bytes(b"broken")
-    tree = question("cka", 0.5, leaf(LOW), leaf(HIGH))
+    tree = question("cka", 0.5, leaf_of_ten(LOW), leaf_of_ten(HIGH))
     stages, _, rows = ask(zoo, tree, ("cka",))
     assert [(s.metric, s.groups) for s in stages] == [
         ("error_rate", ("cold", "hot")),
@@ -124,7 +141,7 @@ def test_a_group_that_fails_is_left_alone(zoo):
 
 
 def test_a_group_that_fails_now_is_judged_by_what_was_measured_before(zoo):
-    tree = question("cka", 0.5, leaf(LOW), leaf(HIGH))
+    tree = question("cka", 0.5, leaf_of_ten(LOW), leaf_of_ten(HIGH))
     _, _, before = ask(zoo, tree, ("cka",))
     file = zoo / "hot" / "seed-0.safetensors"
     whole = file.read_bytes()
@@ -141,14 +158,14 @@ def test_a_group_that_fails_now_is_judged_by_what_was_measured_before(zoo):
 
 
 def test_what_failed_in_an_earlier_run_does_not_keep_a_group_from_being_measured_further(zoo):
-    ask(zoo, leaf(LOW), ("train_error",))
+    ask(zoo, leaf_of_ten(LOW), ("train_error",))
     file = zoo / "hot" / "seed-0.safetensors"
     whole = file.read_bytes()
     file.write_bytes(b"broken")
-    ask(zoo, leaf(LOW), ("train_error",))
+    ask(zoo, leaf_of_ten(LOW), ("train_error",))
     file.write_bytes(whole)
 
-    stages, _, rows = ask(zoo, question("cka", 0.5, leaf(LOW), leaf(HIGH)), ("cka",))
+    stages, _, rows = ask(zoo, question("cka", 0.5, leaf_of_ten(LOW), leaf_of_ten(HIGH)), ("cka",))
 
     assert [(s.metric, s.groups) for s in stages] == [("similarity", ("cold", "hot"))]
     assert [row.failure for row in rows] == [None, None]
@@ -197,7 +214,7 @@ def test_a_run_is_planned_once_and_reads_each_checkpoint_once(zoo, command, open
 
 def test_weights_that_change_between_stages_are_not_mixed(zoo):
     """The second stage would add to a row of other weights: the group fails, and says why."""
-    tree = question("cka", 0.5, leaf(LOW), leaf(HIGH))
+    tree = question("cka", 0.5, leaf_of_ten(LOW), leaf_of_ten(HIGH))
     (file, *_), (other, *_) = (
         sorted((zoo / name).glob("*.safetensors")) for name in ("hot", "cold")
     )

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from mdtree.checkpoints import list_tensors, load_weights
+from mdtree.checkpoints import in_memory_tensors, list_tensors, load_weights
 from mdtree.exceptions import UnreadableError, UnsafeError
 
 WEIGHTS = {"a.weight": torch.randn(3, 4), "b.bias": torch.arange(3), "c": torch.randn(2, 1).half()}
@@ -265,3 +265,38 @@ def test_a_number_of_thousands_of_digits_in_a_name_is_a_number(tmp_path):
     names = ["h.2.weight", "h.10.weight", f"h.{'9' * 5000}.weight", f"h.1{'0' * 5000}.weight"]
     save_file({name: torch.ones(2) for name in sorted(names)}, tmp_path / "x.safetensors")
     assert names == [stored.name for stored in list_tensors(tmp_path / "x.safetensors").tensors]
+
+
+def test_tied_tensors_are_known_by_the_first_name(tmp_path):
+    w = torch.randn(3, 3)
+    tensors = {"a": w, "b": w, "t": w.T, "part": w[:2], "same": w.clone(), "c": w[:]}
+    tensors |= {"none": torch.ones(0, 3), "nothing": torch.ones(0, 3)}
+    expected = {**dict.fromkeys(tensors), "b": "a", "c": "a"}
+    torch.save(tensors, tmp_path / "x")
+    for listed in (in_memory_tensors(tensors), list_tensors(tmp_path / "x").tensors):
+        assert expected == {stored.name: stored.same_as for stored in listed}
+
+
+def test_what_holds_no_plain_numbers_is_known_by_its_fault():
+    meta, sparse = torch.ones(3, 4, device="meta"), torch.eye(3).to_sparse()
+    listed = {s.name: s for s in in_memory_tensors({"a": meta, "b": meta.clone(), "c": sparse})}
+    faults = dict.fromkeys("ab", "on the meta device, without values") | {"c": "sparse"}
+    assert faults == {name: stored.fault for name, stored in listed.items()}
+    assert {None} == {stored.same_as for stored in listed.values()}
+
+
+def test_parameters_are_numbers_without_gradients(tmp_path):
+    torch.save(dict(nn.Linear(3, 2).named_parameters()), tmp_path / "x")
+    tensors = [stored.load() for stored in list_tensors(tmp_path / "x").tensors]
+    assert [tensor.requires_grad for tensor in tensors] == [False, False]
+
+
+def test_layers_come_in_order_of_depth_though_safetensors_sorts_by_name(tmp_path):
+    names = ["patch_embed.proj.weight", "pos²", *(f"blocks.{n}.mlp.c_fc.weight" for n in range(12))]
+    names += ["norm.weight", "fc.weight", "head.weight"]
+    weights = {name: torch.ones(2) for name in reversed(names)}
+    save_file(weights, tmp_path / "x")
+    listed = [stored.name for stored in list_tensors(tmp_path / "x").tensors]
+    assert [n for n in listed if n != "pos²"] == [n for n in names if n != "pos²"]
+    torch.save(weights, tmp_path / "y")  # which keeps their order
+    assert [stored.name for stored in list_tensors(tmp_path / "y").tensors] == list(weights)

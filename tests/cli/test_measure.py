@@ -86,19 +86,6 @@ def test_a_dry_run_writes_nothing_and_counts_the_forward_passes(mdtree, zoo):
     assert content["total"] == {"forward_passes": 0, "seconds": 0}
 
 
-def test_two_workers_measure_what_one_does(mdtree, zoo):
-    mdtree("measure", zoo, "--out", zoo / "one.jsonl")
-    ran = mdtree("measure", zoo, "--out", zoo / "two.jsonl", "--workers", 2)
-
-    assert ran.code == 0
-    one, two = rows_of(zoo / "one.jsonl"), rows_of(zoo / "two.jsonl")
-    assert one.keys() == two.keys()
-    for group, row in one.items():
-        assert row.provenance.weights == two[group].provenance.weights
-        for name, value in row.quantities.items():
-            assert value.members == pytest.approx(two[group].quantities[name].members, abs=1e-6)
-
-
 def test_without_a_recipe_the_command_line_can_say_it(mdtree, tmp_path):
     write_zoo(tmp_path, {"seeds": [0, 1]})
     rng = np.random.default_rng(0)
@@ -220,7 +207,9 @@ def test_a_recipe_beside_the_weights_runs_nothing_of_its_own(mdtree, zoo):
     assert mark.exists()
 
 
-def test_trust_admits_a_module_of_the_current_folder_by_name(mdtree, zoo, tmp_path, monkeypatch):
+def test_trust_admits_a_module_of_the_current_folder_and_two_workers_measure_what_one_does(
+    mdtree, zoo, tmp_path, monkeypatch
+):
     name = f"own_{tmp_path.name.replace('-', '_')}"
     (tmp_path / f"{name}.py").write_text(
         "from mdtree.models import cnn\ndef net(width): return cnn(width=width)\n"
@@ -233,5 +222,13 @@ def test_trust_admits_a_module_of_the_current_folder_by_name(mdtree, zoo, tmp_pa
     assert f"--trust {name}" in ran.err
     assert name not in sys.modules
 
-    assert mdtree("measure", zoo, "--trust", name).code == 0
-    assert mdtree("measure", zoo, "--trust", name, "--workers", 2, "--out", "two.jsonl").code == 0
+    trusted = ("measure", zoo, "--trust", name, "--out")
+    assert mdtree(*trusted, "one.jsonl").code == 0
+    assert mdtree(*trusted, "two.jsonl", "--workers", 2).code == 0
+    one, two = rows_of(tmp_path / "one.jsonl"), rows_of(tmp_path / "two.jsonl")
+    assert one.keys() == two.keys() == {"hot", "cold"}
+    for group, row in one.items():
+        assert row.provenance.weights == two[group].provenance.weights
+        for quantity, value in row.quantities.items():
+            others = two[group].quantities[quantity].members
+            assert value.members == pytest.approx(others, abs=1e-6)

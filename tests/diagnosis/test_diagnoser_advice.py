@@ -7,34 +7,24 @@ import pytest
 from mdtree.diagnosis import UNSURE, Diagnoser
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.rows import Measured, Missing, Row
-from mdtree.trees import Leaf, RemedyGain, SavedTree, Split
+from mdtree.rows import Missing
+from mdtree.trees import Leaf, RemedyGain, SavedTree
+from tests.support.rows import row
+from tests.support.trees import cka_split
 
 FEATURES = ("cka", "train_error", "log_data_amount", "log_hessian_trace", "log_edge", "log_epochs")
 ONE_SEED = Missing(missing="needs 2 checkpoints, found 1")
-
-
-def row(facts=None, **quantities):
-    values = {
-        name: value if isinstance(value, Missing) else Measured(value=value)
-        for name, value in quantities.items()
-    }
-    return Row(format=1, group="g", protocol="p", facts=facts or {}, quantities=values)
 
 
 def leaf(answer, *, gains=None, ways=None, **counts):
     return Leaf(answer=answer, counts=counts or {answer: 4.0}, gains=gains or {}, ways=ways or {})
 
 
-def split(low, high, *, feature="cka", threshold=0.5):
-    return Split(feature=feature, threshold=threshold, low=low, high=high)
-
-
 def judged(node, group, *, classes=tuple(FAILURE_MODES), confidence=0.6):
     saved = SavedTree(
         task="failure",
         method="cart",
-        protocol="p",
+        protocol="standard-1",
         classes=classes,
         features=FEATURES,
         groups=4,
@@ -51,8 +41,8 @@ UNDECIDED = leaf("none", none=5, data_small=5)
 
 
 def test_gains_and_advice_come_from_the_leaf():
-    node = split(leaf("none"), leaf("temperature_low", gains=GAINS, ways=WAYS))
-    verdict = judged(node, row({"batch_size": 1024}, cka=0.7))
+    node = cka_split(leaf("none"), leaf("temperature_low", gains=GAINS, ways=WAYS))
+    verdict = judged(node, row(facts={"batch_size": 1024}, cka=0.7))
     assert [gain.remedy for gain in verdict.gains] == ["raise_temperature", "enlarge_model"]
     assert "batch size 1024 -> 256" in verdict.advice
     assert verdict.agreement is None
@@ -61,7 +51,7 @@ def test_gains_and_advice_come_from_the_leaf():
 
 def test_a_temperature_without_direction_is_unsure_and_says_what_to_compare():
     classes = ("model_small", "temperature")
-    node = split(leaf("model_small"), leaf("temperature"))
+    node = cka_split(leaf("model_small"), leaf("temperature"))
     verdict = judged(node, row(cka=0.9), classes=classes)
     assert (verdict.mode, verdict.likely, verdict.probability) == (UNSURE, "temperature", 1)
     assert verdict.why_unsure == (
@@ -69,7 +59,7 @@ def test_a_temperature_without_direction_is_unsure_and_says_what_to_compare():
     )
     assert verdict.advice.startswith("compare a smaller and a larger batch")
     assert judged(node, row(cka=0.1), classes=classes).mode == "model_small"
-    weak = split(leaf("model_small"), leaf("temperature", temperature=5, model_small=4))
+    weak = cka_split(leaf("model_small"), leaf("temperature", temperature=5, model_small=4))
     verdict = judged(weak, row(cka=0.9), classes=classes)
     assert len(verdict.why_unsure) == 2
     assert verdict.advice.startswith("more seeds make the error bars smaller")
@@ -100,17 +90,17 @@ def measure(metric, feature):
     ],
 )
 def test_an_unsure_verdict_says_what_to_measure(group, advice):
-    node = split(UNDECIDED, split(leaf("none"), leaf("data_small"), feature="train_error"))
+    node = cka_split(UNDECIDED, cka_split(leaf("none"), leaf("data_small"), feature="train_error"))
     verdict = judged(node, group)
     assert verdict.mode == UNSURE
     assert verdict.advice.startswith(advice)
 
 
-AMOUNT = split(UNDECIDED, leaf("data_small"), feature="log_data_amount")
+AMOUNT = cka_split(UNDECIDED, leaf("data_small"), feature="log_data_amount")
 
 
 def test_a_fact_is_for_the_user_to_tell_by_its_own_name():
-    verdict = judged(split(AMOUNT, AMOUNT), row(cka=0.3))
+    verdict = judged(cka_split(AMOUNT, AMOUNT), row(cka=0.3))
     assert verdict.advice.startswith("tell data_amount with --fact: ")
     assert verdict.missed[0].metric == "facts"
 
@@ -120,13 +110,13 @@ def test_a_fact_is_for_the_user_to_tell_by_its_own_name():
     [
         ("log_edge", row(cka=0.3, hessian_top=2.0), "learning_rate"),
         ("log_epochs", row(cka=0.3), "steps, batch_size, data_amount"),
-        ("log_epochs", row({"batch_size": 4, "epochs": 2}, cka=0.3), "steps, data_amount"),
-        ("log_epochs", row({"batch_size": 4, "data_amount": 9}, cka=0.3), "steps"),
+        ("log_epochs", row(facts={"batch_size": 4, "epochs": 2}, cka=0.3), "steps, data_amount"),
+        ("log_epochs", row(facts={"batch_size": 4, "data_amount": 9}, cka=0.3), "steps"),
     ],
 )
 def test_only_facts_that_are_not_known_are_to_be_told(feature, group, told):
-    node = split(UNDECIDED, leaf("data_small"), feature=feature)
-    verdict = judged(split(node, node), group)
+    node = cka_split(UNDECIDED, leaf("data_small"), feature=feature)
+    verdict = judged(cka_split(node, node), group)
     assert verdict.advice.startswith(f"tell {told} with --fact: ")
     assert verdict.missed[0].metric == "facts"
 
@@ -135,8 +125,8 @@ def test_only_facts_that_are_not_known_are_to_be_told(feature, group, told):
     ("facts", "known"), [({"data_amount": 1}, {}), ({"data_amount": 1}, {"hessian_trace": -1.0})]
 )
 def test_what_cannot_be_computed_is_not_to_be_measured_again(facts, known):
-    node = split(AMOUNT, AMOUNT, feature="log_hessian_trace") if known else AMOUNT
-    verdict = judged(node, row(facts, **known))
+    node = cka_split(AMOUNT, AMOUNT, feature="log_hessian_trace") if known else AMOUNT
+    verdict = judged(node, row(facts=facts, **known))
     assert verdict.mode == UNSURE
     assert len(verdict.missed) == len(known)
     assert verdict.advice == (
@@ -153,7 +143,7 @@ def test_where_nothing_decides_the_two_best_changes_are_to_be_tried():
 
 
 def test_an_answer_from_nothing_is_unsure_however_probable_it_is():
-    verdict = judged(split(leaf("none"), leaf("none")), row(cka=ONE_SEED))
+    verdict = judged(cka_split(leaf("none"), leaf("none")), row(cka=ONE_SEED))
     assert (verdict.mode, verdict.probability) == (UNSURE, 1)
     assert verdict.why_unsure == ("nothing that the tree asks for was measured",)
     assert verdict.advice.startswith("add a checkpoint of a second seed")

@@ -8,8 +8,10 @@ import pytest
 
 from mdtree.diagnosis import TreeEnsemble
 from mdtree.diagnosis.missing import metric_of, missing_measurements, untold_facts
-from mdtree.rows import FACTS, Measured, Missing, Row
-from mdtree.trees import FEATURES, Leaf, SavedTree, Split
+from mdtree.rows import FACTS, Missing
+from mdtree.trees import FEATURES, Leaf, SavedTree
+from tests.support.rows import row
+from tests.support.trees import split
 
 ALL = ("train_error", "cka", "log_hessian_top", "log_hessian_trace", "log_peak_ratio")
 
@@ -18,15 +20,11 @@ def leaf(**counts):
     return Leaf(answer=max(counts, key=counts.get), counts=counts)
 
 
-def split(feature, threshold, low, high, missing="low"):
-    return Split(feature=feature, threshold=threshold, low=low, high=high, missing=missing)
-
-
 def lacking(node, group, features=ALL):
     saved = SavedTree(
         task="failure",
         method="cart",
-        protocol="p",
+        protocol="standard-1",
         classes=("data_small", "model_small", "none"),
         features=features,
         groups=1,
@@ -35,14 +33,6 @@ def lacking(node, group, features=ALL):
         tree=node,
     )
     return missing_measurements(TreeEnsemble(saved), group, saved.matrix([group])[0])
-
-
-def row(facts=None, **quantities):
-    values = {
-        name: value if isinstance(value, Missing) else Measured(value=value)
-        for name, value in quantities.items()
-    }
-    return Row(format=1, group="g", protocol="p", facts=facts or {}, quantities=values)
 
 
 TREE = split(
@@ -128,15 +118,23 @@ def test_every_feature_has_a_metric_and_a_reason(name):
         ("log_hessian_trace", row(hessian_trace=-3.5), "log_hessian_trace cannot be computed: it "),
         ("log_peak_ratio", row(connectivity_peak=-1, train_error=-7), "log_peak_ratio cannot be"),
         ("log_data_amount", row(), "the fact data_amount is not known"),
-        ("log_data_amount", row({"data_amount": "many"}), "log_data_amount cannot be computed"),
-        ("log_data_amount", row({"data_amount": 0}), "needs a positive number"),
+        (
+            "log_data_amount",
+            row(facts={"data_amount": "many"}),
+            "log_data_amount cannot be computed",
+        ),
+        ("log_data_amount", row(facts={"data_amount": 0}), "needs a positive number"),
         ("log_edge", row(), "hessian_top was not measured"),
         ("log_edge", row(hessian_top=2), "the fact learning_rate is not known"),
-        ("log_edge", row({"learning_rate": 0.0}, hessian_top=2), "needs a positive number"),
-        ("log_edge", row({"learning_rate": 0.1}, hessian_top=-2), "needs a positive number"),
-        ("log_steps", row({"epochs": 3, "batch_size": 4}), "the fact steps is not known"),
-        ("log_steps", row({"epochs": 0, "batch_size": 4, "data_amount": 9}), "a positive number"),
-        ("log_training_time", row({"steps": 9}), "the fact learning_rate is not known"),
+        ("log_edge", row(facts={"learning_rate": 0.0}, hessian_top=2), "needs a positive number"),
+        ("log_edge", row(facts={"learning_rate": 0.1}, hessian_top=-2), "needs a positive number"),
+        ("log_steps", row(facts={"epochs": 3, "batch_size": 4}), "the fact steps is not known"),
+        (
+            "log_steps",
+            row(facts={"epochs": 0, "batch_size": 4, "data_amount": 9}),
+            "a positive number",
+        ),
+        ("log_training_time", row(facts={"steps": 9}), "the fact learning_rate is not known"),
     ],
 )
 def test_the_reason_says_why_it_is_not_known(feature, group, reason):
@@ -157,7 +155,7 @@ def test_the_reason_says_why_it_is_not_known(feature, group, reason):
     ],
 )
 def test_facts_that_follow_from_others_are_not_asked_for(facts, untold):
-    assert untold_facts("log_training_time", row(facts)) == untold
+    assert untold_facts("log_training_time", row(facts=facts)) == untold
 
 
 @pytest.mark.parametrize("name", FEATURES)

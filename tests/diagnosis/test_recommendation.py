@@ -7,14 +7,10 @@ import pytest
 from mdtree.diagnosis import Gain
 from mdtree.diagnosis.recommendation import advice, gains
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES, TASKS
-from mdtree.rows import Row
 from mdtree.trees import Leaf, RemedyGain
+from tests.support.rows import row
 
 BATCH = RemedyGain(low=0.4, high=3.1, fact="batch_size", factor=0.25)
-
-
-def row(**facts):
-    return Row(format=1, group="g", protocol="p", facts=facts, quantities={})
 
 
 def leaf(means, ways=None):
@@ -24,7 +20,7 @@ def leaf(means, ways=None):
 def change(fact, old, factor):
     """The old and the new value of a fact that is the way of the only gain."""
     way = RemedyGain(low=0, high=2, fact=fact, factor=factor)
-    (gain,) = gains(leaf({"add_data": 1.0}, {"add_data": way}), row(**{fact: old}))
+    (gain,) = gains(leaf({"add_data": 1.0}, {"add_data": way}), row(facts={fact: old}))
     return gain.old, gain.new
 
 
@@ -46,7 +42,8 @@ def test_gains_are_sorted_and_what_gains_nothing_is_left_out():
 
 def test_a_change_of_a_known_fact_is_told_with_its_interval():
     (gain,) = gains(
-        leaf({"raise_temperature": 1.8}, {"raise_temperature": BATCH}), row(batch_size=1024)
+        leaf({"raise_temperature": 1.8}, {"raise_temperature": BATCH}),
+        row(facts={"batch_size": 1024}),
     )
     assert gain == Gain(
         remedy="raise_temperature",
@@ -67,7 +64,9 @@ def test_a_change_of_a_known_fact_is_told_with_its_interval():
 
 @pytest.mark.parametrize("facts", [{}, {"batch_size": "large"}, {"batch_size": True}])
 def test_where_the_fact_is_not_known_the_direction_and_the_factor_are(facts):
-    (gain,) = gains(leaf({"raise_temperature": 1.8}, {"raise_temperature": BATCH}), row(**facts))
+    (gain,) = gains(
+        leaf({"raise_temperature": 1.8}, {"raise_temperature": BATCH}), row(facts=facts)
+    )
     assert (gain.fact, gain.factor, gain.old, gain.new) == ("batch_size", 0.25, None, None)
     assert advice("temperature_low", [gain]) == (
         "train with a smaller batch or a larger learning rate; "
@@ -126,7 +125,9 @@ def test_what_is_no_change_is_not_recommended(fact, old, factor):
 
 def test_large_numbers_are_written_out():
     way = RemedyGain(low=0, high=2, fact="data_amount", factor=2.0)
-    offered = gains(leaf({"add_data": 1.0}, {"add_data": way}), row(data_amount=1_281_167))
+    offered = gains(
+        leaf({"add_data": 1.0}, {"add_data": way}), row(facts={"data_amount": 1_281_167})
+    )
     assert "data amount 1281167 -> 2600000;" in advice("data_small", offered)
 
 

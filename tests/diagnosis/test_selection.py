@@ -9,15 +9,12 @@ import pytest
 from mdtree.diagnosis import can_be_diagnosed, diagnoser_for
 from mdtree.exceptions import MdtreeError, ProtocolError, TreeError
 from mdtree.failure_modes import CONFIDENCE
-from mdtree.rows import GroupFailure, Measured, Missing, Row
+from mdtree.rows import GroupFailure, Measured, Missing
 from mdtree.trees import write_tree
 from mdtree.trees.bundled import find_tree, shipped_rows
+from tests.support.rows import row
 
 DIGITS = "digits-standard-1"
-
-
-def row(protocol="standard-1", failure=None, **values):
-    return Row(format=1, group="g", protocol=protocol, facts={}, quantities=values, failure=failure)
 
 
 @pytest.mark.parametrize("how", ["name", "file", "object"])
@@ -38,7 +35,7 @@ def test_rows_of_standard_1_go_to_the_general_tree():
 
 
 def test_rows_of_the_published_protocol_go_to_the_published_tree():
-    diagnoser = diagnoser_for([row("paper-1", train_error=Measured(value=1.0))])
+    diagnoser = diagnoser_for([row(protocol="paper-1", train_error=Measured(value=1.0))])
     assert diagnoser.name == "published-cifar10-resnet18"
 
 
@@ -64,7 +61,7 @@ def test_where_nothing_is_known_the_reason_is_told():
 @pytest.mark.parametrize(
     ("rows", "tree", "error"),
     [
-        ([row("paper-2", cka=Measured(value=0.5))], None, ProtocolError),
+        ([row(protocol="paper-2", cka=Measured(value=0.5))], None, ProtocolError),
         ([row(cka=Measured(value=0.5))], "digits-standard", TreeError),
     ],
 )

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from mdtree.diagnosis import Diagnoser, next_metric, prospects
-from mdtree.rows import Measured, Missing, Row
+from mdtree.rows import Missing
 from mdtree.trees import PosteriorTree, Split
 from mdtree.trees.template import Family, Question, TemplateLeaf
+from tests.support.rows import row
 from tests.support.small_gain_models import constant, gain_tree, question
-from tests.support.small_trees import HIGH, LOW, leaf, small_tree
+from tests.support.trees import HIGH, LOW, leaf_of_ten, small_tree
 
 FREE = {"error_rate": 0.0, "similarity": 0.0, "hessian": 0.0, "connectivity": 0.0}
 
@@ -22,19 +23,6 @@ def chosen(diagnoser, row, seconds=FREE):
 
 
 # train_error <= 1 -> low; otherwise cka decides, then the Hessian
-
-
-def row(**values):
-    return Row(
-        format=1,
-        group="g",
-        protocol="standard-1",
-        facts={},
-        quantities={
-            name: value if isinstance(value, Missing) else Measured(value=value)
-            for name, value in values.items()
-        },
-    )
 
 
 @pytest.mark.parametrize(
@@ -60,7 +48,7 @@ def test_a_metric_that_cannot_be_measured_is_not_asked_for():
 
 
 def test_both_sides_with_the_same_answer_settle_a_verdict():
-    tree = Split(feature="cka", threshold=0.5, low=leaf(LOW), high=leaf(LOW))
+    tree = Split(feature="cka", threshold=0.5, low=leaf_of_ten(LOW), high=leaf_of_ten(LOW))
     assert chosen(Diagnoser(small_tree(tree, ("cka",)), name="t"), row()) is None
 
 
@@ -128,7 +116,7 @@ def test_metrics_that_a_regression_does_not_look_at_are_not_measured_for_it():
 @pytest.mark.parametrize(("seconds", "metric"), [(60.0, "similarity"), (1e6, None)])
 def test_a_metric_that_takes_long_must_change_the_verdict_likely(seconds, metric):
     """One of two groups has another verdict: worth a minute, and not worth twelve days."""
-    tree = Split(feature="cka", threshold=0.5, low=leaf(LOW), high=leaf(HIGH))
+    tree = Split(feature="cka", threshold=0.5, low=leaf_of_ten(LOW), high=leaf_of_ten(HIGH))
     diagnoser = Diagnoser(small_tree(tree, ("cka",)), name="t")
     assert chosen(diagnoser, row(), {"similarity": seconds}) == metric
     (prospect,) = prospects(diagnoser, row(), {"similarity": seconds})
@@ -138,8 +126,10 @@ def test_a_metric_that_takes_long_must_change_the_verdict_likely(seconds, metric
 
 def test_numbers_that_say_something_only_together_are_seen_together():
     """The Hessian alone changes nothing where CKA has not been measured; both may."""
-    hessian = Split(feature="log_hessian_trace", threshold=5.0, low=leaf(LOW), high=leaf(HIGH))
-    tree = Split(feature="cka", threshold=0.5, low=leaf(LOW), high=hessian)
+    hessian = Split(
+        feature="log_hessian_trace", threshold=5.0, low=leaf_of_ten(LOW), high=leaf_of_ten(HIGH)
+    )
+    tree = Split(feature="cka", threshold=0.5, low=leaf_of_ten(LOW), high=hessian)
     diagnoser = Diagnoser(small_tree(tree, ("cka", "log_hessian_trace")), name="t")
     changes = {each.metrics: each.change for each in prospects(diagnoser, row(), FREE)}
     assert changes["similarity",] == changes["hessian",] == 0

@@ -68,18 +68,23 @@ def test_ours_is_better_and_honest_from_one_cell(rows):
 
 def test_the_json_has_the_documented_form(published_table, mdtree):
     ran = mdtree(
-        "evaluate", "--train", published_table, "--test", published_table, "--cases", "few,5",
-        "--json",
-    )  # fmt: skip
+        *("evaluate", "--train", published_table, "--test", published_table),
+        *("--cases", "few", "--json"),
+    )
     assert ran.code == 0
     content = json.loads(ran.out)
     assert content["format"] == 1
-    assert [case["case"] for case in content["cases"]] == ["few", "5"]
+    assert [case["case"] for case in content["cases"]] == ["few"]
     for case in content["cases"]:
         assert case.keys() == {"case", "task", "train_rows", "test_rows", "methods"}
         assert list(case["methods"]) == list(METHODS)
         assert all(scores.keys() == SCORES for scores in case["methods"].values())
     assert content["cases"][0]["train_rows"] == [12] * 5
+
+
+def test_cases_come_in_the_order_in_which_they_are_asked_for(rows):
+    results = evaluate(rows, rows, cases=["few", "5"], methods=["random"])
+    assert [result.case for result in results] == [CASES["few"], CASES["5"]]
 
 
 def test_the_table_for_people_names_every_method(published_table, mdtree):

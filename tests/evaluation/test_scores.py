@@ -1,4 +1,4 @@
-"""Scores: against scikit-learn and by loops, and the corners of their definitions."""
+"""Scores: by loops, and the corners of their definitions."""
 
 from __future__ import annotations
 
@@ -6,42 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, log_loss
 
 from mdtree.evaluation.scores import calibration_error, scored
-from mdtree.failure_modes import RoomForImprovement
-
-CLASSES = ["temperature_high", "temperature_low"]
-
-
-def room(high, low, step_high=None, step_low=None):
-    """Gains of mending a temperature that is too high, and one that is too low."""
-    return RoomForImprovement(
-        gains={"lower_temperature": high, "raise_temperature": low},
-        step={
-            "lower_temperature": high if step_high is None else step_high,
-            "raise_temperature": low if step_low is None else step_low,
-        },
-        margin=0.5,
-    )
-
-
-def drawn(seed, lines=200):
-    rng = np.random.default_rng(seed)
-    sure = rng.uniform(0.01, 0.99, lines)
-    probabilities = np.column_stack([sure, 1 - sure])
-    answers = rng.choice(CLASSES, lines).tolist()
-    given = [CLASSES[n] for n in probabilities.argmax(axis=1)]
-    rooms = [room(*rng.uniform(0, 9, 2), *rng.uniform(-3, 3, 2)) for _ in range(lines)]
-    return given, probabilities, answers, rooms
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_accuracy_and_log_loss_are_those_of_scikit_learn(seed):
-    given, probabilities, answers, rooms = drawn(seed)
-    scores = scored(given, probabilities, CLASSES, answers=answers, rooms=rooms)
-    assert scores.accuracy == pytest.approx(100 * accuracy_score(answers, given))
-    assert scores.log_loss == pytest.approx(log_loss(answers, probabilities, labels=CLASSES))
+from tests.support.cases import CLASSES, drawn_answers, room
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -75,7 +42,7 @@ def test_calibration_looks_at_the_answer_that_was_given_not_at_the_likeliest():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_regret_and_gains_are_means_over_the_groups(seed):
-    given, probabilities, answers, rooms = drawn(seed)
+    given, probabilities, answers, rooms = drawn_answers(seed)
     scores = scored(given, probabilities, CLASSES, answers=answers, rooms=rooms)
     remedy = {"temperature_high": "lower_temperature", "temperature_low": "raise_temperature"}
     pairs = list(zip(given, answers, rooms, strict=True))
@@ -88,7 +55,7 @@ def test_regret_and_gains_are_means_over_the_groups(seed):
 
 
 def test_right_answers_have_no_regret():
-    _, probabilities, answers, rooms = drawn(1)
+    _, probabilities, answers, rooms = drawn_answers(1)
     scores = scored(answers, probabilities, CLASSES, answers=answers, rooms=rooms)
     assert (scores.accuracy, scores.regret) == (100, 0)
 

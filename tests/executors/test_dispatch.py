@@ -144,16 +144,11 @@ def test_what_a_task_raises_is_raised(executor, kind):
         list(run(quits, [kind], executor))
 
 
-def test_an_error_tells_where_in_a_worker_it_arose(pool):
-    with pytest.raises(ValueError, match="not three") as raised:
-        list(run(picky, range(9), pool))
-    assert "in picky" in "".join(raised.value.__notes__)
-
-
-def test_workers_are_gone_when_an_error_is_raised(pool):
+def test_an_error_tells_where_in_a_worker_it_arose_and_all_workers_are_gone(pool):
     others = child_pids()
     with pytest.raises(ValueError, match="not three") as raised:
         list(run(picky, range(9), pool))
+    assert "in picky" in "".join(raised.value.__notes__)
     worker = raised.value.args[1]
     assert (
         wait_until_ended([worker]) if pool.ray else not alive([worker])

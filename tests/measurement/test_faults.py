@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from mdtree.executors import ExecutorConfig
-from mdtree.measurement import Request, find_groups, measure
+from mdtree.measurement import find_groups, measure
 from mdtree.measurement.group import measure_or_fail
-from mdtree.recipes import Trust, read_recipe
 from tests.support.disks import mounted
 from tests.support.troubled import (
     EXECUTORS,
+    request,
     rows_without_times,
     rows_without_trouble,
     run_command,
@@ -41,27 +41,13 @@ def _rows_in(path):
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def request(root):
-    return Request(
-        root=root,
-        recipe=read_recipe(root / "mdtree.yaml"),
-        folder=root,
-        trust=Trust(any_factory=True, folders=(root,)),
-        protocol="standard-1",
-        metrics=("error_rate",),
-        seed=0,
-        device="cpu",
-        allow_download=False,
-    )
-
-
 @pytest.mark.parametrize("way", EXECUTORS)
-def test_a_worker_that_is_killed_costs_nothing(tmp_path, way):
+def test_a_worker_that_is_killed_costs_nothing(mdtree, tmp_path, way):
     args = write_troubled_zoo(tmp_path, ["good", "die-once", "good", "good"])
 
-    ran = run_command([*args, *needs(way)])
+    ran = mdtree(*args, *needs(way))
 
-    assert (ran.returncode, json.loads(ran.stdout)["measured"]) == (0, 4), ran.stderr
+    assert (ran.code, json.loads(ran.out)["measured"]) == (0, 4), ran.err
     assert rows_without_times(tmp_path / "rows.jsonl") == rows_without_trouble(tmp_path)
 
 
@@ -82,13 +68,12 @@ def test_groups_that_take_too_much_fail_alone_and_are_tried_again_by_the_next_ru
     assert failed["2-hang"] == "took longer than 15 seconds"
     assert failed["3-hoard"] == "took more than 1.2 GiB of memory"
     assert "red" in failed["4-raise"]
-    assert rows_of(tmp_path / "rows.jsonl").keys() == {
-        r["group"] for r in rows_without_trouble(tmp_path)
-    }
+    expected = rows_without_trouble(tmp_path)
+    assert rows_of(tmp_path / "rows.jsonl").keys() == {row["group"] for row in expected}
     healed.touch()
-    again = json.loads(mdtree(*args, *limits, *way).out)
+    again = json.loads(mdtree(*args).out)  # here: what failed in a worker is tried anywhere
     assert (again["measured"], again["already"], again["failed"]) == (4, 2, [])
-    assert rows_without_times(tmp_path / "rows.jsonl") == rows_without_trouble(tmp_path)
+    assert rows_without_times(tmp_path / "rows.jsonl") == expected
 
 
 def test_the_trace_of_a_failure_lies_beside_the_rows_until_the_group_is_mended(mdtree, tmp_path):

@@ -6,8 +6,8 @@ from torch import nn
 
 from mdtree.landscape import ComputeCost
 from mdtree.measurement.speed import Speed, measure_speed
+from tests.support.cases import NETS
 from tests.support.exact import FollowedBy, OnceDifferentiable, cross_entropy, items, runner_of
-from tests.support.networks import NETS
 
 
 def test_seconds_are_the_sum_over_the_kinds_of_work():

@@ -8,16 +8,19 @@ import pytest
 import torch
 from torch import nn
 
-from mdtree.datasets import DatasetItems, TensorItems
-from mdtree.metrics import METRICS
+from mdtree.datasets import Data, DatasetItems, TensorItems
+from mdtree.losses import build_loss
+from mdtree.metrics import METRICS, MetricInput
 from mdtree.metrics.connectivity import (
     CONNECTIVITY,
     ConnectivityBudget,
     StandardBudget,
     connectivity_metric,
 )
+from mdtree.recipes import LossSpec, Trust
 from mdtree.rows import QUANTITIES, Missing
 from tests.support import valleys
+from tests.support.cases import NETS, group
 from tests.support.valleys import (
     CROSS_ENTROPY,
     END,
@@ -35,6 +38,7 @@ from tests.support.valleys import (
     numbered_items,
     on_ring,
     ring_loss,
+    runner_of,
     subject,
 )
 
@@ -242,3 +246,39 @@ def test_ring_of_three():
     across = (math.cos(math.radians(60)) ** 2 - 1) ** 2
     assert across == pytest.approx(measured_values(result)["linear_barrier_loss"], rel=1e-5)
     assert result.values["linear_barrier_loss"].stderr == pytest.approx(0, abs=1e-6)
+
+
+MSE = build_loss(LossSpec(factory="mse"), Trust())
+REGRESSIONS = ("regression", "one number")
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
+def test_every_network_has_numbers_and_is_left_as_it_was(name, protocol):
+    make, data = NETS[name]
+    module, weights = group(make, 2)
+    before, state = [copy_of(each) for each in weights], copy_of(module.state_dict())
+    loss = MSE if name in REGRESSIONS else CROSS_ENTROPY
+    subject = MetricInput(
+        runner=runner_of(module, loss, batch_size=12),  # of 37 items the last is alone
+        members={f"seed-{place}": each for place, each in enumerate(weights)},
+        data=Data(TensorItems(data), None),
+        protocol=protocol,
+        seed=0,
+    )
+    result = few_steps(steps=8, epochs=4).compute(subject)
+
+    for quantity, value in result.values.items():
+        if "linear" in quantity and protocol == "paper-1":
+            assert Missing(missing="not part of protocol paper-1") == value
+        elif "loss" not in quantity and name in REGRESSIONS:
+            assert Missing(missing="the targets are not class numbers") == value
+        else:
+            assert math.isfinite(value.value)
+            assert value.stderr >= 0
+    assert all(map(equal_weights, before, weights))
+    assert equal_weights(state, module.state_dict())
+    assert all(p.requires_grad and p.grad is None for p in module.parameters())
+    losses = result.details["curve"].columns["train_loss"]
+    assert len(set(losses)) > 3  # the weights that were given are those that ran
+    assert torch.is_grad_enabled()

@@ -12,7 +12,7 @@ from mdtree.landscape import derive_seed, profile, straight_line, trainable_para
 from mdtree.metrics import METRICS, Workload
 from mdtree.rows import Measured, Missing
 from mdtree.training.loop import Training, train
-from tests.support.networks import NETS, group, subject
+from tests.support.cases import NETS, group, subject
 
 FORK = METRICS["fork"]
 QUANTITIES = ("fork_barrier", "fork_cka")

@@ -13,6 +13,7 @@ from mdtree.metrics import Workload
 from mdtree.metrics.hessian import HESSIAN, _spread
 from mdtree.models import cnn
 from mdtree.rows import Measured
+from tests.support.cases import NETS, X, Y, group
 from tests.support.exact import (
     BOTH_PROTOCOLS,
     exact_hessian,
@@ -24,7 +25,6 @@ from tests.support.exact import (
     top_and_trace,
     weights_of,
 )
-from tests.support.networks import NETS, X, Y, group
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_any_network_is_measured(net, protocol):
     make, data = NETS[net]
     module, members = group(make, 2)
 
-    result = measure(module, members, data, protocol)
+    result = measure(module, members, data, protocol, batch_size=37)
 
     for value in top_and_trace(result):
         assert isinstance(value, Measured)
@@ -108,18 +108,18 @@ def test_several_members_have_the_standard_error_of_their_spread():
 
 def test_the_standard_error_of_the_top_is_that_over_the_items():
     """With parts of one item it is sd / sqrt(n) of each item's curvature along the top vector."""
-    module = mlp()
+    module, x, y = mlp(), X[:9], Y[:9]
     weights = weights_of(module)
-    top, _ = top_and_trace(measure(module, [weights], (X, Y), batch_size=1))
-    truth = exact_hessian(runner_of(module), weights, (X, Y))
+    top, _ = top_and_trace(measure(module, [weights], (x, y), batch_size=1))
+    truth = exact_hessian(runner_of(module), weights, (x, y))
     vector = torch.linalg.eigh(truth)[1][:, -1]
     forms = torch.stack(
         [
-            exact_product(runner_of(module), weights, (X[i : i + 1], Y[i : i + 1]), vector) @ vector
-            for i in range(37)
+            exact_product(runner_of(module), weights, (x[i : i + 1], y[i : i + 1]), vector) @ vector
+            for i in range(9)
         ]
     )
-    assert float(forms.std()) / math.sqrt(37) == pytest.approx(top.stderr, rel=0.01)
+    assert float(forms.std()) / math.sqrt(9) == pytest.approx(top.stderr, rel=0.01)
 
 
 def test_parts_of_any_size_tell_the_variance_of_the_mean_without_bias():

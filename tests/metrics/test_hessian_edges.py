@@ -11,6 +11,7 @@ from mdtree.exceptions import DataError
 from mdtree.metrics.hessian import HESSIAN
 from mdtree.models import cnn
 from mdtree.rows import Measured, Missing
+from tests.support.cases import NETS, X, Y, group
 from tests.support.exact import (
     BOTH_PROTOCOLS,
     FollowedBy,
@@ -24,7 +25,6 @@ from tests.support.exact import (
     top_and_trace,
     weights_of,
 )
-from tests.support.networks import NETS, X, Y, group
 
 
 @BOTH_PROTOCOLS
@@ -123,7 +123,7 @@ def test_few_items_are_enough(count, protocol):
 @BOTH_PROTOCOLS
 def test_batches_are_halved_where_memory_runs_out(protocol):
     plain, members = group(mlp, 1)
-    few = X[:10], Y[:10]
+    few = X[:5], Y[:5]
     truth = top_and_trace(measure(plain, members, few, protocol))
     greedy = Greedy(*plain)
     for ours, whole in zip(

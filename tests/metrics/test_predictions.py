@@ -16,7 +16,7 @@ from mdtree.datasets import Data, TensorItems
 from mdtree.metrics import METRICS, Workload
 from mdtree.metrics.predictions import PREDICTIONS
 from mdtree.rows import QUANTITIES, Measured, Missing
-from tests.support.networks import NETS, group, subject
+from tests.support.cases import NETS, group, subject
 
 HALF = ("ensemble_gain", "disagreement", "overconfidence", "loss_tail")
 

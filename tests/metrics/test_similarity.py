@@ -10,8 +10,9 @@ from torch import nn
 
 from mdtree.metrics.similarity import SIMILARITY
 from mdtree.rows import Missing
+from tests.support.cases import NETS, X, Y, group, subject
 from tests.support.exact import double
-from tests.support.networks import NETS, X, Y, group, subject
+from tests.support.similarity import written_out
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
 
@@ -44,7 +45,6 @@ def biased_cka(x, y):
 
 
 def test_standard_1_asks_all_members_the_same_items_and_compares_softmax_debiased():
-    rival = pytest.importorskip("cka", reason="needs a rival: pip install pytorch-cka")
     weights = torch.randn(3, 4, 5)
     module, x = Recorded(), torch.randn(1500, 5)
 
@@ -61,7 +61,7 @@ def test_standard_1_asks_all_members_the_same_items_and_compares_softmax_debiase
     asked = said[0].double()
     logits = [asked @ w.double().T for w in weights]
     pairs = [
-        float(rival.cka_from_features(a.softmax(1), b.softmax(1)))
+        written_out(a.softmax(1), b.softmax(1), debiased=True)
         for a, b in itertools.combinations(logits, 2)
     ]
     agreed = [
@@ -198,9 +198,8 @@ def test_one_pair_has_the_standard_errors_of_its_items():
     ).values  # fmt: skip
 
     kept = [torch.arange(37)[torch.arange(37) % 8 != block] for block in range(8)]
-    rival = pytest.importorskip("cka", reason="needs a rival: pip install pytorch-cka")
     said = [(module.asked[0] @ w.T).double().softmax(1) for w in weights]
-    left = [float(rival.cka_from_features(said[0][rows], said[1][rows])) for rows in kept]
+    left = [written_out(said[0][rows], said[1][rows], debiased=True) for rows in kept]
     assert math.sqrt(7 * statistics.pvariance(left)) == pytest.approx(
         values["cka"].stderr, rel=1e-4
     )

@@ -11,7 +11,7 @@ from mdtree.landscape import ComputeCost
 from mdtree.metrics import METRICS, Workload
 from mdtree.metrics.similarity import SIMILARITY
 from mdtree.rows import QUANTITIES, Measured, Missing
-from tests.support.networks import NETS, WORDS, X, Y, group, subject
+from tests.support.cases import NETS, WORDS, X, Y, group, subject
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
 MLP, DATA = NETS["mlp"]

@@ -10,7 +10,7 @@ from mdtree.metrics import METRICS, Workload
 from mdtree.models import cnn
 from mdtree.rows import Measured, Missing
 from mdtree.spectra import AVERAGED, Rules, State, analyse_all
-from tests.support.networks import NETS, group, subject
+from tests.support.cases import NETS, group, subject
 
 SPECTRUM = METRICS["spectrum"]
 DATA = (torch.zeros(3, 1, 8, 8), torch.zeros(3).long())

@@ -7,17 +7,7 @@ import pytest
 from mdtree.failure_modes import AXES
 from mdtree.labelling import label_rows
 from mdtree.render.phase_grid import phases
-from mdtree.rows import Measured, Row
-
-
-def row(accuracy, **facts):
-    return Row(
-        format=1,
-        group=",".join(f"{name}={value}" for name, value in facts.items()),
-        protocol="standard-1",
-        facts=facts,
-        quantities={"test_error": Measured(value=100 - accuracy)},
-    )
+from tests.support.rows import accuracy_row
 
 
 def diagrams(*rows):
@@ -30,10 +20,10 @@ def accuracies(phase):
 
 def test_the_batch_size_goes_across_and_the_width_down_each_with_its_label():
     (phase,) = diagrams(
-        row(70, width=2, batch_size=32),
-        row(75, width=2, batch_size=8),
-        row(80, width=4, batch_size=8),
-        row(74, width=4, batch_size=32),
+        accuracy_row(70, width=2, batch_size=32),
+        accuracy_row(75, width=2, batch_size=8),
+        accuracy_row(80, width=4, batch_size=8),
+        accuracy_row(74, width=4, batch_size=32),
     )
     assert (phase.across, phase.down, dict(phase.shared)) == ("batch_size", "width", {})
     assert (phase.columns, phase.lines) == ((8, 32), (2, 4))
@@ -45,7 +35,9 @@ def test_the_batch_size_goes_across_and_the_width_down_each_with_its_label():
 
 @pytest.mark.parametrize("fact", [axis.fact for axis in AXES if axis.up or axis.down])
 def test_one_axis_alone_is_a_strip(fact):
-    (phase,) = diagrams(row(80, **{fact: 4}), row(85, **{fact: 1}), row(82, **{fact: 2}))
+    (phase,) = diagrams(
+        accuracy_row(80, **{fact: 4}), accuracy_row(85, **{fact: 1}), accuracy_row(82, **{fact: 2})
+    )
     assert (fact, None) == (phase.across, phase.down)
     assert (phase.columns, phase.lines) == ((1, 2, 4), (0,))
     assert accuracies(phase) == {(0, 1): 85, (0, 2): 82, (0, 4): 80}
@@ -55,10 +47,10 @@ def test_each_value_of_a_third_axis_has_a_diagram_in_the_same_frame():
     """Also where groups are missing: at 600 items there is one group alone."""
     large, small = 600, 300
     pictures = diagrams(
-        row(80, batch_size=8, width=2, data_amount=large),
-        row(70, batch_size=8, width=2, data_amount=small),
-        row(71, batch_size=64, width=2, data_amount=small),
-        row(72, batch_size=8, width=16, data_amount=small),
+        accuracy_row(80, batch_size=8, width=2, data_amount=large),
+        accuracy_row(70, batch_size=8, width=2, data_amount=small),
+        accuracy_row(71, batch_size=64, width=2, data_amount=small),
+        accuracy_row(72, batch_size=8, width=16, data_amount=small),
     )
     assert [{"data_amount": small}, {"data_amount": large}] == [dict(p.shared) for p in pictures]
     assert {((8, 64), (2, 16))} == {(phase.columns, phase.lines) for phase in pictures}
@@ -68,11 +60,11 @@ def test_each_value_of_a_third_axis_has_a_diagram_in_the_same_frame():
 def test_groups_of_two_zoos_stand_in_diagrams_of_their_own():
     """They may be at the same points; each zoo has its own frame."""
     pictures = diagrams(
-        row(80, batch_size=8, width=2, zoo="b"),
-        row(81, batch_size=8, width=4, zoo="b"),
-        row(70, batch_size=8, width=2, zoo="a"),
-        row(71, batch_size=16, width=2, zoo="a"),
-        row(60, batch_size=8, width=2),
+        accuracy_row(80, batch_size=8, width=2, zoo="b"),
+        accuracy_row(81, batch_size=8, width=4, zoo="b"),
+        accuracy_row(70, batch_size=8, width=2, zoo="a"),
+        accuracy_row(71, batch_size=16, width=2, zoo="a"),
+        accuracy_row(60, batch_size=8, width=2),
     )
     assert [phase.zoo for phase in pictures] == ["", "a", "b"]
     assert list(map(accuracies, pictures)) == [
@@ -86,7 +78,9 @@ def test_groups_of_two_zoos_stand_in_diagrams_of_their_own():
 
 def test_four_axes_have_a_diagram_for_each_pair_of_the_others_in_order():
     rows = [
-        row(50 + w + b + 10 * lr + d, width=w, batch_size=b, learning_rate=lr, data_amount=d)
+        accuracy_row(
+            50 + w + b + 10 * lr + d, width=w, batch_size=b, learning_rate=lr, data_amount=d
+        )
         for w in (1, 2)
         for b in (1, 2)
         for lr in (0.5, 0.25)
@@ -107,9 +101,9 @@ def test_four_axes_have_a_diagram_for_each_pair_of_the_others_in_order():
 
 def test_without_a_batch_size_the_width_goes_across():
     (phase,) = diagrams(
-        row(80, width=2, data_amount=10),
-        row(85, width=4, data_amount=10),
-        row(82, width=2, data_amount=20),
+        accuracy_row(80, width=2, data_amount=10),
+        accuracy_row(85, width=4, data_amount=10),
+        accuracy_row(82, width=2, data_amount=20),
     )
     assert (phase.across, phase.down) == ("width", "data_amount")
 
@@ -117,25 +111,27 @@ def test_without_a_batch_size_the_width_goes_across():
 @pytest.mark.parametrize("width", [{}, {"width": "wide"}, {"width": True}])
 def test_a_fact_that_is_no_number_in_some_row_is_no_axis(width):
     (phase,) = diagrams(
-        row(80, batch_size=1, **width),
-        row(85, batch_size=2, width=7),
-        row(83, batch_size=4, width=9),
+        accuracy_row(80, batch_size=1, **width),
+        accuracy_row(85, batch_size=2, width=7),
+        accuracy_row(83, batch_size=4, width=9),
     )
     assert (phase.across, phase.down) == ("batch_size", None)
     assert accuracies(phase) == {(0, 1): 80, (0, 2): 85, (0, 4): 83}
 
 
 def test_a_fact_that_does_not_vary_is_no_axis():
-    (phase,) = diagrams(row(80, batch_size=1, width=7), row(85, batch_size=2, width=7))
+    (phase,) = diagrams(
+        accuracy_row(80, batch_size=1, width=7), accuracy_row(85, batch_size=2, width=7)
+    )
     assert (phase.across, phase.down) == ("batch_size", None)
 
 
 def test_the_order_of_rows_does_not_matter():
-    rows = [row(70 + b + w, batch_size=b, width=w) for b in (1, 2, 4) for w in (1, 2)]
+    rows = [accuracy_row(70 + b + w, batch_size=b, width=w) for b in (1, 2, 4) for w in (1, 2)]
     assert diagrams(*rows) == diagrams(*rows[::-1])
 
 
 def test_groups_that_differ_in_no_axis_have_no_diagram():
-    rows = [row(80, width=1), row(85, width=2)]
+    rows = [accuracy_row(80, width=1), accuracy_row(85, width=2)]
     assert phases(rows[:1], label_rows(rows)[:1]) == []
     assert phases([], []) == []

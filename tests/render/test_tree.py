@@ -11,18 +11,11 @@ from hypothesis import strategies as st
 
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.tree import tree_shape, tree_svg, tree_text, walk_picture
-from mdtree.trees import Leaf, Split, leaves
+from mdtree.trees import Split, leaves
 from mdtree.trees.node import KNOWN
+from tests.support.trees import leaf, split
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-def leaf(answer, gains=None, **counts):
-    return Leaf(answer=answer, counts=counts, gains=gains or {})
-
-
-def split(feature, threshold, low, high):
-    return Split(feature=feature, threshold=threshold, low=low, high=high)
 
 
 TREE = split(

@@ -11,8 +11,8 @@ import pytest
 from mdtree.exceptions import LockedError
 from mdtree.rows import Index, Store, read_rows
 from mdtree.rows.row import row_to_json
-from tests.support.numbered_rows import numbered_row
 from tests.support.paths import ROOT
+from tests.support.rows import numbered_row
 
 
 def lines(count: int) -> bytes:
@@ -38,7 +38,7 @@ from pathlib import Path
 from mdtree.rows import Measured, Row, Store
 from mdtree.rows.row import row_to_json
 sys.path.insert(0, sys.argv[1])
-from tests.support.numbered_rows import numbered_row
+from tests.support.rows import numbered_row
 
 with Store(Path(sys.argv[2])) as store:
     {work}

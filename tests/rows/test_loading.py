@@ -8,23 +8,19 @@ import threading
 import pytest
 
 from mdtree.exceptions import RowsError
-from mdtree.rows import GroupFailure, Measured, Row, load_rows, write_rows
+from mdtree.rows import GroupFailure, load_rows, write_rows
+from tests.support.rows import row
 
 TABLE = "bs,test_acc,train_error\n16,50,1\n64,60,2\n"
 
 
-def row(group, protocol="standard-1", failure=None):
-    quantities = {"cka": Measured(value=0.5)}
-    return Row(
-        format=1, group=group, protocol=protocol, facts={}, quantities=quantities, failure=failure
-    )
-
-
 @pytest.fixture
 def written(tmp_path):
-    broken = row("broken", failure=GroupFailure(kind="UnreadableError", reason="no weights"))
+    broken = row(
+        "broken", cka=0.5, failure=GroupFailure(kind="UnreadableError", reason="no weights")
+    )
     path = tmp_path / "rows.jsonl"
-    write_rows(path, [row("a"), row("b", "paper-1"), broken])
+    write_rows(path, [row("a", cka=0.5), row("b", protocol="paper-1", cka=0.5), broken])
     return path
 
 

@@ -10,23 +10,13 @@ import sys
 import pytest
 
 from mdtree.exceptions import MissingExtraError, OutputError, RowsError
-from mdtree.rows import GroupFailure, Measured, Missing, Row, rows_to_csv, write_parquet
+from mdtree.rows import GroupFailure, Measured, Missing, rows_to_csv, write_parquet
+from tests.support.rows import row
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 MISSING = Missing(missing="needs 2 checkpoints, found 1")
-
-
-def row(group="g", facts=None, failure=None, **quantities) -> Row:
-    return Row(
-        format=1,
-        group=group,
-        protocol="standard-1",
-        facts=facts or {},
-        quantities=quantities,
-        failure=failure,
-    )
 
 
 ROWS = [

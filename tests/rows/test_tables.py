@@ -18,23 +18,12 @@ from mdtree.rows import (
     GroupFailure,
     Measured,
     Missing,
-    Row,
     load_rows,
     rows_from_csv,
     rows_to_csv,
 )
 from mdtree.trees.bundled import PUBLISHED_TABLE, published_rows
-
-
-def row(group="g", facts=None, failure=None, **quantities) -> Row:
-    return Row(
-        format=1,
-        group=group,
-        protocol="standard-1",
-        facts=facts or {},
-        quantities=quantities,
-        failure=failure,
-    )
+from tests.support.rows import row
 
 
 def cells(text: str) -> list[list[str]]:
@@ -80,7 +69,7 @@ def test_no_cell_is_taken_for_a_formula(start, imported):
     evil = f"{start}HYPERLINK(1)"
     facts = {"width": 8, "optimizer": evil, f"{evil}!": 1}
     table = rows_to_csv(
-        [row(evil, facts, GroupFailure(kind="x", reason=evil), cka=Measured(value=-1))]
+        [row(evil, facts, failure=GroupFailure(kind="x", reason=evil), cka=Measured(value=-1))]
     )
     texts = [cell for line in cells(table) for cell in line]
     assert [cell for cell in texts if cell.startswith(start)] == (["-1.0"] if start == "-" else [])

@@ -8,35 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdtree.spectra import PowerLaw, fit_power_law, powerlaw
-
-
-def pareto(alpha, amount, seed, *, xmin=1.0):
-    """Draw from p(x) ~ x^-alpha above xmin, by the inverse of its distribution."""
-    below = np.random.default_rng(seed).random(amount)
-    return xmin * (1 - below) ** (-1 / (alpha - 1))
-
-
-def marchenko_pastur(rows, columns, seed):
-    weights = np.random.default_rng(seed).standard_normal((rows, columns))
-    return np.linalg.svd(weights, compute_uv=False) ** 2
-
-
-SPECTRA = {
-    "power law": lambda seed: pareto(2.7, 150, seed),
-    "a body below": lambda seed: np.concatenate(
-        [np.random.default_rng(seed).random(200), pareto(3, 80, seed)]
-    ),
-    "square": lambda seed: marchenko_pastur(120, 120, seed),
-    "tall": lambda seed: marchenko_pastur(400, 90, seed),
-    "lognormal": lambda seed: np.random.default_rng(seed).lognormal(-3, 2, 130),
-    "uniform": lambda seed: np.random.default_rng(seed).random(110),
-    "rounded": lambda seed: np.ceil(pareto(2.2, 160, seed)),
-    "each twice": lambda seed: np.repeat(pareto(3, 70, seed), 2),
-    "the largest twice": lambda seed: np.append(x := pareto(2, 60, seed), x.max()),
-    "small numbers": lambda seed: 1e-9 * pareto(4, 90, seed),
-}
-# of which the package counts the lowest place alone, Clauset's own program all places, as we do
-REPEATED = ("rounded", "each twice")
+from tests.support.cases import SPECTRA, marchenko_pastur, pareto
 
 
 def plainly(values):
@@ -77,20 +49,6 @@ def test_no_start_is_better_however_often_values_repeat(values):
     assert distance == pytest.approx(law.distance, abs=1e-12)
     assert sum(value >= law.xmin for value in values) == law.tail
     assert alpha == pytest.approx(law.alpha, rel=1e-12)
-
-
-# the package asks its own fits for a name that it will drop
-@pytest.mark.filterwarnings("ignore:Standard error for the MLE:DeprecationWarning")
-@pytest.mark.parametrize("name", [name for name in SPECTRA if name not in REPEATED])
-def test_the_package_powerlaw_finds_the_same(name):
-    rival = pytest.importorskip("powerlaw")
-    values = SPECTRA[name](7)
-
-    said = rival.Fit(values, parameter_ranges={"alpha": [1, 1000]}, verbose=0).power_law
-
-    law = fit_power_law(values)
-    ours = (law.xmin, law.alpha, law.stderr, law.distance)
-    assert (said.xmin, said.alpha, said.standard_err, said.D) == pytest.approx(ours, rel=1e-9)
 
 
 @pytest.mark.parametrize("alpha", [1.5, 2, 3.3, 5, 9])

@@ -14,10 +14,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mdtree.batch import inputs, targets
 from mdtree.datasets import Data, TensorItems
-from mdtree.landscape import ModelRunner
+from mdtree.landscape import ModelRunner, published_hessian
 from mdtree.metrics import MetricInput
 from mdtree.metrics.hessian import HESSIAN
-from mdtree.models import Network
+from mdtree.models import Network, cnn
+from tests.support.cases import IMAGES, X
 
 with warnings.catch_warnings():  # torch's own way to forward derivatives warns of torch's own past
     warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
@@ -58,6 +59,27 @@ def mlp():
 
 def weights_of(module):
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+def with_statistics():
+    """Return a small network whose BatchNorm has seen data."""
+    module = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3))
+    module.train()(X * 2 + 1)
+    return module
+
+
+def cnn_with_statistics():
+    """Return a convolutional network whose BatchNorm has seen images."""
+    module = cnn(width=2, classes=3)
+    module.train()(IMAGES * 2)
+    return module
+
+
+def published_estimate(module, data, *, seed=1, loss=cross_entropy, runner=None, weights=None):
+    """Estimate as the published method does, with the random numbers of a seed."""
+    runner = runner or runner_of(module, loss=loss)
+    torch.manual_seed(seed)
+    return published_hessian(runner, weights or weights_of(module), items(data))
 
 
 def double(data):
@@ -154,3 +176,21 @@ class Greedy(nn.Sequential):
         if len(x) > self.most:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return super().forward(x)
+
+
+class Odd(nn.Module):
+    """Parameters that PyHessian stumbles over: unused, frozen, and of constant gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = nn.Parameter(torch.ones(2))
+        self.used = nn.Linear(5, 2)
+        self.frozen = nn.Linear(2, 2).requires_grad_(requires_grad=False)
+        self.linear = nn.Parameter(torch.ones(5, 2))
+
+    def forward(self, x):
+        return self.frozen(self.used(x).tanh()) + x @ self.linear
+
+
+def linear_loss(output, _batch):
+    return -output.sum(1)

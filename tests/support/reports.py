@@ -27,6 +27,11 @@ HOSTILE = [
 
 def grid():
     """Give a zoo of 36 groups in which small networks and few data are at fault."""
+    return [*_grid()]
+
+
+@functools.cache
+def _grid():
     rows = []
     for width, batch, data in product((1, 2, 4, 8), (8, 64, 512), (100, 400, 1600)):
         size = 30 / width + 3000 / data

@@ -9,6 +9,8 @@ import sys
 import pytest
 import yaml
 
+from mdtree.measurement import Request, measure
+from mdtree.recipes import Trust, read_recipe
 from tests.support.zoos import write_zoo
 
 MODULE = '''
@@ -91,21 +93,31 @@ def rows_without_times(path):
     return sorted(rows, key=lambda row: row["group"])
 
 
+def request(root):
+    """Ask for what the command of `write_troubled_zoo` measures."""
+    return Request(
+        root=root,
+        recipe=read_recipe(root / "mdtree.yaml"),
+        folder=root,
+        trust=Trust(any_factory=True, folders=(root,)),
+        protocol="standard-1",
+        metrics=("error_rate",),
+        seed=0,
+        device="cpu",
+        allow_download=False,
+    )
+
+
 def rows_without_trouble(root):
-    """Measure the same networks without any trouble, and give their rows."""
+    """Measure the same networks in this process, without any trouble, and give their rows."""
     healed = root / "healed"
     was = healed.exists()
     healed.touch()
     other = root / "without-faults.jsonl"
-    ran = run_command([*_without_out(root), "--out", other])
-    assert ran.returncode == 0, ran.stderr
+    assert measure(request(root), out=other).failed == {}
     if not was:
         healed.unlink()
     return rows_without_times(other)
-
-
-def _without_out(root):
-    return ["measure", root, "--recipe", root / "mdtree.yaml", "--metrics", "error_rate"]
 
 
 EXECUTORS = [

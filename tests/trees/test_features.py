@@ -20,14 +20,7 @@ from mdtree.trees import (
     feature_matrix,
 )
 from mdtree.trees.feature_matrix import numbers_of
-
-
-def row(*, facts=None, **quantities):
-    values = {
-        name: value if isinstance(value, Missing) else Measured(value=value)
-        for name, value in quantities.items()
-    }
-    return Row(format=1, group="a", protocol="p", facts=facts or {}, quantities=values)
+from tests.support.rows import row
 
 
 def feature(name, **quantities):

@@ -1,4 +1,4 @@
-"""Kernel regression: by hand, beside scikit-learn, and lists that are no regression."""
+"""Kernel regression: by hand, and lists that are no regression."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from sklearn.metrics.pairwise import nan_euclidean_distances
 
 from mdtree.trees.kernel_regression import (
     KernelRegression,
     QuantileScale,
-    kernel,
     rounded,
     scaled,
 )
+from tests.support.cases import holed
 from tests.support.small_gain_models import constant, question, regression
 
 PLACES = [NormalDist().inv_cdf(share) for share in (1 / 6, 3 / 6, 5 / 6)]
@@ -42,14 +41,6 @@ def made(**given):
     return KernelRegression(**{**whole, **given})
 
 
-def holed(rng, lines, columns, share=0.3):
-    """Normal numbers, some unknown, at least one of each line known."""
-    matrix = rng.normal(size=(lines, columns))
-    holes = rng.random(matrix.shape) < share
-    holes[np.arange(lines), rng.integers(0, columns, lines)] = False
-    return np.where(holes, np.nan, matrix)
-
-
 def test_the_gains_are_those_of_the_formula():
     """The value 2 is half way between the second and the third quantile, 0 is the second."""
     place = PLACES[2] / 2
@@ -72,16 +63,6 @@ def test_where_nothing_is_known_the_mean_is_expected():
     given = made().values(np.full((3, 3), np.nan))
     assert given["add_data"] == pytest.approx(np.full(3, 0.4))
     assert given["enlarge_model"] == pytest.approx(np.full(3, 0.2))
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_distances_are_those_of_scikit_learn_also_where_numbers_are_unknown(seed):
-    """It scales the mean square of what is known up to all 5; their sum errs by 1e-13."""
-    rng = np.random.default_rng(seed)
-    lines, centres = holed(rng, 41, 5), rng.normal(size=(17, 5))
-    assert np.isnan(lines).any()
-    expected = np.exp(-0.2 / 5 * nan_euclidean_distances(lines, centres, squared=True))
-    assert kernel(lines, centres, 0.2) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(5))

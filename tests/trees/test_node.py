@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mdtree.failure_modes import Move, RoomForImprovement
 from mdtree.trees import Leaf, RemedyGain, Split, Step, ends, leaves, walk, with_gains
 from mdtree.trees.node import kind, weight_of
+from tests.support.trees import leaf, split
 
 COLUMNS = {"a": 0, "b": 1, "c": 2}
 
@@ -29,14 +30,6 @@ grown = st.recursive(
     ),
     max_leaves=12,
 )
-
-
-def leaf(answer="x", **counts):
-    return Leaf(answer=answer, counts=counts)
-
-
-def split(feature, threshold, low, high, missing="low"):
-    return Split(feature=feature, threshold=threshold, low=low, high=high, missing=missing)
 
 
 TREE = split(

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from mdtree.exceptions import OutputError, ProtocolError, TreeError
-from mdtree.rows import Measured, Row, rows_from_csv
+from mdtree.rows import rows_from_csv
 from mdtree.trees import (
     Leaf,
     RemedyGain,
     SavedTree,
-    Split,
     TrainingDistribution,
     ends,
     read_tree,
@@ -24,6 +23,8 @@ from mdtree.trees import (
 )
 from mdtree.trees.fit import fit_tree
 from mdtree.trees.posterior import averaged, posterior
+from tests.support.rows import row
+from tests.support.trees import cka_split
 
 KINDS = [
     ("cart", "failure"),
@@ -56,10 +57,6 @@ def saved(tree, **changed):
 
 def leaf(answer="a", **counts):
     return Leaf(answer=answer, counts=counts)
-
-
-def split(low, high, *, feature="cka", threshold=0.5):
-    return Split(feature=feature, threshold=threshold, low=low, high=high)
 
 
 def judged(tree, rows):
@@ -98,7 +95,7 @@ def test_writing_what_was_read_changes_no_byte(rows, tmp_path, method, task):
 
 def test_a_threshold_edited_by_hand_takes_effect(tmp_path):
     path = tmp_path / "tree.json"
-    write_tree(path, saved(split(leaf("a"), leaf("b"))))
+    write_tree(path, saved(cka_split(leaf("a"), leaf("b"))))
     assert walk(read_tree(path).tree, {"cka": 0.7})[1].answer == "b"
     path.write_text(path.read_text().replace('"threshold": 0.5', '"threshold": 0.9'))
     assert walk(read_tree(path).tree, {"cka": 0.7})[1].answer == "a"
@@ -107,7 +104,7 @@ def test_a_threshold_edited_by_hand_takes_effect(tmp_path):
 def test_a_change_of_one_number_is_a_change_of_one_line(tmp_path):
     def lines(threshold):
         write_tree(
-            tmp_path / "t.json", saved(split(leaf("a", a=3), leaf("b"), threshold=threshold))
+            tmp_path / "t.json", saved(cka_split(leaf("a", a=3), leaf("b"), threshold=threshold))
         )
         return (tmp_path / "t.json").read_text().splitlines()
 
@@ -127,11 +124,11 @@ def test_the_file_is_plain_json_with_the_tree_before_the_numbers_of_its_posterio
 def test_the_deepest_tree_that_is_written_is_read_again(tmp_path):
     tree = leaf()
     for _ in range(99):
-        tree = split(tree, leaf("b", b=1))
+        tree = cka_split(tree, leaf("b", b=1))
     write_tree(tmp_path / "deep.json", saved(tree))
     assert read_tree(tmp_path / "deep.json").tree == tree
     with pytest.raises(TreeError, match="down more than 100 nodes"):
-        write_tree(tmp_path / "deeper.json", saved(split(tree, tree)))
+        write_tree(tmp_path / "deeper.json", saved(cka_split(tree, tree)))
     assert not (tmp_path / "deeper.json").exists()
 
 
@@ -148,13 +145,13 @@ WAYS = {
 @pytest.mark.parametrize("population", [KNOWN, UNKNOWN, None], ids=["known", "few", "none"])
 def test_the_population_and_the_ways_are_read_as_they_were_written(tmp_path, population):
     end = Leaf(answer="a", counts={}, gains=dict.fromkeys(WAYS, 1.5), ways=WAYS)
-    tree = saved(split(end, leaf("b")), population=population)
+    tree = saved(cka_split(end, leaf("b")), population=population)
     write_tree(tmp_path / "tree.json", tree)
     assert read_tree(tmp_path / "tree.json") == tree
 
 
 def circle():
-    node = split(leaf(), leaf())
+    node = cka_split(leaf(), leaf())
     object.__setattr__(node, "high", node)
     return node
 
@@ -163,7 +160,7 @@ def doubled():
     """Fifty questions whose sides are one and the same object: 2^50 leaves."""
     tree = leaf()
     for _ in range(50):
-        tree = split(tree, tree)
+        tree = cka_split(tree, tree)
     return tree
 
 
@@ -172,15 +169,18 @@ def doubled():
     [
         (circle(), "round in a circle"),
         (doubled(), "more than 20000 nodes"),
-        (split(leaf(), leaf("c")), "a leaf holds 'c', which is not among its classes"),
-        (split(leaf(c=1), leaf()), "a leaf holds 'c', which is not among its classes"),
-        (split(leaf(), leaf(), feature="train_loss"), "asks for 'train_loss', which is not among"),
+        (cka_split(leaf(), leaf("c")), "a leaf holds 'c', which is not among its classes"),
+        (cka_split(leaf(c=1), leaf()), "a leaf holds 'c', which is not among its classes"),
+        (
+            cka_split(leaf(), leaf(), feature="train_loss"),
+            "asks for 'train_loss', which is not among",
+        ),
         (
             Leaf(answer="a", counts={}, gains={"luck": 1.0}),
             "the gain of 'luck', which is no remedy",
         ),
-        (split(leaf(), leaf(), threshold=math.nan), "not JSON compliant"),
-        (split(leaf(), leaf(), threshold=math.inf), "not JSON compliant"),
+        (cka_split(leaf(), leaf(), threshold=math.nan), "not JSON compliant"),
+        (cka_split(leaf(), leaf(), threshold=math.inf), "not JSON compliant"),
     ],
     ids=["circle", "doubled", "answer", "counts", "feature", "gain", "nan", "infinite"],
 )
@@ -214,17 +214,14 @@ def test_where_nothing_can_be_written_the_error_says_so(tmp_path, place):
         write_tree(tmp_path / place, saved(leaf()))
 
 
-def row(protocol, cka=0.5):
-    quantities = {"cka": Measured(value=cka)}
-    return Row(format=1, group="g", protocol=protocol, facts={}, quantities=quantities)
-
-
 def test_rows_become_the_columns_of_the_tree():
-    np.testing.assert_array_equal(saved(leaf()).matrix([row("paper-1", 0.25)]), [[0.25, np.nan]])
+    np.testing.assert_array_equal(
+        saved(leaf()).matrix([row(protocol="paper-1", cka=0.25)]), [[0.25, np.nan]]
+    )
 
 
 def test_rows_of_another_protocol_are_refused_with_both_names_unless_that_is_allowed():
-    rows = [row("paper-1"), row("standard-1", 0.75)]
+    rows = [row(protocol="paper-1", cka=0.5), row(protocol="standard-1", cka=0.75)]
     with pytest.raises(
         ProtocolError, match=r"'paper-1' and these rows are of 'standard-1'.*--allow"
     ):

@@ -10,8 +10,8 @@ import pytest
 
 from mdtree.exceptions import OutputError
 from mdtree.zoo.member import train_member, training_outcome
+from tests.support.cases import Broken
 from tests.support.disks import mounted
-from tests.support.networks import Broken
 from tests.support.zoo_members import files_below, make_member, names_in
 
 

@@ -146,7 +146,7 @@ def test_each_shape_is_timed_twice_and_the_range_is_told():
     ("parts", "kind", "reason"),
     [
         (
-            {"model": "tests.support.networks:Broken"},
+            {"model": "tests.support.cases:Broken"},
             MdtreeError,
             "seed-0 cannot be trained: KeyError",
         ),

@@ -20,6 +20,7 @@ from mdtree.landscape import (
     lanczos,
 )
 from mdtree.models import cnn
+from tests.support.cases import NETS, X, Y
 from tests.support.exact import (
     FollowedBy,
     OnceDifferentiable,
@@ -31,8 +32,8 @@ from tests.support.exact import (
     mean_square,
     runner_of,
     weights_of,
+    with_statistics,
 )
-from tests.support.networks import NETS, X, Y
 
 X7, Y7 = X[:7], Y[:7]
 
@@ -58,13 +59,6 @@ def exact(hessian):
 
 def mlp():
     return nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3))
-
-
-def with_statistics():
-    """Give a small network whose BatchNorm has seen data."""
-    module = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3))
-    module.train()(X * 2 + 1)
-    return module
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -271,22 +265,3 @@ def test_parts_are_the_hessians_of_their_items():
         assert size(batch) in (3, 1)
         truth = exact_product(hessian.runner, hessian.weights, batch, vector)
         torch.testing.assert_close(part[0], truth)
-
-
-def test_a_rival_finds_the_same():
-    """Its batches are of equal size: it gives uneven ones equal weight."""
-    rival = pytest.importorskip(
-        "hessian_eigenthings", reason="needs a rival: pip install hessian-eigenthings==1.0.0a5"
-    )
-    module = with_statistics().double().eval()
-    hessian = of(module, (X[:36], Y[:36]), batch_size=12)
-    batches = list(hessian.items.batches(12))
-
-    operator = rival.HessianOperator(module, batches, lambda m, b: F.cross_entropy(m(b[0]), b[1]))
-    n = hessian.size
-    theirs = rival.lanczos(operator, k=1, which="LA", max_iter=n, tol=1e-12, seed=0).eigenvalues
-
-    start = hessian.random(generator(0))
-    ours = lanczos(hessian.product, start, steps=n, tolerance=1e-12)
-    assert float(theirs[0]) == pytest.approx(ours.top, rel=1e-8)
-    torch.testing.assert_close(operator.matvec(start), hessian.product(start))

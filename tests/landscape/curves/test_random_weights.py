@@ -9,7 +9,7 @@ from torch import nn
 
 from mdtree.landscape import generator, random_weights, trainable_parameters
 from mdtree.models import Network, resnet18
-from tests.support.networks import NETS
+from tests.support.cases import NETS
 
 
 def drawn(module, seed=0, dtype=torch.float32):

@@ -1,4 +1,4 @@
-"""CART: our tree as data says exactly what scikit-learn's arrays say."""
+"""CART: the tree as data, its counts, and the corners of what is asked of it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,11 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mdtree.failure_modes import TASKS
-from mdtree.labelling import room_for_improvement
 from mdtree.render.tree import tree_text
-from mdtree.rows import rows_from_csv
-from mdtree.trees import LANDSCAPE, CartTree, Leaf, Split, feature_matrix, leaves, walk
-from mdtree.trees.node import weight_of
-
-
-def drawn(seed, *, lines=60, columns=4, classes=3, missing=0.2):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(lines, columns)).round(1)
-    X[rng.random(X.shape) < missing] = np.nan
-    return X, rng.choice(["cold", "fine", "hot"][:classes], size=lines)
+from mdtree.trees import CartTree, Leaf, Split, leaves, walk
+from tests.support.cases import drawn_classes
 
 
 def thresholds(node):
@@ -39,22 +28,9 @@ def test_every_check_of_scikit_learn_passes(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("missing", [0, 0.2, 0.7])
-@pytest.mark.parametrize("seed", range(8))
-def test_it_predicts_exactly_as_scikit_learn_also_with_missing_values(seed, missing):
-    X, y = drawn(seed, missing=missing)
-    asked = np.vstack([X, drawn(seed + 100, lines=300, missing=0.3)[0] + 0.03])
-    ours = CartTree(max_depth=2 + seed % 4, seed=seed).fit(X, y)
-    theirs = DecisionTreeClassifier(max_depth=2 + seed % 4, random_state=seed).fit(X, y)
-    assert (ours.predict(asked) == theirs.predict(asked)).all()
-    np.testing.assert_allclose(
-        ours.predict_proba(asked), theirs.predict_proba(asked), rtol=0, atol=1e-12
-    )
-
-
 @pytest.mark.parametrize("seed", range(20))
 def test_a_question_for_missing_values_has_a_finite_threshold(seed):
-    X, y = drawn(seed, missing=0.7)
+    X, y = drawn_classes(seed, missing=0.7)
     tree = CartTree().fit(X, y).tree_
     assert all(math.isfinite(threshold) for threshold in thresholds(tree))
 
@@ -63,16 +39,6 @@ def test_where_missing_tells_all_the_tree_asks_for_it():
     fitted = CartTree(features=["a"]).fit([[1], [np.nan], [3], [np.nan], [2]], list("kmkmk"))
     assert tree_text(fitted.tree_).splitlines()[0] == "a is known"
     assert fitted.predict([[np.nan], [1e38], [-7]]).tolist() == ["m", "k", "k"]
-
-
-def test_it_predicts_as_scikit_learn_on_the_published_table(published_table):
-    rows = rows_from_csv(published_table, protocol="paper-1").rows
-    X = feature_matrix(rows, LANDSCAPE)
-    y = np.array([TASKS["failure"].answer(room) for room in room_for_improvement(rows)])
-    ours = CartTree(features=LANDSCAPE).fit(X[::3], y[::3])
-    theirs = DecisionTreeClassifier(max_depth=4, random_state=0).fit(X[::3], y[::3])
-    assert (ours.predict(X) == theirs.predict(X)).all()
-    assert weight_of(ours.tree_) == len(X[::3])
 
 
 def test_rows_split_by_construction_are_separated_exactly():
@@ -87,7 +53,7 @@ def test_rows_split_by_construction_are_separated_exactly():
 
 
 def test_a_leaf_counts_the_training_groups_that_end_in_it_in_whole_numbers():
-    X, y = drawn(3, lines=49, missing=0)
+    X, y = drawn_classes(3, lines=49, missing=0)
     tree = CartTree(features="abcd").fit(X, y).tree_
     counted = {id(leaf): dict.fromkeys(("cold", "fine", "hot"), 0.0) for leaf in leaves(tree)}
     for line, label in zip(X, y, strict=True):
@@ -118,7 +84,7 @@ def test_equal_values_are_a_leaf_that_tells_the_shares():
 
 
 def test_the_depth_is_held():
-    X, y = drawn(0, lines=300)
+    X, y = drawn_classes(0, lines=300)
     assert [len(list(leaves(CartTree(max_depth=d).fit(X, y).tree_))) for d in (1, 2, 3)] == [
         2,
         4,
@@ -143,7 +109,7 @@ def test_names_must_fit_the_columns(features):
 
 
 def test_it_lives_with_the_rest_of_scikit_learn():
-    X, y = drawn(1, missing=0)
+    X, y = drawn_classes(1, missing=0)
     assert clone(CartTree(max_depth=7)).get_params() == {
         "features": None,
         "max_depth": 7,

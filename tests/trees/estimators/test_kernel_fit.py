@@ -1,61 +1,12 @@
-"""Fits of a kernel regression: beside scikit-learn, and with parts of the lines left out."""
+"""Fits of a kernel regression: with parts of the lines left out."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
-from sklearn.kernel_ridge import KernelRidge
 
-from mdtree.trees.estimators.kernel_fit import KernelProblem
-from mdtree.trees.kernel_regression import QuantileScale, kernel
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_with_all_lines_as_centres_it_is_the_kernel_ridge_of_scikit_learn(seed):
-    """(K'K + r K) w = K'y is (K + r) w = y; ours adds e = 1e-6 to the diagonal.
-
-    For an eigenvalue k of K that changes w by e / (k^2 + r k + e) of it.  On the lines themselves
-    predictions change by k times as much, e / r at most; elsewhere, in the norm of the kernel's
-    functions, by the root of k times as much, which is half of the root of e / r at most.
-    """
-    rng = np.random.default_rng(seed)
-    lines, gains = rng.normal(size=(37, 4)), rng.uniform(0.2, 0.8, 37)
-    others, jitter, ridge = rng.normal(size=(23, 4)), 1e-6, 0.5
-    ours = fit(lines, gains, ridge=ridge)
-    theirs = KernelRidge(alpha=ridge, kernel="rbf", gamma=0.3 / 4).fit(lines, gains - gains.mean())
-    length = np.linalg.norm(theirs.dual_coef_)
-    for given, at, bound in (
-        (told(ours, lines), lines, jitter / ridge * length + 1e-9),
-        (told(ours, others), others, math.sqrt(jitter / ridge) / 2 * length + 1e-9),
-    ):
-        expected = gains.mean() + theirs.predict(at)
-        assert given == pytest.approx(expected, abs=bound, rel=0)
-        assert np.abs(given - gains.mean()).max() > 50 * bound  # it is no mean alone
-
-
-def fit(lines, gains, weights=None, centres=None, **given):
-    problem = stated({"add_data": gains}, lines, weights, centres, **given)
-    return problem.solved(problem.sums())
-
-
-def stated(targets, lines, weights=None, centres=None, **given):
-    return KernelProblem(
-        scales={
-            column: QuantileScale(quantiles=np.array([-2.0, 0.0, 2.0]))
-            for column in range(lines.shape[1])
-        },
-        lines=lines,
-        targets=targets,
-        weights=np.ones(len(lines)) if weights is None else weights,
-        centres=lines if centres is None else centres,
-        **{"width": 0.3, "ridge": 0.5, **given},
-    )
-
-
-def told(model, lines):
-    return model.means["add_data"] + kernel(lines, model.centres, 0.3) @ model.weights["add_data"]
+from mdtree.trees.kernel_regression import kernel
+from tests.support.kernel_fits import fit, stated, told
 
 
 def test_a_line_of_weight_two_is_two_lines_of_weight_one():

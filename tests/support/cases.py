@@ -1,15 +1,18 @@
-"""Networks of every kind, with 37 items each: for tests of what must run on any of them."""
+"""Cases that many tests share: networks with 37 items each, spectra, lines and answers."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from mdtree.datasets import Data, TensorItems
+from mdtree.failure_modes import RoomForImprovement
 from mdtree.landscape import ModelRunner
 from mdtree.metrics import MetricInput
-from mdtree.models import Network, cnn, resnet18
+from mdtree.models import Network, cnn
+from mdtree.models.resnet import ResNet
 from mdtree.runtime import torchvision as vision
 
 torch.manual_seed(0)
@@ -59,6 +62,11 @@ def plain():
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(144, 3))
 
 
+def residual():
+    """Return a ResNet of two blocks: one adds its input as it is, the other by a convolution."""
+    return ResNet(width=1, classes=3, channels=1, blocks=(1, 1))
+
+
 def normed():
     parts = nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.LayerNorm([4, 6, 6]), nn.Flatten()
     return nn.Sequential(*parts, nn.Dropout(), nn.Linear(144, 3))
@@ -74,7 +82,7 @@ NETS = {
     "one number": (lambda: nn.Sequential(nn.Linear(5, 1), nn.Flatten(0)), (X, torch.rand(37))),
     "cnn": (plain, (IMAGES, Y)),
     "batch norm": (lambda: cnn(width=2, classes=3), (IMAGES, Y)),
-    "residual": (lambda: resnet18(width=1, classes=3, channels=1), (IMAGES, Y)),
+    "residual": (residual, (IMAGES, Y)),
     "group and layer norm": (normed, (IMAGES, Y)),
     "lstm": (Lstm, (torch.randn(37, 6, 4), Y)),
     "transformer": (transformer, (torch.randn(37, 6, 8), Y)),
@@ -115,3 +123,74 @@ class Broken(nn.Module):
 
     def forward(self, x):
         raise KeyError("nothing here")
+
+
+def pareto(alpha, amount, seed, *, xmin=1.0):
+    """Draw from p(x) ~ x^-alpha above xmin, by the inverse of its distribution."""
+    below = np.random.default_rng(seed).random(amount)
+    return xmin * (1 - below) ** (-1 / (alpha - 1))
+
+
+def marchenko_pastur(rows, columns, seed):
+    weights = np.random.default_rng(seed).standard_normal((rows, columns))
+    return np.linalg.svd(weights, compute_uv=False) ** 2
+
+
+SPECTRA = {
+    "power law": lambda seed: pareto(2.7, 150, seed),
+    "a body below": lambda seed: np.concatenate(
+        [np.random.default_rng(seed).random(200), pareto(3, 80, seed)]
+    ),
+    "square": lambda seed: marchenko_pastur(120, 120, seed),
+    "tall": lambda seed: marchenko_pastur(400, 90, seed),
+    "lognormal": lambda seed: np.random.default_rng(seed).lognormal(-3, 2, 130),
+    "uniform": lambda seed: np.random.default_rng(seed).random(110),
+    "rounded": lambda seed: np.ceil(pareto(2.2, 160, seed)),
+    "each twice": lambda seed: np.repeat(pareto(3, 70, seed), 2),
+    "the largest twice": lambda seed: np.append(x := pareto(2, 60, seed), x.max()),
+    "small numbers": lambda seed: 1e-9 * pareto(4, 90, seed),
+}
+
+
+# of which the package counts the lowest place alone, Clauset's own program all places, as we do
+REPEATED = ("rounded", "each twice")
+
+
+def holed(rng, lines, columns, share=0.3):
+    """Normal numbers, some unknown, at least one of each line known."""
+    matrix = rng.normal(size=(lines, columns))
+    holes = rng.random(matrix.shape) < share
+    holes[np.arange(lines), rng.integers(0, columns, lines)] = False
+    return np.where(holes, np.nan, matrix)
+
+
+CLASSES = ["temperature_high", "temperature_low"]
+
+
+def drawn_classes(seed, *, lines=60, columns=4, classes=3, missing=0.2):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(lines, columns)).round(1)
+    X[rng.random(X.shape) < missing] = np.nan
+    return X, rng.choice(["cold", "fine", "hot"][:classes], size=lines)
+
+
+def room(high, low, step_high=None, step_low=None):
+    """Gains of mending a temperature that is too high, and one that is too low."""
+    return RoomForImprovement(
+        gains={"lower_temperature": high, "raise_temperature": low},
+        step={
+            "lower_temperature": high if step_high is None else step_high,
+            "raise_temperature": low if step_low is None else step_low,
+        },
+        margin=0.5,
+    )
+
+
+def drawn_answers(seed, lines=200):
+    rng = np.random.default_rng(seed)
+    sure = rng.uniform(0.01, 0.99, lines)
+    probabilities = np.column_stack([sure, 1 - sure])
+    answers = rng.choice(CLASSES, lines).tolist()
+    given = [CLASSES[n] for n in probabilities.argmax(axis=1)]
+    rooms = [room(*rng.uniform(0, 9, 2), *rng.uniform(-3, 3, 2)) for _ in range(lines)]
+    return given, probabilities, answers, rooms
