@@ -114,7 +114,7 @@ def test_labels_of_bytes_stay_class_numbers(tmp_path):
         ({"x": 1.0, "y": 2}, "got {'x': None, 'y': None}"),
         ({}, "got {}"),
         ({"x": X}, "must contain x and y, or named inputs and labels; got x"),
-        ({"arr_0": X, "arr_1": Y}, "it holds arr_0, arr_1"),
+        ({"arr_0": X, "arr_1": Y}, "got arr_0, arr_1"),
         ({"x": np.where(X == 5, np.nan, X), "y": Y}, "x contains NaN or infinite values"),
         ({"x": np.where(X == 5, -np.inf, X), "y": Y}, "x contains NaN or infinite values"),
         ({"x": X, "y": np.where(Y == 2, np.nan, Y)}, "y contains NaN or infinite values"),

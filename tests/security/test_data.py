@@ -120,10 +120,14 @@ def header(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("size", "transform", "words"),
     [
-        ((9000, 9000), Transform(), "9000 x 9000 pixels become 927 MiB, .* set transform.size"),
-        ((5000, 4800), Transform(mean=[0.5]), "become 275 MiB, and 256 MiB are allowed: set"),
-        ((5, 8), Transform(size=5000), "become 286 MiB, and 256 MiB are allowed: lower transform"),
-        ((9000, 1), Transform(size=100), "become 90000000 by transform.size = 100.*cut the pict"),
+        (
+            (9000, 9000),
+            Transform(),
+            "9000 x 9000 pixels would become 927 MiB, .* set transform.size",
+        ),
+        ((5000, 4800), Transform(mean=[0.5]), "become 275 MiB, but 256 MiB are allowed: set"),
+        ((5, 8), Transform(size=5000), "become 286 MiB, but 256 MiB are allowed: lower transform"),
+        ((9000, 1), Transform(size=100), "become 90000000 by transform.size = 100.*crop the image"),
         (
             (1, 9000),
             Transform(size=100, factory="torchvision.transforms:ToTensor"),

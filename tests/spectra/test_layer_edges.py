@@ -54,7 +54,7 @@ BAD = {
     "rank one": (
         torch.arange(1.0, 65)[:, None] * torch.arange(1.0, 33),
         State.POOR,
-        r"no power law: 1 of 32 eigenvalues are above \de-\d+, 8 are needed",
+        r"no power law: 1 of 32 eigenvalues are above \de-\d+, but 8 are needed",
     ),
     "identity": (torch.eye(64) * 0.3, State.RANDOM, "all eigenvalues are equal, up to rounding"),
     "orthogonal": (orthogonal(256, 64), State.RANDOM, "all eigenvalues are equal"),
