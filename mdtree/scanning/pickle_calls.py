@@ -45,9 +45,9 @@ class Calls:
         self._storages = storages
 
     def made_by(self, function: Any, arguments: Any) -> Any:
-        """Refuse a call that makes more than it is given."""
+        """Record a call; refuse one that creates more than its arguments contain."""
         if not isinstance(function, Name) or not isinstance(arguments, Tuple):
-            raise FaultError("it calls something that it does not name")
+            raise FaultError("it calls something without a name")
         self._ledger.spend(POINTER * len(arguments.parts))
         if not is_known(function.path):
             self._ledger.spend(ITEM)
@@ -57,7 +57,7 @@ class Calls:
             with contextlib.suppress(TypeError):  # another number of arguments
                 made = getattr(self, call)(*arguments.parts)
         if made is None:
-            raise FaultError(f"it calls {function.path:.100} for more than it holds")
+            raise FaultError(f"it calls {function.path:.100} for more than it contains")
         return made
 
     def _ordered(self, pairs: Any = None) -> Many | None:
@@ -144,13 +144,13 @@ class Calls:
         return data if fits else None
 
     def _of_a_class(self, call: Any, kind: Any, arguments: Any, state: Any) -> Tensor | None:
-        """Make a tensor that has attributes, or is of a class of its own."""
+        """Record a tensor with attributes, or of a subclass."""
         made = self.made_by(call, arguments)
         is_kind = isinstance(kind, Name) and kind.path in CLASSES
         return made if is_kind and isinstance(made, Tensor) and self._is_state(state) else None
 
     def _is_state(self, state: Any) -> bool:
-        """Say whether attributes are mere additions: torch's own would change the numbers."""
+        """Return whether attributes are additions: torch's own could change the numbers."""
         parts = state.parts if isinstance(state, Tuple) else (state,)
         names = [name for part in parts for name in items_of(part)]
         self._ledger.spend(ITEM * len(names))

@@ -30,7 +30,7 @@ _CONSTANT = re.compile(
     r"torch\.((q?u?int|b?float|complex|bits)\d\w*|bool|per_(tensor|channel)_\w+)"
 )
 
-# what plain checkpoints call -> what looks at the call here
+# functions that plain checkpoints call -> the method that checks the call
 CALLS = {
     "collections.OrderedDict": "_ordered",
     "collections.Counter": "_counter",
@@ -51,7 +51,7 @@ CALLS = {
     "torch._tensor._rebuild_from_type_v2": "_of_a_class",
 }
 
-# what torch.save writes as well, and cannot be weights
+# objects that torch.save also writes, but that cannot be weights
 _OTHERS = {
     "torch._utils._rebuild_sparse_tensor": "a sparse tensor, whose indices may lead anywhere",
     "torch._utils._rebuild_nested_tensor": "a nested tensor",
@@ -71,9 +71,9 @@ def named(argument: str, passed_over: Collection[str]) -> Name:
     if is_known(newer):
         return Name(newer)
     if newer in _OTHERS:
-        raise FaultError(f"it holds {_OTHERS[newer]}: save plain tensors on the CPU")
+        raise FaultError(f"it contains {_OTHERS[newer]}: save plain tensors on the CPU")
     if _OLDEST.fullmatch(newer):
-        raise FaultError(f"it names {newer:.100}, as the oldest files do")
+        raise FaultError(f"it names {newer:.100}, like the oldest files")
     if not {path, newer} & {*passed_over}:
         raise pickle.UnpicklingError(f"Weights only: GLOBAL {newer} was not an allowed global")
     return Name(newer)
@@ -97,7 +97,7 @@ def width_of_storage(path: str) -> int:
 
 
 def width_of(dtype: Any) -> int:
-    """Give the bytes of one number."""
+    """Return the bytes per number."""
     import torch
 
     name = dtype.path.removeprefix("torch.") if isinstance(dtype, Name) else ""
@@ -107,7 +107,7 @@ def width_of(dtype: Any) -> int:
 
 @functools.cache
 def settable() -> frozenset[str]:
-    """Name the attributes of tensors behind which a function stands."""
+    """Return the attributes of tensors that have a setter."""
     import torch
 
     return frozenset(

@@ -36,12 +36,12 @@ __all__ = [
     "parts_of",
 ]
 
-_MOST = 1_000_000  # values in a tuple, those of tuples in it counted wherever they stand
-_MOST_IN_A_KEY = 1_000  # the same, of what a dictionary or a storage is known by
-_LETTERS = 100_000  # of a key that is a tuple, one text in it may be long and stand in it often
-_DEEPEST = 100  # tuples in tuples
+_MOST = 1_000_000  # values in a tuple, nested tuples included
+_MOST_IN_A_KEY = 1_000  # the same, in the key of a dictionary or a storage
+_LETTERS = 100_000  # characters in a tuple key, which may repeat a long text
+_DEEPEST = 100  # levels of nested tuples
 _DIMENSIONS = 64  # of a tensor
-_ALIKE = 100  # keys of one dictionary that have one hash: each is compared with all before it
+_ALIKE = 100  # keys with the same hash in a dictionary: each is compared with all before it
 
 POINTER = 8  # bytes
 TENSOR, SET, CONTAINER, ITEM, TUPLE = 450, 216, 64, 150, 56  # bytes, at most
@@ -65,7 +65,7 @@ class Tuple:
 
 @dataclass(slots=True, eq=False)
 class Many:
-    """A list, a dictionary or a set, with its items or its keys; or an object that is not made."""
+    """A list, dictionary or set, with its items or keys; or an object that is not created."""
 
     kind: str
     items: list[Any] = field(default_factory=list)
@@ -102,7 +102,7 @@ class Tensor:
 
 
 class Constant:
-    """A device or a layout, at which nobody looks."""
+    """A device or a layout, whose value does not matter."""
 
 
 @dataclass(slots=True, eq=False)
@@ -122,24 +122,24 @@ class Ledger:
         size = 1 + len(parts) - len(tuples) + sum(part.size for part in tuples)
         depth = 1 + max((part.depth for part in tuples), default=0)
         if size > _MOST or depth > _DEEPEST:
-            raise FaultError(f"it holds a tuple of more than {_MOST} values or {_DEEPEST} levels")
+            raise FaultError(f"it has a tuple of more than {_MOST} values or {_DEEPEST} levels")
         return Tuple(tuple(parts), size, depth)
 
     def add_keys(self, container: Many, keys: Iterable[Any]) -> None:
-        """Refuse keys at which one could look for ever."""
+        """Add keys to a container; refuse keys that would take very long to hash or compare."""
         for key in keys:
             size = key.size if isinstance(key, Tuple) else 1
             if size > _MOST_IN_A_KEY:
-                raise FaultError(f"it holds a key of more than {_MOST_IN_A_KEY} values")
+                raise FaultError(f"it has a key of more than {_MOST_IN_A_KEY} values")
             if isinstance(key, Tuple) and _letters(key) > _LETTERS:
-                raise FaultError(f"it holds a key of more than {_LETTERS} letters")
+                raise FaultError(f"it has a key of more than {_LETTERS} characters")
             container.items.append(key)
             self.spend(16 * (size - 1))
-            if not isinstance(key, str):  # the hashes of texts are nobody's to choose
+            if not isinstance(key, str):  # the hashes of strings cannot be chosen
                 container.hashes = container.hashes or Counter()
                 container.hashes[value := hash(_real(key))] += 1
                 if container.hashes[value] > _ALIKE:
-                    raise FaultError(f"it holds more than {_ALIKE} keys that have one hash")
+                    raise FaultError(f"it has more than {_ALIKE} keys with the same hash")
 
 
 def is_size(number: Any) -> bool:
@@ -172,14 +172,14 @@ def is_dict(value: Any) -> bool:
 
 
 def parts_of(value: Any) -> Sequence[Any]:
-    """Give what is in a tuple, a list or a set."""
+    """Return the items of a tuple, a list or a set."""
     if isinstance(value, Tuple):
         return value.parts
     return () if is_dict(value) else items_of(value)
 
 
 def keys_of(pairs: Any) -> list[Any]:
-    """Give what a dictionary of pairs would be known by; of a set, either value may be the key."""
+    """Return the keys of a dictionary of pairs; in a set, either value may be one."""
     keys: list[Any] = []
     for pair in parts_of(pairs):
         parts = parts_of(pair)
@@ -189,9 +189,9 @@ def keys_of(pairs: Any) -> list[Any]:
 
 
 def _real(key: Any) -> Any:
-    """Give what has the hash of a key: numbers choose theirs, and so do tuples of them.
+    """Return a value with the same hash as a key: the hash of numbers and their tuples is known.
 
-    Of some values the hash is not known here, or it is always the same: they count as one value.
+    Values whose hash is unknown here, or always the same, count as one value.
     """
     if isinstance(key, Tuple):
         return tuple(map(_real, key.parts))
@@ -200,7 +200,7 @@ def _real(key: Any) -> Any:
 
 
 def _letters(key: Any) -> int:
-    """Count the letters that a key takes where it is spelled out, as in a message."""
+    """Count the characters of a key when it is printed, as in a message."""
     if isinstance(key, Tuple):
         return sum(map(_letters, key.parts))
     return len(key) if isinstance(key, str) else key.size if isinstance(key, Bytes) else 0

@@ -1,9 +1,9 @@
-"""A pickle of torch.save, gone through step by step, with notes in place of what it would make.
+"""A scan of a torch.save pickle, step by step, with records instead of objects.
 
-torch's reader of weights runs no foreign code, and the functions that it does call are enough to
-fill the memory, or to make tensors of memory that nobody has written.  So the calls that plain
-checkpoints need are listed here, with what each may be given.  All that is made takes at most so
-many bytes for each byte of the pickle, and a tensor has its numbers in the file.
+torch's weights-only reader runs no foreign code, but the functions that it calls are enough to fill
+the memory, or to create tensors on uninitialised memory.  So the calls that plain checkpoints need
+are listed here, with the arguments that each may get.  The objects may take only a limited number
+of bytes per byte of the pickle, and the numbers of a tensor must be in the file.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from mdtree.scanning.pickle_storages import Storages
 
 __all__ = ["PickleScan"]
 
-_FREE = 1 << 26  # bytes that a pickle may make, however short it is,
-_RATIO = 32  # or how many for each of its own: `[]` makes 64 of 3, `{}` as many
+_FREE = 1 << 26  # bytes that a pickle may always allocate,
+_RATIO = 32  # or this many per byte of it: `[]` allocates 64 for 3, and so does `{}`
 
 _PUSHED = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _PUSHING = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE")
@@ -42,9 +42,9 @@ _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class PickleScan:
-    """Goes through one pickle, or several that belong together, as torch would.
+    """Scans one pickle, or several that belong together, like torch would read them.
 
-    `passed_over` are names of classes in whose place something empty will stand; `records` are the
+    `passed_over` are names of classes that will be replaced by placeholders; `records` are the
     sizes of an archive's entries, without which the file is of the older form.
     """
 
@@ -60,7 +60,7 @@ class PickleScan:
         self._memo: dict[int, Any] = {}
 
     def through(self, pickled: IO[bytes]) -> Any:
-        """Go through one pickle, and give a note of what it holds."""
+        """Scan one pickle, and return a record of its content."""
         start = pickled.tell()
         for operation, argument, place in pickletools.genops(pickled):
             if operation.name == "STOP":
@@ -73,7 +73,7 @@ class PickleScan:
         return self._stack.pop()
 
     def check_filled(self, keys: Any, left: int) -> None:
-        """Hold the storages of the older form to the keys and the bytes that follow the pickle."""
+        """Check the storages of the older form against the keys and bytes after the pickle."""
         self._storages.check_filled(keys, left)
 
     def _step(self, operation: pickletools.OpcodeInfo, argument: Any) -> None:
@@ -99,7 +99,7 @@ class PickleScan:
             raise pickle.UnpicklingError(f"Weights only: unsupported operand {ord(operation.code)}")
 
     def _combine(self, name: str) -> bool:
-        """Do a step that puts together what lies on the stack."""
+        """Run an opcode that combines values on the stack."""
         if name == "EMPTY_TUPLE":
             self._stack.append(Tuple(()))
         elif name in _TUPLES:
@@ -118,7 +118,7 @@ class PickleScan:
         return True
 
     def _refer(self, name: str, argument: Any) -> bool:
-        """Do a step that leads out of the pickle."""
+        """Run an opcode that refers to something outside the pickle."""
         if name == "GLOBAL":
             self._stack.append(named(argument, self._passed_over))
         elif name in ("REDUCE", "NEWOBJ"):
@@ -133,7 +133,7 @@ class PickleScan:
         return True
 
     def _build(self, state: Any) -> None:
-        """Set attributes: of dictionaries alone, and where nothing is made."""
+        """Set attributes, only of dictionaries and of objects that are not created."""
         target, names = self._stack[-1], items_of(state)
         self._ledger.spend(ITEM * len(parts_of(state) or names))
         if isinstance(target, Many) and target.kind == "object":  # it may be a kind of dictionary
@@ -143,7 +143,7 @@ class PickleScan:
             and is_dict(state)
             and all(isinstance(name, str) for name in names)
         ):
-            raise FaultError("it holds what is changed after it was made, as the oldest files do")
+            raise FaultError("it changes objects after creating them, like the oldest files")
 
     def _last(self, count: int) -> list[Any]:
         if len(self._stack) < count:

@@ -24,7 +24,7 @@ from mdtree.scanning.pickle_notes import (
 __all__ = ["Storages"]
 
 _LENGTH = 8  # bytes before each storage of the older form
-_SHARED = 64  # how often tensors may show the bytes of a file: as layers that share their weights
+_SHARED = 64  # how often tensors may use the bytes of a file, such as layers with shared weights
 _REPEATED = 1 << 26  # bytes of masks and positions that are expanded views of a few numbers
 
 
@@ -39,15 +39,15 @@ class Storages:
         self._shown = self._repeated = 0  # bytes of tensors; those beyond their storages
 
     def check_filled(self, keys: Any, left: int) -> None:
-        """Hold the storages of the older form to the keys and the bytes that follow the pickle."""
+        """Check the storages of the older form against the keys and bytes after the pickle."""
         listed = keys.items if isinstance(keys, Many) and keys.kind == "list" else ()
         filled = {key for key in listed if isinstance(key, str)}
         roots = {storage.place[0] for storage in self._storages.values()}
         if filled != roots:
-            raise FaultError("it holds storages that it does not fill")
+            raise FaultError("it declares storages without data")
         needed = self._storage_bytes + _LENGTH * len(roots)
         if needed > left:
-            raise EOFError(f"{left} bytes follow, and its storages ask for {needed}")
+            raise EOFError(f"{left} bytes follow, but its storages need {needed}")
 
     def named(self, persistent_id: Any) -> Storage:
         """Look a storage up by what the pickle says of it."""
@@ -55,7 +55,7 @@ class Storages:
             case ("storage", Name(path=kind), str(key), str(), count, *view) if is_size(count):
                 width = width_of_storage(kind)
             case ("storage", *_):
-                raise FaultError("it names a storage by something that is no number and no text")
+                raise FaultError("it names a storage by neither a number nor a string")
             case _:
                 raise pickle.UnpicklingError("Only persistent_load of storage is allowed")
         self._ledger.spend(TENSOR)
@@ -67,18 +67,16 @@ class Storages:
                 case [Tuple(parts=(str(name), start, part))] if is_size(start) and is_size(part):
                     if start + part <= count:
                         return self._known(name, Storage(kind, (key, start, part), width))
-            raise FaultError("it names a part of a storage that is not there")
+            raise FaultError("it names a part outside a storage")
         available = self._records.get(f"data/{key}", -1)
         if view or storage.size > available:
-            raise FaultError(
-                f"it names a storage of {storage.size} bytes, and has {available} of them"
-            )
+            raise FaultError(f"it names a storage of {storage.size} bytes, but has {available}")
         return storage
 
     def tensor(
         self, storage: Any, offset: Any, sizes: Any, strides: Any, width: int = 0
     ) -> Tensor | None:
-        """Hold a tensor to its storage: torch would make that larger, with whatever lay there."""
+        """Check that a tensor fits its storage: torch would enlarge the storage."""
         if not isinstance(storage, Storage) or not is_size(offset):
             return None
         if not (are_sizes(sizes) and are_sizes(strides)):
@@ -99,14 +97,14 @@ class Storages:
                 "it: save a contiguous copy"
             )
         if self._shown > _REPEATED + _SHARED * self._storage_bytes:
-            raise FaultError(f"it holds tensors that show the same bytes more than {_SHARED} times")
+            raise FaultError(f"its tensors use the same bytes more than {_SHARED} times")
         return Tensor(count)
 
     def _known(self, key: str, storage: Storage) -> Storage:
-        """Hold a storage to what was said of it before: torch goes by the first that it sees."""
+        """Refuse contradicting declarations of a storage: torch uses the first."""
         if key not in self._storages:
             self._storages[key] = storage
             self._storage_bytes += storage.size if key == storage.place[0] else 0
         if self._storages[key] != storage:
-            raise FaultError(f"it names the storage {key:.100} in two ways")
+            raise FaultError(f"it declares the storage {key:.100} in two ways")
         return storage

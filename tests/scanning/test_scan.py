@@ -85,6 +85,9 @@ def appended(path: Path, pickled: bytes) -> None:
     path.write_bytes(path.read_bytes() + end.getvalue())
 
 
+FAULT = "(calls|changes|contains|declares|has|holds|names)"
+
+
 @pytest.mark.parametrize("bomb", BOMBS)
 @pytest.mark.parametrize("write", [zipped, legacy, appended])
 @pytest.mark.parametrize("suffix", [".pt", ".bin"])
@@ -92,9 +95,9 @@ def test_a_pickle_that_would_fill_the_memory_or_never_end_is_refused(tmp_path, b
     path = tmp_path / f"x{suffix}"
     write(path, BOMBS[bomb])
     for read in (load_weights, list_tensors):
-        with pytest.raises(UnsafeError, match=r"was not loaded: it (calls|holds|names)"):
+        with pytest.raises(UnsafeError, match=rf"was not loaded: it {FAULT}"):
             read(path)
-    with pytest.raises(DataError, match=r"was not read: it (calls|holds|names)"):
+    with pytest.raises(DataError, match=rf"was not read: it {FAULT}"):
         from_file(path)
 
 
