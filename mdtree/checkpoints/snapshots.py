@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-__all__ = ["Moment", "Pair", "latest", "moments", "plainest", "snapshots"]
+__all__ = ["Moment", "Pair", "is_step", "latest", "moments", "plainest", "snapshots"]
 
 Pair = tuple[str, str]  # the names of two snapshots of one run
 
@@ -171,6 +171,16 @@ def moments(names: Iterable[str], *, are_counted: bool = False) -> list[Moment]:
         )
         for name, parsed in parsed_names.items()
     ]
+
+
+def is_step(name: str) -> bool:
+    """Return whether a name tells a step of training, and nothing else.
+
+    >>> is_step("checkpoint-500"), is_step("seed-0"), is_step("bert-base")
+    (True, False, False)
+    """
+    parsed = _parse_name(name)
+    return bool(_numbers(parsed.when)) and not parsed.who
 
 
 def plainest(names: Iterable[str]) -> list[str]:

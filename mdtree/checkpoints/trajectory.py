@@ -58,7 +58,7 @@ class Selected:
 def select(
     names: Sequence[str],
     choice: StepChoice | None = None,
-    best: Callable[[str], str | None] = lambda _: None,
+    best: Callable[[str], Sequence[str]] = lambda _: (),
 ) -> list[Selected]:
     """Choose among the checkpoints of a folder; seeds are left as they are.
 
@@ -66,8 +66,8 @@ def select(
         names: Paths below the folder that they share.
         choice: Which steps are asked for.  Without it, the last, where the names tell that a run
             saved them; with it, numbers alone are steps as well.
-        best: Returns the name or the step of the best checkpoint of the run that a file belongs
-            to, where it is known.
+        best: Returns what the best checkpoint of a file's run may be called, as far as it is
+            known: a folder, a step, an epoch.
 
     Raises:
         RecipeError: The best is asked for, and nothing tells which that was.
@@ -119,19 +119,20 @@ def _numbered(run: Sequence[Moment]) -> list[Moment]:
     return [moment for moment in run if moment.numbers] or list(run)
 
 
-def _chosen(run: Sequence[Moment], choice: StepChoice, best: Callable[[str], str | None]) -> Moment:
+def _chosen(
+    run: Sequence[Moment], choice: StepChoice, best: Callable[[str], Sequence[str]]
+) -> Moment:
     last = max(run, key=lambda moment: moment.order)
     if choice.kind == "last":
         return last
     for moment in run:
         if "best" in moment.words:
             return moment
-    wanted = best(last.name)
-    for moment in run:
-        if wanted is not None and (
-            wanted in moment.name.split("/") or wanted in map(str, moment.numbers)
-        ):
-            return moment
+    for wanted in best(last.name):
+        for moment in run:
+            called = [*moment.name.split("/"), *(f"{number:g}" for number in moment.numbers)]
+            if wanted in called:
+                return moment
     raise RecipeError(
         f"which checkpoint was the best is not known: no file beside {last.name:.200} is called "
         "best, and no history of the run says it (--steps last takes the last one)"

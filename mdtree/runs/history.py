@@ -12,7 +12,7 @@ __all__ = ["History", "HistoryPoint", "points_from"]
 
 _TRAIN, _TEST = ("train", "training"), ("val", "valid", "validation", "eval", "test", "dev")
 _LOSS = ("loss",)
-_ACCURACY = ("accuracy", "acc", "top1", "acc1", "acc_top1", "top1_acc", "top_1", "accuracy_top1")
+_ACCURACY = ("accuracy", "acc", "top1", "acc1", "acc_top1", "top1_acc", "top_1", "accuracy_top1", "acc_1")
 _OF_EPOCHS = re.compile(r"_epoch$")  # Lightning appends it to means over an epoch
 
 

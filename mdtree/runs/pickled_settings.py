@@ -32,6 +32,10 @@ class _Inert:
     def __init__(self, *_args: Any, **_options: Any) -> None:
         """Ignore what it is called with."""
 
+    def __call__(self, *_args: Any, **_options: Any) -> Self:
+        """Stand for the result as well, where what was built is a function."""
+        return self
+
     def __setstate__(self, state: Any) -> None:
         """Keep the attributes that are plain."""
         if isinstance(state, dict):
