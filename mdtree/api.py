@@ -47,6 +47,8 @@ def measure(
     trust: Iterable[str] = (),
     allow_download: bool = False,
     facts: Mapping[str, Fact] | None = None,
+    steps: str | None = None,
+    others: Iterable[str | Path] = (),
 ) -> list[Row]:
     """Measure every group of checkpoints in a directory, as `mdtree measure`.
 
@@ -65,6 +67,9 @@ def measure(
         trust: code that may run, by name.
         allow_download: let torchvision fetch the data set.
         facts: facts of all groups; they win over those of the recipe.
+        steps: of the checkpoints that a run saved at several steps: `last` (without it), `best`,
+            `all`, or `every:N`.
+        others: directories with runs of the same configuration and other seeds: one group.
 
     Returns:
         One row for each group.  A group that could not be measured has a row with a `failure`.
@@ -85,6 +90,8 @@ def measure(
         trust=trust,
         allow_download=allow_download,
         facts=facts,
+        steps=steps,
+        others=others,
     )
     summary = measure(request, out=_file(directory, out), executor=_executor(workers, request))
     rows = load_rows(summary.out, protocol=summary.protocol, failed=True)
@@ -144,6 +151,8 @@ def diagnose(
     trust: Iterable[str] = (),
     allow_download: bool = False,
     allow_protocol_mismatch: bool = False,
+    steps: str | None = None,
+    others: Iterable[str | Path] = (),
 ) -> list[Verdict]:
     """Diagnose the networks of a directory, or rows that were measured before.
 
@@ -165,6 +174,8 @@ def diagnose(
         trust: code that may run, by name.
         allow_download: let torchvision fetch the data set.
         allow_protocol_mismatch: use a tree of another protocol; the verdict says so.
+        steps: as in `measure`, and so is `others`.
+        others: directories with runs of the same configuration and other seeds.
 
     Returns:
         One verdict for each group that can be diagnosed.
@@ -208,6 +219,8 @@ def diagnose(
             seed=seed,
             trust=trust,
             allow_download=allow_download,
+            steps=steps,
+            others=others,
         )
         diagnosed = SequentialDiagnosis(
             request=request,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mdtree.diagnosis import Diagnoser, next_metric, prospects, with_facts
 from mdtree.executors import HERE, ExecutorConfig
-from mdtree.measurement import Planned, Request, dry_run, execute, kept_members
+from mdtree.measurement import GroupTask, Planned, Request, dry_run, execute, kept_members
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Fact, Row, open_rows
 
@@ -71,6 +71,7 @@ class SequentialDiagnosis:
     full: bool = False
     executor: ExecutorConfig = HERE
     announce: Callable[[Stage], None] = _announce_nothing  # before each stage
+    found: Callable[[GroupTask], None] | None = None  # told of each group, before all stages
     progress: Progress = field(default_factory=Silent)
 
     def run(self) -> Diagnosed:
@@ -82,6 +83,9 @@ class SequentialDiagnosis:
         whole = dry_run(replace(self.request, metrics=METRICS_BY_COST), out=self.out)
         plan = {item.task.group: item for item in whole.planned}
         seconds = {cost.group: cost.by_metric for cost in whole.costs}
+        if self.found is not None:
+            for item in whole.planned:
+                self.found(item.task)
         first = [
             group for group, item in plan.items() if item.pending and _FIRST in item.task.metrics
         ]

@@ -14,11 +14,15 @@ from mdtree.checkpoints.remote import (
 from mdtree.checkpoints.safe_reading import file_digest, parts_of
 from mdtree.checkpoints.snapshots import latest, plainest, snapshots
 from mdtree.checkpoints.state_dict import find_weights
+from mdtree.checkpoints.trajectory import LAST, Selected, StepChoice, select
 
 __all__ = [
+    "LAST",
     "Checkpoint",
     "Folder",
     "LazyTensor",
+    "Selected",
+    "StepChoice",
     "TensorListing",
     "check_place",
     "check_within",
@@ -40,5 +44,6 @@ __all__ = [
     "parts_of",
     "plainest",
     "remove_temporary_folders",
+    "select",
     "snapshots",
 ]

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 
 from mdtree.checkpoints.detect import INDEX, looks_like_weights
 from mdtree.checkpoints.safe_reading import parts_of
+from mdtree.checkpoints.snapshots import is_step
 from mdtree.exceptions import CheckpointError, RecipeError
 
 __all__ = [
@@ -49,8 +50,9 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Fold
     """Yield every folder that directly contains checkpoints: `root` and all below it.
 
     A Hugging Face folder is one checkpoint, and belongs to the group of its parent folder; one
-    directly in `root` is a group of its own.  Folders come in the order of their paths, while the
-    directory is walked: only names beside the current path are kept in memory.
+    directly in `root` is a group of its own, unless its name is a step (checkpoint-500).  Folders
+    come in the order of their paths, while the directory is walked: only names beside the current
+    path are kept in memory.
 
     Folders and files that cannot be read, for lack of permission or because the path is too long
     for the system, are skipped.
@@ -58,16 +60,23 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Fold
     skip = {_real(path) for path in leave_out}
     for here, names in _walk(root):
         files = []
-        if not _is_hugging_face(here) or root in (here, here.parent):
+        if not _is_hugging_face(here) or _is_alone(here, root):
             files += checkpoint_files(here)
-        if here != root:
-            inner = (here / name for name in names)
-            files += [
-                file for path in inner if _is_hugging_face(path) for file in checkpoint_files(path)
-            ]
+        inner = (here / name for name in names)
+        files += [
+            file
+            for path in inner
+            if _is_hugging_face(path) and not _is_alone(path, root)
+            for file in checkpoint_files(path)
+        ]
         included = tuple(sorted(file for file in files if not skip or _real(file) not in skip))
         if included:
             yield Folder(name=_name(here, root), files=included)
+
+
+def _is_alone(folder: Path, root: Path) -> bool:
+    """Return whether a Hugging Face folder is a group of its own."""
+    return folder == root or (folder.parent == root and not is_step(folder.name))
 
 
 def checkpoint_files(folder: Path) -> list[Path]:

@@ -18,9 +18,9 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["Pair", "latest", "plainest", "snapshots"]
+__all__ = ["Moment", "Pair", "is_step", "latest", "moments", "plainest", "snapshots"]
 
 Pair = tuple[str, str]  # names of two snapshots of one run
 
@@ -122,6 +122,67 @@ def snapshots(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """A checkpoint of a run, and when it was saved."""
+
+    name: str
+    run: tuple[str, ...]  # who the network is
+    words: tuple[str, ...]  # that say when
+    numbers: tuple[float, ...]  # epochs, steps, in the order of the name
+    is_final: bool  # it is called so, or says nothing of a time
+
+    @property
+    def order(self) -> tuple[bool, tuple[float, ...], str]:
+        """Sort by it: the final checkpoint comes last, `best` and the like first."""
+        return self.is_final, self.numbers, self.name
+
+    @property
+    def label(self) -> str:
+        """Name the time; a word such as `checkpoints` that no number follows says nothing."""
+        following = [*self.words[1:], ""]
+        return "-".join(
+            word
+            for word, after in zip(self.words, following, strict=True)
+            if not self.numbers or word not in _COUNTED or after[:1].isdigit()
+        )
+
+
+def moments(names: Iterable[str], *, are_counted: bool = False) -> list[Moment]:
+    """Read who and when from the names of files that are snapshots.
+
+    Numbers without a word are steps where the names show it, or `are_counted` says so.
+
+    >>> [(moment.run, moment.label) for moment in moments(["s_0_epoch_10.pt", "s_0_last.pt"])]
+    [(('s', '0'), 'epoch-10'), (('s', '0'), 'last')]
+    """
+    parsed_names = {name: _parse_name(name) for name in names}
+    by_distances = _by_names(parsed_names) is None and _by_distances(parsed_names) is not None
+    if are_counted or by_distances:
+        parsed_names = {name: _counted(parsed) for name, parsed in parsed_names.items()}
+    return [
+        Moment(
+            name=name,
+            run=parsed.who,
+            words=parsed.when,
+            numbers=_numbers(parsed.when),
+            is_final=not _LATEST.isdisjoint(parsed.when)
+            or (_MOMENTS.isdisjoint(parsed.when) and not _numbers(parsed.when)),
+        )
+        for name, parsed in parsed_names.items()
+    ]
+
+
+def is_step(name: str) -> bool:
+    """Return whether a name tells a step of training, and nothing else.
+
+    >>> is_step("checkpoint-500"), is_step("seed-0"), is_step("bert-base")
+    (True, False, False)
+    """
+    parsed = _parse_name(name)
+    return bool(_numbers(parsed.when)) and not parsed.who
+
+
 def plainest(names: Iterable[str]) -> list[str]:
     """Sort names without a time first: of equal files, the first one is kept.
 
@@ -147,6 +208,16 @@ def latest(names: Iterable[str]) -> str:
         )
 
     return max(names, key=lateness)
+
+
+def _counted(parsed: _ParsedName) -> _ParsedName:
+    """Take the numbers of who a network is for those of when, unless a word says seed."""
+    if parsed.is_seed or parsed.when:
+        return parsed
+    numbers = tuple(part for part in parsed.who if part[0].isdigit())
+    return replace(
+        parsed, who=tuple(part for part in parsed.who if part not in numbers), when=numbers
+    )
 
 
 def _by_names(parsed_names: Mapping[str, _ParsedName]) -> Pair | None:

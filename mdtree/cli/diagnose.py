@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
+from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring, named_recipe
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError
@@ -31,7 +32,7 @@ _WHOLE = 3  # verdicts that are written out; more are a table
 
 
 @click.command(short_help="Say what is wrong with trained networks, and what to change.")
-@click.argument("path", metavar="DIR|ROWS", type=MEASURED)
+@click.argument("paths", metavar="DIR...|ROWS", type=MEASURED, nargs=-1, required=True)
 @click.option("--tree", "tree_name", help="A tree: a file, or one that comes with mdtree.")
 @click.option("--group", "only", multiple=True, metavar="NAME", help="Judge this group alone.")
 @click.option(
@@ -67,7 +68,7 @@ _WHOLE = 3  # verdicts that are written out; more are a table
 def command(
     ctx: click.Context,
     /,
-    path: str | Path,
+    paths: tuple[str | Path, ...],
     *,
     tree_name: str | None,
     only: tuple[str, ...],
@@ -81,9 +82,14 @@ def command(
     In a directory, metrics are measured one by one, the cheap ones first, and no more of them than
     the verdict needs. Measurements are kept, as by `mdtree measure`.
 
+    Of the checkpoints that one run saved at several steps, the last is diagnosed, or those of
+    --steps. Several directories are runs of one configuration with different seeds: one group.
+
     \b
     Examples:
       mdtree diagnose runs/
+      mdtree diagnose out/ --data test.npz
+      mdtree diagnose run-1/ run-2/ --recipe cifar.yaml
       mdtree diagnose rows.jsonl --group wide
       mdtree diagnose runs/ --html report.html
       mdtree diagnose runs/ --tree mine.json --fact data_amount=5000
@@ -94,12 +100,14 @@ def command(
 
     failing_modes = _modes(fail_on)
     facts = checked_facts(words(options["facts"]))
-    if holds_only_rows(path, named_recipe(options)):
-        rows = _chosen(of_protocol(load_rows(Path(path), failed=True), options["protocol"]), only)
+    if len(paths) == 1 and holds_only_rows(paths[0], named_recipe(options)):
+        rows = _chosen(
+            of_protocol(load_rows(Path(paths[0]), failed=True), options["protocol"]), only
+        )
         rows = [with_facts(row, facts) for row in rows]
         diagnoser = _diagnoser(rows, tree_name, options)
     else:
-        diagnoser, rows = _measured(path, tree_name, only, facts, options)
+        diagnoser, rows = _measured(paths, tree_name, only, facts, options)
     verdicts = [diagnoser(row) for row in rows if can_be_diagnosed(row)]
     failures = {
         row.group: row.failure.reason
@@ -156,7 +164,7 @@ def _diagnoser(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -
 
 
 def _measured(
-    path: str | Path,
+    paths: tuple[str | Path, ...],
     name: str | None,
     only: tuple[str, ...],
     facts: dict[str, Any],
@@ -176,16 +184,17 @@ def _measured(
         seconds = duration(stage.seconds / share_of_work(options))
         return f"{stage.metric} of {plural(len(stage.groups), 'group')}: about {seconds}"
 
-    request = make_request(path, options, groups=only)  # facts join the rows that are judged
+    request = make_request(paths, options, groups=only)  # facts join the rows that are judged
     with resumable(), results_alone(options), Bar("measuring") as bar:
         diagnosed = SequentialDiagnosis(
             request=request,
-            out=rows_file(path, options["rows_path"]),
+            out=rows_file(paths[0], options["rows_path"]),
             choose_diagnoser=lambda rows: _diagnoser(rows, name, options),
             facts=facts,
             full=options["stage"] == "full",
             executor=make_executor_config(options, request.device, shared=request.storage is None),
             announce=announce,
+            found=FoundPrinter(),
             progress=bar,
         ).run()
     for stage in diagnosed.left_out:

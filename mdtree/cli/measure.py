@@ -16,6 +16,7 @@ from mdtree.cli.executor_options import (
     results_alone,
     share_of_work,
 )
+from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.stop_signals import resumable
@@ -29,7 +30,7 @@ __all__ = ["command"]
 
 
 @click.command(short_help="Measure the checkpoints of a directory.")
-@click.argument("directory", type=MEASURED)
+@click.argument("directories", metavar="DIRECTORY...", type=MEASURED, nargs=-1, required=True)
 @measuring
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="Measure this group alone.")
 @click.option("--metrics", help="Metrics, separated by commas; the usual ones, if not given.")
@@ -47,7 +48,7 @@ __all__ = ["command"]
 def command(
     ctx: click.Context,
     /,
-    directory: str | Path,
+    directories: tuple[str | Path, ...],
     *,
     groups: tuple[str, ...],
     out: Path | None,
@@ -58,16 +59,22 @@ def command(
 ) -> None:
     """Measure every group of checkpoints in DIRECTORY and write one row for each.
 
-    A group is a folder of weights files that differ by seed only. Snapshots of one run (epoch_1,
-    epoch_2; best, last) are no seeds, and end their group; equal files are counted once. Rows
-    whose weights, recipe and data have not changed are kept, so a run that was stopped goes on
-    where it was. DIRECTORY may be the address of an object storage, whose files are fetched where
-    they are measured.
+    A group is a folder of weights files that differ by seed only; equal files are counted once.
+    Of the checkpoints that one run saved at several steps (epoch_1, epoch_2; checkpoint-500;
+    best, last), the last is measured, or those of --steps. Several directories are runs of one
+    configuration with different seeds: one group. What trainers write beside the weights (learning
+    rate, batch size, steps) is read as facts.
+
+    Rows whose weights, recipe and data have not changed are kept: run the same command again to
+    resume. DIRECTORY may be the address of an object storage, whose files are fetched where they
+    are measured.
 
     \b
     Examples:
       mdtree measure runs/
       mdtree measure runs/ --recipe cifar.yaml --workers 4 --out rows.jsonl
+      mdtree measure out/ --data test.npz --steps all
+      mdtree measure run-1/ run-2/ --recipe cifar.yaml
       mdtree measure seeds/ --model resnet18 --model-arg width=8 --data train.npz
       mdtree measure one.pt --recipe r.yaml --fork
       mdtree measure s3://bucket/runs --recipe r.yaml --out rows.jsonl
@@ -77,13 +84,13 @@ def command(
     from mdtree import measurement
 
     request = make_request(
-        directory,
+        directories,
         options,
         metrics=_metrics(options),
         groups=groups,
         facts=words(options["facts"]),
     )
-    target = rows_file(directory, out)
+    target = rows_file(directories[0], out)
     if dry_run:
         run = measurement.dry_run(request, out=target)
         _print_plan(run, share_of_work(options), as_json)
@@ -95,6 +102,7 @@ def command(
             executor=make_executor_config(options, request.device, shared=request.storage is None),
             max_failures=max_failures,
             progress=bar,
+            found=FoundPrinter(),
         )
     _print_summary(summary, as_json)
     ctx.exit(1 if summary.failed or summary.left else 0)

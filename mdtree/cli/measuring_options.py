@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MEASURED", "make_request", "measuring", "named_recipe"]
 
+_SELF_DESCRIBED = "huggingface"  # folders that say themselves what their network is
 _ALIKE = 0.75  # of a word, from which it was probably meant
 
 
@@ -60,7 +61,9 @@ _OPTIONS = (
         help=f"The recipe; without it, {RECIPE_NAME} in the directory.",
     ),
     click.option(
-        "--model", help="Without a recipe: the network, by name or as pkg.module:factory."
+        "--model",
+        help="Without a recipe: the network, by name or as pkg.module:factory; without it, folders "
+        "of Hugging Face describe theirs.",
     ),
     click.option(
         "--model-arg", multiple=True, metavar="KEY=VALUE", help="An argument of the network."
@@ -71,6 +74,12 @@ _OPTIONS = (
     click.option("--data-arg", multiple=True, metavar="KEY=VALUE", help="A key of the data."),
     click.option("--loss", help="Without a recipe: the loss."),
     click.option("--batch-size", type=click.IntRange(min=1), help="Items in one forward pass."),
+    click.option(
+        "--steps",
+        metavar="last|best|all|every:N",
+        help="Of the checkpoints that a run saved at several steps: the last (without the option), "
+        "the best by its history, all, or each N-th; a row for each step.",
+    ),
     click.option("--weights-key", help="Which weights of a file that holds several (EMA, ...)."),
     click.option(
         "--fact",
@@ -115,7 +124,7 @@ def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def make_request(
-    directory: str | Path,
+    directories: Sequence[str | Path],
     options: dict[str, Any],
     *,
     metrics: tuple[str, ...] = (),
@@ -125,8 +134,11 @@ def make_request(
     """Turn the words of the command line into what is to be measured."""
     from mdtree import measurement
 
+    directory, *others = directories
     return measurement.make_request(
         directory,
+        others=others,
+        steps=options["steps"],
         recipe=named_recipe(options),
         metrics=metrics,
         protocol=options["protocol"],
@@ -151,6 +163,8 @@ def named_recipe(options: dict[str, Any]) -> Path | Recipe | None:
             raise RecipeError("--recipe and --model are two ways to say the same: use one")
         return recipe_from_words(_content(options))
     given = [name for name in ("model_arg", "data", "data_arg", "loss") if options[name]]
+    if options["data"] and path is None and not options["model_arg"]:
+        return recipe_from_words(_content({**options, "model": _SELF_DESCRIBED}))
     if given:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
         raise RecipeError(f"{flags}: only together with --model; otherwise the recipe says it")

@@ -11,10 +11,12 @@ from mdtree.measurement.run import (
     execute,
     measure,
 )
+from mdtree.measurement.task import GroupTask
 
 __all__ = [
     "Cost",
     "DryRun",
+    "GroupTask",
     "Planned",
     "Request",
     "Summary",

@@ -100,7 +100,7 @@ def _measured(task: GroupTask) -> Row:
     )
     quantities: dict[str, Value] = {}
     details: dict[str, Detail] = {}
-    notes = list(loaded.notes)
+    notes = [*task.notes, *loaded.notes]
     for metric in task.metrics:
         findings = METRICS[metric].compute(metric_input)
         quantities |= findings.values

@@ -5,28 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 
-from mdtree.checkpoints import (
-    Folder,
-    file_digest,
-    find_folders,
-    find_stored_folders,
-    named_files,
-    snapshots,
-)
+from mdtree.checkpoints import file_digest, snapshots
 from mdtree.datasets import data_digest
-from mdtree.exceptions import MdtreeError, RecipeError
+from mdtree.exceptions import MdtreeError
 from mdtree.landscape import ComputeCost
 from mdtree.measurement.builders import group_data, group_runner, group_training
+from mdtree.measurement.found_groups import FoundGroup, find
 from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.request import Request
 from mdtree.measurement.speed import Speed, measure_speed
-from mdtree.measurement.task import GroupTask, MeasurementSettings, as_text, row_digest
+from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
 from mdtree.messages import nearest
 from mdtree.metrics import METRICS, Workload
-from mdtree.recipes import Tensors, bind
-from mdtree.rows import Fact, Index, Provenance, Row
+from mdtree.recipes import bind
+from mdtree.rows import Index, Provenance, Row
 
 __all__ = [
     "Cost",
@@ -76,7 +69,7 @@ class Cost:
 
 def survey(request: Request) -> tuple[str, ...]:
     """Name the groups below the root, after checking that they can be told apart."""
-    return _told_apart(request, (folder.name for folder, _ in _folders(request)))
+    return _told_apart(request, (group.folder.name for group in find(request)))
 
 
 def _told_apart(request: Request, found: Iterable[str]) -> tuple[str, ...]:
@@ -104,31 +97,32 @@ def _told_apart(request: Request, found: Iterable[str]) -> tuple[str, ...]:
 
 def groups(request: Request) -> Iterator[GroupTask]:
     """Find the groups one after the other: a million of them are never in memory."""
-    yield from _tasks(request, _folders(request))
+    yield from _tasks(request, find(request))
 
 
 def find_groups(request: Request) -> list[GroupTask]:
     """List the groups below the root, after checking that they can be told apart."""
-    folders = list(_folders(request))
-    _told_apart(request, (folder.name for folder, _ in folders))
-    return list(_tasks(request, folders))
+    found = list(find(request))
+    _told_apart(request, (group.folder.name for group in found))
+    return list(_tasks(request, found))
 
 
-def _tasks(
-    request: Request, folders: Iterable[tuple[Folder, Mapping[str, Fact]]]
-) -> Iterator[GroupTask]:
+def _tasks(request: Request, found: Iterable[FoundGroup]) -> Iterator[GroupTask]:
     terms = {field.name: getattr(request, field.name) for field in fields(MeasurementSettings)}
     digest = _data_digest(request)
-    for folder, facts in folders:
+    for group in found:
+        folder = group.folder
         if request.groups is None or folder.name in request.groups:
             yield GroupTask(
                 **terms,
                 group=folder.name,
                 files=folder.files,
-                facts={**request.recipe.facts, **facts},
+                facts={**group.training, **request.recipe.facts, **group.facts},
                 data_digest=digest,
                 stamps=folder.stamps,
                 listed=bool(request.recipe.groups),
+                origins=group.origins,
+                notes=group.notes,
             )
 
 
@@ -184,34 +178,6 @@ def _data_digest(request: Request) -> str | None:
         return data_digest(request.recipe.data, request.folder)
     except MdtreeError:
         return None
-
-
-def _folders(request: Request) -> Iterator[tuple[Folder, dict[str, Fact]]]:
-    recipe, root = request.recipe, request.root
-    if request.storage is not None:
-        if recipe.groups:
-            raise RecipeError(
-                "groups of an object storage are found by their folders: take `groups` out of the "
-                "recipe, and name their facts by `pattern`"
-            )
-        for folder in find_stored_folders(request.storage):
-            yield folder, recipe.facts_in(folder.name)
-    elif root.is_file():
-        yield Folder(name=as_text(root.stem), files=(root,)), {}
-    elif recipe.groups:
-        for group in recipe.groups:
-            files = named_files(request.folder, group.files, group=group.name)
-            yield Folder(name=group.name, files=files), dict(group.facts)
-    else:
-        for folder in find_folders(root, leave_out=_data_files(request)):
-            yield folder, recipe.facts_in(folder.name)
-
-
-def _data_files(request: Request) -> list[Path]:
-    data = request.recipe.data
-    if not isinstance(data, Tensors):
-        return []
-    return [request.folder / path for path in (data.train, data.test) if path is not None]
 
 
 def _compared(task: GroupTask, row: Row | None) -> Planned:

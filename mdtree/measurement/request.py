@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdtree.checkpoints import check_place
+from mdtree.checkpoints import StepChoice, check_place
 from mdtree.exceptions import MdtreeError
 from mdtree.measurement.task import MeasurementSettings
 from mdtree.messages import nearest
@@ -24,6 +24,8 @@ class Request(MeasurementSettings):
 
     root: Path  # a directory, or one weights file; not looked at where there is a storage
     groups: frozenset[str] | None = None  # None: all that there are
+    others: tuple[Path, ...] = ()  # directories like the root, of runs with other seeds
+    steps: StepChoice | None = None  # None: the last, where a run saved several
 
 
 def make_request(
@@ -42,6 +44,8 @@ def make_request(
     batch_size: int | None = None,
     weights_key: str | None = None,
     groups: Iterable[str] = (),  # none: all that there are
+    others: Iterable[str | Path] = (),  # directories of the same configuration, other seeds
+    steps: str | None = None,  # last, best, all, every:N
 ) -> Request:
     """Check what was asked for, and find the recipe, the device and what may run."""
     metrics, protocol = check_metrics(tuple(metrics)), check_protocol(protocol)
@@ -68,7 +72,30 @@ def make_request(
         allow_download=allow_download,
         dtype=dtype,
         groups=frozenset(groups) or None,
+        others=_others(directory, tuple(others)),
+        steps=None if steps is None else StepChoice.parse(steps),
     )
+
+
+def _others(directory: str | Path, others: tuple[str | Path, ...]) -> tuple[Path, ...]:
+    """Refuse directories that cannot be one group together with the first."""
+    if not others:
+        return ()
+    for place in (directory, *others):
+        if check_place(place) is not None:
+            raise MdtreeError(
+                f"{place}: only directories of this machine can be joined to one group"
+            )
+    roots = [Path(place) for place in (directory, *others)]
+    real = [root.resolve() for root in roots]
+    for number, root in enumerate(real):
+        for earlier, other in enumerate(real[:number]):
+            if root == other or root in other.parents or other in root.parents:
+                raise MdtreeError(
+                    f"{roots[earlier]} and {roots[number]} overlap: name directories that hold "
+                    "the runs of one configuration, one for each seed"
+                )
+    return tuple(roots[1:])
 
 
 def check_metrics(names: tuple[str, ...]) -> tuple[str, ...]:

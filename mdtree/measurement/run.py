@@ -62,6 +62,7 @@ def measure(
     executor: ExecutorConfig = HERE,
     max_failures: int | None = None,
     progress: Progress | None = None,
+    found: Callable[[GroupTask], None] | None = None,
 ) -> Summary:
     """Measure all groups whose inputs are new or have changed, and append a row for each to `out`.
 
@@ -77,6 +78,7 @@ def measure(
         executor=executor,
         most=max_failures,
         progress=progress,
+        found=found,
     )
 
 
@@ -109,12 +111,13 @@ def _run(
     executor: ExecutorConfig,
     most: int | None,  # failures, beyond which the run stops
     progress: Progress | None,
+    found: Callable[[GroupTask], None] | None = None,  # told of each group before it is measured
 ) -> Summary:
     watch = progress or Silent()
     traces = TracebackFiles(out)
     measured, failed, kept = 0, dict[str, str](), list[str]()
     with _nothing_left(request), Store(out) as store:
-        pending = _Pending(planned(store.index), store.index, traces, watch)
+        pending = _Pending(planned(store.index), store.index, traces, watch, found)
         watch.start(len(names))
         with contextlib.closing(_attempts(pending, executor)) as attempts:
             for result in attempts:
@@ -156,10 +159,16 @@ class _Pending:
     """The groups that are to be measured, found when somebody can measure them."""
 
     def __init__(
-        self, planned: Iterable[Planned], index: Index, traces: TracebackFiles, watch: Progress
+        self,
+        planned: Iterable[Planned],
+        index: Index,
+        traces: TracebackFiles,
+        watch: Progress,
+        found: Callable[[GroupTask], None] | None,
     ) -> None:
         self.already = 0
         self._planned, self._index, self._traces, self._watch = planned, index, traces, watch
+        self._found = found
 
     def __iter__(self) -> Iterator[GroupTask]:
         checked = False
@@ -172,6 +181,8 @@ class _Pending:
             if not checked:
                 _preflight(planned.task)
                 checked = True
+            if self._found is not None:
+                self._found(planned.task)
             yield planned.task
 
     def _settle(self, key: RowKey) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mdtree.checkpoints import file_digest
@@ -41,6 +41,8 @@ class GroupTask(MeasurementSettings):
     earlier: Row | None = None  # a row of the same inputs, to which quantities are added
     stamps: Mapping[str, str] | None = None  # of a storage: file -> what changes with it
     listed: bool = False  # the recipe lists its files: the user says that they are seeds
+    origins: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> its file
+    notes: tuple[str, ...] = ()  # choices that were made when it was found
 
     @property
     def at_hand(self) -> bool:

@@ -1,0 +1,47 @@
+"""What was found beside the weights, told before it is used: facts, and where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from mdtree.render.terminal import printable, table
+
+if TYPE_CHECKING:
+    from mdtree.measurement import GroupTask
+    from mdtree.rows import Fact
+
+__all__ = ["FoundPrinter"]
+
+_WHOLE = 3  # groups that are told in full
+_HISTORY = "history"
+
+
+class FoundPrinter:
+    """Prints what was found for the first groups, and each remark once."""
+
+    def __init__(self) -> None:
+        self._shown = 0
+        self._remarks: set[str] = set()
+
+    def __call__(self, task: GroupTask) -> None:
+        """Print what is known of a group before it is measured."""
+        for note in task.notes:
+            if note not in self._remarks and len(self._remarks) < _WHOLE:
+                click.echo(f"{printable(task.group)}: {printable(note)}", err=True)
+                self._remarks.add(note)
+        if not task.origins:
+            return
+        self._shown += 1
+        if self._shown <= _WHOLE:
+            click.echo(_table(task.group, task.facts, task.origins), err=True)
+
+
+def _table(group: str, facts: Mapping[str, Fact], origins: Mapping[str, str]) -> str:
+    lines = [
+        [fact, str(facts.get(fact, "")) if fact != _HISTORY else "losses, accuracy", file]
+        for fact, file in origins.items()
+    ]
+    return table([f"found for {printable(group)}", "", "in"], lines)

@@ -1,0 +1,159 @@
+"""The groups of a request: folders of checkpoints at one step of training, and their facts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mdtree.checkpoints import Folder, find_folders, find_stored_folders, named_files, select
+from mdtree.exceptions import RecipeError
+from mdtree.measurement.request import Request
+from mdtree.measurement.task import as_text
+from mdtree.recipes import Tensors
+from mdtree.rows import Fact
+from mdtree.runs import RunRecord, read_record
+
+__all__ = ["FoundGroup", "find"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundGroup:
+    """The checkpoints of one group, and what is known of their training."""
+
+    folder: Folder
+    facts: Mapping[str, Fact]  # that the user tells of this group
+    training: Mapping[str, Fact] = field(default_factory=dict)  # from files of the trainer
+    origins: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> file
+    notes: tuple[str, ...] = ()  # choices that were made
+
+
+def find(request: Request) -> Iterator[FoundGroup]:
+    """Find the groups below the root, in the order of their paths."""
+    recipe, root = request.recipe, request.root
+    if request.storage is not None:
+        if recipe.groups:
+            raise RecipeError(
+                "groups of an object storage are found by their folders: take `groups` out of the "
+                "recipe, and name their facts by `pattern`"
+            )
+        for folder in find_stored_folders(request.storage):
+            yield from _at_steps(request, folder)
+    elif recipe.groups and not root.is_file():
+        for group in recipe.groups:
+            files = named_files(request.folder, group.files, group=group.name)
+            folder = Folder(name=group.name, files=files)
+            yield _with_records(request, FoundGroup(folder=folder, facts=dict(group.facts)))
+    else:
+        for folder in _side_by_side(request):
+            yield from _at_steps(request, folder)
+
+
+def _side_by_side(request: Request) -> Iterator[Folder]:
+    """Join the folders of several directories that differ by seed, by their places in them."""
+    roots = (request.root, *request.others)
+    joined: dict[str, list[Path]] = {}
+    for root in roots:
+        if len(roots) == 1:
+            yield from _folders(request, root)
+            return
+        for folder in _folders(request, root):
+            place = "." if root.is_file() else _place(folder, root)
+            joined.setdefault(place, []).extend(folder.files)
+    names = "+".join(as_text(root.name) for root in roots)
+    for place, files in joined.items():
+        yield Folder(name=names if place == "." else place, files=tuple(files))
+
+
+def _folders(request: Request, root: Path) -> Iterator[Folder]:
+    if root.is_file():
+        yield Folder(name=as_text(root.stem), files=(root,))
+    else:
+        yield from find_folders(root, leave_out=_data_files(request))
+
+
+def _place(folder: Folder, root: Path) -> str:
+    """Return where the files of a folder share a place below the root."""
+    shared = os.path.commonpath([path.parent for path in folder.files])
+    place = os.path.relpath(shared, root)
+    return as_text(Path(place).as_posix())
+
+
+def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
+    """Choose among the checkpoints that runs saved at several steps."""
+    shared = os.path.commonpath([path.absolute().parent for path in folder.files])
+    by_name = {
+        as_text(Path(os.path.relpath(path, shared)).as_posix()): path for path in folder.files
+    }
+
+    def best(name: str) -> Sequence[str]:
+        return _best(read_record(by_name[name], request.root)) if request.storage is None else ()
+
+    for selected in select(list(by_name), request.steps, best):
+        files = tuple(by_name[name] for name in selected.names)
+        name = f"{folder.name}@{selected.label}" if selected.label else folder.name
+        group = FoundGroup(
+            folder=replace(folder, name=name, files=files, stamps=_stamps(folder, files)),
+            facts=request.recipe.facts_in(folder.name),
+            notes=() if selected.note is None else (selected.note,),
+        )
+        yield _with_records(request, group)
+
+
+def _stamps(folder: Folder, files: Sequence[Path]) -> Mapping[str, str] | None:
+    if folder.stamps is None or len(files) == len(folder.files):
+        return folder.stamps
+    known = {str(path) for path in files}
+    return {name: stamp for name, stamp in folder.stamps.items() if name in known}
+
+
+def _best(record: RunRecord) -> tuple[str, ...]:
+    """List what the best checkpoint may be called: its folder, its step, or its epoch."""
+    point = record.history.best
+    numbers = () if point is None else (point.step, point.epoch)
+    known = [f"{number:g}" for number in numbers if number is not None]
+    # some count what is done, others what comes next
+    after = [f"{number + 1:g}" for number in numbers[:1] if number is not None]
+    return (*([record.best] if record.best else ()), *known[:1], *after, *known[1:])
+
+
+def _with_records(request: Request, group: FoundGroup) -> FoundGroup:
+    """Add what trainers have written beside the checkpoints; what the user says comes first."""
+    if request.storage is not None:
+        return group
+    roots = (request.root, *request.others)
+    records = [read_record(path, _root_of(path, roots)) for path in group.folder.files]
+    facts: dict[str, Fact] = {}
+    origins: dict[str, str] = {}
+    notes = [note for record in records for note in record.notes]
+    names = dict.fromkeys(name for record in records for name in record.facts)
+    for name in names:
+        values = dict.fromkeys(record.facts[name] for record in records if name in record.facts)
+        if len(values) == 1:
+            facts[name] = next(iter(values))
+            origins[name] = next(r.places[name] for r in records if name in r.facts)
+        elif name not in group.facts and name not in request.recipe.facts:
+            listed = " and ".join(str(value) for value in values)
+            notes.append(f"{name} is {listed}: are these seeds of one configuration?")
+    for record in records:
+        if "history" in record.places:
+            origins.setdefault("history", record.places["history"])
+    return replace(
+        group,
+        training=facts,
+        origins=origins,
+        notes=(*group.notes, *dict.fromkeys(notes)),
+    )
+
+
+def _root_of(path: Path, roots: Sequence[Path]) -> Path:
+    """Return the directory that was asked for and holds a file, or the file's own folder."""
+    return next((root for root in roots if root in path.parents), path.parent)
+
+
+def _data_files(request: Request) -> list[Path]:
+    data = request.recipe.data
+    if not isinstance(data, Tensors):
+        return []
+    return [request.folder / path for path in (data.train, data.test) if path is not None]

@@ -1,0 +1,165 @@
+"""The history of a run: losses, accuracy and learning rate over the steps of training."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+__all__ = ["History", "HistoryPoint", "points_from"]
+
+_TRAIN, _TEST = ("train", "training"), ("val", "valid", "validation", "eval", "test", "dev")
+_LOSS = ("loss",)
+_ACCURACY = (
+    "accuracy",
+    "acc",
+    "top1",
+    "acc1",
+    "acc_top1",
+    "top1_acc",
+    "top_1",
+    "accuracy_top1",
+    "acc_1",
+)
+_OF_EPOCHS = re.compile(r"_epoch$")  # Lightning appends it to means over an epoch
+
+
+def _columns(sides: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{side}_{name}" for side in sides for name in names)
+
+
+# what a point holds -> the columns in which trainers write it, the first of them that is there
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "step": ("step", "global_step", "steps", "iteration", "iter"),
+    "epoch": ("epoch",),
+    "train_loss": (*_columns(_TRAIN, _LOSS), "loss"),
+    "test_loss": _columns(_TEST, _LOSS),
+    "test_accuracy": (*_columns(_TEST, _ACCURACY), *_ACCURACY),
+    "learning_rate": ("learning_rate", "lr"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryPoint:
+    """One line of a history; None is what the line does not say."""
+
+    step: float | None = None
+    epoch: float | None = None
+    train_loss: float | None = None  # as the trainer averages it; NaN where training diverged
+    test_loss: float | None = None
+    test_accuracy: float | None = None  # percent
+    learning_rate: float | None = None
+
+
+_NUMBERS = tuple(part.name for part in fields(HistoryPoint))
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What a trainer logged, in the order of the steps."""
+
+    points: tuple[HistoryPoint, ...] = ()
+
+    def last(self, name: str) -> float | None:
+        """Return the last known value of a field."""
+        return next((value for value in self._values(reversed(self.points), name)), None)
+
+    def largest(self, name: str) -> float | None:
+        """Return the largest known value of a field."""
+        return max(self._values(self.points, name), default=None)
+
+    @property
+    def best(self) -> HistoryPoint | None:
+        """Return the point of the highest test accuracy, or else of the lowest test loss."""
+        for name, sign in (("test_accuracy", -1), ("test_loss", 1)):
+            known = [point for point in self.points if _is_finite(getattr(point, name))]
+            if known:
+                return min(known, key=lambda point: sign * getattr(point, name))
+        return None
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the last loss that the trainer logged is NaN or infinite."""
+        losses = [point.train_loss for point in self.points if point.train_loss is not None]
+        return bool(losses) and not math.isfinite(losses[-1])
+
+    @staticmethod
+    def _values(points: Iterable[HistoryPoint], name: str) -> Iterable[float]:
+        return (getattr(point, name) for point in points if _is_finite(getattr(point, name)))
+
+
+def points_from(lines: Iterable[Mapping[Any, Any]]) -> tuple[tuple[HistoryPoint, ...], str | None]:
+    """Read lines of a log, and say what was left out.
+
+    Where the steps begin again, another run was appended: the last one counts.  Accuracies that are
+    all at most 1 are shares.
+
+    >>> points, note = points_from([{"epoch": 1, "val/acc": "0.5"}, {"epoch": 2, "val/acc": 0.75}])
+    >>> [point.test_accuracy for point in points], note
+    ([50.0, 75.0], None)
+    """
+    read = [point for line in lines if (point := _point(line)) is not None]
+    runs = _runs(read)
+    note = f"{len(runs)} runs stand in it, and the last one counts" if len(runs) > 1 else None
+    points = runs[-1] if runs else []
+    accuracies = [p.test_accuracy for p in points if p.test_accuracy is not None]
+    if accuracies and max(accuracies) <= 1:
+        points = [
+            p if p.test_accuracy is None else replace(p, test_accuracy=100 * p.test_accuracy)
+            for p in points
+        ]
+    return tuple(points), note
+
+
+def _point(line: Mapping[Any, Any]) -> HistoryPoint | None:
+    cells = {_OF_EPOCHS.sub("", _column(name)): value for name, value in line.items()}
+    numbers = {
+        name: next(
+            (number for column in columns if (number := _number(cells.get(column))) is not None),
+            None,
+        )
+        for name, columns in _COLUMNS.items()
+    }
+    for name in ("step", "epoch"):
+        if not _is_finite(numbers[name]):
+            numbers[name] = None
+    accuracy = numbers["test_accuracy"]
+    if accuracy is not None and not 0 <= accuracy <= 100:  # noqa: PLR2004 - percent; NaN is not
+        numbers["test_accuracy"] = None
+    is_empty = all(numbers[name] is None for name in _NUMBERS if name not in ("step", "epoch"))
+    return None if is_empty else HistoryPoint(**numbers)
+
+
+def _column(name: Any) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", str(name).lower())
+
+
+def _number(value: Any) -> float | None:
+    """Read a number, or a text that is one; an empty cell is None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or value == "":
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _runs(points: Sequence[HistoryPoint]) -> list[list[HistoryPoint]]:
+    """Split where the steps begin again, or else the epochs."""
+    name = "step" if any(point.step is not None for point in points) else "epoch"
+    runs: list[list[HistoryPoint]] = []
+    latest = math.inf
+    for point in points:
+        place = getattr(point, name)
+        if not runs or (place is not None and place < latest and latest != math.inf):
+            runs.append([])
+        if place is not None:
+            latest = place
+        runs[-1].append(point)
+    return runs

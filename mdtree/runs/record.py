@@ -1,0 +1,149 @@
+"""The record of a run: what is known of its training from the files that lie around its weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mdtree.exceptions import UnreadableError
+from mdtree.rows import Fact
+from mdtree.runs.history import History, HistoryPoint, points_from
+from mdtree.runs.pickled_settings import read_pickled_settings
+from mdtree.runs.settings import facts_from
+from mdtree.runs.text_files import read_csv, read_mapping, read_yaml_mapping
+
+__all__ = ["RunRecord", "read_record"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What was found, and in which file."""
+
+    trainer: str | None = None  # whose files they are
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    best: str | None = None  # the checkpoint that the trainer calls its best
+    places: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> file
+    notes: tuple[str, ...] = ()  # what was not read, and why
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Content:
+    """What one file says."""
+
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    points: tuple[HistoryPoint, ...] = ()
+    best: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _settings(read: Callable[[Path], Mapping[Any, Any]]) -> Callable[[Path], _Content]:
+    def content(path: Path) -> _Content:
+        facts, notes = facts_from(read(path))
+        return _Content(facts=facts, notes=tuple(notes))
+
+    return content
+
+
+def _table(path: Path) -> _Content:
+    points, note = points_from(read_csv(path))
+    return _Content(points=points, notes=() if note is None else (note,))
+
+
+def _trainer_state(path: Path) -> _Content:
+    """Read how far Hugging Face's Trainer had come when it saved, and all that it had logged."""
+    state = read_mapping(path)
+    log = state.get("log_history")
+    lines = [line for line in log if isinstance(line, dict)] if isinstance(log, list) else []
+    points, note = points_from(lines)
+    so_far = {"max_steps": state.get("global_step"), "epochs": state.get("epoch")}
+    facts, _ = facts_from({**so_far, "train_batch_size": state.get("train_batch_size")})
+    best = state.get("best_model_checkpoint")
+    return _Content(
+        facts=facts,
+        points=points,
+        best=Path(best).name if isinstance(best, str) else None,
+        notes=() if note is None else (note,),
+    )
+
+
+_STATE = "trainer_state.json"
+# file -> whose it is, and how it is read; of two that tell the same, the first counts
+_FILES: dict[str, tuple[str, Callable[[Path], _Content]]] = {
+    "training_args.json": ("Hugging Face Trainer", _settings(read_mapping)),
+    "training_args.bin": ("Hugging Face Trainer", _settings(read_pickled_settings)),
+    _STATE: ("Hugging Face Trainer", _trainer_state),
+    "hparams.yaml": ("Lightning", _settings(read_yaml_mapping)),
+    "metrics.csv": ("Lightning", _table),
+    "args.yaml": ("timm", _settings(read_yaml_mapping)),
+    "summary.csv": ("timm", _table),
+    ".hydra/config.yaml": ("Hydra", _settings(read_yaml_mapping)),
+    "args.json": ("a training script", _settings(read_mapping)),
+    "hparams.json": ("a training script", _settings(read_mapping)),
+    "history.csv": ("a training script", _table),
+    "log.csv": ("a training script", _table),
+}
+_SO_FAR = ("steps", "epochs")  # facts that a state knows better than the plan of a run
+
+
+def read_record(weights: Path, root: Path) -> RunRecord:
+    """Read the files beside a checkpoint, and in the folders around it up to `root`.
+
+    Args:
+        weights: A file of weights.
+        root: The directory that was asked for: above it nothing is read.
+
+    """
+    trainer: str | None = None
+    facts: dict[str, Fact] = {}
+    places: dict[str, str] = {}
+    points: tuple[HistoryPoint, ...] = ()
+    best: str | None = None
+    notes: list[str] = []
+    for path, name in _files(weights, root):
+        of, read = _FILES[name]
+        shown = os.path.relpath(path, root)
+        try:
+            content = read(path)
+        except UnreadableError as error:
+            notes.append(f"{shown} was not read: {error}")
+            continue
+        notes += [f"{shown}: {note}" for note in content.notes]
+        if content.facts or content.points:
+            trainer = trainer or of
+        for fact, value in content.facts.items():
+            is_state = name == _STATE and fact in _SO_FAR
+            if fact not in facts or (is_state and Path(places[fact]).name != _STATE):
+                facts[fact], places[fact] = value, shown
+        if content.points and not points:
+            points, places["history"] = content.points, shown
+        best = best or content.best
+    history = History(points=points)
+    rate = history.largest("learning_rate")
+    if "learning_rate" not in facts and rate is not None and rate > 0:
+        facts["learning_rate"], places["learning_rate"] = rate, places["history"]
+    return RunRecord(
+        trainer=trainer,
+        facts=facts,
+        history=history,
+        best=best,
+        places=places,
+        notes=tuple(notes),
+    )
+
+
+def _files(weights: Path, root: Path) -> Iterator[tuple[Path, str]]:
+    """List the files that are known by name, those nearest to the weights first."""
+    folder = weights.parent
+    while True:
+        for name in _FILES:
+            path = folder / name
+            # a link may lead anywhere, and no trainer makes one
+            if os.path.isfile(path) and not os.path.islink(path):  # noqa: PTH113,PTH114
+                yield path, name
+        if folder == root or root not in folder.parents:
+            return
+        folder = folder.parent

@@ -1,0 +1,131 @@
+"""Run directories are measured as trainers leave them: one step of a run, facts from its files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from mdtree.models import mlp
+from mdtree.rows import read_rows
+from mdtree.runtime.torchvision import usable
+
+TRAINER = Path(__file__).parents[1] / "data" / "runs" / "trainer"
+MODEL = ("--model", "mlp", "--model-arg", "inputs=64", "--model-arg", "width=4")
+DATA = ("--data", "digits", "--data-arg", "amount=40")
+MEASURE = (*MODEL, *DATA, "--metrics", "error_rate")
+
+
+def save(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    torch.save(mlp(inputs=64, width=4).state_dict(), path)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A plain loop that kept three epochs, its settings and its history."""
+    for epoch in (1, 2, 10):
+        save(tmp_path / "run" / f"epoch_{epoch}.pt", epoch)
+    (tmp_path / "run" / "args.json").write_text('{"lr": 0.1, "batch_size": 32}')
+    (tmp_path / "run" / "history.csv").write_text("epoch,val_acc\n1,0.2\n2,0.4\n10,0.3\n")
+    return tmp_path / "run"
+
+
+def rows(folder):
+    return {row.group: row for row in read_rows(folder / "rows.jsonl")}
+
+
+def test_the_last_epoch_is_measured_and_the_facts_are_told(mdtree, run):
+    ran = mdtree("measure", run, *MEASURE)
+    assert ran.code == 0, ran.err
+    row = rows(run)["run"]
+    assert list(row.provenance.weights) == ["epoch_10.pt"]
+    assert row.provenance.notes[0] == "last of 3 checkpoints that one run saved"
+    assert (row.facts["learning_rate"], row.facts["batch_size"]) == (0.1, 32)
+    assert "run: last of 3 checkpoints that one run saved" in ran.err
+    lines = [line.split() for line in ran.err.splitlines()]
+    assert ["learning_rate", "0.1", "args.json"] in lines
+    assert ["history", "losses,", "accuracy", "history.csv"] in lines
+    again = mdtree("measure", run, *MEASURE)
+    assert "0 measured, 1 already there" in again.out
+
+
+def test_what_the_user_says_wins(mdtree, run):
+    assert mdtree("measure", run, *MEASURE, "--fact", "learning_rate=0.5").code == 0
+    assert rows(run)["run"].facts["learning_rate"] == 0.5
+
+
+def test_each_step_has_a_row(mdtree, run):
+    assert mdtree("measure", run, *MEASURE, "--steps", "all").code == 0
+    assert list(rows(run)) == ["run@epoch-1", "run@epoch-2", "run@epoch-10"]
+
+
+def test_the_best_is_that_of_the_history(mdtree, run):
+    assert mdtree("measure", run, *MEASURE, "--steps", "best").code == 0
+    assert list(rows(run)["run"].provenance.weights) == ["epoch_2.pt"]
+
+
+def test_runs_that_differ_by_seed_are_one_group(mdtree, run, tmp_path):
+    save(tmp_path / "run-b" / "epoch_10.pt", 20)
+    save(tmp_path / "run-b" / "epoch_11.pt", 21)
+    shutil.copy(run / "args.json", tmp_path / "run-b")
+    ran = mdtree("measure", run, tmp_path / "run-b", *MEASURE)
+    assert ran.code == 0, ran.err
+    (row,) = rows(run).values()
+    assert row.group == "run+run-b"
+    assert list(row.provenance.weights) == ["run/epoch_10.pt", "run-b/epoch_11.pt"]
+    assert row.facts["learning_rate"] == 0.1
+
+
+def test_runs_of_other_settings_are_doubted(mdtree, run, tmp_path):
+    save(tmp_path / "run-b" / "epoch_10.pt", 20)
+    (tmp_path / "run-b" / "args.json").write_text('{"lr": 0.2, "batch_size": 32}')
+    ran = mdtree("measure", run, tmp_path / "run-b", *MEASURE)
+    assert "learning_rate is 0.1 and 0.2: are these seeds of one configuration?" in ran.err
+    (row,) = rows(run).values()
+    assert "learning_rate" not in row.facts
+
+
+@pytest.mark.parametrize("other", ["run", "run/inner", "."])
+def test_directories_that_overlap_are_refused(mdtree, run, tmp_path, monkeypatch, other):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run" / "inner").mkdir()
+    ran = mdtree("measure", "run", other, *MEASURE)
+    assert ran.code == 2
+    assert "overlap: name directories that hold the runs of one configuration" in ran.err
+
+
+def test_unknown_steps_are_refused(mdtree, run):
+    ran = mdtree("measure", run, *MEASURE, "--steps", "first")
+    assert ran.code == 2
+    assert "steps must be last, best, all or every:N (each N-th checkpoint), got 'first'" in ran.err
+
+
+def test_a_directory_of_the_trainer_needs_data_alone(mdtree, tmp_path):
+    with usable():
+        from transformers import BertConfig, BertForSequenceClassification
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = BertConfig(vocab_size=16, intermediate_size=8, max_position_embeddings=8, **sizes)
+    for step in (13, 26):
+        folder = tmp_path / "out" / f"checkpoint-{step}"
+        torch.manual_seed(step)
+        BertForSequenceClassification(config).save_pretrained(folder)
+        for file in TRAINER.iterdir():
+            shutil.copy(file, folder)
+        torch.save({"state": {}}, folder / "optimizer.pt")
+    torch.manual_seed(0)
+    ids = torch.randint(0, 16, (20, 6))
+    torch.save({"input_ids": ids, "labels": ids.sum(1) % 2}, tmp_path / "train.pt")
+    ran = mdtree(
+        "measure", tmp_path / "out", "--data", tmp_path / "train.pt", "--metrics", "error_rate",
+        "--json",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    (row,) = rows(tmp_path / "out").values()
+    assert row.group == "out"
+    assert (row.facts["steps"], row.facts["batch_size"]) == (26, 32)
+    assert json.loads(ran.out)["measured"] == 1

@@ -1,0 +1,157 @@
+"""Records: what trainers write beside weights, read by real files of theirs, and by broken ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from mdtree.runs import read_record
+
+TRAINER = Path(__file__).parents[1] / "data" / "runs" / "trainer"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of Hugging Face's Trainer: what it wrote at step 26 of 39."""
+    folder = tmp_path / "out" / "checkpoint-26"
+    shutil.copytree(TRAINER, folder)
+    return folder
+
+
+def test_files_of_the_trainer_tell_settings_steps_and_losses(run):
+    record = read_record(run / "model.safetensors", run.parent)
+    assert record.trainer == "Hugging Face Trainer"
+    assert record.facts == {
+        "learning_rate": 0.003,
+        "batch_size": 32,  # 16 items, gathered twice
+        "epochs": 2,  # of three
+        "weight_decay": 0.01,
+        "steps": 26,
+    }
+    assert record.places["learning_rate"] == "checkpoint-26/training_args.bin"
+    assert record.places["steps"] == "checkpoint-26/trainer_state.json"
+    assert record.best == "checkpoint-26"
+    assert record.history.last("test_accuracy") == pytest.approx(29.5)
+    assert record.notes == ()
+
+
+def test_files_nearest_to_the_weights_count(run):
+    state = json.loads((run / "trainer_state.json").read_text())
+    (run.parent / "trainer_state.json").write_text(json.dumps(state | {"global_step": 39}))
+    (run.parent / "args.json").write_text('{"lr": 7, "steps": 7}')
+    record = read_record(run / "model.safetensors", run.parent)
+    assert (record.facts["steps"], record.facts["learning_rate"]) == (26, 0.003)
+
+
+def test_nothing_is_read_above_the_directory_that_was_asked_for(run):
+    (run.parent / "args.json").write_text('{"lr": 7}')
+    shutil.rmtree(run)
+    run.mkdir()
+    assert read_record(run / "model.safetensors", run).facts == {}
+    assert read_record(run / "model.safetensors", run.parent).facts == {"learning_rate": 7}
+
+
+def test_without_settings_the_largest_logged_rate_is_the_learning_rate(run):
+    (run / "training_args.bin").unlink()
+    record = read_record(run / "model.safetensors", run)
+    assert record.facts["learning_rate"] == pytest.approx(0.0026923, rel=1e-4)
+    assert record.places["learning_rate"] == "trainer_state.json"
+
+
+@pytest.mark.parametrize(
+    ("files", "trainer"),
+    [
+        ({"hparams.yaml": "lr: 0.1\nbatch_size: 64\n", "metrics.csv": "epoch,val_acc\n1,0.5\n"},
+         "Lightning"),
+        ({"args.yaml": "lr: 0.1\nbatch_size: 64\n", "summary.csv": "epoch,eval_top1\n1,50\n"},
+         "timm"),
+        ({".hydra/config.yaml": "opt: {lr: 0.1}\ndata: {batch_size: 64}\n",
+          "log.csv": "epoch,val_acc\n1,0.5\n"}, "Hydra"),
+        ({"args.json": '{"lr": 0.1, "batch-size": 64}', "history.csv": "epoch,test_acc\n1,0.5\n"},
+         "a training script"),
+    ],
+)  # fmt: skip
+def test_other_trainers_are_read_the_same(tmp_path, files, trainer):
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "checkpoints").mkdir()
+    record = read_record(tmp_path / "checkpoints" / "last.ckpt", tmp_path)
+    assert record.trainer == trainer
+    assert record.facts == {"learning_rate": 0.1, "batch_size": 64}
+    assert record.history.last("test_accuracy") == 50
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("trainer_state.json", b"{", "it is not valid JSON"),
+        ("trainer_state.json", b"[]", "it does not hold a JSON object"),
+        ("trainer_state.json", b"[" * 100_000, "it is not valid JSON"),
+        ("trainer_state.json", b" " * (16 << 20) + b"{}", "it has more than 16 MB"),
+        ("hparams.yaml", b"!!python/object:argparse.Namespace {lr: 1}", "hparams.yaml, line 1"),
+        ("hparams.yaml", b"- 1", "it does not hold a mapping"),
+        ("hparams.yaml", b"\xff\xfe", "it is not UTF-8 text"),
+        ("training_args.bin", b"PK\x03\x04", "it is not a small file of torch.save"),
+        ("training_args.bin", b"", "it is not a small file of torch.save"),
+    ],
+    ids=["cut", "list", "deep", "large", "tag", "list in YAML", "binary", "zip", "empty"],
+)
+def test_what_cannot_be_read_is_a_remark(tmp_path, name, content, reason):
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "args.json").write_text('{"lr": 0.5}')
+    record = read_record(tmp_path / "last.ckpt", tmp_path)
+    assert record.facts == {"learning_rate": 0.5}
+    (note,) = record.notes
+    assert note.startswith(f"{name} was not read: {reason}")
+
+
+def test_state_of_other_types_is_no_history(tmp_path):
+    state = {"log_history": [1, {"loss": "x"}, {"loss": 2.0}], "best_model_checkpoint": 3}
+    (tmp_path / "trainer_state.json").write_text(json.dumps(state | {"global_step": "many"}))
+    record = read_record(tmp_path / "m.pt", tmp_path)
+    assert (record.facts, record.best) == ({}, None)
+    assert [point.train_loss for point in record.history.points] == [2.0]
+
+
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "secret.json").write_text('{"lr": 0.5}')
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "args.json").symlink_to(tmp_path / "secret.json")
+    assert read_record(tmp_path / "run" / "m.pt", tmp_path / "run").facts == {}
+
+
+class _Bomb:
+    """Writes a file when a pickle that holds it is loaded as usual."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return (Path.write_text, (self.target, "ran"))
+
+
+def test_a_pickle_runs_nothing(tmp_path):
+    target = tmp_path / "ran.txt"
+    torch.save({"lr": 0.25, "bomb": _Bomb(target)}, tmp_path / "training_args.bin")
+    assert read_record(tmp_path / "m.pt", tmp_path).facts == {"learning_rate": 0.25}
+    assert not target.exists()
+    torch.load(tmp_path / "training_args.bin", weights_only=False)
+    assert target.read_text() == "ran"  # it would have
+
+
+def test_a_pickle_cannot_ask_for_memory(tmp_path):
+    """Five bytes name the memo of number 2^31, for which the reader in C makes room."""
+    import pickle
+    import zipfile
+
+    content = b"\x80\x02}" + pickle.LONG_BINPUT + b"\xff\xff\xff\x7f" + b"."
+    with zipfile.ZipFile(tmp_path / "training_args.bin", "w") as archive:
+        archive.writestr("archive/data.pkl", content)
+    record = read_record(tmp_path / "m.pt", tmp_path)
+    assert (record.facts, record.notes) == ({}, ())
