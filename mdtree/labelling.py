@@ -1,13 +1,13 @@
-"""Labels: the failure mode of each group of a zoo, from what its neighbours on the grid reach.
+"""Labels: the failure mode of each group of a zoo, from the accuracy of its grid neighbours.
 
-Inside a zoo (a grid of facts) the room for improvement of a group is the test accuracy that the
-best move along one axis would add, all other facts fixed:
+Inside a zoo (a grid of facts), the room for improvement of a group is the test accuracy that the
+best move along one axis would add, with all other facts fixed:
 
     RFI(remedy) = max over the groups in that direction, itself included, of test accuracy - own
 
-A group at the end of its grid has a gain of 0 there, as in the published tables.  That says nothing
-of what lies beyond, so these remedies are listed as `unknown` besides.  What a change by a factor
-of 2 or 4 gains is told apart, where there is a group that far away.
+A group at the end of its grid has a gain of 0 there, as in the published tables.  The true gain
+beyond the grid is not known, so these remedies are also listed as `unknown`.  The gain of a change
+by a factor of 2 or 4 is kept separately if there is a group that far away.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from mdtree.rows import Measured, Row
 
 __all__ = ["Label", "accuracy_of", "label_rows", "number_of", "room_for_improvement"]
 
-_DEFAULT_MARGIN = 0.5  # points, where the spread between seeds is not known
+_DEFAULT_MARGIN = 0.5  # points, if the spread between seeds is not known
 _ERRORS = 2.0  # standard errors of a difference that count as noise
-# A margin that is so much larger than is usual, or such a part of the test error, hides gains.
+# A margin that is this much larger than usual, or this share of the test error, hides gains.
 _NOISY = 3.0  # times the usual margin of a zoo
 _SHARE = 0.5  # of the test error
 _LITTLE = 1.0  # points; less is nothing to gain
-_FACTORS = (2, 4)  # of a change, whose gains are told apart
+_FACTORS = (2, 4)  # of a change, whose gains are kept separately
 _SAME = 0.01  # of a factor
 
 
@@ -50,18 +50,18 @@ class Label:
 
     mode: str  # a failure mode
     accuracy: float  # percent of test items
-    gains: Mapping[str, float]  # remedy -> points of test accuracy that it alone gains at best
+    gains: Mapping[str, float]  # remedy -> points of test accuracy that it gains at best
     severity: float  # points of test accuracy that the mode's remedy gains; 0 for `none`
     margin: float  # points up to which a gain counts as noise
     lead: float  # points that the remedy gains more than any other; `none`: margin - best gain
-    unknown: tuple[str, ...] = ()  # remedies beyond whose end of the grid nobody has looked
-    noisy: bool = False  # its margin is so large that `none` says little
-    # remedy -> factor of the change (2, 4) -> points that it gains, negative where it hurts
+    unknown: tuple[str, ...] = ()  # remedies in whose direction the grid ends
+    noisy: bool = False  # its margin is so large that `none` means little
+    # remedy -> factor of the change (2, 4) -> points that it gains, negative if it hurts
     by_factor: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     @property
     def plausible(self) -> tuple[str, ...]:
-        """List the modes that it may be: more than one where it is in the noise."""
+        """The possible modes: more than one if the label is in the noise."""
         gains: dict[str, float] = {}
         for remedy, gain in self.known.items():
             mode = REMEDIES[remedy]
@@ -74,31 +74,31 @@ class Label:
 
     @property
     def known(self) -> dict[str, float]:
-        """Leave out the gains that nobody knows."""
+        """The gains that are not unknown."""
         return {name: gain for name, gain in self.gains.items() if name not in self.unknown}
 
     @property
     def is_clear(self) -> bool:
-        """Say whether nothing else can be it: no noise, and for `none` nothing unknown."""
+        """Whether no other mode is possible: not in the noise, and for `none` nothing unknown."""
         if self.mode == "none":
             return bool(self.gains) and not self.unknown and not self.in_noise
         return not self.in_noise
 
     @property
     def in_noise(self) -> bool:
-        """Say whether another mode could as well be it; `none` is what the usual noise leaves."""
+        """Whether another mode is as plausible within the margin; `none` only if it is noisy."""
         return self.noisy if self.mode == "none" else self.lead <= self.margin
 
 
 def room_for_improvement(
     rows: Sequence[Row], *, axes: Sequence[GridAxis] = AXES, margin: float | None = None
 ) -> list[RoomForImprovement]:
-    """Compare every row with the rows of its zoo that differ from it along one axis alone.
+    """Compare every row with the rows of its zoo that differ from it along one axis only.
 
-    An axis on which the rows of a zoo do not differ is left out there, and so is one that not all
-    of them have.  The margin of a group is 2 sqrt(2) times the standard error of its test accuracy
-    over seeds (two standard errors of a difference), or the median one of its zoo if that is
-    larger; 0.5 points where there is none, or `margin`.
+    An axis is left out of a zoo if its rows do not differ on it or not all of them have it.  The
+    margin of a group is 2 sqrt(2) times the standard error of its test accuracy over seeds (two
+    standard errors of a difference), or the median one of its zoo if that is larger; 0.5 points if
+    there is none, or `margin`.
     """
     zoos: dict[object, list[int]] = {}
     for number, row in enumerate(rows):
@@ -143,8 +143,8 @@ def _rooms_of_zoo(
                 if gain == gains[number][remedy]:  # the axis that serves the remedy best
                     moves[number][remedy] = move
             for number, remedy, factor, gain in _by_factor(line, axis, accuracy, values[axis]):
-                told = by_factor[number].setdefault(remedy, {})
-                told[factor] = max(gain, told.get(factor, gain))  # two axes can serve one remedy
+                best = by_factor[number].setdefault(remedy, {})
+                best[factor] = max(gain, best.get(factor, gain))  # two axes can serve one remedy
     margins = _margins(rows) if margin is None else [margin] * len(rows)
     usual = statistics.median(margins)
     return [
@@ -166,7 +166,17 @@ def _rooms_of_zoo(
 def label_rows(
     rows: Sequence[Row], *, axes: Sequence[GridAxis] = AXES, margin: float | None = None
 ) -> list[Label]:
-    """Name the failure mode of each group of a grid: its remedy gains most, beyond the noise."""
+    """Label each group of a grid with the failure mode whose remedy gains most, beyond the noise.
+
+    Args:
+        rows: The rows of one or more zoos.
+        axes: The facts that may vary.
+        margin: Points that count as noise; None: from the spread over seeds.
+
+    Raises:
+        RowsError: If the rows do not form a grid, or one of them has no test accuracy.
+
+    """
     if margin is not None and not 0 <= margin < math.inf:
         raise RowsError(f"the margin must be a number of points, at least 0; got {margin}")
     rooms = room_for_improvement(rows, axes=axes, margin=margin)
@@ -191,8 +201,8 @@ def _percent(row: Row) -> float:
     accuracy = accuracy_of(row)
     if not 0 <= accuracy <= 100:  # noqa: PLR2004 - percent
         raise RowsError(
-            f"group {row.group!r} has a test accuracy of {accuracy:g}: it is percent of the test "
-            "items, from 0 to 100; mend test_error or test_accuracy in its row"
+            f"group {row.group!r} has a test accuracy of {accuracy:g}, which must be a percentage "
+            "from 0 to 100: correct test_error or test_accuracy in its row"
         )
     return accuracy
 
@@ -204,7 +214,7 @@ def _lead(room: RoomForImprovement, mode: str) -> float:
 
 
 def number_of(row: Row, fact: str) -> float | None:
-    """Read a fact as a number; text, a yes or no, and what is too large for one are none."""
+    """Return a fact as a number; None for text, a Boolean, and a number that is too large."""
     value = row.facts.get(fact)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -230,8 +240,8 @@ def _refuse_duplicates(
             shared = ", ".join(f"{axis.fact} {rows[first].facts[axis.fact]}" for axis in axes)
             raise RowsError(
                 f"groups {rows[first].group!r} and {rows[second].group!r} are at the same point of "
-                f"the grid ({shared}), which has one group for each: label them apart, or give "
-                f"every row the fact in which they differ"
+                f"the grid ({shared}), which can hold only one group: label them separately, or "
+                f"add the fact in which they differ to every row"
             )
 
 
@@ -261,7 +271,7 @@ def _compare_line(
 def _moves(
     line: list[int], axis: GridAxis, accuracy: list[float], along: Sequence[Any]
 ) -> Iterator[tuple[int, str, float, Move]]:
-    """Say how far the best group of a direction lies, and what it gains, where it gains at all."""
+    """Yield the move to the best group in each direction and its gain, if it gains at all."""
     for remedy, ordered in ((axis.down, line), (axis.up, line[::-1])):
         if remedy is None:
             continue
@@ -277,8 +287,8 @@ def _moves(
 def _by_factor(
     line: list[int], axis: GridAxis, accuracy: list[float], along: Sequence[Any]
 ) -> Iterator[tuple[int, str, int, float]]:
-    """Say what a change by a factor of 2 or 4 gains, where there is a group that far away."""
-    places = [along[number] for number in line]  # they rise
+    """Yield the gain of a change by a factor of 2 or 4, if there is a group that far away."""
+    places = [along[number] for number in line]  # in rising order
     for number in line:
         for remedy, way in ((axis.up, 1), (axis.down, -1)):
             for factor in _FACTORS if remedy is not None and along[number] > 0 else ():
@@ -290,7 +300,12 @@ def _by_factor(
 
 
 def accuracy_of(row: Row) -> float:
-    """Give the test accuracy of a row in percent: the fact, or what was measured."""
+    """Return the test accuracy of a row in percent: the fact, or the measured one.
+
+    Raises:
+        RowsError: If the row has neither.
+
+    """
     accuracy = number_of(row, "test_accuracy")
     if accuracy is not None:
         return accuracy
@@ -304,9 +319,9 @@ def accuracy_of(row: Row) -> float:
 
 
 def _margins(rows: Sequence[Row]) -> list[float]:
-    """Give the noise of each group of a zoo: its own, and no less than is usual there.
+    """Return the noise of each group of a zoo: its own, but at least the usual one there.
 
-    Two seeds agree by chance often enough; that alone does not make a group free of noise.
+    Two seeds often agree by chance; that alone does not make a group free of noise.
     """
     stderrs = [_stderr(row) for row in rows]
     known = [stderr for stderr in stderrs if stderr]
@@ -316,6 +331,6 @@ def _margins(rows: Sequence[Row]) -> list[float]:
 
 
 def _stderr(row: Row) -> float:
-    """Give the standard error of the test accuracy; 0 where it is not known."""
+    """Return the standard error of the test accuracy; 0 if it is not known."""
     error = row.quantities.get("test_error")
     return max(error.stderr or 0.0, 0.0) if isinstance(error, Measured) else 0.0

@@ -27,20 +27,20 @@ from mdtree.rows import Row, open_rows, rows_file
 __all__ = ["command"]
 
 
-@click.command(short_help="Measure the checkpoints of a directory.")
+@click.command(short_help="Measure the checkpoints in a directory.")
 @click.argument("directory", type=MEASURED)
 @measuring
-@click.option("--group", "groups", multiple=True, metavar="NAME", help="Measure this group alone.")
-@click.option("--metrics", help="Metrics, separated by commas; the usual ones, if not given.")
-@click.option("--fork", is_flag=True, help="Train two short continuations, and compare them.")
-@click.option("--layers", is_flag=True, help="Compare the networks layer by layer as well.")
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="Measure only this group.")
+@click.option("--metrics", help="Metrics, separated by commas.  [default: the usual ones]")
+@click.option("--fork", is_flag=True, help="Also train two short continuations and compare them.")
+@click.option("--layers", is_flag=True, help="Also compare the networks layer by layer.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The file of measurements; without it, rows.jsonl in the directory.",
+    help="File for the measurements.  [default: rows.jsonl in the directory]",
 )
 @max_failures
-@click.option("--dry-run", is_flag=True, help="Say what would be measured and what it would cost.")
+@click.option("--dry-run", is_flag=True, help="Show what would be measured and what it would cost.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(
@@ -57,11 +57,11 @@ def command(
 ) -> None:
     """Measure every group of checkpoints in DIRECTORY and write one row for each.
 
-    A group is a folder of weights files that differ by seed only. Snapshots of one run (epoch_1,
-    epoch_2; best, last) are no seeds, and end their group; equal files are counted once. Rows
-    whose weights, recipe and data have not changed are kept, so a run that was stopped goes on
-    where it was. DIRECTORY may be the address of an object storage, whose files are fetched where
-    they are measured.
+    A group is a folder of weights files that differ only by seed. Snapshots of one run (epoch_1,
+    epoch_2; best, last) are not seeds, and a group that holds them fails; equal files are counted
+    once. Rows whose weights, recipe and data have not changed are kept, so a command that was
+    stopped can be run again to resume. DIRECTORY may be an object storage address; its files are
+    fetched where they are measured.
 
     \b
     Examples:
@@ -96,7 +96,7 @@ def command(
 
 
 def _metrics(options: dict[str, Any]) -> tuple[str, ...]:
-    """Choose the metrics: those that are named or the usual ones, and what flags add."""
+    """Return the metrics: those that are named or the usual ones, plus what flags add."""
     from mdtree.measurement import check_metrics
 
     text = options["metrics"] or ""
@@ -164,20 +164,20 @@ def _print_summary(summary: Any, as_json: bool) -> None:
         click.echo(f"failed {printable(group)}: {paragraph(reason)}", err=True)
     for line in summary.damaged:
         click.echo(
-            f"line {line.line} was no row ({printable(line.reason)}) and was moved to "
+            f"line {line.line} was not a row ({printable(line.reason)}) and was moved to "
             f"{out}.damaged",
             err=True,
         )
     if summary.kept:
         click.echo(
             f"{plural(len(summary.kept), 'group')} measured before with other settings: the "
-            f"earlier rows stay in {out} too, for quantities that were not measured now",
+            f"earlier rows also stay in {out}, for quantities that were not measured this time",
             err=True,
         )
     if summary.left:
         click.echo(
-            f"{plural(summary.left, 'group')} not reached: too many have failed, or the files are "
-            "gone; the same command goes on",
+            f"{plural(summary.left, 'group')} not reached: too many failures, or the files are "
+            "gone. Run the same command again to resume.",
             err=True,
         )
     click.echo(
@@ -187,7 +187,7 @@ def _print_summary(summary: Any, as_json: bool) -> None:
 
 
 def _print_json(summary: Any, rows: Iterator[Row]) -> None:
-    """Print one object, its rows one by one: a large zoo has more of them than memory."""
+    """Print one object, its rows one by one: those of a large zoo may not fit into memory."""
     head = {
         "format": 1,
         "out": str(summary.out),

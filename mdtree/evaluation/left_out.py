@@ -1,9 +1,9 @@
-"""Zoos that were not seen: each method is fitted on other zoos, and answers for one.
+"""Unseen zoos: each method is fitted to other zoos and tested on one.
 
-Each zoo of a collection is left out in turn, or zoos that were set aside are answered for.
+Each zoo of a collection is left out in turn, or methods are tested on zoos that were set aside.
 
-Scores are means over zoos, so that a large zoo weighs no more than a small one.  Answers are judged
-on groups whose label is clear of the noise; what follows an answer, on all whose gain is known.
+Scores are means over zoos, so that a large zoo has no more weight than a small one.  Answers are
+tested on groups whose label is clear of the noise, and their gains on all groups with known gains.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Floats = NDArray[np.float64]
 _CLASSES = TASKS["failure"].classes
 _TREES = 100
 _PARTS = 10  # in which zoos are left out of a forest
-_FEATURES = tuple(dict.fromkeys((*LANDSCAPE, *COMPARABLE, *TRAINING, NOISE)))  # of any method
+_FEATURES = tuple(dict.fromkeys((*LANDSCAPE, *COMPARABLE, *TRAINING, NOISE)))  # of all methods
 _VALIDATION = (
     "train_error_share",
     "test_error_share",
@@ -58,27 +58,27 @@ _VALIDATION = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Answers:
-    """What a method says of the groups of a zoo."""
+    """The predictions of a method for the groups of a zoo."""
 
     probabilities: Floats  # (groups, failure modes)
     levels: Mapping[str, float] = field(default_factory=dict)  # coverage -> least probability
-    outside: NDArray[np.bool_] | None = None  # groups that are told to be unlike those seen
+    outside: NDArray[np.bool_] | None = None  # groups flagged as unlike those seen
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelledZoo:
-    """The groups of a zoo; labels and features are found once, however often it is learnt from."""
+    """The groups of a zoo; labels and features are computed only once."""
 
     rows: Sequence[Row]
 
     @cached_property
     def labels(self) -> list[Label]:
-        """Label the groups by their grid."""
+        """The labels of the groups by their grid."""
         return label_rows(self.rows)
 
     @cached_property
     def rooms(self) -> list[RoomForImprovement]:
-        """Say what each change alone would gain."""
+        """What each single change would gain."""
         return room_for_improvement(self.rows)
 
     @cached_property
@@ -86,17 +86,17 @@ class LabelledZoo:
         return feature_matrix(self.rows, _FEATURES)
 
     def features(self, names: Sequence[str]) -> Floats:
-        """Give one line for each group."""
+        """Return the features, one line for each group."""
         return self._matrix[:, [_FEATURES.index(name) for name in names]]
 
 
 Answerer = Callable[[LabelledZoo], Answers]
-Fitted = Callable[[str | None], Answerer]  # the zoo that is left out -> what the others have taught
+Fitted = Callable[[str | None], Answerer]  # the zoo that is left out -> fitted to the others
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOutMethod:
-    """A way to answer for groups of a zoo that was not seen."""
+    """A method that predicts the answers for groups of an unseen zoo."""
 
     name: str
     meaning: str
@@ -105,12 +105,12 @@ class LeftOutMethod:
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOutScores:
-    """One method; NaN where a zoo has no such group."""
+    """The scores of one method; NaN if a zoo has no such group."""
 
     right: float  # percent of groups with a clear label: the likeliest of five answers is right
-    temperature: float  # percent: too high or too low, where the two gains differ
-    resources: float  # percent: data or model, where the two gains differ
-    lost: float  # percent of the points that there were, by following the likeliest answer
+    temperature: float  # percent right: too high or too low, if the two gains differ
+    resources: float  # percent right: data or model, if the two gains differ
+    lost: float  # percent of the possible gain that is lost by following the likeliest answer
     right_sure: float  # percent of groups with a clear label: sure enough for a verdict, and right
     wrong_sure: float  # the same, and wrong
     log_loss: float  # nats
@@ -119,12 +119,12 @@ class LeftOutScores:
     size_80: float  # answers in a set
     coverage_90: float
     size_90: float
-    outside: float  # percent of groups that are told to be unlike those of the zoos that were seen
+    outside: float  # percent of groups flagged as unlike those of the zoos that were seen
     # of each group with a clear label: how sure the likeliest answer is, and whether it is right
     confidences: tuple[tuple[float, bool], ...] = field(default=(), repr=False)
 
     def numbers(self) -> dict[str, float]:
-        """Give the scores by name."""
+        """Return the scores by name."""
         return {part.name: getattr(self, part.name) for part in _NUMBERS}
 
 
@@ -137,9 +137,15 @@ def leave_one_zoo_out(
     methods: Iterable[str] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, LeftOutScores]]:
-    """Score every method on every zoo: method -> zoo -> scores."""
+    """Score every method on every zoo, fitted to the others: method -> zoo -> scores.
+
+    Raises:
+        RowsError: If there are fewer than two zoos, or one of them cannot be labelled.
+
+    """
     if len(zoos) < 2:  # noqa: PLR2004 - one to learn from
-        raise RowsError(f"leaving one zoo out takes two or more, got {', '.join(zoos) or 'none'}")
+        names = ", ".join(zoos) or "none"
+        raise RowsError(f"leaving one zoo out takes two or more zoos, got {names}")
 
     known = {name: LabelledZoo(rows=rows) for name, rows in zoos.items()}
     return _all_scores(known, known, methods, progress)
@@ -152,7 +158,12 @@ def judge_set_aside(
     methods: Iterable[str] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, LeftOutScores]]:
-    """Score every method, fitted on all zoos, on others: method -> zoo -> scores."""
+    """Score every method, fitted to all zoos, on those set aside: method -> zoo -> scores.
+
+    Raises:
+        RowsError: If a zoo cannot be labelled.
+
+    """
     seen = {name: LabelledZoo(rows=rows) for name, rows in zoos.items()}
     judged = {name: LabelledZoo(rows=rows) for name, rows in set_aside.items()}
     return _all_scores(seen, judged, methods, progress)
@@ -164,7 +175,7 @@ def _all_scores(
     methods: Iterable[str] | None,
     progress: Progress | None,
 ) -> dict[str, dict[str, LeftOutScores]]:
-    """Judge zoos; those that are among the ones seen are left out in turn."""
+    """Score methods on zoos; if these are the zoos that were seen, each is left out in turn."""
     chosen = [LEFT_OUT_METHODS[name] for name in methods or LEFT_OUT_METHODS]
     watch = progress or Silent()
     watch.start(len(chosen) * len(judged))
@@ -174,7 +185,7 @@ def _all_scores(
         try:
             return _scored(answerer(name)(judged[name]), judged[name].labels)
         except ValueError as error:
-            raise RowsError(f"zoo {name} cannot be answered for: {error}") from error
+            raise RowsError(f"zoo {name} cannot be tested: {error}") from error
 
     for method in chosen:
         try:
@@ -182,7 +193,7 @@ def _all_scores(
         except ValueError as error:
             raise RowsError(f"{method.name} cannot learn from these zoos: {error}") from error
         scores = results[method.name] = {}
-        # zoos are judged side by side: inside of one, threads of linear algebra would be in the way
+        # zoos run in parallel, so linear algebra inside each must use a single thread
         with threadpool_limits(1), ThreadPoolExecutor(cores()) as pool:
             tasks = {name: pool.submit(score, name, answerer) for name in judged}
             try:
@@ -190,13 +201,13 @@ def _all_scores(
                     scores[name] = task.result()
                     watch.step(f"{name}, {method.name}")
             except BaseException:
-                pool.shutdown(cancel_futures=True)  # do not work off what nobody waits for
+                pool.shutdown(cancel_futures=True)  # drop tasks that nobody waits for
                 raise
     return results
 
 
 def _answerer(fitted: Fitted, *, left_out: bool) -> Callable[[str], Answerer]:
-    """Say who answers for a zoo: who learnt without it, or who learnt from all, once."""
+    """Return what answers for a zoo: a model fitted without it, or one fitted once to all."""
     if left_out:
         return fitted
     whole = fitted(None)
@@ -204,7 +215,7 @@ def _answerer(fitted: Fitted, *, left_out: bool) -> Callable[[str], Answerer]:
 
 
 def mean_scores(by_zoo: Mapping[str, LeftOutScores]) -> LeftOutScores:
-    """Give the means over zoos, leaving out what a zoo cannot tell.
+    """Return the means over zoos, leaving out NaN.
 
     The calibration error is that of all groups together: a zoo has too few for ten bins.
     """
@@ -259,20 +270,20 @@ def _scored(answers: Answers, labels: Sequence[Label]) -> LeftOutScores:
 
 
 def _between(answers: Answers, labels: Sequence[Label], one: str, other: str) -> float:
-    """Say how often the better of two remedies is told, where both are known and differ."""
+    """Return how often the better of two remedies is chosen, if both are known and differ."""
     sides = [_CLASSES.index(REMEDIES[remedy]) for remedy in (one, other)]
     first = answers.probabilities[:, sides[0]] > answers.probabilities[:, sides[1]]
-    told = [
+    right = [
         bool(first[number]) is (label.gains[one] > label.gains[other])
         for number, label in enumerate(labels)
         if {one, other} <= label.known.keys()
         and abs(label.gains[one] - label.gains[other]) > label.margin
     ]
-    return 100 * float(np.mean(told)) if told else float("nan")
+    return 100 * float(np.mean(right)) if right else float("nan")
 
 
 def _lost(given: Sequence[str], labels: Sequence[Label]) -> float:
-    """Say which part of the points that there were is lost by following the answers."""
+    """Return the percentage of the possible gain that is lost by following the answers."""
     possible = reached = 0.0
     for mode, label in zip(given, labels, strict=True):
         known = {REMEDIES[remedy]: gain for remedy, gain in label.known.items()}
@@ -332,7 +343,7 @@ def _by_gains(
 def _anew(
     answer: Callable[[Sequence[LabelledZoo], LabelledZoo], Answers],
 ) -> Callable[[Mapping[str, LabelledZoo]], Fitted]:
-    """Learn from the other zoos again for each that is left out."""
+    """Fit a method again for each zoo that is left out."""
 
     def fit(zoos: Mapping[str, LabelledZoo]) -> Fitted:
         def learnt(left_out: str | None) -> Answerer:
@@ -344,7 +355,7 @@ def _anew(
 
 
 def _by_labels(features: Sequence[str]) -> Callable[[Mapping[str, LabelledZoo]], Fitted]:
-    """Learn labels; many zoos are left out in parts, one forest for each part."""
+    """Fit a forest to labels; zoos are left out in parts, with one forest for each part."""
 
     def fit(zoos: Mapping[str, LabelledZoo]) -> Fitted:
         part_of = {name: number % _PARTS for number, name in enumerate(zoos)}
@@ -389,7 +400,7 @@ def _drawn(_: Sequence[LabelledZoo], left_out: LabelledZoo) -> Answers:
 LEFT_OUT_METHODS: dict[str, LeftOutMethod] = {
     method.name: method
     for method in (
-        LeftOutMethod(name="random", meaning="an answer drawn evenly", fit=_anew(_drawn)),
+        LeftOutMethod(name="random", meaning="a random answer", fit=_anew(_drawn)),
         LeftOutMethod(
             name="majority",
             meaning="the most frequent label of the zoos that were seen",
@@ -417,7 +428,7 @@ LEFT_OUT_METHODS: dict[str, LeftOutMethod] = {
         ),
         LeftOutMethod(
             name="gains_facts",
-            meaning="the same, and from what the recipe tells of training",
+            meaning="the same, and from the training facts of the recipe",
             fit=_by_gains(facts=True, unlike=True),
         ),
     )

@@ -1,10 +1,10 @@
-"""Features: the numbers that trees ask about, made from the quantities and facts of a row.
+"""Features: the numbers that trees ask about, computed from the quantities and facts of a row.
 
-Trees use natural logarithms of the Hessian's values, as the published ones do.  A number that is
-missing is NaN here, and only here: estimators take it, and rows never hold it.
+Trees use natural logarithms of the Hessian's values, as the published ones do.  A missing number
+is NaN here, and only here: estimators accept it, and rows never hold it.
 
-`COMPARABLE` features mean the same whatever the task is: errors are told in units of the error of
-chance, losses in units of its loss, distances of weights for each root of a parameter.
+`COMPARABLE` features mean the same for every task: errors are relative to the chance-level error,
+losses to the chance-level loss, weight distances to the square root of the parameter count.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class Feature:
     needs: tuple[str, ...]  # quantities or facts
     meaning: str
     unit: str
-    low: str  # what a low value says
-    high: str  # what a high value says
+    low: str  # what a low value means
+    high: str  # what a high value means
     compute: Callable[..., float]  # of the values of `needs`
 
     @property
     def logarithm(self) -> bool:
-        """Say whether it is the natural logarithm of a number that people know."""
+        """Whether it is the natural logarithm of a number that people know."""
         return self.name.startswith("log_") and self.compute is not _identity
 
 
@@ -101,7 +101,7 @@ def _log_distance(distance: float, parameters: float) -> float:
     return _log_ratio(distance, math.sqrt(parameters)) if parameters > 0 else math.nan
 
 
-_LEAST_STDERR = 0.05  # percent; two seeds that agree better do so by chance
+_LEAST_STDERR = 0.05  # percent; if two seeds agree better, it is by chance
 
 
 def _log_noise(stderr: float, error: float) -> float:
@@ -113,7 +113,7 @@ _PAIRS = ("connectivity", "connectivity_peak", "cka")
 
 _OTHERS = ("agreement", "loss_tail", "train_loss_tail", "random_like", "traps")
 
-# What the weights alone say; trees do not ask for these unless they are told to.
+# What the weights alone tell; trees ask for these only on request.
 SPECTRUM: tuple[str, ...] = (
     "alpha",
     "alpha_hat",
@@ -124,11 +124,11 @@ SPECTRUM: tuple[str, ...] = (
     "soft_rank",
 )
 
-# unit -> what it is, and the quantities that are told in it
+# unit -> what it is, and the quantities that are measured in it
 _SHARES = (
     (
         "chance_error",
-        "the error of chance",
+        "the chance-level error",
         (
             "train_error",
             "test_error",
@@ -142,7 +142,7 @@ _SHARES = (
             "overconfidence",
         ),
     ),
-    ("chance_loss", "the loss of chance", ("barrier_loss", "linear_barrier_loss")),
+    ("chance_loss", "the chance-level loss", ("barrier_loss", "linear_barrier_loss")),
     ("test_error", "the test error", ("ensemble_gain", "disagreement")),
 )
 
@@ -191,15 +191,15 @@ _LIST = (
         needs=("connectivity_peak", "train_error"),
         meaning="natural logarithm of the curve's highest training error over the networks' own",
         unit="",
-        low="the curve between the networks is better than they are",
-        high="a barrier lies between two trained networks",
+        low="the curve between the networks has no more training error than they have",
+        high="the curve between the networks has a barrier of training error",
         compute=_peak_ratio,
     ),
     *(
         Feature(
             name=f"{name}_share",
             needs=(name, unit),
-            meaning=f"{QUANTITIES[name].meaning}, in units of {what}",
+            meaning=f"{QUANTITIES[name].meaning}, relative to {what}",
             unit="",
             low=QUANTITIES[name].low,
             high=QUANTITIES[name].high,
@@ -212,7 +212,7 @@ _LIST = (
         Feature(
             name=f"log_{name}_share",
             needs=(name, "chance_loss"),
-            meaning=f"natural logarithm of the {name.replace('_', ' ')} in units of that of chance",
+            meaning=f"natural logarithm of the {name.replace('_', ' ')} over the chance-level loss",
             unit="",
             low=QUANTITIES[name].low,
             high=QUANTITIES[name].high,
@@ -223,10 +223,10 @@ _LIST = (
     Feature(
         name="error_gap",
         needs=("test_error", "train_error", "chance_error"),
-        meaning="test error minus training error, in units of the error of chance",
+        meaning="test error minus training error, relative to the chance-level error",
         unit="",
-        low="new items are as easy as those of the training",
-        high="what was learnt does not carry over to new items",
+        low="the network does as well on new data as on its training data",
+        high="the network does worse on new data than on its training data (overfitting)",
         compute=_gap,
     ),
     Feature(
@@ -234,14 +234,14 @@ _LIST = (
         needs=("test_loss", "train_loss"),
         meaning="natural logarithm of the test loss over the training loss",
         unit="",
-        low="new items are as easy as those of the training",
-        high="what was learnt does not carry over to new items",
+        low="the network does as well on new data as on its training data",
+        high="the network does worse on new data than on its training data (overfitting)",
         compute=_log_ratio,
     ),
     Feature(
         name="log_distance",
         needs=("weight_distance", "parameters"),
-        meaning="natural logarithm of the distance of the weights, for each root of a parameter",
+        meaning="natural logarithm of the weight distance over the root of the parameter count",
         unit="",
         low=QUANTITIES["weight_distance"].low,
         high=QUANTITIES["weight_distance"].high,
@@ -252,8 +252,8 @@ _LIST = (
         needs=("test_error_stderr", "test_error"),
         meaning="natural logarithm of the gain that could be noise, relative to the test error",
         unit="",
-        low="a small gain can be told from noise",
-        high="a gain must be large to be told from noise",
+        low="seeds agree, so even a small gain stands out from noise",
+        high="seeds differ, so only a large gain stands out from noise",
         compute=_log_noise,
     ),
     Feature(
@@ -270,35 +270,35 @@ _LIST = (
         needs=("data_amount",),
         meaning="natural logarithm of the number of training items",
         unit="",
-        low="there are few training data",
-        high="there are many training data",
+        low="there is little training data",
+        high="there is a lot of training data",
         compute=_log,
     ),
     Feature(
         name="log_parameters_per_item",
         needs=("parameters", "data_amount"),
-        meaning="natural logarithm of the number of weights for each training item",
+        meaning="natural logarithm of the number of weights per training item",
         unit="",
-        low="more items than weights",
-        high="more weights than items",
+        low="few weights for each training item",
+        high="many weights for each training item",
         compute=_log_ratio,
     ),
     Feature(
         name="log_learning_rate",
         needs=("learning_rate",),
-        meaning="natural logarithm of the learning rate of training",
+        meaning="natural logarithm of the learning rate",
         unit="",
-        low="small steps: a low temperature",
-        high="large steps: a high temperature",
+        low="small training steps (low temperature)",
+        high="large training steps (high temperature)",
         compute=_log,
     ),
     Feature(
         name="log_batch_size",
         needs=("batch_size",),
-        meaning="natural logarithm of the items in one step of training",
+        meaning="natural logarithm of the batch size",
         unit="",
-        low="noisy steps: a high temperature",
-        high="exact steps: a low temperature",
+        low="small batches make training noisy (high temperature)",
+        high="large batches make training less noisy (low temperature)",
         compute=_log,
     ),
     Feature(
@@ -306,44 +306,44 @@ _LIST = (
         needs=("learning_rate", "batch_size"),
         meaning="natural logarithm of the learning rate over the batch size",
         unit="",
-        low="a low temperature",
-        high="a high temperature",
+        low="little noise in training (low temperature)",
+        high="much noise in training (high temperature)",
         compute=_log_ratio,
     ),
     Feature(
         name="log_batch_share",
         needs=("batch_size", "data_amount"),
-        meaning="natural logarithm of the share of the training items that is one batch",
+        meaning="natural logarithm of the batch size over the number of training items",
         unit="",
-        low="many steps in an epoch",
-        high="few steps in an epoch",
+        low="many steps per epoch",
+        high="few steps per epoch",
         compute=_log_ratio,
     ),
     Feature(
         name="log_steps",
         needs=("steps",),
-        meaning="natural logarithm of the steps of training",
+        meaning="natural logarithm of the number of training steps",
         unit="",
-        low="trained briefly",
-        high="trained long",
+        low="training was short",
+        high="training was long",
         compute=_log,
     ),
     Feature(
         name="log_epochs",
         needs=("steps", "batch_size", "data_amount"),
-        meaning="natural logarithm of the passes over the training items",
+        meaning="natural logarithm of the number of epochs",
         unit="",
-        low="each item was seen seldom",
-        high="each item was seen often",
+        low="each training item was seen only a few times",
+        high="each training item was seen many times",
         compute=_log_epochs,
     ),
     Feature(
         name="log_training_time",
         needs=("learning_rate", "steps"),
-        meaning="natural logarithm of the learning rate times the steps of training",
+        meaning="natural logarithm of the learning rate times the number of training steps",
         unit="",
-        low="training cannot have gone far",
-        high="training can have gone far",
+        low="training cannot have moved the weights far",
+        high="training may have moved the weights far",
         compute=_log_product,
     ),
     Feature(
@@ -351,8 +351,8 @@ _LIST = (
         needs=("learning_rate", "hessian_top"),
         meaning="natural logarithm of the learning rate times the top eigenvalue",
         unit="",
-        low="the minimum is flat for such steps",
-        high="at the edge of stability (log 2) or beyond it",
+        low="the minimum is flat relative to the step size",
+        high="training is at the edge of stability (2) or beyond",
         compute=_log_product,
     ),
     Feature(
@@ -360,8 +360,8 @@ _LIST = (
         needs=("learning_rate", "hessian_trace"),
         meaning="natural logarithm of the learning rate times the trace",
         unit="",
-        low="the minimum is flat for such steps",
-        high="the minimum is sharp for such steps",
+        low="the minimum is flat relative to the step size",
+        high="the minimum is sharp relative to the step size",
         compute=_log_product,
     ),
     Feature(
@@ -369,15 +369,15 @@ _LIST = (
         needs=("learning_rate", "batch_size", "hessian_trace"),
         meaning="natural logarithm of the temperature times the trace",
         unit="",
-        low="the noise of the steps is small for such a minimum",
-        high="the noise of the steps is large for such a minimum",
+        low="the noise of the training steps is small relative to the curvature",
+        high="the noise of the training steps is large relative to the curvature",
         compute=_log_gradient_noise,
     ),
 )
 
 FEATURES: dict[str, Feature] = {feature.name: feature for feature in _LIST}
 
-# What a tree may ask of any trained network, without facts and without test figures.
+# What a tree may ask about any trained network, without facts and without test results.
 LANDSCAPE: tuple[str, ...] = (
     "train_error",
     "train_loss",
@@ -390,7 +390,7 @@ LANDSCAPE: tuple[str, ...] = (
     "log_peak_ratio",
 )
 
-# What means the same for every task, network and data set; no facts but the number of weights.
+# What means the same for every task, network and data set; the only fact is the parameter count.
 COMPARABLE: tuple[str, ...] = (
     *(f"{name}_share" for _, _, names in _SHARES for name in names),
     "log_train_loss_share",
@@ -409,7 +409,7 @@ COMPARABLE: tuple[str, ...] = (
 
 FACT_FEATURES: tuple[str, ...] = ("log_parameters", "log_data_amount")
 
-# What a recipe tells of training, alone and beside the curvature.
+# What a recipe tells about training, alone and in relation to the curvature.
 TRAINING: tuple[str, ...] = (
     *FACT_FEATURES,
     "log_parameters_per_item",
@@ -427,7 +427,12 @@ TRAINING: tuple[str, ...] = (
 
 
 def feature_matrix(rows: Sequence[Row], names: Iterable[str]) -> NDArray[np.float64]:
-    """Collect features of rows: one line for each row, one column for each name, NaN if missing."""
+    """Return features of rows: one line for each row, one column for each name, NaN if missing.
+
+    Raises:
+        MdtreeError: If a name is not that of a feature.
+
+    """
     features = [_feature(name) for name in names]
     matrix = np.full((len(rows), len(features)), np.nan)
     for line, row in enumerate(rows):
@@ -451,7 +456,7 @@ def _feature(name: str) -> Feature:
 
 
 def numbers_of(row: Row) -> Mapping[str, float]:
-    """Collect what features are computed from: measurements, and facts with what they tell."""
+    """Return what features are computed from: measurements, facts, and what follows from facts."""
     facts = {name: number_of(row, name) for name in row.facts}
     numbers = {name: value for name, value in facts.items() if value is not None}
     quantities = {n: v for n, v in row.quantities.items() if isinstance(v, Measured)}
@@ -466,7 +471,7 @@ def numbers_of(row: Row) -> Mapping[str, float]:
 
 
 def _training_steps(facts: Mapping[str, float]) -> float | None:
-    """Say how many steps training took: a fact, or so many epochs of whole batches."""
+    """Return the number of training steps: a fact, or computed from the epochs."""
     if "steps" in facts:
         return facts["steps"]
     epochs, items, batch = (facts.get(name) for name in ("epochs", "data_amount", "batch_size"))

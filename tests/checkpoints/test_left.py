@@ -70,7 +70,7 @@ def test_it_is_gone_when_the_command_is_asked_to_end(tmp_path, place, workers, h
     until = place / "*.safetensors"  # once a network is fetched
     code, _, said = stop_command([*args, "--workers", workers], how, until=until)
     assert code == (130 if how == signal.SIGINT else 128 + how)
-    assert said == "\ninterrupted; the same command goes on where this one stopped\n"
+    assert said == "\nInterrupted. Run the same command again to resume.\n"
     assert left(place) == []
     ran = run_command(args)
     assert (ran.returncode, rows_of(tmp_path / "rows.jsonl").keys()) == (0, {"a", "b"})

@@ -105,9 +105,9 @@ def test_wrong_use_is_told_on_stderr_with_exit_code_2(mdtree, args, words):
         (MdtreeError("a\x1b[31m, b"), 2, "error: a\\x1b[31m, b\n"),
         (RecipeError("two:\n  one\n  two"), 2, "error: two:\n  one\n  two\n"),
         (LockedError("x is being written"), 4, "error: x is being written\n"),
-        (KeyboardInterrupt(), 130, "interrupted; the same command goes on where this one stopped"),
-        (MemoryError("17 GiB"), 2, "error: the memory is full (17 GiB)"),
-        (click.Abort(), 130, "interrupted; the same command goes on where this one stopped"),
+        (KeyboardInterrupt(), 130, "Interrupted. Run the same command again to resume."),
+        (MemoryError("17 GiB"), 2, "error: out of memory (17 GiB)"),
+        (click.Abort(), 130, "Interrupted. Run the same command again to resume."),
     ],
 )
 def test_an_error_is_one_message_and_its_exit_code(mdtree, monkeypatch, error, code, said):

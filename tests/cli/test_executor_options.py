@@ -81,7 +81,7 @@ def test_numbers_that_make_no_sense_are_told(args):
     [(["--gpus-per-worker", "0.5"], "cuda"), (["--ray", "--gpus-per-worker", "0.5"], "cpu")],
 )
 def test_shares_of_gpus_need_ray_and_gpus(args, device):
-    with pytest.raises(MdtreeError, match="only together with --ray and --device cuda"):
+    with pytest.raises(MdtreeError, match="--gpus-per-worker needs --ray and --device cuda"):
         make_executor_config(options(*args), device)
 
 

@@ -30,7 +30,7 @@ def test_every_tree_of_every_task_is_fitted_saved_and_shown(
     ran = mdtree("fit", published_table, "--task", task, "--tree", method, "--out", out)
     if (task, method) == ("failure", "mdtree"):
         assert (ran.code, out.exists()) == (2, False)
-        assert "no tree for task 'failure': take posterior" in ran.err
+        assert "no tree for task 'failure': use posterior" in ran.err
         return
     assert ran.code == 0
     shown = mdtree("tree", "show", out, "--svg", tmp_path / "tree.svg")

@@ -42,7 +42,7 @@ def stopped_at(args, out, how):
         (signal.SIGKILL, (-signal.SIGKILL, "", "")),
         (
             signal.SIGINT,
-            (130, "", "\ninterrupted; the same command goes on where this one stopped\n"),
+            (130, "", "\nInterrupted. Run the same command again to resume.\n"),
         ),
     ],
 )

@@ -245,7 +245,7 @@ def test_a_small_grid_is_refused():
 
 
 def test_a_tree_of_gains_continues_no_prior_and_knows_its_features(rows, saved):
-    with pytest.raises(TreeError, match="only a posterior continues a prior"):
+    with pytest.raises(TreeError, match="only a posterior can start from a prior"):
         fit_tree(rows, task="failure", method="gains", prior=saved)
     with pytest.raises(TreeError, match="the prior must be one itself"):
         fit_tree(rows, task="failure", prior=saved)

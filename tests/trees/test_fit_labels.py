@@ -96,7 +96,7 @@ def test_a_label_must_be_a_word(tmp_path):
     table.write_text("group,train_error,label\na,1,temperature_low\nb,2,\n")
     first, second = rows_from_csv(table, protocol="paper-1").rows
     assert (first.facts, second.facts) == ({"label": "temperature_low"}, {})
-    with pytest.raises(MdtreeError, match="no failure mode"):
+    with pytest.raises(MdtreeError, match="not a failure mode"):
         labelled([row("a", label=3)], "failure")
 
 

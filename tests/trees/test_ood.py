@@ -235,7 +235,7 @@ def test_a_population_that_does_not_go_with_the_other_gives_way():
         ({"quantiles": {"a": (1.0,), "b": EVEN, "c": EVEN}}, "quantiles of a must rise"),
         ({"quantiles": {"a": (1.0, 1.0), "b": EVEN, "c": EVEN}}, "a, of which it knows no spread"),
         ({"names": ("a", "b", "z")}, "z, of which it knows no spread"),
-        ({"names": ("a", "b", "b")}, "looks at a feature twice"),
+        ({"names": ("a", "b", "b")}, "uses a feature twice"),
         ({"names": ("a", "b")}, "must be 2 by 2"),
         ({"names": ()}, "must be 0 by 0"),
         ({"correlation": ()}, "must be 3 by 3"),

@@ -89,7 +89,7 @@ def test_a_file_without_a_population_is_a_tree_all_the_same(read):
         ({"quantiles": {**POPULATION["quantiles"], "cka": [-1e301, 0]}}, "greater than or equal"),
         ({"quantiles": [0, 1]}, "population.quantiles: Input should be"),
         ({"names": ["cka", "luck"]}, "luck, of which it knows no spread"),
-        ({"names": ["cka", "cka"]}, "looks at a feature twice"),
+        ({"names": ["cka", "cka"]}, "uses a feature twice"),
         ({"names": ["cka"]}, "must be 1 by 1"),
         ({"names": []}, "must be 0 by 0"),
         ({"correlation": []}, "must be 2 by 2"),
@@ -120,8 +120,8 @@ def test_what_is_no_finite_number_is_refused(refusal, place, number):
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"gains": {"luck": 1}}, "a leaf tells the gain of 'luck', which is no remedy"),
-        ({"ways": {"luck": {"low": 0, "high": 1}}}, "'luck', which is no remedy"),
+        ({"gains": {"luck": 1}}, "a leaf holds the gain of 'luck', which is not a remedy"),
+        ({"ways": {"luck": {"low": 0, "high": 1}}}, "'luck', which is not a remedy"),
         ({"ways": {"add_data": {"low": 0}}}, "high: Field required"),
         ({"ways": {"add_data": {"low": 0, "high": 1, "factor": 0}}}, "greater than 0"),
         ({"ways": {"add_data": {"low": 0, "high": 1, "factor": -2}}}, "greater than 0"),

@@ -177,7 +177,7 @@ def doubled():
         (split(leaf(), leaf(), feature="train_loss"), "asks for 'train_loss', which is not among"),
         (
             Leaf(answer="a", counts={}, gains={"luck": 1.0}),
-            "the gain of 'luck', which is no remedy",
+            "the gain of 'luck', which is not a remedy",
         ),
         (split(leaf(), leaf(), threshold=math.nan), "not JSON compliant"),
         (split(leaf(), leaf(), threshold=math.inf), "not JSON compliant"),
@@ -197,7 +197,7 @@ def test_a_tree_that_could_not_be_read_again_is_not_written(tmp_path, tree, reas
     [
         ({"features": ("cka", "cka")}, "features must be distinct"),
         ({"features": ("cka", "luck")}, "feature 'luck' is unknown"),
-        ({"classes": ()}, "classes must be distinct and at least one"),
+        ({"classes": ()}, "classes must be one or more distinct names"),
         ({"ranges": {"train_loss": (0.0, 1.0)}}, "asks for 'train_loss'"),
         ({"ranges": {"cka": (1.0, 0.0)}}, "the range of cka ends at 0.0"),
         ({"features": ("cka",), "population": KNOWN}, "asks for 'train_error'"),

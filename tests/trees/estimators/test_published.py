@@ -96,7 +96,7 @@ def test_a_check_of_scikit_learn_fails_only_where_it_brings_labels_that_are_no_a
     assert "passed" in {check["status"] for check in checks}
     for check in checks:
         if check["status"] == "failed":
-            assert "is no answer of shape 'temperature'" in story(check["exception"])
+            assert "is not an answer of shape 'temperature'" in story(check["exception"])
 
 
 def story(error):
