@@ -266,7 +266,7 @@ def test_two_rows_at_one_point_of_the_grid_are_refused_with_both_names():
 
 def test_rows_that_differ_in_a_fact_which_is_no_axis_are_at_one_point():
     rows = [row(80, batch_size=1, epochs=1), row(90, batch_size=2), row(85, batch_size=2, epochs=2)]
-    with pytest.raises(RowsError, match="give every row the fact in which they differ"):
+    with pytest.raises(RowsError, match="add the fact in which they differ to every row"):
         label_rows(rows)
 
 
@@ -417,7 +417,9 @@ def test_a_margin_that_is_no_number_of_points_is_refused(margin):
 @pytest.mark.parametrize("accuracy", [-0.5, 100.5, -1e308])
 def test_a_test_accuracy_that_is_no_percentage_is_refused(accuracy):
     rows = [row(80, width=1), row(accuracy, width=2)]
-    with pytest.raises(RowsError, match=r"'width=2' has a test accuracy of .*from 0 to 100; mend"):
+    with pytest.raises(
+        RowsError, match=r"'width=2' has a test accuracy of .*from 0 to 100: correct"
+    ):
         label_rows(rows)
 
 

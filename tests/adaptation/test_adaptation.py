@@ -260,7 +260,12 @@ def blind():
 @pytest.mark.parametrize(
     ("rows", "given", "error", "message"),
     [
-        (runs(LOW, LOW, HIGH), {}, TreeError, r"takes 4 rows .*, got 3: .*fit --task temp"),
+        (
+            runs(LOW, LOW, HIGH),
+            {},
+            TreeError,
+            r"takes at least 4 rows .*, got 3: .*fit --task temp",
+        ),
         (runs(*["none"] * 5), {}, TreeError, "no row has an answer to the task 'temperature'"),
         (runs(*[LOW] * 5), {"components": ()}, TreeError, r"`mdtree fit --tree posterior`"),
         (unlabelled(), {}, RowsError, "need a grid: .*need the fact 'label' in every row"),

@@ -58,7 +58,7 @@ def test_words_make_a_crew(args, executor):
 
 @pytest.mark.parametrize("amount", ["0", "-1", "much", "4T", "1e3", ""])
 def test_what_is_no_amount_of_memory_is_told_with_what_is(amount):
-    with pytest.raises(MdtreeError, match="4G and 500M are"):
+    with pytest.raises(MdtreeError, match="write it like 4G or 500M"):
         options("--memory-per-group", amount)
 
 

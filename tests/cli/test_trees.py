@@ -84,7 +84,7 @@ def test_own_runs_continue_a_tree_that_comes_with_mdtree(published_table, tmp_pa
         (("--task", "width", "--prior", f"{NAME}-data"), "answers task 'data'"),
         (("--task", "data", "--tree", "cart", "--prior", f"{NAME}-data"), "only a posterior"),
         (("--task", "data", "--prior", "published-cifar-resnet18"), "did you mean"),
-        (("--task", "data", "--tree", "mdtree", "--facts"), "leave --facts out"),
+        (("--task", "data", "--tree", "mdtree", "--facts"), "leave out --facts"),
         (("--task", "weather"), "'weather' is not one of"),
         (("--protocol", "standard-1"), "no"),
     ],

@@ -176,7 +176,7 @@ def test_a_series_may_bring_its_own_numbers(mdtree, tmp_path):
         ([], "columns none"),
         ([["name", "error"], ["a", 1]], "columns name, error; it needs model"),
         ([["model", "alpha"], ["a", 1]], "it needs model"),
-        ([["model", "error"]], "no line below its header"),
+        ([["model", "error"]], "no lines below its header"),
         ([["model", "error", "alpha"], ["a", "x", 1]], "line 2: error is 'x', not a number"),
         ([["model", "error", "alpha"], ["a", "", 1]], "line 2: has neither error nor accuracy"),
         ([["model", "error"], ["absent.pt", 1]], "absent.pt does not exist"),
@@ -193,7 +193,7 @@ def test_wrong_use_is_told(mdtree, tmp_path, file):
     for args, fault in {
         (): "give either a checkpoint",
         (file, "--series", table): "give either a checkpoint",
-        ("--series", table, "--against", file): "use one",
+        ("--series", table, "--against", file): "use only one",
         (tmp_path / "absent",): "absent does not exist",
         (file, "--convention", "other"): "pooled",
         (file, "--against", tmp_path / "absent"): "absent does not exist",

@@ -155,8 +155,8 @@ def test_continuing_twice_is_continuing_once_with_all():
         ({"task": "failure", "method": "mdtree"}, "has no tree for task 'failure': use posterior"),
         ({"method": "mdtree", "facts": True}, "use no facts: leave out --facts"),
         ({"method": "cart", "prior": "temperature"}, "only a posterior can start from a prior"),
-        ({"prior": "cart"}, "and the prior must be one itself"),
-        ({"task": "width", "prior": "temperature"}, "the prior answers task 'temperature', and"),
+        ({"prior": "cart"}, "and the prior must be a posterior too"),
+        ({"task": "width", "prior": "temperature"}, "the prior answers task 'temperature', not"),
         ({"prior": "temperature", "facts": True}, "the prior was fitted without facts"),
     ],
 )

@@ -72,7 +72,7 @@ def test_a_label_that_the_grid_contradicts_is_refused():
         row("large batch", batch_size=64, test_accuracy=90, label="none"),
     ]
     with pytest.raises(
-        TreeError, match="'small batch' has the label 'temperature_low', and the grid"
+        TreeError, match="'small batch' has the label 'temperature_low', but the grid"
     ):
         labelled(rows, "temperature")
     agreeing = [row("small batch", batch_size=16, test_accuracy=70, label="temperature_high")]

@@ -125,7 +125,7 @@ def test_a_newer_format_asks_for_a_newer_mdtree_whatever_else_is_in_the_file(ref
         (("tree", "low", "counts", "a"), -1, "greater than or equal to 0"),
         (("tree", "feature"), "train_loss", "asks for 'train_loss', which is not among its"),
         (("features",), ["cka", "luck"], "feature 'luck' is unknown to this mdtree"),
-        (("features",), ["cka", "cka"], "features must be distinct"),
+        (("features",), ["cka", "cka"], "features must be one or more distinct"),
         (("features",), [], "features must be one or more distinct names"),
         (("classes",), ["a", "b", "a"], "does not fit its shape or the classes"),
         (("groups",), -1, "groups: Input should be greater than or equal to 0"),

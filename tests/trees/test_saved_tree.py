@@ -130,7 +130,7 @@ def test_the_deepest_tree_that_is_written_is_read_again(tmp_path):
         tree = split(tree, leaf("b", b=1))
     write_tree(tmp_path / "deep.json", saved(tree))
     assert read_tree(tmp_path / "deep.json").tree == tree
-    with pytest.raises(TreeError, match="down more than 100 nodes"):
+    with pytest.raises(TreeError, match="more than 100 nodes deep"):
         write_tree(tmp_path / "deeper.json", saved(split(tree, tree)))
     assert not (tmp_path / "deeper.json").exists()
 
@@ -170,7 +170,7 @@ def doubled():
 @pytest.mark.parametrize(
     ("tree", "reason"),
     [
-        (circle(), "round in a circle"),
+        (circle(), "contains a cycle"),
         (doubled(), "more than 20000 nodes"),
         (split(leaf(), leaf("c")), "a leaf holds 'c', which is not among its classes"),
         (split(leaf(c=1), leaf()), "a leaf holds 'c', which is not among its classes"),
@@ -187,7 +187,7 @@ def doubled():
 def test_a_tree_that_could_not_be_read_again_is_not_written(tmp_path, tree, reason):
     path = tmp_path / "tree.json"
     path.write_text("an earlier tree")
-    with pytest.raises(TreeError, match=f"cannot be written, .*{reason}"):
+    with pytest.raises(TreeError, match=f"cannot be written; .*{reason}"):
         write_tree(path, saved(tree))
     assert path.read_text() == "an earlier tree"
 
@@ -195,7 +195,7 @@ def test_a_tree_that_could_not_be_read_again_is_not_written(tmp_path, tree, reas
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"features": ("cka", "cka")}, "features must be distinct"),
+        ({"features": ("cka", "cka")}, "features must be one or more distinct"),
         ({"features": ("cka", "luck")}, "feature 'luck' is unknown"),
         ({"classes": ()}, "classes must be one or more distinct names"),
         ({"ranges": {"train_loss": (0.0, 1.0)}}, "asks for 'train_loss'"),
@@ -226,7 +226,7 @@ def test_rows_become_the_columns_of_the_tree():
 def test_rows_of_another_protocol_are_refused_with_both_names_unless_that_is_allowed():
     rows = [row("paper-1"), row("standard-1", 0.75)]
     with pytest.raises(
-        ProtocolError, match=r"'paper-1' and these rows are of 'standard-1'.*--allow"
+        ProtocolError, match=r"'paper-1', but these rows have 'standard-1'.*--allow"
     ):
         saved(leaf()).matrix(rows)
     matrix = saved(leaf()).matrix(rows, allow_protocol_mismatch=True)
