@@ -148,7 +148,7 @@ def test_the_command_prints_the_benchmark(mdtree):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--benchmark", "--train", "x.jsonl"], "--benchmark has rows of its own"),
+        (["--benchmark", "--train", "x.jsonl"], "--benchmark has its own rows"),
         (["--benchmark", "--methods", "gain"], "method 'gain' is unknown"),
         (["--train", "x.jsonl"], "give both --train and --test"),
         ([], "give both --train and --test"),
