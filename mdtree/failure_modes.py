@@ -1,4 +1,4 @@
-"""Failure modes: what is wrong with a trained network, and what mends it.
+"""Failure modes: what is wrong with a trained network, and what fixes it.
 
 Temperature is the noise of training.  A SMALL batch or a large learning rate is a HIGH temperature.
 `temperature_low` is called `small` in the published tables: the temperature is too small, that is,
@@ -27,8 +27,8 @@ __all__ = [
     "step_gain",
 ]
 
-# The probability below which an answer is `unsure`.  On zoos that nothing was learnt from, 9.6 % of
-# the groups with a clear label get a wrong verdict; from 0.5 on, 13.7 %.
+# The probability below which a verdict is `unsure`.  On unseen zoos, 9.6 % of the groups with a
+# clear label get a wrong verdict; with 0.5, it would be 13.7 %.
 CONFIDENCE = 0.6
 
 # failure mode -> what it means
@@ -36,11 +36,11 @@ FAILURE_MODES: dict[str, str] = {
     "temperature_high": "training was too noisy: batch too small, or learning rate too large",
     "temperature_low": "training had too little noise: batch too LARGE, or learning rate too small",
     "model_small": "the network is too small",
-    "data_small": "there are too few training data",
+    "data_small": "there is too little training data",
     "none": "no single change gains more than the noise between seeds",
 }
 
-# remedy -> the failure mode that it mends
+# remedy -> the failure mode that it fixes
 REMEDIES: dict[str, str] = {
     "lower_temperature": "temperature_high",
     "raise_temperature": "temperature_low",
@@ -51,7 +51,7 @@ REMEDIES: dict[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class GridAxis:
-    """A fact of the grid, and what moving along it does, if it does anything that a remedy is."""
+    """A fact of the grid, and the remedies that moving along it stands for, if any."""
 
     fact: str
     up: str | None = None  # remedy of a larger value
@@ -63,7 +63,7 @@ AXES: tuple[GridAxis, ...] = (
     GridAxis(fact="learning_rate", up="raise_temperature", down="lower_temperature"),
     GridAxis(fact="width", up="enlarge_model"),
     GridAxis(fact="data_amount", up="add_data"),
-    GridAxis(fact="label_noise"),  # tells groups apart; no remedy is about it
+    GridAxis(fact="label_noise"),  # separates groups; it has no remedy
 )
 
 
@@ -77,21 +77,21 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class RoomForImprovement:
-    """What each change alone would gain for one group, in points of test accuracy."""
+    """What each single change would gain for one group, in points of test accuracy."""
 
     gains: Mapping[str, float]  # remedy -> best gain in that direction, at least 0
-    step: Mapping[str, float]  # remedy -> gain of one step of the grid; negative where it hurts
+    step: Mapping[str, float]  # remedy -> gain of one grid step; negative if it hurts
     margin: float  # points below which a gain counts as noise
-    moves: Mapping[str, Move] = field(default_factory=dict)  # remedy -> the way to its best gain
-    unknown: frozenset[str] = frozenset()  # remedies beyond whose end of the grid nobody has looked
+    moves: Mapping[str, Move] = field(default_factory=dict)  # remedy -> the move of its best gain
+    unknown: frozenset[str] = frozenset()  # remedies in whose direction the grid ends
     noisy: bool = False  # its margin is so large that it hides gains
-    # remedy -> factor of the change (2, 4) -> its gain, negative where it hurts; where there is a
+    # remedy -> factor of the change (2, 4) -> its gain, negative if it hurts; only if there is a
     # group that far away
     by_factor: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     @property
     def known(self) -> RoomForImprovement:
-        """Leave out what is unknown, which the published labels count as a gain of 0."""
+        """The same without unknown gains, which the published labels count as 0."""
         gains = {name: gain for name, gain in self.gains.items() if name not in self.unknown}
         return replace(self, gains=gains)
 
@@ -100,8 +100,8 @@ class RoomForImprovement:
 class Task:
     """A question about a group with a known room for improvement, and its possible answers.
 
-    A group whose two sides are equal has no answer (None): the published tables say `optimal`.
-    `resources` has none either where one of the two gains is unknown.
+    The answer is None if both sides are equal (`optimal` in the published tables), and for
+    `resources` also if one of the two gains is unknown.
     """
 
     meaning: str
@@ -146,12 +146,12 @@ TASKS: dict[str, Task] = {
         answer=_width_answer,
     ),
     "data": Task(
-        meaning="do more data gain more than another temperature?",
+        meaning="does more data gain more than another temperature?",
         classes=("data_small", "temperature"),
         answer=_data_answer,
     ),
     "resources": Task(
-        meaning="do more data gain more than a larger network?",
+        meaning="does more data gain more than a larger network?",
         classes=("data_small", "model_small"),
         answer=_resources_answer,
     ),
@@ -164,7 +164,7 @@ TASKS: dict[str, Task] = {
 
 
 def answer_of(task: str, mode: str) -> str | None:
-    """Give what a failure mode answers to a task; None where the task does not ask for it."""
+    """Return the answer of a failure mode to a task; None if the task does not ask for it."""
     classes = TASKS[task].classes
     if mode in classes:
         return mode
@@ -172,19 +172,19 @@ def answer_of(task: str, mode: str) -> str | None:
 
 
 def contradicts(room: RoomForImprovement, mode: str) -> bool:
-    """Say whether a grid shows that a mode's remedy gains nothing while another does."""
+    """Check whether a grid shows that a mode's remedy gains nothing while another does."""
     own_gains = [room.gains[remedy] for remedy in remedies(mode) if remedy in room.gains]
     return bool(own_gains) and max(own_gains) == 0 and max(room.gains.values()) > room.margin
 
 
 def best_gain(room: RoomForImprovement, answer: str) -> float:
-    """Say how many points following an answer gains at best."""
+    """Return how many points following an answer gains at best."""
     remedy = _remedy(room, answer)
     return 0.0 if remedy is None else _gain(room, remedy)
 
 
 def step_gain(room: RoomForImprovement, answer: str) -> float:
-    """Say how many points one step of the grid in the direction of an answer gains or loses."""
+    """Return how many points one grid step in the direction of an answer gains or loses."""
     remedy = _remedy(room, answer)
     return 0.0 if remedy is None else room.step.get(remedy, 0.0)
 
@@ -204,12 +204,12 @@ def _against_temperature(room: RoomForImprovement, mode: str, remedy: str) -> st
 
 
 def remedies(answer: str) -> tuple[str, ...]:
-    """List what an answer tells to do; `temperature` leaves the direction open."""
+    """Return the remedies of an answer; `temperature` leaves the direction open."""
     if answer == "temperature":
         return "raise_temperature", "lower_temperature"
     return tuple(remedy for remedy, mode in REMEDIES.items() if mode == answer)
 
 
 def _remedy(room: RoomForImprovement, answer: str) -> str | None:
-    """Find the remedy of an answer; where the direction is open, the better one."""
+    """Return the remedy of an answer; if the direction is open, the better one."""
     return max(remedies(answer), key=lambda remedy: _gain(room, remedy), default=None)

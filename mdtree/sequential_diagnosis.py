@@ -1,6 +1,6 @@
-"""Sequential diagnosis: measure the cheap metrics first, and stop when no more is worth its time.
+"""Sequential diagnosis: measure the cheap metrics first, and stop when none is worth its time.
 
-Here diagnosis and measurement meet: a diagnoser names the next metric, and it is measured.
+Diagnosis and measurement meet here: a diagnoser names the next metric, and it is measured.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ METRICS_BY_COST = (
 )
 _FIRST, *_LATER = METRICS_BY_COST
 
-_Seconds = Mapping[str, Mapping[str, float]]  # group -> metric -> what it takes
+_Seconds = Mapping[str, Mapping[str, float]]  # group -> metric -> seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A metric of some groups."""
+    """A metric that is measured for some groups."""
 
     metric: str
     groups: tuple[str, ...]
-    seconds: float  # that it takes, on one worker
+    seconds: float  # on one worker
     change: float | None  # the largest probability that it changes a verdict; None: none yet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosed:
-    """What came of measuring, and what was not worth its time."""
+    """The rows and the diagnoser after measuring, and what was not worth its time."""
 
     diagnoser: Diagnoser
     rows: list[Row]
@@ -51,17 +51,17 @@ class Diagnosed:
 
 
 def _announce_nothing(_: Stage) -> None:
-    """Tell nobody."""
+    """Announce nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SequentialDiagnosis:
-    """Groups that are measured as far as their verdicts need it.
+    """Groups that are measured only as far as their verdicts need it.
 
-    `choose_diagnoser` chooses the tree by what is known of the groups, anew after each stage.  With
-    `full`, all that the tree asks for is measured, whether it can change the verdict or not.
-    `facts` are what the user knows of all groups: they join the rows that are diagnosed, and the
-    file of rows stays as it was measured.
+    `choose_diagnoser` chooses the tree again after each stage, by what is known about the groups.
+    With `full`, everything that the tree asks for is measured, whether it can change the verdict or
+    not.  `facts` are what the user knows about all groups: they are added to the rows that are
+    diagnosed, not to the file of rows.
     """
 
     request: Request
@@ -118,7 +118,7 @@ class SequentialDiagnosis:
     def _left_out(
         self, diagnoser: Diagnoser, rows: Sequence[Row], seconds: _Seconds
     ) -> Iterator[Stage]:
-        """Tell what was not measured, and what it would have brought."""
+        """Yield what was not measured, and what it could have changed."""
         alone: dict[str, list[_Need]] = {}
         for row in rows:
             for prospect in prospects(diagnoser, row, _unmeasured(row, seconds)):
@@ -142,7 +142,7 @@ class SequentialDiagnosis:
         seconds: _Seconds,
         change: float | None,
     ) -> set[str]:
-        """Measure a metric of groups; name those that failed."""
+        """Measure a metric for groups; return those that failed."""
         if not groups:
             return set()
         known = (seconds.get(group, {}).get(metric, 0.0) for group in groups)
@@ -165,12 +165,12 @@ class SequentialDiagnosis:
         return set(summary.failed)
 
     def _measured(self) -> dict[str, Row]:
-        """Read the rows as they are in the file."""
+        """Read the rows in the file."""
         rows = open_rows(self.out)
         return {row.group: row for row in rows if row.protocol == self.request.protocol}
 
     def _rows(self, groups: Iterable[str], failed: Collection[str]) -> list[Row]:
-        """Read the rows of groups; that one failed in an earlier run, and not in this, is past."""
+        """Read the rows of groups, without failures from earlier runs."""
         by_group = self._measured()
         for group, row in by_group.items():
             if row.measured and group not in failed:
@@ -179,7 +179,7 @@ class SequentialDiagnosis:
 
 
 def _unmeasured(row: Row, seconds: _Seconds) -> dict[str, float]:
-    """List the metrics that can be measured yet, the cheapest first, and what each takes."""
+    """Return the metrics that can still be measured, the cheapest first, and their seconds."""
     if row.failure is not None:
         return {}
     measured = row.provenance.metrics if row.provenance is not None else ()

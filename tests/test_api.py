@@ -86,7 +86,7 @@ def test_rows_are_judged_as_they_are_and_facts_join_them():
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: api.diagnose([]), MdtreeError, "nothing to judge"),
+        (lambda: api.diagnose([]), MdtreeError, "nothing to diagnose"),
         (lambda: api.measure("nowhere"), MdtreeError, "nowhere does not exist"),
         (lambda: api.measure("."), RecipeError, "mdtree.yaml"),
         (lambda: mdtree.diagnosis_of, AttributeError, "has no attribute 'diagnosis_of'"),

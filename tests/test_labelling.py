@@ -268,7 +268,7 @@ def test_rows_that_differ_in_a_fact_which_is_no_axis_are_at_one_point():
         accuracy_row(90, batch_size=2),
         accuracy_row(85, batch_size=2, epochs=2),
     ]
-    with pytest.raises(RowsError, match="give every row the fact in which they differ"):
+    with pytest.raises(RowsError, match="add the fact in which they differ to every row"):
         label_rows(rows)
 
 
@@ -425,7 +425,9 @@ def test_a_margin_that_is_no_number_of_points_is_refused(margin):
 @pytest.mark.parametrize("accuracy", [-0.5, 100.5, -1e308])
 def test_a_test_accuracy_that_is_no_percentage_is_refused(accuracy):
     rows = [accuracy_row(80, width=1), accuracy_row(accuracy, width=2)]
-    with pytest.raises(RowsError, match=r"'width=2' has a test accuracy of .*from 0 to 100; mend"):
+    with pytest.raises(
+        RowsError, match=r"'width=2' has a test accuracy of .*from 0 to 100: correct"
+    ):
         label_rows(rows)
 
 

@@ -1,4 +1,4 @@
-"""Adaptation: a tree is continued with a user's labelled runs, and evaluated before and after."""
+"""Adaptation: a tree learns from a user's labelled runs, and is evaluated before and after."""
 
 from mdtree.adaptation.adapting import adapt
 from mdtree.adaptation.result import Adaptation, AdaptationScores, GroupComparison

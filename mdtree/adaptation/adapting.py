@@ -1,7 +1,7 @@
-"""Continuing a tree with a user's groups, and evaluating it before and after.
+"""Adapting a tree to a user's groups, and evaluating it before and after.
 
-Every group is classified by the tree as it was, and by one continued with the groups of all other
-folds: neither has seen it.
+Every group is classified by the original tree and by one adapted to the groups of all other folds:
+neither has seen it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mdtree.trees.fit import fit_tree
 __all__ = ["adapt"]
 
 _LEAST = 4  # groups: of three, the 2.5 % end is the worst one (1 / 27 of all draws are it alone)
-_ONE_OUT = 20  # groups up to which each is a fold of its own
+_ONE_OUT = 20  # up to this many groups, each is its own fold
 _FOLDS = 10
 
 
@@ -39,9 +39,24 @@ def adapt(
     provenance: Mapping[str, str] | None = None,
     allow_protocol_mismatch: bool = False,
 ) -> Adaptation:
-    """Continue a tree, called `name`, with labelled rows, and say whether that made it better.
+    """Adapt a tree to labelled rows and evaluate it before and after.
 
-    Rows are labelled by their fact `label`, or by the grid that they are.
+    Args:
+        rows: The user's rows, labelled by their fact `label` or by the grid that they form.
+        prior: The tree to adapt.
+        name: The name of the tree in messages and provenance.
+        seed: The seed of the folds and of all random draws.
+        provenance: Remarks to store in the adapted tree.
+        allow_protocol_mismatch: Accept rows of another protocol; the tree keeps a warning.
+
+    Returns:
+        The adapted tree with its scores before and after.
+
+    Raises:
+        TreeError: If the tree has no posterior, or too few rows have an answer to its task.
+        RowsError: If rows cannot be labelled, or a group has several rows.
+        ProtocolError: If the rows have another protocol than the tree.
+
     """
     _check(rows, prior, name)
     try:
@@ -55,14 +70,14 @@ def adapt(
         labelled_rows, answers, _ = labelled(rows, prior.task)
     except RowsError as error:
         raise RowsError(
-            f"{error}. Runs that are no grid need the fact 'label' in every row: the failure mode "
-            "that you found"
+            f"{error}. Runs that do not form a grid need the fact 'label' in every row: the "
+            "failure mode that you found"
         ) from error
     if len(labelled_rows) < _LEAST:
         raise TreeError(
-            f"judging a tree takes {_LEAST} rows with an answer to the task {prior.task!r}, got "
-            f"{len(labelled_rows)}: label more runs, or continue the tree unjudged, with "
-            f"`mdtree fit --task {prior.task} --prior {name}`"
+            f"evaluating a tree takes at least {_LEAST} rows with an answer to the task "
+            f"{prior.task!r}, got {len(labelled_rows)}: label more runs, or adapt the tree without "
+            f"evaluation, with `mdtree fit --task {prior.task} --prior {name}`"
         )
     matrix = prior.matrix(labelled_rows, allow_protocol_mismatch=allow_protocol_mismatch)
     notes = _notes(prior, matrix, answers, unanswered=len(rows) - len(labelled_rows))
@@ -78,13 +93,13 @@ def _check(rows: Sequence[Row], prior: SavedTree, name: str) -> None:
     if not prior.components:
         raise TreeError(
             f"{name} is a {prior.method} tree without a posterior, and only a posterior can be "
-            "continued: fit it again with `mdtree fit --tree posterior` or `--tree grown`"
+            "adapted: fit it again with `mdtree fit --tree posterior` or `--tree grown`"
         )
     for group, times in Counter(row.key for row in rows).items():
         if times > 1:
             raise RowsError(
-                f"group {group[0]!r} has {times} rows, and would be judged by a tree that has seen "
-                "it: keep one"
+                f"group {group[0]!r} has {times} rows, so it would be tested by a tree that has "
+                "seen it: keep one of them"
             )
 
 
@@ -105,12 +120,12 @@ def _notes(
         notes.append(f"{plural(unanswered, 'row')} left out: no answer to the task {prior.task!r}")
     if not learnable.all():
         notes.append(
-            f"{plural(int((~learnable).sum()), 'group')} judged but not learnt from: features that "
+            f"{plural(int((~learnable).sum()), 'group')} tested but not learnt from: features that "
             f"the tree asks for are missing ({needed})"
         )
     if len(set(answers)) == 1:
         notes.append(
-            f"all groups are labelled {answers[0]}: they say nothing of where other answers begin"
+            f"all groups are labelled {answers[0]}: they do not show where other answers begin"
         )
     return tuple(notes)
 
@@ -122,7 +137,7 @@ def _compare(
     answers: Sequence[str],
     rng: np.random.Generator,
 ) -> Adaptation:
-    """Classify all groups by the tree as it was, and by trees that learnt from the other folds."""
+    """Classify all groups by the original tree and by trees adapted to the other folds."""
     codes = np.array([prior.classes.index(answer) for answer in answers], dtype=np.intp)
     folds = _folds(codes, rng)
     before = TreeEnsemble(prior).probabilities(matrix)
@@ -156,7 +171,7 @@ def _compare(
 
 
 def _folds(codes: Ints, rng: np.random.Generator) -> Ints:
-    """Deal the groups out to folds, one class after the other, so that each has its share."""
+    """Assign the groups to folds, class by class, so that each fold has its share."""
     order = np.lexsort((rng.random(len(codes)), codes))
     folds = np.empty(len(codes), dtype=np.intp)
     folds[order] = np.arange(len(codes)) % (len(codes) if len(codes) <= _ONE_OUT else _FOLDS)
@@ -164,7 +179,7 @@ def _folds(codes: Ints, rng: np.random.Generator) -> Ints:
 
 
 def _cross_validated(prior: SavedTree, matrix: Floats, codes: Ints, folds: Ints) -> Floats:
-    """Classify each fold by the tree continued with all others."""
+    """Classify each fold by the tree adapted to all others."""
     columns = {feature: column for column, feature in enumerate(prior.features)}
     probabilities = np.empty((len(matrix), len(prior.classes)))
     for fold in range(int(folds.max()) + 1):
@@ -193,7 +208,7 @@ def _by_class(prior: SavedTree, line: Floats) -> dict[str, float]:
 
 
 def _provenance(prior: SavedTree, name: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """Say what is continued."""
+    """Record which tree is adapted."""
     earlier = prior.provenance.get("continues")
     history = f"{name} ({plural(prior.groups, 'group')})"
     return {**extra, "continues": f"{history} <- {earlier}" if earlier else history}

@@ -1,17 +1,17 @@
-"""Noise: how large a gain must be to be more than luck.
+"""Noise: how large a gain must be to be more than chance.
 
-The log loss decides.  It moves with every probability, accuracy only where an answer flips, which a
-dozen groups seldom show.  With the labels y, and for each group i and class c
+The log loss decides.  It changes with every probability; accuracy changes only if an answer flips,
+which is rare in a dozen groups.  With the labels y, and for each group i and class c
 
     d_i(c) = log p_after(c | i) - log p_before(c | i),   gain = mean over groups of d_i(y_i),
 
 a gain is claimed only if both hold:
 
-    interval:  its 2.5 % end, over groups drawn again with replacement, is above zero;
+    interval:  its 2.5 % end, over groups resampled with replacement, is above zero;
     chance:    labels drawn from p_before itself give as large a mean in at most 2.5 % of draws.
 
 The interval alone is not enough: six groups that all agree with a tree that is 90 % sure of them
-leave no spread, so it shuts out zero, though half of all such sixes agree.
+have no spread, so it excludes zero, although half of all such sixes agree.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from mdtree.trees.binning import Floats, Ints
 __all__ = ["chance", "interval", "logs", "of"]
 
 _DRAWS = 2000
-_SURE = 1e-3  # what a log loss raises probabilities to, as in `mdtree evaluate`
+_SURE = 1e-3  # smallest probability in a log loss, as in `mdtree evaluate`
 
 
 def logs(probabilities: Floats) -> Floats:
-    """Take logarithms; no probability counts as zero."""
+    """Return logarithms of probabilities, which are raised to a minimum first."""
     logarithms: Floats = np.log(np.maximum(probabilities, _SURE))
     return logarithms
 
 
 def of(table: Floats, codes: Ints) -> Floats:
-    """Look up one class for each group."""
+    """Return the value of one class for each group."""
     values: Floats = table[np.arange(len(codes)), codes]
     return values
 
 
 def interval(gains: Floats, rng: np.random.Generator) -> tuple[float, float]:
-    """Draw the groups again, with replacement."""
+    """Return the 95 % interval of the mean gain, by resampling groups with replacement."""
     count = len(gains)
     means = [gains[rng.integers(count, size=count)].mean() for _ in range(_DRAWS)]
     low, high = np.quantile(means, (TAIL, 1 - TAIL))
@@ -48,7 +48,7 @@ def interval(gains: Floats, rng: np.random.Generator) -> tuple[float, float]:
 
 
 def chance(change: Floats, before: Floats, codes: Ints, rng: np.random.Generator) -> float:
-    """Draw the labels from the tree as it was, and see how often they speak against it as much."""
+    """Return how often labels drawn from the original tree show as large a gain."""
     observed = of(change, codes).mean()
     ends = before.cumsum(axis=1)[:, :-1]
     count = 0

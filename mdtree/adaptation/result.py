@@ -1,4 +1,4 @@
-"""The result of an adaptation, and the sentence that it comes to."""
+"""The result of an adaptation, and its summary in one sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TAIL = 0.025  # on either side of the interval, and the largest chance of a clai
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptationScores:
-    """How right and how honest a tree is about groups that it has not seen."""
+    """Accuracy and calibration of a tree on groups that it has not seen."""
 
     accuracy: float  # percent
     log_loss: float  # nats
@@ -34,28 +34,28 @@ class GroupComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Adaptation:
-    """A continued tree, and what the user's own groups did for it."""
+    """An adapted tree, and its scores before and after."""
 
-    tree: SavedTree  # continued with all groups
-    groups: int  # of the user, with a label
+    tree: SavedTree  # adapted to all groups
+    groups: int  # the user's groups with a label
     folds: int
     before: AdaptationScores
     after: AdaptationScores
-    gain: float  # nats of log loss that the continued tree is better
+    gain: float  # reduction of the log loss, in nats
     low: float  # 95 % interval of the gain
     high: float
-    chance: float  # that groups on which the tree was exactly right show as large a gain
+    chance: float  # probability of as large a gain if the original tree is exactly right
     judged: tuple[GroupComparison, ...]
-    notes: tuple[str, ...] = ()  # what the user should know of the groups
+    notes: tuple[str, ...] = ()  # what the user should know about the groups
 
     @property
     def better(self) -> bool:
-        """Say whether there is a gain that stands out of the noise."""
+        """Whether the gain stands out from the noise."""
         return self.low > 0 and self.chance <= TAIL
 
     @property
     def says(self) -> str:
-        """Tell the result in a sentence."""
+        """Return the result in one sentence."""
         loss_change = (
             f"the log loss goes from {self.before.log_loss:.3f} to {self.after.log_loss:.3f}, "
             f"a gain of {_short(self.gain)} ({_short(self.low)} to {_short(self.high)})"
@@ -63,15 +63,15 @@ class Adaptation:
         if self.better:
             return f"better: {loss_change}"
         if self.high < 0:
-            why = ": on these groups, the tree was better as it was"
+            why = ": on these groups, the original tree was better"
         elif self.low <= 0:
-            why = ", and zero is in its interval"
+            why = ", and its interval includes zero"
         else:
             why = (
-                f", which groups that fit the old tree show by chance with a probability "
-                f"of {100 * self.chance:.0f} %"
+                f", but groups that fit the original tree show as large a gain by chance with a "
+                f"probability of {100 * self.chance:.0f} %"
             )
-        return f"no gain that stands out of the noise: {loss_change}{why}"
+        return f"no gain that stands out from the noise: {loss_change}{why}"
 
 
 def _short(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The command line: the only package that prints, exits and imports measuring and diagnosing.
+"""The command line: the only package that prints and exits, and that imports all others.
 
 Sub-commands are imported when they are called, so `mdtree --help` starts at once.
 """
@@ -21,20 +21,20 @@ __all__ = ["cli", "main"]
 
 # name -> one line of help; the command is `command` in the module of that name
 _COMMANDS = {
-    "adapt": "Adapt a tree to labelled runs of your own, and judge whether that helped.",
-    "demo": "Plant a fault in the training of two small networks, and find it.",
-    "diagnose": "Say what is wrong with trained networks, and what to change.",
-    "evaluate": "Run the transfer cases of the MD tree paper, all methods side by side.",
-    "fit": "Fit a tree on the rows of a zoo.",
-    "measure": "Measure the checkpoints of a directory.",
-    "quantities": "List what can be measured, and what low and high values mean.",
+    "adapt": "Adapt a tree to your own labelled runs and check whether that helped.",
+    "demo": "Plant a fault in the training of two small networks and find it.",
+    "diagnose": "Diagnose trained networks and suggest what to change.",
+    "evaluate": "Compare all methods on the transfer cases of the MD tree paper or the benchmark.",
+    "fit": "Fit a tree to the rows of a zoo.",
+    "measure": "Measure the checkpoints in a directory.",
+    "quantities": "List what mdtree can measure and what low and high values mean.",
     "rows": "Show, export and import measurements.",
     "tree": "Show trees.",
-    "weights": "Analyse the spectra of weights, without data.",
-    "zoo": "Train the networks of a grid, and label them.",
+    "weights": "Analyse weight spectra, without data.",
+    "zoo": "Train a grid of networks and label them.",
 }
 
-# names of the version before, which the help leaves out
+# names from the previous version, which the help leaves out
 _FORMER = {"calibrate": "adapt"}
 
 _INTERRUPTED = 130
@@ -62,22 +62,22 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mdtree")
 def cli() -> None:
-    """Say why a trained network underperforms.
+    """Diagnose why a trained network underperforms.
 
     \b
     Example:
       mdtree demo
       mdtree measure runs/ --recipe mdtree.yaml
 
-    Exit codes: 0 done, 1 finished but some inputs failed, 2 wrong use or bad input,
-    3 a package is missing, 4 the output is being written by another mdtree,
-    5 the output cannot be written, 6 a verdict that --fail-on names, 130 interrupted,
+    Exit codes: 0 done, 1 finished but some inputs failed, 2 wrong usage or bad input,
+    3 a package is missing, 4 another mdtree is writing the output,
+    5 the output cannot be written, 6 a verdict listed in --fail-on, 130 interrupted,
     143 terminated.
     """
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Run a command and exit; errors become one message and their exit code."""
+    """Run a command and exit; an error becomes one message and its exit code."""
     stdout = sys.stdout
     try:
         with stoppable():
@@ -113,10 +113,10 @@ def _message(error: Exception) -> str:
     if not isinstance(error, MemoryError):
         return str(error)
     amount = f" ({error})" if str(error) else ""  # NumPy says how much it wanted
-    return f"the memory is full{amount}: try a smaller --batch-size, or fewer items"
+    return f"out of memory{amount}: try a smaller --batch-size or fewer items"
 
 
 def _discard_output(code: int) -> int:
-    """Send the rest to nowhere: the reader (`| head`) has seen enough, or the disk is full."""
+    """Discard the rest: the reader (`| head`) has seen enough, or the disk is full."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code

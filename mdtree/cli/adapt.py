@@ -22,20 +22,22 @@ __all__ = ["command"]
 
 @click.command()
 @click.argument("rows", type=click.Path(path_type=Path))
-@click.option("--tree", "tree_name", help="The tree to continue: a file, or one of `tree list`.")
-@click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="Use rows of this one only.")
+@click.option("--tree", "tree_name", help="The tree to adapt: a file or a name from `tree list`.")
+@click.option(
+    "--protocol", type=click.Choice(list(PROTOCOLS)), help="Use only rows of this protocol."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The tree to write.")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Of the folds and of all that is drawn.",
+    help="Seed of the folds and of all random draws.",
 )
 @click.option(
     "--allow-protocol-mismatch",
     is_flag=True,
-    help="Continue a tree of another protocol all the same; the result says so.",
+    help="Adapt a tree of another protocol anyway; the result says so.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -48,11 +50,11 @@ def command(
     allow_protocol_mismatch: bool,
     as_json: bool,
 ) -> None:
-    """Adapt a tree to labelled runs of your own, and say whether that made it better.
+    """Adapt a tree to your own labelled runs and check whether that made it better.
 
-    The runs are a grid, which labels them, or each has the fact `label`: the failure mode that you
-    found. Each is judged by the tree as it was, and by one that learnt from the other runs. The
-    tree is written in any case.
+    The runs either form a grid, which labels them, or each has the fact `label`: the failure mode
+    that you found. Each run is judged by the original tree and by one that has learnt from the
+    other runs. The adapted tree is written either way.
 
     \b
     Examples:
@@ -115,19 +117,19 @@ def _text(chosen: ChosenTree, adaptation: Adaptation, out: Path) -> str:
     )
     lines = [
         f"tree: {chosen.name} ({details}, {plural(saved.groups, 'group')}): {chosen.why}",
-        f"own: {plural(adaptation.groups, 'group')} ({label_counts}), {folds}",
+        f"your runs: {plural(adaptation.groups, 'group')} ({label_counts}), {folds}",
         *(f"note: {note}" for note in adaptation.notes),
         "",
         table(
             ["judged by a tree that", "accuracy", "log_loss", "brier"],
             [
-                ["has learnt from none of them", *_numbers(adaptation.before)],
+                ["was fitted without your runs", *_numbers(adaptation.before)],
                 ["has learnt from the others", *_numbers(adaptation.after)],
             ],
         ),
         "",
         adaptation.says,
-        f"{out}: continues {chosen.name} with all {adaptation.groups}",
+        f"{out}: {chosen.name}, adapted to all {adaptation.groups} groups",
     ]
     return "\n".join(lines)
 

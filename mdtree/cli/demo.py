@@ -28,24 +28,24 @@ _ADVICE = "name another folder with --out"
     type=click.Choice(list(FAILURE_MODES)),
     default="temperature_low",
     show_default=True,
-    help="What is planted in the training.",
+    help="The fault to plant in the training.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Other networks."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Train other networks."
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("mdtree-demo"),
     show_default=True,
-    help="Where networks, measurements and the page go, in a folder for each fault.",
+    help="Folder for networks, measurements and the page; each fault gets a subfolder.",
 )
 @click.pass_context
 def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
-    """Train two small networks with a fault planted in them, measure and diagnose them.
+    """Train two small networks with a planted fault, then measure and diagnose them.
 
-    They tell the arms of a spiral apart, which no tree has seen.  It takes under a minute on a
-    laptop and needs no download.
+    They classify the arms of a spiral, a task that no tree has seen. This takes under a minute on
+    a laptop and needs no download.
 
     \b
     Examples:
@@ -65,7 +65,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     page = own(out / "report.html", out, advice=_ADVICE)
     where = printable(str(out))
     zoo = demo_zoo(fault, seed=seed)
-    executor = ExecutorConfig(workers=min(2, cores()))  # tiny networks gain nothing of threads
+    executor = ExecutorConfig(workers=min(2, cores()))  # tiny networks gain nothing from threads
     with resumable(), Bar("training") as bar:
         train_zoo(zoo, folder=out, out=out, trust=Trust(), executor=executor, progress=bar)
     groups = map(zoo.group, zoo.points())
@@ -93,13 +93,13 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
         click.echo(f"\nplanted: {fault}\n{verdict_text(verdict)}")
     write_page(page, verdicts, rows, diagnoser)
     click.echo(f"\nnetworks, recipe and measurements are in {where}")
-    click.echo(f"the page with the pictures: {where}/report.html")
-    click.echo(f"judge them yourself: mdtree diagnose {where}")
+    click.echo(f"page with pictures: {where}/report.html")
+    click.echo(f"to diagnose them again: mdtree diagnose {where}")
     ctx.exit(1 if failed else 0)
 
 
 def _folder(ctx: click.Context, out: Path, name: str) -> Path:
-    """Give the folder of a fault; only --out may be a link, if the user has named it."""
+    """Return the folder of a fault; only --out may be a link, and only if the user named it."""
     if ctx.get_parameter_source("out") is ParameterSource.DEFAULT:
         own(out, Path.cwd(), advice=_ADVICE)
     return own(out / name, out, advice=_ADVICE)

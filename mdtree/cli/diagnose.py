@@ -28,39 +28,41 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _FOUND = 6  # the exit code of --fail-on
-_WHOLE = 3  # verdicts that are written out; more are a table
+_WHOLE = 3  # verdicts that are written out in full; more become a table
 
 
-@click.command(short_help="Say what is wrong with trained networks, and what to change.")
+@click.command(short_help="Diagnose trained networks and suggest what to change.")
 @click.argument("paths", metavar="DIR...|ROWS", type=MEASURED, nargs=-1, required=True)
-@click.option("--tree", "tree_name", help="A tree: a file, or one that comes with mdtree.")
-@click.option("--group", "only", multiple=True, metavar="NAME", help="Judge this group alone.")
+@click.option("--tree", "tree_name", help="The tree: a file or a name from `tree list`.")
+@click.option("--group", "only", multiple=True, metavar="NAME", help="Diagnose only this group.")
 @click.option(
     "--confidence",
     type=click.FloatRange(0, 1),
-    help=f"The probability below which a verdict is `unsure`; without it, {CONFIDENCE}.",
+    help=f"Below this probability a verdict is `unsure`.  [default: {CONFIDENCE}]",
 )
 @click.option(
     "--stage",
     type=click.Choice(["needed", "full"]),
     default="needed",
     show_default=True,
-    help="Measure what the verdict needs, or all that the tree asks for.",
+    help="Measure only what the verdict needs, or everything that the tree asks for.",
 )
 @click.option(
     "--rows",
     "rows_path",
     type=click.Path(path_type=Path),
-    help="Where measurements are kept; without it, rows.jsonl in the directory.",
+    help="File for the measurements.  [default: rows.jsonl in the directory]",
 )
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a page with pictures too: one file that needs nothing else.",
+    help="Also write a page with pictures, as one self-contained file.",
 )
-@click.option("--fail-on", metavar="MODES", help="Exit with 6 for these verdicts: a,b,...")
+@click.option("--fail-on", metavar="MODES", help="Exit with code 6 on these verdicts: a,b,...")
 @click.option(
-    "--allow-protocol-mismatch", is_flag=True, help="Use a tree of another protocol; it says so."
+    "--allow-protocol-mismatch",
+    is_flag=True,
+    help="Use a tree of another protocol anyway; the verdict says so.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @measuring
@@ -77,10 +79,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Say what is wrong with the networks in a directory, or in a file of measurements.
+    """Diagnose the networks in a directory or in a file of measurements.
 
-    In a directory, metrics are measured one by one, the cheap ones first, and no more of them than
-    the verdict needs. Measurements are kept, as by `mdtree measure`.
+    In a directory, mdtree measures the cheapest metrics first and stops when the verdict needs no
+    more. Measurements are kept, as with `mdtree measure`.
 
     Of the checkpoints that one run saved at several steps, the last is diagnosed, or those of
     --steps. Several directories are runs of one configuration with different seeds: one group.
@@ -127,7 +129,7 @@ def command(
 
 
 def _modes(text: str | None) -> set[str]:
-    """Read the verdicts that are to be a failure of the command."""
+    """Read the verdicts on which the command fails."""
     from mdtree.diagnosis import UNSURE
     from mdtree.failure_modes import FAILURE_MODES
     from mdtree.messages import nearest
@@ -136,7 +138,8 @@ def _modes(text: str | None) -> set[str]:
     names = {name.strip() for name in (text or "").split(",") if name.strip()}
     for name in sorted(names - set(modes)):
         raise MdtreeError(
-            f"--fail-on: {name!r} is no verdict{nearest(name, modes)} (known: {', '.join(modes)})"
+            f"--fail-on: {name!r} is not a verdict{nearest(name, modes)} "
+            f"(known: {', '.join(modes)})"
         )
     return names
 
@@ -177,7 +180,7 @@ def _measured(
     def announce(stage: Stage) -> None:
         change = ""
         if stage.change is not None:
-            change = f", may change a verdict with {100 * stage.change:.0f} %"
+            change = f", {100 * stage.change:.0f} % chance of changing a verdict"
         click.echo(f"measuring {work(stage)}{change}", err=True)
 
     def work(stage: Stage) -> str:
@@ -199,15 +202,15 @@ def _measured(
         ).run()
     for stage in diagnosed.left_out:
         click.echo(
-            f"not measured: {work(stage)}, and a verdict would change with at most "
-            f"{100 * (stage.change or 0.0):.1f} % (--stage full measures it)",
+            f"not measured: {work(stage)}, at most {100 * (stage.change or 0.0):.1f} % chance of "
+            "changing a verdict (--stage full measures it)",
             err=True,
         )
     return diagnosed.diagnoser, diagnosed.rows
 
 
 def _print(verdicts: list[Verdict], explained: dict[str, str], as_json: bool) -> None:
-    """Print verdicts; the reasons of failures are printed once, on the other stream."""
+    """Print verdicts; the reasons for failures are printed once, on stderr."""
     from mdtree.diagnosis import to_plain_data
     from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
@@ -223,4 +226,4 @@ def _print(verdicts: list[Verdict], explained: dict[str, str], as_json: bool) ->
             text = verdict_text(verdict, explained=explained.get(verdict.group))
             click.echo(("\n" if len(verdicts) > 1 else "") + text)
     else:
-        click.echo("\none of them in full: add --group NAME")
+        click.echo("\nto see one of them in full, add --group NAME")

@@ -22,24 +22,26 @@ _COLUMNS = ("accuracy", "sd", "log_loss", "ece", "regret", "gain_clipped", "gain
 
 @click.command()
 @click.option("--train", type=click.Path(path_type=Path), help="Rows to learn from.")
-@click.option("--test", type=click.Path(path_type=Path), help="Rows to be judged.")
+@click.option("--test", type=click.Path(path_type=Path), help="Rows to test on.")
 @click.option(
     "--benchmark",
     is_flag=True,
-    help="Leave out each zoo of the reference collection in turn, and answer for it.",
+    help="Leave out each zoo of the reference collection in turn and test on it.",
 )
 @click.option(
     "--set-aside",
     is_flag=True,
-    help="With --benchmark: answer for the zoos on which no method was ever chosen.",
+    help="With --benchmark: test on the zoos that were never used to choose a method.",
 )
-@click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="Use rows of this one only.")
-@click.option("--cases", help="Cases, separated by commas; all, if not given.")
-@click.option("--methods", help="Methods, separated by commas; all, if not given.")
+@click.option(
+    "--protocol", type=click.Choice(list(PROTOCOLS)), help="Use only rows of this protocol."
+)
+@click.option("--cases", help="Cases, separated by commas.  [default: all]")
+@click.option("--methods", help="Methods, separated by commas.  [default: all]")
 @click.option(
     "--allow-protocol-mismatch",
     is_flag=True,
-    help="Compare rows of different protocols all the same; the result says so.",
+    help="Compare rows of different protocols anyway; the result says so.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -54,18 +56,18 @@ def command(
     allow_protocol_mismatch: bool,
     as_json: bool,
 ) -> None:
-    """Run the transfer cases of the MD tree paper, or the benchmark, all methods side by side.
+    """Compare all methods on the transfer cases of the MD tree paper or on the benchmark.
 
-    Accuracy and its spread over five seeds are in percent, ece is the calibration error (0 to 1),
-    regret and gains are in points of test accuracy: regret against always the best answer, gain
-    from one step of the grid in the diagnosed direction (clipped: losses count as 0).
+    Accuracy and its standard deviation over five seeds are in percent; ece is the calibration
+    error (0 to 1). Regret and gains are in points of test accuracy: regret relative to the best
+    answer, gain from one grid step in the diagnosed direction (clipped: losses count as 0).
 
-    The benchmark fits each method on all zoos of the reference collection but one, and answers for
-    that one: percent of right answers where the label is clear of the noise (of five modes, of the
-    direction of the temperature, of data or model), the percentage of the points there were that
-    is lost by following the answers, the coverage and size of the sets of answers, and how many
-    groups are told to be unlike those that were learnt from. Without --methods, the cases of the
-    paper follow, learnt and tested inside its published table: percent of right answers.
+    The benchmark fits each method to all zoos of the reference collection but one and tests it on
+    that one. It reports the accuracy where the label is clear of the noise (five modes, direction
+    of the temperature, data or model), the share of the possible gain that is lost by following
+    the answers, the coverage and size of the prediction sets, and how many groups are flagged as
+    out of distribution. Without --methods, the cases of the paper follow, fitted and tested inside
+    its published table (accuracy in percent).
 
     \b
     Examples:
@@ -76,13 +78,16 @@ def command(
     """
     if benchmark:
         if (train, test, cases, protocol) != (None,) * 4 or allow_protocol_mismatch:
-            raise MdtreeError("--benchmark has rows of its own: leave out the other rows and cases")
+            raise MdtreeError(
+                "--benchmark has its own rows: use it without --train, --test, --cases, "
+                "--protocol and --allow-protocol-mismatch"
+            )
         _benchmark(methods, set_aside=set_aside, as_json=as_json)
         return
     if set_aside:
-        raise MdtreeError("--set-aside is a part of the benchmark: add --benchmark")
+        raise MdtreeError("--set-aside is part of the benchmark: add --benchmark")
     if train is None or test is None:
-        raise MdtreeError("name rows with --train and --test, or ask for --benchmark")
+        raise MdtreeError("no rows to compare: give both --train and --test, or --benchmark")
     from mdtree.evaluation import CASES, METHODS, evaluate
 
     train_rows, test_rows = (load_rows(path, protocol=protocol) for path in (train, test))
@@ -98,7 +103,7 @@ def command(
     protocols = sorted({row.protocol for row in (*train_rows, *test_rows)})
     if len(protocols) > 1:
         click.echo(
-            f"WARNING: rows of {' and '.join(protocols)} are compared, and differ in kind",
+            f"WARNING: rows of {' and '.join(protocols)} are compared, but are not comparable",
             err=True,
         )
     if as_json:
@@ -109,7 +114,7 @@ def command(
         rows = ", ".join(map(str, sorted(set(result.train_rows))))
         click.echo(
             f"\ncase {result.case.name}: {result.case.task}, "
-            f"learnt from {result.case.draw} ({rows} rows), tested on {result.test_rows}"
+            f"fitted to {result.case.draw} ({rows} rows), tested on {result.test_rows}"
         )
         lines = [
             [name, *_numbers(method)]
@@ -119,7 +124,7 @@ def command(
         click.echo(table(["method", *_COLUMNS], lines))
         for name, method in result.methods.items():
             if isinstance(method, str):
-                click.echo(f"{name} could not run: {method}")
+                click.echo(f"{name} did not run: {method}")
 
 
 def _benchmark(methods: str | None, *, set_aside: bool, as_json: bool) -> None:
@@ -157,15 +162,13 @@ def _benchmark(methods: str | None, *, set_aside: bool, as_json: bool) -> None:
     columns = list(next(iter(means.values())).numbers())
     lines = [[name, *map(_number, scores.numbers().values())] for name, scores in means.items()]
     names_of_zoos = ", ".join(next(iter(results.values())))
-    how = "set aside, learnt from all others" if set_aside else "each left out in turn"
+    how = "set aside, fitted to all others" if set_aside else "each left out in turn"
     click.echo(f"means over zoos, {how}: {names_of_zoos}\n")
     click.echo(table(["method", *columns], lines))
     for name in names:
         click.echo(f"{name}: {LEFT_OUT_METHODS[name].meaning}")
     if cases:
-        click.echo(
-            "\npublished cases, learnt from a part of the published table, tested on all of it:"
-        )
+        click.echo("\npublished cases, fitted to part of the published table, tested on all of it:")
         click.echo(
             table(["case", "task", *cases[0].methods], [_accuracies(case) for case in cases])
         )

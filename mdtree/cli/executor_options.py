@@ -1,4 +1,4 @@
-"""Options of commands with much work: which workers do it, and what one piece of it may take."""
+"""Options of long-running commands: the workers, and the limits for one piece of work."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class _Amount(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     name = "amount"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Count the bytes."""
+        """Return the amount in bytes."""
         if isinstance(value, int):
             return value
         match = _AMOUNT.fullmatch(str(value).strip())
         if match is None or not float(match[1]):
-            self.fail(f"{value!r} is no amount of memory: 4G and 500M are", param, ctx)
+            self.fail(f"{value!r} is not an amount of memory: write it like 4G or 500M", param, ctx)
         return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
@@ -44,50 +44,51 @@ _OPTIONS = (
     click.option(
         "--workers",
         type=click.IntRange(min=1),
-        help="Processes with one thread each; without it one with all threads, or all of --ray.",
+        help="Worker processes, one thread each.  [default: one process with all threads; with "
+        "--ray, the whole cluster]",
     ),
     click.option(
         "--ray",
         is_flag=False,
         flag_value="local",
         metavar="[ADDRESS]",
-        help="Work on a Ray cluster; without an address, on one that is started here.",
+        help="Use a Ray cluster; without an address, start one on this machine.",
     ),
     click.option(
         "--gpus-per-worker",
         type=click.FloatRange(min=0, min_open=True),
-        help="On Ray with GPUs: a fraction shares one; without it, by the memory that is needed.",
+        help="On Ray with GPUs: a fraction shares one GPU.  [default: by the memory needed]",
     ),
     click.option(
         "--timeout-per-group",
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
-        help="What takes longer has failed.",
+        help="A group that takes longer fails.",
     ),
     click.option(
         "--memory-per-group",
         type=_Amount(),
         metavar="4G",
-        help="What holds more memory of a worker has failed.",
+        help="A group whose worker uses more memory fails.",
     ),
     click.option(
         "--retries",
         type=click.IntRange(min=0),
         default=1,
         show_default=True,
-        help="Further tries of what cost a worker its life, or took too much.",
+        help="Retries of a group that killed its worker or exceeded a limit.",
     ),
 )
 
 max_failures: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--max-failures",
     type=click.IntRange(min=0),
-    help="Stop when more than so many have failed; without it, go on to the end.",
+    help="Stop after more failures than this.  [default: never]",
 )
 
 
 def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say who does the work."""
+    """Add the options that choose the workers to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -96,13 +97,13 @@ def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def make_executor_config(
     options: dict[str, Any], device: str, *, shared: bool = True
 ) -> ExecutorConfig:
-    """Turn the words of the command line into an executor configuration for work on `device`."""
+    """Build the executor configuration for work on `device` from command-line options."""
     from mdtree.runtime.device import visible_gpus
 
     ray, share = options["ray"], options["gpus_per_worker"]
     on_gpus = device.startswith("cuda")
     if share is not None and not (ray and on_gpus):
-        raise MdtreeError("--gpus-per-worker: only together with --ray and --device cuda")
+        raise MdtreeError("--gpus-per-worker needs --ray and --device cuda")
     return ExecutorConfig(
         workers=options["workers"],
         ray=ray,
@@ -116,12 +117,12 @@ def make_executor_config(
 
 
 def results_alone(options: dict[str, Any]) -> contextlib.AbstractContextManager[object]:
-    """Keep stdout for results: Ray prints there what it has to say, at any moment."""
+    """Keep stdout for results: Ray prints its own messages there at any moment."""
     if options["ray"] is None:
         return contextlib.nullcontext()
     return contextlib.redirect_stdout(sys.stderr)
 
 
 def share_of_work(options: dict[str, Any]) -> int:
-    """Say by how many workers a time is divided; how many a cluster has is not known before."""
+    """Return the number of workers that share a time; that of a cluster is not known before."""
     return options["workers"] or 1

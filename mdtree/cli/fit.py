@@ -34,16 +34,20 @@ __all__ = ["command"]
 @click.option(
     "--facts",
     is_flag=True,
-    help="Let the tree ask for facts: parameter count and data amount; `gains` for the learning "
-    "rate, batch size and steps, too.",
+    help="Let the tree use facts: parameter count and data amount; for `gains` also learning rate, "
+    "batch size and steps.",
 )
-@click.option("--prior", type=click.Path(path_type=Path), help="An earlier posterior to continue.")
-@click.option("--protocol", type=click.Choice(list(PROTOCOLS)), help="Use rows of this one only.")
+@click.option(
+    "--prior", type=click.Path(path_type=Path), help="An earlier posterior to start from."
+)
+@click.option(
+    "--protocol", type=click.Choice(list(PROTOCOLS)), help="Use only rows of this protocol."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The tree to write.")
 @click.option(
     "--allow-protocol-mismatch",
     is_flag=True,
-    help="Compare rows of different protocols all the same; the result says so.",
+    help="Mix rows of different protocols anyway; the result says so.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -58,13 +62,13 @@ def command(
     allow_protocol_mismatch: bool,
     as_json: bool,
 ) -> None:
-    """Fit a tree on the rows of a zoo: a file of rows, a CSV table, or a measured directory.
+    """Fit a tree to the rows of a zoo: a file of rows, a CSV table, or a measured directory.
 
-    The rows are labelled by their room for improvement inside the grid: the test accuracy that one
-    change alone would gain. A temperature that is too LOW means a batch that is too LARGE.
+    The grid labels the rows by their room for improvement: the test accuracy that one change alone
+    would gain. A temperature that is too LOW means a batch that is too LARGE.
 
-    Rows with the fact `label` (a failure mode) are taken at their word, so ten runs of your own
-    that are no grid can continue a tree (--prior).
+    A row with the fact `label` (a failure mode) keeps that label, so ten of your own runs can
+    update a tree (--prior) even if they do not form a grid.
 
     \b
     Examples:

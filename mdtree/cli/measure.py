@@ -29,20 +29,20 @@ from mdtree.rows import Row, open_rows, rows_file
 __all__ = ["command"]
 
 
-@click.command(short_help="Measure the checkpoints of a directory.")
+@click.command(short_help="Measure the checkpoints in a directory.")
 @click.argument("directories", metavar="DIRECTORY...", type=MEASURED, nargs=-1, required=True)
 @measuring
-@click.option("--group", "groups", multiple=True, metavar="NAME", help="Measure this group alone.")
-@click.option("--metrics", help="Metrics, separated by commas; the usual ones, if not given.")
-@click.option("--fork", is_flag=True, help="Train two short continuations, and compare them.")
-@click.option("--layers", is_flag=True, help="Compare the networks layer by layer as well.")
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="Measure only this group.")
+@click.option("--metrics", help="Metrics, separated by commas.  [default: the usual ones]")
+@click.option("--fork", is_flag=True, help="Also train two short continuations and compare them.")
+@click.option("--layers", is_flag=True, help="Also compare the networks layer by layer.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The file of measurements; without it, rows.jsonl in the directory.",
+    help="File for the measurements.  [default: rows.jsonl in the directory]",
 )
 @max_failures
-@click.option("--dry-run", is_flag=True, help="Say what would be measured and what it would cost.")
+@click.option("--dry-run", is_flag=True, help="Show what would be measured and what it would cost.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(
@@ -109,7 +109,7 @@ def command(
 
 
 def _metrics(options: dict[str, Any]) -> tuple[str, ...]:
-    """Choose the metrics: those that are named or the usual ones, and what flags add."""
+    """Return the metrics: those that are named or the usual ones, plus what flags add."""
     from mdtree.measurement import check_metrics
 
     text = options["metrics"] or ""
@@ -177,20 +177,20 @@ def _print_summary(summary: Any, as_json: bool) -> None:
         click.echo(f"failed {printable(group)}: {paragraph(reason)}", err=True)
     for line in summary.damaged:
         click.echo(
-            f"line {line.line} was no row ({printable(line.reason)}) and was moved to "
+            f"line {line.line} was not a row ({printable(line.reason)}) and was moved to "
             f"{out}.damaged",
             err=True,
         )
     if summary.kept:
         click.echo(
             f"{plural(len(summary.kept), 'group')} measured before with other settings: the "
-            f"earlier rows stay in {out} too, for quantities that were not measured now",
+            f"earlier rows also stay in {out}, for quantities that were not measured this time",
             err=True,
         )
     if summary.left:
         click.echo(
-            f"{plural(summary.left, 'group')} not reached: too many have failed, or the files are "
-            "gone; the same command goes on",
+            f"{plural(summary.left, 'group')} not reached: too many failures, or the files are "
+            "gone. Run the same command again to resume.",
             err=True,
         )
     click.echo(
@@ -200,7 +200,7 @@ def _print_summary(summary: Any, as_json: bool) -> None:
 
 
 def _print_json(summary: Any, rows: Iterator[Row]) -> None:
-    """Print one object, its rows one by one: a large zoo has more of them than memory."""
+    """Print one object, its rows one by one: those of a large zoo may not fit into memory."""
     head = {
         "format": 1,
         "out": str(summary.out),

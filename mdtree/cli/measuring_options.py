@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["MEASURED", "make_request", "measuring", "named_recipe"]
 
 _SELF_DESCRIBED = "huggingface"  # folders that say themselves what their network is
-_ALIKE = 0.75  # of a word, from which it was probably meant
+_ALIKE = 0.75  # similarity from which a word was probably meant
 
 
 class _Measured(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """A directory or a file, or the address of an object storage."""
+    """A directory, a file, or an object storage address."""
 
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002 - click's signature
-        """Leave addresses as they are: a path would lose one of their slashes."""
+        """Return addresses unchanged: a path would lose one of their slashes."""
         return value if is_address(value) else Path(value)
 
 
@@ -45,11 +45,11 @@ class _Protocol(click.Choice):  # type: ignore[type-arg,unused-ignore]
 
 
 def _spelt(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]) -> tuple[str, ...]:
-    """Tell of facts that look like misspelt ones: any name is allowed, but trees ask for few."""
+    """Warn about facts that look misspelt: any name is allowed, but trees ask for few."""
     for name in (pair.partition("=")[0] for pair in pairs):
         meant = "" if name in FACTS else nearest(name, FACTS, cutoff=_ALIKE)
         if meant:
-            click.echo(f"note: no tree asks for the fact {name!r}{meant}", err=True)
+            click.echo(f"note: no tree uses the fact {name!r}{meant}", err=True)
     return pairs
 
 
@@ -65,13 +65,14 @@ _OPTIONS = (
         help="Without a recipe: the network, by name or as pkg.module:factory; without it, folders "
         "of Hugging Face describe theirs.",
     ),
+    click.option("--model", help="Without a recipe: the network, a name or pkg.module:factory."),
     click.option(
         "--model-arg", multiple=True, metavar="KEY=VALUE", help="An argument of the network."
     ),
     click.option(
         "--data", help="Without a recipe: digits, a .npz or .pt file, or pkg.module:factory."
     ),
-    click.option("--data-arg", multiple=True, metavar="KEY=VALUE", help="A key of the data."),
+    click.option("--data-arg", multiple=True, metavar="KEY=VALUE", help="An argument of the data."),
     click.option("--loss", help="Without a recipe: the loss."),
     click.option("--batch-size", type=click.IntRange(min=1), help="Items in one forward pass."),
     click.option(
@@ -80,43 +81,45 @@ _OPTIONS = (
         help="Of the checkpoints that a run saved at several steps: the last (without the option), "
         "the best by its history, all, or each N-th; a row for each step.",
     ),
-    click.option("--weights-key", help="Which weights of a file that holds several (EMA, ...)."),
+    click.option("--weights-key", help="Which weights to use if a file holds several (EMA, ...)."),
     click.option(
         "--fact",
         "facts",
         multiple=True,
         metavar="KEY=VALUE",
         callback=_spelt,
-        help="A fact of all groups, such as learning_rate=0.1.",
+        help="A fact about all groups, such as learning_rate=0.1.",
     ),
     click.option(
         "--protocol",
         type=_Protocol(list(PROTOCOLS)),
         default=DEFAULT_PROTOCOL,
         show_default=True,
-        help="The way of measuring.",
+        help="How to measure.",
     ),
     click.option(
         "--dtype",
         type=click.Choice(["float32", "float64"]),
-        help="Precision of everything; without it, that of the network.",
+        help="Precision of the computation.  [default: that of the network]",
     ),
     click.option(
         "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ..."
     ),
-    click.option("--seed", type=int, default=0, show_default=True, help="Of everything drawn."),
+    click.option(
+        "--seed", type=int, default=0, show_default=True, help="Seed of all random draws."
+    ),
     click.option(
         "--trust",
         multiple=True,
         metavar="NAME",
-        help="Code that may run: pkg.module, pkg.module:factory, or pkg.Class inside a checkpoint.",
+        help="Code to allow: pkg.module, pkg.module:factory, or pkg.Class in a checkpoint.",
     ),
-    click.option("--allow-download", is_flag=True, help="Let torchvision fetch the data set."),
+    click.option("--allow-download", is_flag=True, help="Let torchvision download the data set."),
 )
 
 
 def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say how checkpoints are measured."""
+    """Add the options of measuring checkpoints to a command."""
     command = executor_options(command)
     for option in reversed(_OPTIONS):
         command = option(command)
@@ -131,7 +134,7 @@ def make_request(
     groups: tuple[str, ...] = (),
     facts: Mapping[str, Fact] | None = None,
 ) -> Request:
-    """Turn the words of the command line into what is to be measured."""
+    """Build the request to measure from command-line options."""
     from mdtree import measurement
 
     directory, *others = directories
@@ -160,14 +163,14 @@ def named_recipe(options: dict[str, Any]) -> Path | Recipe | None:
     path: Path | None = options["recipe_path"]
     if options["model"] is not None:
         if path is not None:
-            raise RecipeError("--recipe and --model are two ways to say the same: use one")
+            raise RecipeError("--recipe and --model both describe the network: use only one")
         return recipe_from_words(_content(options))
     given = [name for name in ("model_arg", "data", "data_arg", "loss") if options[name]]
     if options["data"] and path is None and not options["model_arg"]:
         return recipe_from_words(_content({**options, "model": _SELF_DESCRIBED}))
     if given:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise RecipeError(f"{flags}: only together with --model; otherwise the recipe says it")
+        raise RecipeError(f"{flags}: needs --model; with a recipe, write it there")
     return path
 
 

@@ -14,7 +14,7 @@ __all__ = ["Bar"]
 
 
 class Bar:
-    """Progress, drawn on stderr where that is a terminal, and nowhere else."""
+    """A progress bar on stderr, drawn only if that is a terminal."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -46,6 +46,6 @@ class Bar:
             self._bar.render_progress()
 
     def step(self, done: str) -> None:
-        """Move on by one, and name it."""
+        """Advance by one and show its name."""
         if self._bar is not None:
             self._bar.update(1, done)

@@ -15,7 +15,7 @@ __all__ = ["command"]
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> None:
-    """List the quantities and facts that mdtree knows, and what they mean.
+    """List the quantities and facts that mdtree knows and what they mean.
 
     \b
     Example:

@@ -40,7 +40,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("rows", type=click.Path(path_type=Path))
-@click.option("--all", "everything", is_flag=True, help="Show every row, not the first 40.")
+@click.option("--all", "everything", is_flag=True, help="Show every row, not just the first 40.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON Lines.")
 def show(rows: Path, *, everything: bool, as_json: bool) -> None:
     """Print measurements as a table: a file of rows, a CSV table, or a measured directory.
@@ -60,12 +60,14 @@ def show(rows: Path, *, everything: bool, as_json: bool) -> None:
 
 @command.command("export")
 @click.argument("rows", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The table; without it, the terminal.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The table to write.  [default: print it]"
+)
 @click.option(
     "--format",
     "form",
     type=click.Choice(["csv", "parquet"]),
-    help="Without it, the name of the table tells: Parquet if it ends in .parquet, else CSV.",
+    help="Format of the table.  [default: Parquet if --out ends in .parquet, else CSV]",
 )
 def export(rows: Path, *, out: Path | None, form: str | None) -> None:
     """Write measurements as a table, one line for each group.
@@ -78,7 +80,7 @@ def export(rows: Path, *, out: Path | None, form: str | None) -> None:
     parquet = form == "parquet" if form else out is not None and out.suffix.lower() == ".parquet"
     if out is None:
         if parquet:
-            raise MdtreeError("a Parquet table is no text for a terminal: name a file with --out")
+            raise MdtreeError("a Parquet table cannot be printed: name a file with --out")
         for line in csv_lines(open_measured(rows)):
             click.echo(printable(line, keep="\n") if sys.stdout.isatty() else line, nl=False)
         return
@@ -94,10 +96,10 @@ def export(rows: Path, *, out: Path | None, form: str | None) -> None:
     type=click.Choice(list(PROTOCOLS)),
     default="paper-1",
     show_default=True,
-    help="How the numbers were measured, unless the table has a column that says it.",
+    help="How the numbers were measured, unless the table has a protocol column.",
 )
 def import_(table: Path, *, out: Path, protocol: str) -> None:
-    """Read a CSV table with our column names or those of the published tables.
+    """Import a CSV table with the column names of mdtree or of the published tables.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""The table of a series: models of families, with their errors."""
+"""The table of a series: models, their families and their errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_series(
     numbers: Sequence[str],
     analysed: Callable[[Path], Mapping[str, float | None]],
 ) -> list[SeriesModel]:
-    """Read the models; weights are analysed where the table has no numbers of its own."""
+    """Read the models; analyse their weights if the table has no numbers for them."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -26,25 +26,25 @@ def read_series(
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
         reason = getattr(fault, "strerror", None) or fault
         raise RowsError(f"{path} cannot be read as a CSV table: {reason}") from fault
-    given = [name for name in numbers if name in header]
+    number_columns = [name for name in numbers if name in header]
     if "model" not in header or not {"error", "accuracy"} & set(header):
         raise RowsError(
-            f"{path} has the columns {', '.join(header) or 'none'}; needed are model (a "
-            "checkpoint, or a name beside numbers) and error or accuracy, in percent; allowed "
-            f"besides: family, {', '.join(numbers)}"
+            f"{path} has the columns {', '.join(header) or 'none'}; it needs model (a checkpoint, "
+            "or any name if the table has numbers) and error or accuracy, in percent; optional: "
+            f"family, {', '.join(numbers)}"
         )
     if not lines:
-        raise RowsError(f"{path} has no line below its header")
+        raise RowsError(f"{path} has no lines below its header")
     members = []
     for place, line in enumerate(lines, start=2):
         where = f"{path}, line {place}"
         error = _number(line.get("error"), where, "error")
         accuracy = _number(line.get("accuracy"), where, "accuracy")
         if error is None and accuracy is None:
-            raise RowsError(f"{where}: neither error nor accuracy is given")
+            raise RowsError(f"{where}: has neither error nor accuracy; fill in one of them")
         values: Mapping[str, float | None]
-        if given:
-            values = {name: _number(line.get(name), where, name) for name in given}
+        if number_columns:
+            values = {name: _number(line.get(name), where, name) for name in number_columns}
         else:
             values = analysed(path.parent / (line["model"] or ""))
         members.append(

@@ -1,4 +1,4 @@
-"""Being stopped by a signal: as by Ctrl-C, so that files are closed and workers and folders go."""
+"""Stop signals: handled like Ctrl-C, so that files are closed and workers and folders removed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from types import FrameType
 
 __all__ = ["Stopped", "resumable", "stoppable"]
 
-_NAMES = ("SIGTERM", "SIGHUP")  # of a system that shuts down, of a terminal that is closed
-_ONCE = 5.0  # seconds in which it is one wish: `timeout` sends two, and files are closed meanwhile
+_NAMES = ("SIGTERM", "SIGHUP")  # sent when a system shuts down, when a terminal is closed
+_ONCE = 5.0  # seconds in which two signals count as one: `timeout` sends two
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal that asks for the end.  A SystemExit would be taken for a failure of the group."""
+    """A signal to stop.  A SystemExit would be taken for a failure of the group."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        self.exit_code: int = 128 + number  # as shells say it
+        self.exit_code: int = 128 + number  # as shells report it
 
 
 @contextlib.contextmanager
@@ -38,7 +38,7 @@ def stoppable() -> Iterator[None]:
     """Raise Stopped where such a signal would have ended the process; `nohup` is respected."""
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
-        numbers = []  # others may not say what a signal does
+        numbers = []  # other threads may not set signal handlers
     handled = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     last_stop = -float("inf")
 

@@ -26,9 +26,9 @@ def command() -> None:
 
 @command.command()
 @click.argument("tree")
-@click.option("--svg", type=click.Path(path_type=Path), help="Draw the tree into this file too.")
+@click.option("--svg", type=click.Path(path_type=Path), help="Also draw the tree into this file.")
 def show(tree: str, *, svg: Path | None) -> None:
-    """Print a tree: a file, or the name of one that comes with mdtree.
+    """Print a tree: a file or a name from `tree list`.
 
     \b
     Examples:
@@ -48,7 +48,7 @@ def show(tree: str, *, svg: Path | None) -> None:
         )
     )
     if saved.components:
-        click.echo("the most probable of the plausible trees, which predictions average over:")
+        click.echo("the most probable tree (predictions average over all plausible ones):")
     click.echo()
     click.echo(printable(tree_text(saved.tree), keep="\n"))
     for key, value in saved.provenance.items():
@@ -96,7 +96,7 @@ def list_(*, as_json: bool) -> None:
         for n, t in trees.items()
     ]
     click.echo(table(["name", "task", "method", "protocol", "groups", "accuracy"], lines))
-    click.echo("\naccuracy: of groups whose cell of the grid (width, data amount) was left out")
+    click.echo("\naccuracy: on groups whose grid cell (width, data amount) was left out of the fit")
     for data in dict.fromkeys(t.provenance.get("data", "") for t in trees.values()):
         names = [n for n, t in trees.items() if t.provenance.get("data", "") == data]
         click.echo(printable(f"{min(names, key=len)}: {data}"))

@@ -1,4 +1,4 @@
-"""`mdtree weights`: what the weights alone say."""
+"""`mdtree weights`: what can be learnt from the weights alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ __all__ = ["command"]
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("path", type=click.Path(path_type=Path), required=False)
-@click.option("--against", type=click.Path(path_type=Path), help="A later checkpoint to compare.")
+@click.option(
+    "--against", type=click.Path(path_type=Path), help="A later checkpoint to compare with."
+)
 @click.option(
     "--series",
     type=click.Path(path_type=Path),
@@ -29,16 +31,22 @@ __all__ = ["command"]
     type=click.Choice(["pooled", "slices", "flatten"]),
     default="pooled",
     show_default=True,
-    help="How a convolution becomes matrices.",
+    help="How to turn a convolution into matrices.",
 )
-@click.option("--ww-compat", is_flag=True, help="WeightWatcher's cut and scales.")
-@click.option("--traps", is_flag=True, help="Shuffle every layer, not only the suspicious.")
-@click.option("--embeddings", is_flag=True, help="Count embeddings in the means.")
+@click.option("--ww-compat", is_flag=True, help="Use WeightWatcher's cutoff and scaling.")
+@click.option(
+    "--traps", is_flag=True, help="Test every layer for traps, not only the suspicious ones."
+)
+@click.option("--embeddings", is_flag=True, help="Include embeddings in the means.")
 @click.option("--all", "everything", is_flag=True, help="Name every tensor that is not analysed.")
-@click.option("--weights-key", help="Which weights of a file that holds several (EMA, ...).")
-@click.option("--trust", multiple=True, metavar="NAME", help="Classes that a checkpoint may name.")
-@click.option("--threads", type=click.IntRange(min=1), help="Layers at a time; as many as cores.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the shuffling.")
+@click.option("--weights-key", help="Which weights to use if a file holds several (EMA, ...).")
+@click.option(
+    "--trust", multiple=True, metavar="NAME", help="Allow a checkpoint to use this class."
+)
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Layers in parallel.  [default: all cores]"
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the shuffling.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     path: Path | None,
@@ -49,9 +57,9 @@ def command(
     everything: bool,
     **options: Any,
 ) -> None:
-    """Analyse the spectra of weights, without data and without the network's code.
+    """Analyse weight spectra, without data and without the network's code.
 
-    PATH is a checkpoint, or a directory of them. With a directory, one line for each.
+    PATH is a checkpoint or a directory of them. A directory prints one line per checkpoint.
 
     \b
     Examples:
@@ -60,14 +68,14 @@ def command(
       mdtree weights before.pt --against after.pt
       mdtree weights --series vgg.csv
 
-    alpha is trusted only where eigenvalues stand out of those of a random matrix and the power law
-    fits; compare numbers within one family of networks only.
+    alpha is trusted only where eigenvalues stand out from those of a random matrix and the power
+    law fits. Compare numbers only within one family of networks.
     """
     if (path is None) == (series is None):
-        raise MdtreeError("give a checkpoint or a directory, or a table with --series: one of both")
+        raise MdtreeError("give either a checkpoint or directory, or a table with --series")
     if series is not None:
         if against is not None:
-            raise MdtreeError("--against compares two checkpoints, and --series many: use one")
+            raise MdtreeError("--against compares two checkpoints, --series many: use only one")
         _print_series(series, options, as_json=as_json)
         return
     assert path is not None
@@ -94,7 +102,7 @@ def _print_models(path: Path, options: dict[str, Any], *, as_json: bool, everyth
         analyses[name] = analysis
         notes += [f"{name}: {note}" for note in file_notes]
     if not analyses:
-        raise MdtreeError(f"none of {len(models)} files in {path} could be read: {notes[0]}")
+        raise MdtreeError(f"none of the {len(models)} files in {path} could be read: {notes[0]}")
     if as_json:
         content = [
             {"checkpoint": name, **analysis_json(analysis)} for name, analysis in analyses.items()
@@ -118,8 +126,8 @@ def _print_changes(path: Path, against: Path, options: dict[str, Any], *, as_jso
     layer_changes = changes(before.layers, after.layers)
     if not layer_changes:
         raise MdtreeError(
-            f"{path} and {against} have no layer of one name and size in common: "
-            "are they checkpoints of one network?"
+            f"{path} and {against} have no layers with the same name and size: "
+            "are they checkpoints of the same network?"
         )
     if as_json:
         content = [
@@ -153,7 +161,7 @@ def _print_series(table: Path, options: dict[str, Any], *, as_json: bool) -> Non
 
 
 def _models(path: Path) -> dict[str, Path]:
-    """List the checkpoints: the file itself, or those of a directory, by their paths in it."""
+    """List the checkpoints by name: the file itself, or those of a directory by relative path."""
     from mdtree.checkpoints import find_folders
 
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists fails for names that are too long
@@ -198,5 +206,5 @@ def _analysed(path: Path, options: dict[str, Any]) -> tuple[Any, tuple[str, ...]
         )
     if not analysis.layers:
         reasons = sorted({skipped.reason for skipped in analysis.skipped})
-        raise MdtreeError(f"{path} holds no matrix of weights: {'; '.join(reasons)}")
+        raise MdtreeError(f"{path} holds no weight matrices: {'; '.join(reasons)}")
     return analysis, listing.notes

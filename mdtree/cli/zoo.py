@@ -34,7 +34,7 @@ __all__ = ["command"]
 
 @click.group()
 def command() -> None:
-    """Train zoos of networks, and label them.
+    """Train zoos of networks and label them.
 
     \b
     Example:
@@ -47,9 +47,9 @@ def command() -> None:
 
 @command.command()
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where the zoo goes.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the zoo.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
-@click.option("--trust", multiple=True, metavar="NAME", help="Code that may run.")
+@click.option("--trust", multiple=True, metavar="NAME", help="Allow this code to run.")
 @executor_options
 @max_failures
 @click.option(
@@ -75,8 +75,8 @@ def train(
 ) -> None:
     """Train every network of a grid into a directory that `mdtree measure` can measure.
 
-    A run that was stopped goes on where it was. A network whose loss leaves the numbers is
-    recorded as diverged and has no weights; the others go on.
+    A command that was stopped can be run again to resume. A run whose loss becomes NaN or infinite
+    is recorded as diverged and has no weights; the others continue.
 
     \b
     Examples:
@@ -175,13 +175,13 @@ def _print_prices(
 
 def _print_trained(summary: Any, trusted: Sequence[str]) -> None:
     for name in summary.diverged:
-        click.echo(f"diverged {printable(name)}: its loss left the numbers", err=True)
+        click.echo(f"diverged {printable(name)}: its loss became NaN or infinite", err=True)
     for name, reason in summary.failed.items():
         click.echo(f"failed {printable(name)}: {paragraph(reason)}", err=True)
     if summary.left:
         click.echo(
-            f"{plural(summary.left, 'member')} not reached: too many have failed; the same command "
-            "goes on",
+            f"{plural(summary.left, 'member')} not reached: too many failures. Run the same "
+            "command again to resume.",
             err=True,
         )
     out = printable(str(summary.out))
@@ -196,17 +196,21 @@ def _print_trained(summary: Any, trusted: Sequence[str]) -> None:
 
 @command.command()
 @click.argument("rows", type=click.Path(path_type=Path))
-@click.option("--protocol", help="Rows of this protocol, where there are several.")
-@click.option("--margin", type=float, help="Points that count as noise; else the seeds' spread.")
-@click.option("--svg", type=click.Path(path_type=Path), help="Write the phase diagrams here.")
+@click.option("--protocol", help="Use only rows of this protocol.")
+@click.option(
+    "--margin", type=float, help="Points that count as noise.  [default: spread over seeds]"
+)
+@click.option(
+    "--svg", type=click.Path(path_type=Path), help="Draw the phase diagrams into this file."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def label(
     rows: Path, *, protocol: str | None, margin: float | None, svg: Path | None, as_json: bool
 ) -> None:
-    """Say what is wrong with each group of a measured zoo, from the grid alone.
+    """Label each group of a measured zoo with its failure mode, from the grid alone.
 
-    ROWS is the directory of a zoo, a file of rows, or a table. The mode of a group is that of the
-    one change which gains most test accuracy, if it gains more than the noise between seeds.
+    ROWS is the directory of a zoo, a file of rows, or a table. The mode of a group follows from
+    the single change that gains most test accuracy, if it gains more than the noise between seeds.
 
     \b
     Examples:
@@ -242,7 +246,7 @@ def label(
     _print_labels(groups, labels)
     click.echo("\n" + phase_text(diagrams))
     if svg is not None:
-        click.echo(f"the picture is in {printable(str(svg))}")
+        click.echo(f"picture written to {printable(str(svg))}")
 
 
 def _gain(label: Any, remedy: str) -> str:
@@ -283,14 +287,14 @@ def _print_labels(groups: list[str], labels: list[Any]) -> None:
     text = "; ".join(
         f"{LETTERS[mode]} {remedy.replace('_', ' ')} ({mode})" for remedy, mode in remedies.items()
     )
-    click.echo(f"\npoints of test accuracy to gain by one change alone: {text}")
+    click.echo(f"\npoints of test accuracy that one change alone would gain: {text}")
     if any(label.unknown for label in labels):
-        click.echo("? unknown: the grid ends there")
+        click.echo("?: unknown, because the grid ends there")
     counts = {mode: sum(label.mode == mode for label in labels) for mode in FAILURE_MODES}
     text = ", ".join(f"{count} {mode}" for mode, count in counts.items() if count)
     click.echo(f"{plural(len(labels), 'group')}: {text}")
     noisy = sum(label.in_noise for label in labels)
     click.echo(
         f"{noisy} of {plural(len(labels), 'label')} ({noisy / len(labels):.0%}) inside the noise: "
-        "another change gains as much, within the margin"
+        "another answer is as good within the margin"
     )

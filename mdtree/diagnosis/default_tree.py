@@ -1,7 +1,7 @@
-"""The default tree: of the protocol of the rows, the one that was fitted on the most groups.
+"""The default tree: among the trees for the rows' protocol, the one fitted to the most groups.
 
-It never depends on the numbers of the rows, so that the verdict of a group is the same alone and
-beside others.
+It never depends on the numbers in the rows, so a group gets the same verdict alone and among
+others.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from mdtree.trees import SavedTree
 
 __all__ = ["ChosenTree", "choose_tree"]
 
-_TASK = "failure"  # the one that answers with all modes
+_TASK = "failure"  # the task that can answer with every mode
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenTree:
-    """A tree, and why it was taken."""
+    """A tree and the reason for choosing it."""
 
     name: str
     saved: SavedTree
@@ -28,7 +28,16 @@ class ChosenTree:
 
 
 def choose_tree(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> ChosenTree:
-    """Take the tree of the rows' protocol that was fitted on the most groups."""
+    """Choose the tree for the rows' protocol that was fitted to the most groups.
+
+    Args:
+        rows: The rows to diagnose, all measured by one protocol.
+        trees: The trees to choose from, by name.
+
+    Raises:
+        ProtocolError: If the rows have several protocols, or no tree was fitted to theirs.
+
+    """
     protocol = one_protocol(rows)
     candidates = {
         name: saved
@@ -38,9 +47,8 @@ def choose_tree(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> ChosenTr
     if not candidates:
         protocols = sorted({saved.protocol for saved in trees.values() if saved.task == _TASK})
         raise ProtocolError(
-            f"no tree that comes with mdtree was fitted on rows of protocol {protocol} "
-            f"(there are trees for {', '.join(protocols) or 'none'}): fit one with `mdtree fit`, "
-            "and name it with --tree"
+            f"mdtree comes with no tree for protocol {protocol} (there are trees for "
+            f"{', '.join(protocols) or 'none'}): fit one with `mdtree fit` and name it with --tree"
         )
     name = max(sorted(candidates), key=lambda candidate: candidates[candidate].groups)
     return ChosenTree(name=name, saved=candidates[name], why=_why(protocol, len(candidates)))
@@ -48,5 +56,5 @@ def choose_tree(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> ChosenTr
 
 def _why(protocol: str, count: int) -> str:
     if count == 1:
-        return f"it is the only tree for protocol {protocol} that answers with all failure modes"
-    return f"of the trees for protocol {protocol}, it was fitted on the most groups"
+        return f"it is the only tree for protocol {protocol} that covers all failure modes"
+    return f"of the trees for protocol {protocol}, it was fitted to the most groups"

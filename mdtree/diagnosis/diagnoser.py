@@ -32,20 +32,34 @@ from mdtree.version import __version__
 
 __all__ = ["Diagnoser", "with_facts"]
 
-_DECISIVE = 0.5  # probability that a missing metric changes the answer: more, and it is none
-_STABLE = 0.9  # share of resamples with the same answer, from which error bars do no harm
-_OUTSIDE = 0.5  # of a probability that is enough to be among the answers
+_DECISIVE = 0.5  # above this probability that a missing metric changes the answer, it is `unsure`
+_STABLE = 0.9  # share of resamples with the same answer from which error bars do no harm
+_OUTSIDE = 0.5  # share of the usual level that is enough to be among the answers
 
 
 class Diagnoser:
-    """One tree, ready to diagnose rows."""
+    """A tree that is ready to diagnose rows; call it with a row to get a verdict.
+
+    Args:
+        saved: The tree.
+        name: The name of the tree in verdicts.
+        chosen: Why this tree was chosen.
+        confidence: The probability below which a verdict is `unsure`.
+        seed: The seed of resampling.
+        allow_protocol_mismatch: Diagnose rows of another protocol as well, with a warning.
+
+    Raises:
+        TreeError: If the confidence is not a probability, or the tree answers with something that
+            is not a failure mode.
+
+    """
 
     def __init__(
         self,
         saved: SavedTree,
         *,
         name: str,
-        chosen: str = "it was asked for",
+        chosen: str = "it was requested",
         confidence: float = CONFIDENCE,
         seed: int = 0,
         allow_protocol_mismatch: bool = False,
@@ -55,7 +69,7 @@ class Diagnoser:
         modes = {name for task in TASKS.values() for name in task.classes}
         for answer in saved.classes:
             if answer not in modes:
-                raise TreeError(f"the tree answers {answer!r}, which is no failure mode")
+                raise TreeError(f"the tree answers {answer!r}, which is not a failure mode")
         self.saved = saved
         self.ensemble: TreeEnsemble = TreeEnsemble(saved)
         self.name: str = name
@@ -64,7 +78,7 @@ class Diagnoser:
         self._allow_protocol_mismatch = allow_protocol_mismatch
 
     def __call__(self, row: Row) -> Verdict:
-        """Say what is wrong with a group."""
+        """Return the verdict on a group."""
         if is_diverged(row):
             return diverged_verdict(row, self._basis(row), self._confidence)
         line = self.line(row)
@@ -117,9 +131,9 @@ class Diagnoser:
     def _answers(
         self, probabilities: Mapping[str, float], outlier: OutOfDistribution | None
     ) -> dict[str, tuple[str, ...]]:
-        """List the answers that the right one is among, for each coverage.
+        """Return the prediction set for each coverage.
 
-        Of a group unlike all others the list is longer: what is half as probable belongs to it.
+        It is larger for a group unlike the training groups: half the usual probability is enough.
         """
         model = self.saved.gain_model
         if model is None:
@@ -131,16 +145,16 @@ class Diagnoser:
         }
 
     def _disagreement(self, leaf: Leaf, likely: str) -> str | None:
-        """Say where the tree that explains ends at another answer than what decides."""
+        """Return a warning if the tree that explains and the regression that decides disagree."""
         if self.saved.gain_model is None or leaf.answer == likely:
             return None
         return (
-            f"the one tree that explains ends at {leaf.answer}; the regression of gains, "
-            f"which decides, says {likely}"
+            f"the tree shown here ends at {leaf.answer}; the verdict comes from the gain "
+            f"regression, which says {likely}"
         )
 
     def _roughness(self, row: Row, stability: float | None) -> str | None:
-        """Name measurements that did not reach their tolerance, where the verdict needs that."""
+        """Return a warning about measurements that are too rough for a stable verdict."""
         if stability is None or stability >= _STABLE:
             return None
         needs = {need for name in self.ensemble.features for need in FEATURES[name].needs}
@@ -155,18 +169,18 @@ class Diagnoser:
         if not rough:
             return None
         return (
-            f"{', '.join(rough)} did not reach the tolerance, and the error bars leave another "
-            "answer possible: more seeds make them smaller"
+            f"{', '.join(rough)} did not reach the tolerance, and within the error bars another "
+            "answer is possible: more seeds make them smaller"
         )
 
     def mode(self, shares: Floats) -> str:
-        """Name the verdict that probabilities of the classes lead to."""
+        """Return the verdict for given class probabilities."""
         likely = self.saved.classes[int(first_best(shares))]
         sure = float(shares.max()) >= self._confidence and likely in FAILURE_MODES
         return likely if sure else UNSURE
 
     def line(self, row: Row) -> Floats:
-        """Collect the features of a row."""
+        """Return the features of a row."""
         matrix = self.saved.matrix([row], allow_protocol_mismatch=self._allow_protocol_mismatch)
         features: Floats = matrix[0]
         return features
@@ -175,7 +189,7 @@ class Diagnoser:
         return dict(zip(self.saved.features, map(float, line), strict=True))
 
     def _errors(self, draws: Floats) -> dict[str, float]:
-        """Give each feature the standard deviation of its draws."""
+        """Return the standard deviation of the draws for each feature."""
         errors = {}
         for name, column in zip(self.saved.features, draws.T, strict=True):
             values = column[~np.isnan(column)]
@@ -184,7 +198,7 @@ class Diagnoser:
         return errors
 
     def _stability(self, line: Floats, draws: Floats, place: int) -> float | None:
-        """Say how often redrawn measurements lead to the same answer; None without error bars."""
+        """Return the share of resamples with the same answer; None without error bars."""
         same = (draws == line) | (np.isnan(draws) & np.isnan(line))
         if same.all():
             return None
@@ -196,18 +210,18 @@ class Diagnoser:
         doubts = []
         if not probability >= self._confidence:
             doubts.append(
-                f"{likely} is the most probable answer with {100 * probability:.0f} %, and a "
-                f"verdict needs {100 * self._confidence:.0f} %"
+                f"{likely} is the most probable answer ({100 * probability:.0f} %), but a verdict "
+                f"needs {100 * self._confidence:.0f} %"
             )
         if likely not in FAILURE_MODES:
             doubts.append(
-                "a change of temperature gains most, and this tree does not say in which direction"
+                "a change of temperature gains most, but this tree does not say in which direction"
             )
         if blind:
             doubts.append("nothing that the tree asks for was measured")
         doubts.extend(
-            f"{measurement.metric} is not known, and would change the answer with "
-            f"{100 * measurement.flips:.0f} %"
+            f"{measurement.metric} is not known and has a {100 * measurement.flips:.0f} % chance "
+            "of changing the answer"
             for measurement in missing[:1]
             if not blind and self.saved.gain_model and measurement.flips > _DECISIVE
         )
@@ -219,13 +233,14 @@ class Diagnoser:
         warnings += [remark for remark in remarks if remark is not None]
         if row.protocol != saved.protocol:
             warnings.append(
-                f"the tree is of protocol {saved.protocol} and the row of {row.protocol}"
+                f"the tree was fitted to protocol {saved.protocol}, but the row has protocol "
+                f"{row.protocol}"
             )
         if row.failure is not None:
             problem = (
-                "the numbers are of an earlier measurement, a later attempt failed"
+                "the numbers come from an earlier measurement; a later attempt failed"
                 if row.outlived
-                else "the group could not be measured whole"
+                else "the group was only partly measured"
             )
             warnings.append(f"{problem}: {row.failure.reason}")
         versions = dict(row.provenance.versions) if row.provenance is not None else {}
@@ -244,14 +259,14 @@ class Diagnoser:
 
 
 def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
-    """Add what the user knows."""
+    """Return the row with facts from the user, which replace those of the same name."""
     return replace(row, facts={**row.facts, **facts}) if facts else row
 
 
 def _next_step(
     missing: Sequence[MissingMeasurement], row: Row, likely: str, expected_gains: Sequence[Gain]
 ) -> str:
-    """Say what would decide between the answers."""
+    """Return what would decide between the answers."""
     obtainable = [
         measurement
         for measurement in missing
@@ -259,12 +274,10 @@ def _next_step(
     ]
     if not obtainable:
         tried = (
-            ": try the two changes at the head of the list of gains"
-            if len(expected_gains) > 1
-            else ""
+            ": try the first two changes in the list of gains" if len(expected_gains) > 1 else ""
         )
         return (
-            f"more seeds make the error bars smaller; otherwise nothing that mdtree measures tells "
+            f"add seeds to make the error bars smaller; nothing else that mdtree measures can tell "
             f"{likely} from the next answer{tried}"
         )
     first = obtainable[0]
@@ -274,13 +287,13 @@ def _next_step(
         untold = [fact for name in first.features for fact in untold_facts(name, row)]
         wrong = [need for name in first.features for need in FEATURES[name].needs]
         facts = dict.fromkeys(untold or wrong)
-        how = f"tell {', '.join(facts)} with --fact"
+        how = f"give {', '.join(facts)} with --fact"
     else:
         how = (
-            f"measure {first.metric} ({', '.join(first.features)}; its cost: "
+            f"measure {first.metric} ({', '.join(first.features)}; to see its cost: "
             f"mdtree measure --metrics {first.metric} --dry-run)"
         )
     flips = f"{100 * first.flips:.0f}"
     if flips == "0":
-        return f"{how}: it does not change the answer, at most how sure it is"
-    return f"{how}: it changes the answer with a probability of {flips} %"
+        return f"{how}: this does not change the answer, only how sure it is"
+    return f"{how}: this has a {flips} % chance of changing the answer"

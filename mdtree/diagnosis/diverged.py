@@ -1,4 +1,4 @@
-"""Training that diverged: weights that are no numbers are a verdict, and need no tree."""
+"""Training that diverged: NaN or infinite weights lead to a verdict without a tree."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mdtree.rows import Measured, Row
 __all__ = ["diverged_verdict", "has_numbers", "is_diverged"]
 
 _MODE = "temperature_high"
-_SMALLER = 10  # times, the learning rate: what diverges is seldom near the edge
+_SMALLER = 10  # times smaller learning rate: training that diverges is seldom near the edge
 
 
 def has_numbers(row: Row) -> bool:
-    """Say whether anything of a group was measured."""
+    """Check whether anything was measured for a group."""
     return any(isinstance(value, Measured) for value in row.quantities.values())
 
 
 def is_diverged(row: Row) -> bool:
-    """Say whether the weights of a group are no numbers, and nothing else of it is known."""
+    """Check whether the weights of a group are NaN or infinite and nothing else was measured."""
     return (
         row.failure is not None
         and row.failure.kind == DivergedError.__name__
@@ -31,8 +31,8 @@ def is_diverged(row: Row) -> bool:
 
 
 def diverged_verdict(row: Row, basis: Basis, confidence: float) -> Verdict:
-    """Say that training was too hot: the steps were so large that the weights left the numbers."""
-    assert row.failure is not None  # `is_diverged` has said so
+    """Return the verdict `temperature_high`: the steps were so large that training diverged."""
+    assert row.failure is not None  # `is_diverged` has checked it
     rate = number_of(row, "learning_rate")
     change = f": learning rate {rate:.10g} -> {rate / _SMALLER:.10g}" if rate else ""
     return Verdict(
@@ -58,8 +58,8 @@ def diverged_verdict(row: Row, basis: Basis, confidence: float) -> Verdict:
         stability=None,
         gains=(),
         advice=(
-            f"{advice(_MODE, ())}{change}; where that does not help, look for numbers in the data "
-            "or a precision that cannot hold them"
+            f"{advice(_MODE, ())}{change}; if that does not help, look for extreme values in the "
+            "data or a precision that overflows"
         ),
         outlier=None,
         missed=(),

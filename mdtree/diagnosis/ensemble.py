@@ -1,6 +1,6 @@
-"""The ensemble of all plausible trees: what they say of a group, also where features are missing.
+"""The ensemble of all plausible trees, which predicts even if features are missing.
 
-What is missing is averaged over the training groups, weighted by how alike they are in the rest:
+Missing features are averaged over the training groups, weighted by similarity in the others:
 
     P(class | known) = sum_g w_g P(class | known, missing of g) / sum_g w_g,
     w_g = n_g exp(-((d_g - min d) / 0.1)^2),   d_g = mean over known questions of
@@ -26,8 +26,8 @@ from mdtree.trees.template import DECIMALS, questions_of
 __all__ = ["TreeEnsemble"]
 
 _ALIKE = 0.1  # of the cells of a question
-_POINTS = (np.arange(200) + 0.5) / 200  # levels at which what is missing is filled in
-_SIMILAR = 40  # training groups from which a regression of gains takes what is missing
+_POINTS = (np.arange(200) + 0.5) / 200  # levels at which missing features are filled in
+_SIMILAR = 40  # training groups from which a gain regression takes missing features
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class _Case:
 
 
 class TreeEnsemble:
-    """All plausible trees of a saved tree; prepared once, asked often."""
+    """All plausible trees of a saved tree, prepared once for many predictions."""
 
     def __init__(self, saved: SavedTree) -> None:
         self.saved = saved
@@ -51,7 +51,7 @@ class TreeEnsemble:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """List the features that any of the trees asks for, each once."""
+        """Return the features that any of the trees asks for, each once."""
         if self.saved.gain_model is not None:
             return tuple(self.saved.features[n] for n in self.saved.gain_model.regression.columns)
         names = [
@@ -62,22 +62,22 @@ class TreeEnsemble:
         return tuple(dict.fromkeys(names or _split_features(self.saved.tree)))
 
     def probabilities(self, matrix: Floats) -> Floats:
-        """Give the probability of each class for each line of features; NaN is missing."""
+        """Return the probability of each class for each line of features; NaN is missing."""
         if not self._posteriors:
             return probabilities(self.saved, matrix)
         return self._mixed(matrix, votes=False)
 
     def votes(self, matrix: Floats) -> Floats | None:
-        """Give the share of the plausible trees that answer each class; None for a single one."""
+        """Return the share of plausible trees that answer each class; None for a single tree."""
         return self._mixed(matrix, votes=True) if self._posteriors else None
 
     def outlook(self, line: Floats, features: Collection[str]) -> tuple[Floats, Floats]:
-        """Say how the probabilities may come out once these missing features are known.
+        """Return the possible probabilities once these missing features are known.
 
-        One line for each outcome, and its share.  The n-th outcome of one template goes with the
-        n-th of the others: they are in the order of the missing features.  A single tree has an
-        outcome for each leaf that the walk may reach, and a regression of gains one for each
-        of the training groups that are most alike.
+        One line for each outcome, and the share of each.  The n-th outcome of one template goes
+        with the n-th of the others: they are in the order of the missing features.  A single tree
+        has an outcome for each leaf that the walk may reach, and a gain regression has one for
+        each of the most similar training groups.
         """
         if self.saved.gain_model is not None:
             lines = self._filled_in(self.saved.gain_model, line, features)
@@ -96,7 +96,7 @@ class TreeEnsemble:
         return out, np.full(len(_POINTS), 1 / len(_POINTS))
 
     def _filled_in(self, model: GainModel, line: Floats, features: Collection[str]) -> Floats:
-        """Take what is missing from the training groups that are most alike in the rest."""
+        """Fill in missing features from the training groups that are most similar in the rest."""
         lines = np.repeat(line[None], _SIMILAR, axis=0)
         similar = model.regression.alike(line, _SIMILAR)
         if not len(similar):
@@ -139,7 +139,7 @@ def _split_features(node: Node) -> list[str]:
 def _reachable_leaves(
     node: Node, values: dict[str, float], features: Collection[str]
 ) -> Iterator[Leaf]:
-    """List the leaves that a walk may reach once these missing features are known."""
+    """Yield the leaves that a walk may reach once these missing features are known."""
     if isinstance(node, Leaf):
         yield node
         return
@@ -155,7 +155,7 @@ def _reachable_leaves(
 
 
 def _completed(template_posterior: Posterior, case: _Case, *, votes: bool = False) -> Floats:
-    """Average over the training groups that stand in for what is missing."""
+    """Average over the training groups that stand in for the missing features."""
     predict = template_posterior.votes if votes else template_posterior.at
     if not case.missing.any():
         return np.asarray(predict(case.cells[None])[0])
@@ -169,7 +169,7 @@ def _completed(template_posterior: Posterior, case: _Case, *, votes: bool = Fals
 
 
 def _outcomes(template_posterior: Posterior, case: _Case, features: Collection[str]) -> Floats:
-    """Give the answers at evenly spaced levels of these features, the lowest first."""
+    """Return the answers at evenly spaced levels of these features, the lowest first."""
     known_now = case.missing & np.array(
         [name in features for name in _questions(template_posterior)], dtype=bool
     )
@@ -190,7 +190,7 @@ def _outcomes(template_posterior: Posterior, case: _Case, features: Collection[s
 
 
 def _similar_groups(template_posterior: Posterior, case: _Case) -> tuple[Ints, Floats]:
-    """Weigh the training groups by how alike they are in what is known: cells, and shares."""
+    """Return the cells of the training groups, and weights by similarity in known features."""
     binned = template_posterior.binned
     filled = binned.counts.any(axis=1)
     cells, weights = binned.cells[filled], binned.counts[filled].sum(axis=1)

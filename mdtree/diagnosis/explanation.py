@@ -13,7 +13,7 @@ from mdtree.trees.node import KNOWN
 
 __all__ = ["decision_steps"]
 
-_ROUNDING = 1e-9  # a smaller relative error is one of arithmetic
+_ROUNDING = 1e-9  # a smaller relative error comes from arithmetic
 
 
 def decision_steps(
@@ -21,13 +21,13 @@ def decision_steps(
 ) -> tuple[tuple[DecisionStep, ...], Leaf]:
     """Walk from the root to a leaf; `errors` are the standard errors of the features.
 
-    A single tree has its own way for a missing feature.  A posterior's answer looked at all that is
-    known: its way is the side on which most training groups had that answer.
+    A single tree has its own side for a missing feature.  The answer of a posterior rests on all
+    known features, so its walk takes the side on which most training groups had that answer.
     """
-    tree, missing_note = saved.tree, "most training groups went this way"
+    tree, missing_note = saved.tree, "most training groups"
     if saved.components:
         tree = _toward_answer(tree, likely)
-        missing_note = "most groups with this answer went this way"
+        missing_note = "most training groups with this answer"
     steps, leaf = walk(tree, values)
     return tuple(
         _decision_step(step, errors.get(step.feature, 0.0), missing_note) for step in steps
@@ -72,8 +72,6 @@ def _sentence(step: Step, stderr: float, missing_note: str) -> str:
     name = feature.name.removeprefix("log_" if feature.logarithm else "").replace("_", " ")
     if step.threshold == KNOWN:
         return f"{name} is {'known' if step.went == 'low' else 'not known'}"
-    if math.isnan(step.value):
-        return f"{name} is not known: {missing_note}"
     meaning = feature.low if step.went == "low" else feature.high
     unit = f" {feature.unit}" if feature.unit else ""
     value, threshold, error = step.value, step.threshold, stderr
@@ -81,6 +79,8 @@ def _sentence(step: Step, stderr: float, missing_note: str) -> str:
         value, threshold, error = (math.exp(min(x, 700.0)) for x in (value, threshold, stderr))
     bar = _bar(value, error, logarithm=feature.logarithm)
     sign = "<=" if step.went == "low" else ">"
+    if math.isnan(step.value):
+        return f"{name} is not known: {missing_note} have {sign} {threshold:.4g}{unit}"
     return f"{name} {value:.4g}{bar}{unit} {sign} {threshold:.4g}{unit}: {meaning}"
 
 

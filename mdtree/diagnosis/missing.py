@@ -1,4 +1,4 @@
-"""What was not measured: which metrics the trees ask for in vain, and what those could change."""
+"""What was not measured: the metrics that the trees need, and what they could change."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = [
     "untold_facts",
 ]
 
-FACTS = "facts"  # in place of a metric
+FACTS = "facts"  # takes the place of a metric
 NOT_POSITIVE = "cannot be computed: it needs a positive number"
 
 
 def missing_measurements(
     ensemble: TreeEnsemble, row: Row, line: Floats
 ) -> tuple[MissingMeasurement, ...]:
-    """List the metrics without which features are missing, those that may change most first."""
+    """Return the missing metrics, those that may change most first."""
     measurements = [
         MissingMeasurement(
             metric=metric,
@@ -45,7 +45,7 @@ def missing_measurements(
 
 
 def missing_by_metric(ensemble: TreeEnsemble, row: Row, line: Floats) -> dict[str, list[str]]:
-    """List the features that are asked for in vain, by the metric that would tell them."""
+    """Return the missing features of the trees by the metric that would provide them."""
     names = ensemble.saved.features
     by_metric: dict[str, list[str]] = {}
     for name in ensemble.features:
@@ -55,7 +55,7 @@ def missing_by_metric(ensemble: TreeEnsemble, row: Row, line: Floats) -> dict[st
 
 
 def metric_of(feature: str, row: Row) -> str:
-    """Name the metric that would tell a feature; `facts` where it is for the user to tell."""
+    """Return the metric that would provide a feature; `facts` if the user must provide it."""
     needs = FEATURES[feature].needs
     unmeasured = [name for name in needs if name in QUANTITIES and not _measured(name, row)]
     if not unmeasured and untold_facts(feature, row):
@@ -67,9 +67,9 @@ def metric_of(feature: str, row: Row) -> str:
 
 
 def untold_facts(feature: str, row: Row) -> list[str]:
-    """List the facts that a feature needs, and that neither stand in a row nor follow from it."""
-    told = {*row.facts, *numbers_of(row)}
-    return [name for name in FEATURES[feature].needs if name in KNOWN_FACTS and name not in told]
+    """Return the facts that a feature needs and that are not in a row and do not follow from it."""
+    known = {*row.facts, *numbers_of(row)}
+    return [name for name in FEATURES[feature].needs if name in KNOWN_FACTS and name not in known]
 
 
 def _measured(name: str, row: Row) -> bool:

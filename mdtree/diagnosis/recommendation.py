@@ -1,4 +1,4 @@
-"""Recommendation: what each change alone would bring, learnt from the training groups."""
+"""Recommendation: what each single change would gain, learnt from the training groups."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from mdtree.trees.gain_model import GainModel
 __all__ = ["advice", "gains", "regression_gains", "resources"]
 
 _NOTHING = 0.05  # points; less is not worth a line
-_FARTHEST = 8.0  # that a fact is changed by
+_FARTHEST = 8.0  # the largest factor by which a fact is changed
 _USUAL = 4.0
-_LARGEST = 1e15  # a fact beyond it is no fact
+_LARGEST = 1e15  # no fact is larger
 
-# remedy -> what to do, where no fact is known
+# remedy -> what to do
 _DO = {
     "raise_temperature": "train with a smaller batch or a larger learning rate",
     "lower_temperature": "train with a larger batch or a smaller learning rate",
-    "enlarge_model": "take a larger network",
+    "enlarge_model": "use a larger network",
     "add_data": "get more training data",
 }
 
 
 def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
-    """List the changes that gained the groups of a leaf something, the best first."""
+    """Return the changes that gained something in the groups of a leaf, the best first."""
     return _best_first(_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items())
 
 
 def regression_gains(
     model: GainModel, line: Floats, leaf: Leaf, row: Row, likely: str
 ) -> tuple[Gain, ...]:
-    """List the changes that a regression expects to gain something, the likely answer's first.
+    """Return the changes that a regression expects to gain something, the likely answer's first.
 
-    It is nearly always the one with the largest gain: where two gains are close, the chances of
-    the answers decide.  The others follow, the best first.  A gain is a part of the test error of
-    the group: where that is not known, there is none to tell.
+    It nearly always has the largest gain; if two gains are close, the chances of the answers
+    decide.  The others follow, the best first.  Gains are relative to the test error of the group:
+    if that is not known, there are none.
     """
     error = _test_error(row)
     if error is None:
@@ -72,7 +72,7 @@ def regression_gains(
 
 
 def resources(expected_gains: Iterable[Gain]) -> str | None:
-    """Say which gains more, data or a larger network; None where neither gains anything."""
+    """Return which gains more, data or a larger network; None if neither gains anything."""
     modes = TASKS["resources"].classes
     means = {gain.mode: gain.mean for gain in expected_gains if gain.mode in modes}
     return max(modes, key=lambda mode: means.get(mode, 0.0)) if means else None
@@ -91,7 +91,7 @@ def _test_error(row: Row) -> float | None:
 
 
 def _change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[None, None]:
-    """Choose the fact to change: one that is known, and as far as groups like this one had to."""
+    """Choose a known fact to change, by as much as groups like this one needed."""
     way = leaf.ways.get(remedy)
     if (
         way is not None
@@ -107,25 +107,25 @@ def _change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[N
 
 
 def advice(mode: str, expected_gains: Sequence[Gain], *, regressed: bool = False) -> str:
-    """Say the next step for a failure mode in one sentence.
+    """Return the next step for a failure mode in one sentence.
 
-    Where gains are `regressed`, `none` says that the largest of them is within the noise.
+    If gains are `regressed`, the one for `none` says that the largest of them is within the noise.
     """
     if mode == "none":
         best = max((gain.mean for gain in expected_gains), default=0.0)
-        much = f"more than {best:.1f} points, which is within the noise"
-        told = much if regressed and best >= _NOTHING else "much"
-        return f"leave training as it is: no single change gained groups like this one {told}"
+        limit = f"more than {best:.1f} points, which is within the noise"
+        amount = limit if regressed and best >= _NOTHING else "much"
+        return f"leave training as it is: in groups like this one, no single change gained {amount}"
     remedy = next((name for name, mended_mode in REMEDIES.items() if mended_mode == mode), None)
     if remedy is None:
-        return "compare a smaller and a larger batch: a change of temperature gains most"
+        return "try both a smaller and a larger batch: a change of temperature gains most"
     gain = next((gain for gain in expected_gains if gain.remedy == remedy), None)
     if gain is None:
         return _DO[remedy]
     step = "" if gain.old is None else f": {_changed(gain)}"
     spread = "" if gain.low is None else f" ({gain.low:.1f} to {gain.high:.1f})"
     return (
-        f"{_DO[remedy]}{step}; it gained groups like this one {gain.mean:.1f} points of test "
+        f"{_DO[remedy]}{step}; groups like this one gained {gain.mean:.1f} points of test "
         f"accuracy{spread}"
     )
 
@@ -156,7 +156,7 @@ def _gain(remedy: str, mean: float, leaf: Leaf, row: Row) -> Gain:
 def _change(
     old: float | None, factor: float, *, is_integer: bool
 ) -> tuple[float, float] | tuple[None, None]:
-    """Give the old and the new value of a fact, where both are known and not the same."""
+    """Return the old and the new value of a fact if both are known and differ."""
     if old is None or not 1 / _LARGEST < old * factor < _LARGEST:
         return None, None
     new = _round_to_two_digits(old * factor, is_integer=is_integer)
@@ -164,9 +164,9 @@ def _change(
 
 
 def _round_to_two_digits(value: float, *, is_integer: bool) -> float:
-    """Round to two digits: a recommendation is no measurement.
+    """Round to two digits: a recommendation is not a measurement.
 
-    Counts stay whole, at least 1, and become a power of two where that is nearer.
+    Counts stay whole, at least 1, and become a power of two if that is nearer.
     """
     rounded = round(value, 1 - math.floor(math.log10(value)))
     if not is_integer:

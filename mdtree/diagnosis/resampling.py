@@ -1,7 +1,7 @@
-"""Resampling: what the error bars of the measurements do to the features of a row.
+"""Resampling: the effect of measurement error on the features of a row.
 
-Every quantity is drawn anew from a normal distribution around its value; one that is positive by
-nature (the Hessian's) from a log-normal one of the same mean and spread.
+Every quantity is redrawn from a normal distribution around its value; quantities that cannot be
+negative (such as the Hessian's) from a log-normal distribution with the same mean and spread.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _POSITIVE = (
     "chance_loss",
 )
 _PERCENT = ("train_error", "test_error")
-_LARGEST = 1e100  # of what is drawn: its square is finite
+_LARGEST = 1e100  # largest drawn value: its square is finite
 
 
 def resampled(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) -> Floats:
-    """Give the features of a row as they could have been measured: one line for each draw."""
+    """Return the features of a row as they could have been measured: one line for each draw."""
     rng = np.random.default_rng(seed)
     quantities = ((name, value) for name, value in row.quantities.items() if name in QUANTITIES)
     drawn_values = {name: _draw(name, value, draws, rng) for name, value in quantities}

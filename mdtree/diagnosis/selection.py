@@ -1,4 +1,4 @@
-"""The selection of a tree: the one that was asked for, or the default of the protocol."""
+"""The selection of a tree: the requested one, or the default for the protocol."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ __all__ = ["can_be_diagnosed", "diagnoser_for", "tree_for"]
 
 
 def tree_for(rows: Sequence[Row], tree: SavedTree | str | None) -> ChosenTree:
-    """Take a tree, the one of a name or a file, or the default of the protocol."""
-    why = "it was asked for"
+    """Return the tree to use: a given one, a name or a file, or the default for the protocol.
+
+    Raises:
+        TreeError: If there is no tree of that name, or the file is not a tree.
+        ProtocolError: If no tree is given and none was fitted to the rows' protocol.
+
+    """
+    why = "it was requested"
     if tree is None:
         return choose_tree(rows, shipped_trees())
     if isinstance(tree, str):
@@ -34,12 +40,26 @@ def diagnoser_for(
     seed: int = 0,
     allow_protocol_mismatch: bool = False,
 ) -> Diagnoser:
-    """Make a diagnoser of a tree, its name or its file, or the default of the protocol."""
+    """Make a diagnoser for rows.
+
+    Args:
+        rows: The rows that it will diagnose.
+        tree: A tree, its name or its file; None: the default for the rows' protocol.
+        confidence: The probability below which a verdict is `unsure`; None: the usual one.
+        seed: The seed of resampling.
+        allow_protocol_mismatch: Use a tree of another protocol as well, with a warning.
+
+    Raises:
+        MdtreeError: If nothing was measured in any row.
+        TreeError: If there is no such tree.
+        ProtocolError: If there is no default tree for the rows' protocol.
+
+    """
     measured = [row for row in rows if can_be_diagnosed(row)]
     if not measured:
         reasons = {row.failure.reason for row in rows if row.failure is not None}
         reason = f": {min(reasons)}" if reasons else ""
-        raise MdtreeError(f"no group could be measured, so there is nothing to judge{reason}")
+        raise MdtreeError(f"no group could be measured, so there is nothing to diagnose{reason}")
     chosen = tree_for(measured, tree)
     return Diagnoser(
         chosen.saved,
@@ -52,5 +72,5 @@ def diagnoser_for(
 
 
 def can_be_diagnosed(row: Row) -> bool:
-    """Say whether anything of a group was measured, or it is known that training diverged."""
+    """Check whether a group has any measurement, or its training is known to have diverged."""
     return is_diverged(row) or has_numbers(row)

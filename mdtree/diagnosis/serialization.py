@@ -25,11 +25,11 @@ _DIAGNOSIS = TypeAdapter(Diagnosis)
 
 
 def to_plain_data(verdict: Verdict) -> dict[str, Any]:
-    """Turn a verdict into what JSON can hold; what is infinite becomes null."""
+    """Return a verdict as plain values for JSON; infinite numbers become null."""
     content: dict[str, Any] = _VERDICT.dump_python(verdict, mode="json")
     return content
 
 
 def schema() -> dict[str, Any]:
-    """Give the JSON schema of what is printed."""
+    """Return the JSON schema of the output of `mdtree diagnose --json`."""
     return _DIAGNOSIS.json_schema()

@@ -1,8 +1,8 @@
 """When to stop measuring: what a metric may change, and whether that is worth its time.
 
-A metric is worth its time where the verdict changes with a probability of at least 1 %, and 1 %
-more for every minute that it takes.  It is looked at alone and together with all that is cheaper:
-some numbers say something only beside others.
+A metric is worth its time if it changes the verdict with a probability of at least 1 %, plus 1 %
+for every minute that it takes.  It is considered alone and together with all cheaper metrics:
+some numbers are informative only in combination with others.
 """
 
 from __future__ import annotations
@@ -26,35 +26,43 @@ _SECONDS = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Prospect:
-    """What measuring some metrics may bring, the cheapest of them first."""
+    """The possible effect of measuring some metrics, the cheapest of them first."""
 
     metrics: tuple[str, ...]
-    change: float  # the probability that the verdict is another one then
-    seconds: float  # that they take together
+    change: float  # the probability that the verdict changes
+    seconds: float  # for all of them together
 
     @property
     def surplus(self) -> float:
-        """Say by how much the change is more likely than is needed for the time."""
+        """Return how far the probability of a change exceeds what the time requires."""
         return self.change - _LEAST - _MINUTE * self.seconds / _SECONDS
 
 
 def next_metric(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> Prospect | None:
-    """Choose what to measure next; None where nothing is worth its time.
+    """Choose the metric to measure next; None if nothing is worth its time.
 
     Args:
-        diagnoser: What decides.
-        row: What is known of the group.
-        seconds: The metrics that can be measured, the cheapest first, and what each takes.
+        diagnoser: The diagnoser that will judge the row.
+        row: What is known about the group.
+        seconds: The metrics that can be measured, the cheapest first, and the time of each.
 
     Returns:
-        The best prospect: its first metric is to be measured, and then this is asked again.
+        The best prospect: measure its first metric, then call this again.
+
     """
     best = max(prospects(diagnoser, row, seconds), key=lambda each: each.surplus, default=None)
     return best if best is not None and best.surplus >= 0 else None
 
 
 def prospects(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> Iterator[Prospect]:
-    """List what each metric may change, alone and together with those before it."""
+    """Yield what each metric may change, alone and together with those before it.
+
+    Args:
+        diagnoser: The diagnoser that will judge the row.
+        row: What is known about the group.
+        seconds: The metrics that can be measured, the cheapest first, and the time of each.
+
+    """
     line = diagnoser.line(row)
     missing = missing_by_metric(diagnoser.ensemble, row, line)
     candidates = [metric for metric in seconds if metric in missing]

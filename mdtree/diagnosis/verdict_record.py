@@ -35,28 +35,28 @@ class DecisionStep:
 
     @property
     def is_far(self) -> bool:
-        """Say whether noise cannot have decided it; how many errors more it is says nothing."""
+        """Whether the step is too far from its threshold for noise to have decided it."""
         return self.flips_at is not None and self.flips_at > _FAR
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """What one change alone would gain, learnt from the training groups that ended alike."""
+    """What one change alone would gain, learnt from similar training groups."""
 
     remedy: str
-    mode: str  # that it mends
+    mode: str  # the failure mode that it fixes
     mean: float  # points of test accuracy
-    low: float | None  # four of five groups gained between low and high
+    low: float | None  # four in five groups gained between low and high
     high: float | None
-    fact: str | None = None  # what would change
-    old: float | None = None  # None: not known of this group
+    fact: str | None = None  # the fact to change
+    old: float | None = None  # None: not known for this group
     new: float | None = None
     factor: float | None = None  # new / old
 
 
 @dataclass(frozen=True, kw_only=True)
 class MissingMeasurement:
-    """A metric that was not measured, and what it could do to the verdict."""
+    """A metric that was not measured, and how it could change the verdict."""
 
     metric: str
     features: tuple[str, ...]
@@ -66,14 +66,14 @@ class MissingMeasurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Basis:
-    """What a verdict rests on."""
+    """What a verdict is based on."""
 
-    tree: str  # its name, or its file
-    chosen: str  # why this one
+    tree: str  # its name or its file
+    chosen: str  # why this tree was chosen
     task: str
     method: str
     protocol: str
-    groups: int  # that the tree was fitted on
+    groups: int  # that the tree was fitted to
     data: str
     accuracy: str
     versions: Mapping[str, str]
@@ -105,5 +105,5 @@ class Verdict:
 
     @property
     def sure(self) -> bool:
-        """Say whether there is a verdict."""
+        """Whether the verdict is a failure mode, not `unsure`."""
         return self.mode != UNSURE

@@ -30,7 +30,7 @@ class MethodResult:
 
 @dataclass(frozen=True, kw_only=True)
 class CaseResult:
-    """One case with all its methods; a method that could not run has its reason."""
+    """One case with all its methods; a method that could not run has the reason instead."""
 
     case: Case
     train_rows: tuple[int, ...]  # for each seed
@@ -54,12 +54,29 @@ def evaluate(
     progress: Progress | None = None,
     allow_protocol_mismatch: bool = False,
 ) -> list[CaseResult]:
-    """Fit every method on rows drawn from `train` and test it on all labelled rows of `test`."""
+    """Fit every method to rows drawn from `train` and test it on all labelled rows of `test`.
+
+    Args:
+        train: The rows to learn from.
+        test: The rows to test on.
+        cases: The names of the cases.
+        methods: The names of the methods.
+        progress: Receives one step for each case and method.
+        allow_protocol_mismatch: Accept rows of different protocols.
+
+    Returns:
+        One result for each case.
+
+    Raises:
+        ProtocolError: If the rows have different protocols, and that is not allowed.
+        TreeError: If no row takes part in a case.
+
+    """
     if one_protocol(train) != one_protocol(test) and not allow_protocol_mismatch:
         raise ProtocolError(
-            f"the training rows are of protocol {train[0].protocol!r} and the test rows of "
-            f"{test[0].protocol!r}: numbers of different protocols do not compare. Measure again, "
-            "or add --allow-protocol-mismatch"
+            f"the training rows have protocol {train[0].protocol!r} and the test rows have "
+            f"{test[0].protocol!r}: numbers of different protocols are not comparable. Measure "
+            "again, or add --allow-protocol-mismatch"
         )
     watch = progress or Silent()
     selected_cases = [CASES[name] for name in cases]
@@ -89,7 +106,7 @@ def _case(
 
 
 def _labelled(rows: Sequence[Row], case: Case) -> _Labelled:
-    """Label all rows of the grid, then keep those that take part."""
+    """Label all rows of the grid, then keep those that take part in the case."""
     columns = labelled(rows, case.task)
     takes_part = allowed(case, columns[0])
     examples = [

@@ -1,7 +1,7 @@
 """The transfer cases: which rows a method may learn from; it is tested on all labelled rows.
 
-Cases 1 to 5 are those of Zhou et al. (ICML 2024), drawn exactly as they were drawn: NumPy's legacy
-generator, seeded, chooses from the sorted cells of the grid.  `few` is case 1 with one cell, `data`
+Cases 1 to 5 are those of Zhou et al. (ICML 2024), drawn exactly as published: NumPy's legacy
+generator, seeded, chooses from the sorted cells of the grid.  `few` is case 1 with one cell; `data`
 asks the third published question on wide networks.
 """
 
@@ -51,13 +51,13 @@ CASES: dict[str, Case] = {
 
 
 def allowed(case: Case, rows: Sequence[Row]) -> NDArray[np.bool_]:
-    """Mark the rows that take part in a case at all, for training or for testing."""
+    """Return which rows take part in a case, for training or for testing."""
     widths = np.array([_fact(row, "width") for row in rows])
     return np.asarray(widths >= case.least_width)
 
 
 def chosen(case: Case, rows: Sequence[Row], seed: int) -> NDArray[np.bool_]:
-    """Mark the rows that a method may learn from, of those that take part."""
+    """Return which of the rows that take part a method may learn from."""
     takes_part = allowed(case, rows)
     if not takes_part.any():
         raise TreeError(f"case {case.name!r} needs networks of width {case.least_width} or more")

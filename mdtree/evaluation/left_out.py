@@ -1,6 +1,6 @@
-"""Zoos that were not seen: each method is fitted on other zoos, and answers for one.
+"""Unseen zoos: each method is fitted to other zoos and tested on one.
 
-Each zoo of a collection is left out in turn, or zoos that were set aside are answered for.
+Each zoo of a collection is left out in turn, or methods are tested on zoos that were set aside.
 """
 
 from __future__ import annotations
@@ -26,9 +26,15 @@ def leave_one_zoo_out(
     methods: Iterable[str] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, LeftOutScores]]:
-    """Score every method on every zoo: method -> zoo -> scores."""
+    """Score every method on every zoo, fitted to the others: method -> zoo -> scores.
+
+    Raises:
+        RowsError: If there are fewer than two zoos, or one of them cannot be labelled.
+
+    """
     if len(zoos) < 2:  # noqa: PLR2004 - one to learn from
-        raise RowsError(f"leaving one zoo out takes two or more, got {', '.join(zoos) or 'none'}")
+        names = ", ".join(zoos) or "none"
+        raise RowsError(f"leaving one zoo out takes two or more zoos, got {names}")
 
     known = {name: LabelledZoo(rows=rows) for name, rows in zoos.items()}
     return _all_scores(known, known, methods, progress)
@@ -41,7 +47,12 @@ def judge_set_aside(
     methods: Iterable[str] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, LeftOutScores]]:
-    """Score every method, fitted on all zoos, on others: method -> zoo -> scores."""
+    """Score every method, fitted to all zoos, on those set aside: method -> zoo -> scores.
+
+    Raises:
+        RowsError: If a zoo cannot be labelled.
+
+    """
     seen = {name: LabelledZoo(rows=rows) for name, rows in zoos.items()}
     judged = {name: LabelledZoo(rows=rows) for name, rows in set_aside.items()}
     return _all_scores(seen, judged, methods, progress)
@@ -53,7 +64,7 @@ def _all_scores(
     methods: Iterable[str] | None,
     progress: Progress | None,
 ) -> dict[str, dict[str, LeftOutScores]]:
-    """Judge zoos; those that are among the ones seen are left out in turn."""
+    """Score methods on zoos; if these are the zoos that were seen, each is left out in turn."""
     chosen = [LEFT_OUT_METHODS[name] for name in methods or LEFT_OUT_METHODS]
     watch = progress or Silent()
     watch.start(len(chosen) * len(judged))
@@ -63,7 +74,7 @@ def _all_scores(
         try:
             return left_out_scores(answerer(name)(judged[name]), judged[name].labels)
         except ValueError as error:
-            raise RowsError(f"zoo {name} cannot be answered for: {error}") from error
+            raise RowsError(f"zoo {name} cannot be tested: {error}") from error
 
     for method in chosen:
         try:
@@ -71,7 +82,7 @@ def _all_scores(
         except ValueError as error:
             raise RowsError(f"{method.name} cannot learn from these zoos: {error}") from error
         scores = results[method.name] = {}
-        # zoos are judged side by side: inside of one, threads of linear algebra would be in the way
+        # zoos run in parallel, so linear algebra inside each must use a single thread
         with threadpool_limits(1), ThreadPoolExecutor(cores()) as pool:
             tasks = {name: pool.submit(score, name, answerer) for name in judged}
             try:
@@ -79,13 +90,13 @@ def _all_scores(
                     scores[name] = task.result()
                     watch.step(f"{name}, {method.name}")
             except BaseException:
-                pool.shutdown(cancel_futures=True)  # do not work off what nobody waits for
+                pool.shutdown(cancel_futures=True)  # drop tasks that nobody waits for
                 raise
     return results
 
 
 def _answerer(fitted: Fitted, *, left_out: bool) -> Callable[[str], Answerer]:
-    """Say who answers for a zoo: who learnt without it, or who learnt from all, once."""
+    """Return what answers for a zoo: a model fitted without it, or one fitted once to all."""
     if left_out:
         return fitted
     whole = fitted(None)

@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 CLASSES = TASKS["failure"].classes
 _TREES = 100
 _PARTS = 10  # in which zoos are left out of a forest
-_FEATURES = tuple(dict.fromkeys((*LANDSCAPE, *COMPARABLE, *TRAINING, NOISE)))  # of any method
+_FEATURES = tuple(dict.fromkeys((*LANDSCAPE, *COMPARABLE, *TRAINING, NOISE)))  # of all methods
 _VALIDATION = (
     "train_error_share",
     "test_error_share",
@@ -46,27 +46,27 @@ _VALIDATION = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Answers:
-    """What a method says of the groups of a zoo."""
+    """The predictions of a method for the groups of a zoo."""
 
     probabilities: Floats  # (groups, failure modes)
     levels: Mapping[str, float] = field(default_factory=dict)  # coverage -> least probability
-    outside: NDArray[np.bool_] | None = None  # groups that are told to be unlike those seen
+    outside: NDArray[np.bool_] | None = None  # groups flagged as unlike those seen
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelledZoo:
-    """The groups of a zoo; labels and features are found once, however often it is learnt from."""
+    """The groups of a zoo; labels and features are computed only once."""
 
     rows: Sequence[Row]
 
     @cached_property
     def labels(self) -> list[Label]:
-        """Label the groups by their grid."""
+        """The labels of the groups by their grid."""
         return label_rows(self.rows)
 
     @cached_property
     def rooms(self) -> list[RoomForImprovement]:
-        """Say what each change alone would gain."""
+        """What each single change would gain."""
         return room_for_improvement(self.rows)
 
     @cached_property
@@ -74,19 +74,19 @@ class LabelledZoo:
         return feature_matrix(self.rows, _FEATURES)
 
     def features(self, names: Sequence[str]) -> Floats:
-        """Give one line for each group."""
+        """Return the features, one line for each group."""
         return self._matrix[:, [_FEATURES.index(name) for name in names]]
 
 
 Answerer = Callable[[LabelledZoo], Answers]
 
 
-Fitted = Callable[[str | None], Answerer]  # the zoo that is left out -> what the others have taught
+Fitted = Callable[[str | None], Answerer]  # the zoo that is left out -> fitted to the others
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOutMethod:
-    """A way to answer for groups of a zoo that was not seen."""
+    """A method that predicts the answers for groups of an unseen zoo."""
 
     name: str
     meaning: str
@@ -135,7 +135,7 @@ def _by_gains(
 def _anew(
     answer: Callable[[Sequence[LabelledZoo], LabelledZoo], Answers],
 ) -> Callable[[Mapping[str, LabelledZoo]], Fitted]:
-    """Learn from the other zoos again for each that is left out."""
+    """Fit a method again for each zoo that is left out."""
 
     def fit(zoos: Mapping[str, LabelledZoo]) -> Fitted:
         def learnt(left_out: str | None) -> Answerer:
@@ -147,7 +147,7 @@ def _anew(
 
 
 def _by_labels(features: Sequence[str]) -> Callable[[Mapping[str, LabelledZoo]], Fitted]:
-    """Learn labels; many zoos are left out in parts, one forest for each part."""
+    """Fit a forest to labels; zoos are left out in parts, with one forest for each part."""
 
     def fit(zoos: Mapping[str, LabelledZoo]) -> Fitted:
         part_of = {name: number % _PARTS for number, name in enumerate(zoos)}
@@ -192,7 +192,7 @@ def _drawn(_: Sequence[LabelledZoo], left_out: LabelledZoo) -> Answers:
 LEFT_OUT_METHODS: dict[str, LeftOutMethod] = {
     method.name: method
     for method in (
-        LeftOutMethod(name="random", meaning="an answer drawn evenly", fit=_anew(_drawn)),
+        LeftOutMethod(name="random", meaning="a random answer", fit=_anew(_drawn)),
         LeftOutMethod(
             name="majority",
             meaning="the most frequent label of the zoos that were seen",
@@ -220,7 +220,7 @@ LEFT_OUT_METHODS: dict[str, LeftOutMethod] = {
         ),
         LeftOutMethod(
             name="gains_facts",
-            meaning="the same, and from what the recipe tells of training",
+            meaning="the same, and from the training facts of the recipe",
             fit=_by_gains(facts=True, unlike=True),
         ),
     )

@@ -23,12 +23,12 @@ __all__ = ["LeftOutScores", "left_out_scores", "mean_scores"]
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOutScores:
-    """One method; NaN where a zoo has no such group."""
+    """The scores of one method; NaN if a zoo has no such group."""
 
     right: float  # percent of groups with a clear label: the likeliest of five answers is right
-    temperature: float  # percent: too high or too low, where the two gains differ
-    resources: float  # percent: data or model, where the two gains differ
-    lost: float  # percent of the points that there were, by following the likeliest answer
+    temperature: float  # percent right: too high or too low, if the two gains differ
+    resources: float  # percent right: data or model, if the two gains differ
+    lost: float  # percent of the possible gain that is lost by following the likeliest answer
     right_sure: float  # percent of groups with a clear label: sure enough for a verdict, and right
     wrong_sure: float  # the same, and wrong
     log_loss: float  # nats
@@ -37,12 +37,12 @@ class LeftOutScores:
     size_80: float  # answers in a set
     coverage_90: float
     size_90: float
-    outside: float  # percent of groups that are told to be unlike those of the zoos that were seen
+    outside: float  # percent of groups flagged as unlike those of the zoos that were seen
     # of each group with a clear label: how sure the likeliest answer is, and whether it is right
     confidences: tuple[tuple[float, bool], ...] = field(default=(), repr=False)
 
     def numbers(self) -> dict[str, float]:
-        """Give the scores by name."""
+        """Return the scores by name."""
         return {part.name: getattr(self, part.name) for part in _NUMBERS}
 
 
@@ -50,7 +50,7 @@ _NUMBERS = [part for part in fields(LeftOutScores) if part.name != "confidences"
 
 
 def mean_scores(by_zoo: Mapping[str, LeftOutScores]) -> LeftOutScores:
-    """Give the means over zoos, leaving out what a zoo cannot tell.
+    """Return the means over zoos, leaving out NaN.
 
     The calibration error is that of all groups together: a zoo has too few for ten bins.
     """
@@ -106,20 +106,20 @@ def left_out_scores(answers: Answers, labels: Sequence[Label]) -> LeftOutScores:
 
 
 def _between(answers: Answers, labels: Sequence[Label], one: str, other: str) -> float:
-    """Say how often the better of two remedies is told, where both are known and differ."""
+    """Return how often the better of two remedies is chosen, if both are known and differ."""
     sides = [CLASSES.index(REMEDIES[remedy]) for remedy in (one, other)]
     first = answers.probabilities[:, sides[0]] > answers.probabilities[:, sides[1]]
-    told = [
+    right = [
         bool(first[number]) is (label.gains[one] > label.gains[other])
         for number, label in enumerate(labels)
         if {one, other} <= label.known.keys()
         and abs(label.gains[one] - label.gains[other]) > label.margin
     ]
-    return 100 * float(np.mean(told)) if told else float("nan")
+    return 100 * float(np.mean(right)) if right else float("nan")
 
 
 def _lost(given: Sequence[str], labels: Sequence[Label]) -> float:
-    """Say which part of the points that there were is lost by following the answers."""
+    """Return the percentage of the possible gain that is lost by following the answers."""
     possible = reached = 0.0
     for mode, label in zip(given, labels, strict=True):
         known = {REMEDIES[remedy]: gain for remedy, gain in label.known.items()}

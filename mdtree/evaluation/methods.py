@@ -1,4 +1,4 @@
-"""The methods that are compared: baselines, the published tree, ours. One table."""
+"""The methods that are compared: baselines, the published tree, and ours."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ __all__ = ["METHODS", "Method"]
 
 Floats = NDArray[np.float64]
 
-_RAW = LANDSCAPE[:7]  # as they are measured, without ratios
+_RAW = LANDSCAPE[:7]  # as measured, without ratios
 _DEPTH = 4  # of the published baselines
 _TREES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """A way to answer a task."""
+    """A method that answers a task."""
 
     name: str
     meaning: str
@@ -74,7 +74,7 @@ class _Constant:
 
 
 def _hyperparameters(task: str) -> tuple[str, ...]:
-    """Give what the published baseline was allowed to know."""
+    """Return the features of the published baseline."""
     return {"width": ("log_data_amount",), "data": ("log_parameters",)}.get(task, FACT_FEATURES)
 
 
@@ -122,7 +122,7 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             name="random",
-            meaning="an answer drawn evenly",
+            meaning="a random answer",
             features=_raw,
             make=lambda _, seed: _Random(seed),
         ),
@@ -172,13 +172,13 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             name="grown",
-            meaning="ours, the same with questions that are grown on the training rows",
+            meaning="ours, the same with questions that are grown from the training rows",
             features=_landscape,
             make=lambda task, _: make_estimator(task, "grown", LANDSCAPE),
         ),
         Method(
             name="posterior_facts",
-            meaning="ours, with the parameter count and the data amount besides",
+            meaning="ours, also with the parameter count and the data amount",
             features=_with_facts,
             make=lambda task, _: make_estimator(task, "posterior", _with_facts(task), facts=True),
         ),

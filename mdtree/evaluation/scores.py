@@ -1,4 +1,4 @@
-"""Scores of answers: how often right, how honest, and what following them would gain."""
+"""Scores of answers: accuracy, calibration, and what following them would gain."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ __all__ = ["LEAST", "MethodScores", "calibration_error", "scored"]
 Floats = NDArray[np.float64]
 
 _BINS = 10
-LEAST = 1e-3  # probabilities below are raised to it, so that one sure mistake is not infinite
+LEAST = 1e-3  # smallest probability in a log loss, so that one sure mistake is not infinite
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodScores:
-    """One method on one case, one seed."""
+    """The scores of one method on one case with one seed."""
 
     accuracy: float  # percent
     log_loss: float  # nats
     ece: float  # expected calibration error, 0 to 1
-    regret: float  # points of test accuracy lost against always the best answer
+    regret: float  # points of test accuracy lost relative to the best answer
     gain_clipped: float  # points that one step gains, losses counted as 0, as published
     gain: float  # the same, losses counted
 
@@ -58,7 +58,7 @@ def scored(
 def _probabilities_of(
     probabilities: Floats, columns: Mapping[str, int], answers: Sequence[str]
 ) -> Floats:
-    """Look up the probability of one answer for each row; an answer never seen has none."""
+    """Return the probability of one answer for each row; 0 for an answer never seen."""
     return np.array(
         [
             probabilities[line, columns[answer]] if answer in columns else 0.0
@@ -68,7 +68,7 @@ def _probabilities_of(
 
 
 def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
-    """Compare how sure and how right answers are, in ten bins of equal width.
+    """Return the expected calibration error in ten bins of equal width.
 
     ECE = sum_b (n_b / n) * | mean confidence in b - share of right answers in b |
 

@@ -4,9 +4,9 @@ The room for improvement of a group is the test accuracy that the best move alon
 
     RFI(remedy) = max over the groups in that direction, itself included, of test accuracy - own
 
-A group at the end of its grid has a gain of 0 there, as in the published tables.  That says nothing
-of what lies beyond, so these remedies are listed as `unknown` besides.  What a change by a factor
-of 2 or 4 gains is told apart, where there is a group that far away.
+A group at the end of its grid has a gain of 0 there, as in the published tables.  The true gain
+beyond the grid is not known, so these remedies are also listed as `unknown`.  The gain of a change
+by a factor of 2 or 4 is kept separately if there is a group that far away.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from mdtree.rows import Measured, Row
 
 __all__ = ["accuracy_of", "number_of", "room_for_improvement"]
 
-_DEFAULT_MARGIN = 0.5  # points, where the spread between seeds is not known
+_DEFAULT_MARGIN = 0.5  # points, if the spread between seeds is not known
 _ERRORS = 2.0  # standard errors of a difference that count as noise
-# A margin that is so much larger than is usual, or such a part of the test error, hides gains.
+# A margin that is this much larger than usual, or this share of the test error, hides gains.
 _NOISY = 3.0  # times the usual margin of a zoo
 _SHARE = 0.5  # of the test error
 _LITTLE = 1.0  # points; less is nothing to gain
-_FACTORS = (2, 4)  # of a change, whose gains are told apart
+_FACTORS = (2, 4)  # of a change, whose gains are kept separately
 _SAME = 0.01  # of a factor
 
 
 def room_for_improvement(
     rows: Sequence[Row], *, axes: Sequence[GridAxis] = AXES, margin: float | None = None
 ) -> list[RoomForImprovement]:
-    """Compare every row with the rows of its zoo that differ from it along one axis alone.
+    """Compare every row with the rows of its zoo that differ from it along one axis only.
 
-    An axis on which the rows of a zoo do not differ is left out there, and so is one that not all
-    of them have.  The margin of a group is 2 sqrt(2) times the standard error of its test accuracy
-    over seeds (two standard errors of a difference), or the median one of its zoo if that is
-    larger; 0.5 points where there is none, or `margin`.
+    An axis is left out of a zoo if its rows do not differ on it or not all of them have it.  The
+    margin of a group is 2 sqrt(2) times the standard error of its test accuracy over seeds (two
+    standard errors of a difference), or the median one of its zoo if that is larger; 0.5 points if
+    there is none, or `margin`.
     """
     zoos: dict[object, list[int]] = {}
     for number, row in enumerate(rows):
@@ -87,8 +87,8 @@ def _rooms_of_zoo(
                 if gain == gains[number][remedy]:  # the axis that serves the remedy best
                     moves[number][remedy] = move
             for number, remedy, factor, gain in _by_factor(line, axis, accuracy, values[axis]):
-                told = by_factor[number].setdefault(remedy, {})
-                told[factor] = max(gain, told.get(factor, gain))  # two axes can serve one remedy
+                best = by_factor[number].setdefault(remedy, {})
+                best[factor] = max(gain, best.get(factor, gain))  # two axes can serve one remedy
     margins = _margins(rows) if margin is None else [margin] * len(rows)
     usual = statistics.median(margins)
     return [
@@ -108,7 +108,7 @@ def _rooms_of_zoo(
 
 
 def number_of(row: Row, fact: str) -> float | None:
-    """Read a fact as a number; text, a yes or no, and what is too large for one are none."""
+    """Return a fact as a number; None for text, a Boolean, and a number that is too large."""
     value = row.facts.get(fact)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -134,8 +134,8 @@ def _refuse_duplicates(
             shared = ", ".join(f"{axis.fact} {rows[first].facts[axis.fact]}" for axis in axes)
             raise RowsError(
                 f"groups {rows[first].group!r} and {rows[second].group!r} are at the same point of "
-                f"the grid ({shared}), which has one group for each: label them apart, or give "
-                f"every row the fact in which they differ"
+                f"the grid ({shared}), which can hold only one group: label them separately, or "
+                f"add the fact in which they differ to every row"
             )
 
 
@@ -165,7 +165,7 @@ def _compare_line(
 def _moves(
     line: list[int], axis: GridAxis, accuracy: list[float], along: Sequence[Any]
 ) -> Iterator[tuple[int, str, float, Move]]:
-    """Say how far the best group of a direction lies, and what it gains, where it gains at all."""
+    """Yield the move to the best group in each direction and its gain, if it gains at all."""
     for remedy, ordered in ((axis.down, line), (axis.up, line[::-1])):
         if remedy is None:
             continue
@@ -181,8 +181,8 @@ def _moves(
 def _by_factor(
     line: list[int], axis: GridAxis, accuracy: list[float], along: Sequence[Any]
 ) -> Iterator[tuple[int, str, int, float]]:
-    """Say what a change by a factor of 2 or 4 gains, where there is a group that far away."""
-    places = [along[number] for number in line]  # they rise
+    """Yield the gain of a change by a factor of 2 or 4, if there is a group that far away."""
+    places = [along[number] for number in line]  # in rising order
     for number in line:
         for remedy, way in ((axis.up, 1), (axis.down, -1)):
             for factor in _FACTORS if remedy is not None and along[number] > 0 else ():
@@ -194,7 +194,12 @@ def _by_factor(
 
 
 def accuracy_of(row: Row) -> float:
-    """Give the test accuracy of a row in percent: the fact, or what was measured."""
+    """Return the test accuracy of a row in percent: the fact, or the measured one.
+
+    Raises:
+        RowsError: If the row has neither.
+
+    """
     accuracy = number_of(row, "test_accuracy")
     if accuracy is not None:
         return accuracy
@@ -208,9 +213,9 @@ def accuracy_of(row: Row) -> float:
 
 
 def _margins(rows: Sequence[Row]) -> list[float]:
-    """Give the noise of each group of a zoo: its own, and no less than is usual there.
+    """Return the noise of each group of a zoo: its own, but at least the usual one there.
 
-    Two seeds agree by chance often enough; that alone does not make a group free of noise.
+    Two seeds often agree by chance; that alone does not make a group free of noise.
     """
     stderrs = [_stderr(row) for row in rows]
     known = [stderr for stderr in stderrs if stderr]
@@ -220,6 +225,6 @@ def _margins(rows: Sequence[Row]) -> list[float]:
 
 
 def _stderr(row: Row) -> float:
-    """Give the standard error of the test accuracy; 0 where it is not known."""
+    """Return the standard error of the test accuracy; 0 if it is not known."""
     error = row.quantities.get("test_error")
     return max(error.stderr or 0.0, 0.0) if isinstance(error, Measured) else 0.0

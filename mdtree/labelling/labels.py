@@ -20,18 +20,18 @@ class Label:
 
     mode: str  # a failure mode
     accuracy: float  # percent of test items
-    gains: Mapping[str, float]  # remedy -> points of test accuracy that it alone gains at best
+    gains: Mapping[str, float]  # remedy -> points of test accuracy that it gains at best
     severity: float  # points of test accuracy that the mode's remedy gains; 0 for `none`
     margin: float  # points up to which a gain counts as noise
     lead: float  # points that the remedy gains more than any other; `none`: margin - best gain
-    unknown: tuple[str, ...] = ()  # remedies beyond whose end of the grid nobody has looked
-    noisy: bool = False  # its margin is so large that `none` says little
-    # remedy -> factor of the change (2, 4) -> points that it gains, negative where it hurts
+    unknown: tuple[str, ...] = ()  # remedies in whose direction the grid ends
+    noisy: bool = False  # its margin is so large that `none` means little
+    # remedy -> factor of the change (2, 4) -> points that it gains, negative if it hurts
     by_factor: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     @property
     def plausible(self) -> tuple[str, ...]:
-        """List the modes that it may be: more than one where it is in the noise."""
+        """The possible modes: more than one if the label is in the noise."""
         gains: dict[str, float] = {}
         for remedy, gain in self.known.items():
             mode = REMEDIES[remedy]
@@ -44,26 +44,36 @@ class Label:
 
     @property
     def known(self) -> dict[str, float]:
-        """Leave out the gains that nobody knows."""
+        """The gains that are not unknown."""
         return {name: gain for name, gain in self.gains.items() if name not in self.unknown}
 
     @property
     def is_clear(self) -> bool:
-        """Say whether nothing else can be it: no noise, and for `none` nothing unknown."""
+        """Whether no other mode is possible: not in the noise, and for `none` nothing unknown."""
         if self.mode == "none":
             return bool(self.gains) and not self.unknown and not self.in_noise
         return not self.in_noise
 
     @property
     def in_noise(self) -> bool:
-        """Say whether another mode could as well be it; `none` is what the usual noise leaves."""
+        """Whether another mode is as plausible within the margin; `none` only if it is noisy."""
         return self.noisy if self.mode == "none" else self.lead <= self.margin
 
 
 def label_rows(
     rows: Sequence[Row], *, axes: Sequence[GridAxis] = AXES, margin: float | None = None
 ) -> list[Label]:
-    """Name the failure mode of each group of a grid: its remedy gains most, beyond the noise."""
+    """Label each group of a grid with the failure mode whose remedy gains most, beyond the noise.
+
+    Args:
+        rows: The rows of one or more zoos.
+        axes: The facts that may vary.
+        margin: Points that count as noise; None: from the spread over seeds.
+
+    Raises:
+        RowsError: If the rows do not form a grid, or one of them has no test accuracy.
+
+    """
     if margin is not None and not 0 <= margin < math.inf:
         raise RowsError(f"the margin must be a number of points, at least 0; got {margin}")
     rooms = room_for_improvement(rows, axes=axes, margin=margin)
@@ -88,8 +98,8 @@ def _percent(row: Row) -> float:
     accuracy = accuracy_of(row)
     if not 0 <= accuracy <= 100:  # noqa: PLR2004 - percent
         raise RowsError(
-            f"group {row.group!r} has a test accuracy of {accuracy:g}: it is percent of the test "
-            "items, from 0 to 100; mend test_error or test_accuracy in its row"
+            f"group {row.group!r} has a test accuracy of {accuracy:g}, which must be a percentage "
+            "from 0 to 100: correct test_error or test_accuracy in its row"
         )
     return accuracy
 

@@ -1,1 +1,1 @@
-"""Rendering: everything that a person reads, on the terminal and on the page."""
+"""Rendering: the text, pages and pictures that people read."""

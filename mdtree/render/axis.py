@@ -1,4 +1,4 @@
-"""Axes: where a number lies between two ends, in percent of the way, and its ticks."""
+"""Axes: the place of a number between two ends, in percent, and the ticks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["PlotAxis", "linear", "logarithmic"]
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _TICKS = 5  # at most, besides the first
-_LARGEST, _SMALLEST = 1e100, 1e-100  # numbers beyond are drawn there: powers of ten have ends
+_LARGEST, _SMALLEST = 1e100, 1e-100  # numbers beyond are drawn there
 _FLAT = 0.02  # of a value; a smaller change is not drawn, so that ticks differ
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DECADES = 4  # ticks at most
@@ -36,11 +36,11 @@ class PlotAxis:
             return min(max(percent, 0.0), 100.0)
         half = self.high / 2 - self.low / 2  # halves do not overflow
         percent = 50 * (clipped / 2 - self.low / 2) / half * 2 if half else 50.0
-        return min(max(percent, 0.0), 100.0)  # arithmetic may end a hair beside the edge
+        return min(max(percent, 0.0), 100.0)  # rounding may end slightly outside
 
     def written(self, tick: float) -> str:
         """Write a tick."""
-        if self.decades and not 0.01 <= tick <= 100:  # noqa: PLR2004 - more zeros than eyes can count
+        if self.decades and not 0.01 <= tick <= 100:  # noqa: PLR2004 - too many zeros to read
             return f"10{str(round(math.log10(tick))).translate(_RAISED)}"
         return short(tick, digits=4)
 
@@ -50,7 +50,7 @@ def linear(
 ) -> PlotAxis:
     """Return an axis that holds all values and spans at least `least`.
 
-    It begins and ends on a tick, or, where it is snug, with the values.
+    It begins and ends on a tick or, if `snug`, with the values.
     """
     clipped = [min(max(value, -_LARGEST), _LARGEST) for value in values] or [0.0]
     low, high = min(clipped), max(clipped)
@@ -72,7 +72,7 @@ def _step(span: float) -> float:
 
 
 def logarithmic(label: str, values: Iterable[float], *, decades: int = 8) -> PlotAxis:
-    """Return an axis of at most so many decades, down from the power of ten above all values."""
+    """Return an axis of at most `decades`, down from the power of ten above all values."""
     clipped = [min(max(value, _SMALLEST), _LARGEST) for value in values if value > 0] or [1.0]
     top = math.ceil(math.log10(max(clipped)) - 1e-9)
     bottom = max(min(math.floor(math.log10(min(clipped))), top - 1), top - decades)

@@ -1,6 +1,6 @@
-"""Bars: how probable each answer is, and what each change gains.
+"""Bars: the probability of each answer, and the gain of each change.
 
-What all bars share (#needed, #cap) is drawn once, in templates/shapes.html.
+The shapes that all bars share (#needed, #cap) are drawn once, in templates/shapes.html.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def probability_bar(value: float, needed: float) -> Markup:
 
 
 def gain_bar(gain: Gain, axis: PlotAxis) -> Markup:
-    """Draw a gain, and the interval that held for four of five groups."""
+    """Draw a gain, and the interval that held for four in five groups."""
     start, end = (axis.at(value) for value in sorted((0.0, gain.mean)))
     interval = []
     if gain.low is not None and gain.high is not None:
@@ -30,7 +30,7 @@ def gain_bar(gain: Gain, axis: PlotAxis) -> Markup:
 
 
 def _picture(*parts: Markup) -> Markup:
-    """Put parts together; what they show stands beside them in words."""
+    """Put parts together; the text beside them says what they show."""
     return element("svg", *parts, class_="bar", aria_hidden="true")
 
 

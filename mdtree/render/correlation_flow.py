@@ -13,9 +13,9 @@ from mdtree.rows import Row
 
 __all__ = ["flow"]
 
-_USUAL = 2.0, 6.0  # alpha of layers of well trained networks
+_USUAL = 2.0, 6.0  # alpha of layers in well-trained networks
 _MOST = 12.0  # larger alphas are drawn on the upper edge
-_INFORMATIVE = ("over-trained", "2 to 6", "under-trained")  # states in which alpha says something
+_INFORMATIVE = ("over-trained", "2 to 6", "under-trained")  # states in which alpha is informative
 _LEAST = 2  # layers
 _TICKS = 7
 

@@ -16,7 +16,7 @@ __all__ = ["density", "profile"]
 
 _Points = list[tuple[float, float]]
 
-_SMOOTH = 60  # parts of the range of eigenvalues that a node is spread over
+_SMOOTH = 60  # a node is spread over this fraction of the range of eigenvalues
 _GRID = 241
 _DECADES = 6  # of the density
 
@@ -51,10 +51,10 @@ def _paths(row: Row, detail: str, column: str) -> list[_Points]:
 
 
 def density(row: Row) -> Figure | None:
-    """Draw the spectral density of the Hessian: the nodes of Lanczos, and their smooth sum.
+    """Draw the spectral density of the Hessian: the Lanczos nodes, and their smooth sum.
 
     phi(x) = mean over members of  sum_i w_i exp(-(x - lambda_i)^2 / (2 s^2)),  s = range / 60,
-    so that the height of a node that stands alone is its weight.
+    so that the height of an isolated node is its weight.
     """
     members = _nodes(row)
     nodes = [(value, weight / len(members)) for member in members for value, weight in member]

@@ -38,12 +38,12 @@ _ROUNDING = 1e-9  # a smaller relative error comes from arithmetic
 _SPELT = {"cka": "CKA", "hessian": "Hessian"}
 _LONG = 1e3, 1e9  # numbers between them are written in full, with commas
 _FIXED = 100.0  # larger numbers need no digits behind the point
-_DIGITS = 6  # behind the point; more than eyes can count
+_DIGITS = 6  # after the point, at most
 _MINUTE, _HOUR = 60, 3600
 
 
 def plain(name: str) -> str:
-    """Write a name of the vocabulary in words.
+    """Write an identifier in words.
 
     >>> plain("data_small"), plain("log_hessian_top"), plain("cka")
     ('data small', 'log Hessian top', 'CKA')
@@ -108,7 +108,7 @@ def short(value: float, *, digits: int = 3) -> str:
 
 
 def fixed(value: float, digits: int = 2) -> str:
-    """Write a number with this many digits behind the point, unless it is far too large for them.
+    """Write a number with this many digits after the point, unless it is too large for them.
 
     >>> fixed(0.5), fixed(2.0, 3), fixed(1.5e9)
     ('0.50', '2.000', '1.5e+09')
@@ -132,7 +132,7 @@ def number(value: float, stderr: float | None, *, commas: bool = False) -> str:
 
 
 def with_unit(text: str, unit: str) -> str:
-    """Put the unit behind a number that has one."""
+    """Append the unit, if there is one."""
     return f"{text} {unit}" if unit else text
 
 
@@ -143,7 +143,7 @@ def with_error(name: str, value: Measured) -> str:
 
 
 def points(gain: Gain | None, unit: str = "") -> str:
-    """Write what a change gains in points, with the interval where it is known."""
+    """Write the gain of a change in points, with its interval if known."""
     if gain is None:
         return with_unit("+0.0", unit)
     known = gain.low is not None and gain.high is not None
@@ -152,7 +152,7 @@ def points(gain: Gain | None, unit: str = "") -> str:
 
 
 def resources(verdict: Verdict) -> str | None:
-    """Answer what is asked most, more data or a larger network, whatever the verdict is."""
+    """Compare more data with a larger network, the most frequent question, for any verdict."""
     if verdict.resources is None:
         return None
     gains = {gain.mode: gain for gain in verdict.gains}
@@ -165,13 +165,13 @@ def resources(verdict: Verdict) -> str | None:
 
 
 def prediction_sets(verdict: Verdict) -> Iterator[str]:
-    """Yield for each coverage the answers that the right one is among that often."""
+    """Yield the prediction set for each coverage."""
     for coverage, answers in verdict.answers.items():
         yield f"{percent(float(coverage))} prediction set: {' or '.join(answers)}"
 
 
 def change(gain: Gain, *, commas: bool = False) -> str:
-    """Write which fact a change alters and how, as far as that is known."""
+    """Write which fact a change alters, and how, as far as known."""
     if gain.fact is None:
         return ""
     if gain.old is not None and gain.new is not None:
@@ -181,7 +181,7 @@ def change(gain: Gain, *, commas: bool = False) -> str:
 
 
 def support(verdict: Verdict, write: Callable[[float], str] = percent) -> Iterator[str]:
-    """Yield how many plausible trees and how many resamples give the answer, as far as known."""
+    """Yield the share of plausible trees and of resamples that give the answer, as far as known."""
     if verdict.agreement is not None:
         yield f"{write(verdict.agreement)} of the plausible trees give this answer"
     if verdict.stability is not None:
@@ -221,7 +221,7 @@ def estimated_duration(seconds: float, low: float, high: float) -> str:
 
 
 def question(node: Node) -> str:
-    """Write what a split asks, or what a leaf answers."""
+    """Write the question of a split, or the answer of a leaf."""
     from mdtree.trees.node import KNOWN, Leaf
 
     if isinstance(node, Leaf):
@@ -233,7 +233,7 @@ def question(node: Node) -> str:
 
 
 def feature_name(name: str) -> str:
-    """Write the name of a feature; a quantity is better known without its logarithm."""
+    """Write the name of a feature; people know a quantity without its logarithm."""
     from mdtree.trees import FEATURES
 
     is_logarithm = name in FEATURES and FEATURES[name].logarithm

@@ -1,4 +1,4 @@
-"""Matrices: how alike networks, or their layers, are."""
+"""Matrices: the similarity of networks, or of their layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mdtree.trees.binning import Floats
 __all__ = ["layers_matrix", "members_matrix"]
 
 _MOST = 32  # lines; more are drawn as means of blocks
-_MOST_NAMES = 512  # to each side; what is between more is not drawn
+_MOST_NAMES = 512  # on each side; the rest is not drawn
 _WRITTEN = 8  # lines, at most, whose cells have room for a number
 _WIDTH, _SIDE = 320, 46  # pixels: of a picture at least, of a cell with a number
 _THIN = 0.6  # of the ink, under letters
@@ -29,7 +29,7 @@ class _Matrix:
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     cells: Floats
-    block: int = 1  # lines that one line stands for
+    block: int = 1  # lines that each line is the mean of
 
 
 def members_matrix(row: Row) -> Figure | None:
@@ -73,7 +73,7 @@ def _names(cells: Iterable[Cell]) -> dict[str, int]:
 def _similarities(
     entries: Iterable[tuple[Cell, ...]], rows: Mapping[str, int], columns: Mapping[str, int]
 ) -> dict[tuple[str, str], float]:
-    """Return what is known of the pairs that are drawn."""
+    """Return the known similarities of the pairs that are drawn."""
     similarities = {}
     for first, second, cell in entries:
         row, column, cka = str(first), str(second), numeric(cell)
@@ -100,7 +100,7 @@ def _matrix(
 
 
 def _named(names: Sequence[str], block: int) -> tuple[str, ...]:
-    return tuple(f"{name_of(names[i])} and on" for i in range(0, len(names), block))
+    return tuple(f"{name_of(names[i])} onwards" for i in range(0, len(names), block))
 
 
 def _pooled(cells: Floats, block: int) -> Floats:

@@ -1,6 +1,6 @@
 """The HTML page: all verdicts in one file that loads nothing from the network.
 
-Summaries go into templates that escape whatever is not markup, by the same rule as the pictures.
+Templates render the summaries and escape everything that is not markup, as the pictures do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_WHOLE", "report_page"]
 
-MOST_WHOLE = 200  # groups that are shown with all that is known of them; the others are one line
+MOST_WHOLE = 200  # groups that are shown in full; the others get one line each
 
 _FILTERS = ("change", "feature_name", "plain", "points", "sentence", "share", "short", "typeset")
 
@@ -33,12 +33,12 @@ _FILTERS = ("change", "feature_name", "plain", "points", "sentence", "share", "s
 def report_page(
     verdicts: Sequence[Verdict], rows: Sequence[Row], trees: Mapping[str, SavedTree]
 ) -> str:
-    """Return the page.
+    """Return the page as HTML.
 
     Args:
-        verdicts: What is shown, in this order.
+        verdicts: The verdicts to show, in this order.
         rows: The rows that were diagnosed, and those that could not be diagnosed.
-        trees: By name, the trees that the verdicts are based on.
+        trees: The trees that the verdicts are based on, by name.
 
     """
     rows_by_key = {row.key: row for row in rows}
@@ -90,5 +90,5 @@ def _environment() -> Environment:
 
 
 def _written(value: Any) -> Any:
-    """Escape what a template writes, unless it is markup of ours."""
+    """Escape what a template writes, unless it is already markup."""
     return value if hasattr(value, "__html__") else escaped(str(value))

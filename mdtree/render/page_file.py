@@ -1,4 +1,4 @@
-"""The page of a diagnosis, written where the user wants it."""
+"""The page of a diagnosis, written to a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["write_page"]
 def write_page(
     path: Path, verdicts: Sequence[Verdict], rows: Sequence[Row], diagnoser: Diagnoser
 ) -> None:
-    """Write the page of verdicts by one diagnoser; an earlier page stays until it is complete."""
+    """Write the page of a diagnoser's verdicts; an earlier page stays until it is complete."""
     from mdtree.render.page import report_page
 
     text = report_page(verdicts, rows, {diagnoser.name: diagnoser.saved})

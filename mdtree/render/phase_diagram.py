@@ -23,7 +23,7 @@ LETTERS = {
     "data_small": "D",
     "none": "-",
 }
-_DULL, _BRIGHT = "#174a57", "#e6f3f1"  # the least and the most accurate group
+_DULL, _BRIGHT = "#174a57", "#e6f3f1"  # colours of the least and the most accurate group
 _FRAME, _INK, _PAPER = "#c3c9cf", "#000000", "#ffffff"
 
 _DIGITS = 6  # of a value of an axis
@@ -43,9 +43,9 @@ def phase_text(phases: Sequence[Phase]) -> str:
     """Write test accuracy and the letter of the mode in each cell, the largest value on top."""
     cells = sum(len(phase.lines) * len(phase.columns) for phase in phases)
     if cells > _MOST_CELLS:  # most of them empty: a group is one cell
-        return f"phase diagrams of {cells:,} cells are too large to be shown"
+        return f"phase diagrams of {cells:,} cells are too large to show"
     legend = ", ".join(f"{letter} {mode}" for mode, letter in LETTERS.items())
-    caption = f"percent of test items, and what is wrong: {legend}; ? inside the noise"
+    caption = f"test accuracy in percent and failure mode: {legend}; ? inside the noise"
     return "\n\n".join([*map(_text, phases), caption])
 
 
@@ -58,7 +58,7 @@ def _text(phase: Phase) -> str:
         ]
         for line in reversed(phase.lines)
     ]
-    # the mark of a cell is two letters wide; what stands over numbers ends where they do
+    # the mark of a cell is two letters wide; headings end where the numbers end
     text = table(
         [corner, *(f"{short(column, digits=_DIGITS)}   " for column in phase.columns)], lines
     )
@@ -103,7 +103,7 @@ class _Scale:
 
 
 def phase_svg(phases: Sequence[Phase]) -> str:
-    """Draw two diagrams for each phase, side by side: test accuracy, and what is wrong.
+    """Draw two diagrams for each phase, side by side: test accuracy and failure mode.
 
     The stronger the colour of a mode, the more its remedy gains.
     """
@@ -166,7 +166,7 @@ def _pair(frame: _Frame, left: float, top: float, scale: _Scale) -> Iterator[Mar
     if frame.title:
         yield _words(frame.title, left, top + 12, anchor="start", weight="bold", size=13)
     second = left + frame.width + _GAP
-    for start, heading in ((left, "test accuracy, %"), (second, "what is wrong, points to gain")):
+    for start, heading in ((left, "test accuracy, %"), (second, "failure mode, points to gain")):
         yield _words(heading, start + frame.left, top + frame.top - 7, anchor="start")
         yield from _axes(frame, start, top + frame.top)
     for (line, column), cell in sorted(frame.phase.cells.items()):
@@ -261,7 +261,7 @@ def _words(
 
 
 def _mixed(start: str, end: str, share: float) -> str:
-    """Mix two colours."""
+    """Return a mixture of two colours."""
     pairs = zip(_rgb(start), _rgb(end), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 

@@ -10,7 +10,7 @@ from mdtree.rows import Row
 
 __all__ = ["Cell", "Phase", "phases"]
 
-# the axes of labels: the first that varies goes across, the second down
+# the axes of the diagrams: the first that varies goes across, the second down
 _PREFERRED = ("batch_size", "width", "learning_rate", "data_amount")
 
 
@@ -24,12 +24,12 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """Groups that differ by two facts alone; all diagrams of one zoo have the same frame."""
+    """Groups that differ only in two facts; all diagrams of one zoo have the same frame."""
 
     zoo: str  # its name; empty: it has none
     shared: Mapping[str, float]  # the other facts of the grid
     across: str  # the fact of the columns
-    down: str | None  # the fact of the lines; None: the grid has one axis alone
+    down: str | None  # the fact of the lines; None: the grid has only one axis
     columns: tuple[float, ...]
     lines: tuple[float, ...]
     cells: Mapping[tuple[float, float], Cell]  # (line, column) -> group; some can be missing
@@ -64,7 +64,7 @@ def phases(rows: Sequence[Row], labels: Sequence[Label]) -> list[Phase]:
 
 
 def _varied(rows: Sequence[Row]) -> dict[str, list[float]]:
-    """Return the values of the facts that every row has and in which rows differ."""
+    """Return the values of the facts that all rows have and that vary between rows."""
     columns = {
         fact: [value for row in rows if (value := number_of(row, fact)) is not None]
         for fact in _PREFERRED

@@ -29,46 +29,46 @@ _PICTURES = (
         title="Connectivity: error",
         lead=(
             "Along the trained curve (solid) and the straight line (dashed) between networks that "
-            "differ by seed alone. A hill between the ends is a barrier."
+            "differ only by seed. A hill between the ends is a barrier."
         ),
         draw=partial(profile, column="train_error", label="training error, %"),
     ),
     Picture(
         title="Connectivity: loss",
-        lead="The same paths by loss, which still differs where all errors are zero.",
+        lead="The loss along the same paths; it still differs where all errors are zero.",
         draw=partial(profile, column="train_loss", label="training loss"),
     ),
     Picture(
         title="Spectral density of the Hessian",
         lead=(
-            "How the curvature of the loss is spread: most directions are flat, the few far to "
-            "the right are steep. Dots are the nodes of Lanczos, the line is their smoothed sum."
+            "How the curvature of the loss is distributed: most directions are flat, the few far "
+            "to the right are steep. Dots are Lanczos nodes; the line is their smoothed sum."
         ),
         draw=density,
     ),
     Picture(
         title="Correlation flow of the weights",
         lead=(
-            "Exponent alpha of the spectrum of each layer, from the first to the last. Shaded: 2 "
-            "to 6, as in well trained networks. Hollow: alpha says nothing there, because the "
+            "Power-law exponent alpha of the spectrum of each layer, from first to last. Shaded: "
+            "2 to 6, as in well-trained networks. Hollow: alpha is not informative, because the "
             "layer looks random, is small, or does not follow a power law."
         ),
         draw=flow,
     ),
     Picture(
         title="Similarity of the networks (CKA)",
-        lead="Of the outputs of every two networks of the group; 1 means the same function.",
+        lead="Between the outputs of each pair of networks; 1 means the same function.",
         draw=members_matrix,
     ),
     Picture(
         title="Similarity of the layers (CKA)",
-        lead="Layers of the first network from top to bottom, of the second from left to right.",
+        lead="Layers of the first network run from top to bottom, of the second left to right.",
         draw=layers_matrix,
     ),
 )
 
 
 def pictures(row: Row | None) -> list[tuple[Picture, Figure]]:
-    """Draw what the details of a row hold."""
+    """Return the pictures that the details of a row allow."""
     drawn = [] if row is None else [(picture, picture.draw(row)) for picture in _PICTURES]
     return [(picture, figure) for picture, figure in drawn if figure is not None]

@@ -1,7 +1,7 @@
 """Plots: curves and dots on two axes.
 
-No plotting library is needed. Places are percent of the picture: it is as wide as its column while
-letters and strokes keep their size, and it takes its colours from the page.
+No plotting library is needed. Places are in percent of the picture, so it fills its column while
+letters and strokes keep their size; it takes its colours from the page.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Plot:
         return element("rect", y=self._top(high), width="100%", height=height, class_=kind)
 
     def dot(self, x: float, y: float, kind: str, title: str) -> Markup:
-        """Draw a point that tells what it is."""
+        """Draw a point with a tooltip."""
         where = {"cx": percent(self.x.at(x)), "cy": self._top(y)}
         return element("circle", element("title", title), **where, r=3.5, class_=kind)
 

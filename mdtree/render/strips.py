@@ -1,8 +1,8 @@
 """Strips: where each measured number lies among the training groups of the tree.
 
-A strip goes by rank, not by value: from the least of the training groups to the largest, with half
-of them to the left of the middle. So all strips can be compared, however skewed a quantity is.
-What all strips share (#cut, #mark) is drawn once, in templates/shapes.html.
+A strip shows ranks, not values: from the smallest of the training groups to the largest, with half
+of them left of the middle. So all strips are comparable, however skewed a quantity is.
+The shapes that all strips share (#cut, #mark) are drawn once, in templates/shapes.html.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from mdtree.trees.node import KNOWN
 
 __all__ = ["Mark", "marks", "scales", "strip_of"]
 
-_EDGE = 7.0  # percent of the picture, for what lies beyond all training groups
+_EDGE = 7.0  # percent of the picture, for values beyond all training groups
 _LABELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _FEW = 2  # quantiles that are a range and not a distribution
-_SPARE = (0.25, 0.75)  # labels that narrow screens do without
+_SPARE = (0.25, 0.75)  # labels that narrow screens leave out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Mark:
     quantiles: tuple[float, ...]  # of the training groups, or their least and largest value
     value: float | None
     stderr: float  # 0: not known
-    thresholds: tuple[float, ...]  # that the decision path compared it with
+    thresholds: tuple[float, ...]  # of the decision path
     text: str  # the number, or why there is none
 
     def level(self, value: float) -> float:
@@ -86,7 +86,7 @@ def scales(saved: SavedTree, name: str) -> Iterator[Markup]:
 
 
 def strip_of(mark: Mark, name: str) -> dict[str, Any]:
-    """Return what the page shows of a mark; `name` is that of its tree's scales."""
+    """Return what the page shows for a mark; `name` is the name of its tree's scales."""
     return {
         "name": feature_name(mark.feature),
         "meaning": FEATURES[mark.feature].meaning.removeprefix("natural logarithm of "),
@@ -98,13 +98,13 @@ def strip_of(mark: Mark, name: str) -> dict[str, Any]:
             *(_cut(mark, threshold) for threshold in mark.thresholds),
             *([] if mark.value is None else _point(mark, mark.value)),
             class_="strip",
-            aria_hidden="true",  # all that it shows stands beside it in words
+            aria_hidden="true",  # the text beside it says the same
         ),
     }
 
 
 def _values(row: Row, saved: SavedTree) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the known features, and their standard errors as the diagnoser has them."""
+    """Return the known features, and the standard errors that the diagnoser uses."""
     line = saved.matrix([row], allow_protocol_mismatch=True)[0]
     draws = resampled(row, saved)
     values = {n: float(v) for n, v in zip(saved.features, line, strict=True) if math.isfinite(v)}

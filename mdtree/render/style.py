@@ -23,5 +23,5 @@ DARK_COLOURS = {
 
 
 def kind(mode: str) -> str:
-    """Return the class of an answer in the page's style; trees may have answers of their own."""
+    """Return the CSS class of an answer; trees may have answers that are not failure modes."""
     return f"mode-{mode}" if mode in COLOURS else "mode-other"

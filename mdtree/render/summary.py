@@ -1,4 +1,4 @@
-"""The summary of a group: all that the templates show of it, as text, numbers and pictures."""
+"""The summary of a group: everything that the templates show, as text, numbers and pictures."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ _HASH = 12  # characters that tell one hash from another
 
 
 def shared_parts(saved: SavedTree, name: str) -> Markup:
-    """Draw what all groups of a tree show, once; their pictures use it by name."""
+    """Draw the shapes that all groups of a tree share; their pictures use them by name."""
     return element("g", tree_shape(saved.tree, name, question), *scales(saved, name))
 
 
 def summary(
     verdict: Verdict, row: Row | None, saved: SavedTree | None, name: str
 ) -> dict[str, Any]:
-    """Return what the page shows of a group; without its row or its tree, it shows less.
+    """Return what the page shows for a group; without its row or its tree, it shows less.
 
-    `name` is that of the tree's shared parts.
+    `name` is the name of the tree's shared parts.
     """
     features = [] if row is None or saved is None else list(marks(row, saved, verdict.clues))
     needs = [FEATURES[mark.feature].needs for mark in features]
@@ -90,7 +90,7 @@ def _tree(verdict: Verdict, saved: SavedTree, name: str) -> Markup:
 
 
 def _others(row: Row | None, shown: set[str]) -> list[tuple[str, str, str]]:
-    """List the measurements that no strip shows: name, value, meaning."""
+    """Return the measurements that no strip shows: name, value, meaning."""
     others = []
     for name, value in ({} if row is None else row.quantities).items():
         if isinstance(value, Measured) and name not in shown:
@@ -108,7 +108,7 @@ def _gains(verdict: Verdict) -> list[tuple[Any, str]]:
 
 
 def _missing(verdict: Verdict, row: Row | None) -> list[tuple[str, str]]:
-    """List the missing quantities that the trees do not ask for: name, reason."""
+    """Return the missing quantities that the trees do not use: name, reason."""
     needed = {
         need
         for missing in verdict.missed

@@ -1,8 +1,8 @@
-"""SVG: the one way in which pictures are written, with all text escaped by construction.
+"""SVG: the only way in which pictures are written, with all text escaped by construction.
 
-What is not `Markup` is text. Names come from files of strangers: characters that would end an
-element, steer a terminal, turn the direction of reading or may not stand in XML at all are spelled
-out, and a text longer than anybody reads is cut. The templates of the page use the same rule.
+Everything that is not `Markup` is text. Names come from untrusted files: characters that would end
+an element, control a terminal, reverse the reading direction or are not allowed in XML are spelled
+out, and very long text is cut. The templates of the page follow the same rule.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LONGEST = 2000  # characters of one text
 
 
 class Markup(str):
-    """Text that is markup already."""
+    """Text that is already markup."""
 
     __slots__ = ()
 
@@ -32,7 +32,7 @@ class Markup(str):
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A picture, and what stands below it."""
+    """A picture and the text below it."""
 
     drawing: Markup
     names: Sequence[str] = ()  # of what is drawn, in order
@@ -50,7 +50,7 @@ def escaped(text: str) -> Markup:
 
 
 def element(name: str, /, *children: str | None, **attributes: str | float | None) -> Markup:
-    """Write an element; what is None is left out.
+    """Write an element, leaving out children and attributes that are None.
 
     >>> element("text", "a < b", x=1 / 3, class_="note", aria_label="x"), element("rect")
     ('<text x="0.33" class="note" aria-label="x">a &lt; b</text>', '<rect/>')
@@ -66,7 +66,7 @@ def element(name: str, /, *children: str | None, **attributes: str | float | Non
 
 
 def picture(description: str, *children: str | None, **attributes: str | float | None) -> Markup:
-    """Write a picture; people who do not see it are read its description."""
+    """Write a picture; screen readers read its description."""
     return element("svg", *children, **attributes, role="img", aria_label=description)
 
 

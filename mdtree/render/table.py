@@ -1,6 +1,6 @@
-"""Tables behind the pictures, as rows hold them: what is not a number is left out.
+"""Tables behind the pictures, from the details of rows, without what is not a number.
 
-A picture has an end, however long its table is: lines beyond it are counted and not drawn.
+Only the first lines of a long table are drawn; the others are counted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["beyond", "left_out", "lines", "name_of", "numeric"]
 
 Cell = float | str | None
 
-_MOST_LINES = 2000  # of a table that are drawn one by one
+_MOST_LINES = 2000  # of a table that are drawn
 _LARGEST = 1e100  # sums and squares of larger numbers are not finite
 _LONGEST_NAME = 200  # characters
 

@@ -13,7 +13,7 @@ _LONGEST = 5000  # characters of a text
 
 
 def paragraph(text: str) -> str:
-    """Indent the further lines of a text, so that none of them looks like one of ours."""
+    """Indent all lines of a text but the first, so that none looks like a line of mdtree's own."""
     return printable(shortened(text, _LONGEST), keep="\n").replace("\n", "\n  ")
 
 
@@ -30,7 +30,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _cell(text: str) -> str:
     """Shorten a cell in its middle, because the ends of names tell them apart."""
-    for convert in (str, printable):  # what is spelled out may be too long only then
+    for convert in (str, printable):  # text may become too long when it is spelled out
         text = convert(text)
         if len(text) > _WIDEST:
             text = f"{text[: _WIDEST - _END - 1]}…{text[-_END:]}"

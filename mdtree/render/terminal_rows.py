@@ -15,8 +15,8 @@ from mdtree.rows.row import row_to_json
 
 __all__ = ["SHOWN", "counted_once", "row_text", "rows_table"]
 
-SHOWN = 40  # rows, where nobody asks for all
-_COPIES = 5  # that are named for one group
+SHOWN = 40  # rows, unless all are requested
+_COPIES = 5  # named for one group
 _LONGEST = 1000  # characters of a reason
 _NAME = 100  # characters of a name in a line of text
 
@@ -24,7 +24,7 @@ _ROUGH = 0.25  # of a value: a larger error can be seen in its logarithm
 
 
 def row_text(row: Row) -> str:
-    """Write a row as JSON of plain letters: what is printed must not steer a terminal."""
+    """Write a row as ASCII JSON: printed text must not control a terminal."""
     return json.dumps(json.loads(row_to_json(row)), separators=(",", ":"))
 
 
@@ -53,7 +53,7 @@ def rows_table(
 
 
 def counted_once(rows: Sequence[Row]) -> list[str]:
-    """List the files that did not count as members, because others hold the same weights."""
+    """Return a line about files that did not count as members because of equal weights."""
     lines = []
     for row in rows:
         copies = row.provenance.counted_once if row.provenance is not None else []
@@ -111,9 +111,9 @@ def _failed(row: Row) -> bool:
 
 
 def _doubts(rows: Sequence[Row]) -> list[str]:
-    """List the methods that did not come near their tolerance.
+    """Return a line for each method that did not come near its tolerance.
 
-    A curve is trained for as many steps as the protocol has: that it could go on is usual.
+    A curve is trained for a fixed number of steps, so for a curve this is normal.
     """
     counts = Counter(
         name
@@ -129,7 +129,7 @@ def _doubts(rows: Sequence[Row]) -> list[str]:
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:
-    """List each reason for missing quantities once, with the quantities."""
+    """Return each reason for missing quantities once, with the quantities."""
     reasons: dict[tuple[str, int], list[str]] = {}
     for name in QUANTITIES:
         values = [row.quantities.get(name) for row in rows if not _failed(row)]
@@ -144,12 +144,12 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
 
 
 def _outlived(rows: Sequence[Row], explained: Collection[str]) -> list[str]:
-    """List the groups whose latest attempt failed: their numbers are from an earlier one."""
+    """Return the groups whose latest attempt failed: their numbers are from an earlier one."""
     lines = []
     for row in rows:
         if row.failure is not None and row.outlived:
             why = "" if row.group in explained else f": {shortened(row.failure.reason, _LONGEST)}"
-            lines.append(f"measured before, a later attempt failed: {_named(row)}{printable(why)}")
+            lines.append(f"measured before; a later attempt failed: {_named(row)}{printable(why)}")
     return lines
 
 

@@ -62,7 +62,7 @@ def analysis_text(analysis: Analysis, *, everything: bool = False) -> str:
 
 
 def analysis_json(analysis: Analysis) -> dict[str, Any]:
-    """Return all of it as plain values."""
+    """Return an analysis as plain values."""
     flow = flow_of(analysis.averaged)
     return {
         "rules": dataclasses.asdict(analysis.rules) | {"embeddings": analysis.embeddings},
@@ -94,10 +94,10 @@ def changes_text(changes: Sequence[Change]) -> str:
     header = ["layer", "d log norm", "z", "d log spectral", "z", "d alpha", ""]
     count = sum(change.collapsed for change in changes)
     summary = (
-        f"{count} of {plural(len(changes), 'layer')} changed in size unlike the others: norms and "
+        f"{count} of {plural(len(changes), 'layer')} changed in scale unlike the others: norms and "
         "alpha-hat mislead there, alpha does not"
         if count
-        else f"no scale collapse: all {plural(len(changes), 'layer')} changed in size alike"
+        else f"no scale collapse: all {plural(len(changes), 'layer')} changed in scale alike"
     )
     return f"{table(header, rows)}\n\n{summary}"
 
@@ -120,7 +120,7 @@ def models_text(models: Sequence[tuple[str, Analysis]]) -> str:
 
 
 def rankings_text(rankings: Sequence[Ranking]) -> str:
-    """Write how well each number ranks each family."""
+    """Write how well each number ranks the models of each family."""
     rows = [
         [
             ranking.number,
@@ -137,7 +137,7 @@ def rankings_text(rankings: Sequence[Ranking]) -> str:
     header = ["number", "family", "models", "Kendall tau", "p", "R2", "RMSE", ""]
     few = sorted({ranking.family for ranking in rankings if ranking.few})
     warning = (
-        f"\n\nfewer than five models: {', '.join(few)}. With so few, chance ranks as well."
+        f"\n\nfewer than five models: {', '.join(few)}. So few may rank well by chance."
         if few
         else ""
     )
@@ -240,7 +240,7 @@ def _hints(analysis: Analysis) -> str:
         for hint in layer_hints
     ]
     return "\n".join(
-        ["a hint of scale collapse (compare with an earlier checkpoint: --against):", *lines]
+        ["possible scale collapse (compare with an earlier checkpoint: --against):", *lines]
     )
 
 

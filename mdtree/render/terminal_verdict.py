@@ -37,13 +37,13 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
         ]
         for verdict in verdicts
     ]
-    return table(["group", "verdict", "probability", "unlike the training groups"], lines)
+    return table(["group", "verdict", "probability", "out of distribution"], lines)
 
 
 def verdict_text(verdict: Verdict, *, explained: str | None = None) -> str:
     """Write one verdict: what is wrong, how sure, why, and what to do.
 
-    `explained` is the reason of a failure that is shown elsewhere and not repeated here.
+    `explained` is the reason for a failure that is shown elsewhere and not repeated here.
     """
     end = "" if explained is None else f": {explained}"
     return "\n".join(printable(shortened(line, _LONGEST)) for line in _lines(verdict, end))
@@ -56,7 +56,7 @@ def _lines(verdict: Verdict, end: str) -> Iterator[str]:
         names = ", ".join(map(feature_name, outlier.beyond))
         beyond = f"; outside their range: {names}" if names else ""
         yield (
-            f"caution: this group is unlike those that the tree was fitted on (distance "
+            f"caution: this group is unlike those that the tree was fitted to (distance "
             f"{outlier.distance:.2f}, usually up to {outlier.limit:.2f}{beyond})"
         )
     for warning in verdict.basis.warnings:
@@ -73,7 +73,7 @@ def _lines(verdict: Verdict, end: str) -> Iterator[str]:
         yield f"  {number}. {step.says}{_distance(step)}"
     yield from (f"  {text}" for text in support(verdict))
     if verdict.gains:
-        yield "what one change alone gained groups like this one, in points of test accuracy:"
+        yield "what each single change gained groups like this one, in points of test accuracy:"
         yield from _gains(verdict.gains)
     asked_most = resources(verdict)
     if asked_most is not None:
@@ -116,4 +116,4 @@ def _basis(verdict: Verdict) -> Iterator[str]:
         f"{plural(basis.groups, 'group')}): {basis.chosen}"
     )
     if basis.accuracy:
-        yield f"  right for {basis.accuracy}"
+        yield f"  accuracy: {basis.accuracy}"

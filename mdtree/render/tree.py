@@ -22,7 +22,7 @@ def tree_text(node: Node) -> str:
 
 
 def tree_svg(node: Node) -> Markup:
-    """Draw a tree as a file of its own that follows light and dark, its root to the left."""
+    """Draw a tree as a standalone file for light and dark screens, with its root on the left."""
     style = resources.files("mdtree.render").joinpath("templates", "tree.css").read_text("utf-8")
     canvas = _Canvas(say=_node_text)
     canvas.place(node, 0, None)
@@ -40,7 +40,7 @@ def tree_shape(node: Node, name: str, say: Callable[[Node], str]) -> Markup:
 def walk_picture(
     node: Node, shape: str, say: Callable[[Node], str], walked: Sequence[str]
 ) -> Markup:
-    """Draw a walk from the root (low | high): it is lit, and the shape of the tree stands back."""
+    """Draw a walk from the root (low | high) in front of the faded shape of the tree."""
     canvas = _Canvas(say=say, whole=False)
     canvas.place(node, 0, walked)
     return canvas.picture(
@@ -52,7 +52,7 @@ def walk_picture(
 
 @dataclass
 class _Canvas:
-    """Places boxes: each leaf has a line, and each split is in the middle of its children."""
+    """A canvas that places boxes: each leaf on its own line, each split between its children."""
 
     say: Callable[[Node], str]
     whole: bool = True  # or the walk alone
@@ -77,7 +77,7 @@ class _Canvas:
     def place(self, node: Node, depth: int, walk: Sequence[str] | None) -> float:
         """Draw a node with all that follows it, and return the top of its box.
 
-        `walk` is the rest of the walk; None: it does not come here.
+        `walk` is the rest of the walk; None: it does not pass here.
         """
         x = _GAP + depth * (_WIDTH + _REACH)
         self.width = max(self.width, x + _WIDTH + _GAP)
@@ -154,7 +154,7 @@ def _counted(counts: Mapping[str, float]) -> str:
 
 
 def _gains(leaf: Leaf) -> str:
-    """Write what following the answer would have gained the groups of a leaf on average."""
+    """Write the mean gain of following the answer in the groups of a leaf."""
     candidates = remedies(leaf.answer)
     best = max(
         (r for r in candidates if r in leaf.gains), key=lambda r: leaf.gains[r], default=None

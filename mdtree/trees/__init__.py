@@ -1,7 +1,7 @@
 """Decision trees: fitted by scikit-learn or by our own estimators, and kept as plain data.
 
-The estimators are imported when they are asked for: diagnosing needs no scikit-learn, and starts in
-a third of the time without it.
+Estimators are imported only when they are used: diagnosing does not need scikit-learn, and starts
+in a third of the time without it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Binned counts: what the training groups say about the thresholds of one template.
+"""Binned counts: the training groups in the cells between the cuts of one template.
 
 Thresholds are compared at cuts: midpoints of neighbouring values of the data, and quantiles of the
-belief.  Only the interval between two cuts matters for a group, so the numbers of groups of each
-class in the cells between the cuts are all that a posterior needs, and all that is saved.
+belief.  Only the interval between two cuts matters for a group, so a posterior needs no more than
+the numbers of groups of each class in the cells between the cuts, and no more is saved.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ class BinnedCounts:
             )
 
     def extended(self, cells: Ints, labels: Ints) -> BinnedCounts:
-        """Add groups, given by their cells."""
+        """Return the counts with more groups, given by their cells."""
         one_hot = np.eye(len(self.classes))[labels]
         return replace(
             self, cells=np.vstack([self.cells, cells]), counts=np.vstack([self.counts, one_hot])
         )
 
     def merged(self) -> BinnedCounts:
-        """Add up the groups of each cell; it says the same in fewer lines."""
+        """Return equivalent counts with one line for each cell."""
         cells, where = np.unique(self.cells, axis=0, return_inverse=True)
         counts = np.zeros((len(cells), len(self.classes)))
         np.add.at(counts, where.reshape(-1), self.counts)
@@ -81,7 +81,7 @@ class BinnedCounts:
 def collect(
     empty: BinnedCounts, matrix: Floats, columns: Mapping[str, int], labels: Ints, most: int
 ) -> BinnedCounts:
-    """Choose cuts (at most `most` from the data), and sort the groups into their cells.
+    """Choose cuts (at most `most` from the data), and count the groups in each cell.
 
     Groups with a missing feature are left out.
     """
@@ -109,13 +109,13 @@ def continued(
 def cells_of(
     binned: BinnedCounts, matrix: Floats, columns: Mapping[str, int]
 ) -> tuple[Ints, NDArray[np.bool_]]:
-    """Give the cell of each line, and say which lines have all features."""
+    """Return the cell of each line, and which lines have all features."""
     values, complete = _values(binned.shape, matrix, columns)
     return _cells(values, binned.cuts), complete
 
 
 def belief(question: Question, cuts: Floats) -> Floats:
-    """Give each cut the share of the belief around it."""
+    """Return the share of the belief around each cut."""
     low, high = scaled_bounds(question)
     edges = np.concatenate([[low], _midpoints(cuts), [high]])
     mass = np.maximum(
@@ -144,7 +144,7 @@ def _midpoints(values: Floats) -> Floats:
 
 
 def scaled_bounds(question: Question) -> tuple[float, float]:
-    """Bring the bounds of a belief to its scale."""
+    """Return the bounds of a belief on its scale."""
     low, high = to_scale(np.array(question.bounds, dtype=float), question.scale)
     return float(low), float(high)
 
@@ -156,7 +156,7 @@ def _centre(question: Question) -> float:
 def complete_rows(
     template: Template, matrix: Floats, columns: Mapping[str, int]
 ) -> NDArray[np.bool_]:
-    """Say which lines have all features of a template."""
+    """Return which lines have all features of a template."""
     indices = [columns[name] for name in template_features(template)]
     return np.asarray(~np.isnan(matrix[:, indices]).any(axis=1))
 
@@ -164,7 +164,7 @@ def complete_rows(
 def _values(
     template: Template, matrix: Floats, columns: Mapping[str, int]
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Bring the features to the scales of their questions; say which lines have them all."""
+    """Return the features on the scales of their questions, and which lines have them all."""
     questions = list(questions_of(template))
     values: Floats = matrix[:, [columns[question.feature] for question in questions]]
     for number, question in enumerate(questions):
@@ -174,7 +174,7 @@ def _values(
 
 
 def _cells(values: Floats, cuts: tuple[Floats, ...]) -> Ints:
-    """Give each value the number of its interval: x <= cuts[j] where the number is <= j."""
+    """Return the number of each value's interval: x <= cuts[j] if the number is <= j."""
     cells = np.empty(values.shape, dtype=np.intp)
     for number, question_cuts in enumerate(cuts):
         cells[:, number] = np.searchsorted(question_cuts, values[:, number], side="left")

@@ -44,7 +44,8 @@ def shipped_rows(name: str) -> list[Row]:
     paths = {path.stem: path for path in sorted((_DATA / "zoos").glob("*.jsonl"))}
     if name not in paths:
         raise RowsError(
-            f"no zoo {name!r:.100} comes with mdtree{nearest(name, paths)} ({', '.join(paths)})"
+            f"mdtree comes with no zoo {name!r:.100}{nearest(name, paths)} "
+            f"(known: {', '.join(paths)})"
         )
     return read_rows(paths[name])
 
@@ -52,7 +53,7 @@ def shipped_rows(name: str) -> list[Row]:
 def reference_collection(*, held_out: bool = False) -> dict[str, list[Row]]:
     """Read the zoos of the reference collection: name -> rows.
 
-    `held_out` are those on which no method was ever chosen; they are asked for by name alone.
+    With `held_out`, read instead the zoos that were never used to choose a method.
     """
     folder = _DATA / "reference"
     if held_out:
@@ -69,15 +70,20 @@ def _unpacked(path: Path) -> list[Row]:
 
 
 def find_tree(name: str) -> SavedTree:
-    """Read a tree: a file, or one that comes with mdtree."""
+    """Read a tree: a file, or one that comes with mdtree.
+
+    Raises:
+        TreeError: If there is no such tree, or the file is not a tree.
+
+    """
     paths = _paths()
     if name in paths:
         return read_tree(paths[name])
     if os.path.exists(name):  # noqa: PTH110 - Path.exists fails for names that are too long
         return read_tree(Path(name))
     raise TreeError(
-        f"tree {name!r:.100} is neither a file nor one that comes with mdtree"
-        f"{nearest(name, paths)} ({', '.join(paths)})"
+        f"tree {name!r:.100} is neither a file nor a tree that comes with mdtree"
+        f"{nearest(name, paths)} (known: {', '.join(paths)})"
     )
 
 

@@ -22,9 +22,9 @@ __all__ = ["labelled", "refuse_labels"]
 def labelled(
     rows: Sequence[Row], task: str
 ) -> tuple[list[Row], list[str], list[RoomForImprovement]]:
-    """Keep the rows that have an answer to the task: (rows, answers, rooms for improvement).
+    """Return the rows that have an answer to the task: (rows, answers, rooms for improvement).
 
-    Rows with the fact `label` are taken at their word; all others are labelled by their grid.
+    A row with the fact `label` keeps that label; all others are labelled by their grid.
     """
     rooms = _rooms(rows)
     examples: list[tuple[Row, str, RoomForImprovement]] = []
@@ -43,7 +43,7 @@ def labelled(
 
 
 def _rooms(rows: Sequence[Row]) -> list[RoomForImprovement]:
-    """Compare rows inside their grid; where all have labels of their own, no grid is needed."""
+    """Compare rows inside their grid; no grid is needed if all rows have the fact `label`."""
     try:
         return room_for_improvement(rows)
     except RowsError:
@@ -51,7 +51,7 @@ def _rooms(rows: Sequence[Row]) -> list[RoomForImprovement]:
         if missing and len(missing) < len(rows):
             raise TreeError(
                 f"{len(missing)} of {len(rows)} rows have no fact 'label' (the first is "
-                f"{missing[0]!r}), and they are no grid that could tell it: label them too"
+                f"{missing[0]!r}), and they do not form a grid: label them too"
             ) from None
         if missing:
             raise
@@ -62,13 +62,13 @@ def _answer_of_label(row: Row, room: RoomForImprovement, task: str) -> str | Non
     mode = str(row.facts["label"])
     if mode not in FAILURE_MODES:
         raise TreeError(
-            f"group {row.group!r} has the label {mode!r}, which is no failure mode"
+            f"group {row.group!r} has the label {mode!r}, which is not a failure mode"
             f"{nearest(mode, FAILURE_MODES)} (known: {', '.join(FAILURE_MODES)})"
         )
     if contradicts(room, mode):
         raise TreeError(
-            f"group {row.group!r} has the label {mode!r}, and the grid of these rows contradicts "
-            "it: its remedy gains nothing there, while another does; mend the label or the facts"
+            f"group {row.group!r} has the label {mode!r}, but the grid of these rows contradicts "
+            "it: its remedy gains nothing there, while another does; correct the label or the facts"
         )
     return answer_of(task, mode)
 
@@ -78,6 +78,6 @@ def refuse_labels(rows: Sequence[Row]) -> None:
     named = [row.group for row in rows if "label" in row.facts]
     if named:
         raise TreeError(
-            f"gains are learnt from a grid, and {len(named)} of {len(rows)} rows have the fact "
-            f"'label' (the first is {named[0]!r}): take another method, or leave the labels out"
+            f"gains are learnt from a grid, but {len(named)} of {len(rows)} rows have the fact "
+            f"'label' (the first is {named[0]!r}): use another method, or remove the labels"
         )

@@ -36,7 +36,7 @@ class Feature:
 
     @property
     def logarithm(self) -> bool:
-        """Say whether it is the natural logarithm of a number that people know."""
+        """Whether it is the natural logarithm of a number that people know."""
         return self.name.startswith("log_") and self.compute is not identity
 
 
@@ -57,7 +57,7 @@ def log_ratio(above: float, below: float) -> float:
 
 _LEAST = 0.05  # percent; keeps the ratio of two errors finite
 _FARTHEST = 1e100  # of a ratio: its square is finite
-_LEAST_STDERR = 0.05  # percent; two seeds that agree better do so by chance
+_LEAST_STDERR = 0.05  # percent; if two seeds agree better, it is by chance
 
 
 def peak_ratio(peak: float, train_error: float) -> float:

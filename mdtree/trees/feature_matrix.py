@@ -23,7 +23,12 @@ __all__ = ["feature_matrix", "numbers_of"]
 
 
 def feature_matrix(rows: Sequence[Row], names: Iterable[str]) -> NDArray[np.float64]:
-    """Collect features of rows: one line for each row, one column for each name, NaN if missing."""
+    """Return features of rows: one line for each row, one column for each name, NaN if missing.
+
+    Raises:
+        MdtreeError: If a name is not that of a feature.
+
+    """
     features = [_feature(name) for name in names]
     matrix = np.full((len(rows), len(features)), np.nan)
     for line, row in enumerate(rows):
@@ -47,7 +52,7 @@ def _feature(name: str) -> Feature:
 
 
 def numbers_of(row: Row) -> Mapping[str, float]:
-    """Collect what features are computed from: measurements, and facts with what they tell."""
+    """Return what features are computed from: measurements, facts, and what follows from facts."""
     facts = {name: number_of(row, name) for name in row.facts}
     numbers = {name: value for name, value in facts.items() if value is not None}
     quantities = {n: v for n, v in row.quantities.items() if isinstance(v, Measured)}
@@ -62,7 +67,7 @@ def numbers_of(row: Row) -> Mapping[str, float]:
 
 
 def _training_steps(facts: Mapping[str, float]) -> float | None:
-    """Say how many steps training took: a fact, or so many epochs of whole batches."""
+    """Return the number of training steps: a fact, or computed from the epochs."""
     if "steps" in facts:
         return facts["steps"]
     epochs, items, batch = (facts.get(name) for name in ("epochs", "data_amount", "batch_size"))

@@ -1,7 +1,7 @@
 """Sets of features: what a tree may ask for, by what is known of the groups.
 
-`COMPARABLE` features mean the same whatever the task is: errors are told in units of the error of
-chance, losses in units of its loss, distances of weights for each root of a parameter.
+`COMPARABLE` features mean the same for every task: errors are relative to the chance-level error,
+losses to the chance-level loss, weight distances to the square root of the parameter count.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from mdtree.trees.features import OTHERS, SHARES, SPECTRUM
 
 __all__ = ["COMPARABLE", "FACT_FEATURES", "LANDSCAPE", "TRAINING"]
 
-# What a tree may ask of any trained network, without facts and without test figures.
+# What a tree may ask about any trained network, without facts and without test results.
 LANDSCAPE: tuple[str, ...] = (
     "train_error",
     "train_loss",
@@ -23,7 +23,7 @@ LANDSCAPE: tuple[str, ...] = (
     "log_peak_ratio",
 )
 
-# What means the same for every task, network and data set; no facts but the number of weights.
+# What means the same for every task, network and data set; the only fact is the parameter count.
 COMPARABLE: tuple[str, ...] = (
     *(f"{name}_share" for _, _, names in SHARES for name in names),
     "log_train_loss_share",
@@ -42,7 +42,7 @@ COMPARABLE: tuple[str, ...] = (
 
 FACT_FEATURES: tuple[str, ...] = ("log_parameters", "log_data_amount")
 
-# What a recipe tells of training, alone and beside the curvature.
+# What a recipe tells about training, alone and in relation to the curvature.
 TRAINING: tuple[str, ...] = (
     *FACT_FEATURES,
     "log_parameters_per_item",

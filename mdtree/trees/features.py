@@ -1,4 +1,4 @@
-"""Features: the numbers that trees ask about, made from the quantities and facts of a row.
+"""Features: the numbers that trees ask about, computed from the quantities and facts of a row.
 
 Trees use natural logarithms of the Hessian's values, as the published ones do.
 """
@@ -29,7 +29,7 @@ _PAIRS = ("connectivity", "connectivity_peak", "cka")
 
 OTHERS = ("agreement", "loss_tail", "train_loss_tail", "random_like", "traps")
 
-# What the weights alone say; trees do not ask for these unless they are told to.
+# What the weights alone tell; trees ask for these only on request.
 SPECTRUM: tuple[str, ...] = (
     "alpha",
     "alpha_hat",
@@ -40,11 +40,11 @@ SPECTRUM: tuple[str, ...] = (
     "soft_rank",
 )
 
-# unit -> what it is, and the quantities that are told in it
+# unit -> what it is, and the quantities that are measured in it
 SHARES = (
     (
         "chance_error",
-        "the error of chance",
+        "the chance-level error",
         (
             "train_error",
             "test_error",
@@ -58,7 +58,7 @@ SHARES = (
             "overconfidence",
         ),
     ),
-    ("chance_loss", "the loss of chance", ("barrier_loss", "linear_barrier_loss")),
+    ("chance_loss", "the chance-level loss", ("barrier_loss", "linear_barrier_loss")),
     ("test_error", "the test error", ("ensemble_gain", "disagreement")),
 )
 
@@ -103,15 +103,15 @@ _LIST = (
         name="log_peak_ratio",
         needs=("connectivity_peak", "train_error"),
         meaning="natural logarithm of the curve's highest training error over the networks' own",
-        low="the curve between the networks is better than they are",
-        high="a barrier lies between two trained networks",
+        low="the curve between the networks has no more training error than they have",
+        high="the curve between the networks has a barrier of training error",
         compute=peak_ratio,
     ),
     *(
         Feature(
             name=f"{name}_share",
             needs=(name, unit),
-            meaning=f"{QUANTITIES[name].meaning}, in units of {what}",
+            meaning=f"{QUANTITIES[name].meaning}, relative to {what}",
             low=QUANTITIES[name].low,
             high=QUANTITIES[name].high,
             compute=ratio,
@@ -123,7 +123,7 @@ _LIST = (
         Feature(
             name=f"log_{name}_share",
             needs=(name, "chance_loss"),
-            meaning=f"natural logarithm of the {name.replace('_', ' ')} in units of that of chance",
+            meaning=f"natural logarithm of the {name.replace('_', ' ')} over the chance-level loss",
             low=QUANTITIES[name].low,
             high=QUANTITIES[name].high,
             compute=log_ratio,
@@ -133,7 +133,7 @@ _LIST = (
     Feature(
         name="error_gap",
         needs=("test_error", "train_error", "chance_error"),
-        meaning="test error minus training error, in units of the error of chance",
+        meaning="test error minus training error, relative to the chance-level error",
         low="new items are as easy as those of the training",
         high="what was learnt does not carry over to new items",
         compute=gap,
@@ -149,7 +149,7 @@ _LIST = (
     Feature(
         name="log_distance",
         needs=("weight_distance", "parameters"),
-        meaning="natural logarithm of the distance of the weights, for each root of a parameter",
+        meaning="natural logarithm of the weight distance over the root of the parameter count",
         low=QUANTITIES["weight_distance"].low,
         high=QUANTITIES["weight_distance"].high,
         compute=log_distance,
@@ -158,8 +158,8 @@ _LIST = (
         name="log_noise",
         needs=("test_error_stderr", "test_error"),
         meaning="natural logarithm of the gain that could be noise, relative to the test error",
-        low="a small gain can be told from noise",
-        high="a gain must be large to be told from noise",
+        low="seeds agree, so even a small gain stands out from noise",
+        high="seeds differ, so only a large gain stands out from noise",
         compute=log_noise,
     ),
     Feature(
@@ -174,96 +174,96 @@ _LIST = (
         name="log_data_amount",
         needs=("data_amount",),
         meaning="natural logarithm of the number of training items",
-        low="there are few training data",
-        high="there are many training data",
+        low="there is little training data",
+        high="there is a lot of training data",
         compute=log,
     ),
     Feature(
         name="log_parameters_per_item",
         needs=("parameters", "data_amount"),
-        meaning="natural logarithm of the number of weights for each training item",
-        low="more items than weights",
-        high="more weights than items",
+        meaning="natural logarithm of the number of weights per training item",
+        low="few weights for each training item",
+        high="many weights for each training item",
         compute=log_ratio,
     ),
     Feature(
         name="log_learning_rate",
         needs=("learning_rate",),
-        meaning="natural logarithm of the learning rate of training",
-        low="small steps: a low temperature",
-        high="large steps: a high temperature",
+        meaning="natural logarithm of the learning rate",
+        low="small training steps (low temperature)",
+        high="large training steps (high temperature)",
         compute=log,
     ),
     Feature(
         name="log_batch_size",
         needs=("batch_size",),
-        meaning="natural logarithm of the items in one step of training",
-        low="noisy steps: a high temperature",
-        high="exact steps: a low temperature",
+        meaning="natural logarithm of the batch size",
+        low="small batches make training noisy (high temperature)",
+        high="large batches make training less noisy (low temperature)",
         compute=log,
     ),
     Feature(
         name="log_temperature",
         needs=("learning_rate", "batch_size"),
         meaning="natural logarithm of the learning rate over the batch size",
-        low="a low temperature",
-        high="a high temperature",
+        low="little noise in training (low temperature)",
+        high="much noise in training (high temperature)",
         compute=log_ratio,
     ),
     Feature(
         name="log_batch_share",
         needs=("batch_size", "data_amount"),
-        meaning="natural logarithm of the share of the training items that is one batch",
-        low="many steps in an epoch",
-        high="few steps in an epoch",
+        meaning="natural logarithm of the batch size over the number of training items",
+        low="many steps per epoch",
+        high="few steps per epoch",
         compute=log_ratio,
     ),
     Feature(
         name="log_steps",
         needs=("steps",),
-        meaning="natural logarithm of the steps of training",
-        low="trained briefly",
-        high="trained long",
+        meaning="natural logarithm of the number of training steps",
+        low="training was short",
+        high="training was long",
         compute=log,
     ),
     Feature(
         name="log_epochs",
         needs=("steps", "batch_size", "data_amount"),
-        meaning="natural logarithm of the passes over the training items",
-        low="each item was seen seldom",
-        high="each item was seen often",
+        meaning="natural logarithm of the number of epochs",
+        low="each training item was seen only a few times",
+        high="each training item was seen many times",
         compute=log_epochs,
     ),
     Feature(
         name="log_training_time",
         needs=("learning_rate", "steps"),
-        meaning="natural logarithm of the learning rate times the steps of training",
-        low="training cannot have gone far",
-        high="training can have gone far",
+        meaning="natural logarithm of the learning rate times the number of training steps",
+        low="training cannot have moved the weights far",
+        high="training may have moved the weights far",
         compute=log_product,
     ),
     Feature(
         name="log_edge",
         needs=("learning_rate", "hessian_top"),
         meaning="natural logarithm of the learning rate times the top eigenvalue",
-        low="the minimum is flat for such steps",
-        high="at the edge of stability (log 2) or beyond it",
+        low="the minimum is flat relative to the step size",
+        high="training is at the edge of stability (2) or beyond",
         compute=log_product,
     ),
     Feature(
         name="log_edge_trace",
         needs=("learning_rate", "hessian_trace"),
         meaning="natural logarithm of the learning rate times the trace",
-        low="the minimum is flat for such steps",
-        high="the minimum is sharp for such steps",
+        low="the minimum is flat relative to the step size",
+        high="the minimum is sharp relative to the step size",
         compute=log_product,
     ),
     Feature(
         name="log_gradient_noise",
         needs=("learning_rate", "batch_size", "hessian_trace"),
         meaning="natural logarithm of the temperature times the trace",
-        low="the noise of the steps is small for such a minimum",
-        high="the noise of the steps is large for such a minimum",
+        low="the noise of the training steps is small relative to the curvature",
+        high="the noise of the training steps is large relative to the curvature",
         compute=log_gradient_noise,
     ),
 )

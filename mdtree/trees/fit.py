@@ -48,8 +48,8 @@ __all__ = [
     "usual_method",
 ]
 
-_PUBLISHED = "paper-1"  # the protocol that the beliefs of the published templates are about
-_CUTS = {"posterior": 24, "grown": 5}  # thresholds of each question that the data may suggest
+_PUBLISHED = "paper-1"  # the protocol for which the beliefs of the published templates hold
+_CUTS = {"posterior": 24, "grown": 5}  # most thresholds of each question from the data
 
 
 def fit_tree(
@@ -65,11 +65,22 @@ def fit_tree(
 ) -> SavedTree:
     """Label the rows of a grid by their room for improvement, and fit a tree to the labels.
 
-    Without `method`, rows of the protocol of the published tables get a `posterior`, whose beliefs
-    are about their numbers, and all others are `grown`.  With `facts`, the tree may also ask for
-    the parameter count and the data amount.  `prior` is an earlier posterior that this one
-    continues; rows of another protocol than its own are refused, unless that is allowed, and then
-    the tree says so for ever.  `features` are those that gains may be learnt from.
+    Args:
+        rows: The rows, all of one protocol.
+        task: The question that the tree answers.
+        method: The method; None: `posterior` for the protocol of the published tables, whose
+            numbers its beliefs are about, and `grown` for all others.
+        facts: Let the tree ask for the parameter count and the data amount as well.
+        prior: An earlier posterior to start from.
+        provenance: Remarks to store in the tree.
+        features: The features that gains may be learnt from.
+        allow_protocol_mismatch: Accept a prior of another protocol; the tree keeps a warning.
+
+    Raises:
+        TreeError: If the options do not fit together, or no tree can be fitted.
+        RowsError: If the rows cannot be labelled.
+        ProtocolError: If the rows have several protocols, or another one than the prior.
+
     """
     protocol = one_protocol(rows)
     if method is None:
@@ -80,10 +91,10 @@ def fit_tree(
         rows = sorted(rows, key=lambda row: (repr(row.facts.get("zoo")), row.group))
     remarks = {**_inherited(prior), **(provenance or {})}
     if prior is not None and prior.protocol != protocol:
-        message = f"the prior tree is of protocol {prior.protocol!r} and the rows of {protocol!r}"
+        message = f"the prior tree has protocol {prior.protocol!r} and the rows have {protocol!r}"
         if not allow_protocol_mismatch:
             raise ProtocolError(
-                f"{message}: numbers of different protocols do not compare. Measure again, "
+                f"{message}: numbers of different protocols are not comparable. Measure again, "
                 "or add --allow-protocol-mismatch"
             )
         remarks["WARNING"] = message
@@ -129,7 +140,7 @@ def fit_tree(
 def relative_gains(
     rows: Sequence[Row], rooms: Sequence[RoomForImprovement]
 ) -> dict[str, NDArray[np.float64]]:
-    """Give what each remedy gains of the test error of each row, 0 to 1; NaN where it is unknown.
+    """Return the gain of each remedy relative to each row's test error, 0 to 1; NaN if unknown.
 
     >>> from mdtree.labelling import room_for_improvement
     >>> from mdtree.trees.bundled import shipped_rows
@@ -158,28 +169,30 @@ def _check(task: str, method: str, prior: SavedTree | None, *, facts: bool) -> N
             f"(known: {', '.join(FIT_METHODS)})"
         )
     if method == "mdtree" and task not in PUBLISHED:
-        raise TreeError(f"the published method has no tree for task {task!r}: take posterior")
+        raise TreeError(f"the published method has no tree for task {task!r}: use posterior")
     if method == "posterior" and task not in FAMILIES and prior is None:
-        raise TreeError(f"there are no published questions for task {task!r}: take gains or grown")
+        raise TreeError(f"there are no published questions for task {task!r}: use gains or grown")
     if facts and method == "mdtree":
-        raise TreeError("the published trees ask for no facts: leave --facts out")
+        raise TreeError("the published trees use no facts: leave out --facts")
     if prior is None:
         return
     if facts and not set(FACT_FEATURES) <= set(prior.features):
         raise TreeError("the prior was fitted without facts, and a posterior keeps its questions")
     if method != "posterior" or not prior.components:
         raise TreeError(
-            "only a posterior continues a prior, and the prior must be one itself "
+            "only a posterior can start from a prior, and the prior must be a posterior too "
             "(fitted with --tree posterior or grown)"
         )
     if prior.task != task:
-        raise TreeError(f"the prior answers task {prior.task!r}, and {task!r} is to be fitted")
+        raise TreeError(
+            f"the prior answers task {prior.task!r}, not {task!r}: use --task {prior.task}"
+        )
 
 
 def features_of(
     task: str, method: str, features: Sequence[str] | None, *, facts: bool
 ) -> tuple[str, ...]:
-    """List what a method may ask for."""
+    """Return the features that a method may ask for."""
     if method == "mdtree":
         return template_features(PUBLISHED[task])
     if method == "gains":
@@ -189,15 +202,15 @@ def features_of(
 
 
 def _inherited(prior: SavedTree | None) -> dict[str, str]:
-    """Say what the groups of a prior were, which a continued tree still rests on."""
+    """Return the remarks of a prior that still hold for a tree that starts from it."""
     if prior is None:
         return {}
-    dropped = ("accuracy", "mdtree")  # of the prior as it was
+    dropped = ("accuracy", "mdtree")  # only true for the prior itself
     return {key: remark for key, remark in prior.provenance.items() if key not in dropped}
 
 
 def usual_method(protocol: str, task: str = "failure") -> str:
-    """Name the method that rows of a protocol are fitted with."""
+    """Return the default method for rows of a protocol."""
     return "posterior" if protocol == _PUBLISHED and task in FAMILIES else "grown"
 
 
@@ -239,7 +252,7 @@ def _distribution(
 def _ranges(
     matrix: NDArray[np.float64], features: Sequence[str], prior: SavedTree | None
 ) -> dict[str, tuple[float, float]]:
-    """Give the range of each feature in the groups, those of the prior included."""
+    """Return the range of each feature in the groups, including those of the prior."""
     ranges = ranges_of(matrix, features)
     for name, (low, high) in (prior.ranges if prior is not None else {}).items():
         own_low, own_high = ranges.get(name, (low, high))

@@ -1,21 +1,21 @@
-"""From expected gains to probabilities: the largest gain is the verdict, noise is its measure.
+"""From expected gains to probabilities: the largest gain wins, unless it is within the noise.
 
     strength(mode) = (relative gain of its remedy + e)^a c(mode)^b
     strength(none) = k (noise + e)^a c(none)^b
     P(mode)        = strength(mode) / sum of the strengths of all classes
 
-c(mode) is the chance of a class: how many groups that look alike and have a clear label have this
-one.  Gains say how much a change brings, chances which change is the best more often than not.
+c(mode) is the chance of a class: the share of similar groups with a clear label that have this
+label.  Gains tell how much a change brings, chances which change is the best most often.
 
-Noise is the gain, relative to the test error, that could be one between two groups without any
-difference: 2 sqrt(2) standard errors.  Two seeds tell it within a large factor only, so the
-geometric mean with the usual noise stands for it; and it counts up to that of nine groups of ten:
-where seeds differ more, nothing speaks for `none`.  Where all gains are below the noise of the
-group, and that is below half of its error, or below 0.4 % of the error of chance, `none` is the
-strongest.  The numbers a, b, e and k are fitted on groups of zoos that the regression has not seen,
-and so are the two tables of what to expect:
+Noise is the gain, relative to the test error, that two equal groups could show by chance:
+2 sqrt(2) standard errors.  Two seeds determine it only within a large factor, so its geometric mean
+with the usual noise is used; and it is capped at that of nine in ten groups: if seeds differ more,
+that is no evidence for `none`.  If all gains are below the noise of the group, and that is below
+half of its error, or below 0.4 % of the chance-level error, `none` is the strongest.  The numbers
+a, b, e and k are fitted to groups of zoos that the regression has not seen, and so are the two
+tables of what to expect:
 
-    spread   for an expected gain, between which gains four of five such groups lay
+    spread   for an expected gain, the interval of the gains of four in five such groups
     levels   for a coverage, the least probability of a class in the set of answers, so that the
              sets hold the right answer that often (split conformal prediction)
 
@@ -49,21 +49,21 @@ __all__ = [
     "shares",
 ]
 
-NOISE = "log_noise"  # the feature that tells the noise of a group
-ERROR = "test_error_share"  # the feature that tells its test error
-COVERAGES = (0.8, 0.9)  # of the sets of answers
+NOISE = "log_noise"  # the feature that holds the noise of a group
+ERROR = "test_error_share"  # the feature that holds its test error
+COVERAGES = (0.8, 0.9)  # of the prediction sets
 _FARTHEST = 100.0  # of the logarithm of a noise
 UNLIMITED = 1e9  # noise
-_LITTLE = 0.004  # of the error of chance: 0.36 points with ten classes, 0.2 with two
-_MOST_OF_ERROR = 0.5  # a noise above it hides gains, and tells nothing
-_NOTHING = 1.1  # times as strong as the best change is `none`, where that gains less than the noise
-_HARDLY_ANYTHING = 1.5  # times all of them, where the best gains too little for anybody to care
-_LEAST_CHANCE = 0.02  # that a class has: none is out of the question
+_LITTLE = 0.004  # of the chance-level error: 0.36 points with ten classes, 0.2 with two
+_MOST_OF_ERROR = 0.5  # larger noise hides gains
+_NOTHING = 1.1  # strength of `none` over the best change, if that gains less than the noise
+_HARDLY_ANYTHING = 1.5  # over all changes together, if the best gains too little to matter
+_LEAST_CHANCE = 0.02  # smallest chance of a class: none is impossible
 
 
 @dataclass(frozen=True, kw_only=True)
 class GainScale:
-    """How sure an answer is, given the gains."""
+    """The parameters that turn gains into probabilities."""
 
     __pydantic_config__: ClassVar = STRICT
 
@@ -77,7 +77,7 @@ class GainScale:
     )
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no probability."""
+        """Refuse numbers that do not lead to a probability."""
         if not min(self.power, self.floor, self.none, self.noise, self.most) > 0:
             raise ValueError("power, floor, none, noise and most must be above 0")
         if not self.trust >= 0:
@@ -97,7 +97,7 @@ class GainRange:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GainModel:
-    """A regression of gains and chances, and what its gains stand for."""
+    """A regression of gains and chances, with the parameters that turn them into answers."""
 
     regression: KernelRegression  # of remedies, and of classes
     scale: GainScale
@@ -112,7 +112,7 @@ class GainModel:
     def probabilities(
         self, matrix: Floats, features: Sequence[str], classes: Sequence[str]
     ) -> Floats:
-        """Give the probability of each class for each line."""
+        """Return the probability of each class for each line."""
         return shares(
             self.regression.values(matrix),
             noise_of(matrix, features),
@@ -122,20 +122,20 @@ class GainModel:
         )
 
     def range_of(self, remedy: str, expected: float) -> GainRange | None:
-        """Find what groups with such an expected gain did gain."""
+        """Return what groups with such an expected gain did gain."""
         ranges = self.spread.get(remedy, ())
         last = ranges[-1] if ranges else None
         return next((part for part in ranges if expected <= part.expected), last)
 
 
 def noise_of(matrix: Floats, features: Sequence[str]) -> Floats:
-    """Read the relative noise of each line; NaN where it is not known."""
+    """Return the relative noise of each line; NaN if it is not known."""
     logarithms = _column(matrix, features, NOISE)
     return np.asarray(np.exp(logarithms.clip(-_FARTHEST, _FARTHEST)))
 
 
 def error_of(matrix: Floats, features: Sequence[str]) -> Floats:
-    """Read the test error of each line, in units of that of chance; NaN where it is not known."""
+    """Return the test error of each line, relative to the chance level; NaN if not known."""
     return _column(matrix, features, ERROR)
 
 
@@ -146,7 +146,7 @@ def _column(matrix: Floats, features: Sequence[str], name: str) -> Floats:
 
 
 def answer_set(probabilities: Mapping[str, float], level: float) -> tuple[str, ...]:
-    """List the classes of at least that probability, the most probable first; at least one."""
+    """Return the classes of at least that probability, the most probable first; at least one."""
     first, *others = sorted(probabilities, key=lambda name: -probabilities[name])
     return first, *(name for name in others if probabilities[name] >= level)
 
@@ -158,12 +158,12 @@ def shares(
     scale: GainScale,
     error: Floats | None = None,
 ) -> Floats:
-    """Turn relative gains of remedies, and chances of classes, into probabilities of the classes.
+    """Return class probabilities from the relative gains of remedies and the chances of classes.
 
     An answer with several remedies (`temperature`: up or down) is as strong as the best of them.
     """
-    told = np.minimum(np.where(np.isnan(noise), scale.noise, noise), scale.most)
-    known = np.sqrt(told * scale.noise)
+    capped = np.minimum(np.where(np.isnan(noise), scale.noise, noise), scale.most)
+    known = np.sqrt(capped * scale.noise)
     logarithms = np.empty((len(noise), len(classes)))
     for column, name in enumerate(classes):
         if name == "none":
@@ -178,8 +178,8 @@ def shares(
     if scale.trust and "none" in classes:
         expected = [values[remedy] for remedy in REMEDIES if remedy in values]
         none = list(classes).index("none")
-        # what gains less than the noise of the group, or hardly anything, is nothing to gain,
-        # whatever others had
+        # a gain below the noise of the group, or hardly any gain, counts as none, whatever
+        # similar groups had
         best = np.max(expected, axis=0, initial=0.0)
         is_noise = (noise <= _MOST_OF_ERROR) & (best < noise)
         is_little = np.zeros(len(best), dtype=bool) if error is None else best * error < _LITTLE

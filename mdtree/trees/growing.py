@@ -1,9 +1,9 @@
-"""Templates grown on the training groups themselves, for zoos that no published template fits.
+"""Templates grown from the training groups, for zoos that no published template fits.
 
 Each template is scikit-learn's decision tree on a bootstrap sample of the groups (CART, Breiman et
-al. 1984; bagging, Breiman 1996): which questions are asked is as uncertain as their thresholds, so
-many templates are kept, and each gets its own posterior over thresholds.  The belief in a threshold
-is centred where the bootstrap found it, a third of the feature's spread wide.
+al. 1984; bagging, Breiman 1996): the questions are as uncertain as their thresholds, so many
+templates are kept, and each gets its own posterior over thresholds.  The belief in a threshold is
+centred on that of the bootstrap sample, and a third of the feature's spread wide.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def grow_template(
     miss: float = 0.5,
     seed: int = 0,
 ) -> Family | None:
-    """Grow templates on bootstrap samples of labelled groups; equal ones are one of more weight.
+    """Grow templates on bootstrap samples of labelled groups; equal templates are merged.
 
-    None where no question tells the classes of the groups apart.  Several classes need deeper
+    None if no question separates the classes of the groups.  Several classes need deeper
     templates, whose tables are larger, so there are fewer of them.
     """
     few_classes = len(classes) <= _FEW
@@ -106,7 +106,7 @@ def _template(
     values = scaled[~np.isnan(scaled[:, column]), column]
     low, high = float(values.min()), float(values.max())
     if low == high or not np.isfinite(tree.threshold[node]):
-        return leaf  # it only asks whether the feature is known, and a template is for what is
+        return leaf  # it only asks whether the feature is known, which a template cannot ask
     spread = float(np.subtract(*np.quantile(values, (0.84, 0.16)))) / 2 or (high - low) / 4
     margin = rounded(0.05 * (high - low))
     scale = _scale(name)

@@ -1,11 +1,11 @@
-"""Kernel regression: several numbers of a group, judged by the training groups that look alike.
+"""Kernel regression: several targets of a group, estimated from similar training groups.
 
     target(x) = mean + sum_j weight_j exp(-width d(x, c_j)^2),   d^2 the mean over the features
 
 The centres c are some of the training groups.  Each feature is put on a common scale first: the
-place of a value among those of the training groups, as a standard normal number, so that no unit
-and no extreme value counts.  A feature that is not known is left out of the distance; where none
-is known, no centre is near, and the mean is what is left.
+rank of a value among the training groups, as a normal score, so that units and extreme values do
+not matter.  An unknown feature is left out of the distance; if none is known, no centre is near,
+and the mean remains.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QuantileScale:
-    """The way of one feature to the common scale."""
+    """The map from one feature to the common scale."""
 
     quantiles: Floats  # of the training groups, at evenly spaced shares; never falling
 
     def __post_init__(self) -> None:
-        """Refuse what is no list of quantiles."""
+        """Refuse numbers that are not quantiles."""
         if not len(self.quantiles) or not np.isfinite(self.quantiles).all():
             raise ValueError("a scale needs finite quantiles")
         if (np.diff(self.quantiles) < 0).any():
@@ -43,19 +43,19 @@ class QuantileScale:
 
     @cached_property
     def _knots(self) -> tuple[Floats, Floats]:
-        """Give the different quantiles, and where each lies; of equal ones the middle counts."""
+        """Return the distinct quantiles and the place of each; equal ones share the middle."""
         count = len(self.quantiles)
         places = np.array([NormalDist().inv_cdf((n + 0.5) / count) for n in range(count)])
         values, which = np.unique(self.quantiles, return_inverse=True)
         return values, np.bincount(which, places) / np.bincount(which)
 
     def __call__(self, values: Floats) -> Floats:
-        """Scale values; what lies beyond the training groups is as the last of them."""
+        """Scale values; those beyond the training groups are clipped to the last of them."""
         scaled = np.interp(values, *self._knots)
         return np.where(np.isnan(values), np.nan, scaled)
 
     def inverse(self, scaled: Floats) -> Floats:
-        """Give the values that lie at such places."""
+        """Return the values at given places."""
         values, places = self._knots
         return np.asarray(np.interp(scaled, places, values))
 
@@ -85,7 +85,7 @@ class KernelRegression:
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """List the columns that it looks at."""
+        """The columns that it uses."""
         return tuple(self.scales)
 
     def values(self, matrix: Floats) -> dict[str, Floats]:
@@ -97,7 +97,7 @@ class KernelRegression:
         }
 
     def alike(self, line: Floats, count: int) -> Floats:
-        """Give the training groups most like a line: lines whose other columns are NaN."""
+        """Return the training groups most similar to a line; unused columns are NaN."""
         near = kernel(scaled(self.scales, line[None]), self.centres, self.width)[0]
         chosen = self.centres[np.argsort(-near, kind="stable")[:count]]
         lines = np.full((len(chosen), len(line)), np.nan)
@@ -107,25 +107,25 @@ class KernelRegression:
 
 
 def scaled(scales: Mapping[int, QuantileScale], matrix: Floats) -> Floats:
-    """Put columns on the common scale."""
+    """Return the columns on the common scale."""
     columns = [scale(matrix[:, column]) for column, scale in scales.items()]
     return np.array(columns).reshape(len(columns), len(matrix)).T
 
 
 def kernel(lines: Floats, centres: Floats, width: float) -> Floats:
-    """Say how alike each line and each centre are, 0 to 1; lines may have unknown numbers.
+    """Return the similarity of each line and each centre, 0 to 1; lines may have unknown numbers.
 
-    The squared distance is the mean over the numbers that are known.  A line of which none is
-    known is like no centre.
+    The squared distance is the mean over the known numbers.  A line without known numbers is
+    similar to no centre.
     """
     known = ~np.isnan(lines)
-    told = np.where(known, lines, 0.0)
-    squares = (told**2).sum(axis=1)[:, None] + known @ (centres**2).T - 2 * told @ centres.T
+    filled = np.where(known, lines, 0.0)
+    squares = (filled**2).sum(axis=1)[:, None] + known @ (centres**2).T - 2 * filled @ centres.T
     count = known.sum(axis=1)[:, None]
     distance = np.maximum(squares, 0.0) / np.maximum(count, 1)
     return np.where(count > 0, np.exp(-width * distance), 0.0)
 
 
 def rounded(numbers: Sequence[float] | Floats, digits: int) -> Floats:
-    """Keep that many digits of each number."""
+    """Round each number to that many digits."""
     return np.array([float(f"{number:.{digits}g}") for number in numbers])

@@ -31,16 +31,16 @@ __all__ = [
     "with_gains",
 ]
 
-KNOWN = sys.float_info.max  # the threshold that every known value is below: "is it missing?"
+KNOWN = sys.float_info.max  # a threshold above every known value: the question is "is it known?"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemedyGain:
-    """What one remedy gained the groups of a leaf, and how far they had to go for it."""
+    """What one remedy gained the groups of a leaf, and how large a change it took."""
 
     __pydantic_config__: ClassVar = STRICT
 
-    low: float  # points; four of five groups gain between low and high
+    low: float  # points; four in five groups gain between low and high
     high: float
     fact: str | None = None  # what is changed most often
     # new value / old value, the median of those who gain
@@ -49,7 +49,7 @@ class RemedyGain:
 
 @dataclass(frozen=True, kw_only=True)
 class Leaf:
-    """Where a walk ends: the training groups that ended here too."""
+    """The end of a walk, with the training groups that ended here."""
 
     __pydantic_config__: ClassVar = STRICT
 
@@ -67,13 +67,13 @@ class Split:
 
     feature: str
     threshold: float
-    low: Node  # the way for values <= threshold
+    low: Node  # for values <= threshold
     high: Node
-    missing: Literal["low", "high"] = "low"  # the way that most training groups went
+    missing: Literal["low", "high"] = "low"  # the side of most training groups
 
 
 def kind(content: Any) -> str:
-    """Tell a question from an end, in JSON too: `split` or `leaf`."""
+    """Return the kind of a node, also in JSON: `split` or `leaf`."""
     asks = "feature" in content if isinstance(content, dict) else hasattr(content, "feature")
     return "split" if asks else "leaf"
 
@@ -103,7 +103,7 @@ def walk(node: Node, values: Mapping[str, float]) -> tuple[list[Step], Leaf]:
 
 
 def leaves(node: Node) -> Iterator[Leaf]:
-    """List the leaves from low to high."""
+    """Yield the leaves from low to high."""
     if isinstance(node, Leaf):
         yield node
     else:
@@ -119,9 +119,9 @@ def with_gains(
     *,
     earlier: Node | None = None,
 ) -> Node:
-    """Write into each leaf the room for improvement of the groups that end in it.
+    """Return the tree with the room for improvement of the groups that end in each leaf.
 
-    Where the leaf of an `earlier` tree of the same structure knew more groups, it keeps its gains.
+    A leaf keeps the gains of an `earlier` tree of the same structure if that had more groups.
     """
 
     def filled(part: Node, lines: NDArray[np.intp], old: Node | None) -> Node:
@@ -153,7 +153,7 @@ def weight_of(node: Node) -> float:
 def ends(
     node: Node, matrix: NDArray[np.float64], columns: Mapping[str, int]
 ) -> Iterator[tuple[Leaf, NDArray[np.intp]]]:
-    """Walk all lines of a matrix at once: each leaf, with the lines that end in it."""
+    """Yield each leaf with the lines of a matrix that end in it."""
     yield from _ends(node, matrix, columns, np.arange(len(matrix)))
 
 
@@ -176,9 +176,9 @@ def _goes_low(split: Split, values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _means(gains: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Give the mean gain of each remedy, over the groups that know it.
+    """Return the mean gain of each remedy, over the groups for which it is known.
 
-    A ten-thousandth of a point is far below any noise.
+    It is rounded to a ten-thousandth of a point, far below any noise.
     """
     remedies = sorted({remedy for group_gains in gains for remedy in group_gains})
     return {
@@ -191,7 +191,7 @@ _TAIL = 10  # percent of the groups on either side of a way's ends
 
 
 def _ways(rooms: Sequence[RoomForImprovement]) -> dict[str, RemedyGain]:
-    """Say how the gains of each remedy spread over the groups, and which change brought them."""
+    """Return how the gains of each remedy spread over the groups, and which change led to them."""
     ways = {}
     for remedy in sorted({remedy for room in rooms for remedy in room.gains}):
         gains = [room.gains[remedy] for room in rooms if remedy in room.gains]
@@ -202,7 +202,7 @@ def _ways(rooms: Sequence[RoomForImprovement]) -> dict[str, RemedyGain]:
 
 
 def _most_frequent_change(moves: Sequence[Move]) -> dict[str, Any]:
-    """Find the fact that is changed most often, and its median factor."""
+    """Return the fact that is changed most often, and its median factor."""
     if not moves:
         return {}
     facts = [move.fact for move in moves]

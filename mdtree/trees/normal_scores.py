@@ -32,7 +32,7 @@ def short(value: float) -> float:
 
 
 def level_of(quantiles: Floats, values: Floats) -> Floats:
-    """Go between quantiles in straight lines; a value that many groups share is in their middle."""
+    """Return levels by linear interpolation; a value that many groups share is in their middle."""
     levels = np.linspace(0, 1, len(quantiles))
     first = np.searchsorted(quantiles, values, side="left")
     behind = np.searchsorted(quantiles, values, side="right")

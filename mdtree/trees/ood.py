@@ -1,13 +1,13 @@
 """The training distribution of a tree, and how far a new group lies from it.
 
-Each feature x is brought to a normal score z by its quantiles in the training groups; beyond their
-ends, z goes on in a straight line, in units of the feature's spread.  With the correlations R of
+Each feature x is mapped to a normal score z by its quantiles in the training groups; beyond their
+ends, z continues linearly, in units of the feature's spread.  With the correlations R of
 the scores, the distance of a group whose features S are known is
 
     d^2 = z_S' (R_SS + 0.05 I)^-1 z_S / |S| .
 
 The limit is the distance that 5 % of the training groups exceed, each measured by quantiles and
-correlations of the others (twenty folds).  Where features are missing, it is scaled by what 5 % of
+correlations of the others (twenty folds).  If features are missing, it is scaled by what 5 % of
 normal scores with the correlations R_SS exceed: with the eigenvalues r_i of R_SS, d^2 is a sum of
 chi-squares with weights r_i / (r_i + 0.05) / |S|, whose quantile is that of Satterthwaite's
 chi-square, of equal mean and variance.
@@ -43,14 +43,14 @@ __all__ = [
 
 _RIDGE = 0.05
 _OUTSIDE = 0.05  # of the training groups are farther away than the limit
-_LEAST = 8  # groups that tell a correlation
+_LEAST = 8  # groups, for a correlation
 _FOLDS = 20
-_CLOSEST = 0.01  # a limit where nearly all training groups are alike
+_CLOSEST = 0.01  # smallest limit, if nearly all training groups are alike
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutOfDistribution:
-    """How far the group lies from those that the tree was fitted on."""
+    """How far a group lies from those that the tree was fitted to."""
 
     distance: float
     limit: float  # that 5 % of the training groups exceed
@@ -58,13 +58,13 @@ class OutOfDistribution:
 
     @property
     def outside(self) -> bool:
-        """Say whether the tree has seen nothing like it: far away, or beyond all in a number."""
+        """Whether the group is far from all training groups, or beyond all of them in a feature."""
         return self.distance > self.limit or bool(self.beyond)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingDistribution:
-    """Quantiles of the features of the training groups, and how the features go together."""
+    """Quantiles of the features of the training groups, and the correlations between features."""
 
     __pydantic_config__: ClassVar = STRICT
 
@@ -80,11 +80,11 @@ class TrainingDistribution:
             if len(quantiles) < 2 or not all(low <= high for low, high in pairwise(quantiles)):  # noqa: PLR2004
                 raise ValueError(f"the quantiles of {name} must rise")
         if len(set(self.names)) < len(self.names):
-            raise ValueError("its distance looks at a feature twice")
+            raise ValueError("its distance uses a feature twice")
         for name in self.names:
             quantiles = self.quantiles.get(name, (0.0, 0.0))
             if quantiles[0] == quantiles[-1]:
-                raise ValueError(f"its distance looks at {name}, of which it knows no spread")
+                raise ValueError(f"its distance uses {name}, which has no spread")
         size = len(self.names)
         if [len(line) for line in self.correlation] != [size] * size:
             raise ValueError(f"its correlations must be {size} by {size}")
@@ -92,20 +92,20 @@ class TrainingDistribution:
             _check(np.array(self.correlation, dtype=float), self.limit)
 
     def level(self, name: str, value: float) -> float | None:
-        """Say which share of the training groups lies below a value of a feature."""
+        """Return the share of the training groups below a value of a feature."""
         quantiles = self.quantiles.get(name)
         if quantiles is None or math.isnan(value):
             return None
         return float(level_of(np.array(quantiles), np.array(short(value))))
 
     def distance(self, values: Mapping[str, float]) -> tuple[float, float] | None:
-        """Give the distance of a group, and the limit for the features that it has."""
+        """Return the distance of a group, and the limit for the features that it has."""
         line = np.array([[values.get(name, math.nan) for name in self.names]])
         distances, limits = self.distances(line)
         return None if math.isnan(distances[0]) else (float(distances[0]), float(limits[0]))
 
     def distances(self, lines: Floats) -> tuple[Floats, Floats]:
-        """Compute the distance of each line, and its limit; NaN where no feature is known.
+        """Compute the distance of each line, and its limit; NaN if no feature is known.
 
         The columns are those of `names`.
         """
@@ -123,7 +123,7 @@ class TrainingDistribution:
         return distances, limits
 
     def _limit(self, correlation: Floats) -> float:
-        """Scale the limit to the features that are known; one alone is as normal scores are."""
+        """Scale the limit to the known features; a single one has the limit of normal scores."""
         if len(correlation) == 1 < len(self.names):
             return _normal_distance(correlation)
         return (
@@ -134,7 +134,7 @@ class TrainingDistribution:
 
 
 def outside(seen: Floats, lines: Floats, names: Sequence[str]) -> NDArray[np.bool_]:
-    """Say which lines are far from those seen, or beyond all of them in a number."""
+    """Return which lines are far from those seen, or beyond all of them in a feature."""
     population = training_distribution(seen, names)
     if population is None:
         return np.zeros(len(lines), dtype=bool)
@@ -147,7 +147,7 @@ def outside(seen: Floats, lines: Floats, names: Sequence[str]) -> NDArray[np.boo
 
 
 def ranges_of(matrix: Floats, names: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Find the least and the largest value of each feature that is known anywhere."""
+    """Return the smallest and the largest value of each feature that has any."""
     ranges = {}
     for name, column in zip(names, matrix.T, strict=True):
         known = column[~np.isnan(column)]
@@ -165,7 +165,7 @@ def training_distribution(matrix: Floats, names: Sequence[str]) -> TrainingDistr
         if len(values):
             quantiles[name] = quantile_table(values)
         if 2 * len(values) > len(matrix) and quantiles[name][0] < quantiles[name][-1]:
-            selected[name] = column  # what few groups have would leave few complete ones
+            selected[name] = column  # a feature that few groups have would leave few complete ones
     groups = matrix[:, list(selected.values())]
     groups = groups[~np.isnan(groups).any(axis=1)]
     if not selected or len(groups) < _LEAST:
@@ -187,7 +187,7 @@ def mixed(
     second: TrainingDistribution | None,
     second_groups: int,
 ) -> TrainingDistribution | None:
-    """Mix two training distributions, each weighted by the number of its groups."""
+    """Return a mixture of two training distributions, weighted by their numbers of groups."""
     if first is None or second is None:
         return first or second
     if first.names != second.names:  # too few groups on one side, or other features
@@ -214,13 +214,13 @@ def _check(correlation: Floats, limit: float) -> None:
     if (np.abs(np.diag(correlation) - 1) > _RIDGE / 2).any():
         raise ValueError("its correlations with themselves must be 1")
     if np.linalg.eigvalsh(correlation).min() < -_RIDGE / 2:
-        raise ValueError("its correlations are none: they contradict each other")
+        raise ValueError("its correlations contradict each other")
     if not 0 < limit < math.inf:
         raise ValueError(f"the limit of its distance must be positive, got {limit}")
 
 
 def _left_out(groups: Floats, held_out: NDArray[np.bool_]) -> Floats:
-    """Give the distances of some groups from all others."""
+    """Return the distances of some groups from all others."""
     tables = [quantile_table(column) for column in groups[~held_out].T]
     matrix = _correlation(normal_scores(tables, groups[~held_out]))
     return _distances(normal_scores(tables, groups[held_out]), matrix)
@@ -241,7 +241,7 @@ def _correlation(scores: Floats) -> Floats:
 
 
 def _normal_distance(correlation: Floats) -> float:
-    """Give the distance that 5 % of normal scores with these correlations exceed."""
+    """Return the distance that 5 % of normal scores with these correlations exceed."""
     values = np.linalg.eigvalsh(correlation).clip(min=0)
     weights = values / (values + _RIDGE)
     mean, square = weights.sum() / len(values), (weights**2).sum() / len(values) ** 2
@@ -253,7 +253,7 @@ def _rounded(matrix: Floats) -> tuple[tuple[float, ...], ...]:
 
 
 def _blended(first: Sequence[float], second: Sequence[float], share: float) -> tuple[float, ...]:
-    """Give the quantiles of a mixture: each table counts as that many equal groups."""
+    """Return the quantiles of a mixture: each entry of a table counts as an equal share."""
     values = np.concatenate([first, second])
     weights = np.concatenate(
         [np.full(len(first), share / len(first)), np.full(len(second), (1 - share) / len(second))]

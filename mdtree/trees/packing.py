@@ -18,13 +18,13 @@ _MOST_THOUSANDTHS = 32_000
 
 
 def packed(numbers: Floats) -> str:
-    """Write a table column by column: equal numbers lie together.
+    """Write a table column by column, which puts equal numbers together.
 
     >>> unpacked(packed(np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])), (2, 3)).tolist()
     [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
     """
     columns = np.ascontiguousarray(numbers.T)
-    with np.errstate(over="ignore"):  # what is too large for a kind is not equal to itself there
+    with np.errstate(over="ignore"):  # a number too large for a kind fails the comparison below
         thousandths = np.rint(columns * _THOUSAND)
         if (
             (np.abs(thousandths) <= _MOST_THOUSANDTHS) & (thousandths / _THOUSAND == columns)
@@ -38,7 +38,7 @@ def packed(numbers: Floats) -> str:
 
 
 def unpacked(text: str, shape: tuple[int, int]) -> Floats:
-    """Read a table of that shape; ValueError for what holds another number of numbers."""
+    """Read a table of that shape; raise ValueError if the text holds anything else."""
     kind, _, content = text.partition(":")
     if kind not in _SIZES:
         raise ValueError(f"packed numbers are m2, f4 or f8, got {kind!r:.60}")

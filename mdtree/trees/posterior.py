@@ -5,7 +5,7 @@ holds n_c groups of class c has the likelihood of a Dirichlet distribution aroun
 
     L(leaf) = B(n + a) / B(a),   a_c = hit for the leaf's own class, miss / (C - 1) for the others,
 
-so wrong labels are expected, few of them, and their rate is learnt for each leaf.  The posterior is
+so a few wrong labels are expected, and their rate is learnt for each leaf.  The posterior is
 
     p(t | data) = prod_i p(t_i) * prod_leaf L(leaf; t) / Z .
 
@@ -28,7 +28,7 @@ from mdtree.trees.template import Question, Template, TemplateLeaf, from_scale, 
 
 __all__ = ["Posterior", "averaged", "first_best", "posterior"]
 
-_TIE = 1e-9  # of probabilities and their logarithms: their sums are not surer than that
+_TIE = 1e-9  # precision of sums of probabilities and their logarithms
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class _LeafSum:
 
 @dataclass(frozen=True, kw_only=True)
 class _SplitSum:
-    """A question and all below it, its own threshold summed out."""
+    """A question and everything below it, its own threshold summed out."""
 
     question: Question
     number: int  # of the question
@@ -73,7 +73,7 @@ _Subtree = _SplitSum | _LeafSum
 
 @dataclass(frozen=True, kw_only=True)
 class _Table:
-    """What one leaf says in each cell of the questions on its path."""
+    """What one leaf predicts in each cell of the questions on its path."""
 
     questions: tuple[int, ...]
     answer: str
@@ -98,14 +98,14 @@ class Posterior:
         return out
 
     def at(self, cells: Ints) -> Floats:
-        """Give the probability of each class in cells, one line for each."""
+        """Return the probability of each class in cells, one line for each."""
         out = np.zeros((len(cells), len(self.binned.classes)))
         for table in self.tables:
             out += table.classes[tuple(cells[:, question] for question in table.questions)]
         return out
 
     def votes(self, cells: Ints) -> Floats:
-        """Give the share of the plausible trees that answer each class."""
+        """Return the share of the plausible trees that answer each class."""
         out = np.zeros((len(cells), len(self.binned.classes)))
         for table in self.tables:
             place = self.binned.classes.index(table.answer)
@@ -129,7 +129,7 @@ def posterior(binned: BinnedCounts) -> Posterior:
 def averaged(
     posteriors: Sequence[tuple[float, Posterior]], matrix: Floats, columns: Mapping[str, int]
 ) -> Floats:
-    """Mix the templates whose features each line has; a line without any is undecided."""
+    """Average the templates whose features each line has; a line without any is undecided."""
     classes = len(posteriors[0][1].binned.classes)
     total = np.zeros((len(matrix), classes))
     weights = np.zeros((len(matrix), 1))
@@ -168,7 +168,7 @@ def _sum_subtree(binned: BinnedCounts, template: Template, path: _Path, number: 
 
 
 def first_best(values: Floats) -> Ints:
-    """Find the first of the largest along the last axis; rounding does not break a tie."""
+    """Return the first of the largest along the last axis; rounding does not break a tie."""
     return np.asarray((values >= values.max(axis=-1, keepdims=True) - _TIE).argmax(axis=-1))
 
 
@@ -221,7 +221,7 @@ def _tabulate(subtree: _Subtree, weight: Floats, tables: list[_Table]) -> None:
 
 
 def _over_cells(table: Floats, path: _Path) -> Floats:
-    """Turn sums for each threshold into sums over those thresholds that lead a cell here."""
+    """Return for each cell the sum over the thresholds that lead it to this leaf."""
     for axis, step in enumerate(path):
         # interval b lies low of the cuts b, b + 1, ... and high of the cuts 0 .. b - 1
         zeros = np.zeros_like(table.take([0], axis=axis))
@@ -231,7 +231,7 @@ def _over_cells(table: Floats, path: _Path) -> Floats:
 
 
 def _best_tree(binned: BinnedCounts, subtree: _Subtree, chosen: tuple[int, ...]) -> Node:
-    """Read off the most probable tree, given the thresholds chosen above."""
+    """Return the most probable tree, given the thresholds chosen above."""
     if isinstance(subtree, _LeafSum):
         leaf_counts = subtree.counts[chosen]
         counts = {

@@ -1,4 +1,4 @@
-"""Answers: what a saved tree says of rows, and how sure it is."""
+"""Answers: what a saved tree predicts for rows, and how sure it is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ class Answer:
 def answers(
     saved: SavedTree, rows: Sequence[Row], *, allow_protocol_mismatch: bool = False
 ) -> list[Answer]:
-    """Ask a tree about every row."""
+    """Return the answer of a tree for every row.
+
+    Raises:
+        ProtocolError: If rows have another protocol than the tree, and that is not allowed.
+
+    """
     matrix = saved.matrix(rows, allow_protocol_mismatch=allow_protocol_mismatch)
     return [
         Answer(
@@ -41,10 +46,10 @@ def answers(
 
 
 def probabilities(saved: SavedTree, matrix: Floats) -> Floats:
-    """Give the probability of each class for each line of features.
+    """Return the probability of each class for each line of features.
 
-    A posterior averages over all plausible trees, and a regression of gains weighs its gains; of
-    any other tree, the shares of the training groups in the leaf count.
+    A posterior averages over all plausible trees, and a gain regression weighs its gains; any other
+    tree takes the shares of the training groups in the leaf.
     """
     if saved.gain_model is not None:
         return saved.gain_model.probabilities(matrix, saved.features, saved.classes)
@@ -55,7 +60,7 @@ def probabilities(saved: SavedTree, matrix: Floats) -> Floats:
     shares = np.zeros((len(matrix), len(saved.classes)))
     for leaf, lines in ends(saved.tree, matrix, columns):
         counts = np.array([leaf.counts.get(name, 0.0) for name in saved.classes])
-        if not counts.any():  # nothing ended here: the leaf's answer alone is known
+        if not counts.any():  # no group ended here: only the leaf's answer is known
             counts = np.array([float(name == leaf.answer) for name in saved.classes])
         shares[lines] = counts / counts.sum()
     return shares

@@ -1,4 +1,4 @@
-"""Reading a tree file: nothing is built from it before its size, form and sense are known."""
+"""Reading a tree file: its size, form and consistency are checked before anything is built."""
 
 from __future__ import annotations
 
@@ -77,7 +77,12 @@ _FILE = TypeAdapter(_File)
 
 
 def read_tree(path: Path) -> SavedTree:
-    """Read a tree; whatever is wrong with the file is a TreeError that says what and where."""
+    """Read a tree.
+
+    Raises:
+        TreeError: If anything is wrong with the file; the message says what and where.
+
+    """
     content = _content(path)
     try:
         check_size(content.get("tree"), _children)
@@ -93,9 +98,9 @@ def read_tree(path: Path) -> SavedTree:
         )
         check_words(saved)
     except ValidationError as error:
-        raise TreeError(f"{path} is no tree: {_first_error(error)}") from error
+        raise TreeError(f"{path} is not a tree: {_first_error(error)}") from error
     except ValueError as error:
-        raise TreeError(f"{path} is no whole tree: {error}") from error
+        raise TreeError(f"{path} is not a valid tree: {error}") from error
     return saved
 
 
@@ -108,25 +113,25 @@ def _content(path: Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or error
         raise TreeError(f"{path} cannot be read: {reason}") from error
     if len(text) > LARGEST:
-        raise TreeError(f"{path} is larger than {LARGEST} bytes: no tree is")
+        raise TreeError(f"{path} is not a tree: it is larger than {LARGEST} bytes")
     try:
         content = json.loads(text.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deep" if isinstance(error, RecursionError) else error
-        raise TreeError(f"{path} is no tree, which is JSON in UTF-8: {reason}") from error
+        raise TreeError(f"{path} is not a tree (JSON in UTF-8): {reason}") from error
     version = content.get("format") if isinstance(content, dict) else None
     if not isinstance(version, int) or version < 1:
-        raise TreeError(f"{path} is no tree: it has no `format`")
+        raise TreeError(f"{path} is not a tree: it has no `format`")
     if version > FORMAT:
         raise TreeError(
-            f"{path} is of format {version}, this mdtree reads formats up to {FORMAT}: "
+            f"{path} has format {version}, but this mdtree reads formats up to {FORMAT}: "
             "install a newer mdtree"
         )
     return dict(content)
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not valid JSON")
 
 
 def _children(content: Any) -> Iterable[Any]:
@@ -185,7 +190,7 @@ def _regression(part: _GainModel, features: Sequence[str]) -> KernelRegression:
             raise ValueError(f"it asks for {name!r:.60}, which is not among its features")
     for name in part.weights:
         if name not in REMEDIES and name not in _CLASSES:
-            raise ValueError(f"it tells the gain of {name!r:.60}, which is no remedy")
+            raise ValueError(f"it holds the gain of {name!r:.60}, which is not a remedy")
     centres = _centres(part)
     return KernelRegression(
         scales={
@@ -211,7 +216,7 @@ def _centres(part: _GainModel) -> Floats:
         return centres
     lines = [[_finite(word) for word in line.split(" ")] for line in part.centres]
     if len({len(line) for line in lines}) > 1:
-        raise ValueError("its centres must be as long as each other")
+        raise ValueError("its centres must all have the same length")
     return np.array(lines)
 
 
@@ -230,7 +235,7 @@ def _finite(word: str) -> float:
     except ValueError:
         number = math.nan
     if not abs(number) <= _FARTHEST:
-        raise ValueError(f"a centre holds {word!r:.60}, which is no number that it can hold")
+        raise ValueError(f"a centre holds {word!r:.60}, which is not a number up to {_FARTHEST:g}")
     return number
 
 
@@ -245,7 +250,7 @@ def _check_cuts(question: Question, cuts: Any) -> None:
 
 
 def _check_tables(components: Iterable[BinnedCounts]) -> None:
-    """Refuse a posterior whose tables would fill the memory."""
+    """Refuse a posterior whose tables would need too much memory."""
     cells = sum(
         _cells(binned.shape, [len(cuts) + 1 for cuts in binned.cuts], len(binned.classes))
         for binned in components

@@ -1,4 +1,4 @@
-"""A fitted tree with all that it rests on, and what must hold of it in a file."""
+"""A fitted tree with everything that it is based on, saved as readable, diffable JSON."""
 
 from __future__ import annotations
 
@@ -30,16 +30,13 @@ _DEEPEST = 100  # nodes on a way down
 
 @dataclass(frozen=True, kw_only=True)
 class PlainTree:
-    """A tree, the question that it answers, and the measurements that it was fitted on.
-
-    These are the keys that stand in a file as they are here.
-    """
+    """A tree, the question that it answers, and a description of its training groups."""
 
     __pydantic_config__: ClassVar = STRICT
 
     task: str
     method: str  # cart | mdtree | posterior | grown | gains
-    protocol: str  # rows of another one are refused
+    protocol: str  # rows of another protocol are refused
     classes: tuple[str, ...]
     features: tuple[str, ...]  # the columns that it can use
     groups: Annotated[int, Field(ge=0)]  # that it was fitted on
@@ -54,21 +51,26 @@ class SavedTree(PlainTree):
     """A tree, with the tables that decide where the tree alone does not."""
 
     components: tuple[tuple[float, BinnedCounts], ...] = ()  # of a posterior
-    gain_model: GainModel | None = None  # where it decides, and the tree explains
+    gain_model: GainModel | None = None  # if present, it decides, and the tree explains
 
     def matrix(self, rows: Sequence[Row], *, allow_protocol_mismatch: bool = False) -> Floats:
-        """Collect the features of rows; rows of another protocol are refused."""
+        """Return the features of rows.
+
+        Raises:
+            ProtocolError: If rows have another protocol, and that is not allowed.
+
+        """
         others = sorted({row.protocol for row in rows} - {self.protocol})
         if others and not allow_protocol_mismatch:
             raise ProtocolError(
-                f"the tree was fitted on rows of protocol {self.protocol!r} and these rows are of "
-                f"{', '.join(map(repr, others))}: numbers of different protocols do not compare. "
-                "Measure again, take another tree, or add --allow-protocol-mismatch"
+                f"the tree was fitted to rows of protocol {self.protocol!r}, but these rows have "
+                f"{', '.join(map(repr, others))}: numbers of different protocols are not "
+                "comparable. Measure again, use another tree, or add --allow-protocol-mismatch"
             )
         return feature_matrix(rows, self.features)
 
     def outlier(self, line: Floats) -> OutOfDistribution | None:
-        """Compare a line with the training groups; None where nothing tells how far away it is."""
+        """Compare a line with the training groups; None if its distance cannot be computed."""
         values = dict(zip(self.features, line.tolist(), strict=True))
         distance = None if self.population is None else self.population.distance(values)
         if distance is None:
@@ -82,7 +84,7 @@ class SavedTree(PlainTree):
 
 
 def check_size(root: Any, below: Callable[[Any], Iterable[Any]]) -> None:
-    """Refuse what is too large or too deep for a tree, level by level; a cycle is too deep."""
+    """Raise ValueError if a tree is too large or too deep; a cycle is too deep."""
     nodes, level = 0, [root]
     for _ in range(_DEEPEST):
         nodes += len(level)
@@ -91,14 +93,14 @@ def check_size(root: Any, below: Callable[[Any], Iterable[Any]]) -> None:
         level = [child for part in level for child in below(part)]
         if not level:
             return
-    raise ValueError(f"it goes down more than {_DEEPEST} nodes, or round in a circle")
+    raise ValueError(f"it is more than {_DEEPEST} nodes deep, or contains a cycle")
 
 
 def check_words(saved: SavedTree) -> None:
-    """Hold names to each other: a tree of the right form can still contradict itself."""
+    """Raise ValueError if the names and numbers of a tree contradict each other."""
     for kind, names in (("classes", saved.classes), ("features", saved.features)):
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"{kind} must be distinct and at least one, got {', '.join(names)}")
+            raise ValueError(f"{kind} must be one or more distinct names, got {', '.join(names)}")
     for name in saved.features:
         if name not in FEATURES:
             raise ValueError(f"feature {name!r} is unknown to this mdtree")
@@ -118,7 +120,7 @@ def _check_leaf(leaf: Leaf, classes: Sequence[str]) -> None:
             raise ValueError(f"a leaf holds {name!r}, which is not among its classes")
     for name in (*leaf.gains, *leaf.ways):
         if name not in REMEDIES:
-            raise ValueError(f"a leaf tells the gain of {name!r}, which is no remedy")
+            raise ValueError(f"a leaf holds the gain of {name!r}, which is not a remedy")
 
 
 def _check_asked(saved: SavedTree) -> None:
@@ -130,13 +132,13 @@ def _check_asked(saved: SavedTree) -> None:
 
 
 def _check_gain_model(model: GainModel, saved: SavedTree) -> None:
-    told = (name for name in model.regression.weights if name not in saved.classes)
-    for name in (*told, *model.spread):
+    targets = (name for name in model.regression.weights if name not in saved.classes)
+    for name in (*targets, *model.spread):
         if name not in REMEDIES:
-            raise ValueError(f"it tells the gain of {name!r}, which is no remedy")
+            raise ValueError(f"it holds the gain of {name!r}, which is not a remedy")
     for coverage in model.levels:
         if not _is_share(coverage):
-            raise ValueError(f"its level of {coverage!r} is for no coverage, as that of 0.9 is")
+            raise ValueError(f"its coverage {coverage!r} is not a number between 0 and 1")
     for target, mean in model.regression.means.items():
         if not 0 <= mean <= 1:
             raise ValueError(f"its mean of {target} must be from 0 to 1, got {mean:g}")

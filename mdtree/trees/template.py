@@ -1,10 +1,10 @@
-"""Templates of trees: which questions are asked in which order, with thresholds still open.
+"""Templates of trees: the questions and their order, with thresholds still open.
 
-The published templates and starting thresholds are those of Zhou et al. (ICML 2024), in our words:
+The published templates and starting thresholds are those of Zhou et al. (ICML 2024), in our terms:
 their `small` is `temperature_low` (the batch is too large), their `large` is `temperature_high`.
 
-A belief says which thresholds are plausible before any data are seen: a Student t with four degrees
-of freedom around `start`, cut off at `bounds`, on the scale on which the feature is compared.
+A belief describes which thresholds are plausible before any data is seen: a Student t with four
+degrees of freedom around `start`, cut off at `bounds`, on the scale of the feature.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ PUBLISHED: dict[str, Template] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """The templates of a task, weighted, and how sure a leaf is of its class before any data.
+    """The weighted templates of a task, and how sure a leaf is of its class before any data.
 
     `hit` and `miss` are the Dirichlet weights of a leaf's own class and of all others together.
     """
@@ -133,7 +133,7 @@ class Family:
 
 Belief = tuple[str, float, tuple[float, float], float, Scale]  # feature, centre, bounds, spread
 
-# what is believed of thresholds before any data; the centres are near the published starts
+# beliefs about thresholds before any data; the centres are near the published starts
 _INTERPOLATES: Belief = ("train_error", 0.5, (0.02, 3.0), 0.7, "log")
 _ANNEALED: Belief = ("connectivity", 0.0, (-8.0, 8.0), 0.3, "arcsinh")
 _CONNECTED: Belief = ("connectivity_peak", -2.0, (-60.0, -1e-4), 0.8, "arcsinh")
@@ -156,12 +156,12 @@ def _question(belief: Belief, low: Template, high: Template) -> Question:
 
 
 def _fitted() -> Template:
-    """Ask about an interpolating network: low loss or alike outputs speak for temperature."""
+    """Ask about an interpolating network: low loss or similar outputs point to temperature."""
     return _question(_CONFIDENT, _TEMPERATURE, _question(_ALIKE, _MODEL, _TEMPERATURE))
 
 
 def _flat() -> Template:
-    """Ask about curvature: a flat minimum with unlike outputs speaks for too few data."""
+    """Ask about curvature: a flat minimum with dissimilar outputs points to too little data."""
     return _question(_STEEP, _question(_ALIKE, _DATA, _TEMPERATURE), _TEMPERATURE)
 
 
@@ -220,7 +220,7 @@ FAMILIES: dict[str, Family] = {
 
 
 def questions_of(template: Template) -> Iterator[Question]:
-    """List the questions of a template, from the root down."""
+    """Yield the questions of a template, from the root down."""
     if isinstance(template, Question):
         yield template
         yield from questions_of(template.low)
@@ -228,19 +228,19 @@ def questions_of(template: Template) -> Iterator[Question]:
 
 
 def answers(template: Template) -> list[str]:
-    """List the answers of a template, from low to high."""
+    """Return the answers of a template, from low to high."""
     if isinstance(template, TemplateLeaf):
         return [template.answer]
     return answers(template.low) + answers(template.high)
 
 
 def template_features(template: Template) -> tuple[str, ...]:
-    """List the features that a template asks for, each once, in order."""
+    """Return the features that a template asks for, each once, in order."""
     return tuple(dict.fromkeys(question.feature for question in questions_of(template)))
 
 
 def to_scale(values: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
-    """Bring values to the scale on which thresholds are believed; the order is kept.
+    """Return values on the scale of the belief; the order is kept.
 
     Logarithms are rounded: their last bits depend on the processor, and measurements carry far
     fewer digits.
@@ -259,5 +259,5 @@ def from_scale(value: float, scale: Scale) -> float:
 
 
 def rounded(value: float) -> float:
-    """Keep ten digits, fewer than a logarithm of it: the last ones depend on the processor."""
+    """Round to ten digits: the last ones of a logarithm depend on the processor."""
     return float(f"{value:.{DECIMALS - 2}g}")

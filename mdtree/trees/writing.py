@@ -22,7 +22,13 @@ __all__ = ["write_tree"]
 
 
 def write_tree(path: Path, saved: SavedTree) -> None:
-    """Write a tree, one key a line; the tree stands before the numbers of its posterior."""
+    """Write a tree, one key a line, with the tree before the numbers of its posterior.
+
+    Raises:
+        TreeError: If the tree is too large or contradicts itself; the file is left unchanged.
+        OutputError: If the file cannot be written.
+
+    """
     try:
         check_size(saved.tree, _children)
         check_words(saved)
@@ -30,9 +36,7 @@ def write_tree(path: Path, saved: SavedTree) -> None:
         if len(text) > LARGEST:
             raise ValueError(f"its file would be larger than {LARGEST} bytes")  # noqa: TRY301
     except ValueError as error:
-        raise TreeError(
-            f"this tree cannot be written, {path} is left as it was: {error}"
-        ) from error
+        raise TreeError(f"this tree cannot be written; {path} is unchanged: {error}") from error
     with atomic_file(path) as file:
         file.write(text.encode())
 

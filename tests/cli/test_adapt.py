@@ -65,7 +65,7 @@ def test_a_gain_is_claimed_and_the_written_tree_holds_both_populations(adapted, 
     assert (ran.code, ran.err) == (0, "")
     assert "\nbetter: the log loss goes from " in ran.out
     assert "tree.json (posterior, temperature, protocol standard-1, 12 groups)" in ran.out
-    assert f"own: 9 groups (9 {LOW}), each left out once" in ran.out
+    assert f"your runs: 9 groups (9 {LOW}), each left out once" in ran.out
     assert f"note: all groups are labelled {LOW}" in ran.out
     saved = read_tree(folder / "mine.json")
     assert saved.groups == 12 + 9
@@ -83,7 +83,7 @@ def test_a_gain_is_claimed_and_the_written_tree_holds_both_populations(adapted, 
 def test_no_gain_is_said_and_the_tree_is_written_all_the_same(adapted, folder):
     ran = adapted(expected(6))
     assert (ran.code, ran.err) == (0, "")
-    assert "\nno gain that stands out of the noise: " in ran.out
+    assert "\nno gain that stands out from the noise: " in ran.out
     assert "\nbetter" not in ran.out
     assert read_tree(folder / "mine.json").groups == 12 + 6
 
@@ -152,12 +152,16 @@ def test_a_tree_of_another_protocol_is_continued_only_with_a_loud_flag(adapted, 
 @pytest.mark.parametrize(
     ("rows", "tree", "words"),
     [
-        (shifted(3), "tree.json", "takes 4 rows with an answer to the task 'temperature', got 3"),
+        (
+            shifted(3),
+            "tree.json",
+            "takes at least 4 rows with an answer to the task 'temperature', got 3",
+        ),
         (shifted(6), "cart.json", "cart.json is a cart tree without a posterior"),
-        (shifted(6), "tre.json", "neither a file nor one that comes with mdtree"),
+        (shifted(6), "tre.json", "neither a file nor a tree that comes with mdtree"),
         ([run(n, None, error=1.0) for n in range(6)], "tree.json", "the fact 'label' in every row"),
         ([*shifted(5), run(5, None, error=1.0)], "tree.json", "no fact 'label'"),
-        ([run(n, "too_hot", error=1.0) for n in range(6)], "tree.json", "is no failure mode"),
+        ([run(n, "too_hot", error=1.0) for n in range(6)], "tree.json", "is not a failure mode"),
     ],
 )
 def test_what_cannot_be_judged_is_refused_and_nothing_is_written(

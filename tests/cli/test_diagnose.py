@@ -132,7 +132,7 @@ def test_a_network_unlike_all_others_says_so_before_its_verdict(mdtree, file_of)
     path = file_of(row(train_error=97.0, train_loss=60.0, hessian_top=1e9, hessian_trace=1e9))
     lines = mdtree("diagnose", path).out.splitlines()
     assert lines[0] == "group: mine"
-    assert lines[1].startswith("caution: this group is unlike those that the tree was fitted on")
+    assert lines[1].startswith("caution: this group is unlike those that the tree was fitted to")
     assert "outside their range: train error, train loss, Hessian top" in lines[1]
 
 
@@ -144,7 +144,10 @@ def test_a_tree_of_another_protocol_is_refused_unless_it_is_allowed(mdtree, file
     assert "--allow-protocol-mismatch" in refused.err
     allowed = mdtree("diagnose", path, "--tree", PUBLISHED, "--allow-protocol-mismatch")
     assert allowed.code == 0
-    assert "warning: the tree is of protocol paper-1 and the row of standard-1" in allowed.out
+    assert (
+        "warning: the tree was fitted to protocol paper-1, but the row has protocol standard-1"
+        in allowed.out
+    )
 
 
 def test_a_failed_metric_is_named_and_the_rest_is_judged(mdtree, file_of):
@@ -237,7 +240,7 @@ def test_rows_behind_which_an_attempt_failed_are_judged_and_the_failure_is_told(
     assert ran.code == 1
     assert "failed mine: of another model" in ran.err
     assert verdict["basis"].pop("warnings")[-1] == (
-        "the numbers are of an earlier measurement, a later attempt failed: of another model"
+        "the numbers come from an earlier measurement; a later attempt failed: of another model"
     )
     plain["basis"].pop("warnings")
     assert verdict == plain
@@ -260,8 +263,10 @@ def test_why_a_group_failed_is_told_once(mdtree, file_of):
         assert ran.err == f"failed {group.group}: the memory is full\n"
         assert "the memory is full" not in ran.out
     ran = mdtree("diagnose", file_of(*broken))
-    assert "warning: the group could not be measured whole\n" in ran.out
-    assert "warning: the numbers are of an earlier measurement, a later attempt failed\n" in ran.out
+    assert "warning: the group was only partly measured\n" in ran.out
+    assert (
+        "warning: the numbers come from an earlier measurement; a later attempt failed\n" in ran.out
+    )
     assert "  similarity: the group failed (" in ran.out
     told = mdtree("diagnose", file_of(broken[0]), "--json").out  # for programs, it stands with all
     assert told.count("the memory is full") > 1
@@ -293,7 +298,7 @@ def test_a_verdict_below_the_confidence_is_unsure_and_says_what_would_help(mdtre
     [
         (["nowhere"], "does not exist"),
         (["rows.jsonl", "--group", "mini"], "there is no group 'mini', did you mean 'mine'?"),
-        (["rows.jsonl", "--tree", "nosuch"], "neither a file nor one that comes with mdtree"),
+        (["rows.jsonl", "--tree", "nosuch"], "neither a file nor a tree that comes with mdtree"),
         (["rows.jsonl", "--confidence", "2"], "2.0 is not in the range"),
     ],
 )
@@ -360,7 +365,7 @@ def test_a_broken_tree_of_gains_is_one_line(mdtree, file_of, gains_file):
     gains_file.write_text(gains_file.read_text().replace('"0.9"', '"often"'))
     ran = mdtree("diagnose", file_of(row()), "--tree", gains_file)
     assert (ran.code, ran.out) == (2, "")
-    assert "its level of 'often' is for no coverage" in ran.err
+    assert "its coverage 'often' is not a number between 0 and 1" in ran.err
     assert "Traceback" not in ran.err
 
 

@@ -58,7 +58,7 @@ def test_words_make_a_crew(args, executor):
 
 @pytest.mark.parametrize("amount", ["0", "-1", "much", "4T", "1e3", ""])
 def test_what_is_no_amount_of_memory_is_told_with_what_is(amount):
-    with pytest.raises(MdtreeError, match="4G and 500M are"):
+    with pytest.raises(MdtreeError, match="write it like 4G or 500M"):
         options("--memory-per-group", amount)
 
 
@@ -81,7 +81,7 @@ def test_numbers_that_make_no_sense_are_told(args):
     [(["--gpus-per-worker", "0.5"], "cuda"), (["--ray", "--gpus-per-worker", "0.5"], "cpu")],
 )
 def test_shares_of_gpus_need_ray_and_gpus(args, device):
-    with pytest.raises(MdtreeError, match="only together with --ray and --device cuda"):
+    with pytest.raises(MdtreeError, match="--gpus-per-worker needs --ray and --device cuda"):
         make_executor_config(options(*args), device)
 
 

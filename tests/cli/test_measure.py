@@ -110,8 +110,8 @@ def test_without_a_recipe_the_command_line_can_say_it(mdtree, tmp_path):
     ("args", "words"),
     [
         (["--model", "cnn", "--recipe", "r.yaml"], "--recipe and --model are two ways"),
-        (["--model-arg", "width=2"], "--model-arg: only together with --model"),
-        (["--data", "digits", "--loss", "mse"], "--data, --loss: only together with --model"),
+        (["--model-arg", "width=2"], "--model-arg: needs --model"),
+        (["--data", "digits", "--loss", "mse"], "--data, --loss: needs --model"),
         (["--model", "cnn", "--model-arg", "width"], "expected key=value, got 'width'"),
         (["--model", "cnn", "--model-arg", "widht=2"], "did you mean 'width'"),
         (["--model", "cn"], "model 'cn' is unknown, did you mean 'cnn'"),

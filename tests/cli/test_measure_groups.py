@@ -123,10 +123,10 @@ def test_a_group_that_was_measured_before_is_told_once_to_fail(mdtree, zoo):
 
     assert ran.code == 1
     assert ran.err.startswith(f"failed hot: {bad}")
-    assert "measured before, a later attempt failed: hot\n" in ran.out
+    assert "measured before; a later attempt failed: hot\n" in ran.out
     assert str(bad) not in ran.out
     alone = mdtree("rows", "show", zoo / "rows.jsonl")  # which tells of failures nowhere else
-    assert f"measured before, a later attempt failed: hot: {bad}" in alone.out
+    assert f"measured before; a later attempt failed: hot: {bad}" in alone.out
 
 
 def test_one_file_may_be_the_directory(mdtree, zoo, tmp_path):

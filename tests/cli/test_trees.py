@@ -31,7 +31,7 @@ def test_every_tree_of_every_task_is_fitted_saved_and_shown(
     ran = mdtree("fit", published_table, "--task", task, "--tree", method, "--out", out)
     if (task, method) == ("failure", "mdtree"):
         assert (ran.code, out.exists()) == (2, False)
-        assert "no tree for task 'failure': take posterior" in ran.err
+        assert "no tree for task 'failure': use posterior" in ran.err
         return
     assert ran.code == 0
     shown = mdtree("tree", "show", out, "--svg", tmp_path / "tree.svg")
@@ -85,7 +85,7 @@ def test_own_runs_continue_a_tree_that_comes_with_mdtree(published_table, tmp_pa
         (("--task", "width", "--prior", f"{NAME}-data"), "answers task 'data'"),
         (("--task", "data", "--tree", "cart", "--prior", f"{NAME}-data"), "only a posterior"),
         (("--task", "data", "--prior", "published-cifar-resnet18"), "did you mean"),
-        (("--task", "data", "--tree", "mdtree", "--facts"), "leave --facts out"),
+        (("--task", "data", "--tree", "mdtree", "--facts"), "leave out --facts"),
         (("--task", "weather"), "'weather' is not one of"),
         (("--protocol", "standard-1"), "no"),
     ],

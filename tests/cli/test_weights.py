@@ -115,7 +115,7 @@ def test_a_layer_that_changed_in_size_unlike_the_others(mdtree, tmp_path, file):
     assert first.startswith("layers.2.weight")
     assert first.endswith("SCALE COLLAPSE")
     assert "COLLAPSE" not in second
-    assert "1 of 4 layers changed in size unlike the others" in ran.out
+    assert "1 of 4 layers changed in scale unlike the others" in ran.out
     content = json.loads(
         mdtree("weights", file, "--against", tmp_path / "after.safetensors", "--json").out
     )
@@ -174,11 +174,11 @@ def test_a_series_may_bring_its_own_numbers(mdtree, tmp_path):
     ("lines", "fault"),
     [
         ([], "columns none"),
-        ([["name", "error"], ["a", 1]], "columns name, error; needed are model"),
-        ([["model", "alpha"], ["a", 1]], "needed are model"),
-        ([["model", "error"]], "no line below its header"),
+        ([["name", "error"], ["a", 1]], "columns name, error; it needs model"),
+        ([["model", "alpha"], ["a", 1]], "it needs model"),
+        ([["model", "error"]], "no lines below its header"),
         ([["model", "error", "alpha"], ["a", "x", 1]], "line 2: error is 'x', not a number"),
-        ([["model", "error", "alpha"], ["a", "", 1]], "line 2: neither error nor accuracy"),
+        ([["model", "error", "alpha"], ["a", "", 1]], "line 2: has neither error nor accuracy"),
         ([["model", "error"], ["absent.pt", 1]], "absent.pt does not exist"),
     ],
 )
@@ -191,9 +191,9 @@ def test_a_series_that_is_wrong_is_told(mdtree, tmp_path, lines, fault):
 def test_wrong_use_is_told(mdtree, tmp_path, file):
     table = series(tmp_path, [["model", "error"]])
     for args, fault in {
-        (): "one of both",
-        (file, "--series", table): "one of both",
-        ("--series", table, "--against", file): "use one",
+        (): "give either a checkpoint",
+        (file, "--series", table): "give either a checkpoint",
+        ("--series", table, "--against", file): "use only one",
         (tmp_path / "absent",): "absent does not exist",
         (file, "--convention", "other"): "pooled",
         (file, "--against", tmp_path / "absent"): "absent does not exist",
@@ -232,7 +232,7 @@ def test_checkpoints_of_other_networks_cannot_be_compared(mdtree, tmp_path, file
     save_file({"other": torch.randn(9, 9)}, tmp_path / "other.safetensors")
     ran = mdtree("weights", file, "--against", tmp_path / "other.safetensors")
     assert ran.code == 2
-    assert "no layer of one name and size in common" in ran.err
+    assert "no layers with the same name and size" in ran.err
 
 
 def test_the_seed_decides_the_traps_and_nothing_else(mdtree, file):

@@ -61,7 +61,7 @@ def test_what_was_trained_is_measured_as_it_is_with_its_facts(mdtree, config, tm
     assert summary.startswith(
         "4 groups: 8 members trained, 0 already there, 0 diverged, 0 failed; "
     )
-    assert advice == f"measure them: mdtree measure {out}"
+    assert advice == f"to measure them: mdtree measure {out}"
 
     assert mdtree("measure", out).code == 0
     rows = rows_of(out / "rows.jsonl")
@@ -159,7 +159,7 @@ def test_a_member_that_diverges_is_told_and_the_others_go_on(mdtree, config, tmp
         ran = mdtree(*args)
         assert ran.code == 1
         name = "learning_rate-1000000000000.0_optimizer-sgd/seed-0"
-        assert ran.err == f"diverged {name}: its loss left the numbers\n"
+        assert ran.err == f"diverged {name}: its loss became NaN or infinite\n"
         assert f"{trained} members trained, {2 - trained} already there, 1 diverged" in ran.out
     assert [*weights_in(tmp_path / "zoo")] == [
         "learning_rate-0.05_optimizer-sgd/seed-0.safetensors"

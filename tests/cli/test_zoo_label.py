@@ -158,7 +158,7 @@ def texts(svg):
 def test_the_picture_is_written_and_named(mdtree, rows, tmp_path):
     svg = tmp_path / "phases.svg"
     ran = mdtree("zoo", "label", rows, "--svg", svg)
-    assert f"the picture is in {svg}" in ran.out
+    assert f"picture written to {svg}" in ran.out
     assert {"M 9.8", "M 9.0", "81.0", "width", "batch size"} <= {*texts(svg)}
     again = mdtree("zoo", "label", rows, "--svg", svg, "--json")  # and replaced
     assert json.loads(again.out)["format"] == 1

@@ -38,7 +38,7 @@ def test_the_tree_of_the_most_groups_is_taken_whatever_the_rows_say(numbers):
     for order in (TREES, dict(reversed(TREES.items()))):
         chosen = choose_tree([row(number) for number in numbers], order)
         assert (chosen.name, chosen.saved) == ("many", TREES["many"])
-        assert chosen.why == "of the trees for protocol p, it was fitted on the most groups"
+        assert chosen.why == "of the trees for protocol p, it was fitted to the most groups"
 
 
 def test_of_trees_of_equal_size_the_name_decides():
@@ -54,7 +54,7 @@ def test_trees_for_other_questions_do_not_count():
 def test_the_only_tree_needs_no_comparison():
     choice = choose_tree([row(50)], {"one": tree(), "other": tree(protocol="q")})
     assert choice.name == "one"
-    assert choice.why == "it is the only tree for protocol p that answers with all failure modes"
+    assert choice.why == "it is the only tree for protocol p that covers all failure modes"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_only_tree_needs_no_comparison():
 )
 def test_without_a_fitting_tree_the_error_says_what_there_is(trees, known):
     with pytest.raises(
-        ProtocolError, match=r"no tree that comes .* protocol p .*`mdtree fit`"
+        ProtocolError, match=r"mdtree comes with no tree for protocol p .*`mdtree fit`"
     ) as stop:
         choose_tree([row()], trees)
     assert f"(there are trees for {known}): fit one" in str(stop.value)

@@ -84,7 +84,7 @@ def test_below_the_confidence_a_verdict_is_unsure(saved, confidence):
     assert verdict.mode == ("model_small" if sure else UNSURE)
     assert verdict.likely == "model_small"
     if not sure:
-        assert verdict.why_unsure[0].startswith("model_small is the most probable answer with ")
+        assert verdict.why_unsure[0].startswith("model_small is the most probable answer (")
         assert "a verdict needs 100 %" in verdict.why_unsure[0]
 
 
@@ -132,7 +132,9 @@ def test_rows_of_another_protocol_are_refused_or_warned_of(saved):
         Diagnoser(saved, name="t")(row)
     verdict = Diagnoser(saved, name="t", allow_protocol_mismatch=True)(row)
     assert verdict.mode == "data_small"
-    assert verdict.basis.warnings == ("the tree is of protocol paper-1 and the row of standard-1",)
+    assert verdict.basis.warnings == (
+        "the tree was fitted to protocol paper-1, but the row has protocol standard-1",
+    )
 
 
 def test_a_row_in_which_nothing_was_measured_is_unsure(diagnoser):
@@ -149,7 +151,7 @@ def test_a_row_in_which_nothing_was_measured_is_unsure(diagnoser):
         assert verdict.mode == UNSURE
         assert verdict.why_unsure == ("nothing that the tree asks for was measured",)
         assert verdict.basis.warnings == (
-            "the group could not be measured whole: seed-0.pt is cut off",
+            "the group was only partly measured: seed-0.pt is cut off",
         )
         assert verdict.outlier is None
         assert sum(verdict.probabilities.values()) == pytest.approx(1)

@@ -55,20 +55,19 @@ def test_a_temperature_without_direction_is_unsure_and_says_what_to_compare():
     verdict = judged(node, row(cka=0.9), classes=classes)
     assert (verdict.mode, verdict.likely, verdict.probability) == (UNSURE, "temperature", 1)
     assert verdict.why_unsure == (
-        "a change of temperature gains most, and this tree does not say in which direction",
+        "a change of temperature gains most, but this tree does not say in which direction",
     )
-    assert verdict.advice.startswith("compare a smaller and a larger batch")
+    assert verdict.advice.startswith("try both a smaller and a larger batch")
     assert judged(node, row(cka=0.1), classes=classes).mode == "model_small"
     weak = cka_split(leaf("model_small"), leaf("temperature", temperature=5, model_small=4))
     verdict = judged(weak, row(cka=0.9), classes=classes)
     assert len(verdict.why_unsure) == 2
-    assert verdict.advice.startswith("more seeds make the error bars smaller")
+    assert verdict.advice.startswith("add seeds to make the error bars smaller")
 
 
 def measure(metric, feature):
-    return (
-        f"measure {metric} ({feature}; its cost: mdtree measure --metrics {metric} --dry-run): it "
-    )
+    cost = f"mdtree measure --metrics {metric} --dry-run"
+    return f"measure {metric} ({feature}; to see its cost: {cost}): this "
 
 
 @pytest.mark.parametrize(
@@ -76,13 +75,13 @@ def measure(metric, feature):
     [
         (
             row(train_error=0.1),
-            measure("similarity", "cka") + "changes the answer with a probability of 29 %",
+            measure("similarity", "cka") + "has a 29 % chance of changing the answer",
         ),
         (
             row(cka=0.1),
-            measure("error_rate", "train_error") + "does not change the answer, at most how sure",
+            measure("error_rate", "train_error") + "does not change the answer, only how sure",
         ),
-        (row(train_error=0.1, cka=ONE_SEED), "add a checkpoint of a second seed: it changes the"),
+        (row(train_error=0.1, cka=ONE_SEED), "add a checkpoint of a second seed: this has a"),
         (
             row(train_error=0.1, cka=Missing(missing="not finite for 1 of 3 checkpoints")),
             measure("similarity", "cka"),
@@ -101,7 +100,7 @@ AMOUNT = cka_split(UNDECIDED, leaf("data_small"), feature="log_data_amount")
 
 def test_a_fact_is_for_the_user_to_tell_by_its_own_name():
     verdict = judged(cka_split(AMOUNT, AMOUNT), row(cka=0.3))
-    assert verdict.advice.startswith("tell data_amount with --fact: ")
+    assert verdict.advice.startswith("give data_amount with --fact: ")
     assert verdict.missed[0].metric == "facts"
 
 
@@ -117,7 +116,7 @@ def test_a_fact_is_for_the_user_to_tell_by_its_own_name():
 def test_only_facts_that_are_not_known_are_to_be_told(feature, group, told):
     node = cka_split(UNDECIDED, leaf("data_small"), feature=feature)
     verdict = judged(cka_split(node, node), group)
-    assert verdict.advice.startswith(f"tell {told} with --fact: ")
+    assert verdict.advice.startswith(f"give {told} with --fact: ")
     assert verdict.missed[0].metric == "facts"
 
 
@@ -130,16 +129,14 @@ def test_what_cannot_be_computed_is_not_to_be_measured_again(facts, known):
     assert verdict.mode == UNSURE
     assert len(verdict.missed) == len(known)
     assert verdict.advice == (
-        "more seeds make the error bars smaller; otherwise nothing that mdtree measures tells "
+        "add seeds to make the error bars smaller; nothing else that mdtree measures can tell "
         "data_small from the next answer"
     )
 
 
 def test_where_nothing_decides_the_two_best_changes_are_to_be_tried():
     end = leaf("none", gains=GAINS, ways=WAYS, none=5, data_small=5)
-    assert judged(end, row()).advice.endswith(
-        "try the two changes at the head of the list of gains"
-    )
+    assert judged(end, row()).advice.endswith("try the first two changes in the list of gains")
 
 
 def test_an_answer_from_nothing_is_unsure_however_probable_it_is():
@@ -155,5 +152,5 @@ def test_a_tree_with_one_class_and_no_question_is_certain():
 
 
 def test_a_tree_that_answers_with_something_else_is_refused():
-    with pytest.raises(TreeError, match="answers 'small', which is no failure mode"):
+    with pytest.raises(TreeError, match="answers 'small', which is not a failure mode"):
         judged(leaf("small"), row(), classes=("small",))

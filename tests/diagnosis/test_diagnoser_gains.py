@@ -118,7 +118,7 @@ def test_below_the_confidence_the_verdict_is_unsure_and_the_gains_stand():
     assert (sure.mode, unsure.mode) == ("data_small", UNSURE)
     assert unsure.likely == "data_small"
     assert [gain.remedy for gain in unsure.gains] == ["add_data", "enlarge_model"]
-    assert unsure.advice.endswith("try the two changes at the head of the list of gains")
+    assert unsure.advice.endswith("try the first two changes in the list of gains")
 
 
 def test_in_much_noise_the_verdict_is_none_whatever_is_expected():
@@ -226,7 +226,7 @@ def test_the_advice_tells_the_change():
     verdict = diagnosed(row(data_amount=1000))
     assert verdict.advice == (
         "get more training data: data amount 1000 -> 4000; "
-        "it gained groups like this one 8.0 points of test accuracy (6.0 to 12.0)"
+        "groups like this one gained 8.0 points of test accuracy (6.0 to 12.0)"
     )
 
 
@@ -282,7 +282,10 @@ def test_where_the_explaining_tree_says_otherwise_a_warning_does():
     other = Leaf(answer="model_small", counts={"model_small": 3.0})
     same = Leaf(answer="data_small", counts={"data_small": 3.0})
     (warning,) = diagnosed(row(), leaf=other).basis.warnings
-    assert "ends at model_small; the regression of gains, which decides, says data_small" in warning
+    assert (
+        "ends at model_small; the verdict comes from the gain regression, which says data_small"
+        in warning
+    )
     assert diagnosed(row(), leaf=same).basis.warnings == ()
 
 

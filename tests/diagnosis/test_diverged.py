@@ -58,4 +58,4 @@ def test_weights_of_another_network_are_no_verdict(mdtree, diverged):
         save_file({"other": torch.ones(3)}, diverged / "hot" / f"seed-{seed}.safetensors")
     ran = mdtree("diagnose", diverged, "--group", "hot")
     assert ran.code == 2
-    assert "nothing to judge" in ran.err
+    assert "nothing to diagnose" in ran.err

@@ -85,7 +85,7 @@ def test_a_tree_of_gains_that_cannot_be_one_is_refused(file, tmp_path, change):
     change(content["gains"])
     path = tmp_path / "broken.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(TreeError, match=r"broken\.json is no "):
+    with pytest.raises(TreeError, match=r"broken\.json is not a "):
         read_tree(path)
 
 

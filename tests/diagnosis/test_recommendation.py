@@ -58,7 +58,7 @@ def test_a_change_of_a_known_fact_is_told_with_its_interval():
     )
     assert advice("temperature_low", [gain]) == (
         "train with a smaller batch or a larger learning rate: batch size 1024 -> 256; "
-        "it gained groups like this one 1.8 points of test accuracy (0.4 to 3.1)"
+        "groups like this one gained 1.8 points of test accuracy (0.4 to 3.1)"
     )
 
 
@@ -70,7 +70,7 @@ def test_where_the_fact_is_not_known_the_direction_and_the_factor_are(facts):
     assert (gain.fact, gain.factor, gain.old, gain.new) == ("batch_size", 0.25, None, None)
     assert advice("temperature_low", [gain]) == (
         "train with a smaller batch or a larger learning rate; "
-        "it gained groups like this one 1.8 points of test accuracy (0.4 to 3.1)"
+        "groups like this one gained 1.8 points of test accuracy (0.4 to 3.1)"
     )
 
 
@@ -83,7 +83,7 @@ def test_without_a_way_the_mean_stands_alone_and_without_a_move_the_interval_doe
         "2.0 points of test accuracy (-0.5 to 4.0)"
     )
     assert advice("model_small", [added, other]).endswith(
-        "like this one 1.0 points of test accuracy"
+        "like this one gained 1.0 points of test accuracy"
     )
 
 
@@ -136,7 +136,7 @@ def test_every_answer_has_an_advice_without_any_gain():
     said = {answer: advice(answer, ()) for answer in answers}
     assert len(set(said.values())) == len(answers) == len(FAILURE_MODES) + 1
     assert said["none"].startswith("leave training as it is")
-    assert said["temperature"].startswith("compare a smaller and a larger batch")
+    assert said["temperature"].startswith("try both a smaller and a larger batch")
 
 
 @pytest.mark.parametrize("mode", REMEDIES.values())

@@ -27,7 +27,7 @@ def test_a_tree_is_named_or_given(tmp_path, how):
     assert diagnoser.saved.tree == saved.tree
     assert diagnoser.name == {"name": DIGITS, "file": str(path), "object": "a tree in memory"}[how]
     verdict = diagnoser(shipped_rows(DIGITS)[0])
-    assert (verdict.basis.chosen, verdict.confidence) == ("it was asked for", CONFIDENCE)
+    assert (verdict.basis.chosen, verdict.confidence) == ("it was requested", CONFIDENCE)
 
 
 def test_rows_of_standard_1_go_to_the_general_tree():
@@ -54,7 +54,7 @@ def test_a_group_can_be_judged_once_anything_is_known(value, can):
 
 def test_where_nothing_is_known_the_reason_is_told():
     failure = GroupFailure(kind="MismatchError", reason="weights of another model")
-    with pytest.raises(MdtreeError, match="nothing to judge: weights of another model"):
+    with pytest.raises(MdtreeError, match="nothing to diagnose: weights of another model"):
         diagnoser_for([row(failure=failure)])
 
 

@@ -103,7 +103,7 @@ def test_unknown_words_are_refused(flag, kind, published_table, mdtree):
 
 def test_rows_of_two_protocols_are_refused(rows, published_table):
     others = rows_from_csv(published_table, protocol="standard-1").rows
-    with pytest.raises(ProtocolError, match="'paper-1' and the test rows of 'standard-1'"):
+    with pytest.raises(ProtocolError, match="'paper-1' and the test rows have 'standard-1'"):
         evaluate(rows, others)
 
 

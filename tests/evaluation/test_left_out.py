@@ -142,11 +142,11 @@ def test_the_command_prints_the_benchmark(mdtree):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--benchmark", "--train", "x.jsonl"], "--benchmark has rows of its own"),
+        (["--benchmark", "--train", "x.jsonl"], "--benchmark has its own rows"),
         (["--benchmark", "--methods", "gain"], "method 'gain' is unknown"),
-        (["--train", "x.jsonl"], "name rows with --train and --test"),
-        ([], "name rows with --train and --test"),
-        (["--set-aside"], "--set-aside is a part of the benchmark"),
+        (["--train", "x.jsonl"], "give both --train and --test"),
+        ([], "give both --train and --test"),
+        (["--set-aside"], "--set-aside is part of the benchmark"),
     ],
 )
 def test_what_cannot_be_evaluated_is_told(mdtree, words, message):

@@ -118,7 +118,7 @@ def test_a_method_that_cannot_run_says_why_and_the_others_run(tmp_path, publishe
     call = ("evaluate", "--train", table, "--test", table, "--cases", "2")
     shown = mdtree(*call, "--methods", "majority,posterior")
     assert shown.code == 0
-    assert "posterior could not run: no line has all features" in shown.out
+    assert "posterior did not run: no line has all features" in shown.out
     assert (
         '"posterior": {"missing": "no line has'
         in mdtree(*call, "--methods", "posterior", "--json").out

@@ -284,7 +284,7 @@ def test_a_damaged_line_in_the_middle_is_told_and_moved_aside(mdtree, zoo):
 
     file.write_bytes(b"{}\n" + second)
     ran = mdtree("measure", zoo)
-    assert "line 1 was no row" in ran.err
+    assert "line 1 was not a row" in ran.err
     assert f"moved to {file}.damaged" in ran.err
 
 

@@ -18,7 +18,7 @@ def ends(line):
 
 
 def drawn(*gains):
-    return section("What one change alone gained", judged(grid()[0], gains=gains)).find("li")
+    return section("What each single change gains", judged(grid()[0], gains=gains)).find("li")
 
 
 def test_probabilities_are_sorted_and_share_one_scale():

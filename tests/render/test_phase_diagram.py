@@ -122,7 +122,7 @@ def test_text_has_accuracy_and_letter_in_each_cell_and_the_largest_value_on_top(
         "16                            90.0 -\n"
         "2                   70.0 H    75.0 M?\n"
         "\n"
-        "percent of test items, and what is wrong: H temperature_high, L temperature_low, "
+        "test accuracy in percent and failure mode: H temperature_high, L temperature_low, "
         "M model_small, D data_small, - none; ? inside the noise"
     )
 
@@ -302,6 +302,6 @@ def test_names_of_groups_are_text_and_nothing_else(name):
 def test_diagrams_have_an_end_where_each_group_is_alone_in_its_line_and_column():
     """So many groups would be 10^10 cells."""
     many = phase({(float(n), float(n)): cell(50) for n in range(100_000)})
-    assert phase_text([many]) == "phase diagrams of 10,000,000,000 cells are too large to be shown"
+    assert phase_text([many]) == "phase diagrams of 10,000,000,000 cells are too large to show"
     with pytest.raises(RowsError, match="axes of the phase diagrams have 200,000 values"):
         phase_svg([many])

@@ -55,7 +55,7 @@ def test_unsure_says_what_is_most_probable_and_every_doubt():
     status = card.one(role="status")
     assert status.one("strong").text == "unsure"
     assert status.one("p", class_="meaning").text == (
-        "Most probable is data small: there are too few training data."
+        "Most probable is data small: there is too little training data."
     )
     assert sureness(card)[:2] == ["One doubt.", "Another."]
 
@@ -128,9 +128,9 @@ def test_the_lit_boxes_are_those_of_the_clues(row, method):
     ("flips_at", "words"),
     [
         (None, ""),
-        (1.2, "1.2 standard errors from the other answer. It could well be the other one."),
-        (9.3, "9.3 standard errors from the other answer."),
-        (1e9, "Far from the other answer."),
+        (1.2, "1.2 standard errors from the threshold. Noise could have decided this step."),
+        (9.3, "9.3 standard errors from the threshold."),
+        (1e9, "Far from the threshold."),
     ],
 )
 def test_each_clue_says_how_far_the_other_answer_is(flips_at, words):
@@ -178,7 +178,7 @@ def test_what_the_tree_asks_for_in_vain_is_told_with_its_weight():
     assert [lack.metric for lack in verdict.missed] == [line.one("b").text for line in lines]
     for line, lack in zip(lines, verdict.missed, strict=True):
         assert "Needs 2 checkpoints, found 1." in line.text
-        assert line.text.endswith(f"with a probability of {share(lack.flips)}.")
+        assert f" has a {share(lack.flips)} chance of changing the" in line.text
         assert all(feature_name(name) in line.text for name in lack.features)
 
 
@@ -194,8 +194,7 @@ def test_what_the_tree_asks_for_is_not_listed_again():
     missed = (MissingMeasurement(metric="similarity", features=("cka",), reason="why", flips=0.25),)
     (line,) = absent(judged(row, missed=missed), row).find("li")
     assert line.text == (
-        "similarity : Why. Knowing CKA would change the most probable answer with a probability "
-        "of 25 %."
+        "similarity : Why. Knowing CKA has a 25 % chance of changing the most probable answer."
     )
 
 
@@ -206,7 +205,7 @@ def test_nothing_missing_nothing_said():
 
 def said(basis, row):
     verdict = judged(grid()[0] if row is None else row, basis=basis)
-    listed = section("What this is based on", verdict, row).one("dl")
+    listed = section("Basis of the verdict", verdict, row).one("dl")
     names = [name.text for name in listed.find("dt")]
     assert len(set(names)) == len(names)
     return dict(zip(names, (value.text for value in listed.find("dd")), strict=True))
@@ -216,16 +215,16 @@ def test_tree_protocol_data_and_versions_are_told():
     basis = replace(
         judged(grid()[0]).basis,
         tree="mine.json",
-        chosen="it was asked for",
+        chosen="it was requested",
         data="36 networks",
         accuracy="80 %",
         versions={"mdtree": "0.1", "torch": "2.13"},
     )
     assert said(basis, None) == {
         "tree": "mine.json (posterior, task failure)",
-        "chosen because": "It was asked for.",
-        "fitted on": "36 groups: 36 networks",
-        "right for": "80 %",
+        "chosen because": "It was requested.",
+        "fitted to": "36 groups: 36 networks",
+        "accuracy": "80 %",
         "protocol": (
             "standard-1 (mdtree's own: better defined, with standard errors, and far cheaper)"
         ),
@@ -235,7 +234,7 @@ def test_tree_protocol_data_and_versions_are_told():
 
 def test_what_is_not_known_is_left_out():
     entries = said(replace(judged(grid()[0]).basis, protocol="of-tomorrow", accuracy=""), grid()[0])
-    assert "right for" not in entries
+    assert "accuracy" not in entries
     assert entries["protocol"] == "of-tomorrow"
     assert "recipe (sha256)" not in entries
 

@@ -203,7 +203,7 @@ def test_a_table_and_the_terminal_show_the_numbers_and_the_failure(file):
     shown = rows_table(read_rows(file))
     assert "12.5" in shown
     assert "missing test_error: no data (1 of 1)" in shown
-    assert "measured before, a later attempt failed: g: a\\nb" in shown
+    assert "measured before; a later attempt failed: g: a\\nb" in shown
 
 
 def test_a_verdict_rests_on_the_numbers_and_says_that_a_later_attempt_failed(file):
@@ -213,7 +213,7 @@ def test_a_verdict_rests_on_the_numbers_and_says_that_a_later_attempt_failed(fil
     verdict, before = diagnoser(row), diagnoser(good(12.5))
     assert replace(verdict, basis=before.basis) == before
     assert set(verdict.basis.warnings) - set(before.basis.warnings) == {
-        "the numbers are of an earlier measurement, a later attempt failed: of another model"
+        "the numbers come from an earlier measurement; a later attempt failed: of another model"
     }
 
 

@@ -71,7 +71,7 @@ def test_a_name_goes_before_a_file_of_that_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / NAMES[0]).write_text("no tree")
     assert find_tree(NAMES[0]).groups > 0
-    with pytest.raises(TreeError, match="is no tree"):
+    with pytest.raises(TreeError, match="is not a tree"):
         find_tree(f"./{NAMES[0]}")
 
 

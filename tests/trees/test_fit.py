@@ -154,11 +154,11 @@ def test_continuing_twice_is_continuing_once_with_all():
     [
         ({"task": "temprature"}, r"task 'temprature' is unknown, did you mean 'temperature'\?"),
         ({"method": "postrior"}, r"method 'postrior' is unknown, did you mean 'posterior'\?"),
-        ({"task": "failure", "method": "mdtree"}, "has no tree for task 'failure': take posterior"),
-        ({"method": "mdtree", "facts": True}, "ask for no facts: leave --facts out"),
-        ({"method": "cart", "prior": "temperature"}, "only a posterior continues a prior"),
-        ({"prior": "cart"}, "and the prior must be one itself"),
-        ({"task": "width", "prior": "temperature"}, "the prior answers task 'temperature', and"),
+        ({"task": "failure", "method": "mdtree"}, "has no tree for task 'failure': use posterior"),
+        ({"method": "mdtree", "facts": True}, "use no facts: leave out --facts"),
+        ({"method": "cart", "prior": "temperature"}, "only a posterior can start from a prior"),
+        ({"prior": "cart"}, "and the prior must be a posterior too"),
+        ({"task": "width", "prior": "temperature"}, "the prior answers task 'temperature', not"),
         ({"prior": "temperature", "facts": True}, "the prior was fitted without facts"),
     ],
 )
@@ -178,7 +178,7 @@ def test_rows_of_two_protocols_are_refused_with_both_names():
 
 
 def test_a_prior_of_another_protocol_is_refused_with_both_names():
-    with pytest.raises(ProtocolError, match=r"prior tree is of protocol 'paper-1' .* 'standard-1'"):
+    with pytest.raises(ProtocolError, match=r"prior tree has protocol 'paper-1' .* 'standard-1'"):
         fit_tree(grid(protocol="standard-1"), prior=fit_tree(grid()))
 
 

@@ -245,9 +245,9 @@ def test_a_small_grid_is_refused():
 
 
 def test_a_tree_of_gains_continues_no_prior_and_knows_its_features(rows, saved):
-    with pytest.raises(TreeError, match="only a posterior continues a prior"):
+    with pytest.raises(TreeError, match="only a posterior can start from a prior"):
         fit_tree(rows, task="failure", method="gains", prior=saved)
-    with pytest.raises(TreeError, match="the prior must be one itself"):
+    with pytest.raises(TreeError, match="the prior must be a posterior too"):
         fit_tree(rows, task="failure", prior=saved)
     with pytest.raises(MdtreeError, match="feature 'error_gaps' is unknown, did you mean"):
         fit_tree(rows, task="failure", method="gains", features=("error_gaps",))

@@ -73,7 +73,7 @@ def test_a_label_that_the_grid_contradicts_is_refused():
         row("large batch", batch_size=64, test_accuracy=90, label="none"),
     ]
     with pytest.raises(
-        TreeError, match="'small batch' has the label 'temperature_low', and the grid"
+        TreeError, match="'small batch' has the label 'temperature_low', but the grid"
     ):
         labelled(rows, "temperature")
     agreeing = [row("small batch", batch_size=16, test_accuracy=70, label="temperature_high")]
@@ -97,7 +97,7 @@ def test_a_label_must_be_a_word(tmp_path):
     table.write_text("group,train_error,label\na,1,temperature_low\nb,2,\n")
     first, second = rows_from_csv(table, protocol="paper-1").rows
     assert (first.facts, second.facts) == ({"label": "temperature_low"}, {})
-    with pytest.raises(MdtreeError, match="no failure mode"):
+    with pytest.raises(MdtreeError, match="not a failure mode"):
         labelled([row("a", label=3)], "failure")
 
 

@@ -78,25 +78,25 @@ def test_the_whole_file_is_read(tmp_path, mark):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "is no tree, which is JSON in UTF-8: Expecting value"),
+        ("", "is not a tree (JSON in UTF-8): Expecting value"),
         ('{"format": 1,', "line 1 column 14"),
         ("null", "it has no `format`"),
         ("[1]", "it has no `format`"),
         ('{"task": "x"}', "it has no `format`"),
         ('{"format": "1"}', "it has no `format`"),
         ('{"format": 0}', "it has no `format`"),
-        ('{"format": 1}', "is no tree: task: Field required"),
+        ('{"format": 1}', "is not a tree: task: Field required"),
         (b"\xff\xfe{\x00}\x00", "can't decode byte 0xff"),
         (json.dumps(WHOLE).encode("utf-16"), "can't decode byte"),
-        (changed("groups", to=float("nan")), "NaN is no JSON"),
-        (changed("tree", "threshold", to=float("-inf")), "-Infinity is no JSON"),
+        (changed("groups", to=float("nan")), "NaN is not valid JSON"),
+        (changed("tree", "threshold", to=float("-inf")), "-Infinity is not valid JSON"),
         (
             changed("tree", "threshold", to=1).replace('"threshold": 1', '"threshold": 1e999'),
             "finite",
         ),
         ("[" * 100_000, "nested too deep"),
         ('{"a":' * 100_000, "nested too deep"),
-        ('{"format": ' + "9" * 5000 + "}", "is no tree"),
+        ('{"format": ' + "9" * 5000 + "}", "is not a tree"),
     ],
 )
 def test_what_is_no_tree_is_refused(refusal, text, reason):
@@ -105,7 +105,7 @@ def test_what_is_no_tree_is_refused(refusal, text, reason):
 
 def test_a_newer_format_asks_for_a_newer_mdtree_whatever_else_is_in_the_file(refusal):
     assert refusal('{"format": 2, "shape": []}') == (
-        "is of format 2, this mdtree reads formats up to 1: install a newer mdtree"
+        "has format 2, but this mdtree reads formats up to 1: install a newer mdtree"
     )
 
 
@@ -125,8 +125,8 @@ def test_a_newer_format_asks_for_a_newer_mdtree_whatever_else_is_in_the_file(ref
         (("tree", "low", "counts", "a"), -1, "greater than or equal to 0"),
         (("tree", "feature"), "train_loss", "asks for 'train_loss', which is not among its"),
         (("features",), ["cka", "luck"], "feature 'luck' is unknown to this mdtree"),
-        (("features",), ["cka", "cka"], "features must be distinct"),
-        (("features",), [], "features must be distinct and at least one"),
+        (("features",), ["cka", "cka"], "features must be one or more distinct"),
+        (("features",), [], "features must be one or more distinct names"),
         (("classes",), ["a", "b", "a"], "does not fit its shape or the classes"),
         (("groups",), -1, "groups: Input should be greater than or equal to 0"),
         (("groups",), 1.5, "groups: Input should be a valid integer"),
@@ -197,7 +197,7 @@ def in_posterior(part):
 
 @pytest.mark.parametrize(("place", "part"), [(in_tree, SPLIT), (in_posterior, ASK)])
 def test_a_deep_or_large_tree_is_refused(refusal, place, part):
-    assert "goes down more than 100 nodes" in refusal(with_part(place, nested(part, 150)))
+    assert "is more than 100 nodes deep" in refusal(with_part(place, nested(part, 150)))
     assert "nested too deep" in refusal(with_part(place, nested(part, 3000)))
     assert "more than 20000 nodes" in refusal(with_part(place, nested(part, 14, both=True)))
 

@@ -127,7 +127,7 @@ def test_the_deepest_tree_that_is_written_is_read_again(tmp_path):
         tree = cka_split(tree, leaf("b", b=1))
     write_tree(tmp_path / "deep.json", saved(tree))
     assert read_tree(tmp_path / "deep.json").tree == tree
-    with pytest.raises(TreeError, match="down more than 100 nodes"):
+    with pytest.raises(TreeError, match="more than 100 nodes deep"):
         write_tree(tmp_path / "deeper.json", saved(cka_split(tree, tree)))
     assert not (tmp_path / "deeper.json").exists()
 
@@ -167,7 +167,7 @@ def doubled():
 @pytest.mark.parametrize(
     ("tree", "reason"),
     [
-        (circle(), "round in a circle"),
+        (circle(), "contains a cycle"),
         (doubled(), "more than 20000 nodes"),
         (cka_split(leaf(), leaf("c")), "a leaf holds 'c', which is not among its classes"),
         (cka_split(leaf(c=1), leaf()), "a leaf holds 'c', which is not among its classes"),
@@ -177,7 +177,7 @@ def doubled():
         ),
         (
             Leaf(answer="a", counts={}, gains={"luck": 1.0}),
-            "the gain of 'luck', which is no remedy",
+            "the gain of 'luck', which is not a remedy",
         ),
         (cka_split(leaf(), leaf(), threshold=math.nan), "not JSON compliant"),
         (cka_split(leaf(), leaf(), threshold=math.inf), "not JSON compliant"),
@@ -187,7 +187,7 @@ def doubled():
 def test_a_tree_that_could_not_be_read_again_is_not_written(tmp_path, tree, reason):
     path = tmp_path / "tree.json"
     path.write_text("an earlier tree")
-    with pytest.raises(TreeError, match=f"cannot be written, .*{reason}"):
+    with pytest.raises(TreeError, match=f"cannot be written; .*{reason}"):
         write_tree(path, saved(tree))
     assert path.read_text() == "an earlier tree"
 
@@ -195,9 +195,9 @@ def test_a_tree_that_could_not_be_read_again_is_not_written(tmp_path, tree, reas
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"features": ("cka", "cka")}, "features must be distinct"),
+        ({"features": ("cka", "cka")}, "features must be one or more distinct"),
         ({"features": ("cka", "luck")}, "feature 'luck' is unknown"),
-        ({"classes": ()}, "classes must be distinct and at least one"),
+        ({"classes": ()}, "classes must be one or more distinct names"),
         ({"ranges": {"train_loss": (0.0, 1.0)}}, "asks for 'train_loss'"),
         ({"ranges": {"cka": (1.0, 0.0)}}, "the range of cka ends at 0.0"),
         ({"features": ("cka",), "population": KNOWN}, "asks for 'train_error'"),
@@ -223,7 +223,7 @@ def test_rows_become_the_columns_of_the_tree():
 def test_rows_of_another_protocol_are_refused_with_both_names_unless_that_is_allowed():
     rows = [row(protocol="paper-1", cka=0.5), row(protocol="standard-1", cka=0.75)]
     with pytest.raises(
-        ProtocolError, match=r"'paper-1' and these rows are of 'standard-1'.*--allow"
+        ProtocolError, match=r"'paper-1', but these rows have 'standard-1'.*--allow"
     ):
         saved(leaf()).matrix(rows)
     matrix = saved(leaf()).matrix(rows, allow_protocol_mismatch=True)

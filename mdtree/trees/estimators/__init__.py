@@ -1,1 +1,1 @@
-"""Estimators in the manner of scikit-learn whose result is a tree as data."""
+"""Estimators in the style of scikit-learn whose result is a tree as data."""

@@ -32,12 +32,12 @@ class TreeEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_: Labels
 
     def columns(self, width: int, *, needed: Iterable[str] = ()) -> dict[str, int]:
-        """Name the columns of X: feature -> number."""
+        """Return the columns of X: feature -> number."""
         names = self._default_names(width) if self.features is None else self.features
         columns = {name: number for number, name in enumerate(names)}
         if not len(columns) == len(names) == width:
             raise ValueError(
-                f"X has {width} columns, and features must name each once, got {', '.join(names)}"
+                f"X has {width} columns, so features must name each once, got {', '.join(names)}"
             )
         absent = sorted(set(needed) - columns.keys())
         if absent:
@@ -45,17 +45,17 @@ class TreeEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return columns
 
     def _default_names(self, width: int) -> Sequence[str]:
-        """Give the names of columns where `features` is not given."""
+        """Return the names of the columns if `features` is None."""
         return [f"x{number}" for number in range(width)]
 
     def checked(self, X: ArrayLike, y: ArrayLike) -> tuple[Floats, Labels]:
-        """Hold training data to scikit-learn's rules; missing values are welcome."""
+        """Check training data by scikit-learn's rules; missing values are allowed."""
         matrix, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         check_classification_targets(labels)
         return np.asarray(matrix), np.asarray(labels)
 
     def matrix(self, X: ArrayLike) -> Floats:
-        """Hold data to the columns that were fitted."""
+        """Check that data has the columns that were fitted."""
         check_is_fitted(self)
         matrix: Floats = validate_data(
             self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False
@@ -63,7 +63,7 @@ class TreeEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return matrix
 
     def predict_proba(self, X: ArrayLike) -> Floats:
-        """Give the share of each class of `classes_` among the training groups of the leaf.
+        """Return the share of each class of `classes_` among the training groups of the leaf.
 
         A leaf without training groups is sure of its answer.
         """
@@ -77,7 +77,7 @@ class TreeEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return out
 
     def predict(self, X: ArrayLike) -> Labels:
-        """Give the answer of the leaf."""
+        """Return the answer of the leaf."""
         matrix = self.matrix(X)
         classes = {str(name): name for name in self.classes_}
         out = np.empty(len(matrix), dtype=self.classes_.dtype)
@@ -92,18 +92,18 @@ class TreeEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def as_float32(values: Floats) -> NDArray[np.float32]:
-    """Bring values to single precision, in which scikit-learn grows trees; huge ones fit in it."""
+    """Return clipped values in single precision, in which scikit-learn grows trees."""
     largest = float(np.finfo(np.float32).max)
     return np.clip(values, -largest, largest).astype(np.float32)
 
 
 def coded(labels: Labels, classes: Labels, whose: str) -> NDArray[np.intp]:
-    """Give each label its place among the possible answers."""
+    """Return the place of each label among the possible answers."""
     places = {str(name): place for place, name in enumerate(classes)}
     for label in np.unique(labels.astype(str)):
         if label not in places:
             raise ValueError(
-                f"label {str(label)!r} is no answer of {whose}{nearest(label, places)} "
+                f"label {str(label)!r} is not an answer of {whose}{nearest(label, places)} "
                 f"(known: {', '.join(places)})"
             )
     return np.array([places[str(label)] for label in labels], dtype=np.intp)

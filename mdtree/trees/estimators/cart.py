@@ -64,9 +64,9 @@ def _converted(tree: Any, names: list[str], classes: list[str], matrix: Floats, 
 
 
 def _threshold_between(low: Floats, high: Floats) -> float:
-    """Find the threshold in full precision.
+    """Return the threshold in full precision.
 
-    Where all known values lie low, the question is whether a value is missing.
+    If all known values lie low, the question is whether a value is missing.
     """
     if np.isnan(high).all():
         return KNOWN

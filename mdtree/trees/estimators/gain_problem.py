@@ -1,4 +1,4 @@
-"""The groups of several zoos as a problem to solve, with all of them or without some."""
+"""The groups of several zoos as a regression problem, with all zoos or without some."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from mdtree.trees.kernel_regression import KernelRegression, QuantileScale, roun
 
 __all__ = ["GainProblem", "KernelSettings"]
 
-_FARTHEST = 1e30  # of a feature: beyond, it is as unknown
+_FARTHEST = 1e30  # larger values of a feature count as unknown
 _QUANTILES = 33  # of each feature
-_CENTRE_DIGITS = 3  # behind the point
+_CENTRE_DIGITS = 3  # after the point
 _QUANTILE_DIGITS = 9
-_RECIPE = ("learning_rate", "batch_size", "steps")  # facts that nothing but a recipe tells
-_OF_PAIRS = (  # what one checkpoint alone cannot tell of its predictions
+_RECIPE = ("learning_rate", "batch_size", "steps")  # facts that only a recipe knows
+_OF_PAIRS = (  # quantities that need two checkpoints
     "ensemble_gain",
     "train_ensemble_gain",
     "disagreement",
     "train_disagreement",
 )
 _MOST_LEFT_OUT = 0.6  # of the metrics and facts of a group
-_COPY = 0.25  # what a copy weighs beside the whole
+_COPY = 0.25  # weight of a copy relative to the whole
 _ZOOS = 3  # that can be left out one by one
 _FOLDS = 4  # in which zoos are left out
 
@@ -52,21 +52,21 @@ class KernelSettings:
 class GainProblem:
     """Groups whose gains are known."""
 
-    matrix: Floats  # one line a group; the noise is not among what is looked at
+    matrix: Floats  # one line a group; the noise is not used
     names: Sequence[str]  # of the columns
     known: KnownGains
     zoos: NDArray[np.intp]  # the number of each group's zoo
     settings: KernelSettings
 
     def prepared(self) -> GainProblem:
-        """Do now what all solutions share."""
+        """Compute what all solutions share."""
         _ = self._total
         return self
 
     def model(self, left_out: NDArray[np.bool_] | None = None) -> GainModel:
-        """Learn from all groups, or without some: of zoos that are left out nothing is learnt.
+        """Fit a model to all groups, or without those of zoos that are left out.
 
-        The scales of the features, and which noise is usual, are those of all groups.
+        The scales of the features and the usual noise are those of all groups.
         """
         gone = np.zeros(len(self.matrix), dtype=bool) if left_out is None else left_out
         own = self._sums(gone) if gone.any() else None
@@ -89,7 +89,7 @@ class GainProblem:
     def _expected(
         self, sums: KernelSums, own: KernelSums | None, gone: NDArray[np.bool_]
     ) -> dict[str, Floats]:
-        """Say what is expected of groups by those who have not seen them, nor what is gone."""
+        """Return predictions by models that have seen neither the groups nor those left out."""
         expected = {target: np.full(len(self.matrix), np.nan) for target in self._problem.targets}
         for fold, fold_sums in zip(self._folds, self._fold_sums, strict=True):
             both = fold & gone
@@ -105,7 +105,7 @@ class GainProblem:
         return expected
 
     def _solved(self, sums: KernelSums, gone: NDArray[np.bool_]) -> KernelRegression:
-        """Solve without the centres that are gone; where none is left, with all of them."""
+        """Solve without the centres that are left out; with all of them if none would remain."""
         kept = ~gone[self._centres]
         solved = self._problem.solved(sums, kept if kept.any() else None)
         weights = {target: _single(weights) for target, weights in solved.weights.items()}
@@ -136,7 +136,7 @@ class GainProblem:
     def _centres(self) -> NDArray[np.intp]:
         """Choose the groups that others are compared with."""
         weights, random = _weights(self.zoos), np.random.default_rng(self.settings.seed)
-        # where all are alike, the means are all that there is to know
+        # if all groups are alike, the means say everything
         count = min(self.settings.centres, len(self.matrix)) if self._scales else 0
         chosen = random.choice(len(self.matrix), count, replace=False, p=weights / weights.sum())
         return np.sort(chosen)
@@ -146,13 +146,13 @@ class GainProblem:
         weights, random = _weights(self.zoos), np.random.default_rng(self.settings.seed + 1)
         lines = scaled(self._scales, self.matrix)
         names = [self.names[column] for column in self._scales]
-        shown = [lines, *_copies(lines, names, random)]
+        versions = [lines, *_copies(lines, names, random)]
         targets = {**self.known.gains, **self.known.chances()}
         return KernelProblem(
             scales=self._scales,
-            lines=np.concatenate(shown),
-            targets={name: np.tile(values, len(shown)) for name, values in targets.items()},
-            weights=np.concatenate([weights, *(_COPY * weights for _ in shown[1:])]),
+            lines=np.concatenate(versions),
+            targets={name: np.tile(values, len(versions)) for name, values in targets.items()},
+            weights=np.concatenate([weights, *(_COPY * weights for _ in versions[1:])]),
             centres=np.nan_to_num(lines[self._centres]).round(_CENTRE_DIGITS),
             width=self.settings.width,
             ridge=self.settings.ridge,
@@ -160,12 +160,12 @@ class GainProblem:
 
 
 def _single(numbers: Floats) -> Floats:
-    """Keep what single precision keeps, as files do."""
+    """Round to single precision, as files do."""
     return numbers.astype(np.float32).astype(float)
 
 
 def _scale(values: Floats) -> QuantileScale | None:
-    """Find the scale of a feature; there is none where it is always the same or unknown."""
+    """Return the scale of a feature; None if it is always the same or unknown."""
     known = values[np.abs(values) < _FARTHEST]  # NaN is not
     if not len(known) or known.min() == known.max():
         return None
@@ -174,7 +174,7 @@ def _scale(values: Floats) -> QuantileScale | None:
 
 
 def _copies(lines: Floats, names: Sequence[str], random: np.random.Generator) -> Iterator[Floats]:
-    """Show the groups without what a recipe tells, and with some metrics and facts left out."""
+    """Yield copies of the groups: without facts of the recipe, without some metrics and facts."""
     sources = _sources(names)
     recipe = [columns for source, columns in sources.items() if source in _RECIPE]
     if recipe:
@@ -191,7 +191,7 @@ def _copies(lines: Floats, names: Sequence[str], random: np.random.Generator) ->
 
 
 def _sources(names: Sequence[str]) -> dict[str, list[int]]:
-    """List the columns that need each metric and each fact: without it they are unknown."""
+    """Return the columns that need each metric and each fact."""
     sources: dict[str, list[int]] = {}
     for column, name in enumerate(names):
         needs = FEATURES[name].needs if name in FEATURES else ("?",)
@@ -208,7 +208,7 @@ def _source(need: str) -> str:
 
 
 def _weights(groups: NDArray[np.intp]) -> Floats:
-    """Weigh each line so that all zoos weigh the same."""
+    """Return weights of the lines that give all zoos the same weight."""
     counts = np.bincount(groups)
     return np.asarray(len(groups) / (counts > 0).sum() / counts[groups])
 
@@ -216,7 +216,7 @@ def _weights(groups: NDArray[np.intp]) -> Floats:
 def _folds(
     groups: NDArray[np.intp], known: NDArray[np.bool_], seed: int
 ) -> Iterator[NDArray[np.bool_]]:
-    """Leave out some zoos at a time, or groups of them where few zoos know a gain."""
+    """Yield folds of zoos, or of groups if few zoos have known gains."""
     zoos, which = np.unique(groups, return_inverse=True)
     if len(np.unique(groups[known])) < _ZOOS:
         zoos, which = np.arange(len(groups)), np.arange(len(groups))

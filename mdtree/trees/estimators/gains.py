@@ -1,12 +1,11 @@
-"""The regression of gains: learns what each change gains, answers with the change that gains most.
+"""The gain regression: learns what each change gains, answers with the change that gains most.
 
-For each remedy a kernel regression learns the gain relative to the test error, from those groups
-alone that have a neighbour in its direction: beyond the end of a grid a gain is unknown, and no 0.
-It learns as well which answer is the right one, from the groups where that is clear of the noise.
-All zoos weigh the same.  Each group is shown several times: whole, without what a recipe tells, and
-with some metrics missing, so that the answer to a group of which less is known is learnt as well.
-How sure an answer is, is fitted on what is said of zoos that were not seen; where there are fewer
-than three zoos, of groups.
+For each remedy, a kernel regression learns the gain relative to the test error, only from groups
+that have a neighbour in its direction: beyond the end of a grid a gain is unknown, not 0.  It also
+learns which answer is right, from the groups where that is clear of the noise.  All zoos have the
+same weight.  Each group is used several times: complete, without the facts of a recipe, and without
+some metrics, so that the regression can answer for groups with missing measurements.  Probabilities
+are fitted to predictions for unseen zoos or, with fewer than three zoos, for unseen groups.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _FEWEST = 10  # groups that a remedy is learnt from
 
 
 class GainRegression(TreeEstimator):
-    """A regression that learns gains; `y` of `fit` are the answers, for the tree that explains."""
+    """A regression that learns gains; `y` of `fit` holds the answers for the tree that explains."""
 
     def __init__(
         self,
@@ -57,7 +56,16 @@ class GainRegression(TreeEstimator):
         zoos: Sequence[object] | None = None,
         classes: Sequence[str] | None = None,
     ) -> Self:
-        """Learn gains (remedy -> relative gain of each line, NaN where it is unknown)."""
+        """Learn gains.
+
+        Args:
+            X: The features, one line for each group.
+            y: The answers.
+            gains: Remedy -> relative gain of each line, NaN if it is unknown.
+            zoos: The zoo of each line; None: all lines are of one zoo.
+            classes: The possible answers; None: those in `y`.
+
+        """
         matrix, labels = self.checked(X, y)
         self.classes_ = np.array(sorted(set(classes if classes is not None else labels)))
         problem = self.problem(matrix, gains=gains, zoos=zoos, classes=self.classes_.tolist())
@@ -74,7 +82,7 @@ class GainRegression(TreeEstimator):
         zoos: Sequence[object] | None,
         classes: Sequence[str],
     ) -> GainProblem:
-        """State what is to be learnt: it can be solved without some of the zoos as well."""
+        """Return the regression problem, which can also be solved without some of the zoos."""
         known = {
             remedy: values
             for remedy, values in gains.items()
@@ -100,17 +108,17 @@ class GainRegression(TreeEstimator):
         )
 
     def predict_proba(self, X: ArrayLike) -> Floats:
-        """Give the probability of each class of `classes_`."""
+        """Return the probability of each class of `classes_`."""
         matrix = self.matrix(X)
         classes = [str(name) for name in self.classes_]
         return self.model_.probabilities(matrix, list(self.columns(matrix.shape[1])), classes)
 
     def predict(self, X: ArrayLike) -> Labels:
-        """Give the most probable class."""
+        """Return the most probable class."""
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
     def _asked(self, matrix: Floats) -> Floats:
-        """Take out the noise, which says how sure a gain is, and nothing about the network."""
+        """Return the matrix without the noise, which says nothing about the network itself."""
         column = self.columns(matrix.shape[1]).get(NOISE)
         if column is None:
             return matrix

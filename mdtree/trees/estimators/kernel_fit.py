@@ -1,7 +1,7 @@
 """Fitting a kernel regression, so that zoos can be left out of it in turn.
 
 The weights of the centres are solved from sums over the training groups.  To leave a zoo out, the
-sums over its groups are subtracted: no need to go through all groups again.
+sums over its groups are subtracted, without going through all groups again.
 
 Ridge regression on few centres: Nystroem approximation of kernel ridge regression (Saunders,
 Gammerman, Vovk 1998; Williams, Seeger 2001).
@@ -26,12 +26,12 @@ __all__ = ["KernelProblem", "KernelSums"]
 
 _BLOCK = 2048  # lines
 _DIGITS = 9  # of a mean
-_JITTER = 1e-6  # of the diagonal, so that centres that lie together can be told apart
+_JITTER = 1e-6  # of the diagonal, so that centres that coincide do not make it singular
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KernelSums:
-    """Sums over lines, of K'WK and the like; sums over parts of the lines add up.
+    """Sums over lines, such as K'WK; sums over parts of the lines add up.
 
     Targets that are known for the same lines share a mask.
     """
@@ -70,16 +70,16 @@ class KernelProblem:
 
     @cached_property
     def _masks(self) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-        """Find the different masks, and that of each target."""
+        """Return the distinct masks, and the mask of each target."""
         known = np.isfinite(np.array(list(self.targets.values())))
         masks, which = np.unique(known, axis=0, return_inverse=True)
         return masks, which.reshape(-1)
 
     def sums(self, own: NDArray[np.bool_] | None = None) -> KernelSums:
-        """Sum over lines, or over some of them.
+        """Sum over all lines, or over some of them.
 
-        Lines of which the same targets are known are taken together, since most masks share most
-        lines.  Blocks of lines stay in the cache of a processor.
+        Lines with the same known targets are summed together, since most masks share most lines.
+        Blocks of lines stay in the processor's cache.
         """
         masks, which = self._masks
         count, size = len(masks), len(self.centres)
@@ -112,7 +112,7 @@ class KernelProblem:
         return sums
 
     def solved(self, sums: KernelSums, kept: NDArray[np.bool_] | None = None) -> KernelRegression:
-        """Solve for the weights of the centres that are kept; without `kept`, of all."""
+        """Solve for the weights of the centres that are kept; by default, all of them."""
         kept = np.ones(len(self.centres), dtype=bool) if kept is None else kept
         centres = self.centres[kept]
         penalty = self.ridge * kernel(centres, centres, self.width)

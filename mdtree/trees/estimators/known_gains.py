@@ -1,4 +1,4 @@
-"""Gains that are known: which answer is right, and where that is clear of the noise."""
+"""Known gains: which answer is right, and where that is clear of the noise."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mdtree.trees.binning import Floats
 
 __all__ = ["KnownGains"]
 
-_NOISE = 0.05  # relative to the test error, where nothing is known of any group
+_NOISE = 0.05  # relative to the test error, if it is not known for any group
 _LEAST_NOISE, _MOST_NOISE = 1e-6, 1e6  # of the usual group
-_ROUNDED = 1.0005  # so that the noise of equal groups is not above itself, rounded
-_NOISY = 0.9  # of the groups have less noise than one of which nothing can be told
+_ROUNDED = 1.0005  # so that rounding does not put the noise of equal groups above the limit
+_NOISY = 0.9  # share of the groups with less noise than one that is too noisy to judge
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,13 +30,13 @@ class KnownGains:
     error: Floats | None = None  # of the test, in units of that of chance
 
     def of(self, lines: NDArray[np.bool_]) -> KnownGains:
-        """Take some of the lines."""
+        """Return the gains of some of the lines."""
         gains = {remedy: values[lines] for remedy, values in self.gains.items()}
         error = None if self.error is None else self.error[lines]
         return KnownGains(gains=gains, noise=self.noise[lines], classes=self.classes, error=error)
 
     def chances(self) -> dict[str, Floats]:
-        """Say of each class whether it is the answer: 1 or 0, and NaN where none is clear."""
+        """Return for each class whether it is the answer: 1 or 0, NaN if none is clear."""
         if not self.clear.any():
             return {}
         _, answer = self.answers
@@ -47,25 +47,25 @@ class KnownGains:
 
     @cached_property
     def usual_noise(self) -> float:
-        """Give the noise of a group whose own is not known."""
+        """The noise of a group whose own is not known."""
         known = self.noise[np.isfinite(self.noise)]
         usual = np.median(known).clip(_LEAST_NOISE, _MOST_NOISE) if len(known) else _NOISE
         return float(f"{usual:.4g}")
 
     @cached_property
     def most_noise(self) -> float:
-        """Give the noise beyond which the seeds of a group tell nothing."""
+        """The noise above which a group is too noisy to judge."""
         known = self.noise[np.isfinite(self.noise)]
         most = float(np.quantile(known, _NOISY)) * _ROUNDED if len(known) else _MOST_NOISE
         return float(f"{min(max(most, self.usual_noise), _MOST_NOISE):.4g}")
 
     @cached_property
     def answers(self) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-        """Say which classes are open for each line, and which of them is right.
+        """Which classes are possible for each line, and which of them is right.
 
-        It is the best of the remedies that are known for a group, or `none`; an answer whose
-        remedies are unknown is out of the question there, and so is `none` where seeds differ so
-        much that any gain could be noise.
+        The right one is that of the best remedy known for a group, or `none`.  An answer whose
+        remedies are unknown is not possible, and neither is `none` if seeds differ so much that any
+        gain could be noise.
         """
         worth = self.worth.copy()
         if "none" in self.classes:
@@ -76,12 +76,12 @@ class KnownGains:
 
     @cached_property
     def known_noise(self) -> Floats:
-        """Give the noise of each line, or the usual one."""
+        """The noise of each line, or the usual one."""
         return np.where(np.isfinite(self.noise), self.noise, self.usual_noise)
 
     @cached_property
     def worth(self) -> Floats:
-        """Give the best known gain of each class for each line; -inf where none is known."""
+        """The best known gain of each class for each line; -inf if none is known."""
         worth = np.full((len(self.noise), len(self.classes)), -np.inf)
         for column, name in enumerate(self.classes):
             for remedy in remedies(name):
@@ -91,7 +91,7 @@ class KnownGains:
 
     @cached_property
     def clear(self) -> NDArray[np.bool_]:
-        """Say of which lines the answer stands clear of the next by more than the noise."""
+        """For which lines the answer leads the next one by more than the noise."""
         allowed, answer = self.answers
         own = (remedy for name in self.classes for remedy in remedies(name) if remedy in self.gains)
         unknown = np.any([~np.isfinite(self.gains[remedy]) for remedy in own], axis=0)

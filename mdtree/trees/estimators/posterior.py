@@ -3,7 +3,7 @@
 A task has a family of weighted templates (`template.FAMILIES`).  Each gets its exact posterior; a
 group is classified by the mean over those templates whose features it has.  The weights of the
 templates are fixed by the study of shifts in docs/transfer.md: the marginal likelihood of a few
-training groups favours templates that fit those groups, not templates that carry to others.
+training groups favours templates that fit those groups, not templates that transfer to others.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class PosteriorTree(TreeEstimator):
     """The average of all plausible trees of a task.
 
     With `facts`, the family may also ask for the parameter count and the data amount.  `prior` is
-    the `components_` of an earlier fit, which this one continues: its cuts and its groups are kept,
-    and new groups are added.  `family` replaces the task's own templates; "grown" grows them on
-    the data, where these tell any classes apart.
+    the `components_` of an earlier fit to start from: its cuts and groups are kept, and new groups
+    are added.  `family` replaces the task's own templates; "grown" grows them from the data, if
+    these separate any classes.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class PosteriorTree(TreeEstimator):
         return averaged([self._first, *others], matrix, self.columns(matrix.shape[1]))
 
     def predict(self, X: ArrayLike) -> Labels:
-        """Give the most probable class."""
+        """Return the most probable class."""
         probabilities = self.predict_proba(X)
         answers: Labels = self.classes_[first_best(probabilities)]
         return answers
@@ -129,7 +129,7 @@ class PosteriorTree(TreeEstimator):
             present = [n for n, column in columns.items() if not np.isnan(matrix[:, column]).all()]
             needed = [" + ".join(template_features(template)) for _, template in family.shapes]
             raise ValueError(
-                f"no line has all features of a shape of task {self.task!r}: the data have "
+                f"no line has all features of a shape of task {self.task!r}: the data has "
                 f"{', '.join(present) or 'none'}, the shapes need {' or '.join(needed)}"
             )
         return components

@@ -1,9 +1,9 @@
 """The published MD tree: fixed templates, thresholds by one pass of bounded scalar search.
 
 Zhou et al.: "MD tree: a model-diagnostic tree grown on loss landscape", ICML 2024.  The thresholds
-begin at constants; then each in turn is set by a bounded scalar minimisation of minus the training
-accuracy, the others held.  The objective is a step function, so the search (golden section) ends on
-one of its own probes: it is kept as published, to compare with.
+start at constants; then each in turn is set by a bounded scalar minimisation of minus the training
+accuracy, with the others fixed.  The objective is a step function, so the search (golden section)
+ends on one of its own probes; it is kept as published, for comparison.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class PublishedTree(TreeEstimator):
     def _build(
         self, template: Template, matrix: Floats, columns: dict[str, int], codes: NDArray[np.intp]
     ) -> Node:
-        """Make the tree of a template, and count the training groups in its leaves."""
+        """Return the tree of a template with the counts of the training groups in its leaves."""
         if isinstance(template, TemplateLeaf):
             counts = {str(c): float((codes == code).sum()) for code, c in enumerate(self.classes_)}
             return Leaf(answer=template.answer, counts=counts)
@@ -120,7 +120,7 @@ class _ThresholdClassifier:
         self._codes = codes
 
     def answers(self, thresholds: Floats) -> NDArray[np.intp]:
-        """Give the code of the answer to each line."""
+        """Return the code of the answer for each line."""
         return np.asarray(self._answer_codes(self._template, thresholds))
 
     def _answer_codes(self, template: Template, thresholds: Floats) -> NDArray[np.intp] | int:

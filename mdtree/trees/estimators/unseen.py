@@ -1,4 +1,4 @@
-"""What was expected of groups that were not seen, and what came of it: how sure an answer is."""
+"""Predictions for unseen groups and their true gains, to which probabilities are fitted."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ __all__ = ["Unseen"]
 
 _FEWEST = 10  # groups in a range of expected gains
 _DIGITS = 4  # of a relative gain; far below any noise
-_RANGES = 5  # of expected gains, in the table of what came of them
+_RANGES = 5  # of expected gains, in the table of true gains
 _START = (1.0, -3.0, 0.0, 0.0)  # logarithms of power, floor, none, trust
 _LARGEST = 8.0  # of these logarithms, away from 0
-_ENDS = (_LARGEST, 0.0, _LARGEST, 2.0)  # a floor above the whole error is beyond sense
+_ENDS = (_LARGEST, 0.0, _LARGEST, 2.0)  # a floor above the whole error makes no sense
 _STEPS = 600
 _LEAST = 1e-9  # probability, so that one sure mistake is not infinite
 _TAILS = (0.1, 0.9)
-_UNROUNDED = 0.9995  # of a level, so that rounding never lifts it above a group that it is made for
+_UNROUNDED = 0.9995  # of a level, so that rounding never puts it above the group that defines it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Unseen:
-    """What was expected of groups by those who had not seen them, and what came of it."""
+    """Predictions for groups by models that have not seen them, and their known gains."""
 
     expected: Mapping[str, Floats]  # remedies, and chances of classes
     known: KnownGains
     weights: Floats
 
     def right(self, scale: GainScale, *, conditional: bool) -> Floats:
-        """Give the probability of the right answer where it is clear; NaN elsewhere."""
+        """Return the probability of the right answer where it is clear; NaN elsewhere."""
         allowed, answer = self.known.answers
         known = self.known
         probabilities = shares(self.expected, known.noise, known.classes, scale, known.error)
         right = probabilities[np.arange(len(answer)), answer]
         if conditional:
             right = right / (probabilities * allowed).sum(axis=1).clip(np.finfo(float).tiny)
-        told = np.all([np.isfinite(values) for values in self.expected.values()], axis=0)
+        predicted = np.all([np.isfinite(values) for values in self.expected.values()], axis=0)
         counted = self.known.clear if self.known.clear.any() else allowed.sum(axis=1) > 1
-        return np.where(counted & told, right, np.nan)
+        return np.where(counted & predicted, right, np.nan)
 
     def scale(self) -> GainScale:
         """Choose the scale under which the answers are most probable."""
 
-        def made(logarithms: Floats) -> GainScale:
+        def scale_of(logarithms: Floats) -> GainScale:
             power, floor, none, trust = np.exp(np.clip(logarithms, -_LARGEST, _ENDS))
             return GainScale(
                 power=float(f"{power:.4g}"),
@@ -62,7 +62,7 @@ class Unseen:
             )
 
         def loss(logarithms: Floats) -> float:
-            right = self.right(made(logarithms), conditional=True)
+            right = self.right(scale_of(logarithms), conditional=True)
             counted = np.isfinite(right)
             logs = np.log(right[counted].clip(_LEAST))
             return float(-(self.weights[counted] * logs).sum() / len(right))
@@ -71,10 +71,10 @@ class Unseen:
         corners = np.vstack([start, start + np.eye(len(start))])
         options = {"maxiter": _STEPS, "initial_simplex": corners}
         result: Any = minimize(loss, start, method="Nelder-Mead", options=options)
-        return made(result.x)
+        return scale_of(result.x)
 
     def levels(self, scale: GainScale) -> dict[str, float]:
-        """Find the probability from which on classes must be listed for each coverage."""
+        """Return the least probability of a class in the prediction set for each coverage."""
         right = self.right(scale, conditional=False)
         counted = np.isfinite(right)
         if not counted.any():
@@ -88,7 +88,7 @@ class Unseen:
         }
 
     def spread(self) -> dict[str, tuple[GainRange, ...]]:
-        """Say for ranges of the expected gain where four of five of the true ones lay."""
+        """Return the interval of four in five true gains for ranges of the expected gain."""
         return {
             remedy: tuple(_ranges(self.expected[remedy], values))
             for remedy, values in self.known.gains.items()

@@ -104,7 +104,7 @@ def test_infinite_values_are_refused():
 
 @pytest.mark.parametrize("features", [["a"], ["a", "a"], ["a", "b", "c"]])
 def test_names_must_fit_the_columns(features):
-    with pytest.raises(ValueError, match=r"X has 2 columns, and features must name each once"):
+    with pytest.raises(ValueError, match=r"X has 2 columns, so features must name each once"):
         CartTree(features=features).fit(np.zeros((2, 2)), ["cold", "hot"])
 
 

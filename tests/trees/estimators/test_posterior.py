@@ -78,7 +78,7 @@ def test_shapes_that_no_training_row_can_answer_are_left_out():
 def test_rows_without_any_feature_of_the_task_are_refused():
     X, y = runs()
     X[:, ERROR] = np.nan
-    with pytest.raises(ValueError, match="the data have train_loss, log_hessian_top") as stop:
+    with pytest.raises(ValueError, match="the data has train_loss, log_hessian_top") as stop:
         PosteriorTree().fit(X, y)
     assert "no line has all features of a shape of task 'temperature'" in str(stop.value)
     assert "the shapes need train_error + connectivity or " in str(stop.value)
@@ -96,7 +96,7 @@ def test_the_training_error_alone_is_enough_to_ask_with():
     [
         ({"task": "temprature"}, MdtreeError, "did you mean 'temperature'"),
         ({"features": ["train_error"]}, ValueError, "9 columns"),
-        ({"task": "width"}, ValueError, "is no answer of task 'width'"),
+        ({"task": "width"}, ValueError, "is not an answer of task 'width'"),
     ],
 )
 def test_wrong_words_are_refused(changes, error, words):
@@ -111,7 +111,9 @@ def test_a_check_of_scikit_learn_fails_only_where_it_brings_columns_or_labels_of
     for check in checks:
         if check["status"] == "failed":
             text = story(check["exception"])
-            assert "columns, and features must name each once" in text or "is no answer of" in text
+            assert (
+                "columns, so features must name each once" in text or "is not an answer of" in text
+            )
 
 
 def story(error):

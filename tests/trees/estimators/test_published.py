@@ -96,7 +96,7 @@ def test_a_check_of_scikit_learn_fails_only_where_it_brings_labels_that_are_no_a
     assert "passed" in {check["status"] for check in checks}
     for check in checks:
         if check["status"] == "failed":
-            assert "is no answer of shape 'temperature'" in story(check["exception"])
+            assert "is not an answer of shape 'temperature'" in story(check["exception"])
 
 
 def story(error):
@@ -199,7 +199,7 @@ def test_infinite_values_are_refused_and_huge_ones_are_not():
 
 
 def test_a_label_that_is_no_answer_is_refused_with_the_nearest_one():
-    with pytest.raises(ValueError, match=r"'temperature_lo' is no answer .* did you mean"):
+    with pytest.raises(ValueError, match=r"'temperature_lo' is not an answer .* did you mean"):
         PublishedTree().fit([[1, 1, 1]], ["temperature_lo"])
 
 
