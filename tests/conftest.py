@@ -20,6 +20,7 @@ from mdtree.cli import main
 from mdtree.metrics import METRICS
 from mdtree.trees import bundled
 from mdtree.trees.bundled import PUBLISHED_TABLE
+from tests.support.valleys import few_steps
 from tests.support.zoos import CommandResult, write_zoo
 
 # The networks of tests are tiny: more threads are no faster, and far slower where the cores are
@@ -94,6 +95,12 @@ def error_rates_only(monkeypatch) -> None:
     for name, metric in METRICS.items():
         if name != "error_rate":
             monkeypatch.setitem(METRICS, name, replace(metric, on_request=True))
+
+
+@pytest.fixture
+def short_curves(monkeypatch) -> None:
+    """Train curves for a few steps in this process, where no number of theirs is looked at."""
+    few_steps(monkeypatch, steps=12, epochs=2)
 
 
 @pytest.fixture(autouse=True)

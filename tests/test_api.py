@@ -16,6 +16,8 @@ from mdtree.rows import Measured, Row, write_rows
 from mdtree.trees.bundled import find_tree, shipped_rows
 from tests.support.zoos import rows_of, write_zoo
 
+pytestmark = pytest.mark.usefixtures("short_curves")
+
 
 def test_measure_gives_the_rows_that_the_command_writes(mdtree, zoo):
     rows = api.measure(zoo, metrics=["error_rate"], device="cpu")

@@ -67,6 +67,7 @@ def verdicts(ran):
     return {verdict["group"]: verdict for verdict in content["verdicts"]}
 
 
+@pytest.mark.usefixtures("short_curves")
 def test_a_directory_with_two_seeds_is_measured_and_judged(mdtree, tmp_path):
     zoo = write_zoo(tmp_path, {"mine": [0, 1]})
     ran = mdtree("diagnose", zoo)
@@ -81,6 +82,7 @@ def test_a_directory_with_two_seeds_is_measured_and_judged(mdtree, tmp_path):
     assert (again.code, again.out, again.err) == (0, ran.out, "")  # nothing is measured twice
 
 
+@pytest.mark.usefixtures("short_curves")
 def test_the_full_stage_measures_all_that_the_tree_asks_for(mdtree, tmp_path):
     zoo = write_zoo(tmp_path, {"mine": [0, 1]})
     ran = mdtree("diagnose", zoo, "--stage", "full", "--json")

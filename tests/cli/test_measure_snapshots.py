@@ -490,6 +490,7 @@ def test_a_storage_is_held_to_the_same(mdtree, runs, address, tmp_path):
     assert counts(mdtree("measure", address, *words)) == "0 measured, 2 already there, 1 failed"
 
 
+@pytest.mark.usefixtures("short_curves")
 def test_diagnose_fails_for_snapshots_alone_and_tells_what_was_counted_once(mdtree, runs):
     group(runs, ["epoch_1.pt", "epoch_2.pt"])
     write(runs / "twice" / "best.pt", 5)

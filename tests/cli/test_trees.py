@@ -115,7 +115,7 @@ def test_tables_that_cannot_teach_are_refused(content, words, tmp_path, mdtree):
 
 def test_rows_that_failed_take_no_part(zoo, tmp_path, mdtree):
     (zoo / "hot" / "seed-0.safetensors").write_bytes(b"")
-    assert mdtree("measure", zoo).code == 1
+    assert mdtree("measure", zoo, "--metrics", "error_rate").code == 1
     assert [row.failure is None for row in read_rows(zoo / "rows.jsonl")].count(False) == 1
     ran = mdtree("fit", zoo, "--out", tmp_path / "x.json")
     assert ran.code == 2

@@ -15,7 +15,7 @@ from mdtree.landscape import ComputeCost
 from mdtree.metrics import METRICS, Metric, MetricResult
 from mdtree.rows import Measured, Missing
 from tests.support.valleys import copy_of
-from tests.support.zoos import change_recipe, rows_of
+from tests.support.zoos import change_recipe, lines_of, rows_of
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
 
@@ -29,14 +29,6 @@ def counts(ran):
     """Read `2 measured, 0 already there, 1 failed` from the last line."""
     words = ran.out.splitlines()[-1].split()
     return tuple(int(words[words.index(word) - 1]) for word in ("measured,", "already", "failed;"))
-
-
-def lines_of(path):
-    """Give the rows without the one thing that differs between runs."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    for row in rows:
-        del row["provenance"]["seconds"]
-    return rows
 
 
 def test_a_second_run_measures_nothing_and_leaves_the_file_as_it_is(mdtree, zoo):

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import signal
 
 import pytest
 
 from tests.support.stopping import WAITING_NETWORK, stop_command
-from tests.support.zoos import change_recipe, rows_of, write_zoo
+from tests.support.zoos import change_recipe, lines_of, rows_of, write_zoo
 
 pytestmark = pytest.mark.usefixtures("error_rates_only")
-
-
-def lines_of(path):
-    """Give the rows without the one thing that differs between runs."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    for row in rows:
-        del row["provenance"]["seconds"]
-    return rows
 
 
 @pytest.fixture

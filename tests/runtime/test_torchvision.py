@@ -46,25 +46,17 @@ def fake(folder: Path, code: str) -> Path:
     return folder
 
 
-def test_networks_run():
+def test_networks_transforms_and_data_sets_run(tmp_path):
     code = """
+    import pathlib, sys
     import torch
+    from PIL import Image
     from mdtree.runtime.torchvision import torchvision
     models = torchvision("torchvision.models")
     model = models.resnet18(num_classes=3).eval()
     print(tuple(model(torch.zeros(2, 3, 32, 32)).shape))
     import torchvision as later
     print(later is torchvision(), torchvision("torchvision.models") is models)
-    """
-    assert run(code) == "(2, 3)\nTrue True"
-
-
-def test_transforms_and_data_sets_run(tmp_path):
-    code = """
-    import pathlib, sys
-    import torch
-    from PIL import Image
-    from mdtree.runtime.torchvision import torchvision
     root = pathlib.Path(sys.argv[1])
     for number, name in enumerate(["cat", "dog"]):
         (root / name).mkdir()
@@ -77,7 +69,8 @@ def test_transforms_and_data_sets_run(tmp_path):
     loader = torch.utils.data.DataLoader(fake, batch_size=2)
     print([tuple(x.shape) for x, _ in loader])
     """
-    images, batches = run(code, tmp_path).splitlines()
+    outputs, same, images, batches = run(code, tmp_path).splitlines()
+    assert (outputs, same) == ("(2, 3)", "True True")
     assert images == "[((3, 8, 8), 0.0, 0), ((3, 8, 8), 1.0, 1)] ['cat', 'dog']"
     assert batches == "[(2, 3, 9, 9), (1, 3, 9, 9)]"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from mdtree.losses import build_loss
@@ -21,10 +20,6 @@ def training_with(**kwargs):
 def trained(items, seed=0, **kwargs):
     model = build_model(ModelSpec(factory="cnn", kwargs={"width": 2}), trust=Trust(), seed=seed)
     return model, train(model, items, CROSS_ENTROPY, training_with(seed=seed, **kwargs))
-
-
-def equal_weights(one, two):
-    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
 class Counting(nn.Module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ import yaml
 
 from mdtree.measurement import Request, measure
 from mdtree.recipes import Trust, read_recipe
-from tests.support.zoos import write_zoo
+from tests.support.zoos import lines_of, write_zoo
 
 MODULE = '''
 import os, signal, time
@@ -86,11 +85,7 @@ def run_command(args, **options):
 
 def rows_without_times(path):
     """Give the rows without what differs between runs: the time that they took."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    for row in rows:
-        if "provenance" in row:
-            del row["provenance"]["seconds"]
-    return sorted(rows, key=lambda row: row["group"])
+    return sorted(lines_of(path), key=lambda row: row["group"])
 
 
 def request(root):

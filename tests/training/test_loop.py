@@ -12,10 +12,10 @@ from tests.support.training import (
     CROSS_ENTROPY,
     MSE,
     Counting,
-    equal_weights,
     trained,
     training_with,
 )
+from tests.support.valleys import equal_weights
 
 
 @pytest.fixture(scope="module")
