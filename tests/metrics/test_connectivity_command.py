@@ -8,7 +8,7 @@ from operator import itemgetter
 import pytest
 import torch
 
-from mdtree.metrics import connectivity
+from mdtree.metrics import METRICS, connectivity
 from mdtree.rows import Measured
 from tests.support.valleys import InterruptingLoss, few_steps
 from tests.support.zoos import change_recipe, lines_of, rows_of, write_zoo
@@ -52,7 +52,7 @@ def test_two_workers_give_the_numbers_of_one_and_another_seed_gives_others(mdtre
 def test_ctrl_c_in_the_middle_of_a_curve_writes_no_row_and_the_group_is_measured_next_time(
     mdtree, args, tmp_path, monkeypatch
 ):
-    few_steps(monkeypatch, steps=20, epochs=4)
+    monkeypatch.setitem(METRICS, "connectivity", few_steps(steps=20, epochs=4))
     cut, whole = tmp_path / "cut.jsonl", tmp_path / "whole.jsonl"
     train, groups = connectivity.train_curve, []
 
