@@ -62,10 +62,9 @@ _OPTIONS = (
     ),
     click.option(
         "--model",
-        help="Without a recipe: the network, by name or as pkg.module:factory; without it, folders "
-        "of Hugging Face describe theirs.",
+        help="Without a recipe: the network, a name or pkg.module:factory. Hugging Face folders "
+        "need none.",
     ),
-    click.option("--model", help="Without a recipe: the network, a name or pkg.module:factory."),
     click.option(
         "--model-arg", multiple=True, metavar="KEY=VALUE", help="An argument of the network."
     ),
@@ -78,8 +77,8 @@ _OPTIONS = (
     click.option(
         "--steps",
         metavar="last|best|all|every:N",
-        help="Of the checkpoints that a run saved at several steps: the last (without the option), "
-        "the best by its history, all, or each N-th; a row for each step.",
+        help="Which checkpoints of a run to measure, one row for each step: the last, the best by "
+        "its history, all, or every N-th.  [default: last]",
     ),
     click.option("--weights-key", help="Which weights to use if a file holds several (EMA, ...)."),
     click.option(
