@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mdtree.diagnosis import Diagnoser, Verdict, can_be_diagnosed, diagnoser_for, with_facts
 from mdtree.executors import ExecutorConfig
-from mdtree.recipes import Recipe, checked_facts, holds_only_rows
+from mdtree.recipes import NO_RECIPE, Recipe, checked_facts, has_recipe, holds_only_rows
 from mdtree.rows import (
     DEFAULT_PROTOCOL,
     Fact,
@@ -207,12 +207,13 @@ def diagnose(
 
     known_facts, protocol = checked_facts(facts or {}), check_protocol(protocol)
     if isinstance(source, str | Path) and not holds_only_rows(source, recipe):
-        from mdtree.measurement import make_request
+        from mdtree.measurement import make_request, rows_from_files
         from mdtree.sequential_diagnosis import SequentialDiagnosis
 
+        is_run = has_recipe(source, recipe)
         request = make_request(
             source,
-            recipe=recipe,
+            recipe=recipe if is_run else NO_RECIPE,
             protocol=protocol,
             device=device,
             elsewhere=_on_a_cluster(workers),
@@ -222,15 +223,19 @@ def diagnose(
             steps=steps,
             others=others,
         )
-        diagnosed = SequentialDiagnosis(
-            request=request,
-            out=_file(source, out),
-            choose_diagnoser=choose_diagnoser,
-            facts=known_facts,
-            full=full,
-            executor=_executor(workers, request),
-        ).run()
-        diagnoser, rows = diagnosed.diagnoser, diagnosed.rows
+        if is_run:
+            diagnosed = SequentialDiagnosis(
+                request=request,
+                out=_file(source, out),
+                choose_diagnoser=choose_diagnoser,
+                facts=known_facts,
+                full=full,
+                executor=_executor(workers, request),
+            ).run()
+            diagnoser, rows = diagnosed.diagnoser, diagnosed.rows
+        else:
+            rows = [with_facts(row, known_facts) for row in rows_from_files(request)]
+            diagnoser = choose_diagnoser(rows)
     else:
         given = _rows(source, failed=True)
         if isinstance(source, str | Path):  # a file may hold rows of several protocols

@@ -15,7 +15,14 @@ from mdtree.cli.measuring_options import MEASURED, make_request, measuring, name
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import CONFIDENCE
-from mdtree.recipes import checked_facts, holds_only_rows, words
+from mdtree.recipes import (
+    NO_RECIPE,
+    RECIPE_NAME,
+    checked_facts,
+    has_recipe,
+    holds_only_rows,
+    words,
+)
 from mdtree.render.formatting import duration
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal import paragraph, plural, printable
@@ -109,7 +116,7 @@ def command(
         rows = [with_facts(row, facts) for row in rows]
         diagnoser = _diagnoser(rows, tree_name, options)
     else:
-        diagnoser, rows = _measured(paths, tree_name, only, facts, options)
+        diagnoser, rows = _judged(paths, tree_name, only, facts, options)
     verdicts = [diagnoser(row) for row in rows if can_be_diagnosed(row)]
     failures = {
         row.group: row.failure.reason
@@ -164,6 +171,29 @@ def _diagnoser(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -
         seed=options["seed"],
         allow_protocol_mismatch=options["allow_protocol_mismatch"],
     )
+
+
+def _judged(
+    paths: tuple[str | Path, ...],
+    name: str | None,
+    only: tuple[str, ...],
+    facts: dict[str, Any],
+    options: dict[str, Any],
+) -> tuple[Diagnoser, list[Row]]:
+    """Measure what the verdicts need; without a recipe, read what the files tell."""
+    if has_recipe(paths[0], named_recipe(options)):
+        return _measured(paths, name, only, facts, options)
+    from mdtree.diagnosis import with_facts
+    from mdtree.measurement import rows_from_files
+
+    request = make_request(paths, options, groups=only, recipe=NO_RECIPE)
+    rows = [with_facts(row, facts) for row in rows_from_files(request, found=FoundPrinter())]
+    click.echo(
+        "no recipe: a first answer from the weights and from what the trainer logged; to measure "
+        f"the networks, name data and model (--data, --model) or write {RECIPE_NAME}",
+        err=True,
+    )
+    return _diagnoser(rows, name, options), rows
 
 
 def _measured(

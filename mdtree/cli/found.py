@@ -10,7 +10,7 @@ import click
 from mdtree.render.terminal import printable, table
 
 if TYPE_CHECKING:
-    from mdtree.measurement import GroupTask
+    from mdtree.measurement import FoundGroup, GroupTask
     from mdtree.rows import Fact
 
 __all__ = ["FoundPrinter"]
@@ -26,7 +26,7 @@ class FoundPrinter:
         self._shown = 0
         self._remarks: set[str] = set()
 
-    def __call__(self, task: GroupTask) -> None:
+    def __call__(self, task: GroupTask | FoundGroup) -> None:
         """Print what is known of a group before it is measured."""
         for note in task.notes:
             if note not in self._remarks and len(self._remarks) < _WHOLE:

@@ -132,6 +132,7 @@ def make_request(
     metrics: tuple[str, ...] = (),
     groups: tuple[str, ...] = (),
     facts: Mapping[str, Fact] | None = None,
+    recipe: Recipe | None = None,
 ) -> Request:
     """Build the request to measure from command-line options."""
     from mdtree import measurement
@@ -141,7 +142,7 @@ def make_request(
         directory,
         others=others,
         steps=options["steps"],
-        recipe=named_recipe(options),
+        recipe=recipe or named_recipe(options),
         metrics=metrics,
         protocol=options["protocol"],
         seed=options["seed"],

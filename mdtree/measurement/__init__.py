@@ -1,6 +1,8 @@
 """Measurement: from checkpoints to rows, for every group of a directory."""
 
 from mdtree.measurement.builders import clear_caches
+from mdtree.measurement.found_groups import FoundGroup
+from mdtree.measurement.from_files import rows_from_files
 from mdtree.measurement.members import kept_members
 from mdtree.measurement.plan import Cost, Planned, find_groups, survey
 from mdtree.measurement.request import Request, check_metrics, make_request
@@ -16,6 +18,7 @@ from mdtree.measurement.task import GroupTask
 __all__ = [
     "Cost",
     "DryRun",
+    "FoundGroup",
     "GroupTask",
     "Planned",
     "Request",
@@ -28,5 +31,6 @@ __all__ = [
     "kept_members",
     "make_request",
     "measure",
+    "rows_from_files",
     "survey",
 ]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mdtree.checkpoints import Folder, find_folders, find_stored_folders, named_files, select
-from mdtree.exceptions import RecipeError
+from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.measurement.request import Request
 from mdtree.measurement.task import as_text
+from mdtree.messages import nearest
 from mdtree.recipes import Tensors
 from mdtree.rows import Fact
-from mdtree.runs import RunRecord, read_record
+from mdtree.runs import History, RunRecord, read_record
 
-__all__ = ["FoundGroup", "find"]
+__all__ = ["FoundGroup", "check_groups", "find"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +25,21 @@ class FoundGroup:
     """The checkpoints of one group, and what is known of their training."""
 
     folder: Folder
-    facts: Mapping[str, Fact]  # that the user tells of this group
+    stated: Mapping[str, Fact]  # facts of this group that the user states
     training: Mapping[str, Fact] = field(default_factory=dict)  # from files of the trainer
     origins: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> file
+    histories: tuple[History, ...] = ()  # of each file, where a trainer has logged one
     notes: tuple[str, ...] = ()  # choices that were made
+
+    @property
+    def group(self) -> str:
+        """The name of the group."""
+        return self.folder.name
+
+    @property
+    def facts(self) -> dict[str, Fact]:
+        """What trainers wrote, and what the user states, which wins."""
+        return {**self.training, **self.stated}
 
 
 def find(request: Request) -> Iterator[FoundGroup]:
@@ -44,7 +57,7 @@ def find(request: Request) -> Iterator[FoundGroup]:
         for group in recipe.groups:
             files = named_files(request.folder, group.files, group=group.name)
             folder = Folder(name=group.name, files=files)
-            yield _with_records(request, FoundGroup(folder=folder, facts=dict(group.facts)))
+            yield _with_records(request, FoundGroup(folder=folder, stated=dict(group.facts)))
     else:
         for folder in _side_by_side(request):
             yield from _at_steps(request, folder)
@@ -95,7 +108,7 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
         name = f"{folder.name}@{selected.label}" if selected.label else folder.name
         group = FoundGroup(
             folder=replace(folder, name=name, files=files, stamps=_stamps(folder, files)),
-            facts=request.recipe.facts_in(folder.name),
+            stated=request.recipe.facts_in(folder.name),
             notes=() if selected.note is None else (selected.note,),
         )
         yield _with_records(request, group)
@@ -133,7 +146,7 @@ def _with_records(request: Request, group: FoundGroup) -> FoundGroup:
         if len(values) == 1:
             facts[name] = next(iter(values))
             origins[name] = next(r.places[name] for r in records if name in r.facts)
-        elif name not in group.facts and name not in request.recipe.facts:
+        elif name not in group.stated and name not in request.recipe.facts:
             listed = " and ".join(str(value) for value in values)
             notes.append(f"{name} is {listed}: are these seeds of one configuration?")
     for record in records:
@@ -143,6 +156,7 @@ def _with_records(request: Request, group: FoundGroup) -> FoundGroup:
         group,
         training=facts,
         origins=origins,
+        histories=tuple(record.history for record in records),
         notes=(*group.notes, *dict.fromkeys(notes)),
     )
 
@@ -157,3 +171,32 @@ def _data_files(request: Request) -> list[Path]:
     if not isinstance(data, Tensors):
         return []
     return [request.folder / path for path in (data.train, data.test) if path is not None]
+
+
+def check_groups(request: Request, found: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that are asked for.
+
+    Raises:
+        MdtreeError: There are no groups, two have one name, or one that is asked for is missing.
+
+    """
+    names = tuple(found)
+    if not names:
+        where = request.storage or request.root
+        raise MdtreeError(
+            f"{where} holds no weights files, neither directly nor in its sub-directories (looked "
+            "for .safetensors, .pt, .pth, .ckpt, ... and folders with config.json)"
+        )
+    if len(set(names)) < len(names):
+        twice, count = Counter(names).most_common(1)[0]
+        raise MdtreeError(
+            f"{count} groups are called {twice!r}: rename their folders, "
+            "or list the groups with their names in the recipe"
+        )
+    if request.groups is None:
+        return names
+    for name in sorted(request.groups - set(names)):
+        raise MdtreeError(
+            f"there is no group {name!r}{nearest(name, names)} ({', '.join(names):.200})"
+        )
+    return tuple(name for name in names if name in request.groups)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 
@@ -11,12 +10,11 @@ from mdtree.datasets import data_digest
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape import ComputeCost
 from mdtree.measurement.builders import group_data, group_runner, group_training
-from mdtree.measurement.found_groups import FoundGroup, find
+from mdtree.measurement.found_groups import FoundGroup, check_groups, find
 from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.request import Request
 from mdtree.measurement.speed import Speed, measure_speed
 from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
-from mdtree.messages import nearest
 from mdtree.metrics import METRICS, Workload
 from mdtree.recipes import bind
 from mdtree.rows import Index, Provenance, Row
@@ -69,30 +67,7 @@ class Cost:
 
 def survey(request: Request) -> tuple[str, ...]:
     """Name the groups below the root, after checking that they can be told apart."""
-    return _told_apart(request, (group.folder.name for group in find(request)))
-
-
-def _told_apart(request: Request, found: Iterable[str]) -> tuple[str, ...]:
-    names = tuple(found)
-    if not names:
-        where = request.storage or request.root
-        raise MdtreeError(
-            f"{where} holds no weights files, neither directly nor in its sub-directories (looked "
-            "for .safetensors, .pt, .pth, .ckpt, ... and folders with config.json)"
-        )
-    if len(set(names)) < len(names):
-        twice, count = Counter(names).most_common(1)[0]
-        raise MdtreeError(
-            f"{count} groups are called {twice!r}: rename their folders, "
-            "or list the groups with their names in the recipe"
-        )
-    if request.groups is None:
-        return names
-    for name in sorted(request.groups - set(names)):
-        raise MdtreeError(
-            f"there is no group {name!r}{nearest(name, names)} ({', '.join(names):.200})"
-        )
-    return tuple(name for name in names if name in request.groups)
+    return check_groups(request, (group.folder.name for group in find(request)))
 
 
 def groups(request: Request) -> Iterator[GroupTask]:
@@ -103,7 +78,7 @@ def groups(request: Request) -> Iterator[GroupTask]:
 def find_groups(request: Request) -> list[GroupTask]:
     """List the groups below the root, after checking that they can be told apart."""
     found = list(find(request))
-    _told_apart(request, (group.folder.name for group in found))
+    check_groups(request, (group.folder.name for group in found))
     return list(_tasks(request, found))
 
 
@@ -117,7 +92,7 @@ def _tasks(request: Request, found: Iterable[FoundGroup]) -> Iterator[GroupTask]
                 **terms,
                 group=folder.name,
                 files=folder.files,
-                facts={**group.training, **request.recipe.facts, **group.facts},
+                facts={**group.training, **request.recipe.facts, **group.stated},
                 data_digest=digest,
                 stamps=folder.stamps,
                 listed=bool(request.recipe.groups),

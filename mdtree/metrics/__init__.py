@@ -10,9 +10,9 @@ from mdtree.metrics.hessian import HESSIAN
 from mdtree.metrics.layers import LAYERS
 from mdtree.metrics.predictions import PREDICTIONS
 from mdtree.metrics.similarity import SIMILARITY
-from mdtree.metrics.spectrum import SPECTRUM
+from mdtree.metrics.spectrum import SPECTRUM, spectrum_of
 
-__all__ = ["METRICS", "Metric", "MetricInput", "MetricResult", "Workload"]
+__all__ = ["METRICS", "Metric", "MetricInput", "MetricResult", "Workload", "spectrum_of"]
 
 METRICS: dict[str, Metric] = {
     metric.name: metric

@@ -13,16 +13,16 @@ same way.  Martin, Peng and Mahoney 2021, arXiv 2002.06716; see `mdtree.spectra`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from mdtree.checkpoints import in_memory_tensors
+from mdtree.checkpoints import LazyTensor, in_memory_tensors
 from mdtree.landscape import ComputeCost
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.models import Weights
 from mdtree.rows import Detail, Missing, Value, mean_over_members
 from mdtree.spectra import AVERAGED, CONVENTIONS, Analysis, Flow, Rules, State, analyse_all, flow_of
 
-__all__ = ["SPECTRUM"]
+__all__ = ["SPECTRUM", "spectrum_of"]
 
 _LAYER_FIGURES = ("alpha", "distance", "log_norm", "log_spectral_norm", "stable_rank", "spikes")
 
@@ -58,11 +58,14 @@ _REASONS = {
 
 def compute(metric_input: MetricInput) -> MetricResult:
     """Measure the quantities of the spectra of every member."""
-    rules = Rules(seed=metric_input.seed)
-    analyses = {
-        name: analyse_all(in_memory_tensors(_here(w)), rules)
-        for name, w in metric_input.members.items()
-    }
+    tensors = {name: in_memory_tensors(_here(w)) for name, w in metric_input.members.items()}
+    return spectrum_of(tensors, seed=metric_input.seed)
+
+
+def spectrum_of(members: Mapping[str, Sequence[LazyTensor]], *, seed: int) -> MetricResult:
+    """Measure the quantities of the spectra from the tensors of each member."""
+    rules = Rules(seed=seed)
+    analyses = {name: analyse_all(tensors, rules) for name, tensors in members.items()}
     values = {name: _combined(name, list(analyses.values())) for name in _READ}
     return MetricResult(values, details=_details(analyses), notes=_notes(analyses))
 

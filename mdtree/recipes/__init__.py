@@ -20,12 +20,19 @@ from mdtree.recipes.reader import (
     words,
 )
 from mdtree.recipes.recipe import GroupSpec, LossSpec, ModelSpec, Recipe, TrainingSpec
-from mdtree.recipes.source import RecipeSource, find_recipe, holds_only_rows
+from mdtree.recipes.source import (
+    NO_RECIPE,
+    RecipeSource,
+    find_recipe,
+    has_recipe,
+    holds_only_rows,
+)
 from mdtree.recipes.zoo import Zoo, ZooTraining
 from mdtree.trust import KNOWN_PACKAGES, Trust
 
 __all__ = [
     "KNOWN_PACKAGES",
+    "NO_RECIPE",
     "RECIPE_NAME",
     "Animals",
     "DataSpec",
@@ -49,6 +56,7 @@ __all__ = [
     "checked_facts",
     "find_recipe",
     "fingerprint",
+    "has_recipe",
     "holds_only_rows",
     "read_recipe",
     "read_zoo",

@@ -10,11 +10,13 @@ from typing import Any
 
 from mdtree.exceptions import RecipeError
 from mdtree.recipes.reader import RECIPE_NAME, changed_recipe, checked_facts, read_recipe
-from mdtree.recipes.recipe import Recipe
+from mdtree.recipes.recipe import ModelSpec, Recipe
 from mdtree.rows import Fact, home_of, is_address, is_table, measured_file
 from mdtree.trust import Trust
 
-__all__ = ["RecipeSource", "find_recipe", "holds_only_rows"]
+__all__ = ["NO_RECIPE", "RecipeSource", "find_recipe", "has_recipe", "holds_only_rows"]
+
+NO_RECIPE = Recipe(model=ModelSpec(factory="huggingface"))  # where nothing is run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,13 @@ def holds_only_rows(source: str | Path, named: str | Path | Recipe | None) -> bo
     # Path.is_file fails for names that are too long
     rows, recipe = measured_file(path), path / RECIPE_NAME
     return rows != path and os.path.isfile(rows) and not os.path.isfile(recipe)  # noqa: PTH113
+
+
+def has_recipe(measured: str | Path, named: str | Path | Recipe | None) -> bool:
+    """Return whether a recipe is named, or lies with the checkpoints."""
+    if named is not None or is_address(measured):
+        return True  # what lies at an address is an error when it is asked for
+    return os.path.isfile(home_of(measured) / RECIPE_NAME)  # noqa: PTH113 - as in holds_only_rows
 
 
 def _beside(measured: str | Path) -> Path:

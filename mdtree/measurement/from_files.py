@@ -1,0 +1,160 @@
+"""Rows without data: what the weights and the log of the trainer tell where there is no recipe.
+
+The errors and losses are those that the trainer logged, with whatever augmentation, dropout and
+averaging it used.  They are enough for a first answer, with wide prediction sets.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mdtree.checkpoints import LazyTensor, list_tensors
+from mdtree.exceptions import DivergedError, MdtreeError
+from mdtree.measurement.found_groups import FoundGroup, check_groups, find
+from mdtree.measurement.request import Request
+from mdtree.metrics import spectrum_of
+from mdtree.regular_file import open_regular
+from mdtree.rows import Fact, GroupFailure, Measured, Row, Value, mean_over_members
+from mdtree.runs import History, HistoryPoint
+
+__all__ = ["rows_from_files"]
+
+_LARGEST = 1 << 20  # bytes of a config
+_FEWEST, _MOST = 2, 1_000_000  # classes
+_MATRIX = 2  # dimensions
+
+
+def rows_from_files(
+    request: Request, *, found: Callable[[FoundGroup], None] | None = None
+) -> list[Row]:
+    """Return a row for each group, from files alone; nothing is run.
+
+    Args:
+        request: What is asked for; model and data of its recipe are not looked at.
+        found: Receives each group before it is read.
+
+    Raises:
+        MdtreeError: There are no checkpoints, or neither weights nor logs tell anything.
+
+    """
+    groups = list(find(request))
+    check_groups(request, [group.group for group in groups])
+    rows = []
+    for group in groups:
+        if request.groups is None or group.group in request.groups:
+            if found is not None:
+                found(group)
+            rows.append(_row(group, request))
+    return rows
+
+
+def _row(group: FoundGroup, request: Request) -> Row:
+    files = group.folder.files
+    failure = None
+    quantities: dict[str, Value] = {}
+    parameters: int | None = None
+    try:
+        tensors = {
+            str(file): list_tensors(file, trust=request.trust.names).tensors for file in files
+        }
+        quantities |= spectrum_of(tensors, seed=request.seed).values
+        first = next(iter(tensors.values()))
+        parameters = sum(math.prod(tensor.sizes) for tensor in first if tensor.same_as is None)
+        quantities |= _chance(_classes(files[0], first))
+    except MdtreeError as error:
+        failure = GroupFailure(kind=type(error).__name__, reason=str(error))
+    points = [_point(history, request) for history in group.histories]
+    quantities |= _logged(points)
+    if any(history.diverged for history in group.histories):
+        reason = "the last training loss that was logged is NaN or infinite"
+        failure, quantities = GroupFailure(kind=DivergedError.__name__, reason=reason), {}
+    facts: dict[str, Fact] = group.facts
+    if parameters is not None:
+        facts.setdefault("parameters", parameters)
+    amount = _data_amount(group.histories, facts)
+    if amount is not None:
+        facts.setdefault("data_amount", amount)
+    return Row(
+        format=1,
+        group=group.group,
+        protocol=request.protocol,
+        facts=facts,
+        quantities=quantities,
+        failure=failure,
+    )
+
+
+def _point(history: History, request: Request) -> HistoryPoint:
+    """Return what is known at the checkpoint: the best point, or the last value of each number."""
+    if request.steps is not None and request.steps.kind == "best" and history.best is not None:
+        return history.best
+    return HistoryPoint(
+        train_loss=history.last("train_loss"),
+        test_loss=history.last("test_loss"),
+        test_accuracy=history.last("test_accuracy"),
+    )
+
+
+def _logged(points: Sequence[HistoryPoint]) -> dict[str, Value]:
+    """Average over runs what all of them have logged."""
+    values: dict[str, Value] = {}
+    for name in ("train_loss", "test_loss"):
+        numbers = [n for point in points if (n := getattr(point, name)) is not None]
+        if len(numbers) == len(points) > 0:
+            values[name] = mean_over_members(numbers, single_stderr=None)
+    accuracies = [p.test_accuracy for p in points if p.test_accuracy is not None]
+    if len(accuracies) == len(points) > 0:
+        values["test_error"] = mean_over_members([100 - a for a in accuracies], single_stderr=None)
+    return values
+
+
+def _chance(classes: int | None) -> dict[str, Value]:
+    """Return the error and the loss of chance for classes that are equally frequent."""
+    if classes is None:
+        return {}
+    return {
+        "chance_error": Measured(value=100 * (1 - 1 / classes)),
+        "chance_loss": Measured(value=math.log(classes)),
+    }
+
+
+def _classes(file: Path, tensors: Sequence[LazyTensor]) -> int | None:
+    """Count the classes: as the config says, or the rows of the last matrix."""
+    config = _config(file.with_name("config.json"))
+    labels = config.get("id2label")
+    if isinstance(labels, dict):
+        count: int | None = len(labels)
+    elif config:
+        return None  # a model of Hugging Face without labels does not classify
+    else:
+        matrices = [tensor.sizes[0] for tensor in tensors if len(tensor.sizes) == _MATRIX]
+        count = matrices[-1] if matrices else None
+    return count if count is not None and _FEWEST <= count <= _MOST else None
+
+
+def _config(path: Path) -> dict[str, object]:
+    try:
+        with open_regular(path) as file:
+            content = json.loads(file.read(_LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _data_amount(histories: Sequence[History], facts: dict[str, Fact]) -> int | None:
+    """Estimate the training items: the steps of an epoch times the batch size."""
+    batch = facts.get("batch_size")
+    if not isinstance(batch, int | float) or not histories:
+        return None
+    firsts: dict[float, float] = {}  # epoch -> its first step
+    for point in histories[0].points:
+        if point.step is not None and point.epoch is not None:
+            firsts.setdefault(point.epoch, point.step)
+    if len(firsts) < 2:  # noqa: PLR2004 - a difference
+        return None
+    begin, end = min(firsts), max(firsts)
+    amount = round((firsts[end] - firsts[begin]) / (end - begin) * batch)
+    return amount if amount > 0 else None
