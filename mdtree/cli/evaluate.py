@@ -134,7 +134,8 @@ def _benchmark(methods: str | None, *, set_aside: bool, as_json: bool) -> None:
     from mdtree.evaluation.left_out_scores import mean_scores
     from mdtree.trees.bundled import published_rows, reference_collection
 
-    names = _chosen(methods, LEFT_OUT_METHODS, "method")
+    usual = ",".join(name for name, m in LEFT_OUT_METHODS.items() if not m.on_request)
+    names = _chosen(methods or usual, LEFT_OUT_METHODS, "method")
     with Bar("evaluating") as bar:
         zoos = reference_collection()
         if set_aside:

@@ -227,6 +227,13 @@ class Diagnoser:
         )
         return tuple(doubts)
 
+    def _accuracy(self, row: Row) -> str:
+        """Return how often the tree is right; of a row that was not measured, from files alone."""
+        known = self.saved.provenance
+        is_measured = isinstance(row.quantities.get("train_error"), Measured)
+        name = "accuracy" if is_measured or row.provenance is not None else "accuracy_from_files"
+        return known.get(name, known.get("accuracy", ""))
+
     def _basis(self, row: Row, *remarks: str | None) -> Basis:
         saved = self.saved
         warnings = [saved.provenance["WARNING"]] if "WARNING" in saved.provenance else []
@@ -252,7 +259,7 @@ class Diagnoser:
             protocol=row.protocol,
             groups=saved.groups,
             data=saved.provenance.get("data", ""),
-            accuracy=saved.provenance.get("accuracy", ""),
+            accuracy=self._accuracy(row),
             versions={**versions, "mdtree": __version__},
             warnings=tuple(warnings),
         )

@@ -14,6 +14,7 @@ from mdtree.failure_modes import TASKS, RoomForImprovement
 from mdtree.labelling import Label, label_rows, room_for_improvement
 from mdtree.rows import Row
 from mdtree.trees import COMPARABLE, LANDSCAPE, TRAINING, GainRegression, feature_matrix
+from mdtree.trees.feature_sets import known_from_files
 from mdtree.trees.fit import features_of, relative_gains
 from mdtree.trees.gain_model import NOISE
 from mdtree.trees.ood import outside
@@ -91,10 +92,15 @@ class LeftOutMethod:
     name: str
     meaning: str
     fit: Callable[[Mapping[str, LabelledZoo]], Fitted]
+    on_request: bool = False  # it runs only if it is asked for by name
 
 
 def _by_gains(
-    features: Sequence[str] | None = None, *, facts: bool = False, unlike: bool = False
+    features: Sequence[str] | None = None,
+    *,
+    facts: bool = False,
+    unlike: bool = False,
+    files: bool = False,
 ) -> Callable[[Mapping[str, LabelledZoo]], Fitted]:
     asked = features_of("failure", "gains", features, facts=facts)
 
@@ -119,6 +125,8 @@ def _by_gains(
 
             def answer(zoo: LabelledZoo) -> Answers:
                 lines = zoo.features(asked)
+                if files:
+                    lines = np.where([known_from_files(name) for name in asked], lines, np.nan)
                 return Answers(
                     probabilities=model.probabilities(lines, asked, CLASSES),
                     levels=model.levels,
@@ -222,6 +230,12 @@ LEFT_OUT_METHODS: dict[str, LeftOutMethod] = {
             name="gains_facts",
             meaning="the same, and from the training facts of the recipe",
             fit=_by_gains(facts=True, unlike=True),
+        ),
+        LeftOutMethod(
+            name="gains_files",
+            meaning="the same regression, told only what weights, settings and a log tell",
+            fit=_by_gains(facts=True, files=True),
+            on_request=True,
         ),
     )
 }

@@ -6,9 +6,17 @@ losses to the chance-level loss, weight distances to the square root of the para
 
 from __future__ import annotations
 
-from mdtree.trees.features import OTHERS, SHARES, SPECTRUM
+from mdtree.rows import QUANTITIES
+from mdtree.trees.features import FEATURES, OTHERS, SHARES, SPECTRUM
 
-__all__ = ["COMPARABLE", "FACT_FEATURES", "LANDSCAPE", "TRAINING"]
+__all__ = [
+    "COMPARABLE",
+    "FACT_FEATURES",
+    "LANDSCAPE",
+    "LOGGED",
+    "TRAINING",
+    "known_from_files",
+]
 
 # What a tree may ask about any trained network, without facts and without test results.
 LANDSCAPE: tuple[str, ...] = (
@@ -57,3 +65,14 @@ TRAINING: tuple[str, ...] = (
     "log_edge_trace",
     "log_gradient_noise",
 )
+
+# What the log of a trainer and the number of classes tell where nothing was measured.
+LOGGED: tuple[str, ...] = ("train_loss", "test_loss", "test_error", "chance_error", "chance_loss")
+
+
+def known_from_files(feature: str) -> bool:
+    """Return whether a feature needs nothing but weights, settings and the log of a trainer."""
+    return feature in FEATURES and all(
+        need in LOGGED or need not in QUANTITIES or QUANTITIES[need].metric == "spectrum"
+        for need in FEATURES[feature].needs
+    )

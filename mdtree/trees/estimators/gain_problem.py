@@ -15,6 +15,7 @@ from mdtree.trees.binning import Floats
 from mdtree.trees.estimators.kernel_fit import KernelProblem, KernelSums
 from mdtree.trees.estimators.known_gains import KnownGains
 from mdtree.trees.estimators.unseen import Unseen
+from mdtree.trees.feature_sets import LOGGED, known_from_files
 from mdtree.trees.features import FEATURES
 from mdtree.trees.gain_model import GainModel
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale, rounded, scaled
@@ -34,6 +35,8 @@ _OF_PAIRS = (  # quantities that need two checkpoints
 )
 _MOST_LEFT_OUT = 0.6  # of the metrics and facts of a group
 _COPY = 0.25  # weight of a copy relative to the whole
+_LOGGED_COPY = 0.06
+_NOT_LOGGED = 0.25  # share of the facts and logged numbers that a copy like this lacks
 _ZOOS = 3  # that can be left out one by one
 _FOLDS = 4  # in which zoos are left out
 
@@ -146,13 +149,15 @@ class GainProblem:
         weights, random = _weights(self.zoos), np.random.default_rng(self.settings.seed + 1)
         lines = scaled(self._scales, self.matrix)
         names = [self.names[column] for column in self._scales]
-        versions = [lines, *_copies(lines, names, random)]
+        copies = [(_COPY, copy) for copy in _copies(lines, names, random)]
+        copies += [(_LOGGED_COPY, copy) for copy in _logged_copies(lines, names, random)]
+        versions = [lines, *(copy for _, copy in copies)]
         targets = {**self.known.gains, **self.known.chances()}
         return KernelProblem(
             scales=self._scales,
             lines=np.concatenate(versions),
             targets={name: np.tile(values, len(versions)) for name, values in targets.items()},
-            weights=np.concatenate([weights, *(_COPY * weights for _ in versions[1:])]),
+            weights=np.concatenate([weights, *(share * weights for share, _ in copies)]),
             centres=np.nan_to_num(lines[self._centres]).round(_CENTRE_DIGITS),
             width=self.settings.width,
             ridge=self.settings.ridge,
@@ -188,6 +193,25 @@ def _copies(lines: Floats, names: Sequence[str], random: np.random.Generator) ->
             left_out = random.random(len(some)) < share
             some[np.ix_(left_out, np.array(columns))] = np.nan
         yield some
+
+
+def _logged_copies(
+    lines: Floats, names: Sequence[str], random: np.random.Generator
+) -> Iterator[Floats]:
+    """Yield a copy of the groups as files alone tell of them: weights, settings and a log."""
+    known = np.array([known_from_files(name) for name in names], dtype=bool)
+    if known.all() or not known.any():
+        return
+    logged = lines.copy()
+    logged[:, ~known] = np.nan
+    parts: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        for need in FEATURES[name].needs if name in FEATURES else ():
+            parts.setdefault(need if need in LOGGED else _source(need), []).append(column)
+    for columns in parts.values():
+        missing = random.random(len(logged)) < _NOT_LOGGED
+        logged[np.ix_(missing, np.array(columns))] = np.nan
+    yield logged
 
 
 def _sources(names: Sequence[str]) -> dict[str, list[int]]:
