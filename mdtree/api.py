@@ -153,6 +153,7 @@ def diagnose(
     allow_protocol_mismatch: bool = False,
     steps: str | None = None,
     others: Iterable[str | Path] = (),
+    expect: float | None = None,
 ) -> list[Verdict]:
     """Diagnose the networks of a directory, or rows that were measured before.
 
@@ -176,11 +177,13 @@ def diagnose(
         allow_protocol_mismatch: use a tree of another protocol; the verdict says so.
         steps: as in `measure`, and so is `others`.
         others: directories with runs of the same configuration and other seeds.
+        expect: the test accuracy in percent; without it, what the trainer logged.
 
     Returns:
         One verdict for each group that can be diagnosed.
 
     Raises:
+        AccuracyError: The measured accuracy is not the expected one.
         ProtocolError: tree and rows were measured in different ways.
         MdtreeError: the source cannot be measured or read, or no tree fits it.
 
@@ -231,6 +234,7 @@ def diagnose(
                 facts=known_facts,
                 full=full,
                 executor=_executor(workers, request),
+                expected=expect,
             ).run()
             diagnoser, rows = diagnosed.diagnoser, diagnosed.rows
         else:

@@ -10,6 +10,7 @@
     │   ├── MismatchError              2   the weights belong to another model
     │   │   └── DivergedError          2   the weights are NaN or infinite: training diverged
     │   └── SnapshotsError             2   snapshots of one run where seeds are expected
+    ├── AccuracyError                  2   the measured accuracy is not the one that was logged
     ├── RowsError                      2   a measurements file cannot be read
     ├── TreeError                      2   a tree file cannot be read, or a tree cannot be fitted
     │   └── ProtocolError              2   rows and tree were measured in different ways
@@ -25,6 +26,7 @@ A message says what was found, what is allowed and what to do.
 from __future__ import annotations
 
 __all__ = [
+    "AccuracyError",
     "CheckpointError",
     "DataError",
     "DivergedError",
@@ -84,6 +86,10 @@ class DivergedError(MismatchError):
 
 class SnapshotsError(CheckpointError):
     """The files of a group are snapshots of one run, not different seeds."""
+
+
+class AccuracyError(MdtreeError):
+    """The measured accuracy differs from what the trainer logged, or from what is expected."""
 
 
 class RowsError(MdtreeError):

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from mdtree.diagnosis import Diagnoser, next_metric, prospects, with_facts
 from mdtree.executors import HERE, ExecutorConfig
-from mdtree.measurement import GroupTask, Planned, Request, dry_run, execute, kept_members
+from mdtree.measurement import (
+    AccuracyCheck,
+    GroupTask,
+    Planned,
+    Request,
+    check_accuracy,
+    dry_run,
+    execute,
+    kept_members,
+)
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Fact, Row, open_rows
 
@@ -72,6 +81,8 @@ class SequentialDiagnosis:
     executor: ExecutorConfig = HERE
     announce: Callable[[Stage], None] = _announce_nothing  # before each stage
     found: Callable[[GroupTask], None] | None = None  # told of each group, before all stages
+    expected: float | None = None  # test accuracy in percent; None: as the trainer logged it
+    compared: Callable[[AccuracyCheck], None] | None = None  # told of each accuracy, when measured
     progress: Progress = field(default_factory=Silent)
 
     def run(self) -> Diagnosed:
@@ -90,6 +101,7 @@ class SequentialDiagnosis:
             group for group, item in plan.items() if item.pending and _FIRST in item.task.metrics
         ]
         failed = self._measure(_FIRST, first, plan, seconds, None)
+        self._compare(plan, failed)
         while True:
             rows = self._rows(plan, failed)
             diagnoser = self.choose_diagnoser(rows)  # what was measured may speak for another tree
@@ -102,6 +114,15 @@ class SequentialDiagnosis:
             change = max(need.change for need in selected)
             chosen = [need.group for need in selected]
             failed |= self._measure(metric, chosen, plan, seconds, change)
+
+    def _compare(self, plan: Mapping[str, Planned], failed: Collection[str]) -> None:
+        """Stop before more is measured of networks that are not those that were trained."""
+        for row in self._rows(plan, failed):
+            check = check_accuracy(row, plan[row.group].task.logged_accuracy, self.expected)
+            if check is not None:
+                if self.compared is not None:
+                    self.compared(check)
+                check.raise_if_different()
 
     def _needs(
         self, diagnoser: Diagnoser, rows: Sequence[Row], seconds: _Seconds

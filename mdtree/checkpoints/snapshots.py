@@ -46,6 +46,7 @@ _MOMENTS = _table(
     "best last latest final newest recent current early stop stopped stopping init initial start "
     "end interrupted previous prev backup bak ema swa avg average averaged"
 )
+_STEPS = _table("step steps iter iters iteration iterations update updates")
 _LATEST = frozenset({"last", "latest", "final", "newest", "recent"})
 
 # words that say who, and that outweigh the counters in the files
@@ -136,6 +137,13 @@ class Moment:
     def order(self) -> tuple[bool, tuple[float, ...], str]:
         """Sort by it: the final checkpoint comes last, `best` and the like first."""
         return self.is_final, self.numbers, self.name
+
+    @property
+    def step(self) -> float | None:
+        """The number of steps, if a word says that it is one."""
+        pairs = zip(self.words, self.words[1:], strict=False)
+        numbers = (_numbers((after,)) for word, after in pairs if word in _STEPS)
+        return next((found[0] for found in numbers if found), None)
 
     @property
     def label(self) -> str:

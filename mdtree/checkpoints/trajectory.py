@@ -52,6 +52,8 @@ class Selected:
 
     names: tuple[str, ...]
     label: str = ""  # of the step, where a run has several
+    step: int | None = None  # of training, if the names tell it, and the same of each run
+    is_best: bool = False  # not the last one
     note: str | None = None  # what was left out
 
 
@@ -96,6 +98,8 @@ def select(
     return [
         Selected(
             names=tuple(moment.name for moment in chosen),
+            step=_step(chosen),
+            is_best=choice.kind == "best",
             note=f"{choice.kind} of {len(names)} checkpoints that "
             f"{'one run' if len(runs) == 1 else f'{len(runs)} runs'} saved",
         )
@@ -111,7 +115,14 @@ def _steps(runs: Iterable[Sequence[Moment]], choice: StepChoice) -> Iterator[Sel
         for moment in [*kept, *(ordered[-1:] if kept[-1:] != ordered[-1:] else [])]:
             by_label.setdefault(moment.label, []).append(moment)
     for label, same in sorted(by_label.items(), key=lambda item: item[1][0].order):
-        yield Selected(names=tuple(moment.name for moment in same), label=label)
+        names = tuple(moment.name for moment in same)
+        yield Selected(names=names, label=label, step=_step(same))
+
+
+def _step(same: Iterable[Moment]) -> int | None:
+    steps = {moment.step for moment in same}
+    step = steps.pop() if len(steps) == 1 else None
+    return None if step is None else int(step)
 
 
 def _numbered(run: Sequence[Moment]) -> list[Moment]:

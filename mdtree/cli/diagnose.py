@@ -31,6 +31,7 @@ from mdtree.rows import Row, load_rows, of_protocol, rows_file
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Diagnoser, Verdict
+    from mdtree.measurement import AccuracyCheck
 
 __all__ = ["command"]
 
@@ -64,6 +65,14 @@ _WHOLE = 3  # verdicts that are written out in full; more become a table
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write a page with pictures, as one self-contained file.",
+)
+@click.option(
+    "--expect",
+    "expected",
+    type=click.FloatRange(0, 100),
+    metavar="ACCURACY",
+    help="The test accuracy that you know, in percent; stop if the measured one differs.  "
+    "[default: what the trainer logged]",
 )
 @click.option("--fail-on", metavar="MODES", help="Exit with code 6 on these verdicts: a,b,...")
 @click.option(
@@ -213,6 +222,17 @@ def _measured(
             change = f", {100 * stage.change:.0f} % chance of changing a verdict"
         click.echo(f"measuring {work(stage)}{change}", err=True)
 
+    def compared(check: AccuracyCheck) -> None:
+        if check.expected is None:
+            return
+        train = "" if check.train is None else f", training accuracy {check.train:.1f} %"
+        source = "logged" if check.is_logged else "expected"
+        click.echo(
+            f"{printable(check.group)}: test accuracy {check.measured:.1f} % "
+            f"({source}: {check.expected:.1f} %){train}",
+            err=True,
+        )
+
     def work(stage: Stage) -> str:
         seconds = duration(stage.seconds / share_of_work(options))
         return f"{stage.metric} of {plural(len(stage.groups), 'group')}: about {seconds}"
@@ -228,6 +248,8 @@ def _measured(
             executor=make_executor_config(options, request.device, shared=request.storage is None),
             announce=announce,
             found=FoundPrinter(),
+            expected=options["expected"],
+            compared=compared,
             progress=bar,
         ).run()
     for stage in diagnosed.left_out:

@@ -1,5 +1,6 @@
 """Measurement: from checkpoints to rows, for every group of a directory."""
 
+from mdtree.measurement.accuracy_check import AccuracyCheck, check_accuracy
 from mdtree.measurement.builders import clear_caches
 from mdtree.measurement.found_groups import FoundGroup
 from mdtree.measurement.from_files import rows_from_files
@@ -16,6 +17,7 @@ from mdtree.measurement.run import (
 from mdtree.measurement.task import GroupTask
 
 __all__ = [
+    "AccuracyCheck",
     "Cost",
     "DryRun",
     "FoundGroup",
@@ -23,6 +25,7 @@ __all__ = [
     "Planned",
     "Request",
     "Summary",
+    "check_accuracy",
     "check_metrics",
     "clear_caches",
     "dry_run",

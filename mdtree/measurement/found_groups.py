@@ -8,14 +8,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mdtree.checkpoints import Folder, find_folders, find_stored_folders, named_files, select
+from mdtree.checkpoints import (
+    Folder,
+    Selected,
+    find_folders,
+    find_stored_folders,
+    named_files,
+    select,
+)
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.measurement.request import Request
 from mdtree.measurement.task import as_text
 from mdtree.messages import nearest
 from mdtree.recipes import Tensors
 from mdtree.rows import Fact
-from mdtree.runs import History, RunRecord, read_record
+from mdtree.runs import History, HistoryPoint, RunRecord, read_record
 
 __all__ = ["FoundGroup", "check_groups", "find"]
 
@@ -29,7 +36,19 @@ class FoundGroup:
     training: Mapping[str, Fact] = field(default_factory=dict)  # from files of the trainer
     origins: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> file
     histories: tuple[History, ...] = ()  # of each file, where a trainer has logged one
+    is_best: bool = False  # the best checkpoint of each run, not the last
     notes: tuple[str, ...] = ()  # choices that were made
+
+    @property
+    def points(self) -> tuple[HistoryPoint, ...]:
+        """What each trainer had logged at the checkpoint that was chosen."""
+        return tuple(_point(history, is_best=self.is_best) for history in self.histories)
+
+    @property
+    def logged_accuracy(self) -> float | None:
+        """The test accuracy that trainers logged, in percent, mean over runs."""
+        known = [p.test_accuracy for p in self.points if p.test_accuracy is not None]
+        return sum(known) / len(known) if len(known) == len(self.histories) > 0 else None
 
     @property
     def group(self) -> str:
@@ -109,9 +128,38 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
         group = FoundGroup(
             folder=replace(folder, name=name, files=files, stamps=_stamps(folder, files)),
             stated=request.recipe.facts_in(folder.name),
+            is_best=selected.is_best,
             notes=() if selected.note is None else (selected.note,),
         )
-        yield _with_records(request, group)
+        yield _with_steps(_with_records(request, group), selected)
+
+
+def _with_steps(group: FoundGroup, selected: Selected) -> FoundGroup:
+    """Add the steps of training: as the names tell them, or else the last that was logged."""
+    if "steps" in group.training and Path(group.origins["steps"]).name == "trainer_state.json":
+        return group
+    step, origin = selected.step, "the name"
+    if step is None and not (selected.label or selected.is_best):
+        logged = {history.last("step") for history in group.histories}
+        last = logged.pop() if len(logged) == 1 else None
+        step, origin = None if last is None else int(last), group.origins.get("history", "")
+    if step is None or step < 1:
+        return group
+    return replace(
+        group,
+        training={**group.training, "steps": step},
+        origins={**group.origins, "steps": origin},
+    )
+
+
+def _point(history: History, *, is_best: bool) -> HistoryPoint:
+    if is_best and history.best is not None:
+        return history.best
+    return HistoryPoint(
+        train_loss=history.last("train_loss"),
+        test_loss=history.last("test_loss"),
+        test_accuracy=history.last("test_accuracy"),
+    )
 
 
 def _stamps(folder: Folder, files: Sequence[Path]) -> Mapping[str, str] | None:

@@ -66,8 +66,7 @@ def _row(group: FoundGroup, request: Request) -> Row:
         quantities |= _chance(_classes(files[0], first))
     except MdtreeError as error:
         failure = GroupFailure(kind=type(error).__name__, reason=str(error))
-    points = [_point(history, request) for history in group.histories]
-    quantities |= _logged(points)
+    quantities |= _logged(group.points)
     if any(history.diverged for history in group.histories):
         reason = "the last training loss that was logged is NaN or infinite"
         failure, quantities = GroupFailure(kind=DivergedError.__name__, reason=reason), {}
@@ -84,17 +83,6 @@ def _row(group: FoundGroup, request: Request) -> Row:
         facts=facts,
         quantities=quantities,
         failure=failure,
-    )
-
-
-def _point(history: History, request: Request) -> HistoryPoint:
-    """Return what is known at the checkpoint: the best point, or the last value of each number."""
-    if request.steps is not None and request.steps.kind == "best" and history.best is not None:
-        return history.best
-    return HistoryPoint(
-        train_loss=history.last("train_loss"),
-        test_loss=history.last("test_loss"),
-        test_accuracy=history.last("test_accuracy"),
     )
 
 

@@ -97,6 +97,7 @@ def _tasks(request: Request, found: Iterable[FoundGroup]) -> Iterator[GroupTask]
                 stamps=folder.stamps,
                 listed=bool(request.recipe.groups),
                 origins=group.origins,
+                logged_accuracy=group.logged_accuracy,
                 notes=group.notes,
             )
 

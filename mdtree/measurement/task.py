@@ -42,6 +42,7 @@ class GroupTask(MeasurementSettings):
     stamps: Mapping[str, str] | None = None  # of a storage: file -> what changes with it
     listed: bool = False  # the recipe lists its files: the user says that they are seeds
     origins: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> its file
+    logged_accuracy: float | None = None  # test accuracy in percent, as the trainer logged it
     notes: tuple[str, ...] = ()  # choices that were made when it was found
 
     @property

@@ -129,3 +129,23 @@ def test_a_directory_of_the_trainer_needs_data_alone(mdtree, tmp_path):
     assert row.group == "out"
     assert (row.facts["steps"], row.facts["batch_size"]) == (26, 32)
     assert json.loads(ran.out)["measured"] == 1
+
+
+def test_another_accuracy_than_the_logged_one_stops_a_diagnosis(mdtree, run):
+    """The networks are not trained, and the log says that the last one has 30 %."""
+    (run / "history.csv").write_text("epoch,val_acc\n1,0.2\n2,0.9\n10,0.95\n")
+    ran = mdtree("diagnose", run, *MODEL, *DATA)
+    assert (ran.code, ran.out) == (2, "")
+    assert "but the trainer logged 95.0 %" in ran.err
+    assert "measuring predictions" not in ran.err
+    accuracy = ran.err.rpartition("--expect ")[2].strip()
+    agreed = mdtree("diagnose", run, *MODEL, *DATA, "--expect", accuracy)
+    assert agreed.code == 0, agreed.err
+    assert f"(expected: {accuracy} %)" in agreed.err
+
+
+def test_what_the_user_expects_is_held_to_as_well(mdtree, run):
+    (run / "history.csv").unlink()
+    ran = mdtree("diagnose", run, *MODEL, *DATA, "--expect", "99")
+    assert ran.code == 2
+    assert "but you expect 99.0 %" in ran.err

@@ -1,0 +1,78 @@
+"""Is it your accuracy?  What was measured beside what the trainer logged, or what the user expects.
+
+Data without their normalisation, labels in another order or a network in training mode give
+numbers that look plausible, and verdicts about a network that nobody has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mdtree.exceptions import AccuracyError
+from mdtree.rows import Measured, Row
+
+__all__ = ["AccuracyCheck", "check_accuracy"]
+
+_ERRORS = 4.0  # standard errors, beyond which a difference is not chance
+_LOGGED = 5.0  # points, that the trainer's validation data may be easier or harder
+_EXPECTED = 0.5  # points, by which people round
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyCheck:
+    """The test accuracy of a group, in percent, and what it should be."""
+
+    group: str
+    measured: float
+    stderr: float
+    train: float | None  # training accuracy
+    expected: float | None
+    is_logged: bool  # by the trainer; otherwise the user says it
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two differ by more than chance, rounding and another split explain."""
+        if self.expected is None:
+            return False
+        allowance = _LOGGED if self.is_logged else _EXPECTED
+        return abs(self.measured - self.expected) > _ERRORS * self.stderr + allowance
+
+    def raise_if_different(self) -> None:
+        """Stop where the network that was measured is hardly the one that was trained.
+
+        Raises:
+            AccuracyError: The accuracies differ.
+
+        """
+        if not self.differs:
+            return
+        source = "the trainer logged" if self.is_logged else "you expect"
+        raise AccuracyError(
+            f"{self.group}: the measured test accuracy is {self.measured:.1f} %, but {source} "
+            f"{self.expected:.1f} %. Look at the normalisation of the inputs (data.transform), the "
+            "order of the labels, the split, and the weights (--weights-key). If the measured "
+            f"number is right, say so: --expect {self.measured:.1f}"
+        )
+
+
+def check_accuracy(row: Row, logged: float | None, expected: float | None) -> AccuracyCheck | None:
+    """Compare the test accuracy of a row; None where it was not measured.
+
+    Args:
+        row: A row whose error rates were measured.
+        logged: The accuracy that the trainer logged for these checkpoints, in percent.
+        expected: What the user expects, in percent; it replaces what was logged.
+
+    """
+    error = row.quantities.get("test_error")
+    if not isinstance(error, Measured):
+        return None
+    train = row.quantities.get("train_error")
+    return AccuracyCheck(
+        group=row.group,
+        measured=100 - error.value,
+        stderr=error.stderr or 0.0,
+        train=100 - train.value if isinstance(train, Measured) else None,
+        expected=logged if expected is None else expected,
+        is_logged=expected is None,
+    )

@@ -1,0 +1,52 @@
+"""Is it your accuracy: differences beyond chance stop a diagnosis, and nothing else does."""
+
+from __future__ import annotations
+
+import pytest
+
+from mdtree.exceptions import AccuracyError
+from mdtree.measurement import check_accuracy
+from mdtree.rows import Measured, Missing, Row
+
+
+def check(error, *, stderr=0.5, logged=None, expected=None):
+    quantities = {"test_error": Measured(value=error, stderr=stderr)}
+    row = Row(format=1, group="g", protocol="standard-1", facts={}, quantities=quantities)
+    return check_accuracy(row, logged, expected)
+
+
+@pytest.mark.parametrize(
+    ("error", "given", "differs"),
+    [
+        (20.0, {"logged": 80.0}, False),
+        (20.0, {"logged": 86.9}, False),  # four errors, and another split
+        (20.0, {"logged": 87.1}, True),
+        (20.0, {"logged": 72.9}, True),
+        (20.0, {"expected": 82.4}, False),
+        (20.0, {"expected": 82.6}, True),
+        (20.0, {"expected": 77.4}, True),
+        (20.0, {"logged": 10.0, "expected": 80.0}, False),  # the user knows better
+        (20.0, {}, False),
+        (20.0, {"stderr": None, "expected": 80.6}, True),
+        (20.0, {"stderr": 10.0, "expected": 50.0}, False),
+    ],
+)
+def test_a_difference_counts_beyond_four_errors_and_rounding(error, given, differs):
+    compared = check(error, **given)
+    assert compared.differs is differs
+    if not differs:
+        compared.raise_if_different()
+        return
+    with pytest.raises(AccuracyError, match=r"--expect 80\.0$"):
+        compared.raise_if_different()
+
+
+def test_without_a_test_error_there_is_nothing_to_compare():
+    row = Row(
+        format=1,
+        group="g",
+        protocol="standard-1",
+        facts={},
+        quantities={"test_error": Missing(missing="no test data")},
+    )
+    assert check_accuracy(row, 80.0, None) is None
