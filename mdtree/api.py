@@ -5,12 +5,13 @@ They do what the commands of the same names do, and return values instead of pri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mdtree.diagnosis import Diagnoser, Verdict, can_be_diagnosed, diagnoser_for, with_facts
+from mdtree.exceptions import MdtreeError
 from mdtree.executors import ExecutorConfig
 from mdtree.recipes import NO_RECIPE, Recipe, checked_facts, has_recipe, holds_only_rows
 from mdtree.rows import (
@@ -27,7 +28,9 @@ from mdtree.trees.bundled import find_tree
 from mdtree.trees.fit import fit_tree
 
 if TYPE_CHECKING:
-    from mdtree.measurement import Request
+    from torch import nn
+
+    from mdtree.measurement import ModelsInMemory, Request
 
 __all__ = ["diagnose", "fit", "measure"]
 
@@ -35,7 +38,7 @@ Rows = str | Path | Sequence[Row]  # a file, a measured directory, or the rows t
 
 
 def measure(
-    directory: str | Path,
+    directory: str | Path | None = None,
     *,
     recipe: str | Path | Recipe | None = None,
     metrics: Iterable[str] = (),
@@ -49,6 +52,10 @@ def measure(
     facts: Mapping[str, Fact] | None = None,
     steps: str | None = None,
     others: Iterable[str | Path] = (),
+    models: Sequence[nn.Module] = (),
+    train: Any = None,
+    test: Any = None,
+    loss: str | Callable[..., Any] = "cross_entropy",
 ) -> list[Row]:
     """Measure every group of checkpoints in a directory, as `mdtree measure`.
 
@@ -70,6 +77,10 @@ def measure(
         steps: of the checkpoints that a run saved at several steps: `last` (without it), `best`,
             `all`, or `every:N`.
         others: directories with runs of the same configuration and other seeds: one group.
+        models: instead of a directory: modules in memory that differ only by seed.
+        train: their training data: (x, y), a dictionary of tensors, a Dataset or a DataLoader.
+        test: their test data, in the same form.
+        loss: `cross_entropy`, `mse`, or a function of (output, batch).
 
     Returns:
         One row for each group.  A group that could not be measured has a row with a `failure`.
@@ -79,6 +90,19 @@ def measure(
     """
     from mdtree.measurement import make_request, measure
 
+    if models or directory is None:
+        subject = _in_memory(
+            directory,
+            models,
+            train,
+            test,
+            loss,
+            protocol=protocol,
+            seed=seed,
+            device=device,
+            facts=facts,
+        )
+        return [subject.row(metrics)]
     request = make_request(
         directory,
         recipe=recipe,
@@ -136,7 +160,7 @@ def fit(
 
 
 def diagnose(
-    source: Rows,
+    source: Rows | None = None,
     *,
     tree: SavedTree | str | Path | None = None,
     confidence: float | None = None,
@@ -154,6 +178,10 @@ def diagnose(
     steps: str | None = None,
     others: Iterable[str | Path] = (),
     expect: float | None = None,
+    models: Sequence[nn.Module] = (),
+    train: Any = None,
+    test: Any = None,
+    loss: str | Callable[..., Any] = "cross_entropy",
 ) -> list[Verdict]:
     """Diagnose the networks of a directory, or rows that were measured before.
 
@@ -178,6 +206,11 @@ def diagnose(
         steps: as in `measure`, and so is `others`.
         others: directories with runs of the same configuration and other seeds.
         expect: the test accuracy in percent; without it, what the trainer logged.
+        models: instead of a source: modules in memory, as in `measure`, and so are `train`, `test`
+            and `loss`.
+        train: their training data.
+        test: their test data.
+        loss: their loss.
 
     Returns:
         One verdict for each group that can be diagnosed.
@@ -209,6 +242,21 @@ def diagnose(
         )
 
     known_facts, protocol = checked_facts(facts or {}), check_protocol(protocol)
+    if models or source is None:
+        from mdtree.sequential_diagnosis import diagnose_in_memory
+
+        subject = _in_memory(
+            source,
+            models,
+            train,
+            test,
+            loss,
+            protocol=protocol,
+            seed=seed,
+            device=device,
+            facts=facts,
+        )
+        return [diagnose_in_memory(subject, choose_diagnoser, expected=expect, full=full)]
     if isinstance(source, str | Path) and not holds_only_rows(source, recipe):
         from mdtree.measurement import make_request, rows_from_files
         from mdtree.sequential_diagnosis import SequentialDiagnosis
@@ -247,6 +295,24 @@ def diagnose(
         rows = [with_facts(row, known_facts) for row in given]
         diagnoser = choose_diagnoser(rows)
     return [diagnoser(row) for row in rows if can_be_diagnosed(row)]
+
+
+def _in_memory(
+    source: object,
+    models: Sequence[nn.Module],
+    train: Any,
+    test: Any,
+    loss: str | Callable[..., Any],
+    **settings: Any,
+) -> ModelsInMemory:
+    from mdtree.measurement import ModelsInMemory
+
+    if source is not None:
+        raise MdtreeError("name either a source or models in memory, not both")
+    if train is None:
+        raise MdtreeError("models in memory need data: train=..., and test=... if there are any")
+    settings["facts"] = settings["facts"] or {}
+    return ModelsInMemory(models=models, train=train, test=test, loss=loss, **settings)
 
 
 def _executor(workers: int | ExecutorConfig, request: Request) -> ExecutorConfig:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mdtree.diagnosis import Diagnoser, next_metric, prospects, with_facts
+from mdtree.diagnosis import Diagnoser, Verdict, next_metric, prospects, with_facts
 from mdtree.executors import HERE, ExecutorConfig
 from mdtree.measurement import (
     AccuracyCheck,
     GroupTask,
+    ModelsInMemory,
     Planned,
     Request,
     check_accuracy,
@@ -24,7 +25,7 @@ from mdtree.measurement import (
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Fact, Row, open_rows
 
-__all__ = ["METRICS_BY_COST", "Diagnosed", "SequentialDiagnosis", "Stage"]
+__all__ = ["METRICS_BY_COST", "Diagnosed", "SequentialDiagnosis", "Stage", "diagnose_in_memory"]
 
 # all that need not be asked for; the first is by far the cheapest, and every tree asks for it
 METRICS_BY_COST = (
@@ -197,6 +198,44 @@ class SequentialDiagnosis:
             if row.measured and group not in failed:
                 by_group[group] = replace(row, failure=None)
         return [with_facts(by_group[group], self.facts) for group in groups if group in by_group]
+
+
+def diagnose_in_memory(
+    models: ModelsInMemory,
+    choose_diagnoser: Callable[[Sequence[Row]], Diagnoser],
+    *,
+    expected: float | None = None,
+    full: bool = False,
+) -> Verdict:
+    """Measure networks in memory as far as their verdict needs it.
+
+    Args:
+        models: The networks and their data.
+        choose_diagnoser: Chooses the tree by what is known.
+        expected: The test accuracy in percent, if it is known.
+        full: Measure everything that the tree asks for.
+
+    Raises:
+        AccuracyError: The measured accuracy is not the expected one.
+
+    """
+    row = models.row((_FIRST,))
+    check = check_accuracy(row, None, expected)
+    if check is not None:
+        check.raise_if_different()
+    left = [name for name in METRICS_BY_COST if name != _FIRST]
+    while True:
+        diagnoser = choose_diagnoser([row])
+        costs = dict.fromkeys(left, 0.0)
+        if full:
+            chosen = next(iter(prospects(diagnoser, row, costs)), None)
+        else:
+            chosen = next_metric(diagnoser, row, costs)
+        if chosen is None:
+            return diagnoser(row)
+        metric = chosen.metrics[0]
+        left.remove(metric)
+        row = models.extended(row, (metric,))
 
 
 def _unmeasured(row: Row, seconds: _Seconds) -> dict[str, float]:

@@ -43,8 +43,10 @@ __all__ = [
     "DatasetItems",
     "Items",
     "TensorItems",
+    "as_items",
     "clear_shared_data",
     "data_digest",
+    "in_memory",
     "load_data",
     "shared_data",
 ]
@@ -164,10 +166,10 @@ def _from_factory(spec: FactoryData, trust: Trust) -> Data:
     if not (isinstance(pair, tuple | list) and len(pair) == 2):  # noqa: PLR2004 - (train, test)
         raise DataError(f"{spec.source} must return (train, test), got {describe(pair)}")
     train, test = pair
-    return Data(_items(train, spec.source), None if test is None else _items(test, spec.source))
+    return Data(as_items(train, spec.source), None if test is None else as_items(test, spec.source))
 
 
-def _items(data: Any, source: str) -> Items:
+def as_items(data: Any, source: str) -> Items:
     """Convert tensors, a dictionary of tensors, a Dataset or a DataLoader to items."""
     if isinstance(data, TensorItems | DatasetItems):
         return data
@@ -179,7 +181,7 @@ def _items(data: Any, source: str) -> Items:
     sized = hasattr(data, "__len__") and hasattr(data, "__getitem__")
     if not sized or isinstance(data, Tensor | str):
         raise DataError(
-            f"{source} must return tensors (x, y), a dictionary of tensors, a Dataset with a "
+            f"{source} must give tensors (x, y), a dictionary of tensors, a Dataset with a "
             f"length, or a DataLoader of one; got {describe(data)}"
         )
     return DatasetItems(data, torch.arange(len(data)), collate=collate)

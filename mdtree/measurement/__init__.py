@@ -4,6 +4,7 @@ from mdtree.measurement.accuracy_check import AccuracyCheck, check_accuracy
 from mdtree.measurement.builders import clear_caches
 from mdtree.measurement.found_groups import FoundGroup
 from mdtree.measurement.from_files import rows_from_files
+from mdtree.measurement.in_memory import ModelsInMemory
 from mdtree.measurement.members import kept_members
 from mdtree.measurement.plan import Cost, Planned, find_groups, survey
 from mdtree.measurement.request import Request, check_metrics, make_request
@@ -22,6 +23,7 @@ __all__ = [
     "DryRun",
     "FoundGroup",
     "GroupTask",
+    "ModelsInMemory",
     "Planned",
     "Request",
     "Summary",

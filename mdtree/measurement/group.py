@@ -6,7 +6,7 @@ import contextlib
 import platform
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,7 +25,7 @@ from mdtree.rows import Detail, Fact, GroupFailure, Missing, Provenance, Row, Va
 from mdtree.runtime.device import held_share
 from mdtree.version import __version__
 
-__all__ = ["GroupResult", "failed_row", "measure_or_fail"]
+__all__ = ["GroupResult", "failed_row", "measure_or_fail", "quantities_of"]
 
 _LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
 
@@ -98,14 +98,8 @@ def _measured(task: GroupTask) -> Row:
         seed=task.seed,
         training=group_training(task),
     )
-    quantities: dict[str, Value] = {}
-    details: dict[str, Detail] = {}
-    notes = [*task.notes, *loaded.notes]
-    for metric in task.metrics:
-        findings = METRICS[metric].compute(metric_input)
-        quantities |= findings.values
-        details |= findings.details
-        notes += findings.notes
+    quantities, details, remarks = quantities_of(task.metrics, metric_input)
+    notes = [*task.notes, *loaded.notes, *remarks]
     row = Row(
         format=1,
         group=task.group,
@@ -133,6 +127,21 @@ def _measured(task: GroupTask) -> Row:
         details=details or None,
     )
     return row if task.earlier is None else _joined(task.earlier, row)
+
+
+def quantities_of(
+    metrics: Iterable[str], metric_input: MetricInput
+) -> tuple[dict[str, Value], dict[str, Detail], list[str]]:
+    """Compute metrics; return their quantities, their details, and notes."""
+    quantities: dict[str, Value] = {}
+    details: dict[str, Detail] = {}
+    notes: list[str] = []
+    for metric in metrics:
+        result = METRICS[metric].compute(metric_input)
+        quantities |= result.values
+        details |= result.details
+        notes += result.notes
+    return quantities, details, notes
 
 
 def _check_unchanged(task: GroupTask, loaded: Members) -> None:

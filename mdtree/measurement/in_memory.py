@@ -1,0 +1,165 @@
+"""Networks in memory: measured without files and without a recipe."""
+
+from __future__ import annotations
+
+import copy
+import platform
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from mdtree.datasets import Data, Items, as_items, in_memory
+from mdtree.exceptions import DataError, MdtreeError
+from mdtree.landscape import ModelRunner
+from mdtree.losses import build_loss
+from mdtree.measurement.group import quantities_of
+from mdtree.measurement.request import check_metrics
+from mdtree.metrics import MetricInput
+from mdtree.models import Network
+from mdtree.network import Loss
+from mdtree.recipes import LossSpec, Trust, checked_facts
+from mdtree.rows import DEFAULT_PROTOCOL, Fact, Provenance, Row, check_protocol
+from mdtree.runtime.device import pick_device
+from mdtree.version import __version__
+
+__all__ = ["ModelsInMemory"]
+
+_NONE = Trust()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModelsInMemory:
+    """Networks that differ only by seed, and what to measure them on.
+
+    Attributes:
+        models: Modules of one architecture; they are copied, and stay as they are.
+        train: The training data: (x, y), a dictionary of tensors, a Dataset, or a DataLoader.
+        test: The test data, in the same form.
+        loss: `cross_entropy`, `mse`, or a function of (output, batch).
+        facts: What is known of the training: learning_rate, batch_size, steps, ...
+
+    """
+
+    models: Sequence[nn.Module]
+    train: Any
+    test: Any = None
+    loss: str | Loss = "cross_entropy"
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    protocol: str = DEFAULT_PROTOCOL
+    seed: int = 0
+    device: str = "auto"
+    batch_size: int = 256  # items in one forward pass
+    name: str = "models"
+
+    def row(self, metrics: Iterable[str] = ()) -> Row:
+        """Measure the networks.
+
+        Args:
+            metrics: Names; none are the usual ones.
+
+        Raises:
+            MdtreeError: The networks, the data or the names cannot be used; the message says why.
+
+        """
+        return self.extended(None, metrics)
+
+    def extended(self, earlier: Row | None, metrics: Iterable[str]) -> Row:
+        """Measure more of the networks, and add it to a row of theirs."""
+        names = check_metrics(tuple(metrics))
+        started = time.perf_counter()
+        metric_input = self._input()
+        quantities, details, notes = quantities_of(names, metric_input)
+        data = metric_input.data
+        facts = {
+            "data_amount": len(data.train),
+            **checked_facts(self.facts),
+            "parameters": metric_input.runner.network.parameters,
+        }
+        row = Row(
+            format=1,
+            group=self.name,
+            protocol=check_protocol(self.protocol),
+            facts=facts,
+            quantities=quantities,
+            provenance=Provenance(
+                weights={},
+                recipe="in memory",
+                data=None,
+                metrics=names,
+                seed=self.seed,
+                device=str(metric_input.runner.device),
+                seconds=round(time.perf_counter() - started, 3),
+                versions={
+                    "mdtree": __version__,
+                    "torch": torch.__version__,
+                    "python": platform.python_version(),
+                },
+                passes=metric_input.runner.meter.total.passes,
+                notes=tuple(dict.fromkeys(notes)),
+            ),
+            details=details or None,
+        )
+        if earlier is None:
+            return row
+        assert earlier.provenance is not None
+        assert row.provenance is not None
+        return replace(
+            row,
+            quantities={**earlier.quantities, **row.quantities},
+            details={**(earlier.details or {}), **(row.details or {})} or None,
+            provenance=replace(
+                row.provenance, metrics=(*earlier.provenance.metrics, *row.provenance.metrics)
+            ),
+        )
+
+    def _input(self) -> MetricInput:
+        models = list(self.models)
+        if not models or not all(isinstance(model, nn.Module) for model in models):
+            kinds = ", ".join(sorted({type(model).__name__ for model in models})) or "none"
+            raise MdtreeError(f"models must be a list of torch modules, got {kinds}")
+        shapes = [{n: tuple(t.shape) for n, t in m.state_dict().items()} for m in models]
+        if any(each != shapes[0] for each in shapes):
+            raise MdtreeError(
+                "the models have different weights: a group is made of networks of one "
+                "architecture that differ by seed; measure others apart"
+            )
+        device = torch.device(pick_device(self.device))
+        network = Network(copy.deepcopy(models[0]).to(device).eval())
+        weights = {
+            f"model-{number}": {
+                name: tensor.detach().to(device, copy=True)
+                for name, tensor in model.state_dict().items()
+            }
+            for number, model in enumerate(models)
+        }
+        return MetricInput(
+            runner=ModelRunner(
+                network=network, loss=self._loss(), batch_size=self.batch_size, device=device
+            ),
+            members=weights,
+            data=Data(
+                _items(self.train, "train"),
+                None if self.test is None else _items(self.test, "test"),
+            ),
+            protocol=check_protocol(self.protocol),
+            seed=self.seed,
+            training=None,
+        )
+
+    def _loss(self) -> Loss:
+        if isinstance(self.loss, str):
+            return build_loss(LossSpec(factory=self.loss), _NONE)
+        if not isinstance(self.loss, Callable):  # type: ignore[arg-type]
+            raise MdtreeError(f"loss must be a name or a function, got {type(self.loss).__name__}")
+        return self.loss
+
+
+def _items(data: Any, name: str) -> Items:
+    items = as_items(data, name)
+    if len(items) == 0:
+        raise DataError(f"{name} is empty")
+    return in_memory(items)
