@@ -1,0 +1,164 @@
+"""`mdtree.diagnose`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdtree.api.arguments import (
+    Rows,
+    all_rows,
+    executor_config,
+    in_memory,
+    is_on_a_cluster,
+    rows_path,
+)
+from mdtree.diagnosis import Diagnoser, Verdict, can_be_diagnosed, diagnoser_for, with_facts
+from mdtree.executors import ExecutorConfig
+from mdtree.recipes import NO_RECIPE, Recipe, checked_facts, has_recipe, holds_only_rows
+from mdtree.rows import DEFAULT_PROTOCOL, Fact, Row, check_protocol, of_protocol
+from mdtree.trees import SavedTree
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["diagnose"]
+
+
+def diagnose(
+    source: Rows | None = None,
+    *,
+    tree: SavedTree | str | Path | None = None,
+    confidence: float | None = None,
+    facts: Mapping[str, Fact] | None = None,
+    full: bool = False,
+    recipe: str | Path | Recipe | None = None,
+    protocol: str = DEFAULT_PROTOCOL,
+    out: str | Path | None = None,
+    device: str = "auto",
+    workers: int | ExecutorConfig = 1,
+    seed: int = 0,
+    trust: Iterable[str] = (),
+    allow_download: bool = False,
+    allow_protocol_mismatch: bool = False,
+    steps: str | None = None,
+    others: Iterable[str | Path] = (),
+    expect: float | None = None,
+    models: Sequence[nn.Module] = (),
+    train: Any = None,
+    test: Any = None,
+    loss: str | Callable[..., Any] = "cross_entropy",
+) -> list[Verdict]:
+    """Diagnose the networks of a directory, or rows that were measured before.
+
+    A directory with a recipe is measured as far as the verdicts need it.
+
+    Args:
+        source: a directory of checkpoints, a file of rows, a table, or the rows themselves.
+        tree: a tree, its file, or the name of one that comes with mdtree; without it, the one for
+            the protocol that was fitted on the most groups.
+        confidence: the probability below which a verdict is `unsure`.
+        facts: facts of all groups.
+        full: measure everything that the tree asks for.
+        recipe: as in `measure`, and so are the arguments from here to `allow_download`.
+        protocol: the way of measuring.
+        out: the file of rows.
+        device: where to compute.
+        workers: how many processes, or an `ExecutorConfig`.
+        seed: of everything drawn.
+        trust: code that may run, by name.
+        allow_download: let torchvision fetch the data set.
+        allow_protocol_mismatch: use a tree of another protocol; the verdict says so.
+        steps: as in `measure`, and so is `others`.
+        others: directories with runs of the same configuration and other seeds.
+        expect: the test accuracy in percent; without it, what the trainer logged.
+        models: instead of a source: modules in memory, as in `measure`, and so are `train`, `test`
+            and `loss`.
+        train: their training data.
+        test: their test data.
+        loss: their loss.
+
+    Returns:
+        One verdict for each group that can be diagnosed.
+
+    Raises:
+        AccuracyError: The measured accuracy is not the expected one.
+        ProtocolError: tree and rows were measured in different ways.
+        MdtreeError: the source cannot be measured or read, or no tree fits it.
+
+    Examples:
+        >>> import mdtree
+        >>> from mdtree.trees.bundled import shipped_rows
+        >>> rows = {row.group: row for row in shipped_rows("digits-standard-1")}
+        >>> hot = rows["width-4_batch_size-4_data_amount-1200"]
+        >>> verdict = mdtree.diagnose([hot], tree="digits-standard-1")[0]
+        >>> verdict.mode
+        'temperature_high'
+        >>> verdict.advice
+        'train with a larger batch or a smaller learning rate: ...'
+    """
+
+    def choose_diagnoser(rows: Sequence[Row]) -> Diagnoser:
+        return diagnoser_for(
+            rows,
+            str(tree) if isinstance(tree, Path) else tree,
+            confidence=confidence,
+            seed=seed,
+            allow_protocol_mismatch=allow_protocol_mismatch,
+        )
+
+    known_facts, protocol = checked_facts(facts or {}), check_protocol(protocol)
+    if models or source is None:
+        from mdtree.sequential_diagnosis import diagnose_in_memory
+
+        subject = in_memory(
+            source,
+            models,
+            train,
+            test,
+            loss,
+            protocol=protocol,
+            seed=seed,
+            device=device,
+            facts=facts,
+        )
+        return [diagnose_in_memory(subject, choose_diagnoser, expected=expect, full=full)]
+    if isinstance(source, str | Path) and not holds_only_rows(source, recipe):
+        from mdtree.measurement import make_request, rows_from_files
+        from mdtree.sequential_diagnosis import SequentialDiagnosis
+
+        is_run = has_recipe(source, recipe)
+        request = make_request(
+            source,
+            recipe=recipe if is_run else NO_RECIPE,
+            protocol=protocol,
+            device=device,
+            elsewhere=is_on_a_cluster(workers),
+            seed=seed,
+            trust=trust,
+            allow_download=allow_download,
+            steps=steps,
+            others=others,
+        )
+        if is_run:
+            diagnosed = SequentialDiagnosis(
+                request=request,
+                out=rows_path(source, out),
+                choose_diagnoser=choose_diagnoser,
+                facts=known_facts,
+                full=full,
+                executor=executor_config(workers, request),
+                expected=expect,
+            ).run()
+            diagnoser, rows = diagnosed.diagnoser, diagnosed.rows
+        else:
+            rows = [with_facts(row, known_facts) for row in rows_from_files(request)]
+            diagnoser = choose_diagnoser(rows)
+    else:
+        given = all_rows(source, failed=True)
+        if isinstance(source, str | Path):  # a file may hold rows of several protocols
+            given = of_protocol(given, protocol)
+        rows = [with_facts(row, known_facts) for row in given]
+        diagnoser = choose_diagnoser(rows)
+    return [diagnoser(row) for row in rows if can_be_diagnosed(row)]

@@ -1,0 +1,104 @@
+"""`mdtree.measure`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdtree.api.arguments import executor_config, in_memory, is_on_a_cluster, rows_path
+from mdtree.executors import ExecutorConfig
+from mdtree.recipes import Recipe
+from mdtree.rows import DEFAULT_PROTOCOL, Fact, Row, load_rows
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["measure"]
+
+
+def measure(
+    directory: str | Path | None = None,
+    *,
+    recipe: str | Path | Recipe | None = None,
+    metrics: Iterable[str] = (),
+    protocol: str = DEFAULT_PROTOCOL,
+    out: str | Path | None = None,
+    device: str = "auto",
+    workers: int | ExecutorConfig = 1,
+    seed: int = 0,
+    trust: Iterable[str] = (),
+    allow_download: bool = False,
+    facts: Mapping[str, Fact] | None = None,
+    steps: str | None = None,
+    others: Iterable[str | Path] = (),
+    models: Sequence[nn.Module] = (),
+    train: Any = None,
+    test: Any = None,
+    loss: str | Callable[..., Any] = "cross_entropy",
+) -> list[Row]:
+    """Measure every group of checkpoints in a directory, as `mdtree measure`.
+
+    What has not changed since the last call is not measured again.
+
+    Args:
+        directory: the groups, or the address of an object storage that holds them.
+        recipe: a file or a `Recipe`; without it, `mdtree.yaml` in the directory.
+        metrics: their names; none are the usual ones.
+        protocol: the way of measuring.
+        out: the file of rows; without it, `rows.jsonl` in the directory.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
+        workers: a number of processes, or an `ExecutorConfig`: a cluster of Ray, limits of time
+            and memory.
+        seed: of everything drawn.
+        trust: code that may run, by name.
+        allow_download: let torchvision fetch the data set.
+        facts: facts of all groups; they win over those of the recipe.
+        steps: of the checkpoints that a run saved at several steps: `last` (without it), `best`,
+            `all`, or `every:N`.
+        others: directories with runs of the same configuration and other seeds: one group.
+        models: instead of a directory: modules in memory that differ only by seed.
+        train: their training data: (x, y), a dictionary of tensors, a Dataset or a DataLoader.
+        test: their test data, in the same form.
+        loss: `cross_entropy`, `mse`, or a function of (output, batch).
+
+    Returns:
+        One row for each group.  A group that could not be measured has a row with a `failure`.
+
+    Raises:
+        MdtreeError: nothing can be measured; the message says why, and what to do.
+    """
+    from mdtree.measurement import make_request, measure
+
+    if models or directory is None:
+        subject = in_memory(
+            directory,
+            models,
+            train,
+            test,
+            loss,
+            protocol=protocol,
+            seed=seed,
+            device=device,
+            facts=facts,
+        )
+        return [subject.row(metrics)]
+    request = make_request(
+        directory,
+        recipe=recipe,
+        metrics=metrics,
+        protocol=protocol,
+        device=device,
+        elsewhere=is_on_a_cluster(workers),
+        seed=seed,
+        trust=trust,
+        allow_download=allow_download,
+        facts=facts,
+        steps=steps,
+        others=others,
+    )
+    summary = measure(
+        request, out=rows_path(directory, out), executor=executor_config(workers, request)
+    )
+    rows = load_rows(summary.out, protocol=summary.protocol, failed=True)
+    return [row for row in rows if row.group in summary.groups]
