@@ -63,7 +63,7 @@ MISTAKES = {
         {"facts": {"width": [1]}},
         ["--fact", "width=[1]"],
         RecipeError,
-        "facts.width: must be a finite number, a text, true or false, got [1]",
+        "facts.width: must be a finite number, text, true or false, got [1]",
     ),
     "kind of fact": (
         whole,
@@ -84,7 +84,7 @@ MISTAKES = {
         {},
         [],
         RecipeError,
-        "is an object storage: name a recipe with --recipe",
+        "is an object storage: pass a recipe with --recipe",
     ),
 }
 
@@ -118,7 +118,7 @@ def test_one_argument_of_python_is_two_options_of_which_one_is_given(mdtree, zoo
     ran = mdtree(name, zoo, "--recipe", zoo / "mdtree.yaml", "--model", "cnn")
     assert (ran.code, ran.err) == (
         RecipeError.exit_code,
-        "error: --recipe and --model are two ways to say the same: use one\n",
+        "error: --recipe and --model both describe the network: use only one\n",
     )
 
 
