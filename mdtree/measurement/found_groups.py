@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mdtree.checkpoints import Folder, find_folders, find_stored_folders, named_files, select
+from mdtree.checkpoints import Best, Folder, find_folders, find_stored_folders, named_files, select
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.measurement.request import Request
 from mdtree.measurement.task import as_text
@@ -100,8 +100,11 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
         as_text(Path(os.path.relpath(path, shared)).as_posix()): path for path in folder.files
     }
 
-    def best(name: str) -> Sequence[str]:
-        return _best(read_record(by_name[name], request.root)) if request.storage is None else ()
+    def best(name: str) -> Best:
+        if request.storage is not None:
+            return Best()
+        path = by_name[name]
+        return _best(read_record(path, _root_of(path, (request.root, *request.others))))
 
     for selected in select(list(by_name), request.steps, best):
         files = tuple(by_name[name] for name in selected.names)
@@ -121,14 +124,14 @@ def _stamps(folder: Folder, files: Sequence[Path]) -> Mapping[str, str] | None:
     return {name: stamp for name, stamp in folder.stamps.items() if name in known}
 
 
-def _best(record: RunRecord) -> tuple[str, ...]:
-    """List what the best checkpoint may be called: its folder, its step, or its epoch."""
-    point = record.history.best
-    numbers = () if point is None else (point.step, point.epoch)
-    known = [f"{number:g}" for number in numbers if number is not None]
-    # some count what is done, others what comes next
-    after = [f"{number + 1:g}" for number in numbers[:1] if number is not None]
-    return (*([record.best] if record.best else ()), *known[:1], *after, *known[1:])
+def _best(record: RunRecord) -> Best:
+    points, point = record.history.points, record.history.best
+    return Best(
+        name=record.best,
+        step=None if point is None else point.step,
+        epoch=None if point is None else point.epoch,
+        epochs=max((one.epoch for one in points if one.epoch is not None), default=None),
+    )
 
 
 def _with_records(request: Request, group: FoundGroup) -> FoundGroup:

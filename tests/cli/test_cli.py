@@ -35,7 +35,9 @@ COMMANDS = [
 
 
 def examples_in(text):
-    return re.findall(r"^ +mdtree .*$", text.partition("Example")[2].partition("Options:")[0], flags=re.MULTILINE)
+    return re.findall(
+        r"^ +mdtree .*$", text.partition("Example")[2].partition("Options:")[0], flags=re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize(("path", "command"), COMMANDS)

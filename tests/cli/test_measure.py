@@ -109,7 +109,10 @@ def test_without_a_recipe_the_command_line_can_say_it(mdtree, tmp_path):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--model", "cnn", "--recipe", "r.yaml"], "--recipe and --model both describe the network"),
+        (
+            ["--model", "cnn", "--recipe", "r.yaml"],
+            "--recipe and --model both describe the network",
+        ),
         (["--model-arg", "width=2"], "--model-arg: needs --model"),
         (["--data", "digits", "--loss", "mse"], "--data, --loss: needs --model"),
         (["--model", "cnn", "--model-arg", "width"], "expected key=value, got 'width'"),

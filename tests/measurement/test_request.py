@@ -34,8 +34,6 @@ def whole(tmp_path):
 
 # what is measured; the arguments, in Python and as options; the class and the words of the error
 MISTAKES = {
-    "no recipe": (bare, {}, [], RecipeError, "bare has no mdtree.yaml, and weights alone do not"),
-    "nothing": (empty, {}, [], RecipeError, "empty has no mdtree.yaml, and weights alone do not"),
     "no place": (lambda _: "nowhere", {}, [], MdtreeError, "nowhere does not exist"),
     "no such recipe": (
         bare,
@@ -102,6 +100,27 @@ def test_a_mistake_is_the_same_error_in_both(mdtree, tmp_path, monkeypatch, name
     assert words in str(raised.value)
     assert ran.code == raised.value.exit_code
     assert ran.err == f"error: {raised.value}\n"
+
+
+@pytest.mark.parametrize("make", [bare, empty])
+def test_measuring_needs_a_recipe(mdtree, tmp_path, make):
+    place = make(tmp_path)
+    with pytest.raises(
+        RecipeError, match=r"has no mdtree\.yaml, and weights alone do not"
+    ) as raised:
+        api.measure(place)
+    ran = mdtree("measure", place)
+    assert (ran.code, ran.err) == (RecipeError.exit_code, f"error: {raised.value}\n")
+
+
+def test_a_diagnosis_without_a_recipe_needs_weights_alone(mdtree, tmp_path):
+    (verdict,) = api.diagnose(bare(tmp_path))
+    assert verdict.group == "a"
+    place = empty(tmp_path)
+    with pytest.raises(MdtreeError, match="empty holds no weights files") as raised:
+        api.diagnose(place)
+    ran = mdtree("diagnose", place)
+    assert (ran.code, ran.err) == (MdtreeError.exit_code, f"error: {raised.value}\n")
 
 
 @pytest.mark.parametrize("name", ["measure", "diagnose"])
