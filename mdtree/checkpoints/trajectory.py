@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mdtree.checkpoints.snapshots import Moment, moments, snapshots
 from mdtree.exceptions import RecipeError
 
-__all__ = ["LAST", "Best", "Selected", "StepChoice", "select"]
+__all__ = ["LAST", "Best", "Selected", "StepChoice", "saved_at", "select"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,19 +66,40 @@ class Best:
 
     def is_at(self, moment: Moment, run: Sequence[Moment]) -> bool:
         """Return whether a checkpoint of a run was saved at the best step, or at the best epoch."""
-        unnamed = self._unnamed(run)
+        unnamed = _unnamed(run, epochs=self.epochs, has_steps=self.step is not None)
         counts = {(kind or unnamed, number) for kind, number in moment.counts}
         if self.step is not None and any(kind == "step" for kind, _ in counts):
             # some count what is done, others what comes next
             return not counts.isdisjoint({("step", self.step), ("step", self.step + 1)})
         return self.epoch is not None and ("epoch", self.epoch) in counts
 
-    def _unnamed(self, run: Sequence[Moment]) -> str:
-        """Tell what checkpoint_9 counts: steps, if there were not that many epochs."""
-        largest = max((n for m in run for kind, n in m.counts if not kind), default=0.0)
-        if self.step is None or (self.epochs is not None and largest <= self.epochs + 1):
-            return "epoch"
-        return "step"
+
+def _unnamed(run: Iterable[Moment], *, epochs: float | None, has_steps: bool) -> str:
+    """Tell what checkpoint_9 counts: steps, if there were not that many epochs."""
+    largest = max((n for m in run for kind, n in m.counts if not kind), default=0.0)
+    return "epoch" if not has_steps or (epochs is not None and largest <= epochs + 1) else "step"
+
+
+def saved_at(
+    name: str, names: Iterable[str], *, epochs: float | None, has_steps: bool
+) -> tuple[str, float] | None:
+    """Return the step or the epoch at which a checkpoint was saved, where its name says it.
+
+    Args:
+        name: The checkpoint.
+        names: All checkpoints beside it.
+        epochs: The last epoch of the run, where a history says it.
+        has_steps: Whether the history counts steps.
+
+    >>> saved_at("c-20.pt", ["c-10.pt", "c-20.pt"], epochs=3, has_steps=True)
+    >>> saved_at("ckpt-20.pt", ["ckpt-10.pt", "ckpt-20.pt"], epochs=3, has_steps=True)
+    ('step', 20.0)
+    """
+    (moment,) = moments([name])
+    unnamed = _unnamed(moments(names), epochs=epochs, has_steps=has_steps)
+    counts = {kind or unnamed: number for kind, number in moment.counts}
+    kinds = ("step", "epoch") if has_steps else ("epoch",)
+    return next(((kind, counts[kind]) for kind in kinds if kind in counts), None)
 
 
 def select(

@@ -8,7 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mdtree.checkpoints import Best, Folder, find_folders, find_stored_folders, named_files, select
+from mdtree.checkpoints import (
+    Best,
+    Folder,
+    find_folders,
+    find_stored_folders,
+    named_files,
+    saved_at,
+    select,
+)
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.measurement.request import Request
 from mdtree.measurement.task import as_text
@@ -114,7 +122,7 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
             stated=request.recipe.facts_in(folder.name),
             notes=() if selected.note is None else (selected.note,),
         )
-        yield _with_records(request, group)
+        yield _with_records(request, group, by_name)
 
 
 def _stamps(folder: Folder, files: Sequence[Path]) -> Mapping[str, str] | None:
@@ -125,17 +133,22 @@ def _stamps(folder: Folder, files: Sequence[Path]) -> Mapping[str, str] | None:
 
 
 def _best(record: RunRecord) -> Best:
-    points, point = record.history.points, record.history.best
+    point = record.history.best
     return Best(
         name=record.best,
         step=None if point is None else point.step,
         epoch=None if point is None else point.epoch,
-        epochs=max((one.epoch for one in points if one.epoch is not None), default=None),
+        epochs=record.history.last_epoch,
     )
 
 
-def _with_records(request: Request, group: FoundGroup) -> FoundGroup:
-    """Add what trainers have written beside the checkpoints; what the user says comes first."""
+def _with_records(
+    request: Request, group: FoundGroup, by_name: Mapping[str, Path] | None = None
+) -> FoundGroup:
+    """Add what trainers have written beside the checkpoints; what the user says comes first.
+
+    `by_name` are all checkpoints of the folder: a history ends where its checkpoint was saved.
+    """
     if request.storage is not None:
         return group
     roots = (request.root, *request.others)
@@ -159,9 +172,22 @@ def _with_records(request: Request, group: FoundGroup) -> FoundGroup:
         group,
         training=facts,
         origins=origins,
-        histories=tuple(record.history for record in records),
+        histories=tuple(_histories(group.folder.files, records, by_name or {})),
         notes=(*group.notes, *dict.fromkeys(notes)),
     )
+
+
+def _histories(
+    files: Iterable[Path], records: Iterable[RunRecord], by_name: Mapping[str, Path]
+) -> Iterator[History]:
+    names = {path: name for name, path in by_name.items()}
+    for path, record in zip(files, records, strict=True):
+        history = record.history
+        has_steps = any(point.step is not None for point in history.points)
+        saved = path in names and saved_at(
+            names[path], names.values(), epochs=history.last_epoch, has_steps=has_steps
+        )
+        yield history.until(*saved) if saved else history
 
 
 def _root_of(path: Path, roots: Sequence[Path]) -> Path:
