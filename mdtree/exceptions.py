@@ -85,7 +85,7 @@ class DivergedError(MismatchError):
 
 
 class SnapshotsError(CheckpointError):
-    """The files of a group are snapshots of one run, not different seeds."""
+    """The files of a group may be snapshots of one run, and which to measure is not clear."""
 
 
 class AccuracyError(MdtreeError):

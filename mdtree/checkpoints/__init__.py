@@ -14,10 +14,11 @@ from mdtree.checkpoints.remote import (
 from mdtree.checkpoints.safe_reading import file_digest, parts_of
 from mdtree.checkpoints.snapshots import latest, plainest, snapshots
 from mdtree.checkpoints.state_dict import find_weights
-from mdtree.checkpoints.trajectory import LAST, Selected, StepChoice, select
+from mdtree.checkpoints.trajectory import LAST, Best, Selected, StepChoice, saved_at, select
 
 __all__ = [
     "LAST",
+    "Best",
     "Checkpoint",
     "Folder",
     "LazyTensor",
@@ -44,6 +45,7 @@ __all__ = [
     "parts_of",
     "plainest",
     "remove_temporary_folders",
+    "saved_at",
     "select",
     "snapshots",
 ]

@@ -46,8 +46,15 @@ _MOMENTS = _table(
     "best last latest final newest recent current early stop stopped stopping init initial start "
     "end interrupted previous prev backup bak ema swa avg average averaged"
 )
-_STEPS = _table("step steps iter iters iteration iterations update updates")
-_LATEST = frozenset({"last", "latest", "final", "newest", "recent"})
+_LATEST = _table("last latest final newest recent current end")
+_EARLIEST = _table("init initial start")
+_EPOCHS = _table("epoch epochs epo ep e")
+_STEPS = _table(
+    "step steps timestep timesteps iter iters iteration iterations it update updates batch batches "
+    "minibatch"
+)
+_UNNAMED = _table("checkpoint checkpoints ckpt ckpts chkpt ckp snapshot")  # epochs or steps
+_SCALES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}  # iter_4k
 
 # words that say who, and that outweigh the counters in the files
 _SEEDS = _table(
@@ -95,6 +102,7 @@ class _ParsedName:
     when: tuple[str, ...]
     is_seed: bool  # the name has a word for seeds
     is_number: bool  # the name is only a number
+    is_result: bool  # a result is all that it says of a time: val_loss=0.53
 
     @property
     def stem(self) -> tuple[str, ...]:
@@ -131,19 +139,49 @@ class Moment:
     run: tuple[str, ...]  # who the network is
     words: tuple[str, ...]  # that say when
     numbers: tuple[float, ...]  # epochs, steps, in the order of the name
-    is_final: bool  # it is called so, or says nothing of a time
+    is_result: bool = False  # a result instead of a time
 
     @property
-    def order(self) -> tuple[bool, tuple[float, ...], str]:
-        """Sort by it: the final checkpoint comes last, `best` and the like first."""
-        return self.is_final, self.numbers, self.name
+    def time(self) -> tuple[int, tuple[float, ...]]:
+        """Compare by it: the initial weights, numbers, names without a time, the last weights.
+
+        `best`, an average or a result are at an unknown time: before the first number.
+        """
+        if not _LATEST.isdisjoint(self.words):
+            return 2, self.numbers
+        if self.numbers or self.is_result:
+            return 0, self.numbers
+        if _MOMENTS.isdisjoint(self.words):
+            return 1, ()
+        return (0 if _EARLIEST.isdisjoint(self.words) else -1), ()
 
     @property
-    def step(self) -> float | None:
+    def has_time(self) -> bool:
+        """Whether it can be compared with others of its run."""
+        return self.time != (0, ())
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """Sort by it; of one time, the plainest name comes last: no average over the run."""
+        return *self.time, -len(self.words), self.run, self.name
+
+    @property
+    def counts(self) -> tuple[tuple[str, float], ...]:
+        """The numbers with what they count: epoch, step, "" where that is not said, or a word."""
+        counts = []
+        owner = ""
+        for word in self.words:
+            if not word[0].isdigit():
+                owner = word
+                continue
+            kind = "epoch" if owner in _EPOCHS else "step" if owner in _STEPS else owner
+            counts += [("" if kind in _UNNAMED else kind, number) for number in _amounts([word])]
+        return tuple(counts)
+
+    @property
+    def step(self) -> int | None:
         """The number of steps, if a word says that it is one."""
-        pairs = zip(self.words, self.words[1:], strict=False)
-        numbers = (_numbers((after,)) for word, after in pairs if word in _STEPS)
-        return next((found[0] for found in numbers if found), None)
+        return next((int(number) for kind, number in self.counts if kind == "step"), None)
 
     @property
     def label(self) -> str:
@@ -173,9 +211,8 @@ def moments(names: Iterable[str], *, are_counted: bool = False) -> list[Moment]:
             name=name,
             run=parsed.who,
             words=parsed.when,
-            numbers=_numbers(parsed.when),
-            is_final=not _LATEST.isdisjoint(parsed.when)
-            or (_MOMENTS.isdisjoint(parsed.when) and not _numbers(parsed.when)),
+            numbers=() if parsed.is_result else _amounts(parsed.when),
+            is_result=parsed.is_result,
         )
         for name, parsed in parsed_names.items()
     ]
@@ -188,7 +225,7 @@ def is_step(name: str) -> bool:
     (True, False, False)
     """
     parsed = _parse_name(name)
-    return bool(_numbers(parsed.when)) and not parsed.who
+    return bool(_amounts(parsed.when)) and not parsed.who
 
 
 def plainest(names: Iterable[str]) -> list[str]:
@@ -206,16 +243,7 @@ def latest(names: Iterable[str]) -> str:
     >>> latest(["epoch_9.pt", "epoch_10.pt"])
     'epoch_10.pt'
     """
-
-    def lateness(name: str) -> tuple[bool, tuple[float, ...], str]:
-        parsed = _parse_name(name)
-        return (
-            not _LATEST.isdisjoint(parsed.when),
-            _numbers(parsed.when) or _numbers(parsed.who),
-            name,
-        )
-
-    return max(names, key=lateness)
+    return max(moments(names, are_counted=True), key=lambda moment: moment.order).name
 
 
 def _counted(parsed: _ParsedName) -> _ParsedName:
@@ -311,11 +339,13 @@ def _parse_name(name: str) -> _ParsedName:
             who.append(text)
     if when:
         when += measured
+    is_result = bool(results) and not (who or when)
     return _ParsedName(
         who=tuple(who),
-        when=tuple(when if when or who else results),  # val_loss=0.53.ckpt says nothing else
+        when=tuple(results if is_result else when),  # val_loss=0.53.ckpt says nothing else
         is_seed=not _SEEDS.isdisjoint(who),
         is_number=len(tokens) == 1 and tokens[0].is_number,
+        is_result=is_result,
     )
 
 
@@ -361,3 +391,17 @@ def _numbers(parts: Iterable[str]) -> tuple[float, ...]:
         with contextlib.suppress(ValueError):
             numbers += [float(part)] if part[0].isdigit() else []
     return tuple(numbers)
+
+
+def _amounts(parts: Iterable[str]) -> tuple[float, ...]:
+    """Return the numbers among words, and 4000 for 4k: what is counted can be large.
+
+    >>> _amounts(["iter", "4k", "0.5"])
+    (4000.0, 0.5)
+    """
+    amounts: list[float] = []
+    for part in parts:
+        amounts += _numbers([part])
+        if part[0].isdigit() and part[-1] in _SCALES:
+            amounts += [number * _SCALES[part[-1]] for number in _numbers([part[:-1]])]
+    return tuple(amounts)

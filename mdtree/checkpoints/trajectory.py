@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mdtree.checkpoints.snapshots import Moment, moments, snapshots
 from mdtree.exceptions import RecipeError
 
-__all__ = ["LAST", "Selected", "StepChoice", "select"]
+__all__ = ["LAST", "Best", "Selected", "StepChoice", "saved_at", "select"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +57,57 @@ class Selected:
     note: str | None = None  # what was left out
 
 
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """What is known of the best checkpoint of a run from elsewhere than its name."""
+
+    name: str | None = None  # of its file or folder
+    step: float | None = None
+    epoch: float | None = None
+    epochs: float | None = None  # the last one of the run
+
+    def is_at(self, moment: Moment, run: Sequence[Moment]) -> bool:
+        """Return whether a checkpoint of a run was saved at the best step, or at the best epoch."""
+        unnamed = _unnamed(run, epochs=self.epochs, has_steps=self.step is not None)
+        counts = {(kind or unnamed, number) for kind, number in moment.counts}
+        if self.step is not None and any(kind == "step" for kind, _ in counts):
+            # some count what is done, others what comes next
+            return not counts.isdisjoint({("step", self.step), ("step", self.step + 1)})
+        return self.epoch is not None and ("epoch", self.epoch) in counts
+
+
+def _unnamed(run: Iterable[Moment], *, epochs: float | None, has_steps: bool) -> str:
+    """Tell what checkpoint_9 counts: steps, if there were not that many epochs."""
+    largest = max((n for m in run for kind, n in m.counts if not kind), default=0.0)
+    return "epoch" if not has_steps or (epochs is not None and largest <= epochs + 1) else "step"
+
+
+def saved_at(
+    name: str, names: Iterable[str], *, epochs: float | None, has_steps: bool
+) -> tuple[str, float] | None:
+    """Return the step or the epoch at which a checkpoint was saved, where its name says it.
+
+    Args:
+        name: The checkpoint.
+        names: All checkpoints beside it.
+        epochs: The last epoch of the run, where a history says it.
+        has_steps: Whether the history counts steps.
+
+    >>> saved_at("c-20.pt", ["c-10.pt", "c-20.pt"], epochs=3, has_steps=True)
+    >>> saved_at("ckpt-20.pt", ["ckpt-10.pt", "ckpt-20.pt"], epochs=3, has_steps=True)
+    ('step', 20.0)
+    """
+    (moment,) = moments([name])
+    unnamed = _unnamed(moments(names), epochs=epochs, has_steps=has_steps)
+    counts = {kind or unnamed: number for kind, number in moment.counts}
+    kinds = ("step", "epoch") if has_steps else ("epoch",)
+    return next(((kind, counts[kind]) for kind in kinds if kind in counts), None)
+
+
 def select(
     names: Sequence[str],
     choice: StepChoice | None = None,
-    best: Callable[[str], Sequence[str]] = lambda _: (),
+    best: Callable[[str], Best] = lambda _: Best(),
 ) -> list[Selected]:
     """Choose among the checkpoints of a folder; seeds are left as they are.
 
@@ -68,8 +115,7 @@ def select(
         names: Paths below the folder that they share.
         choice: Which steps are asked for.  Without it, the last, where the names tell that a run
             saved them; with it, numbers alone are steps as well.
-        best: Returns what the best checkpoint of a file's run may be called, as far as it is
-            known: a folder, a step, an epoch.
+        best: Returns what is known of the best checkpoint of a file's run.
 
     Raises:
         RecipeError: The best is asked for, and nothing tells which that was.
@@ -87,14 +133,21 @@ def select(
     runs: dict[tuple[str, ...], list[Moment]] = {}
     for moment in found:
         runs.setdefault(moment.run, []).append(moment)
-    if () in runs and len(runs) > 1:
-        return [Selected(names=tuple(names))]  # `best.pt` beside seeds: for a person to settle
+    if () in runs and len(runs) > 1:  # `best.pt` beside seeds, or beside one run with a name
+        if choice is None or len(runs) > 2:  # noqa: PLR2004 - it, and that run
+            return [Selected(names=tuple(names))]  # for a person to settle
+        runs = {(): [moment for run in runs.values() for moment in run]}
     if all(len(run) == 1 for run in runs.values()):
         return [Selected(names=tuple(names))]
     choice = choice or LAST
     if choice.several:
         return list(_steps(runs.values(), choice))
-    chosen = [_chosen(run, choice, best) for run in runs.values()]
+    if choice.kind == "last":
+        if not all(_has_last(run) for run in runs.values()):
+            return [Selected(names=tuple(names))]
+        chosen = [_last(run) for run in runs.values()]
+    else:
+        chosen = [_best(run, best) for run in runs.values()]
     return [
         Selected(
             names=tuple(moment.name for moment in chosen),
@@ -110,19 +163,20 @@ def _steps(runs: Iterable[Sequence[Moment]], choice: StepChoice) -> Iterator[Sel
     """Yield the steps in their order; those of several runs that have one label stand together."""
     by_label: dict[str, list[Moment]] = {}
     for run in runs:
-        ordered = sorted(_numbered(run), key=lambda moment: moment.order)
+        # of several at one time, one: they are not seeds
+        at_times = {moment.label: moment for moment in sorted(_numbered(run), key=_order)}
+        ordered = sorted(at_times.values(), key=_order)
         kept = ordered[:: choice.every]
         for moment in [*kept, *(ordered[-1:] if kept[-1:] != ordered[-1:] else [])]:
             by_label.setdefault(moment.label, []).append(moment)
-    for label, same in sorted(by_label.items(), key=lambda item: item[1][0].order):
+    for label, same in sorted(by_label.items(), key=lambda item: _order(item[1][0])):
         names = tuple(moment.name for moment in same)
         yield Selected(names=names, label=label, step=_step(same))
 
 
 def _step(same: Iterable[Moment]) -> int | None:
     steps = {moment.step for moment in same}
-    step = steps.pop() if len(steps) == 1 else None
-    return None if step is None else int(step)
+    return steps.pop() if len(steps) == 1 else None
 
 
 def _numbered(run: Sequence[Moment]) -> list[Moment]:
@@ -130,20 +184,31 @@ def _numbered(run: Sequence[Moment]) -> list[Moment]:
     return [moment for moment in run if moment.numbers] or list(run)
 
 
-def _chosen(
-    run: Sequence[Moment], choice: StepChoice, best: Callable[[str], Sequence[str]]
-) -> Moment:
-    last = max(run, key=lambda moment: moment.order)
-    if choice.kind == "last":
-        return last
+def _order(moment: Moment) -> tuple[object, ...]:
+    return moment.order
+
+
+def _last(run: Sequence[Moment]) -> Moment:
+    return max(run, key=_order)
+
+
+def _has_last(run: Sequence[Moment]) -> bool:
+    """Return whether names tell the last: not so of `best.pt` and `swa.pt`, nor of two losses."""
+    return _last(run).has_time or sum(not moment.has_time for moment in run) == 1
+
+
+def _best(run: Sequence[Moment], best: Callable[[str], Best]) -> Moment:
+    called = [moment for moment in run if "best" in moment.words]
+    if called:
+        return _last(called)
+    last = _last(run)
+    known = best(last.name)
     for moment in run:
-        if "best" in moment.words:
+        if known.name is not None and known.name in moment.name.split("/"):
             return moment
-    for wanted in best(last.name):
-        for moment in run:
-            called = [*moment.name.split("/"), *(f"{number:g}" for number in moment.numbers)]
-            if wanted in called:
-                return moment
+    at_best = [moment for moment in run if known.is_at(moment, run)]
+    if at_best:
+        return _last(at_best)
     raise RecipeError(
         f"which checkpoint was the best is not known: no file beside {last.name:.200} is called "
         "best, and no history of the run says it (--steps last takes the last one)"

@@ -118,7 +118,7 @@ def command(
 
     failing_modes = _modes(fail_on)
     facts = checked_facts(words(options["facts"]))
-    if len(paths) == 1 and holds_only_rows(paths[0], named_recipe(options)):
+    if len(paths) == 1 and holds_only_rows(paths[0], named_recipe(options, paths[0])):
         rows = _chosen(
             of_protocol(load_rows(Path(paths[0]), failed=True), options["protocol"]), only
         )
@@ -190,7 +190,7 @@ def _judged(
     options: dict[str, Any],
 ) -> tuple[Diagnoser, list[Row]]:
     """Measure what the verdicts need; without a recipe, read what the files tell."""
-    if has_recipe(paths[0], named_recipe(options)):
+    if has_recipe(paths[0], named_recipe(options, paths[0])):
         return _measured(paths, name, only, facts, options)
     from mdtree.diagnosis import with_facts
     from mdtree.measurement import rows_from_files

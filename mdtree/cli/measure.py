@@ -93,6 +93,10 @@ def command(
     target = rows_file(directories[0], out)
     if dry_run:
         run = measurement.dry_run(request, out=target)
+        tell = FoundPrinter()
+        for item in run.planned:
+            if item.pending:
+                tell(item.task)
         _print_plan(run, share_of_work(options), as_json)
         ctx.exit(1 if any(item.fault is not None for item in run.planned) else 0)
     with resumable(), results_alone(options), Bar("measuring") as bar:

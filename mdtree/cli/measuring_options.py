@@ -11,7 +11,7 @@ import click
 from mdtree.cli.executor_options import executor_options
 from mdtree.exceptions import RecipeError
 from mdtree.messages import nearest
-from mdtree.recipes import RECIPE_NAME, Recipe, recipe_from_words, words
+from mdtree.recipes import RECIPE_NAME, Recipe, has_recipe, recipe_from_words, words
 from mdtree.rows import DEFAULT_PROTOCOL, FACTS, PROTOCOLS, Fact, check_protocol, is_address
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def make_request(
         directory,
         others=others,
         steps=options["steps"],
-        recipe=recipe or named_recipe(options),
+        recipe=recipe or named_recipe(options, directory),
         metrics=metrics,
         protocol=options["protocol"],
         seed=options["seed"],
@@ -158,7 +158,7 @@ def make_request(
     )
 
 
-def named_recipe(options: dict[str, Any]) -> Path | Recipe | None:
+def named_recipe(options: dict[str, Any], directory: str | Path) -> Path | Recipe | None:
     """Return the recipe that the command line names, or describes word by word."""
     path: Path | None = options["recipe_path"]
     if options["model"] is not None:
@@ -166,7 +166,8 @@ def named_recipe(options: dict[str, Any]) -> Path | Recipe | None:
             raise RecipeError("--recipe and --model both describe the network: use only one")
         return recipe_from_words(_content(options))
     given = [name for name in ("model_arg", "data", "data_arg", "loss") if options[name]]
-    if options["data"] and path is None and not options["model_arg"]:
+    has_own = not is_address(directory) and has_recipe(directory, None)
+    if options["data"] and path is None and not has_own and not options["model_arg"]:
         return recipe_from_words(_content({**options, "model": _SELF_DESCRIBED}))
     if given:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mdtree.checkpoints import (
+    Best,
     Folder,
     Selected,
     find_folders,
     find_stored_folders,
     named_files,
+    saved_at,
     select,
 )
 from mdtree.exceptions import MdtreeError, RecipeError
@@ -119,8 +121,11 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
         as_text(Path(os.path.relpath(path, shared)).as_posix()): path for path in folder.files
     }
 
-    def best(name: str) -> Sequence[str]:
-        return _best(read_record(by_name[name], request.root)) if request.storage is None else ()
+    def best(name: str) -> Best:
+        if request.storage is not None:
+            return Best()
+        path = by_name[name]
+        return _best(read_record(path, _root_of(path, (request.root, *request.others))))
 
     for selected in select(list(by_name), request.steps, best):
         files = tuple(by_name[name] for name in selected.names)
@@ -131,7 +136,7 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
             is_best=selected.is_best,
             notes=() if selected.note is None else (selected.note,),
         )
-        yield _with_steps(_with_records(request, group), selected)
+        yield _with_steps(_with_records(request, group, by_name), selected)
 
 
 def _with_steps(group: FoundGroup, selected: Selected) -> FoundGroup:
@@ -169,18 +174,23 @@ def _stamps(folder: Folder, files: Sequence[Path]) -> Mapping[str, str] | None:
     return {name: stamp for name, stamp in folder.stamps.items() if name in known}
 
 
-def _best(record: RunRecord) -> tuple[str, ...]:
-    """List what the best checkpoint may be called: its folder, its step, or its epoch."""
+def _best(record: RunRecord) -> Best:
     point = record.history.best
-    numbers = () if point is None else (point.step, point.epoch)
-    known = [f"{number:g}" for number in numbers if number is not None]
-    # some count what is done, others what comes next
-    after = [f"{number + 1:g}" for number in numbers[:1] if number is not None]
-    return (*([record.best] if record.best else ()), *known[:1], *after, *known[1:])
+    return Best(
+        name=record.best,
+        step=None if point is None else point.step,
+        epoch=None if point is None else point.epoch,
+        epochs=record.history.last_epoch,
+    )
 
 
-def _with_records(request: Request, group: FoundGroup) -> FoundGroup:
-    """Add what trainers have written beside the checkpoints; what the user says comes first."""
+def _with_records(
+    request: Request, group: FoundGroup, by_name: Mapping[str, Path] | None = None
+) -> FoundGroup:
+    """Add what trainers have written beside the checkpoints; what the user says comes first.
+
+    `by_name` are all checkpoints of the folder: a history ends where its checkpoint was saved.
+    """
     if request.storage is not None:
         return group
     roots = (request.root, *request.others)
@@ -204,9 +214,22 @@ def _with_records(request: Request, group: FoundGroup) -> FoundGroup:
         group,
         training=facts,
         origins=origins,
-        histories=tuple(record.history for record in records),
+        histories=tuple(_histories(group.folder.files, records, by_name or {})),
         notes=(*group.notes, *dict.fromkeys(notes)),
     )
+
+
+def _histories(
+    files: Iterable[Path], records: Iterable[RunRecord], by_name: Mapping[str, Path]
+) -> Iterator[History]:
+    names = {path: name for name, path in by_name.items()}
+    for path, record in zip(files, records, strict=True):
+        history = record.history
+        has_steps = any(point.step is not None for point in history.points)
+        saved = path in names and saved_at(
+            names[path], names.values(), epochs=history.last_epoch, has_steps=has_steps
+        )
+        yield history.until(*saved) if saved else history
 
 
 def _root_of(path: Path, roots: Sequence[Path]) -> Path:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mdtree.checkpoints import LazyTensor, list_tensors
 from mdtree.exceptions import DivergedError, MdtreeError
 from mdtree.measurement.found_groups import FoundGroup, check_groups, find
+from mdtree.measurement.members import check_names, copies_of
+from mdtree.measurement.plan import group_task
 from mdtree.measurement.request import Request
 from mdtree.metrics import spectrum_of
 from mdtree.regular_file import open_regular
-from mdtree.rows import Fact, GroupFailure, Measured, Row, Value, mean_over_members
+from mdtree.rows import Fact, GroupFailure, Measured, Row, Value, home_of, mean_over_members
 from mdtree.runs import History, HistoryPoint
 
 __all__ = ["rows_from_files"]
@@ -52,11 +55,11 @@ def rows_from_files(
 
 
 def _row(group: FoundGroup, request: Request) -> Row:
-    files = group.folder.files
     failure = None
     quantities: dict[str, Value] = {}
     parameters: int | None = None
     try:
+        files = _distinct(group, request)
         tensors = {
             str(file): list_tensors(file, trust=request.trust.names).tensors for file in files
         }
@@ -84,6 +87,23 @@ def _row(group: FoundGroup, request: Request) -> Row:
         quantities=quantities,
         failure=failure,
     )
+
+
+def _distinct(group: FoundGroup, request: Request) -> list[Path]:
+    """Return the files, those that are equal once; nothing outside the directory is read.
+
+    Raises:
+        SnapshotsError: They are checkpoints of one run, which are not averaged like seeds.
+        UnsafeError: A link leads out of the directory, and no recipe was named.
+
+    """
+    strict = replace(
+        request, folder=home_of(request.root), trust=replace(request.trust, any_factory=False)
+    )
+    task = group_task(strict, group)
+    check_names(task)
+    copies = copies_of(task)
+    return [path for name, path in task.members.items() if name not in copies]
 
 
 def _logged(points: Sequence[HistoryPoint]) -> dict[str, Value]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdtree.checkpoints import (
+    LAST,
     Checkpoint,
     check_within,
     equal_files,
@@ -18,6 +19,7 @@ from mdtree.checkpoints import (
     latest,
     load_checkpoint,
     plainest,
+    select,
     snapshots,
 )
 from mdtree.exceptions import SnapshotsError
@@ -45,12 +47,12 @@ def check_names(task: GroupTask) -> None:
 
     Equal files are one network, whatever they are called.  Names that a recipe lists are believed.
     """
+    for path in task.files if task.at_hand else ():
+        home = _home(task, path)
+        if home is not None:
+            check_within(path, home)  # before anything is read to compare it
     if task.listed or snapshots(task.members) is None:
         return
-    home = _home(task)
-    if home is not None:
-        for path in task.members.values():
-            check_within(path, home)
     copies = copies_of(task)
     left = [name for name in task.members if name not in copies]
     while (pair := snapshots(left)) is not None:
@@ -161,13 +163,15 @@ def _loaded(task: GroupTask, network: Network, name: str, path: Path) -> Checkpo
         name=name,
         trust=task.trust.names,
         key=task.recipe.weights_key,
-        within=_home(task),
+        within=_home(task, path),
     )
 
 
-def _home(task: GroupTask) -> Path | None:
-    """Give the folder out of which no link may lead: that of a recipe which nobody has named."""
-    return None if task.trust.any_factory or task.storage is not None else task.folder
+def _home(task: GroupTask, path: Path) -> Path | None:
+    """Return the directory out of which no link may lead, unless the user has named the recipe."""
+    if task.trust.any_factory or task.storage is not None:
+        return None
+    return next((root for root in task.others if root in path.parents), task.folder)
 
 
 def _are_same(first: Checkpoint, second: Checkpoint, trained: Iterable[str]) -> bool:
@@ -192,12 +196,19 @@ def _refusal(
     counters: Mapping[str, Mapping[str, float]] | None = None,
 ) -> SnapshotsError:
     first, second = (_with_counters(name, (counters or {}).get(name, {})) for name in pair)
+    names = list(names)
     last = task.members[latest(names)]
+    steps = ""
+    if len(chosen := select(names, LAST)[0].names) < len(names):
+        steps = (
+            "measure the last of each run with --steps last, where numbers without a word are "
+            f"steps as well (it takes {', '.join(chosen):.200}), "
+        )
     return SnapshotsError(
         f"{first} and {second} look like snapshots of one run, not like seeds: error bars over "
-        "them would be far too small. Name the files after their seeds (seed-0, seed-1, ...), or "
-        f"measure one of them alone (mdtree measure {last!s:.400} --recipe ...); if they are "
-        "different seeds, list them in the recipe (groups, files)"
+        "them would be far too small. Name the files after their seeds (seed-0, seed-1, ...), "
+        f"{steps}or measure one of them alone (mdtree measure {last!s:.400} --recipe ...); if they "
+        "are different seeds, list them in the recipe (groups, files)"
     )
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "Planned",
     "estimate",
     "find_groups",
+    "group_task",
     "groups",
     "plan",
     "survey",
@@ -83,23 +84,27 @@ def find_groups(request: Request) -> list[GroupTask]:
 
 
 def _tasks(request: Request, found: Iterable[FoundGroup]) -> Iterator[GroupTask]:
-    terms = {field.name: getattr(request, field.name) for field in fields(MeasurementSettings)}
     digest = _data_digest(request)
     for group in found:
-        folder = group.folder
-        if request.groups is None or folder.name in request.groups:
-            yield GroupTask(
-                **terms,
-                group=folder.name,
-                files=folder.files,
-                facts={**group.training, **request.recipe.facts, **group.stated},
-                data_digest=digest,
-                stamps=folder.stamps,
-                listed=bool(request.recipe.groups),
-                origins=group.origins,
-                logged_accuracy=group.logged_accuracy,
-                notes=group.notes,
-            )
+        if request.groups is None or group.group in request.groups:
+            yield group_task(request, group, digest)
+
+
+def group_task(request: Request, group: FoundGroup, data_digest: str | None = None) -> GroupTask:
+    """Return all that a worker needs to measure a group."""
+    terms = {field.name: getattr(request, field.name) for field in fields(MeasurementSettings)}
+    return GroupTask(
+        **terms,
+        group=group.group,
+        files=group.folder.files,
+        facts={**group.training, **request.recipe.facts, **group.stated},
+        data_digest=data_digest,
+        stamps=group.folder.stamps,
+        listed=bool(request.recipe.groups),
+        origins=group.origins,
+        logged_accuracy=group.logged_accuracy,
+        notes=group.notes,
+    )
 
 
 def plan(tasks: Iterable[GroupTask], index: Index) -> Iterator[Planned]:

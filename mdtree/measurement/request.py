@@ -24,7 +24,6 @@ class Request(MeasurementSettings):
 
     root: Path  # a directory, or one weights file; not looked at where there is a storage
     groups: frozenset[str] | None = None  # None: all that there are
-    others: tuple[Path, ...] = ()  # directories like the root, of runs with other seeds
     steps: StepChoice | None = None  # None: the last, where a run saved several
 
 

@@ -28,6 +28,7 @@ class MeasurementSettings:
     allow_download: bool
     dtype: str | None = None  # float32 | float64; None: as the network is
     storage: str | None = None  # the address below which the files are; None: on this machine
+    others: tuple[Path, ...] = ()  # directories beside the first, of runs with other seeds
 
 
 @dataclass(frozen=True, kw_only=True)

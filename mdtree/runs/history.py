@@ -70,6 +70,22 @@ class History:
         """Return the largest known value of a field."""
         return max(self._values(self.points, name), default=None)
 
+    def until(self, kind: str, number: float) -> History:
+        """Return what was logged up to a `step` or an `epoch`.
+
+        >>> two = History(points=(HistoryPoint(epoch=1), HistoryPoint(epoch=2)))
+        >>> two.until("epoch", 1) == History(points=two.points[:1])
+        True
+        """
+        places = [getattr(point, kind) for point in self.points]
+        later = (n for n, place in enumerate(places) if place is not None and place > number)
+        return History(points=self.points[: next(later, None)])
+
+    @property
+    def last_epoch(self) -> float | None:
+        """Return the last epoch that was logged."""
+        return max((p.epoch for p in self.points if p.epoch is not None), default=None)
+
     @property
     def best(self) -> HistoryPoint | None:
         """Return the point of the highest test accuracy, or else of the lowest test loss."""

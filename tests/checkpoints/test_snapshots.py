@@ -201,7 +201,7 @@ def test_counters_of_different_kinds_are_not_compared():
         (["best.pt", "last.pt"], "last.pt"),
         (["checkpoint-12.pth.tar", "last.pth.tar", "model_best.pth.tar"], "last.pth.tar"),
         (["model_9.pth", "model_10.pth"], "model_10.pth"),
-        (["nan.pt", "model_0.pth"], "model_0.pth"),
+        (["nan.pt", "model_0.pth"], "nan.pt"),
     ],
 )
 def test_the_last_of_several_is_chosen_by_what_they_count(names, last):

@@ -35,7 +35,9 @@ COMMANDS = [
 
 
 def examples_in(text):
-    return re.findall(r"^ +mdtree .*$", text.partition("Example")[2], flags=re.MULTILINE)
+    return re.findall(
+        r"^ +mdtree .*$", text.partition("Example")[2].partition("Options:")[0], flags=re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize(("path", "command"), COMMANDS)
@@ -88,7 +90,7 @@ def test_help_and_version_are_results(mdtree):
     [
         ([], "Usage: mdtree"),
         (["measur"], "No such command 'measur'"),
-        (["measure"], "Missing argument 'DIRECTORY'"),
+        (["measure"], "Missing argument 'DIRECTORY...'"),
         (["measure", "x", "--no-such"], "No such option"),
         (["rows", "sow"], "No such command 'sow'"),
         (["rows", "show", "nowhere.jsonl"], "nowhere.jsonl does not exist"),
@@ -108,7 +110,7 @@ def test_wrong_use_is_told_on_stderr_with_exit_code_2(mdtree, args, words):
         (RecipeError("two:\n  one\n  two"), 2, "error: two:\n  one\n  two\n"),
         (LockedError("x is being written"), 4, "error: x is being written\n"),
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
-        (MemoryError("17 GiB"), 2, "error: the memory is full (17 GiB)"),
+        (MemoryError("17 GiB"), 2, "error: out of memory (17 GiB)"),
         (click.Abort(), 130, "Interrupted.\n"),
         (Stopped(signal.SIGTERM), 143, "Interrupted.\n"),
     ],

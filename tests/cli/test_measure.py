@@ -60,7 +60,7 @@ def test_fewer_metrics_with_other_settings_take_nothing_of_what_was_measured(mdt
     before = (zoo / "rows.jsonl").read_text().splitlines()
     ran = mdtree("measure", zoo, "--metrics", "error_rate", "--seed", 1)
     assert ran.code == 0
-    assert "2 groups measured before with other settings: the earlier rows stay in" in ran.err
+    assert "2 groups measured before with other settings: the earlier rows also stay in" in ran.err
     lines = (zoo / "rows.jsonl").read_text().splitlines()
     assert len(lines) == 4
     assert set(before) < set(lines)
@@ -109,7 +109,10 @@ def test_without_a_recipe_the_command_line_can_say_it(mdtree, tmp_path):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--model", "cnn", "--recipe", "r.yaml"], "--recipe and --model are two ways"),
+        (
+            ["--model", "cnn", "--recipe", "r.yaml"],
+            "--recipe and --model both describe the network",
+        ),
         (["--model-arg", "width=2"], "--model-arg: needs --model"),
         (["--data", "digits", "--loss", "mse"], "--data, --loss: needs --model"),
         (["--model", "cnn", "--model-arg", "width"], "expected key=value, got 'width'"),

@@ -1,7 +1,8 @@
-"""Nothing passes for seeds that is none: snapshots of one run, and files that hold the same."""
+"""Checkpoints of one run are never averaged as seeds, and files that hold the same count once."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 
@@ -52,27 +53,52 @@ def group(runs, names, seed=10):
         write(runs / "run" / name, seed + number)
 
 
-LAYOUTS = [
+TRAJECTORIES = [  # the last one is measured
     [f"epoch_{number}.pt" for number in range(1, 11)],
     ["best.pt", "last.pt"],
     ["epoch=0-step=2.ckpt", "epoch=1-step=4.ckpt", "last.ckpt"],
-    ["epoch=3-step=400.ckpt", "epoch=3-step=400-v1.ckpt"],
-    ["checkpoint-12.pth.tar", "last.pth.tar", "model_best.pth.tar"],
-    ["checkpoint.pth.tar", "model_best.pth.tar"],
+    ["checkpoint-12.pth.tar", "model_best.pth.tar", "last.pth.tar"],
+    ["model_best.pth.tar", "checkpoint.pth.tar"],
     ["ckpt_epoch_10.pth", "ckpt_epoch_20.pth"],
     ["resnet18-epoch60.pth", "resnet18-epoch90.pth"],
     ["step=1000.ckpt", "step=2000.ckpt"],
     ["iter_4000.pth", "iter_8000.pth", "latest.pth"],
-    ["model_0004999.pth", "model_final.pth"],
+    ["iter_4k.pth", "iter_16k.pth"],
     ["best_model.pth", "model.pth"],
-    ["net_exp_0.pkl", "net_exp_0_best.pkl", "net_exp_0_early_stopped_model.pkl"],
+    ["net_exp_0_best.pkl", "net_exp_0_early_stopped_model.pkl", "net_exp_0.pkl"],
     ["seed_0_epoch_1.pt", "seed_0_epoch_2.pt"],
     ["epoch_1.safetensors", "epoch_2.safetensors"],
 ]
 
 
-@pytest.mark.parametrize("names", LAYOUTS, ids=lambda names: names[0])
-def test_snapshots_of_one_run_end_their_group_alone(mdtree, runs, names):
+@pytest.mark.parametrize("names", TRAJECTORIES, ids=lambda names: names[0])
+def test_one_checkpoint_of_a_run_is_measured_and_that_is_said(mdtree, runs, names):
+    group(runs, names)
+
+    ran = mdtree("measure", runs)
+
+    assert ran.code == 0
+    assert ran.err == f"run: last of {len(names)} checkpoints that one run saved\n"
+    row = rows_of(runs / "rows.jsonl")["run"]
+    assert list(row.provenance.weights) == names[-1:]
+    assert len(row.quantities["test_error"].members) == 1
+    assert row.provenance.notes == (f"last of {len(names)} checkpoints that one run saved",)
+    assert counts(mdtree("measure", runs)) == "0 measured, 2 already there, 0 failed"
+
+
+UNSETTLED = [  # names, and what --steps last takes of them
+    (["best.pt", "seed_0.pt", "seed_1.pt"], None),
+    (["best.pt", "0.pt", "1.pt"], "1.pt"),
+    (["best.pt", "swa.pt"], None),
+    (["val_loss=0.53.ckpt", "val_loss=0.61.ckpt"], None),
+    (["epoch=3-step=400.ckpt", "epoch=3-step=400-v1.ckpt"], "epoch=3-step=400-v1.ckpt"),
+    (["model_0004999.pth", "model_final.pth"], "model_final.pth"),
+    (["best.pt", "resnet18-epoch60.pth", "resnet18-epoch90.pth"], "resnet18-epoch90.pth"),
+]
+
+
+@pytest.mark.parametrize(("names", "last"), UNSETTLED, ids=lambda value: value and value[0])
+def test_what_a_person_must_settle_ends_its_group_alone(mdtree, runs, names, last):
     group(runs, names)
 
     ran = mdtree("measure", runs)
@@ -85,11 +111,30 @@ def test_snapshots_of_one_run_end_their_group_alone(mdtree, runs, names):
     assert "Name the files after their seeds" in ran.err
     assert f"mdtree measure {runs / 'run'}" in ran.err
     assert "list them in the recipe" in ran.err
+    assert ("with --steps last" in ran.err) is (last is not None)
     rows = rows_of(runs / "rows.jsonl")
     assert rows["run"].failure.kind == "SnapshotsError"
     assert {Missing} == {type(value) for value in rows["run"].quantities.values()}
     assert {Measured} == {type(value) for value in rows["good"].quantities.values()}
     assert (mdtree("measure", runs).code, rows_of(runs / "rows.jsonl")) == (1, rows)
+
+    ran = mdtree("measure", runs, "--steps", "last")
+    assert ran.code == (1 if last is None else 0)
+    row = rows_of(runs / "rows.jsonl")["run"]
+    assert list(row.provenance.weights if row.failure is None else ()) == [last] * (
+        last is not None
+    )
+
+
+@pytest.mark.parametrize("steps", ["all", "every:2", "best", "last"])
+def test_no_choice_of_steps_averages_checkpoints_of_one_run(mdtree, runs, steps):
+    group(runs, ["epoch_1.pt", "epoch=2-v_loss=0.1.pt", "epoch_2.pt", "epoch_2.ckpt", "best.pt"])
+    mdtree("measure", runs, "--steps", steps)
+    rows = rows_of(runs / "rows.jsonl")
+    assert any(name.startswith("run") for name in rows)
+    for name, row in rows.items():
+        if name.startswith("run") and row.failure is None:
+            assert len(row.provenance.weights) == 1
 
 
 @pytest.mark.parametrize(
@@ -132,6 +177,12 @@ def test_what_checkpoints_count_inside_tells_where_names_do_not(
     name = next(iter(values[0])) if counter == "meta" else counter
     first = values[0][name] if counter == "meta" else values[0]
     assert f"failed run: {names[0]} ({name} {first}) and {names[1]} ({name} " in ran.err
+    assert (
+        f"--steps last, where numbers without a word are steps as well (it takes {names[-1]})"
+        in (ran.err)
+    )
+    assert mdtree("measure", runs, "--steps", "last").code == 0
+    assert list(rows_of(runs / "rows.jsonl")["run"].provenance.weights) == names[-1:]
 
 
 def test_seeds_that_were_stopped_at_different_epochs_are_seeds(mdtree, runs):
@@ -161,32 +212,45 @@ def huggingface(runs):
 
 
 @pytest.mark.parametrize(
-    ("names", "states"),
+    ("names", "states", "last"),
     [
-        (["checkpoint-30", "checkpoint-60"], True),
-        (["checkpoint-30", "checkpoint-60"], False),
-        (["checkpoint-30", "checkpoint-60", "."], False),  # and the model at the end
-        (["bert-1", "bert-2"], True),
+        (["checkpoint-60", "checkpoint-120"], True, "checkpoint-120"),
+        (["checkpoint-60", "checkpoint-120"], False, "checkpoint-120"),
+        (["checkpoint-60", "checkpoint-120", "."], False, ""),  # and the model at the end
     ],
 )
-def test_folders_of_hugging_face_s_trainer_are_snapshots(mdtree, runs, names, states):
+def test_of_the_folders_of_hugging_face_s_trainer_the_last_is_measured(
+    mdtree, runs, names, states, last
+):
     huggingface(runs)
     trainer_folders(runs / "run", names, states=states)
     trainer_folders(runs / "seeds", ["seed-0", "seed-1"])
 
     ran = mdtree("measure", runs)
 
+    assert ran.code == 0
+    assert f"run: last of {len(names)} checkpoints that one run saved" in ran.err
+    (member,) = rows_of(runs / "rows.jsonl")["run"].provenance.weights.values()
+    weights = runs / "run" / last / "model.safetensors"
+    assert member == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert len(rows_of(runs / "rows.jsonl")["seeds"].provenance.weights) == 2
+
+
+def test_folders_whose_trainer_counted_on_are_not_seeds(mdtree, runs):
+    huggingface(runs)
+    names = ["bert-1", "bert-2"]
+    trainer_folders(runs / "run", names)
+    ran = mdtree("measure", runs)
     assert ran.code == 1
-    assert "1 measured, 0 already there, 1 failed" in ran.out
     assert f"failed run: {names[0]}/model.safetensors" in ran.err
     assert rows_of(runs / "rows.jsonl")["run"].failure.kind == "SnapshotsError"
-    assert len(rows_of(runs / "rows.jsonl")["seeds"].provenance.weights) == 2
+    assert "(it takes bert-2/model.safetensors)" in ran.err
 
 
 # Lightning calls what torch has deprecated
 @pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated")
 @pytest.mark.parametrize("epochs", [1, 2])
-def test_what_lightning_saves_of_one_run_is_one_network_or_an_error(mdtree, runs, epochs):
+def test_what_lightning_saves_of_one_run_is_one_network(mdtree, runs, epochs):
     with usable():
         import lightning
 
@@ -218,12 +282,9 @@ def test_what_lightning_saves_of_one_run_is_one_network_or_an_error(mdtree, runs
 
     ran = mdtree("measure", runs)
 
-    if epochs == 1:
-        assert ran.code == 0
-        assert "counted once run: last.ckpt " in ran.out
-    else:
-        assert ran.code == 1
-        assert "failed run: epoch=0-step=1.ckpt and epoch=1-step=2.ckpt look like snap" in ran.err
+    assert ran.code == 0
+    assert f"run: last of {epochs + 1} checkpoints that one run saved" in ran.err
+    assert list(rows_of(runs / "rows.jsonl")["run"].provenance.weights) == ["last.ckpt"]
 
 
 def counts(ran):
@@ -236,40 +297,48 @@ def cells(ran, name):
 
 
 def test_equal_files_are_one_network_and_that_is_said(mdtree, runs):
-    write(runs / "run" / "best.pt", 5)
-    shutil.copy(runs / "run" / "best.pt", runs / "run" / "last.pt")
+    write(runs / "run" / "a.pt", 5)
+    shutil.copy(runs / "run" / "a.pt", runs / "run" / "b.pt")
 
     ran = mdtree("measure", runs)
 
     assert (ran.code, ran.err) == (0, "")
-    assert "counted once run: last.pt is identical to best.pt\n" in ran.out
+    assert "counted once run: b.pt is identical to a.pt\n" in ran.out
     assert cells(ran, "run")[1] == "1"
     assert cells(ran, "good")[1] == "2"
     row = rows_of(runs / "rows.jsonl")["run"]
-    assert row.provenance.weights.keys() == {"best.pt"}
+    assert row.provenance.weights.keys() == {"a.pt"}
     assert len(row.quantities["test_error"].members) == 1
     (known,) = row.provenance.copies.items()
     assert (known[0], known[1].of, known[1].sha256) == (
-        *("last.pt", "best.pt"),
-        row.provenance.weights["best.pt"],
+        *("b.pt", "a.pt"),
+        row.provenance.weights["a.pt"],
     )
-    assert "counted once run: last.pt is" in mdtree("rows", "show", runs / "rows.jsonl").out
+    assert "counted once run: b.pt is" in mdtree("rows", "show", runs / "rows.jsonl").out
 
     before = (runs / "rows.jsonl").read_bytes()
     again = mdtree("measure", runs)
     assert counts(again) == "0 measured, 2 already there, 0 failed"
-    assert "counted once run: last.pt is identical to best.pt\n" in again.out
+    assert "counted once run: b.pt is identical to a.pt\n" in again.out
     assert (runs / "rows.jsonl").read_bytes() == before
+
+
+def test_the_best_that_is_the_last_is_one_network(mdtree, runs):
+    write(runs / "run" / "best.pt", 5)
+    shutil.copy(runs / "run" / "best.pt", runs / "run" / "last.pt")
+    ran = mdtree("measure", runs)
+    assert ran.code == 0
+    assert cells(ran, "run")[1] == "1"
+    assert list(rows_of(runs / "rows.jsonl")["run"].provenance.weights) == ["last.pt"]
 
 
 @pytest.mark.parametrize(
     ("names", "kept"),
     [
-        (["best.pt", "last.pt"], "best.pt"),
         (["seed-0.pt", "seed-0.safetensors"], "seed-0.pt"),
         (["a.pt", "b.safetensors"], "a.pt"),
-        (["best.safetensors", "last.ckpt"], "best.safetensors"),
-        (["0_best.pt", "0.pt"], "0.pt"),
+        (["best.pt", "0.pt"], "0.pt"),
+        (["0.safetensors", "last.ckpt"], "0.safetensors"),
     ],
 )
 def test_the_same_weights_in_other_files_are_one_network_too(mdtree, runs, names, kept):
@@ -323,32 +392,26 @@ def test_the_best_of_several_seeds_is_no_further_seed(mdtree, runs):
 
 def test_equal_folders_of_hugging_face_are_one_network(mdtree, runs):
     huggingface(runs)
-    trainer_folders(runs / "run", ["best"])
-    shutil.copytree(runs / "run" / "best", runs / "run" / "last")
+    trainer_folders(runs / "run", ["a"])
+    shutil.copytree(runs / "run" / "a", runs / "run" / "b")
     ran = mdtree("measure", runs)
     assert ran.code == 0
-    assert "run: last/model.safetensors is identical to best/model.safetensors\n" in ran.out
-
-
-def change_a_copy(run):
-    write(run / "last.pt", 6)
-    (run / "best.pt").rename(run / "seed-0.pt")
-    (run / "last.pt").rename(run / "seed-1.pt")
+    assert "run: b/model.safetensors is identical to a/model.safetensors\n" in ran.out
 
 
 @pytest.mark.parametrize(
     ("touch", "checkpoints"),
     [
-        (lambda run: (run / "last.pt").unlink(), 1),
-        (lambda run: (run / "best.pt").unlink(), 1),
-        (lambda run: (run / "last.pt").rename(run / "final.pt"), 1),
-        (lambda run: shutil.copy(run / "last.pt", run / "latest.pt"), 1),
-        (change_a_copy, 2),
+        (lambda run: (run / "b.pt").unlink(), 1),
+        (lambda run: (run / "a.pt").unlink(), 1),
+        (lambda run: (run / "b.pt").rename(run / "c.pt"), 1),
+        (lambda run: shutil.copy(run / "b.pt", run / "c.pt"), 1),
+        (lambda run: write(run / "b.pt", 6), 2),
     ],
 )
 def test_copies_that_change_are_changed_inputs(mdtree, runs, touch, checkpoints):
-    write(runs / "run" / "best.pt", 5)
-    shutil.copy(runs / "run" / "best.pt", runs / "run" / "last.pt")
+    write(runs / "run" / "a.pt", 5)
+    shutil.copy(runs / "run" / "a.pt", runs / "run" / "b.pt")
     mdtree("measure", runs)
     touch(runs / "run")
     assert counts(mdtree("measure", runs)) == "1 measured, 1 already there, 0 failed"
@@ -356,12 +419,20 @@ def test_copies_that_change_are_changed_inputs(mdtree, runs, touch, checkpoints)
     assert counts(mdtree("measure", runs)) == "0 measured, 2 already there, 0 failed"
 
 
-def test_a_copy_that_goes_on_training_makes_snapshots(mdtree, runs):
-    write(runs / "run" / "best.pt", 5)
-    shutil.copy(runs / "run" / "best.pt", runs / "run" / "last.pt")
+@pytest.mark.parametrize(
+    ("touch", "measured"),
+    [
+        (lambda run: write(run / "last.pt", 6), 1),  # it was trained further
+        (lambda run: write(run / "best.pt", 6), 0),
+        (lambda run: write(run / "epoch_3.pt", 6), 0),
+        (lambda run: (run / "last.pt").unlink(), 1),
+    ],
+)
+def test_a_run_is_measured_again_if_its_last_checkpoint_changes(mdtree, runs, touch, measured):
+    group(runs, ["best.pt", "last.pt"])
     assert mdtree("measure", runs).code == 0
-    write(runs / "run" / "last.pt", 6)
-    assert "failed run: best.pt and last.pt look like snapshots" in mdtree("measure", runs).err
+    touch(runs / "run")
+    assert counts(mdtree("measure", runs)).startswith(f"{measured} measured, ")
 
 
 def test_rows_of_false_seeds_from_earlier_are_not_kept(mdtree, runs):
@@ -384,8 +455,9 @@ def test_rows_of_false_seeds_from_earlier_are_not_kept(mdtree, runs):
 
     ran = mdtree("measure", runs)
 
-    assert counts(ran) == "1 measured, 1 already there, 1 failed"
-    assert "failed run: epoch_1.pt and epoch_2.pt look like snapshots" in ran.err
+    assert counts(ran) == "2 measured, 1 already there, 0 failed"
+    assert "run: last of 2 checkpoints that one run saved" in ran.err
+    assert list(rows_of(runs / "rows.jsonl")["run"].provenance.weights) == ["epoch_2.pt"]
     assert "counted once equal: seed-1.pt is identical to seed-0.pt\n" in ran.out
 
 
@@ -407,61 +479,73 @@ def test_names_that_a_recipe_lists_are_believed_and_equal_files_are_still_one(md
 
 
 def test_one_snapshot_may_be_measured(mdtree, runs, tmp_path):
-    group(runs, ["epoch_9.pt", "epoch_10.pt"])
+    group(runs, ["model_9.pt", "model_final.pt"])
     ran = mdtree("measure", runs)
-    last = runs / "run" / "epoch_10.pt"
+    last = runs / "run" / "model_final.pt"
     assert f"mdtree measure {last} --recipe" in ran.err
     words = ("--recipe", runs / "mdtree.yaml", "--out", tmp_path / "one.jsonl")
     assert mdtree("measure", last, *words).code == 0
     assert mdtree("weights", runs).code == 0
 
 
-def test_a_dry_run_tells_snapshots_and_counts_equal_files_once(mdtree, runs):
+def unsettled(runs):
+    """Write what ends its group, and copies."""
     group(runs, ["epoch_1.pt", "epoch_2.pt"])
-    shutil.copytree(runs / "good", runs / "twice")
-    shutil.copy(runs / "twice" / "seed-0.safetensors", runs / "twice" / "seed-2.safetensors")
+    for number, name in enumerate(["best.pt", "0.pt", "1.pt"]):
+        write(runs / "stuck" / name, 20 + number)
+    write(runs / "twice" / "0.pt", 5)
+    shutil.copy(runs / "twice" / "0.pt", runs / "twice" / "best.pt")
+
+
+def test_a_dry_run_tells_what_a_run_does_and_counts_equal_files_once(mdtree, runs):
+    unsettled(runs)
 
     ran = mdtree("measure", runs, "--dry-run")
 
     assert ran.code == 1  # as a run would end
-    assert "will fail run: epoch_1.pt and epoch_2.pt look like snapshots" in ran.err
-    assert cells(ran, "run")[1:] == ["2", "will", "fail"]
-    assert cells(ran, "twice")[1] == "2"
-    assert cells(ran, "twice")[3] == cells(ran, "good")[3]
-    assert "to measure: 2 groups" in ran.out
+    assert "will fail stuck: " in ran.err
+    assert " look like snapshots of one run" in ran.err
+    assert "run: last of 2 checkpoints that one run saved\n" in ran.err
+    assert cells(ran, "stuck")[1:] == ["3", "will", "fail"]
+    assert (cells(ran, "run")[1], cells(ran, "twice")[1]) == ("1", "1")
+    assert cells(ran, "twice")[3] == cells(ran, "run")[3]
+    assert "to measure: 3 groups" in ran.out
 
     plan = json.loads(mdtree("measure", runs, "--dry-run", "--json").out)["groups"]
-    good, run, twice = plan
-    assert twice["checkpoints"] == good["checkpoints"]
-    assert twice["copies"] == {"seed-2.safetensors": "seed-0.safetensors"}
-    assert twice["forward_passes"] == good["forward_passes"] > 0
-    assert (good["copies"], good["fault"], twice["fault"]) == ({}, None, None)
-    assert (run["forward_passes"], run["seconds"]) == (0, 0)
-    assert "look like snapshots" in run["fault"]
+    good, run, stuck, twice = plan
+    assert run["checkpoints"] == ["epoch_2.pt"]
+    assert twice["checkpoints"] == ["0.pt"]
+    assert twice["copies"] == {"best.pt": "0.pt"}
+    assert twice["forward_passes"] == run["forward_passes"] > 0
+    assert (good["copies"], good["fault"], twice["fault"], run["fault"]) == ({}, None, None, None)
+    assert (stuck["forward_passes"], stuck["seconds"]) == (0, 0)
+    assert "look like snapshots" in stuck["fault"]
 
-    mdtree("measure", runs)
+    done = mdtree("measure", runs)
+    assert counts(done) == "3 measured, 0 already there, 1 failed"
+    assert "run: last of 2 checkpoints that one run saved\n" in done.err
     plan = json.loads(mdtree("measure", runs, "--dry-run", "--json").out)["groups"]
-    assert [entry["state"] for entry in plan] == ["measured", "failed before", "measured"]
-    assert plan[2]["checkpoints"] == good["checkpoints"]
+    states = [entry["state"] for entry in plan]
+    assert states == ["measured", "measured", "failed before", "measured"]
+    assert plan[3]["checkpoints"] == ["0.pt"]
 
 
 @pytest.mark.parametrize("equal", [True, False])
-def test_a_dry_run_says_of_the_best_and_the_last_what_a_run_will(mdtree, runs, equal):
-    write(runs / "run" / "best.pt", 5, epoch=3)
-    write(runs / "run" / "last.pt", 5 if equal else 6, epoch=9)
+def test_a_dry_run_says_of_the_best_beside_a_seed_what_a_run_will(mdtree, runs, equal):
+    write(runs / "run" / "0.pt", 5, epoch=9)
+    write(runs / "run" / "best.pt", 5 if equal else 6, epoch=3)
     entry = json.loads(mdtree("measure", runs, "--dry-run", "--json").out)["groups"][1]
     assert (entry["fault"] is None) is equal
     assert mdtree("measure", runs).code == (0 if equal else 1)
 
 
-def test_workers_refuse_snapshots_and_count_once_as_well(mdtree, runs):
-    group(runs, ["epoch_1.pt", "epoch_2.pt"])
-    write(runs / "twice" / "best.pt", 5)
-    shutil.copy(runs / "twice" / "best.pt", runs / "twice" / "last.pt")
+def test_workers_do_the_same(mdtree, runs):
+    unsettled(runs)
     ran = mdtree("measure", runs, "--workers", 2)
-    assert counts(ran) == "2 measured, 0 already there, 1 failed"
-    assert "failed run: epoch_1.pt and epoch_2.pt look like snapshots" in ran.err
-    assert "counted once twice: last.pt is identical to best.pt\n" in ran.out
+    assert counts(ran) == "3 measured, 0 already there, 1 failed"
+    assert "failed stuck: " in ran.err
+    assert list(rows_of(runs / "rows.jsonl")["run"].provenance.weights) == ["epoch_2.pt"]
+    assert "counted once twice: best.pt is identical to 0.pt\n" in ran.out
 
 
 @pytest.fixture
@@ -474,42 +558,52 @@ def address():
 
 
 def test_a_storage_is_held_to_the_same(mdtree, runs, address, tmp_path):
-    group(runs, ["epoch_1.pt", "epoch_2.pt"])
-    write(runs / "twice" / "best.pt", 5)
-    shutil.copy(runs / "twice" / "best.pt", runs / "twice" / "last.pt")
+    unsettled(runs)
     fsspec.filesystem("memory").put(str(runs), "/zoo", recursive=True)
     words = ("--recipe", runs / "mdtree.yaml", "--out", tmp_path / "rows.jsonl")
 
     plan = json.loads(mdtree("measure", address, *words, "--dry-run", "--json").out)["groups"]
-    assert ["look like snapshots" in (entry["fault"] or "") for entry in plan][1]
+    faults = ["look like snapshots" in (entry["fault"] or "") for entry in plan]
+    assert faults[:3] == [False, False, True]
+    assert plan[1]["checkpoints"] == ["epoch_2.pt"]
 
     ran = mdtree("measure", address, *words)
-    assert counts(ran) == "2 measured, 0 already there, 1 failed"
-    assert f"mdtree measure {address}/run/epoch_2.pt --recipe" in ran.err
-    assert "counted once twice: last.pt is identical to best.pt\n" in ran.out
-    assert counts(mdtree("measure", address, *words)) == "0 measured, 2 already there, 1 failed"
+    assert counts(ran) == "3 measured, 0 already there, 1 failed"
+    assert "run: last of 2 checkpoints that one run saved\n" in ran.err
+    assert f"mdtree measure {address}/stuck/1.pt --recipe" in ran.err
+    assert "counted once twice: best.pt is identical to 0.pt\n" in ran.out
+    assert list(rows_of(tmp_path / "rows.jsonl")["run"].provenance.weights) == ["epoch_2.pt"]
+    assert counts(mdtree("measure", address, *words)) == "0 measured, 3 already there, 1 failed"
 
 
 @pytest.mark.usefixtures("short_curves")
 def test_diagnose_fails_for_snapshots_alone_and_tells_what_was_counted_once(mdtree, runs):
-    group(runs, ["epoch_1.pt", "epoch_2.pt"])
-    write(runs / "twice" / "best.pt", 5)
-    shutil.copy(runs / "twice" / "best.pt", runs / "twice" / "last.pt")
+    unsettled(runs)
     page = runs / "report.html"
 
     ran = mdtree("diagnose", runs, "--json", "--html", page)
 
     assert ran.code == 1
-    assert "failed run: epoch_1.pt and epoch_2.pt look like snapshots of one run" in ran.err
-    assert "counted once twice: last.pt is identical to best.pt\n" in ran.err
-    assert {verdict["group"] for verdict in json.loads(ran.out)["verdicts"]} == {"good", "twice"}
-    assert "last.pt is identical to best.pt" in page.read_text()
+    assert "failed stuck: " in ran.err
+    assert " look like snapshots of one run" in ran.err
+    assert "run: last of 2 checkpoints that one run saved\n" in ran.err
+    assert "counted once twice: best.pt is identical to 0.pt\n" in ran.err
+    judged = {verdict["group"] for verdict in json.loads(ran.out)["verdicts"]}
+    assert judged == {"good", "run", "twice"}
+    assert "best.pt is identical to 0.pt" in page.read_text()
 
 
-def test_a_link_out_of_the_directory_is_not_read_to_compare_it(mdtree, runs, tmp_path):
+@pytest.mark.parametrize(
+    "names", [("best.pt", "last.pt"), ("0.pt", "best.pt"), ("seed-0.pt", "seed-1.pt")]
+)
+def test_a_link_out_of_the_directory_is_not_read(mdtree, runs, tmp_path, names):
+    own, linked = names
     write(tmp_path / "elsewhere.pt", 5)
-    group(runs, ["best.pt"])
-    (runs / "run" / "last.pt").symlink_to(tmp_path / "elsewhere.pt")
+    group(runs, [own])
+    (runs / "run" / linked).symlink_to(tmp_path / "elsewhere.pt")
+    dry = mdtree("measure", runs, "--dry-run")
+    assert dry.code == 1
+    assert ", outside " in dry.err
     ran = mdtree("measure", runs)
     assert ran.code == 1
     assert ", outside " in ran.err
@@ -517,19 +611,42 @@ def test_a_link_out_of_the_directory_is_not_read_to_compare_it(mdtree, runs, tmp
     assert ", outside " in mdtree("measure", runs, "--dry-run").err
 
 
-def test_a_damaged_snapshot_is_a_snapshot(mdtree, runs):
+def test_a_link_to_a_step_that_is_not_measured_is_not_followed(mdtree, runs, tmp_path):
+    group(runs, ["last.pt"])
+    (runs / "run" / "best.pt").symlink_to(tmp_path / "nowhere.pt")
+    (runs / "run" / "epoch_1.pt").symlink_to(tmp_path / "nowhere.pt")
+    assert mdtree("measure", runs).code == 0
+
+
+def test_a_damaged_checkpoint_is_not_replaced_by_an_earlier_one(mdtree, runs):
     group(runs, ["epoch_1.pt", "epoch_2.pt"])
     (runs / "run" / "epoch_2.pt").write_bytes(b"damaged")
-    assert (
-        "failed run: epoch_1.pt and epoch_2.pt look like snapshots" in mdtree("measure", runs).err
-    )
-
-
-def test_names_in_the_message_steer_no_terminal(mdtree, runs):
-    group(runs, ["epoch_1\x1b[31m.pt", "epoch_2\x1b[31m.pt"])
     ran = mdtree("measure", runs)
-    assert "\x1b" not in ran.out + ran.err
-    assert r"epoch_1\x1b[31m.pt" in ran.err
+    assert ran.code == 1
+    assert f"failed run: {runs / 'run' / 'epoch_2.pt'} is " in ran.err
+
+
+def test_a_damaged_snapshot_is_a_snapshot(mdtree, runs):
+    group(runs, ["best.pt", "0.pt", "1.pt"])
+    (runs / "run" / "1.pt").write_bytes(b"damaged")
+    assert " look like snapshots of one run" in mdtree("measure", runs).err
+
+
+@pytest.mark.parametrize(
+    ("names", "steps", "told"),
+    [
+        (["epoch_1\x1b[31m.pt", "epoch_2\x1b[31m.pt"], "last", ""),
+        (["epoch_1\x1b[31m.pt", "epoch_2\x1b[31m.pt"], "all", ""),
+        (["epoch_1\x1b[31m.pt", "epoch_2\x1b[31m.pt"], "best", r"epoch_2\x1b[31m.pt"),
+        (["best.pt", "\x1b[m0.pt", "\x1b[m1.pt"], None, r"\x1b[m0.pt"),
+    ],
+)
+def test_names_steer_no_terminal(mdtree, runs, names, steps, told):
+    group(runs, names)
+    for words in (["--dry-run"], []):
+        ran = mdtree("measure", runs, *([] if steps is None else ["--steps", steps]), *words)
+        assert "\x1b" not in ran.out + ran.err
+        assert told in ran.err
 
 
 def test_error_bars_of_two_epochs_would_have_been_too_small(mdtree, runs):

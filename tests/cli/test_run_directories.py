@@ -12,6 +12,7 @@ import torch
 from mdtree.models import mlp
 from mdtree.rows import read_rows
 from mdtree.runtime.torchvision import usable
+from tests.support.zoos import write_zoo
 
 TRAINER = Path(__file__).parents[1] / "data" / "runs" / "trainer"
 MODEL = ("--model", "mlp", "--model-arg", "inputs=64", "--model-arg", "width=4")
@@ -149,3 +150,37 @@ def test_what_the_user_expects_is_held_to_as_well(mdtree, run):
     ran = mdtree("diagnose", run, *MODEL, *DATA, "--expect", "99")
     assert ran.code == 2
     assert "but you expect 99.0 %" in ran.err
+
+
+def test_the_recipe_of_the_first_directory_counts_for_all(mdtree, tmp_path):
+    first = write_zoo(tmp_path / "first", {"g": [0]})
+    second = write_zoo(tmp_path / "second", {"g": [1]})
+    (second / "mdtree.yaml").unlink()
+    ran = mdtree("measure", first, second, "--metrics", "error_rate")
+    assert ran.code == 0, ran.err
+    assert len(rows(first)["g"].provenance.weights) == 2
+
+    weights = second / "g" / "seed-1.safetensors"
+    weights.rename(tmp_path / "elsewhere.safetensors")
+    weights.symlink_to(tmp_path / "elsewhere.safetensors")
+    ran = mdtree("measure", first, second, "--metrics", "error_rate", "--out", tmp_path / "x.jsonl")
+    assert f", outside {second}" in ran.err
+
+
+def test_the_best_of_a_second_directory_is_told_by_its_own_history(mdtree, run, tmp_path):
+    for epoch in (1, 2):
+        save(tmp_path / "other" / "checkpoints" / f"epoch_{epoch}.pt", 20 + epoch)
+        save(tmp_path / "plain" / "checkpoints" / f"epoch_{epoch}.pt", 30 + epoch)
+    for name in ("other", "plain"):
+        (tmp_path / name / "history.csv").write_text("epoch,val_acc\n1,0.9\n2,0.4\n")
+    ran = mdtree(
+        "measure", tmp_path / "other", tmp_path / "plain", *MEASURE, "--steps", "best"
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    (row,) = rows(tmp_path / "other").values()
+    assert [Path(name).name for name in row.provenance.weights] == ["epoch_1.pt", "epoch_1.pt"]
+
+
+def test_a_dry_run_tells_the_choice(mdtree, run):
+    ran = mdtree("measure", run, *MEASURE, "--dry-run")
+    assert (ran.code, "run: last of 3 checkpoints that one run saved" in ran.err) == (0, True)

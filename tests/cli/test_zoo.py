@@ -61,7 +61,7 @@ def test_what_was_trained_is_measured_as_it_is_with_its_facts(mdtree, config, tm
     assert summary.startswith(
         "4 groups: 8 members trained, 0 already there, 0 diverged, 0 failed; "
     )
-    assert advice == f"to measure them: mdtree measure {out}"
+    assert advice == f"measure them: mdtree measure {out}"
 
     assert mdtree("measure", out).code == 0
     rows = rows_of(out / "rows.jsonl")

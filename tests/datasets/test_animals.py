@@ -135,7 +135,9 @@ def test_where_it_is_not_installed_it_is_said_how_to_fetch_it(tmp_path, monkeypa
     if kind == "module":
         (tmp_path / "animal_mnist.py").write_text("")
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    with pytest.raises(DataError, match=r"not there: fetch it with: pip download --no-deps animal"):
+    with pytest.raises(
+        DataError, match=r"not installed: fetch it with: pip download --no-deps animal"
+    ):
         animals(Animals(), Path())
 
 

@@ -34,8 +34,6 @@ def whole(tmp_path):
 
 # what is measured; the arguments, in Python and as options; the class and the words of the error
 MISTAKES = {
-    "no recipe": (bare, {}, [], RecipeError, "bare has no mdtree.yaml, and weights alone do not"),
-    "nothing": (empty, {}, [], RecipeError, "empty has no mdtree.yaml, and weights alone do not"),
     "no place": (lambda _: "nowhere", {}, [], MdtreeError, "nowhere does not exist"),
     "no such recipe": (
         bare,
@@ -63,7 +61,7 @@ MISTAKES = {
         {"facts": {"width": [1]}},
         ["--fact", "width=[1]"],
         RecipeError,
-        "facts.width: must be a finite number, a text, true or false, got [1]",
+        "facts.width: must be a finite number, text, true or false, got [1]",
     ),
     "kind of fact": (
         whole,
@@ -84,7 +82,7 @@ MISTAKES = {
         {},
         [],
         RecipeError,
-        "is an object storage: name a recipe with --recipe",
+        "is an object storage: pass a recipe with --recipe",
     ),
 }
 
@@ -104,6 +102,27 @@ def test_a_mistake_is_the_same_error_in_both(mdtree, tmp_path, monkeypatch, name
     assert ran.err == f"error: {raised.value}\n"
 
 
+@pytest.mark.parametrize("make", [bare, empty])
+def test_measuring_needs_a_recipe(mdtree, tmp_path, make):
+    place = make(tmp_path)
+    with pytest.raises(
+        RecipeError, match=r"has no mdtree\.yaml, and weights alone do not"
+    ) as raised:
+        api.measure(place)
+    ran = mdtree("measure", place)
+    assert (ran.code, ran.err) == (RecipeError.exit_code, f"error: {raised.value}\n")
+
+
+def test_a_diagnosis_without_a_recipe_needs_weights_alone(mdtree, tmp_path):
+    (verdict,) = api.diagnose(bare(tmp_path))
+    assert verdict.group == "a"
+    place = empty(tmp_path)
+    with pytest.raises(MdtreeError, match="empty holds no weights files") as raised:
+        api.diagnose(place)
+    ran = mdtree("diagnose", place)
+    assert (ran.code, ran.err) == (MdtreeError.exit_code, f"error: {raised.value}\n")
+
+
 @pytest.mark.parametrize("name", ["measure", "diagnose"])
 def test_a_seed_is_a_whole_number(mdtree, zoo, name):
     with pytest.raises(MdtreeError, match="the seed is a whole number, got 'x'"):
@@ -118,7 +137,7 @@ def test_one_argument_of_python_is_two_options_of_which_one_is_given(mdtree, zoo
     ran = mdtree(name, zoo, "--recipe", zoo / "mdtree.yaml", "--model", "cnn")
     assert (ran.code, ran.err) == (
         RecipeError.exit_code,
-        "error: --recipe and --model are two ways to say the same: use one\n",
+        "error: --recipe and --model both describe the network: use only one\n",
     )
 
 

@@ -57,7 +57,7 @@ LAUGHS = "".join(f"x{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in ran
         ("model: {{factory: mlp, kwargs: {{width: .inf}}}}\n", "mlp"),
         ("model: cnn\nbatch_size: .nan\n", "batch_size"),
         ("\x00" * 9, "special characters"),
-        ("# " + "x" * (2 << 20), "too many for a recipe"),
+        ("# " + "x" * (2 << 20), "too large for a recipe"),
     ],
 )
 def test_a_hostile_recipe_beside_the_weights_runs_nothing(mdtree, zoo, text, words):

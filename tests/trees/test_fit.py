@@ -172,7 +172,7 @@ def test_what_does_not_go_together_is_refused(given, message):
 
 def test_rows_of_two_protocols_are_refused_with_both_names():
     rows = [*grid(), *grid(protocol="standard-1")]
-    with pytest.raises(ProtocolError, match=r"of 2 protocols \(paper-1, standard-1\)"):
+    with pytest.raises(ProtocolError, match=r"the rows have 2 protocols \(paper-1, standard-1\)"):
         fit_tree(rows)
     assert one_protocol(rows[:1]) == "paper-1"
 

@@ -148,7 +148,7 @@ def test_items_that_are_read_from_somewhere_are_read_once():
     ("items", "words"),
     [
         (TensorItems({"x": torch.rand(N, 2), "labels": torch.arange(N)}), "named inputs"),
-        (TensorItems((torch.arange(2 * N).reshape(N, 2), torch.arange(N))), "whole numbers"),
+        (TensorItems((torch.arange(2 * N).reshape(N, 2), torch.arange(N))), "integer inputs"),
         (
             DatasetItems(Counted(growing=True), torch.arange(N), collate=padded),
             "do not fit into one tensor",
