@@ -38,7 +38,9 @@ class FoundGroup:
     training: Mapping[str, Fact] = field(default_factory=dict)  # from files of the trainer
     origins: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> file
     histories: tuple[History, ...] = ()  # of each file, where a trainer has logged one
-    is_best: bool = False  # the best checkpoint of each run, not the last
+    is_best: bool = False  # the best checkpoint of each run
+    is_last: bool = True
+    has_diverged: bool = False  # a trainer logged a loss that is NaN or infinite at the end
     notes: tuple[str, ...] = ()  # choices that were made
 
     @property
@@ -134,6 +136,7 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
             folder=replace(folder, name=name, files=files, stamps=_stamps(folder, files)),
             stated=request.recipe.facts_in(folder.name),
             is_best=selected.is_best,
+            is_last=not (selected.label or selected.is_best),
             notes=() if selected.note is None else (selected.note,),
         )
         yield _with_steps(_with_records(request, group, by_name), selected)
@@ -144,7 +147,7 @@ def _with_steps(group: FoundGroup, selected: Selected) -> FoundGroup:
     if "steps" in group.training and Path(group.origins["steps"]).name == "trainer_state.json":
         return group
     step, origin = selected.step, "the name"
-    if step is None and not (selected.label or selected.is_best):
+    if step is None and group.is_last:
         logged = {history.last("step") for history in group.histories}
         last = logged.pop() if len(logged) == 1 else None
         step, origin = None if last is None else int(last), group.origins.get("history", "")
@@ -210,11 +213,15 @@ def _with_records(
     for record in records:
         if "history" in record.places:
             origins.setdefault("history", record.places["history"])
+    histories = tuple(_histories(group.folder.files, records, by_name or {}))
+    # what became of a run after its last checkpoint counts as well; not so after an earlier one
+    whole = [record.history for record in records] if group.is_last else histories
     return replace(
         group,
         training=facts,
         origins=origins,
-        histories=tuple(_histories(group.folder.files, records, by_name or {})),
+        histories=histories,
+        has_diverged=any(history.diverged for history in whole),
         notes=(*group.notes, *dict.fromkeys(notes)),
     )
 
