@@ -38,6 +38,7 @@ class FoundGroup:
     training: Mapping[str, Fact] = field(default_factory=dict)  # from files of the trainer
     origins: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> file
     histories: tuple[History, ...] = ()  # of each file, where a trainer has logged one
+    diverged: bool = False  # a training loss became NaN or infinite, as far as it is logged
     is_best: bool = False  # the best checkpoint of each run, not the last
     notes: tuple[str, ...] = ()  # choices that were made
 
@@ -136,7 +137,9 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
             is_best=selected.is_best,
             notes=() if selected.note is None else (selected.note,),
         )
-        yield _with_steps(_with_records(request, group, by_name), selected)
+        is_step = bool(selected.label) or selected.is_best
+        known = _with_records(request, group, by_name, is_step=is_step)
+        yield _with_steps(known, selected)
 
 
 def _with_steps(group: FoundGroup, selected: Selected) -> FoundGroup:
@@ -185,7 +188,11 @@ def _best(record: RunRecord) -> Best:
 
 
 def _with_records(
-    request: Request, group: FoundGroup, by_name: Mapping[str, Path] | None = None
+    request: Request,
+    group: FoundGroup,
+    by_name: Mapping[str, Path] | None = None,
+    *,
+    is_step: bool = False,
 ) -> FoundGroup:
     """Add what trainers have written beside the checkpoints; what the user says comes first.
 
@@ -210,11 +217,14 @@ def _with_records(
     for record in records:
         if "history" in record.places:
             origins.setdefault("history", record.places["history"])
+    histories = tuple(_histories(group.folder.files, records, by_name or {}))
     return replace(
         group,
         training=facts,
         origins=origins,
-        histories=tuple(_histories(group.folder.files, records, by_name or {})),
+        histories=histories,
+        # of one step among others, what came later does not count
+        diverged=any(h.diverged for h in (histories if is_step else [r.history for r in records])),
         notes=(*group.notes, *dict.fromkeys(notes)),
     )
 

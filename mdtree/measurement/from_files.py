@@ -70,7 +70,7 @@ def _row(group: FoundGroup, request: Request) -> Row:
     except MdtreeError as error:
         failure = GroupFailure(kind=type(error).__name__, reason=str(error))
     quantities |= _logged(group.points)
-    if any(history.diverged for history in group.histories):
+    if group.diverged:
         reason = "the last training loss that was logged is NaN or infinite"
         failure, quantities = GroupFailure(kind=DivergedError.__name__, reason=reason), {}
     facts: dict[str, Fact] = group.facts

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from mdtree import api
+from mdtree.api.arguments import is_on_a_cluster
 from mdtree.exceptions import MdtreeError, RecipeError, UnreadableError
 from mdtree.executors import ExecutorConfig
 from mdtree.measurement import make_request
@@ -180,5 +181,5 @@ def test_a_cluster_may_have_devices_that_this_machine_lacks(zoo):
     with pytest.raises(MdtreeError, match="device 'xla' cannot be used"):
         make_request(zoo, device="xla")
     assert make_request(zoo, device="xla", elsewhere=True).device == "xla"
-    assert api._on_a_cluster(ExecutorConfig(workers=2, ray="local"))
-    assert not api._on_a_cluster(2)
+    assert is_on_a_cluster(ExecutorConfig(workers=2, ray="local"))
+    assert not is_on_a_cluster(2)
