@@ -5,6 +5,7 @@ from mdtree.checkpoints.duplicates import equal_files, equal_tensors, equal_weig
 from mdtree.checkpoints.lazy import LazyTensor, TensorListing, in_memory_tensors, list_tensors
 from mdtree.checkpoints.links import check_within
 from mdtree.checkpoints.loading import Checkpoint, load_checkpoint, load_weights
+from mdtree.checkpoints.moments import latest, plainest
 from mdtree.checkpoints.remote import (
     check_place,
     fetched,
@@ -12,7 +13,7 @@ from mdtree.checkpoints.remote import (
     remove_temporary_folders,
 )
 from mdtree.checkpoints.safe_reading import file_digest, parts_of
-from mdtree.checkpoints.snapshots import latest, plainest, snapshots
+from mdtree.checkpoints.snapshots import snapshots
 from mdtree.checkpoints.state_dict import find_weights
 from mdtree.checkpoints.trajectory import LAST, Best, Selected, StepChoice, saved_at, select
 

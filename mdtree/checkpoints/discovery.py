@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from mdtree.checkpoints.detect import INDEX, looks_like_weights
+from mdtree.checkpoints.moments import is_step
 from mdtree.checkpoints.safe_reading import parts_of
-from mdtree.checkpoints.snapshots import is_step
 from mdtree.exceptions import CheckpointError, RecipeError
 
 __all__ = [

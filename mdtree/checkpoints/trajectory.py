@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mdtree.checkpoints.snapshots import Moment, moments, snapshots
+from mdtree.checkpoints.moments import Moment, moments
+from mdtree.checkpoints.snapshots import snapshots
 from mdtree.exceptions import RecipeError
 
 __all__ = ["LAST", "Best", "Selected", "StepChoice", "saved_at", "select"]

@@ -78,8 +78,7 @@ def test_one_checkpoint_of_a_run_is_measured_and_that_is_said(mdtree, runs, name
     ran = mdtree("measure", runs)
 
     assert ran.code == 0
-    first = ran.err.splitlines()[0]
-    assert first == f"run: last of {len(names)} checkpoints that one run saved"
+    assert ran.err.startswith(f"run: last of {len(names)} checkpoints that one run saved\n")
     row = rows_of(runs / "rows.jsonl")["run"]
     assert list(row.provenance.weights) == names[-1:]
     assert len(row.quantities["test_error"].members) == 1

@@ -44,6 +44,20 @@ def test_what_was_logged_up_to_the_checkpoint_counts(run):
     assert steps == {"run@epoch-1": (80, 2.0), "run@epoch-2": (60, 1.0), "run@epoch-10": (70, 0.5)}
 
 
+def test_a_loss_in_a_name_is_not_an_epoch(run):
+    for path in run.glob("*.pt"):
+        path.unlink()
+    save(run / "val_loss=1.53.pt", 0)
+    assert numbers(rows(run)["run"]) == (65, 0.1)
+
+
+def test_the_last_checkpoint_stands_for_a_run_that_diverged_later(run):
+    (run / "history.csv").write_text("epoch,train_loss\n1,2.0\n10,1.0\n11,nan\n")
+    assert rows(run)["run"].failure.kind == "DivergedError"
+    steps = rows(run, steps="all")
+    assert {row.failure for row in steps.values()} == {None}
+
+
 def test_a_run_diverges_after_the_checkpoints_that_were_saved_before(run):
     (run / "history.csv").write_text("epoch,train_loss\n1,2.0\n2,1.0\n10,nan\n")
     failures = {name: row.failure is not None for name, row in rows(run, steps="all").items()}
