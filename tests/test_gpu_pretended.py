@@ -11,6 +11,14 @@ from mdtree.landscape import preserved_state, within_memory
 from mdtree.landscape.curvature import pyhessian as published
 from mdtree.measurement.speed import measure_speed
 from mdtree.metrics import METRICS, connectivity, hessian
+from mdtree.metrics.budgets import (
+    ConnectivityBudget,
+    HessianBudget,
+    PaperConnectivity,
+    PaperHessian,
+    StandardConnectivity,
+    StandardHessian,
+)
 from mdtree.metrics.hessian import HESSIAN
 from tests.support.cases import NETS, X, Y, group
 from tests.support.devices import EACH_METRIC, PretendedDevice, measured, rows_agree
@@ -26,12 +34,12 @@ def pretended(monkeypatch):
 @pytest.fixture
 def briefly(monkeypatch):
     """Take few steps, which pass all tensors that many pass."""
-    curves = connectivity.ConnectivityBudget(
-        standard=connectivity.StandardBudget(steps=3), paper=connectivity.PaperBudget(epochs=1)
+    curves = ConnectivityBudget(
+        standard=StandardConnectivity(steps=3), paper=PaperConnectivity(epochs=1)
     )
-    curvature = hessian.HessianBudget(
-        standard=hessian.StandardBudget(steps=3, least_probes=2, probes=4),
-        paper=hessian.PaperBudget(iterations=3),
+    curvature = HessianBudget(
+        standard=StandardHessian(steps=3, least_probes=2, probes=4),
+        paper=PaperHessian(iterations=3),
     )
     for metric in (connectivity.connectivity_metric(curves), hessian.hessian_metric(curvature)):
         monkeypatch.setitem(METRICS, metric.name, metric)

@@ -39,13 +39,11 @@ from mdtree.landscape import (
     trainable_parameters,
 )
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload, needs_two
+from mdtree.metrics.budgets import ConnectivityBudget, PaperConnectivity, StandardConnectivity
 from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
 __all__ = [
     "CONNECTIVITY",
-    "ConnectivityBudget",
-    "PaperBudget",
-    "StandardBudget",
     "connectivity_metric",
 ]
 
@@ -60,41 +58,6 @@ _QUANTITIES = (
 
 _STREAM = "curve"  # of random numbers: another word would change all numbers
 _INNER = (0.25, 0.5, 0.75)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StandardBudget:
-    """What standard-1 spends on a pair."""
-
-    steps: int = 600
-    learning_rate: float = 0.1
-    batch_size: int = 128
-    items: int = 1024  # of the training set: errors along the path
-    statistics: int = 512  # of them: BatchNorm
-    check_items: int = 256
-    check_every: int = 75  # with this patience, no curve stops before half of its steps
-    patience: int = 3
-    refined: int = 2  # times two points
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaperBudget:
-    """What paper-1 spends on a pair."""
-
-    epochs: int = 50
-    batch_size: int = 128
-
-    def steps(self, full_items: int) -> int:
-        """Count the steps of the epochs over the whole training set."""
-        return self.epochs * max(full_items // self.batch_size, 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConnectivityBudget:
-    """The budgets of all protocols."""
-
-    standard: StandardBudget = StandardBudget()
-    paper: PaperBudget = PaperBudget()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +111,7 @@ def cost(budget: ConnectivityBudget, work: Workload) -> ComputeCost:
     return per_pair * work.pairs
 
 
-def _standard(budget: StandardBudget, metric_input: MetricInput) -> Iterator[_PairResult]:
+def _standard(budget: StandardConnectivity, metric_input: MetricInput) -> Iterator[_PairResult]:
     runner, seed = metric_input.runner, metric_input.seed
     layout = trainable_parameters(runner.network)
     # The quantities are training errors along the path.  Items that the control point was not
@@ -190,7 +153,7 @@ def _standard(budget: StandardBudget, metric_input: MetricInput) -> Iterator[_Pa
 
 
 def _chosen(
-    budget: StandardBudget, metric_input: MetricInput
+    budget: StandardConnectivity, metric_input: MetricInput
 ) -> tuple[Items, ConvergenceCheck | None]:
     """Draw the items that control points are trained on, and a part of them for checks."""
     train = metric_input.data.train
@@ -205,14 +168,14 @@ def _chosen(
     )
 
 
-def _check_items(budget: StandardBudget, train_items: int) -> int:
+def _check_items(budget: StandardConnectivity, train_items: int) -> int:
     """Return the number of items of a check."""
     return (
         min(budget.check_items, train_items) if train_items > 1 else 0
     )  # BatchNorm needs a variance
 
 
-def _paper(budget: PaperBudget, metric_input: MetricInput) -> Iterator[_PairResult]:
+def _paper(budget: PaperConnectivity, metric_input: MetricInput) -> Iterator[_PairResult]:
     runner, train = metric_input.runner, metric_input.data.train
     (a, start), (c, end) = list(metric_input.members.items())[:2]
     source = generator(metric_input.seed, _STREAM, 0)

@@ -39,10 +39,11 @@ from mdtree.landscape import (
     within_memory,
 )
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
+from mdtree.metrics.budgets import HessianBudget, PaperHessian, StandardHessian
 from mdtree.models import Weights
 from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
-__all__ = ["HESSIAN", "HessianBudget", "PaperBudget", "StandardBudget", "hessian_metric"]
+__all__ = ["HESSIAN", "hessian_metric"]
 
 # Usual numbers on trained networks, to estimate the cost.
 _USUAL_STEPS = 10
@@ -50,37 +51,6 @@ _USUAL_PROBES = 12
 _USUAL_PAPER_PRODUCTS = 45
 
 _QUANTITIES = ("hessian_top", "hessian_trace")
-
-
-@dataclass(frozen=True, kw_only=True)
-class StandardBudget:
-    """What standard-1 spends on a member, at most."""
-
-    items: int = 1024
-    steps: int = 60  # of Lanczos, at most
-    least_steps: int = 8
-    tolerance: float = 0.01  # of the largest eigenvalue
-    stderr: float = 0.05  # of the trace
-    least_probes: int = 8
-    probes: int = 96  # at most
-    batch_size: int = 256  # items whose graph is alive at a time
-    part: int = 32  # items whose curvature is compared for the standard error of the eigenvalue
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaperBudget:
-    """What paper-1 spends on a member, at most."""
-
-    items: int = 200
-    iterations: int = 100  # of the power iteration, and probes
-
-
-@dataclass(frozen=True, kw_only=True)
-class HessianBudget:
-    """The budgets of all protocols."""
-
-    standard: StandardBudget = StandardBudget()
-    paper: PaperBudget = PaperBudget()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +123,7 @@ def _measured(
 
 
 def _standard(
-    budget: StandardBudget, metric_input: MetricInput, weights: Weights, place: int
+    budget: StandardHessian, metric_input: MetricInput, weights: Weights, place: int
 ) -> _Curvature:
     """Measure a member on the same items as all others, so that only the weights differ."""
     runner = metric_input.runner
@@ -170,7 +140,7 @@ def _standard(
 
 
 def _explored(
-    budget: StandardBudget, hessian: Hessian, source: torch.Generator, *, alone: bool
+    budget: StandardHessian, hessian: Hessian, source: torch.Generator, *, alone: bool
 ) -> _Curvature:
     """Run Lanczos and the trace; with a single member, add the standard error over items."""
     start = hessian.random(source)
@@ -222,7 +192,7 @@ def _spread(hessian: Hessian, top: Tensor, part_items: int) -> float | None:
 
 
 def _paper(
-    budget: PaperBudget, metric_input: MetricInput, weights: Weights, place: int
+    budget: PaperHessian, metric_input: MetricInput, weights: Weights, place: int
 ) -> _Curvature:
     runner = metric_input.runner
     source = generator(metric_input.seed, "hessian items", place)

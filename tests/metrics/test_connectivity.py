@@ -11,12 +11,8 @@ from torch import nn
 from mdtree.datasets import Data, DatasetItems, TensorItems
 from mdtree.losses import build_loss
 from mdtree.metrics import METRICS, MetricInput
-from mdtree.metrics.connectivity import (
-    CONNECTIVITY,
-    ConnectivityBudget,
-    StandardBudget,
-    connectivity_metric,
-)
+from mdtree.metrics.budgets import ConnectivityBudget, StandardConnectivity
+from mdtree.metrics.connectivity import CONNECTIVITY, connectivity_metric
 from mdtree.recipes import LossSpec, Trust
 from mdtree.rows import QUANTITIES, Missing
 from tests.support import valleys
@@ -49,7 +45,7 @@ PROTOCOLS = pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
 SHORT = few_steps(steps=12, epochs=8)  # where a test does not ask for more
 # as many steps as two weights need to leave a line on which they balance
 ENOUGH = connectivity_metric(
-    ConnectivityBudget(standard=StandardBudget(steps=300, learning_rate=0.1, check_every=30))
+    ConnectivityBudget(standard=StandardConnectivity(steps=300, learning_rate=0.1, check_every=30))
 )
 measure = partial(valleys.measure, metric=SHORT)
 

@@ -12,14 +12,8 @@ from torch import nn
 from mdtree.datasets import Data, TensorItems
 from mdtree.landscape import train_curve
 from mdtree.metrics import Workload, connectivity
-from mdtree.metrics.connectivity import (
-    CONNECTIVITY,
-    ConnectivityBudget,
-    PaperBudget,
-    StandardBudget,
-    connectivity_metric,
-    published_rate,
-)
+from mdtree.metrics.budgets import ConnectivityBudget, PaperConnectivity, StandardConnectivity
+from mdtree.metrics.connectivity import CONNECTIVITY, connectivity_metric, published_rate
 from mdtree.rows import Missing
 from mdtree.training.loop import Training, train
 from tests.support.valleys import (
@@ -33,7 +27,7 @@ from tests.support.valleys import (
     subject,
 )
 
-BUDGET = StandardBudget()
+BUDGET = StandardConnectivity()
 
 
 def items(count):
@@ -154,7 +148,7 @@ def plain():
 )
 @pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
 def test_the_cost_told_before_is_within_a_factor_of_two(make, count, protocol, pairs):
-    metric = connectivity_metric(ConnectivityBudget(paper=PaperBudget(epochs=20)))
+    metric = connectivity_metric(ConnectivityBudget(paper=PaperConnectivity(epochs=20)))
     group = subject(
         make(), members(make, pairs + 1), items(count), protocol=protocol, batch_size=500
     )

@@ -20,13 +20,8 @@ from mdtree.landscape import (
 )
 from mdtree.losses import build_loss
 from mdtree.metrics import MetricInput
-from mdtree.metrics.connectivity import (
-    CONNECTIVITY,
-    ConnectivityBudget,
-    PaperBudget,
-    StandardBudget,
-    connectivity_metric,
-)
+from mdtree.metrics.budgets import ConnectivityBudget, PaperConnectivity, StandardConnectivity
+from mdtree.metrics.connectivity import CONNECTIVITY, connectivity_metric
 from mdtree.models import Network
 from mdtree.recipes import LossSpec, Trust
 from mdtree.rows import Measured
@@ -185,7 +180,8 @@ def few_steps(*, steps, epochs):
     """Make the metric with few steps in both protocols, and checks among them."""
     return connectivity_metric(
         ConnectivityBudget(
-            standard=StandardBudget(steps=steps, check_every=4), paper=PaperBudget(epochs=epochs)
+            standard=StandardConnectivity(steps=steps, check_every=4),
+            paper=PaperConnectivity(epochs=epochs),
         )
     )
 
