@@ -68,7 +68,8 @@ def test_the_twentieth_measurement_holds_no_more_memory_than_the_second(zoo, met
             allocated.append(torch.cuda.memory_allocated())
     finally:
         gc.enable()
-    assert allocated[1] == allocated[-1]
+    kept = allocated[-1] - allocated[1]
+    assert kept < (len(allocated) - 2) * 512  # bytes: less than the smallest block for each
 
 
 def test_between_groups_a_gpu_holds_the_network_alone(zoo):

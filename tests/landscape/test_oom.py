@@ -216,30 +216,15 @@ def test_doubling_the_sample_does_not_raise_the_peak():
     assert twice - base < 1.1 * (once - base)
 
 
-KINDS = [(protocol, refuses) for protocol in ("standard-1", "paper-1") for refuses in (False, True)]
-
-
-@pytest.fixture(scope="module")
-def peaks_of_fifty():
-    """The peaks after 3 and 53 measurements of each kind, in a process of its own each."""
+@pytest.mark.parametrize("refuses", [False, True])
+@pytest.mark.parametrize("protocol", ["standard-1", "paper-1"])
+def test_fifty_measurements_do_not_grow_the_process(protocol, refuses):
     work = f"""
-import os
-for protocol, module.refuses in {KINDS}:
-    child = os.fork()  # which has imported torch already
-    if child == 0:
-        for number in range(53):
-            run(protocol, 4)
-            if number in (2, 52):
-                print(peak(), flush=True)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+module.refuses = {refuses}
+for number in range(53):
+    run({protocol!r}, 4)
+    if number in (2, 52):
+        print(peak(), flush=True)
 """
-    printed = peaks(work, 4_000)
-    return dict(zip(KINDS, zip(printed[::2], printed[1::2], strict=True), strict=True))
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are started anew here")
-@pytest.mark.parametrize("kind", KINDS)
-def test_fifty_measurements_do_not_grow_the_process(peaks_of_fifty, kind):
-    before, after = peaks_of_fifty[kind]
+    before, after = peaks(work, 4_000)
     assert after < 1.1 * before  # one graph takes MiB: fifty would be seen

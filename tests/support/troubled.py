@@ -68,7 +68,7 @@ def write_troubled_zoo(root, kinds):
     out = root / "rows.jsonl"
     return [
         *("measure", root, "--recipe", root / "mdtree.yaml", "--metrics", "error_rate"),
-        *("--out", out, "--json"),
+        *("--out", out, "--json", "--device", "cpu"),
     ]
 
 

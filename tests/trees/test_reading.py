@@ -198,7 +198,8 @@ def in_posterior(part):
 @pytest.mark.parametrize(("place", "part"), [(in_tree, SPLIT), (in_posterior, ASK)])
 def test_a_deep_or_large_tree_is_refused(refusal, place, part):
     assert "is more than 100 nodes deep" in refusal(with_part(place, nested(part, 150)))
-    assert "nested too deep" in refusal(with_part(place, nested(part, 3000)))
+    deep = refusal(with_part(place, nested(part, 3000)))  # some releases of Python read so deep
+    assert "nested too deep" in deep or "more than 100 nodes deep" in deep
     assert "more than 20000 nodes" in refusal(with_part(place, nested(part, 14, both=True)))
 
 
