@@ -22,7 +22,7 @@ __all__ = [
     "percent",
     "plain",
     "points",
-    "prediction_sets",
+    "prediction_set",
     "question",
     "resources",
     "sentence",
@@ -164,10 +164,17 @@ def resources(verdict: Verdict) -> str | None:
     )
 
 
-def prediction_sets(verdict: Verdict) -> Iterator[str]:
-    """Yield the prediction set for each coverage."""
-    for coverage, answers in verdict.answers.items():
-        yield f"{percent(float(coverage))} prediction set: {' or '.join(answers)}"
+def prediction_set(verdict: Verdict) -> str | None:
+    """Write the prediction set of the largest coverage.
+
+    That of a smaller one may hold a single answer which is improbable: it covers as many groups
+    over all, because it covers those with a sure answer more often.
+    """
+    if not verdict.answers:
+        return None
+    coverage = max(verdict.answers, key=float)
+    answers = " or ".join(verdict.answers[coverage])
+    return f"{percent(float(coverage))} prediction set: {answers}"
 
 
 def change(gain: Gain, *, commas: bool = False) -> str:

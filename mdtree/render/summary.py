@@ -12,7 +12,7 @@ from mdtree.render.axis import linear
 from mdtree.render.bars import gain_bar, probability_bar
 from mdtree.render.formatting import (
     plain,
-    prediction_sets,
+    prediction_set,
     question,
     resources,
     share,
@@ -53,7 +53,7 @@ def summary(
         "facts": [] if row is None else _facts(row),
         "meaning": _meaning(verdict),
         "support": list(support(verdict, share)),
-        "sets": [plain(text) for text in prediction_sets(verdict)],
+        "set": prediction_set(verdict),
         "resources": resources(verdict),
         "probabilities": [
             (mode, value, probability_bar(value, verdict.confidence))

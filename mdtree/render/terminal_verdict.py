@@ -12,7 +12,7 @@ from mdtree.render.formatting import (
     feature_name,
     percent,
     points,
-    prediction_sets,
+    prediction_set,
     resources,
     support,
 )
@@ -100,7 +100,9 @@ def _distance(step: DecisionStep) -> str:
 def _probabilities(verdict: Verdict) -> Iterator[str]:
     others = sorted(verdict.probabilities.items(), key=lambda item: -item[1])
     yield "  " + ", ".join(f"{name} {percent(share)}" for name, share in others)
-    yield from (f"  {text}" for text in prediction_sets(verdict))
+    answers = prediction_set(verdict)
+    if answers is not None:
+        yield f"  {answers}"
 
 
 def _gains(gains: Sequence[Gain]) -> Iterator[str]:
