@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,8 @@ def in_memory(
     if train is None:
         raise MdtreeError("models in memory need data: train=..., and test=... if there are any")
     settings["facts"] = settings["facts"] or {}
+    if not hasattr(models, "parameters"):  # a module is one model, whatever it holds
+        models = list(models)  # a generator can be gone through once
     return ModelsInMemory(models=models, train=train, test=test, loss=loss, **settings)
 
 
@@ -54,9 +56,11 @@ def is_on_a_cluster(workers: int | ExecutorConfig) -> bool:
     return isinstance(workers, ExecutorConfig) and workers.ray is not None
 
 
-def rows_path(directory: str | Path, out: str | Path | None) -> Path:
+def rows_path(
+    directory: str | Path, out: str | Path | None, others: Iterable[str | Path] = ()
+) -> Path:
     """Return the file of rows of a directory, unless another one is named."""
-    return rows_file(directory, None if out is None else Path(out))
+    return rows_file(directory, None if out is None else Path(out), tuple(others))
 
 
 def all_rows(rows: Rows, *, failed: bool = False) -> Sequence[Row]:

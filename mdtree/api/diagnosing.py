@@ -109,7 +109,7 @@ def diagnose(
         )
 
     known_facts, protocol = checked_facts(facts or {}), check_protocol(protocol)
-    if models or source is None:
+    if source is None or models != ():
         from mdtree.sequential_diagnosis import diagnose_in_memory
 
         subject = in_memory(
@@ -129,6 +129,7 @@ def diagnose(
         from mdtree.sequential_diagnosis import SequentialDiagnosis
 
         is_run = has_recipe(source, recipe)
+        others = (others,) if isinstance(others, str | Path) else tuple(others)
         request = make_request(
             source,
             recipe=recipe if is_run else NO_RECIPE,
@@ -144,7 +145,7 @@ def diagnose(
         if is_run:
             diagnosed = SequentialDiagnosis(
                 request=request,
-                out=rows_path(source, out),
+                out=rows_path(source, out, others),
                 choose_diagnoser=choose_diagnoser,
                 facts=known_facts,
                 full=full,

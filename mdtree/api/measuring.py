@@ -70,7 +70,8 @@ def measure(
     """
     from mdtree.measurement import make_request, measure
 
-    if models or directory is None:
+    metrics = (metrics,) if isinstance(metrics, str) else metrics
+    if directory is None or models != ():
         subject = in_memory(
             directory,
             models,
@@ -83,6 +84,7 @@ def measure(
             facts=facts,
         )
         return [subject.row(metrics)]
+    others = (others,) if isinstance(others, str | Path) else tuple(others)
     request = make_request(
         directory,
         recipe=recipe,
@@ -98,7 +100,7 @@ def measure(
         others=others,
     )
     summary = measure(
-        request, out=rows_path(directory, out), executor=executor_config(workers, request)
+        request, out=rows_path(directory, out, others), executor=executor_config(workers, request)
     )
     rows = load_rows(summary.out, protocol=summary.protocol, failed=True)
     return [row for row in rows if row.group in summary.groups]

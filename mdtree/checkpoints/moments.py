@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -72,17 +73,20 @@ class Moment:
     @property
     def step(self) -> int | None:
         """The number of steps, if a word says that it is one."""
-        return next((int(number) for kind, number in self.counts if kind == "step"), None)
+        return next(
+            (int(n) for kind, n in self.counts if kind == "step" and math.isfinite(n)), None
+        )
 
     @property
     def label(self) -> str:
         """Name the time; a word such as `checkpoints` that no number follows says nothing."""
         following = [*self.words[1:], ""]
-        return "-".join(
+        named = (
             word
-            for word, after in zip(self.words, following, strict=True)
+            for word, after in zip(self.words, following, strict=False)
             if not self.numbers or word not in COUNTED or after[:1].isdigit()
         )
+        return "-".join(named) or "final"
 
 
 def moments(names: Iterable[str], *, are_counted: bool = False) -> list[Moment]:

@@ -5,6 +5,7 @@ The checkpoints of a run are not seeds: a group is made of one step alone, the s
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,18 @@ class Best:
     epoch: float | None = None
     epochs: float | None = None  # the last one of the run
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything tells which it was."""
+        return (self.name, self.step, self.epoch) != (None, None, None)
+
+    @property
+    def words(self) -> str:
+        """What is known of it, in words."""
+        counts = (("step", self.step), ("epoch", self.epoch))
+        known = [f"{kind} {number:g}" for kind, number in counts if number is not None]
+        return " or ".join(known) or f"{self.name:.200}"
+
     def is_at(self, moment: Moment, run: Sequence[Moment]) -> bool:
         """Return whether a checkpoint of a run was saved at the best step, or at the best epoch."""
         unnamed = _unnamed(run, epochs=self.epochs, has_steps=self.step is not None)
@@ -81,6 +94,12 @@ def _unnamed(run: Iterable[Moment], *, epochs: float | None, has_steps: bool) ->
     """Tell what checkpoint_9 counts: steps, if there were not that many epochs."""
     largest = max((n for m in run for kind, n in m.counts if not kind), default=0.0)
     return "epoch" if not has_steps or (epochs is not None and largest <= epochs + 1) else "step"
+
+
+@functools.lru_cache(maxsize=8)
+def _counted_beside(names: tuple[str, ...], epochs: float | None, has_steps: bool) -> str:  # noqa: FBT001 - private
+    """Tell what checkpoint_9 counts in a folder: once for all of its files."""
+    return _unnamed(moments(names), epochs=epochs, has_steps=has_steps)
 
 
 def saved_at(
@@ -99,7 +118,7 @@ def saved_at(
     ('step', 20.0)
     """
     (moment,) = moments([name])
-    unnamed = _unnamed(moments(names), epochs=epochs, has_steps=has_steps)
+    unnamed = _counted_beside(tuple(names), epochs, has_steps)
     counts = {kind or unnamed: number for kind, number in moment.counts}
     kinds = ("step", "epoch") if has_steps else ("epoch",)
     return next(((kind, counts[kind]) for kind in kinds if kind in counts), None)
@@ -181,8 +200,13 @@ def _step(same: Iterable[Moment]) -> int | None:
 
 
 def _numbered(run: Sequence[Moment]) -> list[Moment]:
-    """Leave out `best` and `last`, which are copies of others, where there are others."""
-    return [moment for moment in run if moment.numbers] or list(run)
+    """Leave out `best` and the like, which are copies of others, where there are others.
+
+    The final checkpoint stays: it may be later than the last one with a number.
+    """
+    numbered = [moment for moment in run if moment.numbers]
+    final = [moment for moment in run if not moment.numbers and moment.time[0] > 0]
+    return [*numbered, *final] if numbered else list(run)
 
 
 def _order(moment: Moment) -> tuple[object, ...]:
@@ -203,7 +227,14 @@ def _best(run: Sequence[Moment], best: Callable[[str], Best]) -> Moment:
     if called:
         return _last(called)
     last = _last(run)
-    known = best(last.name)
+    # the latest that knows: the final weights may lie in another folder than the log
+    records = (best(moment.name) for moment in sorted(run, key=_order, reverse=True))
+    known = next((each for each in records if each.is_known), None)
+    if known is None:
+        raise RecipeError(
+            f"which checkpoint was the best is not known: no file beside {last.name:.200} is "
+            "called best, and no history of the run says it (--steps last takes the last one)"
+        )
     for moment in run:
         if known.name is not None and known.name in moment.name.split("/"):
             return moment
@@ -211,6 +242,6 @@ def _best(run: Sequence[Moment], best: Callable[[str], Best]) -> Moment:
     if at_best:
         return _last(at_best)
     raise RecipeError(
-        f"which checkpoint was the best is not known: no file beside {last.name:.200} is called "
-        "best, and no history of the run says it (--steps last takes the last one)"
+        f"the best checkpoint, {known.words}, is not among those that were saved (--steps last "
+        "takes the last one)"
     )

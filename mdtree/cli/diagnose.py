@@ -27,7 +27,7 @@ from mdtree.render.formatting import duration
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal import paragraph, plural, printable
 from mdtree.render.terminal_rows import counted_once
-from mdtree.rows import Row, load_rows, of_protocol, rows_file
+from mdtree.rows import Row, load_rows, measured_file, of_protocol, rows_file
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Diagnoser, Verdict
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _FOUND = 6  # the exit code of --fail-on
+_ONLY_OF_CHECKPOINTS = {"steps": "steps", "expect": "expected"}  # option -> its value
 _WHOLE = 3  # verdicts that are written out in full; more become a table
 
 
@@ -106,7 +107,7 @@ def command(
     \b
     Examples:
       mdtree diagnose runs/
-      mdtree diagnose out/ --data test.npz
+      mdtree diagnose out/ --data train.npz --data-arg test=test.npz
       mdtree diagnose run-1/ run-2/ --recipe cifar.yaml
       mdtree diagnose rows.jsonl --group wide
       mdtree diagnose runs/ --html report.html
@@ -119,6 +120,7 @@ def command(
     failing_modes = _modes(fail_on)
     facts = checked_facts(words(options["facts"]))
     if len(paths) == 1 and holds_only_rows(paths[0], named_recipe(options, paths[0])):
+        _tell_of_rows(paths[0], options)
         rows = _chosen(
             of_protocol(load_rows(Path(paths[0]), failed=True), options["protocol"]), only
         )
@@ -182,6 +184,19 @@ def _diagnoser(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -
     )
 
 
+def _tell_of_rows(path: str | Path, options: dict[str, Any]) -> None:
+    """Say that a directory's measurements are judged, and refuse what only checkpoints can do."""
+    given = [f"--{n}" for n, value in _ONLY_OF_CHECKPOINTS.items() if options[value] is not None]
+    rows = printable(str(measured_file(Path(path))))
+    if given:
+        raise MdtreeError(
+            f"{', '.join(given)}: {rows} holds measurements, and no recipe says how to measure "
+            "again: name --model and --data or --recipe, or move that file away"
+        )
+    if Path(path).is_dir():
+        click.echo(f"from the measurements in {rows}", err=True)
+
+
 def _judged(
     paths: tuple[str | Path, ...],
     name: str | None,
@@ -195,6 +210,8 @@ def _judged(
     from mdtree.diagnosis import with_facts
     from mdtree.measurement import rows_from_files
 
+    if options["expected"] is not None:
+        raise MdtreeError("--expect needs a measured accuracy: name data and model, or a recipe")
     request = make_request(paths, options, groups=only, recipe=NO_RECIPE)
     rows = [with_facts(row, facts) for row in rows_from_files(request, found=FoundPrinter())]
     click.echo(
@@ -223,13 +240,14 @@ def _measured(
         click.echo(f"measuring {work(stage)}{change}", err=True)
 
     def compared(check: AccuracyCheck) -> None:
-        if check.expected is None:
-            return
         train = "" if check.train is None else f", training accuracy {check.train:.1f} %"
-        source = "logged" if check.is_logged else "expected"
+        if check.expected is None:
+            beside = "is it yours? see --expect"
+        else:
+            source = "logged" if check.is_logged else "expected"
+            beside = f"{source}: {check.expected:.1f} %"
         click.echo(
-            f"{printable(check.group)}: test accuracy {check.measured:.1f} % "
-            f"({source}: {check.expected:.1f} %){train}",
+            f"{printable(check.group)}: test accuracy {check.measured:.1f} % ({beside}){train}",
             err=True,
         )
 
@@ -241,7 +259,7 @@ def _measured(
     with resumable(), results_alone(options), Bar("measuring") as bar:
         diagnosed = SequentialDiagnosis(
             request=request,
-            out=rows_file(paths[0], options["rows_path"]),
+            out=rows_file(paths[0], options["rows_path"], paths[1:]),
             choose_diagnoser=lambda rows: _diagnoser(rows, name, options),
             facts=facts,
             full=options["stage"] == "full",

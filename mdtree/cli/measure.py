@@ -73,7 +73,7 @@ def command(
     Examples:
       mdtree measure runs/
       mdtree measure runs/ --recipe cifar.yaml --workers 4 --out rows.jsonl
-      mdtree measure out/ --data test.npz --steps all
+      mdtree measure out/ --data train.npz --data-arg test=test.npz --steps all
       mdtree measure run-1/ run-2/ --recipe cifar.yaml
       mdtree measure seeds/ --model resnet18 --model-arg width=8 --data train.npz
       mdtree measure one.pt --recipe r.yaml --fork
@@ -90,7 +90,7 @@ def command(
         groups=groups,
         facts=words(options["facts"]),
     )
-    target = rows_file(directories[0], out)
+    target = rows_file(directories[0], out, directories[1:])
     if dry_run:
         run = measurement.dry_run(request, out=target)
         tell = FoundPrinter()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MEASURED", "make_request", "measuring", "named_recipe"]
 
 _SELF_DESCRIBED = "huggingface"  # folders that say themselves what their network is
+_SHORT = {"lr": "learning_rate", "bs": "batch_size", "wd": "weight_decay"}
 _ALIKE = 0.75  # similarity from which a word was probably meant
 
 
@@ -47,7 +48,8 @@ class _Protocol(click.Choice):  # type: ignore[type-arg,unused-ignore]
 def _spelt(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]) -> tuple[str, ...]:
     """Warn about facts that look misspelt: any name is allowed, but trees ask for few."""
     for name in (pair.partition("=")[0] for pair in pairs):
-        meant = "" if name in FACTS else nearest(name, FACTS, cutoff=_ALIKE)
+        short = f", did you mean {_SHORT[name]!r}?" if name in _SHORT else ""
+        meant = "" if name in FACTS else short or nearest(name, FACTS, cutoff=_ALIKE)
         if meant:
             click.echo(f"note: no tree uses the fact {name!r}{meant}", err=True)
     return pairs
@@ -69,7 +71,9 @@ _OPTIONS = (
         "--model-arg", multiple=True, metavar="KEY=VALUE", help="An argument of the network."
     ),
     click.option(
-        "--data", help="Without a recipe: digits, a .npz or .pt file, or pkg.module:factory."
+        "--data",
+        help="Without a recipe: the training data, a .npz or .pt file (the test data: --data-arg "
+        "test=FILE), pkg.module:factory, or digits.",
     ),
     click.option("--data-arg", multiple=True, metavar="KEY=VALUE", help="An argument of the data."),
     click.option("--loss", help="Without a recipe: the loss."),
@@ -177,7 +181,12 @@ def named_recipe(options: dict[str, Any], directory: str | Path) -> Path | Recip
 
 def _content(options: dict[str, Any]) -> dict[str, Any]:
     data: dict[str, Any] = words(options["data_arg"])
-    source = options["data"] or "digits"
+    source = options["data"]
+    if source is None:
+        raise RecipeError(
+            "--model needs --data: a .npz or .pt file with the training data (and --data-arg "
+            "test=FILE), pkg.module:factory, or digits for those of scikit-learn"
+        )
     if source.endswith((".npz", ".pt", ".pth")):
         data |= {"source": "tensors", "train": source}
     else:

@@ -23,9 +23,10 @@ from mdtree.diagnosis.verdict_record import (
 )
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
-from mdtree.rows import QUANTITIES, Fact, Measured, Row
+from mdtree.rows import QUANTITIES, Fact, Measured, Missing, Row
 from mdtree.trees import FEATURES, Leaf, SavedTree
 from mdtree.trees.binning import Floats
+from mdtree.trees.feature_sets import LOGGED
 from mdtree.trees.gain_model import answer_set
 from mdtree.trees.posterior import first_best
 from mdtree.version import __version__
@@ -101,7 +102,9 @@ class Diagnoser:
         missing = missing_measurements(self.ensemble, row, line)
         missing_features = {name for measurement in missing for name in measurement.features}
         blind = bool(missing_features) and missing_features == set(self.ensemble.features)
-        doubts = self._doubts(likely, probability, missing, blind=blind)
+        # what cannot be measured leaves no doubt: the regression has learnt to do without it
+        open_questions = [each for each in missing if not _is_final(each, row)]
+        doubts = self._doubts(likely, probability, open_questions, blind=blind)
         undecided = blind or not probability >= self._confidence  # NaN is not
         mode = UNSURE if doubts else likely
         return Verdict(
@@ -230,8 +233,8 @@ class Diagnoser:
     def _accuracy(self, row: Row) -> str:
         """Return how often the tree is right; of a row that was not measured, from files alone."""
         known = self.saved.provenance
-        is_measured = isinstance(row.quantities.get("train_error"), Measured)
-        name = "accuracy" if is_measured or row.provenance is not None else "accuracy_from_files"
+        is_measured = row.provenance is not None or not known_from_files_alone(row)
+        name = "accuracy" if is_measured else "accuracy_from_files"
         return known.get(name, known.get("accuracy", ""))
 
     def _basis(self, row: Row, *remarks: str | None) -> Basis:
@@ -268,6 +271,20 @@ class Diagnoser:
 def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
     """Return the row with facts from the user, which replace those of the same name."""
     return replace(row, facts={**row.facts, **facts}) if facts else row
+
+
+def _is_final(measurement: MissingMeasurement, row: Row) -> bool:
+    """Return whether a metric cannot be measured, or nothing but files is known of the row."""
+    if row.provenance is None and known_from_files_alone(row):
+        return True
+    needs = {need for name in measurement.features for need in FEATURES[name].needs}
+    return any(isinstance(row.quantities.get(need), Missing) for need in needs)
+
+
+def known_from_files_alone(row: Row) -> bool:
+    """Return whether a row holds nothing that only measuring tells."""
+    measured = {name for name, value in row.quantities.items() if isinstance(value, Measured)}
+    return all(name in LOGGED or QUANTITIES[name].metric == "spectrum" for name in measured)
 
 
 def _next_step(

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mdtree.exceptions import AccuracyError
+from mdtree.exceptions import AccuracyError, MdtreeError
 from mdtree.rows import Measured, Row
 
 __all__ = ["AccuracyCheck", "check_accuracy"]
 
 _ERRORS = 4.0  # standard errors, beyond which a difference is not chance
 _LOGGED = 5.0  # points, that the trainer's validation data may be easier or harder
+_WHOLE = 100.0
 _EXPECTED = 0.5  # points, by which people round
+_ABSURD = 20.0  # points that no training set is harder than new items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,13 @@ class AccuracyCheck:
             AccuracyError: The accuracies differ.
 
         """
+        allowance = _ABSURD + _ERRORS * self.stderr
+        if self.train is not None and self.train < self.measured - allowance:
+            raise AccuracyError(
+                f"{self.group}: the measured training accuracy is {self.train:.1f} %, far below "
+                f"the test accuracy of {self.measured:.1f} %. Are these the training data, and "
+                "are their labels in the same order?"
+            )
         if not self.differs:
             return
         source = "the trainer logged" if self.is_logged else "you expect"
@@ -64,6 +73,8 @@ def check_accuracy(row: Row, logged: float | None, expected: float | None) -> Ac
         expected: What the user expects, in percent; it replaces what was logged.
 
     """
+    if expected is not None and not 0 <= expected <= _WHOLE:  # NaN is not
+        raise MdtreeError(f"an accuracy is a percentage, 0 to 100; got {expected}")
     error = row.quantities.get("test_error")
     if not isinstance(error, Measured):
         return None

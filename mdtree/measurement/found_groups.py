@@ -111,8 +111,8 @@ def _folders(request: Request, root: Path) -> Iterator[Folder]:
 
 def _place(folder: Folder, root: Path) -> str:
     """Return where the files of a folder share a place below the root."""
-    shared = os.path.commonpath([path.parent for path in folder.files])
-    place = os.path.relpath(shared, root)
+    shared = os.path.commonpath([path.absolute().parent for path in folder.files])
+    place = os.path.relpath(shared, root.absolute())
     return as_text(Path(place).as_posix())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,8 @@ __all__ = ["rows_from_files"]
 _LARGEST = 1 << 20  # bytes of a config
 _FEWEST, _MOST = 2, 1_000_000  # classes
 _MATRIX = 2  # dimensions
+_MOST_ITEMS = 10**12  # of a training set
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of normalisation layers
 
 
 def rows_from_files(
@@ -63,16 +65,23 @@ def _row(group: FoundGroup, request: Request) -> Row:
         tensors = {
             str(file): list_tensors(file, trust=request.trust.names).tensors for file in files
         }
+        _check_finite(tensors)
         quantities |= spectrum_of(tensors, seed=request.seed).values
         first = next(iter(tensors.values()))
-        parameters = sum(math.prod(tensor.sizes) for tensor in first if tensor.same_as is None)
+        parameters = sum(
+            math.prod(tensor.sizes)
+            for tensor in first
+            if tensor.same_as is None and not tensor.name.endswith(_BUFFERS)
+        )
         quantities |= _chance(_classes(files[0], first))
     except MdtreeError as error:
         failure = GroupFailure(kind=type(error).__name__, reason=str(error))
     quantities |= _logged(group.points)
     if group.has_diverged:
         reason = "the last training loss that was logged is NaN or infinite"
-        failure, quantities = GroupFailure(kind=DivergedError.__name__, reason=reason), {}
+        failure = GroupFailure(kind=DivergedError.__name__, reason=reason)
+    if failure is not None and failure.kind == DivergedError.__name__:
+        quantities = {}
     facts: dict[str, Fact] = group.facts
     if parameters is not None:
         facts.setdefault("parameters", parameters)
@@ -104,6 +113,15 @@ def _distinct(group: FoundGroup, request: Request) -> list[Path]:
     check_names(task)
     copies = copies_of(task)
     return [path for name, path in task.members.items() if name not in copies]
+
+
+def _check_finite(members: Mapping[str, Sequence[LazyTensor]]) -> None:
+    for file, tensors in members.items():
+        for tensor in tensors:
+            if tensor.fault is None and tensor.same_as is None:
+                numbers = tensor.load()
+                if numbers.is_floating_point() and not bool(numbers.isfinite().all()):
+                    raise DivergedError(f"{file}: {tensor.name} is NaN or infinite")
 
 
 def _logged(points: Sequence[HistoryPoint]) -> dict[str, Value]:
@@ -144,6 +162,8 @@ def _classes(file: Path, tensors: Sequence[LazyTensor]) -> int | None:
 
 
 def _config(path: Path) -> dict[str, object]:
+    if path.is_symlink():
+        return {}  # it may lead anywhere
     try:
         with open_regular(path) as file:
             content = json.loads(file.read(_LARGEST))
@@ -164,5 +184,5 @@ def _data_amount(histories: Sequence[History], facts: dict[str, Fact]) -> int | 
     if len(firsts) < 2:  # noqa: PLR2004 - a difference
         return None
     begin, end = min(firsts), max(firsts)
-    amount = round((firsts[end] - firsts[begin]) / (end - begin) * batch)
-    return amount if amount > 0 else None
+    amount = (firsts[end] - firsts[begin]) / (end - begin) * batch
+    return round(amount) if 1 <= amount <= _MOST_ITEMS else None

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from mdtree.batch import targets
 from mdtree.datasets import Data, Items, as_items, in_memory
-from mdtree.exceptions import DataError, MdtreeError
+from mdtree.exceptions import DataError, DivergedError, MdtreeError
 from mdtree.landscape import ModelRunner
 from mdtree.losses import build_loss
 from mdtree.measurement.group import quantities_of
@@ -22,7 +23,7 @@ from mdtree.metrics import MetricInput
 from mdtree.models import Network
 from mdtree.network import Loss
 from mdtree.recipes import LossSpec, Trust, checked_facts
-from mdtree.rows import DEFAULT_PROTOCOL, Fact, Provenance, Row, check_protocol
+from mdtree.rows import DEFAULT_PROTOCOL, Fact, GroupFailure, Provenance, Row, check_protocol
 from mdtree.runtime.device import pick_device
 from mdtree.version import __version__
 
@@ -39,7 +40,8 @@ class ModelsInMemory:
         models: Modules of one architecture; they are copied, and stay as they are.
         train: The training data: (x, y), a dictionary of tensors, a Dataset, or a DataLoader.
         test: The test data, in the same form.
-        loss: `cross_entropy`, `mse`, or a function of (output, batch).
+        loss: `cross_entropy`, `mse`, a module such as `nn.CrossEntropyLoss()`, or a function of
+            (output, batch).
         facts: What is known of the training: learning_rate, batch_size, steps, ...
 
     """
@@ -71,7 +73,17 @@ class ModelsInMemory:
         """Measure more of the networks, and add it to a row of theirs."""
         names = check_metrics(tuple(metrics))
         started = time.perf_counter()
-        metric_input = self._input()
+        try:
+            metric_input = self._input()
+        except DivergedError as error:  # a verdict by itself
+            return Row(
+                format=1,
+                group=self.name,
+                protocol=check_protocol(self.protocol),
+                facts=checked_facts(self.facts),
+                quantities={},
+                failure=GroupFailure(kind=DivergedError.__name__, reason=str(error)),
+            )
         quantities, details, notes = quantities_of(names, metric_input)
         data = metric_input.data
         facts = {
@@ -117,18 +129,20 @@ class ModelsInMemory:
         )
 
     def _input(self) -> MetricInput:
-        models = list(self.models)
+        models = [self.models] if isinstance(self.models, nn.Module) else list(self.models)
         if not models or not all(isinstance(model, nn.Module) for model in models):
             kinds = ", ".join(sorted({type(model).__name__ for model in models})) or "none"
             raise MdtreeError(f"models must be a list of torch modules, got {kinds}")
-        shapes = [{n: tuple(t.shape) for n, t in m.state_dict().items()} for m in models]
+        if len({id(model) for model in models}) < len(models):
+            raise MdtreeError("a model is given twice: seeds are networks that were trained apart")
+        shapes = [_shapes(model) for model in models]
         if any(each != shapes[0] for each in shapes):
             raise MdtreeError(
                 "the models have different weights: a group is made of networks of one "
                 "architecture that differ by seed; measure others apart"
             )
         device = torch.device(pick_device(self.device))
-        network = Network(copy.deepcopy(models[0]).to(device).eval())
+        network = Network(_copied(models[0]).to(device).eval())
         weights = {
             f"model-{number}": {
                 name: tensor.detach().to(device, copy=True)
@@ -155,6 +169,9 @@ class ModelsInMemory:
             return build_loss(LossSpec(factory=self.loss), _NONE)
         if not isinstance(self.loss, Callable):  # type: ignore[arg-type]
             raise MdtreeError(f"loss must be a name or a function, got {type(self.loss).__name__}")
+        if isinstance(self.loss, nn.Module):  # such as nn.CrossEntropyLoss()
+            criterion = self.loss
+            return lambda output, batch: criterion(output, targets(batch))
         return self.loss
 
 
@@ -163,3 +180,26 @@ def _items(data: Any, name: str) -> Items:
     if len(items) == 0:
         raise DataError(f"{name} is empty")
     return in_memory(items)
+
+
+def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    try:
+        state = model.state_dict()
+        shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    except (RuntimeError, AttributeError, ValueError) as error:
+        raise MdtreeError(f"the weights of a model cannot be read: {error!s:.200}") from error
+    broken = [n for n, t in state.items() if t.is_floating_point() and not t.isfinite().all()]
+    if broken:
+        raise DivergedError(f"{broken[0]} is NaN or infinite: training diverged")
+    return shapes
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """Copy a model, which may hold what cannot be copied, such as outputs that it keeps."""
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:
+        raise MdtreeError(
+            f"the model cannot be copied, so it could not stay as it is: {error!s:.200}. Save its "
+            "weights, and measure the file; or remove what it keeps of the last pass"
+        ) from error

@@ -118,7 +118,8 @@ def _config(path: Path) -> dict[str, Any]:
         config = json.loads(content.decode("utf-8"))
     except OSError as error:
         raise RecipeError(
-            f"factory 'huggingface' needs {path}: {error.strerror or error}"
+            f"{path} does not describe a network ({error.strerror or error}): name it with "
+            "--model, or with model in a recipe"
         ) from error
     except (ValueError, RecursionError) as error:
         raise RecipeError(f"{path} is not JSON: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from mdtree.trust import Trust
 
 __all__ = ["NO_RECIPE", "RecipeSource", "find_recipe", "has_recipe", "holds_only_rows"]
 
+_WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 NO_RECIPE = Recipe(model=ModelSpec(factory="huggingface"))  # where nothing is run
 
 
@@ -70,7 +72,19 @@ def holds_only_rows(source: str | Path, named: str | Path | Recipe | None) -> bo
         return True
     # Path.is_file fails for names that are too long
     rows, recipe = measured_file(path), path / RECIPE_NAME
-    return rows != path and os.path.isfile(rows) and not os.path.isfile(recipe)  # noqa: PTH113
+    if rows == path or not os.path.isfile(rows) or os.path.isfile(recipe):  # noqa: PTH113
+        return False
+    return not _has_newer_weights(path, os.path.getmtime(rows))  # noqa: PTH204
+
+
+def _has_newer_weights(folder: Path, time: float) -> bool:
+    """Return whether weights below a folder were saved after its rows were measured."""
+    with contextlib.suppress(OSError):
+        for here, _, names in os.walk(folder):
+            for name in names:
+                if name.endswith(_WEIGHTS) and os.path.getmtime(Path(here, name)) > time:  # noqa: PTH204
+                    return True
+    return False
 
 
 def has_recipe(measured: str | Path, named: str | Path | Recipe | None) -> bool:

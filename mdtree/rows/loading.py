@@ -44,7 +44,9 @@ def home_of(measured: str | Path) -> Path:
     return path if os.path.isdir(path) else path.parent  # noqa: PTH112 - Path.is_dir fails for names that are too long
 
 
-def rows_file(measured: str | Path, out: Path | None = None) -> Path:
+def rows_file(
+    measured: str | Path, out: Path | None = None, others: Sequence[str | Path] = ()
+) -> Path:
     """Return the file for the rows of what is measured, or `out` if the user named one.
 
     A named file may be a link to anywhere; one in a directory, which may be a stranger's, may not.
@@ -57,6 +59,12 @@ def rows_file(measured: str | Path, out: Path | None = None) -> Path:
     if is_address(measured):
         raise OutputError(f"{measured} is an object storage and read-only: {_ADVICE}")
     home = home_of(measured)
+    if others:  # beside them: the file in one of them would seem to be about that one alone
+        places = [home, *(Path(other) for other in others)]
+        places = [Path(os.path.abspath(place)) for place in places]  # noqa: PTH100 - links stay
+        home = Path(os.path.commonpath(places))
+        names = "+".join(place.name for place in places)
+        return own(home / f"{names}.{_NAME}", home, advice=_ADVICE)
     return own(home / _NAME, home, advice=_ADVICE)
 
 

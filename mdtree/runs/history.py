@@ -6,9 +6,10 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any
 
-__all__ = ["History", "HistoryPoint", "points_from"]
+__all__ = ["History", "HistoryPoint", "is_column", "points_from"]
 
 _TRAIN, _TEST = ("train", "training"), ("val", "valid", "validation", "eval", "test", "dev")
 _LOSS = ("loss",)
@@ -39,6 +40,8 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "test_accuracy": (*_columns(_TEST, _ACCURACY), *_ACCURACY),
     "learning_rate": ("learning_rate", "lr"),
 }
+
+_KNOWN = {name for columns in _COLUMNS.values() for name in columns}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,11 @@ class History:
         return (getattr(point, name) for point in points if _is_finite(getattr(point, name)))
 
 
+def is_column(name: str) -> bool:
+    """Return whether a history has a use for a column."""
+    return _OF_EPOCHS.sub("", _column(name)) in _KNOWN
+
+
 def points_from(lines: Iterable[Mapping[Any, Any]]) -> tuple[tuple[HistoryPoint, ...], str | None]:
     """Read lines of a log, and say what was left out.
 
@@ -149,7 +157,7 @@ def _point(line: Mapping[Any, Any]) -> HistoryPoint | None:
 
 
 def _column(name: Any) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", str(name).lower())
+    return re.sub(r"[^a-z0-9]+", "_", str(name).lower()).strip("_")
 
 
 def _number(value: Any) -> float | None:
@@ -166,8 +174,19 @@ def _is_finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
+def _falls(before: float | None, after: float | None) -> bool:
+    return before is not None and after is not None and after < before
+
+
 def _runs(points: Sequence[HistoryPoint]) -> list[list[HistoryPoint]]:
-    """Split where the steps begin again, or else the epochs."""
+    """Split where the steps begin again, or else the epochs.
+
+    Where the epochs go on, steps that begin again are counted anew in each epoch: they are left
+    out.
+    """
+    pairs = list(pairwise(points))
+    if any(_falls(a.step, b.step) and _falls(b.epoch, a.epoch) for a, b in pairs):
+        points = [replace(point, step=None) for point in points]
     name = "step" if any(point.step is not None for point in points) else "epoch"
     runs: list[list[HistoryPoint]] = []
     latest = math.inf

@@ -1,17 +1,18 @@
-"""Settings in a pickle, such as `training_args.bin`, without running anything that it names.
+"""Settings in a pickle, such as `training_args.bin`, read off its opcodes: nothing is built.
 
-A pickle is a program that builds objects by calling functions by name.  Here every name leads to
-the same inert class, so that what is built has attributes and no behaviour; plain numbers, texts,
-lists and dictionaries are as they are.
+A pickle is a program that builds objects by calling functions by name.  Here it is only listed: a
+text that is followed by a number is a setting and its value, wherever they stand.  So nothing runs,
+and nothing takes more memory or time than the file has bytes.
 """
 
 from __future__ import annotations
 
 import io
+import pickletools
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from pickle import _Unpickler
-from typing import Any, Self
+from typing import Any
 
 from mdtree.exceptions import UnreadableError
 from mdtree.regular_file import open_regular
@@ -20,62 +21,49 @@ __all__ = ["read_pickled_settings"]
 
 _LARGEST = 1 << 20  # bytes; the settings of a trainer take five thousand
 _PICKLE = "/data.pkl"  # in the archive that torch.save writes
-
-
-class _Inert:
-    """What stands for every class and every function that a pickle names."""
-
-    def __new__(cls, *_args: Any, **_options: Any) -> Self:
-        """Make one, whatever it is called with."""
-        return super().__new__(cls)
-
-    def __init__(self, *_args: Any, **_options: Any) -> None:
-        """Ignore what it is called with."""
-
-    def __call__(self, *_args: Any, **_options: Any) -> Self:
-        """Stand for the result as well, where what was built is a function."""
-        return self
-
-    def __setstate__(self, state: Any) -> None:
-        """Keep the attributes that are plain."""
-        if isinstance(state, dict):
-            self.__dict__ = {name: value for name, value in state.items() if type(name) is str}
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        """Ignore an item."""
-
-    def append(self, item: Any) -> None:
-        """Ignore an item."""
-
-    def extend(self, items: Any) -> None:
-        """Ignore items."""
-
-    def add(self, item: Any) -> None:
-        """Ignore an item."""
-
-
-class _Reader(_Unpickler):
-    """The reader in Python: the one in C reserves memory for whatever number it meets."""
-
-    def find_class(self, _module: str, _name: str) -> Any:
-        """Lead every name to the same class."""
-        return _Inert
-
-    def persistent_load(self, _key: Any) -> Any:
-        """Stand for the numbers of a tensor."""
-        return None
+_NUMBERS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "INT", "LONG", "FLOAT"}
+_TEXTS = {"BINUNICODE", "SHORT_BINUNICODE", "UNICODE"}
+_KEPT = {"BINPUT", "LONG_BINPUT", "PUT"}  # under the number that follows
+_TAKEN = {"BINGET", "LONG_BINGET", "GET"}
 
 
 def read_pickled_settings(path: Path) -> dict[str, Any]:
-    """Read the attributes of the object in a small file of torch.save."""
+    """Read the numbers of a small file of torch.save, by their names.
+
+    Raises:
+        UnreadableError: It is not such a file, or is damaged.
+
+    """
     try:
         with open_regular(path) as file:
             content = file.read(_LARGEST)
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entry = next(i for i in archive.infolist() if i.filename.endswith(_PICKLE))
             pickled = archive.read(entry) if entry.file_size <= _LARGEST else b""
-            settings = _Reader(io.BytesIO(pickled)).load()
-    except Exception as error:  # a damaged pickle may raise anything
+        pairs = list(_pairs(pickled))
+    except Exception as error:  # a damaged archive or pickle may raise anything
         raise UnreadableError("it is not a small file of torch.save, or is damaged") from error
-    plain = settings if isinstance(settings, dict) else getattr(settings, "__dict__", {})
-    return {name: value for name, value in plain.items() if isinstance(name, str)}
+    values: dict[str, set[float]] = {}
+    for name, value in pairs:
+        values.setdefault(name, set()).add(value)
+    return {name: known.pop() for name, known in values.items() if len(known) == 1}
+
+
+def _pairs(pickled: bytes) -> Iterator[tuple[str, float]]:
+    """Yield each text with the number that comes right after it."""
+    texts: dict[int, str] = {}  # those that the pickle refers to again, by its numbers for them
+    count = 0
+    text: str | None = None
+    for opcode, argument, _ in pickletools.genops(pickled):
+        if opcode.name in _KEPT or opcode.name == "MEMOIZE":
+            if text is not None:
+                texts[count if argument is None else int(str(argument))] = text
+            count += 1
+        elif opcode.name in _TEXTS:
+            text = str(argument)
+        elif opcode.name in _TAKEN:
+            text = texts.get(int(str(argument)))
+        else:
+            if text is not None and opcode.name in _NUMBERS:
+                yield text, float(str(argument))
+            text = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 
 from mdtree.exceptions import UnreadableError
 from mdtree.rows import Fact
-from mdtree.runs.history import History, HistoryPoint, points_from
+from mdtree.runs.history import History, HistoryPoint, is_column, points_from
 from mdtree.runs.pickled_settings import read_pickled_settings
 from mdtree.runs.settings import facts_from
 from mdtree.runs.text_files import read_csv, read_mapping, read_yaml_mapping
@@ -49,7 +50,7 @@ def _settings(read: Callable[[Path], Mapping[Any, Any]]) -> Callable[[Path], _Co
 
 
 def _table(path: Path) -> _Content:
-    points, note = points_from(read_csv(path))
+    points, note = points_from(read_csv(path, is_column))
     return _Content(points=points, notes=() if note is None else (note,))
 
 
@@ -104,20 +105,21 @@ def read_record(weights: Path, root: Path) -> RunRecord:
     best: str | None = None
     notes: list[str] = []
     for path, name in _files(weights, root):
-        of, read = _FILES[name]
+        of, _ = _FILES[name]
         shown = os.path.relpath(path, root)
         try:
-            content = read(path)
+            state = path.stat()
+            content = _content(path, name, state.st_mtime_ns, state.st_size)
+        except OSError as error:
+            notes.append(f"{shown} was not read: {error.strerror or error}")
+            continue
         except UnreadableError as error:
             notes.append(f"{shown} was not read: {error}")
             continue
         notes += [f"{shown}: {note}" for note in content.notes]
         if content.facts or content.points:
             trainer = trainer or of
-        for fact, value in content.facts.items():
-            is_state = name == _STATE and fact in _SO_FAR
-            if fact not in facts or (is_state and Path(places[fact]).name != _STATE):
-                facts[fact], places[fact] = value, shown
+        notes += _merge(facts, places, content.facts, shown)
         if content.points and not points:
             points, places["history"] = content.points, shown
         best = best or content.best
@@ -135,6 +137,30 @@ def read_record(weights: Path, root: Path) -> RunRecord:
     )
 
 
+def _merge(
+    facts: dict[str, Fact], places: dict[str, str], new: Mapping[str, Fact], shown: str
+) -> Iterator[str]:
+    """Add the facts of a file, and yield what contradicts another file of its folder."""
+    file = Path(shown)
+    for fact, value in new.items():
+        is_state = file.name == _STATE and fact in _SO_FAR
+        if fact not in facts or (is_state and Path(places[fact]).name != _STATE):
+            facts[fact], places[fact] = value, shown
+        elif (
+            facts[fact] != value
+            and Path(places[fact]).parent == file.parent
+            and file.name != _STATE
+            and fact not in _SO_FAR
+        ):
+            yield f"{fact} is {facts[fact]} in {places[fact]}, {value} in {shown}"
+
+
+@functools.lru_cache(maxsize=64)
+def _content(path: Path, name: str, _time: int, _size: int) -> _Content:
+    """Read a file once for all checkpoints beside it, as long as it is the same."""
+    return _FILES[name][1](path)
+
+
 def _files(weights: Path, root: Path) -> Iterator[tuple[Path, str]]:
     """List the files that are known by name, those nearest to the weights first."""
     folder = weights.parent
@@ -142,7 +168,8 @@ def _files(weights: Path, root: Path) -> Iterator[tuple[Path, str]]:
         for name in _FILES:
             path = folder / name
             # a link may lead anywhere, and no trainer makes one
-            if os.path.isfile(path) and not os.path.islink(path):  # noqa: PTH113,PTH114
+            links = (place for place in (path, path.parent) if place != folder)
+            if os.path.isfile(path) and not any(map(os.path.islink, links)):  # noqa: PTH113
                 yield path, name
         if folder == root or root not in folder.parents:
             return

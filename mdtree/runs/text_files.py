@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,8 @@ __all__ = [
 
 _LARGEST = 1 << 24  # bytes
 _MOST_LINES = 1_000_000
+_MOST_COLUMNS = 10_000
+_LARGEST_NUMBER = 1e300
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:
@@ -55,14 +56,19 @@ def read_yaml_mapping(path: Path) -> dict[Any, Any]:
     return content or {}
 
 
-def read_csv(path: Path) -> Iterator[dict[str, str]]:
-    """Read the lines of a CSV table; cells beyond the header are left out."""
+def read_csv(path: Path, is_needed: Callable[[str], bool]) -> Iterator[dict[str, str]]:
+    """Read the needed columns of a table, whose cells are parted by commas, semicolons or tabs."""
+    text = _text(path)
+    header = text.partition("\n")[0]
+    mark = next((mark for mark in (",", ";", "\t") if mark in header), ",")
+    lines = csv.reader(io.StringIO(text), delimiter=mark)
     try:
-        lines = list(islice(csv.DictReader(io.StringIO(_text(path))), _MOST_LINES))
+        names = [name.strip() for name in islice(next(lines, []), _MOST_COLUMNS)]
+        needed = [(place, name) for place, name in enumerate(names) if is_needed(name)]
+        for line in islice(lines, _MOST_LINES):
+            yield {name: line[place].strip() for place, name in needed if place < len(line)}
     except csv.Error as error:
-        raise UnreadableError(f"it is not a CSV table: {error!s:.100}") from error
-    for line in lines:
-        yield {name: cell for name, cell in line.items() if isinstance(name, str)}
+        raise UnreadableError(f"it is not a table: {error!s:.100}") from error
 
 
 def _text(path: Path) -> str:
@@ -80,5 +86,6 @@ def _text(path: Path) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a setting is a finite number, and not a switch."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Return whether a setting is a finite number, and not a switch."""
+    is_plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_plain and -_LARGEST_NUMBER < value < _LARGEST_NUMBER  # NaN is not

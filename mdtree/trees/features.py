@@ -238,8 +238,8 @@ _LIST = (
         name="log_training_time",
         needs=("learning_rate", "steps"),
         meaning="natural logarithm of the learning rate times the number of training steps",
-        low="training cannot have moved the weights far",
-        high="training may have moved the weights far",
+        low="short training, or small steps",
+        high="long training, or large steps",
         compute=log_product,
     ),
     Feature(

@@ -102,7 +102,8 @@ def test_all_steps_come_in_their_order_and_seeds_of_a_step_together():
         "epoch-1": ["seed_0_epoch_1.pt", "seed_1_epoch_1.pt"],
         "epoch-2": ["seed_0_epoch_2.pt", "seed_1_epoch_2.pt"],
     }
-    assert list(chosen(LIGHTNING, "all")) == ["epoch-0-step-19", "epoch-4-step-95"]
+    # the final one may be later than the last with a number
+    assert list(chosen(LIGHTNING, "all")) == ["epoch-0-step-19", "epoch-4-step-95", "last"]
 
 
 def test_each_nth_step_and_the_last():
@@ -161,3 +162,10 @@ def test_of_one_step_of_a_run_one_checkpoint_is_taken():
 def test_other_words_are_refused(text):
     with pytest.raises(RecipeError, match=r"last, best, all or every:N"):
         StepChoice.parse(text)
+
+
+def test_names_that_say_nothing_and_many_names():
+    assert list(chosen(["model.pt", "best.pt"], "all")) == ["best", "final"]
+    many = [f"epoch_{number}.pt" for number in range(2_000)]
+    assert len(chosen(many, "all")) == 2_000
+    assert chosen(["step_" + "9" * 400 + ".pt", "step_1.pt"])

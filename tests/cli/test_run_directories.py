@@ -36,8 +36,12 @@ def run(tmp_path):
     return tmp_path / "run"
 
 
-def rows(folder):
-    return {row.group: row for row in read_rows(folder / "rows.jsonl")}
+def rows(folder, *others):
+    """Read the rows of a directory, or those of several that are one group."""
+    if not others:
+        return {row.group: row for row in read_rows(folder / "rows.jsonl")}
+    names = "+".join(path.name for path in (folder, *others))
+    return {row.group: row for row in read_rows(folder.parent / f"{names}.rows.jsonl")}
 
 
 def test_the_last_epoch_is_measured_and_the_facts_are_told(mdtree, run):
@@ -76,7 +80,7 @@ def test_runs_that_differ_by_seed_are_one_group(mdtree, run, tmp_path):
     shutil.copy(run / "args.json", tmp_path / "run-b")
     ran = mdtree("measure", run, tmp_path / "run-b", *MEASURE)
     assert ran.code == 0, ran.err
-    (row,) = rows(run).values()
+    (row,) = rows(run, tmp_path / "run-b").values()
     assert row.group == "run+run-b"
     assert list(row.provenance.weights) == ["run/epoch_10.pt", "run-b/epoch_11.pt"]
     assert row.facts["learning_rate"] == 0.1
@@ -87,7 +91,7 @@ def test_runs_of_other_settings_are_doubted(mdtree, run, tmp_path):
     (tmp_path / "run-b" / "args.json").write_text('{"lr": 0.2, "batch_size": 32}')
     ran = mdtree("measure", run, tmp_path / "run-b", *MEASURE)
     assert "learning_rate is 0.1 and 0.2: are these seeds of one configuration?" in ran.err
-    (row,) = rows(run).values()
+    (row,) = rows(run, tmp_path / "run-b").values()
     assert "learning_rate" not in row.facts
 
 
@@ -158,7 +162,7 @@ def test_the_recipe_of_the_first_directory_counts_for_all(mdtree, tmp_path):
     (second / "mdtree.yaml").unlink()
     ran = mdtree("measure", first, second, "--metrics", "error_rate")
     assert ran.code == 0, ran.err
-    assert len(rows(first)["g"].provenance.weights) == 2
+    assert len(rows(first, second)["g"].provenance.weights) == 2
 
     weights = second / "g" / "seed-1.safetensors"
     weights.rename(tmp_path / "elsewhere.safetensors")
@@ -177,10 +181,32 @@ def test_the_best_of_a_second_directory_is_told_by_its_own_history(mdtree, run, 
         "measure", tmp_path / "other", tmp_path / "plain", *MEASURE, "--steps", "best"
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    (row,) = rows(tmp_path / "other").values()
+    (row,) = rows(tmp_path / "other", tmp_path / "plain").values()
     assert [Path(name).name for name in row.provenance.weights] == ["epoch_1.pt", "epoch_1.pt"]
 
 
 def test_a_dry_run_tells_the_choice(mdtree, run):
     ran = mdtree("measure", run, *MEASURE, "--dry-run")
     assert (ran.code, "run: last of 3 checkpoints that one run saved" in ran.err) == (0, True)
+
+
+def test_measurements_in_a_directory_are_named_and_give_way_to_newer_weights(mdtree, run):
+    import os
+
+    assert mdtree("measure", run, *MEASURE).code == 0
+    again = mdtree("diagnose", run)
+    assert again.code == 0
+    assert f"from the measurements in {run / 'rows.jsonl'}" in again.err
+    refused = mdtree("diagnose", run, "--steps", "all")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--steps: " in refused.err
+    later = (run / "rows.jsonl").stat().st_mtime + 10
+    os.utime(run / "epoch_10.pt", (later, later))
+    newer = mdtree("diagnose", run)
+    assert "no recipe: a first answer" in newer.err
+
+
+def test_a_network_without_data_is_not_measured_on_other_data(mdtree, run):
+    ran = mdtree("measure", run, *MODEL)
+    assert ran.code == 2
+    assert "--model needs --data" in ran.err

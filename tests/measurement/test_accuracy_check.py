@@ -50,3 +50,19 @@ def test_without_a_test_error_there_is_nothing_to_compare():
         quantities={"test_error": Missing(missing="no test data")},
     )
     assert check_accuracy(row, 80.0, None) is None
+
+
+@pytest.mark.parametrize(("train", "stops"), [(82.1, True), (77.9, False), (0.0, False)])
+def test_a_training_error_far_above_the_test_error_stops(train, stops):
+    """Of 20 % on new items: 20 points and four errors more on the training items are absurd."""
+    quantities = {
+        "test_error": Measured(value=60.0, stderr=0.5),
+        "train_error": Measured(value=train, stderr=0.5),
+    }
+    row = Row(format=1, group="g", protocol="standard-1", facts={}, quantities=quantities)
+    compared = check_accuracy(row, None, None)
+    if stops:
+        with pytest.raises(AccuracyError, match="labels in the same order"):
+            compared.raise_if_different()
+    else:
+        compared.raise_if_different()

@@ -151,3 +151,17 @@ def test_what_files_tell_is_a_part_of_what_the_tree_asks():
     assert {"test_error_share", "log_learning_rate", "stable_rank"} <= known
     assert not {"train_error_share", "error_gap", "log_hessian_top", "cka"} & known
     assert all(known_from_files(name) for name in FEATURES if name.startswith("log_batch"))
+
+
+def test_weights_that_are_not_numbers_are_a_verdict(run):
+    weights = torch.load(run / "epoch_5.pt")
+    next(iter(weights.values()))[0] = float("nan")
+    torch.save(weights, run / "epoch_5.pt")
+    (verdict,) = diagnose(run)
+    assert (verdict.mode, verdict.probability) == ("temperature_high", 1)
+
+
+def test_numbers_beyond_all_sense_are_no_facts(run):
+    (run / "history.csv").write_text("epoch,step,val_acc\n1,1,0.5\n2,1e308,0.6\n")
+    (row,) = rows(run)
+    assert "data_amount" not in row.facts

@@ -112,3 +112,36 @@ def test_an_accuracy_that_is_not_the_expected_one_stops_a_diagnosis():
 def test_what_cannot_be_used_is_refused_in_words(given, error, reason):
     with pytest.raises(error, match=reason):
         measured(**given)
+
+
+def test_one_model_needs_no_list_and_a_module_may_be_the_loss():
+    (row,) = mdtree.measure(
+        models=MODELS[0], train=TRAIN, loss=nn.CrossEntropyLoss(), metrics=["error_rate"]
+    )
+    assert row.quantities["train_loss"].value == pytest.approx(
+        nn.functional.cross_entropy(MODELS[0].eval()(TRAIN[0]), TRAIN[1]).item(), rel=1e-5
+    )
+
+
+def test_the_same_network_twice_is_not_two_seeds():
+    with pytest.raises(MdtreeError, match="a model is given twice"):
+        measured(models=[MODELS[0], MODELS[0]])
+
+
+def test_weights_that_are_not_numbers_are_a_verdict():
+    broken = network(0)
+    with torch.no_grad():
+        broken[0].weight[0, 0] = float("nan")
+    (verdict,) = mdtree.diagnose(models=[broken, network(1)], train=TRAIN, test=TEST)
+    assert verdict.mode == "temperature_high"
+    assert "0.weight is NaN or infinite" in str(verdict)
+
+
+def test_models_may_come_from_a_generator():
+    (verdict,) = mdtree.diagnose(models=(network(s) for s in (0,)), train=TRAIN, test=TEST)
+    assert verdict.group == "models"
+
+
+def test_an_accuracy_is_a_percentage():
+    with pytest.raises(MdtreeError, match="a percentage, 0 to 100; got nan"):
+        mdtree.diagnose(models=MODELS, train=TRAIN, test=TEST, expect=float("nan"))

@@ -82,3 +82,14 @@ def test_a_run_that_recovered_did_not_diverge():
 @pytest.mark.parametrize("value", [-0.1, 101, "nan", True, None, [80], "80 %"])
 def test_what_cannot_be_an_accuracy_is_not_one(value):
     assert history({"val_acc": value, "val_loss": 1.0}).last("test_accuracy") is None
+
+
+def test_steps_that_begin_again_in_each_epoch_are_one_run():
+    lines = [
+        {"epoch": epoch, "step": step, "train_loss": 10.0 - epoch}
+        for epoch in range(3)
+        for step in (0, 5, 9)
+    ]
+    points, note = points_from(lines)
+    assert (len(points), note) == (9, None)
+    assert {point.step for point in points} == {None}

@@ -155,3 +155,49 @@ def test_a_pickle_cannot_ask_for_memory(tmp_path):
         archive.writestr("archive/data.pkl", content)
     record = read_record(tmp_path / "m.pt", tmp_path)
     assert (record.facts, record.notes) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"\x80\x02}K\x01" + b"2\x86" * 40 + b"K\x01s.",
+        b"\x80\x05\x96" + (2 << 30).to_bytes(8, "little") + b".",
+    ],
+    ids=["a key of 2^40 parts", "two gigabytes"],
+)
+def test_a_pickle_takes_no_more_than_its_bytes(tmp_path, pickled):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "training_args.bin", "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+    assert read_record(tmp_path / "m.pt", tmp_path).facts == {}
+
+
+def test_a_table_may_have_many_columns_and_other_marks(tmp_path):
+    names = ";".join(f"column{number}" for number in range(9_000))
+    lines = "\n".join(f"{epoch}; {1 / epoch};0.5" for epoch in range(1, 100))
+    (tmp_path / "history.csv").write_text(f"epoch; Train Loss; val_acc;{names}\n{lines}\n")
+    history = read_record(tmp_path / "m.pt", tmp_path).history
+    assert len(history.points) == 99
+    assert history.last("train_loss") == pytest.approx(1 / 99)
+
+
+def test_numbers_beyond_all_sense_are_none(tmp_path):
+    (tmp_path / "args.json").write_text(f'{{"lr": 1{"0" * 400}, "batch_size": 8}}')
+    assert read_record(tmp_path / "m.pt", tmp_path).facts == {"batch_size": 8}
+
+
+def test_two_files_that_contradict_each_other_are_told(tmp_path):
+    (tmp_path / "hparams.yaml").write_text("lr: 0.5")
+    (tmp_path / "args.json").write_text('{"lr": 0.1}')
+    record = read_record(tmp_path / "m.pt", tmp_path)
+    assert record.facts == {"learning_rate": 0.5}
+    assert record.notes == ("learning_rate is 0.5 in hparams.yaml, 0.1 in args.json",)
+
+
+def test_a_folder_that_is_a_link_is_not_read(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "config.yaml").write_text("lr: 0.5")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".hydra").symlink_to(tmp_path / "elsewhere")
+    assert read_record(tmp_path / "run" / "m.pt", tmp_path / "run").facts == {}
