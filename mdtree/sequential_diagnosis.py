@@ -37,6 +37,7 @@ METRICS_BY_COST = (
     "connectivity",
 )
 _FIRST, *_LATER = METRICS_BY_COST
+_OF_PAIRS = ("similarity", "connectivity")
 
 _Seconds = Mapping[str, Mapping[str, float]]  # group -> metric -> seconds
 
@@ -102,7 +103,7 @@ class SequentialDiagnosis:
             group for group, item in plan.items() if item.pending and _FIRST in item.task.metrics
         ]
         failed = self._measure(_FIRST, first, plan, seconds, None)
-        self._compare(plan, failed)
+        self._compare(plan, failed, measured=first)
         while True:
             rows = self._rows(plan, failed)
             diagnoser = self.choose_diagnoser(rows)  # what was measured may speak for another tree
@@ -116,12 +117,15 @@ class SequentialDiagnosis:
             chosen = [need.group for need in selected]
             failed |= self._measure(metric, chosen, plan, seconds, change)
 
-    def _compare(self, plan: Mapping[str, Planned], failed: Collection[str]) -> None:
+    def _compare(
+        self, plan: Mapping[str, Planned], failed: Collection[str], *, measured: Collection[str]
+    ) -> None:
         """Stop before more is measured of networks that are not those that were trained."""
         for row in self._rows(plan, failed):
             check = check_accuracy(row, plan[row.group].task.logged_accuracy, self.expected)
             if check is not None:
-                if self.compared is not None:
+                is_new = row.group in measured or check.expected is not None
+                if self.compared is not None and is_new:
                     self.compared(check)
                 check.raise_if_different()
 
@@ -168,7 +172,9 @@ class SequentialDiagnosis:
         if not groups:
             return set()
         known = (seconds.get(group, {}).get(metric, 0.0) for group in groups)
-        self.announce(Stage(metric=metric, groups=tuple(groups), seconds=sum(known), change=change))
+        total = sum(known)
+        if total or metric not in _OF_PAIRS:  # of single checkpoints, it only says what is missing
+            self.announce(Stage(metric=metric, groups=tuple(groups), seconds=total, change=change))
         earlier = self._measured() if metric != _FIRST else {}
         stage = [
             replace(

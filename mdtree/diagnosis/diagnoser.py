@@ -284,7 +284,8 @@ def _is_final(measurement: MissingMeasurement, row: Row) -> bool:
 def known_from_files_alone(row: Row) -> bool:
     """Return whether a row holds nothing that only measuring tells."""
     measured = {name for name, value in row.quantities.items() if isinstance(value, Measured)}
-    return all(name in LOGGED or QUANTITIES[name].metric == "spectrum" for name in measured)
+    known = {name: QUANTITIES[name].metric for name in measured if name in QUANTITIES}
+    return all(name in LOGGED or metric == "spectrum" for name, metric in known.items())
 
 
 def _next_step(

@@ -255,7 +255,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("url", "words"), WRONG)
-@pytest.mark.parametrize("args", [[], ["--model", "cnn"], ["--recipe", "nowhere.yaml"]])
+@pytest.mark.parametrize(
+    "args", [[], ["--model", "cnn", "--data", "digits"], ["--recipe", "nowhere.yaml"]]
+)
 def test_a_wrong_address_is_told_before_more_is_asked_for(mdtree, memory, url, words, args):
     for command in ("measure", "diagnose"):
         ran = mdtree(command, url, *args)
@@ -270,7 +272,14 @@ def test_python_tells_a_wrong_address_first_too(memory, url, words):
 
 
 def test_an_address_of_one_file_is_right(mdtree, zoo):
-    ran = mdtree("measure", (zoo / "hot" / "seed-0.safetensors").as_uri(), "--model", "cnn")
+    ran = mdtree(
+        "measure",
+        (zoo / "hot" / "seed-0.safetensors").as_uri(),
+        "--model",
+        "cnn",
+        "--data",
+        "digits",
+    )
     assert (ran.code, "name a file of rows with --out" in ran.err) == (5, True)
 
 

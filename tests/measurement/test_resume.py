@@ -214,7 +214,10 @@ def test_what_failed_is_tried_again_and_what_was_measured_is_not(mdtree, zoo):
         return [group["state"] for group in plan["groups"]]
 
     assert states() == ["measured"] * 2
-    assert states("--model", "cnn", "--model-arg", "width=2") == ["failed before"] * 2
+    assert (
+        states("--model", "cnn", "--data", "digits", "--model-arg", "width=2")
+        == ["failed before"] * 2
+    )
     assert (zoo / "rows.jsonl.failures").exists()
     ran = mdtree("measure", zoo)
     assert (counts(ran), ran.code, ran.err) == ((0, 2, 0), 0, "")

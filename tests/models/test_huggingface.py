@@ -77,7 +77,7 @@ def test_settings_come_from_the_folder_alone(tmp_path):
 
 
 def test_a_folder_without_config_is_told(tmp_path):
-    check_refused(tmp_path, f"needs {tmp_path}/config.json: No such file")
+    check_refused(tmp_path, f"{tmp_path}/config.json does not describe a network .*--model")
 
 
 @pytest.mark.parametrize(
