@@ -47,7 +47,7 @@ test-all: check $(VENV)/.developing
 check: format-check lint types floors audit
 
 tests: $(VENV)/.developing
-	@echo "Running the tests: about seven minutes on two cores"
+	@echo "Running the tests: about five minutes on two cores"
 	$(PYTEST) -m "not slow"
 
 # An environment for each: the constraints of one would be undone by another.
