@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from mdtree.measurement import ModelsInMemory, Request
 
-__all__ = ["Rows", "all_rows", "executor_config", "in_memory", "is_on_a_cluster", "rows_path"]
+__all__ = [
+    "Rows",
+    "all_rows",
+    "as_directories",
+    "executor_config",
+    "in_memory",
+    "is_on_a_cluster",
+    "rows_path",
+]
 
 Rows = str | Path | Sequence[Row]  # a file, a measured directory, or the rows themselves
 
@@ -54,6 +62,11 @@ def executor_config(workers: int | ExecutorConfig, request: Request) -> Executor
 def is_on_a_cluster(workers: int | ExecutorConfig) -> bool:
     """Return whether other machines measure, which need not have our devices."""
     return isinstance(workers, ExecutorConfig) and workers.ray is not None
+
+
+def as_directories(others: str | Path | Iterable[str | Path]) -> tuple[str | Path, ...]:
+    """Return directories that can be gone through twice; one of them need not be in a list."""
+    return (others,) if isinstance(others, str | Path) else tuple(others)
 
 
 def rows_path(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mdtree.api.arguments import (
     Rows,
     all_rows,
+    as_directories,
     executor_config,
     in_memory,
     is_on_a_cluster,
@@ -129,7 +130,7 @@ def diagnose(
         from mdtree.sequential_diagnosis import SequentialDiagnosis
 
         is_run = has_recipe(source, recipe)
-        others = (others,) if isinstance(others, str | Path) else tuple(others)
+        others = as_directories(others)
         request = make_request(
             source,
             recipe=recipe if is_run else NO_RECIPE,

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdtree.api.arguments import executor_config, in_memory, is_on_a_cluster, rows_path
+from mdtree.api.arguments import (
+    as_directories,
+    executor_config,
+    in_memory,
+    is_on_a_cluster,
+    rows_path,
+)
 from mdtree.executors import ExecutorConfig
 from mdtree.recipes import Recipe
 from mdtree.rows import DEFAULT_PROTOCOL, Fact, Row, load_rows
@@ -84,7 +90,7 @@ def measure(
             facts=facts,
         )
         return [subject.row(metrics)]
-    others = (others,) if isinstance(others, str | Path) else tuple(others)
+    others = as_directories(others)
     request = make_request(
         directory,
         recipe=recipe,

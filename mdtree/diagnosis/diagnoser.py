@@ -26,7 +26,7 @@ from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
 from mdtree.rows import QUANTITIES, Fact, Measured, Missing, Row
 from mdtree.trees import FEATURES, Leaf, SavedTree
 from mdtree.trees.binning import Floats
-from mdtree.trees.feature_sets import LOGGED
+from mdtree.trees.feature_sets import is_in_files
 from mdtree.trees.gain_model import answer_set
 from mdtree.trees.posterior import first_best
 from mdtree.version import __version__
@@ -233,7 +233,7 @@ class Diagnoser:
     def _accuracy(self, row: Row) -> str:
         """Return how often the tree is right; of a row that was not measured, from files alone."""
         known = self.saved.provenance
-        is_measured = row.provenance is not None or not known_from_files_alone(row)
+        is_measured = row.provenance is not None or not _is_from_files(row)
         name = "accuracy" if is_measured else "accuracy_from_files"
         return known.get(name, known.get("accuracy", ""))
 
@@ -275,17 +275,17 @@ def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
 
 def _is_final(measurement: MissingMeasurement, row: Row) -> bool:
     """Return whether a metric cannot be measured, or nothing but files is known of the row."""
-    if row.provenance is None and known_from_files_alone(row):
+    if row.provenance is None and _is_from_files(row):
         return True
     needs = {need for name in measurement.features for need in FEATURES[name].needs}
     return any(isinstance(row.quantities.get(need), Missing) for need in needs)
 
 
-def known_from_files_alone(row: Row) -> bool:
+def _is_from_files(row: Row) -> bool:
     """Return whether a row holds nothing that only measuring tells."""
-    measured = {name for name, value in row.quantities.items() if isinstance(value, Measured)}
-    known = {name: QUANTITIES[name].metric for name in measured if name in QUANTITIES}
-    return all(name in LOGGED or metric == "spectrum" for name, metric in known.items())
+    return all(
+        is_in_files(name) for name, value in row.quantities.items() if isinstance(value, Measured)
+    )
 
 
 def _next_step(

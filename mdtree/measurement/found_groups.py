@@ -20,7 +20,7 @@ from mdtree.checkpoints import (
 )
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.measurement.request import Request
-from mdtree.measurement.task import as_text
+from mdtree.measurement.task import as_text, names_below
 from mdtree.messages import nearest
 from mdtree.recipes import Tensors
 from mdtree.rows import Fact
@@ -118,10 +118,7 @@ def _place(folder: Folder, root: Path) -> str:
 
 def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
     """Choose among the checkpoints that runs saved at several steps."""
-    shared = os.path.commonpath([path.absolute().parent for path in folder.files])
-    by_name = {
-        as_text(Path(os.path.relpath(path, shared)).as_posix()): path for path in folder.files
-    }
+    by_name = names_below(folder.files)
 
     def best(name: str) -> Best:
         if request.storage is not None:

@@ -25,7 +25,14 @@ from mdtree.rows import Detail, Fact, GroupFailure, Missing, Provenance, Row, Va
 from mdtree.runtime.device import held_share
 from mdtree.version import __version__
 
-__all__ = ["GroupResult", "failed_row", "measure_or_fail", "quantities_of"]
+__all__ = [
+    "GroupResult",
+    "failed_row",
+    "joined",
+    "measure_or_fail",
+    "quantities_of",
+    "versions",
+]
 
 _LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
 
@@ -114,11 +121,7 @@ def _measured(task: GroupTask) -> Row:
             seed=task.seed,
             device=task.device,
             seconds=round(time.perf_counter() - started, 3),
-            versions={
-                "mdtree": __version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
+            versions=versions(),
             passes=metric_input.runner.meter.total.passes,
             notes=tuple(dict.fromkeys(notes)),
             stamps=None if task.stamps is None else dict(task.stamps),
@@ -126,7 +129,16 @@ def _measured(task: GroupTask) -> Row:
         ),
         details=details or None,
     )
-    return row if task.earlier is None else _joined(task.earlier, row)
+    return row if task.earlier is None else joined(task.earlier, row)
+
+
+def versions() -> dict[str, str]:
+    """Return the releases that a row was measured with."""
+    return {
+        "mdtree": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def quantities_of(
@@ -172,7 +184,7 @@ def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
     return {**facts, **task.facts, "parameters": network.parameters}
 
 
-def _joined(earlier: Row, row: Row) -> Row:
+def joined(earlier: Row, row: Row) -> Row:
     """Add what was measured now to what was measured of the same inputs before."""
     assert earlier.provenance is not None, "only rows that were measured here are continued"
     assert row.provenance is not None

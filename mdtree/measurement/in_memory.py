@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,9 +15,9 @@ from torch import nn
 from mdtree.batch import targets
 from mdtree.datasets import Data, Items, as_items, in_memory
 from mdtree.exceptions import DataError, DivergedError, MdtreeError
-from mdtree.landscape import ModelRunner
+from mdtree.landscape import CostMeter, ModelRunner
 from mdtree.losses import build_loss
-from mdtree.measurement.group import quantities_of
+from mdtree.measurement.group import joined, quantities_of, versions
 from mdtree.measurement.request import check_metrics
 from mdtree.metrics import MetricInput
 from mdtree.models import Network
@@ -25,7 +25,6 @@ from mdtree.network import Loss
 from mdtree.recipes import LossSpec, Trust, checked_facts
 from mdtree.rows import DEFAULT_PROTOCOL, Fact, GroupFailure, Provenance, Row, check_protocol
 from mdtree.runtime.device import pick_device
-from mdtree.version import __version__
 
 __all__ = ["ModelsInMemory"]
 
@@ -74,7 +73,8 @@ class ModelsInMemory:
         names = check_metrics(tuple(metrics))
         started = time.perf_counter()
         try:
-            metric_input = self._input()
+            runner = replace(self._input.runner, meter=CostMeter())  # of this row alone
+            metric_input = replace(self._input, runner=runner)
         except DivergedError as error:  # a verdict by itself
             return Row(
                 format=1,
@@ -105,30 +105,17 @@ class ModelsInMemory:
                 seed=self.seed,
                 device=str(metric_input.runner.device),
                 seconds=round(time.perf_counter() - started, 3),
-                versions={
-                    "mdtree": __version__,
-                    "torch": torch.__version__,
-                    "python": platform.python_version(),
-                },
+                versions=versions(),
                 passes=metric_input.runner.meter.total.passes,
                 notes=tuple(dict.fromkeys(notes)),
             ),
             details=details or None,
         )
-        if earlier is None:
-            return row
-        assert earlier.provenance is not None
-        assert row.provenance is not None
-        return replace(
-            row,
-            quantities={**earlier.quantities, **row.quantities},
-            details={**(earlier.details or {}), **(row.details or {})} or None,
-            provenance=replace(
-                row.provenance, metrics=(*earlier.provenance.metrics, *row.provenance.metrics)
-            ),
-        )
+        return row if earlier is None else joined(earlier, row)
 
+    @cached_property
     def _input(self) -> MetricInput:
+        """The copied networks and the data in memory, for all that is measured of them."""
         models = [self.models] if isinstance(self.models, nn.Module) else list(self.models)
         if not models or not all(isinstance(model, nn.Module) for model in models):
             kinds = ", ".join(sorted({type(model).__name__ for model in models})) or "none"

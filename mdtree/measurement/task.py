@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,14 @@ from mdtree.checkpoints import file_digest
 from mdtree.recipes import Recipe, Trust, bind, fingerprint
 from mdtree.rows import Fact, Row
 
-__all__ = ["GroupTask", "MeasurementSettings", "as_text", "describing_folder", "row_digest"]
+__all__ = [
+    "GroupTask",
+    "MeasurementSettings",
+    "as_text",
+    "describing_folder",
+    "names_below",
+    "row_digest",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +61,14 @@ class GroupTask(MeasurementSettings):
     @property
     def members(self) -> dict[str, Path]:
         """Name the checkpoints of the group by their paths below the folder they share."""
-        shared = os.path.commonpath([path.absolute().parent for path in self.files])
-        return {
-            as_text(Path(os.path.relpath(path, shared)).as_posix()): path for path in self.files
-        }
+        return names_below(self.files)
+
+
+def names_below(files: Iterable[Path]) -> dict[str, Path]:
+    """Name files by their paths below the folder that they share."""
+    listed = list(files)
+    shared = os.path.commonpath([path.absolute().parent for path in listed])
+    return {as_text(Path(os.path.relpath(path, shared)).as_posix()): path for path in listed}
 
 
 def as_text(name: str) -> str:

@@ -15,6 +15,7 @@ __all__ = [
     "LANDSCAPE",
     "LOGGED",
     "TRAINING",
+    "is_in_files",
     "known_from_files",
 ]
 
@@ -70,9 +71,11 @@ TRAINING: tuple[str, ...] = (
 LOGGED: tuple[str, ...] = ("train_loss", "test_loss", "test_error", "chance_error", "chance_loss")
 
 
+def is_in_files(name: str) -> bool:
+    """Return whether a quantity or a fact needs only weights, settings and the log of a trainer."""
+    return name in LOGGED or name not in QUANTITIES or QUANTITIES[name].metric == "spectrum"
+
+
 def known_from_files(feature: str) -> bool:
-    """Return whether a feature needs nothing but weights, settings and the log of a trainer."""
-    return feature in FEATURES and all(
-        need in LOGGED or need not in QUANTITIES or QUANTITIES[need].metric == "spectrum"
-        for need in FEATURES[feature].needs
-    )
+    """Return whether a feature needs nothing else."""
+    return feature in FEATURES and all(map(is_in_files, FEATURES[feature].needs))
