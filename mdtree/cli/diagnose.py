@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
-from mdtree.cli.found import FoundPrinter
-from mdtree.cli.measuring_options import MEASURED, make_request, measuring, named_recipe
-from mdtree.cli.stop_signals import resumable
+from mdtree.cli.judged_rows import judged_rows
+from mdtree.cli.measuring_options import MEASURED, measuring
 from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import CONFIDENCE
-from mdtree.recipes import (
-    NO_RECIPE,
-    RECIPE_NAME,
-    checked_facts,
-    has_recipe,
-    holds_only_rows,
-    words,
-)
-from mdtree.render.formatting import duration
+from mdtree.recipes import checked_facts, words
 from mdtree.render.page_file import write_page
-from mdtree.render.terminal import paragraph, plural, printable
+from mdtree.render.terminal import paragraph, printable
 from mdtree.render.terminal_rows import counted_once
-from mdtree.rows import Row, load_rows, measured_file, of_protocol, rows_file
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import Diagnoser, Verdict
-    from mdtree.measurement import AccuracyCheck
+    from mdtree.diagnosis import Verdict
 
 __all__ = ["command"]
 
 _FOUND = 6  # the exit code of --fail-on
-_ONLY_OF_CHECKPOINTS = {"steps": "steps", "expect": "expected"}  # option -> its value
 _WHOLE = 3  # verdicts that are written out in full; more become a table
 
 
@@ -115,19 +101,13 @@ def command(
       mdtree diagnose runs/ --fail-on temperature_low,temperature_high
       mdtree diagnose published.csv --tree published-cifar10-resnet18
     """
-    from mdtree.diagnosis import can_be_diagnosed, is_diverged, with_facts
+    from mdtree.diagnosis import can_be_diagnosed, is_diverged
 
     failing_modes = _modes(fail_on)
     facts = checked_facts(words(options["facts"]))
-    if len(paths) == 1 and holds_only_rows(paths[0], named_recipe(options, paths[0])):
-        _tell_of_rows(paths[0], options)
-        rows = _chosen(
-            of_protocol(load_rows(Path(paths[0]), failed=True), options["protocol"]), only
-        )
-        rows = [with_facts(row, facts) for row in rows]
-        diagnoser = _diagnoser(rows, tree_name, options)
-    else:
-        diagnoser, rows = _judged(paths, tree_name, only, facts, options)
+    diagnoser, rows = judged_rows(
+        paths, tree_name=tree_name, only=only, facts=facts, options=options
+    )
     verdicts = [diagnoser(row) for row in rows if can_be_diagnosed(row)]
     failures = {
         row.group: row.failure.reason
@@ -160,123 +140,6 @@ def _modes(text: str | None) -> set[str]:
             f"(known: {', '.join(modes)})"
         )
     return names
-
-
-def _chosen(rows: list[Row], only: tuple[str, ...]) -> list[Row]:
-    from mdtree.messages import nearest
-
-    group_names = [row.group for row in rows]
-    for name in only:
-        if name not in group_names:
-            raise MdtreeError(f"there is no group {name!r}{nearest(name, group_names)}")
-    return [row for row in rows if not only or row.group in only]
-
-
-def _diagnoser(rows: Sequence[Row], name: str | None, options: dict[str, Any]) -> Diagnoser:
-    from mdtree.diagnosis import diagnoser_for
-
-    return diagnoser_for(
-        rows,
-        name,
-        confidence=options["confidence"],
-        seed=options["seed"],
-        allow_protocol_mismatch=options["allow_protocol_mismatch"],
-    )
-
-
-def _tell_of_rows(path: str | Path, options: dict[str, Any]) -> None:
-    """Say that a directory's measurements are judged, and refuse what only checkpoints can do."""
-    given = [f"--{n}" for n, value in _ONLY_OF_CHECKPOINTS.items() if options[value] is not None]
-    rows = printable(str(measured_file(Path(path))))
-    if given:
-        raise MdtreeError(
-            f"{', '.join(given)}: {rows} holds measurements, and no recipe says how to measure "
-            "again: name --model and --data or --recipe, or move that file away"
-        )
-    if Path(path).is_dir():
-        click.echo(f"from the measurements in {rows}", err=True)
-
-
-def _judged(
-    paths: tuple[str | Path, ...],
-    name: str | None,
-    only: tuple[str, ...],
-    facts: dict[str, Any],
-    options: dict[str, Any],
-) -> tuple[Diagnoser, list[Row]]:
-    """Measure what the verdicts need; without a recipe, read what the files tell."""
-    if has_recipe(paths[0], named_recipe(options, paths[0])):
-        return _measured(paths, name, only, facts, options)
-    from mdtree.diagnosis import with_facts
-    from mdtree.measurement import rows_from_files
-
-    if options["expected"] is not None:
-        raise MdtreeError("--expect needs a measured accuracy: name data and model, or a recipe")
-    request = make_request(paths, options, groups=only, recipe=NO_RECIPE)
-    rows = [with_facts(row, facts) for row in rows_from_files(request, found=FoundPrinter())]
-    click.echo(
-        "no recipe: a first answer from the weights and from what the trainer logged; to measure "
-        f"the networks, name data and model (--data, --model) or write {RECIPE_NAME}",
-        err=True,
-    )
-    return _diagnoser(rows, name, options), rows
-
-
-def _measured(
-    paths: tuple[str | Path, ...],
-    name: str | None,
-    only: tuple[str, ...],
-    facts: dict[str, Any],
-    options: dict[str, Any],
-) -> tuple[Diagnoser, list[Row]]:
-    """Measure what the verdicts need."""
-    from mdtree.cli.progress_bar import Bar
-    from mdtree.sequential_diagnosis import SequentialDiagnosis, Stage
-
-    def announce(stage: Stage) -> None:
-        change = ""
-        if stage.change is not None:
-            change = f", {100 * stage.change:.0f} % chance of changing a verdict"
-        click.echo(f"measuring {work(stage)}{change}", err=True)
-
-    def compared(check: AccuracyCheck) -> None:
-        train = "" if check.train is None else f", training accuracy {check.train:.1f} %"
-        if check.expected is None:
-            beside = "is it yours? see --expect"
-        else:
-            source = "logged" if check.is_logged else "expected"
-            beside = f"{source}: {check.expected:.1f} %"
-        click.echo(
-            f"{printable(check.group)}: test accuracy {check.measured:.1f} % ({beside}){train}",
-            err=True,
-        )
-
-    def work(stage: Stage) -> str:
-        seconds = duration(stage.seconds / share_of_work(options))
-        return f"{stage.metric} of {plural(len(stage.groups), 'group')}: about {seconds}"
-
-    request = make_request(paths, options, groups=only)  # facts join the rows that are judged
-    with resumable(), results_alone(options), Bar("measuring") as bar:
-        diagnosed = SequentialDiagnosis(
-            request=request,
-            out=rows_file(paths[0], options["rows_path"], paths[1:]),
-            choose_diagnoser=lambda rows: _diagnoser(rows, name, options),
-            facts=facts,
-            full=options["stage"] == "full",
-            executor=make_executor_config(options, request.device, shared=request.storage is None),
-            announce=announce,
-            found=FoundPrinter(),
-            expected=options["expected"],
-            compared=compared,
-            progress=bar,
-        ).run()
-    for stage in diagnosed.left_out:
-        click.echo(
-            f"not measured: {work(stage)}, at most {100 * (stage.change or 0.0):.1f} % chance of "
-            "changing a verdict (--stage full measures it)",
-            err=True,
-        )
-    return diagnosed.diagnoser, diagnosed.rows
 
 
 def _print(verdicts: list[Verdict], explained: dict[str, str], as_json: bool) -> None:
