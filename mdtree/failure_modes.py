@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 __all__ = [
     "AXES",
+    "COMPARISONS",
     "CONFIDENCE",
     "FAILURE_MODES",
     "REMEDIES",
@@ -161,6 +162,10 @@ TASKS: dict[str, Task] = {
         answer=_failure_answer,
     ),
 }
+
+
+# tasks that compare two of the failure modes; width and data compare one with both temperatures
+COMPARISONS = ("temperature", "resources")
 
 
 def answer_of(task: str, mode: str) -> str | None:

@@ -1,11 +1,14 @@
 """From expected gains to probabilities: the largest gain wins, unless it is within the noise.
 
-    strength(mode) = (relative gain of its remedy + e)^a c(mode)^b
+    strength(mode) = (relative gain of its remedy + e)^a c(mode)^b d(mode)
     strength(none) = k (noise + e)^a c(none)^b
     P(mode)        = strength(mode) / sum of the strengths of all classes
 
 c(mode) is the chance of a class: the share of similar groups with a clear label that have this
 label.  Gains tell how much a change brings, chances which change is the best most often.
+d(mode) compares it with its counterpart, the other temperature, or data with width: the share of
+similar groups in which its remedy gains more than that of the other (1 for `none`).  Groups whose
+best change is another one tell that as well.
 
 Noise is the gain, relative to the test error, that two equal groups could show by chance:
 2 sqrt(2) standard errors.  Two seeds determine it only within a large factor, so its geometric mean
@@ -31,7 +34,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from mdtree.failure_modes import REMEDIES, remedies
+from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS, remedies
 from mdtree.trees.binning import Floats
 from mdtree.trees.bounds import STRICT, Number, Positive
 from mdtree.trees.kernel_regression import KernelRegression
@@ -58,7 +61,7 @@ _LITTLE = 0.004  # of the chance-level error: 0.36 points with ten classes, 0.2 
 _MOST_OF_ERROR = 0.5  # larger noise hides gains
 _NOTHING = 1.1  # strength of `none` over the best change, if that gains less than the noise
 _HARDLY_ANYTHING = 1.5  # over all changes together, if the best gains too little to matter
-_LEAST_CHANCE = 0.02  # smallest chance of a class: none is impossible
+_LEAST_CHANCE = 0.02  # smallest chance of a class, and share of a comparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,7 @@ class GainRange:
 class GainModel:
     """A regression of gains and chances, with the parameters that turn them into answers."""
 
-    regression: KernelRegression  # of remedies, and of classes
+    regression: KernelRegression  # of remedies, classes, and comparisons of two classes
     scale: GainScale
     spread: Mapping[str, Sequence[GainRange]] = field(default_factory=dict)  # remedy -> rising
     levels: Mapping[str, float] = field(default_factory=dict)  # coverage ("0.9") -> probability
@@ -174,6 +177,12 @@ def shares(
             logarithms[:, column] = scale.power * np.log(np.maximum(best, 0.0) + scale.floor)
         if name in values:
             logarithms[:, column] += scale.trust * np.log(np.maximum(values[name], _LEAST_CHANCE))
+    for task in COMPARISONS:
+        sides = TASKS[task].classes
+        if task in values and set(sides) <= set(classes):
+            first = values[task].clip(_LEAST_CHANCE, 1 - _LEAST_CHANCE)
+            for name, share in zip(sides, (first, 1 - first), strict=True):
+                logarithms[:, list(classes).index(name)] += np.log(share)
     strengths = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
     if scale.trust and "none" in classes:
         expected = [values[remedy] for remedy in REMEDIES if remedy in values]

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from mdtree.exceptions import TreeError
-from mdtree.failure_modes import REMEDIES, TASKS
+from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
 from mdtree.trees.binning import BinnedCounts, Floats, scaled_bounds
 from mdtree.trees.bounds import STRICT, Count, Number, Positive, Share
 from mdtree.trees.features import FEATURES
@@ -189,7 +189,7 @@ def _regression(part: _GainModel, features: Sequence[str]) -> KernelRegression:
         if name not in FEATURES or name not in features:
             raise ValueError(f"it asks for {name!r:.60}, which is not among its features")
     for name in part.weights:
-        if name not in REMEDIES and name not in _CLASSES:
+        if name not in REMEDIES and name not in _CLASSES and name not in COMPARISONS:
             raise ValueError(f"it holds the gain of {name!r:.60}, which is not a remedy")
     centres = _centres(part)
     return KernelRegression(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from mdtree.exceptions import ProtocolError
-from mdtree.failure_modes import REMEDIES
+from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
 from mdtree.rows import Row
 from mdtree.trees.binning import BinnedCounts, Floats
 from mdtree.trees.bounds import STRICT
@@ -132,8 +132,9 @@ def _check_asked(saved: SavedTree) -> None:
 
 
 def _check_gain_model(model: GainModel, saved: SavedTree) -> None:
-    targets = (name for name in model.regression.weights if name not in saved.classes)
-    for name in (*targets, *model.spread):
+    compared = {task for task in COMPARISONS if set(TASKS[task].classes) <= set(saved.classes)}
+    targets = model.regression.weights.keys() - compared - set(saved.classes)
+    for name in (*sorted(targets), *model.spread):
         if name not in REMEDIES:
             raise ValueError(f"it holds the gain of {name!r}, which is not a remedy")
     for coverage in model.levels:

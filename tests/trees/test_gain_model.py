@@ -167,6 +167,34 @@ def test_chances_and_gains_are_multiplied():
     assert squared["data_small"] / squared["model_small"] == pytest.approx(9)
 
 
+def test_a_comparison_decides_between_two_classes_and_leaves_none_alone():
+    """Both gain the same; of the groups like it, the first gained more in nine of ten."""
+    gains = {"lower_temperature": np.array([0.3]), "raise_temperature": np.array([0.3])}
+    classes = ("temperature_high", "temperature_low", "none")
+    noise = np.array([0.3])
+    before = shares(gains, noise, classes, SCALE)[0]
+    after = shares({**gains, "temperature": np.array([0.9])}, noise, classes, SCALE)[0]
+    assert before[0] == pytest.approx(before[1])
+    assert after[0] / after[1] == pytest.approx(9)
+    assert after[0] / after[2] == pytest.approx(0.9 * before[0] / before[2])
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_comparison_that_was_never_otherwise_is_not_certain(share):
+    gains = {"add_data": np.array([0.3]), "enlarge_model": np.array([0.3])}
+    classes = ("data_small", "model_small", "none")
+    told = shares({**gains, "resources": np.array([share])}, np.array([0.1]), classes, SCALE)[0]
+    assert 0 < told[:2].min() < told[:2].max() < 1
+
+
+def test_classes_named_like_a_comparison_are_not_one():
+    """`width` asks for a larger network or another temperature: that one is a class."""
+    gains = {"enlarge_model": np.array([0.3]), "lower_temperature": np.array([0.3])}
+    classes = ("model_small", "temperature")
+    told = shares({**gains, "temperature": np.array([0.9])}, np.array([0.1]), classes, SCALE)[0]
+    assert told[0] == pytest.approx(told[1])  # without trust, chances count for nothing
+
+
 def test_without_trust_chances_count_for_nothing():
     values = {"add_data": 0.3, "enlarge_model": 0.3, "data_small": 0.9, "model_small": 0.1}
     given = with_trust(values, 0.1, trust=0.0)

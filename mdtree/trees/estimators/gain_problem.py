@@ -14,7 +14,7 @@ from mdtree.rows import QUANTITIES
 from mdtree.trees.binning import Floats
 from mdtree.trees.estimators.kernel_fit import KernelProblem, KernelSums
 from mdtree.trees.estimators.known_gains import KnownGains
-from mdtree.trees.estimators.unseen import Unseen
+from mdtree.trees.estimators.unseen import Calibration, Unseen
 from mdtree.trees.feature_sets import LOGGED, known_from_files
 from mdtree.trees.features import FEATURES
 from mdtree.trees.gain_model import GainModel
@@ -66,28 +66,40 @@ class GainProblem:
         _ = self._total
         return self
 
-    def model(self, left_out: NDArray[np.bool_] | None = None) -> GainModel:
+    def model(
+        self,
+        left_out: NDArray[np.bool_] | None = None,
+        calibration: Calibration | None = None,
+    ) -> GainModel:
         """Fit a model to all groups, or without those of zoos that are left out.
 
-        The scales of the features and the usual noise are those of all groups.
+        The scales of the features and the usual noise are those of all groups.  A calibration
+        without these zoos, and others, can be given: it takes most of the time.
         """
-        gone = np.zeros(len(self.matrix), dtype=bool) if left_out is None else left_out
-        own = self._sums(gone) if gone.any() else None
-        sums = self._total if own is None else self._total - own
-        unseen = Unseen(
-            expected={
-                target: values[~gone] for target, values in self._expected(sums, own, gone).items()
-            },
-            known=self.known.of(~gone),
-            weights=_weights(self.zoos)[~gone],
-        )
-        scale = unseen.scale()
+        gone = self._lines(left_out)
+        calibration = calibration or self.calibration(gone)
+        sums = self._total - self._sums(gone) if gone.any() else self._total
         return GainModel(
             regression=self._solved(sums, gone),
-            scale=scale,
-            spread=unseen.spread(),
-            levels=unseen.levels(scale),
+            scale=calibration.scale,
+            spread=calibration.spread,
+            levels=calibration.levels,
         )
+
+    def calibration(self, left_out: NDArray[np.bool_] | None = None) -> Calibration:
+        """Compare predictions for unseen zoos with what is known of them."""
+        gone = self._lines(left_out)
+        own = self._sums(gone) if gone.any() else None
+        sums = self._total if own is None else self._total - own
+        expected = self._expected(sums, own, gone)
+        return Unseen(
+            expected={target: values[~gone] for target, values in expected.items()},
+            known=self.known.of(~gone),
+            weights=_weights(self.zoos)[~gone],
+        ).calibration()
+
+    def _lines(self, left_out: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        return np.zeros(len(self.matrix), dtype=bool) if left_out is None else left_out
 
     def _expected(
         self, sums: KernelSums, own: KernelSums | None, gone: NDArray[np.bool_]
@@ -152,7 +164,7 @@ class GainProblem:
         copies = [(_COPY, copy) for copy in _copies(lines, names, random)]
         copies += [(_LOGGED_COPY, copy) for copy in _logged_copies(lines, names, random)]
         versions = [lines, *(copy for _, copy in copies)]
-        targets = {**self.known.gains, **self.known.chances()}
+        targets = {**self.known.gains, **self.known.chances(), **self.known.comparisons()}
         return KernelProblem(
             scales=self._scales,
             lines=np.concatenate(versions),

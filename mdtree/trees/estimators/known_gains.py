@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mdtree.failure_modes import remedies
+from mdtree.failure_modes import COMPARISONS, TASKS, remedies
 from mdtree.trees.binning import Floats
 
 __all__ = ["KnownGains"]
@@ -17,6 +17,7 @@ __all__ = ["KnownGains"]
 _NOISE = 0.05  # relative to the test error, if it is not known for any group
 _LEAST_NOISE, _MOST_NOISE = 1e-6, 1e6  # of the usual group
 _ROUNDED = 1.0005  # so that rounding does not put the noise of equal groups above the limit
+_FEWEST = 10  # groups that a comparison is learnt from
 _NOISY = 0.9  # share of the groups with less noise than one that is too noisy to judge
 
 
@@ -44,6 +45,23 @@ class KnownGains:
             name: np.where(self.clear, answer == number, np.nan)
             for number, name in enumerate(self.classes)
         }
+
+    def comparisons(self) -> dict[str, Floats]:
+        """Return for each comparison whether its first class gains more: 1 or 0.
+
+        NaN: one gain is unknown, or they differ by no more than the noise.
+        """
+        compared = {}
+        for task in COMPARISONS:
+            sides = TASKS[task].classes
+            if set(sides) < set(self.classes):  # chances tell the same if there are no others
+                first, second = (self.worth[:, self.classes.index(name)] for name in sides)
+                known = np.isfinite(first) & np.isfinite(second)
+                lead = np.where(known, first, 0.0) - np.where(known, second, 0.0)
+                share = np.where(known & (np.abs(lead) > self.known_noise), lead > 0, np.nan)
+                if np.isfinite(share).sum() >= _FEWEST:
+                    compared[task] = share
+        return compared
 
     @cached_property
     def usual_noise(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from mdtree.trees.binning import Floats
 from mdtree.trees.estimators.known_gains import KnownGains
 from mdtree.trees.gain_model import COVERAGES, GainRange, GainScale, shares
 
-__all__ = ["Unseen"]
+__all__ = ["Calibration", "Unseen"]
 
 _FEWEST = 10  # groups in a range of expected gains
 _DIGITS = 4  # of a relative gain; far below any noise
@@ -25,6 +25,15 @@ _STEPS = 600
 _LEAST = 1e-9  # probability, so that one sure mistake is not infinite
 _TAILS = (0.1, 0.9)
 _UNROUNDED = 0.9995  # of a level, so that rounding never puts it above the group that defines it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What turns expected gains into probabilities, ranges and sets."""
+
+    scale: GainScale
+    spread: Mapping[str, Sequence[GainRange]]  # remedy -> rising
+    levels: Mapping[str, float]  # coverage -> least probability in the set
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +55,11 @@ class Unseen:
         predicted = np.all([np.isfinite(values) for values in self.expected.values()], axis=0)
         counted = self.known.clear if self.known.clear.any() else allowed.sum(axis=1) > 1
         return np.where(counted & predicted, right, np.nan)
+
+    def calibration(self) -> Calibration:
+        """Fit all three."""
+        scale = self.scale()
+        return Calibration(scale=scale, spread=self.spread(), levels=self.levels(scale))
 
     def scale(self) -> GainScale:
         """Choose the scale under which the answers are most probable."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mdtree.failure_modes import FAILURE_MODES, REMEDIES
+from mdtree.failure_modes import COMPARISONS, FAILURE_MODES, REMEDIES
 from mdtree.trees import walk
 from mdtree.trees.estimators.gains import GainRegression
 
@@ -417,5 +417,46 @@ def test_the_chances_are_those_of_clear_labels():
     model = fitted(matrix, answers, best, zoos).model_
     values = model.regression.values(matrix)
     assert values["data_small"] == pytest.approx(np.ones(len(matrix)), abs=0.02)
-    for name in set(values) - set(REMEDIES) - {"data_small"}:
+    for name in set(values) - set(REMEDIES) - set(COMPARISONS) - {"data_small"}:
         assert values[name] == pytest.approx(np.zeros(len(matrix)), abs=0.02)
+
+
+def test_a_comparison_is_learnt_from_groups_whose_best_change_is_another_one():
+    """Data gain most everywhere; which of the temperatures gains more is told all the same."""
+    matrix, answers, gains, zoos = collection(zoos=5, lines=12)
+    nothing = 0 * gains["add_data"]
+    given = {
+        "add_data": nothing + 0.9,
+        "enlarge_model": nothing,
+        "lower_temperature": nothing + 0.5,
+        "raise_temperature": nothing,
+    }
+    model = fitted(matrix, answers, given, zoos).model_
+    values = model.regression.values(matrix)
+    assert values["temperature"] == pytest.approx(np.ones(len(matrix)), abs=0.02)
+    assert values["resources"] == pytest.approx(np.ones(len(matrix)), abs=0.02)
+
+
+def test_what_differs_by_no_more_than_the_noise_is_not_compared():
+    matrix, answers, gains, zoos = collection(zoos=5, lines=12)
+    nothing = 0 * gains["add_data"]
+    given = {
+        "add_data": nothing + 0.9,
+        "lower_temperature": nothing + 1e-9,
+        "raise_temperature": nothing,
+    }
+    targets = fitted(matrix, answers, given, zoos).model_.regression.weights
+    assert "temperature" not in targets  # all differences are noise
+    assert "resources" not in targets  # no group knows what a larger network would gain
+
+
+def test_a_calibration_of_other_zoos_leaves_the_gains_alone():
+    matrix, answers, gains, zoos = collection(zoos=6, lines=14)
+    problem = GainRegression().problem(
+        matrix, gains=gains, zoos=zoos.tolist(), classes=sorted(set(answers))
+    )
+    alone = problem.model(zoos == 2)
+    together = problem.model(zoos == 2, problem.calibration((zoos == 2) | (zoos == 3)))
+    for remedy, expected in alone.gains(matrix).items():
+        assert expected == pytest.approx(together.gains(matrix)[remedy], abs=1e-6)
+    assert together.levels != alone.levels
