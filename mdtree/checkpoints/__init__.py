@@ -6,7 +6,7 @@ from mdtree.checkpoints.discovery import Folder, checkpoint_files, find_folders,
 from mdtree.checkpoints.duplicates import equal_files, equal_tensors, equal_weights
 from mdtree.checkpoints.lazy import LazyTensor, TensorListing, in_memory_tensors
 from mdtree.checkpoints.links import check_within
-from mdtree.checkpoints.listing import list_tensors, trained_labels
+from mdtree.checkpoints.listing import list_base, list_tensors, trained_labels
 from mdtree.checkpoints.loading import Checkpoint, load_checkpoint, load_weights
 from mdtree.checkpoints.moments import latest, plainest
 from mdtree.checkpoints.remote import (
@@ -44,6 +44,7 @@ __all__ = [
     "in_memory_tensors",
     "is_adapter",
     "latest",
+    "list_base",
     "list_tensors",
     "load_checkpoint",
     "load_weights",

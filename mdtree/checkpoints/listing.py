@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mdtree.checkpoints.adapters import is_adapter, missing_base, read_adapter_config
 from mdtree.checkpoints.lazy import TensorListing, stored_tensors
-from mdtree.checkpoints.merging import merged
+from mdtree.checkpoints.merging import merged, renamed_base
 
-__all__ = ["list_tensors", "trained_labels"]
+__all__ = ["list_base", "list_tensors", "trained_labels"]
 
 _CLASSIFYING = ("SEQ_CLS", "TOKEN_CLS")
 _MATRIX = 2  # axes
@@ -39,6 +39,19 @@ def list_tensors(
     tensors = merged(whole.tensors, stored_tensors(path, trust=trust).tensors, path)
     note = f"the adapter is merged into {base}"
     return replace(whole, tensors=tensors, notes=(*whole.notes, note))
+
+
+def list_base(
+    path: Path, base: Path, *, trust: Iterable[str] = (), key: str | None = None
+) -> TensorListing:
+    """List the weights of the base of an adapter, under the names of `list_tensors`.
+
+    Raises:
+        CheckpointError: A file cannot be read.
+    """
+    whole = stored_tensors(base, trust=trust, key=key)
+    tensors = renamed_base(whole.tensors, stored_tensors(path, trust=trust).tensors, path)
+    return replace(whole, tensors=tensors)
 
 
 def trained_labels(path: Path) -> int | None:

@@ -24,7 +24,7 @@ from mdtree.checkpoints.adapters import MERGE_IT, AdapterConfig, read_adapter_co
 from mdtree.checkpoints.lazy import LazyTensor
 from mdtree.exceptions import MismatchError, UnreadableError
 
-__all__ = ["changed_names", "merged"]
+__all__ = ["changed_names", "merged", "renamed_base"]
 
 _PREFIX = "base_model.model."
 _HALF = re.compile(r"(?P<layer>.+)\.lora_(?P<kind>embedding_)?(?P<side>[AB])(\.weight)?")
@@ -99,6 +99,15 @@ def merged(
         tensors.append(replace(start, name=name, same_as=stored.same_as))
     new = [name for name in parts.replaced if name not in known]
     return (*tensors, *(replace(parts.replaced[n], name=n, same_as=None) for n in new))
+
+
+def renamed_base(
+    base: Iterable[LazyTensor], adapter: Iterable[LazyTensor], path: Path
+) -> tuple[LazyTensor, ...]:
+    """Return the weights of the base under the names that they have in `merged`."""
+    parts = _parts(adapter, read_adapter_config(path), path)
+    known = _renamed({stored.name: stored for stored in base}, list(parts.updates))
+    return tuple(replace(stored, name=name) for name, stored in known.items())
 
 
 def changed_names(adapter: Iterable[LazyTensor], path: Path) -> frozenset[str]:
