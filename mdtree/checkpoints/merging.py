@@ -29,6 +29,7 @@ __all__ = ["changed_names", "merged", "renamed_base"]
 _PREFIX = "base_model.model."
 _HALF = re.compile(r"(?P<layer>.+)\.lora_(?P<kind>embedding_)?(?P<side>[AB])(\.weight)?")
 _WRAPPER = re.compile(r"\.(base_layer|modules_to_save(\.default)?)(?=\.)")
+_UNUSED = ".original_module."  # as it was before, beside what was trained as a whole
 _OUTER = 3  # modules around a model without its head
 _SHOWN = 3  # names in a message
 _MATRIX = 2  # axes
@@ -121,6 +122,8 @@ def _parts(adapter: Iterable[LazyTensor], config: AdapterConfig, path: Path) -> 
     replaced: dict[str, LazyTensor] = {}
     for stored in adapter:
         name = stored.name.removeprefix(_PREFIX)
+        if _UNUSED in name:
+            continue
         half = _HALF.fullmatch(name)
         if not stored.dtype.is_floating_point or stored.fault or name == stored.name:
             raise _unknown(stored, path)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from mdtree.render.terminal import plural, table
+from mdtree.render.terminal import plural, printable, table
 from mdtree.render.terminal_changes import (
     changes_text,
     rankings_text,
@@ -61,7 +61,7 @@ def report_text(report: WeightsReport, *, everything: bool = False) -> str:
     elif report.checkpoints:
         parts.append(_analysis(report.analysis, everything=everything))
     failures = [f"{name}: {reason}" for name, reason in report.failures.items()]
-    notes = [f"note: {note}" for note in (*failures, *report.notes)]
+    notes = [f"note: {printable(note)}" for note in (*failures, *report.notes)]
     return "\n".join(["\n\n".join(parts), *notes])
 
 

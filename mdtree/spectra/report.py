@@ -39,6 +39,7 @@ __all__ = ["Source", "WeightOptions", "WeightsReport", "compare", "examine", "ra
 Source: TypeAlias = "str | Path | nn.Module | Mapping[str, Any]"
 _IN_MEMORY = "in memory"
 _SILENT = Silent()
+_NAMED = 6  # tensors that are not compared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,7 +251,9 @@ def _unmatched(before: TensorListing, after: TensorListing) -> list[str]:
     """Name the tensors that cannot be compared: a new head is no part of the update."""
     old, new = ({t.name: t.sizes for t in listing.tensors} for listing in (before, after))
     odd = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    return [f"not in both, or of other sizes: {', '.join(odd)}"] if odd else []
+    more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
+    named = ", ".join(f"{name:.200}" for name in odd[:_NAMED])
+    return [f"not in both, or of other sizes: {named}{more}"] if odd else []
 
 
 def _line(layer: Layer) -> dict[str, object]:

@@ -111,7 +111,9 @@ def _update(old: Matrix, new: Matrix) -> Update:
     same = replace(blank, norm=norm, relative_norm=relative, rank=0)
     if norm == 0:
         return replace(same, intruders=0, examined=min(EXAMINED, *old.sizes))
-    values = torch.linalg.svdvals(added)
+    # in double precision there is a reason to look below what a Gram matrix resolves
+    is_double = new.tensor.dtype == torch.float64
+    values = torch.linalg.svdvals(added) if is_double else _singular_values(added)
     size = float(torch.linalg.matrix_norm(after)) ** 2 / after.numel()
     noise = math.sqrt(edge_of(old.sizes, size).rounding(new.tensor.dtype))
     left = values[values > noise]
@@ -125,6 +127,11 @@ def _update(old: Matrix, new: Matrix) -> Update:
         examined=len(cosines),
         least_cosine=float(cosines.min()),
     )
+
+
+def _singular_values(matrix: Tensor) -> Tensor:
+    squares: Tensor = torch.linalg.eigvalsh(gram(matrix))
+    return squares.clamp_min(0).sqrt()
 
 
 def _effective_rank(values: Tensor) -> float | None:
@@ -144,7 +151,7 @@ def _largest_cosines(before: Tensor, after: Tensor) -> Tensor | None:
     if len(own.T) == 0 or len(last.T) == 0:
         return None
     top, later = last[:, -EXAMINED:], later[-EXAMINED:]
-    if len(before) > before.shape[1]:
+    if len(before) >= before.shape[1]:  # as `gram` decides it
         top = after @ top / later.sqrt()
         inner = own.T @ (before.T @ top) / values.sqrt()[:, None]
     else:
