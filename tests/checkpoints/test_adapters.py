@@ -7,7 +7,7 @@ import math
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from mdtree.checkpoints import (
     base_of,
@@ -185,6 +185,17 @@ def test_a_base_in_half_precision_is_not_rounded_again(tmp_path):
     assert weight.dtype == weight.load().dtype == torch.float32
     product = tensors["fc.lora_B.weight"] @ tensors["fc.lora_A.weight"]
     close(weight.load() - 1, 2 * product)
+
+
+def test_an_adapter_that_torch_saved_is_read_alike(tmp_path, base):
+    path = write_adapter(tmp_path / "lora", halves("body.up", 5, 2, 3))
+    expected = merged(path, base)
+    other = path.with_name("adapter_model.bin")
+    torch.save({each: t.clone() for each, t in load_file(path).items()}, other)
+    path.unlink()
+    assert checkpoint_files(other.parent) == [other]
+    for name, tensor in merged(other, base).items():
+        assert torch.equal(tensor, expected[name])
 
 
 def test_numbers_of_other_layers_are_read_only_when_they_are_needed(tmp_path, base):
