@@ -57,10 +57,11 @@ _HARMLESS = frozenset({
 })  # fmt: skip
 # ways of starting that leave the base as it was
 _STARTS = (None, True, False, "gaussian", "eva", "orthogonal")
-# a pattern with many quantifiers, or with one of a group, can take forever to fail
+# many quantifiers or groups, or a quantifier of a group, can take forever to fail
 _QUANTIFIER = re.compile(r"[*+{?]")
 _SLOW = re.compile(r"\)[*+{?]|[*+}?][*+{]|\(\?")
 _MOST_QUANTIFIERS = 2
+_MOST_GROUPS = 2
 _MOST_STEPS = 200_000_000  # of matching all layers with all patterns
 
 
@@ -82,8 +83,12 @@ class AdapterConfig:
     def check_effort(self, layers: Iterable[str], path: Path) -> None:
         """Refuse patterns that would take minutes to match."""
         lengths = [len(layer) for layer in layers]
-        powers = [len(_QUANTIFIER.findall(pattern.pattern)) - 1 for pattern, _ in self.alphas]
-        if sum(length**power for power in powers for length in lengths) > _MOST_STEPS:
+        effort = 0
+        for pattern, _ in self.alphas:
+            power = len(_QUANTIFIER.findall(pattern.pattern)) - 1
+            ways = (1 + pattern.pattern.count("|")) ** _MOST_GROUPS
+            effort += ways * sum(length**power for length in lengths)
+        if effort > _MOST_STEPS:
             raise UnreadableError(f"{path}: alpha_pattern has too many names: {MERGE_IT}")
 
     def scale(self, layer: str, rank: int) -> float:
@@ -199,8 +204,8 @@ def _names(value: Any, file: Path) -> tuple[str, ...]:
 
 def _pattern(key: str, file: Path) -> re.Pattern[str]:
     """Compile a name of layers, which is a regular expression for the end of their names."""
-    quantifiers = len(_QUANTIFIER.findall(key))
-    is_quick = quantifiers <= _MOST_QUANTIFIERS and not _SLOW.search(key)
+    is_short = len(_QUANTIFIER.findall(key)) <= _MOST_QUANTIFIERS and key.count("(") <= _MOST_GROUPS
+    is_quick = is_short and not _SLOW.search(key)
     if len(key) <= _LONGEST_PATTERN and is_quick:
         try:
             return re.compile(rf"(.*\.)?({key})$")

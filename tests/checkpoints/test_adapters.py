@@ -271,6 +271,10 @@ def test_what_cannot_be_merged_is_refused_with_what_to_do(tmp_path, base, tensor
         (b'{"peft_type": "LORA", "alpha_pattern": [1]}', "alpha_pattern must be an object"),
         (b'{"peft_type": "LORA", "alpha_pattern": {"(a+)+b": 1}}', "is not a plain name"),
         (b'{"peft_type": "LORA", "alpha_pattern": {".*.*.*b": 1}}', "is not a plain name"),
+        (
+            b'{"peft_type": "LORA", "alpha_pattern": {"' + b"(a|aa)" * 30 + b'b": 1}}',
+            "is not a plain name",
+        ),
         (b'{"peft_type": "LORA", "alpha_pattern": {"(": 1}}', "is not a plain name"),
         (b'{"peft_type": "LORA", "alpha_pattern": {"a": "b"}}', "must be a number, got 'b'"),
         (b'{"peft_type": "LORA", "modules_to_save": [1]}', "must list names of modules"),
