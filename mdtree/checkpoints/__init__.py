@@ -1,9 +1,12 @@
 """Checkpoints: from a path to the weights of a model. No code in a file is ever run."""
 
+from mdtree.checkpoints.adapters import is_adapter, read_adapter_config
+from mdtree.checkpoints.bases import base_of
 from mdtree.checkpoints.discovery import Folder, checkpoint_files, find_folders, named_files
 from mdtree.checkpoints.duplicates import equal_files, equal_tensors, equal_weights
-from mdtree.checkpoints.lazy import LazyTensor, TensorListing, in_memory_tensors, list_tensors
+from mdtree.checkpoints.lazy import LazyTensor, TensorListing, in_memory_tensors
 from mdtree.checkpoints.links import check_within
+from mdtree.checkpoints.listing import list_base, list_tensors, trained_labels
 from mdtree.checkpoints.loading import Checkpoint, load_checkpoint, load_weights
 from mdtree.checkpoints.moments import latest, plainest
 from mdtree.checkpoints.remote import (
@@ -26,6 +29,7 @@ __all__ = [
     "Selected",
     "StepChoice",
     "TensorListing",
+    "base_of",
     "check_place",
     "check_within",
     "checkpoint_files",
@@ -38,15 +42,19 @@ __all__ = [
     "find_stored_folders",
     "find_weights",
     "in_memory_tensors",
+    "is_adapter",
     "latest",
+    "list_base",
     "list_tensors",
     "load_checkpoint",
     "load_weights",
     "named_files",
     "parts_of",
     "plainest",
+    "read_adapter_config",
     "remove_temporary_folders",
     "saved_at",
     "select",
     "snapshots",
+    "trained_labels",
 ]

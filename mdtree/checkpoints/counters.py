@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from mdtree.checkpoints.adapters import ADAPTER_CONFIG
 from mdtree.regular_file import open_regular
 
 __all__ = ["counters_beside", "counters_in"]
@@ -38,7 +39,8 @@ def counters_in(content: Any) -> dict[str, float]:
 def counters_beside(weights: Path) -> dict[str, float]:
     """Find the counters in the folder that Hugging Face's Trainer writes for a checkpoint."""
     file = weights.with_name(_TRAINER_STATE)
-    if file.is_symlink() or not weights.with_name("config.json").is_file():
+    described = any(weights.with_name(name).is_file() for name in ("config.json", ADAPTER_CONFIG))
+    if file.is_symlink() or not described:
         return {}  # a link may lead anywhere, and no trainer makes one
     try:
         with open_regular(file) as opening:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from mdtree.checkpoints.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from mdtree.checkpoints.detect import INDEX, looks_like_weights
 from mdtree.checkpoints.moments import is_step
 from mdtree.checkpoints.safe_reading import parts_of
@@ -49,10 +50,10 @@ class Folder:
 def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Folder]:
     """Yield every folder that directly contains checkpoints: `root` and all below it.
 
-    A Hugging Face folder is one checkpoint, and belongs to the group of its parent folder; one
-    directly in `root` is a group of its own, unless its name is a step (checkpoint-500).  Folders
-    come in the order of their paths, while the directory is walked: only names beside the current
-    path are kept in memory.
+    A Hugging Face folder, or that of an adapter, is one checkpoint, and belongs to the group of its
+    parent folder; one directly in `root` is a group of its own, unless its name is a step
+    (checkpoint-500).  Folders come in the order of their paths, while the directory is walked: only
+    names beside the current path are kept in memory.
 
     Folders and files that cannot be read, for lack of permission or because the path is too long
     for the system, are skipped.
@@ -93,7 +94,7 @@ def weights_among(names: Iterable[str], parts: Iterable[str], folder: Path) -> l
     """Select the checkpoints among the file names of a folder, without `parts` of sharded ones."""
     known = set(names)
     if in_hugging_face(known):
-        return [next(name for name in _HUGGING_FACE if name in known)]
+        return [next(name for name in _order(known) if name in known)]
     return [
         name
         for name in sorted(known - set(parts))
@@ -102,8 +103,14 @@ def weights_among(names: Iterable[str], parts: Iterable[str], folder: Path) -> l
 
 
 def in_hugging_face(names: Collection[str]) -> bool:
-    """Return whether a folder with these files is a Hugging Face checkpoint."""
-    return "config.json" in names and any(name in names for name in _HUGGING_FACE)
+    """Return whether a folder with these files is a Hugging Face checkpoint, or an adapter."""
+    return any(name in names for name in _order(names))
+
+
+def _order(names: Collection[str]) -> tuple[str, ...]:
+    """Return the weights that the configs of a folder describe: a whole model comes first."""
+    whole = _HUGGING_FACE if "config.json" in names else ()
+    return (*whole, *(ADAPTER_WEIGHTS if ADAPTER_CONFIG in names else ()))
 
 
 def named_files(root: Path, patterns: Iterable[str], *, group: str) -> tuple[Path, ...]:
@@ -230,9 +237,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_hugging_face(folder: Path) -> bool:
-    return _is_file(folder / "config.json") and any(
-        _is_file(folder / name) for name in _HUGGING_FACE
-    )
+    configs = {name for name in ("config.json", ADAPTER_CONFIG) if _is_file(folder / name)}
+    return any(_is_file(folder / name) for name in _order(configs))
 
 
 def _is_file(path: Path) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mdtree.checkpoints.lazy import LazyTensor, list_tensors
+from mdtree.checkpoints.adapters import is_adapter, read_adapter_config
+from mdtree.checkpoints.lazy import LazyTensor, stored_tensors
 from mdtree.checkpoints.safe_reading import file_digest
 from mdtree.exceptions import CheckpointError
 from mdtree.regular_file import open_regular
@@ -60,9 +61,12 @@ def equal_weights(
         key: The entry with the weights, in files with several.
     """
     try:
+        settings = [read_adapter_config(p) if is_adapter(p) else None for p in (first, second)]
         some, others = (_by_name(path, trust, key) for path in (first, second))
-        return some.keys() == others.keys() and all(
-            _equal(stored.load(), others[name].load()) for name, stored in some.items()
+        return (
+            settings[0] == settings[1]
+            and some.keys() == others.keys()
+            and all(_equal(stored.load(), others[name].load()) for name, stored in some.items())
         )
     except CheckpointError:
         return False
@@ -84,7 +88,7 @@ def equal_tensors(
 
 
 def _by_name(path: Path, trust: Iterable[str], key: str | None) -> dict[str, LazyTensor]:
-    return {stored.name: stored for stored in list_tensors(path, trust=trust, key=key).tensors}
+    return {stored.name: stored for stored in stored_tensors(path, trust=trust, key=key).tensors}
 
 
 def _equal(first: Tensor, second: Tensor) -> bool:

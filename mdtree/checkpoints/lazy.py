@@ -24,7 +24,7 @@ from mdtree.checkpoints.safe_reading import is_text, joined, parts_of, read
 from mdtree.checkpoints.state_dict import find_weights, unwrapped
 from mdtree.exceptions import UnreadableError
 
-__all__ = ["LazyTensor", "TensorListing", "in_memory_tensors", "list_tensors"]
+__all__ = ["LazyTensor", "TensorListing", "in_memory_tensors", "stored_tensors"]
 
 _STEMS = frozenset({"stem", "embed", "embedding", "embeddings", "wte", "wpe"})
 _HEADS = frozenset({"head", "fc", "classifier", "score", "logits"})
@@ -58,8 +58,10 @@ class TensorListing:
     notes: tuple[str, ...] = ()
 
 
-def list_tensors(path: Path, *, trust: Iterable[str] = (), key: str | None = None) -> TensorListing:
-    """List the weights of a checkpoint, which may be sharded.
+def stored_tensors(
+    path: Path, *, trust: Iterable[str] = (), key: str | None = None
+) -> TensorListing:
+    """List the tensors of a file, which may be the index of a sharded checkpoint.
 
     Args:
         path: A weights file, or the index of a sharded checkpoint.

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor, nn
 
+from mdtree.checkpoints.adapters import is_adapter
+from mdtree.checkpoints.bases import base_of
 from mdtree.checkpoints.counters import counters_beside, counters_in
+from mdtree.checkpoints.lazy import stored_tensors
 from mdtree.checkpoints.links import check_within
+from mdtree.checkpoints.listing import list_tensors
 from mdtree.checkpoints.matching import matched
+from mdtree.checkpoints.merging import changed_names
 from mdtree.checkpoints.safe_reading import file_digest, read
 from mdtree.checkpoints.state_dict import FoundWeights, find_weights
 from mdtree.exceptions import UnreadableError
@@ -53,6 +58,7 @@ def load_checkpoint(
     trust: Iterable[str] = (),
     key: str | None = None,
     within: Path | None = None,
+    base: Path | None = None,
 ) -> Checkpoint:
     """Read a file and check it against the model: every name, every shape, every number finite.
 
@@ -63,6 +69,7 @@ def load_checkpoint(
         trust: Names of classes that may be replaced by placeholders.
         key: The entry with the weights, in files with several.
         within: The folder that must contain the file and all its parts, after links are resolved.
+        base: The model that an adapter changes, if the user names it.
 
     Returns:
         The weights, with the sha256 of the content that was read.
@@ -72,6 +79,8 @@ def load_checkpoint(
     """
     if within is not None:
         check_within(path, within)
+    if is_adapter(path):
+        return _merged(path, model, name=name, named=base, within=within)
     sha256 = file_digest(path)
     content = read(path, trust=trust)
     counters = counters_in(content) or counters_beside(path)
@@ -83,3 +92,46 @@ def load_checkpoint(
     return Checkpoint(
         name=name, weights=weights, sha256=sha256, notes=stored.notes, counters=counters
     )
+
+
+def _merged(
+    path: Path, model: nn.Module, *, name: str, named: Path | None, within: Path | None
+) -> Checkpoint:
+    """Add an adapter to its base, and check the sum against the model."""
+    base = base_of(path, named=named, within=within)
+    if within is not None and named is None:
+        check_within(base, within)
+    sha256 = file_digest(path)
+    listing = list_tensors(path, base=base)
+    expected = model.state_dict(keep_vars=True)
+    # the base may have the head of another task, which the model of the adapter lacks
+    modules = {key.partition(".")[0] for key in expected}
+    tensors = {
+        stored.name: stored.load()
+        for stored in listing.tensors
+        if stored.name.partition(".")[0] in modules
+    }
+    weights = matched(tensors, model, name=f"{path} with its base {base}")
+    if file_digest(path) != sha256:
+        raise UnreadableError(f"{path} was changed while it was being read: measure it again")
+    return Checkpoint(
+        name=name,
+        weights=weights,
+        sha256=sha256,
+        notes=(*listing.notes, *_shared(path, expected)),
+        counters=counters_beside(path),
+    )
+
+
+def _shared(path: Path, expected: Mapping[str, Tensor]) -> Iterator[str]:
+    """Yield a note for each changed weight that other layers of the model use, too."""
+    changed = changed_names(stored_tensors(path).tensors, path)
+    for name in sorted(changed & expected.keys()):
+        others = [
+            key for key, tensor in expected.items() if tensor is expected[name] and key != name
+        ]
+        if others:
+            yield (
+                f"{name:.200} is also {', '.join(others):.200}: the adapter changes both, as "
+                "merge_and_unload does, though in training it changed only the first"
+            )

@@ -79,7 +79,9 @@ _SHORTEST = 3  # letters of a word in a compound: bestmodel
 _SUFFIX = re.compile(
     r"(\.safetensors|\.bin)\.index\.json$|\.(safetensors|pt|pth|pkl|bin|ckpt|tar)(\.tar)?$"
 )
-_HUGGING_FACE = re.compile(r"/(pytorch_)?model$")  # only the folder's name counts
+_HUGGING_FACE = re.compile(
+    r"/(pytorch_|adapter_)?model$|^adapter_model$"
+)  # only the folder's name counts
 _TOKEN = re.compile(r"(?P<number>\d+(\.\d+)?(e-\d+|[kmbt](?![a-z]))?)|(?P<word>[^\W\d_]+)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NUMBER = "#"  # in a stem

@@ -19,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from mdtree.checkpoints.adapters import ADAPTER_CONFIG
 from mdtree.checkpoints.detect import INDEX
 from mdtree.checkpoints.discovery import Folder, in_hugging_face, weights_among
 from mdtree.checkpoints.safe_reading import parts_of
@@ -31,7 +32,7 @@ _PREFIX = "mdtree-fetched-"  # of the folder of a group while it is measured
 _LOCK = ".lock"  # held by the process that owns the folder
 
 _PART = re.compile(r".+-\d+-of-\d+\.(safetensors|bin)")  # of a checkpoint in several files
-_CONFIG = "config.json"
+_CONFIGS = ("config.json", ADAPTER_CONFIG)
 
 _PROTOCOLS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "file", "memory")
 
@@ -122,9 +123,9 @@ def _fetch(system: Any, root: str, file: Path, folder: Path) -> Path:
     if file.name.endswith(INDEX):
         for part in parts_of(own)[1:]:
             _copied(system, root, file.with_name(part.name), folder)
-    beside = file.with_name(_CONFIG)
-    if system.exists(f"{root}/{beside.as_posix()}"):
-        _copied(system, root, beside, folder)
+    for beside in map(file.with_name, _CONFIGS):
+        if system.exists(f"{root}/{beside.as_posix()}"):
+            _copied(system, root, beside, folder)
     return own
 
 
@@ -206,12 +207,13 @@ def _stamp(info: dict[str, Any]) -> str:
 def _whole_stamp(file: PurePosixPath, known: dict[PurePosixPath, dict[str, Any]]) -> str:
     """Return a stamp of a checkpoint: of its file, and of all files that may belong to it."""
     beside = [file]
-    if file.name.endswith(INDEX) or file.with_name(_CONFIG) in known:
+    configs = [path for name in _CONFIGS if (path := file.with_name(name)) in known]
+    if file.name.endswith(INDEX) or configs:
         beside = [
             path
             for path in known
             if path.parent == file.parent
-            and (path in (file, file.with_name(_CONFIG)) or _PART.fullmatch(path.name))
+            and (path in (file, *configs) or _PART.fullmatch(path.name))
         ]
     stamps = [_stamp(known[path]) for path in sorted(beside)]
     return stamps[0] if len(stamps) == 1 else hashlib.sha256("".join(stamps).encode()).hexdigest()

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, load_file
 from torch import Tensor
 
+from mdtree.checkpoints.adapters import ADAPTER_CONFIG, is_adapter
 from mdtree.checkpoints.detect import INDEX, Kind, kind_of
 from mdtree.checkpoints.refusal_message import refusal
 from mdtree.exceptions import CheckpointError, UnreadableError, UnsafeError
@@ -136,10 +137,14 @@ def file_digest(path: Path) -> str:
 def parts_of(path: Path) -> list[Path]:
     """List the files of a checkpoint: the file itself, and the parts if it is an index.
 
+    An adapter is described by the config beside it.
+
     Raises:
         UnreadableError: The index cannot be read.
         UnsafeError: The index names files outside its folder.
     """
+    if is_adapter(path):
+        return [path, path.with_name(ADAPTER_CONFIG)]
     if not path.name.endswith(INDEX):
         return [path]
     return [path, *(path.with_name(name) for name in sorted(set(_places(path).values())))]

@@ -33,7 +33,10 @@ class Bar:
             self._bar.render_finish()
 
     def start(self, total: int) -> None:
-        """Draw the empty bar."""
+        """Draw the empty bar, below the one before it."""
+        if self._bar is not None:
+            self._bar.render_finish()
+            self._bar = None
         if total and sys.stderr.isatty():
             self._bar = click.progressbar(
                 length=total,

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 
+from mdtree.checkpoints import is_adapter, read_adapter_config, trained_labels
 from mdtree.datasets import Data, clear_shared_data, shared_data
 from mdtree.landscape import ModelRunner
 from mdtree.losses import build_loss
 from mdtree.measurement.task import GroupTask, describing_folder
-from mdtree.models import Network, build_network
+from mdtree.models import Head, Network, build_network
 from mdtree.recipes import Keyed, ModelSpec, Trust, bind
 from mdtree.training.loop import Training
 
@@ -22,7 +23,7 @@ def group_network(task: GroupTask) -> Network:
     """Make the group's network."""
     spec = bind(task.recipe.model, task.facts)
     folder = describing_folder(task)
-    return _network(Keyed.of(spec), task.trust, folder, task.dtype)
+    return _network(Keyed.of(spec), task.trust, folder, _head(task), task.dtype)
 
 
 def group_runner(task: GroupTask) -> ModelRunner:
@@ -70,12 +71,25 @@ def clear_caches() -> None:
     clear_shared_data()
 
 
+def _head(task: GroupTask) -> Head | None:
+    """Say what an adapter tells of the head that it was trained with."""
+    first = task.files[0]
+    if not is_adapter(first):
+        return None
+    config = read_adapter_config(first)
+    return Head(task=config.task, architecture=config.architecture, labels=trained_labels(first))
+
+
 @functools.lru_cache(maxsize=1)
 def _network(
-    spec: Keyed[ModelSpec], trust: Trust, folder: Path | None, dtype: str | None
+    spec: Keyed[ModelSpec],
+    trust: Trust,
+    folder: Path | None,
+    head: Head | None,
+    dtype: str | None,
 ) -> Network:
     """Build the network that groups of one architecture share: it is run at their own weights."""
-    network = build_network(spec.part, trust=trust, folder=folder)
+    network = build_network(spec.part, trust=trust, folder=folder, head=head)
     if dtype is not None:
         network.module.to(getattr(torch, dtype))
     return network

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mdtree.checkpoints import LazyTensor, list_tensors
+from mdtree.checkpoints import LazyTensor, base_of, is_adapter, list_tensors, trained_labels
 from mdtree.exceptions import DivergedError, MdtreeError
 from mdtree.measurement.found_groups import FoundGroup, check_groups, find
 from mdtree.measurement.members import check_names, copies_of
@@ -63,7 +63,10 @@ def _row(group: FoundGroup, request: Request) -> Row:
     try:
         files = _distinct(group, request)
         tensors = {
-            str(file): list_tensors(file, trust=request.trust.names).tensors for file in files
+            str(file): list_tensors(
+                file, trust=request.trust.names, base=_base(file, request)
+            ).tensors
+            for file in files
         }
         _check_finite(tensors)
         quantities |= spectrum_of(tensors, seed=request.seed).values
@@ -115,6 +118,14 @@ def _distinct(group: FoundGroup, request: Request) -> list[Path]:
     return [path for name, path in task.members.items() if name not in copies]
 
 
+def _base(file: Path, request: Request) -> Path | None:
+    """Find the base of an adapter, which must be inside the directory, as no recipe was named."""
+    if not is_adapter(file):
+        return None
+    root = next((root for root in request.others if root in file.parents), home_of(request.root))
+    return base_of(file, within=root)
+
+
 def _check_finite(members: Mapping[str, Sequence[LazyTensor]]) -> None:
     for file, tensors in members.items():
         for tensor in tensors:
@@ -149,6 +160,8 @@ def _chance(classes: int | None) -> dict[str, Value]:
 
 def _classes(file: Path, tensors: Sequence[LazyTensor]) -> int | None:
     """Count the classes: as the config says, or the rows of the last matrix."""
+    if is_adapter(file):
+        return trained_labels(file)
     config = _config(file.with_name("config.json"))
     labels = config.get("id2label")
     if isinstance(labels, dict):

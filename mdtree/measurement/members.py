@@ -23,7 +23,7 @@ from mdtree.checkpoints import (
     snapshots,
 )
 from mdtree.exceptions import SnapshotsError
-from mdtree.measurement.task import GroupTask
+from mdtree.measurement.task import GroupTask, home, named_base
 from mdtree.models import Network
 from mdtree.recipes import Keyed, bind
 from mdtree.rows import Copy
@@ -48,9 +48,9 @@ def check_names(task: GroupTask) -> None:
     Equal files are one network, whatever they are called.  Names that a recipe lists are believed.
     """
     for path in task.files if task.at_hand else ():
-        home = _home(task, path)
-        if home is not None:
-            check_within(path, home)  # before anything is read to compare it
+        place = home(task, path)
+        if place is not None:
+            check_within(path, place)  # before anything is read to compare it
     if task.listed or snapshots(task.members) is None:
         return
     copies = copies_of(task)
@@ -163,15 +163,9 @@ def _loaded(task: GroupTask, network: Network, name: str, path: Path) -> Checkpo
         name=name,
         trust=task.trust.names,
         key=task.recipe.weights_key,
-        within=_home(task, path),
+        within=home(task, path),
+        base=named_base(task),
     )
-
-
-def _home(task: GroupTask, path: Path) -> Path | None:
-    """Return the directory out of which no link may lead, unless the user has named the recipe."""
-    if task.trust.any_factory or task.storage is not None:
-        return None
-    return next((root for root in task.others if root in path.parents), task.folder)
 
 
 def _are_same(first: Checkpoint, second: Checkpoint, trained: Iterable[str]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdtree.checkpoints import remove_temporary_folders
-from mdtree.exceptions import RecipeError
+from mdtree.exceptions import CheckpointError, RecipeError
 from mdtree.executors import HERE, ExecutorConfig, run
 from mdtree.losses import build_loss
 from mdtree.measurement.builders import group_data, group_network
@@ -213,7 +213,7 @@ def _preflight(task: GroupTask) -> None:
     if "$" not in task.recipe.model.model_dump_json():
         try:
             group_network(task)
-        except RecipeError:
+        except (RecipeError, CheckpointError):
             if task.recipe.model.factory != "huggingface":  # which each folder describes itself
                 raise
     if "$" not in task.recipe.data.model_dump_json():

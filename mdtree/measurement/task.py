@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mdtree.checkpoints import file_digest
+from mdtree.checkpoints import base_of, file_digest, is_adapter
+from mdtree.exceptions import UnsafeError
 from mdtree.recipes import Recipe, Trust, bind, fingerprint
 from mdtree.rows import Fact, Row
 
@@ -16,6 +17,8 @@ __all__ = [
     "MeasurementSettings",
     "as_text",
     "describing_folder",
+    "home",
+    "named_base",
     "names_below",
     "row_digest",
 ]
@@ -87,9 +90,43 @@ def row_digest(task: GroupTask) -> str:
     model, data = bind(recipe.model, task.facts), bind(recipe.data, task.facts)
     folder = describing_folder(task) if task.storage is None else None  # else stamps tell
     described = None if folder is None else file_digest(folder / "config.json")
+    if folder is not None and is_adapter(task.files[0]):
+        described = f"{described} {file_digest(_base(task))}"
     return fingerprint(model, data, recipe.loss, rest, described)
 
 
 def describing_folder(task: GroupTask) -> Path | None:
-    """Find the folder that says itself what its network is: only Hugging Face's do."""
-    return task.files[0].parent if task.recipe.model.factory == "huggingface" else None
+    """Find the folder that says itself what its network is: only Hugging Face's do.
+
+    An adapter is described by the folder of its base.
+    """
+    if task.recipe.model.factory != "huggingface":
+        return None
+    return _base(task).parent if is_adapter(task.files[0]) else task.files[0].parent
+
+
+def named_base(task: GroupTask) -> Path | None:
+    """Return the base of adapters that the recipe names."""
+    named = bind(task.recipe.model, task.facts).kwargs.get("base")
+    if task.recipe.model.factory != "huggingface" or named is None:
+        return None
+    base = task.folder / str(named)
+    place = home(task, task.files[0])
+    if place is not None and not base.resolve().is_relative_to(place.resolve()):
+        raise UnsafeError(
+            f"the recipe in {task.folder} names the base model {base!s:.500}, outside {place}: if "
+            "you trust it, pass the recipe yourself with --recipe"
+        )
+    return base
+
+
+def home(task: GroupTask, path: Path) -> Path | None:
+    """Return the directory out of which no link may lead, unless the user has named the recipe."""
+    if task.trust.any_factory or task.storage is not None:
+        return None
+    return next((root for root in task.others if root in path.parents), task.folder)
+
+
+def _base(task: GroupTask) -> Path:
+    first = task.files[0]
+    return base_of(first, named=named_base(task), within=home(task, first))

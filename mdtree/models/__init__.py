@@ -12,7 +12,7 @@ from torch import nn
 from mdtree.exceptions import RecipeError
 from mdtree.factory import asked_to_fetch, call, fetching_nothing, find
 from mdtree.messages import nearest
-from mdtree.models.huggingface import from_folder
+from mdtree.models.huggingface import Head, from_folder
 from mdtree.models.resnet import resnet18
 from mdtree.models.small import cnn, mlp
 from mdtree.network import Network, Run, Weights
@@ -21,6 +21,7 @@ from mdtree.runtime.torchvision import torchvision
 
 __all__ = [
     "MODELS",
+    "Head",
     "Network",
     "Run",
     "Weights",
@@ -38,24 +39,32 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def build_network(spec: ModelSpec, *, trust: Trust, folder: Path | None = None) -> Network:
+def build_network(
+    spec: ModelSpec, *, trust: Trust, folder: Path | None = None, head: Head | None = None
+) -> Network:
     """Build the network of a recipe in evaluation mode, for measuring.
 
     Args:
         spec: The model of the recipe.
         trust: Which factories the recipe may use.
         folder: The folder of the weights, for networks that a config there describes.
+        head: What an adapter says about the head of that network.
 
     Raises:
         RecipeError: The model is unknown, its arguments are wrong, or its factory failed.
         UntrustedError: The recipe may not use this factory.
         MissingExtraError: A Hugging Face folder is measured without transformers.
     """
-    return Network(build_model(spec, trust=trust, folder=folder).eval())
+    return Network(build_model(spec, trust=trust, folder=folder, head=head).eval())
 
 
 def build_model(
-    spec: ModelSpec, *, trust: Trust, folder: Path | None = None, seed: int = 0
+    spec: ModelSpec,
+    *,
+    trust: Trust,
+    folder: Path | None = None,
+    head: Head | None = None,
+    seed: int = 0,
 ) -> nn.Module:
     """Build the module of a recipe, with initial weights drawn from `seed`.
 
@@ -65,6 +74,7 @@ def build_model(
         spec: The model of the recipe.
         trust: Which factories the recipe may use.
         folder: The folder of the weights, for networks that a config there describes.
+        head: What an adapter says about the head of that network.
         seed: The seed of the initial weights.
 
     Raises:
@@ -74,7 +84,7 @@ def build_model(
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model = _made(spec, trust, folder)
+        model = _made(spec, trust, folder, head)
     if not isinstance(model, nn.Module):
         raise RecipeError(
             f"model factory {spec.factory!r} must return a torch.nn.Module, "
@@ -83,18 +93,20 @@ def build_model(
     return model
 
 
-def _made(spec: ModelSpec, trust: Trust, folder: Path | None) -> Any:
+def _made(spec: ModelSpec, trust: Trust, folder: Path | None, head: Head | None) -> Any:
     name = spec.factory
     if name in MODELS:
         return call(MODELS[name], spec.kwargs, name)
     if name == "huggingface":
-        if folder is None or spec.kwargs:
+        others = spec.kwargs.keys() - {"base"}  # of adapters, found where checkpoints are read
+        if folder is None or others:
             raise RecipeError(
-                "factory 'huggingface' takes all settings from config.json: leave out model.kwargs"
-                if spec.kwargs
+                "factory 'huggingface' takes all settings from config.json: leave out model.kwargs "
+                "(only base, the model of adapters, is allowed)"
+                if others
                 else "factory 'huggingface' needs a folder with config.json"
             )
-        return from_folder(folder)
+        return from_folder(folder, head)
     if ":" in name:
         return call(find(name, trust), spec.kwargs, name)
     models = torchvision("torchvision.models")

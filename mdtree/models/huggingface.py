@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from mdtree.runtime import torchvision as vision
 from mdtree.runtime.offline import offline
 from mdtree.runtime.requirements import refuse_older
 
-__all__ = ["from_folder"]
+__all__ = ["Head", "from_folder"]
 
 _LARGEST = 1 << 26  # bytes of a config
 _MOST_LABELS = 1_000_000  # transformers makes names for all of them
@@ -50,8 +51,32 @@ _SWITCHES: tuple[tuple[str, str, Any], ...] = (
 )
 
 
-def from_folder(folder: Path) -> nn.Module:
+# what PEFT calls a task -> how transformers names the models for it
+_TASKS = {
+    "CAUSAL_LM": "AutoModelForCausalLM",
+    "FEATURE_EXTRACTION": "AutoModel",
+    "QUESTION_ANS": "AutoModelForQuestionAnswering",
+    "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
+    "SEQ_CLS": "AutoModelForSequenceClassification",
+    "TOKEN_CLS": "AutoModelForTokenClassification",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """The head that a network was trained with, where the config tells of another one."""
+
+    task: str | None = None  # as PEFT names it
+    architecture: str | None = None  # the class, if there is no task
+    labels: int | None = None
+
+
+def from_folder(folder: Path, head: Head | None = None) -> nn.Module:
     """Build the network of a folder with `config.json`, without loading its weights.
+
+    Args:
+        folder: The folder with the config.
+        head: The head, where an adapter was trained with its own.
 
     Raises:
         RecipeError: The config cannot be read, or does not describe a network by itself.
@@ -59,8 +84,10 @@ def from_folder(folder: Path) -> nn.Module:
     """
     path = folder / "config.json"
     config = _config(path)
+    if head is not None:
+        config = _with_head(config, head)
     with offline(str(path)):
-        kind = _kind(_transformers(), config, path)
+        kind = _for_task(_transformers(), _kind(_transformers(), config, path), head)
     try:
         with offline(str(path)), _without_prompts():
             network: nn.Module = kind(_settings(kind, config))
@@ -97,6 +124,27 @@ def _kind(transformers: Any, config: dict[str, Any], path: Path) -> Any:
             f"which transformers {transformers.__version__} does not have"
         )
     return kind
+
+
+def _with_head(config: dict[str, Any], head: Head) -> dict[str, Any]:
+    """Let a config describe the head of an adapter."""
+    if head.architecture is not None:
+        config = {**config, "architectures": [head.architecture]}
+    labels = config.get("id2label")
+    if head.labels is None or (isinstance(labels, dict) and len(labels) == head.labels):
+        return config
+    left = {key: value for key, value in config.items() if key not in ("id2label", "label2id")}
+    return {**left, "num_labels": head.labels}
+
+
+def _for_task(transformers: Any, kind: Any, head: Head | None) -> Any:
+    """Return the class of the same kind of network for the task of an adapter."""
+    name = None if head is None else _TASKS.get(head.task or "")
+    if name is None:
+        return kind
+    known = getattr(transformers, name)._model_mapping  # noqa: SLF001 - the only table of these
+    found = known.get(kind.config_class, kind)
+    return found if isinstance(found, type) else kind
 
 
 def _settings(kind: Any, config: dict[str, Any]) -> Any:

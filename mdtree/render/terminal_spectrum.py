@@ -6,29 +6,28 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from mdtree.render.formatting import percent
-from mdtree.render.terminal import plural, table
+from mdtree.render.terminal import plural, printable, table
+from mdtree.render.terminal_changes import (
+    changes_text,
+    rankings_text,
+    share_text,
+    short,
+    updates_text,
+)
 from mdtree.spectra import (
     AVERAGED,
     CONVENTIONS,
     FIGURES,
     Analysis,
-    Change,
     Layer,
-    Ranking,
     Skipped,
     State,
+    WeightsReport,
     flow_of,
     hints,
 )
 
-__all__ = [
-    "analysis_json",
-    "analysis_text",
-    "changes_text",
-    "models_text",
-    "rankings_text",
-]
+__all__ = ["report_json", "report_text"]
 
 _COLUMNS = {
     "alpha": "alpha",
@@ -48,7 +47,48 @@ _WIDTH = 48  # of the picture
 _FAR = 12.0  # alpha at its right end
 
 
-def analysis_text(analysis: Analysis, *, everything: bool = False) -> str:
+def report_text(report: WeightsReport, *, everything: bool = False) -> str:
+    """Write a report: the tables that were asked for, then notes."""
+    parts = []
+    if report.rankings:
+        parts.append(rankings_text(report.rankings))
+    if report.changes:
+        parts.append(changes_text(report.changes))
+    if report.updates:
+        parts.append(updates_text(report.updates, everything=everything))
+    if len(report.checkpoints) + len(report.failures) > 1:
+        parts.append(_models(list(report.checkpoints.items())))
+    elif report.checkpoints:
+        parts.append(_analysis(report.analysis, everything=everything))
+    failures = [f"{name}: {reason}" for name, reason in report.failures.items()]
+    notes = [f"note: {printable(note)}" for note in (*failures, *report.notes)]
+    return "\n".join(["\n\n".join(parts), *notes])
+
+
+def report_json(report: WeightsReport) -> dict[str, Any]:
+    """Return a report as plain values; parts that were not asked for are left out."""
+    failures = [f"{name}: {reason}" for name, reason in report.failures.items()]
+    content: dict[str, Any] = {"format": 1}
+    if report.rankings:
+        content["models"] = [dataclasses.asdict(member) for member in report.models]
+        content["rankings"] = [dataclasses.asdict(ranking) for ranking in report.rankings]
+    elif report.changes or report.updates:
+        content["changes"] = [
+            dataclasses.asdict(change) | {"collapsed": change.collapsed}
+            for change in report.changes
+        ]
+        content["updates"] = [dataclasses.asdict(update) for update in report.updates]
+        content["notes"] = list(report.notes)
+    else:
+        content["checkpoints"] = [
+            {"checkpoint": name, **_analysis_json(analysis)}
+            for name, analysis in report.checkpoints.items()
+        ]
+        content["notes"] = [*failures, *report.notes]
+    return content
+
+
+def _analysis(analysis: Analysis, *, everything: bool) -> str:
     """Write layers, what was not analysed, means, states, the flow and hints of collapse."""
     parts = [
         _layers(analysis.layers),
@@ -61,7 +101,7 @@ def analysis_text(analysis: Analysis, *, everything: bool = False) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def analysis_json(analysis: Analysis) -> dict[str, Any]:
+def _analysis_json(analysis: Analysis) -> dict[str, Any]:
     """Return an analysis as plain values."""
     flow = flow_of(analysis.averaged)
     return {
@@ -76,75 +116,21 @@ def analysis_json(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def changes_text(changes: Sequence[Change]) -> str:
-    """Write how the layers changed, collapsed layers first."""
-    ordered = sorted(changes, key=lambda change: not change.collapsed)
-    rows = [
-        [
-            change.name,
-            _short(change.log_norm, "+.3f"),
-            f"{change.z_norm:+.1f}",
-            _short(change.log_spectral_norm, "+.3f"),
-            f"{change.z_spectral:+.1f}",
-            _short(change.alpha, "+.3f"),
-            "SCALE COLLAPSE" if change.collapsed else "",
-        ]
-        for change in ordered
-    ]
-    header = ["layer", "d log norm", "z", "d log spectral", "z", "d alpha", ""]
-    count = sum(change.collapsed for change in changes)
-    summary = (
-        f"{count} of {plural(len(changes), 'layer')} changed in scale unlike the others: norms and "
-        "alpha-hat mislead there, alpha does not"
-        if count
-        else f"no scale collapse: all {plural(len(changes), 'layer')} changed in scale alike"
-    )
-    return f"{table(header, rows)}\n\n{summary}"
-
-
-def models_text(models: Sequence[tuple[str, Analysis]]) -> str:
+def _models(models: Sequence[tuple[str, Analysis]]) -> str:
     """Write a line for each checkpoint."""
     rows = [
         [
             name,
             str(len(analysis.averaged)),
-            *(_short(analysis.mean(figure)) for figure in AVERAGED),
-            _percent(analysis.random_like),
-            _percent(analysis.traps),
+            *(short(analysis.mean(figure)) for figure in AVERAGED),
+            share_text(analysis.random_like),
+            share_text(analysis.traps),
         ]
         for name, analysis in models
     ]
     header = ["checkpoint", "layers", *(_COLUMNS[name] for name in AVERAGED), "random", "traps"]
     text = table(header, rows)
     return f"{text}\n\nmeans over layers; {CONVENTIONS[models[0][1].rules.convention]}"
-
-
-def rankings_text(rankings: Sequence[Ranking]) -> str:
-    """Write how well each number ranks the models of each family."""
-    rows = [
-        [
-            ranking.number,
-            ranking.family,
-            str(ranking.models),
-            _short(ranking.tau, "+.2f"),
-            _short(ranking.p_value, ".2g"),
-            _short(ranking.r2, ".2f"),
-            _short(ranking.rmse, ".3g"),
-            ranking.reason or ("few models" if ranking.few else ""),
-        ]
-        for ranking in rankings
-    ]
-    header = ["number", "family", "models", "Kendall tau", "p", "R2", "RMSE", ""]
-    few = sorted({ranking.family for ranking in rankings if ranking.few})
-    warning = (
-        f"\n\nfewer than five models: {', '.join(few)}. So few may rank well by chance."
-        if few
-        else ""
-    )
-    return (
-        f"{table(header, rows)}\n\ntau > 0: a smaller number goes with a smaller error. "
-        f"Families are never compared with each other.{warning}"
-    )
 
 
 def _layers(layers: Sequence[Layer]) -> str:
@@ -167,7 +153,7 @@ def _figure(layer: Layer, name: str) -> str:
     figures = layer.figures
     if name == "alpha" and figures.alpha is not None and figures.alpha_stderr is not None:
         return f"{figures.alpha:.2f} ± {figures.alpha_stderr:.2f}"
-    return _short(getattr(figures, name), ".0f" if name in ("spikes", "tail", "rank_loss") else "")
+    return short(getattr(figures, name), ".0f" if name in ("spikes", "tail", "rank_loss") else "")
 
 
 def _skipped(skipped: Sequence[Skipped], *, everything: bool) -> str:
@@ -186,8 +172,8 @@ def _model(analysis: Analysis) -> str:
     rows = [
         [
             _COLUMNS[name],
-            _short(analysis.mean(name)),
-            _short(analysis.median(name)),
+            short(analysis.mean(name)),
+            short(analysis.median(name)),
             str(len(analysis.values(name))),
         ]
         for name in AVERAGED
@@ -211,7 +197,7 @@ def _flow(analysis: Analysis) -> str:
     heading = (
         f"Correlation Flow, alpha against depth: {flow.shape} "
         f"(slope {flow.slope:+.2f} from first to last, 90 % interval {flow.low:+.2f} to "
-        f"{flow.high:+.2f}), spread {flow.spread:.2f}, {_percent(flow.above)} above 6"
+        f"{flow.high:+.2f}), spread {flow.spread:.2f}, {share_text(flow.above)} above 6"
     )
     scale = " " * (width + 4) + "".join(
         str(value).ljust(_WIDTH // 6) for value in range(0, int(_FAR), 2)
@@ -266,11 +252,3 @@ def _layer_json(layer: Layer) -> dict[str, Any]:
 def _size(layer: Layer) -> str:
     rows, columns = layer.sizes
     return f"{rows}x{columns}" + (f" x {layer.slices}" if layer.slices > 1 else "")
-
-
-def _short(value: float | None, form: str = "") -> str:
-    return "" if value is None else format(value, form or ".3g")
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else percent(share)

@@ -42,6 +42,7 @@ from mdtree.rows.tables import (
     rows_from_csv,
     rows_to_csv,
     write_csv,
+    write_lines,
 )
 from mdtree.rows.writing import Store, write_rows
 
@@ -87,6 +88,7 @@ __all__ = [
     "rows_to_csv",
     "scan_rows",
     "write_csv",
+    "write_lines",
     "write_parquet",
     "write_rows",
 ]

@@ -8,7 +8,7 @@ import io
 import math
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -91,6 +91,18 @@ def csv_lines(rows: Collection[Row]) -> Iterator[str]:
     yield writer.writerow([_escaped(name) for name, _ in layout.columns])
     for row in rows:
         yield writer.writerow([_escaped(cell) for cell in layout.cells(row)])
+
+
+def write_lines(lines: Sequence[Mapping[str, object]], out: Path) -> None:
+    """Write lines with the same columns to a CSV file atomically; text is escaped as that of rows.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    writer = csv.writer(_Line())
+    with atomic_file(out, advice="name another file with --csv") as file:
+        for cells in (*([list(lines[0])] if lines else []), *(line.values() for line in lines)):
+            file.write(writer.writerow([_escaped(cell) for cell in cells]).encode())
 
 
 def rows_from_csv(path: Path, *, protocol: str) -> Imported:

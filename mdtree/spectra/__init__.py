@@ -6,14 +6,25 @@ from mdtree.spectra.flow import Flow, flow_of
 from mdtree.spectra.layer import FIGURES, Figures, Layer, Rules, analyse
 from mdtree.spectra.matrix import CONVENTIONS, Convention, Matrix, Skipped, find_matrices
 from mdtree.spectra.powerlaw import PowerLaw, fit_power_law
+from mdtree.spectra.report import (
+    Source,
+    WeightOptions,
+    WeightsReport,
+    compare,
+    examine,
+    rank,
+)
 from mdtree.spectra.series import FEW, Ranking, SeriesModel, rankings
 from mdtree.spectra.state import State
+from mdtree.spectra.updates import EXAMINED, INTRUDING, Update, updates
 
 __all__ = [
     "AVERAGED",
     "CONVENTIONS",
+    "EXAMINED",
     "FEW",
     "FIGURES",
+    "INTRUDING",
     "Analysis",
     "Change",
     "Convention",
@@ -27,13 +38,21 @@ __all__ = [
     "Rules",
     "SeriesModel",
     "Skipped",
+    "Source",
     "State",
+    "Update",
+    "WeightOptions",
+    "WeightsReport",
     "analyse",
     "analyse_all",
     "changes",
+    "compare",
+    "examine",
     "find_matrices",
     "fit_power_law",
     "flow_of",
     "hints",
+    "rank",
     "rankings",
+    "updates",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mdtree.exceptions import RowsError
-from mdtree.spectra import SeriesModel
+from mdtree.spectra.series import SeriesModel
 
 __all__ = ["read_series"]
 
