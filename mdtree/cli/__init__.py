@@ -29,6 +29,7 @@ _COMMANDS = {
     "measure": "Measure the checkpoints in a directory.",
     "quantities": "List what mdtree can measure and what low and high values mean.",
     "rows": "Show, export and import measurements.",
+    "schema": "Print the JSON Schema of recipes, rows and verdicts.",
     "tree": "Show trees.",
     "weights": "Analyse weight spectra, without data.",
     "zoo": "Train a grid of networks and label them.",

@@ -24,7 +24,6 @@ from mdtree.rows import (
 )
 from mdtree.trees import write_tree
 from tests.support.disks import mounted
-from tests.support.paths import ROOT
 from tests.support.small_gain_models import constant, gain_tree, question
 from tests.support.stopping import WAITING_NETWORK, stop_command
 from tests.support.zoos import change_recipe, rows_of, write_zoo
@@ -311,13 +310,6 @@ def test_mistakes_are_explained(mdtree, file_of, monkeypatch, args, words):
     assert words in ran.err
 
 
-def _without_descriptions(part):
-    """Leave out what pydantic before 2.13 does not read from docstrings."""
-    if isinstance(part, dict):
-        return {k: _without_descriptions(v) for k, v in part.items() if k != "description"}
-    return part
-
-
 @pytest.fixture
 def gains_file(tmp_path):
     """A tree of gains that expects 0.4 of the error of more data above a similarity of 0.5."""
@@ -368,11 +360,6 @@ def test_a_broken_tree_of_gains_is_one_line(mdtree, file_of, gains_file):
     assert (ran.code, ran.out) == (2, "")
     assert "its coverage 'often' is not a number between 0 and 1" in ran.err
     assert "Traceback" not in ran.err
-
-
-def test_the_published_schema_is_that_of_the_code():
-    published = json.loads((ROOT / "docs" / "diagnosis.schema.json").read_text())
-    assert _without_descriptions(published) == _without_descriptions(schema())
 
 
 @pytest.mark.parametrize("by_gains", [False, True], ids=["posterior", "gains"])
