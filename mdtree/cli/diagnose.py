@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mdtree.cli.completion import complete_modes, complete_trees
 from mdtree.cli.judged_rows import judged_rows
 from mdtree.cli.measuring_options import MEASURED, measuring
 from mdtree.exceptions import MdtreeError
@@ -28,7 +29,12 @@ _WHOLE = 3  # verdicts that are written out in full; more become a table
 
 @click.command(short_help="Diagnose trained networks and suggest what to change.")
 @click.argument("paths", metavar="DIR...|ROWS", type=MEASURED, nargs=-1, required=True)
-@click.option("--tree", "tree_name", help="The tree: a file or a name from `tree list`.")
+@click.option(
+    "--tree",
+    "tree_name",
+    shell_complete=complete_trees,
+    help="The tree: a file or a name from `tree list`.",
+)
 @click.option("--group", "only", multiple=True, metavar="NAME", help="Diagnose only this group.")
 @click.option(
     "--confidence",
@@ -61,7 +67,12 @@ _WHOLE = 3  # verdicts that are written out in full; more become a table
     help="The test accuracy that you know, in percent; stop if the measured one differs.  "
     "[default: what the trainer logged]",
 )
-@click.option("--fail-on", metavar="MODES", help="Exit with code 6 on these verdicts: a,b,...")
+@click.option(
+    "--fail-on",
+    metavar="MODES",
+    shell_complete=complete_modes,
+    help="Exit with code 6 on these verdicts: a,b,...",
+)
 @click.option(
     "--allow-protocol-mismatch",
     is_flag=True,
