@@ -20,6 +20,7 @@ from mdtree.render.terminal_rows import counted_once
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Verdict
+    from mdtree.rows import Row
 
 __all__ = ["command"]
 
@@ -79,6 +80,15 @@ _WHOLE = 3  # verdicts that are written out in full; more become a table
     help="Use a tree of another protocol anyway; the verdict says so.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--markdown", "as_markdown", is_flag=True, help="Print Markdown, for pull requests and cards."
+)
+@click.option(
+    "--model-index",
+    "dataset",
+    metavar="DATASET",
+    help="With --markdown: begin with the Hub's model-index, the accuracy on this data set.",
+)
 @measuring
 @click.pass_context
 def command(
@@ -91,6 +101,8 @@ def command(
     html: Path | None,
     fail_on: str | None,
     as_json: bool,
+    as_markdown: bool,
+    dataset: str | None,
     **options: Any,
 ) -> None:
     """Diagnose the networks in a directory or in a file of measurements.
@@ -108,12 +120,17 @@ def command(
       mdtree diagnose run-1/ run-2/ --recipe cifar.yaml
       mdtree diagnose rows.jsonl --group wide
       mdtree diagnose runs/ --html report.html
+      mdtree diagnose rows.jsonl --markdown --model-index mnist
       mdtree diagnose runs/ --tree mine.json --fact data_amount=5000
       mdtree diagnose runs/ --fail-on temperature_low,temperature_high
       mdtree diagnose published.csv --tree published-cifar10-resnet18
     """
     from mdtree.diagnosis import can_be_diagnosed, is_diverged
 
+    if as_markdown and as_json:
+        raise MdtreeError("--markdown and --json both print the verdicts: name one of them")
+    if dataset is not None and not as_markdown:
+        raise MdtreeError("--model-index is a part of the Markdown: add --markdown")
     failing_modes = _modes(fail_on)
     facts = checked_facts(words(options["facts"]))
     diagnoser, rows = judged_rows(
@@ -127,7 +144,10 @@ def command(
     }
     if html is not None:
         write_page(html, verdicts, rows, diagnoser)
-    _print(verdicts, failures, as_json)
+    if as_markdown:
+        _print_markdown(verdicts, failures, rows, dataset)
+    else:
+        _print(verdicts, failures, as_json)
     for text in counted_once(rows):
         click.echo(text, err=True)
     for group, reason in failures.items():
@@ -171,3 +191,15 @@ def _print(verdicts: list[Verdict], explained: dict[str, str], as_json: bool) ->
             click.echo(("\n" if len(verdicts) > 1 else "") + text)
     else:
         click.echo("\nto see one of them in full, add --group NAME")
+
+
+def _print_markdown(
+    verdicts: list[Verdict], failures: dict[str, str], rows: list[Row], dataset: str | None
+) -> None:
+    """Print verdicts as Markdown, after the front matter of a model card if that is asked for."""
+    from mdtree.render.markdown import verdicts_markdown
+    from mdtree.render.model_index import model_index
+
+    if dataset is not None:
+        click.echo(model_index(rows, dataset) + "\n")
+    click.echo(verdicts_markdown(verdicts, most=_WHOLE, failures=failures))

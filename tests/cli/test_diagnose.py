@@ -362,6 +362,29 @@ def test_a_broken_tree_of_gains_is_one_line(mdtree, file_of, gains_file):
     assert "Traceback" not in ran.err
 
 
+def test_markdown_is_for_pull_requests_and_model_cards(mdtree, file_of):
+    path = file_of(row(test_error=20.0))
+    ran = mdtree("diagnose", path, "--markdown", "--model-index", "mnist")
+    assert ran.code == 0, ran.err
+    front, _, card = ran.out.removeprefix("---\n").partition("---\n")
+    assert "value: 0.8\n" in front
+    assert card.startswith("\n## Diagnosis by mdtree\n\n### <code>mine</code>: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--markdown", "--json"], "--markdown and --json both print the verdicts"),
+        (["--model-index", "mnist"], "add --markdown"),
+        (["--markdown", "--model-index", "mnist"], "a model-index needs a test accuracy"),
+    ],
+)
+def test_markdown_that_cannot_be_written_is_one_line(mdtree, file_of, options, message):
+    ran = mdtree("diagnose", file_of(row()), *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+
+
 @pytest.mark.parametrize("by_gains", [False, True], ids=["posterior", "gains"])
 def test_judging_rows_imports_neither_torch_nor_scikit_learn(file_of, gains_file, by_gains):
     code = (
