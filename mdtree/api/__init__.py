@@ -3,8 +3,10 @@
 They do what the commands of the same names do, and return values instead of printing them.
 """
 
+from mdtree.api.details import arrays, matrix
 from mdtree.api.diagnosing import diagnose
 from mdtree.api.fitting import fit
 from mdtree.api.measuring import measure
+from mdtree.api.results import Rows, Verdicts
 
-__all__ = ["diagnose", "fit", "measure"]
+__all__ = ["Rows", "Verdicts", "arrays", "diagnose", "fit", "matrix", "measure"]
