@@ -12,14 +12,24 @@ from typing import TYPE_CHECKING, Any
 from mdtree.version import __version__
 
 if TYPE_CHECKING:
-    from mdtree.api import diagnose, fit, measure, weights
+    from mdtree.api import Rows, Verdicts, arrays, diagnose, fit, matrix, measure, weights
 
-__all__ = ["__version__", "diagnose", "fit", "measure", "weights"]
+__all__ = [
+    "Rows",
+    "Verdicts",
+    "__version__",
+    "arrays",
+    "diagnose",
+    "fit",
+    "matrix",
+    "measure",
+    "weights",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Import the Python interface when it is asked for: the command line starts without it."""
-    if name in ("diagnose", "fit", "measure", "weights"):
+    if name in __all__:
         from mdtree import api
 
         return getattr(api, name)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mdtree.diagnosis import Diagnoser, Verdict, next_metric, prospects, with_facts
+from mdtree.diagnosis import Diagnoser, next_metric, prospects, with_facts
 from mdtree.executors import HERE, ExecutorConfig
 from mdtree.measurement import (
     AccuracyCheck,
@@ -212,7 +212,7 @@ def diagnose_in_memory(
     *,
     expected: float | None = None,
     full: bool = False,
-) -> Verdict:
+) -> Diagnosed:
     """Measure networks in memory as far as their verdict needs it.
 
     Args:
@@ -227,7 +227,7 @@ def diagnose_in_memory(
     """
     row = models.row((_FIRST,))
     if row.failure is not None:
-        return choose_diagnoser([row])(row)
+        return Diagnosed(diagnoser=choose_diagnoser([row]), rows=[row])
     check = check_accuracy(row, None, expected)
     if check is not None:
         check.raise_if_different()
@@ -240,7 +240,7 @@ def diagnose_in_memory(
         else:
             chosen = next_metric(diagnoser, row, costs)
         if chosen is None:
-            return diagnoser(row)
+            return Diagnosed(diagnoser=diagnoser, rows=[row])
         metric = chosen.metrics[0]
         left.remove(metric)
         row = models.extended(row, (metric,))

@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 
 TIME = 120  # seconds for each list
 ROOT = Path(__file__).parent.parent
-FOR_USERS = ("hf", "ray", "parquet")  # extras; the others are for who works on mdtree
+FOR_USERS = ("hf", "ray", "parquet", "pandas")  # extras; the others are for who works on mdtree
 
 
 def locked(folder: Path) -> dict[str, str]:

@@ -23,7 +23,7 @@ MODULES = {
 }
 PACKAGES = [name for name, path in MODULES.items() if path.name == "__init__.py"]
 WITH_EXAMPLES = [name for name, path in MODULES.items() if ">>> " in path.read_text()]
-FUNCTIONS = [name for name in mdtree.__all__ if not name.startswith("__")]
+FUNCTIONS = [name for name in mdtree.__all__ if inspect.isfunction(getattr(mdtree, name))]
 
 
 def exported(name):

@@ -3,9 +3,11 @@
 They do what the commands of the same names do, and return values instead of printing them.
 """
 
+from mdtree.api.details import arrays, matrix
 from mdtree.api.diagnosing import diagnose
 from mdtree.api.fitting import fit
 from mdtree.api.measuring import measure
+from mdtree.api.results import Rows, Verdicts
 from mdtree.api.weights import weights
 
-__all__ = ["diagnose", "fit", "measure", "weights"]
+__all__ = ["Rows", "Verdicts", "arrays", "diagnose", "fit", "matrix", "measure", "weights"]

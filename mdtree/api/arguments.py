@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mdtree.measurement import ModelsInMemory, Request
 
 __all__ = [
-    "Rows",
+    "RowsSource",
     "all_rows",
     "as_directories",
     "executor_config",
@@ -26,7 +26,7 @@ __all__ = [
     "rows_path",
 ]
 
-Rows = str | Path | Sequence[Row]  # a file, a measured directory, or the rows themselves
+RowsSource = str | Path | Sequence[Row]  # a file, a measured directory, or the rows themselves
 
 
 def in_memory(
@@ -76,6 +76,6 @@ def rows_path(
     return rows_file(directory, None if out is None else Path(out), tuple(others))
 
 
-def all_rows(rows: Rows, *, failed: bool = False) -> Sequence[Row]:
+def all_rows(rows: RowsSource, *, failed: bool = False) -> Sequence[Row]:
     """Return rows as they are, or read them."""
     return load_rows(Path(rows), failed=failed) if isinstance(rows, str | Path) else rows

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdtree.api.arguments import (
-    Rows,
+    RowsSource,
     all_rows,
     as_directories,
     executor_config,
@@ -15,7 +15,8 @@ from mdtree.api.arguments import (
     is_on_a_cluster,
     rows_path,
 )
-from mdtree.diagnosis import Diagnoser, Verdict, can_be_diagnosed, diagnoser_for, with_facts
+from mdtree.api.results import Verdicts
+from mdtree.diagnosis import Diagnoser, can_be_diagnosed, diagnoser_for, with_facts
 from mdtree.executors import ExecutorConfig
 from mdtree.recipes import NO_RECIPE, Recipe, checked_facts, has_recipe, holds_only_rows
 from mdtree.rows import DEFAULT_PROTOCOL, Fact, Row, check_protocol, of_protocol
@@ -28,7 +29,7 @@ __all__ = ["diagnose"]
 
 
 def diagnose(
-    source: Rows | None = None,
+    source: RowsSource | None = None,
     *,
     tree: SavedTree | str | Path | None = None,
     confidence: float | None = None,
@@ -50,7 +51,7 @@ def diagnose(
     train: Any = None,
     test: Any = None,
     loss: str | Callable[..., Any] = "cross_entropy",
-) -> list[Verdict]:
+) -> Verdicts:
     """Diagnose the networks of a directory, or rows that were measured before.
 
     A directory with a recipe is measured as far as the verdicts need it.
@@ -81,7 +82,7 @@ def diagnose(
         loss: their loss.
 
     Returns:
-        One verdict for each group that can be diagnosed.
+        One verdict for each group that can be diagnosed, in a list that a notebook shows as a page.
 
     Raises:
         AccuracyError: The measured accuracy is not the expected one.
@@ -124,7 +125,8 @@ def diagnose(
             device=device,
             facts=facts,
         )
-        return [diagnose_in_memory(subject, choose_diagnoser, expected=expect, full=full)]
+        found = diagnose_in_memory(subject, choose_diagnoser, expected=expect, full=full)
+        return Verdicts.of(found.diagnoser, found.rows)
     if isinstance(source, str | Path) and not holds_only_rows(source, recipe):
         from mdtree.measurement import make_request, rows_from_files
         from mdtree.sequential_diagnosis import SequentialDiagnosis
@@ -163,4 +165,4 @@ def diagnose(
             given = of_protocol(given, protocol)
         rows = [with_facts(row, known_facts) for row in given]
         diagnoser = choose_diagnoser(rows)
-    return [diagnoser(row) for row in rows if can_be_diagnosed(row)]
+    return Verdicts.of(diagnoser, filter(can_be_diagnosed, rows))

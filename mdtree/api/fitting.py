@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdtree.api.arguments import Rows, all_rows
+from mdtree.api.arguments import RowsSource, all_rows
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import find_tree
 from mdtree.trees.fit import fit_tree
@@ -11,7 +11,7 @@ __all__ = ["fit"]
 
 
 def fit(
-    rows: Rows,
+    rows: RowsSource,
     *,
     task: str = "failure",
     method: str | None = None,

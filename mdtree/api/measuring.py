@@ -13,9 +13,10 @@ from mdtree.api.arguments import (
     is_on_a_cluster,
     rows_path,
 )
+from mdtree.api.results import Rows
 from mdtree.executors import ExecutorConfig
 from mdtree.recipes import Recipe
-from mdtree.rows import DEFAULT_PROTOCOL, Fact, Row, load_rows
+from mdtree.rows import DEFAULT_PROTOCOL, Fact, load_rows
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +43,7 @@ def measure(
     train: Any = None,
     test: Any = None,
     loss: str | Callable[..., Any] = "cross_entropy",
-) -> list[Row]:
+) -> Rows:
     """Measure every group of checkpoints in a directory, as `mdtree measure`.
 
     What has not changed since the last call is not measured again.
@@ -69,7 +70,8 @@ def measure(
         loss: `cross_entropy`, `mse`, or a function of (output, batch).
 
     Returns:
-        One row for each group.  A group that could not be measured has a row with a `failure`.
+        One row for each group, in a list that a notebook shows as a table.  A group that could not
+        be measured has a row with a `failure`.
 
     Raises:
         MdtreeError: nothing can be measured; the message says why, and what to do.
@@ -89,7 +91,7 @@ def measure(
             device=device,
             facts=facts,
         )
-        return [subject.row(metrics)]
+        return Rows([subject.row(metrics)])
     others = as_directories(others)
     request = make_request(
         directory,
@@ -109,4 +111,4 @@ def measure(
         request, out=rows_path(directory, out, others), executor=executor_config(workers, request)
     )
     rows = load_rows(summary.out, protocol=summary.protocol, failed=True)
-    return [row for row in rows if row.group in summary.groups]
+    return Rows(row for row in rows if row.group in summary.groups)

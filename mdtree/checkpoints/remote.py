@@ -1,4 +1,4 @@
-"""Storage: checkpoints at a URL that fsspec reads (s3://, gs://, file://).
+"""Storage: checkpoints at a URL that fsspec reads (s3://, gs://, hf://, file://).
 
 They are listed where a run is planned and fetched where they are measured, into a temporary folder
 that is removed after the measurement.  A killed process leaves its folder behind, but its lock is
@@ -34,10 +34,12 @@ _LOCK = ".lock"  # held by the process that owns the folder
 _PART = re.compile(r".+-\d+-of-\d+\.(safetensors|bin)")  # of a checkpoint in several files
 _CONFIGS = ("config.json", ADAPTER_CONFIG)
 
-_PROTOCOLS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "file", "memory")
+_PROTOCOLS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf", "file", "memory")
 
 # metadata that changes with a file; each storage has its own names
-_STAMPS = ("size", "ETag", "etag", "md5Hash", "crc32c", "generation", "LastModified", "mtime")
+_STAMPS = (
+    "size", "ETag", "etag", "md5Hash", "crc32c", "generation", "LastModified", "mtime", "blob_id",
+)  # fmt: skip
 
 
 def check_place(directory: str | Path) -> str | None:
@@ -81,8 +83,9 @@ def fetched(url: str, files: Iterable[Path]) -> Iterator[tuple[Path, ...]]:
         CheckpointError: A file cannot be fetched, or its name leads out of the folder.
     """
     system, root = _opened(url)
-    if system.isfile(root):
-        root = str(PurePosixPath(root).parent)
+    with _listing(url):
+        if system.isfile(root):
+            root = str(PurePosixPath(root).parent)
     remove_temporary_folders()
     with _folder() as folder:
         try:
@@ -124,7 +127,9 @@ def _fetch(system: Any, root: str, file: Path, folder: Path) -> Path:
         for part in parts_of(own)[1:]:
             _copied(system, root, file.with_name(part.name), folder)
     for beside in map(file.with_name, _CONFIGS):
-        if system.exists(f"{root}/{beside.as_posix()}"):
+        with _listing(str(beside)):
+            has_config = system.exists(f"{root}/{beside.as_posix()}")
+        if has_config:
             _copied(system, root, beside, folder)
     return own
 
@@ -237,6 +242,6 @@ def _opened(url: str) -> tuple[Any, str]:
     except Exception as error:  # each storage has its own
         raise MdtreeError(
             f"{url:.200} cannot be read: {error!s:.500} "
-            "(s3:// needs the package s3fs, gs:// gcsfs, az:// adlfs)"
+            "(s3:// needs the package s3fs, gs:// gcsfs, az:// adlfs, hf:// huggingface_hub)"
         ) from error
     return system, str(root).rstrip("/") or "/"

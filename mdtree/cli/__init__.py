@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from mdtree.cli.group import Group
 from mdtree.cli.stop_signals import Stopped, stoppable
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.render.terminal import printable
@@ -29,6 +30,7 @@ _COMMANDS = {
     "measure": "Measure the checkpoints in a directory.",
     "quantities": "List what mdtree can measure and what low and high values mean.",
     "rows": "Show, export and import measurements.",
+    "schema": "Print the JSON Schema of recipes, rows and verdicts.",
     "tree": "Show trees.",
     "weights": "Analyse weight spectra, without data.",
     "zoo": "Train a grid of networks and label them.",
@@ -40,7 +42,7 @@ _FORMER = {"calibrate": "adapt"}
 _INTERRUPTED = 130
 
 
-class _Lazy(click.Group):
+class _Lazy(Group):
     """A group that knows the names and the help of its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mdtree.cli.completion import complete_trees
 from mdtree.render.terminal import plural, printable, table
 from mdtree.rows import PROTOCOLS, load_rows
 
@@ -22,7 +23,12 @@ __all__ = ["command"]
 
 @click.command()
 @click.argument("rows", type=click.Path(path_type=Path))
-@click.option("--tree", "tree_name", help="The tree to adapt: a file or a name from `tree list`.")
+@click.option(
+    "--tree",
+    "tree_name",
+    shell_complete=complete_trees,
+    help="The tree to adapt: a file or a name from `tree list`.",
+)
 @click.option(
     "--protocol", type=click.Choice(list(PROTOCOLS)), help="Use only rows of this protocol."
 )

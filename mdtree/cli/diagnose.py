@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mdtree.cli.completion import complete_modes, complete_trees
 from mdtree.cli.judged_rows import judged_rows
 from mdtree.cli.measuring_options import MEASURED, measuring
 from mdtree.exceptions import MdtreeError
@@ -19,6 +20,7 @@ from mdtree.render.terminal_rows import counted_once
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Verdict
+    from mdtree.rows import Row
 
 __all__ = ["command"]
 
@@ -28,7 +30,12 @@ _WHOLE = 3  # verdicts that are written out in full; more become a table
 
 @click.command(short_help="Diagnose trained networks and suggest what to change.")
 @click.argument("paths", metavar="DIR...|ROWS", type=MEASURED, nargs=-1, required=True)
-@click.option("--tree", "tree_name", help="The tree: a file or a name from `tree list`.")
+@click.option(
+    "--tree",
+    "tree_name",
+    shell_complete=complete_trees,
+    help="The tree: a file or a name from `tree list`.",
+)
 @click.option("--group", "only", multiple=True, metavar="NAME", help="Diagnose only this group.")
 @click.option(
     "--confidence",
@@ -61,13 +68,27 @@ _WHOLE = 3  # verdicts that are written out in full; more become a table
     help="The test accuracy that you know, in percent; stop if the measured one differs.  "
     "[default: what the trainer logged]",
 )
-@click.option("--fail-on", metavar="MODES", help="Exit with code 6 on these verdicts: a,b,...")
+@click.option(
+    "--fail-on",
+    metavar="MODES",
+    shell_complete=complete_modes,
+    help="Exit with code 6 on these verdicts: a,b,...",
+)
 @click.option(
     "--allow-protocol-mismatch",
     is_flag=True,
     help="Use a tree of another protocol anyway; the verdict says so.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--markdown", "as_markdown", is_flag=True, help="Print Markdown, for pull requests and cards."
+)
+@click.option(
+    "--model-index",
+    "dataset",
+    metavar="DATASET",
+    help="With --markdown: begin with the Hub's model-index, the accuracy on this data set.",
+)
 @measuring
 @click.pass_context
 def command(
@@ -80,6 +101,8 @@ def command(
     html: Path | None,
     fail_on: str | None,
     as_json: bool,
+    as_markdown: bool,
+    dataset: str | None,
     **options: Any,
 ) -> None:
     """Diagnose the networks in a directory or in a file of measurements.
@@ -97,12 +120,17 @@ def command(
       mdtree diagnose run-1/ run-2/ --recipe cifar.yaml
       mdtree diagnose rows.jsonl --group wide
       mdtree diagnose runs/ --html report.html
+      mdtree diagnose rows.jsonl --markdown --model-index mnist
       mdtree diagnose runs/ --tree mine.json --fact data_amount=5000
       mdtree diagnose runs/ --fail-on temperature_low,temperature_high
       mdtree diagnose published.csv --tree published-cifar10-resnet18
     """
     from mdtree.diagnosis import can_be_diagnosed, is_diverged
 
+    if as_markdown and as_json:
+        raise MdtreeError("--markdown and --json both print the verdicts: name one of them")
+    if dataset is not None and not as_markdown:
+        raise MdtreeError("--model-index is a part of the Markdown: add --markdown")
     failing_modes = _modes(fail_on)
     facts = checked_facts(words(options["facts"]))
     diagnoser, rows = judged_rows(
@@ -116,7 +144,10 @@ def command(
     }
     if html is not None:
         write_page(html, verdicts, rows, diagnoser)
-    _print(verdicts, failures, as_json)
+    if as_markdown:
+        _print_markdown(verdicts, failures, rows, dataset)
+    else:
+        _print(verdicts, failures, as_json)
     for text in counted_once(rows):
         click.echo(text, err=True)
     for group, reason in failures.items():
@@ -160,3 +191,15 @@ def _print(verdicts: list[Verdict], explained: dict[str, str], as_json: bool) ->
             click.echo(("\n" if len(verdicts) > 1 else "") + text)
     else:
         click.echo("\nto see one of them in full, add --group NAME")
+
+
+def _print_markdown(
+    verdicts: list[Verdict], failures: dict[str, str], rows: list[Row], dataset: str | None
+) -> None:
+    """Print verdicts as Markdown, after the front matter of a model card if that is asked for."""
+    from mdtree.render.markdown import verdicts_markdown
+    from mdtree.render.model_index import model_index
+
+    if dataset is not None:
+        click.echo(model_index(rows, dataset) + "\n")
+    click.echo(verdicts_markdown(verdicts, most=_WHOLE, failures=failures))

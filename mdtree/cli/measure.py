@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from mdtree.cli.completion import complete_metrics
 from mdtree.cli.executor_options import (
     make_executor_config,
     max_failures,
@@ -33,7 +34,11 @@ __all__ = ["command"]
 @click.argument("directories", metavar="DIRECTORY...", type=MEASURED, nargs=-1, required=True)
 @measuring
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="Measure only this group.")
-@click.option("--metrics", help="Metrics, separated by commas.  [default: the usual ones]")
+@click.option(
+    "--metrics",
+    shell_complete=complete_metrics,
+    help="Metrics, separated by commas.  [default: the usual ones]",
+)
 @click.option("--fork", is_flag=True, help="Also train two short continuations and compare them.")
 @click.option("--layers", is_flag=True, help="Also compare the networks layer by layer.")
 @click.option(

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from mdtree.cli.completion import complete_path
 from mdtree.cli.executor_options import executor_options
 from mdtree.exceptions import RecipeError
 from mdtree.messages import nearest
@@ -32,6 +34,15 @@ class _Measured(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002 - click's signature
         """Return addresses unchanged: a path would lose one of their slashes."""
         return value if is_address(value) else Path(value)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Let the shell complete directories and files."""
+        return complete_path(incomplete)
 
 
 MEASURED = _Measured()

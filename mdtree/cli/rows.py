@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mdtree.cli.group import Group
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.render.terminal import plural, printable
 from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
@@ -25,7 +26,7 @@ from mdtree.rows import (
 __all__ = ["command"]
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Show, export and import measurements.
 

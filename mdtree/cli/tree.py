@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
+from mdtree.cli.completion import complete_trees
+from mdtree.cli.group import Group
 from mdtree.render.terminal import plural, printable, table
 from mdtree.rows.atomic import atomic_file
 
 __all__ = ["command"]
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Show trees.
 
@@ -25,7 +27,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("tree")
+@click.argument("tree", shell_complete=complete_trees)
 @click.option("--svg", type=click.Path(path_type=Path), help="Also draw the tree into this file.")
 def show(tree: str, *, svg: Path | None) -> None:
     """Print a tree: a file or a name from `tree list`.

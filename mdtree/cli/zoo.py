@@ -18,6 +18,7 @@ from mdtree.cli.executor_options import (
     results_alone,
     share_of_work,
 )
+from mdtree.cli.group import Group
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import OutputError
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Train zoos of networks and label them.
 

@@ -1,4 +1,4 @@
-"""Verdicts as plain data, for JSON; the schema is in docs/diagnosis.schema.json."""
+"""Verdicts as plain data, for JSON; `mdtree schema diagnosis` prints its schema."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from mdtree.diagnosis.verdict_record import Verdict
+from mdtree.rows.schema import json_schema
 
 __all__ = ["schema", "to_plain_data"]
 
@@ -21,7 +22,6 @@ class Diagnosis:
 
 
 _VERDICT = TypeAdapter(Verdict)
-_DIAGNOSIS = TypeAdapter(Diagnosis)
 
 
 def to_plain_data(verdict: Verdict) -> dict[str, Any]:
@@ -32,4 +32,4 @@ def to_plain_data(verdict: Verdict) -> dict[str, Any]:
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of the output of `mdtree diagnose --json`."""
-    return _DIAGNOSIS.json_schema()
+    return json_schema(Diagnosis)

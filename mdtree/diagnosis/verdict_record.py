@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from mdtree.trees.ood import OutOfDistribution
 
@@ -84,6 +85,9 @@ class Basis:
 class Verdict:
     """What is wrong with one group."""
 
+    # how a notebook shows a verdict: the Python interface, which knows the page, sets it
+    page: ClassVar[Callable[[Verdict], str] | None] = None
+
     group: str
     mode: str  # a failure mode, or `unsure`
     likely: str  # the most probable answer, whether it is sure enough or not
@@ -107,3 +111,6 @@ class Verdict:
     def sure(self) -> bool:
         """Whether the verdict is a failure mode, not `unsure`."""
         return self.mode != UNSURE
+
+    def _repr_html_(self) -> str | None:
+        return None if self.page is None else self.page()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from mdtree.messages import nearest
-from mdtree.recipes.part import FactRef, Part, either
+from mdtree.recipes.part import FactRef, OrText, Part, either
 
 __all__ = [
     "Animals",
@@ -30,6 +30,9 @@ Share = Annotated[
     Annotated[float, Field(ge=0, le=1)] | FactRef,
     either("a share from 0 to 1, or a fact such as $noise"),
 ]
+
+
+_FACTORY = r"^[\w.]+:\w+$"  # pkg.module:name
 
 
 class Transform(Part):
@@ -95,7 +98,7 @@ class Tensors(Source):
 class FactoryData(Source):
     """Data made by a function of your own, `pkg.module:name`, that returns (train, test)."""
 
-    source: str = Field(pattern=r"^[\w.]+:\w+$")
+    source: str = Field(pattern=_FACTORY)
     kwargs: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -131,4 +134,9 @@ DataSpec = Annotated[
     | Annotated[FactoryData, Tag("factory")],
     Discriminator(_kind),
     BeforeValidator(_check_kind),
+    OrText(
+        {"enum": ["digits", "animals"]},  # the others need more than their name
+        {"type": "string", "pattern": _FACTORY},
+        required=["source"],
+    ),
 ]

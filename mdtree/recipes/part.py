@@ -14,15 +14,17 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
+from pydantic_core import CoreSchema
 
 from mdtree.exceptions import RecipeError
-from mdtree.rows import Fact, check_facts
+from mdtree.rows import FACTS, TEXT_FACTS, Fact, check_facts
 
-__all__ = ["FactRef", "Facts", "Keyed", "Part", "bind", "either", "fingerprint"]
+__all__ = ["FactRef", "Facts", "Keyed", "OrText", "Part", "bind", "either", "fingerprint"]
 
 
 class Part(BaseModel):
@@ -51,6 +53,36 @@ def either(wanted: str) -> WrapValidator:
     return WrapValidator(check)
 
 
+class OrText:
+    """In the JSON Schema of a part that may be given as plain text: the texts that are allowed."""
+
+    def __init__(self, *texts: dict[str, Any], **whole: Any) -> None:
+        self._texts = texts
+        self._whole = whole  # further words about the part in full
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Return the schema of the text or of the part in full."""
+        return {"anyOf": [*self._texts, {**handler(schema), **self._whole}]}
+
+
+class _KnownFacts:
+    """In the JSON Schema of facts: those whose meaning is known."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        numbers = {
+            name: {"type": "number", "minimum": 0, "description": meaning}
+            for name, meaning in FACTS.items()
+        }
+        words = {
+            name: {"type": "string", "description": meaning} for name, meaning in TEXT_FACTS.items()
+        }
+        return {**handler(schema), "properties": numbers | words}
+
+
 def _checked_facts(facts: dict[str, Fact]) -> dict[str, Fact]:
     faults = check_facts(facts)
     if faults:
@@ -64,6 +96,7 @@ Facts = Annotated[
     dict[str, Annotated[Fact, either("a finite number, text, true or false")]],
     Field(max_length=_MOST_FACTS),
     AfterValidator(_checked_facts),
+    _KnownFacts(),
 ]
 
 

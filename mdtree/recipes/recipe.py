@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from mdtree.recipes.data import DataSpec, Digits
-from mdtree.recipes.part import FactRef, Facts, Part, either
+from mdtree.recipes.part import FactRef, Facts, OrText, Part, either
 from mdtree.recipes.pattern import Pattern, facts_in
 from mdtree.rows import Fact
 
@@ -36,8 +36,9 @@ def _as_factory(value: Any) -> Any:
     return {"factory": value} if isinstance(value, str) else value
 
 
-Model = Annotated[ModelSpec, BeforeValidator(_as_factory)]
-Loss = Annotated[LossSpec, BeforeValidator(_as_factory)]
+_NAMED = OrText({"type": "string"})
+Model = Annotated[ModelSpec, BeforeValidator(_as_factory), _NAMED]
+Loss = Annotated[LossSpec, BeforeValidator(_as_factory), _NAMED]
 
 Rate = Annotated[
     Annotated[float, Field(ge=0)] | FactRef,

@@ -31,7 +31,11 @@ _FILTERS = ("change", "feature_name", "plain", "points", "sentence", "share", "s
 
 
 def report_page(
-    verdicts: Sequence[Verdict], rows: Sequence[Row], trees: Mapping[str, SavedTree]
+    verdicts: Sequence[Verdict],
+    rows: Sequence[Row],
+    trees: Mapping[str, SavedTree],
+    *,
+    most: int = MOST_WHOLE,
 ) -> str:
     """Return the page as HTML.
 
@@ -39,6 +43,7 @@ def report_page(
         verdicts: The verdicts to show, in this order.
         rows: The rows that were diagnosed, and those that could not be diagnosed.
         trees: The trees that the verdicts are based on, by name.
+        most: How many groups are shown in full.
 
     """
     rows_by_key = {row.key: row for row in rows}
@@ -51,7 +56,7 @@ def report_page(
             trees.get(verdict.basis.tree),
             names.get(verdict.basis.tree, ""),
         )
-        for verdict in verdicts[:MOST_WHOLE]
+        for verdict in verdicts[:most]
     )
     return (
         _environment()
@@ -61,7 +66,7 @@ def report_page(
             counts=Counter(verdict.mode for verdict in verdicts).most_common(),
             groups=groups,
             shared=[shared_parts(saved, names[tree]) for tree, saved in trees.items()],
-            most=MOST_WHOLE,
+            most=most,
             undiagnosed=[row for row in rows if row.key not in diagnosed],
             colours=COLOURS,
             dark_colours=DARK_COLOURS,

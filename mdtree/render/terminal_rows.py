@@ -13,7 +13,7 @@ from mdtree.render.terminal import printable, table
 from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.rows.row import row_to_json
 
-__all__ = ["SHOWN", "counted_once", "row_text", "rows_table"]
+__all__ = ["SHOWN", "cell", "counted_once", "heading", "row_text", "rows_table"]
 
 SHOWN = 40  # rows, unless all are requested
 _COPIES = 5  # named for one group
@@ -76,7 +76,7 @@ def _by_metric(rows: Sequence[Row]) -> list[list[str]]:
 def _of_metric(rows: Sequence[Row], names: Sequence[str], *, first: bool) -> str:
     protocols = ["protocol"] if len({row.protocol for row in rows}) > 1 else []
     of_group = ["checkpoints", "parameters"] if first else []
-    header = ["group", *protocols, *of_group, *map(_heading, names)]
+    header = ["group", *protocols, *of_group, *map(heading, names)]
     return table(header, [_line(row, names, protocols, of_group) for row in rows])
 
 
@@ -89,16 +89,18 @@ def _line(row: Row, names: Sequence[str], protocols: list[str], of_group: list[s
         row.group,
         *(row.protocol for _ in protocols),
         *group[: len(of_group)],
-        *(_cell(row, name) for name in names),
+        *(cell(row, name) for name in names),
     ]
 
 
-def _heading(name: str) -> str:
+def heading(name: str) -> str:
+    """Write the name of a quantity with its unit."""
     unit = QUANTITIES[name].unit
     return f"{name} [{unit}]" if unit else name
 
 
-def _cell(row: Row, name: str) -> str:
+def cell(row: Row, name: str) -> str:
+    """Write the quantity of a row with its error, or that there is none."""
     value = row.quantities.get(name)
     if isinstance(value, Measured):
         return number(value.value, value.stderr)

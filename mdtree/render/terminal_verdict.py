@@ -9,17 +9,25 @@ from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import shortened
 from mdtree.render.formatting import (
     change,
-    feature_name,
     percent,
     points,
     prediction_set,
     resources,
     support,
 )
-from mdtree.render.terminal import plural, printable, table
+from mdtree.render.terminal import printable, table
+from mdtree.render.verdict_words import (
+    GAINS_TITLE,
+    answer,
+    basis,
+    by_probability,
+    caution,
+    flips,
+    margin,
+)
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import DecisionStep, Gain, Verdict
+    from mdtree.diagnosis import Gain, Verdict
 
 __all__ = ["verdict_text", "verdicts_table"]
 
@@ -31,7 +39,7 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
     lines = [
         [
             verdict.group,
-            verdict.mode if verdict.sure else f"unsure ({verdict.likely}?)",
+            answer(verdict),
             percent(verdict.probability),
             "yes" if verdict.outlier is not None and verdict.outlier.outside else "",
         ]
@@ -51,14 +59,9 @@ def verdict_text(verdict: Verdict, *, explained: str | None = None) -> str:
 
 def _lines(verdict: Verdict, end: str) -> Iterator[str]:
     yield f"group: {verdict.group}"
-    outlier = verdict.outlier
-    if outlier is not None and outlier.outside:
-        names = ", ".join(map(feature_name, outlier.beyond))
-        beyond = f"; outside their range: {names}" if names else ""
-        yield (
-            f"caution: this group is unlike those that the tree was fitted to (distance "
-            f"{outlier.distance:.2f}, usually up to {outlier.limit:.2f}{beyond})"
-        )
+    unlike = caution(verdict)
+    if unlike is not None:
+        yield f"caution: {unlike}"
     for warning in verdict.basis.warnings:
         yield f"warning: {warning.removesuffix(end)}"
     if verdict.sure:
@@ -70,10 +73,10 @@ def _lines(verdict: Verdict, end: str) -> Iterator[str]:
     yield from _probabilities(verdict)
     yield "why:"
     for number, step in enumerate(verdict.clues, start=1):
-        yield f"  {number}. {step.says}{_distance(step)}"
+        yield f"  {number}. {step.says}{margin(step)}"
     yield from (f"  {text}" for text in support(verdict))
     if verdict.gains:
-        yield "what each single change gained groups like this one, in points of test accuracy:"
+        yield GAINS_TITLE
         yield from _gains(verdict.gains)
     asked_most = resources(verdict)
     if asked_most is not None:
@@ -82,24 +85,15 @@ def _lines(verdict: Verdict, end: str) -> Iterator[str]:
     if verdict.missed:
         yield "not known:"
         for missing in verdict.missed:
-            yield (
-                f"  {missing.metric}: {missing.reason.removesuffix(end)} ("
-                f"{percent(missing.flips)} chance of changing the most probable answer)"
-            )
-    yield from _basis(verdict)
-
-
-def _distance(step: DecisionStep) -> str:
-    if step.flips_at is None:
-        return ""
-    if step.is_far:
-        return " [far from flipping]"
-    return f" [{step.flips_at:.1f} standard errors from flipping]"
+            reason = missing.reason.removesuffix(end)
+            yield f"  {missing.metric}: {reason} ({flips(missing)})"
+    yield f"tree: {basis(verdict)}"
+    if verdict.basis.accuracy:
+        yield f"  accuracy: {verdict.basis.accuracy}"
 
 
 def _probabilities(verdict: Verdict) -> Iterator[str]:
-    others = sorted(verdict.probabilities.items(), key=lambda item: -item[1])
-    yield "  " + ", ".join(f"{name} {percent(share)}" for name, share in others)
+    yield "  " + ", ".join(f"{name} {share}" for name, share in by_probability(verdict))
     answers = prediction_set(verdict)
     if answers is not None:
         yield f"  {answers}"
@@ -109,13 +103,3 @@ def _gains(gains: Sequence[Gain]) -> Iterator[str]:
     wide = max(len(gain.remedy) for gain in gains)
     for gain in gains:
         yield f"  {gain.remedy.ljust(wide)}  {points(gain)}  {change(gain)}".rstrip()
-
-
-def _basis(verdict: Verdict) -> Iterator[str]:
-    basis = verdict.basis
-    yield (
-        f"tree: {basis.tree} ({basis.method}, {basis.task}, protocol {basis.protocol}, "
-        f"{plural(basis.groups, 'group')}): {basis.chosen}"
-    )
-    if basis.accuracy:
-        yield f"  accuracy: {basis.accuracy}"

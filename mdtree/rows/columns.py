@@ -36,6 +36,16 @@ class TableColumns:
             ("failure", str),
         ]
 
+    def check_distinct(self, table: str) -> None:
+        """Refuse two columns of the same name, where a table cannot have them."""
+        names = [name for name, _ in self.columns]
+        for fact in self.facts:
+            if names.count(fact) > 1:
+                raise RowsError(
+                    f"{table} would have two columns {fact!r}, because a fact has the name of "
+                    "another column: rename the fact in the recipe, or export a CSV table"
+                )
+
     def cells(self, row: Row) -> list[Fact | None]:
         """Return the cells of a row, one per column; a missing quantity is None."""
         cells: list[Fact | None] = [*row.key, *(row.facts.get(name) for name in self.facts)]

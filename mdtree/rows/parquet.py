@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from mdtree.exceptions import MissingExtraError, RowsError
+from mdtree.exceptions import MissingExtraError
 from mdtree.rows.atomic import atomic_file
 from mdtree.rows.columns import Kind, TableColumns, table_columns
 from mdtree.rows.row import Row
@@ -44,7 +44,7 @@ def write_parquet(rows: Collection[Row], out: Path, *, batch: int = _BATCH) -> N
         ) from error
     refuse_older("pyarrow", pa.__version__)
     layout = table_columns(rows)
-    _check_names(layout, out)
+    layout.check_distinct(str(out))  # many Parquet readers cannot open the file
     types: dict[Kind, Any] = {
         bool: pa.bool_(),
         int: pa.int64(),
@@ -66,14 +66,3 @@ def _batches(rows: Collection[Row], layout: TableColumns, size: int) -> Iterator
             [None if cell is None else kind(cell) for cell in column]
             for kind, column in zip(kinds, zip(*part, strict=True), strict=True)
         ]
-
-
-def _check_names(layout: TableColumns, out: Path) -> None:
-    """Refuse two columns of the same name, which many Parquet readers cannot open."""
-    names = [name for name, _ in layout.columns]
-    for fact in layout.facts:
-        if names.count(fact) > 1:
-            raise RowsError(
-                f"{out} would have two columns {fact!r}, because a fact has the name of another "
-                "column: rename the fact in the recipe, or export a CSV table"
-            )

@@ -20,6 +20,7 @@ __all__ = [
     "reference_collection",
     "shipped_rows",
     "shipped_trees",
+    "tree_names",
 ]
 
 _PACKED = ".jsonl.gz"
@@ -37,6 +38,11 @@ def published_rows() -> list[Row]:
 def shipped_trees() -> dict[str, SavedTree]:
     """Read all trees that come with mdtree."""
     return {name: read_tree(path) for name, path in _paths().items()}
+
+
+def tree_names() -> list[str]:
+    """Return the names of the trees that come with mdtree, without reading them."""
+    return list(_paths())
 
 
 def shipped_rows(name: str) -> list[Row]:

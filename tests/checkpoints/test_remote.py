@@ -157,7 +157,7 @@ def test_addresses_that_cannot_be_read_are_told(url, words):
 @pytest.mark.parametrize("protocol", sorted({*fsspec.available_protocols(), "nowhere", "", "S3"}))
 def test_protocols_that_hold_no_files_as_such_are_refused_before_they_do_anything(protocol):
     """Such as `reference`, which reads a description that names files anywhere."""
-    allowed = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "file", "memory")
+    allowed = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf", "file", "memory")
     for url in (f"{protocol}://x", f"{protocol}://x.zip", f"{protocol}://{'x' * 5000}"):
         if protocol not in allowed:
             with pytest.raises(MdtreeError, match="not a supported URL") as error:
@@ -243,7 +243,7 @@ def test_what_an_address_cannot_say_must_be_said(mdtree, zoo, monkeypatch, args,
 
 
 WRONG = [
-    ("hf://someone/zoo", "hf://someone/zoo is not a supported URL"),
+    ("github://someone/zoo", "github://someone/zoo is not a supported URL"),
     ("memory://nowhere", "memory://nowhere cannot be listed"),
     ("file:///no/such/place", "file:///no/such/place cannot be listed"),
     pytest.param(

@@ -24,7 +24,6 @@ from mdtree.rows import (
 )
 from mdtree.trees import write_tree
 from tests.support.disks import mounted
-from tests.support.paths import ROOT
 from tests.support.small_gain_models import constant, gain_tree, question
 from tests.support.stopping import WAITING_NETWORK, stop_command
 from tests.support.zoos import change_recipe, rows_of, write_zoo
@@ -311,13 +310,6 @@ def test_mistakes_are_explained(mdtree, file_of, monkeypatch, args, words):
     assert words in ran.err
 
 
-def _without_descriptions(part):
-    """Leave out what pydantic before 2.13 does not read from docstrings."""
-    if isinstance(part, dict):
-        return {k: _without_descriptions(v) for k, v in part.items() if k != "description"}
-    return part
-
-
 @pytest.fixture
 def gains_file(tmp_path):
     """A tree of gains that expects 0.4 of the error of more data above a similarity of 0.5."""
@@ -370,9 +362,27 @@ def test_a_broken_tree_of_gains_is_one_line(mdtree, file_of, gains_file):
     assert "Traceback" not in ran.err
 
 
-def test_the_published_schema_is_that_of_the_code():
-    published = json.loads((ROOT / "docs" / "diagnosis.schema.json").read_text())
-    assert _without_descriptions(published) == _without_descriptions(schema())
+def test_markdown_is_for_pull_requests_and_model_cards(mdtree, file_of):
+    path = file_of(row(test_error=20.0))
+    ran = mdtree("diagnose", path, "--markdown", "--model-index", "mnist")
+    assert ran.code == 0, ran.err
+    front, _, card = ran.out.removeprefix("---\n").partition("---\n")
+    assert "value: 0.8\n" in front
+    assert card.startswith("\n## Diagnosis by mdtree\n\n### <code>mine</code>: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--markdown", "--json"], "--markdown and --json both print the verdicts"),
+        (["--model-index", "mnist"], "add --markdown"),
+        (["--markdown", "--model-index", "mnist"], "a model-index needs a test accuracy"),
+    ],
+)
+def test_markdown_that_cannot_be_written_is_one_line(mdtree, file_of, options, message):
+    ran = mdtree("diagnose", file_of(row()), *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
 
 
 @pytest.mark.parametrize("by_gains", [False, True], ids=["posterior", "gains"])

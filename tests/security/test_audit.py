@@ -21,6 +21,7 @@ dependencies = ["numpy>=1.26"]
 hf = ["transformers>=5.3"]
 ray = ["ray>=2.54"]
 parquet = ["pyarrow>=16.1"]
+pandas = ["pandas>=2.2.2"]
 dev = ["pytest>=8"]
 """
 LOCK = "# made by make lock\nnumpy==2.4.0\nray==2.60.0\nold==1 ; python_full_version < '3'\n"
@@ -65,7 +66,7 @@ def test_what_is_locked_and_every_floor_for_users_is_asked_for(tmp_path):
     assert code == 0
     assert out.splitlines() == [
         "locked: 2 packages checked, 0 known vulnerabilities",  # numpy, ray: `old` is not for here
-        "floors: 4 packages checked, 0 known vulnerabilities",  # pytest is not for users
+        "floors: 5 packages checked, 0 known vulnerabilities",  # pytest is not for users
     ]
 
 
@@ -82,7 +83,10 @@ def test_a_known_vulnerability_is_named_with_its_remedy(tmp_path, at_fault):
         ("raise ModuleNotFoundError('No module named x')", "No module named x"),
         ("import sys; sys.exit('the index cannot be reached')", "the index cannot be reached"),
         ("pass", "pip-audit said nothing"),
-        (answer(left=("numpy", "ray", "transformers", "pyarrow")), "the index knows none of them"),
+        (
+            answer(left=("numpy", "ray", "transformers", "pyarrow", "pandas")),
+            "the index knows none of them",
+        ),
     ],
 )
 def test_what_could_not_be_checked_is_said_and_fails_only_where_a_pass_is_wanted(
@@ -108,7 +112,9 @@ def test_no_floor_admits_a_hole_that_is_known():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = project["dependencies"]
     lines += [
-        line for part in ("hf", "ray", "parquet") for line in project["optional-dependencies"][part]
+        line
+        for part in ("hf", "ray", "parquet", "pandas")
+        for line in project["optional-dependencies"][part]
     ]
     wanted = {requirement.name: requirement.specifier for requirement in map(Requirement, lines)}
     holes = {  # a release before the one that closed the hole

@@ -109,6 +109,12 @@ def test_the_page_and_the_verdicts_hold_names_as_text(mdtree, tmp_path):
     shown = " ".join(page.text.split())
     assert "<script>alert(1)" in shown  # as text
     assert "gnp.\\u202etp.\\u2066x\\u200f" in shown
+    ran = mdtree("diagnose", tmp_path / "rows.jsonl", "--markdown")
+    assert ran.code == 0
+    assert harmless(ran.out)
+    assert "&lt;script&gt;alert(1)" in ran.out
+    assert "@SUM" not in ran.out  # nobody is mentioned
+    assert ran.out.count("\n| ") == 2 + len(NAMES)
 
 
 def test_no_cell_of_an_export_is_a_formula_and_all_is_read_back(mdtree, tmp_path):

@@ -1,0 +1,108 @@
+"""What the functions of the Python interface return: lists that show themselves in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
+
+from mdtree.diagnosis import Verdict
+from mdtree.rows import Row
+
+if TYPE_CHECKING:
+    from mdtree.diagnosis import Diagnoser
+    from mdtree.trees import SavedTree
+
+__all__ = ["Rows", "Verdicts"]
+
+_CARDS = 20  # verdicts that a notebook shows in full: a card has pictures
+_HEIGHT = 640  # pixels of a page in a notebook
+ItemT = TypeVar("ItemT")
+
+
+class _Results(list[ItemT]):
+    """A list whose parts are of its own kind."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> ItemT: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ItemT]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> ItemT | list[ItemT]:
+        if not isinstance(index, slice):
+            return super().__getitem__(index)
+        part = type(self)(super().__getitem__(index))
+        vars(part).update(vars(self))
+        return part
+
+
+class Rows(_Results[Row]):
+    """Rows of measurements; a notebook shows them as a table."""
+
+    def to_pandas(self) -> Any:
+        """Return the rows as a `pandas.DataFrame`, one line for each group.
+
+        The columns are `group`, `protocol`, the facts, the quantities in the units of the
+        reference, each with its standard error as `<name>_stderr`, and `failure`. What was not
+        measured is NaN.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+            RowsError: There are too many columns, or two of the same name.
+        """
+        from mdtree.api.frames import frame
+
+        return frame(self)
+
+    def _repr_html_(self) -> str:
+        from mdtree.render.rows_html import rows_html
+
+        return rows_html(self)
+
+
+class Verdicts(_Results[Verdict]):
+    """Verdicts; a notebook shows them as the page of `mdtree diagnose --html`."""
+
+    def __init__(
+        self,
+        verdicts: Iterable[Verdict] = (),
+        *,
+        rows: Iterable[Row] = (),
+        trees: Mapping[str, SavedTree] | None = None,
+    ) -> None:
+        super().__init__(verdicts)
+        self._rows = tuple(rows)
+        self._trees = dict(trees or {})
+
+    @classmethod
+    def of(cls, diagnoser: Diagnoser, rows: Iterable[Row]) -> Verdicts:
+        """Diagnose rows."""
+        rows = tuple(rows)
+        return cls(map(diagnoser, rows), rows=rows, trees={diagnoser.name: diagnoser.saved})
+
+    def to_html(self) -> str:
+        """Return the page of these verdicts, as `mdtree diagnose --html` writes it."""
+        return self._page()
+
+    def to_markdown(self) -> str:
+        """Return these verdicts as Markdown, as `mdtree diagnose --markdown` prints it."""
+        from mdtree.render.markdown import verdicts_markdown
+
+        return verdicts_markdown(self, most=len(self))
+
+    def _page(self, **limits: int) -> str:
+        from mdtree.render.page import report_page
+
+        groups = {(verdict.group, verdict.basis.protocol) for verdict in self}
+        rows = [row for row in self._rows if row.key in groups]
+        return report_page(self, rows, self._trees, **limits)
+
+    def _repr_html_(self) -> str:
+        from mdtree.render.rows_html import framed
+
+        return framed(self._page(most=_CARDS), height=_HEIGHT)
+
+
+def _page_of(verdict: Verdict) -> str:
+    return Verdicts([verdict])._repr_html_()
+
+
+Verdict.page = _page_of  # a verdict alone, without the pictures that its row and its tree give
