@@ -44,13 +44,15 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure every few epochs."""
         if self.is_due(trainer.current_epoch + 1):
-            self._diagnose(trainer, pl_module, epochs=trainer.current_epoch + 1)
+            self._diagnose(trainer, pl_module, epochs=trainer.current_epoch + 1, tell=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure the network that was trained."""
-        self._diagnose(trainer, pl_module, epochs=trainer.current_epoch)
+        self._diagnose(trainer, pl_module, epochs=trainer.current_epoch, tell=True)
 
-    def _diagnose(self, trainer: Trainer, module: LightningModule, epochs: int) -> None:
+    def _diagnose(
+        self, trainer: Trainer, module: LightningModule, *, epochs: int, tell: bool
+    ) -> None:
         if not trainer.is_global_zero:
             return
         step = trainer.global_step
@@ -71,7 +73,8 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
                 logger.log_metrics(numbers, step=step)
                 _log_text(logger, text, step)
                 logger.save()
-            rank_zero_info(text)
+            if tell:
+                rank_zero_info(text)
 
         self.diagnose(step, look, log)
 

@@ -18,16 +18,20 @@ from mdtree.integrations.sample import Source, accepted_names
 from mdtree.network import Loss
 from mdtree.rows import Fact
 from mdtree.runtime import torchvision as vision
+from mdtree.runtime.requirements import refuse_older
 
 try:
     with vision.usable():
         from transformers import Trainer, TrainerCallback
+        from transformers import __version__ as _version
 except ImportError as error:
     raise MissingExtraError(
         "this callback needs transformers: pip install 'mdtree-diagnosis[transformers]'"
     ) from error
 
 __all__ = ["DiagnosisCallback"]
+
+refuse_older("transformers", _version)
 
 _IGNORED = -100  # labels that the losses of transformers leave out
 
@@ -149,8 +153,8 @@ def _without_autocast(copied: nn.Module) -> None:
 
 def _head_loss(model: nn.Module) -> Loss:
     """Return the loss of the model's head, for each item: what `labels` mean to it."""
-    config = getattr(model, "config", None)
-    is_causal = str(getattr(model, "loss_type", "")).endswith("ForCausalLM")
+    config, can_generate = getattr(model, "config", None), getattr(model, "can_generate", bool)
+    is_causal = can_generate() and not getattr(config, "is_encoder_decoder", False)
     is_multilabel = getattr(config, "problem_type", None) == "multi_label_classification"
 
     def loss(output: Tensor, batch: Batch) -> Tensor:

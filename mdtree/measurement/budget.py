@@ -20,7 +20,7 @@ from mdtree.measurement.in_memory import ModelsInMemory
 from mdtree.measurement.request import check_metrics
 from mdtree.measurement.speed import Speed, measure_speed
 from mdtree.metrics import METRICS, MetricInput, Workload
-from mdtree.rows import Missing, Row, Value
+from mdtree.rows import Measured, Missing, Row, Value
 
 __all__ = ["row_within"]
 
@@ -68,7 +68,7 @@ def row_within(models: ModelsInMemory, seconds: float, metrics: Iterable[str] = 
         except Exception as error:  # noqa: BLE001 - a user's code can raise anything
             kind = "" if isinstance(error, MdtreeError) else f"{type(error).__name__}: "
             reasons[name] = f"failed: {kind}{error!s:.500}"
-    if row is None:
+    if row is None or not any(isinstance(value, Measured) for value in row.quantities.values()):
         faults = "; ".join(f"{name} {reason}" for name, reason in reasons.items())
         raise MdtreeError(f"nothing was measured: {faults}")
     return _with_reasons(row, reasons)
@@ -129,7 +129,7 @@ def _speed(metric_input: MetricInput, seconds: float) -> Speed:
     """Time all kinds of work, or only forward passes if the others would take too long."""
     forward = _seconds_per_pass(metric_input, seconds)
     if _SPEED * forward <= 2 * _TIMED * seconds:
-        with contextlib.suppress(MdtreeError):  # the metrics say why
+        with contextlib.suppress(Exception):  # of a user's code; the metrics say why
             return measure_speed(metric_input.runner, metric_input.data.train)
     usual = ComputeCost(gradient=1).passes, ComputeCost(product=1).passes
     return Speed(forward=forward, gradient=usual[0] * forward, product=usual[1] * forward)
@@ -149,7 +149,7 @@ def _seconds_per_pass(metric_input: MetricInput, seconds: float) -> float:
                 runner.network(weights, batch).sum().item()  # waits for the device
             except torch.OutOfMemoryError:
                 break
-            except MdtreeError:
+            except Exception:  # noqa: BLE001 - the metrics say why
                 return 0.0
             took = time.perf_counter() - started
             best = min(best, took / size(batch))
