@@ -71,8 +71,9 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
         def log(numbers: dict[str, float], text: str) -> None:
             for logger in trainer.loggers:
                 logger.log_metrics(numbers, step=step)
-                _log_text(logger, text, step)
                 logger.save()
+            for logger in trainer.loggers:
+                _log_text(logger, text, step)
             if tell:
                 rank_zero_info(text)
 

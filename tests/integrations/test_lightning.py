@@ -83,12 +83,13 @@ class Noisy(torch.utils.data.Dataset):
         return len(self.x)
 
     def __getitem__(self, place):
-        return self.x[place] + 0.1 * torch.randn(6) + random.random(), self.y[place]
+        noise = random.random() + np.random.rand()  # noqa: NPY002 - as people do
+        return self.x[place] + 0.1 * torch.randn(6) + noise, self.y[place]
 
 
 def fit(callback, folder, *, train=None, val=None, epochs=3, ckpt_path=None, **options):
     lightning.seed_everything(3, verbose=False)
-    net = Net()
+    net = options.pop("make", Net)()
     if train is None:
         train = DataLoader(Noisy(*tensors(0, 90)), batch_size=10, shuffle=True)
     if val is None:
@@ -308,14 +309,21 @@ def test_a_training_that_diverged_is_a_verdict(tmp_path):
             nn.init.constant_(self.net[0].weight, float("nan"))
 
     callback = DiagnosisCallback(metrics=CHEAP)
-    lightning.seed_everything(3, verbose=False)
-    trainer = lightning.Trainer(
-        max_epochs=1, accelerator="cpu", logger=False, enable_progress_bar=False,
-        enable_model_summary=False, enable_checkpointing=False, callbacks=[callback],
-        default_root_dir=tmp_path, log_every_n_steps=1,
-    )  # fmt: skip
-    trainer.fit(Broken(), DataLoader(TensorDataset(*tensors(0, 20)), batch_size=10))
+    fit(callback, tmp_path, make=Broken, epochs=1)
     assert callback.verdict.mode == "temperature_high"
+
+
+def test_sharded_weights_are_left_alone(tmp_path):
+    class Sharded(Net):
+        def on_train_end(self):
+            del self.net[0].weight.ds_id
+
+        def on_train_start(self):
+            self.net[0].weight.ds_id = 0  # the mark of DeepSpeed
+
+    callback = DiagnosisCallback(every_n_epochs=1, metrics=CHEAP)
+    fit(callback, tmp_path, make=Sharded, epochs=1)
+    assert callback.failure.startswith("net.0.weight is sharded over several processes")
 
 
 @pytest.mark.parametrize(

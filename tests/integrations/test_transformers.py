@@ -182,6 +182,16 @@ def test_every_logger_gets_the_errors_of_the_network_itself(tmp_path):
     assert "verdict" in next(line for line in written if "mdtree/verdict" in line)["mdtree/verdict"]
 
 
+def test_tensorboard_gets_the_numbers(tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "board"))
+    fit(tmp_path, {"metrics": CHEAP}, report_to=["tensorboard"])
+    events = EventAccumulator(str(tmp_path / "board")).Reload()
+    assert "train/mdtree/test_error" in events.Tags()["scalars"]
+
+
 def test_a_resumed_training_goes_on_as_without_the_callback(tmp_path):
     def resumed(folder, options):
         fit(folder, options, epochs=4, save_strategy="epoch", max_steps=10)
