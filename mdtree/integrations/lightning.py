@@ -34,10 +34,10 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
     are those of the training and of the first validation loader.  Options: `LiveDiagnosis`.
 
     Examples:
-        >>> from lightning.pytorch import Trainer
-        >>> from mdtree.integrations.lightning import DiagnosisCallback
-        >>> diagnosis = DiagnosisCallback(budget=30, page="diagnosis.html")
-        >>> trainer = Trainer(callbacks=[diagnosis])
+        Give it to the Trainer::
+
+            diagnosis = DiagnosisCallback(budget=30, page="diagnosis.html")
+            trainer = Trainer(callbacks=[diagnosis])
 
     """
 

@@ -1,7 +1,7 @@
 """A budget of seconds: networks in memory, measured as far as the time allows.
 
 The metrics come in the order of their announced cost.  Before each one, the seconds that it is
-expected to take must fit into what remains; one that takes longer is stopped when nothing remains.
+expected to take must fit into what remains; one that takes longer is stopped between two passes.
 """
 
 from __future__ import annotations
@@ -57,20 +57,22 @@ def row_within(models: ModelsInMemory, seconds: float, metrics: Iterable[str] = 
         left = max(deadline - time.perf_counter(), 0.0)
         if costs[name] > left:
             reasons[name] = (
-                f"did not fit into the budget of {seconds:.3g} s: {left:.2g} s were left, and it "
-                f"takes about {costs[name]:.2g} s"
+                f"did not fit into the budget: it takes about {costs[name]:.2g} s, and "
+                f"{left:.2g} s were left"
             )
             continue
         try:
             row = models.extended(row, (name,), _Deadline(deadline))
         except _OutOfTimeError:
-            reasons[name] = f"was stopped: the budget of {seconds:.3g} s was used up"
+            reasons[name] = "was stopped: the budget was used up"
         except Exception as error:  # noqa: BLE001 - a user's code can raise anything
             kind = "" if isinstance(error, MdtreeError) else f"{type(error).__name__}: "
             reasons[name] = f"failed: {kind}{error!s:.500}"
-    if row is None or not any(isinstance(value, Measured) for value in row.quantities.values()):
-        faults = "; ".join(f"{name} {reason}" for name, reason in reasons.items())
-        raise MdtreeError(f"nothing was measured: {faults}")
+    values = () if row is None else row.quantities.values()
+    if row is None or not any(isinstance(value, Measured) for value in values):
+        faults = [f"{name} {reason}" for name, reason in reasons.items()]
+        faults += dict.fromkeys(value.missing for value in values if isinstance(value, Missing))
+        raise MdtreeError(f"nothing was measured: {'; '.join(faults)}")
     return _with_reasons(row, reasons)
 
 

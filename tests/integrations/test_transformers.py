@@ -82,6 +82,7 @@ def fit(folder, options=None, *, make=BertForSequenceClassification, epochs=2, *
         "train_dataset": given.pop("train", Texts(40, 0, noisy=True)),
         "eval_dataset": given.pop("test", Texts(24, 1)),
     }
+    collator = given.pop("collator", None)
     arguments = TrainingArguments(
         output_dir=str(folder),
         **{
@@ -92,7 +93,9 @@ def fit(folder, options=None, *, make=BertForSequenceClassification, epochs=2, *
         },
     )  # fmt: skip
     model = make if isinstance(make, torch.nn.Module) else make(config())
-    trainer = Trainer(model=model, args=arguments, callbacks=callbacks, **data)
+    trainer = Trainer(
+        model=model, args=arguments, callbacks=callbacks, data_collator=collator, **data
+    )
     callback = None
     if options is not None:
         callback = DiagnosisCallback(trainer, **options)
@@ -147,6 +150,37 @@ def test_training_is_the_same_with_the_callback(tmp_path, given):
     assert isinstance(callback.row.quantities["hessian_top"], Measured)
     check_same(plain, trainer)
     assert all(parameter.requires_grad for parameter in trainer.model.parameters())
+
+
+def test_mixed_precision_is_for_training_alone(tmp_path):
+    trainer, callback = fit(tmp_path, {"metrics": CHEAP}, bf16=True)
+    model, x = trainer.model.eval(), trainer.eval_dataset.x
+    labels = x.sum(1) % 3
+    with torch.no_grad():
+        full = type(model).forward(model, x, torch.ones_like(x), labels=labels).loss.item()
+        mixed = model(x, torch.ones_like(x), labels=labels).loss.item()
+    measured = callback.row.quantities["test_loss"].value
+    assert abs(measured - full) < 0.1 * abs(mixed - full)
+    assert "_original_forward" in model.__dict__  # accelerate's; the copy alone is without it
+
+
+def test_texts_of_different_lengths_are_padded_by_the_collator(tmp_path):
+    class Ragged(Texts):
+        def __getitem__(self, place):
+            return super().__getitem__(place) | {"input_ids": self.x[place][: 2 + place % 5]}
+
+    def collate(items):
+        texts = [item["input_ids"] for item in items]
+        return {
+            "input_ids": torch.nn.utils.rnn.pad_sequence(texts, batch_first=True),
+            "labels": torch.tensor([item["label"] for item in items]),
+        }
+
+    _, callback = fit(
+        tmp_path, {"metrics": CHEAP}, train=Ragged(40, 0), test=Ragged(24, 1), collator=collate
+    )
+    assert callback.failure is None
+    assert callback.row.provenance.passes == 40 + 24
 
 
 def test_every_logger_gets_the_errors_of_the_network_itself(tmp_path):
@@ -307,7 +341,7 @@ def test_a_budget_into_which_nothing_fits_is_said(tmp_path):
     _, callback = fit(tmp_path, {"budget": 1e-9})
     assert callback.verdict is None
     assert callback.failure.startswith("nothing was measured: ")
-    assert "hessian did not fit into the budget of" in callback.failure
+    assert "hessian did not fit into the budget: " in callback.failure
 
 
 def test_mistakes_are_told_before_the_training(tmp_path):
