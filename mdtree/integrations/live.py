@@ -20,6 +20,7 @@ from mdtree.measurement import ModelsInMemory, check_metrics, row_within
 from mdtree.network import Loss
 from mdtree.recipes import checked_facts
 from mdtree.render.page_file import write_page
+from mdtree.render.terminal import printable
 from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows import DEFAULT_PROTOCOL, Fact, Measured, Row, Store, check_protocol
 from mdtree.trees import SavedTree
@@ -151,7 +152,7 @@ class LiveDiagnosis:
                 log(numbers, text)
         except Exception as error:  # noqa: BLE001 - training must go on
             kind = "" if isinstance(error, MdtreeError) else f"{type(error).__name__}: "
-            reason = f"{kind}{error!s:.1000}"
+            reason = printable(f"{kind}{error!s:.1000}")
             if reason != self.failure:
                 _LOG.warning(
                     "the diagnosis at step %d failed, and training goes on: %s", step, reason
@@ -193,7 +194,7 @@ class LiveDiagnosis:
         if self.page is not None:
             write_page(self.page, [verdict], [row], diagnoser)
         notes = row.provenance.notes if row.provenance is not None else ()
-        return _numbers(row, verdict), "\n".join((verdict_text(verdict), *notes))
+        return _numbers(row, verdict), "\n".join((verdict_text(verdict), *map(printable, notes)))
 
 
 def _numbers(row: Row, verdict: Verdict) -> dict[str, float]:
