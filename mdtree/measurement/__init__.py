@@ -1,6 +1,7 @@
 """Measurement: from checkpoints to rows, for every group of a directory."""
 
 from mdtree.measurement.accuracy_check import AccuracyCheck, check_accuracy
+from mdtree.measurement.budget import row_within
 from mdtree.measurement.builders import clear_caches
 from mdtree.measurement.found_groups import FoundGroup
 from mdtree.measurement.from_files import rows_from_files
@@ -36,6 +37,7 @@ __all__ = [
     "kept_members",
     "make_request",
     "measure",
+    "row_within",
     "rows_from_files",
     "survey",
 ]

@@ -68,13 +68,15 @@ class ModelsInMemory:
         """
         return self.extended(None, metrics)
 
-    def extended(self, earlier: Row | None, metrics: Iterable[str]) -> Row:
+    def extended(
+        self, earlier: Row | None, metrics: Iterable[str], meter: CostMeter | None = None
+    ) -> Row:
         """Measure more of the networks, and add it to a row of theirs."""
         names = check_metrics(tuple(metrics))
         started = time.perf_counter()
         try:
-            runner = replace(self._input.runner, meter=CostMeter())  # of this row alone
-            metric_input = replace(self._input, runner=runner)
+            runner = replace(self.prepared.runner, meter=meter or CostMeter())  # of this row alone
+            metric_input = replace(self.prepared, runner=runner)
         except DivergedError as error:  # a verdict by itself
             return Row(
                 format=1,
@@ -114,8 +116,14 @@ class ModelsInMemory:
         return row if earlier is None else joined(earlier, row)
 
     @cached_property
-    def _input(self) -> MetricInput:
-        """The copied networks and the data in memory, for all that is measured of them."""
+    def prepared(self) -> MetricInput:
+        """The copied networks and the data in memory, for all that is measured of them.
+
+        Raises:
+            DivergedError: Weights are NaN or infinite.
+            MdtreeError: The networks or the data cannot be used; the message says why.
+
+        """
         models = [self.models] if isinstance(self.models, nn.Module) else list(self.models)
         if not models or not all(isinstance(model, nn.Module) for model in models):
             kinds = ", ".join(sorted({type(model).__name__ for model in models})) or "none"
@@ -129,17 +137,25 @@ class ModelsInMemory:
                 "architecture that differ by seed; measure others apart"
             )
         device = torch.device(pick_device(self.device))
-        network = Network(_copied(models[0]).to(device).eval())
+        module = _copied(models[0]).to(device).eval()
+        is_half = any(_is_half(tensor) for tensor in module.state_dict().values())
+        network = Network(module.float() if is_half else module)
         weights = {
             f"model-{number}": {
-                name: tensor.detach().to(device, copy=True)
+                name: tensor.detach().to(
+                    device, torch.float32 if _is_half(tensor) else None, copy=True
+                )
                 for name, tensor in model.state_dict().items()
             }
             for number, model in enumerate(models)
         }
         return MetricInput(
             runner=ModelRunner(
-                network=network, loss=self._loss(), batch_size=self.batch_size, device=device
+                network=network,
+                loss=self._loss(),
+                batch_size=self.batch_size,
+                device=device,
+                dtype=torch.float32 if is_half else None,
             ),
             members=weights,
             data=Data(
@@ -179,6 +195,11 @@ def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
     if broken:
         raise DivergedError(f"{broken[0]} is NaN or infinite: training diverged")
     return shapes
+
+
+def _is_half(tensor: torch.Tensor) -> bool:
+    """Return whether numbers are too coarse to be differentiated twice."""
+    return tensor.is_floating_point() and tensor.itemsize < torch.float32.itemsize
 
 
 def _copied(model: nn.Module) -> nn.Module:

@@ -1,0 +1,1 @@
+"""Callbacks: networks are diagnosed while they are trained, one file for each framework."""

@@ -1,0 +1,125 @@
+"""Lightning: diagnose a network at the end of `Trainer.fit`, or every few epochs.
+
+The only file that imports lightning (the extra `lightning`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mdtree.exceptions import MissingExtraError
+from mdtree.integrations.live import LiveDiagnosis, LiveRun
+from mdtree.integrations.sample import Source, source_of
+from mdtree.rows import Fact
+from mdtree.runtime import torchvision as vision
+
+try:
+    with vision.usable():
+        from lightning.pytorch import LightningModule, Trainer
+        from lightning.pytorch.callbacks import Callback
+        from lightning.pytorch.utilities import rank_zero_info
+except ImportError as error:
+    raise MissingExtraError(
+        "this callback needs the package lightning: pip install 'mdtree-diagnosis[lightning]'"
+    ) from error
+
+__all__ = ["DiagnosisCallback"]
+
+
+class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # lightning is optional
+    """Measure the network that Lightning trains, and log quantities and verdict to its loggers.
+
+    The network is `forward` of the module, and a batch is (x, y) or a dictionary with labels; data
+    are those of the training and of the first validation loader.  Options: `LiveDiagnosis`.
+
+    Examples:
+        Give it to the Trainer::
+
+            diagnosis = DiagnosisCallback(budget=30, page="diagnosis.html")
+            trainer = Trainer(callbacks=[diagnosis])
+
+    """
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure every few epochs."""
+        if self.is_due(trainer.current_epoch + 1):
+            self._diagnose(trainer, pl_module, epochs=trainer.current_epoch + 1, tell=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure the network that was trained."""
+        self._diagnose(trainer, pl_module, epochs=trainer.current_epoch, tell=True)
+
+    def _diagnose(
+        self, trainer: Trainer, module: LightningModule, *, epochs: int, tell: bool
+    ) -> None:
+        if not trainer.is_global_zero:
+            return
+        step = trainer.global_step
+
+        def look() -> LiveRun:
+            loader = _first(trainer.train_dataloader)
+            test = _first(trainer.val_dataloaders)
+            return LiveRun(
+                module=module,
+                train=self.train or source_of(loader),
+                test=self._test(test),
+                step=step,
+                facts={**_facts(trainer, loader), "steps": step, "epochs": epochs},
+            )
+
+        def log(numbers: dict[str, float], text: str) -> None:
+            for logger in trainer.loggers:
+                logger.log_metrics(numbers, step=step)
+                logger.save()
+            for logger in trainer.loggers:
+                _log_text(logger, text, step)
+            if tell:
+                rank_zero_info(text)
+
+        self.diagnose(step, look, log)
+
+    def _test(self, loader: Any) -> Source | None:
+        return self.test or (None if loader is None else source_of(loader))
+
+
+def _first(loaders: Any) -> Any:
+    """Return the first of several loaders."""
+    if isinstance(loaders, dict):
+        loaders = list(loaders.values())
+    elif hasattr(loaders, "flattened"):  # a CombinedLoader
+        loaders = loaders.flattened
+    return (loaders[0] if loaders else None) if isinstance(loaders, list | tuple) else loaders
+
+
+def _facts(trainer: Trainer, loader: Any) -> dict[str, Fact]:
+    facts: dict[str, Fact] = {}
+    batch = getattr(loader, "batch_size", None)
+    if batch is None:
+        batch = getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
+    if isinstance(batch, int):
+        facts["batch_size"] = batch * trainer.accumulate_grad_batches * trainer.world_size
+    for name, values in (
+        ("learning_rate", list(_of_groups(trainer, "max_lr", "initial_lr", "lr"))),
+        ("weight_decay", list(_of_groups(trainer, "weight_decay"))),
+    ):
+        if values:
+            facts[name] = max(values)
+    return facts
+
+
+def _of_groups(trainer: Trainer, *names: str) -> Iterator[float]:
+    """Yield a setting of all groups of weights, by the first of its names that is there."""
+    for optimizer in trainer.optimizers:
+        for group in optimizer.param_groups:
+            value = next((group[name] for name in names if name in group), None)
+            if value is not None:
+                yield float(value)
+
+
+def _log_text(logger: Any, text: str, step: int) -> None:
+    """Log a text, if the logger has a way to."""
+    if hasattr(logger, "log_text"):  # Weights & Biases
+        logger.log_text(key="mdtree/verdict", columns=["verdict"], data=[[text]], step=step)
+    elif hasattr(logger.experiment, "add_text"):  # TensorBoard
+        logger.experiment.add_text("mdtree/verdict", f"```\n{text}\n```", step)

@@ -1,0 +1,229 @@
+"""What the callbacks of all frameworks share: a live network, measured within a budget."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mdtree.diagnosis import Verdict, diagnoser_for
+from mdtree.exceptions import MdtreeError
+from mdtree.integrations.sample import Source, accepted_names, source_of, without_extra_keys
+from mdtree.integrations.undisturbed import undisturbed
+from mdtree.measurement import ModelsInMemory, check_metrics, row_within
+from mdtree.network import Loss
+from mdtree.recipes import checked_facts
+from mdtree.render.page_file import write_page
+from mdtree.render.terminal import printable
+from mdtree.render.terminal_verdict import verdict_text
+from mdtree.rows import DEFAULT_PROTOCOL, Fact, Measured, Row, Store, check_protocol
+from mdtree.trees import SavedTree
+
+__all__ = ["LiveDiagnosis", "LiveRun"]
+
+_LOG = logging.getLogger("mdtree.integrations")
+_SHARDED = ("ds_id", "_is_flat_param")  # marks of DeepSpeed and FSDP on parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveRun:
+    """A network in training, as its framework shows it."""
+
+    module: nn.Module
+    train: Source
+    test: Source | None
+    step: int
+    loss: str | Loss = "cross_entropy"
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    prepare: Callable[[nn.Module], None] | None = None  # the copy that is measured
+
+
+class LiveDiagnosis:
+    """Measure and diagnose a network while it is trained; the base of the callbacks.
+
+    The training is not changed: a copy of the network is measured, and random numbers are restored.
+    Whatever goes wrong is a warning of the logger `mdtree.integrations`, and the training goes on.
+
+    Args:
+        every_n_epochs: Measure after every so many epochs; None: only at the end of training.
+        budget: Seconds for each time.  The metrics are measured in the order of their cost, as far
+            as they fit.
+        items: Training items to measure on, and test items, at most.
+        metrics: Names of metrics; none are the usual ones.
+        train: The training data, if not those of the framework: a DataLoader, a Dataset, or
+            tensors (x, y).
+        test: The test data; without them, the framework's validation data.
+        loss: A name, a module, or a function of (output, batch); None: that of the framework.
+        batch: A function that makes (x, y), or a dictionary of tensors with `labels`, of a batch.
+        facts: What is known of the training; it wins over what the framework says.
+        tree: A tree, its file, or the name of one that comes with mdtree.
+        confidence: The probability below which a verdict is `unsure`.
+        protocol: The way of measuring.
+        seed: Of everything drawn.
+        page: Write the page of the last verdict to this file.
+        save: Add the rows to this file.
+
+    Attributes:
+        row: The last row; None before there is one.
+        verdict: The last verdict.
+        failure: Why the last measurement failed; None if it did not.
+
+    Raises:
+        MdtreeError: A name or a number among the options cannot be used.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        every_n_epochs: int | None = None,
+        budget: float = 60.0,
+        items: int = 2000,
+        metrics: Iterable[str] = (),
+        train: Any = None,
+        test: Any = None,
+        loss: str | nn.Module | Loss | None = None,
+        batch: Callable[[Any], Any] | None = None,
+        facts: Mapping[str, Fact] | None = None,
+        tree: SavedTree | str | Path | None = None,
+        confidence: float | None = None,
+        protocol: str = DEFAULT_PROTOCOL,
+        seed: int = 0,
+        page: str | Path | None = None,
+        save: str | Path | None = None,
+    ) -> None:
+        for name, number in (("every_n_epochs", every_n_epochs), ("items", items)):
+            if number is not None and (not isinstance(number, int) or number < 1):
+                raise MdtreeError(f"{name} must be a whole number of at least 1, got {number!r}")
+        if not budget > 0:  # NaN is not
+            raise MdtreeError(f"budget must be a positive number of seconds, got {budget!r}")
+        self.every_n_epochs = every_n_epochs
+        self.budget = float(budget)
+        self.items = items
+        self.metrics = check_metrics((metrics,) if isinstance(metrics, str) else tuple(metrics))
+        self.train, self.test = (
+            None if data is None else source_of(data) for data in (train, test)
+        )
+        self.loss = loss
+        self.batch = batch
+        self.facts = checked_facts(facts or {})
+        self.tree = str(tree) if isinstance(tree, Path) else tree
+        self.confidence = confidence
+        self.protocol = check_protocol(protocol)
+        self.seed = seed
+        self.page = None if page is None else Path(page)
+        self.save = None if save is None else Path(save)
+        self.row: Row | None = None
+        self.verdict: Verdict | None = None
+        self.failure: str | None = None
+        self._last_step: int | None = None  # that was measured, or failed
+
+    def is_due(self, epoch: int) -> bool:
+        """Return whether the network is measured after so many epochs."""
+        return self.every_n_epochs is not None and epoch % self.every_n_epochs == 0
+
+    def diagnose(
+        self,
+        step: int,
+        look: Callable[[], LiveRun],
+        log: Callable[[dict[str, float], str], None],
+    ) -> None:
+        """Measure, diagnose and log; whatever goes wrong becomes one warning.
+
+        Args:
+            step: Of training; the network of one step is measured once.
+            look: Returns the network and its data.
+            log: Passes numbers by name, and the verdict as text, to the loggers of the framework.
+
+        """
+        if step == self._last_step:
+            return
+        self._last_step = step
+        started = time.perf_counter()
+        try:
+            with undisturbed():
+                numbers, text = self._diagnosed(look(), started)
+                log(numbers, text)
+        except Exception as error:  # noqa: BLE001 - training must go on
+            kind = "" if isinstance(error, MdtreeError) else f"{type(error).__name__}: "
+            reason = printable(f"{kind}{error!s:.1000}")
+            if reason != self.failure:
+                _LOG.warning(
+                    "the diagnosis at step %d failed, and training goes on: %s", step, reason
+                )
+            self.failure = reason
+        else:
+            self.failure = None
+
+    def _diagnosed(self, run: LiveRun, started: float) -> tuple[dict[str, float], str]:
+        _check_whole(run.module)
+        names = accepted_names(run.module)
+        convert = self.batch or (lambda batch: without_extra_keys(batch, names))
+        train, test = self.train or run.train, self.test or run.test
+        amount = train.amount
+        models = ModelsInMemory(
+            models=[run.module],
+            train=train.sample(self.items, self.budget, convert),
+            test=None if test is None else test.sample(self.items, self.budget, convert),
+            loss=self.loss or run.loss,
+            facts={
+                **({} if amount is None else {"data_amount": amount}),
+                **run.facts,
+                **self.facts,
+            },
+            protocol=self.protocol,
+            seed=self.seed,
+            device=_device(run.module),
+            name=f"step-{run.step}",
+        )
+        if run.prepare is not None:
+            run.prepare(models.prepared.runner.network.module)
+        left = self.budget - (time.perf_counter() - started)
+        self.row = row = row_within(models, left, self.metrics)
+        if self.save is not None:
+            with Store(self.save) as store:
+                store.append(row)
+        diagnoser = diagnoser_for([row], self.tree, confidence=self.confidence, seed=self.seed)
+        self.verdict = verdict = diagnoser(row)
+        if self.page is not None:
+            write_page(self.page, [verdict], [row], diagnoser)
+        notes = row.provenance.notes if row.provenance is not None else ()
+        return _numbers(row, verdict), "\n".join((verdict_text(verdict), *map(printable, notes)))
+
+
+def _numbers(row: Row, verdict: Verdict) -> dict[str, float]:
+    """Return what loggers draw."""
+    measured = {
+        name: value.value for name, value in row.quantities.items() if isinstance(value, Measured)
+    }
+    chances = {f"p_{mode}": chance for mode, chance in verdict.probabilities.items()}
+    return {
+        f"mdtree/{name}": float(number)
+        for name, number in {**measured, **chances}.items()
+        if math.isfinite(number)
+    }
+
+
+def _device(module: nn.Module) -> str:
+    return next((str(parameter.device) for parameter in module.parameters()), "cpu")
+
+
+def _check_whole(module: nn.Module) -> None:
+    """Refuse weights of which this process holds only a part.
+
+    Raises:
+        MdtreeError: They are sharded; to gather them, all processes would have to take part.
+
+    """
+    for name, parameter in module.named_parameters():
+        is_sharded = hasattr(parameter, "placements") or hasattr(parameter.data, "placements")
+        if is_sharded or any(hasattr(parameter, mark) for mark in _SHARDED):
+            raise MdtreeError(
+                f"{name} is sharded over several processes: measure a checkpoint after training"
+            )

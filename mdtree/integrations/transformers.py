@@ -1,0 +1,176 @@
+"""Hugging Face Trainer: diagnose a network at the end of `train`, or every few epochs.
+
+The only file here that imports transformers (the extra `transformers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mdtree.batch import LABELS, Batch, targets
+from mdtree.exceptions import DataError, MissingExtraError
+from mdtree.integrations.live import LiveDiagnosis, LiveRun
+from mdtree.integrations.sample import Source, accepted_names
+from mdtree.network import Loss
+from mdtree.rows import Fact
+from mdtree.runtime import torchvision as vision
+from mdtree.runtime.requirements import refuse_older
+
+try:
+    with vision.usable():
+        from transformers import Trainer, TrainerCallback
+        from transformers import __version__ as _version
+except ImportError as error:
+    raise MissingExtraError(
+        "this callback needs transformers: pip install 'mdtree-diagnosis[transformers]'"
+    ) from error
+
+__all__ = ["DiagnosisCallback"]
+
+refuse_older("transformers", _version)
+
+_IGNORED = -100  # labels that the losses of transformers leave out
+
+
+class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  # optional
+    """Measure the network that a Trainer trains, and log quantities and verdict through it.
+
+    Data and collator are those of the Trainer, and so is the loss of the model's head.
+
+    Args:
+        trainer: The Trainer.  Its `log` reaches all loggers, and it knows the data.
+        **options: Options of `LiveDiagnosis`.
+
+    Examples:
+        Add it after the Trainer is made::
+
+            diagnosis = DiagnosisCallback(trainer, budget=30, page="diagnosis.html")
+            trainer.add_callback(diagnosis)
+            trainer.train()
+
+    """
+
+    def __init__(self, trainer: Trainer, **options: Any) -> None:
+        super().__init__(**options)
+        self.trainer = trainer
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Measure every few epochs, and after the last one.
+
+        Not only at the end of training: by then, loggers such as MLflow's have closed their run.
+        """
+        is_last = control.should_training_stop or state.global_step >= state.max_steps
+        if is_last or self.is_due(round(state.epoch)):
+            self._diagnose(args, state, control)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Measure where an evaluation has ended the training early."""
+        if control.should_training_stop:
+            self._diagnose(args, state, control)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Measure what has not been measured yet."""
+        self._diagnose(args, state, control)
+
+    def _diagnose(self, args: Any, state: Any, control: Any) -> None:
+        if not state.is_world_process_zero:
+            return
+        trainer, model = self.trainer, self.trainer.model
+
+        def look() -> LiveRun:
+            convert = _collate(trainer, model)
+            test = trainer.eval_dataset
+            if isinstance(test, dict):
+                test = next(iter(test.values()), None)
+            return LiveRun(
+                module=model,
+                train=self.train or _source(trainer.train_dataset, convert),
+                test=None if test is None else _source(test, convert),
+                step=state.global_step,
+                loss=_head_loss(model),
+                facts=_facts(args, state),
+                prepare=_without_autocast,
+            )
+
+        def log(numbers: dict[str, float], text: str) -> None:
+            should_log = control.should_log  # which `Trainer.log` takes as done
+            trainer.log(numbers)
+            control.should_log = should_log
+            state.log_history[-1]["mdtree/verdict"] = text  # in trainer_state.json
+
+        self.diagnose(state.global_step, look, log)
+
+
+def _source(data: Any, collate: Callable[[list[Any]], Any]) -> Source:
+    if data is None:
+        raise DataError("the Trainer has no training data: give the callback some, train=...")
+    return Source(data=data, collate=collate)
+
+
+def _collate(trainer: Trainer, model: nn.Module) -> Callable[[list[Any]], Any]:
+    """Return the collator of the Trainer, which removes columns that the model does not take."""
+    collator: Callable[[list[Any]], Any] = trainer.data_collator
+    names = accepted_names(model)
+    if not trainer.args.remove_unused_columns or names is None:
+        return collator
+    kept = {*names, *LABELS, "label_ids", *(trainer.args.label_names or ())}
+
+    def collate(items: list[Any]) -> Any:
+        return collator(
+            [
+                {key: value for key, value in item.items() if key in kept}
+                if isinstance(item, Mapping)
+                else item
+                for item in items
+            ]
+        )
+
+    return collate
+
+
+def _facts(args: Any, state: Any) -> dict[str, Fact]:
+    """Read what the Trainer knows; its batch is that of one device."""
+    batch = (state.train_batch_size or args.train_batch_size) * args.gradient_accumulation_steps
+    return {
+        "batch_size": batch * args.world_size,
+        "learning_rate": args.learning_rate,
+        "weight_decay": args.weight_decay,
+        "steps": state.global_step,
+        "epochs": round(state.epoch, 4),
+    }
+
+
+def _without_autocast(copied: nn.Module) -> None:
+    """Undo, on the copy, what accelerate does for mixed precision: it wraps `forward`."""
+    original = copied.__dict__.pop("_original_forward", None)
+    if original is not None:
+        copied.forward = original
+
+
+def _head_loss(model: nn.Module) -> Loss:
+    """Return the loss of the model's head, for each item: what `labels` mean to it."""
+    config, can_generate = getattr(model, "config", None), getattr(model, "can_generate", bool)
+    is_causal = can_generate() and not getattr(config, "is_encoder_decoder", False)
+    is_multilabel = getattr(config, "problem_type", None) == "multi_label_classification"
+
+    def loss(output: Tensor, batch: Batch) -> Tensor:
+        labels = targets(batch)
+        if is_multilabel:
+            each = F.binary_cross_entropy_with_logits(output, labels.float(), reduction="none")
+            return each.mean(1)
+        if labels.is_floating_point():
+            return (output.reshape(labels.shape) - labels).square().reshape(len(labels), -1).mean(1)
+        if labels.dim() == 1:
+            return F.cross_entropy(output, labels, reduction="none", ignore_index=_IGNORED)
+        if is_causal:
+            output, labels = output[:, :-1], labels[:, 1:]
+        each = F.cross_entropy(
+            output.transpose(1, 2), labels, reduction="none", ignore_index=_IGNORED
+        )
+        return each.sum(1) / (labels != _IGNORED).sum(1).clamp_min(1)
+
+    return loss

@@ -1,0 +1,344 @@
+"""The callback inside real short trainings of Lightning."""
+
+from __future__ import annotations
+
+import csv
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+from mdtree.exceptions import MdtreeError
+from mdtree.rows import Measured, load_rows
+from mdtree.runtime import torchvision as vision
+
+with vision.usable():
+    lightning = pytest.importorskip("lightning.pytorch")
+
+from lightning.pytorch.loggers import CSVLogger
+
+from mdtree.integrations.lightning import DiagnosisCallback
+
+pytestmark = [
+    # Lightning calls what torch has deprecated, and has advice on loaders and loggers
+    pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated"),
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*You defined a `validation_step` but have no `val_datal"),
+    pytest.mark.filterwarnings("ignore:.*Checkpoint directory .* exists and is not empty"),
+    pytest.mark.filterwarnings("ignore:.*The dirpath has changed"),
+]
+
+CHEAP = ("error_rate", "spectrum")
+
+
+class Net(lightning.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3)
+        )
+        self.calls = 0
+        self.net.register_forward_hook(self.count)
+
+    def count(self, *_):
+        if self._trainer is not None:  # that of a copy is gone
+            self.calls += 1
+
+    def forward(self, x):
+        return self.net(x)
+
+    def training_step(self, batch, _):
+        x, y = batch[:2] if isinstance(batch, list | tuple) else (batch["x"], batch["labels"])
+        noise = random.random() + np.random.rand() + torch.rand(()).item()  # noqa: NPY002 - as people do
+        loss = cross_entropy(self(x + 0.01 * noise), y)
+        self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=len(y))
+        return loss
+
+    def validation_step(self, batch, _):
+        self.log("val_loss", cross_entropy(self(batch[0]), batch[1]), batch_size=len(batch[1]))
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.Adam(self.parameters(), lr=0.02, weight_decay=0.001)
+        return [optimizer], [torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)]
+
+
+def tensors(seed, count):
+    source = torch.Generator().manual_seed(seed)
+    x = torch.randn(count, 6, generator=source)
+    return x, (x[:, :3]).argmax(1)
+
+
+class Noisy(torch.utils.data.Dataset):
+    """A data set that draws random numbers whenever it is read, as augmentations do."""
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, place):
+        noise = random.random() + np.random.rand()  # noqa: NPY002 - as people do
+        return self.x[place] + 0.1 * torch.randn(6) + noise, self.y[place]
+
+
+def fit(callback, folder, *, train=None, val=None, epochs=3, ckpt_path=None, **options):
+    lightning.seed_everything(3, verbose=False)
+    net = options.pop("make", Net)()
+    if train is None:
+        train = DataLoader(Noisy(*tensors(0, 90)), batch_size=10, shuffle=True)
+    if val is None:
+        val = DataLoader(TensorDataset(*tensors(1, 40)), batch_size=16)
+    trainer = lightning.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=options.pop("logger", False),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=options.pop("enable_checkpointing", False),
+        default_root_dir=folder,
+        log_every_n_steps=1,
+        callbacks=[] if callback is None else [callback],
+        **options,
+    )
+    trainer.fit(net, train, val, ckpt_path=ckpt_path)
+    return net, trainer
+
+
+def state(net, trainer):
+    return {
+        **net.state_dict(),
+        **{
+            f"optimizer.{number}.{name}": torch.as_tensor(value)
+            for number, each in trainer.optimizers[0].state_dict()["state"].items()
+            for name, value in each.items()
+        },
+        "torch": torch.get_rng_state(),
+        "numpy": torch.as_tensor(np.random.get_state()[1].astype(np.int64)),  # noqa: NPY002
+        "python": torch.tensor(random.getstate()[1]),
+        "calls": torch.tensor(net.calls),
+    }
+
+
+def check_same(one, other):
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"accumulate_grad_batches": 2, "gradient_clip_val": 0.5},
+        {"precision": "bf16-mixed"},
+    ],
+    ids=["plain", "accumulation", "bf16"],
+)
+def test_training_is_the_same_with_the_callback(tmp_path, options):
+    plain = state(*fit(None, tmp_path, **options))
+    callback = DiagnosisCallback(every_n_epochs=1, items=30, metrics=("error_rate", "hessian"))
+    net, trainer = fit(callback, tmp_path, **options)
+    assert callback.failure is None
+    assert isinstance(callback.row.quantities["hessian_top"], Measured)
+    check_same(plain, state(net, trainer))
+    assert net.training
+    assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+def test_what_is_logged_are_the_errors_of_the_network_itself_and_every_logger_gets_them(tmp_path):
+    loggers = [CSVLogger(tmp_path, name=name) for name in ("one", "two")]
+    callback = DiagnosisCallback(
+        every_n_epochs=2, metrics=CHEAP, save=tmp_path / "rows.jsonl", page=tmp_path / "page.html"
+    )
+    net, _ = fit(callback, tmp_path, logger=loggers, accumulate_grad_batches=2)
+    net.eval()
+    x, y = tensors(1, 40)
+    error = 100 * (net(x).argmax(1) != y).float().mean().item()
+    for logger in loggers:
+        with Path(logger.log_dir, "metrics.csv").open() as file:
+            lines = [line for line in csv.DictReader(file) if line["mdtree/test_error"]]
+        assert [int(line["step"]) for line in lines] == [10, 15]
+        assert float(lines[-1]["mdtree/test_error"]) == pytest.approx(error)
+        chances = [float(n) for name, n in lines[-1].items() if name.startswith("mdtree/p_")]
+        assert sum(chances) == pytest.approx(1)
+    assert callback.row.facts == {
+        "data_amount": 90,
+        "batch_size": 20,
+        "learning_rate": 0.02,
+        "weight_decay": 0.001,
+        "steps": 15,
+        "epochs": 3,
+        "parameters": 99,
+    }
+    rows = load_rows(tmp_path / "rows.jsonl")
+    assert [row.group for row in rows] == ["step-10", "step-15"]
+    assert callback.verdict.group == "step-15"
+    assert callback.verdict.likely in (tmp_path / "page.html").read_text()
+
+
+def test_tensorboard_gets_numbers_and_the_verdict(tmp_path):
+    pytest.importorskip("tensorboard")
+    from lightning.pytorch.loggers import TensorBoardLogger
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logger = TensorBoardLogger(tmp_path)
+    fit(DiagnosisCallback(metrics=CHEAP), tmp_path, logger=logger)
+    events = EventAccumulator(logger.log_dir).Reload()
+    assert "mdtree/test_error" in events.Tags()["scalars"]
+    assert any("mdtree/verdict" in tag for tag in events.Tags()["tensors"])
+
+
+def test_a_resumed_training_goes_on_as_without_the_callback(tmp_path):
+    def resumed(callback, folder):
+        _, trainer = fit(callback, folder, epochs=2)
+        trainer.save_checkpoint(folder / "two.ckpt")
+        return fit(callback, folder, epochs=4, ckpt_path=folder / "two.ckpt")
+
+    (tmp_path / "plain").mkdir()
+    plain = state(*resumed(None, tmp_path / "plain"))
+    callback = DiagnosisCallback(every_n_epochs=1, metrics=CHEAP)
+    net, trainer = resumed(callback, tmp_path)
+    check_same(plain, state(net, trainer))
+    assert callback.row.group == "step-36"
+    assert callback.row.facts["epochs"] == 4
+
+
+def test_an_exception_in_the_measurement_is_one_warning_and_training_goes_on(tmp_path, caplog):
+    def loss(output, batch):
+        raise KeyError("no such thing")
+
+    plain = state(*fit(None, tmp_path))
+    callback = DiagnosisCallback(every_n_epochs=1, metrics=["error_rate"], loss=loss)
+    check_same(plain, state(*fit(callback, tmp_path)))
+    assert callback.verdict is None
+    assert "KeyError: 'no such thing'" in callback.failure
+    (record,) = (each for each in caplog.records if each.name == "mdtree.integrations")
+    assert record.levelname == "WARNING"
+    assert "KeyError: 'no such thing'" in record.getMessage()
+
+
+class Endless(IterableDataset):
+    """Items without end, drawn by a generator of its own, and by that of everybody."""
+
+    def __init__(self):
+        self.count = 0
+        self.source = random.Random(0)
+
+    def __iter__(self):
+        while True:
+            self.count += 1
+            x = torch.randn(6) + self.source.random()
+            yield x, x[:3].argmax()
+
+
+def test_endless_data_are_bounded_and_go_on_where_they_were(tmp_path):
+    def trained(callback):
+        data = Endless()
+        loader = DataLoader(data, batch_size=5)
+        net, trainer = fit(callback, tmp_path, train=loader, limit_train_batches=4)
+        return {**state(net, trainer), "count": torch.tensor(data.count)}
+
+    plain = trained(None)
+    callback = DiagnosisCallback(every_n_epochs=1, items=17, metrics=CHEAP)
+    check_same(plain, trained(callback))
+    assert callback.failure is None
+    assert "data_amount" in callback.row.facts
+    assert callback.row.provenance.passes == 17 + 17  # training and test
+
+
+def stream():
+    for number in range(1000):
+        x, y = tensors(number, 5)
+        yield x, y
+
+
+def test_data_that_are_gone_through_once_are_left_to_the_training(tmp_path):
+    callback = DiagnosisCallback(metrics=CHEAP)
+    fit(callback, tmp_path, train=stream(), limit_train_batches=4)
+    assert "generator cannot be copied" in callback.failure
+    assert "give the callback data of its own, train=... and test=..." in callback.failure
+    own = DiagnosisCallback(metrics=CHEAP, train=tensors(0, 50))
+    fit(own, tmp_path, train=stream(), limit_train_batches=4)
+    assert own.failure is None
+    assert own.row.facts["data_amount"] == 50
+
+
+class Named(torch.utils.data.Dataset):
+    def __len__(self):
+        return 30
+
+    def __getitem__(self, place):
+        x, y = tensors(place, 1)
+        return {"x": x[0], "labels": y[0], "index": place, "path": f"{place}.png"}
+
+
+def test_extra_keys_of_a_batch_are_left_out(tmp_path):
+    callback = DiagnosisCallback(metrics=CHEAP)
+    fit(callback, tmp_path, train=DataLoader(Named(), batch_size=10, shuffle=True))
+    assert callback.failure is None
+    assert isinstance(callback.row.quantities["train_error"], Measured)
+
+
+def test_a_function_makes_batches_of_what_the_loader_yields(tmp_path):
+    x, y = tensors(0, 30)
+    triples = DataLoader(TensorDataset(x, y, torch.arange(30)), batch_size=10)
+    callback = DiagnosisCallback(metrics=CHEAP)
+    fit(callback, tmp_path, train=triples)
+    assert "a batch must be (x, y)" in callback.failure
+    callback = DiagnosisCallback(metrics=CHEAP, batch=lambda batch: batch[:2])
+    fit(callback, tmp_path, train=triples)
+    assert callback.failure is None
+
+
+def test_half_precision_is_measured_in_full(tmp_path):
+    callback = DiagnosisCallback(items=30, metrics=("error_rate", "hessian"))
+    fit(callback, tmp_path, precision="bf16-true")
+    assert callback.failure is None
+    assert isinstance(callback.row.quantities["hessian_top"], Measured)
+
+
+def test_a_training_that_diverged_is_a_verdict(tmp_path):
+    class Broken(Net):
+        def on_train_batch_end(self, *_):
+            nn.init.constant_(self.net[0].weight, float("nan"))
+
+    callback = DiagnosisCallback(metrics=CHEAP)
+    fit(callback, tmp_path, make=Broken, epochs=1)
+    assert callback.verdict.mode == "temperature_high"
+
+
+def test_sharded_weights_are_left_alone(tmp_path):
+    class Sharded(Net):
+        def on_train_end(self):
+            del self.net[0].weight.ds_id
+
+        def on_train_start(self):
+            self.net[0].weight.ds_id = 0  # the mark of DeepSpeed
+
+    callback = DiagnosisCallback(every_n_epochs=1, metrics=CHEAP)
+    fit(callback, tmp_path, make=Sharded, epochs=1)
+    assert callback.failure.startswith("net.0.weight is sharded over several processes")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"budget": 0}, "budget must be a positive number of seconds, got 0"),
+        ({"budget": float("nan")}, "budget must be a positive number"),
+        ({"every_n_epochs": 0}, "every_n_epochs must be a whole number of at least 1, got 0"),
+        ({"items": 2.5}, "items must be a whole number"),
+        ({"metrics": ["hesian"]}, "did you mean 'hessian'"),
+        ({"facts": {"learning_rte": 0.1}}, "did you mean 'learning_rate'"),
+        ({"protocol": "standard-9"}, "standard-9"),
+        ({"train": 3}, "data must be a DataLoader, a Dataset, or tensors"),
+    ],
+)
+def test_mistakes_are_told_before_the_training(options, reason):
+    with pytest.raises(MdtreeError, match=reason):
+        DiagnosisCallback(**options)

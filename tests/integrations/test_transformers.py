@@ -1,0 +1,350 @@
+"""The callback inside real short trainings of Hugging Face's Trainer."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from mdtree.exceptions import MdtreeError
+from mdtree.rows import Measured, load_rows
+from mdtree.runtime import torchvision as vision
+
+pytest.importorskip("accelerate")  # the Trainer asks for it
+with vision.usable():
+    transformers = pytest.importorskip("transformers")
+
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    GPT2Config,
+    GPT2LMHeadModel,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+
+from mdtree.integrations.transformers import DiagnosisCallback
+
+CHEAP = ("error_rate", "spectrum")
+LENGTH = 6
+
+
+class Texts(torch.utils.data.Dataset):
+    """Token ids that are drawn anew in part whenever they are read, and columns beside them."""
+
+    def __init__(self, count, seed, *, noisy=False):
+        source = torch.Generator().manual_seed(seed)
+        self.x = torch.randint(3, 20, (count, LENGTH), generator=source)
+        self.noisy = noisy
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, place):
+        x = self.x[place]
+        if self.noisy:
+            x = torch.where(torch.rand(LENGTH) < 0.1, random.randint(3, 19), x)
+        return {
+            "input_ids": x,
+            "attention_mask": torch.ones(LENGTH, dtype=torch.int64),
+            "label": int(self.x[place].sum()) % 3,
+            "text": f"text {place}",
+        }
+
+
+def config(kind=BertConfig, **options):
+    return kind(
+        vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=8, max_position_embeddings=8, num_labels=3, **options,
+    )  # fmt: skip
+
+
+class Heard(TrainerCallback):
+    """A logger: what it is told."""
+
+    def __init__(self):
+        self.logs = []
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        self.logs.append((state.global_step, dict(logs)))
+
+
+def fit(folder, options=None, *, make=BertForSequenceClassification, epochs=2, **given):
+    transformers.set_seed(5)
+    callbacks = given.pop("callbacks", [])
+    resume = given.pop("resume", None)
+    data = {
+        "train_dataset": given.pop("train", Texts(40, 0, noisy=True)),
+        "eval_dataset": given.pop("test", Texts(24, 1)),
+    }
+    collator = given.pop("collator", None)
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        **{
+            "num_train_epochs": epochs, "per_device_train_batch_size": 8, "learning_rate": 0.01,
+            "weight_decay": 0.01, "logging_strategy": "epoch", "eval_strategy": "epoch",
+            "save_strategy": "no", "report_to": [], "use_cpu": True, "disable_tqdm": True,
+            **given,
+        },
+    )  # fmt: skip
+    model = make if isinstance(make, torch.nn.Module) else make(config())
+    trainer = Trainer(
+        model=model, args=arguments, callbacks=callbacks, data_collator=collator, **data
+    )
+    callback = None
+    if options is not None:
+        callback = DiagnosisCallback(trainer, **options)
+        trainer.add_callback(callback)
+    trainer.train(resume_from_checkpoint=resume)
+    return trainer, callback
+
+
+def state(trainer):
+    return {
+        **trainer.model.state_dict(),
+        **{
+            f"optimizer.{number}.{name}": torch.as_tensor(value)
+            for number, each in trainer.optimizer.state_dict()["state"].items()
+            for name, value in each.items()
+        },
+        "torch": torch.get_rng_state(),
+        "numpy": torch.as_tensor(np.random.get_state()[1].astype(np.int64)),  # noqa: NPY002
+        "python": torch.tensor(random.getstate()[1]),
+    }
+
+
+def told(trainer):
+    """What the Trainer logs by itself, without times."""
+    return [
+        {key: value for key, value in line.items() if "runtime" not in key and "per_s" not in key}
+        for line in trainer.state.log_history
+        if "mdtree/verdict" not in line
+    ]
+
+
+def check_same(one, other):
+    for name, tensor in state(one).items():
+        assert torch.equal(tensor, state(other)[name]), name
+    assert told(one) == told(other)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"gradient_accumulation_steps": 2},
+        {"bf16": True},
+        {"eval_strategy": "no", "max_steps": 7, "logging_strategy": "steps", "logging_steps": 1},
+    ],
+    ids=["accumulation", "bf16", "steps"],
+)
+def test_training_is_the_same_with_the_callback(tmp_path, given):
+    plain, _ = fit(tmp_path, **given)
+    options = {"every_n_epochs": 1, "items": 16, "metrics": ("error_rate", "hessian")}
+    trainer, callback = fit(tmp_path, options, **given)
+    assert callback.failure is None
+    assert isinstance(callback.row.quantities["hessian_top"], Measured)
+    check_same(plain, trainer)
+    assert all(parameter.requires_grad for parameter in trainer.model.parameters())
+
+
+def test_mixed_precision_is_for_training_alone(tmp_path):
+    trainer, callback = fit(tmp_path, {"metrics": CHEAP}, bf16=True)
+    model, x = trainer.model.eval(), trainer.eval_dataset.x
+    labels = x.sum(1) % 3
+    with torch.no_grad():
+        full = type(model).forward(model, x, torch.ones_like(x), labels=labels).loss.item()
+        mixed = model(x, torch.ones_like(x), labels=labels).loss.item()
+    measured = callback.row.quantities["test_loss"].value
+    assert abs(measured - full) < 0.1 * abs(mixed - full)
+    assert "_original_forward" in model.__dict__  # accelerate's; the copy alone is without it
+
+
+def test_texts_of_different_lengths_are_padded_by_the_collator(tmp_path):
+    class Ragged(Texts):
+        def __getitem__(self, place):
+            return super().__getitem__(place) | {"input_ids": self.x[place][: 2 + place % 5]}
+
+    def collate(items):
+        texts = [item["input_ids"] for item in items]
+        return {
+            "input_ids": torch.nn.utils.rnn.pad_sequence(texts, batch_first=True),
+            "labels": torch.tensor([item["label"] for item in items]),
+        }
+
+    _, callback = fit(
+        tmp_path, {"metrics": CHEAP}, train=Ragged(40, 0), test=Ragged(24, 1), collator=collate
+    )
+    assert callback.failure is None
+    assert callback.row.provenance.passes == 40 + 24
+
+
+def test_every_logger_gets_the_errors_of_the_network_itself(tmp_path):
+    heard = Heard()
+    options = {
+        "every_n_epochs": 1, "metrics": CHEAP, "facts": {"label_noise": 0.1},
+        "save": tmp_path / "rows.jsonl", "page": tmp_path / "page.html",
+    }  # fmt: skip
+    trainer, callback = fit(
+        tmp_path, options, callbacks=[heard], gradient_accumulation_steps=2, epochs=3
+    )
+    ours = [(step, logs) for step, logs in heard.logs if "mdtree/test_error" in logs]
+    assert [step for step, _ in ours] == [3, 6, 9]
+    assert sum(n for name, n in ours[-1][1].items() if "/p_" in name) == pytest.approx(1)
+    with torch.no_grad():
+        texts = trainer.eval_dataset
+        logits = trainer.model.eval()(texts.x, torch.ones_like(texts.x)).logits
+    labels = texts.x.sum(1) % 3
+    assert ours[-1][1]["mdtree/test_error"] == pytest.approx(
+        100 * (logits.argmax(1) != labels).float().mean().item()
+    )
+    loss = [line["eval_loss"] for line in trainer.state.log_history if "eval_loss" in line][-1]
+    assert ours[-1][1]["mdtree/test_loss"] == pytest.approx(loss, rel=1e-4)
+    assert callback.row.facts == {
+        "data_amount": 40, "batch_size": 16, "learning_rate": 0.01, "weight_decay": 0.01,
+        "steps": 9, "epochs": 3, "label_noise": 0.1, "parameters": trainer.model.num_parameters(),
+    }  # fmt: skip
+    rows = load_rows(tmp_path / "rows.jsonl")
+    assert [row.group for row in rows] == ["step-3", "step-6", "step-9"]
+    assert callback.verdict.likely in (tmp_path / "page.html").read_text()
+    trainer.save_state()
+    written = json.loads((tmp_path / "trainer_state.json").read_text())["log_history"]
+    assert "verdict" in next(line for line in written if "mdtree/verdict" in line)["mdtree/verdict"]
+
+
+def test_tensorboard_gets_the_numbers(tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "board"))
+    fit(tmp_path, {"metrics": CHEAP}, report_to=["tensorboard"])
+    events = EventAccumulator(str(tmp_path / "board")).Reload()
+    assert "train/mdtree/test_error" in events.Tags()["scalars"]
+
+
+def test_a_resumed_training_goes_on_as_without_the_callback(tmp_path):
+    def resumed(folder, options):
+        fit(folder, options, epochs=4, save_strategy="epoch", max_steps=10)
+        return fit(folder, options, epochs=4, resume=str(folder / "checkpoint-10"))
+
+    plain, _ = resumed(tmp_path / "plain", None)
+    trainer, callback = resumed(tmp_path / "with", {"every_n_epochs": 1, "metrics": CHEAP})
+    for name, tensor in state(plain).items():
+        assert torch.equal(tensor, state(trainer)[name]), name
+    assert callback.row.group == "step-20"
+
+
+def test_a_training_that_is_stopped_early_is_measured_where_it_stopped(tmp_path):
+    class Stop(TrainerCallback):
+        def on_evaluate(self, args, state, control, **kwargs):
+            control.should_training_stop = True
+
+    heard = Heard()
+    _, callback = fit(tmp_path, {"metrics": CHEAP}, callbacks=[Stop(), heard], epochs=3)
+    assert callback.row.group == "step-5"
+    assert [step for step, logs in heard.logs if "mdtree/test_error" in logs] == [5]
+
+
+def test_an_exception_in_the_measurement_is_one_warning_and_training_goes_on(tmp_path, caplog):
+    def loss(output, batch):
+        raise KeyError("no such thing")
+
+    plain, _ = fit(tmp_path)
+    trainer, callback = fit(tmp_path, {"every_n_epochs": 1, "metrics": "error_rate", "loss": loss})
+    check_same(plain, trainer)
+    assert callback.verdict is None
+    assert "KeyError: 'no such thing'" in callback.failure
+    (record,) = (each for each in caplog.records if each.name == "mdtree.integrations")
+    assert record.levelname == "WARNING"
+    assert "KeyError" in record.getMessage()
+
+
+class Endless(torch.utils.data.IterableDataset):
+    def __init__(self):
+        self.source = random.Random(0)
+
+    def __iter__(self):
+        while True:
+            x = torch.tensor([self.source.randint(3, 19) for _ in range(LENGTH)])
+            yield {"input_ids": x, "label": int(x.sum()) % 3, "number": random.random()}
+
+
+def test_endless_data_are_bounded_and_go_on_where_they_were(tmp_path):
+    plain, _ = fit(tmp_path, train=Endless(), max_steps=6)
+    trainer, callback = fit(tmp_path, {"items": 11, "metrics": CHEAP}, train=Endless(), max_steps=6)
+    check_same(plain, trainer)
+    assert callback.failure is None
+    assert callback.row.provenance.passes == 11 + 11  # training and test
+
+
+def test_extra_columns_that_the_collator_wants_are_kept_from_the_network(tmp_path):
+    class Model(BertForSequenceClassification):
+        def forward(self, input_ids=None, attention_mask=None, labels=None, number=None):
+            return super().forward(input_ids, attention_mask, labels=labels)
+
+    _, callback = fit(tmp_path, {"metrics": CHEAP}, make=Model)
+    assert callback.failure is None
+
+
+class Tokens(torch.utils.data.Dataset):
+    """A label for each token, and one that is left out."""
+
+    def __init__(self, count, seed):
+        self.x = Texts(count, seed).x
+
+    def __len__(self):
+        return len(self.x)
+
+    def __iter__(self):
+        return (self[place] for place in range(len(self)))
+
+    def __getitem__(self, place):
+        labels = self.x[place] % 3
+        labels[0] = -100
+        return {"input_ids": self.x[place], "labels": labels}
+
+
+class Causal(Tokens):
+    def __getitem__(self, place):
+        return {"input_ids": self.x[place], "labels": self.x[place]}
+
+
+@pytest.mark.parametrize(
+    ("make", "data"),
+    [
+        (BertForTokenClassification, Tokens),
+        (
+            lambda _: GPT2LMHeadModel(
+                GPT2Config(vocab_size=20, n_embd=8, n_layer=1, n_head=2, n_positions=8)
+            ),
+            Causal,
+        ),
+    ],
+    ids=["tokens", "causal"],
+)
+def test_the_loss_of_the_head_is_that_of_the_model(tmp_path, make, data):
+    trainer, callback = fit(
+        tmp_path, {"metrics": CHEAP}, make=make, train=data(24, 0), test=data(16, 1)
+    )
+    assert callback.failure is None
+    batch = torch.utils.data.default_collate(list(trainer.eval_dataset))
+    with torch.no_grad():
+        loss = trainer.model.eval()(**batch).loss.item()
+    assert callback.row.quantities["test_loss"].value == pytest.approx(loss, rel=1e-4)
+
+
+def test_a_budget_into_which_nothing_fits_is_said(tmp_path):
+    _, callback = fit(tmp_path, {"budget": 1e-9})
+    assert callback.verdict is None
+    assert callback.failure.startswith("nothing was measured: ")
+    assert "hessian did not fit into the budget: " in callback.failure
+
+
+def test_mistakes_are_told_before_the_training(tmp_path):
+    trainer, _ = fit(tmp_path, max_steps=1)
+    with pytest.raises(MdtreeError, match="did you mean 'hessian'"):
+        DiagnosisCallback(trainer, metrics=["hesian"])
