@@ -16,6 +16,7 @@ from mdtree.recipes import checked_facts, words
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal import paragraph, printable
 from mdtree.render.terminal_rows import counted_once
+from mdtree.rows import TARGET
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Verdict
@@ -61,6 +62,13 @@ _WHOLE = 3  # verdicts that are written out in full; more become a table
     help="The test accuracy that you know, in percent; stop if the measured one differs.  "
     "[default: what the trainer logged]",
 )
+@click.option(
+    "--target",
+    type=click.FloatRange(0, 100),
+    metavar="ACCURACY",
+    help="The test accuracy that is achievable, in percent, if you know it: gains end there, and "
+    "`none` means that nothing here closes the gap. The same as --fact target_accuracy=...",
+)
 @click.option("--fail-on", metavar="MODES", help="Exit with code 6 on these verdicts: a,b,...")
 @click.option(
     "--allow-protocol-mismatch",
@@ -78,6 +86,7 @@ def command(
     tree_name: str | None,
     only: tuple[str, ...],
     html: Path | None,
+    target: float | None,
     fail_on: str | None,
     as_json: bool,
     **options: Any,
@@ -98,13 +107,15 @@ def command(
       mdtree diagnose rows.jsonl --group wide
       mdtree diagnose runs/ --html report.html
       mdtree diagnose runs/ --tree mine.json --fact data_amount=5000
+      mdtree diagnose runs/ --target 95
       mdtree diagnose runs/ --fail-on temperature_low,temperature_high
       mdtree diagnose published.csv --tree published-cifar10-resnet18
     """
     from mdtree.diagnosis import can_be_diagnosed, is_diverged
 
     failing_modes = _modes(fail_on)
-    facts = checked_facts(words(options["facts"]))
+    known = words(options["facts"])
+    facts = checked_facts(known if target is None else {**known, TARGET: target})
     diagnoser, rows = judged_rows(
         paths, tree_name=tree_name, only=only, facts=facts, options=options
     )

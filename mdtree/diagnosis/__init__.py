@@ -14,6 +14,7 @@ from mdtree.diagnosis.verdict_record import (
     Gain,
     MissingMeasurement,
     OutOfDistribution,
+    Target,
     Verdict,
 )
 
@@ -27,6 +28,7 @@ __all__ = [
     "MissingMeasurement",
     "OutOfDistribution",
     "Prospect",
+    "Target",
     "TreeEnsemble",
     "Verdict",
     "can_be_diagnosed",

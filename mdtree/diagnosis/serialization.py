@@ -27,6 +27,8 @@ _DIAGNOSIS = TypeAdapter(Diagnosis)
 def to_plain_data(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as plain values for JSON; infinite numbers become null."""
     content: dict[str, Any] = _VERDICT.dump_python(verdict, mode="json")
+    if verdict.target is None:
+        del content["target"]  # as in earlier versions
     return content
 
 

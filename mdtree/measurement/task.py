@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mdtree.checkpoints import file_digest
 from mdtree.recipes import Recipe, Trust, bind, fingerprint
-from mdtree.rows import Fact, Row
+from mdtree.rows import TARGET, Fact, Row
 
 __all__ = [
     "GroupTask",
@@ -79,7 +79,8 @@ def as_text(name: str) -> str:
 def row_digest(task: GroupTask) -> str:
     """Hash what the recipe says about this group, and what a Hugging Face folder says itself."""
     recipe = task.recipe
-    rest = f"{recipe.batch_size} {recipe.weights_key} {sorted(task.facts.items())}"
+    facts = sorted(item for item in task.facts.items() if item[0] != TARGET)  # changes no number
+    rest = f"{recipe.batch_size} {recipe.weights_key} {facts}"
     if task.dtype is not None:
         rest += f" {task.dtype}"
     if "fork" in task.metrics and recipe.training is not None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import shortened
 from mdtree.render.formatting import (
     change,
     feature_name,
+    meaning,
     percent,
     points,
     prediction_set,
     resources,
+    scale_of_gains,
     support,
+    target,
 )
 from mdtree.render.terminal import plural, printable, table
 
@@ -63,17 +65,20 @@ def _lines(verdict: Verdict, end: str) -> Iterator[str]:
         yield f"warning: {warning.removesuffix(end)}"
     if verdict.sure:
         yield f"verdict: {verdict.mode} (probability {percent(verdict.probability)})"
-        yield f"  {FAILURE_MODES[verdict.mode]}"
+        yield f"  {meaning(verdict)}"
     else:
         yield "verdict: unsure"
         yield from (f"  {doubt}" for doubt in verdict.why_unsure)
     yield from _probabilities(verdict)
+    missing_points = target(verdict)
+    if missing_points is not None:
+        yield f"  {missing_points}"
     yield "why:"
     for number, step in enumerate(verdict.clues, start=1):
         yield f"  {number}. {step.says}{_distance(step)}"
     yield from (f"  {text}" for text in support(verdict))
     if verdict.gains:
-        yield "what each single change gained groups like this one, in points of test accuracy:"
+        yield f"what each single change gained groups like this one, {scale_of_gains(verdict)}:"
         yield from _gains(verdict.gains)
     asked_most = resources(verdict)
     if asked_most is not None:

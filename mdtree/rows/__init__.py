@@ -1,6 +1,6 @@
 """Rows of measurements, the interface between measuring and diagnosing, and their vocabulary."""
 
-from mdtree.rows.facts import FACTS, TEXT_FACTS, Fact, check_facts
+from mdtree.rows.facts import FACTS, TARGET, TEXT_FACTS, Fact, check_facts
 from mdtree.rows.loading import (
     home_of,
     is_address,
@@ -51,6 +51,7 @@ __all__ = [
     "FORMAT",
     "PROTOCOLS",
     "QUANTITIES",
+    "TARGET",
     "TEXT_FACTS",
     "Copy",
     "Damaged",
