@@ -16,10 +16,11 @@ from mdtree.recipes import checked_facts, words
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal import paragraph, printable
 from mdtree.render.terminal_rows import counted_once
+from mdtree.render.trajectory_text import trajectory_text
 from mdtree.rows import TARGET
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import Verdict
+    from mdtree.diagnosis import Trajectory, Verdict
 
 __all__ = ["command"]
 
@@ -111,7 +112,7 @@ def command(
       mdtree diagnose runs/ --fail-on temperature_low,temperature_high
       mdtree diagnose published.csv --tree published-cifar10-resnet18
     """
-    from mdtree.diagnosis import can_be_diagnosed, is_diverged
+    from mdtree.diagnosis import can_be_diagnosed, is_diverged, trajectories
 
     failing_modes = _modes(fail_on)
     known = words(options["facts"])
@@ -127,7 +128,10 @@ def command(
     }
     if html is not None:
         write_page(html, verdicts, rows, diagnoser)
-    _print(verdicts, failures, as_json)
+    runs = trajectories(rows)
+    _print(verdicts, failures, runs, as_json)
+    for run in () if as_json else runs:
+        click.echo(f"\n{trajectory_text(run, rows)}")
     for text in counted_once(rows):
         click.echo(text, err=True)
     for group, reason in failures.items():
@@ -153,15 +157,19 @@ def _modes(text: str | None) -> set[str]:
     return names
 
 
-def _print(verdicts: list[Verdict], explained: dict[str, str], as_json: bool) -> None:
+def _print(
+    verdicts: list[Verdict],
+    explained: dict[str, str],
+    runs: tuple[Trajectory, ...],
+    as_json: bool,
+) -> None:
     """Print verdicts; the reasons for failures are printed once, on stderr."""
-    from mdtree.diagnosis import to_plain_data
+    from mdtree.diagnosis import to_plain_data, trajectories_to_plain_data
     from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
     if as_json:
-        click.echo(
-            json.dumps({"format": 1, "verdicts": [to_plain_data(verdict) for verdict in verdicts]})
-        )
+        content = {"verdicts": [to_plain_data(verdict) for verdict in verdicts]}
+        click.echo(json.dumps({"format": 1, **content, **trajectories_to_plain_data(runs)}))
         return
     if len(verdicts) > 1:
         click.echo(verdicts_table(verdicts))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mdtree.checkpoints import file_digest
 from mdtree.recipes import Recipe, Trust, bind, fingerprint
-from mdtree.rows import TARGET, Fact, Row
+from mdtree.rows import TARGET, Detail, Fact, Row
 
 __all__ = [
     "GroupTask",
@@ -52,6 +52,7 @@ class GroupTask(MeasurementSettings):
     origins: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> its file
     logged_accuracy: float | None = None  # test accuracy in percent, as the trainer logged it
     notes: tuple[str, ...] = ()  # choices that were made when it was found
+    details: Mapping[str, Detail] = field(default_factory=dict)  # of the run that it is a step of
 
     @property
     def at_hand(self) -> bool:

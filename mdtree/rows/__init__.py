@@ -24,6 +24,8 @@ from mdtree.rows.reading import (
 )
 from mdtree.rows.row import (
     FORMAT,
+    HISTORY_DETAIL,
+    STEP_DETAIL,
     Copy,
     Detail,
     GroupFailure,
@@ -49,8 +51,10 @@ __all__ = [
     "DEFAULT_PROTOCOL",
     "FACTS",
     "FORMAT",
+    "HISTORY_DETAIL",
     "PROTOCOLS",
     "QUANTITIES",
+    "STEP_DETAIL",
     "TARGET",
     "TEXT_FACTS",
     "Copy",
