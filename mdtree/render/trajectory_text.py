@@ -78,11 +78,13 @@ def last_steps(trajectory: Trajectory) -> str | None:
     if last is None or score is None:
         return None
     unit = "points" if score == "test_error" else QUANTITIES[score].unit
-    differ = f"the last {len(last.groups)} differ by {with_unit(short(last.spread), unit)}"
+    differ = (
+        f"the last {len(last.groups)} differ by {with_unit(short(last.spread, digits=2), unit)}"
+    )
     if last.noise is None or trajectory.noise is None:
         return f"{differ}; whether that is noise of the evaluation is not known"
     known = _NOISE.get((score, trajectory.noise)) or _NOISE_OF_RUNS[trajectory.noise]
-    noise = f"({with_unit(short(last.noise), unit)}: {known})"
+    noise = f"({with_unit(short(last.noise, digits=2), unit)}: {known})"
     if last.stands_out:
         return f"{differ}, which stands out of the noise of the evaluation {noise}"
     return f"{differ}, which does not stand out of the noise of the evaluation {noise}"
