@@ -19,7 +19,7 @@ from mdtree.api.results import Verdicts
 from mdtree.diagnosis import Diagnoser, can_be_diagnosed, diagnoser_for, with_facts
 from mdtree.executors import ExecutorConfig
 from mdtree.recipes import NO_RECIPE, Recipe, checked_facts, has_recipe, holds_only_rows
-from mdtree.rows import DEFAULT_PROTOCOL, Fact, Row, check_protocol, of_protocol
+from mdtree.rows import DEFAULT_PROTOCOL, TARGET, Fact, Row, check_protocol, of_protocol
 from mdtree.trees import SavedTree
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def diagnose(
     steps: str | None = None,
     others: Iterable[str | Path] = (),
     expect: float | None = None,
+    target: float | None = None,
     models: Sequence[nn.Module] = (),
     train: Any = None,
     test: Any = None,
@@ -75,6 +76,8 @@ def diagnose(
         steps: as in `measure`, and so is `others`.
         others: directories with runs of the same configuration and other seeds.
         expect: the test accuracy in percent; without it, what the trainer logged.
+        target: the test accuracy in percent that is achievable, if you know it, as the fact
+            `target_accuracy`: gains end there, and `none` means that nothing closes the gap.
         models: instead of a source: modules in memory, as in `measure`, and so are `train`, `test`
             and `loss`.
         train: their training data.
@@ -110,7 +113,8 @@ def diagnose(
             allow_protocol_mismatch=allow_protocol_mismatch,
         )
 
-    known_facts, protocol = checked_facts(facts or {}), check_protocol(protocol)
+    facts = {**(facts or {}), **({} if target is None else {TARGET: target})}
+    known_facts, protocol = checked_facts(facts), check_protocol(protocol)
     if source is None or models != ():
         from mdtree.sequential_diagnosis import diagnose_in_memory
 

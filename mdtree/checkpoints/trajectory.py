@@ -54,6 +54,8 @@ class Selected:
 
     names: tuple[str, ...]
     label: str = ""  # of the step, where a run has several
+    phase: int = 0  # below 0 the initial weights, above 0 the last without a number
+    counts: tuple[tuple[str, float], ...] = ()  # epoch, step, ... or "" -> number, of a label
     step: int | None = None  # of training, if the names tell it, and the same of each run
     is_best: bool = False  # not the last one
     note: str | None = None  # what was left out
@@ -191,7 +193,13 @@ def _steps(runs: Iterable[Sequence[Moment]], choice: StepChoice) -> Iterator[Sel
             by_label.setdefault(moment.label, []).append(moment)
     for label, same in sorted(by_label.items(), key=lambda item: _order(item[1][0])):
         names = tuple(moment.name for moment in same)
-        yield Selected(names=names, label=label, step=_step(same))
+        yield Selected(
+            names=names,
+            label=label,
+            phase=same[0].time[0],
+            counts=same[0].counts,
+            step=_step(same),
+        )
 
 
 def _step(same: Iterable[Moment]) -> int | None:

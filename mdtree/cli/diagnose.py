@@ -17,9 +17,11 @@ from mdtree.recipes import checked_facts, words
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal import paragraph, printable
 from mdtree.render.terminal_rows import counted_once
+from mdtree.render.trajectory_text import trajectory_text
+from mdtree.rows import TARGET
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import Verdict
+    from mdtree.diagnosis import Trajectory, Verdict
     from mdtree.rows import Row
 
 __all__ = ["command"]
@@ -69,6 +71,13 @@ _WHOLE = 3  # verdicts that are written out in full; more become a table
     "[default: what the trainer logged]",
 )
 @click.option(
+    "--target",
+    type=click.FloatRange(0, 100),
+    metavar="ACCURACY",
+    help="The test accuracy that is achievable, in percent, if you know it: gains end there, and "
+    "`none` means that nothing here closes the gap. The same as --fact target_accuracy=...",
+)
+@click.option(
     "--fail-on",
     metavar="MODES",
     shell_complete=complete_modes,
@@ -99,6 +108,7 @@ def command(
     tree_name: str | None,
     only: tuple[str, ...],
     html: Path | None,
+    target: float | None,
     fail_on: str | None,
     as_json: bool,
     as_markdown: bool,
@@ -122,17 +132,19 @@ def command(
       mdtree diagnose runs/ --html report.html
       mdtree diagnose rows.jsonl --markdown --model-index mnist
       mdtree diagnose runs/ --tree mine.json --fact data_amount=5000
+      mdtree diagnose runs/ --target 95
       mdtree diagnose runs/ --fail-on temperature_low,temperature_high
       mdtree diagnose published.csv --tree published-cifar10-resnet18
     """
-    from mdtree.diagnosis import can_be_diagnosed, is_diverged
+    from mdtree.diagnosis import can_be_diagnosed, is_diverged, trajectories
 
     if as_markdown and as_json:
         raise MdtreeError("--markdown and --json both print the verdicts: name one of them")
     if dataset is not None and not as_markdown:
         raise MdtreeError("--model-index is a part of the Markdown: add --markdown")
     failing_modes = _modes(fail_on)
-    facts = checked_facts(words(options["facts"]))
+    known = words(options["facts"])
+    facts = checked_facts(known if target is None else {**known, TARGET: target})
     diagnoser, rows = judged_rows(
         paths, tree_name=tree_name, only=only, facts=facts, options=options
     )
@@ -144,10 +156,13 @@ def command(
     }
     if html is not None:
         write_page(html, verdicts, rows, diagnoser)
+    runs = trajectories(rows)
     if as_markdown:
         _print_markdown(verdicts, failures, rows, dataset)
     else:
-        _print(verdicts, failures, as_json)
+        _print(verdicts, failures, runs, as_json)
+    for run in () if as_json or as_markdown else runs:
+        click.echo(f"\n{trajectory_text(run, rows)}")
     for text in counted_once(rows):
         click.echo(text, err=True)
     for group, reason in failures.items():
@@ -173,15 +188,19 @@ def _modes(text: str | None) -> set[str]:
     return names
 
 
-def _print(verdicts: list[Verdict], explained: dict[str, str], as_json: bool) -> None:
+def _print(
+    verdicts: list[Verdict],
+    explained: dict[str, str],
+    runs: tuple[Trajectory, ...],
+    as_json: bool,
+) -> None:
     """Print verdicts; the reasons for failures are printed once, on stderr."""
-    from mdtree.diagnosis import to_plain_data
+    from mdtree.diagnosis import to_plain_data, trajectories_to_plain_data
     from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
     if as_json:
-        click.echo(
-            json.dumps({"format": 1, "verdicts": [to_plain_data(verdict) for verdict in verdicts]})
-        )
+        content = {"verdicts": [to_plain_data(verdict) for verdict in verdicts]}
+        click.echo(json.dumps({"format": 1, **content, **trajectories_to_plain_data(runs)}))
         return
     if len(verdicts) > 1:
         click.echo(verdicts_table(verdicts))

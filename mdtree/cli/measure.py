@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from mdtree.recipes import words
 from mdtree.render.formatting import duration
 from mdtree.render.terminal import paragraph, plural, printable, table
 from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
-from mdtree.rows import Row, open_rows, rows_file
+from mdtree.render.trajectory_text import trajectory_text
+from mdtree.rows import STEP_DETAIL, Row, open_rows, rows_file
 
 __all__ = ["command"]
 
@@ -114,6 +116,8 @@ def command(
             found=FoundPrinter(),
         )
     _print_summary(summary, as_json)
+    if options["steps"] is not None and not as_json:
+        _print_trajectories(summary)
     ctx.exit(1 if summary.failed or summary.left else 0)
 
 
@@ -206,6 +210,24 @@ def _print_summary(summary: Any, as_json: bool) -> None:
         f"\n{summary.measured} measured, {summary.already} already there, "
         f"{len(summary.failed)} failed; rows are in {out}"
     )
+
+
+def _print_trajectories(summary: Any) -> None:
+    """Print the steps of each run, and which checkpoint to keep."""
+    from mdtree.diagnosis import trajectories
+
+    def lean(row: Row) -> Row:
+        details = {n: d for n, d in (row.details or {}).items() if n == STEP_DETAIL}
+        return replace(row, details=details or None)  # what is drawn takes the most memory
+
+    groups = set(summary.groups)
+    rows = [
+        lean(row)
+        for row in open_rows(summary.out)
+        if row.group in groups and row.protocol == summary.protocol
+    ]
+    for run in trajectories(rows):
+        click.echo(f"\n{trajectory_text(run, rows)}")
 
 
 def _print_json(summary: Any, rows: Iterator[Row]) -> None:

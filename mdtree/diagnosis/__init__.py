@@ -5,8 +5,9 @@ from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
 from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
-from mdtree.diagnosis.serialization import schema, to_plain_data
+from mdtree.diagnosis.serialization import schema, to_plain_data, trajectories_to_plain_data
 from mdtree.diagnosis.stopping import Prospect, next_metric, prospects
+from mdtree.diagnosis.trajectory import Trajectory, trajectories
 from mdtree.diagnosis.verdict_record import (
     UNSURE,
     Basis,
@@ -14,6 +15,7 @@ from mdtree.diagnosis.verdict_record import (
     Gain,
     MissingMeasurement,
     OutOfDistribution,
+    Target,
     Verdict,
 )
 
@@ -27,6 +29,8 @@ __all__ = [
     "MissingMeasurement",
     "OutOfDistribution",
     "Prospect",
+    "Target",
+    "Trajectory",
     "TreeEnsemble",
     "Verdict",
     "can_be_diagnosed",
@@ -37,6 +41,8 @@ __all__ = [
     "prospects",
     "schema",
     "to_plain_data",
+    "trajectories",
+    "trajectories_to_plain_data",
     "tree_for",
     "with_facts",
 ]

@@ -10,13 +10,13 @@ import numpy as np
 from mdtree.diagnosis.diverged import diverged_verdict, is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.explanation import decision_steps
-from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, missing_measurements, untold_facts
-from mdtree.diagnosis.recommendation import advice, gains, regression_gains, resources
+from mdtree.diagnosis.missing import missing_measurements
+from mdtree.diagnosis.recommendation import advice, gains, next_step, regression_gains, resources
 from mdtree.diagnosis.resampling import resampled
+from mdtree.diagnosis.target import bounded, reached_verdict, target_of
 from mdtree.diagnosis.verdict_record import (
     UNSURE,
     Basis,
-    Gain,
     MissingMeasurement,
     OutOfDistribution,
     Verdict,
@@ -82,6 +82,9 @@ class Diagnoser:
         """Return the verdict on a group."""
         if is_diverged(row):
             return diverged_verdict(row, self._basis(row), self._confidence)
+        target = target_of(row)
+        if target is not None and target.is_reached:
+            return reached_verdict(row, target, self._basis(row), self._confidence)
         line = self.line(row)
         shares = self.ensemble.probabilities(line[None])[0]
         place = int(first_best(shares))
@@ -94,9 +97,10 @@ class Diagnoser:
             self.saved, self._by_feature(line), self._errors(draws), likely
         )
         model = self.saved.gain_model
-        expected_gains = (
+        whole_gains = (
             gains(leaf, row) if model is None else regression_gains(model, line, leaf, row, likely)
         )
+        expected_gains = bounded(whole_gains, target)
         outlier = self.saved.outlier(line)
         stability = self._stability(line, draws, place)
         missing = missing_measurements(self.ensemble, row, line)
@@ -119,16 +123,17 @@ class Diagnoser:
             agreement=None if votes is None else float(votes[0, place]),
             stability=stability,
             gains=expected_gains,
-            advice=_next_step(missing, row, likely, expected_gains)
+            advice=next_step(missing, row, likely, expected_gains)
             if undecided
-            else advice(likely, expected_gains, regressed=model is not None),
+            else advice(likely, expected_gains, regressed=model is not None, target=target),
             outlier=outlier,
             missed=missing,
             basis=self._basis(
                 row, self._disagreement(leaf, likely), self._roughness(row, stability)
             ),
             answers=self._answers(probabilities, outlier),
-            resources=None if model is None else resources(expected_gains),
+            resources=None if model is None else resources(whole_gains),
+            target=target,
         )
 
     def _answers(
@@ -286,39 +291,3 @@ def _is_from_files(row: Row) -> bool:
     return all(
         is_in_files(name) for name, value in row.quantities.items() if isinstance(value, Measured)
     )
-
-
-def _next_step(
-    missing: Sequence[MissingMeasurement], row: Row, likely: str, expected_gains: Sequence[Gain]
-) -> str:
-    """Return what would decide between the answers."""
-    obtainable = [
-        measurement
-        for measurement in missing
-        if measurement.metric == FACTS or NOT_POSITIVE not in measurement.reason
-    ]
-    if not obtainable:
-        tried = (
-            ": try the first two changes in the list of gains" if len(expected_gains) > 1 else ""
-        )
-        return (
-            f"add seeds to make the error bars smaller; nothing else that mdtree measures can tell "
-            f"{likely} from the next answer{tried}"
-        )
-    first = obtainable[0]
-    if first.reason.startswith("needs 2 checkpoints"):
-        how = "add a checkpoint of a second seed"
-    elif first.metric == FACTS:
-        untold = [fact for name in first.features for fact in untold_facts(name, row)]
-        wrong = [need for name in first.features for need in FEATURES[name].needs]
-        facts = dict.fromkeys(untold or wrong)
-        how = f"give {', '.join(facts)} with --fact"
-    else:
-        how = (
-            f"measure {first.metric} ({', '.join(first.features)}; to see its cost: "
-            f"mdtree measure --metrics {first.metric} --dry-run)"
-        )
-    flips = f"{100 * first.flips:.0f}"
-    if flips == "0":
-        return f"{how}: this does not change the answer, only how sure it is"
-    return f"{how}: this has a {flips} % chance of changing the answer"

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from mdtree.diagnosis.verdict_record import Gain
+from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, untold_facts
+from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, Target
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import AXES, REMEDIES, TASKS
 from mdtree.labelling import accuracy_of, number_of
 from mdtree.rows import Row
-from mdtree.trees import Leaf
+from mdtree.trees import FEATURES, Leaf
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import GainModel
 
-__all__ = ["advice", "gains", "regression_gains", "resources"]
+__all__ = ["advice", "gains", "next_step", "regression_gains", "resources"]
 
 _NOTHING = 0.05  # points; less is not worth a line
 _FARTHEST = 8.0  # the largest factor by which a fact is changed
@@ -106,15 +107,30 @@ def _change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[N
     return None, None
 
 
-def advice(mode: str, expected_gains: Sequence[Gain], *, regressed: bool = False) -> str:
+def advice(
+    mode: str,
+    expected_gains: Sequence[Gain],
+    *,
+    regressed: bool = False,
+    target: Target | None = None,
+) -> str:
     """Return the next step for a failure mode in one sentence.
 
     If gains are `regressed`, the one for `none` says that the largest of them is within the noise.
+    With a target, gains are measured against the gap to it.
     """
+    gap = None if target is None else target.gap
     if mode == "none":
         best = max((gain.mean for gain in expected_gains), default=0.0)
         limit = f"more than {best:.1f} points, which is within the noise"
         amount = limit if regressed and best >= _NOTHING else "much"
+        if target is not None and gap is not None:
+            return (
+                f"nothing here closes the gap of {gap:.1f} points to the target of "
+                f"{target.accuracy:.10g} %: in groups like this one, no single change gained "
+                f"{amount}; look beyond these changes, at the kind of network, the data and their "
+                "labels"
+            )
         return f"leave training as it is: in groups like this one, no single change gained {amount}"
     remedy = next((name for name, mended_mode in REMEDIES.items() if mended_mode == mode), None)
     if remedy is None:
@@ -124,10 +140,44 @@ def advice(mode: str, expected_gains: Sequence[Gain], *, regressed: bool = False
         return _DO[remedy]
     step = "" if gain.old is None else f": {_changed(gain)}"
     spread = "" if gain.low is None else f" ({gain.low:.1f} to {gain.high:.1f})"
-    return (
-        f"{_DO[remedy]}{step}; groups like this one gained {gain.mean:.1f} points of test "
-        f"accuracy{spread}"
-    )
+    whole = "points of test accuracy" if gap is None else f"of the {gap:.1f} points to the target"
+    return f"{_DO[remedy]}{step}; groups like this one gained {gain.mean:.1f} {whole}{spread}"
+
+
+def next_step(
+    missing: Sequence[MissingMeasurement], row: Row, likely: str, expected_gains: Sequence[Gain]
+) -> str:
+    """Return what would decide between the answers."""
+    obtainable = [
+        measurement
+        for measurement in missing
+        if measurement.metric == FACTS or NOT_POSITIVE not in measurement.reason
+    ]
+    if not obtainable:
+        tried = (
+            ": try the first two changes in the list of gains" if len(expected_gains) > 1 else ""
+        )
+        return (
+            f"add seeds to make the error bars smaller; nothing else that mdtree measures can tell "
+            f"{likely} from the next answer{tried}"
+        )
+    first = obtainable[0]
+    if first.reason.startswith("needs 2 checkpoints"):
+        how = "add a checkpoint of a second seed"
+    elif first.metric == FACTS:
+        untold = [fact for name in first.features for fact in untold_facts(name, row)]
+        wrong = [need for name in first.features for need in FEATURES[name].needs]
+        facts = dict.fromkeys(untold or wrong)
+        how = f"give {', '.join(facts)} with --fact"
+    else:
+        how = (
+            f"measure {first.metric} ({', '.join(first.features)}; to see its cost: "
+            f"mdtree measure --metrics {first.metric} --dry-run)"
+        )
+    flips = f"{100 * first.flips:.0f}"
+    if flips == "0":
+        return f"{how}: this does not change the answer, only how sure it is"
+    return f"{how}: this has a {flips} % chance of changing the answer"
 
 
 def _changed(gain: Gain) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from mdtree.diagnosis.diagnoser import Diagnoser
 from mdtree.diagnosis.missing import missing_by_metric
+from mdtree.diagnosis.target import target_of
 from mdtree.rows import Row
 from mdtree.trees.binning import Floats
 
@@ -67,12 +68,14 @@ def prospects(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> I
     missing = missing_by_metric(diagnoser.ensemble, row, line)
     candidates = [metric for metric in seconds if metric in missing]
     current = diagnoser.mode(diagnoser.ensemble.probabilities(line[None])[0])
+    target = target_of(row)
+    is_decided = target is not None and target.is_reached
     for number, metric in enumerate(candidates):
         for metrics in dict.fromkeys(((metric,), tuple(candidates[: number + 1]))):
             features = [name for each in metrics for name in missing[each]]
             yield Prospect(
                 metrics=metrics,
-                change=_change(diagnoser, line, features, current),
+                change=0.0 if is_decided else _change(diagnoser, line, features, current),
                 seconds=sum(seconds[each] for each in metrics),
             )
 

@@ -15,6 +15,7 @@ __all__ = [
     "Gain",
     "MissingMeasurement",
     "OutOfDistribution",
+    "Target",
     "Verdict",
 ]
 
@@ -82,6 +83,18 @@ class Basis:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Target:
+    """The test accuracy that is achievable, as the user knows it, and how far off it is."""
+
+    accuracy: float  # percent
+    measured: float | None = None  # percent
+    gap: float | None = None  # points from the measured accuracy to the target, at least 0
+    noise: float | None = None  # points: two standard errors of the measured accuracy
+    is_reached: bool = False  # the gap is within the noise, and at most 1 point
+    missing: str | None = None  # why nothing was compared
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What is wrong with one group."""
 
@@ -106,6 +119,7 @@ class Verdict:
     # coverage, as "0.9" -> the answers among which the right one is that often
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     resources: str | None = None  # data_small or model_small: which of the two gains more
+    target: Target | None = None  # gains are bounded by its gap; None: the user names no target
 
     @property
     def sure(self) -> bool:

@@ -20,10 +20,11 @@ from mdtree.checkpoints import (
 )
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.measurement.request import Request
+from mdtree.measurement.step_details import history_detail, step_detail
 from mdtree.measurement.task import as_text, names_below
 from mdtree.messages import nearest
 from mdtree.recipes import Tensors
-from mdtree.rows import Fact
+from mdtree.rows import Detail, Fact
 from mdtree.runs import History, HistoryPoint, RunRecord, read_record
 
 __all__ = ["FoundGroup", "check_groups", "find"]
@@ -42,6 +43,7 @@ class FoundGroup:
     is_last: bool = True
     has_diverged: bool = False  # a trainer logged a loss that is NaN or infinite at the end
     notes: tuple[str, ...] = ()  # choices that were made
+    details: Mapping[str, Detail] = field(default_factory=dict)  # of the run that it is a step of
 
     @property
     def points(self) -> tuple[HistoryPoint, ...]:
@@ -126,7 +128,8 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
         path = by_name[name]
         return _best(read_record(path, _root_of(path, (request.root, *request.others))))
 
-    for selected in select(list(by_name), request.steps, best):
+    selection = select(list(by_name), request.steps, best)
+    for selected in selection:
         files = tuple(by_name[name] for name in selected.names)
         name = f"{folder.name}@{selected.label}" if selected.label else folder.name
         group = FoundGroup(
@@ -136,7 +139,19 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
             is_last=not (selected.label or selected.is_best),
             notes=() if selected.note is None else (selected.note,),
         )
-        yield _with_steps(_with_records(request, group, by_name), selected)
+        group = _with_steps(_with_records(request, group, by_name), selected)
+        details = step_detail(folder.name, selected, _unnamed(group, by_name))
+        if details and selected is selection[-1]:  # one row holds the history of the run
+            details = {**details, **history_detail(group.histories)}
+        yield replace(group, details=details)
+
+
+def _unnamed(group: FoundGroup, by_name: Mapping[str, Path]) -> str:
+    """Tell what numbers without a word count: epochs or steps, if a history decides it."""
+    if not group.histories or not group.histories[0].points:
+        return "checkpoint"
+    place = _saved_at(group.folder.files[0], group.histories[0], _by_path(by_name))
+    return "checkpoint" if place is None else place[0]
 
 
 def _with_steps(group: FoundGroup, selected: Selected) -> FoundGroup:
@@ -226,14 +241,22 @@ def _with_records(
 def _histories(
     files: Iterable[Path], records: Iterable[RunRecord], by_name: Mapping[str, Path]
 ) -> Iterator[History]:
-    names = {path: name for name, path in by_name.items()}
+    names = _by_path(by_name)
     for path, record in zip(files, records, strict=True):
-        history = record.history
-        has_steps = any(point.step is not None for point in history.points)
-        saved = path in names and saved_at(
-            names[path], names.values(), epochs=history.last_epoch, has_steps=has_steps
-        )
-        yield history.until(*saved) if saved else history
+        saved = _saved_at(path, record.history, names)
+        yield record.history if saved is None else record.history.until(*saved)
+
+
+def _by_path(by_name: Mapping[str, Path]) -> dict[Path, str]:
+    return {path: name for name, path in by_name.items()}
+
+
+def _saved_at(path: Path, history: History, names: Mapping[Path, str]) -> tuple[str, float] | None:
+    """Return the step or the epoch at which a file was saved, where the names tell it."""
+    if path not in names:
+        return None
+    has_steps = any(point.step is not None for point in history.points)
+    return saved_at(names[path], names.values(), epochs=history.last_epoch, has_steps=has_steps)
 
 
 def _root_of(path: Path, roots: Sequence[Path]) -> Path:

@@ -98,6 +98,7 @@ def _row(group: FoundGroup, request: Request) -> Row:
         facts=facts,
         quantities=quantities,
         failure=failure,
+        details=dict(group.details) or None,
     )
 
 

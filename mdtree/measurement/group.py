@@ -87,6 +87,7 @@ def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
         facts=dict(task.facts),
         quantities=quantities,
         failure=failure,
+        details=dict(task.details) or None,
     )
 
 
@@ -127,7 +128,7 @@ def _measured(task: GroupTask) -> Row:
             stamps=None if task.stamps is None else dict(task.stamps),
             copies=loaded.copies or None,
         ),
-        details=details or None,
+        details={**task.details, **details} or None,
     )
     return row if task.earlier is None else joined(task.earlier, row)
 

@@ -104,6 +104,7 @@ def group_task(request: Request, group: FoundGroup, data_digest: str | None = No
         origins=group.origins,
         logged_accuracy=group.logged_accuracy,
         notes=group.notes,
+        details=group.details,
     )
 
 

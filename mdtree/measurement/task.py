@@ -10,7 +10,7 @@ from pathlib import Path
 from mdtree.checkpoints import base_of, file_digest, is_adapter
 from mdtree.exceptions import UnsafeError
 from mdtree.recipes import Recipe, Trust, bind, fingerprint
-from mdtree.rows import Fact, Row
+from mdtree.rows import TARGET, Detail, Fact, Row
 
 __all__ = [
     "GroupTask",
@@ -55,6 +55,7 @@ class GroupTask(MeasurementSettings):
     origins: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> its file
     logged_accuracy: float | None = None  # test accuracy in percent, as the trainer logged it
     notes: tuple[str, ...] = ()  # choices that were made when it was found
+    details: Mapping[str, Detail] = field(default_factory=dict)  # of the run that it is a step of
 
     @property
     def at_hand(self) -> bool:
@@ -82,7 +83,8 @@ def as_text(name: str) -> str:
 def row_digest(task: GroupTask) -> str:
     """Hash what the recipe says about this group, and what a Hugging Face folder says itself."""
     recipe = task.recipe
-    rest = f"{recipe.batch_size} {recipe.weights_key} {sorted(task.facts.items())}"
+    facts = sorted(item for item in task.facts.items() if item[0] != TARGET)  # changes no number
+    rest = f"{recipe.batch_size} {recipe.weights_key} {facts}"
     if task.dtype is not None:
         rest += f" {task.dtype}"
     if "fork" in task.metrics and recipe.training is not None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from mdtree.failure_modes import FAILURE_MODES
 from mdtree.rows import QUANTITIES, Measured
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ __all__ = [
     "feature_name",
     "feature_number",
     "fixed",
+    "meaning",
     "number",
     "percent",
     "plain",
@@ -25,10 +27,12 @@ __all__ = [
     "prediction_set",
     "question",
     "resources",
+    "scale_of_gains",
     "sentence",
     "share",
     "short",
     "support",
+    "target",
     "typeset",
     "with_error",
     "with_unit",
@@ -162,6 +166,37 @@ def resources(verdict: Verdict) -> str | None:
         f"more data or a larger network? {changes[first]}: {points(gains.get(first), 'points')}; "
         f"{changes[second]}: {points(gains.get(second))}"
     )
+
+
+def meaning(verdict: Verdict) -> str:
+    """Write what the answer of a sure verdict means; `none` is measured against a target."""
+    target = verdict.target
+    if verdict.mode != "none" or target is None or target.gap is None:
+        return FAILURE_MODES[verdict.mode]
+    return "the target is reached" if target.is_reached else "nothing here closes the gap"
+
+
+def target(verdict: Verdict) -> str | None:
+    """Write how far off the target is, if there is one."""
+    target = verdict.target
+    if target is None:
+        return None
+    name = f"target: {target.accuracy:.10g} % test accuracy"
+    if target.measured is None or target.gap is None or target.noise is None:
+        return f"{name}; nothing to compare it with: {target.missing}"
+    now = f"measured {target.measured:.1f} %"
+    if target.is_reached:
+        return f"{name}; {now}: reached{', within the noise' if target.gap else ''}"
+    noise = f" (noise: {target.noise:.1f} points)" if target.noise else ""
+    return f"{name}; {now}, {target.gap:.1f} points below it{noise}"
+
+
+def scale_of_gains(verdict: Verdict) -> str:
+    """Write what gains are measured in, or against."""
+    target = verdict.target
+    if target is None or target.gap is None:
+        return "in points of test accuracy"
+    return f"of the {target.gap:.1f} points to the target"
 
 
 def prediction_set(verdict: Verdict) -> str | None:

@@ -11,25 +11,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import printable, shortened
 from mdtree.render.formatting import (
     change,
+    meaning,
     percent,
     points,
     prediction_set,
     resources,
     sentence,
     support,
+    target,
     typeset,
 )
 from mdtree.render.verdict_words import (
-    GAINS_TITLE,
     answer,
     basis,
     by_probability,
     caution,
     flips,
+    gains_title,
     margin,
 )
 from mdtree.version import __version__
@@ -113,8 +114,8 @@ def _card(verdict: Verdict) -> Iterator[str]:
     if notes:
         yield "\n>\n".join(f"> {note}" for note in notes)
     if verdict.sure:
-        meaning = as_text(sentence(FAILURE_MODES[verdict.mode]))
-        yield f"**{as_text(verdict.mode)}** (probability {percent(verdict.probability)}): {meaning}"
+        means = as_text(sentence(meaning(verdict)))
+        yield f"**{as_text(verdict.mode)}** (probability {percent(verdict.probability)}): {means}"
     else:
         yield _list(f"unsure: {doubt}" for doubt in verdict.why_unsure)
     yield f"**Next step:** {as_text(sentence(verdict.advice))}"
@@ -122,8 +123,8 @@ def _card(verdict: Verdict) -> Iterator[str]:
         ["answer", "probability"],
         [(as_text(name), share) for name, share in by_probability(verdict)],
     )
-    answers = prediction_set(verdict)
-    sure = [*([answers] if answers else []), *support(verdict)]
+    told = (target(verdict), prediction_set(verdict))
+    sure = [*(text for text in told if text), *support(verdict)]
     if sure:
         yield _list(sure)
     if verdict.clues:
@@ -143,7 +144,7 @@ def _card(verdict: Verdict) -> Iterator[str]:
 
 def _gains(verdict: Verdict) -> Iterator[str]:
     if verdict.gains:
-        yield sentence(GAINS_TITLE.removesuffix(":")).removesuffix(".") + ":"
+        yield sentence(gains_title(verdict).removesuffix(":")).removesuffix(".") + ":"
         yield _table(
             ["change", "gain", "to"],
             [

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mdtree.diagnosis import Verdict
+from mdtree.diagnosis import Trajectory, Verdict, trajectories
 from mdtree.messages import plural
 from mdtree.render import formatting
 from mdtree.render.style import COLOURS, DARK_COLOURS, kind
 from mdtree.render.summary import shared_parts, summary
 from mdtree.render.svg import escaped
+from mdtree.render.training_pictures import training_pictures
+from mdtree.render.trajectory_text import heading, kept, last_steps
 from mdtree.rows import Row
 from mdtree.trees import SavedTree
 from mdtree.version import __version__
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_WHOLE", "report_page"]
 
+_MOST_RUNS = 20  # whose training is drawn
 MOST_WHOLE = 200  # groups that are shown in full; the others get one line each
 
 _FILTERS = ("change", "feature_name", "plain", "points", "sentence", "share", "short", "typeset")
@@ -65,6 +68,7 @@ def report_page(
             verdicts=verdicts,
             counts=Counter(verdict.mode for verdict in verdicts).most_common(),
             groups=groups,
+            runs=[_training(run, rows) for run in trajectories(rows)[:_MOST_RUNS]],
             shared=[shared_parts(saved, names[tree]) for tree, saved in trees.items()],
             most=most,
             undiagnosed=[row for row in rows if row.key not in diagnosed],
@@ -73,6 +77,16 @@ def report_page(
             version=__version__,
         )
     )
+
+
+def _training(trajectory: Trajectory, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return what the page shows of the steps of a run."""
+    says = (kept(trajectory), last_steps(trajectory))
+    return {
+        "heading": heading(trajectory),
+        "says": [text for text in says if text is not None],
+        "pictures": training_pictures(trajectory, rows),
+    }
 
 
 @functools.cache

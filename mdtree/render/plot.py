@@ -66,10 +66,17 @@ class Plot:
         height = percent(self.y.at(high) - self.y.at(low))
         return element("rect", y=self._top(high), width="100%", height=height, class_=kind)
 
-    def dot(self, x: float, y: float, kind: str, title: str) -> Markup:
+    def bar(self, x: float, low: float, high: float, kind: str) -> Markup:
+        """Draw an error bar."""
+        place = percent(self.x.at(x))
+        return element(
+            "line", x1=place, x2=place, y1=self._top(low), y2=self._top(high), class_=kind
+        )
+
+    def dot(self, x: float, y: float, kind: str, title: str, *, radius: float = 3.5) -> Markup:
         """Draw a point with a tooltip."""
         where = {"cx": percent(self.x.at(x)), "cy": self._top(y)}
-        return element("circle", element("title", title), **where, r=3.5, class_=kind)
+        return element("circle", element("title", title), **where, r=radius, class_=kind)
 
     def _top(self, y: float) -> str:
         return percent(100 - self.y.at(y))

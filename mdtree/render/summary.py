@@ -11,13 +11,16 @@ from mdtree.labelling import number_of
 from mdtree.render.axis import linear
 from mdtree.render.bars import gain_bar, probability_bar
 from mdtree.render.formatting import (
+    meaning,
     plain,
     prediction_set,
     question,
     resources,
+    scale_of_gains,
     share,
     short,
     support,
+    target,
     with_error,
 )
 from mdtree.render.pictures import pictures
@@ -54,16 +57,18 @@ def summary(
         "meaning": _meaning(verdict),
         "support": list(support(verdict, share)),
         "set": prediction_set(verdict),
+        "target": target(verdict),
         "resources": resources(verdict),
         "probabilities": [
             (mode, value, probability_bar(value, verdict.confidence))
             for mode, value in sorted(verdict.probabilities.items(), key=lambda item: -item[1])
         ],
-        "tree": None if saved is None else _tree(verdict, saved, name),
+        "tree": None if saved is None or not _is_walk(verdict) else _tree(verdict, saved, name),
         "strips": [strip_of(mark, name) for mark in features],
         "others": _others(row, {names[0] for names in needs if len(names) == 1}),
         "pictures": pictures(row),
         "gains": _gains(verdict),
+        "scale": scale_of_gains(verdict),
         "missing": _missing(verdict, row),
         "protocol": PROTOCOLS.get(verdict.basis.protocol),
         "provenance": None if row is None else _provenance(row),
@@ -80,9 +85,14 @@ def _facts(row: Row) -> list[str]:
 
 def _meaning(verdict: Verdict) -> str:
     if verdict.sure:
-        return FAILURE_MODES[verdict.mode]
-    meaning = FAILURE_MODES.get(verdict.likely)
-    return f"most probable is {plain(verdict.likely)}{f': {meaning}' if meaning else ''}"
+        return meaning(verdict)
+    likely = FAILURE_MODES.get(verdict.likely)
+    return f"most probable is {plain(verdict.likely)}{f': {likely}' if likely else ''}"
+
+
+def _is_walk(verdict: Verdict) -> bool:
+    """Return whether a tree was asked: not so after divergence, or where the target is reached."""
+    return all(step.feature in FEATURES for step in verdict.clues)
 
 
 def _tree(verdict: Verdict, saved: SavedTree, name: str) -> Markup:

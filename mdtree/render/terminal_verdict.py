@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import shortened
 from mdtree.render.formatting import (
     change,
+    meaning,
     percent,
     points,
     prediction_set,
     resources,
     support,
+    target,
 )
 from mdtree.render.terminal import printable, table
 from mdtree.render.verdict_words import (
-    GAINS_TITLE,
     answer,
     basis,
     by_probability,
     caution,
     flips,
+    gains_title,
     margin,
 )
 
@@ -66,7 +67,7 @@ def _lines(verdict: Verdict, end: str) -> Iterator[str]:
         yield f"warning: {warning.removesuffix(end)}"
     if verdict.sure:
         yield f"verdict: {verdict.mode} (probability {percent(verdict.probability)})"
-        yield f"  {FAILURE_MODES[verdict.mode]}"
+        yield f"  {meaning(verdict)}"
     else:
         yield "verdict: unsure"
         yield from (f"  {doubt}" for doubt in verdict.why_unsure)
@@ -76,7 +77,7 @@ def _lines(verdict: Verdict, end: str) -> Iterator[str]:
         yield f"  {number}. {step.says}{margin(step)}"
     yield from (f"  {text}" for text in support(verdict))
     if verdict.gains:
-        yield GAINS_TITLE
+        yield gains_title(verdict)
         yield from _gains(verdict.gains)
     asked_most = resources(verdict)
     if asked_most is not None:
@@ -94,6 +95,9 @@ def _lines(verdict: Verdict, end: str) -> Iterator[str]:
 
 def _probabilities(verdict: Verdict) -> Iterator[str]:
     yield "  " + ", ".join(f"{name} {share}" for name, share in by_probability(verdict))
+    missing_points = target(verdict)
+    if missing_points is not None:
+        yield f"  {missing_points}"
     answers = prediction_set(verdict)
     if answers is not None:
         yield f"  {answers}"

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mdtree.messages import plural
-from mdtree.render.formatting import feature_name, percent
+from mdtree.render.formatting import feature_name, percent, scale_of_gains
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import DecisionStep, MissingMeasurement, Verdict
 
-__all__ = ["GAINS_TITLE", "answer", "basis", "by_probability", "caution", "flips", "margin"]
-
-GAINS_TITLE = "what each single change gained groups like this one, in points of test accuracy:"
+__all__ = ["answer", "basis", "by_probability", "caution", "flips", "gains_title", "margin"]
 
 
 def answer(verdict: Verdict) -> str:
@@ -51,6 +49,11 @@ def margin(step: DecisionStep) -> str:
 def flips(missing: MissingMeasurement) -> str:
     """Write how much a missing metric matters."""
     return f"{percent(missing.flips)} chance of changing the most probable answer"
+
+
+def gains_title(verdict: Verdict) -> str:
+    """Write what the table of gains shows."""
+    return f"what each single change gained groups like this one, {scale_of_gains(verdict)}:"
 
 
 def basis(verdict: Verdict) -> str:

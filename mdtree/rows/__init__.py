@@ -1,6 +1,6 @@
 """Rows of measurements, the interface between measuring and diagnosing, and their vocabulary."""
 
-from mdtree.rows.facts import FACTS, TEXT_FACTS, Fact, check_facts
+from mdtree.rows.facts import FACTS, TARGET, TEXT_FACTS, Fact, check_facts
 from mdtree.rows.loading import (
     home_of,
     is_address,
@@ -24,6 +24,8 @@ from mdtree.rows.reading import (
 )
 from mdtree.rows.row import (
     FORMAT,
+    HISTORY_DETAIL,
+    STEP_DETAIL,
     Copy,
     Detail,
     GroupFailure,
@@ -50,8 +52,11 @@ __all__ = [
     "DEFAULT_PROTOCOL",
     "FACTS",
     "FORMAT",
+    "HISTORY_DETAIL",
     "PROTOCOLS",
     "QUANTITIES",
+    "STEP_DETAIL",
+    "TARGET",
     "TEXT_FACTS",
     "Copy",
     "Damaged",

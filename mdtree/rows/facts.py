@@ -10,9 +10,12 @@ from itertools import islice
 
 from mdtree.messages import MOST_FAULTS, nearest
 
-__all__ = ["FACTS", "TEXT_FACTS", "Fact", "check_facts"]
+__all__ = ["FACTS", "TARGET", "TEXT_FACTS", "Fact", "check_facts"]
 
 Fact = bool | int | float | str
+
+TARGET = "target_accuracy"
+_WHOLE = 100  # percent
 
 FACTS: dict[str, str] = {
     "parameters": "number of weights that training changes",
@@ -22,6 +25,7 @@ FACTS: dict[str, str] = {
     "data_amount": "number of training items",
     "label_noise": "share of training labels that are wrong on purpose, 0 to 1",
     "test_accuracy": "test accuracy in percent, mean over seeds",
+    TARGET: "test accuracy in percent that is achievable, if it is known; gains end there",
     "epochs": "passes of training over its data",
     "steps": "steps of training",
     "weight_decay": "weight decay of training",
@@ -48,6 +52,8 @@ def _faults(facts: Mapping[str, Fact]) -> Iterator[str]:
             yield f"fact {name!r} is unknown{hint}"
         elif name in FACTS and not _is_amount(value):
             yield f"fact {name!r} must be a number of at least 0, got {value!r:.100}"
+        elif name == TARGET and float(value) > _WHOLE:
+            yield f"fact {name!r} must be a percentage, 0 to 100, got {value!r:.100}"
 
 
 def _misspelt(name: str) -> str:

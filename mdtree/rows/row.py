@@ -15,7 +15,9 @@ from mdtree.rows.quantities import QUANTITIES
 
 __all__ = [
     "FORMAT",
+    "HISTORY_DETAIL",
     "MOST_FACTS",
+    "STEP_DETAIL",
     "Copy",
     "Detail",
     "GroupFailure",
@@ -35,6 +37,9 @@ _WRONG = ("SnapshotsError",)  # failures that invalidate earlier measurements
 FORMAT = 1  # raised whenever an older mdtree would misread a new row
 
 MOST_FACTS = 1000  # of a row; the same limit holds for quantities
+
+# details of a row that is one step of a run: when it was saved, and what the trainer had logged
+STEP_DETAIL, HISTORY_DETAIL = "step", "history"
 
 RowKey = tuple[str, str]  # (group, protocol): at most one row each
 

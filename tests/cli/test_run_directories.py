@@ -210,3 +210,36 @@ def test_a_network_without_data_is_not_measured_on_other_data(mdtree, run):
     ran = mdtree("measure", run, *MODEL)
     assert ran.code == 2
     assert "--model needs --data" in ran.err
+
+
+def test_a_trajectory_says_which_checkpoint_to_keep_and_draws_what_was_logged(
+    mdtree, run, tmp_path
+):
+    page = tmp_path / "page.html"
+    ran = mdtree("measure", run, *MEASURE, "--steps", "all")
+    assert "\ntrajectory of run: 3 checkpoints, epoch-1 to epoch-10\n" in ran.out
+    assert "\nkeep run@epoch-" in ran.out
+    told = mdtree("diagnose", run / "rows.jsonl", "--html", page)
+    assert ran.out[ran.out.index("trajectory of") :].strip() in told.out
+    assert 'class="logged test"' in page.read_text()
+    content = json.loads(mdtree("diagnose", run / "rows.jsonl", "--json").out)
+    (trajectory,) = content["trajectories"]
+    assert [step["at"] for step in trajectory["steps"]] == [1, 2, 10]
+    assert trajectory["noise"] == "items"
+
+
+def test_runs_side_by_side_are_one_trajectory_and_folders_apart_two(mdtree, run, tmp_path):
+    for epoch in (1, 2):
+        save(tmp_path / "run-b" / f"epoch_{epoch}.pt", 10 + epoch)
+    joined = mdtree("diagnose", run, tmp_path / "run-b", "--steps", "all", "--json")
+    (trajectory,) = json.loads(joined.out)["trajectories"]
+    assert (trajectory["run"], len(trajectory["steps"])) == ("run+run-b", 3)
+    apart = mdtree("diagnose", tmp_path, "--steps", "all", "--json")
+    assert [each["run"] for each in json.loads(apart.out)["trajectories"]] == ["run", "run-b"]
+
+
+def test_one_step_alone_has_no_trajectory(mdtree, run):
+    ran = mdtree("diagnose", run, "--json")
+    assert "trajectories" not in json.loads(ran.out)
+    assert mdtree("measure", run, *MEASURE).code == 0
+    assert "step" not in (rows(run)["run"].details or {})

@@ -12,6 +12,7 @@ from mdtree.rows import (
     FACTS,
     PROTOCOLS,
     QUANTITIES,
+    TARGET,
     check_facts,
 )
 
@@ -78,13 +79,23 @@ def test_any_other_name_may_be_a_fact(name):
     assert check_facts({name: "yes"}) == []
 
 
-@pytest.mark.parametrize("name", FACTS)
+@pytest.mark.parametrize("name", [name for name in FACTS if name != TARGET])
 def test_a_known_fact_is_a_number_of_at_least_0(name):
     assert [fault for number in (0, 1, 0.5, 1e9) for fault in check_facts({name: number})] == []
     for value in (-1, -0.5, "8", True):
         assert check_facts({name: value}) == [
             f"fact {name!r} must be a number of at least 0, got {value!r}"
         ]
+
+
+def test_a_target_is_a_percentage():
+    assert [fault for number in (0, 1, 0.5, 100) for fault in check_facts({TARGET: number})] == []
+    assert check_facts({TARGET: 100.5}) == [
+        "fact 'target_accuracy' must be a percentage, 0 to 100, got 100.5"
+    ]
+    assert check_facts({TARGET: -1}) == [
+        "fact 'target_accuracy' must be a number of at least 0, got -1"
+    ]
 
 
 def test_all_faults_of_facts_are_listed():

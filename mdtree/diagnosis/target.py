@@ -1,0 +1,111 @@
+"""The target: the test accuracy that is achievable, if the user knows it (fact target_accuracy)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Gain, Target, Verdict
+from mdtree.exceptions import RowsError
+from mdtree.labelling import accuracy_of, number_of
+from mdtree.rows import TARGET, Measured, Missing, Row
+
+__all__ = ["bounded", "reached_verdict", "target_of"]
+
+_ERRORS = 2.0  # standard errors of the measured accuracy that count as noise
+_LITTLE = 1.0  # points; seeds that differ by far more do not reach a target that is far away
+_WHOLE = 100.0
+_MODE = "none"
+
+
+@dataclass(frozen=True)
+class _Accuracy:
+    value: float
+    stderr: float
+
+
+def target_of(row: Row) -> Target | None:
+    """Compare the test accuracy of a row with its target; None without a target."""
+    aim = number_of(row, TARGET)
+    if aim is None:
+        return None
+    if not 0 <= aim <= _WHOLE:  # rows of elsewhere; facts of the user are checked before
+        return Target(accuracy=aim, missing="an accuracy is a percentage, 0 to 100")
+    measured = _measured(row)
+    if isinstance(measured, str):
+        return Target(accuracy=aim, missing=measured)
+    noise = _ERRORS * measured.stderr
+    gap = max(aim - measured.value, 0.0)
+    return Target(
+        accuracy=aim,
+        measured=measured.value,
+        gap=gap,
+        noise=noise,
+        is_reached=gap <= min(noise, _LITTLE),
+    )
+
+
+def bounded(gains: Iterable[Gain], target: Target | None) -> tuple[Gain, ...]:
+    """Return gains that lead no further than the target."""
+    if target is None or target.gap is None:
+        return tuple(gains)
+    gap = target.gap
+    return tuple(
+        replace(
+            gain,
+            mean=min(gain.mean, gap),
+            low=None if gain.low is None else min(gain.low, gap),
+            high=None if gain.high is None else min(gain.high, gap),
+        )
+        for gain in gains
+    )
+
+
+def reached_verdict(row: Row, target: Target, basis: Basis, confidence: float) -> Verdict:
+    """Return the verdict `none`: the target is reached, whatever a tree says."""
+    assert target.measured is not None  # a target that is reached has been compared
+    within = ", within the noise" if target.measured < target.accuracy else ""
+    says = f"test accuracy {target.measured:.1f} %, target {target.accuracy:.10g} %{within}"
+    return Verdict(
+        group=row.group,
+        mode=_MODE,
+        likely=_MODE,
+        probability=1.0,
+        probabilities={_MODE: 1.0},
+        confidence=confidence,
+        why_unsure=(),
+        clues=(
+            DecisionStep(
+                feature="test_accuracy",
+                value=target.measured,
+                stderr=None,
+                threshold=target.accuracy,
+                went="high",
+                says=says,
+                flips_at=None,
+            ),
+        ),
+        agreement=None,
+        stability=None,
+        gains=(),
+        advice="leave training as it is: the target is reached; to go on, name a higher target",
+        outlier=None,
+        missed=(),
+        basis=basis,
+        answers={},
+        target=target,
+    )
+
+
+def _measured(row: Row) -> _Accuracy | str:
+    """Return the test accuracy with its standard error, or why it is not known."""
+    error = row.quantities.get("test_error")
+    try:
+        accuracy = min(max(accuracy_of(row), 0.0), _WHOLE)
+    except RowsError:
+        if isinstance(error, Missing):
+            return error.missing
+        return "the test accuracy was not measured"
+    if isinstance(error, Measured) and number_of(row, "test_accuracy") is None:
+        return _Accuracy(accuracy, error.stderr or 0.0)
+    return _Accuracy(accuracy, 0.0)  # a fact has no error
