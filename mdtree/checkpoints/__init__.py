@@ -1,6 +1,6 @@
 """Checkpoints: from a path to the weights of a model. No code in a file is ever run."""
 
-from mdtree.checkpoints.discovery import Folder, checkpoint_files, find_folders, named_files
+from mdtree.checkpoints.discovery import INNER, Folder, checkpoint_files, find_folders, named_files
 from mdtree.checkpoints.duplicates import equal_files, equal_tensors, equal_weights
 from mdtree.checkpoints.lazy import LazyTensor, TensorListing, in_memory_tensors, list_tensors
 from mdtree.checkpoints.links import check_within
@@ -18,6 +18,7 @@ from mdtree.checkpoints.state_dict import find_weights
 from mdtree.checkpoints.trajectory import LAST, Best, Selected, StepChoice, saved_at, select
 
 __all__ = [
+    "INNER",
     "LAST",
     "Best",
     "Checkpoint",

@@ -23,16 +23,16 @@ def only(rows):
             (30, 20, 21),
             1.0,
             (
-                "keep run@epoch-3: test error 21.0 ± 1.0 %, the latest of 2 that the noise cannot tell "
-                "apart (the lowest is run@epoch-2, 20.0 ± 1.0 %)"
+                "keep run@epoch-3: test error 21.0 ± 1.0 %, the latest of 2 that the noise cannot "
+                "tell apart (the lowest is run@epoch-2, 20.0 ± 1.0 %)"
             ),
         ),
         (
             (30, 21, 20),
             1.0,
             (
-                "keep run@epoch-3: the lowest test error, 20.0 ± 1.0 %, and the latest of 2 that the "
-                "noise cannot tell apart"
+                "keep run@epoch-3: the lowest test error, 20.0 ± 1.0 %, and the latest of 2 that "
+                "the noise cannot tell apart"
             ),
         ),
         (
