@@ -179,11 +179,7 @@ def _with_steps(group: FoundGroup, selected: Selected) -> FoundGroup:
 def _point(history: History, *, is_best: bool) -> HistoryPoint:
     if is_best and history.best is not None:
         return history.best
-    return HistoryPoint(
-        train_loss=history.last("train_loss"),
-        test_loss=history.last("test_loss"),
-        test_accuracy=history.last("test_accuracy"),
-    )
+    return history.final
 
 
 def _stamps(folder: Folder, files: Sequence[Path]) -> Mapping[str, str] | None:
