@@ -122,7 +122,10 @@ class SequentialDiagnosis:
     ) -> None:
         """Stop before more is measured of networks that are not those that were trained."""
         for row in self._rows(plan, failed):
-            check = check_accuracy(row, plan[row.group].task.logged_accuracy, self.expected)
+            task = plan[row.group].task
+            check = check_accuracy(
+                row, task.logged_accuracy, self.expected, is_share=task.logged_as_share
+            )
             if check is not None:
                 is_new = row.group in measured or check.expected is not None
                 if self.compared is not None and is_new:

@@ -2,7 +2,7 @@
 
 from mdtree.checkpoints.adapters import is_adapter, read_adapter_config
 from mdtree.checkpoints.bases import base_of
-from mdtree.checkpoints.discovery import Folder, checkpoint_files, find_folders, named_files
+from mdtree.checkpoints.discovery import INNER, Folder, checkpoint_files, find_folders, named_files
 from mdtree.checkpoints.duplicates import equal_files, equal_tensors, equal_weights
 from mdtree.checkpoints.lazy import LazyTensor, TensorListing, in_memory_tensors
 from mdtree.checkpoints.links import check_within
@@ -21,6 +21,7 @@ from mdtree.checkpoints.state_dict import find_weights
 from mdtree.checkpoints.trajectory import LAST, Best, Selected, StepChoice, saved_at, select
 
 __all__ = [
+    "INNER",
     "LAST",
     "Best",
     "Checkpoint",

@@ -17,6 +17,7 @@ from mdtree.checkpoints.safe_reading import parts_of
 from mdtree.exceptions import CheckpointError, RecipeError
 
 __all__ = [
+    "INNER",
     "Folder",
     "checkpoint_files",
     "find_folders",
@@ -33,6 +34,8 @@ _HUGGING_FACE = (
     "pytorch_model.bin.index.json",
 )
 
+
+INNER = "checkpoints"  # a folder of this name is called as the run around it: Lightning makes it
 
 _WILD = re.compile(r"[*?\[]")  # in a part of a pattern
 _MOST_NAMES = 1_000_000  # that the patterns of a group may visit
@@ -55,10 +58,13 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Fold
     (checkpoint-500).  Folders come in the order of their paths, while the directory is walked: only
     names beside the current path are kept in memory.
 
+    A folder `checkpoints` directly in `root` is called as `root`, unless files lie there as well.
+
     Folders and files that cannot be read, for lack of permission or because the path is too long
     for the system, are skipped.
     """
     skip = {_real(path) for path in leave_out}
+    is_root_taken = False  # by the files directly in it
     for here, names in _walk(root):
         files = []
         if not _is_hugging_face(here) or _is_alone(here, root):
@@ -72,7 +78,9 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Fold
         ]
         included = tuple(sorted(file for file in files if not skip or _real(file) not in skip))
         if included:
-            yield Folder(name=_name(here, root), files=included)
+            is_root_taken = is_root_taken or here == root
+            is_of_root = here.parent == root and here.name == INNER and not is_root_taken
+            yield Folder(name=_name(root if is_of_root else here, root), files=included)
 
 
 def _is_alone(folder: Path, root: Path) -> bool:
@@ -263,5 +271,6 @@ def _parts(index: Path) -> list[str]:
 def _name(folder: Path, root: Path) -> str:
     name = folder.relative_to(root).as_posix()
     if name == ".":
-        name = root.resolve().name or "root"
+        whole = root.resolve()
+        name = (whole.parent if whole.name == INNER else whole).name or "root"
     return name.encode("utf-8", "backslashreplace").decode()  # names need not be valid text

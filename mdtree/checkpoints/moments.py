@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -55,7 +56,13 @@ class Moment:
     @property
     def order(self) -> tuple[object, ...]:
         """Sort by it; of one time, the plainest name comes last: no average over the run."""
-        return *self.time, -len(self.words), self.run, self.name
+        return *self.time, self.copy, -len(self.words), self.run, self.name
+
+    @property
+    def copy(self) -> int:
+        """The number that Lightning appends if a name is taken: 1 for last-v1.ckpt, or else 0."""
+        numbers = (int(word[1:]) for word in self.words if re.fullmatch(r"v\d+", word))
+        return next(numbers, 0)
 
     @property
     def counts(self) -> tuple[tuple[str, float], ...]:

@@ -82,6 +82,7 @@ _SUFFIX = re.compile(
 _HUGGING_FACE = re.compile(
     r"/(pytorch_|adapter_)?model$|^adapter_model$"
 )  # only the folder's name counts
+_COPY = re.compile(r"-(v\d{1,9})(?=\.ckpt$)")  # Lightning: last-v1.ckpt was saved after last.ckpt
 _TOKEN = re.compile(r"(?P<number>\d+(\.\d+)?(e-\d+|[kmbt](?![a-z]))?)|(?P<word>[^\W\d_]+)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NUMBER = "#"  # in a stem
@@ -118,7 +119,8 @@ def parse_name(name: str) -> ParsedName:
     measured: list[str] = []
     results: list[str] = []  # numbers of `measured`
     owner = ""  # the word that a number belongs to
-    tokens = list(_tokens(name))
+    copies = _COPY.findall(name)
+    tokens = list(_tokens(_COPY.sub("", name)))
     for place, token in enumerate(tokens):
         text, rest = token.text, tokens[place + 1 :]
         if not token.is_number:
@@ -138,6 +140,7 @@ def parse_name(name: str) -> ParsedName:
             who.append(text)
     if when:
         when += measured
+    (when or who).extend(copies)  # model-v1.ckpt may be another network
     is_result = bool(results) and not (who or when)
     return ParsedName(
         who=tuple(who),

@@ -22,7 +22,7 @@ class StepChoice:
     """Which steps of a run are measured."""
 
     kind: str  # last | best | all | every
-    every: int = 1  # checkpoints
+    every: int = 1  # checkpoints: the N-th, the 2N-th, ...
 
     @classmethod
     def parse(cls, text: str) -> StepChoice:
@@ -188,7 +188,7 @@ def _steps(runs: Iterable[Sequence[Moment]], choice: StepChoice) -> Iterator[Sel
         # of several at one time, one: they are not seeds
         at_times = {moment.label: moment for moment in sorted(_numbered(run), key=_order)}
         ordered = sorted(at_times.values(), key=_order)
-        kept = ordered[:: choice.every]
+        kept = ordered[choice.every - 1 :: choice.every]  # epochs count from 1
         for moment in [*kept, *(ordered[-1:] if kept[-1:] != ordered[-1:] else [])]:
             by_label.setdefault(moment.label, []).append(moment)
     for label, same in sorted(by_label.items(), key=lambda item: _order(item[1][0])):

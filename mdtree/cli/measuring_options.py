@@ -93,7 +93,8 @@ _OPTIONS = (
         "--steps",
         metavar="last|best|all|every:N",
         help="Which checkpoints of a run to measure, one row for each step: the last, the best by "
-        "its history, all, or every N-th.  [default: last]",
+        "its history, all, or every N-th (every:5 takes the epochs 5, 10, ... and the last).  "
+        "[default: last]",
     ),
     click.option("--weights-key", help="Which weights to use if a file holds several (EMA, ...)."),
     click.option(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, untold_facts
 from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, Target
 from mdtree.exceptions import RowsError
-from mdtree.failure_modes import AXES, REMEDIES, TASKS
+from mdtree.failure_modes import AXES, REMEDIES, TASKS, GridAxis
 from mdtree.labelling import accuracy_of, number_of
 from mdtree.rows import Row
 from mdtree.trees import FEATURES, Leaf
@@ -21,6 +21,8 @@ _NOTHING = 0.05  # points; less is not worth a line
 _FARTHEST = 8.0  # the largest factor by which a fact is changed
 _USUAL = 4.0
 _LARGEST = 1e15  # no fact is larger
+_MIDDLE = {"batch_size": 64.0, "learning_rate": 0.01}  # of the values in use
+_UNUSUAL = 8.0  # times further from the middle: that fact is changed, whatever groups needed
 
 # remedy -> what to do
 _DO = {
@@ -92,8 +94,14 @@ def _test_error(row: Row) -> float | None:
 
 
 def _change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[None, None]:
-    """Choose a known fact to change, by as much as groups like this one needed."""
+    """Choose a known fact to change, by as much as groups like this one needed.
+
+    Of batch size and learning rate, one that is far from the values in use comes first.
+    """
+    unusual = _unusual(remedy, row)
     way = leaf.ways.get(remedy)
+    if unusual is not None and (way is None or way.fact != unusual.fact):
+        return unusual.fact, _FARTHEST if unusual.up == remedy else 1 / _FARTHEST
     if (
         way is not None
         and way.fact is not None
@@ -105,6 +113,21 @@ def _change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[N
         if remedy in (axis.up, axis.down) and number_of(row, axis.fact) is not None:
             return axis.fact, _USUAL if axis.up == remedy else 1 / _USUAL
     return None, None
+
+
+def _unusual(remedy: str, row: Row) -> GridAxis | None:
+    """Return the temperature's knob that is much further from its usual values than the other."""
+    excess: dict[GridAxis, float] = {}  # how far it would have to be turned, as a logarithm
+    for axis in AXES:
+        value = number_of(row, axis.fact)
+        if axis.fact in _MIDDLE and remedy in (axis.up, axis.down) and value and value > 0:
+            factor = math.log(_MIDDLE[axis.fact] / value)
+            excess[axis] = factor if axis.up == remedy else -factor
+    if len(excess) < len(_MIDDLE):
+        return None  # there is nothing to choose
+    second, first = sorted(excess, key=excess.__getitem__)
+    lead = excess[first] - max(excess[second], 0.0)
+    return first if lead >= math.log(_UNUSUAL) else None
 
 
 def advice(

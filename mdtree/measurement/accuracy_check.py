@@ -64,13 +64,17 @@ class AccuracyCheck:
         )
 
 
-def check_accuracy(row: Row, logged: float | None, expected: float | None) -> AccuracyCheck | None:
+def check_accuracy(
+    row: Row, logged: float | None, expected: float | None, *, is_share: bool = False
+) -> AccuracyCheck | None:
     """Compare the test accuracy of a row; None where it was not measured.
 
     Args:
         row: A row whose error rates were measured.
         logged: The accuracy that the trainer logged for these checkpoints, in percent.
         expected: What the user expects, in percent; it replaces what was logged.
+        is_share: The log holds numbers of at most 1, which were taken for shares.  If the measured
+            accuracy is that number in percent, nobody can tell which it was, and it says nothing.
 
     """
     if expected is not None and not 0 <= expected <= _WHOLE:  # NaN is not
@@ -78,11 +82,15 @@ def check_accuracy(row: Row, logged: float | None, expected: float | None) -> Ac
     error = row.quantities.get("test_error")
     if not isinstance(error, Measured):
         return None
+    stderr = error.stderr or 0.0
+    if is_share and logged is not None:
+        distance = abs(100 - error.value - logged / _WHOLE)
+        logged = None if distance <= _ERRORS * stderr + _EXPECTED else logged
     train = row.quantities.get("train_error")
     return AccuracyCheck(
         group=row.group,
         measured=100 - error.value,
-        stderr=error.stderr or 0.0,
+        stderr=stderr,
         train=100 - train.value if isinstance(train, Measured) else None,
         expected=logged if expected is None else expected,
         is_logged=expected is None,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mdtree.checkpoints import (
+    INNER,
     Best,
     Folder,
     Selected,
@@ -99,9 +100,11 @@ def _side_by_side(request: Request) -> Iterator[Folder]:
         for folder in _folders(request, root):
             place = "." if root.is_file() else _place(folder, root)
             joined.setdefault(place, []).extend(folder.files)
-    names = "+".join(as_text(root.name) for root in roots)
+    runs = (root.parent if root.name == INNER else root for root in roots)
+    names = "+".join(as_text(run.name) for run in runs)
+    whole = "." if "." in joined else INNER
     for place, files in joined.items():
-        yield Folder(name=names if place == "." else place, files=tuple(files))
+        yield Folder(name=names if place == whole else place, files=tuple(files))
 
 
 def _folders(request: Request, root: Path) -> Iterator[Folder]:
@@ -150,7 +153,8 @@ def _unnamed(group: FoundGroup, by_name: Mapping[str, Path]) -> str:
     """Tell what numbers without a word count: epochs or steps, if a history decides it."""
     if not group.histories or not group.histories[0].points:
         return "checkpoint"
-    place = _saved_at(group.folder.files[0], group.histories[0], _by_path(by_name))
+    names = {path: name for name, path in by_name.items()}
+    place = _saved_at(group.folder.files[0], group.histories[0], names)
     return "checkpoint" if place is None else place[0]
 
 
@@ -175,11 +179,7 @@ def _with_steps(group: FoundGroup, selected: Selected) -> FoundGroup:
 def _point(history: History, *, is_best: bool) -> HistoryPoint:
     if is_best and history.best is not None:
         return history.best
-    return HistoryPoint(
-        train_loss=history.last("train_loss"),
-        test_loss=history.last("test_loss"),
-        test_accuracy=history.last("test_accuracy"),
-    )
+    return history.final
 
 
 def _stamps(folder: Folder, files: Sequence[Path]) -> Mapping[str, str] | None:
@@ -241,14 +241,10 @@ def _with_records(
 def _histories(
     files: Iterable[Path], records: Iterable[RunRecord], by_name: Mapping[str, Path]
 ) -> Iterator[History]:
-    names = _by_path(by_name)
+    names = {path: name for name, path in by_name.items()}
     for path, record in zip(files, records, strict=True):
         saved = _saved_at(path, record.history, names)
         yield record.history if saved is None else record.history.until(*saved)
-
-
-def _by_path(by_name: Mapping[str, Path]) -> dict[Path, str]:
-    return {path: name for name, path in by_name.items()}
 
 
 def _saved_at(path: Path, history: History, names: Mapping[Path, str]) -> tuple[str, float] | None:

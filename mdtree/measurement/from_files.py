@@ -20,12 +20,25 @@ from mdtree.measurement.plan import group_task
 from mdtree.measurement.request import Request
 from mdtree.metrics import spectrum_of
 from mdtree.regular_file import open_regular
-from mdtree.rows import Fact, GroupFailure, Measured, Row, Value, home_of, mean_over_members
+from mdtree.rows import (
+    Fact,
+    GroupFailure,
+    Measured,
+    Missing,
+    Row,
+    Value,
+    home_of,
+    mean_over_members,
+)
 from mdtree.runs import History, HistoryPoint
 
 __all__ = ["rows_from_files"]
 
 _LARGEST = 1 << 20  # bytes of a config
+_UNDECIDED = (
+    "the logged accuracy may be a share, or percent near the level of chance (a fact says it: "
+    "test_accuracy, in percent)"
+)
 _FEWEST, _MOST = 2, 1_000_000  # classes
 _MATRIX = 2  # dimensions
 _MOST_ITEMS = 10**12  # of a training set
@@ -60,6 +73,7 @@ def _row(group: FoundGroup, request: Request) -> Row:
     failure = None
     quantities: dict[str, Value] = {}
     parameters: int | None = None
+    classes: int | None = None
     try:
         files = _distinct(group, request)
         tensors = {
@@ -76,10 +90,13 @@ def _row(group: FoundGroup, request: Request) -> Row:
             for tensor in first
             if tensor.same_as is None and not tensor.name.endswith(_BUFFERS)
         )
-        quantities |= _chance(_classes(files[0], first))
+        classes = _classes(files[0], first)
+        quantities |= _chance(classes)
     except MdtreeError as error:
         failure = GroupFailure(kind=type(error).__name__, reason=str(error))
     quantities |= _logged(group.points)
+    if classes is not None and any(each.may_be_percent(classes) for each in group.histories):
+        quantities["test_error"] = Missing(missing=_UNDECIDED)
     if group.has_diverged:
         reason = "the last training loss that was logged is NaN or infinite"
         failure = GroupFailure(kind=DivergedError.__name__, reason=reason)

@@ -24,6 +24,7 @@ _ACCURACY = (
     "accuracy_top1",
     "acc_1",
 )
+_NEAR = 3.0  # times the level of chance
 _OF_EPOCHS = re.compile(r"_epoch$")  # Lightning appends it to means over an epoch
 
 
@@ -54,9 +55,10 @@ class HistoryPoint:
     test_loss: float | None = None
     test_accuracy: float | None = None  # percent
     learning_rate: float | None = None
+    is_share: bool = False  # all accuracies of the log are at most 1, and were taken for shares
 
 
-_NUMBERS = tuple(part.name for part in fields(HistoryPoint))
+_NUMBERS = tuple(part.name for part in fields(HistoryPoint) if part.name != "is_share")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,32 @@ class History:
         return None
 
     @property
+    def final(self) -> HistoryPoint:
+        """Return the last known losses and accuracy, which may stand in several lines."""
+        return HistoryPoint(
+            train_loss=self.last("train_loss"),
+            test_loss=self.last("test_loss"),
+            test_accuracy=self.last("test_accuracy"),
+            is_share=any(point.is_share for point in self.points),
+        )
+
+    def may_be_percent(self, classes: int) -> bool:
+        """Return whether accuracies that were taken for shares may be percent at chance level.
+
+        >>> one = History(points=(HistoryPoint(test_accuracy=100.0, is_share=True),))
+        >>> one.may_be_percent(100), one.may_be_percent(10)
+        (True, False)
+        """
+        chance = 100 / classes
+        logged = [point.test_accuracy / 100 for point in self.points if point.test_accuracy]
+        is_share = any(point.is_share for point in self.points)
+        return (
+            is_share
+            and bool(logged)
+            and all(chance / _NEAR <= each <= chance * _NEAR for each in logged)
+        )
+
+    @property
     def diverged(self) -> bool:
         """Whether the last loss that the trainer logged is NaN or infinite."""
         losses = [point.train_loss for point in self.points if point.train_loss is not None]
@@ -131,7 +159,9 @@ def points_from(lines: Iterable[Mapping[Any, Any]]) -> tuple[tuple[HistoryPoint,
     accuracies = [p.test_accuracy for p in points if p.test_accuracy is not None]
     if accuracies and max(accuracies) <= 1:
         points = [
-            p if p.test_accuracy is None else replace(p, test_accuracy=100 * p.test_accuracy)
+            p
+            if p.test_accuracy is None
+            else replace(p, test_accuracy=100 * p.test_accuracy, is_share=True)
             for p in points
         ]
     return tuple(points), note
@@ -139,7 +169,7 @@ def points_from(lines: Iterable[Mapping[Any, Any]]) -> tuple[tuple[HistoryPoint,
 
 def _point(line: Mapping[Any, Any]) -> HistoryPoint | None:
     cells = {_OF_EPOCHS.sub("", _column(name)): value for name, value in line.items()}
-    numbers = {
+    numbers: dict[str, Any] = {
         name: next(
             (number for column in columns if (number := _number(cells.get(column))) is not None),
             None,

@@ -43,6 +43,10 @@ def chosen(names, steps=None):
         (["last.pt", "last_ema.pt"], ["last.pt"]),
         (["model.pt", "model_ema.pt"], ["model.pt"]),
         (["best_epoch_12.pt", "epoch_20.pt"], ["epoch_20.pt"]),
+        # Lightning numbers a file whose name was taken: it is the later one
+        (["last.ckpt", "last-v1.ckpt"], ["last-v1.ckpt"]),
+        ([*LIGHTNING, "last-v9.ckpt", "last-v10.ckpt"], ["last-v10.ckpt"]),
+        (["epoch=4-step=95-v1.ckpt", *LIGHTNING[:2]], ["epoch=4-step=95-v1.ckpt"]),
     ],
 )
 def test_the_last_of_each_run_is_taken(names, last):
@@ -107,8 +111,11 @@ def test_all_steps_come_in_their_order_and_seeds_of_a_step_together():
 
 
 def test_each_nth_step_and_the_last():
-    assert list(chosen(EPOCHS, "every:2")) == ["epoch-1", "epoch-9", "epoch-10"]
-    assert list(chosen(EPOCHS, "every:3")) == ["epoch-1", "epoch-10"]
+    assert list(chosen(EPOCHS, "every:2")) == ["epoch-2", "epoch-10"]
+    assert list(chosen(EPOCHS, "every:3")) == ["epoch-9", "epoch-10"]
+    assert list(chosen(EPOCHS, "every:9")) == ["epoch-10"]
+    numbered = [f"epoch_{epoch}.pt" for epoch in range(1, 13)]
+    assert list(chosen(numbered, "every:5")) == ["epoch-5", "epoch-10", "epoch-12"]
     assert list(chosen(EPOCHS, "every:1")) == list(chosen(EPOCHS, "all"))
 
 

@@ -243,3 +243,22 @@ def test_one_step_alone_has_no_trajectory(mdtree, run):
     assert "trajectories" not in json.loads(ran.out)
     assert mdtree("measure", run, *MEASURE).code == 0
     assert "step" not in (rows(run)["run"].details or {})
+
+
+def test_the_folder_that_lightning_makes_is_called_as_its_run(mdtree, tmp_path):
+    for version in (0, 1):
+        for name in ("epoch=0-step=5.ckpt", "epoch=1-step=10.ckpt"):
+            save(tmp_path / f"version_{version}" / "checkpoints" / name, version)
+    first, second = tmp_path / "version_0", tmp_path / "version_1"
+    for paths, group in (
+        ([first], "version_0"),
+        ([first / "checkpoints"], "version_0"),
+        ([first, second], "version_0+version_1"),
+        ([first / "checkpoints", second / "checkpoints"], "version_0+version_1"),
+    ):
+        ran = mdtree("diagnose", *paths, "--json")
+        assert [each["group"] for each in json.loads(ran.out)["verdicts"]] == [group], ran.err
+    save(first / "final.pt", 3)
+    ran = mdtree("diagnose", first, "--json")
+    names = [each["group"] for each in json.loads(ran.out)["verdicts"]]
+    assert names == ["version_0", "checkpoints"]

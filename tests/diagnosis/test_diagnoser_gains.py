@@ -196,6 +196,15 @@ def change(leaf_ways, expected, **facts):
         ),
         ({"raise_temperature": WAY}, {"learning_rate": "high"}, (None, None, None, None)),
         ({}, {"batch_size": 1}, ("batch_size", None, None, 0.25)),
+        # a learning rate that is 1,000 times too small, and a batch that is 64 times too large
+        ({}, {"batch_size": 64, "learning_rate": 1e-5}, ("learning_rate", 1e-5, 8e-5, 8.0)),
+        (
+            {"raise_temperature": WAY},
+            {"batch_size": 4096, "learning_rate": 0.01},
+            ("batch_size", 4096, 512, 0.125),
+        ),
+        ({}, {"batch_size": 64, "learning_rate": 0.003}, ("batch_size", 64, 16, 0.25)),
+        ({}, {"batch_size": 4096, "learning_rate": 1e-4}, ("batch_size", 4096, 1024, 0.25)),
     ],
 )
 def test_the_fact_that_is_known_is_the_one_to_change(ways, facts, expected):

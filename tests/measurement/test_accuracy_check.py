@@ -66,3 +66,18 @@ def test_a_training_error_far_above_the_test_error_stops(train, stops):
             compared.raise_if_different()
     else:
         compared.raise_if_different()
+
+
+@pytest.mark.parametrize(
+    ("error", "logged", "is_share", "expected"),
+    [
+        (99.0, 100.0, True, None),  # 1.0 was logged: a share, or percent at the level of chance
+        (99.0, 100.0, False, 100.0),  # 100 was logged
+        (90.0, 100.0, True, 100.0),  # chance of ten classes is not 1 %
+        (8.0, 93.0, True, 93.0),
+    ],
+)
+def test_a_log_of_shares_that_may_be_percent_says_nothing(error, logged, is_share, expected):
+    quantities = {"test_error": Measured(value=error, stderr=0.1)}
+    row = Row(format=1, group="g", protocol="standard-1", facts={}, quantities=quantities)
+    assert check_accuracy(row, logged, None, is_share=is_share).expected == expected

@@ -88,3 +88,24 @@ def test_a_link_out_of_the_directory_is_not_read(tmp_path):
     (tmp_path / "run" / "model.pt").symlink_to(tmp_path / "elsewhere.pt")
     (row,) = rows(tmp_path / "run").values()
     assert row.failure.kind == "UnsafeError"
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "error"),
+    [
+        ("1.0 0.9 1.0", None),  # percent at the level of chance, or shares of an easy task
+        ("0.1 0.5 0.9", 10.0),  # a curve that no level of chance explains
+        ("1.0 0.9 1.1", 98.9),  # no share is above 1
+    ],
+)
+def test_an_accuracy_of_one_for_a_hundred_classes_is_not_taken_for_all(tmp_path, accuracies, error):
+    run = tmp_path / "run"
+    run.mkdir()
+    torch.save(torch.nn.Sequential(torch.nn.Linear(8, 100)).state_dict(), run / "model.pt")
+    lines = [f"{epoch},{value}" for epoch, value in enumerate(accuracies.split(), start=1)]
+    (run / "history.csv").write_text("\n".join(["epoch,val_acc", *lines]))
+    value = rows(run)["run"].quantities["test_error"]
+    if error is None:
+        assert "a share, or percent near the level of chance" in value.missing
+    else:
+        assert value.value == pytest.approx(error)
