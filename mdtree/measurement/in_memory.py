@@ -10,17 +10,18 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mdtree.batch import targets
 from mdtree.datasets import Data, Items, as_items, in_memory
 from mdtree.exceptions import DataError, DivergedError, MdtreeError
 from mdtree.landscape import CostMeter, ModelRunner
 from mdtree.losses import build_loss
+from mdtree.measurement.fitting import Fitted, fitted
 from mdtree.measurement.group import joined, quantities_of, versions
 from mdtree.measurement.request import check_metrics
 from mdtree.metrics import MetricInput
-from mdtree.models import Network
+from mdtree.models import Network, head_of
 from mdtree.network import Loss
 from mdtree.recipes import LossSpec, Trust, checked_facts
 from mdtree.rows import DEFAULT_PROTOCOL, Fact, GroupFailure, Provenance, Row, check_protocol
@@ -39,8 +40,8 @@ class ModelsInMemory:
         models: Modules of one architecture; they are copied, and stay as they are.
         train: The training data: (x, y), a dictionary of tensors, a Dataset, or a DataLoader.
         test: The test data, in the same form.
-        loss: `cross_entropy`, `mse`, a module such as `nn.CrossEntropyLoss()`, or a function of
-            (output, batch).
+        loss: A name (`cross_entropy`, `mse`, `causal_lm`, `token_cross_entropy`), a module such as
+            `nn.CrossEntropyLoss()`, or a function of (output, batch).
         facts: What is known of the training: learning_rate, batch_size, steps, ...
 
     """
@@ -84,7 +85,8 @@ class ModelsInMemory:
                 quantities={},
                 failure=GroupFailure(kind=DivergedError.__name__, reason=str(error)),
             )
-        quantities, details, notes = quantities_of(names, metric_input)
+        quantities, details, remarks = quantities_of(names, metric_input)
+        notes = [*self._ready.notes, *remarks]
         data = metric_input.data
         facts = {
             "data_amount": len(data.train),
@@ -113,10 +115,52 @@ class ModelsInMemory:
         )
         return row if earlier is None else joined(earlier, row)
 
-    @cached_property
+    @property
     def _input(self) -> MetricInput:
-        """The copied networks and the data in memory, for all that is measured of them."""
-        models = [self.models] if isinstance(self.models, nn.Module) else list(self.models)
+        """The networks and the data, for all that is measured of them."""
+        ready = self._ready
+        return MetricInput(
+            runner=ready.runner,
+            members=self._weights,
+            data=ready.data,
+            protocol=check_protocol(self.protocol),
+            seed=self.seed,
+            training=None,
+        )
+
+    @cached_property
+    def _ready(self) -> Fitted:
+        """A copy of the network, and the data in memory, held to it."""
+        first = next(iter(self._checked))
+        device = torch.device(pick_device(self.device))
+        network = Network(_copied(first).to(device).eval())
+        runner = ModelRunner(
+            network=network,
+            loss=self._loss(network),
+            batch_size=self.batch_size,
+            device=device,
+        )
+        test = None if self.test is None else _items(self.test, "test")
+        return fitted(runner, Data(_items(self.train, "train"), test))
+
+    @cached_property
+    def _weights(self) -> dict[str, dict[str, Tensor]]:
+        """Copies of the weights of all networks."""
+        device = self._ready.runner.device
+        return {
+            f"model-{number}": {
+                name: tensor.detach().to(device, copy=True)
+                for name, tensor in model.state_dict().items()
+            }
+            for number, model in enumerate(self._checked)
+        }
+
+    @cached_property
+    def _checked(self) -> list[nn.Module]:
+        """The networks, which can be a group."""
+        models: list[Any] = (
+            [self.models] if isinstance(self.models, nn.Module) else list(self.models)
+        )
         if not models or not all(isinstance(model, nn.Module) for model in models):
             kinds = ", ".join(sorted({type(model).__name__ for model in models})) or "none"
             raise MdtreeError(f"models must be a list of torch modules, got {kinds}")
@@ -128,32 +172,11 @@ class ModelsInMemory:
                 "the models have different weights: a group is made of networks of one "
                 "architecture that differ by seed; measure others apart"
             )
-        device = torch.device(pick_device(self.device))
-        network = Network(_copied(models[0]).to(device).eval())
-        weights = {
-            f"model-{number}": {
-                name: tensor.detach().to(device, copy=True)
-                for name, tensor in model.state_dict().items()
-            }
-            for number, model in enumerate(models)
-        }
-        return MetricInput(
-            runner=ModelRunner(
-                network=network, loss=self._loss(), batch_size=self.batch_size, device=device
-            ),
-            members=weights,
-            data=Data(
-                _items(self.train, "train"),
-                None if self.test is None else _items(self.test, "test"),
-            ),
-            protocol=check_protocol(self.protocol),
-            seed=self.seed,
-            training=None,
-        )
+        return models
 
-    def _loss(self) -> Loss:
+    def _loss(self, network: Network) -> Loss:
         if isinstance(self.loss, str):
-            return build_loss(LossSpec(factory=self.loss), _NONE)
+            return build_loss(LossSpec(factory=self.loss), _NONE, head=head_of(network.module))
         if not isinstance(self.loss, Callable):  # type: ignore[arg-type]
             raise MdtreeError(f"loss must be a name or a function, got {type(self.loss).__name__}")
         if isinstance(self.loss, nn.Module):  # such as nn.CrossEntropyLoss()

@@ -61,6 +61,7 @@ class Metric:
 
     name: str
     quantities: tuple[str, ...]  # names in the vocabulary
+    of_tokens: tuple[str, ...] = ()  # names that are measured only where tokens are predicted
     compute: Callable[[MetricInput], MetricResult]
     cost: Callable[[Workload], ComputeCost]
     on_request: bool = False  # measured only if requested by name
