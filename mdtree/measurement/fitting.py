@@ -61,20 +61,27 @@ def _countable(runner: ModelRunner, items: Items, half: str) -> tuple[Items, tup
     """Check the ids of all items, and leave out those in which no token counts."""
     vocabulary = _vocabulary(runner)
     counts: list[Tensor] = []
+    are_seen = True  # whether each label is the token that the network sees there
     for batch in items.batches(runner.batch_size):
         if isinstance(batch, Mapping) and IDS in batch and vocabulary is not None:
             _check_ids(batch[IDS], vocabulary, half)
         if isinstance(runner.loss, TokenLoss):
             counts.append(_counted(runner.loss, batch, half))
+            are_seen = are_seen and _are_seen(runner.loss, batch)
     if not counts:
         return items, ()
     kept = torch.cat(counts).nonzero().squeeze(1)
-    if len(kept) == len(items):
-        return items, ()
     if len(kept) == 0:
         raise DataError(
             f"no token of the {half} data counts: all labels are {_ignored(runner)}, or are padding"
         )
+    if are_seen:
+        raise DataError(
+            f"the {half} labels are the tokens that the network sees, so it predicts nothing: give "
+            "labels (of masked tokens, or the classes of tokens), or name the loss causal_lm"
+        )
+    if len(kept) == len(items):
+        return items, ()
     left = f"{len(items) - len(kept)} of {len(items)} {half} sequences have no token that counts"
     return items.take(kept), (f"{left}, and are left out",)
 
@@ -91,6 +98,15 @@ def _counted(loss: TokenLoss, batch: Batch, half: str) -> Tensor:
                 f"{list(ids.shape)}: there must be one label for each token"
             )
     return counted.sum(1)
+
+
+def _are_seen(loss: TokenLoss, batch: Batch) -> bool:
+    """Return whether the network sees what it is to predict, as if ids were their own labels."""
+    if loss.is_shifted or not isinstance(batch, Mapping) or IDS not in batch:
+        return False
+    labels = loss.labels(batch)
+    ids = batch[IDS]
+    return ids.shape == labels.shape and bool((ids == labels)[loss.counted(labels)].all())
 
 
 def _check_ids(ids: Tensor, vocabulary: int, half: str) -> None:
