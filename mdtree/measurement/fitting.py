@@ -21,7 +21,7 @@ from mdtree.tokens import TokenLoss
 
 __all__ = ["Fitted", "fitted"]
 
-_OUTPUTS = 1 << 29  # bytes of the outputs of a forward pass
+_OUTPUTS = 1 << 28  # bytes of the outputs of a forward pass; a Hessian takes many times as much
 
 
 @dataclass(frozen=True, kw_only=True)
