@@ -12,7 +12,8 @@ from mdtree.landscape import ModelRunner
 from mdtree.losses import build_loss
 from mdtree.measurement.fitting import Fitted, fitted
 from mdtree.measurement.task import GroupTask, describing_folder
-from mdtree.models import Network, build_network, head_of
+from mdtree.models import Network, build_network
+from mdtree.models.heads import head_of
 from mdtree.recipes import Keyed, ModelSpec, Trust, bind
 from mdtree.training.loop import Training
 

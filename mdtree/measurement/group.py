@@ -105,9 +105,10 @@ def _measured(task: GroupTask) -> Row:
         protocol=task.protocol,
         seed=task.seed,
         training=group_training(task),
+        notes=ready.notes,
     )
     quantities, details, remarks = quantities_of(task.metrics, metric_input)
-    notes = [*task.notes, *loaded.notes, *ready.notes, *remarks]
+    notes = [*task.notes, *loaded.notes, *metric_input.notes, *remarks]
     row = Row(
         format=1,
         group=task.group,

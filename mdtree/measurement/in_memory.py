@@ -10,18 +10,19 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mdtree.batch import targets
 from mdtree.datasets import Data, Items, as_items, in_memory
 from mdtree.exceptions import DataError, DivergedError, MdtreeError
 from mdtree.landscape import CostMeter, ModelRunner
 from mdtree.losses import build_loss
-from mdtree.measurement.fitting import Fitted, fitted
+from mdtree.measurement.fitting import fitted
 from mdtree.measurement.group import joined, quantities_of, versions
 from mdtree.measurement.request import check_metrics
 from mdtree.metrics import MetricInput
-from mdtree.models import Network, head_of
+from mdtree.models import Network
+from mdtree.models.heads import head_of
 from mdtree.network import Loss
 from mdtree.recipes import LossSpec, Trust, checked_facts
 from mdtree.rows import DEFAULT_PROTOCOL, Fact, GroupFailure, Provenance, Row, check_protocol
@@ -85,8 +86,7 @@ class ModelsInMemory:
                 quantities={},
                 failure=GroupFailure(kind=DivergedError.__name__, reason=str(error)),
             )
-        quantities, details, remarks = quantities_of(names, metric_input)
-        notes = [*self._ready.notes, *remarks]
+        quantities, details, notes = quantities_of(names, metric_input)
         data = metric_input.data
         facts = {
             "data_amount": len(data.train),
@@ -109,58 +109,16 @@ class ModelsInMemory:
                 seconds=round(time.perf_counter() - started, 3),
                 versions=versions(),
                 passes=metric_input.runner.meter.total.passes,
-                notes=tuple(dict.fromkeys(notes)),
+                notes=tuple(dict.fromkeys((*metric_input.notes, *notes))),
             ),
             details=details or None,
         )
         return row if earlier is None else joined(earlier, row)
 
-    @property
+    @cached_property
     def _input(self) -> MetricInput:
-        """The networks and the data, for all that is measured of them."""
-        ready = self._ready
-        return MetricInput(
-            runner=ready.runner,
-            members=self._weights,
-            data=ready.data,
-            protocol=check_protocol(self.protocol),
-            seed=self.seed,
-            training=None,
-        )
-
-    @cached_property
-    def _ready(self) -> Fitted:
-        """A copy of the network, and the data in memory, held to it."""
-        first = next(iter(self._checked))
-        device = torch.device(pick_device(self.device))
-        network = Network(_copied(first).to(device).eval())
-        runner = ModelRunner(
-            network=network,
-            loss=self._loss(network),
-            batch_size=self.batch_size,
-            device=device,
-        )
-        test = None if self.test is None else _items(self.test, "test")
-        return fitted(runner, Data(_items(self.train, "train"), test))
-
-    @cached_property
-    def _weights(self) -> dict[str, dict[str, Tensor]]:
-        """Copies of the weights of all networks."""
-        device = self._ready.runner.device
-        return {
-            f"model-{number}": {
-                name: tensor.detach().to(device, copy=True)
-                for name, tensor in model.state_dict().items()
-            }
-            for number, model in enumerate(self._checked)
-        }
-
-    @cached_property
-    def _checked(self) -> list[nn.Module]:
-        """The networks, which can be a group."""
-        models: list[Any] = (
-            [self.models] if isinstance(self.models, nn.Module) else list(self.models)
-        )
+        """The copied networks and the data in memory, for all that is measured of them."""
+        models = [self.models] if isinstance(self.models, nn.Module) else list(self.models)
         if not models or not all(isinstance(model, nn.Module) for model in models):
             kinds = ", ".join(sorted({type(model).__name__ for model in models})) or "none"
             raise MdtreeError(f"models must be a list of torch modules, got {kinds}")
@@ -172,7 +130,29 @@ class ModelsInMemory:
                 "the models have different weights: a group is made of networks of one "
                 "architecture that differ by seed; measure others apart"
             )
-        return models
+        device = torch.device(pick_device(self.device))
+        network = Network(_copied(models[0]).to(device).eval())
+        weights = {
+            f"model-{number}": {
+                name: tensor.detach().to(device, copy=True)
+                for name, tensor in model.state_dict().items()
+            }
+            for number, model in enumerate(models)
+        }
+        runner = ModelRunner(
+            network=network, loss=self._loss(network), batch_size=self.batch_size, device=device
+        )
+        test = None if self.test is None else _items(self.test, "test")
+        ready = fitted(runner, Data(_items(self.train, "train"), test))
+        return MetricInput(
+            runner=ready.runner,
+            members=weights,
+            data=ready.data,
+            notes=ready.notes,
+            protocol=check_protocol(self.protocol),
+            seed=self.seed,
+            training=None,
+        )
 
     def _loss(self, network: Network) -> Loss:
         if isinstance(self.loss, str):

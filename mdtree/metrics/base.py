@@ -27,6 +27,7 @@ class MetricInput:
     protocol: str
     seed: int
     training: Training | None = None  # how the members were trained, if the recipe says it
+    notes: tuple[str, ...] = ()  # what was left out of the data
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,6 @@ from torch import nn
 from mdtree.exceptions import RecipeError
 from mdtree.factory import asked_to_fetch, call, fetching_nothing, find
 from mdtree.messages import nearest
-from mdtree.models.heads import Head, head_of
 from mdtree.models.huggingface import from_folder
 from mdtree.models.resnet import resnet18
 from mdtree.models.small import cnn, mlp
@@ -22,14 +21,12 @@ from mdtree.runtime.torchvision import torchvision
 
 __all__ = [
     "MODELS",
-    "Head",
     "Network",
     "Run",
     "Weights",
     "build_model",
     "build_network",
     "cnn",
-    "head_of",
     "mlp",
     "resnet18",
 ]

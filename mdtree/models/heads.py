@@ -11,9 +11,9 @@ from typing import Literal
 
 from torch import nn
 
-__all__ = ["Head", "head_of"]
+__all__ = ["HeadKind", "head_of"]
 
-Head = Literal["next token", "tokens", "class", "regression", "several classes"]
+HeadKind = Literal["next token", "tokens", "class", "regression", "several classes"]
 
 _TOKENS = re.compile(
     r"(ForMaskedLM|ForTokenClassification|ForConditionalGeneration|WithLMHeadModel|"
@@ -23,7 +23,7 @@ _NEXT_TOKEN = re.compile(r"(ForCausalLM|LMHeadModel)$")
 _ITEM = re.compile(r"For\w*Classification$")
 
 
-def head_of(module: nn.Module) -> Head | None:
+def head_of(module: nn.Module) -> HeadKind | None:
     """Return what a network predicts; None if its class does not say it."""
     config = getattr(module, "config", None)
     if config is None:
@@ -38,7 +38,7 @@ def head_of(module: nn.Module) -> Head | None:
     return None
 
 
-def _of_item(config: object) -> Head:
+def _of_item(config: object) -> HeadKind:
     problem = getattr(config, "problem_type", None)
     if problem == "multi_label_classification":
         return "several classes"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from mdtree.models import head_of
+from mdtree.models.heads import head_of
 from tests.support.language import bert, gpt2
 
 
