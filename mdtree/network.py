@@ -105,10 +105,13 @@ class Network:
     def _accepted(self) -> frozenset[str] | None:
         """The names of the module's inputs; None: it takes any.
 
-        Networks of transformers pass what they do not know on, so only their named inputs count.
+        Networks of transformers pass what they do not know on, so only their named inputs count;
+        adapters of PEFT take what the network in them takes.
         """
+        adapted = getattr(self.module, "get_base_model", None)
+        module = adapted() if callable(adapted) else self.module
         try:
-            parameters = inspect.signature(self.module.forward).parameters.values()
+            parameters = inspect.signature(module.forward).parameters.values()
         except (TypeError, ValueError):  # a compiled module may have no signature
             return None
         takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
