@@ -2,6 +2,8 @@
 
 (x, y)                                       called as model(x)
 {"input_ids": .., "mask": .., "labels": ..}  called as model(input_ids=.., mask=..)
+
+Token ids without labels are their own labels, as a causal language model needs them.
 """
 
 from __future__ import annotations
@@ -18,11 +20,26 @@ from mdtree.runtime.requirements import refuse_older
 
 refuse_older("torch", torch.__version__)  # nothing is measured without a batch
 
-__all__ = ["LABELS", "Batch", "as_batch", "describe", "inputs", "size", "targets", "to_device"]
+__all__ = [
+    "IDS",
+    "IGNORED",
+    "LABELS",
+    "MASK",
+    "Batch",
+    "as_batch",
+    "describe",
+    "inputs",
+    "size",
+    "targets",
+    "to_device",
+]
 
 Batch = tuple[Tensor, Tensor] | Mapping[str, Tensor]
 
 LABELS = ("labels", "label")  # keys of the targets in a dictionary
+IDS = "input_ids"  # key of the tokens of a sequence
+MASK = "attention_mask"  # key of what is no padding
+IGNORED = -100  # label of tokens that do not count, as in torch and transformers
 
 _LEVELS = 3  # of nesting that an error message describes
 _SHOWN = 6  # entries of a long value that an error message lists
@@ -31,23 +48,51 @@ _SHOWN = 6  # entries of a long value that an error message lists
 def as_batch(value: Any) -> Batch:
     """Check what a data set or loader yielded, and return it as a batch.
 
+    Entries of a dictionary that are no tensors, such as texts beside their tokens, are left out.
+
     Raises:
         DataError: It is neither (x, y) nor a dictionary of tensors with labels.
     """
     if isinstance(value, Mapping):
-        labels = [value[label] for label in LABELS if label in value]
-        tensors = all(isinstance(inner, Tensor) for inner in value.values())
-        if not labels or not tensors or labels[0].dim() == 0:
-            raise DataError(
-                "a batch that is a dictionary must contain only tensors, one of them named "
-                f"'labels'; got {describe(value)}"
-            )
-        return dict(value)
+        return _with_labels(value)
     if isinstance(value, tuple | list) and len(value) == 2:  # noqa: PLR2004 - (x, y)
         x, y = value
         if isinstance(x, Tensor) and isinstance(y, Tensor) and x.shape[:1] == y.shape[:1] != ():
             return x, y
     raise DataError(f"a batch must be (x, y) or a dictionary of tensors, got {describe(value)}")
+
+
+def _with_labels(value: Mapping[Any, Any]) -> dict[str, Tensor]:
+    tensors = {key: inner for key, inner in value.items() if isinstance(inner, Tensor)}
+    if IDS in tensors:
+        _check_ids(tensors[IDS])
+        if not any(label in value for label in LABELS):
+            tensors[LABELS[0]] = _own_labels(tensors)
+    labels = [tensors[label] for label in LABELS if label in tensors]
+    if not labels or labels[0].dim() == 0 or len(tensors) == 1:
+        raise DataError(
+            "a batch that is a dictionary must contain tensors, one of them named "
+            f"'labels'; got {describe(value)}"
+        )
+    return tensors
+
+
+def _own_labels(tensors: Mapping[str, Tensor]) -> Tensor:
+    """Return the ids as labels, except where the mask says that they are padding."""
+    ids, mask = tensors[IDS], tensors.get(MASK)
+    if mask is None:
+        return ids
+    if mask.shape != ids.shape:
+        raise DataError(f"{MASK} must have the shape of {IDS}, got {describe(tensors)}")
+    return ids.masked_fill(mask == 0, IGNORED)
+
+
+def _check_ids(ids: Tensor) -> None:
+    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool or ids.dim() == 0:
+        raise DataError(
+            f"{IDS} must be whole numbers, (items, tokens), got {describe(ids)}: save the ids of "
+            "the tokenizer as int64"
+        )
 
 
 def targets(batch: Batch) -> Tensor:

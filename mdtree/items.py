@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from mdtree.batch import LABELS, Batch, as_batch, size, targets
+from mdtree.batch import IDS, IGNORED, LABELS, MASK, Batch, as_batch, size, targets
 from mdtree.exceptions import DataError
 
 __all__ = ["DatasetItems", "Items", "TensorItems", "in_memory"]
@@ -156,7 +156,7 @@ def in_memory(items: Items) -> Items:
     try:
         return TensorItems(_joined(batches))
     except RuntimeError:
-        return items  # batches of different lengths (padded text) stay as they are
+        return items  # batches of different shapes stay as they are
 
 
 def _bytes(batch: Batch) -> int:
@@ -172,5 +172,24 @@ def _joined(batches: list[Batch]) -> Batch:
     pairs = [batch for batch in batches if isinstance(batch, tuple)]
     if pairs:
         return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
-    named = [batch for batch in batches if isinstance(batch, Mapping)]
+    named = _of_one_length([batch for batch in batches if isinstance(batch, Mapping)])
     return {key: torch.cat([batch[key] for batch in named]) for key in named[0]}
+
+
+def _of_one_length(batches: list[Mapping[str, Tensor]]) -> list[Mapping[str, Tensor]]:
+    """Pad batches of sequences, each of which was padded by itself, where a mask hides padding."""
+    if not all(IDS in batch and MASK in batch for batch in batches):
+        return batches
+    longest = max(batch[IDS].shape[-1] for batch in batches)
+    return [
+        {key: _padded(key, tensor, batch[IDS].shape, longest) for key, tensor in batch.items()}
+        for batch in batches
+    ]
+
+
+def _padded(key: str, tensor: Tensor, shape: torch.Size, longest: int) -> Tensor:
+    """Pad a tensor that has one number for each token."""
+    missing = longest - shape[-1]
+    if tensor.shape != shape or missing == 0:
+        return tensor
+    return torch.nn.functional.pad(tensor, (0, missing), value=IGNORED if key in LABELS else 0)

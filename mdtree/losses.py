@@ -1,4 +1,8 @@
-"""Losses: functions of (output, batch) that return one number per item, or the mean."""
+"""Losses: functions of (output, batch) that return one number per item, or the mean.
+
+`cross_entropy` is that of what a network of transformers predicts by its own name: the class of an
+item, of each token, or the next token; a head for a regression has the squared error.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,29 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdtree.batch import Batch, targets
-from mdtree.exceptions import RecipeError
+from mdtree.batch import IGNORED, Batch, describe, targets
+from mdtree.exceptions import DataError, RecipeError
 from mdtree.factory import call, find
 from mdtree.messages import nearest
 from mdtree.network import Loss
 from mdtree.recipes import LossSpec, Trust
+from mdtree.tokens import TokenLoss
 
 __all__ = ["LOSSES", "Loss", "build_loss"]
+
+_OF_TOKENS = 3  # dimensions of an output with classes for each token
 
 
 def cross_entropy(*, label_smoothing: float = 0.0) -> Loss:
     """Classification: -log softmax(output)[target]."""
 
     def loss(output: Tensor, batch: Batch) -> Tensor:
+        if output.dim() == _OF_TOKENS and targets(batch).dim() == _OF_TOKENS - 1:
+            raise DataError(
+                f"an output {describe(output)} for labels {describe(targets(batch))} needs the "
+                "loss causal_lm (the next token is predicted) or token_cross_entropy (a label for "
+                "each token)"
+            )
         return F.cross_entropy(
             output, targets(batch), reduction="none", label_smoothing=label_smoothing
         )
@@ -39,19 +52,39 @@ def mse() -> Loss:
     return loss
 
 
+def causal_lm(*, ignore_index: int = IGNORED, label_smoothing: float = 0.0) -> TokenLoss:
+    """Causal language models: the output at each token predicts the label of the next."""
+    return TokenLoss(is_shifted=True, ignore_index=ignore_index, label_smoothing=label_smoothing)
+
+
+def token_cross_entropy(*, ignore_index: int = IGNORED, label_smoothing: float = 0.0) -> TokenLoss:
+    """Masked language models, and classes of tokens: the output at each token has its own label."""
+    return TokenLoss(is_shifted=False, ignore_index=ignore_index, label_smoothing=label_smoothing)
+
+
 LOSSES: dict[str, Callable[..., Loss]] = {
     "cross_entropy": cross_entropy,
     "mse": mse,
+    "causal_lm": causal_lm,
+    "token_cross_entropy": token_cross_entropy,
 }
+_OF_HEADS: dict[str, str] = {"next token": "causal_lm", "tokens": "token_cross_entropy"}
 
 
-def build_loss(spec: LossSpec, trust: Trust) -> Loss:
+def build_loss(spec: LossSpec, trust: Trust, *, head: str | None = None) -> Loss:
     """Build the loss of a recipe; `pkg.module:name` names a factory that returns the function.
+
+    Args:
+        spec: The loss of the recipe.
+        trust: Which factories the recipe may use.
+        head: What the network predicts, if its own name says it: `cross_entropy` is that of it.
 
     Raises:
         RecipeError: The loss is unknown, or its factory does not return a function.
         UntrustedError: The recipe may not use this factory.
     """
+    if head is not None and spec.factory == "cross_entropy":
+        spec = _of_head(spec, head)
     if ":" in spec.factory:
         loss: Any = call(find(spec.factory, trust), spec.kwargs, spec.factory)
     elif spec.factory in LOSSES:
@@ -67,3 +100,14 @@ def build_loss(spec: LossSpec, trust: Trust) -> Loss:
             f"got a {type(loss).__name__}"
         )
     return loss  # type: ignore[no-any-return]
+
+
+def _of_head(spec: LossSpec, head: str) -> LossSpec:
+    if head == "regression":
+        return LossSpec(factory="mse")
+    if head == "several classes":
+        raise RecipeError(
+            "the network gives each item several classes (multi_label_classification), which has "
+            "no loss of a name: name a function of your own, --loss pkg.module:name"
+        )
+    return spec.model_copy(update={"factory": _OF_HEADS.get(head, spec.factory)})

@@ -6,6 +6,7 @@ checkpoint, a point on a curve between two checkpoints, or several seeds at once
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Network:
         Raises:
             DataError: The module cannot run on the batch, or not with one output per item.
         """
-        positional, named = inputs(batch)
+        positional, named = self._inputs(batch)
         with _explained(batch):
             output = functional_call(
                 self.module, self._once(weights), positional, named, tie_weights=self._is_tied
@@ -67,10 +68,29 @@ class Network:
 
     def trained(self, batch: Batch) -> Tensor:
         """Run the module at its own weights, as in training."""
-        positional, named = inputs(batch)
+        positional, named = self._inputs(batch)
         with _explained(batch):
             output = self.module(*positional, **named)
         return _logits(output, batch)
+
+    def unused(self, batch: Batch) -> list[str]:
+        """List the entries of a batch that are not given to the module, such as a row number."""
+        named = inputs(batch)[1]
+        return [name for name in named if name not in self._taken(named)]
+
+    def _inputs(self, batch: Batch) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
+        positional, named = inputs(batch)
+        return positional, self._taken(named) if named else named
+
+    def _taken(self, named: dict[str, Tensor]) -> dict[str, Any]:
+        """Leave out what the module does not take; if it takes nothing, its own error says so."""
+        accepted = self._accepted
+        if accepted is None:
+            return named
+        taken: dict[str, Any] = {n: tensor for n, tensor in named.items() if n in accepted}
+        if taken and "use_cache" in accepted and _is_of_transformers(self.module):
+            taken["use_cache"] = False  # it serves to write text, and takes memory
+        return taken or named
 
     def _once(self, weights: Weights) -> dict[str, Tensor]:
         first = self._first_names
@@ -82,12 +102,35 @@ class Network:
         return bool(self._first_names)
 
     @cached_property
+    def _accepted(self) -> frozenset[str] | None:
+        """The names of the module's inputs; None: it takes any.
+
+        Networks of transformers pass what they do not know on, so only their named inputs count;
+        adapters of PEFT take what the network in them takes.
+        """
+        adapted = getattr(self.module, "get_base_model", None)
+        module = adapted() if callable(adapted) else self.module
+        try:
+            parameters = inspect.signature(module.forward).parameters.values()
+        except (TypeError, ValueError):  # a compiled module may have no signature
+            return None
+        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+        if takes_any and not _is_of_transformers(self.module):
+            return None
+        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        return frozenset(each.name for each in parameters if each.kind in kinds)
+
+    @cached_property
     def _first_names(self) -> dict[str, str]:
         """Map the later names of shared tensors to their first."""
         tensors = self.module.state_dict(keep_vars=True)
         first: dict[int, str] = {}
         names = {name: first.setdefault(id(tensor), name) for name, tensor in tensors.items()}
         return {name: other for name, other in names.items() if other != name}
+
+
+def _is_of_transformers(module: nn.Module) -> bool:
+    return hasattr(module, "get_input_embeddings") and hasattr(module, "config")
 
 
 class _Holder(nn.Module):

@@ -87,3 +87,32 @@ def test_a_value_inside_itself_again_and_again_is_described_in_a_few_words():
     assert len(describe(nested)) < 1000
     assert describe([[[1]]]) == "(((int)))"
     assert describe([[[[1]]]]) == "(((list)))"
+
+
+def test_ids_without_labels_are_their_own_except_for_padding():
+    ids, mask = torch.tensor([[5, 6], [7, 0]]), torch.tensor([[1, 1], [1, 0]])
+    assert targets(as_batch({"input_ids": ids})).tolist() == ids.tolist()
+    batch = as_batch({"input_ids": ids, "attention_mask": mask})
+    assert targets(batch).tolist() == [[5, 6], [7, -100]]
+    assert list(inputs(batch)[1]) == ["input_ids", "attention_mask"]
+
+
+def test_labels_that_are_given_are_never_replaced():
+    batch = as_batch({"input_ids": torch.zeros(2, 3).long(), "label": Y[:2]})
+    assert targets(batch).tolist() == [2, 0]
+
+
+def test_texts_beside_tensors_are_left_out():
+    batch = as_batch({"x": X, "labels": Y, "text": ["a", "b", "c"], "row": 3})
+    assert list(batch) == ["x", "labels"]
+
+
+@pytest.mark.parametrize("ids", [X, X > 1, torch.tensor(1)])
+def test_ids_are_whole_numbers(ids):
+    with pytest.raises(DataError, match="input_ids must be whole numbers"):
+        as_batch({"input_ids": ids, "labels": Y})
+
+
+def test_a_mask_of_another_shape_hides_nothing():
+    with pytest.raises(DataError, match="attention_mask must have the shape of input_ids"):
+        as_batch({"input_ids": torch.zeros(2, 3).long(), "attention_mask": torch.ones(2, 1)})

@@ -74,7 +74,11 @@ def test_a_loss_of_your_own_is_made_by_its_factory():
     ("factory", "kwargs", "words"),
     [
         ("cross_entrop", {}, ["'cross_entrop' is unknown", "did you mean 'cross_entropy'?"]),
-        ("hinge", {}, ["known: cross_entropy, mse, or pkg.module:name"]),
+        (
+            "hinge",
+            {},
+            ["known: cross_entropy, mse, causal_lm, token_cross_entropy, or pkg.module:name"],
+        ),
         ("mse", {"reduction": "sum"}, ["reduction", "takes nothing"]),
         ("cross_entropy", {"label_smothing": 1}, ["did you mean 'label_smoothing'?"]),
         ("tests.test_losses:not_a_loss", {}, ["function of (output, batch)", "got a int"]),
@@ -93,4 +97,4 @@ def test_a_recipe_found_beside_checkpoints_may_not_name_a_loss_of_its_own():
 
 
 def test_the_table_of_losses_is_what_the_message_names():
-    assert list(LOSSES) == ["cross_entropy", "mse"]
+    assert list(LOSSES) == ["cross_entropy", "mse", "causal_lm", "token_cross_entropy"]

@@ -166,3 +166,27 @@ def test_running_out_of_memory_is_not_called_a_fault_of_the_data():
     model = Named(exhausted)
     with pytest.raises(torch.OutOfMemoryError):
         Network(model)(model.state_dict(), (torch.ones(3, 2), LABELS[:3]))
+
+
+class Scaled(nn.Module):
+    def forward(self, x, scale=1):
+        return x * scale
+
+
+class TakesAll(nn.Module):
+    def forward(self, x, **others):
+        return x + sum(others.values())
+
+
+def test_entries_that_a_module_does_not_take_are_left_out_and_listed():
+    batch = {"x": torch.ones(2, 1), "row": torch.arange(2), "labels": torch.zeros(2)}
+    network = Network(Scaled())
+    assert network({}, batch).tolist() == network.trained(batch).tolist() == [[1], [1]]
+    assert network.unused(batch) == ["row"]
+
+
+def test_a_module_that_takes_any_entry_is_given_all():
+    batch = {"x": torch.ones(2, 1), "more": torch.ones(2, 1), "labels": torch.zeros(2)}
+    network = Network(TakesAll())
+    assert network({}, batch).tolist() == [[2], [2]]
+    assert network.unused(batch) == []

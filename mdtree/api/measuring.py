@@ -67,7 +67,8 @@ def measure(
         models: instead of a directory: modules in memory that differ only by seed.
         train: their training data: (x, y), a dictionary of tensors, a Dataset or a DataLoader.
         test: their test data, in the same form.
-        loss: `cross_entropy`, `mse`, or a function of (output, batch).
+        loss: `cross_entropy` (for networks of transformers, of what they predict), `mse`,
+            `causal_lm`, `token_cross_entropy`, or a function of (output, batch).
 
     Returns:
         One row for each group, in a list that a notebook shows as a table.  A group that could not

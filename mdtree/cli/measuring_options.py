@@ -83,8 +83,8 @@ _OPTIONS = (
     ),
     click.option(
         "--data",
-        help="Without a recipe: the training data, a .npz or .pt file (the test data: --data-arg "
-        "test=FILE), pkg.module:factory, or digits.",
+        help="Without a recipe: the training data, a .npz, .pt, .safetensors or .jsonl file (the "
+        "test data: --data-arg test=FILE), pkg.module:factory, or digits.",
     ),
     click.option("--data-arg", multiple=True, metavar="KEY=VALUE", help="An argument of the data."),
     click.option("--loss", help="Without a recipe: the loss."),
@@ -199,7 +199,7 @@ def _content(options: dict[str, Any]) -> dict[str, Any]:
             "--model needs --data: a .npz or .pt file with the training data (and --data-arg "
             "test=FILE), pkg.module:factory, or digits for those of scikit-learn"
         )
-    if source.endswith((".npz", ".pt", ".pth")):
+    if source.endswith((".npz", ".pt", ".pth", ".safetensors", ".jsonl")):
         data |= {"source": "tensors", "train": source}
     else:
         data["source"] = source

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
-from mdtree.batch import as_batch, describe
+from mdtree.batch import Batch, as_batch, describe
 from mdtree.datasets.animals import animal_files, animals
 from mdtree.datasets.digits import digits
 from mdtree.datasets.files import from_file
 from mdtree.datasets.pictures import from_folders, from_torchvision
 from mdtree.datasets.sample import with_label_noise, with_subset
+from mdtree.datasets.tokens import is_sequence, padded
 from mdtree.exceptions import DataError
 from mdtree.factory import call, find
 from mdtree.items import DatasetItems, Items, TensorItems, in_memory
@@ -173,9 +174,11 @@ def as_items(data: Any, source: str) -> Items:
     """Convert tensors, a dictionary of tensors, a Dataset or a DataLoader to items."""
     if isinstance(data, TensorItems | DatasetItems):
         return data
+    if isinstance(data, list) and data and all(is_sequence(example) for example in data):
+        return TensorItems(as_batch(padded(data, source)))
     if isinstance(data, tuple | list | Mapping):
-        return TensorItems(as_batch(data))
-    collate: Callable[[list[Any]], Any] = default_collate
+        return TensorItems(_of_one_length(as_batch(data), source))
+    collate: Callable[[list[Any]], Any] = _collated
     if isinstance(data, DataLoader):
         data, collate = data.dataset, data.collate_fn
     sized = hasattr(data, "__len__") and hasattr(data, "__getitem__")
@@ -185,6 +188,20 @@ def as_items(data: Any, source: str) -> Items:
             f"length, or a DataLoader of one; got {describe(data)}"
         )
     return DatasetItems(data, torch.arange(len(data)), collate=collate)
+
+
+def _collated(examples: list[Any]) -> Any:
+    """Join the items of a batch; sequences of ids are padded."""
+    return padded(examples) if is_sequence(examples[0]) else default_collate(examples)
+
+
+def _of_one_length(batch: Batch, source: str) -> Batch:
+    """Refuse named tensors of different numbers of items."""
+    if isinstance(batch, Mapping):
+        lengths = {key: len(tensor) if tensor.dim() else None for key, tensor in batch.items()}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"{source}: entries must have the same length, got {lengths}")
+    return batch
 
 
 def _transformed(items: TensorItems, spec: Transform, trust: Trust) -> TensorItems:

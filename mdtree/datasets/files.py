@@ -1,4 +1,4 @@
-"""Data in files: arrays (.npz) or tensors (.pt), read without running code from them.
+"""Data in files: arrays (.npz), tensors (.pt, .safetensors), or ids (.jsonl); no code is run.
 
 Reading takes memory in proportion to the file: a tensor must not repeat stored values (a stride of
 0 turns one byte into a gigabyte), and compressed arrays must not become a thousand times as large.
@@ -15,9 +15,11 @@ from typing import IO, Any
 
 import numpy as np
 import torch
+from safetensors.torch import load
 from torch import Tensor
 
-from mdtree.batch import LABELS, as_batch, describe
+from mdtree.batch import IDS, LABELS, MASK, as_batch, describe
+from mdtree.datasets.tokens import from_lines, is_lines
 from mdtree.exceptions import DataError
 from mdtree.items import TensorItems
 from mdtree.regular_file import open_regular
@@ -29,11 +31,14 @@ _BYTE = 255.0
 _LARGEST = 1 << 30  # bytes that data may always take in memory,
 _RATIO = 100  # or this many times the file: bytes become floats, and are compressed up to 20 times
 _SHARED = 4  # how often all tensors together may use the bytes of the file
+_NEVER_IMAGES = ("y", *LABELS, IDS, MASK)
 _HOW = "write it with numpy.savez, or with torch.save after .contiguous()"
 
 
 def from_file(path: Path) -> TensorItems:
     """Read a file with entries `x` and `y`, or with one entry for each model input and `labels`.
+
+    Token ids (`input_ids`) without labels are their own labels.
 
     Raises:
         DataError: The file cannot be read, or does not contain such tensors.
@@ -63,6 +68,8 @@ def from_file(path: Path) -> TensorItems:
     try:
         return TensorItems(as_batch(tensors))
     except DataError as error:
+        if IDS in tensors:
+            raise DataError(f"data file {path}: {error}") from error
         raise DataError(
             f"data file {path} must contain x and y, or named inputs and labels; "
             f"got {', '.join(tensors)}"
@@ -77,15 +84,25 @@ def check_file(path: Path) -> None:
 def _read(path: Path) -> Any:
     try:
         with open_regular(path) as file:  # once: what is checked is what is read
+            if is_lines(file):
+                return from_lines(path, file, _size(file))
+            if _is_safetensors(file):
+                return load(file.read())
             return _arrays(file) if _checked(path, file) else _tensors(path, file)
     except DataError:
         raise
+    except IsADirectoryError as error:
+        raise DataError(
+            f"data file {path} cannot be read: {error.strerror}; of a data set of the package "
+            "datasets, write a file: dataset.to_json('train.jsonl')"
+        ) from error
     except OSError as error:
         raise DataError(f"data file {path} cannot be read: {error.strerror or error}") from error
     except Exception as error:
         # damage shows itself anywhere in the readers: BadZipFile, EOFError, KeyError, zlib.error
         raise DataError(
-            f"data file {path} is neither .npz nor tensors written by torch.save: {_reason(error)}"
+            f"data file {path} is neither .npz nor tensors written by torch.save (or safetensors, "
+            f"or lines of JSON): {_reason(error)}"
         ) from error
 
 
@@ -109,6 +126,13 @@ def _checked(path: Path, file: IO[bytes]) -> bool:
 
 def _size(file: IO[bytes]) -> int:
     return os.fstat(file.fileno()).st_size
+
+
+def _is_safetensors(file: IO[bytes]) -> bool:
+    """Return whether a file begins with the length of a header, and a header."""
+    head = file.read(9)
+    file.seek(0)
+    return head[8:] == b"{" and int.from_bytes(head[:8], "little") <= _size(file) - 8
 
 
 def _arrays(file: IO[bytes]) -> dict[str, Tensor]:
@@ -165,7 +189,7 @@ def _reason(error: Exception) -> str:
 
 
 def _is_image(tensor: Tensor, key: str) -> bool:
-    return tensor.dtype == torch.uint8 and tensor.dim() > 1 and key not in ("y", *LABELS)
+    return tensor.dtype == torch.uint8 and tensor.dim() > 1 and key not in _NEVER_IMAGES
 
 
 def _width(tensor: Tensor, key: str) -> int:

@@ -24,6 +24,7 @@ from mdtree.landscape.curves.training import (
     TrainedCurve,
     train_curve,
 )
+from mdtree.landscape.decisions import item_means
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.parameters import ParameterLayout, trainable_parameters
 from mdtree.landscape.predictions import Predictions, predict
@@ -66,6 +67,7 @@ __all__ = [
     "estimate_trace",
     "generator",
     "has_statistics",
+    "item_means",
     "lanczos",
     "mean_loss",
     "mixed_sample",

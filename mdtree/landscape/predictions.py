@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mdtree.batch import size, targets
+from mdtree.batch import size
 from mdtree.items import Items
 from mdtree.landscape.cost import ComputeCost
+from mdtree.landscape.decisions import decisions, item_means
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.runner import ModelRunner
-from mdtree.landscape.score import check_classes
 from mdtree.network import Run
 
 __all__ = ["Predictions", "predict"]
@@ -20,11 +20,19 @@ __all__ = ["Predictions", "predict"]
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """The predictions of one network for all items of a classification task."""
+    """The predictions of one network for all items of a classification task.
 
-    probabilities: Tensor  # (n, classes)
-    labels: Tensor  # (n,)
+    There are m decisions: one for each item, or one for each counted token, item after item.
+    """
+
+    probabilities: Tensor  # (m, classes)
+    labels: Tensor  # (m,)
     losses: Tensor | None  # (n,) float64; None: the loss only returns means of batches
+    numbers: Tensor | None = None  # (n,) of decisions; None: one for each item
+
+    def item_means(self, values: Tensor) -> Tensor:
+        """Average numbers of decisions (m,) within each item."""
+        return item_means(values, self.numbers)
 
 
 def predict(runner: ModelRunner, items: Items, run: Run) -> Predictions | None:
@@ -49,6 +57,7 @@ def _run(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Predic
     probabilities: list[Tensor] = []
     labels: list[Tensor] = []
     losses: list[Tensor] = []
+    numbers: list[Tensor] = []
     each = True
     with torch.inference_mode():
         for raw in items.batches(batch_size):
@@ -56,14 +65,19 @@ def _run(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Predic
                 return None
             batch = runner.place(raw)
             output = run(batch)
-            check_classes(raw, output)
+            decided = decisions(runner, raw, output)
+            assert decided is not None
+            if decided.numbers is not None:
+                numbers.append(decided.numbers)
             loss = runner.losses(output, batch)
             each &= loss.dim() == 1
             losses.append(loss.expand(size(batch)))
-            probabilities.append(output.double().softmax(1).float().cpu())
-            labels.append(targets(batch).cpu())
+            listed = decided.listed(output)
+            probabilities.append(listed.double().softmax(1).float().cpu())
+            labels.append(decided.listed(decided.labels).cpu())
     return Predictions(
         probabilities=torch.cat(probabilities),
         labels=torch.cat(labels),
         losses=torch.cat(losses).cpu().double() if each else None,
+        numbers=torch.cat(numbers) if numbers else None,
     )

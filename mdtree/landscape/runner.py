@@ -13,6 +13,7 @@ from mdtree.exceptions import DataError
 from mdtree.items import Items, TensorItems
 from mdtree.landscape.cost import CostMeter
 from mdtree.network import Loss, Network
+from mdtree.tokens import TokenLoss
 
 __all__ = ["ModelRunner"]
 
@@ -26,6 +27,7 @@ class ModelRunner:
     batch_size: int  # items per forward pass
     device: torch.device
     dtype: torch.dtype | None = None  # of the inputs; None: that of the data
+    output_bytes: int = 0  # of one item, where outputs are so large that they must be counted
     meter: CostMeter = field(default_factory=CostMeter)
 
     def batches(self, items: Items, batch_size: int | None = None) -> Iterator[Batch]:
@@ -69,7 +71,9 @@ class ModelRunner:
         return loss
 
     def is_classification(self, batch: Batch) -> bool:
-        """Return whether the targets are class numbers, one per item."""
+        """Return whether the targets are class numbers, one per item or per token."""
+        if isinstance(self.loss, TokenLoss):
+            return True
         labels = targets(batch)
         return labels.dim() == 1 and not labels.is_floating_point()
 

@@ -1,4 +1,7 @@
-"""The score of a network: which items are wrong, and the loss of each."""
+"""The score of a network: which items are wrong, and the loss of each.
+
+Where tokens have classes, an item is wrong by the share of its counted tokens that are.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mdtree.batch import Batch, describe, size, targets
-from mdtree.exceptions import DataError
+from mdtree.batch import size
 from mdtree.items import Items
 from mdtree.landscape.cost import ComputeCost
+from mdtree.landscape.decisions import decisions
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.runner import ModelRunner
 from mdtree.network import Run
 
-__all__ = ["Score", "check_classes", "score"]
+__all__ = ["Score", "score"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
     """The score of one network on all items."""
 
-    wrong: Tensor | None  # (n,) 0, 1, or NaN if an output is; None: the targets are not classes
+    wrong: Tensor | None  # (n,) 0 to 1, or NaN if an output is; None: the targets are not classes
     losses: Tensor  # (n,) float64
     each: bool  # False: the loss only returns means of batches
 
@@ -32,10 +35,18 @@ class Score:
         assert self.wrong is not None
         return 100 * float(self.wrong.double().mean())
 
-    def error_stderr(self) -> float:
-        """Compute the binomial standard error of the error, in percent."""
-        share = self.error() / 100
-        return 100 * math.sqrt(share * (1 - share) / len(self.losses))
+    def error_stderr(self) -> float | None:
+        """Compute the standard error of the error, in percent: sqrt(p (1-p) / n) for 0 and 1.
+
+        Of shares of tokens it is sd / sqrt(n), since the tokens of an item are not independent.
+        """
+        assert self.wrong is not None
+        if bool(((self.wrong == 0) | (self.wrong == 1)).all()):
+            share = self.error() / 100
+            return 100 * math.sqrt(share * (1 - share) / len(self.wrong))
+        if len(self.wrong) == 1:
+            return None
+        return 100 * float(self.wrong.double().std()) / math.sqrt(len(self.wrong))
 
     def mean_loss(self) -> float:
         """Compute the mean loss over the items."""
@@ -75,9 +86,9 @@ def _score(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Scor
         for raw in items.batches(batch_size):
             batch = runner.place(raw)
             output = run(batch)
-            if runner.is_classification(raw):
-                check_classes(raw, output)
-                wrong.append(_wrong(output, targets(batch)))
+            decided = decisions(runner, raw, output)
+            if decided is not None:
+                wrong.append(decided.wrong())
             loss = runner.losses(output, batch)
             each &= loss.dim() == 1
             losses.append(loss.expand(size(batch)))
@@ -86,23 +97,3 @@ def _score(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Scor
         losses=torch.cat(losses).cpu().double(),
         each=each,
     )
-
-
-def _wrong(output: Tensor, labels: Tensor) -> Tensor:
-    """Compare the class of the largest output with the label; NaN outputs give NaN."""
-    largest, predicted = output.max(1)
-    return (predicted != labels).float().masked_fill(largest.isnan(), math.nan)
-
-
-def check_classes(batch: Batch, output: Tensor) -> None:
-    """Check labels against outputs: a GPU would abort on a wrong label without a reason."""
-    labels = targets(batch)
-    if output.dim() != 2:  # noqa: PLR2004 - items and classes
-        raise DataError(f"class numbers need outputs of (items, classes), got {describe(output)}")
-    lowest, highest = (int(label) for label in torch.aminmax(labels))
-    if lowest < 0 or highest >= output.shape[1]:
-        raise DataError(
-            f"the labels are from {lowest} to {highest}, but the network has {output.shape[1]} "
-            "outputs: check the number of classes in model.kwargs, and the data "
-            "(targets of a regression must be floats)"
-        )

@@ -11,12 +11,21 @@ from mdtree.checkpoints import is_adapter, read_adapter_config, trained_labels
 from mdtree.datasets import Data, clear_shared_data, shared_data
 from mdtree.landscape import ModelRunner
 from mdtree.losses import build_loss
+from mdtree.measurement.fitting import Fitted, fitted
 from mdtree.measurement.task import GroupTask, describing_folder
 from mdtree.models import Head, Network, build_network
+from mdtree.models.heads import head_of
 from mdtree.recipes import Keyed, ModelSpec, Trust, bind
 from mdtree.training.loop import Training
 
-__all__ = ["clear_caches", "group_data", "group_network", "group_runner", "group_training"]
+__all__ = [
+    "clear_caches",
+    "group_data",
+    "group_fitted",
+    "group_network",
+    "group_runner",
+    "group_training",
+]
 
 
 def group_network(task: GroupTask) -> Network:
@@ -33,7 +42,9 @@ def group_runner(task: GroupTask) -> ModelRunner:
     network.module.to(device)
     return ModelRunner(
         network=network,
-        loss=build_loss(bind(task.recipe.loss, task.facts), task.trust),
+        loss=build_loss(
+            bind(task.recipe.loss, task.facts), task.trust, head=head_of(network.module)
+        ),
         batch_size=task.recipe.batch_size,
         device=device,
         dtype=None if task.dtype is None else getattr(torch, task.dtype),
@@ -50,6 +61,11 @@ def group_data(task: GroupTask) -> Data:
         allow_download=task.allow_download,
         digest=task.data_digest,
     )
+
+
+def group_fitted(task: GroupTask) -> Fitted:
+    """Hold the group's data to its network."""
+    return fitted(group_runner(task), group_data(task))
 
 
 def group_training(task: GroupTask) -> Training | None:

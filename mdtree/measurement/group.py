@@ -15,7 +15,7 @@ from torch import Tensor
 from mdtree.checkpoints import Checkpoint, fetched
 from mdtree.datasets import Data
 from mdtree.exceptions import MdtreeError
-from mdtree.measurement.builders import group_data, group_network, group_runner, group_training
+from mdtree.measurement.builders import group_fitted, group_network, group_training
 from mdtree.measurement.members import Members, check_names, load_members
 from mdtree.measurement.task import GroupTask, row_digest
 from mdtree.metrics import METRICS, MetricInput
@@ -97,17 +97,19 @@ def _measured(task: GroupTask) -> Row:
     network = group_network(task)
     loaded = load_members(task, network)
     _check_unchanged(task, loaded)
-    data = group_data(task)
+    ready = group_fitted(task)
+    data = ready.data
     metric_input = MetricInput(
-        runner=group_runner(task),
+        runner=ready.runner,
         members={member.name: _placed(member, task) for member in loaded.distinct},
         data=data,
         protocol=task.protocol,
         seed=task.seed,
         training=group_training(task),
+        notes=ready.notes,
     )
     quantities, details, remarks = quantities_of(task.metrics, metric_input)
-    notes = [*task.notes, *loaded.notes, *remarks]
+    notes = [*task.notes, *loaded.notes, *metric_input.notes, *remarks]
     row = Row(
         format=1,
         group=task.group,

@@ -17,10 +17,12 @@ from mdtree.datasets import Data, Items, as_items, in_memory
 from mdtree.exceptions import DataError, DivergedError, MdtreeError
 from mdtree.landscape import CostMeter, ModelRunner
 from mdtree.losses import build_loss
+from mdtree.measurement.fitting import fitted
 from mdtree.measurement.group import joined, quantities_of, versions
 from mdtree.measurement.request import check_metrics
 from mdtree.metrics import MetricInput
 from mdtree.models import Network
+from mdtree.models.heads import head_of
 from mdtree.network import Loss
 from mdtree.recipes import LossSpec, Trust, checked_facts
 from mdtree.rows import DEFAULT_PROTOCOL, Fact, GroupFailure, Provenance, Row, check_protocol
@@ -39,8 +41,8 @@ class ModelsInMemory:
         models: Modules of one architecture; they are copied, and stay as they are.
         train: The training data: (x, y), a dictionary of tensors, a Dataset, or a DataLoader.
         test: The test data, in the same form.
-        loss: `cross_entropy`, `mse`, a module such as `nn.CrossEntropyLoss()`, or a function of
-            (output, batch).
+        loss: A name (`cross_entropy`, `mse`, `causal_lm`, `token_cross_entropy`), a module such as
+            `nn.CrossEntropyLoss()`, or a function of (output, batch).
         facts: What is known of the training: learning_rate, batch_size, steps, ...
 
     """
@@ -109,7 +111,7 @@ class ModelsInMemory:
                 seconds=round(time.perf_counter() - started, 3),
                 versions=versions(),
                 passes=metric_input.runner.meter.total.passes,
-                notes=tuple(dict.fromkeys(notes)),
+                notes=tuple(dict.fromkeys((*metric_input.notes, *notes))),
             ),
             details=details or None,
         )
@@ -149,27 +151,28 @@ class ModelsInMemory:
             }
             for number, model in enumerate(models)
         }
+        runner = ModelRunner(
+            network=network,
+            loss=self._loss(network),
+            batch_size=self.batch_size,
+            device=device,
+            dtype=torch.float32 if is_half else None,
+        )
+        test = None if self.test is None else _items(self.test, "test")
+        ready = fitted(runner, Data(_items(self.train, "train"), test))
         return MetricInput(
-            runner=ModelRunner(
-                network=network,
-                loss=self._loss(),
-                batch_size=self.batch_size,
-                device=device,
-                dtype=torch.float32 if is_half else None,
-            ),
+            runner=ready.runner,
             members=weights,
-            data=Data(
-                _items(self.train, "train"),
-                None if self.test is None else _items(self.test, "test"),
-            ),
+            data=ready.data,
+            notes=ready.notes,
             protocol=check_protocol(self.protocol),
             seed=self.seed,
             training=None,
         )
 
-    def _loss(self) -> Loss:
+    def _loss(self, network: Network) -> Loss:
         if isinstance(self.loss, str):
-            return build_loss(LossSpec(factory=self.loss), _NONE)
+            return build_loss(LossSpec(factory=self.loss), _NONE, head=head_of(network.module))
         if not isinstance(self.loss, Callable):  # type: ignore[arg-type]
             raise MdtreeError(f"loss must be a name or a function, got {type(self.loss).__name__}")
         if isinstance(self.loss, nn.Module):  # such as nn.CrossEntropyLoss()

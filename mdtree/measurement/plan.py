@@ -9,7 +9,7 @@ from mdtree.checkpoints import file_digest, snapshots
 from mdtree.datasets import data_digest
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape import ComputeCost
-from mdtree.measurement.builders import group_data, group_runner, group_training
+from mdtree.measurement.builders import group_fitted, group_training
 from mdtree.measurement.found_groups import FoundGroup, check_groups, find
 from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.request import Request
@@ -135,7 +135,8 @@ def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
         if not item.pending or item.fault is not None:
             continue
         task = item.task
-        data = group_data(task)
+        ready = group_fitted(task)
+        data = ready.data
         work = Workload(
             members=len(item.members),
             train_items=len(data.train),
@@ -147,7 +148,7 @@ def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
         costs = {name: METRICS[name].cost(work) for name in task.metrics}
         model = bind(task.recipe.model, task.facts).model_dump_json()
         if model not in speeds:
-            speeds[model] = measure_speed(group_runner(task), data.train)
+            speeds[model] = measure_speed(ready.runner, data.train)
         yield Cost(
             group=task.group,
             passes=sum(costs.values(), ComputeCost()).passes,

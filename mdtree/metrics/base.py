@@ -27,6 +27,7 @@ class MetricInput:
     protocol: str
     seed: int
     training: Training | None = None  # how the members were trained, if the recipe says it
+    notes: tuple[str, ...] = ()  # what was left out of the data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ class Metric:
 
     name: str
     quantities: tuple[str, ...]  # names in the vocabulary
+    of_tokens: tuple[str, ...] = ()  # names that are measured only where tokens are predicted
     compute: Callable[[MetricInput], MetricResult]
     cost: Callable[[Workload], ComputeCost]
     on_request: bool = False  # measured only if requested by name

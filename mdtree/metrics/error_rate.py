@@ -2,6 +2,10 @@
 
     error = 100 * (wrong items) / n                      in percent
     loss  = (1/n) * sum_i loss_i                         in nats for cross entropy
+    perplexity = exp(loss)                               where tokens are predicted
+
+Where tokens are predicted, items are sequences: item i is wrong by the share of its counted tokens
+whose largest output is another one, and loss_i is the mean over them.
 
 One value per member, then the mean over members, with its standard error.  For a single member the
 standard error is sqrt(p (1-p) / n) for the error, and sd(loss_i) / sqrt(n) for the loss.  Both
@@ -10,6 +14,7 @@ protocols measure these quantities in the same way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 
@@ -18,6 +23,7 @@ from mdtree.landscape import ComputeCost, Score, derive_seed, preserved_state, s
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.models import Run
 from mdtree.rows import Missing, Value, mean_over_members
+from mdtree.tokens import TokenLoss
 
 __all__ = ["ERROR_RATE"]
 
@@ -43,6 +49,8 @@ def compute(metric_input: MetricInput) -> MetricResult:
         values[f"{half}_loss"] = mean_over_members(
             [score.mean_loss() for score in scores], single_stderr=scores[0].loss_stderr()
         )
+        if isinstance(metric_input.runner.loss, TokenLoss):
+            values[f"{half}_perplexity"] = _perplexity(metric_input.runner.loss, scores)
     return MetricResult(values)
 
 
@@ -59,6 +67,24 @@ def _error(scores: list[Score]) -> Value:
     )
 
 
+def _perplexity(loss: TokenLoss, scores: list[Score]) -> Value:
+    """Compute exp(loss) of each member; of one, its standard error is exp(loss) times its own."""
+    if loss.label_smoothing:
+        return Missing(missing="a loss with smoothed labels is not the log of a perplexity")
+    perplexities = [_exp(score.mean_loss()) for score in scores]
+    stderr = scores[0].loss_stderr()
+    return mean_over_members(
+        perplexities, single_stderr=None if stderr is None else perplexities[0] * stderr
+    )
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
 def _scores(
     metric_input: MetricInput, halves: Mapping[str, Items | None], run: Run
 ) -> dict[str, Score]:
@@ -72,6 +98,7 @@ def _scores(
 ERROR_RATE = Metric(
     name="error_rate",
     quantities=("train_error", "test_error", "train_loss", "test_loss"),
+    of_tokens=("train_perplexity", "test_perplexity"),
     compute=compute,
     cost=cost,
 )

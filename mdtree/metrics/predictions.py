@@ -13,6 +13,10 @@ name with the prefix `train_`.  The ensemble removes what differs between seeds:
 variance, and what remains is bias (and label noise).  At most 10,000 items of each half are used,
 the same for all members.  Both protocols measure these quantities in the same way.
 
+Where tokens are predicted, classes are tokens, and numbers are averaged within each sequence first.
+p_c are the shares of all counted test tokens, each sequence with the same weight.  Fewer sequences
+are used where the probabilities of one member would take more than half a gigabyte.
+
 The value is the mean over members or pairs.  Its standard error is taken over items, which is the
 larger one for small test sets and does not need three members.
 """
@@ -40,11 +44,13 @@ from mdtree.landscape import (
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.models import Run
 from mdtree.rows import Measured, Missing, Value
+from mdtree.tokens import TokenLoss
 
 __all__ = ["PREDICTIONS"]
 
 _ITEMS = 10_000
 _TAIL = 0.1  # share of the items
+_MEMORY = 1 << 29  # bytes of probabilities of one member
 
 _OF_PAIRS = ("ensemble_gain", "disagreement")
 _OF_ONE = ("overconfidence", "loss_tail")
@@ -73,7 +79,8 @@ def compute(metric_input: MetricInput) -> MetricResult:
             continue
         of_half = _half([member[half] for member in members])
         values |= {prefix + name: value for name, value in of_half.items()}
-    return MetricResult({**_chance(members[0].get("test")), **values})
+    chance = _chance(_test_labels(metric_input, members[0].get("test")))
+    return MetricResult({**chance, **values}, notes=_notes(data, halves))
 
 
 def cost(work: Workload) -> ComputeCost:
@@ -86,7 +93,22 @@ def _drawn(metric_input: MetricInput, half: str, items: Items | None) -> Items |
     if items is None:
         return None
     source = generator(metric_input.seed, "prediction items", half)
-    return draw(metric_input.runner, items, _ITEMS, source)
+    runner, count = metric_input.runner, _ITEMS
+    if runner.output_bytes:
+        count = min(count, max(_MEMORY // runner.output_bytes, 1))
+    return draw(runner, items, count, source)
+
+
+def _notes(data: Mapping[str, Items | None], halves: Mapping[str, Items | None]) -> tuple[str, ...]:
+    """Return what was left out for lack of memory."""
+    return tuple(
+        f"quantities of predictions: on {len(drawn)} of {len(items)} {half} items, whose "
+        "probabilities fit into memory"
+        for half, items in data.items()
+        if items is not None
+        and (drawn := halves[half]) is not None
+        and len(drawn) < min(len(items), _ITEMS)
+    )
 
 
 def _all(
@@ -121,21 +143,22 @@ def _wrong(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 
 def _ensemble_gain(members: Sequence[Predictions]) -> Value:
-    labels = members[0].labels
+    first = members[0]
+    labels = first.labels
     alone = torch.stack([_wrong(member.probabilities, labels) for member in members]).mean(0)
     together = torch.stack([member.probabilities for member in members]).mean(0)
-    return _mean([alone - _wrong(together, labels)])
+    return _mean([first.item_means(alone - _wrong(together, labels))])
 
 
 def _disagreement(members: Sequence[Predictions]) -> Value:
     classes = [member.probabilities.argmax(1) for member in members]
     pairs = [(a != b).double() for a, b in itertools.combinations(classes, 2)]
-    return _mean([torch.stack(pairs).mean(0)])
+    return _mean([members[0].item_means(torch.stack(pairs).mean(0))])
 
 
 def _overconfidence(member: Predictions) -> Tensor:
     right = 1 - _wrong(member.probabilities, member.labels)
-    return member.probabilities.max(1).values.double() - right
+    return member.item_means(member.probabilities.max(1).values.double() - right)
 
 
 def _tail(members: Sequence[Tensor | None]) -> Value:
@@ -169,11 +192,25 @@ def _mean(members: Sequence[Tensor]) -> Value:
     )
 
 
-def _chance(test: Predictions | None) -> dict[str, Value]:
-    if test is None:
+def _test_labels(metric_input: MetricInput, test: Predictions | None) -> list[Tensor] | None:
+    """Return the test labels in parts of equal weight; None where there are no classes."""
+    loss = metric_input.runner.loss
+    if test is None or metric_input.data.test is None:
+        return None
+    if not isinstance(loss, TokenLoss):
+        return [test.labels]
+    all_labels = map(loss.labels, metric_input.data.test.batches(metric_input.runner.batch_size))
+    return [item[loss.counted(item)] for labels in all_labels for item in labels]
+
+
+def _chance(parts: list[Tensor] | None) -> dict[str, Value]:
+    if parts is None:
         missing = Missing(missing="needs test items whose targets are class numbers")
         return {"chance_error": missing, "chance_loss": missing}
-    shares = torch.bincount(test.labels).double() / len(test.labels)
+    labels = torch.cat(parts)
+    usual = len(labels) / len(parts)
+    weights = [torch.full(part.shape, usual / len(part), dtype=torch.float64) for part in parts]
+    shares = torch.bincount(labels, weights=torch.cat(weights)) / len(labels)
     return {
         "chance_error": Measured(value=100 * (1 - float(shares.max()))),
         "chance_loss": Measured(value=float(torch.special.entr(shares).sum())),

@@ -15,6 +15,9 @@ themselves networks that fit them are similar.  Stored BatchNorm statistics.
 The value is the mean over pairs, its standard error sd / sqrt(pairs).  Pairs that share a member
 are not independent, so this underestimates rather than overestimates the error.  For a single pair
 it is taken over items: the jackknife for cka, sqrt(p (1-p) / n) for agreement.
+
+Where tokens are predicted, the output of an item is the mean over its counted tokens, and an item
+agrees by the share of them that do.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ from mdtree.landscape import (
     cka_stderr,
     derive_seed,
     generator,
+    item_means,
     mixed_sample,
     outputs,
     preserved_state,
@@ -190,9 +194,10 @@ def _agreement(member_outputs: dict[str, Outputs]) -> Value:
     first, second = (output.classes for output in member_outputs.values())
     if first is None or second is None:
         return Missing(missing="needs class numbers as targets, and one output per class")
-    share = float((first == second).double().mean())
-    stderr = math.sqrt(share * (1 - share) / len(first))
-    return Measured(value=100 * share, stderr=100 * stderr)
+    numbers = next(iter(member_outputs.values())).numbers
+    equal = item_means((first == second).double(), numbers)
+    stderr = float(equal.std(correction=0)) / math.sqrt(len(equal))
+    return Measured(value=100 * float(equal.mean()), stderr=100 * stderr)
 
 
 def _distance(metric_input: MetricInput, a: str, b: str) -> Value:

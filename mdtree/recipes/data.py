@@ -88,7 +88,10 @@ class Images(Source):
 
 
 class Tensors(Source):
-    """Files of arrays (.npz) or tensors (.pt): `x` and `y`, or one entry for each model input."""
+    """Files of arrays (.npz), tensors (.pt, .safetensors), or token ids (.jsonl).
+
+    Entries are `x` and `y`, or one for each model input, and `labels`.
+    """
 
     source: Literal["tensors"] = "tensors"
     train: Path

@@ -13,7 +13,8 @@ from mdtree.rows.loading import (
 )
 from mdtree.rows.parquet import write_parquet
 from mdtree.rows.protocols import DEFAULT_PROTOCOL, PROTOCOLS, check_protocol
-from mdtree.rows.quantities import QUANTITIES, Quantity
+from mdtree.rows.quantities import QUANTITIES
+from mdtree.rows.quantity import Quantity
 from mdtree.rows.reading import (
     Damaged,
     Index,

@@ -1,30 +1,15 @@
 """The vocabulary of quantities: each number that mdtree can measure, and what it means.
 
 The words beside a number in a table, a report or an explanation come from here and from nowhere
-else.  `published` is the column that holds the quantity in the tables of the MD tree paper
-(Zhou et al., ICML 2024); where those hold natural logarithms, `published_log` says so.
+else.  Those of the weights alone are listed in `spectrum_quantities`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mdtree.rows.quantity import Quantity
+from mdtree.rows.spectrum_quantities import SPECTRUM
 
-__all__ = ["QUANTITIES", "Quantity"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quantity:
-    """One measurable number of a group."""
-
-    name: str
-    unit: str  # as printed behind the number; empty for a plain number
-    meaning: str  # one line
-    low: str  # what a low value says
-    high: str  # what a high value says
-    metric: str  # the metric that measures it
-    published: str | None = None  # column in the published tables
-    published_log: bool = False  # that column holds the natural logarithm of the mean over seeds
-
+__all__ = ["QUANTITIES"]
 
 _LIST = (
     Quantity(
@@ -62,6 +47,22 @@ _LIST = (
         high="predictions on new data are wrong, or wrong with confidence",
         metric="error_rate",
         published="test_loss",
+    ),
+    Quantity(
+        name="train_perplexity",
+        unit="",
+        meaning="exponential of the training loss: among how many tokens the network hesitates",
+        low="the training data are fitted with confidence",
+        high="the training data are not fitted",
+        metric="error_rate",
+    ),
+    Quantity(
+        name="test_perplexity",
+        unit="",
+        meaning="exponential of the test loss: among how many tokens the network hesitates",
+        low="new text is predicted well",
+        high="new text is predicted badly, or wrongly with confidence",
+        metric="error_rate",
     ),
     Quantity(
         name="hessian_top",
@@ -158,102 +159,7 @@ _LIST = (
         high="the networks have moved far apart",
         metric="similarity",
     ),
-    Quantity(
-        name="alpha",
-        unit="",
-        meaning="power-law exponent of the tail of the weight spectra, mean over layers",
-        low="strong correlations in the weights: well trained, or over-trained below 2",
-        high="weak correlations: layers are under-trained, above all over 6",
-        metric="spectrum",
-    ),
-    Quantity(
-        name="alpha_hat",
-        unit="",
-        meaning="alpha times log10 of the largest eigenvalue, mean over layers",
-        low="in a series of one architecture, the better models",
-        high="in a series of one architecture, the worse models",
-        metric="spectrum",
-    ),
-    Quantity(
-        name="log_norm",
-        unit="",
-        meaning="log10 of the squared Frobenius norm of the weights, mean over layers",
-        low="small weights",
-        high="large weights",
-        metric="spectrum",
-    ),
-    Quantity(
-        name="log_spectral_norm",
-        unit="",
-        meaning="log10 of the largest eigenvalue of the weights, mean over layers",
-        low="no direction is amplified much",
-        high="some direction is amplified strongly",
-        metric="spectrum",
-    ),
-    Quantity(
-        name="log_alpha_norm",
-        unit="",
-        meaning="log10 of the sum of the eigenvalues to the power alpha, mean over layers",
-        low="in a series of one architecture, the better models",
-        high="in a series of one architecture, the worse models",
-        metric="spectrum",
-    ),
-    Quantity(
-        name="stable_rank",
-        unit="",
-        meaning="squared Frobenius norm over largest eigenvalue, mean over layers",
-        low="few directions carry the weights",
-        high="the weights are spread over many directions",
-        metric="spectrum",
-    ),
-    Quantity(
-        name="soft_rank",
-        unit="",
-        meaning="edge of a random matrix over the largest eigenvalue, mean over layers",
-        low="strong structure stands out of the noise",
-        high="the weights look like noise",
-        metric="spectrum",
-    ),
-    Quantity(
-        name="alpha_median",
-        unit="",
-        meaning="power-law exponent, median over layers",
-        low="strong correlations in the weights",
-        high="weak correlations: layers are under-trained",
-        metric="spectrum",
-    ),
-    Quantity(
-        name="alpha_drift",
-        unit="",
-        meaning="slope of alpha from the first layer to the last (Correlation Flow)",
-        low="correlations hold through all layers",
-        high="correlations get lost with depth",
-        metric="spectrum",
-    ),
-    Quantity(
-        name="alpha_above_6",
-        unit="%",
-        meaning="share of layers with alpha above 6",
-        low="all layers are trained",
-        high="many layers are under-trained",
-        metric="spectrum",
-    ),
-    Quantity(
-        name="random_like",
-        unit="%",
-        meaning="share of layers with no eigenvalue above the edge of a random matrix",
-        low="all layers have learnt something",
-        high="many layers are as they were before training",
-        metric="spectrum",
-    ),
-    Quantity(
-        name="traps",
-        unit="%",
-        meaning="share of layers with single huge weights (correlation traps)",
-        low="no weight stands alone",
-        high="single weights have grown out of proportion",
-        metric="spectrum",
-    ),
+    *SPECTRUM,
     Quantity(
         name="fork_barrier",
         unit="%",

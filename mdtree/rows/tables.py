@@ -17,7 +17,8 @@ from mdtree.exceptions import RowsError
 from mdtree.rows.atomic import atomic_file
 from mdtree.rows.columns import NAMES, STDERR, table_columns
 from mdtree.rows.facts import FACTS, TEXT_FACTS, Fact, check_facts
-from mdtree.rows.quantities import QUANTITIES, Quantity
+from mdtree.rows.quantities import QUANTITIES
+from mdtree.rows.quantity import Quantity
 from mdtree.rows.row import Measured, Missing, Row, Value
 
 __all__ = ["Imported", "csv_lines", "is_table", "rows_from_csv", "rows_to_csv", "write_csv"]

@@ -262,9 +262,7 @@ def test_quantised_tensors_are_refused(tmp_path):
 
 def test_views_of_what_the_file_holds_are_read(tmp_path):
     x = torch.arange(12.0).reshape(3, 4)
-    torch.save(
-        {"input_ids": x, "wanted": x, "labels": x.T[:3], "mask": x[:, 1:]}, tmp_path / "d.pt"
-    )
+    torch.save({"values": x, "wanted": x, "labels": x.T[:3], "mask": x[:, 1:]}, tmp_path / "d.pt")
     tensors = from_file(tmp_path / "d.pt").all
     assert torch.equal(x, tensors["wanted"])
     assert torch.equal(x.T[:3], tensors["labels"])

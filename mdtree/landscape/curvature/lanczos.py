@@ -27,6 +27,7 @@ __all__ = ["LanczosResult", "lanczos"]
 
 Product = Callable[[Tensor], Tensor]
 _ROWS = 16  # initial size of the basis; few matrices need more
+_MEMORY = 6 << 30  # bytes of the basis: 60 vectors of 26 million numbers, 16 of 100 million
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,8 @@ def lanczos(
 ) -> LanczosResult:
     """Run Lanczos until the largest eigenvalue is known within the tolerance.
 
+    All vectors are kept, so there are fewer steps where they would take more than 6 GiB.
+
     Args:
         product: Multiplies a vector by the matrix.
         start: The start vector.
@@ -77,8 +80,10 @@ def lanczos(
         Ritz values and vectors; `converged` says whether the tolerance was reached.
     """
     nothing = torch.finfo(start.dtype).eps ** (2 / 3)  # relative to the largest eigenvalue
-    steps = min(steps, len(start))
-    basis = start.new_empty(min(steps, _ROWS), len(start))
+    fitting = max(_MEMORY // (len(start) * start.element_size()), 2)
+    rows = min(steps, len(start), fitting if fitting < steps else _ROWS)  # large ones never grow
+    steps = min(steps, len(start), fitting)
+    basis = start.new_empty(rows, len(start))
     basis[0] = start / torch.linalg.vector_norm(start)
     alphas: list[float] = []
     betas: list[float] = []

@@ -23,6 +23,7 @@ from torch import Tensor
 __all__ = ["Trace", "estimate_trace"]
 
 Products = Callable[[Tensor], Tensor]
+_MEMORY = 1 << 30  # bytes of the probes that are drawn at a time, if more than one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +57,11 @@ def estimate_trace(
         tolerance: The largest standard error, relative to the trace.
         least: The minimal number of probes, which a standard error needs.
         budget: The maximal number of probes.
-        block: Probes that are drawn at a time.
+        block: Probes that are drawn at a time; fewer where they would take more than 1 GiB.
     """
     forms: list[float] = []
     size = basis.shape[1]
+    block = min(block, max(_MEMORY // (size * basis.element_size()), 1))
     if len(basis) == size:
         return Trace(value=inside, stderr=0.0, probes=0, converged=True)
     while True:

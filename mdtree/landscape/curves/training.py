@@ -118,9 +118,11 @@ class _Walk:
             leaf.requires_grad_()
             leaf.grad = gradient
         self.weights = path.at(0) | self.leaves
-        self.together = how.batch_size  # items per pass; fewer if memory runs out
         # BatchNorm needs the statistics of the whole batch
         self.divisible = not has_statistics(runner.network.module)
+        limited = self.divisible and runner.output_bytes > 0
+        # items per pass; fewer if memory runs out
+        self.together = min(how.batch_size, runner.batch_size) if limited else how.batch_size
         self.other = [  # tensors that are not trained and differ between the ends
             name
             for name, tensor in path.start.items()

@@ -3,7 +3,8 @@
     x = lambda * x_i + (1 - lambda) * x_j         lambda ~ Beta(16, 16), j: a random partner
 
 On the training items themselves, networks that fit them have the same outputs; between the items
-their outputs may differ.
+their outputs may differ.  Where tokens have classes, the features of an item are the mean of the
+probabilities of its counted tokens.
 Zhang et al. 2018, mixup, arXiv 1710.09412.
 """
 
@@ -16,11 +17,13 @@ from torch import Tensor
 
 from mdtree.items import Items, TensorItems, in_memory
 from mdtree.landscape.cost import ComputeCost
+from mdtree.landscape.decisions import decisions
 from mdtree.landscape.oom import within_memory
 from mdtree.landscape.runner import ModelRunner
 from mdtree.landscape.seeding import draw
 from mdtree.landscape.similarity.cka import Kernel
 from mdtree.network import Run
+from mdtree.tokens import TokenLoss
 
 __all__ = ["Outputs", "mixed_sample", "outputs"]
 
@@ -32,8 +35,9 @@ class Outputs:
     """The outputs of one network on a sample, reduced to what is compared."""
 
     kernel: Kernel | None  # of probabilities (classification) or outputs; None: there is a fault
-    classes: Tensor | None  # (n,) predicted classes; None: not a classification
+    classes: Tensor | None  # (m,) predicted classes; None: not a classification
     fault: str | None = None  # "the outputs ..."
+    numbers: Tensor | None = None  # (n,) of classes, where each counted token has one
 
 
 def mixed_sample(
@@ -80,10 +84,18 @@ def outputs(runner: ModelRunner, items: Items, run: Run) -> Outputs:
         items: The items.
         run: The network at its weights, from `Network.with_weights`.
     """
-    output = within_memory(lambda size: _run(runner, items, run, size), runner.batch_size)
+    work = _tokens if isinstance(runner.loss, TokenLoss) else _items
+    result: Outputs = within_memory(lambda size: work(runner, items, run, size), runner.batch_size)
     runner.meter.add(ComputeCost(forward=len(items)))
-    if output is None:
+    return result
+
+
+def _items(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Outputs:
+    with torch.inference_mode():
+        parts = [_floating(run(batch)).cpu() for batch in runner.batches(items, batch_size)]
+    if len({part.shape[1:] for part in parts}) > 1:
         return Outputs(kernel=None, classes=None, fault="differ in size from batch to batch")
+    output = torch.cat(parts)
     if not bool(output.isfinite().all()):
         return Outputs(kernel=None, classes=None, fault="are not finite")
     is_class = output.dim() == 2 and runner.is_classification(next(items.batches(1)))  # noqa: PLR2004
@@ -92,11 +104,21 @@ def outputs(runner: ModelRunner, items: Items, run: Run) -> Outputs:
     return Outputs(kernel=Kernel.of(output.softmax(1)), classes=output.argmax(1))
 
 
-def _run(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Tensor | None:
+def _tokens(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Outputs:
+    """Pool each batch at once: probabilities of all tokens would fill the memory."""
+    features, classes, numbers = [], [], []
     with torch.inference_mode():
-        parts = [_floating(run(batch)).cpu() for batch in runner.batches(items, batch_size)]
-    shapes = {part.shape[1:] for part in parts}
-    return torch.cat(parts) if len(shapes) == 1 else None
+        for raw in items.batches(batch_size):
+            decided = decisions(runner, raw, run(runner.place(raw)))
+            assert decided is not None
+            assert decided.numbers is not None
+            features.append(decided.mean(decided.output.softmax(-1)).cpu())
+            classes.append(decided.listed(decided.output.argmax(-1)).cpu())
+            numbers.append(decided.numbers)
+    pooled = torch.cat(features)
+    if not bool(pooled.isfinite().all()):
+        return Outputs(kernel=None, classes=None, fault="are not finite")
+    return Outputs(kernel=Kernel.of(pooled), classes=torch.cat(classes), numbers=torch.cat(numbers))
 
 
 def _floating(output: Tensor) -> Tensor:

@@ -168,3 +168,13 @@ def test_float32_stays_orthonormal_over_many_steps_of_a_steep_spectrum():
     assert orthonormal(ritz.basis, 1e-5)
     assert pytest.approx(1000, rel=1e-5) == ritz.top
     assert ritz.values.min() > -1e-3
+
+
+def test_there_are_fewer_steps_where_the_vectors_would_fill_the_memory(monkeypatch):
+    matrix = symmetric(torch.randn(N))
+    free = run(matrix, steps=7)
+    monkeypatch.setattr("mdtree.landscape.curvature.lanczos._MEMORY", 7 * N * 8 + 5)
+    limited = run(matrix, steps=30)
+    assert not limited.converged
+    assert len(limited.basis) == 7
+    assert np.allclose(free.values, limited.values)
