@@ -91,7 +91,6 @@ UNSETTLED = [  # names, and what --steps last takes of them
     (["best.pt", "0.pt", "1.pt"], "1.pt"),
     (["best.pt", "swa.pt"], None),
     (["val_loss=0.53.ckpt", "val_loss=0.61.ckpt"], None),
-    (["epoch=3-step=400.ckpt", "epoch=3-step=400-v1.ckpt"], "epoch=3-step=400-v1.ckpt"),
     (["model_0004999.pth", "model_final.pth"], "model_final.pth"),
     (["best.pt", "resnet18-epoch60.pth", "resnet18-epoch90.pth"], "resnet18-epoch90.pth"),
 ]
