@@ -1,7 +1,8 @@
 """Losses: functions of (output, batch) that return one number per item, or the mean.
 
 `cross_entropy` is that of what a network of transformers predicts by its own name: the class of an
-item, of each token, or the next token; a head for a regression has the squared error.
+item, of each token, or the next token; a head for a regression has the squared error, one for
+several classes of an item the binary cross entropy.
 """
 
 from __future__ import annotations
@@ -52,6 +53,17 @@ def mse() -> Loss:
     return loss
 
 
+def binary_cross_entropy() -> Loss:
+    """Several classes for each item: the mean over classes of that of each, present or not."""
+
+    def loss(output: Tensor, batch: Batch) -> Tensor:
+        present = targets(batch).to(output.dtype).reshape(output.shape)
+        each = F.binary_cross_entropy_with_logits(output, present, reduction="none")
+        return each.reshape(len(output), -1).mean(1)
+
+    return loss
+
+
 def causal_lm(*, ignore_index: int = IGNORED, label_smoothing: float = 0.0) -> TokenLoss:
     """Causal language models: the output at each token predicts the label of the next."""
     return TokenLoss(is_shifted=True, ignore_index=ignore_index, label_smoothing=label_smoothing)
@@ -65,10 +77,15 @@ def token_cross_entropy(*, ignore_index: int = IGNORED, label_smoothing: float =
 LOSSES: dict[str, Callable[..., Loss]] = {
     "cross_entropy": cross_entropy,
     "mse": mse,
+    "binary_cross_entropy": binary_cross_entropy,
     "causal_lm": causal_lm,
     "token_cross_entropy": token_cross_entropy,
 }
-_OF_HEADS: dict[str, str] = {"next token": "causal_lm", "tokens": "token_cross_entropy"}
+_OF_HEADS = {  # what a network predicts -> its loss; these take no smoothing of labels
+    "regression": "mse",
+    "several classes": "binary_cross_entropy",
+}
+_OF_TOKEN_HEADS = {"next token": "causal_lm", "tokens": "token_cross_entropy"}
 
 
 def build_loss(spec: LossSpec, trust: Trust, *, head: str | None = None) -> Loss:
@@ -103,11 +120,6 @@ def build_loss(spec: LossSpec, trust: Trust, *, head: str | None = None) -> Loss
 
 
 def _of_head(spec: LossSpec, head: str) -> LossSpec:
-    if head == "regression":
-        return LossSpec(factory="mse")
-    if head == "several classes":
-        raise RecipeError(
-            "the network gives each item several classes (multi_label_classification), which has "
-            "no loss of a name: name a function of your own, --loss pkg.module:name"
-        )
-    return spec.model_copy(update={"factory": _OF_HEADS.get(head, spec.factory)})
+    if head in _OF_HEADS:
+        return LossSpec(factory=_OF_HEADS[head])
+    return spec.model_copy(update={"factory": _OF_TOKEN_HEADS.get(head, spec.factory)})

@@ -46,6 +46,16 @@ def test_cross_entropy_agrees_with_torch(smoothing):
     torch.testing.assert_close(rival(output, labels), each.mean())
 
 
+def test_binary_cross_entropy_agrees_with_torch():
+    output, present = torch.randn(7, 5), torch.randint(0, 2, (7, 5))
+    rival = torch.nn.BCEWithLogitsLoss()
+
+    each = loss("binary_cross_entropy")(output, {"labels": present})
+
+    assert each.shape == (7,)
+    torch.testing.assert_close(rival(output, present.float()), each.mean())
+
+
 def test_mse_is_the_mean_of_squares_of_each_item():
     output, wanted = tensor([[1.0, 2.0], [0.0, 4.0]]), tensor([[1.0, 0.0], [3.0, 4.0]])
 
@@ -77,7 +87,9 @@ def test_a_loss_of_your_own_is_made_by_its_factory():
         (
             "hinge",
             {},
-            ["known: cross_entropy, mse, causal_lm, token_cross_entropy, or pkg.module:name"],
+            [
+                "known: cross_entropy, mse, binary_cross_entropy, causal_lm, token_cross_entropy, or pkg.module:name"
+            ],
         ),
         ("mse", {"reduction": "sum"}, ["reduction", "takes nothing"]),
         ("cross_entropy", {"label_smothing": 1}, ["did you mean 'label_smoothing'?"]),
@@ -97,4 +109,10 @@ def test_a_recipe_found_beside_checkpoints_may_not_name_a_loss_of_its_own():
 
 
 def test_the_table_of_losses_is_what_the_message_names():
-    assert list(LOSSES) == ["cross_entropy", "mse", "causal_lm", "token_cross_entropy"]
+    assert list(LOSSES) == [
+        "cross_entropy",
+        "mse",
+        "binary_cross_entropy",
+        "causal_lm",
+        "token_cross_entropy",
+    ]

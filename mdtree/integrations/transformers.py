@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from mdtree.batch import LABELS, Batch, targets
+from mdtree.batch import LABELS
 from mdtree.exceptions import DataError, MissingExtraError
 from mdtree.integrations.live import LiveDiagnosis, LiveRun
 from mdtree.integrations.sample import Source, accepted_names
-from mdtree.network import Loss
 from mdtree.rows import Fact
 from mdtree.runtime import torchvision as vision
 from mdtree.runtime.requirements import refuse_older
@@ -32,8 +30,6 @@ except ImportError as error:
 __all__ = ["DiagnosisCallback"]
 
 refuse_older("transformers", _version)
-
-_IGNORED = -100  # labels that the losses of transformers leave out
 
 
 class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  # optional
@@ -91,7 +87,6 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
                 train=self.train or _source(trainer.train_dataset, convert),
                 test=None if test is None else _source(test, convert),
                 step=state.global_step,
-                loss=_head_loss(model),
                 facts=_facts(args, state),
                 prepare=_without_autocast,
             )
@@ -149,28 +144,3 @@ def _without_autocast(copied: nn.Module) -> None:
     original = copied.__dict__.pop("_original_forward", None)
     if original is not None:
         copied.forward = original
-
-
-def _head_loss(model: nn.Module) -> Loss:
-    """Return the loss of the model's head, for each item: what `labels` mean to it."""
-    config, can_generate = getattr(model, "config", None), getattr(model, "can_generate", bool)
-    is_causal = can_generate() and not getattr(config, "is_encoder_decoder", False)
-    is_multilabel = getattr(config, "problem_type", None) == "multi_label_classification"
-
-    def loss(output: Tensor, batch: Batch) -> Tensor:
-        labels = targets(batch)
-        if is_multilabel:
-            each = F.binary_cross_entropy_with_logits(output, labels.float(), reduction="none")
-            return each.mean(1)
-        if labels.is_floating_point():
-            return (output.reshape(labels.shape) - labels).square().reshape(len(labels), -1).mean(1)
-        if labels.dim() == 1:
-            return F.cross_entropy(output, labels, reduction="none", ignore_index=_IGNORED)
-        if is_causal:
-            output, labels = output[:, :-1], labels[:, 1:]
-        each = F.cross_entropy(
-            output.transpose(1, 2), labels, reduction="none", ignore_index=_IGNORED
-        )
-        return each.sum(1) / (labels != _IGNORED).sum(1).clamp_min(1)
-
-    return loss
