@@ -88,7 +88,8 @@ def test_a_loss_of_your_own_is_made_by_its_factory():
             "hinge",
             {},
             [
-                "known: cross_entropy, mse, binary_cross_entropy, causal_lm, token_cross_entropy, or pkg.module:name"
+                "known: cross_entropy, mse, binary_cross_entropy, causal_lm, ",
+                "token_cross_entropy, or pkg.module:name",
             ],
         ),
         ("mse", {"reduction": "sum"}, ["reduction", "takes nothing"]),
