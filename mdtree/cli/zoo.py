@@ -24,6 +24,7 @@ from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import OutputError
 from mdtree.render.formatting import duration, estimated_duration
 from mdtree.render.terminal import paragraph, plural, printable, table
+from mdtree.render.terminal_labels import labels_text
 from mdtree.rows.atomic import atomic_file
 
 if TYPE_CHECKING:
@@ -244,16 +245,9 @@ def label(
         head = {"format": 1, "protocol": measured_by, "share_in_noise": share}
         click.echo(json.dumps({**head, "groups": content}))
         return
-    _print_labels(groups, labels)
-    click.echo("\n" + phase_text(diagrams))
+    click.echo(f"{labels_text(groups, labels)}\n\n{phase_text(diagrams)}")
     if svg is not None:
         click.echo(f"picture written to {printable(str(svg))}")
-
-
-def _gain(label: Any, remedy: str) -> str:
-    if remedy in label.unknown:
-        return "?"
-    return f"{label.gains[remedy]:.2f}" if remedy in label.gains else ""
 
 
 def _write_svg(svg: Path, text: str, rows: Path) -> None:
@@ -261,41 +255,3 @@ def _write_svg(svg: Path, text: str, rows: Path) -> None:
         raise OutputError(f"{svg} holds the rows themselves: name another file with --svg")
     with atomic_file(svg, advice="name another file with --svg") as file:
         file.write(text.encode())
-
-
-def _print_labels(groups: list[str], labels: list[Any]) -> None:
-    from mdtree.failure_modes import FAILURE_MODES, REMEDIES
-    from mdtree.render.phase_diagram import LETTERS
-
-    known = {remedy for label in labels for remedy in label.gains}
-    remedies = {remedy: mode for remedy, mode in REMEDIES.items() if remedy in known}
-    cells = [
-        [
-            group,
-            f"{label.accuracy:.2f}",
-            *(_gain(label, remedy) for remedy in remedies),
-            label.mode,
-            f"{label.severity:.2f}",
-            f"{label.margin:.2f}",
-            f"{label.lead:.2f}",
-            f"in the noise: {' or '.join(label.plausible)}" if label.in_noise else "",
-        ]
-        for group, label in zip(groups, labels, strict=True)
-    ]
-    gains = [LETTERS[mode] for mode in remedies.values()]
-    header = ["group", "test accuracy", *gains, "mode", "severity", "margin", "lead", ""]
-    click.echo(table(header, cells))
-    text = "; ".join(
-        f"{LETTERS[mode]} {remedy.replace('_', ' ')} ({mode})" for remedy, mode in remedies.items()
-    )
-    click.echo(f"\npoints of test accuracy that one change alone would gain: {text}")
-    if any(label.unknown for label in labels):
-        click.echo("?: unknown, because the grid ends there")
-    counts = {mode: sum(label.mode == mode for label in labels) for mode in FAILURE_MODES}
-    text = ", ".join(f"{count} {mode}" for mode, count in counts.items() if count)
-    click.echo(f"{plural(len(labels), 'group')}: {text}")
-    noisy = sum(label.in_noise for label in labels)
-    click.echo(
-        f"{noisy} of {plural(len(labels), 'label')} ({noisy / len(labels):.0%}) inside the noise: "
-        "another answer is as good within the margin"
-    )
