@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.stop_signals import resumable
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.render.formatting import duration
+from mdtree.render.durations import about
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal import paragraph, printable
 from mdtree.render.terminal_rows import rows_table
@@ -72,7 +72,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     request = make_request(out, device="cpu", groups=groups)
 
     def announce(stage: Stage) -> None:
-        click.echo(f"measuring {stage.metric}: about {duration(stage.seconds)}", err=True)
+        click.echo(f"measuring {stage.metric}: {about(stage.seconds)}", err=True)
 
     with resumable(), Bar("measuring") as bar:
         diagnosed = SequentialDiagnosis(

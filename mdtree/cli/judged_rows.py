@@ -14,7 +14,7 @@ from mdtree.cli.measuring_options import make_request, named_recipe
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError
 from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, holds_only_rows
-from mdtree.render.formatting import duration
+from mdtree.render.durations import about
 from mdtree.render.terminal import plural, printable
 from mdtree.rows import Row, load_rows, measured_file, of_protocol, rows_file
 
@@ -136,8 +136,8 @@ def _measured(
         )
 
     def work(stage: Stage) -> str:
-        seconds = duration(stage.seconds / share_of_work(options))
-        return f"{stage.metric} of {plural(len(stage.groups), 'group')}: about {seconds}"
+        seconds = about(stage.seconds / share_of_work(options))
+        return f"{stage.metric} of {plural(len(stage.groups), 'group')}: {seconds}"
 
     request = make_request(paths, options, groups=only)  # facts join the rows that are judged
     with resumable(), results_alone(options), Bar("measuring") as bar:

@@ -23,7 +23,7 @@ from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.stop_signals import resumable
 from mdtree.recipes import words
-from mdtree.render.formatting import duration
+from mdtree.render.durations import duration
 from mdtree.render.terminal import paragraph, plural, printable, table
 from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
 from mdtree.render.trajectory_text import trajectory_text

@@ -22,7 +22,7 @@ from mdtree.cli.group import Group
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import OutputError
-from mdtree.render.formatting import duration, estimated_duration
+from mdtree.render.durations import duration, estimated_duration
 from mdtree.render.terminal import paragraph, plural, printable, table
 from mdtree.render.terminal_labels import labels_text
 from mdtree.rows.atomic import atomic_file

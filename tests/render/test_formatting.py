@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from mdtree.diagnosis import Gain
 from mdtree.render.formatting import (
     change,
-    duration,
     feature_name,
     feature_number,
     number,
@@ -72,22 +71,6 @@ def test_short_numbers(value, words):
 )
 def test_a_number_is_written_to_two_digits_of_its_error(value, stderr, text):
     assert number(value, stderr) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0, "under a second"),
-        (1.4, "1 s"),
-        (119, "119 s"),
-        (121, "2 min"),
-        (7199, "120 min"),
-        (7201, "2.0 h"),
-        (90_000, "25.0 h"),
-    ],
-)
-def test_a_time_is_written_as_people_say_it(seconds, text):
-    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(
