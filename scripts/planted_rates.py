@@ -19,7 +19,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,20 +142,24 @@ def trained(folder: Path, trainer: Trainer, planted: str, rate: float) -> Iterat
         if not (place / "done").exists():
             place.mkdir(parents=True, exist_ok=True)
             for file, script in _FILE.findall(text):
-                changed = _RATE.sub(lambda m: f"learning_rate{m[1] or ''} = {_values(m, rate, seed)}", script)
-                (place / file).write_text(changed)
+                (place / file).write_text(_RATE.sub(planted_line(rate, seed), script))
             _called(["-c", _RUN, trainer.script], place)
             (place / "done").touch()
         yield place
 
 
-def _values(match: re.Match[str], rate: float, seed: int) -> str:
-    return f"{rate!r}, {seed}" if match[1] else repr(rate)
+def planted_line(rate: float, seed: int) -> Callable[[re.Match[str]], str]:
+    """Return what the line with the learning rate becomes, and with the seed where it has one."""
+    return lambda line: (
+        f"learning_rate, seed = {rate!r}, {seed}" if line[1] else f"learning_rate = {rate!r}"
+    )
 
 
 def diagnosed(folders: list[Path], trainer: Trainer) -> dict:
     """Ask the command as a user would, in the folder of the first seed."""
-    runs = [str(folder / trainer.run.format(seed=s)) for s, folder in zip(SEEDS, folders)]
+    runs = [
+        str(folder / trainer.run.format(seed=s)) for s, folder in zip(SEEDS, folders, strict=True)
+    ]
     train, test = trainer.data
     command = ["diagnose", *runs, "--data", train, "--data-arg", f"test={test}", "--json"]
     command += ["--rows", "rows.jsonl"]
