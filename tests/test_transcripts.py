@@ -15,7 +15,7 @@ import pytest
 
 from mdtree.runtime.torchvision import usable
 from tests.support.paths import ROOT
-from tests.support.transcripts import Block, Command, blocks, commands, difference
+from tests.support.transcripts import Block, Command, blocks, commands, difference, packages
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -85,6 +85,9 @@ def _fault(command: Command, shell: Shell, block: Block, *, asked: bool) -> str 
     "page", [page for page in PAGES if _runs(page)], ids=lambda page: str(page.relative_to(ROOT))
 )
 def test_what_a_page_prints_is_printed(page, session, mdtree):
+    for package in packages(page.read_text()):
+        with usable():  # timm and lightning import torchvision
+            pytest.importorskip(package, reason=f"the page runs where {package} is installed")
     shell, faults = Shell(mdtree), []
     for block in blocks(page.read_text()):
         if block.title:
@@ -100,6 +103,12 @@ def test_what_a_page_prints_is_printed(page, session, mdtree):
                 if (fault := _fault(command, shell, block, asked=code_is_asked))
             ]
     assert not faults, "\n\n".join(faults)
+
+
+def test_a_page_names_the_packages_that_it_needs():
+    page = "# A page\n\n<!-- needs transformers, accelerate -->\n<!-- needs timm -->\n"
+    assert packages(page) == ["transformers", "accelerate", "timm"]
+    assert not packages("It needs timm. <!-- tolerance 0.3 -->")
 
 
 def test_the_demo_of_the_makefile_is_the_one_that_is_run():

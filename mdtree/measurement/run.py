@@ -25,7 +25,7 @@ from mdtree.measurement.plan import (
     with_known_cost,
 )
 from mdtree.measurement.request import Request
-from mdtree.measurement.task import GroupTask
+from mdtree.measurement.task import DESCRIPTIONS, GroupTask
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Damaged, Index, RowKey, Store
 
@@ -214,7 +214,7 @@ def _preflight(task: GroupTask) -> None:
         try:
             group_network(task)
         except (RecipeError, CheckpointError):
-            if task.recipe.model.factory != "huggingface":  # which each folder describes itself
+            if task.recipe.model.factory not in DESCRIPTIONS:  # which each folder describes
                 raise
     if "$" not in task.recipe.data.model_dump_json():
         group_data(task)

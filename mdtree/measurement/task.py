@@ -13,6 +13,7 @@ from mdtree.recipes import Recipe, Trust, bind, fingerprint
 from mdtree.rows import TARGET, Detail, Fact, Row
 
 __all__ = [
+    "DESCRIPTIONS",
     "GroupTask",
     "MeasurementSettings",
     "as_text",
@@ -22,6 +23,9 @@ __all__ = [
     "names_below",
     "row_digest",
 ]
+
+# factories of networks that their folder describes -> the file that does it
+DESCRIPTIONS = {"huggingface": "config.json", "timm": "args.yaml"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +86,7 @@ def as_text(name: str) -> str:
 
 
 def row_digest(task: GroupTask) -> str:
-    """Hash what the recipe says about this group, and what a Hugging Face folder says itself."""
+    """Hash what the recipe says about this group, and what its folder says itself."""
     recipe = task.recipe
     facts = sorted(item for item in task.facts.items() if item[0] != TARGET)  # changes no number
     rest = f"{recipe.batch_size} {recipe.weights_key} {facts}"
@@ -92,20 +96,23 @@ def row_digest(task: GroupTask) -> str:
         rest += f" {bind(recipe.training, task.facts)}"
     model, data = bind(recipe.model, task.facts), bind(recipe.data, task.facts)
     folder = describing_folder(task) if task.storage is None else None  # else stamps tell
-    described = None if folder is None else file_digest(folder / "config.json")
-    if folder is not None and is_adapter(task.files[0]):
+    file = DESCRIPTIONS.get(recipe.model.factory, "")
+    described = None if folder is None else file_digest(folder / file)
+    if folder is not None and recipe.model.factory == "huggingface" and is_adapter(task.files[0]):
         described = f"{described} {file_digest(_base(task))}"
     return fingerprint(model, data, recipe.loss, rest, described)
 
 
 def describing_folder(task: GroupTask) -> Path | None:
-    """Find the folder that says itself what its network is: only Hugging Face's do.
+    """Find the folder that says itself what its network is: Hugging Face's and timm's do.
 
     An adapter is described by the folder of its base.
     """
-    if task.recipe.model.factory != "huggingface":
+    factory = task.recipe.model.factory
+    if factory not in DESCRIPTIONS:
         return None
-    return _base(task).parent if is_adapter(task.files[0]) else task.files[0].parent
+    is_based = factory == "huggingface" and is_adapter(task.files[0])
+    return _base(task).parent if is_based else task.files[0].parent
 
 
 def named_base(task: GroupTask) -> Path | None:

@@ -15,6 +15,7 @@ from mdtree.messages import nearest
 from mdtree.models.huggingface import Head, from_folder
 from mdtree.models.resnet import resnet18
 from mdtree.models.small import cnn, mlp
+from mdtree.models.timm_run import network_of_run
 from mdtree.network import Network, Run, Weights
 from mdtree.recipes import ModelSpec, Trust
 from mdtree.runtime.torchvision import torchvision
@@ -107,15 +108,18 @@ def _made(spec: ModelSpec, trust: Trust, folder: Path | None, head: Head | None)
                 else "factory 'huggingface' needs a folder with config.json"
             )
         return from_folder(folder, head)
+    if name == "timm":
+        factory, words = network_of_run(folder, spec.kwargs)
+        return call(find(factory, Trust()), words, factory)
     if ":" in name:
         return call(find(name, trust), spec.kwargs, name)
     models = torchvision("torchvision.models")
     builders = [n for home in (models, models.video) for n in models.list_models(module=home)]
     if name not in builders:
-        known = [*MODELS, "huggingface", *builders]
+        known = [*MODELS, "huggingface", "timm", *builders]
         raise RecipeError(
             f"model {name!r} is unknown{nearest(name, known)} (known: {', '.join(MODELS)}, "
-            "huggingface, the classifiers of torchvision.models, or pkg.module:factory)"
+            "huggingface, timm, the classifiers of torchvision.models, or pkg.module:factory)"
         )
     if fetching := asked_to_fetch(spec.kwargs):
         raise RecipeError(

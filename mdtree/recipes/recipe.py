@@ -20,7 +20,7 @@ _LONGEST_PATH = 4096  # characters, as in most systems
 class ModelSpec(Part):
     """The network that the weights belong to."""
 
-    factory: str = Field(min_length=1)  # resnet18 | cnn | mlp | huggingface | pkg.module:name
+    factory: str = Field(min_length=1)  # resnet18, cnn, mlp, huggingface, timm, pkg.module:name
     kwargs: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from mdtree.exceptions import UnreadableError
 from mdtree.rows import Fact
 from mdtree.runs.history import History, HistoryPoint, is_column, points_from
-from mdtree.runs.pickled_settings import read_pickled_settings
+from mdtree.runs.pickled_settings import read_arguments, read_pickled_settings
 from mdtree.runs.settings import facts_from
 from mdtree.runs.text_files import read_csv, read_mapping, read_yaml_mapping
 
@@ -41,7 +41,10 @@ class _Content:
     notes: tuple[str, ...] = ()
 
 
-def _settings(read: Callable[[Path], Mapping[Any, Any]]) -> Callable[[Path], _Content]:
+_Reader = Callable[[Path], _Content]
+
+
+def _settings(read: Callable[[Path], Mapping[Any, Any]]) -> _Reader:
     def content(path: Path) -> _Content:
         facts, notes = facts_from(read(path))
         return _Content(facts=facts, notes=tuple(notes))
@@ -73,7 +76,7 @@ def _trainer_state(path: Path) -> _Content:
 
 _STATE = "trainer_state.json"
 # file -> whose it is, and how it is read; of two that tell the same, the first counts
-_FILES: dict[str, tuple[str, Callable[[Path], _Content]]] = {
+_FILES: dict[str, tuple[str, _Reader]] = {
     "training_args.json": ("Hugging Face Trainer", _settings(read_mapping)),
     "training_args.bin": ("Hugging Face Trainer", _settings(read_pickled_settings)),
     _STATE: ("Hugging Face Trainer", _trainer_state),
@@ -87,6 +90,7 @@ _FILES: dict[str, tuple[str, Callable[[Path], _Content]]] = {
     "history.csv": ("a training script", _table),
     "log.csv": ("a training script", _table),
 }
+_WEIGHTS = ("a training script", _settings(read_arguments))  # what a checkpoint itself tells
 _SO_FAR = ("steps", "epochs")  # facts that a state knows better than the plan of a run
 
 
@@ -104,12 +108,11 @@ def read_record(weights: Path, root: Path) -> RunRecord:
     points: tuple[HistoryPoint, ...] = ()
     best: str | None = None
     notes: list[str] = []
-    for path, name in _files(weights, root):
-        of, _ = _FILES[name]
+    for path, (of, read) in _files(weights, root):
         shown = os.path.relpath(path, root)
         try:
             state = path.stat()
-            content = _content(path, name, state.st_mtime_ns, state.st_size)
+            content = _content(path, read, state.st_mtime_ns, state.st_size)
         except OSError as error:
             notes.append(f"{shown} was not read: {error.strerror or error}")
             continue
@@ -156,21 +159,26 @@ def _merge(
 
 
 @functools.lru_cache(maxsize=64)
-def _content(path: Path, name: str, _time: int, _size: int) -> _Content:
+def _content(path: Path, read: _Reader, _time: int, _size: int) -> _Content:
     """Read a file once for all checkpoints beside it, as long as it is the same."""
-    return _FILES[name][1](path)
+    return read(path)
 
 
-def _files(weights: Path, root: Path) -> Iterator[tuple[Path, str]]:
-    """List the files that are known by name, those nearest to the weights first."""
+def _files(weights: Path, root: Path) -> Iterator[tuple[Path, tuple[str, _Reader]]]:
+    """List the files that are known by name, those nearest to the weights first.
+
+    The weights themselves come last in their folder: files beside them are easier to check.
+    """
     folder = weights.parent
     while True:
-        for name in _FILES:
+        for name, known in _FILES.items():
             path = folder / name
             # a link may lead anywhere, and no trainer makes one
             links = (place for place in (path, path.parent) if place != folder)
             if os.path.isfile(path) and not any(map(os.path.islink, links)):  # noqa: PTH113
-                yield path, name
+                yield path, known
+        if folder == weights.parent and os.path.isfile(weights) and not weights.is_symlink():  # noqa: PTH113
+            yield weights, _WEIGHTS
         if folder == root or root not in folder.parents:
             return
         folder = folder.parent

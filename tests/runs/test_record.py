@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from mdtree.runs import read_record
 
@@ -201,3 +203,51 @@ def test_a_folder_that_is_a_link_is_not_read(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".hydra").symlink_to(tmp_path / "elsewhere")
     assert read_record(tmp_path / "run" / "m.pt", tmp_path / "run").facts == {}
+
+
+def test_arguments_that_a_checkpoint_holds_are_facts(tmp_path):
+    """As torchvision's scripts write them; the rate of the optimizer is that of a later step."""
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9, weight_decay=0.5)
+    options = argparse.Namespace(
+        data_path=Path("/data"),
+        lr=0.1,
+        batch_size=32,
+        epochs=90,
+        opt="sgd",
+        weight_decay=1e-4,
+        world_size=2,
+        amp=False,
+        lr_scheduler="steplr",
+    )
+    content = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "args": options,
+        "scaler": {"batch_size": 7},
+    }
+    torch.save(content, tmp_path / "model_3.pth")
+    record = read_record(tmp_path / "model_3.pth", tmp_path)
+    assert record.facts == {
+        "learning_rate": 0.1,
+        "batch_size": 64,
+        "epochs": 90,
+        "weight_decay": 1e-4,
+    }
+    assert set(record.places.values()) == {"model_3.pth"}
+    (tmp_path / "args.json").write_text('{"lr": 0.3}')
+    facts = read_record(tmp_path / "model_3.pth", tmp_path).facts
+    assert (facts["learning_rate"], facts["batch_size"]) == (0.3, 64)
+
+
+def test_a_checkpoint_without_arguments_tells_nothing(tmp_path):
+    for name, content in {
+        "a.pth": {"lr": 0.1},
+        "b.pth": [Path("Namespace"), {"epochs": 3}],
+    }.items():
+        torch.save(content, tmp_path / name)
+        assert not read_record(tmp_path / name, tmp_path).facts
+    (tmp_path / "c.pth").write_bytes(b"PK\3\4argparse\nNamespace")
+    record = read_record(tmp_path / "c.pth", tmp_path)
+    assert not record.facts
+    assert not record.notes

@@ -4,7 +4,8 @@ A page is a session in one folder.  A block with a title (```yaml title="runs/md
 file of that name.  A block of the language `console` is run: each line that starts with `$ ` is a
 command, and the lines below it are its output.  A line `...` stands for any lines, `...` at the end
 of a line for its rest.  A comment above a block, <!-- tolerance 0.3 -->, says how far its numbers
-may lie apart.  Other blocks are only shown.
+may lie apart.  Other blocks are only shown.  A comment <!-- needs timm --> names
+packages without which the page cannot run.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Block", "Command", "blocks", "commands", "difference"]
+__all__ = ["Block", "Command", "blocks", "commands", "difference", "packages"]
 
 TOLERANCE = 0.02  # relative, and of 100 where a number is a percentage
 
@@ -22,6 +23,7 @@ _FENCE = re.compile(
     r"^```(?P<language>\w+)?(?: title=\"(?P<title>[^\"]+)\")?[^\n]*\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
+_NEEDS = re.compile(r"^<!-- needs ([\w, .-]+) -->$", re.MULTILINE)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])(?:(?= ?%)( ?%))?")
 _RULE = re.compile(r"-{3,}")  # of a table: as long as its numbers are wide
 
@@ -55,6 +57,15 @@ def blocks(page: str) -> Iterator[Block]:
             tolerance=float(match["tolerance"] or TOLERANCE),
             line=page.count("\n", 0, match.start("text")) + 1,
         )
+
+
+def packages(page: str) -> list[str]:
+    """Return the packages without which a page cannot run.
+
+    >>> packages("<!-- needs transformers, accelerate -->\\n# A page")
+    ['transformers', 'accelerate']
+    """
+    return [name.strip() for match in _NEEDS.finditer(page) for name in match[1].split(",")]
 
 
 def commands(block: Block) -> Iterator[Command]:
