@@ -78,7 +78,9 @@ def test_the_lock_keeps_the_build_of_torch_that_is_chosen_by_hand():
 
 def test_the_oldest_versions_are_the_floors_of_the_project():
     locked = pins(FOLDER / "oldest.txt", "3.11")
-    for wanted in named(extras=("hf", "ray", "parquet", "pandas", "lightning", "transformers")):
+    for wanted in named(
+        extras=("hf", "ray", "parquet", "datasets", "pandas", "lightning", "transformers")
+    ):
         pin = version_of(locked[canonicalize_name(wanted.name)])
         assert wanted.specifier.contains(pin), wanted
     floors = {"torch": "2.10.0", "transformers": "5.3.0", "ray": "2.54.0", "pyarrow": "16.1.0"}

@@ -62,8 +62,8 @@ def matrix(
     Args:
         row: The row.
         detail: `layers` (each layer of one network with each of another) or `pairs` (of networks).
-        column: What was computed for each pair: `cka`; for `pairs` also `agreement` and
-            `weight_distance`.
+        column: What was computed for each pair: `cka`; for `pairs` also `agreement`,
+            `weight_distance` and (of language models) `cka_last_token`.
 
     Returns:
         The names of the rows, those of the columns, and the matrix; NaN where a pair was not

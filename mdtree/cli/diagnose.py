@@ -11,6 +11,7 @@ import click
 from mdtree.cli.completion import complete_modes, complete_trees
 from mdtree.cli.judged_rows import judged_rows
 from mdtree.cli.measuring_options import MEASURED, measuring
+from mdtree.cli.name_lists import joined
 from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import CONFIDENCE
 from mdtree.recipes import checked_facts, words
@@ -79,6 +80,8 @@ _WHOLE = 3  # verdicts that are written out in full; more become a table
 )
 @click.option(
     "--fail-on",
+    multiple=True,
+    callback=joined,
     metavar="MODES",
     shell_complete=complete_modes,
     help="Exit with code 6 on these verdicts: a,b,...",
@@ -109,7 +112,7 @@ def command(
     only: tuple[str, ...],
     html: Path | None,
     target: float | None,
-    fail_on: str | None,
+    fail_on: tuple[str, ...] | None,
     as_json: bool,
     as_markdown: bool,
     dataset: str | None,
@@ -142,7 +145,7 @@ def command(
         raise MdtreeError("--markdown and --json both print the verdicts: name one of them")
     if dataset is not None and not as_markdown:
         raise MdtreeError("--model-index is a part of the Markdown: add --markdown")
-    failing_modes = _modes(fail_on)
+    failing_modes = _modes(fail_on or ())
     known = words(options["facts"])
     facts = checked_facts(known if target is None else {**known, TARGET: target})
     diagnoser, rows = judged_rows(
@@ -172,20 +175,19 @@ def command(
     ctx.exit(1 if failures else 0)
 
 
-def _modes(text: str | None) -> set[str]:
+def _modes(names: tuple[str, ...]) -> set[str]:
     """Read the verdicts on which the command fails."""
     from mdtree.diagnosis import UNSURE
     from mdtree.failure_modes import FAILURE_MODES
     from mdtree.messages import nearest
 
     modes = (*FAILURE_MODES, UNSURE)
-    names = {name.strip() for name in (text or "").split(",") if name.strip()}
-    for name in sorted(names - set(modes)):
+    for name in sorted(set(names) - set(modes)):
         raise MdtreeError(
             f"--fail-on: {name!r} is not a verdict{nearest(name, modes)} "
             f"(known: {', '.join(modes)})"
         )
-    return names
+    return set(names)
 
 
 def _print(

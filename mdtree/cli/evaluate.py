@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from mdtree.cli.name_lists import joined
 from mdtree.cli.progress_bar import Bar
 from mdtree.exceptions import MdtreeError
 from mdtree.render.terminal import table
@@ -36,8 +38,20 @@ _COLUMNS = ("accuracy", "sd", "log_loss", "ece", "regret", "gain_clipped", "gain
 @click.option(
     "--protocol", type=click.Choice(list(PROTOCOLS)), help="Use only rows of this protocol."
 )
-@click.option("--cases", help="Cases, separated by commas.  [default: all]")
-@click.option("--methods", help="Methods, separated by commas.  [default: all]")
+@click.option(
+    "--cases",
+    multiple=True,
+    callback=joined,
+    metavar="NAMES",
+    help="Cases, separated by commas.  [default: all]",
+)
+@click.option(
+    "--methods",
+    multiple=True,
+    callback=joined,
+    metavar="NAMES",
+    help="Methods, separated by commas.  [default: all]",
+)
 @click.option(
     "--allow-protocol-mismatch",
     is_flag=True,
@@ -51,8 +65,8 @@ def command(
     benchmark: bool,
     set_aside: bool,
     protocol: str | None,
-    cases: str | None,
-    methods: str | None,
+    cases: tuple[str, ...] | None,
+    methods: tuple[str, ...] | None,
     allow_protocol_mismatch: bool,
     as_json: bool,
 ) -> None:
@@ -127,15 +141,15 @@ def command(
                 click.echo(f"{name} did not run: {method}")
 
 
-def _benchmark(methods: str | None, *, set_aside: bool, as_json: bool) -> None:
+def _benchmark(methods: tuple[str, ...] | None, *, set_aside: bool, as_json: bool) -> None:
     from mdtree.evaluation import evaluate
     from mdtree.evaluation.left_out import judge_set_aside, leave_one_zoo_out
     from mdtree.evaluation.left_out_methods import LEFT_OUT_METHODS
     from mdtree.evaluation.left_out_scores import mean_scores
     from mdtree.trees.bundled import published_rows, reference_collection
 
-    usual = ",".join(name for name, m in LEFT_OUT_METHODS.items() if not m.on_request)
-    names = _chosen(methods or usual, LEFT_OUT_METHODS, "method")
+    usual = [name for name, m in LEFT_OUT_METHODS.items() if not m.on_request]
+    names = _chosen(usual if methods is None else methods, LEFT_OUT_METHODS, "method")
     with Bar("evaluating") as bar:
         zoos = reference_collection()
         if set_aside:
@@ -191,10 +205,10 @@ def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.3g}"
 
 
-def _chosen(text: str | None, choices: dict[str, Any], kind: str) -> list[str]:
+def _chosen(named: Iterable[str] | None, choices: dict[str, Any], kind: str) -> list[str]:
     from mdtree.messages import nearest
 
-    names = [name.strip() for name in (text or ",".join(choices)).split(",") if name.strip()]
+    names = list(choices if named is None else named)
     if not names:
         raise MdtreeError(f"name a {kind}: {', '.join(choices)}")
     for name in names:

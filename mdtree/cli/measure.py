@@ -20,6 +20,7 @@ from mdtree.cli.executor_options import (
 )
 from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
+from mdtree.cli.name_lists import joined
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.stop_signals import resumable
 from mdtree.recipes import words
@@ -38,6 +39,9 @@ __all__ = ["command"]
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="Measure only this group.")
 @click.option(
     "--metrics",
+    multiple=True,
+    callback=joined,
+    metavar="NAMES",
     shell_complete=complete_metrics,
     help="Metrics, separated by commas.  [default: the usual ones]",
 )
@@ -125,10 +129,8 @@ def _metrics(options: dict[str, Any]) -> tuple[str, ...]:
     """Return the metrics: those that are named or the usual ones, plus what flags add."""
     from mdtree.measurement import check_metrics
 
-    text = options["metrics"] or ""
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
     flags = tuple(name for name in ("fork", "layers") if options[name])
-    return check_metrics(check_metrics(names) + flags)
+    return check_metrics(check_metrics(options["metrics"] or ()) + flags)
 
 
 def _print_plan(run: Any, workers: int, as_json: bool) -> None:

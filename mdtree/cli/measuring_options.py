@@ -13,7 +13,7 @@ from mdtree.cli.completion import complete_path
 from mdtree.cli.executor_options import executor_options
 from mdtree.exceptions import RecipeError
 from mdtree.messages import nearest
-from mdtree.recipes import RECIPE_NAME, Recipe, has_recipe, recipe_from_words, words
+from mdtree.recipes import DATA_KINDS, RECIPE_NAME, Recipe, has_recipe, recipe_from_words, words
 from mdtree.rows import DEFAULT_PROTOCOL, FACTS, PROTOCOLS, Fact, check_protocol, is_address
 
 if TYPE_CHECKING:
@@ -83,8 +83,9 @@ _OPTIONS = (
     ),
     click.option(
         "--data",
-        help="Without a recipe: the training data, a .npz, .pt, .safetensors or .jsonl file (the "
-        "test data: --data-arg test=FILE), pkg.module:factory, or digits.",
+        help="Without a recipe: the training data, a .npz, .pt, .safetensors or .jsonl file, or a "
+        "folder of save_to_disk (the test data: --data-arg test=FILE), pkg.module:factory, or "
+        "digits.",
     ),
     click.option("--data-arg", multiple=True, metavar="KEY=VALUE", help="An argument of the data."),
     click.option("--loss", help="Without a recipe: the loss."),
@@ -199,7 +200,8 @@ def _content(options: dict[str, Any]) -> dict[str, Any]:
             "--model needs --data: a .npz or .pt file with the training data (and --data-arg "
             "test=FILE), pkg.module:factory, or digits for those of scikit-learn"
         )
-    if source.endswith((".npz", ".pt", ".pth", ".safetensors", ".jsonl")):
+    is_file = source.endswith((".npz", ".pt", ".pth", ".safetensors", ".jsonl"))
+    if is_file or (source not in DATA_KINDS and Path(source).is_dir()):
         data |= {"source": "tensors", "train": source}
     else:
         data["source"] = source

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from mdtree.batch import Batch, as_batch, describe
 from mdtree.datasets.animals import animal_files, animals
+from mdtree.datasets.arrow import arrow_files, split_folder
 from mdtree.datasets.digits import digits
 from mdtree.datasets.files import from_file
 from mdtree.datasets.pictures import from_folders, from_torchvision
@@ -125,8 +126,9 @@ def _shared(
 def data_digest(spec: DataSpec, folder: Path) -> str | None:
     """Hash the data files, or the listing of a data folder (names and sizes), to detect changes."""
     if isinstance(spec, Tensors):
-        files = [folder / file for file in (spec.train, spec.test) if file is not None]
-        contents = [_file_digest(file) for file in files]
+        halves = [half for half in _halves(spec, folder) if half is not None]
+        files = (arrow_files(half) if half.is_dir() else [half] for half in halves)
+        contents = [_file_digest(file) for each in files for file in each]
     elif isinstance(spec, Animals):
         contents = [_file_digest(file) for file in animal_files(spec, folder)]
     elif isinstance(spec, Images | TorchvisionData):
@@ -153,11 +155,21 @@ def _read(spec: DataSpec, folder: Path, trust: Trust, allow_download: bool) -> D
         train, test = (_transformed(items, spec.transform, trust) for items in both)
         return Data(train, test)
     if isinstance(spec, Tensors):
-        train = _transformed(from_file(folder / spec.train), spec.transform, trust)
-        if spec.test is None:
+        files = _halves(spec, folder)
+        train = _transformed(from_file(files[0]), spec.transform, trust)
+        if files[1] is None:
             return Data(train, None)
-        return Data(train, _transformed(from_file(folder / spec.test), spec.transform, trust))
+        return Data(train, _transformed(from_file(files[1]), spec.transform, trust))
     return _from_factory(spec, trust)
+
+
+def _halves(spec: Tensors, folder: Path) -> tuple[Path, Path | None]:
+    """Return where the training and the test data are: files, or folders of splits."""
+    train = folder / spec.train
+    test = split_folder(folder / (spec.test or spec.train), "test", "validation")
+    if spec.test is None and test == train:
+        test = None  # a file, or one split
+    return split_folder(train, "train") or train, test
 
 
 def _from_factory(spec: FactoryData, trust: Trust) -> Data:

@@ -1,4 +1,6 @@
-"""Data in files: arrays (.npz), tensors (.pt, .safetensors), or ids (.jsonl); no code is run.
+"""Data in files: arrays (.npz), tensors (.pt, .safetensors), ids (.jsonl), folders of Arrow files.
+
+No code is run.
 
 Reading takes memory in proportion to the file: a tensor must not repeat stored values (a stride of
 0 turns one byte into a gigabyte), and compressed arrays must not become a thousand times as large.
@@ -19,6 +21,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from mdtree.batch import IDS, LABELS, MASK, as_batch, describe
+from mdtree.datasets.arrow import arrow_files, from_arrow
 from mdtree.datasets.tokens import from_lines, is_lines
 from mdtree.exceptions import DataError
 from mdtree.items import TensorItems
@@ -38,18 +41,22 @@ _HOW = "write it with numpy.savez, or with torch.save after .contiguous()"
 def from_file(path: Path) -> TensorItems:
     """Read a file with entries `x` and `y`, or with one entry for each model input and `labels`.
 
+    A folder is that of a Dataset of the package `datasets`; its entries are its columns of numbers.
+
     Token ids (`input_ids`) without labels are their own labels.
 
     Raises:
         DataError: The file cannot be read, or does not contain such tensors.
     """
-    raw = _read(path)
+    is_folder = path.is_dir()
+    raw = from_arrow(path) if is_folder else _read(path)
     if isinstance(raw, tuple | list) and len(raw) == 2:  # noqa: PLR2004 - (x, y)
         raw = {"x": raw[0], "y": raw[1]}
     if not isinstance(raw, dict) or not all(isinstance(v, Tensor) for v in raw.values()):
         raise DataError(f"data file {path} must contain tensors x and y, got {describe(raw)}")
     needed = sum(value.numel() * _width(value, str(key)) for key, value in raw.items())
-    if needed > max(_LARGEST, _RATIO * path.stat().st_size):
+    files = arrow_files(path) if is_folder else [path]
+    if needed > max(_LARGEST, _RATIO * sum(file.stat().st_size for file in files)):
         raise DataError(
             f"data file {path} would take {needed} bytes of memory, more than {_RATIO} times its "
             f"size: {_HOW}"
@@ -91,11 +98,6 @@ def _read(path: Path) -> Any:
             return _arrays(file) if _checked(path, file) else _tensors(path, file)
     except DataError:
         raise
-    except IsADirectoryError as error:
-        raise DataError(
-            f"data file {path} cannot be read: {error.strerror}; of a data set of the package "
-            "datasets, write a file: dataset.to_json('train.jsonl')"
-        ) from error
     except OSError as error:
         raise DataError(f"data file {path} cannot be read: {error.strerror or error}") from error
     except Exception as error:

@@ -17,7 +17,7 @@ from torch import Tensor
 from mdtree.batch import IDS, IGNORED, LABELS, MASK, describe
 from mdtree.exceptions import DataError
 
-__all__ = ["from_lines", "is_lines", "is_sequence", "padded"]
+__all__ = ["check_padding", "from_lines", "is_lines", "is_sequence", "padded"]
 
 _LONGEST_LINE = 64 << 20  # bytes of one example
 _LARGEST = 1 << 30  # bytes that data may always take in memory,
@@ -58,12 +58,27 @@ def from_lines(path: Path, file: IO[bytes], size: int) -> dict[str, Tensor]:
         examples.append(_entries(example, place))
         longest = max(longest, len(example[IDS]))
         needed = _BYTES * len(examples) * longest * (len(examples[0]) + 1)
-        if needed > max(_LARGEST, _RATIO * size):
-            raise DataError(
-                f"data file {path} would take {needed} bytes of memory when padded to {longest} "
-                f"tokens, more than {_RATIO} times its size: cut long sequences into parts"
-            )
+        check_padding(needed, longest, size, f"data file {path}")
     return padded(examples, f"data file {path}")
+
+
+def check_padding(needed: int, longest: int, size: int, place: str) -> None:
+    """Refuse to pad what would become far larger in memory.
+
+    Args:
+        needed: The bytes of the padded sequences.
+        longest: The tokens of the longest one.
+        size: The bytes of the file.
+        place: Where they come from, for errors.
+
+    Raises:
+        DataError: It would.
+    """
+    if needed > max(_LARGEST, _RATIO * size):
+        raise DataError(
+            f"{place} would take {needed} bytes of memory when padded to {longest} tokens, more "
+            f"than {_RATIO} times its size: cut long sequences into parts"
+        )
 
 
 def padded(examples: Sequence[Mapping[str, Any]], place: str = "data") -> dict[str, Tensor]:

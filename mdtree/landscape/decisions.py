@@ -40,6 +40,14 @@ class Decisions:
         counted = self.counted.reshape(*self.counted.shape, *[1] * (values.dim() - 2))
         return values.masked_fill(~counted, 0).sum(1) / counted.sum(1).clamp(min=1)
 
+    def last(self, values: Tensor) -> Tensor:
+        """Return the numbers at the last counted token of each item: (n, ...)."""
+        if self.counted is None:
+            return values
+        places = torch.arange(self.counted.shape[1], device=self.counted.device)
+        last = places.masked_fill(~self.counted, 0).amax(1)
+        return values[torch.arange(len(values), device=values.device), last]
+
     @property
     def numbers(self) -> Tensor | None:
         """Numbers of counted tokens of the items; None: there is one class for an item."""

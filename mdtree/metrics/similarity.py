@@ -1,6 +1,7 @@
 """Similarity of the networks of a group: of their outputs, decisions and weights.
 
     cka               CKA of the outputs (landscape/similarity/cka.py); of softmax in classification
+    cka_last_token    the same at the last counted token, where tokens are predicted
     agreement         100 * (items with the same predicted class) / n
     weight_distance   |w_a - w_b|, over trainable parameters, without buffers
 
@@ -16,8 +17,8 @@ The value is the mean over pairs, its standard error sd / sqrt(pairs).  Pairs th
 are not independent, so this underestimates rather than overestimates the error.  For a single pair
 it is taken over items: the jackknife for cka, sqrt(p (1-p) / n) for agreement.
 
-Where tokens are predicted, the output of an item is the mean over its counted tokens, and an item
-agrees by the share of them that do.
+Where tokens are predicted, the output of an item is the mean over its counted tokens (in cka), and
+an item agrees by the share of them that do.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -49,6 +50,7 @@ from mdtree.landscape import (
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload, needs_two
 from mdtree.models import Weights
 from mdtree.rows import Detail, Measured, Missing, Value
+from mdtree.tokens import TokenLoss
 
 __all__ = ["SIMILARITY"]
 
@@ -58,6 +60,7 @@ _PAPER_BATCH = 128
 _PAPER_ITEMS = 6 * _PAPER_BATCH
 
 _QUANTITIES = ("cka", "agreement", "weight_distance")
+_OF_TOKENS = ("cka_last_token",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,7 @@ class _Pair:
     b: str
     cka: Value
     agreement: Value
+    cka_last_token: Value | None = None  # None: items have classes, not tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,21 +83,25 @@ class _Compared:
 
 
 def compute(metric_input: MetricInput) -> MetricResult:
-    """Measure cka, agreement and weight_distance."""
+    """Measure cka, agreement and weight_distance; of tokens also cka_last_token."""
     if len(metric_input.members) == 1:
-        return needs_two(_QUANTITIES, count=1)
+        of_tokens = _OF_TOKENS if isinstance(metric_input.runner.loss, TokenLoss) else ()
+        return needs_two((*_QUANTITIES, *of_tokens), count=1)
     distances = {
         (a, b): _distance(metric_input, a, b)
         for a, b in itertools.combinations(metric_input.members, 2)
     }
     with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "similarity")):
         compared = _PROTOCOLS[metric_input.protocol](metric_input)
+    values = {
+        "cka": _over_pairs([pair.cka for pair in compared.pairs]),
+        "agreement": _over_pairs([pair.agreement for pair in compared.pairs]),
+        "weight_distance": _over_pairs(list(distances.values())),
+    }
+    if last := [pair.cka_last_token for pair in compared.pairs if pair.cka_last_token is not None]:
+        values["cka_last_token"] = _over_pairs(last)
     return MetricResult(
-        {
-            "cka": _over_pairs([pair.cka for pair in compared.pairs]),
-            "agreement": _over_pairs([pair.agreement for pair in compared.pairs]),
-            "weight_distance": _over_pairs(list(distances.values())),
-        },
+        values,
         details={"pairs": _table(compared.pairs, distances)},
         notes=compared.notes,
     )
@@ -118,12 +126,7 @@ def _standard(metric_input: MetricInput) -> _Compared:
     }
     alone = len(member_outputs) == 2  # noqa: PLR2004 - a pair
     pairs = [
-        _Pair(
-            a=a,
-            b=b,
-            cka=_cka({a: member_outputs[a], b: member_outputs[b]}, debiased=True, alone=alone),
-            agreement=_agreement({a: member_outputs[a], b: member_outputs[b]}),
-        )
+        _pair({a: member_outputs[a], b: member_outputs[b]}, debiased=True, alone=alone)
         for a, b in itertools.combinations(member_outputs, 2)
     ]
     notes = () if unmixed is None else (f"similarity on unmixed training items: {unmixed}",)
@@ -147,25 +150,34 @@ def _paper_pair(metric_input: MetricInput, a: str, b: str) -> _Pair:
     )
     if unmixed is not None:
         missing = Missing(missing=f"paper-1 mixes training items: {unmixed}")
-        return _Pair(a=a, b=b, cka=missing, agreement=missing)
+        last = missing if isinstance(runner.loss, TokenLoss) else None
+        return _Pair(a=a, b=b, cka=missing, agreement=missing, cka_last_token=last)
     member_outputs = {
         name: runner.network.with_weights(
             metric_input.members[name], partial(outputs, runner, sample)
         )
         for name in (a, b)
     }
-    return _Pair(
-        a=a,
-        b=b,
-        cka=_cka(member_outputs, debiased=False, alone=False),
-        agreement=_agreement(member_outputs),
-    )
+    return _pair(member_outputs, debiased=False, alone=False)
 
 
 _PROTOCOLS: dict[str, Callable[[MetricInput], _Compared]] = {
     "standard-1": _standard,
     "paper-1": _paper,
 }
+
+
+def _pair(member_outputs: dict[str, Outputs], *, debiased: bool, alone: bool) -> _Pair:
+    a, b = member_outputs
+    compared = partial(_cka, debiased=debiased, alone=alone)
+    at_last = {name: replace(output, kernel=output.last) for name, output in member_outputs.items()}
+    return _Pair(
+        a=a,
+        b=b,
+        cka=compared(member_outputs),
+        agreement=_agreement(member_outputs),
+        cka_last_token=None if member_outputs[a].numbers is None else compared(at_last),
+    )
 
 
 def _cka(member_outputs: dict[str, Outputs], *, debiased: bool, alone: bool) -> Value:
@@ -235,19 +247,23 @@ def _over_pairs(values: Sequence[Value]) -> Value:
 
 def _table(pairs: Sequence[_Pair], distances: dict[tuple[str, str], Value]) -> Detail:
     both = distances | {(b, a): value for (a, b), value in distances.items()}
-    return Detail(
-        columns={
-            "a": tuple(pair.a for pair in pairs),
-            "b": tuple(pair.b for pair in pairs),
-            "cka": tuple(_plain(pair.cka) for pair in pairs),
-            "agreement": tuple(_plain(pair.agreement) for pair in pairs),
-            "weight_distance": tuple(_plain(both[pair.a, pair.b]) for pair in pairs),
-        }
-    )
+    columns: dict[str, tuple[str | float | None, ...]] = {
+        "a": tuple(pair.a for pair in pairs),
+        "b": tuple(pair.b for pair in pairs),
+        "cka": tuple(_plain(pair.cka) for pair in pairs),
+        "agreement": tuple(_plain(pair.agreement) for pair in pairs),
+        "weight_distance": tuple(_plain(both[pair.a, pair.b]) for pair in pairs),
+    }
+    last = [pair.cka_last_token for pair in pairs if pair.cka_last_token is not None]
+    if last:
+        columns["cka_last_token"] = tuple(_plain(value) for value in last)
+    return Detail(columns=columns)
 
 
 def _plain(value: Value) -> float | None:
     return value.value if isinstance(value, Measured) else None
 
 
-SIMILARITY = Metric(name="similarity", quantities=_QUANTITIES, compute=compute, cost=cost)
+SIMILARITY = Metric(
+    name="similarity", quantities=_QUANTITIES, of_tokens=_OF_TOKENS, compute=compute, cost=cost
+)

@@ -1,6 +1,7 @@
 """Recipes: the user's description of a directory of checkpoints."""
 
 from mdtree.recipes.data import (
+    DATA_KINDS,
     Animals,
     DataSpec,
     Digits,
@@ -31,6 +32,7 @@ from mdtree.recipes.zoo import Zoo, ZooTraining
 from mdtree.trust import KNOWN_PACKAGES, Trust
 
 __all__ = [
+    "DATA_KINDS",
     "KNOWN_PACKAGES",
     "NO_RECIPE",
     "RECIPE_NAME",

@@ -12,6 +12,7 @@ from mdtree.messages import nearest
 from mdtree.recipes.part import FactRef, OrText, Part, either
 
 __all__ = [
+    "DATA_KINDS",
     "Animals",
     "DataSpec",
     "Digits",
@@ -88,7 +89,7 @@ class Images(Source):
 
 
 class Tensors(Source):
-    """Files of arrays (.npz), tensors (.pt, .safetensors), or token ids (.jsonl).
+    """Files of arrays (.npz), tensors (.pt, .safetensors), token ids (.jsonl), or save_to_disk.
 
     Entries are `x` and `y`, or one for each model input, and `labels`.
     """
@@ -105,12 +106,12 @@ class FactoryData(Source):
     kwargs: dict[str, Any] = Field(default_factory=dict)
 
 
-_KINDS = ("digits", "animals", "torchvision", "images", "tensors")
+DATA_KINDS = ("digits", "animals", "torchvision", "images", "tensors")
 
 
 def _kind(data: Any) -> str:
     source = data.get("source") if isinstance(data, Mapping) else getattr(data, "source", None)
-    return source if source in _KINDS else "factory"
+    return source if source in DATA_KINDS else "factory"
 
 
 def _check_kind(data: Any) -> Any:
@@ -120,12 +121,12 @@ def _check_kind(data: Any) -> Any:
     if not isinstance(data, Mapping):
         return data
     source = data.get("source")
-    if source in _KINDS or (isinstance(source, str) and ":" in source):
+    if source in DATA_KINDS or (isinstance(source, str) and ":" in source):
         return data
     problem = (
-        f"source {source!r} is unknown{nearest(str(source), _KINDS)}" if source else "no source"
+        f"source {source!r} is unknown{nearest(str(source), DATA_KINDS)}" if source else "no source"
     )
-    raise ValueError(f"{problem} (known: {', '.join(_KINDS)}, or pkg.module:name)")
+    raise ValueError(f"{problem} (known: {', '.join(DATA_KINDS)}, or pkg.module:name)")
 
 
 DataSpec = Annotated[

@@ -144,6 +144,14 @@ _LIST = (
         published="CKA",
     ),
     Quantity(
+        name="cka_last_token",
+        unit="",
+        meaning="similarity of the outputs of two networks at the last token that counts (CKA)",
+        low="networks that differ only by seed go on differently",
+        high="networks that differ only by seed go on alike",
+        metric="similarity",
+    ),
+    Quantity(
         name="agreement",
         unit="%",
         meaning="share of items that two networks assign to the same class",

@@ -273,10 +273,14 @@ def test_why_a_group_failed_is_told_once(mdtree, file_of):
     assert told.count("the memory is full") > 1
 
 
-@pytest.mark.parametrize(("modes", "code"), [("model_small", 6), ("none,data_small", 0)])
+@pytest.mark.parametrize(
+    ("modes", "code"),
+    [(["model_small"], 6), (["none,data_small"], 0), (["model_small", "none,data_small"], 6)],
+)
 def test_verdicts_can_fail_a_pipeline(mdtree, file_of, modes, code):
     path = file_of(row(train_error=30.0, connectivity_peak=-45.0, hessian_top=120.0))
-    assert mdtree("diagnose", path, "--fail-on", modes).code == code
+    asked = (word for each in modes for word in ("--fail-on", each))
+    assert mdtree("diagnose", path, *asked).code == code
 
 
 def test_an_unknown_verdict_to_fail_on_is_told_at_once(mdtree, tmp_path):

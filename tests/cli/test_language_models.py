@@ -10,6 +10,8 @@ import torch
 
 from tests.support.language import bert, gpt2, masked, ragged, transformers
 
+pa = pytest.importorskip("pyarrow")
+
 
 def write_data(folder, name, batch):
     np.savez(folder / f"{name}.npz", **{key: tensor.numpy() for key, tensor in batch.items()})
@@ -18,6 +20,12 @@ def write_data(folder, name, batch):
         for n in range(len(batch["input_ids"]))
     ]
     (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    table = pa.table({key: tensor.tolist() for key, tensor in batch.items()})
+    (folder / f"{name}.folder").mkdir(exist_ok=True)
+    with pa.ipc.new_stream(folder / f"{name}.folder/data.arrow", table.schema) as stream:
+        stream.write_table(table)
+    state = {"_data_files": [{"filename": "data.arrow"}]}
+    (folder / f"{name}.folder/state.json").write_text(json.dumps(state))
 
 
 @pytest.fixture
@@ -39,7 +47,7 @@ def error_of(folder, batch):
     return 100 * float((wrong.sum(1) / counted.sum(1)).mean())
 
 
-@pytest.mark.parametrize("kind", ["npz", "jsonl"])
+@pytest.mark.parametrize("kind", ["npz", "jsonl", "folder"])
 def test_runs_of_a_causal_model_need_their_data_only(mdtree, runs, kind):
     data = ("--data", runs / f"train.{kind}", "--data-arg", f"test={runs / f'test.{kind}'}")
     ran = mdtree("measure", runs / "out", *data, "--metrics", "error_rate")

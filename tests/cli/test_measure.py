@@ -67,6 +67,13 @@ def test_fewer_metrics_with_other_settings_take_nothing_of_what_was_measured(mdt
     assert {row.provenance.seed for row in rows_of(zoo / "rows.jsonl").values()} == {1}
 
 
+def test_metrics_that_are_named_one_by_one_add_up(mdtree, zoo):
+    named = ("--metrics", "error_rate", "--metrics", "similarity,error_rate")
+    ran = mdtree("measure", zoo, *named, "--layers", "--dry-run", "--json")
+    asked = [group["metrics"] for group in json.loads(ran.out)["groups"]]
+    assert asked == [["error_rate", "similarity", "layers"]] * 2
+
+
 def test_a_dry_run_writes_nothing_and_counts_the_forward_passes(mdtree, zoo):
     ran = mdtree("measure", zoo, "--dry-run")
     assert ran.code == 0

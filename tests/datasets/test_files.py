@@ -207,7 +207,7 @@ def test_a_zip_of_something_else_is_told(tmp_path):
         from_file(tmp_path / "d.npz")
 
 
-@pytest.mark.parametrize(("name", "words"), [("no.npz", "No such file"), ("", "Is a directory")])
+@pytest.mark.parametrize(("name", "words"), [("no.npz", "No such file"), ("", "holds no data set")])
 def test_what_cannot_be_opened_is_told(tmp_path, name, words):
     with pytest.raises(DataError, match=words):
         from_file(tmp_path / name)

@@ -126,11 +126,6 @@ def test_float_ids_are_told(tmp_path):
         from_file(tmp_path / "d.npz")
 
 
-def test_a_folder_of_the_package_datasets_is_told_with_what_to_do(tmp_path):
-    with pytest.raises(DataError, match=r"dataset\.to_json"):
-        from_file(tmp_path)
-
-
 class Examples(Dataset):
     def __init__(self, examples):
         self.examples = examples

@@ -116,7 +116,7 @@ def test_a_method_that_cannot_run_says_why_and_the_others_run(tmp_path, publishe
     assert "no line has all of train_error" in result.methods["published"]
     assert result.methods["majority"].scores.accuracy > 0
     call = ("evaluate", "--train", table, "--test", table, "--cases", "2")
-    shown = mdtree(*call, "--methods", "majority,posterior")
+    shown = mdtree(*call, "--methods", "majority", "--methods", "posterior")
     assert shown.code == 0
     assert "posterior did not run: no line has all features" in shown.out
     assert (

@@ -130,19 +130,49 @@ def test_fewer_sequences_are_predicted_where_memory_asks_for_it(monkeypatch):
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_similarity_is_that_of_pooled_probabilities(name):
+def test_similarity_is_that_of_pooled_probabilities_and_of_the_last_token(name):
     models, row = measured(name, "similarity")
-    pooled, chosen = [], []
+    pooled, chosen, last = [], [], []
     for model in models:
         pairs = pairs_of(name, model, PAIRS[name][1](24))
         pooled.append(torch.stack([o.double().softmax(1).mean(0) for o, _ in pairs]))
         chosen.append([o.argmax(1) for o, _ in pairs])
+        last.append(torch.stack([o[-1].double().softmax(0) for o, _ in pairs]))
     agree = [(a == b).double().mean().item() for a, b in zip(*chosen, strict=True)]
     assert row.quantities["agreement"].value == pytest.approx(100 * sum(agree) / 24)
-    from mdtree.landscape import Kernel, cka
+    for quantity, features in (("cka", pooled), ("cka_last_token", last)):
+        expected = debiased_cka(*features)
+        assert row.quantities[quantity].value == pytest.approx(expected, abs=1e-4)
+        assert row.quantities[quantity].stderr > 0
+        assert mdtree.matrix(row, "pairs", quantity)[2][0, 1] == row.quantities[quantity].value
 
-    expected = cka(Kernel.of(pooled[0]), Kernel.of(pooled[1]), debiased=True)
-    assert row.quantities["cka"].value == pytest.approx(expected, abs=1e-4)
+
+def debiased_cka(first, second):
+    """Compute CKA with Song's estimator as it is printed, from kernels without diagonals."""
+
+    def hsic(k, m):
+        n, ones = len(k), torch.ones(len(k), dtype=torch.float64)
+        total = (k.sum() * m.sum()) / ((n - 1) * (n - 2)) - 2 / (n - 2) * (ones @ k @ m @ ones)
+        return (k * m).sum() + total
+
+    k, m = ((x @ x.T).fill_diagonal_(0) for x in (first, second))
+    return float(hsic(k, m) / (hsic(k, k) * hsic(m, m)).sqrt())
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_what_cannot_be_compared_is_missing_at_the_last_token_too(seeds):
+    protocol = "standard-1" if len(seeds) == 1 else "paper-1"
+    _, row = measured("gpt2", "similarity", seeds=seeds, protocol=protocol)
+    assert row.quantities["cka_last_token"] == row.quantities["cka"]
+    assert row.quantities["cka"].missing
+
+
+def test_classes_have_no_last_token():
+    models = [bert("BertForSequenceClassification", num_labels=3, seed=seed) for seed in (0, 1)]
+    data = {**ragged(12), "labels": ids(12)[:, 0] % 3}
+    (row,) = mdtree.measure(models=models, train=data, metrics=["similarity"])
+    assert "cka_last_token" not in row.quantities
+    assert "cka_last_token" not in row.details["pairs"].columns
 
 
 @pytest.mark.parametrize("name", PAIRS)

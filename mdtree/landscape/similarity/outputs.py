@@ -4,7 +4,7 @@
 
 On the training items themselves, networks that fit them have the same outputs; between the items
 their outputs may differ.  Where tokens have classes, the features of an item are the mean of the
-probabilities of its counted tokens.
+probabilities of its counted tokens, or those of the last one.
 Zhang et al. 2018, mixup, arXiv 1710.09412.
 """
 
@@ -38,6 +38,7 @@ class Outputs:
     classes: Tensor | None  # (m,) predicted classes; None: not a classification
     fault: str | None = None  # "the outputs ..."
     numbers: Tensor | None = None  # (n,) of classes, where each counted token has one
+    last: Kernel | None = None  # of the last counted token, where each has a class
 
 
 def mixed_sample(
@@ -106,19 +107,26 @@ def _items(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Outp
 
 def _tokens(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Outputs:
     """Pool each batch at once: probabilities of all tokens would fill the memory."""
-    features, classes, numbers = [], [], []
+    features, ends, classes, numbers = [], [], [], []
     with torch.inference_mode():
         for raw in items.batches(batch_size):
             decided = decisions(runner, raw, run(runner.place(raw)))
             assert decided is not None
             assert decided.numbers is not None
             features.append(decided.mean(decided.output.softmax(-1)).cpu())
+            ends.append(decided.last(decided.output).softmax(-1).cpu())
             classes.append(decided.listed(decided.output.argmax(-1)).cpu())
             numbers.append(decided.numbers)
     pooled = torch.cat(features)
+    of_items = torch.cat(numbers)
     if not bool(pooled.isfinite().all()):
-        return Outputs(kernel=None, classes=None, fault="are not finite")
-    return Outputs(kernel=Kernel.of(pooled), classes=torch.cat(classes), numbers=torch.cat(numbers))
+        return Outputs(kernel=None, classes=None, fault="are not finite", numbers=of_items)
+    return Outputs(
+        kernel=Kernel.of(pooled),
+        classes=torch.cat(classes),
+        numbers=of_items,
+        last=Kernel.of(torch.cat(ends)),
+    )
 
 
 def _floating(output: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from mdtree.datasets import DatasetItems, TensorItems
 from mdtree.exceptions import DataError
 from mdtree.landscape import ComputeCost, Kernel, ModelRunner, cka, generator, mixed_sample, outputs
 from mdtree.models import Network
+from mdtree.tokens import TokenLoss
 
 N = 10
 # one-hot items, each labelled by its own place: a mixed item shows its two parents and their shares
@@ -195,6 +197,21 @@ def test_all_else_is_compared_by_its_outputs_flattened_for_each_item(module, tar
 
     assert same(said.kernel, module(X).detach().reshape(11, -1))
     assert None is said.classes is said.fault
+
+
+@BATCHES
+def test_the_last_token_is_the_last_that_counts(batch_size):
+    scores = torch.randn(11, 4, 3)
+    labels = torch.full((11, 4), -100)
+    for item in range(11):
+        labels[item, [0, item % 4]] = 1  # two of them count, or one
+    runner = replace(
+        runner_of(nn.Identity(), batch_size=batch_size), loss=TokenLoss(is_shifted=False)
+    )
+    items = TensorItems((scores, labels))
+    said = runner.network.with_weights({}, lambda run: outputs(runner, items, run))
+    assert same(said.last, scores[torch.arange(11), torch.arange(11) % 4].softmax(1))
+    assert not same(said.kernel, scores[torch.arange(11), torch.arange(11) % 4].softmax(1))
 
 
 def test_outputs_that_are_whole_numbers_are_compared_too():
