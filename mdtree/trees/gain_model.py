@@ -1,14 +1,18 @@
 """From expected gains to probabilities: the largest gain wins, unless it is within the noise.
 
-    strength(mode) = (relative gain of its remedy + e)^a c(mode)^b d(mode)
+    strength(mode) = (relative gain of its remedy + e)^a c(mode)^b
     strength(none) = k (noise + e)^a c(none)^b
     P(mode)        = strength(mode) / sum of the strengths of all classes
 
 c(mode) is the chance of a class: the share of similar groups with a clear label that have this
 label.  Gains tell how much a change brings, chances which change is the best most often.
-d(mode) compares it with its counterpart, the other temperature, or data with width: the share of
-similar groups in which its remedy gains more than that of the other (1 for `none`).  Groups whose
-best change is another one tell that as well.
+
+Two pairs of classes are compared as well, the two temperatures, and data with width: d is the share
+of similar groups in which the remedy of the first gains more.  Groups whose best change is another
+one tell that, too.  The classes s, t of a pair keep the strength that they have together, and share
+it as
+
+    s : t = d s^(1/2) : (1 - d) t^(1/2)
 
 Noise is the gain, relative to the test error, that two equal groups could show by chance:
 2 sqrt(2) standard errors.  Two seeds determine it only within a large factor, so its geometric mean
@@ -177,13 +181,11 @@ def shares(
             logarithms[:, column] = scale.power * np.log(np.maximum(best, 0.0) + scale.floor)
         if name in values:
             logarithms[:, column] += scale.trust * np.log(np.maximum(values[name], _LEAST_CHANCE))
-    for task in COMPARISONS:
-        sides = TASKS[task].classes
-        if task in values and set(sides) <= set(classes):
-            first = values[task].clip(_LEAST_CHANCE, 1 - _LEAST_CHANCE)
-            for name, share in zip(sides, (first, 1 - first), strict=True):
-                logarithms[:, list(classes).index(name)] += np.log(share)
     strengths = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
+    for task in COMPARISONS:
+        if task in values and set(TASKS[task].classes) <= set(classes):
+            pair = [list(classes).index(name) for name in TASKS[task].classes]
+            strengths[:, pair] = _compared(strengths[:, pair], values[task])
     if scale.trust and "none" in classes:
         expected = [values[remedy] for remedy in REMEDIES if remedy in values]
         none = list(classes).index("none")
@@ -197,3 +199,10 @@ def shares(
         least = np.where(is_little, _HARDLY_ANYTHING * others.sum(axis=1), least)
         strengths[:, none] = np.fmax(strengths[:, none], least)
     return np.asarray(strengths / strengths.sum(axis=1, keepdims=True))
+
+
+def _compared(strengths: Floats, first: Floats) -> Floats:
+    """Share the strength of two classes anew, by how often the first gains more."""
+    first = first.clip(_LEAST_CHANCE, 1 - _LEAST_CHANCE)
+    parts = np.sqrt(strengths.clip(np.finfo(float).tiny)) * np.stack([first, 1 - first], axis=1)
+    return strengths.sum(axis=1, keepdims=True) * parts / parts.sum(axis=1, keepdims=True)

@@ -176,7 +176,18 @@ def test_a_comparison_decides_between_two_classes_and_leaves_none_alone():
     after = shares({**gains, "temperature": np.array([0.9])}, noise, classes, SCALE)[0]
     assert before[0] == pytest.approx(before[1])
     assert after[0] / after[1] == pytest.approx(9)
-    assert after[0] / after[2] == pytest.approx(0.9 * before[0] / before[2])
+    assert after[2] == pytest.approx(before[2])  # together, the two are as probable as before
+
+
+def test_a_comparison_and_gains_are_weighed_against_each_other():
+    """Similar groups say the opposite of what gains say, as strongly as these count."""
+    gains = {"lower_temperature": np.array([0.3]), "raise_temperature": np.array([0.1])}
+    classes = ("temperature_high", "temperature_low")
+    noise = np.array([0.3])
+    first, second = shares(gains, noise, classes, SCALE)[0]
+    share = 1 / (1 + (first / second) ** 0.5)
+    after = shares({**gains, "temperature": np.array([share])}, noise, classes, SCALE)[0]
+    assert after[0] == pytest.approx(after[1])
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
