@@ -205,4 +205,5 @@ def _compared(strengths: Floats, first: Floats) -> Floats:
     """Share the strength of two classes anew, by how often the first gains more."""
     first = first.clip(_LEAST_CHANCE, 1 - _LEAST_CHANCE)
     parts = np.sqrt(strengths.clip(np.finfo(float).tiny)) * np.stack([first, 1 - first], axis=1)
-    return strengths.sum(axis=1, keepdims=True) * parts / parts.sum(axis=1, keepdims=True)
+    together = strengths.sum(axis=1, keepdims=True)
+    return np.asarray(together * parts / parts.sum(axis=1, keepdims=True))
