@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from mdtree.trees import SavedTree
 __all__ = ["LiveDiagnosis", "LiveRun"]
 
 _LOG = logging.getLogger("mdtree.integrations")
+_NUMBER = re.compile(r"\d[\d.e+-]*")  # seconds that are another each time, in a reason
 _SHARDED = ("ds_id", "_is_flat_param")  # marks of DeepSpeed and FSDP on parameters
 
 
@@ -99,9 +101,11 @@ class LiveDiagnosis:
         save: str | Path | None = None,
     ) -> None:
         for name, number in (("every_n_epochs", every_n_epochs), ("items", items)):
-            if number is not None and (not isinstance(number, int) or number < 1):
+            is_count = isinstance(number, int) and not isinstance(number, bool)
+            if number is not None and (not is_count or number < 1):
                 raise MdtreeError(f"{name} must be a whole number of at least 1, got {number!r}")
-        if not budget > 0:  # NaN is not
+        is_number = isinstance(budget, int | float) and not isinstance(budget, bool)
+        if not is_number or not budget > 0:  # NaN is not
             raise MdtreeError(f"budget must be a positive number of seconds, got {budget!r}")
         self.every_n_epochs = every_n_epochs
         self.budget = float(budget)
@@ -150,10 +154,10 @@ class LiveDiagnosis:
             with undisturbed():
                 numbers, text = self._diagnosed(look(), started)
                 log(numbers, text)
-        except Exception as error:  # noqa: BLE001 - training must go on
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - training must go on
             kind = "" if isinstance(error, MdtreeError) else f"{type(error).__name__}: "
             reason = printable(f"{kind}{error!s:.1000}")
-            if reason != self.failure:
+            if _NUMBER.sub("", reason) != _NUMBER.sub("", self.failure or ""):
                 _LOG.warning(
                     "the diagnosis at step %d failed, and training goes on: %s", step, reason
                 )

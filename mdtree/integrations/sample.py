@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, default_collate
@@ -81,7 +82,8 @@ class Source:
         length = _length(self.data)
         if length is None:
             return islice(_fresh(self.data), items)
-        return (self.data[place] for place in _drawn(length, items))
+        data = _copied(self.data)
+        return (data[place] for place in _drawn(length, items))
 
 
 class _Kept(torch.utils.data.Dataset[Any]):
@@ -176,14 +178,43 @@ def _fresh(data: Any) -> Iterator[Any]:
         DataError: It cannot be copied, or is gone through only once.
 
     """
+    iterator: Iterator[Any] = iter(_copied(data))
+    return iterator
+
+
+def _copied(data: Any) -> Any:
+    """Copy data, which may draw random numbers of their own; arrays are shared, not copied.
+
+    Raises:
+        DataError: They cannot be copied.
+
+    """
     try:
-        iterator: Iterator[Any] = iter(copy.deepcopy(data))
+        return copy.deepcopy(data, {id(array): array for array in _arrays(data)})
     except Exception as error:
         raise DataError(
             f"{type(data).__name__} cannot be copied ({error!s:.200}), and reading it would change "
             "the training: give the callback data of its own, train=... and test=..."
         ) from error
-    return iterator
+
+
+def _arrays(data: Any) -> Iterator[Tensor | np.ndarray[Any, Any]]:
+    """Yield the tensors and arrays that data hold, which may be large."""
+    seen: set[int] = set()
+    rest = [data]
+    while rest:
+        each = rest.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, Tensor | np.ndarray):
+            yield each
+        elif isinstance(each, Mapping):
+            rest.extend(each.values())
+        elif isinstance(each, list | tuple):
+            rest.extend(each)
+        elif not isinstance(each, type):
+            rest.extend(getattr(each, "__dict__", {}).values())
 
 
 def _length(data: Any) -> int | None:

@@ -30,6 +30,7 @@ class AccuracyCheck:
     train: float | None  # training accuracy
     expected: float | None
     is_logged: bool  # by the trainer; otherwise the user says it
+    is_share: bool = False  # the trainer logged a number of at most 1, which was taken for a share
 
     @property
     def differs(self) -> bool:
@@ -56,10 +57,13 @@ class AccuracyCheck:
         if not self.differs:
             return
         source = "the trainer logged" if self.is_logged else "you expect"
+        is_share = self.is_logged and self.is_share
+        read = f" ({(self.expected or 0) / _WHOLE:.4g}, read as a share)" if is_share else ""
         raise AccuracyError(
             f"{self.group}: the measured test accuracy is {self.measured:.1f} %, but {source} "
-            f"{self.expected:.1f} %. Look at the normalisation of the inputs (data.transform), the "
-            "order of the labels, the split, and the weights (--weights-key). If the measured "
+            f"{self.expected:.1f} %{read}. Look at the normalisation of the inputs "
+            "(data.transform), the order of the labels, the split, and the weights "
+            "(--weights-key). If the measured "
             f"number is right, say so: --expect {self.measured:.1f}"
         )
 
@@ -73,8 +77,7 @@ def check_accuracy(
         row: A row whose error rates were measured.
         logged: The accuracy that the trainer logged for these checkpoints, in percent.
         expected: What the user expects, in percent; it replaces what was logged.
-        is_share: The log holds numbers of at most 1, which were taken for shares.  If the measured
-            accuracy is that number in percent, nobody can tell which it was, and it says nothing.
+        is_share: The log holds numbers of at most 1, which were taken for shares.
 
     """
     if expected is not None and not 0 <= expected <= _WHOLE:  # NaN is not
@@ -83,9 +86,6 @@ def check_accuracy(
     if not isinstance(error, Measured):
         return None
     stderr = error.stderr or 0.0
-    if is_share and logged is not None:
-        distance = abs(100 - error.value - logged / _WHOLE)
-        logged = None if distance <= _ERRORS * stderr + _EXPECTED else logged
     train = row.quantities.get("train_error")
     return AccuracyCheck(
         group=row.group,
@@ -94,4 +94,5 @@ def check_accuracy(
         train=100 - train.value if isinstance(train, Measured) else None,
         expected=logged if expected is None else expected,
         is_logged=expected is None,
+        is_share=is_share,
     )

@@ -27,6 +27,7 @@ __all__ = ["row_within"]
 _BATCHES = (1, 4, 16, 64, 256)  # that are timed, until one takes this share of the budget
 _TIMED = 0.01
 _SPEED = 7_000  # passes that it takes to time gradients and second derivatives, about
+_FAILED = "failed: "
 _DECOMPOSED = 1e9  # products of numbers in a second, for singular values; some do ten times more
 
 
@@ -41,7 +42,8 @@ def row_within(models: ModelsInMemory, seconds: float, metrics: Iterable[str] = 
         metrics: Names; none are the usual ones.
 
     Raises:
-        MdtreeError: Nothing could be measured; the message says why.
+        MdtreeError: Nothing could be measured, or neither errors nor losses, although there was
+            time for them; the message says why.
 
     """
     deadline = time.perf_counter() + seconds
@@ -67,12 +69,18 @@ def row_within(models: ModelsInMemory, seconds: float, metrics: Iterable[str] = 
             reasons[name] = "was stopped: the budget was used up"
         except Exception as error:  # noqa: BLE001 - a user's code can raise anything
             kind = "" if isinstance(error, MdtreeError) else f"{type(error).__name__}: "
-            reasons[name] = f"failed: {kind}{error!s:.500}"
+            reasons[name] = f"{_FAILED}{kind}{error!s:.500}"
     values = () if row is None else row.quantities.values()
     if row is None or not any(isinstance(value, Measured) for value in values):
         faults = [f"{name} {reason}" for name, reason in reasons.items()]
         faults += dict.fromkeys(value.missing for value in values if isinstance(value, Missing))
         raise MdtreeError(f"nothing was measured: {'; '.join(faults)}")
+    fault = reasons.get("error_rate") if _FAILED in reasons.get("error_rate", "") else None
+    errors = [row.quantities.get(name) for name in METRICS["error_rate"].quantities]
+    if "error_rate" not in reasons and not any(isinstance(value, Measured) for value in errors):
+        fault = next((value.missing for value in errors if isinstance(value, Missing)), None)
+    if fault is not None:  # what is known without a pass is not enough for a verdict
+        raise MdtreeError(f"neither errors nor losses could be measured: {fault}")
     return _with_reasons(row, reasons)
 
 

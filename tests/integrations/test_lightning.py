@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ with vision.usable():
 from lightning.pytorch.loggers import CSVLogger
 
 from mdtree.integrations.lightning import DiagnosisCallback
+from mdtree.integrations.sample import _copied
 
 pytestmark = [
     # Lightning calls what torch has deprecated, and has advice on loaders and loggers
@@ -223,6 +225,76 @@ def test_an_exception_in_the_measurement_is_one_warning_and_training_goes_on(tmp
     assert "KeyError: 'no such thing'" in record.getMessage()
 
 
+class OwnNoise(torch.utils.data.Dataset):
+    """Augmentations from generators that the data set keeps."""
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+        self.source, self.random = torch.Generator().manual_seed(5), random.Random(5)
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, place):
+        noise = torch.randn(6, generator=self.source) + self.random.random()
+        return self.x[place] + 0.1 * noise, self.y[place]
+
+
+def test_random_numbers_that_a_data_set_keeps_are_left_to_the_training(tmp_path):
+    def loader():
+        return DataLoader(OwnNoise(*tensors(0, 90)), batch_size=10, shuffle=True)
+
+    plain = state(*fit(None, tmp_path, train=loader()))
+    callback = DiagnosisCallback(every_n_epochs=1, metrics=CHEAP)
+    check_same(plain, state(*fit(callback, tmp_path, train=loader())))
+    assert callback.failure is None
+
+
+def test_what_cannot_be_copied_is_left_to_the_training(tmp_path):
+    data = OwnNoise(*tensors(0, 90))
+    data.lock = threading.Lock()
+    callback = DiagnosisCallback(metrics=CHEAP)
+    fit(callback, tmp_path, train=DataLoader(data, batch_size=10), epochs=1)
+    assert "OwnNoise cannot be copied" in callback.failure
+    assert "train=..." in callback.failure
+
+
+def test_large_arrays_of_a_data_set_are_not_copied():
+    data = OwnNoise(*tensors(0, 90))
+    copied = _copied({"parts": [data]})["parts"][0]
+    assert copied is not data
+    assert copied.x is data.x
+    assert copied.source is not data.source
+
+
+def test_a_loss_that_fails_leaves_no_verdict_by_the_spectra_alone(tmp_path, caplog):
+    callback = DiagnosisCallback(every_n_epochs=1, loss=lambda output, batch: 1 / 0)
+    fit(callback, tmp_path)
+    assert callback.verdict is None
+    assert "ZeroDivisionError" in callback.failure
+    assert len([each for each in caplog.records if each.name == "mdtree.integrations"]) == 1
+
+
+def test_a_budget_that_is_always_too_small_is_one_warning(tmp_path, caplog):
+    callback = DiagnosisCallback(every_n_epochs=1, budget=1e-6, metrics=["error_rate"])
+    fit(callback, tmp_path)
+    assert "budget" in callback.failure
+    assert len([each for each in caplog.records if each.name == "mdtree.integrations"]) == 1
+
+
+def test_data_that_end_the_program_do_not_end_the_training(tmp_path):
+    class Ending(torch.utils.data.Dataset):
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, place):
+            raise SystemExit(3)
+
+    callback = DiagnosisCallback(metrics=CHEAP, train=Ending())
+    fit(callback, tmp_path, epochs=1)
+    assert callback.failure == "SystemExit: 3"
+
+
 class Endless(IterableDataset):
     """Items without end, drawn by a generator of its own, and by that of everybody."""
 
@@ -331,6 +403,10 @@ def test_sharded_weights_are_left_alone(tmp_path):
     [
         ({"budget": 0}, "budget must be a positive number of seconds, got 0"),
         ({"budget": float("nan")}, "budget must be a positive number"),
+        ({"budget": "5"}, "budget must be a positive number of seconds, got '5'"),
+        ({"budget": None}, "budget must be a positive number"),
+        ({"budget": True}, "budget must be a positive number"),
+        ({"every_n_epochs": True}, "every_n_epochs must be a whole number"),
         ({"every_n_epochs": 0}, "every_n_epochs must be a whole number of at least 1, got 0"),
         ({"items": 2.5}, "items must be a whole number"),
         ({"metrics": ["hesian"]}, "did you mean 'hessian'"),
