@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mdtree.render.formatting import percent
-from mdtree.render.terminal import plural, table
+from mdtree.render.terminal import name_text, plural, table
 from mdtree.spectra import EXAMINED, INTRUDING, Change, Ranking, Update
 
 __all__ = ["changes_text", "rankings_text", "share_text", "short", "updates_text"]
@@ -90,7 +90,7 @@ def rankings_text(rankings: Sequence[Ranking]) -> str:
         for ranking in rankings
     ]
     header = ["number", "family", "models", "Kendall tau", "p", "R2", "RMSE", ""]
-    few = sorted({ranking.family for ranking in rankings if ranking.few})
+    few = sorted({name_text(ranking.family) for ranking in rankings if ranking.few})
     warning = (
         f"\n\nfewer than five models: {', '.join(few)}. So few may rank well by chance."
         if few
