@@ -28,12 +28,16 @@ def changes_text(changes: Sequence[Change]) -> str:
     ]
     header = ["layer", "d log norm", "z", "d log spectral", "z", "d alpha", ""]
     count = sum(change.collapsed for change in changes)
-    summary = (
-        f"{count} of {plural(len(changes), 'layer')} changed in scale unlike the others: norms and "
-        "alpha-hat mislead there, alpha does not"
-        if count
-        else f"no scale collapse: all {plural(len(changes), 'layer')} changed in scale alike"
-    )
+    layers, changed = plural(len(changes), "layer"), sum(change.changed for change in changes)
+    if count:
+        summary = (
+            f"{count} of {layers} changed in scale unlike the others: norms and alpha-hat mislead "
+            "there, alpha does not"
+        )
+    elif changed:
+        summary = f"no scale collapse: no layer stands out ({changed} of {layers} changed)"
+    else:
+        summary = f"no scale collapse: the spectrum of no layer changed ({layers} compared)"
     return f"{table(header, rows)}\n\n{summary}"
 
 
