@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,20 +81,19 @@ def own_bases(one: Source, other: Source) -> tuple[Path, Path]:
 
 
 def _own_base(path: Path) -> Path:
-    """Find the base that an adapter names; that of a stranger may name any folder."""
+    """Find the base that an adapter names: in its folder, or beside it."""
     folder = Path(os.path.realpath(path.parent))
-    home = folder.parent if folder.parent.name else folder  # everything is below /
-    try:
-        base = base_of(path, within=home)
-        check_within(base, home)
-    except UnsafeError as error:
-        stated = f"{read_adapter_config(path).base!r:.500}"
-        raise UnsafeError(
-            f"the base model of {path}, {stated}, is outside {home}, where the adapter lies: if "
-            f"you trust it, compare each adapter with it: mdtree weights {path.parent} "
-            "--against BASE"
-        ) from error
-    return base
+    with contextlib.suppress(UnsafeError):
+        base = base_of(path, within=folder.parent)
+        there = Path(os.path.realpath(base.parent))
+        check_within(base, there)
+        if folder.parent in (there, there.parent) or there.is_relative_to(folder):
+            return base
+    stated = f"{read_adapter_config(path).base!r:.500}"
+    raise UnsafeError(
+        f"the base model of {path}, {stated}, is neither in {folder} nor beside it: if you "
+        f"trust it, compare each adapter with it: mdtree weights {path.parent} --against BASE"
+    )
 
 
 def named(source: Source) -> str:

@@ -117,22 +117,35 @@ def move(base, folder):
     return base.rename(folder / "model.safetensors")
 
 
-@pytest.mark.parametrize("is_link", [False, True])
+@pytest.mark.parametrize("place", ["elsewhere", "runs/deeper/base", "link of a folder", "link"])
 def test_a_base_that_does_not_lie_beside_the_adapters_is_named_by_the_user(
-    mdtree, base, tmp_path, is_link
+    mdtree, base, tmp_path, place
 ):
-    there = move(base, tmp_path / "elsewhere")
-    stated = there.parent
-    if is_link:
-        stated = tmp_path / "runs" / "base"
+    there = move(base, tmp_path / ("elsewhere" if "link" in place else place))
+    stated = tmp_path / "runs" / "base" if "link" in place else there.parent
+    if place == "link of a folder":
+        stated.parent.mkdir()
+        stated.symlink_to(there.parent)
+    elif place == "link":
         stated.mkdir(parents=True)
         (stated / "model.safetensors").symlink_to(there)
     first, second = write_both(tmp_path, stated)
     ran = mdtree("weights", first.parent, "--against", second)
     assert ran.code == 2
-    assert f"outside {tmp_path / 'runs'}, where the adapter lies" in ran.err
+    assert f"neither in {first.parent} nor beside it" in ran.err
     assert f"mdtree weights {first.parent} --against BASE" in ran.err
     assert mdtree("weights", first.parent, "--against", there).code == 0
+
+
+@pytest.mark.parametrize("place", ["runs", "runs/one/inner"])
+def test_a_base_may_lie_around_an_adapter_or_in_its_folder(base, tmp_path, place):
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    there = base.rename(tmp_path / "runs" / "model.safetensors")
+    if place != "runs":
+        (tmp_path / place).mkdir()
+        there = there.rename(tmp_path / place / "model.safetensors")
+    first, _ = write_both(tmp_path, there.parent)
+    assert weights(first, against=first).notes == (f"the adapter is merged into {there}",)
 
 
 def test_two_adapters_with_one_base_have_one_note(base, tmp_path):
