@@ -9,6 +9,7 @@ from mdtree.checkpoints.links import check_within
 from mdtree.checkpoints.listing import list_base, list_tensors, trained_labels
 from mdtree.checkpoints.loading import Checkpoint, load_checkpoint, load_weights
 from mdtree.checkpoints.moments import latest, plainest
+from mdtree.checkpoints.names import in_natural_order
 from mdtree.checkpoints.remote import (
     check_place,
     fetched,
@@ -43,6 +44,7 @@ __all__ = [
     "find_stored_folders",
     "find_weights",
     "in_memory_tensors",
+    "in_natural_order",
     "is_adapter",
     "latest",
     "list_base",

@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,24 @@ class AdapterConfig:
     transposed: bool = False  # layers store (in, out), as Conv1D of GPT-2
     ranks: frozenset[int] = frozenset()  # all that the layers may have
     alphas: tuple[tuple[re.Pattern[str], float], ...] = ()  # of some layers
-    replaced: tuple[str, ...] = ()  # modules that were trained as a whole
+    replaced: frozenset[str] = frozenset()  # modules that were trained as a whole
     base: str | None = None
     task: str | None = None  # SEQ_CLS, CAUSAL_LM, ...
     architecture: str | None = None  # the class of the model, if there is no task
+
+    def replaces(self, name: str) -> bool:
+        """Return whether a tensor is of a module that was trained as a whole."""
+        words = name.split(".")
+        return any(
+            ".".join(words[start : start + length]) in self.replaced
+            for length in self._lengths
+            for start in range(len(words) - length + 1)
+        )
+
+    @cached_property
+    def _lengths(self) -> frozenset[int]:
+        """How many words the names of these modules have."""
+        return frozenset(module.count(".") + 1 for module in self.replaced)
 
     def check_effort(self, layers: Iterable[str], path: Path) -> None:
         """Refuse patterns that would take minutes to match."""
@@ -158,7 +173,7 @@ def _content(file: Path) -> dict[str, Any]:
             text = opening.read(_LARGEST + 1)
         if len(text) > _LARGEST:
             raise UnreadableError(f"{file} is too large: more than {_LARGEST >> 20} MiB")
-        content = json.loads(text.decode("utf-8"))
+        content = json.loads(text.decode("utf-8-sig"))
     except OSError as error:
         raise UnreadableError(f"{file} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -195,11 +210,15 @@ def _alpha(value: Any, key: str, file: Path) -> float:
     return float(value)
 
 
-def _names(value: Any, file: Path) -> tuple[str, ...]:
+def _names(value: Any, file: Path) -> frozenset[str]:
     names = value if isinstance(value, list) else [value] if value else []
-    if not all(isinstance(name, str) for name in names) or len(names) > _MOST_PATTERNS:
-        raise UnreadableError(f"{file}: modules_to_save must list names of modules")
-    return tuple(names)
+    are_short = all(isinstance(name, str) and len(name) <= _LONGEST_PATTERN for name in names)
+    if not are_short or len(names) > _MOST_PATTERNS:
+        raise UnreadableError(
+            f"{file}: modules_to_save must list names of modules: at most {_MOST_PATTERNS}, of "
+            f"{_LONGEST_PATTERN} characters"
+        )
+    return frozenset(names)
 
 
 def _pattern(key: str, file: Path) -> re.Pattern[str]:
@@ -209,7 +228,7 @@ def _pattern(key: str, file: Path) -> re.Pattern[str]:
     if len(key) <= _LONGEST_PATTERN and is_quick:
         try:
             return re.compile(rf"(.*\.)?({key})$")
-        except re.error:
+        except (re.error, OverflowError):  # of a number of repetitions
             pass
     raise UnreadableError(f"{file}: alpha_pattern {short(key)} is not a plain name: {MERGE_IT}")
 

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from mdtree.checkpoints.detect import Kind, kind_of
+from mdtree.checkpoints.names import natural
 from mdtree.checkpoints.safe_reading import is_text, joined, parts_of, read
 from mdtree.checkpoints.state_dict import find_weights, unwrapped
 from mdtree.exceptions import UnreadableError
@@ -168,12 +169,5 @@ def _depth(name: str) -> tuple[int, list[tuple[int, str]]]:
     Numbers count as numbers (layers.2 before layers.10), stems come first, and heads last.
     """
     words = re.split(r"[._/]", re.split(r"[._/]\d", name)[0])  # not those of layers: h.0.mlp.c_fc
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
     place = (not _HEADS.isdisjoint(words)) - (not _STEMS.isdisjoint(words))
-    return place, [_in_order(part) for part in parts]
-
-
-def _in_order(part: str) -> tuple[int, str]:
-    """Return a key that sorts digits as numbers: Python does not convert thousands of digits."""
-    digits = part.lstrip("0")
-    return (len(digits), digits) if part[0] in "0123456789" else (-1, part)
+    return place, natural(name)

@@ -66,7 +66,6 @@ def trained_labels(path: Path) -> int | None:
     heads = [
         stored.sizes[0]
         for stored in stored_tensors(path).tensors
-        if len(stored.sizes) == _MATRIX
-        and not set(config.replaced).isdisjoint(stored.name.split("."))
+        if len(stored.sizes) == _MATRIX and config.replaces(stored.name)
     ]
     return heads[-1] if heads else None

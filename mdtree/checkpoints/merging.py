@@ -216,9 +216,8 @@ def _check(
             what = stored.fault or str(stored.dtype).removeprefix("torch.")
             raise UnreadableError(f"{path} changes {name:.200}, which is {what}: {MERGE_IT}")
     for name, stored in parts.replaced.items():
-        whole = any(module in name.split(".") or f".{module}." in f".{name}."
-                    for module in config.replaced)  # fmt: skip
-        if name in known and known[name].sizes != stored.sizes and not whole:
+        is_other = name in known and known[name].sizes != stored.sizes
+        if is_other and not config.replaces(name):
             other.append(f"{name:.200} is {known[name].sizes} in the base and {stored.sizes} here")
     if not missing and not other:
         return

@@ -20,6 +20,8 @@ __all__ = [
     "UNNAMED",
     "ParsedName",
     "amounts",
+    "in_natural_order",
+    "natural",
     "parse_name",
     "plain_numbers",
 ]
@@ -207,3 +209,23 @@ def amounts(parts: Iterable[str]) -> tuple[float, ...]:
         if part[0].isdigit() and part[-1] in _SCALES:
             amounts += [number * _SCALES[part[-1]] for number in plain_numbers([part[:-1]])]
     return tuple(amounts)
+
+
+def in_natural_order(names: Iterable[str]) -> list[str]:
+    """Sort names with their numbers as numbers.
+
+    >>> in_natural_order(["checkpoint-114", "checkpoint-38", "best"])
+    ['best', 'checkpoint-38', 'checkpoint-114']
+    """
+    return sorted(names, key=lambda name: (natural(name), name))
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts numbers in names as numbers (layers.2 before layers.10)."""
+    return [_in_order(part) for part in re.findall(r"[0-9]+|[^0-9]+", name)]
+
+
+def _in_order(part: str) -> tuple[int, str]:
+    """Return a key that sorts digits as numbers: Python does not convert thousands of digits."""
+    digits = part.lstrip("0")
+    return (len(digits), digits) if part[0] in "0123456789" else (-1, part)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mdtree.messages import plural, printable, shortened
 
-__all__ = ["paragraph", "plural", "printable", "table"]
+__all__ = ["name_text", "paragraph", "plural", "printable", "table"]
 
 _WIDEST, _END = 100, 40  # characters of a cell of a table, and how many of them are its end
 _LONGEST = 5000  # characters of a text
@@ -19,7 +19,7 @@ def paragraph(text: str) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Align columns: the first to the left, the others to the right."""
-    cells = [[_cell(cell) for cell in row] for row in (header, *rows)]
+    cells = [[name_text(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     lines = []
     for row in cells:
@@ -28,8 +28,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
-def _cell(text: str) -> str:
-    """Shorten a cell in its middle, because the ends of names tell them apart."""
+def name_text(text: str) -> str:
+    """Write a name on one line, shortened in its middle: the ends of names tell them apart."""
     for convert in (str, printable):  # text may become too long when it is spelled out
         text = convert(text)
         if len(text) > _WIDEST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mdtree.render.formatting import percent
-from mdtree.render.terminal import plural, table
+from mdtree.render.terminal import name_text, plural, table
 from mdtree.spectra import EXAMINED, INTRUDING, Change, Ranking, Update
 
 __all__ = ["changes_text", "rankings_text", "share_text", "short", "updates_text"]
@@ -28,12 +28,16 @@ def changes_text(changes: Sequence[Change]) -> str:
     ]
     header = ["layer", "d log norm", "z", "d log spectral", "z", "d alpha", ""]
     count = sum(change.collapsed for change in changes)
-    summary = (
-        f"{count} of {plural(len(changes), 'layer')} changed in scale unlike the others: norms and "
-        "alpha-hat mislead there, alpha does not"
-        if count
-        else f"no scale collapse: all {plural(len(changes), 'layer')} changed in scale alike"
-    )
+    layers, changed = plural(len(changes), "layer"), sum(change.changed for change in changes)
+    if count:
+        summary = (
+            f"{count} of {layers} changed in scale unlike the others: norms and alpha-hat mislead "
+            "there, alpha does not"
+        )
+    elif changed:
+        summary = f"no scale collapse: no layer stands out ({changed} of {layers} changed)"
+    else:
+        summary = f"no scale collapse: the spectrum of no layer changed ({layers} compared)"
     return f"{table(header, rows)}\n\n{summary}"
 
 
@@ -90,7 +94,7 @@ def rankings_text(rankings: Sequence[Ranking]) -> str:
         for ranking in rankings
     ]
     header = ["number", "family", "models", "Kendall tau", "p", "R2", "RMSE", ""]
-    few = sorted({ranking.family for ranking in rankings if ranking.few})
+    few = sorted({name_text(ranking.family) for ranking in rankings if ranking.few})
     warning = (
         f"\n\nfewer than five models: {', '.join(few)}. So few may rank well by chance."
         if few

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from mdtree.render.terminal import plural, printable, table
+from mdtree.render.terminal import name_text, plural, printable, table
 from mdtree.render.terminal_changes import (
     changes_text,
     rankings_text,
@@ -145,7 +145,9 @@ def _layers(layers: Sequence[Layer]) -> str:
         for layer in layers
     ]
     lines = [table(["layer", "kind", "size", *_COLUMNS.values(), "state"], rows)]
-    reasons = [f"  {layer.name}: {layer.reason}" for layer in layers if layer.reason]
+    reasons = [
+        f"  {name_text(layer.name)}: {printable(layer.reason)}" for layer in layers if layer.reason
+    ]
     return "\n".join([*lines, *(["", "no alpha:", *reasons] if reasons else [])])
 
 
@@ -161,10 +163,10 @@ def _skipped(skipped: Sequence[Skipped], *, everything: bool) -> str:
         return ""
     lines = [f"not analysed: {plural(len(skipped), 'tensor')}"]
     for reason in dict.fromkeys(tensor.reason for tensor in skipped):
-        names = [tensor.name for tensor in skipped if tensor.reason == reason]
+        names = [name_text(tensor.name) for tensor in skipped if tensor.reason == reason]
         shown = names if everything else names[:_NAMED]
         more = f", ... ({len(names) - len(shown)} more)" if len(names) > len(shown) else ""
-        lines.append(f"  {reason}: {', '.join(shown)}{more}")
+        lines.append(f"  {printable(reason)}: {', '.join(shown)}{more}")
     return "\n".join(lines)
 
 
@@ -192,8 +194,11 @@ def _flow(analysis: Analysis) -> str:
     if flow is None:
         return ""
     layers = [layer for layer in analysis.averaged if layer.figures.alpha is not None]
-    width = max(len(layer.name) for layer in layers)
-    picture = [f"  {layer.name.ljust(width)}  {_mark(layer)}" for layer in layers]
+    names = [name_text(layer.name) for layer in layers]
+    width = max(map(len, names))
+    picture = [
+        f"  {name.ljust(width)}  {_mark(layer)}" for name, layer in zip(names, layers, strict=True)
+    ]
     heading = (
         f"Correlation Flow, alpha against depth: {flow.shape} "
         f"(slope {flow.slope:+.2f} from first to last, 90 % interval {flow.low:+.2f} to "
@@ -221,7 +226,7 @@ def _hints(analysis: Analysis) -> str:
     if not layer_hints:
         return ""
     lines = [
-        f"  {hint.name}: log spectral norm {hint.log_spectral_norm:.2f}, "
+        f"  {name_text(hint.name)}: log spectral norm {hint.log_spectral_norm:.2f}, "
         f"{-hint.z:.1f} spreads below other layers of kind {hint.kind}"
         for hint in layer_hints
     ]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mdtree.exceptions import RowsError
+from mdtree.messages import printable
 from mdtree.rows.atomic import atomic_file
 from mdtree.rows.columns import NAMES, STDERR, table_columns
 from mdtree.rows.facts import FACTS, TEXT_FACTS, Fact, check_facts
@@ -97,13 +98,16 @@ def csv_lines(rows: Collection[Row]) -> Iterator[str]:
 def write_lines(lines: Sequence[Mapping[str, object]], out: Path) -> None:
     """Write lines with the same columns to a CSV file atomically; text is escaped as that of rows.
 
+    Control characters are spelled out (\\n, \\x1b): such a table is read by people, and not again.
+
     Raises:
         OutputError: The file cannot be written.
     """
     writer = csv.writer(_Line())
     with atomic_file(out, advice="name another file with --csv") as file:
         for cells in (*([list(lines[0])] if lines else []), *(line.values() for line in lines)):
-            file.write(writer.writerow([_escaped(cell) for cell in cells]).encode())
+            shown = [printable(cell) if isinstance(cell, str) else cell for cell in cells]
+            file.write(writer.writerow([_escaped(cell) for cell in shown]).encode())
 
 
 def rows_from_csv(path: Path, *, protocol: str) -> Imported:

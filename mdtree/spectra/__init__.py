@@ -7,7 +7,6 @@ from mdtree.spectra.layer import FIGURES, Figures, Layer, Rules, analyse
 from mdtree.spectra.matrix import CONVENTIONS, Convention, Matrix, Skipped, find_matrices
 from mdtree.spectra.powerlaw import PowerLaw, fit_power_law
 from mdtree.spectra.report import (
-    Source,
     WeightOptions,
     WeightsReport,
     compare,
@@ -15,6 +14,7 @@ from mdtree.spectra.report import (
     rank,
 )
 from mdtree.spectra.series import FEW, Ranking, SeriesModel, rankings
+from mdtree.spectra.sources import Source
 from mdtree.spectra.state import State
 from mdtree.spectra.updates import EXAMINED, INTRUDING, Update, updates
 

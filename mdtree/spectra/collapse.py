@@ -5,6 +5,9 @@ the change of a layer's log10 max lambda or log10 Frobenius norm:
 
     z = (d - median d) / s,     s = max(1.4826 median |d - median d|, 0.05)
 
+The median and s are those of the layers that changed, as an adapter changes only some; where fewer
+than four did, those of all layers.  A layer that did not change has z = 0.
+
 A layer with |z| > 3.5 has collapsed, or grown.  Its norms are then misleading, but alpha, which
 does not depend on scale, is not (Martin, Peng, Mahoney 2021, section "Scale Collapse").  A single
 checkpoint gives only a hint: layers whose log max lambda is far below the others of their kind.
@@ -24,7 +27,7 @@ __all__ = ["Change", "Hint", "changes", "hints"]
 
 _OUTLYING = 3.5
 _LEAST_SPREAD = 0.05  # decades: a change of less than 12 % is not a collapse
-_LEAST = 4  # layers of a kind, to find an outlier among them
+_LEAST = 4  # layers, to find an outlier among them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,11 @@ class Change:
     alpha: float | None
     z_norm: float
     z_spectral: float
+
+    @property
+    def changed(self) -> bool:
+        """Whether the spectrum changed at all."""
+        return any((self.log_norm, self.log_spectral_norm, self.alpha))
 
     @property
     def collapsed(self) -> bool:
@@ -78,7 +86,7 @@ def changes(before: Sequence[Layer], after: Sequence[Layer]) -> tuple[Change, ..
             z_spectral=float(z_top),
         )
         for (old, new), norm, top, z_norm, z_top in zip(
-            pairs, norms, tops, _scores(norms), _scores(tops), strict=True
+            pairs, norms, tops, *_compared(norms, tops), strict=True
         )
     )
 
@@ -91,7 +99,8 @@ def hints(layers: Sequence[Layer]) -> tuple[Hint, ...]:
         if len(alike) < _LEAST:
             continue
         tops = np.array([_of(layer, "log_spectral_norm") for layer in alike])
-        for layer, top, z in zip(alike, tops, _scores(tops), strict=True):
+        scores = _scores(tops, np.ones(len(tops), dtype=bool))
+        for layer, top, z in zip(alike, tops, scores, strict=True):
             if z < -_OUTLYING:
                 small_layers.append(
                     Hint(name=layer.name, kind=kind, log_spectral_norm=float(top), z=float(z))
@@ -99,9 +108,19 @@ def hints(layers: Sequence[Layer]) -> tuple[Hint, ...]:
     return tuple(small_layers)
 
 
-def _scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    middle = np.median(values)
-    spread = max(1.4826 * float(np.median(np.abs(values - middle))), _LEAST_SPREAD)
+def _compared(
+    norms: NDArray[np.float64], tops: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute z of both; a layer that did not change is not compared with those that did."""
+    changed = (norms != 0) | (tops != 0)
+    among = changed if changed.sum() >= _LEAST else np.ones_like(changed)
+    z_norms, z_tops = (np.where(changed, _scores(values, among), 0.0) for values in (norms, tops))
+    return z_norms, z_tops
+
+
+def _scores(values: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.float64]:
+    middle = np.median(values[among])
+    spread = max(1.4826 * float(np.median(np.abs(values[among] - middle))), _LEAST_SPREAD)
     scores: NDArray[np.float64] = (values - middle) / spread
     return scores
 

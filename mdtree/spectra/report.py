@@ -7,18 +7,15 @@ state dict.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from torch import Tensor, nn
 
 from mdtree.checkpoints import (
     TensorListing,
-    base_of,
-    find_folders,
     find_weights,
     in_memory_tensors,
     is_adapter,
@@ -32,12 +29,19 @@ from mdtree.spectra.collapse import Change, changes
 from mdtree.spectra.layer import FIGURES, Layer, Rules
 from mdtree.spectra.series import Ranking, SeriesModel, rankings
 from mdtree.spectra.series_table import read_series
+from mdtree.spectra.sources import (
+    IN_MEMORY,
+    Source,
+    adapts,
+    all_sources,
+    named,
+    only_source,
+    own_bases,
+)
 from mdtree.spectra.updates import Update, updates
 
-__all__ = ["Source", "WeightOptions", "WeightsReport", "compare", "examine", "rank"]
+__all__ = ["WeightOptions", "WeightsReport", "compare", "examine", "rank"]
 
-Source: TypeAlias = "str | Path | nn.Module | Mapping[str, Any]"
-_IN_MEMORY = "in memory"
 _SILENT = Silent()
 _NAMED = 6  # tensors that are not compared
 
@@ -98,7 +102,7 @@ def examine(
     Raises:
         MdtreeError: There are none, or none can be read.
     """
-    sources = _sources(source)
+    sources = all_sources(source)
     analyses: dict[str, Analysis] = {}
     notes: list[str] = []
     failures: dict[str, str] = {}
@@ -129,8 +133,8 @@ def compare(
     Raises:
         MdtreeError: They cannot be read, or are not of the same network.
     """
-    one, other = (_only(source) for source in (first, second))
-    if _adapts(one) and not _adapts(other):
+    one, other = (only_source(source) for source in (first, second))
+    if adapts(one) and not adapts(other):
         one, other = other, one
     before, after = _pair(one, other, options)
     analyses = [
@@ -143,7 +147,7 @@ def compare(
     )
     if not layer_changes and not layer_updates:
         raise MdtreeError(
-            f"{_named(first)} and {_named(second)} have no layers with the same name and size: "
+            f"{named(first)} and {named(second)} have no layers with the same name and size: "
             "are they checkpoints of the same network?"
         )
     notes = dict.fromkeys((*before.notes, *after.notes, *_unmatched(before, after)))
@@ -156,9 +160,9 @@ def _pair(
     """List the tensors of an earlier and a later checkpoint under the same names."""
     if not isinstance(other, Path) or not is_adapter(other):
         return _listing(one, options), _listing(other, options)
-    if _adapts(one):
-        listings = [_listing(each, options, base=_own_base(each)) for each in (one, other)]
-        return listings[0], listings[1]
+    if adapts(one):
+        first, second = own_bases(one, other)
+        return _listing(one, options, base=first), _listing(other, options, base=second)
     if not isinstance(one, Path):
         raise MdtreeError("the base of an adapter must be a file or a folder, to be merged with it")
     return (
@@ -175,49 +179,12 @@ def rank(table: Path, options: WeightOptions, *, progress: Progress = _SILENT) -
     """
 
     def numbers(file: Path) -> dict[str, float | None]:
-        source = _only(file)
+        source = only_source(file)
         analysis = _analysed(source, _listing(source, options), options, progress)
         return {name: analysis.mean(name) for name in AVERAGED}
 
     members = read_series(table, AVERAGED, numbers)
     return WeightsReport(models=tuple(members), rankings=rankings(members))
-
-
-def _sources(source: Source) -> dict[str, Source]:
-    """List checkpoints by name: the one that is given, or those of a directory by their paths."""
-    if not isinstance(source, str | Path):
-        return {_IN_MEMORY: source}
-    path = Path(source)
-    if not os.path.exists(path):  # noqa: PTH110 - Path.exists fails for names that are too long
-        raise MdtreeError(f"{path} does not exist")
-    if not path.is_dir():
-        return {path.name: path}
-    files = [file for folder in find_folders(path) for file in folder.files]
-    if not files:
-        raise MdtreeError(
-            f"{path} holds no weights files (looked for .safetensors, .pt, .pth, .ckpt, ... and "
-            "folders with config.json)"
-        )
-    return {str(file.relative_to(path)): file for file in files}
-
-
-def _only(source: Source) -> Source:
-    sources = _sources(source)
-    if len(sources) > 1:
-        raise MdtreeError(f"{source} holds {len(sources)} checkpoints: name one of them")
-    return next(iter(sources.values()))
-
-
-def _adapts(source: Source) -> bool:
-    return isinstance(source, Path) and is_adapter(source)
-
-
-def _own_base(source: Source) -> Path | None:
-    return base_of(source) if isinstance(source, Path) and is_adapter(source) else None
-
-
-def _named(source: Source) -> str:
-    return str(source) if isinstance(source, str | Path) else f"the weights {_IN_MEMORY}"
 
 
 def _listing(source: Source, options: WeightOptions, base: Path | None = None) -> TensorListing:
@@ -226,7 +193,7 @@ def _listing(source: Source, options: WeightOptions, base: Path | None = None) -
     content: Mapping[str, Any] = source.state_dict() if isinstance(source, nn.Module) else source
     if isinstance(source, nn.Module):  # its modules may add anything that is not a tensor
         content = {name: value for name, value in content.items() if isinstance(value, Tensor)}
-    weights = find_weights(dict(content), key=options.key, name=f"what is {_IN_MEMORY}")
+    weights = find_weights(dict(content), key=options.key, name=f"what is {IN_MEMORY}")
     tensors = {name: tensor.cpu() for name, tensor in weights.tensors.items()}
     return TensorListing(tensors=in_memory_tensors(tensors), notes=weights.notes)
 
@@ -243,7 +210,7 @@ def _analysed(
     )
     if not analysis.layers:
         reasons = sorted({skipped.reason for skipped in analysis.skipped})
-        raise MdtreeError(f"{_named(source)} holds no weight matrices: {'; '.join(reasons)}")
+        raise MdtreeError(f"{named(source)} holds no weight matrices: {'; '.join(reasons)}")
     return analysis
 
 
@@ -252,8 +219,8 @@ def _unmatched(before: TensorListing, after: TensorListing) -> list[str]:
     old, new = ({t.name: t.sizes for t in listing.tensors} for listing in (before, after))
     odd = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
-    named = ", ".join(f"{name:.200}" for name in odd[:_NAMED])
-    return [f"not in both, or of other sizes: {named}{more}"] if odd else []
+    shown = ", ".join(f"{name:.200}" for name in odd[:_NAMED])
+    return [f"not in both, or of other sizes: {shown}{more}"] if odd else []
 
 
 def _line(layer: Layer) -> dict[str, object]:

@@ -164,6 +164,37 @@ def test_what_was_trained_as_a_whole_stands_instead(tmp_path, base):
     assert trained_labels(path) == 3
 
 
+def test_only_what_was_trained_as_a_whole_may_have_other_sizes(tmp_path, base):
+    """A module is named by one word of its name, or by several."""
+    tensors = {**halves("body.up", 5, 2, 3), "body.square.weight": torch.ones(3, 4)}
+    for named in ("square", "body.square", "body"):
+        path = write_adapter(tmp_path / named, tensors, modules_to_save=["x", named])
+        assert torch.equal(merged(path, base)["body.square.weight"], torch.ones(3, 4))
+    for named in ("body.x", "quare", "body.squar", "ody.square"):
+        path = write_adapter(tmp_path / named, tensors, modules_to_save=[named])
+        with pytest.raises(MismatchError, match=r"body.square.weight is \(4, 4\) in the base"):
+            merged(path, base)
+
+
+def test_many_modules_and_many_tensors_are_compared_once(tmp_path):
+    """Each name with each module would be 40 million comparisons."""
+    names = [f"m{number}.weight" for number in range(10_000)]
+    base = tmp_path / "base.safetensors"
+    save_file({"up.weight": torch.zeros(5, 3), **{n: torch.zeros(2) for n in names}}, base)
+    modules = [f"x{number}" for number in range(4096)]
+    tensors = {**halves("up", 5, 2, 3), **{n: torch.zeros(1) for n in names}}
+    path = write_adapter(tmp_path / "lora", tensors, modules_to_save=modules)
+    with pytest.raises(MismatchError, match="10000 of 10001 tensors do not fit"):
+        list_tensors(path, base=base)
+
+
+def test_a_config_may_begin_with_a_byte_order_mark(tmp_path):
+    path = write_adapter(tmp_path / "lora", {})
+    config = path.with_name("adapter_config.json")
+    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())
+    assert read_adapter_config(path).rank == 2
+
+
 @pytest.mark.parametrize(("before", "after"), [("", "model."), ("model.", "")])
 def test_a_base_without_the_head_of_the_adapter_has_shorter_names(tmp_path, before, after):
     base = tmp_path / "base.safetensors"
@@ -276,8 +307,16 @@ def test_what_cannot_be_merged_is_refused_with_what_to_do(tmp_path, base, tensor
             "is not a plain name",
         ),
         (b'{"peft_type": "LORA", "alpha_pattern": {"(": 1}}', "is not a plain name"),
+        (
+            b'{"peft_type": "LORA", "alpha_pattern": {"a{99999999999999999999}": 2}}',
+            "is not a plain name",
+        ),
         (b'{"peft_type": "LORA", "alpha_pattern": {"a": "b"}}', "must be a number, got 'b'"),
         (b'{"peft_type": "LORA", "modules_to_save": [1]}', "must list names of modules"),
+        (
+            b'{"peft_type": "LORA", "modules_to_save": ["' + b"a" * 201 + b'"]}',
+            "at most 4096, of 200 characters",
+        ),
         (b'{"peft_type": "LORA", "init_lora_weights": [[]]}', "which changes the base"),
         (b" " * (1 << 24) + b"{}", "is too large: more than 16 MiB"),
     ],
@@ -369,5 +408,5 @@ def test_numbers_of_a_config_may_be_written_in_any_way_that_json_has(tmp_path):
     path = write_adapter(tmp_path / "lora", {}, lora_alpha=2.5, modules_to_save="head")
     config = read_adapter_config(path)
     assert config.alpha == 2.5
-    assert config.replaced == ("head",)
+    assert config.replaced == {"head"}
     assert json.loads(path.with_name("adapter_config.json").read_text())["r"] == config.rank

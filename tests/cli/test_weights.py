@@ -7,7 +7,7 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mdtree.models import cnn
@@ -125,7 +125,15 @@ def test_a_layer_that_changed_in_size_unlike_the_others(mdtree, tmp_path, file):
 
 def test_the_same_checkpoint_against_itself_has_not_changed(mdtree, file):
     ran = mdtree("weights", file, "--against", file)
-    assert "no scale collapse" in ran.out
+    assert "no scale collapse: the spectrum of no layer changed (6 layers compared)" in ran.out
+
+
+def test_how_many_layers_changed_is_told_where_none_stands_out(mdtree, tmp_path, file):
+    weights = load_file(file)
+    weights["layers.2.weight"] *= 1.05
+    save_file(weights, tmp_path / "after.safetensors")
+    ran = mdtree("weights", file, "--against", tmp_path / "after.safetensors")
+    assert "no scale collapse: no layer stands out (1 of 6 layers changed)" in ran.out
 
 
 def series(tmp_path, lines):

@@ -163,6 +163,29 @@ def test_the_layer_that_changes_unlike_the_others_is_told(shift):
     assert compared[3].z_norm == pytest.approx((shift - 0.3) / 0.05)
 
 
+def test_layers_that_did_not_change_are_not_compared_with_those_of_an_adapter():
+    unchanged = {f"x{number}": 0.0 for number in range(5)}
+    compared = changes(*pair(10, **unchanged))
+    assert not any(change.collapsed for change in compared)
+    assert {change.z_norm for change in compared[:5]} == {0.0}
+    compared = changes(*pair(10, **unchanged, x7=-1.0))
+    assert [change.name for change in compared if change.collapsed] == ["x7"]
+    assert compared[7].z_norm == pytest.approx((-1.0 - 0.3) / 0.05)
+
+
+def test_the_only_layer_that_changed_is_compared_with_those_that_did_not():
+    shifts = {f"x{number}": 0.0 for number in range(1, 8)}
+    compared = changes(*pair(**shifts, x0=-0.5))
+    assert [change.name for change in compared if change.collapsed] == ["x0"]
+    assert compared[0].z_norm == pytest.approx(-0.5 / 0.05)
+
+
+def test_a_layer_whose_norms_and_alpha_are_as_before_did_not_change():
+    before, after = pair(2)
+    (same, *_), (grown, *_) = changes(before, before), changes(before, after)
+    assert (same.changed, grown.changed) == (False, True)
+
+
 def test_only_layers_of_one_name_and_size_are_compared():
     before, after = pair(3)
     after[1] = layer("x1", sizes=(2, 3), log_norm=1.0, log_spectral_norm=1.0)

@@ -100,6 +100,75 @@ def test_two_adapters_are_compared_on_the_bases_that_they_name(base, tmp_path, a
         weights(first, against=adapter)
 
 
+def write_both(tmp_path, stated):
+    """Two adapters in one folder, which state that their base is there."""
+    return [
+        write_adapter(
+            tmp_path / "runs" / name,
+            halves("2", 32, 2, 64, seed=seed),
+            base_model_name_or_path=str(stated),
+        )
+        for seed, name in enumerate(("one", "two"))
+    ]
+
+
+def move(base, folder):
+    folder.mkdir(parents=True)
+    return base.rename(folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("place", ["elsewhere", "runs/deeper/base", "link of a folder", "link"])
+def test_a_base_that_does_not_lie_beside_the_adapters_is_named_by_the_user(
+    mdtree, base, tmp_path, place
+):
+    there = move(base, tmp_path / ("elsewhere" if "link" in place else place))
+    stated = tmp_path / "runs" / "base" if "link" in place else there.parent
+    if place == "link of a folder":
+        stated.parent.mkdir()
+        stated.symlink_to(there.parent)
+    elif place == "link":
+        stated.mkdir(parents=True)
+        (stated / "model.safetensors").symlink_to(there)
+    first, second = write_both(tmp_path, stated)
+    ran = mdtree("weights", first.parent, "--against", second)
+    assert ran.code == 2
+    assert f"neither in {first.parent} nor beside it" in ran.err
+    assert f"mdtree weights {first.parent} --against BASE" in ran.err
+    assert mdtree("weights", first.parent, "--against", there).code == 0
+
+
+@pytest.mark.parametrize("place", ["runs", "runs/one/inner"])
+def test_a_base_may_lie_around_an_adapter_or_in_its_folder(base, tmp_path, place):
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    there = base.rename(tmp_path / "runs" / "model.safetensors")
+    if place != "runs":
+        (tmp_path / place).mkdir()
+        there = there.rename(tmp_path / place / "model.safetensors")
+    first, _ = write_both(tmp_path, there.parent)
+    assert weights(first, against=first).notes == (f"the adapter is merged into {there}",)
+
+
+def test_two_adapters_with_one_base_have_one_note(base, tmp_path):
+    there = move(base, tmp_path / "runs" / "base")
+    first, second = write_both(tmp_path, "../base")
+    (note,) = weights(first, against=second).notes
+    assert note == f"the adapter is merged into {first.parent / '..' / 'base' / there.name}"
+
+
+def test_checkpoints_of_a_directory_come_in_the_order_of_their_numbers(mdtree, base, tmp_path):
+    for step in (114, 38, 304, 76):
+        save_file(network(step).state_dict(), tmp_path / f"checkpoint-{step}.safetensors")
+    base.unlink()
+    names = [f"checkpoint-{step}.safetensors" for step in (38, 76, 114, 304)]
+    table = tmp_path / "layers.csv"
+    ran = mdtree("weights", tmp_path, "--csv", table)
+    assert [line.split()[0] for line in ran.out.splitlines()[2:6]] == names
+    lines = list(csv.DictReader(table.open()))
+    assert list(dict.fromkeys(line["checkpoint"] for line in lines)) == names
+    ran = mdtree("weights", tmp_path, "--against", tmp_path / names[0])
+    assert f"holds 4 checkpoints: name one of them, such as {tmp_path / names[-1]}" in ran.err
+
+
 def test_an_adapter_with_a_base_in_memory_is_refused(adapter):
     with pytest.raises(MdtreeError, match="the base of an adapter must be a file or a folder"):
         weights(adapter, against=network())
