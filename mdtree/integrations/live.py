@@ -15,7 +15,7 @@ from torch import nn
 
 from mdtree.diagnosis import Verdict, diagnoser_for
 from mdtree.exceptions import MdtreeError
-from mdtree.integrations.sample import Source, accepted_names, source_of, without_extra_keys
+from mdtree.integrations.sample import Source, accepted_names, own_source_of, without_extra_keys
 from mdtree.integrations.undisturbed import undisturbed
 from mdtree.measurement import ModelsInMemory, check_metrics, row_within
 from mdtree.network import Loss
@@ -112,7 +112,7 @@ class LiveDiagnosis:
         self.items = items
         self.metrics = check_metrics((metrics,) if isinstance(metrics, str) else tuple(metrics))
         self.train, self.test = (
-            None if data is None else source_of(data) for data in (train, test)
+            None if data is None else own_source_of(data) for data in (train, test)
         )
         self.loss = loss
         self.batch = batch

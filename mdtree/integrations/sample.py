@@ -1,21 +1,19 @@
 """A sample of the data that a network is trained on, read without touching its loader.
 
-No iterator of a loader is used, and no sampler is asked: the data set behind the loader is read, in
-this process, at places that a generator of its own draws.
+No iterator of a loader is used, and no sampler is asked: a copy of the data set behind the loader
+is read, in this process, at places that a generator of its own draws.
 """
 
 from __future__ import annotations
 
-import copy
 import inspect
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, default_collate
@@ -23,8 +21,9 @@ from torch.utils.data import DataLoader, IterableDataset, default_collate
 from mdtree.batch import LABELS, Batch, as_batch, describe, size
 from mdtree.datasets import DatasetItems, Items, TensorItems, as_items, in_memory
 from mdtree.exceptions import DataError
+from mdtree.integrations.copies import copied, copied_collate, fresh
 
-__all__ = ["Source", "accepted_names", "source_of", "without_extra_keys"]
+__all__ = ["Source", "accepted_names", "own_source_of", "source_of", "without_extra_keys"]
 
 Collate = Callable[[list[Any]], Any]
 _READ = 0.2  # of the budget, for one half of the data
@@ -37,6 +36,7 @@ class Source:
     data: Any  # a map-style or iterable data set, or anything that `mdtree.measure` takes
     collate: Collate | None = default_collate  # None: what is read are batches already
     is_whole: bool = False  # tensors, or items as mdtree knows them
+    is_own: bool = False  # given to the callback: what cannot be copied is read as it is
 
     @property
     def amount(self) -> int | None:
@@ -71,7 +71,7 @@ class Source:
                 break
         if not read:
             raise DataError(f"{type(self.data).__name__} has no items")
-        collate = self.collate
+        collate = copied_collate(self.collate)
         return in_memory(
             DatasetItems(
                 _Kept(read), torch.arange(len(read)), collate=lambda part: convert(collate(part))
@@ -81,9 +81,17 @@ class Source:
     def _elements(self, items: int) -> Iterator[Any]:
         length = _length(self.data)
         if length is None:
-            return islice(_fresh(self.data), items)
-        data = _copied(self.data)
+            return islice(fresh(self.data), items)
+        data = self._copy()
         return (data[place] for place in _drawn(length, items))
+
+    def _copy(self) -> Any:
+        try:
+            return copied(self.data)
+        except DataError:
+            if self.is_own:
+                return self.data
+            raise
 
 
 class _Kept(torch.utils.data.Dataset[Any]):
@@ -118,6 +126,16 @@ def source_of(loader: Any) -> Source:
     raise DataError(
         f"data must be a DataLoader, a Dataset, or tensors (x, y), got {describe(loader)}"
     )
+
+
+def own_source_of(data: Any) -> Source:
+    """Look behind data that the user gives to the callback alone.
+
+    Raises:
+        DataError: It is not something that data come from.
+
+    """
+    return replace(source_of(data), is_own=True)
 
 
 def accepted_names(module: nn.Module) -> set[str] | None:
@@ -169,52 +187,6 @@ def _joined(batches: list[Batch]) -> Batch:
         return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
     named = [batch for batch in batches if isinstance(batch, Mapping)]
     return {key: torch.cat([batch[key] for batch in named]) for key in named[0]}
-
-
-def _fresh(data: Any) -> Iterator[Any]:
-    """Go through a copy of iterable data, since training goes on with the original.
-
-    Raises:
-        DataError: It cannot be copied, or is gone through only once.
-
-    """
-    iterator: Iterator[Any] = iter(_copied(data))
-    return iterator
-
-
-def _copied(data: Any) -> Any:
-    """Copy data, which may draw random numbers of their own; arrays are shared, not copied.
-
-    Raises:
-        DataError: They cannot be copied.
-
-    """
-    try:
-        return copy.deepcopy(data, {id(array): array for array in _arrays(data)})
-    except Exception as error:
-        raise DataError(
-            f"{type(data).__name__} cannot be copied ({error!s:.200}), and reading it would change "
-            "the training: give the callback data of its own, train=... and test=..."
-        ) from error
-
-
-def _arrays(data: Any) -> Iterator[Tensor | np.ndarray[Any, Any]]:
-    """Yield the tensors and arrays that data hold, which may be large."""
-    seen: set[int] = set()
-    rest = [data]
-    while rest:
-        each = rest.pop()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        if isinstance(each, Tensor | np.ndarray):
-            yield each
-        elif isinstance(each, Mapping):
-            rest.extend(each.values())
-        elif isinstance(each, list | tuple):
-            rest.extend(each)
-        elif not isinstance(each, type):
-            rest.extend(getattr(each, "__dict__", {}).values())
 
 
 def _length(data: Any) -> int | None:

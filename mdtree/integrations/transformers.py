@@ -12,6 +12,7 @@ from torch import nn
 
 from mdtree.batch import LABELS
 from mdtree.exceptions import DataError, MissingExtraError
+from mdtree.integrations.copies import copied_collate
 from mdtree.integrations.live import LiveDiagnosis, LiveRun
 from mdtree.integrations.sample import Source, accepted_names
 from mdtree.rows import Fact
@@ -108,7 +109,7 @@ def _source(data: Any, collate: Callable[[list[Any]], Any]) -> Source:
 
 def _collate(trainer: Trainer, model: nn.Module) -> Callable[[list[Any]], Any]:
     """Return the collator of the Trainer, which removes columns that the model does not take."""
-    collator: Callable[[list[Any]], Any] = trainer.data_collator
+    collator: Callable[[list[Any]], Any] = copied_collate(trainer.data_collator)
     names = accepted_names(model)
     if not trainer.args.remove_unused_columns or names is None:
         return collator

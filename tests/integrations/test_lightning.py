@@ -24,7 +24,6 @@ with vision.usable():
 from lightning.pytorch.loggers import CSVLogger
 
 from mdtree.integrations.lightning import DiagnosisCallback
-from mdtree.integrations.sample import _copied
 
 pytestmark = [
     # Lightning calls what torch has deprecated, and has advice on loaders and loggers
@@ -225,48 +224,6 @@ def test_an_exception_in_the_measurement_is_one_warning_and_training_goes_on(tmp
     assert "KeyError: 'no such thing'" in record.getMessage()
 
 
-class OwnNoise(torch.utils.data.Dataset):
-    """Augmentations from generators that the data set keeps."""
-
-    def __init__(self, x, y):
-        self.x, self.y = x, y
-        self.source, self.random = torch.Generator().manual_seed(5), random.Random(5)
-
-    def __len__(self):
-        return len(self.x)
-
-    def __getitem__(self, place):
-        noise = torch.randn(6, generator=self.source) + self.random.random()
-        return self.x[place] + 0.1 * noise, self.y[place]
-
-
-def test_random_numbers_that_a_data_set_keeps_are_left_to_the_training(tmp_path):
-    def loader():
-        return DataLoader(OwnNoise(*tensors(0, 90)), batch_size=10, shuffle=True)
-
-    plain = state(*fit(None, tmp_path, train=loader()))
-    callback = DiagnosisCallback(every_n_epochs=1, metrics=CHEAP)
-    check_same(plain, state(*fit(callback, tmp_path, train=loader())))
-    assert callback.failure is None
-
-
-def test_what_cannot_be_copied_is_left_to_the_training(tmp_path):
-    data = OwnNoise(*tensors(0, 90))
-    data.lock = threading.Lock()
-    callback = DiagnosisCallback(metrics=CHEAP)
-    fit(callback, tmp_path, train=DataLoader(data, batch_size=10), epochs=1)
-    assert "OwnNoise cannot be copied" in callback.failure
-    assert "train=..." in callback.failure
-
-
-def test_large_arrays_of_a_data_set_are_not_copied():
-    data = OwnNoise(*tensors(0, 90))
-    copied = _copied({"parts": [data]})["parts"][0]
-    assert copied is not data
-    assert copied.x is data.x
-    assert copied.source is not data.source
-
-
 def test_a_loss_that_fails_leaves_no_verdict_by_the_spectra_alone(tmp_path, caplog):
     callback = DiagnosisCallback(every_n_epochs=1, loss=lambda output, batch: 1 / 0)
     fit(callback, tmp_path)
@@ -322,6 +279,65 @@ def test_endless_data_are_bounded_and_go_on_where_they_were(tmp_path):
     assert callback.failure is None
     assert "data_amount" in callback.row.facts
     assert callback.row.provenance.passes == 17 + 17  # training and test
+
+
+class Augmented(TensorDataset):
+    """Items that are changed by random states of the data set itself, and counted."""
+
+    def __init__(self, seed, count):
+        super().__init__(*tensors(seed, count))
+        self.source = torch.Generator().manual_seed(0)
+        self.python, self.numpy = random.Random(0), np.random.default_rng(0)
+        self.count = torch.zeros(())
+
+    def __getitem__(self, place):
+        self.count += 1
+        x, y = super().__getitem__(place)
+        noise = self.python.random() + self.numpy.random()
+        return x + noise * torch.randn(6, generator=self.source), y
+
+
+class Mixing:
+    """A collator with a random state of its own."""
+
+    def __init__(self):
+        self.source = random.Random(0)
+
+    def __call__(self, items):
+        x, y = torch.utils.data.default_collate(items)
+        return x * (1 + self.source.random()), y
+
+
+def test_data_with_random_states_of_their_own_go_on_where_they_were(tmp_path):
+    def trained(callback):
+        data, val = Augmented(0, 60), Augmented(1, 20)
+        train = DataLoader(data, batch_size=10, shuffle=True, collate_fn=Mixing())
+        net, trainer = fit(callback, tmp_path, train=train, val=DataLoader(val, batch_size=10))
+        return {**state(net, trainer), "train": data.count, "val": val.count}
+
+    plain = trained(None)
+    callback = DiagnosisCallback(every_n_epochs=1, items=17, metrics=CHEAP)
+    check_same(plain, trained(callback))
+    assert callback.failure is None
+
+
+class Opened(Augmented):
+    """Data behind something that cannot be copied, as an open file."""
+
+    def __init__(self, seed, count):
+        super().__init__(seed, count)
+        self.lock = threading.Lock()
+
+
+def test_data_that_cannot_be_copied_are_read_only_where_they_are_those_of_the_callback(tmp_path):
+    loader = DataLoader(Opened(0, 30), batch_size=10)
+    callback = DiagnosisCallback(metrics=CHEAP)
+    fit(callback, tmp_path, train=loader)
+    assert "Opened cannot be copied (cannot pickle '_thread.lock' object)" in callback.failure
+    assert "give the callback data of its own, train=... and test=..." in callback.failure
+    own = DiagnosisCallback(metrics=CHEAP, train=Opened(0, 30))
+    fit(own, tmp_path, train=loader)
+    assert own.failure is None
 
 
 def stream():

@@ -64,6 +64,20 @@ def config(kind=BertConfig, **options):
     )  # fmt: skip
 
 
+class Augmented(Texts):
+    """Token ids that a generator of the data set itself changes."""
+
+    def __init__(self, count, seed):
+        super().__init__(count, seed)
+        self.source = torch.Generator().manual_seed(0)
+
+    def __getitem__(self, place):
+        item = super().__getitem__(place)
+        ids = torch.randint(3, 20, (LENGTH,), generator=self.source)
+        kept = torch.rand(LENGTH, generator=self.source) < 0.8
+        return {**item, "input_ids": torch.where(kept, item["input_ids"], ids)}
+
+
 class Heard(TrainerCallback):
     """A logger: what it is told."""
 
@@ -131,6 +145,14 @@ def check_same(one, other):
     for name, tensor in state(one).items():
         assert torch.equal(tensor, state(other)[name]), name
     assert told(one) == told(other)
+
+
+def test_data_with_a_generator_of_their_own_go_on_where_they_were(tmp_path):
+    plain, _ = fit(tmp_path, train=Augmented(40, 0), test=Augmented(24, 1))
+    options = {"every_n_epochs": 1, "items": 16, "metrics": CHEAP}
+    trainer, callback = fit(tmp_path, options, train=Augmented(40, 0), test=Augmented(24, 1))
+    assert callback.failure is None
+    check_same(plain, trainer)
 
 
 @pytest.mark.parametrize(
