@@ -61,11 +61,12 @@ class Source:
             whole = as_items(self.data, "data")
             order = torch.tensor(_drawn(len(whole), items), dtype=torch.int64)
             return whole.take(order)
+        elements = self._elements(items)  # the copy takes its own time
         until = time.perf_counter() + _READ * seconds
         if self.collate is None:
-            return _of_batches(self._elements(items), items, until, convert)
+            return _of_batches(elements, items, until, convert)
         read = []
-        for element in self._elements(items):
+        for element in elements:
             read.append(element)
             if time.perf_counter() > until:
                 break

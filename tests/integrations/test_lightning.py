@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import random
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -338,6 +339,20 @@ def test_data_that_cannot_be_copied_are_read_only_where_they_are_those_of_the_ca
     own = DiagnosisCallback(metrics=CHEAP, train=Opened(0, 30))
     fit(own, tmp_path, train=loader)
     assert own.failure is None
+
+
+class Slow(TensorDataset):
+    """Data that take longer to copy than a fifth of the budget."""
+
+    def __deepcopy__(self, memo):
+        time.sleep(0.5)
+        return self
+
+
+def test_the_time_that_a_copy_takes_leaves_time_to_read(tmp_path):
+    callback = DiagnosisCallback(budget=2, metrics=("error_rate",))
+    fit(callback, tmp_path, train=DataLoader(Slow(*tensors(0, 30)), batch_size=10), epochs=1)
+    assert callback.row.provenance.passes == 30 + 40  # training and test
 
 
 def stream():
