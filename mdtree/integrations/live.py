@@ -23,7 +23,7 @@ from mdtree.recipes import checked_facts
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal import printable
 from mdtree.render.terminal_verdict import verdict_text
-from mdtree.rows import DEFAULT_PROTOCOL, Fact, Measured, Row, Store, check_protocol
+from mdtree.rows import DEFAULT_PROTOCOL, Fact, Measured, Missing, Row, Store, check_protocol
 from mdtree.trees import SavedTree
 
 __all__ = ["LiveDiagnosis", "LiveRun"]
@@ -100,10 +100,10 @@ class LiveDiagnosis:
         page: str | Path | None = None,
         save: str | Path | None = None,
     ) -> None:
-        for name, number in (("every_n_epochs", every_n_epochs), ("items", items)):
-            is_count = isinstance(number, int) and not isinstance(number, bool)
-            if number is not None and (not is_count or number < 1):
-                raise MdtreeError(f"{name} must be a whole number of at least 1, got {number!r}")
+        if every_n_epochs is not None:
+            _check_whole_number("every_n_epochs", every_n_epochs, 1)
+        _check_whole_number("items", items, 1)
+        _check_whole_number("seed", seed, 0)
         is_number = isinstance(budget, int | float) and not isinstance(budget, bool)
         if not is_number or not budget > 0:  # NaN is not
             raise MdtreeError(f"budget must be a positive number of seconds, got {budget!r}")
@@ -189,7 +189,10 @@ class LiveDiagnosis:
         if run.prepare is not None:
             run.prepare(models.prepared.runner.network.module)
         left = self.budget - (time.perf_counter() - started)
-        self.row = row = row_within(models, left, self.metrics)
+        row = row_within(models, left, self.metrics)
+        if self.loss is not None:
+            _check_loss(row)
+        self.row = row
         if self.save is not None:
             with Store(self.save) as store:
                 store.append(row)
@@ -199,6 +202,24 @@ class LiveDiagnosis:
             write_page(self.page, [verdict], [row], diagnoser)
         notes = row.provenance.notes if row.provenance is not None else ()
         return _numbers(row, verdict), "\n".join((verdict_text(verdict), *map(printable, notes)))
+
+
+def _check_whole_number(name: str, number: object, least: int) -> None:
+    if not isinstance(number, int) or isinstance(number, bool) or number < least:
+        raise MdtreeError(f"{name} must be a whole number of at least {least}, got {number!r}")
+
+
+def _check_loss(row: Row) -> None:
+    """Refuse a loss of the user that is not finite.
+
+    Raises:
+        MdtreeError: The errors were measured, and the loss was NaN or infinite.
+
+    """
+    loss = row.quantities.get("train_loss")
+    measured = () if row.provenance is None else row.provenance.metrics
+    if isinstance(loss, Missing) and "error_rate" in measured:
+        raise MdtreeError(f"loss= must return finite numbers, got one that is {loss.missing}")
 
 
 def _numbers(row: Row, verdict: Verdict) -> dict[str, float]:

@@ -233,6 +233,25 @@ def test_a_loss_that_fails_leaves_no_verdict_by_the_spectra_alone(tmp_path, capl
     assert len([each for each in caplog.records if each.name == "mdtree.integrations"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("loss", "reason"),
+    [
+        (lambda *_: torch.zeros(7), "the loss must return one number for each"),
+        (lambda output, _: output.sum() * float("nan"), "loss= must return finite numbers"),
+    ],
+    ids=["shape", "nan"],
+)
+def test_a_loss_of_a_wrong_shape_or_value_is_one_warning_and_no_verdict(
+    tmp_path, caplog, loss, reason
+):
+    callback = DiagnosisCallback(every_n_epochs=1, items=20, loss=loss)
+    fit(callback, tmp_path, epochs=2)
+    assert callback.verdict is None
+    assert reason in callback.failure
+    (record,) = (each for each in caplog.records if each.name == "mdtree.integrations")
+    assert reason in record.getMessage()
+
+
 def test_a_budget_that_is_always_too_small_is_one_warning(tmp_path, caplog):
     callback = DiagnosisCallback(every_n_epochs=1, budget=1e-6, metrics=["error_rate"])
     fit(callback, tmp_path)
@@ -438,6 +457,8 @@ def test_sharded_weights_are_left_alone(tmp_path):
         ({"budget": None}, "budget must be a positive number"),
         ({"budget": True}, "budget must be a positive number"),
         ({"every_n_epochs": True}, "every_n_epochs must be a whole number"),
+        ({"items": None}, "items must be a whole number of at least 1, got None"),
+        ({"seed": "1"}, "seed must be a whole number of at least 0, got '1'"),
         ({"every_n_epochs": 0}, "every_n_epochs must be a whole number of at least 1, got 0"),
         ({"items": 2.5}, "items must be a whole number"),
         ({"metrics": ["hesian"]}, "did you mean 'hessian'"),
