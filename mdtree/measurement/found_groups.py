@@ -58,6 +58,13 @@ class FoundGroup:
         return sum(known) / len(known) if len(known) == len(self.histories) > 0 else None
 
     @property
+    def logged_shares(self) -> tuple[float, float] | None:
+        """The lowest and the highest logged number, where all were taken for shares."""
+        points = [point for history in self.histories for point in history.points]
+        known = [p.test_accuracy / 100 for p in points if p.test_accuracy is not None]
+        return (min(known), max(known)) if any(point.is_share for point in points) else None
+
+    @property
     def group(self) -> str:
         """The name of the group."""
         return self.folder.name

@@ -103,7 +103,7 @@ def group_task(request: Request, group: FoundGroup, data_digest: str | None = No
         listed=bool(request.recipe.groups),
         origins=group.origins,
         logged_accuracy=group.logged_accuracy,
-        logged_as_share=any(point.is_share for point in group.points),
+        logged_shares=group.logged_shares,
         notes=group.notes,
         details=group.details,
     )

@@ -55,7 +55,7 @@ class HistoryPoint:
     test_loss: float | None = None
     test_accuracy: float | None = None  # percent
     learning_rate: float | None = None
-    is_share: bool = False  # all accuracies of the log are at most 1, and were taken for shares
+    is_share: bool = False  # all accuracies of the log are at most 1, so they were taken for shares
 
 
 _NUMBERS = tuple(part.name for part in fields(HistoryPoint) if part.name != "is_share")
@@ -142,11 +142,13 @@ def is_column(name: str) -> bool:
     return _OF_EPOCHS.sub("", _column(name)) in _KNOWN
 
 
-def points_from(lines: Iterable[Mapping[Any, Any]]) -> tuple[tuple[HistoryPoint, ...], str | None]:
+def points_from(
+    lines: Iterable[Mapping[Any, Any]], *, is_certain: bool = False
+) -> tuple[tuple[HistoryPoint, ...], str | None]:
     """Read lines of a log, and say what was left out.
 
     Where the steps begin again, another run was appended: the last one counts.  Accuracies that are
-    all at most 1 are shares.
+    all at most 1 are shares, and `is_certain` where the trainer never writes percent.
 
     >>> points, note = points_from([{"epoch": 1, "val/acc": "0.5"}, {"epoch": 2, "val/acc": 0.75}])
     >>> [point.test_accuracy for point in points], note
@@ -161,7 +163,7 @@ def points_from(lines: Iterable[Mapping[Any, Any]]) -> tuple[tuple[HistoryPoint,
         points = [
             p
             if p.test_accuracy is None
-            else replace(p, test_accuracy=100 * p.test_accuracy, is_share=True)
+            else replace(p, test_accuracy=100 * p.test_accuracy, is_share=not is_certain)
             for p in points
         ]
     return tuple(points), note

@@ -93,3 +93,11 @@ def test_steps_that_begin_again_in_each_epoch_are_one_run():
     points, note = points_from(lines)
     assert (len(points), note) == (9, None)
     assert {point.step for point in points} == {None}
+
+
+def test_shares_of_a_trainer_that_never_writes_percent_are_certain():
+    lines = [{"step": 5, "eval_accuracy": 1.0}]
+    certain = History(points=points_from(lines, is_certain=True)[0])
+    assert certain.last("test_accuracy") == history(*lines).last("test_accuracy") == 100
+    assert not certain.may_be_percent(100)
+    assert history(*lines).may_be_percent(100)
