@@ -58,11 +58,9 @@ class FoundGroup:
         return sum(known) / len(known) if len(known) == len(self.histories) > 0 else None
 
     @property
-    def logged_shares(self) -> tuple[float, float] | None:
-        """The lowest and the highest logged number, where all were taken for shares."""
-        points = [point for history in self.histories for point in history.points]
-        known = [p.test_accuracy / 100 for p in points if p.test_accuracy is not None]
-        return (min(known), max(known)) if any(point.is_share for point in points) else None
+    def logged(self) -> tuple[str, ...]:
+        """What a trainer logged: losses, accuracy."""
+        return tuple(dict.fromkeys(kind for each in self.histories for kind in each.kinds))
 
     @property
     def group(self) -> str:
@@ -229,9 +227,8 @@ def _with_records(
         elif name not in group.stated and name not in request.recipe.facts:
             listed = " and ".join(str(value) for value in values)
             notes.append(f"{name} is {listed}: are these seeds of one configuration?")
-    for record in records:
-        if "history" in record.places:
-            origins.setdefault("history", record.places["history"])
+    logs = [record.places["history"] for record in records if "history" in record.places]
+    origins |= {"history": logs[0]} if logs else {}
     histories = tuple(_histories(group.folder.files, records, by_name or {}))
     # what became of a run after its last checkpoint counts as well; not so after an earlier one
     whole = [record.history for record in records] if group.is_last else histories

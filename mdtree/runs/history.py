@@ -110,6 +110,22 @@ class History:
             is_share=any(point.is_share for point in self.points),
         )
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Name what was logged; a learning rate is a fact."""
+        kinds = {
+            "losses": ("train_loss", "test_loss"),
+            "accuracy": ("test_accuracy",),
+        }
+        known = {name for p in self.points for name in _NUMBERS if getattr(p, name) is not None}
+        return tuple(kind for kind, names in kinds.items() if known & set(names))
+
+    @property
+    def shares(self) -> tuple[float, float] | None:
+        """Return the lowest and the highest accuracy, where all were taken for shares."""
+        known = [p.test_accuracy / 100 for p in self.points if p.test_accuracy is not None]
+        return (min(known), max(known)) if any(point.is_share for point in self.points) else None
+
     def may_be_percent(self, classes: int) -> bool:
         """Return whether accuracies that were taken for shares may be percent at chance level.
 
