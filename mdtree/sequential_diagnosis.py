@@ -21,6 +21,7 @@ from mdtree.measurement import (
     dry_run,
     execute,
     kept_members,
+    known_classes,
 )
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Fact, Row, open_rows
@@ -124,7 +125,11 @@ class SequentialDiagnosis:
         for row in self._rows(plan, failed):
             task = plan[row.group].task
             check = check_accuracy(
-                row, task.logged_accuracy, self.expected, is_share=task.logged_as_share
+                row,
+                task.logged_accuracy,
+                self.expected,
+                shares=task.logged_shares,
+                classes=None if task.logged_shares is None else known_classes(task),
             )
             if check is not None:
                 is_new = row.group in measured or check.expected is not None

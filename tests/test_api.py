@@ -12,7 +12,7 @@ import mdtree
 from mdtree import api
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.recipes import read_recipe
-from mdtree.rows import Measured, Row, write_rows
+from mdtree.rows import Measured, Row, load_rows, write_rows
 from mdtree.trees.bundled import find_tree, shipped_rows
 from tests.support.zoos import rows_of, write_zoo
 
@@ -83,6 +83,24 @@ def test_rows_are_judged_as_they_are_and_facts_join_them():
     assert verdict.group == "g"
     assert {gain.old for gain in verdict.gains if gain.fact == "width"} == {8.0}
     assert row.facts == {}
+
+
+def test_a_list_of_directories_is_one_group_as_with_others(tmp_path):
+    runs = [write_zoo(tmp_path / name, {"mine": [seed]}) for seed, name in enumerate("ab")]
+    (row,) = api.measure(runs, metrics="error_rate", device="cpu")
+    assert len(row.provenance.weights) == 2
+    (verdict,) = api.diagnose(runs, device="cpu")
+    assert [verdict] == api.diagnose(runs[0], others=runs[1], device="cpu")
+    with pytest.raises(MdtreeError, match="either rows or directories of runs"):
+        api.diagnose([row, runs[0]])
+    with pytest.raises(MdtreeError, match="rows come from one file"):
+        api.fit(runs)
+
+
+def test_rows_are_loaded_from_a_text_as_from_a_path(tmp_path):
+    rows = shipped_rows("digits-standard-1")
+    write_rows(tmp_path / "ok.jsonl", rows)
+    assert load_rows(str(tmp_path / "ok.jsonl")) == load_rows(tmp_path / "ok.jsonl") == rows
 
 
 @pytest.mark.parametrize(

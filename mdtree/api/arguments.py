@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 __all__ = [
     "RowsSource",
     "all_rows",
-    "as_directories",
+    "as_runs",
     "executor_config",
     "in_memory",
     "is_on_a_cluster",
     "rows_path",
 ]
 
+Paths = tuple[str | Path, ...]
 RowsSource = str | Path | Sequence[Row]  # a file, a measured directory, or the rows themselves
 
 
@@ -64,9 +65,23 @@ def is_on_a_cluster(workers: int | ExecutorConfig) -> bool:
     return isinstance(workers, ExecutorConfig) and workers.ray is not None
 
 
-def as_directories(others: str | Path | Iterable[str | Path]) -> tuple[str | Path, ...]:
+def as_directories(others: str | Path | Iterable[str | Path]) -> Paths:
     """Return directories that can be gone through twice; one of them need not be in a list."""
     return (others,) if isinstance(others, str | Path) else tuple(others)
+
+
+def as_runs(source: Any, others: str | Path | Iterable[str | Path]) -> tuple[Any, Paths]:
+    """Split several directories into the first and the others, as the command takes them."""
+    beside = as_directories(others)
+    if not _are_paths(source):
+        return source, beside
+    if not all(isinstance(path, str | Path) for path in source):
+        raise MdtreeError("a list holds either rows or directories of runs, not both")
+    return source[0], (*source[1:], *beside)
+
+
+def _are_paths(source: object) -> bool:
+    return isinstance(source, list | tuple) and any(isinstance(part, str | Path) for part in source)
 
 
 def rows_path(
@@ -78,4 +93,6 @@ def rows_path(
 
 def all_rows(rows: RowsSource, *, failed: bool = False) -> Sequence[Row]:
     """Return rows as they are, or read them."""
-    return load_rows(Path(rows), failed=failed) if isinstance(rows, str | Path) else rows
+    if _are_paths(rows):
+        raise MdtreeError("rows come from one file, or are in one list: read each with load_rows")
+    return load_rows(rows, failed=failed) if isinstance(rows, str | Path) else rows

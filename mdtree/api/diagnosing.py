@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mdtree.api.arguments import (
     RowsSource,
     all_rows,
-    as_directories,
+    as_runs,
     executor_config,
     in_memory,
     is_on_a_cluster,
@@ -29,7 +29,7 @@ __all__ = ["diagnose"]
 
 
 def diagnose(
-    source: RowsSource | None = None,
+    source: RowsSource | Sequence[str | Path] | None = None,
     *,
     tree: SavedTree | str | Path | None = None,
     confidence: float | None = None,
@@ -58,7 +58,8 @@ def diagnose(
     A directory with a recipe is measured as far as the verdicts need it.
 
     Args:
-        source: a directory of checkpoints, a file of rows, a table, or the rows themselves.
+        source: a directory of checkpoints, a file of rows, a table, or the rows themselves;
+            several directories are one with `others`.
         tree: a tree, its file, or the name of one that comes with mdtree; without it, the one for
             the protocol that was fitted on the most groups.
         confidence: the probability below which a verdict is `unsure`.
@@ -118,7 +119,7 @@ def diagnose(
     if source is None or models != ():
         from mdtree.sequential_diagnosis import diagnose_in_memory
 
-        subject = in_memory(
+        networks = in_memory(
             source,
             models,
             train,
@@ -129,16 +130,16 @@ def diagnose(
             device=device,
             facts=facts,
         )
-        found = diagnose_in_memory(subject, choose_diagnoser, expected=expect, full=full)
+        found = diagnose_in_memory(networks, choose_diagnoser, expected=expect, full=full)
         return Verdicts.of(found.diagnoser, found.rows)
-    if isinstance(source, str | Path) and not holds_only_rows(source, recipe):
+    subject, others = as_runs(source, others)
+    if isinstance(subject, str | Path) and (others or not holds_only_rows(subject, recipe)):
         from mdtree.measurement import make_request, rows_from_files
         from mdtree.sequential_diagnosis import SequentialDiagnosis
 
-        is_run = has_recipe(source, recipe)
-        others = as_directories(others)
+        is_run = has_recipe(subject, recipe)
         request = make_request(
-            source,
+            subject,
             recipe=recipe if is_run else NO_RECIPE,
             protocol=protocol,
             device=device,
@@ -152,7 +153,7 @@ def diagnose(
         if is_run:
             diagnosed = SequentialDiagnosis(
                 request=request,
-                out=rows_path(source, out, others),
+                out=rows_path(subject, out, others),
                 choose_diagnoser=choose_diagnoser,
                 facts=known_facts,
                 full=full,
@@ -164,8 +165,8 @@ def diagnose(
             rows = [with_facts(row, known_facts) for row in rows_from_files(request)]
             diagnoser = choose_diagnoser(rows)
     else:
-        given = all_rows(source, failed=True)
-        if isinstance(source, str | Path):  # a file may hold rows of several protocols
+        given = all_rows(subject, failed=True)
+        if isinstance(subject, str | Path):  # a file may hold rows of several protocols
             given = of_protocol(given, protocol)
         rows = [with_facts(row, known_facts) for row in given]
         diagnoser = choose_diagnoser(rows)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdtree.api.arguments import (
-    as_directories,
+    as_runs,
     executor_config,
     in_memory,
     is_on_a_cluster,
@@ -25,7 +25,7 @@ __all__ = ["measure"]
 
 
 def measure(
-    directory: str | Path | None = None,
+    directory: str | Path | Sequence[str | Path] | None = None,
     *,
     recipe: str | Path | Recipe | None = None,
     metrics: Iterable[str] = (),
@@ -49,7 +49,8 @@ def measure(
     What has not changed since the last call is not measured again.
 
     Args:
-        directory: the groups, or the address of an object storage that holds them.
+        directory: the groups, or the address of an object storage that holds them; several
+            directories are one with `others`.
         recipe: a file or a `Recipe`; without it, `mdtree.yaml` in the directory.
         metrics: their names; none are the usual ones.
         protocol: the way of measuring.
@@ -93,9 +94,9 @@ def measure(
             facts=facts,
         )
         return Rows([subject.row(metrics)])
-    others = as_directories(others)
+    root, others = as_runs(directory, others)
     request = make_request(
-        directory,
+        root,
         recipe=recipe,
         metrics=metrics,
         protocol=protocol,
@@ -109,7 +110,7 @@ def measure(
         others=others,
     )
     summary = measure(
-        request, out=rows_path(directory, out, others), executor=executor_config(workers, request)
+        request, out=rows_path(root, out, others), executor=executor_config(workers, request)
     )
     rows = load_rows(summary.out, protocol=summary.protocol, failed=True)
     return Rows(row for row in rows if row.group in summary.groups)

@@ -19,7 +19,7 @@ from mdtree.render.page_file import write_page
 from mdtree.render.terminal import paragraph, printable
 from mdtree.render.terminal_rows import counted_once
 from mdtree.render.trajectory_text import trajectory_text
-from mdtree.rows import TARGET
+from mdtree.rows import TARGET, target_fault
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Trajectory, Verdict
@@ -29,6 +29,13 @@ __all__ = ["command"]
 
 _FOUND = 6  # the exit code of --fail-on
 _WHOLE = 3  # verdicts that are written out in full; more become a table
+
+
+def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    """Refuse a target that is no percentage."""
+    if value is not None and (fault := target_fault(value)):
+        raise click.BadParameter(fault)
+    return value
 
 
 @click.command(short_help="Diagnose trained networks and suggest what to change.")
@@ -73,7 +80,8 @@ _WHOLE = 3  # verdicts that are written out in full; more become a table
 )
 @click.option(
     "--target",
-    type=click.FloatRange(0, 100),
+    type=float,
+    callback=_percentage,
     metavar="ACCURACY",
     help="The test accuracy that is achievable, in percent, if you know it: gains end there, and "
     "`none` means that nothing here closes the gap. The same as --fact target_accuracy=...",
@@ -143,6 +151,8 @@ def command(
 
     if as_markdown and as_json:
         raise MdtreeError("--markdown and --json both print the verdicts: name one of them")
+    if dataset is not None and not dataset.strip():
+        raise MdtreeError("--model-index needs the name of a data set, got an empty one")
     if dataset is not None and not as_markdown:
         raise MdtreeError("--model-index is a part of the Markdown: add --markdown")
     failing_modes = _modes(fail_on or ())

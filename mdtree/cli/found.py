@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +10,6 @@ from mdtree.render.terminal import printable, table
 
 if TYPE_CHECKING:
     from mdtree.measurement import FoundGroup, GroupTask
-    from mdtree.rows import Fact
 
 __all__ = ["FoundPrinter"]
 
@@ -36,12 +34,10 @@ class FoundPrinter:
             return
         self._shown += 1
         if self._shown <= _WHOLE:
-            click.echo(_table(task.group, task.facts, task.origins), err=True)
+            click.echo(_table(task), err=True)
 
 
-def _table(group: str, facts: Mapping[str, Fact], origins: Mapping[str, str]) -> str:
-    lines = [
-        [fact, str(facts.get(fact, "")) if fact != _HISTORY else "losses, accuracy", file]
-        for fact, file in origins.items()
-    ]
-    return table([f"found for {printable(group)}", "", "in"], lines)
+def _table(task: GroupTask | FoundGroup) -> str:
+    known = {**task.facts, _HISTORY: ", ".join(task.logged)}
+    lines = [[fact, str(known.get(fact, "")), file] for fact, file in task.origins.items()]
+    return table([f"found for {printable(task.group)}", "", "in"], lines)

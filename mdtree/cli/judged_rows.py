@@ -127,6 +127,8 @@ def _measured(
         train = "" if check.train is None else f", training accuracy {check.train:.1f} %"
         if check.expected is None:
             beside = "is it yours? see --expect"
+        elif check.is_undecided:
+            beside = f"logged: {check.expected / 100:.4g}, a share or percent? see --expect"
         else:
             source = "logged" if check.is_logged else "expected"
             beside = f"{source}: {check.expected:.1f} %"

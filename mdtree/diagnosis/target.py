@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Gain, Target, Verdict
 from mdtree.exceptions import RowsError
 from mdtree.labelling import accuracy_of, number_of
-from mdtree.rows import TARGET, Measured, Missing, Row
+from mdtree.rows import TARGET, Measured, Missing, Row, target_fault
 
 __all__ = ["bounded", "reached_verdict", "target_of"]
 
@@ -26,11 +26,12 @@ class _Accuracy:
 
 def target_of(row: Row) -> Target | None:
     """Compare the test accuracy of a row with its target; None without a target."""
-    aim = number_of(row, TARGET)
-    if aim is None:
+    if TARGET not in row.facts:
         return None
-    if not 0 <= aim <= _WHOLE:  # rows of elsewhere; facts of the user are checked before
-        return Target(accuracy=aim, missing="an accuracy is a percentage, 0 to 100")
+    aim = number_of(row, TARGET)
+    if fault := target_fault(row.facts[TARGET]):  # in rows of elsewhere; the user's are checked
+        return Target(accuracy=aim, missing=f"{TARGET} {fault}")
+    assert aim is not None  # a percentage is a number
     measured = _measured(row)
     if isinstance(measured, str):
         return Target(accuracy=aim, missing=measured)
@@ -64,6 +65,7 @@ def bounded(gains: Iterable[Gain], target: Target | None) -> tuple[Gain, ...]:
 def reached_verdict(row: Row, target: Target, basis: Basis, confidence: float) -> Verdict:
     """Return the verdict `none`: the target is reached, whatever a tree says."""
     assert target.measured is not None  # a target that is reached has been compared
+    assert target.accuracy is not None
     within = ", within the noise" if target.measured < target.accuracy else ""
     says = f"test accuracy {target.measured:.1f} %, target {target.accuracy:.10g} %{within}"
     return Verdict(

@@ -86,7 +86,7 @@ class Basis:
 class Target:
     """The test accuracy that is achievable, as the user knows it, and how far off it is."""
 
-    accuracy: float  # percent
+    accuracy: float | None  # percent; None where a row holds no number
     measured: float | None = None  # percent
     gap: float | None = None  # points from the measured accuracy to the target, at least 0
     noise: float | None = None  # points: two standard errors of the measured accuracy

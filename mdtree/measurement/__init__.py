@@ -3,6 +3,7 @@
 from mdtree.measurement.accuracy_check import AccuracyCheck, check_accuracy
 from mdtree.measurement.budget import row_within
 from mdtree.measurement.builders import clear_caches
+from mdtree.measurement.classes import known_classes
 from mdtree.measurement.found_groups import FoundGroup
 from mdtree.measurement.from_files import rows_from_files
 from mdtree.measurement.in_memory import ModelsInMemory
@@ -35,6 +36,7 @@ __all__ = [
     "execute",
     "find_groups",
     "kept_members",
+    "known_classes",
     "make_request",
     "measure",
     "row_within",

@@ -6,7 +6,7 @@ numbers that look plausible, and verdicts about a network that nobody has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mdtree.exceptions import AccuracyError, MdtreeError
 from mdtree.rows import Measured, Row
@@ -14,6 +14,7 @@ from mdtree.rows import Measured, Row
 __all__ = ["AccuracyCheck", "check_accuracy"]
 
 _ERRORS = 4.0  # standard errors, beyond which a difference is not chance
+_CHANCE = 2.0  # standard errors, within which what was logged is at the level of chance
 _LOGGED = 5.0  # points, that the trainer's validation data may be easier or harder
 _WHOLE = 100.0
 _EXPECTED = 0.5  # points, by which people round
@@ -31,11 +32,12 @@ class AccuracyCheck:
     expected: float | None
     is_logged: bool  # by the trainer; otherwise the user says it
     is_share: bool = False  # the trainer logged a number of at most 1, which was taken for a share
+    is_undecided: bool = False  # it may as well be percent, of a network at the level of chance
 
     @property
     def differs(self) -> bool:
         """Whether the two differ by more than chance, rounding and another split explain."""
-        if self.expected is None:
+        if self.expected is None or self.is_undecided:
             return False
         allowance = _LOGGED if self.is_logged else _EXPECTED
         return abs(self.measured - self.expected) > _ERRORS * self.stderr + allowance
@@ -69,7 +71,12 @@ class AccuracyCheck:
 
 
 def check_accuracy(
-    row: Row, logged: float | None, expected: float | None, *, is_share: bool = False
+    row: Row,
+    logged: float | None,
+    expected: float | None,
+    *,
+    shares: tuple[float, float] | None = None,
+    classes: int | None = None,
 ) -> AccuracyCheck | None:
     """Compare the test accuracy of a row; None where it was not measured.
 
@@ -77,7 +84,8 @@ def check_accuracy(
         row: A row whose error rates were measured.
         logged: The accuracy that the trainer logged for these checkpoints, in percent.
         expected: What the user expects, in percent; it replaces what was logged.
-        is_share: The log holds numbers of at most 1, which were taken for shares.
+        shares: The lowest and the highest number of the log, where all were taken for shares.
+        classes: How many there are, if that is known.
 
     """
     if expected is not None and not 0 <= expected <= _WHOLE:  # NaN is not
@@ -87,12 +95,28 @@ def check_accuracy(
         return None
     stderr = error.stderr or 0.0
     train = row.quantities.get("train_error")
-    return AccuracyCheck(
+    check = AccuracyCheck(
         group=row.group,
         measured=100 - error.value,
         stderr=stderr,
         train=100 - train.value if isinstance(train, Measured) else None,
         expected=logged if expected is None else expected,
         is_logged=expected is None,
-        is_share=is_share,
+        is_share=shares is not None,
+    )
+    if expected is None and shares is not None and classes is not None and check.differs:
+        return replace(check, is_undecided=_is_untrained(check, shares, classes))
+    return check
+
+
+def _is_untrained(check: AccuracyCheck, shares: tuple[float, float], classes: int) -> bool:
+    """Return whether a log is that of a network which never left the level of chance.
+
+    Then its numbers are percent.  What was measured must agree.
+    """
+    chance = _WHOLE / classes
+    percent = (check.expected or 0.0) / _WHOLE
+    return (
+        all(abs(number - chance) <= _CHANCE * check.stderr for number in shares)
+        and abs(check.measured - percent) <= _ERRORS * check.stderr
     )

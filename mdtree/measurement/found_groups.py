@@ -58,6 +58,11 @@ class FoundGroup:
         return sum(known) / len(known) if len(known) == len(self.histories) > 0 else None
 
     @property
+    def logged(self) -> tuple[str, ...]:
+        """What a trainer logged: losses, accuracy."""
+        return tuple(dict.fromkeys(kind for each in self.histories for kind in each.kinds))
+
+    @property
     def group(self) -> str:
         """The name of the group."""
         return self.folder.name
@@ -222,9 +227,8 @@ def _with_records(
         elif name not in group.stated and name not in request.recipe.facts:
             listed = " and ".join(str(value) for value in values)
             notes.append(f"{name} is {listed}: are these seeds of one configuration?")
-    for record in records:
-        if "history" in record.places:
-            origins.setdefault("history", record.places["history"])
+    logs = [record.places["history"] for record in records if "history" in record.places]
+    origins |= {"history": logs[0]} if logs else {}
     histories = tuple(_histories(group.folder.files, records, by_name or {}))
     # what became of a run after its last checkpoint counts as well; not so after an earlier one
     whole = [record.history for record in records] if group.is_last else histories

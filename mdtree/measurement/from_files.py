@@ -6,20 +6,19 @@ averaging it used.  They are enough for a first answer, with wide prediction set
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mdtree.checkpoints import LazyTensor, base_of, is_adapter, list_tensors, trained_labels
+from mdtree.checkpoints import LazyTensor, base_of, is_adapter, list_tensors
 from mdtree.exceptions import DivergedError, MdtreeError
+from mdtree.measurement.classes import classes_of
 from mdtree.measurement.found_groups import FoundGroup, check_groups, find
 from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.plan import group_task
 from mdtree.measurement.request import Request
 from mdtree.metrics import spectrum_of
-from mdtree.regular_file import open_regular
 from mdtree.rows import (
     Fact,
     GroupFailure,
@@ -34,13 +33,10 @@ from mdtree.runs import History, HistoryPoint
 
 __all__ = ["rows_from_files"]
 
-_LARGEST = 1 << 20  # bytes of a config
 _UNDECIDED = (
     "the logged accuracy may be a share, or percent near the level of chance (a fact says it: "
     "test_accuracy, in percent)"
 )
-_FEWEST, _MOST = 2, 1_000_000  # classes
-_MATRIX = 2  # dimensions
 _MOST_ITEMS = 10**12  # of a training set
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of normalisation layers
 
@@ -90,7 +86,7 @@ def _row(group: FoundGroup, request: Request) -> Row:
             for tensor in first
             if tensor.same_as is None and not tensor.name.endswith(_BUFFERS)
         )
-        classes = _classes(files[0], first)
+        classes = classes_of(files[0], first)
         quantities |= _chance(classes)
     except MdtreeError as error:
         failure = GroupFailure(kind=type(error).__name__, reason=str(error))
@@ -174,33 +170,6 @@ def _chance(classes: int | None) -> dict[str, Value]:
         "chance_error": Measured(value=100 * (1 - 1 / classes)),
         "chance_loss": Measured(value=math.log(classes)),
     }
-
-
-def _classes(file: Path, tensors: Sequence[LazyTensor]) -> int | None:
-    """Count the classes: as the config says, or the rows of the last matrix."""
-    if is_adapter(file):
-        return trained_labels(file)
-    config = _config(file.with_name("config.json"))
-    labels = config.get("id2label")
-    if isinstance(labels, dict):
-        count: int | None = len(labels)
-    elif config:
-        return None  # a model of Hugging Face without labels does not classify
-    else:
-        matrices = [tensor.sizes[0] for tensor in tensors if len(tensor.sizes) == _MATRIX]
-        count = matrices[-1] if matrices else None
-    return count if count is not None and _FEWEST <= count <= _MOST else None
-
-
-def _config(path: Path) -> dict[str, object]:
-    if path.is_symlink():
-        return {}  # it may lead anywhere
-    try:
-        with open_regular(path) as file:
-            content = json.loads(file.read(_LARGEST))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _data_amount(histories: Sequence[History], facts: dict[str, Fact]) -> int | None:

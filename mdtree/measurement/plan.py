@@ -18,6 +18,7 @@ from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
 from mdtree.metrics import METRICS, Workload
 from mdtree.recipes import bind
 from mdtree.rows import Index, Provenance, Row
+from mdtree.runs import History
 
 __all__ = [
     "Cost",
@@ -93,6 +94,7 @@ def _tasks(request: Request, found: Iterable[FoundGroup]) -> Iterator[GroupTask]
 def group_task(request: Request, group: FoundGroup, data_digest: str | None = None) -> GroupTask:
     """Return all that a worker needs to measure a group."""
     terms = {field.name: getattr(request, field.name) for field in fields(MeasurementSettings)}
+    whole = History(points=tuple(point for each in group.histories for point in each.points))
     return GroupTask(
         **terms,
         group=group.group,
@@ -103,7 +105,8 @@ def group_task(request: Request, group: FoundGroup, data_digest: str | None = No
         listed=bool(request.recipe.groups),
         origins=group.origins,
         logged_accuracy=group.logged_accuracy,
-        logged_as_share=any(point.is_share for point in group.points),
+        logged_shares=whole.shares,
+        logged=whole.kinds,
         notes=group.notes,
         details=group.details,
     )

@@ -58,7 +58,8 @@ class GroupTask(MeasurementSettings):
     listed: bool = False  # the recipe lists its files: the user says that they are seeds
     origins: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> its file
     logged_accuracy: float | None = None  # test accuracy in percent, as the trainer logged it
-    logged_as_share: bool = False  # at most 1: a share, or percent at chance level
+    logged_shares: tuple[float, float] | None = None  # lowest and highest, where all are at most 1
+    logged: tuple[str, ...] = ()  # what a trainer logged: losses, accuracy
     notes: tuple[str, ...] = ()  # choices that were made when it was found
     details: Mapping[str, Detail] = field(default_factory=dict)  # of the run that it is a step of
 

@@ -179,7 +179,8 @@ def target(verdict: Verdict) -> str | None:
     target = verdict.target
     if target is None:
         return None
-    name = f"target: {target.accuracy:.10g} % test accuracy"
+    aim = "unknown" if target.accuracy is None else f"{target.accuracy:.10g} %"
+    name = f"target: {aim} test accuracy"
     if target.measured is None or target.gap is None or target.noise is None:
         return f"{name}; nothing to compare it with: {target.missing}"
     now = f"measured {target.measured:.1f} %"

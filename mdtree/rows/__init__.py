@@ -1,6 +1,6 @@
 """Rows of measurements, the interface between measuring and diagnosing, and their vocabulary."""
 
-from mdtree.rows.facts import FACTS, TARGET, TEXT_FACTS, Fact, check_facts
+from mdtree.rows.facts import FACTS, TARGET, TEXT_FACTS, Fact, check_facts, target_fault
 from mdtree.rows.loading import (
     home_of,
     is_address,
@@ -93,6 +93,7 @@ __all__ = [
     "rows_from_csv",
     "rows_to_csv",
     "scan_rows",
+    "target_fault",
     "write_csv",
     "write_lines",
     "write_parquet",

@@ -10,11 +10,12 @@ from itertools import islice
 
 from mdtree.messages import MOST_FAULTS, nearest
 
-__all__ = ["FACTS", "TARGET", "TEXT_FACTS", "Fact", "check_facts"]
+__all__ = ["FACTS", "TARGET", "TEXT_FACTS", "Fact", "check_facts", "target_fault"]
 
 Fact = bool | int | float | str
 
 TARGET = "target_accuracy"
+_ACCURACY = "test_accuracy"
 _WHOLE = 100  # percent
 
 FACTS: dict[str, str] = {
@@ -50,10 +51,22 @@ def _faults(facts: Mapping[str, Fact]) -> Iterator[str]:
                 yield f"fact {name!r} must be a word, got {value!r:.100}"
         elif name not in FACTS and (hint := _misspelt(name)):
             yield f"fact {name!r} is unknown{hint}"
+        elif name == TARGET:
+            if fault := target_fault(value):
+                yield f"fact {name!r} {fault}"
         elif name in FACTS and not _is_amount(value):
             yield f"fact {name!r} must be a number of at least 0, got {value!r:.100}"
-        elif name == TARGET and float(value) > _WHOLE:
+        elif name == _ACCURACY and not _is_percentage(value):
             yield f"fact {name!r} must be a percentage, 0 to 100, got {value!r:.100}"
+
+
+def target_fault(value: Fact) -> str | None:
+    """Say what is wrong with a target: people write shares, which any network reaches."""
+    if not _is_percentage(value):
+        return f"must be a percentage, 0 to 100, got {value!r:.100}"
+    if 0 < float(value) <= 1:
+        return f"is in percent: write 95 for 95 %; got {value!r:.100}"
+    return None
 
 
 def _misspelt(name: str) -> str:
@@ -64,3 +77,7 @@ def _misspelt(name: str) -> str:
 
 def _is_amount(value: Fact) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _is_percentage(value: Fact) -> bool:
+    return _is_amount(value) and not isinstance(value, str) and value <= _WHOLE

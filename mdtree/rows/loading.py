@@ -84,7 +84,7 @@ def open_measured(path: Path, *, table_protocol: str = "paper-1") -> Collection[
 
 
 def load_rows(
-    path: Path,
+    path: str | Path,
     *,
     protocol: str | None = None,
     table_protocol: str = "paper-1",
@@ -102,7 +102,7 @@ def load_rows(
         RowsError: The file cannot be read, or has no such rows.
     """
     is_file = not os.path.isdir(path)  # noqa: PTH112 - as in home_of
-    path = measured_file(path)
+    path = measured_file(Path(path))
     if not os.path.exists(path):  # noqa: PTH110 - the same; and `<(...)` is no plain file
         raise RowsError(f"{path} does not exist; measure the directory first: mdtree measure")
     if is_table(path):

@@ -55,7 +55,7 @@ class HistoryPoint:
     test_loss: float | None = None
     test_accuracy: float | None = None  # percent
     learning_rate: float | None = None
-    is_share: bool = False  # all accuracies of the log are at most 1, and were taken for shares
+    is_share: bool = False  # all accuracies of the log are at most 1, so they were taken for shares
 
 
 _NUMBERS = tuple(part.name for part in fields(HistoryPoint) if part.name != "is_share")
@@ -110,6 +110,22 @@ class History:
             is_share=any(point.is_share for point in self.points),
         )
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Name what was logged; a learning rate is a fact."""
+        kinds = {
+            "losses": ("train_loss", "test_loss"),
+            "accuracy": ("test_accuracy",),
+        }
+        known = {name for p in self.points for name in _NUMBERS if getattr(p, name) is not None}
+        return tuple(kind for kind, names in kinds.items() if known & set(names))
+
+    @property
+    def shares(self) -> tuple[float, float] | None:
+        """Return the lowest and the highest accuracy, where all were taken for shares."""
+        known = [p.test_accuracy / 100 for p in self.points if p.test_accuracy is not None]
+        return (min(known), max(known)) if any(point.is_share for point in self.points) else None
+
     def may_be_percent(self, classes: int) -> bool:
         """Return whether accuracies that were taken for shares may be percent at chance level.
 
@@ -142,11 +158,13 @@ def is_column(name: str) -> bool:
     return _OF_EPOCHS.sub("", _column(name)) in _KNOWN
 
 
-def points_from(lines: Iterable[Mapping[Any, Any]]) -> tuple[tuple[HistoryPoint, ...], str | None]:
+def points_from(
+    lines: Iterable[Mapping[Any, Any]], *, is_certain: bool = False
+) -> tuple[tuple[HistoryPoint, ...], str | None]:
     """Read lines of a log, and say what was left out.
 
     Where the steps begin again, another run was appended: the last one counts.  Accuracies that are
-    all at most 1 are shares.
+    all at most 1 are shares, and `is_certain` where the trainer never writes percent.
 
     >>> points, note = points_from([{"epoch": 1, "val/acc": "0.5"}, {"epoch": 2, "val/acc": 0.75}])
     >>> [point.test_accuracy for point in points], note
@@ -161,7 +179,7 @@ def points_from(lines: Iterable[Mapping[Any, Any]]) -> tuple[tuple[HistoryPoint,
         points = [
             p
             if p.test_accuracy is None
-            else replace(p, test_accuracy=100 * p.test_accuracy, is_share=True)
+            else replace(p, test_accuracy=100 * p.test_accuracy, is_share=not is_certain)
             for p in points
         ]
     return tuple(points), note

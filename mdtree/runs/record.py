@@ -62,7 +62,7 @@ def _trainer_state(path: Path) -> _Content:
     state = read_mapping(path)
     log = state.get("log_history")
     lines = [line for line in log if isinstance(line, dict)] if isinstance(log, list) else []
-    points, note = points_from(lines)
+    points, note = points_from(lines, is_certain=True)
     so_far = {"max_steps": state.get("global_step"), "epochs": state.get("epoch")}
     facts, _ = facts_from({**so_far, "train_batch_size": state.get("train_batch_size")})
     best = state.get("best_model_checkpoint")

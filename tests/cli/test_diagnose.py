@@ -380,10 +380,15 @@ def test_markdown_is_for_pull_requests_and_model_cards(mdtree, file_of):
     [
         (["--markdown", "--json"], "--markdown and --json both print the verdicts"),
         (["--model-index", "mnist"], "add --markdown"),
+        (["--markdown", "--model-index", " "], "needs the name of a data set"),
+        (["--target", "0.95"], "write 95 for 95 %; got 0.95"),
+        (["--target", "nan"], "must be a percentage, 0 to 100, got nan"),
+        (["--fact", "target_accuracy=0.95"], "write 95 for 95 %; got 0.95"),
+        (["--fact", "test_accuracy=500"], "must be a percentage, 0 to 100, got 500"),
         (["--markdown", "--model-index", "mnist"], "a model-index needs a test accuracy"),
     ],
 )
-def test_markdown_that_cannot_be_written_is_one_line(mdtree, file_of, options, message):
+def test_options_that_cannot_be_meant_are_refused_in_one_line(mdtree, file_of, options, message):
     ran = mdtree("diagnose", file_of(row()), *options)
     assert (ran.code, ran.out) == (2, "")
     assert message in ran.err

@@ -93,13 +93,19 @@ def test_without_a_test_error_the_target_says_why_and_the_verdict_stays():
     )
 
 
-@pytest.mark.parametrize("value", [101, 1e300, "high", True])
+@pytest.mark.parametrize("value", [-1, 101, 1e300, 10**400, "95", "high", True, 0.95])
 def test_a_row_of_elsewhere_with_an_impossible_target_is_judged_without_it(value):
     target = target_of(group(value))
-    assert target is None or target.missing == "an accuracy is a percentage, 0 to 100"
+    assert target is not None
+    assert target.missing.startswith("target_accuracy ")
+    assert "percent" in target.missing
+    assert target.gap is None
+    verdict = diagnoser()(group(value))
+    assert verdict.mode == diagnoser()(group()).mode
+    assert "nothing to compare it with: target_accuracy" in verdict_text(verdict)
 
 
-@pytest.mark.parametrize("value", [-1, 100.5, float("nan"), "high", True])
+@pytest.mark.parametrize("value", [-1, 100.5, float("nan"), "high", True, 0.95, 1])
 def test_an_impossible_target_of_the_user_is_refused(value):
     with pytest.raises(RecipeError, match="target_accuracy"):
         mdtree.diagnose([group()], tree=gain_tree(GAINS), target=value)

@@ -73,7 +73,36 @@ def test_labels_in_another_order_stop_although_the_log_might_be_percent(error):
     """0.883 was logged.  Hardly anybody logs 0.883 %, and who does can say so."""
     quantities = {"test_error": Measured(value=error, stderr=0.5)}
     row = Row(format=1, group="g", protocol="standard-1", facts={}, quantities=quantities)
-    compared = check_accuracy(row, 88.3, None, is_share=True)
+    compared = check_accuracy(row, 88.3, None, shares=(0.2, 0.883))
     with pytest.raises(AccuracyError, match=r"logged 88\.3 % \(0\.883, read as a share\)"):
         compared.raise_if_different()
-    check_accuracy(row, 88.3, 100 - error, is_share=True).raise_if_different()
+    check_accuracy(row, 88.3, 100 - error, shares=(0.2, 0.883)).raise_if_different()
+
+
+@pytest.mark.parametrize(
+    ("shares", "logged", "error", "classes", "is_undecided"),
+    [
+        ((1.0, 1.0), 100.0, 99.0, 100, True),
+        ((0.9, 1.1), 90.0, 99.0, 100, True),
+        ((1.0, 1.0), 100.0, 99.0, None, False),
+        ((1.0, 1.0), 100.0, 99.0, 10, False),  # chance is 10 %
+        ((0.2, 1.0), 100.0, 99.0, 100, False),  # it rose: shares of a network that learned
+        ((1.0, 1.0), 100.0, 97.0, 100, False),  # 3 % was measured, which is neither
+    ],
+)
+def test_a_log_that_never_left_the_level_of_chance_may_be_percent(
+    shares, logged, error, classes, is_undecided
+):
+    quantities = {"test_error": Measured(value=error, stderr=0.1)}
+    row = Row(format=1, group="g", protocol="standard-1", facts={}, quantities=quantities)
+    compared = check_accuracy(row, logged, None, shares=shares, classes=classes)
+    assert compared.is_undecided is is_undecided
+    assert compared.differs is not is_undecided
+    assert compared.expected == logged  # never dropped
+
+
+def test_a_small_logged_share_stands_beside_what_was_measured():
+    quantities = {"test_error": Measured(value=92.3, stderr=2.6)}
+    row = Row(format=1, group="g", protocol="standard-1", facts={}, quantities=quantities)
+    compared = check_accuracy(row, 7.7, None, shares=(0.05, 0.077), classes=10)
+    assert (compared.expected, compared.differs, compared.is_undecided) == (7.7, False, False)

@@ -81,7 +81,7 @@ def test_any_other_name_may_be_a_fact(name):
 
 @pytest.mark.parametrize("name", [name for name in FACTS if name != TARGET])
 def test_a_known_fact_is_a_number_of_at_least_0(name):
-    assert [fault for number in (0, 1, 0.5, 1e9) for fault in check_facts({name: number})] == []
+    assert [fault for number in (0, 1, 0.5, 99) for fault in check_facts({name: number})] == []
     for value in (-1, -0.5, "8", True):
         assert check_facts({name: value}) == [
             f"fact {name!r} must be a number of at least 0, got {value!r}"
@@ -89,13 +89,26 @@ def test_a_known_fact_is_a_number_of_at_least_0(name):
 
 
 def test_a_target_is_a_percentage():
-    assert [fault for number in (0, 1, 0.5, 100) for fault in check_facts({TARGET: number})] == []
+    assert [fault for number in (0, 1.01, 95, 100) for fault in check_facts({TARGET: number})] == []
     assert check_facts({TARGET: 100.5}) == [
         "fact 'target_accuracy' must be a percentage, 0 to 100, got 100.5"
     ]
     assert check_facts({TARGET: -1}) == [
-        "fact 'target_accuracy' must be a number of at least 0, got -1"
+        "fact 'target_accuracy' must be a percentage, 0 to 100, got -1"
     ]
+    for share in (0.95, 1):
+        assert check_facts({TARGET: share}) == [
+            f"fact 'target_accuracy' is in percent: write 95 for 95 %; got {share}"
+        ]
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), "95", True, 500, 10**400])
+def test_an_accuracy_is_a_percentage(value):
+    (fault,) = check_facts({TARGET: value})
+    assert fault.startswith("fact 'target_accuracy' must be a percentage, 0 to 100, got ")
+    (fault,) = check_facts({"test_accuracy": value})
+    assert fault.startswith("fact 'test_accuracy' must be a ")
+    assert check_facts({"test_accuracy": 0.5}) == []
 
 
 def test_all_faults_of_facts_are_listed():

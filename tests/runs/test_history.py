@@ -37,6 +37,25 @@ def test_shares_are_told_from_percent_by_the_whole_history():
     assert history({"val_acc": 0.5}, {"val_acc": 7.5}).last("test_accuracy") == 7.5
 
 
+@pytest.mark.parametrize(
+    ("line", "kinds"),
+    [
+        ({"train_loss": 0.5, "val_acc": 0.5, "lr": 0.1}, ("losses", "accuracy")),
+        ({"val_loss": 0.5}, ("losses",)),
+        ({"val_acc": 0.5, "train_loss": ""}, ("accuracy",)),
+        ({"lr": 0.1}, ()),
+    ],
+)
+def test_only_what_was_logged_is_named(line, kinds):
+    assert history(line).kinds == kinds
+
+
+def test_the_range_of_shares_is_told_where_they_may_be_percent():
+    assert history({"val_acc": 0.5}, {"val_acc": 0.25}, {"val_loss": 1}).shares == (0.25, 0.5)
+    assert history({"val_acc": 0.5}, {"val_acc": 7.5}).shares is None
+    assert history({"val_loss": 1}).shares is None
+
+
 def test_gaps_are_gaps():
     read = history({"epoch": 0, "train_loss": 1.0, "val_loss": ""}, {"epoch": 0, "val_loss": 0.9})
     assert [point.test_loss for point in read.points] == [None, 0.9]
@@ -93,3 +112,11 @@ def test_steps_that_begin_again_in_each_epoch_are_one_run():
     points, note = points_from(lines)
     assert (len(points), note) == (9, None)
     assert {point.step for point in points} == {None}
+
+
+def test_shares_of_a_trainer_that_never_writes_percent_are_certain():
+    lines = [{"step": 5, "eval_accuracy": 1.0}]
+    certain = History(points=points_from(lines, is_certain=True)[0])
+    assert certain.last("test_accuracy") == history(*lines).last("test_accuracy") == 100
+    assert not certain.may_be_percent(100)
+    assert history(*lines).may_be_percent(100)
