@@ -1,8 +1,11 @@
 """When to stop measuring: what a metric may change, and whether that is worth its time.
 
 A metric is worth its time if it changes the verdict with a probability of at least 1 %, plus 1 %
-for every minute that it takes.  It is considered alone and together with all cheaper metrics:
-some numbers are informative only in combination with others.
+for every minute that it takes.  Five seconds count as nothing: on a busy machine, short times are
+told apart by chance, and the same networks should get the same measurements.
+
+A metric is considered alone and together with all cheaper metrics: some numbers are informative
+only in combination with others.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ __all__ = ["Prospect", "next_metric", "prospects"]
 _LEAST = 0.01  # probability that a verdict changes, for a metric that costs nothing
 _MINUTE = 0.01  # more for every minute
 _SECONDS = 60
+_NOTHING = 5.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +40,8 @@ class Prospect:
     @property
     def surplus(self) -> float:
         """Return how far the probability of a change exceeds what the time requires."""
-        return self.change - _LEAST - _MINUTE * self.seconds / _SECONDS
+        seconds = self.seconds if self.seconds > _NOTHING else 0.0
+        return self.change - _LEAST - _MINUTE * seconds / _SECONDS
 
 
 def next_metric(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> Prospect | None:
