@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mdtree.exceptions import DataError
+from mdtree.messages import printable
 from mdtree.runtime.requirements import refuse_older
 
 refuse_older("torch", torch.__version__)  # nothing is measured without a batch
@@ -130,7 +131,8 @@ def describe(value: Any, *, levels: int = _LEVELS) -> str:
     remaining = levels - 1
     if isinstance(value, Mapping):
         parts = (
-            f"{key!s:.60}: {describe(inner, levels=remaining)}" for key, inner in value.items()
+            f"{printable(f'{key!s:.60}')}: {describe(inner, levels=remaining)}"
+            for key, inner in value.items()
         )
         return "{" + _listed(parts) + "}"
     return "(" + _listed(describe(inner, levels=remaining) for inner in value) + ")"

@@ -22,9 +22,10 @@ from torch import Tensor
 
 from mdtree.batch import IDS, LABELS, MASK, as_batch, describe
 from mdtree.datasets.arrow import arrow_files, from_arrow
-from mdtree.datasets.tokens import from_lines, is_lines
+from mdtree.datasets.tokens import from_lines, is_blank, is_lines
 from mdtree.exceptions import DataError
 from mdtree.items import TensorItems
+from mdtree.messages import printable
 from mdtree.regular_file import open_regular
 from mdtree.scanning import damage, is_zip, pickle_fault, zip_fault
 
@@ -69,7 +70,7 @@ def from_file(path: Path) -> TensorItems:
         )
     for key, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise DataError(f"data file {path}: {key} contains NaN or infinite values")
+            raise DataError(f"data file {path}: {printable(key)} contains NaN or infinite values")
     if tensors.keys() == {"x", "y"}:
         return TensorItems((tensors["x"], tensors["y"]))
     try:
@@ -79,7 +80,7 @@ def from_file(path: Path) -> TensorItems:
             raise DataError(f"data file {path}: {error}") from error
         raise DataError(
             f"data file {path} must contain x and y, or named inputs and labels; "
-            f"got {', '.join(tensors)}"
+            f"got {printable(', '.join(tensors))}"
         ) from error
 
 
@@ -91,7 +92,7 @@ def check_file(path: Path) -> None:
 def _read(path: Path) -> Any:
     try:
         with open_regular(path) as file:  # once: what is checked is what is read
-            if is_lines(file):
+            if is_lines(file) or is_blank(file):
                 return from_lines(path, file, _size(file))
             if _is_safetensors(file):
                 return load(file.read())

@@ -7,7 +7,7 @@ each token where an entry belongs to tokens.  Padding has attention mask 0 and l
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,22 +16,32 @@ from torch import Tensor
 
 from mdtree.batch import IDS, IGNORED, LABELS, MASK, describe
 from mdtree.exceptions import DataError
+from mdtree.messages import printable
 
-__all__ = ["check_padding", "from_lines", "is_lines", "is_sequence", "padded"]
+__all__ = ["check_padding", "from_lines", "is_blank", "is_lines", "is_sequence", "padded"]
 
 _LONGEST_LINE = 64 << 20  # bytes of one example
 _LARGEST = 1 << 30  # bytes that data may always take in memory,
 _RATIO = 100  # or this many times the file
 _BYTES = 8  # of an int64
 _MOST_BLANK = 65536  # bytes in which the first line begins
+_MARK = b"\xef\xbb\xbf"  # that Windows writes at the start of a text
 
 
 def is_lines(file: IO[bytes]) -> bool:
     """Return whether a file begins like lines of JSON."""
     file.seek(0)
-    start = file.read(_MOST_BLANK).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    start = file.read(_MOST_BLANK).removeprefix(_MARK).lstrip()[:1]
     file.seek(0)
     return start == b"{"
+
+
+def is_blank(file: IO[bytes]) -> bool:
+    """Return whether a file begins with nothing but white space, or is empty."""
+    file.seek(0)
+    start = file.read(_MOST_BLANK).removeprefix(_MARK)
+    file.seek(0)
+    return not start.strip()
 
 
 def is_sequence(example: Any) -> bool:
@@ -59,6 +69,8 @@ def from_lines(path: Path, file: IO[bytes], size: int) -> dict[str, Tensor]:
         longest = max(longest, len(example[IDS]))
         needed = _BYTES * len(examples) * longest * (len(examples[0]) + 1)
         check_padding(needed, longest, size, f"data file {path}")
+    if not examples:
+        raise DataError(f"data file {path} is empty: it must hold at least one item")
     return padded(examples, f"data file {path}")
 
 
@@ -98,8 +110,8 @@ def padded(examples: Sequence[Mapping[str, Any]], place: str = "data") -> dict[s
     for number, entry in enumerate(entries, 1):
         if entry.keys() != names:
             raise DataError(
-                f"{place}, example {number} has {', '.join(entry)}, but the first has "
-                f"{', '.join(names)}: all must have the same entries"
+                f"{place}, example {number} has {_listed(entry)}, but the first has "
+                f"{_listed(names)}: all must have the same entries"
             )
     lengths = [len(entry[IDS]) for entry in entries]
     tensors = {name: _joined(name, [e[name] for e in entries], lengths, place) for name in names}
@@ -118,7 +130,7 @@ def _lines(path: Path, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
                 f"data file {path}, line {number} is longer than {_LONGEST_LINE >> 20} MiB: write "
                 "one example to a line"
             )
-        if line.strip():
+        if line.removeprefix(_MARK).strip():
             yield number, line
 
 
@@ -148,6 +160,10 @@ def _entries(example: Mapping[str, Any], place: str) -> dict[str, Any]:
     return entries
 
 
+def _listed(names: Iterable[str]) -> str:
+    return printable(", ".join(names))
+
+
 def _shown(example: Mapping[str, Any]) -> str:
     return f"{example.get(IDS)!r:.60}"
 
@@ -166,4 +182,6 @@ def _joined(name: str, values: list[Any], lengths: list[int], place: str) -> Ten
         longest = max(lengths)
         return torch.tensor([value + [blank] * (longest - len(value)) for value in values])
     except (ValueError, TypeError, OverflowError, RuntimeError) as error:
-        raise DataError(f"{place}: {name} cannot be joined to one tensor: {error}") from error
+        raise DataError(
+            f"{place}: {printable(name)} cannot be joined to one tensor: {error}"
+        ) from error

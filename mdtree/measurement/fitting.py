@@ -11,16 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mdtree.batch import IDS, Batch
 from mdtree.datasets import Data, Items
 from mdtree.exceptions import DataError
 from mdtree.landscape import ModelRunner, preserved_state
+from mdtree.messages import printable
 from mdtree.tokens import TokenLoss
 
 __all__ = ["Fitted", "fitted"]
 
+_POSITIONS = ("wpe", "position_embeddings", "embed_positions")  # as transformers names them
 _OUTPUTS = 1 << 28  # bytes of the outputs of a forward pass; a Hessian takes many times as much
 
 
@@ -54,17 +56,21 @@ def fitted(runner: ModelRunner, data: Data) -> Fitted:
 
 def _unused(runner: ModelRunner, batch: Batch) -> tuple[str, ...]:
     names = runner.network.unused(batch)
-    return (f"entries that the network does not take: {', '.join(names)}",) if names else ()
+    return (
+        (f"entries that the network does not take: {printable(', '.join(names))}",) if names else ()
+    )
 
 
 def _countable(runner: ModelRunner, items: Items, half: str) -> tuple[Items, tuple[str, ...]]:
     """Check the ids of all items, and leave out those in which no token counts."""
-    vocabulary = _vocabulary(runner)
+    vocabulary, longest = _vocabulary(runner), _positions(runner)
     counts: list[Tensor] = []
     are_seen = True  # whether each label is the token that the network sees there
     for batch in items.batches(runner.batch_size):
-        if isinstance(batch, Mapping) and IDS in batch and vocabulary is not None:
-            _check_ids(batch[IDS], vocabulary, half)
+        if isinstance(batch, Mapping) and IDS in batch:
+            _check_lengths(batch[IDS], longest, half)
+            if vocabulary is not None:
+                _check_ids(batch[IDS], vocabulary, half)
         if isinstance(runner.loss, TokenLoss):
             counts.append(_counted(runner.loss, batch, half))
             are_seen = are_seen and _are_seen(runner.loss, batch)
@@ -109,6 +115,16 @@ def _are_seen(loss: TokenLoss, batch: Batch) -> bool:
     return ids.shape == labels.shape and bool((ids == labels)[loss.counted(labels)].all())
 
 
+def _check_lengths(ids: Tensor, longest: int | None, half: str) -> None:
+    if ids.numel() == 0:
+        raise DataError(f"the sequences in {IDS} of the {half} data hold no tokens")
+    if longest is not None and ids.dim() > 1 and ids.shape[1] > longest:
+        raise DataError(
+            f"{IDS} of the {half} data have {ids.shape[1]} tokens, but the network has positions "
+            f"for {longest}: cut long sequences into parts"
+        )
+
+
 def _check_ids(ids: Tensor, vocabulary: int, half: str) -> None:
     lowest, highest = (int(bound) for bound in torch.aminmax(ids))
     if lowest < 0 or highest >= vocabulary:
@@ -125,6 +141,27 @@ def _vocabulary(runner: ModelRunner) -> int | None:
         return getattr(embeddings() if callable(embeddings) else None, "num_embeddings", None)
     except (NotImplementedError, AttributeError, TypeError):
         return None  # of a network without tokens
+
+
+def _positions(runner: ModelRunner) -> int | None:
+    """Return the tokens of the longest sequence, where each position has its own vector.
+
+    The config alone does not tell: rotary positions go on beyond what it names.
+    """
+    limits = [
+        part.num_embeddings - _unused_positions(part)
+        for name, part in runner.network.module.named_modules()
+        if isinstance(part, nn.Embedding) and name.rpartition(".")[2] in _POSITIONS
+    ]
+    return max(limits, default=None)
+
+
+def _unused_positions(positions: nn.Embedding) -> int:
+    """Count the first positions, which RoBERTa keeps for padding, and OPT and BART leave free."""
+    if positions.padding_idx is not None:
+        return positions.padding_idx + 1
+    offset = getattr(positions, "offset", 0)
+    return offset if isinstance(offset, int) else 0
 
 
 def _ignored(runner: ModelRunner) -> int:

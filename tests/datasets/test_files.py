@@ -160,7 +160,7 @@ def test_code_in_a_data_file_is_not_run(tmp_path, write):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "neither .npz nor tensors"),
+        (b"", "is empty: it must hold"),
         (b"x,y\n1,2\n", "neither .npz nor tensors"),
         (b"\x93NUMPY\x01\x00v\x00{'descr': '<f8'", "neither .npz nor tensors"),
         (b"PK\x03\x04" + b"\0" * 200, "neither .npz nor tensors"),

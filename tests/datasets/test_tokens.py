@@ -170,3 +170,20 @@ def test_batches_that_a_loader_padded_by_themselves_are_joined(monkeypatch):
 def test_named_tensors_of_other_lengths_are_told():
     with pytest.raises(DataError, match="train: entries must have the same length"):
         as_items({"input_ids": torch.zeros(3, 2).long(), "labels": torch.zeros(2).long()}, "train")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n  \n", b"\xef\xbb\xbf\n"])
+def test_a_file_without_examples_is_empty(tmp_path, content):
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"train\.jsonl is empty"):
+        from_file(path)
+
+
+def test_names_with_line_breaks_are_escaped(tmp_path):
+    path = write(tmp_path / "d.jsonl", {"input_ids": [1], "a\nb": 1}, {"input_ids": [1]})
+    with pytest.raises(DataError, match=r"input_ids, a\\nb: all must have"):
+        from_file(path)
+    np.savez(tmp_path / "d.npz", **{"a\nb": np.ones((2, 2)), "c": np.ones(2)})
+    with pytest.raises(DataError, match=r"got a\\nb, c"):
+        from_file(tmp_path / "d.npz")

@@ -14,7 +14,7 @@ from mdtree.models import Network
 from mdtree.models.heads import head_of
 from mdtree.recipes import LossSpec, Trust
 from tests.support.cases import X, Y, group
-from tests.support.language import TOKENS, VOCABULARY, bert, gpt2, ids, masked, ragged
+from tests.support.language import TOKENS, VOCABULARY, bert, gpt2, ids, masked, ragged, transformers
 
 
 def runner(module, batch_size=5):
@@ -112,3 +112,48 @@ def test_other_networks_and_data_are_untouched():
 def test_labels_that_are_the_tokens_themselves_are_no_task_of_a_masked_model():
     with pytest.raises(DataError, match="training labels are the tokens that the network sees"):
         fit(bert(), ragged())
+
+
+def test_sequences_without_tokens_are_told_before_the_first_pass():
+    empty = torch.zeros(12, 0, dtype=torch.long)
+    with pytest.raises(DataError, match="input_ids of the training data hold no tokens"):
+        fit(gpt2(), {"input_ids": empty})
+
+
+@pytest.mark.parametrize("module", [gpt2, bert])
+def test_sequences_longer_than_the_positions_are_told_before_the_first_pass(module):
+    long = torch.ones(12, TOKENS + 1, dtype=torch.long)
+    labels = torch.zeros(12, TOKENS + 1, dtype=torch.long)
+    with pytest.raises(DataError, match=rf"{TOKENS + 1} tokens, but .* positions for {TOKENS}:"):
+        fit(module(), {"input_ids": long, "labels": labels})
+
+
+def network_of(kind, config, **settings):
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    known = transformers()
+    torch.manual_seed(0)
+    return getattr(known, kind)(getattr(known, config)(vocab_size=VOCABULARY, **sizes, **settings))
+
+
+def test_positions_that_a_network_keeps_for_padding_are_not_counted():
+    sizes = {"intermediate_size": 8, "max_position_embeddings": TOKENS + 2}
+    roberta = network_of("RobertaForMaskedLM", "RobertaConfig", **sizes, pad_token_id=1)
+    sizes = {"ffn_dim": 8, "max_position_embeddings": TOKENS, "word_embed_proj_dim": 8}
+    opt = network_of("OPTForCausalLM", "OPTConfig", **sizes)
+    for network in (roberta, opt):
+        tokens = {"input_ids": ids(12) % 9 + 3, "labels": ids(12, 1)}
+        assert len(fit(network, tokens).data.train) == 12
+        long = {name: torch.cat([value, value[:, :1]], 1) for name, value in tokens.items()}
+        with pytest.raises(DataError, match=f"positions for {TOKENS}:"):
+            fit(network, long)
+
+
+def test_rotary_positions_go_on_beyond_those_of_the_config():
+    sizes = {"intermediate_size": 8, "max_position_embeddings": 4, "num_key_value_heads": 2}
+    llama = network_of("LlamaForCausalLM", "LlamaConfig", **sizes)
+    assert len(fit(llama, {"input_ids": ids()}).data.train) == 12
+
+
+def test_an_entry_with_a_line_break_in_its_name_is_escaped():
+    ready = fit(gpt2(), {**ragged(), "a\nb": torch.ones(12)})
+    assert ready.notes == (r"entries that the network does not take: a\nb",)
