@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from mdtree.diagnosis import Diagnoser, next_metric, prospects, with_facts
@@ -129,7 +130,7 @@ class SequentialDiagnosis:
                 task.logged_accuracy,
                 self.expected,
                 shares=task.logged_shares,
-                classes=None if task.logged_shares is None else known_classes(task),
+                classes=partial(known_classes, task),
             )
             if check is not None:
                 is_new = row.group in measured or check.expected is not None

@@ -6,6 +6,7 @@ numbers that look plausible, and verdicts about a network that nobody has.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mdtree.exceptions import AccuracyError, MdtreeError
@@ -76,7 +77,7 @@ def check_accuracy(
     expected: float | None,
     *,
     shares: tuple[float, float] | None = None,
-    classes: int | None = None,
+    classes: Callable[[], int | None] | None = None,
 ) -> AccuracyCheck | None:
     """Compare the test accuracy of a row; None where it was not measured.
 
@@ -85,7 +86,7 @@ def check_accuracy(
         logged: The accuracy that the trainer logged for these checkpoints, in percent.
         expected: What the user expects, in percent; it replaces what was logged.
         shares: The lowest and the highest number of the log, where all were taken for shares.
-        classes: How many there are, if that is known.
+        classes: Counts them, which takes opening a file, where it is needed.
 
     """
     if expected is not None and not 0 <= expected <= _WHOLE:  # NaN is not
@@ -104,16 +105,18 @@ def check_accuracy(
         is_logged=expected is None,
         is_share=shares is not None,
     )
-    if expected is None and shares is not None and classes is not None and check.differs:
-        return replace(check, is_undecided=_is_untrained(check, shares, classes))
-    return check
+    if expected is not None or shares is None or classes is None or not check.differs:
+        return check
+    return replace(check, is_undecided=_is_untrained(check, shares, classes()))
 
 
-def _is_untrained(check: AccuracyCheck, shares: tuple[float, float], classes: int) -> bool:
+def _is_untrained(check: AccuracyCheck, shares: tuple[float, float], classes: int | None) -> bool:
     """Return whether a log is that of a network which never left the level of chance.
 
     Then its numbers are percent.  What was measured must agree.
     """
+    if classes is None:
+        return False
     chance = _WHOLE / classes
     percent = (check.expected or 0.0) / _WHOLE
     return (

@@ -95,7 +95,7 @@ def test_a_log_that_never_left_the_level_of_chance_may_be_percent(
 ):
     quantities = {"test_error": Measured(value=error, stderr=0.1)}
     row = Row(format=1, group="g", protocol="standard-1", facts={}, quantities=quantities)
-    compared = check_accuracy(row, logged, None, shares=shares, classes=classes)
+    compared = check_accuracy(row, logged, None, shares=shares, classes=lambda: classes)
     assert compared.is_undecided is is_undecided
     assert compared.differs is not is_undecided
     assert compared.expected == logged  # never dropped
@@ -104,5 +104,5 @@ def test_a_log_that_never_left_the_level_of_chance_may_be_percent(
 def test_a_small_logged_share_stands_beside_what_was_measured():
     quantities = {"test_error": Measured(value=92.3, stderr=2.6)}
     row = Row(format=1, group="g", protocol="standard-1", facts={}, quantities=quantities)
-    compared = check_accuracy(row, 7.7, None, shares=(0.05, 0.077), classes=10)
+    compared = check_accuracy(row, 7.7, None, shares=(0.05, 0.077), classes=lambda: 10)
     assert (compared.expected, compared.differs, compared.is_undecided) == (7.7, False, False)
