@@ -32,7 +32,7 @@ _WHOLE = 3  # verdicts that are written out in full; more become a table
 
 
 def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
-    """Refuse a target that is no percentage."""
+    """Refuse a target that is not a percentage."""
     if value is not None and (fault := target_fault(value)):
         raise click.BadParameter(fault)
     return value

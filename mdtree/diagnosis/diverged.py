@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mdtree.diagnosis.certain import certain_verdict
 from mdtree.diagnosis.recommendation import advice
 from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Verdict
 from mdtree.exceptions import DivergedError
@@ -35,34 +36,22 @@ def diverged_verdict(row: Row, basis: Basis, confidence: float) -> Verdict:
     assert row.failure is not None  # `is_diverged` has checked it
     rate = number_of(row, "learning_rate")
     change = f": learning rate {rate:.10g} -> {rate / _SMALLER:.10g}" if rate else ""
-    return Verdict(
-        group=row.group,
-        mode=_MODE,
-        likely=_MODE,
-        probability=1.0,
-        probabilities={_MODE: 1.0},
-        confidence=confidence,
-        why_unsure=(),
-        clues=(
-            DecisionStep(
-                feature="weights",
-                value=None,
-                stderr=None,
-                threshold=0.0,
-                went="high",
-                says=row.failure.reason,
-                flips_at=None,
-            ),
+    return certain_verdict(
+        row.group,
+        _MODE,
+        DecisionStep(
+            feature="weights",
+            value=None,
+            stderr=None,
+            threshold=0.0,
+            went="high",
+            says=row.failure.reason,
+            flips_at=None,
         ),
-        agreement=None,
-        stability=None,
-        gains=(),
         advice=(
             f"{advice(_MODE, ())}{change}; if that does not help, look for extreme values in the "
             "data or a precision that overflows"
         ),
-        outlier=None,
-        missed=(),
         basis=replace(basis, warnings=()),
-        answers={},
+        confidence=confidence,
     )

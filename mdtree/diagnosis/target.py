@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from mdtree.diagnosis.certain import certain_verdict
 from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Gain, Target, Verdict
 from mdtree.exceptions import RowsError
 from mdtree.labelling import accuracy_of, number_of
@@ -68,33 +69,21 @@ def reached_verdict(row: Row, target: Target, basis: Basis, confidence: float) -
     assert target.accuracy is not None
     within = ", within the noise" if target.measured < target.accuracy else ""
     says = f"test accuracy {target.measured:.1f} %, target {target.accuracy:.10g} %{within}"
-    return Verdict(
-        group=row.group,
-        mode=_MODE,
-        likely=_MODE,
-        probability=1.0,
-        probabilities={_MODE: 1.0},
-        confidence=confidence,
-        why_unsure=(),
-        clues=(
-            DecisionStep(
-                feature="test_accuracy",
-                value=target.measured,
-                stderr=None,
-                threshold=target.accuracy,
-                went="high",
-                says=says,
-                flips_at=None,
-            ),
+    return certain_verdict(
+        row.group,
+        _MODE,
+        DecisionStep(
+            feature="test_accuracy",
+            value=target.measured,
+            stderr=None,
+            threshold=target.accuracy,
+            went="high",
+            says=says,
+            flips_at=None,
         ),
-        agreement=None,
-        stability=None,
-        gains=(),
         advice="leave training as it is: the target is reached; to go on, name a higher target",
-        outlier=None,
-        missed=(),
         basis=basis,
-        answers={},
+        confidence=confidence,
         target=target,
     )
 
