@@ -10,7 +10,7 @@ import numpy as np
 from mdtree.diagnosis.diverged import diverged_verdict, is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.explanation import decision_steps
-from mdtree.diagnosis.missing import missing_measurements
+from mdtree.diagnosis.missing import missing_measurements, most_changes
 from mdtree.diagnosis.recommendation import advice, gains, next_step, regression_gains, resources
 from mdtree.diagnosis.resampling import resampled
 from mdtree.diagnosis.target import bounded, reached_verdict, target_of
@@ -186,6 +186,12 @@ class Diagnoser:
         likely = self.saved.classes[int(first_best(shares))]
         sure = float(shares.max()) >= self._confidence and likely in FAILURE_MODES
         return likely if sure else UNSURE
+
+    def most_changes(self, shares: Floats) -> float:
+        """Return the largest chance that what is measured next takes a verdict away."""
+        if self.saved.gain_model is None or self.mode(shares) == UNSURE:
+            return 1.0
+        return most_changes(float(shares.max()), at_most=self._confidence)
 
     def line(self, row: Row) -> Floats:
         """Return the features of a row."""

@@ -8,8 +8,9 @@ import numpy as np
 
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.verdict_record import MissingMeasurement
-from mdtree.rows import FACTS as KNOWN_FACTS
+from mdtree.rows import FACTS as AMOUNTS
 from mdtree.rows import QUANTITIES, Missing, Row
+from mdtree.rows.training_words import TRAINING_WORDS
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
 from mdtree.trees.feature_matrix import numbers_of
@@ -21,10 +22,12 @@ __all__ = [
     "metric_of",
     "missing_by_metric",
     "missing_measurements",
+    "most_changes",
     "untold_facts",
 ]
 
 FACTS = "facts"  # takes the place of a metric
+_HALF = 0.5
 NOT_POSITIVE = "cannot be computed: it needs a positive number"
 
 
@@ -69,7 +72,8 @@ def metric_of(feature: str, row: Row) -> str:
 def untold_facts(feature: str, row: Row) -> list[str]:
     """Return the facts that a feature needs and that are not in a row and do not follow from it."""
     known = {*row.facts, *numbers_of(row)}
-    return [name for name in FEATURES[feature].needs if name in KNOWN_FACTS and name not in known]
+    facts = {*AMOUNTS, *TRAINING_WORDS}
+    return [name for name in FEATURES[feature].needs if name in facts and name not in known]
 
 
 def _measured(name: str, row: Row) -> bool:
@@ -86,10 +90,31 @@ def _reason(feature: str, row: Row) -> str:
             return f"{name} was not measured"
     for name in untold_facts(feature, row):
         return f"the fact {name} is not known"
+    for name in FEATURES[feature].needs:
+        if name in TRAINING_WORDS:  # it is told, but not understood
+            return f"the {name} {row.facts[name]!r:.50} is not one that mdtree knows"
     return f"{feature} {NOT_POSITIVE}"
 
 
 def _flips(ensemble: TreeEnsemble, line: Floats, features: Sequence[str]) -> float:
-    current = int(first_best(ensemble.probabilities(line[None])[0]))
+    probabilities = ensemble.probabilities(line[None])[0]
+    current = int(first_best(probabilities))
     outcomes, shares = ensemble.outlook(line, features)
-    return round(float(shares[first_best(outcomes) != current].sum()), 6)
+    flips = float(shares[first_best(outcomes) != current].sum())
+    if ensemble.saved.gain_model is not None:
+        # an answer that is no longer the most probable one has at most every second chance
+        flips = min(flips, most_changes(float(probabilities[current]), at_most=_HALF))
+    return round(flips, 6)
+
+
+def most_changes(probability: float, *, at_most: float) -> float:
+    """Return the largest chance that an answer loses its probability by what is measured next.
+
+    A calibrated probability is the mean of what it may become.  So if it falls to `at_most` with
+    the chance c, then
+
+        probability <= c at_most + (1 - c) .
+
+    Groups that a gain regression takes for similar differ more than that allows.
+    """
+    return min(1.0, max(0.0, (1 - probability) / (1 - at_most))) if at_most < 1 else 1.0

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from mdtree.rows import FACTS, QUANTITIES, Measured, Row, Value
+from mdtree.rows.training_words import TRAINING_WORDS
 from mdtree.trees import SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.feature_matrix import feature_matrix
@@ -37,7 +38,9 @@ def resampled(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) 
     rng = np.random.default_rng(seed)
     quantities = ((name, value) for name, value in row.quantities.items() if name in QUANTITIES)
     drawn_values = {name: _draw(name, value, draws, rng) for name, value in quantities}
-    facts = {name: fact for name, fact in row.facts.items() if name in FACTS}
+    facts = {
+        name: fact for name, fact in row.facts.items() if name in FACTS or name in TRAINING_WORDS
+    }
     base = Row(format=1, group=row.group, protocol=row.protocol, facts=facts, quantities={})
     rows = [
         replace(base, quantities={name: values[number] for name, values in drawn_values.items()})

@@ -72,7 +72,8 @@ def prospects(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> I
     line = diagnoser.line(row)
     missing = missing_by_metric(diagnoser.ensemble, row, line)
     candidates = [metric for metric in seconds if metric in missing]
-    current = diagnoser.mode(diagnoser.ensemble.probabilities(line[None])[0])
+    shares = diagnoser.ensemble.probabilities(line[None])[0]
+    current, most = diagnoser.mode(shares), diagnoser.most_changes(shares)
     target = target_of(row)
     is_decided = target is not None and target.is_reached
     for number, metric in enumerate(candidates):
@@ -80,7 +81,9 @@ def prospects(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> I
             features = [name for each in metrics for name in missing[each]]
             yield Prospect(
                 metrics=metrics,
-                change=0.0 if is_decided else _change(diagnoser, line, features, current),
+                change=0.0
+                if is_decided
+                else min(most, _change(diagnoser, line, features, current)),
                 seconds=sum(seconds[each] for each in metrics),
             )
 

@@ -184,6 +184,7 @@ def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
         training = bind(task.recipe.training, task.facts)
         facts["learning_rate"] = float(training.learning_rate)
         facts["batch_size"] = int(training.batch_size)
+        facts["optimizer"] = "sgd"  # the only one that a recipe describes
     return {**facts, **task.facts, "parameters": network.parameters}
 
 

@@ -181,6 +181,11 @@ class Zoo(Part):
         """Return the name of the group at a point."""
         return _FACT.sub(lambda match: str(point[match[1]]), self.pattern)
 
+    def _words(self) -> dict[str, Fact]:
+        """Return the facts that are words; those that are axes are in the names of groups."""
+        words = {"optimizer": self.training.optimizer, "schedule": self.training.schedule}
+        return {name: word for name, word in words.items() if not word.startswith("$")}
+
     def recipe(self) -> Recipe:
         """Return the recipe with which the groups are measured."""
         training = None
@@ -194,7 +199,7 @@ class Zoo(Part):
             loss=self.loss,
             training=training,
             batch_size=self.batch_size,
-            facts=self.facts,
+            facts={**self._words(), **self.facts},
             pattern=self.pattern,
         )
 

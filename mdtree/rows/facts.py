@@ -35,6 +35,8 @@ FACTS: dict[str, str] = {
 # the known facts that are words
 TEXT_FACTS: dict[str, str] = {
     "zoo": "name of the zoo; groups of different zoos are never compared to label them",
+    "optimizer": "how weights are changed (sgd, adamw, adamw_torch, ...)",
+    "schedule": "how the learning rate changes in training (constant, cosine, linear, ...)",
     "label": "failure mode that a person found, where no grid tells it (temperature_low, ...)",
 }
 

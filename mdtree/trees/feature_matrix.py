@@ -15,6 +15,7 @@ from mdtree.exceptions import MdtreeError
 from mdtree.labelling import number_of
 from mdtree.messages import nearest
 from mdtree.rows import Measured, Row
+from mdtree.rows.training_words import TRAINING_WORDS
 from mdtree.trees.feature import Feature, identity
 from mdtree.trees.features import FEATURES
 from mdtree.trees.template import DECIMALS
@@ -53,7 +54,7 @@ def _feature(name: str) -> Feature:
 
 def numbers_of(row: Row) -> Mapping[str, float]:
     """Return what features are computed from: measurements, facts, and what follows from facts."""
-    facts = {name: number_of(row, name) for name in row.facts}
+    facts = {name: number_of(row, name) for name in row.facts} | _meanings(row)
     numbers = {name: value for name, value in facts.items() if value is not None}
     quantities = {n: v for n, v in row.quantities.items() if isinstance(v, Measured)}
     measured = {name: value.value for name, value in quantities.items()}
@@ -64,6 +65,13 @@ def numbers_of(row: Row) -> Mapping[str, float]:
     }
     steps = _training_steps(numbers)
     return {**numbers, **stderrs, **measured} | ({} if steps is None else {"steps": steps})
+
+
+def _meanings(row: Row) -> dict[str, float | None]:
+    """Return what words for the training mean, as numbers: 1 or 0."""
+    words = {name: row.facts.get(name) for name in TRAINING_WORDS}
+    known = {n: TRAINING_WORDS[n](word) for n, word in words.items() if isinstance(word, str)}
+    return {name: None if meaning is None else float(meaning) for name, meaning in known.items()}
 
 
 def _training_steps(facts: Mapping[str, float]) -> float | None:

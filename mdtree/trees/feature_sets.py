@@ -56,6 +56,8 @@ TRAINING: tuple[str, ...] = (
     *FACT_FEATURES,
     "log_parameters_per_item",
     "log_learning_rate",
+    "adaptive",
+    "decaying",
     "log_batch_size",
     "log_temperature",
     "log_batch_share",

@@ -27,7 +27,7 @@ __all__ = ["FEATURES", "OTHERS", "SHARES", "SPECTRUM"]
 _PLAIN = ("train_error", "train_loss", "test_error", "test_loss")
 _PAIRS = ("connectivity", "connectivity_peak", "cka")
 
-OTHERS = ("agreement", "loss_tail", "train_loss_tail", "random_like", "traps")
+OTHERS = ("agreement", "loss_tail", "train_loss_tail", "random_like", "traps", "chance_loss")
 
 # What the weights alone tell; trees ask for these only on request.
 SPECTRUM: tuple[str, ...] = (
@@ -193,6 +193,22 @@ _LIST = (
         low="small training steps (low temperature)",
         high="large training steps (high temperature)",
         compute=log,
+    ),
+    Feature(
+        name="adaptive",
+        needs=("optimizer",),
+        meaning="1 if each weight has a step of its own size, as in Adam; else 0",
+        low="one learning rate for all weights, as in SGD",
+        high="each weight has a step of its own size, as in Adam",
+        compute=identity,
+    ),
+    Feature(
+        name="decaying",
+        needs=("schedule",),
+        meaning="1 if the learning rate falls during training; else 0",
+        low="the learning rate stays as it is",
+        high="the last steps of training are small",
+        compute=identity,
     ),
     Feature(
         name="log_batch_size",

@@ -26,7 +26,8 @@ _FARTHEST = 1e30  # larger values of a feature count as unknown
 _QUANTILES = 33  # of each feature
 _CENTRE_DIGITS = 2  # after the point; distances hardly change, and files are smaller
 _QUANTILE_DIGITS = 9
-_RECIPE = ("learning_rate", "batch_size", "steps")  # facts that only a recipe knows
+# facts that only a recipe knows
+_RECIPE = ("learning_rate", "batch_size", "steps", "optimizer", "schedule")
 _OF_PAIRS = (  # quantities that need two checkpoints
     "ensemble_gain",
     "train_ensemble_gain",

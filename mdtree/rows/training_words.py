@@ -1,0 +1,58 @@
+"""What words for the training of a network mean, whoever wrote them.
+
+Frameworks write one optimizer in many ways: `AdamW`, `adamw_torch_fused`, `torch.optim.AdamW`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+__all__ = ["TRAINING_WORDS", "is_adaptive", "is_decaying"]
+
+# each weight has a step of its own size
+_ADAPTIVE = (
+    *("adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamp", "adamw", "adan"),
+    *("galore", "lamb", "lion", "nadam", "nadamw", "prodigy", "radam", "rmsprop", "rmsproptf"),
+    *("sophia", "yogi"),
+)
+_PLAIN = ("asgd", "momentum", "nesterov", "sgd", "sgdp")  # one learning rate for all weights
+_CONSTANT = ("constant", "constantlr", "fixed", "none")
+_DECAYING = (
+    *("cosine", "cosineannealinglr", "cosineannealingwarmrestarts", "cyclic", "decay"),
+    *("exp", "exponential", "exponentiallr", "inverse", "linear", "multistep", "multisteplr"),
+    *("onecycle", "onecyclelr", "plateau", "poly", "polynomial", "polynomiallr"),
+    *("reducelronplateau", "rsqrt", "step", "steplr", "steps", "tanh"),
+)
+
+
+def is_adaptive(optimizer: str) -> bool | None:
+    """Return whether an optimizer gives each weight a step of its own size; None if unknown.
+
+    >>> is_adaptive("adamw_torch_fused"), is_adaptive("torch.optim.SGD"), is_adaptive("mine")
+    (True, False, None)
+    """
+    return _first(optimizer, _ADAPTIVE, _PLAIN)
+
+
+def is_decaying(schedule: str) -> bool | None:
+    """Return whether a schedule lowers the learning rate; None if unknown.
+
+    >>> is_decaying("CosineAnnealingLR"), is_decaying("constant_with_warmup")
+    (True, False)
+    """
+    return _first(schedule, _DECAYING, _CONSTANT)
+
+
+def _first(text: str, yes: Iterable[str], no: Iterable[str]) -> bool | None:
+    """Return which of the two kinds of words comes first in a text."""
+    meanings = {**dict.fromkeys(yes, True), **dict.fromkeys(no, False)}
+    words = re.findall(r"[a-z]+", text.lower())
+    return next((meanings[word] for word in words if word in meanings), None)
+
+
+# fact -> the question that features ask about its word
+TRAINING_WORDS: dict[str, Callable[[str], bool | None]] = {
+    "optimizer": is_adaptive,
+    "schedule": is_decaying,
+}
