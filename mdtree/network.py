@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.conv import _ConvNd
 
 from mdtree.batch import Batch, describe, inputs, size
 from mdtree.exceptions import DataError
@@ -38,6 +39,12 @@ class Network:
     def parameters(self) -> int:
         """Number of parameters, trainable or frozen, without buffers."""
         return sum(parameter.numel() for parameter in self.module.parameters())
+
+    @property
+    def conv_parameters(self) -> int:
+        """Number of weights in convolutions."""
+        convolutions = (part for part in self.module.modules() if isinstance(part, _ConvNd))
+        return sum(part.weight.numel() for part in convolutions)
 
     def __call__(self, weights: Weights, batch: Batch) -> Tensor:
         """Run the module at `weights`; of an output with a field `logits`, return that field.

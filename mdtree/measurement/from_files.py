@@ -30,6 +30,7 @@ from mdtree.rows import (
     mean_over_members,
 )
 from mdtree.runs import History, HistoryPoint
+from mdtree.spectra import find_matrices
 
 __all__ = ["rows_from_files"]
 
@@ -38,6 +39,7 @@ _UNDECIDED = (
     "test_accuracy, in percent)"
 )
 _MOST_ITEMS = 10**12  # of a training set
+_CONVOLUTIONS = ("conv", "depthwise")  # how their kinds begin
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of normalisation layers
 
 
@@ -68,7 +70,7 @@ def rows_from_files(
 def _row(group: FoundGroup, request: Request) -> Row:
     failure = None
     quantities: dict[str, Value] = {}
-    parameters: int | None = None
+    counted: dict[str, Fact] = {}
     classes: int | None = None
     try:
         files = _distinct(group, request)
@@ -81,10 +83,15 @@ def _row(group: FoundGroup, request: Request) -> Row:
         _check_finite(tensors)
         quantities |= spectrum_of(tensors, seed=request.seed).values
         first = next(iter(tensors.values()))
-        parameters = sum(
+        counted["parameters"] = sum(
             math.prod(tensor.sizes)
             for tensor in first
             if tensor.same_as is None and not tensor.name.endswith(_BUFFERS)
+        )
+        counted["conv_parameters"] = sum(
+            math.prod(matrix.tensor.sizes)
+            for matrix in find_matrices(first)[0]
+            if matrix.kind.startswith(_CONVOLUTIONS)
         )
         classes = classes_of(files[0], first)
         quantities |= _chance(classes)
@@ -98,9 +105,7 @@ def _row(group: FoundGroup, request: Request) -> Row:
         failure = GroupFailure(kind=DivergedError.__name__, reason=reason)
     if failure is not None and failure.kind == DivergedError.__name__:
         quantities = {}
-    facts: dict[str, Fact] = group.facts
-    if parameters is not None:
-        facts.setdefault("parameters", parameters)
+    facts: dict[str, Fact] = counted | group.facts
     amount = _data_amount(group.histories, facts)
     if amount is not None:
         facts.setdefault("data_amount", amount)

@@ -177,7 +177,8 @@ def _placed(member: Checkpoint, task: GroupTask) -> dict[str, Tensor]:
 def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
     """Collect what is known: what the user says, then what the model and the data show."""
     noise = bind(task.recipe.data, task.facts).label_noise
-    facts: dict[str, Fact] = {"parameters": network.parameters, "data_amount": len(data.train)}
+    counted = {"parameters": network.parameters, "conv_parameters": network.conv_parameters}
+    facts: dict[str, Fact] = {"data_amount": len(data.train)}
     if noise:
         facts["label_noise"] = float(noise)
     if task.recipe.training is not None:
@@ -185,7 +186,7 @@ def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
         facts["learning_rate"] = float(training.learning_rate)
         facts["batch_size"] = int(training.batch_size)
         facts["optimizer"] = "sgd"  # the only one that a recipe describes
-    return {**facts, **task.facts, "parameters": network.parameters}
+    return {**counted, **facts, **task.facts, **counted}
 
 
 def joined(earlier: Row, row: Row) -> Row:

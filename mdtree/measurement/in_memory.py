@@ -89,11 +89,12 @@ class ModelsInMemory:
                 failure=GroupFailure(kind=DivergedError.__name__, reason=str(error)),
             )
         quantities, details, notes = quantities_of(names, metric_input)
-        data = metric_input.data
+        data, network = metric_input.data, metric_input.runner.network
         facts = {
             "data_amount": len(data.train),
             **checked_facts(self.facts),
-            "parameters": metric_input.runner.network.parameters,
+            "parameters": network.parameters,
+            "conv_parameters": network.conv_parameters,
         }
         row = Row(
             format=1,

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from mdtree.exceptions import RecipeError
-from mdtree.rows import FACTS, Fact, check_facts
+from mdtree.rows import FACTS, TEXT_FACTS, Fact, check_facts
 
 __all__ = ["Pattern", "facts_in"]
 
@@ -31,7 +31,10 @@ def facts_in(folder: str, pattern: str) -> dict[str, Fact]:
             f"folder {folder!r} does not match the pattern {pattern!r}: "
             "correct the pattern, or list the groups"
         )
-    facts = {name: _number_or_text(text) for name, text in zip(names, values, strict=True)}
+    facts = {
+        name: text if name in TEXT_FACTS else _number_or_text(text)
+        for name, text in zip(names, values, strict=True)
+    }
     faults = check_facts(facts)
     if faults:
         raise RecipeError(f"folder {folder!r}, read by {pattern!r}: {'; '.join(faults)}")
@@ -85,7 +88,7 @@ def _checked(pattern: str) -> str:
         )
     if len(names) > _MOST:
         raise ValueError(f"must name at most {_MOST} facts, got {len(names)}")
-    faults = check_facts(dict.fromkeys(names, 0))
+    faults = check_facts({name: "a" if name in TEXT_FACTS else 0 for name in names})
     if faults:
         raise ValueError("; ".join(faults))
     return pattern

@@ -20,6 +20,7 @@ _WHOLE = 100  # percent
 
 FACTS: dict[str, str] = {
     "parameters": "number of weights that training changes",
+    "conv_parameters": "number of weights in convolutions, which use each at many places",
     "width": "width of the network, as its factory counts it",
     "batch_size": "items in one step of training (a small batch is a high temperature)",
     "learning_rate": "learning rate of training (a large one is a high temperature)",

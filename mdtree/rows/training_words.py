@@ -12,11 +12,18 @@ __all__ = ["TRAINING_WORDS", "is_adaptive", "is_decaying"]
 
 # each weight has a step of its own size
 _ADAPTIVE = (
-    *("adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamp", "adamw", "adan"),
-    *("galore", "lamb", "lion", "nadam", "nadamw", "prodigy", "radam", "rmsprop", "rmsproptf"),
-    *("sophia", "yogi"),
+    *("adabelief", "adadelta", "adafactor", "adagrad", "adalomo", "adam", "adamax", "adamp"),
+    *("adamw", "adan", "ademamix", "galore", "grokadamw", "lamb", "lion", "nadam", "nadamw"),
+    *("prodigy", "radam", "rmsprop", "rmsproptf", "sophia", "yogi"),
 )
-_PLAIN = ("asgd", "momentum", "nesterov", "sgd", "sgdp")  # one learning rate for all weights
+_PLAIN = (
+    "asgd",
+    "lomo",
+    "momentum",
+    "nesterov",
+    "sgd",
+    "sgdp",
+)  # one learning rate for all weights
 _CONSTANT = ("constant", "constantlr", "fixed", "none")
 _DECAYING = (
     *("cosine", "cosineannealinglr", "cosineannealingwarmrestarts", "cyclic", "decay"),

@@ -68,10 +68,13 @@ def numbers_of(row: Row) -> Mapping[str, float]:
 
 
 def _meanings(row: Row) -> dict[str, float | None]:
-    """Return what words for the training mean, as numbers: 1 or 0."""
-    words = {name: row.facts.get(name) for name in TRAINING_WORDS}
-    known = {n: TRAINING_WORDS[n](word) for n, word in words.items() if isinstance(word, str)}
-    return {name: None if meaning is None else float(meaning) for name, meaning in known.items()}
+    """Return what words for the training mean, as numbers: 1 or 0, None if that is not known."""
+    meanings: dict[str, float | None] = {}
+    for name, meaning in TRAINING_WORDS.items():
+        word = row.facts.get(name)
+        known = meaning(word) if isinstance(word, str) else None
+        meanings[name] = None if known is None else float(known)
+    return meanings
 
 
 def _training_steps(facts: Mapping[str, float]) -> float | None:

@@ -55,6 +55,7 @@ FACT_FEATURES: tuple[str, ...] = ("log_parameters", "log_data_amount")
 TRAINING: tuple[str, ...] = (
     *FACT_FEATURES,
     "log_parameters_per_item",
+    "conv_share",
     "log_learning_rate",
     "adaptive",
     "decaying",

@@ -187,6 +187,14 @@ _LIST = (
         compute=log_ratio,
     ),
     Feature(
+        name="conv_share",
+        needs=("conv_parameters", "parameters"),
+        meaning="share of the weights that lie in convolutions",
+        low="each weight is used once for each item",
+        high="most weights are used at many places of an item",
+        compute=ratio,
+    ),
+    Feature(
         name="log_learning_rate",
         needs=("learning_rate",),
         meaning="natural logarithm of the learning rate",

@@ -7,8 +7,14 @@ import math
 import pytest
 
 from mdtree.diagnosis import TreeEnsemble
-from mdtree.diagnosis.missing import metric_of, missing_measurements, untold_facts
+from mdtree.diagnosis.missing import (
+    metric_of,
+    missing_measurements,
+    most_changes,
+    untold_facts,
+)
 from mdtree.rows import FACTS, Missing
+from mdtree.rows.training_words import TRAINING_WORDS
 from mdtree.trees import FEATURES, Leaf, SavedTree
 from tests.support.rows import row
 from tests.support.trees import split
@@ -160,4 +166,31 @@ def test_facts_that_follow_from_others_are_not_asked_for(facts, untold):
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_what_is_to_be_told_is_a_fact_that_people_know(name):
-    assert set(untold_facts(name, row())) == set(FEATURES[name].needs) & FACTS.keys()
+    facts = {*FACTS, *TRAINING_WORDS}
+    assert set(untold_facts(name, row())) == set(FEATURES[name].needs) & facts
+
+
+def test_a_word_that_is_told_and_not_understood_is_named():
+    tree = split("adaptive", 0.5, leaf(none=6), leaf(data_small=2))
+    (facts,) = lacking(tree, row(facts={"optimizer": "my own"}), ("adaptive",))
+    assert facts.reason == "the optimizer 'my own' is not one that mdtree knows"
+    (facts,) = lacking(tree, row(), ("adaptive",))
+    assert facts.reason == "the fact optimizer is not known"
+
+
+@pytest.mark.parametrize(
+    ("probability", "at_most", "chance"),
+    [
+        (0.9, 0.5, 0.2),  # with 1/5 it falls to 1/2, else it rises to 1: 0.9 on average
+        (0.6, 0.5, 0.8),
+        (0.5, 0.5, 1.0),
+        (0.2, 0.5, 1.0),
+        (1.0, 0.5, 0.0),
+        (1.0, 0.6, 0.0),
+        (0.9, 0.6, 0.25),
+        (0.7, 0.0, 0.3),
+        (1.0, 1.0, 1.0),  # it is never above 1
+    ],
+)
+def test_a_probable_answer_seldom_changes(probability, at_most, chance):
+    assert most_changes(probability, at_most=at_most) == pytest.approx(chance)

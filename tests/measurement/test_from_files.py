@@ -64,6 +64,7 @@ def test_facts_come_from_settings_log_and_weights(run):
         "learning_rate": 0.1,
         "batch_size": 20,
         "parameters": 5 * 4 + 4 + 4 * 3 + 3,
+        "conv_parameters": 0,
         "data_amount": 200,  # 10 steps of 20 items in an epoch
         "steps": 50,
     }
@@ -99,7 +100,7 @@ def test_a_run_that_diverged_is_said_to_have(run):
 def test_weights_alone_are_enough_for_wide_sets(tmp_path):
     save(tmp_path / "run" / "model.pt", 0)
     (row,) = rows(tmp_path / "run")
-    assert row.facts == {"parameters": 39}
+    assert row.facts == {"parameters": 39, "conv_parameters": 0}
     (verdict,) = diagnose(tmp_path / "run")
     assert sum(verdict.probabilities.values()) == pytest.approx(1)
     assert verdict.gains == ()  # relative to a test error that is not known

@@ -88,6 +88,7 @@ def test_facts_are_those_of_the_user_beside_what_model_and_data_show(zoo):
 
     assert seen == {
         "parameters": 2 * 9 + 2 + 4 + 4 * 2 * 9 + 4 + 8 + 16 * 10 + 10,
+        "conv_parameters": 2 * 9 + 4 * 2 * 9,
         "data_amount": 4000,
         "label_noise": 0.1,
         "teacher": "me",

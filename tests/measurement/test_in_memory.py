@@ -39,7 +39,7 @@ def test_error_rates_are_those_of_the_networks_themselves():
         x, y = half
         errors = [100 * (model.eval()(x).argmax(1) != y).float().mean().item() for model in MODELS]
         assert row.quantities[name].members == pytest.approx(errors)
-    assert row.facts == {"data_amount": 37, "parameters": 39, **FACTS}
+    assert row.facts == {"data_amount": 37, "parameters": 39, "conv_parameters": 0, **FACTS}
     assert row.provenance.metrics == ("error_rate",)
 
 

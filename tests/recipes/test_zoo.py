@@ -260,7 +260,8 @@ def test_the_recipe_measures_what_was_trained():
     recipe = zoo(loss="mse", batch_size=7, facts={"epochs": 2}).recipe()
     assert recipe.model == ModelSpec(factory="cnn", kwargs={"width": "$width"})
     assert (recipe.data, recipe.loss.factory) == (Digits(amount=100), "mse")
-    assert (recipe.batch_size, recipe.facts) == (7, {"epochs": 2})
+    words = {"optimizer": "sgd", "schedule": "constant"}
+    assert (recipe.batch_size, recipe.facts) == (7, {**words, "epochs": 2})
     assert recipe.training.learning_rate == 0.05
 
 
@@ -268,7 +269,9 @@ def test_the_recipe_measures_what_was_trained():
 def test_only_what_sgd_trained_is_continued_by_sgd(optimizer):
     training = {**BASE["training"], "optimizer": optimizer}
     grid = BASE["grid"] | ({"optimizer": ["sgd"]} if optimizer == "$optimizer" else {})
-    assert zoo(training=training, grid=grid).recipe().training is None
+    recipe = zoo(training=training, grid=grid).recipe()
+    assert recipe.training is None
+    assert recipe.facts.get("optimizer") == (None if optimizer == "$optimizer" else optimizer)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from mdtree.trees import (
 from mdtree.trees.feature_matrix import numbers_of
 from tests.support.rows import row
 
+WORDS = {"optimizer": "adamw", "schedule": "constant"}
+
 
 def feature(name, **quantities):
     return feature_matrix([row(**quantities)], [name])[0, 0]
@@ -80,9 +82,9 @@ def test_an_impossible_training_error_is_missing_instead_of_a_crash():
 @pytest.mark.parametrize("name", FEATURES)
 def test_a_feature_is_missing_where_anything_it_needs_is(name):
     needs = FEATURES[name].needs
-    assert {need.removesuffix("_stderr") for need in needs} <= {*QUANTITIES, *FACTS}
+    assert {need.removesuffix("_stderr") for need in needs} <= {*QUANTITIES, *FACTS, *WORDS}
     known = {need: 1.0 for need in needs if need in QUANTITIES}
-    facts = {need: 1.0 for need in needs if need not in QUANTITIES}
+    facts = {need: WORDS.get(need, 1.0) for need in needs if need not in QUANTITIES}
     assert math.isfinite(feature(name, facts=facts, **known))
     for need in needs:
         assert math.isnan(
@@ -220,6 +222,7 @@ BY_HAND = {
     "train_loss_tail": 0.2,
     "random_like": 0.6,
     "traps": 1.0,
+    "chance_loss": 2.0,
 }
 
 
@@ -258,7 +261,7 @@ def test_they_are_the_same_in_another_unit_of_the_error(factor):
 def test_without_its_unit_a_share_is_missing_and_all_else_is_there(unit, value):
     given = comparable(**{unit: value})
     for name in BY_HAND:
-        told_in = FEATURES[name].needs[-1] == unit
+        told_in = FEATURES[name].needs[-1] == unit and name != unit
         if told_in or (value is None and unit in FEATURES[name].needs):
             assert math.isnan(given[name]), name
         else:
@@ -306,8 +309,11 @@ RECIPE = {
     "learning_rate": 0.5,
     "batch_size": 8,
     "epochs": 4,
+    "conv_parameters": 1000,
+    **WORDS,
 }
 CURVATURE = {"hessian_top": 6.0, "hessian_trace": 90.0}
+PLAIN = {"conv_share": 1 / 4, "adaptive": 1, "decaying": 0}  # not logarithms
 TOLD = {
     "log_parameters": 4000,
     "log_data_amount": 100,
@@ -333,8 +339,18 @@ def training(**changed):
 
 
 def test_features_of_training_by_hand():
-    assert set(TOLD) == set(TRAINING)
-    assert training() == pytest.approx({name: math.log(value) for name, value in TOLD.items()})
+    assert {*TOLD, *PLAIN} == set(TRAINING)
+    logarithms = {name: math.log(value) for name, value in TOLD.items()}
+    assert training() == pytest.approx(logarithms | PLAIN)
+
+
+@pytest.mark.parametrize(("word", "meaning"), [("Adam", 1), ("SGD", 0), ("mine", math.nan)])
+def test_what_an_optimizer_is_called_is_asked_as_a_question(word, meaning):
+    assert training(optimizer=word)["adaptive"] == pytest.approx(meaning, nan_ok=True)
+
+
+def test_a_network_without_convolutions_has_no_share_of_them():
+    assert training(conv_parameters=0)["conv_share"] == 0
 
 
 def test_steps_that_were_told_go_before_those_of_the_epochs():
@@ -361,9 +377,10 @@ def test_a_fact_that_is_missing_or_nothing_leaves_out_what_needs_it_and_no_more(
     needs = {name: set(FEATURES[name].needs) for name in TRAINING}
     steps = {"epochs", "data_amount", "batch_size"}
     given = training(**{fact: value})
+    is_zero = fact == "conv_parameters" and value in (0, 0.0)  # which is as good as any other
     for name, number in given.items():
         needed = needs[name] | (steps if "steps" in needs[name] else set())
-        assert math.isnan(number) == (fact in needed), name
+        assert math.isnan(number) == (fact in needed and not is_zero), name
 
 
 @pytest.mark.parametrize("quantity", CURVATURE)
@@ -393,7 +410,7 @@ def test_huge_and_tiny_facts_make_finite_features_or_none(facts):
 
 def test_what_a_recipe_tells_asks_for_facts_that_people_know():
     asked = {need for name in TRAINING for need in FEATURES[name].needs}
-    assert asked - FACTS.keys() == {"hessian_top", "hessian_trace"}
+    assert asked - FACTS.keys() - WORDS.keys() == {"hessian_top", "hessian_trace"}
     assert set(FACT_FEATURES) <= set(TRAINING)
     assert not set(TRAINING) & set(COMPARABLE)
 

@@ -1,0 +1,67 @@
+"""Words for the training: as frameworks write them, and what is none of them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import SchedulerType
+from transformers.training_args import OptimizerNames
+
+from mdtree.rows import TEXT_FACTS
+from mdtree.rows.training_words import TRAINING_WORDS, is_adaptive, is_decaying
+
+OPTIMIZERS = {
+    name: cls
+    for name, cls in vars(torch.optim).items()
+    if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)
+}
+# they are told from SGD by no word, or are of neither kind
+NEITHER = {"Optimizer", "LBFGS", "Rprop", "SparseAdam", "Muon"}
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS.keys() - NEITHER))
+def test_the_optimizers_of_torch_are_known(name):
+    assert is_adaptive(name) == (name not in ("SGD", "ASGD"))
+    assert is_adaptive(f"torch.optim.{name}") == is_adaptive(name)
+
+
+@pytest.mark.parametrize("name", sorted(NEITHER))
+def test_an_optimizer_of_neither_kind_is_not_known(name):
+    assert is_adaptive(name) is None
+
+
+def test_the_optimizers_of_the_trainer_are_known():
+    known = {each.value: is_adaptive(each.value) for each in OptimizerNames}
+    assert {name for name, adaptive in known.items() if adaptive is False} == {
+        "lomo",
+        "schedule_free_sgd",
+        "sgd",
+    }
+    assert known["adamw_torch_fused"]
+    assert known["paged_lion_8bit"]
+    assert known["adafactor"]
+    assert sum(adaptive is None for adaptive in known.values()) < len(known) / 4  # others come
+
+
+def test_the_schedules_of_the_trainer_are_known():
+    known = {each.value: is_decaying(each.value) for each in SchedulerType}
+    constant = {name for name, decaying in known.items() if decaying is False}
+    assert constant == {"constant", "constant_with_warmup"}
+    assert {name for name, decaying in known.items() if decaying is None} <= {"greedy"}
+
+
+@pytest.mark.parametrize(
+    "name", ["CosineAnnealingLR", "StepLR", "MultiStepLR", "OneCycleLR", "ReduceLROnPlateau"]
+)
+def test_schedulers_of_torch_that_end_low_are_known(name):
+    assert hasattr(torch.optim.lr_scheduler, name)
+    assert is_decaying(f"torch.optim.lr_scheduler.{name}")
+
+
+@pytest.mark.parametrize("word", ["", "  ", "mine", "12", "adamantium", "\u00e4dam", "LambdaLR"])
+def test_other_words_mean_nothing(word):
+    assert [meaning(word) for meaning in TRAINING_WORDS.values()] == [None, None]
+
+
+def test_they_are_facts():
+    assert TRAINING_WORDS.keys() <= TEXT_FACTS.keys()
