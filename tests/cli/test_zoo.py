@@ -65,9 +65,9 @@ def test_what_was_trained_is_measured_as_it_is_with_its_facts(mdtree, config, tm
 
     assert mdtree("measure", out).code == 0
     rows = rows_of(out / "rows.jsonl")
-    facts = {"epochs": 2, "data_amount": 50}
+    facts = {"epochs": 2, "data_amount": 50, "schedule": "constant"}
     measured = {name: {**row.facts} for name, row in rows.items()}
-    assert all(row.pop("parameters") > 0 for row in measured.values())
+    assert all(0 < row.pop("conv_parameters") < row.pop("parameters") for row in measured.values())
     assert measured == {
         f"learning_rate-{rate}_optimizer-{optimizer}": {
             **facts, "learning_rate": float(rate), "optimizer": optimizer

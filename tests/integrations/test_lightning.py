@@ -177,6 +177,7 @@ def test_what_is_logged_are_the_errors_of_the_network_itself_and_every_logger_ge
         "steps": 15,
         "epochs": 3,
         "parameters": 99,
+        "conv_parameters": 0,
     }
     rows = load_rows(tmp_path / "rows.jsonl")
     assert [row.group for row in rows] == ["step-10", "step-15"]

@@ -229,6 +229,7 @@ def test_every_logger_gets_the_errors_of_the_network_itself(tmp_path):
     assert callback.row.facts == {
         "data_amount": 40, "batch_size": 16, "learning_rate": 0.01, "weight_decay": 0.01,
         "steps": 9, "epochs": 3, "label_noise": 0.1, "parameters": trainer.model.num_parameters(),
+        "conv_parameters": 0,
     }  # fmt: skip
     rows = load_rows(tmp_path / "rows.jsonl")
     assert [row.group for row in rows] == ["step-3", "step-6", "step-9"]
