@@ -7,15 +7,13 @@ negative (such as the Hessian's) from a log-normal distribution with the same me
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
-from mdtree.rows import FACTS, QUANTITIES, Measured, Row, Value
-from mdtree.rows.training_words import TRAINING_WORDS
-from mdtree.trees import SavedTree
+from mdtree.rows import QUANTITIES, Measured, Row
+from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
-from mdtree.trees.feature_matrix import feature_matrix
+from mdtree.trees.feature_matrix import computed, numbers_of
 
 __all__ = ["DRAWS", "resampled"]
 
@@ -36,30 +34,22 @@ _LARGEST = 1e100  # largest drawn value: its square is finite
 def resampled(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) -> Floats:
     """Return the features of a row as they could have been measured: one line for each draw."""
     rng = np.random.default_rng(seed)
-    quantities = ((name, value) for name, value in row.quantities.items() if name in QUANTITIES)
-    drawn_values = {name: _draw(name, value, draws, rng) for name, value in quantities}
-    facts = {
-        name: fact for name, fact in row.facts.items() if name in FACTS or name in TRAINING_WORDS
-    }
-    base = Row(format=1, group=row.group, protocol=row.protocol, facts=facts, quantities={})
-    rows = [
-        replace(base, quantities={name: values[number] for name, values in drawn_values.items()})
-        for number in range(draws)
-    ]
-    return feature_matrix(rows, saved.features)
+    known = {name: np.full(draws, number) for name, number in numbers_of(row).items()}
+    for name, value in row.quantities.items():
+        if name in QUANTITIES and isinstance(value, Measured) and (value.stderr or 0) > 0:
+            known[name] = _drawn(name, value, draws, rng)
+    return computed([FEATURES[name] for name in saved.features], known, draws)
 
 
-def _draw(name: str, value: Value, draws: int, rng: np.random.Generator) -> list[Value]:
-    if not isinstance(value, Measured) or value.stderr is None or value.stderr <= 0:
-        return [value] * draws
+def _drawn(name: str, value: Measured, draws: int, rng: np.random.Generator) -> Floats:
+    stderr = value.stderr or 0.0
     largest_log = math.log(_LARGEST)
     if name in _POSITIVE and value.value > 0:
-        ratio = min(value.stderr / value.value, _LARGEST)
+        ratio = min(stderr / value.value, _LARGEST)
         spread = math.sqrt(math.log1p(ratio**2))
         logarithms = rng.normal(math.log(value.value) - spread**2 / 2, spread, draws)
         numbers = np.exp(logarithms.clip(-largest_log, largest_log))
     else:
-        numbers = rng.normal(value.value, value.stderr, draws)
+        numbers = rng.normal(value.value, stderr, draws)
     bounds = (0, 100) if name in _PERCENT else (-_LARGEST, _LARGEST)
-    stderr = value.stderr
-    return [Measured(value=float(number), stderr=stderr) for number in numbers.clip(*bounds)]
+    return np.asarray(numbers.clip(*bounds))

@@ -1,10 +1,17 @@
-"""A feature: one number that a tree can ask about, and the formulas that make it."""
+"""A feature: one number that a tree can ask about, and the formulas that make it.
+
+Formulas take and return one number for each row; NaN is missing.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
+
+from mdtree.trees.binning import Floats
 
 __all__ = [
     "Feature",
@@ -31,7 +38,7 @@ class Feature:
     meaning: str
     low: str  # what a low value says
     high: str  # what a high value says
-    compute: Callable[..., float]  # of the values of `needs`
+    compute: Callable[..., Floats]  # of the values of `needs`
     unit: str = ""
 
     @property
@@ -40,17 +47,21 @@ class Feature:
         return self.name.startswith("log_") and self.compute is not identity
 
 
-def identity(value: float) -> float:
+def identity(value: Floats) -> Floats:
     """Return the number as it is."""
     return value
 
 
-def log(value: float) -> float:
-    """Return the natural logarithm; NaN of what is not above 0."""
-    return math.log(value) if value > 0 else math.nan
+def log(value: Floats) -> Floats:
+    """Return the natural logarithm; NaN of what is not above 0.
+
+    >>> log(np.array([1.0, 0.0])).tolist()
+    [0.0, nan]
+    """
+    return np.log(np.where(value > 0, value, np.nan))
 
 
-def log_ratio(above: float, below: float) -> float:
+def log_ratio(above: Floats, below: Floats) -> Floats:
     """Return the logarithm of a ratio."""
     return log(above) - log(below)  # not the log of the ratio, which overflows
 
@@ -60,43 +71,42 @@ _FARTHEST = 1e100  # of a ratio: its square is finite
 _LEAST_STDERR = 0.05  # percent; if two seeds agree better, it is by chance
 
 
-def peak_ratio(peak: float, train_error: float) -> float:
+def peak_ratio(peak: Floats, train_error: Floats) -> Floats:
     """Return the logarithm of the highest error on a curve over that of its ends."""
-    return log(max(-peak, 0.0) + _LEAST) - log(train_error + _LEAST)
+    return log(np.maximum(-peak, 0.0) + _LEAST) - log(train_error + _LEAST)
 
 
-def ratio(value: float, unit: float) -> float:
+def ratio(value: Floats, unit: Floats) -> Floats:
     """Return a value in units of another; NaN where there is no unit."""
-    if not unit > 0:
-        return math.nan
-    return min(max(value / unit, -_FARTHEST), _FARTHEST)
+    with np.errstate(over="ignore"):
+        return (value / np.where(unit > 0, unit, np.nan)).clip(-_FARTHEST, _FARTHEST)
 
 
-def gap(test: float, train: float, unit: float) -> float:
+def gap(test: Floats, train: Floats, unit: Floats) -> Floats:
     """Return a difference in units of a third number."""
     return ratio(test - train, unit)
 
 
-def log_product(*factors: float) -> float:
+def log_product(*factors: Floats) -> Floats:
     """Return the logarithm of a product."""
-    return sum(map(log, factors))
+    return np.asarray(np.sum([log(factor) for factor in factors], axis=0))
 
 
-def log_gradient_noise(learning_rate: float, batch_size: float, trace: float) -> float:
+def log_gradient_noise(learning_rate: Floats, batch_size: Floats, trace: Floats) -> Floats:
     """Return the logarithm of learning rate x trace / batch size."""
     return log_product(learning_rate, trace) - log(batch_size)
 
 
-def log_epochs(steps: float, batch_size: float, items: float) -> float:
+def log_epochs(steps: Floats, batch_size: Floats, items: Floats) -> Floats:
     """Return the logarithm of the passes over the training items."""
     return log_product(steps, batch_size) - log(items)
 
 
-def log_distance(distance: float, parameters: float) -> float:
+def log_distance(distance: Floats, parameters: Floats) -> Floats:
     """Return the logarithm of a distance for each root of a parameter."""
-    return log_ratio(distance, math.sqrt(parameters)) if parameters > 0 else math.nan
+    return log(distance) - log(parameters) / 2
 
 
-def log_noise(stderr: float, error: float) -> float:
+def log_noise(stderr: Floats, error: Floats) -> Floats:
     """Return the logarithm of two standard errors of a difference, relative to the error."""
-    return log_ratio(max(stderr, _LEAST_STDERR), error) + math.log(2 * math.sqrt(2))
+    return log_ratio(np.maximum(stderr, _LEAST_STDERR), error) + math.log(2 * math.sqrt(2))

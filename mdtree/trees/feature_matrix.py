@@ -20,7 +20,7 @@ from mdtree.trees.feature import Feature, identity
 from mdtree.trees.features import FEATURES
 from mdtree.trees.template import DECIMALS
 
-__all__ = ["feature_matrix", "numbers_of"]
+__all__ = ["computed", "feature_matrix", "numbers_of"]
 
 
 def feature_matrix(rows: Sequence[Row], names: Iterable[str]) -> NDArray[np.float64]:
@@ -30,17 +30,25 @@ def feature_matrix(rows: Sequence[Row], names: Iterable[str]) -> NDArray[np.floa
         MdtreeError: If a name is not that of a feature.
 
     """
+    numbers = [numbers_of(row) for row in rows]
     features = [_feature(name) for name in names]
-    matrix = np.full((len(rows), len(features)), np.nan)
-    for line, row in enumerate(rows):
-        numbers = numbers_of(row)
-        for column, feature in enumerate(features):
-            values = [numbers.get(need) for need in feature.needs]
-            if all(value is not None for value in values):
-                number = feature.compute(*values)
-                # the last bits of what is computed depend on the processor
-                is_computed = feature.compute is not identity
-                matrix[line, column] = round(number, DECIMALS) if is_computed else number
+    needs = dict.fromkeys(need for feature in features for need in feature.needs)
+    known = {
+        need: np.array([n.get(need, math.nan) for n in numbers], dtype=float) for need in needs
+    }
+    return computed(features, known, len(rows))
+
+
+def computed(
+    features: Sequence[Feature], known: Mapping[str, NDArray[np.float64]], count: int
+) -> NDArray[np.float64]:
+    """Return features, from one number of each row for what they need; NaN is missing."""
+    missing = np.full(count, math.nan)
+    matrix = np.empty((count, len(features)))
+    for column, feature in enumerate(features):
+        values = feature.compute(*(known.get(need, missing) for need in feature.needs))
+        # the last bits of what is computed depend on the processor
+        matrix[:, column] = values if feature.compute is identity else values.round(DECIMALS)
     return matrix
 
 
