@@ -150,6 +150,8 @@ def diagnosed(
             "batch_size": min(training.batch, training.items),
             "steps": training.steps,
             "width": training.width,
+            "optimizer": training.optimizer,
+            "schedule": "constant",
         }
     place = folder / ("told" if facts else "untold")
     place.mkdir(exist_ok=True)
