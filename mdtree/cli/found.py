@@ -10,6 +10,7 @@ from mdtree.render.terminal import printable, table
 
 if TYPE_CHECKING:
     from mdtree.measurement import FoundGroup, GroupTask
+    from mdtree.rows import Fact
 
 __all__ = ["FoundPrinter"]
 
@@ -23,6 +24,8 @@ class FoundPrinter:
     def __init__(self) -> None:
         self._shown = 0
         self._remarks: set[str] = set()
+        self._settings: dict[frozenset[tuple[str, Fact]], str] = {}  # -> the first group with them
+        self._is_twin_told = False
 
     def __call__(self, task: GroupTask | FoundGroup) -> None:
         """Print what is known of a group before it is measured."""
@@ -35,6 +38,15 @@ class FoundPrinter:
         self._shown += 1
         if self._shown <= _WHOLE:
             click.echo(_table(task), err=True)
+        settings = frozenset(task.facts.items())
+        twin = self._settings.setdefault(settings, task.group)
+        if twin != task.group and not self._is_twin_told:
+            click.echo(
+                f"{printable(twin)} and {printable(task.group)} have the same settings: if they "
+                "differ by seed alone, name their directories one by one, and they are one group",
+                err=True,
+            )
+            self._is_twin_told = True
 
 
 def _table(task: GroupTask | FoundGroup) -> str:

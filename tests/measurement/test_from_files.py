@@ -133,6 +133,18 @@ def test_the_command_says_where_the_answer_comes_from(mdtree, run):
     assert told.code == 0, told.err
 
 
+@pytest.mark.parametrize(("rate", "told"), [(0.1, 1), (0.2, 0)])
+def test_runs_with_the_same_settings_may_be_seeds_of_one_training(mdtree, tmp_path, rate, told):
+    for name in ("a", "b", "c"):
+        save(tmp_path / "out" / name / "model.pt", ord(name))
+        settings = {"lr": {"a": 0.1, "b": rate, "c": 0.3}[name], "epochs": 5}
+        (tmp_path / "out" / name / "args.json").write_text(json.dumps(settings))
+    ran = mdtree("diagnose", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    assert ran.err.count("a and b have the same settings: if they differ by seed alone") == told
+    assert "c have the same settings" not in ran.err
+
+
 def test_python_says_the_same_as_the_command(mdtree, run):
     (verdict,) = diagnose(run)
     (printed,) = json.loads(mdtree("diagnose", run, "--json").out)["verdicts"]
