@@ -24,7 +24,7 @@ __all__ = ["GainProblem", "KernelSettings"]
 
 _FARTHEST = 1e30  # larger values of a feature count as unknown
 _QUANTILES = 33  # of each feature
-_CENTRE_DIGITS = 2  # after the point; distances hardly change, and files are smaller
+_CENTRE_STEPS = 20  # for each unit of a scale; distances hardly change, and files are smaller
 _QUANTILE_DIGITS = 9
 # facts that only a recipe knows
 _RECIPE = ("learning_rate", "batch_size", "steps", "optimizer", "schedule")
@@ -171,7 +171,7 @@ class GainProblem:
             lines=np.concatenate(versions),
             targets={name: np.tile(values, len(versions)) for name, values in targets.items()},
             weights=np.concatenate([weights, *(share * weights for share, _ in copies)]),
-            centres=np.nan_to_num(lines[self._centres]).round(_CENTRE_DIGITS),
+            centres=(np.nan_to_num(lines[self._centres]) * _CENTRE_STEPS).round() / _CENTRE_STEPS,
             width=self.settings.width,
             ridge=self.settings.ridge,
         )

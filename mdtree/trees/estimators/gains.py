@@ -34,7 +34,7 @@ class GainRegression(TreeEstimator):
         self,
         *,
         features: Sequence[str] | None = None,
-        centres: int = 1200,
+        centres: int = 1400,
         width: float = 0.5,
         ridge: float = 1.0,
         max_depth: int = 4,
