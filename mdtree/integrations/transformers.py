@@ -16,6 +16,7 @@ from mdtree.integrations.copies import copied_collate
 from mdtree.integrations.live import LiveDiagnosis, LiveRun
 from mdtree.integrations.sample import Source, accepted_names
 from mdtree.rows import Fact
+from mdtree.rows.training_words import understood
 from mdtree.runtime import torchvision as vision
 from mdtree.runtime.requirements import refuse_older
 
@@ -54,6 +55,14 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
     def __init__(self, trainer: Trainer, **options: Any) -> None:
         super().__init__(**options)
         self.trainer = trainer
+        # what was given to the Trainer replaces what its arguments say
+        self._given = {
+            name: None if given is None else type(given).__name__
+            for name, given in (
+                ("optimizer", trainer.optimizer),
+                ("schedule", trainer.lr_scheduler),
+            )
+        }
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Measure every few epochs, and after the last one.
@@ -88,7 +97,7 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
                 train=self.train or _source(trainer.train_dataset, convert),
                 test=None if test is None else _source(test, convert),
                 step=state.global_step,
-                facts=_facts(args, state),
+                facts={**_facts(args, state), **self._words(args)},
                 prepare=_without_autocast,
             )
 
@@ -99,6 +108,11 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
             state.log_history[-1]["mdtree/verdict"] = text  # in trainer_state.json
 
         self.diagnose(state.global_step, look, log)
+
+    def _words(self, args: Any) -> dict[str, str]:
+        asked = {"optimizer": args.optim, "schedule": args.lr_scheduler_type}
+        words = {name: str(getattr(word, "value", word)) for name, word in asked.items()}
+        return understood({name: self._given[name] or word for name, word in words.items()})
 
 
 def _source(data: Any, collate: Callable[[list[Any]], Any]) -> Source:
