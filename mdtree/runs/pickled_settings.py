@@ -129,7 +129,7 @@ def _pairs(pickled: bytes, inside: str | None = None) -> Iterator[tuple[str, flo
 
 def _values(name: str, after: Sequence[_Token]) -> Iterator[tuple[str, float | str]]:
     """Yield a name with its value, if what comes after it is one."""
-    if after[0].kind == "number":
+    if after[0].kind == "number" and not isinstance(after[0].value, bool):  # INT may be a switch
         yield name, float(str(after[0].value))
     kinds = tuple(token.kind for token in after)
     if any(kinds[: len(word)] == word for word in _WORDS):
