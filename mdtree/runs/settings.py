@@ -30,7 +30,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
 _FACT_OF = {name: fact for fact, names in _WORDS.items() for name in names}
 # what settings in several lines call the thing itself: the class that is built comes first
 _OWN_NAMES = ("_target_", "class_path", "name", "NAME", "type", "TYPE")
-_LONGEST = 100  # characters of a word
+_LONGEST = 100  # characters of a word, and of a name
 # other things than the learning rate have schedules: no fact says which
 _OTHER_SCHEDULES = {"beta", "betas", "diffusion", "dropout", "ema", "momentum", "noise", "profiler"}
 _OTHER_SCHEDULES |= {"wd", "weight"}
@@ -110,7 +110,8 @@ def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
         if path:
             yield from ((path, value[name]) for name in _OWN_NAMES if _is_text(value.get(name)))
         for name, inner in value.items():
-            yield from _leaves(inner, (*path, str(name).replace("-", "_").lower()))
+            short = str(name)[:_LONGEST]  # for it is kept with each setting inside
+            yield from _leaves(inner, (*path, short.replace("-", "_").lower()))
     elif path:
         yield path, value
 

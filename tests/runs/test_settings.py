@@ -152,3 +152,8 @@ def test_settings_with_names_that_contain_themselves_end():
     settings = {"type": "sgd", "lr": 0.1}
     settings["optimizer"] = settings
     assert facts_from(settings) == ({"learning_rate": 0.1, "optimizer": "sgd"}, [])
+
+
+def test_a_name_of_a_million_characters_takes_its_memory_once():
+    settings = {"x" * 1_000_000: {f"part{i}": {"lr": 0.5, "opt": "sgd"} for i in range(5_000)}}
+    assert facts_from(settings) == ({"learning_rate": 0.5, "optimizer": "sgd"}, [])
