@@ -5,13 +5,14 @@ The only file that imports lightning (the extra `lightning`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mdtree.exceptions import MissingExtraError
 from mdtree.integrations.live import LiveDiagnosis, LiveRun
 from mdtree.integrations.sample import Source, source_of
 from mdtree.rows import Fact
+from mdtree.rows.training_words import understood
 from mdtree.runtime import torchvision as vision
 
 try:
@@ -105,7 +106,30 @@ def _facts(trainer: Trainer, loader: Any) -> dict[str, Fact]:
     ):
         if values:
             facts[name] = max(values)
-    return facts
+    return {
+        **facts,
+        **understood({"optimizer": _optimizer(trainer), "schedule": _schedule(trainer)}),
+    }
+
+
+def _optimizer(trainer: Trainer) -> str | None:
+    return _one_class(trainer.optimizers)
+
+
+def _schedule(trainer: Trainer) -> str | None:
+    """Return the class of the schedulers; a rate that nothing changes is constant."""
+    schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+    groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+    # a scheduler that Lightning does not know of has left its mark
+    if schedulers or not groups or any("initial_lr" in group for group in groups):
+        return _one_class(schedulers)
+    return "constant"
+
+
+def _one_class(objects: Sequence[object]) -> str | None:
+    """Return the name of the class of all objects."""
+    names = {type(each).__name__ for each in objects}
+    return names.pop() if len(names) == 1 else None
 
 
 def _of_groups(trainer: Trainer, *names: str) -> Iterator[float]:

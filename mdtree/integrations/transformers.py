@@ -16,6 +16,7 @@ from mdtree.integrations.copies import copied_collate
 from mdtree.integrations.live import LiveDiagnosis, LiveRun
 from mdtree.integrations.sample import Source, accepted_names
 from mdtree.rows import Fact
+from mdtree.rows.training_words import TRAINING_WORDS, understood
 from mdtree.runtime import torchvision as vision
 from mdtree.runtime.requirements import refuse_older
 
@@ -54,6 +55,12 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
     def __init__(self, trainer: Trainer, **options: Any) -> None:
         super().__init__(**options)
         self.trainer = trainer
+        # what was given to the Trainer replaces what its arguments say
+        classes = getattr(trainer, "optimizer_cls_and_kwargs", None)
+        self._is_given = {
+            "optimizer": trainer.optimizer is not None or classes is not None,
+            "schedule": trainer.lr_scheduler is not None,
+        }
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Measure every few epochs, and after the last one.
@@ -88,7 +95,7 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
                 train=self.train or _source(trainer.train_dataset, convert),
                 test=None if test is None else _source(test, convert),
                 step=state.global_step,
-                facts=_facts(args, state),
+                facts={**_facts(args, state), **self._words(args)},
                 prepare=_without_autocast,
             )
 
@@ -99,6 +106,20 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
             state.log_history[-1]["mdtree/verdict"] = text  # in trainer_state.json
 
         self.diagnose(state.global_step, look, log)
+
+    def _words(self, args: Any) -> dict[str, str]:
+        """Return what the arguments say, unless something else changes the weights."""
+        trainer = self.trainer
+        optimizer = getattr(trainer.optimizer, "optimizer", trainer.optimizer)  # not accelerate's
+        scheduler = getattr(trainer.lr_scheduler, "scheduler", trainer.lr_scheduler)
+        asked = {"optimizer": args.optim, "schedule": args.lr_scheduler_type}
+        used = {"optimizer": type(optimizer).__name__, "schedule": type(scheduler).__name__}
+        words: dict[str, str | None] = {}
+        for fact, means in TRAINING_WORDS.items():
+            word = str(getattr(asked[fact], "value", asked[fact]))
+            differs = means(used[fact]) not in (None, means(word))
+            words[fact] = used[fact] if differs or self._is_given[fact] else word
+        return understood(words)
 
 
 def _source(data: Any, collate: Callable[[list[Any]], Any]) -> Source:

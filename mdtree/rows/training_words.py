@@ -6,9 +6,9 @@ Frameworks write one optimizer in many ways: `AdamW`, `adamw_torch_fused`, `torc
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["TRAINING_WORDS", "is_adaptive", "is_decaying"]
+__all__ = ["TRAINING_WORDS", "is_adaptive", "is_decaying", "understood"]
 
 # each weight has a step of its own size
 _ADAPTIVE = (
@@ -63,3 +63,16 @@ TRAINING_WORDS: dict[str, Callable[[str], bool | None]] = {
     "optimizer": is_adaptive,
     "schedule": is_decaying,
 }
+
+
+def understood(words: Mapping[str, str | None]) -> dict[str, str]:
+    """Keep the facts whose words mean something.
+
+    >>> understood({"optimizer": "SGD", "schedule": "LambdaLR"})
+    {'optimizer': 'SGD'}
+    """
+    return {
+        fact: word
+        for fact, word in words.items()
+        if word is not None and TRAINING_WORDS[fact](word) is not None
+    }

@@ -11,6 +11,7 @@ from typing import Any
 
 from mdtree.exceptions import UnreadableError
 from mdtree.rows import Fact
+from mdtree.rows.training_words import TRAINING_WORDS
 from mdtree.runs.history import History, HistoryPoint, is_column, points_from
 from mdtree.runs.pickled_settings import read_arguments, read_pickled_settings
 from mdtree.runs.settings import facts_from
@@ -150,12 +151,18 @@ def _merge(
         if fact not in facts or (is_state and Path(places[fact]).name != _STATE):
             facts[fact], places[fact] = value, shown
         elif (
-            facts[fact] != value
+            _differ(fact, facts[fact], value)
             and Path(places[fact]).parent == file.parent
             and file.name != _STATE
             and fact not in _SO_FAR
         ):
             yield f"{fact} is {facts[fact]} in {places[fact]}, {value} in {shown}"
+
+
+def _differ(fact: str, one: Fact, other: Fact) -> bool:
+    """Return whether two values contradict each other: `adamw` and `torch.optim.AdamW` do not."""
+    means = TRAINING_WORDS.get(fact)
+    return one != other if means is None else means(str(one)) != means(str(other))
 
 
 @functools.lru_cache(maxsize=64)

@@ -174,6 +174,8 @@ def test_what_is_logged_are_the_errors_of_the_network_itself_and_every_logger_ge
         "batch_size": 20,
         "learning_rate": 0.02,
         "weight_decay": 0.001,
+        "optimizer": "Adam",
+        "schedule": "ExponentialLR",
         "steps": 15,
         "epochs": 3,
         "parameters": 99,
@@ -183,6 +185,80 @@ def test_what_is_logged_are_the_errors_of_the_network_itself_and_every_logger_ge
     assert [row.group for row in rows] == ["step-10", "step-15"]
     assert callback.verdict.group == "step-15"
     assert callback.verdict.likely in (tmp_path / "page.html").read_text()
+
+
+class TwoOptimizers(Net):
+    """Train with optimizers and schedulers by hand, as GANs are trained."""
+
+    kinds = (torch.optim.Adam, torch.optim.SGD)
+
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch, number):
+        loss = super().training_step(batch, number)
+        self.manual_backward(loss)
+        for optimizer in self.optimizers():
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def configure_optimizers(self):
+        return [kind([each], lr=0.02) for kind, each in zip(self.kinds, self.parameters())]  # noqa: B905 - two of them
+
+
+class SameOptimizers(TwoOptimizers):
+    kinds = (torch.optim.SGD, torch.optim.SGD)
+
+
+class Plateau(Net):
+    def configure_optimizers(self):
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.02)
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "monitor": "val_loss"},
+        }
+
+
+class Lambda(Net):
+    def configure_optimizers(self):
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.02)
+        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1.0)]
+
+
+class Mine(torch.optim.SGD):
+    """An optimizer that nobody knows, and a scheduler that Lightning does not know."""
+
+
+class Unknown(Net):
+    def configure_optimizers(self):
+        optimizer = Mine(self.parameters(), lr=0.02)
+        self.scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+        return optimizer
+
+
+class Constant(Net):
+    def configure_optimizers(self):
+        return torch.optim.RMSprop(self.parameters(), lr=0.02)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (TwoOptimizers, {"schedule": "constant"}),
+        (SameOptimizers, {"optimizer": "SGD", "schedule": "constant"}),
+        (Plateau, {"optimizer": "SGD", "schedule": "ReduceLROnPlateau"}),
+        (Lambda, {"optimizer": "SGD"}),
+        (Unknown, {}),
+        (Constant, {"optimizer": "RMSprop", "schedule": "constant"}),
+    ],
+)
+def test_words_of_optimizer_and_schedule_are_facts_if_they_are_understood(tmp_path, make, words):
+    callback = DiagnosisCallback(metrics=["error_rate"])
+    fit(callback, tmp_path, epochs=1, make=make)
+    facts = callback.row.facts
+    assert {name: facts[name] for name in ("optimizer", "schedule") if name in facts} == words
 
 
 def test_tensorboard_gets_numbers_and_the_verdict(tmp_path):

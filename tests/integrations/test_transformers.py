@@ -97,6 +97,7 @@ def fit(folder, options=None, *, make=BertForSequenceClassification, epochs=2, *
         "eval_dataset": given.pop("test", Texts(24, 1)),
     }
     collator = given.pop("collator", None)
+    optimize, trainer_class = given.pop("optimize", None), given.pop("trainer_class", Trainer)
     arguments = TrainingArguments(
         output_dir=str(folder),
         **{
@@ -107,7 +108,9 @@ def fit(folder, options=None, *, make=BertForSequenceClassification, epochs=2, *
         },
     )  # fmt: skip
     model = make if isinstance(make, torch.nn.Module) else make(config())
-    trainer = Trainer(
+    if optimize is not None:
+        data["optimizers"] = optimize(model)
+    trainer = trainer_class(
         model=model, args=arguments, callbacks=callbacks, data_collator=collator, **data
     )
     callback = None
@@ -228,7 +231,8 @@ def test_every_logger_gets_the_errors_of_the_network_itself(tmp_path):
     assert ours[-1][1]["mdtree/test_loss"] == pytest.approx(loss, rel=1e-4)
     assert callback.row.facts == {
         "data_amount": 40, "batch_size": 16, "learning_rate": 0.01, "weight_decay": 0.01,
-        "steps": 9, "epochs": 3, "label_noise": 0.1, "parameters": trainer.model.num_parameters(),
+        "optimizer": "adamw_torch_fused", "schedule": "linear", "steps": 9, "epochs": 3,
+        "label_noise": 0.1, "parameters": trainer.model.num_parameters(),
         "conv_parameters": 0,
     }  # fmt: skip
     rows = load_rows(tmp_path / "rows.jsonl")
@@ -237,6 +241,45 @@ def test_every_logger_gets_the_errors_of_the_network_itself(tmp_path):
     trainer.save_state()
     written = json.loads((tmp_path / "trainer_state.json").read_text())["log_history"]
     assert "verdict" in next(line for line in written if "mdtree/verdict" in line)["mdtree/verdict"]
+
+
+class OwnTrainer(Trainer):
+    """A Trainer that creates an optimizer of its own, whatever its arguments say."""
+
+    def create_optimizer(self, model=None):
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
+        return self.optimizer
+
+
+def sgd(model, kind=None, *options):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    return optimizer, None if kind is None else kind(optimizer, *options)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            {"optim": "adafactor", "lr_scheduler_type": "constant_with_warmup"},
+            {"optimizer": "adafactor", "schedule": "constant_with_warmup"},
+        ),
+        (
+            {"optim": "sgd", "lr_scheduler_type": "reduce_lr_on_plateau"},
+            {"optimizer": "sgd", "schedule": "reduce_lr_on_plateau"},
+        ),
+        ({"optimize": sgd}, {"optimizer": "SGD", "schedule": "linear"}),
+        ({"optimize": lambda model: sgd(model, torch.optim.lr_scheduler.StepLR, 3)},
+         {"optimizer": "SGD", "schedule": "StepLR"}),
+        ({"optimize": lambda model: sgd(model, torch.optim.lr_scheduler.LambdaLR, float)},
+         {"optimizer": "SGD"}),
+        ({"trainer_class": OwnTrainer}, {"optimizer": "SGD", "schedule": "linear"}),
+    ],
+    ids=["arguments", "plateau", "optimizer", "both", "not understood", "own Trainer"],
+)  # fmt: skip
+def test_words_are_those_of_what_changes_the_weights(tmp_path, given, words):
+    _, callback = fit(tmp_path, {"metrics": ["error_rate"]}, epochs=1, **given)
+    facts = callback.row.facts
+    assert {name: facts[name] for name in ("optimizer", "schedule") if name in facts} == words
 
 
 def test_tensorboard_gets_the_numbers(tmp_path, monkeypatch):

@@ -104,6 +104,20 @@ def test_no_part_of_a_cell_is_taken_for_a_formula_where_lines_are_split_otherwis
     assert [item.group for item in imported(table).rows] == [text]
 
 
+def test_optimizer_and_schedule_stay_words_and_an_empty_cell_is_no_fact(imported):
+    table = "group,optimizer,schedule,cka\na,adamw_torch, 1e3 ,0.5\nb,,,0.5\nc,nan,=x,0.5\n"
+    read = imported(table)
+    assert read.ignored == []
+    facts = [item.facts for item in read.rows]
+    assert facts == [
+        {"optimizer": "adamw_torch", "schedule": "1e3"},
+        {},
+        {"optimizer": "nan", "schedule": "=x"},
+    ]
+    again = imported(rows_to_csv(read.rows))
+    assert [item.facts for item in again.rows] == facts
+
+
 def test_text_that_is_no_formula_stays_as_it_is():
     text = "shapes (3, -1); see a-b | c=d @ e"
     assert cells(rows_to_csv([row(text, cka=Measured(value=-1))]))[1][:4] == [

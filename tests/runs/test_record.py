@@ -32,6 +32,8 @@ def test_files_of_the_trainer_tell_settings_steps_and_losses(run):
         "batch_size": 32,  # 16 items, gathered twice
         "epochs": 2,  # of three
         "weight_decay": 0.01,
+        "optimizer": "adamw_torch_fused",
+        "schedule": "linear",
         "steps": 26,
     }
     assert record.places["learning_rate"] == "checkpoint-26/training_args.bin"
@@ -197,6 +199,14 @@ def test_two_files_that_contradict_each_other_are_told(tmp_path):
     assert record.notes == ("learning_rate is 0.5 in hparams.yaml, 0.1 in args.json",)
 
 
+def test_two_files_that_write_one_optimizer_in_two_ways_do_not_contradict_each_other(tmp_path):
+    (tmp_path / "hparams.yaml").write_text("optimizer: torch.optim.AdamW\nsched: step")
+    (tmp_path / "args.json").write_text('{"opt": "adamw", "sched": "constant"}')
+    record = read_record(tmp_path / "m.pt", tmp_path)
+    assert record.facts == {"optimizer": "torch.optim.AdamW", "schedule": "step"}
+    assert record.notes == ("schedule is step in hparams.yaml, constant in args.json",)
+
+
 def test_a_folder_that_is_a_link_is_not_read(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "config.yaml").write_text("lr: 0.5")
@@ -233,6 +243,8 @@ def test_arguments_that_a_checkpoint_holds_are_facts(tmp_path):
         "batch_size": 64,
         "epochs": 90,
         "weight_decay": 1e-4,
+        "optimizer": "sgd",
+        "schedule": "steplr",
     }
     assert set(record.places.values()) == {"model_3.pth"}
     (tmp_path / "args.json").write_text('{"lr": 0.3}')

@@ -58,3 +58,102 @@ def test_settings_that_contain_themselves_end():
     settings["self"] = settings
     facts, _ = facts_from(settings)
     assert facts == {"learning_rate": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts"),
+    [
+        (
+            {"optim": "adamw_torch", "lr_scheduler_type": "constant_with_warmup"},
+            {"optimizer": "adamw_torch", "schedule": "constant_with_warmup"},
+        ),
+        ({"opt": "sgd", "sched": "none"}, {"optimizer": "sgd", "schedule": "none"}),
+        ({"opt": "sgd", "lr-scheduler": "steplr"}, {"optimizer": "sgd", "schedule": "steplr"}),
+        (
+            {"optimizer": {"_target_": "torch.optim.AdamW", "lr": 0.5, "_partial_": True},
+             "scheduler": {"_target_": "torch.optim.lr_scheduler.CosineAnnealingLR", "T_max": 3}},
+            {"learning_rate": 0.5, "optimizer": "torch.optim.AdamW",
+             "schedule": "torch.optim.lr_scheduler.CosineAnnealingLR"},
+        ),
+        (
+            {"train": {"optimizer": {"name": "adamw"}, "lr_schedule": {"type": "linear"}}},
+            {"optimizer": "adamw", "schedule": "linear"},
+        ),
+        ({"TRAIN": {"OPTIMIZER": {"NAME": "sgd", "MOMENTUM": 0.9}}}, {"optimizer": "sgd"}),
+        (
+            {"optimizer": {"_target_": "hydra.utils.get_class", "name": "SGD"}, "scheduler": None},
+            {"optimizer": "SGD"},
+        ),
+        ({"optimizer": {"optimizer_name": "lion"}, "opt": "sgd"}, {"optimizer": "lion"}),
+        ({"optim": "mine", "opt": "sgd"}, {"optimizer": "sgd"}),
+        ({"model": "sgd", "name": "adam", "type": "cosine", "mode": {"type": "linear"}}, {}),
+        ({"schedule": 3, "optimizer": True, "scheduler": {"T_max": 3}, "lr": {"type": 2}}, {}),
+        (
+            {"eval": {"optimizer": "sgd"}, "test": {"opt": {"name": "sgd"}}, "optim": "adam"},
+            {"optimizer": "adam"},
+        ),
+        (
+            {"diffusion": {"scheduler": "linear"}, "ema": {"schedule": "cosine"},
+             "noise_scheduler": {"schedule": {"type": "cosine"}}, "lr": {"schedule": "constant"}},
+            {"schedule": "constant"},
+        ),
+    ],
+    ids=[
+        *("Trainer", "timm", "torchvision", "Hydra", "name and type", "upper case", "second name"),
+        *("most exact name", "not understood", "other settings", "no words", "not of training"),
+        "schedules of other things",
+    ],
+)  # fmt: skip
+def test_words_that_are_understood_are_facts(settings, facts):
+    assert facts_from(settings) == (facts, [])
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        ["adamw"],
+        {"adamw": 1},
+        b"adamw",
+        None,
+        "",
+        "adam" + "w" * 100,
+        "adamw " * 1_000_000,
+        "adamw\n",
+        "adamw\x1b[31m",
+        "adamw\ud800",
+        "adamw\u202e",
+    ],
+    ids=repr,
+)
+def test_what_is_no_word_is_no_fact(word):
+    settings = {"optimizer": word, "scheduler": {"type": word}, "lr": 0.5}
+    assert facts_from(settings) == ({"learning_rate": 0.5}, [])
+
+
+def test_the_longest_word_is_kept_as_it_is():
+    word = "AdamW-" + 94 * "x"
+    assert facts_from({"opt": word}) == ({"optimizer": word}, [])
+    assert facts_from({"opt": word + "x"}) == ({}, [])
+
+
+def test_two_different_words_are_no_fact():
+    facts, notes = facts_from(
+        {"encoder": {"optimizer": "adam"}, "head": {"optimizer": {"type": "SGD"}}, "sched": "step"}
+    )
+    assert facts == {"schedule": "step"}
+    assert notes == ["optimizer is not known: encoder.optimizer adam, head.optimizer SGD"]
+    assert facts_from({"a": {"opt": "Adam"}, "b": {"opt": "adam"}}) == ({"optimizer": "Adam"}, [])
+    facts, (note,) = facts_from({f"part{i}": {"opt": f"sgd_{i}"} for i in range(5_000)})
+    assert not facts
+    assert len(note) < 250
+
+
+def test_settings_with_names_that_contain_themselves_end():
+    settings = {"type": "sgd", "lr": 0.1}
+    settings["optimizer"] = settings
+    assert facts_from(settings) == ({"learning_rate": 0.1, "optimizer": "sgd"}, [])
+
+
+def test_a_name_of_a_million_characters_takes_its_memory_once():
+    settings = {"x" * 1_000_000: {f"part{i}": {"lr": 0.5, "opt": "sgd"} for i in range(5_000)}}
+    assert facts_from(settings) == ({"learning_rate": 0.5, "optimizer": "sgd"}, [])
