@@ -16,21 +16,15 @@ _ADAPTIVE = (
     *("adamw", "adan", "ademamix", "galore", "grokadamw", "lamb", "lion", "nadam", "nadamw"),
     *("prodigy", "radam", "rmsprop", "rmsproptf", "sophia", "yogi"),
 )
-_PLAIN = (
-    "asgd",
-    "lomo",
-    "momentum",
-    "nesterov",
-    "sgd",
-    "sgdp",
-)  # one learning rate for all weights
-_CONSTANT = ("constant", "constantlr", "fixed", "none")
+# one learning rate for all weights
+_PLAIN = ("asgd", "lomo", "momentum", "nesterov", "sgd", "sgdp")
+_CONSTANT = ("constant", "fixed", "none")
 _DECAYING = (
-    *("cosine", "cosineannealinglr", "cosineannealingwarmrestarts", "cyclic", "decay"),
-    *("exp", "exponential", "exponentiallr", "inverse", "linear", "multistep", "multisteplr"),
-    *("onecycle", "onecyclelr", "plateau", "poly", "polynomial", "polynomiallr"),
-    *("reducelronplateau", "rsqrt", "step", "steplr", "steps", "tanh"),
+    *("cosine", "cyclic", "decay", "exp", "exponential", "inverse", "linear", "multistep"),
+    *("onecycle", "onecyclelr", "plateau", "poly", "polynomial", "rsqrt", "step", "steps", "tanh"),
 )
+_EITHER = ("linearlr", "lambdalr", "sequentiallr")  # torch's, that may rise as well as fall
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of a name such as CosineAnnealingLR
 
 
 def is_adaptive(optimizer: str) -> bool | None:
@@ -54,8 +48,13 @@ def is_decaying(schedule: str) -> bool | None:
 def _first(text: str, yes: Iterable[str], no: Iterable[str]) -> bool | None:
     """Return which of the two kinds of words comes first in a text."""
     meanings = {**dict.fromkeys(yes, True), **dict.fromkeys(no, False)}
-    words = re.findall(r"[a-z]+", text.lower())
-    return next((meanings[word] for word in words if word in meanings), None)
+    for name in re.findall(r"[A-Za-z]+", text):
+        if name.lower() in _EITHER:
+            return None
+        for word in (name, name.lower().removesuffix("lr"), *_PARTS.findall(name)):
+            if word.lower() in meanings:
+                return meanings[word.lower()]
+    return None
 
 
 # fact -> the question that features ask about its word

@@ -16,7 +16,7 @@ OPTIMIZERS = {
     if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)
 }
 # they are told from SGD by no word, or are of neither kind
-NEITHER = {"Optimizer", "LBFGS", "Rprop", "SparseAdam", "Muon"}
+NEITHER = {"Optimizer", "LBFGS", "Rprop", "Muon"}
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS.keys() - NEITHER))
@@ -56,6 +56,27 @@ def test_the_schedules_of_the_trainer_are_known():
 def test_schedulers_of_torch_that_end_low_are_known(name):
     assert hasattr(torch.optim.lr_scheduler, name)
     assert is_decaying(f"torch.optim.lr_scheduler.{name}")
+
+
+@pytest.mark.parametrize(
+    ("word", "meaning"),
+    [
+        ("CosineLRScheduler", True),  # timm
+        ("WarmupDecayLR", True),  # DeepSpeed
+        ("CyclicLR", True),
+        ("ConstantLR", False),
+        ("LinearLR", None),  # of torch, it is a warm-up as often
+        ("torch.optim.lr_scheduler.SequentialLR", None),
+        ("linear", True),  # of the Trainer
+    ],
+)
+def test_names_of_classes_are_read_by_their_parts(word, meaning):
+    assert is_decaying(word) is meaning
+
+
+def test_a_fused_optimizer_is_the_one_that_it_fuses():
+    assert is_adaptive("apex.optimizers.FusedAdam")
+    assert is_adaptive("FusedSGD") is False
 
 
 @pytest.mark.parametrize("word", ["", "  ", "mine", "12", "adamantium", "\u00e4dam", "LambdaLR"])
