@@ -90,6 +90,8 @@ def plane_through(
     vectors = [layout.flatten(weights) for weights in anchors]
     origin = vectors[0]
     differences = [vector - origin for vector in vectors[1:]]
+    if not all(bool(vector.isfinite().all()) for vector in vectors):
+        return None
     drawn = (filter_normalised(layout, anchors[0], source) for source in sources)
     axes = list(_orthonormal(differences))
     given = len(axes)
