@@ -32,7 +32,7 @@ def contours(
 
     Examples:
         >>> contours([0, 1], [0, 1], np.array([[0.0, 4.0], [0.0, 4.0]]), 1.0)
-        [[(0.25, 0.0), (0.25, 1.0)]]
+        [[(0.25, 0), (0.25, 1)]]
     """
     neighbours: dict[_Edge, list[_Edge]] = {}
     for first, second in _segments(heights >= level, heights, level):

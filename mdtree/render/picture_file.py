@@ -42,7 +42,7 @@ class _Shown:
     figure: Figure
 
 
-def picture_svg(row: Row, what: str, rows: Sequence[Row] = ()) -> str:
+def picture_svg(row: Row, what: str, rows: Sequence[Row] = ()) -> Markup:
     """Draw one picture of a row.
 
     Args:
@@ -60,7 +60,7 @@ def picture_svg(row: Row, what: str, rows: Sequence[Row] = ()) -> str:
     shown = _shown(row, what, rows)
     if shown is None:
         raise RowsError(_lacks(row, what, rows))
-    return f"{_file(row.group, shown)}\n"
+    return Markup(f"{_file(row.group, shown)}\n")
 
 
 def _shown(row: Row, what: str, rows: Sequence[Row]) -> _Shown | None:
@@ -75,11 +75,8 @@ def _history(row: Row, rows: Sequence[Row]) -> _Shown | None:
     """Draw the loss over the steps of the run that a row belongs to, or else what there is."""
     for run in trajectories(of for of in rows if of.protocol == row.protocol):
         if any(step.group == row.group for step in run.steps):
-            drawn = {each.title: each for each in training_pictures(run, rows)}
-            for each in (
-                *(drawn[title] for title in ("Loss", "Error") if title in drawn),
-                *drawn.values(),
-            ):
+            drawn = sorted(training_pictures(run, rows), key=lambda each: each.title != "Loss")
+            for each in drawn[:1]:
                 return _Shown(f"{each.title} during training", each.lead, each.figure)
     return None
 
@@ -100,7 +97,7 @@ def _file(group: str, shown: _Shown) -> Markup:
     size = figure.size or _PLOT
     left, above, right, below = (0, 0, 0, 0) if figure.size else _AXES
     width = max(size[0] + left + right, _PLOT[0]) + 2 * _EDGE
-    heading = f"{shortened(group, _LONGEST)}: {shown.title}"
+    heading = f"{shortened(group, _LONGEST)} · {shown.title}"
     title = textwrap.wrap(heading, int((width - 2 * _EDGE) / 8.4)) or [""]
     lead = textwrap.wrap(shown.lead, int((width - 2 * _EDGE) / _LETTER))
     top = _EDGE + len(title) * 20 + len(lead) * _LINE + 12

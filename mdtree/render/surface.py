@@ -25,8 +25,10 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = 58, 26, 96, 46  # around it: ticks above all, and
 _BOX = 22  # pixels of a band in the legend
 _MOST = 9  # levels
 _WIDE = 2.0  # of the largest over the smallest loss: from there on levels are logarithmic
+_SMALLEST = 1e-90  # a loss below is not drawn in powers of ten
+_DEPTH = 1e-6  # of the highest loss: what lies below is drawn there
 _ROUND = (1, 2, 5)  # times a power of ten
-_INK = 0.26  # of a band over the one below it
+_INK = 0.85  # of the highest band
 _MOST_MEMBERS = 12
 _LONGEST_LABEL = 22  # characters beside a dot; the whole name is its tooltip
 _DISTANCE = "distance in weight space"
@@ -47,6 +49,11 @@ class _Scale:
 
     levels: tuple[float, ...]
     floor: float | None  # of a logarithmic scale: what lies below is drawn there
+
+    def ink(self, number: int) -> float:
+        """Return the opacity of a layer over those below it, so that bands darken evenly."""
+        each = _INK / len(self.levels)
+        return each / (1 - number * each)
 
     def height(self, value: float) -> float:
         """Return the height that is interpolated: linear, or logarithmic."""
@@ -103,8 +110,8 @@ def _grid(row: Row, column: str) -> _Grid | None:
 
 def _scale(low: float, high: float, *, logarithmic: bool) -> _Scale:
     """Choose a few round levels inside the range."""
-    if logarithmic and low >= 0 and high > _WIDE * low:
-        floor = max(low, high * 1e-6)  # below, networks differ by nothing that matters
+    if logarithmic and low >= 0 and high > max(_WIDE * low, _SMALLEST):
+        floor = max(low, high * _DEPTH)
         levels = [level for level in _round_numbers(floor, high) if floor < level < high]
         step = -(-len(levels) // _MOST)
         return _Scale(levels=tuple(levels[:: max(step, 1)]), floor=floor)
@@ -121,24 +128,21 @@ def _bands(grid: _Grid, scale: _Scale, label: str) -> Iterator[Markup]:
     """Fill what lies above each level, over what lies above the one before, and draw its line."""
     top = float(np.nanmax(grid.values))
     heights = np.vectorize(scale.height)(np.where(np.isfinite(grid.values), grid.values, top))
-    xs, ys = (
-        _spread(grid.xs),
-        [_SIDE - place for place in _spread(grid.ys)],
-    )
-    for level in scale.levels:
+    xs, ys = _spread(grid.xs), [_SIDE - place for place in _spread(grid.ys)]
+    for number, level in enumerate(scale.levels):
         height = scale.height(level)
         loops = regions(xs, ys, heights, height)
-        lines_ = contours(xs, ys, heights, height)
+        borders = contours(xs, ys, heights, height)
         yield element(
             "path",
             element("title", f"{label} above {short(level)}"),
             d=_joined(loops, closed=True),
             fill_rule="evenodd",
-            fill_opacity=_INK,
+            fill_opacity=scale.ink(number),
             class_="height",
         )
-        if lines_:
-            yield element("path", d=_joined(lines_), class_="level")
+        if borders:
+            yield element("path", d=_joined(borders), class_="level")
 
 
 def _spread(places: Sequence[float]) -> list[float]:
@@ -177,7 +181,6 @@ def _networks(
             shortened(name, _LONGEST_LABEL),
             x=x,
             y=y,
-            dx=0,
             dy=-10 if y > _SIDE / 8 else 20,
             class_="label" if is_left else "label end",
         )
@@ -202,8 +205,10 @@ def _legend(scale: _Scale, label: str) -> Markup:
     for number, level in enumerate(scale.levels):
         high = (count - number) * _BOX
         parts.append(
-            element("rect", width=_BOX, height=high, fill_opacity=_INK, class_="height")
-        )  # over the bands above, as in the plane
+            element(
+                "rect", width=_BOX, height=high, fill_opacity=scale.ink(number), class_="height"
+            )
+        )  # over the layers before, as in the plane
         parts.append(element("text", short(level), x=_BOX + 6, y=high + 4, class_="tick"))
     parts.append(element("text", label, x=_BOX, y=-10, class_="end legend"))
     return element("g", *parts, transform=f"translate({_LEFT + _SIDE + 24} {_TOP})")

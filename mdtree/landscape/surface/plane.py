@@ -122,7 +122,8 @@ def _drawn(weight: Tensor, source: torch.Generator) -> Tensor:
     drawn = torch.randn(weight.shape, generator=source).to(weight)
     wanted, norms = (tensor.detach().flatten(1).norm(dim=1) for tensor in (weight, drawn))
     factors = wanted / norms.clamp_min(torch.finfo(norms.dtype).tiny)
-    return drawn * factors.view(-1, *[1] * (weight.dim() - 1))
+    scaled: Tensor = drawn * factors.view(-1, *[1] * (weight.dim() - 1))
+    return scaled
 
 
 def _has_filters(weight: Tensor) -> bool:
