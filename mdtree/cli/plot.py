@@ -58,7 +58,7 @@ def command(rows: Path, *, group: str | None, what: str, protocol: str | None, o
     \b
     Examples:
       mdtree plot rows.jsonl --group wide --what surface --out wide.svg
-      mdtree plot runs/ --what density > density.svg
+      mdtree plot runs/ --what density --out density.svg
     """
     if out.suffix.lower() in _OTHER_FORMATS:
         raise MdtreeError(

@@ -172,16 +172,16 @@ def _networks(
     ]
     for first, second in pairwise(spots):
         yield element("path", d=path([first, second]), class_="straight")
-    for (x, y), (name, _, value) in zip(spots, known, strict=True):
+    for number, ((x, y), (name, _, value)) in enumerate(zip(spots, known, strict=True)):
         text = f"{name}: {label} {value:.4g}" if value is not None else name
         yield element("circle", element("title", text), cx=x, cy=y, r=4.5, class_="on")
-        is_left = x < _SIDE / 2
+        is_left, is_above = x < _SIDE / 2, number % 2 == 0  # neighbours write on two lines
         yield element(
             "text",
             shortened(name, _LONGEST_LABEL),
             x=x,
             y=y,
-            dy=-10 if y > _SIDE / 8 else 20,
+            dy=-10 if is_above else 20,
             class_="label" if is_left else "label end",
         )
 
