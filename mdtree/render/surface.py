@@ -209,7 +209,7 @@ def _legend(scale: _Scale, label: str) -> Markup:
                 "rect", width=_BOX, height=high, fill_opacity=scale.ink(number), class_="height"
             )
         )  # over the layers before, as in the plane
-        parts.append(element("text", short(level), x=_BOX + 6, y=high + 4, class_="tick"))
+        parts.append(element("text", f"{level:.4g}", x=_BOX + 6, y=high + 4, class_="tick"))
     parts.append(element("text", label, x=_BOX, y=-10, class_="end legend"))
     return element("g", *parts, transform=f"translate({_LEFT + _SIDE + 24} {_TOP})")
 
