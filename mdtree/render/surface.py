@@ -172,10 +172,10 @@ def _networks(
     ]
     for first, second in pairwise(spots):
         yield element("path", d=path([first, second]), class_="straight")
-    for number, ((x, y), (name, _, value)) in enumerate(zip(spots, known, strict=True)):
+    for order, ((x, y), (name, _, value)) in enumerate(zip(spots, known, strict=True)):
         text = f"{name}: {label} {value:.4g}" if value is not None else name
         yield element("circle", element("title", text), cx=x, cy=y, r=4.5, class_="on")
-        is_left, is_above = x < _SIDE / 2, number % 2 == 0  # neighbours write on two lines
+        is_left, is_above = x < _SIDE / 2, order % 2 == 0  # neighbours write on two lines
         yield element(
             "text",
             shortened(name, _LONGEST_LABEL),
