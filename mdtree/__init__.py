@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mdtree.version import __version__
 
 if TYPE_CHECKING:
-    from mdtree.api import Rows, Verdicts, arrays, diagnose, fit, matrix, measure, weights
+    from mdtree.api import Rows, Verdicts, arrays, diagnose, fit, matrix, measure, plot, weights
 
 __all__ = [
     "Rows",
@@ -23,6 +23,7 @@ __all__ = [
     "fit",
     "matrix",
     "measure",
+    "plot",
     "weights",
 ]
 

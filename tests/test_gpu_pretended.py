@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from mdtree.landscape import preserved_state, within_memory
 from mdtree.landscape.curvature import pyhessian as published
 from mdtree.measurement.speed import measure_speed
-from mdtree.metrics import METRICS, connectivity, hessian
+from mdtree.metrics import METRICS, connectivity, hessian, surface
 from mdtree.metrics.budgets import (
     ConnectivityBudget,
     HessianBudget,
@@ -18,6 +18,7 @@ from mdtree.metrics.budgets import (
     PaperHessian,
     StandardConnectivity,
     StandardHessian,
+    SurfaceBudget,
 )
 from mdtree.metrics.hessian import HESSIAN
 from tests.support.cases import NETS, X, Y, group
@@ -41,7 +42,12 @@ def briefly(monkeypatch):
         standard=StandardHessian(steps=3, least_probes=2, probes=4),
         paper=PaperHessian(iterations=3),
     )
-    for metric in (connectivity.connectivity_metric(curves), hessian.hessian_metric(curvature)):
+    shorter = (
+        connectivity.connectivity_metric(curves),
+        hessian.hessian_metric(curvature),
+        surface.surface_metric(SurfaceBudget(side=3)),
+    )
+    for metric in shorter:
         monkeypatch.setitem(METRICS, metric.name, metric)
 
 

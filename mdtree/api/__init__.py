@@ -1,4 +1,4 @@
-"""The Python interface: `mdtree.measure`, `mdtree.fit`, `mdtree.diagnose`, `mdtree.weights`.
+"""The Python interface: `mdtree.measure`, `fit`, `diagnose`, `weights` and `plot`.
 
 They do what the commands of the same names do, and return values instead of printing them.
 """
@@ -7,7 +7,18 @@ from mdtree.api.details import arrays, matrix
 from mdtree.api.diagnosing import diagnose
 from mdtree.api.fitting import fit
 from mdtree.api.measuring import measure
+from mdtree.api.plotting import plot
 from mdtree.api.results import Rows, Verdicts
 from mdtree.api.weights import weights
 
-__all__ = ["Rows", "Verdicts", "arrays", "diagnose", "fit", "matrix", "measure", "weights"]
+__all__ = [
+    "Rows",
+    "Verdicts",
+    "arrays",
+    "diagnose",
+    "fit",
+    "matrix",
+    "measure",
+    "plot",
+    "weights",
+]

@@ -24,7 +24,7 @@ def arrays(row: Row, detail: str) -> dict[str, NDArray[np.float64] | NDArray[np.
     Args:
         row: The row.
         detail: The name of the detail, one of `row.details`: `hessian_density`, `curve`, `line`,
-            `pairs`, `layers`, `spectrum`.
+            `pairs`, `layers`, `spectrum`, `surface`, `surface_members`.
 
     Returns:
         The columns by name: numbers, with NaN where there is none, or text.

@@ -28,6 +28,7 @@ _COMMANDS = {
     "evaluate": "Compare all methods on the transfer cases of the MD tree paper or the benchmark.",
     "fit": "Fit a tree to the rows of a zoo.",
     "measure": "Measure the checkpoints in a directory.",
+    "plot": "Draw one picture of a group into an SVG file.",
     "quantities": "List what mdtree can measure and what low and high values mean.",
     "rows": "Show, export and import measurements.",
     "schema": "Print the JSON Schema of recipes, rows and verdicts.",

@@ -11,7 +11,8 @@ from mdtree.rows import QUANTITIES
 
 __all__ = ["complete_metrics", "complete_modes", "complete_path", "complete_trees"]
 
-_WITHOUT_QUANTITIES = "layers"  # a metric; the table of them needs torch, which takes a second
+# metrics; the table of them needs torch, which takes a second
+_WITHOUT_QUANTITIES = ("layers", "surface")
 
 
 def complete_path(incomplete: str) -> list[CompletionItem]:
@@ -30,7 +31,7 @@ def complete_trees(_ctx: Context, _param: Parameter, incomplete: str) -> list[Co
 def complete_metrics(_ctx: Context, _param: Parameter, incomplete: str) -> list[CompletionItem]:
     """Return metrics; several are separated by commas."""
     known = dict.fromkeys(quantity.metric for quantity in QUANTITIES.values())
-    return _listed((*known, _WITHOUT_QUANTITIES), incomplete)
+    return _listed((*known, *_WITHOUT_QUANTITIES), incomplete)
 
 
 def complete_modes(_ctx: Context, _param: Parameter, incomplete: str) -> list[CompletionItem]:

@@ -47,6 +47,7 @@ __all__ = ["command"]
 )
 @click.option("--fork", is_flag=True, help="Also train two short continuations and compare them.")
 @click.option("--layers", is_flag=True, help="Also compare the networks layer by layer.")
+@click.option("--surface", is_flag=True, help="Also measure the loss on a plane, for a picture.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -87,7 +88,7 @@ def command(
       mdtree measure out/ --data train.npz --data-arg test=test.npz --steps all
       mdtree measure run-1/ run-2/ --recipe cifar.yaml
       mdtree measure seeds/ --model resnet18 --model-arg width=8 --data train.npz
-      mdtree measure one.pt --recipe r.yaml --fork
+      mdtree measure one.pt --recipe r.yaml --fork --surface
       mdtree measure s3://bucket/runs --recipe r.yaml --out rows.jsonl
       mdtree measure zoo/ --ray auto --timeout-per-group 3600 --max-failures 20
       mdtree measure runs/ --protocol paper-1 --dry-run
@@ -129,7 +130,7 @@ def _metrics(options: dict[str, Any]) -> tuple[str, ...]:
     """Return the metrics: those that are named or the usual ones, plus what flags add."""
     from mdtree.measurement import check_metrics
 
-    flags = tuple(name for name in ("fork", "layers") if options[name])
+    flags = tuple(name for name in ("fork", "layers", "surface") if options[name])
     return check_metrics(check_metrics(options["metrics"] or ()) + flags)
 
 

@@ -34,9 +34,17 @@ from mdtree.landscape.score import Score, score
 from mdtree.landscape.seeding import derive_seed, draw, generator
 from mdtree.landscape.similarity.cka import MIN_ITEMS, Kernel, cka, cka_stderr
 from mdtree.landscape.similarity.outputs import Outputs, mixed_sample, outputs
+from mdtree.landscape.surface.grid import SurfacePoint, anchor_points, grid_points
+from mdtree.landscape.surface.plane import (
+    MOST_ANCHORS,
+    Plane,
+    filter_normalised,
+    plane_through,
+)
 
 __all__ = [
     "MIN_ITEMS",
+    "MOST_ANCHORS",
     "BezierCurve",
     "ComputeCost",
     "ConvergenceCheck",
@@ -51,27 +59,33 @@ __all__ = [
     "NoSecondDerivativeError",
     "Outputs",
     "ParameterLayout",
+    "Plane",
     "Point",
     "Predictions",
     "Profile",
     "ProfileValue",
     "PyHessianResult",
     "Score",
+    "SurfacePoint",
     "Trace",
     "TrainedCurve",
+    "anchor_points",
     "cka",
     "cka_stderr",
     "derive_seed",
     "double_backward",
     "draw",
     "estimate_trace",
+    "filter_normalised",
     "generator",
+    "grid_points",
     "has_statistics",
     "item_means",
     "lanczos",
     "mean_loss",
     "mixed_sample",
     "outputs",
+    "plane_through",
     "predict",
     "preserved_state",
     "profile",

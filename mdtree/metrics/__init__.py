@@ -11,6 +11,7 @@ from mdtree.metrics.layers import LAYERS
 from mdtree.metrics.predictions import PREDICTIONS
 from mdtree.metrics.similarity import SIMILARITY
 from mdtree.metrics.spectrum import SPECTRUM, spectrum_of
+from mdtree.metrics.surface import SURFACE
 
 __all__ = ["METRICS", "Metric", "MetricInput", "MetricResult", "Workload", "spectrum_of"]
 
@@ -25,5 +26,6 @@ METRICS: dict[str, Metric] = {
         PREDICTIONS,
         LAYERS,
         FORK,
+        SURFACE,
     )
 }

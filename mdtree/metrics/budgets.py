@@ -11,6 +11,7 @@ __all__ = [
     "PaperHessian",
     "StandardConnectivity",
     "StandardHessian",
+    "SurfaceBudget",
 ]
 
 
@@ -78,3 +79,13 @@ class HessianBudget:
 
     standard: StandardHessian = StandardHessian()
     paper: PaperHessian = PaperHessian()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurfaceBudget:
+    """What both protocols spend on a group."""
+
+    side: int = 15  # points along a side of the grid
+    margin: float = 1 / 3  # around the members, as a share of their extent
+    items: int = 512  # of the training set
+    statistics: int = 256  # of them: BatchNorm

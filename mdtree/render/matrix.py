@@ -41,8 +41,10 @@ def members_matrix(row: Row) -> Figure | None:
     if not similarities:
         return None
     shown = list(names)[:_MOST_NAMES]
+    drawing, size = _drawn(_matrix(shown, shown, similarities), "networks")
     return Figure(
-        drawing=_drawn(_matrix(shown, shown, similarities), "networks"),
+        drawing=drawing,
+        size=size,
         names=[name_of(name) for name in shown],
         note=left_out(len(shown), len(names), "networks"),
     )
@@ -56,8 +58,10 @@ def layers_matrix(row: Row) -> Figure | None:
     if not similarities:
         return None
     shown, beside = list(first)[:_MOST_NAMES], list(second)[:_MOST_NAMES]
+    drawing, size = _drawn(_matrix(shown, beside, similarities), "layers")
     return Figure(
-        drawing=_drawn(_matrix(shown, beside, similarities), "layers"),
+        drawing=drawing,
+        size=size,
         note=left_out(_MOST_NAMES, max(len(first), len(second)), "layers"),
     )
 
@@ -115,7 +119,8 @@ def _mean(part: Floats) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
-def _drawn(matrix: _Matrix, what: str) -> Markup:
+def _drawn(matrix: _Matrix, what: str) -> tuple[Markup, tuple[float, float]]:
+    """Draw the cells, and return the size of the picture."""
     high, wide = matrix.cells.shape
     side = max(_SIDE if max(high, wide) <= _WRITTEN else 0, _WIDTH / max(high, wide, _WRITTEN))
     values = matrix.cells[~np.isnan(matrix.cells)]
@@ -128,15 +133,17 @@ def _drawn(matrix: _Matrix, what: str) -> Markup:
     blocks = f", each cell the mean of {matrix.block} by {matrix.block}" * (matrix.block > 1)
     description = f"CKA of {high} by {wide} {what}{blocks}: "
     description += f"from {fixed(values.min())} to {fixed(values.max())}"
-    return picture(
+    size = (side * wide, side * high)
+    drawing = picture(
         description,
-        element("rect", width=side * wide, height=side * high, class_="empty"),
+        element("rect", width=size[0], height=size[1], class_="empty"),
         *cells,
-        viewBox=f"0 0 {side * wide:.2f} {side * high:.2f}",
-        width=side * wide,
-        height=side * high,
+        viewBox=f"0 0 {size[0]:.2f} {size[1]:.2f}",
+        width=size[0],
+        height=size[1],
         class_="matrix",
     )
+    return drawing, size
 
 
 def _cell(matrix: _Matrix, y: int, x: int, side: float) -> Markup:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mdtree.diagnosis import Trajectory, Verdict, trajectories
 from mdtree.messages import plural
 from mdtree.render import formatting
-from mdtree.render.style import COLOURS, DARK_COLOURS, kind
+from mdtree.render.style import COLOURS, DARK_COLOURS, DARK_SHADES, SHADES, kind
 from mdtree.render.summary import shared_parts, summary
 from mdtree.render.svg import escaped
 from mdtree.render.training_pictures import training_pictures
@@ -74,6 +74,8 @@ def report_page(
             undiagnosed=[row for row in rows if row.key not in diagnosed],
             colours=COLOURS,
             dark_colours=DARK_COLOURS,
+            shades=SHADES,
+            dark_shades=DARK_SHADES,
             version=__version__,
         )
     )

@@ -9,23 +9,28 @@ from functools import partial
 from mdtree.render.correlation_flow import flow
 from mdtree.render.curves import density, profile
 from mdtree.render.matrix import layers_matrix, members_matrix
+from mdtree.render.surface import surface
 from mdtree.render.svg import Figure
 from mdtree.rows import Row
 
-__all__ = ["Picture", "pictures"]
+__all__ = ["PICTURES", "Picture", "pictures"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
     """A picture of a row, and what it shows."""
 
+    name: str  # by which it is asked for
+    metric: str  # that measures it
     title: str
     lead: str
     draw: Callable[[Row], Figure | None]
 
 
-_PICTURES = (
+PICTURES = (
     Picture(
+        name="profile",
+        metric="connectivity",
         title="Connectivity: error",
         lead=(
             "Along the trained curve (solid) and the straight line (dashed) between networks that "
@@ -34,11 +39,33 @@ _PICTURES = (
         draw=partial(profile, column="train_error", label="training error, %"),
     ),
     Picture(
+        name="profile-loss",
+        metric="connectivity",
         title="Connectivity: loss",
         lead="The loss along the same paths; it still differs where all errors are zero.",
         draw=partial(profile, column="train_loss", label="training loss"),
     ),
     Picture(
+        name="surface",
+        metric="surface",
+        title="Surface: loss",
+        lead=(
+            "On a plane through the networks (dots), or along random directions where they are "
+            "few. Distances are those between weights; the stronger the colour, the higher the "
+            "loss. Dashed: straight lines between neighbours."
+        ),
+        draw=partial(surface, column="train_loss", label="training loss"),
+    ),
+    Picture(
+        name="surface-error",
+        metric="surface",
+        title="Surface: error",
+        lead="The error on the same plane.",
+        draw=partial(surface, column="train_error", label="training error, %"),
+    ),
+    Picture(
+        name="density",
+        metric="hessian",
         title="Spectral density of the Hessian",
         lead=(
             "How the curvature of the loss is distributed: most directions are flat, the few far "
@@ -47,6 +74,8 @@ _PICTURES = (
         draw=density,
     ),
     Picture(
+        name="flow",
+        metric="spectrum",
         title="Correlation flow of the weights",
         lead=(
             "Power-law exponent alpha of the spectrum of each layer, from first to last. Shaded: "
@@ -56,11 +85,15 @@ _PICTURES = (
         draw=flow,
     ),
     Picture(
+        name="cka",
+        metric="similarity",
         title="Similarity of the networks (CKA)",
         lead="Between the outputs of each pair of networks; 1 means the same function.",
         draw=members_matrix,
     ),
     Picture(
+        name="layers",
+        metric="layers",
         title="Similarity of the layers (CKA)",
         lead="Layers of the first network run from top to bottom, of the second left to right.",
         draw=layers_matrix,
@@ -70,5 +103,5 @@ _PICTURES = (
 
 def pictures(row: Row | None) -> list[tuple[Picture, Figure]]:
     """Return the pictures that the details of a row allow."""
-    drawn = [] if row is None else [(picture, picture.draw(row)) for picture in _PICTURES]
+    drawn = [] if row is None else [(picture, picture.draw(row)) for picture in PICTURES]
     return [(picture, figure) for picture, figure in drawn if figure is not None]

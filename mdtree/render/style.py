@@ -1,8 +1,8 @@
-"""The colours of the page: one for each failure mode, and grey for everything else."""
+"""The colours of the page and of its pictures: one for each failure mode, grey for the rest."""
 
 from __future__ import annotations
 
-__all__ = ["COLOURS", "DARK_COLOURS", "kind"]
+__all__ = ["COLOURS", "DARK_COLOURS", "DARK_SHADES", "SHADES", "kind"]
 
 # failure mode -> its colour on light paper
 COLOURS = {
@@ -19,6 +19,39 @@ DARK_COLOURS = {
     "model_small": "#e9b45c",
     "data_small": "#a98bd6",
     "none": "#8fbf9f",
+}
+
+# name of a shade, which the style sheets use as `var(--name)` -> on light paper
+SHADES = {
+    "paper": "#ffffff",
+    "sheet": "#f6f7f9",
+    "ink": "#1d232a",
+    "soft": "#59636e",
+    "line": "#dce1e6",
+    "band-all": "#eceff2",
+    "band-most": "#d8dee4",
+    "band-half": "#bcc5ce",
+    "cut": "#bf3989",
+    "link": "#0b5cad",
+    "cell": "#1f5673",
+    "alarm": "#9a3412",
+    "alarm-sheet": "#fff4ed",
+}
+# and on dark paper
+DARK_SHADES = {
+    "paper": "#12161b",
+    "sheet": "#1a2027",
+    "ink": "#e3e8ed",
+    "soft": "#9da8b3",
+    "line": "#303943",
+    "band-all": "#232a32",
+    "band-most": "#333d47",
+    "band-half": "#4b5865",
+    "cut": "#f778ba",
+    "link": "#79b8ff",
+    "cell": "#4c9cc0",
+    "alarm": "#ffb28a",
+    "alarm-sheet": "#33211a",
 }
 
 

@@ -35,6 +35,7 @@ class Figure:
     """A picture and the text below it."""
 
     drawing: Markup
+    size: tuple[float, float] | None = None  # pixels; None: it fills what it is put into
     names: Sequence[str] = ()  # of what is drawn, in order
     note: str | None = None
 

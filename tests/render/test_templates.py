@@ -22,7 +22,14 @@ def written(template, **values):
 
 
 def test_the_page_is_made_of_these_files():
-    assert NAMES == ["group.html", "page.css", "page.html", "shapes.html", "tree.css"]
+    assert NAMES == [
+        "group.html",
+        "page.css",
+        "page.html",
+        "pictures.css",
+        "shapes.html",
+        "tree.css",
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -156,6 +156,8 @@ TABLES = {
     "line": ("pair", "t", "train_error", "train_loss"),
     "hessian_density": ("member", "eigenvalue", "weight"),
     "spectrum": ("member", "layer", "kind", "state", "alpha"),
+    "surface": ("x", "y", "train_loss", "train_error"),
+    "surface_members": ("member", "x", "y", "train_loss", "train_error"),
 }
 
 

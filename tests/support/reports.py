@@ -117,6 +117,23 @@ def whole_row(name="wide", members=("seed-0", "seed-1", "seed-2")):
                 "member", "eigenvalue", "weight", lines=[(m, *x) for m in members for x in nodes]
             ),
             "pairs": detail("a", "b", "cka", lines=[(a, b, 0.25) for _, a, b in pairs]),
+            "surface": detail(
+                "x",
+                "y",
+                "train_loss",
+                "train_error",
+                lines=[
+                    (x, y, 0.1 + x**2 + y**2, 5.0 * (x + y)) for x, y in product(range(4), repeat=2)
+                ],
+            ),
+            "surface_members": detail(
+                "member",
+                "x",
+                "y",
+                "train_loss",
+                "train_error",
+                lines=[(m, n % 2, n // 2, 0.1 + n, 0.0) for n, m in enumerate(members[:3])],
+            ),
             "layers": detail(
                 "row", "column", "cka", lines=[(a, b, 0.5) for a, b in product(layers, layers)]
             ),

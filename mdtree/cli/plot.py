@@ -1,0 +1,97 @@
+"""`mdtree plot ROWS`: one picture as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import click
+
+from mdtree.exceptions import MdtreeError, RowsError
+from mdtree.messages import nearest
+from mdtree.render.picture_file import KINDS, picture_svg
+from mdtree.render.terminal import printable
+from mdtree.rows import PROTOCOLS, Row, load_rows
+from mdtree.rows.atomic import atomic_file
+
+__all__ = ["command"]
+
+_PRINTED = Path("-")
+_OTHER_FORMATS = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".eps", ".ps", ".tif", ".tiff")
+_MOST_NAMES = 10  # that an error lists
+
+
+@click.command()
+@click.argument("rows", type=click.Path(path_type=Path))
+@click.option("--group", metavar="NAME", help="The group, if there are several.")
+@click.option(
+    "--what",
+    type=click.Choice(KINDS),
+    required=True,
+    help="The picture.",
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(list(PROTOCOLS)),
+    help="The protocol, if the group was measured under several.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=_PRINTED,
+    help="The SVG file to write; - prints it.  [default: print it]",
+)
+def command(rows: Path, *, group: str | None, what: str, protocol: str | None, out: Path) -> None:
+    """Draw one picture of a group, as the page of a diagnosis shows it, into an SVG file.
+
+    ROWS is a file of rows or a measured directory.
+
+    \b
+    surface, surface-error   loss or error on a plane through the networks (metric surface)
+    profile, profile-loss    error or loss along the curve between two networks (connectivity)
+    density                  spectral density of the Hessian (hessian)
+    flow                     exponents of the spectra over the layers (spectrum)
+    cka, layers              similarity of the networks (similarity) or of their layers (layers)
+    history                  the loss over the steps of a run (measured with --steps all)
+
+    \b
+    Examples:
+      mdtree plot rows.jsonl --group wide --what surface --out wide.svg
+      mdtree plot runs/ --what density --out density.svg
+    """
+    if out.suffix.lower() in _OTHER_FORMATS:
+        raise MdtreeError(
+            f"{out} would be {out.suffix[1:].upper()}, but what is written is SVG: name a file "
+            "that ends in .svg; browsers, Inkscape and word processors open and convert it"
+        )
+    known = load_rows(rows, protocol=protocol)
+    svg = picture_svg(_chosen(known, group, rows), what, known)
+    if out == _PRINTED:
+        click.echo(svg, nl=False)
+        return
+    with atomic_file(out) as file:
+        file.write(svg.encode())
+    click.echo(f"picture written to {printable(str(out))}")
+
+
+def _chosen(rows: Sequence[Row], group: str | None, path: Path) -> Row:
+    """Return the row of a group."""
+    names = list(dict.fromkeys(row.group for row in rows))
+    more = f", and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    listed = ", ".join(f"{name:.100}" for name in islice(names, _MOST_NAMES)) + more
+    if group is None and len(names) > 1:
+        raise RowsError(f"{path} has {len(names):,} groups: name one with --group ({listed})")
+    chosen = [row for row in rows if group in (None, row.group)]
+    if not chosen:
+        raise RowsError(
+            f"{path} has no measured group {group!r:.100}{nearest(group or '', names)} "
+            f"(known: {listed})"
+        )
+    if len(chosen) > 1:
+        protocols = ", ".join(row.protocol for row in chosen)
+        raise RowsError(
+            f"group {chosen[0].group!r:.100} was measured under several protocols ({protocols}): "
+            "name one with --protocol"
+        )
+    return chosen[0]

@@ -1,0 +1,1 @@
+"""Surfaces: the loss on a plane in weight space."""

@@ -1,0 +1,156 @@
+"""A plane in weight space, through networks and along filter-normalised random directions.
+
+    w(x, y) = o + x u + y v,      |u| = |v| = 1,  u . v = 0
+
+so that distances in the plane are distances between weights.  The plane goes through as many of
+three networks as there are; the other directions are random, with the scale of the weights: each
+filter of a direction d is scaled to the norm of the filter of the weights,
+
+    d_f  <-  d_f |w_f| / |d_f|,
+
+and biases and the parameters of normalisation, which have one dimension, do not move.  Filters are
+the slices along the first dimension.
+
+Li et al. 2018, arXiv 1712.09913.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from mdtree.landscape.parameters import ParameterLayout
+from mdtree.network import Weights
+
+__all__ = ["MOST_ANCHORS", "Plane", "filter_normalised", "plane_through"]
+
+MOST_ANCHORS = 3  # networks that a plane can go through
+
+_Place = tuple[float, float]
+
+_MATRIX = 2  # dimensions from which a tensor has filters
+_PARALLEL = 1e-4  # of its length: what is left of a direction below this is rounding
+_PASSES = 2  # of Gram-Schmidt: one leaves the rounding of long vectors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plane:
+    """A plane, and the networks that it goes through."""
+
+    layout: ParameterLayout
+    anchors: tuple[Weights, ...]
+    origin: Tensor  # (n,) of the first network
+    axes: tuple[Tensor, Tensor]  # (n,) each, orthonormal
+    places: tuple[_Place, ...]  # of the networks
+    random: int  # how many of the directions are random
+    reach: float  # norm of the filters of the first network: the length of its random directions
+
+    def at(self, x: float, y: float) -> dict[str, Tensor]:
+        """Return the weights at a place; what is not trained is that of the nearest network."""
+        nearest = min(
+            range(len(self.places)), key=lambda number: math.dist(self.places[number], (x, y))
+        )
+        weights = {name: each.detach().clone() for name, each in self.anchors[nearest].items()}
+        point = self.origin.clone().add_(self.axes[0], alpha=x).add_(self.axes[1], alpha=y)
+        return weights | self.layout.views(point)
+
+    def window(self, margin: float) -> tuple[_Place, float] | None:
+        """Return the middle and half the side of a square around the networks.
+
+        `margin` is a share of their extent.  Around a single network, the square ends where its
+        random directions do.  None: there is nothing to scale it by.
+        """
+        columns = list(zip(*self.places, strict=True))
+        middle = (_middle(columns[0]), _middle(columns[1]))
+        extent = max(max(column) - min(column) for column in columns)
+        half = extent * (0.5 + margin) if extent > 0 else self.reach
+        return (middle, half) if 0 < half < math.inf else None
+
+
+def plane_through(
+    layout: ParameterLayout, networks: Sequence[Weights], sources: Sequence[torch.Generator]
+) -> Plane | None:
+    """Return the plane through the first networks, and along random directions if they are few.
+
+    Args:
+        layout: The parameters that span weight space.
+        networks: At least one; those behind the third are ignored.
+        sources: Two sources of random numbers, one for each direction that may be random.
+
+    Returns:
+        The plane, whose first axis leads from the first network to the second; None if the
+        parameters have fewer than two directions, or are not finite.
+    """
+    anchors = tuple(networks[:MOST_ANCHORS])
+    vectors = [layout.flatten(weights) for weights in anchors]
+    origin = vectors[0]
+    differences = [vector - origin for vector in vectors[1:]]
+    if not all(bool(vector.isfinite().all()) for vector in vectors):
+        return None
+    drawn = (filter_normalised(layout, anchors[0], source) for source in sources)
+    axes = list(_orthonormal(differences))
+    given = len(axes)
+    axes += islice(_orthonormal(drawn, axes), 2 - given)
+    if len(axes) < 2:  # noqa: PLR2004 - a plane
+        return None
+    places = [(0.0, 0.0)]
+    places += [(float(step @ axes[0]), float(step @ axes[1])) for step in differences]
+    return Plane(
+        layout=layout,
+        anchors=anchors,
+        origin=origin,
+        axes=(axes[0], axes[1]),
+        places=tuple(places),
+        random=2 - given,
+        reach=_filter_norm(layout, anchors[0]),
+    )
+
+
+def filter_normalised(layout: ParameterLayout, weights: Weights, source: torch.Generator) -> Tensor:
+    """Draw a direction whose filters have the norms of the filters of the weights."""
+    return layout.joined([_drawn(weights[name], source) for name in layout.shapes])
+
+
+def _drawn(weight: Tensor, source: torch.Generator) -> Tensor:
+    if not _has_filters(weight):
+        return torch.zeros_like(weight)
+    drawn = torch.randn(weight.shape, generator=source).to(weight)
+    wanted, norms = (tensor.detach().flatten(1).norm(dim=1) for tensor in (weight, drawn))
+    factors = wanted / norms.clamp_min(torch.finfo(norms.dtype).tiny)
+    scaled: Tensor = drawn * factors.view(-1, *[1] * (weight.dim() - 1))
+    return scaled
+
+
+def _has_filters(weight: Tensor) -> bool:
+    return weight.dim() >= _MATRIX and weight.numel() > 0
+
+
+def _filter_norm(layout: ParameterLayout, weights: Weights) -> float:
+    filters = [weights[name] for name in layout.shapes if _has_filters(weights[name])]
+    return math.hypot(*(float(tensor.detach().norm()) for tensor in filters))
+
+
+def _orthonormal(directions: Iterable[Tensor], before: Sequence[Tensor] = ()) -> Iterator[Tensor]:
+    """Yield what each direction adds to those before it, with length 1 (Gram-Schmidt)."""
+    axes = list(before)
+    for direction in directions:
+        length = float(direction.norm())
+        if not 0 < length < math.inf:
+            continue
+        rest = direction / length
+        for _ in range(_PASSES):
+            for axis in axes:
+                rest = rest - (rest @ axis) * axis
+        left = float(rest.norm())
+        if left > _PARALLEL:
+            axes.append(rest / left)
+            yield axes[-1]
+
+
+def _middle(values: Sequence[float]) -> float:
+    return (min(values) + max(values)) / 2
