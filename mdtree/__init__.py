@@ -12,13 +12,26 @@ from typing import TYPE_CHECKING, Any
 from mdtree.version import __version__
 
 if TYPE_CHECKING:
-    from mdtree.api import Rows, Verdicts, arrays, diagnose, fit, matrix, measure, weights
+    from mdtree.api import (
+        Comparisons,
+        Rows,
+        Verdicts,
+        arrays,
+        compare,
+        diagnose,
+        fit,
+        matrix,
+        measure,
+        weights,
+    )
 
 __all__ = [
+    "Comparisons",
     "Rows",
     "Verdicts",
     "__version__",
     "arrays",
+    "compare",
     "diagnose",
     "fit",
     "matrix",
