@@ -30,7 +30,7 @@ def judge(**gains):
     part = GainRange(expected=1.0, low=0.125, high=0.375)
     saved = gain_tree(
         {remedy: constant(gain) for remedy, gain in gains.items()},
-        spread={remedy: (part,) for remedy in gains},
+        spread=dict.fromkeys(gains, (part,)),
     )
     return Diagnoser(saved, name="t", confidence=0.0)
 
