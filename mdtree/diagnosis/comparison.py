@@ -19,6 +19,7 @@ from mdtree.trees import SavedTree
 
 __all__ = ["Compared", "Comparison", "compare_groups", "compare_pair"]
 
+_FEW = 2  # checkpoints, of which a standard error has a single degree of freedom
 _LONGEST_LIST = 300  # characters
 
 
@@ -173,16 +174,24 @@ def _listed(row: Row) -> str:
 
 def _notes(before: Row, after: Row) -> Sequence[str]:
     """Say what makes differences mean less than they seem to."""
-    notes = []
+    sides = {"before": before, "after": after}
+    diverged = [side for side, row in sides.items() if is_diverged(row)]
+    notes = [f"training {side} diverged, so nothing was measured of it" for side in diverged]
+    single, few = (
+        " and ".join(side for side, row in sides.items() if _checkpoints(row) == count)
+        for count in (1, _FEW)
+    )
+    if single:
+        notes.append(
+            f"a single checkpoint {single}: its standard errors are those of the evaluation, and "
+            "do not tell how much another seed would differ"
+        )
+    if few:
+        notes.append(
+            f"two checkpoints {few}: their spread is itself rough, so that Welch's test lets few "
+            "differences stand clear; a third seed helps"
+        )
     one, other = before.provenance, after.provenance
-    for side, row in (("before", before), ("after", after)):
-        if is_diverged(row):
-            notes.append(f"training {side} diverged, so nothing was measured of it")
-        elif _checkpoints(row) == 1:
-            notes.append(
-                f"{side} is one checkpoint: its standard errors are those of the evaluation, and "
-                "do not tell how much another seed would differ"
-            )
     if one is not None and other is not None:
         shared = {*one.weights.values()} & {*other.weights.values()}
         if shared:

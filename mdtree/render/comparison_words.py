@@ -187,7 +187,7 @@ def how_tested(compared: Comparison) -> str | None:
     used = dict.fromkeys(each.test for each in compared.differences if each.test is not None)
     says = {
         "welch": "Welch: t-test on the values of the checkpoints",
-        "normal": "normal: normal distribution, where there are no such values",
+        "normal": "normal: the error is not over checkpoints, and another seed may differ by more",
     }
     tests = "; ".join(says[test] for test in says if test in used)
     return f"errors: difference / its standard error; {tests}" if tests else None

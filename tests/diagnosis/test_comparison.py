@@ -198,10 +198,12 @@ def test_notes_tell_of_the_same_files_other_data_and_single_checkpoints():
     before = measured(40, {"a": "1", "b": "2"}, data="x")
     after = measured(30, {"a": "1"}, data="y")
     notes = compare_pair(before, after, "none").notes
-    assert any(note.startswith("after is one checkpoint") for note in notes)
+    assert any(note.startswith("a single checkpoint after:") for note in notes)
     assert "1 checkpoint of before and after: the same file" in notes
     assert any(note.startswith("the data files are not the same") for note in notes)
-    assert compare_pair(before, measured(30, {"c": "3", "d": "4"}, data="x"), "none").notes == ()
+    assert any(note.startswith("two checkpoints before:") for note in notes)
+    three = [measured(error, dict.fromkeys("abc", str(error)), data="x") for error in (40, 30)]
+    assert compare_pair(*three, "none").notes == ()
 
 
 def test_json_fulfils_its_schema():
