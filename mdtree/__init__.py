@@ -12,13 +12,27 @@ from typing import TYPE_CHECKING, Any
 from mdtree.version import __version__
 
 if TYPE_CHECKING:
-    from mdtree.api import Rows, Verdicts, arrays, diagnose, fit, matrix, measure, plot, weights
+    from mdtree.api import (
+        Comparisons,
+        Rows,
+        Verdicts,
+        arrays,
+        compare,
+        diagnose,
+        fit,
+        matrix,
+        measure,
+        plot,
+        weights,
+    )
 
 __all__ = [
+    "Comparisons",
     "Rows",
     "Verdicts",
     "__version__",
     "arrays",
+    "compare",
     "diagnose",
     "fit",
     "matrix",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
-from mdtree.diagnosis import Verdict
+from mdtree.diagnosis import Compared, Comparison, Verdict
 from mdtree.rows import Row
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Diagnoser
     from mdtree.trees import SavedTree
 
-__all__ = ["Rows", "Verdicts"]
+__all__ = ["Comparisons", "Rows", "Verdicts"]
 
 _CARDS = 20  # verdicts that a notebook shows in full: a card has pictures
 _HEIGHT = 640  # pixels of a page in a notebook
@@ -56,6 +56,28 @@ class Rows(_Results[Row]):
         from mdtree.render.rows_html import rows_html
 
         return rows_html(self)
+
+
+class Comparisons(_Results[Comparison]):
+    """Comparisons of groups before and after a change; a notebook shows them as text."""
+
+    failures: dict[str, str]  # group -> why it could not be compared
+    unchanged: tuple[str, ...]  # groups whose rows are the same before and after
+
+    def __init__(self, compared: Compared | Iterable[Comparison] = ()) -> None:
+        whole = compared if isinstance(compared, Compared) else Compared(comparisons=(*compared,))
+        super().__init__(whole.comparisons)
+        self.failures = dict(whole.failures)
+        self.unchanged = whole.unchanged
+
+    def to_markdown(self) -> str:
+        """Return these comparisons as Markdown, as `mdtree compare --markdown` prints it."""
+        from mdtree.render.comparison_markdown import comparisons_markdown
+
+        return comparisons_markdown(self, most=len(self), failures=self.failures)
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
 
 
 class Verdicts(_Results[Verdict]):

@@ -23,6 +23,7 @@ __all__ = ["cli", "main"]
 # name -> one line of help; the command is `command` in the module of that name
 _COMMANDS = {
     "adapt": "Adapt a tree to your own labelled runs and check whether that helped.",
+    "compare": "Compare measurements before and after a change.",
     "demo": "Plant a fault in the training of two small networks and find it.",
     "diagnose": "Diagnose trained networks and suggest what to change.",
     "evaluate": "Compare all methods on the transfer cases of the MD tree paper or the benchmark.",

@@ -19,7 +19,7 @@ from mdtree.rows import DEFAULT_PROTOCOL, FACTS, PROTOCOLS, Fact, check_protocol
 if TYPE_CHECKING:
     from mdtree.measurement import Request
 
-__all__ = ["MEASURED", "make_request", "measuring", "named_recipe"]
+__all__ = ["MEASURED", "PROTOCOL", "make_request", "measuring", "named_recipe"]
 
 _SELF_DESCRIBED = "huggingface"  # folders that say themselves what their network is
 _SHORT = {"lr": "learning_rate", "bs": "batch_size", "wd": "weight_decay"}
@@ -54,6 +54,9 @@ class _Protocol(click.Choice):  # type: ignore[type-arg,unused-ignore]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
         """Hold the word to the table of protocols."""
         return check_protocol(value)
+
+
+PROTOCOL = _Protocol(list(PROTOCOLS))
 
 
 def _spelt(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]) -> tuple[str, ...]:
@@ -108,7 +111,7 @@ _OPTIONS = (
     ),
     click.option(
         "--protocol",
-        type=_Protocol(list(PROTOCOLS)),
+        type=PROTOCOL,
         default=DEFAULT_PROTOCOL,
         show_default=True,
         help="How to measure.",

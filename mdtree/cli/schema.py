@@ -9,7 +9,7 @@ import click
 
 __all__ = ["command"]
 
-_KINDS = ("recipe", "zoo", "rows", "diagnosis")
+_KINDS = ("recipe", "zoo", "rows", "diagnosis", "comparison")
 
 
 @click.command()
@@ -18,10 +18,11 @@ def command(kind: str) -> None:
     """Print the JSON Schema of a file that mdtree reads or writes.
 
     \b
-    recipe     mdtree.yaml and what --recipe names
-    zoo        the config of `mdtree zoo train`
-    rows       one line of rows.jsonl
-    diagnosis  what `mdtree diagnose --json` prints
+    recipe      mdtree.yaml and what --recipe names
+    zoo         the config of `mdtree zoo train`
+    rows        one line of rows.jsonl
+    diagnosis   what `mdtree diagnose --json` prints
+    comparison  what `mdtree compare --json` prints
 
     Written into the file recipe.schema.json, it lets an editor complete and check a recipe whose
     first line is `# yaml-language-server: $schema=recipe.schema.json`.
@@ -34,11 +35,13 @@ def command(kind: str) -> None:
 
 
 def _schema(kind: str) -> dict[str, Any]:
-    from mdtree.diagnosis.serialization import schema
+    from mdtree.diagnosis.serialization import comparison_schema, schema
     from mdtree.recipes import Recipe, Zoo
     from mdtree.rows import Row
     from mdtree.rows.schema import json_schema
 
     if kind == "diagnosis":
         return schema()
+    if kind == "comparison":
+        return comparison_schema()
     return json_schema({"recipe": Recipe, "zoo": Zoo, "rows": Row}[kind])

@@ -1,11 +1,22 @@
 """Diagnosis: rows become verdicts, with reasons, confidence and the next step."""
 
+from mdtree.diagnosis.comparison import Compared, Comparison, compare_groups
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
+from mdtree.diagnosis.differences import LEVEL, Difference, NotCompared
 from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
+from mdtree.diagnosis.fact_changes import FactChange
+from mdtree.diagnosis.pairing import pairs_of
+from mdtree.diagnosis.promise import Promise, RealGain
 from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
-from mdtree.diagnosis.serialization import schema, to_plain_data, trajectories_to_plain_data
+from mdtree.diagnosis.serialization import (
+    comparison_schema,
+    comparisons_to_plain_data,
+    schema,
+    to_plain_data,
+    trajectories_to_plain_data,
+)
 from mdtree.diagnosis.stopping import Prospect, next_metric, prospects
 from mdtree.diagnosis.trajectory import Trajectory, trajectories
 from mdtree.diagnosis.verdict_record import (
@@ -20,24 +31,36 @@ from mdtree.diagnosis.verdict_record import (
 )
 
 __all__ = [
+    "LEVEL",
     "UNSURE",
     "Basis",
     "ChosenTree",
+    "Compared",
+    "Comparison",
     "DecisionStep",
     "Diagnoser",
+    "Difference",
+    "FactChange",
     "Gain",
     "MissingMeasurement",
+    "NotCompared",
     "OutOfDistribution",
+    "Promise",
     "Prospect",
+    "RealGain",
     "Target",
     "Trajectory",
     "TreeEnsemble",
     "Verdict",
     "can_be_diagnosed",
     "choose_tree",
+    "compare_groups",
+    "comparison_schema",
+    "comparisons_to_plain_data",
     "diagnoser_for",
     "is_diverged",
     "next_metric",
+    "pairs_of",
     "prospects",
     "schema",
     "to_plain_data",

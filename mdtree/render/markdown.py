@@ -7,7 +7,7 @@ links, mentions or HTML.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -38,9 +38,11 @@ from mdtree.version import __version__
 if TYPE_CHECKING:
     from mdtree.diagnosis import Verdict
 
-__all__ = ["as_text", "verdicts_markdown"]
+__all__ = ["as_code", "as_text", "markdown_list", "markdown_table", "verdicts_markdown"]
 
 _LONGEST = 5000  # characters of one text
+# columns of numbers
+_NUMBERS = ("probability", "gain", "before", "after", "difference", "errors", "p", "adjusted p")
 _NOTHING = "<!-- -->"  # between two characters that would start something together
 
 # what means something to Markdown or to the code host wherever it stands
@@ -69,7 +71,7 @@ def verdicts_markdown(
     else:
         parts.append("To see one of them in full, add `--group NAME`.")
     if failures:
-        lines = [f"- {_name(group)}: {as_text(reason)}" for group, reason in failures.items()]
+        lines = [f"- {as_code(group)}: {as_text(reason)}" for group, reason in failures.items()]
         parts += ["### No verdict", "\n".join(lines)]
     parts.append(f"<sub>mdtree {__version__}</sub>")
     return "\n\n".join(parts)
@@ -87,7 +89,7 @@ def as_text(text: str) -> str:
     return _STARTS.sub(rf"\g<0>{_NOTHING}", text)
 
 
-def _name(text: str) -> str:
+def as_code(text: str) -> str:
     """Write a name: code, in which a code host looks for no mention."""
     return f"<code>{as_text(text)}</code>"
 
@@ -95,19 +97,19 @@ def _name(text: str) -> str:
 def _overview(verdicts: Sequence[Verdict]) -> str:
     lines = [
         (
-            _name(verdict.group),
+            as_code(verdict.group),
             as_text(answer(verdict)),
             percent(verdict.probability),
             "yes" if caution(verdict) is not None else "",
         )
         for verdict in verdicts
     ]
-    return _table(["group", "verdict", "probability", "out of distribution"], lines)
+    return markdown_table(["group", "verdict", "probability", "out of distribution"], lines)
 
 
 def _card(verdict: Verdict) -> Iterator[str]:
     """Yield the blocks of one verdict: what, what next, why."""
-    yield f"### {_name(verdict.group)}: {as_text(answer(verdict))}"
+    yield f"### {as_code(verdict.group)}: {as_text(answer(verdict))}"
     unlike = caution(verdict)
     notes = [] if unlike is None else [f"**Caution:** {as_text(unlike)}"]
     notes += [f"**Warning:** {as_text(warning)}" for warning in verdict.basis.warnings]
@@ -117,16 +119,16 @@ def _card(verdict: Verdict) -> Iterator[str]:
         means = as_text(sentence(meaning(verdict)))
         yield f"**{as_text(verdict.mode)}** (probability {percent(verdict.probability)}): {means}"
     else:
-        yield _list(f"unsure: {doubt}" for doubt in verdict.why_unsure)
+        yield markdown_list(f"unsure: {doubt}" for doubt in verdict.why_unsure)
     yield f"**Next step:** {as_text(sentence(verdict.advice))}"
-    yield _table(
+    yield markdown_table(
         ["answer", "probability"],
         [(as_text(name), share) for name, share in by_probability(verdict)],
     )
     told = (target(verdict), prediction_set(verdict))
     sure = [*(text for text in told if text), *support(verdict)]
     if sure:
-        yield _list(sure)
+        yield markdown_list(sure)
     if verdict.clues:
         yield "**Why**"
         steps = (f"{step.says}{margin(step)}" for step in verdict.clues)
@@ -145,7 +147,7 @@ def _card(verdict: Verdict) -> Iterator[str]:
 def _gains(verdict: Verdict) -> Iterator[str]:
     if verdict.gains:
         yield sentence(gains_title(verdict).removesuffix(":")).removesuffix(".") + ":"
-        yield _table(
+        yield markdown_table(
             ["change", "gain", "to"],
             [
                 (as_text(gain.remedy), points(gain), as_text(typeset(change(gain))))
@@ -157,11 +159,12 @@ def _gains(verdict: Verdict) -> Iterator[str]:
         yield as_text(sentence(asked_most))
 
 
-def _list(texts: Iterator[str] | Sequence[str]) -> str:
+def markdown_list(texts: Iterable[str]) -> str:
+    """Write texts as a list of sentences."""
     return "\n".join(f"- {as_text(sentence(text))}" for text in texts)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Write a table: the first column to the left, those of numbers to the right."""
-    rule = ["---", *("---:" if name in ("probability", "gain") else "---" for name in header[1:])]
+    rule = ["---", *("---:" if name in _NUMBERS else "---" for name in header[1:])]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))

@@ -117,6 +117,38 @@ def test_the_page_and_the_verdicts_hold_names_as_text(mdtree, tmp_path):
     assert ran.out.count("\n| ") == 2 + len(NAMES)
 
 
+def test_comparisons_hold_names_as_text(mdtree, tmp_path):
+    for side, width in (("before", 8), ("after", 16)):
+        rows = [
+            Row(
+                format=1,
+                group=name,
+                protocol="standard-1",
+                facts={name: name, f"{name}{side}": name, "width": width, "word": f"{name}{side}"},
+                quantities={
+                    "test_error": Measured(value=width, stderr=1.0),
+                    name: Measured(value=1),
+                },
+            )
+            for name in NAMES.values()
+        ]
+        write_rows(tmp_path / f"{side}.jsonl", rows)
+    paths = [tmp_path / "before.jsonl", tmp_path / "after.jsonl"]
+    table = mdtree("compare", *paths)
+    assert table.code == 0
+    assert harmless(table.out + table.err)
+    for name in NAMES.values():
+        named = [f"--group-before={name}", f"--group-after={name}"]
+        ran = mdtree("compare", *paths, *named)
+        assert ran.code == 0
+        assert harmless(ran.out + ran.err)
+        assert not [line for line in ran.out.splitlines() if line.startswith("error: b")]
+        ran = mdtree("compare", *paths, *named, "--markdown")
+        assert harmless(ran.out)
+        assert "<script" not in ran.out
+        assert "@SUM" not in ran.out
+
+
 def test_no_cell_of_an_export_is_a_formula_and_all_is_read_back(mdtree, tmp_path):
     rows = [
         Row(

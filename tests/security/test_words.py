@@ -11,6 +11,7 @@ import inspect
 import json
 import os
 import pkgutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ import pytest
 from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.factory import call, find
 from mdtree.recipes import KNOWN_PACKAGES, Trust, read_recipe
-from mdtree.rows import GroupFailure, Measured, Missing, Row, write_rows
+from mdtree.rows import GroupFailure, Measured, Missing, Row, read_rows, write_rows
 from mdtree.trees import write_tree
 from tests.support.reports import tree
 from tests.support.zoos import change_recipe
@@ -202,6 +203,21 @@ def test_hostile_rows_are_judged_and_shown_as_they_are_not_sent(mdtree, rows, fo
         assert groups == ["sound", EVIL, EVIL + "2"]  # nothing is lost for a machine
 
 
+@pytest.mark.parametrize("form", [[], ["--json"], ["--markdown"]])
+def test_hostile_rows_are_compared_and_shown_as_they_are_not_sent(mdtree, rows, form):
+    changed = [replace(row, facts={**row.facts, "width": 4, "x": EVIL}) for row in read_rows(rows)]
+    write_rows(rows.with_name("after.jsonl"), changed)
+    ran = mdtree("compare", rows, rows.with_name("after.jsonl"), *form)
+    assert ran.code == 1  # one group failed
+    assert harmless(ran.out + ran.err)
+    assert not [line for line in (ran.out + ran.err).splitlines() if line.startswith("error: x")]
+    if form == ["--markdown"]:
+        assert "<script" not in ran.out
+    if form == ["--json"]:
+        groups = [found["before"] for found in json.loads(ran.out)["comparisons"]]
+        assert groups == ["sound", EVIL, EVIL + "2"]
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -217,7 +233,7 @@ def test_hostile_rows_are_judged_and_shown_as_they_are_not_sent(mdtree, rows, fo
         b"\x1b[2J\x9b\n" * 9,
     ],
 )
-@pytest.mark.parametrize("command", ["show", "diagnose", "fit", "export"])
+@pytest.mark.parametrize("command", ["show", "diagnose", "fit", "export", "compare"])
 def test_a_hostile_line_is_refused_by_every_command_in_one_sentence(
     mdtree, tmp_path, line, command
 ):
@@ -228,6 +244,7 @@ def test_a_hostile_line_is_refused_by_every_command_in_one_sentence(
         "export": ["rows", "export", path],
         "diagnose": ["diagnose", path],
         "fit": ["fit", path, "--out", tmp_path / "t.json"],
+        "compare": ["compare", path, path],
     }[command]
     ran = mdtree(*words)
     assert ran.code == 2

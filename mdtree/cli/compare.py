@@ -1,0 +1,134 @@
+"""`mdtree compare BEFORE AFTER`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mdtree.cli.completion import complete_trees
+from mdtree.cli.measuring_options import PROTOCOL
+from mdtree.exceptions import MdtreeError
+from mdtree.failure_modes import CONFIDENCE
+from mdtree.render.terminal import paragraph, printable
+from mdtree.rows import DEFAULT_PROTOCOL, load_rows, of_protocol
+
+if TYPE_CHECKING:
+    from mdtree.diagnosis import Compared
+
+__all__ = ["command"]
+
+_WHOLE = 3  # comparisons that are written out in full; more become a table
+
+
+@click.command(short_help="Compare measurements before and after a change.")
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option("--group-before", metavar="NAME", help="The group in BEFORE.")
+@click.option("--group-after", metavar="NAME", help="The group in AFTER.")
+@click.option(
+    "--tree",
+    "tree_name",
+    shell_complete=complete_trees,
+    help="The tree of the verdicts: a file or a name from `tree list`.",
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1),
+    help=f"Below this probability a verdict is `unsure`.  [default: {CONFIDENCE}]",
+)
+@click.option(
+    "--protocol",
+    type=PROTOCOL,
+    default=DEFAULT_PROTOCOL,
+    show_default=True,
+    help="Of files with rows of several protocols, take those of this one.",
+)
+@click.option(
+    "--allow-protocol-mismatch",
+    is_flag=True,
+    help="Use a tree of another protocol anyway; the verdict says so.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for pull requests.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    before: Path,
+    after: Path,
+    *,
+    group_before: str | None,
+    group_after: str | None,
+    tree_name: str | None,
+    confidence: float | None,
+    protocol: str,
+    allow_protocol_mismatch: bool,
+    as_json: bool,
+    as_markdown: bool,
+) -> None:
+    """Tell whether a change helped: the measurements in BEFORE against those in AFTER.
+
+    Both are files of rows, tables, or measured directories. A side with one group needs no name;
+    two sides with the same names of groups are compared name by name.
+
+    The facts that changed are the change that was made. What the diagnosis of BEFORE expected from
+    it is compared with what it gained, and each quantity with the noise between checkpoints.
+
+    \b
+    Examples:
+      mdtree compare runs-1/ runs-2/
+      mdtree compare before.jsonl after.jsonl --markdown
+      mdtree compare rows.jsonl rows.jsonl --group-before cold --group-after warm
+      mdtree compare before.jsonl after.jsonl --json
+    """
+    from mdtree.diagnosis import compare_groups, pairs_of
+
+    if as_markdown and as_json:
+        raise MdtreeError("--markdown and --json both print the comparison: name one of them")
+    sides = [of_protocol(load_rows(path, failed=True), protocol) for path in (before, after)]
+    compared = compare_groups(
+        pairs_of(*sides, group_before=group_before, group_after=group_after),
+        tree=tree_name,
+        confidence=confidence,
+        allow_protocol_mismatch=allow_protocol_mismatch,
+    )
+    if as_json:
+        _print_json(compared)
+    elif as_markdown:
+        _print_markdown(compared)
+    else:
+        _print(compared)
+    if compared.unchanged:
+        names = paragraph(", ".join(map(printable, compared.unchanged)))
+        click.echo(f"the same rows before and after, left out: {names}", err=True)
+    for group, reason in compared.failures.items():
+        click.echo(f"failed {printable(group)}: {paragraph(reason)}", err=True)
+    ctx.exit(1 if compared.failures else 0)
+
+
+def _print_json(compared: Compared) -> None:
+    from mdtree.diagnosis import comparisons_to_plain_data
+
+    click.echo(json.dumps(comparisons_to_plain_data(compared)))
+
+
+def _print_markdown(compared: Compared) -> None:
+    from mdtree.render.comparison_markdown import comparisons_markdown
+
+    click.echo(comparisons_markdown(compared.comparisons, most=_WHOLE, failures=compared.failures))
+
+
+def _print(compared: Compared) -> None:
+    from mdtree.render.terminal_comparison import comparison_text, comparisons_table
+
+    found = compared.comparisons
+    if len(found) > 1:
+        click.echo(comparisons_table(found))
+    if len(found) <= _WHOLE:
+        for each in found:
+            click.echo(("\n" if len(found) > 1 else "") + comparison_text(each))
+    else:
+        click.echo("\nto see one of them in full, add --group-before NAME --group-after NAME")

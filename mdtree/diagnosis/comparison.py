@@ -1,0 +1,216 @@
+"""The comparison of groups before and after a change: whether it helped as much as promised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mdtree.diagnosis.diagnoser import Diagnoser
+from mdtree.diagnosis.differences import Difference, NotCompared, differences, not_compared
+from mdtree.diagnosis.diverged import has_numbers, is_diverged
+from mdtree.diagnosis.fact_changes import FactChange, fact_changes
+from mdtree.diagnosis.promise import Promise, RealGain, promise_of, real_gain
+from mdtree.diagnosis.selection import diagnoser_for
+from mdtree.diagnosis.verdict_record import Verdict
+from mdtree.exceptions import MdtreeError, ProtocolError, RowsError
+from mdtree.messages import plural, shortened
+from mdtree.rows import Measured, Row
+from mdtree.trees import SavedTree
+
+__all__ = ["Compared", "Comparison", "compare_groups", "compare_pair"]
+
+_FEW = 2  # checkpoints, of which a standard error has a single degree of freedom
+_LONGEST_LIST = 300  # characters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One group before and after a change."""
+
+    before: str  # name of the group
+    after: str
+    protocol: str
+    changes: tuple[FactChange, ...]  # facts that are not the same: the change that was made
+    verdict_before: Verdict | None  # None: there is no tree for this protocol
+    verdict_after: Verdict | None
+    promise: Promise
+    real: RealGain
+    differences: tuple[Difference, ...]
+    missing: tuple[NotCompared, ...]
+    notes: tuple[str, ...] = ()  # what to know before trusting the numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """All pairs of groups: their comparisons, and why others have none."""
+
+    comparisons: tuple[Comparison, ...]
+    failures: Mapping[str, str] = field(default_factory=dict)  # group -> reason
+    unchanged: tuple[str, ...] = ()  # groups whose rows are the same before and after
+
+
+def compare_groups(
+    pairs: Iterable[tuple[Row, Row]],
+    *,
+    tree: SavedTree | str | None = None,
+    confidence: float | None = None,
+    seed: int = 0,
+    allow_protocol_mismatch: bool = False,
+) -> Compared:
+    """Compare pairs of groups; one that cannot be compared does not stop the others.
+
+    Args:
+        pairs: Rows before and after, as `pairs_of` finds them.
+        tree: A tree, its name or its file; None: the default for the rows' protocol.
+        confidence: The probability below which a verdict is `unsure`; None: the usual one.
+        seed: The seed of resampling.
+        allow_protocol_mismatch: Use a tree of another protocol as well, with a warning.
+
+    Raises:
+        MdtreeError: If no pair can be compared.
+
+    """
+    pairs = list(pairs)
+    unchanged = [one.group for one, other in pairs if one == other and len(pairs) > 1]
+    found: list[tuple[Row, Row]] = []
+    failures: dict[str, str] = {}
+    errors: list[MdtreeError] = []
+    for before, after in pairs:
+        if before.group in unchanged:
+            continue
+        try:
+            _check(before, after)
+            found.append((before, after))
+        except MdtreeError as error:
+            failures[before.group] = str(error)
+            errors.append(error)
+    if not found:
+        raise errors[0] if errors else MdtreeError("there are no groups to compare")
+    try:
+        diagnoser: Diagnoser | str = diagnoser_for(
+            [row for pair in found for row in pair],
+            tree,
+            confidence=confidence,
+            seed=seed,
+            allow_protocol_mismatch=allow_protocol_mismatch,
+        )
+    except ProtocolError as error:
+        if tree is not None:
+            raise
+        diagnoser = str(error)
+    return Compared(
+        comparisons=tuple(compare_pair(*pair, diagnoser) for pair in found),
+        failures=failures,
+        unchanged=tuple(unchanged),
+    )
+
+
+def compare_pair(before: Row, after: Row, diagnoser: Diagnoser | str) -> Comparison:
+    """Compare two rows; without a diagnoser, a text says why there is none.
+
+    Raises:
+        ProtocolError: If they were measured in different ways.
+        RowsError: If they are the same row, or nothing was measured in both.
+        MdtreeError: If one of them could not be measured.
+
+    """
+    _check(before, after)
+    found = differences(before.quantities, after.quantities)
+    changes = fact_changes(before.facts, after.facts)
+    real = real_gain(before, after, found)
+    first = second = why = None
+    if isinstance(diagnoser, str):
+        why = diagnoser
+    else:
+        first, second = diagnoser(before), diagnoser(after)
+    return Comparison(
+        before=before.group,
+        after=after.group,
+        protocol=before.protocol,
+        changes=changes,
+        verdict_before=first,
+        verdict_after=second,
+        promise=promise_of(first, changes, real, why),
+        real=real,
+        differences=found,
+        missing=not_compared(before.quantities, after.quantities),
+        notes=tuple(_notes(before, after)),
+    )
+
+
+def _check(before: Row, after: Row) -> None:
+    """Refuse what says nothing about a change."""
+    if before.protocol != after.protocol:
+        raise ProtocolError(
+            f"{before.group!r:.100} was measured under protocol {before.protocol:.100} before, "
+            f"{after.group!r:.100} under {after.protocol:.100} after, and their numbers are not "
+            "comparable: measure one of them again with the other's --protocol; of a file that "
+            "holds both, name one with --protocol"
+        )
+    if before == after:
+        raise RowsError(
+            f"before and after are the same row, of group {before.group!r:.100}: name another file "
+            "or another group"
+        )
+    for side, row in (("before", before), ("after", after)):
+        if not has_numbers(row) and not is_diverged(row):
+            reason = row.failure.reason if row.failure else "its row holds no number"
+            raise MdtreeError(f"{side}: group {row.group!r:.100} was not measured: {reason}")
+    shared = _measured(before) & _measured(after)
+    if not shared and not (is_diverged(before) or is_diverged(after)):
+        raise RowsError(
+            f"{before.group!r:.100} and {after.group!r:.100} share no measured quantity: before "
+            f"has {_listed(before)}; after has {_listed(after)}: measure the same metrics of both"
+        )
+
+
+def _measured(row: Row) -> set[str]:
+    return {name for name, value in row.quantities.items() if isinstance(value, Measured)}
+
+
+def _listed(row: Row) -> str:
+    return shortened(", ".join(sorted(_measured(row))), _LONGEST_LIST)
+
+
+def _notes(before: Row, after: Row) -> Sequence[str]:
+    """Say what makes differences mean less than they seem to."""
+    sides = {"before": before, "after": after}
+    diverged = [side for side, row in sides.items() if is_diverged(row)]
+    notes = [f"training {side} diverged, so nothing was measured of it" for side in diverged]
+    single, few = (
+        " and ".join(side for side, row in sides.items() if _checkpoints(row) == count)
+        for count in (1, _FEW)
+    )
+    if single:
+        notes.append(
+            f"a single checkpoint {single}: its standard errors are those of the evaluation, and "
+            "do not tell how much another seed would differ"
+        )
+    if few:
+        notes.append(
+            f"two checkpoints {few}: their spread is itself rough, so that Welch's test lets few "
+            "differences stand clear; a third seed helps"
+        )
+    one, other = before.provenance, after.provenance
+    if one is not None and other is not None:
+        shared = {*one.weights.values()} & {*other.weights.values()}
+        if shared:
+            notes.append(f"{plural(len(shared), 'checkpoint')} of before and after: the same file")
+        if one.data != other.data:
+            notes.append(
+                "the data files are not the same: differences may come from the items that were "
+                "measured, unless the test items are the same"
+            )
+    return notes
+
+
+def _checkpoints(row: Row) -> int | None:
+    """Return how many checkpoints a row is about; None where it does not say so."""
+    if row.provenance is not None:
+        return len(row.provenance.weights)
+    counts = {
+        len(value.members)
+        for value in row.quantities.values()
+        if isinstance(value, Measured) and value.members is not None
+    }
+    return max(counts) if counts else None

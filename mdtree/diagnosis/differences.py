@@ -1,0 +1,184 @@
+"""Differences between two groups of trained networks, quantity by quantity, and their noise.
+
+    difference   d = after - before
+    error        s = sqrt(s_before^2 + s_after^2)
+    Welch        t = d / s, against Student's t with (s_a^2 + s_b^2)^2 / (s_a^4 / (k_a - 1) +
+                 s_b^4 / (k_b - 1)) degrees of freedom, if both sides have at least two members
+    normal       z = d / s, otherwise
+    Holm         the i-th smallest of m p-values is multiplied by m - i + 1, and is at least as
+                 large as the one before it
+
+B. L. Welch: The generalization of "Student's" problem when several different population variances
+are involved. Biometrika 34, 1947.  S. Holm: A simple sequentially rejective multiple test
+procedure. Scandinavian Journal of Statistics 6, 1979.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from scipy.special import ndtr, stdtr
+
+from mdtree.rows import Measured, Missing, Value
+
+__all__ = ["LEVEL", "Difference", "NotCompared", "differences", "holm", "not_compared"]
+
+LEVEL = 0.05  # below this adjusted p-value, a difference stands clear of the noise
+_LEAST = 2  # members with which a side shows how much seeds differ
+_CLOSE = 0.01  # standard errors between a value and the mean of its members
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How one quantity changed, in its unit."""
+
+    quantity: str
+    before: float
+    before_stderr: float | None
+    after: float
+    after_stderr: float | None
+    difference: float  # after - before
+    stderr: float | None = None  # of the difference; None: one side has no standard error
+    errors: float | None = None  # difference / stderr
+    test: str | None = None  # welch | normal: where p comes from
+    p: float | None = None  # two-sided, if there were no difference
+    adjusted: float | None = None  # p after Holm's adjustment for the number of tests
+    is_clear: bool | None = None  # whether `adjusted` is below 0.05
+    reason: str | None = None  # why there is no p
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotCompared:
+    """A quantity that only one side has, and why."""
+
+    quantity: str
+    reason: str
+
+
+def differences(before: Mapping[str, Value], after: Mapping[str, Value]) -> tuple[Difference, ...]:
+    """Compare every quantity that was measured on both sides, in the order of `before`."""
+    found = []
+    for name, first in before.items():
+        second = after.get(name)
+        if isinstance(first, Measured) and isinstance(second, Measured):
+            found.append(_difference(name, first, second))
+    tested = [place for place, each in enumerate(found) if each.p is not None]
+    adjusted = holm([found[place].p or 0.0 for place in tested])
+    for place, p in zip(tested, adjusted, strict=True):
+        found[place] = replace(found[place], adjusted=p, is_clear=p < LEVEL)
+    return tuple(found)
+
+
+def not_compared(
+    before: Mapping[str, Value], after: Mapping[str, Value]
+) -> tuple[NotCompared, ...]:
+    """List the quantities that were not measured on both sides, with the reason."""
+    out = []
+    for name in dict.fromkeys((*before, *after)):
+        reasons = [
+            f"{side}: {value.missing if isinstance(value, Missing) else 'not measured'}"
+            for side, value in (("before", before.get(name)), ("after", after.get(name)))
+            if not isinstance(value, Measured)
+        ]
+        if reasons:
+            out.append(NotCompared(quantity=name, reason="; ".join(reasons)))
+    return tuple(out)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for their number.
+
+    >>> holm([0.01, 0.5, 0.02])
+    [0.03, 0.5, 0.04]
+    """
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    ascending = sorted(range(len(p_values)), key=p_values.__getitem__)
+    for left, place in zip(range(len(p_values), 0, -1), ascending, strict=True):
+        highest = max(highest, min(1.0, left * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def _difference(name: str, before: Measured, after: Measured) -> Difference:
+    first, second = _stderr(before), _stderr(after)
+    change = after.value - before.value
+    plain = Difference(
+        quantity=name,
+        before=before.value,
+        before_stderr=first,
+        after=after.value,
+        after_stderr=second,
+        difference=change if math.isfinite(change) else 0.0,
+    )
+    if not math.isfinite(change):
+        return replace(plain, reason="the values are too large to subtract")
+    if first is None or second is None:
+        sides = [side for side, s in (("before", first), ("after", second)) if s is None]
+        return replace(plain, reason=f"no standard error {' and '.join(sides)}")
+    stderr = math.hypot(first, second)
+    if not math.isfinite(stderr):
+        return replace(plain, reason="the standard errors are too large to add")
+    if stderr == 0 or not math.isfinite(change / stderr):
+        return replace(plain, stderr=stderr, reason="the standard error is 0 on both sides")
+    freedom = _freedom(before, after)
+    errors = change / stderr
+    below = ndtr(-abs(errors)) if freedom is None else stdtr(freedom, -abs(errors))
+    return replace(
+        plain,
+        stderr=stderr,
+        errors=errors,
+        test="normal" if freedom is None else "welch",
+        p=min(1.0, 2 * float(below)),
+    )
+
+
+def _stderr(value: Measured) -> float | None:
+    """Return the standard error; of a row from elsewhere, that of its members."""
+    if value.stderr is not None:
+        return abs(value.stderr)
+    spread = _spread(value)
+    return None if spread is None else spread[0]
+
+
+def _spread(value: Measured) -> tuple[float, int] | None:
+    """Return the standard error over members, and how many there are; None for fewer than two."""
+    members = value.members or ()
+    if len(members) < _LEAST:
+        return None
+    try:
+        return statistics.stdev(members) / math.sqrt(len(members)), len(members)
+    except OverflowError:
+        return None
+
+
+def _freedom(before: Measured, after: Measured) -> float | None:
+    """Return Welch's degrees of freedom; None where the errors are not those of the members."""
+    sides = []
+    for value in (before, after):
+        spread = _spread(value)
+        if spread is None or not _is_of_members(value, spread[0]):
+            return None
+        sides.append(spread)
+    largest = max(stderr for stderr, _ in sides)
+    if largest == 0:
+        return None
+    shares = [((stderr / largest) ** 2, count) for stderr, count in sides]
+    return sum(share for share, _ in shares) ** 2 / sum(
+        share**2 / (count - 1) for share, count in shares
+    )
+
+
+def _is_of_members(value: Measured, stderr: float) -> bool:
+    """Return whether value and error are mean and standard error of the members."""
+    try:
+        mean = statistics.fmean(value.members or ())
+    except OverflowError:
+        return False
+    near = _CLOSE * stderr
+    return math.isclose(mean, value.value, rel_tol=1e-6, abs_tol=near) and (
+        value.stderr is None or math.isclose(stderr, value.stderr, rel_tol=_CLOSE)
+    )

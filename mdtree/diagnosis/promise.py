@@ -1,0 +1,118 @@
+"""The promise of a verdict, and what following it has really gained.
+
+The promise is the gain that the diagnosis of BEFORE expects from the change that was made, with the
+range in which four in five similar groups gained.  The real gain is the test error before minus the
+test error after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mdtree.diagnosis.differences import Difference
+from mdtree.diagnosis.fact_changes import FactChange, attribution
+from mdtree.diagnosis.verdict_record import Gain, Verdict
+from mdtree.exceptions import RowsError
+from mdtree.labelling import accuracy_of
+from mdtree.rows import Row
+
+__all__ = ["Promise", "RealGain", "promise_of", "real_gain"]
+
+_ERROR, _ACCURACY = "test_error", "test_accuracy"
+_NEAR = 2.0  # standard errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealGain:
+    """How many points of test accuracy were gained."""
+
+    points: float | None = None  # None: not known
+    stderr: float | None = None
+    test: str | None = None  # welch | normal: where p comes from
+    p: float | None = None  # two-sided, if nothing were gained; not adjusted: it is one question
+    source: str | None = None  # test_error, or test_accuracy: what trainers logged
+    reason: str | None = None  # why the gain, its error or p is not known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promise:
+    """What the diagnosis of BEFORE expected from the change that was made."""
+
+    remedy: str | None = None  # that the changed facts are; None: they are not a single one
+    gain: Gain | None = None  # expected from it
+    candidates: tuple[Gain, ...] = ()  # expected gains of all remedies among the changes
+    place: str | None = None  # of the real gain: inside, below or above the range
+    is_near: bool | None = None  # outside, but by less than two standard errors
+    reason: str | None = None  # why nothing is compared
+
+
+def real_gain(before: Row, after: Row, found: Sequence[Difference]) -> RealGain:
+    """Return the gain in points of test accuracy: measured, or what trainers logged."""
+    error = next((each for each in found if each.quantity == _ERROR), None)
+    if error is not None:
+        return RealGain(
+            points=-error.difference,
+            stderr=error.stderr,
+            test=error.test,
+            p=error.p,
+            source=_ERROR,
+            reason=error.reason,
+        )
+    known = {"before": _accuracy(before), "after": _accuracy(after)}
+    missing = [side for side, accuracy in known.items() if accuracy is None]
+    if missing:
+        return RealGain(reason=f"{_ERROR} was not measured {' and '.join(missing)}")
+    return RealGain(
+        points=(known["after"] or 0.0) - (known["before"] or 0.0),
+        source=_ACCURACY,
+        reason=f"the fact {_ACCURACY} has no standard error",
+    )
+
+
+def promise_of(
+    verdict: Verdict | None, changes: Sequence[FactChange], real: RealGain, why: str | None
+) -> Promise:
+    """Compare the real gain with the one that a verdict expects from the changes.
+
+    Without a verdict, `why` says the reason.
+    """
+    made = attribution(changes)
+    if verdict is None:
+        return Promise(remedy=made.remedy, reason=f"there is no verdict on it: {why}")
+    candidates = tuple(gain for gain in verdict.gains if gain.remedy in made.candidates)
+    gain = next((gain for gain in candidates if gain.remedy == made.remedy), None)
+    reason = made.reason
+    if reason is None and gain is None:
+        reason = (
+            f"the diagnosis expects no gain from {made.remedy}"
+            if verdict.gains
+            else "the diagnosis names no gain in points for any change"
+        )
+    place, is_near = (None, None) if gain is None else _place(gain, real)
+    return Promise(
+        remedy=made.remedy,
+        gain=gain,
+        candidates=candidates,
+        place=place,
+        is_near=is_near,
+        reason=reason,
+    )
+
+
+def _place(gain: Gain, real: RealGain) -> tuple[str | None, bool | None]:
+    """Return where the real gain lies, and whether noise may have put it outside the range."""
+    if real.points is None or gain.low is None or gain.high is None:
+        return None, None
+    excess = max(gain.low - real.points, real.points - gain.high)
+    if excess <= 0:
+        return "inside", None
+    near = None if real.stderr is None else excess < _NEAR * real.stderr
+    return ("below" if real.points < gain.low else "above"), near
+
+
+def _accuracy(row: Row) -> float | None:
+    try:
+        return accuracy_of(row)
+    except RowsError:
+        return None

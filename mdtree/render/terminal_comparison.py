@@ -1,0 +1,72 @@
+"""Comparisons for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from mdtree.messages import shortened
+from mdtree.render.comparison_words import (
+    COLUMNS,
+    SUMMARY,
+    cells,
+    changed,
+    clear_ones,
+    how_tested,
+    promised,
+    real,
+    remarks,
+    summary,
+    untested,
+    verdict_line,
+)
+from mdtree.render.terminal import printable, table
+
+if TYPE_CHECKING:
+    from mdtree.diagnosis import Comparison
+
+__all__ = ["comparison_text", "comparisons_table"]
+
+_LONGEST = 5000  # characters of a line
+
+
+def comparisons_table(compared: Sequence[Comparison]) -> str:
+    """Write several comparisons as a table, one line for each pair of groups."""
+    return table(SUMMARY, [summary(each) for each in compared])
+
+
+def comparison_text(compared: Comparison) -> str:
+    """Write one comparison: what was changed, what was promised, and what came of it."""
+    parts = [_text(_above(compared))]
+    if compared.differences:
+        parts.append(table(COLUMNS, [cells(each) for each in compared.differences]))
+    parts.append(_text(_below(compared)))
+    return "\n".join(part for part in parts if part)
+
+
+def _text(lines: Iterator[str]) -> str:
+    return "\n".join(printable(shortened(line, _LONGEST)) for line in lines)
+
+
+def _above(compared: Comparison) -> Iterator[str]:
+    yield f"before: {compared.before}"
+    yield f"after:  {compared.after}"
+    facts = changed(compared)
+    yield "changed:" if facts else "changed: no fact that the rows know"
+    yield from (f"  {fact}" for fact in facts)
+    yield from (f"note: {remark}" for remark in remarks(compared))
+    yield f"verdict before: {verdict_line(compared.verdict_before)}"
+    yield f"verdict after:  {verdict_line(compared.verdict_after)}"
+    promise, *others = promised(compared)
+    yield f"promised: {promise}"
+    yield from (f"  {other}" for other in others)
+    yield f"gained:   {real(compared)}"
+
+
+def _below(compared: Comparison) -> Iterator[str]:
+    if compared.differences:
+        yield clear_ones(compared)
+    tests = how_tested(compared)
+    if tests is not None:
+        yield f"  {tests}"
+    yield from (f"  {text}" for text in untested(compared))

@@ -1,0 +1,137 @@
+"""Differences between two groups, against scipy.stats and arithmetic by hand."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import pytest
+from scipy.stats import ttest_ind
+
+from mdtree.diagnosis.differences import differences, holm, not_compared
+from mdtree.rows import Measured, Missing, mean_over_members
+
+
+def only(before, after):
+    (found,) = differences({"test_error": before}, {"test_error": after})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([1.0, 3.0], [5.0, 5.5]),
+        ([1.0, 2.0, 4.0], [1.5, 2.5, 9.0, 3.0]),
+        ([2.0, 2.0], [3.0, 5.0]),
+        ([1e-12, 3e-12], [2e-12, 2.5e-12]),
+    ],
+)
+# scipy warns of the side without spread
+@pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")
+def test_members_of_both_sides_are_compared_as_by_scipy(before, after):
+    found = only(*(mean_over_members(x, single_stderr=None) for x in (before, after)))
+    expected = ttest_ind(after, before, equal_var=False)
+    assert found.test == "welch"
+    assert found.errors == pytest.approx(expected.statistic)
+    assert found.p == pytest.approx(expected.pvalue)
+
+
+def test_without_members_the_errors_of_both_sides_add_up_as_squares():
+    found = only(Measured(value=10.0, stderr=3.0), Measured(value=2.0, stderr=4.0))
+    assert (found.difference, found.stderr) == (-8.0, 5.0)
+    assert found.errors == pytest.approx(-1.6)
+    assert found.test == "normal"
+    assert found.p == pytest.approx(2 * NormalDist().cdf(-1.6))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [(7.0, 9.0), (1.0, 3.0), (5.0,), None],
+    ids=["another mean", "another error", "one", "none"],
+)
+def test_members_that_do_not_make_up_the_error_are_not_used(members):
+    """A standard error over items, as of predictions, is not that of the members."""
+    one = Measured(value=2.0, stderr=0.1, members=members)
+    other = mean_over_members([3.0, 5.0], single_stderr=None)
+    assert only(one, other).test == "normal"
+
+
+def test_a_row_from_elsewhere_without_an_error_takes_that_of_its_members():
+    one = Measured(value=2.0, members=(1.0, 3.0))
+    found = only(one, mean_over_members([3.0, 5.0], single_stderr=None))
+    assert found.before_stderr == pytest.approx(1.0)
+    assert found.test == "welch"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (Measured(value=1.0), Measured(value=2.0, stderr=1.0), "no standard error before"),
+        (Measured(value=1.0, stderr=1.0), Measured(value=2.0), "no standard error after"),
+        (Measured(value=1.0), Measured(value=2.0), "no standard error before and after"),
+        (
+            Measured(value=0.0, stderr=0.0, members=(0.0, 0.0)),
+            Measured(value=5.0, stderr=0.0, members=(5.0, 5.0)),
+            "the standard error is 0 on both sides",
+        ),
+        (
+            Measured(value=-1.7e308, stderr=1.0),
+            Measured(value=1.7e308, stderr=1.0),
+            "the values are too large to subtract",
+        ),
+        (
+            Measured(value=0.0, stderr=1.7e308),
+            Measured(value=1.0, stderr=1.7e308),
+            "the standard errors are too large to add",
+        ),
+    ],
+)
+def test_where_there_is_no_test_the_reason_is_said(before, after, reason):
+    found = only(before, after)
+    assert found.reason == reason
+    assert (found.p, found.adjusted, found.is_clear, found.test) == (None, None, None, None)
+
+
+def test_members_too_large_for_a_spread_are_no_test_and_no_crash():
+    huge = Measured(value=1.0, stderr=1.0, members=(1.7e308, -1.7e308))
+    assert only(huge, huge).test == "normal"
+
+
+def test_holm_multiplies_the_smallest_by_all_and_never_falls():
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_a_difference_is_clear_after_the_adjustment_alone():
+    """Three differences of 2.2 standard errors: p = 0.028 each, 0.083 together."""
+    side = {name: Measured(value=0.0, stderr=1.0) for name in "abc"}
+    other = {name: Measured(value=2.2 * math.sqrt(2), stderr=1.0) for name in "abc"}
+    p = 2 * NormalDist().cdf(-2.2)
+    for found in differences(side, other):
+        assert found.p == pytest.approx(p)
+        assert found.adjusted == pytest.approx(3 * p)
+        assert not found.is_clear
+    (alone,) = differences({"a": side["a"]}, {"a": other["a"]})
+    assert alone.is_clear
+
+
+def test_an_untested_quantity_does_not_count_in_the_adjustment():
+    side = {"a": Measured(value=0.0, stderr=1.0), "b": Measured(value=0.0)}
+    other = {"a": Measured(value=4.0, stderr=1.0), "b": Measured(value=1.0)}
+    first, second = differences(side, other)
+    assert first.adjusted == pytest.approx(first.p)
+    assert second.adjusted is None
+
+
+def test_what_one_side_lacks_is_listed_with_its_reason():
+    known = Measured(value=1.0)
+    lost = not_compared(
+        {"cka": Missing(missing="one checkpoint"), "alpha": known, "test_error": known},
+        {"cka": Missing(missing="no time"), "barrier": known, "test_error": known},
+    )
+    assert [(each.quantity, each.reason) for each in lost] == [
+        ("cka", "before: one checkpoint; after: no time"),
+        ("alpha", "after: not measured"),
+        ("barrier", "before: not measured"),
+    ]

@@ -1,0 +1,50 @@
+"""`mdtree.compare`, the command in Python."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import mdtree as package
+from mdtree.diagnosis import Compared, comparisons_to_plain_data
+from mdtree.exceptions import MdtreeError
+from mdtree.rows import GroupFailure, write_rows
+from tests.support.rows import row
+
+BEFORE = row("a", {"learning_rate": 0.1}, test_error=9.0)
+AFTER = row("a", {"learning_rate": 0.2}, test_error=8.0)
+
+
+def test_files_and_rows_give_what_the_command_prints(mdtree, tmp_path):
+    write_rows(tmp_path / "b.jsonl", [BEFORE])
+    write_rows(tmp_path / "a.jsonl", [AFTER])
+    printed = json.loads(
+        mdtree("compare", tmp_path / "b.jsonl", tmp_path / "a.jsonl", "--json").out
+    )
+    for source in (tmp_path / "b.jsonl", str(tmp_path / "b.jsonl"), [BEFORE]):
+        found = package.compare(source, [AFTER])
+        content = comparisons_to_plain_data(Compared(comparisons=tuple(found)))
+        assert json.loads(json.dumps(content)) == printed
+    assert found.to_markdown() + "\n" == (
+        mdtree("compare", tmp_path / "b.jsonl", tmp_path / "a.jsonl", "--markdown").out
+    )
+    assert found._repr_markdown_() == found.to_markdown()
+
+
+def test_failures_and_unchanged_groups_stay_with_the_list():
+    lost = row("lost", failure=GroupFailure(kind="X", reason="no weights"))
+    same = row("same", cka=0.5)
+    found = package.compare([BEFORE, lost, same], [AFTER, row("lost", cka=1.0), same])
+    assert [each.before for each in found] == ["a"]
+    assert found.failures.keys() == {"lost"}
+    assert found.unchanged == ("same",)
+    assert found[:1].failures == found.failures
+    assert "### Not compared" in found.to_markdown()
+
+
+def test_a_group_that_is_not_there_is_refused():
+    with pytest.raises(MdtreeError, match="no group 'b'"):
+        package.compare([BEFORE], [AFTER], group_after="b")
+    with pytest.raises(MdtreeError, match="protocol 'mine' is unknown"):
+        package.compare([BEFORE], [AFTER], protocol="mine")
