@@ -1,5 +1,5 @@
 #!/bin/sh
-# Train the zoos of the reference collection one after the other, cheap ones first.
+# Train the zoos of the reference collection one after the other.
 #
 #     scripts/train_reference_zoos.sh OUT [WORKERS]              train
 #     MEASURE=1 scripts/train_reference_zoos.sh OUT [WORKERS]    and measure each when it is trained
@@ -17,15 +17,7 @@ if [ $# -lt 1 ]; then
 fi
 out=$1 workers=${2:-2} mdtree=${MDTREE:-mdtree}
 configs=$(dirname "$0")/../configs/reference
-zoos=${ZOOS:-"
-    segment mixture teacher dna-transformer digits-cnn flights parity glyphs-mixer crowd
-    digits-mlp teacher-sgd glyphs-mlp signals-mlp dna-mlp words-mlp flights-adamw animals-mlp
-    bananas digits-batchnorm digits-noisy dna-wide flights-deep glyphs-bn glyphs-deep markov-mlp
-    markov-transformer mixture-noisy mixture-two mixture-wide modular-short parity-two
-    segment-sgd signals-batch signals-sgd teacher-many teacher-short weather words-batch
-    markov-gru signals-cnn animals-cnn words-lstm glyphs-resnet modular glyphs-vit glyphs-cnn
-    diamonds syllables shapes
-"}
+zoos=${ZOOS:-$(cd "$configs" && find . -name '*.yaml' -exec basename {} .yaml ';' | sort)}
 
 incomplete=""
 for zoo in $zoos; do
