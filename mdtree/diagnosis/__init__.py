@@ -1,5 +1,7 @@
 """Diagnosis: rows become verdicts, with reasons, confidence and the next step."""
 
+from mdtree.diagnosis.checking import failed_checks
+from mdtree.diagnosis.checks import CHECKS, MODE_CODES, Check, CheckResult
 from mdtree.diagnosis.comparison import Compared, Comparison, compare_groups
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
@@ -31,9 +33,13 @@ from mdtree.diagnosis.verdict_record import (
 )
 
 __all__ = [
+    "CHECKS",
     "LEVEL",
+    "MODE_CODES",
     "UNSURE",
     "Basis",
+    "Check",
+    "CheckResult",
     "ChosenTree",
     "Compared",
     "Comparison",
@@ -58,6 +64,7 @@ __all__ = [
     "comparison_schema",
     "comparisons_to_plain_data",
     "diagnoser_for",
+    "failed_checks",
     "is_diverged",
     "next_metric",
     "pairs_of",
