@@ -1,6 +1,6 @@
 """Diagnosis: rows become verdicts, with reasons, confidence and the next step."""
 
-from mdtree.diagnosis.checking import failed_checks
+from mdtree.diagnosis.checking import CheckedGroup, checked_groups, without_checks
 from mdtree.diagnosis.checks import CHECKS, MODE_CODES, Check, CheckResult
 from mdtree.diagnosis.comparison import Compared, Comparison, compare_groups
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
@@ -40,6 +40,7 @@ __all__ = [
     "Basis",
     "Check",
     "CheckResult",
+    "CheckedGroup",
     "ChosenTree",
     "Compared",
     "Comparison",
@@ -59,12 +60,12 @@ __all__ = [
     "TreeEnsemble",
     "Verdict",
     "can_be_diagnosed",
+    "checked_groups",
     "choose_tree",
     "compare_groups",
     "comparison_schema",
     "comparisons_to_plain_data",
     "diagnoser_for",
-    "failed_checks",
     "is_diverged",
     "next_metric",
     "pairs_of",
@@ -75,4 +76,5 @@ __all__ = [
     "trajectories_to_plain_data",
     "tree_for",
     "with_facts",
+    "without_checks",
 ]

@@ -6,7 +6,8 @@ made says why, so that silence means that all is well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from mdtree.diagnosis.check_case import Case
 from mdtree.diagnosis.checks import CHECKS, CheckResult, Status
@@ -18,7 +19,7 @@ from mdtree.diagnosis.verdict_record import Verdict
 from mdtree.messages import shortened
 from mdtree.rows import Row
 
-__all__ = ["checks_of", "failed_checks"]
+__all__ = ["CheckedGroup", "checked_groups", "checks_of", "failed_checks", "without_checks"]
 
 _LONGEST = 1000  # characters of a message
 _LOOKS = {**LOOKS_AT_VERDICT, **LOOKS_AT_ROW}
@@ -61,3 +62,48 @@ def _decided(verdict: Verdict, row: Row) -> str | None:
     if verdict.target is not None and verdict.target.is_reached:
         return "no tree was asked: the target is reached"
     return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedGroup:
+    """A group with all that was checked of it."""
+
+    group: str
+    protocol: str
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def found(self) -> tuple[CheckResult, ...]:
+        """The checks that found something."""
+        return tuple(check for check in self.checks if check.status == "found")
+
+
+def without_checks(verdict: Verdict, ignored: Collection[str]) -> Verdict:
+    """Return a verdict without the checks of some codes."""
+    return replace(verdict, checks=_left(verdict.checks, ignored)) if ignored else verdict
+
+
+def checked_groups(
+    verdicts: Iterable[Verdict], rows: Iterable[Row], ignored: Collection[str] = ()
+) -> tuple[CheckedGroup, ...]:
+    """Return the checks of all groups, also of those that have no verdict.
+
+    Args:
+        verdicts: The verdicts on the rows that could be diagnosed.
+        rows: All rows, in the order of the result.
+        ignored: Codes that are left out.
+
+    """
+    known = {(verdict.group, verdict.basis.protocol): verdict.checks for verdict in verdicts}
+    return tuple(
+        CheckedGroup(
+            group=row.group,
+            protocol=row.protocol,
+            checks=_left(known[row.key] if row.key in known else failed_checks(row), ignored),
+        )
+        for row in rows
+    )
+
+
+def _left(checks: Iterable[CheckResult], ignored: Collection[str]) -> tuple[CheckResult, ...]:
+    return tuple(check for check in checks if check.code not in ignored)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from mdtree.diagnosis.check_case import Case, Look, Outcome, listed, percent
-from mdtree.diagnosis.checks import CHECKS, MODE_CODES
+from mdtree.diagnosis.checks import MODE_CODES
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.diagnosis.remarks import STABLE
 from mdtree.failure_modes import FAILURE_MODES
@@ -16,7 +16,7 @@ __all__ = ["LOOKS_AT_VERDICT"]
 def _mode(mode: str, case: Case) -> Outcome:
     verdict = case.verdict
     if mode == verdict.mode:
-        return "found", f"{CHECKS[MODE_CODES[mode]].meaning} ({percent(verdict.probability)})"
+        return "found", f"{FAILURE_MODES[mode]} (probability {percent(verdict.probability)})"
     if case.decided is not None:
         return "not_checked", case.decided
     share = verdict.probabilities.get(mode)
