@@ -9,6 +9,7 @@ OASIS: "Static Analysis Results Interchange Format (SARIF) Version 2.1.0", 2020.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -131,9 +132,9 @@ def _location(group: CheckedGroup, address: str, line: int) -> dict[str, Any]:
 def _address(source: str) -> str:
     """Write a path or an address as a URI reference."""
     if "://" in source:
-        return quote(source, safe="/:?&=%#", errors="surrogateescape")
+        return quote(os.fsencode(source), safe="/:?&=%#")
     path = Path(source)
     if path.is_absolute():
         return path.as_uri()
-    parts = [quote(part, safe="", errors="surrogateescape") for part in path.parts]
+    parts = [quote(os.fsencode(part), safe="") for part in path.parts]
     return "/".join(parts) or "."
