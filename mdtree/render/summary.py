@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
@@ -142,9 +143,13 @@ def _checks(verdict: Verdict) -> dict[str, Any]:
             skipped.setdefault(check.message, []).append(check)
     return {
         "found": found(verdict.checks),
-        "passed": [check for check in verdict.checks if check.status == "passed"],
-        "skipped": list(skipped.items()),
+        "passed": _named(check for check in verdict.checks if check.status == "passed"),
+        "skipped": [(_named(checks), reason) for reason, checks in skipped.items()],
     }
+
+
+def _named(checks: Iterable[CheckResult]) -> str:
+    return ", ".join(f"{check.code} {plain(check.name)}" for check in checks)
 
 
 def _provenance(row: Row) -> dict[str, Any] | None:
