@@ -23,6 +23,7 @@ __all__ = ["cli", "main"]
 # name -> one line of help; the command is `command` in the module of that name
 _COMMANDS = {
     "adapt": "Adapt a tree to your own labelled runs and check whether that helped.",
+    "checks": "List what a diagnosis checks, with codes.",
     "compare": "Compare measurements before and after a change.",
     "demo": "Plant a fault in the training of two small networks and find it.",
     "diagnose": "Diagnose trained networks and suggest what to change.",
@@ -75,7 +76,7 @@ def cli() -> None:
 
     Exit codes: 0 done, 1 finished but some inputs failed, 2 wrong usage or bad input,
     3 a package is missing, 4 another mdtree is writing the output,
-    5 the output cannot be written, 6 a verdict listed in --fail-on, 130 interrupted,
+    5 the output cannot be written, 6 a verdict or check listed in --fail-on, 130 interrupted,
     143 terminated.
     """
 

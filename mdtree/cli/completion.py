@@ -9,7 +9,13 @@ from click.shell_completion import CompletionItem
 
 from mdtree.rows import QUANTITIES
 
-__all__ = ["complete_metrics", "complete_modes", "complete_path", "complete_trees"]
+__all__ = [
+    "complete_listed",
+    "complete_metrics",
+    "complete_modes",
+    "complete_path",
+    "complete_trees",
+]
 
 # metrics; the table of them needs torch, which takes a second
 _WITHOUT_QUANTITIES = ("layers", "surface")
@@ -31,7 +37,7 @@ def complete_trees(_ctx: Context, _param: Parameter, incomplete: str) -> list[Co
 def complete_metrics(_ctx: Context, _param: Parameter, incomplete: str) -> list[CompletionItem]:
     """Return metrics; several are separated by commas."""
     known = dict.fromkeys(quantity.metric for quantity in QUANTITIES.values())
-    return _listed((*known, *_WITHOUT_QUANTITIES), incomplete)
+    return complete_listed((*known, *_WITHOUT_QUANTITIES), incomplete)
 
 
 def complete_modes(_ctx: Context, _param: Parameter, incomplete: str) -> list[CompletionItem]:
@@ -39,10 +45,10 @@ def complete_modes(_ctx: Context, _param: Parameter, incomplete: str) -> list[Co
     from mdtree.diagnosis import UNSURE
     from mdtree.failure_modes import FAILURE_MODES
 
-    return _listed((*FAILURE_MODES, UNSURE), incomplete)
+    return complete_listed((*FAILURE_MODES, UNSURE), incomplete)
 
 
-def _listed(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+def complete_listed(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     """Complete the last name of a list, which names no name twice."""
     before, comma, last = incomplete.rpartition(",")
     there = before.split(",")

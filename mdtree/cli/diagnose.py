@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdtree.cli.completion import complete_modes, complete_trees
+from mdtree.cli.check_options import (
+    codes_that_fail,
+    complete_codes,
+    complete_findings,
+    findings,
+    known_codes,
+    write_junit,
+    write_sarif,
+)
+from mdtree.cli.completion import complete_trees
 from mdtree.cli.judged_rows import judged_rows
 from mdtree.cli.measuring_options import MEASURED, measuring
 from mdtree.cli.name_lists import joined
@@ -19,7 +28,7 @@ from mdtree.render.page_file import write_page
 from mdtree.render.terminal import paragraph, printable
 from mdtree.render.terminal_rows import counted_once
 from mdtree.render.trajectory_text import trajectory_text
-from mdtree.rows import TARGET, target_fault
+from mdtree.rows import TARGET, is_address, measured_file, target_fault
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Trajectory, Verdict
@@ -90,9 +99,30 @@ def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> f
     "--fail-on",
     multiple=True,
     callback=joined,
-    metavar="MODES",
-    shell_complete=complete_modes,
-    help="Exit with code 6 on these verdicts: a,b,...",
+    metavar="FINDINGS",
+    shell_complete=complete_findings,
+    help="Exit with code 6 on these verdicts and codes of checks: unsure,MD201,...",
+)
+@click.option(
+    "--ignore",
+    multiple=True,
+    callback=joined,
+    metavar="CODES",
+    shell_complete=complete_codes,
+    help="Leave out these checks, and do not fail on them: MD302,MD402,...",
+)
+@click.option("--checks", "with_checks", is_flag=True, help="Also print what was checked.")
+@click.option(
+    "--sarif",
+    "sarif_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write what was found as SARIF, for code hosts.",
+)
+@click.option(
+    "--junit",
+    "junit_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write all checks as JUnit's XML, for pipelines.",
 )
 @click.option(
     "--allow-protocol-mismatch",
@@ -121,6 +151,10 @@ def command(
     html: Path | None,
     target: float | None,
     fail_on: tuple[str, ...] | None,
+    ignore: tuple[str, ...] | None,
+    with_checks: bool,
+    sarif_path: Path | None,
+    junit_path: Path | None,
     as_json: bool,
     as_markdown: bool,
     dataset: str | None,
@@ -145,23 +179,27 @@ def command(
       mdtree diagnose runs/ --tree mine.json --fact data_amount=5000
       mdtree diagnose runs/ --target 95
       mdtree diagnose runs/ --fail-on temperature_low,temperature_high
+      mdtree diagnose rows.jsonl --checks --ignore MD302
+      mdtree diagnose rows.jsonl --sarif mdtree.sarif --junit mdtree.xml
       mdtree diagnose published.csv --tree published-cifar10-resnet18
     """
-    from mdtree.diagnosis import can_be_diagnosed, is_diverged, trajectories
+    from mdtree.diagnosis import (
+        can_be_diagnosed,
+        checked_groups,
+        is_diverged,
+        trajectories,
+        without_checks,
+    )
 
-    if as_markdown and as_json:
-        raise MdtreeError("--markdown and --json both print the verdicts: name one of them")
-    if dataset is not None and not dataset.strip():
-        raise MdtreeError("--model-index needs the name of a data set, got an empty one")
-    if dataset is not None and not as_markdown:
-        raise MdtreeError("--model-index is a part of the Markdown: add --markdown")
-    failing_modes = _modes(fail_on or ())
+    _check_printed(dataset, as_json=as_json, as_markdown=as_markdown)
+    failing, ignored = codes_that_fail(fail_on or ()), known_codes(ignore or (), "--ignore")
     known = words(options["facts"])
     facts = checked_facts(known if target is None else {**known, TARGET: target})
     diagnoser, rows = judged_rows(
         paths, tree_name=tree_name, only=only, facts=facts, options=options
     )
-    verdicts = [diagnoser(row) for row in rows if can_be_diagnosed(row)]
+    verdicts = [without_checks(diagnoser(row), ignored) for row in rows if can_be_diagnosed(row)]
+    groups = checked_groups(verdicts, rows, ignored)
     failures = {
         row.group: row.failure.reason
         for row in rows
@@ -169,63 +207,80 @@ def command(
     }
     if html is not None:
         write_page(html, verdicts, rows, diagnoser)
+    source = _source(paths, options["rows_path"])
+    write_sarif(sarif_path, groups, source, ignored)
+    write_junit(junit_path, groups, source)
     runs = trajectories(rows)
     if as_markdown:
-        _print_markdown(verdicts, failures, rows, dataset)
+        _print_markdown(verdicts, failures, rows, dataset, with_checks=with_checks)
+    elif as_json:
+        _print_json(verdicts, runs)
     else:
-        _print(verdicts, failures, runs, as_json)
+        _print(verdicts, failures, with_checks=with_checks)
     for run in () if as_json or as_markdown else runs:
         click.echo(f"\n{trajectory_text(run, rows)}")
     for text in counted_once(rows):
         click.echo(text, err=True)
     for group, reason in failures.items():
         click.echo(f"failed {printable(group)}: {paragraph(reason)}", err=True)
-    if any(verdict.mode in failing_modes for verdict in verdicts):
+    if failing & findings(groups, (verdict.mode for verdict in verdicts)):
         ctx.exit(_FOUND)
     ctx.exit(1 if failures else 0)
 
 
-def _modes(names: tuple[str, ...]) -> set[str]:
-    """Read the verdicts on which the command fails."""
-    from mdtree.diagnosis import UNSURE
-    from mdtree.failure_modes import FAILURE_MODES
-    from mdtree.messages import nearest
-
-    modes = (*FAILURE_MODES, UNSURE)
-    for name in sorted(set(names) - set(modes)):
-        raise MdtreeError(
-            f"--fail-on: {name!r} is not a verdict{nearest(name, modes)} "
-            f"(known: {', '.join(modes)})"
-        )
-    return set(names)
+def _check_printed(dataset: str | None, *, as_json: bool, as_markdown: bool) -> None:
+    """Refuse to print two things, or a part of what is not printed."""
+    if as_markdown and as_json:
+        raise MdtreeError("--markdown and --json both print the verdicts: name one of them")
+    if dataset is not None and not dataset.strip():
+        raise MdtreeError("--model-index needs the name of a data set, got an empty one")
+    if dataset is not None and not as_markdown:
+        raise MdtreeError("--model-index is a part of the Markdown: add --markdown")
 
 
-def _print(
-    verdicts: list[Verdict],
-    explained: dict[str, str],
-    runs: tuple[Trajectory, ...],
-    as_json: bool,
-) -> None:
-    """Print verdicts; the reasons for failures are printed once, on stderr."""
+def _source(paths: tuple[str | Path, ...], rows_path: Path | None) -> str:
+    """Return the file of rows, or what was read where there is none."""
+    if rows_path is not None:
+        return str(rows_path)
+    if is_address(paths[0]) or len(paths) > 1:
+        return str(paths[0])
+    file = measured_file(Path(paths[0]))
+    return str(file if file.is_file() else paths[0])
+
+
+def _print_json(verdicts: list[Verdict], runs: tuple[Trajectory, ...]) -> None:
     from mdtree.diagnosis import to_plain_data, trajectories_to_plain_data
+
+    content = {"verdicts": [to_plain_data(verdict) for verdict in verdicts]}
+    click.echo(json.dumps({"format": 1, **content, **trajectories_to_plain_data(runs)}))
+
+
+def _print(verdicts: list[Verdict], explained: dict[str, str], *, with_checks: bool) -> None:
+    """Print verdicts; the reasons for failures are printed once, on stderr."""
+    from mdtree.render.checks_text import checks_overview, checks_text
     from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
-    if as_json:
-        content = {"verdicts": [to_plain_data(verdict) for verdict in verdicts]}
-        click.echo(json.dumps({"format": 1, **content, **trajectories_to_plain_data(runs)}))
-        return
     if len(verdicts) > 1:
         click.echo(verdicts_table(verdicts))
     if len(verdicts) <= _WHOLE:
         for verdict in verdicts:
             text = verdict_text(verdict, explained=explained.get(verdict.group))
             click.echo(("\n" if len(verdicts) > 1 else "") + text)
+            if with_checks:
+                click.echo(checks_text(verdict.checks))
     else:
+        if with_checks:
+            click.echo(f"\n{checks_overview(verdicts)}")
         click.echo("\nto see one of them in full, add --group NAME")
 
 
 def _print_markdown(
-    verdicts: list[Verdict], failures: dict[str, str], rows: list[Row], dataset: str | None
+    verdicts: list[Verdict],
+    failures: dict[str, str],
+    rows: list[Row],
+    dataset: str | None,
+    *,
+    with_checks: bool,
 ) -> None:
     """Print verdicts as Markdown, after the front matter of a model card if that is asked for."""
     from mdtree.render.markdown import verdicts_markdown
@@ -233,4 +288,4 @@ def _print_markdown(
 
     if dataset is not None:
         click.echo(model_index(rows, dataset) + "\n")
-    click.echo(verdicts_markdown(verdicts, most=_WHOLE, failures=failures))
+    click.echo(verdicts_markdown(verdicts, most=_WHOLE, failures=failures, with_checks=with_checks))

@@ -1,5 +1,7 @@
 """Diagnosis: rows become verdicts, with reasons, confidence and the next step."""
 
+from mdtree.diagnosis.checking import CheckedGroup, checked_groups, without_checks
+from mdtree.diagnosis.checks import CHECKS, MODE_CODES, Check, CheckResult
 from mdtree.diagnosis.comparison import Compared, Comparison, compare_groups
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
@@ -31,9 +33,14 @@ from mdtree.diagnosis.verdict_record import (
 )
 
 __all__ = [
+    "CHECKS",
     "LEVEL",
+    "MODE_CODES",
     "UNSURE",
     "Basis",
+    "Check",
+    "CheckResult",
+    "CheckedGroup",
     "ChosenTree",
     "Compared",
     "Comparison",
@@ -53,6 +60,7 @@ __all__ = [
     "TreeEnsemble",
     "Verdict",
     "can_be_diagnosed",
+    "checked_groups",
     "choose_tree",
     "compare_groups",
     "comparison_schema",
@@ -68,4 +76,5 @@ __all__ = [
     "trajectories_to_plain_data",
     "tree_for",
     "with_facts",
+    "without_checks",
 ]

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from mdtree.diagnosis.checking import checks_of
 from mdtree.diagnosis.diverged import diverged_verdict, is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.explanation import decision_steps
-from mdtree.diagnosis.missing import missing_measurements, most_changes
+from mdtree.diagnosis.missing import is_from_files, missing_measurements, most_changes
 from mdtree.diagnosis.recommendation import advice, gains, next_step, regression_gains, resources
+from mdtree.diagnosis.remarks import Remark, disagreement, remarks_on, roughness
 from mdtree.diagnosis.resampling import resampled
 from mdtree.diagnosis.target import bounded, reached_verdict, target_of
 from mdtree.diagnosis.verdict_record import (
@@ -23,10 +25,9 @@ from mdtree.diagnosis.verdict_record import (
 )
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
-from mdtree.rows import QUANTITIES, Fact, Measured, Missing, Row
-from mdtree.trees import FEATURES, Leaf, SavedTree
+from mdtree.rows import Fact, Missing, Row
+from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
-from mdtree.trees.feature_sets import is_in_files
 from mdtree.trees.gain_model import answer_set
 from mdtree.trees.posterior import first_best
 from mdtree.version import __version__
@@ -34,7 +35,6 @@ from mdtree.version import __version__
 __all__ = ["Diagnoser", "with_facts"]
 
 _DECISIVE = 0.5  # above this probability that a missing metric changes the answer, it is `unsure`
-_STABLE = 0.9  # share of resamples with the same answer from which error bars do no harm
 _OUTSIDE = 0.5  # share of the usual level that is enough to be among the answers
 
 
@@ -80,11 +80,18 @@ class Diagnoser:
 
     def __call__(self, row: Row) -> Verdict:
         """Return the verdict on a group."""
+        verdict, remarks = self._verdict(row)
+        return replace(verdict, checks=checks_of(verdict, row, remarks))
+
+    def _verdict(self, row: Row) -> tuple[Verdict, Sequence[Remark]]:
+        """Return the verdict without its checks, and the remarks on it."""
+        remarks = remarks_on(self.saved, row)
         if is_diverged(row):
-            return diverged_verdict(row, self._basis(row), self._confidence)
+            return diverged_verdict(row, self._basis(row, ()), self._confidence), ()
         target = target_of(row)
         if target is not None and target.is_reached:
-            return reached_verdict(row, target, self._basis(row), self._confidence)
+            basis = self._basis(row, remarks)
+            return reached_verdict(row, target, basis, self._confidence), remarks
         line = self.line(row)
         shares = self.ensemble.probabilities(line[None])[0]
         place = int(first_best(shares))
@@ -111,7 +118,13 @@ class Diagnoser:
         doubts = self._doubts(likely, probability, open_questions, blind=blind)
         undecided = blind or not probability >= self._confidence  # NaN is not
         mode = UNSURE if doubts else likely
-        return Verdict(
+        remarks = remarks_on(
+            self.saved,
+            row,
+            disagreement(self.saved, leaf, likely),
+            roughness(self.ensemble.features, row, stability),
+        )
+        verdict = Verdict(
             group=row.group,
             mode=mode,
             likely=likely,
@@ -128,13 +141,12 @@ class Diagnoser:
             else advice(likely, expected_gains, regressed=model is not None, target=target),
             outlier=outlier,
             missed=missing,
-            basis=self._basis(
-                row, self._disagreement(leaf, likely), self._roughness(row, stability)
-            ),
+            basis=self._basis(row, remarks),
             answers=self._answers(probabilities, outlier),
             resources=None if model is None else resources(whole_gains),
             target=target,
         )
+        return verdict, remarks
 
     def _answers(
         self, probabilities: Mapping[str, float], outlier: OutOfDistribution | None
@@ -151,35 +163,6 @@ class Diagnoser:
             coverage: answer_set(probabilities, share * level)
             for coverage, level in model.levels.items()
         }
-
-    def _disagreement(self, leaf: Leaf, likely: str) -> str | None:
-        """Return a warning if the tree that explains and the regression that decides disagree."""
-        if self.saved.gain_model is None or leaf.answer == likely:
-            return None
-        return (
-            f"the tree shown here ends at {leaf.answer}; the verdict comes from the gain "
-            f"regression, which says {likely}"
-        )
-
-    def _roughness(self, row: Row, stability: float | None) -> str | None:
-        """Return a warning about measurements that are too rough for a stable verdict."""
-        if stability is None or stability >= _STABLE:
-            return None
-        needs = {need for name in self.ensemble.features for need in FEATURES[name].needs}
-        rough = [
-            name
-            for name, value in row.quantities.items()
-            if name in needs
-            and QUANTITIES[name].metric == "hessian"  # a curve has as many steps as it may take
-            and isinstance(value, Measured)
-            and value.converged is False
-        ]
-        if not rough:
-            return None
-        return (
-            f"{', '.join(rough)} did not reach the tolerance, and within the error bars another "
-            "answer is possible: more seeds make them smaller"
-        )
 
     def mode(self, shares: Floats) -> str:
         """Return the verdict for given class probabilities."""
@@ -244,26 +227,12 @@ class Diagnoser:
     def _accuracy(self, row: Row) -> str:
         """Return how often the tree is right; of a row that was not measured, from files alone."""
         known = self.saved.provenance
-        is_measured = row.provenance is not None or not _is_from_files(row)
+        is_measured = row.provenance is not None or not is_from_files(row)
         name = "accuracy" if is_measured else "accuracy_from_files"
         return known.get(name, known.get("accuracy", ""))
 
-    def _basis(self, row: Row, *remarks: str | None) -> Basis:
+    def _basis(self, row: Row, remarks: Sequence[Remark]) -> Basis:
         saved = self.saved
-        warnings = [saved.provenance["WARNING"]] if "WARNING" in saved.provenance else []
-        warnings += [remark for remark in remarks if remark is not None]
-        if row.protocol != saved.protocol:
-            warnings.append(
-                f"the tree was fitted to protocol {saved.protocol}, but the row has protocol "
-                f"{row.protocol}"
-            )
-        if row.failure is not None:
-            problem = (
-                "the numbers come from an earlier measurement; a later attempt failed"
-                if row.outlived
-                else "the group was only partly measured"
-            )
-            warnings.append(f"{problem}: {row.failure.reason}")
         versions = dict(row.provenance.versions) if row.provenance is not None else {}
         return Basis(
             tree=self.name,
@@ -275,7 +244,7 @@ class Diagnoser:
             data=saved.provenance.get("data", ""),
             accuracy=self._accuracy(row),
             versions={**versions, "mdtree": __version__},
-            warnings=tuple(warnings),
+            warnings=tuple(remark.text for remark in remarks),
         )
 
 
@@ -286,14 +255,7 @@ def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
 
 def _is_final(measurement: MissingMeasurement, row: Row) -> bool:
     """Return whether a metric cannot be measured, or nothing but files is known of the row."""
-    if row.provenance is None and _is_from_files(row):
+    if row.provenance is None and is_from_files(row):
         return True
     needs = {need for name in measurement.features for need in FEATURES[name].needs}
     return any(isinstance(row.quantities.get(need), Missing) for need in needs)
-
-
-def _is_from_files(row: Row) -> bool:
-    """Return whether a row holds nothing that only measuring tells."""
-    return all(
-        is_in_files(name) for name, value in row.quantities.items() if isinstance(value, Measured)
-    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mdtree.diagnosis.certain import certain_verdict
 from mdtree.diagnosis.recommendation import advice
 from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Verdict
@@ -52,6 +50,6 @@ def diverged_verdict(row: Row, basis: Basis, confidence: float) -> Verdict:
             f"{advice(_MODE, ())}{change}; if that does not help, look for extreme values in the "
             "data or a precision that overflows"
         ),
-        basis=replace(basis, warnings=()),
+        basis=basis,
         confidence=confidence,
     )

@@ -9,16 +9,19 @@ import numpy as np
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.verdict_record import MissingMeasurement
 from mdtree.rows import FACTS as AMOUNTS
-from mdtree.rows import QUANTITIES, Missing, Row
+from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.rows.training_words import TRAINING_WORDS
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
 from mdtree.trees.feature_matrix import numbers_of
+from mdtree.trees.feature_sets import is_in_files
 from mdtree.trees.posterior import first_best
 
 __all__ = [
     "FACTS",
     "NOT_POSITIVE",
+    "PAIRS",
+    "is_from_files",
     "metric_of",
     "missing_by_metric",
     "missing_measurements",
@@ -28,6 +31,7 @@ __all__ = [
 
 FACTS = "facts"  # takes the place of a metric
 _HALF = 0.5
+PAIRS = "needs 2 checkpoints"  # how the reason of what compares two networks begins
 NOT_POSITIVE = "cannot be computed: it needs a positive number"
 
 
@@ -74,6 +78,13 @@ def untold_facts(feature: str, row: Row) -> list[str]:
     known = {*row.facts, *numbers_of(row)}
     facts = {*AMOUNTS, *TRAINING_WORDS}
     return [name for name in FEATURES[feature].needs if name in facts and name not in known]
+
+
+def is_from_files(row: Row) -> bool:
+    """Return whether a row holds nothing that only measuring tells."""
+    return all(
+        is_in_files(name) for name, value in row.quantities.items() if isinstance(value, Measured)
+    )
 
 
 def _measured(name: str, row: Row) -> bool:

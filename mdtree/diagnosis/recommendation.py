@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, untold_facts
+from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, PAIRS, untold_facts
 from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, Target
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import AXES, REMEDIES, TASKS, GridAxis
@@ -185,7 +185,7 @@ def next_step(
             f"{likely} from the next answer{tried}"
         )
     first = obtainable[0]
-    if first.reason.startswith("needs 2 checkpoints"):
+    if first.reason.startswith(PAIRS):
         how = "add a checkpoint of a second seed"
     elif first.metric == FACTS:
         untold = [fact for name in first.features for fact in untold_facts(name, row)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from mdtree.diagnosis.checks import CheckResult
 from mdtree.trees.ood import OutOfDistribution
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
 
 UNSURE = "unsure"
 _FAR = 10.0  # standard errors
+_CLOSE = 2.0  # standard errors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,11 @@ class DecisionStep:
     def is_far(self) -> bool:
         """Whether the step is too far from its threshold for noise to have decided it."""
         return self.flips_at is not None and self.flips_at > _FAR
+
+    @property
+    def is_close(self) -> bool:
+        """Whether noise could have decided the step."""
+        return self.flips_at is not None and self.flips_at < _CLOSE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +126,8 @@ class Verdict:
     # coverage, as "0.9" -> the answers among which the right one is that often
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     resources: str | None = None  # data_small or model_small: which of the two gains more
+    # all that was checked, and what was found: `mdtree.diagnosis.CHECKS` has the codes
+    checks: tuple[CheckResult, ...] = field(default=(), repr=False)
     target: Target | None = None  # gains are bounded by its gap; None: the user names no target
 
     @property

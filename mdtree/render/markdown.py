@@ -12,6 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from mdtree.messages import printable, shortened
+from mdtree.render.checks_text import codes, found
 from mdtree.render.formatting import (
     change,
     meaning,
@@ -53,7 +54,11 @@ _STARTS = re.compile(r"[@#](?=\w)|:(?=//)|\bwww(?=\.)", re.IGNORECASE)  # mentio
 
 
 def verdicts_markdown(
-    verdicts: Sequence[Verdict], *, most: int, failures: Mapping[str, str] | None = None
+    verdicts: Sequence[Verdict],
+    *,
+    most: int,
+    failures: Mapping[str, str] | None = None,
+    with_checks: bool = False,
 ) -> str:
     """Write verdicts as Markdown: a table of several, and a card of each if they are few.
 
@@ -61,13 +66,14 @@ def verdicts_markdown(
         verdicts: The verdicts.
         most: How many are written out in full; more become a table alone.
         failures: The groups without a verdict, with the reason.
+        with_checks: Whether a card ends with all that was checked.
 
     """
     parts = ["## Diagnosis by mdtree"]
     if len(verdicts) > 1:
         parts.append(_overview(verdicts))
     if len(verdicts) <= most:
-        parts += ["\n\n".join(_card(verdict)) for verdict in verdicts]
+        parts += ["\n\n".join(_card(verdict, with_checks=with_checks)) for verdict in verdicts]
     else:
         parts.append("To see one of them in full, add `--group NAME`.")
     if failures:
@@ -107,7 +113,7 @@ def _overview(verdicts: Sequence[Verdict]) -> str:
     return markdown_table(["group", "verdict", "probability", "out of distribution"], lines)
 
 
-def _card(verdict: Verdict) -> Iterator[str]:
+def _card(verdict: Verdict, *, with_checks: bool) -> Iterator[str]:
     """Yield the blocks of one verdict: what, what next, why."""
     yield f"### {as_code(verdict.group)}: {as_text(answer(verdict))}"
     unlike = caution(verdict)
@@ -140,8 +146,18 @@ def _card(verdict: Verdict) -> Iterator[str]:
         yield "**Not known**"
         missed = (f"{each.metric}: {each.reason} ({flips(each)})" for each in verdict.missed)
         yield "\n".join(f"- {as_text(text)}" for text in missed)
+    if with_checks:
+        yield "**Checks**"
+        yield "\n".join(_checks(verdict))
     accuracy = f". Accuracy: {verdict.basis.accuracy}" if verdict.basis.accuracy else ""
     yield f"<sub>Tree: {as_text(basis(verdict) + accuracy)}</sub>"
+
+
+def _checks(verdict: Verdict) -> Iterator[str]:
+    for check in found(verdict.checks):
+        yield f"- {check.code} {as_text(f'{check.name} ({check.severity}): {check.message}')}"
+    yield f"- checked and fine: {codes(verdict.checks, 'passed')}"
+    yield f"- not checked: {codes(verdict.checks, 'not_checked')}"
 
 
 def _gains(verdict: Verdict) -> Iterator[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from mdtree.diagnosis import Verdict
+from mdtree.diagnosis import CheckResult, Verdict
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import number_of
 from mdtree.render.axis import linear
 from mdtree.render.bars import gain_bar, probability_bar
+from mdtree.render.checks_text import found
 from mdtree.render.formatting import (
     meaning,
     plain,
@@ -70,6 +72,7 @@ def summary(
         "gains": _gains(verdict),
         "scale": scale_of_gains(verdict),
         "missing": _missing(verdict, row),
+        "checks": _checks(verdict),
         "protocol": PROTOCOLS.get(verdict.basis.protocol),
         "provenance": None if row is None else _provenance(row),
     }
@@ -130,6 +133,23 @@ def _missing(verdict: Verdict, row: Row | None) -> list[tuple[str, str]]:
         for name, value in ({} if row is None else row.quantities).items()
         if isinstance(value, Missing) and name not in needed
     ]
+
+
+def _checks(verdict: Verdict) -> dict[str, Any]:
+    """Sort the checks by what came of them; those that were not made, by the reason."""
+    skipped: dict[str, list[CheckResult]] = {}
+    for check in verdict.checks:
+        if check.status == "not_checked":
+            skipped.setdefault(check.message, []).append(check)
+    return {
+        "found": found(verdict.checks),
+        "passed": _named(check for check in verdict.checks if check.status == "passed"),
+        "skipped": [(_named(checks), reason) for reason, checks in skipped.items()],
+    }
+
+
+def _named(checks: Iterable[CheckResult]) -> str:
+    return ", ".join(f"{check.code} {plain(check.name)}" for check in checks)
 
 
 def _provenance(row: Row) -> dict[str, Any] | None:

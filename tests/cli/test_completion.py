@@ -12,6 +12,7 @@ from click.shell_completion import ShellComplete, get_completion_class
 
 from mdtree.cli import cli
 from mdtree.cli.group import Group
+from mdtree.diagnosis import CHECKS
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.metrics import METRICS
 from mdtree.trees.bundled import shipped_trees
@@ -133,8 +134,19 @@ def test_metrics_one_after_the_other():
 
 
 def test_verdicts_to_fail_on():
-    assert set(completed("diagnose", "x", "--fail-on")) == {*FAILURE_MODES, "unsure"}
+    assert set(completed("diagnose", "x", "--fail-on")) == {*FAILURE_MODES, "unsure", *CHECKS}
     assert completed("diagnose", "x", "--fail-on", last="none,uns") == ["none,unsure"]
+    assert completed("diagnose", "x", "--fail-on", last="none,MD20") == [
+        f"none,MD20{number}" for number in range(1, 6)
+    ]
+
+
+def test_codes_of_checks():
+    assert completed("diagnose", "x", "--ignore") == [*CHECKS]
+    assert completed("diagnose", "x", "--ignore", last="MD101,MD11") == [
+        "MD101,MD110", "MD101,MD111"
+    ]  # fmt: skip
+    assert completed("checks", last="MD12") == ["MD120"]
 
 
 def test_directories_and_files_of_checkpoints():

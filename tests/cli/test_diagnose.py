@@ -244,6 +244,9 @@ def test_rows_behind_which_an_attempt_failed_are_judged_and_the_failure_is_told(
         "the numbers come from an earlier measurement; a later attempt failed: of another model"
     )
     plain["basis"].pop("warnings")
+    checks = {each["code"]: each for each in verdict.pop("checks")}
+    before = {each["code"]: each for each in plain.pop("checks")}
+    assert {code for code in checks if checks[code] != before[code]} == {"MD304"}
     assert verdict == plain
     assert "a later attempt failed" in mdtree("diagnose", path).out
 

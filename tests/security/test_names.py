@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
+import xml.etree.ElementTree as ET
 
 import pytest
 
-from mdtree.rows import Measured, Row, rows_from_csv, write_rows
+from mdtree.rows import GroupFailure, Measured, Row, rows_from_csv, write_rows
 from tests.support.reports import parsed
 from tests.support.zoos import rows_of, write_zoo
 
@@ -115,6 +117,43 @@ def test_the_page_and_the_verdicts_hold_names_as_text(mdtree, tmp_path):
     assert "&lt;script&gt;alert(1)" in ran.out
     assert "@SUM" not in ran.out  # nobody is mentioned
     assert ran.out.count("\n| ") == 2 + len(NAMES)
+
+
+def test_findings_hold_names_as_text(mdtree, tmp_path):
+    """In SARIF, JUnit and the section of checks: reasons and notes name files."""
+    rows = [
+        Row(
+            format=1,
+            group=name,
+            protocol="standard-1",
+            facts={"width": 8},
+            quantities={} if number % 2 else {"train_error": Measured(value=0.0)},
+            failure=GroupFailure(kind="UnreadableError", reason=f"{name} is no weights file"),
+        )
+        for number, name in enumerate(NAMES.values())
+    ]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    files = [tmp_path / name for name in ("x.sarif", "x.xml", "x.html")]
+    words = ("--sarif", files[0], "--junit", files[1], "--html", files[2], "--checks")
+    ran = mdtree("diagnose", tmp_path / "rows.jsonl", *words)
+    assert ran.code == 1
+    for text in (ran.out, ran.err, *(file.read_text() for file in files)):
+        assert harmless(text)
+    (run,) = json.loads(files[0].read_text())["runs"]
+    names = {result["locations"][0]["logicalLocations"][0]["name"] for result in run["results"]}
+    assert len(names) == len(NAMES)
+    for result in run["results"]:
+        assert not re.search(r"(?<!\{)\{(?!\{)|\]\(", result["message"]["text"])
+    suite = ET.fromstring(files[1].read_text())[0]
+    assert len({case.get("classname") for case in suite.findall("testcase")}) == len(NAMES)
+    assert {part.tag for part in suite.iter()} == {
+        *("testsuite", "properties", "property", "testcase"),
+        *("failure", "skipped", "system-out"),
+    }
+    page = parsed(files[2].read_text())
+    for element in page.find():
+        assert element.tag not in ("script", "img", "iframe", "object")
+        assert not [key for key in element.attributes if key.startswith("on")]
 
 
 def test_comparisons_hold_names_as_text(mdtree, tmp_path):

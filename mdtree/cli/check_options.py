@@ -1,0 +1,134 @@
+"""Options of `mdtree diagnose` that are about checks: which count, and where they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from click import Context, Parameter
+from click.shell_completion import CompletionItem
+
+from mdtree.cli.completion import complete_listed, complete_modes
+from mdtree.exceptions import MdtreeError
+
+if TYPE_CHECKING:
+    from mdtree.diagnosis import CheckedGroup
+    from mdtree.rows import RowKey
+
+__all__ = [
+    "codes_that_fail",
+    "complete_codes",
+    "complete_findings",
+    "findings",
+    "known_codes",
+    "write_junit",
+    "write_sarif",
+]
+
+_FINE = "none"  # the verdict that is no finding
+
+
+def complete_codes(_ctx: Context, _param: Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return codes of checks; several are separated by commas."""
+    from mdtree.diagnosis import CHECKS
+
+    return complete_listed(CHECKS, incomplete)
+
+
+def complete_findings(ctx: Context, param: Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return verdicts, then codes of checks."""
+    return [*complete_modes(ctx, param, incomplete), *complete_codes(ctx, param, incomplete)]
+
+
+def known_codes(names: Iterable[str], option: str) -> frozenset[str]:
+    """Return codes of checks.
+
+    Raises:
+        MdtreeError: One of them is not a code.
+
+    """
+    from mdtree.diagnosis import CHECKS
+
+    return _known(names, option, CHECKS, "a code of a check", "to see all: mdtree checks")
+
+
+def codes_that_fail(names: Iterable[str]) -> frozenset[str]:
+    """Return the codes on which the command fails, for verdicts and codes; `none` is kept.
+
+    Raises:
+        MdtreeError: One of them is neither a verdict nor a code.
+
+    """
+    from mdtree.diagnosis import CHECKS, MODE_CODES, UNSURE
+    from mdtree.failure_modes import FAILURE_MODES
+
+    modes = (*FAILURE_MODES, UNSURE)
+    end = f"known: {', '.join(modes)}, and the codes of `mdtree checks`"
+    known = _known(names, "--fail-on", (*modes, *CHECKS), "a verdict or a code of a check", end)
+    return frozenset(MODE_CODES.get(name, name) for name in known)
+
+
+def _known(
+    names: Iterable[str], option: str, known: Collection[str], kind: str, end: str
+) -> frozenset[str]:
+    from mdtree.messages import nearest
+
+    for name in names:
+        if name not in known:
+            raise MdtreeError(
+                f"{option}: {name!r} is not {kind}{nearest(name, known) or _as_code(name, known)} "
+                f"({end})"
+            )
+    return frozenset(names)
+
+
+def _as_code(name: str, known: Collection[str]) -> str:
+    code = name.upper()
+    return f", did you mean {code!r}?" if code in known else ""
+
+
+def findings(groups: Iterable[CheckedGroup], modes: Iterable[str]) -> set[str]:
+    """Return the codes of all that was found, and `none` where that is a verdict."""
+    found = {check.code for group in groups for check in group.found}
+    return found | ({_FINE} & set(modes))
+
+
+def write_sarif(
+    path: Path | None, groups: Collection[CheckedGroup], source: str, ignored: Collection[str]
+) -> None:
+    """Write the checks as SARIF, if a file is named."""
+    if path is None:
+        return
+    from mdtree.render.sarif import sarif
+
+    text = sarif([*groups], source, lines=_lines(Path(source)), ignored=ignored)
+    _write(path, text, "--sarif")
+
+
+def write_junit(path: Path | None, groups: Collection[CheckedGroup], source: str) -> None:
+    """Write the checks as JUnit's XML, if a file is named."""
+    if path is None:
+        return
+    from mdtree.render.junit import junit
+
+    _write(path, junit([*groups], source), "--junit")
+
+
+def _write(path: Path, text: str, option: str) -> None:
+    from mdtree.rows.atomic import atomic_file
+
+    with atomic_file(path, advice=f"name another file with {option}") as file:
+        file.write(text.encode())
+
+
+def _lines(path: Path) -> dict[RowKey, int]:
+    """Return the line of each row in a file of rows; nothing of a table, a folder or a pipe."""
+    from mdtree.rows import Row
+    from mdtree.rows.reading import read_lines
+    from mdtree.rows.tables import is_table
+
+    if not path.is_file() or is_table(path):
+        return {}
+    contents = ((line.content, line.number) for line in read_lines(path))
+    return {content.key: number for content, number in contents if isinstance(content, Row)}

@@ -1,0 +1,81 @@
+"""Remarks: what to know before a verdict is trusted, each with the code of its check."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from mdtree.rows import QUANTITIES, Measured, Row
+from mdtree.trees import FEATURES, Leaf, SavedTree
+
+__all__ = ["STABLE", "Remark", "disagreement", "remarks_on", "roughness"]
+
+STABLE = 0.9  # share of resamples with the same answer from which error bars do no harm
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A warning of a verdict."""
+
+    code: str
+    text: str
+
+
+def remarks_on(saved: SavedTree, row: Row, *others: Remark | None) -> tuple[Remark, ...]:
+    """Return all remarks, those on the tree first, those on the row last."""
+    return tuple(_remarks(saved, row, *others))
+
+
+def _remarks(saved: SavedTree, row: Row, *others: Remark | None) -> Iterator[Remark]:
+    if "WARNING" in saved.provenance:
+        yield Remark("MD203", saved.provenance["WARNING"])
+    yield from (remark for remark in others if remark is not None)
+    if row.protocol != saved.protocol:
+        yield Remark(
+            "MD203",
+            f"the tree was fitted to protocol {saved.protocol}, but the row has protocol "
+            f"{row.protocol}",
+        )
+    if row.failure is not None:
+        problem = (
+            "the numbers come from an earlier measurement; a later attempt failed"
+            if row.outlived
+            else "the group was only partly measured"
+        )
+        yield Remark("MD304", f"{problem}: {row.failure.reason}")
+
+
+def disagreement(saved: SavedTree, leaf: Leaf, likely: str) -> Remark | None:
+    """Return a remark if the tree that explains and the regression that decides disagree."""
+    if saved.gain_model is None or leaf.answer == likely:
+        return None
+    return Remark(
+        "MD204",
+        f"the tree shown here ends at {leaf.answer}; the verdict comes from the gain "
+        f"regression, which says {likely}",
+    )
+
+
+def roughness(features: Collection[str], row: Row, stability: float | None) -> Remark | None:
+    """Return a remark if measurements are too rough for a stable verdict.
+
+    `features` are those that the tree asks for.
+    """
+    if stability is None or stability >= STABLE:
+        return None
+    needs = {need for name in features for need in FEATURES[name].needs}
+    rough = [
+        name
+        for name, value in row.quantities.items()
+        if name in needs
+        and QUANTITIES[name].metric == "hessian"  # a curve has as many steps as it may take
+        and isinstance(value, Measured)
+        and value.converged is False
+    ]
+    if not rough:
+        return None
+    return Remark(
+        "MD301",
+        f"{', '.join(rough)} did not reach the tolerance, and within the error bars another "
+        "answer is possible: more seeds make them smaller",
+    )

@@ -1,0 +1,178 @@
+"""Checks of the row: what was measured (MD3xx), and whether it is what it seems to be (MD4xx)."""
+
+from __future__ import annotations
+
+from mdtree.diagnosis.check_case import Case, Look, Outcome, listed, percent
+from mdtree.diagnosis.diverged import has_numbers, is_diverged
+from mdtree.diagnosis.missing import FACTS, PAIRS, is_from_files
+from mdtree.labelling import number_of
+from mdtree.messages import plural
+from mdtree.rows import QUANTITIES, Measured, Missing, Row
+
+__all__ = ["LOOKS_AT_ROW", "SNAPSHOTS"]
+
+SNAPSHOTS = "SnapshotsError"  # the failure of a group whose checkpoints are no seeds
+
+_ERRORS = 4.0  # standard errors, beyond which a difference of accuracies is not chance
+_ELSEWHERE = 5.0  # points, that other test data may be easier or harder
+_LEAST = 0.5  # percent; a smaller chance is written as 0
+
+
+def _not_measured(case: Case) -> Outcome:
+    if has_numbers(case.row) or is_diverged(case.row):
+        return "passed", "there is a verdict"
+    return "found", "nothing was measured"
+
+
+def _converged(case: Case) -> Outcome:
+    if "MD301" in case.remarks:
+        return "found", case.remarks["MD301"]
+    if case.decided is not None:
+        return "not_checked", case.decided
+    flags = [
+        value.converged
+        for name, value in case.row.quantities.items()
+        if name in QUANTITIES
+        and QUANTITIES[name].metric == "hessian"
+        and isinstance(value, Measured)
+        and value.converged is not None
+    ]
+    if not flags:
+        return "not_checked", "no measurement of the Hessian says whether it converged"
+    if all(flags):
+        return "passed", "the tolerance was reached"
+    if case.verdict.stability is None:
+        return "not_checked", "without error bars, the effect on the answer is not known"
+    return "passed", "not all reached the tolerance, but the answer does not hang on it"
+
+
+def _checkpoints(case: Case) -> Outcome:
+    count = _count(case.row)
+    if count is None:
+        return "not_checked", "the number of checkpoints is not known"
+    if count == 1:
+        return "found", "one checkpoint: add one of a second seed"
+    return "passed", f"at least {plural(count, 'checkpoint')}"
+
+
+def _count(row: Row) -> int | None:
+    """Return the number of checkpoints, as far as a row tells it."""
+    if row.provenance is not None and row.provenance.weights:
+        return len(row.provenance.weights)
+    values = row.quantities.values()
+    most = max((len(v.members or ()) for v in values if isinstance(v, Measured)), default=0)
+    if most:
+        return most
+    if any(isinstance(value, Missing) and value.missing.startswith(PAIRS) for value in values):
+        return 1
+    return None
+
+
+def _open(case: Case) -> Outcome:
+    if case.decided is not None:
+        return "not_checked", case.decided
+    missed = [each for each in case.verdict.missed if each.metric != FACTS]
+    texts = [
+        f"{each.metric} ({percent(each.flips)}): {each.reason}"
+        for each in missed
+        if 100 * each.flips >= _LEAST
+    ]
+    if texts:
+        return "found", f"not known, with the chance of another answer: {listed(texts, '; ')}"
+    names = f"without effect: {listed([each.metric for each in missed])}" if missed else ""
+    return "passed", names or "every metric that the tree asks for is known"
+
+
+def _facts(case: Case) -> Outcome:
+    if case.decided is not None:
+        return "not_checked", case.decided
+    missed = [each for each in case.verdict.missed if each.metric == FACTS]
+    if not missed:
+        return "passed", "every fact that the tree asks for is known"
+    texts = [f"{listed(each.features)} ({each.reason})" for each in missed]
+    return "found", f"not known: {listed(texts, '; ')}"
+
+
+def _attempt(case: Case) -> Outcome:
+    if "MD304" in case.remarks:
+        return "found", case.remarks["MD304"]
+    return "passed", "no attempt to measure the group failed"
+
+
+def _files(case: Case) -> Outcome:
+    row = case.row
+    if not has_numbers(row):
+        return "not_checked", "nothing was measured"
+    if row.provenance is None and is_from_files(row):
+        return "found", "no network was run: name data and model, or a recipe, to measure"
+    return "passed", "the networks were run"
+
+
+def _quantities(case: Case) -> Outcome:
+    if not case.row.quantities:
+        return "not_checked", "nothing was measured"
+    reasons: dict[str, list[str]] = {}
+    for name, value in case.row.quantities.items():
+        if isinstance(value, Missing) and not value.missing.startswith(PAIRS):
+            reasons.setdefault(value.missing, []).append(name)
+    if not reasons:
+        return "passed", "all metrics that were measured gave their numbers"
+    return "found", listed(
+        [f"{listed(names)}: {reason}" for reason, names in reasons.items()], "; "
+    )
+
+
+def _copies(case: Case) -> Outcome:
+    origin = case.row.provenance
+    if origin is None:
+        return "not_checked", "the row does not say which files it is about"
+    if not origin.counted_once:
+        return "passed", f"{plural(len(origin.weights), 'file')} with different weights"
+    return "found", f"counted once: {listed(origin.counted_once, '; ')}"
+
+
+def _choices(case: Case) -> Outcome:
+    origin = case.row.provenance
+    if origin is None:
+        return "not_checked", "the row does not say how it was measured"
+    if not origin.notes:
+        return "passed", "there was nothing to choose"
+    return "found", listed(origin.notes, "; ")
+
+
+def _snapshots(case: Case) -> Outcome:
+    row = case.row
+    if row.failure is not None and row.failure.kind == SNAPSHOTS:
+        return "found", row.failure.reason
+    if row.provenance is None:
+        return "not_checked", "the row does not say which files it is about"
+    return "passed", "nothing says that they are snapshots of one run"
+
+
+def _accuracy(case: Case) -> Outcome:
+    known, error = number_of(case.row, "test_accuracy"), case.row.quantities.get("test_error")
+    if not isinstance(error, Measured):
+        return "not_checked", "the test error was not measured"
+    if known is None:
+        return "not_checked", "the fact test_accuracy is not known"
+    measured = 100 - error.value
+    numbers = f"measured {measured:.1f} %, the fact says {known:.1f} %"
+    is_far = abs(measured - known) > _ERRORS * (error.stderr or 0.0) + _ELSEWHERE
+    return ("found" if is_far else "passed"), f"test accuracy: {numbers}"
+
+
+# code -> what decides
+LOOKS_AT_ROW: dict[str, Look] = {
+    "MD300": _not_measured,
+    "MD301": _converged,
+    "MD302": _checkpoints,
+    "MD303": _open,
+    "MD304": _attempt,
+    "MD305": _facts,
+    "MD306": _files,
+    "MD307": _quantities,
+    "MD401": _copies,
+    "MD402": _choices,
+    "MD403": _snapshots,
+    "MD404": _accuracy,
+}

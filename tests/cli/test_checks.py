@@ -1,0 +1,207 @@
+"""`mdtree checks`, and the options of `mdtree diagnose` that are about checks."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import jsonschema
+import pytest
+
+from mdtree.diagnosis import CHECKS, schema
+from mdtree.rows import GroupFailure, Measured, write_rows
+from mdtree.trees import write_tree
+from tests.support.checked import GAINS, ONE, row
+from tests.support.small_gain_models import gain_tree
+
+MINE = row(cka=Measured(value=0.9, stderr=0.01), test_error=20.0)
+ALONE = row("alone", cka=ONE, test_error=20.0)
+FAILED = replace(row("failed"), failure=GroupFailure(kind="MismatchError", reason="another model"))
+
+
+@pytest.fixture
+def diagnose(mdtree, tmp_path, monkeypatch):
+    """Diagnose rows by the tree of gains."""
+    monkeypatch.chdir(tmp_path)
+    write_tree(tmp_path / "tree.json", gain_tree(GAINS))
+
+    def run(rows, *options):
+        write_rows(tmp_path / "rows.jsonl", rows)
+        words = ("--tree", "tree.json", "--confidence", "0.3")
+        return mdtree("diagnose", "rows.jsonl", *words, *options)
+
+    return run
+
+
+def test_the_table_is_listed_and_single_checks_are_explained(mdtree):
+    text = mdtree("checks").out
+    assert [line[:5] for line in text.splitlines() if not line.startswith(" ")] == [*CHECKS]
+    one = mdtree("checks", "MD201,MD302")
+    assert one.out.startswith("MD201 out_of_distribution (warning)\n    found: the group is unlike")
+    assert one.out.count("fine:") == 2
+    content = json.loads(mdtree("checks", "--json", "MD110").out)
+    assert content["format"] == 1
+    assert [check["name"] for check in content["checks"]] == ["unsure"]
+    wrong = mdtree("checks", "MD2001")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "'MD2001' is not a code of a check, did you mean 'MD20" in wrong.err
+
+
+def test_json_has_every_check_of_every_verdict(diagnose):
+    content = json.loads(diagnose([MINE, ALONE], "--json").out)
+    jsonschema.validate(content, schema())
+    for verdict in content["verdicts"]:
+        assert [check["code"] for check in verdict["checks"]] == [*CHECKS]
+    checks = {check["code"]: check for check in content["verdicts"][1]["checks"]}
+    assert checks["MD302"] == {
+        "code": "MD302",
+        "name": "one_checkpoint",
+        "severity": "note",
+        "status": "found",
+        "message": "one checkpoint: add one of a second seed",
+    }
+
+
+@pytest.mark.parametrize("change", [{"status": "fine"}, {"severity": "fatal"}, {"code": 3}])
+def test_the_schema_refuses_what_is_no_check(diagnose, change):
+    content = json.loads(diagnose([MINE], "--json").out)
+    content["verdicts"][0]["checks"][0] |= change
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, schema())
+
+
+def test_the_terminal_shows_checks_below_the_verdict_only_where_they_are_asked_for(diagnose):
+    plain, ran = diagnose([MINE]), diagnose([MINE], "--checks")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(plain.out)
+    section = ran.out.removeprefix(plain.out)
+    assert section.startswith("checks:\n  MD104 data_small (error): there is too little training")
+    assert "\nchecked and fine: MD101, MD102, MD103, MD110, " in section
+    assert "\nnot checked: MD120, " in section
+    assert "checks:" not in plain.out
+
+
+def test_many_groups_are_counted(diagnose):
+    rows = [replace(MINE, group=f"group-{n}") for n in range(5)]
+    plain, ran = diagnose(rows), diagnose(rows, "--checks")
+    assert "\nchecks:\n  MD104 data_small: 5 of 5 groups\n" in ran.out
+    assert "checks:" not in plain.out
+
+
+def test_markdown_has_checks_where_they_are_asked_for(diagnose):
+    assert "- MD104 data_small (error): " in diagnose([MINE], "--markdown", "--checks").out
+    assert "MD104" not in diagnose([MINE], "--markdown").out
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--fail-on", "MD302"], 6),
+        (["--fail-on", "MD201"], 0),
+        (["--fail-on", "data_small"], 6),
+        (["--fail-on", "MD104"], 6),
+        (["--fail-on", "temperature_low,MD302"], 6),
+        (["--fail-on", "MD302", "--ignore", "MD302"], 0),
+        (["--fail-on", "data_small", "--ignore", "MD104"], 0),
+        (["--fail-on", "MD302,MD104", "--ignore", "MD101,MD302", "--ignore", "MD104"], 0),
+        (["--fail-on", "unsure", "--confidence", "1"], 6),
+        (["--fail-on", "none", "--target", "70"], 6),
+        (["--fail-on", "none"], 0),
+    ],
+)
+def test_codes_can_fail_a_pipeline_unless_they_are_ignored(diagnose, options, code):
+    assert diagnose([MINE, ALONE], *options).code == code
+
+
+def test_a_group_that_could_not_be_measured_is_a_finding(diagnose):
+    assert diagnose([MINE, FAILED]).code == 1
+    assert diagnose([MINE, FAILED], "--fail-on", "MD300").code == 6
+    assert diagnose([MINE, FAILED], "--fail-on", "MD300", "--ignore", "MD300").code == 1
+    assert diagnose([MINE], "--fail-on", "MD300").code == 0
+
+
+def test_what_is_ignored_is_nowhere(diagnose, tmp_path):
+    options = ("--sarif", "x.sarif", "--junit", "x.xml", "--html", "x.html")
+    assert diagnose([MINE, ALONE], *options, "--ignore", "MD302,MD104", "--json").code == 0
+    ran = diagnose([MINE], "--ignore", "MD302", "--ignore", "MD104", "--checks")
+    texts = [(tmp_path / name).read_text() for name in ("x.sarif", "x.xml", "x.html")]
+    for text in (ran.out, *texts):
+        assert "MD302" not in text
+        assert "MD104" not in text
+        assert "MD103" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--ignore", "MD30"], "--ignore: 'MD30' is not a code of a check, did you mean 'MD30"),
+        (["--ignore", "MD101,md201"], "'md201' is not a code of a check, did you mean 'MD201'?"),
+        (["--ignore", "unsure"], "'unsure' is not a code of a check (to see all: mdtree checks)"),
+        (["--fail-on", "MD2O1"], "is not a verdict or a code of a check, did you mean 'MD201'?"),
+        (["--fail-on", "modelsmall"], "did you mean 'model_small'?"),
+    ],
+)
+def test_unknown_codes_are_refused_with_the_nearest(diagnose, options, message):
+    ran = diagnose([MINE], *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+
+
+def test_sarif_names_the_row_in_its_file(diagnose, tmp_path):
+    ran = diagnose([FAILED, MINE, ALONE], "--sarif", "x.sarif")
+    assert ran.out == diagnose([FAILED, MINE, ALONE]).out
+    (run,) = json.loads((tmp_path / "x.sarif").read_text())["runs"]
+    places = {
+        (result["ruleId"], result["locations"][0]["logicalLocations"][0]["name"]): result[
+            "locations"
+        ][0]["physicalLocation"]
+        for result in run["results"]
+    }
+    expected = {("MD300", "failed"): 1, ("MD104", "mine"): 2, ("MD302", "alone"): 3}
+    for finding, line in expected.items():
+        assert places[finding] == {
+            "artifactLocation": {"uri": "rows.jsonl"},
+            "region": {"startLine": line},
+        }
+
+
+def test_junit_has_a_test_for_every_check_and_group(diagnose, tmp_path):
+    assert diagnose([MINE, ALONE, FAILED], "--junit", "x.xml").code == 1
+    (suite,) = ET.parse(tmp_path / "x.xml").getroot()
+    assert suite.get("name") == "rows.jsonl"
+    cases = [case.get("classname") for case in suite.findall("testcase")]
+    assert {name: cases.count(name) for name in cases} == {
+        "mine": len(CHECKS), "alone": len(CHECKS), "failed": 1
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["--sarif", "--junit"])
+def test_a_file_that_cannot_be_written_is_told_with_its_option(diagnose, option):
+    ran = diagnose([MINE], option, "nowhere/x")
+    assert ran.code == 5
+    assert f"name another file with {option}" in ran.err
+    refused = diagnose([MINE], option, "rows.jsonl")
+    assert refused.code == 5
+    assert "rows.jsonl contains" in refused.err
+
+
+def test_a_directory_that_holds_rows_is_named_by_their_file(mdtree, diagnose, tmp_path):
+    diagnose([MINE])
+    words = ("--tree", "tree.json", "--sarif", "x.sarif", "--junit", "x.xml")
+    assert mdtree("diagnose", ".", *words).code == 0
+    (suite,) = ET.parse(tmp_path / "x.xml").getroot()
+    assert suite.get("name") == "rows.jsonl"
+
+
+def test_a_table_has_no_lines(mdtree, diagnose, tmp_path):
+    diagnose([MINE])
+    assert mdtree("rows", "export", "rows.jsonl", "--out", "rows.csv").code == 0
+    words = ("--tree", "tree.json", "--confidence", "0.3", "--allow-protocol-mismatch")
+    assert mdtree("diagnose", "rows.csv", *words, "--sarif", "x.sarif").code == 0
+    (run,) = json.loads((tmp_path / "x.sarif").read_text())["runs"]
+    lines = {
+        result["locations"][0]["physicalLocation"]["region"]["startLine"]
+        for result in run["results"]
+    }
+    assert lines == {1}

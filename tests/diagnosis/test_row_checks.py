@@ -1,0 +1,196 @@
+"""Checks of the row: what was measured, and whether it is what it seems to be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mdtree.rows import Copy, GroupFailure, Measured, Missing
+from tests.support.checked import ONE, judged, origin, outcome, row
+from tests.support.small_gain_models import constant, gain_tree, question
+from tests.support.trees import small_tree
+
+STEEP = {"add_data": question(1, 5.0, 0.1, 0.4), "enlarge_model": constant(0.2)}
+
+
+def test_a_row_without_numbers_was_not_measured():
+    assert outcome(judged(row(cka=0.9)), "MD300") == ("passed", "there is a verdict")
+    assert outcome(judged(row(cka=ONE)), "MD300") == ("found", "nothing was measured")
+
+
+def rough(*, converged, stderr=0.1):
+    """A group whose answer hangs on the trace: its logarithm is 5 at 148."""
+    trace = Measured(value=148.0, stderr=stderr and 148 * stderr, converged=converged)
+    return judged(
+        row(hessian_trace=trace, cka=0.9, test_error=20.0),
+        tree=gain_tree(STEEP, features=("cka", "log_hessian_trace")),
+    )
+
+
+def test_what_did_not_converge_is_found_where_the_answer_hangs_on_it():
+    verdict = rough(converged=False)
+    status, message = outcome(verdict, "MD301")
+    assert status == "found"
+    assert message.startswith("hessian_trace did not reach the tolerance")
+    assert message in verdict.basis.warnings
+    assert outcome(rough(converged=True), "MD301") == ("passed", "the tolerance was reached")
+    assert outcome(rough(converged=False, stderr=None), "MD301") == (
+        "not_checked", "without error bars, the effect on the answer is not known"
+    )  # fmt: skip
+    assert outcome(rough(converged=None), "MD301") == (
+        "not_checked", "no measurement of the Hessian says whether it converged"
+    )  # fmt: skip
+    other = Measured(value=9.0, stderr=0.1, converged=False)  # no question asks for it
+    steady = judged(row(hessian_trace=other, cka=Measured(value=0.9, stderr=0.01)))
+    assert outcome(steady, "MD301") == (
+        "passed", "not all reached the tolerance, but the answer does not hang on it"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("group", "status", "message"),
+    [
+        (
+            replace(row(train_error=1.0), provenance=origin(members=1)),
+            "found",
+            "one checkpoint: add one of a second seed",
+        ),
+        (
+            replace(row(train_error=1.0), provenance=origin(members=3)),
+            "passed",
+            "at least 3 checkpoints",
+        ),
+        (
+            row(train_error=Measured(value=1.0, members=(1.0, 1.0))),
+            "passed",
+            "at least 2 checkpoints",
+        ),
+        (row(train_error=1.0, cka=ONE), "found", "one checkpoint: add one of a second seed"),
+        (row(train_error=1.0), "not_checked", "the number of checkpoints is not known"),
+    ],
+)
+def test_checkpoints_are_counted_as_far_as_a_row_tells(group, status, message):
+    assert outcome(judged(group), "MD302") == (status, message)
+
+
+def test_a_metric_that_may_change_the_answer_is_an_open_question():
+    """Behind a similarity above 0.5, the trace decides between two leaves of ten groups each."""
+    verdict = judged(row(train_error=2.0, cka=0.9), tree=small_tree())
+    chance = "hessian (50 %): hessian_trace was not measured"
+    assert outcome(verdict, "MD303") == (
+        "found", f"not known, with the chance of another answer: {chance}"
+    )  # fmt: skip
+
+
+def test_a_metric_without_effect_is_no_question():
+    verdict = judged(row(train_error=0.0), tree=small_tree())  # at most 1: nothing else is asked
+    assert {each.flips for each in verdict.missed} == {0.0}
+    assert outcome(verdict, "MD303") == ("passed", "without effect: similarity, hessian")
+    known = row(train_error=2.0, cka=0.9, hessian_trace=3.0)
+    assert outcome(judged(known, tree=small_tree()), "MD303") == (
+        "passed", "every metric that the tree asks for is known"
+    )  # fmt: skip
+
+
+def test_facts_that_are_asked_for_and_not_known_are_found():
+    tree = gain_tree(
+        {"add_data": question(1, 5.0, 0.1, 0.4), "enlarge_model": constant(0.2)},
+        features=("cka", "log_data_amount"),
+    )
+    group = row(cka=0.9, test_error=20.0)
+    assert outcome(judged(group, tree=tree), "MD305") == (
+        "found", "not known: log_data_amount (the fact data_amount is not known)"
+    )  # fmt: skip
+    known = replace(group, facts={"data_amount": 1000})
+    assert outcome(judged(known, tree=tree), "MD305") == (
+        "passed", "every fact that the tree asks for is known"
+    )  # fmt: skip
+
+
+def test_an_attempt_that_failed_is_found():
+    failure = GroupFailure(kind="OutOfMemoryError", reason="the memory is full")
+    measured = replace(row(train_error=1.0, cka=0.9), provenance=origin())
+    partly = replace(row(cka=0.9), failure=failure)
+    assert outcome(judged(measured), "MD304") == (
+        "passed", "no attempt to measure the group failed"
+    )  # fmt: skip
+    assert outcome(judged(partly), "MD304") == (
+        "found", "the group was only partly measured: the memory is full"
+    )  # fmt: skip
+    status, message = outcome(judged(replace(measured, failure=failure)), "MD304")
+    assert status == "found"
+    assert message.startswith("the numbers come from an earlier measurement")
+
+
+def test_a_first_answer_from_files_says_so():
+    assert outcome(judged(row(test_error=20.0)), "MD306")[0] == "found"
+    assert outcome(judged(row(test_error=20.0, cka=0.9)), "MD306") == (
+        "passed", "the networks were run"
+    )  # fmt: skip
+    measured = replace(row(test_error=20.0), provenance=origin())
+    assert outcome(judged(measured), "MD306")[0] == "passed"
+    assert outcome(judged(row()), "MD306") == ("not_checked", "nothing was measured")
+
+
+def test_quantities_that_a_metric_could_not_give_are_listed_by_reason():
+    broken = Missing(missing="not finite for 1 of 2 checkpoints")
+    group = row(train_error=1.0, train_loss=broken, test_loss=broken, cka=ONE)
+    assert outcome(judged(group), "MD307") == (
+        "found", "train_loss, test_loss: not finite for 1 of 2 checkpoints"
+    )  # fmt: skip
+    assert outcome(judged(row(train_error=1.0, cka=ONE)), "MD307")[0] == "passed"
+    assert outcome(judged(row()), "MD307") == ("not_checked", "nothing was measured")
+
+
+def test_copies_are_found_where_files_are_known():
+    copies = {"copy.pt": Copy(of="seed-0.pt", sha256="0" * 64)}
+    group = row(train_error=1.0)
+    assert outcome(judged(replace(group, provenance=origin(copies=copies))), "MD401") == (
+        "found", "counted once: copy.pt is identical to seed-0.pt"
+    )  # fmt: skip
+    assert outcome(judged(replace(group, provenance=origin())), "MD401") == (
+        "passed", "2 files with different weights"
+    )  # fmt: skip
+    assert outcome(judged(group), "MD401")[0] == "not_checked"
+
+
+def test_a_long_list_is_cut():
+    notes = tuple(f"note {n}" for n in range(7))
+    group = replace(row(train_error=1.0), provenance=origin(notes=notes))
+    assert outcome(judged(group), "MD402") == (
+        "found", "note 0; note 1; note 2; note 3; note 4; and 2 more"
+    )  # fmt: skip
+    whole = replace(row(train_error=1.0), provenance=origin())
+    assert outcome(judged(whole), "MD402") == ("passed", "there was nothing to choose")
+    assert outcome(judged(row(train_error=1.0)), "MD402")[0] == "not_checked"
+    endless = replace(whole, provenance=origin(notes=("x" * 5000,)))
+    assert len(outcome(judged(endless), "MD402")[1]) == 1000
+
+
+def test_snapshots_that_were_taken_for_seeds_are_found():
+    failure = GroupFailure(kind="SnapshotsError", reason="a.pt and b.pt look like snapshots")
+    measured = replace(row(train_error=1.0), provenance=origin())
+    found = judged(replace(measured, failure=failure))
+    assert outcome(found, "MD403") == ("found", "a.pt and b.pt look like snapshots")
+    assert outcome(found, "MD304")[0] == "found"
+    assert outcome(judged(measured), "MD403")[0] == "passed"
+    assert outcome(judged(row(train_error=1.0)), "MD403")[0] == "not_checked"
+
+
+@pytest.mark.parametrize(
+    ("error", "stderr", "known", "status", "message"),
+    [
+        (20.0, None, 74.9, "found", "test accuracy: measured 80.0 %, the fact says 74.9 %"),
+        (20.0, None, 75.1, "passed", "test accuracy: measured 80.0 %, the fact says 75.1 %"),
+        (20.0, 1.0, 71.1, "passed", "test accuracy: measured 80.0 %, the fact says 71.1 %"),
+        (20.0, 1.0, 90.0, "found", "test accuracy: measured 80.0 %, the fact says 90.0 %"),
+        (20.0, None, None, "not_checked", "the fact test_accuracy is not known"),
+        (None, None, 80.0, "not_checked", "the test error was not measured"),
+    ],
+)
+def test_an_accuracy_far_from_that_of_the_facts_is_found(error, stderr, known, status, message):
+    """Five points and four standard errors are allowed."""
+    facts = {} if known is None else {"test_accuracy": known}
+    numbers = {} if error is None else {"test_error": Measured(value=error, stderr=stderr)}
+    assert outcome(judged(row(facts=facts, cka=0.9, **numbers)), "MD404") == (status, message)

@@ -1,0 +1,67 @@
+"""Checks for the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mdtree.render.checks_text import checks_overview, checks_text
+from mdtree.render.markdown import verdicts_markdown
+from tests.support.checked import checked, judged, row
+from tests.support.reports import HOSTILE
+
+MIXED = checked(
+    "wide",
+    ("MD103", "found", "the network is too small"),
+    ("MD110", "passed", "sure"),
+    ("MD111", "passed", "measured"),
+    ("MD202", "not_checked", "no error bars"),
+    ("MD302", "found", "one checkpoint"),
+).checks
+
+
+def test_findings_have_their_numbers_and_the_rest_its_codes():
+    assert checks_text(MIXED).splitlines() == [
+        "checks:",
+        "  MD103 model_small (error): the network is too small",
+        "  MD302 one_checkpoint (note): one checkpoint",
+        "checked and fine: MD110, MD111",
+        "not checked: MD202",
+    ]
+
+
+def test_nothing_is_said_in_words():
+    assert checks_text(()).splitlines() == [
+        "checks: nothing was found",
+        "checked and fine: none",
+        "not checked: none",
+    ]
+
+
+def test_many_groups_are_counted():
+    verdict = replace(judged(row(cka=0.9)), checks=MIXED)
+    fine = replace(verdict, checks=MIXED[1:2])
+    half = replace(verdict, checks=MIXED[4:])
+    assert checks_overview([verdict, fine, half]).splitlines() == [
+        "checks:",
+        "  MD302 one_checkpoint: 2 of 3 groups",
+        "  MD103 model_small: 1 of 3 groups",
+    ]
+    assert checks_overview([fine]) == "checks: nothing was found"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_messages_steer_no_terminal(name):
+    text = checks_text(checked("x", ("MD402", "found", name)).checks)
+    assert len(text.split("\n")) == 4
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_markdown_has_them_where_they_are_asked_for():
+    verdict = replace(judged(row(cka=0.9)), checks=MIXED)
+    plain = verdicts_markdown([verdict], most=1)
+    assert "**Checks**" not in plain
+    text = verdicts_markdown([verdict], most=1, with_checks=True)
+    assert "- MD103 model_small (error): the network is too small\n" in text
+    assert "- checked and fine: MD110, MD111\n- not checked: MD202\n" in text
