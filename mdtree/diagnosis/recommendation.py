@@ -171,11 +171,7 @@ def next_step(
     missing: Sequence[MissingMeasurement], row: Row, likely: str, expected_gains: Sequence[Gain]
 ) -> str:
     """Return what would decide between the answers."""
-    obtainable = [
-        measurement
-        for measurement in missing
-        if measurement.metric == FACTS or NOT_POSITIVE not in measurement.reason
-    ]
+    obtainable = [measurement for measurement in missing if _is_obtainable(measurement, row)]
     if not obtainable:
         tried = (
             ": try the first two changes in the list of gains" if len(expected_gains) > 1 else ""
@@ -201,6 +197,14 @@ def next_step(
     if flips == "0":
         return f"{how}: this does not change the answer, only how sure it is"
     return f"{how}: this has a {flips} % chance of changing the answer"
+
+
+def _is_obtainable(measurement: MissingMeasurement, row: Row) -> bool:
+    """Return whether something can be done about it: what was measured in vain stays missing."""
+    if measurement.metric == FACTS or measurement.reason.startswith(PAIRS):
+        return True
+    measured = () if row.provenance is None else row.provenance.metrics
+    return NOT_POSITIVE not in measurement.reason and measurement.metric not in measured
 
 
 def _changed(gain: Gain) -> str:

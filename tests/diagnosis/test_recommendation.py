@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mdtree.diagnosis import Gain
-from mdtree.diagnosis.recommendation import advice, gains
+from mdtree.diagnosis.recommendation import advice, gains, next_step
+from mdtree.diagnosis.verdict_record import MissingMeasurement
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES, TASKS
+from mdtree.rows import Missing
 from mdtree.trees import Leaf, RemedyGain
+from tests.support.checked import provenance
 from tests.support.rows import row
 
 BATCH = RemedyGain(low=0.4, high=3.1, fact="batch_size", factor=0.25)
@@ -144,3 +149,21 @@ def test_the_advice_is_the_remedy_of_the_mode_not_the_largest_gain(mode):
     offered = gains(leaf(dict(zip(REMEDIES, (4.0, 3.0, 2.0, 1.0), strict=True))), row())
     own = next(gain for gain in offered if gain.mode == mode)
     assert f" {own.mean} points" in advice(mode, offered)
+
+
+@pytest.mark.parametrize(
+    ("metric", "reason", "measured", "says"),
+    [
+        ("similarity", "cka was not measured", False, "measure similarity"),
+        ("similarity", "the outputs of a are all equal", True, "add seeds to make"),
+        ("similarity", "needs 2 checkpoints, found 1", True, "add a checkpoint of a second seed"),
+        ("facts", "the fact learning_rate is not known", True, "give learning_rate"),
+    ],
+)
+def test_what_was_measured_in_vain_is_not_to_be_measured_again(metric, reason, measured, says):
+    feature = "log_learning_rate" if metric == "facts" else "cka"
+    missing = MissingMeasurement(metric=metric, features=(feature,), reason=reason, flips=0.2)
+    group = row(cka=Missing(missing=reason)) if metric != "facts" else row()
+    if measured:
+        group = replace(group, provenance=provenance(metrics=("error_rate", "similarity")))
+    assert next_step([missing], group, "none", []).startswith(says)
