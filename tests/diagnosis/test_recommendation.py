@@ -12,7 +12,7 @@ from mdtree.diagnosis.verdict_record import MissingMeasurement
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES, TASKS
 from mdtree.rows import Missing
 from mdtree.trees import Leaf, RemedyGain
-from tests.support.checked import provenance
+from tests.support.checked import origin
 from tests.support.rows import row
 
 BATCH = RemedyGain(low=0.4, high=3.1, fact="batch_size", factor=0.25)
@@ -165,5 +165,5 @@ def test_what_was_measured_in_vain_is_not_to_be_measured_again(metric, reason, m
     missing = MissingMeasurement(metric=metric, features=(feature,), reason=reason, flips=0.2)
     group = row(cka=Missing(missing=reason)) if metric != "facts" else row()
     if measured:
-        group = replace(group, provenance=provenance(metrics=("error_rate", "similarity")))
+        group = replace(group, provenance=origin())
     assert next_step([missing], group, "none", []).startswith(says)
