@@ -42,8 +42,9 @@ class FoundPrinter:
         twin = self._settings.setdefault(settings, task.group)
         if twin != task.group and not self._is_twin_told:
             click.echo(
-                f"{printable(twin)} and {printable(task.group)} have the same settings: if they "
-                "differ by seed alone, name their directories one by one, and they are one group",
+                f"{printable(twin)} and {printable(task.group)} have the same settings, as far as "
+                "they were understood: groups that differ by seed alone are one group if their "
+                "directories are named one by one",
                 err=True,
             )
             self._is_twin_told = True

@@ -4,7 +4,7 @@
     error        s = sqrt(s_before^2 + s_after^2)
     Welch        t = d / s, against Student's t with (s_a^2 + s_b^2)^2 / (s_a^4 / (k_a - 1) +
                  s_b^4 / (k_b - 1)) degrees of freedom, if both sides have at least two members
-    normal       z = d / s, otherwise
+    normal       z = d / s, otherwise: the noise of the evaluation, not that between seeds
     Holm         the i-th smallest of m p-values is multiplied by m - i + 1, and is at least as
                  large as the one before it
 
@@ -46,7 +46,7 @@ class Difference:
     test: str | None = None  # welch | normal: where p comes from
     p: float | None = None  # two-sided, if there were no difference
     adjusted: float | None = None  # p after Holm's adjustment for the number of tests
-    is_clear: bool | None = None  # whether `adjusted` is below 0.05
+    is_clear: bool | None = None  # `adjusted` is below 0.05; None: seeds were not compared
     reason: str | None = None  # why there is no p
 
 
@@ -65,10 +65,12 @@ def differences(before: Mapping[str, Value], after: Mapping[str, Value]) -> tupl
         second = after.get(name)
         if isinstance(first, Measured) and isinstance(second, Measured):
             found.append(_difference(name, first, second))
-    tested = [place for place, each in enumerate(found) if each.p is not None]
-    adjusted = holm([found[place].p or 0.0 for place in tested])
-    for place, p in zip(tested, adjusted, strict=True):
-        found[place] = replace(found[place], adjusted=p, is_clear=p < LEVEL)
+    for test in ("welch", "normal"):  # two questions, each adjusted for its own number of tests
+        tested = [place for place, each in enumerate(found) if each.test == test]
+        adjusted = holm([found[place].p or 0.0 for place in tested])
+        for place, p in zip(tested, adjusted, strict=True):
+            is_clear = p < LEVEL if test == "welch" else None
+            found[place] = replace(found[place], adjusted=p, is_clear=is_clear)
     return tuple(found)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from mdtree.failure_modes import AXES, GridAxis
 from mdtree.rows import TARGET, Fact
+from mdtree.rows.training_words import is_same_word
 
 __all__ = ["Attribution", "FactChange", "attribution", "fact_changes"]
 
@@ -57,7 +58,7 @@ def fact_changes(before: Mapping[str, Fact], after: Mapping[str, Fact]) -> tuple
             remedy=_remedy(name, before.get(name), after.get(name)),
         )
         for name in ordered
-        if not _same(before.get(name), after.get(name))
+        if not _same(name, before.get(name), after.get(name))
     ]
     return tuple(replace(each, follows=_cause(each, changed, before, after)) for each in changed)
 
@@ -98,7 +99,9 @@ def _number(value: Fact | None) -> float | None:
         return None
 
 
-def _same(before: Fact | None, after: Fact | None) -> bool:
+def _same(name: str, before: Fact | None, after: Fact | None) -> bool:
+    if isinstance(before, str) and isinstance(after, str):
+        return is_same_word(name, before, after)
     old, new = _number(before), _number(after)
     if old is None or new is None:
         return before == after

@@ -7,6 +7,7 @@ test error after.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ __all__ = ["Promise", "RealGain", "promise_of", "real_gain"]
 
 _ERROR, _ACCURACY = "test_error", "test_accuracy"
 _NEAR = 2.0  # standard errors
+_ANOTHER = 3.0  # a change this many times larger or smaller is another one
+_TEMPERATURE = {"learning_rate": 1.0, "batch_size": -1.0}  # how its logarithm counts these
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,10 @@ def promise_of(
             if verdict.gains
             else "the diagnosis names no gain in points for any change"
         )
-    place, is_near = (None, None) if gain is None else _place(gain, real)
+    if reason is None and gain is not None:
+        reason = _another_size(gain, changes)
+    is_held = gain is not None and reason is None
+    place, is_near = _place(gain, real) if is_held and gain is not None else (None, None)
     return Promise(
         remedy=made.remedy,
         gain=gain,
@@ -97,6 +103,31 @@ def promise_of(
         place=place,
         is_near=is_near,
         reason=reason,
+    )
+
+
+def _another_size(gain: Gain, changes: Sequence[FactChange]) -> str | None:
+    """Say that the change that was made is far smaller or larger than the promised one."""
+    if gain.fact is None or not gain.old or not gain.new:
+        return None
+    signs = _TEMPERATURE if gain.fact in _TEMPERATURE else {gain.fact: 1.0}
+    ratios = [
+        (signs[change.fact], float(change.after) / float(change.before))
+        for change in changes
+        if change.fact in signs and not change.follows
+        if isinstance(change.before, int | float) and isinstance(change.after, int | float)
+        if change.before > 0 and change.after > 0
+    ]
+    if not ratios:
+        return None  # the weights have changed, and the promise is for the width
+    made = sum(sign * math.log(ratio) for sign, ratio in ratios)
+    expected = signs[gain.fact] * math.log(gain.new / gain.old)
+    if abs(made - expected) <= math.log(_ANOTHER):
+        return None
+    size = "smaller" if abs(made) < abs(expected) else "larger"
+    return (
+        f"the change that was made is {size} than the promised one: by a factor of "
+        f"{math.exp(abs(made)):.3g}, and not of {math.exp(abs(expected)):.3g}"
     )
 
 

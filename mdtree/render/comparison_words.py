@@ -170,15 +170,24 @@ def clear_ones(compared: Comparison) -> str:
     """Write which differences stand clear of the noise, and how that was decided."""
     from mdtree.diagnosis import LEVEL
 
-    tested = [each for each in compared.differences if each.p is not None]
-    if not tested:
+    tested = [each for each in compared.differences if each.is_clear is not None]
+    evaluated = [each for each in compared.differences if each.test == "normal"]
+    if not tested and not evaluated:
         return "no difference can be tested"
+    beyond = sum((each.adjusted or 0.0) < LEVEL for each in evaluated)
+    rest = (
+        f"{beyond} of {plural(len(evaluated), 'difference')} without values of several checkpoints "
+        "exceed the noise of the evaluation; whether they exceed that between seeds is not known"
+    )
+    if not tested:
+        return rest
     clear = [each.quantity for each in tested if each.is_clear]
     names = f": {shortened(', '.join(clear), 5 * _LONGEST)}" if clear else ""
     return (
         f"{len(clear)} of {plural(len(tested), 'difference')} "
-        f"{'stands' if len(clear) == 1 else 'stand'} clear of the noise{names} (adjusted p below "
-        f"{LEVEL:g}; Holm's adjustment allows for {plural(len(tested), 'test')} at once)"
+        f"{'stands' if len(clear) == 1 else 'stand'} clear of the noise between seeds{names} "
+        f"(adjusted p below {LEVEL:g}; Holm's adjustment allows for "
+        f"{plural(len(tested), 'test')} at once)" + (f"; {rest}" if evaluated else "")
     )
 
 

@@ -6,9 +6,9 @@ Frameworks write one optimizer in many ways: `AdamW`, `adamw_torch_fused`, `torc
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-__all__ = ["TRAINING_WORDS", "is_adaptive", "is_decaying", "understood"]
+__all__ = ["TRAINING_WORDS", "is_adaptive", "is_decaying", "is_same_word", "understood"]
 
 # each weight has a step of its own size
 _ADAPTIVE = (
@@ -20,10 +20,24 @@ _ADAPTIVE = (
 _PLAIN = ("asgd", "lomo", "momentum", "nesterov", "sgd", "sgdp")
 _CONSTANT = ("constant", "fixed", "none")
 _DECAYING = (
-    *("cosine", "cyclic", "decay", "exp", "exponential", "inverse", "linear", "multistep"),
+    *(
+        "cosine",
+        "cyclic",
+        "decay",
+        "piecewise",
+        "piecewiseconstantdecay",
+        "exp",
+        "exponential",
+        "inverse",
+        "linear",
+        "multistep",
+    ),
     *("onecycle", "onecyclelr", "plateau", "poly", "polynomial", "rsqrt", "step", "steps", "tanh"),
 )
-_EITHER = ("linearlr", "lambdalr", "sequentiallr")  # torch's, that may rise as well as fall
+_OPTIMIZERS = {**dict.fromkeys(_ADAPTIVE, True), **dict.fromkeys(_PLAIN, False)}
+_SCHEDULES = {**dict.fromkeys(_DECAYING, True), **dict.fromkeys(_CONSTANT, False)}
+# what may rise as well as fall, or says what is not
+_EITHER = ("linearlr", "lambdalr", "sequentiallr", "warmuplr", "no", "not", "then")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of a name such as CosineAnnealingLR
 
 
@@ -33,7 +47,7 @@ def is_adaptive(optimizer: str) -> bool | None:
     >>> is_adaptive("adamw_torch_fused"), is_adaptive("torch.optim.SGD"), is_adaptive("mine")
     (True, False, None)
     """
-    return _first(optimizer, _ADAPTIVE, _PLAIN)
+    return _meaning(optimizer, _OPTIMIZERS)
 
 
 def is_decaying(schedule: str) -> bool | None:
@@ -42,18 +56,34 @@ def is_decaying(schedule: str) -> bool | None:
     >>> is_decaying("CosineAnnealingLR"), is_decaying("constant_with_warmup")
     (True, False)
     """
-    return _first(schedule, _DECAYING, _CONSTANT)
+    return _meaning(schedule, _SCHEDULES)
 
 
-def _first(text: str, yes: Iterable[str], no: Iterable[str]) -> bool | None:
-    """Return which of the two kinds of words comes first in a text."""
-    meanings = {**dict.fromkeys(yes, True), **dict.fromkeys(no, False)}
-    for name in re.findall(r"[A-Za-z]+", text):
-        if name.lower() in _EITHER:
-            return None
+def is_same_word(fact: str, one: str, other: str) -> bool:
+    """Return whether two words for a fact mean the same, however they are written.
+
+    >>> is_same_word("optimizer", "adamw_torch", "torch.optim.AdamW")
+    True
+    """
+    meanings = {"optimizer": _OPTIMIZERS, "schedule": _SCHEDULES}.get(fact, {})
+    known = _known(one, meanings)
+    return one == other or (known is not None and known == _known(other, meanings))
+
+
+def _meaning(text: str, meanings: Mapping[str, bool]) -> bool | None:
+    word = _known(text, meanings)
+    return None if word is None else meanings[word]
+
+
+def _known(text: str, meanings: Mapping[str, bool]) -> str | None:
+    """Return the first word of a text that is known."""
+    names: list[str] = re.findall(r"[A-Za-z]+", text)
+    if any(name.lower() in _EITHER for name in names):
+        return None
+    for name in names:
         for word in (name, name.lower().removesuffix("lr"), *_PARTS.findall(name)):
             if word.lower() in meanings:
-                return meanings[word.lower()]
+                return str(word).lower()
     return None
 
 

@@ -67,7 +67,11 @@ def test_the_change_comes_first_then_verdicts_promise_gain_and_quantities(mdtree
     assert table["test_error"].endswith(" clear")
     assert "-22.00 ± 0.82   -26.9   Welch" in table["test_error"]
     assert table["hessian_top"].split()[-3:] == ["normal", "1.00", "1.00"]
-    assert "2 of 3 differences stand clear of the noise: train_error, test_error" in ran.out
+    assert (
+        "2 of 2 differences stand clear of the noise between seeds: train_error, test_error"
+        in ran.out
+    )
+    assert "0 of 1 difference without values of several checkpoints exceed" in ran.out
 
 
 def test_directories_and_two_groups_of_one_file_are_compared(mdtree, file_of, sides):

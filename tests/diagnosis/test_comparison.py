@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -15,6 +16,8 @@ from mdtree.diagnosis import (
     diagnoser_for,
 )
 from mdtree.diagnosis.comparison import compare_pair
+from mdtree.diagnosis.fact_changes import fact_changes
+from mdtree.diagnosis.promise import promise_of
 from mdtree.exceptions import MdtreeError, ProtocolError, RowsError
 from mdtree.rows import GroupFailure, Measured, Missing, Provenance, Row
 from mdtree.trees.gain_model import GainRange
@@ -219,3 +222,30 @@ def test_json_fulfils_its_schema():
     assert "target" not in first["verdict_before"]
     assert second["verdict_before"]["mode"] == "temperature_high"
     assert content["failures"].keys() == {"lost"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ({"learning_rate": 0.001}, {"learning_rate": 0.008}, None),
+        ({"learning_rate": 0.001}, {"learning_rate": 0.02}, None),  # 20 / 8 is below 3
+        ({"learning_rate": 0.001}, {"learning_rate": 0.1}, "larger"),  # 100 / 8
+        ({"learning_rate": 0.001}, {"learning_rate": 0.00102}, "smaller"),
+        ({"batch_size": 800}, {"batch_size": 100}, None),
+        ({"batch_size": 800}, {"batch_size": 8}, "larger"),
+        # twice the rate with a quarter of the batch is eight times the temperature
+        ({"learning_rate": 0.1, "batch_size": 40}, {"learning_rate": 0.2, "batch_size": 10}, None),
+    ],
+)
+def test_a_promise_holds_for_a_change_of_its_size(before, after, why):
+    """Promised is an eighth of the batch: eight times the temperature."""
+    known = pair()
+    gain = replace(known.promise.gain, fact="batch_size", old=96.0, new=12.0)
+    verdict = replace(known.verdict_before, gains=(gain,))
+    promise = promise_of(verdict, fact_changes(before, after), known.real, None)
+    if why is None:
+        assert (promise.place, promise.reason) == ("inside", None)
+    else:
+        assert promise.place is None
+        assert f"{why} than the promised one" in promise.reason
+        assert promise.reason.endswith("and not of 8")

@@ -12,6 +12,10 @@ from mdtree.diagnosis.differences import differences, holm, not_compared
 from mdtree.rows import Measured, Missing, mean_over_members
 
 
+def seeds(*members):
+    return mean_over_members(members, single_stderr=None)
+
+
 def only(before, after):
     (found,) = differences({"test_error": before}, {"test_error": after})
     return found
@@ -104,16 +108,30 @@ def test_holm_multiplies_the_smallest_by_all_and_never_falls():
 
 
 def test_a_difference_is_clear_after_the_adjustment_alone():
-    """Three differences of 2.2 standard errors: p = 0.028 each, 0.083 together."""
-    side = {name: Measured(value=0.0, stderr=1.0) for name in "abc"}
-    other = {name: Measured(value=2.2 * math.sqrt(2), stderr=1.0) for name in "abc"}
-    p = 2 * NormalDist().cdf(-2.2)
-    for found in differences(side, other):
-        assert found.p == pytest.approx(p)
-        assert found.adjusted == pytest.approx(3 * p)
-        assert not found.is_clear
+    """Three equal differences: p is below 0.05 for each, and above it for all of them."""
+    members = (-1.0, 0.0, 1.0, 2.0)  # p = 0.028
+    side = {name: seeds(*members) for name in "abc"}
+    other = {name: seeds(*(number + 2.6 for number in members)) for name in "abc"}
+    found = differences(side, other)
+    assert found[0].p < 0.05 < 3 * found[0].p
+    for each in found:
+        assert each.adjusted == pytest.approx(3 * each.p)
+        assert each.is_clear is False
     (alone,) = differences({"a": side["a"]}, {"a": other["a"]})
     assert alone.is_clear
+
+
+def test_without_values_of_checkpoints_nothing_is_clear_of_the_noise_between_seeds():
+    """Three differences of 2.2 standard errors: p = 0.028 each, 0.083 together."""
+    side = {name: Measured(value=0.0, stderr=1.0) for name in "abc"} | {"d": seeds(0.0, 1.0)}
+    other = {name: Measured(value=2.2 * math.sqrt(2), stderr=1.0) for name in "abc"}
+    *evaluated, seeded = differences(side, other | {"d": seeds(10.0, 11.0)})
+    for found in evaluated:
+        assert found.p == pytest.approx(2 * NormalDist().cdf(-2.2))
+        assert found.adjusted == pytest.approx(3 * found.p)
+        assert found.is_clear is None
+    assert seeded.adjusted == pytest.approx(seeded.p)  # a question of its own
+    assert seeded.is_clear
 
 
 def test_an_untested_quantity_does_not_count_in_the_adjustment():

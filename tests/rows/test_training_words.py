@@ -8,7 +8,7 @@ from transformers import SchedulerType
 from transformers.training_args import OptimizerNames
 
 from mdtree.rows import TEXT_FACTS
-from mdtree.rows.training_words import TRAINING_WORDS, is_adaptive, is_decaying
+from mdtree.rows.training_words import TRAINING_WORDS, is_adaptive, is_decaying, is_same_word
 
 OPTIMIZERS = {
     name: cls
@@ -68,10 +68,30 @@ def test_schedulers_of_torch_that_end_low_are_known(name):
         ("LinearLR", None),  # of torch, it is a warm-up as often
         ("torch.optim.lr_scheduler.SequentialLR", None),
         ("linear", True),  # of the Trainer
+        ("no_decay", None),
+        ("PiecewiseConstantDecay", True),  # Keras; it falls in steps
+        ("constant_then_cosine", None),
     ],
 )
 def test_names_of_classes_are_read_by_their_parts(word, meaning):
     assert is_decaying(word) is meaning
+
+
+@pytest.mark.parametrize(
+    ("fact", "one", "other", "same"),
+    [
+        ("optimizer", "adamw_torch_fused", "torch.optim.AdamW", True),
+        ("optimizer", "sgd", "torch.optim.SGD", True),
+        ("optimizer", "adam", "adamw", False),
+        ("schedule", "cosine", "CosineAnnealingLR", True),
+        ("schedule", "StepLR", "step", True),
+        ("schedule", "mine", "mine", True),
+        ("schedule", "mine", "yours", False),
+        ("zoo", "sgd", "SGD", False),
+    ],
+)
+def test_a_word_may_be_written_in_many_ways(fact, one, other, same):
+    assert is_same_word(fact, one, other) is same
 
 
 def test_a_fused_optimizer_is_the_one_that_it_fuses():
