@@ -38,6 +38,8 @@ class FoundPrinter:
         self._shown += 1
         if self._shown <= _WHOLE:
             click.echo(_table(task), err=True)
+        elif self._shown == _WHOLE + 1:
+            click.echo("what was found for other groups: --group NAME shows it", err=True)
         settings = frozenset(task.facts.items())
         twin = self._settings.setdefault(settings, task.group)
         if twin != task.group and not self._is_twin_told:

@@ -19,6 +19,8 @@ from mdtree.trees import SavedTree
 
 __all__ = ["Compared", "Comparison", "compare_groups", "compare_pair"]
 
+# facts that are chosen for a training
+_OF_TRAINING = ("learning_rate", "batch_size", "optimizer", "schedule", "weight_decay")
 _FEW = 2  # checkpoints, of which a standard error has a single degree of freedom
 _LONGEST_LIST = 300  # characters
 
@@ -191,6 +193,9 @@ def _notes(before: Row, after: Row) -> Sequence[str]:
             f"two checkpoints {few}: their spread is itself rough, so that Welch's test lets few "
             "differences stand clear; a third seed helps"
         )
+    unknown = [name for name in _OF_TRAINING if (name in before.facts) != (name in after.facts)]
+    if unknown:
+        notes.append(f"known on one side only, so it may have changed, too: {', '.join(unknown)}")
     one, other = before.provenance, after.provenance
     if one is not None and other is not None:
         shared = {*one.weights.values()} & {*other.weights.values()}

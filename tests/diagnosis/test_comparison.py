@@ -249,3 +249,11 @@ def test_a_promise_holds_for_a_change_of_its_size(before, after, why):
         assert promise.place is None
         assert f"{why} than the promised one" in promise.reason
         assert promise.reason.endswith("and not of 8")
+
+
+def test_what_only_one_side_knows_may_have_changed_too():
+    rows = [side(40.0, {"learning_rate": 0.001}), side(30.0, {"optimizer": "sgd"})]
+    found = compare_pair(*rows, judge(raise_temperature=0.25))
+    note = "known on one side only, so it may have changed, too: learning_rate, optimizer"
+    assert note in found.notes
+    assert not any("one side only" in each for each in pair().notes)

@@ -145,6 +145,17 @@ def test_runs_with_the_same_settings_may_be_seeds_of_one_training(mdtree, tmp_pa
     assert "c have the same settings" not in ran.err
 
 
+def test_what_was_found_is_listed_for_three_groups_and_the_rest_is_told(mdtree, tmp_path):
+    for number in range(5):
+        save(tmp_path / "out" / f"g{number}" / "model.pt", number)
+        (tmp_path / "out" / f"g{number}" / "args.json").write_text(f'{{"lr": 0.{number + 1}}}')
+    ran = mdtree("diagnose", tmp_path / "out")
+    assert ran.err.count("found for g") == 3
+    assert ran.err.count("what was found for other groups: --group NAME shows it") == 1
+    one = mdtree("diagnose", tmp_path / "out", "--group", "g4")
+    assert "found for g4" in one.err
+
+
 def test_python_says_the_same_as_the_command(mdtree, run):
     (verdict,) = diagnose(run)
     (printed,) = json.loads(mdtree("diagnose", run, "--json").out)["verdicts"]
