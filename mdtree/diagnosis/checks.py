@@ -40,40 +40,30 @@ class CheckResult:
     message: str  # what was found or what is fine, with its numbers, or why it was not checked
 
 
-_OTHER_ANSWER = "the verdict is sure, and it is another one"
+# verdict -> its code; `none` has none: it is what passes
+MODE_CODES: dict[str, str] = {
+    "temperature_low": "MD101",
+    "temperature_high": "MD102",
+    "model_small": "MD103",
+    "data_small": "MD104",
+    "unsure": "MD110",
+}
 
 _LIST = (
     # the verdict
-    Check(
-        code="MD101",
-        name="temperature_low",
-        severity="error",
-        meaning=FAILURE_MODES["temperature_low"],
-        fine=_OTHER_ANSWER,
+    *(
+        Check(
+            code=code,
+            name=mode,
+            severity="error",
+            meaning=FAILURE_MODES[mode],
+            fine="the verdict is sure, and it is another one",
+        )
+        for mode, code in MODE_CODES.items()
+        if mode in FAILURE_MODES
     ),
     Check(
-        code="MD102",
-        name="temperature_high",
-        severity="error",
-        meaning=FAILURE_MODES["temperature_high"],
-        fine=_OTHER_ANSWER,
-    ),
-    Check(
-        code="MD103",
-        name="model_small",
-        severity="error",
-        meaning=FAILURE_MODES["model_small"],
-        fine=_OTHER_ANSWER,
-    ),
-    Check(
-        code="MD104",
-        name="data_small",
-        severity="error",
-        meaning=FAILURE_MODES["data_small"],
-        fine=_OTHER_ANSWER,
-    ),
-    Check(
-        code="MD110",
+        code=MODE_CODES["unsure"],
         name="unsure",
         severity="warning",
         meaning="no answer is sure enough to be the verdict",
@@ -219,8 +209,3 @@ _LIST = (
 
 # code -> the check
 CHECKS: dict[str, Check] = {check.code: check for check in _LIST}
-
-# verdict -> its code; `none` has none: it is what passes
-MODE_CODES: dict[str, str] = {
-    check.name: check.code for check in _LIST if check.name in (*FAILURE_MODES, "unsure")
-}

@@ -136,7 +136,7 @@ def compare_pair(before: Row, after: Row, diagnoser: Diagnoser | str) -> Compari
         real=real,
         differences=found,
         missing=not_compared(before.quantities, after.quantities),
-        notes=tuple(_notes(before, after)),
+        notes=tuple(_notes(before, after, changes)),
     )
 
 
@@ -174,7 +174,7 @@ def _listed(row: Row) -> str:
     return shortened(", ".join(sorted(_measured(row))), _LONGEST_LIST)
 
 
-def _notes(before: Row, after: Row) -> Sequence[str]:
+def _notes(before: Row, after: Row, changes: Sequence[FactChange]) -> Sequence[str]:
     """Say what makes differences mean less than they seem to."""
     sides = {"before": before, "after": after}
     diverged = [side for side, row in sides.items() if is_diverged(row)]
@@ -193,9 +193,10 @@ def _notes(before: Row, after: Row) -> Sequence[str]:
             f"two checkpoints {few}: their spread is itself rough, so that Welch's test lets few "
             "differences stand clear; a third seed helps"
         )
-    unknown = [name for name in _OF_TRAINING if (name in before.facts) != (name in after.facts)]
+    one_sided = {change.fact for change in changes if not change.is_known}
+    unknown = ", ".join(name for name in _OF_TRAINING if name in one_sided)
     if unknown:
-        notes.append(f"known on one side only, so it may have changed, too: {', '.join(unknown)}")
+        notes.append(f"known on one side only, so it may have changed, too: {unknown}")
     one, other = before.provenance, after.provenance
     if one is not None and other is not None:
         shared = {*one.weights.values()} & {*other.weights.values()}

@@ -85,11 +85,11 @@ class Diagnoser:
 
     def _verdict(self, row: Row) -> tuple[Verdict, Sequence[Remark]]:
         """Return the verdict without its checks, and the remarks on it."""
-        remarks = remarks_on(self.saved, row)
         if is_diverged(row):
             return diverged_verdict(row, self._basis(row, ()), self._confidence), ()
         target = target_of(row)
         if target is not None and target.is_reached:
+            remarks = remarks_on(self.saved, row)
             basis = self._basis(row, remarks)
             return reached_verdict(row, target, basis, self._confidence), remarks
         line = self.line(row)
