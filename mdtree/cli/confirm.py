@@ -98,7 +98,7 @@ __all__ = ["command"]
 @click.option("--dry-run", is_flag=True, help="Show what would be trained and what it would cost.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def command(  # noqa: PLR0913 - one for each option
+def command(
     ctx: click.Context,
     /,
     directory: Path,

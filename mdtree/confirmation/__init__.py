@@ -2,6 +2,7 @@
 
 from mdtree.confirmation.plan import ConfirmationPlan, PlannedChange, plan_changes
 from mdtree.confirmation.result import (
+    Change,
     Confirmation,
     Confirmed,
     confirmation_schema,
@@ -12,6 +13,7 @@ from mdtree.confirmation.run import confirm, dry_run
 from mdtree.confirmation.settings import ConfirmationSettings
 
 __all__ = [
+    "Change",
     "Confirmation",
     "ConfirmationPlan",
     "ConfirmationSettings",

@@ -18,8 +18,7 @@ from mdtree.confirmation.settings import ConfirmationSettings
 from mdtree.diagnosis import Diagnoser
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
-from mdtree.labelling import label_rows
-from mdtree.messages import plural
+from mdtree.labelling import label_rows, number_of
 from mdtree.rows import Row, open_rows, read_rows, write_rows
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import shipped_trees
@@ -29,6 +28,7 @@ __all__ = ["Lesson", "label_of", "teach"]
 
 _NAME = "labelled.jsonl"
 _OWN = ("zoo", "test_accuracy")  # facts without which a pair is compared: what is measured decides
+_GAIN = "confirmed_gain"  # points: of several changes of a group, the one that gains most counts
 _LEAST = 4  # rows that `mdtree adapt` needs
 
 
@@ -110,15 +110,24 @@ def _labelled(
     settings: ConfirmationSettings, path: Path, confirmed: Sequence[Confirmed]
 ) -> list[Row]:
     """Return the rows of earlier calls and of this one, each group once."""
+    if not confirmed and not path.exists():
+        return []
     pairs = {row.key: row for row in open_rows(settings.place / "rows.jsonl")}
     known = {row.key: row for row in read_rows(path)} if path.exists() else {}
     for each in confirmed:
         key = (each.change.before, settings.protocol)
-        known.pop(key, None)
-        if each.change.label is not None:
-            row = pairs[key]
-            facts = {**row.facts, "zoo": f"confirm {row.group}"[:200], "label": each.change.label}
-            known[key] = replace(row, facts=facts, details=None)
+        mode, gain = REMEDIES[each.change.remedy], each.comparison.real.points
+        earlier = known.get(key)
+        if earlier is not None and earlier.facts.get("label") == mode:
+            del known[key]  # the same change, tried again
+            earlier = None
+        if each.change.label is None or gain is None:
+            continue
+        if earlier is not None and (number_of(earlier, _GAIN) or 0.0) >= gain:
+            continue  # another change gained more
+        row = pairs[key]
+        learnt = {"zoo": f"confirm {row.group}"[:200], "label": mode, _GAIN: round(gain, 6)}
+        known[key] = replace(row, facts={**row.facts, **learnt}, details=None)
     return list(known.values())
 
 

@@ -63,7 +63,9 @@ class ConfirmationSettings:
         """The folder for the changed networks and the rows."""
         if self.out is not None:
             return self.out
-        home = Path(os.path.abspath(self.directory))  # noqa: PTH100 - links stay
+        home = self.directory
+        if home.name in ("", ".."):  # as in `mdtree confirm .`
+            home = Path(os.path.abspath(home))  # noqa: PTH100 - links stay
         place = home.with_name(f"{home.name}-confirm")
         return own(place, home.parent, advice="name another folder with --out")
 
