@@ -1,4 +1,4 @@
-"""The Python interface: `mdtree.measure`, `fit`, `diagnose`, `compare`, `confirm`, `weights` and `plot`.
+"""The Python interface: `mdtree.measure`, `fit`, `diagnose`, `compare`, `confirm` and others.
 
 They do what the commands of the same names do, and return values instead of printing them.
 """

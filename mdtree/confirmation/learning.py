@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mdtree.adaptation import adapt
+from mdtree.adaptation import adapt, learnable
 from mdtree.confirmation.result import Confirmed
 from mdtree.confirmation.settings import ConfirmationSettings
 from mdtree.diagnosis import Diagnoser
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
 from mdtree.labelling import label_rows, number_of
-from mdtree.rows import Row, open_rows, read_rows, write_rows
+from mdtree.rows import Fact, Row, open_rows, read_rows, write_rows
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import shipped_trees
 from mdtree.trees.fit import fit_tree
@@ -81,6 +81,13 @@ def teach(
             lesson, why_not=f"no tree for protocol {settings.protocol} has a posterior to adapt"
         )
     name, saved = prior
+    if taught and not any(learnable(taught, saved)):
+        return replace(
+            lesson,
+            why_not=f"{name} learns only from groups of which all was measured that it asks for: "
+            f"measure all metrics of {settings.directory} with `mdtree measure`, and run the same "
+            "command again",
+        )
     try:
         command = _tried(taught, name, saved, path, settings.place / "adapted.json")
     except MdtreeError as error:
@@ -126,7 +133,7 @@ def _labelled(
         if earlier is not None and (number_of(earlier, _GAIN) or 0.0) >= gain:
             continue  # another change gained more
         row = pairs[key]
-        learnt = {"zoo": f"confirm {row.group}"[:200], "label": mode, _GAIN: round(gain, 6)}
+        learnt: dict[str, Fact] = {"zoo": f"confirm {row.group}"[:200], "label": mode, _GAIN: round(gain, 6)}
         known[key] = replace(row, facts={**row.facts, **learnt}, details=None)
     return list(known.values())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mdtree.confirmation.source import TrainingSource, training_source
 from mdtree.diagnosis import Diagnoser, diagnoser_for
-from mdtree.exceptions import MdtreeError, RowsError
+from mdtree.exceptions import MdtreeError, OutputError, RowsError
 from mdtree.executors import HERE, ExecutorConfig
 from mdtree.measurement import Request, check_metrics, make_request
 from mdtree.messages import nearest
@@ -56,6 +56,12 @@ class ConfirmationSettings:
             raise MdtreeError(
                 f"{self.directory} is not a directory of this machine: name the directory in which "
                 "the networks were trained (`mdtree zoo train`), as more of them are to be trained"
+            )
+
+        if self.out is not None and _is_inside(self.out, self.directory):
+            raise OutputError(
+                f"{self.out} is inside {self.directory}, whose groups it would join: name a folder "
+                "outside with --out"
             )
 
     @property
@@ -113,3 +119,7 @@ class ConfirmationSettings:
             trust=self.trust,
             groups=groups,
         )
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
