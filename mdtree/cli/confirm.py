@@ -241,7 +241,7 @@ def _print_lesson(found: Confirmation) -> None:
         rows = plural(found.labels, "group")
         click.echo(f"{rows} with a label, for `mdtree adapt`: {printable(found.labelled)}")
     if found.learn is not None:
-        click.echo(f"to teach a tree: {printable(found.learn)}")
+        click.echo(f"to teach {printable(found.tree or 'a tree')}: {printable(found.learn)}")
     if found.why_not is not None:
         start = "note" if found.learn is not None else "nothing to teach a tree yet"
         click.echo(f"{start}: {paragraph(found.why_not)}")

@@ -38,6 +38,7 @@ class Lesson:
 
     path: str | None = None
     labels: int = 0
+    tree: str | None = None  # that would learn
     command: str | None = None
     why_not: str | None = None  # why there is no command, or one without an evaluation
 
@@ -81,6 +82,7 @@ def teach(
             lesson, why_not=f"no tree for protocol {settings.protocol} has a posterior to adapt"
         )
     name, saved = prior
+    lesson = replace(lesson, tree=name)
     if taught and not any(learnable(taught, saved)):
         return replace(
             lesson,
@@ -133,7 +135,11 @@ def _labelled(
         if earlier is not None and (number_of(earlier, _GAIN) or 0.0) >= gain:
             continue  # another change gained more
         row = pairs[key]
-        learnt: dict[str, Fact] = {"zoo": f"confirm {row.group}"[:200], "label": mode, _GAIN: round(gain, 6)}
+        learnt: dict[str, Fact] = {
+            "zoo": f"confirm {row.group}"[:200],
+            "label": mode,
+            _GAIN: round(gain, 6),
+        }
         known[key] = replace(row, facts={**row.facts, **learnt}, details=None)
     return list(known.values())
 

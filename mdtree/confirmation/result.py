@@ -62,6 +62,7 @@ class Confirmation:
     rows: str = ""  # the file with the groups before and after
     labelled: str | None = None  # the file with rows that teach a tree
     labels: int = 0  # rows in it
+    tree: str | None = None  # the tree that would learn from them
     learn: str | None = None  # the command that teaches them
     why_not: str | None = None  # why there is no such command, or no evaluation
 
@@ -88,6 +89,7 @@ class _Printed:
     rows: str
     labelled: str | None
     labels: int
+    tree: str | None
     learn: str | None
     why_not: str | None
 
@@ -118,6 +120,7 @@ def confirmation_to_plain_data(found: Confirmation) -> dict[str, Any]:
         "rows": found.rows,
         "labelled": found.labelled,
         "labels": found.labels,
+        "tree": found.tree,
         "learn": found.learn,
         "why_not": found.why_not,
     }

@@ -78,6 +78,7 @@ def confirm(plan: ConfirmationPlan, *, progress: Progress | None = None) -> Conf
         rows=str(settings.place / _ROWS),
         labelled=lesson.path,
         labels=lesson.labels,
+        tree=lesson.tree,
         learn=lesson.command,
         why_not=lesson.why_not,
     )

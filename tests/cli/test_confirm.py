@@ -116,8 +116,9 @@ def measure_more(folder):
 def test_a_label_without_what_trees_ask_for_teaches_nothing_yet(confirm):
     content = json.loads(confirm("--json").out)
     assert (content["labels"], content["learn"]) == (1, None)
-    assert "digits-standard-1 learns only from groups of which all was measured" in (
-        content["why_not"]
+    assert (
+        "digits-standard-1 learns only from groups of which all was measured"
+        in (content["why_not"])
     )
 
 
@@ -231,9 +232,9 @@ def test_training_that_diverges_is_a_result(confirm, folder):
     assert "gained:   not known: test_error was not measured after" in ran.out
     assert "2 networks trained, 0 already there, 2 diverged" in ran.out
     assert "nothing to teach a tree yet" in ran.out
-    assert "0 networks trained, 2 already there, 2 diverged" in confirm(
-        tree=advising(factor=1e12)
-    ).out
+    assert (
+        "0 networks trained, 2 already there, 2 diverged" in confirm(tree=advising(factor=1e12)).out
+    )
     (change,) = json.loads(confirm("--json", tree=advising(factor=1e12)).out)["changes"]
     assert change["diverged"] == [f"{change['after']}/seed-{seed}" for seed in (0, 1)]
     assert rows_of(folder / "zoo-confirm/rows.jsonl")[change["after"]].failure is not None
@@ -401,7 +402,9 @@ def test_a_directory_with_a_recipe_is_trained_as_its_facts_say(mdtree, confirm, 
     )
     assert "note: the networks before were not trained by `mdtree zoo train`" in ran.out
     assert "raise_temperature +20.0" in ran.out
-    zoo = yaml.safe_load((folder / "zoo-confirm" / f"{COLD}_learning_rate-0.08/zoo.yaml").read_text())
+    zoo = yaml.safe_load(
+        (folder / "zoo-confirm" / f"{COLD}_learning_rate-0.08/zoo.yaml").read_text()
+    )
     assert zoo["training"]["epochs"] == 4
     assert zoo["facts"]["epochs"] == 4
 
