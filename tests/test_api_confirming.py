@@ -19,6 +19,7 @@ def test_it_returns_what_the_command_prints(mdtree, tmp_path):
     ((each,), (change,)) = found, found.changes
     assert (each.before, each.after) == (COLD, WARM)
     assert (change.trained, change.already) == (0, 2)  # it is in the zoo
+    assert found[:1].changes == found.changes
     assert (found.failures, found.skipped, found.left) == ({}, {}, {})
     assert WARM in found.to_markdown()
     content = json.loads(json.dumps(confirmation_to_plain_data(found.found)))

@@ -101,7 +101,8 @@ def learnable(
 def _complete(prior: SavedTree, matrix: Floats) -> NDArray[np.bool_]:
     columns = {feature: column for column, feature in enumerate(prior.features)}
     shapes = [binned.shape for _, binned in prior.components]
-    return np.any([complete_rows(shape, matrix, columns) for shape in shapes], axis=0)
+    complete = [complete_rows(shape, matrix, columns) for shape in shapes]
+    return np.asarray(np.any(complete, axis=0))
 
 
 def _check(rows: Sequence[Row], prior: SavedTree, name: str) -> None:

@@ -22,6 +22,7 @@ def confirm(
     seeds: int = 2,
     minutes: float | None = None,
     out: str | Path | None = None,
+    rows: str | Path | None = None,
     recipe: str | Path | Recipe | None = None,
     metrics: Iterable[str] = ("error_rate",),
     tree: SavedTree | str | Path | None = None,
@@ -45,6 +46,7 @@ def confirm(
         seeds: networks to train with the change.
         minutes: the time for training; what does not fit into it is `left`.
         out: the folder for the changed networks and the rows; without it, `DIRECTORY-confirm`.
+        rows: the measurements; without them, `rows.jsonl` in the directory.
         recipe: a recipe with `training`; without it, `zoo.yaml` or `mdtree.yaml` in the directory.
         metrics: what is measured of the changed networks.
         tree: the tree of the verdicts, as in `diagnose`, and so is `confidence`.
@@ -71,6 +73,7 @@ def confirm(
     settings = ConfirmationSettings(
         directory=Path(directory),
         out=None if out is None else Path(out),
+        rows_path=None if rows is None else Path(rows),
         groups=(groups,) if isinstance(groups, str) else tuple(groups),
         remedy=remedy,
         seeds=seeds,

@@ -88,7 +88,10 @@ class Confirmations(Comparisons):
     skipped: dict[str, str]  # group -> why its verdict advises no change
     left: dict[str, str]  # group -> what the budget left
 
-    def __init__(self, found: Confirmation) -> None:
+    def __init__(self, found: Confirmation | Iterable[Comparison]) -> None:
+        if isinstance(found, Iterable):  # a part of such a list, which gets the rest from it
+            super().__init__(found)
+            return
         super().__init__(found.compared)
         self.found = found
         self.failures = dict(found.failures)

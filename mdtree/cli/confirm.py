@@ -16,6 +16,7 @@ from mdtree.cli.progress_bar import Bar
 from mdtree.cli.stop_signals import resumable
 from mdtree.failure_modes import CONFIDENCE, REMEDIES
 from mdtree.render.durations import duration, estimated_duration
+from mdtree.render.formatting import points
 from mdtree.render.terminal import paragraph, plural, printable, table
 from mdtree.rows import DEFAULT_PROTOCOL
 
@@ -52,6 +53,12 @@ __all__ = ["command"]
     "--out",
     type=click.Path(path_type=Path),
     help="Folder for the changed networks and the rows.  [default: DIRECTORY-confirm]",
+)
+@click.option(
+    "--rows",
+    "rows_path",
+    type=click.Path(path_type=Path),
+    help="The measurements.  [default: rows.jsonl in the directory]",
 )
 @click.option(
     "--recipe",
@@ -108,6 +115,7 @@ def command(
     seeds: int,
     minutes: float | None,
     out: Path | None,
+    rows_path: Path | None,
     recipe: Path | None,
     metrics: tuple[str, ...],
     tree_name: str | None,
@@ -143,6 +151,7 @@ def command(
     settings = confirmation.ConfirmationSettings(
         directory=directory,
         out=out,
+        rows_path=rows_path,
         groups=groups,
         remedy=remedy,
         seeds=seeds,
@@ -185,18 +194,28 @@ def _print_plan(
     if as_json:
         click.echo(json.dumps(content))
         return
-    header = ["group", "verdict", "change", "to train", "steps", "items", "time on one worker"]
+    header = [
+        "group",
+        "verdict",
+        "change",
+        "promised",
+        "to train",
+        "steps",
+        "items",
+        "time on one worker",
+    ]
     rows = [
         [
             each["before"],
             each["verdict"],
             f"{each['fact']} {each['old']:.10g} -> {each['new']:.10g}",
+            "" if planned.promised is None else points(planned.promised),
             f"{each['to_train']} of {each['members']}",
             f"{each['steps']:,}",
             f"{each['items']:,}",
             duration(each["seconds"]) if each["to_train"] else "",
         ]
-        for each in content["groups"]
+        for each, planned in zip(content["groups"], plan.changes, strict=True)
     ]
     click.echo(table(header, rows))
     for each in content["groups"]:

@@ -124,7 +124,8 @@ def _labelled(
     pairs = {row.key: row for row in open_rows(settings.place / "rows.jsonl")}
     known = {row.key: row for row in read_rows(path)} if path.exists() else {}
     for each in confirmed:
-        key = (each.change.before, settings.protocol)
+        group = _name(settings, each.change.before)
+        key = (group, settings.protocol)
         mode, gain = REMEDIES[each.change.remedy], each.comparison.real.points
         earlier = known.get(key)
         if earlier is not None and earlier.facts.get("label") == mode:
@@ -134,14 +135,15 @@ def _labelled(
             continue
         if earlier is not None and (number_of(earlier, _GAIN) or 0.0) >= gain:
             continue  # another change gained more
-        row = pairs[key]
-        learnt: dict[str, Fact] = {
-            "zoo": f"confirm {row.group}"[:200],
-            "label": mode,
-            _GAIN: round(gain, 6),
-        }
-        known[key] = replace(row, facts={**row.facts, **learnt}, details=None)
+        row = pairs[each.change.before, settings.protocol]
+        learnt: dict[str, Fact] = {"zoo": group[:200], "label": mode, _GAIN: round(gain, 6)}
+        known[key] = replace(row, group=group, facts={**row.facts, **learnt}, details=None)
     return list(known.values())
+
+
+def _name(settings: ConfirmationSettings, group: str) -> str:
+    """Return a name that tells groups of several directories apart, where files are joined."""
+    return f"{settings.directory.resolve().name}/{group}"
 
 
 def _prior(diagnoser: Diagnoser, protocol: str) -> tuple[str, SavedTree] | None:

@@ -19,6 +19,7 @@ from mdtree.confirmation.source import TrainedPoint, TrainingSource, point_of
 from mdtree.diagnosis import (
     AdvisedChange,
     Diagnoser,
+    Gain,
     NothingAdvisedError,
     Verdict,
     advised_changes,
@@ -45,6 +46,12 @@ class PlannedChange:
     members: tuple[ZooMember, ...]
     zoo: Zoo | None = None  # to train in `root`; None: the group is in the directory already
     notes: tuple[str, ...] = ()
+
+    @property
+    def promised(self) -> Gain | None:
+        """The gain that the diagnosis expects from the remedy."""
+        gains = self.verdict.gains
+        return next((gain for gain in gains if gain.remedy == self.change.remedy), None)
 
     @property
     def todo(self) -> tuple[ZooMember, ...]:

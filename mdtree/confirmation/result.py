@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from mdtree.confirmation.plan import ConfirmationPlan
+from mdtree.confirmation.plan import ConfirmationPlan, PlannedChange
 from mdtree.diagnosis import Compared, Comparison, comparisons_to_plain_data
 from mdtree.rows.schema import json_schema
 from mdtree.zoo import Price, total
@@ -140,6 +140,7 @@ def plan_to_plain_data(plan: ConfirmationPlan, prices: Sequence[Price]) -> dict[
                 "fact": planned.change.fact,
                 "old": planned.change.old,
                 "new": planned.change.new,
+                "promised": _promised(planned),
                 "folder": str(planned.root),
                 "members": len(planned.members),
                 "to_train": len(own := _of(prices, planned.root, planned.group)),
@@ -156,6 +157,12 @@ def plan_to_plain_data(plan: ConfirmationPlan, prices: Sequence[Price]) -> dict[
         "failures": dict(plan.failures),
         "total": {"seconds": whole.seconds, "low": whole.low, "high": whole.high},
     }
+
+
+def _promised(planned: PlannedChange) -> dict[str, float | None] | None:
+    """Return the gain that the diagnosis expects, if it expects one."""
+    gain = planned.promised
+    return None if gain is None else {"mean": gain.mean, "low": gain.low, "high": gain.high}
 
 
 def _of(prices: Sequence[Price], root: Path, group: str) -> list[Price]:

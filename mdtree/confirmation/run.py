@@ -220,7 +220,7 @@ def _after(settings: ConfirmationSettings, planned: PlannedChange, trained: _Tra
         )
     is_own = planned.zoo is not None
     if not is_own:
-        known = _row_in(settings.directory / _ROWS, planned.group, settings.protocol)
+        known = _row_in(settings.rows_of_directory, planned.group, settings.protocol)
         if known is not None and isinstance(known.quantities.get("test_error"), Measured):
             return known
     return _measured(settings, planned.root, planned.group, is_own=is_own)
@@ -228,7 +228,7 @@ def _after(settings: ConfirmationSettings, planned: PlannedChange, trained: _Tra
 
 def _measured(settings: ConfirmationSettings, root: Path, group: str, *, is_own: bool) -> Row:
     """Measure one group on the way that `mdtree measure` takes."""
-    out = settings.place / _ROWS if is_own else settings.directory / _ROWS
+    out = settings.place / _ROWS if is_own else settings.rows_of_directory
     request = settings.request(root, (group,), is_own=is_own)
     summary = measure(request, out=out)
     if group in summary.failed:

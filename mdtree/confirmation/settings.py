@@ -14,7 +14,7 @@ from mdtree.executors import HERE, ExecutorConfig
 from mdtree.measurement import Request, check_metrics, make_request
 from mdtree.messages import nearest
 from mdtree.recipes import Recipe
-from mdtree.rows import DEFAULT_PROTOCOL, Row, check_protocol, is_address, load_rows
+from mdtree.rows import DEFAULT_PROTOCOL, Row, check_protocol, is_address, load_rows, measured_file
 from mdtree.rows.atomic import own
 from mdtree.runtime.device import pick_device
 from mdtree.trees import SavedTree
@@ -30,6 +30,7 @@ class ConfirmationSettings:
 
     directory: Path
     out: Path | None = None  # None: DIRECTORY-confirm, beside it
+    rows_path: Path | None = None  # None: rows.jsonl in the directory
     groups: tuple[str, ...] = ()  # none: all
     remedy: str | None = None  # None: that of the verdict
     seeds: int = 2
@@ -76,6 +77,11 @@ class ConfirmationSettings:
         return own(place, home.parent, advice="name another folder with --out")
 
     @property
+    def rows_of_directory(self) -> Path:
+        """The file of rows of the directory."""
+        return self.rows_path or measured_file(self.directory)
+
+    @property
     def device_name(self) -> str:
         """The device, as torch names it."""
         return pick_device(self.device)
@@ -90,7 +96,8 @@ class ConfirmationSettings:
         Raises:
             RowsError: Nothing was measured, or there is no such group.
         """
-        rows = load_rows(self.directory, protocol=self.protocol, failed=True)
+        known = self.rows_path or self.directory
+        rows = load_rows(known, protocol=self.protocol, failed=True)
         names = [row.group for row in rows]
         for name in self.groups:
             if name not in names:

@@ -10,10 +10,12 @@ from dataclasses import replace
 import jsonschema
 import pytest
 import yaml
+from filelock import FileLock
 
 from mdtree.confirmation import confirmation_schema
 from mdtree.diagnosis import NothingAdvisedError, comparison_schema
 from mdtree.rows import Measured, read_rows, write_rows
+from mdtree.zoo import member
 from tests.support.confirming import (
     COLD,
     WARM,
@@ -162,7 +164,8 @@ def test_a_dry_run_tells_what_would_be_trained_and_writes_nothing(confirm, folde
     line = next(line for line in ran.out.splitlines() if line.startswith(COLD))
     cells = line.split()
     assert cells[1:5] == ["temperature_low", "learning_rate", "0.001", "->"]
-    assert cells[5:11] == ["0.08", "3", "of", "3", "120", "2,400"]  # 3 x 4 epochs x 10 steps x 20
+    assert cells[5:9] == ["0.08", "+20.0", "(5.0", "to"]
+    assert cells[10:15] == ["3", "of", "3", "120", "2,400"]  # 3 x 4 epochs x 10 steps x 20
     assert "to train: 3 networks" in ran.out
     assert "nothing was written" in ran.out
     left = sorted(path for path in folder.rglob("*") if path.name != "tree.json")
@@ -170,6 +173,7 @@ def test_a_dry_run_tells_what_would_be_trained_and_writes_nothing(confirm, folde
 
     content = json.loads(confirm("--dry-run", "--json").out)
     (each,) = content["groups"]
+    assert each["promised"] == {"mean": 20.0, "low": 5.0, "high": 40.0}
     assert (each["to_train"], each["steps"], each["items"]) == (2, 80, 1600)
     assert content["total"]["seconds"] == pytest.approx(each["seconds"])
 
@@ -441,3 +445,73 @@ def test_names_cannot_steer_the_terminal(mdtree, folder):
     ran = mdtree("confirm", "zoo", "--tree", tree_file(folder, advising(factor=20.0)))
     assert "\x1b" not in ran.out + ran.err
     assert "failed \\x1b[31mred" in ran.err
+
+
+def test_an_interrupt_keeps_what_is_trained_and_says_how_to_resume(confirm, folder, monkeypatch):
+    real, calls = member.train, []
+
+    def stopped(*args, **more):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args, **more)
+
+    monkeypatch.setattr(member, "train", stopped)
+    ran = confirm()
+    assert ran.code == 130
+    assert ran.err == "Interrupted. Run the same command again to resume.\n"
+    assert len([*folder.rglob("zoo-confirm/**/*.safetensors")]) == 1
+    assert f"{COLD}: 1 network trained, 1 already there" in confirm().out
+
+
+def test_a_folder_in_which_another_mdtree_trains_is_an_error_of_its_own(confirm, folder):
+    lock = folder / "zoo-confirm/w8-r0.08/.zoo.lock"
+    lock.parent.mkdir(parents=True)
+    with FileLock(lock):
+        ran = confirm()
+    assert ran.code == 4
+    assert "another mdtree is training in" in ran.err
+
+
+def test_a_network_of_your_own_is_trained_where_it_is_trusted(mdtree, folder):
+    factory = "tests.support.confirming:own_network"
+    config = yaml.safe_load((folder / "zoo/zoo.yaml").read_text())
+    config["model"]["factory"] = factory
+    (folder / "zoo/zoo.yaml").write_text(yaml.safe_dump(config))
+    tree = tree_file(folder, advising(factor=80.0))
+    ran = mdtree("confirm", "zoo", "--group", COLD, "--tree", tree, "--trust", factory)
+    assert (ran.code, ran.err) == (0, "")
+    assert "2 networks trained" in ran.out
+
+
+def test_rows_may_lie_elsewhere(confirm, folder):
+    (folder / "zoo/rows.jsonl").rename(folder / "mine.jsonl")
+    assert confirm().code == 2
+    ran = confirm("--rows", "mine.jsonl", tree=advising(factor=8.0))
+    assert ran.code == 0
+    assert not (folder / "zoo/rows.jsonl").exists()
+
+
+def test_one_network_of_two_that_diverges_is_a_note(confirm, folder, monkeypatch):
+    real = member.train
+
+    def unlucky(model, items, loss, how, *args, **more):
+        if how.seed == 1:
+            more["watch"](0, float("nan"))
+        return real(model, items, loss, how, *args, **more)
+
+    monkeypatch.setattr(member, "train", unlucky)
+    ran = confirm()
+    assert ran.code == 0
+    assert "note: training after diverged in 1 of 2 networks: the others alone are" in ran.out
+    assert "2 networks trained, 0 already there, 1 diverged" in ran.out
+
+
+def test_a_member_that_cannot_be_trained_fails_its_group(confirm, monkeypatch):
+    def broken(*args, **more):
+        raise RuntimeError("no\nluck")
+
+    monkeypatch.setattr(member, "train", broken)
+    ran = confirm()
+    assert (ran.code, ran.out) == (2, "")
+    assert "w8-r0.08/seed-0 could not be trained: RuntimeError: no" in ran.err

@@ -83,16 +83,16 @@ def taught(settings, before, after, remedy):
 
 def test_of_several_changes_of_a_group_the_one_that_gains_most_is_its_label(settings):
     wide = trained("wide", 0.001, [40.0, 41.0], width=32)
-    assert taught(settings, COLD, wide, "enlarge_model")[1] == {"cold": "model_small"}
-    assert taught(settings, COLD, WARM, "raise_temperature")[1] == {"cold": "temperature_low"}
-    assert taught(settings, COLD, wide, "enlarge_model")[1] == {"cold": "temperature_low"}
+    assert taught(settings, COLD, wide, "enlarge_model")[1] == {"zoo/cold": "model_small"}
+    assert taught(settings, COLD, WARM, "raise_temperature")[1] == {"zoo/cold": "temperature_low"}
+    assert taught(settings, COLD, wide, "enlarge_model")[1] == {"zoo/cold": "temperature_low"}
     near = trained("near", 0.001, [59.0, 61.5], data_amount=400)
-    assert taught(settings, COLD, near, "add_data")[1] == {"cold": "temperature_low"}
+    assert taught(settings, COLD, near, "add_data")[1] == {"zoo/cold": "temperature_low"}
 
 
 def test_a_label_goes_where_more_seeds_of_the_same_change_take_it_back(settings):
     lesson, labels = taught(settings, COLD, WARM, "raise_temperature")
-    assert (lesson.labels, labels) == (1, {"cold": "temperature_low"})
+    assert (lesson.labels, labels) == (1, {"zoo/cold": "temperature_low"})
     worse = trained("warm", 0.008, [20.0, 99.0, 60.0])
     lesson, labels = taught(settings, COLD, worse, "raise_temperature")
     assert (lesson.labels, lesson.path, lesson.command, labels) == (0, None, None, {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mdtree.measurement import make_request, measure
+from mdtree.models import mlp
 from mdtree.recipes import Trust, Zoo
 from mdtree.trees import RemedyGain, write_tree
 from mdtree.zoo import train_zoo
@@ -21,6 +22,10 @@ CONFIG = {
 }
 COLD, WARM = "w8-r0.001", "w8-r0.01"
 MODES = ("data_small", "model_small", "none", "temperature_high", "temperature_low")
+
+
+def own_network(inputs, width):
+    return mlp(inputs, width)
 
 
 def trained_and_measured(folder: Path, **parts: object) -> Path:
