@@ -31,7 +31,7 @@ from mdtree.recipes import Zoo, read_zoo
 from mdtree.rows import Fact, Row
 from mdtree.zoo import CONFIG_NAME, ZooMember, placed, training_outcome
 
-__all__ = ["ConfirmationPlan", "PlannedChange", "plan_changes"]
+__all__ = ["ConfirmationPlan", "PlannedChange", "plan_changes", "refuse"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +93,11 @@ def plan_changes(settings: ConfirmationSettings) -> ConfirmationPlan:
         except NothingAdvisedError as error:
             skipped[row.group] = str(error)
         except MdtreeError as error:
+            if error.exit_code != MdtreeError.exit_code:
+                raise  # a missing package, or a folder that cannot be written, is so for all groups
             failures[row.group] = str(error)
     if not changes:
-        _refuse(skipped, failures)
+        refuse(skipped, failures)
     return ConfirmationPlan(
         settings=settings,
         source=source,
@@ -106,7 +108,7 @@ def plan_changes(settings: ConfirmationSettings) -> ConfirmationPlan:
     )
 
 
-def _refuse(skipped: Mapping[str, str], failures: Mapping[str, str]) -> None:
+def refuse(skipped: Mapping[str, str], failures: Mapping[str, str]) -> None:
     """Raise, with the reason of each group: nothing can be done."""
     reasons = {**failures, **skipped}
     kind = MdtreeError if failures else NothingAdvisedError

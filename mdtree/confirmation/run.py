@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mdtree.confirmation.learning import label_of, teach
-from mdtree.confirmation.plan import ConfirmationPlan, PlannedChange
+from mdtree.confirmation.plan import ConfirmationPlan, PlannedChange, refuse
 from mdtree.confirmation.result import Change, Confirmation, Confirmed
 from mdtree.confirmation.settings import ConfirmationSettings
 from mdtree.diagnosis import compare_pair, is_diverged
@@ -67,8 +67,7 @@ def confirm(plan: ConfirmationPlan, *, progress: Progress | None = None) -> Conf
                 raise  # what cannot be written, or is being written, is so for all groups
             failures[name] = str(error)
     if not confirmed and not left:
-        ((group, reason), *_) = failures.items()
-        raise MdtreeError(f"group {group!r:.100}: {reason}")
+        refuse(plan.skipped, failures)
     lesson = teach(settings, plan.diagnoser, confirmed)
     return Confirmation(
         confirmed=tuple(confirmed),

@@ -459,7 +459,7 @@ def test_an_interrupt_keeps_what_is_trained_and_says_how_to_resume(confirm, fold
     monkeypatch.setattr(member, "train", stopped)
     ran = confirm()
     assert ran.code == 130
-    assert ran.err == "Interrupted. Run the same command again to resume.\n"
+    assert ran.err.strip() == "Interrupted. Run the same command again to resume."
     assert len([*folder.rglob("zoo-confirm/**/*.safetensors")]) == 1
     assert f"{COLD}: 1 network trained, 1 already there" in confirm().out
 
