@@ -86,9 +86,7 @@ def confirm(
         seed=seed,
         device=device,
         trust=(trust,) if isinstance(trust, str) else tuple(trust),
-        executor=workers
-        if isinstance(workers, ExecutorConfig)
-        else ExecutorConfig(workers=workers),
+        workers=workers,
         allow_protocol_mismatch=allow_protocol_mismatch,
     )
     return Confirmations(confirm_plan(plan_changes(settings)))

@@ -146,7 +146,6 @@ def command(
       mdtree confirm zoo --group width-2_batch_size-8 --remedy enlarge_model
     """
     from mdtree import confirmation
-    from mdtree.executors import ExecutorConfig
 
     settings = confirmation.ConfirmationSettings(
         directory=directory,
@@ -165,7 +164,7 @@ def command(
         seed=seed,
         device=device,
         trust=trust,
-        executor=ExecutorConfig(workers=workers),
+        workers=workers,
     )
     plan = confirmation.plan_changes(settings)
     if dry_run:

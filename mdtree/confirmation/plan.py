@@ -27,6 +27,7 @@ from mdtree.diagnosis import (
 )
 from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import REMEDIES
+from mdtree.messages import plural
 from mdtree.recipes import Zoo, read_zoo
 from mdtree.rows import Fact, Row
 from mdtree.zoo import CONFIG_NAME, ZooMember, placed, training_outcome
@@ -195,13 +196,14 @@ def _place(settings: ConfirmationSettings, source: TrainingSource, changed: Chan
     group, value = neighbour
     advised = "" if math.isclose(value, change.new) else f" (advised: {change.new:.10g})"
     point = source.zoo.recipe().facts_in(group)
+    networks = plural(source.zoo.seeds, "network")
     return _Place(
         root=settings.directory,
         group=group,
         zoo=source.zoo.model_copy(update={"grid": {name: (v,) for name, v in point.items()}}),
         change=replace(change, new=value),
         is_trained=True,
-        notes=(f"not trained anew: {group} is in the zoo already{advised}",),
+        notes=(f"not trained anew: {group} is in the zoo already{advised}, with {networks}",),
     )
 
 

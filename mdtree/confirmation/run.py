@@ -12,7 +12,7 @@ from mdtree.confirmation.result import Change, Confirmation, Confirmed
 from mdtree.confirmation.settings import ConfirmationSettings
 from mdtree.diagnosis import compare_pair, is_diverged
 from mdtree.exceptions import DivergedError, MdtreeError
-from mdtree.measurement import measure
+from mdtree.measurement import Request, measure
 from mdtree.messages import plural
 from mdtree.progress import Progress, Silent
 from mdtree.recipes import RECIPE_NAME, read_zoo
@@ -115,6 +115,8 @@ def _train(
     todo = planned.todo
     if todo:
         assert planned.zoo is not None, "the groups of a zoo that are chosen are trained"
+        if deadline is not None and time.time() > deadline:
+            raise _left(plan, planned)
         _forget_fewer_seeds(plan, planned)
         summary = train_zoo(
             planned.zoo,
@@ -126,22 +128,24 @@ def _train(
             deadline=deadline,
             progress=watch,
         )
-        whole = len(planned.members) - len(planned.todo)
-        late = [name for name, reason in summary.failed.items() if reason == OUT_OF_TIME]
-        if late:
-            raise _LeftError(
-                f"the budget of {plan.settings.minutes:.10g} minutes is used up: {whole} of "
-                f"{plural(len(planned.members), 'network')} trained. Run the same command again to "
-                "resume, with more --minutes if a single network takes longer"
-            )
-        if summary.failed:
-            name, reason = next(iter(summary.failed.items()))
+        if OUT_OF_TIME in summary.failed.values():
+            raise _left(plan, planned)
+        for name, reason in summary.failed.items():
             raise MdtreeError(f"{name} could not be trained: {reason}")
     outcomes = {member.name: training_outcome(member) for member in planned.members}
     return _Trained(
         trained=len(todo),
         already=len(planned.members) - len(todo),
         diverged=tuple(name for name, o in outcomes.items() if o is not None and o.diverged),
+    )
+
+
+def _left(plan: ConfirmationPlan, planned: PlannedChange) -> _LeftError:
+    whole = len(planned.members) - len(planned.todo)
+    return _LeftError(
+        f"the budget of {plan.settings.minutes:.10g} minutes is used up: {whole} of "
+        f"{plural(len(planned.members), 'network')} trained. Run the same command again to "
+        "resume, with more --minutes if a single network takes longer"
     )
 
 
@@ -162,7 +166,7 @@ def _forget_fewer_seeds(plan: ConfirmationPlan, planned: PlannedChange) -> None:
 def _compared(plan: ConfirmationPlan, planned: PlannedChange, trained: _Trained) -> Confirmed:
     settings = plan.settings
     before = _before(settings, planned.before)
-    after = _after(settings, planned, trained)
+    after = _after(plan, planned, trained)
     with Store(settings.place / _ROWS) as store:
         for row in (before, after):
             if store.index.latest(row.key) != row:
@@ -201,40 +205,41 @@ def _before(settings: ConfirmationSettings, row: Row) -> Row:
     """Return the row before with its error rates, which are measured if they were not."""
     if isinstance(row.quantities.get("test_error"), Measured) or is_diverged(row):
         return row
-    measured = _measured(settings, settings.directory, row.group, is_own=False)
+    request = settings.request(settings.directory, row.group)
+    measured = _measured(request, settings.rows_of_directory, row.group)
     return replace(measured, facts={**row.facts, **measured.facts})
 
 
-def _after(settings: ConfirmationSettings, planned: PlannedChange, trained: _Trained) -> Row:
+def _after(plan: ConfirmationPlan, planned: PlannedChange, trained: _Trained) -> Row:
     """Return the row of the changed group; one without weights is a failure, and a result."""
+    settings, group = plan.settings, planned.group
     if len(trained.diverged) == len(planned.members):
-        facts = {**planned.before.facts, **planned.members[0].facts}
         return Row(
             format=1,
-            group=planned.group,
+            group=group,
             protocol=settings.protocol,
-            facts=facts,
+            facts={**planned.before.facts, **planned.members[0].facts},
             quantities={},
             failure=GroupFailure(kind=DivergedError.__name__, reason=_DIVERGED),
         )
-    is_own = planned.zoo is not None
-    if not is_own:
-        known = _row_in(settings.rows_of_directory, planned.group, settings.protocol)
-        if known is not None and isinstance(known.quantities.get("test_error"), Measured):
-            return known
-    return _measured(settings, planned.root, planned.group, is_own=is_own)
+    if planned.zoo is not None:
+        request = settings.request(planned.root, group, own_trust=plan.source.trust)
+        return _measured(request, settings.place / _ROWS, group)
+    known = _row_in(settings.rows_of_directory, group, settings.protocol)
+    if known is not None and isinstance(known.quantities.get("test_error"), Measured):
+        return known
+    request = settings.request(settings.directory, group)
+    return _measured(request, settings.rows_of_directory, group)
 
 
-def _measured(settings: ConfirmationSettings, root: Path, group: str, *, is_own: bool) -> Row:
+def _measured(request: Request, out: Path, group: str) -> Row:
     """Measure one group on the way that `mdtree measure` takes."""
-    out = settings.place / _ROWS if is_own else settings.rows_of_directory
-    request = settings.request(root, (group,), is_own=is_own)
     summary = measure(request, out=out)
     if group in summary.failed:
         raise MdtreeError(f"group {group!r:.100} was not measured: {summary.failed[group]}")
-    row = _row_in(out, group, settings.protocol)
+    row = _row_in(out, group, request.protocol)
     if row is None:
-        raise MdtreeError(f"group {group!r:.100} was not found in {root}: its weights are gone")
+        raise MdtreeError(f"group {group!r:.100} was not found: its weights are gone")
     return row
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mdtree.confirmation.source import TrainingSource, training_source
 from mdtree.diagnosis import Diagnoser, diagnoser_for
 from mdtree.exceptions import MdtreeError, OutputError, RowsError
-from mdtree.executors import HERE, ExecutorConfig
+from mdtree.executors import ExecutorConfig
 from mdtree.measurement import Request, check_metrics, make_request
 from mdtree.messages import nearest
-from mdtree.recipes import Recipe
+from mdtree.recipes import Recipe, Trust
 from mdtree.rows import DEFAULT_PROTOCOL, Row, check_protocol, is_address, load_rows, measured_file
 from mdtree.rows.atomic import own
-from mdtree.runtime.device import pick_device
+from mdtree.runtime.device import pick_device, visible_gpus
 from mdtree.trees import SavedTree
 
 __all__ = ["ERROR_RATE", "ConfirmationSettings"]
@@ -44,7 +44,7 @@ class ConfirmationSettings:
     seed: int = 0  # of measuring and resampling
     device: str = "auto"
     trust: tuple[str, ...] = ()
-    executor: ExecutorConfig = HERE
+    workers: int | ExecutorConfig | None = None  # that train; None: this process
 
     def __post_init__(self) -> None:
         check_protocol(self.protocol)
@@ -86,6 +86,13 @@ class ConfirmationSettings:
         """The device, as torch names it."""
         return pick_device(self.device)
 
+    @property
+    def executor(self) -> ExecutorConfig:
+        """The workers that train."""
+        if isinstance(self.workers, ExecutorConfig):
+            return self.workers
+        return ExecutorConfig(workers=self.workers, devices=visible_gpus(self.device_name))
+
     def source(self) -> TrainingSource:
         """Find out how the networks of the directory were trained."""
         return training_source(self.directory, self.recipe, trust=self.trust)
@@ -114,18 +121,22 @@ class ConfirmationSettings:
             allow_protocol_mismatch=self.allow_protocol_mismatch,
         )
 
-    def request(self, root: Path, groups: tuple[str, ...], *, is_own: bool) -> Request:
-        """Return the request to measure groups below a root; one of our own has its recipe."""
-        return make_request(
+    def request(self, root: Path, group: str, *, own_trust: Trust | None = None) -> Request:
+        """Return the request to measure a group below a root.
+
+        A root of our own has its recipe, which was written from the user's: the same code may run.
+        """
+        request = make_request(
             root,
-            recipe=None if is_own else self.recipe,
-            metrics=self.metrics if is_own else (ERROR_RATE,),
+            recipe=self.recipe if own_trust is None else None,
+            metrics=(ERROR_RATE,) if own_trust is None else self.metrics,
             protocol=self.protocol,
             seed=self.seed,
             device=self.device,
             trust=self.trust,
-            groups=groups,
+            groups=(group,),
         )
+        return request if own_trust is None else replace(request, trust=own_trust)
 
 
 def _is_inside(path: Path, folder: Path) -> bool:

@@ -515,3 +515,25 @@ def test_a_member_that_cannot_be_trained_fails_its_group(confirm, monkeypatch):
     ran = confirm()
     assert (ran.code, ran.out) == (2, "")
     assert "w8-r0.08/seed-0 could not be trained: RuntimeError: no" in ran.err
+
+
+def test_a_recipe_that_the_user_names_may_name_any_network(mdtree, folder):
+    as_run_directory(folder, epochs=4)
+    recipe = yaml.safe_load((folder / "zoo/mdtree.yaml").read_text())
+    recipe["model"]["factory"] = "tests.support.confirming:own_network"
+    (folder / "zoo/mdtree.yaml").write_text(yaml.safe_dump(recipe))
+    mine = (folder / "zoo/mdtree.yaml").rename(folder / "mine.yaml")
+    mdtree("measure", "zoo", "--recipe", mine, "--metrics", "error_rate")
+    tree = tree_file(folder, advising(factor=80.0))
+    ran = mdtree("confirm", "zoo", "--recipe", mine, "--group", COLD, "--tree", tree)
+    assert (ran.code, ran.err) == (0, "")
+    assert "2 networks trained" in ran.out
+
+
+def test_workers_train_the_same_networks(confirm, folder):
+    confirm()
+    (folder / "zoo-confirm").rename(folder / "one")
+    assert confirm("--workers", "2").code == 0
+    for seed in (0, 1):
+        name = f"w8-r0.08/w8-r0.08/seed-{seed}.safetensors"
+        assert (folder / "one" / name).read_bytes() == (folder / "zoo-confirm" / name).read_bytes()
