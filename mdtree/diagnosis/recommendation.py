@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, PAIRS, untold_facts
 from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, Target
@@ -15,7 +15,7 @@ from mdtree.trees import FEATURES, Leaf
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import GainModel
 
-__all__ = ["advice", "gains", "next_step", "regression_gains", "resources"]
+__all__ = ["advice", "gains", "next_step", "regression_gains", "resources", "usual_changes"]
 
 _NOTHING = 0.05  # points; less is not worth a line
 _FARTHEST = 8.0  # the largest factor by which a fact is changed
@@ -109,10 +109,23 @@ def _change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[N
         and number_of(row, way.fact) is not None
     ):
         return way.fact, min(max(way.factor, 1 / _FARTHEST), _FARTHEST)
+    return next(iter(_usual_changes(remedy, row)), (None, None))
+
+
+def usual_changes(remedy: str, row: Row) -> list[tuple[str, float, float]]:
+    """Return the known facts that can be changed for a remedy, with old and new values."""
+    found = []
+    for fact, factor in _usual_changes(remedy, row):
+        old, new = _change(number_of(row, fact), factor, is_integer=fact != "learning_rate")
+        if old is not None and new is not None:
+            found.append((fact, old, new))
+    return found
+
+
+def _usual_changes(remedy: str, row: Row) -> Iterator[tuple[str, float]]:
     for axis in AXES:
         if remedy in (axis.up, axis.down) and number_of(row, axis.fact) is not None:
-            return axis.fact, _USUAL if axis.up == remedy else 1 / _USUAL
-    return None, None
+            yield axis.fact, _USUAL if axis.up == remedy else 1 / _USUAL
 
 
 def _unusual(remedy: str, row: Row) -> GridAxis | None:
