@@ -12,7 +12,6 @@ from mdtree.exceptions import MissingExtraError
 from mdtree.integrations.live import LiveDiagnosis, LiveRun
 from mdtree.integrations.sample import Source, source_of
 from mdtree.rows import Fact
-from mdtree.rows.training_words import understood
 from mdtree.runtime import torchvision as vision
 
 try:
@@ -67,6 +66,7 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
                 test=self._test(test),
                 step=step,
                 facts={**_facts(trainer, loader), "steps": step, "epochs": epochs},
+                words={"optimizer": _optimizer(trainer), "schedule": _schedule(trainer)},
             )
 
         def log(numbers: dict[str, float], text: str) -> None:
@@ -106,10 +106,7 @@ def _facts(trainer: Trainer, loader: Any) -> dict[str, Fact]:
     ):
         if values:
             facts[name] = max(values)
-    return {
-        **facts,
-        **understood({"optimizer": _optimizer(trainer), "schedule": _schedule(trainer)}),
-    }
+    return facts
 
 
 def _optimizer(trainer: Trainer) -> str | None:

@@ -6,7 +6,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from mdtree.render.page_file import write_page
 from mdtree.render.terminal import printable
 from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows import DEFAULT_PROTOCOL, Fact, Measured, Missing, Row, Store, check_protocol
+from mdtree.rows.training_words import not_understood, understood
 from mdtree.trees import SavedTree
 
 __all__ = ["LiveDiagnosis", "LiveRun"]
@@ -43,6 +44,7 @@ class LiveRun:
     step: int
     loss: str | Loss = "cross_entropy"
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    words: Mapping[str, str | None] = field(default_factory=dict)  # facts, where they are known
     prepare: Callable[[nn.Module], None] | None = None  # the copy that is measured
 
 
@@ -127,6 +129,7 @@ class LiveDiagnosis:
         self.verdict: Verdict | None = None
         self.failure: str | None = None
         self._last_step: int | None = None  # that was measured, or failed
+        self._said: set[str] = set()  # that is said once
 
     def is_due(self, epoch: int) -> bool:
         """Return whether the network is measured after so many epochs."""
@@ -179,6 +182,7 @@ class LiveDiagnosis:
             facts={
                 **({} if amount is None else {"data_amount": amount}),
                 **run.facts,
+                **understood(run.words),
                 **self.facts,
             },
             protocol=self.protocol,
@@ -201,7 +205,17 @@ class LiveDiagnosis:
         if self.page is not None:
             write_page(self.page, [verdict], [row], diagnoser)
         notes = row.provenance.notes if row.provenance is not None else ()
+        notes = (*notes, *self._not_understood(run))
         return _numbers(row, verdict), "\n".join((verdict_text(verdict), *map(printable, notes)))
+
+    def _not_understood(self, run: LiveRun) -> Iterator[str]:
+        """Say once which words of the framework are no facts."""
+        for fact, word in run.words.items():
+            if word is not None and fact not in self.facts and not understood({fact: word}):
+                said = not_understood(fact, word)
+                if said not in self._said:
+                    self._said.add(said)
+                    yield said
 
 
 def _check_whole_number(name: str, number: object, least: int) -> None:

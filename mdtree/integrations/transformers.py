@@ -16,7 +16,7 @@ from mdtree.integrations.copies import copied_collate
 from mdtree.integrations.live import LiveDiagnosis, LiveRun
 from mdtree.integrations.sample import Source, accepted_names
 from mdtree.rows import Fact
-from mdtree.rows.training_words import TRAINING_WORDS, understood
+from mdtree.rows.training_words import TRAINING_WORDS, is_known_word
 from mdtree.runtime import torchvision as vision
 from mdtree.runtime.requirements import refuse_older
 
@@ -95,7 +95,8 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
                 train=self.train or _source(trainer.train_dataset, convert),
                 test=None if test is None else _source(test, convert),
                 step=state.global_step,
-                facts={**_facts(args, state), **self._words(args)},
+                facts=_facts(args, state),
+                words=self._words(args),
                 prepare=_without_autocast,
             )
 
@@ -107,7 +108,7 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
 
         self.diagnose(state.global_step, look, log)
 
-    def _words(self, args: Any) -> dict[str, str]:
+    def _words(self, args: Any) -> dict[str, str | None]:
         """Return what the arguments say, unless something else changes the weights."""
         trainer = self.trainer
         optimizer = getattr(trainer.optimizer, "optimizer", trainer.optimizer)  # not accelerate's
@@ -117,9 +118,9 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
         words: dict[str, str | None] = {}
         for fact, means in TRAINING_WORDS.items():
             word = str(getattr(asked[fact], "value", asked[fact]))
-            differs = means(used[fact]) not in (None, means(word))
+            differs = is_known_word(fact, used[fact]) and means(used[fact]) != means(word)
             words[fact] = used[fact] if differs or self._is_given[fact] else word
-        return understood(words)
+        return words
 
 
 def _source(data: Any, collate: Callable[[list[Any]], Any]) -> Source:

@@ -26,6 +26,7 @@ from mdtree.measurement.task import as_text, names_below
 from mdtree.messages import nearest
 from mdtree.recipes import Tensors
 from mdtree.rows import Detail, Fact
+from mdtree.rows.training_words import TRAINING_WORDS, is_same_word
 from mdtree.runs import History, HistoryPoint, RunRecord, read_record
 
 __all__ = ["FoundGroup", "check_groups", "find"]
@@ -221,12 +222,15 @@ def _with_records(
     names = dict.fromkeys(name for record in records for name in record.facts)
     for name in names:
         values = dict.fromkeys(record.facts[name] for record in records if name in record.facts)
-        if len(values) == 1:
+        if len(values) == 1 or _are_same_words(name, values):
             facts[name] = next(iter(values))
             origins[name] = next(r.places[name] for r in records if name in r.facts)
         elif name not in group.stated and name not in request.recipe.facts:
             listed = " and ".join(str(value) for value in values)
             notes.append(f"{name} is {listed}: are these seeds of one configuration?")
+    for fact, said in {fact: said for r in records for fact, said in r.unknown.items()}.items():
+        if fact not in facts and fact not in group.stated and fact not in request.recipe.facts:
+            notes.append(said)
     logs = [record.places["history"] for record in records if "history" in record.places]
     origins |= {"history": logs[0]} if logs else {}
     histories = tuple(_histories(group.folder.files, records, by_name or {}))
@@ -240,6 +244,12 @@ def _with_records(
         has_diverged=any(history.diverged for history in whole),
         notes=(*group.notes, *dict.fromkeys(notes)),
     )
+
+
+def _are_same_words(name: str, values: Iterable[Fact]) -> bool:
+    """Return whether words are spellings of one: adamw, torch.optim.AdamW."""
+    first, *others = map(str, values)
+    return name in TRAINING_WORDS and all(is_same_word(name, first, each) for each in others)
 
 
 def _histories(

@@ -11,10 +11,10 @@ from typing import Any
 
 from mdtree.exceptions import UnreadableError
 from mdtree.rows import Fact
-from mdtree.rows.training_words import TRAINING_WORDS
+from mdtree.rows.training_words import TRAINING_WORDS, is_same_word
 from mdtree.runs.history import History, HistoryPoint, is_column, points_from
 from mdtree.runs.pickled_settings import read_arguments, read_pickled_settings
-from mdtree.runs.settings import facts_from
+from mdtree.runs.settings import facts_from, unknown_words
 from mdtree.runs.text_files import read_csv, read_mapping, read_yaml_mapping
 
 __all__ = ["RunRecord", "read_record"]
@@ -30,6 +30,7 @@ class RunRecord:
     best: str | None = None  # the checkpoint that the trainer calls its best
     places: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> file
     notes: tuple[str, ...] = ()  # what was not read, and why
+    unknown: Mapping[str, str] = field(default_factory=dict)  # fact -> why its word is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ class _Content:
     points: tuple[HistoryPoint, ...] = ()
     best: str | None = None
     notes: tuple[str, ...] = ()
+    unknown: Mapping[str, str] = field(default_factory=dict)  # fact -> why its word is none
 
 
 _Reader = Callable[[Path], _Content]
@@ -47,8 +49,9 @@ _Reader = Callable[[Path], _Content]
 
 def _settings(read: Callable[[Path], Mapping[Any, Any]]) -> _Reader:
     def content(path: Path) -> _Content:
-        facts, notes = facts_from(read(path))
-        return _Content(facts=facts, notes=tuple(notes))
+        settings = read(path)
+        facts, notes = facts_from(settings)
+        return _Content(facts=facts, notes=tuple(notes), unknown=unknown_words(settings))
 
     return content
 
@@ -109,6 +112,7 @@ def read_record(weights: Path, root: Path) -> RunRecord:
     points: tuple[HistoryPoint, ...] = ()
     best: str | None = None
     notes: list[str] = []
+    unknown: dict[str, str] = {}
     for path, (of, read) in _files(weights, root):
         shown = os.path.relpath(path, root)
         try:
@@ -127,6 +131,8 @@ def read_record(weights: Path, root: Path) -> RunRecord:
         if content.points and not points:
             points, places["history"] = content.points, shown
         best = best or content.best
+        for fact, sentence in content.unknown.items():
+            unknown.setdefault(fact, f"{shown}: {sentence}")
     history = History(points=points)
     rate = history.largest("learning_rate")
     if "learning_rate" not in facts and rate is not None and rate > 0:
@@ -138,6 +144,7 @@ def read_record(weights: Path, root: Path) -> RunRecord:
         best=best,
         places=places,
         notes=tuple(notes),
+        unknown={fact: said for fact, said in unknown.items() if fact not in facts},
     )
 
 
@@ -161,8 +168,9 @@ def _merge(
 
 def _differ(fact: str, one: Fact, other: Fact) -> bool:
     """Return whether two values contradict each other: `adamw` and `torch.optim.AdamW` do not."""
-    means = TRAINING_WORDS.get(fact)
-    return one != other if means is None else means(str(one)) != means(str(other))
+    if fact in TRAINING_WORDS:
+        return not is_same_word(fact, str(one), str(other))
+    return one != other
 
 
 @functools.lru_cache(maxsize=64)
