@@ -7,7 +7,7 @@ from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.diagnosis.missing import FACTS, PAIRS, is_from_files
 from mdtree.labelling import number_of
 from mdtree.messages import plural
-from mdtree.rows import QUANTITIES, Measured, Missing, Row
+from mdtree.rows import MAYBE_ONE_RUN, QUANTITIES, Measured, Missing, Row
 
 __all__ = ["LOOKS_AT_ROW", "SNAPSHOTS"]
 
@@ -146,6 +146,9 @@ def _snapshots(case: Case) -> Outcome:
         return "found", row.failure.reason
     if row.provenance is None:
         return "not_checked", "the row does not say which files it is about"
+    open_notes = [note for note in row.provenance.notes if MAYBE_ONE_RUN in note]
+    if open_notes:
+        return "not_checked", listed(open_notes, "; ")
     return "passed", "nothing says that they are snapshots of one run"
 
 

@@ -44,7 +44,17 @@ _DECAYING = (
     *("anneal", "annealing", "cos", "cosann", "cosine", "cyclic", "decay", "exp", "exponential"),
     *("inv", "inverse", "lindecay", "linear", "multistep", "noam", "noamwd", "onecycle"),
     *("piecewise", "piecewiseconstantdecay", "plateau", "poly", "polynomial", "rsqrt", "sgdr"),
-    *("stabledecay", "step", "steps", "stepwise", "tanh", "trapezoid", "trapezoidal", "triangular", "tristage"),
+    *(
+        "stabledecay",
+        "step",
+        "steps",
+        "stepwise",
+        "tanh",
+        "trapezoid",
+        "trapezoidal",
+        "triangular",
+        "tristage",
+    ),
     *("wsd", "1cycle"),
 )
 _OPTIMIZERS: dict[str, bool | None] = {
@@ -171,9 +181,7 @@ def understood(words: Mapping[str, str | None]) -> dict[str, str]:
     {'optimizer': 'SGD'}
     """
     return {
-        fact: word
-        for fact, word in words.items()
-        if word is not None and is_known_word(fact, word)
+        fact: word for fact, word in words.items() if word is not None and is_known_word(fact, word)
     }
 
 
