@@ -14,7 +14,7 @@ from mdtree.checkpoints.lazy import (
 from mdtree.checkpoints.links import check_within
 from mdtree.checkpoints.listing import list_base, list_tensors, trained_labels
 from mdtree.checkpoints.loading import Checkpoint, counters_of, load_checkpoint, load_weights
-from mdtree.checkpoints.moments import latest, plainest
+from mdtree.checkpoints.moments import latest, moments, plainest
 from mdtree.checkpoints.names import in_natural_order
 from mdtree.checkpoints.remote import (
     check_place,
@@ -59,6 +59,7 @@ __all__ = [
     "list_tensors",
     "load_checkpoint",
     "load_weights",
+    "moments",
     "named_files",
     "parts_of",
     "plainest",

@@ -1,17 +1,20 @@
 """Whether the files of a group are seeds, where their names leave it open, and the refusal if not.
 
-What tells, in this order: words in names, counters inside the files, the distances of the weights.
+What tells, in this order: words in names, a log beside the files that ends with their numbers,
+counters inside the files, the distances of the weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from mdtree.checkpoints import (
     LAST,
     LazyTensor,
     kinship,
     latest,
+    moments,
     select,
     snapshots,
     stored_tensors,
@@ -20,10 +23,49 @@ from mdtree.checkpoints import (
 from mdtree.exceptions import SnapshotsError
 from mdtree.measurement.task import GroupTask
 from mdtree.rows import MAYBE_ONE_RUN
+from mdtree.runs import RunRecord
 
-__all__ = ["check_counters", "kin_notes", "refusal", "tensors_of"]
+__all__ = ["LOGGED", "are_logged_together", "check_counters", "kin_notes", "refusal", "tensors_of"]
 
+# why numbered files are those of one run
+LOGGED = (
+    ": the log beside them ends at the largest of their numbers (seeds are called seed-0, seed-1, "
+    "..., or listed in a recipe: groups, files)"
+)
 _Counters = Mapping[str, Mapping[str, float]]
+
+
+def are_logged_together(files: Mapping[str, Path], record: Callable[[str], RunRecord]) -> bool:
+    """Return whether the only log beside numbered files ends at the largest of their numbers.
+
+    So `model_1` to `model_6` beside a log of six epochs are those epochs.
+
+    Args:
+        files: The checkpoints of a group, by their names.
+        record: Reads what is known of the run of one.
+
+    """
+    alike = undecided(files)
+    return bool(alike) and all(
+        _is_logged(names, record) for same in alike for names in _by_folder(same, files).values()
+    )
+
+
+def _by_folder(names: Iterable[str], files: Mapping[str, Path]) -> dict[Path, list[str]]:
+    folders: dict[Path, list[str]] = {}
+    for name in names:
+        folders.setdefault(files[name].parent, []).append(name)
+    return folders
+
+
+def _is_logged(names: Sequence[str], record: Callable[[str], RunRecord]) -> bool:
+    known = record(names[-1])
+    if len(names) == 1 or not known.is_logged_beside:
+        return False
+    (moment,) = moments([names[-1]], are_counted=True)
+    ends = (known.history.last_epoch, known.history.last("step"))
+    # epochs and steps are counted from 0 as well as from 1
+    return any(end is not None and abs(moment.numbers[-1] - end) <= 1 for end in ends)
 
 
 def check_counters(task: GroupTask, counters: _Counters) -> None:

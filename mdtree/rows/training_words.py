@@ -44,17 +44,8 @@ _DECAYING = (
     *("anneal", "annealing", "cos", "cosann", "cosine", "cyclic", "decay", "exp", "exponential"),
     *("inv", "inverse", "lindecay", "linear", "multistep", "noam", "noamwd", "onecycle"),
     *("piecewise", "piecewiseconstantdecay", "plateau", "poly", "polynomial", "rsqrt", "sgdr"),
-    *(
-        "stabledecay",
-        "step",
-        "steps",
-        "stepwise",
-        "tanh",
-        "trapezoid",
-        "trapezoidal",
-        "triangular",
-        "tristage",
-    ),
+    *("stabledecay", "step", "steps", "stepwise", "tanh", "trapezoid", "trapezoidal"),
+    *("triangular", "tristage"),
     *("wsd", "1cycle"),
 )
 _OPTIMIZERS: dict[str, bool | None] = {

@@ -27,6 +27,7 @@ class RunRecord:
     trainer: str | None = None  # whose files they are
     facts: Mapping[str, Fact] = field(default_factory=dict)
     history: History = field(default_factory=History)
+    is_logged_beside: bool = False  # the history lies in the folder of the weights themselves
     best: str | None = None  # the checkpoint that the trainer calls its best
     places: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> file
     notes: tuple[str, ...] = ()  # what was not read, and why
@@ -110,6 +111,7 @@ def read_record(weights: Path, root: Path) -> RunRecord:
     facts: dict[str, Fact] = {}
     places: dict[str, str] = {}
     points: tuple[HistoryPoint, ...] = ()
+    is_beside = False
     best: str | None = None
     notes: list[str] = []
     unknown: dict[str, str] = {}
@@ -130,6 +132,7 @@ def read_record(weights: Path, root: Path) -> RunRecord:
         notes += _merge(facts, places, content.facts, shown)
         if content.points and not points:
             points, places["history"] = content.points, shown
+            is_beside = path.parent == weights.parent
         best = best or content.best
         for fact, sentence in content.unknown.items():
             unknown.setdefault(fact, f"{shown}: {sentence}")
@@ -141,6 +144,7 @@ def read_record(weights: Path, root: Path) -> RunRecord:
         trainer=trainer,
         facts=facts,
         history=history,
+        is_logged_beside=is_beside,
         best=best,
         places=places,
         notes=tuple(notes),
