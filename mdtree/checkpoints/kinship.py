@@ -78,12 +78,12 @@ def _distances(networks: Sequence[Sequence[LazyTensor]]) -> _Distances:
     total = dict.fromkeys(pairs, 0.0)
     apart: set[tuple[int, int]] = set()
     matrices = 0
-    for numbers in _matrices(networks):
+    for numbers, count in _matrices(networks):
         norms = [float(each.square().sum()) for each in numbers]
         between = {(i, j): float((numbers[i] - numbers[j]).square().sum()) for i, j in pairs}
         if not all(map(math.isfinite, (*norms, *between.values()))) or not max(between.values()):
             continue  # it diverged, which is told elsewhere, or it was not trained
-        matrices += 1
+        matrices += count
         least = max(_LEAST, _ERRORS / math.sqrt(numbers[0].numel()))
         for (i, j), distance in between.items():
             total[i, j] += distance
@@ -92,18 +92,21 @@ def _distances(networks: Sequence[Sequence[LazyTensor]]) -> _Distances:
     return _Distances(total=total, apart=apart, matrices=matrices)
 
 
-def _matrices(networks: Sequence[Sequence[LazyTensor]]) -> Iterator[list[Tensor]]:
-    """Yield a matrix of all networks after the other, as vectors; small ones come as one."""
+def _matrices(networks: Sequence[Sequence[LazyTensor]]) -> Iterator[tuple[list[Tensor], int]]:
+    """Yield a matrix of all networks after the other, as vectors; small ones come as one.
+
+    With them comes how many matrices they are.
+    """
     small: list[list[Tensor]] = []
     for same in _shared_matrices(networks):
         numbers = [stored.load().detach().flatten().to(torch.float32) for stored in same]
         if numbers[0].numel() < _SMALL:
             small.append(numbers)
         else:
-            yield numbers
+            yield numbers, 1
     joined = [torch.cat(parts) for parts in zip(*small, strict=True)]
     if joined and joined[0].numel() >= _FEWEST:
-        yield joined
+        yield joined, len(small)
 
 
 def _shared_matrices(networks: Sequence[Sequence[LazyTensor]]) -> list[list[LazyTensor]]:
