@@ -13,6 +13,7 @@ from mdtree.exceptions import UnreadableError
 from mdtree.rows import Fact
 from mdtree.rows.training_words import TRAINING_WORDS, is_same_word
 from mdtree.runs.history import History, HistoryPoint, is_column, points_from
+from mdtree.runs.lightning import cli_facts, done_steps
 from mdtree.runs.pickled_settings import read_arguments, read_pickled_settings
 from mdtree.runs.settings import facts_from, unknown_words
 from mdtree.runs.text_files import read_csv, read_mapping, read_yaml_mapping
@@ -62,6 +63,16 @@ def _table(path: Path) -> _Content:
     return _Content(points=points, notes=() if note is None else (note,))
 
 
+def _lightning_table(path: Path) -> _Content:
+    points, note = points_from(done_steps(read_csv(path, is_column)))
+    return _Content(points=points, notes=() if note is None else (note,))
+
+
+def _lightning_config(path: Path) -> _Content:
+    facts, notes, unknown = cli_facts(read_yaml_mapping(path))
+    return _Content(facts=facts, notes=tuple(notes), unknown=unknown)
+
+
 def _trainer_state(path: Path) -> _Content:
     """Read how far Hugging Face's Trainer had come when it saved, and all that it had logged."""
     state = read_mapping(path)
@@ -85,8 +96,9 @@ _FILES: dict[str, tuple[str, _Reader]] = {
     "training_args.json": ("Hugging Face Trainer", _settings(read_mapping)),
     "training_args.bin": ("Hugging Face Trainer", _settings(read_pickled_settings)),
     _STATE: ("Hugging Face Trainer", _trainer_state),
+    "config.yaml": ("Lightning", _lightning_config),
     "hparams.yaml": ("Lightning", _settings(read_yaml_mapping)),
-    "metrics.csv": ("Lightning", _table),
+    "metrics.csv": ("Lightning", _lightning_table),
     "args.yaml": ("timm", _settings(read_yaml_mapping)),
     "summary.csv": ("timm", _table),
     ".hydra/config.yaml": ("Hydra", _settings(read_yaml_mapping)),

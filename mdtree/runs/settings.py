@@ -36,7 +36,17 @@ _OTHER_SCHEDULES = {"beta", "betas", "diffusion", "dropout", "ema", "momentum", 
 _OTHER_SCHEDULES |= {"wd", "weight"}
 _ACCUMULATED = ("gradient_accumulation_steps", "accumulate_grad_batches", "grad_accum_steps")
 _DEVICES = ("world_size", "num_processes", "n_gpu", "_n_gpu")
-_ELSEWHERE = {"eval", "val", "valid", "validation", "test", "dev", "predict"}  # not of training
+# not of training
+_ELSEWHERE = {"eval", "val", "valid", "validate", "validation", "test", "dev", "predict"}
+    "eval",
+    "val",
+    "valid",
+    "validate",
+    "validation",
+    "test",
+    "dev",
+    "predict",
+}  # not of training
 _DEEPEST = 20
 _MOST = 10_000  # settings
 

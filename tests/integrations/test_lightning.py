@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from mdtree.exceptions import MdtreeError
 from mdtree.rows import Measured, load_rows
+from mdtree.runs import read_record
 from mdtree.runtime import torchvision as vision
 
 with vision.usable():
@@ -131,6 +132,14 @@ def check_same(one, other):
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         assert torch.equal(tensor, other[name]), name
+
+
+def test_the_log_beside_the_weights_counts_the_steps_that_were_done(tmp_path):
+    _, trainer = fit(None, tmp_path, logger=CSVLogger(tmp_path, name=None, version="run"))
+    assert trainer.global_step == 27  # three epochs of nine batches
+    history = read_record(tmp_path / "run" / "last.ckpt", tmp_path).history
+    assert history.last("step") == 27
+    assert [p.step for p in history.points if p.test_loss is not None] == [9, 18, 27]
 
 
 @pytest.mark.parametrize(
