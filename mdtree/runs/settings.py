@@ -38,15 +38,6 @@ _ACCUMULATED = ("gradient_accumulation_steps", "accumulate_grad_batches", "grad_
 _DEVICES = ("world_size", "num_processes", "n_gpu", "_n_gpu")
 # not of training
 _ELSEWHERE = {"eval", "val", "valid", "validate", "validation", "test", "dev", "predict"}
-    "eval",
-    "val",
-    "valid",
-    "validate",
-    "validation",
-    "test",
-    "dev",
-    "predict",
-}  # not of training
 _DEEPEST = 20
 _MOST = 10_000  # settings
 
