@@ -16,6 +16,7 @@ from torch import nn
 from mdtree.diagnosis import Verdict, diagnoser_for
 from mdtree.exceptions import MdtreeError
 from mdtree.integrations.sample import Source, accepted_names, own_source_of, without_extra_keys
+from mdtree.integrations.snapshots import SnapshotKeeper
 from mdtree.integrations.undisturbed import undisturbed
 from mdtree.measurement import ModelsInMemory, check_metrics, row_within
 from mdtree.network import Loss
@@ -45,6 +46,7 @@ class LiveRun:
     loss: str | Loss = "cross_entropy"
     facts: Mapping[str, Fact] = field(default_factory=dict)
     words: Mapping[str, str | None] = field(default_factory=dict)  # facts, where they are known
+    momentum: Mapping[str, Fact] = field(default_factory=dict)  # for snapshots alone
     prepare: Callable[[nn.Module], None] | None = None  # the copy that is measured
 
 
@@ -72,6 +74,8 @@ class LiveDiagnosis:
         seed: Of everything drawn.
         page: Write the page of the last verdict to this file.
         save: Add the rows to this file.
+        snapshots: Keep the networks after the last two epochs in this folder, with what is known
+            of their training: `mdtree measure FOLDER --steps all --fork` trains on from them.
 
     Attributes:
         row: The last row; None before there is one.
@@ -101,6 +105,7 @@ class LiveDiagnosis:
         seed: int = 0,
         page: str | Path | None = None,
         save: str | Path | None = None,
+        snapshots: str | Path | None = None,
     ) -> None:
         if every_n_epochs is not None:
             _check_whole_number("every_n_epochs", every_n_epochs, 1)
@@ -125,6 +130,8 @@ class LiveDiagnosis:
         self.seed = seed
         self.page = None if page is None else Path(page)
         self.save = None if save is None else Path(save)
+        self.snapshots = None if snapshots is None else SnapshotKeeper(Path(snapshots))
+        self._unkept: str | None = None  # why the last snapshot was not written
         self.row: Row | None = None
         self.verdict: Verdict | None = None
         self.failure: str | None = None
@@ -134,6 +141,28 @@ class LiveDiagnosis:
     def is_due(self, epoch: int) -> bool:
         """Return whether the network is measured after so many epochs."""
         return self.every_n_epochs is not None and epoch % self.every_n_epochs == 0
+
+    def keep(self, epoch: float, step: int, look: Callable[[], LiveRun]) -> None:
+        """Write a snapshot, where they are asked for; what goes wrong becomes one warning.
+
+        Args:
+            epoch: That has ended.
+            step: Of training; the network of one step is kept once.
+            look: Returns the network and its facts.
+
+        """
+        if self.snapshots is None:
+            return
+        try:
+            run = look()
+            _check_whole(run.module)
+            known = {**run.facts, **understood(run.words), **self.facts}
+            self.snapshots.keep(run.module, epoch=epoch, step=step, facts={**known, **run.momentum})
+        except Exception as error:  # noqa: BLE001 - training must go on
+            reason = printable(f"{error!s:.1000}")
+            if _NUMBER.sub("", reason) != _NUMBER.sub("", self._unkept or ""):
+                _LOG.warning("no snapshot at step %d, and training goes on: %s", step, reason)
+            self._unkept = reason
 
     def diagnose(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mdtree.rows import Fact
-from mdtree.rows.training_words import is_known_word, is_same_word, not_understood
+from mdtree.rows.training_words import is_adaptive, is_known_word, is_same_word, not_understood
 from mdtree.runs.text_files import is_number
 
 __all__ = ["facts_from", "is_telling", "unknown_words"]
@@ -18,6 +18,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "epochs": ("num_train_epochs", "max_epochs", "epochs", "num_epochs", "n_epochs"),
     "steps": ("max_steps", "num_steps", "total_steps", "max_iters"),
     "weight_decay": ("weight_decay", "wd"),
+    "momentum": ("momentum",),
 }
 # the same for facts that are words
 _WORDS: dict[str, tuple[str, ...]] = {
@@ -91,6 +92,9 @@ def facts_from(settings: Mapping[Any, Any]) -> tuple[dict[str, Fact], list[str]]
             notes.append(_unknown(fact, known))
         elif known:
             facts[fact] = first
+    if is_adaptive(str(facts.get("optimizer", ""))) is not False:
+        facts.pop("momentum", None)  # settings name one for every optimizer
+        notes = [note for note in notes if not note.startswith("momentum ")]
     return facts, notes
 
 
@@ -160,7 +164,8 @@ def _unknown(fact: str, known: Mapping[str, str]) -> str:
 
 
 def _is_possible(fact: str, value: float) -> bool:
-    return value >= 0 if fact == "weight_decay" else value > 0  # max_steps: -1 means no limit
+    # max_steps: -1 means no limit
+    return value >= 0 if fact in ("momentum", "weight_decay") else value > 0
 
 
 def _factor(numbers: _Found, names: tuple[str, ...]) -> float:

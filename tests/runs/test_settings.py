@@ -157,6 +157,18 @@ def test_two_spellings_of_one_optimizer_are_one_fact():
     assert note == "optimizer is not known: a.opt adam, b.opt adamw"
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "facts"),
+    [
+        ({"opt": "sgd"}, {"optimizer": "sgd", "momentum": 0.9}),
+        ({"opt": "adamw"}, {"optimizer": "adamw"}),
+        ({}, {}),
+    ],
+)
+def test_momentum_is_that_of_sgd(optimizer, facts):
+    assert facts_from({**optimizer, "momentum": 0.9, "ema": {"momentum": -1}}) == (facts, [])
+
+
 def test_an_optimizer_of_neither_kind_is_a_fact():
     assert facts_from({"opt": "muon", "sched": "noam"}) == (
         {"optimizer": "muon", "schedule": "noam"},
