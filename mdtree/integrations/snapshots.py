@@ -59,7 +59,10 @@ class SnapshotKeeper:
             else:
                 place = self.folder / name
                 place.mkdir(exist_ok=True)
-                _write(str(describe()), place / _CONFIG)
+                described = json.loads(describe())
+                # as `save_pretrained` does
+                described["architectures"] = [type(module).__name__]
+                _write(json.dumps(described, indent=1), place / _CONFIG)
                 _save(weights, place / _WEIGHTS)
             _write(json.dumps(facts, indent=1), self.folder / _FACTS)
         except OSError as error:
