@@ -10,6 +10,7 @@ from mdtree.checkpoints import INNER, Folder, find_folders
 from mdtree.measurement.request import Request
 from mdtree.measurement.task import as_text
 from mdtree.recipes import Tensors
+from mdtree.rows import joined_names
 
 __all__ = ["root_of", "side_by_side"]
 
@@ -25,8 +26,8 @@ def side_by_side(request: Request) -> Iterator[Folder]:
         for folder in _folders(request, root):
             place = "." if root.is_file() else _place(folder, root)
             joined.setdefault(place, []).extend(folder.files)
-    runs = (root.parent if root.name == INNER else root for root in roots)
-    names = "+".join(as_text(run.name) for run in runs)
+    runs = [root.parent if root.name == INNER else root for root in roots]
+    names = as_text(joined_names(runs))
     whole = "." if "." in joined else INNER
     for place, files in joined.items():
         yield Folder(name=names if place == whole else place, files=tuple(files))
