@@ -145,6 +145,35 @@ def test_the_log_beside_the_weights_counts_the_steps_that_were_done(tmp_path):
     assert [p.step for p in history.points if p.test_loss is not None] == [9, 18, 27]
 
 
+def test_a_schedule_that_is_not_understood_is_told_once(tmp_path, caplog):
+    class Warmed(Net):
+        def configure_optimizers(self):
+            optimizer = torch.optim.Adam(self.parameters(), lr=0.02)
+            return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)]
+
+    said = "the schedule 'LambdaLR' is not one that mdtree knows"
+    texts = []
+
+    class Heard(DiagnosisCallback):
+        def diagnose(self, step, look, log):
+            def heard(numbers, text):
+                texts.append(text)
+                log(numbers, text)
+
+            super().diagnose(step, look, heard)
+
+    options = {"metrics": ["error_rate"], "every_n_epochs": 1}
+    callback = Heard(**options)
+    fit(callback, tmp_path, make=Warmed)
+    assert [said in text for text in texts] == [True, False, False]
+    assert callback.row.facts["optimizer"] == "Adam"
+    assert "schedule" not in callback.row.facts
+
+    texts.clear()
+    fit(Heard(**options, facts={"schedule": "constant"}), tmp_path, make=Warmed)
+    assert not any(said in text for text in texts)
+
+
 class Small(Net):
     """A network that mdtree has, trained by SGD; one batch is what `training_step` takes."""
 
