@@ -115,22 +115,25 @@ class LiveDiagnosis:
         if not is_number or not budget > 0:  # NaN is not
             raise MdtreeError(f"budget must be a positive number of seconds, got {budget!r}")
         self.every_n_epochs = every_n_epochs
-        self.budget = float(budget)
+        self.budget: float = float(budget)
         self.items = items
-        self.metrics = check_metrics((metrics,) if isinstance(metrics, str) else tuple(metrics))
-        self.train, self.test = (
-            None if data is None else own_source_of(data) for data in (train, test)
+        self.metrics: tuple[str, ...] = check_metrics(
+            (metrics,) if isinstance(metrics, str) else tuple(metrics)
         )
+        self.train: Source | None = None if train is None else own_source_of(train)
+        self.test: Source | None = None if test is None else own_source_of(test)
         self.loss = loss
         self.batch = batch
-        self.facts = checked_facts(facts or {})
-        self.tree = str(tree) if isinstance(tree, Path) else tree
+        self.facts: dict[str, Fact] = checked_facts(facts or {})
+        self.tree: SavedTree | str | None = str(tree) if isinstance(tree, Path) else tree
         self.confidence = confidence
-        self.protocol = check_protocol(protocol)
+        self.protocol: str = check_protocol(protocol)
         self.seed = seed
-        self.page = None if page is None else Path(page)
-        self.save = None if save is None else Path(save)
-        self.snapshots = None if snapshots is None else SnapshotKeeper(Path(snapshots))
+        self.page: Path | None = None if page is None else Path(page)
+        self.save: Path | None = None if save is None else Path(save)
+        self.snapshots: SnapshotKeeper | None = (
+            None if snapshots is None else SnapshotKeeper(Path(snapshots))
+        )
         self._unkept: str | None = None  # why the last snapshot was not written
         self.row: Row | None = None
         self.verdict: Verdict | None = None
