@@ -79,7 +79,8 @@ def test_settings_that_contain_themselves_end():
             {"train": {"optimizer": {"name": "adamw"}, "lr_schedule": {"type": "linear"}}},
             {"optimizer": "adamw", "schedule": "linear"},
         ),
-        ({"TRAIN": {"OPTIMIZER": {"NAME": "sgd", "MOMENTUM": 0.9}}}, {"optimizer": "sgd"}),
+        ({"TRAIN": {"OPTIMIZER": {"NAME": "sgd", "MOMENTUM": 0.9}}},
+         {"optimizer": "sgd", "momentum": 0.9}),
         (
             {"optimizer": {"_target_": "hydra.utils.get_class", "name": "SGD"}, "scheduler": None},
             {"optimizer": "SGD"},
