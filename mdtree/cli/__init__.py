@@ -44,6 +44,7 @@ _COMMANDS = {
 _FORMER = {"calibrate": "adapt"}
 
 _INTERRUPTED = 130
+_COMPLETE = "_MDTREE_COMPLETE"  # set by the script of a shell
 
 
 class _Lazy(Group):
@@ -87,7 +88,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     stdout = sys.stdout
     try:
         with stoppable():
-            code = cli.main(args, prog_name="mdtree", standalone_mode=False)
+            code = _run(args)
         if stdout is not None:  # it is None where it was closed: `>&-`
             stdout.flush()
     except click.ClickException as error:
@@ -113,6 +114,21 @@ def main(args: list[str] | None = None) -> NoReturn:
         click.echo(f"error: {printable(str(error))}", err=True)
         code = _discard_output(OutputError.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run(args: list[str] | None) -> object:
+    """Run a command; where a shell asks for completions, an error is no traceback in its prompt."""
+    try:
+        return cli.main(args, prog_name="mdtree", standalone_mode=False)
+    except Exception as error:
+        if isinstance(error, click.ClickException | MdtreeError | OSError) or not os.environ.get(
+            _COMPLETE
+        ):
+            raise
+        raise MdtreeError(
+            f"{_COMPLETE} asks for completions, and there are none ({error!r:.200}): shells set it "
+            "together with the line to complete; unset it to run a command"
+        ) from error
 
 
 def _message(error: Exception) -> str:

@@ -10,7 +10,7 @@ from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.verdict_record import MissingMeasurement
 from mdtree.rows import FACTS as AMOUNTS
 from mdtree.rows import QUANTITIES, Measured, Missing, Row
-from mdtree.rows.training_words import TRAINING_WORDS
+from mdtree.rows.training_words import TRAINING_WORDS, is_known_word
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
 from mdtree.trees.feature_matrix import numbers_of
@@ -102,8 +102,11 @@ def _reason(feature: str, row: Row) -> str:
     for name in untold_facts(feature, row):
         return f"the fact {name} is not known"
     for name in FEATURES[feature].needs:
-        if name in TRAINING_WORDS:  # it is told, but not understood
-            return f"the {name} {row.facts[name]!r:.50} is not one that mdtree knows"
+        if name in TRAINING_WORDS:  # it is told, but does not answer the question
+            word = row.facts[name]
+            known = isinstance(word, str) and is_known_word(name, word)
+            fault = "neither like Adam nor like SGD" if known else "not one that mdtree knows"
+            return f"the {name} {word!r:.50} is {fault}"
     return f"{feature} {NOT_POSITIVE}"
 
 

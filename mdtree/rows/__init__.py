@@ -4,6 +4,7 @@ from mdtree.rows.facts import FACTS, TARGET, TEXT_FACTS, Fact, check_facts, targ
 from mdtree.rows.loading import (
     home_of,
     is_address,
+    joined_names,
     load_rows,
     measured_file,
     of_protocol,
@@ -26,6 +27,7 @@ from mdtree.rows.reading import (
 from mdtree.rows.row import (
     FORMAT,
     HISTORY_DETAIL,
+    MAYBE_ONE_RUN,
     STEP_DETAIL,
     Copy,
     Detail,
@@ -54,6 +56,7 @@ __all__ = [
     "FACTS",
     "FORMAT",
     "HISTORY_DETAIL",
+    "MAYBE_ONE_RUN",
     "PROTOCOLS",
     "QUANTITIES",
     "STEP_DETAIL",
@@ -81,6 +84,7 @@ __all__ = [
     "home_of",
     "is_address",
     "is_table",
+    "joined_names",
     "load_rows",
     "mean_over_members",
     "measured_file",

@@ -31,6 +31,7 @@ FACTS: dict[str, str] = {
     "epochs": "passes of training over its data",
     "steps": "steps of training",
     "weight_decay": "weight decay of training",
+    "momentum": "momentum of SGD in training",
 }
 
 # the known facts that are words

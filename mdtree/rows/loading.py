@@ -15,6 +15,7 @@ from mdtree.rows.tables import is_table, rows_from_csv
 __all__ = [
     "home_of",
     "is_address",
+    "joined_names",
     "load_rows",
     "measured_file",
     "of_protocol",
@@ -63,9 +64,24 @@ def rows_file(
         places = [home, *(Path(other) for other in others)]
         places = [Path(os.path.abspath(place)) for place in places]  # noqa: PTH100 - links stay
         home = Path(os.path.commonpath(places))
-        names = "+".join(place.name for place in places)
-        return own(home / f"{names}.{_NAME}", home, advice=_ADVICE)
+        return own(home / f"{joined_names(places)}.{_NAME}", home, advice=_ADVICE)
     return own(home / _NAME, home, advice=_ADVICE)
+
+
+def joined_names(places: Sequence[Path]) -> str:
+    """Name directories of runs that differ by seed alone; called alike, by what differs above.
+
+    >>> joined_names([Path("/runs/a"), Path("/runs/b")])
+    'a+b'
+    >>> joined_names([Path("/runs/a/out"), Path("/runs/b/out")])
+    'a+b'
+    """
+    parts = [Path(os.path.abspath(place)).parts[1:] for place in places]  # noqa: PTH100 - links stay
+    while all(len(each) > 1 for each in parts) and len({each[-1] for each in parts}) == 1:
+        parts = [each[:-1] for each in parts]
+    if len(set(parts)) < len(parts):  # one directory twice
+        return "+".join(place.name for place in places)
+    return "+".join(each[-1] if each else "" for each in parts)
 
 
 def measured_file(path: Path) -> Path:

@@ -16,6 +16,7 @@ from mdtree.rows.quantities import QUANTITIES
 __all__ = [
     "FORMAT",
     "HISTORY_DETAIL",
+    "MAYBE_ONE_RUN",
     "MOST_FACTS",
     "STEP_DETAIL",
     "Copy",
@@ -40,6 +41,9 @@ MOST_FACTS = 1000  # of a row; the same limit holds for quantities
 
 # details of a row that is one step of a run: when it was saved, and what the trainer had logged
 STEP_DETAIL, HISTORY_DETAIL = "step", "history"
+
+# in a note of the provenance: nothing tells whether checkpoints are seeds
+MAYBE_ONE_RUN = "may be snapshots of one run"
 
 RowKey = tuple[str, str]  # (group, protocol): at most one row each
 

@@ -25,7 +25,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from scipy.special import chdtri
 
 from mdtree.trees.binning import Floats
@@ -66,7 +66,7 @@ class OutOfDistribution:
 class TrainingDistribution:
     """Quantiles of the features of the training groups, and the correlations between features."""
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     # feature -> at levels from 0 to 1, evenly spaced
     quantiles: Mapping[str, Annotated[tuple[Number, ...], Field(max_length=1000)]]

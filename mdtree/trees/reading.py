@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
 import numpy as np
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
@@ -37,7 +37,7 @@ _Cell = Annotated[int, Field(ge=0, le=LARGEST)]
 
 @dataclass(frozen=True, kw_only=True)
 class _Component:
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     weight: Positive
     hit: Positive
@@ -50,7 +50,7 @@ class _Component:
 
 @dataclass(frozen=True, kw_only=True)
 class _GainModel:
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     scale: GainScale
     levels: dict[str, Share]

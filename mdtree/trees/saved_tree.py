@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from mdtree.exceptions import ProtocolError
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
@@ -32,7 +32,7 @@ _DEEPEST = 100  # nodes on a way down
 class PlainTree:
     """A tree, the question that it answers, and a description of its training groups."""
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     task: str
     method: str  # cart | mdtree | posterior | grown | gains
