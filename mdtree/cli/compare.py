@@ -10,6 +10,7 @@ import click
 
 from mdtree.cli.completion import complete_trees
 from mdtree.cli.measuring_options import PROTOCOL
+from mdtree.cli.progress_bar import Bar
 from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import CONFIDENCE
 from mdtree.render.terminal import paragraph, printable
@@ -89,12 +90,14 @@ def command(
     if as_markdown and as_json:
         raise MdtreeError("--markdown and --json both print the comparison: name one of them")
     sides = [of_protocol(load_rows(path, failed=True), protocol) for path in (before, after)]
-    compared = compare_groups(
-        pairs_of(*sides, group_before=group_before, group_after=group_after),
-        tree=tree_name,
-        confidence=confidence,
-        allow_protocol_mismatch=allow_protocol_mismatch,
-    )
+    with Bar("comparing") as bar:
+        compared = compare_groups(
+            pairs_of(*sides, group_before=group_before, group_after=group_after),
+            tree=tree_name,
+            confidence=confidence,
+            allow_protocol_mismatch=allow_protocol_mismatch,
+            progress=bar,
+        )
     if as_json:
         _print_json(compared)
     elif as_markdown:

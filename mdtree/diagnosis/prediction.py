@@ -1,13 +1,13 @@
 """Predictions: what a tree says about rows, computed for many rows together.
 
-One call with many lines costs far less than many calls with one, and gives the same numbers except
-for their last bits.
+One call with many lines costs far less than many calls with one.  It differs from them in the last
+bits alone, and these are rounded away: a row gets the same numbers alone and among others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from mdtree.diagnosis.verdict_record import MissingMeasurement, OutOfDistributio
 from mdtree.rows import Row
 from mdtree.trees.binning import Floats
 from mdtree.trees.posterior import first_best
+from mdtree.trees.template import DECIMALS
 
 __all__ = ["Prediction", "predictions"]
 
@@ -52,10 +53,10 @@ def predictions(
     for start in range(0, len(rows), _TOGETHER):
         part = rows[start : start + _TOGETHER]
         lines = saved.matrix(part, allow_protocol_mismatch=allow_protocol_mismatch)
-        shares = ensemble.probabilities(lines)
+        shares = ensemble.probabilities(lines).round(DECIMALS)
         places = [int(place) for place in first_best(shares)]
         votes = ensemble.votes(lines)
-        outliers = saved.outliers(lines)
+        outliers = [_rounded(outlier) for outlier in saved.outliers(lines)]
         missing = missing_measurements(ensemble, part, lines, shares)
         gains = {} if saved.gain_model is None else saved.gain_model.gains(lines)
         draws = resampled_rows(part, saved, seed=seed)
@@ -67,13 +68,22 @@ def predictions(
                 line=lines[number],
                 shares=shares[number],
                 place=place,
-                agreement=None if votes is None else float(votes[number, place]),
+                agreement=None if votes is None else round(float(votes[number, place]), DECIMALS),
                 draws=draws[number],
                 stability=stabilities[number],
                 outlier=outliers[number],
                 missing=missing[number],
-                gains={remedy: float(values[number]) for remedy, values in gains.items()},
+                gains={
+                    remedy: round(float(values[number]), DECIMALS)
+                    for remedy, values in gains.items()
+                },
             )
+
+
+def _rounded(outlier: OutOfDistribution | None) -> OutOfDistribution | None:
+    if outlier is None:
+        return None
+    return replace(outlier, distance=round(outlier.distance, DECIMALS))
 
 
 def _stabilities(

@@ -43,8 +43,8 @@ def regression_gains(
     """Return the changes that a regression expects to gain something, the likely answer's first.
 
     It nearly always has the largest gain; if two gains are close, the chances of the answers
-    decide.  The others follow, the best first.  `shares` are the expected gains relative to the test
-    error of the group: if that is not known, there are none.
+    decide.  The others follow, the best first.  `shares` are relative to the test error of the
+    group: if that is not known, there are none.
     """
     error = _test_error(row)
     if error is None:

@@ -34,7 +34,8 @@ _LARGEST = 1e100  # largest drawn value: its square is finite
 
 def resampled(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) -> Floats:
     """Return the features of a row as they could have been measured: one line for each draw."""
-    return resampled_rows([row], saved, seed=seed, draws=draws)[0]
+    (drawn,) = resampled_rows([row], saved, seed=seed, draws=draws)
+    return np.asarray(drawn)
 
 
 def resampled_rows(
