@@ -98,7 +98,7 @@ class Verdicts(_Results[Verdict]):
     def of(cls, diagnoser: Diagnoser, rows: Iterable[Row]) -> Verdicts:
         """Diagnose rows."""
         rows = tuple(rows)
-        return cls(map(diagnoser, rows), rows=rows, trees={diagnoser.name: diagnoser.saved})
+        return cls(diagnoser.verdicts(rows), rows=rows, trees={diagnoser.name: diagnoser.saved})
 
     def to_html(self) -> str:
         """Return the page of these verdicts, as `mdtree diagnose --html` writes it."""

@@ -198,7 +198,8 @@ def command(
     diagnoser, rows = judged_rows(
         paths, tree_name=tree_name, only=only, facts=facts, options=options
     )
-    verdicts = [without_checks(diagnoser(row), ignored) for row in rows if can_be_diagnosed(row)]
+    judged = diagnoser.verdicts([row for row in rows if can_be_diagnosed(row)])
+    verdicts = [without_checks(verdict, ignored) for verdict in judged]
     groups = checked_groups(verdicts, rows, ignored)
     failures = {
         row.group: row.failure.reason

@@ -18,10 +18,10 @@ from mdtree.diagnosis.verdict_record import MissingMeasurement, OutOfDistributio
 from mdtree.rows import Row
 from mdtree.trees.binning import Floats
 from mdtree.trees.posterior import first_best
-from mdtree.trees.template import DECIMALS
 
 __all__ = ["Prediction", "predictions"]
 
+_DIGITS = 9  # behind the point, of what a verdict holds
 _TOGETHER = 16  # rows whose resamples are held in memory at once
 
 
@@ -53,7 +53,7 @@ def predictions(
     for start in range(0, len(rows), _TOGETHER):
         part = rows[start : start + _TOGETHER]
         lines = saved.matrix(part, allow_protocol_mismatch=allow_protocol_mismatch)
-        shares = ensemble.probabilities(lines).round(DECIMALS)
+        shares = ensemble.probabilities(lines).round(_DIGITS)
         places = [int(place) for place in first_best(shares)]
         votes = ensemble.votes(lines)
         outliers = [_rounded(outlier) for outlier in saved.outliers(lines)]
@@ -68,13 +68,13 @@ def predictions(
                 line=lines[number],
                 shares=shares[number],
                 place=place,
-                agreement=None if votes is None else round(float(votes[number, place]), DECIMALS),
+                agreement=None if votes is None else round(float(votes[number, place]), _DIGITS),
                 draws=draws[number],
                 stability=stabilities[number],
                 outlier=outliers[number],
                 missing=missing[number],
                 gains={
-                    remedy: round(float(values[number]), DECIMALS)
+                    remedy: round(float(values[number]), _DIGITS)
                     for remedy, values in gains.items()
                 },
             )
@@ -83,7 +83,7 @@ def predictions(
 def _rounded(outlier: OutOfDistribution | None) -> OutOfDistribution | None:
     if outlier is None:
         return None
-    return replace(outlier, distance=round(outlier.distance, DECIMALS))
+    return replace(outlier, distance=round(outlier.distance, _DIGITS))
 
 
 def _stabilities(

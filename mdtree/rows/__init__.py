@@ -1,11 +1,11 @@
 """Rows of measurements, the interface between measuring and diagnosing, and their vocabulary."""
 
 from mdtree.rows.facts import FACTS, TARGET, TEXT_FACTS, Fact, check_facts, target_fault
+from mdtree.rows.finding import WEIGHTS, find_rows, is_rows, measured_file
 from mdtree.rows.loading import (
     home_of,
     is_address,
     load_rows,
-    measured_file,
     of_protocol,
     one_protocol,
     open_measured,
@@ -59,6 +59,7 @@ __all__ = [
     "STEP_DETAIL",
     "TARGET",
     "TEXT_FACTS",
+    "WEIGHTS",
     "Copy",
     "Damaged",
     "Detail",
@@ -78,8 +79,10 @@ __all__ = [
     "check_facts",
     "check_protocol",
     "csv_lines",
+    "find_rows",
     "home_of",
     "is_address",
+    "is_rows",
     "is_table",
     "load_rows",
     "mean_over_members",

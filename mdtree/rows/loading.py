@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mdtree.exceptions import OutputError, ProtocolError, RecipeError, RowsError, TreeError
 from mdtree.rows.atomic import own
+from mdtree.rows.finding import ROWS_NAME, find_rows, joint_name
 from mdtree.rows.reading import open_rows, read_rows
 from mdtree.rows.row import Row
 from mdtree.rows.tables import is_table, rows_from_csv
@@ -16,14 +17,12 @@ __all__ = [
     "home_of",
     "is_address",
     "load_rows",
-    "measured_file",
     "of_protocol",
     "one_protocol",
     "open_measured",
     "rows_file",
 ]
 
-_NAME = "rows.jsonl"
 _ADVICE = "name a file of rows with --out (diagnose: --rows)"
 
 
@@ -63,24 +62,18 @@ def rows_file(
         places = [home, *(Path(other) for other in others)]
         places = [Path(os.path.abspath(place)) for place in places]  # noqa: PTH100 - links stay
         home = Path(os.path.commonpath(places))
-        names = "+".join(place.name for place in places)
-        return own(home / f"{names}.{_NAME}", home, advice=_ADVICE)
-    return own(home / _NAME, home, advice=_ADVICE)
-
-
-def measured_file(path: Path) -> Path:
-    """Return the rows.jsonl of a directory; any other path is returned as it is."""
-    return path / _NAME if os.path.isdir(path) else path  # noqa: PTH112 - as in home_of
+        return own(home / joint_name([place.name for place in places]), home, advice=_ADVICE)
+    return own(home / ROWS_NAME, home, advice=_ADVICE)
 
 
 def open_measured(path: Path, *, table_protocol: str = "paper-1") -> Collection[Row]:
-    """Return all rows of a JSON Lines file, a CSV table, or the rows.jsonl of a directory.
+    """Return all rows of a JSON Lines file, a CSV table, or a measured directory.
 
     Rows of JSON Lines stay in their file, and are read each time they are used.
     """
     if is_table(path):
         return rows_from_csv(path, protocol=table_protocol).rows
-    return open_rows(measured_file(path))
+    return open_rows(find_rows(path))
 
 
 def load_rows(
@@ -90,7 +83,7 @@ def load_rows(
     table_protocol: str = "paper-1",
     failed: bool = False,
 ) -> list[Row]:
-    """Read rows from a JSON Lines file, a CSV table, or the rows.jsonl of a directory.
+    """Read rows from a JSON Lines file, a CSV table, or a measured directory.
 
     Args:
         path: The file, table or directory.
@@ -102,9 +95,7 @@ def load_rows(
         RowsError: The file cannot be read, or has no such rows.
     """
     is_file = not os.path.isdir(path)  # noqa: PTH112 - as in home_of
-    path = measured_file(Path(path))
-    if not os.path.exists(path):  # noqa: PTH110 - the same; and `<(...)` is no plain file
-        raise RowsError(f"{path} does not exist; measure the directory first: mdtree measure")
+    path = find_rows(Path(path))
     if is_table(path):
         rows = rows_from_csv(path, protocol=protocol or table_protocol).rows
     else:

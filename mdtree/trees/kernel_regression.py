@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdtree.trees.binning import Floats
+from mdtree.trees.template import DECIMALS
 
 __all__ = [
     "KernelRegression",
@@ -121,6 +122,7 @@ class KernelRegression:
         Columns that are not wanted, or not used, are NaN.
         """
         near = self._ready.near(scaled(self.scales, lines), self.width)
+        near = near.round(DECIMALS)  # the last bits depend on how many lines there are
         chosen = self.centres[np.argsort(-near, axis=1, kind="stable")[:, :count]]
         found = np.full((*chosen.shape[:2], lines.shape[1]), np.nan)
         for place, (column, scale) in enumerate(self.scales.items()):
