@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mdtree.cli.completion import complete_trees
-from mdtree.cli.measuring_options import PROTOCOL
+from mdtree.cli.measuring_options import protocol_option
 from mdtree.cli.progress_bar import Bar
+from mdtree.cli.verdict_options import judging
 from mdtree.exceptions import MdtreeError
-from mdtree.failure_modes import CONFIDENCE
 from mdtree.render.terminal import paragraph, printable
-from mdtree.rows import DEFAULT_PROTOCOL, load_rows, of_protocol
+from mdtree.rows import load_rows, of_protocol
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Compared
@@ -29,29 +28,8 @@ _WHOLE = 3  # comparisons that are written out in full; more become a table
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--group-before", metavar="NAME", help="The group in BEFORE.")
 @click.option("--group-after", metavar="NAME", help="The group in AFTER.")
-@click.option(
-    "--tree",
-    "tree_name",
-    shell_complete=complete_trees,
-    help="The tree of the verdicts: a file or a name from `tree list`.",
-)
-@click.option(
-    "--confidence",
-    type=click.FloatRange(0, 1),
-    help=f"Below this probability a verdict is `unsure`.  [default: {CONFIDENCE}]",
-)
-@click.option(
-    "--protocol",
-    type=PROTOCOL,
-    default=DEFAULT_PROTOCOL,
-    show_default=True,
-    help="Of files with rows of several protocols, take those of this one.",
-)
-@click.option(
-    "--allow-protocol-mismatch",
-    is_flag=True,
-    help="Use a tree of another protocol anyway; the verdict says so.",
-)
+@judging
+@protocol_option("Of files with rows of several protocols, take those of this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for pull requests.")
 @click.pass_context

@@ -1,6 +1,6 @@
 """Diagnosis: rows become verdicts, with reasons, confidence and the next step."""
 
-from mdtree.diagnosis.checking import CheckedGroup, checked_groups, without_checks
+from mdtree.diagnosis.checking import CheckedGroup, checked_groups, found_checks, without_checks
 from mdtree.diagnosis.checks import CHECKS, MODE_CODES, Check, CheckResult
 from mdtree.diagnosis.comparison import Compared, Comparison, compare_groups
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
@@ -66,6 +66,7 @@ __all__ = [
     "comparison_schema",
     "comparisons_to_plain_data",
     "diagnoser_for",
+    "found_checks",
     "is_diverged",
     "next_metric",
     "pairs_of",
