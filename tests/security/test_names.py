@@ -195,7 +195,7 @@ def test_no_cell_of_an_export_is_a_formula_and_all_is_read_back(mdtree, tmp_path
             group=name,
             protocol="paper-1",
             facts={"zoo": name, f"{name}-fact": name},
-            quantities={"train_error": Measured(value=-1.5)},
+            quantities={"hessian_trace": Measured(value=-1.5)},
         )
         for name in NAMES.values()
     ]
