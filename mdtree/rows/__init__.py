@@ -26,6 +26,7 @@ from mdtree.rows.reading import (
 from mdtree.rows.row import (
     FORMAT,
     HISTORY_DETAIL,
+    MISSING_DETAIL,
     STEP_DETAIL,
     Copy,
     Detail,
@@ -54,6 +55,7 @@ __all__ = [
     "FACTS",
     "FORMAT",
     "HISTORY_DETAIL",
+    "MISSING_DETAIL",
     "PROTOCOLS",
     "QUANTITIES",
     "STEP_DETAIL",

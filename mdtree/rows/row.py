@@ -16,6 +16,7 @@ from mdtree.rows.quantities import QUANTITIES
 __all__ = [
     "FORMAT",
     "HISTORY_DETAIL",
+    "MISSING_DETAIL",
     "MOST_FACTS",
     "STEP_DETAIL",
     "Copy",
@@ -40,6 +41,7 @@ MOST_FACTS = 1000  # of a row; the same limit holds for quantities
 
 # details of a row that is one step of a run: when it was saved, and what the trainer had logged
 STEP_DETAIL, HISTORY_DETAIL = "step", "history"
+MISSING_DETAIL = "missing"  # the only column of a detail that could not be measured: why
 
 RowKey = tuple[str, str]  # (group, protocol): at most one row each
 
