@@ -70,6 +70,14 @@ class Comparisons(_Results[Comparison]):
         self.failures = dict(whole.failures)
         self.unchanged = whole.unchanged
 
+    def to_html(self) -> str:
+        """Return these comparisons as one page, as `mdtree compare --html` writes it."""
+        from mdtree.render.comparison_page import comparison_page
+
+        return comparison_page(
+            Compared(comparisons=(*self,), failures=self.failures, unchanged=self.unchanged)
+        )
+
     def to_markdown(self) -> str:
         """Return these comparisons as Markdown, as `mdtree compare --markdown` prints it."""
         from mdtree.render.comparison_markdown import comparisons_markdown

@@ -30,6 +30,11 @@ _WHOLE = 3  # comparisons that are written out in full; more become a table
 @click.option("--group-after", metavar="NAME", help="The group in AFTER.")
 @judging
 @protocol_option("Of files with rows of several protocols, take those of this one.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a page, before and after side by side, as one self-contained file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for pull requests.")
 @click.pass_context
@@ -45,6 +50,7 @@ def command(
     confidence: float | None,
     protocol: str,
     allow_protocol_mismatch: bool,
+    html: Path | None,
     as_json: bool,
     as_markdown: bool,
 ) -> None:
@@ -60,6 +66,7 @@ def command(
     Examples:
       mdtree compare runs-1/ runs-2/
       mdtree compare before.jsonl after.jsonl --markdown
+      mdtree compare runs-1/ runs-2/ --html report.html
       mdtree compare rows.jsonl rows.jsonl --group-before cold --group-after warm
       mdtree compare before.jsonl after.jsonl --json
     """
@@ -76,6 +83,10 @@ def command(
             allow_protocol_mismatch=allow_protocol_mismatch,
             progress=bar,
         )
+    if html is not None:
+        from mdtree.render.comparison_page import write_comparison_page
+
+        write_comparison_page(html, compared)
     if as_json:
         _print_json(compared)
     elif as_markdown:
