@@ -32,7 +32,8 @@ def test_without_the_extra_the_error_says_how_to_get_it(mdtree, tmp_path, monkey
 
 
 def test_without_a_font_nothing_is_written_without_its_text(monkeypatch):
-    blank = types.SimpleNamespace(svg_to_bytes=lambda **_: b"the same")
+    blank = types.ModuleType("resvg_py")
+    blank.svg_to_bytes = lambda **_: b"the same"
     monkeypatch.setitem(sys.modules, "resvg_py", blank)
     png._family.cache_clear()
     with pytest.raises(MissingExtraError, match="needs a font"):
