@@ -71,6 +71,14 @@ class Comparisons(_Results[Comparison]):
         self.failures = dict(whole.failures)
         self.unchanged = whole.unchanged
 
+    def to_html(self) -> str:
+        """Return these comparisons as one page, as `mdtree compare --html` writes it."""
+        from mdtree.render.comparison_page import comparison_page
+
+        return comparison_page(
+            Compared(comparisons=(*self,), failures=self.failures, unchanged=self.unchanged)
+        )
+
     def to_markdown(self) -> str:
         """Return these comparisons as Markdown, as `mdtree compare --markdown` prints it."""
         from mdtree.render.comparison_markdown import comparisons_markdown
@@ -121,7 +129,7 @@ class Verdicts(_Results[Verdict]):
     def of(cls, diagnoser: Diagnoser, rows: Iterable[Row]) -> Verdicts:
         """Diagnose rows."""
         rows = tuple(rows)
-        return cls(map(diagnoser, rows), rows=rows, trees={diagnoser.name: diagnoser.saved})
+        return cls(diagnoser.verdicts(rows), rows=rows, trees={diagnoser.name: diagnoser.saved})
 
     def to_html(self) -> str:
         """Return the page of these verdicts, as `mdtree diagnose --html` writes it."""

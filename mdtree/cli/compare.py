@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from mdtree.cli.comparison_output import WHOLE, print_comparisons
-from mdtree.cli.completion import complete_trees
-from mdtree.cli.measuring_options import PROTOCOL
+from mdtree.cli.measuring_options import protocol_option
+from mdtree.cli.progress_bar import Bar
+from mdtree.cli.verdict_options import judging
 from mdtree.exceptions import MdtreeError
-from mdtree.failure_modes import CONFIDENCE
 from mdtree.render.terminal import paragraph, printable
-from mdtree.rows import DEFAULT_PROTOCOL, load_rows, of_protocol
+from mdtree.rows import load_rows, of_protocol
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Compared
@@ -27,28 +27,12 @@ __all__ = ["command"]
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--group-before", metavar="NAME", help="The group in BEFORE.")
 @click.option("--group-after", metavar="NAME", help="The group in AFTER.")
+@judging
+@protocol_option("Of files with rows of several protocols, take those of this one.")
 @click.option(
-    "--tree",
-    "tree_name",
-    shell_complete=complete_trees,
-    help="The tree of the verdicts: a file or a name from `tree list`.",
-)
-@click.option(
-    "--confidence",
-    type=click.FloatRange(0, 1),
-    help=f"Below this probability a verdict is `unsure`.  [default: {CONFIDENCE}]",
-)
-@click.option(
-    "--protocol",
-    type=PROTOCOL,
-    default=DEFAULT_PROTOCOL,
-    show_default=True,
-    help="Of files with rows of several protocols, take those of this one.",
-)
-@click.option(
-    "--allow-protocol-mismatch",
-    is_flag=True,
-    help="Use a tree of another protocol anyway; the verdict says so.",
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a page, before and after side by side, as one self-contained file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for pull requests.")
@@ -65,6 +49,7 @@ def command(
     confidence: float | None,
     protocol: str,
     allow_protocol_mismatch: bool,
+    html: Path | None,
     as_json: bool,
     as_markdown: bool,
 ) -> None:
@@ -80,6 +65,7 @@ def command(
     Examples:
       mdtree compare runs-1/ runs-2/
       mdtree compare before.jsonl after.jsonl --markdown
+      mdtree compare runs-1/ runs-2/ --html report.html
       mdtree compare rows.jsonl rows.jsonl --group-before cold --group-after warm
       mdtree compare before.jsonl after.jsonl --json
     """
@@ -88,12 +74,18 @@ def command(
     if as_markdown and as_json:
         raise MdtreeError("--markdown and --json both print the comparison: name one of them")
     sides = [of_protocol(load_rows(path, failed=True), protocol) for path in (before, after)]
-    compared = compare_groups(
-        pairs_of(*sides, group_before=group_before, group_after=group_after),
-        tree=tree_name,
-        confidence=confidence,
-        allow_protocol_mismatch=allow_protocol_mismatch,
-    )
+    with Bar("comparing") as bar:
+        compared = compare_groups(
+            pairs_of(*sides, group_before=group_before, group_after=group_after),
+            tree=tree_name,
+            confidence=confidence,
+            allow_protocol_mismatch=allow_protocol_mismatch,
+            progress=bar,
+        )
+    if html is not None:
+        from mdtree.render.comparison_page import write_comparison_page
+
+        write_comparison_page(html, compared)
     if as_json:
         _print_json(compared)
     elif as_markdown:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from mdtree.cli.comparison_output import print_comparisons
-from mdtree.cli.completion import complete_metrics, complete_trees
-from mdtree.cli.measuring_options import PROTOCOL
+from mdtree.cli.completion import complete_metrics
+from mdtree.cli.measuring_options import protocol_option
 from mdtree.cli.name_lists import joined
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.stop_signals import resumable
-from mdtree.failure_modes import CONFIDENCE, REMEDIES
+from mdtree.cli.verdict_options import judging
+from mdtree.failure_modes import REMEDIES
 from mdtree.render.durations import duration, estimated_duration
 from mdtree.render.formatting import points
 from mdtree.render.terminal import paragraph, plural, printable, table
-from mdtree.rows import DEFAULT_PROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,29 +73,8 @@ __all__ = ["command"]
     shell_complete=complete_metrics,
     help="Metrics of the changed networks, separated by commas.  [default: error_rate]",
 )
-@click.option(
-    "--tree",
-    "tree_name",
-    shell_complete=complete_trees,
-    help="The tree of the verdicts: a file or a name from `tree list`.",
-)
-@click.option(
-    "--confidence",
-    type=click.FloatRange(0, 1),
-    help=f"Below this probability a verdict is `unsure`.  [default: {CONFIDENCE}]",
-)
-@click.option(
-    "--protocol",
-    type=PROTOCOL,
-    default=DEFAULT_PROTOCOL,
-    show_default=True,
-    help="How to measure, and whose rows to take.",
-)
-@click.option(
-    "--allow-protocol-mismatch",
-    is_flag=True,
-    help="Use a tree of another protocol anyway; the verdict says so.",
-)
+@judging
+@protocol_option("How to measure, and whose rows to take.")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of measuring and resampling."
 )

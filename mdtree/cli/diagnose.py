@@ -17,12 +17,11 @@ from mdtree.cli.check_options import (
     write_junit,
     write_sarif,
 )
-from mdtree.cli.completion import complete_trees
 from mdtree.cli.judged_rows import judged_rows
 from mdtree.cli.measuring_options import MEASURED, measuring
 from mdtree.cli.name_lists import joined
+from mdtree.cli.verdict_options import judging
 from mdtree.exceptions import MdtreeError
-from mdtree.failure_modes import CONFIDENCE
 from mdtree.recipes import checked_facts, words
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal import paragraph, printable
@@ -49,18 +48,8 @@ def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> f
 
 @click.command(short_help="Diagnose trained networks and suggest what to change.")
 @click.argument("paths", metavar="DIR...|ROWS", type=MEASURED, nargs=-1, required=True)
-@click.option(
-    "--tree",
-    "tree_name",
-    shell_complete=complete_trees,
-    help="The tree: a file or a name from `tree list`.",
-)
+@judging
 @click.option("--group", "only", multiple=True, metavar="NAME", help="Diagnose only this group.")
-@click.option(
-    "--confidence",
-    type=click.FloatRange(0, 1),
-    help=f"Below this probability a verdict is `unsure`.  [default: {CONFIDENCE}]",
-)
 @click.option(
     "--stage",
     type=click.Choice(["needed", "full"]),
@@ -123,11 +112,6 @@ def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> f
     "junit_path",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write all checks as JUnit's XML, for pipelines.",
-)
-@click.option(
-    "--allow-protocol-mismatch",
-    is_flag=True,
-    help="Use a tree of another protocol anyway; the verdict says so.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
@@ -198,7 +182,8 @@ def command(
     diagnoser, rows = judged_rows(
         paths, tree_name=tree_name, only=only, facts=facts, options=options
     )
-    verdicts = [without_checks(diagnoser(row), ignored) for row in rows if can_be_diagnosed(row)]
+    judged = diagnoser.verdicts([row for row in rows if can_be_diagnosed(row)])
+    verdicts = [without_checks(verdict, ignored) for verdict in judged]
     groups = checked_groups(verdicts, rows, ignored)
     failures = {
         row.group: row.failure.reason

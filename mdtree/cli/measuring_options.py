@@ -19,7 +19,7 @@ from mdtree.rows import DEFAULT_PROTOCOL, FACTS, PROTOCOLS, Fact, check_protocol
 if TYPE_CHECKING:
     from mdtree.measurement import Request
 
-__all__ = ["MEASURED", "PROTOCOL", "make_request", "measuring", "named_recipe"]
+__all__ = ["MEASURED", "make_request", "measuring", "named_recipe", "protocol_option"]
 
 _SELF_DESCRIBED = "huggingface"  # folders that say themselves what their network is
 _SHORT = {"lr": "learning_rate", "bs": "batch_size", "wd": "weight_decay"}
@@ -56,7 +56,15 @@ class _Protocol(click.Choice):  # type: ignore[type-arg,unused-ignore]
         return check_protocol(value)
 
 
-PROTOCOL = _Protocol(list(PROTOCOLS))
+def protocol_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option of one protocol, which is the usual one unless another is named."""
+    return click.option(
+        "--protocol",
+        type=_Protocol(list(PROTOCOLS)),
+        default=DEFAULT_PROTOCOL,
+        show_default=True,
+        help=help_text,
+    )
 
 
 def _spelt(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]) -> tuple[str, ...]:
@@ -109,13 +117,7 @@ _OPTIONS = (
         callback=_spelt,
         help="A fact about all groups, such as learning_rate=0.1.",
     ),
-    click.option(
-        "--protocol",
-        type=PROTOCOL,
-        default=DEFAULT_PROTOCOL,
-        show_default=True,
-        help="How to measure.",
-    ),
+    protocol_option("How to measure."),
     click.option(
         "--dtype",
         type=click.Choice(["float32", "float64"]),

@@ -6,7 +6,7 @@ from mdtree.diagnosis.advised_change import (
     advised_changes,
     advised_remedy,
 )
-from mdtree.diagnosis.checking import CheckedGroup, checked_groups, without_checks
+from mdtree.diagnosis.checking import CheckedGroup, checked_groups, found_checks, without_checks
 from mdtree.diagnosis.checks import CHECKS, MODE_CODES, Check, CheckResult
 from mdtree.diagnosis.comparison import Compared, Comparison, compare_groups, compare_pair
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
@@ -77,6 +77,7 @@ __all__ = [
     "comparison_schema",
     "comparisons_to_plain_data",
     "diagnoser_for",
+    "found_checks",
     "is_diverged",
     "next_metric",
     "pairs_of",

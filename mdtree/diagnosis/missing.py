@@ -36,19 +36,34 @@ NOT_POSITIVE = "cannot be computed: it needs a positive number"
 
 
 def missing_measurements(
-    ensemble: TreeEnsemble, row: Row, line: Floats
-) -> tuple[MissingMeasurement, ...]:
-    """Return the missing metrics, those that may change most first."""
-    measurements = [
-        MissingMeasurement(
-            metric=metric,
-            features=tuple(features),
-            reason=_reason(features[0], row),
-            flips=_flips(ensemble, line, features),
-        )
-        for metric, features in missing_by_metric(ensemble, row, line).items()
+    ensemble: TreeEnsemble, rows: Sequence[Row], lines: Floats, probabilities: Floats
+) -> list[tuple[MissingMeasurement, ...]]:
+    """Return the missing metrics of each row, those that may change most first.
+
+    `probabilities` are those of the lines.
+    """
+    missing = [
+        missing_by_metric(ensemble, row, line) for row, line in zip(rows, lines, strict=True)
     ]
-    return tuple(sorted(measurements, key=lambda measurement: -measurement.flips))
+    questions = [
+        (line, features)
+        for line, by_metric in zip(lines, missing, strict=True)
+        for features in by_metric.values()
+    ]
+    outlooks = iter(ensemble.outlooks(questions))
+    found = []
+    for row, by_metric, shares in zip(rows, missing, probabilities, strict=True):
+        measurements = [
+            MissingMeasurement(
+                metric=metric,
+                features=tuple(features),
+                reason=_reason(features[0], row),
+                flips=_flips(ensemble, shares, next(outlooks)),
+            )
+            for metric, features in by_metric.items()
+        ]
+        found.append(tuple(sorted(measurements, key=lambda measurement: -measurement.flips)))
+    return found
 
 
 def missing_by_metric(ensemble: TreeEnsemble, row: Row, line: Floats) -> dict[str, list[str]]:
@@ -110,10 +125,9 @@ def _reason(feature: str, row: Row) -> str:
     return f"{feature} {NOT_POSITIVE}"
 
 
-def _flips(ensemble: TreeEnsemble, line: Floats, features: Sequence[str]) -> float:
-    probabilities = ensemble.probabilities(line[None])[0]
+def _flips(ensemble: TreeEnsemble, probabilities: Floats, outlook: tuple[Floats, Floats]) -> float:
     current = int(first_best(probabilities))
-    outcomes, shares = ensemble.outlook(line, features)
+    outcomes, shares = outlook
     flips = float(shares[first_best(outcomes) != current].sum())
     if ensemble.saved.gain_model is not None:
         # an answer that is no longer the most probable one has at most every second chance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, PAIRS, untold_facts
 from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, Target
@@ -12,7 +12,6 @@ from mdtree.failure_modes import AXES, REMEDIES, TASKS, GridAxis
 from mdtree.labelling import accuracy_of, number_of
 from mdtree.rows import Row
 from mdtree.trees import FEATURES, Leaf
-from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import GainModel
 
 __all__ = ["advice", "gains", "next_step", "regression_gains", "resources", "usual_changes"]
@@ -39,20 +38,20 @@ def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
 
 
 def regression_gains(
-    model: GainModel, line: Floats, leaf: Leaf, row: Row, likely: str
+    model: GainModel, shares: Mapping[str, float], leaf: Leaf, row: Row, likely: str
 ) -> tuple[Gain, ...]:
     """Return the changes that a regression expects to gain something, the likely answer's first.
 
     It nearly always has the largest gain; if two gains are close, the chances of the answers
-    decide.  The others follow, the best first.  Gains are relative to the test error of the group:
-    if that is not known, there are none.
+    decide.  The others follow, the best first.  `shares` are relative to the test error of the
+    group: if that is not known, there are none.
     """
     error = _test_error(row)
     if error is None:
         return ()
     expected = []
-    for remedy, (share,) in model.gains(line[None]).items():
-        mean, spread = float(share), model.range_of(remedy, float(share))
+    for remedy, share in shares.items():
+        mean, spread = share, model.range_of(remedy, share)
         if spread is not None:  # no more than groups with such an expected gain did gain
             mean = min(max(mean, spread.low), spread.high)
         fact, factor = _change_of(remedy, leaf, row)

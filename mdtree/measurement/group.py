@@ -34,6 +34,7 @@ __all__ = [
     "versions",
 ]
 
+_SHARE_CURVE = {"connectivity", "surface"}  # metrics that need the same trained curve
 _LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
 
 
@@ -151,6 +152,9 @@ def quantities_of(
     quantities: dict[str, Value] = {}
     details: dict[str, Detail] = {}
     notes: list[str] = []
+    metrics = tuple(metrics)
+    if {*metrics} >= _SHARE_CURVE:  # otherwise it would take memory for nothing
+        metric_input = replace(metric_input, curves={})
     for metric in metrics:
         result = METRICS[metric].compute(metric_input)
         quantities |= result.values

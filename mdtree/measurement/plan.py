@@ -147,6 +147,7 @@ def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
             full_items=data.full,
             protocol=task.protocol,
             training=group_training(task),
+            has_curve="connectivity" in task.metrics,
         )
         costs = {name: METRICS[name].cost(work) for name in task.metrics}
         model = bind(task.recipe.model, task.facts).model_dump_json()

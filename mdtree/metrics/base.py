@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mdtree.datasets import Data
-from mdtree.landscape import ComputeCost, ModelRunner
+from mdtree.landscape import ComputeCost, ModelRunner, TrainedCurve
 from mdtree.models import Weights
 from mdtree.rows import Detail, Missing, Value
 from mdtree.training.loop import Training
@@ -28,6 +28,8 @@ class MetricInput:
     seed: int
     training: Training | None = None  # how the members were trained, if the recipe says it
     notes: tuple[str, ...] = ()  # what was left out of the data
+    # trained curves by the place of their pair, where several metrics need them; None: not kept
+    curves: dict[int, TrainedCurve] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,7 @@ class Workload:
     full_items: int  # training items before the subset of `amount` was drawn
     protocol: str
     training: Training | None = None
+    has_curve: bool = False  # another metric trains the curve of the first pair
 
     @property
     def pairs(self) -> int:

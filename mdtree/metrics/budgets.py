@@ -89,3 +89,4 @@ class SurfaceBudget:
     margin: float = 1 / 3  # around the members, as a share of their extent
     items: int = 512  # of the training set
     statistics: int = 256  # of them: BatchNorm
+    curve: ConnectivityBudget | None = ConnectivityBudget()  # of the curve; None: there is none

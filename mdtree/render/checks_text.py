@@ -6,18 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from mdtree.diagnosis import found_checks
 from mdtree.messages import plural
 from mdtree.render.terminal import printable
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import CheckResult, Verdict
 
-__all__ = ["checks_overview", "checks_text", "codes", "found"]
-
-
-def found(checks: Sequence[CheckResult]) -> list[CheckResult]:
-    """Return the checks that found something."""
-    return [check for check in checks if check.status == "found"]
+__all__ = ["checks_overview", "checks_text", "codes"]
 
 
 def codes(checks: Sequence[CheckResult], status: str) -> str:
@@ -31,7 +27,7 @@ def checks_text(checks: Sequence[CheckResult]) -> str:
 
 
 def _lines(checks: Sequence[CheckResult]) -> Iterator[str]:
-    findings = found(checks)
+    findings = found_checks(checks)
     yield "checks:" if findings else "checks: nothing was found"
     for check in findings:
         yield f"  {check.code} {check.name} ({check.severity}): {check.message}"
@@ -42,7 +38,7 @@ def _lines(checks: Sequence[CheckResult]) -> Iterator[str]:
 def checks_overview(verdicts: Sequence[Verdict]) -> str:
     """Count what was found in several groups, the most frequent finding first."""
     counts = Counter(
-        (check.code, check.name) for verdict in verdicts for check in found(verdict.checks)
+        (check.code, check.name) for verdict in verdicts for check in found_checks(verdict.checks)
     )
     if not counts:
         return "checks: nothing was found"

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from mdtree.diagnosis import found_checks
 from mdtree.messages import printable, shortened
-from mdtree.render.checks_text import codes, found
+from mdtree.render.checks_text import codes
 from mdtree.render.formatting import (
     change,
     meaning,
@@ -154,7 +155,7 @@ def _card(verdict: Verdict, *, with_checks: bool) -> Iterator[str]:
 
 
 def _checks(verdict: Verdict) -> Iterator[str]:
-    for check in found(verdict.checks):
+    for check in found_checks(verdict.checks):
         yield f"- {check.code} {as_text(f'{check.name} ({check.severity}): {check.message}')}"
     yield f"- checked and fine: {codes(verdict.checks, 'passed')}"
     yield f"- not checked: {codes(verdict.checks, 'not_checked')}"

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from mdtree.diagnosis import CheckResult, Verdict
+from mdtree.diagnosis import CheckResult, Verdict, found_checks
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import number_of
 from mdtree.render.axis import linear
 from mdtree.render.bars import gain_bar, probability_bar
-from mdtree.render.checks_text import found
 from mdtree.render.formatting import (
     meaning,
     plain,
@@ -142,7 +141,7 @@ def _checks(verdict: Verdict) -> dict[str, Any]:
         if check.status == "not_checked":
             skipped.setdefault(check.message, []).append(check)
     return {
-        "found": found(verdict.checks),
+        "found": found_checks(verdict.checks),
         "passed": _named(check for check in verdict.checks if check.status == "passed"),
         "skipped": [(_named(checks), reason) for reason, checks in skipped.items()],
     }

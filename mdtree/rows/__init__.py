@@ -1,12 +1,12 @@
 """Rows of measurements, the interface between measuring and diagnosing, and their vocabulary."""
 
 from mdtree.rows.facts import FACTS, TARGET, TEXT_FACTS, Fact, check_facts, target_fault
+from mdtree.rows.finding import WEIGHTS, find_rows, is_rows, measured_file
 from mdtree.rows.loading import (
     home_of,
     is_address,
     joined_names,
     load_rows,
-    measured_file,
     of_protocol,
     one_protocol,
     open_measured,
@@ -28,6 +28,7 @@ from mdtree.rows.row import (
     FORMAT,
     HISTORY_DETAIL,
     MAYBE_ONE_RUN,
+    MISSING_DETAIL,
     STEP_DETAIL,
     Copy,
     Detail,
@@ -57,11 +58,13 @@ __all__ = [
     "FORMAT",
     "HISTORY_DETAIL",
     "MAYBE_ONE_RUN",
+    "MISSING_DETAIL",
     "PROTOCOLS",
     "QUANTITIES",
     "STEP_DETAIL",
     "TARGET",
     "TEXT_FACTS",
+    "WEIGHTS",
     "Copy",
     "Damaged",
     "Detail",
@@ -81,8 +84,10 @@ __all__ = [
     "check_facts",
     "check_protocol",
     "csv_lines",
+    "find_rows",
     "home_of",
     "is_address",
+    "is_rows",
     "is_table",
     "joined_names",
     "load_rows",

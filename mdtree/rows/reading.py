@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from mdtree.exceptions import RowsError
 from mdtree.regular_file import open_regular
+from mdtree.rows.ranges import impossible
 from mdtree.rows.row import FORMAT, Measured, Row, RowKey, row_from_json
 
 __all__ = [
@@ -276,7 +277,7 @@ def _bad_line(path: Path, damaged: Damaged) -> RowsError:
 
 def _content(text: bytes, number: int, path: Path) -> Row | Damaged:
     try:
-        return row_from_json(text.rstrip())
+        row = row_from_json(text.rstrip())
     except ValidationError as error:
         row_format = _format_of(text)
         if isinstance(row_format, int) and row_format > FORMAT:
@@ -288,6 +289,8 @@ def _content(text: bytes, number: int, path: Path) -> Row | Damaged:
         place = ".".join(str(part) for part in first["loc"])
         message = first["msg"].replace(" at line 1 column ", " at character ")
         return Damaged(line=number, reason=f"{place}: {message}" if place else message)
+    fault = impossible(row)
+    return row if fault is None else Damaged(line=number, reason=fault)
 
 
 def _format_of(text: bytes) -> object:

@@ -17,6 +17,7 @@ __all__ = [
     "FORMAT",
     "HISTORY_DETAIL",
     "MAYBE_ONE_RUN",
+    "MISSING_DETAIL",
     "MOST_FACTS",
     "STEP_DETAIL",
     "Copy",
@@ -41,6 +42,7 @@ MOST_FACTS = 1000  # of a row; the same limit holds for quantities
 
 # details of a row that is one step of a run: when it was saved, and what the trainer had logged
 STEP_DETAIL, HISTORY_DETAIL = "step", "history"
+MISSING_DETAIL = "missing"  # the only column of a detail that could not be measured: why
 
 # in a note of the provenance: nothing tells whether checkpoints are seeds
 MAYBE_ONE_RUN = "may be snapshots of one run"

@@ -23,6 +23,8 @@ def written(template, **values):
 
 def test_the_page_is_made_of_these_files():
     assert NAMES == [
+        "comparison.css",
+        "comparison.html",
         "group.html",
         "page.css",
         "page.html",
