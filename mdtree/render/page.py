@@ -30,7 +30,7 @@ __all__ = ["MOST_WHOLE", "report_page"]
 _MOST_RUNS = 20  # whose training is drawn
 MOST_WHOLE = 200  # groups that are shown in full; the others get one line each
 
-_FILTERS = ("change", "feature_name", "plain", "points", "sentence", "share", "short", "typeset")
+_FILTERS = ("change", "feature_name", "percent", "plain", "points", "sentence", "short", "typeset")
 
 
 def report_page(
