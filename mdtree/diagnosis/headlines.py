@@ -14,7 +14,7 @@ from mdtree.diagnosis.verdict_record import UNSURE, Gain, Verdict
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
 from mdtree.messages import percent, plural, shortened
 
-__all__ = ["headline", "headline_of_all"]
+__all__ = ["headline", "headline_of_all", "main_gain"]
 
 _LONGEST = 60  # characters of a name inside a sentence
 _NONE = "none"
@@ -159,7 +159,7 @@ def _wrong(verdict: Verdict) -> str:
     mode = _fault(verdict)
     if mode == "temperature_high" and _is_broken(verdict):
         return "training broke down, because its steps were too large"
-    gain = _gain(verdict)
+    gain = main_gain(verdict)
     known = None if gain is None else _WRONG_FACT.get((mode, gain.fact or ""))
     if known is None and mode in _WRONG:
         known = _WRONG[mode]
@@ -172,7 +172,7 @@ def _is_broken(verdict: Verdict) -> bool:
 
 def _do(verdict: Verdict) -> str:
     """Write the change that mends the most probable fault."""
-    mode, gain = _fault(verdict), _gain(verdict)
+    mode, gain = _fault(verdict), main_gain(verdict)
     if gain is None or gain.fact is None:
         return _DO[mode]
     how = _DO_FACT.get((mode, gain.fact), _DO[mode])
@@ -183,7 +183,7 @@ def _do(verdict: Verdict) -> str:
 
 
 def _brings(verdict: Verdict) -> str:
-    gain = _gain(verdict)
+    gain = main_gain(verdict)
     if gain is None:
         return "; what that brings is not known"
     target = verdict.target
@@ -199,15 +199,15 @@ def _right_answers(points: float) -> str:
     return f"{points:.1f} more right answers in every 100"
 
 
-def _gain(verdict: Verdict) -> Gain | None:
-    """Return the gain of the change that mends the most probable fault."""
+def main_gain(verdict: Verdict) -> Gain | None:
+    """Return the gain of the change that mends the most probable fault, if it is known."""
     fault = _fault(verdict)
     return next((gain for gain in verdict.gains if REMEDIES.get(gain.remedy) == fault), None)
 
 
 def _most_promising(verdicts: Sequence[Verdict]) -> Verdict | None:
     """Return the sure verdict whose change should bring most."""
-    known = [(gain.mean, each) for each in verdicts if each.sure and (gain := _gain(each))]
+    known = [(gain.mean, each) for each in verdicts if each.sure and (gain := main_gain(each))]
     return max(known, key=lambda pair: pair[0], default=(0.0, None))[1]
 
 
