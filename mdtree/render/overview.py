@@ -109,7 +109,6 @@ def _is_grid(grids: Sequence[Phase[_Entry]], groups: int) -> bool:
 
 
 def _map(grid: Phase[_Entry], most: int) -> dict[str, Any]:
-    modes = {entry.label.verdict.likely for entry in grid.cells.values()}
     return {
         "title": phase_title(grid),
         "across": plain(grid.across),
@@ -122,14 +121,10 @@ def _map(grid: Phase[_Entry], most: int) -> dict[str, Any]:
             )
             for line in reversed(grid.lines)  # the largest value on top
         ],
-        "legend": [(mode, LETTERS[mode]) for mode in FAILURE_MODES if mode in modes],
-        "unsure": any(not entry.label.verdict.sure for entry in grid.cells.values()),
     }
 
 
-def _cell(
-    grid: Phase[_Entry], line: float, column: float, most: int
-) -> dict[str, Any] | None:
+def _cell(grid: Phase[_Entry], line: float, column: float, most: int) -> dict[str, Any] | None:
     cell = grid.cells.get((line, column))
     if cell is None:
         return None

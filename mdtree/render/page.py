@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from mdtree.diagnosis import Trajectory, Verdict, headline, headline_of_all, tra
 from mdtree.messages import plural
 from mdtree.render import formatting
 from mdtree.render.overview import maps, orders
+from mdtree.render.phase_diagram import LETTERS
 from mdtree.render.style import COLOURS, DARK_COLOURS, DARK_SHADES, SHADES, kind
 from mdtree.render.summary import card, shared_parts, summary
 from mdtree.render.svg import Markup, escaped
@@ -67,8 +68,17 @@ class _Report:
         return {tree: f"tree-{number}" for number, tree in enumerate(self.trees, start=1)}
 
     @functools.cached_property
-    def runs(self) -> list[Trajectory]:
-        return list(trajectories(self.rows)[:_MOST_RUNS])
+    def trajectories(self) -> Sequence[Trajectory]:
+        return trajectories(self.rows)[:_MOST_RUNS]
+
+    @functools.cached_property
+    def runs(self) -> list[Markup]:
+        """What is shown of the runs, with their pictures."""
+        return [_run(trajectory, self.rows) for trajectory in self.trajectories]
+
+    @property
+    def has_large_runs(self) -> bool:
+        return _bytes(self.runs) > _RUNS_ROOM
 
     def row(self, verdict: Verdict) -> Row | None:
         return self.rows_by_key.get((verdict.group, verdict.basis.protocol))
@@ -119,8 +129,8 @@ def _beside(report: _Report, beside: Beside) -> Iterator[tuple[str, str]]:
         own = _Report([verdict], [] if row is None else [row], _tree_of(report, verdict), 1)
         back = f"{beside.page}#group-{number}"
         yield f"group-{number}.html", _page(own, groups=_articles(own), runs=[], back=back)
-    for number, run in enumerate(report.runs, start=1):
-        page = _page(_Report([], [], {}, 0), groups=(), runs=[_run(run, report)], back=beside.page)
+    for number, run in enumerate(report.runs if report.has_large_runs else (), start=1):
+        page = _page(_Report([], [], {}, 0), groups=(), runs=[run], back=beside.page)
         yield f"training-{number}.html", page
 
 
@@ -131,25 +141,24 @@ def _tree_of(report: _Report, verdict: Verdict) -> dict[str, SavedTree]:
 
 def _whole_page(report: _Report) -> str | None:
     """Return the page with all evidence; None if several groups make it too large."""
-    runs = [_run(run, report) for run in report.runs]
-    several = len(report.verdicts[: report.most]) + len(runs) > 1
-    groups, size = [], sum(len(run.encode()) for run in runs)
+    several = len(report.verdicts[: report.most]) + len(report.runs) > 1
+    groups, size = [], _bytes(report.runs)
     for article in _articles(report):
         groups.append(article)
-        size += len(article.encode())
+        size += _bytes([article])
         if several and size > LARGEST:
             return None
-    page = _page(report, groups=groups, runs=runs)
+    page = _page(report, groups=groups, runs=report.runs)
     return page if len(page.encode()) <= LARGEST or not several else None
 
 
 def _folded_page(report: _Report, beside: Beside | None) -> str:
     """Return the page with a card for each group, and with the pictures of no run or of all."""
-    runs = [_run(run, report) for run in report.runs]
-    if sum(len(run.encode()) for run in runs) > _RUNS_ROOM:
+    runs = report.runs
+    if report.has_large_runs:
         runs = [
-            _run(run, report, folded=True, beside=_address(beside, f"training-{number}.html"))
-            for number, run in enumerate(report.runs, start=1)
+            _run(run, (), folded=True, beside=_address(beside, f"training-{number}.html"))
+            for number, run in enumerate(report.trajectories, start=1)
         ]
     groups = (
         _article(
@@ -191,14 +200,14 @@ def _article(
 
 
 def _run(
-    trajectory: Trajectory, report: _Report, *, folded: bool = False, beside: str | None = None
+    trajectory: Trajectory, rows: Sequence[Row], *, folded: bool = False, beside: str | None = None
 ) -> Markup:
     """Render what the page shows of the steps of a run."""
     says = (kept(trajectory), last_steps(trajectory))
     run = {
         "heading": heading(trajectory),
         "says": [text for text in says if text is not None],
-        "pictures": () if folded else training_pictures(trajectory, report.rows),
+        "pictures": () if folded else training_pictures(trajectory, rows),
         "whole": not folded,
     }
     return _rendered("run.html", run=run, beside=beside)
@@ -221,6 +230,7 @@ def _page(
         headline=headline_of_all(verdicts),
         counts=Counter(verdict.mode for verdict in verdicts).most_common(),
         orders=orders(verdicts) if several else (),
+        legend=LETTERS.items(),
         maps=maps(verdicts, report.rows_by_key, report.most) if several else (),
         groups=groups,
         runs=runs,
@@ -239,6 +249,10 @@ def _page(
         dark_shades=DARK_SHADES,
         version=__version__,
     )
+
+
+def _bytes(parts: Iterable[str]) -> int:
+    return sum(len(part.encode()) for part in parts)
 
 
 def _rendered(template: str, **content: Any) -> Markup:

@@ -39,7 +39,9 @@ class Phase(Generic[LabelT]):
     down: str | None  # the fact of the lines; None: the grid has only one axis
     columns: tuple[float, ...]
     lines: tuple[float, ...]
-    cells: Mapping[tuple[float, float], Cell[LabelT]]  # (line, column) -> group; some can be missing
+    cells: Mapping[
+        tuple[float, float], Cell[LabelT]
+    ]  # (line, column) -> group; some can be missing
 
 
 def phases(rows: Sequence[Row], labels: Sequence[LabelT]) -> list[Phase[LabelT]]:

@@ -67,9 +67,7 @@ def test_an_answer_without_a_direction_is_named_too():
 
 def test_the_next_step_is_the_advice():
     card = drawn(advice="get more training data: data amount 600 -> 2400")
-    assert card.one("p", class_="next").text == (
-        "Next step: Get more training data: data amount 600 → 2400."
-    )
+    assert card.one("p", class_="step").text == ("Get more training data: data amount 600 → 2400.")
 
 
 def test_a_group_like_the_others_has_no_flag():
@@ -88,7 +86,7 @@ def test_a_group_unlike_the_others_is_told_first_and_why():
 def test_a_hostile_advice_stays_text():
     card = drawn(advice="<script>alert(1)</script>", why_unsure=("<b>",), mode="unsure")
     assert card.find("script") == []
-    assert "<script>alert(1)</script>" in card.one("p", class_="next").text
+    assert "<script>alert(1)</script>" in card.one("p", class_="step").text
 
 
 def walk(verdict, saved):

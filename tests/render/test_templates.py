@@ -24,11 +24,16 @@ def written(template, **values):
 def test_the_page_is_made_of_these_files():
     assert NAMES == [
         "group.html",
+        "overview.css",
+        "overview.html",
         "page.css",
         "page.html",
         "pictures.css",
+        "print.css",
+        "run.html",
         "shapes.html",
         "tree.css",
+        "words.html",
     ]
 
 
