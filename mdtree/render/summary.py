@@ -9,6 +9,7 @@ from typing import Any
 from mdtree.diagnosis import CheckResult, Verdict
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import number_of
+from mdtree.messages import plural
 from mdtree.render.axis import linear
 from mdtree.render.bars import gain_bar, probability_bar
 from mdtree.render.checks_text import found
@@ -86,7 +87,8 @@ def summary(
 
 def _facts(row: Row) -> list[str]:
     numbers = {name: number_of(row, name) for name in row.facts}
-    return [
+    members = 0 if row.provenance is None else len(row.provenance.weights)
+    return [plural(members, "network")] * bool(members) + [
         f"{name_of(plain(name))} {name_of(row.facts[name]) if number is None else short(number)}"
         for name, number in numbers.items()
     ]
