@@ -9,10 +9,11 @@ from mdtree.diagnosis import Compared, Comparison, Verdict
 from mdtree.rows import Row
 
 if TYPE_CHECKING:
+    from mdtree.confirmation import Change, Confirmation
     from mdtree.diagnosis import Diagnoser
     from mdtree.trees import SavedTree
 
-__all__ = ["Comparisons", "Rows", "Verdicts"]
+__all__ = ["Comparisons", "Confirmations", "Rows", "Verdicts"]
 
 _CARDS = 20  # verdicts that a notebook shows in full: a card has pictures
 _HEIGHT = 640  # pixels of a page in a notebook
@@ -78,6 +79,28 @@ class Comparisons(_Results[Comparison]):
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
+
+
+class Confirmations(Comparisons):
+    """Comparisons of groups with the change that was trained; a notebook shows them as text."""
+
+    found: Confirmation  # all of it: changes, files, and the command that teaches a tree
+    skipped: dict[str, str]  # group -> why its verdict advises no change
+    left: dict[str, str]  # group -> what the budget left
+
+    def __init__(self, found: Confirmation | Iterable[Comparison]) -> None:
+        if isinstance(found, Iterable):  # a part of such a list, which gets the rest from it
+            super().__init__(found)
+            return
+        super().__init__(found.compared)
+        self.found = found
+        self.failures = dict(found.failures)
+        self.skipped, self.left = dict(found.skipped), dict(found.left)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The change of each comparison: remedy, fact, values, folder, networks, label."""
+        return tuple(each.change for each in self.found.confirmed)
 
 
 class Verdicts(_Results[Verdict]):

@@ -25,6 +25,7 @@ _COMMANDS = {
     "adapt": "Adapt a tree to your own labelled runs and check whether that helped.",
     "checks": "List what a diagnosis checks, with codes.",
     "compare": "Compare measurements before and after a change.",
+    "confirm": "Train the one change that a verdict advises and tell what it gains.",
     "demo": "Plant a fault in the training of two small networks and find it.",
     "diagnose": "Diagnose trained networks and suggest what to change.",
     "evaluate": "Compare all methods on the transfer cases of the MD tree paper or the benchmark.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mdtree.cli.comparison_output import WHOLE, print_comparisons
 from mdtree.cli.completion import complete_trees
 from mdtree.cli.measuring_options import PROTOCOL
 from mdtree.exceptions import MdtreeError
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from mdtree.diagnosis import Compared
 
 __all__ = ["command"]
-
-_WHOLE = 3  # comparisons that are written out in full; more become a table
 
 
 @click.command(short_help="Compare measurements before and after a change.")
@@ -100,7 +99,10 @@ def command(
     elif as_markdown:
         _print_markdown(compared)
     else:
-        _print(compared)
+        print_comparisons(
+            compared.comparisons,
+            how_to_see_one="add --group-before NAME --group-after NAME",
+        )
     if compared.unchanged:
         names = paragraph(", ".join(map(printable, compared.unchanged)))
         click.echo(f"the same rows before and after, left out: {names}", err=True)
@@ -118,17 +120,4 @@ def _print_json(compared: Compared) -> None:
 def _print_markdown(compared: Compared) -> None:
     from mdtree.render.comparison_markdown import comparisons_markdown
 
-    click.echo(comparisons_markdown(compared.comparisons, most=_WHOLE, failures=compared.failures))
-
-
-def _print(compared: Compared) -> None:
-    from mdtree.render.terminal_comparison import comparison_text, comparisons_table
-
-    found = compared.comparisons
-    if len(found) > 1:
-        click.echo(comparisons_table(found))
-    if len(found) <= _WHOLE:
-        for each in found:
-            click.echo(("\n" if len(found) > 1 else "") + comparison_text(each))
-    else:
-        click.echo("\nto see one of them in full, add --group-before NAME --group-after NAME")
+    click.echo(comparisons_markdown(compared.comparisons, most=WHOLE, failures=compared.failures))

@@ -1,8 +1,14 @@
 """Diagnosis: rows become verdicts, with reasons, confidence and the next step."""
 
+from mdtree.diagnosis.advised_change import (
+    AdvisedChange,
+    NothingAdvisedError,
+    advised_changes,
+    advised_remedy,
+)
 from mdtree.diagnosis.checking import CheckedGroup, checked_groups, without_checks
 from mdtree.diagnosis.checks import CHECKS, MODE_CODES, Check, CheckResult
-from mdtree.diagnosis.comparison import Compared, Comparison, compare_groups
+from mdtree.diagnosis.comparison import Compared, Comparison, compare_groups, compare_pair
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
 from mdtree.diagnosis.differences import LEVEL, Difference, NotCompared
@@ -38,6 +44,7 @@ __all__ = [
     "LEVEL",
     "MODE_CODES",
     "UNSURE",
+    "AdvisedChange",
     "Basis",
     "Check",
     "CheckResult",
@@ -52,6 +59,7 @@ __all__ = [
     "Gain",
     "MissingMeasurement",
     "NotCompared",
+    "NothingAdvisedError",
     "OutOfDistribution",
     "Promise",
     "Prospect",
@@ -60,10 +68,13 @@ __all__ = [
     "Trajectory",
     "TreeEnsemble",
     "Verdict",
+    "advised_changes",
+    "advised_remedy",
     "can_be_diagnosed",
     "checked_groups",
     "choose_tree",
     "compare_groups",
+    "compare_pair",
     "comparison_schema",
     "comparisons_to_plain_data",
     "diagnoser_for",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, PAIRS, untold_facts
 from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, Target
@@ -25,6 +25,7 @@ __all__ = [
     "next_step",
     "regression_gains",
     "resources",
+    "usual_changes",
 ]
 
 # how the advice of an undecided verdict begins
@@ -125,10 +126,23 @@ def _change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[N
         and number_of(row, way.fact) is not None
     ):
         return way.fact, min(max(way.factor, 1 / _FARTHEST), _FARTHEST)
+    return next(iter(_usual_changes(remedy, row)), (None, None))
+
+
+def usual_changes(remedy: str, row: Row) -> list[tuple[str, float, float]]:
+    """Return the known facts that can be changed for a remedy, with old and new values."""
+    found = []
+    for fact, factor in _usual_changes(remedy, row):
+        old, new = _change(number_of(row, fact), factor, is_integer=fact != "learning_rate")
+        if old is not None and new is not None:
+            found.append((fact, old, new))
+    return found
+
+
+def _usual_changes(remedy: str, row: Row) -> Iterator[tuple[str, float]]:
     for axis in AXES:
         if remedy in (axis.up, axis.down) and number_of(row, axis.fact) is not None:
-            return axis.fact, _USUAL if axis.up == remedy else 1 / _USUAL
-    return None, None
+            yield axis.fact, _USUAL if axis.up == remedy else 1 / _USUAL
 
 
 def _unusual(remedy: str, row: Row) -> GridAxis | None:

@@ -46,7 +46,9 @@ def without_descriptions(part):
     return [without_descriptions(inner) for inner in part] if isinstance(part, list) else part
 
 
-@pytest.mark.parametrize("kind", ["recipe", "zoo", "rows", "diagnosis", "comparison"])
+@pytest.mark.parametrize(
+    "kind", ["recipe", "zoo", "rows", "diagnosis", "comparison", "confirmation"]
+)
 def test_each_is_a_schema_of_2020_12_without_titles_of_fields(schema, kind):
     content = schema(kind)
     jsonschema.Draft202012Validator.check_schema(content)
