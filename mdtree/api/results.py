@@ -132,7 +132,11 @@ class Verdicts(_Results[Verdict]):
         return cls(diagnoser.verdicts(rows), rows=rows, trees={diagnoser.name: diagnoser.saved})
 
     def to_html(self) -> str:
-        """Return the page of these verdicts, as `mdtree diagnose --html` writes it."""
+        """Return the page of these verdicts, as `mdtree diagnose --html` writes it.
+
+        It is one text: evidence that would make the page of many groups larger than 2 MB is left
+        out, where the command writes it into a folder beside the page.
+        """
         return self._page()
 
     def to_markdown(self) -> str:

@@ -66,7 +66,8 @@ def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> f
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write a page with pictures, as one self-contained file.",
+    help="Also write a page with pictures, as one self-contained file; the evidence of many groups "
+    "goes into a folder beside it.",
 )
 @click.option(
     "--expect",

@@ -13,6 +13,7 @@ from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import make_request, named_recipe
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError
+from mdtree.messages import percent
 from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, holds_only_rows
 from mdtree.render.durations import about
 from mdtree.render.terminal import plural, printable
@@ -120,7 +121,7 @@ def _measured(
     def announce(stage: Stage) -> None:
         change = ""
         if stage.change is not None:
-            change = f", {100 * stage.change:.0f} % chance of changing a verdict"
+            change = f", {percent(stage.change)} chance of changing a verdict"
         click.echo(f"measuring {work(stage)}{change}", err=True)
 
     def compared(check: AccuracyCheck) -> None:

@@ -15,6 +15,7 @@ from mdtree.diagnosis.differences import LEVEL, Difference, NotCompared
 from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.fact_changes import FactChange
+from mdtree.diagnosis.headlines import headline, headline_of_all
 from mdtree.diagnosis.pairing import pairs_of
 from mdtree.diagnosis.promise import Promise, RealGain
 from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
@@ -78,6 +79,8 @@ __all__ = [
     "comparisons_to_plain_data",
     "diagnoser_for",
     "found_checks",
+    "headline",
+    "headline_of_all",
     "is_diverged",
     "next_metric",
     "pairs_of",

@@ -25,6 +25,7 @@ from mdtree.diagnosis.verdict_record import (
 )
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
+from mdtree.messages import percent
 from mdtree.rows import Fact, Missing, Row
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
@@ -215,8 +216,8 @@ class Diagnoser:
         doubts = []
         if not probability >= self._confidence:
             doubts.append(
-                f"{likely} is the most probable answer ({100 * probability:.0f} %), but a verdict "
-                f"needs {100 * self._confidence:.0f} %"
+                f"{likely} is the most probable answer ({percent(probability)}), but a verdict "
+                f"needs {percent(self._confidence)}"
             )
         if likely not in FAILURE_MODES:
             doubts.append(
@@ -225,7 +226,7 @@ class Diagnoser:
         if blind:
             doubts.append("nothing that the tree asks for was measured")
         doubts.extend(
-            f"{measurement.metric} is not known and has a {100 * measurement.flips:.0f} % chance "
+            f"{measurement.metric} is not known and has a {percent(measurement.flips)} chance "
             "of changing the answer"
             for measurement in missing[:1]
             if not blind and self.saved.gain_model and measurement.flips > _DECISIVE

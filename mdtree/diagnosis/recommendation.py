@@ -14,7 +14,24 @@ from mdtree.rows import Row
 from mdtree.trees import FEATURES, Leaf
 from mdtree.trees.gain_model import GainModel
 
-__all__ = ["advice", "gains", "next_step", "regression_gains", "resources", "usual_changes"]
+__all__ = [
+    "GIVE",
+    "MEASURE",
+    "MORE_SEEDS",
+    "SECOND_SEED",
+    "advice",
+    "gains",
+    "next_step",
+    "regression_gains",
+    "resources",
+    "usual_changes",
+]
+
+# how the advice of an undecided verdict begins
+GIVE = "give "
+MEASURE = "measure "
+MORE_SEEDS = "add seeds to make the error bars smaller"
+SECOND_SEED = "add a checkpoint of a second seed"
 
 _NOTHING = 0.05  # points; less is not worth a line
 _FARTHEST = 8.0  # the largest factor by which a fact is changed
@@ -189,20 +206,20 @@ def next_step(
             ": try the first two changes in the list of gains" if len(expected_gains) > 1 else ""
         )
         return (
-            f"add seeds to make the error bars smaller; nothing else that mdtree measures can tell "
+            f"{MORE_SEEDS}; nothing else that mdtree measures can tell "
             f"{likely} from the next answer{tried}"
         )
     first = obtainable[0]
     if first.reason.startswith(PAIRS):
-        how = "add a checkpoint of a second seed"
+        how = SECOND_SEED
     elif first.metric == FACTS:
         untold = [fact for name in first.features for fact in untold_facts(name, row)]
         wrong = [need for name in first.features for need in FEATURES[name].needs]
         facts = dict.fromkeys(untold or wrong)
-        how = f"give {', '.join(facts)} with --fact"
+        how = f"{GIVE}{', '.join(facts)} with --fact"
     else:
         how = (
-            f"measure {first.metric} ({', '.join(first.features)}; to see its cost: "
+            f"{MEASURE}{first.metric} ({', '.join(first.features)}; to see its cost: "
             f"mdtree measure --metrics {first.metric} --dry-run)"
         )
     flips = f"{100 * first.flips:.0f}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mdtree.diagnosis.check_case import Case, Look, Outcome, listed, percent
+from mdtree.diagnosis.check_case import Case, Look, Outcome, listed
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.diagnosis.missing import FACTS, PAIRS, is_from_files
 from mdtree.labelling import number_of
-from mdtree.messages import plural
+from mdtree.messages import percent, plural
 from mdtree.rows import MAYBE_ONE_RUN, QUANTITIES, TARGET, Measured, Missing, Row
 
 __all__ = ["LOOKS_AT_ROW", "SNAPSHOTS"]
@@ -16,7 +16,7 @@ SNAPSHOTS = "SnapshotsError"  # the failure of a group whose checkpoints are no 
 _OF_TOKENS = ("train_perplexity", "test_perplexity")  # known where tokens are predicted
 _ERRORS = 4.0  # standard errors, beyond which a difference of accuracies is not chance
 _ELSEWHERE = 5.0  # points, that other test data may be easier or harder
-_LEAST = 0.5  # percent; a smaller chance is written as 0
+_LEAST = 0.5  # percent; a smaller chance is written as under 1 %
 
 
 def _not_measured(case: Case) -> Outcome:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from mdtree.diagnosis.comparison import Compared, Comparison
+from mdtree.diagnosis.headlines import headline
 from mdtree.diagnosis.trajectory import Trajectory
 from mdtree.diagnosis.verdict_record import Verdict
 from mdtree.rows.schema import json_schema
@@ -50,6 +51,7 @@ _TRAJECTORIES = TypeAdapter(list[Trajectory])
 def to_plain_data(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as plain values for JSON; infinite numbers become null."""
     content: dict[str, Any] = _VERDICT.dump_python(verdict, mode="json")
+    content["headline"] = headline(verdict)
     if verdict.target is None:
         del content["target"]  # as in earlier versions
     return content
@@ -81,9 +83,18 @@ def _comparison(compared: Comparison) -> dict[str, Any]:
 
 def comparison_schema() -> dict[str, Any]:
     """Return the JSON schema of the output of `mdtree compare --json`."""
-    return json_schema(Comparisons)
+    return _with_headline(json_schema(Comparisons))
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of the output of `mdtree diagnose --json`."""
-    return json_schema(Diagnosis)
+    return _with_headline(json_schema(Diagnosis))
+
+
+def _with_headline(schema: dict[str, Any]) -> dict[str, Any]:
+    """Describe the sentence that follows from the fields of a verdict, and so is none of them."""
+    schema["$defs"]["Verdict"]["properties"]["headline"] = {
+        "type": "string",
+        "description": "the verdict in one sentence of everyday words",
+    }
+    return schema

@@ -24,7 +24,7 @@ from mdtree.render.comparison_words import (
 from mdtree.render.formatting import meaning
 
 # the same templates, escaped by the same rule
-from mdtree.render.page import _environment as templates
+from mdtree.render.page import environment as templates
 from mdtree.render.style import COLOURS, DARK_COLOURS, DARK_SHADES, SHADES
 from mdtree.rows.atomic import atomic_file
 from mdtree.version import __version__

@@ -12,6 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from mdtree.diagnosis import found_checks
+from mdtree.diagnosis.headlines import headline, headline_of_all
 from mdtree.messages import printable, shortened
 from mdtree.render.checks_text import codes
 from mdtree.render.formatting import (
@@ -72,7 +73,7 @@ def verdicts_markdown(
     """
     parts = ["## Diagnosis by mdtree"]
     if len(verdicts) > 1:
-        parts.append(_overview(verdicts))
+        parts += [as_text(headline_of_all(verdicts)), _overview(verdicts)]
     if len(verdicts) <= most:
         parts += ["\n\n".join(_card(verdict, with_checks=with_checks)) for verdict in verdicts]
     else:
@@ -117,6 +118,7 @@ def _overview(verdicts: Sequence[Verdict]) -> str:
 def _card(verdict: Verdict, *, with_checks: bool) -> Iterator[str]:
     """Yield the blocks of one verdict: what, what next, why."""
     yield f"### {as_code(verdict.group)}: {as_text(answer(verdict))}"
+    yield as_text(headline(verdict))
     unlike = caution(verdict)
     notes = [] if unlike is None else [f"**Caution:** {as_text(unlike)}"]
     notes += [f"**Warning:** {as_text(warning)}" for warning in verdict.basis.warnings]

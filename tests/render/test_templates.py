@@ -26,11 +26,16 @@ def test_the_page_is_made_of_these_files():
         "comparison.css",
         "comparison.html",
         "group.html",
+        "overview.css",
+        "overview.html",
         "page.css",
         "page.html",
         "pictures.css",
+        "print.css",
+        "run.html",
         "shapes.html",
         "tree.css",
+        "words.html",
     ]
 
 
