@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from mdtree.cli.completion import complete_path
 from mdtree.cli.executor_options import executor_options
+from mdtree.cli.screens import tell
 from mdtree.exceptions import RecipeError
 from mdtree.messages import nearest
 from mdtree.recipes import DATA_KINDS, RECIPE_NAME, Recipe, has_recipe, recipe_from_words, words
@@ -65,7 +66,7 @@ def _spelt(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...])
         short = f", did you mean {_SHORT[name]!r}?" if name in _SHORT else ""
         meant = "" if name in FACTS else short or nearest(name, FACTS, cutoff=_ALIKE)
         if meant:
-            click.echo(f"note: no tree uses the fact {name!r}{meant}", err=True)
+            tell(f"note: no tree uses the fact {name!r}{meant}")
     return pairs
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mdtree.cli.screens import say
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.messages import nearest
 from mdtree.render.picture_file import KINDS, picture_svg
@@ -72,7 +73,7 @@ def command(rows: Path, *, group: str | None, what: str, protocol: str | None, o
         return
     with atomic_file(out) as file:
         file.write(svg.encode())
-    click.echo(f"picture written to {printable(str(out))}")
+    say(f"picture written to {printable(str(out))}")
 
 
 def _chosen(rows: Sequence[Row], group: str | None, path: Path) -> Row:

@@ -25,6 +25,7 @@ from mdtree.datasets import Data, shared_data
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.losses import build_loss
 from mdtree.models import build_model
+from mdtree.progress import report
 from mdtree.recipes import Trust, Zoo, ZooTraining, bind
 from mdtree.regular_file import open_regular
 from mdtree.rows import Fact
@@ -168,6 +169,7 @@ def _trained(member: ZooMember, losses: list[float]) -> dict[str, Tensor] | None
             how,
             lambda batch: to_device(batch, device),
             watch=watch,
+            moved=report,
         )
     except _DivergedError:
         return None

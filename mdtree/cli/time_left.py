@@ -1,0 +1,60 @@
+"""The time left, as it is shown: smooth, and never changed by more than a factor of two at once."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["TimeLeft"]
+
+_FIRST = 1.0  # seconds of work before anything is said
+_PERIOD = 1.0  # seconds between two changes of what is shown
+_MOST = 2.0  # factor
+_SLUGGISH = 0.1  # of the time left, in which most of a wrong estimate is forgotten
+_LEAST_SLUGGISH = 3.0  # seconds
+_UNITS = ((7200.0, 360.0), (120.0, 60.0), (0.0, 1.0))  # from so many seconds on, in what it is said
+
+
+class TimeLeft:
+    """Estimates the time left from the work that is done, by a clock that the caller reads.
+
+    What is left takes as long for each unit of work as what is done, on average:
+    t (W - w) / w after t seconds with w of W units.  From one change of what is shown to the next,
+    the estimate counts down, moves towards that, and is held between half and twice of the last.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._started = now
+        self._changed = now
+        self._shown: float | None = None
+
+    def elapsed(self, now: float) -> float:
+        """Return the seconds since the start."""
+        return now - self._started
+
+    def shown(self, now: float, done: float, total: float) -> float | None:
+        """Return the seconds to show; None: not known yet."""
+        passed = now - self._changed
+        if self._shown is not None and passed < _PERIOD:
+            return self._shown
+        if done <= 0 or self.elapsed(now) < _FIRST:
+            return self._shown
+        estimate = self.elapsed(now) * max(total - done, 0.0) / done
+        if self._shown is None:
+            self._shown = _said(estimate, 0.0, math.inf)
+        else:
+            expected = max(self._shown - passed, 0.0)
+            weight = 1 - math.exp(-passed / max(_LEAST_SLUGGISH, _SLUGGISH * estimate))
+            moved = expected + weight * (estimate - expected)
+            self._shown = _said(moved, self._shown / _MOST, self._shown * _MOST)
+        self._changed = now
+        return self._shown
+
+
+def _said(seconds: float, least: float, most: float) -> float:
+    """Round to what can be said, within limits between which something can be said."""
+    seconds = min(max(seconds, least, 1.0), most)
+    unit = next(unit for start, unit in _UNITS if seconds >= start)
+    rounded = round(seconds / unit) * unit
+    if rounded > most:
+        return math.floor(seconds / unit) * unit
+    return math.ceil(seconds / unit) * unit if rounded < least else rounded
