@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _FOUND = 6  # the exit code of --fail-on
-_HOW = "--checks lists them"
+_HOW = "--checks lists them"  # the checks
 _WHOLE = 3  # verdicts that are written out in full; more become a table
 
 
@@ -280,7 +280,8 @@ def _print(verdicts: list[Verdict], explained: dict[str, str], *, with_checks: b
             if with_checks:
                 say(checks_text(verdict.checks))
     else:
-        say(f"\n{checks_overview(verdicts) if with_checks else checks_summary(verdicts, _HOW)}")
+        count = checks_overview if with_checks else checks_summary
+        say(f"\n{count(verdicts)}")
         say("\nto see one of them in full, add --group NAME")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 
 __all__ = ["TimeLeft"]
 
@@ -17,15 +18,18 @@ _UNITS = ((7200.0, 360.0), (120.0, 60.0), (0.0, 1.0))  # from so many seconds on
 class TimeLeft:
     """Estimates the time left from the work that is done, by a clock that the caller reads.
 
-    What is left takes as long for each unit of work as what is done, on average:
-    t (W - w) / w after t seconds with w of W units.  From one change of what is shown to the next,
-    the estimate counts down, moves towards that, and is held between half and twice of the last.
+    What is left takes as long for each unit of work as what was done in the latter half of the
+    time: (W - w) t / u, with w of W units done, u of them in the last t seconds.  From one change
+    of what is shown to the next, the estimate counts down, moves towards that, and is held between
+    half and twice of the last.
     """
 
     def __init__(self, now: float) -> None:
+        self._known = deque([(now, 0.0)])  # when, and what was done then; the first is half as old
         self._started = now
         self._changed = now
         self._shown: float | None = None
+        self._exact = 0.0  # what is shown is rounded, and held within limits
 
     def elapsed(self, now: float) -> float:
         """Return the seconds since the start."""
@@ -38,16 +42,28 @@ class TimeLeft:
             return self._shown
         if done <= 0 or self.elapsed(now) < _FIRST:
             return self._shown
-        estimate = self.elapsed(now) * max(total - done, 0.0) / done
+        estimate = max(total - done, 0.0) * self._pace(now, done)
         if self._shown is None:
-            self._shown = _said(estimate, 0.0, math.inf)
+            self._exact, self._shown = estimate, _said(estimate, 0.0, math.inf)
         else:
-            expected = max(self._shown - passed, 0.0)
-            weight = 1 - math.exp(-passed / max(_LEAST_SLUGGISH, _SLUGGISH * estimate))
-            moved = expected + weight * (estimate - expected)
-            self._shown = _said(moved, self._shown / _MOST, self._shown * _MOST)
+            expected = max(self._exact - passed, 0.0)
+            patience = max(_LEAST_SLUGGISH, _SLUGGISH * min(estimate, expected))
+            weight = 1 - math.exp(-passed / patience)
+            self._exact = expected + weight * (estimate - expected)
+            self._shown = _said(self._exact, self._shown / _MOST, self._shown * _MOST)
         self._changed = now
         return self._shown
+
+    def _pace(self, now: float, done: float) -> float:
+        """Return the seconds that a unit of work takes now."""
+        self._known.append((now, done))
+        half = now - self.elapsed(now) / 2
+        while self._known[1][0] <= half:
+            self._known.popleft()
+        then, before = self._known[0]
+        if done > before:
+            return (now - then) / (done - before)
+        return self.elapsed(now) / done
 
 
 def _said(seconds: float, least: float, most: float) -> float:

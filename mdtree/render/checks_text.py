@@ -44,13 +44,15 @@ def checks_line(checks: Sequence[CheckResult], how: str) -> str:
     return f"checks: {', '.join(parts)}; {how}"
 
 
-def checks_summary(verdicts: Sequence[Verdict], how: str) -> str:
+def checks_summary(verdicts: Sequence[Verdict]) -> str:
     """Count on one line in how many of several groups checks found something."""
     severe = [{check.severity for check in found(verdict.checks)} for verdict in verdicts]
     counts = {name: sum(name in each for each in severe) for name in _SEVERITIES}
     parts = [f"{name}s in {plural(count, 'group')}" for name, count in counts.items() if count]
     fine = sum(not each for each in severe)
-    return f"checks: {', '.join([*parts, *([f'{fine} fine'] if fine or not parts else [])])}; {how}"
+    if fine or not parts:
+        parts.append(f"{fine} fine")
+    return f"checks: {', '.join(parts)}; --checks counts them"
 
 
 def _few(names: Sequence[str]) -> str:
