@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["judged_rows"]
 
-_ONLY_OF_CHECKPOINTS = {"steps": "steps", "expect": "expected"}  # option -> its value
+# option -> its value
+_ONLY_OF_CHECKPOINTS = {
+    "steps": "steps",
+    "expect": "expected",
+    "hessian-limit": "hessian_limit",
+}
 
 
 def judged_rows(

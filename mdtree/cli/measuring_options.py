@@ -103,6 +103,13 @@ _OPTIONS = (
     ),
     click.option("--weights-key", help="Which weights to use if a file holds several (EMA, ...)."),
     click.option(
+        "--hessian-limit",
+        type=click.IntRange(1, 20),
+        metavar="N",
+        help="Let the Hessian take up to N times the steps and probes of the protocol before it "
+        "stops without having converged.  [default: 1]",
+    ),
+    click.option(
         "--fact",
         "facts",
         multiple=True,
@@ -175,6 +182,7 @@ def make_request(
         facts=facts,
         batch_size=options["batch_size"],
         weights_key=options["weights_key"],
+        hessian_limit=options["hessian_limit"],
         groups=groups,
     )
 

@@ -108,6 +108,7 @@ def _measured(task: GroupTask) -> Row:
         protocol=task.protocol,
         seed=task.seed,
         training=group_training(task),
+        hessian_limit=task.recipe.hessian_limit or 1,
         notes=ready.notes,
     )
     meter.announce(task.metrics, metric_input)
