@@ -46,6 +46,7 @@ class Worker:
 
     def work(self, item: bytes) -> bytes:
         """Run the task on one item."""
+        self._reported = -float("inf")
         with listening(None if self._send is None else self._report):
             return _answer("finished", lambda: self._task(pickle.loads(item)))  # noqa: S301 - ours
 

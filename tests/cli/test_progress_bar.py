@@ -175,9 +175,14 @@ def test_messages_stand_above_the_bar(stream, clock):
 
 def test_an_error_leaves_the_line_of_the_bar(stream, clock):
     made = stream(terminal=True)
-    with pytest.raises(KeyboardInterrupt), bar.Bar("measuring", clock=clock) as shown:
-        shown.start(2)
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with bar.Bar("measuring", clock=clock) as shown:
+            shown.start(2)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert made.getvalue().endswith("0/2  in under a second\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 
@@ -82,7 +83,7 @@ def test_no_luck_makes_it_jump(seed):
 
 def assert_no_jump(times):
     """Neither the seconds nor the text jumps; and the text says what the seconds are."""
-    for before, after in zip(times, times[1:], strict=False):
+    for before, after in itertools.pairwise(times):
         assert before / 2 <= after <= before * 2
         assert said(before) / 2 <= said(after) <= said(before) * 2
     assert all(said(each) == pytest.approx(each) for each in times)

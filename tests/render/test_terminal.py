@@ -151,3 +151,14 @@ def test_letters_that_the_screen_lacks_are_spelt_before_columns_are_aligned():
     with shown_on(Screen(encoding="ascii")):
         text = table(["g", "n"], [["a", "1 ± 2"], ["b…", "10.5 ± 0.25"]])
     assert text.splitlines()[2:] == ["a           1 +/- 2", "b...  10.5 +/- 0.25"]
+
+
+def test_what_did_not_converge_comes_with_what_that_means_and_what_to_do():
+    rough = {"hessian_trace": Measured(value=10.0, stderr=4.0, converged=False)}
+    near = {"hessian_trace": Measured(value=10.0, stderr=0.6, converged=False)}
+    rows = [*(row(f"g{n}", rough) for n in range(7)), row("near", near), row("other")]
+    line, means, mend = rows_table(rows).splitlines()[-3:]
+    assert line == "not converged hessian_trace (7 of 9): g0, g1, g2, g3, g4, and 2 more"
+    assert "Verdicts take the error into account" in means
+    assert "to get it converged: --hessian-limit 4, or hessian_limit: 4 in the recipe" in mend
+    assert "converged" not in rows_table(rows[7:])
