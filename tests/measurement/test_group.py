@@ -192,7 +192,7 @@ def breaking(kind):
     def compute(subject):
         raise kind("deep inside")
 
-    return Metric(name="x", quantities=("cka",), compute=compute, cost=lambda work: 0)
+    return Metric(name="x", quantities=("cka",), compute=compute, cost=lambda work: ComputeCost())
 
 
 @pytest.mark.parametrize("kind", [ValueError, MemoryError, RecursionError, SystemExit, KeyError])
