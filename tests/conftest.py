@@ -31,6 +31,10 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(THREADS)
 torch.set_num_threads(THREADS)
 threadpool_limits(THREADS)  # NumPy and SciPy, which were loaded before this was said
 
+# Nor does the terminal in which they run change what is printed.
+for _name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"):
+    os.environ.pop(_name, None)
+
 # What a shell starts with `&` ignores Ctrl-C, and what `nohup` starts the end of a terminal; the
 # programs that tests stop would inherit that.
 for _name, _usual in {

@@ -259,28 +259,20 @@ def _print_json(verdicts: list[Verdict], runs: tuple[Trajectory, ...]) -> None:
 
 def _print(verdicts: list[Verdict], explained: dict[str, str], *, with_checks: bool) -> None:
     """Print verdicts; the reasons for failures are printed once, on stderr."""
-    from mdtree.render.checks_text import (
-        checks_line,
-        checks_overview,
-        checks_summary,
-        checks_text,
-    )
+    from mdtree.render import checks_text as checks
     from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
     if len(verdicts) > 1:
         say(verdicts_table(verdicts))
     if len(verdicts) <= _WHOLE:
         for verdict in verdicts:
-            text = verdict_text(
-                verdict,
-                explained=explained.get(verdict.group),
-                checks=None if with_checks else checks_line(verdict.checks, _HOW),
-            )
+            line = None if with_checks else checks.checks_line(verdict.checks, _HOW)
+            text = verdict_text(verdict, explained=explained.get(verdict.group), checks=line)
             say(("\n" if len(verdicts) > 1 else "") + text)
             if with_checks:
-                say(checks_text(verdict.checks))
+                say(checks.checks_text(verdict.checks))
     else:
-        count = checks_overview if with_checks else checks_summary
+        count = checks.checks_overview if with_checks else checks.checks_summary
         say(f"\n{count(verdicts)}")
         say("\nto see one of them in full, add --group NAME")
 

@@ -25,7 +25,7 @@ __all__ = ["Bar", "above_bars"]
 _REDRAWN = 0.1  # seconds between two drawings
 _LINE = 30.0  # seconds between two lines, at least
 _LINES = 100.0  # lines of work that takes for days, about: they become rarer
-_LEAST_BAR, _BAR = 10, 30  # columns
+_LEAST_BAR, _BAR, _SHARE = 10, 30, 0.3  # columns, and of those of the screen
 _LEAST_NAME, _NAME = 8, 40  # columns
 _GAP = "  "
 
@@ -120,6 +120,7 @@ class Bar:
     def _moved(self, name: str) -> None:
         now, self._name = self._clock(), name
         passed = now - self._latest
+        self._left.note(now, self._worked())
         if self._draws and passed >= _REDRAWN:
             self._latest = now
             self.draw()
@@ -150,9 +151,12 @@ class Bar:
     def _share(self) -> float:
         return min((self._steps + sum(self._inside.values())) / self._total, 1.0)
 
+    def _worked(self) -> float:
+        """Return the steps that took time."""
+        return self._steps - self._skipped + sum(self._inside.values())
+
     def _time_left(self, now: float) -> str:
-        done = self._steps - self._skipped + sum(self._inside.values())
-        seconds = self._left.shown(now, done, self._total - self._skipped)
+        seconds = self._left.shown(now, self._worked(), self._total - self._skipped)
         return "" if seconds is None else f"{duration(seconds)} left"
 
     def _text_line(self, now: float) -> str:
@@ -178,11 +182,9 @@ class Bar:
         room = width - columns(head) - len(_GAP) - columns(tail)
         if room < 0:
             return _shortened(f"{head} {tail}", width)
-        length = min(room - len(_GAP) - 2, _BAR)  # two brackets
+        length = min(_BAR, max(int(_SHARE * width), _LEAST_BAR))  # the same in every drawing
         bar = ""
-        if length >= _LEAST_BAR:
-            if name and room - length - 2 * len(_GAP) - 2 < min(_LEAST_NAME, columns(name)):
-                length = max(length - _LEAST_NAME - len(_GAP), _LEAST_BAR)
+        if room >= length + len(_GAP) + 2:  # two brackets
             done = int(self._share() * length)
             bar = f"[{'#' * done}{'-' * (length - done)}]"
             room -= columns(bar) + len(_GAP)

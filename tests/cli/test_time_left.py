@@ -45,6 +45,14 @@ def test_nothing_is_said_before_anything_is_done():
     assert left.shown(61.0, 1.0, 2) == 61  # half is done after 61 s
 
 
+def test_the_start_of_workers_does_not_count_where_work_is_told_from_inside():
+    """Ten seconds to start, then 40 s of work in steps of a thousandth."""
+    times = shown(lambda now: max(now - 10.0, 0.0) / 40, total=1, period=0.04)
+    assert max(times) <= 40
+    assert times[0] == pytest.approx(38, abs=1)
+    assert times[-1] <= 2
+
+
 def test_an_estimate_stays_for_a_second():
     left = TimeLeft(0.0)
     first = left.shown(10.0, 1.0, 10)
