@@ -71,9 +71,10 @@ def mdtree(capsys) -> Callable[..., CommandResult]:
 
     def run(*args: object) -> CommandResult:
         capsys.readouterr()
-        with pytest.raises(SystemExit) as stop, pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(progress_bar, "_LINE", float("inf"))  # however busy the machine is
-            main([str(arg) for arg in args])
+            with pytest.raises(SystemExit) as stop:
+                main([str(arg) for arg in args])
         captured = capsys.readouterr()
         return CommandResult(code=int(stop.value.code or 0), out=captured.out, err=captured.err)
 
