@@ -197,7 +197,12 @@ class SequentialDiagnosis:
             for group in groups
         ]
         summary = execute(
-            stage, self.request, out=self.out, executor=self.executor, progress=self.progress
+            stage,
+            self.request,
+            out=self.out,
+            executor=self.executor,
+            progress=self.progress,
+            stage=metric,
         )
         return set(summary.failed)
 

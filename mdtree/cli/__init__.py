@@ -13,8 +13,10 @@ from typing import NoReturn
 import click
 
 from mdtree.cli.group import Group
+from mdtree.cli.screens import on_screen, tell
 from mdtree.cli.stop_signals import Stopped, stoppable
 from mdtree.exceptions import MdtreeError, OutputError
+from mdtree.render.screen import screen
 from mdtree.render.terminal import printable
 from mdtree.version import __version__
 
@@ -85,6 +87,11 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run a command and exit; an error becomes one message and its exit code."""
+    with on_screen(sys.stdout):
+        _main(args)
+
+
+def _main(args: list[str] | None) -> NoReturn:
     stdout = sys.stdout
     try:
         with stoppable():
@@ -95,14 +102,14 @@ def main(args: list[str] | None = None) -> NoReturn:
         error.show()
         code = error.exit_code
     except (MdtreeError, MemoryError) as error:
-        click.echo("error: " + printable(_message(error), keep="\n"), err=True)
+        tell("error: " + printable(_message(error), keep="\n"))
         code = getattr(error, "exit_code", MdtreeError.exit_code)
     except (click.Abort, KeyboardInterrupt) as stop:
         if isinstance(stop.__cause__, EOFError):
             raise stop.__cause__ from None  # click takes any for the user's Ctrl-D
         signal = stop.__cause__ if isinstance(stop, click.Abort) else stop
         notes = getattr(signal, "__notes__", ())  # of commands that can be resumed
-        click.echo(" ".join(("Interrupted.", *notes)), err=True)
+        tell(" ".join(("Interrupted.", *notes)))
         code = signal.exit_code if isinstance(signal, Stopped) else _INTERRUPTED
     except BrokenPipeError:
         code = _discard_output(0)
@@ -111,7 +118,7 @@ def main(args: list[str] | None = None) -> NoReturn:
             raise
         code = _discard_output(0)  # click's way to end on a broken pipe, after changing sys.stdout
     except OSError as error:
-        click.echo(f"error: {printable(str(error))}", err=True)
+        tell(f"error: {printable(str(error))}")
         code = _discard_output(OutputError.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -119,7 +126,7 @@ def main(args: list[str] | None = None) -> NoReturn:
 def _run(args: list[str] | None) -> object:
     """Run a command; where a shell asks for completions, an error is no traceback in its prompt."""
     try:
-        return cli.main(args, prog_name="mdtree", standalone_mode=False)
+        return cli.main(args, prog_name="mdtree", standalone_mode=False, color=screen().colour)
     except Exception as error:
         if isinstance(error, click.ClickException | MdtreeError | OSError) or not os.environ.get(
             _COMPLETE

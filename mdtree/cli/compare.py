@@ -11,6 +11,7 @@ import click
 from mdtree.cli.comparison_output import WHOLE, print_comparisons
 from mdtree.cli.measuring_options import protocol_option
 from mdtree.cli.progress_bar import Bar
+from mdtree.cli.screens import tell
 from mdtree.cli.verdict_options import judging
 from mdtree.exceptions import MdtreeError
 from mdtree.render.terminal import paragraph, printable
@@ -97,9 +98,9 @@ def command(
         )
     if compared.unchanged:
         names = paragraph(", ".join(map(printable, compared.unchanged)))
-        click.echo(f"the same rows before and after, left out: {names}", err=True)
+        tell(f"the same rows before and after, left out: {names}")
     for group, reason in compared.failures.items():
-        click.echo(f"failed {printable(group)}: {paragraph(reason)}", err=True)
+        tell(f"failed {printable(group)}: {paragraph(reason)}")
     ctx.exit(1 if compared.failures else 0)
 
 

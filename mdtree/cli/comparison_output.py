@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 if TYPE_CHECKING:
     from mdtree.diagnosis import Comparison
 
@@ -17,12 +15,13 @@ WHOLE = 3  # comparisons that are written out in full; more become a table
 
 def print_comparisons(found: Sequence[Comparison], *, how_to_see_one: str) -> None:
     """Print comparisons: a table where there are several, and each in full where they are few."""
-    from mdtree.render.terminal_comparison import comparison_text, comparisons_table
+    from mdtree.cli.screens import say
+from mdtree.render.terminal_comparison import comparison_text, comparisons_table
 
     if len(found) > 1:
-        click.echo(comparisons_table(found))
+        say(comparisons_table(found))
     if len(found) <= WHOLE:
         for each in found:
-            click.echo(("\n" if len(found) > 1 else "") + comparison_text(each))
+            say(("\n" if len(found) > 1 else "") + comparison_text(each))
     else:
-        click.echo(f"\nto see one of them in full, {how_to_see_one}")
+        say(f"\nto see one of them in full, {how_to_see_one}")

@@ -13,6 +13,7 @@ from mdtree.cli.completion import complete_metrics
 from mdtree.cli.measuring_options import protocol_option
 from mdtree.cli.name_lists import joined
 from mdtree.cli.progress_bar import Bar
+from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.cli.verdict_options import judging
 from mdtree.failure_modes import REMEDIES
@@ -195,13 +196,13 @@ def _print_plan(
         ]
         for each, planned in zip(content["groups"], plan.changes, strict=True)
     ]
-    click.echo(table(header, rows))
+    say(table(header, rows))
     for each in content["groups"]:
         for note in each["notes"]:
-            click.echo(f"note: {printable(each['before'])}: {paragraph(note)}")
+            say(f"note: {printable(each['before'])}: {paragraph(note)}")
     time = total(prices) * (1 / workers)
     estimate = estimated_duration(time.seconds, time.low, time.high) if prices else "no time"
-    click.echo(
+    say(
         f"\nto train: {plural(len(prices), 'network')}, {estimate} with "
         f"{plural(workers, 'worker')}; then their error rates are measured; nothing was written"
     )
@@ -211,10 +212,10 @@ def _print(found: Confirmation) -> None:
     print_comparisons(
         found.compared.comparisons, how_to_see_one="name one with --group: nothing is trained anew"
     )
-    click.echo("")
+    say("")
     for each in found.confirmed:
-        click.echo(printable(_trained(each)))
-    click.echo(f"before and after, as rows: {printable(found.rows)}")
+        say(printable(_trained(each)))
+    say(f"before and after, as rows: {printable(found.rows)}")
     _print_lesson(found)
 
 
@@ -236,12 +237,12 @@ def _print_lesson(found: Confirmation) -> None:
     """Print how a tree learns from what was confirmed."""
     if found.labelled is not None:
         rows = plural(found.labels, "group")
-        click.echo(f"{rows} with a label, for `mdtree adapt`: {printable(found.labelled)}")
+        say(f"{rows} with a label, for `mdtree adapt`: {printable(found.labelled)}")
     if found.learn is not None:
-        click.echo(f"to teach {printable(found.tree or 'a tree')}: {printable(found.learn)}")
+        say(f"to teach {printable(found.tree or 'a tree')}: {printable(found.learn)}")
     if found.why_not is not None:
         start = "note" if found.learn is not None else "nothing to teach a tree yet"
-        click.echo(f"{start}: {paragraph(found.why_not)}")
+        say(f"{start}: {paragraph(found.why_not)}")
 
 
 def _tell(
@@ -253,4 +254,4 @@ def _tell(
     kinds = {"skipped": skipped, "failed": failed, "not finished": left or {}}
     for kind, reasons in kinds.items():
         for group, reason in reasons.items():
-            click.echo(f"{kind} {printable(group)}: {paragraph(reason)}", err=True)
+            tell(f"{kind} {printable(group)}: {paragraph(reason)}")

@@ -20,6 +20,7 @@ from mdtree.cli.check_options import (
 from mdtree.cli.judged_rows import judged_rows
 from mdtree.cli.measuring_options import MEASURED, measuring
 from mdtree.cli.name_lists import joined
+from mdtree.cli.screens import say, tell
 from mdtree.cli.verdict_options import judging
 from mdtree.exceptions import MdtreeError
 from mdtree.recipes import checked_facts, words
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _FOUND = 6  # the exit code of --fail-on
+_HOW = "--checks lists them"  # the checks
 _WHOLE = 3  # verdicts that are written out in full; more become a table
 
 
@@ -204,11 +206,11 @@ def command(
     else:
         _print(verdicts, failures, with_checks=with_checks)
     for run in () if as_json or as_markdown else runs:
-        click.echo(f"\n{trajectory_text(run, rows)}")
+        say(f"\n{trajectory_text(run, rows)}")
     for text in counted_once(rows):
-        click.echo(text, err=True)
+        tell(text)
     for group, reason in failures.items():
-        click.echo(f"failed {printable(group)}: {paragraph(reason)}", err=True)
+        tell(f"failed {printable(group)}: {paragraph(reason)}")
     if failing & findings(groups, (verdict.mode for verdict in verdicts)):
         ctx.exit(_FOUND)
     ctx.exit(1 if failures else 0)
@@ -243,21 +245,22 @@ def _print_json(verdicts: list[Verdict], runs: tuple[Trajectory, ...]) -> None:
 
 def _print(verdicts: list[Verdict], explained: dict[str, str], *, with_checks: bool) -> None:
     """Print verdicts; the reasons for failures are printed once, on stderr."""
-    from mdtree.render.checks_text import checks_overview, checks_text
+    from mdtree.render import checks_text as checks
     from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
     if len(verdicts) > 1:
-        click.echo(verdicts_table(verdicts))
+        say(verdicts_table(verdicts))
     if len(verdicts) <= _WHOLE:
         for verdict in verdicts:
-            text = verdict_text(verdict, explained=explained.get(verdict.group))
-            click.echo(("\n" if len(verdicts) > 1 else "") + text)
+            line = None if with_checks else checks.checks_line(verdict.checks, _HOW)
+            text = verdict_text(verdict, explained=explained.get(verdict.group), checks=line)
+            say(("\n" if len(verdicts) > 1 else "") + text)
             if with_checks:
-                click.echo(checks_text(verdict.checks))
+                say(checks.checks_text(verdict.checks))
     else:
-        if with_checks:
-            click.echo(f"\n{checks_overview(verdicts)}")
-        click.echo("\nto see one of them in full, add --group NAME")
+        count = checks.checks_overview if with_checks else checks.checks_summary
+        say(f"\n{count(verdicts)}")
+        say("\nto see one of them in full, add --group NAME")
 
 
 def _print_markdown(

@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from mdtree.cli.completion import complete_path
 from mdtree.cli.executor_options import executor_options
+from mdtree.cli.screens import tell
 from mdtree.exceptions import RecipeError
 from mdtree.messages import nearest
 from mdtree.recipes import DATA_KINDS, RECIPE_NAME, Recipe, has_recipe, recipe_from_words, words
@@ -73,7 +74,7 @@ def _spelt(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...])
         short = f", did you mean {_SHORT[name]!r}?" if name in _SHORT else ""
         meant = "" if name in FACTS else short or nearest(name, FACTS, cutoff=_ALIKE)
         if meant:
-            click.echo(f"note: no tree uses the fact {name!r}{meant}", err=True)
+            tell(f"note: no tree uses the fact {name!r}{meant}")
     return pairs
 
 
@@ -109,6 +110,13 @@ _OPTIONS = (
         "[default: last]",
     ),
     click.option("--weights-key", help="Which weights to use if a file holds several (EMA, ...)."),
+    click.option(
+        "--hessian-limit",
+        type=click.IntRange(1, 20),
+        metavar="N",
+        help="Let the Hessian take up to N times the steps and probes of the protocol before it "
+        "stops without having converged.  [default: 1]",
+    ),
     click.option(
         "--fact",
         "facts",
@@ -176,6 +184,7 @@ def make_request(
         facts=facts,
         batch_size=options["batch_size"],
         weights_key=options["weights_key"],
+        hessian_limit=options["hessian_limit"],
         groups=groups,
     )
 

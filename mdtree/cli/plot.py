@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mdtree.cli.screens import say
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.messages import nearest
 from mdtree.render.picture_file import KINDS, picture_svg
@@ -79,7 +80,7 @@ def command(rows: Path, *, group: str | None, what: str, protocol: str | None, o
         content = png_bytes(svg)
     with atomic_file(out) as file:
         file.write(content)
-    click.echo(f"picture written to {printable(str(out))}")
+    say(f"picture written to {printable(str(out))}")
 
 
 def _chosen(rows: Sequence[Row], group: str | None, path: Path) -> Row:

@@ -93,12 +93,20 @@ class _Steps:
 
     outer: Progress
 
-    def start(self, total: int) -> None:
+    def start(self, total: int, stage: str = "") -> None:
         """Do nothing: all networks were announced."""
 
     def step(self, done: str) -> None:
         """Report a network."""
         self.outer.step(done)
+
+    def skip(self, done: str) -> None:
+        """Report a network that is left out."""
+        self.outer.skip(done)
+
+    def inside(self, name: str, share: float, stage: str = "") -> None:
+        """Report a part of a network."""
+        self.outer.inside(name, share, stage)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import contextlib
 import platform
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,6 +16,7 @@ from mdtree.checkpoints import Checkpoint, fetched
 from mdtree.datasets import Data
 from mdtree.exceptions import MdtreeError
 from mdtree.measurement.builders import group_fitted, group_network, group_training
+from mdtree.measurement.inside import ReportingMeter
 from mdtree.measurement.members import Members, check_names, load_members
 from mdtree.measurement.task import GroupTask, row_digest
 from mdtree.metrics import METRICS, MetricInput
@@ -100,16 +101,19 @@ def _measured(task: GroupTask) -> Row:
     _check_unchanged(task, loaded)
     ready = group_fitted(task)
     data = ready.data
+    meter = ReportingMeter(ready.runner.meter.total)
     metric_input = MetricInput(
-        runner=ready.runner,
+        runner=replace(ready.runner, meter=meter),
         members={member.name: _placed(member, task) for member in loaded.distinct},
         data=data,
         protocol=task.protocol,
         seed=task.seed,
         training=group_training(task),
+        hessian_limit=task.recipe.hessian_limit or 1,
         notes=ready.notes,
     )
-    quantities, details, remarks = quantities_of(task.metrics, metric_input)
+    meter.announce(task.metrics, metric_input)
+    quantities, details, remarks = quantities_of(task.metrics, metric_input, begin=meter.begin)
     notes = [*task.notes, *loaded.notes, *metric_input.notes, *remarks]
     row = Row(
         format=1,
@@ -146,9 +150,15 @@ def versions() -> dict[str, str]:
 
 
 def quantities_of(
-    metrics: Iterable[str], metric_input: MetricInput
+    metrics: Iterable[str],
+    metric_input: MetricInput,
+    *,
+    begin: Callable[[str], None] = lambda _: None,
 ) -> tuple[dict[str, Value], dict[str, Detail], list[str]]:
-    """Compute metrics; return their quantities, their details, and notes."""
+    """Compute metrics; return their quantities, their details, and notes.
+
+    `begin` is told of each metric before it is computed.
+    """
     quantities: dict[str, Value] = {}
     details: dict[str, Detail] = {}
     notes: list[str] = []
@@ -156,6 +166,7 @@ def quantities_of(
     if {*metrics} >= _SHARE_CURVE:  # otherwise it would take memory for nothing
         metric_input = replace(metric_input, curves={})
     for metric in metrics:
+        begin(metric)
         result = METRICS[metric].compute(metric_input)
         quantities |= result.values
         details |= result.details

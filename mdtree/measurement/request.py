@@ -42,6 +42,7 @@ def make_request(
     facts: Mapping[str, Fact] | None = None,
     batch_size: int | None = None,
     weights_key: str | None = None,
+    hessian_limit: int | None = None,
     groups: Iterable[str] = (),  # none: all that there are
     others: Iterable[str | Path] = (),  # directories of the same configuration, other seeds
     steps: str | None = None,  # last, best, all, every:N
@@ -56,7 +57,11 @@ def make_request(
         recipe,
         trusted=trust,
         facts=facts,
-        changes={"batch_size": batch_size, "weights_key": weights_key},
+        changes={
+            "batch_size": batch_size,
+            "weights_key": weights_key,
+            "hessian_limit": hessian_limit,
+        },
     )
     return Request(
         root=Path(directory),

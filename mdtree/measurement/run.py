@@ -89,8 +89,12 @@ def execute(
     out: Path,
     executor: ExecutorConfig = HERE,
     progress: Progress | None = None,
+    stage: str = "",
 ) -> Summary:
-    """Measure groups that have been planned already, and append a row for each to `out`."""
+    """Measure groups that have been planned already, and append a row for each to `out`.
+
+    `stage` is what the progress is about.
+    """
     return _run(
         lambda _: planned,
         tuple(item.task.group for item in planned),
@@ -99,6 +103,7 @@ def execute(
         executor=executor,
         most=None,
         progress=progress,
+        stage=stage,
     )
 
 
@@ -112,14 +117,15 @@ def _run(
     most: int | None,  # failures, beyond which the run stops
     progress: Progress | None,
     found: Callable[[GroupTask], None] | None = None,  # told of each group before it is measured
+    stage: str = "",
 ) -> Summary:
     watch = progress or Silent()
     traces = TracebackFiles(out)
     measured, failed, kept = 0, dict[str, str](), list[str]()
     with _nothing_left(request), Store(out) as store:
         pending = _Pending(planned(store.index), store.index, traces, watch, found)
-        watch.start(len(names))
-        with contextlib.closing(_attempts(pending, executor)) as attempts:
+        watch.start(len(names), stage)
+        with contextlib.closing(_attempts(pending, executor, watch)) as attempts:
             for result in attempts:
                 row = traces.keep(result.row, result.trace)
                 store.append(row)
@@ -176,13 +182,14 @@ class _Pending:
             if not planned.pending:
                 self.already += 1
                 self._settle((planned.task.group, planned.task.protocol))
-                self._watch.step(planned.task.group)
+                self._watch.skip(planned.task.group)
                 continue
             if not checked:
                 _preflight(planned.task)
                 checked = True
             if self._found is not None:
                 self._found(planned.task)
+            self._watch.inside(planned.task.group, 0.0)
             yield planned.task
 
     def _settle(self, key: RowKey) -> None:
@@ -191,8 +198,17 @@ class _Pending:
             self._traces.drop(key)
 
 
-def _attempts(tasks: Iterable[GroupTask], executor: ExecutorConfig) -> Generator[GroupResult]:
-    for done in run(measure_or_fail, tasks, executor, gpu_memory_share=lambda result: result.share):
+def _attempts(
+    tasks: Iterable[GroupTask], executor: ExecutorConfig, watch: Progress
+) -> Generator[GroupResult]:
+    attempts = run(
+        measure_or_fail,
+        tasks,
+        executor,
+        gpu_memory_share=lambda result: result.share,
+        inside=lambda task, share, metric: watch.inside(task.group, share, metric),
+    )
+    for done in attempts:
         reason = done.error or "no reason"
         yield done.result or GroupResult(row=failed_row(done.item, "WorkerLost", reason))
 

@@ -93,6 +93,8 @@ def row_digest(task: GroupTask) -> str:
     rest = f"{recipe.batch_size} {recipe.weights_key} {facts}"
     if task.dtype is not None:
         rest += f" {task.dtype}"
+    if (recipe.hessian_limit or 1) > 1:
+        rest += f" {recipe.hessian_limit}"
     if "fork" in task.metrics and recipe.training is not None:
         rest += f" {bind(recipe.training, task.facts)}"
     model, data = bind(recipe.model, task.facts), bind(recipe.data, task.facts)

@@ -27,6 +27,7 @@ class MetricInput:
     protocol: str
     seed: int
     training: Training | None = None  # how the members were trained, if the recipe says it
+    hessian_limit: int = 1  # times the steps and probes of the protocol, at most
     notes: tuple[str, ...] = ()  # what was left out of the data
     # trained curves by the place of their pair, where several metrics need them; None: not kept
     curves: dict[int, TrainedCurve] | None = None

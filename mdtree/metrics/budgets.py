@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = [
     "ConnectivityBudget",
@@ -79,6 +79,16 @@ class HessianBudget:
 
     standard: StandardHessian = StandardHessian()
     paper: PaperHessian = PaperHessian()
+
+    def times(self, limit: int) -> HessianBudget:
+        """Let methods take more steps and probes before they stop; tolerances stay."""
+        standard, paper = self.standard, self.paper
+        return HessianBudget(
+            standard=replace(
+                standard, steps=limit * standard.steps, probes=limit * standard.probes
+            ),
+            paper=replace(paper, iterations=limit * paper.iterations),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

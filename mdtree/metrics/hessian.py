@@ -77,8 +77,14 @@ def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
     if trainable_parameters(metric_input.runner.network).size == 0:
         missing = Missing(missing="the network has no trainable parameters")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
+    budget = budget.times(metric_input.hessian_limit)
     curvatures: dict[str, _Curvature] = {}
     notes: list[str] = []
+    if metric_input.hessian_limit > 1:
+        notes.append(
+            f"Hessian: up to {metric_input.hessian_limit} times the steps and probes of the "
+            "protocol"
+        )
     for place, (name, weights) in enumerate(metric_input.members.items()):
         try:
             derived: DoubleBackwardResult[_Curvature] = double_backward(

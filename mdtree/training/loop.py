@@ -59,6 +59,7 @@ def train(
     place: Callable[[Batch], Batch] = lambda batch: batch,
     *,
     watch: Watch | None = None,
+    moved: Callable[[float], None] | None = None,
 ) -> dict[str, Tensor]:
     """Train a module from its current weights.
 
@@ -72,6 +73,7 @@ def train(
         how: Optimizer, schedule and seed.
         place: Moves a mini-batch to the module's device.
         watch: Called with each epoch and its mean loss; an error that it raises ends training.
+        moved: Called after each step with the share of the steps that are done.
 
     Returns:
         A copy of the trained weights by name.
@@ -82,7 +84,7 @@ def train(
         for device in devices:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(how.seed)
-        _train(model, items, loss, how, place, watch=watch)
+        _train(model, items, loss, how, place, watch=watch, moved=moved)
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
@@ -100,6 +102,7 @@ def _train(
     place: Callable[[Batch], Batch],
     *,
     watch: Watch | None,
+    moved: Callable[[float], None] | None,
 ) -> None:
     generator = torch.Generator().manual_seed(how.seed)
     network = Network(model.train())
@@ -117,6 +120,8 @@ def _train(
             optimizer.step()
             losses.append(mean.detach())
             done += 1
+            if moved is not None:
+                moved(done / total)
         if watch is not None and losses:
             watch(epoch, float(torch.stack(losses).mean()))
     model.eval()

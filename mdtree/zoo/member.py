@@ -25,6 +25,7 @@ from mdtree.datasets import Data, shared_data
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.losses import build_loss
 from mdtree.models import build_model
+from mdtree.progress import report
 from mdtree.recipes import Trust, Zoo, ZooTraining, bind
 from mdtree.regular_file import open_regular
 from mdtree.rows import Fact
@@ -174,7 +175,7 @@ def _trained(member: ZooMember, losses: list[float]) -> dict[str, Tensor] | None
             raise _DivergedError
 
     try:
-        weights = train(model.to(device), data.train, loss, how, place, watch=watch)
+        weights = train(model.to(device), data.train, loss, how, place, watch=watch, moved=report)
     except _DivergedError:
         return None
     return weights if all(bool(t.isfinite().all()) for t in weights.values()) else None

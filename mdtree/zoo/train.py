@@ -87,7 +87,7 @@ def train_zoo(
             name: o for name, o in known.items() if o is not None
         }
         failed: dict[str, str] = {}
-        with contextlib.closing(_outcomes(todo, executor)) as outcomes:
+        with contextlib.closing(_outcomes(todo, executor, watch)) as outcomes:
             for outcome in outcomes:
                 outcome_of[outcome.name] = outcome
                 watch.step(outcome.name)
@@ -107,8 +107,17 @@ def train_zoo(
     )
 
 
-def _outcomes(todo: list[ZooMember], executor: ExecutorConfig) -> Generator[TrainingOutcome]:
-    for done in run(train_member, todo, executor, gpu_memory_share=lambda outcome: outcome.share):
+def _outcomes(
+    todo: list[ZooMember], executor: ExecutorConfig, watch: Progress
+) -> Generator[TrainingOutcome]:
+    outcomes = run(
+        train_member,
+        todo,
+        executor,
+        gpu_memory_share=lambda outcome: outcome.share,
+        inside=lambda member, share, _: watch.inside(member.name, share),
+    )
+    for done in outcomes:
         yield done.result or TrainingOutcome(name=done.item.name, failure=done.error or "no reason")
 
 

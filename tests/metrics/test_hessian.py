@@ -10,7 +10,8 @@ from torch import nn
 
 from mdtree.datasets.digits import digits
 from mdtree.metrics import Workload
-from mdtree.metrics.hessian import HESSIAN, _spread
+from mdtree.metrics.budgets import HessianBudget, StandardHessian
+from mdtree.metrics.hessian import HESSIAN, _spread, compute
 from mdtree.models import cnn
 from mdtree.rows import Measured
 from tests.support.cases import NETS, X, Y, group
@@ -175,6 +176,32 @@ def test_the_paper_protocol_stops_where_pyhessian_does_and_says_whether_it_conve
     assert trace.converged == (trace.iterations < 100)
     assert 0 < trace.stderr < trace.value
     assert None is top.stderr
+
+
+def test_a_higher_limit_lets_a_trace_converge_that_stopped_before(trained):
+    """With 8 probes at most it stops; nine times as many would do, and no more are taken."""
+    module, (x, y) = trained
+    few = HessianBudget(standard=StandardHessian(probes=8, stderr=0.03))
+    given = subject(module, [weights_of(module)], (x[:300], y[:300]), "standard-1", batch_size=128)
+    top, trace = top_and_trace(compute(few, given))
+    assert (trace.converged, trace.iterations) == (False, 8)
+    result = compute(few, replace(given, hessian_limit=20))
+    assert top_and_trace(result)[1].converged
+    assert 8 < top_and_trace(result)[1].iterations < 160
+    assert top_and_trace(result)[1].stderr <= 0.03 * top_and_trace(result)[1].value
+    assert top_and_trace(result)[0].value == pytest.approx(top.value, rel=1e-6)
+    assert "Hessian: up to 20 times the steps and probes of the protocol" in result.notes
+
+
+@BOTH_PROTOCOLS
+def test_what_converges_is_the_same_under_a_higher_limit(trained, protocol):
+    module, (x, y) = trained
+    given = subject(module, [weights_of(module)], (x[:300], y[:300]), protocol, batch_size=128)
+    plain, limited = HESSIAN.compute(given), HESSIAN.compute(replace(given, hessian_limit=3))
+    for one, other in zip(top_and_trace(plain), top_and_trace(limited), strict=True):
+        assert one.converged
+        assert one.value == pytest.approx(other.value, rel=1e-6)
+        assert one.iterations == other.iterations
 
 
 @BOTH_PROTOCOLS

@@ -10,18 +10,19 @@ import pytest
 
 from mdtree.exceptions import DataError, MdtreeError, RecipeError
 from mdtree.models import cnn
+from mdtree.progress import Silent
 from mdtree.recipes import Trust, read_recipe
 from mdtree.zoo import OUT_OF_TIME, pending, train_zoo
 from tests.support.zoo_training import BASE_CONFIG, contents, trained_zoo, zoo
 
 
-class Heard:
+class Heard(Silent):
     """Progress that remembers."""
 
     def __init__(self):
         self.total, self.names = None, []
 
-    def start(self, total):
+    def start(self, total, stage=""):
         self.total = total
 
     def step(self, done):
