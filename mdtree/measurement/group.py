@@ -17,6 +17,7 @@ from mdtree.datasets import Data
 from mdtree.exceptions import MdtreeError
 from mdtree.measurement.builders import group_fitted, group_network, group_training
 from mdtree.measurement.members import Members, check_names, load_members
+from mdtree.measurement.suited_threads import suited_threads
 from mdtree.measurement.task import GroupTask, row_digest
 from mdtree.metrics import METRICS, MetricInput
 from mdtree.models import Network
@@ -151,11 +152,12 @@ def quantities_of(
     quantities: dict[str, Value] = {}
     details: dict[str, Detail] = {}
     notes: list[str] = []
-    for metric in metrics:
-        result = METRICS[metric].compute(metric_input)
-        quantities |= result.values
-        details |= result.details
-        notes += result.notes
+    with suited_threads(metric_input.runner, metric_input.data.train):
+        for metric in metrics:
+            result = METRICS[metric].compute(metric_input)
+            quantities |= result.values
+            details |= result.details
+            notes += result.notes
     return quantities, details, notes
 
 

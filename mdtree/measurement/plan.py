@@ -14,6 +14,7 @@ from mdtree.measurement.found_groups import FoundGroup, check_groups, find
 from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.request import Request
 from mdtree.measurement.speed import Speed, measure_speed
+from mdtree.measurement.suited_threads import suited_threads
 from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
 from mdtree.metrics import METRICS, Workload
 from mdtree.recipes import bind
@@ -151,7 +152,8 @@ def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
         costs = {name: METRICS[name].cost(work) for name in task.metrics}
         model = bind(task.recipe.model, task.facts).model_dump_json()
         if model not in speeds:
-            speeds[model] = measure_speed(ready.runner, data.train)
+            with suited_threads(ready.runner, data.train):
+                speeds[model] = measure_speed(ready.runner, data.train)
         yield Cost(
             group=task.group,
             passes=sum(costs.values(), ComputeCost()).passes,
