@@ -26,7 +26,6 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import chdtri
 
 from mdtree.trees.binning import Floats
 from mdtree.trees.bounds import STRICT, Number
@@ -242,6 +241,8 @@ def _correlation(scores: Floats) -> Floats:
 
 def _normal_distance(correlation: Floats) -> float:
     """Return the distance that 5 % of normal scores with these correlations exceed."""
+    from scipy.special import chdtri  # only where features are missing
+
     values = np.linalg.eigvalsh(correlation).clip(min=0)
     weights = values / (values + _RIDGE)
     mean, square = weights.sum() / len(values), (weights**2).sum() / len(values) ** 2
