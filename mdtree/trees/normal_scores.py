@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from mdtree.trees.binning import Floats
+from mdtree.trees.special import normal_quantiles
 
 __all__ = ["LEVELS", "level_of", "normal_scores", "quantile_table", "short"]
 
 LEVELS = np.linspace(0, 1, 41)
+_SPREAD = float(np.diff(normal_quantiles(np.array([0.05, 0.95])))[0])
 _END = 0.02  # the least level that a score is made of
 _LARGEST = 1e300  # differences of such numbers are still finite
 _SMALLEST = sys.float_info.min
@@ -45,12 +47,10 @@ def normal_scores(tables: Sequence[Sequence[float]], groups: Floats) -> Floats:
 
 
 def _scores(quantiles: Floats, values: Floats) -> Floats:
-    from scipy.special import ndtri
-
-    inside: Floats = ndtri(level_of(quantiles, values).clip(_END, 1 - _END))
+    inside: Floats = normal_quantiles(level_of(quantiles, values).clip(_END, 1 - _END))
     values = values.clip(-_LARGEST, _LARGEST)
     low, high = np.interp((0.05, 0.95), np.linspace(0, 1, len(quantiles)), quantiles)
     spread = float(high - low or quantiles[-1] - quantiles[0] or _SMALLEST)
     farthest = _FARTHEST * spread
     beyond: Floats = (values - values.clip(quantiles[0], quantiles[-1])).clip(-farthest, farthest)
-    return inside + beyond / spread * float(ndtri(0.95) - ndtri(0.05))
+    return inside + beyond / spread * _SPREAD
