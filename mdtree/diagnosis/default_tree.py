@@ -45,7 +45,9 @@ def choose_tree(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> ChosenTr
         if saved.task == DEFAULT_TASK and saved.protocol == protocol
     }
     if not candidates:
-        protocols = sorted({saved.protocol for saved in trees.values() if saved.task == DEFAULT_TASK})
+        protocols = sorted(
+            {saved.protocol for saved in trees.values() if saved.task == DEFAULT_TASK}
+        )
         raise ProtocolError(
             f"mdtree comes with no tree for protocol {protocol} (there are trees for "
             f"{', '.join(protocols) or 'none'}): fit one with `mdtree fit` and name it with --tree"

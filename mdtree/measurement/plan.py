@@ -34,6 +34,9 @@ __all__ = [
 ]
 
 
+_KEPT = 1_000  # groups, of which each takes a few kilobytes
+
+
 @dataclass(frozen=True, kw_only=True)
 class Planned:
     """A group, and why it is measured or not."""
@@ -68,9 +71,21 @@ class Cost:
         return sum(self.by_metric.values())
 
 
-def survey(request: Request) -> tuple[str, ...]:
-    """Name the groups below the root, after checking that they can be told apart."""
-    return check_groups(request, (group.folder.name for group in find(request)))
+def survey(request: Request) -> tuple[tuple[str, ...], Iterator[GroupTask]]:
+    """Name the groups below the root, after checking that they can be told apart, and list them.
+
+    What was found of a few groups is kept; many are found anew, one after the other.
+    """
+    kept: list[FoundGroup] = []
+
+    def names() -> Iterator[str]:
+        for group in find(request):
+            if len(kept) <= _KEPT:
+                kept.append(group)
+            yield group.folder.name
+
+    checked = check_groups(request, names())
+    return checked, _tasks(request, kept) if len(kept) <= _KEPT else groups(request)
 
 
 def groups(request: Request) -> Iterator[GroupTask]:
