@@ -20,7 +20,6 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-
 from mdtree.rows import Measured, Missing, Value
 
 __all__ = ["LEVEL", "Difference", "NotCompared", "differences", "holm", "not_compared"]

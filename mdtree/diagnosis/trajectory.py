@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median, stdev
 
-
 from mdtree.rows import STEP_DETAIL, Measured, Row
 
 __all__ = ["LastSteps", "Trajectory", "TrajectoryStep", "trajectories"]

@@ -17,7 +17,6 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-
 from mdtree.exceptions import LockedError, OutputError
 
 __all__ = [
