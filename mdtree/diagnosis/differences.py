@@ -19,8 +19,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scipy.special import ndtr, stdtr
-
 from mdtree.rows import Measured, Missing, Value
 
 __all__ = ["LEVEL", "Difference", "NotCompared", "differences", "holm", "not_compared"]
@@ -120,6 +118,8 @@ def _difference(name: str, before: Measured, after: Measured) -> Difference:
     if first is None or second is None:
         sides = [side for side, s in (("before", first), ("after", second)) if s is None]
         return replace(plain, reason=f"no standard error {' and '.join(sides)}")
+    from scipy.special import ndtr, stdtr
+
     stderr = math.hypot(first, second)
     if not math.isfinite(stderr):
         return replace(plain, reason="the standard errors are too large to add")

@@ -45,7 +45,8 @@ def group_runner(task: GroupTask) -> ModelRunner:
     """Say how the group's network is run; the network is brought to the device."""
     network = group_network(task)
     device = torch.device(task.device)
-    network.module.to(device)
+    if any(p.device != device for p in (*network.module.parameters(), *network.module.buffers())):
+        network.module.to(device)  # takes a moment even where there is nothing to move
     return ModelRunner(
         network=network,
         loss=build_loss(

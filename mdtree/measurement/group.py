@@ -18,6 +18,7 @@ from mdtree.exceptions import MdtreeError
 from mdtree.measurement.builders import group_fitted, group_network, group_training
 from mdtree.measurement.inside import ReportingMeter
 from mdtree.measurement.members import Members, check_names, load_members
+from mdtree.measurement.suited_threads import suited_threads
 from mdtree.measurement.task import GroupTask, row_digest
 from mdtree.metrics import METRICS, MetricInput
 from mdtree.models import Network
@@ -165,12 +166,13 @@ def quantities_of(
     metrics = tuple(metrics)
     if {*metrics} >= _SHARE_CURVE:  # otherwise it would take memory for nothing
         metric_input = replace(metric_input, curves={})
-    for metric in metrics:
-        begin(metric)
-        result = METRICS[metric].compute(metric_input)
-        quantities |= result.values
-        details |= result.details
-        notes += result.notes
+    with suited_threads(metric_input.runner, metric_input.data.train):
+        for metric in metrics:
+            begin(metric)
+            result = METRICS[metric].compute(metric_input)
+            quantities |= result.values
+            details |= result.details
+            notes += result.notes
     return quantities, details, notes
 
 

@@ -19,7 +19,6 @@ from mdtree.measurement.plan import (
     Planned,
     estimate,
     find_groups,
-    groups,
     plan,
     survey,
     with_known_cost,
@@ -69,9 +68,9 @@ def measure(
     Groups that fail get a row that says why; they are tried again by the next call.  What was
     measured of them before is kept.  The run stops when more than `max_failures` have failed.
     """
-    names = survey(request)
+    names, tasks = survey(request)
     return _run(
-        lambda index: plan(groups(request), index),
+        lambda index: plan(tasks, index),
         names,
         request,
         out=out,

@@ -26,11 +26,11 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
-from scipy.special import chdtri
 
 from mdtree.trees.binning import Floats
 from mdtree.trees.bounds import STRICT, Number
 from mdtree.trees.normal_scores import LEVELS, level_of, normal_scores, quantile_table, short
+from mdtree.trees.special import chi_square_quantile
 
 __all__ = [
     "OutOfDistribution",
@@ -245,7 +245,7 @@ def _normal_distance(correlation: Floats) -> float:
     values = np.linalg.eigvalsh(correlation).clip(min=0)
     weights = values / (values + _RIDGE)
     mean, square = weights.sum() / len(values), (weights**2).sum() / len(values) ** 2
-    return math.sqrt(float(chdtri(mean**2 / square, _OUTSIDE)) * square / mean)
+    return math.sqrt(chi_square_quantile(mean**2 / square, _OUTSIDE) * square / mean)
 
 
 def _rounded(matrix: Floats) -> tuple[tuple[float, ...], ...]:

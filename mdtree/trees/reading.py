@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
@@ -73,7 +74,9 @@ class _File(PlainTree):
     gains: _GainModel | None = None
 
 
-_FILE = TypeAdapter(_File)
+@cache
+def _adapter() -> TypeAdapter[_File]:
+    return TypeAdapter(_File)
 
 
 def read_tree(path: Path) -> SavedTree:
@@ -88,7 +91,7 @@ def read_tree(path: Path) -> SavedTree:
         check_size(content.get("tree"), _children)
         for part in _dictionaries(content.get("posterior")):
             check_size(part.get("shape"), _children)
-        file = _FILE.validate_python(content)
+        file = _adapter().validate_python(content)
         components = tuple(_component(part, file) for part in file.posterior or [])
         _check_tables([binned for _, binned in components])
         saved = SavedTree(
