@@ -131,12 +131,15 @@ def _standard(
         runner, metric_input.data.train, budget.items, generator(metric_input.seed, "hessian")
     )
 
+    largest = min(budget.batch_size, runner.batch_size, len(sample))
+
     def work(batch_size: int) -> _Curvature:
-        hessian = Hessian(runner, weights, sample, batch_size)
+        # where memory has run out, nothing is kept
+        hessian = Hessian(runner, weights, sample, batch_size, keep=batch_size == largest)
         source = generator(metric_input.seed, "hessian probes", place)
         return _explored(budget, hessian, source, alone=len(metric_input.members) == 1)
 
-    return within_memory(work, min(budget.batch_size, runner.batch_size, len(sample)))
+    return within_memory(work, largest)
 
 
 def _explored(
