@@ -28,6 +28,11 @@ class MetricInput:
     seed: int
     training: Training | None = None  # how the members were trained, if the recipe says it
     notes: tuple[str, ...] = ()  # what was left out of the data
+    quantities: tuple[str, ...] = ()  # that were asked for; none: all
+
+    def wants(self, quantity: str) -> bool:
+        """Say whether a quantity was asked for; a metric may leave out the work for others."""
+        return not self.quantities or quantity in self.quantities
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,11 @@ class Workload:
     full_items: int  # training items before the subset of `amount` was drawn
     protocol: str
     training: Training | None = None
+    quantities: tuple[str, ...] = ()  # that were asked for; none: all
+
+    def wants(self, quantity: str) -> bool:
+        """Say whether a quantity was asked for."""
+        return not self.quantities or quantity in self.quantities
 
     @property
     def pairs(self) -> int:

@@ -234,12 +234,12 @@ class FastConvolutions(TorchFunctionMode):
         output: Tensor = _apply(_Convolution, input, weight, bias, geometry)
         self._last = _Computed(
             output=output,
-            version=output._version,
+            version=output._version,  # noqa: SLF001
             x=input,
             weight=weight,
             bias=bias,
             geometry=geometry,
-        )  # noqa: SLF001
+        )
         return output
 
     def _normalised(  # noqa: PLR0917 - torch's signature

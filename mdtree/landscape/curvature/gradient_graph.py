@@ -6,10 +6,10 @@ product where memory allows.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -24,6 +24,8 @@ from mdtree.network import Run
 __all__ = ["GradientGraph", "LossError", "mean_loss", "room_for_graphs"]
 
 _MOST = 1 << 30  # bytes: of several workers on one machine, each may keep that much
+_MEMORY_FILE = Path("/proc/meminfo")  # "MemAvailable:    8123456 kB"
+_FREE = "MemAvailable:"
 _SHARE = 4  # of the memory that is free, one part is used
 
 
@@ -147,9 +149,10 @@ def room_for_graphs(device: torch.device) -> int:
     if device.type != "cpu":
         return 0
     try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # not every system tells
+        lines = _MEMORY_FILE.read_text("ascii").splitlines()
+    except OSError:  # not every system has it
         return _MOST
+    free = next((1024 * int(line.split()[1]) for line in lines if line.startswith(_FREE)), _MOST)
     return min(_MOST, free // _SHARE)
 
 
