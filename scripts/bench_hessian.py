@@ -153,11 +153,11 @@ def _pyhessian_top(case: Case, tolerance: float) -> float:
 
 def _fewest_steps(case: Case, exact: float) -> int:
     """Find the fewest steps that hessian-eigenthings needs: those of one long run tell all."""
-    import hessian_eigenthings as rival
+    from hessian_eigenthings.algorithms.lanczos import lanczos_tridiagonal
 
     operator = _eigenthings(case)
     start = torch.randn(operator.size, generator=torch.Generator().manual_seed(0))
-    run = rival.algorithms.lanczos.lanczos_tridiagonal(operator, start.to(operator.device), 20)
+    run = lanczos_tridiagonal(operator, start.to(operator.device), 20)
     for steps in range(1, run.iterations + 1):
         off = run.betas[: steps - 1]
         matrix = torch.diag(run.alphas[:steps]) + torch.diag(off, 1) + torch.diag(off, -1)
