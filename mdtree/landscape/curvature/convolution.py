@@ -176,8 +176,8 @@ class _Computed:
 class FastConvolutions(TorchFunctionMode):
     """While it is entered, convolutions and BatchNorm in evaluation are differentiated fast.
 
-    `used` says whether there were any.  Transposed convolutions, and those with padding that
-    depends on the input, stay torch's own.
+    `used` says whether there were any.  Transposed convolutions, and those that pad as much as
+    keeps the size ("same"), stay torch's own.
     """
 
     def __init__(self) -> None:
@@ -223,6 +223,8 @@ class FastConvolutions(TorchFunctionMode):
     ) -> Tensor | None:
         """Compute a convolution of floats; None: it is one of another kind."""
         batched = input.dim() == dimensions + 2 == weight.dim()
+        if padding == "valid":
+            padding = 0
         if isinstance(padding, str) or not batched or not weight.is_floating_point():
             return None
         geometry = _Geometry(
