@@ -108,8 +108,9 @@ def cost(budget: HessianBudget, work: Workload) -> ComputeCost:
     else:
         items = min(work.train_items, budget.standard.items)
         probes = _USUAL_PROBES if work.wants("hessian_trace") else 0
-        per_member = ComputeCost(  # the graph of the sample is kept, and parts have their own
-            gradient=2 * items, product=items * (1 + _USUAL_STEPS + probes)
+        graphs = 1 + _USUAL_STEPS + probes / 4  # at most: what is kept is computed once
+        per_member = ComputeCost(
+            gradient=items * graphs, product=items * (1 + _USUAL_STEPS + probes)
         )
     return per_member * work.members
 
