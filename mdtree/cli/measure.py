@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from mdtree.cli.completion import complete_metrics
+from mdtree.cli.completion import complete_metrics, complete_quantities
 from mdtree.cli.executor_options import (
     make_executor_config,
     max_failures,
@@ -45,6 +45,14 @@ __all__ = ["command"]
     metavar="NAMES",
     shell_complete=complete_metrics,
     help="Metrics, separated by commas.  [default: the usual ones]",
+)
+@click.option(
+    "--quantities",
+    multiple=True,
+    callback=joined,
+    metavar="NAMES",
+    shell_complete=complete_quantities,
+    help="Only these quantities of the metrics, separated by commas.  [default: all]",
 )
 @click.option("--fork", is_flag=True, help="Also train two short continuations and compare them.")
 @click.option("--layers", is_flag=True, help="Also compare the networks layer by layer.")
@@ -92,6 +100,7 @@ def command(
       mdtree measure one.pt --recipe r.yaml --fork --surface
       mdtree measure s3://bucket/runs --recipe r.yaml --out rows.jsonl
       mdtree measure zoo/ --ray auto --timeout-per-group 3600 --max-failures 20
+      mdtree measure runs/ --metrics hessian --quantities hessian_top
       mdtree measure runs/ --protocol paper-1 --dry-run
     """
     from mdtree import measurement
@@ -100,6 +109,7 @@ def command(
         directories,
         options,
         metrics=_metrics(options),
+        quantities=tuple(options["quantities"] or ()),
         groups=groups,
         facts=words(options["facts"]),
     )
@@ -129,10 +139,14 @@ def command(
 
 def _metrics(options: dict[str, Any]) -> tuple[str, ...]:
     """Return the metrics: those that are named or the usual ones, plus what flags add."""
-    from mdtree.measurement import check_metrics
+    from mdtree.measurement import check_metrics, check_quantities
 
     flags = tuple(name for name in ("fork", "layers", "surface") if options[name])
-    return check_metrics(check_metrics(options["metrics"] or ()) + flags)
+    if options["quantities"]:
+        metrics, _ = check_quantities(options["quantities"], options["metrics"] or ())
+    else:
+        metrics = check_metrics(options["metrics"] or ())
+    return check_metrics(metrics + flags)
 
 
 def _print_plan(run: Any, workers: int, as_json: bool) -> None:

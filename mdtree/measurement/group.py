@@ -77,7 +77,10 @@ def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
     reason = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]} ..."
     missing = Missing(missing=f"the group failed: {reason}")
     quantities: dict[str, Value] = {
-        name: missing for metric in task.metrics for name in METRICS[metric].quantities
+        name: missing
+        for metric in task.metrics
+        for name in METRICS[metric].quantities
+        if name in task.quantities or not task.quantities
     }
     failure = GroupFailure(kind=kind, reason=reason)
     if task.earlier is not None:
@@ -112,6 +115,7 @@ def _measured(task: GroupTask) -> Row:
         training=group_training(task),
         hessian_limit=task.recipe.hessian_limit or 1,
         notes=ready.notes,
+        quantities=task.quantities,
     )
     meter.announce(task.metrics, metric_input)
     quantities, details, remarks = quantities_of(task.metrics, metric_input, begin=meter.begin)
@@ -126,7 +130,7 @@ def _measured(task: GroupTask) -> Row:
             weights={member.name: member.sha256 for member in loaded.distinct},
             recipe=row_digest(task),
             data=task.data_digest,
-            metrics=task.metrics,
+            metrics=_complete(task),
             seed=task.seed,
             device=task.device,
             seconds=round(time.perf_counter() - started, 3),
@@ -139,6 +143,14 @@ def _measured(task: GroupTask) -> Row:
         details={**task.details, **details} or None,
     )
     return row if task.earlier is None else joined(task.earlier, row)
+
+
+def _complete(task: GroupTask) -> tuple[str, ...]:
+    """Name the metrics of which all quantities were asked for: the others can be continued."""
+    wanted = set(task.quantities)
+    return tuple(
+        name for name in task.metrics if not wanted or wanted.issuperset(METRICS[name].quantities)
+    )
 
 
 def versions() -> dict[str, str]:
@@ -170,7 +182,7 @@ def quantities_of(
         for metric in metrics:
             begin(metric)
             result = METRICS[metric].compute(metric_input)
-            quantities |= result.values
+            quantities |= {n: v for n, v in result.values.items() if metric_input.wants(n)}
             details |= result.details
             notes += result.notes
     return quantities, details, notes

@@ -164,6 +164,7 @@ def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
             protocol=task.protocol,
             training=group_training(task),
             has_curve="connectivity" in task.metrics,
+            quantities=task.quantities,
         )
         costs = {name: METRICS[name].cost(work) for name in task.metrics}
         model = bind(task.recipe.model, task.facts).model_dump_json()
@@ -194,11 +195,20 @@ def _compared(task: GroupTask, row: Row | None) -> Planned:
     if not task.listed and snapshots(row.provenance.weights) is not None:
         return Planned(task=task, state="snapshots")  # an older mdtree took them for seeds
     copies = {name: copy.of for name, copy in (row.provenance.copies or {}).items()}
-    rest = tuple(name for name in task.metrics if name not in row.provenance.metrics)
+    rest = tuple(name for name in task.metrics if not _is_measured(name, task, row))
     if not rest:
         return Planned(task=task, state="measured", copies=copies)
     state = "more metrics" if row.failure is None else "failed before"
     return Planned(task=replace(task, metrics=rest, earlier=row), state=state, copies=copies)
+
+
+def _is_measured(metric: str, task: GroupTask, row: Row) -> bool:
+    """Say whether a row has all that is wanted of a metric."""
+    assert row.provenance is not None
+    if metric in row.provenance.metrics:
+        return True
+    wanted = set(METRICS[metric].quantities).intersection(task.quantities)
+    return row.failure is None and bool(wanted) and row.quantities.keys() >= wanted
 
 
 def _same_inputs(task: GroupTask, row: Row) -> bool:

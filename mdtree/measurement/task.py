@@ -42,6 +42,7 @@ class MeasurementSettings:
     allow_download: bool
     dtype: str | None = None  # float32 | float64; None: as the network is
     storage: str | None = None  # the address below which the files are; None: on this machine
+    quantities: tuple[str, ...] = ()  # of the metrics; none: all that they have
     others: tuple[Path, ...] = ()  # directories beside the first, of runs with other seeds
 
 

@@ -31,6 +31,11 @@ class MetricInput:
     notes: tuple[str, ...] = ()  # what was left out of the data
     # trained curves by the place of their pair, where several metrics need them; None: not kept
     curves: dict[int, TrainedCurve] | None = None
+    quantities: tuple[str, ...] = ()  # that were asked for; none: all
+
+    def wants(self, quantity: str) -> bool:
+        """Say whether a quantity was asked for; a metric may leave out the work for others."""
+        return not self.quantities or quantity in self.quantities
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,11 @@ class Workload:
     protocol: str
     training: Training | None = None
     has_curve: bool = False  # another metric trains the curve of the first pair
+    quantities: tuple[str, ...] = ()  # that were asked for; none: all
+
+    def wants(self, quantity: str) -> bool:
+        """Say whether a quantity was asked for."""
+        return not self.quantities or quantity in self.quantities
 
     @property
     def pairs(self) -> int:

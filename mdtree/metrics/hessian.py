@@ -25,6 +25,7 @@ from mdtree.landscape import (
     ComputeCost,
     DoubleBackwardResult,
     Hessian,
+    LanczosResult,
     LossError,
     NoSecondDerivativeError,
     derive_seed,
@@ -68,7 +69,7 @@ class _Curvature:
     """The curvature at one member."""
 
     top: _Number
-    trace: _Number
+    trace: _Number | None  # None: it was not asked for
     density: tuple[tuple[float, float], ...] = ()  # (eigenvalue, weight)
 
 
@@ -94,11 +95,12 @@ def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
             return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=f"{name}: {error}")))
         curvatures[name] = derived.result
         notes += derived.notes
+    values = {"hessian_top": _combined([member.top for member in curvatures.values()])}
+    traces = [member.trace for member in curvatures.values() if member.trace is not None]
+    if traces:
+        values["hessian_trace"] = _combined(traces)
     return MetricResult(
-        {
-            "hessian_top": _combined([member.top for member in curvatures.values()]),
-            "hessian_trace": _combined([member.trace for member in curvatures.values()]),
-        },
+        values,
         details=_density(curvatures),
         notes=tuple(dict.fromkeys(notes)),
     )
@@ -111,9 +113,10 @@ def cost(budget: HessianBudget, work: Workload) -> ComputeCost:
         per_member = ComputeCost(gradient=2 * items, product=items * _USUAL_PAPER_PRODUCTS)
     else:
         items = min(work.train_items, budget.standard.items)
-        graphs = 1 + _USUAL_STEPS + _USUAL_PROBES / 4
+        probes = _USUAL_PROBES if work.wants("hessian_trace") else 0
+        graphs = 1 + _USUAL_STEPS + probes / 4  # at most: what is kept is computed once
         per_member = ComputeCost(
-            gradient=items * graphs, product=items * (1 + _USUAL_STEPS + _USUAL_PROBES)
+            gradient=items * graphs, product=items * (1 + _USUAL_STEPS + probes)
         )
     return per_member * work.members
 
@@ -137,18 +140,25 @@ def _standard(
         runner, metric_input.data.train, budget.items, generator(metric_input.seed, "hessian")
     )
 
-    def work(batch_size: int) -> _Curvature:
-        hessian = Hessian(runner, weights, sample, batch_size)
-        source = generator(metric_input.seed, "hessian probes", place)
-        return _explored(budget, hessian, source, alone=len(metric_input.members) == 1)
+    largest = min(budget.batch_size, runner.batch_size, len(sample))
 
-    return within_memory(work, min(budget.batch_size, runner.batch_size, len(sample)))
+    def work(batch_size: int) -> _Curvature:
+        # where memory has run out, nothing is kept
+        hessian = Hessian(runner, weights, sample, batch_size, keep=batch_size == largest)
+        source = generator(metric_input.seed, "hessian probes", place)
+        return _explored(budget, hessian, source, metric_input)
+
+    return within_memory(work, largest)
 
 
 def _explored(
-    budget: StandardHessian, hessian: Hessian, source: torch.Generator, *, alone: bool
+    budget: StandardHessian,
+    hessian: Hessian,
+    source: torch.Generator,
+    metric_input: MetricInput,
 ) -> _Curvature:
     """Run Lanczos and the trace; with a single member, add the standard error over items."""
+    alone = len(metric_input.members) == 1
     start = hessian.random(source)
     ritz = lanczos(
         hessian.product,
@@ -157,6 +167,25 @@ def _explored(
         tolerance=budget.tolerance,
         least=budget.least_steps,
     )
+    trace = None
+    if metric_input.wants("hessian_trace"):
+        trace = _trace(budget, hessian, ritz, source)
+    return _Curvature(
+        top=_Number(
+            value=ritz.top,
+            stderr=_spread(hessian, ritz.top_vector(), budget.part) if alone else None,
+            iterations=len(ritz.values),
+            converged=ritz.converged,
+        ),
+        trace=trace,
+        density=tuple(zip(ritz.values.tolist(), ritz.weights.tolist(), strict=True)),
+    )
+
+
+def _trace(
+    budget: StandardHessian, hessian: Hessian, ritz: LanczosResult, source: torch.Generator
+) -> _Number:
+    """Add random probes outside of the space of Lanczos."""
     trace = estimate_trace(
         hessian.products,
         ritz.basis,
@@ -166,20 +195,11 @@ def _explored(
         least=budget.least_probes,
         budget=budget.probes,
     )
-    return _Curvature(
-        top=_Number(
-            value=ritz.top,
-            stderr=_spread(hessian, ritz.top_vector(), budget.part) if alone else None,
-            iterations=len(ritz.values),
-            converged=ritz.converged,
-        ),
-        trace=_Number(
-            value=trace.value,
-            stderr=trace.stderr,
-            iterations=trace.probes,
-            converged=trace.converged,
-        ),
-        density=tuple(zip(ritz.values.tolist(), ritz.weights.tolist(), strict=True)),
+    return _Number(
+        value=trace.value,
+        stderr=trace.stderr,
+        iterations=trace.probes,
+        converged=trace.converged,
     )
 
 

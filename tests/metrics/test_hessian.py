@@ -139,6 +139,31 @@ def test_parts_of_any_size_tell_the_variance_of_the_mean_without_bias():
     assert pytest.approx(sum(variances) / 5000, rel=0.05) == 1 / 20
 
 
+@BOTH_PROTOCOLS
+def test_the_top_alone_is_the_same_number(protocol):
+    module, members = group(mlp, 2)
+    given = subject(module, members, (X, Y), protocol)
+    both = HESSIAN.compute(given)
+    used = given.runner.meter.total.passes
+
+    alone = subject(module, members, (X, Y), protocol)
+    result = HESSIAN.compute(replace(alone, quantities=("hessian_top",)))
+
+    assert both.values["hessian_top"] == result.values["hessian_top"]
+    if protocol == "standard-1":
+        assert {"hessian_top"} == result.values.keys()
+        assert both.details == result.details
+        assert alone.runner.meter.total.passes < 0.7 * used
+
+
+def test_the_cost_of_the_top_alone_is_lower():
+    work = Workload(
+        members=2, train_items=1100, test_items=597, full_items=1100, protocol="standard-1"
+    )
+    alone = replace(work, quantities=("hessian_top",))
+    assert HESSIAN.cost(alone).passes < 0.7 * HESSIAN.cost(work).passes
+
+
 def test_the_density_has_a_mass_of_one_for_each_member():
     module, members = group(mlp, 2)
     result = measure(module, members, (X, Y))
