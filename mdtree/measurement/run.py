@@ -40,7 +40,7 @@ class Summary:
     groups: tuple[str, ...]  # all groups of the directory
     measured: int
     already: int  # rows whose inputs have not changed
-    left: int  # groups that the run did not come to: too many failed, or their files are gone
+    left: int  # groups that the run did not come to, as too many had failed
     failed: dict[str, str]  # group -> reason
     damaged: tuple[Damaged, ...]  # lines of the old file that were no rows, and were moved aside
     kept: tuple[str, ...] = ()  # groups whose earlier row stays: it holds what was not measured now

@@ -218,7 +218,8 @@ def test_a_folder_that_goes_before_its_turn_is_told(tmp_path):
 
     done = measure(request(root), out=root / "rows.jsonl", progress=gone)
 
-    assert (done.measured, done.left, done.groups) == (1, 1, ("a", "b"))
+    assert (done.measured, done.left, list(done.failed)) == (1, 0, ["b"])
+    assert "No such file" in done.failed["b"]
 
 
 def test_a_checkpoint_that_is_replaced_before_its_turn_is_measured_as_it_is_then(tmp_path):
