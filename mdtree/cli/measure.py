@@ -218,8 +218,8 @@ def _print_summary(summary: Any, as_json: bool) -> None:
         )
     if summary.left:
         tell(
-            f"{plural(summary.left, 'group')} not reached: too many failures, or the files are "
-            "gone. Run the same command again to resume.",
+            f"{plural(summary.left, 'group')} not reached: too many failures. "
+            "Run the same command again to resume.",
         )
     say(
         f"\n{summary.measured} measured, {summary.already} already there, "

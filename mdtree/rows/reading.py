@@ -18,16 +18,8 @@ from mdtree.regular_file import open_regular
 from mdtree.rows.ranges import impossible
 from mdtree.rows.row import FORMAT, Measured, Row, RowKey, row_from_json
 
-__all__ = [
-    "Damaged",
-    "Index",
-    "Line",
-    "StoredRows",
-    "open_rows",
-    "read_lines",
-    "read_rows",
-    "scan_rows",
-]
+__all__ = ["Damaged", "Index", "Line", "StoredRows", "open_rows"]
+__all__ += ["read_lines", "read_rows", "scan_rows"]
 
 _LONGEST_LINE = 1 << 24  # bytes; no row is longer
 
