@@ -11,7 +11,6 @@ from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.render.checks_text import checks_line
 from mdtree.render.durations import about
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal import paragraph, printable
@@ -58,6 +57,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     from mdtree.executors import ExecutorConfig
     from mdtree.measurement import make_request
     from mdtree.recipes import Trust
+    from mdtree.render.checks_text import checks_line
     from mdtree.rows import rows_file
     from mdtree.runtime.cores import cores
     from mdtree.sequential_diagnosis import SequentialDiagnosis, Stage

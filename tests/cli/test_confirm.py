@@ -374,7 +374,7 @@ def test_a_zoo_that_was_not_measured_says_so(mdtree, folder):
     (folder / "zoo/rows.jsonl").unlink()
     ran = mdtree("confirm", "zoo")
     assert ran.code == 2
-    assert "zoo/rows.jsonl does not exist; measure the directory first" in ran.err
+    assert "zoo has no rows; looked for zoo/rows.jsonl" in ran.err
 
 
 def test_a_change_that_fails_is_named_and_the_others_go_on(mdtree, folder):

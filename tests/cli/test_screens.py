@@ -205,7 +205,7 @@ def test_long_work_is_drawn_on_a_terminal(tmp_path):
     text = on_terminal(["measure", root, "--metrics", "error_rate,hessian"], 80)
     bars, _, table = text.partition("group")
     assert re.search(r"\rmeasuring  \[-+\]  0/2  ", bars)
-    assert re.search(r"\rmeasuring  \[#{24,}\]  2/2  in .*\n$", bars)
+    assert re.search(r"\rmeasuring  \[#{20,}\]  2/2  in .*\n$", bars)
     assert all(columns(line) < 80 for line in re.split(r"[\r\n]", bars))
     assert "2 measured, 0 already there, 0 failed" in table
     again = piped(["measure", root, "--metrics", "error_rate,hessian"])
