@@ -37,7 +37,7 @@ help:
 	@echo "make clean    remove what these commands made"
 
 demo: $(VENV)/.installed
-	@echo "Training, measuring and judging two networks: about a minute"
+	@echo "Training, measuring and judging two networks: about ten seconds"
 	$(BIN)/mdtree demo --out mdtree-demo
 
 test: check tests
