@@ -10,8 +10,7 @@ from typing import Any
 from pydantic.dataclasses import dataclass
 
 from mdtree.confirmation.plan import ConfirmationPlan, PlannedChange
-from mdtree.diagnosis import Compared, Comparison, comparisons_to_plain_data
-from mdtree.rows.schema import json_schema
+from mdtree.diagnosis import Compared, Comparison, comparisons_to_plain_data, output_schema
 from mdtree.zoo import Price, total
 
 __all__ = [
@@ -96,7 +95,7 @@ class _Printed:
 
 def confirmation_schema() -> dict[str, Any]:
     """Return the JSON schema of the output of `mdtree confirm --json`."""
-    return json_schema(_Printed)
+    return output_schema(_Printed)
 
 
 def confirmation_to_plain_data(found: Confirmation) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
 from mdtree.diagnosis.serialization import (
     comparison_schema,
     comparisons_to_plain_data,
+    output_schema,
     schema,
     to_plain_data,
     trajectories_to_plain_data,
@@ -83,6 +84,7 @@ __all__ = [
     "headline_of_all",
     "is_diverged",
     "next_metric",
+    "output_schema",
     "pairs_of",
     "prospects",
     "schema",

@@ -19,6 +19,7 @@ from mdtree.rows.schema import json_schema
 __all__ = [
     "comparison_schema",
     "comparisons_to_plain_data",
+    "output_schema",
     "schema",
     "to_plain_data",
     "trajectories_to_plain_data",
@@ -87,16 +88,20 @@ def _comparison(compared: Comparison) -> dict[str, Any]:
 
 def comparison_schema() -> dict[str, Any]:
     """Return the JSON schema of the output of `mdtree compare --json`."""
-    return _with_headline(json_schema(Comparisons))
+    return output_schema(Comparisons)
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of the output of `mdtree diagnose --json`."""
-    return _with_headline(json_schema(Diagnosis))
+    return output_schema(Diagnosis)
 
 
-def _with_headline(schema: dict[str, Any]) -> dict[str, Any]:
-    """Describe the sentence that follows from the fields of a verdict, and so is none of them."""
+def output_schema(kind: Any) -> dict[str, Any]:
+    """Return the JSON schema of an output that holds verdicts.
+
+    It describes the sentence that follows from the fields of a verdict, and so is none of them.
+    """
+    schema = json_schema(kind)
     schema["$defs"]["Verdict"]["properties"]["headline"] = {
         "type": "string",
         "description": "the verdict in one sentence of everyday words",

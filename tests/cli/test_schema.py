@@ -63,6 +63,11 @@ def test_another_word_is_refused_with_those_that_are_known(mdtree):
     assert "'recipe', 'zoo', 'rows', 'diagnosis'" in ran.err
 
 
+@pytest.mark.parametrize("kind", ["diagnosis", "comparison", "confirmation"])
+def test_whatever_holds_verdicts_describes_their_sentence(schema, kind):
+    assert schema(kind)["$defs"]["Verdict"]["properties"]["headline"]["type"] == "string"
+
+
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.name)
 def test_recipes_and_zoos_to_copy_fulfil_their_schema(published, path):
     kind = "recipe" if path.name.startswith("measure") else "zoo"
