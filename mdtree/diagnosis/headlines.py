@@ -1,7 +1,7 @@
 """Headlines: a verdict in one sentence of everyday words, for people who do not train networks.
 
-What is wrong, how sure that is, what to do next, and what that should bring.  The page, the
-terminal, Markdown and JSON take it from here, so that they cannot differ.
+What is wrong, how sure that is, what to do next, and what that should bring.  The page, Markdown
+and JSON take it from here, so that they cannot differ.
 """
 
 from __future__ import annotations

@@ -86,14 +86,9 @@ class GradientGraph:
                 self.leaves,
                 grad_outputs=[direction[number] for number in self.curved],
                 retain_graph=keep or line + 1 < len(vectors),
-                allow_unused=True,
+                materialize_grads=True,  # zeros for unused leaves
             )
-            result[line] = layout.joined(
-                [
-                    torch.zeros_like(leaf) if product is None else product
-                    for leaf, product in zip(self.leaves, products, strict=True)
-                ]
-            )
+            result[line] = layout.joined(products)
         # the extremes are NaN if a number is; a mask of all numbers takes as long as a tenth of H v
         if result.numel() and not torch.stack(torch.aminmax(result)).isfinite().all():
             raise LossError("the second derivatives of the loss are not finite")

@@ -79,10 +79,6 @@ class Hessian:
         self._batch_size = batch_size  # of items whose graph is not kept
         self._is_fast: bool | None = None  # None: not known yet
 
-    def over(self, items: Items) -> Hessian:
-        """Return the Hessian on other items."""
-        return Hessian(self.runner, self.weights, items, self.batch_size)
-
     @property
     def size(self) -> int:
         """Number of trainable parameters."""
@@ -185,10 +181,4 @@ class Hessian:
     def _gradient(self, batch: Batch, run: Run) -> Tensor:
         leaves = list(self.leaves.values())
         loss = mean_loss(self.runner, run(batch), batch)
-        gradients = torch.autograd.grad(loss, leaves, allow_unused=True)
-        return self.layout.joined(
-            [
-                torch.zeros_like(leaf) if gradient is None else gradient
-                for leaf, gradient in zip(leaves, gradients, strict=True)
-            ]
-        )
+        return self.layout.joined(torch.autograd.grad(loss, leaves, materialize_grads=True))
