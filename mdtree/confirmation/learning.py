@@ -19,7 +19,7 @@ from mdtree.diagnosis import Diagnoser
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
 from mdtree.labelling import label_rows, number_of
-from mdtree.rows import Fact, Row, open_rows, read_rows, write_rows
+from mdtree.rows import ROWS_NAME, Fact, Row, open_rows, read_rows, write_rows
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import shipped_trees
 from mdtree.trees.fit import fit_tree
@@ -121,7 +121,7 @@ def _labelled(
     """Return the rows of earlier calls and of this one, each group once."""
     if not confirmed and not path.exists():
         return []
-    pairs = {row.key: row for row in open_rows(settings.place / "rows.jsonl")}
+    pairs = {row.key: row for row in open_rows(settings.place / ROWS_NAME)}
     known = {row.key: row for row in read_rows(path)} if path.exists() else {}
     for each in confirmed:
         group = _name(settings, each.change.before)

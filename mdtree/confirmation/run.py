@@ -16,7 +16,7 @@ from mdtree.measurement import Request, measure
 from mdtree.messages import plural
 from mdtree.progress import Progress, Silent
 from mdtree.recipes import RECIPE_NAME, read_zoo
-from mdtree.rows import GroupFailure, Measured, Row, Store, open_rows
+from mdtree.rows import ROWS_NAME, GroupFailure, Measured, Row, Store, open_rows
 from mdtree.zoo import (
     CONFIG_NAME,
     OUT_OF_TIME,
@@ -29,7 +29,6 @@ from mdtree.zoo import (
 
 __all__ = ["confirm", "dry_run"]
 
-_ROWS = "rows.jsonl"
 _DIVERGED = "its loss became NaN or infinite in training"
 
 
@@ -74,7 +73,7 @@ def confirm(plan: ConfirmationPlan, *, progress: Progress | None = None) -> Conf
         skipped=plan.skipped,
         failures=failures,
         left=left,
-        rows=str(settings.place / _ROWS),
+        rows=str(settings.place / ROWS_NAME),
         labelled=lesson.path,
         labels=lesson.labels,
         tree=lesson.tree,
@@ -175,7 +174,7 @@ def _compared(plan: ConfirmationPlan, planned: PlannedChange, trained: _Trained)
     settings = plan.settings
     before = _before(settings, planned.before)
     after = _after(plan, planned, trained)
-    with Store(settings.place / _ROWS) as store:
+    with Store(settings.place / ROWS_NAME) as store:
         for row in (before, after):
             if store.index.latest(row.key) != row:
                 store.append(row)
@@ -232,7 +231,7 @@ def _after(plan: ConfirmationPlan, planned: PlannedChange, trained: _Trained) ->
         )
     if planned.zoo is not None:
         request = settings.request(planned.root, group, own_trust=plan.source.trust)
-        return _measured(request, settings.place / _ROWS, group)
+        return _measured(request, settings.place / ROWS_NAME, group)
     known = _row_in(settings.rows_of_directory, group, settings.protocol)
     if known is not None and isinstance(known.quantities.get("test_error"), Measured):
         return known

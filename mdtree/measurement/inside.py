@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from mdtree.landscape import ComputeCost, CostMeter
-from mdtree.metrics import METRICS, MetricInput, Workload
+from mdtree.metrics import METRICS, MetricInput
 from mdtree.progress import report
 
 __all__ = ["ReportingMeter"]
@@ -31,15 +31,8 @@ class ReportingMeter(CostMeter):
 
     def announce(self, metrics: Iterable[str], metric_input: MetricInput) -> None:
         """Take down what metrics will cost."""
-        data = metric_input.data
-        work = Workload(
-            members=len(metric_input.members),
-            train_items=len(data.train),
-            test_items=0 if data.test is None else len(data.test),
-            full_items=data.full,
-            protocol=metric_input.protocol,
-            training=metric_input.training,
-        )
+        metrics = tuple(metrics)
+        work = metric_input.workload(metrics)
         self._costs = {name: METRICS[name].cost(work).passes for name in metrics}
 
     def begin(self, metric: str) -> None:

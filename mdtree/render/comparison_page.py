@@ -22,12 +22,8 @@ from mdtree.render.comparison_words import (
     verdict_line,
 )
 from mdtree.render.formatting import meaning
-
-# the same templates, escaped by the same rule
-from mdtree.render.page import environment as templates
-from mdtree.render.style import COLOURS, DARK_COLOURS, DARK_SHADES, SHADES
+from mdtree.render.html import rendered
 from mdtree.rows.atomic import atomic_file
-from mdtree.version import __version__
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Compared, Comparison, Verdict
@@ -48,26 +44,18 @@ def comparison_page(compared: Compared, *, most: int = MOST_PAIRS) -> str:
     """
     found = compared.comparisons
     lines = [(each, summary(each)) for each in found[:_MOST_LINES]] if len(found) > 1 else []
-    return (
-        templates()
-        .get_template("comparison.html")
-        .render(
-            count=len(found),
-            first=title(found[0]) if found else "",
-            columns=SUMMARY,
-            lines=lines,
-            most=most,
-            most_lines=_MOST_LINES,
-            pairs=[_pair(each) for each in found[:most]],
-            quantities=COLUMNS,
-            failures=_failures(compared.failures),
-            unchanged=compared.unchanged[:_MOST_LINES],
-            colours=COLOURS,
-            dark_colours=DARK_COLOURS,
-            shades=SHADES,
-            dark_shades=DARK_SHADES,
-            version=__version__,
-        )
+    return rendered(
+        "comparison.html",
+        count=len(found),
+        first=title(found[0]) if found else "",
+        columns=SUMMARY,
+        lines=lines,
+        most=most,
+        most_lines=_MOST_LINES,
+        pairs=[_pair(each) for each in found[:most]],
+        quantities=COLUMNS,
+        failures=_failures(compared.failures),
+        unchanged=compared.unchanged[:_MOST_LINES],
     )
 
 

@@ -10,25 +10,19 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mdtree.diagnosis import Trajectory, Verdict, headline, headline_of_all, trajectories
-from mdtree.messages import plural
-from mdtree.render import formatting
+from mdtree.render.html import rendered
 from mdtree.render.overview import maps, orders
 from mdtree.render.phase_diagram import LETTERS
-from mdtree.render.style import COLOURS, DARK_COLOURS, DARK_SHADES, SHADES, kind
 from mdtree.render.summary import card, shared_parts, summary
-from mdtree.render.svg import Markup, escaped
+from mdtree.render.svg import Markup
 from mdtree.render.training_pictures import training_pictures
 from mdtree.render.trajectory_text import heading, kept, last_steps
 from mdtree.render.words import WORDS
 from mdtree.rows import Row
 from mdtree.trees import SavedTree
-from mdtree.version import __version__
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 __all__ = ["LARGEST", "MOST_WHOLE", "Beside", "report_page", "report_pages"]
 
@@ -38,7 +32,6 @@ MOST_WHOLE = 200  # groups that are shown; the others get one line each
 _MOST_RUNS = 20  # whose training is drawn
 _MANY = 50  # groups on one page, whose checks are shortened
 _RUNS_ROOM = 400_000  # bytes for the pictures of all runs, where groups are folded
-_FILTERS = ("change", "feature_name", "percent", "plain", "points", "sentence", "short", "typeset")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +182,7 @@ def _article(
     report: _Report, number: int, group: Mapping[str, Any], *, beside: str | None = None
 ) -> Markup:
     several = len(report.verdicts) > 1
-    return _rendered(
+    return rendered(
         "group.html",
         group=group,
         headline=headline(group["verdict"]) if several else None,
@@ -210,7 +203,7 @@ def _run(
         "pictures": () if folded else training_pictures(trajectory, rows),
         "whole": not folded,
     }
-    return _rendered("run.html", run=run, beside=beside)
+    return rendered("run.html", run=run, beside=beside)
 
 
 def _page(
@@ -224,7 +217,7 @@ def _page(
     verdicts = report.verdicts
     diagnosed = {(verdict.group, verdict.basis.protocol) for verdict in verdicts}
     several = len(verdicts) > 1
-    return _rendered(
+    return rendered(
         "page.html",
         verdicts=verdicts,
         headline=headline_of_all(verdicts),
@@ -243,41 +236,8 @@ def _page(
         undiagnosed=[row for row in report.rows if row.key not in diagnosed],
         back=back,
         words=WORDS.items(),
-        colours=COLOURS,
-        dark_colours=DARK_COLOURS,
-        shades=SHADES,
-        dark_shades=DARK_SHADES,
-        version=__version__,
     )
 
 
 def _bytes(parts: Iterable[str]) -> int:
     return sum(len(part.encode()) for part in parts)
-
-
-def _rendered(template: str, **content: Any) -> Markup:
-    return Markup(environment().get_template(template).render(**content))
-
-
-@functools.cache
-def environment() -> Environment:
-    """Read the templates; Jinja is imported only where a page is written."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("mdtree.render"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_written,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {name: getattr(formatting, name) for name in _FILTERS}
-    environment.filters |= {"kind": kind, "plural": plural}
-    return environment
-
-
-def _written(value: Any) -> Any:
-    """Escape what a template writes, unless it is already markup."""
-    return value if hasattr(value, "__html__") else escaped(str(value))

@@ -1,7 +1,7 @@
 """Rows of measurements, the interface between measuring and diagnosing, and their vocabulary."""
 
 from mdtree.rows.facts import FACTS, TARGET, TEXT_FACTS, Fact, check_facts, target_fault
-from mdtree.rows.finding import WEIGHTS, find_rows, is_rows, measured_file
+from mdtree.rows.finding import ROWS_NAME, WEIGHTS, find_rows, is_rows, measured_file
 from mdtree.rows.loading import (
     home_of,
     is_address,
@@ -61,6 +61,7 @@ __all__ = [
     "MISSING_DETAIL",
     "PROTOCOLS",
     "QUANTITIES",
+    "ROWS_NAME",
     "STEP_DETAIL",
     "TARGET",
     "TEXT_FACTS",

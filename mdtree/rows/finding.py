@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mdtree.exceptions import RowsError
 from mdtree.messages import shortened
+from mdtree.rows.reading import LONGEST_LINE
 
 __all__ = ["ROWS_NAME", "WEIGHTS", "find_rows", "is_rows", "joint_file", "measured_file"]
 
@@ -17,7 +18,6 @@ WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")  # how names 
 
 _JOINT = "+"  # between the names of directories that were measured as one group
 _KEYS = ("format", "group", "protocol")  # that every row has
-_LONGEST_LINE = 1 << 24  # bytes, as in reading.py
 _LONGEST_LIST = 500  # characters of the names that an error lists
 
 # os.path throughout: Path.is_dir and its like fail for names that are too long
@@ -92,7 +92,7 @@ def is_rows(path: Path) -> bool:
         with path.open("rb") as file:
             if file.read(1) != b"{":
                 return False
-            first = json.loads(b"{" + file.readline(_LONGEST_LINE))
+            first = json.loads(b"{" + file.readline(LONGEST_LINE))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(first, dict) and all(key in first for key in _KEYS)

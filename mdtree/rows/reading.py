@@ -18,10 +18,10 @@ from mdtree.regular_file import open_regular
 from mdtree.rows.ranges import impossible
 from mdtree.rows.row import FORMAT, Measured, Row, RowKey, row_from_json
 
-__all__ = ["Damaged", "Index", "Line", "StoredRows", "open_rows"]
-__all__ += ["read_lines", "read_rows", "scan_rows"]
+__all__ = ["LONGEST_LINE", "Damaged", "Index", "Line", "StoredRows"]
+__all__ += ["open_rows", "read_lines", "read_rows", "scan_rows"]
 
-_LONGEST_LINE = 1 << 24  # bytes; no row is longer
+LONGEST_LINE = 1 << 24  # bytes; no row is longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +201,7 @@ class Index:
             self._file = self._path.open("rb")
             weakref.finalize(self, self._file.close)
         self._file.seek(offset)
-        return self._file.readline(_LONGEST_LINE).rstrip()
+        return self._file.readline(LONGEST_LINE).rstrip()
 
 
 def _measured(row: Row) -> set[str]:
@@ -234,11 +234,11 @@ def read_lines(path: Path, *, must_exist: bool = True, pipe: bool = False) -> It
         with path.open("rb") if pipe else open_regular(path) as file:
             offset = 0
             number = 0
-            while text := file.readline(_LONGEST_LINE):
+            while text := file.readline(LONGEST_LINE):
                 number += 1
                 finished = text.endswith(b"\n")
-                if not finished and len(text) == _LONGEST_LINE:
-                    raise RowsError(f"{path}, line {number}: longer than {_LONGEST_LINE} bytes")
+                if not finished and len(text) == LONGEST_LINE:
+                    raise RowsError(f"{path}, line {number}: longer than {LONGEST_LINE} bytes")
                 if not text.isspace():  # editors leave empty lines
                     content = _content(text, number, path)
                     if not finished and isinstance(content, Damaged):

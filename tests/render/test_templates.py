@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 from jinja2 import UndefinedError
 
-from mdtree.render.page import environment
+from mdtree.render.html import environment
 from mdtree.render.svg import Markup
 from tests.support.reports import HOSTILE
 
