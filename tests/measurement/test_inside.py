@@ -11,12 +11,16 @@ import pytest
 
 from mdtree.landscape import ComputeCost
 from mdtree.measurement.inside import ReportingMeter
-from mdtree.metrics import METRICS
+from mdtree.metrics import METRICS, MetricInput
 from mdtree.progress import listening
 
 PASS = ComputeCost(forward=1)
-GROUP = SimpleNamespace(
-    members={}, data=SimpleNamespace(train=(), test=None, full=0), protocol="x", training=None
+GROUP = MetricInput(
+    runner=None,
+    members={},
+    data=SimpleNamespace(train=(), test=None, full=0),
+    protocol="x",
+    seed=0,
 )
 
 
