@@ -13,7 +13,13 @@ from mdtree.diagnosis.ensemble import TreeEnsemble, split_features
 from mdtree.diagnosis.explanation import decision_steps
 from mdtree.diagnosis.missing import is_from_files, most_changes
 from mdtree.diagnosis.prediction import Prediction, predictions
-from mdtree.diagnosis.recommendation import advice, gains, next_step, regression_gains, resources
+from mdtree.diagnosis.recommendation import (
+    change_step,
+    deciding_step,
+    gains,
+    regression_gains,
+    resources,
+)
 from mdtree.diagnosis.remarks import Remark, disagreement, remarks_on, roughness
 from mdtree.diagnosis.target import bounded, reached_verdict, target_of
 from mdtree.diagnosis.verdict_record import (
@@ -151,9 +157,9 @@ class Diagnoser:
             agreement=found.agreement,
             stability=stability,
             gains=expected_gains,
-            advice=next_step(found.missing, row, likely, expected_gains)
+            next_step=deciding_step(found.missing, row, likely, expected_gains)
             if undecided
-            else advice(likely, expected_gains, regressed=model is not None, target=target),
+            else change_step(likely, expected_gains, regressed=model is not None, target=target),
             outlier=outlier,
             missed=found.missing,
             basis=self._basis(row, remarks),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from mdtree.diagnosis.recommendation import GIVE, MEASURE, MORE_SEEDS, SECOND_SEED
 from mdtree.diagnosis.verdict_record import UNSURE, Gain, Verdict
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
 from mdtree.messages import percent, plural, shortened
@@ -112,23 +111,22 @@ def _unsure(verdict: Verdict) -> str:
 
 
 def _to_find_out(verdict: Verdict) -> str:
-    """Write what makes an answer surer, from the advice of the verdict."""
-    advice = verdict.advice
-    if advice.startswith(SECOND_SEED):
+    """Write what makes an answer surer."""
+    step = verdict.next_step
+    names = _named(", ".join(step.names))
+    if step.kind == "add_seed":
         return "train the same network once more from another random start, which makes it clearer"
-    if advice.startswith(MORE_SEEDS):
+    if step.kind == "add_seeds":
         seeds = "train the same network again from other random starts"
         tried = " or try the two changes that should bring most" if len(verdict.gains) > 1 else ""
         return f"{seeds}{tried}, which makes it clearer"
-    if advice.startswith(GIVE):
-        names, _, _ = advice.removeprefix(GIVE).partition(" with --fact")
-        return f"tell mdtree more about the training ({_named(names)}), which makes it clearer"
-    if advice.startswith(MEASURE):
-        name, _, _ = advice.removeprefix(MEASURE).partition(" ")
-        return f"let mdtree measure more ({_named(name)}), which makes it clearer"
+    if step.kind == "tell_facts":
+        return f"tell mdtree more about the training ({names}), which makes it clearer"
+    if step.kind == "measure":
+        return f"let mdtree measure more ({names}), which makes it clearer"
     if _fault(verdict) in _DO:
         return f"the change to try is to {_do(verdict)}{_brings(verdict)}"
-    return f"the next step is: {advice}"
+    return f"the next step is: {step.says}"
 
 
 def _nothing(verdict: Verdict, how_sure: str) -> str:

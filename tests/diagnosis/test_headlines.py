@@ -9,6 +9,7 @@ import pytest
 from mdtree.diagnosis import (
     DecisionStep,
     Gain,
+    NextStep,
     OutOfDistribution,
     Target,
     headline,
@@ -18,23 +19,31 @@ from mdtree.failure_modes import FAILURE_MODES, REMEDIES
 from tests.support.reports import HOSTILE, grid, judged
 
 FAR = OutOfDistribution(distance=2.0, limit=1.0, beyond=())
-ADVICE = {
-    "add a checkpoint of a second seed: this has a 12 % chance of changing the answer": (
-        "train the same network once more from another random start"
+STEPS_AND_WORDS = [  # kind and names of the next step, and what the sentence makes of them
+    ("add_seed", (), "train the same network once more from another random start"),
+    (
+        "add_seeds",
+        (),
+        (
+            "train the same network again from other random starts or try the two changes that should "
+            "bring most"
+        ),
     ),
-    "add seeds to make the error bars smaller; nothing else ...": (
-        "train the same network again from other random starts or try the two changes that should "
-        "bring most"
+    (
+        "tell_facts",
+        ("steps", "learning_rate"),
+        "tell mdtree more about the training (steps, learning rate)",
     ),
-    "give steps, learning_rate with --fact: ...": (
-        "tell mdtree more about the training (steps, learning rate)"
+    ("measure", ("hessian",), "let mdtree measure more (hessian)"),
+    (
+        "change",
+        ("raise_temperature",),
+        (
+            "the change to try is to train again with larger steps (learning rate 0.004 instead of "
+            "0.0005), which should bring about 17.8 more right answers in every 100"
+        ),
     ),
-    "measure hessian (hessian_top; ...)": "let mdtree measure more (hessian)",
-    "train with a smaller batch": (
-        "the change to try is to train again with larger steps (learning rate 0.004 instead of "
-        "0.0005), which should bring about 17.8 more right answers in every 100"
-    ),
-}
+]
 
 
 def gain(mode, **parts):
@@ -46,6 +55,10 @@ STEPS = gain(
     "temperature_low", mean=17.83, low=8.6, high=38.7, fact="learning_rate", old=0.0005, new=0.004
 )
 OTHER = gain("data_small", mean=3.0)
+
+
+def step(says, *, kind="change", names=()):
+    return NextStep(kind=kind, names=names, says=says)
 
 
 def sure(mode, *gains, **changes):
@@ -128,10 +141,13 @@ def test_a_target_is_what_gains_are_held_to():
     assert headline(replace(sure("none"), target=unknown)) == headline(sure("none"))
 
 
-@pytest.mark.parametrize(("advice", "words"), ADVICE.items(), ids=range(len(ADVICE)))
-def test_an_unsure_verdict_gives_its_best_guess_and_how_to_find_out(advice, words):
+@pytest.mark.parametrize(("kind", "names", "words"), STEPS_AND_WORDS)
+def test_an_unsure_verdict_gives_its_best_guess_and_how_to_find_out(kind, names, words):
     verdict = replace(
-        sure("temperature_low", STEPS, OTHER), mode="unsure", probability=0.45, advice=advice
+        sure("temperature_low", STEPS, OTHER),
+        mode="unsure",
+        probability=0.45,
+        next_step=step("", kind=kind, names=names),
     )
     assert headline(verdict).startswith(
         "It is not clear yet what is wrong; the best guess (45 % sure) is that training was too "
@@ -139,23 +155,22 @@ def test_an_unsure_verdict_gives_its_best_guess_and_how_to_find_out(advice, word
     )
 
 
-def test_the_advice_of_real_verdicts_is_understood():
-    """All begin as `recommendation` says that they do."""
+def test_the_next_steps_of_real_verdicts_are_said_in_everyday_words():
     texts = [headline(judged(row)) for row in grid()]
     assert any("not clear yet" in text for text in texts)
     assert not any("next step is" in text for text in texts)
 
 
 def test_an_answer_without_a_direction_is_a_guess():
-    verdict = replace(sure("temperature"), mode="unsure", advice="try both")
+    verdict = replace(sure("temperature"), mode="unsure", next_step=step("try both"))
     assert "the wrong size, so the next step is: try both." in headline(verdict)
 
 
 def test_a_training_that_broke_down_is_called_so():
-    step = DecisionStep(
+    clue = DecisionStep(
         feature="weights", value=None, stderr=None, threshold=0, went="high", says="", flips_at=None
     )
-    verdict = sure("temperature_high", clues=(step,), probability=1.0)
+    verdict = sure("temperature_high", clues=(clue,), probability=1.0)
     assert headline(verdict).startswith(
         "Training broke down, because its steps were too large (100 % sure), so train again with"
     )
@@ -186,11 +201,11 @@ def test_several_are_counted_and_the_most_promising_comes_first():
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_from_elsewhere_do_not_make_it_long_or_several_lines(name):
     """They are escaped where the sentence is shown, as all text is."""
-    named = sure(name, advice="wait")
+    named = sure(name, next_step=step("wait"))
     texts = [
         headline(named),
         headline(replace(named, mode="unsure", likely=name)),
-        headline(replace(named, mode="unsure", advice=f"measure {name}")),
+        headline(replace(named, mode="unsure", next_step=step("", kind="measure", names=(name,)))),
         headline_of_all([replace(sure("model_small", gain("model_small")), group=name)] * 2),
     ]
     for text in texts:
