@@ -36,4 +36,5 @@ def certain_verdict(
         basis=basis,
         answers={},
         target=target,
+        test_accuracy=None if target is None else target.measured,
     )

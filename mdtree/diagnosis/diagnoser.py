@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from mdtree.diagnosis.checking import checks_of
 from mdtree.diagnosis.diverged import diverged_verdict, is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble, split_features
 from mdtree.diagnosis.explanation import decision_steps
-from mdtree.diagnosis.missing import is_from_files, most_changes
+from mdtree.diagnosis.missing import FACTS, facts_of, is_from_files, most_changes
 from mdtree.diagnosis.prediction import Prediction, predictions
 from mdtree.diagnosis.recommendation import (
     change_step,
     deciding_step,
     gains,
+    measured_accuracy,
     regression_gains,
     resources,
 )
 from mdtree.diagnosis.remarks import Remark, disagreement, remarks_on, roughness
+from mdtree.diagnosis.resampling import standard_errors
 from mdtree.diagnosis.target import bounded, reached_verdict, target_of
 from mdtree.diagnosis.verdict_record import (
     UNSURE,
@@ -123,7 +123,10 @@ class Diagnoser:
         probabilities = dict(zip(self.saved.classes, map(float, found.shares), strict=True))
         probability = probabilities[likely]
         steps, leaf = decision_steps(
-            self.saved, self._by_feature(line), self._errors(found.draws), likely
+            self.saved,
+            self._by_feature(line),
+            standard_errors(self._asked, row, self.saved, found.draws),
+            likely,
         )
         model = self.saved.gain_model
         whole_gains = (
@@ -136,8 +139,10 @@ class Diagnoser:
         blind = bool(missing_features) and missing_features == set(self.ensemble.features)
         # what cannot be measured leaves no doubt: the regression has learnt to do without it
         open_questions = [each for each in found.missing if not _is_final(each, row)]
-        doubts = self._doubts(likely, probability, open_questions, blind=blind)
-        undecided = blind or not probability >= self._confidence  # NaN is not
+        doubts = self._doubts(row, likely, probability, open_questions, blind=blind)
+        undecided = bool(doubts) and (
+            likely in FAILURE_MODES or not probability >= self._confidence
+        )
         mode = UNSURE if doubts else likely
         remarks = remarks_on(
             self.saved,
@@ -166,6 +171,7 @@ class Diagnoser:
             answers=self._answers(probabilities, outlier),
             resources=None if model is None else resources(whole_gains),
             target=target,
+            test_accuracy=measured_accuracy(row),
         )
         return verdict, remarks
 
@@ -206,18 +212,14 @@ class Diagnoser:
     def _by_feature(self, line: Floats) -> dict[str, float]:
         return dict(zip(self.saved.features, map(float, line), strict=True))
 
-    def _errors(self, draws: Floats) -> dict[str, float]:
-        """Return the standard deviation of the draws for each feature that the path may show."""
-        errors = {}
-        for name in self._asked:
-            column = draws[:, self.saved.features.index(name)]
-            values = column[~np.isnan(column)]
-            varies = len(values) > 0 and values.min() < values.max()
-            errors[name] = float(values.std()) if varies else 0.0
-        return errors
-
     def _doubts(
-        self, likely: str, probability: float, missing: Sequence[MissingMeasurement], *, blind: bool
+        self,
+        row: Row,
+        likely: str,
+        probability: float,
+        missing: Sequence[MissingMeasurement],
+        *,
+        blind: bool,
     ) -> tuple[str, ...]:
         doubts = []
         if not probability >= self._confidence:
@@ -232,8 +234,8 @@ class Diagnoser:
         if blind:
             doubts.append("nothing that the tree asks for was measured")
         doubts.extend(
-            f"{measurement.metric} is not known and has a {percent(measurement.flips)} chance "
-            "of changing the answer"
+            f"{_not_known(measurement, row)}, with a {percent(measurement.flips)} chance of "
+            "changing the answer"
             for measurement in missing[:1]
             if not blind and self.saved.gain_model and measurement.flips > _DECISIVE
         )
@@ -266,6 +268,13 @@ class Diagnoser:
 def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
     """Return the row with facts from the user, which replace those of the same name."""
     return replace(row, facts={**row.facts, **facts}) if facts else row
+
+
+def _not_known(measurement: MissingMeasurement, row: Row) -> str:
+    if measurement.metric != FACTS:
+        return f"{measurement.metric} is not known"
+    facts = facts_of(measurement, row)
+    return f"{' and '.join(facts)} {'is' if len(facts) == 1 else 'are'} not known"
 
 
 def _is_final(measurement: MissingMeasurement, row: Row) -> bool:

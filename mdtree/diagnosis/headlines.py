@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from mdtree.diagnosis.trajectory import Trajectory
 from mdtree.diagnosis.verdict_record import UNSURE, Gain, Verdict
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
 from mdtree.messages import percent, plural, shortened
@@ -17,6 +18,7 @@ __all__ = ["headline", "headline_of_all", "main_gain"]
 
 _LONGEST = 60  # characters of a name inside a sentence
 _NONE = "none"
+_FROM_FILES = "MD306"
 
 # failure mode -> what is wrong
 _WRONG = {
@@ -67,30 +69,60 @@ _AS_IT_IS = "leave the training as it is"
 
 def headline(verdict: Verdict) -> str:
     """Return a verdict in one sentence: what is wrong, how sure, what next, what that brings."""
-    text = _plainly(verdict)
-    if verdict.outlier is not None and verdict.outlier.outside:
-        text = (
-            "take this as a hint only, because the network is unlike those that mdtree has learnt "
-            f"from: {text}"
-        )
-    return _sentence(text)
+    return _sentence(_hint(verdict) + _plainly(verdict))
 
 
-def headline_of_all(verdicts: Sequence[Verdict]) -> str:
-    """Return several verdicts in one sentence: how many of which kind, and where to begin."""
+def headline_of_all(verdicts: Sequence[Verdict], runs: Sequence[Trajectory] = ()) -> str:
+    """Return several verdicts in one sentence: how many of which kind, and where to begin.
+
+    Of the steps of a run, the one to keep counts.
+    """
+    steps, verdicts = len(verdicts), _without_other_steps(verdicts, runs)
     if len(verdicts) == 1:
-        return headline(verdicts[0])
+        (verdict,) = verdicts
+        kept = (
+            f"of {plural(steps, 'checkpoint')}, keep {_short_name(verdict)}: " if steps > 1 else ""
+        )
+        return _sentence(kept + _hint(verdict) + _plainly(verdict))
     counts = Counter(verdict.mode for verdict in verdicts).most_common()
     kinds = ", ".join(f"{count} {_COUNTED.get(mode, _named(mode))}" for mode, count in counts)
     text = f"of {plural(len(verdicts), 'group')} of networks: {kinds or 'none could be diagnosed'}"
     probabilities = [verdict.probability for verdict in verdicts if verdict.sure]
     if probabilities:
-        text += f" (each answer at least {percent(min(probabilities))} sure)"
+        text += f" (the least sure answer: {percent(min(probabilities))})"
     first = _most_promising(verdicts)
     if first is None:
         return _sentence(text)
-    name = shortened(" ".join(first.group.split()), _LONGEST)
-    return _sentence(f"{text}; begin with {name}: {_do(first)}{_brings(first)}")
+    return _sentence(f"{text}; begin with {_short_name(first)}: {_do(first)}{_brings(first)}")
+
+
+def _without_other_steps(
+    verdicts: Sequence[Verdict], runs: Sequence[Trajectory]
+) -> Sequence[Verdict]:
+    """Return verdicts without those on steps of a run that are not to be kept."""
+    dropped = {
+        (step.group, run.protocol)
+        for run in runs
+        if run.keep is not None
+        for step in run.steps
+        if step.group != run.keep
+    }
+    left = [each for each in verdicts if (each.group, each.basis.protocol) not in dropped]
+    return left or verdicts
+
+
+def _short_name(verdict: Verdict) -> str:
+    return shortened(" ".join(verdict.group.split()), _LONGEST)
+
+
+def _hint(verdict: Verdict) -> str:
+    """Write why a verdict is a hint only, if it is one, to put before it."""
+    reasons = []
+    if any(check.code == _FROM_FILES and check.is_found for check in verdict.checks):
+        reasons.append("no network was run")
+    if verdict.outlier is not None and verdict.outlier.outside:
+        reasons.append("the network is unlike those that mdtree has learnt from")
+    return f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""
 
 
 def _plainly(verdict: Verdict) -> str:
@@ -133,7 +165,9 @@ def _nothing(verdict: Verdict, how_sure: str) -> str:
     """Write the answer `none`, measured against the target if there is one."""
     target = verdict.target
     best = max((gain.mean for gain in verdict.gains), default=None)
-    most = "nothing beyond chance" if best is None else f"only about {_right_answers(best)}"
+    most = (
+        "nothing beyond chance" if best is None else f"only about {_right_answers(best, verdict)}"
+    )
     if target is None or target.gap is None:
         return (
             f"{_WRONG[_NONE]} {how_sure}, so {_AS_IT_IS}: a larger network, more examples or other "
@@ -190,11 +224,13 @@ def _brings(verdict: Verdict) -> str:
     )
     known = gain.low is not None and gain.high is not None
     spread = f" ({gain.low:.1f} to {gain.high:.1f} in four cases of five)" if known else ""
-    return f", which should bring about {_right_answers(gain.mean)}{lacks}{spread}"
+    return f", which should bring about {_right_answers(gain.mean, verdict)}{lacks}{spread}"
 
 
-def _right_answers(points: float) -> str:
-    return f"{points:.1f} more right answers in every 100"
+def _right_answers(points: float, verdict: Verdict) -> str:
+    now = verdict.test_accuracy
+    than = "" if now is None else f" than the {now:.1f} of now"
+    return f"{points:.1f} more right answers in every 100{than}"
 
 
 def main_gain(verdict: Verdict) -> Gain | None:

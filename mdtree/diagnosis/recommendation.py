@@ -6,19 +6,20 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, PAIRS, untold_facts
+from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, PAIRS, facts_of
 from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, NextStep, Target
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import AXES, REMEDIES, TASKS, GridAxis
 from mdtree.labelling import accuracy_of, number_of
 from mdtree.rows import Row
-from mdtree.trees import FEATURES, Leaf
+from mdtree.trees import Leaf
 from mdtree.trees.gain_model import GainModel
 
 __all__ = [
     "change_step",
     "deciding_step",
     "gains",
+    "measured_accuracy",
     "regression_gains",
     "resources",
     "usual_changes",
@@ -55,9 +56,10 @@ def regression_gains(
     decide.  The others follow, the best first.  `shares` are relative to the test error of the
     group: if that is not known, there are none.
     """
-    error = _test_error(row)
-    if error is None:
+    accuracy = measured_accuracy(row)
+    if accuracy is None:
         return ()
+    error = 100 - accuracy
     expected = []
     for remedy, share in shares.items():
         mean, spread = share, model.range_of(remedy, share)
@@ -94,9 +96,10 @@ def _best_first(expected: Iterable[Gain]) -> tuple[Gain, ...]:
     return tuple(sorted(worthwhile, key=lambda gain: -gain.mean))
 
 
-def _test_error(row: Row) -> float | None:
+def measured_accuracy(row: Row) -> float | None:
+    """Return the test accuracy of a row in percent, if it is known."""
     try:
-        return min(max(100 - accuracy_of(row), 0.0), 100.0)
+        return min(max(accuracy_of(row), 0.0), 100.0)
     except RowsError:
         return None
 
@@ -227,9 +230,7 @@ def _obtaining(missing: MissingMeasurement, row: Row) -> NextStep:
     if missing.reason.startswith(PAIRS):
         return NextStep(kind="add_seed", says="add a checkpoint of a second seed")
     if missing.metric == FACTS:
-        untold = [fact for name in missing.features for fact in untold_facts(name, row)]
-        wrong = [need for name in missing.features for need in FEATURES[name].needs]
-        facts = tuple(dict.fromkeys(untold or wrong))
+        facts = facts_of(missing, row)
         return NextStep(kind="tell_facts", names=facts, says=f"give {', '.join(facts)} with --fact")
     return NextStep(
         kind="measure",

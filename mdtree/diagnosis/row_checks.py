@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mdtree.diagnosis.check_case import Case, Look, Outcome, listed
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
-from mdtree.diagnosis.missing import FACTS, PAIRS, is_from_files
+from mdtree.diagnosis.missing import FACTS, PAIRS, not_run
 from mdtree.labelling import number_of
 from mdtree.messages import percent, plural
 from mdtree.rows import MAYBE_ONE_RUN, QUANTITIES, TARGET, Measured, Missing, Row
@@ -113,7 +113,7 @@ def _files(case: Case) -> Outcome:
     row = case.row
     if not has_numbers(row):
         return "not_checked", "nothing was measured"
-    if row.provenance is None and is_from_files(row):
+    if not_run(row):
         return "found", "no network was run: name data and model, or a recipe, to measure"
     return "passed", "the networks were run"
 

@@ -139,6 +139,7 @@ class Verdict:
     # all that was checked, and what was found: `mdtree.diagnosis.CHECKS` has the codes
     checks: tuple[CheckResult, ...] = field(default=(), repr=False)
     target: Target | None = None  # gains are bounded by its gap; None: the user names no target
+    test_accuracy: float | None = None  # percent, as it was measured; None: not known
 
     @property
     def sure(self) -> bool:

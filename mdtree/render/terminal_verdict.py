@@ -29,14 +29,14 @@ from mdtree.render.verdict_words import (
 )
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import Gain, Verdict
+    from mdtree.diagnosis import Gain, Trajectory, Verdict
 
 __all__ = ["verdict_text", "verdicts_table"]
 
 _Line = tuple[str, str, str]  # text; how it begins, if that is to be seen; and its style
 
 
-def verdicts_table(verdicts: Sequence[Verdict]) -> str:
+def verdicts_table(verdicts: Sequence[Verdict], runs: Sequence[Trajectory] = ()) -> str:
     """Write several verdicts: the sentence for all, and a table with one line for each group."""
     lines = [
         [
@@ -47,7 +47,7 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
         ]
         for verdict in verdicts
     ]
-    head = lines_text(iter([f"in short: {headline_of_all(verdicts)}"]))
+    head = lines_text(iter([f"in short: {headline_of_all(verdicts, runs)}"]))
     return f"{head}\n\n{table(['group', 'verdict', 'probability', 'out of distribution'], lines)}"
 
 

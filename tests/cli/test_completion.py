@@ -92,7 +92,8 @@ ASKED = {
     "bash": "COMP_WORDS=({words}); COMP_CWORD={place}\n_mdtree_completion mdtree\n"
     'echo "${{COMPREPLY[@]}}"',
     "zsh": "words=({words}); CURRENT={place}+1\n"
-    "_describe() {{ print -l -- ${{${{(P)3}}%%:*}} }}; compadd() {{ print -l -- ${{completions}} }}\n"
+    "_describe() {{ print -l -- ${{${{(P)3}}%%:*}} }}\n"
+    "compadd() {{ print -l -- ${{completions}} }}\n"
     "_mdtree_completion",
     "fish": 'complete -C "{words}"',
 }

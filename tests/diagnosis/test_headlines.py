@@ -7,14 +7,17 @@ from dataclasses import replace
 import pytest
 
 from mdtree.diagnosis import (
+    CheckResult,
     DecisionStep,
     Gain,
     NextStep,
     OutOfDistribution,
     Target,
+    Trajectory,
     headline,
     headline_of_all,
 )
+from mdtree.diagnosis.trajectory import TrajectoryStep
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
 from tests.support.reports import HOSTILE, grid, judged
 
@@ -25,8 +28,8 @@ STEPS_AND_WORDS = [  # kind and names of the next step, and what the sentence ma
         "add_seeds",
         (),
         (
-            "train the same network again from other random starts or try the two changes that should "
-            "bring most"
+            "train the same network again from other random starts or try the two changes that "
+            "should bring most"
         ),
     ),
     (
@@ -70,7 +73,7 @@ def test_it_says_what_is_wrong_how_sure_what_next_and_what_that_brings():
     assert headline(sure("temperature_low", STEPS)) == (
         "Training was too cautious, in steps that were too small (96 % sure), so train again with "
         "larger steps (learning rate 0.004 instead of 0.0005), which should bring about 17.8 more "
-        "right answers in every 100 (8.6 to 38.7 in four cases of five)."
+        "right answers in every 100 than the 39.4 of now (8.6 to 38.7 in four cases of five)."
     )
 
 
@@ -119,18 +122,23 @@ def test_every_mode_is_one_sentence_without_the_words_of_the_field(mode, probabi
 def test_none_says_what_the_best_change_would_bring():
     assert headline(sure("none")).endswith("steps should bring nothing beyond chance.")
     best = sure("none", gain("model_small", mean=0.31), gain("data_small", mean=0.44))
-    assert headline(best).endswith("bring only about 0.4 more right answers in every 100.")
+    assert headline(best).endswith(
+        "bring only about 0.4 more right answers in every 100 than the 39.4 of now."
+    )
 
 
 def test_a_target_is_what_gains_are_held_to():
     target = Target(accuracy=95.0, measured=90.0, gap=5.0, noise=0.5)
     text = headline(replace(sure("temperature_low", STEPS), target=target))
-    assert "17.8 more right answers in every 100, of the 5.0 to the target (8.6 to" in text
+    assert (
+        "17.8 more right answers in every 100 than the 39.4 of now, of the 5.0 to the target (8.6"
+        in text
+    )
     none = headline(replace(sure("none", gain("data_small", mean=0.4)), target=target))
     assert none == (
         "No single change closes the gap of 5.0 points to the target of 95 % right answers (96 % "
         "sure), so look at the kind of network, the data and their labels: more of the same should "
-        "bring only about 0.4 more right answers in every 100."
+        "bring only about 0.4 more right answers in every 100 than the 39.4 of now."
     )
     reached = Target(accuracy=95.0, measured=94.8, gap=0.2, noise=0.5, is_reached=True)
     assert headline(replace(sure("none"), target=reached)) == (
@@ -183,15 +191,55 @@ def test_what_mdtree_does_not_know_is_a_hint_only():
     assert headline(sure("model_small", outlier=near)).startswith("The network is too small")
 
 
+def test_what_is_not_known_is_not_said():
+    unknown = replace(sure("temperature_low", STEPS), test_accuracy=None)
+    assert "17.8 more right answers in every 100 (8.6 to" in headline(unknown)
+
+
+def test_without_running_a_network_it_is_a_hint_only():
+    found = CheckResult(code="MD306", status="found", message="")
+    far = sure("model_small", outlier=FAR, checks=(found,))
+    assert headline(far).startswith(
+        "Take this as a hint only, because no network was run and the network is unlike those "
+    )
+    fine = replace(far, outlier=None, checks=(replace(found, status="passed"),))
+    assert headline(fine).startswith("The network is too small")
+
+
+def test_of_the_steps_of_a_run_the_one_to_keep_counts():
+    early = replace(sure("temperature_low", STEPS, probability=0.99), group="run@epoch-1")
+    last = replace(sure("model_small"), group="run@epoch-2")
+    steps = tuple(
+        TrajectoryStep(group=each.group, label="", at=at, score=None, stderr=None)
+        for at, each in enumerate([early, last])
+    )
+    run = Trajectory(
+        run="run",
+        protocol=early.basis.protocol,
+        axis="epoch",
+        steps=steps,
+        keep="run@epoch-2",
+    )
+    assert headline_of_all([early, last], [run]) == (
+        "Of 2 checkpoints, keep run@epoch-2: the network is too small for its task (96 % sure), so "
+        "train a larger network; what that brings is not known."
+    )
+    unknown = replace(run, keep=None)
+    assert headline_of_all([early, last], [unknown]).startswith("Of 2 groups of networks: 1 ")
+    other = replace(early, group="other")
+    assert "begin with other: train again" in headline_of_all([early, last, other], [run])
+    assert "Of 2 groups" in headline_of_all([early, last, other], [run])
+
+
 def test_several_are_counted_and_the_most_promising_comes_first():
     small = sure("model_small", gain("model_small", mean=2.0), probability=0.7)
     cautious = replace(sure("temperature_low", STEPS), group="b")
     unsure = replace(small, mode="unsure", probability=0.3)
     assert headline_of_all([small, cautious, small, unsure]) == (
         "Of 4 groups of networks: 2 too small for the task, 1 trained too cautiously, 1 still "
-        "unclear (each answer at least 70 % sure); begin with b: train again with larger steps "
+        "unclear (the least sure answer: 70 %); begin with b: train again with larger steps "
         "(learning rate 0.004 instead of 0.0005), which should bring about 17.8 more right answers "
-        "in every 100 (8.6 to 38.7 in four cases of five)."
+        "in every 100 than the 39.4 of now (8.6 to 38.7 in four cases of five)."
     )
     assert headline_of_all([small]) == headline(small)
     assert headline_of_all([unsure, unsure]) == "Of 2 groups of networks: 2 still unclear."
