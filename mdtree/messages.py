@@ -12,6 +12,7 @@ __all__ = [
     "nearest",
     "number",
     "percent",
+    "percent_below",
     "plural",
     "printable",
     "scaled",
@@ -83,6 +84,17 @@ def percent(share: float) -> str:
     if 0.995 <= share < 1:  # noqa: PLR2004 - it would be written as 100
         return "over 99 %"
     return f"{100 * share:.0f} %"
+
+
+def percent_below(share: float, limit: float) -> str:
+    """Write a share in percent, with a decimal if it would else look as if it reached the limit.
+
+    >>> percent_below(0.5966, 0.6), percent_below(0.59999, 0.6), percent_below(0.41, 0.6)
+    ('59.6 %', '59.9 %', '41 %')
+    """
+    if share < limit and percent(share) == percent(limit):
+        return f"{math.floor(1000 * share) / 10:.1f} %"
+    return percent(share)
 
 
 def plural(count: int, noun: str) -> str:

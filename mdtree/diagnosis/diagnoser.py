@@ -31,7 +31,7 @@ from mdtree.diagnosis.verdict_record import (
 )
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
-from mdtree.messages import percent
+from mdtree.messages import percent, percent_below
 from mdtree.rows import Fact, Missing, Row
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
@@ -223,9 +223,10 @@ class Diagnoser:
     ) -> tuple[str, ...]:
         doubts = []
         if not probability >= self._confidence:
+            share = percent_below(probability, self._confidence)
             doubts.append(
-                f"{likely} is the most probable answer ({percent(probability)}), but a verdict "
-                f"needs {percent(self._confidence)}"
+                f"{likely} is the most probable answer ({share}), but a verdict needs "
+                f"{percent(self._confidence)}"
             )
         if likely not in FAILURE_MODES:
             doubts.append(

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from mdtree.diagnosis.trajectory import Trajectory
 from mdtree.diagnosis.verdict_record import UNSURE, Gain, Verdict
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
-from mdtree.messages import percent, plural, shortened
+from mdtree.messages import percent, percent_below, plural, shortened
 
 __all__ = ["headline", "headline_of_all", "main_gain"]
 
 _LONGEST = 60  # characters of a name inside a sentence
+_LONGEST_NAME, _HALF = 80, 40  # the same for a group
 _NONE = "none"
 _FROM_FILES = "MD306"
 
@@ -86,14 +87,25 @@ def headline_of_all(verdicts: Sequence[Verdict], runs: Sequence[Trajectory] = ()
         return _sentence(kept + _hint(verdict) + _plainly(verdict))
     counts = Counter(verdict.mode for verdict in verdicts).most_common()
     kinds = ", ".join(f"{count} {_COUNTED.get(mode, _named(mode))}" for mode, count in counts)
-    text = f"of {plural(len(verdicts), 'group')} of networks: {kinds or 'none could be diagnosed'}"
-    probabilities = [verdict.probability for verdict in verdicts if verdict.sure]
-    if probabilities:
-        text += f" (the least sure answer: {percent(min(probabilities))})"
+    if not kinds:
+        return "No group of networks could be diagnosed."
+    text = f"of {len(verdicts)} diagnosed groups of networks: {kinds}{_least_sure(verdicts)}"
     first = _most_promising(verdicts)
     if first is None:
         return _sentence(text)
-    return _sentence(f"{text}; begin with {_short_name(first)}: {_do(first)}{_brings(first)}")
+    hint = _hint(first)
+    begin = f"begin with {_short_name(first)}: {hint}{_do(first)}{_brings(first)}"
+    return _sentence(f"{text}; {begin}")
+
+
+def _least_sure(verdicts: Sequence[Verdict]) -> str:
+    """Write how sure the answers are at least, to append."""
+    probabilities = [verdict.probability for verdict in verdicts if verdict.sure]
+    if not probabilities:
+        return ""
+    who = "each" if len(probabilities) == len(verdicts) else "each of the others"
+    least = percent(min(probabilities))
+    return f" ({who} {'' if least.startswith('over') else 'at least '}{least} sure)"
 
 
 def _without_other_steps(
@@ -112,7 +124,9 @@ def _without_other_steps(
 
 
 def _short_name(verdict: Verdict) -> str:
-    return shortened(" ".join(verdict.group.split()), _LONGEST)
+    """Write the name of a group, shortened in its middle: the ends of names tell them apart."""
+    name = " ".join(verdict.group.split())
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_HALF]}…{name[1 - _HALF :]}"
 
 
 def _hint(verdict: Verdict) -> str:
@@ -137,7 +151,8 @@ def _plainly(verdict: Verdict) -> str:
 
 
 def _unsure(verdict: Verdict) -> str:
-    guess = f"the best guess ({percent(verdict.probability)} sure) is that "
+    sure = percent_below(verdict.probability, verdict.confidence)
+    guess = f"the best guess ({sure} sure) is that "
     guess += _wrong(verdict)
     return f"it is not clear yet what is wrong; {guess}, so {_to_find_out(verdict)}"
 
@@ -175,7 +190,11 @@ def _nothing(verdict: Verdict, how_sure: str) -> str:
         )
     aim = f"target of {target.accuracy:.10g} % right answers"
     if target.is_reached:
-        return f"the {aim} is reached, with {target.measured:.1f} % measured, so {_AS_IT_IS}"
+        is_below = target.measured is not None and target.measured < (target.accuracy or 0.0)
+        within = " within the noise" if is_below else ""
+        return (
+            f"the {aim} is reached{within}, with {target.measured:.4g} % measured, so {_AS_IT_IS}"
+        )
     return (
         f"no single change closes the gap of {target.gap:.1f} points to the {aim} {how_sure}, so "
         "look at the kind of network, the data and their labels: more of the same should bring "
@@ -240,9 +259,13 @@ def main_gain(verdict: Verdict) -> Gain | None:
 
 
 def _most_promising(verdicts: Sequence[Verdict]) -> Verdict | None:
-    """Return the sure verdict whose change should bring most."""
-    known = [(gain.mean, each) for each in verdicts if each.sure and (gain := main_gain(each))]
-    return max(known, key=lambda pair: pair[0], default=(0.0, None))[1]
+    """Return the sure verdict whose change should bring most, rather one that is no mere hint."""
+    known = [
+        (not _hint(each), gain.mean, each)
+        for each in verdicts
+        if each.sure and (gain := main_gain(each))
+    ]
+    return max(known, key=lambda found: found[:2], default=(False, 0.0, None))[2]
 
 
 def _named(name: str) -> str:

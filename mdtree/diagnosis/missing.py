@@ -19,6 +19,7 @@ from mdtree.trees.posterior import first_best
 
 __all__ = [
     "FACTS",
+    "NOT_MEASURED",
     "NOT_POSITIVE",
     "PAIRS",
     "facts_of",
@@ -33,6 +34,7 @@ __all__ = [
 
 FACTS = "facts"  # takes the place of a metric
 _HALF = 0.5
+NOT_MEASURED = "was not measured"  # how the reason of what was left out ends
 PAIRS = "needs 2 checkpoints"  # how the reason of what compares two networks begins
 NOT_POSITIVE = "cannot be computed: it needs a positive number"
 
@@ -127,7 +129,7 @@ def _reason(feature: str, row: Row) -> str:
         if isinstance(value, Missing):
             return value.missing
         if value is None and name in QUANTITIES:
-            return f"{name} was not measured"
+            return f"{name} {NOT_MEASURED}"
     for name in untold_facts(feature, row):
         return f"the fact {name} is not known"
     for name in FEATURES[feature].needs:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, PAIRS, facts_of
+from mdtree.diagnosis.missing import FACTS, NOT_MEASURED, NOT_POSITIVE, PAIRS, facts_of
 from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, NextStep, Target
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import AXES, REMEDIES, TASKS, GridAxis
@@ -244,8 +244,11 @@ def _is_obtainable(measurement: MissingMeasurement, row: Row) -> bool:
     """Return whether something can be done about it: what was measured in vain stays missing."""
     if measurement.metric == FACTS or measurement.reason.startswith(PAIRS):
         return True
-    measured = () if row.provenance is None else row.provenance.metrics
-    return NOT_POSITIVE not in measurement.reason and measurement.metric not in measured
+    if NOT_POSITIVE in measurement.reason:
+        return False
+    if row.provenance is not None:
+        return measurement.metric not in row.provenance.metrics
+    return measurement.reason.endswith(NOT_MEASURED)
 
 
 def _changed(gain: Gain) -> str:

@@ -110,7 +110,7 @@ def test_rows_alone_need_no_checkpoints(mdtree, file_of):
     )
     ran = mdtree("diagnose", path)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith("in short: Of 2 groups of networks: ")
+    assert ran.out.startswith("in short: Of 2 diagnosed groups of networks: ")
     assert "\n\ngroup " in ran.out
     for group in ("wide", "narrow"):
         assert f"group: {group}\n" in ran.out
@@ -296,7 +296,7 @@ def test_an_unknown_verdict_to_fail_on_is_told_at_once(mdtree, tmp_path):
 
 
 def test_a_verdict_below_the_confidence_is_unsure_and_says_what_would_help(mdtree, file_of):
-    path = file_of(row(cka=Missing(missing="was not asked for")))
+    path = file_of(row(cka=Missing(missing="cka was not measured")))
     verdict = verdicts(mdtree("diagnose", path, "--confidence", "1", "--json"))["mine"]
     assert verdict["mode"] == "unsure"
     assert verdict["likely"] in FAILURE_MODES

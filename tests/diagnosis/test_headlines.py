@@ -142,8 +142,8 @@ def test_a_target_is_what_gains_are_held_to():
     )
     reached = Target(accuracy=95.0, measured=94.8, gap=0.2, noise=0.5, is_reached=True)
     assert headline(replace(sure("none"), target=reached)) == (
-        "The target of 95 % right answers is reached, with 94.8 % measured, so leave the training "
-        "as it is."
+        "The target of 95 % right answers is reached within the noise, with 94.8 % measured, so "
+        "leave the training as it is."
     )
     unknown = Target(accuracy=95.0, missing="the test error was not measured")
     assert headline(replace(sure("none"), target=unknown)) == headline(sure("none"))
@@ -191,6 +191,25 @@ def test_what_mdtree_does_not_know_is_a_hint_only():
     assert headline(sure("model_small", outlier=near)).startswith("The network is too small")
 
 
+def test_where_to_begin_is_rather_a_group_that_is_no_mere_hint():
+    far = replace(sure("temperature_low", STEPS, outlier=FAR), group="far")
+    near = replace(sure("model_small", gain("model_small", mean=2.0)), group="near")
+    assert "; begin with near: train a larger" in headline_of_all([far, near])
+    assert "; begin with far: take this as a hint only, because" in headline_of_all([far, far])
+    assert "(each over 99 % sure)" in headline_of_all([replace(near, probability=0.999)] * 2)
+
+
+def test_long_names_keep_their_ends():
+    near = sure("model_small", gain("model_small", mean=2.0))
+    groups = [replace(near, group=f"{'width-2_' * 20}noise-0.{end}") for end in (1, 2)]
+    assert "2_width-2_width-2_noise-0.1: train" in headline_of_all(groups)
+
+
+def test_an_unsure_answer_does_not_look_as_if_it_were_sure_enough():
+    close = replace(sure("model_small"), mode="unsure", probability=0.5966, confidence=0.6)
+    assert "the best guess (59.6 % sure)" in headline(close)
+
+
 def test_what_is_not_known_is_not_said():
     unknown = replace(sure("temperature_low", STEPS), test_accuracy=None)
     assert "17.8 more right answers in every 100 (8.6 to" in headline(unknown)
@@ -225,10 +244,12 @@ def test_of_the_steps_of_a_run_the_one_to_keep_counts():
         "train a larger network; what that brings is not known."
     )
     unknown = replace(run, keep=None)
-    assert headline_of_all([early, last], [unknown]).startswith("Of 2 groups of networks: 1 ")
+    assert headline_of_all([early, last], [unknown]).startswith(
+        "Of 2 diagnosed groups of networks: 1 "
+    )
     other = replace(early, group="other")
     assert "begin with other: train again" in headline_of_all([early, last, other], [run])
-    assert "Of 2 groups" in headline_of_all([early, last, other], [run])
+    assert "Of 2 diagnosed groups" in headline_of_all([early, last, other], [run])
 
 
 def test_several_are_counted_and_the_most_promising_comes_first():
@@ -236,14 +257,16 @@ def test_several_are_counted_and_the_most_promising_comes_first():
     cautious = replace(sure("temperature_low", STEPS), group="b")
     unsure = replace(small, mode="unsure", probability=0.3)
     assert headline_of_all([small, cautious, small, unsure]) == (
-        "Of 4 groups of networks: 2 too small for the task, 1 trained too cautiously, 1 still "
-        "unclear (the least sure answer: 70 %); begin with b: train again with larger steps "
-        "(learning rate 0.004 instead of 0.0005), which should bring about 17.8 more right answers "
-        "in every 100 than the 39.4 of now (8.6 to 38.7 in four cases of five)."
+        "Of 4 diagnosed groups of networks: 2 too small for the task, 1 trained too cautiously, 1 "
+        "still unclear (each of the others at least 70 % sure); begin with b: train again with "
+        "larger steps (learning rate 0.004 instead of 0.0005), which should bring about 17.8 more "
+        "right answers in every 100 than the 39.4 of now (8.6 to 38.7 in four cases of five)."
     )
     assert headline_of_all([small]) == headline(small)
-    assert headline_of_all([unsure, unsure]) == "Of 2 groups of networks: 2 still unclear."
-    assert headline_of_all([]) == "Of 0 groups of networks: none could be diagnosed."
+    assert (
+        headline_of_all([unsure, unsure]) == "Of 2 diagnosed groups of networks: 2 still unclear."
+    )
+    assert headline_of_all([]) == "No group of networks could be diagnosed."
 
 
 @pytest.mark.parametrize("name", HOSTILE)
