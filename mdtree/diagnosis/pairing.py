@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from mdtree.exceptions import RowsError
 from mdtree.messages import nearest, shortened
 from mdtree.rows import Row
 
-__all__ = ["pairs_of"]
+__all__ = ["pairs_of", "places_of"]
 
 _LONGEST_LIST = 500  # characters of the names that an error lists
 
@@ -44,6 +46,20 @@ def pairs_of(
             f"--group-before and --group-after{_known(first, 'before')}{_known(second, 'after')}"
         )
     return [(_chosen(first, group_before, "before"), _chosen(second, group_after, "after"))]
+
+
+def places_of(before: Path | str, after: Path | str) -> tuple[str, str] | None:
+    """Return what two files or folders are called, without the folders that hold both.
+
+    >>> places_of("runs/slow", "runs/slow2"), places_of("a/rows.jsonl", "b/rows.jsonl")
+    (('slow', 'slow2'), ('a/rows.jsonl', 'b/rows.jsonl'))
+    """
+    first, second = (Path(os.path.abspath(path)).parts for path in (before, after))  # noqa: PTH100
+    if first == second:
+        return None
+    most = min(len(first), len(second)) - 1  # of each, one part stays
+    shared = next((n for n in range(most) if first[n] != second[n]), most)
+    return "/".join(first[shared:]), "/".join(second[shared:])
 
 
 def _by_name(rows: Sequence[Row], side: str) -> dict[str, Row]:
