@@ -49,17 +49,24 @@ def pairs_of(
 
 
 def places_of(before: Path | str, after: Path | str) -> tuple[str, str] | None:
-    """Return what two files or folders are called, without the folders that hold both.
+    """Return what two files or folders are called, without what both of their paths share.
 
     >>> places_of("runs/slow", "runs/slow2"), places_of("a/rows.jsonl", "b/rows.jsonl")
-    (('slow', 'slow2'), ('a/rows.jsonl', 'b/rows.jsonl'))
+    (('slow', 'slow2'), ('a', 'b'))
     """
     first, second = (Path(os.path.abspath(path)).parts for path in (before, after))  # noqa: PTH100
     if first == second:
         return None
-    most = min(len(first), len(second)) - 1  # of each, one part stays
+    first, second = _apart(first, second)
+    first, second = (parts[::-1] for parts in _apart(first[::-1], second[::-1]))
+    return "/".join(first), "/".join(second)
+
+
+def _apart(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Leave out the first parts that both share; of each, one part stays."""
+    most = min(len(first), len(second)) - 1
     shared = next((n for n in range(most) if first[n] != second[n]), most)
-    return "/".join(first[shared:]), "/".join(second[shared:])
+    return first[shared:], second[shared:]
 
 
 def _by_name(rows: Sequence[Row], side: str) -> dict[str, Row]:
