@@ -6,7 +6,7 @@ from mdtree.diagnosis.advised_change import (
     advised_changes,
     advised_remedy,
 )
-from mdtree.diagnosis.checking import CheckedGroup, checked_groups, found_checks, without_checks
+from mdtree.diagnosis.checking import CheckedGroup, checked_groups, found_checks, ignore_checks
 from mdtree.diagnosis.checks import CHECKS, MODE_CODES, Check, CheckResult
 from mdtree.diagnosis.comparison import Compared, Comparison, compare_groups, compare_pair
 from mdtree.diagnosis.comparison_headline import (
@@ -93,6 +93,7 @@ __all__ = [
     "headline",
     "headline_of_all",
     "headline_of_comparisons",
+    "ignore_checks",
     "is_diverged",
     "next_metric",
     "output_schema",
@@ -105,5 +106,4 @@ __all__ = [
     "trajectories_to_plain_data",
     "tree_for",
     "with_facts",
-    "without_checks",
 ]

@@ -152,6 +152,7 @@ def _checks(verdict: Verdict) -> dict[str, Any]:
     return {
         "found": found_checks(verdict.checks),
         "passed": _named(check for check in verdict.checks if check.status == "passed"),
+        "ignored": _named(check for check in verdict.checks if check.status == "ignored"),
         "skipped": [(_named(checks), reason) for reason, checks in skipped.items()],
     }
 

@@ -52,8 +52,8 @@ def test_the_change_comes_first_then_verdicts_promise_gain_and_quantities(mdtree
     lines = ran.out.splitlines()
     assert lines[:5] == [
         (
-            "in short: It helped: 22.0 more right answers in every 100 (between 19.7 and 24.3, with "
-            "95 % confidence)."
+            "in short: It helped: 22.0 more right answers in every 100 (between 19.7 and 24.3, "
+            "with 95 % confidence)."
         ),
         "before: cold",
         "after:  warm",

@@ -29,6 +29,8 @@ def compared(before, after):
 
 
 # by hand: of 20, 21, 22 and 10, 11, 12 the standard error is sqrt(2 / 3), and t(4) is 2.776
+UNCLEAR = "It cannot be told from chance whether it helped"
+ANOTHER = "but how much another random start would differ was not measured"
 MARGIN = 2.776 * (2 / 3) ** 0.5
 
 
@@ -55,16 +57,16 @@ MARGIN = 2.776 * (2 / 3) ** 0.5
             seeds(19.0, 20.0, 21.0),
             "unclear",
             (
-                "It cannot be told from chance whether it helped: 1.0 more right answers in every "
-                f"100, and anything from {MARGIN - 1:.1f} fewer to {MARGIN + 1:.1f} more is possible "
-                "(with 95 % confidence)."
+                f"{UNCLEAR}: 1.0 more right answers in every 100, and anything from "
+                f"{MARGIN - 1:.1f} fewer to {MARGIN + 1:.1f} more is possible (with 95 % "
+                "confidence)."
             ),
         ),
         (
             seeds(20.0, 21.0, 22.0),
             "unclear",
             (
-                "It cannot be told from chance whether it helped: as many right answers, and anything "
+                f"{UNCLEAR}: as many right answers, and anything "
                 f"from {MARGIN:.1f} fewer to {MARGIN:.1f} more is possible (with 95 % confidence)."
             ),
         ),
@@ -72,26 +74,24 @@ MARGIN = 2.776 * (2 / 3) ** 0.5
             Measured(value=11.0, stderr=1.0),
             "unclear",
             (
-                "It cannot be told from chance whether it helped: 10.0 more right answers in every "
-                "100, which is more than the noise of the test examples, but how much another random "
-                "start would differ was not measured."
+                f"{UNCLEAR}: 10.0 more right answers in every 100, which is more than the noise of "
+                f"the test examples, {ANOTHER}."
             ),
         ),
         (
             Measured(value=20.5, stderr=1.0),
             "unclear",
             (
-                "It cannot be told from chance whether it helped: 0.5 more right answers in every 100, "
-                "which is within the noise of the test examples, but how much another random start "
-                "would differ was not measured."
+                f"{UNCLEAR}: 0.5 more right answers in every 100, which is within the noise of the "
+                f"test examples, {ANOTHER}."
             ),
         ),
         (
             Measured(value=11.0),
             "unclear",
             (
-                "It cannot be told from chance whether it helped: 10.0 more right answers in every "
-                "100, but how much of that is noise is not known (no standard error after)."
+                f"{UNCLEAR}: 10.0 more right answers in every 100, but how much of that is noise "
+                "is not known (no standard error after)."
             ),
         ),
     ],
