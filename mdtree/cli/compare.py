@@ -61,6 +61,7 @@ def command(
 
     The facts that changed are the change that was made. What the diagnosis of BEFORE expected from
     it is compared with what it gained, and each quantity with the noise between checkpoints.
+    Whether it helped is decided by the test error alone, whatever else was measured.
 
     \b
     Examples:
