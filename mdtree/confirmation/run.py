@@ -187,7 +187,7 @@ def _compared(plan: ConfirmationPlan, planned: PlannedChange, trained: _Trained)
         )
     comparison = compare_pair(before, after, plan.diagnoser)
     comparison = replace(comparison, notes=(*notes, *comparison.notes))
-    label, why_no_label = label_of(before, after, planned.change.remedy)
+    label, why_no_label = label_of(before, after, planned.change.remedy, comparison.real)
     return Confirmed(
         change=Change(
             before=before.group,
