@@ -96,6 +96,9 @@ def find(request: Request) -> Iterator[FoundGroup]:
 
 def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
     """Choose among the checkpoints that runs saved at several steps."""
+    if folder.lost is not None:
+        yield FoundGroup(folder=folder, stated=request.recipe.facts_in(folder.name))
+        return
     by_name = names_below(folder.files)
 
     def record(name: str) -> RunRecord:

@@ -26,6 +26,7 @@ from mdtree.recipes import bind
 from mdtree.rows import Detail, Fact, GroupFailure, Missing, Provenance, Row, Value
 from mdtree.runtime.device import held_share
 from mdtree.version import __version__
+from mdtree.zoo import diverged_row
 
 __all__ = [
     "GroupResult",
@@ -51,6 +52,9 @@ class GroupResult:
 
 def measure_or_fail(task: GroupTask) -> GroupResult:
     """Measure one group; whatever goes wrong with it is in its row, and other groups go on."""
+    if task.lost is not None:
+        facts = {**_of_training(task), **task.facts}
+        return GroupResult(row=diverged_row(task.group, task.protocol, facts, task.lost))
     try:
         with _with_local_files(task) as ready:
             row, share = held_share(task.device, lambda: _measured(ready))
@@ -210,12 +214,19 @@ def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
     facts: dict[str, Fact] = {"data_amount": len(data.train)}
     if noise:
         facts["label_noise"] = float(noise)
-    if task.recipe.training is not None:
-        training = bind(task.recipe.training, task.facts)
-        facts["learning_rate"] = float(training.learning_rate)
-        facts["batch_size"] = int(training.batch_size)
-        facts["optimizer"] = "sgd"  # the only one that a recipe describes
-    return {**counted, **facts, **task.facts, **counted}
+    return {**counted, **facts, **_of_training(task), **task.facts, **counted}
+
+
+def _of_training(task: GroupTask) -> dict[str, Fact]:
+    """Return what the recipe says about the training of a group."""
+    if task.recipe.training is None:
+        return {}
+    training = bind(task.recipe.training, task.facts)
+    return {
+        "learning_rate": float(training.learning_rate),
+        "batch_size": int(training.batch_size),
+        "optimizer": "sgd",  # the only one that a recipe describes
+    }
 
 
 def joined(earlier: Row, row: Row) -> Row:
