@@ -14,7 +14,7 @@ from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import tell
 from mdtree.cli.verdict_options import judging
 from mdtree.exceptions import MdtreeError
-from mdtree.render.terminal import paragraph, printable
+from mdtree.render.terminal import paragraph, printable, reason_text
 from mdtree.rows import load_rows, of_protocol
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def command(
         names = paragraph(", ".join(map(printable, compared.unchanged)))
         tell(f"the same rows before and after, left out: {names}")
     for group, reason in compared.failures.items():
-        tell(f"failed {printable(group)}: {paragraph(reason)}")
+        tell(reason_text("failed", group, reason))
     ctx.exit(1 if compared.failures else 0)
 
 

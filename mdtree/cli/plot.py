@@ -15,6 +15,7 @@ from mdtree.render.picture_file import KINDS, picture_svg
 from mdtree.render.terminal import printable
 from mdtree.rows import PROTOCOLS, Row, load_rows
 from mdtree.rows.atomic import atomic_file
+from mdtree.rows.file_kinds import PNG, SVG
 
 __all__ = ["command"]
 
@@ -73,12 +74,12 @@ def command(rows: Path, *, group: str | None, what: str, protocol: str | None, o
     if out == _PRINTED:
         click.echo(svg, nl=False)
         return
-    content = svg.encode()
+    content, kind = svg.encode(), SVG
     if out.suffix.lower() == _PNG:
         from mdtree.render.png import png_bytes
 
-        content = png_bytes(svg)
-    with atomic_file(out) as file:
+        content, kind = png_bytes(svg), PNG
+    with atomic_file(out, replaces=kind) as file:
         file.write(content)
     say(f"picture written to {printable(str(out))}")
 
