@@ -12,6 +12,7 @@ from click import Context, Parameter
 from click.shell_completion import CompletionItem
 
 from mdtree.cli.completion import complete_listed, complete_modes
+from mdtree.cli.screens import print_xml
 from mdtree.exceptions import MdtreeError
 from mdtree.rows.file_kinds import JUNIT, SARIF
 
@@ -123,7 +124,7 @@ def write_junit(path: Path | None, groups: Collection[CheckedGroup], source: str
 
 def _write(path: Path, text: str, option: str, kind: str) -> None:
     if path == PRINTED:
-        click.echo(text, nl=False)
+        print_xml(text) if kind == JUNIT else click.echo(text, nl=False)
         return
     from mdtree.rows.atomic import atomic_file
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mdtree.cli.comparison_output import WHOLE, print_comparisons
+from mdtree.cli.cut_rows import tell_of_cut_line
 from mdtree.cli.measuring_options import protocol_option
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import tell
@@ -74,6 +75,8 @@ def command(
 
     if as_markdown and as_json:
         raise MdtreeError("--markdown and --json both print the comparison: name one of them")
+    for path in dict.fromkeys((before, after)):
+        tell_of_cut_line(path)
     sides = [of_protocol(load_rows(path, failed=True), protocol) for path in (before, after)]
     with Bar("comparing") as bar:
         compared = compare_groups(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mdtree.cli.cut_rows import tell_of_cut_line
 from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
 from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import make_request, named_recipe
@@ -48,6 +49,7 @@ def judged_rows(
     from mdtree.diagnosis import with_facts
 
     _tell_of_rows(paths[0], options)
+    tell_of_cut_line(Path(paths[0]))
     known = of_protocol(load_rows(Path(paths[0]), failed=True), options["protocol"])
     rows = [with_facts(row, facts) for row in _chosen(known, only)]
     return _diagnoser(rows, tree_name, options), rows
@@ -161,7 +163,7 @@ def _measured(
         ).run()
     for stage in diagnosed.left_out:
         tell(
-            f"not measured: {work(stage)}, at most {100 * (stage.change or 0.0):.1f} % chance of "
+            f"not measured: {work(stage)}, at most {percent(stage.change or 0.0)} chance of "
             "changing a verdict (--stage full measures it)",
         )
     return diagnosed.diagnoser, diagnosed.rows

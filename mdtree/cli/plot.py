@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.screens import say
+from mdtree.cli.cut_rows import tell_of_cut_line
+from mdtree.cli.screens import print_xml, say
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.messages import nearest
 from mdtree.render.picture_file import KINDS, picture_svg
@@ -69,10 +70,11 @@ def command(rows: Path, *, group: str | None, what: str, protocol: str | None, o
             f"{out} would be {out.suffix[1:].upper()}, but what is written is SVG or PNG: name "
             "a file that ends in .svg or .png; browsers, Inkscape and word processors convert it"
         )
+    tell_of_cut_line(rows)
     known = load_rows(rows, protocol=protocol)
     svg = picture_svg(_chosen(known, group, rows), what, known)
     if out == _PRINTED:
-        click.echo(svg, nl=False)
+        print_xml(svg)
         return
     content, kind = svg.encode(), SVG
     if out.suffix.lower() == _PNG:

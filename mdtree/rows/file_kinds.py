@@ -64,7 +64,7 @@ def kind_of(path: Path) -> str | None:
 
 
 def _binary(head: bytes) -> str | None:
-    start = head[:_ROW]
+    start = head.removeprefix(b"\xef\xbb\xbf")[:_ROW]
     if start.startswith(b'{"format":') and b'"group":' in start:
         return MEASUREMENTS
     if start.startswith((b"PK\x03\x04", b"\x80\x02\x8a\x0a")) or start[5:9] == b"\0\0\0{":

@@ -38,7 +38,7 @@ def test_each_kind_is_recognised(tmp_path, kind):
 
 def test_our_own_rows_and_trees_are_recognised(tmp_path):
     write_rows(tmp_path / "rows.jsonl", [row("a", {}, test_error=1.0)])
-    write_tree(tmp_path / "tree.json", small_tree(leaf("none", none=1.0)))
+    write_tree(tmp_path / "tree.json", small_tree(leaf("temperature_low", temperature_low=1.0)))
     assert kind_of(tmp_path / "rows.jsonl") == kinds.MEASUREMENTS
     assert kind_of(tmp_path / "tree.json") == kinds.TREE
 
