@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["judged_rows"]
 
+_UNSEEN = 1e-9  # a probability that is not 0
+
 # option -> its value
 _ONLY_OF_CHECKPOINTS = {
     "steps": "steps",
@@ -53,6 +55,11 @@ def judged_rows(
     known = of_protocol(load_rows(Path(paths[0]), failed=True), options["protocol"])
     rows = [with_facts(row, facts) for row in _chosen(known, only)]
     return _diagnoser(rows, tree_name, options), rows
+
+
+def _chance(change: float | None) -> str:
+    """Write an estimated probability: where it is 0, no sample showed a change, and one may come."""
+    return percent(change or _UNSEEN)
 
 
 def _chosen(rows: list[Row], only: tuple[str, ...]) -> list[Row]:
@@ -126,7 +133,7 @@ def _measured(
     def announce(stage: Stage) -> None:
         change = ""
         if stage.change is not None:
-            change = f", {percent(stage.change)} chance of changing a verdict"
+            change = f", {_chance(stage.change)} chance of changing a verdict"
         tell(f"measuring {work(stage)}{change}")
 
     def compared(check: AccuracyCheck) -> None:
@@ -163,7 +170,7 @@ def _measured(
         ).run()
     for stage in diagnosed.left_out:
         tell(
-            f"not measured: {work(stage)}, at most {percent(stage.change or 0.0)} chance of "
+            f"not measured: {work(stage)}, at most {_chance(stage.change)} chance of "
             "changing a verdict (--stage full measures it)",
         )
     return diagnosed.diagnoser, diagnosed.rows

@@ -145,7 +145,8 @@ class _PrintedPlan:
 
 def confirmation_schema() -> dict[str, Any]:
     """Return the JSON schema of the output of `mdtree confirm --json`, and of its `--dry-run`."""
-    return output_schema(_Printed | _PrintedPlan)
+    schema = output_schema(_Printed | _PrintedPlan)
+    return {**schema, "properties": {"format": {"type": "integer"}}}  # which both have
 
 
 def confirmation_to_plain_data(found: Confirmation) -> dict[str, Any]:

@@ -189,6 +189,9 @@ def test_a_dry_run_tells_what_would_be_trained_and_writes_nothing(confirm, folde
     assert left == before
 
     content = json.loads(confirm("--dry-run", "--json").out)
+    jsonschema.validate(content, confirmation_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**content, "groups": [{"before": COLD}]}, confirmation_schema())
     (each,) = content["groups"]
     assert each["promised"] == {"mean": 20.0, "low": 5.0, "high": 40.0}
     assert (each["to_train"], each["steps"], each["items"]) == (2, 80, 1600)
