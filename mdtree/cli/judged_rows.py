@@ -58,7 +58,7 @@ def judged_rows(
 
 
 def _chance(change: float | None) -> str:
-    """Write an estimated probability: where it is 0, no sample showed a change, and one may come."""
+    """Write an estimated probability; where it is 0, only no sample has shown a change."""
     return percent(change or _UNSEEN)
 
 
