@@ -26,6 +26,7 @@ from mdtree.recipes import bind
 from mdtree.rows import Detail, Fact, GroupFailure, Missing, Provenance, Row, Value
 from mdtree.runtime.device import held_share
 from mdtree.version import __version__
+from mdtree.zoo import diverged_row
 
 __all__ = [
     "GroupResult",
@@ -51,6 +52,9 @@ class GroupResult:
 
 def measure_or_fail(task: GroupTask) -> GroupResult:
     """Measure one group; whatever goes wrong with it is in its row, and other groups go on."""
+    if task.lost is not None:
+        facts = {**_of_recipe(task), **task.facts}
+        return GroupResult(row=diverged_row(task.group, task.protocol, facts, task.lost))
     try:
         with _with_local_files(task) as ready:
             row, share = held_share(task.device, lambda: _measured(ready))
@@ -210,6 +214,12 @@ def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
     facts: dict[str, Fact] = {"data_amount": len(data.train)}
     if noise:
         facts["label_noise"] = float(noise)
+    return {**counted, **facts, **_of_recipe(task), **task.facts, **counted}
+
+
+def _of_recipe(task: GroupTask) -> dict[str, Fact]:
+    """Return what the recipe says about the network and the training of a group."""
+    facts: dict[str, Fact] = {}
     width = bind(task.recipe.model, task.facts).kwargs.get("width")
     if isinstance(width, int | float) and not isinstance(width, bool) and width > 0:
         facts["width"] = width
@@ -218,7 +228,7 @@ def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
         facts["learning_rate"] = float(training.learning_rate)
         facts["batch_size"] = int(training.batch_size)
         facts["optimizer"] = "sgd"  # the only one that a recipe describes
-    return {**counted, **facts, **task.facts, **counted}
+    return facts
 
 
 def joined(earlier: Row, row: Row) -> Row:
