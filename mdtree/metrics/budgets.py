@@ -57,6 +57,7 @@ class StandardHessian:
     items: int = 1024
     steps: int = 60  # of Lanczos, at most
     least_steps: int = 8
+    risk: float = 0.05  # of the top alone: that fewer steps miss a larger eigenvalue, at most
     tolerance: float = 0.01  # of the largest eigenvalue
     stderr: float = 0.05  # of the trace
     least_probes: int = 8

@@ -11,13 +11,15 @@ derivative.  But the three maps below are bilinear, and each one's derivatives a
 so derivatives of any order consist of plain convolutions and their first derivatives, here with the
 channels last, where narrow layers are fastest.  A BatchNorm in evaluation is affine: behind a
 convolution it is folded into the kernel, conv(x, w s) + t, so that nothing of the size of the
-image remains to be differentiated, and elsewhere it is x s + t.
+image remains to be differentiated, and elsewhere it is x s + t.  The second derivative of a ReLU
+is zero, where torch fills an image with zeros and adds it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,11 +30,13 @@ from torch.overrides import TorchFunctionMode
 
 __all__ = ["FastConvolutions"]
 
+_Known = Callable[[], Tensor]  # computes the output otherwise
 _DIMENSIONS = {torch.conv1d: 1, torch.conv2d: 2, torch.conv3d: 3}
 
 
 _FORWARD = False  # not a transposed convolution
 _IMAGES = 4  # dimensions
+_RELUS = (F.relu, torch.relu, torch.Tensor.relu)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,13 +86,6 @@ def _laid(tensor: Tensor) -> Tensor:
     return tensor.contiguous()
 
 
-def _blank(like: Tensor, shape: torch.Size) -> Tensor:
-    """Make a tensor of which only the shape and the layout count."""
-    last = len(shape) == _IMAGES and like.dtype is torch.float32
-    layout = torch.channels_last if last else torch.contiguous_format
-    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)
-
-
 def _apply(function: type[Function], *args: Any) -> Any:
     apply: Callable[..., Any] = function.apply
     return apply(*args)
@@ -97,68 +94,94 @@ def _apply(function: type[Function], *args: Any) -> Any:
 class _Convolution(Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        geometry: _Geometry,
+        known: _Known | None = None,
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.geometry = geometry
-        return geometry.apply(x, weight, bias)
+        ctx.set_materialize_grads(False)
+        return geometry.apply(x, weight, bias) if known is None else known()
 
     @staticmethod
     def backward(ctx: Any, *outputs: Any) -> Any:
         (gradient,) = outputs
-        x, weight = ctx.saved_tensors
-        wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
-        of_x = of_weight = of_bias = None
-        if wants_x:
-            of_x = _apply(_InputGradient, gradient, weight, x.shape, ctx.geometry)
-        if wants_weight or wants_bias:
-            of_weight, of_bias = _apply(_WeightGradient, gradient, x, weight.shape, ctx.geometry)
-        return of_x, of_weight, of_bias if wants_bias else None, None
+        if gradient is None:
+            return (None,) * 5
+        wanted = tuple(ctx.needs_input_grad[:3])
+        return *_apply(_Gradients, gradient, *ctx.saved_tensors, ctx.geometry, wanted), None, None
 
 
-class _InputGradient(Function):
+class _Gradients(Function):
+    """Both gradients of a convolution, and that of its bias: those that are wanted."""
+
     @staticmethod
-    def forward(
-        ctx: Any, gradient: Tensor, weight: Tensor, shape: torch.Size, geometry: _Geometry
-    ) -> Tensor:
-        ctx.save_for_backward(gradient, weight)
+    def forward(  # noqa: PLR0917 - the function applies to its arguments
+        ctx: Any,
+        gradient: Tensor,
+        x: Tensor,
+        weight: Tensor,
+        geometry: _Geometry,
+        wanted: tuple[bool, bool, bool],
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        ctx.save_for_backward(gradient, x, weight)
         ctx.geometry = geometry
-        like = _blank(gradient, shape)
-        return geometry.gradients(gradient, like, weight, (True, False, False))[0]
+        ctx.set_materialize_grads(False)
+        return geometry.gradients(gradient, x, weight, wanted)
 
     @staticmethod
     def backward(ctx: Any, *outputs: Any) -> Any:
-        (direction,) = outputs
-        gradient, weight = ctx.saved_tensors
-        of_gradient = of_weight = None
-        if ctx.needs_input_grad[0]:
-            of_gradient = _apply(_Convolution, direction, weight, None, ctx.geometry)
-        if ctx.needs_input_grad[1]:
-            of_weight, _ = _apply(_WeightGradient, gradient, direction, weight.shape, ctx.geometry)
-        return of_gradient, of_weight, None, None
+        along_x, along_weight, along_bias = outputs
+        gradient, x, weight = ctx.saved_tensors
+        wants_gradient, wants_x, wants_weight, *_ = ctx.needs_input_grad
+        geometry: _Geometry = ctx.geometry
+        of_gradient = of_x = of_weight = None
+        if wants_gradient:
+            if along_weight is not None:
+                of_gradient = _apply(_Convolution, x, along_weight, along_bias, geometry)
+            elif along_bias is not None:
+                shape = (1, -1) + (1,) * (gradient.dim() - 2)
+                of_gradient = along_bias.view(shape).expand_as(gradient)
+            if along_x is not None:
+                other = _apply(_Convolution, along_x, weight, None, geometry)
+                of_gradient = other if of_gradient is None else of_gradient + other
+        wants_x = wants_x and along_weight is not None
+        wants_weight = wants_weight and along_x is not None
+        if wants_x or wants_weight:
+            there = x if along_x is None else along_x  # for the shape alone, if there is none
+            kernel = weight if along_weight is None else along_weight
+            wanted = (wants_x, wants_weight, False)
+            of_x, of_weight, _ = _apply(_Gradients, gradient, there, kernel, geometry, wanted)
+        return of_gradient, of_x, of_weight, None, None
 
 
-class _WeightGradient(Function):
+class _Rectified(Function):
     @staticmethod
-    def forward(
-        ctx: Any, gradient: Tensor, x: Tensor, shape: torch.Size, geometry: _Geometry
-    ) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(gradient, x)
-        ctx.geometry = geometry
-        like = _blank(gradient, shape)
-        _, of_weight, of_bias = geometry.gradients(gradient, x, like, (False, True, True))
-        return of_weight, of_bias
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = torch.relu(x)
+        ctx.save_for_backward(y)
+        return y
 
     @staticmethod
     def backward(ctx: Any, *outputs: Any) -> Any:
-        weight, bias = outputs
-        gradient, x = ctx.saved_tensors
-        of_gradient = of_x = None
-        if ctx.needs_input_grad[0]:
-            of_gradient = _apply(_Convolution, x, weight, bias, ctx.geometry)
-        if ctx.needs_input_grad[1]:
-            of_x = _apply(_InputGradient, gradient, weight, x.shape, ctx.geometry)
-        return of_gradient, of_x, None, None
+        return _apply(_Masked, outputs[0], *ctx.saved_tensors)
+
+
+class _Masked(Function):
+    """What passes where a ReLU is positive: linear, and constant between the kinks."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, y: Tensor) -> Tensor:
+        ctx.save_for_backward(y)
+        result: Tensor = torch.ops.aten.threshold_backward(gradient, y, 0)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Any) -> Any:
+        return _apply(_Masked, outputs[0], *ctx.saved_tensors), None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +194,12 @@ class _Computed:
     weight: Tensor
     bias: Tensor | None
     geometry: _Geometry
+
+    def times(self, scale: Tensor, shift: Tensor) -> Tensor:
+        """Compute what the folded convolution gives, without another one."""
+        shape = (1, -1) + (1,) * (self.output.dim() - 2)
+        bias = shift if self.bias is None else shift - self.bias.detach() * scale
+        return torch.addcmul(bias.view(shape), self.output.detach(), scale.view(shape))
 
 
 class FastConvolutions(TorchFunctionMode):
@@ -203,6 +232,8 @@ class FastConvolutions(TorchFunctionMode):
             result = self._convolved(_DIMENSIONS[func], *args, **named)
         elif func is F.batch_norm:
             result = self._normalised(*args, **named)
+        elif func in _RELUS and not named.get("inplace") and args[0].is_floating_point():
+            return _apply(_Rectified, args[0])
         elif func is torch.Tensor.view:
             return _viewed(*args, **named)
         if result is None:
@@ -268,7 +299,8 @@ class FastConvolutions(TorchFunctionMode):
             return input * scale.view(shape) + shift.view(shape)
         shift = shift if last.bias is None else shift + last.bias * scale
         kernel = last.weight * scale.view(-1, *(1,) * (last.weight.dim() - 1))
-        result: Tensor = _apply(_Convolution, last.x, kernel, shift, last.geometry)
+        known = partial(last.times, scale.detach(), shift.detach())
+        result: Tensor = _apply(_Convolution, last.x, kernel, shift, last.geometry, known)
         return result
 
 
