@@ -11,7 +11,7 @@ from torch import nn
 from mdtree.datasets.digits import digits
 from mdtree.metrics import Workload
 from mdtree.metrics.budgets import HessianBudget, StandardHessian
-from mdtree.metrics.hessian import HESSIAN, _spread, compute
+from mdtree.metrics.hessian import HESSIAN, _spread_of_parts, compute
 from mdtree.models import cnn
 from mdtree.rows import Measured
 from tests.support.cases import NETS, X, Y, group
@@ -135,7 +135,7 @@ def test_parts_of_any_size_tell_the_variance_of_the_mean_without_bias():
             curvatures = torch.randn(5, 1, 1, dtype=torch.float64) / sizes.sqrt().view(-1, 1, 1)
             return zip((sizes / sizes.sum()).tolist(), curvatures, strict=True)
 
-    variances = [_spread(Parted(), top, 4) ** 2 for _ in range(5000)]
+    variances = [_spread_of_parts(Parted(), top, 4) ** 2 for _ in range(5000)]
     assert pytest.approx(sum(variances) / 5000, rel=0.05) == 1 / 20
 
 

@@ -14,7 +14,7 @@ orthonormal polynomials p_j of T, the start vector's squared component along an 
 eigenvalue x is at most 1 / (p_0(x)^2 + ... + p_m(x)^2); that of a random vector is z^2 / n with a
 normal z, which is rarely as small as that where x is far above the Ritz values.
 
-Golub and Welsch 1969; van Dorsselaer, Hochstenbach and van der Vorst 2000 (the probabilistic bound);
+Golub and Welsch 1969; van Dorsselaer, Hochstenbach and van der Vorst 2000 (what stays unseen);
 Ghorbani, Krishnan and Xiao 2019, arXiv 1901.10159.
 """
 
@@ -113,7 +113,9 @@ def lanczos(
         ritz = _ritz(basis[: done + 1], alphas, betas)
         exhausted = betas[-1] <= nothing * np.abs(ritz.values).max() or done + 1 == len(start)
         within = ritz.error <= tolerance * abs(ritz.top)
-        if exhausted or (within and (done + 1 >= least or _is_highest(ritz, betas, tolerance, mass))):
+        if exhausted or (
+            within and (done + 1 >= least or _is_highest(ritz, betas, tolerance, mass))
+        ):
             return replace(ritz, converged=True)
         if done + 1 == steps:
             return ritz
@@ -122,9 +124,7 @@ def lanczos(
         basis[done + 1] = vector / betas[-1]
 
 
-def _is_highest(
-    ritz: LanczosResult, betas: list[float], tolerance: float, mass: float
-) -> bool:
+def _is_highest(ritz: LanczosResult, betas: list[float], tolerance: float, mass: float) -> bool:
     """Say whether no eigenvalue above the top, with this share of the start, could stay unseen."""
     point = ritz.top + tolerance * abs(ritz.top)
     before, here, total = 0.0, 1.0, 1.0  # p_(j-1), p_j and the sum of squares at the point

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mdtree.landscape.curvature.convolution import FastConvolutions, _Convolution, _Geometry
+from mdtree.landscape.curvature.bilinear import Convolution, Geometry
+from mdtree.landscape.curvature.convolution import FastConvolutions
 
 IMAGES = torch.randn(3, 2, 7, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 Y = torch.tensor([0, 2, 1])
@@ -145,7 +146,7 @@ def test_derivatives_of_any_order_are_right(dimensions):
     x = torch.randn(2, 2, *shape, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(4, 1, *(2,) * dimensions, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(4, dtype=torch.float64, requires_grad=True)
-    geometry = _Geometry(
+    geometry = Geometry(
         stride=(1, 2, 1)[:dimensions],
         padding=(1,) * dimensions,
         dilation=(1,) * dimensions,
@@ -153,7 +154,7 @@ def test_derivatives_of_any_order_are_right(dimensions):
     )
 
     def convolve(*tensors):
-        return _Convolution.apply(*tensors, geometry)
+        return Convolution.apply(*tensors, geometry)
 
     assert torch.autograd.gradcheck(convolve, (x, weight, bias))
     assert torch.autograd.gradgradcheck(convolve, (x, weight, bias))
