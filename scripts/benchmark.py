@@ -26,6 +26,7 @@ class Comparison:
     rival: list[float]  # seconds
     ours: list[float]  # seconds, each run beside the rival's of the same index
     target: float | None  # the largest ratio that is good enough; None: for information
+    processor: Sequence[float] = ()  # ours / rival in processor seconds, of each pair
 
     @property
     def ratio(self) -> float:
@@ -50,11 +51,15 @@ def compare(
     seconds(rival)
     seconds(ours)
     times: dict[str, list[float]] = {"rival": [], "ours": []}
+    processor: dict[str, list[float]] = {"rival": [], "ours": []}
     for number in range(runs):
         order = [("rival", rival), ("ours", ours)]
         for key, work in order if number % 2 == 0 else reversed(order):
+            before = time.process_time()
             times[key].append(seconds(work))
-    return Comparison(name=name, target=target, **times)
+            processor[key].append(time.process_time() - before)
+    ratios = [o / r for o, r in zip(processor["ours"], processor["rival"], strict=True) if r]
+    return Comparison(name=name, target=target, processor=ratios, **times)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -70,7 +75,8 @@ def announced(comparisons: Iterable[Comparison]) -> list[Comparison]:
     """Collect comparisons, and tell each as it comes: a run may take long."""
     collected = []
     for comparison in comparisons:
-        say(f"{comparison.name}: {comparison.ratio:.3f}")
+        of_processor = statistics.median(comparison.processor or [comparison.ratio])
+        say(f"{comparison.name}: {comparison.ratio:.3f}, in processor seconds {of_processor:.3f}")
         collected.append(comparison)
     return collected
 
@@ -89,6 +95,7 @@ def report(comparisons: Sequence[Comparison], *, as_json: bool) -> None:
                 "target": None if c.target is None else f"<= {c.target:g}",
                 "holds": c.holds,
                 "runs": len(c.ours),
+                **({"processor": round(statistics.median(c.processor), 4)} if c.processor else {}),
             }
             for c in comparisons
         }

@@ -57,12 +57,14 @@ class StandardHessian:
     items: int = 1024
     steps: int = 60  # of Lanczos, at most
     least_steps: int = 8
+    risk: float = 0.05  # of the top alone: that fewer steps miss a larger eigenvalue, at most
     tolerance: float = 0.01  # of the largest eigenvalue
     stderr: float = 0.05  # of the trace
     least_probes: int = 8
     probes: int = 96  # at most
     batch_size: int = 256  # items whose graph is alive at a time
-    part: int = 32  # items whose curvature is compared for the standard error of the eigenvalue
+    spread_items: int = 256  # whose own curvature tells the standard error of the eigenvalue, or
+    part: int = 32  # items of a part that does, where theirs cannot be had or parts cost little
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Curvature of the training loss: the largest eigenvalue of its Hessian, the trace, the density.
 
 standard-1   one fixed sample of 1,024 training items for all members; Lanczos until the largest
-             eigenvalue is known to 1 %; the trace inside the space of Lanczos plus random probes
-             outside of it, until its standard error is within 5 %.
+             eigenvalue is known to 1 %, if asked for alone after fewer steps where none can be
+             hidden; the trace inside the space of Lanczos plus random probes outside of it, until
+             its standard error is within 5 %.
 paper-1      PyHessian on one batch of 200 training items, another for each member; its power
              iteration and its probes, with its limits and tolerances.
 
@@ -50,6 +51,9 @@ __all__ = ["HESSIAN", "hessian_metric"]
 _USUAL_STEPS = 10
 _USUAL_PROBES = 12
 _USUAL_PAPER_PRODUCTS = 45
+
+_DOUBT = 5  # standard errors between the mean of some items and that of all
+_AGREE = 0.02  # of the eigenvalue, whose own tolerance is 0.01
 
 _QUANTITIES = ("hessian_top", "hessian_trace")
 
@@ -159,21 +163,23 @@ def _explored(
 ) -> _Curvature:
     """Run Lanczos and the trace; with a single member, add the standard error over items."""
     alone = len(metric_input.members) == 1
+    wants_trace = metric_input.wants("hessian_trace")
     start = hessian.random(source)
     ritz = lanczos(
         hessian.product,
         start,
         steps=budget.steps,
         tolerance=budget.tolerance,
-        least=budget.least_steps,
+        least=budget.least_steps,  # which the density and the space of the trace need, too
+        risk=0.0 if wants_trace else budget.risk,
     )
     trace = None
-    if metric_input.wants("hessian_trace"):
+    if wants_trace:
         trace = _trace(budget, hessian, ritz, source)
     return _Curvature(
         top=_Number(
             value=ritz.top,
-            stderr=_spread(hessian, ritz.top_vector(), budget.part) if alone else None,
+            stderr=_spread(budget, hessian, ritz) if alone else None,
             iterations=len(ritz.values),
             converged=ritz.converged,
         ),
@@ -203,7 +209,20 @@ def _trace(
     )
 
 
-def _spread(hessian: Hessian, top: Tensor, part_items: int) -> float | None:
+def _spread(budget: StandardHessian, hessian: Hessian, ritz: LanczosResult) -> float | None:
+    """Give the standard error over the items, from each one's curvature along the top vector."""
+    vector = ritz.top_vector()
+    curvatures = hessian.by_item(vector, budget.spread_items)
+    if curvatures is not None and len(curvatures) > 1:
+        each = curvatures.double()
+        mean, sd = float(each.mean()), float(each.std())
+        # forward derivatives that miss a part of the curvature would not have its mean
+        if abs(mean - ritz.top) <= _DOUBT * sd / math.sqrt(len(each)) + _AGREE * abs(ritz.top):
+            return sd / math.sqrt(len(hessian.items))
+    return _spread_of_parts(hessian, vector, budget.part)
+
+
+def _spread_of_parts(hessian: Hessian, top: Tensor, part_items: int) -> float | None:
     """Give the standard error over the items, from the curvature of parts of them along `top`.
 
     For shares s_b and curvatures c_b with mean c: sqrt(sum_b s_b^2 (c_b - c)^2 / (1 - sum_b s_b^2))
@@ -246,11 +265,8 @@ def _combined(members: Sequence[_Number]) -> Value:
     mean = mean_over_members([m.value for m in members], single_stderr=members[0].stderr)
     if not isinstance(mean, Measured):
         return mean
-    return replace(
-        mean,
-        iterations=sum(member.iterations for member in members),
-        converged=all(member.converged for member in members),
-    )
+    iterations = sum(member.iterations for member in members)
+    return replace(mean, iterations=iterations, converged=all(m.converged for m in members))
 
 
 def _density(curvatures: dict[str, _Curvature]) -> dict[str, Detail]:

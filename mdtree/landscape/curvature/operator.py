@@ -28,6 +28,7 @@ from mdtree.landscape.curvature.gradient_graph import (
     mean_loss,
     room_for_graphs,
 )
+from mdtree.landscape.curvature.item_curvature import item_curvatures
 from mdtree.landscape.parameters import ParameterLayout, trainable_parameters
 from mdtree.landscape.runner import ModelRunner
 from mdtree.network import Run, Weights
@@ -37,6 +38,7 @@ __all__ = ["Hessian", "LossError", "mean_loss"]
 ResultT = TypeVar("ResultT")
 
 _JOINED = 1 << 29  # bytes of a graph of batches that are joined; the last bits hang on their size
+_LARGE = 1 << 23  # bytes of graphs: forward derivatives take a second to load
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _AGREE = 0.05  # relative difference of gradients that rounding at kinks explains
 
@@ -110,6 +112,24 @@ class Hessian:
         for batch in self.runner.batches(self.items, batch_size):
             part = self._with_weights(partial(self._of_batch, batch, vectors))
             yield size(batch) / len(self.items), part
+
+    def by_item(self, vector: Tensor, count: int) -> Tensor | None:
+        """Compute v H_i v of the first items' own Hessians; None: it takes a graph to do that.
+
+        It does as well where graphs are so small that parts cost little.
+        """
+        if sum(graph.bytes(()) for graph in self._kept) < _LARGE:
+            return None
+        found: list[Tensor] = []
+        direction = self.layout.views(vector)
+        some = self.items.take(torch.arange(min(count, len(self.items))))
+        for batch in self.runner.batches(some, self.batch_size):
+            self.runner.meter.add(ComputeCost(product=size(batch)))
+            curvatures = item_curvatures(self.runner, self.weights, direction, batch)
+            if curvatures is None:
+                return None
+            found.append(curvatures)
+        return torch.cat(found)
 
     def _graphs(self, run: Run) -> Iterator[tuple[GradientGraph, bool]]:
         """Yield the gradients of all items, and whether their graph is kept."""

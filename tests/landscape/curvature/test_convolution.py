@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mdtree.landscape.curvature.convolution import FastConvolutions, _Convolution, _Geometry
+from mdtree.landscape.curvature.bilinear import Convolution, Geometry
+from mdtree.landscape.curvature.convolution import FastConvolutions
 
 IMAGES = torch.randn(3, 2, 7, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 Y = torch.tensor([0, 2, 1])
@@ -101,6 +102,9 @@ NETS = {
         nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, track_running_stats=False), nn.Tanh()
     ),
     "twice": Twice,
+    "rectified": lambda: Classified(
+        nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 3, 3), nn.ReLU(inplace=True)
+    ),
     "viewed": Viewed,
     "changed": Changed,
     "changed itself": ChangedItself,
@@ -145,7 +149,7 @@ def test_derivatives_of_any_order_are_right(dimensions):
     x = torch.randn(2, 2, *shape, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(4, 1, *(2,) * dimensions, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(4, dtype=torch.float64, requires_grad=True)
-    geometry = _Geometry(
+    geometry = Geometry(
         stride=(1, 2, 1)[:dimensions],
         padding=(1,) * dimensions,
         dilation=(1,) * dimensions,
@@ -153,7 +157,7 @@ def test_derivatives_of_any_order_are_right(dimensions):
     )
 
     def convolve(*tensors):
-        return _Convolution.apply(*tensors, geometry)
+        return Convolution.apply(*tensors, geometry)
 
     assert torch.autograd.gradcheck(convolve, (x, weight, bias))
     assert torch.autograd.gradgradcheck(convolve, (x, weight, bias))
@@ -175,6 +179,20 @@ def test_only_what_it_knows_counts_as_used():
         nn.Linear(2, 3)(torch.ones(4, 2))
         nn.Conv2d(2, 3, 3)(torch.ones(2, 5, 5))  # one image that is not in a batch
     assert not fast.used
+
+
+@pytest.mark.parametrize("call", [torch.relu, F.relu, torch.Tensor.relu, lambda x: F.relu(input=x)])
+def test_a_relu_is_that_of_torch_for_floats_and_integers(call):
+    x = torch.tensor([-1.0, 0.0, 2.0], requires_grad=True)
+    with FastConvolutions() as fast:
+        y = call(x)
+        (gradient,) = torch.autograd.grad((y * y * x).sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad(gradient.sum(), x)
+        assert fast.used
+        assert call(torch.tensor([-1, 3])).tolist() == [0, 3]
+    assert y.tolist() == [0, 0, 2]
+    assert gradient.tolist() == [0, 0, 12]  # of x^3
+    assert second.tolist() == [0, 0, 12]
 
 
 def test_a_view_that_no_copy_can_have_is_an_error_as_before():

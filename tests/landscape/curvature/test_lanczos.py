@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from mdtree.landscape import generator, lanczos
+from mdtree.landscape.curvature.lanczos import _is_highest
 
 N = 40
 DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -112,6 +114,49 @@ def test_fewer_least_steps_would_take_two_close_eigenvalues_for_one():
 
     assert off(least=1) > 5
     assert off(least=8) == 0
+
+
+def test_a_random_start_hides_a_larger_eigenvalue_as_rarely_as_the_risk_says():
+    """Two close eigenvalues again, and ten of any size: fewer steps, and rarely a wrong one."""
+    n = 400
+    small = torch.randn(n, generator=generator(0)) * 0.1
+    steps, off = [], 0
+    for seed in range(100):
+        values = small.double()
+        values[:2] = torch.tensor([10, 9.6])
+        matrix = torch.diag(values)
+        start = torch.randn(n, generator=generator("start", seed), dtype=torch.float64)
+        ritz = lanczos(
+            partial(torch.mv, matrix), start, steps=40, tolerance=0.01, least=8, risk=0.05
+        )
+        assert ritz.converged
+        steps.append(len(ritz.values))
+        off += abs(ritz.top / 10 - 1) > 0.01
+    assert max(steps) <= 8
+    assert sum(steps) < 7 * len(steps)
+    assert off <= 5
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6])
+def test_the_start_has_no_larger_share_of_an_eigenvector_than_is_said(count):
+    """At its eigenvalue 1 / (p_0^2 + ... + p_m^2) bounds the share, for any start and any m."""
+    values = torch.linspace(-1, 3, N, dtype=torch.float64)
+    start = torch.rand(N, generator=generator("share"), dtype=torch.float64)
+    shares = start**2 / (start @ start)
+    found: list[tuple] = []
+    matrix = torch.diag(values)
+    ritz = lanczos(partial(torch.mv, matrix), start, steps=count, tolerance=0)
+    off = ritz.basis[:count] @ matrix @ ritz.basis[:count].T
+    last = matrix @ ritz.basis[count - 1] - off[-1] @ ritz.basis[:count]
+    betas = [*off.diagonal(1).tolist(), float(last.norm())]
+    for value, share in zip(values.tolist(), shares.tolist(), strict=True):
+        if value > ritz.top:
+            tolerance = (value - ritz.top) / abs(ritz.top)
+            found.append((value, share))
+            assert not _is_highest(ritz, betas, tolerance * (1 - 1e-9), 0.999 * share)
+    assert found
+    assert _is_highest(ritz, betas, 100.0, 0.999)
+    assert not _is_highest(ritz, betas, 100.0, 0.0)
 
 
 @DTYPES
