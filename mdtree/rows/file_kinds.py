@@ -83,4 +83,7 @@ def _text(head: bytes) -> str | None:
         return None
     if all(key in head for key in _TREE_KEYS):
         return TREE
+    first, _, rest = head.partition(b"\n")
+    if first.rstrip().endswith(b"}") and rest.lstrip().startswith(b"{"):
+        return None  # one object on each line, as damaged rows can be
     return SARIF if b"sarif" in head else JSON

@@ -93,7 +93,7 @@ def test_rows_of_several_directories_are_compared_by_the_name_of_their_parent(md
         assert mdtree("measure", side / "run-0", side / "run-1", *MEASURE).code == 0
     ran = mdtree("compare", tmp_path / "cold", tmp_path / "warm")
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith("before: run-0+run-1\nafter:  run-0+run-1\n")
+    assert "\nbefore: cold (run-0+run-1)\nafter:  warm (run-0+run-1)\n" in ran.out
     (tmp_path / "other").mkdir()
     lost = mdtree("compare", tmp_path / "cold", tmp_path / "other")
     assert lost.code == 2

@@ -100,7 +100,7 @@ def test_what_was_trained_is_measured_as_it_is_with_its_facts(mdtree, config, tm
 
     assert mdtree("measure", out).code == 0
     rows = rows_of(out / "rows.jsonl")
-    facts = {"epochs": 2, "data_amount": 50, "schedule": "constant"}
+    facts = {"epochs": 2, "data_amount": 50, "schedule": "constant", "width": 2}
     measured = {name: {**row.facts} for name, row in rows.items()}
     assert all(0 < row.pop("conv_parameters") < row.pop("parameters") for row in measured.values())
     assert measured == {

@@ -82,3 +82,11 @@ def test_a_text_of_no_kind_is_replaced_only_by_what_can_begin_like_it(tmp_path):
         ):
             file.write(b"new")
     assert path.read_text() == "new\n"
+
+
+def test_lines_of_objects_are_rows_that_were_damaged_not_json(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{}\n{"format":1,"group":"a"}\n')
+    assert kind_of(path) is None
+    path.write_text('{\n  "a": {}\n}\n')
+    assert kind_of(path) == kinds.JSON
