@@ -1,6 +1,8 @@
 """Sequential diagnosis: measure the cheap metrics first, and stop when none is worth its time.
 
-Diagnosis and measurement meet here: a diagnoser names the next metric, and it is measured.
+Diagnosis and measurement meet here: a diagnoser names the next metric, and it is measured, after
+each block of work only as long as the verdict may still change.  What later measurements make too
+coarse is measured again, to its tolerance.
 """
 
 from __future__ import annotations
@@ -10,7 +12,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from mdtree.diagnosis import Diagnoser, next_metric, prospects, with_facts
+from mdtree.diagnosis import (
+    SURE,
+    Diagnoser,
+    VerdictPrecision,
+    agreement,
+    next_metric,
+    prospects,
+    with_facts,
+)
 from mdtree.executors import HERE, ExecutorConfig
 from mdtree.measurement import (
     AccuracyCheck,
@@ -25,7 +35,7 @@ from mdtree.measurement import (
     known_classes,
 )
 from mdtree.progress import Progress, Silent
-from mdtree.rows import Fact, Row, open_rows
+from mdtree.rows import Fact, Precision, Row, coarse_metrics, open_rows, remaining
 
 __all__ = ["METRICS_BY_COST", "Diagnosed", "SequentialDiagnosis", "Stage", "diagnose_in_memory"]
 
@@ -40,6 +50,10 @@ METRICS_BY_COST = (
 )
 _FIRST, *_LATER = METRICS_BY_COST
 _OF_PAIRS = ("similarity", "connectivity")
+_BY_BLOCKS = ("hessian", "connectivity")  # between whose blocks the verdict is asked
+# Seconds for a group: below them, asking costs more than it saves.  As a decision by the clock it
+# is made once for all groups of a stage, and far from where time matters.
+_WORTH = 0.5
 
 _Seconds = Mapping[str, Mapping[str, float]]  # group -> metric -> seconds
 
@@ -52,6 +66,7 @@ class Stage:
     groups: tuple[str, ...]
     seconds: float  # on one worker
     change: float | None  # the largest probability that it changes a verdict; None: none yet
+    again: bool = False  # it was measured before, but not precisely enough
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +97,8 @@ class SequentialDiagnosis:
     choose_diagnoser: Callable[[Sequence[Row]], Diagnoser]
     facts: Mapping[str, Fact] = field(default_factory=dict)
     full: bool = False
+    full_precision: bool = False  # to the tolerance, whatever the verdict needs
+    worth: float = _WORTH  # seconds for a group, from which the verdict is asked between blocks
     executor: ExecutorConfig = HERE
     announce: Callable[[Stage], None] = _announce_nothing  # before each stage
     found: Callable[[GroupTask], None] | None = None  # told of each group, before all stages
@@ -104,20 +121,52 @@ class SequentialDiagnosis:
         first = [
             group for group, item in plan.items() if item.pending and _FIRST in item.task.metrics
         ]
-        failed = self._measure(_FIRST, first, plan, seconds, None)
+        known = sum(seconds.get(group, {}).get(_FIRST, 0.0) for group in first)
+        stage = Stage(metric=_FIRST, groups=tuple(first), seconds=known, change=None)
+        failed = self._measure(stage, plan, None)
         self._compare(plan, failed, measured=first)
         while True:
             rows = self._rows(plan, failed)
             diagnoser = self.choose_diagnoser(rows)  # what was measured may speak for another tree
             needs = list(self._needs(diagnoser, rows, seconds))
+            needs = needs or list(self._too_coarse(diagnoser, rows))
             if not needs:
                 left_out = self._left_out(diagnoser, rows, seconds)
                 return Diagnosed(diagnoser=diagnoser, rows=rows, left_out=tuple(left_out))
             metric = min((need.metric for need in needs), key=METRICS_BY_COST.index)
             selected = [need for need in needs if need.metric == metric]
-            change = max(need.change for need in selected)
-            chosen = [need.group for need in selected]
-            failed |= self._measure(metric, chosen, plan, seconds, change)
+            failed |= self._measure_needed(metric, selected, plan, seconds, diagnoser)
+
+    def _measure_needed(
+        self,
+        metric: str,
+        needs: Sequence[_Need],
+        plan: Mapping[str, Planned],
+        seconds: _Seconds,
+        diagnoser: Diagnoser,
+    ) -> set[str]:
+        """Measure a metric as precisely as the verdicts of some groups need it."""
+        groups = [need.group for need in needs]
+        again = any(need.again for need in needs)
+        known = sum(seconds.get(group, {}).get(metric, 0.0) for group in groups)
+        asks = metric in _BY_BLOCKS and not (self.full_precision or again)
+        is_worth = known >= self.worth * len(groups)
+        precision = VerdictPrecision(diagnoser=diagnoser, facts=self.facts)
+        change = max(need.change for need in needs)
+        stage = Stage(
+            metric=metric, groups=tuple(groups), seconds=known, change=change, again=again
+        )
+        return self._measure(stage, plan, precision if asks and is_worth else None)
+
+    def _too_coarse(self, diagnoser: Diagnoser, rows: Sequence[Row]) -> Iterator[_Need]:
+        """Yield what is less precise than its tolerance, and than the verdict needs it."""
+        for row in rows:
+            coarse = coarse_metrics(row) if row.failure is None else ()
+            if not coarse:
+                continue
+            change = 1 - agreement(diagnoser, row, remaining(row.quantities))
+            if self.full_precision or change > 1 - SURE:
+                yield _Need(row.group, coarse[-1], round(change, 6), again=True)
 
     def _compare(
         self, plan: Mapping[str, Planned], failed: Collection[str], *, measured: Collection[str]
@@ -170,22 +219,16 @@ class SequentialDiagnosis:
             )
 
     def _measure(
-        self,
-        metric: str,
-        groups: Sequence[str],
-        plan: Mapping[str, Planned],
-        seconds: _Seconds,
-        change: float | None,
+        self, stage: Stage, plan: Mapping[str, Planned], precision: Precision | None
     ) -> set[str]:
         """Measure a metric for groups; return those that failed."""
-        if not groups:
+        metric = stage.metric
+        if not stage.groups:
             return set()
-        known = (seconds.get(group, {}).get(metric, 0.0) for group in groups)
-        total = sum(known)
-        if total or metric not in _OF_PAIRS:  # of single checkpoints, it only says what is missing
-            self.announce(Stage(metric=metric, groups=tuple(groups), seconds=total, change=change))
+        if stage.seconds or stage.again or metric not in _OF_PAIRS:
+            self.announce(stage)  # of single checkpoints, pairs only say what is missing
         earlier = self._measured() if metric != _FIRST else {}
-        stage = [
+        planned = [
             replace(
                 plan[group],
                 task=replace(
@@ -194,10 +237,15 @@ class SequentialDiagnosis:
                     earlier=earlier.get(group, plan[group].task.earlier),
                 ),
             )
-            for group in groups
+            for group in stage.groups
         ]
         summary = execute(
-            stage, self.request, out=self.out, executor=self.executor, progress=self.progress
+            planned,
+            self.request,
+            out=self.out,
+            executor=self.executor,
+            progress=self.progress,
+            precision=precision,
         )
         return set(summary.failed)
 
@@ -269,3 +317,4 @@ class _Need:
     group: str
     metric: str
     change: float
+    again: bool = False  # it was measured, but not precisely enough

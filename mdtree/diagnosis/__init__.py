@@ -10,6 +10,7 @@ from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.fact_changes import FactChange
 from mdtree.diagnosis.pairing import pairs_of
+from mdtree.diagnosis.precision import SURE, VerdictPrecision, agreement
 from mdtree.diagnosis.promise import Promise, RealGain
 from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
 from mdtree.diagnosis.serialization import (
@@ -36,6 +37,7 @@ __all__ = [
     "CHECKS",
     "LEVEL",
     "MODE_CODES",
+    "SURE",
     "UNSURE",
     "Basis",
     "Check",
@@ -59,6 +61,8 @@ __all__ = [
     "Trajectory",
     "TreeEnsemble",
     "Verdict",
+    "VerdictPrecision",
+    "agreement",
     "can_be_diagnosed",
     "checked_groups",
     "choose_tree",

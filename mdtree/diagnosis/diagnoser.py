@@ -166,9 +166,16 @@ class Diagnoser:
 
     def mode(self, shares: Floats) -> str:
         """Return the verdict for given class probabilities."""
-        likely = self.saved.classes[int(first_best(shares))]
-        sure = float(shares.max()) >= self._confidence and likely in FAILURE_MODES
-        return likely if sure else UNSURE
+        return self.modes(shares[None])[0]
+
+    def modes(self, matrix: Floats) -> list[str]:
+        """Return the verdicts for many lines of class probabilities."""
+        likely = [self.saved.classes[place] for place in np.atleast_1d(first_best(matrix))]
+        sure = matrix.max(axis=1) >= self._confidence  # NaN is not
+        return [
+            name if is_sure and name in FAILURE_MODES else UNSURE
+            for name, is_sure in zip(likely, sure.tolist(), strict=True)
+        ]
 
     def most_changes(self, shares: Floats) -> float:
         """Return the largest chance that what is measured next takes a verdict away."""

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from mdtree.trees import Leaf, SavedTree, Split, probabilities
 from mdtree.trees.binning import Floats, Ints, cells_of
-from mdtree.trees.gain_model import GainModel
 from mdtree.trees.node import KNOWN, Node, weight_of
 from mdtree.trees.posterior import Posterior, posterior
 from mdtree.trees.template import DECIMALS, questions_of
@@ -80,7 +79,7 @@ class TreeEnsemble:
         each of the most similar training groups.
         """
         if self.saved.gain_model is not None:
-            lines = self._filled_in(self.saved.gain_model, line, features)
+            lines = self.filled_in(line, features, _SIMILAR)
             return self.probabilities(lines), np.full(len(lines), 1 / len(lines))
         if not self._posteriors:
             values = dict(zip(self.saved.features, map(float, line), strict=True))
@@ -95,13 +94,20 @@ class TreeEnsemble:
             )
         return out, np.full(len(_POINTS), 1 / len(_POINTS))
 
-    def _filled_in(self, model: GainModel, line: Floats, features: Collection[str]) -> Floats:
-        """Fill in missing features from the training groups that are most similar in the rest."""
-        lines = np.repeat(line[None], _SIMILAR, axis=0)
+    def filled_in(self, line: Floats, features: Collection[str], count: int) -> Floats:
+        """Fill in missing features from the training groups that are most similar in the rest.
+
+        One line for each of `count` groups, which repeat if there are fewer.  Without a gain
+        regression, which knows its groups, the features stay missing.
+        """
+        lines = np.repeat(line[None], count, axis=0)
+        model = self.saved.gain_model
+        if model is None:
+            return lines
         similar = model.regression.alike(line, _SIMILAR)
         if not len(similar):
             return lines
-        places = np.arange(_SIMILAR) % len(similar)
+        places = np.arange(count) % len(similar)
         for name in features:
             column = self._columns[name]
             if math.isnan(line[column]):

@@ -15,10 +15,10 @@ from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.feature_matrix import computed, numbers_of
 
-__all__ = ["DRAWS", "resampled"]
+__all__ = ["DRAWS", "POSITIVE", "resampled"]
 
 DRAWS = 200
-_POSITIVE = (
+POSITIVE = (  # cannot be negative
     "hessian_top",
     "hessian_trace",
     "train_loss",
@@ -44,7 +44,7 @@ def resampled(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) 
 def _drawn(name: str, value: Measured, draws: int, rng: np.random.Generator) -> Floats:
     stderr = value.stderr or 0.0
     largest_log = math.log(_LARGEST)
-    if name in _POSITIVE and value.value > 0:
+    if name in POSITIVE and value.value > 0:
         ratio = min(stderr / value.value, _LARGEST)
         spread = math.sqrt(math.log1p(ratio**2))
         logarithms = rng.normal(math.log(value.value) - spread**2 / 2, spread, draws)

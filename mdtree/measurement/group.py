@@ -18,10 +18,20 @@ from mdtree.exceptions import MdtreeError
 from mdtree.measurement.builders import group_fitted, group_network, group_training
 from mdtree.measurement.members import Members, check_names, load_members
 from mdtree.measurement.task import GroupTask, row_digest
-from mdtree.metrics import METRICS, MetricInput
+from mdtree.metrics import METRICS, Metric, MetricInput, MetricResult
 from mdtree.models import Network
 from mdtree.recipes import bind
-from mdtree.rows import Detail, Fact, GroupFailure, Missing, Provenance, Row, Value
+from mdtree.rows import (
+    Detail,
+    Fact,
+    GroupFailure,
+    Missing,
+    Precision,
+    Provenance,
+    Row,
+    Value,
+    remaining,
+)
 from mdtree.runtime.device import held_share
 from mdtree.version import __version__
 
@@ -46,11 +56,16 @@ class GroupResult:
     share: float | None = None  # of its GPU's memory, that it held at most
 
 
-def measure_or_fail(task: GroupTask) -> GroupResult:
-    """Measure one group; whatever goes wrong with it is in its row, and other groups go on."""
+def measure_or_fail(task: GroupTask, precision: Precision | None = None) -> GroupResult:
+    """Measure one group; whatever goes wrong with it is in its row, and other groups go on.
+
+    Args:
+        task: The group.
+        precision: Says when its quantities are precise enough; None: at their tolerance.
+    """
     try:
         with _with_local_files(task) as ready:
-            row, share = held_share(task.device, lambda: _measured(ready))
+            row, share = held_share(task.device, lambda: _measured(ready, precision))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code can raise anything
         kind = type(error).__name__
         reason = str(error) if isinstance(error, MdtreeError) else f"{kind}: {error}"
@@ -91,7 +106,7 @@ def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
     )
 
 
-def _measured(task: GroupTask) -> Row:
+def _measured(task: GroupTask, precision: Precision | None) -> Row:
     started = time.perf_counter()
     check_names(task)
     network = group_network(task)
@@ -99,6 +114,8 @@ def _measured(task: GroupTask) -> Row:
     _check_unchanged(task, loaded)
     ready = group_fitted(task)
     data = ready.data
+    facts = _facts(task, network, data)
+    enough = None if precision is None else precision(_known_before(task, facts))
     metric_input = MetricInput(
         runner=ready.runner,
         members={member.name: _placed(member, task) for member in loaded.distinct},
@@ -107,6 +124,7 @@ def _measured(task: GroupTask) -> Row:
         seed=task.seed,
         training=group_training(task),
         notes=ready.notes,
+        enough=enough,
     )
     quantities, details, remarks = quantities_of(task.metrics, metric_input)
     notes = [*task.notes, *loaded.notes, *metric_input.notes, *remarks]
@@ -114,7 +132,7 @@ def _measured(task: GroupTask) -> Row:
         format=1,
         group=task.group,
         protocol=task.protocol,
-        facts=_facts(task, network, data),
+        facts=facts,
         quantities=quantities,
         provenance=Provenance(
             weights={member.name: member.sha256 for member in loaded.distinct},
@@ -135,6 +153,19 @@ def _measured(task: GroupTask) -> Row:
     return row if task.earlier is None else joined(task.earlier, row)
 
 
+def _known_before(task: GroupTask, facts: dict[str, Fact]) -> Row:
+    """Return the row without what is measured now."""
+    earlier = {} if task.earlier is None else task.earlier.quantities
+    now = {name for metric in task.metrics for name in METRICS[metric].quantities}
+    return Row(
+        format=1,
+        group=task.group,
+        protocol=task.protocol,
+        facts=facts,
+        quantities={name: value for name, value in earlier.items() if name not in now},
+    )
+
+
 def versions() -> dict[str, str]:
     """Return the releases that a row was measured with."""
     return {
@@ -152,11 +183,24 @@ def quantities_of(
     details: dict[str, Detail] = {}
     notes: list[str] = []
     for metric in metrics:
-        result = METRICS[metric].compute(metric_input)
+        result = _precise(METRICS[metric], metric_input)
         quantities |= result.values
         details |= result.details
         notes += result.notes
     return quantities, details, notes
+
+
+def _precise(metric: Metric, metric_input: MetricInput) -> MetricResult:
+    """Compute a metric as precisely as is enough.
+
+    What its members were stopped at may not be enough for their mean: then nothing is stopped.
+    """
+    result = metric.compute(metric_input)
+    enough = metric_input.enough
+    open_values = remaining(result.values)
+    if enough is None or not open_values or enough(open_values):
+        return result
+    return metric.compute(replace(metric_input, enough=None))
 
 
 def _check_unchanged(task: GroupTask, loaded: Members) -> None:
@@ -199,7 +243,7 @@ def joined(earlier: Row, row: Row) -> Row:
         details={**(earlier.details or {}), **(row.details or {})} or None,
         provenance=replace(
             row.provenance,
-            metrics=(*earlier.provenance.metrics, *row.provenance.metrics),
+            metrics=tuple(dict.fromkeys((*earlier.provenance.metrics, *row.provenance.metrics))),
             seconds=round(earlier.provenance.seconds + row.provenance.seconds, 3),
             passes=(earlier.provenance.passes or 0) + (row.provenance.passes or 0),
             notes=tuple(dict.fromkeys((*earlier.provenance.notes, *row.provenance.notes))),

@@ -17,7 +17,7 @@ from mdtree.measurement.speed import Speed, measure_speed
 from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
 from mdtree.metrics import METRICS, Workload
 from mdtree.recipes import bind
-from mdtree.rows import Index, Provenance, Row
+from mdtree.rows import Index, Provenance, Row, coarse_metrics
 from mdtree.runs import History
 
 __all__ = [
@@ -176,7 +176,9 @@ def _compared(task: GroupTask, row: Row | None) -> Planned:
     if not task.listed and snapshots(row.provenance.weights) is not None:
         return Planned(task=task, state="snapshots")  # an older mdtree took them for seeds
     copies = {name: copy.of for name, copy in (row.provenance.copies or {}).items()}
-    rest = tuple(name for name in task.metrics if name not in row.provenance.metrics)
+    # what is only as precise as a verdict needed is measured again
+    whole = set(row.provenance.metrics) - set(coarse_metrics(row))
+    rest = tuple(name for name in task.metrics if name not in whole)
     if not rest:
         return Planned(task=task, state="measured", copies=copies)
     state = "more metrics" if row.failure is None else "failed before"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mdtree.checkpoints import remove_temporary_folders
@@ -27,7 +28,7 @@ from mdtree.measurement.plan import (
 from mdtree.measurement.request import Request
 from mdtree.measurement.task import DESCRIPTIONS, GroupTask
 from mdtree.progress import Progress, Silent
-from mdtree.rows import Damaged, Index, RowKey, Store
+from mdtree.rows import Damaged, Index, Precision, RowKey, Store
 
 __all__ = ["DryRun", "Summary", "dry_run", "execute", "measure"]
 
@@ -89,8 +90,13 @@ def execute(
     out: Path,
     executor: ExecutorConfig = HERE,
     progress: Progress | None = None,
+    precision: Precision | None = None,
 ) -> Summary:
-    """Measure groups that have been planned already, and append a row for each to `out`."""
+    """Measure groups that have been planned already, and append a row for each to `out`.
+
+    `precision` says when quantities are precise enough, without it at their tolerance.  It goes to
+    the workers, so it is picklable.
+    """
     return _run(
         lambda _: planned,
         tuple(item.task.group for item in planned),
@@ -99,6 +105,7 @@ def execute(
         executor=executor,
         most=None,
         progress=progress,
+        precision=precision,
     )
 
 
@@ -112,6 +119,7 @@ def _run(
     most: int | None,  # failures, beyond which the run stops
     progress: Progress | None,
     found: Callable[[GroupTask], None] | None = None,  # told of each group before it is measured
+    precision: Precision | None = None,
 ) -> Summary:
     watch = progress or Silent()
     traces = TracebackFiles(out)
@@ -119,7 +127,7 @@ def _run(
     with _nothing_left(request), Store(out) as store:
         pending = _Pending(planned(store.index), store.index, traces, watch, found)
         watch.start(len(names))
-        with contextlib.closing(_attempts(pending, executor)) as attempts:
+        with contextlib.closing(_attempts(pending, executor, precision)) as attempts:
             for result in attempts:
                 row = traces.keep(result.row, result.trace)
                 store.append(row)
@@ -191,8 +199,11 @@ class _Pending:
             self._traces.drop(key)
 
 
-def _attempts(tasks: Iterable[GroupTask], executor: ExecutorConfig) -> Generator[GroupResult]:
-    for done in run(measure_or_fail, tasks, executor, gpu_memory_share=lambda result: result.share):
+def _attempts(
+    tasks: Iterable[GroupTask], executor: ExecutorConfig, precision: Precision | None
+) -> Generator[GroupResult]:
+    work = measure_or_fail if precision is None else partial(measure_or_fail, precision=precision)
+    for done in run(work, tasks, executor, gpu_memory_share=lambda result: result.share):
         reason = done.error or "no reason"
         yield done.result or GroupResult(row=failed_row(done.item, "WorkerLost", reason))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from mdtree.datasets import Data
 from mdtree.landscape import ComputeCost, ModelRunner
 from mdtree.models import Weights
-from mdtree.rows import Detail, Missing, Value
+from mdtree.rows import Detail, Enough, Missing, Value
 from mdtree.training.loop import Training
 
 __all__ = ["Metric", "MetricInput", "MetricResult", "Workload", "needs_two"]
@@ -28,6 +28,7 @@ class MetricInput:
     seed: int
     training: Training | None = None  # how the members were trained, if the recipe says it
     notes: tuple[str, ...] = ()  # what was left out of the data
+    enough: Enough | None = None  # asked between blocks of work; None: to the full tolerance
 
 
 @dataclass(frozen=True, kw_only=True)

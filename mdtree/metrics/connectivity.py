@@ -23,11 +23,13 @@ import torch
 
 from mdtree.datasets import Items
 from mdtree.landscape import (
+    BezierCurve,
     ComputeCost,
     ConvergenceCheck,
     CurveTraining,
     Profile,
     ProfileValue,
+    TrainedCurve,
     derive_seed,
     draw,
     generator,
@@ -40,7 +42,9 @@ from mdtree.landscape import (
 )
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload, needs_two
 from mdtree.metrics.budgets import ConnectivityBudget, PaperConnectivity, StandardConnectivity
-from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
+from mdtree.metrics.curve_precision import ASKED_STEPS, AskedCurve, reach_of_curve
+from mdtree.metrics.precision import MembersSoFar, coarse, known, stopped_by
+from mdtree.rows import Detail, Measured, Missing, Running, Value, mean_over_members
 
 __all__ = [
     "CONNECTIVITY",
@@ -69,6 +73,13 @@ class _PairResult:
     line: Profile | None
     steps: int
     converged: bool
+    told: bool = False  # to stop before that
+
+    @property
+    def running(self) -> dict[str, Running]:
+        """Where the quantities of the curve may end, had it been trained to its end."""
+        reach = reach_of_curve(self.curve)
+        return reach if self.told else {name: known(each.value) for name, each in reach.items()}
 
 
 def compute(budget: ConnectivityBudget, metric_input: MetricInput) -> MetricResult:
@@ -85,7 +96,7 @@ def compute(budget: ConnectivityBudget, metric_input: MetricInput) -> MetricResu
         pair_results = list(_paper(budget.paper, metric_input))
     else:
         pair_results = list(_standard(budget.standard, metric_input))
-    values = {name: _combined(read, pair_results) for name, read in _READ.items()}
+    values = {name: _combined(name, read, pair_results) for name, read in _READ.items()}
     return MetricResult(values, details=_details(pair_results))
 
 
@@ -120,36 +131,59 @@ def _standard(budget: StandardConnectivity, metric_input: MetricInput) -> Iterat
     items, check = _chosen(budget, metric_input)
     sample = draw(runner, items, budget.items, generator(seed, "path sample"))
     statistics = draw(runner, sample, budget.statistics, generator(seed, "path statistics"))
+    so_far = MembersSoFar(enough=metric_input.enough)
     for place, ((a, start), (c, end)) in enumerate(pairwise(metric_input.members.items())):
         source = generator(seed, _STREAM, place)
-        how = CurveTraining(
-            steps=budget.steps,
-            batch_size=budget.batch_size,
-            learning_rate=budget.learning_rate,
-            rate=published_rate,
-            check=check,
+        along = partial(
+            profile,
+            runner,
+            items=sample,
+            statistics=statistics,
+            inner=_INNER,
+            refined=budget.refined,
         )
         with preserved_state(runner, derive_seed(seed, "path", place)):
             line = straight_line(layout, start, end)
-            trained = train_curve(runner, line, items, how, source)
-            along = partial(
-                profile,
-                runner,
-                items=sample,
-                statistics=statistics,
-                inner=_INNER,
-                refined=budget.refined,
-            )
-            curve = along(trained.path)
-            ends = curve.points[0], curve.points[-1]
-            result = _PairResult(
-                pair=f"{a} - {c}",
-                curve=curve,
-                line=along(line, known=ends),
-                steps=trained.steps,
-                converged=trained.converged,
-            )
+            asked = AskedCurve(so_far, along)
+            if asked.is_settled_by(line):
+                trained = TrainedCurve(path=line, steps=0, converged=False, told=True)
+            else:
+                how = CurveTraining(
+                    steps=budget.steps,
+                    batch_size=budget.batch_size,
+                    learning_rate=budget.learning_rate,
+                    rate=published_rate,
+                    check=check,
+                    asked_after=ASKED_STEPS if so_far.asks else (),
+                    enough=asked.is_enough,
+                )
+                trained = train_curve(runner, line, items, how, source)
+            result = _pair_result(f"{a} - {c}", line, trained, along, asked)
+        so_far.done.append(result.running)
         yield result
+
+
+def _pair_result(
+    pair: str,
+    line: BezierCurve,
+    trained: TrainedCurve,
+    along: Callable[..., Profile],
+    asked: AskedCurve,
+) -> _PairResult:
+    """Measure what is left of the paths of a pair."""
+    known_line, latest = asked.line, asked.latest
+    if trained.told and latest is not None:
+        curve = latest
+    else:
+        curve = along(trained.path, known=() if known_line is None else known_line.ends)
+    return _PairResult(
+        pair=pair,
+        curve=curve,
+        line=known_line or along(line, known=curve.ends),
+        steps=trained.steps,
+        converged=trained.converged,
+        told=trained.told,
+    )
 
 
 def _chosen(
@@ -223,7 +257,7 @@ _READ: dict[str, _Reading] = {
 }
 
 
-def _combined(reading: _Reading, pair_results: Sequence[_PairResult]) -> Value:
+def _combined(name: str, reading: _Reading, pair_results: Sequence[_PairResult]) -> Value:
     profiles = [result.line if reading.of_line else result.curve for result in pair_results]
     known = [profile for profile in profiles if profile is not None]
     if not known:
@@ -236,12 +270,14 @@ def _combined(reading: _Reading, pair_results: Sequence[_PairResult]) -> Value:
         return Missing(missing="the loss or the error is not finite on the path")
     if reading.of_line:
         return replace(mean, members=None)
-    return replace(
+    value = replace(
         mean,
         members=None,  # values are of pairs, and listed in the details
         iterations=sum(result.steps for result in pair_results),
         converged=all(result.converged for result in pair_results),
+        stopped=stopped_by((result.converged, result.told) for result in pair_results),
     )
+    return coarse(value, [result.running[name] for result in pair_results])
 
 
 def _details(pair_results: Sequence[_PairResult]) -> dict[str, Detail]:

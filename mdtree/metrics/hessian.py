@@ -2,7 +2,8 @@
 
 standard-1   one fixed sample of 1,024 training items for all members; Lanczos until the largest
              eigenvalue is known to 1 %; the trace inside the space of Lanczos plus random probes
-             outside of it, until its standard error is within 5 %.
+             outside of it, until its standard error is within 5 %.  Both stop before where whoever
+             measures says that it is enough: a verdict often needs no more than the magnitude.
 paper-1      PyHessian on one batch of 200 training items, another for each member; its power
              iteration and its probes, with its limits and tolerances.
 
@@ -40,8 +41,10 @@ from mdtree.landscape import (
 )
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.metrics.budgets import HessianBudget, PaperHessian, StandardHessian
+from mdtree.metrics.hessian_precision import Asked, reach_of_top, reach_of_trace
+from mdtree.metrics.precision import MembersSoFar, coarse, known, stopped_by
 from mdtree.models import Weights
-from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
+from mdtree.rows import Detail, Measured, Missing, Running, Value, mean_over_members
 
 __all__ = ["HESSIAN", "hessian_metric"]
 
@@ -61,6 +64,8 @@ class _Number:
     stderr: float | None
     iterations: int
     converged: bool
+    running: Running  # where the value may end
+    told: bool = False  # to stop, before the tolerance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +76,11 @@ class _Curvature:
     trace: _Number
     density: tuple[tuple[float, float], ...] = ()  # (eigenvalue, weight)
 
+    @property
+    def running(self) -> dict[str, Running]:
+        """Where both numbers may end."""
+        return {"hessian_top": self.top.running, "hessian_trace": self.trace.running}
+
 
 def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
     """Measure hessian_top and hessian_trace, and the spectral density for its plot."""
@@ -79,14 +89,16 @@ def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
     curvatures: dict[str, _Curvature] = {}
     notes: list[str] = []
+    so_far = MembersSoFar(enough=metric_input.enough)
     for place, (name, weights) in enumerate(metric_input.members.items()):
         try:
             derived: DoubleBackwardResult[_Curvature] = double_backward(
-                partial(_measured, budget, metric_input, weights, place)
+                partial(_measured, budget, metric_input, weights, place, so_far)
             )
         except (LossError, NoSecondDerivativeError) as error:
             return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=f"{name}: {error}")))
         curvatures[name] = derived.result
+        so_far.done.append(derived.result.running)
         notes += derived.notes
     return MetricResult(
         {
@@ -113,17 +125,25 @@ def cost(budget: HessianBudget, work: Workload) -> ComputeCost:
 
 
 def _measured(
-    budget: HessianBudget, metric_input: MetricInput, weights: Weights, place: int
+    budget: HessianBudget,
+    metric_input: MetricInput,
+    weights: Weights,
+    place: int,
+    so_far: MembersSoFar,
 ) -> _Curvature:
     """Measure one member; each attempt with other kernels starts with the same random numbers."""
     with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "hessian", place)):
         if metric_input.protocol == "paper-1":
             return _paper(budget.paper, metric_input, weights, place)
-        return _standard(budget.standard, metric_input, weights, place)
+        return _standard(budget.standard, metric_input, weights, place, so_far)
 
 
 def _standard(
-    budget: StandardHessian, metric_input: MetricInput, weights: Weights, place: int
+    budget: StandardHessian,
+    metric_input: MetricInput,
+    weights: Weights,
+    place: int,
+    so_far: MembersSoFar,
 ) -> _Curvature:
     """Measure a member on the same items as all others, so that only the weights differ."""
     runner = metric_input.runner
@@ -134,15 +154,22 @@ def _standard(
     def work(batch_size: int) -> _Curvature:
         hessian = Hessian(runner, weights, sample, batch_size)
         source = generator(metric_input.seed, "hessian probes", place)
-        return _explored(budget, hessian, source, alone=len(metric_input.members) == 1)
+        alone = len(metric_input.members) == 1
+        return _explored(budget, hessian, source, so_far, alone=alone)
 
     return within_memory(work, min(budget.batch_size, runner.batch_size, len(sample)))
 
 
 def _explored(
-    budget: StandardHessian, hessian: Hessian, source: torch.Generator, *, alone: bool
+    budget: StandardHessian,
+    hessian: Hessian,
+    source: torch.Generator,
+    so_far: MembersSoFar,
+    *,
+    alone: bool,
 ) -> _Curvature:
     """Run Lanczos and the trace; with a single member, add the standard error over items."""
+    asked = Asked(so_far)
     start = hessian.random(source)
     ritz = lanczos(
         hessian.product,
@@ -150,7 +177,9 @@ def _explored(
         steps=budget.steps,
         tolerance=budget.tolerance,
         least=budget.least_steps,
+        enough=asked.about_top,
     )
+    asked.top = reach_of_top(ritz)
     trace = estimate_trace(
         hessian.products,
         ritz.basis,
@@ -159,6 +188,7 @@ def _explored(
         tolerance=budget.stderr,
         least=budget.least_probes,
         budget=budget.probes,
+        enough=asked.about_trace,
     )
     return _Curvature(
         top=_Number(
@@ -166,12 +196,16 @@ def _explored(
             stderr=_spread(hessian, ritz.top_vector(), budget.part) if alone else None,
             iterations=len(ritz.values),
             converged=ritz.converged,
+            running=asked.top,
+            told="top" in asked.told,
         ),
         trace=_Number(
             value=trace.value,
             stderr=trace.stderr,
             iterations=trace.probes,
             converged=trace.converged,
+            running=reach_of_trace(trace),
+            told="trace" in asked.told,
         ),
         density=tuple(zip(ritz.values.tolist(), ritz.weights.tolist(), strict=True)),
     )
@@ -206,12 +240,14 @@ def _paper(
             stderr=None,
             iterations=result.top_iterations,
             converged=result.top_iterations < budget.iterations,
+            running=known(result.top),
         ),
         trace=_Number(
             value=result.trace,
             stderr=stderr,
             iterations=probes,
             converged=probes < budget.iterations,
+            running=known(result.trace),
         ),
     )
 
@@ -220,11 +256,13 @@ def _combined(members: Sequence[_Number]) -> Value:
     mean = mean_over_members([m.value for m in members], single_stderr=members[0].stderr)
     if not isinstance(mean, Measured):
         return mean
-    return replace(
+    value = replace(
         mean,
         iterations=sum(member.iterations for member in members),
         converged=all(member.converged for member in members),
+        stopped=stopped_by((member.converged, member.told) for member in members),
     )
+    return coarse(value, [member.running for member in members])
 
 
 def _density(curvatures: dict[str, _Curvature]) -> dict[str, Detail]:

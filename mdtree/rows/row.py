@@ -26,6 +26,7 @@ __all__ = [
     "Provenance",
     "Row",
     "RowKey",
+    "Stopped",
     "Value",
     "mean_over_members",
     "row_from_json",
@@ -54,6 +55,10 @@ def _writable(text: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_writable)]
 
 
+# the tolerance of the quantity, the most that may be spent, or a verdict that could not change
+Stopped = Literal["tolerance", "budget", "verdict"]
+
+
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Measured:
     """A number in the unit of its quantity.
@@ -67,6 +72,8 @@ class Measured:
     members: tuple[float, ...] | None = None  # one value per checkpoint, sorted by name
     iterations: int | None = None  # of an iterative method, summed over members
     converged: bool | None = None  # whether the method reached its tolerance for every member
+    stopped: Stopped | None = None  # by what an iterative method was stopped
+    reach: tuple[float, float] | None = None  # where a value that a verdict stopped may end: 99 %
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)

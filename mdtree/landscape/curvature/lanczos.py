@@ -63,7 +63,13 @@ class LanczosResult:
 
 
 def lanczos(
-    product: Product, start: Tensor, *, steps: int, tolerance: float, least: int = 1
+    product: Product,
+    start: Tensor,
+    *,
+    steps: int,
+    tolerance: float,
+    least: int = 1,
+    enough: Callable[[LanczosResult], bool] = lambda _: False,
 ) -> LanczosResult:
     """Run Lanczos until the largest eigenvalue is known within the tolerance.
 
@@ -75,6 +81,7 @@ def lanczos(
         steps: The maximal number of steps.
         tolerance: The largest error of the largest eigenvalue, relative to it.
         least: The minimal number of steps, unless the space is exhausted before.
+        enough: Asked after each step: whether less than the tolerance is enough.
 
     Returns:
         Ritz values and vectors; `converged` says whether the tolerance was reached.
@@ -100,7 +107,7 @@ def lanczos(
         within = ritz.error <= tolerance * abs(ritz.top)
         if exhausted or (within and done + 1 >= least):
             return replace(ritz, converged=True)
-        if done + 1 == steps:
+        if done + 1 == steps or enough(ritz):
             return ritz
         if done + 1 == len(basis):
             basis = torch.cat([basis, torch.empty_like(basis)])

@@ -46,6 +46,7 @@ def estimate_trace(
     least: int,
     budget: int,
     block: int = 4,
+    enough: Callable[[Trace], bool] = lambda _: False,
 ) -> Trace:
     """Draw probes until the standard error of the trace is within the tolerance.
 
@@ -58,6 +59,7 @@ def estimate_trace(
         least: The minimal number of probes, which a standard error needs.
         budget: The maximal number of probes.
         block: Probes that are drawn at a time; fewer where they would take more than 1 GiB.
+        enough: Asked after each block: whether less than the tolerance is enough.
     """
     forms: list[float] = []
     size = basis.shape[1]
@@ -72,8 +74,9 @@ def estimate_trace(
         value = inside + statistics.fmean(forms)
         stderr = statistics.stdev(forms) / math.sqrt(len(forms)) if len(forms) > 1 else math.inf
         converged = stderr <= tolerance * abs(value)
-        if (converged and len(forms) >= least) or len(forms) >= budget:
-            return Trace(value=value, stderr=stderr, probes=len(forms), converged=converged)
+        trace = Trace(value=value, stderr=stderr, probes=len(forms), converged=converged)
+        if (converged and len(forms) >= least) or len(forms) >= budget or enough(trace):
+            return trace
 
 
 def _signs(count: int, size: int, source: torch.Generator) -> Tensor:

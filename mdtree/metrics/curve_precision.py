@@ -1,0 +1,71 @@
+"""How good a curve may still become while its control point is trained.
+
+Training lowers the loss along the curve, and an error cannot fall below zero.  So with e the mean
+error of the ends, and E that of the worse one, every quantity lies between what it is now and
+
+    connectivity <= e        connectivity_peak <= 0        barrier >= -E        barrier_loss >= -L ,
+
+where L is the loss of the worse end.  What it is now is taken with one standard error to spare.
+The straight line is the curve before its training: where it settles the matter, nothing is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mdtree.landscape import BezierCurve, Profile, ProfileValue
+from mdtree.metrics.precision import MembersSoFar
+from mdtree.rows import Running
+
+__all__ = ["ASKED_STEPS", "AskedCurve", "reach_of_curve"]
+
+ASKED_STEPS = (75, 150, 300)  # of 600; a question costs as much as 30 of them
+
+
+class AskedCurve:
+    """Asks about the straight line, and about the curve after some of its steps.
+
+    Args:
+        so_far: The pairs before.
+        along: Measures the profile of a path, with the ends of another one in `known`.
+    """
+
+    def __init__(self, so_far: MembersSoFar, along: Callable[..., Profile]) -> None:
+        self._so_far, self._along = so_far, along
+        self.line: Profile | None = None  # once it is measured
+        self.latest: Profile | None = None  # of what was asked about last
+
+    def is_settled_by(self, line: BezierCurve) -> bool:
+        """Return whether no training is needed; the line is measured now, if anybody asks."""
+        if not self._so_far.asks:
+            return False
+        self.line = self.latest = self._along(line)
+        return self._so_far.may_stop(reach_of_curve(self.latest))
+
+    def is_enough(self, path: BezierCurve) -> bool:
+        """Return whether the curve need not be trained further."""
+        assert self.line is not None, "the line comes first"
+        self.latest = self._along(path, known=self.line.ends)
+        return self._so_far.may_stop(reach_of_curve(self.latest))
+
+
+def reach_of_curve(curve: Profile) -> dict[str, Running]:
+    """Return the quantities of a curve that is still trained, from now to the best."""
+    loss = max(point.loss for point in curve.ends)
+    found = {"barrier_loss": _until(curve.loss_barrier(), -loss)}
+    if not curve.has_errors:
+        return found
+    first, last = (point.error or 0.0 for point in curve.ends)
+    return {
+        "connectivity": _until(curve.connectivity(), (first + last) / 2),
+        "connectivity_peak": _until(curve.peak(), 0.0),
+        "barrier": _until(curve.barrier(), -max(first, last)),
+        **found,
+    }
+
+
+def _until(now: ProfileValue, best: float) -> Running:
+    """Return a quantity that moves towards its best value."""
+    spare = now.stderr or 0.0
+    worst = now.value - spare if best >= now.value else now.value + spare
+    return Running(value=now.value, reach=(worst, best))
