@@ -164,7 +164,7 @@ class SequentialDiagnosis:
             coarse = coarse_metrics(row) if row.failure is None else ()
             if not coarse:
                 continue
-            change = 1 - agreement(diagnoser, row, remaining(row.quantities))
+            change = 1 - agreement(diagnoser, row, remaining(row))
             if self.full_precision or change > 1 - SURE:
                 yield _Need(row.group, coarse[-1], round(change, 6), again=True)
 

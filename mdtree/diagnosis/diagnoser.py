@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from mdtree.version import __version__
 __all__ = ["Diagnoser", "with_facts"]
 
 _DECISIVE = 0.5  # above this probability that a missing metric changes the answer, it is `unsure`
+_TIE = 1e-9  # of a probability
 _OUTSIDE = 0.5  # share of the usual level that is enough to be among the answers
 
 
@@ -116,7 +118,7 @@ class Diagnoser:
         # what cannot be measured leaves no doubt: the regression has learnt to do without it
         open_questions = [each for each in missing if not _is_final(each, row)]
         doubts = self._doubts(likely, probability, open_questions, blind=blind)
-        undecided = blind or not probability >= self._confidence  # NaN is not
+        undecided = blind or not self._is_sure(probability)
         mode = UNSURE if doubts else likely
         remarks = remarks_on(
             self.saved,
@@ -171,11 +173,15 @@ class Diagnoser:
     def modes(self, matrix: Floats) -> list[str]:
         """Return the verdicts for many lines of class probabilities."""
         likely = [self.saved.classes[place] for place in np.atleast_1d(first_best(matrix))]
-        sure = matrix.max(axis=1) >= self._confidence  # NaN is not
+        sure = self._is_sure(matrix.max(axis=1))
         return [
             name if is_sure and name in FAILURE_MODES else UNSURE
             for name, is_sure in zip(likely, sure.tolist(), strict=True)
         ]
+
+    def _is_sure(self, probability: float | Floats) -> Any:
+        """Return whether a probability is enough for a verdict; its last bits decide nothing."""
+        return probability >= self._confidence - _TIE  # NaN is not
 
     def most_changes(self, shares: Floats) -> float:
         """Return the largest chance that what is measured next takes a verdict away."""
@@ -212,7 +218,7 @@ class Diagnoser:
         self, likely: str, probability: float, missing: Sequence[MissingMeasurement], *, blind: bool
     ) -> tuple[str, ...]:
         doubts = []
-        if not probability >= self._confidence:
+        if not self._is_sure(probability):
             doubts.append(
                 f"{likely} is the most probable answer ({100 * probability:.0f} %), but a verdict "
                 f"needs {100 * self._confidence:.0f} %"

@@ -19,7 +19,7 @@ import numpy as np
 from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
 from mdtree.diagnosis.resampling import POSITIVE
 from mdtree.diagnosis.target import target_of
-from mdtree.rows import QUANTITIES, Fact, Measured, Missing, Row, Running
+from mdtree.rows import QUANTITIES, Fact, Measured, Missing, Row, Running, Value
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
 from mdtree.trees.feature_matrix import computed, numbers_of
@@ -28,6 +28,7 @@ __all__ = ["SURE", "VerdictPrecision", "agreement"]
 
 SURE = 0.99  # share of the redraws
 _DRAWS = 200
+_OPEN = "it was stopped"
 _TOGETHER = ("connectivity",)  # metrics whose quantities move together
 
 
@@ -61,13 +62,9 @@ def agreement(diagnoser: Diagnoser, row: Row, running: Mapping[str, Running]) ->
     Numbers that are not finite agree with nothing.  If the ends already differ from the running
     values, the rest is not asked, and the share is that of the three.
     """
-    numbers = [number for each in running.values() for number in (each.value, *each.reach)]
-    if not all(map(math.isfinite, numbers)):
+    if not all(map(_is_finite, running.values())):
         return 0.0
-    now = replace(
-        row,
-        quantities={**row.quantities, **{n: Measured(value=r.value) for n, r in running.items()}},
-    )
+    now = replace(row, quantities={**row.quantities, **_values(running)})
     target = target_of(now)
     if target is not None and target.is_reached:
         return 1.0
@@ -75,6 +72,19 @@ def agreement(diagnoser: Diagnoser, row: Row, running: Mapping[str, Running]) ->
     ends = {name: np.array([0.0, 1.0]) for name in running}
     first = _agreement(diagnoser, now, running, ends)
     return first if first < 1 else _agreement(diagnoser, now, running, places)
+
+
+def _is_finite(running: Running) -> bool:
+    numbers = running.reach if running.value is None else (running.value, *running.reach)
+    return all(map(math.isfinite, numbers))
+
+
+def _values(running: Mapping[str, Running]) -> dict[str, Value]:
+    """Return what a row would hold, if all were stopped now."""
+    return {
+        name: Missing(missing=_OPEN) if each.value is None else Measured(value=each.value)
+        for name, each in running.items()
+    }
 
 
 def _places(running: Mapping[str, Running]) -> dict[str, Floats]:

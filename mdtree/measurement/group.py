@@ -6,8 +6,9 @@ import contextlib
 import platform
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from mdtree.metrics import METRICS, Metric, MetricInput, MetricResult
 from mdtree.models import Network
 from mdtree.recipes import bind
 from mdtree.rows import (
-    Detail,
+    QUANTITIES,
     Fact,
     GroupFailure,
     Missing,
@@ -30,7 +31,6 @@ from mdtree.rows import (
     Provenance,
     Row,
     Value,
-    remaining,
 )
 from mdtree.runtime.device import held_share
 from mdtree.version import __version__
@@ -41,8 +41,11 @@ __all__ = [
     "joined",
     "measure_or_fail",
     "quantities_of",
+    "reach_of",
     "versions",
 ]
+
+ValueT = TypeVar("ValueT")
 
 _LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
 
@@ -93,7 +96,12 @@ def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
     }
     failure = GroupFailure(kind=kind, reason=reason)
     if task.earlier is not None:
-        known = {**task.earlier.quantities, **quantities}
+        # what was measured before, if not as precisely, stays
+        metrics = task.earlier.provenance.metrics if task.earlier.provenance is not None else ()
+        known = {
+            **task.earlier.quantities,
+            **{n: value for n, value in quantities.items() if QUANTITIES[n].metric not in metrics},
+        }
         return replace(task.earlier, quantities=known, failure=failure)
     return Row(
         format=1,
@@ -126,14 +134,14 @@ def _measured(task: GroupTask, precision: Precision | None) -> Row:
         notes=ready.notes,
         enough=enough,
     )
-    quantities, details, remarks = quantities_of(task.metrics, metric_input)
-    notes = [*task.notes, *loaded.notes, *metric_input.notes, *remarks]
+    result = quantities_of(task.metrics, metric_input)
+    notes = [*task.notes, *loaded.notes, *metric_input.notes, *result.notes]
     row = Row(
         format=1,
         group=task.group,
         protocol=task.protocol,
         facts=facts,
-        quantities=quantities,
+        quantities=dict(result.values),
         provenance=Provenance(
             weights={member.name: member.sha256 for member in loaded.distinct},
             recipe=row_digest(task),
@@ -147,8 +155,10 @@ def _measured(task: GroupTask, precision: Precision | None) -> Row:
             notes=tuple(dict.fromkeys(notes)),
             stamps=None if task.stamps is None else dict(task.stamps),
             copies=loaded.copies or None,
+            stopped=dict(result.stopped) or None,
+            reach=reach_of(result),
         ),
-        details={**task.details, **details} or None,
+        details={**task.details, **result.details} or None,
     )
     return row if task.earlier is None else joined(task.earlier, row)
 
@@ -175,19 +185,16 @@ def versions() -> dict[str, str]:
     }
 
 
-def quantities_of(
-    metrics: Iterable[str], metric_input: MetricInput
-) -> tuple[dict[str, Value], dict[str, Detail], list[str]]:
-    """Compute metrics; return their quantities, their details, and notes."""
-    quantities: dict[str, Value] = {}
-    details: dict[str, Detail] = {}
-    notes: list[str] = []
-    for metric in metrics:
-        result = _precise(METRICS[metric], metric_input)
-        quantities |= result.values
-        details |= result.details
-        notes += result.notes
-    return quantities, details, notes
+def quantities_of(metrics: Iterable[str], metric_input: MetricInput) -> MetricResult:
+    """Compute metrics; return the results of all of them."""
+    results = [_precise(METRICS[metric], metric_input) for metric in metrics]
+    return MetricResult(
+        {name: value for result in results for name, value in result.values.items()},
+        details={name: detail for result in results for name, detail in result.details.items()},
+        notes=tuple(note for result in results for note in result.notes),
+        stopped={name: rule for result in results for name, rule in result.stopped.items()},
+        open={name: running for result in results for name, running in result.open.items()},
+    )
 
 
 def _precise(metric: Metric, metric_input: MetricInput) -> MetricResult:
@@ -197,10 +204,14 @@ def _precise(metric: Metric, metric_input: MetricInput) -> MetricResult:
     """
     result = metric.compute(metric_input)
     enough = metric_input.enough
-    open_values = remaining(result.values)
-    if enough is None or not open_values or enough(open_values):
+    if enough is None or not result.open or enough(result.open):
         return result
     return metric.compute(replace(metric_input, enough=None))
+
+
+def reach_of(result: MetricResult) -> dict[str, tuple[float, float]] | None:
+    """Return where the quantities may end that a verdict stopped; None if there are none."""
+    return {name: running.reach for name, running in result.open.items()} or None
 
 
 def _check_unchanged(task: GroupTask, loaded: Members) -> None:
@@ -247,5 +258,15 @@ def joined(earlier: Row, row: Row) -> Row:
             seconds=round(earlier.provenance.seconds + row.provenance.seconds, 3),
             passes=(earlier.provenance.passes or 0) + (row.provenance.passes or 0),
             notes=tuple(dict.fromkeys((*earlier.provenance.notes, *row.provenance.notes))),
+            stopped=_joined(earlier.provenance.stopped, row.provenance.stopped, row),
+            reach=_joined(earlier.provenance.reach, row.provenance.reach, row),
         ),
     )
+
+
+def _joined(
+    earlier: Mapping[str, ValueT] | None, now: Mapping[str, ValueT] | None, row: Row
+) -> dict[str, ValueT] | None:
+    """Add what is told of quantities now to what was told of those that were not measured again."""
+    kept = {name: each for name, each in (earlier or {}).items() if name not in row.quantities}
+    return {**kept, **(now or {})} or None

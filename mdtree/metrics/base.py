@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from mdtree.datasets import Data
 from mdtree.landscape import ComputeCost, ModelRunner
 from mdtree.models import Weights
-from mdtree.rows import Detail, Enough, Missing, Value
+from mdtree.rows import Detail, Enough, Missing, Running, Stopped, Value
 from mdtree.training.loop import Training
 
 __all__ = ["Metric", "MetricInput", "MetricResult", "Workload", "needs_two"]
@@ -55,6 +55,8 @@ class MetricResult:
     values: Mapping[str, Value]  # quantity -> value
     details: Mapping[str, Detail] = field(default_factory=dict)  # for plots
     notes: tuple[str, ...] = ()  # choices made while measuring
+    stopped: Mapping[str, Stopped] = field(default_factory=dict)  # of iterative methods
+    open: Mapping[str, Running] = field(default_factory=dict)  # stopped before their tolerance
 
 
 @dataclass(frozen=True, kw_only=True)

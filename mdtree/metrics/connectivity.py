@@ -43,7 +43,7 @@ from mdtree.landscape import (
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload, needs_two
 from mdtree.metrics.budgets import ConnectivityBudget, PaperConnectivity, StandardConnectivity
 from mdtree.metrics.curve_precision import ASKED_STEPS, AskedCurve, reach_of_curve
-from mdtree.metrics.precision import MembersSoFar, coarse, known, stopped_by
+from mdtree.metrics.precision import MembersSoFar, known, still_open, stopped_by
 from mdtree.rows import Detail, Measured, Missing, Running, Value, mean_over_members
 
 __all__ = [
@@ -61,6 +61,7 @@ _QUANTITIES = (
 )
 
 _STREAM = "curve"  # of random numbers: another word would change all numbers
+_UNTRAINED = "the curve was not trained to its end: the verdict does not depend on what it reaches"
 _INNER = (0.25, 0.5, 0.75)
 
 
@@ -79,7 +80,9 @@ class _PairResult:
     def running(self) -> dict[str, Running]:
         """Where the quantities of the curve may end, had it been trained to its end."""
         reach = reach_of_curve(self.curve)
-        return reach if self.told else {name: known(each.value) for name, each in reach.items()}
+        if self.told:
+            return reach
+        return {name: known(_READ[name].read(self.curve).value) for name in reach}
 
 
 def compute(budget: ConnectivityBudget, metric_input: MetricInput) -> MetricResult:
@@ -96,8 +99,21 @@ def compute(budget: ConnectivityBudget, metric_input: MetricInput) -> MetricResu
         pair_results = list(_paper(budget.paper, metric_input))
     else:
         pair_results = list(_standard(budget.standard, metric_input))
-    values = {name: _combined(name, read, pair_results) for name, read in _READ.items()}
-    return MetricResult(values, details=_details(pair_results))
+    stopped = stopped_by((result.converged, result.told) for result in pair_results)
+    of_curve = [name for name, reading in _READ.items() if not reading.of_line]
+    open_values = still_open(
+        dict.fromkeys(pair_results[0].running, stopped), [each.running for each in pair_results]
+    )
+    values = {
+        name: Missing(missing=_UNTRAINED) if name in open_values else _combined(read, pair_results)
+        for name, read in _READ.items()
+    }
+    return MetricResult(
+        values,
+        details=_details(pair_results),
+        stopped=dict.fromkeys(of_curve, stopped),
+        open=open_values,
+    )
 
 
 def cost(budget: ConnectivityBudget, work: Workload) -> ComputeCost:
@@ -257,7 +273,7 @@ _READ: dict[str, _Reading] = {
 }
 
 
-def _combined(name: str, reading: _Reading, pair_results: Sequence[_PairResult]) -> Value:
+def _combined(reading: _Reading, pair_results: Sequence[_PairResult]) -> Value:
     profiles = [result.line if reading.of_line else result.curve for result in pair_results]
     known = [profile for profile in profiles if profile is not None]
     if not known:
@@ -270,14 +286,12 @@ def _combined(name: str, reading: _Reading, pair_results: Sequence[_PairResult])
         return Missing(missing="the loss or the error is not finite on the path")
     if reading.of_line:
         return replace(mean, members=None)
-    value = replace(
+    return replace(
         mean,
         members=None,  # values are of pairs, and listed in the details
         iterations=sum(result.steps for result in pair_results),
         converged=all(result.converged for result in pair_results),
-        stopped=stopped_by((result.converged, result.told) for result in pair_results),
     )
-    return coarse(value, [result.running[name] for result in pair_results])
 
 
 def _details(pair_results: Sequence[_PairResult]) -> dict[str, Detail]:

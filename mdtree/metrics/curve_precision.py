@@ -68,4 +68,4 @@ def _until(now: ProfileValue, best: float) -> Running:
     """Return a quantity that moves towards its best value."""
     spare = now.stderr or 0.0
     worst = now.value - spare if best >= now.value else now.value + spare
-    return Running(value=now.value, reach=(worst, best))
+    return Running(value=None, reach=(worst, best))

@@ -42,7 +42,7 @@ from mdtree.landscape import (
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.metrics.budgets import HessianBudget, PaperHessian, StandardHessian
 from mdtree.metrics.hessian_precision import Asked, reach_of_top, reach_of_trace
-from mdtree.metrics.precision import MembersSoFar, coarse, known, stopped_by
+from mdtree.metrics.precision import MembersSoFar, known, still_open, stopped_by
 from mdtree.models import Weights
 from mdtree.rows import Detail, Measured, Missing, Running, Value, mean_over_members
 
@@ -100,13 +100,21 @@ def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
         curvatures[name] = derived.result
         so_far.done.append(derived.result.running)
         notes += derived.notes
+    members = list(curvatures.values())
+    numbers = {
+        "hessian_top": [member.top for member in members],
+        "hessian_trace": [member.trace for member in members],
+    }
+    stopped = {
+        name: stopped_by((number.converged, number.told) for number in of_members)
+        for name, of_members in numbers.items()
+    }
     return MetricResult(
-        {
-            "hessian_top": _combined([member.top for member in curvatures.values()]),
-            "hessian_trace": _combined([member.trace for member in curvatures.values()]),
-        },
+        {name: _combined(of_members) for name, of_members in numbers.items()},
         details=_density(curvatures),
         notes=tuple(dict.fromkeys(notes)),
+        stopped=stopped,
+        open=still_open(stopped, [member.running for member in members]),
     )
 
 
@@ -256,13 +264,11 @@ def _combined(members: Sequence[_Number]) -> Value:
     mean = mean_over_members([m.value for m in members], single_stderr=members[0].stderr)
     if not isinstance(mean, Measured):
         return mean
-    value = replace(
+    return replace(
         mean,
         iterations=sum(member.iterations for member in members),
         converged=all(member.converged for member in members),
-        stopped=stopped_by((member.converged, member.told) for member in members),
     )
-    return coarse(value, [member.running for member in members])
 
 
 def _density(curvatures: dict[str, _Curvature]) -> dict[str, Detail]:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import scipy.special
 
-from mdtree.rows import Enough, Measured, Running, Stopped, Value
+from mdtree.rows import Enough, Running, Stopped
 
-__all__ = ["MembersSoFar", "coarse", "known", "mean_of", "of_probes", "stopped_by"]
+__all__ = ["MembersSoFar", "known", "mean_of", "of_probes", "still_open", "stopped_by"]
 
 _QUANTILE = 0.995  # of both ends together: 99 %
 
@@ -43,7 +43,9 @@ def mean_of(members: Sequence[Running]) -> Running:
     """
     count = len(members)
     first, second = (sum(member.reach[end] for member in members) / count for end in (0, 1))
-    return Running(value=sum(member.value for member in members) / count, reach=(first, second))
+    values = [member.value for member in members if member.value is not None]
+    mean = sum(values) / count if len(values) == count else None
+    return Running(value=mean, reach=(first, second))
 
 
 @dataclass(kw_only=True)
@@ -80,11 +82,12 @@ def stopped_by(members: Iterable[tuple[bool, bool]]) -> Stopped:
     return "tolerance" if all(converged for converged, _ in outcomes) else "budget"
 
 
-def coarse(value: Value, members: Sequence[Running]) -> Value:
-    """Add to a value that a verdict stopped where it may end."""
-    if not isinstance(value, Measured) or value.stopped != "verdict":
-        return value
-    reach = mean_of(members).reach
-    if not all(math.isfinite(end) for end in reach):
-        return value
-    return replace(value, reach=reach)
+def still_open(
+    stopped: Mapping[str, Stopped], members: Sequence[Mapping[str, Running]]
+) -> dict[str, Running]:
+    """Return where the means of quantities may end that a verdict stopped for some member."""
+    return {
+        name: mean_of([member[name] for member in members])
+        for name, rule in stopped.items()
+        if rule == "verdict"
+    }

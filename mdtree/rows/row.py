@@ -55,10 +55,6 @@ def _writable(text: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_writable)]
 
 
-# the tolerance of the quantity, the most that may be spent, or a verdict that could not change
-Stopped = Literal["tolerance", "budget", "verdict"]
-
-
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Measured:
     """A number in the unit of its quantity.
@@ -72,8 +68,6 @@ class Measured:
     members: tuple[float, ...] | None = None  # one value per checkpoint, sorted by name
     iterations: int | None = None  # of an iterative method, summed over members
     converged: bool | None = None  # whether the method reached its tolerance for every member
-    stopped: Stopped | None = None  # by what an iterative method was stopped
-    reach: tuple[float, float] | None = None  # where a value that a verdict stopped may end: 99 %
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -84,6 +78,9 @@ class Missing:
 
 
 Value = Measured | Missing
+
+# the tolerance of the quantity, the most that may be spent, or a verdict that could not change
+Stopped = Literal["tolerance", "budget", "verdict"]
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
@@ -123,6 +120,9 @@ class Provenance:
     notes: tuple[Text, ...] = ()  # choices made while reading the weights
     stamps: dict[Text, str] | None = None  # in a storage: file -> stamp of its version
     copies: dict[Text, Copy] | None = None  # files that only repeat a member
+    stopped: dict[str, Stopped] | None = None  # quantity -> what ended its iterative method
+    # of those that a verdict stopped: the ends between which the tolerance would find it, in 99 %
+    reach: dict[str, tuple[float, float]] | None = None
 
     @property
     def files(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mdtree.rows.quantities import QUANTITIES
-from mdtree.rows.row import Measured, Row, Value
+from mdtree.rows.row import Measured, Row
 
 __all__ = ["Enough", "Precision", "Running", "coarse_metrics", "remaining"]
 
@@ -20,10 +20,10 @@ class Running:
 
     The final value is the one that the full tolerance would give.  It lies between the two ends of
     `reach` in 99 of 100 cases.  A curve gets better step by step: all of its quantities move
-    together from their first end to their second.
+    together from their first end to their second, and what they are before that is no estimate.
     """
 
-    value: float
+    value: float | None  # None: it stays missing if it is stopped now
     reach: tuple[float, float]
 
 
@@ -34,16 +34,17 @@ Enough = Callable[[Mapping[str, Running]], bool]
 Precision = Callable[[Row], Enough]
 
 
-def remaining(quantities: Mapping[str, Value]) -> dict[str, Running]:
-    """Return the quantities that are only as precise as a verdict needed."""
+def remaining(row: Row) -> dict[str, Running]:
+    """Return the quantities of a row that are only as precise as a verdict needed."""
+    reach = (row.provenance.reach if row.provenance is not None else None) or {}
+    values = {name: row.quantities.get(name) for name in reach}
     return {
-        name: Running(value=value.value, reach=value.reach)
-        for name, value in quantities.items()
-        if isinstance(value, Measured) and value.reach is not None
+        name: Running(value=value.value if isinstance(value, Measured) else None, reach=reach[name])
+        for name, value in values.items()
+        if name in QUANTITIES
     }
 
 
 def coarse_metrics(row: Row) -> tuple[str, ...]:
     """Return the metrics of a row that were stopped before their tolerance, each once."""
-    metrics = (QUANTITIES[name].metric for name in remaining(row.quantities) if name in QUANTITIES)
-    return tuple(dict.fromkeys(metrics))
+    return tuple(dict.fromkeys(QUANTITIES[name].metric for name in remaining(row)))
