@@ -13,11 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from mdtree.diagnosis import (
-    SURE,
     Diagnoser,
     VerdictPrecision,
-    agreement,
     next_metric,
+    open_metric,
     prospects,
     with_facts,
 )
@@ -25,7 +24,6 @@ from mdtree.executors import HERE, ExecutorConfig
 from mdtree.measurement import (
     AccuracyCheck,
     GroupTask,
-    ModelsInMemory,
     Planned,
     Request,
     check_accuracy,
@@ -35,9 +33,16 @@ from mdtree.measurement import (
     known_classes,
 )
 from mdtree.progress import Progress, Silent
-from mdtree.rows import Fact, Precision, Row, coarse_metrics, open_rows, remaining
+from mdtree.rows import Fact, Precision, Row, open_rows
 
-__all__ = ["METRICS_BY_COST", "Diagnosed", "SequentialDiagnosis", "Stage", "diagnose_in_memory"]
+__all__ = [
+    "BY_BLOCKS",
+    "METRICS_BY_COST",
+    "WORTH",
+    "Diagnosed",
+    "SequentialDiagnosis",
+    "Stage",
+]
 
 # all that need not be asked for; the first is by far the cheapest, and every tree asks for it
 METRICS_BY_COST = (
@@ -50,10 +55,10 @@ METRICS_BY_COST = (
 )
 _FIRST, *_LATER = METRICS_BY_COST
 _OF_PAIRS = ("similarity", "connectivity")
-_BY_BLOCKS = ("hessian", "connectivity")  # between whose blocks the verdict is asked
+BY_BLOCKS = ("hessian", "connectivity")  # between whose blocks the verdict is asked
 # Seconds for a group: below them, asking costs more than it saves.  As a decision by the clock it
 # is made once for all groups of a stage, and far from where time matters.
-_WORTH = 0.5
+WORTH = 0.5
 
 _Seconds = Mapping[str, Mapping[str, float]]  # group -> metric -> seconds
 
@@ -98,7 +103,7 @@ class SequentialDiagnosis:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     full: bool = False
     full_precision: bool = False  # to the tolerance, whatever the verdict needs
-    worth: float = _WORTH  # seconds for a group, from which the verdict is asked between blocks
+    worth: float = WORTH  # seconds for a group, from which the verdict is asked between blocks
     executor: ExecutorConfig = HERE
     announce: Callable[[Stage], None] = _announce_nothing  # before each stage
     found: Callable[[GroupTask], None] | None = None  # told of each group, before all stages
@@ -149,7 +154,7 @@ class SequentialDiagnosis:
         groups = [need.group for need in needs]
         again = any(need.again for need in needs)
         known = sum(seconds.get(group, {}).get(metric, 0.0) for group in groups)
-        asks = metric in _BY_BLOCKS and not (self.full_precision or again)
+        asks = metric in BY_BLOCKS and not (self.full_precision or again)
         is_worth = known >= self.worth * len(groups)
         precision = VerdictPrecision(diagnoser=diagnoser, facts=self.facts)
         change = max(need.change for need in needs)
@@ -161,12 +166,9 @@ class SequentialDiagnosis:
     def _too_coarse(self, diagnoser: Diagnoser, rows: Sequence[Row]) -> Iterator[_Need]:
         """Yield what is less precise than its tolerance, and than the verdict needs it."""
         for row in rows:
-            coarse = coarse_metrics(row) if row.failure is None else ()
-            if not coarse:
-                continue
-            change = 1 - agreement(diagnoser, row, remaining(row))
-            if self.full_precision or change > 1 - SURE:
-                yield _Need(row.group, coarse[-1], round(change, 6), again=True)
+            coarse = open_metric(diagnoser, row, all_of_them=self.full_precision)
+            if coarse is not None:
+                yield _Need(row.group, coarse.metric, coarse.change, again=True)
 
     def _compare(
         self, plan: Mapping[str, Planned], failed: Collection[str], *, measured: Collection[str]
@@ -261,46 +263,6 @@ class SequentialDiagnosis:
             if row.measured and group not in failed:
                 by_group[group] = replace(row, failure=None)
         return [with_facts(by_group[group], self.facts) for group in groups if group in by_group]
-
-
-def diagnose_in_memory(
-    models: ModelsInMemory,
-    choose_diagnoser: Callable[[Sequence[Row]], Diagnoser],
-    *,
-    expected: float | None = None,
-    full: bool = False,
-) -> Diagnosed:
-    """Measure networks in memory as far as their verdict needs it.
-
-    Args:
-        models: The networks and their data.
-        choose_diagnoser: Chooses the tree by what is known.
-        expected: The test accuracy in percent, if it is known.
-        full: Measure everything that the tree asks for.
-
-    Raises:
-        AccuracyError: The measured accuracy is not the expected one.
-
-    """
-    row = models.row((_FIRST,))
-    if row.failure is not None:
-        return Diagnosed(diagnoser=choose_diagnoser([row]), rows=[row])
-    check = check_accuracy(row, None, expected)
-    if check is not None:
-        check.raise_if_different()
-    left = [name for name in METRICS_BY_COST if name != _FIRST]
-    while True:
-        diagnoser = choose_diagnoser([row])
-        costs = dict.fromkeys(left, 0.0)
-        if full:
-            chosen = next(iter(prospects(diagnoser, row, costs)), None)
-        else:
-            chosen = next_metric(diagnoser, row, costs)
-        if chosen is None:
-            return Diagnosed(diagnoser=diagnoser, rows=[row])
-        metric = chosen.metrics[0]
-        left.remove(metric)
-        row = models.extended(row, (metric,))
 
 
 def _unmeasured(row: Row, seconds: _Seconds) -> dict[str, float]:

@@ -69,6 +69,12 @@ def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> f
     help="Measure only what the verdict needs, or everything that the tree asks for.",
 )
 @click.option(
+    "--full-precision",
+    is_flag=True,
+    help="Measure every quantity to its tolerance; without it, the Hessian and the curve only "
+    "until the verdict can no longer change.",
+)
+@click.option(
     "--rows",
     "rows_path",
     type=click.Path(path_type=Path),

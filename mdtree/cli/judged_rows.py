@@ -121,7 +121,8 @@ def _measured(
         change = ""
         if stage.change is not None:
             change = f", {100 * stage.change:.0f} % chance of changing a verdict"
-        click.echo(f"measuring {work(stage)}{change}", err=True)
+        again = ", again to its tolerance" if stage.again else ""
+        click.echo(f"measuring {work(stage)}{again}{change}", err=True)
 
     def compared(check: AccuracyCheck) -> None:
         train = "" if check.train is None else f", training accuracy {check.train:.1f} %"
@@ -149,6 +150,7 @@ def _measured(
             choose_diagnoser=lambda rows: _diagnoser(rows, name, options),
             facts=facts,
             full=options["stage"] == "full",
+            full_precision=options["full_precision"],
             executor=make_executor_config(options, request.device, shared=request.storage is None),
             announce=announce,
             found=FoundPrinter(),

@@ -10,7 +10,7 @@ from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.fact_changes import FactChange
 from mdtree.diagnosis.pairing import pairs_of
-from mdtree.diagnosis.precision import SURE, VerdictPrecision, agreement
+from mdtree.diagnosis.precision import VerdictPrecision, agreement, open_metric
 from mdtree.diagnosis.promise import Promise, RealGain
 from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
 from mdtree.diagnosis.serialization import (
@@ -37,7 +37,6 @@ __all__ = [
     "CHECKS",
     "LEVEL",
     "MODE_CODES",
-    "SURE",
     "UNSURE",
     "Basis",
     "Check",
@@ -72,6 +71,7 @@ __all__ = [
     "diagnoser_for",
     "is_diverged",
     "next_metric",
+    "open_metric",
     "pairs_of",
     "prospects",
     "schema",

@@ -26,7 +26,7 @@ from mdtree.diagnosis.verdict_record import (
 )
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
-from mdtree.rows import Fact, Missing, Row
+from mdtree.rows import Fact, Missing, Row, remaining
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import answer_set
@@ -146,6 +146,7 @@ class Diagnoser:
             basis=self._basis(row, remarks),
             answers=self._answers(probabilities, outlier),
             resources=None if model is None else resources(whole_gains),
+            coarse=tuple(n for n, left in remaining(row).items() if left.value is not None),
             target=target,
         )
         return verdict, remarks

@@ -9,7 +9,7 @@ import numpy as np
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.verdict_record import MissingMeasurement
 from mdtree.rows import FACTS as AMOUNTS
-from mdtree.rows import QUANTITIES, Measured, Missing, Row
+from mdtree.rows import QUANTITIES, Measured, Missing, Row, remaining
 from mdtree.rows.training_words import TRAINING_WORDS
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
@@ -44,7 +44,7 @@ def missing_measurements(
             metric=metric,
             features=tuple(features),
             reason=_reason(features[0], row),
-            flips=_flips(ensemble, line, features),
+            flips=0.0 if _is_settled(features, row) else _flips(ensemble, line, features),
         )
         for metric, features in missing_by_metric(ensemble, row, line).items()
     ]
@@ -105,6 +105,14 @@ def _reason(feature: str, row: Row) -> str:
         if name in TRAINING_WORDS:  # it is told, but not understood
             return f"the {name} {row.facts[name]!r:.50} is not one that mdtree knows"
     return f"{feature} {NOT_POSITIVE}"
+
+
+def _is_settled(features: Sequence[str], row: Row) -> bool:
+    """Return whether measuring was stopped because no value would change the verdict."""
+    stopped = remaining(row)
+    needs = {need for name in features for need in FEATURES[name].needs}
+    unknown = {need for need in needs if isinstance(row.quantities.get(need), Missing)}
+    return bool(unknown) and unknown <= stopped.keys()
 
 
 def _flips(ensemble: TreeEnsemble, line: Floats, features: Sequence[str]) -> float:

@@ -19,12 +19,22 @@ import numpy as np
 from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
 from mdtree.diagnosis.resampling import POSITIVE
 from mdtree.diagnosis.target import target_of
-from mdtree.rows import QUANTITIES, Fact, Measured, Missing, Row, Running, Value
+from mdtree.rows import (
+    QUANTITIES,
+    Fact,
+    Measured,
+    Missing,
+    Row,
+    Running,
+    Value,
+    coarse_metrics,
+    remaining,
+)
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
 from mdtree.trees.feature_matrix import computed, numbers_of
 
-__all__ = ["SURE", "VerdictPrecision", "agreement"]
+__all__ = ["SURE", "OpenMetric", "VerdictPrecision", "agreement", "open_metric"]
 
 SURE = 0.99  # share of the redraws
 _DRAWS = 200
@@ -72,6 +82,27 @@ def agreement(diagnoser: Diagnoser, row: Row, running: Mapping[str, Running]) ->
     ends = {name: np.array([0.0, 1.0]) for name in running}
     first = _agreement(diagnoser, now, running, ends)
     return first if first < 1 else _agreement(diagnoser, now, running, places)
+
+
+@dataclass(frozen=True)
+class OpenMetric:
+    """A metric that was stopped too early for the verdict."""
+
+    metric: str
+    change: float  # share of redraws with another verdict
+
+
+def open_metric(diagnoser: Diagnoser, row: Row, *, all_of_them: bool = False) -> OpenMetric | None:
+    """Return the metric to measure again, to its tolerance; None where all are precise enough.
+
+    With `all_of_them`, also one that the verdict does not need.
+    """
+    coarse = coarse_metrics(row) if row.failure is None else ()
+    if not coarse:
+        return None
+    change = round(1 - agreement(diagnoser, row, remaining(row)), 6)
+    is_needed = all_of_them or change > 1 - SURE
+    return OpenMetric(coarse[-1], change) if is_needed else None
 
 
 def _is_finite(running: Running) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from mdtree.rows import QUANTITIES, Measured, Row
+from mdtree.rows import QUANTITIES, Measured, Row, remaining
 from mdtree.trees import FEATURES, Leaf, SavedTree
 
 __all__ = ["STABLE", "Remark", "disagreement", "remarks_on", "roughness"]
@@ -64,6 +64,7 @@ def roughness(features: Collection[str], row: Row, stability: float | None) -> R
     if stability is None or stability >= STABLE:
         return None
     needs = {need for name in features for need in FEATURES[name].needs}
+    stopped = remaining(row)  # on purpose: the verdict needs no more
     rough = [
         name
         for name, value in row.quantities.items()
@@ -71,6 +72,7 @@ def roughness(features: Collection[str], row: Row, stability: float | None) -> R
         and QUANTITIES[name].metric == "hessian"  # a curve has as many steps as it may take
         and isinstance(value, Measured)
         and value.converged is False
+        and name not in stopped
     ]
     if not rough:
         return None

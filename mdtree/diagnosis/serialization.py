@@ -52,6 +52,8 @@ def to_plain_data(verdict: Verdict) -> dict[str, Any]:
     content: dict[str, Any] = _VERDICT.dump_python(verdict, mode="json")
     if verdict.target is None:
         del content["target"]  # as in earlier versions
+    if not verdict.coarse:
+        del content["coarse"]
     return content
 
 

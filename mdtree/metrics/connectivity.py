@@ -23,7 +23,6 @@ import torch
 
 from mdtree.datasets import Items
 from mdtree.landscape import (
-    BezierCurve,
     ComputeCost,
     ConvergenceCheck,
     CurveTraining,
@@ -42,9 +41,9 @@ from mdtree.landscape import (
 )
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload, needs_two
 from mdtree.metrics.budgets import ConnectivityBudget, PaperConnectivity, StandardConnectivity
-from mdtree.metrics.curve_precision import ASKED_STEPS, AskedCurve, reach_of_curve
-from mdtree.metrics.precision import MembersSoFar, known, still_open, stopped_by
-from mdtree.rows import Detail, Measured, Missing, Running, Value, mean_over_members
+from mdtree.metrics.curve_precision import ASKED_STEPS, AskedCurve, PairResult
+from mdtree.metrics.precision import MembersSoFar, still_open, stopped_by
+from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
 __all__ = [
     "CONNECTIVITY",
@@ -63,26 +62,6 @@ _QUANTITIES = (
 _STREAM = "curve"  # of random numbers: another word would change all numbers
 _UNTRAINED = "the curve was not trained to its end: the verdict does not depend on what it reaches"
 _INNER = (0.25, 0.5, 0.75)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _PairResult:
-    """The paths between two members."""
-
-    pair: str
-    curve: Profile
-    line: Profile | None
-    steps: int
-    converged: bool
-    told: bool = False  # to stop before that
-
-    @property
-    def running(self) -> dict[str, Running]:
-        """Where the quantities of the curve may end, had it been trained to its end."""
-        reach = reach_of_curve(self.curve)
-        if self.told:
-            return reach
-        return {name: known(_READ[name].read(self.curve).value) for name in reach}
 
 
 def compute(budget: ConnectivityBudget, metric_input: MetricInput) -> MetricResult:
@@ -138,7 +117,7 @@ def cost(budget: ConnectivityBudget, work: Workload) -> ComputeCost:
     return per_pair * work.pairs
 
 
-def _standard(budget: StandardConnectivity, metric_input: MetricInput) -> Iterator[_PairResult]:
+def _standard(budget: StandardConnectivity, metric_input: MetricInput) -> Iterator[PairResult]:
     runner, seed = metric_input.runner, metric_input.seed
     layout = trainable_parameters(runner.network)
     # The quantities are training errors along the path.  Items that the control point was not
@@ -174,32 +153,9 @@ def _standard(budget: StandardConnectivity, metric_input: MetricInput) -> Iterat
                     enough=asked.is_enough,
                 )
                 trained = train_curve(runner, line, items, how, source)
-            result = _pair_result(f"{a} - {c}", line, trained, along, asked)
+            result = asked.result(f"{a} - {c}", line, trained)
         so_far.done.append(result.running)
         yield result
-
-
-def _pair_result(
-    pair: str,
-    line: BezierCurve,
-    trained: TrainedCurve,
-    along: Callable[..., Profile],
-    asked: AskedCurve,
-) -> _PairResult:
-    """Measure what is left of the paths of a pair."""
-    known_line, latest = asked.line, asked.latest
-    if trained.told and latest is not None:
-        curve = latest
-    else:
-        curve = along(trained.path, known=() if known_line is None else known_line.ends)
-    return _PairResult(
-        pair=pair,
-        curve=curve,
-        line=known_line or along(line, known=curve.ends),
-        steps=trained.steps,
-        converged=trained.converged,
-        told=trained.told,
-    )
 
 
 def _chosen(
@@ -225,7 +181,7 @@ def _check_items(budget: StandardConnectivity, train_items: int) -> int:
     )  # BatchNorm needs a variance
 
 
-def _paper(budget: PaperConnectivity, metric_input: MetricInput) -> Iterator[_PairResult]:
+def _paper(budget: PaperConnectivity, metric_input: MetricInput) -> Iterator[PairResult]:
     runner, train = metric_input.runner, metric_input.data.train
     (a, start), (c, end) = list(metric_input.members.items())[:2]
     source = generator(metric_input.seed, _STREAM, 0)
@@ -242,7 +198,7 @@ def _paper(budget: PaperConnectivity, metric_input: MetricInput) -> Iterator[_Pa
             runner, replace(line, control_point=control_point), train, how, source
         )
         curve = profile(runner, trained.path, train, train, inner=_INNER)
-    yield _PairResult(
+    yield PairResult(
         pair=f"{a} - {c}", curve=curve, line=None, steps=trained.steps, converged=trained.converged
     )
 
@@ -273,7 +229,7 @@ _READ: dict[str, _Reading] = {
 }
 
 
-def _combined(reading: _Reading, pair_results: Sequence[_PairResult]) -> Value:
+def _combined(reading: _Reading, pair_results: Sequence[PairResult]) -> Value:
     profiles = [result.line if reading.of_line else result.curve for result in pair_results]
     known = [profile for profile in profiles if profile is not None]
     if not known:
@@ -294,7 +250,7 @@ def _combined(reading: _Reading, pair_results: Sequence[_PairResult]) -> Value:
     )
 
 
-def _details(pair_results: Sequence[_PairResult]) -> dict[str, Detail]:
+def _details(pair_results: Sequence[PairResult]) -> dict[str, Detail]:
     details = {"curve": _detail([(result.pair, result.curve) for result in pair_results])}
     lines = [(result.pair, result.line) for result in pair_results if result.line is not None]
     if lines:

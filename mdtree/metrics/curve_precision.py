@@ -12,14 +12,34 @@ The straight line is the curve before its training: where it settles the matter,
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from mdtree.landscape import BezierCurve, Profile, ProfileValue
-from mdtree.metrics.precision import MembersSoFar
+from mdtree.landscape import BezierCurve, Profile, ProfileValue, TrainedCurve
+from mdtree.metrics.precision import MembersSoFar, known
 from mdtree.rows import Running
 
-__all__ = ["ASKED_STEPS", "AskedCurve", "reach_of_curve"]
+__all__ = ["ASKED_STEPS", "AskedCurve", "PairResult", "reach_of_curve"]
 
 ASKED_STEPS = (75, 150, 300)  # of 600; a question costs as much as 30 of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairResult:
+    """The paths between two members."""
+
+    pair: str
+    curve: Profile
+    line: Profile | None
+    steps: int
+    converged: bool
+    told: bool = False  # to stop before the end
+
+    @property
+    def running(self) -> dict[str, Running]:
+        """Where the quantities of the curve may end, had it been trained to its end."""
+        if self.told:
+            return reach_of_curve(self.curve)
+        return {name: known(each.value) for name, each in _values(self.curve).items()}
 
 
 class AskedCurve:
@@ -48,19 +68,44 @@ class AskedCurve:
         self.latest = self._along(path, known=self.line.ends)
         return self._so_far.may_stop(reach_of_curve(self.latest))
 
+    def result(self, pair: str, line: BezierCurve, trained: TrainedCurve) -> PairResult:
+        """Measure what is left of the paths of a pair."""
+        if trained.told and self.latest is not None:
+            curve = self.latest
+        else:
+            curve = self._along(trained.path, known=() if self.line is None else self.line.ends)
+        return PairResult(
+            pair=pair,
+            curve=curve,
+            line=self.line or self._along(line, known=curve.ends),
+            steps=trained.steps,
+            converged=trained.converged,
+            told=trained.told,
+        )
+
 
 def reach_of_curve(curve: Profile) -> dict[str, Running]:
     """Return the quantities of a curve that is still trained, from now to the best."""
-    loss = max(point.loss for point in curve.ends)
-    found = {"barrier_loss": _until(curve.loss_barrier(), -loss)}
+    best = {"barrier_loss": -max(point.loss for point in curve.ends)}
+    if curve.has_errors:
+        first, last = (point.error or 0.0 for point in curve.ends)
+        best |= {
+            "connectivity": (first + last) / 2,
+            "connectivity_peak": 0.0,
+            "barrier": -max(first, last),
+        }
+    return {name: _until(now, best[name]) for name, now in _values(curve).items()}
+
+
+def _values(curve: Profile) -> dict[str, ProfileValue]:
+    values = {"barrier_loss": curve.loss_barrier()}
     if not curve.has_errors:
-        return found
-    first, last = (point.error or 0.0 for point in curve.ends)
+        return values
     return {
-        "connectivity": _until(curve.connectivity(), (first + last) / 2),
-        "connectivity_peak": _until(curve.peak(), 0.0),
-        "barrier": _until(curve.barrier(), -max(first, last)),
-        **found,
+        "connectivity": curve.connectivity(),
+        "connectivity_peak": curve.peak(),
+        "barrier": curve.barrier(),
+        **values,
     }
 
 

@@ -2,8 +2,7 @@
 
 standard-1   one fixed sample of 1,024 training items for all members; Lanczos until the largest
              eigenvalue is known to 1 %; the trace inside the space of Lanczos plus random probes
-             outside of it, until its standard error is within 5 %.  Both stop before where whoever
-             measures says that it is enough: a verdict often needs no more than the magnitude.
+             outside of it, until its standard error is within 5 %; both less precise on demand.
 paper-1      PyHessian on one batch of 200 training items, another for each member; its power
              iteration and its probes, with its limits and tolerances.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mdtree.trees import Node
 
 __all__ = [
+    "COARSE",
     "change",
     "feature_name",
     "feature_number",
@@ -36,6 +37,8 @@ __all__ = [
     "with_error",
     "with_unit",
 ]
+
+COARSE = "as precise as the verdict needs"  # why a quantity is less precise than usual
 
 _ROUNDING = 1e-9  # a smaller relative error comes from arithmetic
 _SPELT = {"cka": "CKA", "hessian": "Hessian"}
@@ -222,11 +225,17 @@ def change(gain: Gain, *, commas: bool = False) -> str:
 
 
 def support(verdict: Verdict, write: Callable[[float], str] = percent) -> Iterator[str]:
-    """Yield the share of plausible trees and of resamples that give the answer, as far as known."""
+    """Yield the share of plausible trees and of resamples that give the answer, as far as known.
+
+    Then what was measured less precisely than usual.
+    """
     if verdict.agreement is not None:
         yield f"{write(verdict.agreement)} of the plausible trees give this answer"
     if verdict.stability is not None:
         yield f"stable in {write(verdict.stability)} of resamples within measurement error"
+    if verdict.coarse:
+        names = ", ".join(name.replace("_", " ") for name in verdict.coarse)
+        yield f"{COARSE}: {names} (--full-precision goes on to the tolerance)"
 
 
 def question(node: Node) -> str:
