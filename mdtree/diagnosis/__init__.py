@@ -10,7 +10,7 @@ from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.fact_changes import FactChange
 from mdtree.diagnosis.pairing import pairs_of
-from mdtree.diagnosis.precision import VerdictPrecision, agreement, open_metric
+from mdtree.diagnosis.precision import RowPrecision, VerdictPrecision, agreement, open_metric
 from mdtree.diagnosis.promise import Promise, RealGain
 from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
 from mdtree.diagnosis.serialization import (
@@ -56,6 +56,7 @@ __all__ = [
     "Promise",
     "Prospect",
     "RealGain",
+    "RowPrecision",
     "Target",
     "Trajectory",
     "TreeEnsemble",

@@ -34,7 +34,7 @@ from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
 from mdtree.trees.feature_matrix import computed, numbers_of
 
-__all__ = ["SURE", "OpenMetric", "VerdictPrecision", "agreement", "open_metric"]
+__all__ = ["SURE", "OpenMetric", "RowPrecision", "VerdictPrecision", "agreement", "open_metric"]
 
 SURE = 0.99  # share of the redraws
 _DRAWS = 200
