@@ -2,14 +2,14 @@
 
     python scripts/study_precision.py [--every 10] [--demos FOLDER]
 
-replay   Rows of the reference collection hold what the full tolerances gave.  Every member's Hessian
-         is measured again in thought: its first steps of Lanczos fall short of the eigenvalue by up
-         to 8 %, its probes scatter as much as their number says, and the judge is asked after them
-         as in a real run.  Then the curve: the straight line is known, and the judge is asked
-         whether the curve can still matter.  Groups are judged by the default tree.
-         Zoos that were held out were never seen by it; of the others it has learnt.
-demos    Networks of `mdtree demo` in FOLDER, really measured, with every metric that the tree asks
-         for: to the tolerances, and only as precisely as the verdict needs.
+replay   Rows of the reference collection hold what the full tolerances gave.  Every member's
+         Hessian is measured again in thought: its first steps of Lanczos fall short of the
+         eigenvalue by up to 8 %, its probes scatter as much as their number says, and the judge is
+         asked after them as in a real run.  Then the curve: the straight line is known,
+         and the judge is asked whether the curve can still matter.  Groups are judged by the
+         default tree.  Zoos that were held out were never seen by it; of the others it has learnt.
+demos    Networks of `mdtree demo` in FOLDER, really measured, with every metric that the tree
+         asks for: to the tolerances, and only as precisely as the verdict needs.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def full_hessian(row: Row) -> dict[str, Running]:
 def hessian_of(
     row: Row, judge: RowPrecision, source: np.random.Generator
 ) -> tuple[dict[str, Running], float, float]:
-    """Measure the Hessian again in thought: the means, the products used, and those of a full run."""
+    """Measure the Hessian again in thought: the means, products used, and those of a full run."""
     top, trace = row.quantities["hessian_top"], row.quantities["hessian_trace"]
     tops, traces = top.members or (top.value,), trace.members or (trace.value,)
     count = len(tops)
