@@ -3,9 +3,9 @@
     python scripts/bench_verdict.py [--width 8] [--runs 3] [--quick] [--json]
 
 Five groups of two networks (a CNN on scikit-learn's digits), sound and with four faults, are
-trained for some seconds.  Then `mdtree.measure` with all usual metrics, and `mdtree.diagnose`, measure
-all of them from nothing, in turn.  Forward passes are counted as well: no busy machine changes
-them.
+trained for some seconds.  Then `mdtree.measure` with all usual metrics, and `mdtree.diagnose`,
+measure all of them from nothing, in turn.  Forward passes are counted as well: they do not depend
+on what else the machine does.
 """
 
 from __future__ import annotations
