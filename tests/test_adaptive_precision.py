@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from mdtree.diagnosis import to_plain_data
 from mdtree.executors import ExecutorConfig
 from mdtree.measurement import dry_run, measure
 from mdtree.measurement.group import measure_or_fail
+from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows import coarse_metrics
 from tests.support.inquiries import inquiry_of
 from tests.support.trees import HIGH, LOW, leaf_of_ten, split
@@ -158,3 +160,11 @@ def test_refining_that_fails_loses_nothing(zoo):
     assert row.quantities == known["hot"].quantities
     assert coarse_metrics(row) == ("hessian",)
     hot.write_bytes(whole)
+
+
+def test_the_verdict_names_what_is_less_precise(zoo):
+    _, diagnoser, rows = diagnose(zoo)
+    text = verdict_text(diagnoser(rows[0]))
+    assert "as precise as the verdict needs: hessian top, hessian trace (--full-precision" in text
+    assert to_plain_data(diagnoser(rows[0]))["coarse"] == list(BOTH)
+    assert "coarse" not in to_plain_data(diagnoser(full_rows(zoo)[rows[0].group]))
