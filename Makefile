@@ -26,6 +26,7 @@ help:
 	@echo "make verifytypes  how complete the types of the exported names are"
 	@echo "make wheel    build and check what the package index gets, in dist/"
 	@echo "make smoke    install that wheel into an empty environment, and try it there"
+	@echo "make axe      fetch axe-core (with npm), with which the tests check the page for accessibility"
 	@echo "make hooks    run the checks of .pre-commit-config.yaml before each commit"
 	@echo "make test-workers-under-load  the tests of workers, 20 times, while all cores are busy"
 	@echo "make gpu-check the tests and the benchmark that need a GPU"
@@ -36,7 +37,7 @@ help:
 	@echo "make clean    remove what these commands made"
 
 demo: $(VENV)/.installed
-	@echo "Training, measuring and judging two networks: about a minute"
+	@echo "Training, measuring and judging two networks: about ten seconds"
 	$(BIN)/mdtree demo --out mdtree-demo
 
 test: check tests
@@ -78,7 +79,7 @@ gpu-check: $(VENV)/.developing
 audit: $(VENV)/.developing # STRICT=1: what could not be checked is a failure
 	$(BIN)/python scripts/audit.py $(if $(STRICT),--strict)
 
-.PHONY: coverage verifytypes wheel smoke hooks
+.PHONY: coverage verifytypes wheel smoke axe hooks
 coverage: $(VENV)/.covering
 	@echo "Running the tests under coverage: longer than without"
 	$(PYTEST) -m "not slow" --cov --cov-report=term
@@ -96,6 +97,9 @@ smoke: wheel
 	$(PYTHON) -m venv --clear .venv-wheel
 	.venv-wheel/bin/python -m pip --disable-pip-version-check --quiet install -c $(CONSTRAINTS) dist/*.whl
 	.venv-wheel/bin/python -I scripts/smoke_wheel.py
+
+axe: # into .axe/; its version is locked in the script
+	$(PYTHON) scripts/fetch_axe.py
 
 hooks: $(TOOLS)/.installed
 	$(TOOLS)/bin/pre-commit install

@@ -14,10 +14,12 @@ from mdtree.version import __version__
 if TYPE_CHECKING:
     from mdtree.api import (
         Comparisons,
+        Confirmations,
         Rows,
         Verdicts,
         arrays,
         compare,
+        confirm,
         diagnose,
         fit,
         matrix,
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparisons",
+    "Confirmations",
     "Rows",
     "Verdicts",
     "__version__",
     "arrays",
     "compare",
+    "confirm",
     "diagnose",
     "fit",
     "matrix",

@@ -1,4 +1,4 @@
-"""Helpers for messages: nearest known word, plurals, safe and short names."""
+"""Helpers for messages: nearest known word, plurals, shares, safe and short names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from itertools import islice
 
-__all__ = ["MOST_FAULTS", "nearest", "plural", "printable", "shortened"]
+__all__ = ["MOST_FAULTS", "nearest", "percent", "plural", "printable", "shortened"]
 
 MOST_FAULTS = 20  # that one message lists
 
@@ -27,6 +27,21 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     )
     matches = difflib.get_close_matches(word, words, n=1, cutoff=cutoff)
     return f", did you mean {matches[0]!r}?" if matches else ""
+
+
+def percent(share: float) -> str:
+    """Write a share in percent, without claiming that something is certain or impossible.
+
+    All that a person reads, and all checks, write shares by this rule.
+
+    >>> percent(0.5364), percent(0.9996), percent(0.002), percent(1.0)
+    ('54 %', 'over 99 %', 'under 1 %', '100 %')
+    """
+    if 0 < share < 0.005:  # noqa: PLR2004 - it would be written as 0
+        return "under 1 %"
+    if 0.995 <= share < 1:  # noqa: PLR2004 - it would be written as 100
+        return "over 99 %"
+    return f"{100 * share:.0f} %"
 
 
 def plural(count: int, noun: str) -> str:

@@ -72,7 +72,7 @@ def main() -> None:
     runs = 1 if options.quick else int(options.runs)
     widths = [4] if options.quick else [int(width) for width in options.widths.split(",")]
     device = torch.device(options.device)
-    data = _data(int(options.size))
+    data = enlarged_digits(int(options.size))
     comparisons: list[Comparison] = []
     for width in widths:
         case = _Case.trained(width, data, device, brief=options.quick)
@@ -140,7 +140,7 @@ class _Case:
         return f"{what}, width {self.width}"
 
 
-def _data(size: int) -> Data:
+def enlarged_digits(size: int) -> Data:
     """Enlarge the digits and shift each copy by up to two pixels, with some noise."""
     small, test = digits()
     return Data(

@@ -1,6 +1,6 @@
 """What training a zoo costs: beside a bare PyTorch loop, and with the seeds of a group stacked.
 
-    python scripts/bench_zoo.py [--quick] [--json] [--device cpu]
+    python scripts/bench_zoo.py [--quick] [--json] [--device cpu] [--only small]
 
 The bare loop takes the same steps on the same tensors and keeps nothing; `zoo train` checks for
 divergence and writes weights and facts besides.  Stacked, the seeds of a group are one computation
@@ -23,7 +23,7 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
 from mdtree.datasets import TensorItems, load_data
 from mdtree.models import build_model, resnet18
-from mdtree.recipes import Digits, ModelSpec, Trust, Zoo, ZooTraining
+from mdtree.recipes import Digits, FactoryData, ModelSpec, Trust, Zoo, ZooTraining
 from mdtree.runtime.threads import one_thread
 from mdtree.zoo import train_zoo
 
@@ -33,13 +33,17 @@ RATE, MOMENTUM, DECAY = 0.05, 0.9, 5e-4
 
 def main() -> None:
     """Run all comparisons and print them."""
-    options = arguments(__doc__, widths="4,16", batches="32,128,512", seeds="2,5")
+    options = arguments(__doc__, widths="4,16", batches="32,128,512", seeds="2,5", only="")
     device = torch.device(options.device)
     runs, epochs = (3, 2) if options.quick else (9, 4)
     items = load_data(Digits(), Path(), trust=Trust()).train
     assert isinstance(items, TensorItems)
     with one_thread():
-        comparisons = announced([_whole(batch, epochs, items, runs) for batch in (32, 128)])
+        comparisons = announced([_small(runs)])
+        if options.only == "small":
+            report(comparisons, as_json=options.json)
+            return
+        comparisons += announced([_whole(batch, epochs, items, runs) for batch in (32, 128)])
         for width in map(int, options.widths.split(",")):
             for batch in map(int, options.batches.split(",")):
                 for seeds in map(int, options.seeds.split(",")):
@@ -71,12 +75,42 @@ def _whole(batch: int, epochs: int, items: TensorItems, runs: int) -> Comparison
     return compare(name, rival, ours, runs=runs, target=1.0)
 
 
-def _bare(model: nn.Module, items: TensorItems, batch: int, epochs: int) -> None:
+def _small(runs: int) -> Comparison:
+    """Compare on the small MLP of the demo, where what is around a step counts most."""
+    steps = 1000
+    zoo = Zoo(
+        model=ModelSpec(factory="mlp", kwargs={"inputs": 4, "width": 32, "depth": 2, "classes": 4}),
+        data=FactoryData(source="mdtree.datasets.spirals:spirals", kwargs={"train": 4096}),
+        training=ZooTraining(learning_rate=RATE, batch_size="$batch_size", steps=steps),
+        grid={"batch_size": (32,)},
+        seeds=SEEDS,
+    )
+    items = load_data(zoo.data, Path(), trust=Trust()).train
+    assert isinstance(items, TensorItems)
+    epochs = steps // (len(items) // 32) + 1
+
+    def ours() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            train_zoo(zoo, folder=Path(folder), out=Path(folder) / "zoo", trust=Trust())
+
+    def rival() -> None:
+        for seed in range(SEEDS):
+            torch.manual_seed(seed)
+            _bare(build_model(zoo.model, trust=Trust(), seed=seed), items, 32, epochs, steps)
+
+    name = "zoo train / bare loop, MLP of width 32, batch 32, two seeds"
+    return compare(name, rival, ours, runs=runs, target=0.93)
+
+
+def _bare(model: nn.Module, items: TensorItems, batch: int, epochs: int, most: int = 10**9) -> None:
     x, y = items.all
     sgd = torch.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY)
     for _ in range(epochs):
         order = torch.randperm(len(x))
         for start in range(0, len(x) - batch + 1, batch):
+            if most == 0:
+                return
+            most -= 1
             chosen = order[start : start + batch]
             sgd.zero_grad()
             F.cross_entropy(model(x[chosen]), y[chosen]).backward()

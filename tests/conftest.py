@@ -16,7 +16,7 @@ import torch
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
-from mdtree.cli import main
+from mdtree.cli import main, progress_bar
 from mdtree.metrics import METRICS
 from mdtree.trees import bundled
 from mdtree.trees.bundled import PUBLISHED_TABLE
@@ -30,6 +30,10 @@ THREADS = int(os.environ.get("MDTREE_TEST_THREADS", "1"))
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(THREADS))
 torch.set_num_threads(THREADS)
 threadpool_limits(THREADS)  # NumPy and SciPy, which were loaded before this was said
+
+# Nor does the terminal in which they run change what is printed.
+for _name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"):
+    os.environ.pop(_name, None)
 
 # What a shell starts with `&` ignores Ctrl-C, and what `nohup` starts the end of a terminal; the
 # programs that tests stop would inherit that.
@@ -67,8 +71,10 @@ def mdtree(capsys) -> Callable[..., CommandResult]:
 
     def run(*args: object) -> CommandResult:
         capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main([str(arg) for arg in args])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(progress_bar, "_LINE", float("inf"))  # however busy the machine is
+            with pytest.raises(SystemExit) as stop:
+                main([str(arg) for arg in args])
         captured = capsys.readouterr()
         return CommandResult(code=int(stop.value.code or 0), out=captured.out, err=captured.err)
 

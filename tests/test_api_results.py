@@ -50,9 +50,11 @@ def test_both_are_lists_in_every_respect(verdicts):
 
 def test_a_notebook_shows_verdicts_as_their_page(verdicts):
     page = page_in(verdicts._repr_html_())
-    assert [h.text for h in page.find("h2")] == [verdict.group for verdict in verdicts]
+    assert [a.one("h2").text for a in page.find("article")] == [
+        verdict.group for verdict in verdicts
+    ]
     assert "Measurements" in [h.text for h in page.find("h3")]
-    assert page_in(verdicts[1:2]._repr_html_()).one("h2").text == verdicts[1].group
+    assert page_in(verdicts[1:2]._repr_html_()).one("article").one("h2").text == verdicts[1].group
     assert page_in(mdtree.Verdicts()._repr_html_()).find("article") == []
 
 
@@ -65,7 +67,7 @@ def test_many_verdicts_are_shown_in_part(verdicts):
 
 def test_a_verdict_alone_shows_its_card(verdicts):
     page = page_in(verdicts[0]._repr_html_())
-    assert page.one("h2").text == verdicts[0].group
+    assert page.one("article").one("h2").text == verdicts[0].group
     assert "page" not in to_plain_data(verdicts[0])
     assert verdicts[0] == replace(verdicts[0])
 

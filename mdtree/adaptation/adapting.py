@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mdtree.adaptation.noise import chance, interval, logs, of
 from mdtree.adaptation.result import Adaptation, AdaptationScores, GroupComparison
@@ -23,7 +24,7 @@ from mdtree.trees.binning import Floats, Ints, complete_rows, continued
 from mdtree.trees.examples import labelled
 from mdtree.trees.fit import fit_tree
 
-__all__ = ["adapt"]
+__all__ = ["adapt", "learnable"]
 
 _LEAST = 4  # groups: of three, the 2.5 % end is the worst one (1 / 27 of all draws are it alone)
 _ONE_OUT = 20  # up to this many groups, each is its own fold
@@ -89,6 +90,21 @@ def adapt(
     return replace(adaptation, tree=replace(tree, provenance=remarks), notes=notes)
 
 
+def learnable(
+    rows: Sequence[Row], prior: SavedTree, *, allow_protocol_mismatch: bool = False
+) -> list[bool]:
+    """Return for each row whether all is known of it that a template of the tree asks for."""
+    matrix = prior.matrix(rows, allow_protocol_mismatch=allow_protocol_mismatch)
+    return [bool(each) for each in _complete(prior, matrix)]
+
+
+def _complete(prior: SavedTree, matrix: Floats) -> NDArray[np.bool_]:
+    columns = {feature: column for column, feature in enumerate(prior.features)}
+    shapes = [binned.shape for _, binned in prior.components]
+    complete = [complete_rows(shape, matrix, columns) for shape in shapes]
+    return np.asarray(np.any(complete, axis=0))
+
+
 def _check(rows: Sequence[Row], prior: SavedTree, name: str) -> None:
     if not prior.components:
         raise TreeError(
@@ -106,11 +122,10 @@ def _check(rows: Sequence[Row], prior: SavedTree, name: str) -> None:
 def _notes(
     prior: SavedTree, matrix: Floats, answers: Sequence[str], *, unanswered: int
 ) -> tuple[str, ...]:
-    columns = {feature: column for column, feature in enumerate(prior.features)}
     templates = [binned.shape for _, binned in prior.components]
-    learnable = np.any([complete_rows(template, matrix, columns) for template in templates], axis=0)
+    complete = _complete(prior, matrix)
     needed = " or ".join(" + ".join(template_features(template)) for template in templates)
-    if not learnable.any():
+    if not complete.any():
         raise TreeError(
             f"nothing can be learnt: no group has all features that the tree asks for ({needed}); "
             "measure them"
@@ -118,9 +133,9 @@ def _notes(
     notes = []
     if unanswered:
         notes.append(f"{plural(unanswered, 'row')} left out: no answer to the task {prior.task!r}")
-    if not learnable.all():
+    if not complete.all():
         notes.append(
-            f"{plural(int((~learnable).sum()), 'group')} tested but not learnt from: features that "
+            f"{plural(int((~complete).sum()), 'group')} tested but not learnt from: features that "
             f"the tree asks for are missing ({needed})"
         )
     if len(set(answers)) == 1:

@@ -120,7 +120,7 @@ def diagnose(
     facts = {**(facts or {}), **({} if target is None else {TARGET: target})}
     known_facts, protocol = checked_facts(facts), check_protocol(protocol)
     if source is None or models != ():
-        from mdtree.in_memory_diagnosis import diagnose_in_memory
+        from mdtree.sequential_diagnosis import diagnose_in_memory
 
         networks = in_memory(
             source,

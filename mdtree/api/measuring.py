@@ -14,6 +14,7 @@ from mdtree.api.arguments import (
     rows_path,
 )
 from mdtree.api.results import Rows
+from mdtree.exceptions import MdtreeError
 from mdtree.executors import ExecutorConfig
 from mdtree.recipes import Recipe
 from mdtree.rows import DEFAULT_PROTOCOL, Fact, load_rows
@@ -29,6 +30,7 @@ def measure(
     *,
     recipe: str | Path | Recipe | None = None,
     metrics: Iterable[str] = (),
+    quantities: Iterable[str] = (),
     protocol: str = DEFAULT_PROTOCOL,
     out: str | Path | None = None,
     device: str = "auto",
@@ -53,6 +55,8 @@ def measure(
             directories are one with `others`.
         recipe: a file or a `Recipe`; without it, `mdtree.yaml` in the directory.
         metrics: their names; none are the usual ones.
+        quantities: those of the metrics that are wanted; none are all.  Of checkpoints in a
+            directory only.
         protocol: the way of measuring.
         out: the file of rows; without it, `rows.jsonl` in the directory.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
@@ -82,6 +86,10 @@ def measure(
 
     metrics = (metrics,) if isinstance(metrics, str) else metrics
     if directory is None or models != ():
+        if tuple(quantities):
+            raise MdtreeError(
+                "quantities are chosen for checkpoints in a directory: name metrics for models"
+            )
         subject = in_memory(
             directory,
             models,
@@ -99,6 +107,7 @@ def measure(
         root,
         recipe=recipe,
         metrics=metrics,
+        quantities=(quantities,) if isinstance(quantities, str) else quantities,
         protocol=protocol,
         device=device,
         elsewhere=is_on_a_cluster(workers),

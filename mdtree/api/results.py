@@ -9,10 +9,11 @@ from mdtree.diagnosis import Compared, Comparison, Verdict
 from mdtree.rows import Row
 
 if TYPE_CHECKING:
+    from mdtree.confirmation import Change, Confirmation
     from mdtree.diagnosis import Diagnoser
     from mdtree.trees import SavedTree
 
-__all__ = ["Comparisons", "Rows", "Verdicts"]
+__all__ = ["Comparisons", "Confirmations", "Rows", "Verdicts"]
 
 _CARDS = 20  # verdicts that a notebook shows in full: a card has pictures
 _HEIGHT = 640  # pixels of a page in a notebook
@@ -70,6 +71,14 @@ class Comparisons(_Results[Comparison]):
         self.failures = dict(whole.failures)
         self.unchanged = whole.unchanged
 
+    def to_html(self) -> str:
+        """Return these comparisons as one page, as `mdtree compare --html` writes it."""
+        from mdtree.render.comparison_page import comparison_page
+
+        return comparison_page(
+            Compared(comparisons=(*self,), failures=self.failures, unchanged=self.unchanged)
+        )
+
     def to_markdown(self) -> str:
         """Return these comparisons as Markdown, as `mdtree compare --markdown` prints it."""
         from mdtree.render.comparison_markdown import comparisons_markdown
@@ -78,6 +87,28 @@ class Comparisons(_Results[Comparison]):
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
+
+
+class Confirmations(Comparisons):
+    """Comparisons of groups with the change that was trained; a notebook shows them as text."""
+
+    found: Confirmation  # all of it: changes, files, and the command that teaches a tree
+    skipped: dict[str, str]  # group -> why its verdict advises no change
+    left: dict[str, str]  # group -> what the budget left
+
+    def __init__(self, found: Confirmation | Iterable[Comparison]) -> None:
+        if isinstance(found, Iterable):  # a part of such a list, which gets the rest from it
+            super().__init__(found)
+            return
+        super().__init__(found.compared)
+        self.found = found
+        self.failures = dict(found.failures)
+        self.skipped, self.left = dict(found.skipped), dict(found.left)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The change of each comparison: remedy, fact, values, folder, networks, label."""
+        return tuple(each.change for each in self.found.confirmed)
 
 
 class Verdicts(_Results[Verdict]):
@@ -98,10 +129,14 @@ class Verdicts(_Results[Verdict]):
     def of(cls, diagnoser: Diagnoser, rows: Iterable[Row]) -> Verdicts:
         """Diagnose rows."""
         rows = tuple(rows)
-        return cls(map(diagnoser, rows), rows=rows, trees={diagnoser.name: diagnoser.saved})
+        return cls(diagnoser.verdicts(rows), rows=rows, trees={diagnoser.name: diagnoser.saved})
 
     def to_html(self) -> str:
-        """Return the page of these verdicts, as `mdtree diagnose --html` writes it."""
+        """Return the page of these verdicts, as `mdtree diagnose --html` writes it.
+
+        It is one text: evidence that would make the page of many groups larger than 2 MB is left
+        out, where the command writes it into a folder beside the page.
+        """
         return self._page()
 
     def to_markdown(self) -> str:

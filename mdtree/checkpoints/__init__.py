@@ -4,11 +4,17 @@ from mdtree.checkpoints.adapters import is_adapter, read_adapter_config
 from mdtree.checkpoints.bases import base_of
 from mdtree.checkpoints.discovery import INNER, Folder, checkpoint_files, find_folders, named_files
 from mdtree.checkpoints.duplicates import equal_files, equal_tensors, equal_weights
-from mdtree.checkpoints.lazy import LazyTensor, TensorListing, in_memory_tensors
+from mdtree.checkpoints.kinship import kinship
+from mdtree.checkpoints.lazy import (
+    LazyTensor,
+    TensorListing,
+    in_memory_tensors,
+    stored_tensors,
+)
 from mdtree.checkpoints.links import check_within
 from mdtree.checkpoints.listing import list_base, list_tensors, trained_labels
-from mdtree.checkpoints.loading import Checkpoint, load_checkpoint, load_weights
-from mdtree.checkpoints.moments import latest, plainest
+from mdtree.checkpoints.loading import Checkpoint, counters_of, load_checkpoint, load_weights
+from mdtree.checkpoints.moments import latest, moments, plainest
 from mdtree.checkpoints.names import in_natural_order
 from mdtree.checkpoints.remote import (
     check_place,
@@ -17,7 +23,7 @@ from mdtree.checkpoints.remote import (
     remove_temporary_folders,
 )
 from mdtree.checkpoints.safe_reading import file_digest, parts_of
-from mdtree.checkpoints.snapshots import snapshots
+from mdtree.checkpoints.snapshots import snapshots, undecided
 from mdtree.checkpoints.state_dict import find_weights
 from mdtree.checkpoints.trajectory import LAST, Best, Selected, StepChoice, saved_at, select
 
@@ -35,6 +41,7 @@ __all__ = [
     "check_place",
     "check_within",
     "checkpoint_files",
+    "counters_of",
     "equal_files",
     "equal_tensors",
     "equal_weights",
@@ -46,11 +53,13 @@ __all__ = [
     "in_memory_tensors",
     "in_natural_order",
     "is_adapter",
+    "kinship",
     "latest",
     "list_base",
     "list_tensors",
     "load_checkpoint",
     "load_weights",
+    "moments",
     "named_files",
     "parts_of",
     "plainest",
@@ -59,5 +68,7 @@ __all__ = [
     "saved_at",
     "select",
     "snapshots",
+    "stored_tensors",
     "trained_labels",
+    "undecided",
 ]

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mdtree.checkpoints.adapters import is_adapter
 from mdtree.checkpoints.bases import base_of
-from mdtree.checkpoints.counters import counters_beside, counters_in
+from mdtree.checkpoints.counters import counters_beside, counters_in, trained_steps
+from mdtree.checkpoints.detect import Kind, kind_of
 from mdtree.checkpoints.lazy import stored_tensors
 from mdtree.checkpoints.links import check_within
 from mdtree.checkpoints.listing import list_tensors
@@ -20,7 +21,7 @@ from mdtree.checkpoints.safe_reading import file_digest, read
 from mdtree.checkpoints.state_dict import FoundWeights, find_weights
 from mdtree.exceptions import UnreadableError
 
-__all__ = ["Checkpoint", "load_checkpoint", "load_weights"]
+__all__ = ["Checkpoint", "counters_of", "load_checkpoint", "load_weights"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,23 @@ def load_weights(path: Path, *, trust: Iterable[str] = (), key: str | None = Non
         CheckpointError: The file cannot be read, or holds no weights.
     """
     return find_weights(read(path, trust=trust), key=key, name=str(path))
+
+
+def counters_of(path: Path, *, trust: Iterable[str] = ()) -> Mapping[str, float]:
+    """Return what a trainer counted in a file, or beside it.
+
+    Args:
+        path: A weights file, or the index of a sharded checkpoint.
+        trust: Names of classes that may be replaced by placeholders.
+
+    Raises:
+        CheckpointError: The file cannot be read.
+    """
+    beside = counters_beside(path)
+    if beside or is_adapter(path) or kind_of(path) not in (Kind.TORCH, Kind.LEGACY):
+        return beside
+    content = read(path, trust=trust)
+    return counters_in(content) or trained_steps(content)
 
 
 def load_checkpoint(
@@ -83,7 +101,7 @@ def load_checkpoint(
         return _merged(path, model, name=name, named=base, within=within)
     sha256 = file_digest(path)
     content = read(path, trust=trust)
-    counters = counters_in(content) or counters_beside(path)
+    counters = counters_in(content) or counters_beside(path) or trained_steps(content)
     stored = find_weights(content, key=key, name=str(path))
     del content  # an optimiser's state may be larger than the weights
     weights = matched(stored.tensors, model, name=str(path))

@@ -17,8 +17,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from mdtree.checkpoints.adapters import ADAPTER_CONFIG
 from mdtree.checkpoints.detect import INDEX
 from mdtree.checkpoints.discovery import Folder, in_hugging_face, weights_among
@@ -96,6 +94,8 @@ def fetched(url: str, files: Iterable[Path]) -> Iterator[tuple[Path, ...]]:
 
 def remove_temporary_folders() -> None:
     """Remove the folders that ended processes of this user left on this machine."""
+    from filelock import FileLock, Timeout
+
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):
             if _is_ours(folder) and (folder / _LOCK).is_file():
@@ -106,6 +106,8 @@ def remove_temporary_folders() -> None:
 @contextlib.contextmanager
 def _folder() -> Iterator[Path]:
     """Create a folder that lasts for the context, at most as long as this process."""
+    from filelock import FileLock
+
     with (
         tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name,
         FileLock(Path(name, _LOCK)),

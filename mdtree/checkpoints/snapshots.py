@@ -15,11 +15,11 @@ decide that trainers write into their checkpoints (`counters`); and numbers that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from mdtree.checkpoints.names import ParsedName, parse_name, plain_numbers
+from mdtree.checkpoints.names import ParsedName, natural, parse_name, plain_numbers
 
-__all__ = ["Pair", "are_distances", "snapshots"]
+__all__ = ["Pair", "are_distances", "snapshots", "undecided"]
 
 Pair = tuple[str, str]  # names of two snapshots of one run
 
@@ -45,6 +45,38 @@ def snapshots(
         or _by_counters(parsed_names, counters or {})
         or _by_distances(parsed_names)
     )
+
+
+def undecided(
+    names: Iterable[str], counters: Mapping[str, Mapping[str, float]] | None = None
+) -> list[list[str]]:
+    """List names that differ in one whole number alone, which no word explains, in its order.
+
+    They may be seeds as well as epochs.  Files that have counted the same are seeds.
+
+    >>> undecided(["model_10.pt", "model_9.pt", "seed_1.pt", "seed_2.pt"])
+    [['model_9.pt', 'model_10.pt']]
+    """
+    counted = counters or {}
+    alike: dict[tuple[bool, tuple[str, ...]], dict[str, tuple[str, ...]]] = {}
+    for name in names:
+        parsed = parse_name(name)
+        if not (parsed.is_seed or parsed.when):
+            alike.setdefault((parsed.is_number, parsed.stem), {})[name] = parsed.who
+    found = []
+    for same in alike.values():
+        varying = [place for place in zip(*same.values(), strict=True) if len(set(place)) > 1]
+        if len(varying) != 1 or not all(part.isdecimal() for part in varying[0]):
+            continue
+        if not _count_the_same([counted.get(name, {}) for name in same]):
+            ordered = sorted(zip(map(natural, varying[0]), same, strict=True))
+            found.append([name for _, name in ordered])
+    return found
+
+
+def _count_the_same(counters: Sequence[Mapping[str, float]]) -> bool:
+    first, *others = counters
+    return bool(first) and all(each == first for each in others)
 
 
 def are_distances(parsed_names: Mapping[str, ParsedName]) -> bool:

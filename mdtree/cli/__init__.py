@@ -13,8 +13,10 @@ from typing import NoReturn
 import click
 
 from mdtree.cli.group import Group
+from mdtree.cli.screens import on_screen, tell
 from mdtree.cli.stop_signals import Stopped, stoppable
 from mdtree.exceptions import MdtreeError, OutputError
+from mdtree.render.screen import screen
 from mdtree.render.terminal import printable
 from mdtree.version import __version__
 
@@ -25,6 +27,7 @@ _COMMANDS = {
     "adapt": "Adapt a tree to your own labelled runs and check whether that helped.",
     "checks": "List what a diagnosis checks, with codes.",
     "compare": "Compare measurements before and after a change.",
+    "confirm": "Train the one change that a verdict advises and tell what it gains.",
     "demo": "Plant a fault in the training of two small networks and find it.",
     "diagnose": "Diagnose trained networks and suggest what to change.",
     "evaluate": "Compare all methods on the transfer cases of the MD tree paper or the benchmark.",
@@ -43,6 +46,7 @@ _COMMANDS = {
 _FORMER = {"calibrate": "adapt"}
 
 _INTERRUPTED = 130
+_COMPLETE = "_MDTREE_COMPLETE"  # set by the script of a shell
 
 
 class _Lazy(Group):
@@ -83,24 +87,29 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run a command and exit; an error becomes one message and its exit code."""
+    with on_screen(sys.stdout):
+        _main(args)
+
+
+def _main(args: list[str] | None) -> NoReturn:
     stdout = sys.stdout
     try:
         with stoppable():
-            code = cli.main(args, prog_name="mdtree", standalone_mode=False)
+            code = _run(args)
         if stdout is not None:  # it is None where it was closed: `>&-`
             stdout.flush()
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except (MdtreeError, MemoryError) as error:
-        click.echo("error: " + printable(_message(error), keep="\n"), err=True)
+        tell("error: " + printable(_message(error), keep="\n"))
         code = getattr(error, "exit_code", MdtreeError.exit_code)
     except (click.Abort, KeyboardInterrupt) as stop:
         if isinstance(stop.__cause__, EOFError):
             raise stop.__cause__ from None  # click takes any for the user's Ctrl-D
         signal = stop.__cause__ if isinstance(stop, click.Abort) else stop
         notes = getattr(signal, "__notes__", ())  # of commands that can be resumed
-        click.echo(" ".join(("Interrupted.", *notes)), err=True)
+        tell(" ".join(("Interrupted.", *notes)))
         code = signal.exit_code if isinstance(signal, Stopped) else _INTERRUPTED
     except BrokenPipeError:
         code = _discard_output(0)
@@ -109,9 +118,24 @@ def main(args: list[str] | None = None) -> NoReturn:
             raise
         code = _discard_output(0)  # click's way to end on a broken pipe, after changing sys.stdout
     except OSError as error:
-        click.echo(f"error: {printable(str(error))}", err=True)
+        tell(f"error: {printable(str(error))}")
         code = _discard_output(OutputError.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run(args: list[str] | None) -> object:
+    """Run a command; where a shell asks for completions, an error is no traceback in its prompt."""
+    try:
+        return cli.main(args, prog_name="mdtree", standalone_mode=False, color=screen().colour)
+    except Exception as error:
+        if isinstance(error, click.ClickException | MdtreeError | OSError) or not os.environ.get(
+            _COMPLETE
+        ):
+            raise
+        raise MdtreeError(
+            f"{_COMPLETE} asks for completions, and there are none ({error!r:.200}): shells set it "
+            "together with the line to complete; unset it to run a command"
+        ) from error
 
 
 def _message(error: Exception) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdtree.cli.completion import complete_trees
+from mdtree.cli.screens import say, tell
 from mdtree.render.terminal import plural, printable, table
 from mdtree.rows import PROTOCOLS, load_rows
 
@@ -86,12 +87,12 @@ def command(
     write_tree(out, adaptation.tree)
     warning = adaptation.tree.provenance.get("WARNING")
     if warning:
-        click.echo(printable(f"WARNING: {warning}"), err=True)
+        tell(printable(f"WARNING: {warning}"))
     if as_json:
         content = {**_plain(adaptation), "tree": chosen.name, "out": str(out), "warning": warning}
         click.echo(json.dumps(content))
         return
-    click.echo(printable(_text(chosen, adaptation, out), keep="\n"))
+    say(printable(_text(chosen, adaptation, out), keep="\n"))
 
 
 def _plain(adaptation: Adaptation) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import click
 
 from mdtree.cli.check_options import complete_codes, known_codes
 from mdtree.cli.name_lists import joined
+from mdtree.cli.screens import say
 
 __all__ = ["command"]
 
@@ -35,6 +36,6 @@ def command(codes: tuple[str, ...] | None, as_json: bool) -> None:
         click.echo(json.dumps({"format": 1, "checks": content}))
         return
     for check in checks:
-        click.echo(f"{check.code} {check.name} ({check.severity})")
-        click.echo(f"    found: {check.meaning}")
-        click.echo(f"    fine:  {check.fine}")
+        say(f"{check.code} {check.name} ({check.severity})")
+        say(f"    found: {check.meaning}")
+        say(f"    fine:  {check.fine}")

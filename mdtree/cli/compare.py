@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mdtree.cli.completion import complete_trees
-from mdtree.cli.measuring_options import PROTOCOL
+from mdtree.cli.comparison_output import WHOLE, print_comparisons
+from mdtree.cli.measuring_options import protocol_option
+from mdtree.cli.progress_bar import Bar
+from mdtree.cli.screens import tell
+from mdtree.cli.verdict_options import judging
 from mdtree.exceptions import MdtreeError
-from mdtree.failure_modes import CONFIDENCE
 from mdtree.render.terminal import paragraph, printable
-from mdtree.rows import DEFAULT_PROTOCOL, load_rows, of_protocol
+from mdtree.rows import load_rows, of_protocol
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Compared
 
 __all__ = ["command"]
-
-_WHOLE = 3  # comparisons that are written out in full; more become a table
 
 
 @click.command(short_help="Compare measurements before and after a change.")
@@ -28,28 +28,12 @@ _WHOLE = 3  # comparisons that are written out in full; more become a table
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--group-before", metavar="NAME", help="The group in BEFORE.")
 @click.option("--group-after", metavar="NAME", help="The group in AFTER.")
+@judging
+@protocol_option("Of files with rows of several protocols, take those of this one.")
 @click.option(
-    "--tree",
-    "tree_name",
-    shell_complete=complete_trees,
-    help="The tree of the verdicts: a file or a name from `tree list`.",
-)
-@click.option(
-    "--confidence",
-    type=click.FloatRange(0, 1),
-    help=f"Below this probability a verdict is `unsure`.  [default: {CONFIDENCE}]",
-)
-@click.option(
-    "--protocol",
-    type=PROTOCOL,
-    default=DEFAULT_PROTOCOL,
-    show_default=True,
-    help="Of files with rows of several protocols, take those of this one.",
-)
-@click.option(
-    "--allow-protocol-mismatch",
-    is_flag=True,
-    help="Use a tree of another protocol anyway; the verdict says so.",
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a page, before and after side by side, as one self-contained file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for pull requests.")
@@ -66,6 +50,7 @@ def command(
     confidence: float | None,
     protocol: str,
     allow_protocol_mismatch: bool,
+    html: Path | None,
     as_json: bool,
     as_markdown: bool,
 ) -> None:
@@ -81,6 +66,7 @@ def command(
     Examples:
       mdtree compare runs-1/ runs-2/
       mdtree compare before.jsonl after.jsonl --markdown
+      mdtree compare runs-1/ runs-2/ --html report.html
       mdtree compare rows.jsonl rows.jsonl --group-before cold --group-after warm
       mdtree compare before.jsonl after.jsonl --json
     """
@@ -89,23 +75,32 @@ def command(
     if as_markdown and as_json:
         raise MdtreeError("--markdown and --json both print the comparison: name one of them")
     sides = [of_protocol(load_rows(path, failed=True), protocol) for path in (before, after)]
-    compared = compare_groups(
-        pairs_of(*sides, group_before=group_before, group_after=group_after),
-        tree=tree_name,
-        confidence=confidence,
-        allow_protocol_mismatch=allow_protocol_mismatch,
-    )
+    with Bar("comparing") as bar:
+        compared = compare_groups(
+            pairs_of(*sides, group_before=group_before, group_after=group_after),
+            tree=tree_name,
+            confidence=confidence,
+            allow_protocol_mismatch=allow_protocol_mismatch,
+            progress=bar,
+        )
+    if html is not None:
+        from mdtree.render.comparison_page import write_comparison_page
+
+        write_comparison_page(html, compared)
     if as_json:
         _print_json(compared)
     elif as_markdown:
         _print_markdown(compared)
     else:
-        _print(compared)
+        print_comparisons(
+            compared.comparisons,
+            how_to_see_one="add --group-before NAME --group-after NAME",
+        )
     if compared.unchanged:
         names = paragraph(", ".join(map(printable, compared.unchanged)))
-        click.echo(f"the same rows before and after, left out: {names}", err=True)
+        tell(f"the same rows before and after, left out: {names}")
     for group, reason in compared.failures.items():
-        click.echo(f"failed {printable(group)}: {paragraph(reason)}", err=True)
+        tell(f"failed {printable(group)}: {paragraph(reason)}")
     ctx.exit(1 if compared.failures else 0)
 
 
@@ -118,17 +113,4 @@ def _print_json(compared: Compared) -> None:
 def _print_markdown(compared: Compared) -> None:
     from mdtree.render.comparison_markdown import comparisons_markdown
 
-    click.echo(comparisons_markdown(compared.comparisons, most=_WHOLE, failures=compared.failures))
-
-
-def _print(compared: Compared) -> None:
-    from mdtree.render.terminal_comparison import comparison_text, comparisons_table
-
-    found = compared.comparisons
-    if len(found) > 1:
-        click.echo(comparisons_table(found))
-    if len(found) <= _WHOLE:
-        for each in found:
-            click.echo(("\n" if len(found) > 1 else "") + comparison_text(each))
-    else:
-        click.echo("\nto see one of them in full, add --group-before NAME --group-after NAME")
+    click.echo(comparisons_markdown(compared.comparisons, most=WHOLE, failures=compared.failures))

@@ -14,6 +14,7 @@ __all__ = [
     "complete_metrics",
     "complete_modes",
     "complete_path",
+    "complete_quantities",
     "complete_trees",
 ]
 
@@ -38,6 +39,12 @@ def complete_metrics(_ctx: Context, _param: Parameter, incomplete: str) -> list[
     """Return metrics; several are separated by commas."""
     known = dict.fromkeys(quantity.metric for quantity in QUANTITIES.values())
     return complete_listed((*known, *_WITHOUT_QUANTITIES), incomplete)
+
+
+def complete_quantities(_ctx: Context, _param: Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return quantities that are measured; several are separated by commas."""
+    known = (name for name, quantity in QUANTITIES.items() if quantity.metric)
+    return complete_listed(known, incomplete)
 
 
 def complete_modes(_ctx: Context, _param: Parameter, incomplete: str) -> list[CompletionItem]:

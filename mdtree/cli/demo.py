@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from mdtree.cli.progress_bar import Bar
+from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.durations import about
@@ -56,6 +57,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     from mdtree.executors import ExecutorConfig
     from mdtree.measurement import make_request
     from mdtree.recipes import Trust
+    from mdtree.render.checks_text import checks_line
     from mdtree.rows import rows_file
     from mdtree.runtime.cores import cores
     from mdtree.sequential_diagnosis import SequentialDiagnosis, Stage
@@ -72,7 +74,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     request = make_request(out, device="cpu", groups=groups)
 
     def announce(stage: Stage) -> None:
-        click.echo(f"measuring {stage.metric}: {about(stage.seconds)}", err=True)
+        tell(f"measuring {stage.metric}: {about(stage.seconds)}")
 
     with resumable(), Bar("measuring") as bar:
         diagnosed = SequentialDiagnosis(
@@ -84,17 +86,18 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
         ).run()
     diagnoser, rows = diagnosed.diagnoser, diagnosed.rows
     failed = [row for row in rows if row.failure is not None]
-    click.echo(rows_table(rows, explained=[row.group for row in failed]))
+    say(rows_table(rows, explained=[row.group for row in failed]))
     for row in failed:
         assert row.failure is not None
-        click.echo(f"failed {printable(row.group)}: {paragraph(row.failure.reason)}", err=True)
+        tell(f"failed {printable(row.group)}: {paragraph(row.failure.reason)}")
     verdicts = [diagnoser(row) for row in rows if row.failure is None]
     for verdict in verdicts:
-        click.echo(f"\nplanted: {fault}\n{verdict_text(verdict)}")
+        checks = checks_line(verdict.checks, f"mdtree diagnose {where} --checks lists them")
+        say(f"\nplanted: {fault}\n{verdict_text(verdict, checks=checks)}")
     write_page(page, verdicts, rows, diagnoser)
-    click.echo(f"\nnetworks, recipe and measurements are in {where}")
-    click.echo(f"page with pictures: {where}/report.html")
-    click.echo(f"to diagnose them again: mdtree diagnose {where}")
+    say(f"\nnetworks, recipe and measurements are in {where}")
+    say(f"page with pictures: {where}/report.html")
+    say(f"to diagnose them again: mdtree diagnose {where}")
     ctx.exit(1 if failed else 0)
 
 

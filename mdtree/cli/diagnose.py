@@ -17,12 +17,12 @@ from mdtree.cli.check_options import (
     write_junit,
     write_sarif,
 )
-from mdtree.cli.completion import complete_trees
 from mdtree.cli.judged_rows import judged_rows
 from mdtree.cli.measuring_options import MEASURED, measuring
 from mdtree.cli.name_lists import joined
+from mdtree.cli.screens import say, tell
+from mdtree.cli.verdict_options import judging
 from mdtree.exceptions import MdtreeError
-from mdtree.failure_modes import CONFIDENCE
 from mdtree.recipes import checked_facts, words
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal import paragraph, printable
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _FOUND = 6  # the exit code of --fail-on
+_HOW = "--checks lists them"  # the checks
 _WHOLE = 3  # verdicts that are written out in full; more become a table
 
 
@@ -49,18 +50,8 @@ def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> f
 
 @click.command(short_help="Diagnose trained networks and suggest what to change.")
 @click.argument("paths", metavar="DIR...|ROWS", type=MEASURED, nargs=-1, required=True)
-@click.option(
-    "--tree",
-    "tree_name",
-    shell_complete=complete_trees,
-    help="The tree: a file or a name from `tree list`.",
-)
+@judging
 @click.option("--group", "only", multiple=True, metavar="NAME", help="Diagnose only this group.")
-@click.option(
-    "--confidence",
-    type=click.FloatRange(0, 1),
-    help=f"Below this probability a verdict is `unsure`.  [default: {CONFIDENCE}]",
-)
 @click.option(
     "--stage",
     type=click.Choice(["needed", "full"]),
@@ -83,7 +74,8 @@ def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> f
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write a page with pictures, as one self-contained file.",
+    help="Also write a page with pictures, as one self-contained file; the evidence of many groups "
+    "goes into a folder beside it.",
 )
 @click.option(
     "--expect",
@@ -129,11 +121,6 @@ def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> f
     "junit_path",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write all checks as JUnit's XML, for pipelines.",
-)
-@click.option(
-    "--allow-protocol-mismatch",
-    is_flag=True,
-    help="Use a tree of another protocol anyway; the verdict says so.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
@@ -204,7 +191,8 @@ def command(
     diagnoser, rows = judged_rows(
         paths, tree_name=tree_name, only=only, facts=facts, options=options
     )
-    verdicts = [without_checks(diagnoser(row), ignored) for row in rows if can_be_diagnosed(row)]
+    judged = diagnoser.verdicts([row for row in rows if can_be_diagnosed(row)])
+    verdicts = [without_checks(verdict, ignored) for verdict in judged]
     groups = checked_groups(verdicts, rows, ignored)
     failures = {
         row.group: row.failure.reason
@@ -224,11 +212,11 @@ def command(
     else:
         _print(verdicts, failures, with_checks=with_checks)
     for run in () if as_json or as_markdown else runs:
-        click.echo(f"\n{trajectory_text(run, rows)}")
+        say(f"\n{trajectory_text(run, rows)}")
     for text in counted_once(rows):
-        click.echo(text, err=True)
+        tell(text)
     for group, reason in failures.items():
-        click.echo(f"failed {printable(group)}: {paragraph(reason)}", err=True)
+        tell(f"failed {printable(group)}: {paragraph(reason)}")
     if failing & findings(groups, (verdict.mode for verdict in verdicts)):
         ctx.exit(_FOUND)
     ctx.exit(1 if failures else 0)
@@ -263,21 +251,22 @@ def _print_json(verdicts: list[Verdict], runs: tuple[Trajectory, ...]) -> None:
 
 def _print(verdicts: list[Verdict], explained: dict[str, str], *, with_checks: bool) -> None:
     """Print verdicts; the reasons for failures are printed once, on stderr."""
-    from mdtree.render.checks_text import checks_overview, checks_text
+    from mdtree.render import checks_text as checks
     from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
     if len(verdicts) > 1:
-        click.echo(verdicts_table(verdicts))
+        say(verdicts_table(verdicts))
     if len(verdicts) <= _WHOLE:
         for verdict in verdicts:
-            text = verdict_text(verdict, explained=explained.get(verdict.group))
-            click.echo(("\n" if len(verdicts) > 1 else "") + text)
+            line = None if with_checks else checks.checks_line(verdict.checks, _HOW)
+            text = verdict_text(verdict, explained=explained.get(verdict.group), checks=line)
+            say(("\n" if len(verdicts) > 1 else "") + text)
             if with_checks:
-                click.echo(checks_text(verdict.checks))
+                say(checks.checks_text(verdict.checks))
     else:
-        if with_checks:
-            click.echo(f"\n{checks_overview(verdicts)}")
-        click.echo("\nto see one of them in full, add --group NAME")
+        count = checks.checks_overview if with_checks else checks.checks_summary
+        say(f"\n{count(verdicts)}")
+        say("\nto see one of them in full, add --group NAME")
 
 
 def _print_markdown(

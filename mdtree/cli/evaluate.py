@@ -13,6 +13,7 @@ import click
 
 from mdtree.cli.name_lists import joined
 from mdtree.cli.progress_bar import Bar
+from mdtree.cli.screens import say, tell
 from mdtree.exceptions import MdtreeError
 from mdtree.render.terminal import table
 from mdtree.rows import PROTOCOLS, load_rows
@@ -116,9 +117,8 @@ def command(
         )
     protocols = sorted({row.protocol for row in (*train_rows, *test_rows)})
     if len(protocols) > 1:
-        click.echo(
+        tell(
             f"WARNING: rows of {' and '.join(protocols)} are compared, but are not comparable",
-            err=True,
         )
     if as_json:
         cases_ = [_plain(result) for result in results]
@@ -126,7 +126,7 @@ def command(
         return
     for result in results:
         rows = ", ".join(map(str, sorted(set(result.train_rows))))
-        click.echo(
+        say(
             f"\ncase {result.case.name}: {result.case.task}, "
             f"fitted to {result.case.draw} ({rows} rows), tested on {result.test_rows}"
         )
@@ -135,10 +135,10 @@ def command(
             for name, method in result.methods.items()
             if not isinstance(method, str)
         ]
-        click.echo(table(["method", *_COLUMNS], lines))
+        say(table(["method", *_COLUMNS], lines))
         for name, method in result.methods.items():
             if isinstance(method, str):
-                click.echo(f"{name} did not run: {method}")
+                say(f"{name} did not run: {method}")
 
 
 def _benchmark(methods: tuple[str, ...] | None, *, set_aside: bool, as_json: bool) -> None:
@@ -178,15 +178,13 @@ def _benchmark(methods: tuple[str, ...] | None, *, set_aside: bool, as_json: boo
     lines = [[name, *map(_number, scores.numbers().values())] for name, scores in means.items()]
     names_of_zoos = ", ".join(next(iter(results.values())))
     how = "set aside, fitted to all others" if set_aside else "each left out in turn"
-    click.echo(f"means over zoos, {how}: {names_of_zoos}\n")
-    click.echo(table(["method", *columns], lines))
+    say(f"means over zoos, {how}: {names_of_zoos}\n")
+    say(table(["method", *columns], lines))
     for name in names:
-        click.echo(f"{name}: {LEFT_OUT_METHODS[name].meaning}")
+        say(f"{name}: {LEFT_OUT_METHODS[name].meaning}")
     if cases:
-        click.echo("\npublished cases, fitted to part of the published table, tested on all of it:")
-        click.echo(
-            table(["case", "task", *cases[0].methods], [_accuracies(case) for case in cases])
-        )
+        say("\npublished cases, fitted to part of the published table, tested on all of it:")
+        say(table(["case", "task", *cases[0].methods], [_accuracies(case) for case in cases]))
 
 
 def _accuracies(result: Any) -> list[str]:

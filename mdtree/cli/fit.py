@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from mdtree.cli.screens import say, tell
 from mdtree.failure_modes import TASKS
 from mdtree.fit_methods import FIT_METHODS
 from mdtree.render.terminal import plural, printable
@@ -96,12 +97,10 @@ def command(
     write_tree(out, saved)
     warning = saved.provenance.get("WARNING")
     if warning:
-        click.echo(printable(f"WARNING: {warning}"), err=True)
+        tell(printable(f"WARNING: {warning}"))
     if as_json:
         content = {"format": 1, "out": str(out), "task": task, "groups": saved.groups}
         click.echo(json.dumps({**content, "warning": warning}))
         return
-    click.echo(tree_text(saved.tree))
-    click.echo(
-        f"\n{saved.method} tree for task {task}, from {plural(saved.groups, 'group')}: {out}"
-    )
+    say(tree_text(saved.tree))
+    say(f"\n{saved.method} tree for task {task}, from {plural(saved.groups, 'group')}: {out}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
+from mdtree.cli.screens import error_screen, tell
+from mdtree.render.screen import shown_on
 from mdtree.render.terminal import printable, table
 
 if TYPE_CHECKING:
@@ -31,23 +31,22 @@ class FoundPrinter:
         """Print what is known of a group before it is measured."""
         for note in task.notes:
             if note not in self._remarks and len(self._remarks) < _WHOLE:
-                click.echo(f"{printable(task.group)}: {printable(note)}", err=True)
+                tell(f"{printable(task.group)}: {printable(note)}")
                 self._remarks.add(note)
         if not task.origins:
             return
         self._shown += 1
         if self._shown <= _WHOLE:
-            click.echo(_table(task), err=True)
+            tell(_table(task))
         elif self._shown == _WHOLE + 1:
-            click.echo("what was found for other groups: --group NAME shows it", err=True)
+            tell("what was found for other groups: --group NAME shows it")
         settings = frozenset(task.facts.items())
         twin = self._settings.setdefault(settings, task.group)
         if twin != task.group and not self._is_twin_told:
-            click.echo(
+            tell(
                 f"{printable(twin)} and {printable(task.group)} have the same settings, as far as "
                 "they were understood: groups that differ by seed alone are one group if their "
                 "directories are named one by one",
-                err=True,
             )
             self._is_twin_told = True
 
@@ -55,4 +54,5 @@ class FoundPrinter:
 def _table(task: GroupTask | FoundGroup) -> str:
     known = {**task.facts, _HISTORY: ", ".join(task.logged)}
     lines = [[fact, str(known.get(fact, "")), file] for fact, file in task.origins.items()]
-    return table([f"found for {printable(task.group)}", "", "in"], lines)
+    with shown_on(error_screen()):
+        return table([f"found for {printable(task.group)}", "", "in"], lines)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
 from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import make_request, named_recipe
+from mdtree.cli.screens import tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError
+from mdtree.messages import percent
 from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, holds_only_rows
 from mdtree.render.durations import about
 from mdtree.render.terminal import plural, printable
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["judged_rows"]
 
-_ONLY_OF_CHECKPOINTS = {"steps": "steps", "expect": "expected"}  # option -> its value
+# option -> its value
+_ONLY_OF_CHECKPOINTS = {
+    "steps": "steps",
+    "expect": "expected",
+    "hessian-limit": "hessian_limit",
+}
 
 
 def judged_rows(
@@ -80,7 +85,7 @@ def _tell_of_rows(path: str | Path, options: dict[str, Any]) -> None:
             "again: name --model and --data or --recipe, or move that file away"
         )
     if Path(path).is_dir():
-        click.echo(f"from the measurements in {rows}", err=True)
+        tell(f"from the measurements in {rows}")
 
 
 def _from_files(
@@ -98,10 +103,9 @@ def _from_files(
         raise MdtreeError("--expect needs a measured accuracy: name data and model, or a recipe")
     request = make_request(paths, options, groups=only, recipe=NO_RECIPE)
     rows = [with_facts(row, facts) for row in rows_from_files(request, found=FoundPrinter())]
-    click.echo(
+    tell(
         "no recipe: a first answer from the weights and from what the trainer logged; to measure "
         f"the networks, name data and model (--data, --model) or write {RECIPE_NAME}",
-        err=True,
     )
     return _diagnoser(rows, name, options), rows
 
@@ -120,9 +124,9 @@ def _measured(
     def announce(stage: Stage) -> None:
         change = ""
         if stage.change is not None:
-            change = f", {100 * stage.change:.0f} % chance of changing a verdict"
+            change = f", {percent(stage.change)} chance of changing a verdict"
         again = ", again to its tolerance" if stage.again else ""
-        click.echo(f"measuring {work(stage)}{again}{change}", err=True)
+        tell(f"measuring {work(stage)}{again}{change}")
 
     def compared(check: AccuracyCheck) -> None:
         train = "" if check.train is None else f", training accuracy {check.train:.1f} %"
@@ -133,9 +137,8 @@ def _measured(
         else:
             source = "logged" if check.is_logged else "expected"
             beside = f"{source}: {check.expected:.1f} %"
-        click.echo(
+        tell(
             f"{printable(check.group)}: test accuracy {check.measured:.1f} % ({beside}){train}",
-            err=True,
         )
 
     def work(stage: Stage) -> str:
@@ -159,9 +162,8 @@ def _measured(
             progress=bar,
         ).run()
     for stage in diagnosed.left_out:
-        click.echo(
+        tell(
             f"not measured: {work(stage)}, at most {100 * (stage.change or 0.0):.1f} % chance of "
             "changing a verdict (--stage full measures it)",
-            err=True,
         )
     return diagnosed.diagnoser, diagnosed.rows

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from mdtree.cli.completion import complete_metrics
+from mdtree.cli.completion import complete_metrics, complete_quantities
 from mdtree.cli.executor_options import (
     make_executor_config,
     max_failures,
@@ -22,6 +22,7 @@ from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import MEASURED, make_request, measuring
 from mdtree.cli.name_lists import joined
 from mdtree.cli.progress_bar import Bar
+from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.recipes import words
 from mdtree.render.durations import duration
@@ -44,6 +45,14 @@ __all__ = ["command"]
     metavar="NAMES",
     shell_complete=complete_metrics,
     help="Metrics, separated by commas.  [default: the usual ones]",
+)
+@click.option(
+    "--quantities",
+    multiple=True,
+    callback=joined,
+    metavar="NAMES",
+    shell_complete=complete_quantities,
+    help="Only these quantities of the metrics, separated by commas.  [default: all]",
 )
 @click.option("--fork", is_flag=True, help="Also train two short continuations and compare them.")
 @click.option("--layers", is_flag=True, help="Also compare the networks layer by layer.")
@@ -91,6 +100,7 @@ def command(
       mdtree measure one.pt --recipe r.yaml --fork --surface
       mdtree measure s3://bucket/runs --recipe r.yaml --out rows.jsonl
       mdtree measure zoo/ --ray auto --timeout-per-group 3600 --max-failures 20
+      mdtree measure runs/ --metrics hessian --quantities hessian_top
       mdtree measure runs/ --protocol paper-1 --dry-run
     """
     from mdtree import measurement
@@ -99,6 +109,7 @@ def command(
         directories,
         options,
         metrics=_metrics(options),
+        quantities=tuple(options["quantities"] or ()),
         groups=groups,
         facts=words(options["facts"]),
     )
@@ -128,10 +139,14 @@ def command(
 
 def _metrics(options: dict[str, Any]) -> tuple[str, ...]:
     """Return the metrics: those that are named or the usual ones, plus what flags add."""
-    from mdtree.measurement import check_metrics
+    from mdtree.measurement import check_metrics, check_quantities
 
     flags = tuple(name for name in ("fork", "layers", "surface") if options[name])
-    return check_metrics(check_metrics(options["metrics"] or ()) + flags)
+    if options["quantities"]:
+        metrics, _ = check_quantities(options["quantities"], options["metrics"] or ())
+    else:
+        metrics = check_metrics(options["metrics"] or ())
+    return check_metrics(metrics + flags)
 
 
 def _print_plan(run: Any, workers: int, as_json: bool) -> None:
@@ -165,11 +180,11 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
         ]
         for item in run.planned
     ]
-    click.echo(table(["group", "checkpoints", "state", "forward passes", "time"], lines))
+    say(table(["group", "checkpoints", "state", "forward passes", "time"], lines))
     for item in run.planned:
         if item.fault is not None:
-            click.echo(f"will fail {printable(item.task.group)}: {paragraph(item.fault)}", err=True)
-    click.echo(
+            tell(f"will fail {printable(item.task.group)}: {paragraph(item.fault)}")
+    say(
         f"\nto measure: {plural(len(run.costs), 'group')}, {passes:,.0f} forward passes, "
         f"estimated time {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
     )
@@ -185,31 +200,28 @@ def _print_summary(summary: Any, as_json: bool) -> None:
     if as_json:
         _print_json(summary, rows)
         return
-    click.echo(rows_table(list(islice(rows, SHOWN)), explained=summary.failed))
+    say(rows_table(list(islice(rows, SHOWN)), explained=summary.failed))
     out = printable(str(summary.out))
     if next(rows, None) is not None:
-        click.echo(f"... and more: mdtree rows show {out} --all")
+        say(f"... and more: mdtree rows show {out} --all")
     for group, reason in summary.failed.items():
-        click.echo(f"failed {printable(group)}: {paragraph(reason)}", err=True)
+        tell(f"failed {printable(group)}: {paragraph(reason)}")
     for line in summary.damaged:
-        click.echo(
+        tell(
             f"line {line.line} was not a row ({printable(line.reason)}) and was moved to "
             f"{out}.damaged",
-            err=True,
         )
     if summary.kept:
-        click.echo(
+        tell(
             f"{plural(len(summary.kept), 'group')} measured before with other settings: the "
             f"earlier rows also stay in {out}, for quantities that were not measured this time",
-            err=True,
         )
     if summary.left:
-        click.echo(
-            f"{plural(summary.left, 'group')} not reached: too many failures, or the files are "
-            "gone. Run the same command again to resume.",
-            err=True,
+        tell(
+            f"{plural(summary.left, 'group')} not reached: too many failures. "
+            "Run the same command again to resume.",
         )
-    click.echo(
+    say(
         f"\n{summary.measured} measured, {summary.already} already there, "
         f"{len(summary.failed)} failed; rows are in {out}"
     )
@@ -230,7 +242,7 @@ def _print_trajectories(summary: Any) -> None:
         if row.group in groups and row.protocol == summary.protocol
     ]
     for run in trajectories(rows):
-        click.echo(f"\n{trajectory_text(run, rows)}")
+        say(f"\n{trajectory_text(run, rows)}")
 
 
 def _print_json(summary: Any, rows: Iterator[Row]) -> None:

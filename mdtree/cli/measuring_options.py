@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from mdtree.cli.completion import complete_path
 from mdtree.cli.executor_options import executor_options
+from mdtree.cli.screens import tell
 from mdtree.exceptions import RecipeError
 from mdtree.messages import nearest
 from mdtree.recipes import DATA_KINDS, RECIPE_NAME, Recipe, has_recipe, recipe_from_words, words
@@ -19,7 +20,7 @@ from mdtree.rows import DEFAULT_PROTOCOL, FACTS, PROTOCOLS, Fact, check_protocol
 if TYPE_CHECKING:
     from mdtree.measurement import Request
 
-__all__ = ["MEASURED", "PROTOCOL", "make_request", "measuring", "named_recipe"]
+__all__ = ["MEASURED", "make_request", "measuring", "named_recipe", "protocol_option"]
 
 _SELF_DESCRIBED = "huggingface"  # folders that say themselves what their network is
 _SHORT = {"lr": "learning_rate", "bs": "batch_size", "wd": "weight_decay"}
@@ -56,7 +57,15 @@ class _Protocol(click.Choice):  # type: ignore[type-arg,unused-ignore]
         return check_protocol(value)
 
 
-PROTOCOL = _Protocol(list(PROTOCOLS))
+def protocol_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option of one protocol, which is the usual one unless another is named."""
+    return click.option(
+        "--protocol",
+        type=_Protocol(list(PROTOCOLS)),
+        default=DEFAULT_PROTOCOL,
+        show_default=True,
+        help=help_text,
+    )
 
 
 def _spelt(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]) -> tuple[str, ...]:
@@ -65,7 +74,7 @@ def _spelt(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...])
         short = f", did you mean {_SHORT[name]!r}?" if name in _SHORT else ""
         meant = "" if name in FACTS else short or nearest(name, FACTS, cutoff=_ALIKE)
         if meant:
-            click.echo(f"note: no tree uses the fact {name!r}{meant}", err=True)
+            tell(f"note: no tree uses the fact {name!r}{meant}")
     return pairs
 
 
@@ -102,6 +111,13 @@ _OPTIONS = (
     ),
     click.option("--weights-key", help="Which weights to use if a file holds several (EMA, ...)."),
     click.option(
+        "--hessian-limit",
+        type=click.IntRange(1, 20),
+        metavar="N",
+        help="Let the Hessian take up to N times the steps and probes of the protocol before it "
+        "stops without having converged.  [default: 1]",
+    ),
+    click.option(
         "--fact",
         "facts",
         multiple=True,
@@ -109,13 +125,7 @@ _OPTIONS = (
         callback=_spelt,
         help="A fact about all groups, such as learning_rate=0.1.",
     ),
-    click.option(
-        "--protocol",
-        type=PROTOCOL,
-        default=DEFAULT_PROTOCOL,
-        show_default=True,
-        help="How to measure.",
-    ),
+    protocol_option("How to measure."),
     click.option(
         "--dtype",
         type=click.Choice(["float32", "float64"]),
@@ -150,6 +160,7 @@ def make_request(
     options: dict[str, Any],
     *,
     metrics: tuple[str, ...] = (),
+    quantities: tuple[str, ...] = (),
     groups: tuple[str, ...] = (),
     facts: Mapping[str, Fact] | None = None,
     recipe: Recipe | None = None,
@@ -164,6 +175,7 @@ def make_request(
         steps=options["steps"],
         recipe=recipe or named_recipe(options, directory),
         metrics=metrics,
+        quantities=quantities,
         protocol=options["protocol"],
         seed=options["seed"],
         device=options["device"],
@@ -174,6 +186,7 @@ def make_request(
         facts=facts,
         batch_size=options["batch_size"],
         weights_key=options["weights_key"],
+        hessian_limit=options["hessian_limit"],
         groups=groups,
     )
 

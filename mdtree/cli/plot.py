@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mdtree.cli.screens import say
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.messages import nearest
 from mdtree.render.picture_file import KINDS, picture_svg
@@ -18,7 +19,8 @@ from mdtree.rows.atomic import atomic_file
 __all__ = ["command"]
 
 _PRINTED = Path("-")
-_OTHER_FORMATS = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".eps", ".ps", ".tif", ".tiff")
+_PNG = ".png"
+_OTHER_FORMATS = (".jpg", ".jpeg", ".gif", ".webp", ".pdf", ".eps", ".ps", ".tif", ".tiff")
 _MOST_NAMES = 10  # that an error lists
 
 
@@ -40,10 +42,10 @@ _MOST_NAMES = 10  # that an error lists
     "--out",
     type=click.Path(path_type=Path),
     default=_PRINTED,
-    help="The SVG file to write; - prints it.  [default: print it]",
+    help="The SVG file to write, or PNG with the extra `png`; - prints SVG.  [default: print it]",
 )
 def command(rows: Path, *, group: str | None, what: str, protocol: str | None, out: Path) -> None:
-    """Draw one picture of a group, as the page of a diagnosis shows it, into an SVG file.
+    """Draw one picture of a group, as the page of a diagnosis shows it, into an SVG or PNG file.
 
     ROWS is a file of rows or a measured directory.
 
@@ -59,20 +61,26 @@ def command(rows: Path, *, group: str | None, what: str, protocol: str | None, o
     Examples:
       mdtree plot rows.jsonl --group wide --what surface --out wide.svg
       mdtree plot runs/ --what density --out density.svg
+      mdtree plot runs/ --what profile --out profile.png
     """
     if out.suffix.lower() in _OTHER_FORMATS:
         raise MdtreeError(
-            f"{out} would be {out.suffix[1:].upper()}, but what is written is SVG: name a file "
-            "that ends in .svg; browsers, Inkscape and word processors open and convert it"
+            f"{out} would be {out.suffix[1:].upper()}, but what is written is SVG or PNG: name "
+            "a file that ends in .svg or .png; browsers, Inkscape and word processors convert it"
         )
     known = load_rows(rows, protocol=protocol)
     svg = picture_svg(_chosen(known, group, rows), what, known)
     if out == _PRINTED:
         click.echo(svg, nl=False)
         return
+    content = svg.encode()
+    if out.suffix.lower() == _PNG:
+        from mdtree.render.png import png_bytes
+
+        content = png_bytes(svg)
     with atomic_file(out) as file:
-        file.write(svg.encode())
-    click.echo(f"picture written to {printable(str(out))}")
+        file.write(content)
+    say(f"picture written to {printable(str(out))}")
 
 
 def _chosen(rows: Sequence[Row], group: str | None, path: Path) -> Row:

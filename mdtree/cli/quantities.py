@@ -7,6 +7,7 @@ import json
 
 import click
 
+from mdtree.cli.screens import say
 from mdtree.rows import FACTS, QUANTITIES, TEXT_FACTS
 
 __all__ = ["command"]
@@ -29,9 +30,9 @@ def command(as_json: bool) -> None:
         return
     for quantity in QUANTITIES.values():
         unit = f" [{quantity.unit}]" if quantity.unit else ""
-        click.echo(f"{quantity.name}{unit}: {quantity.meaning}")
-        click.echo(f"    low:  {quantity.low}")
-        click.echo(f"    high: {quantity.high}")
-    click.echo("\nfacts")
+        say(f"{quantity.name}{unit}: {quantity.meaning}")
+        say(f"    low:  {quantity.low}")
+        say(f"    high: {quantity.high}")
+    say("\nfacts")
     for name, meaning in {**FACTS, **TEXT_FACTS}.items():
-        click.echo(f"    {name}: {meaning}")
+        say(f"    {name}: {meaning}")

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from mdtree.cli.group import Group
+from mdtree.cli.screens import say, tell
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.render.terminal import plural, printable
 from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
@@ -56,7 +57,7 @@ def show(rows: Path, *, everything: bool, as_json: bool) -> None:
         for row in stored_rows:
             click.echo(row_text(row))
         return
-    click.echo(rows_table(stored_rows, limit=None if everything else SHOWN))
+    say(rows_table(stored_rows, limit=None if everything else SHOWN))
 
 
 @command.command("export")
@@ -109,9 +110,9 @@ def import_(table: Path, *, out: Path, protocol: str) -> None:
     _check_other(out, table, "is the table itself")
     imported = rows_from_csv(table, protocol=protocol)
     write_rows(out, imported.rows)
-    click.echo(f"{plural(len(imported.rows), 'row')} written to {printable(str(out))}")
+    say(f"{plural(len(imported.rows), 'row')} written to {printable(str(out))}")
     if imported.ignored:
-        click.echo(f"columns left out: {printable(', '.join(imported.ignored))}", err=True)
+        tell(f"columns left out: {printable(', '.join(imported.ignored))}")
 
 
 def _check_other(out: Path, source: Path, what: str) -> None:

@@ -9,7 +9,7 @@ import click
 
 __all__ = ["command"]
 
-_KINDS = ("recipe", "zoo", "rows", "diagnosis", "comparison")
+_KINDS = ("recipe", "zoo", "rows", "diagnosis", "comparison", "confirmation")
 
 
 @click.command()
@@ -18,11 +18,12 @@ def command(kind: str) -> None:
     """Print the JSON Schema of a file that mdtree reads or writes.
 
     \b
-    recipe      mdtree.yaml and what --recipe names
-    zoo         the config of `mdtree zoo train`
-    rows        one line of rows.jsonl
-    diagnosis   what `mdtree diagnose --json` prints
-    comparison  what `mdtree compare --json` prints
+    recipe        mdtree.yaml and what --recipe names
+    zoo           the config of `mdtree zoo train`
+    rows          one line of rows.jsonl
+    diagnosis     what `mdtree diagnose --json` prints
+    comparison    what `mdtree compare --json` prints
+    confirmation  what `mdtree confirm --json` prints
 
     Written into the file recipe.schema.json, it lets an editor complete and check a recipe whose
     first line is `# yaml-language-server: $schema=recipe.schema.json`.
@@ -44,4 +45,8 @@ def _schema(kind: str) -> dict[str, Any]:
         return schema()
     if kind == "comparison":
         return comparison_schema()
+    if kind == "confirmation":
+        from mdtree.confirmation import confirmation_schema
+
+        return confirmation_schema()
     return json_schema({"recipe": Recipe, "zoo": Zoo, "rows": Row}[kind])

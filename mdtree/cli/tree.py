@@ -9,6 +9,7 @@ import click
 
 from mdtree.cli.completion import complete_trees
 from mdtree.cli.group import Group
+from mdtree.cli.screens import say
 from mdtree.render.terminal import plural, printable, table
 from mdtree.rows.atomic import atomic_file
 
@@ -43,18 +44,18 @@ def show(tree: str, *, svg: Path | None) -> None:
 
     saved = find_tree(tree)
     meaning = TASKS[saved.task].meaning if saved.task in TASKS else ""
-    click.echo(printable(f"{saved.task}: {meaning}"))
-    click.echo(
+    say(printable(f"{saved.task}: {meaning}"))
+    say(
         printable(
             f"{saved.method}, protocol {saved.protocol}, fitted on {plural(saved.groups, 'group')}"
         )
     )
     if saved.components:
-        click.echo("the most probable tree (predictions average over all plausible ones):")
+        say("the most probable tree (predictions average over all plausible ones):")
     click.echo()
-    click.echo(printable(tree_text(saved.tree), keep="\n"))
+    say(printable(tree_text(saved.tree), keep="\n"))
     for key, value in saved.provenance.items():
-        click.echo(printable(f"{key}: {value}"))
+        say(printable(f"{key}: {value}"))
     if svg is not None:
         with atomic_file(svg, advice="name another file with --svg") as file:
             file.write(tree_svg(saved.tree).encode())
@@ -97,8 +98,8 @@ def list_(*, as_json: bool) -> None:
         ]
         for n, t in trees.items()
     ]
-    click.echo(table(["name", "task", "method", "protocol", "groups", "accuracy"], lines))
-    click.echo("\naccuracy: on groups whose grid cell (width, data amount) was left out of the fit")
+    say(table(["name", "task", "method", "protocol", "groups", "accuracy"], lines))
+    say("\naccuracy: on groups whose grid cell (width, data amount) was left out of the fit")
     for data in dict.fromkeys(t.provenance.get("data", "") for t in trees.values()):
         names = [n for n, t in trees.items() if t.provenance.get("data", "") == data]
-        click.echo(printable(f"{min(names, key=len)}: {data}"))
+        say(printable(f"{min(names, key=len)}: {data}"))

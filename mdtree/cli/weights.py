@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdtree.cli.progress_bar import Bar
+from mdtree.cli.screens import say
 from mdtree.exceptions import MdtreeError
 from mdtree.rows import write_lines
 
@@ -100,7 +101,7 @@ def command(
     else:
         from mdtree.render.terminal_spectrum import report_text
 
-        click.echo(report_text(report, everything=everything))
+        say(report_text(report, everything=everything))
     click.get_current_context().exit(1 if report.failures else 0)
 
 

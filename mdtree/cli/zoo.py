@@ -20,6 +20,7 @@ from mdtree.cli.executor_options import (
 )
 from mdtree.cli.group import Group
 from mdtree.cli.progress_bar import Bar
+from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import OutputError
 from mdtree.render.durations import duration, estimated_duration
@@ -166,10 +167,10 @@ def _print_prices(
     ]
     if rows:
         header = ["axis", "value", "groups", "members", "steps", "items", "time on one worker"]
-        click.echo(table(header, rows) + "\n")
+        say(table(header, rows) + "\n")
     groups = len({price.member.group for price in prices})
     estimate = estimated_duration(time.seconds, time.low, time.high) if prices else "no time"
-    click.echo(
+    say(
         f"to train: {len(prices):,} of {plural(members, 'member')}, in {plural(groups, 'group')}; "
         f"{estimate} with {plural(workers, 'worker')}; nothing was written"
     )
@@ -177,23 +178,22 @@ def _print_prices(
 
 def _print_trained(summary: Any, trusted: Sequence[str]) -> None:
     for name in summary.diverged:
-        click.echo(f"diverged {printable(name)}: its loss became NaN or infinite", err=True)
+        tell(f"diverged {printable(name)}: its loss became NaN or infinite")
     for name, reason in summary.failed.items():
-        click.echo(f"failed {printable(name)}: {paragraph(reason)}", err=True)
+        tell(f"failed {printable(name)}: {paragraph(reason)}")
     if summary.left:
-        click.echo(
+        tell(
             f"{plural(summary.left, 'member')} not reached: too many failures. Run the same "
             "command again to resume.",
-            err=True,
         )
     out = printable(str(summary.out))
-    click.echo(
+    say(
         f"{plural(summary.groups, 'group')}: {summary.trained} members trained, "
         f"{summary.already} already there, {len(summary.diverged)} diverged, "
         f"{len(summary.failed)} failed; {duration(summary.seconds)} of training in all"
     )
     trust = "".join(f" --trust {printable(name)}" for name in trusted)
-    click.echo(f"measure them: mdtree measure {out}{trust}")
+    say(f"measure them: mdtree measure {out}{trust}")
 
 
 @command.command()
@@ -245,9 +245,9 @@ def label(
         head = {"format": 1, "protocol": measured_by, "share_in_noise": share}
         click.echo(json.dumps({**head, "groups": content}))
         return
-    click.echo(f"{labels_text(groups, labels)}\n\n{phase_text(diagrams)}")
+    say(f"{labels_text(groups, labels)}\n\n{phase_text(diagrams)}")
     if svg is not None:
-        click.echo(f"picture written to {printable(str(svg))}")
+        say(f"picture written to {printable(str(svg))}")
 
 
 def _write_svg(svg: Path, text: str, rows: Path) -> None:

@@ -1,14 +1,21 @@
 """Diagnosis: rows become verdicts, with reasons, confidence and the next step."""
 
-from mdtree.diagnosis.checking import CheckedGroup, checked_groups, without_checks
+from mdtree.diagnosis.advised_change import (
+    AdvisedChange,
+    NothingAdvisedError,
+    advised_changes,
+    advised_remedy,
+)
+from mdtree.diagnosis.checking import CheckedGroup, checked_groups, found_checks, without_checks
 from mdtree.diagnosis.checks import CHECKS, MODE_CODES, Check, CheckResult
-from mdtree.diagnosis.comparison import Compared, Comparison, compare_groups
+from mdtree.diagnosis.comparison import Compared, Comparison, compare_groups, compare_pair
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
 from mdtree.diagnosis.differences import LEVEL, Difference, NotCompared
 from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.fact_changes import FactChange
+from mdtree.diagnosis.headlines import headline, headline_of_all
 from mdtree.diagnosis.pairing import pairs_of
 from mdtree.diagnosis.precision import RowPrecision, VerdictPrecision, agreement, open_metric
 from mdtree.diagnosis.promise import Promise, RealGain
@@ -16,6 +23,7 @@ from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
 from mdtree.diagnosis.serialization import (
     comparison_schema,
     comparisons_to_plain_data,
+    output_schema,
     schema,
     to_plain_data,
     trajectories_to_plain_data,
@@ -38,6 +46,7 @@ __all__ = [
     "LEVEL",
     "MODE_CODES",
     "UNSURE",
+    "AdvisedChange",
     "Basis",
     "Check",
     "CheckResult",
@@ -52,6 +61,7 @@ __all__ = [
     "Gain",
     "MissingMeasurement",
     "NotCompared",
+    "NothingAdvisedError",
     "OutOfDistribution",
     "Promise",
     "Prospect",
@@ -62,17 +72,24 @@ __all__ = [
     "TreeEnsemble",
     "Verdict",
     "VerdictPrecision",
+    "advised_changes",
+    "advised_remedy",
     "agreement",
     "can_be_diagnosed",
     "checked_groups",
     "choose_tree",
     "compare_groups",
+    "compare_pair",
     "comparison_schema",
     "comparisons_to_plain_data",
     "diagnoser_for",
+    "found_checks",
+    "headline",
+    "headline_of_all",
     "is_diverged",
     "next_metric",
     "open_metric",
+    "output_schema",
     "pairs_of",
     "prospects",
     "schema",

@@ -9,7 +9,7 @@ from mdtree.diagnosis.checks import Status
 from mdtree.diagnosis.verdict_record import Verdict
 from mdtree.rows import Row
 
-__all__ = ["Case", "Look", "Outcome", "listed", "percent"]
+__all__ = ["Case", "Look", "Outcome", "listed"]
 
 _MOST = 5  # parts of a list in a message
 
@@ -26,11 +26,6 @@ class Case:
 
 Outcome = tuple[Status, str]  # the message is that of a `CheckResult`
 Look = Callable[[Case], Outcome]
-
-
-def percent(share: float) -> str:
-    """Write a share in percent, as a verdict does."""
-    return f"{100 * share:.0f} %"
 
 
 def listed(texts: Sequence[str], separator: str = ", ") -> str:

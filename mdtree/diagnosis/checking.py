@@ -19,7 +19,14 @@ from mdtree.diagnosis.verdict_record import Verdict
 from mdtree.messages import shortened
 from mdtree.rows import Row
 
-__all__ = ["CheckedGroup", "checked_groups", "checks_of", "failed_checks", "without_checks"]
+__all__ = [
+    "CheckedGroup",
+    "checked_groups",
+    "checks_of",
+    "failed_checks",
+    "found_checks",
+    "without_checks",
+]
 
 _LONGEST = 1000  # characters of a message
 _LOOKS = {**LOOKS_AT_VERDICT, **LOOKS_AT_ROW}
@@ -45,14 +52,7 @@ def failed_checks(row: Row) -> tuple[CheckResult, ...]:
 
 
 def _result(code: str, status: Status, message: str) -> CheckResult:
-    check = CHECKS[code]
-    return CheckResult(
-        code=code,
-        name=check.name,
-        severity=check.severity,
-        status=status,
-        message=shortened(message, _LONGEST),
-    )
+    return CheckResult(code=code, status=status, message=shortened(message, _LONGEST))
 
 
 def _decided(verdict: Verdict, row: Row) -> str | None:
@@ -75,7 +75,12 @@ class CheckedGroup:
     @property
     def found(self) -> tuple[CheckResult, ...]:
         """The checks that found something."""
-        return tuple(check for check in self.checks if check.status == "found")
+        return found_checks(self.checks)
+
+
+def found_checks(checks: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
+    """Return the checks that found something."""
+    return tuple(check for check in checks if check.is_found)
 
 
 def without_checks(verdict: Verdict, ignored: Collection[str]) -> Verdict:

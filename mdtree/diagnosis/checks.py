@@ -7,7 +7,7 @@ that is what it seems to be.  The functions that decide are in `checking.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mdtree.failure_modes import FAILURE_MODES
@@ -34,10 +34,21 @@ class CheckResult:
     """What one check has found in one group."""
 
     code: str
-    name: str
-    severity: Severity  # of a finding
+    name: str = field(init=False, default="")  # of the check
+    severity: Severity = field(init=False, default="note")  # of a finding
     status: Status
     message: str  # what was found or what is fine, with its numbers, or why it was not checked
+
+    def __post_init__(self) -> None:
+        """Take name and severity from the table: a code has no others."""
+        check = CHECKS[self.code]
+        object.__setattr__(self, "name", check.name)
+        object.__setattr__(self, "severity", check.severity)
+
+    @property
+    def is_found(self) -> bool:
+        """Whether the check found something."""
+        return self.status == "found"
 
 
 # verdict -> its code; `none` has none: it is what passes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mdtree.diagnosis.diagnoser import Diagnoser
@@ -14,6 +14,7 @@ from mdtree.diagnosis.selection import diagnoser_for
 from mdtree.diagnosis.verdict_record import Verdict
 from mdtree.exceptions import MdtreeError, ProtocolError, RowsError
 from mdtree.messages import plural, shortened
+from mdtree.progress import Progress, Silent
 from mdtree.rows import Measured, Row
 from mdtree.trees import SavedTree
 
@@ -23,6 +24,9 @@ __all__ = ["Compared", "Comparison", "compare_groups", "compare_pair"]
 _OF_TRAINING = ("learning_rate", "batch_size", "optimizer", "schedule", "weight_decay")
 _FEW = 2  # checkpoints, of which a standard error has a single degree of freedom
 _LONGEST_LIST = 300  # characters
+
+_Pair = tuple[Row, Row]
+_Verdicts = tuple[Verdict | None, Verdict | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,7 @@ def compare_groups(
     confidence: float | None = None,
     seed: int = 0,
     allow_protocol_mismatch: bool = False,
+    progress: Progress | None = None,
 ) -> Compared:
     """Compare pairs of groups; one that cannot be compared does not stop the others.
 
@@ -67,18 +72,21 @@ def compare_groups(
         confidence: The probability below which a verdict is `unsure`; None: the usual one.
         seed: The seed of resampling.
         allow_protocol_mismatch: Use a tree of another protocol as well, with a warning.
+        progress: Gets a step for each pair that was compared.
 
     Raises:
         MdtreeError: If no pair can be compared.
 
     """
+    progress = progress or Silent()
     pairs = list(pairs)
     unchanged = [one.group for one, other in pairs if one == other and len(pairs) > 1]
-    found: list[tuple[Row, Row]] = []
+    left_out = {*unchanged}
+    found: list[_Pair] = []
     failures: dict[str, str] = {}
     errors: list[MdtreeError] = []
     for before, after in pairs:
-        if before.group in unchanged:
+        if before.group in left_out:
             continue
         try:
             _check(before, after)
@@ -88,9 +96,10 @@ def compare_groups(
             errors.append(error)
     if not found:
         raise errors[0] if errors else MdtreeError("there are no groups to compare")
+    rows = [row for pair in found for row in pair]
     try:
         diagnoser: Diagnoser | str = diagnoser_for(
-            [row for pair in found for row in pair],
+            rows,
             tree,
             confidence=confidence,
             seed=seed,
@@ -100,11 +109,13 @@ def compare_groups(
         if tree is not None:
             raise
         diagnoser = str(error)
-    return Compared(
-        comparisons=tuple(compare_pair(*pair, diagnoser) for pair in found),
-        failures=failures,
-        unchanged=tuple(unchanged),
-    )
+    progress.start(len(found))
+    comparisons = []
+    for pair, verdicts in zip(found, _verdicts(found, diagnoser), strict=True):
+        why = diagnoser if isinstance(diagnoser, str) else None
+        comparisons.append(_comparison(pair, verdicts, why))
+        progress.step(pair[0].group)
+    return Compared(comparisons=tuple(comparisons), failures=failures, unchanged=tuple(unchanged))
 
 
 def compare_pair(before: Row, after: Row, diagnoser: Diagnoser | str) -> Comparison:
@@ -117,22 +128,40 @@ def compare_pair(before: Row, after: Row, diagnoser: Diagnoser | str) -> Compari
 
     """
     _check(before, after)
+    pair = before, after
+    (verdicts,) = _verdicts([pair], diagnoser)
+    return _comparison(pair, verdicts, diagnoser if isinstance(diagnoser, str) else None)
+
+
+def _verdicts(pairs: Sequence[_Pair], diagnoser: Diagnoser | str) -> Iterator[_Verdicts]:
+    """Yield the verdicts of each pair; a row of several pairs is diagnosed once."""
+    if isinstance(diagnoser, str):
+        yield from ((None, None) for _ in pairs)
+        return
+    distinct = {id(row): row for pair in pairs for row in pair}
+    coming = zip(distinct, diagnoser.verdicts(list(distinct.values())), strict=True)
+    known: dict[int, Verdict] = {}
+    for before, after in pairs:
+        while not {id(before), id(after)} <= known.keys():
+            number, verdict = next(coming)
+            known[number] = verdict
+        yield known[id(before)], known[id(after)]
+
+
+def _comparison(pair: _Pair, verdicts: _Verdicts, why: str | None) -> Comparison:
+    """Compare two rows whose verdicts are known; `why` says why there are none."""
+    before, after = pair
     found = differences(before.quantities, after.quantities)
     changes = fact_changes(before.facts, after.facts)
     real = real_gain(before, after, found)
-    first = second = why = None
-    if isinstance(diagnoser, str):
-        why = diagnoser
-    else:
-        first, second = diagnoser(before), diagnoser(after)
     return Comparison(
         before=before.group,
         after=after.group,
         protocol=before.protocol,
         changes=changes,
-        verdict_before=first,
-        verdict_after=second,
-        promise=promise_of(first, changes, real, why),
+        verdict_before=verdicts[0],
+        verdict_after=verdicts[1],
+        promise=promise_of(verdicts[0], changes, real, why),
         real=real,
         differences=found,
         missing=not_compared(before.quantities, after.quantities),

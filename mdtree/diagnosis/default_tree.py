@@ -13,9 +13,9 @@ from mdtree.exceptions import ProtocolError
 from mdtree.rows import Row, one_protocol
 from mdtree.trees import SavedTree
 
-__all__ = ["ChosenTree", "choose_tree"]
+__all__ = ["DEFAULT_TASK", "ChosenTree", "choose_tree"]
 
-_TASK = "failure"  # the task that can answer with every mode
+DEFAULT_TASK = "failure"  # the task that can answer with every mode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +42,12 @@ def choose_tree(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> ChosenTr
     candidates = {
         name: saved
         for name, saved in trees.items()
-        if saved.task == _TASK and saved.protocol == protocol
+        if saved.task == DEFAULT_TASK and saved.protocol == protocol
     }
     if not candidates:
-        protocols = sorted({saved.protocol for saved in trees.values() if saved.task == _TASK})
+        protocols = sorted(
+            {saved.protocol for saved in trees.values() if saved.task == DEFAULT_TASK}
+        )
         raise ProtocolError(
             f"mdtree comes with no tree for protocol {protocol} (there are trees for "
             f"{', '.join(protocols) or 'none'}): fit one with `mdtree fit` and name it with --tree"

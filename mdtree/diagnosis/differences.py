@@ -16,11 +16,8 @@ procedure. Scandinavian Journal of Statistics 6, 1979.
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-
-from scipy.special import ndtr, stdtr
 
 from mdtree.rows import Measured, Missing, Value
 
@@ -121,6 +118,8 @@ def _difference(name: str, before: Measured, after: Measured) -> Difference:
     if first is None or second is None:
         sides = [side for side, s in (("before", first), ("after", second)) if s is None]
         return replace(plain, reason=f"no standard error {' and '.join(sides)}")
+    from scipy.special import ndtr, stdtr
+
     stderr = math.hypot(first, second)
     if not math.isfinite(stderr):
         return replace(plain, reason="the standard errors are too large to add")
@@ -152,9 +151,14 @@ def _spread(value: Measured) -> tuple[float, int] | None:
     if len(members) < _LEAST:
         return None
     try:
-        return statistics.stdev(members) / math.sqrt(len(members)), len(members)
+        mean = math.fsum(members) / len(members)
+        squares = math.fsum((each - mean) ** 2 for each in members)
     except OverflowError:
         return None
+    if min(members) == max(members):
+        return 0.0, len(members)  # and no rounding of their mean
+    stderr = math.sqrt(squares / (len(members) - 1) / len(members))
+    return (stderr, len(members)) if math.isfinite(stderr) else None
 
 
 def _freedom(before: Measured, after: Measured) -> float | None:
@@ -177,7 +181,7 @@ def _freedom(before: Measured, after: Measured) -> float | None:
 def _is_of_members(value: Measured, stderr: float) -> bool:
     """Return whether value and error are mean and standard error of the members."""
     try:
-        mean = statistics.fmean(value.members or ())
+        mean = math.fsum(value.members or ()) / len(value.members or (0,))
     except OverflowError:
         return False
     near = _CLOSE * stderr

@@ -10,7 +10,7 @@ Missing features are averaged over the training groups, weighted by similarity i
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ from mdtree.trees.node import KNOWN, Node, weight_of
 from mdtree.trees.posterior import Posterior, posterior
 from mdtree.trees.template import DECIMALS, questions_of
 
-__all__ = ["TreeEnsemble"]
+__all__ = ["TreeEnsemble", "split_features"]
 
 _ALIKE = 0.1  # of the cells of a question
 _POINTS = (np.arange(200) + 0.5) / 200  # levels at which missing features are filled in
@@ -58,7 +58,7 @@ class TreeEnsemble:
             for _, template_posterior in self._posteriors
             for name in _questions(template_posterior)
         ]
-        return tuple(dict.fromkeys(names or _split_features(self.saved.tree)))
+        return tuple(dict.fromkeys(names or split_features(self.saved.tree)))
 
     def probabilities(self, matrix: Floats) -> Floats:
         """Return the probability of each class for each line of features; NaN is missing."""
@@ -78,9 +78,30 @@ class TreeEnsemble:
         has an outcome for each leaf that the walk may reach, and a gain regression has one for
         each of the most similar training groups.
         """
-        if self.saved.gain_model is not None:
-            lines = self.filled_in(line, features, _SIMILAR)
-            return self.probabilities(lines), np.full(len(lines), 1 / len(lines))
+        return self.outlooks([(line, features)])[0]
+
+    def outlooks(
+        self, questions: Sequence[tuple[Floats, Collection[str]]]
+    ) -> list[tuple[Floats, Floats]]:
+        """Return the outlook for several lines and their features, computed together."""
+        if self.saved.gain_model is None or not questions:
+            return [self._outlook(*question) for question in questions]
+        lines = np.array([line for line, _ in questions])
+        distinct, which = np.unique(lines, axis=0, return_inverse=True)
+        wanted = {self._columns[name] for _, features in questions for name in features}
+        similar = self.saved.gain_model.regression.alike(distinct, _SIMILAR, wanted)
+        filled = [
+            self._filled_in(similar[number], line, features)
+            for number, (line, features) in zip(which.reshape(-1), questions, strict=True)
+        ]
+        # lines with the same unknown numbers are predicted fastest next to each other
+        order = sorted(range(len(filled)), key=lambda n: np.isnan(filled[n][0]).tobytes())
+        outcomes = self.probabilities(np.concatenate([filled[number] for number in order]))
+        parts = dict(zip(order, outcomes.reshape(len(order), _SIMILAR, -1), strict=True))
+        shares = np.full(_SIMILAR, 1 / _SIMILAR)
+        return [(parts[number], shares) for number in range(len(questions))]
+
+    def _outlook(self, line: Floats, features: Collection[str]) -> tuple[Floats, Floats]:
         if not self._posteriors:
             values = dict(zip(self.saved.features, map(float, line), strict=True))
             ends = list(_reachable_leaves(self.saved.tree, values, features))
@@ -100,11 +121,16 @@ class TreeEnsemble:
         One line for each of `count` groups, which repeat if there are fewer.  Without a gain
         regression, which knows its groups, the features stay missing.
         """
+        if self.saved.gain_model is None:
+            return np.repeat(line[None], count, axis=0)
+        wanted = {self._columns[name] for name in features}
+        similar = self.saved.gain_model.regression.alike(line[None], _SIMILAR, wanted)
+        return self._filled_in(similar[0], line, features, count)
+
+    def _filled_in(
+        self, similar: Floats, line: Floats, features: Collection[str], count: int = _SIMILAR
+    ) -> Floats:
         lines = np.repeat(line[None], count, axis=0)
-        model = self.saved.gain_model
-        if model is None:
-            return lines
-        similar = model.regression.alike(line, _SIMILAR)
         if not len(similar):
             return lines
         places = np.arange(count) % len(similar)
@@ -136,10 +162,11 @@ def _questions(template_posterior: Posterior) -> list[str]:
     return [question.feature for question in questions_of(template_posterior.binned.shape)]
 
 
-def _split_features(node: Node) -> list[str]:
+def split_features(node: Node) -> list[str]:
+    """Return the features that a tree asks for, in order, some of them several times."""
     if not isinstance(node, Split):
         return []
-    return [node.feature, *_split_features(node.low), *_split_features(node.high)]
+    return [node.feature, *split_features(node.low), *split_features(node.high)]
 
 
 def _reachable_leaves(

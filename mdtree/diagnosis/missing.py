@@ -10,7 +10,7 @@ from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.verdict_record import MissingMeasurement
 from mdtree.rows import FACTS as AMOUNTS
 from mdtree.rows import QUANTITIES, Measured, Missing, Row, remaining
-from mdtree.rows.training_words import TRAINING_WORDS
+from mdtree.rows.training_words import TRAINING_WORDS, is_known_word
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
 from mdtree.trees.feature_matrix import numbers_of
@@ -36,19 +36,35 @@ NOT_POSITIVE = "cannot be computed: it needs a positive number"
 
 
 def missing_measurements(
-    ensemble: TreeEnsemble, row: Row, line: Floats
-) -> tuple[MissingMeasurement, ...]:
-    """Return the missing metrics, those that may change most first."""
-    measurements = [
-        MissingMeasurement(
-            metric=metric,
-            features=tuple(features),
-            reason=_reason(features[0], row),
-            flips=0.0 if _is_settled(features, row) else _flips(ensemble, line, features),
-        )
-        for metric, features in missing_by_metric(ensemble, row, line).items()
+    ensemble: TreeEnsemble, rows: Sequence[Row], lines: Floats, probabilities: Floats
+) -> list[tuple[MissingMeasurement, ...]]:
+    """Return the missing metrics of each row, those that may change most first.
+
+    `probabilities` are those of the lines.
+    """
+    missing = [
+        missing_by_metric(ensemble, row, line) for row, line in zip(rows, lines, strict=True)
     ]
-    return tuple(sorted(measurements, key=lambda measurement: -measurement.flips))
+    questions = [
+        (line, features)
+        for line, by_metric in zip(lines, missing, strict=True)
+        for features in by_metric.values()
+    ]
+    outlooks = iter(ensemble.outlooks(questions))
+    found = []
+    for row, by_metric, shares in zip(rows, missing, probabilities, strict=True):
+        measurements = [
+            MissingMeasurement(
+                metric=metric,
+                features=tuple(features),
+                reason=_reason(features[0], row),
+                flips=0.0 if settled else _flips(ensemble, shares, outlook),
+            )
+            for metric, features in by_metric.items()
+            for settled, outlook in [(_is_settled(features, row), next(outlooks))]
+        ]
+        found.append(tuple(sorted(measurements, key=lambda measurement: -measurement.flips)))
+    return found
 
 
 def missing_by_metric(ensemble: TreeEnsemble, row: Row, line: Floats) -> dict[str, list[str]]:
@@ -102,8 +118,11 @@ def _reason(feature: str, row: Row) -> str:
     for name in untold_facts(feature, row):
         return f"the fact {name} is not known"
     for name in FEATURES[feature].needs:
-        if name in TRAINING_WORDS:  # it is told, but not understood
-            return f"the {name} {row.facts[name]!r:.50} is not one that mdtree knows"
+        if name in TRAINING_WORDS:  # it is told, but does not answer the question
+            word = row.facts[name]
+            known = isinstance(word, str) and is_known_word(name, word)
+            fault = "neither like Adam nor like SGD" if known else "not one that mdtree knows"
+            return f"the {name} {word!r:.50} is {fault}"
     return f"{feature} {NOT_POSITIVE}"
 
 
@@ -115,10 +134,9 @@ def _is_settled(features: Sequence[str], row: Row) -> bool:
     return bool(unknown) and unknown <= stopped.keys()
 
 
-def _flips(ensemble: TreeEnsemble, line: Floats, features: Sequence[str]) -> float:
-    probabilities = ensemble.probabilities(line[None])[0]
+def _flips(ensemble: TreeEnsemble, probabilities: Floats, outlook: tuple[Floats, Floats]) -> float:
     current = int(first_best(probabilities))
-    outcomes, shares = ensemble.outlook(line, features)
+    outcomes, shares = outlook
     flips = float(shares[first_best(outcomes) != current].sum())
     if ensemble.saved.gain_model is not None:
         # an answer that is no longer the most probable one has at most every second chance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, PAIRS, untold_facts
 from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, Target
@@ -12,10 +12,26 @@ from mdtree.failure_modes import AXES, REMEDIES, TASKS, GridAxis
 from mdtree.labelling import accuracy_of, number_of
 from mdtree.rows import Row
 from mdtree.trees import FEATURES, Leaf
-from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import GainModel
 
-__all__ = ["advice", "gains", "next_step", "regression_gains", "resources"]
+__all__ = [
+    "GIVE",
+    "MEASURE",
+    "MORE_SEEDS",
+    "SECOND_SEED",
+    "advice",
+    "gains",
+    "next_step",
+    "regression_gains",
+    "resources",
+    "usual_changes",
+]
+
+# how the advice of an undecided verdict begins
+GIVE = "give "
+MEASURE = "measure "
+MORE_SEEDS = "add seeds to make the error bars smaller"
+SECOND_SEED = "add a checkpoint of a second seed"
 
 _NOTHING = 0.05  # points; less is not worth a line
 _FARTHEST = 8.0  # the largest factor by which a fact is changed
@@ -39,20 +55,20 @@ def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
 
 
 def regression_gains(
-    model: GainModel, line: Floats, leaf: Leaf, row: Row, likely: str
+    model: GainModel, shares: Mapping[str, float], leaf: Leaf, row: Row, likely: str
 ) -> tuple[Gain, ...]:
     """Return the changes that a regression expects to gain something, the likely answer's first.
 
     It nearly always has the largest gain; if two gains are close, the chances of the answers
-    decide.  The others follow, the best first.  Gains are relative to the test error of the group:
-    if that is not known, there are none.
+    decide.  The others follow, the best first.  `shares` are relative to the test error of the
+    group: if that is not known, there are none.
     """
     error = _test_error(row)
     if error is None:
         return ()
     expected = []
-    for remedy, (share,) in model.gains(line[None]).items():
-        mean, spread = float(share), model.range_of(remedy, float(share))
+    for remedy, share in shares.items():
+        mean, spread = share, model.range_of(remedy, share)
         if spread is not None:  # no more than groups with such an expected gain did gain
             mean = min(max(mean, spread.low), spread.high)
         fact, factor = _change_of(remedy, leaf, row)
@@ -109,10 +125,23 @@ def _change_of(remedy: str, leaf: Leaf, row: Row) -> tuple[str, float] | tuple[N
         and number_of(row, way.fact) is not None
     ):
         return way.fact, min(max(way.factor, 1 / _FARTHEST), _FARTHEST)
+    return next(iter(_usual_changes(remedy, row)), (None, None))
+
+
+def usual_changes(remedy: str, row: Row) -> list[tuple[str, float, float]]:
+    """Return the known facts that can be changed for a remedy, with old and new values."""
+    found = []
+    for fact, factor in _usual_changes(remedy, row):
+        old, new = _change(number_of(row, fact), factor, is_integer=fact != "learning_rate")
+        if old is not None and new is not None:
+            found.append((fact, old, new))
+    return found
+
+
+def _usual_changes(remedy: str, row: Row) -> Iterator[tuple[str, float]]:
     for axis in AXES:
         if remedy in (axis.up, axis.down) and number_of(row, axis.fact) is not None:
-            return axis.fact, _USUAL if axis.up == remedy else 1 / _USUAL
-    return None, None
+            yield axis.fact, _USUAL if axis.up == remedy else 1 / _USUAL
 
 
 def _unusual(remedy: str, row: Row) -> GridAxis | None:
@@ -177,20 +206,20 @@ def next_step(
             ": try the first two changes in the list of gains" if len(expected_gains) > 1 else ""
         )
         return (
-            f"add seeds to make the error bars smaller; nothing else that mdtree measures can tell "
+            f"{MORE_SEEDS}; nothing else that mdtree measures can tell "
             f"{likely} from the next answer{tried}"
         )
     first = obtainable[0]
     if first.reason.startswith(PAIRS):
-        how = "add a checkpoint of a second seed"
+        how = SECOND_SEED
     elif first.metric == FACTS:
         untold = [fact for name in first.features for fact in untold_facts(name, row)]
         wrong = [need for name in first.features for need in FEATURES[name].needs]
         facts = dict.fromkeys(untold or wrong)
-        how = f"give {', '.join(facts)} with --fact"
+        how = f"{GIVE}{', '.join(facts)} with --fact"
     else:
         how = (
-            f"measure {first.metric} ({', '.join(first.features)}; to see its cost: "
+            f"{MEASURE}{first.metric} ({', '.join(first.features)}; to see its cost: "
             f"mdtree measure --metrics {first.metric} --dry-run)"
         )
     flips = f"{100 * first.flips:.0f}"

@@ -79,5 +79,6 @@ def roughness(features: Collection[str], row: Row, stability: float | None) -> R
     return Remark(
         "MD301",
         f"{', '.join(rough)} did not reach the tolerance, and within the error bars another "
-        "answer is possible: more seeds make them smaller",
+        "answer is possible: more seeds make them smaller, and a higher --hessian-limit lets the "
+        "measurement go on",
     )

@@ -7,6 +7,7 @@ negative (such as the Hessian's) from a log-normal distribution with the same me
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.feature_matrix import computed, numbers_of
 
-__all__ = ["DRAWS", "POSITIVE", "resampled"]
+__all__ = ["DRAWS", "POSITIVE", "resampled", "resampled_rows"]
 
 DRAWS = 200
 POSITIVE = (  # cannot be negative
@@ -33,12 +34,33 @@ _LARGEST = 1e100  # largest drawn value: its square is finite
 
 def resampled(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) -> Floats:
     """Return the features of a row as they could have been measured: one line for each draw."""
+    (drawn,) = resampled_rows([row], saved, seed=seed, draws=draws)
+    return np.asarray(drawn)
+
+
+def resampled_rows(
+    rows: Sequence[Row], saved: SavedTree, *, seed: int = 0, draws: int = DRAWS
+) -> Floats:
+    """Return the features of each row: (rows, draws, features); each draws from the same seed."""
+    drawn = [_drawn_numbers(row, draws, seed) for row in rows]
+    features = [FEATURES[name] for name in saved.features]
+    missing = np.full(draws, math.nan)
+    known = {
+        name: np.concatenate([np.broadcast_to(each.get(name, missing), draws) for each in drawn])
+        for name in {need for feature in features for need in feature.needs}
+    }
+    count = len(rows) * draws
+    return computed(features, known, count).reshape(len(rows), draws, len(features))
+
+
+def _drawn_numbers(row: Row, draws: int, seed: int) -> dict[str, Floats]:
+    """Return what features are computed from; what has an error bar, once for each draw."""
     rng = np.random.default_rng(seed)
-    known = {name: np.full(draws, number) for name, number in numbers_of(row).items()}
+    known = {name: np.array(number, dtype=float) for name, number in numbers_of(row).items()}
     for name, value in row.quantities.items():
         if name in QUANTITIES and isinstance(value, Measured) and (value.stderr or 0) > 0:
             known[name] = _drawn(name, value, draws, rng)
-    return computed([FEATURES[name] for name in saved.features], known, draws)
+    return known
 
 
 def _drawn(name: str, value: Measured, draws: int, rng: np.random.Generator) -> Floats:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
+from mdtree.diagnosis.default_tree import DEFAULT_TASK, ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import Diagnoser
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import CONFIDENCE
-from mdtree.rows import Row
+from mdtree.rows import Row, one_protocol
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import find_tree, shipped_trees
 
@@ -26,7 +26,8 @@ def tree_for(rows: Sequence[Row], tree: SavedTree | str | None) -> ChosenTree:
     """
     why = "it was requested"
     if tree is None:
-        return choose_tree(rows, shipped_trees())
+        trees = shipped_trees(task=DEFAULT_TASK, protocol=one_protocol(rows))
+        return choose_tree(rows, trees or shipped_trees())
     if isinstance(tree, str):
         return ChosenTree(name=tree, saved=find_tree(tree), why=why)
     return ChosenTree(name="a tree in memory", saved=tree, why=why)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field
+from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from mdtree.diagnosis.comparison import Compared, Comparison
+from mdtree.diagnosis.headlines import headline
 from mdtree.diagnosis.trajectory import Trajectory
 from mdtree.diagnosis.verdict_record import Verdict
 from mdtree.rows.schema import json_schema
@@ -17,13 +19,16 @@ from mdtree.rows.schema import json_schema
 __all__ = [
     "comparison_schema",
     "comparisons_to_plain_data",
+    "output_schema",
     "schema",
     "to_plain_data",
     "trajectories_to_plain_data",
 ]
 
+_LATE = ConfigDict(defer_build=True)  # who prints text needs no schema
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, config=_LATE)
 class Diagnosis:
     """What `mdtree diagnose --json` prints."""
 
@@ -32,7 +37,7 @@ class Diagnosis:
     trajectories: list[Trajectory] = field(default_factory=list)  # absent where there are none
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_LATE)
 class Comparisons:
     """What `mdtree compare --json` prints."""
 
@@ -42,14 +47,16 @@ class Comparisons:
     unchanged: list[str]  # groups whose rows are the same before and after
 
 
-_COMPARISON = TypeAdapter(Comparison)
-_VERDICT = TypeAdapter(Verdict)
-_TRAJECTORIES = TypeAdapter(list[Trajectory])
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Build what turns values of a kind into plain data, when it is first needed."""
+    return TypeAdapter(kind)
 
 
 def to_plain_data(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as plain values for JSON; infinite numbers become null."""
-    content: dict[str, Any] = _VERDICT.dump_python(verdict, mode="json")
+    content: dict[str, Any] = _adapter(Verdict).dump_python(verdict, mode="json")
+    content["headline"] = headline(verdict)
     if verdict.target is None:
         del content["target"]  # as in earlier versions
     if not verdict.coarse:
@@ -59,7 +66,7 @@ def to_plain_data(verdict: Verdict) -> dict[str, Any]:
 
 def trajectories_to_plain_data(found: Sequence[Trajectory]) -> dict[str, Any]:
     """Return trajectories as a part of an object for JSON: nothing where there are none."""
-    content = _TRAJECTORIES.dump_python(list(found), mode="json")
+    content = _adapter(list[Trajectory]).dump_python(list(found), mode="json")
     return {"trajectories": content} if found else {}
 
 
@@ -74,7 +81,7 @@ def comparisons_to_plain_data(compared: Compared) -> dict[str, Any]:
 
 
 def _comparison(compared: Comparison) -> dict[str, Any]:
-    content: dict[str, Any] = _COMPARISON.dump_python(compared, mode="json")
+    content: dict[str, Any] = _adapter(Comparison).dump_python(compared, mode="json")
     for name in ("verdict_before", "verdict_after"):
         verdict: Verdict | None = getattr(compared, name)
         content[name] = None if verdict is None else to_plain_data(verdict)
@@ -83,9 +90,22 @@ def _comparison(compared: Comparison) -> dict[str, Any]:
 
 def comparison_schema() -> dict[str, Any]:
     """Return the JSON schema of the output of `mdtree compare --json`."""
-    return json_schema(Comparisons)
+    return output_schema(Comparisons)
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of the output of `mdtree diagnose --json`."""
-    return json_schema(Diagnosis)
+    return output_schema(Diagnosis)
+
+
+def output_schema(kind: Any) -> dict[str, Any]:
+    """Return the JSON schema of an output that holds verdicts.
+
+    It describes the sentence that follows from the fields of a verdict, and so is none of them.
+    """
+    schema = json_schema(kind)
+    schema["$defs"]["Verdict"]["properties"]["headline"] = {
+        "type": "string",
+        "description": "the verdict in one sentence of everyday words",
+    }
+    return schema

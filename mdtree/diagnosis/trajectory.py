@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median, stdev
 
-from scipy.special import stdtrit
-
 from mdtree.rows import STEP_DETAIL, Measured, Row
 
 __all__ = ["LastSteps", "Trajectory", "TrajectoryStep", "trajectories"]
@@ -227,6 +225,8 @@ def _noise(one: _Known, other: _Known) -> float | None:
         return None
     pairs = list(zip(one.measured.members or (), other.measured.members or (), strict=False))
     if _kind_of_noise([one.measured, other.measured]) == "pairs":
+        from scipy.special import stdtrit
+
         quantile = float(stdtrit(len(pairs) - 1, _CONFIDENCE))
         return quantile * stdev(a - b for a, b in pairs) / math.sqrt(len(pairs))
     return _ERRORS * math.hypot(first, second)

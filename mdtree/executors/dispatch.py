@@ -10,6 +10,7 @@ cluster     Ray actors, on many machines
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TypeVar
 
 from mdtree.executors.config import HERE, ExecutorConfig
@@ -17,11 +18,14 @@ from mdtree.executors.gpu_sharing import sized
 from mdtree.executors.pool import TaskResult, WorkerPool
 from mdtree.executors.processes import ProcessPool
 from mdtree.executors.scheduler import Scheduler
+from mdtree.progress import listening
 
 __all__ = ["run"]
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
+
+Inside = Callable[[ItemT, float, str], None]
 
 
 def run(
@@ -30,6 +34,7 @@ def run(
     executor: ExecutorConfig = HERE,
     *,
     gpu_memory_share: Callable[[ResultT], float | None] = lambda _: None,
+    inside: Inside[ItemT] | None = None,
 ) -> Iterator[TaskResult[ItemT, ResultT]]:
     """Run `task` on every item.
 
@@ -43,6 +48,9 @@ def run(
         gpu_memory_share: Returns the share of GPU memory that a result's item used.  If the
             configuration does not set the GPUs per worker, the first item gets a whole GPU, and the
             share that it used decides for the others.
+        inside: Told what a task reports while it works on an item (`mdtree.progress.report`): the
+            item, the share of it that is done, and what is done now.  Workers on Ray report
+            nothing.
 
     Returns:
         An iterator over one result per item, in the order in which they finish.
@@ -52,14 +60,25 @@ def run(
         MissingExtraError: Ray is not installed.
     """
     if executor.is_here:
-        return (TaskResult(item=item, result=task(item), error=None) for item in items)
-    return sized(_run, task, items, executor, gpu_memory_share)
+        return (_run_here(task, item, inside) for item in items)
+    return sized(partial(_run, inside=inside), task, items, executor, gpu_memory_share)
+
+
+def _run_here(
+    task: Callable[[ItemT], ResultT], item: ItemT, inside: Inside[ItemT] | None
+) -> TaskResult[ItemT, ResultT]:
+    with listening(None if inside is None else partial(inside, item)):
+        return TaskResult(item=item, result=task(item), error=None)
 
 
 def _run(
-    task: Callable[[ItemT], ResultT], items: Iterable[ItemT], executor: ExecutorConfig
+    task: Callable[[ItemT], ResultT],
+    items: Iterable[ItemT],
+    executor: ExecutorConfig,
+    *,
+    inside: Inside[ItemT] | None,
 ) -> Iterator[TaskResult[ItemT, ResultT]]:
-    return Scheduler(_pool(task, executor), items, executor).work()
+    return Scheduler(_pool(task, executor), items, executor, inside=inside).work()
 
 
 def _pool(task: Callable[[ItemT], ResultT], executor: ExecutorConfig) -> WorkerPool[ItemT, ResultT]:

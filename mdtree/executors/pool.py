@@ -25,13 +25,15 @@ class TaskResult(Generic[ItemT, ResultT]):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerEvent(Generic[MadeT_co]):
-    """A report of a worker: it is ready, it has finished, its task raised, or it died."""
+    """A report of a worker: it is ready, goes on, has finished, its task raised, or it died."""
 
     worker_id: int
-    kind: Literal["ready", "finished", "raised", "lost"]
+    kind: Literal["ready", "inside", "finished", "raised", "lost"]
     result: MadeT_co | None = None
     error: BaseException | None = None  # of `raised`
     reason: str = ""  # of `lost`
+    share: float = 0.0  # of the item that is done, of `inside`
+    stage: str = ""  # what is done in it now, of `inside`
 
 
 class WorkerPool(Protocol[GivenT_contra, MadeT_co]):

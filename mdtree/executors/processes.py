@@ -115,6 +115,9 @@ class ProcessPool(Generic[ItemT, ResultT]):
             self.kill(worker_id)
             return WorkerEvent(worker_id=worker_id, kind="lost", reason=reason)
         kind, result, error = pickle.loads(content)  # noqa: S301 - our worker's
+        if kind == "inside":
+            share, stage = result
+            return WorkerEvent(worker_id=worker_id, kind=kind, share=share, stage=stage)
         return WorkerEvent(worker_id=worker_id, kind=kind, result=result, error=error)
 
     def _end(self, code: int | None) -> str:
@@ -138,7 +141,7 @@ def _serve(pipe: Connection, pickled: bytes, executor: ExecutorConfig, device: s
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if device is not None:  # before CUDA is initialised; the device is cuda:0 here
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    worker = Worker(pickled, executor)
+    worker = Worker(pickled, executor, pipe.send_bytes)
     answer = worker.ready()
     with contextlib.suppress(EOFError, OSError):  # until the parent closes the pipe
         while True:

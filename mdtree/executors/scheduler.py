@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -39,9 +39,15 @@ class Scheduler(Generic[ItemT, ResultT]):
     """`Scheduler(pool, items, executor).work()` yields a result for each item, as they finish."""
 
     def __init__(
-        self, pool: WorkerPool[ItemT, ResultT], items: Iterable[ItemT], executor: ExecutorConfig
+        self,
+        pool: WorkerPool[ItemT, ResultT],
+        items: Iterable[ItemT],
+        executor: ExecutorConfig,
+        *,
+        inside: Callable[[ItemT, float, str], None] | None = None,
     ) -> None:
         self._pool = pool
+        self._inside = inside
         self._items = iter(items)
         self._executor = executor
         self._waiting: deque[_RunningTask[ItemT]] = deque()
@@ -75,12 +81,17 @@ class Scheduler(Generic[ItemT, ResultT]):
     def _collect_results(self) -> list[TaskResult[ItemT, ResultT]]:
         """Handle the events of workers, and kill workers whose item is overdue."""
         events = self._pool.wait(self._seconds_left())
-        overdue = self._overdue() - {event.worker_id for event in events}
+        ended = {event.worker_id for event in events if event.kind != "inside"}
+        overdue = self._overdue() - ended
         for worker_id in overdue:
             self._pool.kill(worker_id)
             self._lost(worker_id, f"took longer than {self._executor.timeout:g} seconds")
         for event in events:
-            self._handle(event)
+            if event.kind != "inside":
+                self._handle(event)
+            elif self._inside is not None and event.worker_id in self._busy:
+                item = self._busy[event.worker_id].item
+                self._inside(item, event.share, event.stage)
         done, self._done = self._done, []
         return done
 

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from mdtree.executors.config import ExecutorConfig
+from mdtree.progress import listening
 
 __all__ = ["TOO_LARGE", "Worker", "too_large"]
 
 TOO_LARGE = 77  # exit code of a worker that exceeded its memory limit
 _PERIOD = 0.05  # seconds between two checks
+_REPORTS = 0.5  # seconds between two reports from inside an item
 _STATM = Path("/proc/self/statm")
 
 
@@ -28,9 +30,15 @@ class Worker:
     An answer is (kind of the event, result, error).
     """
 
-    def __init__(self, task: bytes, executor: ExecutorConfig) -> None:
-        self._pickled, self._executor = task, executor
+    def __init__(
+        self,
+        task: bytes,
+        executor: ExecutorConfig,
+        send: Callable[[bytes], None] | None = None,  # what happens inside an item
+    ) -> None:
+        self._pickled, self._executor, self._send = task, executor, send
         self._task: Callable[[Any], Any] = lambda item: item
+        self._reported = -float("inf")
 
     def ready(self) -> bytes:
         """Load the task, and report that work can begin."""
@@ -38,7 +46,16 @@ class Worker:
 
     def work(self, item: bytes) -> bytes:
         """Run the task on one item."""
-        return _answer("finished", lambda: self._task(pickle.loads(item)))  # noqa: S301 - ours
+        self._reported = -float("inf")
+        with listening(None if self._send is None else self._report):
+            return _answer("finished", lambda: self._task(pickle.loads(item)))  # noqa: S301 - ours
+
+    def _report(self, share: float, stage: str) -> None:
+        """Send what happens inside an item now and then: others would wait for the pipe."""
+        now = time.monotonic()
+        if self._send is not None and now - self._reported >= _REPORTS:
+            self._reported = now
+            self._send(pickle.dumps(("inside", (share, stage), None)))
 
     def _prepare(self) -> None:
         if self._executor.threads is not None:

@@ -11,8 +11,8 @@ from typing import Any
 from mdtree.exceptions import MissingExtraError
 from mdtree.integrations.live import LiveDiagnosis, LiveRun
 from mdtree.integrations.sample import Source, source_of
+from mdtree.integrations.snapshots import momentum_of
 from mdtree.rows import Fact
-from mdtree.rows.training_words import understood
 from mdtree.runtime import torchvision as vision
 
 try:
@@ -44,11 +44,13 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure every few epochs."""
+        self._keep(trainer, pl_module, trainer.current_epoch + 1)
         if self.is_due(trainer.current_epoch + 1):
             self._diagnose(trainer, pl_module, epochs=trainer.current_epoch + 1, tell=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure the network that was trained."""
+        self._keep(trainer, pl_module, trainer.current_epoch)
         self._diagnose(trainer, pl_module, epochs=trainer.current_epoch, tell=True)
 
     def _diagnose(
@@ -59,15 +61,7 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
         step = trainer.global_step
 
         def look() -> LiveRun:
-            loader = _first(trainer.train_dataloader)
-            test = _first(trainer.val_dataloaders)
-            return LiveRun(
-                module=module,
-                train=self.train or source_of(loader),
-                test=self._test(test),
-                step=step,
-                facts={**_facts(trainer, loader), "steps": step, "epochs": epochs},
-            )
+            return self._run(trainer, module, epochs)
 
         def log(numbers: dict[str, float], text: str) -> None:
             for logger in trainer.loggers:
@@ -79,6 +73,23 @@ class DiagnosisCallback(LiveDiagnosis, Callback):  # type: ignore[misc]  # light
                 rank_zero_info(text)
 
         self.diagnose(step, look, log)
+
+    def _keep(self, trainer: Trainer, module: LightningModule, epochs: int) -> None:
+        if trainer.is_global_zero:
+            self.keep(epochs, trainer.global_step, lambda: self._run(trainer, module, epochs))
+
+    def _run(self, trainer: Trainer, module: LightningModule, epochs: int) -> LiveRun:
+        loader = _first(trainer.train_dataloader)
+        step = trainer.global_step
+        return LiveRun(
+            module=module,
+            train=self.train or source_of(loader),
+            test=self._test(_first(trainer.val_dataloaders)),
+            step=step,
+            facts={**_facts(trainer, loader), "steps": step, "epochs": epochs},
+            words={"optimizer": _optimizer(trainer), "schedule": _schedule(trainer)},
+            momentum=momentum_of(trainer.optimizers),
+        )
 
     def _test(self, loader: Any) -> Source | None:
         return self.test or (None if loader is None else source_of(loader))
@@ -106,10 +117,7 @@ def _facts(trainer: Trainer, loader: Any) -> dict[str, Fact]:
     ):
         if values:
             facts[name] = max(values)
-    return {
-        **facts,
-        **understood({"optimizer": _optimizer(trainer), "schedule": _schedule(trainer)}),
-    }
+    return facts
 
 
 def _optimizer(trainer: Trainer) -> str | None:

@@ -6,7 +6,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import nn
 from mdtree.diagnosis import Verdict, diagnoser_for
 from mdtree.exceptions import MdtreeError
 from mdtree.integrations.sample import Source, accepted_names, own_source_of, without_extra_keys
+from mdtree.integrations.snapshots import SnapshotKeeper
 from mdtree.integrations.undisturbed import undisturbed
 from mdtree.measurement import ModelsInMemory, check_metrics, row_within
 from mdtree.network import Loss
@@ -24,6 +25,7 @@ from mdtree.render.page_file import write_page
 from mdtree.render.terminal import printable
 from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows import DEFAULT_PROTOCOL, Fact, Measured, Missing, Row, Store, check_protocol
+from mdtree.rows.training_words import not_understood, understood
 from mdtree.trees import SavedTree
 
 __all__ = ["LiveDiagnosis", "LiveRun"]
@@ -43,6 +45,8 @@ class LiveRun:
     step: int
     loss: str | Loss = "cross_entropy"
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    words: Mapping[str, str | None] = field(default_factory=dict)  # facts, where they are known
+    momentum: Mapping[str, Fact] = field(default_factory=dict)  # for snapshots alone
     prepare: Callable[[nn.Module], None] | None = None  # the copy that is measured
 
 
@@ -70,6 +74,8 @@ class LiveDiagnosis:
         seed: Of everything drawn.
         page: Write the page of the last verdict to this file.
         save: Add the rows to this file.
+        snapshots: Keep the networks after the last two epochs in this folder, with what is known
+            of their training: `mdtree measure FOLDER --steps all --fork` trains on from them.
 
     Attributes:
         row: The last row; None before there is one.
@@ -99,6 +105,7 @@ class LiveDiagnosis:
         seed: int = 0,
         page: str | Path | None = None,
         save: str | Path | None = None,
+        snapshots: str | Path | None = None,
     ) -> None:
         if every_n_epochs is not None:
             _check_whole_number("every_n_epochs", every_n_epochs, 1)
@@ -108,29 +115,57 @@ class LiveDiagnosis:
         if not is_number or not budget > 0:  # NaN is not
             raise MdtreeError(f"budget must be a positive number of seconds, got {budget!r}")
         self.every_n_epochs = every_n_epochs
-        self.budget = float(budget)
+        self.budget: float = float(budget)
         self.items = items
-        self.metrics = check_metrics((metrics,) if isinstance(metrics, str) else tuple(metrics))
-        self.train, self.test = (
-            None if data is None else own_source_of(data) for data in (train, test)
+        self.metrics: tuple[str, ...] = check_metrics(
+            (metrics,) if isinstance(metrics, str) else tuple(metrics)
         )
+        self.train: Source | None = None if train is None else own_source_of(train)
+        self.test: Source | None = None if test is None else own_source_of(test)
         self.loss = loss
         self.batch = batch
-        self.facts = checked_facts(facts or {})
-        self.tree = str(tree) if isinstance(tree, Path) else tree
+        self.facts: dict[str, Fact] = checked_facts(facts or {})
+        self.tree: SavedTree | str | None = str(tree) if isinstance(tree, Path) else tree
         self.confidence = confidence
-        self.protocol = check_protocol(protocol)
+        self.protocol: str = check_protocol(protocol)
         self.seed = seed
-        self.page = None if page is None else Path(page)
-        self.save = None if save is None else Path(save)
+        self.page: Path | None = None if page is None else Path(page)
+        self.save: Path | None = None if save is None else Path(save)
+        self.snapshots: SnapshotKeeper | None = (
+            None if snapshots is None else SnapshotKeeper(Path(snapshots))
+        )
+        self._unkept: str | None = None  # why the last snapshot was not written
         self.row: Row | None = None
         self.verdict: Verdict | None = None
         self.failure: str | None = None
         self._last_step: int | None = None  # that was measured, or failed
+        self._said: set[str] = set()  # that is said once
 
     def is_due(self, epoch: int) -> bool:
         """Return whether the network is measured after so many epochs."""
         return self.every_n_epochs is not None and epoch % self.every_n_epochs == 0
+
+    def keep(self, epoch: float, step: int, look: Callable[[], LiveRun]) -> None:
+        """Write a snapshot, where they are asked for; what goes wrong becomes one warning.
+
+        Args:
+            epoch: That has ended.
+            step: Of training; the network of one step is kept once.
+            look: Returns the network and its facts.
+
+        """
+        if self.snapshots is None:
+            return
+        try:
+            run = look()
+            _check_whole(run.module)
+            known = {**run.facts, **understood(run.words), **self.facts}
+            self.snapshots.keep(run.module, epoch=epoch, step=step, facts={**known, **run.momentum})
+        except Exception as error:  # noqa: BLE001 - training must go on
+            reason = printable(f"{error!s:.1000}")
+            if _NUMBER.sub("", reason) != _NUMBER.sub("", self._unkept or ""):
+                _LOG.warning("no snapshot at step %d, and training goes on: %s", step, reason)
+            self._unkept = reason
 
     def diagnose(
         self,
@@ -179,6 +214,7 @@ class LiveDiagnosis:
             facts={
                 **({} if amount is None else {"data_amount": amount}),
                 **run.facts,
+                **understood(run.words),
                 **self.facts,
             },
             protocol=self.protocol,
@@ -201,7 +237,17 @@ class LiveDiagnosis:
         if self.page is not None:
             write_page(self.page, [verdict], [row], diagnoser)
         notes = row.provenance.notes if row.provenance is not None else ()
+        notes = (*notes, *self._not_understood(run))
         return _numbers(row, verdict), "\n".join((verdict_text(verdict), *map(printable, notes)))
+
+    def _not_understood(self, run: LiveRun) -> Iterator[str]:
+        """Say once which words of the framework are no facts."""
+        for fact, word in run.words.items():
+            if word is not None and fact not in self.facts and not understood({fact: word}):
+                said = not_understood(fact, word)
+                if said not in self._said:
+                    self._said.add(said)
+                    yield said
 
 
 def _check_whole_number(name: str, number: object, least: int) -> None:

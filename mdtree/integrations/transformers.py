@@ -15,8 +15,9 @@ from mdtree.exceptions import DataError, MissingExtraError
 from mdtree.integrations.copies import copied_collate
 from mdtree.integrations.live import LiveDiagnosis, LiveRun
 from mdtree.integrations.sample import Source, accepted_names
+from mdtree.integrations.snapshots import momentum_of
 from mdtree.rows import Fact
-from mdtree.rows.training_words import TRAINING_WORDS, understood
+from mdtree.rows.training_words import TRAINING_WORDS, is_known_word
 from mdtree.runtime import torchvision as vision
 from mdtree.runtime.requirements import refuse_older
 
@@ -67,6 +68,7 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
 
         Not only at the end of training: by then, loggers such as MLflow's have closed their run.
         """
+        self._keep(args, state)
         is_last = control.should_training_stop or state.global_step >= state.max_steps
         if is_last or self.is_due(round(state.epoch)):
             self._diagnose(args, state, control)
@@ -78,26 +80,16 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Measure what has not been measured yet."""
+        self._keep(args, state)
         self._diagnose(args, state, control)
 
     def _diagnose(self, args: Any, state: Any, control: Any) -> None:
         if not state.is_world_process_zero:
             return
-        trainer, model = self.trainer, self.trainer.model
+        trainer = self.trainer
 
         def look() -> LiveRun:
-            convert = _collate(trainer, model)
-            test = trainer.eval_dataset
-            if isinstance(test, dict):
-                test = next(iter(test.values()), None)
-            return LiveRun(
-                module=model,
-                train=self.train or _source(trainer.train_dataset, convert),
-                test=None if test is None else _source(test, convert),
-                step=state.global_step,
-                facts={**_facts(args, state), **self._words(args)},
-                prepare=_without_autocast,
-            )
+            return self._run(args, state)
 
         def log(numbers: dict[str, float], text: str) -> None:
             should_log = control.should_log  # which `Trainer.log` takes as done
@@ -107,7 +99,29 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
 
         self.diagnose(state.global_step, look, log)
 
-    def _words(self, args: Any) -> dict[str, str]:
+    def _keep(self, args: Any, state: Any) -> None:
+        if state.is_world_process_zero:
+            self.keep(round(state.epoch, 4), state.global_step, lambda: self._run(args, state))
+
+    def _run(self, args: Any, state: Any) -> LiveRun:
+        trainer, model = self.trainer, self.trainer.model
+        convert = _collate(trainer, model)
+        test = trainer.eval_dataset
+        if isinstance(test, dict):
+            test = next(iter(test.values()), None)
+        optimizer = getattr(trainer.optimizer, "optimizer", trainer.optimizer)
+        return LiveRun(
+            module=model,
+            train=self.train or _source(trainer.train_dataset, convert),
+            test=None if test is None else _source(test, convert),
+            step=state.global_step,
+            facts=_facts(args, state),
+            words=self._words(args),
+            momentum=momentum_of([optimizer]),
+            prepare=_without_autocast,
+        )
+
+    def _words(self, args: Any) -> dict[str, str | None]:
         """Return what the arguments say, unless something else changes the weights."""
         trainer = self.trainer
         optimizer = getattr(trainer.optimizer, "optimizer", trainer.optimizer)  # not accelerate's
@@ -117,9 +131,9 @@ class DiagnosisCallback(LiveDiagnosis, TrainerCallback):  # type: ignore[misc]  
         words: dict[str, str | None] = {}
         for fact, means in TRAINING_WORDS.items():
             word = str(getattr(asked[fact], "value", asked[fact]))
-            differs = means(used[fact]) not in (None, means(word))
+            differs = is_known_word(fact, used[fact]) and means(used[fact]) != means(word)
             words[fact] = used[fact] if differs or self._is_given[fact] else word
-        return understood(words)
+        return words
 
 
 def _source(data: Any, collate: Callable[[list[Any]], Any]) -> Source:

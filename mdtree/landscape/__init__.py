@@ -10,6 +10,7 @@ from mdtree.landscape.curvature.double_backward import (
     NoSecondDerivativeError,
     double_backward,
 )
+from mdtree.landscape.curvature.gradient_graph import GradientGraph
 from mdtree.landscape.curvature.lanczos import LanczosResult, lanczos
 from mdtree.landscape.curvature.operator import Hessian, LossError, mean_loss
 from mdtree.landscape.curvature.pyhessian import PyHessianResult, published_hessian
@@ -51,6 +52,7 @@ __all__ = [
     "CostMeter",
     "CurveTraining",
     "DoubleBackwardResult",
+    "GradientGraph",
     "Hessian",
     "Kernel",
     "LanczosResult",

@@ -9,7 +9,7 @@ from mdtree.measurement.from_files import rows_from_files
 from mdtree.measurement.in_memory import ModelsInMemory
 from mdtree.measurement.members import kept_members
 from mdtree.measurement.plan import Cost, Planned, find_groups, survey
-from mdtree.measurement.request import Request, check_metrics, make_request
+from mdtree.measurement.request import Request, check_metrics, check_quantities, make_request
 from mdtree.measurement.run import (
     DryRun,
     Summary,
@@ -31,6 +31,7 @@ __all__ = [
     "Summary",
     "check_accuracy",
     "check_metrics",
+    "check_quantities",
     "clear_caches",
     "dry_run",
     "execute",

@@ -19,7 +19,7 @@ from mdtree.landscape import ComputeCost, CostMeter, preserved_state
 from mdtree.measurement.in_memory import ModelsInMemory
 from mdtree.measurement.request import check_metrics
 from mdtree.measurement.speed import Speed, measure_speed
-from mdtree.metrics import METRICS, MetricInput, Workload
+from mdtree.metrics import METRICS, MetricInput
 from mdtree.rows import Measured, Missing, Row, Value
 
 __all__ = ["row_within"]
@@ -119,15 +119,7 @@ def _with_reasons(row: Row, reasons: dict[str, str]) -> Row:
 
 def _announced(metric_input: MetricInput, names: Iterable[str], seconds: float) -> dict[str, float]:
     """Return the seconds that each metric is expected to take."""
-    data = metric_input.data
-    workload = Workload(
-        members=len(metric_input.members),
-        train_items=len(data.train),
-        test_items=0 if data.test is None else len(data.test),
-        full_items=data.full,
-        protocol=metric_input.protocol,
-        training=metric_input.training,
-    )
+    workload = metric_input.workload()  # each metric is measured alone
     speed = _speed(metric_input, seconds)
     costs = {name: speed.seconds(METRICS[name].cost(workload)) for name in names}
     if "spectrum" in costs:  # it runs no network

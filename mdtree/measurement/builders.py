@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,6 +18,8 @@ from mdtree.measurement.task import GroupTask, describing_folder
 from mdtree.models import Head, Network, build_network
 from mdtree.models.heads import head_of
 from mdtree.recipes import Keyed, ModelSpec, Trust, bind
+from mdtree.rows import Fact
+from mdtree.rows.training_words import is_adaptive
 from mdtree.training.loop import Training
 
 __all__ = [
@@ -26,6 +30,8 @@ __all__ = [
     "group_runner",
     "group_training",
 ]
+
+_TRAINING = ("batch_size", "learning_rate", "momentum", "weight_decay")
 
 
 def group_network(task: GroupTask) -> Network:
@@ -39,7 +45,8 @@ def group_runner(task: GroupTask) -> ModelRunner:
     """Say how the group's network is run; the network is brought to the device."""
     network = group_network(task)
     device = torch.device(task.device)
-    network.module.to(device)
+    if any(p.device != device for p in (*network.module.parameters(), *network.module.buffers())):
+        network.module.to(device)  # takes a moment even where there is nothing to move
     return ModelRunner(
         network=network,
         loss=build_loss(
@@ -69,15 +76,30 @@ def group_fitted(task: GroupTask) -> Fitted:
 
 
 def group_training(task: GroupTask) -> Training | None:
-    """Say how the group was trained, where the recipe says it."""
+    """Say how the group was trained: as the recipe says it, or else as facts say it in full."""
     if task.recipe.training is None:
-        return None
+        return _training_of(task.facts)
     spec = bind(task.recipe.training, task.facts)
     return Training(
         batch_size=int(spec.batch_size),
         learning_rate=float(spec.learning_rate),
         momentum=float(spec.momentum),
         weight_decay=float(spec.weight_decay),
+    )
+
+
+def _training_of(facts: Mapping[str, Fact]) -> Training | None:
+    """Return the SGD that facts tell; nothing is guessed."""
+    optimizer = facts.get("optimizer")
+    if not isinstance(optimizer, str) or is_adaptive(optimizer) is not False:
+        return None
+    known = [facts.get(name) for name in _TRAINING]
+    numbers = [value for value in known if isinstance(value, int | float) and value >= 0]
+    if len(numbers) < len(_TRAINING) or not all(map(math.isfinite, numbers)) or numbers[0] < 1:
+        return None
+    batch, rate, momentum, decay = numbers
+    return Training(
+        batch_size=int(batch), learning_rate=rate, momentum=momentum, weight_decay=decay
     )
 
 

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mdtree.checkpoints import (
-    INNER,
+    LAST,
     Best,
     Folder,
     Selected,
-    find_folders,
     find_stored_folders,
     named_files,
     saved_at,
     select,
 )
 from mdtree.exceptions import MdtreeError, RecipeError
+from mdtree.measurement.one_run import LOGGED, are_logged_together
 from mdtree.measurement.request import Request
+from mdtree.measurement.side_by_side import root_of, side_by_side
 from mdtree.measurement.step_details import history_detail, step_detail
-from mdtree.measurement.task import as_text, names_below
+from mdtree.measurement.task import names_below
 from mdtree.messages import nearest
-from mdtree.recipes import Tensors
 from mdtree.rows import Detail, Fact
+from mdtree.rows.training_words import TRAINING_WORDS, is_same_word
 from mdtree.runs import History, HistoryPoint, RunRecord, read_record
 
 __all__ = ["FoundGroup", "check_groups", "find"]
@@ -90,53 +90,25 @@ def find(request: Request) -> Iterator[FoundGroup]:
             folder = Folder(name=group.name, files=files)
             yield _with_records(request, FoundGroup(folder=folder, stated=dict(group.facts)))
     else:
-        for folder in _side_by_side(request):
+        for folder in side_by_side(request):
             yield from _at_steps(request, folder)
-
-
-def _side_by_side(request: Request) -> Iterator[Folder]:
-    """Join the folders of several directories that differ by seed, by their places in them."""
-    roots = (request.root, *request.others)
-    joined: dict[str, list[Path]] = {}
-    for root in roots:
-        if len(roots) == 1:
-            yield from _folders(request, root)
-            return
-        for folder in _folders(request, root):
-            place = "." if root.is_file() else _place(folder, root)
-            joined.setdefault(place, []).extend(folder.files)
-    runs = (root.parent if root.name == INNER else root for root in roots)
-    names = "+".join(as_text(run.name) for run in runs)
-    whole = "." if "." in joined else INNER
-    for place, files in joined.items():
-        yield Folder(name=names if place == whole else place, files=tuple(files))
-
-
-def _folders(request: Request, root: Path) -> Iterator[Folder]:
-    if root.is_file():
-        yield Folder(name=as_text(root.stem), files=(root,))
-    else:
-        yield from find_folders(root, leave_out=_data_files(request))
-
-
-def _place(folder: Folder, root: Path) -> str:
-    """Return where the files of a folder share a place below the root."""
-    shared = os.path.commonpath([path.absolute().parent for path in folder.files])
-    place = os.path.relpath(shared, root.absolute())
-    return as_text(Path(place).as_posix())
 
 
 def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
     """Choose among the checkpoints that runs saved at several steps."""
     by_name = names_below(folder.files)
 
-    def best(name: str) -> Best:
-        if request.storage is not None:
-            return Best()
+    def record(name: str) -> RunRecord:
         path = by_name[name]
-        return _best(read_record(path, _root_of(path, (request.root, *request.others))))
+        return read_record(path, root_of(path, (request.root, *request.others)))
 
-    selection = select(list(by_name), request.steps, best)
+    def best(name: str) -> Best:
+        return Best() if request.storage is not None else _best(record(name))
+
+    steps, why = request.steps, ""
+    if steps is None and request.storage is None and are_logged_together(by_name, record):
+        steps, why = LAST, LOGGED
+    selection = select(list(by_name), steps, best)
     for selected in selection:
         files = tuple(by_name[name] for name in selected.names)
         name = f"{folder.name}@{selected.label}" if selected.label else folder.name
@@ -145,7 +117,7 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
             stated=request.recipe.facts_in(folder.name),
             is_best=selected.is_best,
             is_last=not (selected.label or selected.is_best),
-            notes=() if selected.note is None else (selected.note,),
+            notes=() if selected.note is None else (selected.note + why,),
         )
         group = _with_steps(_with_records(request, group, by_name), selected)
         details = step_detail(folder.name, selected, _unnamed(group, by_name))
@@ -214,19 +186,22 @@ def _with_records(
     if request.storage is not None:
         return group
     roots = (request.root, *request.others)
-    records = [read_record(path, _root_of(path, roots)) for path in group.folder.files]
+    records = [read_record(path, root_of(path, roots)) for path in group.folder.files]
     facts: dict[str, Fact] = {}
     origins: dict[str, str] = {}
     notes = [note for record in records for note in record.notes]
     names = dict.fromkeys(name for record in records for name in record.facts)
     for name in names:
         values = dict.fromkeys(record.facts[name] for record in records if name in record.facts)
-        if len(values) == 1:
+        if len(values) == 1 or _are_same_words(name, values):
             facts[name] = next(iter(values))
             origins[name] = next(r.places[name] for r in records if name in r.facts)
         elif name not in group.stated and name not in request.recipe.facts:
             listed = " and ".join(str(value) for value in values)
             notes.append(f"{name} is {listed}: are these seeds of one configuration?")
+    for fact, said in {fact: said for r in records for fact, said in r.unknown.items()}.items():
+        if fact not in facts and fact not in group.stated and fact not in request.recipe.facts:
+            notes.append(said)
     logs = [record.places["history"] for record in records if "history" in record.places]
     origins |= {"history": logs[0]} if logs else {}
     histories = tuple(_histories(group.folder.files, records, by_name or {}))
@@ -240,6 +215,12 @@ def _with_records(
         has_diverged=any(history.diverged for history in whole),
         notes=(*group.notes, *dict.fromkeys(notes)),
     )
+
+
+def _are_same_words(name: str, values: Iterable[Fact]) -> bool:
+    """Return whether words are spellings of one: adamw, torch.optim.AdamW."""
+    first, *others = map(str, values)
+    return name in TRAINING_WORDS and all(is_same_word(name, first, each) for each in others)
 
 
 def _histories(
@@ -257,18 +238,6 @@ def _saved_at(path: Path, history: History, names: Mapping[Path, str]) -> tuple[
         return None
     has_steps = any(point.step is not None for point in history.points)
     return saved_at(names[path], names.values(), epochs=history.last_epoch, has_steps=has_steps)
-
-
-def _root_of(path: Path, roots: Sequence[Path]) -> Path:
-    """Return the directory that was asked for and holds a file, or the file's own folder."""
-    return next((root for root in roots if root in path.parents), path.parent)
-
-
-def _data_files(request: Request) -> list[Path]:
-    data = request.recipe.data
-    if not isinstance(data, Tensors):
-        return []
-    return [request.folder / path for path in (data.train, data.test) if path is not None]
 
 
 def check_groups(request: Request, found: Iterable[str]) -> tuple[str, ...]:

@@ -11,13 +11,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mdtree.checkpoints import LazyTensor, base_of, is_adapter, list_tensors
-from mdtree.exceptions import DivergedError, MdtreeError
+from mdtree.checkpoints import (
+    LazyTensor,
+    base_of,
+    counters_of,
+    is_adapter,
+    list_tensors,
+    undecided,
+)
+from mdtree.exceptions import DivergedError, MdtreeError, SnapshotsError
 from mdtree.measurement.classes import classes_of
 from mdtree.measurement.found_groups import FoundGroup, check_groups, find
 from mdtree.measurement.members import check_names, copies_of
+from mdtree.measurement.one_run import check_counters, kin_notes, tensors_of
 from mdtree.measurement.plan import group_task
 from mdtree.measurement.request import Request
+from mdtree.measurement.task import GroupTask
 from mdtree.metrics import spectrum_of
 from mdtree.rows import (
     Fact,
@@ -73,7 +82,8 @@ def _row(group: FoundGroup, request: Request) -> Row:
     counted: dict[str, Fact] = {}
     classes: int | None = None
     try:
-        files = _distinct(group, request)
+        task = _task(group, request)
+        files = _distinct(task)
         tensors = {
             str(file): list_tensors(
                 file, trust=request.trust.names, base=_base(file, request)
@@ -81,6 +91,7 @@ def _row(group: FoundGroup, request: Request) -> Row:
             for file in files
         }
         _check_finite(tensors)
+        _check_one_run(task, tensors)
         quantities |= spectrum_of(tensors, seed=request.seed).values
         first = next(iter(tensors.values()))
         counted["parameters"] = sum(
@@ -120,21 +131,47 @@ def _row(group: FoundGroup, request: Request) -> Row:
     )
 
 
-def _distinct(group: FoundGroup, request: Request) -> list[Path]:
-    """Return the files, those that are equal once; nothing outside the directory is read.
+def _task(group: FoundGroup, request: Request) -> GroupTask:
+    """Return the group as it would be measured: nothing outside the directory is read."""
+    strict = replace(
+        request, folder=home_of(request.root), trust=replace(request.trust, any_factory=False)
+    )
+    return group_task(strict, group)
+
+
+def _distinct(task: GroupTask) -> list[Path]:
+    """Return the files, those that are equal once.
 
     Raises:
         SnapshotsError: They are checkpoints of one run, which are not averaged like seeds.
         UnsafeError: A link leads out of the directory, and no recipe was named.
 
     """
-    strict = replace(
-        request, folder=home_of(request.root), trust=replace(request.trust, any_factory=False)
-    )
-    task = group_task(strict, group)
     check_names(task)
     copies = copies_of(task)
     return [path for name, path in task.members.items() if name not in copies]
+
+
+def _check_one_run(task: GroupTask, tensors: Mapping[str, Sequence[LazyTensor]]) -> None:
+    """Refuse numbered files, unless what they count or their weights tell that they are seeds.
+
+    Raises:
+        SnapshotsError: They are checkpoints of one run, or may be.
+
+    """
+    members = {name: path for name, path in task.members.items() if str(path) in tensors}
+    if task.listed or not undecided(members):
+        return
+    counters = {name: counters_of(path, trust=task.trust.names) for name, path in members.items()}
+    check_counters(task, counters)
+
+    def weights(name: str) -> Sequence[LazyTensor]:
+        is_merged = is_adapter(members[name])
+        return tensors_of(task, name) if is_merged else tensors[str(members[name])]
+
+    notes = kin_notes(task, list(members), counters, weights)
+    if notes:
+        raise SnapshotsError("; ".join(notes))
 
 
 def _base(file: Path, request: Request) -> Path | None:

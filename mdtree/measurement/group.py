@@ -6,7 +6,7 @@ import contextlib
 import platform
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -17,7 +17,9 @@ from mdtree.checkpoints import Checkpoint, fetched
 from mdtree.datasets import Data
 from mdtree.exceptions import MdtreeError
 from mdtree.measurement.builders import group_fitted, group_network, group_training
+from mdtree.measurement.inside import ReportingMeter
 from mdtree.measurement.members import Members, check_names, load_members
+from mdtree.measurement.suited_threads import suited_threads
 from mdtree.measurement.task import GroupTask, row_digest
 from mdtree.metrics import METRICS, Metric, MetricInput, MetricResult
 from mdtree.models import Network
@@ -47,6 +49,7 @@ __all__ = [
 
 ValueT = TypeVar("ValueT")
 
+_SHARE_CURVE = {"connectivity", "surface"}  # metrics that need the same trained curve
 _LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
 
 
@@ -92,7 +95,10 @@ def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
     reason = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]} ..."
     missing = Missing(missing=f"the group failed: {reason}")
     quantities: dict[str, Value] = {
-        name: missing for metric in task.metrics for name in METRICS[metric].quantities
+        name: missing
+        for metric in task.metrics
+        for name in METRICS[metric].quantities
+        if name in task.quantities or not task.quantities
     }
     failure = GroupFailure(kind=kind, reason=reason)
     if task.earlier is not None:
@@ -124,17 +130,21 @@ def _measured(task: GroupTask, precision: Precision | None) -> Row:
     data = ready.data
     facts = _facts(task, network, data)
     enough = None if precision is None else precision(_known_before(task, facts))
+    meter = ReportingMeter(ready.runner.meter.total)
     metric_input = MetricInput(
-        runner=ready.runner,
+        runner=replace(ready.runner, meter=meter),
         members={member.name: _placed(member, task) for member in loaded.distinct},
         data=data,
         protocol=task.protocol,
         seed=task.seed,
         training=group_training(task),
+        hessian_limit=task.recipe.hessian_limit or 1,
         notes=ready.notes,
+        quantities=task.quantities,
         enough=enough,
     )
-    result = quantities_of(task.metrics, metric_input)
+    meter.announce(task.metrics, metric_input)
+    result = quantities_of(task.metrics, metric_input, begin=meter.begin)
     notes = [*task.notes, *loaded.notes, *metric_input.notes, *result.notes]
     row = Row(
         format=1,
@@ -146,7 +156,7 @@ def _measured(task: GroupTask, precision: Precision | None) -> Row:
             weights={member.name: member.sha256 for member in loaded.distinct},
             recipe=row_digest(task),
             data=task.data_digest,
-            metrics=task.metrics,
+            metrics=_complete(task),
             seed=task.seed,
             device=task.device,
             seconds=round(time.perf_counter() - started, 3),
@@ -176,6 +186,14 @@ def _known_before(task: GroupTask, facts: dict[str, Fact]) -> Row:
     )
 
 
+def _complete(task: GroupTask) -> tuple[str, ...]:
+    """Name the metrics of which all quantities were asked for: the others can be continued."""
+    wanted = set(task.quantities)
+    return tuple(
+        name for name in task.metrics if not wanted or wanted.issuperset(METRICS[name].quantities)
+    )
+
+
 def versions() -> dict[str, str]:
     """Return the releases that a row was measured with."""
     return {
@@ -185,15 +203,31 @@ def versions() -> dict[str, str]:
     }
 
 
-def quantities_of(metrics: Iterable[str], metric_input: MetricInput) -> MetricResult:
-    """Compute metrics; return the results of all of them."""
-    results = [_precise(METRICS[metric], metric_input) for metric in metrics]
+def quantities_of(
+    metrics: Iterable[str],
+    metric_input: MetricInput,
+    *,
+    begin: Callable[[str], None] = lambda _: None,
+) -> MetricResult:
+    """Compute metrics; return the results of all of them.
+
+    `begin` is told of each metric before it is computed.
+    """
+    metrics = tuple(metrics)
+    if {*metrics} >= _SHARE_CURVE:  # otherwise it would take memory for nothing
+        metric_input = replace(metric_input, curves={})
+    results = []
+    with suited_threads(metric_input.runner, metric_input.data.train):
+        for metric in metrics:
+            begin(metric)
+            results.append(_precise(METRICS[metric], metric_input))
+    wants = metric_input.wants
     return MetricResult(
-        {name: value for result in results for name, value in result.values.items()},
+        {n: value for result in results for n, value in result.values.items() if wants(n)},
         details={name: detail for result in results for name, detail in result.details.items()},
         notes=tuple(note for result in results for note in result.notes),
-        stopped={name: rule for result in results for name, rule in result.stopped.items()},
-        open={name: running for result in results for name, running in result.open.items()},
+        stopped={n: rule for result in results for n, rule in result.stopped.items() if wants(n)},
+        open={n: running for result in results for n, running in result.open.items() if wants(n)},
     )
 
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
 from mdtree.checkpoints import (
-    LAST,
     Checkpoint,
+    LazyTensor,
     check_within,
     equal_files,
     equal_tensors,
     equal_weights,
-    latest,
+    in_memory_tensors,
+    is_adapter,
     load_checkpoint,
     plainest,
-    select,
     snapshots,
 )
-from mdtree.exceptions import SnapshotsError
+from mdtree.measurement.one_run import check_counters, kin_notes, refusal, tensors_of
 from mdtree.measurement.task import GroupTask, home, named_base
 from mdtree.models import Network
 from mdtree.recipes import Keyed, bind
@@ -57,7 +57,7 @@ def check_names(task: GroupTask) -> None:
     left = [name for name in task.members if name not in copies]
     while (pair := snapshots(left)) is not None:
         if not _hold_equal_weights(task, pair):
-            raise _refusal(task, pair, left)
+            raise refusal(task, pair, left)
         left.remove(plainest(pair)[1])
 
 
@@ -141,11 +141,16 @@ def _read_members(task: GroupTask, network: Network) -> Members:
     order = list(paths)
     distinct.sort(key=lambda member: order.index(member.name))
     counters = {member.name: member.counters for member in distinct}
-    pair = None if task.listed else snapshots(counters, counters)
-    if pair is not None:
-        raise _refusal(task, pair, counters, counters)
+    check_counters(task, counters)
+    weights = {member.name: member.weights for member in distinct}
+
+    def tensors(name: str) -> Sequence[LazyTensor]:
+        is_merged = is_adapter(paths[name])
+        return tensors_of(task, name) if is_merged else in_memory_tensors(weights[name])
+
+    kin = kin_notes(task, list(counters), counters, tensors)
     labelled_notes = [f"{name}: {note}" for name in order for note in notes[name]]
-    return Members(distinct, copies, labelled_notes)
+    return Members(distinct, copies, [*labelled_notes, *kin])
 
 
 def copies_of(task: GroupTask) -> dict[str, str]:
@@ -181,31 +186,3 @@ def _hold_equal_weights(task: GroupTask, pair: Iterable[str]) -> bool:
     return task.at_hand and equal_weights(
         first, second, trust=task.trust.names, key=task.recipe.weights_key
     )
-
-
-def _refusal(
-    task: GroupTask,
-    pair: tuple[str, str],
-    names: Iterable[str],
-    counters: Mapping[str, Mapping[str, float]] | None = None,
-) -> SnapshotsError:
-    first, second = (_with_counters(name, (counters or {}).get(name, {})) for name in pair)
-    names = list(names)
-    last = task.members[latest(names)]
-    steps = ""
-    if len(chosen := select(names, LAST)[0].names) < len(names):
-        steps = (
-            "measure the last of each run with --steps last, where numbers without a word are "
-            f"steps as well (it takes {', '.join(chosen):.200}), "
-        )
-    return SnapshotsError(
-        f"{first} and {second} look like snapshots of one run, not like seeds: error bars over "
-        "them would be far too small. Name the files after their seeds (seed-0, seed-1, ...), "
-        f"{steps}or measure one of them alone (mdtree measure {last!s:.400} --recipe ...); if they "
-        "are different seeds, list them in the recipe (groups, files)"
-    )
-
-
-def _with_counters(name: str, counters: Mapping[str, float]) -> str:
-    text = ", ".join(f"{counter} {value:g}" for counter, value in counters.items())
-    return f"{name:.200} ({text})" if text else f"{name:.200}"

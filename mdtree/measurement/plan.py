@@ -14,6 +14,7 @@ from mdtree.measurement.found_groups import FoundGroup, check_groups, find
 from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.request import Request
 from mdtree.measurement.speed import Speed, measure_speed
+from mdtree.measurement.suited_threads import suited_threads
 from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
 from mdtree.metrics import METRICS, Workload
 from mdtree.recipes import bind
@@ -31,6 +32,9 @@ __all__ = [
     "survey",
     "with_known_cost",
 ]
+
+
+_KEPT = 1_000  # groups, of which each takes a few kilobytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +71,21 @@ class Cost:
         return sum(self.by_metric.values())
 
 
-def survey(request: Request) -> tuple[str, ...]:
-    """Name the groups below the root, after checking that they can be told apart."""
-    return check_groups(request, (group.folder.name for group in find(request)))
+def survey(request: Request) -> tuple[tuple[str, ...], Iterator[GroupTask]]:
+    """Name the groups below the root, after checking that they can be told apart, and list them.
+
+    What was found of a few groups is kept; many are found anew, one after the other.
+    """
+    kept: list[FoundGroup] = []
+
+    def names() -> Iterator[str]:
+        for group in find(request):
+            if len(kept) <= _KEPT:
+                kept.append(group)
+            yield group.folder.name
+
+    checked = check_groups(request, names())
+    return checked, _tasks(request, kept) if len(kept) <= _KEPT else groups(request)
 
 
 def groups(request: Request) -> Iterator[GroupTask]:
@@ -147,11 +163,14 @@ def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
             full_items=data.full,
             protocol=task.protocol,
             training=group_training(task),
+            has_curve="connectivity" in task.metrics,
+            quantities=task.quantities,
         )
         costs = {name: METRICS[name].cost(work) for name in task.metrics}
         model = bind(task.recipe.model, task.facts).model_dump_json()
         if model not in speeds:
-            speeds[model] = measure_speed(ready.runner, data.train)
+            with suited_threads(ready.runner, data.train):
+                speeds[model] = measure_speed(ready.runner, data.train)
         yield Cost(
             group=task.group,
             passes=sum(costs.values(), ComputeCost()).passes,
@@ -176,13 +195,20 @@ def _compared(task: GroupTask, row: Row | None) -> Planned:
     if not task.listed and snapshots(row.provenance.weights) is not None:
         return Planned(task=task, state="snapshots")  # an older mdtree took them for seeds
     copies = {name: copy.of for name, copy in (row.provenance.copies or {}).items()}
-    # what is only as precise as a verdict needed is measured again
-    whole = set(row.provenance.metrics) - set(coarse_metrics(row))
-    rest = tuple(name for name in task.metrics if name not in whole)
+    rest = tuple(name for name in task.metrics if not _is_measured(name, task, row))
     if not rest:
         return Planned(task=task, state="measured", copies=copies)
     state = "more metrics" if row.failure is None else "failed before"
     return Planned(task=replace(task, metrics=rest, earlier=row), state=state, copies=copies)
+
+
+def _is_measured(metric: str, task: GroupTask, row: Row) -> bool:
+    """Say whether a row has all that is wanted of a metric."""
+    assert row.provenance is not None
+    if metric in row.provenance.metrics:
+        return metric not in coarse_metrics(row)  # only as precise as a verdict needed: again
+    wanted = set(METRICS[metric].quantities).intersection(task.quantities)
+    return row.failure is None and bool(wanted) and row.quantities.keys() >= wanted
 
 
 def _same_inputs(task: GroupTask, row: Row) -> bool:

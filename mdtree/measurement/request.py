@@ -15,7 +15,7 @@ from mdtree.recipes import Recipe, find_recipe
 from mdtree.rows import DEFAULT_PROTOCOL, Fact, check_protocol
 from mdtree.runtime.device import pick_device
 
-__all__ = ["Request", "check_metrics", "make_request"]
+__all__ = ["Request", "check_metrics", "check_quantities", "make_request"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,7 @@ def make_request(
     *,
     recipe: str | Path | Recipe | None = None,  # None: the one in the directory
     metrics: Iterable[str] = (),  # none: the usual ones
+    quantities: Iterable[str] = (),  # none: all of the metrics
     protocol: str = DEFAULT_PROTOCOL,
     seed: int = 0,
     device: str = "auto",
@@ -42,12 +43,14 @@ def make_request(
     facts: Mapping[str, Fact] | None = None,
     batch_size: int | None = None,
     weights_key: str | None = None,
+    hessian_limit: int | None = None,
     groups: Iterable[str] = (),  # none: all that there are
     others: Iterable[str | Path] = (),  # directories of the same configuration, other seeds
     steps: str | None = None,  # last, best, all, every:N
 ) -> Request:
     """Check what was asked for, and find the recipe, the device and what may run."""
-    metrics, protocol = check_metrics(tuple(metrics)), check_protocol(protocol)
+    metrics, quantities = check_quantities(tuple(quantities), tuple(metrics))
+    protocol = check_protocol(protocol)
     if not isinstance(seed, int):
         raise MdtreeError(f"the seed is a whole number, got {seed!r:.100}")
     storage = check_place(directory)
@@ -56,7 +59,11 @@ def make_request(
         recipe,
         trusted=trust,
         facts=facts,
-        changes={"batch_size": batch_size, "weights_key": weights_key},
+        changes={
+            "batch_size": batch_size,
+            "weights_key": weights_key,
+            "hessian_limit": hessian_limit,
+        },
     )
     return Request(
         root=Path(directory),
@@ -66,6 +73,7 @@ def make_request(
         trust=source.trust,
         protocol=protocol,
         metrics=metrics,
+        quantities=quantities,
         seed=seed,
         device=pick_device(device, elsewhere=elsewhere),
         allow_download=allow_download,
@@ -106,3 +114,30 @@ def check_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
             )
     usual = (name for name, metric in METRICS.items() if not metric.on_request)
     return tuple(dict.fromkeys(names or usual))
+
+
+def check_quantities(
+    names: tuple[str, ...], metrics: tuple[str, ...] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the metrics, and the quantities that are wanted of them; no names are all.
+
+    Without metrics, those are taken that the quantities belong to.
+
+    Raises:
+        MdtreeError: A name is not known, or belongs to none of the metrics.
+    """
+    if not names:
+        return check_metrics(metrics), ()
+    owners = {q: name for name, metric in METRICS.items() for q in metric.quantities}
+    for name in names:
+        if name not in owners:
+            raise MdtreeError(
+                f"quantity {name!r} is unknown{nearest(name, owners)} (known: {', '.join(owners)})"
+            )
+        if metrics and owners[name] not in metrics:
+            raise MdtreeError(
+                f"quantity {name!r} is measured by the metric {owners[name]!r}, which is not among "
+                f"{', '.join(metrics)}: add it to the metrics, or leave the quantity out"
+            )
+    used = tuple(dict.fromkeys(owners[name] for name in names))
+    return check_metrics(metrics or used), tuple(dict.fromkeys(names))

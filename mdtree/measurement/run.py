@@ -20,7 +20,6 @@ from mdtree.measurement.plan import (
     Planned,
     estimate,
     find_groups,
-    groups,
     plan,
     survey,
     with_known_cost,
@@ -42,7 +41,7 @@ class Summary:
     groups: tuple[str, ...]  # all groups of the directory
     measured: int
     already: int  # rows whose inputs have not changed
-    left: int  # groups that the run did not come to: too many failed, or their files are gone
+    left: int  # groups that the run did not come to, as too many had failed
     failed: dict[str, str]  # group -> reason
     damaged: tuple[Damaged, ...]  # lines of the old file that were no rows, and were moved aside
     kept: tuple[str, ...] = ()  # groups whose earlier row stays: it holds what was not measured now
@@ -70,9 +69,9 @@ def measure(
     Groups that fail get a row that says why; they are tried again by the next call.  What was
     measured of them before is kept.  The run stops when more than `max_failures` have failed.
     """
-    names = survey(request)
+    names, tasks = survey(request)
     return _run(
-        lambda index: plan(groups(request), index),
+        lambda index: plan(tasks, index),
         names,
         request,
         out=out,
@@ -90,12 +89,13 @@ def execute(
     out: Path,
     executor: ExecutorConfig = HERE,
     progress: Progress | None = None,
+    stage: str = "",
     precision: Precision | None = None,
 ) -> Summary:
     """Measure groups that have been planned already, and append a row for each to `out`.
 
-    `precision` says when quantities are precise enough, without it at their tolerance.  It goes to
-    the workers, so it is picklable.
+    `stage` is what the progress is about.  `precision` says when quantities are precise enough,
+    without it at their tolerance.  It goes to the workers, so it is picklable.
     """
     return _run(
         lambda _: planned,
@@ -105,6 +105,7 @@ def execute(
         executor=executor,
         most=None,
         progress=progress,
+        stage=stage,
         precision=precision,
     )
 
@@ -119,6 +120,7 @@ def _run(
     most: int | None,  # failures, beyond which the run stops
     progress: Progress | None,
     found: Callable[[GroupTask], None] | None = None,  # told of each group before it is measured
+    stage: str = "",
     precision: Precision | None = None,
 ) -> Summary:
     watch = progress or Silent()
@@ -126,8 +128,8 @@ def _run(
     measured, failed, kept = 0, dict[str, str](), list[str]()
     with _nothing_left(request), Store(out) as store:
         pending = _Pending(planned(store.index), store.index, traces, watch, found)
-        watch.start(len(names))
-        with contextlib.closing(_attempts(pending, executor, precision)) as attempts:
+        watch.start(len(names), stage)
+        with contextlib.closing(_attempts(pending, executor, watch, precision)) as attempts:
             for result in attempts:
                 row = traces.keep(result.row, result.trace)
                 store.append(row)
@@ -184,13 +186,14 @@ class _Pending:
             if not planned.pending:
                 self.already += 1
                 self._settle((planned.task.group, planned.task.protocol))
-                self._watch.step(planned.task.group)
+                self._watch.skip(planned.task.group)
                 continue
             if not checked:
                 _preflight(planned.task)
                 checked = True
             if self._found is not None:
                 self._found(planned.task)
+            self._watch.inside(planned.task.group, 0.0)
             yield planned.task
 
     def _settle(self, key: RowKey) -> None:
@@ -200,10 +203,20 @@ class _Pending:
 
 
 def _attempts(
-    tasks: Iterable[GroupTask], executor: ExecutorConfig, precision: Precision | None
+    tasks: Iterable[GroupTask],
+    executor: ExecutorConfig,
+    watch: Progress,
+    precision: Precision | None,
 ) -> Generator[GroupResult]:
     work = measure_or_fail if precision is None else partial(measure_or_fail, precision=precision)
-    for done in run(work, tasks, executor, gpu_memory_share=lambda result: result.share):
+    attempts = run(
+        work,
+        tasks,
+        executor,
+        gpu_memory_share=lambda result: result.share,
+        inside=lambda task, share, metric: watch.inside(task.group, share, metric),
+    )
+    for done in attempts:
         reason = done.error or "no reason"
         yield done.result or GroupResult(row=failed_row(done.item, "WorkerLost", reason))
 

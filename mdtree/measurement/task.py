@@ -42,6 +42,7 @@ class MeasurementSettings:
     allow_download: bool
     dtype: str | None = None  # float32 | float64; None: as the network is
     storage: str | None = None  # the address below which the files are; None: on this machine
+    quantities: tuple[str, ...] = ()  # of the metrics; none: all that they have
     others: tuple[Path, ...] = ()  # directories beside the first, of runs with other seeds
 
 
@@ -93,6 +94,8 @@ def row_digest(task: GroupTask) -> str:
     rest = f"{recipe.batch_size} {recipe.weights_key} {facts}"
     if task.dtype is not None:
         rest += f" {task.dtype}"
+    if (recipe.hessian_limit or 1) > 1:
+        rest += f" {recipe.hessian_limit}"
     if "fork" in task.metrics and recipe.training is not None:
         rest += f" {bind(recipe.training, task.facts)}"
     model, data = bind(recipe.model, task.facts), bind(recipe.data, task.facts)

@@ -5,30 +5,16 @@ A metric is a function of its input.  It uses no files, no command line and no o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mdtree.datasets import Data
-from mdtree.landscape import ComputeCost, ModelRunner
+from mdtree.landscape import ComputeCost, ModelRunner, TrainedCurve
 from mdtree.models import Weights
 from mdtree.rows import Detail, Enough, Missing, Running, Stopped, Value
 from mdtree.training.loop import Training
 
 __all__ = ["Metric", "MetricInput", "MetricResult", "Workload", "needs_two"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricInput:
-    """A group, ready to be measured, with its weights on the device."""
-
-    runner: ModelRunner
-    members: Mapping[str, Weights]  # name -> weights, in order of name
-    data: Data
-    protocol: str
-    seed: int
-    training: Training | None = None  # how the members were trained, if the recipe says it
-    notes: tuple[str, ...] = ()  # what was left out of the data
-    enough: Enough | None = None  # asked between blocks of work; None: to the full tolerance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +27,52 @@ class Workload:
     full_items: int  # training items before the subset of `amount` was drawn
     protocol: str
     training: Training | None = None
+    has_curve: bool = False  # another metric trains the curve of the first pair
+    quantities: tuple[str, ...] = ()  # that were asked for; none: all
+
+    def wants(self, quantity: str) -> bool:
+        """Say whether a quantity was asked for."""
+        return not self.quantities or quantity in self.quantities
 
     @property
     def pairs(self) -> int:
         """Number of pairs of neighbours in the order of names."""
         return max(self.members - 1, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricInput:
+    """A group, ready to be measured, with its weights on the device."""
+
+    runner: ModelRunner
+    members: Mapping[str, Weights]  # name -> weights, in order of name
+    data: Data
+    protocol: str
+    seed: int
+    training: Training | None = None  # how the members were trained, if the recipe says it
+    hessian_limit: int = 1  # times the steps and probes of the protocol, at most
+    notes: tuple[str, ...] = ()  # what was left out of the data
+    # trained curves by the place of their pair, where several metrics need them; None: not kept
+    curves: dict[int, TrainedCurve] | None = None
+    quantities: tuple[str, ...] = ()  # that were asked for; none: all
+    enough: Enough | None = None  # asked between blocks of work; None: to the full tolerance
+
+    def wants(self, quantity: str) -> bool:
+        """Say whether a quantity was asked for; a metric may leave out the work for others."""
+        return not self.quantities or quantity in self.quantities
+
+    def workload(self, metrics: Iterable[str] = ()) -> Workload:
+        """Return the size of the work, where these metrics are measured together."""
+        return Workload(
+            members=len(self.members),
+            train_items=len(self.data.train),
+            test_items=0 if self.data.test is None else len(self.data.test),
+            full_items=self.data.full,
+            protocol=self.protocol,
+            training=self.training,
+            has_curve="connectivity" in metrics,
+            quantities=self.quantities,
+        )
 
 
 @dataclass(frozen=True)

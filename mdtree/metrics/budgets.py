@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = [
     "ConnectivityBudget",
@@ -80,6 +80,16 @@ class HessianBudget:
     standard: StandardHessian = StandardHessian()
     paper: PaperHessian = PaperHessian()
 
+    def times(self, limit: int) -> HessianBudget:
+        """Let methods take more steps and probes before they stop; tolerances stay."""
+        standard, paper = self.standard, self.paper
+        return HessianBudget(
+            standard=replace(
+                standard, steps=limit * standard.steps, probes=limit * standard.probes
+            ),
+            paper=replace(paper, iterations=limit * paper.iterations),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class SurfaceBudget:
@@ -89,3 +99,4 @@ class SurfaceBudget:
     margin: float = 1 / 3  # around the members, as a share of their extent
     items: int = 512  # of the training set
     statistics: int = 256  # of them: BatchNorm
+    curve: ConnectivityBudget | None = ConnectivityBudget()  # of the curve; None: there is none

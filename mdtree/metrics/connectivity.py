@@ -19,13 +19,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
-import torch
-
-from mdtree.datasets import Items
 from mdtree.landscape import (
     ComputeCost,
-    ConvergenceCheck,
-    CurveTraining,
     Profile,
     ProfileValue,
     TrainedCurve,
@@ -34,14 +29,13 @@ from mdtree.landscape import (
     generator,
     preserved_state,
     profile,
-    random_weights,
     straight_line,
-    train_curve,
     trainable_parameters,
 )
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload, needs_two
 from mdtree.metrics.budgets import ConnectivityBudget, PaperConnectivity, StandardConnectivity
-from mdtree.metrics.curve_precision import ASKED_STEPS, AskedCurve, PairResult
+from mdtree.metrics.curve import curve_items, paper_curve, standard_curve, training_cost
+from mdtree.metrics.curve_precision import AskedCurve, PairResult
 from mdtree.metrics.precision import MembersSoFar, still_open, stopped_by
 from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
@@ -59,7 +53,6 @@ _QUANTITIES = (
     "linear_barrier_loss",
 )
 
-_STREAM = "curve"  # of random numbers: another word would change all numbers
 _UNTRAINED = "the curve was not trained to its end: the verdict does not depend on what it reaches"
 _INNER = (0.25, 0.5, 0.75)
 
@@ -98,23 +91,14 @@ def compute(budget: ConnectivityBudget, metric_input: MetricInput) -> MetricResu
 def cost(budget: ConnectivityBudget, work: Workload) -> ComputeCost:
     """Estimate the cost of the steps, the checks, and the points of curve and line."""
     if work.protocol == "paper-1":
-        paper = budget.paper
         points = 2 + len(_INNER)
-        per_pair = ComputeCost(
-            gradient=paper.steps(work.full_items) * min(paper.batch_size, work.train_items),
-            forward=points * 2 * work.train_items,
-        )
-        return per_pair * min(work.pairs, 1)
+        measured = ComputeCost(forward=points * 2 * work.train_items)
+        return (training_cost(budget, work) + measured) * min(work.pairs, 1)
     standard = budget.standard
-    check = _check_items(standard, work.train_items)
     items = min(work.train_items, standard.items)
     points = 2 + 2 * (len(_INNER) + 2 * standard.refined)
-    per_pair = ComputeCost(
-        gradient=standard.steps * min(standard.batch_size, work.train_items),
-        forward=points * (items + min(items, standard.statistics))
-        + standard.steps / standard.check_every * len(_INNER) * check,
-    )
-    return per_pair * work.pairs
+    measured = ComputeCost(forward=points * (items + min(items, standard.statistics)))
+    return (training_cost(budget, work) + measured) * work.pairs
 
 
 def _standard(budget: StandardConnectivity, metric_input: MetricInput) -> Iterator[PairResult]:
@@ -123,12 +107,11 @@ def _standard(budget: StandardConnectivity, metric_input: MetricInput) -> Iterat
     # The quantities are training errors along the path.  Items that the control point was not
     # trained on would add spurious barriers, and checks on them would stop training too early
     # where data are few.
-    items, check = _chosen(budget, metric_input)
-    sample = draw(runner, items, budget.items, generator(seed, "path sample"))
+    chosen = curve_items(budget, metric_input)
+    sample = draw(runner, chosen.items, budget.items, generator(seed, "path sample"))
     statistics = draw(runner, sample, budget.statistics, generator(seed, "path statistics"))
     so_far = MembersSoFar(enough=metric_input.enough)
     for place, ((a, start), (c, end)) in enumerate(pairwise(metric_input.members.items())):
-        source = generator(seed, _STREAM, place)
         along = partial(
             profile,
             runner,
@@ -143,71 +126,29 @@ def _standard(budget: StandardConnectivity, metric_input: MetricInput) -> Iterat
             if asked.is_settled_by(line):
                 trained = TrainedCurve(path=line, steps=0, converged=False, told=True)
             else:
-                how = CurveTraining(
-                    steps=budget.steps,
-                    batch_size=budget.batch_size,
-                    learning_rate=budget.learning_rate,
-                    rate=published_rate,
-                    check=check,
-                    asked_after=ASKED_STEPS if so_far.asks else (),
-                    enough=asked.is_enough,
+                trained = standard_curve(
+                    budget,
+                    metric_input,
+                    place,
+                    line,
+                    chosen,
+                    enough=asked.is_enough if so_far.asks else None,
                 )
-                trained = train_curve(runner, line, items, how, source)
             result = asked.result(f"{a} - {c}", line, trained)
         so_far.done.append(result.running)
         yield result
 
 
-def _chosen(
-    budget: StandardConnectivity, metric_input: MetricInput
-) -> tuple[Items, ConvergenceCheck | None]:
-    """Draw the items that control points are trained on, and a part of them for checks."""
-    train = metric_input.data.train
-    order = torch.randperm(len(train), generator=generator(metric_input.seed, "path items"))
-    order = order[: budget.steps * budget.batch_size]
-    count = _check_items(budget, len(order))
-    if count == 0:
-        return train.take(order), None
-    items = metric_input.runner.here(train.take(order[:count]))
-    return train.take(order), ConvergenceCheck(
-        items=items, every=budget.check_every, patience=budget.patience
-    )
-
-
-def _check_items(budget: StandardConnectivity, train_items: int) -> int:
-    """Return the number of items of a check."""
-    return (
-        min(budget.check_items, train_items) if train_items > 1 else 0
-    )  # BatchNorm needs a variance
-
-
 def _paper(budget: PaperConnectivity, metric_input: MetricInput) -> Iterator[PairResult]:
     runner, train = metric_input.runner, metric_input.data.train
     (a, start), (c, end) = list(metric_input.members.items())[:2]
-    source = generator(metric_input.seed, _STREAM, 0)
     line = straight_line(trainable_parameters(runner.network), start, end)
-    control_point = random_weights(line.layout, line.control_point, source)
-    how = CurveTraining(
-        steps=budget.steps(metric_input.data.full),
-        batch_size=budget.batch_size,
-        learning_rate=0.01,
-        rate=published_rate,
-    )
     with preserved_state(runner, derive_seed(metric_input.seed, "path", 0)):
-        trained = train_curve(
-            runner, replace(line, control_point=control_point), train, how, source
-        )
+        trained = paper_curve(budget, metric_input, line)
         curve = profile(runner, trained.path, train, train, inner=_INNER)
     yield PairResult(
         pair=f"{a} - {c}", curve=curve, line=None, steps=trained.steps, converged=trained.converged
     )
-
-
-def published_rate(progress: float) -> float:
-    """Return the learning rate schedule: 1 for the first half, then linearly to 0.01 at 0.9."""
-    if progress <= 0.5:  # noqa: PLR2004 - half way
-        return 1.0
-    return 0.01 + 0.99 * max(0.0, (0.9 - progress) / 0.4)
 
 
 @dataclass(frozen=True)

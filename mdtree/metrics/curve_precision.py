@@ -18,9 +18,7 @@ from mdtree.landscape import BezierCurve, Profile, ProfileValue, TrainedCurve
 from mdtree.metrics.precision import MembersSoFar, known
 from mdtree.rows import Running
 
-__all__ = ["ASKED_STEPS", "AskedCurve", "PairResult", "reach_of_curve"]
-
-ASKED_STEPS = (75, 150, 300)  # of 600; a question costs as much as 30 of them
+__all__ = ["AskedCurve", "PairResult", "reach_of_curve"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,7 +53,10 @@ _QUANTITIES = ("fork_barrier", "fork_cka")
 def compute(metric_input: MetricInput) -> MetricResult:
     """Measure fork_barrier and fork_cka."""
     if metric_input.training is None:
-        reason = "needs `training` in the recipe: learning_rate and batch_size"
+        reason = (
+            "needs `training` in the recipe: learning_rate and batch_size (or the facts optimizer, "
+            "an SGD, learning_rate, batch_size, momentum and weight_decay)"
+        )
         return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=reason)))
     fault = _fault(metric_input, metric_input.training)
     if fault is not None:

@@ -25,6 +25,7 @@ from mdtree.landscape import (
     ComputeCost,
     DoubleBackwardResult,
     Hessian,
+    LanczosResult,
     LossError,
     NoSecondDerivativeError,
     derive_seed,
@@ -72,13 +73,14 @@ class _Curvature:
     """The curvature at one member."""
 
     top: _Number
-    trace: _Number
+    trace: _Number | None  # None: it was not asked for
     density: tuple[tuple[float, float], ...] = ()  # (eigenvalue, weight)
 
     @property
     def running(self) -> dict[str, Running]:
         """Where both numbers may end."""
-        return {"hessian_top": self.top.running, "hessian_trace": self.trace.running}
+        numbers = {"hessian_top": self.top, "hessian_trace": self.trace}
+        return {name: each.running for name, each in numbers.items() if each is not None}
 
 
 def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
@@ -86,9 +88,15 @@ def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
     if trainable_parameters(metric_input.runner.network).size == 0:
         missing = Missing(missing="the network has no trainable parameters")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
+    budget = budget.times(metric_input.hessian_limit)
     curvatures: dict[str, _Curvature] = {}
     notes: list[str] = []
     so_far = MembersSoFar(enough=metric_input.enough)
+    if metric_input.hessian_limit > 1:
+        notes.append(
+            f"Hessian: up to {metric_input.hessian_limit} times the steps and probes of the "
+            "protocol"
+        )
     for place, (name, weights) in enumerate(metric_input.members.items()):
         try:
             derived: DoubleBackwardResult[_Curvature] = double_backward(
@@ -100,10 +108,10 @@ def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
         so_far.done.append(derived.result.running)
         notes += derived.notes
     members = list(curvatures.values())
-    numbers = {
-        "hessian_top": [member.top for member in members],
-        "hessian_trace": [member.trace for member in members],
-    }
+    numbers = {"hessian_top": [member.top for member in members]}
+    traces = [member.trace for member in members if member.trace is not None]
+    if traces:
+        numbers["hessian_trace"] = traces
     stopped = {
         name: stopped_by((number.converged, number.told) for number in of_members)
         for name, of_members in numbers.items()
@@ -124,9 +132,10 @@ def cost(budget: HessianBudget, work: Workload) -> ComputeCost:
         per_member = ComputeCost(gradient=2 * items, product=items * _USUAL_PAPER_PRODUCTS)
     else:
         items = min(work.train_items, budget.standard.items)
-        graphs = 1 + _USUAL_STEPS + _USUAL_PROBES / 4
+        probes = _USUAL_PROBES if work.wants("hessian_trace") else 0
+        graphs = 1 + _USUAL_STEPS + probes / 4  # at most: what is kept is computed once
         per_member = ComputeCost(
-            gradient=items * graphs, product=items * (1 + _USUAL_STEPS + _USUAL_PROBES)
+            gradient=items * graphs, product=items * (1 + _USUAL_STEPS + probes)
         )
     return per_member * work.members
 
@@ -158,24 +167,26 @@ def _standard(
         runner, metric_input.data.train, budget.items, generator(metric_input.seed, "hessian")
     )
 
-    def work(batch_size: int) -> _Curvature:
-        hessian = Hessian(runner, weights, sample, batch_size)
-        source = generator(metric_input.seed, "hessian probes", place)
-        alone = len(metric_input.members) == 1
-        return _explored(budget, hessian, source, so_far, alone=alone)
+    largest = min(budget.batch_size, runner.batch_size, len(sample))
 
-    return within_memory(work, min(budget.batch_size, runner.batch_size, len(sample)))
+    def work(batch_size: int) -> _Curvature:
+        # where memory has run out, nothing is kept
+        hessian = Hessian(runner, weights, sample, batch_size, keep=batch_size == largest)
+        source = generator(metric_input.seed, "hessian probes", place)
+        return _explored(budget, hessian, source, metric_input, so_far)
+
+    return within_memory(work, largest)
 
 
 def _explored(
     budget: StandardHessian,
     hessian: Hessian,
     source: torch.Generator,
+    metric_input: MetricInput,
     so_far: MembersSoFar,
-    *,
-    alone: bool,
 ) -> _Curvature:
     """Run Lanczos and the trace; with a single member, add the standard error over items."""
+    alone = len(metric_input.members) == 1
     asked = Asked(so_far)
     start = hessian.random(source)
     ritz = lanczos(
@@ -187,6 +198,31 @@ def _explored(
         enough=asked.about_top,
     )
     asked.top = reach_of_top(ritz)
+    trace = None
+    if metric_input.wants("hessian_trace"):
+        trace = _trace(budget, hessian, ritz, source, asked)
+    return _Curvature(
+        top=_Number(
+            value=ritz.top,
+            stderr=_spread(hessian, ritz.top_vector(), budget.part) if alone else None,
+            iterations=len(ritz.values),
+            converged=ritz.converged,
+            running=asked.top,
+            told="top" in asked.told,
+        ),
+        trace=trace,
+        density=tuple(zip(ritz.values.tolist(), ritz.weights.tolist(), strict=True)),
+    )
+
+
+def _trace(
+    budget: StandardHessian,
+    hessian: Hessian,
+    ritz: LanczosResult,
+    source: torch.Generator,
+    asked: Asked,
+) -> _Number:
+    """Add random probes outside of the space of Lanczos."""
     trace = estimate_trace(
         hessian.products,
         ritz.basis,
@@ -197,24 +233,13 @@ def _explored(
         budget=budget.probes,
         enough=asked.about_trace,
     )
-    return _Curvature(
-        top=_Number(
-            value=ritz.top,
-            stderr=_spread(hessian, ritz.top_vector(), budget.part) if alone else None,
-            iterations=len(ritz.values),
-            converged=ritz.converged,
-            running=asked.top,
-            told="top" in asked.told,
-        ),
-        trace=_Number(
-            value=trace.value,
-            stderr=trace.stderr,
-            iterations=trace.probes,
-            converged=trace.converged,
-            running=reach_of_trace(trace),
-            told="trace" in asked.told,
-        ),
-        density=tuple(zip(ritz.values.tolist(), ritz.weights.tolist(), strict=True)),
+    return _Number(
+        value=trace.value,
+        stderr=trace.stderr,
+        iterations=trace.probes,
+        converged=trace.converged,
+        running=reach_of_trace(trace),
+        told="trace" in asked.told,
     )
 
 

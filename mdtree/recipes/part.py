@@ -34,6 +34,7 @@ class Part(BaseModel):
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,
+        defer_build=True,  # a verdict from rows needs no recipe
         ser_json_inf_nan="constants",  # a factory's argument may be infinite
     )
 

@@ -78,6 +78,8 @@ class Recipe(Part):
     training: TrainingSpec | None = None
     batch_size: int = Field(default=256, ge=1)  # items per forward pass while measuring
     weights_key: str | None = None  # the entry with the weights, in files with several
+    # times the steps and probes of the protocol, after which the Hessian stops unconverged
+    hessian_limit: int | None = Field(default=None, ge=1, le=20)
     facts: Facts = Field(default_factory=dict)  # of all groups
     pattern: Pattern | None = None  # facts in folder names: bs_{batch_size}/w{width}
     groups: tuple[GroupSpec, ...] = ()  # empty: each folder with weights is a group

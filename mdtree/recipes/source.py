@@ -12,12 +12,11 @@ from typing import Any
 from mdtree.exceptions import RecipeError
 from mdtree.recipes.reader import RECIPE_NAME, changed_recipe, checked_facts, read_recipe
 from mdtree.recipes.recipe import ModelSpec, Recipe
-from mdtree.rows import Fact, home_of, is_address, is_table, measured_file
+from mdtree.rows import WEIGHTS, Fact, home_of, is_address, is_rows, is_table, measured_file
 from mdtree.trust import Trust
 
 __all__ = ["NO_RECIPE", "RecipeSource", "find_recipe", "has_recipe", "holds_only_rows"]
 
-_WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 NO_RECIPE = Recipe(model=ModelSpec(factory="huggingface"))  # where nothing is run
 
 
@@ -68,7 +67,7 @@ def holds_only_rows(source: str | Path, named: str | Path | Recipe | None) -> bo
     if named is not None or is_address(source):
         return False
     path = Path(source)
-    if path.suffix.lower() == ".jsonl" or is_table(path):
+    if path.suffix.lower() == ".jsonl" or is_table(path) or is_rows(path):
         return True
     # Path.is_file fails for names that are too long
     rows, recipe = measured_file(path), path / RECIPE_NAME
@@ -82,7 +81,7 @@ def _has_newer_weights(folder: Path, time: float) -> bool:
     with contextlib.suppress(OSError):
         for here, _, names in os.walk(folder):
             for name in names:
-                if name.endswith(_WEIGHTS) and os.path.getmtime(Path(here, name)) > time:  # noqa: PTH204
+                if name.endswith(WEIGHTS) and os.path.getmtime(Path(here, name)) > time:  # noqa: PTH204
                     return True
     return False
 

@@ -6,23 +6,54 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from mdtree.diagnosis import found_checks
 from mdtree.messages import plural
 from mdtree.render.terminal import printable
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import CheckResult, Verdict
 
-__all__ = ["checks_overview", "checks_text", "codes", "found"]
+__all__ = ["checks_line", "checks_overview", "checks_summary", "checks_text", "codes"]
 
-
-def found(checks: Sequence[CheckResult]) -> list[CheckResult]:
-    """Return the checks that found something."""
-    return [check for check in checks if check.status == "found"]
+_SEVERITIES = ("error", "warning", "note")
+_NAMED = 6  # codes of one severity
 
 
 def codes(checks: Sequence[CheckResult], status: str) -> str:
     """List the codes of checks of one status."""
     return ", ".join(check.code for check in checks if check.status == status) or "none"
+
+
+def checks_line(checks: Sequence[CheckResult], how: str) -> str:
+    """Count the checks of a group on one line; `how` says what lists them."""
+    findings = found_checks(checks)
+    parts = [
+        f"{plural(len(names), severity)} ({_few(names)})"
+        for severity in _SEVERITIES
+        if (names := [check.code for check in findings if check.severity == severity])
+    ]
+    passed = sum(check.status == "passed" for check in checks)
+    skipped = sum(check.status == "not_checked" for check in checks)
+    parts.append(f"{passed} fine")
+    if skipped:
+        parts.append(f"{skipped} not checked")
+    return f"checks: {', '.join(parts)}; {how}"
+
+
+def checks_summary(verdicts: Sequence[Verdict]) -> str:
+    """Count on one line in how many of several groups checks found something."""
+    severe = [{check.severity for check in found_checks(verdict.checks)} for verdict in verdicts]
+    counts = {name: sum(name in each for each in severe) for name in _SEVERITIES}
+    parts = [f"{name}s in {plural(count, 'group')}" for name, count in counts.items() if count]
+    fine = sum(not each for each in severe)
+    if fine or not parts:
+        parts.append(f"{fine} fine")
+    return f"checks: {', '.join(parts)}; --checks counts them"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def checks_text(checks: Sequence[CheckResult]) -> str:
@@ -31,7 +62,7 @@ def checks_text(checks: Sequence[CheckResult]) -> str:
 
 
 def _lines(checks: Sequence[CheckResult]) -> Iterator[str]:
-    findings = found(checks)
+    findings = found_checks(checks)
     yield "checks:" if findings else "checks: nothing was found"
     for check in findings:
         yield f"  {check.code} {check.name} ({check.severity}): {check.message}"
@@ -42,7 +73,7 @@ def _lines(checks: Sequence[CheckResult]) -> Iterator[str]:
 def checks_overview(verdicts: Sequence[Verdict]) -> str:
     """Count what was found in several groups, the most frequent finding first."""
     counts = Counter(
-        (check.code, check.name) for verdict in verdicts for check in found(verdict.checks)
+        (check.code, check.name) for verdict in verdicts for check in found_checks(verdict.checks)
     )
     if not counts:
         return "checks: nothing was found"

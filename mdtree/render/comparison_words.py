@@ -20,6 +20,7 @@ __all__ = [
     "cells",
     "changed",
     "clear_ones",
+    "fact_cells",
     "how_tested",
     "p_value",
     "promised",
@@ -69,8 +70,14 @@ def changed(compared: Comparison) -> list[str]:
 
 
 def _change(each: FactChange) -> str:
-    follows = f" (follows from {each.follows})" if each.follows else ""
-    return f"{each.fact} {_fact(each.before)} -> {_fact(each.after)}{follows}"
+    fact, before, after, follows = fact_cells(each)
+    return f"{fact} {before} -> {after}" + (f" ({follows})" if follows else "")
+
+
+def fact_cells(each: FactChange) -> tuple[str, str, str, str]:
+    """Return a changed fact as the cells of a table: its name, before, after, and a remark."""
+    follows = f"follows from {each.follows}" if each.follows else ""
+    return each.fact, _fact(each.before), _fact(each.after), follows
 
 
 def _fact(value: Fact | None) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mdtree.failure_modes import FAILURE_MODES
+from mdtree.messages import percent
 from mdtree.rows import QUANTITIES, Measured
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ __all__ = [
     "resources",
     "scale_of_gains",
     "sentence",
-    "share",
     "short",
     "support",
     "target",
@@ -76,28 +76,6 @@ def typeset(text: str) -> str:
     'width 2 → 8'
     """
     return text.replace(" <= ", " ≤ ").replace(" -> ", " → ")
-
-
-def percent(value: float) -> str:
-    """Write a share in percent.
-
-    >>> percent(0.5364)
-    '54 %'
-    """
-    return f"{100 * value:.0f} %"
-
-
-def share(value: float) -> str:
-    """Write a probability in percent without claiming certainty.
-
-    >>> share(0.5364), share(0.9996), share(0.002)
-    ('54 %', 'over 99 %', 'under 1 %')
-    """
-    if 0 < value < 0.005:  # noqa: PLR2004 - it would be written as 0
-        return "under 1 %"
-    if 0.995 <= value < 1:  # noqa: PLR2004 - it would be written as 100
-        return "over 99 %"
-    return percent(value)
 
 
 def short(value: float, *, digits: int = 3) -> str:
@@ -214,25 +192,24 @@ def prediction_set(verdict: Verdict) -> str | None:
     return f"{percent(float(coverage))} prediction set: {answers}"
 
 
-def change(gain: Gain, *, commas: bool = False) -> str:
+def change(gain: Gain) -> str:
     """Write which fact a change alters, and how, as far as known."""
     if gain.fact is None:
         return ""
     if gain.old is not None and gain.new is not None:
-        old, new = (short(x) if commas else f"{x:.10g}" for x in (gain.old, gain.new))
-        return f"{plain(gain.fact)} {old} -> {new}"
+        return f"{plain(gain.fact)} {gain.old:.10g} -> {gain.new:.10g}"
     return "" if gain.factor is None else f"{plain(gain.fact)} times {short(gain.factor)}"
 
 
-def support(verdict: Verdict, write: Callable[[float], str] = percent) -> Iterator[str]:
+def support(verdict: Verdict) -> Iterator[str]:
     """Yield the share of plausible trees and of resamples that give the answer, as far as known.
 
     Then what was measured less precisely than usual.
     """
     if verdict.agreement is not None:
-        yield f"{write(verdict.agreement)} of the plausible trees give this answer"
+        yield f"{percent(verdict.agreement)} of the plausible trees give this answer"
     if verdict.stability is not None:
-        yield f"stable in {write(verdict.stability)} of resamples within measurement error"
+        yield f"stable in {percent(verdict.stability)} of resamples within measurement error"
     if verdict.coarse:
         names = ", ".join(name.replace("_", " ") for name in verdict.coarse)
         yield f"{COARSE}: {names} (--full-precision goes on to the tolerance)"

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from mdtree.diagnosis import found_checks
+from mdtree.diagnosis.headlines import headline, headline_of_all
 from mdtree.messages import printable, shortened
-from mdtree.render.checks_text import codes, found
+from mdtree.render.checks_text import codes
 from mdtree.render.formatting import (
     change,
     meaning,
@@ -71,7 +73,7 @@ def verdicts_markdown(
     """
     parts = ["## Diagnosis by mdtree"]
     if len(verdicts) > 1:
-        parts.append(_overview(verdicts))
+        parts += [as_text(headline_of_all(verdicts)), _overview(verdicts)]
     if len(verdicts) <= most:
         parts += ["\n\n".join(_card(verdict, with_checks=with_checks)) for verdict in verdicts]
     else:
@@ -116,6 +118,7 @@ def _overview(verdicts: Sequence[Verdict]) -> str:
 def _card(verdict: Verdict, *, with_checks: bool) -> Iterator[str]:
     """Yield the blocks of one verdict: what, what next, why."""
     yield f"### {as_code(verdict.group)}: {as_text(answer(verdict))}"
+    yield as_text(headline(verdict))
     unlike = caution(verdict)
     notes = [] if unlike is None else [f"**Caution:** {as_text(unlike)}"]
     notes += [f"**Warning:** {as_text(warning)}" for warning in verdict.basis.warnings]
@@ -154,7 +157,7 @@ def _card(verdict: Verdict, *, with_checks: bool) -> Iterator[str]:
 
 
 def _checks(verdict: Verdict) -> Iterator[str]:
-    for check in found(verdict.checks):
+    for check in found_checks(verdict.checks):
         yield f"- {check.code} {as_text(f'{check.name} ({check.severity}): {check.message}')}"
     yield f"- checked and fine: {codes(verdict.checks, 'passed')}"
     yield f"- not checked: {codes(verdict.checks, 'not_checked')}"

@@ -9,12 +9,12 @@ from mdtree.exceptions import RowsError
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import Label
 from mdtree.render.formatting import plain, short
-from mdtree.render.phase_grid import Cell, Phase
+from mdtree.render.phase_grid import Cell, LabelT, Phase
 from mdtree.render.style import COLOURS
 from mdtree.render.svg import NAMESPACE, Markup, element
 from mdtree.render.terminal import plural, printable, table
 
-__all__ = ["LETTERS", "phase_svg", "phase_text"]
+__all__ = ["LETTERS", "phase_svg", "phase_text", "phase_title"]
 
 LETTERS = {
     "temperature_high": "H",
@@ -39,7 +39,7 @@ _WIDEST = 1600  # of a picture, unless one pair of diagrams is wider
 _LEGEND = 178
 
 
-def phase_text(phases: Sequence[Phase]) -> str:
+def phase_text(phases: Sequence[Phase[Label]]) -> str:
     """Write test accuracy and the letter of the mode in each cell, the largest value on top."""
     cells = sum(len(phase.lines) * len(phase.columns) for phase in phases)
     if cells > _MOST_CELLS:  # most of them empty: a group is one cell
@@ -49,7 +49,7 @@ def phase_text(phases: Sequence[Phase]) -> str:
     return "\n\n".join([*map(_text, phases), caption])
 
 
-def _text(phase: Phase) -> str:
+def _text(phase: Phase[Label]) -> str:
     corner = f"{phase.down} \\ {phase.across}" if phase.down else phase.across
     lines = [
         [
@@ -62,11 +62,11 @@ def _text(phase: Phase) -> str:
     text = table(
         [corner, *(f"{short(column, digits=_DIGITS)}   " for column in phase.columns)], lines
     )
-    title = _title(phase)
-    return f"{title}\n{text}" if title else text
+    above = phase_title(phase)
+    return f"{above}\n{text}" if above else text
 
 
-def _cell_text(cell: Cell | None) -> str:
+def _cell_text(cell: Cell[Label] | None) -> str:
     return "" if cell is None else f"{cell.label.accuracy:.1f} {_mark(cell.label):2}"
 
 
@@ -74,7 +74,8 @@ def _mark(label: Label) -> str:
     return LETTERS[label.mode] + ("?" if label.in_noise else "")
 
 
-def _title(phase: Phase) -> str:
+def phase_title(phase: Phase[LabelT]) -> str:
+    """Write what the groups of a diagram have in common."""
     zoo = printable(phase.zoo)
     name = zoo if len(zoo) <= _NAME else zoo[: _NAME - 3] + "..."
     facts = (
@@ -102,7 +103,7 @@ class _Scale:
         )
 
 
-def phase_svg(phases: Sequence[Phase]) -> str:
+def phase_svg(phases: Sequence[Phase[Label]]) -> str:
     """Draw two diagrams for each phase, side by side: test accuracy and failure mode.
 
     The stronger the colour of a mode, the more its remedy gains.
@@ -149,13 +150,13 @@ def phase_svg(phases: Sequence[Phase]) -> str:
 class _Frame:
     """The sizes of a diagram."""
 
-    def __init__(self, phase: Phase) -> None:
+    def __init__(self, phase: Phase[Label]) -> None:
         self.phase = phase
         self.columns = [short(column, digits=_DIGITS) for column in phase.columns]
         self.lines = [short(line, digits=_DIGITS) if phase.down else "" for line in phase.lines]
         self.cell = max(_CELL, _LETTER * max(map(len, self.columns)) + 8)
         self.left = (22 if phase.down else 0) + _LETTER * max(map(len, self.lines)) + 6
-        self.title = _title(phase)
+        self.title = phase_title(phase)
         self.top = 40 if self.title else 20
         wide = self.left + max(len(self.columns) * self.cell, _HEADING)
         self.width = max(wide, 4.2 * len(self.title))  # half of a title, which is larger
@@ -201,7 +202,7 @@ def _axes(frame: _Frame, left: float, top: float) -> Iterator[Markup]:
         yield _words(plain(frame.phase.down), left + 12, top + high / 2, turned=True)
 
 
-def _description(cell: Cell) -> str:
+def _description(cell: Cell[Label]) -> str:
     label = cell.label
     gain = "" if label.mode == "none" else f", its remedy gains {label.severity:.2f} points"
     noise = f", inside the noise of {label.margin:.2f}" if label.in_noise else ""

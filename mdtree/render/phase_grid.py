@@ -1,29 +1,36 @@
-"""Phase diagrams: a zoo's width against its batch size, one diagram for each of its other facts."""
+"""Phase diagrams: a zoo's width against its batch size, one diagram for each of its other facts.
+
+What stands in the cells is up to the caller: the labels of a zoo, or the verdicts of a page.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from mdtree.labelling import Label, number_of
+from mdtree.labelling import number_of
 from mdtree.rows import Row
 
-__all__ = ["Cell", "Phase", "phases"]
+__all__ = ["Cell", "LabelT", "Phase", "phases"]
 
 # the axes of the diagrams: the first that varies goes across, the second down
 _PREFERRED = ("batch_size", "width", "learning_rate", "data_amount")
 
 
+LabelT = TypeVar("LabelT")
+
+
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class Cell(Generic[LabelT]):
     """One group in a diagram."""
 
     group: str
-    label: Label
+    label: LabelT
 
 
 @dataclass(frozen=True, kw_only=True)
-class Phase:
+class Phase(Generic[LabelT]):
     """Groups that differ only in two facts; all diagrams of one zoo have the same frame."""
 
     zoo: str  # its name; empty: it has none
@@ -32,17 +39,19 @@ class Phase:
     down: str | None  # the fact of the lines; None: the grid has only one axis
     columns: tuple[float, ...]
     lines: tuple[float, ...]
-    cells: Mapping[tuple[float, float], Cell]  # (line, column) -> group; some can be missing
+    cells: Mapping[
+        tuple[float, float], Cell[LabelT]
+    ]  # (line, column) -> group; some can be missing
 
 
-def phases(rows: Sequence[Row], labels: Sequence[Label]) -> list[Phase]:
+def phases(rows: Sequence[Row], labels: Sequence[LabelT]) -> list[Phase[LabelT]]:
     """Arrange the groups of a grid in diagrams, each group with its label."""
     varied = _varied(rows)
     if not varied:
         return []
     across, *others = varied
     down, rest = (others[0], others[1:]) if others else (None, [])
-    zoos: dict[str, dict[tuple[float, ...], dict[tuple[float, float], Cell]]] = {}
+    zoos: dict[str, dict[tuple[float, ...], dict[tuple[float, float], Cell[LabelT]]]] = {}
     for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
         shared = tuple(varied[fact][number] for fact in rest)
         place = (varied[down][number] if down else 0.0, varied[across][number])

@@ -18,7 +18,7 @@ from mdtree.render.pictures import PICTURES
 from mdtree.render.style import DARK_SHADES, SHADES
 from mdtree.render.svg import NAMESPACE, Figure, Markup, element
 from mdtree.render.training_pictures import training_pictures
-from mdtree.rows import Row
+from mdtree.rows import MISSING_DETAIL, Row
 
 __all__ = ["KINDS", "picture_svg"]
 
@@ -30,6 +30,7 @@ _PLOT = (440.0, 220.0)  # of a picture without a size of its own, inside of its 
 _AXES = (64, 34, 16, 44)  # left, above, right and below of it
 _EDGE, _LINE, _LETTER = 24, 17, 6.2
 _MOST_NAMES = 32  # of a matrix
+_LONGEST_REASON = 500  # characters
 _LONGEST = 60  # characters of the name of a group
 
 
@@ -87,9 +88,19 @@ def _lacks(row: Row, what: str, rows: Sequence[Row]) -> str:
         remedy = "measure several checkpoints of its run: mdtree measure DIR --steps all"
     else:
         metric = next(picture.metric for picture in PICTURES if picture.name == what)
+        reason = _missing(row, metric)
+        if reason is not None:
+            return f"group {row.group!r:.100} has no {what}: {reason}"
         remedy = f"measure it with the metric {metric}: mdtree measure DIR --metrics {metric}"
     has = f"it has {', '.join(known)}" if known else "it has no pictures"
     return f"group {row.group!r:.100} has no {what} to draw ({has}); {remedy}"
+
+
+def _missing(row: Row, metric: str) -> str | None:
+    """Return why a metric could not measure what a picture shows, if its detail says that."""
+    detail = (row.details or {}).get(metric)
+    column = () if detail is None else detail.columns.get(MISSING_DETAIL, ())
+    return shortened(str(column[0]), _LONGEST_REASON) if column else None
 
 
 def _file(group: str, shown: _Shown) -> Markup:

@@ -52,7 +52,7 @@ PICTURES = (
         lead=(
             "On a plane through the networks (dots), or along random directions where they are "
             "few. Distances are those between weights; the stronger the colour, the higher the "
-            "loss. Dashed: straight lines between neighbours."
+            "loss. Dashed: straight lines between neighbours. Solid: the trained curve."
         ),
         draw=partial(surface, column="train_loss", label="training loss"),
     ),

@@ -57,7 +57,7 @@ def sarif(
         locations = [_location(group, address, known.get((group.group, group.protocol), 1))]
         for check in group.checks:
             rule = {"id": check.code, "index": places[check.code]}
-            if check.status == "found":
+            if check.is_found:
                 results.append(_result(check, group, rule, locations))
             elif check.status == "not_checked":
                 notifications.append(_notification(check, group, rule, locations))

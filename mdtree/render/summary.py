@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from mdtree.diagnosis import CheckResult, Verdict
+from mdtree.diagnosis import CheckResult, Verdict, found_checks
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.labelling import number_of
+from mdtree.messages import plural
 from mdtree.render.axis import linear
 from mdtree.render.bars import gain_bar, probability_bar
-from mdtree.render.checks_text import found
 from mdtree.render.formatting import (
     COARSE,
     meaning,
@@ -20,7 +20,6 @@ from mdtree.render.formatting import (
     question,
     resources,
     scale_of_gains,
-    share,
     short,
     support,
     target,
@@ -34,7 +33,7 @@ from mdtree.render.tree import tree_shape, walk_picture
 from mdtree.rows import PROTOCOLS, QUANTITIES, Measured, Missing, Row, remaining
 from mdtree.trees import FEATURES, SavedTree
 
-__all__ = ["shared_parts", "summary"]
+__all__ = ["card", "shared_parts", "summary"]
 
 _MOST = 100  # checkpoints, and notes
 _HASH = 12  # characters that tell one hash from another
@@ -45,20 +44,13 @@ def shared_parts(saved: SavedTree, name: str) -> Markup:
     return element("g", tree_shape(saved.tree, name, question), *scales(saved, name))
 
 
-def summary(
-    verdict: Verdict, row: Row | None, saved: SavedTree | None, name: str
-) -> dict[str, Any]:
-    """Return what the page shows for a group; without its row or its tree, it shows less.
-
-    `name` is the name of the tree's shared parts.
-    """
-    features = [] if row is None or saved is None else list(marks(row, saved, verdict.clues))
-    needs = [FEATURES[mark.feature].needs for mark in features]
+def card(verdict: Verdict, row: Row | None) -> dict[str, Any]:
+    """Return what the card of a group shows: what is wrong, how sure that is, what to do next."""
     return {
         "verdict": verdict,
         "facts": [] if row is None else _facts(row),
         "meaning": _meaning(verdict),
-        "support": list(support(verdict, share)),
+        "support": list(support(verdict)),
         "set": prediction_set(verdict),
         "target": target(verdict),
         "resources": resources(verdict),
@@ -66,6 +58,20 @@ def summary(
             (mode, value, probability_bar(value, verdict.confidence))
             for mode, value in sorted(verdict.probabilities.items(), key=lambda item: -item[1])
         ],
+    }
+
+
+def summary(
+    verdict: Verdict, row: Row | None, saved: SavedTree | None, name: str
+) -> dict[str, Any]:
+    """Return all that the page shows for a group; without its row or its tree, it shows less.
+
+    `name` is the name of the tree's shared parts.
+    """
+    features = [] if row is None or saved is None else list(marks(row, saved, verdict.clues))
+    needs = [FEATURES[mark.feature].needs for mark in features]
+    return {
+        **card(verdict, row),
         "tree": None if saved is None or not _is_walk(verdict) else _tree(verdict, saved, name),
         "strips": [strip_of(mark, name) for mark in features],
         "others": _others(row, {names[0] for names in needs if len(names) == 1}),
@@ -81,7 +87,8 @@ def summary(
 
 def _facts(row: Row) -> list[str]:
     numbers = {name: number_of(row, name) for name in row.facts}
-    return [
+    members = 0 if row.provenance is None else len(row.provenance.weights)
+    return [plural(members, "network")] * bool(members) + [
         f"{name_of(plain(name))} {name_of(row.facts[name]) if number is None else short(number)}"
         for name, number in numbers.items()
     ]
@@ -145,7 +152,7 @@ def _checks(verdict: Verdict) -> dict[str, Any]:
         if check.status == "not_checked":
             skipped.setdefault(check.message, []).append(check)
     return {
-        "found": found(verdict.checks),
+        "found": found_checks(verdict.checks),
         "passed": _named(check for check in verdict.checks if check.status == "passed"),
         "skipped": [(_named(checks), reason) for reason, checks in skipped.items()],
     }

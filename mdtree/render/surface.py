@@ -30,6 +30,7 @@ _DEPTH = 1e-6  # of the highest loss: what lies below is drawn there
 _ROUND = (1, 2, 5)  # times a power of ten
 _INK = 0.85  # of the highest band
 _MOST_MEMBERS = 12
+_MOST_POINTS = 200  # of the trained curve
 _LONGEST_LABEL = 22  # characters beside a dot; the whole name is its tooltip
 _DISTANCE = "distance in weight space"
 
@@ -74,6 +75,7 @@ def surface(row: Row, column: str, label: str) -> Figure | None:
         "g",
         element("rect", width=_SIDE, height=_SIDE, class_="empty"),
         *_bands(grid, scale, label),
+        *_curve(row, across, upwards),
         *_networks(row, across, upwards, column, label),
         *_ticks(across, upwards),
         transform=f"translate({_LEFT} {_TOP})",
@@ -153,6 +155,19 @@ def _spread(places: Sequence[float]) -> list[float]:
 def _joined(loops: Sequence[Sequence[tuple[float, float]]], *, closed: bool = False) -> Markup:
     end = "Z" if closed else ""
     return Markup("".join(path(loop) + end for loop in loops))
+
+
+def _curve(row: Row, across: PlotAxis, upwards: PlotAxis) -> Iterator[Markup]:
+    """Draw the trained curve, if it lies in the plane."""
+    places = (numeric(x, y) for x, y in lines(row, "surface_curve", "x", "y", most=_MOST_POINTS))
+    spots = [
+        (across.at(place[0]) * _SIDE / 100, _SIDE - upwards.at(place[1]) * _SIDE / 100)
+        for place in places
+        if place is not None
+    ]
+    if len(spots) > 1:
+        title = element("title", "the trained curve between the networks")
+        yield element("path", title, d=path(spots), class_="curved")
 
 
 def _networks(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mdtree.messages import shortened
 from mdtree.render.comparison_words import (
     COLUMNS,
     SUMMARY,
@@ -20,14 +19,12 @@ from mdtree.render.comparison_words import (
     untested,
     verdict_line,
 )
-from mdtree.render.terminal import printable, table
+from mdtree.render.terminal import lines_text, table
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Comparison
 
 __all__ = ["comparison_text", "comparisons_table"]
-
-_LONGEST = 5000  # characters of a line
 
 
 def comparisons_table(compared: Sequence[Comparison]) -> str:
@@ -37,15 +34,11 @@ def comparisons_table(compared: Sequence[Comparison]) -> str:
 
 def comparison_text(compared: Comparison) -> str:
     """Write one comparison: what was changed, what was promised, and what came of it."""
-    parts = [_text(_above(compared))]
+    parts = [lines_text(_above(compared))]
     if compared.differences:
         parts.append(table(COLUMNS, [cells(each) for each in compared.differences]))
-    parts.append(_text(_below(compared)))
+    parts.append(lines_text(_below(compared)))
     return "\n".join(part for part in parts if part)
-
-
-def _text(lines: Iterator[str]) -> str:
-    return "\n".join(printable(shortened(line, _LONGEST)) for line in lines)
 
 
 def _above(compared: Comparison) -> Iterator[str]:

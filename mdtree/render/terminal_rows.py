@@ -16,10 +16,16 @@ from mdtree.rows.row import row_to_json
 __all__ = ["SHOWN", "cell", "counted_once", "heading", "row_text", "rows_table"]
 
 SHOWN = 40  # rows, unless all are requested
-_COPIES = 5  # named for one group
+_COPIES = 5  # and groups, that one line names
 _LONGEST = 1000  # characters of a reason
 _NAME = 100  # characters of a name in a line of text
 
+# what it means, and what to do about it
+_UNCONVERGED = """\
+  it stopped at its limit of steps or probes, and the error stayed large. Verdicts take the error \
+into account: where it could change one, the diagnosis warns (MD202, MD301) or is unsure
+  to get it converged: --hessian-limit 4, or hessian_limit: 4 in the recipe; networks that were \
+hardly trained need it most. More seeds make the error smaller as well"""
 _ROUGH = 0.25  # of a value: a larger error can be seen in its logarithm
 
 
@@ -58,9 +64,7 @@ def counted_once(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         copies = row.provenance.counted_once if row.provenance is not None else []
         if copies:
-            more = f", and {len(copies) - _COPIES} more" if len(copies) > _COPIES else ""
-            files = ", ".join(copies[:_COPIES]) + more
-            lines.append(f"counted once {_named(row)}: {printable(files)}")
+            lines.append(f"counted once {_named(row)}: {printable(_few(copies))}")
     return lines
 
 
@@ -117,18 +121,28 @@ def _doubts(rows: Sequence[Row]) -> list[str]:
 
     A curve is trained for a fixed number of steps, so for a curve this is normal.
     """
-    counts = Counter(
-        name
-        for row in rows
-        for name, value in row.quantities.items()
-        if name in QUANTITIES
-        and QUANTITIES[name].metric == "hessian"
-        and isinstance(value, Measured)
-        and value.converged is False
-        and name not in remaining(row)  # it was stopped on purpose
-        and (value.stderr is None or value.stderr > _ROUGH * abs(value.value))
-    )
-    return [f"not converged {name} ({count} of {len(rows)})" for name, count in counts.items()]
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        for name, value in row.quantities.items():
+            if (
+                name in QUANTITIES
+                and QUANTITIES[name].metric == "hessian"
+                and isinstance(value, Measured)
+                and value.converged is False
+                and name not in remaining(row)  # it was stopped on purpose
+                and (value.stderr is None or value.stderr > _ROUGH * abs(value.value))
+            ):
+                groups.setdefault(name, []).append(_named(row))
+    lines = [
+        f"not converged {name} ({len(names)} of {len(rows)}): {_few(names)}"
+        for name, names in groups.items()
+    ]
+    return [*lines, *([_UNCONVERGED] if lines else [])]
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f", and {len(names) - _COPIES} more" if len(names) > _COPIES else ""
+    return ", ".join(names[:_COPIES]) + more
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from mdtree.render.screen import screen
 from mdtree.render.terminal import name_text, plural, printable, table
 from mdtree.render.terminal_changes import (
     changes_text,
@@ -43,7 +44,8 @@ _COLUMNS = {
     "rank_loss": "rank loss",
 }
 _NAMED = 6  # tensors that are named beside a reason
-_WIDTH = 48  # of the picture
+_WIDTH, _NARROWEST = 48, 12  # of the picture
+_FRAME = 5  # columns around names and picture
 _FAR = 12.0  # alpha at its right end
 
 
@@ -195,9 +197,10 @@ def _flow(analysis: Analysis) -> str:
         return ""
     layers = [layer for layer in analysis.averaged if layer.figures.alpha is not None]
     names = [name_text(layer.name) for layer in layers]
-    width = max(map(len, names))
+    width, length = _sizes(names)
     picture = [
-        f"  {name.ljust(width)}  {_mark(layer)}" for name, layer in zip(names, layers, strict=True)
+        f"  {_end_of(name, width).ljust(width)}  {_mark(layer, length)}"
+        for name, layer in zip(names, layers, strict=True)
     ]
     heading = (
         f"Correlation Flow, alpha against depth: {flow.shape} "
@@ -205,19 +208,33 @@ def _flow(analysis: Analysis) -> str:
         f"{flow.high:+.2f}), spread {flow.spread:.2f}, {share_text(flow.above)} above 6"
     )
     scale = " " * (width + 4) + "".join(
-        str(value).ljust(_WIDTH // 6) for value in range(0, int(_FAR), 2)
+        str(value).ljust(length // 6) for value in range(0, int(_FAR), 2)
     )
     return "\n".join([heading, *picture, scale.rstrip()])
 
 
-def _mark(layer: Layer) -> str:
+def _sizes(names: Sequence[str]) -> tuple[int, int]:
+    """Return the columns of the names and of the picture, which is shorter on narrow screens."""
+    widest, most = max(map(len, names)), screen().width
+    if most is None:
+        return widest, _WIDTH
+    room = most - _FRAME - min(widest, most // 3)
+    length = min(_WIDTH, max(room // 6 * 6, _NARROWEST))  # 0, 2, 4, ... stand below it
+    return min(widest, max(most - _FRAME - length, 1)), length
+
+
+def _end_of(name: str, most: int) -> str:
+    return name if len(name) <= most else f"…{name[len(name) - most + 1 :]}"
+
+
+def _mark(layer: Layer, length: int) -> str:
     """Draw alpha on a line from 0 to 12, with ticks at 2 and 6."""
-    cells = ["·"] * (_WIDTH + 1)
+    cells = ["·"] * (length + 1)
     for tick in (2.0, 6.0):
-        cells[round(tick / _FAR * _WIDTH)] = "|"
+        cells[round(tick / _FAR * length)] = "|"
     alpha = layer.figures.alpha or 0.0
     is_far = alpha > _FAR
-    cells[_WIDTH if is_far else round(alpha / _FAR * _WIDTH)] = ">" if is_far else "o"
+    cells[length if is_far else round(alpha / _FAR * length)] = ">" if is_far else "o"
     return "".join(cells)
 
 

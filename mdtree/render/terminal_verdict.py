@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mdtree.messages import shortened
 from mdtree.render.formatting import (
     change,
     meaning,
@@ -16,7 +15,8 @@ from mdtree.render.formatting import (
     support,
     target,
 )
-from mdtree.render.terminal import printable, table
+from mdtree.render.screen import MODE_STYLES, screen
+from mdtree.render.terminal import lines_text, table
 from mdtree.render.verdict_words import (
     answer,
     basis,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["verdict_text", "verdicts_table"]
 
-_LONGEST = 5000  # characters of a line
+_Line = tuple[str, str, str]  # text; how it begins, if that is to be seen; and its style
 
 
 def verdicts_table(verdicts: Sequence[Verdict]) -> str:
@@ -49,48 +49,74 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
     return table(["group", "verdict", "probability", "out of distribution"], lines)
 
 
-def verdict_text(verdict: Verdict, *, explained: str | None = None) -> str:
-    """Write one verdict: what is wrong, how sure, why, and what to do.
+def verdict_text(
+    verdict: Verdict, *, explained: str | None = None, checks: str | None = None
+) -> str:
+    """Write one verdict: first the card with what is wrong, how sure, and what to do, then why.
 
-    `explained` is the reason for a failure that is shown elsewhere and not repeated here.
+    `explained` is the reason for a failure that is shown elsewhere and not repeated here, `checks`
+    a line that counts the checks.
     """
     end = "" if explained is None else f": {explained}"
-    return "\n".join(printable(shortened(line, _LONGEST)) for line in _lines(verdict, end))
+    lines = (*_card(verdict, end, checks), *_evidence(verdict, end))
+    return "\n".join(_shown(*line) for line in lines)
 
 
-def _lines(verdict: Verdict, end: str) -> Iterator[str]:
-    yield f"group: {verdict.group}"
+def _shown(text: str, begins: str = "", style: str = "bold") -> str:
+    """Make a line harmless, fold it, and colour its beginning."""
+    folded = lines_text(iter([text]))
+    begins = lines_text(iter([begins]))
+    if not begins or not folded.startswith(begins):  # it was folded within
+        return folded
+    return screen().painted(begins, style) + folded.removeprefix(begins)
+
+
+def _card(verdict: Verdict, end: str, checks: str | None) -> Iterator[_Line]:
+    """Yield what the card of the page shows."""
+    yield f"group: {verdict.group}", "group:", "bold"
     unlike = caution(verdict)
     if unlike is not None:
-        yield f"caution: {unlike}"
+        yield f"caution: {unlike}", "caution:", "alarm"
     for warning in verdict.basis.warnings:
-        yield f"warning: {warning.removesuffix(end)}"
+        yield f"warning: {warning.removesuffix(end)}", "warning:", "alarm"
     if verdict.sure:
-        yield f"verdict: {verdict.mode} (probability {percent(verdict.probability)})"
-        yield f"  {meaning(verdict)}"
+        begins = f"verdict: {verdict.mode}"
+        style = MODE_STYLES.get(verdict.mode, "bold")
+        yield f"{begins} (probability {percent(verdict.probability)})", begins, style
+        yield _plain(f"  {meaning(verdict)}")
     else:
-        yield "verdict: unsure"
-        yield from (f"  {doubt}" for doubt in verdict.why_unsure)
-    yield from _probabilities(verdict)
-    yield "why:"
-    for number, step in enumerate(verdict.clues, start=1):
-        yield f"  {number}. {step.says}{margin(step)}"
-    yield from (f"  {text}" for text in support(verdict))
+        yield "verdict: unsure", "verdict: unsure", "alarm"
+        yield from (_plain(f"  {doubt}") for doubt in verdict.why_unsure)
+    yield from map(_plain, _probabilities(verdict))
+    yield from (_plain(f"  {text}") for text in support(verdict))
     if verdict.gains:
-        yield gains_title(verdict)
-        yield from _gains(verdict.gains)
+        yield gains_title(verdict), "", "bold"
+        yield from map(_plain, _gains(verdict.gains))
     asked_most = resources(verdict)
     if asked_most is not None:
-        yield asked_most
-    yield f"next: {verdict.advice}"
+        yield _plain(asked_most)
+    yield f"next: {verdict.advice}", "next:", "green"
+    if checks is not None:
+        yield checks, "checks:", "bold"
+
+
+def _evidence(verdict: Verdict, end: str) -> Iterator[_Line]:
+    """Yield what the verdict is based on."""
+    yield "why:", "why:", "bold"
+    for number, step in enumerate(verdict.clues, start=1):
+        yield _plain(f"  {number}. {step.says}{margin(step)}")
     if verdict.missed:
-        yield "not known:"
+        yield "not known:", "not known:", "bold"
         for missing in verdict.missed:
             reason = missing.reason.removesuffix(end)
-            yield f"  {missing.metric}: {reason} ({flips(missing)})"
-    yield f"tree: {basis(verdict)}"
+            yield _plain(f"  {missing.metric}: {reason} ({flips(missing)})")
+    yield f"tree: {basis(verdict)}", "tree:", "bold"
     if verdict.basis.accuracy:
-        yield f"  accuracy: {verdict.basis.accuracy}"
+        yield _plain(f"  accuracy: {verdict.basis.accuracy}")
+
+
+def _plain(text: str) -> _Line:
+    return text, "", "bold"
 
 
 def _probabilities(verdict: Verdict) -> Iterator[str]:

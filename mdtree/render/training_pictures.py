@@ -148,7 +148,10 @@ def _figure(
 
 
 def _marks(plot: Plot, curve: _Curve, points: Sequence[_Point]) -> Iterator[Markup]:
-    yield plot.curve([(point.x, point.value.value) for point in points], f"measured {curve.kind}")
+    if points:  # a path without points is an error to a browser
+        yield plot.curve(
+            [(point.x, point.value.value) for point in points], f"measured {curve.kind}"
+        )
     for point in points:
         if point.value.stderr:
             yield plot.bar(point.x, *point.ends, f"error {curve.kind}")

@@ -1,11 +1,12 @@
 """Rows of measurements, the interface between measuring and diagnosing, and their vocabulary."""
 
 from mdtree.rows.facts import FACTS, TARGET, TEXT_FACTS, Fact, check_facts, target_fault
+from mdtree.rows.finding import ROWS_NAME, WEIGHTS, find_rows, is_rows, measured_file
 from mdtree.rows.loading import (
     home_of,
     is_address,
+    joined_names,
     load_rows,
-    measured_file,
     of_protocol,
     one_protocol,
     open_measured,
@@ -26,6 +27,8 @@ from mdtree.rows.reading import (
 from mdtree.rows.row import (
     FORMAT,
     HISTORY_DETAIL,
+    MAYBE_ONE_RUN,
+    MISSING_DETAIL,
     STEP_DETAIL,
     Copy,
     Detail,
@@ -56,11 +59,15 @@ __all__ = [
     "FACTS",
     "FORMAT",
     "HISTORY_DETAIL",
+    "MAYBE_ONE_RUN",
+    "MISSING_DETAIL",
     "PROTOCOLS",
     "QUANTITIES",
+    "ROWS_NAME",
     "STEP_DETAIL",
     "TARGET",
     "TEXT_FACTS",
+    "WEIGHTS",
     "Copy",
     "Damaged",
     "Detail",
@@ -85,9 +92,12 @@ __all__ = [
     "check_protocol",
     "coarse_metrics",
     "csv_lines",
+    "find_rows",
     "home_of",
     "is_address",
+    "is_rows",
     "is_table",
+    "joined_names",
     "load_rows",
     "mean_over_members",
     "measured_file",

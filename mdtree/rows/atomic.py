@@ -17,8 +17,6 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock, Timeout
-
 from mdtree.exceptions import LockedError, OutputError
 
 __all__ = [
@@ -118,6 +116,8 @@ def locked(
     lock: Path, folder: Path, output: Path, *, held: str, advice: str = _ADVICE
 ) -> Iterator[None]:
     """Acquire the lock of a file; raise Timeout if another process holds it."""
+    from filelock import FileLock, Timeout  # who only reads needs no lock
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         check_plain(lock)  # some versions of filelock empty what a link leads to

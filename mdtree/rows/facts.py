@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from mdtree.messages import MOST_FAULTS, nearest
+from mdtree.rows.quantity import AMOUNT, SHARE, Range
 
-__all__ = ["FACTS", "TARGET", "TEXT_FACTS", "Fact", "check_facts", "target_fault"]
+__all__ = ["FACTS", "FACT_RANGES", "TARGET", "TEXT_FACTS", "Fact", "check_facts", "target_fault"]
 
 Fact = bool | int | float | str
 
@@ -31,6 +32,14 @@ FACTS: dict[str, str] = {
     "epochs": "passes of training over its data",
     "steps": "steps of training",
     "weight_decay": "weight decay of training",
+    "momentum": "momentum of SGD in training",
+}
+
+# known fact -> what it may be, where a row is read; a target is judged where it is used
+FACT_RANGES: dict[str, Range] = {
+    **{name: AMOUNT for name in FACTS if name != TARGET},
+    "label_noise": Range(0, 1),
+    _ACCURACY: SHARE,
 }
 
 # the known facts that are words

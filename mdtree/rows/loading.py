@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mdtree.exceptions import OutputError, ProtocolError, RecipeError, RowsError, TreeError
 from mdtree.rows.atomic import own
+from mdtree.rows.finding import ROWS_NAME, find_rows, joint_file
 from mdtree.rows.reading import open_rows, read_rows
 from mdtree.rows.row import Row
 from mdtree.rows.tables import is_table, rows_from_csv
@@ -15,15 +16,14 @@ from mdtree.rows.tables import is_table, rows_from_csv
 __all__ = [
     "home_of",
     "is_address",
+    "joined_names",
     "load_rows",
-    "measured_file",
     "of_protocol",
     "one_protocol",
     "open_measured",
     "rows_file",
 ]
 
-_NAME = "rows.jsonl"
 _ADVICE = "name a file of rows with --out (diagnose: --rows)"
 
 
@@ -63,24 +63,34 @@ def rows_file(
         places = [home, *(Path(other) for other in others)]
         places = [Path(os.path.abspath(place)) for place in places]  # noqa: PTH100 - links stay
         home = Path(os.path.commonpath(places))
-        names = "+".join(place.name for place in places)
-        return own(home / f"{names}.{_NAME}", home, advice=_ADVICE)
-    return own(home / _NAME, home, advice=_ADVICE)
+        return own(home / joint_file(joined_names(places)), home, advice=_ADVICE)
+    return own(home / ROWS_NAME, home, advice=_ADVICE)
 
 
-def measured_file(path: Path) -> Path:
-    """Return the rows.jsonl of a directory; any other path is returned as it is."""
-    return path / _NAME if os.path.isdir(path) else path  # noqa: PTH112 - as in home_of
+def joined_names(places: Sequence[Path]) -> str:
+    """Name directories of runs that differ by seed alone; called alike, by what differs above.
+
+    >>> joined_names([Path("/runs/a"), Path("/runs/b")])
+    'a+b'
+    >>> joined_names([Path("/runs/a/out"), Path("/runs/b/out")])
+    'a+b'
+    """
+    parts = [Path(os.path.abspath(place)).parts[1:] for place in places]  # noqa: PTH100 - links stay
+    while all(len(each) > 1 for each in parts) and len({each[-1] for each in parts}) == 1:
+        parts = [each[:-1] for each in parts]
+    if len(set(parts)) < len(parts):  # one directory twice
+        return "+".join(place.name for place in places)
+    return "+".join(each[-1] if each else "" for each in parts)
 
 
 def open_measured(path: Path, *, table_protocol: str = "paper-1") -> Collection[Row]:
-    """Return all rows of a JSON Lines file, a CSV table, or the rows.jsonl of a directory.
+    """Return all rows of a JSON Lines file, a CSV table, or a measured directory.
 
     Rows of JSON Lines stay in their file, and are read each time they are used.
     """
     if is_table(path):
         return rows_from_csv(path, protocol=table_protocol).rows
-    return open_rows(measured_file(path))
+    return open_rows(find_rows(path))
 
 
 def load_rows(
@@ -90,7 +100,7 @@ def load_rows(
     table_protocol: str = "paper-1",
     failed: bool = False,
 ) -> list[Row]:
-    """Read rows from a JSON Lines file, a CSV table, or the rows.jsonl of a directory.
+    """Read rows from a JSON Lines file, a CSV table, or a measured directory.
 
     Args:
         path: The file, table or directory.
@@ -102,9 +112,7 @@ def load_rows(
         RowsError: The file cannot be read, or has no such rows.
     """
     is_file = not os.path.isdir(path)  # noqa: PTH112 - as in home_of
-    path = measured_file(Path(path))
-    if not os.path.exists(path):  # noqa: PTH110 - the same; and `<(...)` is no plain file
-        raise RowsError(f"{path} does not exist; measure the directory first: mdtree measure")
+    path = find_rows(Path(path))
     if is_table(path):
         rows = rows_from_csv(path, protocol=protocol or table_protocol).rows
     else:

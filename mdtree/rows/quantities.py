@@ -6,7 +6,7 @@ else.  Those of the weights alone are listed in `spectrum_quantities`.
 
 from __future__ import annotations
 
-from mdtree.rows.quantity import Quantity
+from mdtree.rows.quantity import AMOUNT, DIFFERENCE, SHARE, SIMILARITY, Quantity, Range
 from mdtree.rows.spectrum_quantities import SPECTRUM
 
 __all__ = ["QUANTITIES"]
@@ -19,6 +19,7 @@ _LIST = (
         low="the network interpolates its training data",
         high="the network does not fit its training data",
         metric="error_rate",
+        range=SHARE,
         published="train_error",
     ),
     Quantity(
@@ -28,6 +29,7 @@ _LIST = (
         low="the network generalises",
         high="the network does not generalise",
         metric="error_rate",
+        range=SHARE,
         published="test_error",
     ),
     Quantity(
@@ -55,6 +57,7 @@ _LIST = (
         low="the training data are fitted with confidence",
         high="the training data are not fitted",
         metric="error_rate",
+        range=AMOUNT,
     ),
     Quantity(
         name="test_perplexity",
@@ -63,6 +66,7 @@ _LIST = (
         low="new text is predicted well",
         high="new text is predicted badly, or wrongly with confidence",
         metric="error_rate",
+        range=AMOUNT,
     ),
     Quantity(
         name="hessian_top",
@@ -91,6 +95,7 @@ _LIST = (
         low="a barrier lies between two trained networks",
         high="the curve is better than its ends: they have not converged",
         metric="connectivity",
+        range=DIFFERENCE,
         published="mode_connectivity",
     ),
     Quantity(
@@ -100,6 +105,7 @@ _LIST = (
         low="the networks lie in valleys apart from each other",
         high="the networks are connected by a path of low error",
         metric="connectivity",
+        range=Range(-100, 0),
         published="mode_connectivity_peak",
     ),
     Quantity(
@@ -109,6 +115,7 @@ _LIST = (
         low="a path of low error joins the networks; below zero the curve is better than its ends",
         high="a barrier lies between two trained networks",
         metric="connectivity",
+        range=DIFFERENCE,
     ),
     Quantity(
         name="barrier_loss",
@@ -125,6 +132,7 @@ _LIST = (
         low="the networks lie in one convex valley",
         high="a straight line between two networks leaves their valleys",
         metric="connectivity",
+        range=DIFFERENCE,
     ),
     Quantity(
         name="linear_barrier_loss",
@@ -141,6 +149,7 @@ _LIST = (
         low="networks that differ only by seed have learnt different functions",
         high="networks that differ only by seed have learnt the same function",
         metric="similarity",
+        range=SIMILARITY,
         published="CKA",
     ),
     Quantity(
@@ -150,6 +159,7 @@ _LIST = (
         low="networks that differ only by seed go on differently",
         high="networks that differ only by seed go on alike",
         metric="similarity",
+        range=SIMILARITY,
     ),
     Quantity(
         name="agreement",
@@ -158,6 +168,7 @@ _LIST = (
         low="networks that differ only by seed decide differently",
         high="networks that differ only by seed decide alike",
         metric="similarity",
+        range=SHARE,
     ),
     Quantity(
         name="weight_distance",
@@ -166,6 +177,7 @@ _LIST = (
         low="the networks have stayed close to each other",
         high="the networks have moved far apart",
         metric="similarity",
+        range=AMOUNT,
     ),
     *SPECTRUM,
     Quantity(
@@ -175,6 +187,7 @@ _LIST = (
         low="the order of the data no longer decides where training goes",
         high="training is not stable yet: the order of the data leads to other valleys",
         metric="fork",
+        range=DIFFERENCE,
     ),
     Quantity(
         name="fork_cka",
@@ -183,6 +196,7 @@ _LIST = (
         low="the order of the data still changes the function",
         high="the function no longer depends on the order of the data",
         metric="fork",
+        range=SIMILARITY,
     ),
     Quantity(
         name="chance_error",
@@ -191,6 +205,7 @@ _LIST = (
         low="one class is far more frequent than the others",
         high="no class is much more frequent than the others",
         metric="predictions",
+        range=SHARE,
     ),
     Quantity(
         name="chance_loss",
@@ -199,6 +214,7 @@ _LIST = (
         low="one class is far more frequent than the others",
         high="there are many classes, all of them frequent",
         metric="predictions",
+        range=AMOUNT,
     ),
     Quantity(
         name="ensemble_gain",
@@ -207,6 +223,7 @@ _LIST = (
         low="errors are the same for all seeds: bias, or label noise",
         high="much of the error is variance: it differs between seeds",
         metric="predictions",
+        range=DIFFERENCE,
     ),
     Quantity(
         name="disagreement",
@@ -215,6 +232,7 @@ _LIST = (
         low="networks that differ only by seed decide alike",
         high="networks that differ only by seed decide differently",
         metric="predictions",
+        range=SHARE,
     ),
     Quantity(
         name="overconfidence",
@@ -223,6 +241,7 @@ _LIST = (
         low="the network is underconfident",
         high="the network is overconfident",
         metric="predictions",
+        range=DIFFERENCE,
     ),
     Quantity(
         name="loss_tail",
@@ -231,6 +250,7 @@ _LIST = (
         low="the loss is spread over all items",
         high="most of the loss comes from a few items",
         metric="predictions",
+        range=SHARE,
     ),
     Quantity(
         name="train_ensemble_gain",
@@ -239,6 +259,7 @@ _LIST = (
         low="errors are the same for all seeds: bias, or label noise",
         high="much of the error is variance: it differs between seeds",
         metric="predictions",
+        range=DIFFERENCE,
     ),
     Quantity(
         name="train_disagreement",
@@ -247,6 +268,7 @@ _LIST = (
         low="networks that differ only by seed decide alike",
         high="networks that differ only by seed decide differently",
         metric="predictions",
+        range=SHARE,
     ),
     Quantity(
         name="train_overconfidence",
@@ -255,6 +277,7 @@ _LIST = (
         low="the network is underconfident",
         high="the network is overconfident",
         metric="predictions",
+        range=DIFFERENCE,
     ),
     Quantity(
         name="train_loss_tail",
@@ -263,6 +286,7 @@ _LIST = (
         low="the loss is spread over all items",
         high="most of the loss comes from a few items",
         metric="predictions",
+        range=SHARE,
     ),
 )
 

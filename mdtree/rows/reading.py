@@ -15,20 +15,13 @@ from pydantic import ValidationError
 
 from mdtree.exceptions import RowsError
 from mdtree.regular_file import open_regular
+from mdtree.rows.ranges import impossible
 from mdtree.rows.row import FORMAT, Measured, Row, RowKey, row_from_json
 
-__all__ = [
-    "Damaged",
-    "Index",
-    "Line",
-    "StoredRows",
-    "open_rows",
-    "read_lines",
-    "read_rows",
-    "scan_rows",
-]
+__all__ = ["LONGEST_LINE", "Damaged", "Index", "Line", "StoredRows"]
+__all__ += ["open_rows", "read_lines", "read_rows", "scan_rows"]
 
-_LONGEST_LINE = 1 << 24  # bytes; no row is longer
+LONGEST_LINE = 1 << 24  # bytes; no row is longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +201,7 @@ class Index:
             self._file = self._path.open("rb")
             weakref.finalize(self, self._file.close)
         self._file.seek(offset)
-        return self._file.readline(_LONGEST_LINE).rstrip()
+        return self._file.readline(LONGEST_LINE).rstrip()
 
 
 def _measured(row: Row) -> set[str]:
@@ -241,11 +234,11 @@ def read_lines(path: Path, *, must_exist: bool = True, pipe: bool = False) -> It
         with path.open("rb") if pipe else open_regular(path) as file:
             offset = 0
             number = 0
-            while text := file.readline(_LONGEST_LINE):
+            while text := file.readline(LONGEST_LINE):
                 number += 1
                 finished = text.endswith(b"\n")
-                if not finished and len(text) == _LONGEST_LINE:
-                    raise RowsError(f"{path}, line {number}: longer than {_LONGEST_LINE} bytes")
+                if not finished and len(text) == LONGEST_LINE:
+                    raise RowsError(f"{path}, line {number}: longer than {LONGEST_LINE} bytes")
                 if not text.isspace():  # editors leave empty lines
                     content = _content(text, number, path)
                     if not finished and isinstance(content, Damaged):
@@ -276,7 +269,7 @@ def _bad_line(path: Path, damaged: Damaged) -> RowsError:
 
 def _content(text: bytes, number: int, path: Path) -> Row | Damaged:
     try:
-        return row_from_json(text.rstrip())
+        row = row_from_json(text.rstrip())
     except ValidationError as error:
         row_format = _format_of(text)
         if isinstance(row_format, int) and row_format > FORMAT:
@@ -288,6 +281,8 @@ def _content(text: bytes, number: int, path: Path) -> Row | Damaged:
         place = ".".join(str(part) for part in first["loc"])
         message = first["msg"].replace(" at line 1 column ", " at character ")
         return Damaged(line=number, reason=f"{place}: {message}" if place else message)
+    fault = impossible(row)
+    return row if fault is None else Damaged(line=number, reason=fault)
 
 
 def _format_of(text: bytes) -> object:

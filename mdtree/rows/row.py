@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
@@ -16,6 +17,8 @@ from mdtree.rows.quantities import QUANTITIES
 __all__ = [
     "FORMAT",
     "HISTORY_DETAIL",
+    "MAYBE_ONE_RUN",
+    "MISSING_DETAIL",
     "MOST_FACTS",
     "STEP_DETAIL",
     "Copy",
@@ -41,10 +44,14 @@ MOST_FACTS = 1000  # of a row; the same limit holds for quantities
 
 # details of a row that is one step of a run: when it was saved, and what the trainer had logged
 STEP_DETAIL, HISTORY_DETAIL = "step", "history"
+MISSING_DETAIL = "missing"  # the only column of a detail that could not be measured: why
+
+# in a note of the provenance: nothing tells whether checkpoints are seeds
+MAYBE_ONE_RUN = "may be snapshots of one run"
 
 RowKey = tuple[str, str]  # (group, protocol): at most one row each
 
-_FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False)
+_FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)  # built when used
 
 
 def _writable(text: Any) -> Any:
@@ -186,17 +193,19 @@ class Row:
         return metrics <= set(self.provenance.metrics)
 
 
-_ROW = TypeAdapter(Row)
+@cache
+def _adapter() -> TypeAdapter[Row]:
+    return TypeAdapter(Row)
 
 
 def row_to_json(row: Row) -> bytes:
     """Return a row as a line of a measurements file, without the line feed."""
-    return _ROW.dump_json(row, exclude_none=True)
+    return _adapter().dump_json(row, exclude_none=True)
 
 
 def row_from_json(line: bytes) -> Row:
     """Parse a line; raise pydantic's ValidationError, which lists every fault with its place."""
-    return _ROW.validate_json(line)
+    return _adapter().validate_json(line)
 
 
 def mean_over_members(values: Sequence[float], *, single_stderr: float | None) -> Value:

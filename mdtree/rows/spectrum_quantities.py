@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdtree.rows.quantity import Quantity
+from mdtree.rows.quantity import AMOUNT, SHARE, Quantity
 
 __all__ = ["SPECTRUM"]
 
@@ -54,6 +54,7 @@ SPECTRUM = (
         low="few directions carry the weights",
         high="the weights are spread over many directions",
         metric="spectrum",
+        range=AMOUNT,
     ),
     Quantity(
         name="soft_rank",
@@ -62,6 +63,7 @@ SPECTRUM = (
         low="strong structure stands out of the noise",
         high="the weights look like noise",
         metric="spectrum",
+        range=AMOUNT,
     ),
     Quantity(
         name="alpha_median",
@@ -86,6 +88,7 @@ SPECTRUM = (
         low="all layers are trained",
         high="many layers are under-trained",
         metric="spectrum",
+        range=SHARE,
     ),
     Quantity(
         name="random_like",
@@ -94,6 +97,7 @@ SPECTRUM = (
         low="all layers have learnt something",
         high="many layers are as they were before training",
         metric="spectrum",
+        range=SHARE,
     ),
     Quantity(
         name="traps",
@@ -102,5 +106,6 @@ SPECTRUM = (
         low="no weight stands alone",
         high="single weights have grown out of proportion",
         metric="spectrum",
+        range=SHARE,
     ),
 )

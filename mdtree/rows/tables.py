@@ -20,6 +20,7 @@ from mdtree.rows.columns import NAMES, STDERR, table_columns
 from mdtree.rows.facts import FACTS, TEXT_FACTS, Fact, check_facts
 from mdtree.rows.quantities import QUANTITIES
 from mdtree.rows.quantity import Quantity
+from mdtree.rows.ranges import impossible
 from mdtree.rows.row import Measured, Missing, Row, Value
 
 __all__ = ["Imported", "csv_lines", "is_table", "rows_from_csv", "rows_to_csv", "write_csv"]
@@ -218,13 +219,17 @@ def _row(
         raise RowsError(f"{place}: {'; '.join(faults)}")
     group, own_protocol = (_unescaped(cells.get(name, "").strip()) for name in NAMES)
     default_name = ",".join(f"{name}={facts[name]}" for name in _NAMING if name in facts)
-    return Row(
+    row = Row(
         format=1,
         group=group or default_name or place.rsplit(", ", 1)[1],
         protocol=own_protocol or protocol,
         facts=facts,
         quantities=quantities,
     )
+    fault = impossible(row)
+    if fault is not None:
+        raise RowsError(f"{place}: {fault}")
+    return row
 
 
 def _number(cell: str, place: str, column: str) -> float | None:

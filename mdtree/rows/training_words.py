@@ -7,37 +7,75 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import chain
 
-__all__ = ["TRAINING_WORDS", "is_adaptive", "is_decaying", "is_same_word", "understood"]
+__all__ = [
+    "TRAINING_WORDS",
+    "is_adaptive",
+    "is_decaying",
+    "is_known_word",
+    "is_same_word",
+    "not_understood",
+    "understood",
+]
 
 # each weight has a step of its own size
 _ADAPTIVE = (
-    *("adabelief", "adadelta", "adafactor", "adagrad", "adalomo", "adam", "adamax", "adamp"),
-    *("adamw", "adan", "ademamix", "galore", "grokadamw", "lamb", "lion", "nadam", "nadamw"),
-    *("prodigy", "radam", "rmsprop", "rmsproptf", "sophia", "yogi"),
+    *("adabelief", "adabound", "adadelta", "adafactor", "adafactorbv", "adagrad", "adahessian"),
+    *("adalomo", "adam", "adamax", "adamod", "adamp", "adams", "adamw", "adan", "ademamix"),
+    *("adopt", "amsbound", "amsgrad", "cadamp", "cadamw", "came", "clamb", "clion", "cnadamw"),
+    *("dadaptadagrad", "dadaptadam", "dadaptlion", "diffgrad", "galore", "grokadamw", "lamb"),
+    *("lambc", "laprop", "lion", "madgrad", "mars", "nadam", "nadamw", "prodigy", "radabelief"),
+    *("radam", "radamw", "ranger", "rmsprop", "rmsproptf", "signsgd", "signum", "sophia"),
+    *("sophiag", "stableadamw", "tiger", "yogi"),
 )
 # one learning rate for all weights
-_PLAIN = ("asgd", "lomo", "momentum", "nesterov", "sgd", "sgdp")
-_CONSTANT = ("constant", "fixed", "none")
-_DECAYING = (
-    *(
-        "cosine",
-        "cyclic",
-        "decay",
-        "piecewise",
-        "piecewiseconstantdecay",
-        "exp",
-        "exponential",
-        "inverse",
-        "linear",
-        "multistep",
-    ),
-    *("onecycle", "onecyclelr", "plateau", "poly", "polynomial", "rsqrt", "step", "steps", "tanh"),
+_PLAIN = (
+    *("accsgd", "asgd", "csgdw", "dadaptsgd", "heavyball", "lomo", "momentum", "momentumsgd"),
+    *("nag", "nesterov", "sgd", "sgdm", "sgdp", "sgdw"),
 )
-_OPTIMIZERS = {**dict.fromkeys(_ADAPTIVE, True), **dict.fromkeys(_PLAIN, False)}
-_SCHEDULES = {**dict.fromkeys(_DECAYING, True), **dict.fromkeys(_CONSTANT, False)}
+# known, and of neither kind: steps of layers or matrices, of signs alone, or found by a search
+_NEITHER = (
+    *("adamuon", "dion", "kfac", "kron", "larc", "lars", "lbfgs", "muon", "normuon", "novograd"),
+    *("nvnovograd", "psgd", "rprop", "scion", "shampoo", "soap"),
+)
+_CONSTANT = ("const", "constant", "fixed", "none", "schedulefree")
+_DECAYING = (
+    *("anneal", "annealing", "cos", "cosann", "cosine", "cyclic", "decay", "exp", "exponential"),
+    *("inv", "inverse", "lindecay", "linear", "multistep", "noam", "noamwd", "onecycle"),
+    *("piecewise", "piecewiseconstantdecay", "plateau", "poly", "polynomial", "rsqrt", "sgdr"),
+    *("stabledecay", "step", "steps", "stepwise", "tanh", "trapezoid", "trapezoidal"),
+    *("triangular", "tristage"),
+    *("wsd", "1cycle"),
+)
+_OPTIMIZERS: dict[str, bool | None] = {
+    **dict.fromkeys(_ADAPTIVE, True),
+    **dict.fromkeys(_PLAIN, False),
+    **dict.fromkeys(_NEITHER, None),
+}
+_SCHEDULES: dict[str, bool | None] = {
+    **dict.fromkeys(_DECAYING, True),
+    **dict.fromkeys(_CONSTANT, False),
+}
+_MEANINGS = {"optimizer": _OPTIMIZERS, "schedule": _SCHEDULES}
+# spellings that are one thing
+_SAME = {
+    **dict.fromkeys(("cos", "cosann", "sgdr"), "cosine"),
+    **dict.fromkeys(("1cycle",), "onecycle"),
+    **dict.fromkeys(("const", "fixed", "none"), "constant"),
+    **dict.fromkeys(("exp",), "exponential"),
+    **dict.fromkeys(("poly",), "polynomial"),
+    **dict.fromkeys(("inv", "rsqrt"), "inverse"),
+    **dict.fromkeys(("steps", "stepwise"), "step"),
+    **dict.fromkeys(("stabledecay", "trapezoidal", "wsd"), "trapezoid"),
+}
 # what may rise as well as fall, or says what is not
-_EITHER = ("linearlr", "lambdalr", "sequentiallr", "warmuplr", "no", "not", "then")
+_EITHER = (
+    *("linearlr", "lambdalr", "sequentiallr", "warmuplr", "no", "not", "then"),
+    *("cooldown", "chainedscheduler", "multiplicativelr"),
+)
+_RISING, _RISING_PART = "linearwarmup", "linear"
+_NAMES = re.compile(r"1cycle|[A-Za-z]+", re.IGNORECASE)
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of a name such as CosineAnnealingLR
 
 
@@ -65,27 +103,60 @@ def is_same_word(fact: str, one: str, other: str) -> bool:
     >>> is_same_word("optimizer", "adamw_torch", "torch.optim.AdamW")
     True
     """
-    meanings = {"optimizer": _OPTIMIZERS, "schedule": _SCHEDULES}.get(fact, {})
+    if one == other:
+        return True
+    meanings = _MEANINGS.get(fact, {})
     known = _known(one, meanings)
-    return one == other or (known is not None and known == _known(other, meanings))
+    return (
+        known is not None
+        and _SAME.get(known, known) == _same_of(other, meanings)
+        and _is_schedule_free(one) == _is_schedule_free(other)
+    )
 
 
-def _meaning(text: str, meanings: Mapping[str, bool]) -> bool | None:
+def is_known_word(fact: str, text: str) -> bool:
+    """Return whether a word for a fact is the name of something that is known.
+
+    >>> is_known_word("optimizer", "Muon"), is_known_word("optimizer", "mine")
+    (True, False)
+    """
+    return _known(text, _MEANINGS.get(fact, {})) is not None
+
+
+def _meaning(text: str, meanings: Mapping[str, bool | None]) -> bool | None:
     word = _known(text, meanings)
     return None if word is None else meanings[word]
 
 
-def _known(text: str, meanings: Mapping[str, bool]) -> str | None:
+def _same_of(text: str, meanings: Mapping[str, bool | None]) -> str | None:
+    word = _known(text, meanings)
+    return None if word is None else _SAME.get(word, word)
+
+
+def _known(text: str, meanings: Mapping[str, bool | None]) -> str | None:
     """Return the first word of a text that is known."""
-    names: list[str] = re.findall(r"[A-Za-z]+", text)
+    names: list[str] = _NAMES.findall(text)
     if any(name.lower() in _EITHER for name in names):
         return None
-    for name in names:
-        for word in (name, name.lower().removesuffix("lr"), *_PARTS.findall(name)):
-            if word.lower() in meanings:
-                return str(word).lower()
+    for name, following in zip(names, [*names[1:], ""], strict=False):
+        whole = (name + following, name, name.lower().removesuffix("lr"))
+        parts = [str(part) for part in _PARTS.findall(name)]
+        pairs = zip(parts, [*parts[1:], ""], strict=False)
+        candidates = [*whole, *chain.from_iterable((a + b, a) for a, b in pairs)]
+        words = [word.lower() for word in candidates]
+        if _RISING in words:  # it says how the rate begins
+            words = [word for word in words if word != _RISING_PART]
+        found = next((word for word in words if word in meanings), None)
+        if found is not None:
+            return found
     return None
 
+
+def _is_schedule_free(text: str) -> bool:
+    return "schedulefree" in re.sub("[^a-z]", "", text.lower())
+
+
+_EXAMPLES = {"optimizer": "adamw, sgd, ...", "schedule": "cosine, constant, ..."}
 
 # fact -> the question that features ask about its word
 TRAINING_WORDS: dict[str, Callable[[str], bool | None]] = {
@@ -95,13 +166,19 @@ TRAINING_WORDS: dict[str, Callable[[str], bool | None]] = {
 
 
 def understood(words: Mapping[str, str | None]) -> dict[str, str]:
-    """Keep the facts whose words mean something.
+    """Keep the facts whose words are known.
 
     >>> understood({"optimizer": "SGD", "schedule": "LambdaLR"})
     {'optimizer': 'SGD'}
     """
     return {
-        fact: word
-        for fact, word in words.items()
-        if word is not None and TRAINING_WORDS[fact](word) is not None
+        fact: word for fact, word in words.items() if word is not None and is_known_word(fact, word)
     }
+
+
+def not_understood(fact: str, word: str) -> str:
+    """Say that a word is no fact, and how to name what it is."""
+    return (
+        f"the {fact} {word!r:.60} is not one that mdtree knows: if it is like another, state that "
+        f"as the fact {fact} ({_EXAMPLES[fact]})"
+    )

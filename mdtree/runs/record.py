@@ -11,10 +11,11 @@ from typing import Any
 
 from mdtree.exceptions import UnreadableError
 from mdtree.rows import Fact
-from mdtree.rows.training_words import TRAINING_WORDS
+from mdtree.rows.training_words import TRAINING_WORDS, is_same_word
 from mdtree.runs.history import History, HistoryPoint, is_column, points_from
+from mdtree.runs.lightning import cli_facts, done_steps
 from mdtree.runs.pickled_settings import read_arguments, read_pickled_settings
-from mdtree.runs.settings import facts_from
+from mdtree.runs.settings import facts_from, unknown_words
 from mdtree.runs.text_files import read_csv, read_mapping, read_yaml_mapping
 
 __all__ = ["RunRecord", "read_record"]
@@ -27,9 +28,11 @@ class RunRecord:
     trainer: str | None = None  # whose files they are
     facts: Mapping[str, Fact] = field(default_factory=dict)
     history: History = field(default_factory=History)
+    is_logged_beside: bool = False  # the history lies in the folder of the weights themselves
     best: str | None = None  # the checkpoint that the trainer calls its best
     places: Mapping[str, str] = field(default_factory=dict)  # fact, or "history" -> file
     notes: tuple[str, ...] = ()  # what was not read, and why
+    unknown: Mapping[str, str] = field(default_factory=dict)  # fact -> why its word is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,7 @@ class _Content:
     points: tuple[HistoryPoint, ...] = ()
     best: str | None = None
     notes: tuple[str, ...] = ()
+    unknown: Mapping[str, str] = field(default_factory=dict)  # fact -> why its word is none
 
 
 _Reader = Callable[[Path], _Content]
@@ -47,8 +51,9 @@ _Reader = Callable[[Path], _Content]
 
 def _settings(read: Callable[[Path], Mapping[Any, Any]]) -> _Reader:
     def content(path: Path) -> _Content:
-        facts, notes = facts_from(read(path))
-        return _Content(facts=facts, notes=tuple(notes))
+        settings = read(path)
+        facts, notes = facts_from(settings)
+        return _Content(facts=facts, notes=tuple(notes), unknown=unknown_words(settings))
 
     return content
 
@@ -56,6 +61,16 @@ def _settings(read: Callable[[Path], Mapping[Any, Any]]) -> _Reader:
 def _table(path: Path) -> _Content:
     points, note = points_from(read_csv(path, is_column))
     return _Content(points=points, notes=() if note is None else (note,))
+
+
+def _lightning_table(path: Path) -> _Content:
+    points, note = points_from(done_steps(read_csv(path, is_column)))
+    return _Content(points=points, notes=() if note is None else (note,))
+
+
+def _lightning_config(path: Path) -> _Content:
+    facts, notes, unknown = cli_facts(read_yaml_mapping(path))
+    return _Content(facts=facts, notes=tuple(notes), unknown=unknown)
 
 
 def _trainer_state(path: Path) -> _Content:
@@ -81,8 +96,9 @@ _FILES: dict[str, tuple[str, _Reader]] = {
     "training_args.json": ("Hugging Face Trainer", _settings(read_mapping)),
     "training_args.bin": ("Hugging Face Trainer", _settings(read_pickled_settings)),
     _STATE: ("Hugging Face Trainer", _trainer_state),
+    "config.yaml": ("Lightning", _lightning_config),
     "hparams.yaml": ("Lightning", _settings(read_yaml_mapping)),
-    "metrics.csv": ("Lightning", _table),
+    "metrics.csv": ("Lightning", _lightning_table),
     "args.yaml": ("timm", _settings(read_yaml_mapping)),
     "summary.csv": ("timm", _table),
     ".hydra/config.yaml": ("Hydra", _settings(read_yaml_mapping)),
@@ -107,8 +123,10 @@ def read_record(weights: Path, root: Path) -> RunRecord:
     facts: dict[str, Fact] = {}
     places: dict[str, str] = {}
     points: tuple[HistoryPoint, ...] = ()
+    is_beside = False
     best: str | None = None
     notes: list[str] = []
+    unknown: dict[str, str] = {}
     for path, (of, read) in _files(weights, root):
         shown = os.path.relpath(path, root)
         try:
@@ -126,7 +144,10 @@ def read_record(weights: Path, root: Path) -> RunRecord:
         notes += _merge(facts, places, content.facts, shown)
         if content.points and not points:
             points, places["history"] = content.points, shown
+            is_beside = path.parent == weights.parent
         best = best or content.best
+        for fact, sentence in content.unknown.items():
+            unknown.setdefault(fact, f"{shown}: {sentence}")
     history = History(points=points)
     rate = history.largest("learning_rate")
     if "learning_rate" not in facts and rate is not None and rate > 0:
@@ -135,9 +156,11 @@ def read_record(weights: Path, root: Path) -> RunRecord:
         trainer=trainer,
         facts=facts,
         history=history,
+        is_logged_beside=is_beside,
         best=best,
         places=places,
         notes=tuple(notes),
+        unknown={fact: said for fact, said in unknown.items() if fact not in facts},
     )
 
 
@@ -161,8 +184,9 @@ def _merge(
 
 def _differ(fact: str, one: Fact, other: Fact) -> bool:
     """Return whether two values contradict each other: `adamw` and `torch.optim.AdamW` do not."""
-    means = TRAINING_WORDS.get(fact)
-    return one != other if means is None else means(str(one)) != means(str(other))
+    if fact in TRAINING_WORDS:
+        return not is_same_word(fact, str(one), str(other))
+    return one != other
 
 
 @functools.lru_cache(maxsize=64)

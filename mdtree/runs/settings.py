@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mdtree.rows import Fact
-from mdtree.rows.training_words import TRAINING_WORDS
+from mdtree.rows.training_words import is_adaptive, is_known_word, is_same_word, not_understood
 from mdtree.runs.text_files import is_number
 
-__all__ = ["facts_from", "is_telling"]
+__all__ = ["facts_from", "is_telling", "unknown_words"]
 
 # fact -> what settings call it; the most exact name first
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -18,6 +18,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "epochs": ("num_train_epochs", "max_epochs", "epochs", "num_epochs", "n_epochs"),
     "steps": ("max_steps", "num_steps", "total_steps", "max_iters"),
     "weight_decay": ("weight_decay", "wd"),
+    "momentum": ("momentum",),
 }
 # the same for facts that are words
 _WORDS: dict[str, tuple[str, ...]] = {
@@ -36,7 +37,8 @@ _OTHER_SCHEDULES = {"beta", "betas", "diffusion", "dropout", "ema", "momentum", 
 _OTHER_SCHEDULES |= {"wd", "weight"}
 _ACCUMULATED = ("gradient_accumulation_steps", "accumulate_grad_batches", "grad_accum_steps")
 _DEVICES = ("world_size", "num_processes", "n_gpu", "_n_gpu")
-_ELSEWHERE = {"eval", "val", "valid", "validation", "test", "dev", "predict"}  # not of training
+# not of training
+_ELSEWHERE = {"eval", "val", "valid", "validate", "validation", "test", "dev", "predict"}
 _DEEPEST = 20
 _MOST = 10_000  # settings
 
@@ -50,9 +52,14 @@ def is_telling(name: str, value: object) -> bool:
     >>> is_telling("opt", "sgd"), is_telling("opt", "mine"), is_telling("model", "sgd")
     (True, False, False)
     """
+    return _is_word(name, value) and is_known_word(_FACT_OF[name], str(value))
+
+
+def _is_word(name: str, value: object) -> bool:
+    """Return whether a setting is a word for the training, understood or not."""
     if name not in _FACT_OF or not isinstance(value, str) or len(value) > _LONGEST:
         return False
-    return value.isprintable() and TRAINING_WORDS[_FACT_OF[name]](value) is not None
+    return value.isprintable() and bool(value.strip())
 
 
 def facts_from(settings: Mapping[Any, Any]) -> tuple[dict[str, Fact], list[str]]:
@@ -65,7 +72,7 @@ def facts_from(settings: Mapping[Any, Any]) -> tuple[dict[str, Fact], list[str]]
     >>> facts_from({"optimizer": {"_target_": "torch.optim.SGD"}, "sched": "cosine"})
     ({'optimizer': 'torch.optim.SGD', 'schedule': 'cosine'}, [])
     """
-    numbers, words = _found(settings)
+    numbers, words, _ = _found(settings)
     facts: dict[str, Fact] = {}
     notes = []
     for fact, names in _NAMES.items():
@@ -80,17 +87,37 @@ def facts_from(settings: Mapping[Any, Any]) -> tuple[dict[str, Fact], list[str]]
         facts["batch_size"] = _whole(batch * factor)
     for fact, names in _WORDS.items():
         known = _first_of(names, words)
-        if len({word.lower() for word in known.values()}) > 1:
+        first = next(iter(known.values()), "")
+        if not all(is_same_word(fact, first, word) for word in known.values()):
             notes.append(_unknown(fact, known))
         elif known:
-            facts[fact] = next(iter(known.values()))
+            facts[fact] = first
+    if is_adaptive(str(facts.get("optimizer", ""))) is not False:
+        facts.pop("momentum", None)  # settings name one for every optimizer
+        notes = [note for note in notes if not note.startswith("momentum ")]
     return facts, notes
 
 
-def _found(settings: Mapping[Any, Any]) -> tuple[_Found, _Found]:
-    """Find the numbers, and the words that are understood."""
+def unknown_words(settings: Mapping[Any, Any]) -> dict[str, str]:
+    """Say of which facts there are only words that are not understood: fact -> a sentence.
+
+    >>> list(unknown_words({"opt": "mine", "sched": "cosine"}))
+    ['optimizer']
+    """
+    _, words, others = _found(settings)
+    said = {}
+    for fact, names in _WORDS.items():
+        known, unknown = _first_of(names, words), _first_of(names, others)
+        if unknown and not known:
+            said[fact] = not_understood(fact, next(iter(unknown.values())))
+    return said
+
+
+def _found(settings: Mapping[Any, Any]) -> tuple[_Found, _Found, _Found]:
+    """Find the numbers, the words that are understood, and those that are not."""
     numbers: _Found = {}
     words: _Found = {}
+    others: _Found = {}
     for count, (path, value) in enumerate(_leaves(settings, ())):
         if count == _MOST:
             break
@@ -99,9 +126,10 @@ def _found(settings: Mapping[Any, Any]) -> tuple[_Found, _Found]:
             continue
         if is_number(value):
             numbers.setdefault(name, {})[".".join(path)] = value
-        elif is_telling(name, value) and _is_of_rate(name, around):
-            words.setdefault(name, {}).setdefault(".".join(path), value)
-    return numbers, words
+        elif _is_word(name, value) and _is_of_rate(name, around):
+            kind = words if is_telling(name, value) else others
+            kind.setdefault(name, {}).setdefault(".".join(path), value)
+    return numbers, words, others
 
 
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -136,7 +164,8 @@ def _unknown(fact: str, known: Mapping[str, str]) -> str:
 
 
 def _is_possible(fact: str, value: float) -> bool:
-    return value >= 0 if fact == "weight_decay" else value > 0  # max_steps: -1 means no limit
+    # max_steps: -1 means no limit
+    return value >= 0 if fact in ("momentum", "weight_decay") else value > 0
 
 
 def _factor(numbers: _Found, names: tuple[str, ...]) -> float:

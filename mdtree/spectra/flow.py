@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import theilslopes
 
 from mdtree.spectra.layer import Layer
 
@@ -46,6 +45,8 @@ def flow_of(layers: tuple[Layer, ...]) -> Flow | None:
     alphas = np.array([x.figures.alpha for x in layers if x.figures.alpha is not None])
     if len(alphas) < _LEAST:
         return None
+    from scipy.stats import theilslopes  # takes a second to load
+
     fit = theilslopes(alphas, np.linspace(0, 1, len(alphas)), alpha=_LEVEL)
     lower, upper = np.percentile(alphas, [25, 75])
     return Flow(

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
 __all__ = ["Edge", "edge_of", "huge_entries", "trap_score"]
@@ -101,6 +100,8 @@ def _top(matrix: NDArray[np.float64], random: np.random.Generator) -> float:
     width = len(long.T)
     if width <= _SMALL:
         return float(np.linalg.norm(long, 2)) ** 2
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
     operator = LinearOperator(
         (width, width), matvec=lambda v: long.T @ (long @ v), dtype=np.float64
     )

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import kendalltau
 
 __all__ = ["FEW", "Ranking", "SeriesModel", "rankings"]
 
@@ -76,6 +75,8 @@ def _ranking(family: str, number: str, models: Sequence[SeriesModel]) -> Ranking
             family=family, number=number, models=len(pairs),
             tau=None, p_value=None, r2=None, rmse=None, reason=reason,
         )  # fmt: skip
+    from scipy.stats import kendalltau  # takes a second to load
+
     tau = kendalltau(x, y)
     slope, intercept = np.polyfit(x - x.mean(), y, 1)
     rest = y - (slope * (x - x.mean()) + intercept)

@@ -22,6 +22,7 @@ from mdtree.batch import Batch
 from mdtree.items import Items
 from mdtree.network import Loss, Network
 from mdtree.training.augmentation import augmented
+from mdtree.training.sgd import FusedSgd
 
 __all__ = ["SCHEDULES", "Training", "steps_in", "train"]
 
@@ -59,6 +60,7 @@ def train(
     place: Callable[[Batch], Batch] = lambda batch: batch,
     *,
     watch: Watch | None = None,
+    moved: Callable[[float], None] | None = None,
 ) -> dict[str, Tensor]:
     """Train a module from its current weights.
 
@@ -72,6 +74,7 @@ def train(
         how: Optimizer, schedule and seed.
         place: Moves a mini-batch to the module's device.
         watch: Called with each epoch and its mean loss; an error that it raises ends training.
+        moved: Called after each step with the share of the steps that are done.
 
     Returns:
         A copy of the trained weights by name.
@@ -82,7 +85,7 @@ def train(
         for device in devices:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(how.seed)
-        _train(model, items, loss, how, place, watch=watch)
+        _train(model, items, loss, how, place, watch=watch, moved=moved)
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
@@ -100,6 +103,7 @@ def _train(
     place: Callable[[Batch], Batch],
     *,
     watch: Watch | None,
+    moved: Callable[[float], None] | None,
 ) -> None:
     generator = torch.Generator().manual_seed(how.seed)
     network = Network(model.train())
@@ -109,34 +113,46 @@ def _train(
         losses: list[Tensor] = []
         for batch in itertools.islice(_batches(items, how, generator), total - done):
             here = place(batch)
-            for group in optimizer.param_groups:
-                group["lr"] = how.learning_rate * _factor(how, done, total)
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             mean = loss(network.trained(here), here).mean()
             torch.autograd.backward(mean)
-            optimizer.step()
+            optimizer.step(how.learning_rate * _factor(how, done, total))
             losses.append(mean.detach())
             done += 1
+            if moved is not None:
+                moved(done / total)
         if watch is not None and losses:
             watch(epoch, float(torch.stack(losses).mean()))
     model.eval()
 
 
-def _optimizer(model: nn.Module, how: Training) -> torch.optim.Optimizer:
+class _OfTorch:
+    """An optimizer of torch, stepped as ours is."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._optimizer = optimizer
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def step(self, rate: float) -> None:
+        """Make a step."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+
+
+def _optimizer(model: nn.Module, how: Training) -> FusedSgd | _OfTorch:
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # One call for all parameters: the overhead of a call counts for small networks.
     fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
+    rate, decay = how.learning_rate, how.weight_decay
     if how.optimizer == "adamw":
-        return torch.optim.AdamW(
-            parameters, lr=how.learning_rate, weight_decay=how.weight_decay, fused=fused
-        )
-    return torch.optim.SGD(
-        parameters,
-        lr=how.learning_rate,
-        momentum=how.momentum,
-        weight_decay=how.weight_decay,
-        fused=fused,
-    )
+        return _OfTorch(torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=fused))
+    if fused and parameters:
+        return FusedSgd(parameters, momentum=how.momentum, weight_decay=decay)
+    return _OfTorch(torch.optim.SGD(parameters, lr=rate, momentum=how.momentum, weight_decay=decay))
 
 
 def _factor(how: Training, done: int, total: int) -> float:

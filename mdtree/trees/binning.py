@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
 
 from mdtree.trees.template import (
     DECIMALS,
@@ -116,6 +115,8 @@ def cells_of(
 
 def belief(question: Question, cuts: Floats) -> Floats:
     """Return the share of the belief around each cut."""
+    from scipy.special import stdtr
+
     low, high = scaled_bounds(question)
     edges = np.concatenate([[low], _midpoints(cuts), [high]])
     mass = np.maximum(
@@ -126,6 +127,8 @@ def belief(question: Question, cuts: Floats) -> Floats:
 
 
 def _cuts(question: Question, values: Floats, most_cuts: int) -> Floats:
+    from scipy.special import stdtrit
+
     low, high = scaled_bounds(question)
     distinct = np.unique(values)
     midpoints = _midpoints(distinct)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 _PACKED = ".jsonl.gz"
+_HEAD = 512  # bytes of a tree, in which we have written its task and protocol
+_WORD = re.compile(rb'^  "(task|protocol)": "([^"]*)",$', re.MULTILINE)
 _DATA = Path(str(resources.files("mdtree"))) / "data"
 
 # the table published with the MD tree paper; its source and licence lie beside it
@@ -35,9 +38,17 @@ def published_rows() -> list[Row]:
     return rows_from_csv(PUBLISHED_TABLE, protocol="paper-1").rows
 
 
-def shipped_trees() -> dict[str, SavedTree]:
-    """Read all trees that come with mdtree."""
-    return {name: read_tree(path) for name, path in _paths().items()}
+def shipped_trees(*, task: str | None = None, protocol: str | None = None) -> dict[str, SavedTree]:
+    """Read the trees that come with mdtree: all, or those of a task and for a protocol.
+
+    A verdict needs one of a dozen, so the others are left out by the beginning of their files.
+    """
+    wanted = {"task": task, "protocol": protocol}
+    return {
+        name: read_tree(path)
+        for name, path in _paths().items()
+        if all(word in (None, known) for known, word in _beside(path, wanted))
+    }
 
 
 def tree_names() -> list[str]:
@@ -91,6 +102,15 @@ def find_tree(name: str) -> SavedTree:
         f"tree {name!r:.100} is neither a file nor a tree that comes with mdtree"
         f"{nearest(name, paths)} (known: {', '.join(paths)})"
     )
+
+
+def _beside(path: Path, wanted: dict[str, str | None]) -> list[tuple[str, str | None]]:
+    """Put what the beginning of a tree says beside what is wanted."""
+    if set(wanted.values()) == {None}:
+        return []
+    with path.open("rb") as file:
+        words = _WORD.findall(file.read(_HEAD))
+    return [(value.decode(), wanted[key.decode()]) for key, value in words]
 
 
 def _paths() -> dict[str, Path]:

@@ -36,7 +36,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS, remedies
 from mdtree.trees.binning import Floats
@@ -72,7 +72,7 @@ _LEAST_CHANCE = 0.02  # smallest chance of a class, and share of a comparison
 class GainScale:
     """The parameters that turn gains into probabilities."""
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     power: Positive  # a
     floor: Positive  # e
@@ -95,7 +95,7 @@ class GainScale:
 class GainRange:
     """What groups with such an expected gain did gain, relative to their test errors."""
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     expected: Number  # up to this
     low: Number  # four of five lay between low and high

@@ -10,14 +10,16 @@ and the mean remains.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mdtree.trees.binning import Floats
+from mdtree.trees.template import DECIMALS
 
 __all__ = [
     "KernelRegression",
@@ -26,6 +28,9 @@ __all__ = [
     "rounded",
     "scaled",
 ]
+
+_BLOCK = 40  # lines at once: their similarities stay in the cache of the processor
+_MANY = 16  # lines
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,28 +93,48 @@ class KernelRegression:
         """The columns that it uses."""
         return tuple(self.scales)
 
+    @cached_property
+    def _weights(self) -> tuple[Floats, Floats]:
+        """Return the means, and the weights with a column for each target."""
+        return np.array(list(self.means.values())), np.column_stack(
+            [self.weights[target] for target in self.means]
+        )
+
+    @cached_property
+    def _ready(self) -> _Centres:
+        return _Centres(self.centres)
+
     def values(self, matrix: Floats) -> dict[str, Floats]:
         """Compute each target for each line."""
-        near = kernel(scaled(self.scales, matrix), self.centres, self.width)
-        return {
-            target: np.clip(self.means[target] + near @ weights, 0.0, 1.0)
-            for target, weights in self.weights.items()
-        }
+        means, weights = self._weights
+        lines = scaled(self.scales, matrix)
+        sums = np.empty((len(lines), len(means)))
+        for start in range(0, len(lines), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            sums[block] = self._ready.near(lines[block], self.width) @ weights
+        found = np.clip(means + sums, 0.0, 1.0)
+        columns = dict(zip(self.means, found.T, strict=True))
+        return {target: columns[target] for target in self.weights}
 
-    def alike(self, line: Floats, count: int) -> Floats:
-        """Return the training groups most similar to a line; unused columns are NaN."""
-        near = kernel(scaled(self.scales, line[None]), self.centres, self.width)[0]
-        chosen = self.centres[np.argsort(-near, kind="stable")[:count]]
-        lines = np.full((len(chosen), len(line)), np.nan)
-        for (column, scale), places in zip(self.scales.items(), chosen.T, strict=True):
-            lines[:, column] = scale.inverse(places)
-        return lines
+    def alike(self, lines: Floats, count: int, wanted: Collection[int]) -> Floats:
+        """Return the training groups most similar to each line: (lines, count, columns).
+
+        Columns that are not wanted, or not used, are NaN.
+        """
+        near = self._ready.near(scaled(self.scales, lines), self.width)
+        near = near.round(DECIMALS)  # the last bits depend on how many lines there are
+        chosen = self.centres[np.argsort(-near, axis=1, kind="stable")[:, :count]]
+        found = np.full((*chosen.shape[:2], lines.shape[1]), np.nan)
+        for place, (column, scale) in enumerate(self.scales.items()):
+            if column in wanted:
+                found[:, :, column] = scale.inverse(chosen[:, :, place])
+        return found
 
 
 def scaled(scales: Mapping[int, QuantileScale], matrix: Floats) -> Floats:
     """Return the columns on the common scale."""
     columns = [scale(matrix[:, column]) for column, scale in scales.items()]
-    return np.array(columns).reshape(len(columns), len(matrix)).T
+    return np.ascontiguousarray(np.array(columns).reshape(len(columns), len(matrix)).T)
 
 
 def kernel(lines: Floats, centres: Floats, width: float) -> Floats:
@@ -118,12 +143,45 @@ def kernel(lines: Floats, centres: Floats, width: float) -> Floats:
     The squared distance is the mean over the known numbers.  A line without known numbers is
     similar to no centre.
     """
-    known = ~np.isnan(lines)
-    filled = np.where(known, lines, 0.0)
-    squares = (filled**2).sum(axis=1)[:, None] + known @ (centres**2).T - 2 * filled @ centres.T
-    count = known.sum(axis=1)[:, None]
-    distance = np.maximum(squares, 0.0) / np.maximum(count, 1)
-    return np.where(count > 0, np.exp(-width * distance), 0.0)
+    return _Centres(centres).near(lines, width)
+
+
+class _Centres:
+    """Centres, and their squares, ready for many products."""
+
+    def __init__(self, centres: Floats) -> None:
+        self._turned = np.ascontiguousarray(centres.T)
+        self._squares = self._turned**2
+        self._ones = np.ones((1, len(centres)))
+        self._all = np.vstack([self._turned, self._squares, self._ones])
+        self._last: tuple[bytes | None, Floats] = (None, self._all)  # columns, and what is theirs
+
+    def near(self, lines: Floats, width: float) -> Floats:
+        """Compute exp(-width d^2) with -width d^2 = (2 x.c - known.c^2 - x^2) width / count."""
+        known = ~np.isnan(lines)
+        filled = np.where(known, lines, 0.0)
+        count = known.sum(axis=1)[:, None]
+        own = (filled**2).sum(axis=1)[:, None]
+        if len(lines) >= _MANY and (known == known[0]).all():  # draws of one row
+            left = np.hstack([2 * filled[:, known[0]], np.full_like(own, -1.0), -own])
+            right = self._of_columns(known[0])
+        else:
+            left, right = np.hstack([2 * filled, -known.astype(float), -own]), self._all
+        near = (left * (width / np.maximum(count, 1))) @ right
+        np.minimum(near, 0.0, out=near)  # in place: it may be large
+        np.exp(near, out=near)
+        near[count[:, 0] == 0] = 0.0
+        return np.asarray(near)
+
+    def _of_columns(self, known: NDArray[np.bool_]) -> Floats:
+        """Return the smaller product of lines that have these columns alone."""
+        key = known.tobytes()
+        last, right = self._last
+        if key != last:
+            squares = self._squares[known].sum(axis=0)[None]
+            right = np.vstack([self._turned[known], squares, self._ones])
+            self._last = key, right
+        return right
 
 
 def rounded(numbers: Sequence[float] | Floats, digits: int) -> Floats:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from mdtree.failure_modes import Move, RoomForImprovement
 from mdtree.trees.bounds import STRICT, Count
@@ -38,7 +38,7 @@ KNOWN = sys.float_info.max  # a threshold above every known value: the question 
 class RemedyGain:
     """What one remedy gained the groups of a leaf, and how large a change it took."""
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     low: float  # points; four in five groups gain between low and high
     high: float
@@ -51,7 +51,7 @@ class RemedyGain:
 class Leaf:
     """The end of a walk, with the training groups that ended here."""
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     answer: str  # the class
     counts: Mapping[str, Count]  # class -> groups
@@ -63,7 +63,7 @@ class Leaf:
 class Split:
     """A question: whether the feature is at most the threshold."""
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     feature: str
     threshold: float

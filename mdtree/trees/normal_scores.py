@@ -6,15 +6,15 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import ndtri
 
 from mdtree.trees.binning import Floats
+from mdtree.trees.special import normal_quantiles
 
 __all__ = ["LEVELS", "level_of", "normal_scores", "quantile_table", "short"]
 
 LEVELS = np.linspace(0, 1, 41)
+_SPREAD = float(np.diff(normal_quantiles(np.array([0.05, 0.95])))[0])
 _END = 0.02  # the least level that a score is made of
-_SPREAD = float(ndtri(0.95) - ndtri(0.05))
 _LARGEST = 1e300  # differences of such numbers are still finite
 _SMALLEST = sys.float_info.min
 _FARTHEST = 1e6  # spreads beyond the ends: farther away is no worse
@@ -47,7 +47,7 @@ def normal_scores(tables: Sequence[Sequence[float]], groups: Floats) -> Floats:
 
 
 def _scores(quantiles: Floats, values: Floats) -> Floats:
-    inside: Floats = ndtri(level_of(quantiles, values).clip(_END, 1 - _END))
+    inside: Floats = normal_quantiles(level_of(quantiles, values).clip(_END, 1 - _END))
     values = values.clip(-_LARGEST, _LARGEST)
     low, high = np.interp((0.05, 0.95), np.linspace(0, 1, len(quantiles)), quantiles)
     spread = float(high - low or quantiles[-1] - quantiles[0] or _SMALLEST)

@@ -25,12 +25,12 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
-from scipy.special import chdtri
+from pydantic import ConfigDict, Field
 
 from mdtree.trees.binning import Floats
 from mdtree.trees.bounds import STRICT, Number
 from mdtree.trees.normal_scores import LEVELS, level_of, normal_scores, quantile_table, short
+from mdtree.trees.special import chi_square_quantile
 
 __all__ = [
     "OutOfDistribution",
@@ -66,7 +66,7 @@ class OutOfDistribution:
 class TrainingDistribution:
     """Quantiles of the features of the training groups, and the correlations between features."""
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     # feature -> at levels from 0 to 1, evenly spaced
     quantiles: Mapping[str, Annotated[tuple[Number, ...], Field(max_length=1000)]]
@@ -245,7 +245,7 @@ def _normal_distance(correlation: Floats) -> float:
     values = np.linalg.eigvalsh(correlation).clip(min=0)
     weights = values / (values + _RIDGE)
     mean, square = weights.sum() / len(values), (weights**2).sum() / len(values) ** 2
-    return math.sqrt(float(chdtri(mean**2 / square, _OUTSIDE)) * square / mean)
+    return math.sqrt(chi_square_quantile(mean**2 / square, _OUTSIDE) * square / mean)
 
 
 def _rounded(matrix: Floats) -> tuple[tuple[float, ...], ...]:

@@ -20,7 +20,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln
 
 from mdtree.trees.binning import BinnedCounts, Floats, Ints, belief, cells_of
 from mdtree.trees.node import Leaf, Node, Split, weight_of
@@ -173,6 +172,8 @@ def first_best(values: Floats) -> Ints:
 
 
 def _sum_leaf(binned: BinnedCounts, leaf: TemplateLeaf, path: _Path) -> _LeafSum:
+    from scipy.special import gammaln  # many verdicts need no sum over thresholds
+
     counts = _counts(binned, path)
     miss_weight = binned.miss / max(len(binned.classes) - 1, 1)
     prior = np.array([binned.hit if c == leaf.answer else miss_weight for c in binned.classes])

@@ -6,11 +6,12 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
 import numpy as np
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
@@ -37,7 +38,7 @@ _Cell = Annotated[int, Field(ge=0, le=LARGEST)]
 
 @dataclass(frozen=True, kw_only=True)
 class _Component:
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     weight: Positive
     hit: Positive
@@ -50,7 +51,7 @@ class _Component:
 
 @dataclass(frozen=True, kw_only=True)
 class _GainModel:
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     scale: GainScale
     levels: dict[str, Share]
@@ -73,7 +74,9 @@ class _File(PlainTree):
     gains: _GainModel | None = None
 
 
-_FILE = TypeAdapter(_File)
+@cache
+def _adapter() -> TypeAdapter[_File]:
+    return TypeAdapter(_File)
 
 
 def read_tree(path: Path) -> SavedTree:
@@ -88,7 +91,7 @@ def read_tree(path: Path) -> SavedTree:
         check_size(content.get("tree"), _children)
         for part in _dictionaries(content.get("posterior")):
             check_size(part.get("shape"), _children)
-        file = _FILE.validate_python(content)
+        file = _adapter().validate_python(content)
         components = tuple(_component(part, file) for part in file.posterior or [])
         _check_tables([binned for _, binned in components])
         saved = SavedTree(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from mdtree.exceptions import ProtocolError
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
@@ -32,7 +33,7 @@ _DEEPEST = 100  # nodes on a way down
 class PlainTree:
     """A tree, the question that it answers, and a description of its training groups."""
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     task: str
     method: str  # cart | mdtree | posterior | grown | gains
@@ -69,18 +70,29 @@ class SavedTree(PlainTree):
             )
         return feature_matrix(rows, self.features)
 
-    def outlier(self, line: Floats) -> OutOfDistribution | None:
-        """Compare a line with the training groups; None if its distance cannot be computed."""
+    def outliers(self, lines: Floats) -> list[OutOfDistribution | None]:
+        """Compare lines with the training groups; None if a distance cannot be computed."""
+        if self.population is None or not self.population.names:
+            return [None] * len(lines)
+        columns = [self.features.index(name) for name in self.population.names]
+        distances, limits = self.population.distances(lines[:, columns])
+        return [
+            None
+            if math.isnan(distance)
+            else OutOfDistribution(
+                distance=float(distance), limit=float(limit), beyond=self._beyond(line)
+            )
+            for line, distance, limit in zip(lines, distances, limits, strict=True)
+        ]
+
+    def _beyond(self, line: Floats) -> tuple[str, ...]:
+        """Return the features that lie outside the range of all training groups."""
         values = dict(zip(self.features, line.tolist(), strict=True))
-        distance = None if self.population is None else self.population.distance(values)
-        if distance is None:
-            return None
-        beyond = (
+        return tuple(
             name
             for name, (low, high) in self.ranges.items()
             if values[name] < low or values[name] > high
         )
-        return OutOfDistribution(distance=distance[0], limit=distance[1], beyond=tuple(beyond))
 
 
 def check_size(root: Any, below: Callable[[Any], Iterable[Any]]) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Discriminator, Tag
+from pydantic import ConfigDict, Discriminator, Tag
 
 from mdtree.trees.bounds import STRICT, Number, Positive
 from mdtree.trees.node import kind
@@ -47,7 +47,7 @@ DECIMALS = 12  # of a logarithm, as trees compare it
 class TemplateLeaf:
     """A leaf of a template: the class that it stands for."""
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     answer: str
 
@@ -56,7 +56,7 @@ class TemplateLeaf:
 class Question:
     """A question of a template."""
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     feature: str
     start: Number  # the published threshold, or the centre of our belief

@@ -1,21 +1,44 @@
 """Zoos: networks that are trained on purpose, on a grid of facts."""
 
 from mdtree.zoo.demo import FAULTS, demo_zoo
-from mdtree.zoo.plan import AxisPrice, Price, TimeEstimate, by_axis, prices, total
+from mdtree.zoo.member import (
+    OUT_OF_TIME,
+    ZooMember,
+    member_data,
+    member_training,
+    training_outcome,
+)
+from mdtree.zoo.plan import (
+    AxisPrice,
+    Price,
+    TimeEstimate,
+    by_axis,
+    members,
+    placed,
+    prices,
+    total,
+)
 from mdtree.zoo.train import CONFIG_NAME, ZooTrainingSummary, names_to_trust, pending, train_zoo
 
 __all__ = [
     "CONFIG_NAME",
     "FAULTS",
+    "OUT_OF_TIME",
     "AxisPrice",
     "Price",
     "TimeEstimate",
+    "ZooMember",
     "ZooTrainingSummary",
     "by_axis",
     "demo_zoo",
+    "member_data",
+    "member_training",
+    "members",
     "names_to_trust",
     "pending",
+    "placed",
     "prices",
     "total",
     "train_zoo",
+    "training_outcome",
 ]

@@ -20,11 +20,12 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from mdtree.batch import to_device
+from mdtree.batch import Batch, to_device
 from mdtree.datasets import Data, shared_data
 from mdtree.exceptions import MdtreeError, OutputError
 from mdtree.losses import build_loss
 from mdtree.models import build_model
+from mdtree.progress import report
 from mdtree.recipes import Trust, Zoo, ZooTraining, bind
 from mdtree.regular_file import open_regular
 from mdtree.rows import Fact
@@ -35,6 +36,7 @@ from mdtree.training.loop import Training, train
 from mdtree.version import __version__
 
 __all__ = [
+    "OUT_OF_TIME",
     "TrainingOutcome",
     "ZooMember",
     "member_data",
@@ -44,6 +46,8 @@ __all__ = [
     "written",
 ]
 
+
+OUT_OF_TIME = "the time for training is used up"
 
 _ADVICE = "members that are whole stay, and the same command goes on with the others"
 
@@ -59,6 +63,7 @@ class ZooMember:
     facts: dict[str, Fact]
     seed: int
     device: str
+    deadline: float | None = None  # by the clock of `time.time`; what is not whole then is left
 
     @property
     def name(self) -> str:
@@ -89,6 +94,10 @@ class TrainingOutcome:
 
 class _DivergedError(Exception):
     """The loss left the numbers."""
+
+
+class _OutOfTimeError(MdtreeError):
+    """The deadline has passed."""
 
 
 def train_member(member: ZooMember) -> TrainingOutcome:
@@ -150,10 +159,15 @@ def written(path: Path, out: Path) -> Iterator[BinaryIO]:
 
 def _trained(member: ZooMember, losses: list[float]) -> dict[str, Tensor] | None:
     """Train, and note the loss of each epoch; None where loss or weights leave the numbers."""
+    _check_time(member)
     device = torch.device(member.device)
     how, data = member_training(member), member_data(member)
     model = build_model(bind(member.zoo.model, member.facts), trust=member.trust, seed=member.seed)
     loss = build_loss(bind(member.zoo.loss, member.facts), member.trust)
+
+    def place(batch: Batch) -> Batch:
+        _check_time(member)
+        return to_device(batch, device)
 
     def watch(_: int, mean: float) -> None:
         losses.append(mean)
@@ -161,17 +175,15 @@ def _trained(member: ZooMember, losses: list[float]) -> dict[str, Tensor] | None
             raise _DivergedError
 
     try:
-        weights = train(
-            model.to(device),
-            data.train,
-            loss,
-            how,
-            lambda batch: to_device(batch, device),
-            watch=watch,
-        )
+        weights = train(model.to(device), data.train, loss, how, place, watch=watch, moved=report)
     except _DivergedError:
         return None
     return weights if all(bool(t.isfinite().all()) for t in weights.values()) else None
+
+
+def _check_time(member: ZooMember) -> None:
+    if member.deadline is not None and time.time() > member.deadline:
+        raise _OutOfTimeError(OUT_OF_TIME)
 
 
 def _save(

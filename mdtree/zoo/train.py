@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 import yaml
@@ -62,15 +62,20 @@ def train_zoo(
     executor: ExecutorConfig = HERE,
     max_failures: int | None = None,
     device: str = "cpu",
+    deadline: float | None = None,
     progress: Progress | None = None,
 ) -> ZooTrainingSummary:
     """Train all members that are not whole; relative paths of the config begin at `folder`.
 
-    The run stops when more than `max_failures` have failed.
+    The run stops when more than `max_failures` have failed.  Members that are not whole at the
+    deadline (by the clock of `time.time`) fail with the reason `OUT_OF_TIME`.
     """
     watch = progress or Silent()
     zoo = placed(zoo, folder)
-    everyone = members(zoo, out, trust=trust, device=device)
+    everyone = [
+        replace(member, deadline=deadline)
+        for member in members(zoo, out, trust=trust, device=device)
+    ]
     with _locked(out):
         _same_config(zoo, out)
         known = {member.name: training_outcome(member) for member in everyone}
@@ -82,7 +87,7 @@ def train_zoo(
             name: o for name, o in known.items() if o is not None
         }
         failed: dict[str, str] = {}
-        with contextlib.closing(_outcomes(todo, executor)) as outcomes:
+        with contextlib.closing(_outcomes(todo, executor, watch)) as outcomes:
             for outcome in outcomes:
                 outcome_of[outcome.name] = outcome
                 watch.step(outcome.name)
@@ -102,8 +107,17 @@ def train_zoo(
     )
 
 
-def _outcomes(todo: list[ZooMember], executor: ExecutorConfig) -> Generator[TrainingOutcome]:
-    for done in run(train_member, todo, executor, gpu_memory_share=lambda outcome: outcome.share):
+def _outcomes(
+    todo: list[ZooMember], executor: ExecutorConfig, watch: Progress
+) -> Generator[TrainingOutcome]:
+    outcomes = run(
+        train_member,
+        todo,
+        executor,
+        gpu_memory_share=lambda outcome: outcome.share,
+        inside=lambda member, share, _: watch.inside(member.name, share),
+    )
+    for done in outcomes:
         yield done.result or TrainingOutcome(name=done.item.name, failure=done.error or "no reason")
 
 

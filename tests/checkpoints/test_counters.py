@@ -8,8 +8,8 @@ import os
 import pytest
 import torch
 
-from mdtree.checkpoints import load_checkpoint
-from mdtree.checkpoints.counters import counters_beside, counters_in
+from mdtree.checkpoints import counters_of, load_checkpoint
+from mdtree.checkpoints.counters import counters_beside, counters_in, trained_steps
 from mdtree.models import cnn
 from mdtree.runtime.torchvision import usable
 
@@ -47,6 +47,71 @@ def test_what_is_counted_comes_with_the_checkpoint(tmp_path):
     torch.save(weights, tmp_path / "b.pt")
     counters = [load_checkpoint(tmp_path / f"{n}.pt", cnn(width=2), name=n).counters for n in "ab"]
     assert counters == [{"epoch": 7}, {}]
+
+
+def stepped(steps, **options):
+    """What a loop would save after so many steps."""
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(model.parameters())
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10)
+    for _ in range(steps):
+        model(torch.ones(3, 2)).sum().backward()
+        optimizer.step()
+        scheduler.step()
+    names = {"optimizer": "optimizer", "scheduler": "scheduler", **options}
+    return {
+        "model": model.state_dict(),
+        names["optimizer"]: optimizer.state_dict(),
+        names["scheduler"]: scheduler.state_dict(),
+    }
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {},
+        {"optimizer": "optimizer_state_dict", "scheduler": "lr_scheduler_state_dict"},
+        {"optimizer": "opt", "scheduler": "sched"},
+    ],
+)
+def test_the_optimizer_has_counted_its_steps(names):
+    assert trained_steps(stepped(7, **names)) == {"optimizer step": 7, "scheduler step": 7}
+
+
+def test_lists_of_states_are_those_of_lightning():
+    content = stepped(3)
+    lists = {
+        "optimizer_states": [content["optimizer"]],
+        "lr_schedulers": [content["scheduler"]],
+    }
+    assert trained_steps(lists) == {"optimizer step": 3, "scheduler step": 3}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        [],
+        {"optimizer": None, "scheduler": 3},
+        {"optimizer": {"state": [], "param_groups": []}},
+        {"optimizer": {"state": {0: {"momentum_buffer": torch.ones(2)}}}},  # SGD counts nothing
+        {"optimizer": {"state": {0: {"step": torch.ones(2)}}}},
+        {"optimizer": {"state": {0: {"step": torch.tensor(float("nan"))}}}},
+        {"optimizer": {"state": {0: {"step": torch.empty((), device="meta")}}}},
+        {"scheduler": {"last_epoch": "9"}, "optimizers": []},
+    ],
+)
+def test_what_is_no_count_of_steps_is_none(content):
+    assert trained_steps(content) == {}
+
+
+def test_steps_count_where_the_trainer_counts_nothing_itself(tmp_path):
+    for name, content in (("a", stepped(5)), ("b", {**stepped(5), "epoch": 2})):
+        torch.save(content, tmp_path / f"{name}.pt")
+    counted = [counters_of(tmp_path / f"{name}.pt") for name in "ab"]
+    assert counted == [{"optimizer step": 5, "scheduler step": 5}, {"epoch": 2}]
+    loaded = load_checkpoint(tmp_path / "a.pt", torch.nn.Linear(2, 2), name="a")
+    assert loaded.counters == counted[0]
 
 
 def trainer_folder(path):

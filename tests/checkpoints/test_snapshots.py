@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from mdtree.checkpoints import latest, plainest, snapshots
+from mdtree.checkpoints import latest, plainest, snapshots, undecided
 
 SNAPSHOTS = [
     # counted
@@ -191,6 +191,46 @@ def test_counters_of_different_kinds_are_not_compared():
     names = ["model_0.pth", "model_1.pth"]
     assert snapshots(names, {names[0]: {"epoch": 1}, names[1]: {"step": 2}}) is None
     assert snapshots(names, {names[0]: {"epoch": 1}, names[1]: {}}) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "groups"),
+    [
+        ("model_1.pth model_2.pth model_10.pth", ["model_1.pth model_2.pth model_10.pth"]),
+        ("2.pt 1.pt", ["1.pt 2.pt"]),
+        ("weights.05.pt weights.10.pt", ["weights.05.pt weights.10.pt"]),
+        ("resnet18_0.pt resnet18_1.pt", ["resnet18_0.pt resnet18_1.pt"]),
+        ("a_1.pt a_2.pt b_1.pt b_2.pt", ["a_1.pt a_2.pt", "b_1.pt b_2.pt"]),
+        ("m-1/model.safetensors m-2/model.safetensors",
+         ["m-1/model.safetensors m-2/model.safetensors"]),
+        ("seed_0.pt seed_1.pt run1.pt run2.pt fold-1.pt fold-2.pt", []),
+        ("epoch_1.pt epoch_2.pt ckpt_1000.pt net_epoch12.pth step=500.ckpt", []),
+        ("a.pt b.pt model.pt", []),
+        ("lr_1e-3.pt lr_1e-4.pt w0.5.pt w0.7.pt", []),
+        ("net_1_2.pt net_2_1.pt", []),
+        ("model_1.pt", []),
+    ],
+)  # fmt: skip
+def test_names_that_differ_in_a_whole_number_leave_it_open(names, groups):
+    assert undecided(names.split()) == [group.split() for group in groups]
+
+
+def test_files_that_have_counted_the_same_are_seeds():
+    names = ["model_1.pt", "model_2.pt"]
+    assert undecided(names, counted(names, "epoch", [90, 90])) == []
+    assert undecided(names, {names[0]: {"epoch": 90}}) == [names]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["ckpt_1000.pt", "ckpt_2000.pt"],
+        ["net_epoch12.pth", "net_epoch13.pth"],
+        ["step=500.ckpt", "step=1000.ckpt"],
+    ],
+)
+def test_a_word_before_the_number_says_that_it_counts(names):
+    assert snapshots(names) is not None
 
 
 @pytest.mark.parametrize(

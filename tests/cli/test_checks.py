@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
@@ -71,22 +72,25 @@ def test_the_schema_refuses_what_is_no_check(diagnose, change):
         jsonschema.validate(content, schema())
 
 
-def test_the_terminal_shows_checks_below_the_verdict_only_where_they_are_asked_for(diagnose):
+def test_the_terminal_counts_checks_and_lists_them_where_that_is_asked_for(diagnose):
     plain, ran = diagnose([MINE]), diagnose([MINE], "--checks")
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith(plain.out)
-    section = ran.out.removeprefix(plain.out)
-    assert section.startswith("checks:\n  MD104 data_small (error): there is too little training")
+    line = "checks: 1 error (MD104), 1 warning (MD204), "
+    assert [text.startswith(line) for text in plain.out.splitlines()].count(True) == 1
+    assert "; --checks lists them\n" in plain.out
+    assert line not in ran.out
+    above, section = ran.out.split("\nchecks:\n")
+    assert f"{above}\n" == re.sub("checks: .*\n", "", plain.out)
+    assert section.startswith("  MD104 data_small (error): there is too little training")
     assert "\nchecked and fine: MD101, MD102, MD103, MD110, " in section
     assert "\nnot checked: MD120, " in section
-    assert "checks:" not in plain.out
 
 
 def test_many_groups_are_counted(diagnose):
     rows = [replace(MINE, group=f"group-{n}") for n in range(5)]
     plain, ran = diagnose(rows), diagnose(rows, "--checks")
     assert "\nchecks:\n  MD104 data_small: 5 of 5 groups\n" in ran.out
-    assert "checks:" not in plain.out
+    assert "\nchecks: errors in 5 groups, warnings in 5 groups; --checks" in plain.out
 
 
 def test_markdown_has_checks_where_they_are_asked_for(diagnose):

@@ -109,6 +109,17 @@ def test_markdown_has_the_same_parts(mdtree, sides):
     assert "name one of them" in both.err
 
 
+def test_a_page_is_written_beside_what_is_printed(mdtree, sides, tmp_path):
+    ran = mdtree("compare", *sides, "--html", tmp_path / "page.html")
+    assert (ran.code, ran.out) == (0, mdtree("compare", *sides).out)
+    page = (tmp_path / "page.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "+22.00 ± 0.82 points of test accuracy" in page
+    lost = mdtree("compare", *sides, "--html", tmp_path / "absent" / "page.html")
+    assert lost.code != 0
+    assert "--html" in lost.err
+
+
 def test_groups_of_the_same_names_are_compared_by_name(mdtree, file_of):
     before = file_of("b.jsonl", trained("x", 0.1, [9.0, 8.0]), trained("y", 0.1, [7.0, 6.0]))
     after = file_of("a.jsonl", trained("y", 0.2, [5.0, 6.0]), trained("x", 0.2, [3.0, 4.0]))

@@ -64,6 +64,28 @@ def test_the_script_of_each_shell_is_of_its_language(shell, monkeypatch, mdtree)
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        {},
+        {"COMP_WORDS": "mdtree diagnose ."},
+        {"COMP_WORDS": "mdtree", "COMP_CWORD": "x"},
+    ],
+)
+def test_a_line_that_no_shell_sends_is_an_error_in_a_sentence(line, monkeypatch, mdtree, tmp_path):
+    (tmp_path / "mdtree.yaml").write_text("model: [broken")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(VARIABLE, "bash_complete")
+    for name in ("COMP_WORDS", "COMP_CWORD"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in line.items():
+        monkeypatch.setenv(name, value)
+    ran = mdtree("diagnose", ".")
+    assert ran.code == 2
+    assert ran.err.startswith(f"error: {VARIABLE} asks for completions, and there are none (")
+    assert "unset it" in ran.err
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 @pytest.mark.parametrize(
     ("words", "wanted"),

@@ -24,6 +24,7 @@ from mdtree.rows import (
 )
 from mdtree.trees import write_tree
 from tests.support.disks import mounted
+from tests.support.paths import ROOT
 from tests.support.small_gain_models import constant, gain_tree, question
 from tests.support.stopping import WAITING_NETWORK, stop_command
 from tests.support.zoos import change_recipe, rows_of, write_zoo
@@ -407,3 +408,11 @@ def test_judging_rows_imports_neither_torch_nor_scikit_learn(file_of, gains_file
     command = [sys.executable, "-c", code, "diagnose", str(file_of(row()))]
     command += ["--tree", str(gains_file)] if by_gains else []
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_limit_of_the_hessian_is_refused_where_nothing_is_measured(mdtree):
+    rows = "mdtree/data/zoos/digits-standard-1.jsonl"
+    ran = mdtree("diagnose", ROOT / rows, "--hessian-limit", 4)
+    assert ran.code == 2
+    assert f"{rows} holds measurements, and no recipe says how to measure again" in ran.err
+    assert mdtree("diagnose", ROOT / rows, "--hessian-limit", 0).code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
@@ -10,13 +11,15 @@ import pytest
 import mdtree as package
 from mdtree.exceptions import RowsError
 from mdtree.metrics import METRICS
-from mdtree.metrics.budgets import SurfaceBudget
+from mdtree.metrics.budgets import ConnectivityBudget, StandardConnectivity, SurfaceBudget
 from mdtree.metrics.surface import surface_metric
 from mdtree.render.picture_file import KINDS
-from mdtree.rows import write_rows
+from mdtree.rows import Detail, write_rows
 from tests.support.reports import whole_row
 from tests.support.steps import epochs
 from tests.support.zoos import rows_of
+
+FEW = ConnectivityBudget(standard=StandardConnectivity(steps=8, check_every=4))
 
 
 @pytest.fixture
@@ -45,15 +48,26 @@ def test_a_single_group_needs_no_name(mdtree, tmp_path):
 
 
 def test_the_surface_of_checkpoints_from_the_command_to_the_picture(mdtree, zoo, monkeypatch):
-    monkeypatch.setitem(METRICS, "surface", surface_metric(SurfaceBudget(side=3)))
+    monkeypatch.setitem(METRICS, "surface", surface_metric(SurfaceBudget(side=3, curve=FEW)))
     ran = mdtree("measure", zoo, "--metrics", "error_rate", "--surface", "--group", "hot")
     assert ran.code == 0
     row = rows_of(zoo / "rows.jsonl")["hot"]
     assert row.provenance.metrics == ("error_rate", "surface")
     assert row.provenance.notes[-1].startswith("surface: the plane through the 2 checkpoints")
     assert len(package.arrays(row, "surface")["train_loss"]) == 9
+    assert set(package.arrays(row, "surface_curve")) == {"t", "x", "y"}
     printed = mdtree("plot", zoo, "--what", "surface")
     assert (printed.code, printed.out) == (0, package.plot(row))
+
+
+def test_a_surface_that_failed_says_why(mdtree, tmp_path):
+    lost = Detail(columns={"missing": ("the network has no trainable parameters",)})
+    write_rows(tmp_path / "rows.jsonl", [replace(whole_row("wide"), details={"surface": lost})])
+    for what in ("surface", "surface-error"):
+        ran = mdtree("plot", tmp_path, "--what", what)
+        assert ran.code == 2
+        assert f"group 'wide' has no {what}: the network has no trainable parameters" in ran.err
+    assert mdtree("diagnose", tmp_path, "--html", tmp_path / "page.html").code == 0
 
 
 def test_a_surface_is_planned_and_is_not_among_the_usual_metrics(mdtree, zoo):
@@ -61,7 +75,16 @@ def test_a_surface_is_planned_and_is_not_among_the_usual_metrics(mdtree, zoo):
     assert "surface" not in usual
     alone = mdtree("measure", zoo, "--metrics", "surface", "--dry-run").out
     # 225 points and 2 networks, 50 items for the loss and the same for BatchNorm
-    assert f"{2 * 227 * 100:,} forward passes" in alone
+    grid = 227 * 100
+    # 600 steps on 50 items, of which each costs four passes, and 8 checks at 3 points
+    curve = 600 * 50 * 4 + 8 * 3 * 50
+    assert f"{2 * (grid + curve):,} forward passes" in alone
+    names = "connectivity", "connectivity,surface"
+    both = [mdtree("measure", zoo, "--metrics", each, "--dry-run").out for each in names]
+    line, shared = (
+        int(re.search(r"([\d,]+) forward passes", text)[1].replace(",", "")) for text in both
+    )
+    assert shared - line == 2 * grid  # the curve is trained once
 
 
 @pytest.mark.parametrize(
@@ -78,8 +101,8 @@ def test_a_surface_is_planned_and_is_not_among_the_usual_metrics(mdtree, zoo):
         (("--what", "history", "--group", "wide"), "measure several checkpoints of its run"),
         (("--what", "surface", "--group", "wide", "--protocol", "paper-1"), "no measured rows"),
         (
-            ("--what", "surface", "--group", "wide", "--out", "wide.PNG"),
-            "wide.PNG would be PNG, but what is written is SVG: name a file that ends in .svg",
+            ("--what", "surface", "--group", "wide", "--out", "wide.PDF"),
+            "wide.PDF would be PDF, but what is written is SVG or PNG: name a file that ends in",
         ),
     ],
 )
@@ -89,7 +112,7 @@ def test_what_cannot_be_drawn(mdtree, stored, monkeypatch, words, message):
     assert (ran.code, ran.out) == (2, "")
     assert message in ran.err
     assert "\x1b" not in ran.err
-    assert not (stored.parent / "wide.PNG").exists()
+    assert not (stored.parent / "wide.PDF").exists()
 
 
 def test_a_group_under_two_protocols_needs_one(mdtree, tmp_path):

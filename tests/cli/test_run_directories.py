@@ -86,6 +86,29 @@ def test_runs_that_differ_by_seed_are_one_group(mdtree, run, tmp_path):
     assert row.facts["learning_rate"] == 0.1
 
 
+def test_rows_of_several_directories_are_compared_by_the_name_of_their_parent(mdtree, tmp_path):
+    for seed, name in enumerate(("cold/run-0", "cold/run-1", "warm/run-0", "warm/run-1")):
+        save(tmp_path / name / "weights.pt", seed)
+    for side in (tmp_path / "cold", tmp_path / "warm"):
+        assert mdtree("measure", side / "run-0", side / "run-1", *MEASURE).code == 0
+    ran = mdtree("compare", tmp_path / "cold", tmp_path / "warm")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("before: run-0+run-1\nafter:  run-0+run-1\n")
+    (tmp_path / "other").mkdir()
+    lost = mdtree("compare", tmp_path / "cold", tmp_path / "other")
+    assert lost.code == 2
+    assert f"looked for {tmp_path / 'other' / 'rows.jsonl'}" in lost.err
+
+
+@pytest.mark.parametrize("name", ["s3", "rows.json"])
+def test_rows_under_any_name_are_diagnosed(mdtree, run, tmp_path, name):
+    assert mdtree("measure", run, *MEASURE, "--out", tmp_path / name).code == 0
+    ran = mdtree("diagnose", tmp_path / name)
+    assert ran.code == 0, ran.err
+    assert "no recipe" not in ran.err
+    assert ran.out == mdtree("diagnose", tmp_path / name, "--rows", tmp_path / "x").out
+
+
 def test_runs_of_other_settings_are_doubted(mdtree, run, tmp_path):
     save(tmp_path / "run-b" / "epoch_10.pt", 20)
     (tmp_path / "run-b" / "args.json").write_text('{"lr": 0.2, "batch_size": 32}')

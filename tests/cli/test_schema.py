@@ -46,7 +46,9 @@ def without_descriptions(part):
     return [without_descriptions(inner) for inner in part] if isinstance(part, list) else part
 
 
-@pytest.mark.parametrize("kind", ["recipe", "zoo", "rows", "diagnosis", "comparison"])
+@pytest.mark.parametrize(
+    "kind", ["recipe", "zoo", "rows", "diagnosis", "comparison", "confirmation"]
+)
 def test_each_is_a_schema_of_2020_12_without_titles_of_fields(schema, kind):
     content = schema(kind)
     jsonschema.Draft202012Validator.check_schema(content)
@@ -59,6 +61,11 @@ def test_another_word_is_refused_with_those_that_are_known(mdtree):
     ran = mdtree("schema", "recipes")
     assert (ran.code, ran.out) == (2, "")
     assert "'recipe', 'zoo', 'rows', 'diagnosis'" in ran.err
+
+
+@pytest.mark.parametrize("kind", ["diagnosis", "comparison", "confirmation"])
+def test_whatever_holds_verdicts_describes_their_sentence(schema, kind):
+    assert schema(kind)["$defs"]["Verdict"]["properties"]["headline"]["type"] == "string"
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.name)
@@ -172,5 +179,5 @@ def test_what_diagnose_prints_fulfils_the_schema_of_the_diagnosis(validator, mdt
     held.validate(content)
     assert len(content["verdicts"]) > 1
     properties = held.schema["$defs"]["Verdict"]["properties"]
-    assert {field.name for field in fields(Verdict)} == properties.keys()
+    assert {field.name for field in fields(Verdict)} | {"headline"} == properties.keys()
     assert properties["probability"]["description"] == "of `likely`"

@@ -19,6 +19,7 @@ from mdtree.diagnosis.comparison import compare_pair
 from mdtree.diagnosis.fact_changes import fact_changes
 from mdtree.diagnosis.promise import promise_of
 from mdtree.exceptions import MdtreeError, ProtocolError, RowsError
+from mdtree.progress import Silent
 from mdtree.rows import GroupFailure, Measured, Missing, Provenance, Row
 from mdtree.trees.gain_model import GainRange
 from tests.support.rows import row
@@ -163,6 +164,36 @@ def test_the_tree_is_the_one_that_diagnose_takes():
     diagnoser = diagnoser_for([before])
     assert found.verdict_before == diagnoser(before)
     assert found.verdict_after == diagnoser(after)
+
+
+class Counted(Silent):
+    """Progress that remembers what it was told."""
+
+    def __init__(self):
+        self.steps = []
+
+    def start(self, total):
+        self.steps.append(total)
+
+    def step(self, done):
+        self.steps.append(done)
+
+
+def test_many_groups_have_the_verdicts_that_each_has_alone():
+    """In more than one block, with groups that need no tree between them."""
+    rows = [
+        row(f"n{n}", failure=DIVERGED) if n % 7 == 3 else side(20.0 + n, group=f"n{n}")
+        for n in range(40)
+    ]
+    shared = side(10.0, group="after")
+    progress = Counted()
+    compared = compare_groups([(each, shared) for each in rows], progress=progress)
+    diagnoser = diagnoser_for(rows)
+    assert [each.verdict_before for each in compared.comparisons] == [*map(diagnoser, rows)]
+    assert {id(each.verdict_after) for each in compared.comparisons} == {
+        id(compared.comparisons[0].verdict_after)
+    }
+    assert progress.steps == [40, *(each.group for each in rows)]
 
 
 def test_a_protocol_without_a_tree_still_has_differences():

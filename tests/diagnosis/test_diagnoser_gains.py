@@ -177,7 +177,9 @@ HOTTER = {"raise_temperature": constant(0.5)}
 
 def change(leaf_ways, expected, **facts):
     leaf = Leaf(answer="none", counts={}, ways=leaf_ways)
-    (gain,) = regression_gains(gain_model(expected), np.zeros(1), leaf, row(**facts), "none")
+    model = gain_model(expected)
+    shares = {remedy: float(values[0]) for remedy, values in model.gains(np.zeros((1, 1))).items()}
+    (gain,) = regression_gains(model, shares, leaf, row(**facts), "none")
     return gain.fact, gain.old, gain.new, gain.factor
 
 

@@ -38,7 +38,8 @@ def lacking(node, group, features=ALL):
         provenance={},
         tree=node,
     )
-    return missing_measurements(TreeEnsemble(saved), group, saved.matrix([group])[0])
+    ensemble, lines = TreeEnsemble(saved), saved.matrix([group])
+    return missing_measurements(ensemble, [group], lines, ensemble.probabilities(lines))[0]
 
 
 TREE = split(

@@ -108,6 +108,16 @@ def test_facts_that_are_asked_for_and_not_known_are_found():
     )  # fmt: skip
 
 
+def test_tokens_have_a_floor_that_only_a_target_tells():
+    group = row(cka=0.9, test_error=40.0, test_perplexity=9.0)
+    status, message = outcome(judged(group), "MD305")
+    assert status == "found"
+    assert message.startswith("not known: target_accuracy (no training makes every token right")
+    known = replace(group, facts={"target_accuracy": 70.0})
+    assert outcome(judged(known), "MD305")[0] == "passed"
+    assert outcome(judged(row(cka=0.9, test_error=40.0)), "MD305")[0] == "passed"
+
+
 def test_an_attempt_that_failed_is_found():
     failure = GroupFailure(kind="OutOfMemoryError", reason="the memory is full")
     measured = replace(row(train_error=1.0, cka=0.9), provenance=origin())

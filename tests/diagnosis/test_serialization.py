@@ -8,7 +8,7 @@ from dataclasses import fields
 import jsonschema
 import pytest
 
-from mdtree.diagnosis import Diagnoser, Verdict, schema, to_plain_data
+from mdtree.diagnosis import Diagnoser, Verdict, headline, schema, to_plain_data
 from mdtree.rows import Row
 from mdtree.trees.bundled import find_tree, shipped_rows
 
@@ -32,11 +32,21 @@ def test_nothing_of_a_verdict_is_left_out(verdicts):
     for verdict in verdicts:
         absent = {"target", "coarse"}  # the user names none, and all is precise
         names = {field.name for field in fields(Verdict)} - absent
-        assert to_plain_data(verdict).keys() == names
+        assert to_plain_data(verdict).keys() == names | {"headline"}
         assert to_plain_data(verdict)["probabilities"] == pytest.approx(verdict.probabilities)
 
 
-@pytest.mark.parametrize("change", [{"mode": 3}, {"probability": "high"}, {"clues": None}])
+def test_the_headline_is_the_sentence_of_the_page_and_the_schema_describes_it(verdicts):
+    described = schema()["$defs"]["Verdict"]["properties"]["headline"]
+    assert described["type"] == "string"
+    assert described["description"]
+    for verdict in verdicts:
+        assert to_plain_data(verdict)["headline"] == headline(verdict)
+
+
+@pytest.mark.parametrize(
+    "change", [{"headline": None}, {"mode": 3}, {"probability": "high"}, {"clues": None}]
+)
 def test_the_schema_refuses_what_is_no_verdict(verdicts, change):
     content = {"format": 1, "verdicts": [{**to_plain_data(verdicts[0]), **change}]}
     with pytest.raises(jsonschema.ValidationError):

@@ -7,6 +7,7 @@ import pytest
 
 from mdtree.evaluation import CASES, METHODS, evaluate
 from mdtree.evaluation.cases import allowed
+from mdtree.progress import Silent
 from mdtree.rows import FACTS, rows_from_csv
 from mdtree.trees import FACT_FEATURES, FEATURES, feature_matrix
 from mdtree.trees.examples import labelled
@@ -126,11 +127,11 @@ def test_a_method_that_cannot_run_says_why_and_the_others_run(tmp_path, publishe
 
 
 def test_progress_counts_every_method_of_every_case(table):
-    class Watch:
+    class Watch(Silent):
         def __init__(self):
             self.total, self.steps = 0, []
 
-        def start(self, total):
+        def start(self, total, stage=""):
             self.total = total
 
         def step(self, done):

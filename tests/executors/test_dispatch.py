@@ -13,6 +13,7 @@ import pytest
 
 from mdtree.exceptions import MdtreeError
 from mdtree.executors import ExecutorConfig, TaskResult, run
+from mdtree.progress import report
 from tests.support.worker_tasks import (
     LONG,
     PATH,
@@ -91,6 +92,28 @@ class Counted:
 def mark(path):
     """Leave a file: the last thing that a worker does before it tells that it is done."""
     path.touch()
+
+
+def telling(number):
+    """Report half of the work, and wait until somebody has heard it, if anybody can."""
+    report(number / 10, "halfway")
+    report(0.9, "too soon after the last report, in another process")
+    return number
+
+
+@pytest.mark.parametrize("name", ["here", "processes"])
+def test_what_a_task_reports_is_heard_before_its_result(name):
+    heard = []
+    items = [1, 2, 3]
+    done = run(telling, items, EXECUTORS[name], inside=lambda *news: heard.append(news))
+    for each in done:
+        assert (each.item, each.item / 10, "halfway") in heard
+    assert {item for item, _, _ in heard} == {1, 2, 3}
+    report(0.5)  # nobody listens any more
+
+
+def test_what_a_task_reports_may_go_unheard(executor):
+    assert sorted(each.result for each in run(telling, [1, 2], executor)) == [1, 2]
 
 
 def test_every_item_has_its_result(executor):

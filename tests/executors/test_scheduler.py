@@ -12,7 +12,12 @@ from tests.support.simulated import Luck, SimulatedTeam
 
 chances = st.floats(0, 0.4)
 lucks = st.builds(
-    Luck, death=chances, stillbirth=st.floats(0, 0.3), straggler=chances, change=chances
+    Luck,
+    death=chances,
+    stillbirth=st.floats(0, 0.3),
+    straggler=chances,
+    talk=chances,
+    change=chances,
 )
 
 
@@ -159,3 +164,22 @@ def test_a_scheduler_gives_up_when_no_worker_ever_begins():
         work(pool, Watched(pool, 10))
     assert pool.calls["hire"] <= 6
     assert pool.closed
+
+
+def test_what_is_told_from_inside_an_item_is_passed_on_and_changes_nothing():
+    heard = []
+    pool = SimulatedTeam(workers=3, luck=Luck(talk=1.0))
+    scheduler = Scheduler(
+        pool,
+        range(1, 20),
+        ExecutorConfig(workers=3),
+        inside=lambda item, share, stage: heard.append((item, share, stage)),
+    )
+    assert sorted(done.result for done in scheduler.work()) == sorted(-n for n in range(1, 20))
+    assert sorted(heard) == [(n, 0.5, str(n)) for n in range(1, 20)]
+
+
+def test_who_talks_is_stopped_in_time_all_the_same():
+    pool = SimulatedTeam(workers=1, luck=Luck(talk=1.0, straggler=1.0))
+    (done,) = Scheduler(pool, [1], ExecutorConfig(workers=2, timeout=1.0, retries=0)).work()
+    assert done.error == "took longer than 1 seconds"

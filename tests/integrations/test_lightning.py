@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 import threading
 import time
@@ -15,8 +16,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+import mdtree
 from mdtree.exceptions import MdtreeError
+from mdtree.models import mlp
 from mdtree.rows import Measured, load_rows
+from mdtree.runs import read_record
 from mdtree.runtime import torchvision as vision
 
 with vision.usable():
@@ -131,6 +135,114 @@ def check_same(one, other):
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         assert torch.equal(tensor, other[name]), name
+
+
+def test_the_log_beside_the_weights_counts_the_steps_that_were_done(tmp_path):
+    _, trainer = fit(None, tmp_path, logger=CSVLogger(tmp_path, name=None, version="run"))
+    assert trainer.global_step == 27  # three epochs of nine batches
+    history = read_record(tmp_path / "run" / "last.ckpt", tmp_path).history
+    assert history.last("step") == 27
+    assert [p.step for p in history.points if p.test_loss is not None] == [9, 18, 27]
+
+
+def test_a_schedule_that_is_not_understood_is_told_once(tmp_path, caplog):
+    class Warmed(Net):
+        def configure_optimizers(self):
+            optimizer = torch.optim.Adam(self.parameters(), lr=0.02)
+            return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)]
+
+    said = "the schedule 'LambdaLR' is not one that mdtree knows"
+    texts = []
+
+    class Heard(DiagnosisCallback):
+        def diagnose(self, step, look, log):
+            def heard(numbers, text):
+                texts.append(text)
+                log(numbers, text)
+
+            super().diagnose(step, look, heard)
+
+    options = {"metrics": ["error_rate"], "every_n_epochs": 1}
+    callback = Heard(**options)
+    fit(callback, tmp_path, make=Warmed)
+    assert [said in text for text in texts] == [True, False, False]
+    assert callback.row.facts["optimizer"] == "Adam"
+    assert "schedule" not in callback.row.facts
+
+    texts.clear()
+    fit(Heard(**options, facts={"schedule": "constant"}), tmp_path, make=Warmed)
+    assert not any(said in text for text in texts)
+
+
+class Small(Net):
+    """A network that mdtree has, trained by SGD; one batch is what `training_step` takes."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = mlp(inputs=6, width=8, classes=3)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.05, momentum=0.5, weight_decay=0.001)
+
+
+def small(tmp_path, epochs=3, **options):
+    folder = tmp_path / "snapshots"
+    callback = DiagnosisCallback(metrics=["error_rate"], snapshots=folder, **options)
+    net, trainer = fit(callback, tmp_path, make=Small, epochs=epochs)
+    return folder, net, trainer
+
+
+def test_the_last_two_epochs_are_kept_and_what_is_known_of_their_training(tmp_path):
+    folder, net, _ = small(tmp_path)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["args.json", "epoch-2-step-18.pt", "epoch-3-step-27.pt"]
+    check_same(torch.load(folder / names[2]), dict(net.state_dict()))
+    known = json.loads((folder / "args.json").read_text())
+    assert known == {
+        "batch_size": 10,
+        "learning_rate": 0.05,
+        "weight_decay": 0.001,
+        "momentum": 0.5,
+        "optimizer": "SGD",
+        "schedule": "constant",
+        "steps": 27,
+        "epochs": 3,
+    }
+
+
+def test_a_fork_trains_on_from_the_snapshots(tmp_path):
+    folder, _, _ = small(tmp_path)
+    x, y = tensors(0, 90)
+    np.savez(tmp_path / "train.npz", x=x.numpy(), y=y.numpy())
+    recipe = {
+        "model": {"factory": "mlp", "kwargs": {"inputs": 6, "width": 8, "classes": 3}},
+        "data": {"source": "tensors", "train": str(tmp_path / "train.npz")},
+    }
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    rows = mdtree.measure(
+        folder, recipe=tmp_path / "recipe.yaml", metrics=["fork"], steps="all", out=tmp_path / "o"
+    )
+    assert [row.group for row in rows] == [
+        "snapshots@epoch-2-step-18",
+        "snapshots@epoch-3-step-27",
+    ]
+    for row in rows:
+        assert isinstance(row.quantities["fork_barrier"], Measured), row
+        assert row.facts["momentum"] == 0.5
+
+
+def test_training_with_snapshots_is_the_same_training(tmp_path):
+    _, *one = small(tmp_path / "a")
+    other = fit(None, tmp_path / "b", make=Small)
+    check_same(state(*one), state(*other))
+
+
+def test_a_folder_that_cannot_be_written_does_not_stop_training(tmp_path, caplog):
+    (tmp_path / "snapshots").write_text("a file")
+    _, _, trainer = small(tmp_path)
+    assert trainer.global_step == 27
+    assert sum("no snapshot at step" in each.message for each in caplog.records) == 1
+    assert "snapshots=" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import mdtree
 from mdtree.exceptions import MdtreeError
 from mdtree.rows import Measured, load_rows
 from mdtree.runtime import torchvision as vision
@@ -156,6 +157,45 @@ def test_data_with_a_generator_of_their_own_go_on_where_they_were(tmp_path):
     trainer, callback = fit(tmp_path, options, train=Augmented(40, 0), test=Augmented(24, 1))
     assert callback.failure is None
     check_same(plain, trainer)
+
+
+def test_the_last_two_epochs_are_kept_for_a_fork(tmp_path):
+    folder = tmp_path / "snapshots"
+    options = {"metrics": CHEAP, "items": 16, "snapshots": folder}
+    plain, _ = fit(tmp_path / "out", epochs=3, optim="sgd")
+    trainer, callback = fit(tmp_path / "out", options, epochs=3, optim="sgd")
+    check_same(plain, trainer)
+    assert callback.failure is None
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["args.json", "epoch-2-step-10", "epoch-3-step-15"]
+    last = BertForSequenceClassification.from_pretrained(folder / "epoch-3-step-15")
+    for name, tensor in trainer.model.state_dict().items():
+        assert torch.equal(tensor, last.state_dict()[name]), name
+    known = json.loads((folder / "args.json").read_text())
+    assert (known["optimizer"], known["momentum"], known["batch_size"]) == ("sgd", 0.0, 8)
+
+    items = [Texts(40, 0)[place] for place in range(40)]
+    np.savez(
+        tmp_path / "train.npz",
+        input_ids=torch.stack([item["input_ids"] for item in items]).numpy(),
+        labels=np.array([item["label"] for item in items]),
+    )
+    data = {"source": "tensors", "train": str(tmp_path / "train.npz")}
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(json.dumps({"model": "huggingface", "data": data}))
+    rows = mdtree.measure(
+        folder, recipe=recipe, metrics=["fork"], steps="all", out=tmp_path / "rows.jsonl"
+    )
+    assert len(rows) == 2
+    for row in rows:
+        assert isinstance(row.quantities["fork_barrier"], Measured), row
+
+
+def test_an_optimizer_that_fork_does_not_have_is_named(tmp_path):
+    fit(tmp_path / "out", {"metrics": CHEAP, "snapshots": tmp_path / "snapshots"}, epochs=1)
+    known = json.loads((tmp_path / "snapshots" / "args.json").read_text())
+    assert known["optimizer"].startswith("adamw")
+    assert "momentum" not in known
 
 
 @pytest.mark.parametrize(

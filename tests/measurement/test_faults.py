@@ -15,6 +15,7 @@ import pytest
 from mdtree.executors import ExecutorConfig
 from mdtree.measurement import find_groups, measure
 from mdtree.measurement.group import measure_or_fail
+from mdtree.progress import Silent
 from tests.support.disks import mounted
 from tests.support.troubled import (
     EXECUTORS,
@@ -160,10 +161,10 @@ def test_a_machine_that_leaves_the_cluster_takes_no_row_with_it(tmp_path):
     other = cluster.add_node(num_cpus=1)
     ray.init(address=cluster.address, log_to_driver=False)
 
-    class Removing:
+    class Removing(Silent):
         """Remove the other machine while the group that hangs is under way, wherever that is."""
 
-        def start(self, total):
+        def start(self, total, stage=""):
             self.left = total
 
         def step(self, _):
@@ -197,13 +198,13 @@ def test_a_checkpoint_that_goes_or_changes_after_it_was_listed_fails_its_group(z
     assert str(task.files[0]) in failed.reason
 
 
-class After:
+class After(Silent):
     """A progress that does something after the first group."""
 
     def __init__(self, work):
         self._work = [work]
 
-    def start(self, total):
+    def start(self, total, stage=""):
         pass
 
     def step(self, _):
@@ -217,7 +218,8 @@ def test_a_folder_that_goes_before_its_turn_is_told(tmp_path):
 
     done = measure(request(root), out=root / "rows.jsonl", progress=gone)
 
-    assert (done.measured, done.left, done.groups) == (1, 1, ("a", "b"))
+    assert (done.measured, done.left, list(done.failed)) == (1, 0, ["b"])
+    assert "No such file" in done.failed["b"]
 
 
 def test_a_checkpoint_that_is_replaced_before_its_turn_is_measured_as_it_is_then(tmp_path):

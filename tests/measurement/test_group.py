@@ -18,6 +18,7 @@ from mdtree.measurement.group import measure_or_fail
 from mdtree.measurement.plan import find_groups
 from mdtree.measurement.task import row_digest
 from mdtree.metrics import METRICS, Metric, MetricResult
+from mdtree.progress import listening
 from mdtree.recipes import Trust, recipe_from_words
 from mdtree.rows import Measured, Missing, read_rows, row
 from mdtree.runtime.torchvision import usable
@@ -144,6 +145,7 @@ def test_data_that_have_changed_are_read_again(tmp_path):
     [
         {"batch_size": 3},
         {"weights_key": "ema"},
+        {"hessian_limit": 4},
         {"facts": {"epochs": 3}},
         {"loss": "mse"},
         {"loss": {"factory": "cross_entropy", "kwargs": {"label_smoothing": 0.1}}},
@@ -155,6 +157,24 @@ def test_data_that_have_changed_are_read_again(tmp_path):
 def test_the_digest_of_a_row_sees_what_the_recipe_says(zoo, recipe):
     assert row_digest(tasks(zoo)["hot"]) != row_digest(tasks(zoo, **recipe)["hot"])
     assert row_digest(tasks(zoo, **recipe)["hot"]) == row_digest(tasks(zoo, **recipe)["cold"])
+
+
+def test_a_limit_of_once_the_protocol_s_is_the_protocol(zoo):
+    assert row_digest(tasks(zoo)["hot"]) == row_digest(tasks(zoo, hessian_limit=1)["hot"])
+
+
+def test_work_inside_a_group_is_reported(zoo):
+    heard = []
+    task = replace(tasks(zoo)["hot"], metrics=("error_rate", "hessian"))
+    with listening(lambda share, metric: heard.append((share, metric))):
+        row = measure_group(task)
+    shares = [share for share, _ in heard]
+    assert shares == sorted(shares)
+    assert shares[0] == 0
+    assert 0.9 < shares[-1] <= 1
+    assert len(set(shares)) > 20
+    assert list(dict.fromkeys(metric for _, metric in heard)) == ["error_rate", "hessian"]
+    assert row.provenance.passes == measure_group(task).provenance.passes > 0
 
 
 def test_a_group_without_usable_facts_is_a_failed_row(zoo):
@@ -172,7 +192,7 @@ def breaking(kind):
     def compute(subject):
         raise kind("deep inside")
 
-    return Metric(name="x", quantities=("cka",), compute=compute, cost=lambda work: 0)
+    return Metric(name="x", quantities=("cka",), compute=compute, cost=lambda work: ComputeCost())
 
 
 @pytest.mark.parametrize("kind", [ValueError, MemoryError, RecursionError, SystemExit, KeyError])

@@ -13,6 +13,7 @@ from mdtree.exceptions import MdtreeError, RecipeError
 from mdtree.measurement import (
     Request,
     check_metrics,
+    check_quantities,
     dry_run,
     measure,
 )
@@ -172,3 +173,19 @@ def test_names_of_metrics_are_checked_and_none_are_the_usual_ones():
     assert check_metrics(("error_rate", "error_rate")) == ("error_rate",)
     with pytest.raises(MdtreeError, match=r"'error_rat' is unknown, did you mean 'error_rate'"):
         check_metrics(("error_rat",))
+
+
+def test_quantities_bring_their_metrics_and_must_belong_to_those_that_are_named():
+    assert check_quantities(("hessian_top", "cka")) == (
+        ("hessian", "similarity"),
+        ("hessian_top", "cka"),
+    )
+    assert check_quantities(("hessian_top",), ("hessian", "error_rate"))[0] == (
+        "hessian",
+        "error_rate",
+    )
+    assert check_quantities((), ("hessian",)) == (("hessian",), ())
+    with pytest.raises(MdtreeError, match=r"'hessian_tip' is unknown.*hessian_top"):
+        check_quantities(("hessian_tip",))
+    with pytest.raises(MdtreeError, match=r"metric 'similarity', which is not among hessian"):
+        check_quantities(("cka",), ("hessian",))

@@ -288,3 +288,23 @@ def test_numbers_are_the_same_whenever_they_are_measured(mdtree, zoo):
     torch.manual_seed(77)
     mdtree("measure", zoo, "--out", zoo / "two.jsonl")
     assert lines_of(zoo / "one.jsonl") == lines_of(zoo / "two.jsonl")
+
+
+def test_a_quantity_that_was_not_asked_for_is_added_later(mdtree, zoo):
+    assert counts(mdtree("measure", zoo, "--quantities", "train_error")) == (2, 0, 0)
+    for row in rows_of(zoo / "rows.jsonl").values():
+        assert row.quantities.keys() == {"train_error"}
+    assert counts(mdtree("measure", zoo, "--quantities", "train_error")) == (0, 2, 0)
+
+    assert counts(mdtree("measure", zoo)) == (2, 0, 0)
+    assert counts(mdtree("measure", zoo)) == (0, 2, 0)
+    for row in rows_of(zoo / "rows.jsonl").values():
+        assert row.quantities.keys() >= {"train_error", "test_error", "train_loss"}
+        assert row.provenance.metrics == ("error_rate",)
+
+
+def test_a_quantity_of_no_such_name_is_told(mdtree, zoo):
+    ran = mdtree("measure", zoo, "--quantities", "train_eror")
+    assert ran.code == 2
+    assert "quantity 'train_eror' is unknown" in ran.err
+    assert "train_error" in ran.err

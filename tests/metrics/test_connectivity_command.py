@@ -8,7 +8,7 @@ from operator import itemgetter
 import pytest
 import torch
 
-from mdtree.metrics import METRICS, connectivity
+from mdtree.metrics import METRICS, curve
 from mdtree.rows import Measured
 from tests.support.valleys import InterruptingLoss, few_steps
 from tests.support.zoos import change_recipe, lines_of, rows_of, write_zoo
@@ -54,7 +54,7 @@ def test_ctrl_c_in_the_middle_of_a_curve_writes_no_row_and_the_group_is_measured
 ):
     monkeypatch.setitem(METRICS, "connectivity", few_steps(steps=20, epochs=4))
     cut, whole = tmp_path / "cut.jsonl", tmp_path / "whole.jsonl"
-    train, groups = connectivity.train_curve, []
+    train, groups = curve.train_curve, []
 
     def interrupted(runner, *args):
         groups.append(runner)
@@ -62,7 +62,7 @@ def test_ctrl_c_in_the_middle_of_a_curve_writes_no_row_and_the_group_is_measured
         return train(replace(runner, loss=loss), *args)
 
     with monkeypatch.context() as patched:
-        patched.setattr(connectivity, "train_curve", interrupted)
+        patched.setattr(curve, "train_curve", interrupted)
         assert mdtree(*args, cut).code == 130
     assert list(rows_of(cut)) == ["a"]
 
@@ -81,13 +81,13 @@ def test_one_checkpoint_and_numbers_to_predict_are_rows_with_reasons(mdtree, tmp
 
 def test_a_part_of_the_data_is_trained_on_as_long_as_all_of_it(mdtree, args, tmp_path, monkeypatch):
     """The digits have 1,200 training items: 50 epochs of 9 batches, also for 50 of them."""
-    train, seen = connectivity.train_curve, []
+    train, seen = curve.train_curve, []
 
     def short(runner, path, items, how, source):
         seen.append((len(items), how.steps))
         return train(runner, path, items, replace(how, steps=1), source)
 
-    monkeypatch.setattr(connectivity, "train_curve", short)
+    monkeypatch.setattr(curve, "train_curve", short)
     assert mdtree(*args, tmp_path / "rows.jsonl", "--protocol", "paper-1").code == 0
     change_recipe(args[1], data={"source": "digits"})
     assert mdtree(*args, tmp_path / "all.jsonl", "--protocol", "paper-1").code == 0

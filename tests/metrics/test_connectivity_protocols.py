@@ -11,9 +11,10 @@ from torch import nn
 
 from mdtree.datasets import Data, TensorItems
 from mdtree.landscape import train_curve
-from mdtree.metrics import Workload, connectivity
+from mdtree.metrics import Workload, connectivity, curve
 from mdtree.metrics.budgets import ConnectivityBudget, PaperConnectivity, StandardConnectivity
-from mdtree.metrics.connectivity import CONNECTIVITY, connectivity_metric, published_rate
+from mdtree.metrics.connectivity import CONNECTIVITY, connectivity_metric
+from mdtree.metrics.curve import published_rate
 from mdtree.rows import Missing
 from mdtree.training.loop import Training, train
 from tests.support.valleys import (
@@ -45,7 +46,7 @@ def asked(monkeypatch):
         calls.append((path, rest, how))
         return train_curve(runner, path, rest, replace(how, steps=2), source)
 
-    monkeypatch.setattr(connectivity, "train_curve", spy)
+    monkeypatch.setattr(curve, "train_curve", spy)
     return calls
 
 

@@ -10,7 +10,8 @@ from torch import nn
 
 from mdtree.datasets.digits import digits
 from mdtree.metrics import Workload
-from mdtree.metrics.hessian import HESSIAN, _spread
+from mdtree.metrics.budgets import HessianBudget, StandardHessian
+from mdtree.metrics.hessian import HESSIAN, _spread, compute
 from mdtree.models import cnn
 from mdtree.rows import Measured
 from tests.support.cases import NETS, X, Y, group
@@ -138,6 +139,31 @@ def test_parts_of_any_size_tell_the_variance_of_the_mean_without_bias():
     assert pytest.approx(sum(variances) / 5000, rel=0.05) == 1 / 20
 
 
+@BOTH_PROTOCOLS
+def test_the_top_alone_is_the_same_number(protocol):
+    module, members = group(mlp, 2)
+    given = subject(module, members, (X, Y), protocol)
+    both = HESSIAN.compute(given)
+    used = given.runner.meter.total.passes
+
+    alone = subject(module, members, (X, Y), protocol)
+    result = HESSIAN.compute(replace(alone, quantities=("hessian_top",)))
+
+    assert both.values["hessian_top"] == result.values["hessian_top"]
+    if protocol == "standard-1":
+        assert {"hessian_top"} == result.values.keys()
+        assert both.details == result.details
+        assert alone.runner.meter.total.passes < 0.7 * used
+
+
+def test_the_cost_of_the_top_alone_is_lower():
+    work = Workload(
+        members=2, train_items=1100, test_items=597, full_items=1100, protocol="standard-1"
+    )
+    alone = replace(work, quantities=("hessian_top",))
+    assert HESSIAN.cost(alone).passes < 0.7 * HESSIAN.cost(work).passes
+
+
 def test_the_density_has_a_mass_of_one_for_each_member():
     module, members = group(mlp, 2)
     result = measure(module, members, (X, Y))
@@ -175,6 +201,32 @@ def test_the_paper_protocol_stops_where_pyhessian_does_and_says_whether_it_conve
     assert trace.converged == (trace.iterations < 100)
     assert 0 < trace.stderr < trace.value
     assert None is top.stderr
+
+
+def test_a_higher_limit_lets_a_trace_converge_that_stopped_before(trained):
+    """With 8 probes at most it stops; nine times as many would do, and no more are taken."""
+    module, (x, y) = trained
+    few = HessianBudget(standard=StandardHessian(probes=8, stderr=0.03))
+    given = subject(module, [weights_of(module)], (x[:300], y[:300]), "standard-1", batch_size=128)
+    top, trace = top_and_trace(compute(few, given))
+    assert (trace.converged, trace.iterations) == (False, 8)
+    result = compute(few, replace(given, hessian_limit=20))
+    assert top_and_trace(result)[1].converged
+    assert 8 < top_and_trace(result)[1].iterations < 160
+    assert top_and_trace(result)[1].stderr <= 0.03 * top_and_trace(result)[1].value
+    assert top_and_trace(result)[0].value == pytest.approx(top.value, rel=1e-6)
+    assert "Hessian: up to 20 times the steps and probes of the protocol" in result.notes
+
+
+@BOTH_PROTOCOLS
+def test_what_converges_is_the_same_under_a_higher_limit(trained, protocol):
+    module, (x, y) = trained
+    given = subject(module, [weights_of(module)], (x[:300], y[:300]), protocol, batch_size=128)
+    plain, limited = HESSIAN.compute(given), HESSIAN.compute(replace(given, hessian_limit=3))
+    for one, other in zip(top_and_trace(plain), top_and_trace(limited), strict=True):
+        assert one.converged
+        assert one.value == pytest.approx(other.value, rel=1e-6)
+        assert one.iterations == other.iterations
 
 
 @BOTH_PROTOCOLS

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from mdtree.metrics import METRICS, Workload
-from mdtree.metrics.budgets import SurfaceBudget
+from mdtree.landscape import generator, plane_through, trainable_parameters
+from mdtree.measurement.group import quantities_of
+from mdtree.metrics import METRICS, Workload, curve
+from mdtree.metrics.budgets import (
+    ConnectivityBudget,
+    PaperConnectivity,
+    StandardConnectivity,
+    SurfaceBudget,
+)
+from mdtree.metrics.connectivity import connectivity_metric
 from mdtree.metrics.surface import SURFACE, surface_metric
 from mdtree.rows import Detail
 from tests.support.cases import IMAGES, NETS, X, Y, group
 from tests.support.exact import loss_at, subject
 
-SMALL = surface_metric(SurfaceBudget(side=4))
+SMALL = surface_metric(SurfaceBudget(side=4, curve=None))
+SHORT = ConnectivityBudget(
+    standard=StandardConnectivity(steps=8, check_every=4), paper=PaperConnectivity(epochs=2)
+)
+CURVED = surface_metric(SurfaceBudget(side=4, curve=SHORT))
 
 
 def lines(detail: Detail):
@@ -153,7 +166,12 @@ def test_the_cost_is_what_the_meter_counts(members, items):
 
 def test_the_usual_grid_has_15_by_15_points():
     work = Workload(members=2, train_items=1000, test_items=9, full_items=1000, protocol="paper-1")
-    assert SURFACE.cost(work).passes == (225 + 2) * (512 + 256)
+    grid = (225 + 2) * (512 + 256)
+    steps = 50 * (1000 // 128)
+    assert SURFACE.cost(work).forward == grid
+    assert SURFACE.cost(work).gradient == steps * 128
+    assert SURFACE.cost(replace(work, has_curve=True)).passes == grid
+    assert SURFACE.cost(replace(work, members=1)).passes == grid - 512 - 256
     assert SURFACE.cost(Workload(**{**vars(work), "train_items": 1})).passes == 0
 
 
@@ -192,8 +210,9 @@ class Scaled(nn.Module):
 )
 def test_what_has_no_surface_is_noted(make, items, reason):
     result = SMALL.compute(subject(*group(make, 1), (X[:items], Y[:items])))
-    assert (result.values, result.details) == ({}, {})
-    assert len(result.notes) == 1
+    ((name, detail),) = result.details.items()
+    assert (result.values, name, list(detail.columns)) == ({}, "surface", ["missing"])
+    assert result.notes == (f"surface: {detail.columns['missing'][0]}",)
     assert reason in result.notes[0]
 
 
@@ -225,3 +244,99 @@ def test_it_is_made_on_request_only_and_measures_no_quantity():
     assert METRICS["surface"] is SURFACE
     assert SURFACE.on_request
     assert SURFACE.quantities == ()
+
+
+PROTOCOLS = ["standard-1", "paper-1"]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_plane_holds_the_whole_trained_curve(protocol, monkeypatch):
+    """Every point of the curve is the point of the plane at the place that is drawn."""
+    trained = []
+    real = curve.train_curve
+    monkeypatch.setattr(
+        curve, "train_curve", lambda *given: trained.append(real(*given)) or trained[-1]
+    )
+    module, members = group(NETS["mlp"][0], 3)
+    made = subject(module.double(), doubled(members), _double((X, Y)), protocol)
+    result = CURVED.compute(made)
+    (path,) = (each.path for each in trained)
+    layout = trainable_parameters(made.runner.network)
+    sources = [generator(0, "surface direction", number) for number in range(2)]
+    plane = plane_through(layout, list(made.members.values()), sources, path.control_point)
+    assert (len(plane.anchors), plane.random) == (2, 0)
+    columns = result.details["surface_curve"].columns
+    assert columns["t"][0] == columns["x"][0] == columns["y"][0] == 0
+    for t, x, y in zip(*(columns[name] for name in ("t", "x", "y")), strict=True):
+        torch.testing.assert_close(
+            layout.flatten(plane.at(x, y)), layout.flatten(path.at(t)), rtol=0, atol=1e-4
+        )
+    grid = lines(result.details["surface"])
+    assert min(x for x, *_ in grid) <= min(columns["x"]) <= max(columns["x"]) <= grid[-1][0]
+    assert min(y for _, y, *_ in grid) <= min(columns["y"]) <= max(columns["y"]) <= grid[-1][1]
+    assert result.details["surface_members"].columns["member"] == ("seed-0", "seed-1")
+    assert result.notes == (
+        "surface: the plane through the first 2 of 3 checkpoints and the bend of their curve",
+    )
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("names", [("connectivity", "surface"), ("surface", "connectivity")])
+def test_a_curve_is_trained_once_and_both_metrics_give_what_they_give_alone(
+    protocol, names, monkeypatch
+):
+    monkeypatch.setitem(METRICS, "surface", CURVED)
+    monkeypatch.setitem(METRICS, "connectivity", connectivity_metric(SHORT))
+    module, members = group(NETS["mlp"][0], 2)
+
+    def made():
+        return subject(module, members, (X, Y), protocol)
+
+    alone = [METRICS[name].compute(made()) for name in names]
+    calls = []
+    real = curve.train_curve
+    monkeypatch.setattr(curve, "train_curve", lambda *given: calls.append(given) or real(*given))
+    values, details, notes = quantities_of(names, made())
+    assert len(calls) == 1
+    assert values == {**alone[0].values, **alone[1].values}
+    assert details == {**alone[0].details, **alone[1].details}
+    assert notes == [*alone[0].notes, *alone[1].notes]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_the_cost_of_the_curve_is_announced(protocol, members):
+    measured = subject(*group(NETS["mlp"][0], members), (X, Y), protocol)
+    count = len(measured.data.train)
+    work = Workload(
+        members=members, train_items=count, test_items=9, full_items=count, protocol=protocol
+    )
+    CURVED.compute(measured)
+    spent, announced = measured.runner.meter.total, CURVED.cost(work)
+    assert spent.gradient == announced.gradient
+    assert (spent.gradient > 0) == (members > 1)
+    assert spent.forward <= announced.forward * 1.5
+
+
+def test_a_curve_without_a_bend_leaves_a_random_direction():
+    """After no step the control point is the middle of the line, which has no other direction."""
+    budget = ConnectivityBudget(standard=StandardConnectivity(steps=0))
+    straight = surface_metric(SurfaceBudget(side=3, curve=budget))
+    result = straight.compute(subject(*group(NETS["mlp"][0], 2), (X, Y)))
+    assert set(result.details["surface_curve"].columns["y"]) == {0.0}
+    assert len(result.details["surface"].columns["x"]) == 9
+
+
+def test_a_curve_that_is_not_finite_is_left_out(monkeypatch):
+    real = curve.train_curve
+
+    def broken(*given):
+        trained = real(*given)
+        path = replace(trained.path, control_point=trained.path.control_point * math.nan)
+        return replace(trained, path=path)
+
+    monkeypatch.setattr(curve, "train_curve", broken)
+    result = CURVED.compute(subject(*group(NETS["mlp"][0], 2), (X, Y)))
+    assert "surface_curve" not in result.details
+    assert len(result.details["surface"].columns["x"]) == 16
+    assert "trained curve are not finite" in result.notes[-1]

@@ -64,7 +64,7 @@ def test_a_loss_goes_to_the_left_of_zero():
     ("parts", "words"),
     [
         ({}, "add data"),
-        ({"fact": "batch_size", "old": 1024.0, "new": 256.0}, "add data batch size 1,024 → 256"),
+        ({"fact": "batch_size", "old": 1024.0, "new": 256.0}, "add data batch size 1024 → 256"),
         ({"fact": "width", "factor": 2.0}, "add data width times 2"),
         ({"fact": "width"}, "add data"),
     ],

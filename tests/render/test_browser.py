@@ -1,35 +1,20 @@
 """The report in a real browser: read by role, at two widths, in light and dark, without a network.
 
-Driven by Playwright, because it reads pages as assistive programs do (by role and name), sets width
-and colour scheme, and lists requests; it starts the Chromium of the system and downloads none.
+The browser is that of `conftest.py`; tests without it are skipped.
 """
 
 from __future__ import annotations
 
-import shutil
 import struct
-from dataclasses import replace
 
 import pytest
 
-from mdtree.diagnosis import OutOfDistribution
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.render.page import report_page
 from mdtree.render.style import COLOURS
-from mdtree.rows import GroupFailure, Missing
-from tests.support.reports import HOSTILE, grid, group, judged, tree, whole_row
+from tests.support.pages import PAGES, on_a_grid, several, usual
+from tests.support.reports import grid
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next((path for path in map(shutil.which, NAMES) if path), None)
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="needs Playwright: pip install 'mdtree-diagnosis[browser]'"
-)
-if CHROMIUM is None:
-    pytest.skip("needs Chromium: apt-get install chromium", allow_module_level=True)
-
-NARROW, WIDE = 360, 1400
-PATIENCE = 600_000  # milliseconds: it ends what hangs, and nothing that is slow
-LOST = group("lost", {}, failure=GroupFailure(kind="CheckpointError", reason="cut off"))
+NARROW, PAPER, WIDE = 360, 718, 1400  # pixels; A4 without its margins is the second
 
 # What reaches beyond the right edge of the window, but for what can be scrolled inside its box.
 BEYOND = """() => [...document.querySelectorAll("body *")]
@@ -39,7 +24,8 @@ BEYOND = """() => [...document.querySelectorAll("body *")]
 
 # The contrast of all texts with what lies behind them (WCAG 2: relative luminance).
 CONTRASTS = """() => {
-    const rgb = text => text.match(/[\\d.]+/g).map(Number);
+    const rgb = text => text.match(/[\\d.]+/g).map(Number)
+        .map(c => text.startsWith("color(srgb") ? c * 255 : c);
     const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
         .map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
         .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
@@ -60,68 +46,6 @@ CONTRASTS = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, timeout=PATIENCE)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def opened(browser, tmp_path):
-    """Open a page from a file: opened(text, width=360).requests == [its own address]."""
-    contexts = []
-
-    def opened(text, *, width=WIDE, scheme="light", **options):
-        path = tmp_path / "report.html"
-        path.write_text(text, encoding="utf-8")
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, **options
-        )
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
-        page.requests, page.messages = [], []
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.on("console", lambda message: page.messages.append(message.text))
-        page.on("dialog", lambda dialog: page.messages.append(dialog.message))
-        page.goto(path.as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-
-
-def hostile():
-    """Give a page whose every name is long and hostile."""
-    name = "".join(HOSTILE)
-    row = whole_row(name, members=(name, f"{name}2"))
-    row = replace(
-        row,
-        quantities={**row.quantities, name: Missing(missing=name), "cka": Missing(missing=name)},
-    )
-    verdict = judged(row)
-    names = {"tree": name, "chosen": name, "warnings": (name,), "versions": {name: name}}
-    verdict = replace(verdict, advice=name, basis=replace(verdict.basis, **names))
-    return report_page([verdict, verdict], [row, replace(LOST, group=name)], {name: tree()})
-
-
-def usual(mode="temperature_low"):
-    row = whole_row()
-    far = OutOfDistribution(distance=2.0, limit=1.0, beyond=("cka",))
-    return report_page([judged(row, mode=mode, likely=mode, outlier=far)], [row], {"ours": tree()})
-
-
-def several():
-    rows = grid()[:4]
-    return report_page([judged(row) for row in rows], [*rows, LOST], {"ours": tree("cart")})
-
-
-PAGES = {"usual": usual, "several": several, "hostile": hostile}
-
-
 @pytest.mark.parametrize("mode", FAILURE_MODES)
 def test_the_verdict_is_read_by_its_role_without_a_script(opened, mode):
     page = opened(usual(mode), java_script_enabled=False)
@@ -134,7 +58,8 @@ def test_landmarks_and_pictures_are_known_by_their_names(opened):
     page = opened(several())
     for role in ("banner", "main", "contentinfo"):
         assert page.get_by_role(role).count() == 1
-    assert page.get_by_role("navigation", name="groups").get_by_role("link").count() == 4
+    groups = page.get_by_role("navigation", name="groups", exact=True)
+    assert groups.get_by_role("link").count() == 4  # of the order that is shown
     assert page.get_by_role("article", name=grid()[0].group).is_visible()
     page = opened(usual())
     for name in ("decision tree", "spectral density", "alpha over", "CKA of", "training loss"):
@@ -172,7 +97,7 @@ def test_a_script_would_not_run_if_there_were_one(opened):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("make", [usual, several])
+@pytest.mark.parametrize("make", [usual, several, on_a_grid])
 def test_all_text_stands_out_in_light_and_dark(opened, make, scheme):
     page = opened(make(), scheme=scheme)
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -201,6 +126,52 @@ def test_print_is_light_and_shows_what_the_screen_folds(opened):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     fill = page.locator(".tree.shape rect").first.evaluate("e => getComputedStyle(e).fill")
     assert min(int(part) for part in fill[4:-1].split(",")) > 200
+
+
+@pytest.mark.parametrize("make", PAGES.values(), ids=PAGES)
+def test_nothing_is_cut_off_on_paper(opened, make):
+    """Not even what can be scrolled on the screen; and nothing stays folded."""
+    page = opened(make(), width=PAPER, scheme="dark")
+    page.emulate_media(media="print")
+    assert page.evaluate(BEYOND.replace('!e.closest(".scroll") || ', "")) == []
+    left = "[...document.querySelectorAll('body *')].map(e => e.getBoundingClientRect().left)"
+    assert page.evaluate(f"Math.min(...{left})") >= -0.5
+    heights = "all => all.map(e => e.getBoundingClientRect().height)"
+    assert all(page.locator("details > :not(summary)").evaluate_all(heights))
+
+
+def test_another_order_is_chosen_with_the_keyboard_alone(opened):
+    page = opened(on_a_grid(), java_script_enabled=False)
+    first = page.get_by_role("radio", name="as listed")
+    first.focus()
+    groups = page.get_by_role("navigation", name="groups", exact=True)
+    listed = groups.get_by_role("link").all_inner_texts()
+    page.keyboard.press("ArrowDown")
+    assert page.get_by_role("radio", name="largest gain first").is_checked()
+    by_gain = groups.get_by_role("link").all_inner_texts()
+    assert by_gain != listed
+    assert sorted(by_gain) == sorted(listed)
+
+
+def test_the_tab_key_reaches_all_links_in_their_order_and_shows_where_it_is(opened):
+    page = opened(on_a_grid())
+    where = """() => {
+        const e = document.activeElement, place = e.getBoundingClientRect();
+        return [e.tagName, getComputedStyle(e).outlineStyle, Math.round(place.top + scrollY)];
+    }"""
+    seen = []
+    for _ in range(100):
+        page.keyboard.press("Tab")
+        tag, *rest = page.evaluate(where)
+        if tag == "BODY":  # once around
+            break
+        seen.append((tag, *rest))
+    tops = [top for _, _, top in seen]
+    assert tops == sorted(tops)
+    assert {outline for _, outline, _ in seen} == {"solid"}
+    tags = [tag for tag, _, _ in seen]
+    # the words, 12 groups on the map and 12 in the chosen order; of each group a table and a tree
+    assert [tags.count(tag) for tag in ("A", "INPUT", "SUMMARY", "DIV")] == [25, 1, 12, 13]
 
 
 def test_the_tree_can_be_scrolled_where_the_screen_is_narrow(opened):

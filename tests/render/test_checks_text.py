@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mdtree.render.checks_text import checks_overview, checks_text
+from mdtree.render.checks_text import checks_line, checks_overview, checks_summary, checks_text
 from mdtree.render.markdown import verdicts_markdown
 from tests.support.checked import checked, judged, row
 from tests.support.reports import HOSTILE
@@ -49,6 +49,32 @@ def test_many_groups_are_counted():
         "  MD103 model_small: 1 of 3 groups",
     ]
     assert checks_overview([fine]) == "checks: nothing was found"
+
+
+def test_one_line_counts_them_by_severity():
+    assert checks_line(MIXED, "--checks lists them") == (
+        "checks: 1 error (MD103), 1 note (MD302), 2 fine, 1 not checked; --checks lists them"
+    )
+    assert checks_line(MIXED[1:2], "x") == "checks: 1 fine; x"
+    assert checks_line((), "x") == "checks: 0 fine; x"
+    many = checked(
+        "g",
+        *((f"MD30{n}", "found", "x") for n in (1, 2, 3, 5, 6, 7)),
+        ("MD205", "found", "x"),
+        ("MD402", "found", "x"),
+    )
+    assert "7 notes (MD302, MD303, MD305, MD306, MD307, MD205, and 1 more)" in checks_line(
+        many.checks, "x"
+    )
+
+
+def test_one_line_counts_many_groups():
+    verdict = replace(judged(row(cka=0.9)), checks=MIXED)
+    fine, half = replace(verdict, checks=MIXED[1:2]), replace(verdict, checks=MIXED[4:])
+    assert checks_summary([verdict, fine, half]) == (
+        "checks: errors in 1 group, notes in 2 groups, 1 fine; --checks counts them"
+    )
+    assert checks_summary([]) == "checks: 0 fine; --checks counts them"
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -8,7 +8,7 @@ import pytest
 
 from mdtree.diagnosis import DecisionStep, MissingMeasurement, OutOfDistribution
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.render.formatting import feature_name, plain, question, share
+from mdtree.render.formatting import feature_name, percent, plain, question
 from mdtree.rows import Missing
 from mdtree.trees import Leaf, leaves
 from tests.support.reports import article, grid, judged, section, tree, whole_row
@@ -67,9 +67,7 @@ def test_an_answer_without_a_direction_is_named_too():
 
 def test_the_next_step_is_the_advice():
     card = drawn(advice="get more training data: data amount 600 -> 2400")
-    assert card.one("p", class_="next").text == (
-        "Next step: Get more training data: data amount 600 → 2400."
-    )
+    assert card.one("p", class_="step").text == ("Get more training data: data amount 600 → 2400.")
 
 
 def test_a_group_like_the_others_has_no_flag():
@@ -88,7 +86,7 @@ def test_a_group_unlike_the_others_is_told_first_and_why():
 def test_a_hostile_advice_stays_text():
     card = drawn(advice="<script>alert(1)</script>", why_unsure=("<b>",), mode="unsure")
     assert card.find("script") == []
-    assert "<script>alert(1)</script>" in card.one("p", class_="next").text
+    assert "<script>alert(1)</script>" in card.one("p", class_="step").text
 
 
 def walk(verdict, saved):
@@ -178,7 +176,7 @@ def test_what_the_tree_asks_for_in_vain_is_told_with_its_weight():
     assert [lack.metric for lack in verdict.missed] == [line.one("b").text for line in lines]
     for line, lack in zip(lines, verdict.missed, strict=True):
         assert "Needs 2 checkpoints, found 1." in line.text
-        assert f" has a {share(lack.flips)} chance of changing the" in line.text
+        assert f" has a {percent(lack.flips)} chance of changing the" in line.text
         assert all(feature_name(name) in line.text for name in lack.features)
 
 

@@ -154,3 +154,28 @@ def test_names_of_networks_are_text(name):
     assert len(picture.find("circle")) == 1
     assert picture.find("script") == picture.find("img") == []
     assert made.drawing.isprintable()
+
+
+def test_the_trained_curve_is_drawn_where_it_lies():
+    bent = row(plain(lambda x, y: 1.0 + x + y))
+    line = [(0.0, 0.0, 0.0), (0.5, 2.0, 4.0), (1.0, 4.0, 0.0)]
+    curve = detail("t", "x", "y", lines=line)
+    picture = parsed(
+        surface(
+            replace(bent, details={**bent.details, "surface_curve": curve}),
+            "train_loss",
+            "training loss",
+        ).drawing
+    )
+    (path,) = picture.find("path", class_="curved")
+    assert points_of(path) == [(0, SIDE), (SIDE / 2, 0), (SIDE, SIDE)]
+
+
+def test_a_curve_of_other_columns_is_not_drawn():
+    bent = row(plain(lambda x, y: 1.0 + x + y))
+    for curve in (
+        detail("t", "x", lines=[(0.0, 1.0)]),
+        detail("t", "x", "y", lines=[(0.0, "a", None), (1.0, 1.0, 1.0)]),
+    ):
+        hostile = replace(bent, details={**bent.details, "surface_curve": curve})
+        assert not parsed(surface(hostile, "train_loss", "l").drawing).find("path", class_="curved")

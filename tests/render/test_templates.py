@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 from jinja2 import UndefinedError
 
-from mdtree.render.page import _environment
+from mdtree.render.html import environment
 from mdtree.render.svg import Markup
 from tests.support.reports import HOSTILE
 
@@ -18,29 +18,36 @@ NAMES = sorted(
 
 
 def written(template, **values):
-    return _environment().from_string(template).render(**values)
+    return environment().from_string(template).render(**values)
 
 
 def test_the_page_is_made_of_these_files():
     assert NAMES == [
+        "comparison.css",
+        "comparison.html",
         "group.html",
+        "overview.css",
+        "overview.html",
         "page.css",
         "page.html",
         "pictures.css",
+        "print.css",
+        "run.html",
         "shapes.html",
         "tree.css",
+        "words.html",
     ]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_template_switches_escaping_off(name):
-    source, *_ = _environment().loader.get_source(_environment(), name)
+    source, *_ = environment().loader.get_source(environment(), name)
     assert not re.search(r"\bsafe\b|autoescape|<script|\son\w+=|style=", source)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_attributes_are_quoted(name):
-    source, *_ = _environment().loader.get_source(_environment(), name)
+    source, *_ = environment().loader.get_source(environment(), name)
     assert not re.search(r"=\s*\{\{", source)
 
 

@@ -1,16 +1,12 @@
-"""Text for people: tables, the summary of rows and the progress bar."""
+"""Text for people: tables, and the summary of rows."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import pty
 import re
 
 import pytest
 
-from mdtree.cli import progress_bar as bar
-from mdtree.progress import Silent
+from mdtree.render.screen import Screen, columns, shown_on
 from mdtree.render.terminal import plural, printable, table
 from mdtree.render.terminal_rows import rows_table
 from mdtree.rows import QUANTITIES, GroupFailure, Measured, Missing, Provenance, Row
@@ -114,51 +110,55 @@ def test_a_long_table_is_cut_and_says_so():
     assert rows_table([]).splitlines()[0].startswith("group")
 
 
-def test_progress_is_silent_where_nobody_watches(capsys):
-    watch = Silent()
-    watch.start(3)
-    watch.step("a")
-    with bar.Bar("measuring") as shown:  # stderr is no terminal here
-        shown.start(3)
-        shown.step("a")
-    assert capsys.readouterr() == ("", "")
+@pytest.mark.parametrize("width", [40, 57, 80, 120, 200])
+def test_a_table_that_is_too_wide_goes_on_below(width):
+    header = ["group", *(f"quantity_{n} [unit]" for n in range(12)), ""]
+    rows = [
+        [f"width-{g}_data_amount-{100 * g}", *(f"{n}.5 ± 0.25" for n in range(12)), "why " * 20]
+        for g in range(3)
+    ]
+    with shown_on(Screen(width=width)):
+        text = table(header, rows)
+    assert max(map(columns, text.splitlines())) <= width
+    found = re.sub(r"\s+", "", text)
+    assert all(f"quantity_{n}[unit]" in found for n in range(12))  # nothing is left out
+    assert found.count("11.5±0.25") == 3
+    parts = text.split("\n\n")
+    heads = [re.findall(r"quantity_(\d+)", part) for part in parts]
+    assert [int(n) for head in heads for n in head] == list(range(12))  # from left to right
+    assert all(part.startswith("group") for part in parts)
 
 
-def drained(terminal):
-    """Read all that a terminal was sent, in as many parts as it comes."""
-    text = b""
-    with contextlib.suppress(OSError):  # Linux tells so that the other side is closed
-        while part := os.read(terminal, 100_000):
-            text += part
-    os.close(terminal)
-    return text.decode()
+def test_a_table_that_fits_is_left_alone():
+    header, rows = ["group", "n"], [["漢字", "1"], ["a", "1000"]]
+    with shown_on(Screen(width=40)):
+        assert table(header, rows) == table(header, rows)
+        assert table(header, rows).splitlines()[2:] == ["漢字      1", "a      1000"]
 
 
-def test_the_bar_shows_how_many_are_done_and_which_was_last(monkeypatch):
-    ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
-        monkeypatch.setattr(bar.sys, "stderr", terminal)
-        with bar.Bar("measuring") as shown:
-            shown.start(2)
-            shown.step("hot\x1b[2J")
-            shown.step("cold")
-    text = drained(ours)
-
-    assert "measuring" in text
-    assert [text.index(count) for count in ("0/2", "1/2", "2/2")] == sorted(
-        text.index(count) for count in ("0/2", "1/2", "2/2")
-    )
-    assert r"hot\x1b[2J" in text
-    assert "hot\x1b" not in text
+def test_a_long_name_is_broken_where_the_screen_is_narrow():
+    with shown_on(Screen(width=20)):
+        text = table(["group", "n"], [["x" * 30, "12"]])
+    assert text.splitlines() == [
+        "group              n",
+        "-" * 20,
+        "x" * 16 + "  12",
+        "x" * 14,
+    ]
 
 
-def test_a_bar_of_nothing_is_not_drawn(monkeypatch):
-    ours, theirs = pty.openpty()
-    os.set_blocking(ours, False)
-    with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
-        monkeypatch.setattr(bar.sys, "stderr", terminal)
-        with bar.Bar("measuring") as shown:
-            shown.start(0)
-        with pytest.raises(BlockingIOError):
-            os.read(ours, 1)
-    os.close(ours)
+def test_letters_that_the_screen_lacks_are_spelt_before_columns_are_aligned():
+    with shown_on(Screen(encoding="ascii")):
+        text = table(["g", "n"], [["a", "1 ± 2"], ["b…", "10.5 ± 0.25"]])
+    assert text.splitlines()[2:] == ["a           1 +/- 2", "b...  10.5 +/- 0.25"]
+
+
+def test_what_did_not_converge_comes_with_what_that_means_and_what_to_do():
+    rough = {"hessian_trace": Measured(value=10.0, stderr=4.0, converged=False)}
+    near = {"hessian_trace": Measured(value=10.0, stderr=0.6, converged=False)}
+    rows = [*(row(f"g{n}", rough) for n in range(7)), row("near", near), row("other")]
+    line, means, mend = rows_table(rows).splitlines()[-3:]
+    assert line == "not converged hessian_trace (7 of 9): g0, g1, g2, g3, g4, and 2 more"
+    assert "Verdicts take the error into account" in means
+    assert "to get it converged: --hessian-limit 4, or hessian_limit: 4 in the recipe" in mend
+    assert "converged" not in rows_table(rows[7:])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from mdtree.diagnosis import Diagnoser
+from mdtree.render.screen import Screen, shown_on
 from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows import Measured, Row
 from tests.support.small_gain_models import constant, gain_tree
@@ -80,3 +83,22 @@ def test_gains_are_points_of_the_error_at_hand():
 
 def test_without_levels_there_is_no_set():
     assert not [line for line in lines(add_data=0.4, levels={}) if " prediction set: " in line]
+
+
+def test_the_card_comes_first_and_then_what_it_is_based_on():
+    text = lines(add_data=0.4, enlarge_model=0.2)
+    heads = ["group:", "verdict:", "what each single", QUESTION, "next:", "why:", "tree:"]
+    found = [next(n for n, line in enumerate(text) if line.startswith(head)) for head in heads]
+    assert found == sorted(found)
+    assert text[0] == "group: g"
+
+
+def test_colours_change_no_letter_and_a_folded_beginning_has_none():
+    plain = "\n".join(lines(add_data=0.4, enlarge_model=0.2))
+    with shown_on(Screen(colour=True)):
+        coloured = "\n".join(lines(add_data=0.4, enlarge_model=0.2))
+    assert "\x1b[1;35mverdict: data_small\x1b[0m (probability" in coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
+    with shown_on(Screen(colour=True, width=12)):
+        narrow = "\n".join(lines(add_data=0.4, enlarge_model=0.2))
+    assert re.sub(r"\x1b\[[\d;]*m|\s", "", narrow) == re.sub(r"\s", "", plain)

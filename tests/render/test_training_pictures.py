@@ -34,6 +34,12 @@ def test_each_step_is_a_dot_with_its_error_bar_and_the_one_to_keep_has_a_ring():
     assert "to keep: epoch-3: test error 10.0 ± 1.0 %" in picture
 
 
+def test_what_was_not_measured_is_no_curve():
+    picture = drawn(epochs(30, 20))["Error"].drawing
+    assert picture.count('class="measured') == 1
+    assert 'd="M"' not in picture
+
+
 def test_a_quantity_without_errors_has_no_bars_and_one_that_is_known_once_no_picture():
     rows = epochs(30, 20, stderr=None)
     rows = [

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
 from mdtree.exceptions import RowsError
-from mdtree.rows import GroupFailure, load_rows, write_rows
+from mdtree.rows import GroupFailure, joined_names, load_rows, write_rows
 from tests.support.rows import row
 
 TABLE = "bs,test_acc,train_error\n16,50,1\n64,60,2\n"
@@ -55,9 +56,8 @@ def test_a_pipe_is_read(written):
     writer.join()
 
 
-@pytest.mark.parametrize("name", ["nothing.jsonl", "empty", "x" * 5000])
+@pytest.mark.parametrize("name", ["nothing.jsonl", "x" * 5000])
 def test_where_nothing_was_measured_the_error_says_what_to_do(tmp_path, name):
-    (tmp_path / "empty").mkdir()
     with pytest.raises(
         RowsError, match=r"does not exist; measure the directory first: mdtree meas"
     ):
@@ -82,3 +82,24 @@ def test_the_whole_command_says_so_in_one_line_with_exit_code_2(tmp_path, mdtree
         assert (ran.code, ran.out) == (2, "")
         assert ran.err.startswith("error: ")
         assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("places", "names"),
+    [
+        (["/runs/run-1", "/runs/run-2"], "run-1+run-2"),
+        (["/runs/a/out", "/runs/b/out"], "a+b"),
+        (["/x/a/logs/out", "/y/a/logs/out"], "x+y"),
+        (["/runs/a/out", "/runs/b/other"], "out+other"),
+        (["/runs/out", "/runs/out"], "out+out"),
+        (["/out", "/"], "out+"),
+    ],
+)
+def test_directories_that_are_called_alike_are_named_by_what_differs(places, names):
+    assert joined_names([Path(place) for place in places]) == names
+
+
+def test_a_directory_without_a_name_is_called_as_it_is(tmp_path, monkeypatch):
+    (tmp_path / "run-1").mkdir()
+    monkeypatch.chdir(tmp_path / "run-1")
+    assert joined_names([Path(), Path("../run-2")]) == "run-1+run-2"

@@ -126,7 +126,8 @@ def test_text_that_is_no_formula_stays_as_it_is():
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
-AMOUNTS = sorted(FACTS.keys() - {TARGET, "test_accuracy"})  # without percentages
+AMOUNTS = sorted(FACTS.keys() - {TARGET, "test_accuracy", "label_noise"})  # without shares
+UNBOUNDED = [name for name, quantity in QUANTITIES.items() if quantity.range is None]
 amounts = st.integers(0, 2**53) | st.floats(0, 1e300).filter(lambda number: number % 1)
 letters = st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from("=+-@;|'\"\t\n ")
 groups = st.text(letters, min_size=1).map(str.strip)
@@ -136,8 +137,8 @@ groups = st.text(letters, min_size=1).map(str.strip)
     group=groups.filter(bool),
     facts=st.dictionaries(st.sampled_from(AMOUNTS), amounts),
     quantities=st.dictionaries(
-        st.sampled_from(list(QUANTITIES)),
-        st.builds(Measured, value=numbers, stderr=st.none() | numbers),
+        st.sampled_from(UNBOUNDED),
+        st.builds(Measured, value=numbers, stderr=st.none() | numbers.map(abs)),
         min_size=1,
     ),
 )
@@ -198,7 +199,7 @@ def test_what_is_empty_or_not_finite_is_missing_with_its_reason(imported):
 
 
 def test_a_table_saved_by_a_spreadsheet_is_read(imported):
-    table = imported('\ufeffgroup,width,cka\r\n"a, b",8.0,1\r\n\'=c,4,2\r\n\r\n')
+    table = imported('\ufeffgroup,width,cka\r\n"a, b",8.0,1\r\n\'=c,4,0\r\n\r\n')
     assert [(item.group, item.facts) for item in table.rows] == [
         ("a, b", {"width": 8}),
         ("=c", {"width": 4}),
@@ -215,8 +216,9 @@ def test_a_table_saved_by_a_spreadsheet_is_read(imported):
         ("group,cka,cka_stderr\na,1,+-2\n", "line 2: cka_stderr must be a number, got '\\+-2'"),
         ("bs,cka\n16,1\nbig,1\n", "line 3: bs must be a number, got 'big'"),
         ("bs,cka\n-16,1\n", "line 2: fact 'batch_size' must be a number of at least 0, got -16"),
-        ("group,cka\na,1\nb,1\na,2\n", "line 4: a second row of group 'a'"),
-        ("width,cka\n8,1\n8,2\n", "line 3: a second row of group 'width=8'"),
+        ("group,cka\na,1\nb,1\na,0\n", "line 4: a second row of group 'a'"),
+        ("width,cka\n8,1\n8,0\n", "line 3: a second row of group 'width=8'"),
+        ("group,test_error\na,250\n", "line 2: test_error is 250 %, and must be 0 to 100"),
         ("group,cka\na\n", "line 2: the number of cells differs from the header"),
         ("group,cka\na,1,2\n", "line 2: the number of cells differs from the header"),
         ("cka,cka\n1,2\n", "columns 'cka' and 'cka' both contain cka: remove one"),

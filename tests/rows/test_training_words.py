@@ -8,7 +8,15 @@ from transformers import SchedulerType
 from transformers.training_args import OptimizerNames
 
 from mdtree.rows import TEXT_FACTS
-from mdtree.rows.training_words import TRAINING_WORDS, is_adaptive, is_decaying, is_same_word
+from mdtree.rows.training_words import (
+    TRAINING_WORDS,
+    is_adaptive,
+    is_decaying,
+    is_known_word,
+    is_same_word,
+    not_understood,
+    understood,
+)
 
 OPTIMIZERS = {
     name: cls
@@ -87,6 +95,11 @@ def test_names_of_classes_are_read_by_their_parts(word, meaning):
         ("schedule", "StepLR", "step", True),
         ("schedule", "mine", "mine", True),
         ("schedule", "mine", "yours", False),
+        ("schedule", "cos", "CosineAnnealingLR", True),
+        ("schedule", "1cycle", "OneCycleLR", True),
+        ("optimizer", "muon", "torch.optim.Muon", True),
+        ("optimizer", "schedule_free_adamw", "adamw", False),
+        ("optimizer", "PagedAdamW8bit", "adamw", True),
         ("zoo", "sgd", "SGD", False),
     ],
 )
@@ -102,6 +115,48 @@ def test_a_fused_optimizer_is_the_one_that_it_fuses():
 @pytest.mark.parametrize("word", ["", "  ", "mine", "12", "adamantium", "\u00e4dam", "LambdaLR"])
 def test_other_words_mean_nothing(word):
     assert [meaning(word) for meaning in TRAINING_WORDS.values()] == [None, None]
+
+
+# by hand, from what each method does with the gradient
+@pytest.mark.parametrize(
+    ("words", "meaning"),
+    [
+        ("lamb lion adafactor rmsprop RMSpropTF sophia came signum PagedAdamW8bit", True),
+        ("schedule_free_adamw AdamWScheduleFree stable_adamw adamw_8bit cadamw", True),
+        ("sgd_nesterov nesterov SGD-M sgdm momentum schedule_free_sgd nag", False),
+        ("muon lars LARSOptimizer MuonWithAuxAdam shampoo lbfgs", None),
+    ],
+)
+def test_usual_optimizers_are_known(words, meaning):
+    for word in words.split():
+        assert is_known_word("optimizer", word)
+        assert is_adaptive(word) is meaning
+
+
+@pytest.mark.parametrize(
+    ("words", "meaning"),
+    [
+        ("cos noam inverse_sqrt inv_sqrt poly onecycle one_cycle 1cycle OneCycleLR wsd", True),
+        ("warmup_stable_decay cosine_with_restarts cosann sgdr tri_stage exp warmup_linear", True),
+        ("LinearWarmupCosineAnnealingLR linear_warmup_decay multi_step", True),
+        ("const constant_with_warmup none schedule-free linear_warmup_constant", False),
+    ],
+)
+def test_usual_schedules_are_known(words, meaning):
+    for word in words.split():
+        assert is_decaying(word) is meaning
+
+
+@pytest.mark.parametrize("word", ["linear_warmup", "constant_with_cooldown", "MultiplicativeLR"])
+def test_a_schedule_that_says_half_is_not_known(word):
+    assert is_decaying(word) is None
+    assert not is_known_word("schedule", word)
+
+
+def test_what_is_of_neither_kind_is_a_fact_and_what_is_unknown_is_told():
+    assert understood({"optimizer": "Muon", "schedule": "mine"}) == {"optimizer": "Muon"}
+    assert "'mine' is not one that mdtree knows" in not_understood("schedule", "mine")
+    assert "the fact schedule (cosine" in not_understood("schedule", "mine")
 
 
 def test_they_are_facts():

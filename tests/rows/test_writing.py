@@ -14,7 +14,7 @@ from mdtree.rows.row import row_to_json
 
 
 def row(group: str, value: float = 1.0) -> Row:
-    quantities = {"test_error": Measured(value=value)}
+    quantities = {"test_loss": Measured(value=value)}
     return Row(format=1, group=group, protocol="standard-1", facts={}, quantities=quantities)
 
 
@@ -189,7 +189,7 @@ from mdtree.exceptions import OutputError
 from mdtree.rows import Measured, Row, Store
 
 def row(number):
-    quantities = {"test_error": Measured(value=number)}
+    quantities = {"test_loss": Measured(value=number)}
     return Row(format=1, group=f"g{number}", protocol="p", facts={}, quantities=quantities)
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))

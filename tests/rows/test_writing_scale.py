@@ -37,7 +37,7 @@ BYTES = 170  # of a row in the index, while its table is copied into a larger on
 
 
 def row(group: str, value: float = 1.0, protocol: str = "p") -> Row:
-    quantities = {"test_error": Measured(value=value)}
+    quantities = {"test_loss": Measured(value=value)}
     return Row(format=1, group=group, protocol=protocol, facts={}, quantities=quantities)
 
 
@@ -170,7 +170,7 @@ def test_stored_rows_are_those_that_are_read(tmp_path):
     path.write_bytes(b"\r\n\n".join(map(row_to_json, texts)))
     rows = open_rows(path)
     assert list(rows) == list(rows) == read_rows(path)
-    assert [item.quantities["test_error"].value for item in rows] == [4, 6, 3, 5]
+    assert [item.quantities["test_loss"].value for item in rows] == [4, 6, 3, 5]
     assert len(rows) == 4
     assert row("b", 4) in rows
     assert row("b", 1) not in rows

@@ -207,6 +207,23 @@ def test_two_files_that_write_one_optimizer_in_two_ways_do_not_contradict_each_o
     assert record.notes == ("schedule is step in hparams.yaml, constant in args.json",)
 
 
+def test_a_word_that_is_not_understood_is_told_unless_another_file_knows(tmp_path):
+    (tmp_path / "hparams.yaml").write_text("optimizer: mine\nsched: mine")
+    (tmp_path / "args.json").write_text('{"opt": "adamw"}')
+    record = read_record(tmp_path / "m.pt", tmp_path)
+    assert record.facts == {"optimizer": "adamw"}
+    assert record.unknown.keys() == {"schedule"}
+    assert record.unknown["schedule"].startswith("hparams.yaml: the schedule 'mine'")
+    assert not record.notes
+
+
+def test_adam_and_adamw_contradict_each_other(tmp_path):
+    (tmp_path / "hparams.yaml").write_text("optimizer: adam")
+    (tmp_path / "args.json").write_text('{"opt": "adamw_torch"}')
+    record = read_record(tmp_path / "m.pt", tmp_path)
+    assert record.notes == ("optimizer is adam in hparams.yaml, adamw_torch in args.json",)
+
+
 def test_a_folder_that_is_a_link_is_not_read(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "config.yaml").write_text("lr: 0.5")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mdtree.runs.settings import facts_from
+from mdtree.runs.settings import facts_from, unknown_words
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,8 @@ def test_settings_that_contain_themselves_end():
             {"train": {"optimizer": {"name": "adamw"}, "lr_schedule": {"type": "linear"}}},
             {"optimizer": "adamw", "schedule": "linear"},
         ),
-        ({"TRAIN": {"OPTIMIZER": {"NAME": "sgd", "MOMENTUM": 0.9}}}, {"optimizer": "sgd"}),
+        ({"TRAIN": {"OPTIMIZER": {"NAME": "sgd", "MOMENTUM": 0.9}}},
+         {"optimizer": "sgd", "momentum": 0.9}),
         (
             {"optimizer": {"_target_": "hydra.utils.get_class", "name": "SGD"}, "scheduler": None},
             {"optimizer": "SGD"},
@@ -143,9 +144,52 @@ def test_two_different_words_are_no_fact():
     assert facts == {"schedule": "step"}
     assert notes == ["optimizer is not known: encoder.optimizer adam, head.optimizer SGD"]
     assert facts_from({"a": {"opt": "Adam"}, "b": {"opt": "adam"}}) == ({"optimizer": "Adam"}, [])
-    facts, (note,) = facts_from({f"part{i}": {"opt": f"sgd_{i}"} for i in range(5_000)})
+    words = ("sgd", "adam")
+    facts, (note,) = facts_from({f"part{i}": {"opt": f"{words[i % 2]}_{i}"} for i in range(5_000)})
     assert not facts
     assert len(note) < 250
+
+
+def test_two_spellings_of_one_optimizer_are_one_fact():
+    settings = {"a": {"opt": "adamw_torch"}, "b": {"opt": "torch.optim.AdamW"}}
+    assert facts_from(settings) == ({"optimizer": "adamw_torch"}, [])
+    facts, (note,) = facts_from({"a": {"opt": "adam"}, "b": {"opt": "adamw"}})
+    assert not facts
+    assert note == "optimizer is not known: a.opt adam, b.opt adamw"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "facts"),
+    [
+        ({"opt": "sgd"}, {"optimizer": "sgd", "momentum": 0.9}),
+        ({"opt": "adamw"}, {"optimizer": "adamw"}),
+        ({}, {}),
+    ],
+)
+def test_momentum_is_that_of_sgd(optimizer, facts):
+    assert facts_from({**optimizer, "momentum": 0.9, "ema": {"momentum": -1}}) == (facts, [])
+
+
+def test_an_optimizer_of_neither_kind_is_a_fact():
+    assert facts_from({"opt": "muon", "sched": "noam"}) == (
+        {"optimizer": "muon", "schedule": "noam"},
+        [],
+    )
+    assert not unknown_words({"opt": "muon", "sched": "noam"})
+
+
+def test_words_that_are_not_understood_are_told():
+    said = unknown_words({"opt": "mine", "sched": "every full moon"})
+    assert said.keys() == {"optimizer", "schedule"}
+    assert said["optimizer"].startswith("the optimizer 'mine' is not one that mdtree knows")
+    assert not unknown_words({"optim": "mine", "opt": "sgd"})
+
+
+@pytest.mark.parametrize(
+    "word", [None, True, 3, "", " ", "x" * 101, "mine\n", ["mine"], {"mine": 1}], ids=repr
+)
+def test_what_is_no_word_is_not_told(word):
+    assert not unknown_words({"optimizer": word, "eval": {"opt": "mine"}, "model": "mine"})
 
 
 def test_settings_with_names_that_contain_themselves_end():

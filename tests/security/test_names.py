@@ -186,6 +186,11 @@ def test_comparisons_hold_names_as_text(mdtree, tmp_path):
         assert harmless(ran.out)
         assert "<script" not in ran.out
         assert "@SUM" not in ran.out
+        html = tmp_path / "page.html"
+        assert mdtree("compare", *paths, *named, "--html", html).code == 0
+        assert harmless(html.read_text())
+        assert "<script" not in html.read_text()
+        parsed(html.read_text())
 
 
 def test_no_cell_of_an_export_is_a_formula_and_all_is_read_back(mdtree, tmp_path):
@@ -195,7 +200,7 @@ def test_no_cell_of_an_export_is_a_formula_and_all_is_read_back(mdtree, tmp_path
             group=name,
             protocol="paper-1",
             facts={"zoo": name, f"{name}-fact": name},
-            quantities={"train_error": Measured(value=-1.5)},
+            quantities={"hessian_trace": Measured(value=-1.5)},
         )
         for name in NAMES.values()
     ]

@@ -213,6 +213,10 @@ def test_hostile_rows_are_compared_and_shown_as_they_are_not_sent(mdtree, rows, 
     assert not [line for line in (ran.out + ran.err).splitlines() if line.startswith("error: x")]
     if form == ["--markdown"]:
         assert "<script" not in ran.out
+    html = rows.with_name("page.html")
+    mdtree("compare", rows, rows.with_name("after.jsonl"), "--html", html)
+    assert harmless(html.read_text())
+    assert "<script" not in html.read_text()
     if form == ["--json"]:
         groups = [found["before"] for found in json.loads(ran.out)["comparisons"]]
         assert groups == ["sound", EVIL, EVIL + "2"]

@@ -51,16 +51,7 @@ def outcome(verdict, code):
 
 def checked(group, *results, protocol="standard-1"):
     """Make a checked group from (code, status, message), named by `CHECKS`."""
-    from mdtree.diagnosis import CHECKS
-
     checks = tuple(
-        CheckResult(
-            code=code,
-            name=CHECKS[code].name,
-            severity=CHECKS[code].severity,
-            status=status,
-            message=message,
-        )
-        for code, status, message in results
+        CheckResult(code=code, status=status, message=message) for code, status, message in results
     )
     return CheckedGroup(group=group, protocol=protocol, checks=checks)

@@ -34,4 +34,4 @@ def accuracy_row(accuracy, *, stderr=None, group=None, protocol="standard-1", **
 
 def numbered_row(number: int) -> Row:
     """Return a row that is told apart by a number; its name is no ASCII."""
-    return row(f"g\u00fc-{number}", {"n": number}, protocol="p", test_error=number / 7)
+    return row(f"g\u00fc-{number}", {"n": number}, protocol="p", test_loss=number / 7)

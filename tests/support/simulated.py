@@ -18,6 +18,7 @@ class Luck:
     death: float = 0.0  # of a worker, while it has an item
     stillbirth: float = 0.0  # of a worker, before it was ready
     straggler: float = 0.0  # of an item that never ends
+    talk: float = 0.0  # of an item that tells how far it is, half way
     change: float = 0.0  # of the number of workers, at each look
 
 
@@ -67,6 +68,9 @@ class SimulatedTeam:
         self._idle.remove(worker_id)  # fails where a worker has something else to do
         self.held[worker_id] = item
         self.tries[item] += 1
+        if self._luck.talk and self._happens(self._luck.talk):
+            half = WorkerEvent(worker_id=worker_id, kind="inside", share=0.5, stage=str(item))
+            self._tell(1, half)
         if self._happens(self._luck.straggler):
             return
         news = WorkerEvent(worker_id=worker_id, kind="finished", result=-item)
@@ -116,6 +120,8 @@ class SimulatedTeam:
         heapq.heappush(self._events, (self._clock + later, next(self._numbers), news))
 
     def _heard(self, news):
+        if news.kind == "inside":
+            return
         if news.kind == "finished":
             self.finished.append(self.held[news.worker_id])
         self._forget(news.worker_id)

@@ -40,7 +40,7 @@ class Net(nn.Sequential):
             while trouble == "hang" and not (HERE / "released").exists():
                 time.sleep(0.05)
             if trouble == "hoard":
-                self.hoard = torch.ones(2**28)  # 1 GiB, for as long as it takes to be seen with it
+                self.hoard = torch.ones(3 * 2**27)  # 1.5 GiB, until it is seen with it
                 time.sleep(1000)
             if trouble == "raise":
                 raise RuntimeError("\\x1b[31mred\\x1b[0m")

@@ -71,7 +71,8 @@ class Patient:
                 self._time += seconds
                 break
         for each in news:
-            self._held.pop(each.worker_id, None)
+            if each.kind != "inside":  # the item goes on
+                self._held.pop(each.worker_id, None)
         return news
 
 

@@ -176,6 +176,14 @@ def test_the_watch_hears_the_mean_loss_of_every_epoch_that_has_steps():
     assert heard == [(e, pytest.approx(sum(m) / len(m))) for e, m in enumerate(means)]
 
 
+def test_every_step_is_told_with_the_share_that_is_done(digits):
+    shares = []
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    how = training_with(epochs=2, steps=5)
+    train(model, digits, CROSS_ENTROPY, how, moved=shares.append)
+    assert shares == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+
+
 def test_the_watch_may_end_a_training(digits):
     def watch(epoch, _):
         if epoch == 1:

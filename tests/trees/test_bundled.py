@@ -85,3 +85,15 @@ def test_what_is_neither_is_refused_with_the_names_there_are(name):
 def test_the_nearest_name_is_suggested():
     with pytest.raises(TreeError, match="did you mean 'published-cifar10-resnet18'"):
         find_tree("published-cifar10-resnet-18")
+
+
+def test_trees_of_a_task_and_a_protocol_are_those_of_all():
+    everything = shipped_trees()
+    for task in {tree.task for tree in everything.values()}:
+        for protocol in ("standard-1", "paper-1", "other"):
+            found = shipped_trees(task=task, protocol=protocol)
+            assert list(found) == [
+                name
+                for name, tree in everything.items()
+                if (tree.task, tree.protocol) == (task, protocol)
+            ]

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mdtree.exceptions import DataError, MdtreeError
+from mdtree.progress import Silent
 from mdtree.recipes import (
     Animals,
     Digits,
@@ -21,10 +22,10 @@ from mdtree.recipes import (
 from mdtree.zoo.plan import by_axis, members, placed, prices, total
 
 
-class Watch:
+class Watch(Silent):
     """Progress that is remembered."""
 
-    def start(self, total):
+    def start(self, total, stage=""):
         self.total, self.done = total, []
 
     def step(self, done):

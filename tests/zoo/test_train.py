@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from mdtree.exceptions import DataError, MdtreeError, RecipeError
 from mdtree.models import cnn
+from mdtree.progress import Silent
 from mdtree.recipes import Trust, read_recipe
-from mdtree.zoo import pending, train_zoo
+from mdtree.zoo import OUT_OF_TIME, pending, train_zoo
 from tests.support.zoo_training import BASE_CONFIG, contents, trained_zoo, zoo
 
 
-class Heard:
+class Heard(Silent):
     """Progress that remembers."""
 
     def __init__(self):
         self.total, self.names = None, []
 
-    def start(self, total):
+    def start(self, total, stage=""):
         self.total = total
 
     def step(self, done):
@@ -186,3 +188,14 @@ def test_what_is_pending_is_told_without_a_trace(whole, tmp_path):
     assert list(tmp_path.iterdir()) == []
     todo, everyone = pending(zoo(), folder=Path(), out=whole, trust=Trust())
     assert (len(todo), len(everyone)) == (0, 4)
+
+
+def test_members_that_are_not_whole_at_the_deadline_are_left_for_the_next_call(whole, tmp_path):
+    out = tmp_path / "zoo"
+    where = {"folder": Path(), "out": out, "trust": Trust()}
+    late = train_zoo(zoo(), **where, deadline=0.0)  # long ago
+    assert set(late.failed.values()) == {OUT_OF_TIME}
+    assert (len(late.failed), late.trained) == (4, 0)
+    assert not [*out.rglob("*.safetensors")]
+    assert train_zoo(zoo(), **where, deadline=time.time() + 3600).trained == 4
+    assert contents(out) == contents(whole)

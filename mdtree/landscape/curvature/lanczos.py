@@ -18,7 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.linalg
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -115,6 +114,8 @@ def lanczos(
 
 
 def _ritz(basis: Tensor, alphas: list[float], betas: list[float]) -> LanczosResult:
+    import scipy.linalg  # loading it takes a tenth of the time of torch
+
     values, vectors = scipy.linalg.eigh_tridiagonal(alphas, betas[:-1])
     return LanczosResult(
         values=values,

@@ -2,33 +2,43 @@
 
     H v = sum_b (n_b / n) * d/dw <grad L_b(w), v>          Pearlmutter 1994
 
-L_b is the mean loss over micro-batch b of n_b items, so batches may have different sizes.  Only one
-micro-batch's graph is alive at a time, so memory does not grow with the sample.  Several vectors
-share the graph of each gradient, which is a third of the cost of a product.
+L_b is the mean loss over micro-batch b of n_b items, so batches may have different sizes.  Several
+vectors share the graph of each gradient.  Graphs are kept for later products as far as memory
+allows; of the others only one is alive at a time, so memory does not grow with the sample.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mdtree.batch import Batch, size
 from mdtree.exceptions import MdtreeError
 from mdtree.items import Items
 from mdtree.landscape.cost import ComputeCost
-from mdtree.landscape.curvature.double_backward import check_double_backward
+from mdtree.landscape.curvature.convolution import FastConvolutions
+from mdtree.landscape.curvature.gradient_graph import (
+    GradientGraph,
+    LossError,
+    mean_loss,
+    room_for_graphs,
+)
 from mdtree.landscape.parameters import ParameterLayout, trainable_parameters
 from mdtree.landscape.runner import ModelRunner
 from mdtree.network import Run, Weights
 
 __all__ = ["Hessian", "LossError", "mean_loss"]
 
+ResultT = TypeVar("ResultT")
 
-class LossError(MdtreeError):
-    """The loss or its derivatives are not finite, or cannot be computed."""
+_JOINED = 1 << 29  # bytes of a graph of batches that are joined; the last bits hang on their size
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_AGREE = 0.05  # relative difference of gradients that rounding at kinks explains
 
 
 class Hessian:
@@ -42,10 +52,17 @@ class Hessian:
         weights: The point at which the Hessian is taken.
         items: The sample.
         batch_size: The items of a micro-batch.
+        keep: Keep graphs for later products, and join micro-batches, as far as memory allows.
     """
 
     def __init__(
-        self, runner: ModelRunner, weights: Weights, items: Items, batch_size: int
+        self,
+        runner: ModelRunner,
+        weights: Weights,
+        items: Items,
+        batch_size: int,
+        *,
+        keep: bool = False,
     ) -> None:
         self.runner = runner
         self.items = items
@@ -57,10 +74,10 @@ class Hessian:
         self.leaves: dict[str, Tensor] = {
             name: self.weights[name].requires_grad_() for name in self.layout.shapes
         }
-
-    def over(self, items: Items) -> Hessian:
-        """Return the Hessian on other items."""
-        return Hessian(self.runner, self.weights, items, self.batch_size)
+        self._kept: list[GradientGraph] = []  # of the first items
+        self._room = room_for_graphs(runner.device) if keep else 0  # bytes for further ones
+        self._batch_size = batch_size  # of items whose graph is not kept
+        self._is_fast: bool | None = None  # None: not known yet
 
     @property
     def size(self) -> int:
@@ -79,72 +96,89 @@ class Hessian:
     def products(self, vectors: Tensor) -> Tensor:
         """Compute H v for each row of `vectors`."""
         total = torch.zeros_like(vectors)
-        for share, part in self.parts(vectors, self.batch_size):
-            total += share * part
+
+        def work(run: Run) -> None:
+            for graph, keep in self._graphs(run):
+                share = graph.items / len(self.items)
+                total.add_(self._of_graph(graph, vectors, keep=keep), alpha=share)
+
+        self._with_weights(work)
         return total
 
     def parts(self, vectors: Tensor, batch_size: int) -> Iterator[tuple[float, Tensor]]:
         """Yield each micro-batch's share of the items, and the products with its own Hessian."""
         for batch in self.runner.batches(self.items, batch_size):
-            work = partial(self._of_batch, batch, vectors)
-            part = self.runner.network.with_weights(self.weights, work)
-            self.runner.meter.add(
-                ComputeCost(gradient=size(batch), product=size(batch) * len(vectors)),
-            )
+            part = self._with_weights(partial(self._of_batch, batch, vectors))
             yield size(batch) / len(self.items), part
 
+    def _graphs(self, run: Run) -> Iterator[tuple[GradientGraph, bool]]:
+        """Yield the gradients of all items, and whether their graph is kept."""
+        for graph in list(self._kept):
+            yield graph, True
+        keeping = self._room > 0
+        for batch in self._batches_left():
+            graph = self._graph(run, batch)
+            if keeping:
+                held = graph.bytes(self.weights.values())
+                if not self._kept and graph.by_item:
+                    self._batch_size = max(graph.items * _JOINED // max(held, 1), self.batch_size)
+                self._room -= held
+                keeping = self._room > 0
+            if keeping:
+                self._kept.append(graph)
+            yield graph, keeping
+        self._room = 0  # the next pass keeps no others
+
+    def _batches_left(self) -> Iterator[Batch]:
+        """Yield the batches whose graph is not kept; behind the first, they may be larger."""
+        start, stop = sum(graph.items for graph in self._kept), len(self.items)
+        while start < stop:
+            end = min(start + self._batch_size, stop)
+            whole = (start, end) == (0, stop)
+            part = self.items if whole else self.items.take(torch.arange(start, end))
+            yield from self.runner.batches(part, end - start)
+            start = end
+
+    def _graph(self, run: Run, batch: Batch) -> GradientGraph:
+        self.runner.meter.add(ComputeCost(gradient=size(batch)))
+        return GradientGraph.of(self.runner, run, batch, list(self.leaves.values()))
+
+    def _of_graph(self, graph: GradientGraph, vectors: Tensor, *, keep: bool) -> Tensor:
+        self.runner.meter.add(ComputeCost(product=graph.items * len(vectors)))
+        return graph.products(vectors, self.layout, keep=keep)
+
     def _of_batch(self, batch: Batch, vectors: Tensor, run: Run) -> Tensor:
+        return self._of_graph(self._graph(run, batch), vectors, keep=False)
+
+    def _with_weights(self, work: Callable[[Run], ResultT]) -> ResultT:
+        """Run work at the weights, with fast convolutions where they give the same gradient."""
+        if self._is_fast is None:
+            self._is_fast = self._agrees()
+        with FastConvolutions() if self._is_fast else contextlib.nullcontext():
+            return self.runner.network.with_weights(self.weights, work)
+
+    def _agrees(self) -> bool:
+        """Compare the gradients of two items: what a module does to its layers, it may not show."""
+        modules = self.runner.network.module.modules()
+        if self.runner.device.type != "cpu" or not any(
+            isinstance(m, _CONVOLUTIONS) for m in modules
+        ):
+            return False
+        batch = next(self.runner.batches(self.items, 2))
+        network = self.runner.network
+        fast = FastConvolutions()
+        try:
+            plain = network.with_weights(self.weights, partial(self._gradient, batch))
+            with fast:
+                other = network.with_weights(self.weights, partial(self._gradient, batch))
+        except torch.OutOfMemoryError:
+            raise
+        except (MdtreeError, RuntimeError):
+            return False  # what is wrong shows without them
+        distance, length = torch.linalg.vector_norm(other - plain), torch.linalg.vector_norm(plain)
+        return fast.used and bool(distance <= _AGREE * length)
+
+    def _gradient(self, batch: Batch, run: Run) -> Tensor:
         leaves = list(self.leaves.values())
         loss = mean_loss(self.runner, run(batch), batch)
-        result = torch.zeros_like(vectors)
-        gradients = torch.autograd.grad(loss, leaves, create_graph=True, allow_unused=True)
-        curved = [
-            number
-            for number, gradient in enumerate(gradients)
-            if gradient is not None and gradient.requires_grad
-        ]
-        outputs = [gradients[number] for number in curved]
-        if not outputs:
-            return result
-        check_double_backward(outputs)
-        for line, vector in enumerate(vectors):
-            direction = list(self.layout.views(vector).values())
-            products = torch.autograd.grad(
-                outputs,
-                leaves,
-                grad_outputs=[direction[number] for number in curved],
-                retain_graph=line + 1 < len(vectors),
-                allow_unused=True,
-            )
-            result[line] = self.layout.joined(
-                [
-                    torch.zeros_like(leaf) if product is None else product
-                    for leaf, product in zip(leaves, products, strict=True)
-                ]
-            )
-        # the extremes are NaN if a number is; a mask of all numbers takes as long as a tenth of H v
-        if result.numel() and not torch.stack(torch.aminmax(result)).isfinite().all():
-            raise LossError("the second derivatives of the loss are not finite")
-        return result
-
-
-def mean_loss(runner: ModelRunner, output: Tensor, batch: Batch) -> Tensor:
-    """Compute the mean loss of a batch.
-
-    Args:
-        runner: The loss.
-        output: The output of the network.
-        batch: The batch.
-
-    Raises:
-        LossError: The mean loss is not finite, or cannot be differentiated.
-    """
-    loss = runner.losses(output, batch).mean()
-    if not torch.isfinite(loss):
-        raise LossError(f"the loss is not finite: {loss.item()}")
-    if not loss.requires_grad:
-        raise LossError(
-            "the loss does not depend on any trainable parameter: "
-            "check whether the network runs under torch.no_grad"
-        )
-    return loss
+        return self.layout.joined(torch.autograd.grad(loss, leaves, materialize_grads=True))

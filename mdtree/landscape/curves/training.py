@@ -120,6 +120,7 @@ class _Walk:
         ):
             leaf.requires_grad_()
             leaf.grad = gradient
+        self.inputs = list(self.leaves.values())
         self.weights = path.at(0) | self.leaves
         # BatchNorm needs the statistics of the whole batch
         self.divisible = not has_statistics(runner.network.module)
@@ -202,9 +203,11 @@ class _Walk:
         self.gradient.zero_()
         self.together = together
         for batch in self.runner.batches(items, together):
-            loss = self.runner.losses(run(batch), batch).mean() * (size(batch) / len(items))
+            loss = self.runner.losses(run(batch), batch).mean()
+            if together < len(items):  # of a small network, each operation counts
+                loss = loss * (size(batch) / len(items))
             if loss.requires_grad:  # else it does not depend on any weight
-                torch.autograd.backward(loss, inputs=list(self.leaves.values()))
+                torch.autograd.backward(loss, inputs=self.inputs)
 
     def _validate(self, run: Run, items: Items) -> float:
         """Compute the mean loss at a few points; infinity if it is not finite."""

@@ -3,7 +3,8 @@
     w(x, y) = o + x u + y v,      |u| = |v| = 1,  u . v = 0
 
 so that distances in the plane are distances between weights.  The plane goes through as many of
-three networks as there are; the other directions are random, with the scale of the weights: each
+three networks as there are, or through two and the control point of the curve between them, so that
+it holds the whole curve; the other directions are random, with the scale of the weights: each
 filter of a direction d is scaled to the norm of the filter of the weights,
 
     d_f  <-  d_f |w_f| / |d_f|,
@@ -31,6 +32,9 @@ __all__ = ["MOST_ANCHORS", "Plane", "filter_normalised", "plane_through"]
 
 MOST_ANCHORS = 3  # networks that a plane can go through
 
+_PAIR = 2  # networks that a curve joins
+_POINTS = 33  # of a curve, where its extent is looked for
+
 _Place = tuple[float, float]
 
 _MATRIX = 2  # dimensions from which a tensor has filters
@@ -49,6 +53,15 @@ class Plane:
     places: tuple[_Place, ...]  # of the networks
     random: int  # how many of the directions are random
     reach: float  # norm of the filters of the first network: the length of its random directions
+    bend: _Place | None = None  # the control point of the curve from the first to the second
+
+    def curve(self, count: int) -> list[_Place]:
+        """Return so many points of the curve, its ends included; none where there is no curve."""
+        if self.bend is None:
+            return []
+        ends = (self.places[0], self.places[1])
+        steps = (number / (count - 1) for number in range(count))
+        return [_on_curve(t, ends, self.bend) for t in steps]
 
     def at(self, x: float, y: float) -> dict[str, Tensor]:
         """Return the weights at a place; what is not trained is that of the nearest network."""
@@ -60,12 +73,12 @@ class Plane:
         return weights | self.layout.views(point)
 
     def window(self, margin: float) -> tuple[_Place, float] | None:
-        """Return the middle and half the side of a square around the networks.
+        """Return the middle and half the side of a square around the networks and their curve.
 
         `margin` is a share of their extent.  Around a single network, the square ends where its
         random directions do.  None: there is nothing to scale it by.
         """
-        columns = list(zip(*self.places, strict=True))
+        columns = list(zip(*self.places, *self.curve(_POINTS), strict=True))
         middle = (_middle(columns[0]), _middle(columns[1]))
         extent = max(max(column) - min(column) for column in columns)
         half = extent * (0.5 + margin) if extent > 0 else self.reach
@@ -73,7 +86,10 @@ class Plane:
 
 
 def plane_through(
-    layout: ParameterLayout, networks: Sequence[Weights], sources: Sequence[torch.Generator]
+    layout: ParameterLayout,
+    networks: Sequence[Weights],
+    sources: Sequence[torch.Generator],
+    bend: Tensor | None = None,
 ) -> Plane | None:
     """Return the plane through the first networks, and along random directions if they are few.
 
@@ -81,13 +97,17 @@ def plane_through(
         layout: The parameters that span weight space.
         networks: At least one; those behind the third are ignored.
         sources: Two sources of random numbers, one for each direction that may be random.
+        bend: The control point of the curve between the first two; the plane goes through it, and
+            not through a third network.
 
     Returns:
         The plane, whose first axis leads from the first network to the second; None if the
         parameters have fewer than two directions, or are not finite.
     """
-    anchors = tuple(networks[:MOST_ANCHORS])
+    anchors = tuple(networks[: MOST_ANCHORS if bend is None else _PAIR])
     vectors = [layout.flatten(weights) for weights in anchors]
+    if bend is not None:
+        vectors.append(bend)
     origin = vectors[0]
     differences = [vector - origin for vector in vectors[1:]]
     if not all(bool(vector.isfinite().all()) for vector in vectors):
@@ -100,6 +120,7 @@ def plane_through(
         return None
     places = [(0.0, 0.0)]
     places += [(float(step @ axes[0]), float(step @ axes[1])) for step in differences]
+    control = None if bend is None else places.pop()
     return Plane(
         layout=layout,
         anchors=anchors,
@@ -108,6 +129,17 @@ def plane_through(
         places=tuple(places),
         random=2 - given,
         reach=_filter_norm(layout, anchors[0]),
+        bend=control,
+    )
+
+
+def _on_curve(t: float, ends: tuple[_Place, _Place], bend: _Place) -> _Place:
+    """Return a point of the Bezier curve, as in landscape/curves/bezier.py."""
+    weights = ((1 - t) ** 2, 2 * t * (1 - t), t**2)
+    points = (ends[0], bend, ends[1])
+    return (
+        sum(weight * point[0] for weight, point in zip(weights, points, strict=True)),
+        sum(weight * point[1] for weight, point in zip(weights, points, strict=True)),
     )
 
 

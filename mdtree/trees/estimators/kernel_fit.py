@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
 from mdtree.trees.binning import Floats
 from mdtree.trees.kernel_regression import KernelRegression, QuantileScale, kernel
@@ -113,6 +112,8 @@ class KernelProblem:
 
     def solved(self, sums: KernelSums, kept: NDArray[np.bool_] | None = None) -> KernelRegression:
         """Solve for the weights of the centres that are kept; by default, all of them."""
+        from scipy.linalg import cho_factor, cho_solve
+
         kept = np.ones(len(self.centres), dtype=bool) if kept is None else kept
         centres = self.centres[kept]
         penalty = self.ridge * kernel(centres, centres, self.width)

@@ -13,7 +13,6 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
 
 from mdtree.exceptions import MdtreeError
 from mdtree.messages import nearest
@@ -140,6 +139,8 @@ def _search_threshold(
     question: Question,
     targets: NDArray[np.intp],
 ) -> float:
+    from scipy.optimize import minimize_scalar
+
     trial = thresholds.copy()
 
     def objective(threshold: float) -> float:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 
 from mdtree.trees.binning import Floats
 from mdtree.trees.estimators.known_gains import KnownGains
@@ -80,6 +79,8 @@ class Unseen:
             counted = np.isfinite(right)
             logs = np.log(right[counted].clip(_LEAST))
             return float(-(self.weights[counted] * logs).sum() / len(right))
+
+        from scipy.optimize import minimize
 
         start = np.array(_START)
         corners = np.vstack([start, start + np.eye(len(start))])

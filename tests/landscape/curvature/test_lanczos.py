@@ -100,6 +100,20 @@ def test_it_stops_as_soon_as_it_may():
     assert (len(short.values), short.converged) == (3, False)
 
 
+def test_fewer_least_steps_would_take_two_close_eigenvalues_for_one():
+    """The gap of the bound is estimated: so the protocol asks for eight steps at least."""
+    small = (torch.randn(400, generator=generator(0)) * 0.1).tolist()
+    matrix = torch.diag(torch.tensor([10, 9.6, *small], dtype=torch.float64))
+
+    def off(least):
+        found = [run(matrix, seed=seed, tolerance=0.01, least=least) for seed in range(20)]
+        assert all(ritz.converged for ritz in found)
+        return sum(abs(ritz.top / 10 - 1) > 0.01 for ritz in found)
+
+    assert off(least=1) > 5
+    assert off(least=8) == 0
+
+
 @DTYPES
 def test_repeated_eigenvalues_exhaust_the_space_without_harm(dtype):
     matrix = symmetric([5.0] * 10 + [1.0] * 20 + [-2.0] * 10)

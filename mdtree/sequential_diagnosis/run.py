@@ -34,53 +34,21 @@ from mdtree.measurement import (
 )
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Fact, Precision, Row, open_rows
-
-__all__ = [
-    "BY_BLOCKS",
-    "METRICS_BY_COST",
-    "WORTH",
-    "Diagnosed",
-    "SequentialDiagnosis",
-    "Stage",
-]
-
-# all that need not be asked for; the first is by far the cheapest, and every tree asks for it
-METRICS_BY_COST = (
-    "error_rate",
-    "predictions",
-    "similarity",
-    "spectrum",
-    "hessian",
-    "connectivity",
+from mdtree.sequential_diagnosis.stages import (
+    BY_BLOCKS,
+    FIRST,
+    LATER,
+    METRICS_BY_COST,
+    WORTH,
+    Diagnosed,
+    Stage,
 )
-_FIRST, *_LATER = METRICS_BY_COST
+
+__all__ = ["SequentialDiagnosis"]
+
 _OF_PAIRS = ("similarity", "connectivity")
-BY_BLOCKS = ("hessian", "connectivity")  # between whose blocks the verdict is asked
-# Seconds for a group: below them, asking costs more than it saves.  As a decision by the clock it
-# is made once for all groups of a stage, and far from where time matters.
-WORTH = 0.5
 
 _Seconds = Mapping[str, Mapping[str, float]]  # group -> metric -> seconds
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A metric that is measured for some groups."""
-
-    metric: str
-    groups: tuple[str, ...]
-    seconds: float  # on one worker
-    change: float | None  # the largest probability that it changes a verdict; None: none yet
-    again: bool = False  # it was measured before, but not precisely enough
-
-
-@dataclass(frozen=True, kw_only=True)
-class Diagnosed:
-    """The rows and the diagnoser after measuring, and what was not worth its time."""
-
-    diagnoser: Diagnoser
-    rows: list[Row]
-    left_out: tuple[Stage, ...] = ()
 
 
 def _announce_nothing(_: Stage) -> None:
@@ -124,10 +92,10 @@ class SequentialDiagnosis:
             for item in whole.planned:
                 self.found(item.task)
         first = [
-            group for group, item in plan.items() if item.pending and _FIRST in item.task.metrics
+            group for group, item in plan.items() if item.pending and FIRST in item.task.metrics
         ]
-        known = sum(seconds.get(group, {}).get(_FIRST, 0.0) for group in first)
-        stage = Stage(metric=_FIRST, groups=tuple(first), seconds=known, change=None)
+        known = sum(seconds.get(group, {}).get(FIRST, 0.0) for group in first)
+        stage = Stage(metric=FIRST, groups=tuple(first), seconds=known, change=None)
         failed = self._measure(stage, plan, None)
         self._compare(plan, failed, measured=first)
         while True:
@@ -229,7 +197,7 @@ class SequentialDiagnosis:
             return set()
         if stage.seconds or stage.again or metric not in _OF_PAIRS:
             self.announce(stage)  # of single checkpoints, pairs only say what is missing
-        earlier = self._measured() if metric != _FIRST else {}
+        earlier = self._measured() if metric != FIRST else {}
         planned = [
             replace(
                 plan[group],
@@ -247,6 +215,7 @@ class SequentialDiagnosis:
             out=self.out,
             executor=self.executor,
             progress=self.progress,
+            stage=metric,
             precision=precision,
         )
         return set(summary.failed)
@@ -271,7 +240,7 @@ def _unmeasured(row: Row, seconds: _Seconds) -> dict[str, float]:
         return {}
     measured = row.provenance.metrics if row.provenance is not None else ()
     costs = seconds.get(row.group, {})
-    return {name: costs[name] for name in _LATER if name in costs and name not in measured}
+    return {name: costs[name] for name in LATER if name in costs and name not in measured}
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from mdtree.diagnosis import Diagnoser, VerdictPrecision, next_metric, open_metric, prospects
 from mdtree.measurement import ModelsInMemory, check_accuracy
 from mdtree.rows import Enough, Row
-from mdtree.sequential_diagnosis import BY_BLOCKS, METRICS_BY_COST, WORTH, Diagnosed
+from mdtree.sequential_diagnosis.stages import BY_BLOCKS, FIRST, LATER, WORTH, Diagnosed
 
 __all__ = ["diagnose_in_memory"]
-
-_FIRST, *_LATER = METRICS_BY_COST
 
 
 def diagnose_in_memory(
@@ -35,13 +33,13 @@ def diagnose_in_memory(
         AccuracyError: The measured accuracy is not the expected one.
 
     """
-    row = models.row((_FIRST,))
+    row = models.row((FIRST,))
     if row.failure is not None:
         return Diagnosed(diagnoser=choose_diagnoser([row]), rows=[row])
     check = check_accuracy(row, None, expected)
     if check is not None:
         check.raise_if_different()
-    left = list(_LATER)
+    left = list(LATER)
     while True:
         diagnoser = choose_diagnoser([row])
         costs = dict.fromkeys(left, 0.0)

@@ -1,0 +1,56 @@
+"""HTML from templates: they escape everything that is not markup, and share one style."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from mdtree.messages import plural
+from mdtree.render import formatting
+from mdtree.render.style import COLOURS, DARK_COLOURS, DARK_SHADES, SHADES, kind
+from mdtree.render.svg import Markup, escaped
+from mdtree.version import __version__
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["environment", "rendered"]
+
+_FILTERS = ("change", "feature_name", "percent", "plain", "points", "sentence", "short", "typeset")
+# that every page needs, beside its own content
+_STYLE = {
+    "colours": COLOURS,
+    "dark_colours": DARK_COLOURS,
+    "shades": SHADES,
+    "dark_shades": DARK_SHADES,
+    "version": __version__,
+}
+
+
+def rendered(template: str, **content: Any) -> Markup:
+    """Fill a template in."""
+    return Markup(environment().get_template(template).render(**_STYLE, **content))
+
+
+@functools.cache
+def environment() -> Environment:
+    """Read the templates; Jinja is imported only where a page is written."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("mdtree.render"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_written,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {name: getattr(formatting, name) for name in _FILTERS}
+    made.filters |= {"kind": kind, "plural": plural}
+    return made
+
+
+def _written(value: Any) -> Any:
+    """Escape what a template writes, unless it is already markup."""
+    return value if hasattr(value, "__html__") else escaped(str(value))

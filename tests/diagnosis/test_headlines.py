@@ -1,0 +1,198 @@
+"""Headlines: one sentence that says what is wrong, how sure, what next, and what that brings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mdtree.diagnosis import (
+    DecisionStep,
+    Gain,
+    OutOfDistribution,
+    Target,
+    headline,
+    headline_of_all,
+)
+from mdtree.failure_modes import FAILURE_MODES, REMEDIES
+from tests.support.reports import HOSTILE, grid, judged
+
+FAR = OutOfDistribution(distance=2.0, limit=1.0, beyond=())
+ADVICE = {
+    "add a checkpoint of a second seed: this has a 12 % chance of changing the answer": (
+        "train the same network once more from another random start"
+    ),
+    "add seeds to make the error bars smaller; nothing else ...": (
+        "train the same network again from other random starts or try the two changes that should "
+        "bring most"
+    ),
+    "give steps, learning_rate with --fact: ...": (
+        "tell mdtree more about the training (steps, learning rate)"
+    ),
+    "measure hessian (hessian_top; ...)": "let mdtree measure more (hessian)",
+    "train with a smaller batch": (
+        "the change to try is to train again with larger steps (learning rate 0.004 instead of "
+        "0.0005), which should bring about 17.8 more right answers in every 100"
+    ),
+}
+
+
+def gain(mode, **parts):
+    remedy = next(name for name, mended in REMEDIES.items() if mended == mode)
+    return Gain(**{"remedy": remedy, "mode": mode, "mean": 1.0, "low": None, "high": None, **parts})
+
+
+STEPS = gain(
+    "temperature_low", mean=17.83, low=8.6, high=38.7, fact="learning_rate", old=0.0005, new=0.004
+)
+OTHER = gain("data_small", mean=3.0)
+
+
+def sure(mode, *gains, **changes):
+    changes = {"mode": mode, "likely": mode, "probability": 0.96, "outlier": None, **changes}
+    return judged(grid()[0], gains=gains, target=None, **changes)
+
+
+def test_it_says_what_is_wrong_how_sure_what_next_and_what_that_brings():
+    assert headline(sure("temperature_low", STEPS)) == (
+        "Training was too cautious, in steps that were too small (96 % sure), so train again with "
+        "larger steps (learning rate 0.004 instead of 0.0005), which should bring about 17.8 more "
+        "right answers in every 100 (8.6 to 38.7 in four cases of five)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "fact", "words"),
+    [
+        ("temperature_low", "batch_size", "with fewer examples in each step (batch size 8 instead"),
+        ("temperature_low", None, "with larger steps, or with fewer examples in each of them"),
+        ("temperature_high", "learning_rate", "with smaller steps (learning rate 8 instead of 32)"),
+        ("temperature_high", "batch_size", "with more examples in each step (batch size 8 instead"),
+        ("model_small", "width", "train a larger network (width 8 instead of 32)"),
+        ("data_small", "data_amount", "with more examples (data amount 8 instead of 32)"),
+    ],
+)
+def test_the_change_is_named_by_its_fact(mode, fact, words):
+    numbers = {} if fact is None else {"fact": fact, "old": 32.0, "new": 8.0}
+    assert words in headline(sure(mode, gain(mode, **numbers)))
+
+
+def test_a_change_of_an_unknown_fact_is_a_factor():
+    text = headline(sure("model_small", gain("model_small", fact="width", factor=4.0)))
+    assert "a larger network (width times 4), which should bring about 1.0 more" in text
+
+
+def test_a_gain_that_nobody_knows_is_not_promised():
+    assert headline(sure("model_small")).endswith("; what that brings is not known.")
+
+
+def test_another_changes_gain_is_not_that_of_the_verdict():
+    assert "3.0" not in headline(sure("model_small", OTHER))
+
+
+@pytest.mark.parametrize("mode", FAILURE_MODES)
+@pytest.mark.parametrize("probability", [0.61, 0.9996])
+def test_every_mode_is_one_sentence_without_the_words_of_the_field(mode, probability):
+    known = [gain(mode)] if mode != "none" else []
+    text = headline(sure(mode, *known, probability=probability))
+    assert text[0].isupper()
+    assert text.count(". ") == 0
+    assert text.endswith(".")
+    assert {0.61: "(61 % sure)", 0.9996: "(over 99 % sure)"}[probability] in text
+    for word in ("temperature", "noise", "batch too", "regression", "_"):
+        assert word not in text
+
+
+def test_none_says_what_the_best_change_would_bring():
+    assert headline(sure("none")).endswith("steps should bring nothing beyond chance.")
+    best = sure("none", gain("model_small", mean=0.31), gain("data_small", mean=0.44))
+    assert headline(best).endswith("bring only about 0.4 more right answers in every 100.")
+
+
+def test_a_target_is_what_gains_are_held_to():
+    target = Target(accuracy=95.0, measured=90.0, gap=5.0, noise=0.5)
+    text = headline(replace(sure("temperature_low", STEPS), target=target))
+    assert "17.8 more right answers in every 100, of the 5.0 to the target (8.6 to" in text
+    none = headline(replace(sure("none", gain("data_small", mean=0.4)), target=target))
+    assert none == (
+        "No single change closes the gap of 5.0 points to the target of 95 % right answers (96 % "
+        "sure), so look at the kind of network, the data and their labels: more of the same should "
+        "bring only about 0.4 more right answers in every 100."
+    )
+    reached = Target(accuracy=95.0, measured=94.8, gap=0.2, noise=0.5, is_reached=True)
+    assert headline(replace(sure("none"), target=reached)) == (
+        "The target of 95 % right answers is reached, with 94.8 % measured, so leave the training "
+        "as it is."
+    )
+    unknown = Target(accuracy=95.0, missing="the test error was not measured")
+    assert headline(replace(sure("none"), target=unknown)) == headline(sure("none"))
+
+
+@pytest.mark.parametrize(("advice", "words"), ADVICE.items(), ids=range(len(ADVICE)))
+def test_an_unsure_verdict_gives_its_best_guess_and_how_to_find_out(advice, words):
+    verdict = replace(
+        sure("temperature_low", STEPS, OTHER), mode="unsure", probability=0.45, advice=advice
+    )
+    assert headline(verdict).startswith(
+        "It is not clear yet what is wrong; the best guess (45 % sure) is that training was too "
+        f"cautious, in steps that were too small, so {words}"
+    )
+
+
+def test_the_advice_of_real_verdicts_is_understood():
+    """All begin as `recommendation` says that they do."""
+    texts = [headline(judged(row)) for row in grid()]
+    assert any("not clear yet" in text for text in texts)
+    assert not any("next step is" in text for text in texts)
+
+
+def test_an_answer_without_a_direction_is_a_guess():
+    verdict = replace(sure("temperature"), mode="unsure", advice="try both")
+    assert "the wrong size, so the next step is: try both." in headline(verdict)
+
+
+def test_a_training_that_broke_down_is_called_so():
+    step = DecisionStep(
+        feature="weights", value=None, stderr=None, threshold=0, went="high", says="", flips_at=None
+    )
+    verdict = sure("temperature_high", clues=(step,), probability=1.0)
+    assert headline(verdict).startswith(
+        "Training broke down, because its steps were too large (100 % sure), so train again with"
+    )
+
+
+def test_what_mdtree_does_not_know_is_a_hint_only():
+    text = headline(sure("model_small", outlier=FAR))
+    assert text.startswith("Take this as a hint only, because the network is unlike those ")
+    near = replace(FAR, distance=0.5)
+    assert headline(sure("model_small", outlier=near)).startswith("The network is too small")
+
+
+def test_several_are_counted_and_the_most_promising_comes_first():
+    small = sure("model_small", gain("model_small", mean=2.0), probability=0.7)
+    cautious = replace(sure("temperature_low", STEPS), group="b")
+    unsure = replace(small, mode="unsure", probability=0.3)
+    assert headline_of_all([small, cautious, small, unsure]) == (
+        "Of 4 groups of networks: 2 too small for the task, 1 trained too cautiously, 1 still "
+        "unclear (each answer at least 70 % sure); begin with b: train again with larger steps "
+        "(learning rate 0.004 instead of 0.0005), which should bring about 17.8 more right answers "
+        "in every 100 (8.6 to 38.7 in four cases of five)."
+    )
+    assert headline_of_all([small]) == headline(small)
+    assert headline_of_all([unsure, unsure]) == "Of 2 groups of networks: 2 still unclear."
+    assert headline_of_all([]) == "Of 0 groups of networks: none could be diagnosed."
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_from_elsewhere_do_not_make_it_long_or_several_lines(name):
+    """They are escaped where the sentence is shown, as all text is."""
+    named = sure(name, advice="wait")
+    texts = [
+        headline(named),
+        headline(replace(named, mode="unsure", likely=name)),
+        headline(replace(named, mode="unsure", advice=f"measure {name}")),
+        headline_of_all([replace(sure("model_small", gain("model_small")), group=name)] * 2),
+    ]
+    for text in texts:
+        assert len(text) < 400
+        assert "\n" not in text

@@ -1,0 +1,70 @@
+"""Pages of several kinds, for tests that open them in a browser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mdtree.diagnosis import OutOfDistribution
+from mdtree.render.page import Beside, report_page, report_pages
+from mdtree.rows import GroupFailure, Missing
+from tests.support.reports import HOSTILE, grid, group, judged, tree, whole_row
+from tests.support.steps import epochs
+
+__all__ = ["PAGES", "hostile", "several", "usual"]
+
+LOST = group("lost", {}, failure=GroupFailure(kind="CheckpointError", reason="cut off"))
+
+
+def hostile():
+    """Give a page whose every name is long and hostile."""
+    name = "".join(HOSTILE)
+    row = whole_row(name, members=(name, f"{name}2"))
+    row = replace(
+        row,
+        quantities={**row.quantities, name: Missing(missing=name), "cka": Missing(missing=name)},
+    )
+    verdict = judged(row)
+    names = {"tree": name, "chosen": name, "warnings": (name,), "versions": {name: name}}
+    verdict = replace(verdict, advice=name, basis=replace(verdict.basis, **names))
+    return report_page([verdict, verdict], [row, replace(LOST, group=name)], {name: tree()})
+
+
+def usual(mode="temperature_low"):
+    row = whole_row()
+    far = OutOfDistribution(distance=2.0, limit=1.0, beyond=("cka",))
+    return report_page([judged(row, mode=mode, likely=mode, outlier=far)], [row], {"ours": tree()})
+
+
+def several():
+    rows = grid()[:4]
+    return report_page([judged(row) for row in rows], [*rows, LOST], {"ours": tree("cart")})
+
+
+def on_a_grid():
+    """Give a page with maps, and with the orders of its groups."""
+    rows = [row for row in grid() if row.facts["data_amount"] == 100]
+    return report_page([judged(row) for row in rows], rows, {"ours": tree()})
+
+
+def folded():
+    """Give a page whose groups have their evidence beside it."""
+    rows = [whole_row(f"group {number}") for number in range(80)]
+    verdicts = [replace(judged(grid()[0]), group=row.group) for row in rows]
+    beside = Beside(page="../report.html", folder="report-details")
+    return report_pages(verdicts, rows, {"ours": tree()}, beside=beside)[0]
+
+
+def steps():
+    """Give a page of a run."""
+    rows = epochs(40.0, 20.0, 19.0, 25.0)
+    return report_page([replace(judged(grid()[0]), group=rows[-1].group)], rows, {"ours": tree()})
+
+
+PAGES = {
+    "usual": usual,
+    "several": several,
+    "hostile": hostile,
+    "on a grid": on_a_grid,
+    "folded": folded,
+    "steps": steps,
+}
