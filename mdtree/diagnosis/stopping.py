@@ -56,8 +56,11 @@ def next_metric(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) ->
         The best prospect: measure its first metric, then call this again.
 
     """
-    best = max(prospects(diagnoser, row, seconds), key=lambda each: each.surplus, default=None)
-    return best if best is not None and best.surplus >= 0 else None
+    worthwhile = [each for each in prospects(diagnoser, row, seconds) if each.surplus >= 0]
+    alone = [each for each in worthwhile if len(each.metrics) == 1]
+    if alone:
+        return alone[0]
+    return max(worthwhile, key=lambda each: each.surplus, default=None)
 
 
 def prospects(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> Iterator[Prospect]:
