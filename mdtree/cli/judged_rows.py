@@ -125,7 +125,7 @@ def _measured(
         change = ""
         if stage.change is not None:
             change = f", {percent(stage.change)} chance of changing a verdict"
-        again = ", again to its tolerance" if stage.again else ""
+        again = ", further than before" if stage.again else ""
         tell(f"measuring {work(stage)}{again}{change}")
 
     def compared(check: AccuracyCheck) -> None:

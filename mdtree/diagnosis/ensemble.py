@@ -115,25 +115,12 @@ class TreeEnsemble:
             )
         return out, np.full(len(_POINTS), 1 / len(_POINTS))
 
-    def filled_in(self, line: Floats, features: Collection[str], count: int) -> Floats:
-        """Fill in missing features from the training groups that are most similar in the rest.
-
-        One line for each of `count` groups, which repeat if there are fewer.  Without a gain
-        regression, which knows its groups, the features stay missing.
-        """
-        if self.saved.gain_model is None:
-            return np.repeat(line[None], count, axis=0)
-        wanted = {self._columns[name] for name in features}
-        similar = self.saved.gain_model.regression.alike(line[None], _SIMILAR, wanted)
-        return self._filled_in(similar[0], line, features, count)
-
-    def _filled_in(
-        self, similar: Floats, line: Floats, features: Collection[str], count: int = _SIMILAR
-    ) -> Floats:
-        lines = np.repeat(line[None], count, axis=0)
+    def _filled_in(self, similar: Floats, line: Floats, features: Collection[str]) -> Floats:
+        """Fill in missing features from the training groups that are most similar in the rest."""
+        lines = np.repeat(line[None], _SIMILAR, axis=0)
         if not len(similar):
             return lines
-        places = np.arange(count) % len(similar)
+        places = np.arange(_SIMILAR) % len(similar)
         for name in features:
             column = self._columns[name]
             if math.isnan(line[column]):

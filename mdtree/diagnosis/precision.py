@@ -1,11 +1,12 @@
 """As precise as the verdict needs: whether what is left open of some quantities can change it.
 
-The quantities that are still measured are redrawn evenly between the ends of their reach, those
-that cannot be negative on a logarithmic scale; those of a curve move together, since it gets better
-as a whole.  It is enough once at least 99 % of the redraws have the verdict of the running values.
+The quantities that are still measured are redrawn, those that cannot be negative on a logarithmic
+scale.  Where a running value lies between its ends, as the mean of random probes does, it is drawn
+from normal distributions on both sides of it, which the ends hold 99 % of.  Where it only moves one
+way, it is drawn evenly between its ends; those of a curve move together, since it gets better as a
+whole.  It is enough once at least 99 % of the redraws have the verdict of the running values.
 
-What the same metric has not measured yet is filled in from similar training groups, another one for
-each redraw.  What other metrics will measure stays missing: the question is asked again then.
+What other metrics will measure stays missing: the question is asked again then.
 """
 
 from __future__ import annotations
@@ -33,11 +34,14 @@ from mdtree.rows import (
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
 from mdtree.trees.feature_matrix import computed, numbers_of
+from mdtree.trees.special import normal_quantiles
 
 __all__ = ["SURE", "OpenMetric", "RowPrecision", "VerdictPrecision", "agreement", "open_metric"]
 
 SURE = 0.99  # share of the redraws
 _DRAWS = 200
+_FEW = np.array([0.05, 0.95])  # quantiles that are asked about first
+_END = 2.5758  # standard deviations: the normal distribution has 99 % within
 _OPEN = "it was stopped"
 _TOGETHER = ("connectivity",)  # metrics whose quantities move together
 
@@ -63,14 +67,15 @@ class RowPrecision:
 
     def __call__(self, running: Mapping[str, Running]) -> bool:
         """Return whether at least 99 % of the redraws have the same verdict."""
-        return agreement(self.diagnoser, self.row, running) >= SURE
+        open_besides = {n: each for n, each in remaining(self.row).items() if n not in running}
+        return agreement(self.diagnoser, self.row, {**open_besides, **running}) >= SURE
 
 
 def agreement(diagnoser: Diagnoser, row: Row, running: Mapping[str, Running]) -> float:
     """Return the share of redraws that have the verdict of the running values.
 
-    Numbers that are not finite agree with nothing.  If the ends already differ from the running
-    values, the rest is not asked, and the share is that of the three.
+    Numbers that are not finite agree with nothing.  If values not far from the running ones already
+    have another verdict, the rest is not asked, and the share is that of these.
     """
     if not all(map(_is_finite, running.values())):
         return 0.0
@@ -79,8 +84,8 @@ def agreement(diagnoser: Diagnoser, row: Row, running: Mapping[str, Running]) ->
     if target is not None and target.is_reached:
         return 1.0
     places = _places(running)
-    ends = {name: np.array([0.0, 1.0]) for name in running}
-    first = _agreement(diagnoser, now, running, ends)
+    few = dict.fromkeys(running, _FEW)
+    first = _agreement(diagnoser, now, running, few)
     return first if first < 1 else _agreement(diagnoser, now, running, places)
 
 
@@ -93,16 +98,24 @@ class OpenMetric:
 
 
 def open_metric(diagnoser: Diagnoser, row: Row, *, all_of_them: bool = False) -> OpenMetric | None:
-    """Return the metric to measure again, to its tolerance; None where all are precise enough.
+    """Return the metric to measure further; None where all are precise enough.
 
-    With `all_of_them`, also one that the verdict does not need.
+    Of several, it is the one that changes the verdict most often by itself.  With `all_of_them`, it
+    is also one that the verdict does not need.
     """
     coarse = coarse_metrics(row) if row.failure is None else ()
     if not coarse:
         return None
-    change = round(1 - agreement(diagnoser, row, remaining(row)), 6)
-    is_needed = all_of_them or change > 1 - SURE
-    return OpenMetric(coarse[-1], change) if is_needed else None
+    left = remaining(row)
+    change = round(1 - agreement(diagnoser, row, left), 6)
+    if not all_of_them and change <= round(1 - SURE, 6):
+        return None
+
+    def alone(metric: str) -> float:
+        own = {name: each for name, each in left.items() if QUANTITIES[name].metric == metric}
+        return agreement(diagnoser, row, own)
+
+    return OpenMetric(min(coarse, key=alone), change)
 
 
 def _is_finite(running: Running) -> bool:
@@ -139,47 +152,25 @@ def _agreement(
     count = len(next(iter(places.values())))
     known = {name: np.full(count, number) for name, number in numbers_of(now).items()}
     for name, each in running.items():
-        known[name] = _between(name, each, places[name])
+        known[name] = _drawn(name, each, places[name])
     drawn = computed([FEATURES[name] for name in diagnoser.saved.features], known, count)
-    line = diagnoser.line(now)
-    central = np.repeat(line[None], count, axis=0)
-    pending = _pending(diagnoser, now, line, running)
-    if pending:
-        filled = diagnoser.ensemble.filled_in(line, pending, count)
-        columns = [diagnoser.saved.features.index(name) for name in pending]
-        central[:, columns] = drawn[:, columns] = filled[:, columns]
-    else:
-        central = central[:1]
-    lines = np.concatenate([central, drawn])
-    modes = np.array(diagnoser.modes(diagnoser.ensemble.probabilities(lines)), dtype=object)
-    return float((modes[len(central) :] == modes[: len(central)]).mean())
+    lines = np.concatenate([diagnoser.line(now)[None], drawn])
+    mode, *modes = diagnoser.modes(diagnoser.ensemble.probabilities(lines))
+    return modes.count(mode) / count
 
 
-def _between(name: str, running: Running, places: Floats) -> Floats:
-    first, second = running.reach
+def _drawn(name: str, running: Running, places: Floats) -> Floats:
+    """Return the quantity at quantiles of what it may be."""
+    value, (first, second) = running.value, running.reach
+    if value is None or not first < value < second:
+        return _between(name, first, second, places)
+    aside = normal_quantiles(places) / _END  # -1 and 1 at the ends
+    below = _between(name, value, first, np.maximum(-aside, 0))
+    return np.where(aside < 0, below, _between(name, value, second, np.maximum(aside, 0)))
+
+
+def _between(name: str, first: float, second: float, places: Floats) -> Floats:
     if name in POSITIVE and min(first, second) > 0:
         low, high = math.log(first), math.log(second)
         return np.asarray(np.exp(low + (high - low) * places))
     return np.asarray(first + (second - first) * places)
-
-
-def _pending(
-    diagnoser: Diagnoser, now: Row, line: Floats, running: Mapping[str, Running]
-) -> list[str]:
-    """Return the features that wait for quantities of the same metrics."""
-    metrics = {QUANTITIES[name].metric for name in running}
-    features = diagnoser.saved.features
-    return [
-        name
-        for name in diagnoser.ensemble.features
-        if np.isnan(line[features.index(name)]) and _waits(name, now, metrics)
-    ]
-
-
-def _waits(feature: str, now: Row, metrics: set[str]) -> bool:
-    return any(
-        need in QUANTITIES
-        and QUANTITIES[need].metric in metrics
-        and not isinstance(now.quantities.get(need), Measured | Missing)
-        for need in FEATURES[feature].needs
-    )

@@ -21,7 +21,8 @@ from mdtree.measurement.inside import ReportingMeter
 from mdtree.measurement.members import Members, check_names, load_members
 from mdtree.measurement.suited_threads import suited_threads
 from mdtree.measurement.task import GroupTask, row_digest
-from mdtree.metrics import METRICS, Metric, MetricInput, MetricResult
+from mdtree.measurement.unfinished import read_unfinished, write_unfinished
+from mdtree.metrics import METRICS, MetricInput, MetricResult
 from mdtree.models import Network
 from mdtree.recipes import bind
 from mdtree.rows import (
@@ -142,9 +143,11 @@ def _measured(task: GroupTask, precision: Precision | None) -> Row:
         notes=ready.notes,
         quantities=task.quantities,
         enough=enough,
+        unfinished=read_unfinished(task.unfinished),
     )
     meter.announce(task.metrics, metric_input)
     result = quantities_of(task.metrics, metric_input, begin=meter.begin)
+    write_unfinished(task.unfinished, metric_input.unfinished if result.open else None)
     notes = [*task.notes, *loaded.notes, *metric_input.notes, *result.notes]
     row = Row(
         format=1,
@@ -175,15 +178,11 @@ def _measured(task: GroupTask, precision: Precision | None) -> Row:
 
 def _known_before(task: GroupTask, facts: dict[str, Fact]) -> Row:
     """Return the row without what is measured now."""
-    earlier = {} if task.earlier is None else task.earlier.quantities
     now = {name for metric in task.metrics for name in METRICS[metric].quantities}
-    return Row(
-        format=1,
-        group=task.group,
-        protocol=task.protocol,
-        facts=facts,
-        quantities={name: value for name, value in earlier.items() if name not in now},
-    )
+    empty = Row(format=1, group=task.group, protocol=task.protocol, facts=facts, quantities={})
+    earlier = task.earlier or empty
+    known = {name: value for name, value in earlier.quantities.items() if name not in now}
+    return replace(earlier, facts=facts, quantities=known, failure=None)
 
 
 def _complete(task: GroupTask) -> tuple[str, ...]:
@@ -220,7 +219,7 @@ def quantities_of(
     with suited_threads(metric_input.runner, metric_input.data.train):
         for metric in metrics:
             begin(metric)
-            results.append(_precise(METRICS[metric], metric_input))
+            results.append(METRICS[metric].compute(metric_input))
     wants = metric_input.wants
     return MetricResult(
         {n: value for result in results for n, value in result.values.items() if wants(n)},
@@ -229,18 +228,6 @@ def quantities_of(
         stopped={n: rule for result in results for n, rule in result.stopped.items() if wants(n)},
         open={n: running for result in results for n, running in result.open.items() if wants(n)},
     )
-
-
-def _precise(metric: Metric, metric_input: MetricInput) -> MetricResult:
-    """Compute a metric as precisely as is enough.
-
-    What its members were stopped at may not be enough for their mean: then nothing is stopped.
-    """
-    result = metric.compute(metric_input)
-    enough = metric_input.enough
-    if enough is None or not result.open or enough(result.open):
-        return result
-    return metric.compute(replace(metric_input, enough=None))
 
 
 def reach_of(result: MetricResult) -> dict[str, tuple[float, float]] | None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mdtree.batch import targets
 from mdtree.datasets import Data, Items, as_items, in_memory
@@ -96,7 +96,9 @@ class ModelsInMemory:
         started = time.perf_counter()
         try:
             runner = replace(self.prepared.runner, meter=meter or CostMeter())  # of this row alone
-            metric_input = replace(self.prepared, runner=runner, enough=enough)
+            metric_input = replace(
+                self.prepared, runner=runner, enough=enough, unfinished=self._unfinished
+            )
         except DivergedError as error:  # a verdict by itself
             return Row(
                 format=1,
@@ -151,6 +153,10 @@ class ModelsInMemory:
         with contextlib.suppress(Exception):  # of a user's code; the metrics say why
             return self._speed.seconds(METRICS[metric].cost(work))
         return 0.0
+
+    @cached_property
+    def _unfinished(self) -> dict[str, dict[str, Tensor]]:
+        return {}
 
     @cached_property
     def _speed(self) -> Speed:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
 from mdtree.datasets import Data
 from mdtree.landscape import ComputeCost, ModelRunner, TrainedCurve
 from mdtree.models import Weights
@@ -56,6 +58,8 @@ class MetricInput:
     curves: dict[int, TrainedCurve] | None = None
     quantities: tuple[str, ...] = ()  # that were asked for; none: all
     enough: Enough | None = None  # asked between blocks of work; None: to the full tolerance
+    # of members that a verdict stopped, to go on from there; None: it is not kept
+    unfinished: dict[str, dict[str, Tensor]] | None = None
 
     def wants(self, quantity: str) -> bool:
         """Say whether a quantity was asked for; a metric may leave out the work for others."""

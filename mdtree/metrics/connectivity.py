@@ -35,8 +35,8 @@ from mdtree.landscape import (
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload, needs_two
 from mdtree.metrics.budgets import ConnectivityBudget, PaperConnectivity, StandardConnectivity
 from mdtree.metrics.curve import curve_items, paper_curve, standard_curve, training_cost
-from mdtree.metrics.curve_precision import AskedCurve, PairResult
-from mdtree.metrics.precision import MembersSoFar, still_open, stopped_by
+from mdtree.metrics.curve_precision import AskedCurve, PairResult, reach_of_all
+from mdtree.metrics.precision import Inquiry, stopped_by
 from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
 __all__ = [
@@ -73,18 +73,17 @@ def compute(budget: ConnectivityBudget, metric_input: MetricInput) -> MetricResu
         pair_results = list(_standard(budget.standard, metric_input))
     stopped = stopped_by((result.converged, result.told) for result in pair_results)
     of_curve = [name for name, reading in _READ.items() if not reading.of_line]
-    open_values = still_open(
-        dict.fromkeys(pair_results[0].running, stopped), [each.running for each in pair_results]
-    )
-    values = {
-        name: Missing(missing=_UNTRAINED) if name in open_values else _combined(read, pair_results)
-        for name, read in _READ.items()
-    }
+    is_open = stopped == "verdict"
     return MetricResult(
-        values,
+        {
+            name: Missing(missing=_UNTRAINED)
+            if is_open and name in of_curve
+            else _combined(read, pair_results)
+            for name, read in _READ.items()
+        },
         details=_details(pair_results),
         stopped=dict.fromkeys(of_curve, stopped),
-        open=open_values,
+        open=reach_of_all(pair_results) if is_open else {},
     )
 
 
@@ -110,33 +109,28 @@ def _standard(budget: StandardConnectivity, metric_input: MetricInput) -> Iterat
     chosen = curve_items(budget, metric_input)
     sample = draw(runner, chosen.items, budget.items, generator(seed, "path sample"))
     statistics = draw(runner, sample, budget.statistics, generator(seed, "path statistics"))
-    so_far = MembersSoFar(enough=metric_input.enough)
-    for place, ((a, start), (c, end)) in enumerate(pairwise(metric_input.members.items())):
-        along = partial(
-            profile,
-            runner,
-            items=sample,
-            statistics=statistics,
-            inner=_INNER,
-            refined=budget.refined,
-        )
+    along = partial(
+        profile, runner, items=sample, statistics=statistics, inner=_INNER, refined=budget.refined
+    )
+    pairs = list(pairwise(metric_input.members.items()))
+    inquiry = Inquiry(enough=metric_input.enough, parts=len(pairs))
+    asked = [
+        AskedCurve(f"{a} - {c}", straight_line(layout, start, end), inquiry, along)
+        for (a, start), (c, end) in pairs
+    ]
+    if inquiry.asks:
+        for place, each in enumerate(asked):
+            with preserved_state(runner, derive_seed(seed, "path", place)):
+                each.measure_line()
+    for place, each in enumerate(asked):
+        if inquiry.is_settled:
+            trained = TrainedCurve(path=each.line, steps=0, converged=False, told=True)
+            yield each.result(trained)
+            continue
         with preserved_state(runner, derive_seed(seed, "path", place)):
-            line = straight_line(layout, start, end)
-            asked = AskedCurve(so_far, along)
-            if asked.is_settled_by(line):
-                trained = TrainedCurve(path=line, steps=0, converged=False, told=True)
-            else:
-                trained = standard_curve(
-                    budget,
-                    metric_input,
-                    place,
-                    line,
-                    chosen,
-                    enough=asked.is_enough if so_far.asks else None,
-                )
-            result = asked.result(f"{a} - {c}", line, trained)
-        so_far.done.append(result.running)
-        yield result
+            enough = each.is_enough if inquiry.asks else None
+            trained = standard_curve(budget, metric_input, place, each.line, chosen, enough=enough)
+            yield each.result(trained)
 
 
 def _paper(budget: PaperConnectivity, metric_input: MetricInput) -> Iterator[PairResult]:

@@ -11,14 +11,16 @@ The straight line is the curve before its training: where it settles the matter,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mdtree.landscape import BezierCurve, Profile, ProfileValue, TrainedCurve
-from mdtree.metrics.precision import MembersSoFar, known
+from mdtree.landscape import BezierCurve, Point, Profile, ProfileValue, TrainedCurve
+from mdtree.metrics.precision import Inquiry, known, mean_of
 from mdtree.rows import Running
 
-__all__ = ["AskedCurve", "PairResult", "reach_of_curve"]
+__all__ = ["AskedCurve", "PairResult", "reach_of_all", "reach_of_curve"]
+
+_OF_LINE = ("barrier", "barrier_loss")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,50 +37,73 @@ class PairResult:
     @property
     def running(self) -> dict[str, Running]:
         """Where the quantities of the curve may end, had it been trained to its end."""
-        if self.told:
-            return reach_of_curve(self.curve)
-        return {name: known(each.value) for name, each in _values(self.curve).items()}
+        return reach_of_curve(self.curve) if self.told else _known(self.curve)
+
+
+def reach_of_all(pair_results: Sequence[PairResult]) -> dict[str, Running]:
+    """Return where the means over pairs may end."""
+    running = [each.running for each in pair_results]
+    return {name: mean_of([each[name] for each in running]) for name in running[0]}
 
 
 class AskedCurve:
     """Asks about the straight line, and about the curve after some of its steps.
 
     Args:
-        so_far: The pairs before.
+        pair: The name of the pair.
+        line: The straight line between its members.
+        inquiry: What is asked, with all pairs together.
         along: Measures the profile of a path, with the ends of another one in `known`.
     """
 
-    def __init__(self, so_far: MembersSoFar, along: Callable[..., Profile]) -> None:
-        self._so_far, self._along = so_far, along
-        self.line: Profile | None = None  # once it is measured
-        self.latest: Profile | None = None  # of what was asked about last
+    def __init__(
+        self, pair: str, line: BezierCurve, inquiry: Inquiry, along: Callable[..., Profile]
+    ) -> None:
+        self.line = line
+        self._pair, self._inquiry, self._along = pair, inquiry, along
+        self._of_line: Profile | None = None  # once it is measured
+        self._latest: Profile | None = None  # of what was asked about last
 
-    def is_settled_by(self, line: BezierCurve) -> bool:
-        """Return whether no training is needed; the line is measured now, if anybody asks."""
-        if not self._so_far.asks:
-            return False
-        self.line = self.latest = self._along(line)
-        return self._so_far.may_stop(reach_of_curve(self.latest))
+    def measure_line(self) -> None:
+        """Measure the straight line: where that is enough for all pairs, nothing is trained."""
+        self._of_line = self._along(self.line)
+        self._ask(self._of_line)
 
     def is_enough(self, path: BezierCurve) -> bool:
         """Return whether the curve need not be trained further."""
-        assert self.line is not None, "the line comes first"
-        self.latest = self._along(path, known=self.line.ends)
-        return self._so_far.may_stop(reach_of_curve(self.latest))
+        return self._ask(self._along(path, known=self._ends))
 
-    def result(self, pair: str, line: BezierCurve, trained: TrainedCurve) -> PairResult:
+    def result(self, trained: TrainedCurve) -> PairResult:
         """Measure what is left of the paths of a pair."""
-        if trained.told and self.latest is not None:
-            curve = self.latest
+        if trained.told and self._latest is not None:
+            curve = self._latest
         else:
-            curve = self._along(trained.path, known=() if self.line is None else self.line.ends)
+            curve = self._along(trained.path, known=self._ends)
+            if self._inquiry.asks:
+                self._inquiry.is_enough_with(self._pair, {**self._line_numbers, **_known(curve)})
         return PairResult(
-            pair=pair,
+            pair=self._pair,
             curve=curve,
-            line=self.line or self._along(line, known=curve.ends),
+            line=self._of_line or self._along(self.line, known=curve.ends),
             steps=trained.steps,
             converged=trained.converged,
             told=trained.told,
+        )
+
+    @property
+    def _ends(self) -> tuple[Point, ...]:
+        return () if self._of_line is None else self._of_line.ends
+
+    @property
+    def _line_numbers(self) -> dict[str, Running]:
+        assert self._of_line is not None, "the line comes first"
+        barriers = _known(self._of_line)
+        return {f"linear_{name}": barriers[name] for name in _OF_LINE if name in barriers}
+
+    def _ask(self, curve: Profile) -> bool:
+        self._latest = curve
+        return self._inquiry.is_enough_with(
+            self._pair, {**self._line_numbers, **reach_of_curve(curve)}
         )
 
 
@@ -93,6 +118,10 @@ def reach_of_curve(curve: Profile) -> dict[str, Running]:
             "barrier": -max(first, last),
         }
     return {name: _until(now, best[name]) for name, now in _values(curve).items()}
+
+
+def _known(curve: Profile) -> dict[str, Running]:
+    return {name: known(each.value) for name, each in _values(curve).items()}
 
 
 def _values(curve: Profile) -> dict[str, ProfileValue]:

@@ -18,22 +18,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from mdtree.landscape import (
     ComputeCost,
     DoubleBackwardResult,
     Hessian,
-    LanczosResult,
     LossError,
     NoSecondDerivativeError,
     derive_seed,
     double_backward,
     draw,
-    estimate_trace,
     generator,
-    lanczos,
     preserved_state,
     published_hessian,
     trainable_parameters,
@@ -41,10 +37,10 @@ from mdtree.landscape import (
 )
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.metrics.budgets import HessianBudget, PaperHessian, StandardHessian
-from mdtree.metrics.hessian_precision import Asked, reach_of_top, reach_of_trace
-from mdtree.metrics.precision import MembersSoFar, known, still_open, stopped_by
+from mdtree.metrics.hessian_precision import HessianParts, MemberHessian, Source, advanced
+from mdtree.metrics.precision import stopped_by
 from mdtree.models import Weights
-from mdtree.rows import Detail, Measured, Missing, Running, Value, mean_over_members
+from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
 __all__ = ["HESSIAN", "hessian_metric"]
 
@@ -52,7 +48,6 @@ __all__ = ["HESSIAN", "hessian_metric"]
 _USUAL_STEPS = 10
 _USUAL_PROBES = 12
 _USUAL_PAPER_PRODUCTS = 45
-
 _QUANTITIES = ("hessian_top", "hessian_trace")
 
 
@@ -64,8 +59,7 @@ class _Number:
     stderr: float | None
     iterations: int
     converged: bool
-    running: Running  # where the value may end
-    told: bool = False  # to stop, before the tolerance
+    is_early: bool = False  # more work would change it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,52 +70,53 @@ class _Curvature:
     trace: _Number | None  # None: it was not asked for
     density: tuple[tuple[float, float], ...] = ()  # (eigenvalue, weight)
 
-    @property
-    def running(self) -> dict[str, Running]:
-        """Where both numbers may end."""
-        numbers = {"hessian_top": self.top, "hessian_trace": self.trace}
-        return {name: each.running for name, each in numbers.items() if each is not None}
-
 
 def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
     """Measure hessian_top and hessian_trace, and the spectral density for its plot."""
-    if trainable_parameters(metric_input.runner.network).size == 0:
+    size = trainable_parameters(metric_input.runner.network).size
+    if size == 0:
         missing = Missing(missing="the network has no trainable parameters")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
     budget = budget.times(metric_input.hessian_limit)
-    curvatures: dict[str, _Curvature] = {}
     notes: list[str] = []
-    so_far = MembersSoFar(enough=metric_input.enough)
     if metric_input.hessian_limit > 1:
         notes.append(
             f"Hessian: up to {metric_input.hessian_limit} times the steps and probes of the "
             "protocol"
         )
-    for place, (name, weights) in enumerate(metric_input.members.items()):
+    parts = HessianParts(metric_input, size)
+    curvatures: dict[str, _Curvature] = {}
+    for place, name in parts.turns():
         try:
             derived: DoubleBackwardResult[_Curvature] = double_backward(
-                partial(_measured, budget, metric_input, weights, place, so_far)
+                partial(_measured, budget, metric_input, name, place, parts)
             )
         except (LossError, NoSecondDerivativeError) as error:
-            return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=f"{name}: {error}")))
+            reason = Missing(missing=f"{name}: {error}")
+            return MetricResult(dict.fromkeys(_QUANTITIES, reason))
         curvatures[name] = derived.result
-        so_far.done.append(derived.result.running)
         notes += derived.notes
-    members = list(curvatures.values())
-    numbers = {"hessian_top": [member.top for member in members]}
-    traces = [member.trace for member in members if member.trace is not None]
+    return _result({name: curvatures[name] for name in metric_input.members}, notes, parts)
+
+
+def _result(
+    curvatures: dict[str, _Curvature], notes: Sequence[str], parts: HessianParts
+) -> MetricResult:
+    numbers = {"hessian_top": [member.top for member in curvatures.values()]}
+    traces = [member.trace for member in curvatures.values() if member.trace is not None]
     if traces:
         numbers["hessian_trace"] = traces
     stopped = {
-        name: stopped_by((number.converged, number.told) for number in of_members)
+        name: stopped_by((number.converged, number.is_early) for number in of_members)
         for name, of_members in numbers.items()
     }
+    means = parts.inquiry.means() if "verdict" in stopped.values() else {}
     return MetricResult(
         {name: _combined(of_members) for name, of_members in numbers.items()},
         details=_density(curvatures),
         notes=tuple(dict.fromkeys(notes)),
         stopped=stopped,
-        open=still_open(stopped, [member.running for member in members]),
+        open={name: means[name] for name, rule in stopped.items() if rule == "verdict"},
     )
 
 
@@ -141,105 +136,74 @@ def cost(budget: HessianBudget, work: Workload) -> ComputeCost:
 
 
 def _measured(
-    budget: HessianBudget,
-    metric_input: MetricInput,
-    weights: Weights,
-    place: int,
-    so_far: MembersSoFar,
+    budget: HessianBudget, metric_input: MetricInput, name: str, place: int, parts: HessianParts
 ) -> _Curvature:
     """Measure one member; each attempt with other kernels starts with the same random numbers."""
+    weights = metric_input.members[name]
     with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "hessian", place)):
         if metric_input.protocol == "paper-1":
+            parts.ended.add(name)
             return _paper(budget.paper, metric_input, weights, place)
-        return _standard(budget.standard, metric_input, weights, place, so_far)
+        return _standard(budget.standard, metric_input, name, place, parts)
 
 
 def _standard(
-    budget: StandardHessian,
-    metric_input: MetricInput,
-    weights: Weights,
-    place: int,
-    so_far: MembersSoFar,
+    budget: StandardHessian, metric_input: MetricInput, name: str, place: int, parts: HessianParts
 ) -> _Curvature:
     """Measure a member on the same items as all others, so that only the weights differ."""
-    runner = metric_input.runner
+    runner, weights = metric_input.runner, metric_input.members[name]
     sample = draw(
         runner, metric_input.data.train, budget.items, generator(metric_input.seed, "hessian")
     )
-
     largest = min(budget.batch_size, runner.batch_size, len(sample))
+    source = Source(seed=metric_input.seed, place=place)
 
     def work(batch_size: int) -> _Curvature:
         # where memory has run out, nothing is kept
         hessian = Hessian(runner, weights, sample, batch_size, keep=batch_size == largest)
-        source = generator(metric_input.seed, "hessian probes", place)
-        return _explored(budget, hessian, source, metric_input, so_far)
+        member = parts.known(name, hessian)
+        is_enough = False
+        while not is_enough:
+            member = advanced(
+                budget,
+                hessian,
+                source,
+                member,
+                whole=not parts.inquiry.asks,
+                wants_trace=metric_input.wants("hessian_trace"),
+            )
+            is_enough = parts.inquiry.is_enough_with(name, member.running(budget))
+            if member.ended or not parts.is_alone:
+                break
+        assert member is not None
+        parts.keep(name, member)
+        alone = len(metric_input.members) == 1
+        stderr = _spread(hessian, member.ritz.top_vector(), budget.part) if alone else None
+        return _curvature(member, stderr)
 
     return within_memory(work, largest)
 
 
-def _explored(
-    budget: StandardHessian,
-    hessian: Hessian,
-    source: torch.Generator,
-    metric_input: MetricInput,
-    so_far: MembersSoFar,
-) -> _Curvature:
-    """Run Lanczos and the trace; with a single member, add the standard error over items."""
-    alone = len(metric_input.members) == 1
-    asked = Asked(so_far)
-    start = hessian.random(source)
-    ritz = lanczos(
-        hessian.product,
-        start,
-        steps=budget.steps,
-        tolerance=budget.tolerance,
-        least=budget.least_steps,
-        enough=asked.about_top,
-    )
-    asked.top = reach_of_top(ritz)
-    trace = None
-    if metric_input.wants("hessian_trace"):
-        trace = _trace(budget, hessian, ritz, source, asked)
+def _curvature(member: MemberHessian, stderr: float | None) -> _Curvature:
+    ritz, trace = member.ritz, member.trace
     return _Curvature(
         top=_Number(
             value=ritz.top,
-            stderr=_spread(hessian, ritz.top_vector(), budget.part) if alone else None,
+            stderr=stderr,
             iterations=len(ritz.values),
             converged=ritz.converged,
-            running=asked.top,
-            told="top" in asked.told,
+            is_early=not member.top_ended,
         ),
-        trace=trace,
+        trace=None
+        if trace is None
+        else _Number(
+            value=trace.value,
+            stderr=trace.stderr,
+            iterations=trace.probes,
+            converged=trace.converged and member.trace_ended,
+            is_early=not member.trace_ended,
+        ),
         density=tuple(zip(ritz.values.tolist(), ritz.weights.tolist(), strict=True)),
-    )
-
-
-def _trace(
-    budget: StandardHessian,
-    hessian: Hessian,
-    ritz: LanczosResult,
-    source: torch.Generator,
-    asked: Asked,
-) -> _Number:
-    """Add random probes outside of the space of Lanczos."""
-    trace = estimate_trace(
-        hessian.products,
-        ritz.basis,
-        float(ritz.diagonal.sum()),
-        source=source,
-        tolerance=budget.stderr,
-        least=budget.least_probes,
-        budget=budget.probes,
-        enough=asked.about_trace,
-    )
-    return _Number(
-        value=trace.value,
-        stderr=trace.stderr,
-        iterations=trace.probes,
-        converged=trace.converged,
-        running=reach_of_trace(trace),
-        told="trace" in asked.told,
     )
 
 
@@ -272,14 +236,12 @@ def _paper(
             stderr=None,
             iterations=result.top_iterations,
             converged=result.top_iterations < budget.iterations,
-            running=known(result.top),
         ),
         trace=_Number(
             value=result.trace,
             stderr=stderr,
             iterations=probes,
             converged=probes < budget.iterations,
-            running=known(result.trace),
         ),
     )
 

@@ -56,7 +56,9 @@ def diagnose_in_memory(
         coarse = open_metric(diagnoser, row)
         if coarse is None:
             return Diagnosed(diagnoser=diagnoser, rows=[row])
-        row = models.extended(row, (coarse.metric,))
+        goes_on = coarse.metric == "hessian"  # a curve that was not trained begins anew
+        enough = _enough(models, diagnoser, row, coarse.metric) if goes_on else None
+        row = models.extended(row, (coarse.metric,), enough=enough)
 
 
 def _enough(models: ModelsInMemory, diagnoser: Diagnoser, row: Row, metric: str) -> Enough | None:

@@ -2,11 +2,12 @@
 
 Diagnosis and measurement meet here: a diagnoser names the next metric, and it is measured, after
 each block of work only as long as the verdict may still change.  What later measurements make too
-coarse is measured again, to its tolerance.
+coarse is measured further.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -81,12 +82,20 @@ class SequentialDiagnosis:
 
     def run(self) -> Diagnosed:
         """Measure in stages."""
-        with kept_members():  # all stages look at the same networks
-            return self._run()
+        with (
+            kept_members(),  # all stages look at the same networks
+            tempfile.TemporaryDirectory(prefix="mdtree-unfinished-") as folder,
+        ):
+            return self._run(Path(folder))
 
-    def _run(self) -> Diagnosed:
+    def _run(self, unfinished: Path) -> Diagnosed:
         whole = dry_run(replace(self.request, metrics=METRICS_BY_COST), out=self.out)
-        plan = {item.task.group: item for item in whole.planned}
+        plan = {
+            item.task.group: replace(
+                item, task=replace(item.task, unfinished=unfinished / f"{number}.safetensors")
+            )
+            for number, item in enumerate(whole.planned)
+        }
         seconds = {cost.group: cost.by_metric for cost in whole.costs}
         if self.found is not None:
             for item in whole.planned:
@@ -122,7 +131,9 @@ class SequentialDiagnosis:
         groups = [need.group for need in needs]
         again = any(need.again for need in needs)
         known = sum(seconds.get(group, {}).get(metric, 0.0) for group in groups)
-        asks = metric in BY_BLOCKS and not (self.full_precision or again)
+        # a curve that was not trained begins anew, and then it is trained to its end
+        goes_on = metric == "hessian" or not again
+        asks = metric in BY_BLOCKS and goes_on and not self.full_precision
         is_worth = known >= self.worth * len(groups)
         precision = VerdictPrecision(diagnoser=diagnoser, facts=self.facts)
         change = max(need.change for need in needs)

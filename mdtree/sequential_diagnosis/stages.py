@@ -41,7 +41,7 @@ class Stage:
     groups: tuple[str, ...]
     seconds: float  # on one worker
     change: float | None  # the largest probability that it changes a verdict; None: none yet
-    again: bool = False  # it was measured before, but not precisely enough
+    again: bool = False  # it was measured before, but the verdict needs more
 
 
 @dataclass(frozen=True, kw_only=True)

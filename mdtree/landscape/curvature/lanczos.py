@@ -9,12 +9,14 @@ is the distance to the rest of the spectrum, estimated by the next Ritz value pl
 The squared first components of the s are the weights of a Gauss quadrature of the spectral density
 seen by the start vector.
 
+A result holds all that is needed to go on: the steps made in two parts are those made at once.
+
 Golub and Welsch 1969; Ghorbani, Krishnan and Xiao 2019, arXiv 1901.10159.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,6 +41,8 @@ class LanczosResult:
     basis: Tensor  # (m, n), orthonormal rows
     diagonal: NDArray[np.float64]  # (m,) q_j H q_j; their sum is the trace inside the basis
     vectors: NDArray[np.float64]  # (m, m), eigenvectors of T in columns
+    off_diagonal: NDArray[np.float64]  # (m,) beta_j
+    following: Tensor  # (n,), q_(m+1)
     converged: bool
 
     @property
@@ -60,6 +64,32 @@ class LanczosResult:
         combination = torch.as_tensor(self.vectors[:, -1]).to(self.basis)
         return combination @ self.basis
 
+    @classmethod
+    def of(
+        cls,
+        basis: Tensor,
+        following: Tensor,
+        diagonal: Sequence[float],
+        off_diagonal: Sequence[float],
+        *,
+        converged: bool = False,
+    ) -> LanczosResult:
+        """Compute the Ritz values of what the steps have found."""
+        import scipy.linalg  # loading it takes a tenth of the time of torch
+
+        values, vectors = scipy.linalg.eigh_tridiagonal(diagonal, off_diagonal[:-1])
+        return cls(
+            values=values,
+            weights=vectors[0] ** 2,
+            residuals=np.abs(off_diagonal[-1] * vectors[-1]),
+            basis=basis,
+            diagonal=np.asarray(diagonal),
+            vectors=vectors,
+            off_diagonal=np.asarray(off_diagonal),
+            following=following,
+            converged=converged,
+        )
+
 
 def lanczos(
     product: Product,
@@ -68,7 +98,7 @@ def lanczos(
     steps: int,
     tolerance: float,
     least: int = 1,
-    enough: Callable[[LanczosResult], bool] = lambda _: False,
+    earlier: LanczosResult | None = None,
 ) -> LanczosResult:
     """Run Lanczos until the largest eigenvalue is known within the tolerance.
 
@@ -80,7 +110,7 @@ def lanczos(
         steps: The maximal number of steps.
         tolerance: The largest error of the largest eigenvalue, relative to it.
         least: The minimal number of steps, unless the space is exhausted before.
-        enough: Asked after each step: whether less than the tolerance is enough.
+        earlier: What fewer steps from the same start have found: they are not made again.
 
     Returns:
         Ritz values and vectors; `converged` says whether the tolerance was reached.
@@ -89,10 +119,17 @@ def lanczos(
     fitting = max(_MEMORY // (len(start) * start.element_size()), 2)
     rows = min(steps, len(start), fitting if fitting < steps else _ROWS)  # large ones never grow
     steps = min(steps, len(start), fitting)
-    basis = start.new_empty(rows, len(start))
-    basis[0] = start / torch.linalg.vector_norm(start)
     alphas: list[float] = []
     betas: list[float] = []
+    if earlier is not None:
+        alphas, betas = earlier.diagonal.tolist(), earlier.off_diagonal.tolist()
+        if len(alphas) >= steps:
+            return earlier
+    basis = start.new_empty(max(rows, len(alphas) + 1), len(start))
+    if earlier is None:
+        basis[0] = start / torch.linalg.vector_norm(start)
+    else:
+        basis[: len(alphas)], basis[len(alphas)] = earlier.basis, earlier.following
     while True:
         done = len(alphas)
         vector = product(basis[done])
@@ -101,28 +138,14 @@ def lanczos(
         for _ in range(2):  # twice is enough (Kahan, Parlett)
             vector = vector - (known @ vector) @ known
         betas.append(float(torch.linalg.vector_norm(vector)))
-        ritz = _ritz(basis[: done + 1], alphas, betas)
+        following = vector / betas[-1] if betas[-1] > 0 else vector
+        ritz = LanczosResult.of(basis[: done + 1], following, alphas, betas)
         exhausted = betas[-1] <= nothing * np.abs(ritz.values).max() or done + 1 == len(start)
         within = ritz.error <= tolerance * abs(ritz.top)
         if exhausted or (within and done + 1 >= least):
             return replace(ritz, converged=True)
-        if done + 1 == steps or enough(ritz):
+        if done + 1 == steps:
             return ritz
         if done + 1 == len(basis):
             basis = torch.cat([basis, torch.empty_like(basis)])
-        basis[done + 1] = vector / betas[-1]
-
-
-def _ritz(basis: Tensor, alphas: list[float], betas: list[float]) -> LanczosResult:
-    import scipy.linalg  # loading it takes a tenth of the time of torch
-
-    values, vectors = scipy.linalg.eigh_tridiagonal(alphas, betas[:-1])
-    return LanczosResult(
-        values=values,
-        weights=vectors[0] ** 2,
-        residuals=np.abs(betas[-1] * vectors[-1]),
-        basis=basis,
-        diagonal=np.asarray(alphas),
-        vectors=vectors,
-        converged=False,
-    )
+        basis[done + 1] = following
