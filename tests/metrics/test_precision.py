@@ -12,7 +12,7 @@ import torch
 from mdtree.metrics import METRICS
 from mdtree.metrics.budgets import ConnectivityBudget, StandardConnectivity
 from mdtree.metrics.connectivity import connectivity_metric
-from mdtree.metrics.precision import MembersSoFar, known, mean_of, of_probes, stopped_by
+from mdtree.metrics.precision import Inquiry, known, mean_of, of_probes, stopped_by
 from mdtree.rows import Missing, Running
 from tests.support import exact, valleys
 from tests.support.cases import X, Y, group
@@ -34,17 +34,33 @@ class Asked:
 
 def test_few_probes_are_less_sure_than_their_error_says():
     """The quantile of Student's t at 99.5 %: 63.657 with one degree of freedom, 5.841 with 3."""
-    assert of_probes(10.0, 1.0, 2).reach == pytest.approx((10 - 63.657, 10 + 63.657), abs=1e-3)
-    assert of_probes(10.0, 1.0, 4).reach == pytest.approx((10 - 5.841, 10 + 5.841), abs=1e-3)
-    assert of_probes(10.0, 1.0, 1).reach == (-math.inf, math.inf)
+    many = 10**9
+    assert of_probes(10.0, 1.0, 2, many).reach == pytest.approx((10 - 63.657, 10 + 63.657), 1e-3)
+    assert of_probes(10.0, 1.0, 4, many).reach == pytest.approx((10 - 5.841, 10 + 5.841), 1e-3)
+    assert of_probes(10.0, 1.0, 1, many).reach == (-math.inf, math.inf)
 
 
-def test_members_before_count_and_nobody_is_asked_for_the_full_tolerance():
+def test_probes_so_far_are_part_of_the_final_mean():
+    """Of 16 probes, 12 are known: half of the error is left."""
+    half, whole = of_probes(0.0, 1.0, 12, 16).reach[1], of_probes(0.0, 1.0, 12, 10**9).reach[1]
+    assert half == pytest.approx(whole / 2)
+    assert of_probes(3.0, 1.0, 16, 16).reach == (3.0, 3.0)
+
+
+def test_nothing_is_asked_before_something_is_known_of_all_members():
     asked = Asked("y")
-    so_far = MembersSoFar(enough=asked, done=[{"hessian_top": known(2.0)}])
-    assert so_far.may_stop({"hessian_top": Running(value=4.0, reach=(4.0, 8.0))})
+    inquiry = Inquiry(enough=asked, parts=2)
+    assert not inquiry.is_enough_with("a", {"hessian_top": known(2.0)})
+    assert asked.told == []
+    assert inquiry.is_enough_with("b", {"hessian_top": Running(value=4.0, reach=(4.0, 8.0))})
     assert asked.told == [{"hessian_top": Running(value=3.0, reach=(3.0, 5.0))}]
-    assert not MembersSoFar(enough=None).may_stop({"hessian_top": known(1.0)})
+    assert inquiry.is_settled
+
+
+def test_the_full_tolerance_is_not_asked_about():
+    inquiry = Inquiry(enough=None, parts=1)
+    assert not inquiry.is_enough_with("a", {"hessian_top": known(1.0)})
+    assert not inquiry.asks
 
 
 def test_a_mean_of_what_stays_missing_is_missing():
@@ -72,7 +88,7 @@ def hessian(enough):
 
 def test_the_hessian_stops_when_it_is_told_to():
     """Two members: four steps and four probes each; the full numbers lie within reach."""
-    full, coarse = hessian(None), hessian(Asked("yyyy"))
+    full, coarse = hessian(None), hessian(Asked("y"))
     for name, full_rule in (("hessian_top", "tolerance"), ("hessian_trace", "budget")):
         assert full.stopped[name] == full_rule
         assert coarse.stopped[name] == "verdict"
@@ -83,22 +99,75 @@ def test_the_hessian_stops_when_it_is_told_to():
     assert full.open == {}
 
 
+def close(values, full):
+    """Whether numbers, and how they were found, are those of a measurement in one part."""
+    for name, each in full.items():
+        assert values[name].value == pytest.approx(each.value, rel=1e-4)
+        assert values[name].members == pytest.approx(each.members, rel=1e-4)
+        assert values[name].iterations == each.iterations
+        assert values[name].converged == each.converged
+    return True
+
+
 def test_a_hessian_that_is_never_enough_is_the_full_one():
     asked = Asked()
     full, patient = hessian(None), hessian(asked)
-    assert patient.values == full.values
+    assert close(patient.values, full.values)
     assert patient.stopped == full.stopped
     assert patient.open == {}
-    assert [set(told) for told in asked.told[:2]] == [{"hessian_top"}] * 2  # 4 and 6 steps
-    assert len(asked.told) == 2 * (2 + 5)  # and 4, 8, 16, 32 and 64 probes, of two members
+    assert [set(told) for told in asked.told] == [{"hessian_top", "hessian_trace"}] * len(
+        asked.told
+    )
+    probes = full.values["hessian_trace"].iterations
+    assert probes == 2 * 96
+    assert len(asked.told) <= 2 * (2 + 5)  # 8 and 16 steps; 8, 16, 32, 64 and 96 probes
 
 
-def test_only_one_of_both_may_stop():
-    """The first member is told to stop Lanczos; all else goes on to the tolerance."""
-    result = hessian(Asked("y"))
-    assert result.stopped["hessian_top"] == "verdict"
-    assert result.stopped["hessian_trace"] != "verdict"
-    assert set(result.open) == {"hessian_top"}
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("answers", ["y", "ny", "nnnny"])
+def test_a_hessian_that_was_stopped_goes_on(count, answers):
+    """What was known is not measured again: both parts take as many products as one."""
+    kept, work = {}, []
+    for enough in (Asked(answers), None):
+        module, members = group(exact.mlp, count)
+        subject = exact.subject(module, members, (X, Y))
+        result = METRICS["hessian"].compute(replace(subject, enough=enough, unfinished=kept))
+        work.append(subject.runner.meter.total.product)
+        if enough is not None:
+            assert result.stopped["hessian_trace"] == "verdict"
+            assert len(kept) == count
+    assert kept == {}
+    module, members = group(exact.mlp, count)
+    subject = exact.subject(module, members, (X, Y))
+    full = METRICS["hessian"].compute(subject)
+    assert close(result.values, full.values)
+    spread = len(X) if count == 1 else 0  # its products are made in both parts
+    assert sum(work) == subject.runner.meter.total.product + spread
+
+
+def test_members_go_on_in_turn():
+    """The first is measured further, then the second, and so on, until it is enough."""
+    asked = Asked("ny")
+    result = hessian(asked)
+    assert len(asked.told) == 2
+    assert result.values["hessian_top"].iterations == 8 + 4
+
+
+def test_members_that_would_take_too_much_memory_are_not_asked_about(monkeypatch):
+    monkeypatch.setattr("mdtree.metrics.hessian_precision._MOST_NUMBERS", 10)
+    asked = Asked("y")
+    result = hessian(asked)
+    assert asked.told == []
+    assert result.stopped == hessian(None).stopped
+
+
+def test_the_trace_alone_is_left_out_where_it_is_not_wanted():
+    module, members = group(exact.mlp, 2)
+    subject = exact.subject(module, members, (X, Y))
+    asked = Asked("y")
+    result = METRICS["hessian"].compute(replace(subject, enough=asked, quantities=("hessian_top",)))
+    assert set(asked.told[0]) == set(result.values) == {"hessian_top"}
+    assert result.stopped == {"hessian_top": "verdict"}
 
 
 def test_an_interrupted_question_interrupts():

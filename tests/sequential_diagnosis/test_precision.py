@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from dataclasses import replace
 
 import pytest
 
-from mdtree.diagnosis import to_plain_data
+from mdtree.diagnosis import Diagnoser, to_plain_data
 from mdtree.executors import ExecutorConfig
 from mdtree.measurement import dry_run, measure
 from mdtree.measurement.group import measure_or_fail
 from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows import coarse_metrics
 from tests.support.inquiries import inquiry_of
-from tests.support.trees import HIGH, LOW, leaf_of_ten, split
+from tests.support.trees import HIGH, LOW, leaf_of_ten, small_tree, split
 from tests.support.zoos import lines_of, rows_of
 
 FEATURES = ("log_hessian_trace",)
@@ -99,7 +100,46 @@ def test_another_tree_may_need_more(zoo):
     assert value > 0
     stages, _, again = diagnose(zoo, by_trace(math.log(value)))
     assert ("hessian", True) in names_of(stages)
-    assert again[0].quantities == full_rows(zoo)[again[0].group].quantities
+    trace, full = (
+        each.quantities["hessian_trace"] for each in (again[0], full_rows(zoo)[again[0].group])
+    )
+    assert trace.iterations > rows[0].quantities["hessian_trace"].iterations
+    low, high = again[0].provenance.reach["hessian_trace"] if coarse_metrics(again[0]) else (0, 1e9)
+    assert low <= full.value <= high
+
+
+def diagnose_by_two_trees(folder, **changes):
+    """Diagnose by a tree that needs little of the Hessian, then by one that needs all: the rows."""
+    seen = []
+
+    def choose(rows):
+        known = rows[0].quantities.get("hessian_trace")
+        if known is not None and not seen:
+            seen.append(rows[0])
+        threshold = math.log(known.value) if seen and known is not None else 50.0
+        return Diagnoser(small_tree(by_trace(threshold), FEATURES), name="t")
+
+    inquiry = inquiry_of(folder, FAR, FEATURES, worth=0.0, full=True, **changes)
+    rows = replace(inquiry, choose_diagnoser=choose).run().rows
+    return seen[0], rows[0]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_within_one_diagnosis_the_hessian_goes_on_where_it_stopped(
+    zoo, tmp_path, monkeypatch, workers
+):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    few, many = diagnose_by_two_trees(zoo, executor=ExecutorConfig(workers=workers))
+    full = full_rows(zoo)[many.group]
+    assert few.provenance.passes < 0.3 * full.provenance.passes
+    assert few.provenance.passes < many.provenance.passes
+    # each part differentiates once more, which takes less than two of a hundred products
+    assert many.provenance.passes <= 1.1 * full.provenance.passes
+    trace = many.quantities["hessian_trace"]
+    assert trace.iterations > few.quantities["hessian_trace"].iterations
+    assert list(temporary.iterdir()) == []
 
 
 def test_full_precision_is_what_it_says(zoo):
