@@ -187,10 +187,8 @@ class SequentialDiagnosis:
         alone: dict[str, list[_Need]] = {}
         for row in rows:
             for prospect in prospects(diagnoser, row, _unmeasured(row, seconds)):
-                if len(prospect.metrics) == 1:
-                    (metric,) = prospect.metrics
-                    need = _Need(row.group, metric, prospect.change)
-                    alone.setdefault(metric, []).append(need)
+                (metric,) = prospect.metrics
+                alone.setdefault(metric, []).append(_Need(row.group, metric, prospect.change))
         for metric, needs in alone.items():
             yield Stage(
                 metric=metric,

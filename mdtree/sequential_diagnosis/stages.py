@@ -30,7 +30,7 @@ FIRST, *LATER = METRICS_BY_COST
 BY_BLOCKS = ("hessian", "connectivity")  # between whose blocks the verdict is asked
 # Seconds for a group: below them, asking costs more than it saves.  As a decision by the clock it
 # is made once for all groups of a stage, and far from where time matters.
-WORTH = 0.5
+WORTH = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
