@@ -331,7 +331,6 @@ def measured(place: Path, *, full_precision: bool) -> tuple[str, float, float]:
             choose_diagnoser=diagnoser_for,
             full=True,
             full_precision=full_precision,
-            worth=0.0,  # networks as small as these would not be worth the question
         ).run()
         seconds = time.perf_counter() - started
     (row,) = found.rows

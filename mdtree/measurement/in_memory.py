@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,8 +20,7 @@ from mdtree.losses import build_loss
 from mdtree.measurement.fitting import fitted
 from mdtree.measurement.group import joined, quantities_of, reach_of, versions
 from mdtree.measurement.request import check_metrics
-from mdtree.measurement.speed import Speed, measure_speed
-from mdtree.metrics import METRICS, MetricInput, Workload
+from mdtree.metrics import MetricInput
 from mdtree.models import Network
 from mdtree.models.heads import head_of
 from mdtree.network import Loss
@@ -140,27 +138,9 @@ class ModelsInMemory:
         )
         return row if earlier is None else joined(earlier, row)
 
-    def expected_seconds(self, metric: str) -> float:
-        """Return how long a metric will take here, from a timed batch; 0 if that fails."""
-        data = self.prepared.data
-        work = Workload(
-            members=len(self.prepared.members),
-            train_items=len(data.train),
-            test_items=0 if data.test is None else len(data.test),
-            full_items=data.full,
-            protocol=self.protocol,
-        )
-        with contextlib.suppress(Exception):  # of a user's code; the metrics say why
-            return self._speed.seconds(METRICS[metric].cost(work))
-        return 0.0
-
     @cached_property
     def _unfinished(self) -> dict[str, dict[str, Tensor]]:
         return {}
-
-    @cached_property
-    def _speed(self) -> Speed:
-        return measure_speed(self.prepared.runner, self.prepared.data.train)
 
     @cached_property
     def prepared(self) -> MetricInput:

@@ -73,8 +73,7 @@ class _Curvature:
 
 def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
     """Measure hessian_top and hessian_trace, and the spectral density for its plot."""
-    size = trainable_parameters(metric_input.runner.network).size
-    if size == 0:
+    if trainable_parameters(metric_input.runner.network).size == 0:
         missing = Missing(missing="the network has no trainable parameters")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
     budget = budget.times(metric_input.hessian_limit)
@@ -84,7 +83,7 @@ def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
             f"Hessian: up to {metric_input.hessian_limit} times the steps and probes of the "
             "protocol"
         )
-    parts = HessianParts(metric_input, size)
+    parts = HessianParts(metric_input)
     curvatures: dict[str, _Curvature] = {}
     for place, name in parts.turns():
         try:
@@ -169,7 +168,7 @@ def _standard(
                 hessian,
                 source,
                 member,
-                whole=not parts.inquiry.asks,
+                whole=not parts.inquiry.asks or (parts.is_full and not parts.is_alone),
                 wants_trace=metric_input.wants("hessian_trace"),
             )
             is_enough = parts.inquiry.is_enough_with(name, member.running(budget))

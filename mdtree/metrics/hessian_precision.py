@@ -31,8 +31,7 @@ __all__ = ["HessianParts", "MemberHessian", "Source", "advanced"]
 
 _FIRST = 4  # steps and probes; then twice as many, since each question costs about a product
 _LARGE = ("basis", "following", "products")  # as long as the weights
-# parameters of all members together: 13 vectors of so many numbers take 5 GiB
-_MOST_NUMBERS = 100_000_000
+_MOST = 6 << 30  # bytes of what is known of members that wait
 _RESIDUALS = 3.0  # that an eigenvalue may be above its Ritz value
 _LEAST = 0.01  # of the eigenvalue: never less than the tolerance
 
@@ -136,16 +135,15 @@ class HessianParts:
     """The members of a group, measured in parts until nobody wants to know more.
 
     Where there are several, each is measured a part further in turn.  What is known of those that
-    wait is in the memory of the machine; where that would be too much, nobody is asked.
+    wait is in the memory of the machine; once it is full, the next ones go to their end.
     """
 
-    def __init__(self, metric_input: MetricInput, size: int) -> None:
+    def __init__(self, metric_input: MetricInput) -> None:
         self._members = list(metric_input.members)
-        count = len(self._members)
-        is_asked = metric_input.protocol != "paper-1" and (
-            count == 1 or count * size <= _MOST_NUMBERS
+        is_asked = metric_input.protocol != "paper-1"
+        self.inquiry = Inquiry(
+            enough=metric_input.enough if is_asked else None, parts=len(self._members)
         )
-        self.inquiry = Inquiry(enough=metric_input.enough if is_asked else None, parts=count)
         self.ended: set[str] = set()  # members that more work would not change
         self.is_alone = False  # the member that is measured now is the last of them
         unfinished = metric_input.unfinished
@@ -170,8 +168,15 @@ class HessianParts:
         """Keep what is known of a member, if it can be measured further."""
         if member.ended:
             self.ended.add(name)
-        if self.inquiry.asks:
+        self._known.pop(name, None)
+        if self.inquiry.asks and not self.is_full:
             self._known[name] = member.tensors()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what is known takes all the memory that it may take."""
+        tensors = (tensor for known in self._known.values() for tensor in known.values())
+        return sum(each.numel() * each.element_size() for each in tensors) > _MOST
 
 
 def advanced(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from mdtree.diagnosis import Diagnoser, VerdictPrecision, next_metric, open_metric, prospects
 from mdtree.measurement import ModelsInMemory, check_accuracy
-from mdtree.rows import Enough, Row
-from mdtree.sequential_diagnosis.stages import BY_BLOCKS, FIRST, LATER, WORTH, Diagnosed
+from mdtree.rows import Row
+from mdtree.sequential_diagnosis.stages import BY_BLOCKS, FIRST, LATER, Diagnosed
 
 __all__ = ["diagnose_in_memory"]
 
@@ -50,19 +50,13 @@ def diagnose_in_memory(
         if chosen is not None:
             metric = chosen.metrics[0]
             left.remove(metric)
-            enough = None if full_precision else _enough(models, diagnoser, row, metric)
+            asks = metric in BY_BLOCKS and not full_precision
+            enough = VerdictPrecision(diagnoser=diagnoser)(row) if asks else None
             row = models.extended(row, (metric,), enough=enough)
             continue
         coarse = open_metric(diagnoser, row)
         if coarse is None:
             return Diagnosed(diagnoser=diagnoser, rows=[row])
         goes_on = coarse.metric == "hessian"  # a curve that was not trained begins anew
-        enough = _enough(models, diagnoser, row, coarse.metric) if goes_on else None
+        enough = VerdictPrecision(diagnoser=diagnoser)(row) if goes_on else None
         row = models.extended(row, (coarse.metric,), enough=enough)
-
-
-def _enough(models: ModelsInMemory, diagnoser: Diagnoser, row: Row, metric: str) -> Enough | None:
-    """Return what to ask between the blocks of a metric; None where that is not worth it."""
-    if metric not in BY_BLOCKS or models.expected_seconds(metric) < WORTH:
-        return None
-    return VerdictPrecision(diagnoser=diagnoser)(row)

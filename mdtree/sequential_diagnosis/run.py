@@ -40,7 +40,6 @@ from mdtree.sequential_diagnosis.stages import (
     FIRST,
     LATER,
     METRICS_BY_COST,
-    WORTH,
     Diagnosed,
     Stage,
 )
@@ -72,7 +71,6 @@ class SequentialDiagnosis:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     full: bool = False
     full_precision: bool = False  # to the tolerance, whatever the verdict needs
-    worth: float = WORTH  # seconds for a group, from which the verdict is asked between blocks
     executor: ExecutorConfig = HERE
     announce: Callable[[Stage], None] = _announce_nothing  # before each stage
     found: Callable[[GroupTask], None] | None = None  # told of each group, before all stages
@@ -134,13 +132,12 @@ class SequentialDiagnosis:
         # a curve that was not trained begins anew, and then it is trained to its end
         goes_on = metric == "hessian" or not again
         asks = metric in BY_BLOCKS and goes_on and not self.full_precision
-        is_worth = known >= self.worth * len(groups)
         precision = VerdictPrecision(diagnoser=diagnoser, facts=self.facts)
         change = max(need.change for need in needs)
         stage = Stage(
             metric=metric, groups=tuple(groups), seconds=known, change=change, again=again
         )
-        return self._measure(stage, plan, precision if asks and is_worth else None)
+        return self._measure(stage, plan, precision if asks else None)
 
     def _too_coarse(self, diagnoser: Diagnoser, rows: Sequence[Row]) -> Iterator[_Need]:
         """Yield what is less precise than its tolerance, and than the verdict needs it."""

@@ -12,7 +12,6 @@ __all__ = [
     "FIRST",
     "LATER",
     "METRICS_BY_COST",
-    "WORTH",
     "Diagnosed",
     "Stage",
 ]
@@ -28,9 +27,6 @@ METRICS_BY_COST = (
 )
 FIRST, *LATER = METRICS_BY_COST
 BY_BLOCKS = ("hessian", "connectivity")  # between whose blocks the verdict is asked
-# Seconds for a group: below them, asking costs more than it saves.  As a decision by the clock it
-# is made once for all groups of a stage, and far from where time matters.
-WORTH = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -153,12 +153,14 @@ def test_members_go_on_in_turn():
     assert result.values["hessian_top"].iterations == 8 + 4
 
 
-def test_members_that_would_take_too_much_memory_are_not_asked_about(monkeypatch):
-    monkeypatch.setattr("mdtree.metrics.hessian_precision._MOST_NUMBERS", 10)
-    asked = Asked("y")
+def test_once_memory_is_full_the_next_members_go_to_their_end(monkeypatch):
+    monkeypatch.setattr("mdtree.metrics.hessian_precision._MOST", 10)
+    asked = Asked("ny")
     result = hessian(asked)
-    assert asked.told == []
-    assert result.stopped == hessian(None).stopped
+    full = hessian(None)
+    assert len(asked.told) == 2  # with the second at its end, and then with the first further
+    assert result.stopped["hessian_trace"] == "verdict"
+    assert result.values["hessian_trace"].members[1] == full.values["hessian_trace"].members[1]
 
 
 def test_the_trace_alone_is_left_out_where_it_is_not_wanted():

@@ -32,7 +32,7 @@ FAR = by_trace(50.0)  # out of reach of any trace
 def diagnose(folder, tree=FAR, **changes):
     """Diagnose: the stages, the diagnoser, and the rows that are judged."""
     stages = []
-    usual = {"worth": 0.0, "full": True, "announce": stages.append}
+    usual = {"full": True, "announce": stages.append}
     found = inquiry_of(folder, tree, FEATURES, **{**usual, **changes}).run()
     return stages, found.diagnoser, found.rows
 
@@ -119,7 +119,7 @@ def diagnose_by_two_trees(folder, **changes):
         threshold = math.log(known.value) if seen and known is not None else 50.0
         return Diagnoser(small_tree(by_trace(threshold), FEATURES), name="t")
 
-    inquiry = inquiry_of(folder, FAR, FEATURES, worth=0.0, full=True, **changes)
+    inquiry = inquiry_of(folder, FAR, FEATURES, full=True, **changes)
     rows = replace(inquiry, choose_diagnoser=choose).run().rows
     return seen[0], rows[0]
 
@@ -154,11 +154,6 @@ def test_full_precision_refines_what_is_coarse(zoo):
     diagnose(zoo)
     stages, _, rows = diagnose(zoo, full_precision=True)
     assert names_of(stages) == [("hessian", True)]
-    assert [coarse_metrics(row) for row in rows] == [(), ()]
-
-
-def test_what_takes_no_time_is_measured_to_its_tolerance(zoo):
-    _, _, rows = diagnose(zoo, worth=1e6)
     assert [coarse_metrics(row) for row in rows] == [(), ()]
 
 
