@@ -1,17 +1,33 @@
-"""Helpers for messages: nearest known word, plurals, shares, safe and short names."""
+"""Helpers for messages: nearest known word, plurals, numbers with errors, safe and short names."""
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 from itertools import islice
 
-__all__ = ["MOST_FAULTS", "nearest", "percent", "plural", "printable", "shortened"]
+__all__ = [
+    "MOST_FAULTS",
+    "nearest",
+    "number",
+    "percent",
+    "percent_below",
+    "plural",
+    "printable",
+    "scaled",
+    "short",
+    "shortened",
+]
 
 MOST_FAULTS = 20  # that one message lists
 
 _LONGEST_WORD = 100  # characters; nobody misspells a longer one, and comparing costs its square
 _MOST_WORDS = 10_000  # to compare with
+_ROUNDING = 1e-9  # a smaller relative error comes from arithmetic
+_LONG = 1e3, 1e9  # numbers between them are written in full, with commas
+_DIGITS = 6  # after the point, at most
+_NARROW = 1.1  # a smaller factor is written as an error bar
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
@@ -29,6 +45,32 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     return f", did you mean {matches[0]!r}?" if matches else ""
 
 
+def number(value: float, stderr: float | None, *, commas: bool = False) -> str:
+    """Write a number with its standard error, to two digits of the error.
+
+    >>> number(12.3456, 0.5678), number(1234.5, 99.6, commas=True), number(12.3456, None)
+    ('12.35 ± 0.57', '1,234 ± 100', '12.35')
+    """
+    if stderr is None or not math.isfinite(stderr) or stderr <= _ROUNDING * max(abs(value), 1e-3):
+        return short(value) if commas else f"{value:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(stderr)))
+    if digits > _DIGITS or max(abs(value), stderr) >= _LONG[1]:
+        return f"{value:.3g} ± {stderr:.2g}"
+    form = f"{',' if commas else ''}.{digits}f"
+    return f"{value:{form}} ± {stderr:{form}}"
+
+
+def scaled(value: float, factor: float, *, commas: bool = False) -> str:
+    """Write a positive number whose error is a factor, as that of a logarithm is.
+
+    >>> scaled(70.94, 1.8), scaled(1.0053, 1.02), scaled(1.0053, 1.0)
+    ('70.94 (within a factor of 1.8)', '1.005 ± 0.020', '1.005')
+    """
+    if factor < _NARROW:
+        return number(value, value * (factor - 1), commas=commas)
+    return f"{number(value, None, commas=commas)} (within a factor of {factor:.2g})"
+
+
 def percent(share: float) -> str:
     """Write a share in percent, without claiming that something is certain or impossible.
 
@@ -44,6 +86,17 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def percent_below(share: float, limit: float) -> str:
+    """Write a share in percent, with a decimal if it would else look as if it reached the limit.
+
+    >>> percent_below(0.5966, 0.6), percent_below(0.59999, 0.6), percent_below(0.41, 0.6)
+    ('59.6 %', '59.9 %', '41 %')
+    """
+    if share < limit and percent(share) == percent(limit):
+        return f"{math.floor(1000 * share) / 10:.1f} %"
+    return percent(share)
+
+
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun, in the plural where needed.
 
@@ -56,6 +109,18 @@ def plural(count: int, noun: str) -> str:
 def printable(text: str, *, keep: str = "") -> str:
     """Escape control characters: a file name may contain terminal codes."""
     return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
+def short(value: float, *, digits: int = 3) -> str:
+    """Write a number in few characters.
+
+    >>> short(7.9919), short(12034.5), short(0.000123), short(-0.0)
+    ('7.99', '12,034', '0.000123', '0')
+    """
+    least, most = _LONG
+    if least <= abs(value) < most:
+        return f"{value:,.0f}"
+    return f"{value + 0.0:.{digits}g}"
 
 
 def shortened(text: str, most: int) -> str:

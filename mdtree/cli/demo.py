@@ -15,7 +15,6 @@ from mdtree.render.durations import about
 from mdtree.render.page_file import write_page
 from mdtree.render.terminal import paragraph, printable
 from mdtree.render.terminal_rows import rows_table
-from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows.atomic import own
 
 __all__ = ["command"]
@@ -58,6 +57,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     from mdtree.measurement import make_request
     from mdtree.recipes import Trust
     from mdtree.render.checks_text import checks_line
+    from mdtree.render.terminal_verdict import verdict_text
     from mdtree.rows import rows_file
     from mdtree.runtime.cores import cores
     from mdtree.sequential_diagnosis import SequentialDiagnosis, Stage

@@ -210,7 +210,7 @@ def command(
     elif as_json:
         _print_json(verdicts, runs)
     else:
-        _print(verdicts, failures, with_checks=with_checks)
+        _print(verdicts, runs, failures, with_checks=with_checks)
     for run in () if as_json or as_markdown else runs:
         say(f"\n{trajectory_text(run, rows)}")
     for text in counted_once(rows):
@@ -249,13 +249,19 @@ def _print_json(verdicts: list[Verdict], runs: tuple[Trajectory, ...]) -> None:
     click.echo(json.dumps({"format": 1, **content, **trajectories_to_plain_data(runs)}))
 
 
-def _print(verdicts: list[Verdict], explained: dict[str, str], *, with_checks: bool) -> None:
+def _print(
+    verdicts: list[Verdict],
+    runs: tuple[Trajectory, ...],
+    explained: dict[str, str],
+    *,
+    with_checks: bool,
+) -> None:
     """Print verdicts; the reasons for failures are printed once, on stderr."""
     from mdtree.render import checks_text as checks
     from mdtree.render.terminal_verdict import verdict_text, verdicts_table
 
     if len(verdicts) > 1:
-        say(verdicts_table(verdicts))
+        say(verdicts_table(verdicts, runs))
     if len(verdicts) <= _WHOLE:
         for verdict in verdicts:
             line = None if with_checks else checks.checks_line(verdict.checks, _HOW)
@@ -278,9 +284,18 @@ def _print_markdown(
     with_checks: bool,
 ) -> None:
     """Print verdicts as Markdown, after the front matter of a model card if that is asked for."""
+    from mdtree.diagnosis import trajectories
     from mdtree.render.markdown import verdicts_markdown
     from mdtree.render.model_index import model_index
 
     if dataset is not None:
         click.echo(model_index(rows, dataset) + "\n")
-    click.echo(verdicts_markdown(verdicts, most=_WHOLE, failures=failures, with_checks=with_checks))
+    click.echo(
+        verdicts_markdown(
+            verdicts,
+            most=_WHOLE,
+            runs=trajectories(rows),
+            failures=failures,
+            with_checks=with_checks,
+        )
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
 from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import make_request, named_recipe
+from mdtree.cli.nearby import not_read
 from mdtree.cli.screens import tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError
@@ -107,6 +108,8 @@ def _from_files(
         "no recipe: a first answer from the weights and from what the trainer logged; to measure "
         f"the networks, name data and model (--data, --model) or write {RECIPE_NAME}",
     )
+    for hint in not_read(paths):
+        tell(hint)
     return _diagnoser(rows, name, options), rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Target, Verdict
+from mdtree.diagnosis.verdict_record import Basis, DecisionStep, NextStep, Target, Verdict
 
 __all__ = ["certain_verdict"]
 
@@ -12,7 +12,7 @@ def certain_verdict(
     mode: str,
     clue: DecisionStep,
     *,
-    advice: str,
+    next_step: NextStep,
     basis: Basis,
     confidence: float,
     target: Target | None = None,
@@ -30,10 +30,11 @@ def certain_verdict(
         agreement=None,
         stability=None,
         gains=(),
-        advice=advice,
+        next_step=next_step,
         outlier=None,
         missed=(),
         basis=basis,
         answers={},
         target=target,
+        test_accuracy=None if target is None else target.measured,
     )

@@ -216,6 +216,13 @@ _LIST = (
         meaning="the measured test accuracy is far from the one that the facts of the group tell",
         fine="the two agree within chance and another split of the data",
     ),
+    Check(
+        code="MD405",
+        name="worse_than_chance",
+        severity="warning",
+        meaning="the network is worse than naming the most frequent class: look at the labels",
+        fine="the network is no worse than naming the most frequent class",
+    ),
 )
 
 # code -> the check

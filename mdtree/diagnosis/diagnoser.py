@@ -12,10 +12,18 @@ from mdtree.diagnosis.checking import checks_of
 from mdtree.diagnosis.diverged import diverged_verdict, is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble, split_features
 from mdtree.diagnosis.explanation import decision_steps
-from mdtree.diagnosis.missing import is_from_files, most_changes
+from mdtree.diagnosis.missing import FACTS, facts_of, is_from_files, most_changes
 from mdtree.diagnosis.prediction import Prediction, predictions
-from mdtree.diagnosis.recommendation import advice, gains, next_step, regression_gains, resources
+from mdtree.diagnosis.recommendation import (
+    change_step,
+    deciding_step,
+    gains,
+    measured_accuracy,
+    regression_gains,
+    resources,
+)
 from mdtree.diagnosis.remarks import Remark, disagreement, remarks_on, roughness
+from mdtree.diagnosis.resampling import standard_errors
 from mdtree.diagnosis.target import bounded, reached_verdict, target_of
 from mdtree.diagnosis.verdict_record import (
     UNSURE,
@@ -26,7 +34,7 @@ from mdtree.diagnosis.verdict_record import (
 )
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
-from mdtree.messages import percent
+from mdtree.messages import percent, percent_below
 from mdtree.rows import Fact, Missing, Row, remaining
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
@@ -119,7 +127,10 @@ class Diagnoser:
         probabilities = dict(zip(self.saved.classes, map(float, found.shares), strict=True))
         probability = probabilities[likely]
         steps, leaf = decision_steps(
-            self.saved, self._by_feature(line), self._errors(found.draws), likely
+            self.saved,
+            self._by_feature(line),
+            standard_errors(self._asked, row, self.saved, found.draws),
+            likely,
         )
         model = self.saved.gain_model
         whole_gains = (
@@ -132,8 +143,8 @@ class Diagnoser:
         blind = bool(missing_features) and missing_features == set(self.ensemble.features)
         # what cannot be measured leaves no doubt: the regression has learnt to do without it
         open_questions = [each for each in found.missing if not _is_final(each, row)]
-        doubts = self._doubts(likely, probability, open_questions, blind=blind)
-        undecided = blind or not self._is_sure(probability)
+        doubts = self._doubts(row, likely, probability, open_questions, blind=blind)
+        undecided = bool(doubts) and (likely in FAILURE_MODES or not self._is_sure(probability))
         mode = UNSURE if doubts else likely
         remarks = remarks_on(
             self.saved,
@@ -153,9 +164,9 @@ class Diagnoser:
             agreement=found.agreement,
             stability=stability,
             gains=expected_gains,
-            advice=next_step(found.missing, row, likely, expected_gains)
+            next_step=deciding_step(found.missing, row, likely, expected_gains)
             if undecided
-            else advice(likely, expected_gains, regressed=model is not None, target=target),
+            else change_step(likely, expected_gains, regressed=model is not None, target=target),
             outlier=outlier,
             missed=found.missing,
             basis=self._basis(row, remarks),
@@ -163,6 +174,7 @@ class Diagnoser:
             resources=None if model is None else resources(whole_gains),
             coarse=tuple(n for n, left in remaining(row).items() if left.value is not None),
             target=target,
+            test_accuracy=measured_accuracy(row),
         )
         return verdict, remarks
 
@@ -214,24 +226,21 @@ class Diagnoser:
     def _by_feature(self, line: Floats) -> dict[str, float]:
         return dict(zip(self.saved.features, map(float, line), strict=True))
 
-    def _errors(self, draws: Floats) -> dict[str, float]:
-        """Return the standard deviation of the draws for each feature that the path may show."""
-        errors = {}
-        for name in self._asked:
-            column = draws[:, self.saved.features.index(name)]
-            values = column[~np.isnan(column)]
-            varies = len(values) > 0 and values.min() < values.max()
-            errors[name] = float(values.std()) if varies else 0.0
-        return errors
-
     def _doubts(
-        self, likely: str, probability: float, missing: Sequence[MissingMeasurement], *, blind: bool
+        self,
+        row: Row,
+        likely: str,
+        probability: float,
+        missing: Sequence[MissingMeasurement],
+        *,
+        blind: bool,
     ) -> tuple[str, ...]:
         doubts = []
         if not self._is_sure(probability):
+            share = percent_below(probability, self._confidence)
             doubts.append(
-                f"{likely} is the most probable answer ({percent(probability)}), but a verdict "
-                f"needs {percent(self._confidence)}"
+                f"{likely} is the most probable answer ({share}), but a verdict needs "
+                f"{percent(self._confidence)}"
             )
         if likely not in FAILURE_MODES:
             doubts.append(
@@ -240,8 +249,8 @@ class Diagnoser:
         if blind:
             doubts.append("nothing that the tree asks for was measured")
         doubts.extend(
-            f"{measurement.metric} is not known and has a {percent(measurement.flips)} chance "
-            "of changing the answer"
+            f"{_not_known(measurement, row)}, with a {percent(measurement.flips)} chance of "
+            "changing the answer"
             for measurement in missing[:1]
             if not blind and self.saved.gain_model and measurement.flips > _DECISIVE
         )
@@ -274,6 +283,13 @@ class Diagnoser:
 def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
     """Return the row with facts from the user, which replace those of the same name."""
     return replace(row, facts={**row.facts, **facts}) if facts else row
+
+
+def _not_known(measurement: MissingMeasurement, row: Row) -> str:
+    if measurement.metric != FACTS:
+        return f"{measurement.metric} is not known"
+    facts = facts_of(measurement, row)
+    return f"{' and '.join(facts)} {'is' if len(facts) == 1 else 'are'} not known"
 
 
 def _is_final(measurement: MissingMeasurement, row: Row) -> bool:

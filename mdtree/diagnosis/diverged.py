@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mdtree.diagnosis.certain import certain_verdict
-from mdtree.diagnosis.recommendation import advice
+from mdtree.diagnosis.recommendation import change_step
 from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Verdict
 from mdtree.exceptions import DivergedError
 from mdtree.labelling import number_of
@@ -34,6 +36,7 @@ def diverged_verdict(row: Row, basis: Basis, confidence: float) -> Verdict:
     assert row.failure is not None  # `is_diverged` has checked it
     rate = number_of(row, "learning_rate")
     change = f": learning rate {rate:.10g} -> {rate / _SMALLER:.10g}" if rate else ""
+    step = change_step(_MODE, ())
     return certain_verdict(
         row.group,
         _MODE,
@@ -46,9 +49,10 @@ def diverged_verdict(row: Row, basis: Basis, confidence: float) -> Verdict:
             says=row.failure.reason,
             flips_at=None,
         ),
-        advice=(
-            f"{advice(_MODE, ())}{change}; if that does not help, look for extreme values in the "
-            "data or a precision that overflows"
+        next_step=replace(
+            step,
+            says=f"{step.says}{change}; if that does not help, look for extreme values in the data "
+            "or a precision that overflows",
         ),
         basis=basis,
         confidence=confidence,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from mdtree.diagnosis.verdict_record import DecisionStep
+from mdtree.messages import number, scaled
 from mdtree.trees import FEATURES, Leaf, Node, SavedTree, Step, leaves, walk
 from mdtree.trees.node import KNOWN
 
@@ -77,15 +78,8 @@ def _sentence(step: Step, stderr: float, missing_note: str) -> str:
     value, threshold, error = step.value, step.threshold, stderr
     if feature.logarithm:  # people know the number itself
         value, threshold, error = (math.exp(min(x, 700.0)) for x in (value, threshold, stderr))
-    bar = _bar(value, error, logarithm=feature.logarithm)
     sign = "<=" if step.went == "low" else ">"
     if math.isnan(step.value):
         return f"{name} is not known: {missing_note} have {sign} {threshold:.4g}{unit}"
-    return f"{name} {value:.4g}{bar}{unit} {sign} {threshold:.4g}{unit}: {meaning}"
-
-
-def _bar(value: float, error: float, *, logarithm: bool) -> str:
-    """Write the error bar; that of a logarithm is a factor."""
-    if logarithm:
-        return f" (within a factor of {error:.2g})" if error > 1 + _ROUNDING else ""
-    return f" ± {error:.2g}" if error > _ROUNDING * abs(value) else ""
+    written = scaled(value, error) if feature.logarithm else number(value, error)
+    return f"{name} {written}{unit} {sign} {threshold:.4g}{unit}: {meaning}"

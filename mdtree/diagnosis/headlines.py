@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from mdtree.diagnosis.recommendation import GIVE, MEASURE, MORE_SEEDS, SECOND_SEED
+from mdtree.diagnosis.trajectory import Trajectory
 from mdtree.diagnosis.verdict_record import UNSURE, Gain, Verdict
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
-from mdtree.messages import percent, plural, shortened
+from mdtree.messages import percent, percent_below, plural, shortened
 
 __all__ = ["headline", "headline_of_all", "main_gain"]
 
 _LONGEST = 60  # characters of a name inside a sentence
+_LONGEST_NAME, _HALF = 80, 40  # the same for a group
 _NONE = "none"
+_FROM_FILES = "MD306"
 
 # failure mode -> what is wrong
 _WRONG = {
@@ -68,30 +70,73 @@ _AS_IT_IS = "leave the training as it is"
 
 def headline(verdict: Verdict) -> str:
     """Return a verdict in one sentence: what is wrong, how sure, what next, what that brings."""
-    text = _plainly(verdict)
-    if verdict.outlier is not None and verdict.outlier.outside:
-        text = (
-            "take this as a hint only, because the network is unlike those that mdtree has learnt "
-            f"from: {text}"
-        )
-    return _sentence(text)
+    return _sentence(_hint(verdict) + _plainly(verdict))
 
 
-def headline_of_all(verdicts: Sequence[Verdict]) -> str:
-    """Return several verdicts in one sentence: how many of which kind, and where to begin."""
+def headline_of_all(verdicts: Sequence[Verdict], runs: Sequence[Trajectory] = ()) -> str:
+    """Return several verdicts in one sentence: how many of which kind, and where to begin.
+
+    Of the steps of a run, the one to keep counts.
+    """
+    steps, verdicts = len(verdicts), _without_other_steps(verdicts, runs)
     if len(verdicts) == 1:
-        return headline(verdicts[0])
+        (verdict,) = verdicts
+        kept = (
+            f"of {plural(steps, 'checkpoint')}, keep {_short_name(verdict)}: " if steps > 1 else ""
+        )
+        return _sentence(kept + _hint(verdict) + _plainly(verdict))
     counts = Counter(verdict.mode for verdict in verdicts).most_common()
     kinds = ", ".join(f"{count} {_COUNTED.get(mode, _named(mode))}" for mode, count in counts)
-    text = f"of {plural(len(verdicts), 'group')} of networks: {kinds or 'none could be diagnosed'}"
-    probabilities = [verdict.probability for verdict in verdicts if verdict.sure]
-    if probabilities:
-        text += f" (each answer at least {percent(min(probabilities))} sure)"
+    if not kinds:
+        return "No group of networks could be diagnosed."
+    text = f"of {len(verdicts)} diagnosed groups of networks: {kinds}{_least_sure(verdicts)}"
     first = _most_promising(verdicts)
     if first is None:
         return _sentence(text)
-    name = shortened(" ".join(first.group.split()), _LONGEST)
-    return _sentence(f"{text}; begin with {name}: {_do(first)}{_brings(first)}")
+    hint = _hint(first)
+    begin = f"begin with {_short_name(first)}: {hint}{_do(first)}{_brings(first)}"
+    return _sentence(f"{text}; {begin}")
+
+
+def _least_sure(verdicts: Sequence[Verdict]) -> str:
+    """Write how sure the answers are at least, to append."""
+    probabilities = [verdict.probability for verdict in verdicts if verdict.sure]
+    if not probabilities:
+        return ""
+    who = "each" if len(probabilities) == len(verdicts) else "each of the others"
+    least = percent(min(probabilities))
+    return f" ({who} {'' if least.startswith('over') else 'at least '}{least} sure)"
+
+
+def _without_other_steps(
+    verdicts: Sequence[Verdict], runs: Sequence[Trajectory]
+) -> Sequence[Verdict]:
+    """Return verdicts without those on steps of a run that are not to be kept."""
+    dropped = {
+        (step.group, run.protocol)
+        for run in runs
+        if run.keep is not None
+        for step in run.steps
+        if step.group != run.keep
+    }
+    left = [each for each in verdicts if (each.group, each.basis.protocol) not in dropped]
+    return left or verdicts
+
+
+def _short_name(verdict: Verdict) -> str:
+    """Write the name of a group, shortened in its middle: the ends of names tell them apart."""
+    name = " ".join(verdict.group.split())
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_HALF]}…{name[1 - _HALF :]}"
+
+
+def _hint(verdict: Verdict) -> str:
+    """Write why a verdict is a hint only, if it is one, to put before it."""
+    reasons = []
+    if any(check.code == _FROM_FILES and check.is_found for check in verdict.checks):
+        reasons.append("no network was run")
+    if verdict.outlier is not None and verdict.outlier.outside:
+        reasons.append("the network is unlike those that mdtree has learnt from")
+    return f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""
 
 
 def _plainly(verdict: Verdict) -> str:
@@ -106,36 +151,38 @@ def _plainly(verdict: Verdict) -> str:
 
 
 def _unsure(verdict: Verdict) -> str:
-    guess = f"the best guess ({percent(verdict.probability)} sure) is that "
+    sure = percent_below(verdict.probability, verdict.confidence)
+    guess = f"the best guess ({sure} sure) is that "
     guess += _wrong(verdict)
     return f"it is not clear yet what is wrong; {guess}, so {_to_find_out(verdict)}"
 
 
 def _to_find_out(verdict: Verdict) -> str:
-    """Write what makes an answer surer, from the advice of the verdict."""
-    advice = verdict.advice
-    if advice.startswith(SECOND_SEED):
+    """Write what makes an answer surer."""
+    step = verdict.next_step
+    names = _named(", ".join(step.names))
+    if step.kind == "add_seed":
         return "train the same network once more from another random start, which makes it clearer"
-    if advice.startswith(MORE_SEEDS):
+    if step.kind == "add_seeds":
         seeds = "train the same network again from other random starts"
         tried = " or try the two changes that should bring most" if len(verdict.gains) > 1 else ""
         return f"{seeds}{tried}, which makes it clearer"
-    if advice.startswith(GIVE):
-        names, _, _ = advice.removeprefix(GIVE).partition(" with --fact")
-        return f"tell mdtree more about the training ({_named(names)}), which makes it clearer"
-    if advice.startswith(MEASURE):
-        name, _, _ = advice.removeprefix(MEASURE).partition(" ")
-        return f"let mdtree measure more ({_named(name)}), which makes it clearer"
+    if step.kind == "tell_facts":
+        return f"tell mdtree more about the training ({names}), which makes it clearer"
+    if step.kind == "measure":
+        return f"let mdtree measure more ({names}), which makes it clearer"
     if _fault(verdict) in _DO:
         return f"the change to try is to {_do(verdict)}{_brings(verdict)}"
-    return f"the next step is: {advice}"
+    return f"the next step is: {step.says}"
 
 
 def _nothing(verdict: Verdict, how_sure: str) -> str:
     """Write the answer `none`, measured against the target if there is one."""
     target = verdict.target
     best = max((gain.mean for gain in verdict.gains), default=None)
-    most = "nothing beyond chance" if best is None else f"only about {_right_answers(best)}"
+    most = (
+        "nothing beyond chance" if best is None else f"only about {_right_answers(best, verdict)}"
+    )
     if target is None or target.gap is None:
         return (
             f"{_WRONG[_NONE]} {how_sure}, so {_AS_IT_IS}: a larger network, more examples or other "
@@ -143,7 +190,11 @@ def _nothing(verdict: Verdict, how_sure: str) -> str:
         )
     aim = f"target of {target.accuracy:.10g} % right answers"
     if target.is_reached:
-        return f"the {aim} is reached, with {target.measured:.1f} % measured, so {_AS_IT_IS}"
+        is_below = target.measured is not None and target.measured < (target.accuracy or 0.0)
+        within = " within the noise" if is_below else ""
+        return (
+            f"the {aim} is reached{within}, with {target.measured:.4g} % measured, so {_AS_IT_IS}"
+        )
     return (
         f"no single change closes the gap of {target.gap:.1f} points to the {aim} {how_sure}, so "
         "look at the kind of network, the data and their labels: more of the same should bring "
@@ -192,11 +243,13 @@ def _brings(verdict: Verdict) -> str:
     )
     known = gain.low is not None and gain.high is not None
     spread = f" ({gain.low:.1f} to {gain.high:.1f} in four cases of five)" if known else ""
-    return f", which should bring about {_right_answers(gain.mean)}{lacks}{spread}"
+    return f", which should bring about {_right_answers(gain.mean, verdict)}{lacks}{spread}"
 
 
-def _right_answers(points: float) -> str:
-    return f"{points:.1f} more right answers in every 100"
+def _right_answers(points: float, verdict: Verdict) -> str:
+    now = verdict.test_accuracy
+    than = "" if now is None else f" than the {now:.1f} of now"
+    return f"{points:.1f} more right answers in every 100{than}"
 
 
 def main_gain(verdict: Verdict) -> Gain | None:
@@ -206,9 +259,13 @@ def main_gain(verdict: Verdict) -> Gain | None:
 
 
 def _most_promising(verdicts: Sequence[Verdict]) -> Verdict | None:
-    """Return the sure verdict whose change should bring most."""
-    known = [(gain.mean, each) for each in verdicts if each.sure and (gain := main_gain(each))]
-    return max(known, key=lambda pair: pair[0], default=(0.0, None))[1]
+    """Return the sure verdict whose change should bring most, rather one that is no mere hint."""
+    known = [
+        (not _hint(each), gain.mean, each)
+        for each in verdicts
+        if each.sure and (gain := main_gain(each))
+    ]
+    return max(known, key=lambda found: found[:2], default=(False, 0.0, None))[2]
 
 
 def _named(name: str) -> str:

@@ -19,18 +19,22 @@ from mdtree.trees.posterior import first_best
 
 __all__ = [
     "FACTS",
+    "NOT_MEASURED",
     "NOT_POSITIVE",
     "PAIRS",
+    "facts_of",
     "is_from_files",
     "metric_of",
     "missing_by_metric",
     "missing_measurements",
     "most_changes",
+    "not_run",
     "untold_facts",
 ]
 
 FACTS = "facts"  # takes the place of a metric
 _HALF = 0.5
+NOT_MEASURED = "was not measured"  # how the reason of what was left out ends
 PAIRS = "needs 2 checkpoints"  # how the reason of what compares two networks begins
 NOT_POSITIVE = "cannot be computed: it needs a positive number"
 
@@ -96,11 +100,23 @@ def untold_facts(feature: str, row: Row) -> list[str]:
     return [name for name in FEATURES[feature].needs if name in facts and name not in known]
 
 
+def facts_of(missing: MissingMeasurement, row: Row) -> tuple[str, ...]:
+    """Return the facts that are missing, or those that are no usable values."""
+    untold = [fact for name in missing.features for fact in untold_facts(name, row)]
+    wrong = [need for name in missing.features for need in FEATURES[name].needs]
+    return tuple(dict.fromkeys(untold or wrong))
+
+
 def is_from_files(row: Row) -> bool:
     """Return whether a row holds nothing that only measuring tells."""
     return all(
         is_in_files(name) for name, value in row.quantities.items() if isinstance(value, Measured)
     )
+
+
+def not_run(row: Row) -> bool:
+    """Return whether all that is known of a row comes from weights, settings and logs."""
+    return row.provenance is None and bool(row.quantities) and is_from_files(row)
 
 
 def _measured(name: str, row: Row) -> bool:
@@ -114,7 +130,7 @@ def _reason(feature: str, row: Row) -> str:
         if isinstance(value, Missing):
             return value.missing
         if value is None and name in QUANTITIES:
-            return f"{name} was not measured"
+            return f"{name} {NOT_MEASURED}"
     for name in untold_facts(feature, row):
         return f"the fact {name} is not known"
     for name in FEATURES[feature].needs:

@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from mdtree.diagnosis.missing import FACTS, NOT_POSITIVE, PAIRS, untold_facts
-from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, Target
+from mdtree.diagnosis.missing import FACTS, NOT_MEASURED, NOT_POSITIVE, PAIRS, facts_of
+from mdtree.diagnosis.verdict_record import Gain, MissingMeasurement, NextStep, Target
 from mdtree.exceptions import RowsError
 from mdtree.failure_modes import AXES, REMEDIES, TASKS, GridAxis
 from mdtree.labelling import accuracy_of, number_of
 from mdtree.rows import Row
-from mdtree.trees import FEATURES, Leaf
+from mdtree.trees import Leaf
 from mdtree.trees.gain_model import GainModel
 
 __all__ = [
-    "GIVE",
-    "MEASURE",
-    "MORE_SEEDS",
-    "SECOND_SEED",
-    "advice",
+    "change_step",
+    "deciding_step",
     "gains",
-    "next_step",
+    "measured_accuracy",
     "regression_gains",
     "resources",
     "usual_changes",
 ]
 
-# how the advice of an undecided verdict begins
-GIVE = "give "
-MEASURE = "measure "
-MORE_SEEDS = "add seeds to make the error bars smaller"
-SECOND_SEED = "add a checkpoint of a second seed"
-
+_NONE = "none"
 _NOTHING = 0.05  # points; less is not worth a line
 _FARTHEST = 8.0  # the largest factor by which a fact is changed
 _USUAL = 4.0
@@ -63,9 +56,10 @@ def regression_gains(
     decide.  The others follow, the best first.  `shares` are relative to the test error of the
     group: if that is not known, there are none.
     """
-    error = _test_error(row)
-    if error is None:
+    accuracy = measured_accuracy(row)
+    if accuracy is None:
         return ()
+    error = 100 - accuracy
     expected = []
     for remedy, share in shares.items():
         mean, spread = share, model.range_of(remedy, share)
@@ -102,9 +96,10 @@ def _best_first(expected: Iterable[Gain]) -> tuple[Gain, ...]:
     return tuple(sorted(worthwhile, key=lambda gain: -gain.mean))
 
 
-def _test_error(row: Row) -> float | None:
+def measured_accuracy(row: Row) -> float | None:
+    """Return the test accuracy of a row in percent, if it is known."""
     try:
-        return min(max(100 - accuracy_of(row), 0.0), 100.0)
+        return min(max(accuracy_of(row), 0.0), 100.0)
     except RowsError:
         return None
 
@@ -159,81 +154,101 @@ def _unusual(remedy: str, row: Row) -> GridAxis | None:
     return first if lead >= math.log(_UNUSUAL) else None
 
 
-def advice(
+def change_step(
     mode: str,
     expected_gains: Sequence[Gain],
     *,
     regressed: bool = False,
     target: Target | None = None,
-) -> str:
-    """Return the next step for a failure mode in one sentence.
+) -> NextStep:
+    """Return the next step for a failure mode: the change that mends it, or to change nothing.
 
     If gains are `regressed`, the one for `none` says that the largest of them is within the noise.
     With a target, gains are measured against the gap to it.
     """
-    gap = None if target is None else target.gap
-    if mode == "none":
-        best = max((gain.mean for gain in expected_gains), default=0.0)
-        limit = f"more than {best:.1f} points, which is within the noise"
-        amount = limit if regressed and best >= _NOTHING else "much"
-        if target is not None and gap is not None:
-            return (
-                f"nothing here closes the gap of {gap:.1f} points to the target of "
-                f"{target.accuracy:.10g} %: in groups like this one, no single change gained "
-                f"{amount}; look beyond these changes, at the kind of network, the data and their "
-                "labels"
-            )
-        return f"leave training as it is: in groups like this one, no single change gained {amount}"
+    if mode == _NONE:
+        return NextStep(kind="keep", says=_keep(expected_gains, regressed=regressed, target=target))
     remedy = next((name for name, mended_mode in REMEDIES.items() if mended_mode == mode), None)
     if remedy is None:
-        return "try both a smaller and a larger batch: a change of temperature gains most"
+        return NextStep(
+            kind="change",
+            says="try both a smaller and a larger batch: a change of temperature gains most",
+        )
+    says = _DO[remedy]
     gain = next((gain for gain in expected_gains if gain.remedy == remedy), None)
-    if gain is None:
-        return _DO[remedy]
-    step = "" if gain.old is None else f": {_changed(gain)}"
-    spread = "" if gain.low is None else f" ({gain.low:.1f} to {gain.high:.1f})"
-    whole = "points of test accuracy" if gap is None else f"of the {gap:.1f} points to the target"
-    return f"{_DO[remedy]}{step}; groups like this one gained {gain.mean:.1f} {whole}{spread}"
+    if gain is not None:
+        gap = None if target is None else target.gap
+        step = "" if gain.old is None else f": {_changed(gain)}"
+        spread = "" if gain.low is None else f" ({gain.low:.1f} to {gain.high:.1f})"
+        whole = (
+            "points of test accuracy" if gap is None else f"of the {gap:.1f} points to the target"
+        )
+        says += f"{step}; groups like this one gained {gain.mean:.1f} {whole}{spread}"
+    return NextStep(kind="change", names=(remedy,), says=says)
 
 
-def next_step(
+def _keep(expected_gains: Sequence[Gain], *, regressed: bool, target: Target | None) -> str:
+    best = max((gain.mean for gain in expected_gains), default=0.0)
+    limit = f"more than {best:.1f} points, which is within the noise"
+    amount = limit if regressed and best >= _NOTHING else "much"
+    if target is None or target.gap is None:
+        return f"leave training as it is: in groups like this one, no single change gained {amount}"
+    return (
+        f"nothing here closes the gap of {target.gap:.1f} points to the target of "
+        f"{target.accuracy:.10g} %: in groups like this one, no single change gained {amount}; "
+        "look beyond these changes, at the kind of network, the data and their labels"
+    )
+
+
+def deciding_step(
     missing: Sequence[MissingMeasurement], row: Row, likely: str, expected_gains: Sequence[Gain]
-) -> str:
+) -> NextStep:
     """Return what would decide between the answers."""
     obtainable = [measurement for measurement in missing if _is_obtainable(measurement, row)]
     if not obtainable:
         tried = (
             ": try the first two changes in the list of gains" if len(expected_gains) > 1 else ""
         )
-        return (
-            f"{MORE_SEEDS}; nothing else that mdtree measures can tell "
-            f"{likely} from the next answer{tried}"
+        return NextStep(
+            kind="add_seeds",
+            says="add seeds to make the error bars smaller; nothing else that mdtree measures can "
+            f"tell {likely} from the next answer{tried}",
         )
     first = obtainable[0]
-    if first.reason.startswith(PAIRS):
-        how = SECOND_SEED
-    elif first.metric == FACTS:
-        untold = [fact for name in first.features for fact in untold_facts(name, row)]
-        wrong = [need for name in first.features for need in FEATURES[name].needs]
-        facts = dict.fromkeys(untold or wrong)
-        how = f"{GIVE}{', '.join(facts)} with --fact"
-    else:
-        how = (
-            f"{MEASURE}{first.metric} ({', '.join(first.features)}; to see its cost: "
-            f"mdtree measure --metrics {first.metric} --dry-run)"
-        )
+    step = _obtaining(first, row)
     flips = f"{100 * first.flips:.0f}"
-    if flips == "0":
-        return f"{how}: this does not change the answer, only how sure it is"
-    return f"{how}: this has a {flips} % chance of changing the answer"
+    how_much = (
+        "does not change the answer, only how sure it is"
+        if flips == "0"
+        else f"has a {flips} % chance of changing the answer"
+    )
+    return replace(step, says=f"{step.says}: this {how_much}")
+
+
+def _obtaining(missing: MissingMeasurement, row: Row) -> NextStep:
+    """Return how to get what is missing."""
+    if missing.reason.startswith(PAIRS):
+        return NextStep(kind="add_seed", says="add a checkpoint of a second seed")
+    if missing.metric == FACTS:
+        facts = facts_of(missing, row)
+        return NextStep(kind="tell_facts", names=facts, says=f"give {', '.join(facts)} with --fact")
+    return NextStep(
+        kind="measure",
+        names=(missing.metric,),
+        says=f"measure {missing.metric} ({', '.join(missing.features)}; to see its cost: "
+        f"mdtree measure --metrics {missing.metric} --dry-run)",
+    )
 
 
 def _is_obtainable(measurement: MissingMeasurement, row: Row) -> bool:
     """Return whether something can be done about it: what was measured in vain stays missing."""
     if measurement.metric == FACTS or measurement.reason.startswith(PAIRS):
         return True
-    measured = () if row.provenance is None else row.provenance.metrics
-    return NOT_POSITIVE not in measurement.reason and measurement.metric not in measured
+    if NOT_POSITIVE in measurement.reason:
+        return False
+    if row.provenance is not None:
+        return measurement.metric not in row.provenance.metrics
+    return measurement.reason.endswith(NOT_MEASURED)
 
 
 def _changed(gain: Gain) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from mdtree.diagnosis.missing import not_run
 from mdtree.rows import QUANTITIES, Measured, Row, remaining
 from mdtree.trees import FEATURES, Leaf, SavedTree
 
@@ -36,6 +37,10 @@ def _remarks(saved: SavedTree, row: Row, *others: Remark | None) -> Iterator[Rem
             f"the tree was fitted to protocol {saved.protocol}, but the row has protocol "
             f"{row.protocol}",
         )
+    if row.failure is None and not_run(row):
+        yield Remark(
+            "MD306", "no network was run, and verdicts from files alone are wrong more often"
+        )
     if row.failure is not None:
         problem = (
             "the numbers come from an earlier measurement; a later attempt failed"
@@ -51,8 +56,8 @@ def disagreement(saved: SavedTree, leaf: Leaf, likely: str) -> Remark | None:
         return None
     return Remark(
         "MD204",
-        f"the tree shown here ends at {leaf.answer}; the verdict comes from the gain "
-        f"regression, which says {likely}",
+        f"the reasons shown are the path through a single tree, which ends at {leaf.answer}; the "
+        f"verdict, {likely}, comes from a regression that weighs all measurements at once",
     )
 
 

@@ -7,16 +7,17 @@ negative (such as the Hessian's) from a log-normal distribution with the same me
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from mdtree.rows import QUANTITIES, Measured, Row
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
+from mdtree.trees.feature import identity, log
 from mdtree.trees.feature_matrix import computed, numbers_of
 
-__all__ = ["DRAWS", "POSITIVE", "resampled", "resampled_rows"]
+__all__ = ["DRAWS", "POSITIVE", "resampled", "resampled_rows", "standard_errors"]
 
 DRAWS = 200
 POSITIVE = (  # cannot be negative
@@ -30,6 +31,39 @@ POSITIVE = (  # cannot be negative
 )
 _PERCENT = ("train_error", "test_error")
 _LARGEST = 1e100  # largest drawn value: its square is finite
+
+
+def standard_errors(
+    names: Iterable[str], row: Row, saved: SavedTree, draws: Floats
+) -> dict[str, float]:
+    """Return the standard errors of features.
+
+    Each is that of the row where the feature is one quantity or its logarithm, and the standard
+    deviation of the draws elsewhere.
+    """
+    errors = {}
+    for name in names:
+        known = _of_one_quantity(name, row)
+        if known is None:
+            column = draws[:, saved.features.index(name)]
+            values = column[~np.isnan(column)]
+            varies = len(values) > 0 and values.min() < values.max()
+            known = float(values.std()) if varies else 0.0
+        errors[name] = known
+    return errors
+
+
+def _of_one_quantity(name: str, row: Row) -> float | None:
+    feature = FEATURES[name]
+    measured = row.quantities.get(feature.needs[0]) if len(feature.needs) == 1 else None
+    if not isinstance(measured, Measured) or measured.stderr is None:
+        return None
+    error = None
+    if feature.compute is identity:
+        error = measured.stderr
+    elif feature.compute is log and measured.value > 0:
+        error = measured.stderr / measured.value
+    return error if error is not None and 0 <= error <= _LARGEST else None
 
 
 def resampled(row: Row, saved: SavedTree, *, seed: int = 0, draws: int = DRAWS) -> Floats:

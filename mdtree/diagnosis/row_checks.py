@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mdtree.diagnosis.check_case import Case, Look, Outcome, listed
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
-from mdtree.diagnosis.missing import FACTS, PAIRS, is_from_files
+from mdtree.diagnosis.missing import FACTS, PAIRS, not_run
 from mdtree.labelling import number_of
 from mdtree.messages import percent, plural
 from mdtree.rows import (
@@ -24,6 +24,7 @@ SNAPSHOTS = "SnapshotsError"  # the failure of a group whose checkpoints are no 
 _OF_TOKENS = ("train_perplexity", "test_perplexity")  # known where tokens are predicted
 _ERRORS = 4.0  # standard errors, beyond which a difference of accuracies is not chance
 _ELSEWHERE = 5.0  # points, that other test data may be easier or harder
+_WORSE = 2.0  # points above chance: a network that knows one class alone is there as well
 _LEAST = 0.5  # percent; a smaller chance is written as under 1 %
 
 
@@ -126,7 +127,7 @@ def _files(case: Case) -> Outcome:
     row = case.row
     if not has_numbers(row):
         return "not_checked", "nothing was measured"
-    if row.provenance is None and is_from_files(row):
+    if not_run(row):
         return "found", "no network was run: name data and model, or a recipe, to measure"
     return "passed", "the networks were run"
 
@@ -187,6 +188,15 @@ def _accuracy(case: Case) -> Outcome:
     return ("found" if is_far else "passed"), f"test accuracy: {numbers}"
 
 
+def _chance(case: Case) -> Outcome:
+    error, chance = (case.row.quantities.get(name) for name in ("test_error", "chance_error"))
+    if not isinstance(error, Measured) or not isinstance(chance, Measured):
+        return "not_checked", "the test error or that of chance is not known"
+    numbers = f"test error {error.value:.1f} %, that of chance {chance.value:.1f} %"
+    is_worse = error.value - chance.value > _ERRORS * (error.stderr or 0.0) + _WORSE
+    return ("found" if is_worse else "passed"), numbers
+
+
 # code -> what decides
 LOOKS_AT_ROW: dict[str, Look] = {
     "MD300": _not_measured,
@@ -201,4 +211,5 @@ LOOKS_AT_ROW: dict[str, Look] = {
     "MD402": _choices,
     "MD403": _snapshots,
     "MD404": _accuracy,
+    "MD405": _chance,
 }

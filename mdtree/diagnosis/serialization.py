@@ -56,6 +56,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 def to_plain_data(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as plain values for JSON; infinite numbers become null."""
     content: dict[str, Any] = _adapter(Verdict).dump_python(verdict, mode="json")
+    content["advice"] = verdict.advice
     content["headline"] = headline(verdict)
     if verdict.target is None:
         del content["target"]  # as in earlier versions
@@ -101,11 +102,16 @@ def schema() -> dict[str, Any]:
 def output_schema(kind: Any) -> dict[str, Any]:
     """Return the JSON schema of an output that holds verdicts.
 
-    It describes the sentence that follows from the fields of a verdict, and so is none of them.
+    It describes the sentences that follow from the fields of a verdict, and so are none of them.
     """
     schema = json_schema(kind)
-    schema["$defs"]["Verdict"]["properties"]["headline"] = {
-        "type": "string",
-        "description": "the verdict in one sentence of everyday words",
+    sentences = {
+        "advice": "the next step in one sentence",
+        "headline": "the verdict in one sentence of everyday words",
     }
+    for name, description in sentences.items():
+        schema["$defs"]["Verdict"]["properties"][name] = {
+            "type": "string",
+            "description": description,
+        }
     return schema

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from mdtree.diagnosis.certain import certain_verdict
-from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Gain, Target, Verdict
+from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Gain, NextStep, Target, Verdict
 from mdtree.exceptions import RowsError
 from mdtree.labelling import accuracy_of, number_of
 from mdtree.rows import TARGET, Measured, Missing, Row, target_fault
@@ -81,7 +81,10 @@ def reached_verdict(row: Row, target: Target, basis: Basis, confidence: float) -
             says=says,
             flips_at=None,
         ),
-        advice="leave training as it is: the target is reached; to go on, name a higher target",
+        next_step=NextStep(
+            kind="keep",
+            says="leave training as it is: the target is reached; to go on, name a higher target",
+        ),
         basis=basis,
         confidence=confidence,
         target=target,

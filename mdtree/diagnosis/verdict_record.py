@@ -15,6 +15,7 @@ __all__ = [
     "DecisionStep",
     "Gain",
     "MissingMeasurement",
+    "NextStep",
     "OutOfDistribution",
     "Target",
     "Verdict",
@@ -74,6 +75,15 @@ class MissingMeasurement:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NextStep:
+    """What to do next: its kind and what it is about, for programs, and the same in words."""
+
+    kind: str  # change | keep | measure | tell_facts | add_seed | add_seeds
+    names: tuple[str, ...] = ()  # a remedy, a metric, or facts
+    says: str  # in one sentence
+
+
+@dataclass(frozen=True, kw_only=True)
 class Basis:
     """What a verdict is based on."""
 
@@ -119,7 +129,7 @@ class Verdict:
     agreement: float | None  # share of the plausible trees that answer `likely`
     stability: float | None  # share of redrawn measurements that lead to `likely`
     gains: tuple[Gain, ...]  # the largest first
-    advice: str  # the next step, in one sentence
+    next_step: NextStep
     outlier: OutOfDistribution | None
     missed: tuple[MissingMeasurement, ...]
     basis: Basis
@@ -130,11 +140,17 @@ class Verdict:
     checks: tuple[CheckResult, ...] = field(default=(), repr=False)
     coarse: tuple[str, ...] = ()  # quantities that are only as precise as the verdict needs
     target: Target | None = None  # gains are bounded by its gap; None: the user names no target
+    test_accuracy: float | None = None  # percent, as it was measured; None: not known
 
     @property
     def sure(self) -> bool:
         """Whether the verdict is a failure mode, not `unsure`."""
         return self.mode != UNSURE
+
+    @property
+    def advice(self) -> str:
+        """The next step, in one sentence."""
+        return self.next_step.says
 
     def _repr_html_(self) -> str | None:
         return None if self.page is None else self.page()

@@ -257,6 +257,9 @@ def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
     facts: dict[str, Fact] = {"data_amount": len(data.train)}
     if noise:
         facts["label_noise"] = float(noise)
+    width = bind(task.recipe.model, task.facts).kwargs.get("width")
+    if isinstance(width, int | float) and not isinstance(width, bool) and width > 0:
+        facts["width"] = width
     if task.recipe.training is not None:
         training = bind(task.recipe.training, task.facts)
         facts["learning_rate"] = float(training.learning_rate)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.messages import percent
+from mdtree.messages import number, percent, short
 from mdtree.rows import QUANTITIES, Measured
 
 if TYPE_CHECKING:
@@ -40,11 +40,8 @@ __all__ = [
 
 COARSE = "as precise as the verdict needs"  # why a quantity is less precise than usual
 
-_ROUNDING = 1e-9  # a smaller relative error comes from arithmetic
 _SPELT = {"cka": "CKA", "hessian": "Hessian"}
-_LONG = 1e3, 1e9  # numbers between them are written in full, with commas
 _FIXED = 100.0  # larger numbers need no digits behind the point
-_DIGITS = 6  # after the point, at most
 
 
 def plain(name: str) -> str:
@@ -78,18 +75,6 @@ def typeset(text: str) -> str:
     return text.replace(" <= ", " ≤ ").replace(" -> ", " → ")
 
 
-def short(value: float, *, digits: int = 3) -> str:
-    """Write a number in few characters.
-
-    >>> short(7.9919), short(12034.5), short(0.000123), short(-0.0)
-    ('7.99', '12,034', '0.000123', '0')
-    """
-    least, most = _LONG
-    if least <= abs(value) < most:
-        return f"{value:,.0f}"
-    return f"{value + 0.0:.{digits}g}"
-
-
 def fixed(value: float, digits: int = 2) -> str:
     """Write a number with this many digits after the point, unless it is too large for them.
 
@@ -97,21 +82,6 @@ def fixed(value: float, digits: int = 2) -> str:
     ('0.50', '2.000', '1.5e+09')
     """
     return f"{value:.{digits}f}" if abs(value) < _FIXED else short(value)
-
-
-def number(value: float, stderr: float | None, *, commas: bool = False) -> str:
-    """Write a number with its standard error, to two digits of the error.
-
-    >>> number(12.3456, 0.5678), number(1234.5, 99.6, commas=True), number(12.3456, None)
-    ('12.35 ± 0.57', '1,234 ± 100', '12.35')
-    """
-    if stderr is None or stderr <= _ROUNDING * max(abs(value), _ROUNDING):
-        return short(value) if commas else f"{value:.4g}"
-    digits = max(0, 1 - math.floor(math.log10(stderr)))
-    if digits > _DIGITS or max(abs(value), stderr) >= _LONG[1]:
-        return f"{value:.3g} ± {stderr:.2g}"
-    form = f"{',' if commas else ''}.{digits}f"
-    return f"{value:{form}} ± {stderr:{form}}"
 
 
 def with_unit(text: str, unit: str) -> str:

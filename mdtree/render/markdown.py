@@ -39,7 +39,7 @@ from mdtree.render.verdict_words import (
 from mdtree.version import __version__
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import Verdict
+    from mdtree.diagnosis import Trajectory, Verdict
 
 __all__ = ["as_code", "as_text", "markdown_list", "markdown_table", "verdicts_markdown"]
 
@@ -59,6 +59,7 @@ def verdicts_markdown(
     verdicts: Sequence[Verdict],
     *,
     most: int,
+    runs: Sequence[Trajectory] = (),
     failures: Mapping[str, str] | None = None,
     with_checks: bool = False,
 ) -> str:
@@ -67,13 +68,14 @@ def verdicts_markdown(
     Args:
         verdicts: The verdicts.
         most: How many are written out in full; more become a table alone.
+        runs: The steps of runs among them.
         failures: The groups without a verdict, with the reason.
         with_checks: Whether a card ends with all that was checked.
 
     """
     parts = ["## Diagnosis by mdtree"]
     if len(verdicts) > 1:
-        parts += [as_text(headline_of_all(verdicts)), _overview(verdicts)]
+        parts += [as_text(headline_of_all(verdicts, runs)), _overview(verdicts)]
     if len(verdicts) <= most:
         parts += ["\n\n".join(_card(verdict, with_checks=with_checks)) for verdict in verdicts]
     else:

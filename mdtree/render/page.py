@@ -220,7 +220,7 @@ def _page(
     return rendered(
         "page.html",
         verdicts=verdicts,
-        headline=headline_of_all(verdicts),
+        headline=headline_of_all(verdicts, report.trajectories),
         counts=Counter(verdict.mode for verdict in verdicts).most_common(),
         orders=orders(verdicts) if several else (),
         legend=LETTERS.items(),

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from mdtree.diagnosis import DecisionStep
-from mdtree.diagnosis.resampling import resampled
-from mdtree.render.formatting import feature_name, feature_number, number, with_error, with_unit
+from mdtree.diagnosis.resampling import resampled, standard_errors
+from mdtree.messages import number, scaled
+from mdtree.render.formatting import feature_name, feature_number, with_error, with_unit
 from mdtree.render.svg import Markup, element, percent
 from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.trees import FEATURES, SavedTree, TrainingDistribution
@@ -108,19 +109,15 @@ def _values(row: Row, saved: SavedTree) -> tuple[dict[str, float], dict[str, flo
     line = saved.matrix([row], allow_protocol_mismatch=True)[0]
     draws = resampled(row, saved)
     values = {n: float(v) for n, v in zip(saved.features, line, strict=True) if math.isfinite(v)}
-    spreads = {
-        name: float(column.std())
-        for name, column in zip(saved.features, draws.T, strict=True)
-        if np.isfinite(column).all() and column.min() < column.max()
-    }
+    errors = standard_errors(values, row, saved, draws)
     return values, {
-        name: spreads[name] for name, value in values.items() if _is_error(spreads.get(name), value)
+        name: errors[name] for name, value in values.items() if _is_error(errors[name], value)
     }
 
 
-def _is_error(spread: float | None, value: float) -> bool:
+def _is_error(spread: float, value: float) -> bool:
     """Whether a spread is more than the rounding of arithmetic."""
-    return spread is not None and spread > 1e-9 * max(abs(value), 1e-3)
+    return math.isfinite(spread) and spread > 1e-9 * max(abs(value), 1e-3)
 
 
 def _quantiles(name: str, saved: SavedTree) -> tuple[float, ...] | None:
@@ -141,8 +138,8 @@ def _value_text(name: str, value: float | None, stderr: float, row: Row) -> str:
     if len(feature.needs) == 1 and isinstance(measured, Measured):
         return with_error(feature.needs[0], measured)
     if feature.logarithm:  # an error of a logarithm is a factor
-        factor = f" (within a factor of {math.exp(stderr):.2g})" if stderr else ""
-        return feature_number(name, value) + factor
+        written = scaled(math.exp(min(value, 700.0)), math.exp(stderr), commas=True)
+        return with_unit(written, feature.unit)
     return with_unit(number(value, stderr, commas=True), feature.unit)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from mdtree.diagnosis.headlines import headline, headline_of_all
 from mdtree.render.formatting import (
     change,
     meaning,
@@ -28,15 +29,15 @@ from mdtree.render.verdict_words import (
 )
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import Gain, Verdict
+    from mdtree.diagnosis import Gain, Trajectory, Verdict
 
 __all__ = ["verdict_text", "verdicts_table"]
 
 _Line = tuple[str, str, str]  # text; how it begins, if that is to be seen; and its style
 
 
-def verdicts_table(verdicts: Sequence[Verdict]) -> str:
-    """Write several verdicts as a table, one line for each group."""
+def verdicts_table(verdicts: Sequence[Verdict], runs: Sequence[Trajectory] = ()) -> str:
+    """Write several verdicts: the sentence for all, and a table with one line for each group."""
     lines = [
         [
             verdict.group,
@@ -46,7 +47,8 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
         ]
         for verdict in verdicts
     ]
-    return table(["group", "verdict", "probability", "out of distribution"], lines)
+    head = lines_text(iter([f"in short: {headline_of_all(verdicts, runs)}"]))
+    return f"{head}\n\n{table(['group', 'verdict', 'probability', 'out of distribution'], lines)}"
 
 
 def verdict_text(
@@ -74,6 +76,7 @@ def _shown(text: str, begins: str = "", style: str = "bold") -> str:
 def _card(verdict: Verdict, end: str, checks: str | None) -> Iterator[_Line]:
     """Yield what the card of the page shows."""
     yield f"group: {verdict.group}", "group:", "bold"
+    yield f"in short: {headline(verdict)}", "in short:", "bold"
     unlike = caution(verdict)
     if unlike is not None:
         yield f"caution: {unlike}", "caution:", "alarm"

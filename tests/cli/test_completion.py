@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -86,21 +87,42 @@ def test_a_line_that_no_shell_sends_is_an_error_in_a_sentence(line, monkeypatch,
     assert "unset it" in ran.err
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+# how each shell is asked for the words that may follow, and what it answers
+ASKED = {
+    "bash": "COMP_WORDS=({words}); COMP_CWORD={place}\n_mdtree_completion mdtree\n"
+    'echo "${{COMPREPLY[@]}}"',
+    "zsh": "words=({words}); CURRENT={place}+1\n"
+    "_describe() {{ print -l -- ${{${{(P)3}}%%:*}} }}\n"
+    "compadd() {{ print -l -- ${{completions}} }}\n"
+    "_mdtree_completion",
+    "fish": 'complete -C "{words}"',
+}
+BEFORE = {"bash": "", "zsh": "autoload -Uz compinit; compinit -D\n", "fish": ""}
+
+
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [("mdtree diagn", "diagnose"), ("mdtree schema di", "diagnosis"), ("mdtree xyz", "")],
 )
-def test_bash_itself_completes_with_the_documented_line(words, wanted, tmp_path, documented):
+def test_a_shell_itself_completes_with_the_documented_line(
+    shell, words, wanted, tmp_path, documented
+):
+    interpreter = shutil.which(shell)
+    if interpreter is None:
+        pytest.skip(f"{shell} is not installed")
     program = tmp_path / "mdtree"
     program.write_text(f"#!{sys.executable} -P\nfrom mdtree.cli import main\nmain()\n")
     program.chmod(0o755)
-    script = (
-        f'PATH="{tmp_path}:$PATH"\n{documented("bash")}\nCOMP_WORDS=({words}); COMP_CWORD='
-        f'{len(words.split()) - 1}\n_mdtree_completion mdtree; echo "${{COMPREPLY[@]}}"'
+    asked = ASKED[shell].format(words=words, place=len(words.split()) - 1)
+    ran = subprocess.run(
+        [interpreter, "-c", f"{BEFORE[shell]}{documented(shell)}\n{asked}"],
+        check=False,
+        text=True,
+        capture_output=True,
+        env={**os.environ, "HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"},
     )
-    ran = subprocess.run(["bash", "-c", script], check=True, text=True, capture_output=True)
-    assert (ran.stdout.strip(), ran.stderr) == (wanted, "")
+    answer = ran.stdout.partition("\t")[0].strip()  # fish describes what it offers
+    assert (answer, ran.stderr) == (wanted, "")
 
 
 @pytest.mark.parametrize(

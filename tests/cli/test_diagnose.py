@@ -110,7 +110,8 @@ def test_rows_alone_need_no_checkpoints(mdtree, file_of):
     )
     ran = mdtree("diagnose", path)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith("group ")
+    assert ran.out.startswith("in short: Of 2 diagnosed groups of networks: ")
+    assert "\n\ngroup " in ran.out
     for group in ("wide", "narrow"):
         assert f"group: {group}\n" in ran.out
     alone = mdtree("diagnose", path, "--group", "narrow")
@@ -134,8 +135,9 @@ def test_a_network_unlike_all_others_says_so_before_its_verdict(mdtree, file_of)
     path = file_of(row(train_error=97.0, train_loss=60.0, hessian_top=1e9, hessian_trace=1e9))
     lines = mdtree("diagnose", path).out.splitlines()
     assert lines[0] == "group: mine"
-    assert lines[1].startswith("caution: this group is unlike those that the tree was fitted to")
-    assert "outside their range: train error, train loss, Hessian top" in lines[1]
+    assert lines[1].startswith("in short: Take this as a hint only, because the network is unlike ")
+    assert lines[2].startswith("caution: this group is unlike those that the tree was fitted to")
+    assert "outside their range: train error, train loss, Hessian top" in lines[2]
 
 
 def test_a_tree_of_another_protocol_is_refused_unless_it_is_allowed(mdtree, file_of):
@@ -294,7 +296,7 @@ def test_an_unknown_verdict_to_fail_on_is_told_at_once(mdtree, tmp_path):
 
 
 def test_a_verdict_below_the_confidence_is_unsure_and_says_what_would_help(mdtree, file_of):
-    path = file_of(row(cka=Missing(missing="was not asked for")))
+    path = file_of(row(cka=Missing(missing="cka was not measured")))
     verdict = verdicts(mdtree("diagnose", path, "--confidence", "1", "--json"))["mine"]
     assert verdict["mode"] == "unsure"
     assert verdict["likely"] in FAILURE_MODES

@@ -20,6 +20,7 @@ STABLE = {
     "MD304": "attempt_failed", "MD305": "facts_unknown", "MD306": "from_files",
     "MD307": "quantity_missing", "MD401": "copies", "MD402": "choices", "MD403": "snapshots",
     "MD404": "accuracy_differs",
+    "MD405": "worse_than_chance",
 }  # fmt: skip
 
 

@@ -52,11 +52,11 @@ def clue(feature, value, threshold, error=0.0):
     ("feature", "value", "threshold", "error", "says"),
     [
         ("train_error", 0.02, 0.5, 0.0, "train error 0.02 % <= 0.5 %: "),
-        ("train_error", 0.5, 0.5, 0.125, "train error 0.5 ± 0.12 % <= 0.5 %: "),
-        ("train_error", 12.3456, 0.5, 1, "train error 12.35 ± 1 % > 0.5 %: "),
+        ("train_error", 0.5, 0.5, 0.125, "train error 0.50 ± 0.12 % <= 0.5 %: "),
+        ("train_error", 12.3456, 0.5, 1, "train error 12.3 ± 1.0 % > 0.5 %: "),
         ("connectivity_peak", -39.5, -1.25, 0.0, "connectivity peak -39.5 % <= -1.25 %: "),
-        ("cka", 0.8, 0.45, 0.01, "cka 0.8 ± 0.01 > 0.45: "),
-        ("log_norm", 2.5, 3.0, 0.1, "log norm 2.5 ± 0.1 <= 3: "),
+        ("cka", 0.8, 0.45, 0.01, "cka 0.800 ± 0.010 > 0.45: "),
+        ("log_norm", 2.5, 3.0, 0.1, "log norm 2.50 ± 0.10 <= 3: "),
     ],
 )
 def test_a_step_tells_value_error_bar_and_threshold_in_the_unit(

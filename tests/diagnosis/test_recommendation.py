@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mdtree.diagnosis import Gain
-from mdtree.diagnosis.recommendation import advice, gains, next_step
+from mdtree.diagnosis.recommendation import change_step, deciding_step, gains
 from mdtree.diagnosis.verdict_record import MissingMeasurement
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES, TASKS
 from mdtree.rows import Missing
@@ -61,7 +61,7 @@ def test_a_change_of_a_known_fact_is_told_with_its_interval():
         new=256,
         factor=0.25,
     )
-    assert advice("temperature_low", [gain]) == (
+    assert change_step("temperature_low", [gain]).says == (
         "train with a smaller batch or a larger learning rate: batch size 1024 -> 256; "
         "groups like this one gained 1.8 points of test accuracy (0.4 to 3.1)"
     )
@@ -73,7 +73,7 @@ def test_where_the_fact_is_not_known_the_direction_and_the_factor_are(facts):
         leaf({"raise_temperature": 1.8}, {"raise_temperature": BATCH}), row(facts=facts)
     )
     assert (gain.fact, gain.factor, gain.old, gain.new) == ("batch_size", 0.25, None, None)
-    assert advice("temperature_low", [gain]) == (
+    assert change_step("temperature_low", [gain]).says == (
         "train with a smaller batch or a larger learning rate; "
         "groups like this one gained 1.8 points of test accuracy (0.4 to 3.1)"
     )
@@ -84,10 +84,10 @@ def test_without_a_way_the_mean_stands_alone_and_without_a_move_the_interval_doe
     added, other = gains(leaf({"add_data": 2.0, "enlarge_model": 1.0}, ways), row())
     assert (added.low, added.high, added.fact) == (-0.5, 4.0, None)
     assert (other.low, other.high, other.fact) == (None, None, None)
-    assert advice("data_small", [added, other]).endswith(
+    assert change_step("data_small", [added, other]).says.endswith(
         "2.0 points of test accuracy (-0.5 to 4.0)"
     )
-    assert advice("model_small", [added, other]).endswith(
+    assert change_step("model_small", [added, other]).says.endswith(
         "like this one gained 1.0 points of test accuracy"
     )
 
@@ -133,12 +133,12 @@ def test_large_numbers_are_written_out():
     offered = gains(
         leaf({"add_data": 1.0}, {"add_data": way}), row(facts={"data_amount": 1_281_167})
     )
-    assert "data amount 1281167 -> 2600000;" in advice("data_small", offered)
+    assert "data amount 1281167 -> 2600000;" in change_step("data_small", offered).says
 
 
 def test_every_answer_has_an_advice_without_any_gain():
     answers = {answer for task in TASKS.values() for answer in task.classes}
-    said = {answer: advice(answer, ()) for answer in answers}
+    said = {answer: change_step(answer, ()).says for answer in answers}
     assert len(set(said.values())) == len(answers) == len(FAILURE_MODES) + 1
     assert said["none"].startswith("leave training as it is")
     assert said["temperature"].startswith("try both a smaller and a larger batch")
@@ -148,22 +148,25 @@ def test_every_answer_has_an_advice_without_any_gain():
 def test_the_advice_is_the_remedy_of_the_mode_not_the_largest_gain(mode):
     offered = gains(leaf(dict(zip(REMEDIES, (4.0, 3.0, 2.0, 1.0), strict=True))), row())
     own = next(gain for gain in offered if gain.mode == mode)
-    assert f" {own.mean} points" in advice(mode, offered)
+    assert f" {own.mean} points" in change_step(mode, offered).says
 
 
 @pytest.mark.parametrize(
-    ("metric", "reason", "measured", "says"),
+    ("metric", "reason", "measured", "kind", "names"),
     [
-        ("similarity", "cka was not measured", False, "measure similarity"),
-        ("similarity", "the outputs of a are all equal", True, "add seeds to make"),
-        ("similarity", "needs 2 checkpoints, found 1", True, "add a checkpoint of a second seed"),
-        ("facts", "the fact learning_rate is not known", True, "give learning_rate"),
+        ("similarity", "cka was not measured", False, "measure", ("similarity",)),
+        ("similarity", "the outputs of a are all equal", True, "add_seeds", ()),
+        ("similarity", "needs 2 checkpoints, found 1", True, "add_seed", ()),
+        ("facts", "the fact learning_rate is not known", True, "tell_facts", ("learning_rate",)),
     ],
 )
-def test_what_was_measured_in_vain_is_not_to_be_measured_again(metric, reason, measured, says):
+def test_what_was_measured_in_vain_is_not_to_be_measured_again(
+    metric, reason, measured, kind, names
+):
     feature = "log_learning_rate" if metric == "facts" else "cka"
     missing = MissingMeasurement(metric=metric, features=(feature,), reason=reason, flips=0.2)
     group = row(cka=Missing(missing=reason)) if metric != "facts" else row()
     if measured:
         group = replace(group, provenance=origin())
-    assert next_step([missing], group, "none", []).startswith(says)
+    step = deciding_step([missing], group, "none", [])
+    assert (step.kind, step.names) == (kind, names)

@@ -204,3 +204,26 @@ def test_an_accuracy_far_from_that_of_the_facts_is_found(error, stderr, known, s
     facts = {} if known is None else {"test_accuracy": known}
     numbers = {} if error is None else {"test_error": Measured(value=error, stderr=stderr)}
     assert outcome(judged(row(facts=facts, cka=0.9, **numbers)), "MD404") == (status, message)
+
+
+@pytest.mark.parametrize(
+    ("error", "stderr", "chance", "status"),
+    [
+        (52.0, 0.0, 50.0, "passed"),  # two points are allowed
+        (52.1, 0.0, 50.0, "found"),
+        (97.4, 0.4, 50.0, "found"),
+        (55.0, 1.0, 50.0, "passed"),
+        (20.0, 1.0, 50.0, "passed"),
+        (97.4, None, 50.0, "found"),
+        (97.4, 0.4, None, "not_checked"),
+        (None, None, 50.0, "not_checked"),
+    ],
+)
+def test_a_network_that_is_worse_than_chance_is_found(error, stderr, chance, status):
+    numbers = {} if error is None else {"test_error": Measured(value=error, stderr=stderr)}
+    if chance is not None:
+        numbers["chance_error"] = Measured(value=chance)
+    found, message = outcome(judged(row(cka=0.9, **numbers)), "MD405")
+    assert found == status
+    if status != "not_checked":
+        assert message == f"test error {error:.1f} %, that of chance {chance:.1f} %"

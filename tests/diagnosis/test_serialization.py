@@ -32,7 +32,7 @@ def test_nothing_of_a_verdict_is_left_out(verdicts):
     for verdict in verdicts:
         absent = {"target", "coarse"}  # the user names none, and all is precise
         names = {field.name for field in fields(Verdict)} - absent
-        assert to_plain_data(verdict).keys() == names | {"headline"}
+        assert to_plain_data(verdict).keys() == names | {"advice", "headline"}
         assert to_plain_data(verdict)["probabilities"] == pytest.approx(verdict.probabilities)
 
 

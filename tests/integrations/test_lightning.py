@@ -385,6 +385,34 @@ def test_tensorboard_gets_numbers_and_the_verdict(tmp_path):
     assert any("mdtree/verdict" in tag for tag in events.Tags()["tensors"])
 
 
+@pytest.mark.filterwarnings("ignore")  # of the logger and of what it is made of
+def test_mlflow_gets_the_numbers(tmp_path):
+    mlflow = pytest.importorskip("mlflow")
+    from lightning.pytorch.loggers import MLFlowLogger
+
+    address = f"sqlite:///{tmp_path}/runs.db"
+    logger = MLFlowLogger("digits", tracking_uri=address)
+    callback = DiagnosisCallback(metrics=CHEAP)
+    fit(callback, tmp_path, logger=logger)
+    logged = mlflow.MlflowClient(address).get_run(logger.run_id).data.metrics
+    measured = callback.row.quantities["test_error"].value
+    assert logged["mdtree/test_error"] == pytest.approx(measured)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the logger and of what it is made of
+def test_weights_and_biases_gets_numbers_and_the_verdict(tmp_path):
+    pytest.importorskip("wandb")
+    from lightning.pytorch.loggers import WandbLogger
+
+    logger = WandbLogger(project="digits", save_dir=tmp_path, offline=True)
+    callback = DiagnosisCallback(metrics=CHEAP)
+    fit(callback, tmp_path, logger=logger)
+    logged = dict(logger.experiment.summary)
+    measured = callback.row.quantities["test_error"].value
+    assert logged["mdtree/test_error"] == pytest.approx(measured)
+    assert any(name.startswith("mdtree/verdict") for name in logged)
+
+
 def test_a_resumed_training_goes_on_as_without_the_callback(tmp_path):
     def resumed(callback, folder):
         _, trainer = fit(callback, folder, epochs=2)

@@ -332,6 +332,22 @@ def test_tensorboard_gets_the_numbers(tmp_path, monkeypatch):
     assert "train/mdtree/test_error" in events.Tags()["scalars"]
 
 
+@pytest.mark.filterwarnings("ignore")  # of the logger and of what it is made of
+def test_mlflow_and_weights_and_biases_get_the_numbers(tmp_path, monkeypatch):
+    mlflow, wandb = pytest.importorskip("mlflow"), pytest.importorskip("wandb")
+    address = f"sqlite:///{tmp_path}/runs.db"
+    mlflow.set_tracking_uri(address)  # another test may have named one, which then counts
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    _, callback = fit(tmp_path, {"metrics": CHEAP}, report_to=["mlflow", "wandb"])
+    measured = pytest.approx(callback.row.quantities["test_error"].value)
+    client = mlflow.MlflowClient(address)
+    (run,) = client.search_runs([each.experiment_id for each in client.search_experiments()])
+    assert run.data.metrics["mdtree/test_error"] == measured
+    assert wandb.run.summary["train/mdtree/test_error"] == measured
+    wandb.finish()
+
+
 def test_a_resumed_training_goes_on_as_without_the_callback(tmp_path):
     def resumed(folder, options):
         fit(folder, options, epochs=4, save_strategy="epoch", max_steps=10)

@@ -93,6 +93,7 @@ def test_facts_are_those_of_the_user_beside_what_model_and_data_show(zoo):
         "data_amount": 4000,
         "label_noise": 0.1,
         "teacher": "me",
+        "width": 2,
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from mdtree.diagnosis import OutOfDistribution
+from mdtree.diagnosis import NextStep, OutOfDistribution
 from mdtree.render.markdown import as_text, verdicts_markdown
 from mdtree.render.svg import Markup
 from mdtree.render.terminal_verdict import verdict_text
@@ -95,7 +95,13 @@ def test_foreign_names_are_text_wherever_they_stand(text):
     missed = tuple(replace(each, metric=text, reason=text) for each in verdict.missed)
     steps = tuple(replace(step, says=text) for step in verdict.clues)
     named = replace(
-        verdict, group=text, advice=text, basis=basis, missed=missed, clues=steps, likely=text
+        verdict,
+        group=text,
+        next_step=NextStep(kind="keep", says=text),
+        basis=basis,
+        missed=missed,
+        clues=steps,
+        likely=text,
     )
     markdown = verdicts_markdown([named, named], most=2, failures={text: text})
     page = shown(markdown)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from mdtree.diagnosis import OutOfDistribution, headline, headline_of_all
+from mdtree.diagnosis import NextStep, OutOfDistribution, headline, headline_of_all
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.page import report_page
 from mdtree.render.style import COLOURS
@@ -257,7 +257,7 @@ def test_hostile_names_stay_text_wherever_they_stand(name):
         likely=name,
         probabilities={name: 1.0},
         why_unsure=(name,),
-        advice=name,
+        next_step=NextStep(kind="keep", says=name),
         basis=replace(verdict.basis, **names, versions={name: name}),
     )
     page = parsed(

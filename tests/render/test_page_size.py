@@ -12,7 +12,7 @@ from itertools import pairwise, product
 
 import pytest
 
-from mdtree.diagnosis import headline
+from mdtree.diagnosis import NextStep, headline
 from mdtree.exceptions import OutputError
 from mdtree.render.page import LARGEST, Beside, report_page, report_pages
 from mdtree.render.page_file import write_page
@@ -185,7 +185,13 @@ def test_two_hundred_groups_of_a_table_are_one_file(tmp_path):
 def test_hostile_names_stay_text_on_a_folded_page_and_beside_it(name):
     rows = [replace(whole_row(f"{name}{n}", (name, "b")), facts={name: name}) for n in range(80)]
     verdicts = [
-        replace(judged(grid()[0]), group=row.group, mode="unsure", likely=name, advice=name)
+        replace(
+            judged(grid()[0]),
+            group=row.group,
+            mode="unsure",
+            likely=name,
+            next_step=NextStep(kind="keep", says=name),
+        )
         for row in rows
     ]
     page, beside = report_pages(verdicts, rows, TREES, beside=BESIDE)

@@ -176,10 +176,10 @@ def test_a_number_that_has_no_logarithm_is_no_mark():
     assert drawn(by_feature["log_hessian_trace"]).find("use", href="#mark") == []
 
 
-def test_an_error_of_several_quantities_is_told_as_a_factor():
+def test_a_small_factor_is_told_as_an_error_bar():
     by_feature = {strip.feature: strip for strip in marks(grid()[0], tree(), ())}
     assert FEATURES["log_hessian_share"].logarithm
-    assert "(within a factor of" in by_feature["log_hessian_share"].text
+    assert by_feature["log_hessian_share"].text == "0.2000 ± 0.0019"  # a factor of 1.0097
 
 
 def test_a_question_whether_a_value_is_known_is_no_place():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mdtree.diagnosis import DecisionStep, MissingMeasurement, OutOfDistribution
+from mdtree.diagnosis import DecisionStep, MissingMeasurement, NextStep, OutOfDistribution
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.formatting import feature_name, percent, plain, question
 from mdtree.rows import Missing
@@ -66,7 +66,9 @@ def test_an_answer_without_a_direction_is_named_too():
 
 
 def test_the_next_step_is_the_advice():
-    card = drawn(advice="get more training data: data amount 600 -> 2400")
+    card = drawn(
+        next_step=NextStep(kind="keep", says="get more training data: data amount 600 -> 2400")
+    )
     assert card.one("p", class_="step").text == ("Get more training data: data amount 600 → 2400.")
 
 
@@ -84,7 +86,11 @@ def test_a_group_unlike_the_others_is_told_first_and_why():
 
 
 def test_a_hostile_advice_stays_text():
-    card = drawn(advice="<script>alert(1)</script>", why_unsure=("<b>",), mode="unsure")
+    card = drawn(
+        next_step=NextStep(kind="keep", says="<script>alert(1)</script>"),
+        why_unsure=("<b>",),
+        mode="unsure",
+    )
     assert card.find("script") == []
     assert "<script>alert(1)</script>" in card.one("p", class_="step").text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mdtree.diagnosis import OutOfDistribution
+from mdtree.diagnosis import NextStep, OutOfDistribution
 from mdtree.render.page import Beside, report_page, report_pages
 from mdtree.rows import GroupFailure, Missing
 from tests.support.reports import HOSTILE, grid, group, judged, tree, whole_row
@@ -25,7 +25,9 @@ def hostile():
     )
     verdict = judged(row)
     names = {"tree": name, "chosen": name, "warnings": (name,), "versions": {name: name}}
-    verdict = replace(verdict, advice=name, basis=replace(verdict.basis, **names))
+    verdict = replace(
+        verdict, next_step=NextStep(kind="keep", says=name), basis=replace(verdict.basis, **names)
+    )
     return report_page([verdict, verdict], [row, replace(LOST, group=name)], {name: tree()})
 
 
