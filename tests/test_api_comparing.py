@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -22,14 +24,16 @@ def test_files_and_rows_give_what_the_command_prints(mdtree, tmp_path):
     printed = json.loads(
         mdtree("compare", tmp_path / "b.jsonl", tmp_path / "a.jsonl", "--json").out
     )
-    for source in (tmp_path / "b.jsonl", str(tmp_path / "b.jsonl"), [BEFORE]):
-        found = package.compare(source, [AFTER])
+    for kind in (Path, str):
+        found = package.compare(*(kind(tmp_path / name) for name in ("b.jsonl", "a.jsonl")))
         content = comparisons_to_plain_data(Compared(comparisons=tuple(found)))
         assert json.loads(json.dumps(content)) == printed
     assert found.to_markdown() + "\n" == (
         mdtree("compare", tmp_path / "b.jsonl", tmp_path / "a.jsonl", "--markdown").out
     )
     assert found._repr_markdown_() == found.to_markdown()
+    (of_rows,) = package.compare([BEFORE], [AFTER])
+    assert of_rows == replace(found[0], places=None)  # rows lie in no file
 
 
 def test_failures_and_unchanged_groups_stay_with_the_list():

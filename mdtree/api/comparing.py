@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mdtree.api.arguments import RowsSource, all_rows
 from mdtree.api.results import Comparisons
-from mdtree.diagnosis import compare_groups, pairs_of
+from mdtree.diagnosis import compare_groups, pairs_of, places_of
 from mdtree.rows import DEFAULT_PROTOCOL, Row, check_protocol, of_protocol
 from mdtree.trees import SavedTree
 
@@ -72,8 +72,16 @@ def compare(
         confidence=confidence,
         seed=seed,
         allow_protocol_mismatch=allow_protocol_mismatch,
+        places=_places(before, after),
     )
     return Comparisons(compared)
+
+
+def _places(before: RowsSource, after: RowsSource) -> tuple[str, str] | None:
+    """Return the names of both files or folders; rows themselves have none."""
+    if isinstance(before, str | Path) and isinstance(after, str | Path):
+        return places_of(before, after)
+    return None
 
 
 def _rows(source: RowsSource, protocol: str) -> list[Row]:

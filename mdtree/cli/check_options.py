@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,22 +11,25 @@ from click.shell_completion import CompletionItem
 
 from mdtree.cli.completion import complete_listed, complete_modes
 from mdtree.exceptions import MdtreeError
+from mdtree.messages import plural, printable, shortened
 
 if TYPE_CHECKING:
-    from mdtree.diagnosis import CheckedGroup
+    from mdtree.diagnosis import CheckedGroup, Verdict
     from mdtree.rows import RowKey
 
 __all__ = [
     "codes_that_fail",
     "complete_codes",
     "complete_findings",
-    "findings",
+    "failed_on",
     "known_codes",
     "write_junit",
     "write_sarif",
 ]
 
 _FINE = "none"  # the verdict that is no finding
+_MOST_NAMES = 3  # of groups, for each finding
+_LONGEST = 100  # characters of a name
 
 
 def complete_codes(_ctx: Context, _param: Parameter, incomplete: str) -> list[CompletionItem]:
@@ -88,10 +91,29 @@ def _as_code(name: str, known: Collection[str]) -> str:
     return f", did you mean {code!r}?" if code in known else ""
 
 
-def findings(groups: Iterable[CheckedGroup], modes: Iterable[str]) -> set[str]:
-    """Return the codes of all that was found, and `none` where that is a verdict."""
-    found = {check.code for group in groups for check in group.found}
-    return found | ({_FINE} & set(modes))
+def failed_on(
+    failing: Collection[str], groups: Iterable[CheckedGroup], verdicts: Iterable[Verdict]
+) -> str | None:
+    """Return what was found of the codes on which the command fails, and in which groups."""
+    where: dict[str, list[str]] = {}
+    for group in groups:
+        for check in group.found:
+            if check.code in failing:
+                where.setdefault(f"{check.code} {check.name}", []).append(group.group)
+    fine = [verdict.group for verdict in verdicts if verdict.mode == _FINE]
+    if _FINE in failing and fine:
+        where[f"the verdict {_FINE}"] = fine
+    found = (f"{finding} in {_listed(names)}" for finding, names in sorted(where.items()))
+    return f"failed on {'; '.join(found)}" if where else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Name one group; of several, their number and the first of them."""
+    shown = ", ".join(printable(shortened(name, _LONGEST)) for name in names[:_MOST_NAMES])
+    if len(names) == 1:
+        return shown
+    more = f", and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"{plural(len(names), 'group')} ({shown}{more})"
 
 
 def write_sarif(

@@ -61,6 +61,7 @@ def command(
 
     The facts that changed are the change that was made. What the diagnosis of BEFORE expected from
     it is compared with what it gained, and each quantity with the noise between checkpoints.
+    Whether it helped is decided by the test error alone, whatever else was measured.
 
     \b
     Examples:
@@ -70,7 +71,7 @@ def command(
       mdtree compare rows.jsonl rows.jsonl --group-before cold --group-after warm
       mdtree compare before.jsonl after.jsonl --json
     """
-    from mdtree.diagnosis import compare_groups, pairs_of
+    from mdtree.diagnosis import compare_groups, pairs_of, places_of
 
     if as_markdown and as_json:
         raise MdtreeError("--markdown and --json both print the comparison: name one of them")
@@ -81,6 +82,7 @@ def command(
             tree=tree_name,
             confidence=confidence,
             allow_protocol_mismatch=allow_protocol_mismatch,
+            places=places_of(before, after),
             progress=bar,
         )
     if html is not None:

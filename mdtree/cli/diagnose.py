@@ -12,7 +12,7 @@ from mdtree.cli.check_options import (
     codes_that_fail,
     complete_codes,
     complete_findings,
-    findings,
+    failed_on,
     known_codes,
     write_junit,
     write_sarif,
@@ -107,7 +107,7 @@ def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> f
     callback=joined,
     metavar="CODES",
     shell_complete=complete_codes,
-    help="Leave out these checks, and do not fail on them: MD302,MD402,...",
+    help="Ignore these checks, say so, and do not fail on them: MD302,MD402,...",
 )
 @click.option("--checks", "with_checks", is_flag=True, help="Also print what was checked.")
 @click.option(
@@ -179,9 +179,9 @@ def command(
     from mdtree.diagnosis import (
         can_be_diagnosed,
         checked_groups,
+        ignore_checks,
         is_diverged,
         trajectories,
-        without_checks,
     )
 
     _check_printed(dataset, as_json=as_json, as_markdown=as_markdown)
@@ -192,7 +192,7 @@ def command(
         paths, tree_name=tree_name, only=only, facts=facts, options=options
     )
     judged = diagnoser.verdicts([row for row in rows if can_be_diagnosed(row)])
-    verdicts = [without_checks(verdict, ignored) for verdict in judged]
+    verdicts = [ignore_checks(verdict, ignored) for verdict in judged]
     groups = checked_groups(verdicts, rows, ignored)
     failures = {
         row.group: row.failure.reason
@@ -217,7 +217,9 @@ def command(
         tell(text)
     for group, reason in failures.items():
         tell(f"failed {printable(group)}: {paragraph(reason)}")
-    if failing & findings(groups, (verdict.mode for verdict in verdicts)):
+    found = failed_on(failing, groups, verdicts)
+    if found is not None:
+        tell(paragraph(found))
         ctx.exit(_FOUND)
     ctx.exit(1 if failures else 0)
 

@@ -79,6 +79,7 @@ class _Printed:
     """What `mdtree confirm --json` prints."""
 
     format: int
+    headline: str  # all comparisons in one sentence of everyday words
     comparisons: list[Comparison]
     failures: dict[str, str]  # group -> why it could not be confirmed
     unchanged: list[str]

@@ -6,17 +6,22 @@ from mdtree.diagnosis.advised_change import (
     advised_changes,
     advised_remedy,
 )
-from mdtree.diagnosis.checking import CheckedGroup, checked_groups, found_checks, without_checks
+from mdtree.diagnosis.checking import CheckedGroup, checked_groups, found_checks, ignore_checks
 from mdtree.diagnosis.checks import CHECKS, MODE_CODES, Check, CheckResult
 from mdtree.diagnosis.comparison import Compared, Comparison, compare_groups, compare_pair
+from mdtree.diagnosis.comparison_headline import (
+    comparison_headline,
+    comparison_outcome,
+    headline_of_comparisons,
+)
 from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
-from mdtree.diagnosis.differences import LEVEL, Difference, NotCompared
+from mdtree.diagnosis.differences import LEVEL, PRIMARY, Difference, NotCompared
 from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.fact_changes import FactChange
 from mdtree.diagnosis.headlines import headline, headline_of_all
-from mdtree.diagnosis.pairing import pairs_of
+from mdtree.diagnosis.pairing import pairs_of, places_of
 from mdtree.diagnosis.precision import RowPrecision, VerdictPrecision, agreement, open_metric
 from mdtree.diagnosis.promise import Promise, RealGain
 from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
@@ -46,6 +51,7 @@ __all__ = [
     "CHECKS",
     "LEVEL",
     "MODE_CODES",
+    "PRIMARY",
     "UNSURE",
     "AdvisedChange",
     "Basis",
@@ -82,17 +88,22 @@ __all__ = [
     "choose_tree",
     "compare_groups",
     "compare_pair",
+    "comparison_headline",
+    "comparison_outcome",
     "comparison_schema",
     "comparisons_to_plain_data",
     "diagnoser_for",
     "found_checks",
     "headline",
     "headline_of_all",
+    "headline_of_comparisons",
+    "ignore_checks",
     "is_diverged",
     "next_metric",
     "open_metric",
     "output_schema",
     "pairs_of",
+    "places_of",
     "prospects",
     "schema",
     "to_plain_data",
@@ -100,5 +111,4 @@ __all__ = [
     "trajectories_to_plain_data",
     "tree_for",
     "with_facts",
-    "without_checks",
 ]

@@ -25,9 +25,10 @@ __all__ = [
     "checks_of",
     "failed_checks",
     "found_checks",
-    "without_checks",
+    "ignore_checks",
 ]
 
+_IGNORED = "left out with --ignore: whether there is something to find is not said"
 _LONGEST = 1000  # characters of a message
 _LOOKS = {**LOOKS_AT_VERDICT, **LOOKS_AT_ROW}
 
@@ -83,8 +84,8 @@ def found_checks(checks: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
     return tuple(check for check in checks if check.is_found)
 
 
-def without_checks(verdict: Verdict, ignored: Collection[str]) -> Verdict:
-    """Return a verdict without the checks of some codes."""
+def ignore_checks(verdict: Verdict, ignored: Collection[str]) -> Verdict:
+    """Return a verdict whose checks of some codes say that they were ignored, and no more."""
     return replace(verdict, checks=_left(verdict.checks, ignored)) if ignored else verdict
 
 
@@ -96,7 +97,7 @@ def checked_groups(
     Args:
         verdicts: The verdicts on the rows that could be diagnosed.
         rows: All rows, in the order of the result.
-        ignored: Codes that are left out.
+        ignored: Codes of which it is only said that they were ignored.
 
     """
     known = {(verdict.group, verdict.basis.protocol): verdict.checks for verdict in verdicts}
@@ -111,4 +112,7 @@ def checked_groups(
 
 
 def _left(checks: Iterable[CheckResult], ignored: Collection[str]) -> tuple[CheckResult, ...]:
-    return tuple(check for check in checks if check.code not in ignored)
+    return tuple(
+        _result(check.code, "ignored", _IGNORED) if check.code in ignored else check
+        for check in checks
+    )

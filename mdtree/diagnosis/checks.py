@@ -15,7 +15,7 @@ from mdtree.failure_modes import FAILURE_MODES
 __all__ = ["CHECKS", "MODE_CODES", "Check", "CheckResult", "Severity", "Status"]
 
 Severity = Literal["error", "warning", "note"]
-Status = Literal["found", "passed", "not_checked"]
+Status = Literal["found", "passed", "not_checked", "ignored"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mdtree.diagnosis.diagnoser import Diagnoser
 from mdtree.diagnosis.differences import Difference, NotCompared, differences, not_compared
@@ -35,6 +35,7 @@ class Comparison:
 
     before: str  # name of the group
     after: str
+    places: tuple[str, str] | None = None  # of both sides, where their groups share a name
     protocol: str
     changes: tuple[FactChange, ...]  # facts that are not the same: the change that was made
     verdict_before: Verdict | None  # None: there is no tree for this protocol
@@ -43,6 +44,7 @@ class Comparison:
     real: RealGain
     differences: tuple[Difference, ...]
     missing: tuple[NotCompared, ...]
+    diverged: tuple[str, ...] = ()  # before, after: sides whose training diverged
     notes: tuple[str, ...] = ()  # what to know before trusting the numbers
 
 
@@ -62,6 +64,7 @@ def compare_groups(
     confidence: float | None = None,
     seed: int = 0,
     allow_protocol_mismatch: bool = False,
+    places: tuple[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Compared:
     """Compare pairs of groups; one that cannot be compared does not stop the others.
@@ -72,6 +75,7 @@ def compare_groups(
         confidence: The probability below which a verdict is `unsure`; None: the usual one.
         seed: The seed of resampling.
         allow_protocol_mismatch: Use a tree of another protocol as well, with a warning.
+        places: What both sides are called where their groups have the same name.
         progress: Gets a step for each pair that was compared.
 
     Raises:
@@ -113,7 +117,10 @@ def compare_groups(
     comparisons = []
     for pair, verdicts in zip(found, _verdicts(found, diagnoser), strict=True):
         why = diagnoser if isinstance(diagnoser, str) else None
-        comparisons.append(_comparison(pair, verdicts, why))
+        found_one = _comparison(pair, verdicts, why)
+        if found_one.before == found_one.after:
+            found_one = replace(found_one, places=places)
+        comparisons.append(found_one)
         progress.step(pair[0].group)
     return Compared(comparisons=tuple(comparisons), failures=failures, unchanged=tuple(unchanged))
 
@@ -165,6 +172,7 @@ def _comparison(pair: _Pair, verdicts: _Verdicts, why: str | None) -> Comparison
         real=real,
         differences=found,
         missing=not_compared(before.quantities, after.quantities),
+        diverged=_diverged(before, after),
         notes=tuple(_notes(before, after, changes)),
     )
 
@@ -203,11 +211,17 @@ def _listed(row: Row) -> str:
     return shortened(", ".join(sorted(_measured(row))), _LONGEST_LIST)
 
 
+def _diverged(before: Row, after: Row) -> tuple[str, ...]:
+    return tuple(n for n, row in (("before", before), ("after", after)) if is_diverged(row))
+
+
 def _notes(before: Row, after: Row, changes: Sequence[FactChange]) -> Sequence[str]:
     """Say what makes differences mean less than they seem to."""
     sides = {"before": before, "after": after}
-    diverged = [side for side, row in sides.items() if is_diverged(row)]
-    notes = [f"training {side} diverged, so nothing was measured of it" for side in diverged]
+    notes = [
+        f"training {side} diverged, so nothing was measured of it"
+        for side in _diverged(before, after)
+    ]
     single, few = (
         " and ".join(side for side, row in sides.items() if _checkpoints(row) == count)
         for count in (1, _FEW)

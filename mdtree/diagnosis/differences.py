@@ -8,6 +8,9 @@
     Holm         the i-th smallest of m p-values is multiplied by m - i + 1, and is at least as
                  large as the one before it
 
+The test error is the primary outcome: whether a change helped was asked before anything was seen,
+so it is tested by itself, and does not depend on how much else was measured.
+
 B. L. Welch: The generalization of "Student's" problem when several different population variances
 are involved. Biometrika 34, 1947.  S. Holm: A simple sequentially rejective multiple test
 procedure. Scandinavian Journal of Statistics 6, 1979.
@@ -21,9 +24,19 @@ from dataclasses import dataclass, replace
 
 from mdtree.rows import Measured, Missing, Value
 
-__all__ = ["LEVEL", "Difference", "NotCompared", "differences", "holm", "not_compared"]
+__all__ = [
+    "LEVEL",
+    "PRIMARY",
+    "Difference",
+    "NotCompared",
+    "confidence_interval",
+    "differences",
+    "holm",
+    "not_compared",
+]
 
 LEVEL = 0.05  # below this adjusted p-value, a difference stands clear of the noise
+PRIMARY = "test_error"  # the quantity that says whether a change helped
 _LEAST = 2  # members with which a side shows how much seeds differ
 _CLOSE = 0.01  # standard errors between a value and the mean of its members
 
@@ -41,8 +54,10 @@ class Difference:
     stderr: float | None = None  # of the difference; None: one side has no standard error
     errors: float | None = None  # difference / stderr
     test: str | None = None  # welch | normal: where p comes from
+    freedom: float | None = None  # Welch's degrees of freedom
     p: float | None = None  # two-sided, if there were no difference
-    adjusted: float | None = None  # p after Holm's adjustment for the number of tests
+    is_primary: bool = False  # the outcome that was asked about: tested by itself
+    adjusted: float | None = None  # p after Holm's adjustment; of the primary outcome, p itself
     is_clear: bool | None = None  # `adjusted` is below 0.05; None: seeds were not compared
     reason: str | None = None  # why there is no p
 
@@ -62,13 +77,32 @@ def differences(before: Mapping[str, Value], after: Mapping[str, Value]) -> tupl
         second = after.get(name)
         if isinstance(first, Measured) and isinstance(second, Measured):
             found.append(_difference(name, first, second))
-    for test in ("welch", "normal"):  # two questions, each adjusted for its own number of tests
-        tested = [place for place, each in enumerate(found) if each.test == test]
+    # three questions, each adjusted for its own number of tests
+    families = [
+        [place for place, each in enumerate(found) if each.is_primary and each.test is not None],
+        *(
+            [place for place, each in enumerate(found) if each.test == t and not each.is_primary]
+            for t in ("welch", "normal")
+        ),
+    ]
+    for tested in families:
         adjusted = holm([found[place].p or 0.0 for place in tested])
         for place, p in zip(tested, adjusted, strict=True):
-            is_clear = p < LEVEL if test == "welch" else None
+            is_clear = p < LEVEL if found[place].test == "welch" else None
             found[place] = replace(found[place], adjusted=p, is_clear=is_clear)
     return tuple(found)
+
+
+def confidence_interval(found: Difference) -> tuple[float, float] | None:
+    """Return where the difference lies with 95 % confidence; it leaves out 0 where p < 0.05."""
+    if found.test is None or found.stderr is None:
+        return None
+    from scipy.special import ndtri, stdtrit
+
+    share = 1 - LEVEL / 2
+    times = ndtri(share) if found.freedom is None else stdtrit(found.freedom, share)
+    margin = float(times) * found.stderr
+    return found.difference - margin, found.difference + margin
 
 
 def not_compared(
@@ -112,6 +146,7 @@ def _difference(name: str, before: Measured, after: Measured) -> Difference:
         after=after.value,
         after_stderr=second,
         difference=change if math.isfinite(change) else 0.0,
+        is_primary=name == PRIMARY,
     )
     if not math.isfinite(change):
         return replace(plain, reason="the values are too large to subtract")
@@ -133,6 +168,7 @@ def _difference(name: str, before: Measured, after: Measured) -> Difference:
         stderr=stderr,
         errors=errors,
         test="normal" if freedom is None else "welch",
+        freedom=freedom,
         p=min(1.0, 2 * float(below)),
     )
 

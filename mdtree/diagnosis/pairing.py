@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from mdtree.exceptions import RowsError
 from mdtree.messages import nearest, shortened
 from mdtree.rows import Row
 
-__all__ = ["pairs_of"]
+__all__ = ["pairs_of", "places_of"]
 
 _LONGEST_LIST = 500  # characters of the names that an error lists
 
@@ -44,6 +46,27 @@ def pairs_of(
             f"--group-before and --group-after{_known(first, 'before')}{_known(second, 'after')}"
         )
     return [(_chosen(first, group_before, "before"), _chosen(second, group_after, "after"))]
+
+
+def places_of(before: Path | str, after: Path | str) -> tuple[str, str] | None:
+    """Return what two files or folders are called, without what both of their paths share.
+
+    >>> places_of("runs/slow", "runs/slow2"), places_of("a/rows.jsonl", "b/rows.jsonl")
+    (('slow', 'slow2'), ('a', 'b'))
+    """
+    first, second = (Path(os.path.abspath(path)).parts for path in (before, after))  # noqa: PTH100
+    if first == second:
+        return None
+    first, second = _apart(first, second)
+    first, second = (parts[::-1] for parts in _apart(first[::-1], second[::-1]))
+    return "/".join(first), "/".join(second)
+
+
+def _apart(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Leave out the first parts that both share; of each, one part stays."""
+    most = min(len(first), len(second)) - 1
+    shared = next((n for n in range(most) if first[n] != second[n]), most)
+    return first[shared:], second[shared:]
 
 
 def _by_name(rows: Sequence[Row], side: str) -> dict[str, Row]:

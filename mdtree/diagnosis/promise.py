@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mdtree.diagnosis.differences import Difference
+from mdtree.diagnosis.differences import PRIMARY, Difference, confidence_interval
 from mdtree.diagnosis.fact_changes import FactChange, attribution
 from mdtree.diagnosis.verdict_record import Gain, Verdict
 from mdtree.exceptions import RowsError
@@ -20,7 +20,8 @@ from mdtree.rows import Row
 
 __all__ = ["Promise", "RealGain", "promise_of", "real_gain"]
 
-_ERROR, _ACCURACY = "test_error", "test_accuracy"
+_ACCURACY = "test_accuracy"
+_ALL = 100.0  # points: no accuracy can change by more
 _NEAR = 2.0  # standard errors
 _ANOTHER = 3.0  # a change this many times larger or smaller is another one
 _TEMPERATURE = {"learning_rate": 1.0, "batch_size": -1.0}  # how its logarithm counts these
@@ -32,8 +33,11 @@ class RealGain:
 
     points: float | None = None  # None: not known
     stderr: float | None = None
+    low: float | None = None  # of the 95 % confidence interval; known where p is
+    high: float | None = None
     test: str | None = None  # welch | normal: where p comes from
     p: float | None = None  # two-sided, if nothing were gained; not adjusted: it is one question
+    is_clear: bool | None = None  # p is below 0.05; None: seeds were not compared
     source: str | None = None  # test_error, or test_accuracy: what trainers logged
     reason: str | None = None  # why the gain, its error or p is not known
 
@@ -52,20 +56,24 @@ class Promise:
 
 def real_gain(before: Row, after: Row, found: Sequence[Difference]) -> RealGain:
     """Return the gain in points of test accuracy: measured, or what trainers logged."""
-    error = next((each for each in found if each.quantity == _ERROR), None)
+    error = next((each for each in found if each.is_primary), None)
     if error is not None:
+        low, high = confidence_interval(error) or (None, None)
         return RealGain(
             points=-error.difference,
             stderr=error.stderr,
+            low=None if high is None else max(-_ALL, -high),
+            high=None if low is None else min(_ALL, -low),
             test=error.test,
             p=error.p,
-            source=_ERROR,
+            is_clear=error.is_clear,
+            source=PRIMARY,
             reason=error.reason,
         )
     known = {"before": _accuracy(before), "after": _accuracy(after)}
     missing = [side for side, accuracy in known.items() if accuracy is None]
     if missing:
-        return RealGain(reason=f"{_ERROR} was not measured {' and '.join(missing)}")
+        return RealGain(reason=f"{PRIMARY} was not measured {' and '.join(missing)}")
     return RealGain(
         points=(known["after"] or 0.0) - (known["before"] or 0.0),
         source=_ACCURACY,

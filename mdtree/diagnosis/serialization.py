@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from mdtree.diagnosis.comparison import Compared, Comparison
+from mdtree.diagnosis.comparison_headline import comparison_headline, headline_of_comparisons
 from mdtree.diagnosis.headlines import headline
 from mdtree.diagnosis.trajectory import Trajectory
 from mdtree.diagnosis.verdict_record import Verdict
@@ -42,6 +43,7 @@ class Comparisons:
     """What `mdtree compare --json` prints."""
 
     format: int
+    headline: str  # all comparisons in one sentence of everyday words
     comparisons: list[Comparison]
     failures: dict[str, str]  # group -> why it could not be compared
     unchanged: list[str]  # groups whose rows are the same before and after
@@ -75,6 +77,7 @@ def comparisons_to_plain_data(compared: Compared) -> dict[str, Any]:
     """Return all that was compared as plain values for JSON."""
     return {
         "format": 1,
+        "headline": headline_of_comparisons(compared.comparisons),
         "comparisons": [_comparison(each) for each in compared.comparisons],
         "failures": dict(compared.failures),
         "unchanged": list(compared.unchanged),
@@ -82,7 +85,10 @@ def comparisons_to_plain_data(compared: Compared) -> dict[str, Any]:
 
 
 def _comparison(compared: Comparison) -> dict[str, Any]:
-    content: dict[str, Any] = _adapter(Comparison).dump_python(compared, mode="json")
+    content: dict[str, Any] = {
+        "headline": comparison_headline(compared),
+        **_adapter(Comparison).dump_python(compared, mode="json"),
+    }
     for name in ("verdict_before", "verdict_after"):
         verdict: Verdict | None = getattr(compared, name)
         content[name] = None if verdict is None else to_plain_data(verdict)
@@ -113,5 +119,10 @@ def output_schema(kind: Any) -> dict[str, Any]:
         schema["$defs"]["Verdict"]["properties"][name] = {
             "type": "string",
             "description": description,
+        }
+    if "Comparison" in schema["$defs"]:
+        schema["$defs"]["Comparison"]["properties"]["headline"] = {
+            "type": "string",
+            "description": "whether the change helped, in one sentence of everyday words",
         }
     return schema

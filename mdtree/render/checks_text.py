@@ -13,15 +13,23 @@ from mdtree.render.terminal import printable
 if TYPE_CHECKING:
     from mdtree.diagnosis import CheckResult, Verdict
 
-__all__ = ["checks_line", "checks_overview", "checks_summary", "checks_text", "codes"]
+__all__ = ["checks_line", "checks_overview", "checks_summary", "checks_text", "unfound_lines"]
 
 _SEVERITIES = ("error", "warning", "note")
 _NAMED = 6  # codes of one severity
 
 
-def codes(checks: Sequence[CheckResult], status: str) -> str:
+def _codes(checks: Sequence[CheckResult], status: str) -> str:
     """List the codes of checks of one status."""
     return ", ".join(check.code for check in checks if check.status == status) or "none"
+
+
+def unfound_lines(checks: Sequence[CheckResult]) -> Iterator[str]:
+    """Yield what is fine, what was not checked, and what was ignored, if anything was."""
+    yield f"checked and fine: {_codes(checks, 'passed')}"
+    yield f"not checked: {_codes(checks, 'not_checked')}"
+    if any(check.status == "ignored" for check in checks):
+        yield f"ignored: {_codes(checks, 'ignored')}"
 
 
 def checks_line(checks: Sequence[CheckResult], how: str) -> str:
@@ -37,6 +45,9 @@ def checks_line(checks: Sequence[CheckResult], how: str) -> str:
     parts.append(f"{passed} fine")
     if skipped:
         parts.append(f"{skipped} not checked")
+    ignored = [check.code for check in checks if check.status == "ignored"]
+    if ignored:
+        parts.append(f"{len(ignored)} ignored ({_few(ignored)})")
     return f"checks: {', '.join(parts)}; {how}"
 
 
@@ -48,7 +59,16 @@ def checks_summary(verdicts: Sequence[Verdict]) -> str:
     fine = sum(not each for each in severe)
     if fine or not parts:
         parts.append(f"{fine} fine")
+    ignored = _ignored_somewhere(verdicts)
+    if ignored:
+        parts.append(f"{len(ignored)} ignored ({_few(ignored)})")
     return f"checks: {', '.join(parts)}; --checks counts them"
+
+
+def _ignored_somewhere(verdicts: Sequence[Verdict]) -> list[str]:
+    return sorted(
+        {check.code for each in verdicts for check in each.checks if check.status == "ignored"}
+    )
 
 
 def _few(names: Sequence[str]) -> str:
@@ -66,8 +86,7 @@ def _lines(checks: Sequence[CheckResult]) -> Iterator[str]:
     yield "checks:" if findings else "checks: nothing was found"
     for check in findings:
         yield f"  {check.code} {check.name} ({check.severity}): {check.message}"
-    yield f"checked and fine: {codes(checks, 'passed')}"
-    yield f"not checked: {codes(checks, 'not_checked')}"
+    yield from unfound_lines(checks)
 
 
 def checks_overview(verdicts: Sequence[Verdict]) -> str:
@@ -75,10 +94,12 @@ def checks_overview(verdicts: Sequence[Verdict]) -> str:
     counts = Counter(
         (check.code, check.name) for verdict in verdicts for check in found_checks(verdict.checks)
     )
+    ignored = _ignored_somewhere(verdicts)
+    end = [f"ignored: {', '.join(ignored)}"] if ignored else []
     if not counts:
-        return "checks: nothing was found"
+        return "\n".join(("checks: nothing was found", *end))
     lines = (
         f"  {code} {name}: {count} of {plural(len(verdicts), 'group')}"
         for (code, name), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     )
-    return "\n".join(("checks:", *lines))
+    return "\n".join(("checks:", *lines, *end))

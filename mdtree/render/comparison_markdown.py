@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from mdtree.render.comparison_noise import clear_ones, how_tested, untested
 from mdtree.render.comparison_words import (
     COLUMNS,
     SUMMARY,
     cells,
     changed,
-    clear_ones,
-    how_tested,
+    headline,
+    headline_of_all,
     promised,
     real,
     remarks,
     summary,
     title,
-    untested,
     verdict_line,
 )
 from mdtree.render.formatting import sentence, typeset
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["comparisons_markdown"]
 
 # columns of our own numbers, in which nothing starts a heading, a list or a link
-_NUMBERS = (*COLUMNS[1:-1], "promised", "gained", "clear differences")
+_NUMBERS = (*COLUMNS[1:-1], "did it help?", "promised", "gained", "clear differences")
 
 
 def comparisons_markdown(
@@ -47,6 +47,7 @@ def comparisons_markdown(
     """
     parts = ["## Before and after, by mdtree"]
     if len(compared) > 1:
+        parts.append(f"**{as_text(headline_of_all(compared))}**")
         parts.append(_table(SUMMARY, [summary(each) for each in compared]))
     if len(compared) <= most:
         parts += ["\n\n".join(_card(each)) for each in compared]
@@ -63,6 +64,7 @@ def comparisons_markdown(
 
 def _card(compared: Comparison) -> Iterator[str]:
     yield f"### {as_code(typeset(title(compared)))}"
+    yield f"**{as_text(typeset(headline(compared)))}**"
     facts = changed(compared)
     if facts:
         yield "**Changed**"

@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mdtree.render.comparison_noise import clear_ones, how_tested, untested
 from mdtree.render.comparison_words import (
     COLUMNS,
     SUMMARY,
     cells,
-    clear_ones,
     fact_cells,
-    how_tested,
+    headline,
+    headline_of_all,
     promised,
     real,
     remarks,
+    side_name,
     summary,
     title,
-    untested,
     verdict_line,
 )
 from mdtree.render.formatting import meaning
@@ -48,6 +49,7 @@ def comparison_page(compared: Compared, *, most: int = MOST_PAIRS) -> str:
         "comparison.html",
         count=len(found),
         first=title(found[0]) if found else "",
+        headline=headline_of_all(found) if found else "",
         columns=SUMMARY,
         lines=lines,
         most=most,
@@ -71,9 +73,10 @@ def _pair(compared: Comparison) -> dict[str, Any]:
     notes = (clear_ones(compared) if compared.differences else None, how_tested(compared))
     return {
         "title": title(compared),
+        "headline": headline(compared),
         "sides": [
-            _side("before", compared.before, compared.verdict_before),
-            _side("after", compared.after, compared.verdict_after),
+            _side("before", side_name(compared, "before"), compared.verdict_before),
+            _side("after", side_name(compared, "after"), compared.verdict_after),
         ],
         "facts": [fact_cells(change) for change in compared.changes],
         "remarks": list(remarks(compared)),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mdtree.messages import plural, shortened
+from mdtree.messages import shortened
+from mdtree.render.comparison_noise import equals, p_value
 from mdtree.render.formatting import change, number, percent, points, with_unit
 from mdtree.render.verdict_words import answer, caution
 from mdtree.rows import QUANTITIES
@@ -19,22 +20,24 @@ __all__ = [
     "SUMMARY",
     "cells",
     "changed",
-    "clear_ones",
     "fact_cells",
-    "how_tested",
-    "p_value",
+    "headline",
+    "headline_of_all",
     "promised",
     "real",
     "remarks",
+    "side_name",
     "summary",
     "title",
-    "untested",
     "verdict_line",
 ]
 
 COLUMNS = ("quantity", "before", "after", "difference", "errors", "test", "p", "adjusted p", "")
-SUMMARY = ("groups", "verdict before", "verdict after", "promised", "gained", "clear differences")
-_SMALLEST = 1e-4  # p-values below it are all the same to people
+SUMMARY = (
+    *("groups", "did it help?", "verdict before", "verdict after", "promised", "gained"),
+    "clear differences",
+)
+_HELPED = {"helped": "yes", "worse": "no, worse", "unclear": "not clear", "unknown": "not known"}
 _LONGEST = 200  # characters of a fact
 _OF_THE_PATH = "the tree shown here"  # a warning about the walk, which a comparison does not show
 _TESTS = {"welch": "Welch", "normal": "normal"}
@@ -45,23 +48,34 @@ _TESTED = {
 
 
 def title(compared: Comparison) -> str:
-    """Write the names of both groups; one if they are the same."""
-    if compared.before == compared.after:
+    """Write the names of both groups; of the same name, the files or folders that hold them."""
+    if compared.before != compared.after:
+        return f"{compared.before} -> {compared.after}"
+    if compared.places is None:
         return compared.before
-    return f"{compared.before} -> {compared.after}"
+    return f"{compared.places[0]} -> {compared.places[1]} ({compared.before})"
 
 
-def p_value(p: float | None) -> str:
-    """Write a p-value with two digits.
+def side_name(compared: Comparison, side: str) -> str:
+    """Write the name of one group, `before` or `after`, so that it differs from the other."""
+    group = compared.before if side == "before" else compared.after
+    if compared.places is None:
+        return group
+    return f"{compared.places[side != 'before']} ({group})"
 
-    >>> p_value(0.012345), p_value(0.5), p_value(1e-9), p_value(None)
-    ('0.012', '0.50', '< 0.0001', '')
-    """
-    if p is None:
-        return ""
-    if p < _SMALLEST:
-        return f"< {_SMALLEST:.4f}"
-    return f"{p:.2f}" if p >= 0.1 else f"{p:.2g}"  # noqa: PLR2004 - two digits
+
+def headline(compared: Comparison) -> str:
+    """Return whether the change helped, in one sentence of everyday words."""
+    from mdtree.diagnosis import comparison_headline
+
+    return comparison_headline(compared)
+
+
+def headline_of_all(found: Sequence[Comparison]) -> str:
+    """Return how many of several changes helped, in one sentence of everyday words."""
+    from mdtree.diagnosis import headline_of_comparisons
+
+    return headline_of_comparisons(found)
 
 
 def changed(compared: Comparison) -> list[str]:
@@ -136,8 +150,7 @@ def _where(compared: Comparison) -> str:
 def _chance(gained: RealGain) -> str:
     if gained.p is None or gained.test is None:
         return f"; whether that is noise is not known: {gained.reason}"
-    equals = "" if gained.p < _SMALLEST else "= "
-    return f"; p {equals}{p_value(gained.p)} if nothing were gained ({_TESTED[gained.test]})"
+    return f"; p {equals(gained.p)} if nothing were gained ({_TESTED[gained.test]})"
 
 
 def remarks(compared: Comparison) -> Iterator[str]:
@@ -165,71 +178,29 @@ def cells(each: Difference) -> list[str]:
         "" if each.test is None else _TESTS[each.test],
         p_value(each.p),
         p_value(each.adjusted),
-        "clear" if each.is_clear else "",
+        _remark(each),
     ]
+
+
+def _remark(each: Difference) -> str:
+    """Write whether a difference is clear, and whether it is the outcome that was asked about."""
+    words = ("clear" if each.is_clear else "", "primary" if each.is_primary else "")
+    return ", ".join(word for word in words if word)
 
 
 def _signed(value: float, stderr: float | None) -> str:
     return ("+" if value > 0 else "") + number(value, stderr, commas=True)
 
 
-def clear_ones(compared: Comparison) -> str:
-    """Write which differences stand clear of the noise, and how that was decided."""
-    from mdtree.diagnosis import LEVEL
-
-    tested = [each for each in compared.differences if each.is_clear is not None]
-    evaluated = [each for each in compared.differences if each.test == "normal"]
-    if not tested and not evaluated:
-        return "no difference can be tested"
-    beyond = sum((each.adjusted or 0.0) < LEVEL for each in evaluated)
-    rest = (
-        f"{beyond} of {plural(len(evaluated), 'difference')} without values of several checkpoints "
-        "exceed the noise of the evaluation; whether they exceed that between seeds is not known"
-    )
-    if not tested:
-        return rest
-    clear = [each.quantity for each in tested if each.is_clear]
-    names = f": {shortened(', '.join(clear), 5 * _LONGEST)}" if clear else ""
-    return (
-        f"{len(clear)} of {plural(len(tested), 'difference')} "
-        f"{'stands' if len(clear) == 1 else 'stand'} clear of the noise between seeds{names} "
-        f"(adjusted p below {LEVEL:g}; Holm's adjustment allows for "
-        f"{plural(len(tested), 'test')} at once)" + (f"; {rest}" if evaluated else "")
-    )
-
-
-def how_tested(compared: Comparison) -> str | None:
-    """Write where the p-values come from."""
-    used = dict.fromkeys(each.test for each in compared.differences if each.test is not None)
-    says = {
-        "welch": "Welch: t-test on the values of the checkpoints",
-        "normal": "normal: the error is not over checkpoints, and another seed may differ by more",
-    }
-    tests = "; ".join(says[test] for test in says if test in used)
-    return f"errors: difference / its standard error; {tests}" if tests else None
-
-
-def untested(compared: Comparison) -> list[str]:
-    """Write which quantities have no test, and which are not on both sides, by reason."""
-    reasons: dict[str, list[str]] = {}
-    for each in compared.differences:
-        if each.reason is not None:
-            reasons.setdefault(f"not tested, {each.reason}", []).append(each.quantity)
-    for lost in compared.missing:
-        reasons.setdefault(f"not compared, {lost.reason}", []).append(lost.quantity)
-    return [f"{reason}: {_listed(names)}" for reason, names in reasons.items()]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return shortened(", ".join(names), 5 * _LONGEST)
-
-
 def summary(compared: Comparison) -> list[str]:
     """Return a comparison as one line of a table of many."""
+    from mdtree.diagnosis import comparison_outcome
+
     gain, gained = compared.promise.gain, compared.real
     verdicts = (compared.verdict_before, compared.verdict_after)
     return [
         title(compared),
+        _HELPED[comparison_outcome(compared)],
         *("" if verdict is None else answer(verdict) for verdict in verdicts),
         "" if gain is None else points(gain),
         "" if gained.points is None else _signed(gained.points, gained.stderr),

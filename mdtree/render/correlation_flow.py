@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 
+from mdtree.messages import plural
 from mdtree.render.axis import PlotAxis, linear
 from mdtree.render.formatting import fixed
 from mdtree.render.plot import Plot
@@ -11,7 +12,7 @@ from mdtree.render.svg import Figure
 from mdtree.render.table import beyond, lines, name_of, numeric
 from mdtree.rows import Row
 
-__all__ = ["flow"]
+__all__ = ["few_layers", "flow"]
 
 _USUAL = 2.0, 6.0  # alpha of layers in well-trained networks
 _MOST = 12.0  # larger alphas are drawn on the upper edge
@@ -41,6 +42,12 @@ def flow(row: Row) -> Figure | None:
             marks.append(plot.dot(number, alpha, kind, title))
     description = f"alpha over {len(layers)} layers, from {min(alphas):.3g} to {max(alphas):.3g}"
     return Figure(drawing=plot.drawn(marks, description), note=beyond(row, "spectrum"))
+
+
+def few_layers(row: Row) -> str:
+    """Write that too few layers have an alpha for a flow."""
+    known = plural(len(_layers(row)), "layer")
+    return f"alpha is known for {known} (embeddings do not count), and a flow needs {_LEAST}"
 
 
 def _layers(row: Row) -> dict[str, list[tuple[float, str, str]]]:

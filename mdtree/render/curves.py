@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mdtree.messages import plural
 from mdtree.render.axis import PlotAxis, linear, logarithmic
+from mdtree.render.formatting import short
 from mdtree.render.plot import Plot
-from mdtree.render.svg import Figure
+from mdtree.render.spectral_bulk import Bulk, bulk_of
+from mdtree.render.svg import Figure, Markup
 from mdtree.render.table import beyond, lines, numeric
 from mdtree.rows import Row
 
@@ -19,6 +22,11 @@ _Points = list[tuple[float, float]]
 _SMOOTH = 60  # a node is spread over this fraction of the range of eigenvalues
 _GRID = 241
 _DECADES = 6  # of the density
+_LEAD = (
+    "How the curvature of the loss is distributed: most directions are flat, the few far to the "
+    "right are steep. Dots are Ritz values (Lanczos nodes), estimates of eigenvalues; the line is "
+    "their smoothed sum. The bulk ends three standard deviations from the mean of all eigenvalues."
+)
 
 
 def profile(row: Row, column: str, label: str) -> Figure | None:
@@ -71,13 +79,47 @@ def density(row: Row) -> Figure | None:
         (float(place), max(float(height), y.low))
         for place, height in zip(places, heights, strict=True)
     ]
-    marks = [plot.area(points, "hill"), plot.curve(points, "curved")]
-    marks += [
-        plot.dot(value, weight, "on", f"{value:.4g}: share {weight:.2g}") for value, weight in nodes
-    ]
-    description = f"spectral density of the Hessian: eigenvalues from {low:.4g} to {high:.4g}"
+    bulk = bulk_of(nodes)
+    marks = [plot.area(points, "hill"), plot.curve(points, "curved"), *_edges(plot, nodes, bulk)]
+    for value, weight in nodes:
+        is_apart = bulk.is_beyond(value)
+        title = f"{value:.4g}: share {weight:.2g}{', an outlier' if is_apart else ''}"
+        marks.append(plot.dot(value, weight, "apart" if is_apart else "on", title))
+    outliers = _outliers(members, bulk)
+    description = (
+        f"spectral density of the Hessian: eigenvalues from {low:.4g} to {high:.4g}; {outliers}"
+    )
     drawing = plot.drawn(marks, description)
-    return Figure(drawing=drawing, note=beyond(row, "hessian_density"))
+    lead = f"{_LEAD} {outliers[:1].upper()}{outliers[1:]}."
+    return Figure(drawing=drawing, note=beyond(row, "hessian_density"), lead=lead)
+
+
+def _edges(plot: Plot, nodes: _Points, bulk: Bulk) -> Iterator[Markup]:
+    """Draw the edges of the bulk beyond which there are outliers, and name both sides of one."""
+    above = any(value > bulk.high for value, _ in nodes)
+    below = any(value < bulk.low for value, _ in nodes)
+    if above:
+        yield plot.upright(bulk.high, "edge")
+    if below:
+        yield plot.upright(bulk.low, "edge")
+    if above:
+        yield from plot.words(bulk.high, ("outliers →", "← bulk"), "label")
+    elif below:
+        yield from plot.words(bulk.low, ("← outliers", "bulk →"), "label")
+
+
+def _outliers(members: Sequence[_Points], bulk: Bulk) -> str:
+    """Write how many Ritz values stand beyond the edge of the bulk, and where it is."""
+    values = [value for nodes in members for value, _ in nodes]
+    low, high = max(bulk.low, min(values)), min(bulk.high, max(values))
+    where = f"from {short(low)} to {short(high)}"
+    apart = [value for value in values if bulk.is_beyond(value)]
+    if not apart:
+        return f"the bulk reaches {where}, and no Ritz value stands beyond it"
+    networks = f" of {plural(len(members), 'network')}" if len(members) > 1 else ""
+    count = "1 outlier" if len(apart) == 1 else f"{len(apart)} outliers"
+    largest = max(apart, key=abs)
+    return f"the bulk reaches {where}; {count}{networks} beyond it, the largest {short(largest)}"
 
 
 def _nodes(row: Row) -> list[_Points]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING, Any
 
-from mdtree.messages import plural
+from mdtree.messages import plural, shortened
 from mdtree.render import formatting
 from mdtree.render.style import COLOURS, DARK_COLOURS, DARK_SHADES, SHADES, kind
 from mdtree.render.svg import Markup, escaped
@@ -14,9 +15,12 @@ from mdtree.version import __version__
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["environment", "rendered"]
+__all__ = ["breakable", "environment", "rendered"]
 
 _FILTERS = ("change", "feature_name", "percent", "plain", "points", "sentence", "short", "typeset")
+_ENDS = re.compile(r"(?<=[_\-./\\:,=+@|])(?=\w)")  # of the parts of a name
+_LONGEST_NAME = 2000  # characters
+_LONG_WORD = re.compile(r"(\S{20})(?=\S)")  # of which the rest goes to the next line
 # that every page needs, beside its own content
 _STYLE = {
     "colours": COLOURS,
@@ -30,6 +34,17 @@ _STYLE = {
 def rendered(template: str, **content: Any) -> Markup:
     """Fill a template in."""
     return Markup(environment().get_template(template).render(**_STYLE, **content))
+
+
+def breakable(text: str) -> Markup:
+    """Write a name so that a narrow column breaks it between its parts, and not inside a word.
+
+    >>> breakable("linear_barrier < 2")
+    'linear_<wbr/>barrier &lt; 2'
+    """
+    parts = _ENDS.split(shortened(text, _LONGEST_NAME))
+    pieces = [piece for part in parts for piece in _LONG_WORD.split(part) if piece]
+    return Markup("<wbr/>".join(escaped(piece) for piece in pieces))
 
 
 @functools.cache
@@ -47,7 +62,7 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     made.filters |= {name: getattr(formatting, name) for name in _FILTERS}
-    made.filters |= {"kind": kind, "plural": plural}
+    made.filters |= {"breakable": breakable, "kind": kind, "plural": plural}
     return made
 
 

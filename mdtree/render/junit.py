@@ -51,7 +51,7 @@ def _lines(cases: Sequence[Markup]) -> Markup:
 
 
 def _outcome(check: CheckResult) -> tuple[str, Markup | None]:
-    if check.status == "not_checked":
+    if check.status in ("not_checked", "ignored"):
         return "skipped", element("skipped", message=check.message)
     if check.status == "passed":
         return "passed", None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mdtree.diagnosis import found_checks
 from mdtree.diagnosis.headlines import headline, headline_of_all
 from mdtree.messages import printable, shortened
-from mdtree.render.checks_text import codes
+from mdtree.render.checks_text import checks_line, checks_summary, unfound_lines
 from mdtree.render.formatting import (
     change,
     meaning,
@@ -70,7 +70,7 @@ def verdicts_markdown(
         most: How many are written out in full; more become a table alone.
         runs: The steps of runs among them.
         failures: The groups without a verdict, with the reason.
-        with_checks: Whether a card ends with all that was checked.
+        with_checks: Whether a card ends with all that was checked, or with their number.
 
     """
     parts = ["## Diagnosis by mdtree"]
@@ -79,6 +79,8 @@ def verdicts_markdown(
     if len(verdicts) <= most:
         parts += ["\n\n".join(_card(verdict, with_checks=with_checks)) for verdict in verdicts]
     else:
+        if any(verdict.checks for verdict in verdicts):
+            parts.append(as_text(sentence(checks_summary(verdicts))))
         parts.append("To see one of them in full, add `--group NAME`.")
     if failures:
         lines = [f"- {as_code(group)}: {as_text(reason)}" for group, reason in failures.items()]
@@ -154,6 +156,8 @@ def _card(verdict: Verdict, *, with_checks: bool) -> Iterator[str]:
     if with_checks:
         yield "**Checks**"
         yield "\n".join(_checks(verdict))
+    elif verdict.checks:
+        yield as_text(sentence(checks_line(verdict.checks, "--checks lists them")))
     accuracy = f". Accuracy: {verdict.basis.accuracy}" if verdict.basis.accuracy else ""
     yield f"<sub>Tree: {as_text(basis(verdict) + accuracy)}</sub>"
 
@@ -161,8 +165,7 @@ def _card(verdict: Verdict, *, with_checks: bool) -> Iterator[str]:
 def _checks(verdict: Verdict) -> Iterator[str]:
     for check in found_checks(verdict.checks):
         yield f"- {check.code} {as_text(f'{check.name} ({check.severity}): {check.message}')}"
-    yield f"- checked and fine: {codes(verdict.checks, 'passed')}"
-    yield f"- not checked: {codes(verdict.checks, 'not_checked')}"
+    yield from (f"- {line}" for line in unfound_lines(verdict.checks))
 
 
 def _gains(verdict: Verdict) -> Iterator[str]:

@@ -30,6 +30,7 @@ LARGEST = 2_000_000  # bytes of the page of several groups
 MOST_WHOLE = 200  # groups that are shown; the others get one line each
 
 _MOST_RUNS = 20  # whose training is drawn
+_FEW_COLUMNS = 3  # of a map, which fit on every screen
 _MANY = 50  # groups on one page, whose checks are shortened
 _RUNS_ROOM = 400_000  # bytes for the pictures of all runs, where groups are folded
 
@@ -224,6 +225,7 @@ def _page(
         counts=Counter(verdict.mode for verdict in verdicts).most_common(),
         orders=orders(verdicts) if several else (),
         legend=LETTERS.items(),
+        few=_FEW_COLUMNS,
         maps=maps(verdicts, report.rows_by_key, report.most) if several else (),
         groups=groups,
         runs=runs,

@@ -14,11 +14,12 @@ from importlib import resources
 from mdtree.diagnosis import trajectories
 from mdtree.exceptions import RowsError
 from mdtree.messages import nearest, shortened
+from mdtree.render.picture_reasons import picture_reason, was_measured
 from mdtree.render.pictures import PICTURES
 from mdtree.render.style import DARK_SHADES, SHADES
 from mdtree.render.svg import NAMESPACE, Figure, Markup, element
 from mdtree.render.training_pictures import training_pictures
-from mdtree.rows import MISSING_DETAIL, Row
+from mdtree.rows import Row
 
 __all__ = ["KINDS", "picture_svg"]
 
@@ -30,7 +31,6 @@ _PLOT = (440.0, 220.0)  # of a picture without a size of its own, inside of its 
 _AXES = (64, 34, 16, 44)  # left, above, right and below of it
 _EDGE, _LINE, _LETTER = 24, 17, 6.2
 _MOST_NAMES = 32  # of a matrix
-_LONGEST_REASON = 500  # characters
 _LONGEST = 60  # characters of the name of a group
 
 
@@ -69,7 +69,7 @@ def _shown(row: Row, what: str, rows: Sequence[Row]) -> _Shown | None:
         return _history(row, rows)
     picture = next(picture for picture in PICTURES if picture.name == what)
     figure = picture.draw(row)
-    return None if figure is None else _Shown(picture.title, picture.lead, figure)
+    return None if figure is None else _Shown(picture.title, figure.lead or picture.lead, figure)
 
 
 def _history(row: Row, rows: Sequence[Row]) -> _Shown | None:
@@ -85,22 +85,29 @@ def _history(row: Row, rows: Sequence[Row]) -> _Shown | None:
 def _lacks(row: Row, what: str, rows: Sequence[Row]) -> str:
     known = [kind for kind in KINDS if _shown(row, kind, rows) is not None]
     if what == _HISTORY:
-        remedy = "measure several checkpoints of its run: mdtree measure DIR --steps all"
+        reason, remedy = _no_history(row, rows)
     else:
-        metric = next(picture.metric for picture in PICTURES if picture.name == what)
-        reason = _missing(row, metric)
-        if reason is not None:
-            return f"group {row.group!r:.100} has no {what}: {reason}"
+        picture = next(picture for picture in PICTURES if picture.name == what)
+        reason, metric = picture_reason(row, picture), picture.metric
         remedy = f"measure it with the metric {metric}: mdtree measure DIR --metrics {metric}"
+        if was_measured(row, metric):
+            remedy = (
+                f"measure it again, because the row has no table of {metric} to draw: mdtree "
+                f"measure DIR --metrics {metric}"
+            )
+    if reason is not None:
+        return f"group {row.group!r:.100} has no {what}: {reason}"
     has = f"it has {', '.join(known)}" if known else "it has no pictures"
     return f"group {row.group!r:.100} has no {what} to draw ({has}); {remedy}"
 
 
-def _missing(row: Row, metric: str) -> str | None:
-    """Return why a metric could not measure what a picture shows, if its detail says that."""
-    detail = (row.details or {}).get(metric)
-    column = () if detail is None else detail.columns.get(MISSING_DETAIL, ())
-    return shortened(str(column[0]), _LONGEST_REASON) if column else None
+def _no_history(row: Row, rows: Sequence[Row]) -> tuple[str | None, str]:
+    """Return why a row has no history, if that is not that its run has one step; and what to do."""
+    remedy = "measure several checkpoints of its run: mdtree measure DIR --steps all"
+    runs = trajectories(of for of in rows if of.protocol == row.protocol)
+    if any(step.group == row.group for run in runs for step in run.steps):
+        return "no quantity that is drawn was measured at two of its steps", remedy
+    return None, remedy
 
 
 def _file(group: str, shown: _Shown) -> Markup:

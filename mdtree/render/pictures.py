@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from mdtree.render.correlation_flow import flow
+from mdtree.render.correlation_flow import few_layers, flow
 from mdtree.render.curves import density, profile
 from mdtree.render.matrix import layers_matrix, members_matrix
 from mdtree.render.surface import surface
@@ -25,6 +25,13 @@ class Picture:
     title: str
     lead: str
     draw: Callable[[Row], Figure | None]
+    details: tuple[str, ...]  # the tables that it draws
+    lacks: Callable[[Row], str]  # why they cannot be drawn
+    not_under: tuple[str, ...] = ()  # protocols that do not measure it
+
+
+def _nothing(_row: Row, what: str) -> str:
+    return what
 
 
 PICTURES = (
@@ -37,6 +44,8 @@ PICTURES = (
             "differ only by seed. A hill between the ends is a barrier."
         ),
         draw=partial(profile, column="train_error", label="training error, %"),
+        details=("curve", "line"),
+        lacks=partial(_nothing, what="no path has two points with a finite error"),
     ),
     Picture(
         name="profile-loss",
@@ -44,17 +53,20 @@ PICTURES = (
         title="Connectivity: loss",
         lead="The loss along the same paths; it still differs where all errors are zero.",
         draw=partial(profile, column="train_loss", label="training loss"),
+        details=("curve", "line"),
+        lacks=partial(_nothing, what="no path has two points with a finite loss"),
     ),
     Picture(
         name="surface",
         metric="surface",
         title="Surface: loss",
         lead=(
-            "On a plane through the networks (dots), or along random directions where they are "
-            "few. Distances are those between weights; the stronger the colour, the higher the "
-            "loss. Dashed: straight lines between neighbours. Solid: the trained curve."
+            "The loss on a plane in weight space. Distances are those between weights; the "
+            "stronger the colour, the higher the loss."
         ),
         draw=partial(surface, column="train_loss", label="training loss"),
+        details=("surface",),
+        lacks=partial(_nothing, what="its points are not a whole grid with finite losses"),
     ),
     Picture(
         name="surface-error",
@@ -62,6 +74,8 @@ PICTURES = (
         title="Surface: error",
         lead="The error on the same plane.",
         draw=partial(surface, column="train_error", label="training error, %"),
+        details=("surface",),
+        lacks=partial(_nothing, what="its points are not a whole grid with finite errors"),
     ),
     Picture(
         name="density",
@@ -72,6 +86,9 @@ PICTURES = (
             "to the right are steep. Dots are Lanczos nodes; the line is their smoothed sum."
         ),
         draw=density,
+        details=("hessian_density",),
+        lacks=partial(_nothing, what="no Ritz value has a weight above 0"),
+        not_under=("paper-1",),
     ),
     Picture(
         name="flow",
@@ -83,6 +100,8 @@ PICTURES = (
             "layer looks random, is small, or does not follow a power law."
         ),
         draw=flow,
+        details=("spectrum",),
+        lacks=few_layers,
     ),
     Picture(
         name="cka",
@@ -90,6 +109,8 @@ PICTURES = (
         title="Similarity of the networks (CKA)",
         lead="Between the outputs of each pair of networks; 1 means the same function.",
         draw=members_matrix,
+        details=("pairs",),
+        lacks=partial(_nothing, what="no pair of networks has a finite CKA"),
     ),
     Picture(
         name="layers",
@@ -97,6 +118,8 @@ PICTURES = (
         title="Similarity of the layers (CKA)",
         lead="Layers of the first network run from top to bottom, of the second left to right.",
         draw=layers_matrix,
+        details=("layers",),
+        lacks=partial(_nothing, what="no pair of layers has a finite CKA"),
     ),
 )
 

@@ -14,6 +14,7 @@ from mdtree.render.svg import Markup, element, path, percent, picture
 
 __all__ = ["Plot"]
 
+_MIDDLE = 50.0  # percent
 _Points = Sequence[tuple[float, float]]
 
 
@@ -72,6 +73,25 @@ class Plot:
         return element(
             "line", x1=place, x2=place, y1=self._top(low), y2=self._top(high), class_=kind
         )
+
+    def upright(self, x: float, kind: str) -> Markup:
+        """Draw a line from bottom to top."""
+        place = percent(self.x.at(x))
+        return element("line", x1=place, x2=place, y1=0, y2="100%", class_=kind)
+
+    def words(self, x: float, texts: Sequence[str], kind: str) -> Iterator[Markup]:
+        """Write texts below each other, at the top, on the side of a place that has more room."""
+        is_left = self.x.at(x) < _MIDDLE
+        for number, text in enumerate(texts, start=1):
+            yield element(
+                "text",
+                text,
+                x=percent(self.x.at(x)),
+                y=0,
+                dx=6 if is_left else -6,
+                dy=16 * number - 2,
+                class_=kind if is_left else f"{kind} end",
+            )
 
     def dot(self, x: float, y: float, kind: str, title: str, *, radius: float = 3.5) -> Markup:
         """Draw a point with a tooltip."""

@@ -1,6 +1,7 @@
 """Checks as SARIF 2.1.0, the format in which code hosts take what analysers find.
 
-Results are the findings; what could not be checked is a notification.  In messages of SARIF, braces
+Results are the findings; what could not be checked is a notification, and what is ignored is a rule
+that was not enabled in this run.  In messages of SARIF, braces
 are placeholders and `[text](address)` is a link, wherever the text comes from: both are disarmed.
 
 OASIS: "Static Analysis Results Interchange Format (SARIF) Version 2.1.0", 2020.
@@ -49,7 +50,7 @@ def sarif(
     """
     from mdtree.diagnosis import CHECKS
 
-    rules = [check for code, check in CHECKS.items() if code not in ignored]
+    rules = [*CHECKS.values()]
     places = {check.code: number for number, check in enumerate(rules)}
     address, known = _address(source), lines or {}
     results, notifications = [], []
@@ -69,7 +70,20 @@ def sarif(
                 "rules": [_rule(check) for check in rules],
             }
         },
-        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notifications}],
+        "invocations": [
+            {
+                "executionSuccessful": True,
+                "toolExecutionNotifications": notifications,
+                "ruleConfigurationOverrides": [
+                    {
+                        "descriptor": {"id": code, "index": places[code]},
+                        "configuration": {"enabled": False},
+                    }
+                    for code in CHECKS
+                    if code in ignored
+                ],
+            }
+        ],
         "results": results,
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"

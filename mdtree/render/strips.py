@@ -23,11 +23,13 @@ from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.trees import FEATURES, SavedTree, TrainingDistribution
 from mdtree.trees.node import KNOWN
 
-__all__ = ["Mark", "marks", "scales", "strip_of"]
+__all__ = ["Mark", "absent", "marks", "scales", "strip_of"]
 
 _EDGE = 7.0  # percent of the picture, for values beyond all training groups
 _LABELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _FEW = 2  # quantiles that are a range and not a distribution
+_PLAIN = 1e-3, 1e6  # labels between them are written in full
+_RAISED = str.maketrans("+-0123456789", "\u207a⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SPARE = (0.25, 0.75)  # labels that narrow screens leave out
 
 
@@ -86,13 +88,22 @@ def scales(saved: SavedTree, name: str) -> Iterator[Markup]:
             yield element("g", *parts, id=f"{name}-{feature}", class_="scale")
 
 
+def absent(found: Sequence[Mark]) -> list[tuple[str, list[str]]]:
+    """Return which features have no number: each reason, with the names of its features."""
+    reasons: dict[str, list[str]] = {}
+    for mark in found:
+        if mark.value is None:
+            reasons.setdefault(mark.text, []).append(feature_name(mark.feature))
+    return list(reasons.items())
+
+
 def strip_of(mark: Mark, name: str) -> dict[str, Any]:
-    """Return what the page shows for a mark; `name` is the name of its tree's scales."""
+    """Return what the page shows for a mark with a value; `name` is that of its tree's scales."""
     return {
         "name": feature_name(mark.feature),
         "meaning": FEATURES[mark.feature].meaning.removeprefix("natural logarithm of "),
         "text": mark.text,
-        "where": None if mark.value is None else _where(mark, mark.value),
+        "where": "" if mark.value is None else _where(mark, mark.value),
         "drawing": element(
             "svg",
             element("use", href=f"#{name}-{mark.feature}"),
@@ -183,8 +194,18 @@ def _labels(feature: str, quantiles: tuple[float, ...]) -> Iterator[Markup]:
     for share in _LABELS if len(quantiles) > _FEW else _LABELS[:: len(_LABELS) - 1]:
         value = float(np.interp(share, levels, quantiles))
         kind = "spare" if share in _SPARE else None
-        words = feature_number(feature, value, unit=False)
-        yield element("text", words, x=percent(_place(share)), y=20, class_=kind)
+        yield element("text", _label(feature, value), x=percent(_place(share)), y=20, class_=kind)
+
+
+def _label(feature: str, value: float) -> str:
+    """Write a number below a strip; a large or a tiny one by its power of ten."""
+    number = math.exp(min(value, 700.0)) if FEATURES[feature].logarithm else value
+    least, most = _PLAIN
+    if number == 0 or least <= abs(number) < most:
+        return feature_number(feature, value, unit=False)
+    digits, power = f"{number:.1e}".split("e")
+    times = digits.removesuffix(".0")
+    return f"{times}·10{str(int(power)).translate(_RAISED)}"
 
 
 def _cut(mark: Mark, threshold: float) -> Markup:

@@ -26,7 +26,7 @@ from mdtree.render.formatting import (
     with_error,
 )
 from mdtree.render.pictures import pictures
-from mdtree.render.strips import marks, scales, strip_of
+from mdtree.render.strips import absent, marks, scales, strip_of
 from mdtree.render.svg import Markup, element
 from mdtree.render.table import left_out, name_of
 from mdtree.render.tree import tree_shape, walk_picture
@@ -73,7 +73,8 @@ def summary(
     return {
         **card(verdict, row),
         "tree": None if saved is None or not _is_walk(verdict) else _tree(verdict, saved, name),
-        "strips": [strip_of(mark, name) for mark in features],
+        "strips": [strip_of(mark, name) for mark in features if mark.value is not None],
+        "absent": absent(features),
         "others": _others(row, {names[0] for names in needs if len(names) == 1}),
         "pictures": pictures(row),
         "gains": _gains(verdict),
@@ -154,6 +155,7 @@ def _checks(verdict: Verdict) -> dict[str, Any]:
     return {
         "found": found_checks(verdict.checks),
         "passed": _named(check for check in verdict.checks if check.status == "passed"),
+        "ignored": _named(check for check in verdict.checks if check.status == "ignored"),
         "skipped": [(_named(checks), reason) for reason, checks in skipped.items()],
     }
 

@@ -13,6 +13,7 @@ from mdtree.messages import shortened
 from mdtree.render.axis import PlotAxis, linear
 from mdtree.render.contours import contours, regions
 from mdtree.render.formatting import short
+from mdtree.render.surface_levels import Scale, scale
 from mdtree.render.svg import Figure, Markup, element, path, picture
 from mdtree.render.table import lines, name_of, numeric
 from mdtree.rows import Row
@@ -23,12 +24,6 @@ __all__ = ["surface"]
 _SIDE = 320  # pixels of the plane
 _LEFT, _TOP, _RIGHT, _BOTTOM = 58, 26, 96, 46  # around it: ticks above all, and the legend
 _BOX = 22  # pixels of a band in the legend
-_MOST = 9  # levels
-_WIDE = 2.0  # of the largest over the smallest loss: from there on levels are logarithmic
-_SMALLEST = 1e-90  # a loss below is not drawn in powers of ten
-_DEPTH = 1e-6  # of the highest loss: what lies below is drawn there
-_ROUND = (1, 2, 5)  # times a power of ten
-_INK = 0.85  # of the highest band
 _MOST_MEMBERS = 12
 _MOST_POINTS = 200  # of the trained curve
 _LONGEST_LABEL = 22  # characters beside a dot; the whole name is its tooltip
@@ -44,23 +39,6 @@ class _Grid:
     values: Floats
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Scale:
-    """The levels between bands, and how heights are compared with them."""
-
-    levels: tuple[float, ...]
-    floor: float | None  # of a logarithmic scale: what lies below is drawn there
-
-    def ink(self, number: int) -> float:
-        """Return the opacity of a layer over those below it, so that bands darken evenly."""
-        each = _INK / len(self.levels)
-        return each / (1 - number * each)
-
-    def height(self, value: float) -> float:
-        """Return the height that is interpolated: linear, or logarithmic."""
-        return value if self.floor is None else math.log(max(value, self.floor))
-
-
 def surface(row: Row, column: str, label: str) -> Figure | None:
     """Draw train_loss or train_error on the plane, with the networks that it goes through."""
     grid = _grid(row, column)
@@ -68,13 +46,13 @@ def surface(row: Row, column: str, label: str) -> Figure | None:
         return None
     known = grid.values[np.isfinite(grid.values)]
     low, high = float(known.min()), float(known.max())
-    scale = _scale(low, high, logarithmic=column == "train_loss")
+    levels = scale(low, high, logarithmic=column == "train_loss")
     across = linear(_DISTANCE, [grid.xs[0], grid.xs[-1]], snug=True)
     upwards = linear(_DISTANCE, [grid.ys[0], grid.ys[-1]], snug=True)
     plane = element(
         "g",
         element("rect", width=_SIDE, height=_SIDE, class_="empty"),
-        *_bands(grid, scale, label),
+        *_bands(grid, levels, label),
         *_curve(row, across, upwards),
         *_networks(row, across, upwards, column, label),
         *_ticks(across, upwards),
@@ -85,13 +63,43 @@ def surface(row: Row, column: str, label: str) -> Figure | None:
     drawing = picture(
         description,
         plane,
-        _legend(scale, label),
+        _legend(levels, label),
         viewBox=f"0 0 {size[0]} {size[1]}",
         width=size[0],
         height=size[1],
         class_="surface",
     )
-    return Figure(drawing=drawing, size=size, note=_note(grid))
+    lead = _lead(row, "loss" if column == "train_loss" else "error")
+    return Figure(drawing=drawing, size=size, note=_note(grid), lead=lead)
+
+
+def _lead(row: Row, height: str) -> str:
+    """Write what the plane goes through: that depends on how many networks there are."""
+    places = [numeric(x, y) for x, y in lines(row, "surface_members", "x", "y", most=_MOST_MEMBERS)]
+    known = [place for place in places if place is not None]
+    is_curved = len(_curve_places(row)) > 1
+    parts = [f"{_plane(len(known), len(set(known)), is_curved=is_curved)}."]
+    parts.append(
+        f"Distances are those between weights; the stronger the colour, the higher the {height}."
+    )
+    if len(known) > 1:
+        parts.append("Dashed: the straight line between neighbours.")
+    if is_curved:
+        parts.append("Solid: the trained curve.")
+    return " ".join(parts)
+
+
+def _plane(networks: int, apart: int, *, is_curved: bool) -> str:
+    if not networks:
+        return "On a plane in weight space"
+    if apart == 1:
+        dots = "dot" if networks == 1 else "dots, at one place"
+        return f"Along two random directions from the network ({dots})"
+    if is_curved:
+        return f"On the plane through {networks} networks (dots) and the trained curve between them"
+    if apart == 2:  # noqa: PLR2004 - a line, which lies in many planes
+        return f"On a plane through {networks} networks (dots) and along one random direction"
+    return f"On the plane through {networks} networks (dots)"
 
 
 def _grid(row: Row, column: str) -> _Grid | None:
@@ -110,29 +118,13 @@ def _grid(row: Row, column: str) -> _Grid | None:
     return _Grid(xs=tuple(xs), ys=tuple(ys), values=values)
 
 
-def _scale(low: float, high: float, *, logarithmic: bool) -> _Scale:
-    """Choose a few round levels inside the range."""
-    if logarithmic and low >= 0 and high > max(_WIDE * low, _SMALLEST):
-        floor = max(low, high * _DEPTH)
-        levels = [level for level in _round_numbers(floor, high) if floor < level < high]
-        step = -(-len(levels) // _MOST)
-        return _Scale(levels=tuple(levels[:: max(step, 1)]), floor=floor)
-    ticks = linear("", [low, high]).ticks
-    return _Scale(levels=tuple(tick for tick in ticks if low < tick < high), floor=None)
-
-
-def _round_numbers(low: float, high: float) -> Iterator[float]:
-    for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1):
-        yield from (float(f"{digit}e{power}") for digit in _ROUND)
-
-
-def _bands(grid: _Grid, scale: _Scale, label: str) -> Iterator[Markup]:
+def _bands(grid: _Grid, levels: Scale, label: str) -> Iterator[Markup]:
     """Fill what lies above each level, over what lies above the one before, and draw its line."""
     top = float(np.nanmax(grid.values))
-    heights = np.vectorize(scale.height)(np.where(np.isfinite(grid.values), grid.values, top))
+    heights = np.vectorize(levels.height)(np.where(np.isfinite(grid.values), grid.values, top))
     xs, ys = _spread(grid.xs), [_SIDE - place for place in _spread(grid.ys)]
-    for number, level in enumerate(scale.levels):
-        height = scale.height(level)
+    for number, level in enumerate(levels.levels):
+        height = levels.height(level)
         loops = regions(xs, ys, heights, height)
         borders = contours(xs, ys, heights, height)
         yield element(
@@ -140,7 +132,7 @@ def _bands(grid: _Grid, scale: _Scale, label: str) -> Iterator[Markup]:
             element("title", f"{label} above {short(level)}"),
             d=_joined(loops, closed=True),
             fill_rule="evenodd",
-            fill_opacity=scale.ink(number),
+            fill_opacity=levels.ink(number),
             class_="height",
         )
         if borders:
@@ -159,15 +151,18 @@ def _joined(loops: Sequence[Sequence[tuple[float, float]]], *, closed: bool = Fa
 
 def _curve(row: Row, across: PlotAxis, upwards: PlotAxis) -> Iterator[Markup]:
     """Draw the trained curve, if it lies in the plane."""
-    places = (numeric(x, y) for x, y in lines(row, "surface_curve", "x", "y", most=_MOST_POINTS))
     spots = [
-        (across.at(place[0]) * _SIDE / 100, _SIDE - upwards.at(place[1]) * _SIDE / 100)
-        for place in places
-        if place is not None
+        (across.at(x) * _SIDE / 100, _SIDE - upwards.at(y) * _SIDE / 100)
+        for x, y in _curve_places(row)
     ]
     if len(spots) > 1:
         title = element("title", "the trained curve between the networks")
         yield element("path", title, d=path(spots), class_="curved")
+
+
+def _curve_places(row: Row) -> list[tuple[float, ...]]:
+    cells = lines(row, "surface_curve", "x", "y", most=_MOST_POINTS)
+    return [place for x, y in cells if (place := numeric(x, y)) is not None]
 
 
 def _networks(
@@ -212,16 +207,16 @@ def _ticks(across: PlotAxis, upwards: PlotAxis) -> Iterator[Markup]:
     yield element("text", upwards.label, x=0, y=-10)
 
 
-def _legend(scale: _Scale, label: str) -> Markup:
+def _legend(levels: Scale, label: str) -> Markup:
     """Draw a box for each band, the lowest at the bottom, with the levels between them."""
-    count = len(scale.levels)
+    count = len(levels.levels)
     bottom = (count + 1) * _BOX
     parts = [element("rect", width=_BOX, height=bottom, class_="empty")]
-    for number, level in enumerate(scale.levels):
+    for number, level in enumerate(levels.levels):
         high = (count - number) * _BOX
         parts.append(
             element(
-                "rect", width=_BOX, height=high, fill_opacity=scale.ink(number), class_="height"
+                "rect", width=_BOX, height=high, fill_opacity=levels.ink(number), class_="height"
             )
         )  # over the layers before, as in the plane
         parts.append(element("text", f"{level:.4g}", x=_BOX + 6, y=high + 4, class_="tick"))

@@ -38,6 +38,7 @@ class Figure:
     size: tuple[float, float] | None = None  # pixels; None: it fills what it is put into
     names: Sequence[str] = ()  # of what is drawn, in order
     note: str | None = None
+    lead: str | None = None  # what this picture shows; None: what all of its kind show
 
 
 def escaped(text: str) -> Markup:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from mdtree.render.comparison_noise import clear_ones, how_tested, untested
 from mdtree.render.comparison_words import (
     COLUMNS,
     SUMMARY,
     cells,
     changed,
-    clear_ones,
-    how_tested,
+    headline,
+    headline_of_all,
     promised,
     real,
     remarks,
+    side_name,
     summary,
-    untested,
     verdict_line,
 )
 from mdtree.render.terminal import lines_text, table
@@ -28,8 +29,9 @@ __all__ = ["comparison_text", "comparisons_table"]
 
 
 def comparisons_table(compared: Sequence[Comparison]) -> str:
-    """Write several comparisons as a table, one line for each pair of groups."""
-    return table(SUMMARY, [summary(each) for each in compared])
+    """Write several comparisons: one sentence, and a table with a line for each pair of groups."""
+    lines = table(SUMMARY, [summary(each) for each in compared])
+    return f"{lines_text(iter([_first(headline_of_all(compared))]))}\n{lines}"
 
 
 def comparison_text(compared: Comparison) -> str:
@@ -42,8 +44,9 @@ def comparison_text(compared: Comparison) -> str:
 
 
 def _above(compared: Comparison) -> Iterator[str]:
-    yield f"before: {compared.before}"
-    yield f"after:  {compared.after}"
+    yield _first(headline(compared))
+    yield f"before: {side_name(compared, 'before')}"
+    yield f"after:  {side_name(compared, 'after')}"
     facts = changed(compared)
     yield "changed:" if facts else "changed: no fact that the rows know"
     yield from (f"  {fact}" for fact in facts)
@@ -54,6 +57,10 @@ def _above(compared: Comparison) -> Iterator[str]:
     yield f"promised: {promise}"
     yield from (f"  {other}" for other in others)
     yield f"gained:   {real(compared)}"
+
+
+def _first(sentence: str) -> str:
+    return f"in short: {sentence}"
 
 
 def _below(compared: Comparison) -> Iterator[str]:

@@ -95,7 +95,10 @@ def test_many_groups_are_counted(diagnose):
 
 def test_markdown_has_checks_where_they_are_asked_for(diagnose):
     assert "- MD104 data_small (error): " in diagnose([MINE], "--markdown", "--checks").out
-    assert "MD104" not in diagnose([MINE], "--markdown").out
+    counted = diagnose([MINE], "--markdown").out
+    assert "MD104 data_small" not in counted
+    line = diagnose([MINE]).out.split("\nchecks: ")[1].splitlines()[0]
+    assert f"\nChecks: {line}.\n" in counted
 
 
 @pytest.mark.parametrize(
@@ -125,15 +128,66 @@ def test_a_group_that_could_not_be_measured_is_a_finding(diagnose):
     assert diagnose([MINE], "--fail-on", "MD300").code == 0
 
 
-def test_what_is_ignored_is_nowhere(diagnose, tmp_path):
+def test_what_is_ignored_is_named_and_nothing_is_said_of_it(diagnose, tmp_path):
     options = ("--sarif", "x.sarif", "--junit", "x.xml", "--html", "x.html")
-    assert diagnose([MINE, ALONE], *options, "--ignore", "MD302,MD104", "--json").code == 0
-    ran = diagnose([MINE], "--ignore", "MD302", "--ignore", "MD104", "--checks")
-    texts = [(tmp_path / name).read_text() for name in ("x.sarif", "x.xml", "x.html")]
-    for text in (ran.out, *texts):
-        assert "MD302" not in text
-        assert "MD104" not in text
-        assert "MD103" in text
+    ran = diagnose([MINE, ALONE], *options, "--ignore", "MD302,MD104", "--json")
+    assert ran.code == 0
+    content = json.loads(ran.out)
+    jsonschema.validate(content, schema())
+    for verdict in content["verdicts"]:
+        ignored = [check["code"] for check in verdict["checks"] if check["status"] == "ignored"]
+        assert ignored == ["MD104", "MD302"]
+    page = (tmp_path / "x.html").read_text()
+    assert page.count("<b>Ignored:</b> MD104 data small, MD302 one checkpoint.</p>") == 2
+    (run,) = json.loads((tmp_path / "x.sarif").read_text())["runs"]
+    assert not {"MD104", "MD302"} & {result["ruleId"] for result in run["results"]}
+    off = run["invocations"][0]["ruleConfigurationOverrides"]
+    assert [each["descriptor"]["id"] for each in off] == ["MD104", "MD302"]
+    assert {each["configuration"]["enabled"] for each in off} == {False}
+    (suite,) = ET.parse(tmp_path / "x.xml").getroot()
+    (case,) = suite.findall("testcase[@classname='alone'][@name='MD302 one_checkpoint']")
+    assert case.find("skipped").get("message").startswith("left out with --ignore")
+
+
+@pytest.mark.parametrize("groups", [1, 5])
+def test_ignored_codes_are_listed_wherever_checks_are(diagnose, groups):
+    """So that silence means that all is well."""
+    rows = [replace(ALONE, group=f"group-{n}") for n in range(groups)]
+    ignore = ("--ignore", "MD302", "--ignore", "MD104")
+    assert "\nignored: MD104, MD302\n" in diagnose(rows, *ignore, "--checks").out
+    assert ", 2 ignored (MD104, MD302); --checks " in diagnose(rows, *ignore).out
+    assert "2 ignored (MD104, MD302)" in diagnose(rows, *ignore, "--markdown").out
+    assert "ignored" not in diagnose(rows, "--checks").out
+    if groups == 1:
+        text = diagnose(rows, *ignore, "--markdown", "--checks").out
+        assert "\n- ignored: MD104, MD302\n" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--fail-on", "MD302"], "failed on MD302 one_checkpoint in alone"),
+        (["--fail-on", "data_small"], "failed on MD104 data_small in 2 groups (mine, again)"),
+        (
+            ["--fail-on", "MD302,MD104", "--json"],
+            "failed on MD104 data_small in 2 groups (mine, again); MD302 one_checkpoint in alone",
+        ),
+        (["--fail-on", "none", "--target", "70"], "failed on the verdict none in 3 groups (mine, "),
+    ],
+)
+def test_what_fails_a_pipeline_is_said_on_stderr(diagnose, options, line):
+    rows = [MINE, ALONE, replace(MINE, group="again")]
+    ran = diagnose(rows, *options)
+    assert ran.code == 6
+    assert line in " ".join(ran.err.split())
+    assert diagnose(rows).err == ""
+
+
+def test_of_many_groups_that_fail_the_first_are_named(diagnose):
+    rows = [replace(ALONE, group=f"group-{n}") for n in range(5)]
+    ran = diagnose(rows, "--fail-on", "MD302")
+    line = "failed on MD302 one_checkpoint in 5 groups (group-0, group-1, group-2, and 2 more)"
+    assert line in " ".join(ran.err.split())
 
 
 @pytest.mark.parametrize(

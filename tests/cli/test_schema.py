@@ -179,5 +179,5 @@ def test_what_diagnose_prints_fulfils_the_schema_of_the_diagnosis(validator, mdt
     held.validate(content)
     assert len(content["verdicts"]) > 1
     properties = held.schema["$defs"]["Verdict"]["properties"]
-    assert {field.name for field in fields(Verdict)} | {"headline"} == properties.keys()
+    assert {field.name for field in fields(Verdict)} | {"advice", "headline"} == properties.keys()
     assert properties["probability"]["description"] == "of `likely`"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mdtree.diagnosis import CHECKS, checked_groups, without_checks
+from mdtree.diagnosis import CHECKS, checked_groups, ignore_checks
 from mdtree.rows import GroupFailure
 from tests.support.checked import judged, origin, row
 
@@ -33,15 +33,21 @@ def test_groups_without_a_verdict_say_why():
     assert "MD104" in dict(found["fine"])
 
 
-def test_what_is_ignored_is_left_out_everywhere():
+def test_what_is_ignored_says_so_and_nothing_else():
     ignored = {"MD104", "MD300"}
-    verdict = without_checks(judged(FINE), ignored)
-    assert {check.code for check in verdict.checks} == CHECKS.keys() - ignored
+    plain, verdict = judged(FINE), ignore_checks(judged(FINE), ignored)
+    assert [check.code for check in verdict.checks] == [*CHECKS]
+    for before, after in zip(plain.checks, verdict.checks, strict=True):
+        if after.code not in ignored:
+            assert after == before
+            continue
+        assert (after.status, after.is_found) == ("ignored", False)
+        assert after.message.startswith("left out with --ignore")
     groups = checked_groups([verdict], [FAILED, FINE, RUN], ignored)
-    left = {group.group: [check.code for check in group.checks] for group in groups}
+    left = {group.group: [check.code for check in group.found] for group in groups}
     assert (left["failed"], left["run"]) == ([], ["MD403"])
-    everything = without_checks(judged(FINE), CHECKS)
-    assert checked_groups([everything], [FINE], CHECKS)[0].checks == ()
+    everything = ignore_checks(judged(FINE), CHECKS)
+    assert checked_groups([everything], [FINE], CHECKS)[0].found == ()
 
 
 def test_two_protocols_of_one_group_keep_their_own_checks():

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import pytest
 from scipy.stats import ttest_ind
 
-from mdtree.diagnosis.differences import differences, holm, not_compared
+from mdtree.diagnosis.differences import confidence_interval, differences, holm, not_compared
 from mdtree.rows import Measured, Missing, mean_over_members
 
 
@@ -153,3 +153,23 @@ def test_what_one_side_lacks_is_listed_with_its_reason():
         ("alpha", "after: not measured"),
         ("barrier", "before: not measured"),
     ]
+
+
+def test_the_test_error_is_tested_by_itself_and_the_others_are_adjusted_without_it():
+    before = {name: seeds(1.0, 2.0, 3.0) for name in ("train_loss", "test_error", "test_loss")}
+    after = {name: seeds(4.0, 5.0, 6.5) for name in before}
+    first, primary, last = differences(before, after)
+    assert [each.is_primary for each in (first, primary, last)] == [False, True, False]
+    assert primary.adjusted == primary.p == first.p
+    assert first.adjusted == last.adjusted == pytest.approx(2 * first.p)
+
+
+def test_the_interval_of_a_difference_is_that_of_scipy():
+    before, after = [1.0, 2.0, 4.0], [1.5, 2.5, 9.0, 3.0]
+    found = only(seeds(*before), seeds(*after))
+    expected = ttest_ind(after, before, equal_var=False).confidence_interval(0.95)
+    assert confidence_interval(found) == pytest.approx((expected.low, expected.high))
+    normal = only(Measured(value=1.0, stderr=3.0), Measured(value=2.0, stderr=4.0))
+    half = 5 * NormalDist().inv_cdf(0.975)
+    assert confidence_interval(normal) == pytest.approx((1 - half, 1 + half))
+    assert confidence_interval(only(Measured(value=1.0), Measured(value=2.0))) is None

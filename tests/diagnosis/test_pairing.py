@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from mdtree.diagnosis import pairs_of
+from mdtree.diagnosis import pairs_of, places_of
 from mdtree.exceptions import RowsError
 from tests.support.rows import row
 
@@ -53,3 +55,25 @@ def test_what_is_not_clear_is_refused_with_the_groups_that_there_are(before, aft
     with pytest.raises(RowsError) as stop:
         pairs_of(rows(*before), rows(*after), **named)
     assert words in str(stop.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "places"),
+    [
+        ("slow", "slow2", ("slow", "slow2")),
+        ("/data/runs/slow", "/data/runs/slow2", ("slow", "slow2")),
+        ("runs/slow/rows.jsonl", "runs/slow2/rows.jsonl", ("slow", "slow2")),
+        ("runs", "runs/new", ("runs", "runs/new")),
+        ("a/same", "b/c/same", ("a", "b/c")),
+        ("before.jsonl", "after.jsonl", ("before.jsonl", "after.jsonl")),
+        ("rows.jsonl", "./rows.jsonl", None),
+    ],
+)
+def test_two_places_are_called_by_what_tells_them_apart(before, after, places):
+    assert places_of(Path(before), after) == places
+
+
+def test_the_folder_one_is_in_has_a_name(tmp_path, monkeypatch):
+    (tmp_path / "one").mkdir()
+    monkeypatch.chdir(tmp_path / "one")
+    assert places_of(".", "../two") == ("one", "two")

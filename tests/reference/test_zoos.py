@@ -22,6 +22,7 @@ from tests.support.same import assert_same_tree
 
 ZOOS = Path(str(resources.files("mdtree"))) / "data" / "zoos"
 FILES = sorted(ZOOS.glob("*.jsonl"))
+BEYOND_CHANCE = 6.0  # points, which a network that knows one class alone does not reach
 CORNER = {"width": (1, 2), "batch_size": (256, 512), "data_amount": (300, 600)}
 
 # Training multiplies differences in rounding, which another CPU or version of torch brings, so that
@@ -116,3 +117,16 @@ def test_a_corner_of_the_digits_that_is_trained_anew_has_the_rows_that_come_alon
         )  # fmt: skip
         assert len(ours) == len(theirs) == 8
         assert sum(ours) == pytest.approx(sum(theirs), rel=tolerance), name
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_no_zoo_is_worse_than_chance(held_out):
+    """Where wrong labels fill the small training sets, networks learn what is wrong."""
+    for zoo, rows in reference_collection(held_out=held_out).items():
+        errors = [
+            [row.quantities[name].value for name in ("test_error", "chance_error")]
+            for row in rows
+            if {"test_error", "chance_error"} <= row.quantities.keys()
+        ]
+        worse = sum(error > chance + BEYOND_CHANCE for error, chance in errors)
+        assert worse <= len(errors) / 20, zoo

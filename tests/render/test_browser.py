@@ -11,7 +11,7 @@ import pytest
 
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.style import COLOURS
-from tests.support.pages import PAGES, on_a_grid, several, usual
+from tests.support.pages import PAGES, compared, on_a_grid, on_a_wide_grid, several, usual
 from tests.support.reports import grid
 
 NARROW, PAPER, WIDE = 360, 718, 1400  # pixels; A4 without its margins is the second
@@ -21,6 +21,27 @@ BEYOND = """() => [...document.querySelectorAll("body *")]
     .filter(e => !e.closest(".scroll") || e.matches(".scroll"))
     .filter(e => e.getBoundingClientRect().right > innerWidth + 0.5)
     .map(e => e.outerHTML.slice(0, 200))"""
+
+# The words of tables that stand on two lines, but for those of more than 20 letters; their number.
+BROKEN = """() => {
+    const broken = [];
+    let words = 0;
+    for (const cell of document.querySelectorAll("th, td")) {
+        if (!cell.checkVisibility() || cell.querySelector(".hidden")) continue;
+        const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+        for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+            for (const found of text.data.matchAll(/[^\\s-]{1,20}/g)) {
+                const range = document.createRange();
+                range.setStart(text, found.index);
+                range.setEnd(text, found.index + found[0].length);
+                const tops = new Set([...range.getClientRects()].map(e => Math.round(e.top)));
+                words += 1;
+                if (tops.size > 1) broken.push(found[0]);
+            }
+        }
+    }
+    return [words, broken];
+}"""
 
 # The contrast of all texts with what lies behind them (WCAG 2: relative luminance).
 CONTRASTS = """() => {
@@ -79,6 +100,41 @@ def test_nothing_overflows(opened, make, width):
     assert page.evaluate("innerWidth") == width
     assert page.evaluate(BEYOND) == []
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("make", [usual, several, on_a_wide_grid, compared])
+def test_no_word_of_a_table_is_broken_on_a_narrow_screen(opened, make):
+    page = opened(make(), width=NARROW)
+    page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+    words, broken = page.evaluate(BROKEN)
+    assert words > 10
+    assert broken == []
+
+
+@pytest.mark.parametrize(
+    ("make", "name"), [(usual, "tree"), (on_a_wide_grid, "map"), (compared, "quantities")]
+)
+def test_a_box_that_scrolls_sideways_says_so_and_shows_it(opened, make, name):
+    page = opened(make(), width=NARROW)
+    box = page.locator(f".scroll[aria-label*={name}]").first
+    assert box.evaluate("e => e.scrollWidth > e.clientWidth")
+    assert box.evaluate("e => getComputedStyle(e).backgroundAttachment") == (
+        "local, local, scroll, scroll"
+    )
+    assert page.locator(".cue:has-text('sideways')").first.is_visible()
+    wide = opened(make(), width=WIDE)
+    assert not wide.locator(".cue").first.is_visible()
+
+
+def test_the_names_inside_a_picture_are_written_as_they_are(opened):
+    page = opened(usual())
+    name = page.locator(".surface .label").first
+    assert name.evaluate("e => getComputedStyle(e).textTransform") == "none"
+    assert name.evaluate("e => getComputedStyle(e).letterSpacing") == "normal"
+    assert page.locator("p.label").first.evaluate("e => getComputedStyle(e).textTransform") == (
+        "uppercase"
+    )
 
 
 @pytest.mark.parametrize("make", PAGES.values(), ids=PAGES)

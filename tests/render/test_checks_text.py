@@ -31,6 +31,27 @@ def test_findings_have_their_numbers_and_the_rest_its_codes():
     ]
 
 
+def test_what_is_ignored_is_listed_and_counted():
+    checks = checked(
+        "x",
+        ("MD103", "ignored", "left out"),
+        ("MD110", "passed", "sure"),
+        ("MD205", "ignored", "-"),
+    ).checks
+    assert checks_text(checks).splitlines() == [
+        "checks: nothing was found",
+        "checked and fine: MD110",
+        "not checked: none",
+        "ignored: MD103, MD205",
+    ]
+    assert checks_line(checks, "x") == "checks: 1 fine, 2 ignored (MD103, MD205); x"
+    verdict = replace(judged(row(cka=0.9)), checks=checks)
+    assert checks_overview([verdict]) == "checks: nothing was found\nignored: MD103, MD205"
+    assert checks_summary([verdict]) == (
+        "checks: 1 fine, 2 ignored (MD103, MD205); --checks counts them"
+    )
+
+
 def test_nothing_is_said_in_words():
     assert checks_text(()).splitlines() == [
         "checks: nothing was found",
@@ -88,6 +109,8 @@ def test_markdown_has_them_where_they_are_asked_for():
     verdict = replace(judged(row(cka=0.9)), checks=MIXED)
     plain = verdicts_markdown([verdict], most=1)
     assert "**Checks**" not in plain
+    line = "Checks: 1 error (MD103), 1 note (MD302), 2 fine, 1 not checked; --checks lists them."
+    assert f"\n\n{line}\n\n" in plain
     text = verdicts_markdown([verdict], most=1, with_checks=True)
     assert "- MD103 model_small (error): the network is too small\n" in text
     assert "- checked and fine: MD110, MD111\n- not checked: MD202\n" in text

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mdtree.diagnosis import compare_groups
+from mdtree.diagnosis import LEVEL, compare_groups
 from mdtree.render.comparison_markdown import comparisons_markdown
-from mdtree.render.comparison_words import p_value
+from mdtree.render.comparison_noise import p_value
 from mdtree.render.svg import Markup
 from mdtree.render.terminal_comparison import comparison_text, comparisons_table
 from mdtree.rows import Measured, Missing
@@ -62,6 +62,17 @@ def test_p_values_keep_two_digits_and_claim_no_certainty():
     assert [p_value(p) for p in (None, 0.0, 1e-4, 0.0456, 0.1, 1.0)] == [
         "", "< 0.0001", "0.0001", "0.046", "0.10", "1.00"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("p", [0.0498, 0.04996, 0.0499999999999, 0.05, 0.0502, 0.0500000001])
+def test_a_printed_p_lies_on_the_same_side_of_the_limit(p):
+    """0.0498 is not written as 0.05, which is not below 0.05."""
+    text = p_value(p)
+    if text.startswith("<"):
+        assert p < LEVEL == float(text[2:])
+    else:
+        assert (float(text) < LEVEL) == (p < LEVEL)
+        assert float(text) == pytest.approx(p, rel=0.01)
 
 
 def test_a_gain_outside_the_range_says_on_which_side():

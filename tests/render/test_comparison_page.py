@@ -56,7 +56,7 @@ def test_the_page_says_what_the_terminal_says():
 def test_before_and_after_stand_side_by_side():
     page = parsed(comparison_page(compared()))
     found = [
-        each for each in page.find("section") if "side" in each.attributes.get("class", "").split()
+        each for each in page.find("div") if "side" in each.attributes.get("class", "").split()
     ]
     before, after, promised, gained = found
     assert (before["aria-label"], after["aria-label"]) == ("before", "after")

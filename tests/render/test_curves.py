@@ -147,3 +147,33 @@ def test_hostile_names_stay_text(name):
             "path",
             "circle",
         }
+
+
+def test_outliers_are_named_in_the_picture_and_its_text():
+    """Ninety-nine shares of 0 and one of 100: the edge is 1 + 3 sqrt 99, which is 30.8."""
+    lines = [("a", 0.0, 0.99), ("a", 100.0, 0.01)]
+    figure = density(row(hessian_density=nodes(*lines)))
+    words = "the bulk reaches from 0 to 30.8; 1 outlier beyond it, the largest 100"
+    assert figure.lead.endswith(f"{words[0].upper()}{words[1:]}.")
+    picture = parsed(figure.drawing)
+    assert picture.children[0]["aria-label"].endswith(words)
+    (apart,) = picture.find("circle", class_="apart")
+    assert apart.text == "100: share 0.01, an outlier"
+    assert len(picture.find("circle", class_="on")) == 1
+    (edge,) = picture.find("line", class_="edge")
+    place = 100 * (30.85 + 5) / 110  # three widths, of 100 / 60, beyond both ends
+    assert float(edge["x1"].rstrip("%")) == pytest.approx(place, abs=0.1)
+    texts = [text.text for text in picture.find("text", class_="label")]
+    assert texts == ["outliers →", "← bulk"]
+
+
+def test_outliers_below_and_none_at_all():
+    below = density(row(hessian_density=nodes(("a", 0.0, 0.99), ("a", -100.0, 0.01))))
+    assert "from -30.8 to 0; 1 outlier beyond it, the largest -100" in below.lead
+    texts = parsed(below.drawing).find("text", class_="label end")
+    assert [text.text for text in texts] == ["← outliers", "bulk →"]
+    plain = density(row(hessian_density=nodes(("a", 0.0, 0.5), ("b", 1.0, 0.5))))
+    assert "The bulk reaches from 0 to 1, and no Ritz value stands beyond it." in plain.lead
+    assert parsed(plain.drawing).find("line", class_="edge") == []
+    two = [(m, x, w) for m in "ab" for x, w in ((0.0, 0.99), (100.0, 0.01))]
+    assert "2 outliers of 2 networks beyond it" in density(row(hessian_density=nodes(*two))).lead

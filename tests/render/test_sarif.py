@@ -96,11 +96,15 @@ def test_findings_are_results_and_what_was_not_checked_is_a_notification():
     )
 
 
-def test_rules_are_the_table_without_what_is_ignored():
-    assert [rule["id"] for rule in run_of(WIDE)["tool"]["driver"]["rules"]] == [*CHECKS]
+def test_rules_are_the_table_and_what_is_ignored_is_not_enabled():
+    plain = run_of(WIDE)
+    assert [rule["id"] for rule in plain["tool"]["driver"]["rules"]] == [*CHECKS]
+    assert plain["invocations"][0]["ruleConfigurationOverrides"] == []
     less = checked("wide", ("MD103", "found", "too small"))
-    rules = run_of(less, ignored={"MD101", "MD302"})["tool"]["driver"]["rules"]
-    assert {rule["id"] for rule in rules} == CHECKS.keys() - {"MD101", "MD302"}
+    run = run_of(less, ignored={"MD101", "MD302"})
+    off = run["invocations"][0]["ruleConfigurationOverrides"]
+    rules = [run["tool"]["driver"]["rules"][each["descriptor"]["index"]]["id"] for each in off]
+    assert rules == [each["descriptor"]["id"] for each in off] == ["MD101", "MD302"]
 
 
 def test_nothing_found_is_an_empty_list_of_results():

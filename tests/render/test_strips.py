@@ -164,8 +164,42 @@ def test_what_was_not_measured_has_a_reason_and_no_mark(quantity, words):
     strip = next(strip for strip in marks(row, tree(), ()) if strip.feature == "cka")
     assert (strip.value, strip.text) == (None, words)
     assert drawn(strip).find("use", href="#mark") == []
-    line = section("Measurements", judged(row), row, tree()).find("li", class_="absent")[0]
-    assert words in line.text
+    line = section("Measurements", judged(row), row, tree()).one("ul", class_="plain absent")
+    assert line.text == f"CKA : {words}"
+
+
+def test_what_was_not_measured_is_one_line_for_each_reason():
+    row = grid()[0]
+    lost = dict.fromkeys(("cka", "connectivity"), Missing(missing="one network"))
+    row = replace(row, quantities={**row.quantities, **lost})
+    part = section("Measurements", judged(row), row, tree())
+    absent = part.one("ul", class_="plain absent")
+    assert len(absent.find("li")) == 1
+    names = absent.one("b").text.split(", ")
+    assert {"CKA", "connectivity"} <= set(names)
+    assert absent.text.endswith(": not measured: one network")
+    shown = {name.text for strip in part.one("ul", class_="strips").find("li")
+             for name in strip.find("b")[:1]}  # fmt: skip
+    assert not shown & set(names)
+    assert len(shown) + len(names) == len(tree().features)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (1.23e21, "1.2·10²¹"),
+        (-2.28e21, "-2.3·10²¹"),
+        (1e9, "1·10⁹"),
+        (5.26e-6, "5.3·10⁻⁶"),
+        (0.0, "0"),
+        (999_999.0, "999,999"),
+        (0.0034, "0.0034"),
+    ],
+)
+def test_the_ends_of_a_range_are_short_however_large_they_are(value, words):
+    ends = (value, value + 3 * abs(value) + 1)
+    texts = [text.text for text in drawn(mark(0.5, ends)).find("text")]
+    assert texts[0] == words
 
 
 def test_a_number_that_has_no_logarithm_is_no_mark():

@@ -36,8 +36,8 @@ def plain(function, steps=range(5)):
 def test_levels_of_a_loss_are_round_and_logarithmic():
     picture = drawn(plain(lambda x, _: 0.03 * 10.0**x))
     texts = [text.text for text in picture.find("text", class_="tick")]
-    # every second of the twelve from 0.05, 0.1, 0.2, 0.5 to 200: at most nine are drawn
-    assert texts == ["0.05", "0.2", "1", "5", "20", "100"]
+    # 0.03 to 300: two levels in each of the four decades
+    assert texts == ["0.1", "0.3", "1", "3", "10", "30", "100"]
 
 
 def test_a_contour_by_hand():
@@ -54,13 +54,25 @@ def test_a_contour_by_hand():
 
 def test_levels_are_linear_where_the_loss_hardly_changes_or_is_negative_and_for_errors():
     near = drawn(plain(lambda x, _: 1.0 + x / 10))
-    assert [t.text for t in near.find("text", class_="tick")] == ["1.1", "1.2", "1.3"]
+    assert [t.text for t in near.find("text", class_="tick")] == [
+        "1.05", "1.1", "1.15", "1.2", "1.25", "1.3", "1.35"
+    ]  # fmt: skip
     below = drawn(plain(lambda x, _: x - 2.0))
-    assert [t.text for t in below.find("text", class_="tick")] == ["-1", "0", "1"]
+    assert [t.text for t in below.find("text", class_="tick")] == [
+        "-1.5",
+        "-1",
+        "-0.5",
+        "0",
+        "0.5",
+        "1",
+        "1.5",
+    ]
     error = drawn(
         [(x, y, 1.0, 20.0 * x) for x, y in product(range(3), repeat=2)], column="train_error"
     )
-    assert [t.text for t in error.find("text", class_="tick")] == ["10", "20", "30"]
+    assert [t.text for t in error.find("text", class_="tick")] == [
+        "5", "10", "15", "20", "25", "30", "35"
+    ]  # fmt: skip
 
 
 def test_a_loss_of_zero_is_below_all_levels():
@@ -113,6 +125,39 @@ def test_it_says_what_it_shows():
     assert picture["aria-label"] == "training loss on a plane in weight space, from 1 to 9"
     assert picture["role"] == "img"
     assert made.size == (float(picture["width"]), float(picture["height"]))
+
+
+@pytest.mark.parametrize(
+    ("places", "curve", "words"),
+    [
+        ([], [], "On a plane in weight space. "),
+        ([(0, 0)], [], "Along two random directions from the network (dot). "),
+        ([(0, 0)] * 2, [], "Along two random directions from the network (dots, at one place). "),
+        (
+            [(0, 0), (4, 0)],
+            [],
+            "On a plane through 2 networks (dots) and along one random direction. ",
+        ),
+        (
+            [(0, 0), (4, 0)],
+            [(0.0, 0.0), (4.0, 0.0)],
+            "On the plane through 2 networks (dots) and the trained curve between them. ",
+        ),
+        ([(0, 0), (4, 0), (2, 3)], [], "On the plane through 3 networks (dots). "),
+    ],
+)
+def test_the_caption_says_what_the_plane_goes_through(places, curve, words):
+    members = [(f"m{n}", *place, 1.0, 1.0) for n, place in enumerate(places)]
+    bent = row(plain(lambda x, y: 1.0 + x + y), members)
+    if curve:
+        table = detail("x", "y", lines=curve)
+        bent = replace(bent, details={**bent.details, "surface_curve": table})
+    lead = surface(bent, "train_loss", "training loss").lead
+    assert lead.startswith(words)
+    assert ("Dashed" in lead) == (len(places) > 1)
+    assert ("Solid: the trained curve." in lead) == bool(curve)
+    assert "the higher the loss" in lead
+    assert "the higher the error" in surface(bent, "train_error", "training error, %").lead
 
 
 def test_points_that_are_not_finite_are_the_highest_and_counted():

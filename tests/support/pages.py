@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mdtree.diagnosis import NextStep, OutOfDistribution
+from mdtree.diagnosis import NextStep, OutOfDistribution, compare_groups
+from mdtree.render.comparison_page import comparison_page
 from mdtree.render.page import Beside, report_page, report_pages
-from mdtree.rows import GroupFailure, Missing
+from mdtree.rows import GroupFailure, Measured, Missing
 from tests.support.reports import HOSTILE, grid, group, judged, tree, whole_row
 from tests.support.steps import epochs
 
-__all__ = ["PAGES", "hostile", "several", "usual"]
+__all__ = ["PAGES", "compared", "hostile", "on_a_wide_grid", "several", "usual"]
 
+LONG = {
+    name: Measured(value=1.0, stderr=0.25)
+    for name in ("train_overconfidence", "linear_barrier_loss", "log_spectral_norm", "y" * 90)
+}
 LOST = group("lost", {}, failure=GroupFailure(kind="CheckpointError", reason="cut off"))
 
 
@@ -48,6 +53,34 @@ def on_a_grid():
     return report_page([judged(row) for row in rows], rows, {"ours": tree()})
 
 
+def on_a_wide_grid():
+    """Give a page whose map is wider than a telephone, with names of networks that are long."""
+    facts = [(width, 2**power) for width in (1, 2) for power in range(12)]
+    rows = [
+        replace(
+            grid()[0],
+            group=f"width-{width}_batch_size-{batch}_data_amount-1200",
+            facts={"width": width, "batch_size": batch},
+        )
+        for width, batch in facts
+    ]
+    return report_page([judged(row) for row in rows], rows, {"ours": tree()})
+
+
+def compared():
+    """Give a page of comparisons, with a changed fact, long names and many quantities."""
+    rates = {"learning_rate": 0.1, "batch_size": 8}, {"learning_rate": 0.2, "batch_size": 16}
+    pairs = [
+        [
+            replace(row, group=name, facts=facts, quantities={**row.quantities, **LONG})
+            for row, facts in zip(grid()[:2], rates, strict=True)
+        ]
+        for name in ("width-4_batch_size-16_data_amount-1200", "run-0+run-1", "x" * 300)
+    ]
+    places = ("somewhere/temperature_low-slow", "somewhere/temperature_low-slow-again")
+    return comparison_page(compare_groups([(a, b) for a, b in pairs], places=places))
+
+
 def folded():
     """Give a page whose groups have their evidence beside it."""
     rows = [whole_row(f"group {number}") for number in range(80)]
@@ -67,6 +100,8 @@ PAGES = {
     "several": several,
     "hostile": hostile,
     "on a grid": on_a_grid,
+    "on a wide grid": on_a_wide_grid,
+    "compared": compared,
     "folded": folded,
     "steps": steps,
 }

@@ -211,6 +211,8 @@ class _Reader(HTMLParser):
         self.open.append(element)
 
     def handle_startendtag(self, tag, attrs):
+        if (tag, attrs) == ("wbr", []):  # a place where a name may be broken, which nobody reads
+            return
         self.handle_starttag(tag, attrs)
         self.open.pop()
 
@@ -218,7 +220,11 @@ class _Reader(HTMLParser):
         assert tag == self.open.pop().tag
 
     def handle_data(self, data):
-        self.open[-1].children.append(data)
+        children = self.open[-1].children
+        if children and isinstance(children[-1], str):
+            children[-1] += data
+        else:
+            children.append(data)
 
     def handle_comment(self, data):
         raise AssertionError(f"a comment: {data}")
