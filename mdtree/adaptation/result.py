@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mdtree.messages import percent
 from mdtree.trees import SavedTree
 
 __all__ = ["TAIL", "Adaptation", "AdaptationScores", "GroupComparison"]
@@ -69,7 +70,7 @@ class Adaptation:
         else:
             why = (
                 f", but groups that fit the original tree show as large a gain by chance with a "
-                f"probability of {100 * self.chance:.0f} %"
+                f"probability of {percent(self.chance)}"
             )
         return f"no gain that stands out from the noise: {loss_change}{why}"
 

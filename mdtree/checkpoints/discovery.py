@@ -6,7 +6,7 @@ import fnmatch
 import itertools
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -48,9 +48,15 @@ class Folder:
     name: str  # path below the root, with forward slashes
     files: tuple[Path, ...]  # sorted by name; of a storage: below its address
     stamps: Mapping[str, str] | None = None  # of a storage: file -> what changes with it
+    lost: str | None = None  # why there are no checkpoints, where something else tells of them
 
 
-def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Folder]:
+def find_folders(
+    root: Path,
+    *,
+    leave_out: Iterable[Path] = (),
+    lost: Callable[[Path], str | None] = lambda _: None,
+) -> Iterator[Folder]:
     """Yield every folder that directly contains checkpoints: `root` and all below it.
 
     A Hugging Face folder, or that of an adapter, is one checkpoint, and belongs to the group of its
@@ -61,7 +67,8 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Fold
     A folder `checkpoints` directly in `root` is called as `root`, unless files lie there as well.
 
     Folders and files that cannot be read, for lack of permission or because the path is too long
-    for the system, are skipped.
+    for the system, are skipped.  `lost` is asked of folders without checkpoints: those of which it
+    says why are yielded, too.
     """
     skip = {_real(path) for path in leave_out}
     is_root_taken = False  # by the files directly in it
@@ -81,6 +88,8 @@ def find_folders(root: Path, *, leave_out: Iterable[Path] = ()) -> Iterator[Fold
             is_root_taken = is_root_taken or here == root
             is_of_root = here.parent == root and here.name == INNER and not is_root_taken
             yield Folder(name=_name(root if is_of_root else here, root), files=included)
+        elif not files and (why := lost(here)) is not None:
+            yield Folder(name=_name(here, root), files=(), lost=why)
 
 
 def _is_alone(folder: Path, root: Path) -> bool:

@@ -15,6 +15,7 @@ from mdtree.messages import nearest
 __all__ = ["matched"]
 
 _SHOWN = 5  # names listed in an error; the others are counted
+_WHERE = "--model-arg, or model.kwargs in a recipe"
 _LONGEST = 300  # characters of one of them
 
 
@@ -71,7 +72,7 @@ def _check_names(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor], n
         for key, tensor in expected.items()
         if key in stored and stored[key].shape != tensor.shape
     ]
-    parts = [f"{name} does not fit the model of the recipe"]
+    parts = [f"{name} does not fit the model"]
     if missing:
         parts.append(f"missing: {_list(missing)}")
     if unexpected:
@@ -128,7 +129,7 @@ def _check_tied(weights: Mapping[str, Tensor], tied: list[list[str]], name: str)
             if not torch.equal(weights[first], weights[other]):
                 raise MismatchError(
                     f"{name} contains different weights for {first} and {other}, "
-                    "which are the same tensor in the model of the recipe"
+                    "which are the same tensor in the model"
                 )
 
 
@@ -144,9 +145,9 @@ def _advice(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str
     ):
         return (
             f"only the last layer differs: the file has {len(stored[wrong[0]])} classes and the "
-            f"model {len(expected[wrong[0]])}, so set the number of classes in model.kwargs"
+            f"model {len(expected[wrong[0]])}, so set the number of classes (with {_WHERE})"
         )
-    return "is the width in model.kwargs right?"
+    return "is the width right? It is set with --model-arg width=..., or model.kwargs in a recipe"
 
 
 def _list(names: list[str]) -> str:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from click import Context, Parameter
 from click.shell_completion import CompletionItem
 
 from mdtree.cli.completion import complete_listed, complete_modes
+from mdtree.cli.screens import print_xml
 from mdtree.exceptions import MdtreeError
 from mdtree.messages import plural, printable, shortened
+from mdtree.rows.file_kinds import JUNIT, SARIF
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import CheckedGroup, Verdict
     from mdtree.rows import RowKey
 
 __all__ = [
+    "PRINTED",
+    "check_outputs",
     "codes_that_fail",
     "complete_codes",
     "complete_findings",
@@ -27,6 +33,7 @@ __all__ = [
     "write_sarif",
 ]
 
+PRINTED = Path("-")  # to stdout, as `mdtree plot --out -` does
 _FINE = "none"  # the verdict that is no finding
 _MOST_NAMES = 3  # of groups, for each finding
 _LONGEST = 100  # characters of a name
@@ -125,7 +132,7 @@ def write_sarif(
     from mdtree.render.sarif import sarif
 
     text = sarif([*groups], source, lines=_lines(Path(source)), ignored=ignored)
-    _write(path, text, "--sarif")
+    _write(path, text, "--sarif", SARIF)
 
 
 def write_junit(path: Path | None, groups: Collection[CheckedGroup], source: str) -> None:
@@ -134,14 +141,40 @@ def write_junit(path: Path | None, groups: Collection[CheckedGroup], source: str
         return
     from mdtree.render.junit import junit
 
-    _write(path, junit([*groups], source), "--junit")
+    _write(path, junit([*groups], source), "--junit", JUNIT)
 
 
-def _write(path: Path, text: str, option: str) -> None:
+def _write(path: Path, text: str, option: str, kind: str) -> None:
+    if path == PRINTED:
+        print_xml(text) if kind == JUNIT else click.echo(text, nl=False)
+        return
     from mdtree.rows.atomic import atomic_file
 
-    with atomic_file(path, advice=f"name another file with {option}") as file:
+    with atomic_file(path, advice=f"name another file with {option}", replaces=kind) as file:
         file.write(text.encode())
+
+
+def check_outputs(outputs: Mapping[str, Path | None], **flags: bool) -> None:
+    """Refuse two outputs in one place: options -> their files, and flags that print.
+
+    Raises:
+        MdtreeError: Two options name the same file, or two print.
+    """
+    if outputs.get("--html") == PRINTED:
+        raise MdtreeError("--html: a page is written to a file, got -: name one, as report.html")
+    places: dict[str, str] = {}
+    prints = [f"--{flag}" for flag, is_on in flags.items() if is_on]
+    prints += [option for option, path in outputs.items() if path == PRINTED]
+    if len(prints) > 1:
+        raise MdtreeError(
+            f"{' and '.join(prints)} would both be printed to stdout: name a file for one of them"
+        )
+    for option, path in outputs.items():
+        if path is None or path == PRINTED or (path.exists() and not path.is_file()):
+            continue  # pipes and devices take several
+        other = places.setdefault(os.path.realpath(path), option)
+        if other != option:
+            raise MdtreeError(f"{other} and {option} name the same file, {path}: name another one")
 
 
 def _lines(path: Path) -> dict[RowKey, int]:

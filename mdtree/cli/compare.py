@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from mdtree.cli.comparison_output import WHOLE, print_comparisons
+from mdtree.cli.cut_rows import tell_of_cut_line
 from mdtree.cli.measuring_options import protocol_option
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import tell
 from mdtree.cli.verdict_options import judging
 from mdtree.exceptions import MdtreeError
-from mdtree.render.terminal import paragraph, printable
+from mdtree.render.terminal import paragraph, printable, reason_text
 from mdtree.rows import load_rows, of_protocol
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def command(
 
     if as_markdown and as_json:
         raise MdtreeError("--markdown and --json both print the comparison: name one of them")
+    for path in dict.fromkeys((before, after)):
+        tell_of_cut_line(path)
     sides = [of_protocol(load_rows(path, failed=True), protocol) for path in (before, after)]
     with Bar("comparing") as bar:
         compared = compare_groups(
@@ -102,7 +105,7 @@ def command(
         names = paragraph(", ".join(map(printable, compared.unchanged)))
         tell(f"the same rows before and after, left out: {names}")
     for group, reason in compared.failures.items():
-        tell(f"failed {printable(group)}: {paragraph(reason)}")
+        tell(reason_text("failed", group, reason))
     ctx.exit(1 if compared.failures else 0)
 
 

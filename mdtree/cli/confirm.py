@@ -19,7 +19,7 @@ from mdtree.cli.verdict_options import judging
 from mdtree.failure_modes import REMEDIES
 from mdtree.render.durations import duration, estimated_duration
 from mdtree.render.formatting import points
-from mdtree.render.terminal import paragraph, plural, printable, table
+from mdtree.render.terminal import paragraph, plural, printable, reason_text, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,7 +77,11 @@ __all__ = ["command"]
 @judging
 @protocol_option("How to measure, and whose rows to take.")
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Seed of measuring and resampling."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of measuring and resampling.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
 @click.option("--workers", type=click.IntRange(min=1), help="Networks to train at the same time.")
@@ -254,4 +258,4 @@ def _tell(
     kinds = {"skipped": skipped, "failed": failed, "not finished": left or {}}
     for kind, reasons in kinds.items():
         for group, reason in reasons.items():
-            tell(f"{kind} {printable(group)}: {paragraph(reason)}")
+            tell(reason_text(kind, group, reason))

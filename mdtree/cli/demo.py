@@ -13,7 +13,7 @@ from mdtree.cli.stop_signals import resumable
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.render.durations import about
 from mdtree.render.page_file import write_page
-from mdtree.render.terminal import paragraph, printable
+from mdtree.render.terminal import printable, reason_text
 from mdtree.render.terminal_rows import rows_table
 from mdtree.rows.atomic import own
 
@@ -89,7 +89,7 @@ def command(ctx: click.Context, /, *, fault: str, seed: int, out: Path) -> None:
     say(rows_table(rows, explained=[row.group for row in failed]))
     for row in failed:
         assert row.failure is not None
-        tell(f"failed {printable(row.group)}: {paragraph(row.failure.reason)}")
+        tell(reason_text("failed", row.group, row.failure.reason))
     verdicts = [diagnoser(row) for row in rows if row.failure is None]
     for verdict in verdicts:
         checks = checks_line(verdict.checks, f"mdtree diagnose {where} --checks lists them")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdtree.cli.check_options import (
+    PRINTED,
+    check_outputs,
     codes_that_fail,
     complete_codes,
     complete_findings,
@@ -25,7 +27,7 @@ from mdtree.cli.verdict_options import judging
 from mdtree.exceptions import MdtreeError
 from mdtree.recipes import checked_facts, words
 from mdtree.render.page_file import write_page
-from mdtree.render.terminal import paragraph, printable
+from mdtree.render.terminal import paragraph, reason_text
 from mdtree.render.terminal_rows import counted_once
 from mdtree.render.trajectory_text import trajectory_text
 from mdtree.rows import TARGET, is_address, measured_file, target_fault
@@ -114,13 +116,13 @@ def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> f
     "--sarif",
     "sarif_path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write what was found as SARIF, for code hosts.",
+    help="Also write what was found as SARIF, for code hosts; - prints it, and nothing else.",
 )
 @click.option(
     "--junit",
     "junit_path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write all checks as JUnit's XML, for pipelines.",
+    help="Also write all checks as JUnit's XML, for pipelines; - prints it, and nothing else.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
@@ -185,6 +187,8 @@ def command(
     )
 
     _check_printed(dataset, as_json=as_json, as_markdown=as_markdown)
+    files = {"--html": html, "--sarif": sarif_path, "--junit": junit_path}
+    check_outputs({**files, "--rows": options["rows_path"]}, json=as_json, markdown=as_markdown)
     failing, ignored = codes_that_fail(fail_on or ()), known_codes(ignore or (), "--ignore")
     known = words(options["facts"])
     facts = checked_facts(known if target is None else {**known, TARGET: target})
@@ -209,14 +213,14 @@ def command(
         _print_markdown(verdicts, failures, rows, dataset, with_checks=with_checks)
     elif as_json:
         _print_json(verdicts, runs)
-    else:
+    elif PRINTED not in files.values():
         _print(verdicts, runs, failures, with_checks=with_checks)
-    for run in () if as_json or as_markdown else runs:
-        say(f"\n{trajectory_text(run, rows)}")
+        for run in runs:
+            say(f"\n{trajectory_text(run, rows)}")
     for text in counted_once(rows):
         tell(text)
     for group, reason in failures.items():
-        tell(f"failed {printable(group)}: {paragraph(reason)}")
+        tell(reason_text("failed", group, reason))
     found = failed_on(failing, groups, verdicts)
     if found is not None:
         tell(paragraph(found))

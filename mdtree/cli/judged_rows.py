@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mdtree.cli.cut_rows import tell_of_cut_line
 from mdtree.cli.executor_options import make_executor_config, results_alone, share_of_work
 from mdtree.cli.found import FoundPrinter
 from mdtree.cli.measuring_options import make_request, named_recipe
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from mdtree.measurement import AccuracyCheck
 
 __all__ = ["judged_rows"]
+
+_UNSEEN = 1e-9  # a probability that is not 0
 
 # option -> its value
 _ONLY_OF_CHECKPOINTS = {
@@ -49,9 +52,15 @@ def judged_rows(
     from mdtree.diagnosis import with_facts
 
     _tell_of_rows(paths[0], options)
+    tell_of_cut_line(Path(paths[0]))
     known = of_protocol(load_rows(Path(paths[0]), failed=True), options["protocol"])
     rows = [with_facts(row, facts) for row in _chosen(known, only)]
     return _diagnoser(rows, tree_name, options), rows
+
+
+def _chance(change: float | None) -> str:
+    """Write an estimated probability; where it is 0, only no sample has shown a change."""
+    return percent(change or _UNSEEN)
 
 
 def _chosen(rows: list[Row], only: tuple[str, ...]) -> list[Row]:
@@ -127,7 +136,7 @@ def _measured(
     def announce(stage: Stage) -> None:
         change = ""
         if stage.change is not None:
-            change = f", {percent(stage.change)} chance of changing a verdict"
+            change = f", {_chance(stage.change)} chance of changing a verdict"
         again = ", further than before" if stage.again else ""
         tell(f"measuring {work(stage)}{again}{change}")
 
@@ -166,7 +175,7 @@ def _measured(
         ).run()
     for stage in diagnosed.left_out:
         tell(
-            f"not measured: {work(stage)}, at most {100 * (stage.change or 0.0):.1f} % chance of "
+            f"not measured: {work(stage)}, at most {_chance(stage.change)} chance of "
             "changing a verdict (--stage full measures it)",
         )
     return diagnosed.diagnoser, diagnosed.rows

@@ -26,7 +26,7 @@ from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.recipes import words
 from mdtree.render.durations import duration
-from mdtree.render.terminal import paragraph, plural, printable, table
+from mdtree.render.terminal import plural, printable, reason_text, table
 from mdtree.render.terminal_rows import SHOWN, row_text, rows_table
 from mdtree.render.trajectory_text import trajectory_text
 from mdtree.rows import STEP_DETAIL, Row, open_rows, rows_file
@@ -183,7 +183,7 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
     say(table(["group", "checkpoints", "state", "forward passes", "time"], lines))
     for item in run.planned:
         if item.fault is not None:
-            tell(f"will fail {printable(item.task.group)}: {paragraph(item.fault)}")
+            tell(reason_text("will fail", item.task.group, item.fault))
     say(
         f"\nto measure: {plural(len(run.costs), 'group')}, {passes:,.0f} forward passes, "
         f"estimated time {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
@@ -205,7 +205,7 @@ def _print_summary(summary: Any, as_json: bool) -> None:
     if next(rows, None) is not None:
         say(f"... and more: mdtree rows show {out} --all")
     for group, reason in summary.failed.items():
-        tell(f"failed {printable(group)}: {paragraph(reason)}")
+        tell(reason_text("failed", group, reason))
     for line in summary.damaged:
         tell(
             f"line {line.line} was not a row ({printable(line.reason)}) and was moved to "

@@ -135,7 +135,11 @@ _OPTIONS = (
         "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ..."
     ),
     click.option(
-        "--seed", type=int, default=0, show_default=True, help="Seed of all random draws."
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Seed of all random draws.",
     ),
     click.option(
         "--trust",

@@ -14,4 +14,7 @@ def joined(
     if not texts:
         return None
     names = (name.strip() for text in texts for name in text.split(","))
-    return tuple(dict.fromkeys(name for name in names if name))
+    known = tuple(dict.fromkeys(name for name in names if name))
+    if not known:
+        raise click.BadParameter("it names nothing: leave the option out, or name something")
+    return known

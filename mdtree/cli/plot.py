@@ -8,13 +8,15 @@ from pathlib import Path
 
 import click
 
-from mdtree.cli.screens import say
+from mdtree.cli.cut_rows import tell_of_cut_line
+from mdtree.cli.screens import print_xml, say
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.messages import nearest
 from mdtree.render.picture_file import KINDS, picture_svg
 from mdtree.render.terminal import printable
 from mdtree.rows import PROTOCOLS, Row, load_rows
 from mdtree.rows.atomic import atomic_file
+from mdtree.rows.file_kinds import PNG, SVG
 
 __all__ = ["command"]
 
@@ -68,17 +70,18 @@ def command(rows: Path, *, group: str | None, what: str, protocol: str | None, o
             f"{out} would be {out.suffix[1:].upper()}, but what is written is SVG or PNG: name "
             "a file that ends in .svg or .png; browsers, Inkscape and word processors convert it"
         )
+    tell_of_cut_line(rows)
     known = load_rows(rows, protocol=protocol)
     svg = picture_svg(_chosen(known, group, rows), what, known)
     if out == _PRINTED:
-        click.echo(svg, nl=False)
+        print_xml(svg)
         return
-    content = svg.encode()
+    content, kind = svg.encode(), SVG
     if out.suffix.lower() == _PNG:
         from mdtree.render.png import png_bytes
 
-        content = png_bytes(svg)
-    with atomic_file(out) as file:
+        content, kind = png_bytes(svg), PNG
+    with atomic_file(out, replaces=kind) as file:
         file.write(content)
     say(f"picture written to {printable(str(out))}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mdtree.cli.cut_rows import tell_of_cut_line
 from mdtree.cli.group import Group
 from mdtree.cli.screens import say, tell
 from mdtree.exceptions import MdtreeError, OutputError
@@ -52,6 +53,7 @@ def show(rows: Path, *, everything: bool, as_json: bool) -> None:
       mdtree rows show rows.jsonl
       mdtree rows show runs/ --all
     """
+    tell_of_cut_line(rows)
     stored_rows = open_measured(rows)
     if as_json:
         for row in stored_rows:

@@ -23,7 +23,7 @@ def command(kind: str) -> None:
     rows          one line of rows.jsonl
     diagnosis     what `mdtree diagnose --json` prints
     comparison    what `mdtree compare --json` prints
-    confirmation  what `mdtree confirm --json` prints
+    confirmation  what `mdtree confirm --json` prints, with --dry-run as well
 
     Written into the file recipe.schema.json, it lets an editor complete and check a recipe whose
     first line is `# yaml-language-server: $schema=recipe.schema.json`.

@@ -21,7 +21,7 @@ import click
 
 from mdtree.render.screen import Screen, fold, screen, shown_on, spelling
 
-__all__ = ["can_draw", "error_screen", "on_screen", "say", "screen_of", "tell"]
+__all__ = ["can_draw", "error_screen", "on_screen", "print_xml", "say", "screen_of", "tell"]
 
 _USUAL = 80  # columns of a terminal that does not say
 _NARROWEST, _WIDEST = 20, 1000
@@ -61,6 +61,14 @@ def on_screen(stdout: TextIO | None) -> Iterator[Screen]:
 def say(text: str) -> None:
     """Print text for people, folded to the width of the screen."""
     click.echo(fold(screen().spelt(text)))
+
+
+def print_xml(text: str) -> None:
+    """Print XML, with references for what an encoding other than UTF-8 would turn into nonsense."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    if codecs.lookup(encoding).name != "utf-8":
+        text = text.encode("ascii", "xmlcharrefreplace").decode()
+    click.echo(text, nl=False)
 
 
 def tell(text: str) -> None:

@@ -12,6 +12,7 @@ from mdtree.cli.group import Group
 from mdtree.cli.screens import say
 from mdtree.render.terminal import plural, printable, table
 from mdtree.rows.atomic import atomic_file
+from mdtree.rows.file_kinds import SVG
 
 __all__ = ["command"]
 
@@ -57,7 +58,7 @@ def show(tree: str, *, svg: Path | None) -> None:
     for key, value in saved.provenance.items():
         say(printable(f"{key}: {value}"))
     if svg is not None:
-        with atomic_file(svg, advice="name another file with --svg") as file:
+        with atomic_file(svg, advice="name another file with --svg", replaces=SVG) as file:
             file.write(tree_svg(saved.tree).encode())
 
 

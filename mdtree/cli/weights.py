@@ -51,7 +51,13 @@ __all__ = ["command"]
 @click.option(
     "--threads", type=click.IntRange(min=1), help="Layers in parallel.  [default: all cores]"
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the shuffling.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the shuffling.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--csv",

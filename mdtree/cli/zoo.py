@@ -24,9 +24,10 @@ from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import OutputError
 from mdtree.render.durations import duration, estimated_duration
-from mdtree.render.terminal import paragraph, plural, printable, table
+from mdtree.render.terminal import plural, printable, reason_text, table
 from mdtree.render.terminal_labels import labels_text
 from mdtree.rows.atomic import atomic_file
+from mdtree.rows.file_kinds import SVG
 
 if TYPE_CHECKING:
     from mdtree.recipes import Zoo
@@ -180,7 +181,7 @@ def _print_trained(summary: Any, trusted: Sequence[str]) -> None:
     for name in summary.diverged:
         tell(f"diverged {printable(name)}: its loss became NaN or infinite")
     for name, reason in summary.failed.items():
-        tell(f"failed {printable(name)}: {paragraph(reason)}")
+        tell(reason_text("failed", name, reason))
     if summary.left:
         tell(
             f"{plural(summary.left, 'member')} not reached: too many failures. Run the same "
@@ -253,5 +254,5 @@ def label(
 def _write_svg(svg: Path, text: str, rows: Path) -> None:
     if os.path.realpath(svg) in (os.path.realpath(rows), os.path.realpath(rows / "rows.jsonl")):
         raise OutputError(f"{svg} holds the rows themselves: name another file with --svg")
-    with atomic_file(svg, advice="name another file with --svg") as file:
+    with atomic_file(svg, advice="name another file with --svg", replaces=SVG) as file:
         file.write(text.encode())

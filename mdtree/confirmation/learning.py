@@ -1,7 +1,7 @@
 """What a confirmed change teaches: the failure mode of the group before, for `mdtree adapt`.
 
-A gain beyond the noise shows what was wrong with a group.  A change that gained nothing only shows
-what was not wrong, and is no label.
+A gain that stands clear of the noise between seeds shows what was wrong with a group.  A change
+that gained nothing only shows what was not wrong, and is no label.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from pathlib import Path
 from mdtree.adaptation import adapt, learnable
 from mdtree.confirmation.result import Confirmed
 from mdtree.confirmation.settings import ConfirmationSettings
-from mdtree.diagnosis import Diagnoser
-from mdtree.exceptions import MdtreeError, RowsError
+from mdtree.diagnosis import LEVEL, Diagnoser, RealGain
+from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
-from mdtree.labelling import label_rows, number_of
-from mdtree.rows import ROWS_NAME, Fact, Row, open_rows, read_rows, write_rows
+from mdtree.labelling import number_of
+from mdtree.render.comparison_noise import p_value
+from mdtree.rows import ROWS_NAME, Fact, Measured, Row, open_rows, read_rows, write_rows
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import shipped_trees
 from mdtree.trees.fit import fit_tree
@@ -27,7 +28,7 @@ from mdtree.trees.fit import fit_tree
 __all__ = ["Lesson", "label_of", "teach"]
 
 _NAME = "labelled.jsonl"
-_OWN = ("zoo", "test_accuracy")  # facts without which a pair is compared: what is measured decides
+_BETWEEN_SEEDS = "welch"  # the test whose noise is that between networks of different seeds
 _GAIN = "confirmed_gain"  # points: of several changes of a group, the one that gains most counts
 _LEAST = 4  # rows that `mdtree adapt` needs
 
@@ -43,22 +44,40 @@ class Lesson:
     why_not: str | None = None  # why there is no command, or one without an evaluation
 
 
-def label_of(before: Row, after: Row, remedy: str) -> tuple[str | None, str | None]:
-    """Return the failure mode that a pair shows by the rule of `mdtree zoo label`, or why none."""
-    pair = [
-        replace(row, facts={name: row.facts[name] for name in row.facts if name not in _OWN})
-        for row in (before, after)
-    ]
-    try:
-        label, _ = label_rows(pair)
-    except RowsError as error:
-        return None, str(error)
-    if label.mode != REMEDIES[remedy]:
+def label_of(before: Row, after: Row, remedy: str, real: RealGain) -> tuple[str | None, str | None]:
+    """Return the failure mode that a pair shows, or why none: its gain must stand clear of noise.
+
+    The noise is that of the comparison, which is printed beside the label: Welch's test on the
+    networks of both sides.
+    """
+    if real.points is None:
+        return None, f"what was gained is not known: {real.reason}"
+    single = [side for side, row in (("before", before), ("after", after)) if _seeds(row) == 1]
+    if single:
         return None, (
-            f"the gain is not above the noise between seeds ({label.margin:.2g} points), which "
-            "shows what was not wrong, and not what was"
+            f"there is a single network {' and '.join(single)}, so the noise between seeds is not "
+            "known: train more seeds (--seeds 3)"
         )
-    return label.mode, None
+    if real.test != _BETWEEN_SEEDS or real.p is None:
+        why = real.reason or "the errors are not those between networks"
+        return None, f"whether the gain exceeds the noise between seeds is not known: {why}"
+    if real.points > 0 and real.p < LEVEL:
+        return REMEDIES[remedy], None
+    found = (
+        f"the gain does not stand clear of the noise between seeds (p = {p_value(real.p)}, and a "
+        f"label takes p below {LEVEL:g}; more --seeds make it clearer)"
+        if real.points > 0
+        else "nothing was gained"
+    )
+    return None, f"{found}, which shows what was not wrong, and not what was"
+
+
+def _seeds(row: Row) -> int | None:
+    """Return of how many networks the test error is the mean; None where the row does not say."""
+    error = row.quantities.get("test_error")
+    if isinstance(error, Measured) and error.members is not None:
+        return len(error.members)
+    return None if row.provenance is None else len(row.provenance.weights)
 
 
 def teach(
@@ -72,7 +91,10 @@ def teach(
     rows = _labelled(settings, path, confirmed)
     if not rows:
         path.unlink(missing_ok=True)
-        return Lesson(why_not="no gain is above the noise, so there is no label to learn from")
+        return Lesson(
+            why_not="no gain stands clear of the noise between seeds, so there is no label to "
+            "learn from"
+        )
     write_rows(path, rows)
     taught = [row for row in rows if row.protocol == settings.protocol]
     prior = _prior(diagnoser, settings.protocol)

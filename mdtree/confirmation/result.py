@@ -94,9 +94,60 @@ class _Printed:
     why_not: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Range:
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Time:
+    """Seconds on one worker."""
+
+    seconds: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PlannedGroup:
+    """One group of a plan, and what training its change would cost."""
+
+    before: str
+    after: str
+    verdict: str
+    remedy: str
+    fact: str
+    old: float
+    new: float
+    promised: _Range | None  # the gain that the diagnosis expects, if it expects one
+    folder: str  # where the changed networks will be
+    members: int  # networks
+    to_train: int  # of them
+    steps: int
+    items: int
+    seconds: float  # on one worker
+    low: float
+    high: float
+    notes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PrintedPlan:
+    """What `mdtree confirm --dry-run --json` prints."""
+
+    format: int
+    groups: list[_PlannedGroup]
+    skipped: dict[str, str]  # group -> why its verdict advises no change
+    failures: dict[str, str]  # group -> why it cannot be confirmed
+    total: _Time
+
+
 def confirmation_schema() -> dict[str, Any]:
-    """Return the JSON schema of the output of `mdtree confirm --json`."""
-    return output_schema(_Printed)
+    """Return the JSON schema of the output of `mdtree confirm --json`, and of its `--dry-run`."""
+    schema = output_schema(_Printed | _PrintedPlan)
+    return {**schema, "properties": {"format": {"type": "integer"}}}  # which both have
 
 
 def confirmation_to_plain_data(found: Confirmation) -> dict[str, Any]:

@@ -11,16 +11,18 @@ from mdtree.confirmation.plan import ConfirmationPlan, PlannedChange, refuse
 from mdtree.confirmation.result import Change, Confirmation, Confirmed
 from mdtree.confirmation.settings import ConfirmationSettings
 from mdtree.diagnosis import compare_pair, is_diverged
-from mdtree.exceptions import DivergedError, MdtreeError
+from mdtree.exceptions import MdtreeError
 from mdtree.measurement import Request, measure
 from mdtree.messages import plural
 from mdtree.progress import Progress, Silent
 from mdtree.recipes import RECIPE_NAME, read_zoo
-from mdtree.rows import ROWS_NAME, GroupFailure, Measured, Row, Store, open_rows
+from mdtree.rows import ROWS_NAME, Measured, Row, Store, open_rows
 from mdtree.zoo import (
     CONFIG_NAME,
     OUT_OF_TIME,
     Price,
+    diverged_row,
+    diverged_training,
     placed,
     prices,
     train_zoo,
@@ -28,8 +30,6 @@ from mdtree.zoo import (
 )
 
 __all__ = ["confirm", "dry_run"]
-
-_DIVERGED = "its loss became NaN or infinite in training"
 
 
 def dry_run(plan: ConfirmationPlan, progress: Progress | None = None) -> list[Price]:
@@ -187,7 +187,7 @@ def _compared(plan: ConfirmationPlan, planned: PlannedChange, trained: _Trained)
         )
     comparison = compare_pair(before, after, plan.diagnoser)
     comparison = replace(comparison, notes=(*notes, *comparison.notes))
-    label, why_no_label = label_of(before, after, planned.change.remedy)
+    label, why_no_label = label_of(before, after, planned.change.remedy, comparison.real)
     return Confirmed(
         change=Change(
             before=before.group,
@@ -221,14 +221,10 @@ def _after(plan: ConfirmationPlan, planned: PlannedChange, trained: _Trained) ->
     """Return the row of the changed group; one without weights is a failure, and a result."""
     settings, group = plan.settings, planned.group
     if len(trained.diverged) == len(planned.members):
-        return Row(
-            format=1,
-            group=group,
-            protocol=settings.protocol,
-            facts={**planned.before.facts, **planned.members[0].facts},
-            quantities={},
-            failure=GroupFailure(kind=DivergedError.__name__, reason=_DIVERGED),
-        )
+        facts = {**planned.before.facts, **planned.members[0].facts}
+        reason = diverged_training(planned.members[0].record.parent)
+        assert reason is not None, "the outcomes were read from the same records"
+        return diverged_row(group, settings.protocol, facts, reason)
     if planned.zoo is not None:
         request = settings.request(planned.root, group, own_trust=plan.source.trust)
         return _measured(request, settings.place / ROWS_NAME, group)

@@ -14,7 +14,15 @@ from mdtree.executors import ExecutorConfig
 from mdtree.measurement import Request, check_metrics, make_request
 from mdtree.messages import nearest
 from mdtree.recipes import Recipe, Trust
-from mdtree.rows import DEFAULT_PROTOCOL, Row, check_protocol, is_address, load_rows, measured_file
+from mdtree.rows import (
+    DEFAULT_PROTOCOL,
+    Row,
+    check_protocol,
+    check_seed,
+    is_address,
+    load_rows,
+    measured_file,
+)
 from mdtree.rows.atomic import own
 from mdtree.runtime.device import pick_device, visible_gpus
 from mdtree.trees import SavedTree
@@ -48,6 +56,7 @@ class ConfirmationSettings:
 
     def __post_init__(self) -> None:
         check_protocol(self.protocol)
+        check_seed(self.seed)
         check_metrics(self.metrics)
         if self.seeds < 1:
             raise MdtreeError(f"seeds must be at least 1, got {self.seeds}")

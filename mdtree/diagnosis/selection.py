@@ -9,7 +9,7 @@ from mdtree.diagnosis.diagnoser import Diagnoser
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.exceptions import MdtreeError
 from mdtree.failure_modes import CONFIDENCE
-from mdtree.rows import Row, one_protocol
+from mdtree.rows import Row, check_seed, one_protocol
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import find_tree, shipped_trees
 
@@ -56,6 +56,7 @@ def diagnoser_for(
         ProtocolError: If there is no default tree for the rows' protocol.
 
     """
+    seed = check_seed(seed)
     measured = [row for row in rows if can_be_diagnosed(row)]
     if not measured:
         reasons = {row.failure.reason for row in rows if row.failure is not None}

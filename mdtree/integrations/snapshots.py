@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from mdtree.exceptions import OutputError
 from mdtree.rows import Fact
 from mdtree.rows.atomic import atomic_file
+from mdtree.rows.file_kinds import JSON
 
 __all__ = ["SnapshotKeeper", "momentum_of"]
 
@@ -87,7 +88,7 @@ def _save(weights: Mapping[str, torch.Tensor], path: Path) -> None:
 
 
 def _write(text: str, path: Path) -> None:
-    with atomic_file(path, advice=_ADVICE) as file:
+    with atomic_file(path, advice=_ADVICE, replaces=JSON) as file:
         file.write(text.encode())
 
 

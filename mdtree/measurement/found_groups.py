@@ -24,6 +24,7 @@ from mdtree.measurement.side_by_side import root_of, side_by_side
 from mdtree.measurement.step_details import history_detail, step_detail
 from mdtree.measurement.task import names_below
 from mdtree.messages import nearest
+from mdtree.recipes import RECIPE_NAME
 from mdtree.rows import Detail, Fact
 from mdtree.rows.training_words import TRAINING_WORDS, is_same_word
 from mdtree.runs import History, HistoryPoint, RunRecord, read_record
@@ -96,6 +97,9 @@ def find(request: Request) -> Iterator[FoundGroup]:
 
 def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
     """Choose among the checkpoints that runs saved at several steps."""
+    if folder.lost is not None:
+        yield FoundGroup(folder=folder, stated=_stated(request, folder))
+        return
     by_name = names_below(folder.files)
 
     def record(name: str) -> RunRecord:
@@ -114,7 +118,7 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
         name = f"{folder.name}@{selected.label}" if selected.label else folder.name
         group = FoundGroup(
             folder=replace(folder, name=name, files=files, stamps=_stamps(folder, files)),
-            stated=request.recipe.facts_in(folder.name),
+            stated=_stated(request, folder),
             is_best=selected.is_best,
             is_last=not (selected.label or selected.is_best),
             notes=() if selected.note is None else (selected.note + why,),
@@ -124,6 +128,23 @@ def _at_steps(request: Request, folder: Folder) -> Iterator[FoundGroup]:
         if details and selected is selection[-1]:  # one row holds the history of the run
             details = {**details, **history_detail(group.histories)}
         yield replace(group, details=details)
+
+
+def _stated(request: Request, folder: Folder) -> dict[str, Fact]:
+    """Read the facts in the name of a group; an error says where the name and the pattern are."""
+    try:
+        return request.recipe.facts_in(folder.name)
+    except RecipeError as error:
+        pattern = request.folder / RECIPE_NAME
+        of = f"the pattern is that of {pattern}" if pattern.is_file() else "it is in the recipe"
+        place = f"{folder.files[0].parent}: " if folder.files else ""
+        joined = (
+            "; directories that are named together are runs of one configuration with several "
+            "seeds: diagnose others one by one"
+            if request.others
+            else ""
+        )
+        raise RecipeError(f"{place}{error} ({of}{joined})") from error
 
 
 def _unnamed(group: FoundGroup, by_name: Mapping[str, Path]) -> str:

@@ -40,6 +40,7 @@ from mdtree.rows import (
 )
 from mdtree.runs import History, HistoryPoint
 from mdtree.spectra import find_matrices
+from mdtree.zoo import diverged_row
 
 __all__ = ["rows_from_files"]
 
@@ -77,6 +78,8 @@ def rows_from_files(
 
 
 def _row(group: FoundGroup, request: Request) -> Row:
+    if group.folder.lost is not None:
+        return diverged_row(group.group, request.protocol, group.facts, group.folder.lost)
     failure = None
     quantities: dict[str, Value] = {}
     counted: dict[str, Fact] = {}

@@ -37,6 +37,7 @@ from mdtree.rows import (
 )
 from mdtree.runtime.device import held_share
 from mdtree.version import __version__
+from mdtree.zoo import diverged_row
 
 __all__ = [
     "GroupResult",
@@ -44,7 +45,6 @@ __all__ = [
     "joined",
     "measure_or_fail",
     "quantities_of",
-    "reach_of",
     "versions",
 ]
 
@@ -70,6 +70,9 @@ def measure_or_fail(task: GroupTask, precision: Precision | None = None) -> Grou
         task: The group.
         precision: Says when its quantities are precise enough; None: at their tolerance.
     """
+    if task.lost is not None:
+        facts = {**_of_recipe(task), **task.facts}
+        return GroupResult(row=diverged_row(task.group, task.protocol, facts, task.lost))
     try:
         with _with_local_files(task) as ready:
             row, share = held_share(task.device, lambda: _measured(ready, precision))
@@ -169,7 +172,7 @@ def _measured(task: GroupTask, precision: Precision | None) -> Row:
             stamps=None if task.stamps is None else dict(task.stamps),
             copies=loaded.copies or None,
             stopped=dict(result.stopped) or None,
-            reach=reach_of(result),
+            reach=result.reach,
         ),
         details={**task.details, **result.details} or None,
     )
@@ -230,11 +233,6 @@ def quantities_of(
     )
 
 
-def reach_of(result: MetricResult) -> dict[str, tuple[float, float]] | None:
-    """Return where the quantities may end that a verdict stopped; None if there are none."""
-    return {name: running.reach for name, running in result.open.items()} or None
-
-
 def _check_unchanged(task: GroupTask, loaded: Members) -> None:
     """Refuse to add to a row what was measured of other weights."""
     known = task.earlier.provenance if task.earlier is not None else None
@@ -257,6 +255,12 @@ def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
     facts: dict[str, Fact] = {"data_amount": len(data.train)}
     if noise:
         facts["label_noise"] = float(noise)
+    return {**counted, **facts, **_of_recipe(task), **task.facts, **counted}
+
+
+def _of_recipe(task: GroupTask) -> dict[str, Fact]:
+    """Return what the recipe says about the network and the training of a group."""
+    facts: dict[str, Fact] = {}
     width = bind(task.recipe.model, task.facts).kwargs.get("width")
     if isinstance(width, int | float) and not isinstance(width, bool) and width > 0:
         facts["width"] = width
@@ -265,7 +269,7 @@ def _facts(task: GroupTask, network: Network, data: Data) -> dict[str, Fact]:
         facts["learning_rate"] = float(training.learning_rate)
         facts["batch_size"] = int(training.batch_size)
         facts["optimizer"] = "sgd"  # the only one that a recipe describes
-    return {**counted, **facts, **task.facts, **counted}
+    return facts
 
 
 def joined(earlier: Row, row: Row) -> Row:

@@ -18,7 +18,7 @@ from mdtree.exceptions import DataError, DivergedError, MdtreeError
 from mdtree.landscape import CostMeter, ModelRunner
 from mdtree.losses import build_loss
 from mdtree.measurement.fitting import fitted
-from mdtree.measurement.group import joined, quantities_of, reach_of, versions
+from mdtree.measurement.group import joined, quantities_of, versions
 from mdtree.measurement.request import check_metrics
 from mdtree.metrics import MetricInput
 from mdtree.models import Network
@@ -132,7 +132,7 @@ class ModelsInMemory:
                 passes=metric_input.runner.meter.total.passes,
                 notes=tuple(dict.fromkeys((*metric_input.notes, *result.notes))),
                 stopped=dict(result.stopped) or None,
-                reach=reach_of(result),
+                reach=result.reach,
             ),
             details=dict(result.details) or None,
         )

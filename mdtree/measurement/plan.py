@@ -125,6 +125,7 @@ def group_task(request: Request, group: FoundGroup, data_digest: str | None = No
         logged=whole.kinds,
         notes=group.notes,
         details=group.details,
+        lost=group.folder.lost,
     )
 
 
@@ -136,6 +137,9 @@ def plan(tasks: Iterable[GroupTask], index: Index) -> Iterator[Planned]:
 def with_known_cost(planned: Iterable[Planned]) -> Iterator[Planned]:
     """Look at the files of what is pending, before it is measured."""
     for item in planned:
+        if item.task.lost is not None:
+            yield replace(item, fault=item.task.lost)
+            continue
         if not item.pending or item.task.earlier is not None:
             yield item
             continue

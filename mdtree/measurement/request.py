@@ -12,7 +12,7 @@ from mdtree.measurement.task import MeasurementSettings
 from mdtree.messages import nearest
 from mdtree.metrics import METRICS
 from mdtree.recipes import Recipe, find_recipe
-from mdtree.rows import DEFAULT_PROTOCOL, Fact, check_protocol
+from mdtree.rows import DEFAULT_PROTOCOL, Fact, check_protocol, check_seed
 from mdtree.runtime.device import pick_device
 
 __all__ = ["Request", "check_metrics", "check_quantities", "make_request"]
@@ -51,8 +51,7 @@ def make_request(
     """Check what was asked for, and find the recipe, the device and what may run."""
     metrics, quantities = check_quantities(tuple(quantities), tuple(metrics))
     protocol = check_protocol(protocol)
-    if not isinstance(seed, int):
-        raise MdtreeError(f"the seed is a whole number, got {seed!r:.100}")
+    seed = check_seed(seed)
     storage = check_place(directory)
     source = find_recipe(
         directory,

@@ -188,7 +188,7 @@ class _Pending:
                 self._settle((planned.task.group, planned.task.protocol))
                 self._watch.skip(planned.task.group)
                 continue
-            if not checked:
+            if not checked and planned.task.lost is None:
                 _preflight(planned.task)
                 checked = True
             if self._found is not None:

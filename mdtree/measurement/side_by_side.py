@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mdtree.checkpoints import INNER, Folder, find_folders
@@ -11,6 +11,7 @@ from mdtree.measurement.request import Request
 from mdtree.measurement.task import as_text
 from mdtree.recipes import Tensors
 from mdtree.rows import joined_names
+from mdtree.zoo import diverged_training
 
 __all__ = ["root_of", "side_by_side"]
 
@@ -21,7 +22,7 @@ def side_by_side(request: Request) -> Iterator[Folder]:
     joined: dict[str, list[Path]] = {}
     for root in roots:
         if len(roots) == 1:
-            yield from _folders(request, root)
+            yield from _folders(request, root, lost=diverged_training)
             return
         for folder in _folders(request, root):
             place = "." if root.is_file() else _place(folder, root)
@@ -33,11 +34,13 @@ def side_by_side(request: Request) -> Iterator[Folder]:
         yield Folder(name=names if place == whole else place, files=tuple(files))
 
 
-def _folders(request: Request, root: Path) -> Iterator[Folder]:
+def _folders(
+    request: Request, root: Path, *, lost: Callable[[Path], str | None] = lambda _: None
+) -> Iterator[Folder]:
     if root.is_file():
         yield Folder(name=as_text(root.stem), files=(root,))
     else:
-        yield from find_folders(root, leave_out=_data_files(request))
+        yield from find_folders(root, leave_out=_data_files(request), lost=lost)
 
 
 def _place(folder: Folder, root: Path) -> str:

@@ -64,6 +64,7 @@ class GroupTask(MeasurementSettings):
     notes: tuple[str, ...] = ()  # choices that were made when it was found
     details: Mapping[str, Detail] = field(default_factory=dict)  # of the run that it is a step of
     unfinished: Path | None = None  # a file for what later stages go on from
+    lost: str | None = None  # why there are no files: all networks diverged
 
     @property
     def at_hand(self) -> bool:
@@ -79,6 +80,8 @@ class GroupTask(MeasurementSettings):
 def names_below(files: Iterable[Path]) -> dict[str, Path]:
     """Name files by their paths below the folder that they share."""
     listed = list(files)
+    if not listed:
+        return {}
     shared = os.path.commonpath([path.absolute().parent for path in listed])
     return {as_text(Path(os.path.relpath(path, shared)).as_posix()): path for path in listed}
 

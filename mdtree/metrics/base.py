@@ -89,6 +89,11 @@ class MetricResult:
     stopped: Mapping[str, Stopped] = field(default_factory=dict)  # of iterative methods
     open: Mapping[str, Running] = field(default_factory=dict)  # stopped before their tolerance
 
+    @property
+    def reach(self) -> dict[str, tuple[float, float]] | None:
+        """Where the quantities may end that a verdict stopped; None if there are none."""
+        return {name: running.reach for name, running in self.open.items()} or None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:

@@ -67,7 +67,7 @@ def holds_only_rows(source: str | Path, named: str | Path | Recipe | None) -> bo
     if named is not None or is_address(source):
         return False
     path = Path(source)
-    if path.suffix.lower() == ".jsonl" or is_table(path) or is_rows(path):
+    if path.name.lower().endswith((".jsonl", ".jsonl.gz")) or is_table(path) or is_rows(path):
         return True
     # Path.is_file fails for names that are too long
     rows, recipe = measured_file(path), path / RECIPE_NAME

@@ -25,6 +25,7 @@ from mdtree.render.comparison_words import (
 from mdtree.render.formatting import meaning
 from mdtree.render.html import rendered
 from mdtree.rows.atomic import atomic_file
+from mdtree.rows.file_kinds import PAGE
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Compared, Comparison, Verdict
@@ -64,7 +65,7 @@ def comparison_page(compared: Compared, *, most: int = MOST_PAIRS) -> str:
 def write_comparison_page(path: Path, compared: Compared) -> None:
     """Write the page; an earlier one stays until it is complete."""
     text = comparison_page(compared)
-    with atomic_file(path, advice="name another file with --html") as file:
+    with atomic_file(path, advice="name another file with --html", replaces=PAGE) as file:
         file.write(text.encode())
 
 

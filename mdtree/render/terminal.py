@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from mdtree.messages import plural, printable, shortened
 from mdtree.render.screen import columns, fold, screen
 
-__all__ = ["lines_text", "name_text", "paragraph", "plural", "printable", "table"]
+__all__ = ["lines_text", "name_text", "paragraph", "plural", "printable", "reason_text"]
+__all__ += ["table"]
 
 _WIDEST, _END = 100, 40  # characters of a cell of a table, and how many of them are its end
-_LONGEST = 5000  # characters of a text
+_LONGEST = 2000  # characters of a text
+_REASON = 1000  # characters
 _GAP = 2  # columns between two cells
 _SHARE = 3  # names keep one in so many columns, whatever stands beside them
 
@@ -20,6 +22,15 @@ Cells = Sequence[Sequence[str]]
 def paragraph(text: str) -> str:
     """Indent all lines of a text but the first, so that none looks like a line of mdtree's own."""
     return printable(shortened(text, _LONGEST), keep="\n").replace("\n", "\n  ")
+
+
+def reason_text(kind: str, group: str, reason: str) -> str:
+    """Write why something happened to a group: both may come from a stranger's file.
+
+    >>> reason_text("failed", "wide", "no test data")
+    'failed wide: no test data'
+    """
+    return f"{kind} {name_text(group)}: {paragraph(shortened(reason, _REASON))}"
 
 
 def lines_text(lines: Iterator[str], *, longest: int = _LONGEST) -> str:

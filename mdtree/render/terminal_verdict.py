@@ -17,7 +17,7 @@ from mdtree.render.formatting import (
     target,
 )
 from mdtree.render.screen import MODE_STYLES, screen
-from mdtree.render.terminal import lines_text, table
+from mdtree.render.terminal import lines_text, name_text, table
 from mdtree.render.verdict_words import (
     answer,
     basis,
@@ -75,7 +75,7 @@ def _shown(text: str, begins: str = "", style: str = "bold") -> str:
 
 def _card(verdict: Verdict, end: str, checks: str | None) -> Iterator[_Line]:
     """Yield what the card of the page shows."""
-    yield f"group: {verdict.group}", "group:", "bold"
+    yield f"group: {name_text(verdict.group)}", "group:", "bold"
     yield f"in short: {headline(verdict)}", "in short:", "bold"
     unlike = caution(verdict)
     if unlike is not None:

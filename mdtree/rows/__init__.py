@@ -13,7 +13,7 @@ from mdtree.rows.loading import (
     rows_file,
 )
 from mdtree.rows.parquet import write_parquet
-from mdtree.rows.protocols import DEFAULT_PROTOCOL, PROTOCOLS, check_protocol
+from mdtree.rows.protocols import DEFAULT_PROTOCOL, PROTOCOLS, check_protocol, check_seed
 from mdtree.rows.quantities import QUANTITIES
 from mdtree.rows.quantity import Quantity
 from mdtree.rows.reading import (
@@ -90,6 +90,7 @@ __all__ = [
     "Value",
     "check_facts",
     "check_protocol",
+    "check_seed",
     "coarse_metrics",
     "csv_lines",
     "find_rows",

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mdtree.exceptions import LockedError, OutputError
+from mdtree.rows.file_kinds import is_recognised, kind_of
 
 __all__ = [
     "appended",
@@ -25,6 +26,7 @@ __all__ = [
     "beside",
     "cannot_write",
     "check_plain",
+    "check_replaced",
     "fresh",
     "locked",
     "own",
@@ -42,8 +44,8 @@ def atomic_file(
     """Open a new file that replaces `path` when the context ends without an error.
 
     If `path` is a link, its target is replaced.  A pipe or device (/dev/stdout, /dev/null) is
-    written directly.  Measurements and weights are only replaced if `replaces` names their kind: a
-    wrong `--out` must not destroy hours of work.
+    written directly.  A file of a known kind (measurements, weights, a recipe, a tree, ...) is
+    only replaced if `replaces` names its kind: a wrong `--out` must not destroy hours of work.
 
     Raises:
         OutputError: The file cannot be written, or must not be replaced.
@@ -53,9 +55,7 @@ def atomic_file(
             with path.open("wb") as file:
                 yield file
             return
-        kind = _precious(path)
-        if kind not in (None, replaces):
-            raise OutputError(f"{path} contains {kind} and was not replaced: {advice}")
+        check_replaced(path, replaces, advice)
         real = _real(path)
         new = beside(path, "new")
         try:
@@ -72,18 +72,28 @@ def atomic_file(
         raise cannot_write(path, error, advice) from error
 
 
-def _precious(path: Path) -> str | None:
-    """Return "measurements" or "weights" if a file begins like them, else None."""
+def check_replaced(path: Path, written: str | None, advice: str = _ADVICE) -> None:
+    """Refuse to replace a file of another kind than what is written.
+
+    Raises:
+        OutputError: It contains something else, or cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        return  # a pipe or a device
     try:
-        with path.open("rb") as file:
-            head = file.read(32)
-    except FileNotFoundError:
-        return None
-    if head.startswith(b'{"format":') and b'"group":' in head:
-        return "measurements"
-    if head.startswith((b"PK\x03\x04", b"\x80\x02\x8a\x0a")) or head[5:9] == b"\0\0\0{":
-        return "weights"
-    return None
+        kind = kind_of(path)
+    except OSError as error:
+        raise cannot_write(path, error, advice) from error
+    if kind not in (None, written):
+        raise OutputError(f"{path} contains {kind} and was not replaced: {advice}")
+    if kind is None and written is not None and is_recognised(written) and _has_content(path):
+        raise OutputError(
+            f"{path} does not contain {written} and was not replaced: remove it, or {advice}"
+        )
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def own(path: Path, folder: Path, *, advice: str = _ADVICE) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 from collections.abc import Iterator
@@ -90,9 +91,10 @@ def is_rows(path: Path) -> bool:
         if not os.path.isfile(path):  # noqa: PTH113
             return False
         with path.open("rb") as file:
-            if file.read(1) != b"{":
+            start = file.read(4).removeprefix(codecs.BOM_UTF8)
+            if start[:1] != b"{":
                 return False
-            first = json.loads(b"{" + file.readline(LONGEST_LINE))
+            first = json.loads(start + file.readline(LONGEST_LINE))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(first, dict) and all(key in first for key in _KEYS)

@@ -10,6 +10,7 @@ from typing import Any
 from mdtree.exceptions import MissingExtraError
 from mdtree.rows.atomic import atomic_file
 from mdtree.rows.columns import Kind, TableColumns, table_columns
+from mdtree.rows.file_kinds import PARQUET
 from mdtree.rows.row import Row
 from mdtree.runtime.requirements import refuse_older
 
@@ -52,7 +53,7 @@ def write_parquet(rows: Collection[Row], out: Path, *, batch: int = _BATCH) -> N
         str: pa.string(),
     }
     schema = pa.schema([(name, types[kind]) for name, kind in layout.columns])
-    with atomic_file(out) as file, pq.ParquetWriter(file, schema) as writer:
+    with atomic_file(out, replaces=PARQUET) as file, pq.ParquetWriter(file, schema) as writer:
         for columns in _batches(rows, layout, batch):
             writer.write_batch(pa.record_batch(columns, schema=schema))
 

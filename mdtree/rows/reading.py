@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import weakref
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
@@ -14,32 +13,19 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from mdtree.exceptions import RowsError
-from mdtree.regular_file import open_regular
-from mdtree.rows.ranges import impossible
-from mdtree.rows.row import FORMAT, Measured, Row, RowKey, row_from_json
+from mdtree.rows.lines import (
+    LONGEST_LINE,
+    MARK,
+    Damaged,
+    Line,
+    cut_line,
+    is_packed,
+    read_lines,
+)
+from mdtree.rows.row import Measured, Row, RowKey, row_from_json
 
 __all__ = ["LONGEST_LINE", "Damaged", "Index", "Line", "StoredRows"]
-__all__ += ["open_rows", "read_lines", "read_rows", "scan_rows"]
-
-LONGEST_LINE = 1 << 24  # bytes; no row is longer
-
-
-@dataclass(frozen=True, kw_only=True)
-class Damaged:
-    """A line that is not a row."""
-
-    line: int  # counted from 1
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A line of a file, and its content."""
-
-    number: int  # counted from 1
-    offset: int  # bytes from the start of the file
-    text: bytes
-    content: Row | Damaged
+__all__ += ["cut_line", "is_packed", "open_rows", "read_lines", "read_rows", "scan_rows"]
 
 
 def scan_rows(path: Path, *, pipe: bool = True) -> Iterator[Row | Damaged]:
@@ -74,8 +60,9 @@ def read_rows(path: Path, *, pipe: bool = True) -> list[Row]:
 
 
 def open_rows(path: Path) -> Collection[Row]:
-    """Return the rows of `read_rows` without loading them; only those of a pipe are loaded."""
-    return StoredRows(path) if os.path.isfile(path) else read_rows(path)  # noqa: PTH113 - Path.is_file fails for names that are too long
+    """Return the rows of `read_rows` without loading them, unless they are packed or in a pipe."""
+    is_plain = os.path.isfile(path) and not is_packed(path)  # noqa: PTH113 - Path.is_file fails for names that are too long
+    return StoredRows(path) if is_plain else read_rows(path)
 
 
 class Index:
@@ -201,7 +188,7 @@ class Index:
             self._file = self._path.open("rb")
             weakref.finalize(self, self._file.close)
         self._file.seek(offset)
-        return self._file.readline(LONGEST_LINE).rstrip()
+        return self._file.readline(LONGEST_LINE).rstrip().removeprefix(MARK)
 
 
 def _measured(row: Row) -> set[str]:
@@ -228,30 +215,6 @@ class StoredRows(Collection[Row]):
         return isinstance(row, Row) and self._index.latest(row.key) == row
 
 
-def read_lines(path: Path, *, must_exist: bool = True, pipe: bool = False) -> Iterator[Line]:
-    """Yield the lines of a file; an unfinished last line is skipped, unless it is a whole row."""
-    try:
-        with path.open("rb") if pipe else open_regular(path) as file:
-            offset = 0
-            number = 0
-            while text := file.readline(LONGEST_LINE):
-                number += 1
-                finished = text.endswith(b"\n")
-                if not finished and len(text) == LONGEST_LINE:
-                    raise RowsError(f"{path}, line {number}: longer than {LONGEST_LINE} bytes")
-                if not text.isspace():  # editors leave empty lines
-                    content = _content(text, number, path)
-                    if not finished and isinstance(content, Damaged):
-                        return
-                    yield Line(number=number, offset=offset, text=text, content=content)
-                offset += len(text)
-    except FileNotFoundError as error:
-        if must_exist:
-            raise RowsError(f"{path} does not exist") from error
-    except OSError as error:
-        raise RowsError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
 def _with_failure(measured: Row, failed: Row) -> Row:
     """Return a measurement with the failure of a later attempt, unless it was made elsewhere."""
     measured_here = measured.provenance is not None
@@ -265,29 +228,3 @@ def _digest(key: RowKey) -> int:
 
 def _bad_line(path: Path, damaged: Damaged) -> RowsError:
     return RowsError(f"{path}, line {damaged.line}: {damaged.reason}")
-
-
-def _content(text: bytes, number: int, path: Path) -> Row | Damaged:
-    try:
-        row = row_from_json(text.rstrip())
-    except ValidationError as error:
-        row_format = _format_of(text)
-        if isinstance(row_format, int) and row_format > FORMAT:
-            raise RowsError(
-                f"{path}, line {number}: the row has format {row_format}, but this mdtree "
-                f"reads formats up to {FORMAT}: install a newer mdtree"
-            ) from error
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].replace(" at line 1 column ", " at character ")
-        return Damaged(line=number, reason=f"{place}: {message}" if place else message)
-    fault = impossible(row)
-    return row if fault is None else Damaged(line=number, reason=fault)
-
-
-def _format_of(text: bytes) -> object:
-    try:
-        row = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return row.get("format") if isinstance(row, dict) else None

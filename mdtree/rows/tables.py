@@ -18,6 +18,7 @@ from mdtree.messages import printable
 from mdtree.rows.atomic import atomic_file
 from mdtree.rows.columns import NAMES, STDERR, table_columns
 from mdtree.rows.facts import FACTS, TEXT_FACTS, Fact, check_facts
+from mdtree.rows.file_kinds import TABLE
 from mdtree.rows.quantities import QUANTITIES
 from mdtree.rows.quantity import Quantity
 from mdtree.rows.ranges import impossible
@@ -79,7 +80,7 @@ def write_csv(rows: Collection[Row], out: Path) -> None:
         OutputError: The file cannot be written.
         RowsError: There are too many columns.
     """
-    with atomic_file(out) as file:
+    with atomic_file(out, replaces=TABLE) as file:
         file.writelines(line.encode() for line in csv_lines(rows))
 
 
@@ -105,7 +106,7 @@ def write_lines(lines: Sequence[Mapping[str, object]], out: Path) -> None:
         OutputError: The file cannot be written.
     """
     writer = csv.writer(_Line())
-    with atomic_file(out, advice="name another file with --csv") as file:
+    with atomic_file(out, advice="name another file with --csv", replaces=TABLE) as file:
         for cells in (*([list(lines[0])] if lines else []), *(line.values() for line in lines)):
             shown = [printable(cell) if isinstance(cell, str) else cell for cell in cells]
             file.write(writer.writerow([_escaped(cell) for cell in shown]).encode())

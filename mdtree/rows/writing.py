@@ -29,7 +29,7 @@ from mdtree.rows.atomic import (
     locked,
     to_disk,
 )
-from mdtree.rows.reading import Damaged, Index, read_lines
+from mdtree.rows.reading import Damaged, Index, is_packed, read_lines
 from mdtree.rows.row import FORMAT, Row, row_to_json
 
 __all__ = ["Store", "write_rows"]
@@ -151,6 +151,8 @@ class Store:
 def _locked(path: Path) -> contextlib.AbstractContextManager[None]:
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails for names that are too long
         raise OutputError(f"{path} is a directory: name a file in it with --out")
+    if is_packed(path):
+        raise OutputError(f"{path}: rows are written plain: name a file that does not end in .gz")
     held = (
         f"{path} is being written by another mdtree: "
         "wait until that has finished, or name another file with --out"

@@ -10,6 +10,7 @@ from typing import Any
 
 from mdtree.exceptions import TreeError
 from mdtree.rows.atomic import atomic_file
+from mdtree.rows.file_kinds import TREE
 from mdtree.trees.binning import BinnedCounts
 from mdtree.trees.gain_model import GainModel
 from mdtree.trees.node import Leaf, Node, RemedyGain, Split
@@ -37,7 +38,7 @@ def write_tree(path: Path, saved: SavedTree) -> None:
             raise ValueError(f"its file would be larger than {LARGEST} bytes")  # noqa: TRY301
     except ValueError as error:
         raise TreeError(f"this tree cannot be written; {path} is unchanged: {error}") from error
-    with atomic_file(path) as file:
+    with atomic_file(path, replaces=TREE) as file:
         file.write(text.encode())
 
 

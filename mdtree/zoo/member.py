@@ -30,6 +30,7 @@ from mdtree.recipes import Trust, Zoo, ZooTraining, bind
 from mdtree.regular_file import open_regular
 from mdtree.rows import Fact
 from mdtree.rows.atomic import atomic_file, cannot_write, own
+from mdtree.rows.file_kinds import JSON, RECIPE, WEIGHTS
 from mdtree.runtime.device import held_share
 from mdtree.runtime.threads import one_thread
 from mdtree.training.loop import Training, train
@@ -49,6 +50,7 @@ __all__ = [
 
 OUT_OF_TIME = "the time for training is used up"
 
+_KINDS = {".json": JSON, ".yaml": RECIPE}
 _ADVICE = "members that are whole stay, and the same command goes on with the others"
 
 
@@ -153,7 +155,8 @@ def written(path: Path, out: Path) -> Iterator[BinaryIO]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(path, error, _ADVICE) from error
-    with atomic_file(path, advice=_ADVICE, replaces="weights") as file:
+    kind = _KINDS.get(path.suffix, WEIGHTS)
+    with atomic_file(path, advice=_ADVICE, replaces=kind) as file:
         yield file
 
 

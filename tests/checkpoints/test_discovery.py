@@ -56,6 +56,20 @@ def test_nested_folders_are_groups_in_order(tmp_path):
     assert listed(tmp_path) == {"a": ["a/0.pth"], "a/x": ["a/x/1.ckpt"], "b": ["b/10.pt", "b/2.pt"]}
 
 
+def test_folders_without_checkpoints_are_told_where_something_says_why(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    save_file({"w": torch.zeros(1)}, tmp_path / "b" / "w.safetensors")
+
+    def lost(folder):
+        return None if folder.name == "c" else "why"
+
+    found = {folder.name: folder for folder in find_folders(tmp_path, lost=lost)}
+    assert [*found] == [tmp_path.name, "a", "b"]
+    assert (found["a"].files, found["a"].lost) == ((), "why")
+    assert found["b"].lost is None
+
+
 def test_weights_directly_in_the_root_are_a_group_of_its_name(tmp_path, monkeypatch):
     root = tmp_path / "runs"
     write(root, "1.pt", "2.pt", "more/3.pt")

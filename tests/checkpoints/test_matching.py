@@ -79,7 +79,10 @@ def test_another_number_of_classes_names_both_numbers(classes):
 
 
 def test_another_width_is_not_taken_for_classes():
-    text = check_refused(cnn(width=4).state_dict(), cnn(width=2), "is the width in model.kwargs")
+    text = check_refused(
+        cnn(width=4).state_dict(), cnn(width=2), "is the width right? It is set with"
+    )
+    assert "--model-arg width=..., or model.kwargs in a recipe" in text
     assert "classes" not in text
     assert re.search(r"0\.weight is \(4, 1, 3, 3\) in the file and \(2, 1, 3, 3\)", text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -263,3 +264,84 @@ def test_a_table_has_no_lines(mdtree, diagnose, tmp_path):
         for result in run["results"]
     }
     assert lines == {1}
+
+
+@pytest.mark.parametrize(("option", "begin"), [("--sarif", "{"), ("--junit", "<?xml")])
+def test_a_report_is_printed_alone_or_not_at_all(diagnose, tmp_path, option, begin):
+    ran = diagnose([MINE], option, "-")
+    assert (ran.code, ran.out[: len(begin)]) == (0, begin)
+    assert diagnose([MINE], option, "written").code == 0
+    assert ran.out == (tmp_path / "written").read_text()
+    assert not (tmp_path / "-").exists()
+    for other in ("--json", "--markdown", "--sarif=-", "--junit=-"):
+        if not other.startswith(option):
+            refused = diagnose([MINE], option, "-", *other.split())
+            assert (refused.code, refused.out) == (2, "")
+            assert "would both be printed to stdout: name a file for one of them" in refused.err
+
+
+def test_a_page_is_not_printed(diagnose, tmp_path):
+    ran = diagnose([MINE], "--html", "-")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--html: a page is written to a file, got -" in ran.err
+    assert not (tmp_path / "-").exists()
+
+
+@pytest.mark.parametrize("other", ["report", "./report", "link"])
+def test_two_outputs_in_one_file_are_refused(diagnose, tmp_path, other):
+    (tmp_path / "link").symlink_to(tmp_path / "report")
+    ran = diagnose([MINE], "--sarif", "report", "--html", other)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--html and --sarif name the same file" in ran.err
+    assert not (tmp_path / "report").exists()
+    assert diagnose([MINE], "--sarif", "/dev/null", "--junit", "/dev/null").code == 0
+
+
+@pytest.mark.parametrize("option", ["--sarif", "--junit", "--html"])
+@pytest.mark.parametrize("name", ["zoo.yaml", "tree.json", "rows.jsonl"])
+def test_outputs_replace_neither_recipes_nor_trees_nor_rows(diagnose, tmp_path, option, name):
+    (tmp_path / "zoo.yaml").write_text("model: {factory: mlp}\n")
+    ran = diagnose([MINE], option, name)
+    assert ran.code == 5
+    kind = {"zoo.yaml": "a recipe", "tree.json": "a tree", "rows.jsonl": "measurements"}[name]
+    assert f"{name} contains {kind} and was not replaced: name another file" in ran.err
+
+
+@pytest.mark.parametrize("option", ["--fail-on", "--ignore"])
+@pytest.mark.parametrize("text", ["", " , "])
+def test_an_option_that_names_nothing_is_refused(diagnose, option, text):
+    ran = diagnose([MINE], option, text)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"'{option}': it names nothing" in ran.err
+
+
+def test_long_names_and_reasons_are_shortened(diagnose):
+    long = row("g" * 5000, cka=Measured(value=0.9, stderr=0.01), test_error=20.0)
+    failure = GroupFailure(kind="MismatchError", reason="r" * 3000)
+    ran = diagnose([long, replace(row("f" * 5000), failure=failure)])
+    lines = [*ran.out.splitlines(), *ran.err.splitlines()]
+    assert max(map(len, lines)) < 1500
+    assert "g" * 40 in ran.out
+    assert any(line.startswith("failed ffff") and "…" in line for line in lines)
+
+
+def test_a_cut_line_is_told_and_packed_rows_are_judged(mdtree, diagnose, tmp_path):
+    expected = diagnose([MINE, ALONE], "--json").out
+    file = tmp_path / "rows.jsonl"
+    packed = tmp_path / "packed.jsonl.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    words = ("--tree", "tree.json", "--confidence", "0.3", "--json")
+    assert mdtree("diagnose", packed, *words).out == expected
+    assert mdtree("rows", "show", packed).out == mdtree("rows", "show", file).out
+    file.write_bytes(file.read_bytes()[:-9])
+    cut = mdtree("diagnose", file, *words)
+    assert "rows.jsonl: line 2, the last, is cut off and was left out" in cut.err
+    assert len(json.loads(cut.out)["verdicts"]) == 1
+    assert "line 2, the last, is cut off" in mdtree("rows", "show", file).err
+
+
+@pytest.mark.parametrize("command", ["diagnose", "measure", "confirm"])
+def test_a_seed_below_zero_is_wrong_use(mdtree, tmp_path, command):
+    ran = mdtree(command, tmp_path, "--seed", "-1")
+    assert (ran.code, ran.out) == (2, "")
+    assert "-1 is not in the range x>=0" in ran.err

@@ -205,3 +205,57 @@ with stoppable():
 def test_a_wish_to_end_is_one_however_often_it_is_sent_and_nohup_is_respected():
     done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n") == ["143", "True", "goes on", ""]
+
+
+IMPORTED = """
+import os, signal
+os.kill(os.getpid(), signal.{name})
+for _ in range(1000):
+    pass  # Python looks for signals here
+try:
+    import no_such_module  # what runs inside an import is not interrupted
+except ImportError:
+    done = True
+"""
+
+IMPORTING = """
+import signal, sys
+from mdtree.cli.stop_signals import Stopped, stoppable
+sys.path.insert(0, {folder!r})
+before = signal.getsignal(signal.{name})
+try:
+    with stoppable():
+        import heavy
+        while True:
+            signal.pause()
+except KeyboardInterrupt as stop:
+    print(type(stop).__name__, getattr(stop, "exit_code", 130), heavy.done)
+print(signal.getsignal(signal.{name}) == before)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("SIGTERM", "Stopped 143 True"),
+        ("SIGHUP", "Stopped 129 True"),
+        ("SIGINT", "KeyboardInterrupt 130 True"),
+    ],
+)
+def test_a_signal_to_stop_waits_until_an_import_has_ended(tmp_path, name, said):
+    (tmp_path / "heavy.py").write_text(IMPORTED.format(name=name))
+    code = IMPORTING.format(name=name, folder=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [said, "True"]
+
+
+def test_an_import_that_does_not_end_is_stopped_in_the_end(tmp_path):
+    (tmp_path / "heavy.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nwhile True: signal.pause()\n"
+    )
+    code = IMPORTING.format(name="SIGTERM", folder=str(tmp_path))
+    code = code.replace("heavy.done", "'heavy' in sys.modules").replace(
+        "before =", "import mdtree.cli.stop_signals as s; s._LONGEST_IMPORT = 0.0; before ="
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["Stopped 143 False", "True"]

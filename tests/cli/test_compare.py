@@ -49,7 +49,8 @@ def sides(file_of):
 def test_the_change_comes_first_then_verdicts_promise_gain_and_quantities(mdtree, sides):
     ran = mdtree("compare", *sides)
     assert (ran.code, ran.err) == (0, "")
-    lines = ran.out.splitlines()
+    # notes depend on what the shipped trees know of such a group
+    lines = [line for line in ran.out.splitlines() if not line.startswith("note: ")]
     assert lines[:5] == [
         (
             "in short: It helped: 22.0 more right answers in every 100 (between 19.7 and 24.3, "

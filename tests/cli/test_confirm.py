@@ -116,8 +116,25 @@ def measure_more(folder):
     )
 
 
-def test_a_label_without_what_trees_ask_for_teaches_nothing_yet(confirm):
+@pytest.fixture
+def confirm_clearly(confirm):
+    """Make a change whose gain stands clear of the noise between seeds."""
+    return lambda *args: confirm("--seeds", "3", *args, tree=advising(factor=20.0))
+
+
+def test_a_gain_that_the_text_calls_noise_is_no_label(confirm):
     content = json.loads(confirm("--json").out)
+    (found,), (change,) = content["comparisons"], content["changes"]
+    assert found["real"]["points"] > 5.0
+    assert found["real"]["p"] > 0.05
+    assert change["label"] is None
+    assert "does not stand clear of the noise between seeds (p = 0." in change["why_no_label"]
+    assert content["labels"] == 0
+    assert "not labelled: the gain does not stand clear" in confirm().out
+
+
+def test_a_label_without_what_trees_ask_for_teaches_nothing_yet(confirm_clearly):
+    content = json.loads(confirm_clearly("--json").out)
     assert (content["labels"], content["learn"]) == (1, None)
     assert (
         "digits-standard-1 learns only from groups of which all was measured"
@@ -125,9 +142,9 @@ def test_a_label_without_what_trees_ask_for_teaches_nothing_yet(confirm):
     )
 
 
-def test_the_offered_command_works_on_what_was_written(mdtree, confirm, folder):
+def test_the_offered_command_works_on_what_was_written(mdtree, confirm_clearly, folder):
     measure_more(folder)
-    content = json.loads(confirm("--json").out)
+    content = json.loads(confirm_clearly("--json").out)
     assert content["labels"] == 1
     (row,) = read_rows(folder / content["labelled"])
     assert row.facts["label"] == "temperature_low"
@@ -140,16 +157,16 @@ def test_the_offered_command_works_on_what_was_written(mdtree, confirm, folder):
     assert (folder / "zoo-confirm/adapted.json").exists()
 
 
-def test_with_four_labels_it_is_adapt(mdtree, confirm, folder):
+def test_with_four_labels_it_is_adapt(mdtree, confirm_clearly, folder):
     measure_more(folder)
-    confirm()
+    confirm_clearly()
     labelled = folder / "zoo-confirm/labelled.jsonl"
     (row,) = read_rows(labelled)
     others = [
         replace(row, group=f"g{n}", facts={**row.facts, "zoo": f"confirm g{n}"}) for n in range(3)
     ]
     write_rows(labelled, [row, *others])
-    content = json.loads(confirm("--json").out)
+    content = json.loads(confirm_clearly("--json").out)
     assert (content["labels"], content["why_not"]) == (4, None)
     args = shlex.split(content["learn"])[1:]
     assert args[0] == "adapt"
@@ -173,6 +190,9 @@ def test_a_dry_run_tells_what_would_be_trained_and_writes_nothing(confirm, folde
     assert left == before
 
     content = json.loads(confirm("--dry-run", "--json").out)
+    jsonschema.validate(content, confirmation_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**content, "groups": [{"before": COLD}]}, confirmation_schema())
     (each,) = content["groups"]
     assert each["promised"] == {"mean": 20.0, "low": 5.0, "high": 40.0}
     assert (each["to_train"], each["steps"], each["items"]) == (2, 80, 1600)

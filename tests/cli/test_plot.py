@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
@@ -136,3 +139,29 @@ def test_measurements_are_not_replaced_and_a_file_must_exist(mdtree, stored, tmp
 def test_from_python_a_row_that_lacks_it_is_an_error():
     with pytest.raises(RowsError, match="has no surface to draw"):
         package.plot(replace(whole_row(), details=None))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_what_is_printed_is_xml_in_any_encoding(tmp_path, encoding):
+    write_rows(tmp_path / "rows.jsonl", [whole_row("größe")])
+    ran = subprocess.run(
+        [sys.executable, "-m", "mdtree", "plot", tmp_path, "--what", "surface"],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=True,
+    )
+    picture = ET.fromstring(ran.stdout)  # bytes: UTF-8, as nothing else is said
+    assert picture.attrib["aria-label"].startswith("größe ")
+    assert (b"&#" in ran.stdout) == (encoding != "utf-8")
+
+
+@pytest.mark.parametrize("name", ["mine.json", "zoo.yaml", "rows.jsonl", "page.html"])
+def test_a_picture_replaces_no_other_file(mdtree, tmp_path, name):
+    write_rows(tmp_path / "rows.jsonl", [whole_row()])
+    if name != "rows.jsonl":
+        (tmp_path / name).write_text("{}" if name == "mine.json" else "<html>")
+    before = (tmp_path / name).read_bytes()
+    ran = mdtree("plot", tmp_path, "--what", "surface", "--out", tmp_path / name)
+    assert ran.code == 5
+    assert "and was not replaced: " in ran.err
+    assert (tmp_path / name).read_bytes() == before

@@ -43,6 +43,41 @@ def config(tmp_path):
     return write
 
 
+@pytest.mark.usefixtures("error_rates_only")
+def test_a_group_that_diverged_is_a_row_a_verdict_and_a_place_on_the_map(mdtree, config, tmp_path):
+    out = tmp_path / "zoo"
+    parts = {
+        "grid": {"learning_rate": [0.05, 1e12]},
+        "training": {"learning_rate": "$learning_rate", "batch_size": 16, "epochs": 2},
+    }
+    lost = "learning_rate-1000000000000.0"
+    assert mdtree("zoo", "train", config(**parts), "--out", out).code == 1
+
+    planned = mdtree("measure", out, "--dry-run")
+    assert f"will fail {lost}: its loss became NaN or infinite in training (all of 2" in planned.err
+    ran = mdtree("measure", out)
+    assert ran.code == 1
+    assert f"failed {lost}: its loss became NaN or infinite in training (all of 2" in ran.err
+    assert "1 measured, 0 already there, 1 failed" in ran.out + ran.err
+    row = rows_of(out / "rows.jsonl")[lost]
+    assert (row.failure.kind, row.quantities) == ("DivergedError", {})
+    assert row.facts["learning_rate"] == 1e12
+    assert row.facts["batch_size"] == 16  # from `training`, as of groups that were measured
+
+    alone = mdtree("diagnose", out, "--group", lost, "--json")
+    (verdict,) = json.loads(alone.out)["verdicts"]
+    assert (verdict["group"], verdict["mode"]) == (lost, "temperature_high")
+    assert verdict["clues"][0]["says"] == row.failure.reason
+    assert "MD111" in {each["code"] for each in verdict["checks"] if each["status"] == "found"}
+    from_rows = json.loads(mdtree("diagnose", out / "rows.jsonl", "--json").out)["verdicts"]
+    assert {each["group"] for each in from_rows} == {*rows_of(out / "rows.jsonl")}
+
+    (out / "mdtree.yaml").unlink()
+    (out / "rows.jsonl").unlink()
+    without = json.loads(mdtree("diagnose", out, "--group", lost, "--json").out)
+    assert without["verdicts"][0]["mode"] == "temperature_high"
+
+
 def weights_in(folder):
     return {
         path.relative_to(folder).as_posix(): {

@@ -145,5 +145,5 @@ def test_a_machine_without_our_modules_is_named_as_the_cause(cluster, monkeypatc
     )
     monkeypatch.setitem(sys.modules, "nowhere", nowhere)
     monkeypatch.setattr(ours, "_Actor", nowhere.Actor)
-    with pytest.raises(MdtreeError, match=r"begun: .*No module named 'nowhere'"):
+    with pytest.raises(MdtreeError, match="No module named 'nowhere'"):
         list(run(square, [3], ExecutorConfig(workers=1, ray="local")))

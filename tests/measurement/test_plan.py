@@ -84,7 +84,9 @@ def test_facts_are_read_from_the_names_of_folders(tmp_path):
         {"batch_size": 64, "width": 8},
     ]
 
-    with pytest.raises(RecipeError, match="does not match the pattern"):
+    with pytest.raises(
+        RecipeError, match=r"bs_32/w8: folder .* does not match .*is that of .*mdtree.yaml\)$"
+    ):
         find_groups(request(tmp_path, pattern="lr_{learning_rate}"))
 
 
@@ -189,3 +191,22 @@ def test_quantities_bring_their_metrics_and_must_belong_to_those_that_are_named(
         check_quantities(("hessian_tip",))
     with pytest.raises(MdtreeError, match=r"metric 'similarity', which is not among hessian"):
         check_quantities(("cka",), ("hessian",))
+
+
+def test_directories_that_are_no_seeds_of_one_group_are_named_with_the_pattern(tmp_path):
+    """`diagnose out/*/` over folders of several groups: their places are no names of groups."""
+    for run in ("one", "two"):
+        write_zoo(tmp_path / run, {"deep/w8": [0]})
+    asked = replace(
+        request(tmp_path / "one", pattern="w{width}"),
+        others=(tmp_path / "two",),
+        folder=tmp_path / "one",
+    )
+    with pytest.raises(RecipeError) as caught:
+        find_groups(asked)
+    assert str(caught.value).startswith(
+        f"{tmp_path / 'one' / 'deep' / 'w8'}: folder 'deep/w8' does"
+    )
+    assert f"the pattern is that of {tmp_path / 'one' / 'mdtree.yaml'}; directories that" in str(
+        caught.value
+    )

@@ -256,3 +256,46 @@ def test_a_file_in_the_place_of_the_folder_is_refused(write, tmp_path):
     with pytest.raises(OutputError, match="report-details"):
         write()
     assert (tmp_path / "report-details").read_text() == "mine"
+
+
+def test_a_foreign_file_beside_a_large_page_stays(write, tmp_path):
+    folder = tmp_path / "report-details"
+    folder.mkdir()
+    (folder / "group-3.html").write_text("<!doctype html><p>mine</p>")
+    with pytest.raises(
+        OutputError, match=r"group-3\.html is not a part of an earlier page of this"
+    ):
+        write()
+    assert (folder / "group-3.html").read_text() == "<!doctype html><p>mine</p>"
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_parts_of_an_earlier_page_go_and_what_is_not_ours_stays(write, tmp_path):
+    folder = tmp_path / "report-details"
+    write()
+    (folder / "notes.html").write_text("mine")
+    first = (folder / "group-1.html").read_text().splitlines()[0]
+    assert first == "<!-- by mdtree, a part of report.html -->"
+    (folder / "group-99.html").write_text((folder / "group-1.html").read_text())
+    write()
+    assert not (folder / "group-99.html").exists()
+    write(count=2)
+    assert [path.name for path in folder.iterdir()] == ["notes.html"]
+    (folder / "notes.html").unlink()
+    write()
+    write(count=2)
+    assert not folder.exists()
+
+
+def test_a_page_of_another_ending_does_not_take_the_parts_of_the_first(write, tmp_path):
+    write()
+    with pytest.raises(OutputError, match="is not a part of an earlier page of this name"):
+        write("report.htm")
+    assert not (tmp_path / "report.htm").exists()
+
+
+def test_what_is_no_page_is_refused_before_anything_is_written_beside_it(write, tmp_path):
+    (tmp_path / "report.html").write_text("my notes")
+    with pytest.raises(OutputError, match="does not contain a page"):
+        write()
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

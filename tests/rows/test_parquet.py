@@ -108,10 +108,10 @@ def test_a_table_appears_as_a_whole_or_not_at_all(out):
 
         turns = 0
 
-    out.write_bytes(b"the old one")
+    out.write_bytes(b"PAR1, the old one")
     with pytest.raises(ZeroDivisionError):
         write_parquet(Broken(ROWS), out, batch=2)
-    assert out.read_bytes() == b"the old one"
+    assert out.read_bytes() == b"PAR1, the old one"
     assert list(out.parent.iterdir()) == [out]
 
 

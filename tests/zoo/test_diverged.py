@@ -1,0 +1,69 @@
+"""Groups without weights are known by their records: all members have diverged, or nothing is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mdtree.diagnosis import is_diverged
+from mdtree.zoo import diverged_row, diverged_training
+
+
+def write(folder, **records):
+    """Write a record for each seed: its name -> content."""
+    folder.mkdir(exist_ok=True)
+    for name, content in records.items():
+        file = folder / f"{name.replace('_', '-')}.json"
+        file.write_text(content if isinstance(content, str) else json.dumps(content))
+    return folder
+
+
+def lost(epochs=1, **more):
+    return {"format": 1, "diverged": True, "epochs": epochs, **more}
+
+
+def test_all_members_have_diverged(tmp_path):
+    two = write(tmp_path / "two", seed_0=lost(3), seed_1=lost(1))
+    assert diverged_training(two) == (
+        "its loss became NaN or infinite in training (all of 2 networks, in epoch 1 to 3; see "
+        "seed-0.json)"
+    )
+    one = write(tmp_path / "one", seed_7=lost(2))
+    assert "(all of 1 network, in epoch 2; see seed-7.json)" in diverged_training(one)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"format": 1, "diverged": False, "epochs": 2},  # its weights were taken away
+        {"format": 1, "diverged": "yes"},
+        "[1]",
+        '{"diverged": true',
+        "[" * 100_000,
+    ],
+)
+def test_a_group_is_not_lost_where_one_record_says_something_else(tmp_path, other):
+    folder = write(tmp_path / "group", seed_0=lost(), seed_1=other)
+    assert diverged_training(folder) is None
+
+
+def test_other_files_no_files_and_links_are_no_records(tmp_path):
+    assert diverged_training(tmp_path / "none") is None
+    folder = write(tmp_path / "group", config=lost(), seed_a=lost())
+    assert diverged_training(folder) is None
+    (folder / "seed-0.json").symlink_to(tmp_path / "loop")
+    (tmp_path / "loop").symlink_to(folder / "seed-0.json")
+    assert diverged_training(folder) is None
+
+
+def test_an_epoch_that_is_no_number_is_left_out_of_the_count(tmp_path):
+    folder = write(tmp_path / "group", seed_0=lost("many"), seed_1=lost(2))
+    assert "(all of 2 networks, in epoch 2; see seed-0.json)" in diverged_training(folder)
+
+
+def test_the_row_is_one_of_a_diverged_group():
+    row = diverged_row("g", "standard-1", {"width": 8}, "why")
+    assert is_diverged(row)
+    assert (row.group, row.protocol, row.facts) == ("g", "standard-1", {"width": 8})
+    assert row.failure.reason == "why"
