@@ -56,7 +56,7 @@ COMPUTING = (
     "reference", "training",
     "adaptation", "models", "datasets", "test_network.py", "test_items.py",
     "test_labelling.py", "test_losses.py", "test_api.py",
-    "test_sequential_diagnosis.py", "test_compatibility.py", "zoo/test_train.py",
+    "sequential_diagnosis", "test_compatibility.py", "zoo/test_train.py",
     "measurement/test_group.py", "cli/test_diagnose.py", "cli/test_measure.py",
     "cli/test_measure_landscape.py", "cli/test_measure_groups.py", "cli/test_trees.py",
     "cli/test_adapt.py", "render/test_phase_grid.py",

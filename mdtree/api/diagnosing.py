@@ -35,6 +35,7 @@ def diagnose(
     confidence: float | None = None,
     facts: Mapping[str, Fact] | None = None,
     full: bool = False,
+    full_precision: bool = False,
     recipe: str | Path | Recipe | None = None,
     protocol: str = DEFAULT_PROTOCOL,
     out: str | Path | None = None,
@@ -65,6 +66,8 @@ def diagnose(
         confidence: the probability below which a verdict is `unsure`.
         facts: facts of all groups.
         full: measure everything that the tree asks for.
+        full_precision: measure every quantity to its tolerance; without it, the Hessian and the
+            curve only until the verdict can no longer change.
         recipe: as in `measure`, and so are the arguments from here to `allow_download`.
         protocol: the way of measuring.
         out: the file of rows.
@@ -130,7 +133,13 @@ def diagnose(
             device=device,
             facts=facts,
         )
-        found = diagnose_in_memory(networks, choose_diagnoser, expected=expect, full=full)
+        found = diagnose_in_memory(
+            networks,
+            choose_diagnoser,
+            expected=expect,
+            full=full,
+            full_precision=full_precision,
+        )
         return Verdicts.of(found.diagnoser, found.rows)
     subject, others = as_runs(source, others)
     if isinstance(subject, str | Path) and (others or not holds_only_rows(subject, recipe)):
@@ -157,6 +166,7 @@ def diagnose(
                 choose_diagnoser=choose_diagnoser,
                 facts=known_facts,
                 full=full,
+                full_precision=full_precision,
                 executor=executor_config(workers, request),
                 expected=expect,
             ).run()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -24,6 +23,7 @@ from mdtree.cli.measuring_options import MEASURED, measuring
 from mdtree.cli.name_lists import joined
 from mdtree.cli.screens import say, tell
 from mdtree.cli.verdict_options import judging
+from mdtree.cli.verdict_output import print_json, print_markdown, print_verdicts
 from mdtree.exceptions import MdtreeError
 from mdtree.recipes import checked_facts, words
 from mdtree.render.page_file import write_page
@@ -32,15 +32,9 @@ from mdtree.render.terminal_rows import counted_once
 from mdtree.render.trajectory_text import trajectory_text
 from mdtree.rows import TARGET, is_address, measured_file, target_fault
 
-if TYPE_CHECKING:
-    from mdtree.diagnosis import Trajectory, Verdict
-    from mdtree.rows import Row
-
 __all__ = ["command"]
 
 _FOUND = 6  # the exit code of --fail-on
-_HOW = "--checks lists them"  # the checks
-_WHOLE = 3  # verdicts that are written out in full; more become a table
 
 
 def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
@@ -60,6 +54,12 @@ def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> f
     default="needed",
     show_default=True,
     help="Measure only what the verdict needs, or everything that the tree asks for.",
+)
+@click.option(
+    "--full-precision",
+    is_flag=True,
+    help="Measure every quantity to its tolerance; without it, the Hessian and the curve only "
+    "until the verdict can no longer change.",
 )
 @click.option(
     "--rows",
@@ -204,11 +204,11 @@ def command(
     write_junit(junit_path, groups, source)
     runs = trajectories(rows)
     if as_markdown:
-        _print_markdown(verdicts, failures, rows, dataset, with_checks=with_checks)
+        print_markdown(verdicts, failures, rows, dataset, with_checks=with_checks)
     elif as_json:
-        _print_json(verdicts, runs)
+        print_json(verdicts, runs)
     elif PRINTED not in files.values():
-        _print(verdicts, runs, failures, with_checks=with_checks)
+        print_verdicts(verdicts, runs, failures, with_checks=with_checks)
         for run in runs:
             say(f"\n{trajectory_text(run, rows)}")
     for text in counted_once(rows):
@@ -240,62 +240,3 @@ def _source(paths: tuple[str | Path, ...], rows_path: Path | None) -> str:
         return str(paths[0])
     file = measured_file(Path(paths[0]))
     return str(file if file.is_file() else paths[0])
-
-
-def _print_json(verdicts: list[Verdict], runs: tuple[Trajectory, ...]) -> None:
-    from mdtree.diagnosis import to_plain_data, trajectories_to_plain_data
-
-    content = {"verdicts": [to_plain_data(verdict) for verdict in verdicts]}
-    click.echo(json.dumps({"format": 1, **content, **trajectories_to_plain_data(runs)}))
-
-
-def _print(
-    verdicts: list[Verdict],
-    runs: tuple[Trajectory, ...],
-    explained: dict[str, str],
-    *,
-    with_checks: bool,
-) -> None:
-    """Print verdicts; the reasons for failures are printed once, on stderr."""
-    from mdtree.render import checks_text as checks
-    from mdtree.render.terminal_verdict import verdict_text, verdicts_table
-
-    if len(verdicts) > 1:
-        say(verdicts_table(verdicts, runs))
-    if len(verdicts) <= _WHOLE:
-        for verdict in verdicts:
-            line = None if with_checks else checks.checks_line(verdict.checks, _HOW)
-            text = verdict_text(verdict, explained=explained.get(verdict.group), checks=line)
-            say(("\n" if len(verdicts) > 1 else "") + text)
-            if with_checks:
-                say(checks.checks_text(verdict.checks))
-    else:
-        count = checks.checks_overview if with_checks else checks.checks_summary
-        say(f"\n{count(verdicts)}")
-        say("\nto see one of them in full, add --group NAME")
-
-
-def _print_markdown(
-    verdicts: list[Verdict],
-    failures: dict[str, str],
-    rows: list[Row],
-    dataset: str | None,
-    *,
-    with_checks: bool,
-) -> None:
-    """Print verdicts as Markdown, after the front matter of a model card if that is asked for."""
-    from mdtree.diagnosis import trajectories
-    from mdtree.render.markdown import verdicts_markdown
-    from mdtree.render.model_index import model_index
-
-    if dataset is not None:
-        click.echo(model_index(rows, dataset) + "\n")
-    click.echo(
-        verdicts_markdown(
-            verdicts,
-            most=_WHOLE,
-            runs=trajectories(rows),
-            failures=failures,
-            with_checks=with_checks,
-        )
-    )

@@ -137,7 +137,8 @@ def _measured(
         change = ""
         if stage.change is not None:
             change = f", {_chance(stage.change)} chance of changing a verdict"
-        tell(f"measuring {work(stage)}{change}")
+        again = ", further than before" if stage.again else ""
+        tell(f"measuring {work(stage)}{again}{change}")
 
     def compared(check: AccuracyCheck) -> None:
         train = "" if check.train is None else f", training accuracy {check.train:.1f} %"
@@ -164,6 +165,7 @@ def _measured(
             choose_diagnoser=lambda rows: _diagnoser(rows, name, options),
             facts=facts,
             full=options["stage"] == "full",
+            full_precision=options["full_precision"],
             executor=make_executor_config(options, request.device, shared=request.storage is None),
             announce=announce,
             found=FoundPrinter(),

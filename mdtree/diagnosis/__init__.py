@@ -22,6 +22,7 @@ from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.fact_changes import FactChange
 from mdtree.diagnosis.headlines import headline, headline_of_all
 from mdtree.diagnosis.pairing import pairs_of, places_of
+from mdtree.diagnosis.precision import RowPrecision, VerdictPrecision, agreement, open_metric
 from mdtree.diagnosis.promise import Promise, RealGain
 from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
 from mdtree.diagnosis.serialization import (
@@ -73,12 +74,15 @@ __all__ = [
     "Promise",
     "Prospect",
     "RealGain",
+    "RowPrecision",
     "Target",
     "Trajectory",
     "TreeEnsemble",
     "Verdict",
+    "VerdictPrecision",
     "advised_changes",
     "advised_remedy",
+    "agreement",
     "can_be_diagnosed",
     "checked_groups",
     "choose_tree",
@@ -96,6 +100,7 @@ __all__ = [
     "ignore_checks",
     "is_diverged",
     "next_metric",
+    "open_metric",
     "output_schema",
     "pairs_of",
     "places_of",

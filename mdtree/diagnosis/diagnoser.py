@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from mdtree.diagnosis.checking import checks_of
 from mdtree.diagnosis.diverged import diverged_verdict, is_diverged
@@ -32,7 +35,7 @@ from mdtree.diagnosis.verdict_record import (
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
 from mdtree.messages import percent, percent_below
-from mdtree.rows import Fact, Missing, Row
+from mdtree.rows import Fact, Missing, Row, remaining
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import answer_set
@@ -42,6 +45,7 @@ from mdtree.version import __version__
 __all__ = ["Diagnoser", "with_facts"]
 
 _DECISIVE = 0.5  # above this probability that a missing metric changes the answer, it is `unsure`
+_TIE = 1e-9  # of a probability
 _OUTSIDE = 0.5  # share of the usual level that is enough to be among the answers
 
 
@@ -140,9 +144,7 @@ class Diagnoser:
         # what cannot be measured leaves no doubt: the regression has learnt to do without it
         open_questions = [each for each in found.missing if not _is_final(each, row)]
         doubts = self._doubts(row, likely, probability, open_questions, blind=blind)
-        undecided = bool(doubts) and (
-            likely in FAILURE_MODES or not probability >= self._confidence
-        )
+        undecided = bool(doubts) and (likely in FAILURE_MODES or not self._is_sure(probability))
         mode = UNSURE if doubts else likely
         remarks = remarks_on(
             self.saved,
@@ -170,6 +172,7 @@ class Diagnoser:
             basis=self._basis(row, remarks),
             answers=self._answers(probabilities, outlier),
             resources=None if model is None else resources(whole_gains),
+            coarse=tuple(n for n, left in remaining(row).items() if left.value is not None),
             target=target,
             test_accuracy=measured_accuracy(row),
         )
@@ -193,9 +196,20 @@ class Diagnoser:
 
     def mode(self, shares: Floats) -> str:
         """Return the verdict for given class probabilities."""
-        likely = self.saved.classes[int(first_best(shares))]
-        sure = float(shares.max()) >= self._confidence and likely in FAILURE_MODES
-        return likely if sure else UNSURE
+        return self.modes(shares[None])[0]
+
+    def modes(self, matrix: Floats) -> list[str]:
+        """Return the verdicts for many lines of class probabilities."""
+        likely = [self.saved.classes[place] for place in np.atleast_1d(first_best(matrix))]
+        sure = self._is_sure(matrix.max(axis=1))
+        return [
+            name if is_sure and name in FAILURE_MODES else UNSURE
+            for name, is_sure in zip(likely, sure.tolist(), strict=True)
+        ]
+
+    def _is_sure(self, probability: float | Floats) -> Any:
+        """Return whether a probability is enough for a verdict; its last bits decide nothing."""
+        return probability >= self._confidence - _TIE  # NaN is not
 
     def most_changes(self, shares: Floats) -> float:
         """Return the largest chance that what is measured next takes a verdict away."""
@@ -222,7 +236,7 @@ class Diagnoser:
         blind: bool,
     ) -> tuple[str, ...]:
         doubts = []
-        if not probability >= self._confidence:
+        if not self._is_sure(probability):
             share = percent_below(probability, self._confidence)
             doubts.append(
                 f"{likely} is the most probable answer ({share}), but a verdict needs "

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from mdtree.diagnosis.missing import not_run
-from mdtree.rows import QUANTITIES, Measured, Row
+from mdtree.rows import QUANTITIES, Measured, Row, remaining
 from mdtree.trees import FEATURES, Leaf, SavedTree
 
 __all__ = ["STABLE", "Remark", "disagreement", "remarks_on", "roughness"]
@@ -69,6 +69,7 @@ def roughness(features: Collection[str], row: Row, stability: float | None) -> R
     if stability is None or stability >= STABLE:
         return None
     needs = {need for name in features for need in FEATURES[name].needs}
+    stopped = remaining(row)  # on purpose: the verdict needs no more
     rough = [
         name
         for name, value in row.quantities.items()
@@ -76,6 +77,7 @@ def roughness(features: Collection[str], row: Row, stability: float | None) -> R
         and QUANTITIES[name].metric == "hessian"  # a curve has as many steps as it may take
         and isinstance(value, Measured)
         and value.converged is False
+        and name not in stopped
     ]
     if not rough:
         return None

@@ -17,10 +17,10 @@ from mdtree.trees.binning import Floats
 from mdtree.trees.feature import identity, log
 from mdtree.trees.feature_matrix import computed, numbers_of
 
-__all__ = ["DRAWS", "resampled", "resampled_rows", "standard_errors"]
+__all__ = ["DRAWS", "POSITIVE", "resampled", "resampled_rows", "standard_errors"]
 
 DRAWS = 200
-_POSITIVE = (
+POSITIVE = (  # cannot be negative
     "hessian_top",
     "hessian_trace",
     "train_loss",
@@ -100,7 +100,7 @@ def _drawn_numbers(row: Row, draws: int, seed: int) -> dict[str, Floats]:
 def _drawn(name: str, value: Measured, draws: int, rng: np.random.Generator) -> Floats:
     stderr = value.stderr or 0.0
     largest_log = math.log(_LARGEST)
-    if name in _POSITIVE and value.value > 0:
+    if name in POSITIVE and value.value > 0:
         ratio = min(stderr / value.value, _LARGEST)
         spread = math.sqrt(math.log1p(ratio**2))
         logarithms = rng.normal(math.log(value.value) - spread**2 / 2, spread, draws)

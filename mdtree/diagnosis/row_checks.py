@@ -7,7 +7,15 @@ from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.diagnosis.missing import FACTS, PAIRS, not_run
 from mdtree.labelling import number_of
 from mdtree.messages import percent, plural
-from mdtree.rows import MAYBE_ONE_RUN, QUANTITIES, TARGET, Measured, Missing, Row
+from mdtree.rows import (
+    MAYBE_ONE_RUN,
+    QUANTITIES,
+    TARGET,
+    Measured,
+    Missing,
+    Row,
+    remaining,
+)
 
 __all__ = ["LOOKS_AT_ROW", "SNAPSHOTS"]
 
@@ -31,6 +39,7 @@ def _converged(case: Case) -> Outcome:
         return "found", case.remarks["MD301"]
     if case.decided is not None:
         return "not_checked", case.decided
+    stopped = remaining(case.row)  # on purpose: the verdict needs no more
     flags = [
         value.converged
         for name, value in case.row.quantities.items()
@@ -38,11 +47,15 @@ def _converged(case: Case) -> Outcome:
         and QUANTITIES[name].metric == "hessian"
         and isinstance(value, Measured)
         and value.converged is not None
+        and name not in stopped
     ]
-    if not flags:
+    if not flags and not stopped:
         return "not_checked", "no measurement of the Hessian says whether it converged"
     if all(flags):
-        return "passed", "the tolerance was reached"
+        return (
+            "passed",
+            f"the tolerance{' or what the verdict needs' if stopped else ''} was reached",
+        )
     if case.verdict.stability is None:
         return "not_checked", "without error bars, the effect on the answer is not known"
     return "passed", "not all reached the tolerance, but the answer does not hang on it"

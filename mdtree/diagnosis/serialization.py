@@ -62,6 +62,8 @@ def to_plain_data(verdict: Verdict) -> dict[str, Any]:
     content["headline"] = headline(verdict)
     if verdict.target is None:
         del content["target"]  # as in earlier versions
+    if not verdict.coarse:
+        del content["coarse"]
     return content
 
 

@@ -4,13 +4,14 @@ A metric is worth its time if it changes the verdict with a probability of at le
 for every minute that it takes.  Five seconds count as nothing: on a busy machine, short times are
 told apart by chance, and the same networks should get the same measurements.
 
-A metric is considered alone and together with all cheaper metrics: some numbers are informative
-only in combination with others.
+Of those that are worth their time, the cheapest is measured first: it may settle what a dearer one
+would have been measured for.  Only where none is worth its time alone, several are considered
+together, the cheapest with those after it: some numbers are informative only in combination.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,6 @@ from mdtree.diagnosis.diagnoser import Diagnoser
 from mdtree.diagnosis.missing import missing_by_metric
 from mdtree.diagnosis.target import target_of
 from mdtree.rows import Row
-from mdtree.trees.binning import Floats
 
 __all__ = ["Prospect", "next_metric", "prospects"]
 
@@ -56,12 +56,16 @@ def next_metric(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) ->
         The best prospect: measure its first metric, then call this again.
 
     """
-    best = max(prospects(diagnoser, row, seconds), key=lambda each: each.surplus, default=None)
-    return best if best is not None and best.surplus >= 0 else None
+    outlook = _Outlook(diagnoser, row, seconds)
+    alone = [each for each in outlook.alone() if each.surplus >= 0]
+    if alone:
+        return alone[0]
+    together = [each for each in outlook.together() if each.surplus >= 0]
+    return max(together, key=lambda each: each.surplus, default=None)
 
 
-def prospects(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> Iterator[Prospect]:
-    """Yield what each metric may change, alone and together with those before it.
+def prospects(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> list[Prospect]:
+    """Return what each metric may change by itself, the cheapest first.
 
     Args:
         diagnoser: The diagnoser that will judge the row.
@@ -69,26 +73,53 @@ def prospects(diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> I
         seconds: The metrics that can be measured, the cheapest first, and the time of each.
 
     """
-    line = diagnoser.line(row)
-    missing = missing_by_metric(diagnoser.ensemble, row, line)
-    candidates = [metric for metric in seconds if metric in missing]
-    shares = diagnoser.ensemble.probabilities(line[None])[0]
-    current, most = diagnoser.mode(shares), diagnoser.most_changes(shares)
-    target = target_of(row)
-    is_decided = target is not None and target.is_reached
-    for number, metric in enumerate(candidates):
-        for metrics in dict.fromkeys(((metric,), tuple(candidates[: number + 1]))):
-            features = [name for each in metrics for name in missing[each]]
-            yield Prospect(
+    return _Outlook(diagnoser, row, seconds).alone()
+
+
+class _Outlook:
+    """What measuring may change about a row."""
+
+    def __init__(self, diagnoser: Diagnoser, row: Row, seconds: Mapping[str, float]) -> None:
+        self._diagnoser, self._seconds = diagnoser, seconds
+        self._line = diagnoser.line(row)
+        self._missing = missing_by_metric(diagnoser.ensemble, row, self._line)
+        self._candidates = [metric for metric in seconds if metric in self._missing]
+        target = target_of(row)
+        self._is_decided = target is not None and target.is_reached
+
+    def alone(self) -> list[Prospect]:
+        """Consider each metric by itself."""
+        return self._prospects([(metric,) for metric in self._candidates])
+
+    def together(self) -> list[Prospect]:
+        """Consider the metrics together with all that are cheaper."""
+        counts = range(2, len(self._candidates) + 1)
+        return self._prospects([tuple(self._candidates[:count]) for count in counts])
+
+    def _prospects(self, choices: Sequence[tuple[str, ...]]) -> list[Prospect]:
+        changes = self._changes(choices)
+        return [
+            Prospect(
                 metrics=metrics,
-                change=0.0
-                if is_decided
-                else min(most, _change(diagnoser, line, features, current)),
-                seconds=sum(seconds[each] for each in metrics),
+                change=change,
+                seconds=sum(self._seconds[each] for each in metrics),
             )
+            for metrics, change in zip(choices, changes, strict=True)
+        ]
 
-
-def _change(diagnoser: Diagnoser, line: Floats, features: Sequence[str], current: str) -> float:
-    outcomes, shares = diagnoser.ensemble.outlook(line, features)
-    changed = [diagnoser.mode(outcome) != current for outcome in outcomes]
-    return round(float(shares[np.array(changed, dtype=bool)].sum()), 6)
+    def _changes(self, choices: Sequence[tuple[str, ...]]) -> list[float]:
+        """Return the probability that the verdict changes, for each choice."""
+        if self._is_decided or not choices:
+            return [0.0] * len(choices)
+        diagnoser, line = self._diagnoser, self._line
+        shares = diagnoser.ensemble.probabilities(line[None])[0]
+        current, most = diagnoser.mode(shares), diagnoser.most_changes(shares)
+        questions = [
+            (line, [name for metric in metrics for name in self._missing[metric]])
+            for metrics in choices
+        ]
+        changes = []
+        for outcomes, weights in diagnoser.ensemble.outlooks(questions):
+            is_other = np.array([mode != current for mode in diagnoser.modes(outcomes)])
+            changes.append(min(most, round(float(weights[is_other].sum()), 6)))
+        return changes

@@ -138,6 +138,7 @@ class Verdict:
     resources: str | None = None  # data_small or model_small: which of the two gains more
     # all that was checked, and what was found: `mdtree.diagnosis.CHECKS` has the codes
     checks: tuple[CheckResult, ...] = field(default=(), repr=False)
+    coarse: tuple[str, ...] = ()  # quantities that are only as precise as the verdict needs
     target: Target | None = None  # gains are bounded by its gap; None: the user names no target
     test_accuracy: float | None = None  # percent, as it was measured; None: not known
 

@@ -14,7 +14,7 @@ from mdtree.landscape.curvature.gradient_graph import GradientGraph
 from mdtree.landscape.curvature.lanczos import LanczosResult, lanczos
 from mdtree.landscape.curvature.operator import Hessian, LossError, mean_loss
 from mdtree.landscape.curvature.pyhessian import PyHessianResult, published_hessian
-from mdtree.landscape.curvature.trace import Trace, estimate_trace
+from mdtree.landscape.curvature.trace import Trace, estimate_trace, forms_outside
 from mdtree.landscape.curves.batchnorm import has_statistics, reestimate
 from mdtree.landscape.curves.bezier import BezierCurve, straight_line
 from mdtree.landscape.curves.profile import Point, Profile, ProfileValue, profile
@@ -79,6 +79,7 @@ __all__ = [
     "draw",
     "estimate_trace",
     "filter_normalised",
+    "forms_outside",
     "generator",
     "grid_points",
     "has_statistics",

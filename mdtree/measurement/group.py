@@ -6,8 +6,9 @@ import contextlib
 import platform
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,10 +21,20 @@ from mdtree.measurement.inside import ReportingMeter
 from mdtree.measurement.members import Members, check_names, load_members
 from mdtree.measurement.suited_threads import suited_threads
 from mdtree.measurement.task import GroupTask, row_digest
-from mdtree.metrics import METRICS, MetricInput
+from mdtree.measurement.unfinished import read_unfinished, write_unfinished
+from mdtree.metrics import METRICS, MetricInput, MetricResult
 from mdtree.models import Network
 from mdtree.recipes import bind
-from mdtree.rows import Detail, Fact, GroupFailure, Missing, Provenance, Row, Value
+from mdtree.rows import (
+    QUANTITIES,
+    Fact,
+    GroupFailure,
+    Missing,
+    Precision,
+    Provenance,
+    Row,
+    Value,
+)
 from mdtree.runtime.device import held_share
 from mdtree.version import __version__
 from mdtree.zoo import diverged_row
@@ -36,6 +47,8 @@ __all__ = [
     "quantities_of",
     "versions",
 ]
+
+ValueT = TypeVar("ValueT")
 
 _SHARE_CURVE = {"connectivity", "surface"}  # metrics that need the same trained curve
 _LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
@@ -50,14 +63,19 @@ class GroupResult:
     share: float | None = None  # of its GPU's memory, that it held at most
 
 
-def measure_or_fail(task: GroupTask) -> GroupResult:
-    """Measure one group; whatever goes wrong with it is in its row, and other groups go on."""
+def measure_or_fail(task: GroupTask, precision: Precision | None = None) -> GroupResult:
+    """Measure one group; whatever goes wrong with it is in its row, and other groups go on.
+
+    Args:
+        task: The group.
+        precision: Says when its quantities are precise enough; None: at their tolerance.
+    """
     if task.lost is not None:
         facts = {**_of_recipe(task), **task.facts}
         return GroupResult(row=diverged_row(task.group, task.protocol, facts, task.lost))
     try:
         with _with_local_files(task) as ready:
-            row, share = held_share(task.device, lambda: _measured(ready))
+            row, share = held_share(task.device, lambda: _measured(ready, precision))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code can raise anything
         kind = type(error).__name__
         reason = str(error) if isinstance(error, MdtreeError) else f"{kind}: {error}"
@@ -88,7 +106,12 @@ def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
     }
     failure = GroupFailure(kind=kind, reason=reason)
     if task.earlier is not None:
-        known = {**task.earlier.quantities, **quantities}
+        # what was measured before, if not as precisely, stays
+        metrics = task.earlier.provenance.metrics if task.earlier.provenance is not None else ()
+        known = {
+            **task.earlier.quantities,
+            **{n: value for n, value in quantities.items() if QUANTITIES[n].metric not in metrics},
+        }
         return replace(task.earlier, quantities=known, failure=failure)
     return Row(
         format=1,
@@ -101,7 +124,7 @@ def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
     )
 
 
-def _measured(task: GroupTask) -> Row:
+def _measured(task: GroupTask, precision: Precision | None) -> Row:
     started = time.perf_counter()
     check_names(task)
     network = group_network(task)
@@ -109,6 +132,8 @@ def _measured(task: GroupTask) -> Row:
     _check_unchanged(task, loaded)
     ready = group_fitted(task)
     data = ready.data
+    facts = _facts(task, network, data)
+    enough = None if precision is None else precision(_known_before(task, facts))
     meter = ReportingMeter(ready.runner.meter.total)
     metric_input = MetricInput(
         runner=replace(ready.runner, meter=meter),
@@ -120,16 +145,19 @@ def _measured(task: GroupTask) -> Row:
         hessian_limit=task.recipe.hessian_limit or 1,
         notes=ready.notes,
         quantities=task.quantities,
+        enough=enough,
+        unfinished=read_unfinished(task.unfinished),
     )
     meter.announce(task.metrics, metric_input)
-    quantities, details, remarks = quantities_of(task.metrics, metric_input, begin=meter.begin)
-    notes = [*task.notes, *loaded.notes, *metric_input.notes, *remarks]
+    result = quantities_of(task.metrics, metric_input, begin=meter.begin)
+    write_unfinished(task.unfinished, metric_input.unfinished if result.open else None)
+    notes = [*task.notes, *loaded.notes, *metric_input.notes, *result.notes]
     row = Row(
         format=1,
         group=task.group,
         protocol=task.protocol,
-        facts=_facts(task, network, data),
-        quantities=quantities,
+        facts=facts,
+        quantities=dict(result.values),
         provenance=Provenance(
             weights={member.name: member.sha256 for member in loaded.distinct},
             recipe=row_digest(task),
@@ -143,10 +171,21 @@ def _measured(task: GroupTask) -> Row:
             notes=tuple(dict.fromkeys(notes)),
             stamps=None if task.stamps is None else dict(task.stamps),
             copies=loaded.copies or None,
+            stopped=dict(result.stopped) or None,
+            reach=result.reach,
         ),
-        details={**task.details, **details} or None,
+        details={**task.details, **result.details} or None,
     )
     return row if task.earlier is None else joined(task.earlier, row)
+
+
+def _known_before(task: GroupTask, facts: dict[str, Fact]) -> Row:
+    """Return the row without what is measured now."""
+    now = {name for metric in task.metrics for name in METRICS[metric].quantities}
+    empty = Row(format=1, group=task.group, protocol=task.protocol, facts=facts, quantities={})
+    earlier = task.earlier or empty
+    known = {name: value for name, value in earlier.quantities.items() if name not in now}
+    return replace(earlier, facts=facts, quantities=known, failure=None)
 
 
 def _complete(task: GroupTask) -> tuple[str, ...]:
@@ -171,25 +210,27 @@ def quantities_of(
     metric_input: MetricInput,
     *,
     begin: Callable[[str], None] = lambda _: None,
-) -> tuple[dict[str, Value], dict[str, Detail], list[str]]:
-    """Compute metrics; return their quantities, their details, and notes.
+) -> MetricResult:
+    """Compute metrics; return the results of all of them.
 
     `begin` is told of each metric before it is computed.
     """
-    quantities: dict[str, Value] = {}
-    details: dict[str, Detail] = {}
-    notes: list[str] = []
     metrics = tuple(metrics)
     if {*metrics} >= _SHARE_CURVE:  # otherwise it would take memory for nothing
         metric_input = replace(metric_input, curves={})
+    results = []
     with suited_threads(metric_input.runner, metric_input.data.train):
         for metric in metrics:
             begin(metric)
-            result = METRICS[metric].compute(metric_input)
-            quantities |= {n: v for n, v in result.values.items() if metric_input.wants(n)}
-            details |= result.details
-            notes += result.notes
-    return quantities, details, notes
+            results.append(METRICS[metric].compute(metric_input))
+    wants = metric_input.wants
+    return MetricResult(
+        {n: value for result in results for n, value in result.values.items() if wants(n)},
+        details={name: detail for result in results for name, detail in result.details.items()},
+        notes=tuple(note for result in results for note in result.notes),
+        stopped={n: rule for result in results for n, rule in result.stopped.items() if wants(n)},
+        open={n: running for result in results for n, running in result.open.items() if wants(n)},
+    )
 
 
 def _check_unchanged(task: GroupTask, loaded: Members) -> None:
@@ -241,9 +282,19 @@ def joined(earlier: Row, row: Row) -> Row:
         details={**(earlier.details or {}), **(row.details or {})} or None,
         provenance=replace(
             row.provenance,
-            metrics=(*earlier.provenance.metrics, *row.provenance.metrics),
+            metrics=tuple(dict.fromkeys((*earlier.provenance.metrics, *row.provenance.metrics))),
             seconds=round(earlier.provenance.seconds + row.provenance.seconds, 3),
             passes=(earlier.provenance.passes or 0) + (row.provenance.passes or 0),
             notes=tuple(dict.fromkeys((*earlier.provenance.notes, *row.provenance.notes))),
+            stopped=_joined(earlier.provenance.stopped, row.provenance.stopped, row),
+            reach=_joined(earlier.provenance.reach, row.provenance.reach, row),
         ),
     )
+
+
+def _joined(
+    earlier: Mapping[str, ValueT] | None, now: Mapping[str, ValueT] | None, row: Row
+) -> dict[str, ValueT] | None:
+    """Add what is told of quantities now to what was told of those that were not measured again."""
+    kept = {name: each for name, each in (earlier or {}).items() if name not in row.quantities}
+    return {**kept, **(now or {})} or None

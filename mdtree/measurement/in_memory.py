@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mdtree.batch import targets
 from mdtree.datasets import Data, Items, as_items, in_memory
@@ -25,7 +25,15 @@ from mdtree.models import Network
 from mdtree.models.heads import head_of
 from mdtree.network import Loss
 from mdtree.recipes import LossSpec, Trust, checked_facts
-from mdtree.rows import DEFAULT_PROTOCOL, Fact, GroupFailure, Provenance, Row, check_protocol
+from mdtree.rows import (
+    DEFAULT_PROTOCOL,
+    Enough,
+    Fact,
+    GroupFailure,
+    Provenance,
+    Row,
+    check_protocol,
+)
 from mdtree.runtime.device import pick_device
 
 __all__ = ["ModelsInMemory"]
@@ -71,14 +79,24 @@ class ModelsInMemory:
         return self.extended(None, metrics)
 
     def extended(
-        self, earlier: Row | None, metrics: Iterable[str], meter: CostMeter | None = None
+        self,
+        earlier: Row | None,
+        metrics: Iterable[str],
+        meter: CostMeter | None = None,
+        enough: Enough | None = None,
     ) -> Row:
-        """Measure more of the networks, and add it to a row of theirs."""
+        """Measure more of the networks, and add it to a row of theirs.
+
+        `enough` is asked between blocks of work whether a quantity is precise enough; without it,
+        all are measured to their tolerance.
+        """
         names = check_metrics(tuple(metrics))
         started = time.perf_counter()
         try:
             runner = replace(self.prepared.runner, meter=meter or CostMeter())  # of this row alone
-            metric_input = replace(self.prepared, runner=runner)
+            metric_input = replace(
+                self.prepared, runner=runner, enough=enough, unfinished=self._unfinished
+            )
         except DivergedError as error:  # a verdict by itself
             return Row(
                 format=1,
@@ -88,7 +106,7 @@ class ModelsInMemory:
                 quantities={},
                 failure=GroupFailure(kind=DivergedError.__name__, reason=str(error)),
             )
-        quantities, details, notes = quantities_of(names, metric_input)
+        result = quantities_of(names, metric_input)
         data, network = metric_input.data, metric_input.runner.network
         facts = {
             "data_amount": len(data.train),
@@ -101,7 +119,7 @@ class ModelsInMemory:
             group=self.name,
             protocol=check_protocol(self.protocol),
             facts=facts,
-            quantities=quantities,
+            quantities=dict(result.values),
             provenance=Provenance(
                 weights={},
                 recipe="in memory",
@@ -112,11 +130,17 @@ class ModelsInMemory:
                 seconds=round(time.perf_counter() - started, 3),
                 versions=versions(),
                 passes=metric_input.runner.meter.total.passes,
-                notes=tuple(dict.fromkeys((*metric_input.notes, *notes))),
+                notes=tuple(dict.fromkeys((*metric_input.notes, *result.notes))),
+                stopped=dict(result.stopped) or None,
+                reach=result.reach,
             ),
-            details=details or None,
+            details=dict(result.details) or None,
         )
         return row if earlier is None else joined(earlier, row)
+
+    @cached_property
+    def _unfinished(self) -> dict[str, dict[str, Tensor]]:
+        return {}
 
     @cached_property
     def prepared(self) -> MetricInput:

@@ -18,7 +18,7 @@ from mdtree.measurement.suited_threads import suited_threads
 from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
 from mdtree.metrics import METRICS, Workload
 from mdtree.recipes import bind
-from mdtree.rows import Index, Provenance, Row
+from mdtree.rows import Index, Provenance, Row, coarse_metrics
 from mdtree.runs import History
 
 __all__ = [
@@ -210,7 +210,7 @@ def _is_measured(metric: str, task: GroupTask, row: Row) -> bool:
     """Say whether a row has all that is wanted of a metric."""
     assert row.provenance is not None
     if metric in row.provenance.metrics:
-        return True
+        return metric not in coarse_metrics(row)  # only as precise as a verdict needed: again
     wanted = set(METRICS[metric].quantities).intersection(task.quantities)
     return row.failure is None and bool(wanted) and row.quantities.keys() >= wanted
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mdtree.checkpoints import remove_temporary_folders
@@ -26,7 +27,7 @@ from mdtree.measurement.plan import (
 from mdtree.measurement.request import Request
 from mdtree.measurement.task import DESCRIPTIONS, GroupTask
 from mdtree.progress import Progress, Silent
-from mdtree.rows import Damaged, Index, RowKey, Store
+from mdtree.rows import Damaged, Index, Precision, RowKey, Store
 
 __all__ = ["DryRun", "Summary", "dry_run", "execute", "measure"]
 
@@ -89,10 +90,12 @@ def execute(
     executor: ExecutorConfig = HERE,
     progress: Progress | None = None,
     stage: str = "",
+    precision: Precision | None = None,
 ) -> Summary:
     """Measure groups that have been planned already, and append a row for each to `out`.
 
-    `stage` is what the progress is about.
+    `stage` is what the progress is about.  `precision` says when quantities are precise enough,
+    without it at their tolerance.  It goes to the workers, so it is picklable.
     """
     return _run(
         lambda _: planned,
@@ -103,6 +106,7 @@ def execute(
         most=None,
         progress=progress,
         stage=stage,
+        precision=precision,
     )
 
 
@@ -117,6 +121,7 @@ def _run(
     progress: Progress | None,
     found: Callable[[GroupTask], None] | None = None,  # told of each group before it is measured
     stage: str = "",
+    precision: Precision | None = None,
 ) -> Summary:
     watch = progress or Silent()
     traces = TracebackFiles(out)
@@ -124,7 +129,7 @@ def _run(
     with _nothing_left(request), Store(out) as store:
         pending = _Pending(planned(store.index), store.index, traces, watch, found)
         watch.start(len(names), stage)
-        with contextlib.closing(_attempts(pending, executor, watch)) as attempts:
+        with contextlib.closing(_attempts(pending, executor, watch, precision)) as attempts:
             for result in attempts:
                 row = traces.keep(result.row, result.trace)
                 store.append(row)
@@ -198,10 +203,14 @@ class _Pending:
 
 
 def _attempts(
-    tasks: Iterable[GroupTask], executor: ExecutorConfig, watch: Progress
+    tasks: Iterable[GroupTask],
+    executor: ExecutorConfig,
+    watch: Progress,
+    precision: Precision | None,
 ) -> Generator[GroupResult]:
+    work = measure_or_fail if precision is None else partial(measure_or_fail, precision=precision)
     attempts = run(
-        measure_or_fail,
+        work,
         tasks,
         executor,
         gpu_memory_share=lambda result: result.share,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -48,17 +49,18 @@ class Speed:
 
 def measure_speed(runner: ModelRunner, items: Items) -> Speed:
     """Time a batch of each kind of work at the weights that the module has."""
+    fastest = partial(_fastest, is_here=runner.device.type == "cpu")
     weights = runner.network.module.state_dict()
     batch = next(runner.batches(items))
     few = items.take(torch.arange(min(_BATCH, len(items))))
     with preserved_state(runner, seed=0):
-        forward = _fastest(lambda: _forward(runner, batch)) / size(batch)
+        forward = fastest(lambda: _forward(runner, batch)) / size(batch)
         try:
             hessian = Hessian(runner, weights, few, len(few))
             vector = hessian.random(torch.Generator().manual_seed(0))
-            alone = _fastest(lambda: _gradient(runner, hessian)) / len(few)
+            alone = fastest(lambda: _gradient(runner, hessian)) / len(few)
             gradient = max(alone, forward)  # of which it has one, whatever a busy clock says
-            both = _fastest(lambda: double_backward(lambda: hessian.product(vector))) / len(few)
+            both = fastest(lambda: double_backward(lambda: hessian.product(vector))) / len(few)
         except (LossError, NoSecondDerivativeError, StopIteration):
             return Speed(forward=forward, gradient=4 * forward, product=8 * forward)
     return Speed(forward=forward, gradient=gradient, product=max(both - gradient, gradient))
@@ -81,11 +83,16 @@ def _gradient(runner: ModelRunner, hessian: Hessian) -> None:
     runner.network.with_weights(hessian.weights, work).item()  # waits for all that was begun before
 
 
-def _fastest(work: Callable[[], object]) -> float:
-    """Warm up once, then take the shortest of a few runs."""
+def _fastest(work: Callable[[], object], *, is_here: bool) -> float:
+    """Warm up once, then take the shortest of a few runs.
+
+    `is_here`: all of it is done by this processor.  Then its own time counts where it is shorter:
+    a machine with much other work takes a hundred times as long for one batch and not for the next.
+    """
     times = []
     for _ in range(1 + _RUNS):
-        started = time.perf_counter()
+        started, of_processor = time.perf_counter(), time.process_time()
         work()
-        times.append(time.perf_counter() - started)
+        seconds, own = time.perf_counter() - started, time.process_time() - of_processor
+        times.append(min(seconds, own) if is_here and own > 0 else seconds)
     return min(times[1:])

@@ -63,6 +63,7 @@ class GroupTask(MeasurementSettings):
     logged: tuple[str, ...] = ()  # what a trainer logged: losses, accuracy
     notes: tuple[str, ...] = ()  # choices that were made when it was found
     details: Mapping[str, Detail] = field(default_factory=dict)  # of the run that it is a step of
+    unfinished: Path | None = None  # a file for what later stages go on from
     lost: str | None = None  # why there are no files: all networks diverged
 
     @property

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
 from mdtree.datasets import Data
 from mdtree.landscape import ComputeCost, ModelRunner, TrainedCurve
 from mdtree.models import Weights
-from mdtree.rows import Detail, Missing, Value
+from mdtree.rows import Detail, Enough, Missing, Running, Stopped, Value
 from mdtree.training.loop import Training
 
 __all__ = ["Metric", "MetricInput", "MetricResult", "Workload", "needs_two"]
@@ -55,6 +57,9 @@ class MetricInput:
     # trained curves by the place of their pair, where several metrics need them; None: not kept
     curves: dict[int, TrainedCurve] | None = None
     quantities: tuple[str, ...] = ()  # that were asked for; none: all
+    enough: Enough | None = None  # asked between blocks of work; None: to the full tolerance
+    # of members that a verdict stopped, to go on from there; None: it is not kept
+    unfinished: dict[str, dict[str, Tensor]] | None = None
 
     def wants(self, quantity: str) -> bool:
         """Say whether a quantity was asked for; a metric may leave out the work for others."""
@@ -81,6 +86,13 @@ class MetricResult:
     values: Mapping[str, Value]  # quantity -> value
     details: Mapping[str, Detail] = field(default_factory=dict)  # for plots
     notes: tuple[str, ...] = ()  # choices made while measuring
+    stopped: Mapping[str, Stopped] = field(default_factory=dict)  # of iterative methods
+    open: Mapping[str, Running] = field(default_factory=dict)  # stopped before their tolerance
+
+    @property
+    def reach(self) -> dict[str, tuple[float, float]] | None:
+        """Where the quantities may end that a verdict stopped; None if there are none."""
+        return {name: running.reach for name, running in self.open.items()} or None
 
 
 @dataclass(frozen=True, kw_only=True)

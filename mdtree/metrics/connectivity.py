@@ -23,6 +23,7 @@ from mdtree.landscape import (
     ComputeCost,
     Profile,
     ProfileValue,
+    TrainedCurve,
     derive_seed,
     draw,
     generator,
@@ -34,6 +35,8 @@ from mdtree.landscape import (
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload, needs_two
 from mdtree.metrics.budgets import ConnectivityBudget, PaperConnectivity, StandardConnectivity
 from mdtree.metrics.curve import curve_items, paper_curve, standard_curve, training_cost
+from mdtree.metrics.curve_precision import AskedCurve, PairResult, reach_of_all
+from mdtree.metrics.precision import Inquiry, stopped_by
 from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
 __all__ = [
@@ -50,18 +53,8 @@ _QUANTITIES = (
     "linear_barrier_loss",
 )
 
+_UNTRAINED = "the curve was not trained to its end: the verdict does not depend on what it reaches"
 _INNER = (0.25, 0.5, 0.75)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _PairResult:
-    """The paths between two members."""
-
-    pair: str
-    curve: Profile
-    line: Profile | None
-    steps: int
-    converged: bool
 
 
 def compute(budget: ConnectivityBudget, metric_input: MetricInput) -> MetricResult:
@@ -78,8 +71,20 @@ def compute(budget: ConnectivityBudget, metric_input: MetricInput) -> MetricResu
         pair_results = list(_paper(budget.paper, metric_input))
     else:
         pair_results = list(_standard(budget.standard, metric_input))
-    values = {name: _combined(read, pair_results) for name, read in _READ.items()}
-    return MetricResult(values, details=_details(pair_results))
+    stopped = stopped_by((result.converged, result.told) for result in pair_results)
+    of_curve = [name for name, reading in _READ.items() if not reading.of_line]
+    is_open = stopped == "verdict"
+    return MetricResult(
+        {
+            name: Missing(missing=_UNTRAINED)
+            if is_open and name in of_curve
+            else _combined(read, pair_results)
+            for name, read in _READ.items()
+        },
+        details=_details(pair_results),
+        stopped=dict.fromkeys(of_curve, stopped),
+        open=reach_of_all(pair_results) if is_open else {},
+    )
 
 
 def cost(budget: ConnectivityBudget, work: Workload) -> ComputeCost:
@@ -95,7 +100,7 @@ def cost(budget: ConnectivityBudget, work: Workload) -> ComputeCost:
     return (training_cost(budget, work) + measured) * work.pairs
 
 
-def _standard(budget: StandardConnectivity, metric_input: MetricInput) -> Iterator[_PairResult]:
+def _standard(budget: StandardConnectivity, metric_input: MetricInput) -> Iterator[PairResult]:
     runner, seed = metric_input.runner, metric_input.seed
     layout = trainable_parameters(runner.network)
     # The quantities are training errors along the path.  Items that the control point was not
@@ -104,38 +109,38 @@ def _standard(budget: StandardConnectivity, metric_input: MetricInput) -> Iterat
     chosen = curve_items(budget, metric_input)
     sample = draw(runner, chosen.items, budget.items, generator(seed, "path sample"))
     statistics = draw(runner, sample, budget.statistics, generator(seed, "path statistics"))
-    for place, ((a, start), (c, end)) in enumerate(pairwise(metric_input.members.items())):
+    along = partial(
+        profile, runner, items=sample, statistics=statistics, inner=_INNER, refined=budget.refined
+    )
+    pairs = list(pairwise(metric_input.members.items()))
+    inquiry = Inquiry(enough=metric_input.enough, parts=len(pairs))
+    asked = [
+        AskedCurve(f"{a} - {c}", straight_line(layout, start, end), inquiry, along)
+        for (a, start), (c, end) in pairs
+    ]
+    if inquiry.asks:
+        for place, each in enumerate(asked):
+            with preserved_state(runner, derive_seed(seed, "path", place)):
+                each.measure_line()
+    for place, each in enumerate(asked):
+        if inquiry.is_settled:
+            trained = TrainedCurve(path=each.line, steps=0, converged=False, told=True)
+            yield each.result(trained)
+            continue
         with preserved_state(runner, derive_seed(seed, "path", place)):
-            line = straight_line(layout, start, end)
-            trained = standard_curve(budget, metric_input, place, line, chosen)
-            along = partial(
-                profile,
-                runner,
-                items=sample,
-                statistics=statistics,
-                inner=_INNER,
-                refined=budget.refined,
-            )
-            curve = along(trained.path)
-            ends = curve.points[0], curve.points[-1]
-            result = _PairResult(
-                pair=f"{a} - {c}",
-                curve=curve,
-                line=along(line, known=ends),
-                steps=trained.steps,
-                converged=trained.converged,
-            )
-        yield result
+            enough = each.is_enough if inquiry.asks else None
+            trained = standard_curve(budget, metric_input, place, each.line, chosen, enough=enough)
+            yield each.result(trained)
 
 
-def _paper(budget: PaperConnectivity, metric_input: MetricInput) -> Iterator[_PairResult]:
+def _paper(budget: PaperConnectivity, metric_input: MetricInput) -> Iterator[PairResult]:
     runner, train = metric_input.runner, metric_input.data.train
     (a, start), (c, end) = list(metric_input.members.items())[:2]
     line = straight_line(trainable_parameters(runner.network), start, end)
     with preserved_state(runner, derive_seed(metric_input.seed, "path", 0)):
         trained = paper_curve(budget, metric_input, line)
         curve = profile(runner, trained.path, train, train, inner=_INNER)
-    yield _PairResult(
+    yield PairResult(
         pair=f"{a} - {c}", curve=curve, line=None, steps=trained.steps, converged=trained.converged
     )
 
@@ -159,7 +164,7 @@ _READ: dict[str, _Reading] = {
 }
 
 
-def _combined(reading: _Reading, pair_results: Sequence[_PairResult]) -> Value:
+def _combined(reading: _Reading, pair_results: Sequence[PairResult]) -> Value:
     profiles = [result.line if reading.of_line else result.curve for result in pair_results]
     known = [profile for profile in profiles if profile is not None]
     if not known:
@@ -180,7 +185,7 @@ def _combined(reading: _Reading, pair_results: Sequence[_PairResult]) -> Value:
     )
 
 
-def _details(pair_results: Sequence[_PairResult]) -> dict[str, Detail]:
+def _details(pair_results: Sequence[PairResult]) -> dict[str, Detail]:
     details = {"curve": _detail([(result.pair, result.curve) for result in pair_results])}
     lines = [(result.pair, result.line) for result in pair_results if result.line is not None]
     if lines:

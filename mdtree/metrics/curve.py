@@ -7,6 +7,7 @@ on the seed and the pair only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -31,6 +32,7 @@ from mdtree.metrics.base import MetricInput, Workload
 from mdtree.metrics.budgets import ConnectivityBudget, PaperConnectivity, StandardConnectivity
 
 __all__ = [
+    "ASKED_STEPS",
     "CHECKED_AT",
     "CurveItems",
     "curve_items",
@@ -41,6 +43,7 @@ __all__ = [
     "training_cost",
 ]
 
+ASKED_STEPS = (75, 150, 300)  # of 600; a question costs as much as 30 of them
 CHECKED_AT = 3  # points of the curve that a check looks at
 _STREAM = "curve"  # of random numbers: another word would change all numbers
 _LEARNING_RATE = 0.01  # of the published curves
@@ -82,14 +85,21 @@ def standard_curve(
     place: int,
     line: BezierCurve,
     chosen: CurveItems,
+    *,
+    enough: Callable[[BezierCurve], bool] | None = None,
 ) -> TrainedCurve:
-    """Train the curve of the pair at a place as standard-1 does, from its straight line."""
+    """Train the curve of the pair at a place as standard-1 does, from its straight line.
+
+    `enough` is asked after some of the steps whether the curve need not become better.
+    """
     how = CurveTraining(
         steps=budget.steps,
         batch_size=budget.batch_size,
         learning_rate=budget.learning_rate,
         rate=published_rate,
         check=chosen.check,
+        asked_after=() if enough is None else ASKED_STEPS,
+        enough=enough or (lambda _: False),
     )
     return _kept(metric_input, place, line, chosen.items, how)
 
@@ -125,7 +135,7 @@ def _kept(
         control_point = random_weights(line.layout, line.control_point, source)
         line = replace(line, control_point=control_point)
     trained = train_curve(metric_input.runner, line, items, how, source)
-    if curves is not None and place == 0:
+    if curves is not None and place == 0 and not trained.told:
         curves[place] = trained
     return trained
 

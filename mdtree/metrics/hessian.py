@@ -3,7 +3,7 @@
 standard-1   one fixed sample of 1,024 training items for all members; Lanczos until the largest
              eigenvalue is known to 1 %, if asked for alone after fewer steps where none can be
              hidden; the trace inside the space of Lanczos plus random probes outside of it, until
-             its standard error is within 5 %.
+             its standard error is within 5 %; both less precise on demand.
 paper-1      PyHessian on one batch of 200 training items, another for each member; its power
              iteration and its probes, with its limits and tolerances.
 
@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from mdtree.landscape import (
@@ -32,9 +31,7 @@ from mdtree.landscape import (
     derive_seed,
     double_backward,
     draw,
-    estimate_trace,
     generator,
-    lanczos,
     preserved_state,
     published_hessian,
     trainable_parameters,
@@ -42,6 +39,8 @@ from mdtree.landscape import (
 )
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.metrics.budgets import HessianBudget, PaperHessian, StandardHessian
+from mdtree.metrics.hessian_precision import HessianParts, MemberHessian, Source, advanced
+from mdtree.metrics.precision import stopped_by
 from mdtree.models import Weights
 from mdtree.rows import Detail, Measured, Missing, Value, mean_over_members
 
@@ -51,10 +50,8 @@ __all__ = ["HESSIAN", "hessian_metric"]
 _USUAL_STEPS = 10
 _USUAL_PROBES = 12
 _USUAL_PAPER_PRODUCTS = 45
-
 _DOUBT = 5  # standard errors between the mean of some items and that of all
 _AGREE = 0.02  # of the eigenvalue, whose own tolerance is 0.01
-
 _QUANTITIES = ("hessian_top", "hessian_trace")
 
 
@@ -66,6 +63,7 @@ class _Number:
     stderr: float | None
     iterations: int
     converged: bool
+    is_early: bool = False  # more work would change it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,30 +81,45 @@ def compute(budget: HessianBudget, metric_input: MetricInput) -> MetricResult:
         missing = Missing(missing="the network has no trainable parameters")
         return MetricResult(dict.fromkeys(_QUANTITIES, missing))
     budget = budget.times(metric_input.hessian_limit)
-    curvatures: dict[str, _Curvature] = {}
     notes: list[str] = []
     if metric_input.hessian_limit > 1:
         notes.append(
             f"Hessian: up to {metric_input.hessian_limit} times the steps and probes of the "
             "protocol"
         )
-    for place, (name, weights) in enumerate(metric_input.members.items()):
+    parts = HessianParts(metric_input)
+    curvatures: dict[str, _Curvature] = {}
+    for place, name in parts.turns():
         try:
             derived: DoubleBackwardResult[_Curvature] = double_backward(
-                partial(_measured, budget, metric_input, weights, place)
+                partial(_measured, budget, metric_input, name, place, parts)
             )
         except (LossError, NoSecondDerivativeError) as error:
-            return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=f"{name}: {error}")))
+            reason = Missing(missing=f"{name}: {error}")
+            return MetricResult(dict.fromkeys(_QUANTITIES, reason))
         curvatures[name] = derived.result
         notes += derived.notes
-    values = {"hessian_top": _combined([member.top for member in curvatures.values()])}
+    return _result({name: curvatures[name] for name in metric_input.members}, notes, parts)
+
+
+def _result(
+    curvatures: dict[str, _Curvature], notes: Sequence[str], parts: HessianParts
+) -> MetricResult:
+    numbers = {"hessian_top": [member.top for member in curvatures.values()]}
     traces = [member.trace for member in curvatures.values() if member.trace is not None]
     if traces:
-        values["hessian_trace"] = _combined(traces)
+        numbers["hessian_trace"] = traces
+    stopped = {
+        name: stopped_by((number.converged, number.is_early) for number in of_members)
+        for name, of_members in numbers.items()
+    }
+    means = parts.inquiry.means() if "verdict" in stopped.values() else {}
     return MetricResult(
-        values,
+        {name: _combined(of_members) for name, of_members in numbers.items()},
         details=_density(curvatures),
         notes=tuple(dict.fromkeys(notes)),
+        stopped=stopped,
+        open={name: means[name] for name, rule in stopped.items() if rule == "verdict"},
     )
 
 
@@ -126,86 +139,74 @@ def cost(budget: HessianBudget, work: Workload) -> ComputeCost:
 
 
 def _measured(
-    budget: HessianBudget, metric_input: MetricInput, weights: Weights, place: int
+    budget: HessianBudget, metric_input: MetricInput, name: str, place: int, parts: HessianParts
 ) -> _Curvature:
     """Measure one member; each attempt with other kernels starts with the same random numbers."""
+    weights = metric_input.members[name]
     with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "hessian", place)):
         if metric_input.protocol == "paper-1":
+            parts.ended.add(name)
             return _paper(budget.paper, metric_input, weights, place)
-        return _standard(budget.standard, metric_input, weights, place)
+        return _standard(budget.standard, metric_input, name, place, parts)
 
 
 def _standard(
-    budget: StandardHessian, metric_input: MetricInput, weights: Weights, place: int
+    budget: StandardHessian, metric_input: MetricInput, name: str, place: int, parts: HessianParts
 ) -> _Curvature:
     """Measure a member on the same items as all others, so that only the weights differ."""
-    runner = metric_input.runner
+    runner, weights = metric_input.runner, metric_input.members[name]
     sample = draw(
         runner, metric_input.data.train, budget.items, generator(metric_input.seed, "hessian")
     )
-
     largest = min(budget.batch_size, runner.batch_size, len(sample))
+    source = Source(seed=metric_input.seed, place=place)
 
     def work(batch_size: int) -> _Curvature:
         # where memory has run out, nothing is kept
         hessian = Hessian(runner, weights, sample, batch_size, keep=batch_size == largest)
-        source = generator(metric_input.seed, "hessian probes", place)
-        return _explored(budget, hessian, source, metric_input)
+        member = parts.known(name, hessian)
+        is_enough = False
+        while not is_enough:
+            member = advanced(
+                budget,
+                hessian,
+                source,
+                member,
+                whole=not parts.inquiry.asks or (parts.is_full and not parts.is_alone),
+                wants_trace=metric_input.wants("hessian_trace"),
+            )
+            is_enough = parts.inquiry.is_enough_with(name, member.running(budget))
+            if member.ended or not parts.is_alone:
+                break
+        assert member is not None
+        parts.keep(name, member)
+        alone = len(metric_input.members) == 1
+        stderr = _spread(budget, hessian, member.ritz) if alone else None
+        return _curvature(member, stderr)
 
     return within_memory(work, largest)
 
 
-def _explored(
-    budget: StandardHessian,
-    hessian: Hessian,
-    source: torch.Generator,
-    metric_input: MetricInput,
-) -> _Curvature:
-    """Run Lanczos and the trace; with a single member, add the standard error over items."""
-    alone = len(metric_input.members) == 1
-    wants_trace = metric_input.wants("hessian_trace")
-    start = hessian.random(source)
-    ritz = lanczos(
-        hessian.product,
-        start,
-        steps=budget.steps,
-        tolerance=budget.tolerance,
-        least=budget.least_steps,  # which the density and the space of the trace need, too
-        risk=0.0 if wants_trace else budget.risk,
-    )
-    trace = None
-    if wants_trace:
-        trace = _trace(budget, hessian, ritz, source)
+def _curvature(member: MemberHessian, stderr: float | None) -> _Curvature:
+    ritz, trace = member.ritz, member.trace
     return _Curvature(
         top=_Number(
             value=ritz.top,
-            stderr=_spread(budget, hessian, ritz) if alone else None,
+            stderr=stderr,
             iterations=len(ritz.values),
             converged=ritz.converged,
+            is_early=not member.top_ended,
         ),
-        trace=trace,
+        trace=None
+        if trace is None
+        else _Number(
+            value=trace.value,
+            stderr=trace.stderr,
+            iterations=trace.probes,
+            converged=trace.converged and member.trace_ended,
+            is_early=not member.trace_ended,
+        ),
         density=tuple(zip(ritz.values.tolist(), ritz.weights.tolist(), strict=True)),
-    )
-
-
-def _trace(
-    budget: StandardHessian, hessian: Hessian, ritz: LanczosResult, source: torch.Generator
-) -> _Number:
-    """Add random probes outside of the space of Lanczos."""
-    trace = estimate_trace(
-        hessian.products,
-        ritz.basis,
-        float(ritz.diagonal.sum()),
-        source=source,
-        tolerance=budget.stderr,
-        least=budget.least_probes,
-        budget=budget.probes,
-    )
-    return _Number(
-        value=trace.value,
-        stderr=trace.stderr,
-        iterations=trace.probes,
-        converged=trace.converged,
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mdtree.trees import Node
 
 __all__ = [
+    "COARSE",
     "change",
     "feature_name",
     "feature_number",
@@ -36,6 +37,8 @@ __all__ = [
     "with_error",
     "with_unit",
 ]
+
+COARSE = "as precise as the verdict needs"  # why a quantity is less precise than usual
 
 _SPELT = {"cka": "CKA", "hessian": "Hessian"}
 _FIXED = 100.0  # larger numbers need no digits behind the point
@@ -169,11 +172,17 @@ def change(gain: Gain) -> str:
 
 
 def support(verdict: Verdict) -> Iterator[str]:
-    """Yield the share of plausible trees and of resamples that give the answer, as far as known."""
+    """Yield the share of plausible trees and of resamples that give the answer, as far as known.
+
+    Then what was measured less precisely than usual.
+    """
     if verdict.agreement is not None:
         yield f"{percent(verdict.agreement)} of the plausible trees give this answer"
     if verdict.stability is not None:
         yield f"stable in {percent(verdict.stability)} of resamples within measurement error"
+    if verdict.coarse:
+        names = ", ".join(name.replace("_", " ") for name in verdict.coarse)
+        yield f"{COARSE}: {names} (--full-precision goes on to the tolerance)"
 
 
 def question(node: Node) -> str:

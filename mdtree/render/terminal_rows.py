@@ -10,7 +10,7 @@ from itertools import islice
 from mdtree.messages import shortened
 from mdtree.render.formatting import number
 from mdtree.render.terminal import printable, table
-from mdtree.rows import QUANTITIES, Measured, Missing, Row
+from mdtree.rows import QUANTITIES, Measured, Missing, Row, remaining
 from mdtree.rows.row import row_to_json
 
 __all__ = ["SHOWN", "cell", "counted_once", "heading", "row_text", "rows_table"]
@@ -129,6 +129,7 @@ def _doubts(rows: Sequence[Row]) -> list[str]:
                 and QUANTITIES[name].metric == "hessian"
                 and isinstance(value, Measured)
                 and value.converged is False
+                and name not in remaining(row)  # it was stopped on purpose
                 and (value.stderr is None or value.stderr > _ROUGH * abs(value.value))
             ):
                 groups.setdefault(name, []).append(_named(row))

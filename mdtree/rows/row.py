@@ -29,6 +29,7 @@ __all__ = [
     "Provenance",
     "Row",
     "RowKey",
+    "Stopped",
     "Value",
     "mean_over_members",
     "row_from_json",
@@ -85,6 +86,9 @@ class Missing:
 
 Value = Measured | Missing
 
+# the tolerance of the quantity, the most that may be spent, or a verdict that could not change
+Stopped = Literal["tolerance", "budget", "verdict"]
+
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Detail:
@@ -123,6 +127,9 @@ class Provenance:
     notes: tuple[Text, ...] = ()  # choices made while reading the weights
     stamps: dict[Text, str] | None = None  # in a storage: file -> stamp of its version
     copies: dict[Text, Copy] | None = None  # files that only repeat a member
+    stopped: dict[str, Stopped] | None = None  # quantity -> what ended its iterative method
+    # of those that a verdict stopped: the ends between which the tolerance would find it, in 99 %
+    reach: dict[str, tuple[float, float]] | None = None
 
     @property
     def files(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import os
 import re
@@ -45,7 +46,7 @@ def shipped_trees(*, task: str | None = None, protocol: str | None = None) -> di
     """
     wanted = {"task": task, "protocol": protocol}
     return {
-        name: read_tree(path)
+        name: _shipped(path)
         for name, path in _paths().items()
         if all(word in (None, known) for known, word in _beside(path, wanted))
     }
@@ -95,13 +96,18 @@ def find_tree(name: str) -> SavedTree:
     """
     paths = _paths()
     if name in paths:
-        return read_tree(paths[name])
+        return _shipped(paths[name])
     if os.path.exists(name):  # noqa: PTH110 - Path.exists fails for names that are too long
         return read_tree(Path(name))
     raise TreeError(
         f"tree {name!r:.100} is neither a file nor a tree that comes with mdtree"
         f"{nearest(name, paths)} (known: {', '.join(paths)})"
     )
+
+
+@functools.cache  # a diagnosis chooses again after each measurement
+def _shipped(path: Path) -> SavedTree:
+    return read_tree(path)
 
 
 def _beside(path: Path, wanted: dict[str, str | None]) -> list[tuple[str, str | None]]:

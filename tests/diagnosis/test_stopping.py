@@ -133,5 +133,20 @@ def test_numbers_that_say_something_only_together_are_seen_together():
     diagnoser = Diagnoser(small_tree(tree, ("cka", "log_hessian_trace")), name="t")
     changes = {each.metrics: each.change for each in prospects(diagnoser, row(), FREE)}
     assert changes["similarity",] == changes["hessian",] == 0
-    assert changes["similarity", "hessian"] > 0
-    assert chosen(diagnoser, row()) == "similarity"
+    both = next_metric(diagnoser, row(), FREE)
+    assert both.metrics == ("similarity", "hessian")
+    assert both.change > 0
+
+
+def test_the_cheapest_that_is_worth_its_time_comes_first():
+    """The Hessian changes the verdict more often, and CKA may settle it before."""
+    hessian = Split(
+        feature="log_hessian_trace", threshold=5.0, low=leaf_of_ten(LOW), high=leaf_of_ten(HIGH)
+    )
+    tree = Split(feature="cka", threshold=0.5, low=leaf_of_ten(LOW), high=hessian, missing="high")
+    diagnoser = Diagnoser(small_tree(tree, ("cka", "log_hessian_trace")), name="t")
+    changes = {each.metrics: each.surplus for each in prospects(diagnoser, row(), FREE)}
+    assert changes["hessian",] > 0
+    only = {name: FREE[name] for name in ("hessian",)}
+    assert chosen(diagnoser, row(), only) == "hessian"
+    assert chosen(diagnoser, row()) == ("similarity" if changes["similarity",] >= 0 else "hessian")

@@ -14,13 +14,15 @@ orthonormal polynomials p_j of T, the start vector's squared component along an 
 eigenvalue x is at most 1 / (p_0(x)^2 + ... + p_m(x)^2); that of a random vector is z^2 / n with a
 normal z, which is rarely as small as that where x is far above the Ritz values.
 
+A result holds all that is needed to go on: the steps made in two parts are those made at once.
+
 Golub and Welsch 1969; van Dorsselaer, Hochstenbach and van der Vorst 2000 (what stays unseen);
 Ghorbani, Krishnan and Xiao 2019, arXiv 1901.10159.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
@@ -46,6 +48,8 @@ class LanczosResult:
     basis: Tensor  # (m, n), orthonormal rows
     diagonal: NDArray[np.float64]  # (m,) q_j H q_j; their sum is the trace inside the basis
     vectors: NDArray[np.float64]  # (m, m), eigenvectors of T in columns
+    off_diagonal: NDArray[np.float64]  # (m,) beta_j
+    following: Tensor  # (n,), q_(m+1)
     converged: bool
 
     @property
@@ -67,6 +71,32 @@ class LanczosResult:
         combination = torch.as_tensor(self.vectors[:, -1]).to(self.basis)
         return combination @ self.basis
 
+    @classmethod
+    def of(
+        cls,
+        basis: Tensor,
+        following: Tensor,
+        diagonal: Sequence[float],
+        off_diagonal: Sequence[float],
+        *,
+        converged: bool = False,
+    ) -> LanczosResult:
+        """Compute the Ritz values of what the steps have found."""
+        import scipy.linalg  # loading it takes a tenth of the time of torch
+
+        values, vectors = scipy.linalg.eigh_tridiagonal(diagonal, off_diagonal[:-1])
+        return cls(
+            values=values,
+            weights=vectors[0] ** 2,
+            residuals=np.abs(off_diagonal[-1] * vectors[-1]),
+            basis=basis,
+            diagonal=np.asarray(diagonal),
+            vectors=vectors,
+            off_diagonal=np.asarray(off_diagonal),
+            following=following,
+            converged=converged,
+        )
+
 
 def lanczos(
     product: Product,
@@ -76,6 +106,7 @@ def lanczos(
     tolerance: float,
     least: int = 1,
     risk: float = 0.0,
+    earlier: LanczosResult | None = None,
 ) -> LanczosResult:
     """Run Lanczos until the largest eigenvalue is known within the tolerance.
 
@@ -89,6 +120,7 @@ def lanczos(
         least: The minimal number of steps, unless the space is exhausted before.
         risk: Fewer than `least` are enough where, for a random start, the largest eigenvalue is
             beyond the tolerance with at most this probability; 0: they never are.
+        earlier: What fewer steps from the same start have found: they are not made again.
 
     Returns:
         Ritz values and vectors; `converged` says whether the tolerance was reached.
@@ -98,10 +130,17 @@ def lanczos(
     rows = min(steps, len(start), fitting if fitting < steps else _ROWS)  # large ones never grow
     steps = min(steps, len(start), fitting)
     mass = NormalDist().inv_cdf(0.5 + risk / 2) ** 2 / len(start)  # smaller with that probability
-    basis = start.new_empty(rows, len(start))
-    basis[0] = start / torch.linalg.vector_norm(start)
     alphas: list[float] = []
     betas: list[float] = []
+    if earlier is not None:
+        alphas, betas = earlier.diagonal.tolist(), earlier.off_diagonal.tolist()
+        if len(alphas) >= steps:
+            return earlier
+    basis = start.new_empty(max(rows, len(alphas) + 1), len(start))
+    if earlier is None:
+        basis[0] = start / torch.linalg.vector_norm(start)
+    else:
+        basis[: len(alphas)], basis[len(alphas)] = earlier.basis, earlier.following
     while True:
         done = len(alphas)
         vector = product(basis[done])
@@ -110,7 +149,8 @@ def lanczos(
         for _ in range(2):  # twice is enough (Kahan, Parlett)
             vector = vector - (known @ vector) @ known
         betas.append(float(torch.linalg.vector_norm(vector)))
-        ritz = _ritz(basis[: done + 1], alphas, betas)
+        following = vector / betas[-1] if betas[-1] > 0 else vector
+        ritz = LanczosResult.of(basis[: done + 1], following, alphas, betas)
         exhausted = betas[-1] <= nothing * np.abs(ritz.values).max() or done + 1 == len(start)
         within = ritz.error <= tolerance * abs(ritz.top)
         if exhausted or (
@@ -121,7 +161,7 @@ def lanczos(
             return ritz
         if done + 1 == len(basis):
             basis = torch.cat([basis, torch.empty_like(basis)])
-        basis[done + 1] = vector / betas[-1]
+        basis[done + 1] = following
 
 
 def _is_highest(ritz: LanczosResult, betas: list[float], tolerance: float, mass: float) -> bool:
@@ -134,18 +174,3 @@ def _is_highest(ritz: LanczosResult, betas: list[float], tolerance: float, mass:
         if total * mass >= 1:
             return True
     return False
-
-
-def _ritz(basis: Tensor, alphas: list[float], betas: list[float]) -> LanczosResult:
-    import scipy.linalg  # loading it takes a tenth of the time of torch
-
-    values, vectors = scipy.linalg.eigh_tridiagonal(alphas, betas[:-1])
-    return LanczosResult(
-        values=values,
-        weights=vectors[0] ** 2,
-        residuals=np.abs(betas[-1] * vectors[-1]),
-        basis=basis,
-        diagonal=np.asarray(alphas),
-        vectors=vectors,
-        converged=False,
-    )

@@ -10,7 +10,7 @@ uses the statistics of the batch, and dropout is on; in checks dropout is off.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -62,6 +62,8 @@ class CurveTraining:
     weight_decay: float = 5e-4
     rate: Callable[[float], float] = lambda _: 1.0  # learning rate schedule, by progress 0..1
     check: ConvergenceCheck | None = None
+    asked_after: Sequence[int] = ()  # steps
+    enough: Callable[[BezierCurve], bool] = lambda _: False  # asked whether a curve is good enough
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,7 @@ class TrainedCurve:
     path: BezierCurve
     steps: int
     converged: bool  # stopped because the loss no longer improved
+    told: bool = False  # to stop
 
 
 def train_curve(
@@ -137,6 +140,9 @@ class _Walk:
         best_control_point = self.control_point.clone()
         batches = _endless(items, self.how.batch_size, source)
         for step in range(self.how.steps):
+            if step in self.how.asked_after and self._is_enough(step):
+                ended = self._ended(self.control_point, step, converged=False)
+                return replace(ended, told=True)
             if check is not None and step % check.every == 0:
                 loss = self._validate(run, check.items)
                 first = loss if step == 0 else first
@@ -159,6 +165,15 @@ class _Walk:
     def _ended(self, control_point: Tensor, steps: int, *, converged: bool) -> TrainedCurve:
         path = replace(self.path, control_point=control_point.detach().clone())
         return TrainedCurve(path=path, steps=steps, converged=converged)
+
+    def _is_enough(self, step: int) -> bool:
+        """Ask about the curve as it is; the network is evaluated meanwhile."""
+        module = self.runner.network.module
+        module.eval()
+        try:
+            return self.how.enough(self._ended(self.control_point, step, converged=False).path)
+        finally:
+            module.train()
 
     def _move_to(self, t: float) -> None:
         with torch.no_grad():

@@ -237,3 +237,26 @@ def test_there_are_fewer_steps_where_the_vectors_would_fill_the_memory(monkeypat
     assert not limited.converged
     assert len(limited.basis) == 7
     assert np.allclose(free.values, limited.values)
+
+
+@DTYPES
+@pytest.mark.parametrize("first", [1, 4, 15, 16, 17])
+def test_steps_in_two_parts_are_those_made_at_once(first, dtype):
+    matrix = symmetric(torch.randn(N))
+    start = torch.randn(N, generator=generator("start", 0), dtype=torch.float64).to(dtype)
+    products = []
+
+    def product(vector):
+        products.append(vector)
+        return matrix.to(dtype) @ vector
+
+    whole = lanczos(product, start, steps=20, tolerance=0.0)
+    products.clear()
+    part = lanczos(product, start, steps=first, tolerance=0.0)
+    both = lanczos(product, start, steps=20, tolerance=0.0, earlier=part)
+    assert len(products) == 20
+    assert torch.equal(both.basis, whole.basis)
+    assert np.array_equal(both.diagonal, whole.diagonal)
+    assert np.array_equal(both.off_diagonal, whole.off_diagonal)
+    assert len(part.values) == first
+    assert lanczos(product, start, steps=first, tolerance=0.0, earlier=part) is part

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdtree.landscape import estimate_trace, generator, lanczos
+from mdtree.landscape import estimate_trace, forms_outside, generator, lanczos
 
 N = 60
 
@@ -158,3 +158,26 @@ def test_the_seed_alone_decides():
     assert estimate(matrix, seed=1)[0] == estimate(matrix, seed=1)[0]
     assert estimate(matrix, seed=1)[0].value != estimate(matrix, seed=2)[0].value
     assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_probes_that_are_known_are_not_multiplied_again():
+    matrix, _ = spiked()
+    whole, blocks = estimate(matrix, tolerance=0.0, budget=20)
+    part, first = estimate(matrix, tolerance=0.0, budget=8, least=20)
+    both, rest = estimate(matrix, tolerance=0.0, budget=20, known=part.forms)
+    assert both == whole
+    assert torch.equal(torch.cat([*first, *rest]), torch.cat(blocks))
+
+
+@pytest.mark.parametrize("steps", [5, 9, 30])
+def test_forms_outside_a_larger_space_follow_from_the_products_in_a_smaller_one(steps):
+    matrix, _ = spiked()
+    start = torch.randn(len(matrix), generator=generator(3), dtype=torch.float64)
+    small, large = (lanczos(lambda v: matrix @ v, start, steps=n, tolerance=0) for n in (4, steps))
+    part, _ = estimate(matrix, small.basis, budget=6, least=6, keep=True)
+    known, _ = estimate(matrix, large.basis, budget=6, least=6)
+
+    forms = forms_outside(large, part.products, generator(0))
+
+    assert part.products.shape == (6, len(matrix))
+    assert forms == pytest.approx(known.forms)

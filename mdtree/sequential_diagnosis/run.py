@@ -1,21 +1,30 @@
 """Sequential diagnosis: measure the cheap metrics first, and stop when none is worth its time.
 
-Diagnosis and measurement meet here: a diagnoser names the next metric, and it is measured.
+Diagnosis and measurement meet here: a diagnoser names the next metric, and it is measured, after
+each block of work only as long as the verdict may still change.  What later measurements make too
+coarse is measured further.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from mdtree.diagnosis import Diagnoser, next_metric, prospects, with_facts
+from mdtree.diagnosis import (
+    Diagnoser,
+    VerdictPrecision,
+    next_metric,
+    open_metric,
+    prospects,
+    with_facts,
+)
 from mdtree.executors import HERE, ExecutorConfig
 from mdtree.measurement import (
     AccuracyCheck,
     GroupTask,
-    ModelsInMemory,
     Planned,
     Request,
     check_accuracy,
@@ -25,42 +34,21 @@ from mdtree.measurement import (
     known_classes,
 )
 from mdtree.progress import Progress, Silent
-from mdtree.rows import Fact, Row, open_rows
-
-__all__ = ["METRICS_BY_COST", "Diagnosed", "SequentialDiagnosis", "Stage", "diagnose_in_memory"]
-
-# all that need not be asked for; the first is by far the cheapest, and every tree asks for it
-METRICS_BY_COST = (
-    "error_rate",
-    "predictions",
-    "similarity",
-    "spectrum",
-    "hessian",
-    "connectivity",
+from mdtree.rows import Fact, Precision, Row, open_rows
+from mdtree.sequential_diagnosis.stages import (
+    BY_BLOCKS,
+    FIRST,
+    LATER,
+    METRICS_BY_COST,
+    Diagnosed,
+    Stage,
 )
-_FIRST, *_LATER = METRICS_BY_COST
+
+__all__ = ["SequentialDiagnosis"]
+
 _OF_PAIRS = ("similarity", "connectivity")
 
 _Seconds = Mapping[str, Mapping[str, float]]  # group -> metric -> seconds
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A metric that is measured for some groups."""
-
-    metric: str
-    groups: tuple[str, ...]
-    seconds: float  # on one worker
-    change: float | None  # the largest probability that it changes a verdict; None: none yet
-
-
-@dataclass(frozen=True, kw_only=True)
-class Diagnosed:
-    """The rows and the diagnoser after measuring, and what was not worth its time."""
-
-    diagnoser: Diagnoser
-    rows: list[Row]
-    left_out: tuple[Stage, ...] = ()
 
 
 def _announce_nothing(_: Stage) -> None:
@@ -82,6 +70,7 @@ class SequentialDiagnosis:
     choose_diagnoser: Callable[[Sequence[Row]], Diagnoser]
     facts: Mapping[str, Fact] = field(default_factory=dict)
     full: bool = False
+    full_precision: bool = False  # to the tolerance, whatever the verdict needs
     executor: ExecutorConfig = HERE
     announce: Callable[[Stage], None] = _announce_nothing  # before each stage
     found: Callable[[GroupTask], None] | None = None  # told of each group, before all stages
@@ -91,33 +80,71 @@ class SequentialDiagnosis:
 
     def run(self) -> Diagnosed:
         """Measure in stages."""
-        with kept_members():  # all stages look at the same networks
-            return self._run()
+        with (
+            kept_members(),  # all stages look at the same networks
+            tempfile.TemporaryDirectory(prefix="mdtree-unfinished-") as folder,
+        ):
+            return self._run(Path(folder))
 
-    def _run(self) -> Diagnosed:
+    def _run(self, unfinished: Path) -> Diagnosed:
         whole = dry_run(replace(self.request, metrics=METRICS_BY_COST), out=self.out)
-        plan = {item.task.group: item for item in whole.planned}
+        plan = {
+            item.task.group: replace(
+                item, task=replace(item.task, unfinished=unfinished / f"{number}.safetensors")
+            )
+            for number, item in enumerate(whole.planned)
+        }
         seconds = {cost.group: cost.by_metric for cost in whole.costs}
         if self.found is not None:
             for item in whole.planned:
                 self.found(item.task)
         first = [
-            group for group, item in plan.items() if item.pending and _FIRST in item.task.metrics
+            group for group, item in plan.items() if item.pending and FIRST in item.task.metrics
         ]
-        failed = self._measure(_FIRST, first, plan, seconds, None)
+        known = sum(seconds.get(group, {}).get(FIRST, 0.0) for group in first)
+        stage = Stage(metric=FIRST, groups=tuple(first), seconds=known, change=None)
+        failed = self._measure(stage, plan, None)
         self._compare(plan, failed, measured=first)
         while True:
             rows = self._rows(plan, failed)
             diagnoser = self.choose_diagnoser(rows)  # what was measured may speak for another tree
             needs = list(self._needs(diagnoser, rows, seconds))
+            needs = needs or list(self._too_coarse(diagnoser, rows))
             if not needs:
                 left_out = self._left_out(diagnoser, rows, seconds)
                 return Diagnosed(diagnoser=diagnoser, rows=rows, left_out=tuple(left_out))
             metric = min((need.metric for need in needs), key=METRICS_BY_COST.index)
             selected = [need for need in needs if need.metric == metric]
-            change = max(need.change for need in selected)
-            chosen = [need.group for need in selected]
-            failed |= self._measure(metric, chosen, plan, seconds, change)
+            failed |= self._measure_needed(metric, selected, plan, seconds, diagnoser)
+
+    def _measure_needed(
+        self,
+        metric: str,
+        needs: Sequence[_Need],
+        plan: Mapping[str, Planned],
+        seconds: _Seconds,
+        diagnoser: Diagnoser,
+    ) -> set[str]:
+        """Measure a metric as precisely as the verdicts of some groups need it."""
+        groups = [need.group for need in needs]
+        again = any(need.again for need in needs)
+        known = sum(seconds.get(group, {}).get(metric, 0.0) for group in groups)
+        # a curve that was not trained begins anew, and then it is trained to its end
+        goes_on = metric == "hessian" or not again
+        asks = metric in BY_BLOCKS and goes_on and not self.full_precision
+        precision = VerdictPrecision(diagnoser=diagnoser, facts=self.facts)
+        change = max(need.change for need in needs)
+        stage = Stage(
+            metric=metric, groups=tuple(groups), seconds=known, change=change, again=again
+        )
+        return self._measure(stage, plan, precision if asks else None)
+
+    def _too_coarse(self, diagnoser: Diagnoser, rows: Sequence[Row]) -> Iterator[_Need]:
+        """Yield what is less precise than its tolerance, and than the verdict needs it."""
+        for row in rows:
+            coarse = open_metric(diagnoser, row, all_of_them=self.full_precision)
+            if coarse is not None:
+                yield _Need(row.group, coarse.metric, coarse.change, again=True)
 
     def _compare(
         self, plan: Mapping[str, Planned], failed: Collection[str], *, measured: Collection[str]
@@ -157,10 +184,8 @@ class SequentialDiagnosis:
         alone: dict[str, list[_Need]] = {}
         for row in rows:
             for prospect in prospects(diagnoser, row, _unmeasured(row, seconds)):
-                if len(prospect.metrics) == 1:
-                    (metric,) = prospect.metrics
-                    need = _Need(row.group, metric, prospect.change)
-                    alone.setdefault(metric, []).append(need)
+                (metric,) = prospect.metrics
+                alone.setdefault(metric, []).append(_Need(row.group, metric, prospect.change))
         for metric, needs in alone.items():
             yield Stage(
                 metric=metric,
@@ -170,22 +195,16 @@ class SequentialDiagnosis:
             )
 
     def _measure(
-        self,
-        metric: str,
-        groups: Sequence[str],
-        plan: Mapping[str, Planned],
-        seconds: _Seconds,
-        change: float | None,
+        self, stage: Stage, plan: Mapping[str, Planned], precision: Precision | None
     ) -> set[str]:
         """Measure a metric for groups; return those that failed."""
-        if not groups:
+        metric = stage.metric
+        if not stage.groups:
             return set()
-        known = (seconds.get(group, {}).get(metric, 0.0) for group in groups)
-        total = sum(known)
-        if total or metric not in _OF_PAIRS:  # of single checkpoints, it only says what is missing
-            self.announce(Stage(metric=metric, groups=tuple(groups), seconds=total, change=change))
-        earlier = self._measured() if metric != _FIRST else {}
-        stage = [
+        if stage.seconds or stage.again or metric not in _OF_PAIRS:
+            self.announce(stage)  # of single checkpoints, pairs only say what is missing
+        earlier = self._measured() if metric != FIRST else {}
+        planned = [
             replace(
                 plan[group],
                 task=replace(
@@ -194,15 +213,16 @@ class SequentialDiagnosis:
                     earlier=earlier.get(group, plan[group].task.earlier),
                 ),
             )
-            for group in groups
+            for group in stage.groups
         ]
         summary = execute(
-            stage,
+            planned,
             self.request,
             out=self.out,
             executor=self.executor,
             progress=self.progress,
             stage=metric,
+            precision=precision,
         )
         return set(summary.failed)
 
@@ -220,53 +240,13 @@ class SequentialDiagnosis:
         return [with_facts(by_group[group], self.facts) for group in groups if group in by_group]
 
 
-def diagnose_in_memory(
-    models: ModelsInMemory,
-    choose_diagnoser: Callable[[Sequence[Row]], Diagnoser],
-    *,
-    expected: float | None = None,
-    full: bool = False,
-) -> Diagnosed:
-    """Measure networks in memory as far as their verdict needs it.
-
-    Args:
-        models: The networks and their data.
-        choose_diagnoser: Chooses the tree by what is known.
-        expected: The test accuracy in percent, if it is known.
-        full: Measure everything that the tree asks for.
-
-    Raises:
-        AccuracyError: The measured accuracy is not the expected one.
-
-    """
-    row = models.row((_FIRST,))
-    if row.failure is not None:
-        return Diagnosed(diagnoser=choose_diagnoser([row]), rows=[row])
-    check = check_accuracy(row, None, expected)
-    if check is not None:
-        check.raise_if_different()
-    left = [name for name in METRICS_BY_COST if name != _FIRST]
-    while True:
-        diagnoser = choose_diagnoser([row])
-        costs = dict.fromkeys(left, 0.0)
-        if full:
-            chosen = next(iter(prospects(diagnoser, row, costs)), None)
-        else:
-            chosen = next_metric(diagnoser, row, costs)
-        if chosen is None:
-            return Diagnosed(diagnoser=diagnoser, rows=[row])
-        metric = chosen.metrics[0]
-        left.remove(metric)
-        row = models.extended(row, (metric,))
-
-
 def _unmeasured(row: Row, seconds: _Seconds) -> dict[str, float]:
     """Return the metrics that can still be measured, the cheapest first, and their seconds."""
     if row.failure is not None:
         return {}
     measured = row.provenance.metrics if row.provenance is not None else ()
     costs = seconds.get(row.group, {})
-    return {name: costs[name] for name in _LATER if name in costs and name not in measured}
+    return {name: costs[name] for name in LATER if name in costs and name not in measured}
 
 
 @dataclass(frozen=True)
@@ -274,3 +254,4 @@ class _Need:
     group: str
     metric: str
     change: float
+    again: bool = False  # it was measured, but not precisely enough

@@ -8,33 +8,12 @@ import sys
 
 import pytest
 
-from mdtree.diagnosis import Diagnoser
-from mdtree.measurement import Request, check_metrics
-from mdtree.recipes import Trust, read_recipe
-from mdtree.sequential_diagnosis import METRICS_BY_COST, SequentialDiagnosis
+from mdtree.measurement import check_metrics
+from mdtree.sequential_diagnosis import METRICS_BY_COST
 from mdtree.trees import Split
-from tests.support.trees import HIGH, LOW, leaf_of_ten, small_tree
+from tests.support.inquiries import inquiry_of
+from tests.support.trees import HIGH, LOW, leaf_of_ten
 from tests.support.zoos import rows_of, write_zoo
-
-
-def inquiry_of(folder, tree, features, **changes):
-    request = Request(
-        root=folder,
-        recipe=read_recipe(folder / "mdtree.yaml"),
-        folder=folder,
-        trust=Trust(),
-        protocol="standard-1",
-        metrics=(),
-        seed=0,
-        device="cpu",
-        allow_download=False,
-    )
-    return SequentialDiagnosis(
-        request=request,
-        out=folder / "rows.jsonl",
-        choose_diagnoser=lambda _: Diagnoser(small_tree(tree, features), name="t"),
-        **changes,
-    )
 
 
 def ask(folder, tree, features, **changes):
