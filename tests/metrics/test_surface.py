@@ -296,11 +296,11 @@ def test_a_curve_is_trained_once_and_both_metrics_give_what_they_give_alone(
     calls = []
     real = curve.train_curve
     monkeypatch.setattr(curve, "train_curve", lambda *given: calls.append(given) or real(*given))
-    values, details, notes = quantities_of(names, made())
+    both = quantities_of(names, made())
     assert len(calls) == 1
-    assert values == {**alone[0].values, **alone[1].values}
-    assert details == {**alone[0].details, **alone[1].details}
-    assert notes == [*alone[0].notes, *alone[1].notes]
+    assert both.values == {**alone[0].values, **alone[1].values}
+    assert both.details == {**alone[0].details, **alone[1].details}
+    assert [*both.notes] == [*alone[0].notes, *alone[1].notes]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
