@@ -39,7 +39,7 @@ SUMMARY = (
 )
 _HELPED = {"helped": "yes", "worse": "no, worse", "unclear": "not clear", "unknown": "not known"}
 _LONGEST = 200  # characters of a fact
-_OF_THE_PATH = "the tree shown here"  # a warning about the walk, which a comparison does not show
+_OF_THE_PATH = "MD204"  # the check of the reasons, which a comparison does not show
 _TESTS = {"welch": "Welch", "normal": "normal"}
 _TESTED = {
     "welch": "Welch's t-test on the checkpoints",
@@ -161,8 +161,9 @@ def remarks(compared: Comparison) -> Iterator[str]:
             unlike = caution(verdict)
             if unlike is not None:
                 yield f"{side}: {unlike}"
+            shown = [check.message for check in verdict.checks if check.code == _OF_THE_PATH]
             for warning in verdict.basis.warnings:
-                if not warning.startswith(_OF_THE_PATH):
+                if warning not in shown:
                     yield f"{side}: {warning}"
 
 

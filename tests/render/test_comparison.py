@@ -76,13 +76,16 @@ def test_a_printed_p_lies_on_the_same_side_of_the_limit(p):
 
 
 def test_a_gain_outside_the_range_says_on_which_side():
-    before = row(
-        "a", {"learning_rate": 0.0005, "batch_size": 32}, test_error=Measured(value=44, stderr=0.5)
-    )
-    after = row(
-        "a", {"learning_rate": 0.004, "batch_size": 32}, test_error=Measured(value=60, stderr=0.5)
-    )
-    (worse,) = compare_groups([(before, after)]).comparisons
+    def trained(rate, error):
+        known = {
+            "train_error": Measured(value=error - 1, stderr=0.5),
+            "test_error": Measured(value=error, stderr=0.5),
+            "hessian_top": Measured(value=5.0, stderr=0.5),
+        }
+        facts = {"learning_rate": rate, "batch_size": 32, "width": 32, "data_amount": 4096}
+        return row("a", facts, **known)
+
+    (worse,) = compare_groups([(trained(0.0005, 44), trained(0.004, 60))]).comparisons
     text = comparison_text(worse)
     assert worse.promise.gain is not None
     assert "gained:   -16.00 ± 0.71 points of test accuracy, below the promised range, by" in text
