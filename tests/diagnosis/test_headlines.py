@@ -102,6 +102,14 @@ def test_a_gain_that_nobody_knows_is_not_promised():
     assert headline(sure("model_small")).endswith("; what that brings is not known.")
 
 
+def test_a_gain_at_the_end_of_its_range_is_the_most_that_there_is():
+    most = gain("model_small", mean=17.9, low=4.4, high=17.9)
+    assert headline(sure("model_small", most)).endswith(
+        "which should bring up to 17.9 more right answers in every 100 than the 39.4 of now (at "
+        "least 4.4 in nine cases of ten)."
+    )
+
+
 def test_another_changes_gain_is_not_that_of_the_verdict():
     assert "3.0" not in headline(sure("model_small", OTHER))
 
