@@ -101,11 +101,11 @@ def test_a_second_inquiry_measures_nothing(zoo):
     assert (zoo / "rows.jsonl").read_bytes() == before
 
 
-@pytest.mark.parametrize("known", [{}, {"width": 8}])
+@pytest.mark.parametrize("known", [{}, {"weight_decay": 0.1}])
 def test_facts_join_the_rows_that_are_judged_and_not_the_file(zoo, known):
     _, _, rows = ask(zoo, leaf_of_ten(LOW), ("cka",), facts=known)
-    assert [row.facts.get("width") for row in rows] == [known.get("width")] * 2
-    assert "width" not in rows_of(zoo / "rows.jsonl")["hot"].facts
+    assert [row.facts.get("weight_decay") for row in rows] == [known.get("weight_decay")] * 2
+    assert "weight_decay" not in rows_of(zoo / "rows.jsonl")["hot"].facts
 
 
 def test_a_group_that_fails_is_left_alone(zoo):
