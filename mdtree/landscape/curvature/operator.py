@@ -39,6 +39,7 @@ ResultT = TypeVar("ResultT")
 
 _JOINED = 1 << 29  # bytes of a graph of batches that are joined; the last bits hang on their size
 _LARGE = 1 << 23  # bytes of graphs: forward derivatives take a second to load
+_MOST_WEIGHTS = 2**24  # for 124 million of them, 12 GiB were not enough
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _AGREE = 0.05  # relative difference of gradients that rounding at kinks explains
 
@@ -116,9 +117,13 @@ class Hessian:
     def by_item(self, vector: Tensor, count: int) -> Tensor | None:
         """Compute v H_i v of the first items' own Hessians; None: it takes a graph to do that.
 
-        It does as well where graphs are so small that parts cost little.
+        It does as well where graphs are so small that parts cost little, and where there are so
+        many weights that forward derivatives, which hold several times their number, fill memory.
         """
-        if sum(graph.bytes(()) for graph in self._kept) < _LARGE:
+        if (
+            sum(graph.bytes(()) for graph in self._kept) < _LARGE
+            or self.layout.size > _MOST_WEIGHTS
+        ):
             return None
         found: list[Tensor] = []
         direction = self.layout.views(vector)
