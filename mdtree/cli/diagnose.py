@@ -58,7 +58,7 @@ def _percentage(_: click.Context, __: click.Parameter, value: float | None) -> f
 @click.option(
     "--full-precision",
     is_flag=True,
-    help="Measure every quantity to its tolerance; without it, the Hessian and the curve only "
+    help="Measure every quantity to its tolerance; without it, the Hessian only "
     "until the verdict can no longer change.",
 )
 @click.option(

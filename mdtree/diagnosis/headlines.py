@@ -19,7 +19,11 @@ __all__ = ["headline", "headline_of_all", "main_gain"]
 _LONGEST = 60  # characters of a name inside a sentence
 _LONGEST_NAME, _HALF = 80, 40  # the same for a group
 _NONE = "none"
-_FROM_FILES = "MD306"
+# check -> why a verdict is a hint only, where it has found something
+_HINTS = {
+    "MD306": "no network was run",
+    "MD405": "the network does worse than chance, so that its labels may be wrong",
+}
 
 # failure mode -> what is wrong
 _WRONG = {
@@ -105,7 +109,8 @@ def _least_sure(verdicts: Sequence[Verdict]) -> str:
         return ""
     who = "each" if len(probabilities) == len(verdicts) else "each of the others"
     least = percent(min(probabilities))
-    return f" ({who} {'' if least.startswith('over') else 'at least '}{least} sure)"
+    bound = "" if least.startswith(("over", "100")) else "at least "
+    return f" ({who} {bound}{least} sure)"
 
 
 def _without_other_steps(
@@ -131,9 +136,8 @@ def _short_name(verdict: Verdict) -> str:
 
 def _hint(verdict: Verdict) -> str:
     """Write why a verdict is a hint only, if it is one, to put before it."""
-    reasons = []
-    if any(check.code == _FROM_FILES and check.is_found for check in verdict.checks):
-        reasons.append("no network was run")
+    found = {check.code for check in verdict.checks if check.is_found}
+    reasons = [text for code, text in _HINTS.items() if code in found]
     if verdict.outlier is not None and verdict.outlier.outside:
         reasons.append("the network is unlike those that mdtree has learnt from")
     return f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""

@@ -9,8 +9,10 @@ from mdtree.diagnosis.missing import not_run
 from mdtree.rows import QUANTITIES, Measured, Row, remaining
 from mdtree.trees import FEATURES, Leaf, SavedTree
 
-__all__ = ["STABLE", "Remark", "disagreement", "remarks_on", "roughness"]
+__all__ = ["STABLE", "Remark", "disagreement", "remarks_on", "roughness", "worse_than_chance"]
 
+_ERRORS = 4.0  # standard errors, beyond which a difference is not chance
+_WORSE = 2.0  # points above chance: a network that knows one class alone is there as well
 STABLE = 0.9  # share of resamples with the same answer from which error bars do no harm
 
 
@@ -41,6 +43,9 @@ def _remarks(saved: SavedTree, row: Row, *others: Remark | None) -> Iterator[Rem
         yield Remark(
             "MD306", "no network was run, and verdicts from files alone are wrong more often"
         )
+    fault = worse_than_chance(row)
+    if fault is not None:
+        yield Remark("MD405", f"{fault}: are the labels wrong, or in another order?")
     if row.failure is not None:
         problem = (
             "the numbers come from an earlier measurement; a later attempt failed"
@@ -48,6 +53,16 @@ def _remarks(saved: SavedTree, row: Row, *others: Remark | None) -> Iterator[Rem
             else "the group was only partly measured"
         )
         yield Remark("MD304", f"{problem}: {row.failure.reason}")
+
+
+def worse_than_chance(row: Row) -> str | None:
+    """Return by how much a network is worse than naming the most frequent class, if it is."""
+    error, chance = (row.quantities.get(name) for name in ("test_error", "chance_error"))
+    if not isinstance(error, Measured) or not isinstance(chance, Measured):
+        return None
+    if error.value - chance.value <= _ERRORS * (error.stderr or 0.0) + _WORSE:
+        return None
+    return f"test error {error.value:.1f} %, that of chance {chance.value:.1f} %"
 
 
 def disagreement(saved: SavedTree, leaf: Leaf, likely: str) -> Remark | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mdtree.messages import shortened
 from mdtree.render.comparison_noise import equals, p_value
-from mdtree.render.formatting import change, number, percent, points, with_unit
+from mdtree.render.formatting import COARSE, change, number, percent, plain, points, with_unit
 from mdtree.render.verdict_words import answer, caution
 from mdtree.rows import QUANTITIES
 
@@ -161,6 +161,9 @@ def remarks(compared: Comparison) -> Iterator[str]:
             unlike = caution(verdict)
             if unlike is not None:
                 yield f"{side}: {unlike}"
+            if verdict.coarse:
+                names = ", ".join(plain(name) for name in verdict.coarse)
+                yield f"{side}: {COARSE}, not to the tolerance: {names}"
             shown = [check.message for check in verdict.checks if check.code == _OF_THE_PATH]
             for warning in verdict.basis.warnings:
                 if warning not in shown:
