@@ -205,6 +205,7 @@ def test_where_to_begin_is_rather_a_group_that_is_no_mere_hint():
     assert "; begin with near: train a larger" in headline_of_all([far, near])
     assert "; begin with far: take this as a hint only, because" in headline_of_all([far, far])
     assert "(each over 99 % sure)" in headline_of_all([replace(near, probability=0.999)] * 2)
+    assert "(each 100 % sure)" in headline_of_all([replace(near, probability=1.0)] * 2)
 
 
 def test_long_names_keep_their_ends():
@@ -228,6 +229,12 @@ def test_without_running_a_network_it_is_a_hint_only():
     far = sure("model_small", outlier=FAR, checks=(found,))
     assert headline(far).startswith(
         "Take this as a hint only, because no network was run and the network is unlike those "
+    )
+    odd = replace(
+        far, outlier=None, checks=(CheckResult(code="MD405", status="found", message=""),)
+    )
+    assert headline(odd).startswith(
+        "Take this as a hint only, because the network does worse than chance, so that its labels "
     )
     fine = replace(far, outlier=None, checks=(replace(found, status="passed"),))
     assert headline(fine).startswith("The network is too small")

@@ -227,3 +227,10 @@ def test_a_network_that_is_worse_than_chance_is_found(error, stderr, chance, sta
     assert found == status
     if status != "not_checked":
         assert message.startswith(f"test error {error:.1f} %, that of chance {chance:.1f} %")
+
+
+def test_a_network_that_is_worse_than_chance_is_warned_of_on_the_card():
+    numbers = {"test_error": Measured(value=97.4, stderr=0.4), "chance_error": Measured(value=50.0)}
+    warnings = judged(row(cka=0.9, **numbers)).basis.warnings
+    text = "test error 97.4 %, that of chance 50.0 %: are the labels wrong, or in another order?"
+    assert text in warnings
