@@ -16,11 +16,13 @@ from mdtree.messages import percent, plural
 __all__ = ["comparison_headline", "comparison_outcome", "headline_of_comparisons"]
 
 _HELPED, _WORSE, _UNCLEAR, _UNKNOWN = "helped", "worse", "unclear", "unknown"
+_IN_VAIN = "in vain"
 
 # outcome -> how the sentence begins
 _BEGINS = {
     _HELPED: "It helped",
     _WORSE: "It made things worse",
+    _IN_VAIN: "It did not help",
     _UNCLEAR: "It cannot be told from chance whether it helped",
     _UNKNOWN: "It is not known whether it helped",
 }
@@ -28,6 +30,7 @@ _BEGINS = {
 _COUNTED = {
     _HELPED: "helped",
     _WORSE: "made things worse",
+    _IN_VAIN: "did not help, as training broke down again",
     _UNCLEAR: "cannot be told from chance",
     _UNKNOWN: "without an answer, because right answers were not counted on both sides",
 }
@@ -52,11 +55,11 @@ def headline_of_comparisons(found: Sequence[Comparison]) -> str:
 
 
 def comparison_outcome(compared: Comparison) -> str:
-    """Return whether the change helped: helped, worse, unclear (perhaps chance) or unknown."""
+    """Return whether the change helped: helped, worse, in vain, unclear (chance) or unknown."""
     before, after = (side in compared.diverged for side in ("before", "after"))
     if before or after:
         if before and after:
-            return _UNKNOWN
+            return _IN_VAIN
         return _WORSE if after else _HELPED
     real = compared.real
     if real.points is None:

@@ -37,7 +37,13 @@ SUMMARY = (
     *("groups", "did it help?", "verdict before", "verdict after", "promised", "gained"),
     "clear differences",
 )
-_HELPED = {"helped": "yes", "worse": "no, worse", "unclear": "not clear", "unknown": "not known"}
+_HELPED = {
+    "helped": "yes",
+    "worse": "no, worse",
+    "in vain": "no",
+    "unclear": "not clear",
+    "unknown": "not known",
+}
 _LONGEST = 200  # characters of a fact
 _OF_THE_PATH = "MD204"  # the check of the reasons, which a comparison does not show
 _TESTS = {"welch": "Welch", "normal": "normal"}

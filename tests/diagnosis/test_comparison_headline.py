@@ -109,12 +109,14 @@ def test_the_sentence_says_what_the_test_of_the_error_found(after, outcome, sent
                  "(test_error was not measured before and after).")),
         (DIVERGED, {"test_error": FINE},
          "It helped: training broke down before the change, and did not after it."),
+        (DIVERGED, DIVERGED,
+         "It did not help: training broke down before the change and after it."),
         ({"test_error": FINE}, DIVERGED,
          "It made things worse: training broke down after the change."),
     ],
 )  # fmt: skip
 def test_without_a_number_on_both_sides_the_sentence_says_why(before, after, sentence):
-    if before == after:
+    if before == after == {}:
         after = {"alpha": 2.0}
     assert comparison_headline(compared(before, after)) == sentence
 
