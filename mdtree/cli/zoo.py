@@ -22,7 +22,8 @@ from mdtree.cli.group import Group
 from mdtree.cli.progress_bar import Bar
 from mdtree.cli.screens import say, tell
 from mdtree.cli.stop_signals import resumable
-from mdtree.exceptions import OutputError
+from mdtree.exceptions import OutputError, RowsError
+from mdtree.messages import shortened
 from mdtree.render.durations import duration, estimated_duration
 from mdtree.render.terminal import plural, printable, reason_text, table
 from mdtree.render.terminal_labels import labels_text
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from mdtree.zoo import Price
 
 __all__ = ["command"]
+
+_LONGEST = 500  # characters of names in one line
 
 
 @click.group(cls=Group)
@@ -225,7 +228,14 @@ def label(
     from mdtree.render.phase_grid import phases
     from mdtree.rows import load_rows, one_protocol
 
-    zoo_rows = load_rows(rows, protocol=protocol)
+    all_rows = load_rows(rows, protocol=protocol, failed=True)
+    zoo_rows = [row for row in all_rows if row.measured]
+    left_out = [row.group for row in all_rows if not row.measured]
+    if left_out:
+        names = shortened(", ".join(map(printable, left_out)), _LONGEST)
+        tell(f"left out, as nothing was measured (training diverged, or the group failed): {names}")
+    if not zoo_rows:
+        raise RowsError(f"{rows} has no measured rows")
     measured_by = one_protocol(zoo_rows)
     labels = label_rows(zoo_rows, margin=margin)
     groups = [row.group for row in zoo_rows]

@@ -44,7 +44,7 @@ def _lines(groups: Sequence[str], labels: Sequence[Label]) -> Iterator[str]:
     )
     yield f"\npoints of test accuracy that one change alone would gain: {meanings}"
     if any(label.unknown for label in labels):
-        yield "?: unknown, because the grid ends there"
+        yield "?: unknown, because the grid ends there, or nothing was measured there"
     counts = {mode: sum(label.mode == mode for label in labels) for mode in FAILURE_MODES}
     each = ", ".join(f"{count} {mode}" for mode, count in counts.items() if count)
     yield f"{plural(len(labels), 'group')}: {each}"

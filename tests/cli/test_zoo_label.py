@@ -322,3 +322,22 @@ def test_the_whole_published_grid_is_labelled_and_drawn(mdtree, published_table,
         t.text for t in ET.parse(tmp_path / "p.svg").iter("{http://www.w3.org/2000/svg}title")
     ]
     assert len(titles) == 1 + 2 * 1690
+
+
+def test_groups_without_measurements_are_named(mdtree, tmp_path):
+    failure = GroupFailure(kind="DivergedError", reason="its loss became NaN")
+    lost = Row(
+        format=1,
+        group="w4-b32",
+        protocol="standard-1",
+        facts={"width": 4, "batch_size": 32},
+        quantities={},
+        failure=failure,
+    )
+    ran = mdtree("zoo", "label", written(tmp_path / "rows.jsonl", [*UNEVEN, lost]))
+    assert ran.code == 0
+    assert "left out, as nothing was measured (training diverged, " in ran.err
+    assert ran.err.rstrip().endswith(": w4-b32")
+    nothing = mdtree("zoo", "label", written(tmp_path / "lost.jsonl", [lost]))
+    assert nothing.code == 2
+    assert "has no measured rows" in nothing.err
