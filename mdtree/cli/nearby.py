@@ -20,7 +20,8 @@ _LONGEST = 100  # characters of a path
 def not_read(paths: Sequence[str | Path]) -> Iterator[str]:
     """Say which directories within or above have a recipe or measurements, which were not read."""
     for path in filter(Path.is_dir, map(Path, paths)):
-        within = [each for each in islice(path.iterdir(), _MOST_FOLDERS) if _tells_more(each)]
+        near = sorted(islice(path.iterdir(), _MOST_FOLDERS))
+        within = [each for each in near if _tells_more(each)]
         if within:
             names = ", ".join(printable(shortened(str(each), _LONGEST)) for each in within[:_NAMED])
             more = f" and {len(within) - _NAMED} more" if len(within) > _NAMED else ""
