@@ -18,6 +18,7 @@ __all__ = [
     "scaled",
     "short",
     "shortened",
+    "shortened_within",
 ]
 
 MOST_FAULTS = 20  # that one message lists
@@ -109,6 +110,15 @@ def plural(count: int, noun: str) -> str:
 def printable(text: str, *, keep: str = "") -> str:
     """Escape control characters: a file name may contain terminal codes."""
     return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
+def shortened_within(text: str, most: int, *, end: int) -> str:
+    """Shorten a text in its middle: the ends of names tell them apart.
+
+    >>> shortened_within("width-2_noise-0.1", 10, end=4)
+    'width…-0.1'
+    """
+    return text if len(text) <= most else f"{text[: most - end - 1]}…{text[-end:]}"
 
 
 def short(value: float, *, digits: int = 3) -> str:

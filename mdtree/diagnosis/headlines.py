@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from mdtree.diagnosis.trajectory import Trajectory
 from mdtree.diagnosis.verdict_record import UNSURE, Gain, Verdict
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
-from mdtree.messages import percent, percent_below, plural, shortened
+from mdtree.messages import percent, percent_below, plural, shortened, shortened_within
 
 __all__ = ["headline", "headline_of_all", "main_gain"]
 
 _LONGEST = 60  # characters of a name inside a sentence
-_LONGEST_NAME, _HALF = 80, 40  # the same for a group
+_LONGEST_NAME, _END = 80, 39  # the same for a group, and how many of them are its end
 _NONE = "none"
 # check -> why a verdict is a hint only, where it has found something
 _HINTS = {
@@ -129,9 +129,7 @@ def _without_other_steps(
 
 
 def _short_name(verdict: Verdict) -> str:
-    """Write the name of a group, shortened in its middle: the ends of names tell them apart."""
-    name = " ".join(verdict.group.split())
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_HALF]}…{name[1 - _HALF :]}"
+    return shortened_within(" ".join(verdict.group.split()), _LONGEST_NAME, end=_END)
 
 
 def _hint(verdict: Verdict) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mdtree.messages import plural, printable, shortened
+from mdtree.messages import plural, printable, shortened, shortened_within
 from mdtree.render.screen import columns, fold, screen
 
 __all__ = ["lines_text", "name_text", "paragraph", "plural", "printable", "reason_text"]
@@ -97,9 +97,7 @@ def _padded(text: str, width: int, *, left: bool) -> str:
 
 
 def name_text(text: str) -> str:
-    """Write a name on one line, shortened in its middle: the ends of names tell them apart."""
+    """Write a name on one line, shortened in its middle."""
     for convert in (str, printable):  # text may become too long when it is spelled out
-        text = convert(text)
-        if len(text) > _WIDEST:
-            text = f"{text[: _WIDEST - _END - 1]}…{text[-_END:]}"
+        text = shortened_within(convert(text), _WIDEST, end=_END)
     return text

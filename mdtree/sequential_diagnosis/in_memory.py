@@ -57,6 +57,5 @@ def diagnose_in_memory(
         coarse = open_metric(diagnoser, row)
         if coarse is None:
             return Diagnosed(diagnoser=diagnoser, rows=[row])
-        goes_on = coarse.metric == "hessian"  # a curve that was not trained begins anew
-        enough = VerdictPrecision(diagnoser=diagnoser)(row) if goes_on else None
+        enough = VerdictPrecision(diagnoser=diagnoser)(row)
         row = models.extended(row, (coarse.metric,), enough=enough)

@@ -129,9 +129,7 @@ class SequentialDiagnosis:
         groups = [need.group for need in needs]
         again = any(need.again for need in needs)
         known = sum(seconds.get(group, {}).get(metric, 0.0) for group in groups)
-        # a curve that was not trained begins anew, and then it is trained to its end
-        goes_on = metric == "hessian" or not again
-        asks = metric in BY_BLOCKS and goes_on and not self.full_precision
+        asks = metric in BY_BLOCKS and not self.full_precision
         precision = VerdictPrecision(diagnoser=diagnoser, facts=self.facts)
         change = max(need.change for need in needs)
         stage = Stage(
