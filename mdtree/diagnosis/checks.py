@@ -223,6 +223,13 @@ _LIST = (
         meaning="the network is worse than naming the most frequent class: look at the labels",
         fine="the network is no worse than naming the most frequent class",
     ),
+    Check(
+        code="MD406",
+        name="worse_than_baseline",
+        severity="note",
+        meaning="a simple classifier that is fitted to the same items does better than the network",
+        fine="the network does as well as a simple classifier of the same items, or better",
+    ),
 )
 
 # code -> the check

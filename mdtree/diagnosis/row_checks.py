@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from mdtree.diagnosis.check_case import Case, Look, Outcome, listed
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.diagnosis.missing import FACTS, PAIRS, not_run
@@ -23,6 +25,7 @@ SNAPSHOTS = "SnapshotsError"  # the failure of a group whose checkpoints are no 
 
 _OF_TOKENS = ("train_perplexity", "test_perplexity")  # known where tokens are predicted
 _ERRORS = 4.0  # standard errors, beyond which a difference of accuracies is not chance
+_BETTER = 1.0  # points, by which a simple classifier must be better beside the noise
 _ELSEWHERE = 5.0  # points, that other test data may be easier or harder
 _LEAST = 0.5  # percent; a smaller chance is written as under 1 %
 
@@ -196,6 +199,16 @@ def _chance(case: Case) -> Outcome:
     return "passed", f"test error {error.value:.1f} %, that of chance {chance.value:.1f} %"
 
 
+def _baseline(case: Case) -> Outcome:
+    error, simple = (case.row.quantities.get(name) for name in ("test_error", "baseline_error"))
+    if not isinstance(error, Measured) or not isinstance(simple, Measured):
+        return "not_checked", "the test error or that of a simple classifier is not known"
+    noise = math.hypot(error.stderr or 0.0, simple.stderr or 0.0)
+    is_worse = error.value - simple.value > _ERRORS * noise + _BETTER
+    numbers = f"test error {error.value:.1f} %, that of a simple classifier {simple.value:.1f} %"
+    return ("found" if is_worse else "passed"), numbers
+
+
 # code -> what decides
 LOOKS_AT_ROW: dict[str, Look] = {
     "MD300": _not_measured,
@@ -211,4 +224,5 @@ LOOKS_AT_ROW: dict[str, Look] = {
     "MD403": _snapshots,
     "MD404": _accuracy,
     "MD405": _chance,
+    "MD406": _baseline,
 }

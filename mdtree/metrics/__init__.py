@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
+from mdtree.metrics.baseline import BASELINE
 from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.metrics.error_rate import ERROR_RATE
 from mdtree.metrics.fork import FORK
@@ -24,6 +25,7 @@ METRICS: dict[str, Metric] = {
         SIMILARITY,
         SPECTRUM,
         PREDICTIONS,
+        BASELINE,
         LAYERS,
         FORK,
         SURFACE,

@@ -20,6 +20,7 @@ __all__ = [
 METRICS_BY_COST = (
     "error_rate",
     "predictions",
+    "baseline",
     "similarity",
     "spectrum",
     "hessian",

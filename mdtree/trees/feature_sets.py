@@ -45,6 +45,10 @@ COMPARABLE: tuple[str, ...] = (
     "log_peak_ratio",
     "cka",
     "log_distance",
+    "log_baseline_ratio",
+    "log_linear_ratio",
+    "log_baseline_half_ratio",
+    "log_linear_baseline_ratio",
     *OTHERS,
     *SPECTRUM,
 )

@@ -21,6 +21,7 @@ STABLE = {
     "MD307": "quantity_missing", "MD401": "copies", "MD402": "choices", "MD403": "snapshots",
     "MD404": "accuracy_differs",
     "MD405": "worse_than_chance",
+    "MD406": "worse_than_baseline",
 }  # fmt: skip
 
 

@@ -234,3 +234,29 @@ def test_a_network_that_is_worse_than_chance_is_warned_of_on_the_card():
     warnings = judged(row(cka=0.9, **numbers)).basis.warnings
     text = "test error 97.4 %, that of chance 50.0 %: are the labels wrong, or in another order?"
     assert text in warnings
+
+
+@pytest.mark.parametrize(
+    ("error", "simple", "status"),
+    [
+        ((20.0, 1.0), (21.0, 1.0), "passed"),
+        ((20.0, 0.0), (19.0, 0.0), "passed"),  # one point is allowed
+        ((20.0, 0.0), (18.9, 0.0), "found"),
+        ((20.0, 0.3), (17.0, 0.4), "passed"),  # 4 x 0.5 and a point
+        ((20.0, 0.3), (16.9, 0.4), "found"),
+        ((20.0, None), (10.0, None), "found"),
+        (None, (10.0, 0.0), "not_checked"),
+        ((20.0, 0.0), None, "not_checked"),
+    ],
+)
+def test_a_network_that_is_worse_than_a_simple_classifier_is_found(error, simple, status):
+    numbers = {
+        name: Measured(value=pair[0], stderr=pair[1])
+        for name, pair in (("test_error", error), ("baseline_error", simple))
+        if pair is not None
+    }
+    found, message = outcome(judged(row(cka=0.9, **numbers)), "MD406")
+    assert found == status
+    if status != "not_checked":
+        expected = f"test error {error[0]:.1f} %, that of a simple classifier {simple[0]:.1f} %"
+        assert message == expected

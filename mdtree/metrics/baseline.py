@@ -1,0 +1,159 @@
+"""Baselines: the test error of simple classifiers that are fitted to the same training items.
+
+    linear_error          of a linear classifier of the inputs
+    baseline_error        of the better of that and a linear classifier of random features
+    baseline_half_error   the same, fitted to half of the training items
+
+A network that is worse than these leaves something to gain; and what a simple classifier loses with
+half of the items tells what more of them would bring.  All are least-squares fits in closed form
+(`mdtree.baselines`), and no network is run.  At most 8,192 training items and 5,000 test items are
+used.  The standard error is that of the test items.  Both protocols measure these quantities in the
+same way; groups of one run with the same items share them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mdtree.baselines import Inputs, as_inputs, least_squares, random_features, read_items
+from mdtree.datasets import Data, Items
+from mdtree.landscape import ComputeCost, generator
+from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
+from mdtree.rows import Measured, Missing, Value
+from mdtree.tokens import TokenLoss
+
+__all__ = ["BASELINE", "baseline_of"]
+
+_QUANTITIES = ("baseline_error", "baseline_half_error", "linear_error")
+_TRAIN_ITEMS = 8_192
+_TEST_ITEMS = 5_000
+_LEAST_ITEMS = 8  # of the training; half of them are fitted to as well
+_KEPT = 1_024  # results; groups of a zoo have the same items
+
+_known: dict[bytes, dict[str, float]] = {}  # digest of the items -> errors
+
+
+def compute(metric_input: MetricInput) -> MetricResult:
+    """Measure the test errors of simple classifiers."""
+    if isinstance(metric_input.runner.loss, TokenLoss):
+        return _missing("tokens are predicted, not classes of items")
+    return baseline_of(metric_input.data, seed=metric_input.seed)
+
+
+def baseline_of(data: Data, *, seed: int) -> MetricResult:
+    """Fit simple classifiers to the training items, and count their errors on the test items."""
+    problem = _problem(data, seed)
+    if isinstance(problem, str):
+        return _missing(problem)
+    if problem.digest not in _known:
+        if len(_known) >= _KEPT:
+            _known.clear()
+        _known[problem.digest] = _errors(problem, seed)
+    tested = len(problem.wanted)
+    values: dict[str, Value] = {
+        name: Measured(value=100 * error, stderr=100 * math.sqrt(error * (1 - error) / tested))
+        for name, error in _known[problem.digest].items()
+    }
+    return MetricResult(values, notes=_notes(data, len(problem.labels), tested))
+
+
+def cost(_: Workload) -> ComputeCost:
+    """Return no cost: no network is run."""
+    return ComputeCost()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Problem:
+    """Inputs and class numbers, to fit to and to test with."""
+
+    train: Inputs
+    labels: Tensor
+    test: Inputs
+    wanted: Tensor
+    digest: bytes  # the same for the same items
+
+
+def _problem(data: Data, seed: int) -> _Problem | str:
+    """Draw the items, or say why simple classifiers cannot be fitted to them."""
+    if data.test is None:
+        return "the recipe has no test data"
+    if len(data.train) < _LEAST_ITEMS:
+        return f"needs {_LEAST_ITEMS} training items, found {len(data.train)}"
+    train = read_items(_drawn(data.train, _TRAIN_ITEMS, seed))
+    test = read_items(_drawn(data.test, _TEST_ITEMS, seed))
+    if isinstance(train, str) or isinstance(test, str):
+        return train if isinstance(train, str) else str(test)
+    inputs = as_inputs(train[0], test[0])
+    if isinstance(inputs, str):
+        return inputs
+    fault = _not_classes(train[1]) or _not_classes(test[1])
+    return fault or _Problem(
+        train=inputs[0],
+        labels=train[1].long(),
+        test=inputs[1],
+        wanted=test[1].long(),
+        digest=_digest((*train, *test), seed),
+    )
+
+
+def _not_classes(targets: Tensor) -> str | None:
+    if targets.dim() != 1 or targets.is_floating_point() or targets.is_complex():
+        return "the targets are not class numbers"
+    return "some targets are negative" if int(targets.min()) < 0 else None
+
+
+def _errors(problem: _Problem, seed: int) -> dict[str, float]:
+    labels, wanted = problem.labels, problem.wanted
+    classes = 1 + max(int(labels.max()), int(wanted.max()))
+    features = random_features(problem.train, generator(seed, "baseline", "features"))
+    pairs = [
+        (problem.train.plain(), problem.test.plain()),
+        (features(problem.train), features(problem.test)),
+    ]
+
+    def errors(count: int) -> list[float]:
+        fitted = [(least_squares(seen[:count], labels[:count], classes), a) for seen, a in pairs]
+        return [float((fit.classes_of(a) != wanted).double().mean()) for fit, a in fitted]
+
+    whole, half = errors(len(labels)), errors(len(labels) // 2)  # the items are in random order
+    return {
+        "baseline_error": min(whole),
+        "baseline_half_error": min(half),
+        "linear_error": whole[0],
+    }
+
+
+def _drawn(items: Items, count: int, seed: int) -> Items:
+    """Draw items without replacement, in random order."""
+    source = generator(seed, "baseline", "items", len(items))
+    return items.take(torch.randperm(len(items), generator=source)[:count])
+
+
+def _digest(tensors: Iterable[Tensor], seed: int) -> bytes:
+    digest = hashlib.blake2b(str(seed).encode())
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy())
+    return digest.digest()
+
+
+def _missing(reason: str) -> MetricResult:
+    return MetricResult(dict.fromkeys(_QUANTITIES, Missing(missing=reason)))
+
+
+def _notes(data: Data, train: int, test: int) -> tuple[str, ...]:
+    """Return how many items were used, if not all."""
+    assert data.test is not None
+    if (train, test) == (len(data.train), len(data.test)):
+        return ()
+    note = f"baselines: on {train} of {len(data.train)} training items"
+    return (f"{note} and {test} of {len(data.test)} test items",)
+
+
+BASELINE = Metric(name="baseline", quantities=_QUANTITIES, compute=compute, cost=cost)
