@@ -27,8 +27,7 @@ from mdtree.progress import Progress, Silent
 from mdtree.spectra.analysis import AVERAGED, Analysis, analyse_all
 from mdtree.spectra.collapse import Change, changes
 from mdtree.spectra.layer import FIGURES, Layer, Rules
-from mdtree.spectra.series import Ranking, SeriesModel, rankings
-from mdtree.spectra.series_table import read_series
+from mdtree.spectra.series import Ranking, SeriesModel, rankings, read_series
 from mdtree.spectra.sources import (
     IN_MEMORY,
     Source,
