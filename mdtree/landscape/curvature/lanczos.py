@@ -24,13 +24,13 @@ and the others are let go (thick restart).  With the residuals r_i, it then goes
 so T has the kept theta_i on its diagonal and the r_i beside q; the rest is as before.  The density
 stays that of the steps before the first restart: only they know the whole start vector.
 
-Golub and Welsch 1969; Wu and Simon 2000 (thick restart); van Dorsselaer, Hochstenbach and van der Vorst 2000 (what stays unseen);
-Ghorbani, Krishnan and Xiao 2019, arXiv 1901.10159.
+Golub and Welsch 1969; van Dorsselaer, Hochstenbach and van der Vorst 2000 (what stays unseen); Wu
+and Simon 2000 (restarts); Ghorbani, Krishnan and Xiao 2019, arXiv 1901.10159.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 
