@@ -34,7 +34,7 @@ from mdtree.diagnosis.verdict_record import (
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
 from mdtree.messages import percent, percent_below
-from mdtree.rows import Fact, Missing, Row, remaining
+from mdtree.rows import Fact, Missing, Row, remaining, with_chance
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import answer_set
@@ -281,7 +281,7 @@ class Diagnoser:
 
 def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
     """Return the row with facts from the user, which replace those of the same name."""
-    return replace(row, facts={**row.facts, **facts}) if facts else row
+    return with_chance(replace(row, facts={**row.facts, **facts})) if facts else row
 
 
 def _not_known(measurement: MissingMeasurement, row: Row) -> str:
