@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
+from mdtree.metrics.chance import CHANCE
 from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.metrics.error_rate import ERROR_RATE
 from mdtree.metrics.fork import FORK
@@ -13,7 +14,7 @@ from mdtree.metrics.similarity import SIMILARITY
 from mdtree.metrics.spectrum import SPECTRUM, spectrum_of
 from mdtree.metrics.surface import SURFACE
 
-__all__ = ["METRICS", "Metric", "MetricInput", "MetricResult", "Workload", "spectrum_of"]
+__all__ = ["CHANCE", "METRICS", "Metric", "MetricInput", "MetricResult", "Workload", "spectrum_of"]
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
