@@ -21,7 +21,7 @@ from mdtree.metrics import METRICS
 from mdtree.trees import bundled
 from mdtree.trees.bundled import PUBLISHED_TABLE
 from tests.support.valleys import few_steps
-from tests.support.zoos import CommandResult, write_zoo
+from tests.support.zoos import GROUPS, CommandResult, write_zoo
 
 # The networks of tests are tiny: more threads are no faster, and far slower where the cores are
 # busy with something else.  `MDTREE_TEST_THREADS=4` tests that more of them change no answer.
@@ -30,6 +30,9 @@ THREADS = int(os.environ.get("MDTREE_TEST_THREADS", "1"))
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(THREADS))
 torch.set_num_threads(THREADS)
 threadpool_limits(THREADS)  # NumPy and SciPy, which were loaded before this was said
+
+# Programs that tests start keep what they have compiled of the package: else each compiles it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Nor does the terminal in which they run change what is printed.
 for _name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"):
@@ -92,7 +95,7 @@ def published_table(tmp_path_factory) -> Path:
 @pytest.fixture
 def zoo(tmp_path) -> Path:
     """Two groups of two tiny networks each."""
-    return write_zoo(tmp_path / "zoo", {"hot": [0, 1], "cold": [2, 3]})
+    return write_zoo(tmp_path / "zoo", GROUPS)
 
 
 @pytest.fixture

@@ -33,7 +33,8 @@ def weights(
     """Analyse the spectra of weights, as `mdtree weights`.
 
     Args:
-        source: a checkpoint, a directory of them, a module, or a state dict.
+        source: a checkpoint, a directory of them, the address of either in an object storage
+            (`hf://someone/net`), a module, or a state dict.
         against: a later checkpoint to compare with, in any of these forms.  With an adapter on
             either side, the other one is its base.
         series: instead of a source: a CSV table of models, with accuracy or error, and family.

@@ -20,6 +20,7 @@ from mdtree.checkpoints.remote import (
     check_place,
     fetched,
     find_stored_folders,
+    local_copy,
     remove_temporary_folders,
 )
 from mdtree.checkpoints.safe_reading import file_digest, parts_of
@@ -59,6 +60,7 @@ __all__ = [
     "list_tensors",
     "load_checkpoint",
     "load_weights",
+    "local_copy",
     "moments",
     "named_files",
     "parts_of",

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from mdtree.checkpoints.adapters import ADAPTER_CONFIG
 from mdtree.checkpoints.detect import INDEX
@@ -24,7 +24,15 @@ from mdtree.checkpoints.safe_reading import parts_of
 from mdtree.exceptions import CheckpointError, MdtreeError, UnreadableError, UnsafeError
 from mdtree.rows import is_address
 
-__all__ = ["check_place", "fetched", "find_stored_folders", "remove_temporary_folders"]
+__all__ = [
+    "check_place",
+    "fetched",
+    "find_stored_folders",
+    "local_copy",
+    "remove_temporary_folders",
+]
+
+PlaceT = TypeVar("PlaceT")
 
 _PREFIX = "mdtree-fetched-"  # of the folder of a group while it is measured
 _LOCK = ".lock"  # held by the process that owns the folder
@@ -90,6 +98,25 @@ def fetched(url: str, files: Iterable[Path]) -> Iterator[tuple[Path, ...]]:
             yield tuple(_fetch(system, root, file, folder) for file in files)
         except CheckpointError as error:  # the user knows the address, not the folder
             raise type(error)(str(error).replace(str(folder), url)) from error
+
+
+@contextlib.contextmanager
+def local_copy(place: PlaceT) -> Iterator[PlaceT | Path]:
+    """Have what lies below an address on this machine for the context; give back anything else.
+
+    Raises:
+        MdtreeError: There are no checkpoints, or they cannot be fetched.
+    """
+    if not isinstance(place, str) or not is_address(place):
+        yield place
+        return
+    check_place(place)
+    files = [file for folder in find_stored_folders(place) for file in folder.files]
+    if not files:
+        raise UnreadableError(f"there are no checkpoints at {place}")
+    with fetched(place, files) as copies:
+        root = copies[0].parents[len(files[0].parts) - 1]
+        yield copies[0] if len(copies) == 1 else root
 
 
 def remove_temporary_folders() -> None:
@@ -241,6 +268,7 @@ def _opened(url: str) -> tuple[Any, str]:
         )
     try:
         system, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        system.invalidate_cache()  # that of the Hub listens to no option, and outlives a run
     except Exception as error:  # each storage has its own
         raise MdtreeError(
             f"{url:.200} cannot be read: {error!s:.500} "

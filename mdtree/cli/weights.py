@@ -20,10 +20,10 @@ __all__ = ["command"]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.argument("path", type=click.Path(), required=False)
 @click.option(
     "--against",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     help="A later checkpoint to compare with; or the base of an adapter.",
 )
 @click.option(
@@ -66,9 +66,9 @@ __all__ = ["command"]
     help="Write a CSV table, too: one line for each layer of each checkpoint.",
 )
 def command(
-    path: Path | None,
+    path: str | None,
     *,
-    against: Path | None,
+    against: str | None,
     series: Path | None,
     as_json: bool,
     csv_file: Path | None,
@@ -77,7 +77,8 @@ def command(
 ) -> None:
     """Analyse weight spectra, without data and without the network's code.
 
-    PATH is a checkpoint or a directory of them. A directory prints one line per checkpoint.
+    PATH is a checkpoint or a directory of them. A directory prints one line per checkpoint. It may
+    be the address of an object storage, whose files are fetched first.
 
     \b
     Examples:
@@ -85,6 +86,7 @@ def command(
       mdtree weights runs/ --csv layers.csv
       mdtree weights before.pt --against after.pt
       mdtree weights ADAPTER --against BASE
+      mdtree weights hf://someone/net
       mdtree weights --series vgg.csv
 
     alpha is trusted only where eigenvalues stand out from those of a random matrix and the power
@@ -112,7 +114,7 @@ def command(
 
 
 def _report(
-    path: Path | None, against: Path | None, series: Path | None, options: dict[str, Any]
+    path: str | None, against: str | None, series: Path | None, options: dict[str, Any]
 ) -> WeightsReport:
     from mdtree.runtime.cores import cores
     from mdtree.spectra import Rules, WeightOptions, compare, examine, rank

@@ -14,7 +14,6 @@ from mdtree.diagnosis.comparison_headline import (
     comparison_outcome,
     headline_of_comparisons,
 )
-from mdtree.diagnosis.default_tree import ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
 from mdtree.diagnosis.differences import LEVEL, PRIMARY, Difference, NotCompared
 from mdtree.diagnosis.diverged import is_diverged
@@ -24,7 +23,13 @@ from mdtree.diagnosis.headlines import headline, headline_of_all
 from mdtree.diagnosis.pairing import pairs_of, places_of
 from mdtree.diagnosis.precision import RowPrecision, VerdictPrecision, agreement, open_metric
 from mdtree.diagnosis.promise import Promise, RealGain
-from mdtree.diagnosis.selection import can_be_diagnosed, diagnoser_for, tree_for
+from mdtree.diagnosis.selection import (
+    ChosenTree,
+    can_be_diagnosed,
+    choose_tree,
+    diagnoser_for,
+    tree_for,
+)
 from mdtree.diagnosis.serialization import (
     comparison_schema,
     comparisons_to_plain_data,

@@ -29,13 +29,12 @@ from mdtree.diagnosis.verdict_record import (
     UNSURE,
     Basis,
     MissingMeasurement,
-    OutOfDistribution,
     Verdict,
 )
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
 from mdtree.messages import percent, percent_below
-from mdtree.rows import Fact, Missing, Row, remaining
+from mdtree.rows import Fact, Missing, Row, remaining, with_chance
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import answer_set
@@ -169,8 +168,8 @@ class Diagnoser:
             else change_step(likely, expected_gains, regressed=model is not None, target=target),
             outlier=outlier,
             missed=found.missing,
-            basis=self._basis(row, remarks),
-            answers=self._answers(probabilities, outlier),
+            basis=self._basis(row, remarks, little=found.little),
+            answers=self._answers(probabilities, found),
             resources=None if model is None else resources(whole_gains),
             coarse=tuple(n for n, left in remaining(row).items() if left.value is not None),
             target=target,
@@ -179,7 +178,7 @@ class Diagnoser:
         return verdict, remarks
 
     def _answers(
-        self, probabilities: Mapping[str, float], outlier: OutOfDistribution | None
+        self, probabilities: Mapping[str, float], found: Prediction
     ) -> dict[str, tuple[str, ...]]:
         """Return the prediction set for each coverage.
 
@@ -188,10 +187,10 @@ class Diagnoser:
         model = self.saved.gain_model
         if model is None:
             return {}
-        share = _OUTSIDE if outlier is not None and outlier.outside else 1.0
+        share = _OUTSIDE if found.outlier is not None and found.outlier.outside else 1.0
         return {
             coverage: answer_set(probabilities, share * level)
-            for coverage, level in model.levels.items()
+            for coverage, level in model.levels_of(little=found.little).items()
         }
 
     def mode(self, shares: Floats) -> str:
@@ -263,7 +262,7 @@ class Diagnoser:
         name = "accuracy" if is_measured else "accuracy_from_files"
         return known.get(name, known.get("accuracy", ""))
 
-    def _basis(self, row: Row, remarks: Sequence[Remark]) -> Basis:
+    def _basis(self, row: Row, remarks: Sequence[Remark], *, little: bool = False) -> Basis:
         saved = self.saved
         versions = dict(row.provenance.versions) if row.provenance is not None else {}
         return Basis(
@@ -274,7 +273,7 @@ class Diagnoser:
             protocol=row.protocol,
             groups=saved.groups,
             data=saved.provenance.get("data", ""),
-            accuracy=self._accuracy(row),
+            accuracy="" if little else self._accuracy(row),
             versions={**versions, "mdtree": __version__},
             warnings=tuple(remark.text for remark in remarks),
         )
@@ -282,7 +281,7 @@ class Diagnoser:
 
 def with_facts(row: Row, facts: Mapping[str, Fact]) -> Row:
     """Return the row with facts from the user, which replace those of the same name."""
-    return replace(row, facts={**row.facts, **facts}) if facts else row
+    return with_chance(replace(row, facts={**row.facts, **facts})) if facts else row
 
 
 def _not_known(measurement: MissingMeasurement, row: Row) -> str:

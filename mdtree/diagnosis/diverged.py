@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mdtree.diagnosis.certain import certain_verdict
 from mdtree.diagnosis.recommendation import change_step
-from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Verdict
+from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Verdict, certain_verdict
 from mdtree.exceptions import DivergedError
 from mdtree.labelling import number_of
 from mdtree.rows import Measured, Row

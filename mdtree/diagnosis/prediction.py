@@ -17,6 +17,7 @@ from mdtree.diagnosis.resampling import resampled_rows
 from mdtree.diagnosis.verdict_record import MissingMeasurement, OutOfDistribution
 from mdtree.rows import Row
 from mdtree.trees.binning import Floats
+from mdtree.trees.gain_model import little_known
 from mdtree.trees.posterior import first_best
 
 __all__ = ["Prediction", "predictions"]
@@ -31,6 +32,7 @@ class Prediction:
 
     row: Row
     line: Floats  # features
+    little: bool  # nothing was measured and nothing is told of the training
     shares: Floats  # probability of each class
     place: int  # the most probable class
     agreement: float | None  # share of plausible trees with this class; None for a single tree
@@ -53,6 +55,9 @@ def predictions(
     for start in range(0, len(rows), _TOGETHER):
         part = rows[start : start + _TOGETHER]
         lines = saved.matrix(part, allow_protocol_mismatch=allow_protocol_mismatch)
+        little = np.zeros(len(part), dtype=bool)
+        if saved.gain_model is not None:
+            little = little_known(lines, saved.features)
         shares = ensemble.probabilities(lines).round(_DIGITS)
         places = [int(place) for place in first_best(shares)]
         votes = ensemble.votes(lines)
@@ -66,6 +71,7 @@ def predictions(
             yield Prediction(
                 row=row,
                 line=lines[number],
+                little=bool(little[number]),
                 shares=shares[number],
                 place=place,
                 agreement=None if votes is None else round(float(votes[number, place]), _DIGITS),

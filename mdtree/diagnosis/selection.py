@@ -1,19 +1,34 @@
-"""The selection of a tree: the requested one, or the default for the protocol."""
+"""The selection of a tree: the requested one, or the default for the protocol.
+
+The default is, among the trees for the rows' protocol, the one fitted to the most groups.  It never
+depends on the numbers in the rows, so a group gets the same verdict alone and among others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from mdtree.diagnosis.default_tree import DEFAULT_TASK, ChosenTree, choose_tree
 from mdtree.diagnosis.diagnoser import Diagnoser
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
-from mdtree.exceptions import MdtreeError
+from mdtree.exceptions import MdtreeError, ProtocolError
 from mdtree.failure_modes import CONFIDENCE
 from mdtree.rows import Row, check_seed, one_protocol
 from mdtree.trees import SavedTree
 from mdtree.trees.bundled import find_tree, shipped_trees
 
-__all__ = ["can_be_diagnosed", "diagnoser_for", "tree_for"]
+__all__ = ["ChosenTree", "can_be_diagnosed", "choose_tree", "diagnoser_for", "tree_for"]
+
+_TASK = "failure"  # the task that can answer with every mode
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenTree:
+    """A tree and the reason for choosing it."""
+
+    name: str
+    saved: SavedTree
+    why: str
 
 
 def tree_for(rows: Sequence[Row], tree: SavedTree | str | None) -> ChosenTree:
@@ -26,11 +41,44 @@ def tree_for(rows: Sequence[Row], tree: SavedTree | str | None) -> ChosenTree:
     """
     why = "it was requested"
     if tree is None:
-        trees = shipped_trees(task=DEFAULT_TASK, protocol=one_protocol(rows))
+        trees = shipped_trees(task=_TASK, protocol=one_protocol(rows))
         return choose_tree(rows, trees or shipped_trees())
     if isinstance(tree, str):
         return ChosenTree(name=tree, saved=find_tree(tree), why=why)
     return ChosenTree(name="a tree in memory", saved=tree, why=why)
+
+
+def choose_tree(rows: Sequence[Row], trees: Mapping[str, SavedTree]) -> ChosenTree:
+    """Choose the tree for the rows' protocol that was fitted to the most groups.
+
+    Args:
+        rows: The rows to diagnose, all measured by one protocol.
+        trees: The trees to choose from, by name.
+
+    Raises:
+        ProtocolError: If the rows have several protocols, or no tree was fitted to theirs.
+
+    """
+    protocol = one_protocol(rows)
+    candidates = {
+        name: saved
+        for name, saved in trees.items()
+        if saved.task == _TASK and saved.protocol == protocol
+    }
+    if not candidates:
+        protocols = sorted({saved.protocol for saved in trees.values() if saved.task == _TASK})
+        raise ProtocolError(
+            f"mdtree comes with no tree for protocol {protocol} (there are trees for "
+            f"{', '.join(protocols) or 'none'}): fit one with `mdtree fit` and name it with --tree"
+        )
+    name = max(sorted(candidates), key=lambda candidate: candidates[candidate].groups)
+    return ChosenTree(name=name, saved=candidates[name], why=_why(protocol, len(candidates)))
+
+
+def _why(protocol: str, count: int) -> str:
+    if count == 1:
+        return f"it is the only tree for protocol {protocol} that covers all failure modes"
+    return f"of the trees for protocol {protocol}, it was fitted to the most groups"
 
 
 def diagnoser_for(

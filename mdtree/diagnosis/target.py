@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from mdtree.diagnosis.certain import certain_verdict
-from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Gain, NextStep, Target, Verdict
+from mdtree.diagnosis.verdict_record import (
+    Basis,
+    DecisionStep,
+    Gain,
+    NextStep,
+    Target,
+    Verdict,
+    certain_verdict,
+)
 from mdtree.exceptions import RowsError
 from mdtree.labelling import accuracy_of, number_of
 from mdtree.rows import TARGET, Measured, Missing, Row, target_fault

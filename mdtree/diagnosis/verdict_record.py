@@ -19,6 +19,7 @@ __all__ = [
     "OutOfDistribution",
     "Target",
     "Verdict",
+    "certain_verdict",
 ]
 
 UNSURE = "unsure"
@@ -154,3 +155,36 @@ class Verdict:
 
     def _repr_html_(self) -> str | None:
         return None if self.page is None else self.page()
+
+
+def certain_verdict(
+    group: str,
+    mode: str,
+    clue: DecisionStep,
+    *,
+    next_step: NextStep,
+    basis: Basis,
+    confidence: float,
+    target: Target | None = None,
+) -> Verdict:
+    """Return a verdict that one finding decides, whatever a tree says."""
+    return Verdict(
+        group=group,
+        mode=mode,
+        likely=mode,
+        probability=1.0,
+        probabilities={mode: 1.0},
+        confidence=confidence,
+        why_unsure=(),
+        clues=(clue,),
+        agreement=None,
+        stability=None,
+        gains=(),
+        next_step=next_step,
+        outlier=None,
+        missed=(),
+        basis=basis,
+        answers={},
+        target=target,
+        test_accuracy=None if target is None else target.measured,
+    )

@@ -14,9 +14,9 @@ from mdtree.failure_modes import TASKS, RoomForImprovement
 from mdtree.labelling import Label, label_rows, room_for_improvement
 from mdtree.rows import Row
 from mdtree.trees import COMPARABLE, LANDSCAPE, TRAINING, GainRegression, feature_matrix
-from mdtree.trees.feature_sets import known_from_files
+from mdtree.trees.feature_sets import known_from_files, known_from_weights
 from mdtree.trees.fit import features_of, relative_gains
-from mdtree.trees.gain_model import NOISE
+from mdtree.trees.gain_model import NOISE, little_known
 from mdtree.trees.ood import outside
 
 __all__ = [
@@ -100,7 +100,7 @@ def _by_gains(
     *,
     facts: bool = False,
     unlike: bool = False,
-    files: bool = False,
+    known: Callable[[str], bool] | None = None,
 ) -> Callable[[Mapping[str, LabelledZoo]], Fitted]:
     asked = features_of("failure", "gains", features, facts=facts)
 
@@ -124,16 +124,16 @@ def _by_gains(
 
         def learnt(left_out: str | None) -> Answerer:
             is_out = zoo_of == left_out
-            known = None if left_out is None else calibration(part_of[left_out])
-            model = problem.model(is_out, known)
+            calibrated = None if left_out is None else calibration(part_of[left_out])
+            model = problem.model(is_out, calibrated)
 
             def answer(zoo: LabelledZoo) -> Answers:
                 lines = zoo.features(asked)
-                if files:
-                    lines = np.where([known_from_files(name) for name in asked], lines, np.nan)
+                if known is not None:
+                    lines = np.where([known(name) for name in asked], lines, np.nan)
                 return Answers(
                     probabilities=model.probabilities(lines, asked, CLASSES),
-                    levels=model.levels,
+                    levels=model.levels_of(little=bool(little_known(lines, asked).all())),
                     outside=outside(matrix[~is_out], lines, asked) if unlike else None,
                 )
 
@@ -243,7 +243,13 @@ LEFT_OUT_METHODS: dict[str, LeftOutMethod] = {
         LeftOutMethod(
             name="gains_files",
             meaning="the same regression, told only what weights, settings and a log tell",
-            fit=_by_gains(facts=True, files=True),
+            fit=_by_gains(facts=True, known=known_from_files),
+            on_request=True,
+        ),
+        LeftOutMethod(
+            name="gains_weights",
+            meaning="the same regression, told only what weights tell",
+            fit=_by_gains(facts=True, known=known_from_weights),
             on_request=True,
         ),
     )

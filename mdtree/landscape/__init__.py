@@ -11,7 +11,7 @@ from mdtree.landscape.curvature.double_backward import (
     double_backward,
 )
 from mdtree.landscape.curvature.gradient_graph import GradientGraph
-from mdtree.landscape.curvature.lanczos import LanczosResult, lanczos
+from mdtree.landscape.curvature.lanczos import LanczosResult, Space, lanczos
 from mdtree.landscape.curvature.operator import Hessian, LossError, mean_loss
 from mdtree.landscape.curvature.pyhessian import PyHessianResult, published_hessian
 from mdtree.landscape.curvature.trace import Trace, estimate_trace, forms_outside
@@ -68,6 +68,7 @@ __all__ = [
     "ProfileValue",
     "PyHessianResult",
     "Score",
+    "Space",
     "SurfacePoint",
     "Trace",
     "TrainedCurve",

@@ -29,6 +29,8 @@ class Score:
     wrong: Tensor | None  # (n,) 0 to 1, or NaN if an output is; None: the targets are not classes
     losses: Tensor  # (n,) float64
     each: bool  # False: the loss only returns means of batches
+    labels: Tensor | None = None  # (m,) right classes, one for each item or for each counted token
+    numbers: Tensor | None = None  # (n,) of counted tokens; None: one class for each item
 
     def error(self) -> float:
         """Compute the share of wrong items in percent."""
@@ -81,6 +83,8 @@ def _score(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Scor
     """Score all items; results are copied from the device only at the end."""
     wrong: list[Tensor] = []
     losses: list[Tensor] = []
+    labels: list[Tensor] = []
+    numbers: list[Tensor] = []
     each = True
     with torch.inference_mode():
         for raw in items.batches(batch_size):
@@ -89,6 +93,9 @@ def _score(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Scor
             decided = decisions(runner, raw, output)
             if decided is not None:
                 wrong.append(decided.wrong())
+                labels.append(decided.listed(decided.labels))
+                if decided.numbers is not None:
+                    numbers.append(decided.numbers)
             loss = runner.losses(output, batch)
             each &= loss.dim() == 1
             losses.append(loss.expand(size(batch)))
@@ -96,4 +103,6 @@ def _score(runner: ModelRunner, items: Items, run: Run, batch_size: int) -> Scor
         wrong=torch.cat(wrong).cpu() if wrong else None,
         losses=torch.cat(losses).cpu().double(),
         each=each,
+        labels=torch.cat(labels).cpu() if labels else None,
+        numbers=torch.cat(numbers) if numbers else None,
     )

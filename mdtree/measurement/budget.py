@@ -19,7 +19,7 @@ from mdtree.landscape import ComputeCost, CostMeter, preserved_state
 from mdtree.measurement.in_memory import ModelsInMemory
 from mdtree.measurement.request import check_metrics
 from mdtree.measurement.speed import Speed, measure_speed
-from mdtree.metrics import METRICS, MetricInput
+from mdtree.metrics import CHANCE, METRICS, MetricInput
 from mdtree.rows import Measured, Missing, Row, Value
 
 __all__ = ["row_within"]
@@ -76,7 +76,8 @@ def row_within(models: ModelsInMemory, seconds: float, metrics: Iterable[str] = 
         faults += dict.fromkeys(value.missing for value in values if isinstance(value, Missing))
         raise MdtreeError(f"nothing was measured: {'; '.join(faults)}")
     fault = reasons.get("error_rate") if _FAILED in reasons.get("error_rate", "") else None
-    errors = [row.quantities.get(name) for name in METRICS["error_rate"].quantities]
+    names = set(METRICS["error_rate"].quantities).difference(CHANCE)  # the labels alone tell it
+    errors = [row.quantities.get(name) for name in sorted(names)]
     if "error_rate" not in reasons and not any(isinstance(value, Measured) for value in errors):
         fault = next((value.missing for value in errors if isinstance(value, Missing)), None)
     if fault is not None:  # what is known without a pass is not enough for a verdict

@@ -31,10 +31,10 @@ from mdtree.metrics import spectrum_of
 from mdtree.rows import (
     Fact,
     GroupFailure,
-    Measured,
     Missing,
     Row,
     Value,
+    chance_of_classes,
     home_of,
     mean_over_members,
 )
@@ -108,7 +108,7 @@ def _row(group: FoundGroup, request: Request) -> Row:
             if matrix.kind.startswith(_CONVOLUTIONS)
         )
         classes = classes_of(files[0], first)
-        quantities |= _chance(classes)
+        quantities |= chance_of_classes(classes)
     except MdtreeError as error:
         failure = GroupFailure(kind=type(error).__name__, reason=str(error))
     quantities |= _logged(group.points)
@@ -205,16 +205,6 @@ def _logged(points: Sequence[HistoryPoint]) -> dict[str, Value]:
     if len(accuracies) == len(points) > 0:
         values["test_error"] = mean_over_members([100 - a for a in accuracies], single_stderr=None)
     return values
-
-
-def _chance(classes: int | None) -> dict[str, Value]:
-    """Return the error and the loss of chance for classes that are equally frequent."""
-    if classes is None:
-        return {}
-    return {
-        "chance_error": Measured(value=100 * (1 - 1 / classes)),
-        "chance_loss": Measured(value=math.log(classes)),
-    }
 
 
 def _data_amount(histories: Sequence[History], facts: dict[str, Fact]) -> int | None:

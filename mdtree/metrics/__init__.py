@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.metrics.baseline import BASELINE
+from mdtree.metrics.chance import CHANCE
 from mdtree.metrics.connectivity import CONNECTIVITY
 from mdtree.metrics.error_rate import ERROR_RATE
 from mdtree.metrics.fork import FORK
@@ -14,7 +15,7 @@ from mdtree.metrics.similarity import SIMILARITY
 from mdtree.metrics.spectrum import SPECTRUM, spectrum_of
 from mdtree.metrics.surface import SURFACE
 
-__all__ = ["METRICS", "Metric", "MetricInput", "MetricResult", "Workload", "spectrum_of"]
+__all__ = ["CHANCE", "METRICS", "Metric", "MetricInput", "MetricResult", "Workload", "spectrum_of"]
 
 METRICS: dict[str, Metric] = {
     metric.name: metric

@@ -4,6 +4,7 @@
     loss  = (1/n) * sum_i loss_i                         in nats for cross entropy
     perplexity = exp(loss)                               where tokens are predicted
 
+The error and the loss of chance are those of the same test items (chance.py).
 Where tokens are predicted, items are sequences: item i is wrong by the share of its counted tokens
 whose largest output is another one, and loss_i is the mean over them.
 
@@ -21,6 +22,7 @@ from functools import partial
 from mdtree.datasets import Items
 from mdtree.landscape import ComputeCost, Score, derive_seed, preserved_state, score
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
+from mdtree.metrics.chance import CHANCE, chance
 from mdtree.models import Run
 from mdtree.rows import Missing, Value, mean_over_members
 from mdtree.tokens import TokenLoss
@@ -29,7 +31,7 @@ __all__ = ["ERROR_RATE"]
 
 
 def compute(metric_input: MetricInput) -> MetricResult:
-    """Measure train_error, test_error, train_loss and test_loss."""
+    """Measure train_error, test_error, train_loss, test_loss, chance_error and chance_loss."""
     halves = {"train": metric_input.data.train, "test": metric_input.data.test}
     with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "error_rate")):
         members = [
@@ -38,7 +40,8 @@ def compute(metric_input: MetricInput) -> MetricResult:
             )
             for weights in metric_input.members.values()
         ]
-    values: dict[str, Value] = {}
+    test = members[0].get("test")
+    values: dict[str, Value] = chance(None) if test is None else chance(test.labels, test.numbers)
     for half, items in halves.items():
         if items is None:
             missing = Missing(missing=f"the recipe has no {half} data")
@@ -97,7 +100,7 @@ def _scores(
 
 ERROR_RATE = Metric(
     name="error_rate",
-    quantities=("train_error", "test_error", "train_loss", "test_loss"),
+    quantities=("train_error", "test_error", "train_loss", "test_loss", *CHANCE),
     of_tokens=("train_perplexity", "test_perplexity"),
     compute=compute,
     cost=cost,

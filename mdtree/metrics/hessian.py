@@ -193,7 +193,7 @@ def _curvature(member: MemberHessian, stderr: float | None) -> _Curvature:
         top=_Number(
             value=ritz.top,
             stderr=stderr,
-            iterations=len(ritz.values),
+            iterations=ritz.steps,
             converged=ritz.converged,
             is_early=not member.top_ended,
         ),
@@ -206,7 +206,7 @@ def _curvature(member: MemberHessian, stderr: float | None) -> _Curvature:
             converged=trace.converged and member.trace_ended,
             is_early=not member.trace_ended,
         ),
-        density=tuple(zip(ritz.values.tolist(), ritz.weights.tolist(), strict=True)),
+        density=tuple(zip(ritz.nodes.tolist(), ritz.weights.tolist(), strict=True)),
     )
 
 

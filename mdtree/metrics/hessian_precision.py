@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mdtree.landscape import (
     Hessian,
     LanczosResult,
+    Space,
     Trace,
     estimate_trace,
     forms_outside,
@@ -91,6 +93,8 @@ class MemberHessian:
             "following": ritz.following,
             "diagonal": torch.as_tensor(ritz.diagonal),
             "off_diagonal": torch.as_tensor(ritz.off_diagonal),
+            "density": torch.as_tensor(np.stack([ritz.nodes, ritz.weights])),
+            "counts": torch.tensor([ritz.steps, ritz.kept]),
             "flags": torch.tensor([ritz.converged, self.top_ended, self.trace_ended]),
         }
         if trace is not None:
@@ -99,7 +103,7 @@ class MemberHessian:
             tensors["forms"] = torch.tensor(trace.forms, dtype=torch.float64)
             if trace.products is not None:
                 tensors["products"] = trace.products
-        return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+        return {name: tensor.detach().cpu() for name, tensor in tensors.items()}
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], hessian: Hessian) -> MemberHessian:
@@ -109,13 +113,17 @@ class MemberHessian:
             for name, tensor in tensors.items()
         }
         converged, top_ended, trace_ended = tensors["flags"].tolist()
-        ritz = LanczosResult.of(
-            tensors["basis"],
-            tensors["following"],
-            tensors["diagonal"].tolist(),
-            tensors["off_diagonal"].tolist(),
-            converged=converged,
+        nodes, weights = tensors["density"].numpy()
+        steps, kept = tensors["counts"].tolist()
+        space = Space(
+            diagonal=tensors["diagonal"].tolist(),
+            off_diagonal=tensors["off_diagonal"].tolist(),
+            steps=steps,
+            kept=kept,
+            density=(nodes, weights),
         )
+        ritz = LanczosResult.of(space, tensors["basis"], tensors["following"])
+        ritz = replace(ritz, converged=converged)
         trace = None
         if "trace" in tensors:
             value, stderr, is_within = tensors["trace"].tolist()
@@ -203,7 +211,7 @@ def advanced(
             risk=0.0 if wants_trace else budget.risk,
             earlier=None if before is None else before.ritz,
         )
-        top_ended = ritz.converged or steps == budget.steps or len(ritz.values) < steps
+        top_ended = ritz.converged or ritz.steps >= budget.steps
     if not wants_trace:
         return MemberHessian(ritz=ritz, trace=None, top_ended=top_ended, trace_ended=True)
     earlier = None if before is None else before.trace
@@ -211,7 +219,9 @@ def advanced(
     products = None if earlier is None else earlier.products
     if before is not None and earlier is not None:
         known = earlier.forms
-        if products is not None and len(ritz.values) > len(before.ritz.values):
+        if ritz.steps > before.ritz.steps and ritz.kept:
+            known, products = (), None  # a part of the smaller space has been let go
+        elif products is not None and ritz.steps > before.ritz.steps:
             known = forms_outside(ritz, products, source.begin(hessian)[1])
     trace = estimate_trace(
         hessian.products,
@@ -242,4 +252,4 @@ def _goal(budget: StandardHessian, before: MemberHessian | None) -> tuple[int, i
     done = _FIRST if before.trace is None else max(before.trace.probes, 1)
     if before.top_ended:
         return budget.steps, min(2 * done, budget.probes)
-    return min(2 * len(before.ritz.values), budget.steps), min(done, budget.probes)
+    return min(2 * before.ritz.steps, budget.steps), min(done, budget.probes)

@@ -1,21 +1,17 @@
 """Quantities of the predictions of a group: agreement, ensemble, confidence, tail of the loss.
 
-    chance_error      100 * (1 - share of the most frequent class)
-    chance_loss       -sum_c p_c ln p_c                  p_c: share of class c
     ensemble_gain     error of one network - error of the mean of all probabilities
     disagreement      100 * (items that two networks put into different classes) / n
     overconfidence    100 * mean(largest probability) - (100 - error)
     loss_tail         100 * (loss of the tenth of the items with the largest loss) / (loss of all)
 
-The first two depend only on the labels of the test items: they are what a network reaches without
-looking at the inputs.  The others are measured on test items, and on training items under the same
-name with the prefix `train_`.  The ensemble removes what differs between seeds: its gain is
-variance, and what remains is bias (and label noise).  At most 10,000 items of each half are used,
-the same for all members.  Both protocols measure these quantities in the same way.
+They are measured on test items, and on training items under the same name with the prefix `train_`.
+The ensemble removes what differs between seeds: its gain is variance, and what remains is bias (and
+label noise).  At most 10,000 items of each half are used, the same for all members.  Both protocols
+measure these quantities in the same way.
 
 Where tokens are predicted, classes are tokens, and numbers are averaged within each sequence first.
-p_c are the shares of all counted test tokens, each sequence with the same weight.  Fewer sequences
-are used where the probabilities of one member would take more than half a gigabyte.
+Fewer sequences are used where the probabilities of one member would take more than half a gigabyte.
 
 The value is the mean over members or pairs.  Its standard error is taken over items, which is the
 larger one for small test sets and does not need three members.
@@ -44,7 +40,6 @@ from mdtree.landscape import (
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.models import Run
 from mdtree.rows import Measured, Missing, Value
-from mdtree.tokens import TokenLoss
 
 __all__ = ["PREDICTIONS"]
 
@@ -56,8 +51,6 @@ _OF_PAIRS = ("ensemble_gain", "disagreement")
 _OF_ONE = ("overconfidence", "loss_tail")
 _HALVES = {"train": "train_", "test": ""}
 _QUANTITIES = (
-    "chance_error",
-    "chance_loss",
     *(f"{prefix}{name}" for prefix in _HALVES.values() for name in (*_OF_PAIRS, *_OF_ONE)),
 )
 
@@ -79,8 +72,7 @@ def compute(metric_input: MetricInput) -> MetricResult:
             continue
         of_half = _half([member[half] for member in members])
         values |= {prefix + name: value for name, value in of_half.items()}
-    chance = _chance(_test_labels(metric_input, members[0].get("test")))
-    return MetricResult({**chance, **values}, notes=_notes(data, halves))
+    return MetricResult(values, notes=_notes(data, halves))
 
 
 def cost(work: Workload) -> ComputeCost:
@@ -190,31 +182,6 @@ def _mean(members: Sequence[Tensor]) -> Value:
     return Measured(
         value=100 * float(items.mean()), stderr=None if stderr is None else 100 * stderr
     )
-
-
-def _test_labels(metric_input: MetricInput, test: Predictions | None) -> list[Tensor] | None:
-    """Return the test labels in parts of equal weight; None where there are no classes."""
-    loss = metric_input.runner.loss
-    if test is None or metric_input.data.test is None:
-        return None
-    if not isinstance(loss, TokenLoss):
-        return [test.labels]
-    all_labels = map(loss.labels, metric_input.data.test.batches(metric_input.runner.batch_size))
-    return [item[loss.counted(item)] for labels in all_labels for item in labels]
-
-
-def _chance(parts: list[Tensor] | None) -> dict[str, Value]:
-    if parts is None:
-        missing = Missing(missing="needs test items whose targets are class numbers")
-        return {"chance_error": missing, "chance_loss": missing}
-    labels = torch.cat(parts)
-    usual = len(labels) / len(parts)
-    weights = [torch.full(part.shape, usual / len(part), dtype=torch.float64) for part in parts]
-    shares = torch.bincount(labels, weights=torch.cat(weights)) / len(labels)
-    return {
-        "chance_error": Measured(value=100 * (1 - float(shares.max()))),
-        "chance_loss": Measured(value=float(torch.special.entr(shares).sum())),
-    }
 
 
 PREDICTIONS = Metric(name="predictions", quantities=_QUANTITIES, compute=compute, cost=cost)

@@ -1,5 +1,6 @@
 """Rows of measurements, the interface between measuring and diagnosing, and their vocabulary."""
 
+from mdtree.rows.chance import chance_of_classes, with_chance
 from mdtree.rows.facts import FACTS, TARGET, TEXT_FACTS, Fact, check_facts, target_fault
 from mdtree.rows.finding import ROWS_NAME, WEIGHTS, find_rows, is_rows, measured_file
 from mdtree.rows.loading import (
@@ -88,6 +89,7 @@ __all__ = [
     "Store",
     "StoredRows",
     "Value",
+    "chance_of_classes",
     "check_facts",
     "check_protocol",
     "check_seed",
@@ -113,6 +115,7 @@ __all__ = [
     "rows_to_csv",
     "scan_rows",
     "target_fault",
+    "with_chance",
     "write_csv",
     "write_lines",
     "write_parquet",

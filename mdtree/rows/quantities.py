@@ -204,7 +204,7 @@ _LIST = (
         meaning="test error of always predicting the most frequent class",
         low="one class is far more frequent than the others",
         high="no class is much more frequent than the others",
-        metric="predictions",
+        metric="error_rate",
         range=SHARE,
     ),
     Quantity(
@@ -213,7 +213,7 @@ _LIST = (
         meaning="test cross entropy of predicting the class frequencies",
         low="one class is far more frequent than the others",
         high="there are many classes, all of them frequent",
-        metric="predictions",
+        metric="error_rate",
         range=AMOUNT,
     ),
     Quantity(

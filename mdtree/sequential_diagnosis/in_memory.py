@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mdtree.diagnosis import Diagnoser, VerdictPrecision, next_metric, open_metric, prospects
+from mdtree.diagnosis import Diagnoser
 from mdtree.measurement import ModelsInMemory, check_accuracy
 from mdtree.rows import Row
-from mdtree.sequential_diagnosis.stages import BY_BLOCKS, FIRST, LATER, Diagnosed
+from mdtree.sequential_diagnosis.stages import FIRST, LATER, Diagnosed, Needs
 
 __all__ = ["diagnose_in_memory"]
 
@@ -39,23 +39,13 @@ def diagnose_in_memory(
     check = check_accuracy(row, None, expected)
     if check is not None:
         check.raise_if_different()
-    left = list(LATER)
+    seconds = {row.group: dict.fromkeys(LATER, 0.0)}  # which are not known
     while True:
         diagnoser = choose_diagnoser([row])
-        costs = dict.fromkeys(left, 0.0)
-        if full:
-            chosen = next(iter(prospects(diagnoser, row, costs)), None)
-        else:
-            chosen = next_metric(diagnoser, row, costs)
-        if chosen is not None:
-            metric = chosen.metrics[0]
-            left.remove(metric)
-            asks = metric in BY_BLOCKS and not full_precision
-            enough = VerdictPrecision(diagnoser=diagnoser)(row) if asks else None
-            row = models.extended(row, (metric,), enough=enough)
-            continue
-        coarse = open_metric(diagnoser, row)
-        if coarse is None:
+        needs = Needs(diagnoser=diagnoser, full=full, full_precision=full_precision)
+        stage = needs.next([row], seconds)
+        if stage is None:
             return Diagnosed(diagnoser=diagnoser, rows=[row])
-        enough = VerdictPrecision(diagnoser=diagnoser)(row)
-        row = models.extended(row, (coarse.metric,), enough=enough)
+        precision = needs.precision(stage.metric)
+        enough = None if precision is None else precision(row)
+        row = models.extended(row, (stage.metric,), enough=enough)

@@ -8,19 +8,12 @@ coarse is measured further.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from mdtree.diagnosis import (
-    Diagnoser,
-    VerdictPrecision,
-    next_metric,
-    open_metric,
-    prospects,
-    with_facts,
-)
+from mdtree.diagnosis import Diagnoser, with_facts
 from mdtree.executors import HERE, ExecutorConfig
 from mdtree.measurement import (
     AccuracyCheck,
@@ -35,20 +28,11 @@ from mdtree.measurement import (
 )
 from mdtree.progress import Progress, Silent
 from mdtree.rows import Fact, Precision, Row, open_rows
-from mdtree.sequential_diagnosis.stages import (
-    BY_BLOCKS,
-    FIRST,
-    LATER,
-    METRICS_BY_COST,
-    Diagnosed,
-    Stage,
-)
+from mdtree.sequential_diagnosis.stages import FIRST, METRICS_BY_COST, Diagnosed, Needs, Stage
 
 __all__ = ["SequentialDiagnosis"]
 
 _OF_PAIRS = ("similarity", "connectivity")
-
-_Seconds = Mapping[str, Mapping[str, float]]  # group -> metric -> seconds
 
 
 def _announce_nothing(_: Stage) -> None:
@@ -102,47 +86,23 @@ class SequentialDiagnosis:
             group for group, item in plan.items() if item.pending and FIRST in item.task.metrics
         ]
         known = sum(seconds.get(group, {}).get(FIRST, 0.0) for group in first)
-        stage = Stage(metric=FIRST, groups=tuple(first), seconds=known, change=None)
-        failed = self._measure(stage, plan, None)
+        cheapest = Stage(metric=FIRST, groups=tuple(first), seconds=known, change=None)
+        failed = self._measure(cheapest, plan, None)
         self._compare(plan, failed, measured=first)
         while True:
             rows = self._rows(plan, failed)
             diagnoser = self.choose_diagnoser(rows)  # what was measured may speak for another tree
-            needs = list(self._needs(diagnoser, rows, seconds))
-            needs = needs or list(self._too_coarse(diagnoser, rows))
-            if not needs:
-                left_out = self._left_out(diagnoser, rows, seconds)
-                return Diagnosed(diagnoser=diagnoser, rows=rows, left_out=tuple(left_out))
-            metric = min((need.metric for need in needs), key=METRICS_BY_COST.index)
-            selected = [need for need in needs if need.metric == metric]
-            failed |= self._measure_needed(metric, selected, plan, seconds, diagnoser)
-
-    def _measure_needed(
-        self,
-        metric: str,
-        needs: Sequence[_Need],
-        plan: Mapping[str, Planned],
-        seconds: _Seconds,
-        diagnoser: Diagnoser,
-    ) -> set[str]:
-        """Measure a metric as precisely as the verdicts of some groups need it."""
-        groups = [need.group for need in needs]
-        again = any(need.again for need in needs)
-        known = sum(seconds.get(group, {}).get(metric, 0.0) for group in groups)
-        asks = metric in BY_BLOCKS and not self.full_precision
-        precision = VerdictPrecision(diagnoser=diagnoser, facts=self.facts)
-        change = max(need.change for need in needs)
-        stage = Stage(
-            metric=metric, groups=tuple(groups), seconds=known, change=change, again=again
-        )
-        return self._measure(stage, plan, precision if asks else None)
-
-    def _too_coarse(self, diagnoser: Diagnoser, rows: Sequence[Row]) -> Iterator[_Need]:
-        """Yield what is less precise than its tolerance, and than the verdict needs it."""
-        for row in rows:
-            coarse = open_metric(diagnoser, row, all_of_them=self.full_precision)
-            if coarse is not None:
-                yield _Need(row.group, coarse.metric, coarse.change, again=True)
+            needs = Needs(
+                diagnoser=diagnoser,
+                facts=self.facts,
+                full=self.full,
+                full_precision=self.full_precision,
+            )
+            stage = needs.next(rows, seconds)
+            if stage is None:
+                left_out = tuple(needs.left_out(rows, seconds))
+                return Diagnosed(diagnoser=diagnoser, rows=rows, left_out=left_out)
+            failed |= self._measure(stage, plan, needs.precision(stage.metric))
 
     def _compare(
         self, plan: Mapping[str, Planned], failed: Collection[str], *, measured: Collection[str]
@@ -162,35 +122,6 @@ class SequentialDiagnosis:
                 if self.compared is not None and is_new:
                     self.compared(check)
                 check.raise_if_different()
-
-    def _needs(
-        self, diagnoser: Diagnoser, rows: Sequence[Row], seconds: _Seconds
-    ) -> Iterator[_Need]:
-        for row in rows:
-            unmeasured = _unmeasured(row, seconds)
-            if self.full:
-                chosen = next(iter(prospects(diagnoser, row, unmeasured)), None)
-            else:
-                chosen = next_metric(diagnoser, row, unmeasured)
-            if chosen is not None:
-                yield _Need(row.group, chosen.metrics[0], chosen.change)
-
-    def _left_out(
-        self, diagnoser: Diagnoser, rows: Sequence[Row], seconds: _Seconds
-    ) -> Iterator[Stage]:
-        """Yield what was not measured, and what it could have changed."""
-        alone: dict[str, list[_Need]] = {}
-        for row in rows:
-            for prospect in prospects(diagnoser, row, _unmeasured(row, seconds)):
-                (metric,) = prospect.metrics
-                alone.setdefault(metric, []).append(_Need(row.group, metric, prospect.change))
-        for metric, needs in alone.items():
-            yield Stage(
-                metric=metric,
-                groups=tuple(need.group for need in needs),
-                seconds=sum(seconds[need.group][metric] for need in needs),
-                change=max(need.change for need in needs),
-            )
 
     def _measure(
         self, stage: Stage, plan: Mapping[str, Planned], precision: Precision | None
@@ -236,20 +167,3 @@ class SequentialDiagnosis:
             if row.measured and group not in failed:
                 by_group[group] = replace(row, failure=None)
         return [with_facts(by_group[group], self.facts) for group in groups if group in by_group]
-
-
-def _unmeasured(row: Row, seconds: _Seconds) -> dict[str, float]:
-    """Return the metrics that can still be measured, the cheapest first, and their seconds."""
-    if row.failure is not None:
-        return {}
-    measured = row.provenance.metrics if row.provenance is not None else ()
-    costs = seconds.get(row.group, {})
-    return {name: costs[name] for name in LATER if name in costs and name not in measured}
-
-
-@dataclass(frozen=True)
-class _Need:
-    group: str
-    metric: str
-    change: float
-    again: bool = False  # it was measured, but not precisely enough

@@ -21,14 +21,14 @@ from mdtree.checkpoints import (
     is_adapter,
     list_base,
     list_tensors,
+    local_copy,
 )
 from mdtree.exceptions import MdtreeError
 from mdtree.progress import Progress, Silent
 from mdtree.spectra.analysis import AVERAGED, Analysis, analyse_all
 from mdtree.spectra.collapse import Change, changes
 from mdtree.spectra.layer import FIGURES, Layer, Rules
-from mdtree.spectra.series import Ranking, SeriesModel, rankings
-from mdtree.spectra.series_table import read_series
+from mdtree.spectra.series import Ranking, SeriesModel, rankings, read_series
 from mdtree.spectra.sources import (
     IN_MEMORY,
     Source,
@@ -97,11 +97,16 @@ class WeightsReport:
 def examine(
     source: Source, options: WeightOptions, *, progress: Progress = _SILENT
 ) -> WeightsReport:
-    """Analyse a checkpoint, or each of a directory.
+    """Analyse a checkpoint, or each of a directory, or of an address of an object storage.
 
     Raises:
         MdtreeError: There are none, or none can be read.
     """
+    with local_copy(source) as local:
+        return _examined(local, options, progress)
+
+
+def _examined(source: Source, options: WeightOptions, progress: Progress) -> WeightsReport:
     sources = all_sources(source)
     analyses: dict[str, Analysis] = {}
     notes: list[str] = []
@@ -133,6 +138,13 @@ def compare(
     Raises:
         MdtreeError: They cannot be read, or are not of the same network.
     """
+    with local_copy(first) as one, local_copy(second) as other:
+        return _compared(one, other, options, progress)
+
+
+def _compared(
+    first: Source, second: Source, options: WeightOptions, progress: Progress
+) -> WeightsReport:
     one, other = (only_source(source) for source in (first, second))
     if adapts(one) and not adapts(other):
         one, other = other, one

@@ -16,7 +16,9 @@ __all__ = [
     "LOGGED",
     "TRAINING",
     "is_in_files",
+    "is_told",
     "known_from_files",
+    "known_from_weights",
 ]
 
 # What a tree may ask about any trained network, without facts and without test results.
@@ -77,6 +79,9 @@ TRAINING: tuple[str, ...] = (
 # What the log of a trainer and the number of classes tell where nothing was measured.
 LOGGED: tuple[str, ...] = ("train_loss", "test_loss", "test_error", "chance_error", "chance_loss")
 
+_IN_WEIGHTS = frozenset({"parameters", "conv_parameters", "chance_error", "chance_loss"})
+_SETTINGS = frozenset({"learning_rate", "batch_size", "steps", "optimizer", "schedule"})
+
 
 def is_in_files(name: str) -> bool:
     """Return whether a quantity or a fact needs only weights, settings and the log of a trainer."""
@@ -86,3 +91,16 @@ def is_in_files(name: str) -> bool:
 def known_from_files(feature: str) -> bool:
     """Return whether a feature needs nothing else."""
     return feature in FEATURES and all(map(is_in_files, FEATURES[feature].needs))
+
+
+def known_from_weights(feature: str) -> bool:
+    """Return whether a feature needs no more than weights: spectra, sizes, classes."""
+    return feature in FEATURES and all(
+        need in _IN_WEIGHTS or (need in QUANTITIES and QUANTITIES[need].metric == "spectrum")
+        for need in FEATURES[feature].needs
+    )
+
+
+def is_told(feature: str) -> bool:
+    """Return whether a feature needs a setting of the training."""
+    return feature in FEATURES and not _SETTINGS.isdisjoint(FEATURES[feature].needs)

@@ -26,6 +26,12 @@ tables of what to expect:
     levels   for a coverage, the least probability of a class in the set of answers, so that the
              sets hold the right answer that often (split conformal prediction)
 
+Of a group of which nothing was measured and nothing is told of the training, weights (and perhaps a
+log) tell less than the regression has learnt to expect.  For zoos left out, its answers were right
+for 54 % of such groups, and said to be for 75 %.  Their probabilities are taken to the power 1/2,
+after which 57 % are expected, and sets take in answers of 0.22 of the usual level, which then hold
+the right one as often as they should.  Both were the best for each tenth of the zoos alike.
+
 Vovk, Gammerman, Shafer: "Algorithmic Learning in a Random World", 2005.
 """
 
@@ -36,11 +42,13 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS, remedies
 from mdtree.trees.binning import Floats
 from mdtree.trees.bounds import STRICT, Number, Positive
+from mdtree.trees.feature_sets import is_told, known_from_files
 from mdtree.trees.kernel_regression import KernelRegression
 
 __all__ = [
@@ -52,6 +60,7 @@ __all__ = [
     "GainScale",
     "answer_set",
     "error_of",
+    "little_known",
     "noise_of",
     "shares",
 ]
@@ -65,6 +74,8 @@ _LITTLE = 0.004  # of the chance-level error: 0.36 points with ten classes, 0.2 
 _MOST_OF_ERROR = 0.5  # larger noise hides gains
 _NOTHING = 1.1  # strength of `none` over the best change, if that gains less than the noise
 _HARDLY_ANYTHING = 1.5  # over all changes together, if the best gains too little to matter
+_LITTLE_KNOWN = 0.5  # power of the probabilities of groups of which little is known
+_LITTLE_LEVEL = 0.22  # of the usual level: among their answers
 _LEAST_CHANCE = 0.02  # smallest chance of a class, and share of a comparison
 
 
@@ -120,13 +131,22 @@ class GainModel:
         self, matrix: Floats, features: Sequence[str], classes: Sequence[str]
     ) -> Floats:
         """Return the probability of each class for each line."""
-        return shares(
+        probable = shares(
             self.regression.values(matrix),
             noise_of(matrix, features),
             classes,
             self.scale,
             error_of(matrix, features),
         )
+        little = little_known(matrix, features)
+        probable[little] **= _LITTLE_KNOWN
+        probable[little] /= probable[little].sum(axis=1, keepdims=True)
+        return probable
+
+    def levels_of(self, *, little: bool) -> dict[str, float]:
+        """Return the least probability of an answer by coverage, perhaps where little is known."""
+        share = _LITTLE_LEVEL if little else 1.0
+        return {coverage: share * level for coverage, level in self.levels.items()}
 
     def range_of(self, remedy: str, expected: float) -> GainRange | None:
         """Return what groups with such an expected gain did gain."""
@@ -139,6 +159,19 @@ def noise_of(matrix: Floats, features: Sequence[str]) -> Floats:
     """Return the relative noise of each line; NaN if it is not known."""
     logarithms = _column(matrix, features, NOISE)
     return np.asarray(np.exp(logarithms.clip(-_FARTHEST, _FARTHEST)))
+
+
+def little_known(matrix: Floats, features: Sequence[str]) -> NDArray[np.bool_]:
+    """Say of each line whether nothing was measured and nothing is told of the training.
+
+    It is so of no line where the features do not ask for both.
+    """
+    measured = [not known_from_files(name) for name in features]
+    told = [is_told(name) for name in features]
+    if not any(measured) or not any(told):
+        return np.zeros(len(matrix), dtype=bool)
+    asked = np.array(measured) | np.array(told)
+    return np.asarray(np.isnan(matrix[:, asked]).all(axis=1))
 
 
 def error_of(matrix: Floats, features: Sequence[str]) -> Floats:

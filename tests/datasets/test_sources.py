@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import importlib
 import os
 
 import numpy as np
@@ -86,6 +88,26 @@ def test_digits_are_all_of_scikit_learn_s_in_two_halves():
         for image, label in zip(bunch.images, bunch.target, strict=True)
     }
     assert len(rows) == 1797  # no item stands in both halves
+
+
+@pytest.mark.parametrize(
+    ("packed", "words"),
+    [
+        (None, "pip install scikit-learn"),
+        (b"not packed", "cannot be read: Not a gzipped file"),
+        (gzip.compress(b"1,2\n3,x\n"), "cannot be read: could not convert"),
+        (gzip.compress(b"1,2\n" * 600_000), "it has more than 1 MiB"),
+    ],
+)
+def test_digits_that_are_missing_or_damaged_are_told(tmp_path, monkeypatch, packed, words):
+    place = tmp_path / "sklearn" / "datasets" / "data" / "digits.csv.gz"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(packed or b"")
+    found = None if packed is None else tmp_path
+    module = importlib.import_module("mdtree.datasets.digits")  # the package has its function
+    monkeypatch.setattr(module, "installed_folder", lambda _: found)
+    with pytest.raises(DataError, match=words):
+        load(Digits())
 
 
 def both(data):

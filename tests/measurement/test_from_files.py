@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mdtree import diagnose
+from mdtree.diagnosis import with_facts
 from mdtree.measurement import make_request, rows_from_files
 from mdtree.models import mlp
 from mdtree.recipes import NO_RECIPE
@@ -118,8 +119,15 @@ def test_weights_alone_are_enough_for_wide_sets(tmp_path):
 def test_the_config_tells_the_classes(run, config, error):
     (run / "config.json").write_text(json.dumps(config))
     (row,) = rows(run)
-    chance = row.quantities.get("chance_error")
-    assert (chance and chance.value) == error
+    chance = row.quantities["chance_error"]
+    assert getattr(chance, "value", None) == error
+    if error is None:
+        assert "--fact classes=10" in chance.missing
+        told = with_facts(row, {"classes": 4})
+        assert value(told, "chance_error") == pytest.approx(75)
+        assert value(told, "chance_loss") == pytest.approx(math.log(4))
+        for wrong in (1, True, "four"):
+            assert with_facts(row, {"classes": wrong}).quantities["chance_error"] == chance
 
 
 def test_the_command_says_where_the_answer_comes_from(mdtree, run):

@@ -233,3 +233,24 @@ def test_every_metric_gives_the_quantities_that_it_announces_and_all_are_in_the_
     assert set(names) <= QUANTITIES.keys()
     assert list(METRICS) == [metric.name for metric in METRICS.values()]
     assert set(ERROR_RATE.quantities) == measure([EYE], (X, Y), (X, Y)).keys()
+
+
+def test_chance_is_told_by_the_test_labels_alone():
+    for members in ([EYE], [EYE, SWAP]):
+        values = measure(members, (X, Y), (X[:5], Y[:5]), batch_size=2)  # labels 0, 1, 1, 1, 0
+        assert values["chance_error"].value == pytest.approx(40)
+        entropy = -0.4 * math.log(0.4) - 0.6 * math.log(0.6)
+        assert values["chance_loss"].value == pytest.approx(entropy)
+        assert values["chance_error"].stderr is None
+
+
+def test_one_class_leaves_nothing_to_chance():
+    values = measure([EYE], (X, Y), (X[:1], Y[:1]))
+    assert (values["chance_error"].value, values["chance_loss"].value) == (0, 0)
+
+
+@pytest.mark.parametrize("test", [None, (X, X)])
+def test_without_classes_of_test_items_there_is_no_chance(test):
+    values = measure([EYE], (X, X), test, loss=mse())
+    reason = Missing(missing="needs test items whose targets are class numbers")
+    assert (values["chance_error"], values["chance_loss"]) == (reason, reason)

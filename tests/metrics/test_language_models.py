@@ -89,7 +89,7 @@ def test_chance_is_the_most_frequent_token_and_the_entropy_of_the_frequencies():
         "input_ids": torch.tensor([[9, 1, 1, 2], [9, 1, 0, 0]]),
         "attention_mask": torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]]),
     }
-    _, row = measured("gpt2", "predictions", test=test)
+    _, row = measured("gpt2", "error_rate", test=test)
     # predicted are 1 1 2 of the first and 1 of the second, which have the same weight
     one, two = (2 / 3 + 1) / 2, 1 / 6
     assert row.quantities["chance_error"].value == pytest.approx(100 * (1 - one))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +18,7 @@ from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows import coarse_metrics
 from tests.support.inquiries import inquiry_of
 from tests.support.trees import HIGH, LOW, leaf_of_ten, small_tree, split
-from tests.support.zoos import lines_of, rows_of
+from tests.support.zoos import GROUPS, lines_of, rows_of, write_zoo
 
 FEATURES = ("log_hessian_trace",)
 BOTH = ("hessian_top", "hessian_trace")
@@ -41,16 +43,19 @@ def names_of(stages):
     return [(stage.metric, stage.again) for stage in stages]
 
 
-def full_rows(folder):
-    """Measure as `measure` does, in another file."""
-    request = replace(inquiry_of(folder, FAR, FEATURES).request, metrics=("error_rate", "hessian"))
-    measure(request, out=folder / "full.jsonl")
-    return rows_of(folder / "full.jsonl")
+@functools.cache
+def full_rows():
+    """Measure the networks of `zoo` once as `measure` does: their rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        zoo = write_zoo(Path(folder) / "zoo", GROUPS)
+        request = replace(inquiry_of(zoo, FAR, FEATURES).request, metrics=("error_rate", "hessian"))
+        measure(request, out=zoo / "full.jsonl")
+        return rows_of(zoo / "full.jsonl")
 
 
 def test_a_verdict_stops_the_hessian_and_the_row_says_so(zoo):
     _, diagnoser, rows = diagnose(zoo)
-    full = full_rows(zoo)
+    full = full_rows()
     for row in rows:
         provenance = row.provenance
         assert provenance.stopped == dict.fromkeys(BOTH, "verdict")
@@ -73,7 +78,7 @@ def test_measuring_is_not_content_with_less_than_the_tolerance(zoo):
 
     measure(request, out=out)
 
-    full = full_rows(zoo)
+    full = full_rows()
     for group, row in rows_of(out).items():
         assert row.quantities == full[group].quantities
         assert row.provenance.metrics == ("error_rate", "hessian")
@@ -101,7 +106,7 @@ def test_another_tree_may_need_more(zoo):
     stages, _, again = diagnose(zoo, by_trace(math.log(value)))
     assert ("hessian", True) in names_of(stages)
     trace, full = (
-        each.quantities["hessian_trace"] for each in (again[0], full_rows(zoo)[again[0].group])
+        each.quantities["hessian_trace"] for each in (again[0], full_rows()[again[0].group])
     )
     assert trace.iterations > rows[0].quantities["hessian_trace"].iterations
     low, high = again[0].provenance.reach["hessian_trace"] if coarse_metrics(again[0]) else (0, 1e9)
@@ -125,14 +130,13 @@ def diagnose_by_two_trees(folder, **changes):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_within_one_diagnosis_the_hessian_goes_on_where_it_stopped(
-    zoo, tmp_path, monkeypatch, workers
-):
+def test_within_one_diagnosis_the_hessian_goes_on_where_it_stopped(tmp_path, monkeypatch, workers):
+    zoo = write_zoo(tmp_path / "zoo", {"hot": GROUPS["hot"]})  # a process is started for each group
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     few, many = diagnose_by_two_trees(zoo, executor=ExecutorConfig(workers=workers))
-    full = full_rows(zoo)[many.group]
+    full = full_rows()[many.group]
     assert few.provenance.passes < 0.3 * full.provenance.passes
     assert few.provenance.passes < many.provenance.passes
     # each part differentiates once more, which takes less than two of a hundred products
@@ -144,7 +148,7 @@ def test_within_one_diagnosis_the_hessian_goes_on_where_it_stopped(
 
 def test_full_precision_is_what_it_says(zoo):
     stages, diagnoser, rows = diagnose(zoo, full_precision=True)
-    full = full_rows(zoo)
+    full = full_rows()
     assert names_of(stages) == [("error_rate", False), ("hessian", False)]
     assert [row.quantities for row in rows] == [full[row.group].quantities for row in rows]
     assert diagnoser(rows[0]).coarse == ()
@@ -158,7 +162,8 @@ def test_full_precision_refines_what_is_coarse(zoo):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_workers_ask_the_same_judge(zoo, workers):
+def test_workers_ask_the_same_judge(tmp_path, workers):
+    zoo = write_zoo(tmp_path / "zoo", {"hot": GROUPS["hot"]})  # a process is started for each group
     diagnose(zoo)
     alone = sorted(lines_of(zoo / "rows.jsonl"), key=lambda line: line["group"])
     (zoo / "rows.jsonl").unlink()
@@ -202,4 +207,4 @@ def test_the_verdict_names_what_is_less_precise(zoo):
     text = verdict_text(diagnoser(rows[0]))
     assert "as precise as the verdict needs: hessian top, hessian trace (--full-precision" in text
     assert to_plain_data(diagnoser(rows[0]))["coarse"] == list(BOTH)
-    assert "coarse" not in to_plain_data(diagnoser(full_rows(zoo)[rows[0].group]))
+    assert "coarse" not in to_plain_data(diagnoser(full_rows()[rows[0].group]))

@@ -181,7 +181,7 @@ def test_a_run_is_planned_once_and_reads_each_checkpoint_once(tmp_path):
     One of them looks for the arguments of a training script, which may be facts.
     """
     zoos = [write_zoo(tmp_path / name, {"hot": [0, 1], "cold": [2, 3]}) for name in "ab"]
-    measure = ["measure", "--metrics", "error_rate,similarity,hessian", str(zoos[0])]
+    measure = ["measure", "--metrics", "error_rate,predictions,similarity", str(zoos[0])]
     diagnose = ["diagnose", "--stage", "full", str(zoos[1])]
     ran = subprocess.run(
         [sys.executable, "-c", COUNTING, json.dumps([measure, diagnose])],

@@ -13,6 +13,8 @@ from safetensors.torch import save_file
 from mdtree.models import cnn
 from mdtree.rows import Row, read_rows
 
+GROUPS = {"hot": [0, 1], "cold": [2, 3]}  # of the fixture `zoo`: their seeds
+
 
 @dataclass(frozen=True)
 class CommandResult:

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.trees.gain_model import GainRange, GainScale, answer_set, noise_of, shares
+from mdtree.trees.gain_model import (
+    GainRange,
+    GainScale,
+    answer_set,
+    little_known,
+    noise_of,
+    shares,
+)
 from tests.support.small_gain_models import SCALE, constant, gain_model, question
 
 GAINS = {
@@ -239,3 +246,38 @@ def test_what_gains_hardly_anything_is_nothing(error, first):
     scale = GainScale(power=2.0, floor=0.1, none=0.01, noise=0.1, trust=1.0)
     (given,) = shares(lines, np.array([math.nan]), CHANCES, scale, np.array([error]))
     assert CHANCES[given.argmax()] == first
+
+
+ASKED = ["alpha", "train_error_share", "log_learning_rate", "log_test_loss_share"]
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    ("line", "little"),
+    [
+        ([3.0, NAN, NAN, NAN], True),
+        ([NAN, NAN, NAN, NAN], True),
+        ([3.0, NAN, NAN, 0.5], True),  # a log tells the loss
+        ([3.0, 0.5, NAN, NAN], False),
+        ([3.0, NAN, -2.0, NAN], False),
+    ],
+)
+def test_little_is_known_where_nothing_was_measured_and_no_setting_is_told(line, little):
+    assert little_known(np.array([line]), ASKED).tolist() == [little]
+
+
+def test_features_that_do_not_ask_for_both_leave_nothing_to_be_missed():
+    assert little_known(np.array([[NAN, NAN]]), ["alpha", "log_learning_rate"]).tolist() == [False]
+    assert little_known(np.array([[NAN, NAN]]), ["alpha", "train_error_share"]).tolist() == [False]
+
+
+def test_where_little_is_known_answers_are_the_same_and_less_sure():
+    gains = {"enlarge_model": constant(0.4), "add_data": constant(0.1)}
+    model = replace(gain_model(gains), levels={"0.9": 0.2})
+    classes = ["model_small", "data_small", "none"]
+    lines = np.array([[3.0, 0.5, NAN, NAN], [3.0, NAN, NAN, NAN]])
+    known, little = model.probabilities(lines, ASKED, classes)
+    assert little == pytest.approx(np.sqrt(known) / np.sqrt(known).sum())
+    assert (little.argmax(), little.max() < known.max()) == (known.argmax(), True)
+    assert model.levels_of(little=False) == {"0.9": 0.2}
+    assert 0 < model.levels_of(little=True)["0.9"] < 0.2

@@ -16,14 +16,22 @@ normal z, which is rarely as small as that where x is far above the Ritz values.
 
 A result holds all that is needed to go on: the steps made in two parts are those made at once.
 
-Golub and Welsch 1969; van Dorsselaer, Hochstenbach and van der Vorst 2000 (what stays unseen);
-Ghorbani, Krishnan and Xiao 2019, arXiv 1901.10159.
+Where memory holds fewer vectors than the steps need, the upper half of the Ritz vectors is kept
+and the others are let go (thick restart).  With the residuals r_i, it then goes on from
+
+    H y_i = theta_i y_i + r_i q,      q: the next vector,
+
+so T has the kept theta_i on its diagonal and the r_i beside q; the rest is as before.  The density
+stays that of the steps before the first restart: only they know the whole start vector.
+
+Golub and Welsch 1969; van Dorsselaer, Hochstenbach and van der Vorst 2000 (what stays unseen); Wu
+and Simon 2000 (restarts); Ghorbani, Krishnan and Xiao 2019, arXiv 1901.10159.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -36,21 +44,25 @@ __all__ = ["LanczosResult", "lanczos"]
 Product = Callable[[Tensor], Tensor]
 _ROWS = 16  # initial size of the basis; few matrices need more
 _MEMORY = 6 << 30  # bytes of the basis: 60 vectors of 26 million numbers, 16 of 100 million
+_COLUMNS = 1 << 20  # that are combined at a time: nothing as large as the basis is made for it
 
 
 @dataclass(frozen=True, kw_only=True)
 class LanczosResult:
-    """The result of m Lanczos steps."""
+    """The result of Lanczos, with a basis of m vectors."""
 
     values: NDArray[np.float64]  # (m,) ascending
-    weights: NDArray[np.float64]  # (m,) of the spectral density; their sum is 1
     residuals: NDArray[np.float64]  # (m,) of the values
     basis: Tensor  # (m, n), orthonormal rows
     diagonal: NDArray[np.float64]  # (m,) q_j H q_j; their sum is the trace inside the basis
     vectors: NDArray[np.float64]  # (m, m), eigenvectors of T in columns
-    off_diagonal: NDArray[np.float64]  # (m,) beta_j
-    following: Tensor  # (n,), q_(m+1)
+    off_diagonal: NDArray[np.float64]  # (m,) beta_j; of what a restart kept, that beside the next
+    following: Tensor  # (n,), the next vector
     converged: bool
+    steps: int  # that were made; m, unless memory ended before
+    kept: int  # vectors that the last restart kept; 0: there was none
+    nodes: NDArray[np.float64]  # ascending, of the spectral density: the values, or earlier ones
+    weights: NDArray[np.float64]  # of the nodes; their sum is 1
 
     @property
     def top(self) -> float:
@@ -72,30 +84,72 @@ class LanczosResult:
         return combination @ self.basis
 
     @classmethod
-    def of(
-        cls,
-        basis: Tensor,
-        following: Tensor,
-        diagonal: Sequence[float],
-        off_diagonal: Sequence[float],
-        *,
-        converged: bool = False,
-    ) -> LanczosResult:
+    def of(cls, space: Space, basis: Tensor, following: Tensor) -> LanczosResult:
         """Compute the Ritz values of what the steps have found."""
-        import scipy.linalg  # loading it takes a tenth of the time of torch
-
-        values, vectors = scipy.linalg.eigh_tridiagonal(diagonal, off_diagonal[:-1])
+        values, vectors = space.eigen()
         return cls(
             values=values,
-            weights=vectors[0] ** 2,
-            residuals=np.abs(off_diagonal[-1] * vectors[-1]),
+            residuals=np.abs(space.off_diagonal[-1] * vectors[-1]),
             basis=basis,
-            diagonal=np.asarray(diagonal),
+            diagonal=np.asarray(space.diagonal),
             vectors=vectors,
-            off_diagonal=np.asarray(off_diagonal),
+            off_diagonal=np.asarray(space.off_diagonal),
             following=following,
-            converged=converged,
+            converged=False,
+            steps=space.steps,
+            kept=space.kept,
+            nodes=values if space.density is None else space.density[0],
+            weights=vectors[0] ** 2 if space.density is None else space.density[1],
         )
+
+
+@dataclass(kw_only=True)
+class Space:
+    """T, and where it comes from."""
+
+    diagonal: list[float] = field(default_factory=list)
+    off_diagonal: list[float] = field(default_factory=list)
+    steps: int = 0
+    kept: int = 0
+    density: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None  # before a restart
+
+    @classmethod
+    def behind(cls, result: LanczosResult) -> Space:
+        """Return the space from which a result comes."""
+        return cls(
+            diagonal=result.diagonal.tolist(),
+            off_diagonal=result.off_diagonal.tolist(),
+            steps=result.steps,
+            kept=result.kept,
+            density=(result.nodes, result.weights) if result.kept else None,
+        )
+
+    def eigen(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Compute eigenvalues and eigenvectors of T."""
+        import scipy.linalg  # loading it takes a tenth of the time of torch
+
+        if not self.kept:
+            values, vectors = scipy.linalg.eigh_tridiagonal(self.diagonal, self.off_diagonal[:-1])
+            return values, vectors
+        matrix = np.diag(self.diagonal)
+        for row, beside in enumerate(self.off_diagonal[:-1]):
+            column = max(row + 1, self.kept)
+            matrix[row, column] = matrix[column, row] = beside
+        values, vectors = scipy.linalg.eigh(matrix)
+        return values, vectors
+
+    def restart(self, ritz: LanczosResult, basis: Tensor) -> None:
+        """Keep the upper half of the Ritz vectors, in the first rows of the basis."""
+        count = len(ritz.values)
+        upper = slice(count - count // 2, None)
+        combination = torch.as_tensor(ritz.vectors[:, upper].T.copy()).to(basis)
+        for start in range(0, basis.shape[1], _COLUMNS):
+            part = basis[:count, start : start + _COLUMNS]
+            basis[: count // 2, start : start + _COLUMNS] = combination @ part
+        self.diagonal = ritz.values[upper].tolist()
+        self.off_diagonal = (ritz.off_diagonal[-1] * ritz.vectors[-1, upper]).tolist()
+        self.kept = count // 2
+        self.density = ritz.nodes, ritz.weights
 
 
 def lanczos(
@@ -110,7 +164,7 @@ def lanczos(
 ) -> LanczosResult:
     """Run Lanczos until the largest eigenvalue is known within the tolerance.
 
-    All vectors are kept, so there are fewer steps where they would take more than 6 GiB.
+    All vectors are kept, up to 6 GiB of them; then it restarts with half of them.
 
     Args:
         product: Multiplies a vector by the matrix.
@@ -125,48 +179,65 @@ def lanczos(
     Returns:
         Ritz values and vectors; `converged` says whether the tolerance was reached.
     """
+    if earlier is not None and (earlier.steps >= steps or len(earlier.basis) == len(start)):
+        return earlier
     nothing = torch.finfo(start.dtype).eps ** (2 / 3)  # relative to the largest eigenvalue
-    fitting = max(_MEMORY // (len(start) * start.element_size()), 2)
-    rows = min(steps, len(start), fitting if fitting < steps else _ROWS)  # large ones never grow
-    steps = min(steps, len(start), fitting)
+    fitting = min(max(_MEMORY // (len(start) * start.element_size()), 3), len(start))
     mass = NormalDist().inv_cdf(0.5 + risk / 2) ** 2 / len(start)  # smaller with that probability
-    alphas: list[float] = []
-    betas: list[float] = []
-    if earlier is not None:
-        alphas, betas = earlier.diagonal.tolist(), earlier.off_diagonal.tolist()
-        if len(alphas) >= steps:
-            return earlier
-    basis = start.new_empty(max(rows, len(alphas) + 1), len(start))
-    if earlier is None:
-        basis[0] = start / torch.linalg.vector_norm(start)
-    else:
-        basis[: len(alphas)], basis[len(alphas)] = earlier.basis, earlier.following
+    rows = fitting if fitting < steps else min(steps, _ROWS, len(start))  # large ones never grow
+    space, basis = _begun(start, earlier, rows, fitting)
     while True:
-        done = len(alphas)
+        done = len(space.diagonal)
         vector = product(basis[done])
-        alphas.append(float(vector @ basis[done]))
+        space.diagonal.append(float(vector @ basis[done]))
         known = basis[: done + 1]
         for _ in range(2):  # twice is enough (Kahan, Parlett)
             vector = vector - (known @ vector) @ known
-        betas.append(float(torch.linalg.vector_norm(vector)))
-        following = vector / betas[-1] if betas[-1] > 0 else vector
-        ritz = LanczosResult.of(basis[: done + 1], following, alphas, betas)
-        exhausted = betas[-1] <= nothing * np.abs(ritz.values).max() or done + 1 == len(start)
-        within = ritz.error <= tolerance * abs(ritz.top)
-        if exhausted or (
-            within and (done + 1 >= least or _is_highest(ritz, betas, tolerance, mass))
-        ):
+        beta = float(torch.linalg.vector_norm(vector))
+        space.off_diagonal.append(beta)
+        space.steps += 1
+        following = vector / beta if beta > 0 else vector
+        ritz = LanczosResult.of(space, known, following)
+        exhausted = beta <= nothing * np.abs(ritz.values).max() or done + 1 == len(start)
+        if exhausted or _is_known(ritz, least, tolerance, mass):
             return replace(ritz, converged=True)
-        if done + 1 == steps:
+        if space.steps >= steps:
             return ritz
-        if done + 1 == len(basis):
+        if done + 1 == fitting:
+            space.restart(ritz, basis)
+        elif done + 1 == len(basis):
             basis = torch.cat([basis, torch.empty_like(basis)])
-        basis[done + 1] = following
+        basis[len(space.diagonal)] = following
 
 
-def _is_highest(ritz: LanczosResult, betas: list[float], tolerance: float, mass: float) -> bool:
+def _begun(
+    start: Tensor, earlier: LanczosResult | None, rows: int, fitting: int
+) -> tuple[Space, Tensor]:
+    """Return the space of what is known, and its basis with the next vector behind it."""
+    if earlier is None:
+        basis = start.new_empty(rows, len(start))
+        basis[0] = start / torch.linalg.vector_norm(start)
+        return Space(), basis
+    space, done = Space.behind(earlier), len(earlier.basis)
+    basis = start.new_empty(max(rows, min(done + 1, fitting)), len(start))
+    basis[:done] = earlier.basis
+    if done == fitting:
+        space.restart(earlier, basis)
+    basis[len(space.diagonal)] = earlier.following
+    return space, basis
+
+
+def _is_known(ritz: LanczosResult, least: int, tolerance: float, mass: float) -> bool:
+    """Say whether the largest eigenvalue is known within the tolerance."""
+    if ritz.error > tolerance * abs(ritz.top):
+        return False
+    return ritz.steps >= least or (ritz.kept == 0 and _is_highest(ritz, tolerance, mass))
+
+
+def _is_highest(ritz: LanczosResult, tolerance: float, mass: float) -> bool:
     """Say whether no eigenvalue above the top, with this share of the start, could stay unseen."""
     point = ritz.top + tolerance * abs(ritz.top)
+    betas = ritz.off_diagonal.tolist()
     before, here, total = 0.0, 1.0, 1.0  # p_(j-1), p_j and the sum of squares at the point
     for alpha, beta, last in zip(ritz.diagonal.tolist(), betas, [0.0, *betas[:-1]], strict=True):
         before, here = here, ((point - alpha) * here - last * before) / beta

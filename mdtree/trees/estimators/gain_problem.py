@@ -34,6 +34,8 @@ _OF_PAIRS = (  # quantities that need two checkpoints
     "disagreement",
     "train_disagreement",
 )
+# a tree learns to do without them: rows of earlier versions have them only with the predictions
+_CHANCE = ("chance_error", "chance_loss")
 _MOST_LEFT_OUT = 0.6  # of the metrics and facts of a group
 _COPY = 0.25  # weight of a copy relative to the whole
 _LOGGED_COPY = 0.06
@@ -241,6 +243,8 @@ def _sources(names: Sequence[str]) -> dict[str, list[int]]:
 def _source(need: str) -> str:
     if need in _OF_PAIRS:
         return "pairs"
+    if need in _CHANCE:
+        return "predictions"
     return QUANTITIES[need].metric if need in QUANTITIES else need
 
 

@@ -148,15 +148,15 @@ def test_the_start_has_no_larger_share_of_an_eigenvector_than_is_said(count):
     ritz = lanczos(partial(torch.mv, matrix), start, steps=count, tolerance=0)
     off = ritz.basis[:count] @ matrix @ ritz.basis[:count].T
     last = matrix @ ritz.basis[count - 1] - off[-1] @ ritz.basis[:count]
-    betas = [*off.diagonal(1).tolist(), float(last.norm())]
+    assert np.allclose(ritz.off_diagonal, [*off.diagonal(1).tolist(), float(last.norm())])
     for value, share in zip(values.tolist(), shares.tolist(), strict=True):
         if value > ritz.top:
             tolerance = (value - ritz.top) / abs(ritz.top)
             found.append((value, share))
-            assert not _is_highest(ritz, betas, tolerance * (1 - 1e-9), 0.999 * share)
+            assert not _is_highest(ritz, tolerance * (1 - 1e-9), 0.999 * share)
     assert found
-    assert _is_highest(ritz, betas, 100.0, 0.999)
-    assert not _is_highest(ritz, betas, 100.0, 0.0)
+    assert _is_highest(ritz, 100.0, 0.999)
+    assert not _is_highest(ritz, 100.0, 0.0)
 
 
 @DTYPES
@@ -229,14 +229,68 @@ def test_float32_stays_orthonormal_over_many_steps_of_a_steep_spectrum():
     assert ritz.values.min() > -1e-3
 
 
-def test_there_are_fewer_steps_where_the_vectors_would_fill_the_memory(monkeypatch):
-    matrix = symmetric(torch.randn(N))
-    free = run(matrix, steps=7)
+@pytest.fixture
+def seven(monkeypatch):
+    """Memory for seven vectors of double precision."""
     monkeypatch.setattr("mdtree.landscape.curvature.lanczos._MEMORY", 7 * N * 8 + 5)
-    limited = run(matrix, steps=30)
-    assert not limited.converged
-    assert len(limited.basis) == 7
-    assert np.allclose(free.values, limited.values)
+
+
+def test_where_the_vectors_fill_the_memory_it_restarts_with_half_of_them(seven):
+    matrix = symmetric(torch.linspace(-1, 1, N))
+    ritz = run(matrix, steps=11, tolerance=1e-9)
+    assert (ritz.steps, len(ritz.values), ritz.kept) == (11, 3 + 4, 3)
+    assert not ritz.converged
+    assert orthonormal(ritz.basis, 1e-12)
+    inside = ritz.basis @ matrix @ ritz.basis.T
+    assert np.allclose(inside.diagonal(), ritz.diagonal)
+    assert np.allclose(torch.linalg.eigvalsh(inside), ritz.values)
+    vector = ritz.top_vector()
+    assert float((matrix @ vector - ritz.top * vector).norm()) == pytest.approx(ritz.residuals[-1])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_restarts_reach_an_eigenvalue_that_seven_vectors_do_not_hold(seven, seed):
+    matrix = symmetric([*torch.linspace(-1, 1, N - 1).tolist(), 1.1])
+    short = run(matrix, steps=7, tolerance=1e-6, seed=seed)
+    assert not short.converged
+    ritz = run(matrix, steps=60, tolerance=1e-6, seed=seed)
+    assert ritz.converged
+    assert pytest.approx(1.1, rel=1e-6) == ritz.top
+    assert 7 < ritz.steps < 60
+    assert len(ritz.basis) <= 7
+    # of the density, what the whole start vector told stays
+    assert np.allclose(ritz.nodes, short.values)
+    assert np.allclose(ritz.weights, short.weights)
+
+
+def test_memory_that_suffices_changes_nothing(seven):
+    matrix = symmetric(torch.randn(N))
+    ritz = run(matrix, steps=7)
+    assert (ritz.steps, ritz.kept) == (7, 0)
+    assert np.array_equal(ritz.nodes, ritz.values)
+
+
+@pytest.mark.parametrize("first", [3, 7, 8, 10, 11, 12])
+def test_steps_around_a_restart_can_be_made_in_two_parts(seven, first):
+    matrix = symmetric(torch.linspace(-1, 1, N))
+    whole = run(matrix, steps=14)
+    start = torch.randn(N, generator=generator("start", 0), dtype=torch.float64)
+    product = partial(torch.mv, matrix)
+    part = lanczos(product, start, steps=first, tolerance=0.0)
+    both = lanczos(product, start, steps=14, tolerance=0.0, earlier=part)
+    assert (part.steps, both.steps) == (first, 14)
+    assert torch.allclose(both.basis, whole.basis, atol=1e-12)
+    assert np.allclose(both.off_diagonal, whole.off_diagonal)
+    assert np.allclose(both.weights, whole.weights)
+
+
+def test_a_vector_that_is_larger_than_the_memory_still_gives_an_answer(monkeypatch):
+    monkeypatch.setattr("mdtree.landscape.curvature.lanczos._MEMORY", 1)
+    monkeypatch.setattr("mdtree.landscape.curvature.lanczos._COLUMNS", 7)  # the last part has 5
+    ritz = run(symmetric([*torch.linspace(-1, 1, N - 1).tolist(), 3]), steps=60, tolerance=0.01)
+    assert ritz.converged
+    assert pytest.approx(3, rel=0.01) == ritz.top
+    assert len(ritz.basis) <= 3
 
 
 @DTYPES
