@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mdtree.diagnosis.certain import certain_verdict
+from mdtree.diagnosis.recommendation import at_most
 from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Gain, NextStep, Target, Verdict
 from mdtree.exceptions import RowsError
 from mdtree.labelling import accuracy_of, number_of
@@ -51,16 +52,7 @@ def bounded(gains: Iterable[Gain], target: Target | None) -> tuple[Gain, ...]:
     """Return gains that lead no further than the target."""
     if target is None or target.gap is None:
         return tuple(gains)
-    gap = target.gap
-    return tuple(
-        replace(
-            gain,
-            mean=min(gain.mean, gap),
-            low=None if gain.low is None else min(gain.low, gap),
-            high=None if gain.high is None else min(gain.high, gap),
-        )
-        for gain in gains
-    )
+    return tuple(at_most(target.gap, gains))
 
 
 def reached_verdict(row: Row, target: Target, basis: Basis, confidence: float) -> Verdict:
