@@ -243,12 +243,10 @@ def _brings(verdict: Verdict) -> str:
     lacks = (
         "" if target is None or target.gap is None else f", of the {target.gap:.1f} to the target"
     )
-    about, spread = "about", ""
-    if gain.low is not None and gain.high is not None:
-        if gain.mean < gain.high:
-            spread = f" ({gain.low:.1f} to {gain.high:.1f} in four cases of five)"
-        else:  # no more than that was gained in nine cases of ten
-            about, spread = "up to", f" (at least {gain.low:.1f} in nine cases of ten)"
+    bound, spread = gain.range_words
+    if spread:  # an end of the range is passed in one case of ten
+        spread = f" ({spread} in {'nine cases of ten' if bound else 'four cases of five'})"
+    about = bound or "about"
     return f", which should bring {about} {_right_answers(gain.mean, verdict)}{lacks}{spread}"
 
 

@@ -16,6 +16,7 @@ from mdtree.trees import Leaf
 from mdtree.trees.gain_model import GainModel
 
 __all__ = [
+    "at_most",
     "change_step",
     "deciding_step",
     "gains",
@@ -43,8 +44,20 @@ _DO = {
 
 
 def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
-    """Return the changes that gained something in the groups of a leaf, the best first."""
-    return _best_first(_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items())
+    """Return the changes that gained something in the groups of a leaf, the best first.
+
+    No group can gain more than its test error.
+    """
+    accuracy = measured_accuracy(row)
+    found = (_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items())
+    return _best_first(found if accuracy is None else at_most(100 - accuracy, found))
+
+
+def at_most(points: float, expected: Iterable[Gain]) -> Iterator[Gain]:
+    """Yield gains that, with their ranges, are no larger than so many points."""
+    for gain in expected:
+        low, high = (None if end is None else min(end, points) for end in (gain.low, gain.high))
+        yield replace(gain, mean=min(gain.mean, points), low=low, high=high)
 
 
 def regression_gains(
@@ -179,11 +192,13 @@ def change_step(
     if gain is not None:
         gap = None if target is None else target.gap
         step = "" if gain.old is None else f": {_changed(gain)}"
-        spread = "" if gain.low is None else f" ({gain.low:.1f} to {gain.high:.1f})"
+        bound, spread = gain.range_words
         whole = (
             "points of test accuracy" if gap is None else f"of the {gap:.1f} points to the target"
         )
-        says += f"{step}; groups like this one gained {gain.mean:.1f} {whole}{spread}"
+        amount = f"{bound} {gain.mean:.1f}".lstrip()
+        says += f"{step}; groups like this one gained {amount} {whole}"
+        says += f" ({spread})" if spread else ""
     return NextStep(kind="change", names=(remedy,), says=says)
 
 

@@ -63,6 +63,26 @@ class Gain:
     new: float | None = None
     factor: float | None = None  # new / old
 
+    @property
+    def range_words(self) -> tuple[str, str]:
+        """The words before the mean and the range after it, for all that people read.
+
+        A mean at an end of its range, as far as can be read, is called that end.
+
+        >>> Gain(remedy="add_data", mode="data_small", mean=5.0, low=1.0, high=9.0).range_words
+        ('', '1.0 to 9.0')
+        >>> Gain(remedy="add_data", mode="data_small", mean=9.0, low=1.0, high=9.0).range_words
+        ('up to', 'at least 1.0')
+        """
+        if self.low is None or self.high is None:
+            return "", ""
+        mean, low, high = (f"{number:.1f}" for number in (self.mean, self.low, self.high))
+        if low == high:
+            return "", ""
+        if mean == high:
+            return "up to", f"at least {low}"
+        return ("at least", f"up to {high}") if mean == low else ("", f"{low} to {high}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class MissingMeasurement:

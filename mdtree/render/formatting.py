@@ -96,12 +96,12 @@ def with_error(name: str, value: Measured) -> str:
 
 
 def points(gain: Gain | None, unit: str = "") -> str:
-    """Write the gain of a change in points, with its interval if known."""
+    """Write the gain of a change in points, with its range if known: +5.0 (1.0 to 9.0)."""
     if gain is None:
         return with_unit("+0.0", unit)
-    known = gain.low is not None and gain.high is not None
-    spread = f" ({gain.low:.1f} to {gain.high:.1f})" if known else ""
-    return with_unit(f"{gain.mean:+.1f}", unit) + spread
+    bound, spread = gain.range_words
+    amount = with_unit(f"{bound} {gain.mean:+.1f}".lstrip(), unit)
+    return f"{amount} ({spread})" if spread else amount
 
 
 def resources(verdict: Verdict) -> str | None:
