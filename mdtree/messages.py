@@ -9,6 +9,7 @@ from itertools import islice
 
 __all__ = [
     "MOST_FAULTS",
+    "chance",
     "nearest",
     "number",
     "percent",
@@ -28,6 +29,7 @@ _MOST_WORDS = 10_000  # to compare with
 _ROUNDING = 1e-9  # a smaller relative error comes from arithmetic
 _LONG = 1e3, 1e9  # numbers between them are written in full, with commas
 _DIGITS = 6  # after the point, at most
+_SMALLEST = 1e-9  # of a share that is not 0
 _NARROW = 1.1  # a smaller factor is written as an error bar
 
 
@@ -85,6 +87,17 @@ def percent(share: float) -> str:
     if 0.995 <= share < 1:  # noqa: PLR2004 - it would be written as 100
         return "over 99 %"
     return f"{100 * share:.0f} %"
+
+
+def chance(share: float) -> str:
+    """Write an estimated probability in percent; 0 says that the estimate is small, not impossible.
+
+    The probabilities of answers, and of measurements that change one, are written by this rule.
+
+    >>> chance(0.5364), chance(0.002), chance(0.0)
+    ('54 %', 'under 1 %', 'under 1 %')
+    """
+    return percent(max(share, _SMALLEST))
 
 
 def percent_below(share: float, limit: float) -> str:

@@ -34,7 +34,7 @@ from mdtree.diagnosis.verdict_record import (
 )
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
-from mdtree.messages import percent, percent_below
+from mdtree.messages import chance, percent, percent_below
 from mdtree.rows import Fact, Missing, Row, remaining
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
@@ -249,7 +249,7 @@ class Diagnoser:
         if blind:
             doubts.append("nothing that the tree asks for was measured")
         doubts.extend(
-            f"{_not_known(measurement, row)}, with a {percent(measurement.flips)} chance of "
+            f"{_not_known(measurement, row)}, with a {chance(measurement.flips)} chance of "
             "changing the answer"
             for measurement in missing[:1]
             if not blind and self.saved.gain_model and measurement.flips > _DECISIVE

@@ -9,7 +9,7 @@ from mdtree.diagnosis.checks import MODE_CODES
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.diagnosis.remarks import STABLE
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.messages import percent
+from mdtree.messages import chance, percent
 
 __all__ = ["LOOKS_AT_VERDICT"]
 
@@ -24,8 +24,8 @@ def _mode(mode: str, case: Case) -> Outcome:
     if share is None:
         return "not_checked", f"the tree does not ask for it (task {verdict.basis.task})"
     if not verdict.sure:
-        return "not_checked", f"the verdict is unsure; probability {percent(share)}"
-    return "passed", f"probability {percent(share)}"
+        return "not_checked", f"the verdict is unsure; probability {chance(share)}"
+    return "passed", f"probability {chance(share)}"
 
 
 def _unsure(case: Case) -> Outcome:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.messages import number, percent, short
+from mdtree.messages import chance, number, percent, short
 from mdtree.rows import QUANTITIES, Measured
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COARSE",
+    "chance",
     "change",
     "feature_name",
     "feature_number",

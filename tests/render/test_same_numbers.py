@@ -23,6 +23,10 @@ CHANGES = {
         "probability": 0.9996,
         "probabilities": {"none": 0.9996, "data_small": 4e-4},
     },
+    "impossible in the estimate": {
+        "probability": 0.996,
+        "probabilities": {"none": 0.996, "data_small": 0.004, "model_small": 0.0},
+    },
     "out of distribution": {"outlier": FAR},
     "with a target": {"target": GAP},
     "with prediction sets": {"answers": {"0.9": ("model_small", "data_small")}},
