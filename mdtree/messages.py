@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 __all__ = [
     "MOST_FAULTS",
     "chance",
+    "listed",
     "nearest",
     "number",
     "percent",
@@ -109,6 +110,16 @@ def percent_below(share: float, limit: float) -> str:
     if share < limit and percent(share) == percent(limit):
         return f"{math.floor(1000 * share) / 10:.1f} %"
     return percent(share)
+
+
+def listed(texts: Sequence[str], separator: str = ", ", *, most: int = 5) -> str:
+    """Join the first of some texts, and say how many are left out.
+
+    >>> listed(["a", "b", "c", "d"], most=2), listed(["a", "b"])
+    ('a, b, and 2 more', 'a, b')
+    """
+    more = f"{separator}and {len(texts) - most:,} more" if len(texts) > most else ""
+    return separator.join(texts[:most]) + more
 
 
 def plural(count: int, noun: str) -> str:

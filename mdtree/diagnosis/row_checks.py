@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mdtree.diagnosis.check_case import Case, Look, Outcome, listed
+from mdtree.diagnosis.check_case import Case, Look, Outcome
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.diagnosis.missing import FACTS, PAIRS, not_run
 from mdtree.labelling import number_of
-from mdtree.messages import percent, plural
+from mdtree.messages import listed, percent, plural
 from mdtree.rows import (
     MAYBE_ONE_RUN,
     QUANTITIES,

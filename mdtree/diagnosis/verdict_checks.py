@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from mdtree.diagnosis.check_case import Case, Look, Outcome, listed
+from mdtree.diagnosis.check_case import Case, Look, Outcome
 from mdtree.diagnosis.checks import MODE_CODES
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.diagnosis.remarks import STABLE
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.messages import chance, percent
+from mdtree.messages import chance, listed, percent
 
 __all__ = ["LOOKS_AT_VERDICT"]
 

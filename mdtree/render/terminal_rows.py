@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import islice
 
-from mdtree.messages import shortened
+from mdtree.messages import listed, shortened
 from mdtree.render.formatting import number
 from mdtree.render.terminal import printable, table
 from mdtree.rows import QUANTITIES, Measured, Missing, Row, remaining
@@ -16,7 +16,6 @@ from mdtree.rows.row import row_to_json
 __all__ = ["SHOWN", "cell", "counted_once", "heading", "row_text", "rows_table"]
 
 SHOWN = 40  # rows, unless all are requested
-_COPIES = 5  # and groups, that one line names
 _LONGEST = 1000  # characters of a reason
 _NAME = 100  # characters of a name in a line of text
 
@@ -64,7 +63,7 @@ def counted_once(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         copies = row.provenance.counted_once if row.provenance is not None else []
         if copies:
-            lines.append(f"counted once {_named(row)}: {printable(_few(copies))}")
+            lines.append(f"counted once {_named(row)}: {printable(listed(copies))}")
     return lines
 
 
@@ -134,15 +133,10 @@ def _doubts(rows: Sequence[Row]) -> list[str]:
             ):
                 groups.setdefault(name, []).append(_named(row))
     lines = [
-        f"not converged {name} ({len(names)} of {len(rows)}): {_few(names)}"
+        f"not converged {name} ({len(names)} of {len(rows)}): {listed(names)}"
         for name, names in groups.items()
     ]
     return [*lines, *([_UNCONVERGED] if lines else [])]
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f", and {len(names) - _COPIES} more" if len(names) > _COPIES else ""
-    return ", ".join(names[:_COPIES]) + more
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:
