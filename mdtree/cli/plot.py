@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from mdtree.cli.cut_rows import tell_of_cut_line
-from mdtree.cli.screens import print_xml, say
+from mdtree.cli.screens import print_xml, say, tell
 from mdtree.exceptions import MdtreeError, RowsError
 from mdtree.messages import listed, nearest
 from mdtree.render.picture_file import KINDS, picture_svg
+from mdtree.render.pictures import PICTURES, imprecision
 from mdtree.render.terminal import printable
 from mdtree.rows import PROTOCOLS, Row, load_rows
 from mdtree.rows.atomic import atomic_file
@@ -71,7 +72,11 @@ def command(rows: Path, *, group: str | None, what: str, protocol: str | None, o
         )
     tell_of_cut_line(rows)
     known = load_rows(rows, protocol=protocol)
-    svg = picture_svg(_chosen(known, group, rows), what, known)
+    chosen = _chosen(known, group, rows)
+    svg = picture_svg(chosen, what, known)
+    for imprecise in (imprecision(chosen, each.metric) for each in PICTURES if each.name == what):
+        if imprecise is not None:
+            tell(f"note: {imprecise}")
     if out == _PRINTED:
         print_xml(svg)
         return

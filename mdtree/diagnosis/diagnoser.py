@@ -35,7 +35,7 @@ from mdtree.diagnosis.verdict_record import (
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
 from mdtree.messages import chance, percent, percent_below
-from mdtree.rows import Fact, Missing, Row, remaining
+from mdtree.rows import Fact, Missing, Row, coarse_quantities
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import answer_set
@@ -172,7 +172,7 @@ class Diagnoser:
             basis=self._basis(row, remarks),
             answers=self._answers(probabilities, outlier),
             resources=None if model is None else resources(whole_gains),
-            coarse=tuple(n for n, left in remaining(row).items() if left.value is not None),
+            coarse=coarse_quantities(row),
             target=target,
             test_accuracy=measured_accuracy(row),
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import chance, number, percent, short
-from mdtree.rows import QUANTITIES, Measured
+from mdtree.rows import QUANTITIES, Measured, Row, remaining
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Gain, Verdict
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COARSE",
+    "TO_TOLERANCE",
     "chance",
     "change",
     "feature_name",
     "feature_number",
     "fixed",
+    "is_unconverged",
     "meaning",
     "number",
     "percent",
@@ -40,8 +42,10 @@ __all__ = [
 ]
 
 COARSE = "as precise as the verdict needs"  # why a quantity is less precise than usual
+TO_TOLERANCE = "not to the tolerance; mdtree measure goes on from there"
 
 _SPELT = {"cka": "CKA", "hessian": "Hessian"}
+_ROUGH = 0.25  # of a value: a larger error can be seen in its logarithm
 _FIXED = 100.0  # larger numbers need no digits behind the point
 
 
@@ -184,6 +188,22 @@ def support(verdict: Verdict) -> Iterator[str]:
     if verdict.coarse:
         names = ", ".join(name.replace("_", " ") for name in verdict.coarse)
         yield f"{COARSE}: {names} (--full-precision goes on to the tolerance)"
+
+
+def is_unconverged(row: Row, name: str) -> bool:
+    """Whether the method of a quantity did not come near its tolerance, and not on purpose.
+
+    A curve is trained for a fixed number of steps, so for a curve this is normal.
+    """
+    value = row.quantities.get(name)
+    return (
+        name in QUANTITIES
+        and QUANTITIES[name].metric == "hessian"
+        and isinstance(value, Measured)
+        and value.converged is False
+        and name not in remaining(row)
+        and (value.stderr is None or value.stderr > _ROUGH * abs(value.value))
+    )
 
 
 def question(node: Node) -> str:

@@ -8,15 +8,16 @@ from collections.abc import Collection, Sequence
 from itertools import islice
 
 from mdtree.messages import listed, shortened
-from mdtree.render.formatting import number
+from mdtree.render.formatting import COARSE, TO_TOLERANCE, is_unconverged, number
 from mdtree.render.terminal import printable, table
-from mdtree.rows import QUANTITIES, Measured, Missing, Row, remaining
+from mdtree.rows import QUANTITIES, Measured, Missing, Row, coarse_quantities
 from mdtree.rows.row import row_to_json
 
-__all__ = ["SHOWN", "cell", "counted_once", "heading", "row_text", "rows_table"]
+__all__ = ["SHOWN", "cell", "coarse_lines", "counted_once", "heading", "row_text", "rows_table"]
 
 SHOWN = 40  # rows, unless all are requested
 _LONGEST = 1000  # characters of a reason
+_MARK = "~"  # beside a number that is less precise than its tolerance, on purpose
 _NAME = 100  # characters of a name in a line of text
 
 # what it means, and what to do about it
@@ -25,7 +26,6 @@ _UNCONVERGED = """\
 into account: where it could change one, the diagnosis warns (MD202, MD301) or is unsure
   to get it converged: --hessian-limit 4, or hessian_limit: 4 in the recipe; networks that were \
 hardly trained need it most. More seeds make the error smaller as well"""
-_ROUGH = 0.25  # of a value: a larger error can be seen in its logarithm
 
 
 def row_text(row: Row) -> str:
@@ -49,6 +49,7 @@ def rows_table(
     return "\n".join(
         [
             "\n\n".join(tables),
+            *coarse_lines(shown),
             *_doubts(shown),
             *_reasons(shown),
             *_outlived(shown, explained),
@@ -106,7 +107,8 @@ def cell(row: Row, name: str) -> str:
     """Write the quantity of a row with its error, or that there is none."""
     value = row.quantities.get(name)
     if isinstance(value, Measured):
-        return number(value.value, value.stderr)
+        mark = f" {_MARK}" if name in coarse_quantities(row) else ""
+        return number(value.value, value.stderr) + mark
     return "" if value is None else ("failed" if _failed(row) else "missing")
 
 
@@ -115,22 +117,19 @@ def _failed(row: Row) -> bool:
     return row.failure is not None and not row.outlived
 
 
-def _doubts(rows: Sequence[Row]) -> list[str]:
-    """Return a line for each method that did not come near its tolerance.
+def coarse_lines(rows: Sequence[Row]) -> list[str]:
+    """Return what the mark of a coarse number means, and how to go on, if there is one."""
+    if not any(map(coarse_quantities, rows)):
+        return []
+    return [f"{_MARK} {COARSE}, {TO_TOLERANCE}"]
 
-    A curve is trained for a fixed number of steps, so for a curve this is normal.
-    """
+
+def _doubts(rows: Sequence[Row]) -> list[str]:
+    """Return a line for each quantity that did not converge."""
     groups: dict[str, list[str]] = {}
     for row in rows:
-        for name, value in row.quantities.items():
-            if (
-                name in QUANTITIES
-                and QUANTITIES[name].metric == "hessian"
-                and isinstance(value, Measured)
-                and value.converged is False
-                and name not in remaining(row)  # it was stopped on purpose
-                and (value.stderr is None or value.stderr > _ROUGH * abs(value.value))
-            ):
+        for name in row.quantities:
+            if is_unconverged(row, name):
                 groups.setdefault(name, []).append(_named(row))
     lines = [
         f"not converged {name} ({len(names)} of {len(rows)}): {listed(names)}"

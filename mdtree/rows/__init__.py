@@ -42,7 +42,14 @@ from mdtree.rows.row import (
     Value,
     mean_over_members,
 )
-from mdtree.rows.running import Enough, Precision, Running, coarse_metrics, remaining
+from mdtree.rows.running import (
+    Enough,
+    Precision,
+    Running,
+    coarse_metrics,
+    coarse_quantities,
+    remaining,
+)
 from mdtree.rows.tables import (
     Imported,
     csv_lines,
@@ -92,6 +99,7 @@ __all__ = [
     "check_protocol",
     "check_seed",
     "coarse_metrics",
+    "coarse_quantities",
     "csv_lines",
     "find_rows",
     "home_of",
