@@ -172,5 +172,12 @@ class Verdict:
         """The next step, in one sentence."""
         return self.next_step.says
 
+    @property
+    def headline(self) -> str:
+        """The verdict in one sentence of everyday words, with which terminal and page begin."""
+        from mdtree.diagnosis.headlines import headline  # which looks at verdicts
+
+        return headline(self)
+
     def _repr_html_(self) -> str | None:
         return None if self.page is None else self.page()
