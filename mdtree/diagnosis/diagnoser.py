@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mdtree.diagnosis.checking import checks_of
-from mdtree.diagnosis.diverged import diverged_verdict, is_diverged
+from mdtree.diagnosis.diverged import diverged_verdict, is_diverged, partly_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble, split_features
 from mdtree.diagnosis.explanation import decision_steps
 from mdtree.diagnosis.missing import FACTS, facts_of, is_from_files, most_changes
@@ -111,11 +111,12 @@ class Diagnoser:
     def _certain(self, row: Row) -> tuple[Verdict, Sequence[Remark]] | None:
         """Return the verdict that needs no tree, and the remarks on it."""
         if is_diverged(row):
-            return diverged_verdict(row, self._basis(row, ()), self._confidence), ()
+            remarks = tuple(filter(None, [partly_diverged(row)]))
+            return diverged_verdict(row, self._basis(row, remarks), self._confidence), remarks
         target = target_of(row)
         if target is None or not target.is_reached:
             return None
-        remarks = remarks_on(self.saved, row)
+        remarks = remarks_on(self.saved, row, partly_diverged(row))
         basis = self._basis(row, remarks)
         return reached_verdict(row, target, basis, self._confidence), remarks
 
@@ -149,6 +150,7 @@ class Diagnoser:
         remarks = remarks_on(
             self.saved,
             row,
+            partly_diverged(row),
             disagreement(self.saved, leaf, likely),
             roughness(self.ensemble.features, row, stability),
         )

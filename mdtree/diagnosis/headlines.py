@@ -21,6 +21,7 @@ _LONGEST_NAME, _END = 80, 39  # the same for a group, and how many of them are i
 _NONE = "none"
 # check -> why a verdict is a hint only, where it has found something
 _HINTS = {
+    "MD112": "other networks of the group diverged",
     "MD306": "no network was run",
     "MD405": "the network does worse than chance, so that its labels may be wrong",
 }
@@ -135,7 +136,7 @@ def _short_name(verdict: Verdict) -> str:
 def _hint(verdict: Verdict) -> str:
     """Write why a verdict is a hint only, if it is one, to put before it."""
     found = {check.code for check in verdict.checks if check.is_found}
-    reasons = [text for code, text in _HINTS.items() if code in found]
+    reasons = [text for code, text in _HINTS.items() if code in found and not _is_broken(verdict)]
     if verdict.outlier is not None and verdict.outlier.outside:
         reasons.append("the network is unlike those that mdtree has learnt from")
     return f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""
@@ -211,12 +212,18 @@ def _fault(verdict: Verdict) -> str:
 def _wrong(verdict: Verdict) -> str:
     mode = _fault(verdict)
     if mode == "temperature_high" and _is_broken(verdict):
-        return "training broke down, because its steps were too large"
+        return f"training broke down{_partly(verdict)}, because its steps were too large"
     gain = main_gain(verdict)
     known = None if gain is None else _WRONG_FACT.get((mode, gain.fact or ""))
     if known is None and mode in _WRONG:
         known = _WRONG[mode]
     return known or f"the answer is {_named(mode)}"
+
+
+def _partly(verdict: Verdict) -> str:
+    """Write which networks of the group broke down, if others did not, to append."""
+    found = (check.message for check in verdict.checks if check.code == "MD112" and check.is_found)
+    return "".join(f" ({' '.join(message.split())})" for message in found)
 
 
 def _is_broken(verdict: Verdict) -> bool:

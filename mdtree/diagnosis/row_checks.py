@@ -132,7 +132,7 @@ def _files(case: Case) -> Outcome:
 
 
 def _quantities(case: Case) -> Outcome:
-    if not case.row.quantities:
+    if not case.row.quantities or is_diverged(case.row):
         return "not_checked", "nothing was measured"
     reasons: dict[str, list[str]] = {}
     for name, value in case.row.quantities.items():

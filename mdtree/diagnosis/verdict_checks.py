@@ -45,6 +45,15 @@ def _diverged(case: Case) -> Outcome:
     return "passed", "the networks could be measured"
 
 
+def _partly(case: Case) -> Outcome:
+    diverged = case.row.diverged
+    if diverged is not None and diverged.is_part:
+        return "found", diverged.says
+    if is_diverged(case.row):
+        return "passed", "no other network of the group is known"
+    return "passed", "no network is known to have diverged"
+
+
 def _target(case: Case) -> Outcome:
     target = case.verdict.target
     if target is None:
@@ -114,6 +123,7 @@ LOOKS_AT_VERDICT: dict[str, Look] = {
     **{MODE_CODES[mode]: partial(_mode, mode) for mode in FAILURE_MODES if mode in MODE_CODES},
     "MD110": _unsure,
     "MD111": _diverged,
+    "MD112": _partly,
     "MD120": _target,
     "MD201": _outlier,
     "MD202": _unstable,

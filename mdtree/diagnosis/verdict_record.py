@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from mdtree.diagnosis.checks import CheckResult
+from mdtree.trees import FEATURES
 from mdtree.trees.ood import OutOfDistribution
 
 __all__ = [
@@ -166,6 +167,11 @@ class Verdict:
     def sure(self) -> bool:
         """Whether the verdict is a failure mode, not `unsure`."""
         return self.mode != UNSURE
+
+    @property
+    def asked_tree(self) -> bool:
+        """Whether a tree was asked: not so after divergence, or where the target is reached."""
+        return all(step.feature in FEATURES for step in self.clues)
 
     @property
     def advice(self) -> str:

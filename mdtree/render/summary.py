@@ -72,7 +72,7 @@ def summary(
     needs = [FEATURES[mark.feature].needs for mark in features]
     return {
         **card(verdict, row),
-        "tree": None if saved is None or not _is_walk(verdict) else _tree(verdict, saved, name),
+        "tree": None if saved is None or not verdict.asked_tree else _tree(verdict, saved, name),
         "strips": [strip_of(mark, name) for mark in features if mark.value is not None],
         "absent": absent(features),
         "others": _others(row, {names[0] for names in needs if len(names) == 1}),
@@ -100,11 +100,6 @@ def _meaning(verdict: Verdict) -> str:
         return meaning(verdict)
     likely = FAILURE_MODES.get(verdict.likely)
     return f"most probable is {plain(verdict.likely)}{f': {likely}' if likely else ''}"
-
-
-def _is_walk(verdict: Verdict) -> bool:
-    """Return whether a tree was asked: not so after divergence, or where the target is reached."""
-    return all(step.feature in FEATURES for step in verdict.clues)
 
 
 def _tree(verdict: Verdict, saved: SavedTree, name: str) -> Markup:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import islice
 
+from mdtree.diagnosis import is_diverged
 from mdtree.messages import listed, shortened
 from mdtree.render.formatting import COARSE, TO_TOLERANCE, is_unconverged, number
 from mdtree.render.terminal import printable, table
@@ -52,6 +53,7 @@ def rows_table(
             *coarse_lines(shown),
             *_doubts(shown),
             *_reasons(shown),
+            *_diverged(shown),
             *_outlived(shown, explained),
             *counted_once(shown),
         ]
@@ -109,7 +111,9 @@ def cell(row: Row, name: str) -> str:
     if isinstance(value, Measured):
         mark = f" {_MARK}" if name in coarse_quantities(row) else ""
         return number(value.value, value.stderr) + mark
-    return "" if value is None else ("failed" if _failed(row) else "missing")
+    if value is None:
+        return ""
+    return "diverged" if is_diverged(row) else ("failed" if _failed(row) else "missing")
 
 
 def _failed(row: Row) -> bool:
@@ -151,6 +155,18 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
         for (reason, count), names in reasons.items()
         if (text := printable(shortened(reason, _LONGEST)))
     ]
+
+
+def _diverged(rows: Sequence[Row]) -> list[str]:
+    """Return a line for each group of which networks diverged, which is a result and no failure."""
+    lines = []
+    for row in rows:
+        if row.diverged is not None and row.diverged.is_part:
+            lines.append(f"diverged {_named(row)}: {printable(row.diverged.says)}")
+        elif row.failure is not None and is_diverged(row):
+            reason = printable(shortened(row.failure.reason, _LONGEST))
+            lines.append(f"diverged {_named(row)}: {reason}")
+    return lines
 
 
 def _outlived(rows: Sequence[Row], explained: Collection[str]) -> list[str]:
