@@ -36,6 +36,7 @@ from mdtree.trees import FEATURES, SavedTree
 __all__ = ["card", "shared_parts", "summary"]
 
 _MOST = 100  # checkpoints, and notes
+_OF_SOME = ("conv_parameters",)  # facts that say nothing where they are 0
 _HASH = 12  # characters that tell one hash from another
 
 
@@ -92,6 +93,7 @@ def _facts(row: Row) -> list[str]:
     return [plural(members, "network")] * bool(members) + [
         f"{name_of(plain(name))} {name_of(row.facts[name]) if number is None else short(number)}"
         for name, number in numbers.items()
+        if number or name not in _OF_SOME
     ]
 
 
