@@ -117,8 +117,7 @@ class Diagnoser:
         if target is None or not target.is_reached:
             return None
         remarks = remarks_on(self.saved, row, partly_diverged(row))
-        basis = self._basis(row, remarks)
-        return reached_verdict(row, target, basis, self._confidence), remarks
+        return reached_verdict(row, target, self._basis(row, remarks), self._confidence), remarks
 
     def _judged(self, found: Prediction) -> tuple[Verdict, Sequence[Remark]]:
         """Return the verdict without its checks, and the remarks on it."""
@@ -146,7 +145,6 @@ class Diagnoser:
         open_questions = [each for each in found.missing if not _is_final(each, row)]
         doubts = self._doubts(row, likely, probability, open_questions, blind=blind)
         undecided = bool(doubts) and (likely in FAILURE_MODES or not self._is_sure(probability))
-        mode = UNSURE if doubts else likely
         remarks = remarks_on(
             self.saved,
             row,
@@ -156,7 +154,7 @@ class Diagnoser:
         )
         verdict = Verdict(
             group=row.group,
-            mode=mode,
+            mode=UNSURE if doubts else likely,
             likely=likely,
             probability=probability,
             probabilities=probabilities,

@@ -16,7 +16,6 @@ from mdtree.trees import Leaf
 from mdtree.trees.gain_model import GainModel
 
 __all__ = [
-    "at_most",
     "change_step",
     "deciding_step",
     "gains",
@@ -44,20 +43,9 @@ _DO = {
 
 
 def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
-    """Return the changes that gained something in the groups of a leaf, the best first.
-
-    No group can gain more than its test error.
-    """
-    accuracy = measured_accuracy(row)
-    found = (_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items())
-    return _best_first(found if accuracy is None else at_most(100 - accuracy, found))
-
-
-def at_most(points: float, expected: Iterable[Gain]) -> Iterator[Gain]:
-    """Yield gains that, with their ranges, are no larger than so many points."""
-    for gain in expected:
-        low, high = (None if end is None else min(end, points) for end in (gain.low, gain.high))
-        yield replace(gain, mean=min(gain.mean, points), low=low, high=high)
+    """Return the changes that gained something in the groups of a leaf, the best first."""
+    error = 100 - (measured_accuracy(row) or 0.0)  # no group can gain more
+    return _best_first(_gain(*each, leaf, row).at_most(error) for each in leaf.gains.items())
 
 
 def regression_gains(

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mdtree.diagnosis.certain import certain_verdict
-from mdtree.diagnosis.recommendation import at_most
 from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Gain, NextStep, Target, Verdict
 from mdtree.exceptions import RowsError
 from mdtree.labelling import accuracy_of, number_of
@@ -52,7 +51,7 @@ def bounded(gains: Iterable[Gain], target: Target | None) -> tuple[Gain, ...]:
     """Return gains that lead no further than the target."""
     if target is None or target.gap is None:
         return tuple(gains)
-    return tuple(at_most(target.gap, gains))
+    return tuple(gain.at_most(target.gap) for gain in gains)
 
 
 def reached_verdict(row: Row, target: Target, basis: Basis, confidence: float) -> Verdict:

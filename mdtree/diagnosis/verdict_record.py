@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from mdtree.diagnosis.checks import CheckResult
@@ -63,6 +63,11 @@ class Gain:
     old: float | None = None  # None: not known for this group
     new: float | None = None
     factor: float | None = None  # new / old
+
+    def at_most(self, points: float) -> Gain:
+        """Return the gain that, with its range, is no larger than so many points."""
+        low, high = (None if end is None else min(end, points) for end in (self.low, self.high))
+        return replace(self, mean=min(self.mean, points), low=low, high=high)
 
     @property
     def range_words(self) -> tuple[str, str]:
