@@ -25,6 +25,8 @@ A message says what was found, what is allowed and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 __all__ = [
     "AccuracyError",
     "CheckpointError",
@@ -81,7 +83,20 @@ class MismatchError(CheckpointError):
 
 
 class DivergedError(MismatchError):
-    """The weights contain NaN or infinity: training diverged."""
+    """The weights contain NaN or infinity: training diverged.
+
+    Of a group, `networks` names those that diverged, among `of` networks.
+    """
+
+    networks: tuple[str, ...] = ()
+    of: int = 0
+
+    @classmethod
+    def of_group(cls, message: str, networks: Iterable[str], of: int) -> DivergedError:
+        """Return an error that names the networks of a group."""
+        error = cls(message)
+        error.networks, error.of = tuple(networks), of
+        return error
 
 
 class SnapshotsError(CheckpointError):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 __all__ = [
     "MOST_FAULTS",
+    "chance",
+    "listed",
     "nearest",
     "number",
     "percent",
@@ -28,6 +30,7 @@ _MOST_WORDS = 10_000  # to compare with
 _ROUNDING = 1e-9  # a smaller relative error comes from arithmetic
 _LONG = 1e3, 1e9  # numbers between them are written in full, with commas
 _DIGITS = 6  # after the point, at most
+_SMALLEST = 1e-9  # of a share that is not 0
 _NARROW = 1.1  # a smaller factor is written as an error bar
 
 
@@ -87,6 +90,17 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def chance(share: float) -> str:
+    """Write an estimated probability in percent; 0 says that the estimate is small, not impossible.
+
+    The probabilities of answers, and of measurements that change one, are written by this rule.
+
+    >>> chance(0.5364), chance(0.002), chance(0.0)
+    ('54 %', 'under 1 %', 'under 1 %')
+    """
+    return percent(max(share, _SMALLEST))
+
+
 def percent_below(share: float, limit: float) -> str:
     """Write a share in percent, with a decimal if it would else look as if it reached the limit.
 
@@ -96,6 +110,16 @@ def percent_below(share: float, limit: float) -> str:
     if share < limit and percent(share) == percent(limit):
         return f"{math.floor(1000 * share) / 10:.1f} %"
     return percent(share)
+
+
+def listed(texts: Sequence[str], separator: str = ", ", *, most: int = 5) -> str:
+    """Join the first of some texts, and say how many are left out.
+
+    >>> listed(["a", "b", "c", "d"], most=2), listed(["a", "b"])
+    ('a, b, and 2 more', 'a, b')
+    """
+    more = f"{separator}and {len(texts) - most:,} more" if len(texts) > most else ""
+    return separator.join(texts[:most]) + more
 
 
 def plural(count: int, noun: str) -> str:

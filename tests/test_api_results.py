@@ -16,9 +16,11 @@ import mdtree
 from mdtree.diagnosis import Verdict, to_plain_data
 from mdtree.exceptions import MissingExtraError, RowsError
 from mdtree.render.svg import Markup
+from mdtree.render.terminal_verdict import verdict_text
 from mdtree.rows import GroupFailure, Measured, Missing, Row
 from mdtree.rows.columns import table_columns
 from tests.support.reports import HOSTILE, detail, grid, group, parsed, tree, whole_row
+from tests.support.steps import epochs
 
 KNOWN = {"width": 2, "batch_size": 64, "data_amount": 400}
 
@@ -46,6 +48,24 @@ def test_both_are_lists_in_every_respect(verdicts):
         assert results[1:3] == list(results)[1:3]
         again = pickle.loads(pickle.dumps(results))
         assert (again, again._repr_html_()) == (results, results._repr_html_())
+
+
+def test_the_sentence_of_terminal_and_page_is_a_value(verdicts):
+    verdict = verdicts[0]
+    assert verdict.headline == to_plain_data(verdict)["headline"]
+    assert f"in short: {verdict.headline}" in verdict_text(verdict)
+    assert verdicts.headline.startswith(f"Of {len(verdicts)} diagnosed groups of networks: ")
+    assert verdicts.headline in parsed(verdicts.to_html()).one("body").text
+    assert mdtree.Verdicts([verdict]).headline == verdict.headline
+    assert mdtree.Verdicts().headline == "No group of networks could be diagnosed."
+    assert mdtree.Comparisons().headline == "Nothing was compared."
+
+
+def test_the_sentence_counts_the_step_to_keep_of_a_run():
+    """Of two epochs, the one with the lower error is kept; a part of the list has no run."""
+    both = mdtree.diagnose(epochs(30, 20), tree=tree())
+    assert both.headline.startswith("Of 2 checkpoints, keep run@epoch-2: ")
+    assert both[:1].headline == both[0].headline
 
 
 def test_a_notebook_shows_verdicts_as_their_page(verdicts):

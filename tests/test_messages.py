@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mdtree.messages import nearest, plural, shortened
+from mdtree.messages import chance, listed, nearest, plural, shortened
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,18 @@ def test_one_is_one_and_all_else_are_many():
         "2 rows",
         "1000 rows",
     ]
+
+
+def test_no_answer_is_impossible():
+    """A list with `0 %` beside `under 1 %` would tell two things of what is about the same."""
+    assert [chance(share) for share in (0.0, 1e-12, 0.004, 0.006, 1.0)] == (
+        ["under 1 %"] * 3 + ["1 %", "100 %"]
+    )
+
+
+def test_a_list_names_the_first_and_counts_the_others():
+    names = [f"g{number}" for number in range(2005)]
+    assert listed(names[:5]) == "g0, g1, g2, g3, g4"
+    assert listed(names[:6]) == "g0, g1, g2, g3, g4, and 1 more"
+    assert listed(names, "; ", most=2) == "g0; g1; and 2,003 more"
+    assert listed([]) == ""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
-from mdtree.diagnosis import Compared, Comparison, Verdict
+from mdtree.diagnosis import (
+    Compared,
+    Comparison,
+    Verdict,
+    headline_of_all,
+    headline_of_comparisons,
+    trajectories,
+)
 from mdtree.rows import Row
 
 if TYPE_CHECKING:
@@ -71,6 +78,11 @@ class Comparisons(_Results[Comparison]):
         self.failures = dict(whole.failures)
         self.unchanged = whole.unchanged
 
+    @property
+    def headline(self) -> str:
+        """All comparisons in one sentence of everyday words: whether the changes helped."""
+        return headline_of_comparisons(self)
+
     def to_html(self) -> str:
         """Return these comparisons as one page, as `mdtree compare --html` writes it."""
         from mdtree.render.comparison_page import comparison_page
@@ -131,6 +143,14 @@ class Verdicts(_Results[Verdict]):
         rows = tuple(rows)
         return cls(diagnoser.verdicts(rows), rows=rows, trees={diagnoser.name: diagnoser.saved})
 
+    @property
+    def headline(self) -> str:
+        """All verdicts in one sentence of everyday words, with which terminal and page begin.
+
+        Of the steps of a run, the one to keep counts.
+        """
+        return headline_of_all(self, trajectories(self._own_rows()))
+
     def to_html(self) -> str:
         """Return the page of these verdicts, as `mdtree diagnose --html` writes it.
 
@@ -145,12 +165,14 @@ class Verdicts(_Results[Verdict]):
 
         return verdicts_markdown(self, most=len(self))
 
+    def _own_rows(self) -> list[Row]:
+        groups = {(verdict.group, verdict.basis.protocol) for verdict in self}
+        return [row for row in self._rows if row.key in groups]
+
     def _page(self, **limits: int) -> str:
         from mdtree.render.page import report_page
 
-        groups = {(verdict.group, verdict.basis.protocol) for verdict in self}
-        rows = [row for row in self._rows if row.key in groups]
-        return report_page(self, rows, self._trees, **limits)
+        return report_page(self, self._own_rows(), self._trees, **limits)
 
     def _repr_html_(self) -> str:
         from mdtree.render.rows_html import framed

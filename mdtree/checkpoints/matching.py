@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mdtree.checkpoints.state_dict import wrapping
 from mdtree.exceptions import DivergedError, MismatchError
-from mdtree.messages import nearest
+from mdtree.messages import listed, nearest
 
 __all__ = ["matched"]
 
@@ -151,6 +151,5 @@ def _advice(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str
 
 
 def _list(names: list[str]) -> str:
-    rest = len(names) - _SHOWN
-    first = (name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..." for name in names[:_SHOWN])
-    return ", ".join(first) + (f" and {rest} more" if rest > 0 else "")
+    short = [name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..." for name in names]
+    return listed(short, most=_SHOWN)

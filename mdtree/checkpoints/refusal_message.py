@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from mdtree.exceptions import UnreadableError, UnsafeError
+from mdtree.messages import listed
 
 __all__ = ["refusal"]
 
@@ -29,18 +30,17 @@ def refusal(path: Path, error: Exception) -> UnsafeError | UnreadableError:
             f"code, such as pickle_protocol: {_reason(str(error))}; "
             "save the state_dict again with plain torch.save"
         )
-    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    listed = ", ".join(names[:_SHOWN]) + rest
+    shown = listed(names, most=_SHOWN)
     if any(name.startswith("torch.nn.modules.") for name in names):
         return UnsafeError(
-            f"{path} contains a whole pickled module ({listed}), and loading it would run code: "
+            f"{path} contains a whole pickled module ({shown}), and loading it would run code: "
             "save model.state_dict() instead"
         )
     advice = "save the state_dict alone"
-    if not rest and all(_is_plain_class(name) for name in names):
+    if len(names) <= _SHOWN and all(_is_plain_class(name) for name in names):
         advice += ", or add " + " ".join(f"--trust {name}" for name in names) + " to skip them"
     return UnsafeError(
-        f"{path} contains objects that could run code: {listed}; nothing was loaded; {advice}"
+        f"{path} contains objects that could run code: {shown}; nothing was loaded; {advice}"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from mdtree.exceptions import UnreadableError
-from mdtree.messages import nearest
+from mdtree.messages import listed, nearest
 
 __all__ = ["FoundWeights", "find_weights", "unwrapped", "wrapping"]
 
@@ -98,9 +98,7 @@ def _plain(content: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _list(names: Iterable[Any]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(f"{name!s:.80}" for name in listed[:_SHOWN]) + more
+    return listed([f"{name!s:.80}" for name in names], most=_SHOWN)
 
 
 def wrapping(names: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 from mdtree.cli.completion import complete_listed, complete_modes
 from mdtree.cli.screens import print_xml
 from mdtree.exceptions import MdtreeError
-from mdtree.messages import plural, printable, shortened
+from mdtree.messages import listed, plural, printable, shortened
 from mdtree.rows.file_kinds import JUNIT, SARIF
 
 if TYPE_CHECKING:
@@ -110,17 +110,14 @@ def failed_on(
     fine = [verdict.group for verdict in verdicts if verdict.mode == _FINE]
     if _FINE in failing and fine:
         where[f"the verdict {_FINE}"] = fine
-    found = (f"{finding} in {_listed(names)}" for finding, names in sorted(where.items()))
+    found = (f"{finding} in {_named(names)}" for finding, names in sorted(where.items()))
     return f"failed on {'; '.join(found)}" if where else None
 
 
-def _listed(names: Sequence[str]) -> str:
+def _named(names: Sequence[str]) -> str:
     """Name one group; of several, their number and the first of them."""
-    shown = ", ".join(printable(shortened(name, _LONGEST)) for name in names[:_MOST_NAMES])
-    if len(names) == 1:
-        return shown
-    more = f", and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return f"{plural(len(names), 'group')} ({shown}{more})"
+    shown = listed([printable(shortened(name, _LONGEST)) for name in names], most=_MOST_NAMES)
+    return shown if len(names) == 1 else f"{plural(len(names), 'group')} ({shown})"
 
 
 def write_sarif(

@@ -14,7 +14,7 @@ from mdtree.cli.nearby import not_read
 from mdtree.cli.screens import tell
 from mdtree.cli.stop_signals import resumable
 from mdtree.exceptions import MdtreeError
-from mdtree.messages import percent
+from mdtree.messages import chance
 from mdtree.recipes import NO_RECIPE, RECIPE_NAME, has_recipe, holds_only_rows
 from mdtree.render.durations import about
 from mdtree.render.terminal import plural, printable
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from mdtree.measurement import AccuracyCheck
 
 __all__ = ["judged_rows"]
-
-_UNSEEN = 1e-9  # a probability that is not 0
 
 # option -> its value
 _ONLY_OF_CHECKPOINTS = {
@@ -56,11 +54,6 @@ def judged_rows(
     known = of_protocol(load_rows(Path(paths[0]), failed=True), options["protocol"])
     rows = [with_facts(row, facts) for row in _chosen(known, only)]
     return _diagnoser(rows, tree_name, options), rows
-
-
-def _chance(change: float | None) -> str:
-    """Write an estimated probability; where it is 0, only no sample has shown a change."""
-    return percent(change or _UNSEEN)
 
 
 def _chosen(rows: list[Row], only: tuple[str, ...]) -> list[Row]:
@@ -136,7 +129,7 @@ def _measured(
     def announce(stage: Stage) -> None:
         change = ""
         if stage.change is not None:
-            change = f", {_chance(stage.change)} chance of changing a verdict"
+            change = f", {chance(stage.change)} chance of changing a verdict"
         again = ", further than before" if stage.again else ""
         tell(f"measuring {work(stage)}{again}{change}")
 
@@ -175,7 +168,7 @@ def _measured(
         ).run()
     for stage in diagnosed.left_out:
         tell(
-            f"not measured: {work(stage)}, at most {_chance(stage.change)} chance of "
+            f"not measured: {work(stage)}, at most {chance(stage.change or 0.0)} chance of "
             "changing a verdict (--stage full measures it)",
         )
     return diagnosed.diagnoser, diagnosed.rows

@@ -158,7 +158,7 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
             {
                 "group": item.task.group,
                 "checkpoints": item.members,
-                "state": item.state,
+                "state": "diverged" if item.task.lost is not None else item.state,
                 "metrics": list(item.task.metrics),
                 "forward_passes": costs[item.task.group].passes if item.task.group in costs else 0,
                 "seconds": costs[item.task.group].seconds if item.task.group in costs else 0,
@@ -174,7 +174,7 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
         [
             item.task.group,
             str(len(item.members)),
-            item.state if item.fault is None else "will fail",
+            _state(item),
             f"{costs[item.task.group].passes:,.0f}" if item.task.group in costs else "",
             duration(costs[item.task.group].seconds) if item.task.group in costs else "",
         ]
@@ -188,6 +188,12 @@ def _print_plan(run: Any, workers: int, as_json: bool) -> None:
         f"\nto measure: {plural(len(run.costs), 'group')}, {passes:,.0f} forward passes, "
         f"estimated time {duration(seconds)} with {plural(workers, 'worker')}; nothing was written"
     )
+
+
+def _state(item: Any) -> str:
+    if item.fault is not None:
+        return "will fail"
+    return "diverged" if item.task.lost is not None else item.state
 
 
 def _print_summary(summary: Any, as_json: bool) -> None:
@@ -221,8 +227,9 @@ def _print_summary(summary: Any, as_json: bool) -> None:
             f"{plural(summary.left, 'group')} not reached: too many failures. "
             "Run the same command again to resume.",
         )
+    diverged = f"{len(summary.diverged)} diverged, " if summary.diverged else ""
     say(
-        f"\n{summary.measured} measured, {summary.already} already there, "
+        f"\n{summary.measured} measured, {summary.already} already there, {diverged}"
         f"{len(summary.failed)} failed; rows are in {out}"
     )
 
@@ -254,6 +261,7 @@ def _print_json(summary: Any, rows: Iterator[Row]) -> None:
         "already": summary.already,
         "left": summary.left,
         "failed": [{"group": g, "reason": reason} for g, reason in summary.failed.items()],
+        "diverged": [{"group": g, "reason": reason} for g, reason in summary.diverged.items()],
         "damaged": [{"line": d.line, "reason": d.reason} for d in summary.damaged],
         "kept": list(summary.kept),
     }

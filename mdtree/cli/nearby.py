@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from mdtree.messages import printable, shortened
+from mdtree.messages import listed, printable, shortened
 from mdtree.recipes import RECIPE_NAME
 from mdtree.rows import ROWS_NAME
 
@@ -23,11 +23,11 @@ def not_read(paths: Sequence[str | Path]) -> Iterator[str]:
         near = sorted(islice(path.iterdir(), _MOST_FOLDERS))
         within = [each for each in near if _tells_more(each)]
         if within:
-            names = ", ".join(printable(shortened(str(each), _LONGEST)) for each in within[:_NAMED])
-            more = f" and {len(within) - _NAMED} more" if len(within) > _NAMED else ""
+            names = [printable(shortened(str(each), _LONGEST)) for each in within]
+            verb = "has" if len(within) == 1 else "have"
             yield (
-                f"not read: {names}{more} {'has' if len(within) == 1 else 'have'} a recipe or "
-                "measurements; diagnose such a directory by itself"
+                f"not read: {listed(names, most=_NAMED)} {verb} a recipe or measurements; diagnose "
+                "such a directory by itself"
             )
         above = path.resolve().parent
         if not within and _tells_more(above):

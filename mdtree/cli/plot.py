@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 
 import click
 
 from mdtree.cli.cut_rows import tell_of_cut_line
-from mdtree.cli.screens import print_xml, say
+from mdtree.cli.screens import print_xml, say, tell
 from mdtree.exceptions import MdtreeError, RowsError
-from mdtree.messages import nearest
+from mdtree.messages import listed, nearest
 from mdtree.render.picture_file import KINDS, picture_svg
+from mdtree.render.pictures import PICTURES, imprecision
 from mdtree.render.terminal import printable
 from mdtree.rows import PROTOCOLS, Row, load_rows
 from mdtree.rows.atomic import atomic_file
@@ -72,7 +72,11 @@ def command(rows: Path, *, group: str | None, what: str, protocol: str | None, o
         )
     tell_of_cut_line(rows)
     known = load_rows(rows, protocol=protocol)
-    svg = picture_svg(_chosen(known, group, rows), what, known)
+    chosen = _chosen(known, group, rows)
+    svg = picture_svg(chosen, what, known)
+    for imprecise in (imprecision(chosen, each.metric) for each in PICTURES if each.name == what):
+        if imprecise is not None:
+            tell(f"note: {imprecise}")
     if out == _PRINTED:
         print_xml(svg)
         return
@@ -89,15 +93,14 @@ def command(rows: Path, *, group: str | None, what: str, protocol: str | None, o
 def _chosen(rows: Sequence[Row], group: str | None, path: Path) -> Row:
     """Return the row of a group."""
     names = list(dict.fromkeys(row.group for row in rows))
-    more = f", and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
-    listed = ", ".join(f"{name:.100}" for name in islice(names, _MOST_NAMES)) + more
+    known = listed([f"{name:.100}" for name in names], most=_MOST_NAMES)
     if group is None and len(names) > 1:
-        raise RowsError(f"{path} has {len(names):,} groups: name one with --group ({listed})")
+        raise RowsError(f"{path} has {len(names):,} groups: name one with --group ({known})")
     chosen = [row for row in rows if group in (None, row.group)]
     if not chosen:
         raise RowsError(
             f"{path} has no measured group {group!r:.100}{nearest(group or '', names)} "
-            f"(known: {listed})"
+            f"(known: {known})"
         )
     if len(chosen) > 1:
         protocols = ", ".join(row.protocol for row in chosen)

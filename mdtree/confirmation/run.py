@@ -238,8 +238,9 @@ def _after(plan: ConfirmationPlan, planned: PlannedChange, trained: _Trained) ->
 def _measured(request: Request, out: Path, group: str) -> Row:
     """Measure one group on the way that `mdtree measure` takes."""
     summary = measure(request, out=out)
-    if group in summary.failed:
-        raise MdtreeError(f"group {group!r:.100} was not measured: {summary.failed[group]}")
+    reason = (summary.failed | summary.diverged).get(group)
+    if reason is not None:
+        raise MdtreeError(f"group {group!r:.100} was not measured: {reason}")
     row = _row_in(out, group, request.protocol)
     if row is None:
         raise MdtreeError(f"group {group!r:.100} was not found: its weights are gone")

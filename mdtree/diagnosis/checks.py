@@ -88,6 +88,13 @@ _LIST = (
         fine="the networks could be measured",
     ),
     Check(
+        code="MD112",
+        name="partly_diverged",
+        severity="warning",
+        meaning="some networks of the group diverged, and others did not",
+        fine="no network is known to have diverged, or all have",
+    ),
+    Check(
         code="MD120",
         name="target_missed",
         severity="warning",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mdtree.diagnosis.checking import checks_of
-from mdtree.diagnosis.diverged import diverged_verdict, is_diverged
+from mdtree.diagnosis.diverged import diverged_verdict, is_diverged, partly_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble, split_features
 from mdtree.diagnosis.explanation import decision_steps
 from mdtree.diagnosis.missing import FACTS, facts_of, is_from_files, most_changes
@@ -33,8 +33,8 @@ from mdtree.diagnosis.verdict_record import (
 )
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import CONFIDENCE, FAILURE_MODES, TASKS
-from mdtree.messages import percent, percent_below
-from mdtree.rows import Fact, Missing, Row, remaining, with_chance
+from mdtree.messages import chance, percent, percent_below
+from mdtree.rows import Fact, Missing, Row, coarse_quantities, with_chance
 from mdtree.trees import FEATURES, SavedTree
 from mdtree.trees.binning import Floats
 from mdtree.trees.gain_model import answer_set
@@ -110,13 +110,13 @@ class Diagnoser:
     def _certain(self, row: Row) -> tuple[Verdict, Sequence[Remark]] | None:
         """Return the verdict that needs no tree, and the remarks on it."""
         if is_diverged(row):
-            return diverged_verdict(row, self._basis(row, ()), self._confidence), ()
+            remarks = tuple(filter(None, [partly_diverged(row)]))
+            return diverged_verdict(row, self._basis(row, remarks), self._confidence), remarks
         target = target_of(row)
         if target is None or not target.is_reached:
             return None
-        remarks = remarks_on(self.saved, row)
-        basis = self._basis(row, remarks)
-        return reached_verdict(row, target, basis, self._confidence), remarks
+        remarks = remarks_on(self.saved, row, partly_diverged(row))
+        return reached_verdict(row, target, self._basis(row, remarks), self._confidence), remarks
 
     def _judged(self, found: Prediction) -> tuple[Verdict, Sequence[Remark]]:
         """Return the verdict without its checks, and the remarks on it."""
@@ -144,16 +144,16 @@ class Diagnoser:
         open_questions = [each for each in found.missing if not _is_final(each, row)]
         doubts = self._doubts(row, likely, probability, open_questions, blind=blind)
         undecided = bool(doubts) and (likely in FAILURE_MODES or not self._is_sure(probability))
-        mode = UNSURE if doubts else likely
         remarks = remarks_on(
             self.saved,
             row,
+            partly_diverged(row),
             disagreement(self.saved, leaf, likely),
             roughness(self.ensemble.features, row, stability),
         )
         verdict = Verdict(
             group=row.group,
-            mode=mode,
+            mode=UNSURE if doubts else likely,
             likely=likely,
             probability=probability,
             probabilities=probabilities,
@@ -171,7 +171,7 @@ class Diagnoser:
             basis=self._basis(row, remarks, little=found.little),
             answers=self._answers(probabilities, found),
             resources=None if model is None else resources(whole_gains),
-            coarse=tuple(n for n, left in remaining(row).items() if left.value is not None),
+            coarse=coarse_quantities(row),
             target=target,
             test_accuracy=measured_accuracy(row),
         )
@@ -248,7 +248,7 @@ class Diagnoser:
         if blind:
             doubts.append("nothing that the tree asks for was measured")
         doubts.extend(
-            f"{_not_known(measurement, row)}, with a {percent(measurement.flips)} chance of "
+            f"{_not_known(measurement, row)}, with a {chance(measurement.flips)} chance of "
             "changing the answer"
             for measurement in missing[:1]
             if not blind and self.saved.gain_model and measurement.flips > _DECISIVE

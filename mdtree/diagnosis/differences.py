@@ -22,7 +22,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mdtree.rows import Measured, Missing, Value
+from mdtree.rows import QUANTITIES, Measured, Missing, Value
 
 __all__ = [
     "LEVEL",
@@ -94,7 +94,10 @@ def differences(before: Mapping[str, Value], after: Mapping[str, Value]) -> tupl
 
 
 def confidence_interval(found: Difference) -> tuple[float, float] | None:
-    """Return where the difference lies with 95 % confidence; it leaves out 0 where p < 0.05."""
+    """Return where the difference lies with 95 % confidence; it leaves out 0 where p < 0.05.
+
+    It ends where the quantity after the change would be impossible: an error below 0 %, say.
+    """
     if found.test is None or found.stderr is None:
         return None
     from scipy.special import ndtri, stdtrit
@@ -102,7 +105,12 @@ def confidence_interval(found: Difference) -> tuple[float, float] | None:
     share = 1 - LEVEL / 2
     times = ndtri(share) if found.freedom is None else stdtrit(found.freedom, share)
     margin = float(times) * found.stderr
-    return found.difference - margin, found.difference + margin
+    low, high = found.difference - margin, found.difference + margin
+    quantity = QUANTITIES.get(found.quantity)
+    if quantity is None or quantity.range is None or found.after not in quantity.range:
+        return low, high
+    ends = (quantity.range.clipped(found.before + end) - found.before for end in (low, high))
+    return min(next(ends), found.difference), max(next(ends), found.difference)
 
 
 def not_compared(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mdtree.diagnosis.recommendation import change_step
+from mdtree.diagnosis.remarks import Remark
 from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Verdict, certain_verdict
 from mdtree.exceptions import DivergedError
 from mdtree.labelling import number_of
 from mdtree.rows import Measured, Row
 
-__all__ = ["diverged_verdict", "has_numbers", "is_diverged"]
+__all__ = ["diverged_verdict", "has_numbers", "is_diverged", "partly_diverged"]
 
 _MODE = "temperature_high"
 _SMALLER = 10  # times smaller learning rate: training that diverges is seldom near the edge
@@ -28,6 +29,18 @@ def is_diverged(row: Row) -> bool:
         and row.failure.kind == DivergedError.__name__
         and not has_numbers(row)
     )
+
+
+def partly_diverged(row: Row) -> Remark | None:
+    """Return a remark if some networks of a group diverged and others did not."""
+    if row.diverged is None or not row.diverged.is_part:
+        return None
+    then = (
+        "to measure the others, move it out of the directory"
+        if is_diverged(row)
+        else "what was measured is about the others alone"
+    )
+    return Remark("MD112", f"{row.diverged.says}; {then}")
 
 
 def diverged_verdict(row: Row, basis: Basis, confidence: float) -> Verdict:

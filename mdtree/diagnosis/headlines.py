@@ -9,8 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from mdtree.diagnosis.headline_words import (
+    AS_IT_IS,
+    BROKEN,
+    COUNTED,
+    DO,
+    DO_FACT,
+    HINTS,
+    NONE,
+    WRONG,
+    WRONG_FACT,
+)
 from mdtree.diagnosis.trajectory import Trajectory
-from mdtree.diagnosis.verdict_record import UNSURE, Gain, Verdict
+from mdtree.diagnosis.verdict_record import Gain, Verdict
 from mdtree.failure_modes import FAILURE_MODES, REMEDIES
 from mdtree.messages import percent, percent_below, plural, shortened, shortened_within
 
@@ -18,58 +29,6 @@ __all__ = ["headline", "headline_of_all", "main_gain"]
 
 _LONGEST = 60  # characters of a name inside a sentence
 _LONGEST_NAME, _END = 80, 39  # the same for a group, and how many of them are its end
-_NONE = "none"
-# check -> why a verdict is a hint only, where it has found something
-_HINTS = {
-    "MD306": "no network was run",
-    "MD405": "the network does worse than chance, so that its labels may be wrong",
-}
-
-# failure mode -> what is wrong
-_WRONG = {
-    "temperature_high": "training was too hasty, in steps that were too large or saw too little",
-    "temperature_low": "training was too cautious, in steps that were too small or saw too much",
-    "model_small": "the network is too small for its task",
-    "data_small": "the network was trained on too few examples",
-    "temperature": "training took steps of the wrong size",
-    _NONE: "no single change would help much",
-}
-# failure mode, fact to change -> the same, where it is known which of the two it is
-_WRONG_FACT = {
-    ("temperature_high", "learning_rate"): "training was too hasty, in steps that were too large",
-    ("temperature_high", "batch_size"): (
-        "training was too hasty, in steps that each saw too few examples"
-    ),
-    ("temperature_low", "learning_rate"): (
-        "training was too cautious, in steps that were too small"
-    ),
-    ("temperature_low", "batch_size"): (
-        "training was too cautious, in steps that each saw too many examples"
-    ),
-}
-# failure mode -> what to do
-_DO = {
-    "temperature_high": "train again with smaller steps, or with more examples in each of them",
-    "temperature_low": "train again with larger steps, or with fewer examples in each of them",
-    "model_small": "train a larger network",
-    "data_small": "train again with more examples",
-}
-_DO_FACT = {
-    ("temperature_high", "learning_rate"): "train again with smaller steps",
-    ("temperature_high", "batch_size"): "train again with more examples in each step",
-    ("temperature_low", "learning_rate"): "train again with larger steps",
-    ("temperature_low", "batch_size"): "train again with fewer examples in each step",
-}
-# verdict -> what is said of so many groups
-_COUNTED = {
-    "temperature_high": "trained too hastily",
-    "temperature_low": "trained too cautiously",
-    "model_small": "too small for the task",
-    "data_small": "trained on too few examples",
-    _NONE: "that no single change would help much",
-    UNSURE: "still unclear",
-}
-_AS_IT_IS = "leave the training as it is"
 
 
 def headline(verdict: Verdict) -> str:
@@ -89,17 +48,27 @@ def headline_of_all(verdicts: Sequence[Verdict], runs: Sequence[Trajectory] = ()
             f"of {plural(steps, 'checkpoint')}, keep {_short_name(verdict)}: " if steps > 1 else ""
         )
         return _sentence(kept + _hint(verdict) + _plainly(verdict))
-    counts = Counter(verdict.mode for verdict in verdicts).most_common()
-    kinds = ", ".join(f"{count} {_COUNTED.get(mode, _named(mode))}" for mode, count in counts)
+    counts = Counter(BROKEN if _is_broken(each) else each.mode for each in verdicts).most_common()
+    kinds = ", ".join(f"{count} {COUNTED.get(mode, _named(mode))}" for mode, count in counts)
     if not kinds:
         return "No group of networks could be diagnosed."
     text = f"of {len(verdicts)} diagnosed groups of networks: {kinds}{_least_sure(verdicts)}"
     first = _most_promising(verdicts)
     if first is None:
-        return _sentence(text)
+        return _sentence(text + _without_gains(verdicts))
     hint = _hint(first)
     begin = f"begin with {_short_name(first)}: {hint}{_do(first)}{_brings(first)}"
     return _sentence(f"{text}; {begin}")
+
+
+def _without_gains(verdicts: Sequence[Verdict]) -> str:
+    """Write what to do where nobody knows what that brings, as after divergence, to append."""
+    faults = [each for each in verdicts if each.sure and _fault(each) in DO]
+    if not faults:
+        return ""
+    if len(faults) == len(verdicts) and len({_do(each) for each in faults}) == 1:
+        return f"; for each of them: {_do(faults[0])}"
+    return f"; begin with {_short_name(faults[0])}: {_hint(faults[0])}{_do(faults[0])}"
 
 
 def _least_sure(verdicts: Sequence[Verdict]) -> str:
@@ -135,7 +104,7 @@ def _short_name(verdict: Verdict) -> str:
 def _hint(verdict: Verdict) -> str:
     """Write why a verdict is a hint only, if it is one, to put before it."""
     found = {check.code for check in verdict.checks if check.is_found}
-    reasons = [text for code, text in _HINTS.items() if code in found]
+    reasons = [text for code, text in HINTS.items() if code in found and not _is_broken(verdict)]
     if verdict.outlier is not None and verdict.outlier.outside:
         reasons.append("the network is unlike those that mdtree has learnt from")
     return f"take this as a hint only, because {' and '.join(reasons)}: " if reasons else ""
@@ -145,9 +114,9 @@ def _plainly(verdict: Verdict) -> str:
     if not verdict.sure:
         return _unsure(verdict)
     how_sure = f"({percent(verdict.probability)} sure)"
-    if verdict.mode == _NONE:
+    if verdict.mode == NONE:
         return _nothing(verdict, how_sure)
-    if verdict.mode not in _DO:  # a name that this version does not know
+    if verdict.mode not in DO:  # a name that this version does not know
         return f"{_named(verdict.mode)} {how_sure}; {verdict.advice}"
     return f"{_wrong(verdict)} {how_sure}, so {_do(verdict)}{_brings(verdict)}"
 
@@ -173,7 +142,7 @@ def _to_find_out(verdict: Verdict) -> str:
         return f"tell mdtree more about the training ({names}), which makes it clearer"
     if step.kind == "measure":
         return f"let mdtree measure more ({names}), which makes it clearer"
-    if _fault(verdict) in _DO:
+    if _fault(verdict) in DO:
         return f"the change to try is to {_do(verdict)}{_brings(verdict)}"
     return f"the next step is: {step.says}"
 
@@ -187,16 +156,14 @@ def _nothing(verdict: Verdict, how_sure: str) -> str:
     )
     if target is None or target.gap is None:
         return (
-            f"{_WRONG[_NONE]} {how_sure}, so {_AS_IT_IS}: a larger network, more examples or other "
+            f"{WRONG[NONE]} {how_sure}, so {AS_IT_IS}: a larger network, more examples or other "
             f"steps should bring {most}"
         )
     aim = f"target of {target.accuracy:.10g} % right answers"
     if target.is_reached:
         is_below = target.measured is not None and target.measured < (target.accuracy or 0.0)
         within = " within the noise" if is_below else ""
-        return (
-            f"the {aim} is reached{within}, with {target.measured:.4g} % measured, so {_AS_IT_IS}"
-        )
+        return f"the {aim} is reached{within}, with {target.measured:.4g} % measured, so {AS_IT_IS}"
     return (
         f"no single change closes the gap of {target.gap:.1f} points to the {aim} {how_sure}, so "
         "look at the kind of network, the data and their labels: more of the same should bring "
@@ -211,12 +178,18 @@ def _fault(verdict: Verdict) -> str:
 def _wrong(verdict: Verdict) -> str:
     mode = _fault(verdict)
     if mode == "temperature_high" and _is_broken(verdict):
-        return "training broke down, because its steps were too large"
+        return f"training broke down{_partly(verdict)}, because its steps were too large"
     gain = main_gain(verdict)
-    known = None if gain is None else _WRONG_FACT.get((mode, gain.fact or ""))
-    if known is None and mode in _WRONG:
-        known = _WRONG[mode]
+    known = None if gain is None else WRONG_FACT.get((mode, gain.fact or ""))
+    if known is None and mode in WRONG:
+        known = WRONG[mode]
     return known or f"the answer is {_named(mode)}"
+
+
+def _partly(verdict: Verdict) -> str:
+    """Write which networks of the group broke down, if others did not, to append."""
+    found = (check.message for check in verdict.checks if check.code == "MD112" and check.is_found)
+    return "".join(f" ({' '.join(message.split())})" for message in found)
 
 
 def _is_broken(verdict: Verdict) -> bool:
@@ -227,8 +200,8 @@ def _do(verdict: Verdict) -> str:
     """Write the change that mends the most probable fault."""
     mode, gain = _fault(verdict), main_gain(verdict)
     if gain is None or gain.fact is None:
-        return _DO[mode]
-    how = _DO_FACT.get((mode, gain.fact), _DO[mode])
+        return DO[mode]
+    how = DO_FACT.get((mode, gain.fact), DO[mode])
     name = gain.fact.replace("_", " ")
     if gain.old is not None and gain.new is not None:
         return f"{how} ({name} {gain.new:.10g} instead of {gain.old:.10g})"
@@ -243,12 +216,10 @@ def _brings(verdict: Verdict) -> str:
     lacks = (
         "" if target is None or target.gap is None else f", of the {target.gap:.1f} to the target"
     )
-    about, spread = "about", ""
-    if gain.low is not None and gain.high is not None:
-        if gain.mean < gain.high:
-            spread = f" ({gain.low:.1f} to {gain.high:.1f} in four cases of five)"
-        else:  # no more than that was gained in nine cases of ten
-            about, spread = "up to", f" (at least {gain.low:.1f} in nine cases of ten)"
+    bound, spread = gain.range_words
+    if spread:  # an end of the range is passed in one case of ten
+        spread = f" ({spread} in {'nine cases of ten' if bound else 'four cases of five'})"
+    about = bound or "about"
     return f", which should bring {about} {_right_answers(gain.mean, verdict)}{lacks}{spread}"
 
 

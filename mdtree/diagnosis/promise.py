@@ -21,7 +21,6 @@ from mdtree.rows import Row
 __all__ = ["Promise", "RealGain", "promise_of", "real_gain"]
 
 _ACCURACY = "test_accuracy"
-_ALL = 100.0  # points: no accuracy can change by more
 _NEAR = 2.0  # standard errors
 _ANOTHER = 3.0  # a change this many times larger or smaller is another one
 _TEMPERATURE = {"learning_rate": 1.0, "batch_size": -1.0}  # how its logarithm counts these
@@ -62,8 +61,8 @@ def real_gain(before: Row, after: Row, found: Sequence[Difference]) -> RealGain:
         return RealGain(
             points=-error.difference,
             stderr=error.stderr,
-            low=None if high is None else max(-_ALL, -high),
-            high=None if low is None else min(_ALL, -low),
+            low=None if high is None else -high,
+            high=None if low is None else -low,
             test=error.test,
             p=error.p,
             is_clear=error.is_clear,

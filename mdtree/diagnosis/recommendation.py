@@ -44,7 +44,8 @@ _DO = {
 
 def gains(leaf: Leaf, row: Row) -> tuple[Gain, ...]:
     """Return the changes that gained something in the groups of a leaf, the best first."""
-    return _best_first(_gain(remedy, mean, leaf, row) for remedy, mean in leaf.gains.items())
+    error = 100 - (measured_accuracy(row) or 0.0)  # no group can gain more
+    return _best_first(_gain(*each, leaf, row).at_most(error) for each in leaf.gains.items())
 
 
 def regression_gains(
@@ -179,11 +180,13 @@ def change_step(
     if gain is not None:
         gap = None if target is None else target.gap
         step = "" if gain.old is None else f": {_changed(gain)}"
-        spread = "" if gain.low is None else f" ({gain.low:.1f} to {gain.high:.1f})"
+        bound, spread = gain.range_words
         whole = (
             "points of test accuracy" if gap is None else f"of the {gap:.1f} points to the target"
         )
-        says += f"{step}; groups like this one gained {gain.mean:.1f} {whole}{spread}"
+        amount = f"{bound} {gain.mean:.1f}".lstrip()
+        says += f"{step}; groups like this one gained {amount} {whole}"
+        says += f" ({spread})" if spread else ""
     return NextStep(kind="change", names=(remedy,), says=says)
 
 

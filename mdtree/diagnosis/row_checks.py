@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from mdtree.diagnosis.check_case import Case, Look, Outcome, listed
+from mdtree.diagnosis.check_case import Case, Look, Outcome
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.diagnosis.missing import FACTS, PAIRS, not_run
 from mdtree.labelling import number_of
-from mdtree.messages import percent, plural
+from mdtree.messages import listed, percent, plural
 from mdtree.rows import (
     MAYBE_ONE_RUN,
     QUANTITIES,
@@ -135,7 +135,7 @@ def _files(case: Case) -> Outcome:
 
 
 def _quantities(case: Case) -> Outcome:
-    if not case.row.quantities:
+    if not case.row.quantities or is_diverged(case.row):
         return "not_checked", "nothing was measured"
     reasons: dict[str, list[str]] = {}
     for name, value in case.row.quantities.items():

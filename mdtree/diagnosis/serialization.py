@@ -12,7 +12,6 @@ from pydantic.dataclasses import dataclass
 
 from mdtree.diagnosis.comparison import Compared, Comparison
 from mdtree.diagnosis.comparison_headline import comparison_headline, headline_of_comparisons
-from mdtree.diagnosis.headlines import headline
 from mdtree.diagnosis.trajectory import Trajectory
 from mdtree.diagnosis.verdict_record import Verdict
 from mdtree.rows.schema import json_schema
@@ -59,7 +58,7 @@ def to_plain_data(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as plain values for JSON; infinite numbers become null."""
     content: dict[str, Any] = _adapter(Verdict).dump_python(verdict, mode="json")
     content["advice"] = verdict.advice
-    content["headline"] = headline(verdict)
+    content["headline"] = verdict.headline
     if verdict.target is None:
         del content["target"]  # as in earlier versions
     if not verdict.coarse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mdtree.diagnosis.verdict_record import (
     Basis,
@@ -58,16 +58,7 @@ def bounded(gains: Iterable[Gain], target: Target | None) -> tuple[Gain, ...]:
     """Return gains that lead no further than the target."""
     if target is None or target.gap is None:
         return tuple(gains)
-    gap = target.gap
-    return tuple(
-        replace(
-            gain,
-            mean=min(gain.mean, gap),
-            low=None if gain.low is None else min(gain.low, gap),
-            high=None if gain.high is None else min(gain.high, gap),
-        )
-        for gain in gains
-    )
+    return tuple(gain.at_most(target.gap) for gain in gains)
 
 
 def reached_verdict(row: Row, target: Target, basis: Basis, confidence: float) -> Verdict:

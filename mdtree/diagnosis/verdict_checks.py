@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from mdtree.diagnosis.check_case import Case, Look, Outcome, listed
+from mdtree.diagnosis.check_case import Case, Look, Outcome
 from mdtree.diagnosis.checks import MODE_CODES
 from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.diagnosis.remarks import STABLE
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.messages import percent
+from mdtree.messages import chance, listed, percent
 
 __all__ = ["LOOKS_AT_VERDICT"]
 
@@ -24,8 +24,8 @@ def _mode(mode: str, case: Case) -> Outcome:
     if share is None:
         return "not_checked", f"the tree does not ask for it (task {verdict.basis.task})"
     if not verdict.sure:
-        return "not_checked", f"the verdict is unsure; probability {percent(share)}"
-    return "passed", f"probability {percent(share)}"
+        return "not_checked", f"the verdict is unsure; probability {chance(share)}"
+    return "passed", f"probability {chance(share)}"
 
 
 def _unsure(case: Case) -> Outcome:
@@ -43,6 +43,15 @@ def _diverged(case: Case) -> Outcome:
     if not has_numbers(case.row):
         return "not_checked", "nothing was measured"
     return "passed", "the networks could be measured"
+
+
+def _partly(case: Case) -> Outcome:
+    diverged = case.row.diverged
+    if diverged is not None and diverged.is_part:
+        return "found", diverged.says
+    if is_diverged(case.row):
+        return "passed", "no other network of the group is known"
+    return "passed", "no network is known to have diverged"
 
 
 def _target(case: Case) -> Outcome:
@@ -114,6 +123,7 @@ LOOKS_AT_VERDICT: dict[str, Look] = {
     **{MODE_CODES[mode]: partial(_mode, mode) for mode in FAILURE_MODES if mode in MODE_CODES},
     "MD110": _unsure,
     "MD111": _diverged,
+    "MD112": _partly,
     "MD120": _target,
     "MD201": _outlier,
     "MD202": _unstable,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from mdtree.diagnosis.checks import CheckResult
+from mdtree.trees import FEATURES
 from mdtree.trees.ood import OutOfDistribution
 
 __all__ = [
@@ -63,6 +64,31 @@ class Gain:
     old: float | None = None  # None: not known for this group
     new: float | None = None
     factor: float | None = None  # new / old
+
+    def at_most(self, points: float) -> Gain:
+        """Return the gain that, with its range, is no larger than so many points."""
+        low, high = (None if end is None else min(end, points) for end in (self.low, self.high))
+        return replace(self, mean=min(self.mean, points), low=low, high=high)
+
+    @property
+    def range_words(self) -> tuple[str, str]:
+        """The words before the mean and the range after it, for all that people read.
+
+        A mean at an end of its range, as far as can be read, is called that end.
+
+        >>> Gain(remedy="add_data", mode="data_small", mean=5.0, low=1.0, high=9.0).range_words
+        ('', '1.0 to 9.0')
+        >>> Gain(remedy="add_data", mode="data_small", mean=9.0, low=1.0, high=9.0).range_words
+        ('up to', 'at least 1.0')
+        """
+        if self.low is None or self.high is None:
+            return "", ""
+        mean, low, high = (f"{number:.1f}" for number in (self.mean, self.low, self.high))
+        if low == high:
+            return "", ""
+        if mean == high:
+            return "up to", f"at least {low}"
+        return ("at least", f"up to {high}") if mean == low else ("", f"{low} to {high}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +175,21 @@ class Verdict:
         return self.mode != UNSURE
 
     @property
+    def asked_tree(self) -> bool:
+        """Whether a tree was asked: not so after divergence, or where the target is reached."""
+        return all(step.feature in FEATURES for step in self.clues)
+
+    @property
     def advice(self) -> str:
         """The next step, in one sentence."""
         return self.next_step.says
+
+    @property
+    def headline(self) -> str:
+        """The verdict in one sentence of everyday words, with which terminal and page begin."""
+        from mdtree.diagnosis.headlines import headline  # which looks at verdicts
+
+        return headline(self)
 
     def _repr_html_(self) -> str | None:
         return None if self.page is None else self.page()

@@ -49,8 +49,7 @@ def run(
             configuration does not set the GPUs per worker, the first item gets a whole GPU, and the
             share that it used decides for the others.
         inside: Told what a task reports while it works on an item (`mdtree.progress.report`): the
-            item, the share of it that is done, and what is done now.  Workers on Ray report
-            nothing.
+            item, the share of it that is done, and what is done now.
 
     Returns:
         An iterator over one result per item, in the order in which they finish.

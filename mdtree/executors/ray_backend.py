@@ -12,7 +12,8 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -26,7 +27,11 @@ from mdtree.runtime.requirements import refuse_older
 try:
     import ray
     from ray.exceptions import RayError
-    from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
+    from ray.experimental.internal_kv import (
+        _internal_kv_del,
+        _internal_kv_get,
+        _internal_kv_put,
+    )
 except ImportError as error:
     raise MissingExtraError(
         'running on a cluster needs Ray: pip install "mdtree-diagnosis[ray]"'
@@ -39,6 +44,9 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 _LOOK = 5.0  # seconds between two checks of the cluster's size
+_NEWS = 1.0  # seconds between two looks for what happens inside of items
+_ASKED = 32  # actors in one look; each is a question to the head of the cluster
+_SPACE = "mdtree"  # of keys in the store of the cluster
 _ANSWER = 10.0  # seconds in which a cluster must answer
 
 
@@ -59,7 +67,9 @@ class RayPool(Generic[ItemT, ResultT]):
         self._worker_ids = itertools.count()
         self._actors: dict[int, Any] = {}
         self._awaited: dict[Any, int] = {}  # reference -> worker
-        self._looked = -float("inf")
+        self._busy: deque[int] = deque()  # in the order in which they are asked for news
+        self._heard: dict[int, bytes] = {}  # worker -> its latest news
+        self._looked = self._asked = -float("inf")
         self._capacity = 1
         self._started = _connect(executor)
         if executor.ray == "local" and executor.gpus and not ray.cluster_resources().get("GPU"):
@@ -85,7 +95,11 @@ class RayPool(Generic[ItemT, ResultT]):
         """Request an actor; it starts once the cluster has room."""
         worker_id = next(self._worker_ids)
         actor = self._actor.remote(
-            self._task, self._executor, self._origin, self._too_large_key(worker_id)
+            self._task,
+            self._executor,
+            self._origin,
+            self._too_large_key(worker_id),
+            self._news_key(worker_id),
         )
         self._actors[worker_id] = actor
         self._awaited[actor.ready.remote()] = worker_id
@@ -93,23 +107,50 @@ class RayPool(Generic[ItemT, ResultT]):
 
     def submit(self, worker_id: int, item: ItemT) -> None:
         """Send an item to an actor."""
+        self._forget(worker_id)
+        self._busy.append(worker_id)
         self._awaited[self._actors[worker_id].work.remote(pickle.dumps(item))] = worker_id
 
     def kill(self, worker_id: int) -> None:
         """Kill an actor."""
         actor = self._actors.pop(worker_id)
+        self._forget(worker_id)
         self._awaited = {ref: owner for ref, owner in self._awaited.items() if owner != worker_id}
         with contextlib.suppress(RayError):
             ray.kill(actor)
 
     def wait(self, seconds: float | None) -> list[WorkerEvent[ResultT]]:
-        """Wait for the answer of any actor, at most until the next check of the cluster."""
-        patience = _LOOK if seconds is None else min(seconds, _LOOK)
+        """Wait for the answer of any actor, at most until the next look for news of the others."""
+        patience = _NEWS if seconds is None else min(seconds, _NEWS)
         waiting = list(self._awaited)
         finished, pending = ray.wait(waiting, num_returns=1, timeout=patience)
         if finished and pending:
             finished += ray.wait(pending, num_returns=len(pending), timeout=0)[0]
-        return [self._event(reference) for reference in finished]
+        events = [self._event(reference) for reference in finished]
+        return [*events, *self._news()]
+
+    def _news(self) -> Iterator[WorkerEvent[ResultT]]:
+        """Yield what actors report from inside their items, at most of so many at once."""
+        if not self._busy or self.now() - self._asked < _NEWS:
+            return
+        self._asked = self.now()
+        for worker_id in list(itertools.islice(self._busy, _ASKED)):
+            self._busy.rotate(-1)
+            content = None
+            with contextlib.suppress(Exception):  # of the store: what it tells changes no result
+                content = _internal_kv_get(self._news_key(worker_id), namespace=_SPACE)
+            if content and content != self._heard.get(worker_id):
+                self._heard[worker_id] = content
+                kind, (share, stage), _ = pickle.loads(content)  # noqa: S301 - our actor's
+                yield WorkerEvent(worker_id=worker_id, kind=kind, share=share, stage=stage)
+
+    def _forget(self, worker_id: int) -> None:
+        """Forget what an actor reported from inside an item that is done."""
+        if worker_id in self._busy:
+            self._busy.remove(worker_id)
+        if self._heard.pop(worker_id, None) is not None:
+            with contextlib.suppress(Exception):
+                _internal_kv_del(self._news_key(worker_id), namespace=_SPACE)
 
     def close(self) -> None:
         """Kill all actors, and the cluster if it was started here."""
@@ -120,6 +161,7 @@ class RayPool(Generic[ItemT, ResultT]):
 
     def _event(self, reference: Any) -> WorkerEvent[ResultT]:
         worker_id = self._awaited.pop(reference)
+        self._forget(worker_id)
         try:
             content = ray.get(reference)
         except RayError as broken:
@@ -132,7 +174,7 @@ class RayPool(Generic[ItemT, ResultT]):
 
     def _end(self, worker_id: int, error: RayError) -> str:
         """Return why an actor died."""
-        if _internal_kv_del(self._too_large_key(worker_id), namespace="mdtree"):
+        if _internal_kv_del(self._too_large_key(worker_id), namespace=_SPACE):
             return too_large(self._executor)
         lines = str(error).splitlines() or [type(error).__name__]
         if any("its node has died" in line for line in lines):
@@ -143,6 +185,10 @@ class RayPool(Generic[ItemT, ResultT]):
     def _too_large_key(self, worker_id: int) -> str:
         """Return the key under which an actor records that it exceeded its memory limit."""
         return f"{self._name}-{worker_id}"
+
+    def _news_key(self, worker_id: int) -> str:
+        """Return the key under which an actor reports from inside an item."""
+        return f"{self._name}-{worker_id}-news"
 
 
 def _capacity(resources: dict[str, float], gpus: float) -> int:
@@ -177,20 +223,32 @@ class _Origin:
 
 
 class _Actor(Worker):
-    """A worker in a Ray process; Ray does not report exit codes, so a key is set instead."""
+    """A worker in a Ray process; Ray does not report exit codes, so a key is set instead.
+
+    What happens inside an item is a key as well: an actor answers no other call meanwhile.
+    """
 
     def __init__(
-        self, task: bytes, executor: ExecutorConfig, origin: _Origin, too_large_key: str
+        self,
+        task: bytes,
+        executor: ExecutorConfig,
+        origin: _Origin,
+        too_large_key: str,
+        news_key: str,
     ) -> None:
-        super().__init__(task, executor)
-        self._origin, self._too_large_key = origin, too_large_key
+        super().__init__(task, executor, self._tell)
+        self._origin, self._too_large_key, self._news_key = origin, too_large_key, news_key
+
+    def _tell(self, content: bytes) -> None:
+        with contextlib.suppress(Exception):  # of the store: the item goes on
+            _internal_kv_put(self._news_key, content, overwrite=True, namespace=_SPACE)
 
     def _prepare(self) -> None:
         self._origin.enter()
         super()._prepare()
 
     def _end(self) -> None:
-        _internal_kv_put(self._too_large_key, b"too large", namespace="mdtree")
+        _internal_kv_put(self._too_large_key, b"too large", namespace=_SPACE)
         super()._end()
 
 

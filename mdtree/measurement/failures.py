@@ -1,4 +1,7 @@
-"""Tracebacks: where the error of a group was raised, in a file of its own beside the rows."""
+"""Failures: the row of a group that failed, and where its error was raised.
+
+The traceback is in a file of its own beside the rows.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,46 @@ from dataclasses import replace
 from pathlib import Path
 
 from mdtree.exceptions import OutputError
+from mdtree.measurement.task import GroupTask
 from mdtree.messages import printable
-from mdtree.rows import Row, RowKey
+from mdtree.metrics import METRICS
+from mdtree.rows import QUANTITIES, GroupFailure, Missing, Row, RowKey, Value
 from mdtree.rows.atomic import fresh
 
-__all__ = ["TracebackFiles"]
+__all__ = ["TracebackFiles", "failed_row"]
 
-_LONGEST = 1 << 18  # letters; of a longer one, the end says more
+_LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
+_LONGEST_TRACE = 1 << 18  # letters; of a longer one, the end says more
+
+
+def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
+    """Make the row of a group that could not be measured, or not further than it was before."""
+    reason = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]} ..."
+    missing = Missing(missing=f"the group failed: {reason}")
+    quantities: dict[str, Value] = {
+        name: missing
+        for metric in task.metrics
+        for name in METRICS[metric].quantities
+        if name in task.quantities or not task.quantities
+    }
+    failure = GroupFailure(kind=kind, reason=reason)
+    if task.earlier is not None:
+        # what was measured before, if not as precisely, stays
+        metrics = task.earlier.provenance.metrics if task.earlier.provenance is not None else ()
+        known = {
+            **task.earlier.quantities,
+            **{n: value for n, value in quantities.items() if QUANTITIES[n].metric not in metrics},
+        }
+        return replace(task.earlier, quantities=known, failure=failure)
+    return Row(
+        format=1,
+        group=task.group,
+        protocol=task.protocol,
+        facts=dict(task.facts),
+        quantities=quantities,
+        failure=failure,
+        details=dict(task.details) or None,
+    )
 
 
 class TracebackFiles:
@@ -45,7 +81,7 @@ class TracebackFiles:
         try:
             self._folder.mkdir(exist_ok=True)
             with fresh(file) as out:
-                out.write(printable(trace[-_LONGEST:], keep="\n").encode())
+                out.write(printable(trace[-_LONGEST_TRACE:], keep="\n").encode())
         except OSError:  # the row says why the group failed; that must not fail for this
             return row
         where = f"{self._folder.name}/{file.name}"

@@ -25,7 +25,7 @@ from mdtree.measurement.step_details import history_detail, step_detail
 from mdtree.measurement.task import names_below
 from mdtree.messages import nearest
 from mdtree.recipes import RECIPE_NAME
-from mdtree.rows import Detail, Fact
+from mdtree.rows import Detail, Diverged, Fact
 from mdtree.rows.training_words import TRAINING_WORDS, is_same_word
 from mdtree.runs import History, HistoryPoint, RunRecord, read_record
 
@@ -43,7 +43,7 @@ class FoundGroup:
     histories: tuple[History, ...] = ()  # of each file, where a trainer has logged one
     is_best: bool = False  # the best checkpoint of each run
     is_last: bool = True
-    has_diverged: bool = False  # a trainer logged a loss that is NaN or infinite at the end
+    diverged: Diverged | None = None  # of whom a loss was logged that is NaN or infinite at the end
     notes: tuple[str, ...] = ()  # choices that were made
     details: Mapping[str, Detail] = field(default_factory=dict)  # of the run that it is a step of
 
@@ -233,9 +233,16 @@ def _with_records(
         training=facts,
         origins=origins,
         histories=histories,
-        has_diverged=any(history.diverged for history in whole),
+        diverged=_diverged(group.folder.files, whole),
         notes=(*group.notes, *dict.fromkeys(notes)),
     )
+
+
+def _diverged(files: Sequence[Path], histories: Iterable[History]) -> Diverged | None:
+    """Name the files of the runs that diverged, by their logs."""
+    names = names_below(files)
+    lost = [n for n, each in zip(names, histories, strict=True) if each.diverged]
+    return Diverged(networks=tuple(lost), of=len(names)) if lost else None
 
 
 def _are_same_words(name: str, values: Iterable[Fact]) -> bool:

@@ -21,6 +21,7 @@ from mdtree.checkpoints import (
 )
 from mdtree.exceptions import DivergedError, MdtreeError, SnapshotsError
 from mdtree.measurement.classes import classes_of
+from mdtree.measurement.diverged import beside
 from mdtree.measurement.found_groups import FoundGroup, check_groups, find
 from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.one_run import check_counters, kin_notes, tensors_of
@@ -29,6 +30,7 @@ from mdtree.measurement.request import Request
 from mdtree.measurement.task import GroupTask
 from mdtree.metrics import spectrum_of
 from mdtree.rows import (
+    Diverged,
     Fact,
     GroupFailure,
     Missing,
@@ -84,16 +86,18 @@ def _row(group: FoundGroup, request: Request) -> Row:
     quantities: dict[str, Value] = {}
     counted: dict[str, Fact] = {}
     classes: int | None = None
+    diverged: Diverged | None = None
     try:
         task = _task(group, request)
         files = _distinct(task)
+        diverged = beside(task, len(files))
         tensors = {
             str(file): list_tensors(
                 file, trust=request.trust.names, base=_base(file, request)
             ).tensors
             for file in files
         }
-        _check_finite(tensors)
+        _check_finite(tensors, {str(path): name for name, path in task.members.items()})
         _check_one_run(task, tensors)
         quantities |= spectrum_of(tensors, seed=request.seed).values
         first = next(iter(tensors.values()))
@@ -111,10 +115,13 @@ def _row(group: FoundGroup, request: Request) -> Row:
         quantities |= chance_of_classes(classes)
     except MdtreeError as error:
         failure = GroupFailure(kind=type(error).__name__, reason=str(error))
+        if isinstance(error, DivergedError):
+            diverged = Diverged(networks=error.networks, of=error.of)
     quantities |= _logged(group.points)
     if classes is not None and any(each.may_be_percent(classes) for each in group.histories):
         quantities["test_error"] = Missing(missing=_UNDECIDED)
-    if group.has_diverged:
+    if group.diverged is not None:
+        diverged = diverged or group.diverged
         reason = "the last training loss that was logged is NaN or infinite"
         failure = GroupFailure(kind=DivergedError.__name__, reason=reason)
     if failure is not None and failure.kind == DivergedError.__name__:
@@ -130,6 +137,7 @@ def _row(group: FoundGroup, request: Request) -> Row:
         facts=facts,
         quantities=quantities,
         failure=failure,
+        diverged=diverged,
         details=dict(group.details) or None,
     )
 
@@ -185,13 +193,21 @@ def _base(file: Path, request: Request) -> Path | None:
     return base_of(file, within=root)
 
 
-def _check_finite(members: Mapping[str, Sequence[LazyTensor]]) -> None:
-    for file, tensors in members.items():
-        for tensor in tensors:
-            if tensor.fault is None and tensor.same_as is None:
-                numbers = tensor.load()
-                if numbers.is_floating_point() and not bool(numbers.isfinite().all()):
-                    raise DivergedError(f"{file}: {tensor.name} is NaN or infinite")
+def _check_finite(members: Mapping[str, Sequence[LazyTensor]], names: Mapping[str, str]) -> None:
+    broken = {file: tensor for file, each in members.items() if (tensor := _not_finite(each))}
+    for file, tensor in broken.items():
+        message = f"{file}: {tensor} is NaN or infinite"
+        raise DivergedError.of_group(message, (names[each] for each in broken), len(members))
+
+
+def _not_finite(tensors: Sequence[LazyTensor]) -> str | None:
+    """Return the name of a tensor with NaN or infinity; None if there is none."""
+    for tensor in tensors:
+        if tensor.fault is None and tensor.same_as is None:
+            numbers = tensor.load()
+            if numbers.is_floating_point() and not bool(numbers.isfinite().all()):
+                return tensor.name
+    return None
 
 
 def _logged(points: Sequence[HistoryPoint]) -> dict[str, Value]:

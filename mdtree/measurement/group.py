@@ -15,8 +15,10 @@ from torch import Tensor
 
 from mdtree.checkpoints import Checkpoint, fetched
 from mdtree.datasets import Data
-from mdtree.exceptions import MdtreeError
+from mdtree.exceptions import DivergedError, MdtreeError
 from mdtree.measurement.builders import group_fitted, group_network, group_training
+from mdtree.measurement.diverged import beside, of_error, row_of_records
+from mdtree.measurement.failures import failed_row
 from mdtree.measurement.inside import ReportingMeter
 from mdtree.measurement.members import Members, check_names, load_members
 from mdtree.measurement.suited_threads import suited_threads
@@ -26,22 +28,16 @@ from mdtree.metrics import METRICS, MetricInput, MetricResult
 from mdtree.models import Network
 from mdtree.recipes import bind
 from mdtree.rows import (
-    QUANTITIES,
     Fact,
-    GroupFailure,
-    Missing,
     Precision,
     Provenance,
     Row,
-    Value,
 )
 from mdtree.runtime.device import held_share
 from mdtree.version import __version__
-from mdtree.zoo import diverged_row
 
 __all__ = [
     "GroupResult",
-    "failed_row",
     "joined",
     "measure_or_fail",
     "quantities_of",
@@ -51,7 +47,6 @@ __all__ = [
 ValueT = TypeVar("ValueT")
 
 _SHARE_CURVE = {"connectivity", "surface"}  # metrics that need the same trained curve
-_LONGEST = 2_000  # letters of a reason, which each quantity of the row repeats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +67,14 @@ def measure_or_fail(task: GroupTask, precision: Precision | None = None) -> Grou
     """
     if task.lost is not None:
         facts = {**_of_recipe(task), **task.facts}
-        return GroupResult(row=diverged_row(task.group, task.protocol, facts, task.lost))
+        return GroupResult(row=row_of_records(task, facts, task.lost))
     try:
         with _with_local_files(task) as ready:
             row, share = held_share(task.device, lambda: _measured(ready, precision))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code can raise anything
+        if isinstance(error, DivergedError) and task.earlier is None:  # a result, without a trace
+            row = failed_row(task, DivergedError.__name__, str(error))
+            return GroupResult(row=replace(row, diverged=of_error(task, error)))
         kind = type(error).__name__
         reason = str(error) if isinstance(error, MdtreeError) else f"{kind}: {error}"
         trace = "".join(traceback.format_exception(error))
@@ -92,36 +90,6 @@ def _with_local_files(task: GroupTask) -> Iterator[GroupTask]:
         return
     with fetched(task.storage, task.files) as files:
         yield replace(task, files=files)
-
-
-def failed_row(task: GroupTask, kind: str, reason: str) -> Row:
-    """Make the row of a group that could not be measured, or not further than it was before."""
-    reason = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]} ..."
-    missing = Missing(missing=f"the group failed: {reason}")
-    quantities: dict[str, Value] = {
-        name: missing
-        for metric in task.metrics
-        for name in METRICS[metric].quantities
-        if name in task.quantities or not task.quantities
-    }
-    failure = GroupFailure(kind=kind, reason=reason)
-    if task.earlier is not None:
-        # what was measured before, if not as precisely, stays
-        metrics = task.earlier.provenance.metrics if task.earlier.provenance is not None else ()
-        known = {
-            **task.earlier.quantities,
-            **{n: value for n, value in quantities.items() if QUANTITIES[n].metric not in metrics},
-        }
-        return replace(task.earlier, quantities=known, failure=failure)
-    return Row(
-        format=1,
-        group=task.group,
-        protocol=task.protocol,
-        facts=dict(task.facts),
-        quantities=quantities,
-        failure=failure,
-        details=dict(task.details) or None,
-    )
 
 
 def _measured(task: GroupTask, precision: Precision | None) -> Row:
@@ -174,6 +142,7 @@ def _measured(task: GroupTask, precision: Precision | None) -> Row:
             stopped=dict(result.stopped) or None,
             reach=result.reach,
         ),
+        diverged=beside(task, len(loaded.distinct)),
         details={**task.details, **result.details} or None,
     )
     return row if task.earlier is None else joined(task.earlier, row)

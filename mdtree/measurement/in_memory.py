@@ -27,6 +27,7 @@ from mdtree.network import Loss
 from mdtree.recipes import LossSpec, Trust, checked_facts
 from mdtree.rows import (
     DEFAULT_PROTOCOL,
+    Diverged,
     Enough,
     Fact,
     GroupFailure,
@@ -105,6 +106,7 @@ class ModelsInMemory:
                 facts=checked_facts(self.facts),
                 quantities={},
                 failure=GroupFailure(kind=DivergedError.__name__, reason=str(error)),
+                diverged=Diverged(networks=error.networks, of=error.of),
             )
         result = quantities_of(names, metric_input)
         data, network = metric_input.data, metric_input.runner.network
@@ -158,6 +160,7 @@ class ModelsInMemory:
         if len({id(model) for model in models}) < len(models):
             raise MdtreeError("a model is given twice: seeds are networks that were trained apart")
         shapes = [_shapes(model) for model in models]
+        _check_finite(models)
         if any(each != shapes[0] for each in shapes):
             raise MdtreeError(
                 "the models have different weights: a group is made of networks of one "
@@ -219,10 +222,19 @@ def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
         shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     except (RuntimeError, AttributeError, ValueError) as error:
         raise MdtreeError(f"the weights of a model cannot be read: {error!s:.200}") from error
-    broken = [n for n, t in state.items() if t.is_floating_point() and not t.isfinite().all()]
-    if broken:
-        raise DivergedError(f"{broken[0]} is NaN or infinite: training diverged")
     return shapes
+
+
+def _check_finite(models: Sequence[nn.Module]) -> None:
+    broken = {}
+    for number, model in enumerate(models):
+        state = model.state_dict().items()
+        lost = [n for n, t in state if t.is_floating_point() and not t.isfinite().all()]
+        if lost:
+            broken[f"model-{number}"] = lost[0]
+    for tensor in broken.values():
+        message = f"{tensor} is NaN or infinite: training diverged"
+        raise DivergedError.of_group(message, broken, len(models))
 
 
 def _is_half(tensor: torch.Tensor) -> bool:

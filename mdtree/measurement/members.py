@@ -16,12 +16,14 @@ from mdtree.checkpoints import (
     equal_files,
     equal_tensors,
     equal_weights,
+    file_digest,
     in_memory_tensors,
     is_adapter,
     load_checkpoint,
     plainest,
     snapshots,
 )
+from mdtree.exceptions import DivergedError
 from mdtree.measurement.one_run import check_counters, kin_notes, refusal, tensors_of
 from mdtree.measurement.task import GroupTask, home, named_base
 from mdtree.models import Network
@@ -130,8 +132,13 @@ def _read_members(task: GroupTask, network: Network) -> Members:
     distinct: list[Checkpoint] = []
     copies: dict[str, Copy] = {}
     notes: dict[str, tuple[str, ...]] = {}
+    broken: dict[str, DivergedError] = {}
     for name in plainest(paths):
-        member = _loaded(task, network, name, paths[name])
+        try:
+            member = _loaded(task, network, name, paths[name])
+        except DivergedError as error:
+            broken[name] = error
+            continue
         notes[name] = member.notes
         same = next((earlier for earlier in distinct if _are_same(earlier, member, trained)), None)
         if same is None:
@@ -139,6 +146,11 @@ def _read_members(task: GroupTask, network: Network) -> Members:
         else:
             copies[name] = Copy(of=same.name, sha256=member.sha256)
     order = list(paths)
+    if broken:
+        once = {file_digest(paths[name]): name for name in reversed(list(broken))}
+        names = sorted(once.values(), key=order.index)
+        of = len(distinct) + len(names)
+        raise DivergedError.of_group(str(broken[names[0]]), names, of) from broken[names[0]]
     distinct.sort(key=lambda member: order.index(member.name))
     counters = {member.name: member.counters for member in distinct}
     check_counters(task, counters)

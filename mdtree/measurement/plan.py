@@ -10,6 +10,7 @@ from mdtree.datasets import data_digest
 from mdtree.exceptions import MdtreeError
 from mdtree.landscape import ComputeCost
 from mdtree.measurement.builders import group_fitted, group_training
+from mdtree.measurement.diverged import has_not_changed
 from mdtree.measurement.found_groups import FoundGroup, check_groups, find
 from mdtree.measurement.members import check_names, copies_of
 from mdtree.measurement.request import Request
@@ -42,14 +43,15 @@ class Planned:
     """A group, and why it is measured or not."""
 
     task: GroupTask
-    state: str  # new | changed | failed before | more metrics | measured | snapshots
+    # new | changed | failed before | more metrics | measured | diverged | snapshots
+    state: str
     copies: Mapping[str, str] = field(default_factory=dict)  # file -> the member that it equals
     fault: str | None = None  # why it will fail, as far as its names tell
 
     @property
     def pending(self) -> bool:
         """Say whether there is something to measure."""
-        return self.state != "measured"
+        return self.state not in ("measured", "diverged")
 
     @property
     def members(self) -> list[str]:
@@ -137,10 +139,7 @@ def plan(tasks: Iterable[GroupTask], index: Index) -> Iterator[Planned]:
 def with_known_cost(planned: Iterable[Planned]) -> Iterator[Planned]:
     """Look at the files of what is pending, before it is measured."""
     for item in planned:
-        if item.task.lost is not None:
-            yield replace(item, fault=item.task.lost)
-            continue
-        if not item.pending or item.task.earlier is not None:
+        if not item.pending or item.task.earlier is not None or item.task.lost is not None:
             yield item
             continue
         try:
@@ -155,7 +154,7 @@ def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
     """Tell the cost of what is pending; every other architecture is timed on one batch."""
     speeds: dict[str, Speed] = {}
     for item in planned:
-        if not item.pending or item.fault is not None:
+        if not item.pending or item.fault is not None or item.task.lost is not None:
             continue
         task = item.task
         ready = group_fitted(task)
@@ -193,6 +192,8 @@ def _data_digest(request: Request) -> str | None:
 def _compared(task: GroupTask, row: Row | None) -> Planned:
     if row is None:
         return Planned(task=task, state="new")
+    if has_not_changed(task, row):
+        return Planned(task=task, state="diverged")
     if not _same_inputs(task, row):
         return Planned(task=task, state="changed" if row.failure is None else "failed before")
     assert row.provenance is not None

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from mdtree.checkpoints import remove_temporary_folders
-from mdtree.exceptions import CheckpointError, RecipeError
+from mdtree.exceptions import CheckpointError, DivergedError, RecipeError
 from mdtree.executors import HERE, ExecutorConfig, run
 from mdtree.losses import build_loss
 from mdtree.measurement.builders import group_data, group_network
-from mdtree.measurement.failures import TracebackFiles
-from mdtree.measurement.group import GroupResult, failed_row, measure_or_fail
+from mdtree.measurement.failures import TracebackFiles, failed_row
+from mdtree.measurement.group import GroupResult, measure_or_fail
 from mdtree.measurement.plan import (
     Cost,
     Planned,
@@ -43,6 +43,7 @@ class Summary:
     already: int  # rows whose inputs have not changed
     left: int  # groups that the run did not come to, as too many had failed
     failed: dict[str, str]  # group -> reason
+    diverged: dict[str, str]  # the same of groups whose training diverged: a result
     damaged: tuple[Damaged, ...]  # lines of the old file that were no rows, and were moved aside
     kept: tuple[str, ...] = ()  # groups whose earlier row stays: it holds what was not measured now
 
@@ -125,7 +126,8 @@ def _run(
 ) -> Summary:
     watch = progress or Silent()
     traces = TracebackFiles(out)
-    measured, failed, kept = 0, dict[str, str](), list[str]()
+    measured, kept = 0, list[str]()
+    failed, diverged = dict[str, str](), dict[str, str]()
     with _nothing_left(request), Store(out) as store:
         pending = _Pending(planned(store.index), store.index, traces, watch, found)
         watch.start(len(names), stage)
@@ -137,7 +139,8 @@ def _run(
                 if store.index.fuller(row.key):
                     kept.append(row.group)
                 if row.failure is not None:
-                    failed[row.group] = row.failure.reason
+                    is_result = row.failure.kind == DivergedError.__name__
+                    (diverged if is_result else failed)[row.group] = row.failure.reason
                 watch.step(row.group)
                 if most is not None and len(failed) > most:
                     break
@@ -148,8 +151,9 @@ def _run(
         groups=names,
         measured=measured,
         already=pending.already,
-        left=len(names) - measured - pending.already - len(failed),
+        left=len(names) - measured - pending.already - len(failed) - len(diverged),
         failed=failed,
+        diverged=diverged,
         damaged=damaged,
         kept=tuple(kept),
     )
@@ -185,7 +189,8 @@ class _Pending:
         for planned in self._planned:
             if not planned.pending:
                 self.already += 1
-                self._settle((planned.task.group, planned.task.protocol))
+                if planned.state != "diverged":
+                    self._settle((planned.task.group, planned.task.protocol))
                 self._watch.skip(planned.task.group)
                 continue
             if not checked and planned.task.lost is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mdtree.diagnosis import found_checks
-from mdtree.messages import plural
+from mdtree.messages import listed, plural
 from mdtree.render.terminal import printable
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def checks_line(checks: Sequence[CheckResult], how: str) -> str:
     """Count the checks of a group on one line; `how` says what lists them."""
     findings = found_checks(checks)
     parts = [
-        f"{plural(len(names), severity)} ({_few(names)})"
+        f"{plural(len(names), severity)} ({listed(names, most=_NAMED)})"
         for severity in _SEVERITIES
         if (names := [check.code for check in findings if check.severity == severity])
     ]
@@ -47,7 +47,7 @@ def checks_line(checks: Sequence[CheckResult], how: str) -> str:
         parts.append(f"{skipped} not checked")
     ignored = [check.code for check in checks if check.status == "ignored"]
     if ignored:
-        parts.append(f"{len(ignored)} ignored ({_few(ignored)})")
+        parts.append(f"{len(ignored)} ignored ({listed(ignored, most=_NAMED)})")
     return f"checks: {', '.join(parts)}; {how}"
 
 
@@ -61,7 +61,7 @@ def checks_summary(verdicts: Sequence[Verdict]) -> str:
         parts.append(f"{fine} fine")
     ignored = _ignored_somewhere(verdicts)
     if ignored:
-        parts.append(f"{len(ignored)} ignored ({_few(ignored)})")
+        parts.append(f"{len(ignored)} ignored ({listed(ignored, most=_NAMED)})")
     return f"checks: {', '.join(parts)}; --checks counts them"
 
 
@@ -69,11 +69,6 @@ def _ignored_somewhere(verdicts: Sequence[Verdict]) -> list[str]:
     return sorted(
         {check.code for each in verdicts for check in each.checks if check.status == "ignored"}
     )
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def checks_text(checks: Sequence[CheckResult]) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mdtree.failure_modes import FAILURE_MODES
-from mdtree.messages import number, percent, short
-from mdtree.rows import QUANTITIES, Measured
+from mdtree.messages import chance, number, percent, short
+from mdtree.rows import QUANTITIES, Measured, Row, remaining
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import Gain, Verdict
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COARSE",
+    "TO_TOLERANCE",
+    "chance",
     "change",
     "feature_name",
     "feature_number",
     "fixed",
+    "is_unconverged",
     "meaning",
     "number",
     "percent",
@@ -39,8 +42,10 @@ __all__ = [
 ]
 
 COARSE = "as precise as the verdict needs"  # why a quantity is less precise than usual
+TO_TOLERANCE = "not to the tolerance; mdtree measure goes on from there"
 
 _SPELT = {"cka": "CKA", "hessian": "Hessian"}
+_ROUGH = 0.25  # of a value: a larger error can be seen in its logarithm
 _FIXED = 100.0  # larger numbers need no digits behind the point
 
 
@@ -96,12 +101,12 @@ def with_error(name: str, value: Measured) -> str:
 
 
 def points(gain: Gain | None, unit: str = "") -> str:
-    """Write the gain of a change in points, with its interval if known."""
+    """Write the gain of a change in points, with its range if known: +5.0 (1.0 to 9.0)."""
     if gain is None:
         return with_unit("+0.0", unit)
-    known = gain.low is not None and gain.high is not None
-    spread = f" ({gain.low:.1f} to {gain.high:.1f})" if known else ""
-    return with_unit(f"{gain.mean:+.1f}", unit) + spread
+    bound, spread = gain.range_words
+    amount = with_unit(f"{bound} {gain.mean:+.1f}".lstrip(), unit)
+    return f"{amount} ({spread})" if spread else amount
 
 
 def resources(verdict: Verdict) -> str | None:
@@ -183,6 +188,22 @@ def support(verdict: Verdict) -> Iterator[str]:
     if verdict.coarse:
         names = ", ".join(name.replace("_", " ") for name in verdict.coarse)
         yield f"{COARSE}: {names} (--full-precision goes on to the tolerance)"
+
+
+def is_unconverged(row: Row, name: str) -> bool:
+    """Whether the method of a quantity did not come near its tolerance, and not on purpose.
+
+    A curve is trained for a fixed number of steps, so for a curve this is normal.
+    """
+    value = row.quantities.get(name)
+    return (
+        name in QUANTITIES
+        and QUANTITIES[name].metric == "hessian"
+        and isinstance(value, Measured)
+        and value.converged is False
+        and name not in remaining(row)
+        and (value.stderr is None or value.stderr > _ROUGH * abs(value.value))
+    )
 
 
 def question(node: Node) -> str:

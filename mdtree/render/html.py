@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["breakable", "environment", "rendered"]
 
-_FILTERS = ("change", "feature_name", "percent", "plain", "points", "sentence", "short", "typeset")
+_FILTERS = (
+    "chance",
+    "change",
+    "feature_name",
+    "percent",
+    "plain",
+    "points",
+    "sentence",
+    "short",
+    "typeset",
+)
 _ENDS = re.compile(r"(?<=[_\-./\\:,=+@|])(?=\w)")  # of the parts of a name
 _LONGEST_NAME = 2000  # characters
 _LONG_WORD = re.compile(r"(\S{20})(?=\S)")  # of which the rest goes to the next line

@@ -158,6 +158,8 @@ def _card(verdict: Verdict, *, with_checks: bool) -> Iterator[str]:
         yield "\n".join(_checks(verdict))
     elif verdict.checks:
         yield as_text(sentence(checks_line(verdict.checks, "--checks lists them")))
+    if not verdict.asked_tree:
+        return
     accuracy = f". Accuracy: {verdict.basis.accuracy}" if verdict.basis.accuracy else ""
     yield f"<sub>Tree: {as_text(basis(verdict) + accuracy)}</sub>"
 

@@ -68,7 +68,7 @@ def _shown(row: Row, what: str, rows: Sequence[Row]) -> _Shown | None:
     if what == _HISTORY:
         return _history(row, rows)
     picture = next(picture for picture in PICTURES if picture.name == what)
-    figure = picture.draw(row)
+    figure = picture.figure(row)
     return None if figure is None else _Shown(picture.title, figure.lead or picture.lead, figure)
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from mdtree.messages import listed
 from mdtree.render.correlation_flow import few_layers, flow
 from mdtree.render.curves import density, profile
+from mdtree.render.formatting import COARSE, TO_TOLERANCE, is_unconverged, plain, sentence
 from mdtree.render.matrix import layers_matrix, members_matrix
 from mdtree.render.surface import surface
 from mdtree.render.svg import Figure
-from mdtree.rows import Row
+from mdtree.rows import QUANTITIES, Row, coarse_quantities
 
-__all__ = ["PICTURES", "Picture", "pictures"]
+__all__ = ["PICTURES", "Picture", "imprecision", "pictures"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,24 @@ class Picture:
     details: tuple[str, ...]  # the tables that it draws
     lacks: Callable[[Row], str]  # why they cannot be drawn
     not_under: tuple[str, ...] = ()  # protocols that do not measure it
+
+    def figure(self, row: Row) -> Figure | None:
+        """Draw a row, with a note if what is drawn is less precise than its tolerance."""
+        drawn, imprecise = self.draw(row), imprecision(row, self.metric)
+        if drawn is None or imprecise is None:
+            return drawn
+        return replace(drawn, note=" ".join(filter(None, (drawn.note, sentence(imprecise)))))
+
+
+def imprecision(row: Row, metric: str) -> str | None:
+    """Write which quantities of a metric are less precise than their tolerance, and why."""
+    own = [n for n in row.quantities if n in QUANTITIES and QUANTITIES[n].metric == metric]
+    reasons = {
+        f"{COARSE}, {TO_TOLERANCE}": [name for name in own if name in coarse_quantities(row)],
+        "not converged": [name for name in own if is_unconverged(row, name)],
+    }
+    parts = (f"{reason}: {listed(list(map(plain, n)))}" for reason, n in reasons.items() if n)
+    return "; ".join(parts) or None
 
 
 def _nothing(_row: Row, what: str) -> str:
@@ -126,5 +146,5 @@ PICTURES = (
 
 def pictures(row: Row | None) -> list[tuple[Picture, Figure]]:
     """Return the pictures that the details of a row allow."""
-    drawn = [] if row is None else [(picture, picture.draw(row)) for picture in PICTURES]
+    drawn = [] if row is None else [(picture, picture.figure(row)) for picture in PICTURES]
     return [(picture, figure) for picture, figure in drawn if figure is not None]

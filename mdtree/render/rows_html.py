@@ -8,7 +8,7 @@ from itertools import islice
 from mdtree.messages import plural
 from mdtree.render.svg import Markup, element
 from mdtree.render.table import name_of
-from mdtree.render.terminal_rows import SHOWN, cell, heading
+from mdtree.render.terminal_rows import SHOWN, cell, coarse_lines, heading
 from mdtree.rows import QUANTITIES, Missing, Row
 
 __all__ = ["framed", "rows_html"]
@@ -41,7 +41,8 @@ def rows_html(rows: Sequence[Row], *, limit: int = SHOWN) -> Markup:
     )
     more = len(rows) - len(shown)
     rest = element("p", f"... and {plural(more, 'more row')}") if more > 0 else None
-    return element("div", table, rest, style="overflow-x:auto")
+    notes = (element("p", text) for text in coarse_lines(shown))
+    return element("div", table, rest, *notes, style="overflow-x:auto")
 
 
 def _line(row: Row, names: Sequence[str], *, protocols: bool) -> Markup:

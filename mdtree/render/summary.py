@@ -30,12 +30,13 @@ from mdtree.render.strips import absent, marks, scales, strip_of
 from mdtree.render.svg import Markup, element
 from mdtree.render.table import left_out, name_of
 from mdtree.render.tree import tree_shape, walk_picture
-from mdtree.rows import PROTOCOLS, QUANTITIES, Measured, Missing, Row, remaining
+from mdtree.rows import PROTOCOLS, QUANTITIES, Measured, Missing, Row, coarse_quantities
 from mdtree.trees import FEATURES, SavedTree
 
 __all__ = ["card", "shared_parts", "summary"]
 
 _MOST = 100  # checkpoints, and notes
+_OF_SOME = ("conv_parameters",)  # facts that say nothing where they are 0
 _HASH = 12  # characters that tell one hash from another
 
 
@@ -72,7 +73,7 @@ def summary(
     needs = [FEATURES[mark.feature].needs for mark in features]
     return {
         **card(verdict, row),
-        "tree": None if saved is None or not _is_walk(verdict) else _tree(verdict, saved, name),
+        "tree": None if saved is None or not verdict.asked_tree else _tree(verdict, saved, name),
         "strips": [strip_of(mark, name) for mark in features if mark.value is not None],
         "absent": absent(features),
         "others": _others(row, {names[0] for names in needs if len(names) == 1}),
@@ -92,6 +93,7 @@ def _facts(row: Row) -> list[str]:
     return [plural(members, "network")] * bool(members) + [
         f"{name_of(plain(name))} {name_of(row.facts[name]) if number is None else short(number)}"
         for name, number in numbers.items()
+        if number or name not in _OF_SOME
     ]
 
 
@@ -102,11 +104,6 @@ def _meaning(verdict: Verdict) -> str:
     return f"most probable is {plain(verdict.likely)}{f': {likely}' if likely else ''}"
 
 
-def _is_walk(verdict: Verdict) -> bool:
-    """Return whether a tree was asked: not so after divergence, or where the target is reached."""
-    return all(step.feature in FEATURES for step in verdict.clues)
-
-
 def _tree(verdict: Verdict, saved: SavedTree, name: str) -> Markup:
     return walk_picture(saved.tree, name, question, [step.went for step in verdict.clues])
 
@@ -114,12 +111,12 @@ def _tree(verdict: Verdict, saved: SavedTree, name: str) -> Markup:
 def _others(row: Row | None, shown: set[str]) -> list[tuple[str, str, str]]:
     """Return the measurements that no strip shows: name, value, meaning."""
     others = []
-    coarse = {} if row is None else remaining(row)
+    rough = () if row is None else coarse_quantities(row)
     for name, value in ({} if row is None else row.quantities).items():
         if isinstance(value, Measured) and name not in shown:
             meaning = QUANTITIES[name].meaning if name in QUANTITIES else ""
             stopped = " (stopped at its limit)" if value.converged is False else ""
-            stopped = f" ({COARSE})" if name in coarse else stopped
+            stopped = f" ({COARSE})" if name in rough else stopped
             others.append((name, with_error(name, value), f"{meaning}{stopped}"))
     return others
 

@@ -7,17 +7,18 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import islice
 
-from mdtree.messages import shortened
-from mdtree.render.formatting import number
+from mdtree.diagnosis import is_diverged
+from mdtree.messages import listed, shortened
+from mdtree.render.formatting import COARSE, TO_TOLERANCE, is_unconverged, number
 from mdtree.render.terminal import printable, table
-from mdtree.rows import QUANTITIES, Measured, Missing, Row, remaining
+from mdtree.rows import QUANTITIES, Measured, Missing, Row, coarse_quantities
 from mdtree.rows.row import row_to_json
 
-__all__ = ["SHOWN", "cell", "counted_once", "heading", "row_text", "rows_table"]
+__all__ = ["SHOWN", "cell", "coarse_lines", "counted_once", "heading", "row_text", "rows_table"]
 
 SHOWN = 40  # rows, unless all are requested
-_COPIES = 5  # and groups, that one line names
 _LONGEST = 1000  # characters of a reason
+_MARK = "~"  # beside a number that is less precise than its tolerance, on purpose
 _NAME = 100  # characters of a name in a line of text
 
 # what it means, and what to do about it
@@ -26,7 +27,6 @@ _UNCONVERGED = """\
 into account: where it could change one, the diagnosis warns (MD202, MD301) or is unsure
   to get it converged: --hessian-limit 4, or hessian_limit: 4 in the recipe; networks that were \
 hardly trained need it most. More seeds make the error smaller as well"""
-_ROUGH = 0.25  # of a value: a larger error can be seen in its logarithm
 
 
 def row_text(row: Row) -> str:
@@ -50,8 +50,10 @@ def rows_table(
     return "\n".join(
         [
             "\n\n".join(tables),
+            *coarse_lines(shown),
             *_doubts(shown),
             *_reasons(shown),
+            *_diverged(shown),
             *_outlived(shown, explained),
             *counted_once(shown),
         ]
@@ -64,7 +66,7 @@ def counted_once(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         copies = row.provenance.counted_once if row.provenance is not None else []
         if copies:
-            lines.append(f"counted once {_named(row)}: {printable(_few(copies))}")
+            lines.append(f"counted once {_named(row)}: {printable(listed(copies))}")
     return lines
 
 
@@ -107,8 +109,11 @@ def cell(row: Row, name: str) -> str:
     """Write the quantity of a row with its error, or that there is none."""
     value = row.quantities.get(name)
     if isinstance(value, Measured):
-        return number(value.value, value.stderr)
-    return "" if value is None else ("failed" if _failed(row) else "missing")
+        mark = f" {_MARK}" if name in coarse_quantities(row) else ""
+        return number(value.value, value.stderr) + mark
+    if value is None:
+        return ""
+    return "diverged" if is_diverged(row) else ("failed" if _failed(row) else "missing")
 
 
 def _failed(row: Row) -> bool:
@@ -116,33 +121,25 @@ def _failed(row: Row) -> bool:
     return row.failure is not None and not row.outlived
 
 
-def _doubts(rows: Sequence[Row]) -> list[str]:
-    """Return a line for each method that did not come near its tolerance.
+def coarse_lines(rows: Sequence[Row]) -> list[str]:
+    """Return what the mark of a coarse number means, and how to go on, if there is one."""
+    if not any(map(coarse_quantities, rows)):
+        return []
+    return [f"{_MARK} {COARSE}, {TO_TOLERANCE}"]
 
-    A curve is trained for a fixed number of steps, so for a curve this is normal.
-    """
+
+def _doubts(rows: Sequence[Row]) -> list[str]:
+    """Return a line for each quantity that did not converge."""
     groups: dict[str, list[str]] = {}
     for row in rows:
-        for name, value in row.quantities.items():
-            if (
-                name in QUANTITIES
-                and QUANTITIES[name].metric == "hessian"
-                and isinstance(value, Measured)
-                and value.converged is False
-                and name not in remaining(row)  # it was stopped on purpose
-                and (value.stderr is None or value.stderr > _ROUGH * abs(value.value))
-            ):
+        for name in row.quantities:
+            if is_unconverged(row, name):
                 groups.setdefault(name, []).append(_named(row))
     lines = [
-        f"not converged {name} ({len(names)} of {len(rows)}): {_few(names)}"
+        f"not converged {name} ({len(names)} of {len(rows)}): {listed(names)}"
         for name, names in groups.items()
     ]
     return [*lines, *([_UNCONVERGED] if lines else [])]
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f", and {len(names) - _COPIES} more" if len(names) > _COPIES else ""
-    return ", ".join(names[:_COPIES]) + more
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:
@@ -158,6 +155,18 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
         for (reason, count), names in reasons.items()
         if (text := printable(shortened(reason, _LONGEST)))
     ]
+
+
+def _diverged(rows: Sequence[Row]) -> list[str]:
+    """Return a line for each group of which networks diverged, which is a result and no failure."""
+    lines = []
+    for row in rows:
+        if row.diverged is not None and row.diverged.is_part:
+            lines.append(f"diverged {_named(row)}: {printable(row.diverged.says)}")
+        elif row.failure is not None and is_diverged(row):
+            reason = printable(shortened(row.failure.reason, _LONGEST))
+            lines.append(f"diverged {_named(row)}: {reason}")
+    return lines
 
 
 def _outlived(rows: Sequence[Row], explained: Collection[str]) -> list[str]:

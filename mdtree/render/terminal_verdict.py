@@ -113,6 +113,8 @@ def _evidence(verdict: Verdict, end: str) -> Iterator[_Line]:
         for missing in verdict.missed:
             reason = missing.reason.removesuffix(end)
             yield _plain(f"  {missing.metric}: {reason} ({flips(missing)})")
+    if not verdict.asked_tree:
+        return
     yield f"tree: {basis(verdict)}", "tree:", "bold"
     if verdict.basis.accuracy:
         yield _plain(f"  accuracy: {verdict.basis.accuracy}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mdtree.messages import plural
-from mdtree.render.formatting import feature_name, percent, scale_of_gains
+from mdtree.render.formatting import chance, feature_name, scale_of_gains
 
 if TYPE_CHECKING:
     from mdtree.diagnosis import DecisionStep, MissingMeasurement, Verdict
@@ -21,7 +21,7 @@ def answer(verdict: Verdict) -> str:
 def by_probability(verdict: Verdict) -> list[tuple[str, str]]:
     """Return each answer with its probability, the most probable first."""
     shares = sorted(verdict.probabilities.items(), key=lambda item: -item[1])
-    return [(name, percent(share)) for name, share in shares]
+    return [(name, chance(share)) for name, share in shares]
 
 
 def caution(verdict: Verdict) -> str | None:
@@ -48,7 +48,7 @@ def margin(step: DecisionStep) -> str:
 
 def flips(missing: MissingMeasurement) -> str:
     """Write how much a missing metric matters."""
-    return f"{percent(missing.flips)} chance of changing the most probable answer"
+    return f"{chance(missing.flips)} chance of changing the most probable answer"
 
 
 def gains_title(verdict: Verdict) -> str:

@@ -33,6 +33,7 @@ from mdtree.rows.row import (
     STEP_DETAIL,
     Copy,
     Detail,
+    Diverged,
     GroupFailure,
     Measured,
     Missing,
@@ -43,7 +44,14 @@ from mdtree.rows.row import (
     Value,
     mean_over_members,
 )
-from mdtree.rows.running import Enough, Precision, Running, coarse_metrics, remaining
+from mdtree.rows.running import (
+    Enough,
+    Precision,
+    Running,
+    coarse_metrics,
+    coarse_quantities,
+    remaining,
+)
 from mdtree.rows.tables import (
     Imported,
     csv_lines,
@@ -72,6 +80,7 @@ __all__ = [
     "Copy",
     "Damaged",
     "Detail",
+    "Diverged",
     "Enough",
     "Fact",
     "GroupFailure",
@@ -94,6 +103,7 @@ __all__ = [
     "check_protocol",
     "check_seed",
     "coarse_metrics",
+    "coarse_quantities",
     "csv_lines",
     "find_rows",
     "home_of",

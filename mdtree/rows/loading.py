@@ -12,6 +12,7 @@ from mdtree.rows.finding import ROWS_NAME, find_rows, joint_file
 from mdtree.rows.reading import open_rows, read_rows
 from mdtree.rows.row import Row
 from mdtree.rows.tables import is_table, rows_from_csv
+from mdtree.rows.writing import check_plain_rows
 
 __all__ = [
     "home_of",
@@ -52,9 +53,10 @@ def rows_file(
     A named file may be a link to anywhere; one in a directory, which may be a stranger's, may not.
 
     Raises:
-        OutputError: The default file must not be written.
+        OutputError: The default file must not be written, or `out` would be packed.
     """
     if out is not None:
+        check_plain_rows(out)  # before anything is measured
         return out
     if is_address(measured):
         raise OutputError(f"{measured} is an object storage and read-only: {_ADVICE}")

@@ -27,6 +27,15 @@ class Range:
             most is None or value <= most + _ROUNDING * max(abs(most), 1)
         )
 
+    def clipped(self, value: float) -> float:
+        """Return the nearest number that is possible.
+
+        >>> Range(0, 100).clipped(-3.0), Range(0).clipped(7.0)
+        (0, 7.0)
+        """
+        above = value if self.least is None else max(value, self.least)
+        return above if self.most is None else min(above, self.most)
+
     def __str__(self) -> str:
         """Write the range in words.
 

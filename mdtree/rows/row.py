@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from mdtree.messages import listed, plural, shortened
 from mdtree.rows.facts import Fact
 from mdtree.rows.quantities import QUANTITIES
 
@@ -23,6 +24,7 @@ __all__ = [
     "STEP_DETAIL",
     "Copy",
     "Detail",
+    "Diverged",
     "GroupFailure",
     "Measured",
     "Missing",
@@ -37,6 +39,8 @@ __all__ = [
 ]
 
 _WRONG = ("SnapshotsError",)  # failures that invalidate earlier measurements
+
+_LONGEST = 200  # characters of the name of a network in a sentence
 
 FORMAT = 1  # raised whenever an older mdtree would misread a new row
 
@@ -157,6 +161,32 @@ class GroupFailure:
 
 
 @dataclass(frozen=True, kw_only=True, config=_FROZEN)
+class Diverged:
+    """The networks of a group whose training diverged."""
+
+    networks: tuple[Text, ...]  # names of their files, or of the records of their training
+    of: int  # networks of the group
+    inputs: str | None = (
+        None  # sha256 of what nothing could be measured of; None: there are numbers
+    )
+
+    @property
+    def is_part(self) -> bool:
+        """Whether other networks of the group did not diverge."""
+        return 0 < len(self.networks) < self.of
+
+    @property
+    def says(self) -> str:
+        """Which networks diverged, in a sentence.
+
+        >>> Diverged(networks=("seed-1.pt",), of=2).says
+        '1 of 2 networks diverged: seed-1.pt'
+        """
+        count = f"{len(self.networks)} of {plural(self.of, 'network')}"
+        return f"{count} diverged: {listed([shortened(name, _LONGEST) for name in self.networks])}"
+
+
+@dataclass(frozen=True, kw_only=True, config=_FROZEN)
 class Row:
     """One group under one protocol: the only interface between measuring and diagnosing."""
 
@@ -167,6 +197,7 @@ class Row:
     quantities: Annotated[dict[str, Value], Field(max_length=MOST_FACTS)]
     provenance: Provenance | None = None  # None for rows that were measured elsewhere
     failure: GroupFailure | None = None
+    diverged: Diverged | None = None  # None: no network is known to have diverged
     details: dict[str, Detail] | None = None  # None: there are none
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mdtree.rows.quantities import QUANTITIES
 from mdtree.rows.row import Measured, Row
 
-__all__ = ["Enough", "Precision", "Running", "coarse_metrics", "remaining"]
+__all__ = ["Enough", "Precision", "Running", "coarse_metrics", "coarse_quantities", "remaining"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,11 @@ def remaining(row: Row) -> dict[str, Running]:
         for name, value in values.items()
         if name in QUANTITIES
     }
+
+
+def coarse_quantities(row: Row) -> tuple[str, ...]:
+    """Return the numbers of a row that are only as precise as a verdict needed."""
+    return tuple(name for name, left in remaining(row).items() if left.value is not None)
 
 
 def coarse_metrics(row: Row) -> tuple[str, ...]:

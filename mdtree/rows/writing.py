@@ -32,7 +32,7 @@ from mdtree.rows.atomic import (
 from mdtree.rows.reading import Damaged, Index, is_packed, read_lines
 from mdtree.rows.row import FORMAT, Row, row_to_json
 
-__all__ = ["Store", "write_rows"]
+__all__ = ["Store", "check_plain_rows", "write_rows"]
 
 _START = f'{{"format":{FORMAT},"group":"'.encode()  # of every row that was written here
 
@@ -151,13 +151,25 @@ class Store:
 def _locked(path: Path) -> contextlib.AbstractContextManager[None]:
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails for names that are too long
         raise OutputError(f"{path} is a directory: name a file in it with --out")
-    if is_packed(path):
-        raise OutputError(f"{path}: rows are written plain: name a file that does not end in .gz")
+    check_plain_rows(path)
     held = (
         f"{path} is being written by another mdtree: "
         "wait until that has finished, or name another file with --out"
     )
     return locked(beside(path, "lock"), path.parent, path, held=held)
+
+
+def check_plain_rows(path: Path) -> None:
+    """Refuse a name of packed rows, which are read and never written.
+
+    Raises:
+        OutputError: The name ends in .gz.
+    """
+    if is_packed(path):
+        raise OutputError(
+            f"{path}: rows are written plain: name a file that does not end in .gz, such as "
+            f"{path.with_suffix('')}"
+        )
 
 
 def _ends_with_line_feed(path: Path) -> bool:

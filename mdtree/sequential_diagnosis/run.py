@@ -82,8 +82,14 @@ class SequentialDiagnosis:
         if self.found is not None:
             for item in whole.planned:
                 self.found(item.task)
+        pending = {group: item for group, item in plan.items() if item.pending}
+        lost = [group for group, item in pending.items() if item.task.lost is not None]
+        if lost:  # of which there is nothing to measure, and so nothing to announce
+            self._execute([plan[group] for group in lost], "", None, Silent())
         first = [
-            group for group, item in plan.items() if item.pending and FIRST in item.task.metrics
+            group
+            for group, item in pending.items()
+            if FIRST in item.task.metrics and group not in lost
         ]
         known = sum(seconds.get(group, {}).get(FIRST, 0.0) for group in first)
         cheapest = Stage(metric=FIRST, groups=tuple(first), seconds=known, change=None)
@@ -144,16 +150,25 @@ class SequentialDiagnosis:
             )
             for group in stage.groups
         ]
+        return self._execute(planned, metric, precision, self.progress)
+
+    def _execute(
+        self,
+        planned: Sequence[Planned],
+        metric: str,
+        precision: Precision | None,
+        progress: Progress,
+    ) -> set[str]:
         summary = execute(
             planned,
             self.request,
             out=self.out,
             executor=self.executor,
-            progress=self.progress,
+            progress=progress,
             stage=metric,
             precision=precision,
         )
-        return set(summary.failed)
+        return {*summary.failed, *summary.diverged}
 
     def _measured(self) -> dict[str, Row]:
         """Read the rows in the file."""

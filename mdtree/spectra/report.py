@@ -24,6 +24,7 @@ from mdtree.checkpoints import (
     local_copy,
 )
 from mdtree.exceptions import MdtreeError
+from mdtree.messages import listed
 from mdtree.progress import Progress, Silent
 from mdtree.spectra.analysis import AVERAGED, Analysis, analyse_all
 from mdtree.spectra.collapse import Change, changes
@@ -230,9 +231,8 @@ def _unmatched(before: TensorListing, after: TensorListing) -> list[str]:
     """Name the tensors that cannot be compared: a new head is no part of the update."""
     old, new = ({t.name: t.sizes for t in listing.tensors} for listing in (before, after))
     odd = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
-    shown = ", ".join(f"{name:.200}" for name in odd[:_NAMED])
-    return [f"not in both, or of other sizes: {shown}{more}"] if odd else []
+    shown = listed([f"{name:.200}" for name in odd], most=_NAMED)
+    return [f"not in both, or of other sizes: {shown}"] if odd else []
 
 
 def _line(layer: Layer) -> dict[str, object]:

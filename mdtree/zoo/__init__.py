@@ -1,7 +1,7 @@
 """Zoos: networks that are trained on purpose, on a grid of facts."""
 
 from mdtree.zoo.demo import FAULTS, demo_zoo
-from mdtree.zoo.diverged import diverged_row, diverged_training
+from mdtree.zoo.diverged import diverged_records, diverged_row, diverged_training
 from mdtree.zoo.member import (
     OUT_OF_TIME,
     ZooMember,
@@ -32,6 +32,7 @@ __all__ = [
     "ZooTrainingSummary",
     "by_axis",
     "demo_zoo",
+    "diverged_records",
     "diverged_row",
     "diverged_training",
     "member_data",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from mdtree.exceptions import DivergedError
@@ -16,9 +17,10 @@ from mdtree.messages import plural
 from mdtree.regular_file import open_regular
 from mdtree.rows import Fact, GroupFailure, Row
 
-__all__ = ["diverged_row", "diverged_training"]
+__all__ = ["diverged_records", "diverged_row", "diverged_training"]
 
 _RECORD = re.compile(r"seed-\d+\.json")
+_OF_MEMBER = re.compile(r"seed-\d+\.(json|safetensors)")
 _LARGEST = 1 << 20  # bytes of a record, which has less than a thousandth of them
 _DIVERGED = "its loss became NaN or infinite in training"
 
@@ -36,6 +38,23 @@ def diverged_training(folder: Path) -> str | None:
     when = f"{min(known)} to {max(known)}" if len(set(known)) > 1 else f"{max(known, default=0)}"
     when = f", in epoch {when}" if known else ""
     return f"{_DIVERGED} (all of {plural(len(names), 'network')}{when}; see {names[0]})"
+
+
+def diverged_records(folder: Path, files: Collection[Path]) -> tuple[str, ...]:
+    """Name the records of networks that have diverged, where others of their group have weights.
+
+    `files` are the weights that are measured; if there are others, they are only a part of it.
+    """
+    try:
+        names = {name for name in os.listdir(folder) if _OF_MEMBER.fullmatch(name)}  # noqa: PTH208 - only names
+    except OSError:
+        return ()
+    own = {path.name for path in files}
+    records = sorted(name for name in names if _RECORD.fullmatch(name))
+    if any(name not in own for name in names.difference(records)):
+        return ()
+    without = (name for name in records if f"{Path(name).stem}.safetensors" not in own)
+    return tuple(name for name in without if _epochs(folder / name) is not None)
 
 
 def diverged_row(group: str, protocol: str, facts: dict[str, Fact], reason: str) -> Row:

@@ -67,7 +67,7 @@ def test_long_lists_are_cut_and_counted(monkeypatch):
     monkeypatch.setattr(matching, "nearest", lambda word, known: sought.append(word) or "")
     given = {f"layer{n}.w": torch.ones(1) for n in range(200)}
     model = nn.Sequential(*[nn.Linear(1, 1, bias=False) for _ in range(300)])
-    check_refused(given, model, "4.weight and 295 more;", "layer4.w and 195 more")
+    check_refused(given, model, "4.weight, and 295 more;", "layer4.w, and 195 more")
     assert len(sought) <= 5
 
 

@@ -187,6 +187,17 @@ def test_what_cannot_be_written_is_exit_code_5(mdtree, zoo):
     assert "--out" in ran.err
 
 
+@pytest.mark.parametrize(("command", "option"), [("measure", "--out"), ("diagnose", "--rows")])
+def test_packed_rows_are_refused_before_anything_is_measured(mdtree, zoo, command, option):
+    ran = mdtree(command, zoo, option, zoo / "x.jsonl.gz")
+    assert (ran.code, ran.out) == (5, "")
+    said = " ".join(ran.err.split())
+    assert said.startswith("error: ")
+    assert "rows are written plain: name a file that does not end in .gz, such as" in said
+    assert said.endswith("x.jsonl")
+    assert "measuring" not in said
+
+
 def test_what_another_process_writes_is_exit_code_4(mdtree, zoo):
     with Store(zoo / "rows.jsonl"):
         ran = mdtree("measure", zoo)

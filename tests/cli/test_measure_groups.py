@@ -82,7 +82,6 @@ def linked(path):
     [
         (wider, "MismatchError"),
         (other_classes, "MismatchError"),
-        (diverged, "DivergedError"),
         (truncated, "UnreadableError"),
         (hostile, "UnsafeError"),
         (whole_module, "UnsafeError"),
@@ -112,6 +111,16 @@ def test_a_bad_file_costs_its_group_alone_and_is_named(mdtree, zoo, harm, kind):
     assert not (zoo / "mark").exists()
     assert ran.err.count(str(bad)) == 1
     assert str(bad) not in ran.out
+
+
+def test_a_group_that_was_measured_before_and_diverged_since_says_both(mdtree, zoo):
+    mdtree("measure", zoo, "--metrics", "error_rate")
+    diverged(zoo / "hot" / "seed-1.safetensors")
+    ran = mdtree("measure", zoo, "--metrics", "error_rate")
+    assert ran.code == 0
+    assert "measured before; a later attempt failed: hot: " in ran.out
+    assert "contains NaN or infinite weights, so training diverged" in ran.out
+    assert "0 measured, 1 already there, 1 diverged, 0 failed" in ran.out
 
 
 def test_a_group_that_was_measured_before_is_told_once_to_fail(mdtree, zoo):

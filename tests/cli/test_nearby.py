@@ -21,7 +21,7 @@ def test_folders_with_recipes_or_measurements_are_named(tmp_path):
     assert hint.startswith(f"not read: {tmp_path / 'a'} has a recipe or measurements; ")
     made(*(tmp_path / name for name in "bcde"))
     (hint,) = not_read([tmp_path])
-    assert " and 2 more have a recipe or measurements; diagnose such a" in hint
+    assert ", and 2 more have a recipe or measurements; diagnose such a" in hint
 
 
 def test_so_is_the_directory_above(tmp_path):

@@ -17,7 +17,7 @@ from mdtree.metrics import METRICS
 from mdtree.metrics.budgets import ConnectivityBudget, StandardConnectivity, SurfaceBudget
 from mdtree.metrics.surface import surface_metric
 from mdtree.render.picture_file import KINDS
-from mdtree.rows import Detail, write_rows
+from mdtree.rows import Detail, Measured, write_rows
 from tests.support.reports import whole_row
 from tests.support.steps import epochs
 from tests.support.zoos import rows_of
@@ -43,6 +43,24 @@ def test_each_picture_is_written_or_printed(mdtree, stored, tmp_path, what):
     assert (ran.code, ran.out) == (0, f"picture written to {out}\n")
     assert out.read_text() == printed.out
     assert mdtree("plot", stored, "--group", named, "--what", what, "--out", "-").out == printed.out
+
+
+def test_a_picture_of_what_is_not_precise_says_so(mdtree, tmp_path):
+    whole = whole_row()
+    rough = Measured(value=10.0, stderr=4.0, converged=False)
+    numbers = {**whole.quantities, "hessian_trace": rough, "hessian_top": rough}
+    reach = {"hessian_trace": (8.0, 12.0)}  # the verdict needed no more of it
+    coarse = replace(whole, quantities=numbers, provenance=replace(whole.provenance, reach=reach))
+    write_rows(tmp_path / "rows.jsonl", [coarse])
+    ran = mdtree("plot", tmp_path, "--what", "density")
+    said = (
+        "as precise as the verdict needs, not to the tolerance; mdtree measure goes on from there: "
+        "Hessian trace; not converged: Hessian top"
+    )
+    assert " ".join(ran.err.split()) == f"note: {said}"
+    words = " ".join("".join(ET.fromstring(ran.out).itertext()).split())
+    assert said.replace(" ", "").lower() in words.replace(" ", "").lower()
+    assert mdtree("plot", tmp_path, "--what", "cka").err == ""
 
 
 def test_a_single_group_needs_no_name(mdtree, tmp_path):

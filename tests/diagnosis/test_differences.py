@@ -165,11 +165,34 @@ def test_the_test_error_is_tested_by_itself_and_the_others_are_adjusted_without_
 
 
 def test_the_interval_of_a_difference_is_that_of_scipy():
-    before, after = [1.0, 2.0, 4.0], [1.5, 2.5, 9.0, 3.0]
+    before, after = [31.0, 32.0, 34.0], [31.5, 32.5, 39.0, 33.0]
     found = only(seeds(*before), seeds(*after))
     expected = ttest_ind(after, before, equal_var=False).confidence_interval(0.95)
     assert confidence_interval(found) == pytest.approx((expected.low, expected.high))
-    normal = only(Measured(value=1.0, stderr=3.0), Measured(value=2.0, stderr=4.0))
+    normal = only(Measured(value=31.0, stderr=3.0), Measured(value=32.0, stderr=4.0))
     half = 5 * NormalDist().inv_cdf(0.975)
     assert confidence_interval(normal) == pytest.approx((1 - half, 1 + half))
     assert confidence_interval(only(Measured(value=1.0), Measured(value=2.0))) is None
+
+
+def test_an_interval_ends_where_the_quantity_would_be_impossible():
+    """The error after lies between 0 and 100 %: from 3 % on, no more than 3 points are gained."""
+    wide = Measured(value=3.0, stderr=60.0), Measured(value=2.0, stderr=80.0)
+    assert confidence_interval(only(*wide)) == pytest.approx((-3.0, 97.0))
+    one_sided = only(Measured(value=3.0, stderr=0.3), Measured(value=2.0, stderr=0.4))
+    half = 0.5 * NormalDist().inv_cdf(0.975)
+    assert confidence_interval(one_sided) == pytest.approx((-1 - half, -1 + half))
+
+
+@pytest.mark.parametrize("name", ["hessian_top", "not_a_quantity"])
+def test_the_interval_of_a_quantity_without_ends_is_not_cut(name):
+    before, after = Measured(value=3.0, stderr=30.0), Measured(value=2.0, stderr=40.0)
+    (found,) = differences({name: before}, {name: after})
+    half = 50 * NormalDist().inv_cdf(0.975)
+    assert confidence_interval(found) == pytest.approx((-1 - half, -1 + half))
+
+
+def test_numbers_from_elsewhere_that_cannot_be_keep_their_difference_inside():
+    found = only(Measured(value=3.0, stderr=30.0), Measured(value=-2.0, stderr=40.0))
+    low, high = confidence_interval(found)
+    assert low < found.difference < high

@@ -67,6 +67,29 @@ def test_a_change_of_a_known_fact_is_told_with_its_interval():
     )
 
 
+def test_no_gain_is_larger_than_the_test_error():
+    ways = {"add_data": RemedyGain(low=-1.0, high=9.0)}
+    means = {"add_data": 2.0, "enlarge_model": 7.0}
+    large, small = gains(leaf(means, ways), row(test_error=4.0))
+    assert (large.remedy, large.mean) == ("enlarge_model", 4.0)
+    assert (small.mean, small.low, small.high) == (2.0, -1.0, 4.0)
+    assert gains(leaf(means, ways), row(test_error=0.0)) == ()
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "amount"),
+    [
+        (5.0, 1.0, 9.0, "5.0 points of test accuracy (1.0 to 9.0)"),
+        (8.96, 1.0, 9.04, "up to 9.0 points of test accuracy (at least 1.0)"),
+        (1.0, 1.0, 9.0, "at least 1.0 points of test accuracy (up to 9.0)"),
+        (9.0, 9.0, 9.0, "9.0 points of test accuracy"),
+    ],
+)
+def test_a_mean_at_an_end_of_its_range_is_called_that_end(mean, low, high, amount):
+    gain = Gain(remedy="add_data", mode="data_small", mean=mean, low=low, high=high)
+    assert change_step("data_small", [gain]).says.endswith(f"groups like this one gained {amount}")
+
+
 @pytest.mark.parametrize("facts", [{}, {"batch_size": "large"}, {"batch_size": True}])
 def test_where_the_fact_is_not_known_the_direction_and_the_factor_are(facts):
     (gain,) = gains(

@@ -112,6 +112,26 @@ def test_what_a_task_reports_is_heard_before_its_result(name):
     report(0.5)  # nobody listens any more
 
 
+def told(path):
+    """Report, and go on only when that was heard: during the work, not after it."""
+    report(0.25, "hessian")
+    wait_for_file(path)
+    return path.name
+
+
+def test_what_workers_report_is_heard_while_they_work(pool, tmp_path):
+    heard = []
+
+    def hear(path, share, stage):
+        heard.append((path.name, share, stage))
+        path.touch()
+
+    paths = [tmp_path / name for name in "abc"]
+    done = run(told, paths, pool, inside=hear)
+    assert sorted(each.result for each in done) == ["a", "b", "c"]
+    assert sorted(heard) == [(name, 0.25, "hessian") for name in "abc"]
+
+
 def test_what_a_task_reports_may_go_unheard(executor):
     assert sorted(each.result for each in run(telling, [1, 2], executor)) == [1, 2]
 

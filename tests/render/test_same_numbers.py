@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from mdtree.diagnosis import OutOfDistribution, Target, headline, headline_of_all, to_plain_data
-from mdtree.render.formatting import percent
+from mdtree.render.formatting import chance, percent
 from mdtree.render.markdown import as_code, verdicts_markdown
 from mdtree.render.page import report_page
 from mdtree.render.terminal_verdict import verdict_text, verdicts_table
@@ -22,6 +22,10 @@ CHANGES = {
     "nearly certain": {
         "probability": 0.9996,
         "probabilities": {"none": 0.9996, "data_small": 4e-4},
+    },
+    "impossible in the estimate": {
+        "probability": 0.996,
+        "probabilities": {"none": 0.996, "data_small": 0.004, "model_small": 0.0},
     },
     "out of distribution": {"outlier": FAR},
     "with a target": {"target": GAP},
@@ -67,13 +71,19 @@ def test_the_sentence_is_the_same_on_the_page_in_markdown_and_in_json(verdict):
     assert headline(verdict) in markdown
 
 
+def ends(gain):
+    """Return the ends of a range that people read: those that the mean is not."""
+    mean, low, high = (f"{gain[name]:.1f}" for name in ("mean", "low", "high"))
+    return [end for end in dict.fromkeys((low, high)) if end != mean]
+
+
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_what_people_read_are_the_rounded_numbers_of_json(verdict):
     content = json.loads(json.dumps(to_plain_data(verdict)))
-    wanted = [percent(content["probability"]), *map(percent, content["probabilities"].values())]
+    wanted = [percent(content["probability"]), *map(chance, content["probabilities"].values())]
     wanted += [percent(s) for s in (content["agreement"], content["stability"]) if s is not None]
     for gain in content["gains"]:
-        wanted.append(f"{gain['mean']:+.1f} ({gain['low']:.1f} to {gain['high']:.1f})")
+        wanted += [f"{gain['mean']:+.1f}", *ends(gain)]
         if gain["old"] is not None:
             wanted.append(f"{gain['old']:.10g} → {gain['new']:.10g}")
     wanted += [

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
+from mdtree.render.rows_html import rows_html
 from mdtree.render.screen import Screen, columns, shown_on
 from mdtree.render.terminal import plural, printable, table
 from mdtree.render.terminal_rows import rows_table
@@ -162,3 +164,22 @@ def test_what_did_not_converge_comes_with_what_that_means_and_what_to_do():
     assert "Verdicts take the error into account" in means
     assert "to get it converged: --hessian-limit 4, or hessian_limit: 4 in the recipe" in mend
     assert "converged" not in rows_table(rows[7:])
+
+
+def test_a_number_that_is_as_precise_as_the_verdict_needs_has_a_mark():
+    trace = {"hessian_trace": Measured(value=10.0, stderr=4.0, converged=False)}
+    stopped = replace(provenance("x"), reach={"hessian_trace": (8.0, 12.0)})
+    rows = [
+        row("coarse", trace, provenance=stopped),
+        row("whole", {"hessian_trace": Measured(value=7.0)}),
+    ]
+    text = rows_table(rows)
+    assert "10.0 ± 4.0 ~" in text
+    assert "7 ~" not in text
+    assert text.splitlines()[-1] == (
+        "~ as precise as the verdict needs, not to the tolerance; mdtree measure goes on from there"
+    )
+    assert "10.0 ± 4.0 ~" in rows_html(rows)
+    assert "~ as precise as" in rows_html(rows)
+    for other in (rows_table(rows[1:]), rows_html(rows[1:])):
+        assert "~" not in other

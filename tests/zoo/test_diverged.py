@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mdtree.diagnosis import is_diverged
-from mdtree.zoo import diverged_row, diverged_training
+from mdtree.zoo import diverged_records, diverged_row, diverged_training
 
 
 def write(folder, **records):
@@ -67,3 +67,25 @@ def test_the_row_is_one_of_a_diverged_group():
     assert is_diverged(row)
     assert (row.group, row.protocol, row.facts) == ("g", "standard-1", {"width": 8})
     assert row.failure.reason == "why"
+
+
+def with_weights(folder, *seeds):
+    files = [folder / f"seed-{seed}.safetensors" for seed in seeds]
+    for file in files:
+        file.write_bytes(b"")
+    return files
+
+
+def test_those_that_diverged_beside_others_are_named(tmp_path):
+    folder = write(tmp_path / "group", seed_0=lost(), seed_1=lost(2), seed_3={"diverged": False})
+    files = with_weights(folder, 2)
+    assert diverged_records(folder, files) == ("seed-0.json", "seed-1.json")
+    with_weights(folder, 1)  # it was trained again, and its record is old
+    assert diverged_records(folder, [*files, folder / "seed-1.safetensors"]) == ("seed-0.json",)
+
+
+def test_nothing_is_said_of_others_where_only_a_part_is_asked_about(tmp_path):
+    folder = write(tmp_path / "group", seed_0=lost())
+    one, _ = with_weights(folder, 1, 2)
+    assert diverged_records(folder, [one]) == ()
+    assert diverged_records(tmp_path / "none", [one]) == ()
