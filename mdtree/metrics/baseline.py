@@ -139,7 +139,7 @@ def _digest(tensors: Iterable[Tensor], seed: int) -> bytes:
     digest = hashlib.blake2b(str(seed).encode())
     for tensor in tensors:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy())
+        digest.update(tensor.contiguous().numpy().tobytes())
     return digest.digest()
 
 
