@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -29,13 +30,16 @@ from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.rows import Measured, Missing, Value
 from mdtree.tokens import TokenLoss
 
-__all__ = ["BASELINE", "baseline_of"]
+__all__ = ["BASELINE", "baseline_of", "fitting_seconds"]
 
 _QUANTITIES = ("baseline_error", "baseline_half_error", "linear_error")
 _TRAIN_ITEMS = 8_192
 _TEST_ITEMS = 5_000
 _LEAST_ITEMS = 8  # of the training; half of them are fitted to as well
 _CLASSES = 1_024  # that are told apart; with more, a class has too few of these items
+_FEW = 64  # items that are read to estimate the time
+_OF_FEATURES = 2e7  # products of numbers for the random features of an item, at most
+_PRODUCTS = 2e10  # of numbers in a second
 _KEPT = 1_024  # results; groups of a zoo have the same items
 
 _known: dict[bytes, dict[str, float]] = {}  # digest of the items -> errors
@@ -74,6 +78,28 @@ def baseline_of(data: Data, *, seed: int) -> MetricResult:
 def cost(_: Workload) -> ComputeCost:
     """Return no cost: no network is run."""
     return ComputeCost()
+
+
+def fitting_seconds(data: Data) -> float:
+    """Estimate how long it takes on one core; 0 where nothing can be fitted."""
+    if data.test is None or len(data.train) < _LEAST_ITEMS:
+        return 0.0
+    started = time.perf_counter()
+    try:
+        few = read_items(_drawn(data.train, _FEW, 0))
+    except Exception:  # noqa: BLE001 - the metric says why
+        return 0.0
+    if isinstance(few, str):
+        return 0.0
+    reading = (time.perf_counter() - started) / len(few[1])
+    train, test = min(len(data.train), _TRAIN_ITEMS), min(len(data.test), _TEST_ITEMS)
+    columns = 1 + min(_CLASSES, len(few[1].unique()))
+    products = float((train + test) * _OF_FEATURES)
+    for numbers in (few[0][0].numel(), 1024):
+        short, long = sorted((train, numbers))
+        fit = 4 * long * short**2 + 20 * short**3 + 34 * train * short * columns
+        products += 1.5 * fit  # and that of half of the items
+    return (train + test) * reading + products / _PRODUCTS
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
