@@ -163,7 +163,7 @@ def _projected(values: Tensor) -> Tensor:
     if values.shape[1] <= _DIMENSIONS:
         return values
     if values.shape[1] <= _DENSE:
-        return values @ _directions(values.shape[1]) / values.shape[1] ** 0.5
+        return values @ _directions(values.shape[1]) / values.shape[1] ** 0.5  # type: ignore[no-any-return]
     source = torch.Generator().manual_seed(0)
     buckets = torch.randint(_BUCKETS, (values.shape[1],), generator=source)
     signs = 2.0 * torch.randint(2, (values.shape[1],), generator=source) - 1

@@ -83,7 +83,7 @@ def _of_pictures(train: Tensor, source: torch.Generator) -> Features:
     def features(inputs: Inputs) -> Tensor:
         parts = [
             torch.relu((responses(part) - mean) / scale - _RESPONDS).transpose(1, 2) @ fields
-            for part in inputs.values.split(_CHUNK)
+            for part in inputs.values.split(_CHUNK)  # type: ignore[no-untyped-call]
         ]
         return torch.cat(parts).flatten(1)
 
@@ -110,7 +110,7 @@ def _patches(train: Tensor, size: tuple[int, int], count: int, source: torch.Gen
     )
     patches = patches - patches.mean((1, 2, 3), keepdim=True)
     norms = patches.flatten(1).norm(dim=1).clamp_min(1e-3)
-    return patches / norms[:, None, None, None]
+    return patches / norms[:, None, None, None]  # type: ignore[no-any-return]
 
 
 def _of_tokens(train: Tokens, source: torch.Generator) -> Features:
@@ -131,7 +131,7 @@ def _of_tokens(train: Tokens, source: torch.Generator) -> Features:
 
     def features(inputs: Inputs) -> Tensor:
         return torch.cat(
-            [_pooled(embedding[part], filters) for part in inputs.values.split(_CHUNK)]
+            [_pooled(embedding[part], filters) for part in inputs.values.split(_CHUNK)]  # type: ignore[no-untyped-call]
         )
 
     return features

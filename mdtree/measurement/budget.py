@@ -77,8 +77,8 @@ def row_within(models: ModelsInMemory, seconds: float, metrics: Iterable[str] = 
         faults += dict.fromkeys(value.missing for value in values if isinstance(value, Missing))
         raise MdtreeError(f"nothing was measured: {'; '.join(faults)}")
     fault = reasons.get("error_rate") if _FAILED in reasons.get("error_rate", "") else None
-    names = set(METRICS["error_rate"].quantities).difference(CHANCE)  # the labels alone tell it
-    errors = [row.quantities.get(name) for name in sorted(names)]
+    known = set(METRICS["error_rate"].quantities).difference(CHANCE)  # the labels alone tell it
+    errors = [row.quantities.get(name) for name in sorted(known)]
     if "error_rate" not in reasons and not any(isinstance(value, Measured) for value in errors):
         fault = next((value.missing for value in errors if isinstance(value, Missing)), None)
     if fault is not None:  # what is known without a pass is not enough for a verdict

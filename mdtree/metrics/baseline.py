@@ -93,7 +93,7 @@ def fitting_seconds(data: Data) -> float:
         return 0.0
     reading = (time.perf_counter() - started) / len(few[1])
     train, test = min(len(data.train), _TRAIN_ITEMS), min(len(data.test), _TEST_ITEMS)
-    columns = 1 + min(_CLASSES, len(few[1].unique()))
+    columns = 1 + min(_CLASSES, len(few[1].unique()))  # type: ignore[no-untyped-call]
     products = float((train + test) * _OF_FEATURES)
     for numbers in (few[0][0].numel(), 1024):
         short, long = sorted((train, numbers))
@@ -144,7 +144,7 @@ def _classes(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor] | str:
         return "some targets are negative"
     if max(int(train.max()), int(test.max())) < _CLASSES:
         return train, test
-    seen, train = train.unique(return_inverse=True)
+    seen, train = train.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     if len(seen) >= _CLASSES:
         return f"the training items have more than {_CLASSES - 1:,} classes"
     places = torch.searchsorted(seen, test).clamp_max(len(seen) - 1)
@@ -182,7 +182,7 @@ def _digest(tensors: Iterable[Tensor], seed: int) -> bytes:
     digest = hashlib.blake2b(str(seed).encode())
     for tensor in tensors:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy())
+        digest.update(tensor.contiguous().numpy().data)
     return digest.digest()
 
 
