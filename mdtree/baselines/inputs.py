@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ _VOCABULARY = 1 << 18  # whole numbers above are no tokens
 _LENGTH = 512  # tokens of a sequence that are read
 _DIMENSIONS = 3_072  # of what is given to a linear classifier
 _BUCKETS = 1_024  # in which tokens of a large vocabulary are counted, or dimensions to project to
+_DENSE = 16_384  # numbers; longer vectors are not multiplied by a matrix, which takes too long
+_TOKENS = (torch.int32, torch.int64)  # what an embedding takes; smaller types are numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +58,7 @@ class Tokens:
     def plain(self) -> Tensor:
         """Return which token stands where, if that is not too much, and how often each occurs."""
         buckets = self.values % _BUCKETS
-        counts = torch.zeros(len(self.values), min(self.vocabulary, _BUCKETS))
+        counts = torch.zeros(len(self.values), min(self.vocabulary, _BUCKETS), dtype=torch.float32)
         counts.scatter_add_(1, buckets, torch.ones_like(buckets, dtype=counts.dtype))
         if self.values.shape[1] * self.vocabulary > _DIMENSIONS:
             return counts
@@ -76,8 +79,14 @@ def read_items(items: Items) -> tuple[Tensor, Tensor] | str:
         tensor = _tensor(batch)
         if isinstance(tensor, str):
             return tensor
+        if tensor.numel() == 0:
+            return "inputs are empty"
         values.append(_small(tensor.detach().cpu()))
-        labels.append(targets(batch).cpu())
+        labels.append(targets(batch).detach().cpu())
+        if labels[-1].dim() != 1:  # batches may differ in shape
+            return "the targets are not class numbers"
+    if not values:
+        return "there are no items"
     if _is_tokens(values[0]):
         longest = max(part.shape[1] for part in values)
         values = [torch.nn.functional.pad(part, (0, longest - part.shape[1])) for part in values]
@@ -99,7 +108,8 @@ def as_inputs(train: Tensor, test: Tensor) -> tuple[Inputs, Inputs] | str:
         size = 1 + max(int(ids.max()) for ids in pair)
         if min(int(ids.min()) for ids in pair) >= 0 and size <= _VOCABULARY:
             return Tokens(pair[0], size), Tokens(pair[1], size)
-        train, test = pair[0].float(), pair[1].float()
+        train, test = pair
+    train, test = train.float(), test.float()
     if train.shape[1:] != test.shape[1:]:
         return "training and test inputs differ in shape"
     if not all(bool(values.isfinite().all()) for values in (train, test)):
@@ -118,7 +128,7 @@ def _tensor(batch: Batch) -> Tensor | str:
     if not isinstance(batch, Mapping):
         return batch[0]
     if IDS in batch:
-        ids, mask = batch[IDS], batch.get(MASK)
+        ids, mask = batch[IDS].long(), batch.get(MASK)
         return ids if mask is None or mask.shape != ids.shape else ids.masked_fill(mask == 0, 0)
     tensors = {key: value for key, value in batch.items() if key not in (*LABELS, MASK)}
     if len(tensors) == 1:
@@ -128,11 +138,10 @@ def _tensor(batch: Batch) -> Tensor | str:
 
 def _small(values: Tensor) -> Tensor:
     """Return whole numbers (items, tokens), pictures or vectors, none of them too large."""
-    whole = not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
-    if whole and values.dim() <= 2:  # noqa: PLR2004 - (items,) or (items, tokens)
+    if values.dtype in _TOKENS and values.dim() <= 2:  # noqa: PLR2004 - (items,), (items, tokens)
         return values.reshape(len(values), -1)[:, :_LENGTH].long()
     if values.is_complex():
-        return _small(torch.view_as_real(values).flatten(1))
+        return _small(torch.view_as_real(values.resolve_conj()).flatten(1))
     if values.dim() in {3, 4}:
         return _small_pictures(values.float())
     return _projected(values.reshape(len(values), -1).float())
@@ -153,6 +162,17 @@ def _projected(values: Tensor) -> Tensor:
     """Return vectors that are not too long: projected at random, the same way each time."""
     if values.shape[1] <= _DIMENSIONS:
         return values
+    if values.shape[1] <= _DENSE:
+        return values @ _directions(values.shape[1]) / values.shape[1] ** 0.5  # type: ignore[no-any-return]
     source = torch.Generator().manual_seed(0)
-    directions = torch.randn(values.shape[1], _BUCKETS, generator=source)
-    return values @ directions / values.shape[1] ** 0.5
+    buckets = torch.randint(_BUCKETS, (values.shape[1],), generator=source)
+    signs = 2.0 * torch.randint(2, (values.shape[1],), generator=source) - 1
+    sums = torch.zeros(len(values), _BUCKETS, dtype=values.dtype)
+    return sums.index_add_(1, buckets, values * signs.to(values.dtype))
+
+
+@functools.lru_cache(maxsize=1)
+def _directions(size: int) -> Tensor:
+    """Draw the matrix once for all batches."""
+    source = torch.Generator().manual_seed(0)
+    return torch.randn(size, _BUCKETS, generator=source, dtype=torch.float32)

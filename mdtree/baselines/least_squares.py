@@ -71,7 +71,7 @@ def _by_features(lines: Tensor, wanted: Tensor) -> Tensor:
         own = (squares @ inverses).T
         errors += [_left_out(wanted - fit, pull) for fit, pull in zip(fits, own, strict=True)]
     ridge = _ridges(values)[int(torch.stack(errors).argmin())]
-    return vectors @ (turned / (values + ridge)[:, None])
+    return vectors @ (turned / (values + ridge)[:, None])  # type: ignore[no-any-return]
 
 
 def _by_items(lines: Tensor, wanted: Tensor) -> Tensor:
@@ -89,19 +89,19 @@ def _by_items(lines: Tensor, wanted: Tensor) -> Tensor:
             for ridge, dual, pull in zip(ridges, duals, own, strict=True)
         ]
     ridge = _ridges(values)[int(torch.stack(errors).argmin())]
-    return lines.T @ (vectors @ (turned / (values + ridge)[:, None]))
+    return lines.T @ (vectors @ (turned / (values + ridge)[:, None]))  # type: ignore[no-any-return]
 
 
 def _of_ridges(basis: Tensor, inverses: Tensor, turned: Tensor) -> Tensor:
     """Return basis @ (inverses * turned) for each ridge: (ridges, lines, classes)."""
     solutions = inverses[:, :, None] * turned[:, None]
     together = basis @ solutions.flatten(1)  # one product is much faster than one for each ridge
-    return together.unflatten(1, solutions.shape[1:]).transpose(0, 1)
+    return together.unflatten(1, solutions.shape[1:]).transpose(0, 1)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _parts(values: Tensor, wanted: Tensor) -> Sequence[Tensor]:
     """Return the ridges in parts that fit into memory where there are many classes."""
-    return _ridges(values).split(max(1, _COLUMNS // wanted.shape[1]))
+    return _ridges(values).split(max(1, _COLUMNS // wanted.shape[1]))  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _left_out(residuals: Tensor, own: Tensor) -> Tensor:

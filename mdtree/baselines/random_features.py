@@ -30,6 +30,9 @@ _RESPONDS = 0.25  # standard deviations above the mean
 _WIDTHS = (2, 4, 64)  # of convolutions, in tokens; the last stands for the whole sequence
 _EMBEDDED = 64  # numbers that stand for a token of a larger vocabulary
 _CHUNK = 256  # items at a time
+_WINDOWS = (
+    4_096  # tokens in all windows of an item; of longer sequences, only some windows are seen
+)
 
 Features = Callable[[Inputs], Tensor]
 
@@ -52,8 +55,8 @@ def _of_vectors(train: Tensor, source: torch.Generator) -> Features:
     mean, scale = train.mean(0), train.std(0, correction=0)
     scale = torch.where(scale > 0, scale, torch.inf)
     size = train.shape[1]
-    weights = 2 * torch.randn(size, _COUNT, generator=source) / size**0.5
-    bias = torch.randn(_COUNT, generator=source)
+    weights = 2 * torch.randn(size, _COUNT, generator=source, dtype=torch.float32) / size**0.5
+    bias = torch.randn(_COUNT, generator=source, dtype=torch.float32)
 
     def features(inputs: Inputs) -> Tensor:
         assert isinstance(inputs, Vectors)
@@ -80,7 +83,7 @@ def _of_pictures(train: Tensor, source: torch.Generator) -> Features:
     def features(inputs: Inputs) -> Tensor:
         parts = [
             torch.relu((responses(part) - mean) / scale - _RESPONDS).transpose(1, 2) @ fields
-            for part in inputs.values.split(_CHUNK)
+            for part in inputs.values.split(_CHUNK)  # type: ignore[no-untyped-call]
         ]
         return torch.cat(parts).flatten(1)
 
@@ -90,7 +93,7 @@ def _of_pictures(train: Tensor, source: torch.Generator) -> Features:
 def _fields(places: int) -> Tensor:
     """Return the weights of places in a row, in the mean of each field: (places, fields)."""
     fields = min(_FIELDS, places)
-    return functional.adaptive_avg_pool1d(torch.eye(places), fields)
+    return functional.adaptive_avg_pool1d(torch.eye(places, dtype=torch.float32), fields)
 
 
 def _patches(train: Tensor, size: tuple[int, int], count: int, source: torch.Generator) -> Tensor:
@@ -107,25 +110,28 @@ def _patches(train: Tensor, size: tuple[int, int], count: int, source: torch.Gen
     )
     patches = patches - patches.mean((1, 2, 3), keepdim=True)
     norms = patches.flatten(1).norm(dim=1).clamp_min(1e-3)
-    return patches / norms[:, None, None, None]
+    return patches / norms[:, None, None, None]  # type: ignore[no-any-return]
 
 
 def _of_tokens(train: Tokens, source: torch.Generator) -> Features:
     length, size = train.values.shape[1], train.vocabulary
     embedding = (
-        torch.eye(size)
+        torch.eye(size, dtype=torch.float32)
         if size <= _EMBEDDED
-        else torch.randn(size, _EMBEDDED, generator=source) / _EMBEDDED**0.5
+        else torch.randn(size, _EMBEDDED, generator=source, dtype=torch.float32) / _EMBEDDED**0.5
     )
     count = _COUNT // (2 * len(_WIDTHS))
     filters = []
     for width in (min(width, length) for width in _WIDTHS):
-        weights = torch.randn(count, embedding.shape[1], width, generator=source) / width**0.5
-        filters.append((weights, torch.randn(count, generator=source) / 2))
+        weights = (
+            torch.randn(count, embedding.shape[1], width, generator=source, dtype=torch.float32)
+            / width**0.5
+        )
+        filters.append((weights, torch.randn(count, generator=source, dtype=torch.float32) / 2))
 
     def features(inputs: Inputs) -> Tensor:
         return torch.cat(
-            [_pooled(embedding[part], filters) for part in inputs.values.split(_CHUNK)]
+            [_pooled(embedding[part], filters) for part in inputs.values.split(_CHUNK)]  # type: ignore[no-untyped-call]
         )
 
     return features
@@ -136,7 +142,8 @@ def _pooled(embedded: Tensor, filters: list[tuple[Tensor, Tensor]]) -> Tensor:
     pooled = []
     for weights, bias in filters:
         width = weights.shape[2]
-        windows = embedded.unfold(1, width, 1).flatten(2)  # (items, places, numbers x width)
+        step = -(-(embedded.shape[1] - width + 1) * width // _WINDOWS)
+        windows = embedded.unfold(1, width, step).flatten(2)  # (items, places, numbers x width)
         responses = torch.relu(windows @ weights.flatten(1).T + bias)
         pooled.append(responses.amax(1))
         if responses.shape[1] > 1:

@@ -20,6 +20,7 @@ from mdtree.measurement.in_memory import ModelsInMemory
 from mdtree.measurement.request import check_metrics
 from mdtree.measurement.speed import Speed, measure_speed
 from mdtree.metrics import CHANCE, METRICS, MetricInput
+from mdtree.metrics.baseline import fitting_seconds
 from mdtree.rows import Measured, Missing, Row, Value
 
 __all__ = ["row_within"]
@@ -76,8 +77,8 @@ def row_within(models: ModelsInMemory, seconds: float, metrics: Iterable[str] = 
         faults += dict.fromkeys(value.missing for value in values if isinstance(value, Missing))
         raise MdtreeError(f"nothing was measured: {'; '.join(faults)}")
     fault = reasons.get("error_rate") if _FAILED in reasons.get("error_rate", "") else None
-    of_passes = set(METRICS["error_rate"].quantities).difference(CHANCE)  # the labels alone tell it
-    errors = [row.quantities.get(name) for name in sorted(of_passes)]
+    known = set(METRICS["error_rate"].quantities).difference(CHANCE)  # the labels alone tell it
+    errors = [row.quantities.get(name) for name in sorted(known)]
     if "error_rate" not in reasons and not any(isinstance(value, Measured) for value in errors):
         fault = next((value.missing for value in errors if isinstance(value, Missing)), None)
     if fault is not None:  # what is known without a pass is not enough for a verdict
@@ -125,6 +126,8 @@ def _announced(metric_input: MetricInput, names: Iterable[str], seconds: float) 
     costs = {name: speed.seconds(METRICS[name].cost(workload)) for name in names}
     if "spectrum" in costs:  # it runs no network
         costs["spectrum"] = _decomposing(metric_input)
+    if "baseline" in costs:  # neither does this
+        costs["baseline"] = fitting_seconds(metric_input.data)
     return costs
 
 

@@ -18,6 +18,7 @@ from mdtree.measurement.speed import Speed, measure_speed
 from mdtree.measurement.suited_threads import suited_threads
 from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
 from mdtree.metrics import METRICS, Workload
+from mdtree.metrics.baseline import fitting_seconds
 from mdtree.recipes import bind
 from mdtree.rows import Index, Provenance, Row, coarse_metrics
 from mdtree.runs import History
@@ -153,6 +154,7 @@ def with_known_cost(planned: Iterable[Planned]) -> Iterator[Planned]:
 def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
     """Tell the cost of what is pending; every other architecture is timed on one batch."""
     speeds: dict[str, Speed] = {}
+    fitted: set[str] = set()  # data to which simple classifiers are fitted; groups share them
     for item in planned:
         if not item.pending or item.fault is not None or item.task.lost is not None:
             continue
@@ -174,10 +176,15 @@ def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
         if model not in speeds:
             with suited_threads(ready.runner, data.train):
                 speeds[model] = measure_speed(ready.runner, data.train)
+        by_metric = {name: speeds[model].seconds(cost) for name, cost in costs.items()}
+        known = bind(task.recipe.data, task.facts).model_dump_json()
+        if "baseline" in by_metric and known not in fitted:
+            fitted.add(known)
+            by_metric["baseline"] = fitting_seconds(data)
         yield Cost(
             group=task.group,
             passes=sum(costs.values(), ComputeCost()).passes,
-            by_metric={name: speeds[model].seconds(cost) for name, cost in costs.items()},
+            by_metric=by_metric,
         )
 
 

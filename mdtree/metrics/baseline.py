@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -23,17 +24,22 @@ from torch import Tensor
 
 from mdtree.baselines import Inputs, as_inputs, least_squares, random_features, read_items
 from mdtree.datasets import Data, Items
-from mdtree.landscape import ComputeCost, generator
+from mdtree.exceptions import MdtreeError
+from mdtree.landscape import ComputeCost, derive_seed, generator, preserved_state
 from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.rows import Measured, Missing, Value
 from mdtree.tokens import TokenLoss
 
-__all__ = ["BASELINE", "baseline_of"]
+__all__ = ["BASELINE", "baseline_of", "fitting_seconds"]
 
 _QUANTITIES = ("baseline_error", "baseline_half_error", "linear_error")
 _TRAIN_ITEMS = 8_192
 _TEST_ITEMS = 5_000
 _LEAST_ITEMS = 8  # of the training; half of them are fitted to as well
+_CLASSES = 1_024  # that are told apart; with more, a class has too few of these items
+_FEW = 64  # items that are read to estimate the time
+_OF_FEATURES = 2e7  # products of numbers for the random features of an item, at most
+_PRODUCTS = 2e10  # of numbers in a second
 _KEPT = 1_024  # results; groups of a zoo have the same items
 
 _known: dict[bytes, dict[str, float]] = {}  # digest of the items -> errors
@@ -43,7 +49,13 @@ def compute(metric_input: MetricInput) -> MetricResult:
     """Measure the test errors of simple classifiers."""
     if isinstance(metric_input.runner.loss, TokenLoss):
         return _missing("tokens are predicted, not classes of items")
-    return baseline_of(metric_input.data, seed=metric_input.seed)
+    try:
+        # a data set may draw random numbers
+        with preserved_state(metric_input.runner, derive_seed(metric_input.seed, "baseline")):
+            return baseline_of(metric_input.data, seed=metric_input.seed)
+    except Exception as error:  # noqa: BLE001 - must not take the other metrics with it
+        kind = "" if isinstance(error, MdtreeError) else f"{type(error).__name__}: "
+        return _missing(f"simple classifiers cannot be fitted: {kind}{error!s:.300}")
 
 
 def baseline_of(data: Data, *, seed: int) -> MetricResult:
@@ -68,6 +80,28 @@ def cost(_: Workload) -> ComputeCost:
     return ComputeCost()
 
 
+def fitting_seconds(data: Data) -> float:
+    """Estimate how long it takes on one core; 0 where nothing can be fitted."""
+    if data.test is None or len(data.train) < _LEAST_ITEMS:
+        return 0.0
+    started = time.perf_counter()
+    try:
+        few = read_items(_drawn(data.train, _FEW, 0))
+    except Exception:  # noqa: BLE001 - the metric says why
+        return 0.0
+    if isinstance(few, str):
+        return 0.0
+    reading = (time.perf_counter() - started) / len(few[1])
+    train, test = min(len(data.train), _TRAIN_ITEMS), min(len(data.test), _TEST_ITEMS)
+    columns = 1 + min(_CLASSES, len(few[1].unique()))  # type: ignore[no-untyped-call]
+    products = float((train + test) * _OF_FEATURES)
+    for numbers in (few[0][0].numel(), 1024):
+        short, long = sorted((train, numbers))
+        fit = 4 * long * short**2 + 20 * short**3 + 34 * train * short * columns
+        products += 1.5 * fit  # and that of half of the items
+    return (train + test) * reading + products / _PRODUCTS
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Problem:
     """Inputs and class numbers, to fit to and to test with."""
@@ -89,23 +123,32 @@ def _problem(data: Data, seed: int) -> _Problem | str:
     test = read_items(_drawn(data.test, _TEST_ITEMS, seed))
     if isinstance(train, str) or isinstance(test, str):
         return train if isinstance(train, str) else str(test)
-    inputs = as_inputs(train[0], test[0])
-    if isinstance(inputs, str):
-        return inputs
-    fault = _not_classes(train[1]) or _not_classes(test[1])
-    return fault or _Problem(
+    inputs, labels = as_inputs(train[0], test[0]), _classes(train[1], test[1])
+    if isinstance(inputs, str) or isinstance(labels, str):
+        return inputs if isinstance(inputs, str) else str(labels)
+    return _Problem(
         train=inputs[0],
-        labels=train[1].long(),
+        labels=labels[0],
         test=inputs[1],
-        wanted=test[1].long(),
+        wanted=labels[1],
         digest=_digest((*train, *test), seed),
     )
 
 
-def _not_classes(targets: Tensor) -> str | None:
-    if targets.dim() != 1 or targets.is_floating_point() or targets.is_complex():
+def _classes(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor] | str:
+    """Return class numbers that are not too large, or why there are none."""
+    if any(half.is_floating_point() or half.is_complex() for half in (train, test)):
         return "the targets are not class numbers"
-    return "some targets are negative" if int(targets.min()) < 0 else None
+    train, test = train.long(), test.long()
+    if min(int(train.min()), int(test.min())) < 0:
+        return "some targets are negative"
+    if max(int(train.max()), int(test.max())) < _CLASSES:
+        return train, test
+    seen, train = train.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+    if len(seen) >= _CLASSES:
+        return f"the training items have more than {_CLASSES - 1:,} classes"
+    places = torch.searchsorted(seen, test).clamp_max(len(seen) - 1)
+    return train, torch.where(seen[places] == test, places, len(seen))
 
 
 def _errors(problem: _Problem, seed: int) -> dict[str, float]:
@@ -139,7 +182,7 @@ def _digest(tensors: Iterable[Tensor], seed: int) -> bytes:
     digest = hashlib.blake2b(str(seed).encode())
     for tensor in tensors:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.contiguous().numpy().data)
     return digest.digest()
 
 

@@ -62,6 +62,50 @@ def test_many_tokens_are_counted_in_buckets():
     assert plain.sum(1).tolist() == [3, 3]
 
 
+def test_small_whole_numbers_are_no_tokens():
+    values = torch.arange(800).reshape(1, 800).remainder(256).to(torch.uint8)
+    train, _ = as_inputs(read(values), read(values))
+    assert isinstance(train, Vectors)
+    assert torch.equal(train.values, values.float())
+
+
+def test_ids_of_a_tokenizer_may_be_of_a_small_type():
+    ids = torch.tensor([[3, 4, 5]]).to(torch.uint16)
+    values, _ = read_items(TensorItems({"input_ids": ids, "labels": torch.tensor([1])}))
+    assert isinstance(as_inputs(values, values)[0], Tokens)
+
+
+def test_tokens_here_and_numbers_there_are_numbers():
+    train, test = as_inputs(read(torch.tensor([[1, 2]])), read(torch.tensor([[0.5, 1.0]])))
+    assert isinstance(train, Vectors)
+    assert isinstance(test, Vectors)
+    assert train.values.tolist() == [[1.0, 2.0]]
+
+
+def test_very_long_vectors_keep_their_distances_about():
+    values = torch.randn(6, 50_000, generator=torch.Generator().manual_seed(1))
+    small = read(values)
+    assert small.shape == (6, 1024)
+    ratio = torch.pdist(small) / torch.pdist(values)
+    assert 0.8 < float(ratio.min()) <= float(ratio.max()) < 1.2
+    assert torch.equal(small, read(values))
+
+
+def test_labels_of_tokens_are_no_classes_even_if_batches_differ_in_length():
+    def collate(examples):
+        ids = torch.nn.utils.rnn.pad_sequence([x for x, _ in examples], batch_first=True)
+        return ids, ids.clone()
+
+    sequences = [(torch.ones(1 + i // 256, dtype=torch.long), 0) for i in range(600)]
+    items = DatasetItems(sequences, torch.arange(600), collate=collate)
+    assert read_items(items) == "the targets are not class numbers"
+
+
+def test_conjugated_numbers_are_read():
+    values = torch.tensor([[1 + 2j]]).conj()
+    assert read(values).tolist() == [[1.0, -2.0]]
+
+
 def test_negative_whole_numbers_are_vectors():
     ids = torch.tensor([[1, -5], [7, 7]])
     train, _ = as_inputs(read(ids), read(ids))

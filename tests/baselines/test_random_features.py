@@ -71,3 +71,26 @@ def test_a_word_at_any_place_of_a_sequence_is_found():
     features = random_features(train, source(8))
     fit = least_squares(features(train), labels[:700], 2)
     assert (fit.classes_of(features(test)) != labels[700:]).float().mean() < 0.1
+
+
+def test_of_long_sequences_not_all_windows_are_seen_but_short_ones_whole():
+    long = Tokens(torch.randint(9, (3, 512), generator=source(9)), 9)
+    values = random_features(long, source(1))(long)
+    assert values.shape == (3, 1020)
+    assert bool(values.isfinite().all())
+    short = Tokens(torch.randint(9, (3, 64), generator=source(9)), 9)
+    again = Tokens(short.values.roll(1, 1), 9)  # other windows, but most of them the same
+    features = random_features(short, source(1))
+    assert not torch.equal(features(short), features(again))
+
+
+@pytest.mark.parametrize("name", ["vectors", "pictures", "tokens", "many tokens"])
+def test_the_default_type_of_numbers_changes_nothing(name):
+    inputs = INPUTS[name]
+    expected = random_features(inputs, source(1))(inputs)
+    torch.set_default_dtype(torch.float64)
+    try:
+        values = random_features(inputs, source(1))(inputs)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(values, expected)

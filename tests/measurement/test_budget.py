@@ -71,6 +71,14 @@ def test_what_does_not_fit_is_missing_with_its_time():
     assert missing in row.provenance.notes
 
 
+def test_simple_classifiers_do_not_take_the_time_of_the_errors():
+    many = ModelsInMemory(models=[nn.Linear(5, 3)], train=items(0, 4000), test=items(1, 900))
+    row = row_within(many, 0.5, ["baseline", "error_rate"])
+    assert isinstance(row.quantities["test_error"], Measured)
+    missing = row.quantities["baseline_error"].missing
+    assert missing.startswith("baseline did not fit into the budget: it takes about ")
+
+
 def test_a_metric_that_takes_longer_than_expected_is_stopped():
     names = ["error_rate", "hessian"]
     row_within(models(Slow(0.0)), 1.0, names)

@@ -161,6 +161,15 @@ def test_the_cost_counts_what_is_pending_and_times_each_shape_once(tmp_path, mon
     assert timed == [10, 30]
 
 
+def test_simple_classifiers_of_the_same_data_are_counted_once(tmp_path):
+    write_zoo(tmp_path, {"a": [0], "b": [0]})
+    wanted = replace(request(tmp_path), metrics=("baseline",))
+    costs = list(estimate(plan(find_groups(wanted), Index(tmp_path / "rows.jsonl"))))
+    assert [cost.passes for cost in costs] == [0, 0]
+    assert costs[0].by_metric["baseline"] > 0
+    assert costs[1].by_metric["baseline"] == 0
+
+
 def test_a_real_batch_is_timed(tmp_path):
     write_zoo(tmp_path, {"a": [0]})
     (cost,) = dry_run(request(tmp_path), out=tmp_path / "rows.jsonl").costs
@@ -170,7 +179,15 @@ def test_a_real_batch_is_timed(tmp_path):
 
 
 def test_names_of_metrics_are_checked_and_none_are_the_usual_ones():
-    usual = ("error_rate", "hessian", "connectivity", "similarity", "spectrum", "predictions")
+    usual = (
+        "error_rate",
+        "hessian",
+        "connectivity",
+        "similarity",
+        "spectrum",
+        "predictions",
+        "baseline",
+    )
     assert check_metrics(()) == usual
     assert check_metrics(("error_rate", "error_rate")) == ("error_rate",)
     with pytest.raises(MdtreeError, match=r"'error_rat' is unknown, did you mean 'error_rate'"):

@@ -8,9 +8,13 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import RidgeClassifierCV
 
-from mdtree.datasets import Data, TensorItems
-from mdtree.metrics import METRICS, Workload
-from mdtree.metrics.baseline import BASELINE, baseline_of
+from mdtree.datasets import Data, DatasetItems, TensorItems
+from mdtree.landscape import ModelRunner
+from mdtree.losses import build_loss
+from mdtree.metrics import METRICS, MetricInput, Workload
+from mdtree.metrics.baseline import BASELINE, baseline_of, fitting_seconds
+from mdtree.models import Network
+from mdtree.recipes import LossSpec, Trust
 from mdtree.rows import QUANTITIES, Measured, Missing
 
 NAMES = ("baseline_error", "baseline_half_error", "linear_error")
@@ -24,6 +28,17 @@ def digits():
 
 def data(train, test=None):
     return Data(TensorItems(train), None if test is None else TensorItems(test))
+
+
+def metric_input(data):
+    network = Network(torch.nn.Linear(3, 2).eval())
+    runner = ModelRunner(
+        network=network,
+        loss=build_loss(LossSpec(), Trust()),
+        batch_size=8,
+        device=torch.device("cpu"),
+    )
+    return MetricInput(runner=runner, members={}, data=data, protocol="standard-1", seed=0)
 
 
 def numbers(result):
@@ -113,6 +128,26 @@ def test_large_data_are_drawn_and_that_is_noted():
             (torch.ones(9, 2), torch.arange(9)),
             "inputs are not all finite",
         ),
+        (
+            (torch.ones(9, 2), torch.arange(9)),
+            (torch.ones(0, 2), torch.arange(0)),
+            "there are no items",
+        ),
+        (
+            (torch.ones(9, 0, dtype=torch.long), torch.arange(9)),
+            (torch.ones(9, 0, dtype=torch.long), torch.arange(9)),
+            "inputs are empty",
+        ),
+        (
+            (torch.ones(9, 2), torch.ones(9, 3, dtype=torch.long)),
+            (torch.ones(9, 2), torch.ones(9, 3, dtype=torch.long)),
+            "the targets are not class numbers",
+        ),
+        (
+            (torch.ones(1100, 2), torch.arange(1100)),
+            (torch.ones(9, 2), torch.arange(9)),
+            "the training items have more than 1,023 classes",
+        ),
     ],
 )
 def test_what_cannot_be_fitted_is_missing_with_its_reason(train, test, reason):
@@ -125,6 +160,73 @@ def test_a_class_that_only_the_test_items_have_is_always_missed():
     y = torch.tensor([0, 1]).repeat(8)
     result = baseline_of(data((x, y), (x, torch.full((16,), 2))), seed=0)
     assert numbers(result) == dict.fromkeys(NAMES, 100.0)
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int8, torch.uint16, torch.uint64, torch.bool])
+def test_classes_may_be_whole_numbers_of_any_type(kind):
+    x = torch.tensor([[0.0], [1.0]]).repeat(8, 1)
+    y = torch.tensor([0, 1]).repeat(8)
+    result = baseline_of(data((x, y.to(kind)), (x, y.to(kind))), seed=0)
+    assert numbers(result) == dict.fromkeys(NAMES, 0.0)
+
+
+def test_class_numbers_may_be_far_apart():
+    x = torch.tensor([[0.0], [1.0]]).repeat(8, 1)
+    y = torch.tensor([7, 2**40]).repeat(8)
+    result = baseline_of(data((x, y), (x, y)), seed=0)
+    assert numbers(result) == dict.fromkeys(NAMES, 0.0)
+    unknown = torch.tensor([7, 2**50]).repeat(8)  # half of the test items are of no known class
+    result = baseline_of(data((x, y), (x, unknown)), seed=0)
+    assert numbers(result) == dict.fromkeys(NAMES, 50.0)
+
+
+class Broken(torch.utils.data.Dataset):
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, index):
+        raise ValueError("no such file")
+
+
+def test_what_fails_is_missing_and_takes_no_other_metric_with_it():
+    items = DatasetItems(Broken(), torch.arange(20))
+    result = BASELINE.compute(metric_input(Data(items, items)))
+    assert all(
+        result.values[name].missing.startswith("simple classifiers cannot be fitted: the data")
+        and "no such file" in result.values[name].missing
+        for name in NAMES
+    )
+
+
+class Augmented(torch.utils.data.Dataset):
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, index):
+        return torch.randn(3) + index % 2, index % 2
+
+
+def test_data_that_draw_random_numbers_are_drawn_the_same_each_time():
+    items = DatasetItems(Augmented(), torch.arange(60))
+    prepared, results = metric_input(Data(items, items)), []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        results.append(BASELINE.compute(prepared).values)
+    assert results[0] == results[1]
+    after = torch.rand(1)
+    torch.manual_seed(2)
+    assert torch.equal(after, torch.rand(1))
+
+
+def test_more_items_take_longer_and_what_cannot_be_fitted_nothing():
+    x, y = digits()
+    few, many = (fitting_seconds(data((x[:n], y[:n]), (x, y))) for n in (100, 1700))
+    assert 0 < few < many
+    assert fitting_seconds(data((x, y))) == 0
+    assert fitting_seconds(data((x[:7], y[:7]), (x, y))) == 0
+    assert fitting_seconds(data((x, y[:, None]), (x, y))) == 0
+    broken = DatasetItems(Broken(), torch.arange(20))
+    assert fitting_seconds(Data(broken, broken)) == 0
 
 
 def test_it_is_a_metric_that_runs_no_network():
