@@ -38,7 +38,7 @@ _TEST_ITEMS = 5_000
 _LEAST_ITEMS = 8  # of the training; half of them are fitted to as well
 _CLASSES = 1_024  # that are told apart; with more, a class has too few of these items
 _FEW = 64  # items that are read to estimate the time
-_OF_FEATURES = 2e7  # products of numbers for the random features of an item, at most
+_OF_FEATURES = 4e6  # products of numbers for the random features of an item; colour pictures
 _PRODUCTS = 2e10  # of numbers in a second
 _KEPT = 1_024  # results; groups of a zoo have the same items
 
@@ -97,7 +97,7 @@ def fitting_seconds(data: Data) -> float:
     products = float((train + test) * _OF_FEATURES)
     for numbers in (few[0][0].numel(), 1024):
         short, long = sorted((train, numbers))
-        fit = 4 * long * short**2 + 20 * short**3 + 34 * train * short * columns
+        fit = 2 * long * short**2 + 6 * short**3 + 34 * train * short * columns
         products += 1.5 * fit  # and that of half of the items
     return (train + test) * reading + products / _PRODUCTS
 
