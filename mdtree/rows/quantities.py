@@ -1,11 +1,13 @@
 """The vocabulary of quantities: each number that mdtree can measure, and what it means.
 
 The words beside a number in a table, a report or an explanation come from here and from nowhere
-else.  Those of the weights alone are listed in `spectrum_quantities`.
+else.  Those of the weights alone are listed in `spectrum_quantities`, those of simple classifiers
+in `baseline_quantities`.
 """
 
 from __future__ import annotations
 
+from mdtree.rows.baseline_quantities import BASELINE
 from mdtree.rows.quantity import AMOUNT, DIFFERENCE, SHARE, SIMILARITY, Quantity, Range
 from mdtree.rows.spectrum_quantities import SPECTRUM
 
@@ -288,33 +290,7 @@ _LIST = (
         metric="predictions",
         range=SHARE,
     ),
-    Quantity(
-        name="baseline_error",
-        unit="%",
-        meaning="test error of the better of two simple classifiers, fitted to the same items",
-        low="the task is easy without a deep network",
-        high="simple classifiers do not solve the task",
-        metric="baseline",
-        range=SHARE,
-    ),
-    Quantity(
-        name="baseline_half_error",
-        unit="%",
-        meaning="the same, fitted to half of the training items",
-        low="half of the items teach a simple classifier enough",
-        high="simple classifiers do not solve the task with half of the items",
-        metric="baseline",
-        range=SHARE,
-    ),
-    Quantity(
-        name="linear_error",
-        unit="%",
-        meaning="test error of a linear classifier of the inputs, fitted to the same items",
-        low="classes can be told by a weighted sum of the inputs",
-        high="classes differ by more than a weighted sum of the inputs",
-        metric="baseline",
-        range=SHARE,
-    ),
+    *BASELINE,
 )
 
 QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _LIST}

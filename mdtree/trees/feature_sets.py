@@ -7,6 +7,7 @@ losses to the chance-level loss, weight distances to the square root of the para
 from __future__ import annotations
 
 from mdtree.rows import QUANTITIES
+from mdtree.trees.baseline_features import BASELINE
 from mdtree.trees.features import FEATURES, OTHERS, SHARES, SPECTRUM
 
 __all__ = [
@@ -47,10 +48,7 @@ COMPARABLE: tuple[str, ...] = (
     "log_peak_ratio",
     "cka",
     "log_distance",
-    "log_baseline_ratio",
-    "log_linear_ratio",
-    "log_baseline_half_ratio",
-    "log_linear_baseline_ratio",
+    *(feature.name for feature in BASELINE),
     *OTHERS,
     *SPECTRUM,
 )
