@@ -90,6 +90,7 @@ class DivergedError(MismatchError):
 
     networks: tuple[str, ...] = ()
     of: int = 0
+    whole: bool = False  # no weight is finite: the files of two such networks may be equal
 
     @classmethod
     def of_group(cls, message: str, networks: Iterable[str], of: int) -> DivergedError:

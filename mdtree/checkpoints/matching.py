@@ -113,14 +113,18 @@ def _check_finite(weights: Mapping[str, Tensor], name: str) -> None:
     if not sums or bool(torch.stack(sums).isfinite().all()):
         return
     broken = []
+    left = sum(t.numel() for t in weights.values() if t.is_floating_point())
     for key, tensor in weights.items():
         if tensor.is_floating_point() and not math.isfinite(tensor.sum(dtype=torch.float64)):
             count = int((~torch.isfinite(tensor)).sum())
             broken.append(f"{key} ({count} of {tensor.numel()})")
+            left -= count
     if broken:
-        raise DivergedError(
+        error = DivergedError(
             f"{name} contains NaN or infinite weights, so training diverged: {_list(broken)}"
         )
+        error.whole = left == 0
+        raise error
 
 
 def _check_tied(weights: Mapping[str, Tensor], tied: list[list[str]], name: str) -> None:

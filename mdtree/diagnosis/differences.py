@@ -8,6 +8,9 @@
     Holm         the i-th smallest of m p-values is multiplied by m - i + 1, and is at least as
                  large as the one before it
 
+Simple classifiers (`baseline`) are fitted to the data: what they get wrong is no effect of a change
+of the networks, and is not tested.
+
 The test error is the primary outcome: whether a change helped was asked before anything was seen,
 so it is tested by itself, and does not depend on how much else was measured.
 
@@ -156,6 +159,8 @@ def _difference(name: str, before: Measured, after: Measured) -> Difference:
         difference=change if math.isfinite(change) else 0.0,
         is_primary=name == PRIMARY,
     )
+    if name in QUANTITIES and QUANTITIES[name].metric == "baseline":
+        return replace(plain, reason="it is about the data, not about the networks")
     if not math.isfinite(change):
         return replace(plain, reason="the values are too large to subtract")
     if first is None or second is None:

@@ -22,7 +22,7 @@ BROKEN = "broken"  # counted apart from other trainings that were too hasty
 HINTS = {
     "MD112": "other networks of the group diverged",
     "MD306": "no network was run",
-    "MD405": "the network does worse than chance, so that its labels may be wrong",
+    "MD405": "the network does worse than chance (its labels may be wrong)",
 }
 
 # failure mode -> what is wrong

@@ -36,6 +36,7 @@ FACTS = "facts"  # takes the place of a metric
 _HALF = 0.5
 NOT_MEASURED = "was not measured"  # how the reason of what was left out ends
 PAIRS = "needs 2 checkpoints"  # how the reason of what compares two networks begins
+_OF_PAIRS = ("connectivity", "similarity")  # metrics that give nothing for a single checkpoint
 NOT_POSITIVE = "cannot be computed: it needs a positive number"
 
 
@@ -130,6 +131,8 @@ def _reason(feature: str, row: Row) -> str:
         if isinstance(value, Missing):
             return value.missing
         if value is None and name in QUANTITIES:
+            if QUANTITIES[name].metric in _OF_PAIRS and _is_single(row):
+                return f"{PAIRS}, found 1"
             return f"{name} {NOT_MEASURED}"
     for name in untold_facts(feature, row):
         return f"the fact {name} is not known"
@@ -140,6 +143,11 @@ def _reason(feature: str, row: Row) -> str:
             fault = "neither like Adam nor like SGD" if known else "not one that mdtree knows"
             return f"the {name} {word!r:.50} is {fault}"
     return f"{feature} {NOT_POSITIVE}"
+
+
+def _is_single(row: Row) -> bool:
+    """Return whether a row is known to be about one network."""
+    return row.provenance is not None and len(row.provenance.weights) == 1
 
 
 def _is_settled(features: Sequence[str], row: Row) -> bool:

@@ -147,7 +147,10 @@ def _read_members(task: GroupTask, network: Network) -> Members:
             copies[name] = Copy(of=same.name, sha256=member.sha256)
     order = list(paths)
     if broken:
-        once = {file_digest(paths[name]): name for name in reversed(list(broken))}
+        once = {
+            name if broken[name].whole else file_digest(paths[name]): name
+            for name in reversed(list(broken))
+        }
         names = sorted(once.values(), key=order.index)
         of = len(distinct) + len(names)
         raise DivergedError.of_group(str(broken[names[0]]), names, of) from broken[names[0]]

@@ -40,6 +40,21 @@ def test_members_of_both_sides_are_compared_as_by_scipy(before, after):
     assert found.p == pytest.approx(expected.pvalue)
 
 
+def test_simple_classifiers_of_the_data_are_shown_and_not_tested():
+    before = {
+        "linear_error": Measured(value=48.0, stderr=1.0),
+        "cka": Measured(value=1.0, stderr=0.1),
+    }
+    after = {
+        "linear_error": Measured(value=48.0, stderr=1.0),
+        "cka": Measured(value=0.5, stderr=0.1),
+    }
+    baseline, similarity = differences(before, after)
+    assert (baseline.before, baseline.after, baseline.p) == (48.0, 48.0, None)
+    assert baseline.reason == "it is about the data, not about the networks"
+    assert similarity.adjusted == similarity.p  # the only test of its family
+
+
 def test_without_members_the_errors_of_both_sides_add_up_as_squares():
     found = only(Measured(value=10.0, stderr=3.0), Measured(value=2.0, stderr=4.0))
     assert (found.difference, found.stderr) == (-8.0, 5.0)

@@ -244,3 +244,24 @@ def test_weights_of_another_network_are_no_verdict(mdtree, diverged):
     ran = mdtree("diagnose", diverged, "--group", "hot")
     assert ran.code == 2
     assert "nothing to diagnose" in ran.err
+
+
+def test_networks_without_any_finite_weight_are_no_copies_of_each_other(mdtree, zoo):
+    """All of their weights are NaN, so that their files are equal."""
+    for seed in (0, 1):
+        path = zoo / "hot" / f"seed-{seed}.safetensors"
+        weights = copy_of(load_file(path))
+        for tensor in weights.values():
+            if tensor.is_floating_point():
+                tensor.fill_(torch.nan)
+        save_file(weights, path)
+    save_file(load_file(zoo / "cold" / "seed-2.safetensors"), zoo / "hot" / "seed-2.safetensors")
+    ran = mdtree("diagnose", zoo, "--group", "hot")
+    assert "warning: 2 of 3 networks diverged: seed-0.safetensors, seed-1.safetensors" in ran.out
+    assert "; to measure the others, move them out of the directory" in ran.out
+
+
+def test_files_that_hold_one_diverged_network_twice_are_counted_once(mdtree, diverged):
+    hot = diverged / "hot"
+    save_file(load_file(hot / "seed-1.safetensors"), hot / "seed-2.safetensors")
+    assert f"warning: {ONE};" in mdtree("diagnose", diverged, "--group", "hot").out

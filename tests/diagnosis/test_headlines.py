@@ -234,7 +234,7 @@ def test_without_running_a_network_it_is_a_hint_only():
         far, outlier=None, checks=(CheckResult(code="MD405", status="found", message=""),)
     )
     assert headline(odd).startswith(
-        "Take this as a hint only, because the network does worse than chance, so that its labels "
+        "Take this as a hint only, because the network does worse than chance (its labels may "
     )
     fine = replace(far, outlier=None, checks=(replace(found, status="passed"),))
     assert headline(fine).startswith("The network is too small")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from mdtree.diagnosis.missing import (
     most_changes,
     untold_facts,
 )
-from mdtree.rows import FACTS, Missing
+from mdtree.rows import FACTS, Missing, Provenance
 from mdtree.rows.training_words import TRAINING_WORDS
 from mdtree.trees import FEATURES, Leaf, SavedTree
 from tests.support.rows import row
@@ -24,6 +25,19 @@ ALL = ("train_error", "cka", "log_hessian_top", "log_hessian_trace", "log_peak_r
 
 def leaf(**counts):
     return Leaf(answer=max(counts, key=counts.get), counts=counts)
+
+
+def of_checkpoints(count):
+    known = Provenance(
+        weights={f"seed-{seed}.pt": "0" * 64 for seed in range(count)},
+        recipe="",
+        metrics=("error_rate",),
+        seed=0,
+        device="cpu",
+        seconds=1.0,
+        versions={},
+    )
+    return replace(row(train_error=1.0), provenance=known)
 
 
 def lacking(node, group, features=ALL):
@@ -120,6 +134,10 @@ def test_every_feature_has_a_metric_and_a_reason(name):
     ("feature", "group", "reason"),
     [
         ("cka", row(), "cka was not measured"),
+        ("cka", of_checkpoints(2), "cka was not measured"),
+        ("cka", of_checkpoints(1), "needs 2 checkpoints, found 1"),
+        ("connectivity", of_checkpoints(1), "needs 2 checkpoints, found 1"),
+        ("log_hessian_top", of_checkpoints(1), "hessian_top was not measured"),
         ("cka", row(cka=Missing(missing="needs 2 checkpoints, found 1")), "needs 2 checkpoints"),
         ("log_peak_ratio", row(connectivity_peak=-1), "train_error was not measured"),
         ("log_hessian_trace", row(hessian_trace=-3.5), "log_hessian_trace cannot be computed: it "),
