@@ -35,8 +35,9 @@ def partly_diverged(row: Row) -> Remark | None:
     """Return a remark if some networks of a group diverged and others did not."""
     if row.diverged is None or not row.diverged.is_part:
         return None
+    which = "it" if len(row.diverged.networks) == 1 else "them"
     then = (
-        "to measure the others, move it out of the directory"
+        f"to measure the others, move {which} out of the directory"
         if is_diverged(row)
         else "what was measured is about the others alone"
     )
