@@ -60,6 +60,8 @@ def worse_than_chance(row: Row) -> str | None:
     error, chance = (row.quantities.get(name) for name in ("test_error", "chance_error"))
     if not isinstance(error, Measured) or not isinstance(chance, Measured):
         return None
+    if not chance.value:  # all test items are of one class, so any error would be worse
+        return None
     if error.value - chance.value <= _ERRORS * (error.stderr or 0.0) + _WORSE:
         return None
     return f"test error {error.value:.1f} %, that of chance {chance.value:.1f} %"

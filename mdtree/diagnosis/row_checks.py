@@ -194,6 +194,8 @@ def _chance(case: Case) -> Outcome:
     error, chance = (case.row.quantities.get(name) for name in ("test_error", "chance_error"))
     if not isinstance(error, Measured) or not isinstance(chance, Measured):
         return "not_checked", "the test error or that of chance is not known"
+    if not chance.value:
+        return "not_checked", "all test items are of one class"
     if "MD405" in case.remarks:
         return "found", case.remarks["MD405"]
     return "passed", f"test error {error.value:.1f} %, that of chance {chance.value:.1f} %"

@@ -19,6 +19,7 @@ from mdtree.measurement.suited_threads import suited_threads
 from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
 from mdtree.metrics import METRICS, Workload
 from mdtree.metrics.baseline import fitting_seconds
+from mdtree.metrics.chance import CHANCE
 from mdtree.recipes import bind
 from mdtree.rows import Index, Provenance, Row, coarse_metrics
 from mdtree.runs import History
@@ -37,6 +38,7 @@ __all__ = [
 
 
 _KEPT = 1_000  # groups, of which each takes a few kilobytes
+_ADDED = {"error_rate": CHANCE}  # what earlier versions did not measure with a metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +220,9 @@ def _is_measured(metric: str, task: GroupTask, row: Row) -> bool:
     """Say whether a row has all that is wanted of a metric."""
     assert row.provenance is not None
     if metric in row.provenance.metrics:
-        return metric not in coarse_metrics(row)  # only as precise as a verdict needed: again
+        is_whole = row.quantities.keys() >= set(_ADDED.get(metric, ()))
+        # only as precise as a verdict needed, or less than this version measures: again
+        return is_whole and metric not in coarse_metrics(row)
     wanted = set(METRICS[metric].quantities).intersection(task.quantities)
     return row.failure is None and bool(wanted) and row.quantities.keys() >= wanted
 

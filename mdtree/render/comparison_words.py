@@ -199,7 +199,7 @@ def _remark(each: Difference) -> str:
 
 
 def _signed(value: float, stderr: float | None) -> str:
-    return ("+" if value > 0 else "") + number(value, stderr, commas=True)
+    return ("+" if value > 0 else "") + number(value or 0.0, stderr, commas=True)  # never -0
 
 
 def summary(compared: Comparison) -> list[str]:

@@ -70,6 +70,20 @@ def test_which_of_the_networks_diverged_is_said_wherever_a_verdict_is(mdtree, di
         assert f"{ONE}; to measure the others" in text
 
 
+def test_networks_that_are_nan_throughout_are_all_named(mdtree, tmp_path):
+    """Their files are equal, which does not make them one network."""
+    root = write_zoo(tmp_path / "zoo", {"hot": [0, 1, 2]})
+    for seed in (1, 2):
+        path = root / "hot" / f"seed-{seed}.safetensors"
+        weights = copy_of(load_file(path))
+        for each in filter(torch.is_floating_point, weights.values()):
+            each.fill_(torch.nan)
+        save_file(weights, path)
+    ran = mdtree("diagnose", root)
+    said = "2 of 3 networks diverged: seed-1.safetensors, seed-2.safetensors"
+    assert f"warning: {said}; to measure the others, move them out of the directory" in ran.out
+
+
 def test_nothing_of_a_tree_is_shown_where_none_was_asked(mdtree, diverged, tmp_path):
     page = tmp_path / "page.html"
     ran = mdtree("diagnose", diverged, "--group", "hot", "--html", page)

@@ -216,6 +216,7 @@ def test_an_accuracy_far_from_that_of_the_facts_is_found(error, stderr, known, s
         (20.0, 1.0, 50.0, "passed"),
         (97.4, None, 50.0, "found"),
         (97.4, 0.4, None, "not_checked"),
+        (97.4, 0.4, 0.0, "not_checked"),  # all test items are of one class
         (None, None, 50.0, "not_checked"),
     ],
 )

@@ -303,6 +303,24 @@ def test_a_quantity_that_was_not_asked_for_is_added_later(mdtree, zoo):
         assert row.provenance.metrics == ("error_rate",)
 
 
+def test_what_earlier_versions_did_not_measure_with_a_metric_is_added(mdtree, zoo):
+    """They measured the error of chance with `predictions`."""
+    on_arrays(zoo)
+    args = ("measure", zoo, "--metrics", "error_rate,similarity")
+    assert counts(mdtree(*args)) == (2, 0, 0)
+    file = zoo / "rows.jsonl"
+    whole, lines = rows_of(file), [json.loads(line) for line in file.read_text().splitlines()]
+    for line in lines:
+        del line["quantities"]["chance_error"], line["quantities"]["chance_loss"]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    assert counts(mdtree(*args)) == (2, 0, 0)
+    assert {n: row.quantities for n, row in rows_of(file).items()} == {
+        n: row.quantities for n, row in whole.items()
+    }
+    assert counts(mdtree(*args)) == (0, 2, 0)
+
+
 def test_a_quantity_of_no_such_name_is_told(mdtree, zoo):
     ran = mdtree("measure", zoo, "--quantities", "train_eror")
     assert ran.code == 2

@@ -73,7 +73,7 @@ class LanczosResult:
     def error(self) -> float:
         """Bound on the distance of the largest value to an eigenvalue (with the estimated gap)."""
         residual = float(self.residuals[-1])
-        if len(self.values) == 1:
+        if len(self.values) == 1 or self.kept == 1:  # one vector that was kept tells of no gap
             return residual
         gap = self.top - float(self.values[-2] + self.residuals[-2])
         return min(residual, residual**2 / gap) if gap > 0 else residual

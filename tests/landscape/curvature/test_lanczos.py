@@ -293,6 +293,14 @@ def test_a_vector_that_is_larger_than_the_memory_still_gives_an_answer(monkeypat
     assert len(ritz.basis) <= 3
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_three_vectors_do_not_claim_what_they_have_not_reached(monkeypatch, seed):
+    """Behind a restart with one vector, the next value is far below for want of vectors."""
+    monkeypatch.setattr("mdtree.landscape.curvature.lanczos._MEMORY", 1)
+    ritz = run(symmetric(torch.linspace(0, 1, N)), steps=60, tolerance=1e-3, seed=seed)
+    assert not ritz.converged or ritz.top >= 1 - 1e-3
+
+
 @DTYPES
 @pytest.mark.parametrize("first", [1, 4, 15, 16, 17])
 def test_steps_in_two_parts_are_those_made_at_once(first, dtype):
