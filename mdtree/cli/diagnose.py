@@ -176,7 +176,6 @@ def command(
         can_be_diagnosed,
         checked_groups,
         ignore_checks,
-        is_diverged,
         trajectories,
     )
 
@@ -195,7 +194,7 @@ def command(
     failures = {
         row.group: row.failure.reason
         for row in rows
-        if row.failure is not None and not is_diverged(row)
+        if row.failure is not None and not row.is_diverged
     }
     if html is not None:
         write_page(html, verdicts, rows, diagnoser)

@@ -10,7 +10,7 @@ from mdtree.confirmation.learning import label_of, teach
 from mdtree.confirmation.plan import ConfirmationPlan, PlannedChange, refuse
 from mdtree.confirmation.result import Change, Confirmation, Confirmed
 from mdtree.confirmation.settings import ConfirmationSettings
-from mdtree.diagnosis import compare_pair, is_diverged
+from mdtree.diagnosis import compare_pair
 from mdtree.exceptions import MdtreeError
 from mdtree.measurement import Request, measure
 from mdtree.messages import plural
@@ -210,7 +210,7 @@ def _compared(plan: ConfirmationPlan, planned: PlannedChange, trained: _Trained)
 
 def _before(settings: ConfirmationSettings, row: Row) -> Row:
     """Return the row before with its error rates, which are measured if they were not."""
-    if isinstance(row.quantities.get("test_error"), Measured) or is_diverged(row):
+    if isinstance(row.quantities.get("test_error"), Measured) or row.is_diverged:
         return row
     request = settings.request(settings.directory, row.group)
     measured = _measured(request, settings.rows_of_directory, row.group)

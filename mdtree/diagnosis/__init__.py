@@ -16,7 +16,6 @@ from mdtree.diagnosis.comparison_headline import (
 )
 from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
 from mdtree.diagnosis.differences import LEVEL, PRIMARY, Difference, NotCompared
-from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.fact_changes import FactChange
 from mdtree.diagnosis.headlines import headline, headline_of_all
@@ -103,7 +102,6 @@ __all__ = [
     "headline_of_all",
     "headline_of_comparisons",
     "ignore_checks",
-    "is_diverged",
     "next_metric",
     "open_metric",
     "output_schema",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.recommendation import usual_changes
 from mdtree.diagnosis.verdict_record import Verdict
 from mdtree.exceptions import MdtreeError
@@ -73,7 +72,7 @@ def advised_changes(verdict: Verdict, row: Row, remedy: str) -> tuple[AdvisedCha
     gain = next((gain for gain in verdict.gains if gain.remedy == remedy), None)
     found: dict[str, tuple[float, float]] = {}
     rate = number_of(row, "learning_rate")
-    if is_diverged(row) and remedy == "lower_temperature" and rate:
+    if row.is_diverged and remedy == "lower_temperature" and rate:
         found["learning_rate"] = (rate, rate / _SMALLER)
     if gain is not None and gain.fact is not None and gain.old is not None and gain.new is not None:
         found.setdefault(gain.fact, (gain.old, gain.new))

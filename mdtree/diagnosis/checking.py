@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from mdtree.diagnosis.check_case import Case
 from mdtree.diagnosis.checks import CHECKS, CheckResult, Status
-from mdtree.diagnosis.diverged import is_diverged
 from mdtree.diagnosis.remarks import Remark
 from mdtree.diagnosis.row_checks import LOOKS_AT_ROW, SNAPSHOTS
 from mdtree.diagnosis.verdict_checks import LOOKS_AT_VERDICT
@@ -58,7 +57,7 @@ def _result(code: str, status: Status, message: str) -> CheckResult:
 
 def _decided(verdict: Verdict, row: Row) -> str | None:
     """Return why no tree was asked; None if one was."""
-    if is_diverged(row):
+    if row.is_diverged:
         return "no tree was asked: training diverged"
     if verdict.target is not None and verdict.target.is_reached:
         return "no tree was asked: the target is reached"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 from mdtree.diagnosis.diagnoser import Diagnoser
 from mdtree.diagnosis.differences import Difference, NotCompared, differences, not_compared
-from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.diagnosis.fact_changes import FactChange, fact_changes
 from mdtree.diagnosis.promise import Promise, RealGain, promise_of, real_gain
 from mdtree.diagnosis.selection import diagnoser_for
@@ -192,11 +191,11 @@ def _check(before: Row, after: Row) -> None:
             "or another group"
         )
     for side, row in (("before", before), ("after", after)):
-        if not has_numbers(row) and not is_diverged(row):
+        if not row.has_numbers and not row.is_diverged:
             reason = row.failure.reason if row.failure else "its row holds no number"
             raise MdtreeError(f"{side}: group {row.group!r:.100} was not measured: {reason}")
     shared = _measured(before) & _measured(after)
-    if not shared and not (is_diverged(before) or is_diverged(after)):
+    if not shared and not (before.is_diverged or after.is_diverged):
         raise RowsError(
             f"{before.group!r:.100} and {after.group!r:.100} share no measured quantity: before "
             f"has {_listed(before)}; after has {_listed(after)}: measure the same metrics of both"
@@ -212,7 +211,7 @@ def _listed(row: Row) -> str:
 
 
 def _diverged(before: Row, after: Row) -> tuple[str, ...]:
-    return tuple(n for n, row in (("before", before), ("after", after)) if is_diverged(row))
+    return tuple(n for n, row in (("before", before), ("after", after)) if row.is_diverged)
 
 
 def _notes(before: Row, after: Row, changes: Sequence[FactChange]) -> Sequence[str]:

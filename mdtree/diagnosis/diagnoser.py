@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mdtree.diagnosis.checking import checks_of
-from mdtree.diagnosis.diverged import diverged_verdict, is_diverged, partly_diverged
+from mdtree.diagnosis.diverged import diverged_verdict, partly_diverged
 from mdtree.diagnosis.ensemble import TreeEnsemble, split_features
 from mdtree.diagnosis.explanation import decision_steps
 from mdtree.diagnosis.missing import FACTS, facts_of, is_from_files, most_changes
@@ -109,7 +109,7 @@ class Diagnoser:
 
     def _certain(self, row: Row) -> tuple[Verdict, Sequence[Remark]] | None:
         """Return the verdict that needs no tree, and the remarks on it."""
-        if is_diverged(row):
+        if row.is_diverged:
             remarks = tuple(filter(None, [partly_diverged(row)]))
             return diverged_verdict(row, self._basis(row, remarks), self._confidence), remarks
         target = target_of(row)

@@ -7,28 +7,13 @@ from dataclasses import replace
 from mdtree.diagnosis.recommendation import change_step
 from mdtree.diagnosis.remarks import Remark
 from mdtree.diagnosis.verdict_record import Basis, DecisionStep, Verdict, certain_verdict
-from mdtree.exceptions import DivergedError
 from mdtree.labelling import number_of
-from mdtree.rows import Measured, Row
+from mdtree.rows import Row
 
-__all__ = ["diverged_verdict", "has_numbers", "is_diverged", "partly_diverged"]
+__all__ = ["diverged_verdict", "partly_diverged"]
 
 _MODE = "temperature_high"
 _SMALLER = 10  # times smaller learning rate: training that diverges is seldom near the edge
-
-
-def has_numbers(row: Row) -> bool:
-    """Check whether anything was measured for a group."""
-    return any(isinstance(value, Measured) for value in row.quantities.values())
-
-
-def is_diverged(row: Row) -> bool:
-    """Check whether the weights of a group are NaN or infinite and nothing else was measured."""
-    return (
-        row.failure is not None
-        and row.failure.kind == DivergedError.__name__
-        and not has_numbers(row)
-    )
 
 
 def partly_diverged(row: Row) -> Remark | None:
@@ -38,7 +23,7 @@ def partly_diverged(row: Row) -> Remark | None:
     them = "it" if len(row.diverged.networks) == 1 else "them"
     then = (
         f"to measure the others, move {them} out of the directory"
-        if is_diverged(row)
+        if row.is_diverged
         else "what was measured is about the others alone"
     )
     return Remark("MD112", f"{row.diverged.says}; {then}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from mdtree.diagnosis.check_case import Case, Look, Outcome
-from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.diagnosis.missing import FACTS, PAIRS, not_run
 from mdtree.labelling import number_of
 from mdtree.messages import listed, percent, plural
@@ -31,7 +30,7 @@ _LEAST = 0.5  # percent; a smaller chance is written as under 1 %
 
 
 def _not_measured(case: Case) -> Outcome:
-    if has_numbers(case.row) or is_diverged(case.row):
+    if case.row.has_numbers or case.row.is_diverged:
         return "passed", "there is a verdict"
     return "found", "nothing was measured"
 
@@ -127,7 +126,7 @@ def _attempt(case: Case) -> Outcome:
 
 def _files(case: Case) -> Outcome:
     row = case.row
-    if not has_numbers(row):
+    if not row.has_numbers:
         return "not_checked", "nothing was measured"
     if not_run(row):
         return "found", "no network was run: name data and model, or a recipe, to measure"
@@ -135,7 +134,7 @@ def _files(case: Case) -> Outcome:
 
 
 def _quantities(case: Case) -> Outcome:
-    if not case.row.quantities or is_diverged(case.row):
+    if not case.row.quantities or case.row.is_diverged:
         return "not_checked", "nothing was measured"
     reasons: dict[str, list[str]] = {}
     for name, value in case.row.quantities.items():

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mdtree.diagnosis.diagnoser import Diagnoser
-from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.exceptions import MdtreeError, ProtocolError
 from mdtree.failure_modes import CONFIDENCE
 from mdtree.rows import Row, check_seed, one_protocol
@@ -123,4 +122,4 @@ def diagnoser_for(
 
 def can_be_diagnosed(row: Row) -> bool:
     """Check whether a group has any measurement, or its training is known to have diverged."""
-    return is_diverged(row) or has_numbers(row)
+    return row.is_diverged or row.has_numbers

@@ -6,7 +6,6 @@ from functools import partial
 
 from mdtree.diagnosis.check_case import Case, Look, Outcome
 from mdtree.diagnosis.checks import MODE_CODES
-from mdtree.diagnosis.diverged import has_numbers, is_diverged
 from mdtree.diagnosis.remarks import STABLE
 from mdtree.failure_modes import FAILURE_MODES
 from mdtree.messages import chance, listed, percent
@@ -38,9 +37,9 @@ def _unsure(case: Case) -> Outcome:
 
 def _diverged(case: Case) -> Outcome:
     failure = case.row.failure
-    if failure is not None and is_diverged(case.row):
+    if failure is not None and case.row.is_diverged:
         return "found", failure.reason
-    if not has_numbers(case.row):
+    if not case.row.has_numbers:
         return "not_checked", "nothing was measured"
     return "passed", "the networks could be measured"
 
@@ -49,7 +48,7 @@ def _partly(case: Case) -> Outcome:
     diverged = case.row.diverged
     if diverged is not None and diverged.is_part:
         return "found", diverged.says
-    if is_diverged(case.row):
+    if case.row.is_diverged:
         return "passed", "no other network of the group is known"
     return "passed", "no network is known to have diverged"
 
@@ -90,7 +89,7 @@ def _unstable(case: Case) -> Outcome:
 def _protocol(case: Case) -> Outcome:
     if "MD203" in case.remarks:
         return "found", case.remarks["MD203"]
-    if is_diverged(case.row):
+    if case.row.is_diverged:
         return "not_checked", case.decided or ""
     return "passed", f"protocol {case.verdict.basis.protocol}"
 

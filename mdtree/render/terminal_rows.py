@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import islice
 
-from mdtree.diagnosis import is_diverged
 from mdtree.messages import listed, shortened
 from mdtree.render.formatting import COARSE, TO_TOLERANCE, is_unconverged, number
 from mdtree.render.terminal import printable, table
@@ -113,7 +112,7 @@ def cell(row: Row, name: str) -> str:
         return number(value.value, value.stderr) + mark
     if value is None:
         return ""
-    return "diverged" if is_diverged(row) else ("failed" if _failed(row) else "missing")
+    return "diverged" if row.is_diverged else ("failed" if _failed(row) else "missing")
 
 
 def _failed(row: Row) -> bool:
@@ -163,7 +162,7 @@ def _diverged(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         if row.diverged is not None and row.diverged.is_part:
             lines.append(f"diverged {_named(row)}: {printable(row.diverged.says)}")
-        elif row.failure is not None and is_diverged(row):
+        elif row.failure is not None and row.is_diverged:
             reason = printable(shortened(row.failure.reason, _LONGEST))
             lines.append(f"diverged {_named(row)}: {reason}")
     return lines

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from mdtree.exceptions import DivergedError
 from mdtree.messages import listed, plural, shortened
 from mdtree.rows.facts import Fact
 from mdtree.rows.quantities import QUANTITIES
@@ -214,6 +215,20 @@ class Row:
         if self.failure is None:
             return True
         return self.provenance is not None and self.failure.kind not in _WRONG
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether anything was measured."""
+        return any(isinstance(value, Measured) for value in self.quantities.values())
+
+    @property
+    def is_diverged(self) -> bool:
+        """Whether weights are NaN or infinite, and nothing else was measured."""
+        return (
+            self.failure is not None
+            and self.failure.kind == DivergedError.__name__
+            and not self.has_numbers
+        )
 
     @property
     def outlived(self) -> bool:

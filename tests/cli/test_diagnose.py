@@ -90,7 +90,7 @@ def test_the_full_stage_measures_all_that_the_tree_asks_for(mdtree, tmp_path):
     assert missed.keys() == {"facts"}  # of training: no measurement tells them
     run = rows_of(zoo / "rows.jsonl")["mine"].provenance.metrics
     assert set(run) == {
-        "error_rate", "similarity", "hessian", "connectivity", "predictions", "spectrum"
+        "error_rate", "similarity", "hessian", "connectivity", "predictions", "spectrum", "baseline"
     }  # fmt: skip
 
 

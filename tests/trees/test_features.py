@@ -19,6 +19,7 @@ from mdtree.trees import (
     TRAINING,
     feature_matrix,
 )
+from mdtree.trees.baseline_features import BASELINE
 from mdtree.trees.feature_matrix import numbers_of
 from tests.support.rows import row
 
@@ -191,6 +192,9 @@ MEASURED = {
     "train_loss_tail": 0.2,
     "random_like": 0.6,
     "traps": 1.0,
+    "baseline_error": 39.7,
+    "baseline_half_error": 59.7,
+    "linear_error": 49.7,
 }
 BY_HAND = {
     "train_error_share": 4 / 80,
@@ -223,7 +227,14 @@ BY_HAND = {
     "random_like": 0.6,
     "traps": 1.0,
     "chance_loss": 2.0,
+    "baseline_error_share": 39.7 / 80,
+    "log_baseline_ratio": math.log(40 / 20.3),
+    "log_linear_ratio": math.log(50 / 20.3),
+    "log_baseline_half_ratio": math.log(60 / 40),
+    "log_linear_baseline_ratio": math.log(50 / 40),
 }
+# ratios of errors with a constant besides
+WITH_CONSTANT = {"log_peak_ratio", *(feature.name for feature in BASELINE)}
 
 
 def comparable(**changed):
@@ -248,10 +259,10 @@ def test_comparable_features_know_no_fact_but_the_number_of_weights():
 
 @pytest.mark.parametrize("factor", [0.5, 4.0])
 def test_they_are_the_same_in_another_unit_of_the_error(factor):
-    """Twice the errors where chance errs twice as often; the peak has a constant besides."""
+    """Twice the errors where chance errs twice as often; some ratios have a constant besides."""
     percent = [n for n in MEASURED if QUANTITIES[n].unit == "%" and n not in COMPARABLE]
     errors = {name: factor * MEASURED[name] for name in percent}
-    expected = {name: share for name, share in BY_HAND.items() if name != "log_peak_ratio"}
+    expected = {name: share for name, share in BY_HAND.items() if name not in WITH_CONSTANT}
     given = comparable(**errors)
     assert {name: given[name] for name in expected} == pytest.approx(expected)
 
@@ -261,7 +272,7 @@ def test_they_are_the_same_in_another_unit_of_the_error(factor):
 def test_without_its_unit_a_share_is_missing_and_all_else_is_there(unit, value):
     given = comparable(**{unit: value})
     for name in BY_HAND:
-        told_in = FEATURES[name].needs[-1] == unit and name != unit
+        told_in = FEATURES[name].needs[-1] == unit and name not in {unit, *WITH_CONSTANT}
         if told_in or (value is None and unit in FEATURES[name].needs):
             assert math.isnan(given[name]), name
         else:

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from mdtree.diagnosis import is_diverged
 from mdtree.zoo import diverged_records, diverged_row, diverged_training
 
 
@@ -64,7 +63,7 @@ def test_an_epoch_that_is_no_number_is_left_out_of_the_count(tmp_path):
 
 def test_the_row_is_one_of_a_diverged_group():
     row = diverged_row("g", "standard-1", {"width": 8}, "why")
-    assert is_diverged(row)
+    assert row.is_diverged
     assert (row.group, row.protocol, row.facts) == ("g", "standard-1", {"width": 8})
     assert row.failure.reason == "why"
 
