@@ -95,9 +95,10 @@ def test_digits_are_all_of_scikit_learn_s_in_two_halves():
     [
         (None, "pip install scikit-learn"),
         (b"not packed", "cannot be read: Not a gzipped file"),
-        (gzip.compress(b"1,2\n3,x\n"), "cannot be read: could not convert"),
-        (gzip.compress(b"1,2\n" * 600_000), "it has more than 1 MiB"),
+        (gzip.compress(b"1,2\n3,x\n", mtime=0), "cannot be read: could not convert"),
+        (gzip.compress(b"1,2\n" * 600_000, mtime=0), "it has more than 1 MiB"),
     ],
+    ids=["missing", "not packed", "not numbers", "too large"],
 )
 def test_digits_that_are_missing_or_damaged_are_told(tmp_path, monkeypatch, packed, words):
     place = tmp_path / "sklearn" / "datasets" / "data" / "digits.csv.gz"
