@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from mdtree.datasets import Data, load_data
+from mdtree.datasets import shared_data
 from mdtree.exceptions import MdtreeError
 from mdtree.metrics.baseline import BASELINE, baseline_of
 from mdtree.recipes import Trust, Zoo, bind, read_zoo
@@ -37,14 +37,11 @@ def is_whole(path: Path) -> bool:
 
 def with_baselines(zoo: Zoo, config: Path, rows: list[Row]) -> list[Row]:
     """Add the baselines to the rows of a zoo."""
-    known: dict[str, Data] = {}
     done = []
     for row in rows:
         spec = bind(zoo.data, row.facts)
-        key = repr(spec)
-        if key not in known:
-            known = {key: load_data(spec, config.parent, trust=Trust(any_factory=True))}
-        values = baseline_of(known[key], seed=0).values
+        data = shared_data(spec, config.parent, trust=Trust(any_factory=True))
+        values = baseline_of(data, seed=0).values
         done.append(replace(row, quantities={**row.quantities, **values}))
     return done
 

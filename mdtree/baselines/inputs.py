@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mdtree.batch import IDS, LABELS, MASK, Batch, targets
+from mdtree.batch import IDS, MASK, Batch, inputs, targets
 from mdtree.items import Items
 
 __all__ = ["Inputs", "Pictures", "Tokens", "Vectors", "as_inputs", "read_items"]
@@ -88,8 +88,7 @@ def read_items(items: Items) -> tuple[Tensor, Tensor] | str:
     if not values:
         return "there are no items"
     if _is_tokens(values[0]):
-        longest = max(part.shape[1] for part in values)
-        values = [torch.nn.functional.pad(part, (0, longest - part.shape[1])) for part in values]
+        values = _padded(values)
     if len({part.shape[1:] for part in values}) > 1:
         return "inputs differ in shape"
     return torch.cat(values), torch.cat(labels)
@@ -103,8 +102,7 @@ def as_inputs(train: Tensor, test: Tensor) -> tuple[Inputs, Inputs] | str:
         test: Those of the test items.
     """
     if _is_tokens(train) and _is_tokens(test):
-        length = max(train.shape[1], test.shape[1])
-        pair = [torch.nn.functional.pad(ids, (0, length - ids.shape[1])) for ids in (train, test)]
+        pair = _padded((train, test))
         size = 1 + max(int(ids.max()) for ids in pair)
         if min(int(ids.min()) for ids in pair) >= 0 and size <= _VOCABULARY:
             return Tokens(pair[0], size), Tokens(pair[1], size)
@@ -119,18 +117,25 @@ def as_inputs(train: Tensor, test: Tensor) -> tuple[Inputs, Inputs] | str:
     return Vectors(train), Vectors(test)
 
 
+def _padded(sequences: Sequence[Tensor]) -> list[Tensor]:
+    """Pad batches of sequences with 0 to the longest."""
+    longest = max(part.shape[1] for part in sequences)
+    return [torch.nn.functional.pad(part, (0, longest - part.shape[1])) for part in sequences]
+
+
 def _is_tokens(values: Tensor) -> bool:
     return not values.is_floating_point()  # `_small` leaves whole numbers to sequences
 
 
 def _tensor(batch: Batch) -> Tensor | str:
     """Return the one tensor of inputs, or why there is none."""
-    if not isinstance(batch, Mapping):
-        return batch[0]
-    if IDS in batch:
-        ids, mask = batch[IDS].long(), batch.get(MASK)
+    positional, named = inputs(batch)
+    if positional:
+        return positional[0]
+    if IDS in named:
+        ids, mask = named[IDS].long(), named.get(MASK)
         return ids if mask is None or mask.shape != ids.shape else ids.masked_fill(mask == 0, 0)
-    tensors = {key: value for key, value in batch.items() if key not in (*LABELS, MASK)}
+    tensors = {key: value for key, value in named.items() if key != MASK}
     if len(tensors) == 1:
         return next(iter(tensors.values()))
     return f"inputs are several tensors ({', '.join(sorted(tensors))})"

@@ -20,7 +20,6 @@ from mdtree.measurement.in_memory import ModelsInMemory
 from mdtree.measurement.request import check_metrics
 from mdtree.measurement.speed import Speed, measure_speed
 from mdtree.metrics import CHANCE, METRICS, MetricInput
-from mdtree.metrics.baseline import fitting_seconds
 from mdtree.rows import Measured, Missing, Row, Value
 
 __all__ = ["row_within"]
@@ -126,8 +125,9 @@ def _announced(metric_input: MetricInput, names: Iterable[str], seconds: float) 
     costs = {name: speed.seconds(METRICS[name].cost(workload)) for name in names}
     if "spectrum" in costs:  # it runs no network
         costs["spectrum"] = _decomposing(metric_input)
-    if "baseline" in costs:  # neither does this
-        costs["baseline"] = fitting_seconds(metric_input.data)
+    for name in costs:
+        if (seconds_of := METRICS[name].seconds) is not None:
+            costs[name] += seconds_of(metric_input.data)
     return costs
 
 

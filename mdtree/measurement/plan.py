@@ -18,7 +18,6 @@ from mdtree.measurement.speed import Speed, measure_speed
 from mdtree.measurement.suited_threads import suited_threads
 from mdtree.measurement.task import GroupTask, MeasurementSettings, row_digest
 from mdtree.metrics import METRICS, Workload
-from mdtree.metrics.baseline import fitting_seconds
 from mdtree.metrics.chance import CHANCE
 from mdtree.recipes import bind
 from mdtree.rows import Index, Provenance, Row, coarse_metrics
@@ -156,7 +155,7 @@ def with_known_cost(planned: Iterable[Planned]) -> Iterator[Planned]:
 def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
     """Tell the cost of what is pending; every other architecture is timed on one batch."""
     speeds: dict[str, Speed] = {}
-    fitted: set[str] = set()  # data to which simple classifiers are fitted; groups share them
+    seen: set[tuple[str, str]] = set()  # metric and data whose work beside networks is counted
     for item in planned:
         if not item.pending or item.fault is not None or item.task.lost is not None:
             continue
@@ -180,9 +179,11 @@ def estimate(planned: Iterable[Planned]) -> Iterator[Cost]:
                 speeds[model] = measure_speed(ready.runner, data.train)
         by_metric = {name: speeds[model].seconds(cost) for name, cost in costs.items()}
         known = bind(task.recipe.data, task.facts).model_dump_json()
-        if "baseline" in by_metric and known not in fitted:
-            fitted.add(known)
-            by_metric["baseline"] = fitting_seconds(data)
+        for name in task.metrics:
+            seconds_of = METRICS[name].seconds
+            if seconds_of is not None and (name, known) not in seen:
+                seen.add((name, known))
+                by_metric[name] += seconds_of(data)
         yield Cost(
             group=task.group,
             passes=sum(costs.values(), ComputeCost()).passes,

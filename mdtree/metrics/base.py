@@ -105,6 +105,8 @@ class Metric:
     compute: Callable[[MetricInput], MetricResult]
     cost: Callable[[Workload], ComputeCost]
     on_request: bool = False  # measured only if requested by name
+    # what it does beside running networks, in seconds on one core; groups with equal data share it
+    seconds: Callable[[Data], float] | None = None
 
 
 def needs_two(quantities: tuple[str, ...], count: int) -> MetricResult:

@@ -30,7 +30,7 @@ from mdtree.metrics.base import Metric, MetricInput, MetricResult, Workload
 from mdtree.rows import Measured, Missing, Value
 from mdtree.tokens import TokenLoss
 
-__all__ = ["BASELINE", "baseline_of", "fitting_seconds"]
+__all__ = ["BASELINE", "baseline_of"]
 
 _QUANTITIES = ("baseline_error", "baseline_half_error", "linear_error")
 _TRAIN_ITEMS = 8_192
@@ -80,7 +80,7 @@ def cost(_: Workload) -> ComputeCost:
     return ComputeCost()
 
 
-def fitting_seconds(data: Data) -> float:
+def seconds(data: Data) -> float:
     """Estimate how long it takes on one core; 0 where nothing can be fitted."""
     if data.test is None or len(data.train) < _LEAST_ITEMS:
         return 0.0
@@ -199,4 +199,6 @@ def _notes(data: Data, train: int, test: int) -> tuple[str, ...]:
     return (f"{note} and {test} of {len(data.test)} test items",)
 
 
-BASELINE = Metric(name="baseline", quantities=_QUANTITIES, compute=compute, cost=cost)
+BASELINE = Metric(
+    name="baseline", quantities=_QUANTITIES, compute=compute, cost=cost, seconds=seconds
+)

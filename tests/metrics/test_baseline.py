@@ -12,7 +12,7 @@ from mdtree.datasets import Data, DatasetItems, TensorItems
 from mdtree.landscape import ModelRunner
 from mdtree.losses import build_loss
 from mdtree.metrics import METRICS, MetricInput, Workload
-from mdtree.metrics.baseline import BASELINE, baseline_of, fitting_seconds
+from mdtree.metrics.baseline import BASELINE, baseline_of
 from mdtree.models import Network
 from mdtree.recipes import LossSpec, Trust
 from mdtree.rows import QUANTITIES, Measured, Missing
@@ -220,13 +220,13 @@ def test_data_that_draw_random_numbers_are_drawn_the_same_each_time():
 
 def test_more_items_take_longer_and_what_cannot_be_fitted_nothing():
     x, y = digits()
-    few, many = (fitting_seconds(data((x[:n], y[:n]), (x, y))) for n in (100, 1700))
+    few, many = (BASELINE.seconds(data((x[:n], y[:n]), (x, y))) for n in (100, 1700))
     assert 0 < few < many
-    assert fitting_seconds(data((x, y))) == 0
-    assert fitting_seconds(data((x[:7], y[:7]), (x, y))) == 0
-    assert fitting_seconds(data((x, y[:, None]), (x, y))) == 0
+    assert BASELINE.seconds(data((x, y))) == 0
+    assert BASELINE.seconds(data((x[:7], y[:7]), (x, y))) == 0
+    assert BASELINE.seconds(data((x, y[:, None]), (x, y))) == 0
     broken = DatasetItems(Broken(), torch.arange(20))
-    assert fitting_seconds(Data(broken, broken)) == 0
+    assert BASELINE.seconds(Data(broken, broken)) == 0
 
 
 def test_it_is_a_metric_that_runs_no_network():
