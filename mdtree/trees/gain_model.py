@@ -7,6 +7,11 @@
 c(mode) is the chance of a class: the share of similar groups with a clear label that have this
 label.  Gains tell how much a change brings, chances which change is the best most often.
 
+Where many groups have a clear label, boosted trees tell chances as well, b(mode), and the answers
+are half way between the two, as logarithms:
+
+    strength(mode) = sqrt(P(mode) b(mode))
+
 Two pairs of classes are compared as well, the two temperatures, and data with width: d is the share
 of similar groups in which the remedy of the first gains more.  Groups whose best change is another
 one tell that, too.  The classes s, t of a pair keep the strength that they have together, and share
@@ -18,7 +23,8 @@ Noise is the gain, relative to the test error, that two equal groups could show 
 2 sqrt(2) standard errors.  Two seeds determine it only within a large factor, so its geometric mean
 with the usual noise is used; and it is capped at that of nine in ten groups: if seeds differ more,
 that is no evidence for `none`.  If all gains are below the noise of the group, and that is below
-half of its error, or below 0.4 % of the chance-level error, `none` is the strongest.  The numbers
+half of its error, or below 0.4 % of the chance-level error, `none` is the strongest; boosted trees
+need no such rule.  The numbers
 a, b, e and k are fitted to groups of zoos that the regression has not seen, and so are the two
 tables of what to expect:
 
@@ -47,6 +53,7 @@ from pydantic import ConfigDict, Field
 
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS, remedies
 from mdtree.trees.binning import Floats
+from mdtree.trees.boosted_trees import BoostedTrees
 from mdtree.trees.bounds import STRICT, Number, Positive
 from mdtree.trees.feature_sets import is_told, known_from_files
 from mdtree.trees.kernel_regression import KernelRegression
@@ -77,6 +84,7 @@ _HARDLY_ANYTHING = 1.5  # over all changes together, if the best gains too littl
 _LITTLE_KNOWN = 0.5  # power of the probabilities of groups of which little is known
 _LITTLE_LEVEL = 0.22  # of the usual level: among their answers
 _LEAST_CHANCE = 0.02  # smallest chance of a class, and share of a comparison
+_LEAST_BOOSTED = 0.002  # smallest chance of a class for boosted trees
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +127,7 @@ class GainModel:
 
     regression: KernelRegression  # of remedies, classes, and comparisons of two classes
     scale: GainScale
+    boosted: BoostedTrees | None = None  # chances of classes; None: too few groups
     spread: Mapping[str, Sequence[GainRange]] = field(default_factory=dict)  # remedy -> rising
     levels: Mapping[str, float] = field(default_factory=dict)  # coverage ("0.9") -> probability
 
@@ -137,6 +146,7 @@ class GainModel:
             classes,
             self.scale,
             error_of(matrix, features),
+            None if self.boosted is None else self.boosted.chances(self.regression.scaled(matrix)),
         )
         little = little_known(matrix, features)
         probable[little] **= _LITTLE_KNOWN
@@ -197,8 +207,11 @@ def shares(
     classes: Sequence[str],
     scale: GainScale,
     error: Floats | None = None,
+    boosted: Mapping[str, Floats] | None = None,
 ) -> Floats:
     """Return class probabilities from the relative gains of remedies and the chances of classes.
+
+    `boosted` are the chances of classes that boosted trees tell.
 
     An answer with several remedies (`temperature`: up or down) is as strong as the best of them.
     """
@@ -215,23 +228,37 @@ def shares(
         if name in values:
             logarithms[:, column] += scale.trust * np.log(np.maximum(values[name], _LEAST_CHANCE))
     strengths = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
+    if boosted is not None:
+        strengths /= strengths.sum(axis=1, keepdims=True)
+        chances = np.column_stack([boosted.get(name, np.zeros(len(noise))) for name in classes])
+        strengths = np.sqrt(strengths * np.maximum(chances, _LEAST_BOOSTED))
     for task in COMPARISONS:
         if task in values and set(TASKS[task].classes) <= set(classes):
             pair = [list(classes).index(name) for name in TASKS[task].classes]
             strengths[:, pair] = _compared(strengths[:, pair], values[task])
-    if scale.trust and "none" in classes:
-        expected = [values[remedy] for remedy in REMEDIES if remedy in values]
+    if scale.trust and boosted is None and "none" in classes:
         none = list(classes).index("none")
-        # a gain below the noise of the group, or hardly any gain, counts as none, whatever
-        # similar groups had
-        best = np.max(expected, axis=0, initial=0.0)
-        is_noise = (noise <= _MOST_OF_ERROR) & (best < noise)
-        is_little = np.zeros(len(best), dtype=bool) if error is None else best * error < _LITTLE
         others = np.delete(strengths, none, axis=1)
-        least = np.where(is_noise, _NOTHING * others.max(axis=1), 0.0)
-        least = np.where(is_little, _HARDLY_ANYTHING * others.sum(axis=1), least)
-        strengths[:, none] = np.fmax(strengths[:, none], least)
+        strengths[:, none] = np.fmax(
+            strengths[:, none], _least_of_none(values, noise, error, others)
+        )
     return np.asarray(strengths / strengths.sum(axis=1, keepdims=True))
+
+
+def _least_of_none(
+    values: Mapping[str, Floats], noise: Floats, error: Floats | None, others: Floats
+) -> Floats:
+    """Return the least strength of `none`, from the strengths of the other classes.
+
+    A gain below the noise of the group, or hardly any gain, counts as none, whatever similar
+    groups had.
+    """
+    expected = [values[remedy] for remedy in REMEDIES if remedy in values]
+    best = np.max(expected, axis=0, initial=0.0)
+    is_noise = (noise <= _MOST_OF_ERROR) & (best < noise)
+    is_little = np.zeros(len(best), dtype=bool) if error is None else best * error < _LITTLE
+    least = np.where(is_noise, _NOTHING * others.max(axis=1), 0.0)
+    return np.where(is_little, _HARDLY_ANYTHING * others.sum(axis=1), least)
 
 
 def _compared(strengths: Floats, first: Floats) -> Floats:

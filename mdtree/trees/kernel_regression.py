@@ -107,7 +107,7 @@ class KernelRegression:
     def values(self, matrix: Floats) -> dict[str, Floats]:
         """Compute each target for each line."""
         means, weights = self._weights
-        lines = scaled(self.scales, matrix)
+        lines = self.scaled(matrix)
         sums = np.empty((len(lines), len(means)))
         for start in range(0, len(lines), _BLOCK):
             block = slice(start, start + _BLOCK)
@@ -115,6 +115,10 @@ class KernelRegression:
         found = np.clip(means + sums, 0.0, 1.0)
         columns = dict(zip(self.means, found.T, strict=True))
         return {target: columns[target] for target in self.weights}
+
+    def scaled(self, matrix: Floats) -> Floats:
+        """Return the columns that the regression uses, on their common scale."""
+        return scaled(self.scales, matrix)
 
     def alike(self, lines: Floats, count: int, wanted: Collection[int]) -> Floats:
         """Return the training groups most similar to each line: (lines, count, columns).

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from mdtree.exceptions import TreeError
 from mdtree.failure_modes import COMPARISONS, REMEDIES, TASKS
 from mdtree.trees.binning import BinnedCounts, Floats, scaled_bounds
+from mdtree.trees.boosted_trees import DEEPEST, BoostedTrees
 from mdtree.trees.bounds import STRICT, Count, Number, Positive, Share
 from mdtree.trees.features import FEATURES
 from mdtree.trees.gain_model import GainModel, GainRange, GainScale
@@ -28,6 +29,7 @@ __all__ = ["read_tree"]
 
 _CLASSES = frozenset(name for task in TASKS.values() for name in task.classes)
 _MOST_CENTRES = 10_000
+_MOST_TREES = 100_000  # boosted ones
 _LARGEST_WEIGHT = 1e300
 _FARTHEST = 1e6  # of a centre, on a scale where few are beyond 3
 _MOST_CELLS = 1 << 23  # numbers in the tables of a posterior
@@ -50,6 +52,20 @@ class _Component:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _BoostedTrees:
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    classes: Annotated[list[str], Field(min_length=2, max_length=len(_CLASSES))]
+    starts: list[Number]
+    trees: Annotated[int, Field(ge=1, le=_MOST_TREES, strict=True)]
+    depth: Annotated[int, Field(ge=1, le=DEEPEST, strict=True)]
+    features: str  # packed, as the rest
+    thresholds: str
+    missing_low: str
+    values: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class _GainModel:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -65,6 +81,7 @@ class _GainModel:
     count: Annotated[int, Field(ge=0, le=_MOST_CENTRES, strict=True)] | None = (
         None  # of packed centres
     )
+    boosted: _BoostedTrees | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,8 +199,33 @@ def _gain_model(part: _GainModel, features: Sequence[str]) -> GainModel:
     return GainModel(
         regression=_regression(part, features),
         scale=part.scale,
+        boosted=None if part.boosted is None else _boosted_trees(part.boosted, len(part.quantiles)),
         spread=part.spread,
         levels=part.levels,
+    )
+
+
+def _boosted_trees(part: _BoostedTrees, scales: int) -> BoostedTrees:
+    for name in part.classes:
+        if name not in _CLASSES or part.classes.count(name) > 1:
+            raise ValueError(
+                f"its boosted trees tell the chance of {name!r:.60}, which is no class"
+            )
+    shape = part.trees, 2**part.depth - 1
+    features = unpacked(part.features, shape)
+    if not (np.isin(features, np.arange(scales))).all():
+        raise ValueError(f"its boosted trees must ask for one of {scales} features")
+    numbers = unpacked(part.thresholds, shape), unpacked(part.values, (shape[0], shape[1] + 1))
+    if not all((np.abs(each) <= _FARTHEST).all() for each in numbers):
+        raise ValueError(f"its boosted trees must hold numbers up to {_FARTHEST:g}")
+    thresholds, values = numbers
+    return BoostedTrees(
+        classes=part.classes,
+        starts=np.array(part.starts, dtype=float),
+        features=features.astype(np.intp),
+        thresholds=thresholds,
+        missing_low=unpacked(part.missing_low, shape) > 0,
+        values=values,
     )
 
 

@@ -12,6 +12,7 @@ from mdtree.exceptions import TreeError
 from mdtree.rows.atomic import atomic_file
 from mdtree.rows.file_kinds import TREE
 from mdtree.trees.binning import BinnedCounts
+from mdtree.trees.boosted_trees import BoostedTrees
 from mdtree.trees.gain_model import GainModel
 from mdtree.trees.node import Leaf, Node, RemedyGain, Split
 from mdtree.trees.ood import TrainingDistribution
@@ -104,6 +105,7 @@ def _plain_distribution(distribution: TrainingDistribution) -> dict[str, Any]:
 
 
 def _plain_gain_model(model: GainModel, features: Sequence[str]) -> dict[str, Any]:
+    boosted = {} if model.boosted is None else {"boosted": _plain_boosted_trees(model.boosted)}
     return {
         "scale": asdict(model.scale),
         "levels": dict(model.levels),
@@ -121,6 +123,20 @@ def _plain_gain_model(model: GainModel, features: Sequence[str]) -> dict[str, An
             target: packed(weights[:, None]) for target, weights in model.regression.weights.items()
         },
         "centres": packed(model.regression.centres),
+        **boosted,
+    }
+
+
+def _plain_boosted_trees(trees: BoostedTrees) -> dict[str, Any]:
+    return {
+        "classes": list(trees.classes),
+        "starts": trees.starts.tolist(),
+        "trees": len(trees.features),
+        "depth": trees.depth,
+        "features": packed(trees.features.astype(float)),
+        "thresholds": packed(trees.thresholds),
+        "missing_low": packed(trees.missing_low.astype(float)),
+        "values": packed(trees.values),
     }
 
 

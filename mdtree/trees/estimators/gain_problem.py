@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from mdtree.rows import QUANTITIES
 from mdtree.trees.binning import Floats
+from mdtree.trees.boosted_trees import BoostedTrees
+from mdtree.trees.estimators.boosting import boosted
 from mdtree.trees.estimators.kernel_fit import KernelProblem, KernelSums
 from mdtree.trees.estimators.known_gains import KnownGains
 from mdtree.trees.estimators.unseen import Calibration, Unseen
@@ -40,6 +42,7 @@ _MOST_LEFT_OUT = 0.6  # of the metrics and facts of a group
 _COPY = 0.25  # weight of a copy relative to the whole
 _LOGGED_COPY = 0.06
 _NOT_LOGGED = 0.25  # share of the facts and logged numbers that a copy like this lacks
+_FEWEST_CLEAR = 500  # groups with a clear answer, for boosted trees
 _ZOOS = 3  # that can be left out one by one
 _FOLDS = 4  # in which zoos are left out
 
@@ -85,21 +88,57 @@ class GainProblem:
         return GainModel(
             regression=self._solved(sums, gone),
             scale=calibration.scale,
+            boosted=calibration.boosted,
             spread=calibration.spread,
             levels=calibration.levels,
         )
 
     def calibration(self, left_out: NDArray[np.bool_] | None = None) -> Calibration:
-        """Compare predictions for unseen zoos with what is known of them."""
+        """Compare predictions for unseen zoos with what is known of them.
+
+        The boosted trees, too, are fitted without those that are left out; only those whose
+        predictions the levels of sets are read from may have seen them.
+        """
         gone = self._lines(left_out)
         own = self._sums(gone) if gone.any() else None
         sums = self._total if own is None else self._total - own
         expected = self._expected(sums, own, gone)
-        return Unseen(
+        unseen = Unseen(
             expected={target: values[~gone] for target, values in expected.items()},
             known=self.known.of(~gone),
             weights=_weights(self.zoos)[~gone],
-        ).calibration()
+            boosted={name: values[~gone] for name, values in self._boosted_chances.items()} or None,
+        )
+        return replace(unseen.calibration(), boosted=self._boosted(gone))
+
+    @cached_property
+    def _boosted_chances(self) -> dict[str, Floats]:
+        """What boosted trees that have not seen a group expect of it."""
+        lines = self._problem.lines[: len(self.matrix)]
+        chances: dict[str, Floats] = {}
+        for fold in self._folds:
+            trees = self._boosted(fold)
+            if trees is None:
+                return {}
+            for name, values in trees.chances(lines[fold]).items():
+                chances.setdefault(name, np.zeros(len(lines)))[fold] = values
+        return chances
+
+    def _boosted(self, gone: NDArray[np.bool_]) -> BoostedTrees | None:
+        """Fit boosted trees to the groups with a clear answer; None if they are too few.
+
+        Of the copies they see as many as weigh as much as the whole groups.
+        """
+        count, problem = len(self.matrix), self._problem
+        share = problem.weights / np.tile(problem.weights[:count], len(problem.weights) // count)
+        chosen = np.random.default_rng(self.settings.seed).random(len(share)) < share
+        _, answers = self.known.answers
+        clear = chosen & np.tile(self.known.clear & ~gone, len(share) // count)
+        group = np.flatnonzero(clear) % count
+        if len(np.unique(group)) < _FEWEST_CLEAR or len(np.unique(answers[group])) < 2:
+            return None
+        weights = problem.weights[group]
+        return boosted(problem.lines[clear], answers[group], weights, self.known.classes)
 
     def _lines(self, left_out: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         return np.zeros(len(self.matrix), dtype=bool) if left_out is None else left_out

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mdtree.trees.binning import Floats
+from mdtree.trees.boosted_trees import BoostedTrees
 from mdtree.trees.estimators.known_gains import KnownGains
 from mdtree.trees.gain_model import COVERAGES, GainRange, GainScale, shares
 
@@ -33,6 +34,7 @@ class Calibration:
     scale: GainScale
     spread: Mapping[str, Sequence[GainRange]]  # remedy -> rising
     levels: Mapping[str, float]  # coverage -> least probability in the set
+    boosted: BoostedTrees | None = None  # fitted to the same groups
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,12 +44,20 @@ class Unseen:
     expected: Mapping[str, Floats]  # remedies, and chances of classes
     known: KnownGains
     weights: Floats
+    boosted: Mapping[str, Floats] | None = None  # chances of classes
 
     def right(self, scale: GainScale, *, conditional: bool) -> Floats:
-        """Return the probability of the right answer where it is clear; NaN elsewhere."""
+        """Return the probability of the right answer where it is clear; NaN elsewhere.
+
+        It is conditional on the answers that are possible, and then without boosted trees, to
+        fit a scale: the chances that these tell need none.
+        """
         allowed, answer = self.known.answers
         known = self.known
-        probabilities = shares(self.expected, known.noise, known.classes, scale, known.error)
+        boosted = None if conditional else self.boosted
+        probabilities = shares(
+            self.expected, known.noise, known.classes, scale, known.error, boosted
+        )
         right = probabilities[np.arange(len(answer)), answer]
         if conditional:
             right = right / (probabilities * allowed).sum(axis=1).clip(np.finfo(float).tiny)
