@@ -172,7 +172,7 @@ class Diagnoser:
             basis=self._basis(row, remarks),
             answers=self._answers(probabilities, outlier),
             resources=None if model is None else resources(whole_gains),
-            coarse=tuple(n for n, left in remaining(row).items() if left.value is not None),
+            coarse=tuple(remaining(row)),
             target=target,
             test_accuracy=measured_accuracy(row),
         )

@@ -66,6 +66,13 @@ class TreeEnsemble:
             return probabilities(self.saved, matrix)
         return self._mixed(matrix, votes=False)
 
+    def outcomes(self, matrix: Floats) -> tuple[Floats, dict[str, Floats]]:
+        """Return the probabilities, and the gains that a regression names; none without one."""
+        model = self.saved.gain_model
+        if model is None:
+            return self.probabilities(matrix), {}
+        return model.outcomes(matrix, self.saved.features, self.saved.classes)
+
     def votes(self, matrix: Floats) -> Floats | None:
         """Return the share of plausible trees that answer each class; None for a single tree."""
         return self._mixed(matrix, votes=True) if self._posteriors else None

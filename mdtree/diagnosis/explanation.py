@@ -12,7 +12,7 @@ from mdtree.messages import number, scaled
 from mdtree.trees import FEATURES, Leaf, Node, SavedTree, Step, leaves, walk
 from mdtree.trees.node import KNOWN
 
-__all__ = ["decision_steps"]
+__all__ = ["decision_steps", "toward_answer"]
 
 _ROUNDING = 1e-9  # a smaller relative error comes from arithmetic
 
@@ -27,7 +27,7 @@ def decision_steps(
     """
     tree, missing_note = saved.tree, "most training groups"
     if saved.components:
-        tree = _toward_answer(tree, likely)
+        tree = toward_answer(tree, likely)
         missing_note = "most training groups with this answer"
     steps, leaf = walk(tree, values)
     return tuple(
@@ -35,7 +35,8 @@ def decision_steps(
     ), leaf
 
 
-def _toward_answer(node: Node, answer: str) -> Node:
+def toward_answer(node: Node, answer: str) -> Node:
+    """Return the tree whose missing features take the side of most groups with an answer."""
     if isinstance(node, Leaf):
         return node
     low, high = (
@@ -47,8 +48,8 @@ def _toward_answer(node: Node, answer: str) -> Node:
         missing = "low" if low > high else "high"
     return replace(
         node,
-        low=_toward_answer(node.low, answer),
-        high=_toward_answer(node.high, answer),
+        low=toward_answer(node.low, answer),
+        high=toward_answer(node.high, answer),
         missing=missing,
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from mdtree.diagnosis.ensemble import TreeEnsemble
 from mdtree.diagnosis.verdict_record import MissingMeasurement
 from mdtree.rows import FACTS as AMOUNTS
-from mdtree.rows import QUANTITIES, Measured, Missing, Row, remaining
+from mdtree.rows import QUANTITIES, Measured, Missing, Row
 from mdtree.rows.training_words import TRAINING_WORDS, is_known_word
 from mdtree.trees import FEATURES
 from mdtree.trees.binning import Floats
@@ -62,10 +62,9 @@ def missing_measurements(
                 metric=metric,
                 features=tuple(features),
                 reason=_reason(features[0], row),
-                flips=0.0 if settled else _flips(ensemble, shares, outlook),
+                flips=_flips(ensemble, shares, next(outlooks)),
             )
             for metric, features in by_metric.items()
-            for settled, outlook in [(_is_settled(features, row), next(outlooks))]
         ]
         found.append(tuple(sorted(measurements, key=lambda measurement: -measurement.flips)))
     return found
@@ -140,14 +139,6 @@ def _reason(feature: str, row: Row) -> str:
             fault = "neither like Adam nor like SGD" if known else "not one that mdtree knows"
             return f"the {name} {word!r:.50} is {fault}"
     return f"{feature} {NOT_POSITIVE}"
-
-
-def _is_settled(features: Sequence[str], row: Row) -> bool:
-    """Return whether measuring was stopped because no value would change the verdict."""
-    stopped = remaining(row)
-    needs = {need for name in features for need in FEATURES[name].needs}
-    unknown = {need for need in needs if isinstance(row.quantities.get(need), Missing)}
-    return bool(unknown) and unknown <= stopped.keys()
 
 
 def _flips(ensemble: TreeEnsemble, probabilities: Floats, outlook: tuple[Floats, Floats]) -> float:

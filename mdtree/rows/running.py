@@ -20,10 +20,10 @@ class Running:
 
     The final value is the one that the full tolerance would give.  It lies between the two ends of
     `reach` in 99 of 100 cases.  A curve gets better step by step: all of its quantities move
-    together from their first end to their second, and what they are before that is no estimate.
+    together from their first end, which is what they are now, to their second.
     """
 
-    value: float | None  # None: it stays missing if it is stopped now
+    value: float
     reach: tuple[float, float]
 
 
@@ -37,11 +37,11 @@ Precision = Callable[[Row], Enough]
 def remaining(row: Row) -> dict[str, Running]:
     """Return the quantities of a row that are only as precise as a verdict needed."""
     reach = (row.provenance.reach if row.provenance is not None else None) or {}
-    values = {name: row.quantities.get(name) for name in reach}
+    values = {name: row.quantities.get(name) for name in reach if name in QUANTITIES}
     return {
-        name: Running(value=value.value if isinstance(value, Measured) else None, reach=reach[name])
+        name: Running(value=value.value, reach=reach[name])
         for name, value in values.items()
-        if name in QUANTITIES
+        if isinstance(value, Measured)
     }
 
 

@@ -120,13 +120,25 @@ class GainModel:
         self, matrix: Floats, features: Sequence[str], classes: Sequence[str]
     ) -> Floats:
         """Return the probability of each class for each line."""
-        return shares(
-            self.regression.values(matrix),
-            noise_of(matrix, features),
-            classes,
-            self.scale,
-            error_of(matrix, features),
-        )
+        return self.outcomes(matrix, features, classes)[0]
+
+    def outcomes(
+        self, matrix: Floats, features: Sequence[str], classes: Sequence[str]
+    ) -> tuple[Floats, dict[str, Floats]]:
+        """Return the probability of each class for each line, and the gains that are named."""
+        values = self.regression.values(matrix)
+        noise, error = noise_of(matrix, features), error_of(matrix, features)
+        gains = {name: self._within(name, each) for name, each in values.items() if name in REMEDIES}
+        return shares(values, noise, classes, self.scale, error), gains
+
+    def _within(self, remedy: str, expected: Floats) -> Floats:
+        """Return no more than groups with such expected gains did gain."""
+        ranges = self.spread.get(remedy, ())
+        if not ranges:
+            return expected
+        place = np.searchsorted([part.expected for part in ranges[:-1]], expected)
+        low, high = np.array([(part.low, part.high) for part in ranges]).T
+        return np.asarray(expected.clip(low[place], high[place]))
 
     def range_of(self, remedy: str, expected: float) -> GainRange | None:
         """Return what groups with such an expected gain did gain."""

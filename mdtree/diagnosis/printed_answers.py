@@ -1,0 +1,81 @@
+"""What verdicts say of many lines of features: the answer, the gain of its remedy, the change.
+
+Two lines agree if they lead to the same answer (or to doubts about the same one), advise the same
+change, and expect the same gain from it, within a quarter of it or one point of test accuracy,
+whichever is more.  For an answer that no remedy belongs to, the largest gain is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdtree.diagnosis.diagnoser import Diagnoser
+from mdtree.diagnosis.explanation import toward_answer
+from mdtree.diagnosis.recommendation import change_of, measured_accuracy
+from mdtree.diagnosis.target import target_of
+from mdtree.failure_modes import REMEDIES
+from mdtree.rows import Row
+from mdtree.trees import Leaf
+from mdtree.trees.binning import Floats
+from mdtree.trees.node import ends
+from mdtree.trees.posterior import first_best
+
+__all__ = ["agreeing", "is_same_gain"]
+
+_QUARTER = 0.25  # of a gain
+_POINT = 1.0  # of test accuracy
+
+_Ended = Sequence[tuple[Leaf, NDArray[np.intp]]]  # leaves, and the lines that end there
+
+
+def is_same_gain(gain: float, other: Floats | float) -> NDArray[np.bool_]:
+    """Return whether other gains, in points, are that gain within its tolerance."""
+    return np.asarray(np.abs(np.asarray(other) - gain) <= max(_QUARTER * abs(gain), _POINT))
+
+
+def agreeing(diagnoser: Diagnoser, row: Row, lines: Floats) -> NDArray[np.bool_]:
+    """Return which lines agree with the first, which is that of the row."""
+    shares, gains = diagnoser.ensemble.outcomes(lines)
+    places = np.atleast_1d(first_best(shares))
+    modes = np.array(diagnoser.modes(shares))
+    agree = np.asarray((modes == modes[0]) & (places == places[0]))
+    likely = diagnoser.saved.classes[int(places[0])]
+    mending = [remedy for remedy, mode in REMEDIES.items() if mode == likely]
+    found = _ends(diagnoser, likely, lines)
+    points = _points(row, found, gains, mending or list(REMEDIES), len(lines))
+    if points is not None:
+        agree &= is_same_gain(float(points[0]), points)
+    own = next(leaf for leaf, ended in found if 0 in ended)
+    for leaf, ended in found:
+        for remedy in mending:
+            agree[ended] &= change_of(remedy, leaf, row) == change_of(remedy, own, row)
+    return agree
+
+
+def _ends(diagnoser: Diagnoser, likely: str, lines: Floats) -> _Ended:
+    """Return where the walks of the lines end that explain an answer."""
+    saved = diagnoser.saved
+    tree = toward_answer(saved.tree, likely) if saved.components else saved.tree
+    columns = {name: place for place, name in enumerate(saved.features)}
+    return [(leaf, ended) for leaf, ended in ends(tree, lines, columns) if len(ended)]
+
+
+def _points(
+    row: Row, found: _Ended, gains: Mapping[str, Floats], remedies: Sequence[str], count: int
+) -> Floats | None:
+    """Return the gain in points that each line leads to; None where none is named."""
+    target = target_of(row)
+    if gains:
+        accuracy = measured_accuracy(row)
+        if accuracy is None:
+            return None
+        named = [gains[remedy] for remedy in remedies if remedy in gains]
+        points = (100 - accuracy) * np.max(named, axis=0, initial=0.0)
+    else:
+        points = np.zeros(count)
+        for leaf, ended in found:
+            points[ended] = max((leaf.gains.get(remedy, 0.0) for remedy in remedies), default=0.0)
+    return points if target is None or target.gap is None else np.minimum(points, target.gap)
