@@ -136,7 +136,7 @@ def _measured(
     def announce(stage: Stage) -> None:
         change = ""
         if stage.change is not None:
-            change = f", {_chance(stage.change)} chance of changing a verdict"
+            change = f", {_chance(stage.change)} chance of changing a verdict or its gain"
         again = ", further than before" if stage.again else ""
         tell(f"measuring {work(stage)}{again}{change}")
 
@@ -176,6 +176,6 @@ def _measured(
     for stage in diagnosed.left_out:
         tell(
             f"not measured: {work(stage)}, at most {_chance(stage.change)} chance of "
-            "changing a verdict (--stage full measures it)",
+            "changing a verdict or its gain (--stage full measures it)",
         )
     return diagnosed.diagnoser, diagnosed.rows

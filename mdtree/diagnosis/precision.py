@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mdtree.diagnosis.diagnoser import Diagnoser, with_facts
-from mdtree.diagnosis.printed_answers import agreeing
+from mdtree.diagnosis.printed_answers import agreement_of_lines
 from mdtree.diagnosis.resampling import POSITIVE
 from mdtree.diagnosis.target import target_of
 from mdtree.rows import (
@@ -146,7 +146,8 @@ def _agreement(
         known[name] = _drawn(name, each, places[name])
     drawn = computed([FEATURES[name] for name in diagnoser.saved.features], known, count)
     lines = np.concatenate([diagnoser.line(now)[None], drawn])
-    return float(agreeing(diagnoser, now, lines)[1:].mean())
+    found = agreement_of_lines(diagnoser, now, lines)
+    return float((found.answer & found.advice)[1:].mean())
 
 
 def _drawn(name: str, running: Running, places: Floats) -> Floats:

@@ -8,6 +8,7 @@ whichever is more.  For an answer that no remedy belongs to, the largest gain is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from mdtree.trees.binning import Floats
 from mdtree.trees.node import ends
 from mdtree.trees.posterior import first_best
 
-__all__ = ["agreeing", "is_same_gain"]
+__all__ = ["Agreement", "agreement_of_lines", "is_same_gain"]
 
 _QUARTER = 0.25  # of a gain
 _POINT = 1.0  # of test accuracy
@@ -36,23 +37,31 @@ def is_same_gain(gain: float, other: Floats | float) -> NDArray[np.bool_]:
     return np.asarray(np.abs(np.asarray(other) - gain) <= max(_QUARTER * abs(gain), _POINT))
 
 
-def agreeing(diagnoser: Diagnoser, row: Row, lines: Floats) -> NDArray[np.bool_]:
-    """Return which lines agree with the first, which is that of the row."""
+@dataclass(frozen=True)
+class Agreement:
+    """Which of many lines agree with the first of them."""
+
+    answer: NDArray[np.bool_]  # in the answer
+    advice: NDArray[np.bool_]  # in what to change, and what that gains
+
+
+def agreement_of_lines(diagnoser: Diagnoser, row: Row, lines: Floats) -> Agreement:
+    """Compare lines of features with the first of them, which is that of the row."""
     shares, gains = diagnoser.ensemble.outcomes(lines)
     places = np.atleast_1d(first_best(shares))
     modes = np.array(diagnoser.modes(shares))
-    agree = np.asarray((modes == modes[0]) & (places == places[0]))
     likely = diagnoser.saved.classes[int(places[0])]
     mending = [remedy for remedy, mode in REMEDIES.items() if mode == likely]
     found = _ends(diagnoser, likely, lines)
     points = _points(row, found, gains, mending or list(REMEDIES), len(lines))
+    advice = np.ones(len(lines), dtype=bool)
     if points is not None:
-        agree &= is_same_gain(float(points[0]), points)
+        advice = is_same_gain(float(points[0]), points)
     own = next(leaf for leaf, ended in found if 0 in ended)
     for leaf, ended in found:
         for remedy in mending:
-            agree[ended] &= change_of(remedy, leaf, row) == change_of(remedy, own, row)
-    return agree
+            advice[ended] &= change_of(remedy, leaf, row) == change_of(remedy, own, row)
+    return Agreement(np.asarray((modes == modes[0]) & (places == places[0])), advice)
 
 
 def _ends(diagnoser: Diagnoser, likely: str, lines: Floats) -> _Ended:

@@ -128,7 +128,7 @@ class GainModel:
         """Return the probability of each class for each line, and the gains that are named."""
         values = self.regression.values(matrix)
         noise, error = noise_of(matrix, features), error_of(matrix, features)
-        gains = {name: self._within(name, each) for name, each in values.items() if name in REMEDIES}
+        gains = {name: self._within(name, values[name]) for name in values if name in REMEDIES}
         return shares(values, noise, classes, self.scale, error), gains
 
     def _within(self, remedy: str, expected: Floats) -> Floats:
