@@ -56,7 +56,7 @@ def test_without_a_test_error_no_gain_is_printed():
 
 
 def test_no_gain_exceeds_what_such_groups_gained_nor_the_target():
-    """Both are 0.3 of the error at most, or 1 point, whatever is expected."""
+    """Both are 0.3 of the error at most, or 2 points, whatever is expected."""
     most = {"add_data": (GainRange(expected=1.0, low=0.0, high=0.3),)}
     of_zoo = by_gains(0.3, 0.9, spread=most)
     assert agreement_of_lines(of_zoo, row(test_error=40.0), lines(0.2, 0.9)).advice.all()
@@ -73,7 +73,7 @@ def test_another_answer_is_no_agreement():
 
 @pytest.mark.parametrize(("fact", "same"), [("learning_rate", False), ("batch_size", True)])
 def test_another_change_is_no_agreement(fact, same):
-    """The same remedy, by what groups of either leaf changed; four times less, or eight."""
+    """The same remedy, by what the groups of either leaf changed."""
     way = {COLD: RemedyGain(low=0.0, high=9.0, fact="batch_size", factor=0.25)}
     other = {COLD: RemedyGain(low=0.0, high=9.0, fact=fact, factor=0.25)}
     ends = [leaf(LOW, gains={COLD: 5.0}, ways=ways, **{LOW: 9.0}) for ways in (way, other)]
