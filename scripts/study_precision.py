@@ -22,7 +22,7 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,7 +38,9 @@ from mdtree.diagnosis import (
     open_metric,
     prospects,
 )
+from mdtree.diagnosis.printed_answers import is_same_gain
 from mdtree.exceptions import RowsError
+from mdtree.failure_modes import REMEDIES
 from mdtree.labelling import label_rows
 from mdtree.measurement import make_request
 from mdtree.metrics.budgets import StandardHessian
@@ -53,7 +55,8 @@ RESIDUALS = 3.0
 FIRST_PROBES = 4
 CURVE = ("connectivity", "connectivity_peak", "barrier", "barrier_loss")
 SECONDS = {
-    "predictions": 0.02, "similarity": 0.01, "spectrum": 0.01, "hessian": 2.5, "connectivity": 2.0,
+    "predictions": 0.02, "baseline": 0.1, "similarity": 0.01, "spectrum": 0.01, "hessian": 2.5,
+    "connectivity": 2.0,
 }  # fmt: skip
 # forward passes over the sample of the Hessian: a product with its share of a graph; all steps of a
 # curve; the profile of a path
@@ -78,9 +81,10 @@ class Judgement:
     moved: float  # how far the probability of the answer moved
     products: float  # share of the Hessian-vector products
     curves: float  # share of the steps of the curves
-    gains: dict[str, tuple[float, float]]  # remedy -> in points: of the full row, as needed
-    advice: bool  # whether it is the same
     work: float  # share of the forward passes of both
+    change: bool  # whether the same change is advised
+    gain: bool | None  # whether its gain is within its tolerance; None: none is printed
+    gains: tuple[bool, ...]  # the same of all gains in the list
 
 
 def main() -> None:
@@ -89,13 +93,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--every", type=int, default=10, help="take each n-th group")
+    parser.add_argument("--every-held-out", type=int, default=1, help="the same, held out")
     parser.add_argument("--demos", type=Path, help="a folder that `mdtree demo` has filled")
     options = parser.parse_args()
     print("| groups | metrics | verdict the same | right, full | right, as needed "
-          "| probability moved by | products | curves | work |")  # fmt: skip
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+          "| probability moved by | the same change | gains of the advice | all gains "
+          "| products | curves | work |")  # fmt: skip
+    print("|" + 12 * " --- |")
     for name, zoos, every in (
-        ("held out", reference_collection(held_out=True), 1),
+        ("held out", reference_collection(held_out=True), options.every_held_out),
         ("of the collection", reference_collection(), options.every),
     ):
         for metrics in ("all", "worth their time"):
@@ -120,14 +126,24 @@ def line(name: str, metrics: str, judgements: Sequence[Judgement]) -> str:
     ]
     same = statistics.fmean(each.full == each.needed for each in judgements)
     moved = statistics.fmean(each.moved for each in judgements)
+    change = statistics.fmean(each.change for each in judgements)
+    advice = share(each.gain for each in judgements if each.gain is not None)
+    gains = share(same for each in judgements for same in each.gains)
     shares = [
         f"{statistics.fmean(getattr(each, kind) for each in judgements):.2f}"
         for kind in ("products", "curves", "work")
     ]
     return (
         f"| {len(judgements)} {name} | {metrics} | {100 * same:.1f} % | {' | '.join(right)} "
-        f"| {100 * moved:.1f} points | {' | '.join(shares)} |"
+        f"| {100 * moved:.1f} points | {100 * change:.1f} % | {advice} | {gains} "
+        f"| {' | '.join(shares)} |"
     )
+
+
+def share(outcomes: Iterable[bool]) -> str:
+    """Write which share of how many is so."""
+    known = list(outcomes)
+    return f"{100 * statistics.fmean(known):.1f} % of {len(known)}" if known else "none"
 
 
 def replayed_zoo(rows: Sequence[Row], every: int, *, full: bool) -> Iterator[Judgement]:
@@ -152,9 +168,12 @@ def replayed_zoo(rows: Sequence[Row], every: int, *, full: bool) -> Iterator[Jud
             moved=abs(whole.probability - needed.probabilities.get(whole.likely, 0.0)),
             products=replay.products / replay.all_products,
             curves=replay.steps / ALL_STEPS,
-            gains={each.remedy: (each.mean, expected(needed, each.remedy)) for each in whole.gains},
-            advice=advised(whole) == advised(needed),
             work=used / all_used,
+            change=advised(whole) == advised(needed),
+            gain=is_same(advised_gain(whole, whole.likely), advised_gain(needed, whole.likely))
+            if whole.gains
+            else None,
+            gains=tuple(is_same(g.mean, expected(needed, g.remedy)) for g in whole.gains),
         )
 
 
@@ -337,6 +356,18 @@ def curve_of(row: Row, came: float) -> dict[str, Running]:
 def expected(verdict: Verdict, remedy: str) -> float:
     """Return the expected gain of a remedy, in points."""
     return next((each.mean for each in verdict.gains if each.remedy == remedy), 0.0)
+
+
+def advised_gain(verdict: Verdict, answer: str) -> float:
+    """Return the gain of what mends an answer, in points; the largest one where nothing does."""
+    is_mended = answer in REMEDIES.values()
+    means = [each.mean for each in verdict.gains if each.mode == answer or not is_mended]
+    return max(means, default=0.0)
+
+
+def is_same(gain: float, other: float) -> bool:
+    """Return whether another gain is that gain within its tolerance."""
+    return bool(is_same_gain(gain, other))
 
 
 def advised(verdict: Verdict) -> tuple[object, ...]:
