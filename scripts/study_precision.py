@@ -169,7 +169,7 @@ def replayed_zoo(rows: Sequence[Row], every: int, *, full: bool) -> Iterator[Jud
             products=replay.products / replay.all_products,
             curves=replay.steps / ALL_STEPS,
             work=used / all_used,
-            change=advised(whole) == advised(needed),
+            change=advised_change(whole, whole.likely) == advised_change(needed, whole.likely),
             gain=is_same(advised_gain(whole, whole.likely), advised_gain(needed, whole.likely))
             if whole.gains
             else None,
@@ -370,11 +370,9 @@ def is_same(gain: float, other: float) -> bool:
     return bool(is_same_gain(gain, other))
 
 
-def advised(verdict: Verdict) -> tuple[object, ...]:
-    """Return the kind of the next step, and what it changes from what to what."""
-    step = verdict.next_step
-    changed = [(g.fact, g.old, g.new) for g in verdict.gains if g.remedy in step.names]
-    return (step.kind, step.names, *changed) if step.kind in ("change", "keep") else (step.kind,)
+def advised_change(verdict: Verdict, answer: str) -> list[tuple[object, ...]]:
+    """Return what mends an answer: which fact, from what to what."""
+    return [(each.fact, each.old, each.new) for each in verdict.gains if each.mode == answer]
 
 
 def demos(folder: Path) -> Iterator[str]:
