@@ -92,6 +92,14 @@ def test_leaves_of_a_single_tree_name_gains_of_their_own():
     assert found.advice.tolist() == [True, False]
 
 
+def test_no_gain_of_a_leaf_exceeds_the_test_error():
+    """Of a test error of 4 %, at most 4 points are gained, whatever the leaf says."""
+    ends = [leaf(HIGH, gains={"lower_temperature": gain}, **{HIGH: 9.0}) for gain in (5.0, 12.0)]
+    diagnoser = Diagnoser(small_tree(split("cka", 0.5, *ends), ("cka",)), name="t")
+    found = agreement_of_lines(diagnoser, row(test_error=4.0), np.array([[0.2], [0.9]]))
+    assert found.advice.all()
+
+
 def test_measuring_goes_on_while_a_gain_may_change():
     """CKA may still be on either side of 0.5, where twice as much is gained."""
     running = {"cka": Running(value=0.4, reach=(0.4, 0.9))}
