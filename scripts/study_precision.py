@@ -83,7 +83,7 @@ class Judgement:
     curves: float  # share of the steps of the curves
     work: float  # share of the forward passes of both
     change: bool  # whether the same change is advised
-    gain: bool | None  # whether its gain is within its tolerance; None: none is printed
+    gain: bool  # whether its gain is within its tolerance
     gains: tuple[bool, ...]  # the same of all gains in the list
 
 
@@ -127,7 +127,7 @@ def line(name: str, metrics: str, judgements: Sequence[Judgement]) -> str:
     same = statistics.fmean(each.full == each.needed for each in judgements)
     moved = statistics.fmean(each.moved for each in judgements)
     change = statistics.fmean(each.change for each in judgements)
-    advice = share(each.gain for each in judgements if each.gain is not None)
+    advice = share(each.gain for each in judgements)
     gains = share(same for each in judgements for same in each.gains)
     shares = [
         f"{statistics.fmean(getattr(each, kind) for each in judgements):.2f}"
@@ -170,9 +170,7 @@ def replayed_zoo(rows: Sequence[Row], every: int, *, full: bool) -> Iterator[Jud
             curves=replay.steps / ALL_STEPS,
             work=used / all_used,
             change=advised_change(whole, whole.likely) == advised_change(needed, whole.likely),
-            gain=is_same(advised_gain(whole, whole.likely), advised_gain(needed, whole.likely))
-            if whole.gains
-            else None,
+            gain=is_same(*(advised_gain(each, whole.likely) for each in (whole, needed))),
             gains=tuple(is_same(g.mean, expected(needed, g.remedy)) for g in whole.gains),
         )
 
