@@ -1,6 +1,6 @@
 """Verdicts from quantities that are only as precise as the verdict needs, beside those from all.
 
-    python scripts/study_precision.py [--every 10] [--demos FOLDER]
+    python scripts/study_precision.py [--every 10] [--every-held-out 1] [--demos FOLDER]
 
 replay   Rows of the reference collection hold what the full tolerances gave.  Each group is
          diagnosed again in thought, twice: with every metric that the tree asks for, and with
@@ -93,7 +93,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--every", type=int, default=10, help="take each n-th group")
-    parser.add_argument("--every-held-out", type=int, default=1, help="the same, held out")
+    parser.add_argument("--every-held-out", type=int, default=1, help="the same of held-out zoos")
     parser.add_argument("--demos", type=Path, help="a folder that `mdtree demo` has filled")
     options = parser.parse_args()
     print("| groups | metrics | verdict the same | right, full | right, as needed "
